@@ -1,0 +1,15 @@
+//! # The map of the house
+//!
+//! Tagalong keeps the image tags of an infrastructure repository in step with the registry. Modules stand in layers;
+//! a module imports only from layers below its own. `tests/layers.rs` proves it.
+//!
+//! | layer | modules | what lives there |
+//! | --- | --- | --- |
+//! | 0 | [`image`], [`secret`], [`fault`] | the vocabulary |
+
+pub mod agent;
+pub mod fault;
+pub mod image;
+pub mod registry;
+pub mod repo;
+pub mod secret;

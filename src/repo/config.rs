@@ -1,0 +1,101 @@
+//! What the repository side has to be told.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::secret::SafeUrl;
+
+/// Settings of the git side.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the infrastructure repository lives.
+    pub url: SafeUrl,
+    /// The branch that is read and written.
+    pub branch: Branch,
+    /// The folder under which clones are kept, one folder a URL.
+    pub cache_dir: PathBuf,
+    /// How many commits of history a first clone takes; 0 takes all.
+    pub depth: u32,
+    /// How to connect over ssh.
+    pub ssh: Ssh,
+    /// How to connect over https.
+    pub https: Https,
+    /// Who the commits are by.
+    pub author: Person,
+    /// Who commits them.
+    pub committer: Person,
+    /// How long one network operation (fetch or push) may stand still.
+    pub timeout: Duration,
+}
+
+/// How to connect over ssh.
+#[derive(Debug, Clone, Default)]
+pub struct Ssh {
+    /// The private key; `None` asks the ssh agent.
+    pub key_file: Option<PathBuf>,
+    /// The file that holds the passphrase of the key.
+    pub passphrase_file: Option<PathBuf>,
+    /// The known hosts; `None` takes `~/.ssh/known_hosts`.
+    pub known_hosts_file: Option<PathBuf>,
+}
+
+/// How to connect over https.
+#[derive(Debug, Clone, Default)]
+pub struct Https {
+    /// The user name; forges take any with a token.
+    pub username: Option<String>,
+    /// The file that holds the password or token; read again at each connection.
+    pub token_file: Option<PathBuf>,
+    /// PEM file with a private certificate authority.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Name and address in a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The name.
+    pub name: String,
+    /// The mail address.
+    pub email: String,
+}
+
+/// The name of a branch, without `refs/heads/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Branch(String);
+
+/// A text that is no name of a branch (git-check-ref-format).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no name of a branch")]
+pub struct BranchError(String);
+
+impl Branch {
+    /// The name as people write it: `main`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The full name of the ref: `refs/heads/main`.
+    pub fn reference(&self) -> String {
+        format!("refs/heads/{}", self.0)
+    }
+}
+
+impl FromStr for Branch {
+    type Err = BranchError;
+
+    fn from_str(text: &str) -> Result<Self, BranchError> {
+        if !text.starts_with('-') && git2::Reference::is_valid_name(&format!("refs/heads/{text}")) {
+            Ok(Branch(text.to_owned()))
+        } else {
+            Err(BranchError(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for Branch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,197 @@
+//! Values that redact themselves: nothing here prints what it holds, whoever asks.
+
+use std::fmt;
+use std::str::FromStr;
+
+use zeroize::Zeroize;
+
+/// A value that must never be printed: a token, a password, a private key. It is wiped from memory when dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret<T: Zeroize>(T);
+
+impl<T: Zeroize> Secret<T> {
+    /// Takes the value into custody.
+    pub fn new(value: T) -> Self {
+        Secret(value)
+    }
+
+    /// The value itself. The name is long so that each use is seen in review.
+    pub fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Zeroize> Drop for Secret<T> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<T: Zeroize> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl<T: Zeroize> fmt::Display for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl From<String> for Secret<String> {
+    fn from(value: String) -> Self {
+        Secret::new(value)
+    }
+}
+
+/// The URL of a repository or of an endpoint: `https://…`, `ssh://…`, `file://…`, an absolute path, or the scp form
+/// `user@host:path`. Printed, it shows no password, and no user either where a user may be a token (http, https).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SafeUrl(String);
+
+/// A text that is no URL of a repository. It does not repeat the text, which may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a URL: {reason}")]
+pub struct UrlError {
+    reason: &'static str,
+}
+
+impl SafeUrl {
+    /// The URL with everything in it, for the library that connects.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// `https`, `http`, `ssh` or `file`.
+    pub fn scheme(&self) -> &str {
+        match self.0.split_once("://") {
+            Some((scheme, _)) => scheme,
+            None if self.0.starts_with('/') => "file",
+            None => "ssh",
+        }
+    }
+
+    /// The path on this machine, when the URL names one.
+    pub fn local_path(&self) -> Option<&str> {
+        match self.0.strip_prefix("file://") {
+            Some(path) => Some(path),
+            None => self.0.starts_with('/').then_some(self.0.as_str()),
+        }
+    }
+
+    /// Host and port as written, without the user; empty for local paths.
+    pub fn authority(&self) -> &str {
+        let rest = match self.0.split_once("://") {
+            Some(("file", _)) => return "",
+            Some((_, rest)) => rest.split(['/', '?', '#']).next().unwrap_or_default(),
+            None if self.0.starts_with('/') => return "",
+            None => self.0.split(':').next().unwrap_or_default(),
+        };
+        rest.rsplit_once('@').map_or(rest, |(_, host)| host)
+    }
+}
+
+impl FromStr for SafeUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let fail = |reason| Err(UrlError { reason });
+        if text.is_empty() {
+            return fail("it is empty");
+        }
+        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return fail("it holds white space");
+        }
+        if let Some((scheme, rest)) = text.split_once("://") {
+            if !matches!(scheme, "https" | "http" | "ssh" | "file") {
+                return fail("its scheme is none of https, http, ssh, file");
+            }
+            if scheme == "file" && !rest.starts_with('/') {
+                return fail("after file:// an absolute path is needed");
+            }
+            let url = SafeUrl(text.to_owned());
+            if scheme != "file" && (url.authority().is_empty() || url::Url::parse(text).is_err()) {
+                return fail("it names no valid host");
+            }
+            return Ok(url);
+        }
+        if text.starts_with('/') {
+            return Ok(SafeUrl(text.to_owned()));
+        }
+        match text.split_once(':') {
+            Some((host, path)) if !host.is_empty() && !host.contains('/') && !path.is_empty() => {
+                Ok(SafeUrl(text.to_owned()))
+            }
+            _ => fail("write https://host/path, ssh://user@host/path, user@host:path or an absolute path"),
+        }
+    }
+}
+
+impl fmt::Display for SafeUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((scheme, rest)) = self.0.split_once("://") else {
+            return f.write_str(&self.0);
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, tail) = rest.split_at(end);
+        // A query may carry a token as well.
+        let tail = tail.split(['?', '#']).next().unwrap_or_default();
+        match authority.rsplit_once('@') {
+            Some((user, host)) if scheme == "ssh" => {
+                let user = user.split(':').next().unwrap_or_default();
+                write!(f, "{scheme}://{user}@{host}{tail}")
+            }
+            Some((_, host)) => write!(f, "{scheme}://***@{host}{tail}"),
+            None => write!(f, "{scheme}://{authority}{tail}"),
+        }
+    }
+}
+
+impl fmt::Debug for SafeUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        let secret = Secret::new("hunter2".to_owned());
+        assert_eq!(format!("{secret} {secret:?}"), "[redacted] [redacted]");
+        assert_eq!(secret.expose(), "hunter2");
+    }
+
+    #[test]
+    fn a_url_shows_no_password_and_no_token() {
+        let shown = |text: &str| text.parse::<SafeUrl>().expect(text).to_string();
+        assert_eq!(shown("https://u:p@example.com:8443/a/b.git?token=x"), "https://***@example.com:8443/a/b.git");
+        assert_eq!(shown("https://ghp_token@example.com/a"), "https://***@example.com/a");
+        assert_eq!(shown("ssh://git:pw@example.com:22/a.git"), "ssh://git@example.com:22/a.git");
+        assert_eq!(shown("git@example.com:a/b.git"), "git@example.com:a/b.git");
+        assert_eq!(shown("/srv/git/infra.git"), "/srv/git/infra.git");
+    }
+
+    #[test]
+    fn parts_of_a_url() {
+        let url = |text: &str| text.parse::<SafeUrl>().expect(text);
+        assert_eq!(url("git@example.com:a/b.git").scheme(), "ssh");
+        assert_eq!(url("git@example.com:a/b.git").authority(), "example.com");
+        assert_eq!(url("ssh://git@127.0.0.1:2222/a.git").authority(), "127.0.0.1:2222");
+        assert_eq!(url("file:///srv/x.git").local_path(), Some("/srv/x.git"));
+        assert_eq!(url("https://example.com/x").local_path(), None);
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_without_repeating_it() {
+        for text in
+            ["", "infra", "ftp://u:sesame@host/x", "https://", "file://relative", "a b:c", "https://u:sesame@/x"]
+        {
+            let error = text.parse::<SafeUrl>().expect_err(text);
+            assert!(!error.to_string().contains("sesame"), "{error}");
+        }
+    }
+}

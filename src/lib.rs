@@ -6,10 +6,14 @@
 //! | layer | modules | what lives there |
 //! | --- | --- | --- |
 //! | 0 | [`image`], [`secret`], [`fault`] | the vocabulary |
+//! | 1 | [`yaml`] | where each value of a file stands, and how to change one |
+//! | 1 | [`manifest`] | image fields: where they are, how they are edited, who shadows whom |
 
 pub mod agent;
 pub mod fault;
 pub mod image;
+pub mod manifest;
 pub mod registry;
 pub mod repo;
 pub mod secret;
+pub mod yaml;

@@ -1,0 +1,192 @@
+//! Fields to new versions, byte for byte.
+
+use std::collections::BTreeMap;
+
+use crate::image::{Reference, Version};
+use crate::yaml::scan::{NodeId, Scan, ScanError};
+use crate::yaml::splice::{self, Change, SpliceError};
+
+use super::field::{Field, Slots};
+use super::find;
+
+/// A field and the version that it shall hold.
+#[derive(Debug, Clone)]
+pub struct Move<'f> {
+    /// The field, as found in the same bytes.
+    pub field: &'f Field,
+    /// What it shall hold.
+    pub to: &'f Version,
+}
+
+/// Why a file was not edited. Nothing of it is changed then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// The file could not be read.
+    #[error("not valid YAML")]
+    Unreadable(#[source] ScanError),
+    /// A SOPS file: an edit would break its message authentication code.
+    #[error("encrypted by SOPS: an edit in clear text would break its message authentication code")]
+    Sealed,
+    /// A Helm-style field was asked to hold a digest without a tag.
+    #[error("{path}: a Helm-style `tag` cannot hold a digest alone; give the tag as well")]
+    NeedsTag {
+        /// The field.
+        path: String,
+    },
+    /// The field is not in these bytes.
+    #[error("{path}: the field is not there any more")]
+    Moved {
+        /// The field.
+        path: String,
+    },
+    /// The change could not be made or not be proved.
+    #[error("the edit was refused")]
+    Refused(#[source] SpliceError),
+}
+
+/// Whether remote bases (`…?ref=SHA`) follow the tag of their kustomization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FollowRefs {
+    /// A ref that equals the tag being replaced is replaced too.
+    Yes,
+    /// Refs stay.
+    No,
+}
+
+/// Moves fields of one file. `bytes` are those in which the fields were found; fields that hold their version already
+/// change nothing.
+pub fn edit(path: &str, bytes: &[u8], moves: &[Move<'_>], follow: FollowRefs) -> Result<Vec<u8>, EditError> {
+    let scan = Scan::read(bytes).map_err(EditError::Unreadable)?;
+    let facts = find::read_scan(path, &scan);
+    if facts.sealed {
+        return Err(EditError::Sealed);
+    }
+    let mut changes = Vec::new();
+    let mut refs: BTreeMap<NodeId, Vec<(&str, &str)>> = BTreeMap::new();
+    for Move { field, to } in moves {
+        if !facts.fields.contains(field) {
+            return Err(EditError::Moved { path: field.path.clone() });
+        }
+        if field.version == **to {
+            continue;
+        }
+        match &field.slots {
+            Slots::Whole { scalar } => changes.push(whole(&scan, *scalar, to)),
+            Slots::Siblings { tag, digest } => siblings(&scan, field, *tag, *digest, to, &mut changes)?,
+            Slots::Entry { name_key, new_tag, digest, refs: remote } => {
+                entry(&scan, *name_key, *new_tag, *digest, to, &mut changes);
+                let (Some(old), Some(new)) = (&field.version.tag, &to.tag) else { continue };
+                for (node, pinned) in remote.iter().filter(|(_, pinned)| pinned == old.as_str() && old != new) {
+                    refs.entry(*node).or_default().push((pinned, new.as_str()));
+                }
+            }
+        }
+    }
+    if follow == FollowRefs::Yes {
+        changes.extend(refs.iter().filter_map(|(node, asked)| follow_ref(&scan, *node, asked)));
+    }
+    splice::apply(bytes, &scan, &changes).map_err(EditError::Refused)
+}
+
+fn value(node: NodeId, text: impl ToString) -> Change {
+    Change::Value { node, text: text.to_string() }
+}
+
+fn whole(scan: &Scan<'_>, scalar: NodeId, to: &Version) -> Change {
+    let name = Reference::written_name(scan.scalar(scalar).unwrap_or_default());
+    let colon = if to.tag.is_some() { ":" } else { "" };
+    value(scalar, format!("{name}{colon}{to}"))
+}
+
+type Pair = (NodeId, NodeId);
+
+fn siblings(
+    scan: &Scan<'_>,
+    field: &Field,
+    tag: NodeId,
+    digest: Option<Pair>,
+    to: &Version,
+    changes: &mut Vec<Change>,
+) -> Result<(), EditError> {
+    let Some(new_tag) = &to.tag else { return Err(EditError::NeedsTag { path: field.path.clone() }) };
+    match (digest, &to.digest) {
+        (Some((_, node)), Some(digest)) => changes.extend([value(tag, new_tag), value(node, digest)]),
+        (Some((key, node)), None) => {
+            changes.push(value(tag, new_tag));
+            if scan.scalar(node) != Some("") {
+                changes.push(Change::Remove { key });
+            }
+        }
+        (None, _) => changes.push(value(tag, to)),
+    }
+    Ok(())
+}
+
+/// An entry of a kustomization: keys that are there take the new values, a missing one is added behind its neighbour,
+/// one that has no value any more goes. A sole `digest` that becomes a tag (or the other way round) keeps its line.
+fn entry(
+    scan: &Scan<'_>,
+    name_key: NodeId,
+    new_tag: Option<Pair>,
+    digest: Option<Pair>,
+    to: &Version,
+    changes: &mut Vec<Change>,
+) {
+    let insert = |after: NodeId, key: &'static str, text: String| Change::Insert { after, key, text };
+    match (&to.tag, &to.digest) {
+        (Some(tag), Some(new_digest)) => {
+            match new_tag {
+                Some((_, node)) => changes.push(value(node, tag)),
+                None => changes.push(insert(name_key, "newTag", tag.to_string())),
+            }
+            match digest {
+                Some((_, node)) => changes.push(value(node, new_digest)),
+                None => {
+                    let after = new_tag.map_or(name_key, |(key, _)| key);
+                    changes.push(insert(after, "digest", new_digest.to_string()));
+                }
+            }
+        }
+        (Some(tag), None) => only(scan, name_key, ("newTag", new_tag), digest, tag.to_string(), changes),
+        (None, Some(new)) => only(scan, name_key, ("digest", digest), new_tag, new.to_string(), changes),
+        (None, None) => {}
+    }
+}
+
+/// Leaves `key` as the only one of the pair `newTag` and `digest`.
+fn only(
+    scan: &Scan<'_>,
+    name_key: NodeId,
+    (key, wanted): (&'static str, Option<Pair>),
+    other: Option<Pair>,
+    text: String,
+    changes: &mut Vec<Change>,
+) {
+    match (wanted, other) {
+        (Some((_, node)), other) => {
+            changes.push(value(node, text));
+            if let Some((key, node)) = other
+                && scan.scalar(node) != Some("")
+            {
+                changes.push(Change::Remove { key });
+            }
+        }
+        (None, Some((other_key, node))) => changes.extend([value(other_key, key), value(node, text)]),
+        (None, None) => changes.push(Change::Insert { after: name_key, key, text }),
+    }
+}
+
+/// The remote base with its new ref; none when two images of one old SHA part ways, for then no one can say which of
+/// them the manifests belong to.
+fn follow_ref(scan: &Scan<'_>, node: NodeId, asked: &[(&str, &str)]) -> Option<Change> {
+    let (old, new) = asked.first()?;
+    if asked.iter().any(|(_, other)| other != new) {
+        return None;
+    }
+    let url = scan.scalar(node)?;
+    let (base, query) = url.split_once('?')?;
+    let pinned = format!("ref={old}");
+    let moved: Vec<String> =
+        query.split('&').map(|pair| if pair == pinned { format!("ref={new}") } else { pair.to_owned() }).collect();
+    Some(value(node, format!("{base}?{}", moved.join("&"))))
+}

@@ -1,0 +1,185 @@
+//! The graph of kustomizations: which file an overlay takes in, and whose `images` override whose field.
+//!
+//! Paths are relative to the root of the repository, with `/`. Remote resources are no part of the graph.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::field::Field;
+use super::find::{FileFacts, has_kustomization_name};
+
+/// What a kustomization file says about other files and about images.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Kustomization {
+    /// `resources`, `bases` and `components`, as written.
+    pub resources: Vec<String>,
+    /// The entries of `images`.
+    pub images: Vec<Entry>,
+}
+
+/// An entry of `images`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The name that it matches.
+    pub name: String,
+    /// The name that comes out: `newName`, else `name`.
+    pub result: String,
+    /// Whether it sets the version (`newTag` or `digest`), not only the name.
+    pub overrides: bool,
+}
+
+/// Something about the graph that a person should know; never fatal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GraphProblem {
+    /// A local resource that is not there.
+    #[error("{file}: `{resource}` does not exist")]
+    Missing {
+        /// The kustomization.
+        file: String,
+        /// The resource, as written.
+        resource: String,
+    },
+    /// Kustomizations that take each other in.
+    #[error("{file}: kustomizations take each other in, by `{resource}`")]
+    Cycle {
+        /// The kustomization that closes the circle.
+        file: String,
+        /// The resource, as written.
+        resource: String,
+    },
+}
+
+/// The graph of all kustomizations of a tree.
+#[derive(Debug, Default)]
+pub struct Graph {
+    /// For each file the kustomizations that take it in directly.
+    parents: BTreeMap<String, BTreeSet<String>>,
+    images: BTreeMap<String, Vec<Entry>>,
+    /// What was found odd, in the order of the files.
+    pub problems: Vec<GraphProblem>,
+}
+
+impl Graph {
+    /// Builds the graph from all files that were read. `exists` tells of files that were not (other kinds of files).
+    pub fn build<'f>(files: impl Iterator<Item = (&'f str, &'f FileFacts)>, exists: &dyn Fn(&str) -> bool) -> Graph {
+        let kustomizations: BTreeMap<&str, &Kustomization> =
+            files.filter_map(|(path, facts)| Some((path, facts.kustomization.as_ref()?))).collect();
+        let mut graph = Graph::default();
+        for (file, kustomization) in &kustomizations {
+            graph.images.insert((*file).to_owned(), kustomization.images.clone());
+            for resource in kustomization.resources.iter().filter(|resource| is_local(resource)) {
+                let joined = join(parent_of(file), resource);
+                let target = joined.and_then(|path| {
+                    let inside = ["kustomization.yaml", "kustomization.yml", "Kustomization"]
+                        .map(|name| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") });
+                    let folder = inside.into_iter().find(|inner| kustomizations.contains_key(inner.as_str()));
+                    folder.or_else(|| exists(&path).then_some(path))
+                });
+                match target {
+                    Some(target) => {
+                        graph.parents.entry(target).or_default().insert((*file).to_owned());
+                    }
+                    None => {
+                        let (file, resource) = ((*file).to_owned(), resource.clone());
+                        graph.problems.push(GraphProblem::Missing { file, resource });
+                    }
+                }
+            }
+        }
+        graph.find_cycles();
+        graph
+    }
+
+    /// The kustomization whose `images` decides the version of a field, when each way from the field to an outermost
+    /// kustomization passes one that does. The nearest to the field is named.
+    pub fn shadowed_by(&self, file: &str, field: &Field) -> Option<String> {
+        if !field.transformed {
+            return None;
+        }
+        let name = field.written_name.as_str();
+        let mut nearest = None;
+        let mut way = BTreeSet::new();
+        self.each_way_overrides(file, name, &mut way, &mut nearest).then_some(nearest).flatten()
+    }
+
+    fn each_way_overrides(
+        &self,
+        file: &str,
+        name: &str,
+        way: &mut BTreeSet<String>,
+        nearest: &mut Option<String>,
+    ) -> bool {
+        let Some(parents) = self.parents.get(file) else { return false };
+        let mut all = true;
+        for parent in parents {
+            if !way.insert(parent.clone()) {
+                continue;
+            }
+            let entry = self.images.get(parent).into_iter().flatten().find(|entry| entry.name == name);
+            let covered = match entry {
+                Some(entry) if entry.overrides => {
+                    nearest.get_or_insert_with(|| parent.clone());
+                    true
+                }
+                Some(entry) => self.each_way_overrides(parent, &entry.result, way, nearest),
+                None => self.each_way_overrides(parent, name, way, nearest),
+            };
+            way.remove(parent);
+            all &= covered;
+        }
+        all
+    }
+
+    /// Cuts and reports the links that close a circle.
+    fn find_cycles(&mut self) {
+        let files: Vec<String> = self.parents.keys().cloned().collect();
+        for file in files {
+            let mut seen = BTreeSet::new();
+            let mut open: Vec<String> = self.parents.get(&file).into_iter().flatten().cloned().collect();
+            while let Some(next) = open.pop() {
+                if next == file {
+                    let problem = GraphProblem::Cycle { file: file.clone(), resource: parent_of(&file).to_owned() };
+                    self.problems.push(problem);
+                    break;
+                }
+                if seen.insert(next.clone()) {
+                    open.extend(self.parents.get(&next).into_iter().flatten().cloned());
+                }
+            }
+        }
+    }
+}
+
+fn is_local(resource: &str) -> bool {
+    !resource.contains("://")
+        && !resource.contains('?')
+        && !resource.starts_with("git@")
+        && !resource.starts_with("github.com/")
+}
+
+fn parent_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Resolves a relative path against a folder; `None` when it leaves the tree.
+fn join(folder: &str, relative: &str) -> Option<String> {
+    let mut parts: Vec<&str> = if folder.is_empty() { Vec::new() } else { folder.split('/').collect() };
+    if relative.starts_with('/') {
+        return None;
+    }
+    for part in relative.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// Whether a file may hold image fields at all, by its name.
+pub fn is_manifest_name(path: &str) -> bool {
+    let extension = path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
+    matches!(extension, Some("yaml" | "yml" | "json")) || has_kustomization_name(path)
+}

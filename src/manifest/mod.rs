@@ -1,0 +1,13 @@
+//! Image fields of Kubernetes manifests, kustomizations and Helm values: where they are and how they are edited.
+//!
+//! - [`field`]: what an image field is
+//! - [`find`]: the fields of one file
+//! - [`value`]: which scalars are image references
+//! - [`kustomize`]: the graph of kustomizations, and who shadows whom
+//! - [`edit`]: fields to new versions, byte for byte
+
+pub mod edit;
+pub mod field;
+pub mod find;
+pub mod kustomize;
+pub mod value;

@@ -1,0 +1,78 @@
+//! Lines and columns to byte offsets.
+//!
+//! The parser's own byte index cannot be trusted after text that is not ASCII; its lines and columns (in characters)
+//! can. So offsets are found by walking the line.
+
+/// Where something stands, counted from 1, columns in characters: what editors show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+/// The starts of all lines of a text. A line ends with `\n`, `\r\n` or a lone `\r`, as in YAML 1.2 section 5.4.
+#[derive(Debug)]
+pub struct Lines {
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    /// Reads the line ends of `text`.
+    pub fn of(text: &str) -> Lines {
+        let bytes = text.as_bytes();
+        let mut starts = vec![0];
+        for (at, byte) in bytes.iter().enumerate() {
+            let ends = match byte {
+                b'\n' => true,
+                b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+                _ => false,
+            };
+            if ends {
+                starts.push(at + 1);
+            }
+        }
+        Lines { starts }
+    }
+
+    /// The byte offset of a line and column, both from 0; past the end of the line it is the end of the text.
+    pub fn offset(&self, text: &str, line: usize, column: usize) -> usize {
+        let Some(start) = self.starts.get(line).copied() else { return text.len() };
+        let end = self.starts.get(line + 1).copied().unwrap_or(text.len());
+        let content = &text[start..end];
+        let ascii = content.as_bytes().get(..column).is_some_and(<[u8]>::is_ascii);
+        if ascii {
+            return start + column;
+        }
+        content.char_indices().nth(column).map_or(end, |(at, _)| start + at)
+    }
+
+    /// The line, from 0, that holds a byte offset.
+    pub fn line_at(&self, offset: usize) -> usize {
+        self.starts.partition_point(|start| *start <= offset).saturating_sub(1)
+    }
+
+    /// The bytes of a line with its line end.
+    pub fn range(&self, text: &str, line: usize) -> std::ops::Range<usize> {
+        let start = self.starts.get(line).copied().unwrap_or(text.len());
+        start..self.starts.get(line + 1).copied().unwrap_or(text.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_count_characters_and_all_line_ends() {
+        let text = "a: é\r\nbé: x\rc: y\n";
+        let lines = Lines::of(text);
+        assert_eq!(&text[lines.offset(text, 0, 3)..][..2], "é");
+        assert_eq!(&text[lines.offset(text, 1, 4)..][..1], "x");
+        assert_eq!(&text[lines.offset(text, 2, 3)..][..1], "y");
+        assert_eq!(lines.offset(text, 9, 0), text.len());
+        assert_eq!(lines.offset(text, 1, 99), lines.offset(text, 2, 0));
+        assert_eq!(lines.line_at(lines.offset(text, 2, 3)), 2);
+    }
+}

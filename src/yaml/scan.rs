@@ -1,0 +1,494 @@
+//! Bytes to nodes: every document of a file as a flat list in the order of the text, each node with its place.
+//!
+//! The flat list keeps a 10 MB file cheap: a node knows where its subtree ends, so children are reached by leaping.
+//! Byte spans are worked out only for the few scalars that are edited, and are checked against the value that the
+//! parser read: a span that does not decode to its value is no span.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use yaml_rust2::parser::{Event, Parser, Tag};
+use yaml_rust2::scanner::TScalarStyle;
+
+use super::place::{Lines, Place};
+
+/// Why a file cannot be read as YAML.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScanError {
+    /// The bytes are not UTF-8.
+    #[error("not UTF-8 text (byte {0})")]
+    NotText(usize),
+    /// A zero byte ends the text for YAML parsers.
+    #[error("a zero byte at byte {0}: not a text file")]
+    ZeroByte(usize),
+    /// The parser refused.
+    #[error("line {}, column {}: {reason}", place.line, place.column)]
+    Syntax {
+        /// Where.
+        place: Place,
+        /// The parser's words.
+        reason: String,
+    },
+    /// `{{` outside quotes: a template that happens to parse, not the YAML that it will become.
+    #[error("line {}, column {}: `{{{{` outside quotes: this is a template, not YAML", .0.line, .0.column)]
+    Template(Place),
+}
+
+/// The index of a node in its [`Scan`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(u32);
+
+impl NodeId {
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// How a scalar is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Without quotes.
+    Plain,
+    /// Between `'`.
+    SingleQuoted,
+    /// Between `"`.
+    DoubleQuoted,
+    /// A literal (`|`) or folded (`>`) block.
+    Block,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// A document; its one child is the root.
+    Document,
+    /// A mapping; its children are keys and values by turns.
+    Mapping,
+    /// A sequence.
+    Sequence,
+    /// A scalar with its value, still text.
+    Scalar {
+        /// The value, quotes and escapes undone.
+        value: String,
+        /// How it is written.
+        style: Style,
+    },
+    /// An alias (`*name`) and the node that it stands for.
+    Alias(Option<NodeId>),
+}
+
+#[derive(Debug, PartialEq)]
+struct Node {
+    kind: Kind,
+    tag: Option<Tag>,
+    anchored: bool,
+    /// Line and column from 0, as the parser marks them.
+    line: u32,
+    column: u32,
+    /// The index after the last node of this subtree.
+    end: u32,
+}
+
+/// A file, read.
+#[derive(Debug)]
+pub struct Scan<'a> {
+    text: &'a str,
+    /// The bytes of a byte order mark before the text.
+    offset: usize,
+    lines: Lines,
+    nodes: Vec<Node>,
+}
+
+impl<'a> Scan<'a> {
+    /// Reads all documents of a file.
+    pub fn read(bytes: &'a [u8]) -> Result<Scan<'a>, ScanError> {
+        let text = std::str::from_utf8(bytes).map_err(|e| ScanError::NotText(e.valid_up_to()))?;
+        if let Some(at) = bytes.iter().position(|b| *b == 0) {
+            return Err(ScanError::ZeroByte(at));
+        }
+        let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let nodes = read_nodes(body)?;
+        let scan = Scan { text: body, offset: text.len() - body.len(), lines: Lines::of(body), nodes };
+        match scan.template_brace() {
+            Some(place) => Err(ScanError::Template(place)),
+            None => Ok(scan),
+        }
+    }
+
+    /// All nodes, in the order of the text.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.len() as u32).map(NodeId)
+    }
+
+    /// What a node is.
+    pub fn kind(&self, id: NodeId) -> &Kind {
+        &self.nodes[id.index()].kind
+    }
+
+    /// Whether the node carries an explicit YAML tag such as `!!str`.
+    pub fn is_tagged(&self, id: NodeId) -> bool {
+        self.nodes[id.index()].tag.is_some()
+    }
+
+    /// Whether the node carries an anchor (`&name`).
+    pub fn is_anchored(&self, id: NodeId) -> bool {
+        self.nodes[id.index()].anchored
+    }
+
+    /// The node itself, or the one that it is an alias of.
+    pub fn resolve(&self, id: NodeId) -> NodeId {
+        match self.kind(id) {
+            Kind::Alias(Some(target)) => *target,
+            _ => id,
+        }
+    }
+
+    /// The value of a scalar, aliases followed.
+    pub fn scalar(&self, id: NodeId) -> Option<&str> {
+        match self.kind(self.resolve(id)) {
+            Kind::Scalar { value, .. } => Some(value),
+            _ => None,
+        }
+    }
+
+    /// How a scalar is written, aliases not followed.
+    pub fn style(&self, id: NodeId) -> Option<Style> {
+        match self.kind(id) {
+            Kind::Scalar { style, .. } => Some(*style),
+            _ => None,
+        }
+    }
+
+    /// The children of a document, mapping or sequence.
+    pub fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        let leaf = matches!(self.kind(id), Kind::Scalar { .. } | Kind::Alias(_));
+        let end = self.nodes[id.index()].end;
+        let mut next = if leaf { end } else { id.0 + 1 };
+        std::iter::from_fn(move || {
+            (next < end).then(|| {
+                let child = NodeId(next);
+                next = self.nodes[child.index()].end;
+                child
+            })
+        })
+    }
+
+    /// A node and everything below it, in the order of the text.
+    pub fn descendants(&self, id: NodeId) -> impl Iterator<Item = NodeId> + use<> {
+        (id.0..self.nodes[id.index()].end).map(NodeId)
+    }
+
+    /// Keys and values of a mapping; nothing for other nodes.
+    pub fn pairs(&self, id: NodeId) -> impl Iterator<Item = (NodeId, NodeId)> + '_ {
+        let mut children = matches!(self.kind(id), Kind::Mapping).then(|| self.children(id)).into_iter().flatten();
+        std::iter::from_fn(move || Some((children.next()?, children.next()?)))
+    }
+
+    /// Items of a sequence, aliases followed; nothing for other nodes.
+    pub fn items(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        let id = self.resolve(id);
+        matches!(self.kind(id), Kind::Sequence).then(|| self.children(id)).into_iter().flatten()
+    }
+
+    /// The pair of a mapping (aliases followed) with a key. Of a key given twice the last counts, as for kubectl.
+    pub fn pair(&self, mapping: NodeId, key: &str) -> Option<(NodeId, NodeId)> {
+        self.pairs(self.resolve(mapping)).filter(|(k, _)| self.scalar(*k) == Some(key)).last()
+    }
+
+    /// The value of a key of a mapping.
+    pub fn get(&self, mapping: NodeId, key: &str) -> Option<NodeId> {
+        self.pair(mapping, key).map(|(_, value)| value)
+    }
+
+    /// The value of a key of a mapping, if it is a scalar.
+    pub fn get_scalar(&self, mapping: NodeId, key: &str) -> Option<&str> {
+        self.get(mapping, key).and_then(|value| self.scalar(value))
+    }
+
+    /// The documents of the file with their roots.
+    pub fn documents(&self) -> impl Iterator<Item = (NodeId, NodeId)> + '_ {
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let document = NodeId(next);
+            next = self.nodes.get(document.index())?.end;
+            Some((document, NodeId(document.0 + 1)))
+        })
+    }
+
+    /// The collection or document that a node is a child of.
+    pub fn parent(&self, id: NodeId) -> Option<NodeId> {
+        (0..id.0).rev().map(NodeId).find(|candidate| self.contains(*candidate, id))
+    }
+
+    /// The node that stands right before another in the text: the key of a scalar value.
+    pub fn previous(&self, id: NodeId) -> Option<NodeId> {
+        id.0.checked_sub(1).map(NodeId)
+    }
+
+    /// Where a node starts, for people.
+    pub fn place(&self, id: NodeId) -> Place {
+        let node = &self.nodes[id.index()];
+        Place { line: node.line as usize + 1, column: node.column as usize + 1 }
+    }
+
+    /// The way from the root of its document to a node: `spec.containers[0].image`.
+    pub fn path(&self, id: NodeId) -> String {
+        let Some((_, mut node)) = self.documents().find(|(document, _)| self.contains(*document, id)) else {
+            return String::new();
+        };
+        let mut path = String::new();
+        while node != id {
+            let mut children = self.children(node);
+            let next = if matches!(self.kind(node), Kind::Mapping) {
+                self.pairs(node).find(|(key, value)| *key == id || self.contains(*value, id)).map(|(key, value)| {
+                    push_key(&mut path, self.scalar(key).unwrap_or("?"));
+                    if key == id { key } else { value }
+                })
+            } else {
+                children.by_ref().enumerate().find(|(_, child)| self.contains(*child, id)).map(|(index, child)| {
+                    path.push_str(&format!("[{index}]"));
+                    child
+                })
+            };
+            match next {
+                Some(next) => node = next,
+                None => break,
+            }
+        }
+        path
+    }
+
+    fn contains(&self, ancestor: NodeId, id: NodeId) -> bool {
+        (ancestor.0..self.nodes[ancestor.index()].end).contains(&id.0)
+    }
+
+    /// Whether a mapping or sequence is written in flow style (`{…}`, `[…]`).
+    pub fn is_flow(&self, id: NodeId) -> bool {
+        let at = self.start(id);
+        self.text[at..].starts_with(['{', '['])
+    }
+
+    /// The byte span of a scalar's content, without quotes, in the file's bytes. `None` when the scalar is an alias,
+    /// spans lines, holds escapes, or anything else about it is not as plain as a value that can be replaced must be.
+    pub fn span(&self, id: NodeId) -> Option<Range<usize>> {
+        let Kind::Scalar { value, style } = self.kind(id) else { return None };
+        let start = self.start(id);
+        let content = match style {
+            Style::Plain => start..start + value.len(),
+            Style::SingleQuoted | Style::DoubleQuoted => start + 1..start + 1 + value.len(),
+            Style::Block => start..start + value.trim_end_matches('\n').len(),
+        };
+        let quote = match style {
+            Style::SingleQuoted => "'",
+            Style::DoubleQuoted => "\"",
+            Style::Plain | Style::Block => "",
+        };
+        let value = if matches!(style, Style::Block) { value.trim_end_matches('\n') } else { value };
+        let exact = !value.contains(['\n', '\r', '\\', '\'', '"'])
+            && self.text.get(content.clone()) == Some(value)
+            && self.text[..content.start].ends_with(quote)
+            && self.text[content.end..].starts_with(quote)
+            // An empty plain scalar stands nowhere: the parser marks it behind the line.
+            && !(value.is_empty() && quote.is_empty());
+        exact.then(|| self.in_file(content))
+    }
+
+    /// The byte span of a scalar with its quotes, in the file's bytes.
+    pub fn outer_span(&self, id: NodeId) -> Option<Range<usize>> {
+        let span = self.span(id)?;
+        Some(match self.style(id) {
+            Some(Style::SingleQuoted | Style::DoubleQuoted) => span.start - 1..span.end + 1,
+            _ => span,
+        })
+    }
+
+    /// The byte after the colon that follows a key, in the file's bytes: where the value of an empty pair would stand.
+    pub fn after_colon(&self, key: NodeId) -> Option<usize> {
+        let end = self.outer_span(key)?.end - self.offset;
+        let rest = &self.text[end..];
+        let blanks = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+        rest[blanks..].starts_with(':').then_some(self.offset + end + blanks + 1)
+    }
+
+    /// The bytes of the whole line that holds a byte of the file, line end included.
+    pub fn line_range(&self, at: usize) -> Range<usize> {
+        let line = self.lines.line_at(at - self.offset);
+        self.in_file(self.lines.range(self.text, line))
+    }
+
+    /// The text of the file between two of its bytes.
+    pub fn slice(&self, range: Range<usize>) -> &'a str {
+        &self.text[range.start - self.offset..range.end - self.offset]
+    }
+
+    /// What differs between two nodes apart from their place: for the proof that an edit changed nothing else.
+    pub(super) fn same_but_for_place(&self, id: NodeId, other: &Scan<'_>, other_id: NodeId) -> bool {
+        let (a, b) = (&self.nodes[id.index()], &other.nodes[other_id.index()]);
+        let same_kind = match (&a.kind, &b.kind) {
+            // Anchors are compared by the node that they name, which inserted pairs may have moved.
+            (Kind::Alias(_), Kind::Alias(_)) => true,
+            (a, b) => a == b,
+        };
+        same_kind && a.tag == b.tag && a.anchored == b.anchored
+    }
+
+    /// Whether two nodes carry the same tag and anchor flag.
+    pub(super) fn same_properties(&self, id: NodeId, other: &Scan<'_>, other_id: NodeId) -> bool {
+        let (a, b) = (&self.nodes[id.index()], &other.nodes[other_id.index()]);
+        a.tag == b.tag && a.anchored == b.anchored
+    }
+
+    /// How many nodes a subtree has, itself included.
+    pub(super) fn size(&self, id: NodeId) -> u32 {
+        self.nodes[id.index()].end - id.0
+    }
+
+    fn start(&self, id: NodeId) -> usize {
+        let node = &self.nodes[id.index()];
+        self.lines.offset(self.text, node.line as usize, node.column as usize)
+    }
+
+    fn in_file(&self, range: Range<usize>) -> Range<usize> {
+        range.start + self.offset..range.end + self.offset
+    }
+
+    /// A flow mapping that is the first key of a flow mapping: `{{`, which no one writes but a template.
+    fn template_brace(&self) -> Option<Place> {
+        let is_mapping = |id: NodeId| matches!(self.kind(id), Kind::Mapping);
+        let outer =
+            self.ids().find(|id| is_mapping(*id) && self.pairs(*id).next().is_some_and(|(key, _)| is_mapping(key)));
+        outer.map(|id| self.place(id))
+    }
+}
+
+/// Appends a key to a path, in brackets when it would not read as one name.
+fn push_key(path: &mut String, key: &str) {
+    let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$'));
+    if !plain {
+        path.push_str(&format!("[\"{key}\"]"));
+    } else {
+        if !path.is_empty() {
+            path.push('.');
+        }
+        path.push_str(key);
+    }
+}
+
+/// Runs the parser event by event: it keeps its own stack, so deep nesting costs no recursion here.
+fn read_nodes(text: &str) -> Result<Vec<Node>, ScanError> {
+    let mut parser = Parser::new_from_str(text);
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut open: Vec<usize> = Vec::new();
+    let mut anchors: HashMap<usize, NodeId> = HashMap::new();
+    loop {
+        let (event, mark) = parser.next_token().map_err(|error| ScanError::Syntax {
+            place: Place { line: error.marker().line(), column: error.marker().col() + 1 },
+            reason: error.info().to_owned(),
+        })?;
+        let (kind, anchor, tag) = match event {
+            Event::StreamEnd => return Ok(nodes),
+            Event::Nothing | Event::StreamStart => continue,
+            Event::DocumentEnd | Event::MappingEnd | Event::SequenceEnd => {
+                let end = nodes.len() as u32;
+                if let Some(start) = open.pop() {
+                    nodes[start].end = end;
+                }
+                continue;
+            }
+            Event::DocumentStart => (Kind::Document, 0, None),
+            Event::MappingStart(anchor, tag) => (Kind::Mapping, anchor, tag),
+            Event::SequenceStart(anchor, tag) => (Kind::Sequence, anchor, tag),
+            Event::Scalar(value, style, anchor, tag) => (Kind::Scalar { value, style: style_of(style) }, anchor, tag),
+            Event::Alias(anchor) => (Kind::Alias(anchors.get(&anchor).copied()), 0, None),
+        };
+        let index = nodes.len();
+        if anchor > 0 {
+            anchors.insert(anchor, NodeId(index as u32));
+        }
+        if matches!(kind, Kind::Document | Kind::Mapping | Kind::Sequence) {
+            open.push(index);
+        }
+        nodes.push(Node {
+            kind,
+            tag,
+            anchored: anchor > 0,
+            line: mark.line().saturating_sub(1) as u32,
+            column: mark.col() as u32,
+            end: index as u32 + 1,
+        });
+    }
+}
+
+fn style_of(style: TScalarStyle) -> Style {
+    match style {
+        TScalarStyle::Plain => Style::Plain,
+        TScalarStyle::SingleQuoted => Style::SingleQuoted,
+        TScalarStyle::DoubleQuoted => Style::DoubleQuoted,
+        TScalarStyle::Literal | TScalarStyle::Folded => Style::Block,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The spans of all scalars that have one, as text.
+    fn spans(text: &str) -> Vec<&str> {
+        let scan = Scan::read(text.as_bytes()).expect("valid YAML");
+        scan.ids().filter_map(|id| scan.span(id)).map(|span| &text[span]).collect()
+    }
+
+    #[test]
+    fn spans_are_the_bytes_of_the_values() {
+        assert_eq!(
+            spans("a: é # x\nb: 'q'\nc: \"\"\nd:\ne: |-\n  one\n"),
+            ["a", "é", "b", "q", "c", "", "d", "e", "one"]
+        );
+        assert_eq!(spans("\u{feff}a: b\r\nc: d"), ["a", "b", "c", "d"]);
+        assert_eq!(spans("{\"a\": [x, 'y']}"), ["a", "x", "y"]);
+        assert_eq!(spans("- &k !!str v\n- *k\n"), ["v"]);
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_simply_has_no_span() {
+        assert_eq!(spans("- \"a\\tb\"\n- 'it''s'\n- two\n  lines\n- |\n  a\n  b\n"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn paths_name_keys_and_items() {
+        let text = "a:\n  - b: 1\n    x.y/z: 2\n---\nc: [3]\n";
+        let scan = Scan::read(text.as_bytes()).expect("valid YAML");
+        let paths: Vec<String> =
+            scan.ids().filter(|id| scan.scalar(*id).is_some_and(|v| v.len() == 1)).map(|id| scan.path(id)).collect();
+        assert_eq!(paths, ["a", "a[0].b", "a[0].b", "a[0][\"x.y/z\"]", "c", "c[0]"]);
+    }
+
+    #[test]
+    fn aliases_are_followed_and_the_last_of_two_keys_counts() {
+        let scan = Scan::read(b"a: &v one\nb: *v\nc: 1\nc: 2\n").expect("valid YAML");
+        let (_, root) = scan.documents().next().expect("a document");
+        assert_eq!(scan.get_scalar(root, "b"), Some("one"));
+        assert_eq!(scan.get_scalar(root, "c"), Some("2"));
+    }
+
+    #[test]
+    fn what_is_no_yaml_is_said_with_its_place() {
+        let error = |bytes: &[u8]| Scan::read(bytes).expect_err("not YAML").to_string();
+        assert!(error(b"a: b\nc: [1\n").starts_with("line "), "{}", error(b"a: b\nc: [1\n"));
+        assert_eq!(
+            error(b"image: {{ .Values.image }}\n"),
+            "line 1, column 8: `{{` outside quotes: this is a template, not YAML"
+        );
+        assert_eq!(error(b"a: \xff\n"), "not UTF-8 text (byte 3)");
+        assert_eq!(error(b"a: \0\n"), "a zero byte at byte 3: not a text file");
+    }
+
+    #[test]
+    fn deep_nesting_does_not_overflow_the_stack() {
+        let deep = format!("{}{}", "[".repeat(250), "]".repeat(250));
+        assert!(Scan::read(deep.as_bytes()).is_ok());
+        assert!(Scan::read("[".repeat(100_000).as_bytes()).is_err());
+        let blocks: String = (0..2_000).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
+        assert!(Scan::read(blocks.as_bytes()).is_ok());
+    }
+}

@@ -1,0 +1,436 @@
+//! Changes to bytes: each replaces one scalar, adds one pair or takes one away, and all together are proved by reading
+//! the result again. What comes out holds the same documents with exactly the asked changes, or nothing comes out.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::plain::is_ambiguous;
+use super::scan::{Kind, NodeId, Scan, ScanError, Style};
+
+/// One change to a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A scalar takes another value.
+    Value {
+        /// The scalar, key or value.
+        node: NodeId,
+        /// The value, as text.
+        text: String,
+    },
+    /// A mapping gets a pair, right behind one that it has.
+    Insert {
+        /// The key behind whose value the pair goes.
+        after: NodeId,
+        /// The new key.
+        key: &'static str,
+        /// The new value, as text.
+        text: String,
+    },
+    /// A pair goes.
+    Remove {
+        /// Its key.
+        key: NodeId,
+    },
+}
+
+/// Why a change was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpliceError {
+    /// Two changes want different things of the same bytes.
+    #[error("{path}: two changes at once, `{one}` and `{other}`")]
+    Conflict {
+        /// The way to the scalar.
+        path: String,
+        /// What one of them writes.
+        one: String,
+        /// What the other writes.
+        other: String,
+    },
+    /// The scalar is written in a way that is not edited (over several lines, with escapes).
+    #[error("{path}: this scalar is written in a way that cannot be edited in place")]
+    NotEditable {
+        /// The way to the scalar.
+        path: String,
+    },
+    /// The text would need escapes.
+    #[error("{path}: `{text}` cannot be written there")]
+    Unwritable {
+        /// The way to the scalar.
+        path: String,
+        /// The text.
+        text: String,
+    },
+    /// The result is no YAML any more: a bug.
+    #[error("the edited file could not be read again")]
+    Unreadable(#[source] ScanError),
+    /// The result holds something else than what was asked: a bug.
+    #[error("{path}: the edited file does not read as asked")]
+    Unproved {
+        /// Where the two readings part.
+        path: String,
+    },
+}
+
+/// A replacement of bytes.
+type Patch = (Range<usize>, String);
+
+/// Makes the changes and proves them. Changes that say the same twice are made once.
+pub fn apply(bytes: &[u8], scan: &Scan<'_>, changes: &[Change]) -> Result<Vec<u8>, SpliceError> {
+    let asked = Asked::gather(scan, changes)?;
+    let mut patches = asked.patches(bytes, scan)?;
+    patches.sort_by_key(|(range, _)| (range.start, range.end));
+    let mut edited = Vec::with_capacity(bytes.len() + 64);
+    let mut at = 0;
+    for (range, text) in &patches {
+        if range.start < at {
+            return Err(SpliceError::Unproved { path: format!("byte {}", range.start) });
+        }
+        edited.extend_from_slice(&bytes[at..range.start]);
+        edited.extend_from_slice(text.as_bytes());
+        at = range.end;
+    }
+    edited.extend_from_slice(&bytes[at..]);
+    asked.prove(scan, &edited)?;
+    Ok(edited)
+}
+
+/// The changes, by the node that they concern.
+#[derive(Default)]
+struct Asked<'a> {
+    values: BTreeMap<NodeId, &'a str>,
+    inserts: BTreeMap<NodeId, Vec<(&'static str, &'a str)>>,
+    removals: BTreeMap<NodeId, NodeId>,
+}
+
+impl<'a> Asked<'a> {
+    fn gather(scan: &Scan<'_>, changes: &'a [Change]) -> Result<Asked<'a>, SpliceError> {
+        let mut asked = Asked::default();
+        for change in changes {
+            match change {
+                Change::Value { node, text } => {
+                    let node = scan.resolve(*node);
+                    let before = asked.values.insert(node, text);
+                    if let Some(one) = before.filter(|one| one != text) {
+                        let (one, other) = (one.to_owned(), text.clone());
+                        return Err(SpliceError::Conflict { path: scan.path(node), one, other });
+                    }
+                }
+                Change::Insert { after, key, text } => {
+                    let pairs = asked.inserts.entry(*after).or_default();
+                    if !pairs.contains(&(*key, text.as_str())) {
+                        pairs.push((key, text));
+                    }
+                }
+                Change::Remove { key } => {
+                    let value = value_of(scan, *key);
+                    asked.removals.insert(*key, value.ok_or_else(|| not_editable(scan, *key))?);
+                }
+            }
+        }
+        asked.values.retain(|node, _| !asked.removals.values().any(|value| value == node));
+        Ok(asked)
+    }
+
+    fn patches(&self, bytes: &[u8], scan: &Scan<'_>) -> Result<Vec<Patch>, SpliceError> {
+        let mut patches = Vec::new();
+        for (node, text) in &self.values {
+            patches.push(replace(scan, *node, text)?);
+        }
+        for (after, pairs) in &self.inserts {
+            patches.push(insert(bytes, scan, *after, pairs)?);
+        }
+        for (key, value) in &self.removals {
+            patches.push(remove(bytes, scan, *key, *value)?);
+        }
+        Ok(patches)
+    }
+
+    /// Reads the result and walks both readings side by side.
+    fn prove(&self, before: &Scan<'_>, edited: &[u8]) -> Result<(), SpliceError> {
+        let after = Scan::read(edited).map_err(SpliceError::Unreadable)?;
+        let fail = |id: NodeId| Err(SpliceError::Unproved { path: before.path(id) });
+        let mut fresh = after.ids();
+        // For each old node the new one, unless it was taken away.
+        let mut twins: Vec<Option<NodeId>> = Vec::new();
+        let mut gone: u32 = 0;
+        let mut inserted: BTreeMap<u32, &Vec<(&'static str, &str)>> = BTreeMap::new();
+        for (index, id) in before.ids().enumerate() {
+            if let Some(pairs) = inserted.remove(&(index as u32)) {
+                expect_pairs(pairs, &after, &mut fresh).map_or_else(|| fail(id), Ok)?;
+            }
+            if let Some(value) = self.removals.get(&id) {
+                gone = before.size(id) + before.size(*value);
+            }
+            if let (Some(pairs), Some(value)) = (self.inserts.get(&id), value_of(before, id)) {
+                inserted.insert(index as u32 + before.size(id) + before.size(value), pairs);
+            }
+            if gone > 0 {
+                gone -= 1;
+                twins.push(None);
+                continue;
+            }
+            let Some(twin) = fresh.next() else { return fail(id) };
+            let same = match self.values.get(&id) {
+                Some(text) => after.scalar(twin) == Some(text) && before.same_properties(id, &after, twin),
+                None => before.same_but_for_place(id, &after, twin),
+            };
+            if !same {
+                return fail(id);
+            }
+            twins.push(Some(twin));
+        }
+        let at_end = inserted.values().all(|pairs| expect_pairs(pairs, &after, &mut fresh).is_some());
+        if !at_end || fresh.next().is_some() {
+            return Err(SpliceError::Unproved { path: "end of the file".to_owned() });
+        }
+        self.prove_shape(before, &after, &twins)
+    }
+
+    /// Proves that each collection still holds as many children, and that aliases name the same nodes.
+    fn prove_shape(&self, before: &Scan<'_>, after: &Scan<'_>, twins: &[Option<NodeId>]) -> Result<(), SpliceError> {
+        for (id, twin) in before.ids().zip(twins) {
+            let Some(twin) = twin else { continue };
+            let kept = |child: &NodeId| {
+                let removed = self.removals.contains_key(child) || self.removals.values().any(|value| value == child);
+                !removed
+            };
+            let added: usize =
+                before.children(id).filter_map(|child| self.inserts.get(&child)).map(|p| p.len() * 2).sum();
+            let same_children = before.children(id).filter(kept).count() + added == after.children(*twin).count();
+            let same_target = match (before.kind(id), after.kind(*twin)) {
+                (Kind::Alias(Some(a)), Kind::Alias(Some(b))) => twins.get(a.index()).copied().flatten() == Some(*b),
+                _ => true,
+            };
+            if !same_children || !same_target {
+                return Err(SpliceError::Unproved { path: before.path(id) });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes the next nodes for inserted pairs; `None` when they are not what was inserted.
+fn expect_pairs(
+    pairs: &[(&'static str, &str)],
+    after: &Scan<'_>,
+    fresh: &mut impl Iterator<Item = NodeId>,
+) -> Option<()> {
+    for (key, text) in pairs {
+        (after.scalar(fresh.next()?)? == *key).then_some(())?;
+        (after.scalar(fresh.next()?)? == *text).then_some(())?;
+    }
+    Some(())
+}
+
+/// The value that belongs to a key.
+fn value_of(scan: &Scan<'_>, key: NodeId) -> Option<NodeId> {
+    let mapping = scan.parent(key)?;
+    scan.pairs(mapping).find(|(k, _)| *k == key).map(|(_, value)| value)
+}
+
+fn not_editable(scan: &Scan<'_>, node: NodeId) -> SpliceError {
+    SpliceError::NotEditable { path: scan.path(node) }
+}
+
+/// Nothing that would need an escape in any style.
+fn is_writable(text: &str) -> bool {
+    let safe =
+        |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\' | b'#' | b',' | b'{' | b'}' | b'[' | b']');
+    !text.is_empty() && text.bytes().all(safe) && text.as_bytes()[0].is_ascii_alphanumeric() | text.starts_with('_')
+}
+
+fn replace(scan: &Scan<'_>, node: NodeId, text: &str) -> Result<Patch, SpliceError> {
+    if !is_writable(text) {
+        return Err(SpliceError::Unwritable { path: scan.path(node), text: text.to_owned() });
+    }
+    let plain = scan.style(node) == Some(Style::Plain);
+    let written = if plain && !scan.is_tagged(node) { quoted_if_ambiguous(scan, text) } else { text.to_owned() };
+    if let Some(span) = scan.span(node) {
+        return Ok((span, written));
+    }
+    // A key without a value: the value goes behind the colon.
+    let key = scan.previous(node).filter(|_| plain && scan.scalar(node) == Some(""));
+    let colon = key.and_then(|key| scan.after_colon(key)).filter(|_| !scan.is_anchored(node) && !scan.is_tagged(node));
+    let at = colon.ok_or_else(|| not_editable(scan, node))?;
+    Ok((at..at, format!(" {written}")))
+}
+
+fn quoted_if_ambiguous(scan: &Scan<'_>, text: &str) -> String {
+    if !is_ambiguous(text) {
+        return text.to_owned();
+    }
+    let count = |style| scan.ids().filter(|id| scan.style(*id) == Some(style)).count();
+    let quote = if count(Style::SingleQuoted) > count(Style::DoubleQuoted) { '\'' } else { '"' };
+    format!("{quote}{text}{quote}")
+}
+
+fn insert(bytes: &[u8], scan: &Scan<'_>, after: NodeId, pairs: &[(&'static str, &str)]) -> Result<Patch, SpliceError> {
+    let fail = || not_editable(scan, after);
+    let value = value_of(scan, after).ok_or_else(fail)?;
+    let mapping = scan.parent(after).ok_or_else(fail)?;
+    let key_span = scan.outer_span(after).ok_or_else(fail)?;
+    let value_end = match scan.kind(value) {
+        Kind::Alias(_) => scan.line_range(key_span.end).end,
+        _ => scan.outer_span(value).ok_or_else(fail)?.end,
+    };
+    let quoted = |like: NodeId, text: &str| match scan.style(like) {
+        Some(Style::SingleQuoted) => format!("'{text}'"),
+        Some(Style::DoubleQuoted) => format!("\"{text}\""),
+        _ => quoted_if_ambiguous(scan, text),
+    };
+    let pair = |(key, text): &(&'static str, &str)| format!("{}: {}", quoted(after, key), quoted(value, text));
+    let line = scan.line_range(key_span.start);
+    let before_key = &bytes[line.start..key_span.start];
+    let key_leads = before_key.iter().all(|b| matches!(b, b' ' | b'\t'));
+    let newline = line_end(bytes);
+    if let Some(bad) = pairs.iter().find(|(_, text)| !is_writable(text)) {
+        return Err(SpliceError::Unwritable { path: scan.path(after), text: bad.1.to_owned() });
+    }
+    if scan.is_flow(mapping) {
+        let indent = String::from_utf8_lossy(before_key);
+        let joint = if key_leads { format!(",{newline}{indent}") } else { ", ".to_owned() };
+        let text: String = pairs.iter().map(|p| format!("{joint}{}", pair(p))).collect();
+        return Ok((value_end..value_end, text));
+    }
+    let indent = " ".repeat(scan.place(after).column - 1);
+    let line_of_value = scan.line_range(value_end.saturating_sub(1));
+    let end = line_of_value.end;
+    let ends_with_break = bytes[line_of_value].ends_with(b"\n") || bytes[..end].ends_with(b"\r");
+    let lines: Vec<String> = pairs.iter().map(|p| format!("{indent}{}", pair(p))).collect();
+    let text = lines.join(newline);
+    let text = if ends_with_break { format!("{text}{newline}") } else { format!("{newline}{text}") };
+    Ok((end..end, text))
+}
+
+fn remove(bytes: &[u8], scan: &Scan<'_>, key: NodeId, value: NodeId) -> Result<Patch, SpliceError> {
+    let fail = || not_editable(scan, key);
+    let mapping = scan.parent(key).ok_or_else(fail)?;
+    let start = scan.outer_span(key).ok_or_else(fail)?.start;
+    let end = match scan.kind(value) {
+        Kind::Scalar { value, .. } if value.is_empty() => scan.after_colon(key).ok_or_else(fail)?,
+        _ => scan.outer_span(value).ok_or_else(fail)?.end,
+    };
+    let keys: Vec<(NodeId, NodeId)> = scan.pairs(mapping).collect();
+    let index = keys.iter().position(|(k, _)| *k == key).ok_or_else(fail)?;
+    if keys.len() == 1 {
+        return Err(fail());
+    }
+    let next = keys.get(index + 1).and_then(|(k, _)| scan.outer_span(*k));
+    if scan.is_flow(mapping) {
+        if let Some(next) = next {
+            return Ok((start..next.start, String::new()));
+        }
+        let previous = keys.get(index.wrapping_sub(1)).and_then(|(_, v)| scan.outer_span(*v)).ok_or_else(fail)?;
+        return Ok((previous.end..end, String::new()));
+    }
+    let line = scan.line_range(start);
+    let leads = bytes[line.start..start].iter().all(|b| matches!(b, b' ' | b'\t'));
+    if leads {
+        let last = scan.line_range(end.saturating_sub(1).max(start));
+        // The last line of a file without a final newline takes the break before it along.
+        let whole = line.start..last.end;
+        let unfinished = !bytes[whole.clone()].ends_with(b"\n") && !bytes[whole.clone()].ends_with(b"\r");
+        let taken = if unfinished {
+            bytes[..whole.start].iter().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count()
+        } else {
+            0
+        };
+        return Ok((whole.start - taken.min(line_end(bytes).len())..whole.end, String::new()));
+    }
+    // The first pair of a list item: the next pair moves up to the dash.
+    next.map(|next| (start..next.start, String::new())).ok_or_else(fail)
+}
+
+/// The line end that the file uses first.
+fn line_end(bytes: &[u8]) -> &'static str {
+    match bytes.iter().position(|b| matches!(b, b'\n' | b'\r')) {
+        Some(at) if bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n') => "\r\n",
+        Some(at) if bytes[at] == b'\r' => "\r",
+        _ => "\n",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(scan: &Scan<'_>, path: &str, nth: usize) -> NodeId {
+        let found: Vec<NodeId> = scan.ids().filter(|id| scan.path(*id) == path).collect();
+        // A key and its value share a path; a mapping's own document has the empty one.
+        found[nth]
+    }
+
+    fn set(text: &str, path: &str, value: &str) -> Result<String, SpliceError> {
+        let scan = Scan::read(text.as_bytes()).expect("valid YAML");
+        let change = Change::Value { node: node(&scan, path, 1), text: value.to_owned() };
+        apply(text.as_bytes(), &scan, &[change]).map(|bytes| String::from_utf8(bytes).expect("text"))
+    }
+
+    fn add(text: &str, path: &str, value: &str) -> String {
+        let scan = Scan::read(text.as_bytes()).expect("valid YAML");
+        let change = Change::Insert { after: node(&scan, path, 0), key: "newTag", text: value.to_owned() };
+        String::from_utf8(apply(text.as_bytes(), &scan, &[change]).expect("editable")).expect("text")
+    }
+
+    fn drop(text: &str, path: &str) -> Result<String, SpliceError> {
+        let scan = Scan::read(text.as_bytes()).expect("valid YAML");
+        let change = Change::Remove { key: node(&scan, path, 0) };
+        apply(text.as_bytes(), &scan, &[change]).map(|bytes| String::from_utf8(bytes).expect("text"))
+    }
+
+    #[test]
+    fn a_value_changes_and_nothing_else() {
+        assert_eq!(set("a:  x   # c\r\nb: y", "a", "z").as_deref(), Ok("a:  z   # c\r\nb: y"));
+        assert_eq!(set("a: 'x'\n", "a", "1.10").as_deref(), Ok("a: '1.10'\n"));
+        assert_eq!(set("a: x\n", "a", "1.10").as_deref(), Ok("a: \"1.10\"\n"));
+        assert_eq!(set("a: x\nb: 'y'\n", "a", "1e5").as_deref(), Ok("a: '1e5'\nb: 'y'\n"));
+        assert_eq!(set("a: \"\"\n", "a", "v1").as_deref(), Ok("a: \"v1\"\n"));
+        assert_eq!(set("a:\nb: c\n", "a", "v1").as_deref(), Ok("a: v1\nb: c\n"));
+        assert_eq!(set("a: # none yet\n", "a", "v1").as_deref(), Ok("a: v1 # none yet\n"));
+        assert_eq!(set("a: |-\n  x:1\nb: c\n", "a", "x:2").as_deref(), Ok("a: |-\n  x:2\nb: c\n"));
+        assert_eq!(set("{a: x, b: y}", "a", "v1").as_deref(), Ok("{a: v1, b: y}"));
+        assert_eq!(set("a: !!str 1.10\n", "a", "1.20").as_deref(), Ok("a: !!str 1.20\n"));
+        assert_eq!(set("a: &v x\nb: *v\n", "b", "z").as_deref(), Ok("a: &v z\nb: *v\n"));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_written_is_refused() {
+        assert!(matches!(set("a: x\n", "a", "it's"), Err(SpliceError::Unwritable { .. })));
+        assert!(matches!(set("a: x\n", "a", ""), Err(SpliceError::Unwritable { .. })));
+        assert!(matches!(set("a: \"x\\ty\"\n", "a", "v"), Err(SpliceError::NotEditable { .. })));
+        assert!(matches!(set("a: x\n  y\n", "a", "v"), Err(SpliceError::NotEditable { .. })));
+    }
+
+    #[test]
+    fn a_pair_is_added_in_the_manner_of_its_neighbours() {
+        assert_eq!(add("i:\n- name: a\n- name: b\n", "i[0].name", "v1"), "i:\n- name: a\n  newTag: v1\n- name: b\n");
+        assert_eq!(
+            add("i:\r\n  - name: 'a' # x\r\n    z: 1\r\n", "i[0].name", "1.10"),
+            "i:\r\n  - name: 'a' # x\r\n    newTag: '1.10'\r\n    z: 1\r\n"
+        );
+        assert_eq!(add("- name: a", "[0].name", "1e5"), "- name: a\n  newTag: \"1e5\"");
+        assert_eq!(add("[{name: a}]\n", "[0].name", "v1"), "[{name: a, newTag: v1}]\n");
+        assert_eq!(add("[{\"name\": \"a\"}]\n", "[0].name", "v1"), "[{\"name\": \"a\", \"newTag\": \"v1\"}]\n");
+        assert_eq!(add("{\n  \"name\": \"a\"\n}\n", "name", "v1"), "{\n  \"name\": \"a\",\n  \"newTag\": \"v1\"\n}\n");
+    }
+
+    #[test]
+    fn a_pair_is_taken_away_with_its_line() {
+        assert_eq!(drop("- n: a\n  d: x # c\n  t: b\n", "[0].d").as_deref(), Ok("- n: a\n  t: b\n"));
+        assert_eq!(drop("- d: x\n  n: a\n", "[0].d").as_deref(), Ok("- n: a\n"));
+        assert_eq!(drop("- n: a\r\n  d: x", "[0].d").as_deref(), Ok("- n: a"));
+        assert_eq!(drop("[{d: x, n: a}]", "[0].d").as_deref(), Ok("[{n: a}]"));
+        assert_eq!(drop("[{n: a, d: x}]", "[0].d").as_deref(), Ok("[{n: a}]"));
+        assert!(matches!(drop("- d: x\n", "[0].d"), Err(SpliceError::NotEditable { .. })));
+    }
+
+    #[test]
+    fn two_minds_about_one_scalar_are_refused() {
+        let text = "a: &v x\nb: *v\n";
+        let scan = Scan::read(text.as_bytes()).expect("valid YAML");
+        let change = |path: &str, text: &str| Change::Value { node: node(&scan, path, 1), text: text.to_owned() };
+        assert!(apply(text.as_bytes(), &scan, &[change("a", "1.0.0"), change("b", "1.0.0")]).is_ok());
+        let error = apply(text.as_bytes(), &scan, &[change("a", "one"), change("b", "two")]).expect_err("conflict");
+        assert_eq!(error.to_string(), "a: two changes at once, `one` and `two`");
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! - [`field`]: what an image field is
 //! - [`find`]: the fields of one file
+//! - [`inventory`]: all fields of a tree
 //! - [`value`]: which scalars are image references
 //! - [`kustomize`]: the graph of kustomizations, and who shadows whom
 //! - [`edit`]: fields to new versions, byte for byte
@@ -9,5 +10,6 @@
 pub mod edit;
 pub mod field;
 pub mod find;
+pub mod inventory;
 pub mod kustomize;
 pub mod value;

@@ -1,0 +1,177 @@
+//! All image fields of a tree: the fields of its files, and who shadows whom.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::image::Repository;
+use crate::yaml::scan::ScanError;
+
+use super::field::Field;
+use super::find::FileFacts;
+use super::kustomize::{Graph, GraphProblem};
+
+/// What reading one file gave. Shared, because the facts of a blob are kept from one cycle to the next.
+pub type Reading = Arc<Result<FileFacts, ScanError>>;
+
+/// An image field and where it is.
+#[derive(Debug, Clone)]
+pub struct Located {
+    /// The file, relative to the root, with `/`.
+    pub file: String,
+    /// The field.
+    pub field: Field,
+    /// The kustomization whose `images` overrides this field.
+    pub shadowed_by: Option<String>,
+    /// Whether the file is sealed by SOPS: no edit in clear text can be made.
+    pub sealed: bool,
+}
+
+/// All image fields of a tree.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// The fields, in the order of file, document and place.
+    pub fields: Vec<Located>,
+    /// Files that could not be read as YAML, with the reason. They are left alone.
+    pub unreadable: Vec<(String, ScanError)>,
+    /// What is odd about the kustomizations.
+    pub problems: Vec<GraphProblem>,
+}
+
+impl Inventory {
+    /// Takes stock of files that have been read, given in the order of their paths; `all_paths` are all files and
+    /// folders of the tree, read or not. `wanted` says which files' fields count: the others serve the graph alone.
+    pub fn of(files: &[(String, Reading)], all_paths: &BTreeSet<String>, wanted: &dyn Fn(&str) -> bool) -> Inventory {
+        let readable =
+            || files.iter().filter_map(|(path, reading)| Some((path.as_str(), reading.as_ref().as_ref().ok()?)));
+        let graph = Graph::build(readable(), &|path| all_paths.contains(path));
+        let mut inventory = Inventory::default();
+        for (file, reading) in files.iter().filter(|(path, _)| wanted(path)) {
+            match reading.as_ref() {
+                Ok(facts) => inventory.fields.extend(facts.fields.iter().map(|field| Located {
+                    file: file.clone(),
+                    shadowed_by: graph.shadowed_by(file, field),
+                    field: field.clone(),
+                    sealed: facts.sealed,
+                })),
+                Err(error) => inventory.unreadable.push((file.clone(), error.clone())),
+            }
+        }
+        inventory.problems = graph.problems;
+        inventory
+    }
+
+    /// The names in the tree that are most like a name that was not found, best first, five at most.
+    pub fn closest(&self, wanted: &Repository) -> Vec<Repository> {
+        let names: BTreeSet<&Repository> = self.fields.iter().map(|located| &located.field.repository).collect();
+        let mut ranked: Vec<(usize, &Repository)> =
+            names.into_iter().map(|name| (distance(wanted, name), name)).collect();
+        ranked.sort();
+        ranked.into_iter().take(5).map(|(_, name)| name.clone()).collect()
+    }
+}
+
+/// How unlike two names are. The last component is what people mistype least and mean most, so it counts double.
+fn distance(a: &Repository, b: &Repository) -> usize {
+    2 * edits(a.short_name(), b.short_name()) + edits(a.as_str(), b.as_str())
+}
+
+/// The Levenshtein distance.
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::find;
+    use super::*;
+
+    fn inventory(files: &[(&str, &str)]) -> Inventory {
+        let paths = files.iter().map(|(path, _)| (*path).to_owned()).collect();
+        let readings: Vec<(String, Reading)> = files
+            .iter()
+            .map(|(path, text)| ((*path).to_owned(), Arc::new(find::read(path, text.as_bytes()))))
+            .collect();
+        Inventory::of(&readings, &paths, &|_| true)
+    }
+
+    fn shadows(inventory: &Inventory) -> Vec<(&str, &str, Option<&str>)> {
+        inventory.fields.iter().map(|l| (l.file.as_str(), l.field.path.as_str(), l.shadowed_by.as_deref())).collect()
+    }
+
+    const DEPLOYMENT: &str = "spec:\n  containers:\n  - name: a\n    image: app:v1\n";
+
+    #[test]
+    fn an_overlay_that_sets_the_tag_shadows_its_base() {
+        let found = inventory(&[
+            ("base/app.yaml", DEPLOYMENT),
+            ("base/kustomization.yaml", "resources: [app.yaml]\n"),
+            ("prod/kustomization.yaml", "resources: [../base]\nimages:\n- name: app\n  newTag: v2\n"),
+        ]);
+        assert_eq!(
+            shadows(&found),
+            [
+                ("base/app.yaml", "spec.containers[0].image", Some("prod/kustomization.yaml")),
+                ("prod/kustomization.yaml", "images[0].newTag", None),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_base_that_one_overlay_takes_as_it_is_is_not_shadowed() {
+        let found = inventory(&[
+            ("base/app.yaml", DEPLOYMENT),
+            ("base/kustomization.yaml", "resources: [app.yaml]\n"),
+            ("prod/kustomization.yaml", "resources: [../base]\nimages:\n- name: app\n  newTag: v2\n"),
+            ("test/kustomization.yaml", "resources: [../base]\n"),
+        ]);
+        assert_eq!(shadows(&found)[0].2, None);
+    }
+
+    #[test]
+    fn an_entry_that_only_renames_does_not_shadow_but_its_new_name_is_followed() {
+        let base = ("base/app.yaml", DEPLOYMENT);
+        let rename = ("base/kustomization.yaml", "resources: [app.yaml]\nimages:\n- name: app\n  newName: r.io/app\n");
+        let found = inventory(&[base, rename]);
+        assert_eq!(shadows(&found)[0], ("base/app.yaml", "spec.containers[0].image", None));
+        assert_eq!(shadows(&found)[1], ("base/kustomization.yaml", "images[0].newTag", None));
+        let overlay =
+            ("prod/kustomization.yaml", "resources: [../base]\nimages:\n- name: r.io/app\n  digest: sha256:x\n");
+        let found = inventory(&[base, rename, overlay]);
+        assert!(
+            shadows(&found).iter().all(|(_, _, by)| *by == Some("prod/kustomization.yaml")),
+            "{:?}",
+            shadows(&found)
+        );
+    }
+
+    #[test]
+    fn circles_and_missing_files_are_said_and_not_fatal() {
+        let found = inventory(&[
+            ("a/kustomization.yaml", "resources: [../b, gone.yaml, https://example.com/x?ref=v1]\n"),
+            ("b/kustomization.yaml", "resources: [../a]\n"),
+        ]);
+        let said: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
+        assert!(said.contains(&"a/kustomization.yaml: `gone.yaml` does not exist".to_owned()), "{said:?}");
+        assert!(said.iter().any(|text| text.contains("take each other in")), "{said:?}");
+    }
+
+    #[test]
+    fn the_closest_names_come_first() {
+        let found =
+            inventory(&[("a.yaml", "a: ghcr.io/acme/supervisor:v1\nb: ghcr.io/acme/worker:v1\nc: nginx:1.2\n")]);
+        let wanted = "ghcr.io/acme/supervisr".parse().expect("a name");
+        assert_eq!(found.closest(&wanted)[0].as_str(), "ghcr.io/acme/supervisor");
+        assert_eq!(edits("kitten", "sitting"), 3);
+    }
+}

@@ -8,11 +8,15 @@
 //! | 0 | [`image`], [`secret`], [`fault`] | the vocabulary |
 //! | 1 | [`yaml`] | where each value of a file stands, and how to change one |
 //! | 1 | [`manifest`] | image fields: where they are, how they are edited, who shadows whom |
+//! | 1 | [`policy`] | which tag an image should have, and why |
+//! | 1 | [`plan`] | what shall change on a tip, and what may |
 
 pub mod agent;
 pub mod fault;
 pub mod image;
 pub mod manifest;
+pub mod plan;
+pub mod policy;
 pub mod registry;
 pub mod repo;
 pub mod secret;

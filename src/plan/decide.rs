@@ -1,0 +1,178 @@
+//! Fields and candidates to a plan: what an update is, as a function of a tip.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::image::{Digest, Reference, Repository, Tag, Version};
+use crate::manifest::field::Field;
+use crate::manifest::inventory::{Inventory, Located};
+use crate::policy::choose::{Age, Current, NoChoice, Seen};
+use crate::policy::rule::{PolicySet, Rule};
+
+use super::skip::{Reason, Skipped};
+
+/// What is known of the images of one repository.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    /// The tags that fit the policy, with their ages where the order needs them.
+    pub seen: Vec<Seen>,
+    /// The ages of tags that fields hold now.
+    pub held: BTreeMap<Tag, Age>,
+}
+
+/// What the registry said of each repository: a survey, or why there is none.
+pub type Surveys = BTreeMap<Repository, Result<Survey, String>>;
+
+/// What digest an update writes beside the tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DigestWish {
+    /// None.
+    Without,
+    /// The one that the tag has in the registry.
+    OfTag,
+    /// This one.
+    Exactly(Digest),
+}
+
+/// One field that shall move.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// The file, relative to the root.
+    pub file: String,
+    /// The field as it stands on the tip that this was planned on.
+    pub field: Field,
+    /// The tag that it shall hold.
+    pub tag: Option<Tag>,
+    /// The digest that it shall hold.
+    pub digest: DigestWish,
+}
+
+/// What shall change on a tip, before the gates.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The fields that shall move.
+    pub updates: Vec<Update>,
+    /// The images that stay, each with its reason.
+    pub skipped: BTreeSet<Skipped>,
+}
+
+/// The fields that policies govern: not shadowed, and matched by a rule.
+pub fn governed<'i>(
+    inventory: &'i Inventory,
+    policies: &'i PolicySet,
+) -> impl Iterator<Item = (&'i Located, &'i Rule)> {
+    let free = inventory.fields.iter().filter(|located| located.shadowed_by.is_none());
+    free.filter_map(|located| Some((located, policies.rule_for(&located.field.repository)?)))
+}
+
+/// Plans what policies ask for.
+pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys) -> Plan {
+    let mut plan = Plan::default();
+    for (located, rule) in governed(inventory, policies) {
+        let field = &located.field;
+        let held = field.version.tag.clone();
+        let mut skip = |tag: Option<Tag>, reason, detail: String| {
+            plan.skipped.insert(Skipped { image: field.repository.clone(), tag, reason, detail });
+        };
+        let survey = match surveys.get(&field.repository) {
+            Some(Ok(survey)) => survey,
+            Some(Err(error)) => {
+                skip(held, Reason::RegistryError, error.clone());
+                continue;
+            }
+            None => {
+                skip(held, Reason::RegistryError, "the registry was not asked".to_owned());
+                continue;
+            }
+        };
+        let current =
+            held.clone().map(|tag| Current { age: survey.held.get(&tag).cloned().unwrap_or(Age::Unasked), tag });
+        match rule.tags.choose(&survey.seen, current.as_ref()) {
+            Ok(tag) if located.sealed => skip(Some(tag), Reason::BlockedSecret, sealed(located)),
+            Ok(tag) => {
+                let digest = match rule.pin || field.version.digest.is_some() {
+                    true => DigestWish::OfTag,
+                    false => DigestWish::Without,
+                };
+                let update = Update { file: located.file.clone(), field: field.clone(), tag: Some(tag), digest };
+                plan.updates.push(update);
+            }
+            Err(no) => {
+                let reason =
+                    if matches!(no, NoChoice::UpToDate { .. }) { Reason::UpToDate } else { Reason::NoCandidate };
+                skip(held, reason, no.to_string());
+            }
+        }
+    }
+    plan
+}
+
+/// What was asked for by name cannot be planned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// No field holds any of the images.
+    #[error("no image field matches {}", wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
+    NoField {
+        /// The images asked for.
+        wanted: Vec<Repository>,
+        /// The names in the tree that are most like them.
+        closest: Vec<Repository>,
+    },
+}
+
+/// Plans that every field of the given images reads exactly as given. `named` are files that the caller named one by
+/// one: there even a shadowed field is written.
+pub fn as_asked(
+    inventory: &Inventory,
+    wanted: &[Reference],
+    named: &dyn Fn(&str) -> bool,
+) -> Result<Asked, RequestError> {
+    let mut asked = Asked::default();
+    let by_name: BTreeMap<&Repository, &Version> = wanted.iter().map(|r| (&r.repository, &r.version)).collect();
+    for located in &inventory.fields {
+        let field = &located.field;
+        let Some(version) = by_name.get(&field.repository) else { continue };
+        asked.matched += 1;
+        if let Some(by) = located.shadowed_by.as_ref().filter(|_| !named(&located.file)) {
+            asked.shadowed.push((located.file.clone(), field.path.clone(), by.clone()));
+        } else if field.version == **version {
+            asked.unchanged += 1;
+        } else if located.sealed {
+            let (image, tag) = (field.repository.clone(), version.tag.clone());
+            let detail = sealed(located);
+            asked.plan.skipped.insert(Skipped { image, tag, reason: Reason::BlockedSecret, detail });
+        } else {
+            asked.plan.updates.push(Update {
+                file: located.file.clone(),
+                field: field.clone(),
+                tag: version.tag.clone(),
+                digest: version.digest.clone().map_or(DigestWish::Without, DigestWish::Exactly),
+            });
+        }
+    }
+    if asked.matched == 0 {
+        let closest: BTreeSet<Repository> = wanted.iter().flat_map(|r| inventory.closest(&r.repository)).collect();
+        let wanted = wanted.iter().map(|r| r.repository.clone()).collect();
+        return Err(RequestError::NoField { wanted, closest: closest.into_iter().take(5).collect() });
+    }
+    Ok(asked)
+}
+
+/// What a request by name comes to.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// What shall change.
+    pub plan: Plan,
+    /// How many fields hold one of the images.
+    pub matched: usize,
+    /// How many of them read as asked already.
+    pub unchanged: usize,
+    /// Fields left alone because a kustomization overrides them: file, path, kustomization.
+    pub shadowed: Vec<(String, String, String)>,
+}
+
+fn sealed(located: &Located) -> String {
+    format!(
+        "{}: {} stands in a file encrypted by SOPS, whose message authentication code an edit would break",
+        located.file, located.field.path
+    )
+}

@@ -1,0 +1,147 @@
+//! A plan to a gated plan. Only [`pass`] makes a [`GatedPlan`], and only a gated plan can be turned into the bytes of a
+//! commit: so nothing reaches the branch past the gates.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::image::{Digest, Repository, Version};
+use crate::manifest::edit::{self, EditError, FollowRefs, Move};
+use crate::manifest::field::Field;
+
+use super::decide::{DigestWish, Plan, Update};
+use super::skip::{Reason, Skipped};
+
+/// What the registry says of one image, asked right before it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageProof {
+    /// It is there.
+    Whole {
+        /// Its digest.
+        digest: Digest,
+        /// When it was built, if it says.
+        created: Option<Timestamp>,
+    },
+    /// It is not there, or not whole.
+    Broken(String),
+    /// The registry could not say.
+    Unknown(String),
+}
+
+/// The image that an update would write: what has to be asked of the registry.
+pub type Wanted = (Repository, Version);
+
+/// What was found out about the images that a plan would write.
+pub type Proofs = BTreeMap<Wanted, ImageProof>;
+
+/// What an update would write, as far as the registry has to be asked about it.
+pub fn wanted(update: &Update) -> Wanted {
+    let digest = match &update.digest {
+        DigestWish::Exactly(digest) => Some(digest.clone()),
+        DigestWish::Without | DigestWish::OfTag => None,
+    };
+    (update.field.repository.clone(), Version { tag: update.tag.clone(), digest })
+}
+
+/// An update that passed the gates.
+#[derive(Debug, Clone)]
+pub struct GatedUpdate {
+    /// The file, relative to the root.
+    pub file: String,
+    /// The field as it stands on the tip.
+    pub field: Field,
+    /// What it will hold.
+    pub to: Version,
+    /// The digest of the image that it will run.
+    pub digest: Option<Digest>,
+}
+
+/// A plan whose updates all passed the gates.
+#[derive(Debug, Default)]
+pub struct GatedPlan {
+    updates: Vec<GatedUpdate>,
+}
+
+/// Lets through what is proved, and says what is not. A gate blocks only the fields that it concerns.
+pub fn pass(plan: Plan, proofs: &Proofs) -> (GatedPlan, BTreeSet<Skipped>) {
+    let mut gated = GatedPlan::default();
+    let mut skipped = plan.skipped;
+    for update in plan.updates {
+        let (reason, detail) = match proofs.get(&wanted(&update)) {
+            Some(ImageProof::Whole { digest, .. }) => {
+                gated.admit(update, Some(digest.clone()));
+                continue;
+            }
+            Some(ImageProof::Broken(detail)) => (Reason::BlockedImage, detail.clone()),
+            Some(ImageProof::Unknown(detail)) => (Reason::RegistryError, detail.clone()),
+            None => (Reason::RegistryError, "the registry was not asked".to_owned()),
+        };
+        skipped.insert(Skipped { image: update.field.repository, tag: update.tag, reason, detail });
+    }
+    (gated, skipped)
+}
+
+/// For files outside git: there is no registry to ask and nothing is pushed, so what was asked for is done.
+pub fn pass_unproved(plan: Plan) -> (GatedPlan, BTreeSet<Skipped>) {
+    let mut gated = GatedPlan::default();
+    plan.updates.into_iter().for_each(|update| gated.admit(update, None));
+    (gated, plan.skipped)
+}
+
+/// An edit that could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: cannot be edited")]
+pub struct ChangeError {
+    /// The file.
+    pub file: String,
+    /// Why.
+    #[source]
+    pub source: EditError,
+}
+
+impl GatedPlan {
+    fn admit(&mut self, update: Update, proved: Option<Digest>) {
+        let digest = match update.digest {
+            DigestWish::Without => None,
+            DigestWish::OfTag => proved.clone(),
+            DigestWish::Exactly(digest) => Some(digest),
+        };
+        let to = Version { tag: update.tag, digest };
+        // A digest wish that the field fulfils already is no update.
+        if to != update.field.version {
+            self.updates.push(GatedUpdate {
+                file: update.file,
+                digest: proved.or(to.digest.clone()),
+                field: update.field,
+                to,
+            });
+        }
+    }
+
+    /// The updates, in the order of file and place.
+    pub fn updates(&self) -> &[GatedUpdate] {
+        &self.updates
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.updates.is_empty()
+    }
+
+    /// The new bytes of one of its files.
+    pub fn edited(&self, file: &str, bytes: &[u8], follow: FollowRefs) -> Result<Vec<u8>, ChangeError> {
+        let updates = self.updates.iter().filter(|update| update.file == file);
+        let moves: Vec<Move<'_>> = updates.map(|update| Move { field: &update.field, to: &update.to }).collect();
+        edit::edit(file, bytes, &moves, follow).map_err(|source| ChangeError { file: file.to_owned(), source })
+    }
+
+    /// The files that it changes.
+    pub fn files(&self) -> BTreeSet<&str> {
+        self.updates.iter().map(|update| update.file.as_str()).collect()
+    }
+
+    /// Takes the updates of a file out again, because its edit was refused.
+    pub fn drop_file(&mut self, file: &str) {
+        self.updates.retain(|update| update.file != file);
+    }
+}

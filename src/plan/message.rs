@@ -1,0 +1,111 @@
+//! The commit's message: a subject that says what moved, and trailers that machines read.
+//!
+//! Trailers are as `git interpret-trailers` knows them: the last paragraph, `Key: value` a line.
+
+use std::collections::BTreeSet;
+
+use crate::image::Version;
+
+use super::gate::GatedUpdate;
+
+/// The longest subject before it is cut to "and N more".
+const SUBJECT: usize = 72;
+
+/// The message of a commit that makes these updates.
+pub fn commit_message(updates: &[GatedUpdate]) -> String {
+    let mut moves: Vec<String> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for update in updates {
+        let name = update.field.repository.short_name();
+        let text = format!("{name} {} -> {}", short(&update.field.version), short(&update.to));
+        if seen.insert(text.clone()) {
+            moves.push(text);
+        }
+    }
+    let mut message = format!("{}\n\n", subject(&moves));
+    for update in updates {
+        message.push_str(&format!(
+            "Tagalong-Update: {} {} {} {} -> {}\n",
+            word(&update.file),
+            word(&update.field.path),
+            update.field.repository,
+            whole(&update.field.version),
+            whole(&update.to)
+        ));
+    }
+    message
+}
+
+/// As many moves as fit, at least one, then how many more there are.
+fn subject(moves: &[String]) -> String {
+    for shown in (1..=moves.len()).rev() {
+        let rest = moves.len() - shown;
+        let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        let subject = format!("deploy: {}{more}", moves[..shown].join(", "));
+        if shown == 1 || subject.chars().count() <= SUBJECT {
+            return subject;
+        }
+    }
+    "deploy".to_owned()
+}
+
+fn short(version: &Version) -> String {
+    match (&version.tag, &version.digest) {
+        (Some(tag), _) => tag.short().to_owned(),
+        (None, Some(digest)) => digest.as_str().chars().take("sha256:".len() + 7).collect(),
+        (None, None) => "(none)".to_owned(),
+    }
+}
+
+fn whole(version: &Version) -> String {
+    if version.is_empty() { "(none)".to_owned() } else { version.to_string() }
+}
+
+/// A text as one word: white space, `%` and control characters percent-encoded, as in URLs (RFC 3986 section 2.1).
+fn word(text: &str) -> String {
+    let mut word = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_whitespace() || c.is_control() || c == '%' {
+            let mut buffer = [0; 4];
+            c.encode_utf8(&mut buffer).bytes().for_each(|b| word.push_str(&format!("%{b:02X}")));
+        } else {
+            word.push(c);
+        }
+    }
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::manifest::find;
+
+    use super::*;
+
+    fn update(file: &str, name: &str, from: &str, to: &str) -> GatedUpdate {
+        let facts = find::read(file, format!("image: {name}:{from}\n").as_bytes()).expect("valid YAML");
+        let to = Version::parse_tag(to).expect("a tag");
+        GatedUpdate { file: file.to_owned(), field: facts.fields[0].clone(), to, digest: None }
+    }
+
+    #[test]
+    fn one_update_is_said_in_the_subject_and_in_a_trailer() {
+        let long = "1a2b3c4d5e6f708192a3b4c5d6e7f80912345678";
+        let message = commit_message(&[update("apps/a b.yaml", "ghcr.io/acme/supervisor", long, "5d6e7f8")]);
+        assert_eq!(
+            message,
+            format!(
+                "deploy: supervisor 1a2b3c4 -> 5d6e7f8\n\n\
+                 Tagalong-Update: apps/a%20b.yaml image ghcr.io/acme/supervisor {long} -> 5d6e7f8\n"
+            )
+        );
+    }
+
+    #[test]
+    fn many_updates_are_counted_and_equal_ones_said_once() {
+        let of = |n: usize| update(&format!("{n}.yaml"), &format!("acme/service-number-{n}"), "v1", "v2");
+        let message = commit_message(&[of(1), of(1), of(2), of(3), of(4)]);
+        let subject = message.lines().next().expect("a subject");
+        assert_eq!(subject, "deploy: service-number-1 v1 -> v2, service-number-2 v1 -> v2 and 2 more");
+        assert_eq!(message.matches("Tagalong-Update: ").count(), 5);
+    }
+}

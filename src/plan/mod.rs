@@ -1,0 +1,11 @@
+//! From fields and candidates to what shall change, and only what may.
+//!
+//! - [`decide`]: fields and candidates to a plan
+//! - [`gate`]: a plan to a gated plan, the only thing that a commit is made from
+//! - [`message`]: the commit's message with its trailers
+//! - [`skip`]: what does not move, and why
+
+pub mod decide;
+pub mod gate;
+pub mod message;
+pub mod skip;

@@ -1,0 +1,34 @@
+//! What does not move, and why.
+
+use serde::Serialize;
+
+use crate::image::{Repository, Tag};
+
+/// Why a field does not move. The names are part of the command line's contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The field holds what it should.
+    UpToDate,
+    /// No tag can be chosen.
+    NoCandidate,
+    /// The image is not there, or not whole.
+    BlockedImage,
+    /// A SOPS file would not survive the edit.
+    BlockedSecret,
+    /// The registry did not answer.
+    RegistryError,
+}
+
+/// An image that does not move.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Skipped {
+    /// The image.
+    pub image: Repository,
+    /// The tag that was not written, or that stays.
+    pub tag: Option<Tag>,
+    /// Why, for machines.
+    pub reason: Reason,
+    /// Why, for people.
+    pub detail: String,
+}

@@ -1,0 +1,13 @@
+//! Which tag an image should have: what a policy says, how tags are ordered, which one is chosen and why none is.
+//!
+//! - [`rule`]: which images a policy governs
+//! - [`tags`]: which tags fit a policy, by their names alone
+//! - [`range`]: version ranges, as Flux and Helm users write them
+//! - [`number`]: numbers of any length, compared exactly
+//! - [`choose`]: the choice, or why there is none
+
+pub mod choose;
+pub mod number;
+pub mod range;
+pub mod rule;
+pub mod tags;

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use crate::secret::SafeUrl;
 
@@ -26,8 +25,6 @@ pub struct Config {
     pub author: Person,
     /// Who commits them.
     pub committer: Person,
-    /// How long one network operation (fetch or push) may stand still.
-    pub timeout: Duration,
 }
 
 /// How to connect over ssh.
@@ -37,8 +34,8 @@ pub struct Ssh {
     pub key_file: Option<PathBuf>,
     /// The file that holds the passphrase of the key.
     pub passphrase_file: Option<PathBuf>,
-    /// The known hosts; `None` takes `~/.ssh/known_hosts`.
-    pub known_hosts_file: Option<PathBuf>,
+    /// The known hosts.
+    pub known_hosts_file: PathBuf,
 }
 
 /// How to connect over https.

@@ -1,0 +1,240 @@
+//! The bare clone: fetch, read, write. The remote's branch is mirrored as `refs/tagalong/BRANCH`; there is no work
+//! tree, no index and no local branch.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use git2::build::TreeUpdateBuilder;
+use git2::{Direction, FetchOptions, FileMode, ObjectType, Oid, Repository, Signature, TreeWalkMode, TreeWalkResult};
+
+use super::config::{Config, Person};
+use super::error::RepoError;
+use super::folder::Folder;
+use super::remote::{self, SharedTrail};
+
+/// The id of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CommitId(pub(super) Oid);
+
+impl fmt::Display for CommitId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The id of a blob: the hash of its bytes, so equal ids mean equal files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlobId(Oid);
+
+/// What stands at a path of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The path from the root, with `/`.
+    pub path: String,
+    /// The blob, for regular and executable files; `None` for folders, symbolic links and submodules.
+    pub blob: Option<BlobId>,
+}
+
+/// A bare clone that is ours until this value is dropped.
+pub struct BareClone {
+    pub(super) config: Config,
+    pub(super) repository: Repository,
+    // Dropped last: the lock outlives the handles.
+    _folder: Folder,
+}
+
+impl fmt::Debug for BareClone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BareClone").field("url", &self.config.url).finish_non_exhaustive()
+    }
+}
+
+impl BareClone {
+    /// Takes the clone's folder, clears what a killed process left in it, and opens or creates the clone. A clone that
+    /// cannot be opened is discarded: everything in it can be fetched again.
+    pub fn open(config: Config) -> Result<BareClone, RepoError> {
+        let folder = Folder::take(&config)?;
+        folder.sweep()?;
+        let path = folder.clone_path();
+        let existing = if path.exists() { Repository::open_bare(&path).map(Some) } else { Ok(None) };
+        let repository = match existing {
+            Ok(Some(repository)) => repository,
+            broken => {
+                if let Err(error) = broken {
+                    tracing::warn!(folder = %path.display(), %error, "the local clone is broken; it is made anew");
+                }
+                folder.discard()?;
+                Repository::init_bare(&path).map_err(RepoError::git(format!("creating {}", path.display())))?
+            }
+        };
+        Ok(BareClone { config, repository, _folder: folder })
+    }
+
+    /// The tip of the remote's branch, with everything needed to read it brought over. An unchanged tip costs one
+    /// connection and no download. A clone that turns out broken on the way is discarded and made anew, once.
+    pub fn fetch(self) -> Result<(BareClone, CommitId), RepoError> {
+        match self.try_fetch() {
+            Ok(tip) => Ok((self, tip)),
+            Err(error @ RepoError::Git { .. }) => {
+                tracing::warn!(%error, "the local clone is broken; it is made anew");
+                let BareClone { config, repository, _folder: folder } = self;
+                drop(repository);
+                folder.discard()?;
+                drop(folder);
+                let fresh = BareClone::open(config)?;
+                let tip = fresh.try_fetch()?;
+                Ok((fresh, tip))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn try_fetch(&self) -> Result<CommitId, RepoError> {
+        let config = &self.config;
+        let trail = SharedTrail::default();
+        let mut remote =
+            self.repository.remote_anonymous(config.url.expose()).map_err(RepoError::git("preparing the remote"))?;
+        let callbacks = remote::callbacks(config, &trail)?;
+        let mut connection = remote
+            .connect_auth(Direction::Fetch, Some(callbacks), Some(remote::proxy()))
+            .map_err(|error| remote::reason(config, &trail, error))?;
+        let heads = connection.list().map_err(|error| remote::reason(config, &trail, error))?;
+        let wanted = config.branch.reference();
+        let Some(tip) = heads.iter().find(|head| head.name() == wanted).map(|head| head.oid()) else {
+            let branches = heads.iter().filter_map(|head| head.name().strip_prefix("refs/heads/"));
+            let existing: Vec<String> = branches.take(5).map(str::to_owned).collect();
+            let (url, branch) = (config.url.clone(), config.branch.clone());
+            return Err(match existing.is_empty() {
+                true => RepoError::Empty { url },
+                false => RepoError::BranchMissing { url, branch, existing },
+            });
+        };
+        if self.has_whole(tip) {
+            self.note_tip(tip)?;
+            return Ok(CommitId(tip));
+        }
+        let mut options = FetchOptions::new();
+        options.remote_callbacks(remote::callbacks(config, &trail)?);
+        options.proxy_options(remote::proxy()).follow_redirects(remote::REDIRECTS);
+        options.download_tags(git2::AutotagOption::None);
+        let is_first = self.repository.find_reference(&self.mirror()).is_err();
+        let can_be_shallow = config.url.local_path().is_none();
+        if is_first && can_be_shallow && config.depth > 0 {
+            options.depth(i32::try_from(config.depth).unwrap_or(i32::MAX));
+        }
+        let refspec = format!("+{wanted}:{}", self.mirror());
+        connection
+            .remote()
+            .fetch(&[refspec], Some(&mut options), None)
+            .map_err(|error| self.fetch_reason(&trail, error))?;
+        drop(options);
+        drop(connection);
+        let tip = self.repository.refname_to_id(&self.mirror()).map_err(RepoError::git("reading the fetched tip"))?;
+        if !self.has_whole(tip) {
+            let missing = git2::Error::from_str("objects of the fetched tip are missing");
+            return Err(RepoError::Git { doing: "fetching".to_owned(), source: missing });
+        }
+        Ok(CommitId(tip))
+    }
+
+    /// Failures of the object store are the clone's own, not the network's.
+    fn fetch_reason(&self, trail: &SharedTrail, error: git2::Error) -> RepoError {
+        use git2::ErrorClass::{Indexer, Odb, Reference, Zlib};
+        match error.class() {
+            Odb | Reference | Indexer | Zlib => RepoError::Git { doing: "fetching".to_owned(), source: error },
+            _ => remote::reason(&self.config, trail, error),
+        }
+    }
+
+    /// Whether a commit and its root tree are here.
+    fn has_whole(&self, tip: Oid) -> bool {
+        self.repository.find_commit(tip).is_ok_and(|commit| commit.tree().is_ok())
+    }
+
+    pub(super) fn mirror(&self) -> String {
+        format!("refs/tagalong/{}", self.config.branch)
+    }
+
+    pub(super) fn note_tip(&self, tip: Oid) -> Result<(), RepoError> {
+        let noted = self.repository.reference(&self.mirror(), tip, true, "tagalong");
+        noted.map(drop).map_err(RepoError::git("noting the tip"))
+    }
+
+    /// Everything in the tree of a commit, in the order of the tree. Contents of submodules are not entered.
+    pub fn entries(&self, at: CommitId) -> Result<Vec<Entry>, RepoError> {
+        let doing = || RepoError::git(format!("reading the tree of {at}"));
+        let tree = self.repository.find_commit(at.0).and_then(|commit| commit.tree()).map_err(doing())?;
+        let mut entries = Vec::new();
+        tree.walk(TreeWalkMode::PreOrder, |folder, entry| {
+            // A name that is not UTF-8 cannot be a manifest of ours.
+            if let Ok(name) = entry.name() {
+                let is_file = matches!(entry.filemode(), FILE | EXECUTABLE | GROUP_WRITABLE);
+                let blob = (is_file && entry.kind() == Some(ObjectType::Blob)).then(|| BlobId(entry.id()));
+                entries.push(Entry { path: format!("{folder}{name}"), blob });
+            }
+            TreeWalkResult::Ok
+        })
+        .map_err(doing())?;
+        Ok(entries)
+    }
+
+    /// The bytes of a file.
+    pub fn blob(&self, id: BlobId) -> Result<Vec<u8>, RepoError> {
+        let blob = self.repository.find_blob(id.0).map_err(RepoError::git(format!("reading blob {}", id.0)))?;
+        Ok(blob.content().to_vec())
+    }
+
+    /// The bytes of the file at a path, if there is a file.
+    pub fn file(&self, at: CommitId, path: &str) -> Result<Option<Vec<u8>>, RepoError> {
+        let doing = || RepoError::git(format!("reading {path} of {at}"));
+        let tree = self.repository.find_commit(at.0).and_then(|commit| commit.tree()).map_err(doing())?;
+        match tree.get_path(std::path::Path::new(path)) {
+            Ok(entry) if entry.kind() == Some(ObjectType::Blob) => self.blob(BlobId(entry.id())).map(Some),
+            Ok(_) => Ok(None),
+            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+            Err(error) => Err(doing()(error)),
+        }
+    }
+
+    /// Writes a commit on top of `parent` in which the given files, all of them there already, have new bytes. Modes
+    /// are kept. Nothing points to the commit until it is pushed.
+    pub fn commit(
+        &self,
+        parent: CommitId,
+        changes: &BTreeMap<String, Vec<u8>>,
+        message: &str,
+    ) -> Result<CommitId, RepoError> {
+        let doing = || RepoError::git("writing the commit");
+        let repository = &self.repository;
+        let parent = repository.find_commit(parent.0).map_err(doing())?;
+        let base = parent.tree().map_err(doing())?;
+        let mut update = TreeUpdateBuilder::new();
+        for (path, bytes) in changes {
+            let entry = base.get_path(std::path::Path::new(path)).map_err(RepoError::git(format!("finding {path}")))?;
+            let mode = if entry.filemode() == EXECUTABLE { FileMode::BlobExecutable } else { FileMode::Blob };
+            update.upsert(path.as_str(), repository.blob(bytes).map_err(doing())?, mode);
+        }
+        let tree = update.create_updated(repository, &base).map_err(doing())?;
+        if tree == base.id() {
+            return Err(RepoError::NothingChanged);
+        }
+        let tree = repository.find_tree(tree).map_err(doing())?;
+        let author = signature(&self.config.author)?;
+        let committer = signature(&self.config.committer)?;
+        let id = repository.commit(None, &author, &committer, message, &tree, &[&parent]).map_err(doing())?;
+        Ok(CommitId(id))
+    }
+
+    /// Whether a commit is the other or one of its forebears.
+    pub fn contains(&self, tip: CommitId, commit: CommitId) -> bool {
+        tip == commit || self.repository.graph_descendant_of(tip.0, commit.0).unwrap_or(false)
+    }
+}
+
+const FILE: i32 = 0o100_644;
+const GROUP_WRITABLE: i32 = 0o100_664;
+const EXECUTABLE: i32 = 0o100_755;
+
+fn signature(person: &Person) -> Result<Signature<'static>, RepoError> {
+    Signature::now(&person.name, &person.email).map_err(RepoError::git(format!("signing as {}", person.name)))
+}

@@ -1,0 +1,169 @@
+//! What goes wrong on the repository side.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::fault::{Explain, Fault};
+use crate::secret::SafeUrl;
+
+use super::config::Branch;
+
+/// What goes wrong on the repository side.
+#[derive(Debug, thiserror::Error)]
+pub enum RepoError {
+    /// The git server could not be reached, or the connection broke.
+    #[error("cannot reach {url}")]
+    Unreachable {
+        /// The repository.
+        url: SafeUrl,
+        /// Why.
+        #[source]
+        source: Words,
+    },
+    /// The server refused our credentials.
+    #[error("{url} refused the credentials: {with}")]
+    Denied {
+        /// The repository.
+        url: SafeUrl,
+        /// What was offered.
+        with: String,
+    },
+    /// Credentials would travel in clear text.
+    #[error("{url} is plain http: the credentials would travel in clear text")]
+    ClearText {
+        /// The repository.
+        url: SafeUrl,
+    },
+    /// No one has vouched for the host's key.
+    #[error("the host key of {host} is not known")]
+    UnknownHost {
+        /// The host, as known_hosts writes it.
+        host: String,
+        /// The file that was looked in.
+        file: PathBuf,
+        /// The line to add once the key has been checked.
+        line: String,
+    },
+    /// The host's key is another than the one on file.
+    #[error("the host key of {host} is NOT the one in {}: someone may be listening in", file.display())]
+    HostKeyChanged {
+        /// The host, as known_hosts writes it.
+        host: String,
+        /// The file.
+        file: PathBuf,
+    },
+    /// The repository has no commit.
+    #[error("{url} is empty: it has no branch at all")]
+    Empty {
+        /// The repository.
+        url: SafeUrl,
+    },
+    /// The branch is not there.
+    #[error("{url} has no branch {branch}")]
+    BranchMissing {
+        /// The repository.
+        url: SafeUrl,
+        /// The branch.
+        branch: Branch,
+        /// Some that it has.
+        existing: Vec<String>,
+    },
+    /// A file with credentials or known hosts cannot be read.
+    #[error("cannot read {}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The server said no to the push, in its own words.
+    #[error("{url} refused the push to {branch}: {words}")]
+    Refused {
+        /// The repository.
+        url: SafeUrl,
+        /// The branch.
+        branch: Branch,
+        /// The server's words.
+        words: String,
+    },
+    /// The folder of the clone cannot be used.
+    #[error("cannot use {}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Git failed on this machine.
+    #[error("{doing} failed")]
+    Git {
+        /// What was being done.
+        doing: String,
+        /// Why.
+        #[source]
+        source: git2::Error,
+    },
+    /// A commit that would change nothing was asked for: a bug.
+    #[error("the commit would change nothing")]
+    NothingChanged,
+}
+
+/// Someone else's words, with credentials taken out.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Words(pub String);
+
+impl RepoError {
+    pub(super) fn git(doing: impl Into<String>) -> impl FnOnce(git2::Error) -> RepoError {
+        let doing = doing.into();
+        move |source| RepoError::Git { doing, source }
+    }
+}
+
+impl Explain for RepoError {
+    fn fault(&self) -> Fault {
+        match self {
+            RepoError::Unreachable { .. } => Fault::Transient,
+            RepoError::Denied { .. } | RepoError::UnknownHost { .. } | RepoError::HostKeyChanged { .. } => {
+                Fault::Denied
+            }
+            RepoError::ClearText { .. }
+            | RepoError::Empty { .. }
+            | RepoError::BranchMissing { .. }
+            | RepoError::Unreadable { .. } => Fault::BadInput,
+            RepoError::Refused { .. } => Fault::Refused,
+            RepoError::Folder { .. } | RepoError::Git { .. } => Fault::Local,
+            RepoError::NothingChanged => Fault::Bug,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            RepoError::Unreachable { .. } => "check the URL, the network and that the git server runs".to_owned(),
+            RepoError::Denied { url, .. } if url.scheme() == "ssh" => {
+                "add the public half of the key to the repository as a deploy key with write access".to_owned()
+            }
+            RepoError::Denied { .. } => {
+                "check git.https.tokenFile; the token needs write access to the repository".to_owned()
+            }
+            RepoError::ClearText { .. } => "use https:// or ssh://".to_owned(),
+            RepoError::UnknownHost { file, line, .. } => {
+                format!("check the key with the server's owner, then add this line to {}: {line}", file.display())
+            }
+            RepoError::HostKeyChanged { file, .. } => {
+                format!("if the server was set up anew, replace its line in {}", file.display())
+            }
+            RepoError::Empty { .. } => "push a first commit to it".to_owned(),
+            RepoError::BranchMissing { existing, .. } => {
+                format!("set git.branch or --branch; the repository has {}", existing.join(", "))
+            }
+            RepoError::Unreadable { .. } => "check the path and who may read it".to_owned(),
+            RepoError::Refused { .. } => "give the bot's key or token the right to push to this branch".to_owned(),
+            RepoError::Folder { .. } => "choose a folder that can be written with --cache-dir".to_owned(),
+            RepoError::Git { .. } => "delete the folder of the clone if this stays; nothing is lost by it".to_owned(),
+            RepoError::NothingChanged => return None,
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! Where a clone lives, and who holds it.
+//!
+//! Below the cache folder each URL has a folder of its own with `lock` and `clone.git`. The lock is held by the kernel:
+//! it ends with the process, however that ends. Whoever holds it may clear what a killed predecessor left.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::config::Config;
+use super::error::RepoError;
+
+/// A folder that is ours until this value is dropped.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes the folder of a repository, waiting for another process that has it.
+    pub fn take(config: &Config) -> Result<Folder, RepoError> {
+        let path = config.cache_dir.join(folder_name(config.url.expose()));
+        let fail = |source| RepoError::Folder { folder: path.clone(), source };
+        fs::create_dir_all(&path).map_err(fail)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(path.join("lock")).map_err(fail)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                tracing::info!(folder = %path.display(), "waiting for another tagalong process that uses this clone");
+                lock.lock().map_err(fail)?;
+            }
+            Err(TryLockError::Error(source)) => return Err(fail(source)),
+        }
+        Ok(Folder { path, _lock: lock })
+    }
+
+    /// The bare clone.
+    pub fn clone_path(&self) -> PathBuf {
+        self.path.join("clone.git")
+    }
+
+    /// Removes what a killed process may have left in the clone: lock files, which would stop git for ever, and
+    /// half-written packs.
+    pub fn sweep(&self) -> Result<(), RepoError> {
+        let clone = self.clone_path();
+        for entry in walkdir::WalkDir::new(&clone).into_iter().filter_map(Result::ok) {
+            let name = entry.file_name().to_string_lossy();
+            let in_objects = entry.path().starts_with(clone.join("objects"));
+            let left_over = if in_objects { is_temporary_object(&name) } else { name.ends_with(".lock") };
+            if entry.file_type().is_file() && left_over {
+                remove(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Throws the clone away.
+    pub fn discard(&self) -> Result<(), RepoError> {
+        match fs::remove_dir_all(self.clone_path()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other.map_err(|source| RepoError::Folder { folder: self.clone_path(), source }),
+        }
+    }
+}
+
+fn is_temporary_object(name: &str) -> bool {
+    name.starts_with("tmp_") || name.starts_with("pack_git2_") || name.starts_with("streamed_git2_")
+}
+
+fn remove(path: &Path) -> Result<(), RepoError> {
+    fs::remove_file(path).map_err(|source| RepoError::Folder { folder: path.to_owned(), source })
+}
+
+/// The last two words of the URL for people, and its hash for uniqueness. Credentials change the hash only.
+fn folder_name(url: &str) -> String {
+    let words: Vec<&str> = url
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
+        .filter(|word| !word.is_empty() && *word != "git")
+        .collect();
+    let readable = words[words.len().saturating_sub(2)..].join("-").to_ascii_lowercase();
+    let hash = Sha256::digest(url.as_bytes());
+    let hash: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{hash}", readable.chars().take(60).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_url_has_a_folder_that_people_recognise() {
+        let name = folder_name("ssh://git@gitea.d-ma.be:2222/mathias/infra.git");
+        assert!(name.starts_with("mathias-infra-"), "{name}");
+        assert_ne!(name, folder_name("ssh://git@gitea.d-ma.be:22/mathias/infra.git"));
+        assert!(!folder_name("https://user:hunter2@example.com/a/b").contains("hunter2"));
+    }
+}

@@ -195,6 +195,16 @@ impl fmt::Display for Tag {
 pub struct Digest(String);
 
 impl Digest {
+    /// The digest with these 64 lowercase hexadecimal digits, as a hash function gives them.
+    pub(crate) fn sha256(hex: &str) -> Digest {
+        Digest(format!("sha256:{hex}"))
+    }
+
+    /// The digest with these 128 lowercase hexadecimal digits, as a hash function gives them.
+    pub(crate) fn sha512(hex: &str) -> Digest {
+        Digest(format!("sha512:{hex}"))
+    }
+
     /// The text, with its algorithm.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -12,6 +12,7 @@
 //! | 1 | [`plan`] | what shall change on a tip, and what may |
 
 pub mod agent;
+pub mod config;
 pub mod fault;
 pub mod image;
 pub mod manifest;

@@ -45,8 +45,6 @@ pub struct Https {
     pub username: Option<String>,
     /// The file that holds the password or token; read again at each connection.
     pub token_file: Option<PathBuf>,
-    /// PEM file with a private certificate authority.
-    pub ca_file: Option<PathBuf>,
 }
 
 /// Name and address in a commit.

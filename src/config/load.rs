@@ -1,0 +1,354 @@
+//! Files, flags and environment together.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::agent;
+use crate::fault::{Explain, Fault};
+use crate::manifest::paths::PathFilter;
+use crate::policy::rule::PolicySet;
+use crate::registry;
+use crate::repo;
+use crate::repo::config::{Branch, Person};
+
+use super::document::{Node, Value};
+use super::reader::{Mistake, Mistakes};
+use super::sections::{self, FileConfig};
+
+/// The name of the file at the root of the infrastructure repository.
+pub const REPOSITORY_FILE: &str = "tagalong.yaml";
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file holds mistakes.
+    #[error("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Mistakes {
+        /// All of them.
+        mistakes: Vec<Mistake>,
+    },
+    /// A flag's value is wrong.
+    #[error("{flag}: {reason}")]
+    Flag {
+        /// The flag.
+        flag: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There is no repository to work on.
+    #[error("no git repository is configured")]
+    NoRepository,
+    /// The environment lacks what is needed.
+    #[error("there is no place for the clone: neither XDG_CACHE_HOME nor HOME is set")]
+    NoCacheDir,
+}
+
+impl Explain for ConfigError {
+    fn fault(&self) -> Fault {
+        Fault::BadInput
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            ConfigError::NoRepository => {
+                Some("give --git-url, or --config with git.url; or --dir to work on files".to_owned())
+            }
+            ConfigError::NoCacheDir => Some("give --cache-dir".to_owned()),
+            ConfigError::Unreadable { .. } => Some("give the path of a tagalong.yaml with --config".to_owned()),
+            ConfigError::Mistakes { .. } => Some("docs/configuration.md lists every key".to_owned()),
+            ConfigError::Flag { .. } => None,
+        }
+    }
+}
+
+/// What the command line says about configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--config`.
+    pub file: Option<PathBuf>,
+    /// `--git-url`.
+    pub git_url: Option<String>,
+    /// `--branch`.
+    pub branch: Option<String>,
+    /// `--cache-dir`.
+    pub cache_dir: Option<PathBuf>,
+    /// `--path`.
+    pub paths: Vec<String>,
+}
+
+/// The environment, so that a map can stand in for it.
+pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
+
+/// Everything that can be configured.
+#[derive(Debug)]
+pub struct Config {
+    /// The repository.
+    pub repo: repo::config::Config,
+    /// Which of its files are looked at.
+    pub paths: PathFilter,
+    /// How often a push is tried.
+    pub attempts: u32,
+    /// The registries.
+    pub registry: registry::config::Config,
+    /// The policies of the agent's own file.
+    pub policies: PolicySet,
+    /// The agent.
+    pub agent: agent::config::Config,
+    /// The hosts that policies in the repository may concern.
+    pub allowed_hosts: BTreeSet<String>,
+}
+
+impl Config {
+    /// Reads the file if there is one, then flags, then the environment for what is still open.
+    pub fn load(overrides: &Overrides, environment: Environment<'_>) -> Result<Config, ConfigError> {
+        let file = overrides.file.clone().or_else(|| environment("TAGALONG_CONFIG").map(PathBuf::from));
+        let from_file = file.as_deref().map(read_file).transpose()?.unwrap_or_default();
+        let FileConfig { git, registries, policies, agent } = from_file;
+        let url = match &overrides.git_url {
+            Some(text) => Some(flag("--git-url", text)?),
+            None => git.url,
+        };
+        let branch = match &overrides.branch {
+            Some(text) => Some(flag("--branch", text)?),
+            None => git.branch,
+        };
+        let paths = match overrides.paths.as_slice() {
+            [] => git.paths,
+            globs => path_filter(globs)?,
+        };
+        let home = environment("HOME").map(PathBuf::from);
+        let mut ssh = git.ssh;
+        if ssh.known_hosts_file.as_os_str().is_empty() {
+            ssh.known_hosts_file = home.clone().unwrap_or_default().join(".ssh/known_hosts");
+        }
+        let default = || Person { name: "tagalong".to_owned(), email: "tagalong@localhost".to_owned() };
+        let author = git.author.unwrap_or_else(default);
+        let literal_hosts = policies.rules.iter().flat_map(|rule| &rule.images).filter_map(|pattern| pattern.host());
+        let allowed_hosts =
+            registries.iter().map(|host| host.host.clone()).chain(literal_hosts.map(str::to_owned)).collect();
+        Ok(Config {
+            repo: repo::config::Config {
+                url: url.ok_or(ConfigError::NoRepository)?,
+                branch: branch.map_or_else(default_branch, Ok)?,
+                cache_dir: cache_dir(overrides, environment, home.as_deref())?,
+                depth: git.depth.unwrap_or(200),
+                ssh,
+                https: git.https,
+                committer: git.committer.unwrap_or_else(|| author.clone()),
+                author,
+            },
+            paths,
+            attempts: git.attempts.unwrap_or(10).max(1),
+            registry: registry::config::Config {
+                hosts: registries,
+                credentials_file: docker_config(environment, home.as_deref()),
+                ..Default::default()
+            },
+            policies,
+            agent,
+            allowed_hosts,
+        })
+    }
+
+    /// The policies that hold for a tip: those of the agent's own file, then those of the repository's.
+    pub fn policies_with(&self, repository_file: Option<&[u8]>) -> Result<PolicySet, ConfigError> {
+        let mut policies = self.policies.clone();
+        if let Some(bytes) = repository_file {
+            let mistakes = Mistakes::of(REPOSITORY_FILE);
+            let root = parse(bytes, REPOSITORY_FILE)?;
+            policies.rules.extend(sections::repository_file(root, &self.allowed_hosts, &mistakes).rules);
+            settled(mistakes)?;
+        }
+        Ok(policies)
+    }
+}
+
+/// A path filter from `--path` flags.
+pub fn path_filter(globs: &[String]) -> Result<PathFilter, ConfigError> {
+    PathFilter::new(globs).map_err(|error| ConfigError::Flag { flag: "--path", reason: error.to_string() })
+}
+
+fn read_file(file: &Path) -> Result<FileConfig, ConfigError> {
+    let bytes = std::fs::read(file).map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
+    let name = file.display().to_string();
+    let mistakes = Mistakes::of(&name);
+    let config = sections::agent_file(parse(&bytes, &name)?, &mistakes);
+    settled(mistakes)?;
+    Ok(config)
+}
+
+fn settled(mistakes: Mistakes) -> Result<(), ConfigError> {
+    let mistakes = mistakes.into_list();
+    if mistakes.is_empty() { Ok(()) } else { Err(ConfigError::Mistakes { mistakes }) }
+}
+
+fn parse(bytes: &[u8], file: &str) -> Result<Node, ConfigError> {
+    let parsed = serde_saphyr::from_slice::<Option<Node>>(bytes);
+    parsed.map(|root| root.unwrap_or_else(empty)).map_err(|error| {
+        let at = error.location().map(|at| format!(":{}:{}", at.line(), at.column())).unwrap_or_default();
+        // The reader's own words come with a picture of the line; the first line of them says it.
+        let words = error.without_snippet().to_string();
+        let text = format!("{file}{at}: {}", words.lines().next().unwrap_or_default());
+        ConfigError::Mistakes { mistakes: vec![Mistake { text }] }
+    })
+}
+
+fn empty() -> Node {
+    let nowhere = serde_saphyr::Location::UNKNOWN;
+    Node { value: Value::Null, referenced: nowhere, defined: nowhere }
+}
+
+fn flag<T: std::str::FromStr<Err: std::fmt::Display>>(name: &'static str, text: &str) -> Result<T, ConfigError> {
+    text.parse().map_err(|error: T::Err| ConfigError::Flag { flag: name, reason: error.to_string() })
+}
+
+fn default_branch() -> Result<Branch, ConfigError> {
+    flag("--branch", "main")
+}
+
+fn cache_dir(overrides: &Overrides, environment: Environment<'_>, home: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    let from_environment = || {
+        let xdg = environment("XDG_CACHE_HOME").filter(|dir| dir.starts_with('/')).map(PathBuf::from);
+        xdg.or_else(|| home.map(|home| home.join(".cache"))).map(|base| base.join("tagalong"))
+    };
+    overrides.cache_dir.clone().or_else(from_environment).ok_or(ConfigError::NoCacheDir)
+}
+
+/// Where credentials for registries are looked for: REGISTRY_AUTH_FILE, then Docker's own place if there is a file.
+fn docker_config(environment: Environment<'_>, home: Option<&Path>) -> Option<PathBuf> {
+    if let Some(file) = environment("REGISTRY_AUTH_FILE") {
+        return Some(PathBuf::from(file));
+    }
+    let folder = environment("DOCKER_CONFIG").map(PathBuf::from).or_else(|| home.map(|home| home.join(".docker")));
+    folder.map(|folder| folder.join("config.json")).filter(|file| file.exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        let overrides = Overrides { file: Some(file.path().to_owned()), ..Overrides::default() };
+        Config::load(&overrides, &|name| (name == "HOME").then(|| "/home/me".to_owned()))
+    }
+
+    /// The mistakes without the name of the file.
+    fn mistakes(text: &str) -> Vec<String> {
+        match load(text) {
+            Err(ConfigError::Mistakes { mistakes }) => {
+                mistakes.iter().map(|m| m.text.split_once(':').expect("a place").1.to_owned()).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    const WHOLE: &str = r#"
+git:
+  url: ssh://git@gitea.d-ma.be/mathias/infra.git
+  branch: main
+  paths: ["apps/**", "clusters/**"]
+  author: { name: CD Bot, email: cd-bot@d-ma.be }
+  ssh: { keyFile: /etc/tagalong/git/identity, knownHostsFile: /etc/tagalong/git/known_hosts }
+registries:
+  - host: gitea.d-ma.be
+    credentialsFile: /etc/tagalong/registry/.dockerconfigjson
+  - host: 127.0.0.1:5000
+    plainHttp: true
+policies:
+  - images: ["gitea.d-ma.be/mathias/*"]
+    tags: { sha: { order: built } }
+  - images: ["ghcr.io/acme/*"]
+    tags: { semver: "^1.4" }
+    pin: digest
+  - images: [nginx]
+    tags: { numerical: { order: desc, pattern: '^b-(?P<n>\d+)$', extract: $n } }
+agent:
+  interval: 30s
+"#;
+
+    #[test]
+    fn a_whole_file_is_understood() {
+        let config = load(WHOLE).expect("valid");
+        assert_eq!(config.repo.branch.as_str(), "main");
+        assert_eq!(config.repo.committer.name, "CD Bot");
+        assert_eq!(config.repo.cache_dir, Path::new("/home/me/.cache/tagalong"));
+        assert_eq!(config.registry.hosts.len(), 2);
+        assert!(config.registry.hosts[1].plain_http && !config.registry.hosts[0].plain_http);
+        assert_eq!(config.policies.rules.len(), 3);
+        assert!(config.policies.rules[1].pin);
+        assert_eq!(config.agent.interval.as_secs(), 30);
+        assert!(config.allowed_hosts.contains("ghcr.io") && config.allowed_hosts.contains("docker.io"));
+        assert!(config.paths.wants("apps/x.yaml") && !config.paths.wants("x.yaml"));
+    }
+
+    #[test]
+    fn every_mistake_is_said_at_once_with_its_place() {
+        let text = "git:\n  url: nonsense\n  brnch: main\n  depth: many\npolicies:\n  - images: [ghcr.io/a:v1]\n    tags: { sha: { pattern: x } }\nagent:\n  interval: 30\nregistrys: []\n";
+        let said = mistakes(text);
+        let expect = [
+            "2:8: git.url: not a URL",
+            "4:10: git.depth: a whole number is needed, not a text",
+            "3:3: git.brnch: unknown key; did you mean `branch`?",
+            "6:14: policies[0].images: `ghcr.io/a:v1` is no pattern",
+            "6:5: policies[0]: `images` is needed",
+            "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
+            "9:13: agent.interval: a text is needed",
+            "10:1: registrys: unknown key; there are git, registries, policies, agent",
+        ];
+        for (said, expected) in said.iter().zip(expect) {
+            assert!(said.starts_with(expected), "{said} is not {expected}");
+        }
+        assert_eq!(said.len(), expect.len(), "{said:#?}");
+    }
+
+    #[test]
+    fn what_is_no_yaml_is_said_with_its_place() {
+        assert!(mistakes("git: [\n")[0].contains(':'), "{:?}", mistakes("git: [\n"));
+        assert!(mistakes("- a\n")[0].contains("a mapping is needed, not a list"));
+        assert!(
+            mistakes("git: {url: /x}\ngit: {url: /y}\n")[0].starts_with("2:1"),
+            "{:?}",
+            mistakes("git: {url: /x}\ngit: {url: /y}\n")
+        );
+        assert!(matches!(load(""), Err(ConfigError::NoRepository)));
+    }
+
+    #[test]
+    fn the_repository_may_name_policies_for_allowed_hosts_only() {
+        let config = load(WHOLE).expect("valid");
+        let good = b"policies:\n- images: [ghcr.io/other/*]\n  tags: { sha: {} }\n";
+        assert_eq!(config.policies_with(Some(good)).expect("allowed").rules.len(), 4);
+        let refused = |text: &str| config.policies_with(Some(text.as_bytes())).expect_err("refused").to_string();
+        assert!(
+            refused("policies:\n- images: [evil.example.com/*]\n  tags: { sha: {} }\n")
+                .contains("evil.example.com is not allowed")
+        );
+        assert!(refused("policies:\n- images: ['**']\n  tags: { sha: {} }\n").contains("spell out its host"));
+        assert!(refused("registries:\n- host: evil.example.com\n").contains("only `policies` may stand"));
+    }
+
+    #[test]
+    fn flags_alone_are_enough_and_win() {
+        let overrides = Overrides { git_url: Some("/srv/infra.git".to_owned()), ..Overrides::default() };
+        let environment = |name: &str| (name == "XDG_CACHE_HOME").then(|| "/cache".to_owned());
+        let config = Config::load(&overrides, &environment).expect("valid");
+        assert_eq!(config.repo.cache_dir, Path::new("/cache/tagalong"));
+        assert_eq!((config.repo.branch.as_str(), config.attempts, config.repo.depth), ("main", 10, 200));
+        let bad = Overrides { branch: Some("a..b".to_owned()), ..overrides };
+        assert_eq!(
+            Config::load(&bad, &environment).expect_err("refused").to_string(),
+            "--branch: `a..b` is no name of a branch"
+        );
+    }
+}

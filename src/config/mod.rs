@@ -1,0 +1,12 @@
+//! Configuration: `tagalong.yaml`, flags and the environment, to each module's own settings. Every mistake is reported
+//! at once, each with its place.
+//!
+//! - [`document`]: YAML to values with their places
+//! - [`reader`]: values to types, collecting mistakes
+//! - [`sections`]: what each section means
+//! - [`load`]: files, flags and environment together
+
+pub mod document;
+pub mod load;
+pub mod reader;
+pub mod sections;

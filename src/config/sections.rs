@@ -1,0 +1,296 @@
+//! What each section of `tagalong.yaml` means.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::agent;
+use crate::manifest::paths::PathFilter;
+use crate::policy::range::Range;
+use crate::policy::rule::{ImagePattern, PolicySet, Rule};
+use crate::policy::tags::{Filter, ShaForm, TagRule};
+use crate::registry::config::HostConfig;
+use crate::repo::config::{Branch, Https, Person, Ssh};
+use crate::secret::SafeUrl;
+
+use super::document::{Node, Value};
+use super::reader::{Mistakes, Section};
+
+/// What a file says, before flags and environment.
+#[derive(Debug, Default)]
+pub struct FileConfig {
+    /// The section `git`.
+    pub git: GitSection,
+    /// The section `registries`.
+    pub registries: Vec<HostConfig>,
+    /// The section `policies`.
+    pub policies: PolicySet,
+    /// The section `agent`.
+    pub agent: agent::config::Config,
+}
+
+/// The section `git`.
+#[derive(Debug, Default)]
+pub struct GitSection {
+    /// `url`.
+    pub url: Option<SafeUrl>,
+    /// `branch`.
+    pub branch: Option<Branch>,
+    /// `paths`.
+    pub paths: PathFilter,
+    /// `depth`.
+    pub depth: Option<u32>,
+    /// `attempts`.
+    pub attempts: Option<u32>,
+    /// `author`.
+    pub author: Option<Person>,
+    /// `committer`.
+    pub committer: Option<Person>,
+    /// `ssh`; without `knownHostsFile` its path is empty.
+    pub ssh: Ssh,
+    /// `https`.
+    pub https: Https,
+}
+
+/// Reads the agent's own file.
+pub fn agent_file(root: Node, mistakes: &Mistakes) -> FileConfig {
+    let mut root = Section::new("", root, mistakes);
+    let config = FileConfig {
+        git: root.section("git").map(git).unwrap_or_default(),
+        registries: registries(&mut root),
+        policies: policies(&mut root),
+        agent: root.section("agent").map(agent_section).unwrap_or_default(),
+    };
+    root.finish();
+    config
+}
+
+/// Reads `tagalong.yaml` at the root of the infrastructure repository. It holds policies and nothing else; and they may
+/// concern only hosts that the agent's own file allows, so that nobody who can write to the repository can send the
+/// agent, or its credentials, elsewhere.
+pub fn repository_file(root: Node, allowed_hosts: &BTreeSet<String>, mistakes: &Mistakes) -> PolicySet {
+    let mut root = Section::new("", root, mistakes);
+    for key in ["git", "registries", "agent", "secrets", "notify"] {
+        if let Some(node) = root.take(key) {
+            let what = "only `policies` may stand in the repository; connections and credentials belong to the agent's own file";
+            mistakes.add(&node.referenced, key, what);
+        }
+    }
+    let list = root.sections("policies");
+    let mut set = PolicySet::default();
+    for section in list {
+        let at = *section.at();
+        let Some(rule) = policy(section) else { continue };
+        for pattern in &rule.images {
+            match pattern.host() {
+                Some(host) if allowed_hosts.contains(host) => {}
+                Some(host) => mistakes.add(
+                    &at,
+                    "policies",
+                    format!("the host {host} is not allowed here; name it under `registries` of the agent's own file"),
+                ),
+                None => mistakes.add(&at, "policies", "in the repository's file a pattern has to spell out its host"),
+            }
+        }
+        set.rules.push(rule);
+    }
+    root.finish();
+    set
+}
+
+fn git(mut section: Section<'_>) -> GitSection {
+    let paths = section.each_with("paths", |text| match PathFilter::new(&[text]) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
+    });
+    let config = GitSection {
+        url: section.parsed("url"),
+        branch: section.parsed("branch"),
+        // Each pattern was tried above.
+        paths: PathFilter::new(&paths).unwrap_or_default(),
+        depth: section.number("depth"),
+        attempts: section.number("attempts"),
+        author: section.section("author").and_then(person),
+        committer: section.section("committer").and_then(person),
+        ssh: section.section("ssh").map(ssh).unwrap_or_default(),
+        https: section.section("https").map(https).unwrap_or_default(),
+    };
+    section.finish();
+    config
+}
+
+fn person(mut section: Section<'_>) -> Option<Person> {
+    let plain = |text: &str| match text.contains(['<', '>', '\n']) || text.trim().is_empty() {
+        true => Err("a name or address without `<`, `>` and line ends is needed".to_owned()),
+        false => Ok(text.to_owned()),
+    };
+    let (name, email) = (section.parsed_with("name", plain), section.parsed_with("email", plain));
+    if name.is_none() || email.is_none() {
+        section.mistake("`name` and `email` are needed");
+    }
+    section.finish();
+    Some(Person { name: name?, email: email? })
+}
+
+fn ssh(mut section: Section<'_>) -> Ssh {
+    let ssh = Ssh {
+        key_file: path(&mut section, "keyFile"),
+        passphrase_file: path(&mut section, "passphraseFile"),
+        known_hosts_file: path(&mut section, "knownHostsFile").unwrap_or_default(),
+    };
+    section.finish();
+    ssh
+}
+
+fn https(mut section: Section<'_>) -> Https {
+    let https = Https {
+        username: section.parsed_with("username", |text| Ok(text.to_owned())),
+        token_file: path(&mut section, "tokenFile"),
+    };
+    section.finish();
+    https
+}
+
+fn registries(root: &mut Section<'_>) -> Vec<HostConfig> {
+    let mut hosts: Vec<HostConfig> = Vec::new();
+    for mut section in root.sections("registries") {
+        let host = section.parsed_with("host", |text| {
+            let name = format!("{text}/x").parse::<crate::image::Repository>();
+            match name {
+                Ok(name) if name.host() == text => Ok(text.to_owned()),
+                _ => Err(format!(
+                    "`{text}` is no registry host; write it as image names do, such as ghcr.io or 127.0.0.1:5000"
+                )),
+            }
+        });
+        let config = HostConfig {
+            host: host.clone().unwrap_or_default(),
+            credentials_file: path(&mut section, "credentialsFile"),
+            plain_http: section.boolean("plainHttp").unwrap_or(false),
+            ca_file: path(&mut section, "caFile"),
+        };
+        match host {
+            Some(host) if hosts.iter().any(|other| other.host == host) => {
+                section.mistake(format!("the host {host} stands here twice"));
+            }
+            Some(_) => hosts.push(config),
+            None => section.mistake("`host` is needed"),
+        }
+        section.finish();
+    }
+    hosts
+}
+
+fn policies(root: &mut Section<'_>) -> PolicySet {
+    PolicySet { rules: root.sections("policies").into_iter().filter_map(policy).collect() }
+}
+
+fn policy(mut section: Section<'_>) -> Option<Rule> {
+    let images = section.each_with("images", |text| {
+        ImagePattern::parse(text).map(|pattern| (text.to_owned(), pattern)).map_err(|error| error.to_string())
+    });
+    if images.is_empty() {
+        section.mistake("`images` is needed: a list of patterns such as ghcr.io/acme/*");
+    }
+    let tags = match section.section("tags") {
+        Some(tags) => tag_rule(tags),
+        None => {
+            section.mistake("`tags` is needed, such as tags: { sha: { order: built } }");
+            None
+        }
+    };
+    let pin = section.parsed_with("pin", |text| match text {
+        "digest" => Ok(()),
+        other => Err(format!("`{other}` is not known; there is only `digest`")),
+    });
+    section.finish();
+    let name = images.first()?.0.clone();
+    Some(Rule {
+        name,
+        images: images.into_iter().map(|(_, pattern)| pattern).collect(),
+        tags: tags?,
+        pin: pin.is_some(),
+    })
+}
+
+fn tag_rule(mut section: Section<'_>) -> Option<TagRule> {
+    let mut rules = Vec::new();
+    if let Some(sha) = section.section("sha") {
+        rules.push(sha_rule(sha));
+    }
+    if let Some(node) = section.take("semver") {
+        rules.push(semver_rule(&mut section, node));
+    }
+    if let Some(numerical) = section.section("numerical") {
+        rules.push(ordered(numerical).map(|(descending, filter)| TagRule::Numerical { descending, filter }));
+    }
+    if let Some(alphabetical) = section.section("alphabetical") {
+        rules.push(ordered(alphabetical).map(|(descending, filter)| TagRule::Alphabetical { descending, filter }));
+    }
+    if rules.len() != 1 {
+        section.mistake("exactly one of sha, semver, numerical, alphabetical is needed");
+    }
+    section.finish();
+    rules.pop().flatten()
+}
+
+fn sha_rule(mut section: Section<'_>) -> Option<TagRule> {
+    section.parsed_with("order", |text| match text {
+        "built" => Ok(()),
+        other => Err(format!("`{other}` is not known; there is only `built`")),
+    });
+    let has_pattern = section.has("pattern");
+    let form = section.parsed_with("pattern", |text| ShaForm::pattern(text).map_err(|error| error.to_string()));
+    section.finish();
+    match (has_pattern, form) {
+        (_, Some(form)) => Some(TagRule::Sha(form)),
+        (false, None) => Some(TagRule::Sha(ShaForm::Usual)),
+        (true, None) => None,
+    }
+}
+
+fn semver_rule(section: &mut Section<'_>, node: Node) -> Option<TagRule> {
+    if matches!(node.value, Value::Map(_)) {
+        let mut inner = section.inside("semver", node);
+        let range = inner.parsed_with("range", |text| Range::parse(text).map_err(|error| error.to_string()));
+        if range.is_none() {
+            inner.mistake("`range` is needed, such as \"^1.4\"");
+        }
+        let filter = filter(&mut inner);
+        inner.finish();
+        return Some(TagRule::Semver { range: range?, filter: filter? });
+    }
+    let range = section.understood("semver", &node, |text| Range::parse(text).map_err(|error| error.to_string()))?;
+    Some(TagRule::Semver { range, filter: Filter::default() })
+}
+
+fn ordered(mut section: Section<'_>) -> Option<(bool, Filter)> {
+    let descending = section.parsed_with("order", |text| match text {
+        "asc" => Ok(false),
+        "desc" => Ok(true),
+        other => Err(format!("`{other}` is not known; there are asc (the last wins) and desc (the first wins)")),
+    });
+    let filter = filter(&mut section);
+    section.finish();
+    Some((descending.unwrap_or(false), filter?))
+}
+
+fn filter(section: &mut Section<'_>) -> Option<Filter> {
+    let text = |text: &str| Ok(text.to_owned());
+    let (pattern, extract) = (section.parsed_with("pattern", text), section.parsed_with("extract", text));
+    let filter = Filter::new(pattern.as_deref(), extract.as_deref());
+    filter.map_err(|error| section.mistake(error)).ok()
+}
+
+fn agent_section(mut section: Section<'_>) -> agent::config::Config {
+    let defaults = agent::config::Config::default();
+    let config = agent::config::Config { interval: section.duration("interval").unwrap_or(defaults.interval) };
+    section.finish();
+    config
+}
+
+fn path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
+    section.parsed_with(
+        key,
+        |text| if text.is_empty() { Err("a path is needed".to_owned()) } else { Ok(PathBuf::from(text)) },
+    )
+}

@@ -1,0 +1,80 @@
+//! Which files of a tree are meant: globs over paths from the root.
+
+use std::collections::BTreeSet;
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+/// A text that is no glob.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no pattern of paths: {reason}")]
+pub struct PathError {
+    text: String,
+    reason: String,
+}
+
+/// Which files are meant. Without any pattern, all are.
+#[derive(Debug, Clone, Default)]
+pub struct PathFilter {
+    patterns: Option<GlobSet>,
+    named: BTreeSet<String>,
+}
+
+impl PathFilter {
+    /// A filter from globs: `*` within one component, `**` across them; a folder means all below it.
+    pub fn new<T: AsRef<str>>(globs: &[T]) -> Result<PathFilter, PathError> {
+        if globs.is_empty() {
+            return Ok(PathFilter::default());
+        }
+        let mut builder = GlobSetBuilder::new();
+        let mut named = BTreeSet::new();
+        for text in globs.iter().map(AsRef::as_ref) {
+            let fail = |reason: String| PathError { text: text.to_owned(), reason };
+            let clean = text.strip_prefix("./").unwrap_or(text).trim_end_matches('/');
+            if clean.is_empty() || clean.starts_with('/') || clean.split('/').any(|part| part == "..") {
+                return Err(fail("paths are relative to the root and stay below it".to_owned()));
+            }
+            for glob in [clean.to_owned(), format!("{clean}/**")] {
+                let built = GlobBuilder::new(&glob).literal_separator(true).build();
+                builder.add(built.map_err(|error| fail(error.to_string()))?);
+            }
+            named.insert(clean.to_owned());
+        }
+        let patterns = builder.build().map_err(|error| PathError { text: String::new(), reason: error.to_string() })?;
+        Ok(PathFilter { patterns: Some(patterns), named })
+    }
+
+    /// Whether a file is meant.
+    pub fn wants(&self, path: &str) -> bool {
+        self.patterns.as_ref().is_none_or(|patterns| patterns.is_match(path))
+    }
+
+    /// Whether a file is named by its very path.
+    pub fn names(&self, path: &str) -> bool {
+        self.named.contains(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_and_folders_and_names() {
+        let filter = PathFilter::new(&["apps/**", "./clusters/a/x.yaml", "infra", "*.yml"]).expect("globs");
+        for path in ["apps/a/b.yaml", "clusters/a/x.yaml", "infra/deep/down.yaml", "top.yml"] {
+            assert!(filter.wants(path), "{path}");
+        }
+        for path in ["other/a.yaml", "clusters/a/y.yaml", "deep/top.yml"] {
+            assert!(!filter.wants(path), "{path}");
+        }
+        assert!(filter.names("clusters/a/x.yaml") && !filter.names("apps/a/b.yaml"));
+        assert!(PathFilter::new::<&str>(&[]).expect("empty").wants("anything"));
+    }
+
+    #[test]
+    fn what_leaves_the_root_is_refused() {
+        for text in ["", "/etc/passwd", "../x", "a/../../x", "a[", "./"] {
+            assert!(PathFilter::new(&[text]).is_err(), "{text}");
+        }
+    }
+}

@@ -13,6 +13,7 @@
 
 pub mod agent;
 pub mod config;
+pub mod cycle;
 pub mod fault;
 pub mod image;
 pub mod manifest;
@@ -21,4 +22,5 @@ pub mod policy;
 pub mod registry;
 pub mod repo;
 pub mod secret;
+pub mod telemetry;
 pub mod yaml;

@@ -1,5 +1,7 @@
-//! The agent: cycles by schedule until it is told to stop.
+//! The agent: passes by schedule until it is told to stop.
 //!
 //! - [`config`]: what it has to be told
+//! - [`schedule`]: one pass after the other
 
 pub mod config;
+pub mod schedule;

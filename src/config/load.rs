@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::agent;
+use crate::cycle::tree::REPOSITORY_FILE;
 use crate::fault::{Explain, Fault};
 use crate::manifest::paths::PathFilter;
 use crate::policy::rule::PolicySet;
@@ -14,9 +15,6 @@ use crate::repo::config::{Branch, Person};
 use super::document::{Node, Value};
 use super::reader::{Mistake, Mistakes};
 use super::sections::{self, FileConfig};
-
-/// The name of the file at the root of the infrastructure repository.
-pub const REPOSITORY_FILE: &str = "tagalong.yaml";
 
 /// What is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
@@ -91,8 +89,8 @@ pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 /// Everything that can be configured.
 #[derive(Debug)]
 pub struct Config {
-    /// The repository.
-    pub repo: repo::config::Config,
+    /// The repository, if one is configured.
+    pub repo: Option<repo::config::Config>,
     /// Which of its files are looked at.
     pub paths: PathFilter,
     /// How often a push is tried.
@@ -135,9 +133,10 @@ impl Config {
         let literal_hosts = policies.rules.iter().flat_map(|rule| &rule.images).filter_map(|pattern| pattern.host());
         let allowed_hosts =
             registries.iter().map(|host| host.host.clone()).chain(literal_hosts.map(str::to_owned)).collect();
-        Ok(Config {
-            repo: repo::config::Config {
-                url: url.ok_or(ConfigError::NoRepository)?,
+        let repo = match url {
+            None => None,
+            Some(url) => Some(repo::config::Config {
+                url,
                 branch: branch.map_or_else(default_branch, Ok)?,
                 cache_dir: cache_dir(overrides, environment, home.as_deref())?,
                 depth: git.depth.unwrap_or(200),
@@ -145,7 +144,10 @@ impl Config {
                 https: git.https,
                 committer: git.committer.unwrap_or_else(|| author.clone()),
                 author,
-            },
+            }),
+        };
+        Ok(Config {
+            repo,
             paths,
             attempts: git.attempts.unwrap_or(10).max(1),
             registry: registry::config::Config {
@@ -157,6 +159,11 @@ impl Config {
             agent,
             allowed_hosts,
         })
+    }
+
+    /// The repository, for what cannot do without.
+    pub fn repo(&self) -> Result<&repo::config::Config, ConfigError> {
+        self.repo.as_ref().ok_or(ConfigError::NoRepository)
     }
 
     /// The policies that hold for a tip: those of the agent's own file, then those of the repository's.
@@ -280,9 +287,10 @@ agent:
     #[test]
     fn a_whole_file_is_understood() {
         let config = load(WHOLE).expect("valid");
-        assert_eq!(config.repo.branch.as_str(), "main");
-        assert_eq!(config.repo.committer.name, "CD Bot");
-        assert_eq!(config.repo.cache_dir, Path::new("/home/me/.cache/tagalong"));
+        let repo = config.repo().expect("a repository");
+        assert_eq!(repo.branch.as_str(), "main");
+        assert_eq!(repo.committer.name, "CD Bot");
+        assert_eq!(repo.cache_dir, Path::new("/home/me/.cache/tagalong"));
         assert_eq!(config.registry.hosts.len(), 2);
         assert!(config.registry.hosts[1].plain_http && !config.registry.hosts[0].plain_http);
         assert_eq!(config.policies.rules.len(), 3);
@@ -321,7 +329,7 @@ agent:
             "{:?}",
             mistakes("git: {url: /x}\ngit: {url: /y}\n")
         );
-        assert!(matches!(load(""), Err(ConfigError::NoRepository)));
+        assert!(matches!(load("").expect("valid").repo(), Err(ConfigError::NoRepository)));
     }
 
     #[test]
@@ -343,8 +351,9 @@ agent:
         let overrides = Overrides { git_url: Some("/srv/infra.git".to_owned()), ..Overrides::default() };
         let environment = |name: &str| (name == "XDG_CACHE_HOME").then(|| "/cache".to_owned());
         let config = Config::load(&overrides, &environment).expect("valid");
-        assert_eq!(config.repo.cache_dir, Path::new("/cache/tagalong"));
-        assert_eq!((config.repo.branch.as_str(), config.attempts, config.repo.depth), ("main", 10, 200));
+        let repo = config.repo().expect("a repository");
+        assert_eq!(repo.cache_dir, Path::new("/cache/tagalong"));
+        assert_eq!((repo.branch.as_str(), config.attempts, repo.depth), ("main", 10, 200));
         let bad = Overrides { branch: Some("a..b".to_owned()), ..overrides };
         assert_eq!(
             Config::load(&bad, &environment).expect_err("refused").to_string(),

@@ -170,6 +170,14 @@ pub struct Asked {
     pub shadowed: Vec<(String, String, String)>,
 }
 
+impl Asked {
+    /// What a person should know besides: fields that were left because a kustomization overrides them.
+    pub fn notes(&self) -> Vec<String> {
+        let note = |(file, path, by): &(String, String, String)| format!("{file}: {path} is left, {by} overrides it");
+        self.shadowed.iter().map(note).collect()
+    }
+}
+
 fn sealed(located: &Located) -> String {
     format!(
         "{}: {} stands in a file encrypted by SOPS, whose message authentication code an edit would break",

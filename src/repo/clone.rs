@@ -99,16 +99,7 @@ impl BareClone {
             .connect_auth(Direction::Fetch, Some(callbacks), Some(remote::proxy()))
             .map_err(|error| remote::reason(config, &trail, error))?;
         let heads = connection.list().map_err(|error| remote::reason(config, &trail, error))?;
-        let wanted = config.branch.reference();
-        let Some(tip) = heads.iter().find(|head| head.name() == wanted).map(|head| head.oid()) else {
-            let branches = heads.iter().filter_map(|head| head.name().strip_prefix("refs/heads/"));
-            let existing: Vec<String> = branches.take(5).map(str::to_owned).collect();
-            let (url, branch) = (config.url.clone(), config.branch.clone());
-            return Err(match existing.is_empty() {
-                true => RepoError::Empty { url },
-                false => RepoError::BranchMissing { url, branch, existing },
-            });
-        };
+        let tip = remote::tip_of(config, heads)?;
         if self.has_whole(tip) {
             self.note_tip(tip)?;
             return Ok(CommitId(tip));
@@ -122,7 +113,7 @@ impl BareClone {
         if is_first && can_be_shallow && config.depth > 0 {
             options.depth(i32::try_from(config.depth).unwrap_or(i32::MAX));
         }
-        let refspec = format!("+{wanted}:{}", self.mirror());
+        let refspec = format!("+{}:{}", config.branch.reference(), self.mirror());
         connection
             .remote()
             .fetch(&[refspec], Some(&mut options), None)

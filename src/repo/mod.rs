@@ -6,7 +6,7 @@
 //! - [`error`]: what goes wrong
 //! - [`deadline`]: timeouts for the network
 //! - [`known_hosts`]: which host keys are trusted
-//! - `remote`: the connection: credentials, host keys, the server's words
+//! - [`remote`]: the connection: credentials, host keys, the server's words
 //! - [`folder`]: where a clone lives, and who holds it
 //! - [`clone`]: the bare clone: fetch, read, write
 //! - [`push`]: a push that replaces what it expects to replace, or nothing
@@ -20,4 +20,4 @@ pub mod folder;
 pub mod known_hosts;
 mod local;
 pub mod push;
-mod remote;
+pub mod remote;

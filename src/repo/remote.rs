@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use git2::{
-    CertificateCheckStatus, Cred, CredentialType, ErrorClass, ErrorCode, ProxyOptions, RemoteCallbacks, RemoteRedirect,
+    CertificateCheckStatus, Cred, CredentialType, Direction, ErrorClass, ErrorCode, Oid, ProxyOptions, RemoteCallbacks,
+    RemoteHead, RemoteRedirect,
 };
 
 use crate::secret::Secret;
@@ -189,6 +190,30 @@ fn check_host_key(config: &Config, kind: &str, key: &[u8]) -> Result<(), RepoErr
             Err(RepoError::UnknownHost { host, file, line })
         }
     }
+}
+
+/// Connects and asks where the branch is, without fetching or writing anything.
+pub fn probe(config: &Config) -> Result<String, RepoError> {
+    let trail = SharedTrail::default();
+    let mut remote =
+        git2::Remote::create_detached(config.url.expose()).map_err(RepoError::git("preparing the remote"))?;
+    let connection = remote
+        .connect_auth(Direction::Fetch, Some(callbacks(config, &trail)?), Some(proxy()))
+        .map_err(|error| reason(config, &trail, error))?;
+    let heads = connection.list().map_err(|error| reason(config, &trail, error))?;
+    tip_of(config, heads).map(|tip| tip.to_string())
+}
+
+/// The branch's tip among all that the remote lists.
+pub(super) fn tip_of(config: &Config, heads: &[RemoteHead<'_>]) -> Result<Oid, RepoError> {
+    let wanted = config.branch.reference();
+    if let Some(head) = heads.iter().find(|head| head.name() == wanted) {
+        return Ok(head.oid());
+    }
+    let branches = heads.iter().filter_map(|head| head.name().strip_prefix("refs/heads/"));
+    let existing: Vec<String> = branches.take(5).map(str::to_owned).collect();
+    let (url, branch) = (config.url.clone(), config.branch.clone());
+    Err(if existing.is_empty() { RepoError::Empty { url } } else { RepoError::BranchMissing { url, branch, existing } })
 }
 
 /// The reason of a failed network operation: what a callback left, else what the library says.

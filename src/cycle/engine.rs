@@ -1,0 +1,261 @@
+//! The pass itself.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::task::block_in_place;
+
+use crate::fault::{Explain, Fault};
+use crate::image::Reference;
+use crate::manifest::edit::FollowRefs;
+use crate::manifest::inventory::Inventory;
+use crate::manifest::paths::PathFilter;
+use crate::plan::decide::{self, Plan, Surveys};
+use crate::plan::gate::{self, GatedPlan, Proofs};
+use crate::plan::message::commit_message;
+use crate::plan::skip::{Reason, Skipped};
+use crate::policy::rule::PolicySet;
+use crate::registry::client::Client;
+use crate::repo;
+use crate::repo::clone::{BareClone, CommitId};
+use crate::repo::error::RepoError;
+use crate::repo::push::Push;
+
+use super::error::CycleError;
+use super::report::{FileChange, Moved, Report};
+use super::tree::{FactsCache, REPOSITORY_FILE};
+use super::{proof, survey};
+
+/// Gives the policies that hold for a tip, from the bytes of the repository's own file if it has one.
+pub type PolicySource<'p> =
+    dyn Fn(Option<&[u8]>) -> Result<PolicySet, Box<dyn Explain + Send + Sync>> + Send + Sync + 'p;
+
+/// What a pass is for.
+pub enum Task<'t> {
+    /// Follow the policies.
+    Follow(&'t PolicySource<'t>),
+    /// Write exactly what was asked for.
+    Set(&'t Request),
+}
+
+/// What was asked for by name.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The references that every field of their images shall read.
+    pub wanted: Vec<Reference>,
+    /// Whether a field may go back to an older build.
+    pub allow_downgrade: bool,
+    /// Whether remote bases follow.
+    pub follow: FollowRefs,
+    /// How long an image that is not there yet may take to arrive.
+    pub wait_image: Duration,
+}
+
+/// Whether a pass writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It commits and pushes.
+    Push,
+    /// It only says what it would do.
+    DryRun,
+}
+
+/// Runs passes on one repository. What it keeps between them are caches.
+#[derive(Debug)]
+pub struct Engine {
+    repo: repo::config::Config,
+    paths: PathFilter,
+    attempts: u32,
+    registry: Client,
+    facts: FactsCache,
+}
+
+/// What a pass learned of the registries. A new tip does not change it.
+#[derive(Default)]
+struct Learned {
+    surveys: Surveys,
+    proofs: Proofs,
+}
+
+/// A plan that passed the gates, with what else there is to say.
+struct Decided {
+    gated: GatedPlan,
+    skipped: Vec<Skipped>,
+    notes: Vec<String>,
+    follow: FollowRefs,
+}
+
+impl Engine {
+    /// An engine for a repository.
+    pub fn new(repo: repo::config::Config, paths: PathFilter, attempts: u32, registry: Client) -> Engine {
+        Engine { repo, paths, attempts, registry, facts: FactsCache::default() }
+    }
+
+    /// One pass. After a lost race everything is planned again on the new tip; nothing is ever merged as text.
+    pub async fn run(&self, task: &Task<'_>, mode: Mode) -> Result<Report, CycleError> {
+        let start = Instant::now();
+        let mut learned = Learned::default();
+        if let Task::Set(request) = task {
+            learned.proofs = proof::requested(&self.registry, &request.wanted, request.wait_image).await?;
+        }
+        let mut clone = block_in_place(|| BareClone::open(self.repo.clone()))?;
+        let mut delays = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(40))
+            .with_max_delay(Duration::from_secs(4))
+            .with_max_times(self.attempts as usize)
+            .with_jitter()
+            .build();
+        for attempt in 1..=self.attempts {
+            let (fetched, tip) = block_in_place(|| clone.fetch())?;
+            clone = fetched;
+            let decided = self.decide(&clone, tip, task, &mut learned).await?;
+            let (decided, changes) = block_in_place(|| self.edit(&clone, tip, decided, task))?;
+            let report = |head: CommitId, commit: Option<CommitId>, attempts: u32| Report {
+                head: head.to_string(),
+                commit: commit.map(|id| id.to_string()),
+                updates: decided.gated.updates().iter().map(Moved::from).collect(),
+                skipped: decided.skipped.clone(),
+                attempts,
+                duration_ms: start.elapsed().as_millis() as u64,
+                changes: changes.clone(),
+                notes: decided.notes.clone(),
+            };
+            if decided.gated.is_empty() || mode == Mode::DryRun {
+                return Ok(report(tip, None, attempt - 1));
+            }
+            let commit = block_in_place(|| commit(&clone, tip, &decided.gated, &changes))?;
+            let pushed;
+            (clone, pushed) = block_in_place(|| push(clone, commit, tip))?;
+            match pushed {
+                Push::Done => return Ok(report(commit, Some(commit), attempt)),
+                Push::LostRace { words } => {
+                    tracing::info!(attempt, %words, "someone else was first; planning again on the new tip");
+                    if let Some(delay) = delays.next().filter(|_| attempt < self.attempts) {
+                        tokio::time::sleep(delay).await;
+                    }
+                }
+            }
+        }
+        Err(CycleError::Exhausted { branch: self.repo.branch.clone(), attempts: self.attempts })
+    }
+
+    /// The image fields of the branch's tip, for commands that only look.
+    pub fn inventory(&self) -> Result<(Inventory, Option<Vec<u8>>), CycleError> {
+        block_in_place(|| {
+            let (clone, tip) = BareClone::open(self.repo.clone())?.fetch()?;
+            let inventory = self.facts.inventory(&clone, tip, &self.paths)?;
+            let file = clone.file(tip, REPOSITORY_FILE)?;
+            Ok((inventory, file))
+        })
+    }
+
+    /// What shall and may change on a tip.
+    async fn decide(
+        &self,
+        clone: &BareClone,
+        tip: CommitId,
+        task: &Task<'_>,
+        learned: &mut Learned,
+    ) -> Result<Decided, CycleError> {
+        let inventory = block_in_place(|| self.facts.inventory(clone, tip, &self.paths))?;
+        let mut notes = self.notes(&inventory)?;
+        let (plan, follow) = match task {
+            Task::Follow(policies) => {
+                let own = block_in_place(|| clone.file(tip, REPOSITORY_FILE))?;
+                let policies = policies(own.as_deref()).map_err(CycleError::Policies)?;
+                survey::complete(&mut learned.surveys, &self.registry, &inventory, &policies).await;
+                (decide::by_policy(&inventory, &policies, &learned.surveys), FollowRefs::Yes)
+            }
+            Task::Set(request) => {
+                let plan = self.asked(&inventory, request, &mut notes)?;
+                if !request.allow_downgrade {
+                    proof::no_downgrade(&learned.proofs, &self.registry, &plan).await?;
+                }
+                (plan, request.follow)
+            }
+        };
+        proof::complete(&mut learned.proofs, &self.registry, &plan).await;
+        let (gated, skipped) = gate::pass(plan, &learned.proofs);
+        Ok(Decided { gated, skipped: skipped.into_iter().collect(), notes, follow })
+    }
+
+    fn asked(&self, inventory: &Inventory, request: &Request, notes: &mut Vec<String>) -> Result<Plan, CycleError> {
+        let asked = decide::as_asked(inventory, &request.wanted, &|file| self.paths.names(file))?;
+        if let Some(skipped) = asked.plan.skipped.first() {
+            return Err(CycleError::Sealed { detail: skipped.detail.clone() });
+        }
+        notes.extend(asked.notes());
+        Ok(asked.plan)
+    }
+
+    /// Files that are no YAML are left alone and said, unless one of them was named.
+    fn notes(&self, inventory: &Inventory) -> Result<Vec<String>, CycleError> {
+        let mut notes = Vec::new();
+        for (file, error) in &inventory.unreadable {
+            if self.paths.names(file) {
+                return Err(CycleError::NotYaml { file: file.clone(), source: error.clone() });
+            }
+            notes.push(format!("{file}: left alone, not valid YAML: {error}"));
+        }
+        notes.extend(inventory.problems.iter().map(ToString::to_string));
+        Ok(notes)
+    }
+
+    /// The new bytes of all files. A file that cannot be edited keeps its fields back; for what was asked for by name
+    /// it is an error.
+    fn edit(
+        &self,
+        clone: &BareClone,
+        tip: CommitId,
+        mut decided: Decided,
+        task: &Task<'_>,
+    ) -> Result<(Decided, Vec<FileChange>), CycleError> {
+        let files: Vec<String> = decided.gated.files().into_iter().map(str::to_owned).collect();
+        let mut changes = Vec::new();
+        for file in files {
+            let before = clone.file(tip, &file)?.unwrap_or_default();
+            match decided.gated.edited(&file, &before, decided.follow) {
+                Ok(after) => changes.push(FileChange { file, before, after }),
+                Err(error) if matches!(task, Task::Set(_)) => return Err(error.into()),
+                Err(error) => {
+                    let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                    tracing::error!(%file, %error, %why, "the edit was refused");
+                    for update in decided.gated.updates().iter().filter(|update| update.file == file) {
+                        decided.skipped.push(Skipped {
+                            image: update.field.repository.clone(),
+                            tag: update.to.tag.clone(),
+                            reason: Reason::NoCandidate,
+                            detail: format!("{error}: {why}"),
+                        });
+                    }
+                    decided.gated.drop_file(&file);
+                }
+            }
+        }
+        Ok((decided, changes))
+    }
+}
+
+/// A commit is made from nothing but a gated plan.
+fn commit(clone: &BareClone, tip: CommitId, gated: &GatedPlan, changes: &[FileChange]) -> Result<CommitId, RepoError> {
+    let files: BTreeMap<String, Vec<u8>> =
+        changes.iter().map(|change| (change.file.clone(), change.after.clone())).collect();
+    clone.commit(tip, &files, &commit_message(gated.updates()))
+}
+
+/// Pushes. When the connection breaks on the way, the server may have taken the commit all the same: so it is asked.
+fn push(clone: BareClone, commit: CommitId, tip: CommitId) -> Result<(BareClone, Push), RepoError> {
+    match clone.push(commit, tip) {
+        Ok(pushed) => Ok((clone, pushed)),
+        Err(error) if error.fault() == Fault::Transient => {
+            tracing::warn!(%error, "the push broke off; asking the server what it has");
+            let Ok((clone, now)) = clone.fetch() else { return Err(error) };
+            if clone.contains(now, commit) {
+                return Ok((clone, Push::Done));
+            }
+            if now == tip { Err(error) } else { Ok((clone, Push::LostRace { words: error.to_string() })) }
+        }
+        Err(error) => Err(error),
+    }
+}

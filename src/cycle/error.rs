@@ -1,0 +1,110 @@
+//! What goes wrong in a pass.
+
+use crate::fault::{Explain, Fault};
+use crate::image::{Repository, Tag};
+use crate::manifest::edit::EditError;
+use crate::plan::decide::RequestError;
+use crate::plan::gate::ChangeError;
+use crate::registry::error::RegistryError;
+use crate::repo::config::Branch;
+use crate::repo::error::RepoError;
+
+/// What goes wrong in a pass.
+#[derive(Debug, thiserror::Error)]
+pub enum CycleError {
+    /// The repository side.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// The registry side.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The policies of the repository are wrong.
+    #[error("{0}")]
+    Policies(Box<dyn Explain + Send + Sync>),
+    /// What was asked for by name is not there.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// A file that was named is no YAML.
+    #[error("{file}: cannot be read as YAML")]
+    NotYaml {
+        /// The file.
+        file: String,
+        /// Why.
+        #[source]
+        source: crate::yaml::scan::ScanError,
+    },
+    /// A file could not be edited.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// A field would go back to an older build.
+    #[error("{image}: {to} was built before {held}, which {file} holds")]
+    Downgrade {
+        /// The image.
+        image: Repository,
+        /// What the field holds.
+        held: Tag,
+        /// What was asked for.
+        to: String,
+        /// The file.
+        file: String,
+    },
+    /// What was asked for stands in a file encrypted by SOPS.
+    #[error("{detail}")]
+    Sealed {
+        /// Which file and field.
+        detail: String,
+    },
+    /// The push lost every race.
+    #[error("someone else was first on {branch} {attempts} times in a row")]
+    Exhausted {
+        /// The branch.
+        branch: Branch,
+        /// How often a push was tried.
+        attempts: u32,
+    },
+}
+
+impl Explain for CycleError {
+    fn fault(&self) -> Fault {
+        match self {
+            CycleError::Repo(error) => error.fault(),
+            CycleError::Registry(error) => error.fault(),
+            CycleError::Policies(error) => error.fault(),
+            CycleError::Request(_) | CycleError::NotYaml { .. } => Fault::BadInput,
+            CycleError::Change(error) => match error.source {
+                EditError::NeedsTag { .. } | EditError::Unreadable(_) => Fault::BadInput,
+                EditError::Sealed => Fault::Blocked,
+                EditError::Moved { .. } | EditError::Refused(_) => Fault::Bug,
+            },
+            CycleError::Downgrade { .. } | CycleError::Sealed { .. } => Fault::Blocked,
+            CycleError::Exhausted { .. } => Fault::Stale,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            CycleError::Repo(error) => error.help(),
+            CycleError::Registry(error) => error.help(),
+            CycleError::Policies(error) => error.help(),
+            CycleError::Request(RequestError::NoField { closest, .. }) if closest.is_empty() => {
+                Some("there are no image fields at all in the files that were looked at".to_owned())
+            }
+            CycleError::Request(RequestError::NoField { closest, .. }) => {
+                let names: Vec<&str> = closest.iter().map(Repository::as_str).collect();
+                Some(format!("the closest images found are {}", names.join(", ")))
+            }
+            CycleError::NotYaml { .. } => {
+                Some("templates and broken files are left alone; name another file".to_owned())
+            }
+            CycleError::Change(error) => match error.source {
+                EditError::NeedsTag { .. } => Some("write IMAGE:TAG@DIGEST".to_owned()),
+                _ => {
+                    Some("nothing was changed; edit this file by hand, and report the file's shape as a bug".to_owned())
+                }
+            },
+            CycleError::Downgrade { .. } => Some("give --allow-downgrade to move it all the same".to_owned()),
+            CycleError::Sealed { .. } => Some("edit the file with sops".to_owned()),
+            CycleError::Exhausted { .. } => Some("run it again, or raise git.attempts".to_owned()),
+        }
+    }
+}

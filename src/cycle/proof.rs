@@ -1,0 +1,106 @@
+//! The images that would be written, asked for once more: tags may have moved or gone since they were listed.
+
+use std::time::{Duration, Instant};
+
+use crate::image::{Reference, Version};
+use crate::plan::decide::{Plan, Update};
+use crate::plan::gate::{ImageProof, Proofs, wanted};
+use crate::registry::client::{Client, Image};
+use crate::registry::error::RegistryError;
+
+use super::error::CycleError;
+
+/// How long until a missing image is asked for again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Asks for every image that a plan would write and that is not proved yet.
+pub async fn complete(proofs: &mut Proofs, registry: &Client, plan: &Plan) {
+    for update in &plan.updates {
+        let key = wanted(update);
+        if proofs.contains_key(&key) {
+            continue;
+        }
+        let proof = match fresh(registry, &key.0, &key.1).await {
+            Ok(image) => ImageProof::Whole { digest: image.digest, created: image.created },
+            Err(error @ RegistryError::Broken { .. }) => ImageProof::Broken(error.to_string()),
+            Err(error) if error.is_absence() => ImageProof::Broken(error.to_string()),
+            Err(error) => ImageProof::Unknown(error.to_string()),
+        };
+        proofs.insert(key, proof);
+    }
+}
+
+/// Proves images that were asked for by name. `wait` is how long one that is not there yet may take to arrive.
+pub async fn requested(registry: &Client, references: &[Reference], wait: Duration) -> Result<Proofs, RegistryError> {
+    let mut proofs = Proofs::new();
+    let deadline = Instant::now() + wait;
+    for reference in references {
+        let image = loop {
+            match fresh(registry, &reference.repository, &reference.version).await {
+                Err(error) if error.is_absence() && Instant::now() < deadline => {
+                    tracing::info!(image = %reference, "not in the registry yet; waiting");
+                    tokio::time::sleep(AGAIN.min(deadline.saturating_duration_since(Instant::now()))).await;
+                }
+                other => break other?,
+            }
+        };
+        let version = match &reference.version.digest {
+            // With both given, the tag has to be there too, and name this very image.
+            Some(digest) if reference.version.tag.is_some() => {
+                let tag_only = Version { digest: None, ..reference.version.clone() };
+                let now = registry.digest(&reference.repository, &tag_only).await?;
+                if now != *digest {
+                    tracing::warn!(image = %reference, %now, "the tag names another image now; the digest decides");
+                }
+                &reference.version
+            }
+            _ => &reference.version,
+        };
+        let key = (reference.repository.clone(), version.clone());
+        proofs.insert(key, ImageProof::Whole { digest: image.digest, created: image.created });
+    }
+    Ok(proofs)
+}
+
+/// The image that a version names now: the digest is asked, and the image read by it.
+async fn fresh(
+    registry: &Client,
+    repository: &crate::image::Repository,
+    version: &Version,
+) -> Result<Image, RegistryError> {
+    let digest = registry.digest(repository, version).await?;
+    registry.image(repository, &Version { tag: None, digest: Some(digest) }).await
+}
+
+/// Refuses to move a field to an image that was built before the one it holds. Where an age is not known there is
+/// nothing to refuse by.
+pub async fn no_downgrade(proofs: &Proofs, registry: &Client, plan: &Plan) -> Result<(), CycleError> {
+    for update in &plan.updates {
+        let Some(ImageProof::Whole { created: Some(new), .. }) = proofs.get(&wanted(update)) else { continue };
+        let held = match held_image(registry, update).await {
+            Some(Ok(image)) => image,
+            Some(Err(error)) if error.is_absence() => continue,
+            Some(Err(RegistryError::Broken { .. })) | None => continue,
+            Some(Err(error)) => return Err(error.into()),
+        };
+        if let (Some(tag), Some(old)) = (&update.field.version.tag, held.created)
+            && old > *new
+        {
+            return Err(CycleError::Downgrade {
+                image: update.field.repository.clone(),
+                held: tag.clone(),
+                to: wanted(update).1.to_string(),
+                file: update.file.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn held_image(registry: &Client, update: &Update) -> Option<Result<Image, RegistryError>> {
+    let version = &update.field.version;
+    if version.is_empty() {
+        return None;
+    }
+    Some(registry.image(&update.field.repository, version).await)
+}

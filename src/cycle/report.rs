@@ -1,0 +1,73 @@
+//! What a pass did, in the form that the command line promises.
+
+use serde::Serialize;
+
+use crate::image::{Digest, Repository, Version};
+use crate::plan::gate::GatedUpdate;
+use crate::plan::skip::Skipped;
+
+/// What a pass did.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The tip of the branch when the pass ended.
+    pub head: String,
+    /// The commit that was pushed, if any.
+    pub commit: Option<String>,
+    /// The fields that moved.
+    pub updates: Vec<Moved>,
+    /// The images that stayed, with their reasons.
+    pub skipped: Vec<Skipped>,
+    /// How often a push was tried.
+    pub attempts: u32,
+    /// How long the pass took, in milliseconds.
+    pub duration_ms: u64,
+    /// The files as they were and as they are.
+    #[serde(skip)]
+    pub changes: Vec<FileChange>,
+    /// What a person should know besides: files that are no YAML, fields that were left because they are overridden.
+    #[serde(skip)]
+    pub notes: Vec<String>,
+}
+
+/// A field that moved.
+#[derive(Debug, Clone, Serialize)]
+pub struct Moved {
+    /// The file.
+    pub file: String,
+    /// The field.
+    pub path: String,
+    /// The image.
+    pub image: Repository,
+    /// What it held; null when it held nothing.
+    pub from: Option<String>,
+    /// What it holds.
+    pub to: String,
+    /// The digest of the image, where it was asked for.
+    pub digest: Option<Digest>,
+}
+
+/// A file as it was and as it is.
+#[derive(Debug, Clone)]
+pub struct FileChange {
+    /// The file.
+    pub file: String,
+    /// Its bytes before.
+    pub before: Vec<u8>,
+    /// Its bytes after.
+    pub after: Vec<u8>,
+}
+
+impl From<&GatedUpdate> for Moved {
+    fn from(update: &GatedUpdate) -> Moved {
+        let shown = |version: &Version| (!version.is_empty()).then(|| version.to_string());
+        Moved {
+            file: update.file.clone(),
+            path: update.field.path.clone(),
+            image: update.field.repository.clone(),
+            from: shown(&update.field.version),
+            to: update.to.to_string(),
+            digest: update.digest.clone(),
+        }
+    }
+}

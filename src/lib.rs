@@ -12,8 +12,10 @@
 //! | 1 | [`plan`] | what shall change on a tip, and what may |
 
 pub mod agent;
+pub mod cli;
 pub mod config;
 pub mod cycle;
+pub mod demo;
 pub mod fault;
 pub mod image;
 pub mod manifest;

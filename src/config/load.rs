@@ -168,13 +168,23 @@ impl Config {
 
     /// The policies that hold for a tip: those of the agent's own file, then those of the repository's.
     pub fn policies_with(&self, repository_file: Option<&[u8]>) -> Result<PolicySet, ConfigError> {
-        let mut policies = self.policies.clone();
-        if let Some(bytes) = repository_file {
-            let mistakes = Mistakes::of(REPOSITORY_FILE);
-            let root = parse(bytes, REPOSITORY_FILE)?;
-            policies.rules.extend(sections::repository_file(root, &self.allowed_hosts, &mistakes).rules);
-            settled(mistakes)?;
+        match repository_file {
+            Some(bytes) => self.join_policies(bytes, Some(&self.allowed_hosts)),
+            None => Ok(self.policies.clone()),
         }
+    }
+
+    /// The same for files that no agent works on: there is no host to protect.
+    pub fn policies_with_any_host(&self, repository_file: &[u8]) -> Result<PolicySet, ConfigError> {
+        self.join_policies(repository_file, None)
+    }
+
+    fn join_policies(&self, bytes: &[u8], hosts: Option<&BTreeSet<String>>) -> Result<PolicySet, ConfigError> {
+        let mistakes = Mistakes::of(REPOSITORY_FILE);
+        let mut policies = self.policies.clone();
+        let root = parse(bytes, REPOSITORY_FILE)?;
+        policies.rules.extend(sections::repository_file(root, hosts, &mistakes).rules);
+        settled(mistakes)?;
         Ok(policies)
     }
 }

@@ -66,8 +66,8 @@ pub fn agent_file(root: Node, mistakes: &Mistakes) -> FileConfig {
 
 /// Reads `tagalong.yaml` at the root of the infrastructure repository. It holds policies and nothing else; and they may
 /// concern only hosts that the agent's own file allows, so that nobody who can write to the repository can send the
-/// agent, or its credentials, elsewhere.
-pub fn repository_file(root: Node, allowed_hosts: &BTreeSet<String>, mistakes: &Mistakes) -> PolicySet {
+/// agent, or its credentials, elsewhere. Without `allowed_hosts` any host will do.
+pub fn repository_file(root: Node, allowed_hosts: Option<&BTreeSet<String>>, mistakes: &Mistakes) -> PolicySet {
     let mut root = Section::new("", root, mistakes);
     for key in ["git", "registries", "agent", "secrets", "notify"] {
         if let Some(node) = root.take(key) {
@@ -80,7 +80,7 @@ pub fn repository_file(root: Node, allowed_hosts: &BTreeSet<String>, mistakes: &
     for section in list {
         let at = *section.at();
         let Some(rule) = policy(section) else { continue };
-        for pattern in &rule.images {
+        for (pattern, allowed_hosts) in rule.images.iter().filter_map(|pattern| Some((pattern, allowed_hosts?))) {
             match pattern.host() {
                 Some(host) if allowed_hosts.contains(host) => {}
                 Some(host) => mistakes.add(

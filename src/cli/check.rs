@@ -1,0 +1,100 @@
+//! `tagalong check`
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+use tokio::task::block_in_place;
+
+use crate::fault::{Explain, Fault};
+use crate::registry::client::Client;
+use crate::registry::credentials;
+use crate::repo::remote;
+
+use super::arguments::{GitArguments, OutputArguments};
+use super::connect;
+use super::error::CliError;
+use super::output::{self, Format};
+
+/// Validate configuration, credentials and reachability; touch nothing
+///
+/// Reads the configuration, connects to the git server and to every registry that is named, and says of each whether it
+/// answers and takes the credentials. Nothing is fetched, written or pushed.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tagalong check --config tagalong.yaml")]
+pub struct Arguments {
+    #[command(flatten)]
+    git: GitArguments,
+
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Row {
+    check: &'static str,
+    target: String,
+    ok: bool,
+    detail: String,
+    help: Option<String>,
+    #[serde(skip)]
+    fault: Option<Fault>,
+}
+
+impl Row {
+    fn new(check: &'static str, target: String, result: Result<String, &dyn Explain>) -> Row {
+        match result {
+            Ok(detail) => Row { check, target, ok: true, detail, help: None, fault: None },
+            Err(error) => {
+                let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+                let detail = format!("{error}{cause}");
+                Row { check, target, ok: false, detail, help: error.help(), fault: Some(error.fault()) }
+            }
+        }
+    }
+}
+
+/// Looks at everything.
+pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+    let config = connect::configuration(&arguments.git)?;
+    let repo = config.repo()?;
+    let registry = Client::new(config.registry.clone())?;
+    let policies = format!("{} policies", config.policies.rules.len());
+    let mut rows = vec![Row::new("configuration", "tagalong.yaml and flags".to_owned(), Ok(policies))];
+    let tip = block_in_place(|| remote::probe(repo));
+    let at = tip.as_ref().map(|tip| format!("{} is at {tip}", repo.branch)).map_err(|error| error as &dyn Explain);
+    rows.push(Row::new("git", repo.url.to_string(), at));
+    let hosts: BTreeSet<&String> = config.allowed_hosts.iter().collect();
+    for host in hosts {
+        let own = config.registry.hosts.iter().find(|own| own.host == *host);
+        let file = own.and_then(|own| own.credentials_file.as_ref()).or(config.registry.credentials_file.as_ref());
+        // A file that no one has asked for yet would go wrong only later.
+        let readable = file.map_or(Ok(()), |file| block_in_place(|| credentials::look_up(file, host)).map(drop));
+        let answer = match readable {
+            Ok(()) => registry.ping(host).await,
+            Err(error) => Err(error),
+        };
+        let said = answer.as_ref().map(|()| "answers".to_owned()).map_err(|error| error as &dyn Explain);
+        rows.push(Row::new("registry", host.clone(), said));
+    }
+    match arguments.output.output {
+        Format::Json => output::print_json(&rows)?,
+        Format::Text => output::print(&text(&rows))?,
+    }
+    let worst = rows.iter().filter_map(|row| row.fault).map(Fault::exit_code).min();
+    Ok(ExitCode::from(worst.unwrap_or(0)))
+}
+
+fn text(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let state = if row.ok { "ok    " } else { "failed" };
+        text.push_str(&format!("{state}  {} {}: {}\n", row.check, row.target, row.detail));
+        if let Some(help) = &row.help {
+            text.push_str(&format!("        help: {help}\n"));
+        }
+    }
+    text
+}

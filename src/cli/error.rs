@@ -1,0 +1,182 @@
+//! Errors as people read them, and exit codes.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::config::load::ConfigError;
+use crate::cycle::error::CycleError;
+use crate::demo::story::DemoError;
+use crate::fault::{Explain, Fault};
+use crate::image::ImageError;
+use crate::registry::error::RegistryError;
+
+/// Whatever ends a command.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A pass.
+    #[error(transparent)]
+    Cycle(#[from] CycleError),
+    /// A registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A flag's value is wrong.
+    #[error("{flag}: {reason}")]
+    Flag {
+        /// The flag.
+        flag: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An argument of `set` is no reference.
+    #[error("`{text}` cannot be set")]
+    Reference {
+        /// The argument.
+        text: String,
+        /// Why.
+        #[source]
+        source: ImageError,
+    },
+    /// An argument of `set` names neither tag nor digest.
+    #[error("`{0}` names no version to write")]
+    NoVersion(String),
+    /// Two arguments of `set` want different things of one image.
+    #[error("`{one}` and `{other}` are two versions of one image")]
+    Twice {
+        /// One of them.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// A file or folder below `--dir` cannot be used.
+    #[error("cannot {doing} {}", path.display())]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// `--path` names nothing.
+    #[error("--path {0}: there is no such file")]
+    NothingNamed(String),
+    /// stdout cannot be written.
+    #[error("cannot write to stdout")]
+    Stdout(#[source] io::Error),
+    /// The async runtime cannot start.
+    #[error("cannot start the runtime")]
+    Runtime(#[source] io::Error),
+    /// The git library cannot start.
+    #[error("cannot set up the git library")]
+    Library(#[source] git2::Error),
+    /// The demo could not go on.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+}
+
+impl Explain for CliError {
+    fn fault(&self) -> Fault {
+        match self {
+            CliError::Config(error) => error.fault(),
+            CliError::Cycle(error) => error.fault(),
+            CliError::Registry(error) => error.fault(),
+            CliError::Flag { .. }
+            | CliError::Reference { .. }
+            | CliError::NoVersion(_)
+            | CliError::Twice { .. }
+            | CliError::NothingNamed(_) => Fault::BadInput,
+            CliError::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Fault::BadInput,
+            CliError::File { .. } | CliError::Stdout(_) | CliError::Runtime(_) | CliError::Library(_) => Fault::Local,
+            CliError::Demo(error) => error.fault(),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            CliError::Config(error) => error.help(),
+            CliError::Cycle(error) => error.help(),
+            CliError::Registry(error) => error.help(),
+            CliError::Reference { .. } => Some("write NAME:TAG, NAME@DIGEST or NAME:TAG@DIGEST".to_owned()),
+            CliError::NoVersion(text) => Some(format!("write {text}:TAG, {text}@DIGEST or {text}:TAG@DIGEST")),
+            CliError::Twice { .. } => Some("give one of them".to_owned()),
+            CliError::NothingNamed(_) => {
+                Some("paths are relative to --dir or to the root of the repository".to_owned())
+            }
+            CliError::File { .. } => Some("check the path and who may read and write it".to_owned()),
+            CliError::Flag { .. } | CliError::Stdout(_) | CliError::Runtime(_) | CliError::Library(_) => None,
+            CliError::Demo(error) => error.help(),
+        }
+    }
+}
+
+/// Prints an error the way the command line promises (`error:`, `cause:`, `help:`) and gives its exit code.
+pub fn report(error: &CliError) -> ExitCode {
+    if is_broken_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
+    anstream::eprint!("{}", rendered(error));
+    ExitCode::from(error.fault().exit_code())
+}
+
+/// Whoever reads our stdout has had enough; that is no error of ours.
+fn is_broken_pipe(error: &CliError) -> bool {
+    matches!(error, CliError::Stdout(source) if source.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn rendered(error: &dyn Explain) -> String {
+    let red = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
+    let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into())).bold();
+    let mut text = String::new();
+    // Several mistakes of a configuration are several errors.
+    for line in error.to_string().lines() {
+        text.push_str(&format!("{red}error:{red:#} {line}\n"));
+    }
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        for line in words.lines() {
+            text.push_str(&format!("{red}cause:{red:#} {line}\n"));
+        }
+        source = cause.source();
+    }
+    if let Some(help) = error.help() {
+        text.push_str(&format!("{cyan}help:{cyan:#} {help}\n"));
+    }
+    text
+}
+
+/// A panic is a bug of ours; it is said as an error, with the place and without a backtrace in the face.
+pub fn install_panic_hook() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        anstream::eprintln!("error: internal error at {place}");
+        anstream::eprintln!("help: this is a bug in tagalong; please report it with this line");
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(error: &CliError) -> String {
+        anstream::adapter::strip_str(&rendered(error)).to_string()
+    }
+
+    #[test]
+    fn errors_say_what_why_and_what_to_do() {
+        let source = "A".parse::<crate::image::Reference>().expect_err("no reference");
+        let error = CliError::Reference { text: "A".to_owned(), source };
+        let lines: Vec<String> = plain(&error).lines().map(str::to_owned).collect();
+        assert_eq!(lines[0], "error: `A` cannot be set");
+        assert!(lines[1].starts_with("cause: `A` is no image name"), "{lines:?}");
+        assert_eq!(lines[2], "help: write NAME:TAG, NAME@DIGEST or NAME:TAG@DIGEST");
+        assert_eq!(error.fault().exit_code(), 2);
+    }
+}

@@ -1,0 +1,132 @@
+//! `tagalong images`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::config::load::path_filter;
+use crate::cycle::error::CycleError;
+use crate::cycle::tree::REPOSITORY_FILE;
+use crate::image::{Digest, Repository, Tag};
+use crate::manifest::field::Shape;
+use crate::manifest::inventory::{Inventory, Located};
+use crate::policy::rule::PolicySet;
+
+use super::arguments::{GitArguments, OutputArguments};
+use super::connect;
+use super::error::CliError;
+use super::folder::Folder;
+use super::output::{self, Format};
+
+/// List every image field and what governs it
+///
+/// Each line is one place that says which version of an image runs, with the policy that governs it, if any, and the
+/// kustomization whose `images` overrides it, if any.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  tagalong images --dir .\n  tagalong images --config tagalong.yaml --output json")]
+pub struct Arguments {
+    /// Look at the files below this folder instead of a git repository
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch"])]
+    dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    git: GitArguments,
+
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// A row, in the form that the command line promises.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    file: String,
+    document: usize,
+    path: String,
+    line: usize,
+    column: usize,
+    shape: Shape,
+    image: Repository,
+    tag: Option<Tag>,
+    digest: Option<Digest>,
+    policy: Option<String>,
+    shadowed_by: Option<String>,
+}
+
+/// Lists image fields.
+pub fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+    let config = connect::configuration(&arguments.git)?;
+    let (inventory, file) = match &arguments.dir {
+        Some(dir) => {
+            let folder = Folder::open(dir)?;
+            let inventory = folder.inventory(&path_filter(&arguments.git.paths)?, &arguments.git.paths)?;
+            let file = dir.join(REPOSITORY_FILE);
+            (inventory, file.is_file().then(|| folder.read(REPOSITORY_FILE)).transpose()?)
+        }
+        None => connect::engine(&config)?.inventory()?,
+    };
+    named_files_are_yaml(&inventory, &config.paths)?;
+    let policies = match file {
+        // A folder has no agent whose hosts could be abused: its own policies are shown as they are.
+        Some(file) if arguments.dir.is_some() => config.policies_with_any_host(&file)?,
+        file => config.policies_with(file.as_deref())?,
+    };
+    for (file, error) in &inventory.unreadable {
+        tracing::warn!("{file}: left alone, not valid YAML: {error}");
+    }
+    for problem in &inventory.problems {
+        tracing::warn!("{problem}");
+    }
+    let rows: Vec<Row> = inventory.fields.into_iter().map(|located| row(located, &policies)).collect();
+    match arguments.output.output {
+        Format::Json => output::print_json(&rows)?,
+        Format::Text => output::print(&text(&rows))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn named_files_are_yaml(inventory: &Inventory, paths: &crate::manifest::paths::PathFilter) -> Result<(), CliError> {
+    match inventory.unreadable.iter().find(|(file, _)| paths.names(file)) {
+        Some((file, error)) => Err(CycleError::NotYaml { file: file.clone(), source: error.clone() }.into()),
+        None => Ok(()),
+    }
+}
+
+fn row(located: Located, policies: &PolicySet) -> Row {
+    let field = located.field;
+    let policy = policies.rule_for(&field.repository).map(|rule| rule.name.clone());
+    Row {
+        file: located.file,
+        document: field.document,
+        path: field.path,
+        line: field.place.line,
+        column: field.place.column,
+        shape: field.shape,
+        policy,
+        image: field.repository,
+        tag: field.version.tag,
+        digest: field.version.digest,
+        shadowed_by: located.shadowed_by,
+    }
+}
+
+fn text(rows: &[Row]) -> String {
+    let cells = |row: &Row| {
+        let digest =
+            row.digest.as_ref().map(|digest| format!("@{}", digest.as_str().chars().take(14).collect::<String>()));
+        let version =
+            format!("{}{}", row.tag.as_ref().map(Tag::as_str).unwrap_or_default(), digest.unwrap_or_default());
+        vec![
+            format!("{}:{}", row.file, row.line),
+            row.path.clone(),
+            row.image.to_string(),
+            if version.is_empty() { "-".to_owned() } else { version },
+            row.policy.clone().unwrap_or_else(|| "-".to_owned()),
+            row.shadowed_by.clone().unwrap_or_else(|| "-".to_owned()),
+        ]
+    };
+    let rows: Vec<Vec<String>> = rows.iter().map(cells).collect();
+    output::table(&["FILE", "FIELD", "IMAGE", "VERSION", "POLICY", "OVERRIDDEN BY"], &rows)
+}

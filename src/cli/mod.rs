@@ -1,0 +1,118 @@
+//! The command line: one file a command.
+//!
+//! - [`arguments`]: options that several commands share
+//! - [`check`]: `tagalong check`
+//! - [`connect`]: from options to an engine
+//! - [`demo`]: `tagalong demo`
+//! - [`error`]: errors as people read them, and exit codes
+//! - [`folder`]: files below `--dir`
+//! - [`images`]: `tagalong images`
+//! - [`output`]: what goes to stdout
+//! - [`run`]: `tagalong run`
+//! - [`set`]: `tagalong set`
+//! - [`sync`]: `tagalong sync`
+
+pub mod arguments;
+pub mod check;
+pub mod connect;
+pub mod demo;
+pub mod error;
+pub mod folder;
+pub mod images;
+pub mod output;
+pub mod run;
+pub mod set;
+pub mod sync;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::repo::deadline;
+use crate::telemetry::{self, LogFormat};
+
+use error::CliError;
+
+/// Keeps the image tags of a GitOps repository in step with the registry.
+///
+/// Tagalong polls registries for new images, rewrites the image fields of manifests, kustomizations and Helm values
+/// without touching anything else, and pushes commits that Flux or Argo CD deploys. When someone else pushed first, it
+/// plans again on the new tip.
+///
+/// Try it: `tagalong demo` shows the whole loop on this machine, without any configuration.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// How much is logged to stderr: off, error, warn, info, debug, trace, or directives such as tagalong=debug
+    #[arg(long, global = true, env = "TAGALONG_LOG", value_name = "LEVEL")]
+    log_level: Option<String>,
+
+    /// How log lines look
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Arguments),
+    Sync(sync::Arguments),
+    Set(set::Arguments),
+    Images(images::Arguments),
+    Check(check::Arguments),
+    Demo(demo::Arguments),
+}
+
+/// Runs a command and says how it ended.
+pub fn main(cli: Cli) -> ExitCode {
+    error::install_panic_hook();
+    match start(cli) {
+        Ok(code) => code,
+        Err(error) => error::report(&error),
+    }
+}
+
+fn start(cli: Cli) -> Result<ExitCode, CliError> {
+    let usual = match cli.command {
+        Command::Run(_) => "info",
+        _ => "warn",
+    };
+    let level = cli.log_level.as_deref().unwrap_or(usual);
+    telemetry::install(cli.log_format, level).map_err(|reason| CliError::Flag { flag: "--log-level", reason })?;
+    // Before any thread is started, as the timeouts want it.
+    deadline::install(connect::NETWORK_TIMEOUT).map_err(CliError::Library)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Run(arguments) => run::run(arguments).await,
+            Command::Sync(arguments) => sync::run(arguments).await,
+            Command::Set(arguments) => set::run(arguments).await,
+            Command::Images(arguments) => images::run(arguments),
+            Command::Check(arguments) => check::run(arguments).await,
+            Command::Demo(arguments) => demo::run(arguments).await,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_command_and_every_option_has_a_help_text() {
+        let root = Cli::command();
+        root.clone().debug_assert();
+        for command in root.get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            assert!(command.get_long_about().is_some(), "{} is not explained", command.get_name());
+            assert!(command.get_after_help().is_some(), "{} has no example", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+        }
+    }
+}

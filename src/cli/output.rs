@@ -1,0 +1,120 @@
+//! What goes to stdout.
+
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use similar::{ChangeTag, TextDiff};
+
+use crate::cycle::report::{FileChange, Report};
+use crate::plan::skip::Reason;
+
+use super::error::CliError;
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Prints text; colours are dropped where stdout is no terminal.
+pub fn print(text: &str) -> Result<(), CliError> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::Stdout)
+}
+
+/// Prints JSON, indented.
+pub fn print_json<T: Serialize>(value: &T) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| CliError::Stdout(error.into()))?;
+    print(&format!("{text}\n"))
+}
+
+/// Rows as aligned columns.
+pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = header.iter().map(|cell| cell.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("{}\n", padded.join("  ").trim_end())
+    };
+    let mut text = line(&mut header.iter().copied());
+    for row in rows {
+        text.push_str(&line(&mut row.iter().map(String::as_str)));
+    }
+    text
+}
+
+/// A unified diff of all changes, as git prints it.
+pub fn diff(changes: &[FileChange]) -> String {
+    let style = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+    let (red, green, cyan, bold) =
+        (style(AnsiColor::Red), style(AnsiColor::Green), style(AnsiColor::Cyan), Style::new().bold());
+    let mut text = String::new();
+    for FileChange { file, before, after } in changes {
+        let (before, after) = (String::from_utf8_lossy(before), String::from_utf8_lossy(after));
+        text.push_str(&format!("{bold}--- a/{file}\n+++ b/{file}{bold:#}\n"));
+        let diff = TextDiff::from_lines(before.as_ref(), after.as_ref());
+        for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
+            text.push_str(&format!("{cyan}{}{cyan:#}\n", hunk.header()));
+            for change in hunk.iter_changes() {
+                let (sign, style) = match change.tag() {
+                    ChangeTag::Delete => ("-", red),
+                    ChangeTag::Insert => ("+", green),
+                    ChangeTag::Equal => (" ", Style::new()),
+                };
+                let line = change.value();
+                let (body, end) = match line.strip_suffix('\n') {
+                    Some(body) => (body, "\n"),
+                    None => (line, "\n\\ No newline at end of file\n"),
+                };
+                text.push_str(&format!("{style}{sign}{body}{style:#}{end}"));
+            }
+        }
+    }
+    text
+}
+
+/// What moved and what did not, a line each.
+pub fn summary(report: &Report) -> String {
+    let mut text = String::new();
+    for moved in &report.updates {
+        let from = moved.from.as_deref().unwrap_or("(none)");
+        text.push_str(&format!("{}: {} {} {from} -> {}\n", moved.file, moved.path, moved.image, moved.to));
+    }
+    for skipped in report.skipped.iter().filter(|skipped| skipped.reason != Reason::UpToDate) {
+        text.push_str(&format!("stays: {}: {}\n", skipped.image, skipped.detail));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diff_is_the_one_that_git_prints() {
+        let change = FileChange {
+            file: "apps/a.yaml".to_owned(),
+            before: b"a: 1\nimage: x:1\nb: 2".to_vec(),
+            after: b"a: 1\nimage: x:2\nb: 2".to_vec(),
+        };
+        let text = anstream::adapter::strip_str(&diff(&[change])).to_string();
+        assert_eq!(
+            text,
+            "--- a/apps/a.yaml\n+++ b/apps/a.yaml\n@@ -1,3 +1,3 @@\n a: 1\n-image: x:1\n+image: x:2\n b: 2\n\\ No newline at end of file\n"
+        );
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = vec![vec!["a".to_owned(), "é".to_owned(), "1".to_owned()]];
+        assert_eq!(table(&["FILE", "X", "N"], &rows), "FILE  X  N\na     é  1\n");
+    }
+}

@@ -1,0 +1,167 @@
+//! `tagalong set`
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::config::load::path_filter;
+use crate::config::reader;
+use crate::cycle::engine::{Mode, Request, Task};
+use crate::cycle::error::CycleError;
+use crate::cycle::report::{FileChange, Moved, Report};
+use crate::image::{Reference, Repository};
+use crate::manifest::edit::FollowRefs;
+use crate::plan::{decide, gate};
+
+use super::arguments::{GitArguments, OutputArguments};
+use super::connect;
+use super::error::CliError;
+use super::folder::Folder;
+use super::output::{self, Format};
+
+/// Write exactly these references; what CI calls after a build
+///
+/// After it, every field of the given images reads exactly what was given: whole references anywhere in YAML, `images`
+/// of kustomizations, Helm-style `repository` and `tag`. Nothing else in the files changes, not a comment and not a
+/// quote. On git the change is committed and pushed, again and again until no one else is first; with --dir files are
+/// changed in place, without git and without a registry.
+///
+/// On git the image has to be in its registry, and a field is not moved to an older build than it holds. Prints the
+/// commit's SHA, or `up to date`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  tagalong set registry.example.com/org/app:1a2b3c4 --git-url ssh://git@example.com/org/infra.git\n  tagalong set ghcr.io/org/app:1a2b3c4 ghcr.io/org/worker:1a2b3c4 --wait-image 2m\n  tagalong set nginx:1.27 --dir . --dry-run"
+)]
+pub struct Arguments {
+    /// The references to write
+    #[arg(required = true, value_name = "IMAGE[:TAG][@DIGEST]")]
+    images: Vec<String>,
+
+    /// Work on the files below this folder, in place: no git, no registry
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch"])]
+    dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    git: GitArguments,
+
+    /// Print the diff that would be committed or written; change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Leave remote bases (https://…?ref=SHA) at their ref, even where it is the tag being replaced
+    #[arg(long)]
+    no_follow_refs: bool,
+
+    /// Wait so long for an image that is not in its registry yet, such as 2m
+    #[arg(long, value_name = "DURATION", value_parser = reader::duration)]
+    wait_image: Option<Duration>,
+
+    /// Move a field even to an image that was built before the one it holds
+    #[arg(long)]
+    allow_downgrade: bool,
+
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Writes references.
+pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+    let wanted = references(&arguments.images)?;
+    let follow = if arguments.no_follow_refs { FollowRefs::No } else { FollowRefs::Yes };
+    let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Push };
+    if let Some(dir) = &arguments.dir {
+        let report = in_folder(dir, &arguments, &wanted, follow, mode)?;
+        let end = if report.changes.is_empty() { "up to date\n" } else { "" };
+        return finish(&report, mode, &format!("{}{end}", output::summary(&report)), arguments.output.output);
+    }
+    let config = connect::configuration(&arguments.git)?;
+    let engine = connect::engine(&config)?;
+    let request = Request {
+        wanted,
+        allow_downgrade: arguments.allow_downgrade,
+        follow,
+        wait_image: arguments.wait_image.unwrap_or_default(),
+    };
+    let report = engine.run(&Task::Set(&request), mode).await?;
+    let end = report.commit.clone().unwrap_or_else(|| "up to date".to_owned());
+    finish(&report, mode, &format!("{end}\n"), arguments.output.output)
+}
+
+fn finish(report: &Report, mode: Mode, text: &str, format: Format) -> Result<ExitCode, CliError> {
+    for note in &report.notes {
+        tracing::warn!("{note}");
+    }
+    match (format, mode) {
+        (Format::Json, _) => output::print_json(report)?,
+        (Format::Text, Mode::DryRun) if !report.changes.is_empty() => output::print(&output::diff(&report.changes))?,
+        (Format::Text, _) => output::print(text)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The arguments as references, one for each image.
+fn references(texts: &[String]) -> Result<Vec<Reference>, CliError> {
+    let mut by_name: BTreeMap<Repository, (String, Reference)> = BTreeMap::new();
+    for text in texts {
+        let reference: Reference = text.parse().map_err(|source| CliError::Reference { text: text.clone(), source })?;
+        if reference.version.is_empty() {
+            return Err(CliError::NoVersion(text.clone()));
+        }
+        let before = by_name.insert(reference.repository.clone(), (text.clone(), reference.clone()));
+        if let Some((one, _)) = before.filter(|(_, before)| *before != reference) {
+            return Err(CliError::Twice { one, other: text.clone() });
+        }
+    }
+    Ok(by_name.into_values().map(|(_, reference)| reference).collect())
+}
+
+fn in_folder(
+    dir: &Path,
+    arguments: &Arguments,
+    wanted: &[Reference],
+    follow: FollowRefs,
+    mode: Mode,
+) -> Result<Report, CliError> {
+    let start = std::time::Instant::now();
+    let paths = path_filter(&arguments.git.paths)?;
+    let folder = Folder::open(dir)?;
+    let inventory = folder.inventory(&paths, &arguments.git.paths)?;
+    let mut notes = Vec::new();
+    for (file, error) in &inventory.unreadable {
+        if paths.names(file) {
+            return Err(CycleError::NotYaml { file: file.clone(), source: error.clone() }.into());
+        }
+        notes.push(format!("{file}: left alone, not valid YAML: {error}"));
+    }
+    let asked = decide::as_asked(&inventory, wanted, &|file| paths.names(file)).map_err(CycleError::from)?;
+    if let Some(skipped) = asked.plan.skipped.first() {
+        return Err(CycleError::Sealed { detail: skipped.detail.clone() }.into());
+    }
+    notes.extend(asked.notes());
+    let (gated, _) = gate::pass_unproved(asked.plan);
+    let mut changes = Vec::new();
+    // All files are edited before the first is written: a refusal changes nothing.
+    for file in gated.files() {
+        let before = folder.read(file)?;
+        let after = gated.edited(file, &before, follow).map_err(CycleError::from)?;
+        changes.push(FileChange { file: file.to_owned(), before, after });
+    }
+    if mode == Mode::Push {
+        for change in &changes {
+            folder.write(&change.file, &change.after)?;
+        }
+    }
+    Ok(Report {
+        head: String::new(),
+        commit: None,
+        updates: gated.updates().iter().map(Moved::from).collect(),
+        skipped: Vec::new(),
+        attempts: 0,
+        duration_ms: start.elapsed().as_millis() as u64,
+        changes,
+        notes,
+    })
+}

@@ -1,0 +1,71 @@
+//! `tagalong sync`
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::cycle::engine::{Mode, Task};
+use crate::cycle::report::Report;
+use crate::fault::Fault;
+use crate::plan::skip::Reason;
+
+use super::arguments::{GitArguments, OutputArguments};
+use super::connect;
+use super::error::CliError;
+use super::output::{self, Format};
+
+/// Do one cycle of the agent, then exit
+///
+/// Every image field that a policy governs moves to the newest tag; all moves are one commit. With --dry-run nothing is
+/// written: the diff that would be committed is printed.
+///
+/// Exits with 3 when a gate kept something back, and with 5 when a registry could not be asked; what could be moved has
+/// been moved all the same.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tagalong sync --config tagalong.yaml --dry-run")]
+pub struct Arguments {
+    #[command(flatten)]
+    git: GitArguments,
+
+    /// Print the diff that would be committed; change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Runs one cycle.
+pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+    let config = connect::configuration(&arguments.git)?;
+    let engine = connect::engine(&config)?;
+    let policies = connect::policies(&config);
+    let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Push };
+    let report = engine.run(&Task::Follow(&policies), mode).await?;
+    match arguments.output.output {
+        Format::Json => output::print_json(&report)?,
+        Format::Text => output::print(&text(&report, mode))?,
+    }
+    Ok(ExitCode::from(exit_code(&report)))
+}
+
+fn text(report: &Report, mode: Mode) -> String {
+    let mut text = output::summary(report);
+    if mode == Mode::DryRun {
+        text.push_str(&output::diff(&report.changes));
+        return text;
+    }
+    let end = report.commit.as_deref().unwrap_or("up to date");
+    format!("{text}{end}\n")
+}
+
+fn exit_code(report: &Report) -> u8 {
+    let any = |reasons: &[Reason]| report.skipped.iter().any(|skipped| reasons.contains(&skipped.reason));
+    if any(&[Reason::BlockedImage, Reason::BlockedSecret]) {
+        Fault::Blocked.exit_code()
+    } else if any(&[Reason::RegistryError]) {
+        Fault::Transient.exit_code()
+    } else {
+        0
+    }
+}

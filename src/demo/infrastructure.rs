@@ -1,0 +1,121 @@
+//! A small infrastructure repository: three apps, each with its image in another shape.
+
+use std::path::Path;
+
+use git2::{Repository, Signature};
+
+/// The SHA tags that the apps start with and move to, oldest first.
+pub const TAGS: [&str; 3] = ["f3a9c1e", "1b7d20a", "07c4e5b"];
+
+/// The branch.
+pub const BRANCH: &str = "main";
+
+const KUSTOMIZATION: &str = "\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+  - deployment.yaml
+
+# The version is set here; deployment.yaml only names the image.
+images:
+  - name: supervisor
+    newName: HOST/acme/supervisor
+    newTag: TAG    # moved by tagalong
+";
+
+const SUPERVISOR: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: supervisor}
+spec:
+  template:
+    spec:
+      containers:
+        - name: supervisor
+          image: supervisor
+";
+
+const WORKER: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: worker
+spec:
+  replicas: 2
+  template:
+    spec:
+      initContainers:
+      - name: migrate
+        image: 'HOST/acme/worker:TAG'
+      containers:
+      - name: worker
+        image: \"HOST/acme/worker:TAG\"   # same build as the migration
+";
+
+const VALUES: &str = "\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata:
+  name: gateway
+spec:
+  values:
+    image:
+      registry: HOST
+      repository: acme/gateway
+      tag: TAG
+
+    replicas:   3
+";
+
+/// The apps, by the last part of their image's name.
+pub const APPS: [&str; 3] = ["supervisor", "worker", "gateway"];
+
+/// Makes a bare repository with one commit.
+pub fn create(path: &Path, registry: &str) -> Result<(), git2::Error> {
+    let repository = Repository::init_bare(path)?;
+    repository.set_head(&format!("refs/heads/{BRANCH}"))?;
+    let files = [
+        ("apps/supervisor/kustomization.yaml", KUSTOMIZATION),
+        ("apps/supervisor/deployment.yaml", SUPERVISOR),
+        ("apps/worker/deployment.yaml", WORKER),
+        ("apps/gateway/release.yaml", VALUES),
+    ];
+    let mut update = git2::build::TreeUpdateBuilder::new();
+    for (file, text) in files {
+        let text = text.replace("HOST", registry).replace("TAG", TAGS[0]);
+        update.upsert(file, repository.blob(text.as_bytes())?, git2::FileMode::Blob);
+    }
+    let empty = repository.find_tree(repository.treebuilder(None)?.write()?)?;
+    let tree = repository.find_tree(update.create_updated(&repository, &empty)?)?;
+    let person = Signature::now("Ada", "ada@example.com")?;
+    repository.commit(Some(&format!("refs/heads/{BRANCH}")), &person, &person, "Three apps\n", &tree, &[])?;
+    Ok(())
+}
+
+/// What a person does meanwhile: a commit to an unrelated file, straight on the branch.
+pub fn commit_by_a_person(path: &Path) -> Result<(), git2::Error> {
+    let repository = Repository::open_bare(path)?;
+    let branch = format!("refs/heads/{BRANCH}");
+    let parent = repository.find_reference(&branch)?.peel_to_commit()?;
+    let mut update = git2::build::TreeUpdateBuilder::new();
+    update.upsert("README.md", repository.blob(b"# Our infrastructure\n")?, git2::FileMode::Blob);
+    let tree = repository.find_tree(update.create_updated(&repository, &parent.tree()?)?)?;
+    let person = Signature::now("Ada", "ada@example.com")?;
+    repository.commit(Some(&branch), &person, &person, "Write a README\n", &tree, &[&parent])?;
+    Ok(())
+}
+
+/// The branch's commits, newest first: short id, author, subject.
+pub fn history(path: &Path) -> Result<Vec<String>, git2::Error> {
+    let repository = Repository::open_bare(path)?;
+    let mut walk = repository.revwalk()?;
+    walk.push_ref(&format!("refs/heads/{BRANCH}"))?;
+    let mut lines = Vec::new();
+    for id in walk {
+        let commit = repository.find_commit(id?)?;
+        let subject = commit.summary().ok().flatten().unwrap_or_default().to_owned();
+        let author = commit.author().name().unwrap_or_default().to_owned();
+        lines.push(format!("{:.7}  {author:9} {subject}", commit.id().to_string()));
+    }
+    Ok(lines)
+}

@@ -1,0 +1,184 @@
+//! An embedded registry: the part of the OCI distribution API that pulls need, in memory, on a loopback port.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// Tags on one page when the client does not say.
+const PAGE: usize = 100;
+
+/// A registry that lives as long as this value.
+#[derive(Debug)]
+pub struct EmbeddedRegistry {
+    address: SocketAddr,
+    shelf: Arc<Shelf>,
+    _running: DropGuard,
+}
+
+#[derive(Default)]
+struct Shelf {
+    repositories: Mutex<BTreeMap<String, Repository>>,
+    requests: AtomicU64,
+    /// Called once, at the next question for a manifest's digest.
+    before_digest: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl std::fmt::Debug for Shelf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shelf").finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Repository {
+    tags: BTreeMap<String, String>,
+    /// Manifests and blobs by digest, each with its media type.
+    contents: BTreeMap<String, (&'static str, Vec<u8>)>,
+}
+
+impl EmbeddedRegistry {
+    /// Starts a registry on a port that the system chooses.
+    ///
+    /// # Errors
+    /// No loopback port can be had.
+    pub async fn start() -> std::io::Result<EmbeddedRegistry> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let shelf = Arc::new(Shelf::default());
+        let stop = CancellationToken::new();
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&shelf));
+        let stopped = stop.clone().cancelled_owned();
+        tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stopped).await });
+        Ok(EmbeddedRegistry { address, shelf, _running: stop.drop_guard() })
+    }
+
+    /// Host and port, as image names write them.
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Puts an image on the shelf, built at `created`, and gives its digest.
+    pub fn push(&self, repository: &str, tag: &str, created: Timestamp) -> String {
+        let layer = format!("the files of {repository}:{tag}").into_bytes();
+        let layer_digest = digest(&layer);
+        let config = json!({
+            "created": created.to_string(), "architecture": "amd64", "os": "linux",
+            "rootfs": { "type": "layers", "diff_ids": [layer_digest] },
+        });
+        let config = config.to_string().into_bytes();
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST,
+            "config": { "mediaType": CONFIG, "digest": digest(&config), "size": config.len() },
+            "layers": [{ "mediaType": LAYER, "digest": layer_digest, "size": layer.len() }],
+        });
+        let manifest = manifest.to_string().into_bytes();
+        let manifest_digest = digest(&manifest);
+        let mut repositories = lock(&self.shelf.repositories);
+        let repository = repositories.entry(repository.to_owned()).or_default();
+        for (kind, bytes) in [(LAYER, layer), (CONFIG, config), (MANIFEST, manifest)] {
+            repository.contents.insert(digest(&bytes), (kind, bytes));
+        }
+        repository.tags.insert(tag.to_owned(), manifest_digest.clone());
+        manifest_digest
+    }
+
+    /// How many requests have been answered.
+    pub fn requests(&self) -> u64 {
+        self.shelf.requests.load(Ordering::Relaxed)
+    }
+
+    /// Does something right before the next digest is told: between a plan and its push.
+    pub fn before_next_digest(&self, action: impl FnOnce() + Send + 'static) {
+        *lock(&self.shelf.before_digest) = Some(Box::new(action));
+    }
+}
+
+async fn answer(State(shelf): State<Arc<Shelf>>, request: Request) -> Response {
+    shelf.requests.fetch_add(1, Ordering::Relaxed);
+    let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
+    let is_head = request.method() == Method::HEAD;
+    if !is_head && request.method() != Method::GET {
+        return refusal(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED");
+    }
+    if path == "/v2/" {
+        return axum::Json(json!({})).into_response();
+    }
+    let Some(rest) = path.strip_prefix("/v2/") else { return refusal(StatusCode::NOT_FOUND, "NAME_UNKNOWN") };
+    if let Some(name) = rest.strip_suffix("/tags/list") {
+        return tags(&shelf, name, &query);
+    }
+    for (kind, missing) in [("/manifests/", "MANIFEST_UNKNOWN"), ("/blobs/", "BLOB_UNKNOWN")] {
+        if let Some((name, reference)) = rest.split_once(kind) {
+            if is_head && let Some(action) = lock(&shelf.before_digest).take() {
+                action();
+            }
+            let content = content(&shelf, name, reference);
+            return content.unwrap_or_else(|| refusal(StatusCode::NOT_FOUND, missing));
+        }
+    }
+    refusal(StatusCode::NOT_FOUND, "NAME_UNKNOWN")
+}
+
+/// Tags in pages, with a `Link` to the next (distribution specification 1.1, section "Listing Tags").
+fn tags(shelf: &Shelf, name: &str, query: &str) -> Response {
+    let repositories = lock(&shelf.repositories);
+    let Some(repository) = repositories.get(name) else {
+        return refusal(StatusCode::NOT_FOUND, "NAME_UNKNOWN");
+    };
+    let parameter = |wanted: &str| {
+        url::form_urlencoded::parse(query.as_bytes())
+            .find(|(key, _)| key == wanted)
+            .map(|(_, value)| value.into_owned())
+    };
+    let size = parameter("n").and_then(|n| n.parse().ok()).unwrap_or(PAGE).max(1);
+    let last = parameter("last").unwrap_or_default();
+    let mut rest = repository.tags.keys().filter(|tag| last.is_empty() || **tag > last);
+    let page: Vec<&String> = rest.by_ref().take(size).collect();
+    let more = rest.next().is_some();
+    let body = axum::Json(json!({ "name": name, "tags": page }));
+    match page.last().filter(|_| more) {
+        Some(last) => {
+            let link = format!("</v2/{name}/tags/list?n={size}&last={last}>; rel=\"next\"");
+            ([(header::LINK, link)], body).into_response()
+        }
+        None => body.into_response(),
+    }
+}
+
+fn content(shelf: &Shelf, name: &str, reference: &str) -> Option<Response> {
+    let repositories = lock(&shelf.repositories);
+    let repository = repositories.get(name)?;
+    let digest = repository.tags.get(reference).map_or(reference, String::as_str);
+    let (kind, bytes) = repository.contents.get(digest)?;
+    let headers = [("content-type", (*kind).to_owned()), ("docker-content-digest", digest.to_owned())];
+    Some((headers, Body::from(bytes.clone())).into_response())
+}
+
+fn refusal(status: StatusCode, code: &str) -> Response {
+    (status, axum::Json(json!({ "errors": [{ "code": code }] }))).into_response()
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+/// Nothing here is left half changed by a panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

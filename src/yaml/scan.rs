@@ -96,7 +96,15 @@ pub struct Scan<'a> {
     /// The bytes of a byte order mark before the text.
     offset: usize,
     lines: Lines,
+    joined: Option<Joined>,
     nodes: Vec<Node>,
+}
+
+/// The text as the parser took it, byte for byte as long as the file's, where that is not the text itself.
+#[derive(Debug)]
+struct Joined {
+    text: String,
+    lines: Lines,
 }
 
 impl<'a> Scan<'a> {
@@ -107,8 +115,10 @@ impl<'a> Scan<'a> {
             return Err(ScanError::ZeroByte(at));
         }
         let body = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let nodes = read_nodes(body)?;
-        let scan = Scan { text: body, offset: text.len() - body.len(), lines: Lines::of(body), nodes };
+        let (nodes, joined) = read_leniently(body)?;
+        let lines = Lines::of(body);
+        let joined = joined.map(|joined| Joined { lines: Lines::of(&joined), text: joined });
+        let scan = Scan { text: body, offset: text.len() - body.len(), lines, joined, nodes };
         match scan.template_brace() {
             Some(place) => Err(ScanError::Template(place)),
             None => Ok(scan),
@@ -228,7 +238,13 @@ impl<'a> Scan<'a> {
     /// Where a node starts, for people.
     pub fn place(&self, id: NodeId) -> Place {
         let node = &self.nodes[id.index()];
-        Place { line: node.line as usize + 1, column: node.column as usize + 1 }
+        if self.joined.is_none() {
+            return Place { line: node.line as usize + 1, column: node.column as usize + 1 };
+        }
+        let at = self.start(id);
+        let line = self.lines.line_at(at);
+        let start = self.lines.range(self.text, line).start;
+        Place { line: line + 1, column: self.text[start..at].chars().count() + 1 }
     }
 
     /// The way from the root of its document to a node: `spec.containers[0].image`.
@@ -345,7 +361,11 @@ impl<'a> Scan<'a> {
 
     fn start(&self, id: NodeId) -> usize {
         let node = &self.nodes[id.index()];
-        self.lines.offset(self.text, node.line as usize, node.column as usize)
+        let (line, column) = (node.line as usize, node.column as usize);
+        match &self.joined {
+            Some(joined) => joined.lines.offset(&joined.text, line, column),
+            None => self.lines.offset(self.text, line, column),
+        }
     }
 
     fn in_file(&self, range: Range<usize>) -> Range<usize> {
@@ -372,6 +392,45 @@ fn push_key(path: &mut String, key: &str) {
         }
         path.push_str(key);
     }
+}
+
+/// Reads the nodes; a closing bracket on a line of its own may stand further left than the strict parser wants, as it may
+/// for libyaml and Go's YAML. Such a line is joined to the one before it, by blanks in place of the line end: no byte
+/// moves. Returns the text with the joined lines, if there are any.
+fn read_leniently(text: &str) -> Result<(Vec<Node>, Option<String>), ScanError> {
+    let mut joined: Option<String> = None;
+    for _ in 0..MOST_JOINED {
+        let current = joined.as_deref().unwrap_or(text);
+        match read_nodes(current) {
+            Ok(nodes) => return Ok((nodes, joined)),
+            Err(error) => joined = Some(join_closing_bracket(current, &error).ok_or(error)?),
+        }
+    }
+    let nodes = read_nodes(joined.as_deref().unwrap_or(text))?;
+    Ok((nodes, joined))
+}
+
+/// Each joined line costs another reading; more of them than this are not written by people.
+const MOST_JOINED: usize = 100;
+
+/// The text with the line of an error joined to the line before it, if the line starts with a closing bracket and the
+/// one before it has no comment that would swallow it.
+fn join_closing_bracket(text: &str, error: &ScanError) -> Option<String> {
+    let ScanError::Syntax { place, .. } = error else { return None };
+    let lines = Lines::of(text);
+    let line = lines.range(text, place.line.checked_sub(1)?);
+    let before = lines.range(text, place.line.checked_sub(2)?);
+    let closes = text[line].trim_start_matches(' ').starts_with([']', '}']);
+    if !closes || text[before.clone()].contains('#') {
+        return None;
+    }
+    let content = text[before.clone()].trim_end_matches(['\r', '\n']).len();
+    let blanks = " ".repeat(before.len() - content);
+    (!blanks.is_empty()).then(|| {
+        let mut joined = text.to_owned();
+        joined.replace_range(before.start + content..before.end, &blanks);
+        joined
+    })
 }
 
 /// Runs the parser event by event: it keeps its own stack, so deep nesting costs no recursion here.
@@ -481,6 +540,16 @@ mod tests {
         );
         assert_eq!(error(b"a: \xff\n"), "not UTF-8 text (byte 3)");
         assert_eq!(error(b"a: \0\n"), "a zero byte at byte 3: not a text file");
+    }
+
+    #[test]
+    fn a_closing_bracket_may_stand_left() {
+        let text = "spec:\n  args: [\n    \"é\", a,\n  ]\n  more: {\r\n    b: c\r\n  }\n  image: x\n";
+        assert_eq!(spans(text), ["spec", "args", "é", "a", "more", "b", "c", "image", "x"]);
+        let scan = Scan::read(text.as_bytes()).expect("valid YAML");
+        let image = scan.ids().find(|id| scan.scalar(*id) == Some("x")).expect("there");
+        assert_eq!(scan.place(image), Place { line: 8, column: 10 });
+        assert!(Scan::read(b"a:\n  b: [\n    1 # one\n  ]\n]\n").is_err());
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::task::block_in_place;
 
 use crate::fault::{Explain, Fault};
@@ -100,13 +99,8 @@ impl Engine {
             learned.proofs = proof::requested(&self.registry, &request.wanted, request.wait_image).await?;
         }
         let mut clone = block_in_place(|| BareClone::open(self.repo.clone()))?;
-        let mut delays = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(40))
-            .with_max_delay(Duration::from_secs(4))
-            .with_max_times(self.attempts as usize)
-            .with_jitter()
-            .build();
         for attempt in 1..=self.attempts {
+            let begun = Instant::now();
             let (fetched, tip) = block_in_place(|| clone.fetch())?;
             clone = fetched;
             let decided = self.decide(&clone, tip, task, &mut learned).await?;
@@ -131,8 +125,8 @@ impl Engine {
                 Push::Done => return Ok(report(commit, Some(commit), attempt)),
                 Push::LostRace { words } => {
                     tracing::info!(attempt, %words, "someone else was first; planning again on the new tip");
-                    if let Some(delay) = delays.next().filter(|_| attempt < self.attempts) {
-                        tokio::time::sleep(delay).await;
+                    if attempt < self.attempts {
+                        tokio::time::sleep(delay(attempt, begun.elapsed(), fastrand::f64())).await;
                     }
                 }
             }
@@ -237,6 +231,14 @@ impl Engine {
     }
 }
 
+/// How long to wait after a lost race. The unit is what the attempt took: where many write at once, attempts are slow,
+/// and spreading them further apart is what lets each of them through. `random` is from 0 to 1.
+fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
+    let unit = took.clamp(Duration::from_millis(50), Duration::from_secs(2));
+    let grown = unit.mul_f64(1.7_f64.powi(attempt.min(12) as i32 - 1));
+    grown.min(Duration::from_secs(15)).mul_f64(0.1 + random)
+}
+
 /// A commit is made from nothing but a gated plan.
 fn commit(clone: &BareClone, tip: CommitId, gated: &GatedPlan, changes: &[FileChange]) -> Result<CommitId, RepoError> {
     let files: BTreeMap<String, Vec<u8>> =
@@ -257,5 +259,19 @@ fn push(clone: BareClone, commit: CommitId, tip: CommitId) -> Result<(BareClone,
             if now == tip { Err(error) } else { Ok((clone, Push::LostRace { words: error.to_string() })) }
         }
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_with_the_attempts_and_with_what_they_take() {
+        let second = Duration::from_secs(1);
+        assert!(delay(2, second, 0.5) > delay(1, second, 0.5));
+        assert!(delay(1, second, 0.5) > delay(1, second / 10, 0.5));
+        assert!(delay(100, second * 100, 1.0) <= Duration::from_secs(17));
+        assert!(delay(1, Duration::ZERO, 0.0) > Duration::ZERO);
     }
 }

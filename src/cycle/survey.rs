@@ -7,7 +7,7 @@ use futures_util::stream;
 
 use crate::image::{Repository, Tag, Version};
 use crate::manifest::inventory::Inventory;
-use crate::plan::decide::{Survey, Surveys, governed};
+use crate::plan::decide::{NoSurvey, Survey, Surveys, governed};
 use crate::policy::choose::{Age, Seen};
 use crate::policy::rule::PolicySet;
 use crate::policy::tags::TagRule;
@@ -31,10 +31,10 @@ pub async fn complete(surveys: &mut Surveys, registry: &Client, inventory: &Inve
     }
     let answers = stream::iter(open)
         .map(|(repository, (rule, held))| async move {
-            let survey = survey(registry, repository, rule, &held).await.map_err(|error| error.to_string());
-            if let Err(error) = &survey {
-                tracing::warn!(image = %repository, %error, "the registry could not be asked");
-            }
+            let survey = survey(registry, repository, rule, &held).await.map_err(|error| match error.is_absence() {
+                true => NoSurvey::Absent(error.to_string()),
+                false => NoSurvey::Failed(error.to_string()),
+            });
             (repository.clone(), survey)
         })
         .buffer_unordered(REPOSITORIES);

@@ -19,8 +19,17 @@ pub struct Survey {
     pub held: BTreeMap<Tag, Age>,
 }
 
-/// What the registry said of each repository: a survey, or why there is none.
-pub type Surveys = BTreeMap<Repository, Result<Survey, String>>;
+/// Why there is no survey of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoSurvey {
+    /// The registry says that it has no such repository.
+    Absent(String),
+    /// The registry could not say.
+    Failed(String),
+}
+
+/// What the registry said of each repository.
+pub type Surveys = BTreeMap<Repository, Result<Survey, NoSurvey>>;
 
 /// What digest an update writes beside the tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +84,12 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys)
         };
         let survey = match surveys.get(&field.repository) {
             Some(Ok(survey)) => survey,
-            Some(Err(error)) => {
-                skip(held, Reason::RegistryError, error.clone());
+            Some(Err(NoSurvey::Absent(detail))) => {
+                skip(held, Reason::NoCandidate, detail.clone());
+                continue;
+            }
+            Some(Err(NoSurvey::Failed(detail))) => {
+                skip(held, Reason::RegistryError, detail.clone());
                 continue;
             }
             None => {

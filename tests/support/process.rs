@@ -18,7 +18,6 @@ impl Server {
     }
 
     /// The process id.
-    #[allow(dead_code)]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -47,7 +46,6 @@ pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
 
 /// A loopback port that was free a moment ago. For servers that cannot choose one themselves; start them again with
 /// another port if they find it taken.
-#[allow(dead_code)]
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a loopback port").port()
 }

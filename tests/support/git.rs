@@ -1,0 +1,320 @@
+//! Real git servers: sshd, and git http-backend behind a small bridge.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::process::{Server, free_port, wait_until};
+
+/// Runs git with no configuration but its own, and gives its stdout.
+#[track_caller]
+pub fn git(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git")
+        .current_dir(folder)
+        .args(arguments)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null")
+        .envs([("GIT_AUTHOR_NAME", "Ada"), ("GIT_AUTHOR_EMAIL", "ada@example.com")])
+        .envs([("GIT_COMMITTER_NAME", "Ada"), ("GIT_COMMITTER_EMAIL", "ada@example.com")])
+        .output()
+        .expect("git starts");
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A bare repository with a branch `main`.
+pub struct Origin {
+    pub path: PathBuf,
+}
+
+impl Origin {
+    /// Makes a repository with one commit that holds these files.
+    pub fn create(path: &Path, files: &[(&str, &str)]) -> Origin {
+        fs::create_dir_all(path).expect("a folder");
+        git(path, &["init", "--quiet", "--bare", "--initial-branch=main", "."]);
+        let origin = Origin { path: path.to_owned() };
+        if !files.is_empty() {
+            origin.commit("the first files", files);
+        }
+        origin
+    }
+
+    /// Commits files straight on the branch, as a person's push would; trying again when a push lands in between.
+    pub fn commit(&self, message: &str, files: &[(&str, &str)]) -> String {
+        let work = tempfile::tempdir().expect("a folder");
+        let index = work.path().join("index").display().to_string();
+        let with_index = |arguments: &[&str]| {
+            let mut command = vec!["-c", "core.bare=true"];
+            command.extend(arguments);
+            let output = Command::new("git")
+                .current_dir(&self.path)
+                .args(&command)
+                .env("GIT_INDEX_FILE", &index)
+                .envs([("GIT_AUTHOR_NAME", "Ada"), ("GIT_AUTHOR_EMAIL", "ada@example.com")])
+                .envs([("GIT_COMMITTER_NAME", "Ada"), ("GIT_COMMITTER_EMAIL", "ada@example.com")])
+                .output()
+                .expect("git starts");
+            (output.status.success(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        };
+        for _ in 0..100 {
+            let (has_tip, tip) = with_index(&["rev-parse", "--verify", "--quiet", "refs/heads/main"]);
+            if has_tip {
+                assert!(with_index(&["read-tree", &tip]).0);
+            }
+            for (name, text) in files {
+                let file = work.path().join("blob");
+                fs::write(&file, text).expect("written");
+                let (ok, blob) = with_index(&["hash-object", "-w", &file.display().to_string()]);
+                assert!(ok);
+                assert!(with_index(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{name}")]).0);
+            }
+            let (_, tree) = with_index(&["write-tree"]);
+            let mut arguments = vec!["commit-tree", &tree, "-m", message];
+            if has_tip {
+                arguments.extend(["-p", &tip]);
+            }
+            let (ok, commit) = with_index(&arguments);
+            assert!(ok, "commit-tree");
+            let old = if has_tip { tip.as_str() } else { "" };
+            if with_index(&["update-ref", "refs/heads/main", &commit, old]).0 {
+                return commit;
+            }
+        }
+        panic!("the branch never held still");
+    }
+
+    /// The bytes of a file at the tip.
+    pub fn read(&self, file: &str) -> String {
+        git(&self.path, &["show", &format!("main:{file}")])
+    }
+
+    /// The tip.
+    pub fn tip(&self) -> String {
+        git(&self.path, &["rev-parse", "main"]).trim().to_owned()
+    }
+
+    /// The subjects of the branch, newest first.
+    pub fn subjects(&self) -> Vec<String> {
+        git(&self.path, &["log", "--format=%s", "main"]).lines().map(str::to_owned).collect()
+    }
+
+    /// The whole message of the tip.
+    pub fn message(&self) -> String {
+        git(&self.path, &["log", "-1", "--format=%B", "main"])
+    }
+
+    /// Ends the test unless the repository is sound and the branch is a line without merges.
+    #[track_caller]
+    pub fn is_sound(&self) {
+        git(&self.path, &["fsck", "--strict", "--no-dangling"]);
+        assert_eq!(git(&self.path, &["rev-list", "--merges", "main"]), "");
+    }
+
+    /// Installs a hook.
+    pub fn hook(&self, name: &str, script: &str) {
+        let file = self.path.join("hooks").join(name);
+        fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("a mode");
+    }
+}
+
+/// An sshd of our own on a loopback port.
+pub struct Sshd {
+    _server: Server,
+    port: u16,
+    folder: PathBuf,
+}
+
+impl Sshd {
+    /// Starts sshd with fresh keys below `folder`.
+    pub fn start(folder: &Path) -> Sshd {
+        fs::create_dir_all(folder).expect("a folder");
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).expect("a mode");
+        // Debian's sshd wants its privilege separation folder, which only the service makes.
+        let _ = fs::create_dir_all("/run/sshd");
+        for name in ["host", "user", "other"] {
+            let file = folder.join(name);
+            let made = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
+                .arg(&file)
+                .status()
+                .expect("ssh-keygen starts");
+            assert!(made.success());
+        }
+        fs::copy(folder.join("user.pub"), folder.join("authorized")).expect("copied");
+        for _ in 0..5 {
+            let port = free_port();
+            let config = format!(
+                "ListenAddress 127.0.0.1:{port}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized\nPidFile none\n\
+                 UsePAM no\nStrictModes no\nPasswordAuthentication no\nMaxStartups 200\nMaxSessions 200\n",
+                folder.display()
+            );
+            fs::write(folder.join("config"), config).expect("written");
+            let log = fs::File::create(folder.join("log")).expect("a log");
+            let mut server = Server::start("/usr/sbin/sshd", |command| {
+                command.arg("-D").arg("-e").arg("-f").arg(folder.join("config")).stderr(log)
+            });
+            wait_until("sshd listens", || server.has_ended() || TcpStream::connect(("127.0.0.1", port)).is_ok());
+            if server.has_ended() {
+                continue;
+            }
+            let host_key = fs::read_to_string(folder.join("host.pub")).expect("a key");
+            fs::write(folder.join("known_hosts"), format!("[127.0.0.1]:{port} {host_key}")).expect("written");
+            return Sshd { _server: server, port, folder: folder.to_owned() };
+        }
+        panic!("sshd found no port: {}", fs::read_to_string(folder.join("log")).unwrap_or_default());
+    }
+
+    /// The URL of a repository.
+    pub fn url(&self, origin: &Origin) -> String {
+        let user = Command::new("id").arg("-un").output().expect("id starts");
+        let user = String::from_utf8_lossy(&user.stdout).trim().to_owned();
+        format!("ssh://{user}@127.0.0.1:{}{}", self.port, origin.path.display())
+    }
+
+    /// The key that is let in.
+    pub fn key(&self) -> PathBuf {
+        self.folder.join("user")
+    }
+
+    /// A key that is not.
+    pub fn other_key(&self) -> PathBuf {
+        self.folder.join("other")
+    }
+
+    /// The known hosts with this server.
+    pub fn known_hosts(&self) -> PathBuf {
+        self.folder.join("known_hosts")
+    }
+
+    /// The section `git` of a configuration for a repository.
+    pub fn config(&self, origin: &Origin) -> String {
+        format!(
+            "git:\n  url: {}\n  ssh: {{ keyFile: {}, knownHostsFile: {} }}\n",
+            self.url(origin),
+            self.key().display(),
+            self.known_hosts().display()
+        )
+    }
+}
+
+/// git http-backend behind a bridge that speaks as much HTTP/1.1 as git clients need.
+pub struct HttpGit {
+    port: u16,
+    stop: Arc<AtomicBool>,
+}
+
+impl HttpGit {
+    /// Serves all repositories below `root`; with a token, only to those who give it as password.
+    pub fn start(root: &Path, token: Option<&str>) -> HttpGit {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (root, token, stopped) = (root.to_owned(), token.map(str::to_owned), Arc::clone(&stop));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::Relaxed) {
+                    break;
+                }
+                let (root, token) = (root.clone(), token.clone());
+                std::thread::spawn(move || stream.map(|stream| serve(stream, &root, token.as_deref())));
+            }
+        });
+        HttpGit { port, stop }
+    }
+
+    /// The URL of a repository below the root.
+    pub fn url(&self, name: &str) -> String {
+        format!("http://127.0.0.1:{}/{name}", self.port)
+    }
+}
+
+impl Drop for HttpGit {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Wakes the listener, so that its thread sees that it is to end.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+/// Answers one request and closes the connection.
+fn serve(stream: TcpStream, root: &Path, token: Option<&str>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut words = line.split_whitespace();
+    let (method, target) = (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
+    let mut headers: Vec<(String, String)> = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        match line.trim_end().split_once(": ") {
+            Some((name, value)) => headers.push((name.to_ascii_lowercase(), value.to_owned())),
+            None => break,
+        }
+    }
+    let header = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let body = if header("transfer-encoding") == Some("chunked") {
+        chunked(&mut reader)?
+    } else {
+        let mut body = vec![0; header("content-length").and_then(|n| n.parse().ok()).unwrap_or(0)];
+        reader.read_exact(&mut body)?;
+        body
+    };
+    let mut stream = stream;
+    if let Some(token) = token {
+        use base64::Engine;
+        let given = header("authorization").and_then(|value| value.strip_prefix("Basic "));
+        let given = given.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
+        let given = given.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        if given.split_once(':').is_none_or(|(_, password)| password != token) {
+            let refusal = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            return stream.write_all(refusal.as_bytes());
+        }
+    }
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+    let mut backend = Command::new("git")
+        .arg("http-backend")
+        .env("GIT_PROJECT_ROOT", root)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("REMOTE_USER", "tester")
+        .env("REQUEST_METHOD", method)
+        .env("PATH_INFO", path)
+        .env("QUERY_STRING", query)
+        .env("CONTENT_TYPE", header("content-type").unwrap_or_default())
+        .env("CONTENT_LENGTH", body.len().to_string())
+        .env("HTTP_CONTENT_ENCODING", header("content-encoding").unwrap_or_default())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    backend.stdin.take().expect("piped").write_all(&body)?;
+    let output = backend.wait_with_output()?.stdout;
+    let split = output.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or(output.len());
+    let head = String::from_utf8_lossy(&output[..split]).into_owned();
+    let status = head.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK").to_owned();
+    let rest = output.get(split + 4..).unwrap_or_default();
+    let fields: String =
+        head.lines().filter(|line| !line.starts_with("Status: ")).map(|line| format!("{line}\r\n")).collect();
+    write!(stream, "HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\nConnection: close\r\n\r\n", rest.len())?;
+    stream.write_all(rest)
+}
+
+fn chunked(reader: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let size = usize::from_str_radix(line.trim(), 16).unwrap_or(0);
+        let mut chunk = vec![0; size + 2];
+        reader.read_exact(&mut chunk)?;
+        if size == 0 {
+            return Ok(body);
+        }
+        body.extend_from_slice(&chunk[..size]);
+    }
+}

@@ -1,0 +1,63 @@
+//! A registry, a git server and an infrastructure repository together.
+
+use std::path::{Path, PathBuf};
+
+use super::git::{Origin, Sshd};
+use super::registry::{Kind, Registry};
+use super::tagalong::{Run, run};
+
+/// The stage of most tests: everything real, everything on loopback, everything gone at the end.
+pub struct Stage {
+    pub folder: tempfile::TempDir,
+    pub registry: Registry,
+    pub sshd: Sshd,
+    pub origin: Origin,
+}
+
+impl Stage {
+    /// Starts the servers; in the files `HOST` stands for the registry.
+    pub fn new(files: &[(&str, &str)]) -> Stage {
+        let folder = tempfile::tempdir().expect("a folder");
+        let registry = Registry::start(&folder.path().join("registry"), Kind::Plain);
+        let sshd = Sshd::start(&folder.path().join("sshd"));
+        let host = registry.host();
+        let files: Vec<(&str, String)> =
+            files.iter().map(|(name, text)| (*name, text.replace("HOST", &host))).collect();
+        let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let origin = Origin::create(&folder.path().join("infra.git"), &files);
+        Stage { folder, registry, sshd, origin }
+    }
+
+    pub fn home(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A configuration that follows SHA tags of all images below `org/`.
+    pub fn config(&self) -> PathBuf {
+        let text = format!(
+            "{}registries:\n- {{ host: \"{host}\", plainHttp: true }}\npolicies:\n- images: [\"{host}/org/*\"]\n  tags: {{ sha: {{ order: built }} }}\nagent: {{ interval: 200ms }}\n",
+            self.sshd.config(&self.origin),
+            host = self.registry.host()
+        );
+        let file = self.folder.path().join("tagalong.yaml");
+        // Written once: processes that run at the same time read it.
+        if file.exists() {
+            return file;
+        }
+        std::fs::write(&file, text).expect("written");
+        file
+    }
+
+    /// Runs the program with the configuration.
+    pub fn tagalong(&self, arguments: &[&str]) -> Run {
+        let config = self.config().display().to_string();
+        let mut all = arguments.to_vec();
+        all.extend(["--config", &config]);
+        run(self.home(), &all)
+    }
+
+    /// The full name of an image of the registry.
+    pub fn image(&self, name: &str) -> String {
+        format!("{}/org/{name}", self.registry.host())
+    }
+}

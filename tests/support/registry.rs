@@ -1,0 +1,194 @@
+//! Debian's docker-registry, and images pushed to it over its own API.
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, LOCATION};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::process::{Server, free_port, wait_until};
+
+/// The user and password of a registry that wants some.
+pub const USER: &str = "puller";
+pub const PASSWORD: &str = "open-sesame-7";
+/// `htpasswd -nbBC 5 puller open-sesame-7`.
+const HTPASSWD: &str = "puller:$2y$05$C9vZxqxQVeql7Du/kXD73eXd.nj.c0LGnvcRqxV/8phhMIpgBv/9O";
+
+/// How a registry is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Plain,
+    Htpasswd,
+    Tls,
+}
+
+/// A registry that lives as long as this value.
+pub struct Registry {
+    _server: Server,
+    kind: Kind,
+    port: u16,
+    folder: PathBuf,
+}
+
+impl Registry {
+    /// Starts a registry with its storage below `folder`.
+    pub fn start(folder: &Path, kind: Kind) -> Registry {
+        fs::create_dir_all(folder.join("storage")).expect("a folder");
+        let mut config = String::new();
+        if kind == Kind::Tls {
+            make_certificates(folder);
+            config = format!("  tls:\n    certificate: {0}/server.pem\n    key: {0}/server.key\n", folder.display());
+        }
+        let mut auth = String::new();
+        if kind == Kind::Htpasswd {
+            fs::write(folder.join("htpasswd"), HTPASSWD).expect("written");
+            auth = format!("auth:\n  htpasswd:\n    realm: tests\n    path: {}/htpasswd\n", folder.display());
+        }
+        for _ in 0..5 {
+            let port = free_port();
+            let text = format!(
+                "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}/storage\n  delete:\n    enabled: true\n\
+                 http:\n  addr: 127.0.0.1:{port}\n{config}{auth}",
+                folder.display()
+            );
+            fs::write(folder.join("config.yml"), text).expect("written");
+            let log = fs::File::create(folder.join("log")).expect("a log");
+            let output = log.try_clone().expect("a log");
+            let mut server = Server::start("docker-registry", |command| {
+                command.arg("serve").arg(folder.join("config.yml")).stderr(log).stdout(output)
+            });
+            wait_until("the registry listens", || {
+                server.has_ended() || TcpStream::connect(("127.0.0.1", port)).is_ok()
+            });
+            if !server.has_ended() {
+                return Registry { _server: server, kind, port, folder: folder.to_owned() };
+            }
+        }
+        panic!("no registry: {}", fs::read_to_string(folder.join("log")).unwrap_or_default());
+    }
+
+    /// Host and port, as image names write them.
+    pub fn host(&self) -> String {
+        // The certificate is for a name, not for an address.
+        let name = if self.kind == Kind::Tls { "localhost" } else { "127.0.0.1" };
+        format!("{name}:{}", self.port)
+    }
+
+    /// The certificate authority of a TLS registry.
+    pub fn ca_file(&self) -> PathBuf {
+        self.folder.join("ca.pem")
+    }
+
+    /// Pushes an image of one platform, built at `created`, and gives its digest.
+    pub fn push(&self, repository: &str, tag: &str, created: &str) -> String {
+        self.block_on(async {
+            let manifest = self.image(repository, tag, created, "amd64").await;
+            self.put(repository, tag, "application/vnd.oci.image.manifest.v1+json", &manifest).await
+        })
+    }
+
+    /// Pushes an index of two platforms and an attestation, as buildx does.
+    pub fn push_index(&self, repository: &str, tag: &str, created: &str) -> String {
+        self.block_on(async {
+            let kind = "application/vnd.oci.image.manifest.v1+json";
+            let mut manifests = Vec::new();
+            for (architecture, os) in [("amd64", "linux"), ("arm64", "linux"), ("unknown", "unknown")] {
+                // An attestation made long after must not count.
+                let at = if os == "unknown" { "2099-01-01T00:00:00Z" } else { created };
+                let manifest = self.image(repository, &format!("{tag}-{architecture}"), at, architecture).await;
+                let digest = self.put(repository, &digest(&manifest), kind, &manifest).await;
+                manifests.push(json!({ "mediaType": kind, "digest": digest, "size": manifest.len(),
+                    "platform": { "architecture": architecture, "os": os } }));
+            }
+            let kind = "application/vnd.oci.image.index.v1+json";
+            let index =
+                json!({ "schemaVersion": 2, "mediaType": kind, "manifests": manifests }).to_string().into_bytes();
+            self.put(repository, tag, kind, &index).await
+        })
+    }
+
+    /// Deletes a manifest by its digest.
+    pub fn delete(&self, repository: &str, digest: &str) {
+        self.block_on(async {
+            let url = format!("{}/v2/{repository}/manifests/{digest}", self.base());
+            let answer = self.request(reqwest::Method::DELETE, &url).send().await.expect("an answer");
+            assert_eq!(answer.status().as_u16(), 202);
+        });
+    }
+
+    async fn image(&self, repository: &str, name: &str, created: &str, architecture: &str) -> Vec<u8> {
+        let layer = format!("the files of {repository}:{name}").into_bytes();
+        let config = json!({ "created": created, "architecture": architecture, "os": "linux", "rootfs": { "type": "layers", "diff_ids": [] } });
+        let config = config.to_string().into_bytes();
+        self.blob(repository, &layer).await;
+        self.blob(repository, &config).await;
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest(&config), "size": config.len() },
+            "layers": [{ "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest(&layer), "size": layer.len() }],
+        });
+        manifest.to_string().into_bytes()
+    }
+
+    async fn blob(&self, repository: &str, bytes: &[u8]) {
+        let url = format!("{}/v2/{repository}/blobs/uploads/", self.base());
+        let started = self.request(reqwest::Method::POST, &url).send().await.expect("an upload");
+        let location = started.headers().get(LOCATION).expect("a location").to_str().expect("text").to_owned();
+        let joint = if location.contains('?') { '&' } else { '?' };
+        let url = format!("{location}{joint}digest={}", digest(bytes));
+        let sent = self.request(reqwest::Method::PUT, &url).body(bytes.to_vec()).send().await.expect("an answer");
+        assert_eq!(sent.status().as_u16(), 201, "{url}");
+    }
+
+    async fn put(&self, repository: &str, reference: &str, kind: &str, bytes: &[u8]) -> String {
+        let url = format!("{}/v2/{repository}/manifests/{reference}", self.base());
+        let request = self.request(reqwest::Method::PUT, &url).header(CONTENT_TYPE, kind).body(bytes.to_vec());
+        let sent = request.send().await.expect("an answer");
+        assert_eq!(sent.status().as_u16(), 201, "{}", sent.text().await.unwrap_or_default());
+        digest(bytes)
+    }
+
+    fn base(&self) -> String {
+        let scheme = if self.kind == Kind::Tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.host())
+    }
+
+    fn request(&self, method: reqwest::Method, url: &str) -> reqwest::RequestBuilder {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder().timeout(Duration::from_secs(20));
+        if self.kind == Kind::Tls {
+            let pem = fs::read(self.ca_file()).expect("a certificate");
+            builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem).expect("certificates"));
+        }
+        let request = builder.build().expect("a client").request(method, url);
+        if self.kind == Kind::Htpasswd { request.basic_auth(USER, Some(PASSWORD)) } else { request }
+    }
+
+    fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+    }
+}
+
+/// `sha256:` of bytes.
+pub fn digest(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+fn make_certificates(folder: &Path) {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority_key = KeyPair::generate().expect("a key");
+    let certificate = authority.self_signed(&authority_key).expect("a certificate");
+    fs::write(folder.join("ca.pem"), certificate.pem()).expect("written");
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate().expect("a key");
+    let server = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+    let server = server.signed_by(&key, &issuer).expect("a certificate");
+    fs::write(folder.join("server.pem"), server.pem()).expect("written");
+    fs::write(folder.join("server.key"), key.serialize_pem()).expect("written");
+}

@@ -58,7 +58,7 @@ fn is_date(text: &str) -> bool {
         lengths.contains(&t.len()) && t.bytes().all(|b| b.is_ascii_digit())
     };
     let day = rest.bytes().take_while(u8::is_ascii_digit).count();
-    let after = rest[day..].as_bytes().first();
+    let after = rest.as_bytes().get(day);
     digits(year, 4..=4)
         && digits(month, 1..=2)
         && (1..=2).contains(&day)

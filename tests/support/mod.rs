@@ -5,4 +5,5 @@ pub mod git;
 pub mod infra;
 pub mod process;
 pub mod registry;
+pub mod scripted;
 pub mod tagalong;

@@ -1,0 +1,105 @@
+//! A registry that misbehaves as told: for what a real one cannot be made to show.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// What a client asked.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub method: String,
+    pub target: String,
+    pub authorization: Option<String>,
+}
+
+/// What is answered: status, headers, body. `None` says nothing and keeps the connection open.
+pub type Answer = Option<(u16, Vec<(String, String)>, Vec<u8>)>;
+
+/// A server on loopback that answers each request by a function and remembers what was asked.
+pub struct Scripted {
+    port: u16,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Scripted {
+    pub fn start(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let (asked, stop, script) = (Arc::default(), Arc::new(AtomicBool::new(false)), Arc::new(script));
+        let server = Scripted { port, asked: Arc::clone(&asked), stop: Arc::clone(&stop) };
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let (asked, script) = (Arc::clone(&asked), Arc::clone(&script));
+                std::thread::spawn(move || stream.map(|stream| serve(stream, &asked, script.as_ref())));
+            }
+        });
+        server
+    }
+
+    pub fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().expect("unpoisoned").clone()
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -> Answer) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut stream = stream;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let mut request = Asked {
+            method: words.next().unwrap_or_default(),
+            target: words.next().unwrap_or_default(),
+            authorization: None,
+        };
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line)?;
+            match line.trim_end().split_once(": ") {
+                Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
+                    request.authorization = Some(value.to_owned());
+                }
+                Some(_) => {}
+                None => break,
+            }
+        }
+        asked.lock().expect("unpoisoned").push(request.clone());
+        let Some((status, headers, body)) = script(&request) else {
+            // Holds the line until the client gives up.
+            let mut rest = String::new();
+            let _ = reader.read_line(&mut rest);
+            return Ok(());
+        };
+        let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        write!(stream, "HTTP/1.1 {status} X\r\n{fields}Content-Length: {}\r\n\r\n", body.len())?;
+        if request.method != "HEAD" {
+            stream.write_all(&body)?;
+        }
+    }
+}
+
+/// An answer in JSON.
+pub fn json(status: u16, body: serde_json::Value, headers: &[(&str, &str)]) -> Answer {
+    let mut all = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+    all.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    Some((status, all, body.to_string().into_bytes()))
+}

@@ -95,15 +95,11 @@ impl Engine {
     pub async fn run(&self, task: &Task<'_>, mode: Mode) -> Result<Report, CycleError> {
         let start = Instant::now();
         let mut learned = Learned::default();
-        if let Task::Set(request) = task {
-            learned.proofs = proof::requested(&self.registry, &request.wanted, request.wait_image).await?;
-        }
         let mut clone = block_in_place(|| BareClone::open(self.repo.clone()))?;
         for attempt in 1..=self.attempts {
             let begun = Instant::now();
-            let (fetched, tip) = block_in_place(|| clone.fetch())?;
-            clone = fetched;
-            let decided = self.decide(&clone, tip, task, &mut learned).await?;
+            let (tip, decided);
+            (clone, tip, decided) = self.decide_on_tip(clone, task, &mut learned, start).await?;
             let (decided, changes) = block_in_place(|| self.edit(&clone, tip, decided, task))?;
             let report = |head: CommitId, commit: Option<CommitId>, attempts: u32| Report {
                 head: head.to_string(),
@@ -144,6 +140,35 @@ impl Engine {
         })
     }
 
+    /// Fetches and decides. An image that was asked for and is on its way is waited for without the clone, which others
+    /// may want meanwhile.
+    async fn decide_on_tip(
+        &self,
+        clone: BareClone,
+        task: &Task<'_>,
+        learned: &mut Learned,
+        start: Instant,
+    ) -> Result<(BareClone, CommitId, Decided), CycleError> {
+        let (clone, tip) = block_in_place(|| clone.fetch())?;
+        let deadline = match task {
+            Task::Set(request) => start + request.wait_image,
+            Task::Follow(_) => start,
+        };
+        match (self.decide(&clone, tip, task, learned).await, task) {
+            (Ok(decided), _) => Ok((clone, tip, decided)),
+            (Err(CycleError::Registry(error)), Task::Set(request))
+                if error.is_absence() && Instant::now() < deadline =>
+            {
+                drop(clone);
+                proof::arrival(&self.registry, &request.wanted, deadline).await?;
+                let (clone, tip) = block_in_place(|| BareClone::open(self.repo.clone())?.fetch())?;
+                let decided = self.decide(&clone, tip, task, learned).await?;
+                Ok((clone, tip, decided))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
     /// What shall and may change on a tip.
     async fn decide(
         &self,
@@ -163,6 +188,9 @@ impl Engine {
             }
             Task::Set(request) => {
                 let plan = self.asked(&inventory, request, &mut notes)?;
+                if learned.proofs.is_empty() {
+                    learned.proofs = proof::requested(&self.registry, &request.wanted).await?;
+                }
                 if !request.allow_downgrade {
                     proof::no_downgrade(&learned.proofs, &self.registry, &plan).await?;
                 }

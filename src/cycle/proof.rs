@@ -30,36 +30,38 @@ pub async fn complete(proofs: &mut Proofs, registry: &Client, plan: &Plan) {
     }
 }
 
-/// Proves images that were asked for by name. `wait` is how long one that is not there yet may take to arrive.
-pub async fn requested(registry: &Client, references: &[Reference], wait: Duration) -> Result<Proofs, RegistryError> {
+/// Proves images that were asked for by name.
+pub async fn requested(registry: &Client, references: &[Reference]) -> Result<Proofs, RegistryError> {
     let mut proofs = Proofs::new();
-    let deadline = Instant::now() + wait;
+    for Reference { repository, version } in references {
+        let image = fresh(registry, repository, version).await?;
+        if version.digest.is_some() && version.tag.is_some() {
+            // With both given, the tag has to be there too; the digest decides what runs.
+            let now = registry.digest(repository, &Version { digest: None, ..version.clone() }).await?;
+            if version.digest.as_ref() != Some(&now) {
+                tracing::warn!(image = %repository, asked = %version, %now, "the tag names another image now");
+            }
+        }
+        let proof = ImageProof::Whole { digest: image.digest, created: image.created };
+        proofs.insert((repository.clone(), version.clone()), proof);
+    }
+    Ok(proofs)
+}
+
+/// Waits until all images are there, or until it is too late.
+pub async fn arrival(registry: &Client, references: &[Reference], deadline: Instant) -> Result<(), RegistryError> {
     for reference in references {
-        let image = loop {
-            match fresh(registry, &reference.repository, &reference.version).await {
+        loop {
+            match registry.digest(&reference.repository, &reference.version).await {
                 Err(error) if error.is_absence() && Instant::now() < deadline => {
                     tracing::info!(image = %reference, "not in the registry yet; waiting");
                     tokio::time::sleep(AGAIN.min(deadline.saturating_duration_since(Instant::now()))).await;
                 }
-                other => break other?,
+                other => break other.map(drop)?,
             }
-        };
-        let version = match &reference.version.digest {
-            // With both given, the tag has to be there too, and name this very image.
-            Some(digest) if reference.version.tag.is_some() => {
-                let tag_only = Version { digest: None, ..reference.version.clone() };
-                let now = registry.digest(&reference.repository, &tag_only).await?;
-                if now != *digest {
-                    tracing::warn!(image = %reference, %now, "the tag names another image now; the digest decides");
-                }
-                &reference.version
-            }
-            _ => &reference.version,
-        };
-        let key = (reference.repository.clone(), version.clone());
-        proofs.insert(key, ImageProof::Whole { digest: image.digest, created: image.created });
+        }
     }
-    Ok(proofs)
+    Ok(())
 }
 
 /// The image that a version names now: the digest is asked, and the image read by it.

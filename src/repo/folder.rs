@@ -58,9 +58,11 @@ impl Folder {
 
     /// Throws the clone away.
     pub fn discard(&self) -> Result<(), RepoError> {
-        match fs::remove_dir_all(self.clone_path()) {
+        let path = self.clone_path();
+        let removed = if path.is_file() { fs::remove_file(&path) } else { fs::remove_dir_all(&path) };
+        match removed {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            other => other.map_err(|source| RepoError::Folder { folder: self.clone_path(), source }),
+            other => other.map_err(|source| RepoError::Folder { folder: path, source }),
         }
     }
 }

@@ -10,6 +10,16 @@
 //! | 1 | [`manifest`] | image fields: where they are, how they are edited, who shadows whom |
 //! | 1 | [`policy`] | which tag an image should have, and why |
 //! | 1 | [`plan`] | what shall change on a tip, and what may |
+//! | 2 | [`registry`] | the OCI distribution API |
+//! | 2 | [`repo`] | git on a bare clone |
+//! | 3 | [`cycle`] | one pass from fetch to push, and again after a lost race |
+//! | 4 | [`agent`] | passes by schedule |
+//! | 4 | [`cli`] | the command line, one file a command |
+//! | 4 | [`config`] | `tagalong.yaml`, flags and environment |
+//! | 4 | [`demo`] | the embedded registry and repository |
+//! | 4 | [`telemetry`] | logs |
+//!
+//! Data flows one way: registry to policy to plan to gate to repository to report.
 
 pub mod agent;
 pub mod cli;

@@ -10,7 +10,6 @@ use super::output::Format;
 
 /// Which repository, and where its clone lives.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Repository")]
 pub struct GitArguments {
     /// The configuration file, tagalong.yaml
     #[arg(long, env = "TAGALONG_CONFIG", value_name = "FILE")]

@@ -290,6 +290,7 @@ fn serve(stream: TcpStream, root: &Path, token: Option<&str>) -> std::io::Result
         .env("CONTENT_LENGTH", body.len().to_string())
         .env("HTTP_CONTENT_ENCODING", header("content-encoding").unwrap_or_default())
         .stdin(Stdio::piped())
+        .stderr(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()?;
     backend.stdin.take().expect("piped").write_all(&body)?;

@@ -134,6 +134,11 @@ fn policies_in_the_repository_hold_and_a_dry_run_writes_nothing() {
     assert_eq!(stage.origin.tip(), before);
     stage.tagalong(&["sync"]).ok();
     assert!(stage.origin.read("app.yaml").contains("team/app:1.10.0@sha256:"));
+    // The tag is the newest already; what the policy asks for besides is its digest.
+    let unpinned = format!("image: {}/team/app:1.10.0\n", stage.registry.host());
+    stage.origin.commit("unpinned by hand", &[("app.yaml", &unpinned)]);
+    stage.tagalong(&["sync"]).ok();
+    assert!(stage.origin.read("app.yaml").contains("team/app:1.10.0@sha256:"));
 }
 
 #[test]

@@ -83,8 +83,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Format::Json => output::print_json(&rows)?,
         Format::Text => output::print(&text(&rows))?,
     }
-    let worst = rows.iter().filter_map(|row| row.fault).map(Fault::exit_code).min();
-    Ok(ExitCode::from(worst.unwrap_or(0)))
+    // Wrong input comes before what could not be reached: it may be the reason.
+    let code = rows.iter().filter_map(|row| row.fault).map(Fault::exit_code).min();
+    Ok(ExitCode::from(code.unwrap_or(0)))
 }
 
 fn text(rows: &[Row]) -> String {

@@ -11,7 +11,7 @@ use crate::cycle::error::CycleError;
 use crate::cycle::tree::REPOSITORY_FILE;
 use crate::image::{Digest, Repository, Tag};
 use crate::manifest::field::Shape;
-use crate::manifest::inventory::{Inventory, Located};
+use crate::manifest::inventory::Located;
 use crate::policy::rule::PolicySet;
 
 use super::arguments::{GitArguments, OutputArguments};
@@ -67,31 +67,20 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         }
         None => connect::engine(&config)?.inventory()?,
     };
-    named_files_are_yaml(&inventory, &config.paths)?;
+    for note in inventory.notes(&config.paths).map_err(CycleError::from)? {
+        tracing::warn!("{note}");
+    }
     let policies = match file {
         // A folder has no agent whose hosts could be abused: its own policies are shown as they are.
         Some(file) if arguments.dir.is_some() => config.policies_with_any_host(&file)?,
         file => config.policies_with(file.as_deref())?,
     };
-    for (file, error) in &inventory.unreadable {
-        tracing::warn!("{file}: left alone, not valid YAML: {error}");
-    }
-    for problem in &inventory.problems {
-        tracing::warn!("{problem}");
-    }
     let rows: Vec<Row> = inventory.fields.into_iter().map(|located| row(located, &policies)).collect();
     match arguments.output.output {
         Format::Json => output::print_json(&rows)?,
         Format::Text => output::print(&text(&rows))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn named_files_are_yaml(inventory: &Inventory, paths: &crate::manifest::paths::PathFilter) -> Result<(), CliError> {
-    match inventory.unreadable.iter().find(|(file, _)| paths.names(file)) {
-        Some((file, error)) => Err(CycleError::NotYaml { file: file.clone(), source: error.clone() }.into()),
-        None => Ok(()),
-    }
 }
 
 fn row(located: Located, policies: &PolicySet) -> Row {

@@ -24,10 +24,12 @@ pub mod run;
 pub mod set;
 pub mod sync;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::fault::Fault;
 use crate::repo::deadline;
 use crate::telemetry::{self, LogFormat};
 
@@ -68,9 +70,11 @@ enum Command {
 /// Runs a command and says how it ended.
 pub fn main(cli: Cli) -> ExitCode {
     error::install_panic_hook();
-    match start(cli) {
-        Ok(code) => code,
-        Err(error) => error::report(&error),
+    // The hook has said what there is to say; nothing of the state is used afterwards.
+    match std::panic::catch_unwind(AssertUnwindSafe(|| start(cli))) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => error::report(&error),
+        Err(_) => ExitCode::from(Fault::Bug.exit_code()),
     }
 }
 

@@ -129,18 +129,9 @@ fn in_folder(
     let paths = path_filter(&arguments.git.paths)?;
     let folder = Folder::open(dir)?;
     let inventory = folder.inventory(&paths, &arguments.git.paths)?;
-    let mut notes = Vec::new();
-    for (file, error) in &inventory.unreadable {
-        if paths.names(file) {
-            return Err(CycleError::NotYaml { file: file.clone(), source: error.clone() }.into());
-        }
-        notes.push(format!("{file}: left alone, not valid YAML: {error}"));
-    }
-    let asked = decide::as_asked(&inventory, wanted, &|file| paths.names(file)).map_err(CycleError::from)?;
-    if let Some(skipped) = asked.plan.skipped.first() {
-        return Err(CycleError::Sealed { detail: skipped.detail.clone() }.into());
-    }
-    notes.extend(asked.notes());
+    let mut notes = inventory.notes(&paths).map_err(CycleError::from)?;
+    let asked = decide::as_asked(&inventory, wanted, &paths).map_err(CycleError::from)?;
+    notes.extend(asked.notes);
     let (gated, _) = gate::pass_unproved(asked.plan);
     let mut changes = Vec::new();
     // All files are edited before the first is written: a refusal changes nothing.

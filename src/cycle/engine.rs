@@ -10,7 +10,7 @@ use crate::image::Reference;
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
-use crate::plan::decide::{self, Plan, Surveys};
+use crate::plan::decide::{self, Surveys};
 use crate::plan::gate::{self, GatedPlan, Proofs};
 use crate::plan::message::commit_message;
 use crate::plan::skip::{Reason, Skipped};
@@ -178,7 +178,7 @@ impl Engine {
         learned: &mut Learned,
     ) -> Result<Decided, CycleError> {
         let inventory = block_in_place(|| self.facts.inventory(clone, tip, &self.paths))?;
-        let mut notes = self.notes(&inventory)?;
+        let mut notes = inventory.notes(&self.paths)?;
         let (plan, follow) = match task {
             Task::Follow(policies) => {
                 let own = block_in_place(|| clone.file(tip, REPOSITORY_FILE))?;
@@ -187,7 +187,9 @@ impl Engine {
                 (decide::by_policy(&inventory, &policies, &learned.surveys), FollowRefs::Yes)
             }
             Task::Set(request) => {
-                let plan = self.asked(&inventory, request, &mut notes)?;
+                let asked = decide::as_asked(&inventory, &request.wanted, &self.paths)?;
+                notes.extend(asked.notes);
+                let plan = asked.plan;
                 if learned.proofs.is_empty() {
                     learned.proofs = proof::requested(&self.registry, &request.wanted).await?;
                 }
@@ -200,28 +202,6 @@ impl Engine {
         proof::complete(&mut learned.proofs, &self.registry, &plan).await;
         let (gated, skipped) = gate::pass(plan, &learned.proofs);
         Ok(Decided { gated, skipped: skipped.into_iter().collect(), notes, follow })
-    }
-
-    fn asked(&self, inventory: &Inventory, request: &Request, notes: &mut Vec<String>) -> Result<Plan, CycleError> {
-        let asked = decide::as_asked(inventory, &request.wanted, &|file| self.paths.names(file))?;
-        if let Some(skipped) = asked.plan.skipped.first() {
-            return Err(CycleError::Sealed { detail: skipped.detail.clone() });
-        }
-        notes.extend(asked.notes());
-        Ok(asked.plan)
-    }
-
-    /// Files that are no YAML are left alone and said, unless one of them was named.
-    fn notes(&self, inventory: &Inventory) -> Result<Vec<String>, CycleError> {
-        let mut notes = Vec::new();
-        for (file, error) in &inventory.unreadable {
-            if self.paths.names(file) {
-                return Err(CycleError::NotYaml { file: file.clone(), source: error.clone() });
-            }
-            notes.push(format!("{file}: left alone, not valid YAML: {error}"));
-        }
-        notes.extend(inventory.problems.iter().map(ToString::to_string));
-        Ok(notes)
     }
 
     /// The new bytes of all files. A file that cannot be edited keeps its fields back; for what was asked for by name

@@ -3,6 +3,7 @@
 use crate::fault::{Explain, Fault};
 use crate::image::{Repository, Tag};
 use crate::manifest::edit::EditError;
+use crate::manifest::inventory::NotYaml;
 use crate::plan::decide::RequestError;
 use crate::plan::gate::ChangeError;
 use crate::registry::error::RegistryError;
@@ -25,14 +26,8 @@ pub enum CycleError {
     #[error(transparent)]
     Request(#[from] RequestError),
     /// A file that was named is no YAML.
-    #[error("{file}: cannot be read as YAML")]
-    NotYaml {
-        /// The file.
-        file: String,
-        /// Why.
-        #[source]
-        source: crate::yaml::scan::ScanError,
-    },
+    #[error(transparent)]
+    NotYaml(#[from] NotYaml),
     /// A file could not be edited.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -47,12 +42,6 @@ pub enum CycleError {
         to: String,
         /// The file.
         file: String,
-    },
-    /// What was asked for stands in a file encrypted by SOPS.
-    #[error("{detail}")]
-    Sealed {
-        /// Which file and field.
-        detail: String,
     },
     /// The push lost every race.
     #[error("someone else was first on {branch} {attempts} times in a row")]
@@ -70,13 +59,13 @@ impl Explain for CycleError {
             CycleError::Repo(error) => error.fault(),
             CycleError::Registry(error) => error.fault(),
             CycleError::Policies(error) => error.fault(),
-            CycleError::Request(_) | CycleError::NotYaml { .. } => Fault::BadInput,
+            CycleError::Request(RequestError::Sealed(_)) | CycleError::Downgrade { .. } => Fault::Blocked,
+            CycleError::Request(RequestError::NoField { .. }) | CycleError::NotYaml(_) => Fault::BadInput,
             CycleError::Change(error) => match error.source {
                 EditError::NeedsTag { .. } | EditError::Unreadable(_) => Fault::BadInput,
                 EditError::Sealed => Fault::Blocked,
                 EditError::Moved { .. } | EditError::Refused(_) => Fault::Bug,
             },
-            CycleError::Downgrade { .. } | CycleError::Sealed { .. } => Fault::Blocked,
             CycleError::Exhausted { .. } => Fault::Stale,
         }
     }
@@ -93,9 +82,8 @@ impl Explain for CycleError {
                 let names: Vec<&str> = closest.iter().map(Repository::as_str).collect();
                 Some(format!("the closest images found are {}", names.join(", ")))
             }
-            CycleError::NotYaml { .. } => {
-                Some("templates and broken files are left alone; name another file".to_owned())
-            }
+            CycleError::Request(RequestError::Sealed(_)) => Some("edit the file with sops".to_owned()),
+            CycleError::NotYaml(_) => Some("templates and broken files are left alone; name another file".to_owned()),
             CycleError::Change(error) => match error.source {
                 EditError::NeedsTag { .. } => Some("write IMAGE:TAG@DIGEST".to_owned()),
                 _ => {
@@ -103,7 +91,6 @@ impl Explain for CycleError {
                 }
             },
             CycleError::Downgrade { .. } => Some("give --allow-downgrade to move it all the same".to_owned()),
-            CycleError::Sealed { .. } => Some("edit the file with sops".to_owned()),
             CycleError::Exhausted { .. } => Some("run it again, or raise git.attempts".to_owned()),
         }
     }

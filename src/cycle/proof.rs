@@ -1,10 +1,13 @@
 //! The images that would be written, asked for once more: tags may have moved or gone since they were listed.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use crate::image::{Reference, Version};
+use futures_util::{StreamExt, stream};
+
+use crate::image::{Reference, Repository, Version};
 use crate::plan::decide::{Plan, Update};
-use crate::plan::gate::{ImageProof, Proofs, wanted};
+use crate::plan::gate::{ImageProof, Proofs, Wanted, wanted};
 use crate::registry::client::{Client, Image};
 use crate::registry::error::RegistryError;
 
@@ -13,21 +16,22 @@ use super::error::CycleError;
 /// How long until a missing image is asked for again.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How many images are asked for at a time; the client bounds the requests to each host.
+const IMAGES: usize = 16;
+
 /// Asks for every image that a plan would write and that is not proved yet.
 pub async fn complete(proofs: &mut Proofs, registry: &Client, plan: &Plan) {
-    for update in &plan.updates {
-        let key = wanted(update);
-        if proofs.contains_key(&key) {
-            continue;
-        }
+    let open: BTreeSet<Wanted> = plan.updates.iter().map(wanted).filter(|key| !proofs.contains_key(key)).collect();
+    let answers = stream::iter(open).map(|key| async move {
         let proof = match fresh(registry, &key.0, &key.1).await {
             Ok(image) => ImageProof::Whole { digest: image.digest, created: image.created },
             Err(error @ RegistryError::Broken { .. }) => ImageProof::Broken(error.to_string()),
             Err(error) if error.is_absence() => ImageProof::Broken(error.to_string()),
             Err(error) => ImageProof::Unknown(error.to_string()),
         };
-        proofs.insert(key, proof);
-    }
+        (key, proof)
+    });
+    proofs.extend(answers.buffer_unordered(IMAGES).collect::<Vec<_>>().await);
 }
 
 /// Proves images that were asked for by name.
@@ -65,11 +69,7 @@ pub async fn arrival(registry: &Client, references: &[Reference], deadline: Inst
 }
 
 /// The image that a version names now: the digest is asked, and the image read by it.
-async fn fresh(
-    registry: &Client,
-    repository: &crate::image::Repository,
-    version: &Version,
-) -> Result<Image, RegistryError> {
+async fn fresh(registry: &Client, repository: &Repository, version: &Version) -> Result<Image, RegistryError> {
     let digest = registry.digest(repository, version).await?;
     registry.image(repository, &Version { tag: None, digest: Some(digest) }).await
 }

@@ -190,3 +190,78 @@ fn follow_ref(scan: &Scan<'_>, node: NodeId, asked: &[(&str, &str)]) -> Option<C
         query.split('&').map(|pair| if pair == pinned { format!("ref={new}") } else { pair.to_owned() }).collect();
     Some(value(node, format!("{base}?{}", moved.join("&"))))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn moved(bytes: &[u8], to: &str) -> Result<Vec<u8>, EditError> {
+        let facts = find::read("kustomization.yaml", bytes).map_err(EditError::Unreadable)?;
+        let to = Version::parse_tag(to).expect("a version");
+        let moves: Vec<Move<'_>> = facts.fields.iter().map(|field| Move { field, to: &to }).collect();
+        edit("kustomization.yaml", bytes, &moves, FollowRefs::Yes)
+    }
+
+    /// A line or a few, with `@` where the tag stands, in shapes that people write.
+    fn shape() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(vec![
+            "image: acme/app:@",
+            "image: 'acme/app:@'   # note: it's \"quoted\"",
+            "image: \"ghcr.io/acme/app:@\"\t# tail",
+            "- {name: é, image: acme/app:@, args: [a, \"b # c\"]}",
+            "values:\n  image:\n    registry: ghcr.io\n    repository: acme/app\n    tag: \"@\"",
+            "values: {repository: acme/app, tag: '@'}",
+            "images:\n- name: app\n  newName: ghcr.io/acme/app\n  newTag: '@'\n",
+            "text: |\n  größer als\n   image: acme/app:no\nenv: [{name: X, value: acme/app:@}]",
+            "a: &x acme/app:@\nb: *x",
+        ])
+    }
+
+    /// A text around shapes: other keys, comments, blank lines, documents; with one kind of line end.
+    fn text() -> impl Strategy<Value = String> {
+        let filler =
+            prop::sample::select(vec!["", "# a comment: with image: x", "k: v", "list:\n- 1\n- two", "é: \"ü\""]);
+        let document = (shape(), filler.clone(), filler, any::<bool>());
+        let documents = prop::collection::vec(document, 1..4);
+        let end = prop::sample::select(vec!["\n", "\r\n"]);
+        (documents, end, any::<bool>(), any::<bool>()).prop_map(|(documents, end, bom, finished)| {
+            let parts: Vec<String> = documents
+                .iter()
+                .map(|(shape, before, after, in_list)| {
+                    // A list cannot stand beside keys.
+                    let alone = shape.starts_with("- ") || *in_list && before.is_empty() && after.is_empty();
+                    if alone { (*shape).to_owned() } else { format!("{before}\n{shape}\nlast: 1\n") }
+                })
+                .collect();
+            let text = parts.join("\n---\n").replace("\r", "").replace('\n', end);
+            let text = if finished { format!("{}{end}", text.trim_end()) } else { text.trim_end().to_owned() };
+            if bom { format!("\u{feff}{text}") } else { text }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn there_and_back_gives_the_same_bytes(
+            template in text(),
+            one in "[a-f][0-9a-f]{6,12}",
+            two in "v[0-9]{1,3}\\.[0-9]{1,3}(-rc\\.[0-9])?",
+        ) {
+            let with = |tag: &str| template.replace('@', tag).into_bytes();
+            let there = moved(&with(&one), &two).expect("an edit");
+            prop_assert_eq!(String::from_utf8(there.clone()), String::from_utf8(with(&two)));
+            prop_assert_eq!(moved(&there, &one).expect("an edit"), with(&one));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = moved(&bytes, "v1");
+        }
+
+        #[test]
+        fn no_yaml_like_text_makes_it_panic(text in "([a-z:&*!'\"|>#{}\\[\\],\\- \n\té?%@`]|image: a/b:c|tag: x|\n  )*") {
+            let _ = moved(text.as_bytes(), "v1");
+        }
+    }
+}

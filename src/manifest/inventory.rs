@@ -9,6 +9,7 @@ use crate::yaml::scan::ScanError;
 use super::field::Field;
 use super::find::FileFacts;
 use super::kustomize::{Graph, GraphProblem};
+use super::paths::PathFilter;
 
 /// What reading one file gave. Shared, because the facts of a blob are kept from one cycle to the next.
 pub type Reading = Arc<Result<FileFacts, ScanError>>;
@@ -25,6 +26,20 @@ pub struct Located {
     /// Whether the file is sealed by SOPS: no edit in clear text can be made.
     pub sealed: bool,
 }
+
+/// A file that was named is no YAML.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: cannot be read as YAML")]
+pub struct NotYaml {
+    /// The file.
+    pub file: String,
+    /// Why.
+    #[source]
+    pub source: ScanError,
+}
+
+/// As many files that were left alone are named one by one; a repository of charts has hundreds.
+const NAMED: usize = 10;
 
 /// All image fields of a tree.
 #[derive(Debug, Default)]
@@ -58,6 +73,24 @@ impl Inventory {
         }
         inventory.problems = graph.problems;
         inventory
+    }
+
+    /// What a person should know of the tree besides its fields: files that were left alone, oddities of kustomizations.
+    ///
+    /// # Errors
+    /// One of the files that were left alone was named by its very path.
+    pub fn notes(&self, paths: &PathFilter) -> Result<Vec<String>, NotYaml> {
+        if let Some((file, source)) = self.unreadable.iter().find(|(file, _)| paths.names(file)) {
+            return Err(NotYaml { file: file.clone(), source: source.clone() });
+        }
+        let left = self.unreadable.iter().take(NAMED);
+        let mut notes: Vec<String> =
+            left.map(|(file, error)| format!("{file}: left alone, not valid YAML: {error}")).collect();
+        if let Some(more) = self.unreadable.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            notes.push(format!("{more} more files are left alone, not valid YAML"));
+        }
+        notes.extend(self.problems.iter().map(ToString::to_string));
+        Ok(notes)
     }
 
     /// The names in the tree that are most like a name that was not found, best first, five at most.
@@ -164,6 +197,19 @@ mod tests {
         let said: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
         assert!(said.contains(&"a/kustomization.yaml: `gone.yaml` does not exist".to_owned()), "{said:?}");
         assert!(said.iter().any(|text| text.contains("take each other in")), "{said:?}");
+    }
+
+    #[test]
+    fn files_that_are_left_alone_are_said_and_many_are_counted() {
+        let names: Vec<String> = (10..25).map(|n| format!("{n}.yaml")).collect();
+        let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "{{ x }}\na: [\n")).collect();
+        let found = inventory(&files);
+        let notes = found.notes(&PathFilter::default()).expect("none was named");
+        assert_eq!(notes.len(), NAMED + 1);
+        assert!(notes[0].starts_with("10.yaml: left alone"), "{notes:?}");
+        assert_eq!(notes[NAMED], "5 more files are left alone, not valid YAML");
+        let named = PathFilter::new(&["24.yaml"]).expect("a path");
+        assert_eq!(found.notes(&named).expect_err("named").file, "24.yaml");
     }
 
     #[test]

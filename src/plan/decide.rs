@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::image::{Digest, Reference, Repository, Tag, Version};
 use crate::manifest::field::Field;
 use crate::manifest::inventory::{Inventory, Located};
+use crate::manifest::paths::PathFilter;
 use crate::policy::choose::{Age, Current, NoChoice, Seen};
 use crate::policy::rule::{PolicySet, Rule};
 
@@ -109,6 +110,11 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys)
                 let update = Update { file: located.file.clone(), field: field.clone(), tag: Some(tag), digest };
                 plan.updates.push(update);
             }
+            // The newest tag is there, but not its digest yet.
+            Err(NoChoice::UpToDate { tag }) if rule.pin && field.version.digest.is_none() && !located.sealed => {
+                let (file, tag) = (located.file.clone(), Some(tag));
+                plan.updates.push(Update { file, field: field.clone(), tag, digest: DigestWish::OfTag });
+            }
             Err(no) => {
                 let reason =
                     if matches!(no, NoChoice::UpToDate { .. }) { Reason::UpToDate } else { Reason::NoCandidate };
@@ -130,29 +136,36 @@ pub enum RequestError {
         /// The names in the tree that are most like them.
         closest: Vec<Repository>,
     },
+    /// A field stands in a file that SOPS has sealed.
+    #[error("{0}")]
+    Sealed(String),
 }
 
-/// Plans that every field of the given images reads exactly as given. `named` are files that the caller named one by
-/// one: there even a shadowed field is written.
-pub fn as_asked(
-    inventory: &Inventory,
-    wanted: &[Reference],
-    named: &dyn Fn(&str) -> bool,
-) -> Result<Asked, RequestError> {
+/// What a request by name comes to.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// What shall change.
+    pub plan: Plan,
+    /// What a person should know besides: fields that were left because they are overridden, images without a field.
+    pub notes: Vec<String>,
+}
+
+/// Plans that every field of the given images reads exactly as given. In a file that `paths` names by its very path even
+/// a shadowed field is written.
+pub fn as_asked(inventory: &Inventory, wanted: &[Reference], paths: &PathFilter) -> Result<Asked, RequestError> {
     let mut asked = Asked::default();
     let by_name: BTreeMap<&Repository, &Version> = wanted.iter().map(|r| (&r.repository, &r.version)).collect();
+    let mut unmatched: BTreeSet<&Repository> = by_name.keys().copied().collect();
     for located in &inventory.fields {
         let field = &located.field;
         let Some(version) = by_name.get(&field.repository) else { continue };
-        asked.matched += 1;
-        if let Some(by) = located.shadowed_by.as_ref().filter(|_| !named(&located.file)) {
-            asked.shadowed.push((located.file.clone(), field.path.clone(), by.clone()));
+        unmatched.remove(&field.repository);
+        if let Some(by) = located.shadowed_by.as_ref().filter(|_| !paths.names(&located.file)) {
+            asked.notes.push(format!("{}: {} is left, {by} overrides it", located.file, field.path));
         } else if field.version == **version {
-            asked.unchanged += 1;
+            continue;
         } else if located.sealed {
-            let (image, tag) = (field.repository.clone(), version.tag.clone());
-            let detail = sealed(located);
-            asked.plan.skipped.insert(Skipped { image, tag, reason: Reason::BlockedSecret, detail });
+            return Err(RequestError::Sealed(sealed(located)));
         } else {
             asked.plan.updates.push(Update {
                 file: located.file.clone(),
@@ -162,33 +175,13 @@ pub fn as_asked(
             });
         }
     }
-    if asked.matched == 0 {
-        let closest: BTreeSet<Repository> = wanted.iter().flat_map(|r| inventory.closest(&r.repository)).collect();
+    if unmatched.len() == by_name.len() {
+        let closest: BTreeSet<Repository> = unmatched.iter().flat_map(|name| inventory.closest(name)).collect();
         let wanted = wanted.iter().map(|r| r.repository.clone()).collect();
         return Err(RequestError::NoField { wanted, closest: closest.into_iter().take(5).collect() });
     }
+    asked.notes.extend(unmatched.iter().map(|name| format!("no image field matches {name}")));
     Ok(asked)
-}
-
-/// What a request by name comes to.
-#[derive(Debug, Default)]
-pub struct Asked {
-    /// What shall change.
-    pub plan: Plan,
-    /// How many fields hold one of the images.
-    pub matched: usize,
-    /// How many of them read as asked already.
-    pub unchanged: usize,
-    /// Fields left alone because a kustomization overrides them: file, path, kustomization.
-    pub shadowed: Vec<(String, String, String)>,
-}
-
-impl Asked {
-    /// What a person should know besides: fields that were left because a kustomization overrides them.
-    pub fn notes(&self) -> Vec<String> {
-        let note = |(file, path, by): &(String, String, String)| format!("{file}: {path} is left, {by} overrides it");
-        self.shadowed.iter().map(note).collect()
-    }
 }
 
 fn sealed(located: &Located) -> String {

@@ -33,6 +33,16 @@ fn set(stage: &Stage, n: usize) -> Run {
     stage.tagalong(&["set", &format!("{}:bbbbbb1", stage.image(&format!("service-{n}"))), "--cache-dir", &cache])
 }
 
+/// All writers start at one time, and all succeed.
+fn all_at_once(stage: &Stage) {
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..WRITERS).map(|n| scope.spawn(move || set(stage, n))).collect();
+        for run in runs {
+            run.join().expect("a run").ok();
+        }
+    });
+}
+
 fn every_field_is_right(stage: &Stage) {
     for n in 0..WRITERS {
         let expected = deployment(n, "bbbbbb1").replace("HOST", &stage.registry.host());
@@ -44,19 +54,7 @@ fn every_field_is_right(stage: &Stage) {
 #[test]
 fn twenty_processes_at_once_make_twenty_commits() {
     let stage = stage();
-    std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..WRITERS)
-            .map(|n| {
-                scope.spawn({
-                    let stage = &stage;
-                    move || set(stage, n)
-                })
-            })
-            .collect();
-        for run in runs {
-            run.join().expect("a run").ok();
-        }
-    });
+    all_at_once(&stage);
     assert_eq!(stage.origin.subjects().len(), WRITERS + 1);
     every_field_is_right(&stage);
 }
@@ -65,19 +63,7 @@ fn twenty_processes_at_once_make_twenty_commits() {
 fn a_person_who_commits_after_every_push_loses_nothing_either() {
     let stage = stage();
     stage.origin.hook("post-receive", &format!("{BY_A_PERSON}; git update-ref refs/heads/main $(by_a_person)"));
-    std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..WRITERS)
-            .map(|n| {
-                scope.spawn({
-                    let stage = &stage;
-                    move || set(stage, n)
-                })
-            })
-            .collect();
-        for run in runs {
-            run.join().expect("a run").ok();
-        }
-    });
+    all_at_once(&stage);
     let subjects = stage.origin.subjects();
     assert_eq!(subjects.iter().filter(|subject| *subject == "by a person").count(), WRITERS);
     assert_eq!(subjects.len(), 2 * WRITERS + 1);

@@ -198,10 +198,29 @@ fn a_spoilt_clone_is_made_anew() {
         scene.origin.commit("back", &[("app.yaml", &before)]);
     };
     type Damage<'d> = (&'d str, &'d dyn Fn(&Path));
-    let damages: [Damage<'_>; 5] = [
+    let damages: [Damage<'_>; 6] = [
         ("no HEAD", &|clone| fs::remove_file(clone.join("HEAD")).expect("removed")),
         ("no objects", &|clone| fs::remove_dir_all(clone.join("objects")).expect("removed")),
         ("garbage in a ref", &|clone| fs::write(clone.join("refs/tagalong/main"), "garbage").expect("written")),
+        ("no blob", &|clone| {
+            for entry in walkdir::WalkDir::new(clone.join("objects")) {
+                let entry = entry.expect("readable");
+                if entry.file_type().is_file() {
+                    fs::remove_file(entry.path()).expect("removed");
+                }
+            }
+            // The commit and its tree are there, and nothing else.
+            for object in ["main", "main^{tree}"] {
+                let kind = if object == "main" { "commit" } else { "tree" };
+                let copy = format!(
+                    "git cat-file {kind} {object} | git --git-dir {} hash-object -w -t {kind} --stdin",
+                    clone.display()
+                );
+                let done =
+                    std::process::Command::new("sh").args(["-c", &copy]).current_dir(&scene.origin.path).output();
+                assert!(done.expect("sh starts").status.success());
+            }
+        }),
         ("lock files left behind", &|clone| {
             fs::write(clone.join("refs/tagalong/main.lock"), "").expect("written");
             fs::write(clone.join("packed-refs.lock"), "").expect("written");

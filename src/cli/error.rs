@@ -64,9 +64,6 @@ pub enum CliError {
         #[source]
         source: io::Error,
     },
-    /// `--path` names nothing.
-    #[error("--path {0}: there is no such file")]
-    NothingNamed(String),
     /// stdout cannot be written.
     #[error("cannot write to stdout")]
     Stdout(#[source] io::Error),
@@ -87,11 +84,9 @@ impl Explain for CliError {
             CliError::Config(error) => error.fault(),
             CliError::Cycle(error) => error.fault(),
             CliError::Registry(error) => error.fault(),
-            CliError::Flag { .. }
-            | CliError::Reference { .. }
-            | CliError::NoVersion(_)
-            | CliError::Twice { .. }
-            | CliError::NothingNamed(_) => Fault::BadInput,
+            CliError::Flag { .. } | CliError::Reference { .. } | CliError::NoVersion(_) | CliError::Twice { .. } => {
+                Fault::BadInput
+            }
             CliError::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Fault::BadInput,
             CliError::File { .. } | CliError::Stdout(_) | CliError::Runtime(_) | CliError::Library(_) => Fault::Local,
             CliError::Demo(error) => error.fault(),
@@ -106,9 +101,6 @@ impl Explain for CliError {
             CliError::Reference { .. } => Some("write NAME:TAG, NAME@DIGEST or NAME:TAG@DIGEST".to_owned()),
             CliError::NoVersion(text) => Some(format!("write {text}:TAG, {text}@DIGEST or {text}:TAG@DIGEST")),
             CliError::Twice { .. } => Some("give one of them".to_owned()),
-            CliError::NothingNamed(_) => {
-                Some("paths are relative to --dir or to the root of the repository".to_owned())
-            }
             CliError::File { .. } => Some("check the path and who may read and write it".to_owned()),
             CliError::Flag { .. } | CliError::Stdout(_) | CliError::Runtime(_) | CliError::Library(_) => None,
             CliError::Demo(error) => error.help(),

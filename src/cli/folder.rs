@@ -32,7 +32,7 @@ impl Folder {
     }
 
     /// Takes stock of the files. A file that was named is read whatever its name ends in.
-    pub fn inventory(&self, paths: &PathFilter, named: &[String]) -> Result<Inventory, CliError> {
+    pub fn inventory(&self, paths: &PathFilter) -> Result<Inventory, CliError> {
         let mut all_paths = BTreeSet::new();
         let mut files: Vec<(String, Reading)> = Vec::new();
         let is_git = |entry: &DirEntry| entry.depth() > 0 && entry.file_name() == ".git";
@@ -47,11 +47,8 @@ impl Folder {
             }
             all_paths.insert(path);
         }
-        if let Some(gone) = named.iter().find(|name| is_literal(name) && !all_paths.contains(clean(name))) {
-            return Err(CliError::NothingNamed(gone.clone()));
-        }
         files.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(Inventory::of(&files, &all_paths, &|path| paths.wants(path)))
+        Ok(Inventory::of(&files, &all_paths, paths))
     }
 
     /// The bytes of a file.
@@ -83,12 +80,4 @@ impl Folder {
 
 fn failed(doing: &'static str, path: &Path, source: std::io::Error) -> CliError {
     CliError::File { doing, path: path.to_owned(), source }
-}
-
-fn is_literal(glob: &str) -> bool {
-    !glob.contains(['*', '?', '[', '{'])
-}
-
-fn clean(name: &str) -> &str {
-    name.strip_prefix("./").unwrap_or(name).trim_end_matches('/')
 }

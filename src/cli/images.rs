@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use crate::config::load::path_filter;
 use crate::cycle::error::CycleError;
 use crate::cycle::tree::REPOSITORY_FILE;
 use crate::image::{Digest, Repository, Tag};
@@ -61,7 +60,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let (inventory, file) = match &arguments.dir {
         Some(dir) => {
             let folder = Folder::open(dir)?;
-            let inventory = folder.inventory(&path_filter(&arguments.git.paths)?, &arguments.git.paths)?;
+            let inventory = folder.inventory(&config.paths)?;
             let file = dir.join(REPOSITORY_FILE);
             (inventory, file.is_file().then(|| folder.read(REPOSITORY_FILE)).transpose()?)
         }

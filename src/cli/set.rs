@@ -128,7 +128,7 @@ fn in_folder(
     let start = std::time::Instant::now();
     let paths = path_filter(&arguments.git.paths)?;
     let folder = Folder::open(dir)?;
-    let inventory = folder.inventory(&paths, &arguments.git.paths)?;
+    let inventory = folder.inventory(&paths)?;
     let mut notes = inventory.notes(&paths).map_err(CycleError::from)?;
     let asked = decide::as_asked(&inventory, wanted, &paths).map_err(CycleError::from)?;
     notes.extend(asked.notes);

@@ -165,6 +165,12 @@ impl Engine {
                 let decided = self.decide(&clone, tip, task, learned).await?;
                 Ok((clone, tip, decided))
             }
+            // Objects are missing: the clone is no good, but everything in it can be fetched again.
+            (Err(CycleError::Repo(error @ RepoError::Git { .. })), _) => {
+                let (clone, tip) = block_in_place(|| clone.renew(&error)?.fetch())?;
+                let decided = self.decide(&clone, tip, task, learned).await?;
+                Ok((clone, tip, decided))
+            }
             (Err(error), _) => Err(error),
         }
     }

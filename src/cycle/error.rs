@@ -3,7 +3,7 @@
 use crate::fault::{Explain, Fault};
 use crate::image::{Repository, Tag};
 use crate::manifest::edit::EditError;
-use crate::manifest::inventory::NotYaml;
+use crate::manifest::inventory::NamedFileError;
 use crate::plan::decide::RequestError;
 use crate::plan::gate::ChangeError;
 use crate::registry::error::RegistryError;
@@ -25,9 +25,9 @@ pub enum CycleError {
     /// What was asked for by name is not there.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// A file that was named is no YAML.
+    /// A file that was named cannot be worked on.
     #[error(transparent)]
-    NotYaml(#[from] NotYaml),
+    NamedFile(#[from] NamedFileError),
     /// A file could not be edited.
     #[error(transparent)]
     Change(#[from] ChangeError),
@@ -60,7 +60,7 @@ impl Explain for CycleError {
             CycleError::Registry(error) => error.fault(),
             CycleError::Policies(error) => error.fault(),
             CycleError::Request(RequestError::Sealed(_)) | CycleError::Downgrade { .. } => Fault::Blocked,
-            CycleError::Request(RequestError::NoField { .. }) | CycleError::NotYaml(_) => Fault::BadInput,
+            CycleError::Request(RequestError::NoField { .. }) | CycleError::NamedFile(_) => Fault::BadInput,
             CycleError::Change(error) => match error.source {
                 EditError::NeedsTag { .. } | EditError::Unreadable(_) => Fault::BadInput,
                 EditError::Sealed => Fault::Blocked,
@@ -83,7 +83,12 @@ impl Explain for CycleError {
                 Some(format!("the closest images found are {}", names.join(", ")))
             }
             CycleError::Request(RequestError::Sealed(_)) => Some("edit the file with sops".to_owned()),
-            CycleError::NotYaml(_) => Some("templates and broken files are left alone; name another file".to_owned()),
+            CycleError::NamedFile(NamedFileError::Missing { .. }) => {
+                Some("paths are relative to --dir, or to the root of the repository".to_owned())
+            }
+            CycleError::NamedFile(NamedFileError::NotYaml { .. }) => {
+                Some("templates and broken files are left alone; name another file".to_owned())
+            }
             CycleError::Change(error) => match error.source {
                 EditError::NeedsTag { .. } => Some("write IMAGE:TAG@DIGEST".to_owned()),
                 _ => {

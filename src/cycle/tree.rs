@@ -42,6 +42,6 @@ impl FactsCache {
         }
         *known = current;
         files.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(Inventory::of(&files, &all_paths, &|path| paths.wants(path)))
+        Ok(Inventory::of(&files, &all_paths, paths))
     }
 }

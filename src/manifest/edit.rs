@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::image::{Reference, Version};
-use crate::yaml::scan::{NodeId, Scan, ScanError};
+use crate::yaml::node::{NodeId, ScanError};
+use crate::yaml::scan::Scan;
 use crate::yaml::splice::{self, Change, SpliceError};
 
 use super::field::{Field, Slots};

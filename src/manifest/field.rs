@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::image::{Repository, Version};
+use crate::yaml::node::NodeId;
 use crate::yaml::place::Place;
-use crate::yaml::scan::NodeId;
 
 /// The form that a field takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

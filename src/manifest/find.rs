@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use crate::image::{Reference, Repository, Version};
-use crate::yaml::scan::{Kind, NodeId, Scan, ScanError};
+use crate::yaml::node::{Kind, NodeId, ScanError};
+use crate::yaml::scan::Scan;
 
 use super::field::{Field, Shape, Slots};
 use super::kustomize::{Entry, Kustomization};

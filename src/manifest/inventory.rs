@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::image::Repository;
-use crate::yaml::scan::ScanError;
+use crate::yaml::node::ScanError;
 
 use super::field::Field;
 use super::find::FileFacts;
@@ -27,15 +27,24 @@ pub struct Located {
     pub sealed: bool,
 }
 
-/// A file that was named is no YAML.
+/// A file that was named cannot be worked on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}: cannot be read as YAML")]
-pub struct NotYaml {
-    /// The file.
-    pub file: String,
-    /// Why.
-    #[source]
-    pub source: ScanError,
+pub enum NamedFileError {
+    /// It is not there.
+    #[error("{file}: there is no such file")]
+    Missing {
+        /// The file.
+        file: String,
+    },
+    /// It is no YAML.
+    #[error("{file}: cannot be read as YAML")]
+    NotYaml {
+        /// The file.
+        file: String,
+        /// Why.
+        #[source]
+        source: ScanError,
+    },
 }
 
 /// As many files that were left alone are named one by one; a repository of charts has hundreds.
@@ -50,17 +59,19 @@ pub struct Inventory {
     pub unreadable: Vec<(String, ScanError)>,
     /// What is odd about the kustomizations.
     pub problems: Vec<GraphProblem>,
+    /// A file that was named and is not there.
+    missing: Option<String>,
 }
 
 impl Inventory {
     /// Takes stock of files that have been read, given in the order of their paths; `all_paths` are all files and
-    /// folders of the tree, read or not. `wanted` says which files' fields count: the others serve the graph alone.
-    pub fn of(files: &[(String, Reading)], all_paths: &BTreeSet<String>, wanted: &dyn Fn(&str) -> bool) -> Inventory {
+    /// folders of the tree, read or not. `paths` says which files' fields count: the others serve the graph alone.
+    pub fn of(files: &[(String, Reading)], all_paths: &BTreeSet<String>, paths: &PathFilter) -> Inventory {
         let readable =
             || files.iter().filter_map(|(path, reading)| Some((path.as_str(), reading.as_ref().as_ref().ok()?)));
         let graph = Graph::build(readable(), &|path| all_paths.contains(path));
         let mut inventory = Inventory::default();
-        for (file, reading) in files.iter().filter(|(path, _)| wanted(path)) {
+        for (file, reading) in files.iter().filter(|(path, _)| paths.wants(path)) {
             match reading.as_ref() {
                 Ok(facts) => inventory.fields.extend(facts.fields.iter().map(|field| Located {
                     file: file.clone(),
@@ -72,16 +83,20 @@ impl Inventory {
             }
         }
         inventory.problems = graph.problems;
+        inventory.missing = paths.missing(all_paths).map(str::to_owned);
         inventory
     }
 
     /// What a person should know of the tree besides its fields: files that were left alone, oddities of kustomizations.
     ///
     /// # Errors
-    /// One of the files that were left alone was named by its very path.
-    pub fn notes(&self, paths: &PathFilter) -> Result<Vec<String>, NotYaml> {
+    /// A file that was named by its very path is not there, or is one of those that were left alone.
+    pub fn notes(&self, paths: &PathFilter) -> Result<Vec<String>, NamedFileError> {
+        if let Some(file) = &self.missing {
+            return Err(NamedFileError::Missing { file: file.clone() });
+        }
         if let Some((file, source)) = self.unreadable.iter().find(|(file, _)| paths.names(file)) {
-            return Err(NotYaml { file: file.clone(), source: source.clone() });
+            return Err(NamedFileError::NotYaml { file: file.clone(), source: source.clone() });
         }
         let left = self.unreadable.iter().take(NAMED);
         let mut notes: Vec<String> =
@@ -135,7 +150,7 @@ mod tests {
             .iter()
             .map(|(path, text)| ((*path).to_owned(), Arc::new(find::read(path, text.as_bytes()))))
             .collect();
-        Inventory::of(&readings, &paths, &|_| true)
+        Inventory::of(&readings, &paths, &PathFilter::default())
     }
 
     fn shadows(inventory: &Inventory) -> Vec<(&str, &str, Option<&str>)> {
@@ -209,7 +224,7 @@ mod tests {
         assert!(notes[0].starts_with("10.yaml: left alone"), "{notes:?}");
         assert_eq!(notes[NAMED], "5 more files are left alone, not valid YAML");
         let named = PathFilter::new(&["24.yaml"]).expect("a path");
-        assert_eq!(found.notes(&named).expect_err("named").file, "24.yaml");
+        assert!(matches!(found.notes(&named), Err(NamedFileError::NotYaml { file, .. }) if file == "24.yaml"));
     }
 
     #[test]

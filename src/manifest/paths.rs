@@ -37,7 +37,9 @@ impl PathFilter {
                 let built = GlobBuilder::new(&glob).literal_separator(true).build();
                 builder.add(built.map_err(|error| fail(error.to_string()))?);
             }
-            named.insert(clean.to_owned());
+            if !clean.contains(['*', '?', '[', '{']) {
+                named.insert(clean.to_owned());
+            }
         }
         let patterns = builder.build().map_err(|error| PathError { text: String::new(), reason: error.to_string() })?;
         Ok(PathFilter { patterns: Some(patterns), named })
@@ -46,6 +48,11 @@ impl PathFilter {
     /// Whether a file is meant.
     pub fn wants(&self, path: &str) -> bool {
         self.patterns.as_ref().is_none_or(|patterns| patterns.is_match(path))
+    }
+
+    /// The first file or folder that is named by its very path and that a tree does not have.
+    pub fn missing(&self, tree: &BTreeSet<String>) -> Option<&str> {
+        self.named.iter().find(|name| !tree.contains(*name)).map(String::as_str)
     }
 
     /// Whether a file is named by its very path.
@@ -68,6 +75,8 @@ mod tests {
             assert!(!filter.wants(path), "{path}");
         }
         assert!(filter.names("clusters/a/x.yaml") && !filter.names("apps/a/b.yaml"));
+        let tree = ["apps", "clusters/a/x.yaml"].map(str::to_owned).into();
+        assert_eq!(filter.missing(&tree), Some("infra"));
         assert!(PathFilter::new::<&str>(&[]).expect("empty").wants("anything"));
     }
 

@@ -40,7 +40,7 @@ pub struct BareClone {
     pub(super) config: Config,
     pub(super) repository: Repository,
     // Dropped last: the lock outlives the handles.
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl fmt::Debug for BareClone {
@@ -51,42 +51,50 @@ impl fmt::Debug for BareClone {
 
 impl BareClone {
     /// Takes the clone's folder, clears what a killed process left in it, and opens or creates the clone. A clone that
-    /// cannot be opened is discarded: everything in it can be fetched again.
+    /// cannot be opened is discarded: everything in it can be fetched again. So is one that has grown many small packs,
+    /// for that is cheaper than packing them.
     pub fn open(config: Config) -> Result<BareClone, RepoError> {
         let folder = Folder::take(&config)?;
-        folder.sweep()?;
+        let objects = folder.sweep()?;
         let path = folder.clone_path();
-        let existing = if path.exists() { Repository::open_bare(&path).map(Some) } else { Ok(None) };
-        let repository = match existing {
-            Ok(Some(repository)) => repository,
-            broken => {
-                if let Err(error) = broken {
-                    tracing::warn!(folder = %path.display(), %error, "the local clone is broken; it is made anew");
-                }
+        if objects > MOST_OBJECT_FILES {
+            tracing::info!(folder = %path.display(), objects, "the local clone has grown cluttered; it is made anew");
+            folder.discard()?;
+        }
+        let repository = match path.exists().then(|| Repository::open_bare(&path)) {
+            Some(Ok(repository)) => repository,
+            Some(Err(error)) => {
+                tracing::warn!(folder = %path.display(), %error, "the local clone is broken; it is made anew");
                 folder.discard()?;
-                Repository::init_bare(&path).map_err(RepoError::git(format!("creating {}", path.display())))?
+                new_clone(&folder)?
             }
+            None => new_clone(&folder)?,
         };
-        Ok(BareClone { config, repository, _folder: folder })
+        Ok(BareClone { config, repository, folder })
     }
 
     /// The tip of the remote's branch, with everything needed to read it brought over. An unchanged tip costs one
-    /// connection and no download. A clone that turns out broken on the way is discarded and made anew, once.
+    /// connection and no download. A clone that turns out broken on the way is made anew, once.
     pub fn fetch(self) -> Result<(BareClone, CommitId), RepoError> {
         match self.try_fetch() {
             Ok(tip) => Ok((self, tip)),
             Err(error @ RepoError::Git { .. }) => {
-                tracing::warn!(%error, "the local clone is broken; it is made anew");
-                let BareClone { config, repository, _folder: folder } = self;
-                drop(repository);
-                folder.discard()?;
-                drop(folder);
-                let fresh = BareClone::open(config)?;
+                let fresh = self.renew(&error)?;
                 let tip = fresh.try_fetch()?;
                 Ok((fresh, tip))
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Throws a broken clone away and begins a new one in its place.
+    pub fn renew(self, why: &RepoError) -> Result<BareClone, RepoError> {
+        tracing::warn!(error = %why, "the local clone is broken; it is made anew");
+        let BareClone { config, repository, folder } = self;
+        drop(repository);
+        folder.discard()?;
+        let repository = new_clone(&folder)?;
+        Ok(BareClone { config, repository, folder })
     }
 
     fn try_fetch(&self) -> Result<CommitId, RepoError> {
@@ -220,6 +228,14 @@ impl BareClone {
     pub fn contains(&self, tip: CommitId, commit: CommitId) -> bool {
         tip == commit || self.repository.graph_descendant_of(tip.0, commit.0).unwrap_or(false)
     }
+}
+
+/// Each fetch adds a pack and each commit of ours a few loose objects.
+const MOST_OBJECT_FILES: usize = 4_000;
+
+fn new_clone(folder: &Folder) -> Result<Repository, RepoError> {
+    let path = folder.clone_path();
+    Repository::init_bare(&path).map_err(RepoError::git(format!("creating {}", path.display())))
 }
 
 const FILE: i32 = 0o100_644;

@@ -42,18 +42,21 @@ impl Folder {
     }
 
     /// Removes what a killed process may have left in the clone: lock files, which would stop git for ever, and
-    /// half-written packs.
-    pub fn sweep(&self) -> Result<(), RepoError> {
+    /// half-written packs. Gives the number of files that hold objects.
+    pub fn sweep(&self) -> Result<usize, RepoError> {
         let clone = self.clone_path();
+        let mut objects = 0;
         for entry in walkdir::WalkDir::new(&clone).into_iter().filter_map(Result::ok) {
             let name = entry.file_name().to_string_lossy();
             let in_objects = entry.path().starts_with(clone.join("objects"));
             let left_over = if in_objects { is_temporary_object(&name) } else { name.ends_with(".lock") };
             if entry.file_type().is_file() && left_over {
                 remove(entry.path())?;
+            } else if in_objects {
+                objects += 1;
             }
         }
-        Ok(())
+        Ok(objects)
     }
 
     /// Throws the clone away.

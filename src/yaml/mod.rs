@@ -1,10 +1,12 @@
 //! YAML as bytes: where each value stands, and how to change one without touching the rest.
 //!
-//! - [`scan`]: bytes to nodes with their places
+//! - [`node`]: nodes, and the parser that gives them
+//! - [`scan`]: a file as nodes with their places
 //! - [`place`]: lines and columns to bytes
 //! - [`plain`]: which texts change their meaning when written without quotes
 //! - [`splice`]: changes to bytes, each proved by a second reading
 
+pub mod node;
 pub mod place;
 pub mod plain;
 pub mod scan;

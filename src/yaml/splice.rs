@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::node::{Kind, NodeId, ScanError, Style};
 use super::plain::is_ambiguous;
-use super::scan::{Kind, NodeId, Scan, ScanError, Style};
+use super::scan::Scan;
 
 /// One change to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,179 @@
+//! Nodes, and the parser that gives them.
+
+use std::collections::HashMap;
+
+use yaml_rust2::parser::{Event, Parser, Tag};
+use yaml_rust2::scanner::TScalarStyle;
+
+use super::place::{Lines, Place};
+
+/// Why a file cannot be read as YAML.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScanError {
+    /// The bytes are not UTF-8.
+    #[error("not UTF-8 text (byte {0})")]
+    NotText(usize),
+    /// A zero byte ends the text for YAML parsers.
+    #[error("a zero byte at byte {0}: not a text file")]
+    ZeroByte(usize),
+    /// The parser refused.
+    #[error("line {}, column {}: {reason}", place.line, place.column)]
+    Syntax {
+        /// Where.
+        place: Place,
+        /// The parser's words.
+        reason: String,
+    },
+    /// `{{` outside quotes: a template that happens to parse, not the YAML that it will become.
+    #[error("line {}, column {}: `{{{{` outside quotes: this is a template, not YAML", .0.line, .0.column)]
+    Template(Place),
+}
+
+/// The index of a node in its [`super::scan::Scan`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(super) u32);
+
+impl NodeId {
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// How a scalar is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Without quotes.
+    Plain,
+    /// Between `'`.
+    SingleQuoted,
+    /// Between `"`.
+    DoubleQuoted,
+    /// A literal (`|`) or folded (`>`) block.
+    Block,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// A document; its one child is the root.
+    Document,
+    /// A mapping; its children are keys and values by turns.
+    Mapping,
+    /// A sequence.
+    Sequence,
+    /// A scalar with its value, still text.
+    Scalar {
+        /// The value, quotes and escapes undone.
+        value: String,
+        /// How it is written.
+        style: Style,
+    },
+    /// An alias (`*name`) and the node that it stands for.
+    Alias(Option<NodeId>),
+}
+
+/// A node with all that the parser says of it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Node {
+    pub kind: Kind,
+    pub tag: Option<Tag>,
+    pub anchored: bool,
+    /// Line and column from 0, as the parser marks them.
+    pub line: u32,
+    pub column: u32,
+    /// The index after the last node of this subtree.
+    pub end: u32,
+}
+
+/// Reads the nodes; a closing bracket on a line of its own may stand further left than the strict parser wants, as it may
+/// for libyaml and Go's YAML. Such a line is joined to the one before it, by blanks in place of the line end: no byte
+/// moves. Returns the text with the joined lines, if there are any.
+pub(super) fn read_leniently(text: &str) -> Result<(Vec<Node>, Option<String>), ScanError> {
+    let mut joined: Option<String> = None;
+    for _ in 0..MOST_JOINED {
+        let current = joined.as_deref().unwrap_or(text);
+        match read_nodes(current) {
+            Ok(nodes) => return Ok((nodes, joined)),
+            Err(error) => joined = Some(join_closing_bracket(current, &error).ok_or(error)?),
+        }
+    }
+    let nodes = read_nodes(joined.as_deref().unwrap_or(text))?;
+    Ok((nodes, joined))
+}
+
+/// Each joined line costs another reading; more of them than this are not written by people.
+const MOST_JOINED: usize = 100;
+
+/// The text with the line of an error joined to the line before it, if the line starts with a closing bracket and the
+/// one before it has no comment that would swallow it.
+fn join_closing_bracket(text: &str, error: &ScanError) -> Option<String> {
+    let ScanError::Syntax { place, .. } = error else { return None };
+    let lines = Lines::of(text);
+    let line = lines.range(text, place.line.checked_sub(1)?);
+    let before = lines.range(text, place.line.checked_sub(2)?);
+    let closes = text[line].trim_start_matches(' ').starts_with([']', '}']);
+    if !closes || text[before.clone()].contains('#') {
+        return None;
+    }
+    let content = text[before.clone()].trim_end_matches(['\r', '\n']).len();
+    let blanks = " ".repeat(before.len() - content);
+    (!blanks.is_empty()).then(|| {
+        let mut joined = text.to_owned();
+        joined.replace_range(before.start + content..before.end, &blanks);
+        joined
+    })
+}
+
+/// Runs the parser event by event: it keeps its own stack, so deep nesting costs no recursion here.
+fn read_nodes(text: &str) -> Result<Vec<Node>, ScanError> {
+    let mut parser = Parser::new_from_str(text);
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut open: Vec<usize> = Vec::new();
+    let mut anchors: HashMap<usize, NodeId> = HashMap::new();
+    loop {
+        let (event, mark) = parser.next_token().map_err(|error| ScanError::Syntax {
+            place: Place { line: error.marker().line(), column: error.marker().col() + 1 },
+            reason: error.info().to_owned(),
+        })?;
+        let (kind, anchor, tag) = match event {
+            Event::StreamEnd => return Ok(nodes),
+            Event::Nothing | Event::StreamStart => continue,
+            Event::DocumentEnd | Event::MappingEnd | Event::SequenceEnd => {
+                let end = nodes.len() as u32;
+                if let Some(start) = open.pop() {
+                    nodes[start].end = end;
+                }
+                continue;
+            }
+            Event::DocumentStart => (Kind::Document, 0, None),
+            Event::MappingStart(anchor, tag) => (Kind::Mapping, anchor, tag),
+            Event::SequenceStart(anchor, tag) => (Kind::Sequence, anchor, tag),
+            Event::Scalar(value, style, anchor, tag) => (Kind::Scalar { value, style: style_of(style) }, anchor, tag),
+            Event::Alias(anchor) => (Kind::Alias(anchors.get(&anchor).copied()), 0, None),
+        };
+        let index = nodes.len();
+        if anchor > 0 {
+            anchors.insert(anchor, NodeId(index as u32));
+        }
+        if matches!(kind, Kind::Document | Kind::Mapping | Kind::Sequence) {
+            open.push(index);
+        }
+        nodes.push(Node {
+            kind,
+            tag,
+            anchored: anchor > 0,
+            line: mark.line().saturating_sub(1) as u32,
+            column: mark.col() as u32,
+            end: index as u32 + 1,
+        });
+    }
+}
+
+fn style_of(style: TScalarStyle) -> Style {
+    match style {
+        TScalarStyle::Plain => Style::Plain,
+        TScalarStyle::SingleQuoted => Style::SingleQuoted,
+        TScalarStyle::DoubleQuoted => Style::DoubleQuoted,
+        TScalarStyle::Literal | TScalarStyle::Folded => Style::Block,
+    }
+}

@@ -180,6 +180,26 @@ fn a_token_server_is_asked_once_for_each_scope() {
 }
 
 #[test]
+fn a_host_is_never_asked_more_than_so_many_things_at_once() {
+    static OPEN: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+    let server = Scripted::start(|_| {
+        MOST.fetch_max(OPEN.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(20));
+        OPEN.fetch_sub(1, Ordering::SeqCst);
+        answer(200, json!({ "tags": ["a"] }), &[])
+    });
+    let client = client(&server.host(), |_| {});
+    run(async {
+        let questions = (0..60).map(|n| format!("{}/org/app-{n}", server.host()).parse().expect("a name"));
+        let questions: Vec<Repository> = questions.collect();
+        let all = futures_util::future::join_all(questions.iter().map(|name| client.tags(name))).await;
+        assert!(all.into_iter().all(|tags| tags.is_ok()));
+    });
+    assert_eq!(MOST.load(Ordering::SeqCst), Config::default().concurrency);
+}
+
+#[test]
 fn credentials_do_not_follow_a_redirect_to_another_host() {
     let elsewhere = Scripted::start(|_| answer(200, json!({ "tags": ["a"] }), &[]));
     let target = format!("http://{}/v2/org/app/tags/list", elsewhere.host());

@@ -73,6 +73,28 @@ fn over_ssh_http_and_paths_the_commit_arrives() {
 }
 
 #[test]
+fn over_https_the_certificate_has_to_be_good() {
+    let scene = Scene::new();
+    git(&scene.origin.path, &["config", "http.receivepack", "true"]);
+    support::certificates::make(scene.home());
+    let token = scene.home().join("token");
+    fs::write(&token, "t0ken").expect("written");
+    let https = HttpGit::start_tls(scene.home(), Some("t0ken"), scene.home());
+    let section = format!("git:\n  url: {}\n  https: {{ tokenFile: {} }}\n", https.url("infra.git"), token.display());
+    let run = scene.set(&section).fails_with(5);
+    assert!(run.stderr.contains("certificate"), "{run:#?}");
+    assert!(!scene.is_set());
+    // With the authority among those that the system trusts, the same works.
+    let trusted = support::tagalong::command(scene.home())
+        .args(["set", &format!("{}/org/app:bbbbbb1", scene.registry.host()), "--config"])
+        .arg(scene.home().join("tagalong.yaml"))
+        .env("SSL_CERT_FILE", scene.home().join("ca.pem"))
+        .output();
+    support::tagalong::finished(trusted.expect("it starts")).ok();
+    assert!(scene.is_set());
+}
+
+#[test]
 fn modes_links_and_submodules_stay_as_they_are() {
     let scene = Scene::new();
     let work = scene.home().join("work");

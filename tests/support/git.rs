@@ -206,31 +206,56 @@ impl Sshd {
 /// git http-backend behind a bridge that speaks as much HTTP/1.1 as git clients need.
 pub struct HttpGit {
     port: u16,
+    tls: bool,
     stop: Arc<AtomicBool>,
 }
+
+/// A connection, with or without TLS.
+trait Stream: Read + Write {}
+impl<S: Read + Write> Stream for S {}
 
 impl HttpGit {
     /// Serves all repositories below `root`; with a token, only to those who give it as password.
     pub fn start(root: &Path, token: Option<&str>) -> HttpGit {
+        HttpGit::serve(root, token, None)
+    }
+
+    /// The same over TLS, for the name `localhost`, with a certificate by [`super::certificates`] in `folder`.
+    pub fn start_tls(root: &Path, token: Option<&str>, folder: &Path) -> HttpGit {
+        HttpGit::serve(root, token, Some(super::certificates::server_config(folder)))
+    }
+
+    fn serve(root: &Path, token: Option<&str>, tls: Option<Arc<rustls::ServerConfig>>) -> HttpGit {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let stop = Arc::new(AtomicBool::new(false));
-        let (root, token, stopped) = (root.to_owned(), token.map(str::to_owned), Arc::clone(&stop));
+        let server = HttpGit { port, tls: tls.is_some(), stop: Arc::clone(&stop) };
+        let (root, token) = (root.to_owned(), token.map(str::to_owned));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                if stopped.load(Ordering::Relaxed) {
+                if stop.load(Ordering::Relaxed) {
                     break;
                 }
-                let (root, token) = (root.clone(), token.clone());
-                std::thread::spawn(move || stream.map(|stream| serve(stream, &root, token.as_deref())));
+                let (root, token, tls) = (root.clone(), token.clone(), tls.clone());
+                std::thread::spawn(move || -> std::io::Result<()> {
+                    let stream: Box<dyn Stream> = match tls {
+                        Some(config) => {
+                            let session = rustls::ServerConnection::new(config).map_err(std::io::Error::other)?;
+                            Box::new(rustls::StreamOwned::new(session, stream?))
+                        }
+                        None => Box::new(stream?),
+                    };
+                    answer(stream, &root, token.as_deref())
+                });
             }
         });
-        HttpGit { port, stop }
+        server
     }
 
     /// The URL of a repository below the root.
     pub fn url(&self, name: &str) -> String {
-        format!("http://127.0.0.1:{}/{name}", self.port)
+        let start = if self.tls { "https://localhost" } else { "http://127.0.0.1" };
+        format!("{start}:{}/{name}", self.port)
     }
 }
 
@@ -243,8 +268,8 @@ impl Drop for HttpGit {
 }
 
 /// Answers one request and closes the connection.
-fn serve(stream: TcpStream, root: &Path, token: Option<&str>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+fn answer(stream: Box<dyn Stream>, root: &Path, token: Option<&str>) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace();
@@ -266,7 +291,7 @@ fn serve(stream: TcpStream, root: &Path, token: Option<&str>) -> std::io::Result
         reader.read_exact(&mut body)?;
         body
     };
-    let mut stream = stream;
+    let mut stream = reader.into_inner();
     if let Some(token) = token {
         use base64::Engine;
         let given = header("authorization").and_then(|value| value.strip_prefix("Basic "));
@@ -302,7 +327,8 @@ fn serve(stream: TcpStream, root: &Path, token: Option<&str>) -> std::io::Result
     let fields: String =
         head.lines().filter(|line| !line.starts_with("Status: ")).map(|line| format!("{line}\r\n")).collect();
     write!(stream, "HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\nConnection: close\r\n\r\n", rest.len())?;
-    stream.write_all(rest)
+    stream.write_all(rest)?;
+    stream.flush()
 }
 
 fn chunked(reader: &mut impl BufRead) -> std::io::Result<Vec<u8>> {

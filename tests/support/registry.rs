@@ -9,6 +9,7 @@ use reqwest::header::{CONTENT_TYPE, LOCATION};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::certificates;
 use super::process::{Server, free_port, wait_until};
 
 /// The user and password of a registry that wants some.
@@ -39,7 +40,7 @@ impl Registry {
         fs::create_dir_all(folder.join("storage")).expect("a folder");
         let mut config = String::new();
         if kind == Kind::Tls {
-            make_certificates(folder);
+            certificates::make(folder);
             config = format!("  tls:\n    certificate: {0}/server.pem\n    key: {0}/server.key\n", folder.display());
         }
         let mut auth = String::new();
@@ -176,19 +177,4 @@ impl Registry {
 pub fn digest(bytes: &[u8]) -> String {
     let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
-}
-
-fn make_certificates(folder: &Path) {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-    let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_key = KeyPair::generate().expect("a key");
-    let certificate = authority.self_signed(&authority_key).expect("a certificate");
-    fs::write(folder.join("ca.pem"), certificate.pem()).expect("written");
-    let issuer = Issuer::new(authority, authority_key);
-    let key = KeyPair::generate().expect("a key");
-    let server = CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
-    let server = server.signed_by(&key, &issuer).expect("a certificate");
-    fs::write(folder.join("server.pem"), server.pem()).expect("written");
-    fs::write(folder.join("server.key"), key.serialize_pem()).expect("written");
 }

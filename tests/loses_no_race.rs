@@ -30,16 +30,24 @@ fn stage() -> Stage {
 /// One `set` process; each writer has a machine of its own, so a cache of its own.
 fn set(stage: &Stage, n: usize) -> Run {
     let cache = stage.home().join(format!("cache-{n}")).display().to_string();
-    stage.tagalong(&["set", &format!("{}:bbbbbb1", stage.image(&format!("service-{n}"))), "--cache-dir", &cache])
+    stage.tagalong(&[
+        "set",
+        &format!("{}:bbbbbb1", stage.image(&format!("service-{n}"))),
+        "--cache-dir",
+        &cache,
+        "--output",
+        "json",
+    ])
 }
 
 /// All writers start at one time, and all succeed.
 fn all_at_once(stage: &Stage) {
     std::thread::scope(|scope| {
         let runs: Vec<_> = (0..WRITERS).map(|n| scope.spawn(move || set(stage, n))).collect();
-        for run in runs {
-            run.join().expect("a run").ok();
-        }
+        let attempts = |run: Run| run.ok().json()["attempts"].as_u64().expect("a number");
+        let attempts: Vec<u64> = runs.into_iter().map(|run| attempts(run.join().expect("a run"))).collect();
+        // To be seen with --nocapture.
+        println!("pushes tried by each writer: {attempts:?}");
     });
 }
 

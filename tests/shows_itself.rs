@@ -18,6 +18,16 @@ fn the_demo_deploys_loses_a_race_and_wins_the_next() {
 }
 
 #[test]
+fn the_demo_needs_no_certificate_authorities() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = folder.path().join("none.pem");
+    std::fs::write(&empty, "").expect("written");
+    let mut command = support::tagalong::command(folder.path());
+    command.arg("demo").env("SSL_CERT_FILE", &empty).env("SSL_CERT_DIR", folder.path());
+    support::tagalong::finished(command.output().expect("it starts")).ok();
+}
+
+#[test]
 fn help_goes_to_stdout_and_no_arguments_are_explained() {
     let folder = tempfile::tempdir().expect("a folder");
     for command in ["run", "sync", "set", "images", "check", "demo"] {

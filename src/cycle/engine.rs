@@ -249,8 +249,8 @@ impl Engine {
 /// and spreading them further apart is what lets each of them through. `random` is from 0 to 1.
 fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
     let unit = took.clamp(Duration::from_millis(50), Duration::from_secs(2));
-    let grown = unit.mul_f64(1.7_f64.powi(attempt.min(12) as i32 - 1));
-    grown.min(Duration::from_secs(15)).mul_f64(0.1 + random)
+    let grown = unit.mul_f64(2.0_f64.powi(attempt.min(12) as i32 - 1));
+    grown.min(Duration::from_secs(20)).mul_f64(0.1 + random)
 }
 
 /// A commit is made from nothing but a gated plan.
@@ -285,7 +285,7 @@ mod tests {
         let second = Duration::from_secs(1);
         assert!(delay(2, second, 0.5) > delay(1, second, 0.5));
         assert!(delay(1, second, 0.5) > delay(1, second / 10, 0.5));
-        assert!(delay(100, second * 100, 1.0) <= Duration::from_secs(17));
+        assert!(delay(100, second * 100, 1.0) <= Duration::from_secs(22));
         assert!(delay(1, Duration::ZERO, 0.0) > Duration::ZERO);
     }
 }

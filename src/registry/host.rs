@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -300,16 +300,11 @@ impl Host {
         RegistryError::Unreachable { host: self.name.clone(), reason }
     }
 
-    /// The innermost reason says the most: "connection refused", "invalid peer certificate".
     fn network(&self, error: &reqwest::Error) -> RegistryError {
         if error.is_timeout() {
             return RegistryError::TimedOut { host: self.name.clone(), after: self.timeout };
         }
-        let mut innermost: &dyn Error = error;
-        while let Some(source) = innermost.source() {
-            innermost = source;
-        }
-        self.unreachable(innermost.to_string())
+        self.unreachable(innermost(error))
     }
 }
 
@@ -318,27 +313,47 @@ fn http_client(
     config: &Config,
     unreachable: &dyn Fn(String) -> RegistryError,
 ) -> Result<reqwest::Client, RegistryError> {
+    let failed = |error: reqwest::Error| unreachable(innermost(&error));
+    if let Some(file) = own.and_then(|own| own.ca_file.as_ref()) {
+        return client_builder(config).tls_certs_only(authorities(file)?).build().map_err(failed);
+    }
+    match client_builder(config).build() {
+        // A machine without any authorities can still speak plain HTTP.
+        Err(_) if own.is_some_and(|own| own.plain_http) => {
+            client_builder(config).tls_certs_only([]).build().map_err(failed)
+        }
+        built => built.map_err(failed),
+    }
+}
+
+fn client_builder(config: &Config) -> reqwest::ClientBuilder {
     // Never from https to http, and not for ever; reqwest itself takes credentials off when the host changes.
     let redirects = reqwest::redirect::Policy::custom(|attempt| {
-        let downgrade =
-            attempt.previous().last().is_some_and(|url| url.scheme() == "https") && attempt.url().scheme() != "https";
+        let from_https = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
+        let downgrade = from_https && attempt.url().scheme() != "https";
         if downgrade || attempt.previous().len() > 5 { attempt.stop() } else { attempt.follow() }
     });
-    let mut builder = reqwest::Client::builder()
+    reqwest::Client::builder()
         .user_agent(concat!("tagalong/", env!("CARGO_PKG_VERSION")))
         .redirect(redirects)
         .connect_timeout(config.timeout.min(Duration::from_secs(10)))
-        .timeout(config.timeout);
-    if let Some(file) = own.and_then(|own| own.ca_file.as_ref()) {
-        let fail = |reason: String| RegistryError::CaFile { file: file.clone(), reason };
-        let pem = std::fs::read(file).map_err(|error| fail(error.to_string()))?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| fail(error.to_string()))?;
-        if certificates.is_empty() {
-            return Err(fail("it holds no certificate".to_owned()));
-        }
-        builder = builder.tls_certs_only(certificates);
+        .timeout(config.timeout)
+}
+
+/// The certificates of a PEM file, at least one.
+fn authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, RegistryError> {
+    let fail = |reason: String| RegistryError::CaFile { file: file.to_owned(), reason };
+    let pem = std::fs::read(file).map_err(|error| fail(error.to_string()))?;
+    let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| fail(error.to_string()))?;
+    if certificates.is_empty() { Err(fail("it holds no certificate".to_owned())) } else { Ok(certificates) }
+}
+
+/// The innermost reason says the most: "connection refused", "invalid peer certificate".
+fn innermost(error: &dyn Error) -> String {
+    match error.source() {
+        Some(source) => innermost(source),
+        None => error.to_string(),
     }
-    builder.build().map_err(|error| unreachable(error.to_string()))
 }
 
 fn basic(user: &str, password: &Secret<String>) -> Secret<String> {

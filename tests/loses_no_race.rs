@@ -41,12 +41,12 @@ fn set(stage: &Stage, n: usize) -> Run {
 }
 
 /// All writers start at one time, and all succeed.
+#[expect(clippy::print_stdout, reason = "the figures are to be seen with --nocapture")]
 fn all_at_once(stage: &Stage) {
     std::thread::scope(|scope| {
         let runs: Vec<_> = (0..WRITERS).map(|n| scope.spawn(move || set(stage, n))).collect();
         let attempts = |run: Run| run.ok().json()["attempts"].as_u64().expect("a number");
         let attempts: Vec<u64> = runs.into_iter().map(|run| attempts(run.join().expect("a run"))).collect();
-        // To be seen with --nocapture.
         println!("pushes tried by each writer: {attempts:?}");
     });
 }

@@ -41,7 +41,7 @@ pub struct Arguments {
     images: Vec<String>,
 
     /// Work on the files below this folder, in place: no git, no registry
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch", "wait_image", "allow_downgrade"])]
     dir: Option<PathBuf>,
 
     #[command(flatten)]

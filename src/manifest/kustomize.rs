@@ -95,41 +95,11 @@ impl Graph {
         if !field.transformed {
             return None;
         }
-        let name = field.written_name.as_str();
-        let mut nearest = None;
-        let mut way = BTreeSet::new();
-        self.each_way_overrides(file, name, &mut way, &mut nearest).then_some(nearest).flatten()
+        let mut walk = Walk::default();
+        walk.each_way_overrides(self, file, &field.written_name).then_some(walk.nearest).flatten()
     }
 
-    fn each_way_overrides(
-        &self,
-        file: &str,
-        name: &str,
-        way: &mut BTreeSet<String>,
-        nearest: &mut Option<String>,
-    ) -> bool {
-        let Some(parents) = self.parents.get(file) else { return false };
-        let mut all = true;
-        for parent in parents {
-            if !way.insert(parent.clone()) {
-                continue;
-            }
-            let entry = self.images.get(parent).into_iter().flatten().find(|entry| entry.name == name);
-            let covered = match entry {
-                Some(entry) if entry.overrides => {
-                    nearest.get_or_insert_with(|| parent.clone());
-                    true
-                }
-                Some(entry) => self.each_way_overrides(parent, &entry.result, way, nearest),
-                None => self.each_way_overrides(parent, name, way, nearest),
-            };
-            way.remove(parent);
-            all &= covered;
-        }
-        all
-    }
-
-    /// Cuts and reports the links that close a circle.
+    /// Reports the kustomizations that are among their own forebears.
     fn find_cycles(&mut self) {
         let files: Vec<String> = self.parents.keys().cloned().collect();
         for file in files {
@@ -146,6 +116,40 @@ impl Graph {
                 }
             }
         }
+    }
+}
+
+/// The ways from a file upwards.
+#[derive(Default)]
+struct Walk {
+    /// The first kustomization that overrides.
+    nearest: Option<String>,
+    /// What was found out of a file and a name. One that is being looked at counts as overridden, so that a circle decides
+    /// nothing; and no pair is looked at twice, however many ways lead to it.
+    known: BTreeMap<(String, String), bool>,
+}
+
+impl Walk {
+    fn each_way_overrides(&mut self, graph: &Graph, file: &str, name: &str) -> bool {
+        let Some(parents) = graph.parents.get(file) else { return false };
+        let key = (file.to_owned(), name.to_owned());
+        if let Some(known) = self.known.get(&key) {
+            return *known;
+        }
+        self.known.insert(key.clone(), true);
+        let mut all = true;
+        for parent in parents {
+            let entry = graph.images.get(parent).into_iter().flatten().find(|entry| entry.name == name);
+            all &= match entry {
+                Some(entry) if entry.overrides => {
+                    self.nearest.get_or_insert_with(|| parent.clone());
+                    true
+                }
+                entry => self.each_way_overrides(graph, parent, entry.map_or(name, |entry| &entry.result)),
+            };
+        }
+        self.known.insert(key, all);
+        all
     }
 }
 

@@ -78,6 +78,10 @@ pub(super) struct Node {
     pub kind: Kind,
     pub tag: Option<Tag>,
     pub anchored: bool,
+    /// The collection or document that holds it; none for a document.
+    pub parent: Option<NodeId>,
+    /// Which of its parent's children it is, from 0.
+    pub ordinal: u32,
     /// Line and column from 0, as the parser marks them.
     pub line: u32,
     pub column: u32,
@@ -128,7 +132,8 @@ fn join_closing_bracket(text: &str, error: &ScanError) -> Option<String> {
 fn read_nodes(text: &str) -> Result<Vec<Node>, ScanError> {
     let mut parser = Parser::new_from_str(text);
     let mut nodes: Vec<Node> = Vec::new();
-    let mut open: Vec<usize> = Vec::new();
+    // Collections that are not closed yet, each with the number of its children so far.
+    let mut open: Vec<(usize, u32)> = Vec::new();
     let mut anchors: HashMap<usize, NodeId> = HashMap::new();
     loop {
         let (event, mark) = parser.next_token().map_err(|error| ScanError::Syntax {
@@ -140,7 +145,7 @@ fn read_nodes(text: &str) -> Result<Vec<Node>, ScanError> {
             Event::Nothing | Event::StreamStart => continue,
             Event::DocumentEnd | Event::MappingEnd | Event::SequenceEnd => {
                 let end = nodes.len() as u32;
-                if let Some(start) = open.pop() {
+                if let Some((start, _)) = open.pop() {
                     nodes[start].end = end;
                 }
                 continue;
@@ -155,13 +160,20 @@ fn read_nodes(text: &str) -> Result<Vec<Node>, ScanError> {
         if anchor > 0 {
             anchors.insert(anchor, NodeId(index as u32));
         }
+        let mut place_in_parent = (None, 0);
+        if let Some((parent, children)) = open.last_mut() {
+            place_in_parent = (Some(NodeId(*parent as u32)), *children);
+            *children += 1;
+        }
         if matches!(kind, Kind::Document | Kind::Mapping | Kind::Sequence) {
-            open.push(index);
+            open.push((index, 0));
         }
         nodes.push(Node {
             kind,
             tag,
             anchored: anchor > 0,
+            parent: place_in_parent.0,
+            ordinal: place_in_parent.1,
             line: mark.line().saturating_sub(1) as u32,
             column: mark.col() as u32,
             end: index as u32 + 1,

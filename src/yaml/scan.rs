@@ -147,7 +147,7 @@ impl<'a> Scan<'a> {
 
     /// The collection or document that a node is a child of.
     pub fn parent(&self, id: NodeId) -> Option<NodeId> {
-        (0..id.0).rev().map(NodeId).find(|candidate| self.contains(*candidate, id))
+        self.nodes[id.index()].parent
     }
 
     /// The node that stands right before another in the text: the key of a scalar value.
@@ -167,35 +167,28 @@ impl<'a> Scan<'a> {
         Place { line: line + 1, column: self.text[start..at].chars().count() + 1 }
     }
 
-    /// The way from the root of its document to a node: `spec.containers[0].image`.
+    /// The way from the root of its document to a node: `spec.containers[0].image`. A key has the path of its value.
     pub fn path(&self, id: NodeId) -> String {
-        let Some((_, mut node)) = self.documents().find(|(document, _)| self.contains(*document, id)) else {
-            return String::new();
-        };
+        let mut way = Vec::new();
+        let mut node = id;
+        while let Some(parent) = self.parent(node).filter(|parent| !matches!(self.kind(*parent), Kind::Document)) {
+            way.push((parent, node));
+            node = parent;
+        }
         let mut path = String::new();
-        while node != id {
-            let mut children = self.children(node);
-            let next = if matches!(self.kind(node), Kind::Mapping) {
-                self.pairs(node).find(|(key, value)| *key == id || self.contains(*value, id)).map(|(key, value)| {
-                    push_key(&mut path, self.scalar(key).unwrap_or("?"));
-                    if key == id { key } else { value }
-                })
-            } else {
-                children.by_ref().enumerate().find(|(_, child)| self.contains(*child, id)).map(|(index, child)| {
-                    path.push_str(&format!("[{index}]"));
-                    child
-                })
-            };
-            match next {
-                Some(next) => node = next,
-                None => break,
+        for (parent, child) in way.into_iter().rev() {
+            let ordinal = self.nodes[child.index()].ordinal;
+            let is_value = ordinal % 2 == 1;
+            match self.kind(parent) {
+                Kind::Sequence => path.push_str(&format!("[{ordinal}]")),
+                _ if is_value => {
+                    let key = self.previous(child).filter(|key| self.parent(*key) == Some(parent));
+                    push_key(&mut path, key.and_then(|key| self.scalar(key)).unwrap_or("?"));
+                }
+                _ => push_key(&mut path, self.scalar(child).unwrap_or("?")),
             }
         }
         path
-    }
-
-    fn contains(&self, ancestor: NodeId, id: NodeId) -> bool {
-        (ancestor.0..self.nodes[ancestor.index()].end).contains(&id.0)
     }
 
     /// Whether a mapping or sequence is written in flow style (`{…}`, `[…]`).

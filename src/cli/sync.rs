@@ -42,6 +42,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let policies = connect::policies(&config);
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Push };
     let report = engine.run(&Task::Follow(&policies), mode).await?;
+    for note in &report.notes {
+        tracing::warn!("{note}");
+    }
     match arguments.output.output {
         Format::Json => output::print_json(&report)?,
         Format::Text => output::print(&text(&report, mode))?,

@@ -33,8 +33,9 @@ pub fn reference(key: Option<&str>, value: &str) -> Option<Reference> {
     let is_port_or_number = tag.len() <= 5 && tag.bytes().all(|b| b.is_ascii_digit());
     const CHANNELS: [&str; 8] = ["latest", "stable", "edge", "main", "master", "nightly", "dev", "rolling"];
     let is_version = tag.bytes().any(|b| b.is_ascii_digit()) || CHANNELS.contains(&tag);
+    let is_address = tag.split('.').count() == 4 && tag.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let name_is_number = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    (is_version && !is_port_or_number && !name_is_number).then_some(reference)
+    (is_version && !is_port_or_number && !is_address && !name_is_number).then_some(reference)
 }
 
 /// A bare name, without tag and digest, that is an image because its key is exactly `image`.
@@ -71,6 +72,7 @@ mod tests {
             "a: b",
             "host:port",
             "10.0.0.1:8080a1",
+            "udp:192.168.42.1",
         ] {
             assert!(reference(Some("value"), no).is_none(), "{no}");
         }

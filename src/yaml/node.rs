@@ -89,16 +89,16 @@ pub(super) struct Node {
     pub end: u32,
 }
 
-/// Reads the nodes; a closing bracket on a line of its own may stand further left than the strict parser wants, as it may
-/// for libyaml and Go's YAML. Such a line is joined to the one before it, by blanks in place of the line end: no byte
-/// moves. Returns the text with the joined lines, if there are any.
+/// Reads the nodes. Within brackets and quotes a line may stand further left than the strict parser wants, as it may for
+/// libyaml and Go's YAML. Such a line is joined to the one before it, by blanks in place of the line end: no byte moves.
+/// Returns the text with the joined lines, if there are any.
 pub(super) fn read_leniently(text: &str) -> Result<(Vec<Node>, Option<String>), ScanError> {
     let mut joined: Option<String> = None;
     for _ in 0..MOST_JOINED {
         let current = joined.as_deref().unwrap_or(text);
         match read_nodes(current) {
             Ok(nodes) => return Ok((nodes, joined)),
-            Err(error) => joined = Some(join_closing_bracket(current, &error).ok_or(error)?),
+            Err(error) => joined = Some(join_lines(current, &error).ok_or(error)?),
         }
     }
     let nodes = read_nodes(joined.as_deref().unwrap_or(text))?;
@@ -108,24 +108,33 @@ pub(super) fn read_leniently(text: &str) -> Result<(Vec<Node>, Option<String>), 
 /// Each joined line costs another reading; more of them than this are not written by people.
 const MOST_JOINED: usize = 100;
 
-/// The text with the line of an error joined to the line before it, if the line starts with a closing bracket and the
-/// one before it has no comment that would swallow it.
-fn join_closing_bracket(text: &str, error: &ScanError) -> Option<String> {
-    let ScanError::Syntax { place, .. } = error else { return None };
+/// The text with the line that stands too far left joined to the one before it; `None` for any other error.
+fn join_lines(text: &str, error: &ScanError) -> Option<String> {
+    let ScanError::Syntax { place, reason } = error else { return None };
+    // The error about a quoted scalar points to its start, the other one to the line itself.
+    let (upper, in_quotes) = match reason.as_str() {
+        "invalid indentation in quoted scalar" => (place.line.checked_sub(1)?, true),
+        "invalid indentation" => (place.line.checked_sub(2)?, false),
+        _ => return None,
+    };
     let lines = Lines::of(text);
-    let line = lines.range(text, place.line.checked_sub(1)?);
-    let before = lines.range(text, place.line.checked_sub(2)?);
-    let closes = text[line].trim_start_matches(' ').starts_with([']', '}']);
-    if !closes || text[before.clone()].contains('#') {
-        return None;
-    }
-    let content = text[before.clone()].trim_end_matches(['\r', '\n']).len();
-    let blanks = " ".repeat(before.len() - content);
-    (!blanks.is_empty()).then(|| {
+    let line = lines.range(text, upper);
+    let content = text[line.clone()].trim_end_matches(['\r', '\n']);
+    // A comment would swallow what is joined to it.
+    let kept = if in_quotes { content } else { without_comment(content) };
+    let blank = line.start + kept.len()..line.end;
+    let has_break = line.len() > content.len();
+    has_break.then(|| {
         let mut joined = text.to_owned();
-        joined.replace_range(before.start + content..before.end, &blanks);
+        joined.replace_range(blank.clone(), &" ".repeat(blank.len()));
         joined
     })
+}
+
+fn without_comment(line: &str) -> &str {
+    let comment =
+        line.match_indices('#').find(|(at, _)| line[..*at].chars().next_back().is_none_or(char::is_whitespace));
+    comment.map_or(line, |(at, _)| &line[..at])
 }
 
 /// Runs the parser event by event: it keeps its own stack, so deep nesting costs no recursion here.

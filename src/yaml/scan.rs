@@ -363,13 +363,15 @@ mod tests {
     }
 
     #[test]
-    fn a_closing_bracket_may_stand_left() {
+    fn within_brackets_and_quotes_lines_may_stand_left() {
         let text = "spec:\n  args: [\n    \"é\", a,\n  ]\n  more: {\r\n    b: c\r\n  }\n  image: x\n";
         assert_eq!(spans(text), ["spec", "args", "é", "a", "more", "b", "c", "image", "x"]);
         let scan = Scan::read(text.as_bytes()).expect("valid YAML");
         let image = scan.ids().find(|id| scan.scalar(*id) == Some("x")).expect("there");
         assert_eq!(scan.place(image), Place { line: 8, column: 10 });
-        assert!(Scan::read(b"a:\n  b: [\n    1 # one\n  ]\n]\n").is_err());
+        assert_eq!(spans("a: {\n  b: [\n    1, # one\n  # two\n  ],\n}\nc: d\n"), ["a", "b", "1", "c", "d"]);
+        assert_eq!(spans("a:\n  b: [\n1,\n 2 ]\nc: \"x\n y\nz\"\nd: e\n"), ["a", "b", "1", "2", "c", "d", "e"]);
+        assert!(Scan::read(b"a:\n  b: [\n    1\n  ]\n]\n").is_err());
     }
 
     #[test]

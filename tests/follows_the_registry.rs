@@ -162,3 +162,30 @@ fn the_agent_follows_until_it_is_told_to_stop() {
     let last: serde_json::Value = serde_json::from_str(last).expect("JSON");
     assert_eq!(last["message"], "the agent has stopped", "{end:#?}");
 }
+
+#[test]
+fn told_to_stop_in_the_middle_of_a_push_the_agent_ends_the_cycle_first() {
+    let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
+    stage.registry.push("org/app", "aaaaaa1", OLD);
+    stage.registry.push("org/app", "aaaaaa2", NEW);
+    let begun = stage.home().join("begun");
+    let told = stage.home().join("told");
+    // The server takes the push only once the agent has been told to stop.
+    let hook = format!("touch {}; while [ ! -e {} ]; do sleep 0.05; done; exit 0", begun.display(), told.display());
+    stage.origin.hook("pre-receive", &hook);
+    let config = stage.config();
+    let agent = tagalong::command(stage.home())
+        .args(["run", "--config"])
+        .arg(&config)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the agent starts");
+    support::process::wait_until("the push is under way", || begun.exists());
+    let id = agent.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().expect("kill starts").success());
+    std::fs::write(&told, "").expect("written");
+    let end = tagalong::finished(agent.wait_with_output().expect("it ends"));
+    assert_eq!(end.code, 0, "{end:#?}");
+    assert!(end.stderr.contains("the cycle is done") && end.stderr.contains("the agent has stopped"), "{end:#?}");
+    assert!(stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
+}

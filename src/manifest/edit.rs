@@ -74,8 +74,8 @@ pub fn edit(path: &str, bytes: &[u8], moves: &[Move<'_>], follow: FollowRefs) ->
         match &field.slots {
             Slots::Whole { scalar } => changes.push(whole(&scan, *scalar, to)),
             Slots::Siblings { tag, digest } => siblings(&scan, field, *tag, *digest, to, &mut changes)?,
-            Slots::Entry { name_key, new_tag, digest, refs: remote } => {
-                entry(&scan, *name_key, *new_tag, *digest, to, &mut changes);
+            Slots::Entry { tag_key, anchor_key, tag, digest, refs: remote } => {
+                entry(&scan, *anchor_key, (tag_key, *tag), *digest, to, &mut changes);
                 let (Some(old), Some(new)) = (&field.version.tag, &to.tag) else { continue };
                 for (node, pinned) in remote.iter().filter(|(_, pinned)| pinned == old.as_str() && old != new) {
                     refs.entry(*node).or_default().push((pinned, new.as_str()));
@@ -127,37 +127,37 @@ fn siblings(
 /// one that has no value any more goes. A sole `digest` that becomes a tag (or the other way round) keeps its line.
 fn entry(
     scan: &Scan<'_>,
-    name_key: NodeId,
-    new_tag: Option<Pair>,
+    anchor_key: NodeId,
+    (tag_key, tag): (&'static str, Option<Pair>),
     digest: Option<Pair>,
     to: &Version,
     changes: &mut Vec<Change>,
 ) {
     let insert = |after: NodeId, key: &'static str, text: String| Change::Insert { after, key, text };
     match (&to.tag, &to.digest) {
-        (Some(tag), Some(new_digest)) => {
-            match new_tag {
-                Some((_, node)) => changes.push(value(node, tag)),
-                None => changes.push(insert(name_key, "newTag", tag.to_string())),
+        (Some(new_tag), Some(new_digest)) => {
+            match tag {
+                Some((_, node)) => changes.push(value(node, new_tag)),
+                None => changes.push(insert(anchor_key, tag_key, new_tag.to_string())),
             }
             match digest {
                 Some((_, node)) => changes.push(value(node, new_digest)),
                 None => {
-                    let after = new_tag.map_or(name_key, |(key, _)| key);
+                    let after = tag.map_or(anchor_key, |(key, _)| key);
                     changes.push(insert(after, "digest", new_digest.to_string()));
                 }
             }
         }
-        (Some(tag), None) => only(scan, name_key, ("newTag", new_tag), digest, tag.to_string(), changes),
-        (None, Some(new)) => only(scan, name_key, ("digest", digest), new_tag, new.to_string(), changes),
+        (Some(new), None) => only(scan, anchor_key, (tag_key, tag), digest, new.to_string(), changes),
+        (None, Some(new)) => only(scan, anchor_key, ("digest", digest), tag, new.to_string(), changes),
         (None, None) => {}
     }
 }
 
-/// Leaves `key` as the only one of the pair `newTag` and `digest`.
+/// Leaves `key` as the only one of tag and digest.
 fn only(
     scan: &Scan<'_>,
-    name_key: NodeId,
+    anchor_key: NodeId,
     (key, wanted): (&'static str, Option<Pair>),
     other: Option<Pair>,
     text: String,
@@ -173,7 +173,7 @@ fn only(
             }
         }
         (None, Some((other_key, node))) => changes.extend([value(other_key, key), value(node, text)]),
-        (None, None) => changes.push(Change::Insert { after: name_key, key, text }),
+        (None, None) => changes.push(Change::Insert { after: anchor_key, key, text }),
     }
 }
 

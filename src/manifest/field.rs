@@ -18,6 +18,8 @@ pub enum Shape {
     Kustomization,
     /// Siblings `repository` (and `registry`) with `tag` (and `digest`), as charts take them.
     Helm,
+    /// `spec.ref` of a Flux OCIRepository.
+    OciRepository,
     /// Any other scalar that is a whole reference.
     Value,
 }
@@ -28,6 +30,7 @@ impl fmt::Display for Shape {
             Shape::Workload => "workload",
             Shape::Kustomization => "kustomization",
             Shape::Helm => "helm",
+            Shape::OciRepository => "oci-repository",
             Shape::Value => "value",
         })
     }
@@ -64,12 +67,14 @@ pub(super) enum Slots {
         /// The scalar.
         scalar: NodeId,
     },
-    /// An entry of a kustomization.
+    /// An entry of a kustomization, or the `ref` of an OCIRepository.
     Entry {
-        /// The key behind which missing keys are added: `newName`, else `name`.
-        name_key: NodeId,
-        /// Key and value of `newTag`.
-        new_tag: Option<(NodeId, NodeId)>,
+        /// How the tag's key is called: `newTag` or `tag`.
+        tag_key: &'static str,
+        /// The key behind which missing keys are added.
+        anchor_key: NodeId,
+        /// Key and value of the tag.
+        tag: Option<(NodeId, NodeId)>,
         /// Key and value of `digest`.
         digest: Option<(NodeId, NodeId)>,
         /// Remote resources of the same kustomization with their `?ref=`: scalar and the ref's text.

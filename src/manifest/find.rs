@@ -38,10 +38,12 @@ pub(super) fn read_scan(path: &str, scan: &Scan<'_>) -> FileFacts {
         facts.sealed |= is_sealed(scan, root);
         if is_kustomization(path, scan, root) {
             facts.kustomization = Some(finder.kustomization(root));
-        } else if is_flux_kustomization(scan, root)
+        } else if is_kind(scan, root, "Kustomization", "kustomize.toolkit.fluxcd.io/")
             && let Some(spec) = scan.get(root, "spec")
         {
             finder.entries(spec, &[]);
+        } else if is_kind(scan, root, "OCIRepository", "source.toolkit.fluxcd.io/") {
+            finder.oci_repository(root);
         }
         finder.walk(document);
     }
@@ -66,9 +68,9 @@ fn is_kustomization(path: &str, scan: &Scan<'_>, root: NodeId) -> bool {
     }
 }
 
-fn is_flux_kustomization(scan: &Scan<'_>, root: NodeId) -> bool {
+fn is_kind(scan: &Scan<'_>, root: NodeId, kind: &str, group: &str) -> bool {
     let version = scan.get_scalar(root, "apiVersion").unwrap_or_default();
-    scan.get_scalar(root, "kind") == Some("Kustomization") && version.starts_with("kustomize.toolkit.fluxcd.io/")
+    scan.get_scalar(root, "kind") == Some(kind) && version.starts_with(group)
 }
 
 fn is_sealed(scan: &Scan<'_>, root: NodeId) -> bool {
@@ -153,6 +155,25 @@ impl Finder<'_, '_> {
         self.push(Shape::Helm, tag, repository, written_name, version, Slots::Siblings { tag, digest });
     }
 
+    /// A Flux OCIRepository whose `ref` names a tag or a digest; one that follows a semver range moves by itself.
+    fn oci_repository(&mut self, root: NodeId) -> Option<()> {
+        let scan = self.scan;
+        let spec = scan.get(root, "spec")?;
+        let written_name = scan.get_scalar(spec, "url")?.strip_prefix("oci://")?.to_owned();
+        let reference = scan.get(spec, "ref")?;
+        let (tag, digest) = (scan.pair(reference, "tag"), scan.pair(reference, "digest"));
+        let (anchor_key, node) = tag.or(digest)?;
+        let mut version = version_of(tag.and_then(|(_, value)| scan.scalar(value)).unwrap_or_default())?;
+        if let Some((_, value)) = digest {
+            version.digest = Some(scan.scalar(value)?.parse().ok()?);
+        }
+        let repository = written_name.parse().ok()?;
+        self.claimed.extend([tag, digest].into_iter().flatten().map(|(_, value)| value));
+        let slots = Slots::Entry { tag_key: "tag", anchor_key, tag, digest, refs: Vec::new() };
+        self.push(Shape::OciRepository, node, repository, written_name, version, slots);
+        Some(())
+    }
+
     /// What a kustomization says: its files, its images, its remote bases.
     fn kustomization(&mut self, root: NodeId) -> Kustomization {
         let scan = self.scan;
@@ -198,8 +219,8 @@ impl Finder<'_, '_> {
         let (Some(version), Ok(repository)) = (version, written_name.parse::<Repository>()) else {
             return Some(summary);
         };
-        let name_key = new_name.map_or(name_key, |(key, _)| key);
-        let slots = Slots::Entry { name_key, new_tag, digest, refs: refs.to_vec() };
+        let anchor_key = new_name.map_or(name_key, |(key, _)| key);
+        let slots = Slots::Entry { tag_key: "newTag", anchor_key, tag: new_tag, digest, refs: refs.to_vec() };
         let held_by = new_tag.or(digest).map(|(_, value)| value);
         self.push(Shape::Kustomization, held_by.unwrap_or(name), repository, written_name, version, slots);
         if held_by.is_none()
@@ -224,7 +245,7 @@ impl Finder<'_, '_> {
         let transformed = match shape {
             Shape::Workload => self.is_transformed(node),
             Shape::Kustomization => true,
-            Shape::Helm | Shape::Value => false,
+            Shape::Helm | Shape::OciRepository | Shape::Value => false,
         };
         self.fields.push(Field {
             transformed,

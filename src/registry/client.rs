@@ -79,7 +79,7 @@ impl Client {
 
     /// Whether the host can be reached, is a registry, and takes our credentials (section "Determining Support").
     pub async fn ping(&self, host: &str) -> Result<(), RegistryError> {
-        let question = self.question(Method::GET, "/v2/".to_owned(), "application/json", None, PAGE_LIMIT);
+        let question = question(Method::GET, "/v2/".to_owned(), "application/json", None, PAGE_LIMIT);
         let answer = self.host(host)?.ask(&question).await?;
         if answer.status.is_success() && !is_html(&answer) {
             return Ok(());
@@ -96,7 +96,7 @@ impl Client {
         let mut seen = HashSet::new();
         let mut tags = Vec::new();
         while asked.len() < PAGES && asked.insert(target.clone()) {
-            let question = self.question(Method::GET, target.clone(), "application/json", Some(repository), PAGE_LIMIT);
+            let question = question(Method::GET, target.clone(), "application/json", Some(repository), PAGE_LIMIT);
             let answer = host.ask(&question).await?;
             match answer.status {
                 StatusCode::OK if !is_html(&answer) => {}
@@ -126,11 +126,11 @@ impl Client {
     /// registry"). Always asks.
     pub async fn digest(&self, repository: &Repository, version: &Version) -> Result<Digest, RegistryError> {
         let target = manifest_target(repository, version);
-        let question = self.question(Method::HEAD, target.clone(), ACCEPT, Some(repository), MANIFEST_LIMIT);
+        let question = question(Method::HEAD, target.clone(), ACCEPT, Some(repository), MANIFEST_LIMIT);
         let answer = self.host(repository.host())?.ask(&question).await?;
-        self.found(repository, version, &answer)?;
+        found(repository, version, &answer)?;
         match header(&answer, "docker-content-digest").map(|text| text.parse()) {
-            Some(Ok(digest)) => self.consistent(version, digest, repository, &target),
+            Some(Ok(digest)) => consistent(version, digest, repository, &target),
             Some(Err(_)) => Err(broken(repository, &target, "its Docker-Content-Digest is no digest".to_owned())),
             // The header is optional: then only the bytes tell.
             None => Ok(self.manifest(repository, version).await?.0),
@@ -182,7 +182,7 @@ impl Client {
         let Some(config) = &manifest.config else { return Ok(None) };
         let digest = parse_digest(repository, &config.digest)?;
         let target = format!("/v2/{}/blobs/{digest}", repository.path());
-        let question = self.question(Method::GET, target.clone(), "*/*", Some(repository), CONFIGURATION_LIMIT);
+        let question = question(Method::GET, target.clone(), "*/*", Some(repository), CONFIGURATION_LIMIT);
         let answer = self.host(repository.host())?.ask(&question).await?;
         if !answer.status.is_success() {
             return Err(broken(
@@ -201,9 +201,9 @@ impl Client {
     /// A manifest or index, its bytes proved against the digest that was asked for or claimed.
     async fn manifest(&self, repository: &Repository, version: &Version) -> Result<(Digest, Manifest), RegistryError> {
         let target = manifest_target(repository, version);
-        let question = self.question(Method::GET, target.clone(), ACCEPT, Some(repository), MANIFEST_LIMIT);
+        let question = question(Method::GET, target.clone(), ACCEPT, Some(repository), MANIFEST_LIMIT);
         let answer = self.host(repository.host())?.ask(&question).await?;
-        self.found(repository, version, &answer)?;
+        found(repository, version, &answer)?;
         let claimed = header(&answer, "docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
         let expected = version.digest.clone().or(claimed);
         let digest = match expected {
@@ -219,32 +219,6 @@ impl Client {
         let manifest = serde_json::from_slice(&answer.body)
             .map_err(|error| broken(repository, &target, format!("not a manifest ({error})")))?;
         Ok((digest, manifest))
-    }
-
-    fn found(&self, repository: &Repository, version: &Version, answer: &Answer) -> Result<(), RegistryError> {
-        match answer.status {
-            status if status.is_success() && !is_html(answer) => Ok(()),
-            StatusCode::NOT_FOUND => {
-                let reference = Reference { repository: repository.clone(), version: version.clone() };
-                Err(RegistryError::NoImage { image: reference.to_string() })
-            }
-            _ => Err(not_a_registry(repository.host(), answer)),
-        }
-    }
-
-    fn consistent(
-        &self,
-        version: &Version,
-        digest: Digest,
-        repository: &Repository,
-        target: &str,
-    ) -> Result<Digest, RegistryError> {
-        match &version.digest {
-            Some(asked) if *asked != digest => {
-                Err(broken(repository, target, format!("it claims to be {digest}, not {asked}")))
-            }
-            _ => Ok(digest),
-        }
     }
 
     fn remembered(&self, repository: &Repository, version: &Version) -> Option<Image> {
@@ -277,17 +251,42 @@ impl Client {
         hosts.insert(name.to_owned(), Arc::clone(&host));
         Ok(host)
     }
+}
 
-    fn question(
-        &self,
-        method: Method,
-        target: String,
-        accept: &'static str,
-        repository: Option<&Repository>,
-        limit: usize,
-    ) -> Question {
-        let scope = repository.map(|repository| format!("repository:{}:pull", repository.path())).unwrap_or_default();
-        Question { method, target, accept, scope, limit }
+fn question(
+    method: Method,
+    target: String,
+    accept: &'static str,
+    repository: Option<&Repository>,
+    limit: usize,
+) -> Question {
+    let scope = repository.map(|repository| format!("repository:{}:pull", repository.path())).unwrap_or_default();
+    Question { method, target, accept, scope, limit }
+}
+
+fn found(repository: &Repository, version: &Version, answer: &Answer) -> Result<(), RegistryError> {
+    match answer.status {
+        status if status.is_success() && !is_html(answer) => Ok(()),
+        StatusCode::NOT_FOUND => {
+            let reference = Reference { repository: repository.clone(), version: version.clone() };
+            Err(RegistryError::NoImage { image: reference.to_string() })
+        }
+        _ => Err(not_a_registry(repository.host(), answer)),
+    }
+}
+
+/// A digest that was asked for has to be the one that is claimed.
+fn consistent(
+    version: &Version,
+    digest: Digest,
+    repository: &Repository,
+    target: &str,
+) -> Result<Digest, RegistryError> {
+    match &version.digest {
+        Some(asked) if *asked != digest => {
+            Err(broken(repository, target, format!("it claims to be {digest}, not {asked}")))
+        }
+        _ => Ok(digest),
     }
 }
 

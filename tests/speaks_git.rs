@@ -188,6 +188,8 @@ fn what_is_not_there_is_said() {
     let empty = Origin::create(&scene.home().join("empty.git"), &[]);
     let run = scene.set(&format!("git:\n  url: {}\n", empty.path.display())).fails_with(2);
     assert!(run.stderr.contains("is empty"), "{run:#?}");
+    let run = scene.set("git:\n  url: /nowhere/infra.git\n").fails_with(2);
+    assert!(run.stderr.contains("there is no git repository at /nowhere/infra.git"), "{run:#?}");
     let run = scene.set("git:\n  url: ssh://git@127.0.0.1:1/infra.git\n  ssh: { keyFile: /dev/null }\n").fails_with(5);
     assert!(run.stderr.contains("cannot reach ssh://git@127.0.0.1:1/infra.git"), "{run:#?}");
 }

@@ -59,7 +59,7 @@ fn log(report: &Report) {
         }
     }
     for note in &report.notes {
-        tracing::debug!("{note}");
+        tracing::info!("{note}");
     }
     tracing::info!(
         head = %report.head,

@@ -189,6 +189,9 @@ impl Engine {
             Task::Follow(policies) => {
                 let own = block_in_place(|| clone.file(tip, REPOSITORY_FILE))?;
                 let policies = policies(own.as_deref()).map_err(CycleError::Policies)?;
+                if policies.rules.is_empty() {
+                    notes.push("no policy is configured, so no image is followed".to_owned());
+                }
                 survey::complete(&mut learned.surveys, &self.registry, &inventory, &policies).await;
                 (decide::by_policy(&inventory, &policies, &learned.surveys), FollowRefs::Yes)
             }

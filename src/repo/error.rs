@@ -52,6 +52,12 @@ pub enum RepoError {
         /// The file.
         file: PathBuf,
     },
+    /// There is no repository at a path of this machine.
+    #[error("there is no git repository at {url}")]
+    Missing {
+        /// The path.
+        url: SafeUrl,
+    },
     /// The repository has no commit.
     #[error("{url} is empty: it has no branch at all")]
     Empty {
@@ -130,6 +136,7 @@ impl Explain for RepoError {
                 Fault::Denied
             }
             RepoError::ClearText { .. }
+            | RepoError::Missing { .. }
             | RepoError::Empty { .. }
             | RepoError::BranchMissing { .. }
             | RepoError::Unreadable { .. } => Fault::BadInput,
@@ -155,6 +162,7 @@ impl Explain for RepoError {
             RepoError::HostKeyChanged { file, .. } => {
                 format!("if the server was set up anew, replace its line in {}", file.display())
             }
+            RepoError::Missing { .. } => "check git.url or --git-url; a relative path is not understood".to_owned(),
             RepoError::Empty { .. } => "push a first commit to it".to_owned(),
             RepoError::BranchMissing { existing, .. } => {
                 format!("set git.branch or --branch; the repository has {}", existing.join(", "))

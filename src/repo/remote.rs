@@ -222,6 +222,9 @@ pub(super) fn reason(config: &Config, trail: &SharedTrail, error: git2::Error) -
         return left;
     }
     let url = config.url.clone();
+    if config.url.local_path().is_some_and(|path| git2::Repository::open(path).is_err()) {
+        return RepoError::Missing { url };
+    }
     if error.code() == ErrorCode::Auth {
         let offer = Offer::read(config).unwrap_or(Offer::Nothing);
         return offer.refused(config, "git");

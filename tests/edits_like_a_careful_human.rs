@@ -31,7 +31,7 @@ fn every_folder_comes_out_as_it_should() {
     let mut cases: Vec<_> =
         fs::read_dir(&root).expect("fixtures").map(|entry| entry.expect("an entry").path()).collect();
     cases.sort();
-    assert!(cases.len() >= 30, "{} cases", cases.len());
+    assert!(cases.len() >= 60, "{} cases", cases.len());
     let wrong: Vec<String> = cases.iter().filter_map(|case| check(case).err()).collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

@@ -2,10 +2,12 @@
 //!
 //! - [`decide`]: fields and candidates to a plan
 //! - [`gate`]: a plan to a gated plan, the only thing that a commit is made from
+//! - [`intent`]: what the configuration asks of a tree
 //! - [`message`]: the commit's message with its trailers
 //! - [`skip`]: what does not move, and why
 
 pub mod decide;
 pub mod gate;
+pub mod intent;
 pub mod message;
 pub mod skip;

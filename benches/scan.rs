@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench scan`. Compare figures of one run only: machines differ, and so do minutes of one machine.
 
+#![expect(clippy::print_stdout, reason = "a benchmark reports to a person")]
+
 #[path = "support/mod.rs"]
 mod support;
 
@@ -34,7 +36,10 @@ static CLONE: LazyLock<Mutex<(BareClone, CommitId, tempfile::TempDir)>> = LazyLo
 fn main() {
     let files = support::files();
     let bytes: usize = files.values().map(String::len).sum();
-    println!("{} files, {:.1} MB of YAML", files.len(), bytes as f64 / 1e6);
+    let interest = of_interest();
+    let search = interest.search();
+    let parsed = files.iter().filter(|(path, text)| search.wants(path, text.as_bytes(), &Conventions::default()));
+    println!("{} files, {:.1} MB of YAML; {} are parsed", files.len(), bytes as f64 / 1e6, parsed.count());
     divan::main();
 }
 

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use git2::{Repository, Signature, TreeUpdateBuilder};
+use git2::build::TreeUpdateBuilder;
+use git2::{Repository, Signature};
 use tagalong::image::Reference;
 use tagalong::repo::config::{Config, Https, Person, Ssh};
 

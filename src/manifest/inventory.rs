@@ -114,7 +114,7 @@ impl Inventory {
     }
 
     /// Takes the fields of one file.
-    fn take(&mut self, file: &str, facts: &FileFacts, graph: &Graph, flux: &FluxPolicies<'_>) {
+    fn take(&mut self, file: &str, facts: &FileFacts, graph: &Graph<'_>, flux: &FluxPolicies<'_>) {
         let mut fields = facts.fields.clone();
         for pending in &facts.pending {
             match flux.image(&pending.policy) {

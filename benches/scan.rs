@@ -21,9 +21,7 @@ use tagalong::manifest::interest::{Interest, words};
 use tagalong::manifest::paths::PathFilter;
 use tagalong::plan::{decide, gate, message};
 use tagalong::repo::clone::{BareClone, CommitId};
-
-#[global_allocator]
-static MEMORY: divan::AllocProfiler = divan::AllocProfiler::system();
+use tagalong::repo::tree::{BlobId, EntryKind};
 
 /// A clone of the large repository, and its tip.
 static CLONE: LazyLock<Mutex<(BareClone, CommitId, tempfile::TempDir)>> = LazyLock::new(|| {
@@ -64,31 +62,83 @@ fn cold(bencher: Bencher<'_, '_>, what: &str) {
     let bytes: usize = support::files().values().map(String::len).sum();
     with_clone(|clone, tip| {
         bencher.counter(BytesCount::new(bytes)).bench_local(|| {
-            let cache = TreeCache::default();
-            cache.inventory(clone, tip, &PathFilter::default(), &Conventions::default(), &interest).expect("read")
+            let cache = TreeCache::new(PathFilter::default());
+            cache.inventory(clone, tip, &Conventions::default(), &interest).expect("read")
         });
     });
 }
 
-/// The same again, nothing changed.
+/// Of that, what inflating all blobs costs.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn inflate(bencher: Bencher<'_, '_>) {
+    with_clone(|clone, tip| {
+        let blobs = blobs(clone, tip);
+        let bytes: usize = clone.read_blobs(&blobs, |_, bytes| bytes.len()).expect("read").into_iter().sum();
+        bencher
+            .counter(BytesCount::new(bytes))
+            .bench_local(|| clone.read_blobs(&blobs, |_, bytes| bytes.len()).expect("read"));
+    });
+}
+
+/// And what walking all trees does.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn walk(bencher: Bencher<'_, '_>) {
+    with_clone(|clone, tip| bencher.bench_local(|| blobs(clone, tip)));
+}
+
+fn blobs(clone: &BareClone, tip: CommitId) -> Vec<BlobId> {
+    let (mut open, mut blobs) = (vec![clone.root(tip).expect("a tree")], Vec::new());
+    while let Some(folder) = open.pop() {
+        for entry in clone.folder(folder).expect("a tree") {
+            match entry.kind {
+                EntryKind::Folder(id) => open.push(id),
+                EntryKind::File(blob) => blobs.push(blob),
+                EntryKind::Other => {}
+            }
+        }
+    }
+    blobs
+}
+
+/// A tip that differs in one file from the one before.
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn warm(bencher: Bencher<'_, '_>) {
-    let (cache, interest) = (TreeCache::default(), of_interest());
+    let (cache, interest) = (TreeCache::new(PathFilter::default()), of_interest());
     with_clone(|clone, tip| {
-        let look = || cache.inventory(clone, tip, &PathFilter::default(), &Conventions::default(), &interest);
+        let wanted = [support::bump("fedcba9")];
+        let other = commit(clone, tip, &cache, &wanted, &interest);
+        let tips = [tip, other];
+        let mut turn = 0;
+        bencher.bench_local(|| {
+            turn += 1;
+            cache.inventory(clone, tips[turn % 2], &Conventions::default(), &interest).expect("read")
+        });
+    });
+}
+
+/// The same tip again.
+#[divan::bench(sample_count = 20, sample_size = 1)]
+fn unchanged(bencher: Bencher<'_, '_>) {
+    let (cache, interest) = (TreeCache::new(PathFilter::default()), of_interest());
+    with_clone(|clone, tip| {
+        let look = || cache.inventory(clone, tip, &Conventions::default(), &interest);
         look().expect("read");
         bencher.bench_local(|| look().expect("read"));
     });
 }
 
-/// A fetched tip that the cache knows but for nothing: look, plan, edit, prove, write the commit.
+/// A fetched tip that differs in one file from the one before: look, plan, edit, prove, write the commit.
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn bump_to_commit(bencher: Bencher<'_, '_>) {
-    let cache = TreeCache::default();
-    let wanted = [support::bump("fedcba9")];
-    let interest = Interest::in_images(wanted.iter().map(|wanted| &wanted.repository));
+    let cache = TreeCache::new(PathFilter::default());
+    let interest = of_interest();
     with_clone(|clone, tip| {
-        bencher.bench_local(|| commit(clone, tip, &cache, &wanted, &interest));
+        let mut tip = commit(clone, tip, &cache, &[support::bump("fedcba9")], &interest);
+        let mut turn = 0;
+        bencher.bench_local(|| {
+            turn += 1;
+            tip = commit(clone, tip, &cache, &[support::bump(&format!("{turn:07x}"))], &interest);
+        });
     });
 }
 
@@ -98,13 +148,13 @@ fn bump_to_commit_cold(bencher: Bencher<'_, '_>) {
     let wanted = [support::bump("fedcba9")];
     let interest = Interest::in_images(wanted.iter().map(|wanted| &wanted.repository));
     with_clone(|clone, tip| {
-        bencher.bench_local(|| commit(clone, tip, &TreeCache::default(), &wanted, &interest));
+        bencher.bench_local(|| commit(clone, tip, &TreeCache::new(PathFilter::default()), &wanted, &interest));
     });
 }
 
 fn commit(clone: &BareClone, tip: CommitId, cache: &TreeCache, wanted: &[Reference], interest: &Interest) -> CommitId {
     let (paths, conventions) = (PathFilter::default(), Conventions::default());
-    let inventory = cache.inventory(clone, tip, &paths, &conventions, interest).expect("read");
+    let inventory = cache.inventory(clone, tip, &conventions, interest).expect("read");
     let asked = decide::as_asked(&inventory, wanted, &paths).expect("found");
     let (gated, _) = gate::pass_unproved(asked.plan);
     let mut changes = BTreeMap::new();

@@ -43,10 +43,10 @@ impl Folder {
         let intent = reader.read(own.as_deref(), Hosts::Any)?;
         let (all_paths, files) = self.files(paths)?;
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let read = |files: &[String]| -> Result<Vec<(String, Reading)>, CliError> {
+        let read = |files: &[String]| -> Result<Vec<(Arc<str>, Reading)>, CliError> {
             let read = |path: &String| {
                 let facts = find::read(path, &self.read(path)?, &intent.conventions);
-                Ok((path.clone(), Arc::new(facts)))
+                Ok((path.as_str().into(), Arc::new(facts)))
             };
             files.iter().map(read).collect()
         };

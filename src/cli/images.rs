@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
@@ -57,14 +58,17 @@ struct Row {
 pub fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
     let (inventory, intent) = match &arguments.dir {
-        Some(dir) => Folder::open(dir)?.inventory(&config.paths, &config.intent)?,
+        Some(dir) => {
+            let (inventory, intent) = Folder::open(dir)?.inventory(&config.paths, &config.intent)?;
+            (Arc::new(inventory), intent)
+        }
         None => connect::engine(&config)?.inventory()?,
     };
     for note in inventory.notes(&config.paths).map_err(CycleError::from)? {
         tracing::warn!("{note}");
     }
     let policies = intent.policies;
-    let rows: Vec<Row> = inventory.fields.into_iter().map(|located| row(located, &policies)).collect();
+    let rows: Vec<Row> = inventory.fields.iter().map(|located| row(located.clone(), &policies)).collect();
     match arguments.output.output {
         Format::Json => output::print_json(&rows)?,
         Format::Text => output::print(&text(&rows))?,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::block_in_place;
@@ -113,7 +114,7 @@ impl Engine {
         registry: Client,
         intent: Box<IntentSource>,
     ) -> Engine {
-        Engine { repo, paths, attempts, registry, intent, trees: TreeCache::default() }
+        Engine { repo, attempts, registry, intent, trees: TreeCache::new(paths.clone()), paths }
     }
 
     /// One pass. After a lost race everything is planned again on the new tip; nothing is ever merged as text.
@@ -156,7 +157,7 @@ impl Engine {
     }
 
     /// The image fields of the branch's tip with what is asked of them, for commands that only look.
-    pub fn inventory(&self) -> Result<(Inventory, Intent), CycleError> {
+    pub fn inventory(&self) -> Result<(Arc<Inventory>, Intent), CycleError> {
         block_in_place(|| {
             let (clone, tip) = BareClone::open(self.repo.clone())?.fetch()?;
             let intent = self.intent(&clone, tip, Hosts::Any)?;
@@ -170,8 +171,14 @@ impl Engine {
         (self.intent)(file.as_deref(), hosts).map_err(CycleError::Configuration)
     }
 
-    fn look(&self, clone: &BareClone, tip: CommitId, intent: &Intent, what: &Interest) -> Result<Inventory, RepoError> {
-        self.trees.inventory(clone, tip, &self.paths, &intent.conventions, what)
+    fn look(
+        &self,
+        clone: &BareClone,
+        tip: CommitId,
+        intent: &Intent,
+        what: &Interest,
+    ) -> Result<Arc<Inventory>, RepoError> {
+        self.trees.inventory(clone, tip, &intent.conventions, what)
     }
 
     /// Fetches and decides. An image that was asked for and is on its way is waited for without the clone, which others

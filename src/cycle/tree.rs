@@ -1,5 +1,5 @@
-//! The image fields of a tip. What was read once is not read again: folders are kept by the id of their tree, what a
-//! file says by the id of its blob.
+//! The image fields of a tip. What was read once is not read again: folders that did not change are not walked again,
+//! and what a file says is kept by the id of its blob.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,20 +17,41 @@ use crate::repo::tree::{BlobId, Entry, EntryKind, TreeId};
 /// The repository's own file with policies, at its root.
 pub const REPOSITORY_FILE: &str = "tagalong.yaml";
 
-/// What is known of trees that were looked at.
-#[derive(Debug, Default)]
+/// What is known of the tree that was looked at last.
+#[derive(Debug)]
 pub struct TreeCache {
+    paths: PathFilter,
     known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     /// What the readings were made with.
-    conventions: Conventions,
-    interest: Option<Interest>,
-    folders: HashMap<TreeId, Arc<[Entry]>>,
+    view: Option<View>,
+    /// All folders of the last tip, by path.
+    folders: HashMap<String, Folder>,
     /// What files say; `None` for those that cannot hold an image of interest.
     readings: HashMap<File, Option<Reading>>,
+    /// What the last look came to.
+    inventory: Option<(TreeId, Arc<Inventory>)>,
+}
+
+/// What readings depend on besides the files.
+#[derive(Debug, Clone, PartialEq)]
+struct View {
+    conventions: Conventions,
+    interest: Interest,
+}
+
+/// A folder.
+#[derive(Debug)]
+struct Folder {
+    id: TreeId,
+    /// The names in it, sorted.
+    names: Vec<String>,
+    /// Its folders, and the files in it that are read.
+    folders: Vec<(String, TreeId)>,
+    files: Vec<(Arc<str>, File)>,
 }
 
 /// A file, as far as what it says depends on it: its bytes, and as little of its path as matters.
@@ -43,46 +64,36 @@ struct File {
 }
 
 impl TreeCache {
+    /// Nothing is known yet. The fields of the files that `paths` wants will be told.
+    pub fn new(paths: PathFilter) -> TreeCache {
+        TreeCache { paths, known: Mutex::default() }
+    }
+
     /// Takes stock of a tip, as far as `interest` goes.
     pub fn inventory(
         &self,
         clone: &BareClone,
         tip: CommitId,
-        paths: &PathFilter,
         conventions: &Conventions,
         interest: &Interest,
-    ) -> Result<Inventory, RepoError> {
+    ) -> Result<Arc<Inventory>, RepoError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.prepare(conventions, interest);
-        let mut all_paths = HashSet::new();
-        let mut files: Vec<(String, File)> = Vec::new();
-        let mut open = vec![(String::new(), clone.root(tip)?)];
-        while let Some((folder, id)) = open.pop() {
-            for Entry { name, kind } in known.folder(clone, id)?.iter() {
-                let path = format!("{folder}{name}");
-                match kind {
-                    EntryKind::Folder(id) => open.push((format!("{path}/"), *id)),
-                    EntryKind::File(blob) if is_manifest_name(name) || paths.names(&path) => {
-                        files.push((path.clone(), File::of(*blob, &path, conventions)));
-                    }
-                    EntryKind::File(_) | EntryKind::Other => {}
-                }
-                all_paths.insert(path);
-            }
+        known.look_with(View { conventions: conventions.clone(), interest: interest.clone() });
+        let root = clone.root(tip)?;
+        if let Some((_, inventory)) = known.inventory.as_ref().filter(|(of, _)| *of == root) {
+            return Ok(Arc::clone(inventory));
         }
-        known.read(clone, &files, conventions, interest)?;
-        let reading =
-            |(path, file): &(String, File)| Some((path.clone(), Arc::clone(known.readings.get(file)?.as_ref()?)));
-        let mut readings: Vec<(String, Reading)> = files.iter().filter_map(reading).collect();
-        readings.sort_by(|a, b| a.0.cmp(&b.0));
-        let inventory = Inventory::of(&readings, &|path| all_paths.contains(path), paths);
-        known.forget_what_is_gone(&files);
+        if let Err(error) = known.walk(clone, root, &self.paths) {
+            // Half a walk would pass for a whole one.
+            known.folders.clear();
+            return Err(error);
+        }
+        let readings = known.readings(clone)?;
+        let inventory = Arc::new(Inventory::of(&readings, &|path| known.exists(path), &self.paths));
+        known.inventory = Some((root, Arc::clone(&inventory)));
         Ok(inventory)
     }
 }
-
-/// As many readings are kept whatever the size of the tree.
-const LEAST_KEPT: usize = 1_000;
 
 impl File {
     fn of(blob: BlobId, path: &str, conventions: &Conventions) -> File {
@@ -93,62 +104,127 @@ impl File {
 }
 
 impl Known {
-    /// Drops what was made with other conventions, and looks again at what was of no interest.
-    fn prepare(&mut self, conventions: &Conventions, interest: &Interest) {
-        if self.conventions != *conventions {
-            self.readings.clear();
-            self.conventions = conventions.clone();
+    /// Drops what was made with another view.
+    fn look_with(&mut self, view: View) {
+        let last = self.view.replace(view);
+        let (Some(last), Some(view)) = (last, &self.view) else { return };
+        if last == *view {
+            return;
         }
-        if self.interest.as_ref() != Some(interest) {
+        self.inventory = None;
+        if last.conventions == view.conventions {
+            // What was of no interest has to be looked at again.
             self.readings.retain(|_, reading| reading.is_some());
-            self.interest = Some(interest.clone());
-        }
-    }
-
-    fn folder(&mut self, clone: &BareClone, id: TreeId) -> Result<Arc<[Entry]>, RepoError> {
-        if let Some(entries) = self.folders.get(&id) {
-            return Ok(Arc::clone(entries));
-        }
-        let entries: Arc<[Entry]> = clone.folder(id)?.into();
-        self.folders.insert(id, Arc::clone(&entries));
-        Ok(entries)
-    }
-
-    /// Reads the files that were not read yet.
-    fn read(
-        &mut self,
-        clone: &BareClone,
-        files: &[(String, File)],
-        conventions: &Conventions,
-        interest: &Interest,
-    ) -> Result<(), RepoError> {
-        let mut fresh = HashSet::new();
-        let unread: Vec<&(String, File)> =
-            files.iter().filter(|(_, file)| !self.readings.contains_key(file) && fresh.insert(file)).collect();
-        if unread.is_empty() {
-            return Ok(());
-        }
-        let blobs: Vec<BlobId> = unread.iter().map(|(_, file)| file.blob).collect();
-        let search = interest.search();
-        let readings = clone.read_blobs(&blobs, |index, bytes| -> Option<Reading> {
-            let path = &unread[index].0;
-            search.wants(path, bytes, conventions).then(|| Arc::new(find::read(path, bytes, conventions)))
-        })?;
-        tracing::debug!(
-            files = unread.len(),
-            parsed = readings.iter().filter(|reading| reading.is_some()).count(),
-            "read what changed"
-        );
-        self.readings.extend(unread.into_iter().map(|(_, file)| file.clone()).zip(readings));
-        Ok(())
-    }
-
-    /// Forgets what this tip does not need, once that is more than what it does: everything can be read again.
-    fn forget_what_is_gone(&mut self, files: &[(String, File)]) {
-        if self.readings.len() > 2 * files.len() + LEAST_KEPT {
-            let needed: HashSet<&File> = files.iter().map(|(_, file)| file).collect();
-            self.readings.retain(|file, _| needed.contains(file));
+        } else {
+            self.readings.clear();
             self.folders.clear();
         }
     }
+
+    /// Brings the folders up to date. Below one whose id is the same nothing has changed.
+    fn walk(&mut self, clone: &BareClone, root: TreeId, paths: &PathFilter) -> Result<(), RepoError> {
+        let conventions = self.view.as_ref().map(|view| view.conventions.clone()).unwrap_or_default();
+        let mut open = vec![(String::new(), root)];
+        while let Some((path, id)) = open.pop() {
+            let before = self.folders.get(&path);
+            if before.is_some_and(|before| before.id == id) {
+                continue;
+            }
+            let folder = Folder::of(clone.folder(id)?, id, &path, &conventions, paths);
+            let gone = before.map(|before| {
+                let stays = |name: &str| folder.folders.iter().any(|(other, _)| other == name);
+                before
+                    .folders
+                    .iter()
+                    .map(|(name, _)| name)
+                    .filter(|name| !stays(name))
+                    .map(|name| join(&path, name))
+                    .collect()
+            });
+            self.forget(gone.unwrap_or_default());
+            open.extend(folder.folders.iter().map(|(name, id)| (join(&path, name), *id)));
+            self.folders.insert(path, folder);
+        }
+        Ok(())
+    }
+
+    /// Forgets folders with all below them.
+    fn forget(&mut self, mut gone: Vec<String>) {
+        while let Some(path) = gone.pop() {
+            if let Some(folder) = self.folders.remove(&path) {
+                gone.extend(folder.folders.iter().map(|(name, _)| join(&path, name)));
+            }
+        }
+    }
+
+    /// What the files of all folders say, in the order of their paths. Files that were not read yet are read now.
+    fn readings(&mut self, clone: &BareClone) -> Result<Vec<(Arc<str>, Reading)>, RepoError> {
+        let files = || self.folders.values().flat_map(|folder| &folder.files);
+        let mut fresh = HashSet::new();
+        let mut unread: Vec<&(Arc<str>, File)> =
+            files().filter(|(_, file)| !self.readings.contains_key(file) && fresh.insert(file)).collect();
+        // Neighbours in the tree are neighbours in a pack.
+        unread.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        if let (false, Some(view)) = (unread.is_empty(), &self.view) {
+            let blobs: Vec<BlobId> = unread.iter().map(|(_, file)| file.blob).collect();
+            let search = view.interest.search();
+            let made = clone.read_blobs(&blobs, |index, bytes| -> Option<Reading> {
+                let path = &unread[index].0;
+                let wanted = search.wants(path, bytes, &view.conventions);
+                wanted.then(|| Arc::new(find::read(path, bytes, &view.conventions)))
+            })?;
+            let parsed = made.iter().flatten().count();
+            tracing::debug!(files = unread.len(), parsed, "read what changed");
+            let made: Vec<(File, Option<Reading>)> =
+                unread.into_iter().map(|(_, file)| file.clone()).zip(made).collect();
+            self.readings.extend(made);
+        }
+        let files = || self.folders.values().flat_map(|folder| &folder.files);
+        let reading =
+            |(path, file): &(Arc<str>, File)| Some((Arc::clone(path), Arc::clone(self.readings.get(file)?.as_ref()?)));
+        let mut readings: Vec<(Arc<str>, Reading)> = files().filter_map(reading).collect();
+        readings.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let count = files().count();
+        if self.readings.len() > 2 * count + LEAST_KEPT {
+            let needed: HashSet<File> = files().map(|(_, file)| file.clone()).collect();
+            self.readings.retain(|file, _| needed.contains(file));
+        }
+        Ok(readings)
+    }
+
+    /// Whether there is a file or folder at a path.
+    fn exists(&self, path: &str) -> bool {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let folder = self.folders.get(folder);
+        folder.is_some_and(|folder| folder.names.binary_search_by(|other| other.as_str().cmp(name)).is_ok())
+    }
+}
+
+/// As many readings are kept whatever the size of the tree.
+const LEAST_KEPT: usize = 1_000;
+
+impl Folder {
+    fn of(entries: Vec<Entry>, id: TreeId, path: &str, conventions: &Conventions, paths: &PathFilter) -> Folder {
+        let mut folder = Folder { id, names: Vec::new(), folders: Vec::new(), files: Vec::new() };
+        for Entry { name, kind } in entries {
+            match kind {
+                EntryKind::Folder(id) => folder.folders.push((name.clone(), id)),
+                EntryKind::File(blob) => {
+                    let path = join(path, &name);
+                    if is_manifest_name(&name) || paths.names(&path) {
+                        let file = File::of(blob, &path, conventions);
+                        folder.files.push((path.into(), file));
+                    }
+                }
+                EntryKind::Other => {}
+            }
+            folder.names.push(name);
+        }
+        folder.names.sort_unstable();
+        folder
+    }
+}
+
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }

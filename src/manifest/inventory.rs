@@ -96,16 +96,16 @@ pub struct Inventory {
 impl Inventory {
     /// Takes stock of files that have been read, given in the order of their paths; `exists` tells of all files and
     /// folders of the tree, read or not. `paths` says which files' fields count: the others serve the graph alone.
-    pub fn of(files: &[(String, Reading)], exists: &dyn Fn(&str) -> bool, paths: &PathFilter) -> Inventory {
+    pub fn of(files: &[(Arc<str>, Reading)], exists: &dyn Fn(&str) -> bool, paths: &PathFilter) -> Inventory {
         let readable =
-            || files.iter().filter_map(|(path, reading)| Some((path.as_str(), reading.as_ref().as_ref().ok()?)));
+            || files.iter().filter_map(|(path, reading)| Some((path.as_ref(), reading.as_ref().as_ref().ok()?)));
         let graph = Graph::build(readable(), exists);
         let flux = FluxPolicies::of(readable().flat_map(|(_, facts)| &facts.flux));
         let mut inventory = Inventory::default();
         for (file, reading) in files.iter().filter(|(path, _)| paths.wants(path)) {
             match reading.as_ref() {
                 Ok(facts) => inventory.take(file, facts, &graph, &flux),
-                Err(error) => inventory.unreadable.push((file.clone(), error.clone())),
+                Err(error) => inventory.unreadable.push((file.to_string(), error.clone())),
             }
         }
         inventory.problems = graph.problems.into_iter().map(Problem::Graph).chain(inventory.problems).collect();
@@ -199,11 +199,9 @@ mod tests {
 
     fn inventory(files: &[(&str, &str)]) -> Inventory {
         let exists = |path: &str| files.iter().any(|(file, _)| *file == path);
-        let readings: Vec<(String, Reading)> = files
+        let readings: Vec<(Arc<str>, Reading)> = files
             .iter()
-            .map(|(path, text)| {
-                ((*path).to_owned(), Arc::new(find::read(path, text.as_bytes(), &Conventions::default())))
-            })
+            .map(|(path, text)| ((*path).into(), Arc::new(find::read(path, text.as_bytes(), &Conventions::default()))))
             .collect();
         Inventory::of(&readings, &exists, &PathFilter::default())
     }

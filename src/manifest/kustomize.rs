@@ -107,7 +107,8 @@ impl<'f> Graph<'f> {
             let mut open: Vec<&str> = self.parents.get(*file).into_iter().flatten().copied().collect();
             while let Some(next) = open.pop() {
                 if next == *file {
-                    let problem = GraphProblem::Cycle { file: (*file).to_owned(), resource: parent_of(file).to_owned() };
+                    let problem =
+                        GraphProblem::Cycle { file: (*file).to_owned(), resource: parent_of(file).to_owned() };
                     self.problems.push(problem);
                     break;
                 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::agent;
 use crate::manifest::paths::PathFilter;
+use crate::platform::PlatformError;
 use crate::policy::range::Range;
 use crate::policy::rule::{ImagePattern, PolicySet, Rule};
 use crate::policy::tags::{Filter, ShaForm, TagRule};
@@ -202,6 +203,10 @@ fn policy(mut section: Section<'_>) -> Option<Rule> {
         "digest" => Ok(()),
         other => Err(format!("`{other}` is not known; there is only `digest`")),
     });
+    let platforms =
+        section.each_with("platforms", |text| text.parse().map_err(|error: PlatformError| error.to_string()));
+    let fallback = section.boolean("fallback").unwrap_or(false);
+    let keep = section.number("keep");
     section.finish();
     let name = images.first()?.0.clone();
     Some(Rule {
@@ -209,6 +214,9 @@ fn policy(mut section: Section<'_>) -> Option<Rule> {
         images: images.into_iter().map(|(_, pattern)| pattern).collect(),
         tags: tags?,
         pin: pin.is_some(),
+        platforms,
+        fallback,
+        keep,
     })
 }
 

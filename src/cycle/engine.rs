@@ -10,8 +10,8 @@ use crate::image::Reference;
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
-use crate::plan::decide::{self, Surveys};
-use crate::plan::gate::{self, GatedPlan, Proofs};
+use crate::plan::decide;
+use crate::plan::gate::{self, GatedPlan};
 use crate::plan::message::commit_message;
 use crate::plan::skip::{Reason, Skipped};
 use crate::policy::rule::PolicySet;
@@ -22,9 +22,10 @@ use crate::repo::error::RepoError;
 use crate::repo::push::Push;
 
 use super::error::CycleError;
+use super::follow::{self, Learned};
+use super::proof;
 use super::report::{FileChange, Moved, Report};
 use super::tree::{FactsCache, REPOSITORY_FILE};
-use super::{proof, survey};
 
 /// Gives the policies that hold for a tip, from the bytes of the repository's own file if it has one.
 pub type PolicySource<'p> =
@@ -68,13 +69,6 @@ pub struct Engine {
     attempts: u32,
     registry: Client,
     facts: FactsCache,
-}
-
-/// What a pass learned of the registries. A new tip does not change it.
-#[derive(Default)]
-struct Learned {
-    surveys: Surveys,
-    proofs: Proofs,
 }
 
 /// A plan that passed the gates, with what else there is to say.
@@ -192,15 +186,16 @@ impl Engine {
                 if policies.rules.is_empty() {
                     notes.push("no policy is configured, so no image is followed".to_owned());
                 }
-                survey::complete(&mut learned.surveys, &self.registry, &inventory, &policies).await;
-                (decide::by_policy(&inventory, &policies, &learned.surveys), FollowRefs::Yes)
+                (follow::plan(learned, &self.registry, &inventory, &policies).await, FollowRefs::Yes)
             }
             Task::Set(request) => {
                 let asked = decide::as_asked(&inventory, &request.wanted, &self.paths)?;
                 notes.extend(asked.notes);
                 let plan = asked.plan;
                 if learned.proofs.is_empty() {
-                    learned.proofs = proof::requested(&self.registry, &request.wanted).await?;
+                    let policies = PolicySet::default();
+                    learned.proofs =
+                        proof::requested(&self.registry, &learned.audit, &request.wanted, &policies).await?;
                 }
                 if !request.allow_downgrade {
                     proof::no_downgrade(&learned.proofs, &self.registry, &plan).await?;
@@ -208,7 +203,6 @@ impl Engine {
                 (plan, request.follow)
             }
         };
-        proof::complete(&mut learned.proofs, &self.registry, &plan).await;
         let (gated, skipped) = gate::pass(plan, &learned.proofs);
         Ok(Decided { gated, skipped: skipped.into_iter().collect(), notes, follow })
     }

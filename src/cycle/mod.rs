@@ -2,6 +2,7 @@
 //!
 //! - [`engine`]: the pass itself
 //! - [`tree`]: the image fields of a tip, each blob read once
+//! - [`follow`]: from what the registries have to a plan whose images are proved
 //! - [`survey`]: what the registries have
 //! - [`proof`]: the images that would be written, asked for once more
 //! - [`report`]: what a pass did
@@ -9,6 +10,7 @@
 
 pub mod engine;
 pub mod error;
+pub mod follow;
 pub mod proof;
 pub mod report;
 pub mod survey;

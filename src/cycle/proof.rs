@@ -8,8 +8,10 @@ use futures_util::{StreamExt, stream};
 use crate::image::{Reference, Repository, Version};
 use crate::plan::decide::{Plan, Update};
 use crate::plan::gate::{ImageProof, Proofs, Wanted, wanted};
+use crate::policy::rule::PolicySet;
 use crate::registry::client::{Client, Image};
 use crate::registry::error::RegistryError;
+use crate::registry::integrity::Audit;
 
 use super::error::CycleError;
 
@@ -19,13 +21,15 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How many images are asked for at a time; the client bounds the requests to each host.
 const IMAGES: usize = 16;
 
-/// Asks for every image that a plan would write and that is not proved yet.
-pub async fn complete(proofs: &mut Proofs, registry: &Client, plan: &Plan) {
+/// Asks for every image that a plan would write and that is not proved yet: whether all of it is there.
+pub async fn complete(proofs: &mut Proofs, registry: &Client, audit: &Audit, plan: &Plan, policies: &PolicySet) {
     let open: BTreeSet<Wanted> = plan.updates.iter().map(wanted).filter(|key| !proofs.contains_key(key)).collect();
     let answers = stream::iter(open).map(|key| async move {
-        let proof = match fresh(registry, &key.0, &key.1).await {
+        let proof = match whole(registry, audit, &key.0, &key.1, policies).await {
             Ok(image) => ImageProof::Whole { digest: image.digest, created: image.created },
-            Err(error @ RegistryError::Broken { .. }) => ImageProof::Broken(error.to_string()),
+            Err(error @ (RegistryError::Broken { .. } | RegistryError::NotWhole { .. })) => {
+                ImageProof::Broken(error.to_string())
+            }
             Err(error) if error.is_absence() => ImageProof::Broken(error.to_string()),
             Err(error) => ImageProof::Unknown(error.to_string()),
         };
@@ -35,10 +39,15 @@ pub async fn complete(proofs: &mut Proofs, registry: &Client, plan: &Plan) {
 }
 
 /// Proves images that were asked for by name.
-pub async fn requested(registry: &Client, references: &[Reference]) -> Result<Proofs, RegistryError> {
+pub async fn requested(
+    registry: &Client,
+    audit: &Audit,
+    references: &[Reference],
+    policies: &PolicySet,
+) -> Result<Proofs, RegistryError> {
     let mut proofs = Proofs::new();
     for Reference { repository, version } in references {
-        let image = fresh(registry, repository, version).await?;
+        let image = whole(registry, audit, repository, version, policies).await?;
         if version.digest.is_some() && version.tag.is_some() {
             // With both given, the tag has to be there too; the digest decides what runs.
             let now = registry.digest(repository, &Version { digest: None, ..version.clone() }).await?;
@@ -68,10 +77,18 @@ pub async fn arrival(registry: &Client, references: &[Reference], deadline: Inst
     Ok(())
 }
 
-/// The image that a version names now: the digest is asked, and the image read by it.
-async fn fresh(registry: &Client, repository: &Repository, version: &Version) -> Result<Image, RegistryError> {
+/// The image that a version names now: the digest is asked, and the image proved and read by it.
+async fn whole(
+    registry: &Client,
+    audit: &Audit,
+    repository: &Repository,
+    version: &Version,
+    policies: &PolicySet,
+) -> Result<Image, RegistryError> {
     let digest = registry.digest(repository, version).await?;
-    registry.image(repository, &Version { tag: None, digest: Some(digest) }).await
+    let exact = Version { tag: version.tag.clone(), digest: Some(digest) };
+    registry.prove(repository, &exact, policies.platforms_of(repository), audit).await?;
+    registry.image(repository, &exact).await
 }
 
 /// Refuses to move a field to an image that was built before the one it holds. Where an age is not known there is

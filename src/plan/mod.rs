@@ -1,11 +1,13 @@
 //! From fields and candidates to what shall change, and only what may.
 //!
 //! - [`decide`]: fields and candidates to a plan
+//! - [`fallback`]: the next best tag where the best is broken
 //! - [`gate`]: a plan to a gated plan, the only thing that a commit is made from
 //! - [`message`]: the commit's message with its trailers
 //! - [`skip`]: what does not move, and why
 
 pub mod decide;
+pub mod fallback;
 pub mod gate;
 pub mod message;
 pub mod skip;

@@ -3,6 +3,7 @@
 use globset::{GlobBuilder, GlobMatcher};
 
 use crate::image::{DEFAULT_HOST, Repository};
+use crate::platform::Platform;
 
 use super::tags::{RuleError, TagRule};
 
@@ -17,6 +18,12 @@ pub struct Rule {
     pub tags: TagRule,
     /// Whether the digest is written beside the tag.
     pub pin: bool,
+    /// The platforms that an image has to serve; empty for all that its index lists.
+    pub platforms: Vec<Platform>,
+    /// Whether the next best tag is taken when the best is broken in the registry.
+    pub fallback: bool,
+    /// How many tags a cleanup of the registry keeps, the newest first; nothing is deleted here.
+    pub keep: Option<u32>,
 }
 
 /// A pattern of image names: `*` stands for anything within one component, `**` for any number of components.
@@ -71,6 +78,11 @@ impl PolicySet {
     /// The policy that governs an image.
     pub fn rule_for(&self, image: &Repository) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.images.iter().any(|pattern| pattern.matches(image)))
+    }
+
+    /// The platforms that an image has to serve; empty for all that its index lists.
+    pub fn platforms_of(&self, image: &Repository) -> &[Platform] {
+        self.rule_for(image).map(|rule| rule.platforms.as_slice()).unwrap_or_default()
     }
 }
 

@@ -7,20 +7,17 @@ use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, LINK};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256, Sha512};
 
-use crate::image::{Digest, Reference, Repository, Tag, Version};
+use crate::image::{Digest, Repository, Tag, Version};
 
 use super::config::Config;
+use super::content::{MANIFEST_LIMIT, found, manifest_target};
 use super::error::RegistryError;
 use super::host::{Answer, Host, Question};
-use super::manifest::{ACCEPT, Manifest, created_of_configuration};
+use super::manifest::ACCEPT;
 
-/// A page of tags, a manifest and a configuration are read up to these sizes, in bytes. The specification wants
-/// registries to take manifests of 4 MiB.
+/// A page of tags is read up to this size, in bytes.
 const PAGE_LIMIT: usize = 16 << 20;
-const MANIFEST_LIMIT: usize = 8 << 20;
-const CONFIGURATION_LIMIT: usize = 8 << 20;
 /// More pages than this are no list but a loop.
 const PAGES: usize = 10_000;
 /// How many images' metadata is kept.
@@ -133,95 +130,11 @@ impl Client {
             Some(Ok(digest)) => consistent(version, digest, repository, &target),
             Some(Err(_)) => Err(broken(repository, &target, "its Docker-Content-Digest is no digest".to_owned())),
             // The header is optional: then only the bytes tell.
-            None => Ok(self.manifest(repository, version).await?.0),
+            None => Ok(self.manifest(repository, version).await?.digest),
         }
     }
 
-    /// What is known of an image. What was learned once is kept by digest; and a tag that was seen before is taken not
-    /// to have moved, as tags made of commits do not: whoever must be sure asks [`Client::digest`] first.
-    pub async fn image(&self, repository: &Repository, version: &Version) -> Result<Image, RegistryError> {
-        if let Some(image) = self.remembered(repository, version) {
-            return Ok(image);
-        }
-        let (digest, manifest) = self.manifest(repository, version).await?;
-        let created = match manifest.created() {
-            Some(created) => Some(created),
-            None if manifest.is_index() => self.created_of_platforms(repository, &manifest).await?,
-            None => self.created_of_config(repository, &manifest).await?,
-        };
-        let image = Image { digest, created };
-        self.remember(repository, version, &image);
-        Ok(image)
-    }
-
-    /// The newest of an index's platforms: they are built one after the other.
-    async fn created_of_platforms(
-        &self,
-        repository: &Repository,
-        index: &Manifest,
-    ) -> Result<Option<Timestamp>, RegistryError> {
-        let mut newest = None;
-        for platform in index.platforms() {
-            let digest = parse_digest(repository, &platform.digest)?;
-            let version = Version { tag: None, digest: Some(digest) };
-            let (_, manifest) = self.manifest(repository, &version).await?;
-            let created = match manifest.created() {
-                Some(created) => Some(created),
-                None => self.created_of_config(repository, &manifest).await?,
-            };
-            newest = newest.max(created);
-        }
-        Ok(newest)
-    }
-
-    async fn created_of_config(
-        &self,
-        repository: &Repository,
-        manifest: &Manifest,
-    ) -> Result<Option<Timestamp>, RegistryError> {
-        let Some(config) = &manifest.config else { return Ok(None) };
-        let digest = parse_digest(repository, &config.digest)?;
-        let target = format!("/v2/{}/blobs/{digest}", repository.path());
-        let question = question(Method::GET, target.clone(), "*/*", Some(repository), CONFIGURATION_LIMIT);
-        let answer = self.host(repository.host())?.ask(&question).await?;
-        if !answer.status.is_success() {
-            return Err(broken(
-                repository,
-                &target,
-                format!("the configuration is missing (status {})", answer.status.as_u16()),
-            ));
-        }
-        if digest_of(&answer.body, &digest) != digest {
-            return Err(broken(repository, &target, "its bytes do not hash to its digest".to_owned()));
-        }
-        created_of_configuration(&answer.body)
-            .map_err(|error| broken(repository, &target, format!("not a configuration ({error})")))
-    }
-
-    /// A manifest or index, its bytes proved against the digest that was asked for or claimed.
-    async fn manifest(&self, repository: &Repository, version: &Version) -> Result<(Digest, Manifest), RegistryError> {
-        let target = manifest_target(repository, version);
-        let question = question(Method::GET, target.clone(), ACCEPT, Some(repository), MANIFEST_LIMIT);
-        let answer = self.host(repository.host())?.ask(&question).await?;
-        found(repository, version, &answer)?;
-        let claimed = header(&answer, "docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
-        let expected = version.digest.clone().or(claimed);
-        let digest = match expected {
-            Some(expected) => {
-                let actual = digest_of(&answer.body, &expected);
-                if actual != expected {
-                    return Err(broken(repository, &target, format!("its bytes hash to {actual}, not to {expected}")));
-                }
-                expected
-            }
-            None => sha256(&answer.body),
-        };
-        let manifest = serde_json::from_slice(&answer.body)
-            .map_err(|error| broken(repository, &target, format!("not a manifest ({error})")))?;
-        Ok((digest, manifest))
-    }
-
-    fn remembered(&self, repository: &Repository, version: &Version) -> Option<Image> {
+    pub(super) fn remembered(&self, repository: &Repository, version: &Version) -> Option<Image> {
         let known = self.inner.known.lock().unwrap_or_else(PoisonError::into_inner);
         let digest = match (&version.digest, &version.tag) {
             (Some(digest), _) => digest,
@@ -231,7 +144,7 @@ impl Client {
         known.images.get(&(repository.clone(), digest.clone())).cloned()
     }
 
-    fn remember(&self, repository: &Repository, version: &Version, image: &Image) {
+    pub(super) fn remember(&self, repository: &Repository, version: &Version, image: &Image) {
         let mut known = self.inner.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.images.len() >= KEPT || known.tags.len() >= KEPT {
             *known = Known::default();
@@ -242,7 +155,7 @@ impl Client {
         }
     }
 
-    fn host(&self, name: &str) -> Result<Arc<Host>, RegistryError> {
+    pub(super) fn host(&self, name: &str) -> Result<Arc<Host>, RegistryError> {
         let mut hosts = self.inner.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(host) = hosts.get(name) {
             return Ok(Arc::clone(host));
@@ -253,7 +166,7 @@ impl Client {
     }
 }
 
-fn question(
+pub(super) fn question(
     method: Method,
     target: String,
     accept: &'static str,
@@ -261,18 +174,7 @@ fn question(
     limit: usize,
 ) -> Question {
     let scope = repository.map(|repository| format!("repository:{}:pull", repository.path())).unwrap_or_default();
-    Question { method, target, accept, scope, limit }
-}
-
-fn found(repository: &Repository, version: &Version, answer: &Answer) -> Result<(), RegistryError> {
-    match answer.status {
-        status if status.is_success() && !is_html(answer) => Ok(()),
-        StatusCode::NOT_FOUND => {
-            let reference = Reference { repository: repository.clone(), version: version.clone() };
-            Err(RegistryError::NoImage { image: reference.to_string() })
-        }
-        _ => Err(not_a_registry(repository.host(), answer)),
-    }
+    Question { method, target, accept, scope, limit, one_byte: false }
 }
 
 /// A digest that was asked for has to be the one that is claimed.
@@ -290,38 +192,11 @@ fn consistent(
     }
 }
 
-/// By digest where there is one: that is what runtimes obey.
-fn manifest_target(repository: &Repository, version: &Version) -> String {
-    let reference = match (&version.digest, &version.tag) {
-        (Some(digest), _) => digest.as_str(),
-        (None, Some(tag)) => tag.as_str(),
-        (None, None) => "latest",
-    };
-    format!("/v2/{}/manifests/{reference}", repository.path())
-}
-
-fn parse_digest(repository: &Repository, text: &str) -> Result<Digest, RegistryError> {
-    text.parse().map_err(|_| broken(repository, "a manifest", format!("it points to `{text}`, which is no digest")))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn sha256(bytes: &[u8]) -> Digest {
-    Digest::sha256(&hex(&Sha256::digest(bytes)))
-}
-
-/// The digest of bytes by the algorithm of another digest.
-fn digest_of(bytes: &[u8], like: &Digest) -> Digest {
-    if like.as_str().starts_with("sha512:") { Digest::sha512(&hex(&Sha512::digest(bytes))) } else { sha256(bytes) }
-}
-
-fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     answer.headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn is_html(answer: &Answer) -> bool {
+pub(super) fn is_html(answer: &Answer) -> bool {
     header(answer, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("text/html"))
 }
 
@@ -335,13 +210,13 @@ fn is_registry_error(answer: &Answer) -> bool {
     serde_json::from_slice::<Errors>(&answer.body).is_ok()
 }
 
-fn not_a_registry(host: &str, answer: &Answer) -> RegistryError {
+pub(super) fn not_a_registry(host: &str, answer: &Answer) -> RegistryError {
     let kind = header(answer, CONTENT_TYPE.as_str()).unwrap_or("no content type");
     let reason = format!("{} answered status {} ({kind})", answer.url.path(), answer.status.as_u16());
     RegistryError::NotARegistry { host: host.to_owned(), reason }
 }
 
-fn broken(repository: &Repository, what: &str, reason: String) -> RegistryError {
+pub(super) fn broken(repository: &Repository, what: &str, reason: String) -> RegistryError {
     RegistryError::Broken { host: repository.host().to_owned(), what: what.to_owned(), reason }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::sync::Semaphore;
 
@@ -48,6 +48,8 @@ pub struct Question {
     pub scope: String,
     /// The largest body that is read, in bytes.
     pub limit: usize,
+    /// Whether the headers are enough: one byte is asked for, and none read.
+    pub one_byte: bool,
 }
 
 /// One registry host.
@@ -134,7 +136,10 @@ impl Host {
 
     /// Turns statuses that mean the same for every question into errors.
     fn judge(&self, question: &Question, answer: Answer, signed_in: bool) -> Result<Answer, RegistryError> {
+        // Storage that the registry redirects to knows nothing of our credentials and does not judge them.
+        let from_host = answer.url.origin() == self.base.origin();
         match answer.status {
+            StatusCode::FORBIDDEN if !from_host => Ok(answer),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if signed_in => Err(self.denied(question)),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(RegistryError::NoCredentials { host: self.name.clone() })
@@ -156,6 +161,9 @@ impl Host {
         let mut request = self.http.request(question.method.clone(), url).header(ACCEPT, question.accept);
         if let Some(authorization) = &authorization {
             request = request.header(AUTHORIZATION, authorization.expose());
+        }
+        if question.one_byte {
+            request = request.header(RANGE, "bytes=0-0");
         }
         let start = Instant::now();
         let answer = self.read(request.send().await, question.limit, &question.target).await?;
@@ -179,6 +187,9 @@ impl Host {
         let mut response = sent.map_err(|error| self.network(&error))?;
         let (status, headers, url) = (response.status(), response.headers().clone(), response.url().clone());
         let mut body = Vec::new();
+        if limit == 0 {
+            return Ok(Answer { status, headers, body, url });
+        }
         while let Some(chunk) = response.chunk().await.map_err(|error| self.network(&error))? {
             if body.len() + chunk.len() > limit {
                 let reason = format!("its body is larger than {limit} bytes");

@@ -3,6 +3,9 @@
 //! - [`config`]: what it has to be told
 //! - [`error`]: what goes wrong
 //! - [`client`]: what can be asked of a registry
+//! - [`content`]: manifests and blobs, their bytes proved against their digests
+//! - [`metadata`]: what is known of an image: its digest and when it was built
+//! - [`integrity`]: whether an image is whole
 //! - [`host`]: one host: connections, limits, retries, sign-in
 //! - [`auth`]: challenges and tokens
 //! - [`credentials`]: Docker config files and credential helpers
@@ -11,7 +14,10 @@
 pub mod auth;
 pub mod client;
 pub mod config;
+mod content;
 pub mod credentials;
 pub mod error;
 pub mod host;
+pub mod integrity;
 pub mod manifest;
+mod metadata;

@@ -172,3 +172,36 @@ fn an_image_too_broken_to_be_dated_is_said() {
     assert_eq!(report["skipped"][1]["reason"], "blocked-image", "{report:#}");
     assert!(report["skipped"][1]["detail"].as_str().expect("text").contains(&config), "{report:#}");
 }
+
+#[test]
+fn all_that_is_deployed_is_verified_governed_or_not() {
+    let stage = Stage::new(&[
+        ("tagalong.yaml", "policies:\n- { images: [HOST/kept/*], tags: { semver: '*' }, keep: 2 }\n"),
+        ("kept.yaml", "image: HOST/kept/app:1.0.0\n"),
+        ("followed.yaml", "image: HOST/org/app:aaaaaa1\n"),
+        ("other.yaml", "a: { image: HOST/other/app:stable }\nb: { image: HOST/other/app:stable }\n"),
+        ("base/app.yaml", "spec:\n  containers:\n  - { name: app, image: HOST/org/app:bbbbbb1 }\n"),
+        ("base/kustomization.yaml", "resources: [app.yaml]\nimages: [{ name: HOST/org/app, newTag: aaaaaa1 }]\n"),
+    ]);
+    for tag in ["1.0.0", "1.1.0", "1.2.0"] {
+        stage.registry.push("kept/app", tag, OLD);
+    }
+    stage.registry.push_index("org/app", "aaaaaa1", OLD);
+    stage.registry.push("other/app", "stable", OLD);
+    let verdict = stage.tagalong(&["images", "verify", "--output", "json"]).ok().json();
+    assert_eq!((&verdict["ok"], &verdict["broken"], &verdict["unknown"]), (&json!(3), &json!(0), &json!(0)));
+    let kept = &verdict["images"][0];
+    assert_eq!((&kept["tag"], &kept["status"]), (&json!("1.0.0"), &json!("ok")), "{verdict:#}");
+    assert!(kept["warning"].as_str().expect("a warning").contains("2 tags are newer"), "{verdict:#}");
+    assert_eq!(verdict["images"][2]["places"], json!(["other.yaml:1", "other.yaml:2"]));
+    assert_eq!(verdict["images"][1]["warning"], Value::Null);
+
+    let child = digest_of(&stage.registry.manifest("org/app", "aaaaaa1")["manifests"][0]);
+    stage.registry.lose(&child);
+    let layer = digest_of(&stage.registry.manifest("other/app", "stable")["layers"][0]);
+    stage.registry.lose(&layer);
+    let run = stage.tagalong(&["images", "verify"]);
+    assert_eq!(run.code, 3, "{run:#?}");
+    assert!(run.stdout.contains(&child) && run.stdout.contains(&layer), "{run:#?}");
+    assert!(run.stdout.ends_with("1 ok, 2 broken, 0 unknown\n"), "{run:#?}");
+}

@@ -1,22 +1,24 @@
 //! `tagalong images`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use crate::config::load::Config;
 use crate::cycle::error::CycleError;
 use crate::cycle::tree::REPOSITORY_FILE;
 use crate::image::{Digest, Repository, Tag};
 use crate::manifest::field::Shape;
-use crate::manifest::inventory::Located;
+use crate::manifest::inventory::{Inventory, Located};
 use crate::policy::rule::PolicySet;
 
 use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
 use super::error::CliError;
 use super::folder::Folder;
+use super::images_verify;
 use super::output::{self, Format};
 
 /// List every image field and what governs it
@@ -25,7 +27,11 @@ use super::output::{self, Format};
 /// kustomization whose `images` overrides it, if any.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tagalong images --dir .\n  tagalong images --config tagalong.yaml --output json")]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
+
     /// Look at the files below this folder instead of a git repository
     #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch"])]
     dir: Option<PathBuf>,
@@ -35,6 +41,11 @@ pub struct Arguments {
 
     #[command(flatten)]
     output: OutputArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Verify(images_verify::Arguments),
 }
 
 /// A row, in the form that the command line promises.
@@ -55,31 +66,40 @@ struct Row {
 }
 
 /// Lists image fields.
-pub fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    let config = connect::configuration(&arguments.git)?;
-    let (inventory, file) = match &arguments.dir {
-        Some(dir) => {
-            let folder = Folder::open(dir)?;
-            let inventory = folder.inventory(&config.paths)?;
-            let file = dir.join(REPOSITORY_FILE);
-            (inventory, file.is_file().then(|| folder.read(REPOSITORY_FILE)).transpose()?)
-        }
-        None => connect::engine(&config)?.inventory()?,
-    };
-    for note in inventory.notes(&config.paths).map_err(CycleError::from)? {
-        tracing::warn!("{note}");
+pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+    if let Some(Action::Verify(arguments)) = arguments.action {
+        return images_verify::run(arguments).await;
     }
-    let policies = match file {
-        // A folder has no agent whose hosts could be abused: its own policies are shown as they are.
-        Some(file) if arguments.dir.is_some() => config.policies_with_any_host(&file)?,
-        file => config.policies_with(file.as_deref())?,
-    };
+    let config = connect::configuration(&arguments.git)?;
+    let (inventory, policies) = inventory(&config, arguments.dir.as_deref())?;
     let rows: Vec<Row> = inventory.fields.into_iter().map(|located| row(located, &policies)).collect();
     match arguments.output.output {
         Format::Json => output::print_json(&rows)?,
         Format::Text => output::print(&text(&rows))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// All image fields with the policies that hold for them, of a folder or of the branch's tip.
+pub fn inventory(config: &Config, dir: Option<&Path>) -> Result<(Inventory, PolicySet), CliError> {
+    let (inventory, file) = match dir {
+        Some(dir) => {
+            let folder = Folder::open(dir)?;
+            let inventory = folder.inventory(&config.paths)?;
+            let file = dir.join(REPOSITORY_FILE);
+            (inventory, file.is_file().then(|| folder.read(REPOSITORY_FILE)).transpose()?)
+        }
+        None => connect::engine(config)?.inventory()?,
+    };
+    for note in inventory.notes(&config.paths).map_err(CycleError::from)? {
+        tracing::warn!("{note}");
+    }
+    let policies = match file {
+        // A folder has no agent whose hosts could be abused: its own policies are shown as they are.
+        Some(file) if dir.is_some() => config.policies_with_any_host(&file)?,
+        file => config.policies_with(file.as_deref())?,
+    };
+    Ok((inventory, policies))
 }
 
 fn row(located: Located, policies: &PolicySet) -> Row {

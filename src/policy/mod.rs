@@ -5,9 +5,11 @@
 //! - [`range`]: version ranges, as Flux and Helm users write them
 //! - [`number`]: numbers of any length, compared exactly
 //! - [`choose`]: the choice, or why there is none
+//! - [`retention`]: what a cleanup of the registry would delete
 
 pub mod choose;
 pub mod number;
 pub mod range;
+pub mod retention;
 pub mod rule;
 pub mod tags;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::image::{Digest, Repository, Tag, Version};
@@ -86,8 +87,7 @@ pub async fn verify(registry: &Client, inventory: &Inventory, policies: &PolicyS
 
 fn status_of(error: &RegistryError) -> Status {
     match error {
-        RegistryError::NotWhole { .. } | RegistryError::Broken { .. } => Status::Broken,
-        error if error.is_absence() => Status::Broken,
+        error if error.is_of_image() => Status::Broken,
         _ => Status::Unknown,
     }
 }
@@ -100,7 +100,7 @@ async fn doomed<'i>(
 ) -> BTreeMap<(&'i Repository, &'i Tag), String> {
     let rules = policies.rules.iter().filter(|rule| rule.keep.is_some()).cloned().collect();
     let mut surveys = Surveys::new();
-    survey::complete(&mut surveys, registry, inventory, &PolicySet { rules }).await;
+    survey::complete(&mut surveys, registry, inventory, &PolicySet { rules }, Timestamp::now()).await;
     let mut doomed = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for (located, rule) in governed(inventory, policies) {

@@ -186,7 +186,9 @@ impl Engine {
                 if policies.rules.is_empty() {
                     notes.push("no policy is configured, so no image is followed".to_owned());
                 }
-                (follow::plan(learned, &self.registry, &inventory, &policies).await, FollowRefs::Yes)
+                let plan = follow::plan(learned, &self.registry, &inventory, &policies).await;
+                notes.extend(learned.notes.iter().cloned());
+                (plan, FollowRefs::Yes)
             }
             Task::Set(request) => {
                 let asked = decide::as_asked(&inventory, &request.wanted, &self.paths)?;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use crate::manifest::inventory::Inventory;
 use crate::plan::decide::{self, Plan, Surveys};
 use crate::plan::fallback;
@@ -22,6 +24,8 @@ pub struct Learned {
     pub proofs: Proofs,
     /// What was asked for to prove it.
     pub audit: Audit,
+    /// What was left out, and why.
+    pub notes: Vec<String>,
     /// Tags that cannot be chosen because their images are broken.
     broken: BTreeSet<Skipped>,
 }
@@ -29,10 +33,14 @@ pub struct Learned {
 /// Plans what policies ask for, and proves every image of it. A broken winner keeps its place, and the field where it
 /// is, unless the policy has a fallback.
 pub async fn plan(learned: &mut Learned, registry: &Client, inventory: &Inventory, policies: &PolicySet) -> Plan {
-    learned.broken.extend(survey::complete(&mut learned.surveys, registry, inventory, policies).await);
+    let now = Timestamp::now();
+    let aside = survey::complete(&mut learned.surveys, registry, inventory, policies, now).await;
+    learned.broken.extend(aside.broken);
+    learned.notes.extend(aside.notes);
+    registry.flush();
     loop {
         let mut plan = decide::by_policy(inventory, policies, &learned.surveys);
-        proof::complete(&mut learned.proofs, registry, &learned.audit, &plan, policies).await;
+        proof::complete(&mut learned.proofs, registry, &learned.audit, &plan, policies, now).await;
         let struck = fallback::strike(&mut learned.surveys, &plan, &learned.proofs, policies);
         if struck.is_empty() {
             plan.skipped.extend(learned.broken.iter().cloned());

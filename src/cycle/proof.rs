@@ -1,11 +1,13 @@
 //! The images that would be written, asked for once more: tags may have moved or gone since they were listed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 
-use crate::image::{Reference, Repository, Version};
+use jiff::Timestamp;
+
+use crate::image::{Digest, Reference, Repository, Version};
 use crate::plan::decide::{Plan, Update};
 use crate::plan::gate::{ImageProof, Proofs, Wanted, wanted};
 use crate::policy::rule::PolicySet;
@@ -22,20 +24,61 @@ const AGAIN: Duration = Duration::from_secs(1);
 const IMAGES: usize = 16;
 
 /// Asks for every image that a plan would write and that is not proved yet: whether all of it is there.
-pub async fn complete(proofs: &mut Proofs, registry: &Client, audit: &Audit, plan: &Plan, policies: &PolicySet) {
-    let open: BTreeSet<Wanted> = plan.updates.iter().map(wanted).filter(|key| !proofs.contains_key(key)).collect();
-    let answers = stream::iter(open).map(|key| async move {
-        let proof = match whole(registry, audit, &key.0, &key.1, policies).await {
-            Ok(image) => ImageProof::Whole { digest: image.digest, created: image.created },
-            Err(error @ (RegistryError::Broken { .. } | RegistryError::NotWhole { .. })) => {
-                ImageProof::Broken(error.to_string())
-            }
-            Err(error) if error.is_absence() => ImageProof::Broken(error.to_string()),
+/// What is deployed already, digest and all, moves nothing and is not proved again.
+pub async fn complete(
+    proofs: &mut Proofs,
+    registry: &Client,
+    audit: &Audit,
+    plan: &Plan,
+    policies: &PolicySet,
+    now: Timestamp,
+) {
+    let mut open: BTreeMap<Wanted, BTreeSet<&Version>> = BTreeMap::new();
+    for update in plan.updates.iter().filter(|update| !proofs.contains_key(&wanted(update))) {
+        open.entry(wanted(update)).or_default().insert(&update.field.version);
+    }
+    let answers = stream::iter(open).map(|(key, held)| async move {
+        let proof = match prove(registry, audit, &key, &held, policies, now).await {
+            Ok(proof) => proof,
+            Err(error) if error.is_of_image() => ImageProof::Broken(error.to_string()),
             Err(error) => ImageProof::Unknown(error.to_string()),
         };
         (key, proof)
     });
     proofs.extend(answers.buffer_unordered(IMAGES).collect::<Vec<_>>().await);
+}
+
+async fn prove(
+    registry: &Client,
+    audit: &Audit,
+    (repository, version): &Wanted,
+    held: &BTreeSet<&Version>,
+    policies: &PolicySet,
+    now: Timestamp,
+) -> Result<ImageProof, RegistryError> {
+    let digest = registry.digest(repository, version).await?;
+    let is_deployed = |held: &&Version| held.tag == version.tag && held.digest.as_ref() == Some(&digest);
+    if held.iter().all(is_deployed) {
+        return Ok(ImageProof::Whole { digest, created: None });
+    }
+    let image = whole(registry, audit, repository, version, digest, policies).await?;
+    // Tags move: what was old enough when it was chosen may have been built anew.
+    let rule = policies.rule_for(repository).filter(|rule| rule.minimum_age.is_some());
+    let young = rule.and_then(|rule| match image.created {
+        Some(created) => rule.ripe_at(created).filter(|ripe| *ripe > now).map(waits),
+        None => Some(keeps_back()),
+    });
+    Ok(young.map_or(ImageProof::Whole { digest: image.digest, created: image.created }, ImageProof::TooYoung))
+}
+
+/// What is said of an image that is too young.
+pub fn waits(ripe: Timestamp) -> String {
+    format!("waits for its minimumAge until {ripe}")
+}
+
+/// What is said of an image whose age is not known where one is needed.
+pub fn keeps_back() -> String {
+    "does not say when it was built, so minimumAge keeps it back".to_owned()
 }
 
 /// Proves images that were asked for by name.
@@ -47,7 +90,8 @@ pub async fn requested(
 ) -> Result<Proofs, RegistryError> {
     let mut proofs = Proofs::new();
     for Reference { repository, version } in references {
-        let image = whole(registry, audit, repository, version, policies).await?;
+        let digest = registry.digest(repository, version).await?;
+        let image = whole(registry, audit, repository, version, digest, policies).await?;
         if version.digest.is_some() && version.tag.is_some() {
             // With both given, the tag has to be there too; the digest decides what runs.
             let now = registry.digest(repository, &Version { digest: None, ..version.clone() }).await?;
@@ -77,15 +121,15 @@ pub async fn arrival(registry: &Client, references: &[Reference], deadline: Inst
     Ok(())
 }
 
-/// The image that a version names now: the digest is asked, and the image proved and read by it.
+/// The image that a version names now, proved and read by its digest.
 async fn whole(
     registry: &Client,
     audit: &Audit,
     repository: &Repository,
     version: &Version,
+    digest: Digest,
     policies: &PolicySet,
 ) -> Result<Image, RegistryError> {
-    let digest = registry.digest(repository, version).await?;
     let exact = Version { tag: version.tag.clone(), digest: Some(digest) };
     registry.prove(repository, &exact, policies.platforms_of(repository), audit).await?;
     registry.image(repository, &exact).await

@@ -24,6 +24,8 @@ pub enum ImageProof {
     },
     /// It is not there, or not whole.
     Broken(String),
+    /// It was built too recently for its policy.
+    TooYoung(String),
     /// The registry could not say.
     Unknown(String),
 }
@@ -69,9 +71,14 @@ pub fn pass(plan: Plan, proofs: &Proofs) -> (GatedPlan, BTreeSet<Skipped>) {
     for update in plan.updates {
         let (reason, detail) = match proofs.get(&wanted(&update)) {
             Some(ImageProof::Whole { digest, .. }) => {
-                gated.admit(update, Some(digest.clone()));
+                let (image, tag) = (update.field.repository.clone(), update.field.version.tag.clone());
+                if !gated.admit(update, Some(digest.clone())) {
+                    let detail = format!("holds {digest}, which its tag has now");
+                    skipped.insert(Skipped { image, tag, reason: Reason::UpToDate, detail });
+                }
                 continue;
             }
+            Some(ImageProof::TooYoung(detail)) => (Reason::NoCandidate, detail.clone()),
             Some(ImageProof::Broken(detail)) => (Reason::BlockedImage, detail.clone()),
             Some(ImageProof::Unknown(detail)) => (Reason::RegistryError, detail.clone()),
             None => (Reason::RegistryError, "the registry was not asked".to_owned()),
@@ -84,7 +91,9 @@ pub fn pass(plan: Plan, proofs: &Proofs) -> (GatedPlan, BTreeSet<Skipped>) {
 /// For files outside git: there is no registry to ask and nothing is pushed, so what was asked for is done.
 pub fn pass_unproved(plan: Plan) -> (GatedPlan, BTreeSet<Skipped>) {
     let mut gated = GatedPlan::default();
-    plan.updates.into_iter().for_each(|update| gated.admit(update, None));
+    for update in plan.updates {
+        gated.admit(update, None);
+    }
     (gated, plan.skipped)
 }
 
@@ -100,22 +109,24 @@ pub struct ChangeError {
 }
 
 impl GatedPlan {
-    fn admit(&mut self, update: Update, proved: Option<Digest>) {
+    /// Takes an update in; a digest wish that the field fulfils already is no update.
+    fn admit(&mut self, update: Update, proved: Option<Digest>) -> bool {
         let digest = match update.digest {
             DigestWish::Without => None,
             DigestWish::OfTag => proved.clone(),
             DigestWish::Exactly(digest) => Some(digest),
         };
         let to = Version { tag: update.tag, digest };
-        // A digest wish that the field fulfils already is no update.
-        if to != update.field.version {
-            self.updates.push(GatedUpdate {
-                file: update.file,
-                digest: proved.or(to.digest.clone()),
-                field: update.field,
-                to,
-            });
+        if to == update.field.version {
+            return false;
         }
+        self.updates.push(GatedUpdate {
+            file: update.file,
+            digest: proved.or(to.digest.clone()),
+            field: update.field,
+            to,
+        });
+        true
     }
 
     /// The updates, in the order of file and place.

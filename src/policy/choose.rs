@@ -127,6 +127,9 @@ impl TagRule {
     /// The tag that a field should hold instead of what it holds, or why it stays. `seen` may hold tags that do not
     /// fit; they are passed over. The order of `seen` does not matter.
     pub fn choose(&self, seen: &[Seen], current: Option<&Current>) -> Result<Tag, NoChoice> {
+        if let (TagRule::Held, Some(current)) = (self, current) {
+            return Err(NoChoice::UpToDate { tag: current.tag.clone() });
+        }
         let fitting: Vec<(Rank, &Seen)> = seen.iter().filter_map(|s| Some((self.rank(&s.tag).ok()?, s))).collect();
         if fitting.is_empty() {
             return Err(self.nothing_fits(seen));

@@ -1,11 +1,18 @@
 //! Which images a policy governs.
 
+use std::time::Duration;
+
 use globset::{GlobBuilder, GlobMatcher};
+use jiff::Timestamp;
 
 use crate::image::{DEFAULT_HOST, Repository};
 use crate::platform::Platform;
 
+use super::names::Names;
 use super::tags::{RuleError, TagRule};
+
+/// What `inspect_limit` is where a policy says nothing.
+pub const INSPECT_LIMIT: u32 = 1000;
 
 /// A policy: these images take their tags by this rule.
 #[derive(Debug, Clone)]
@@ -18,6 +25,14 @@ pub struct Rule {
     pub tags: TagRule,
     /// Whether the digest is written beside the tag.
     pub pin: bool,
+    /// Whether the digest is followed while the tag stays, as tags that are rebuilt in place want it.
+    pub track: bool,
+    /// Which tags may be chosen at all.
+    pub names: Names,
+    /// How long ago an image has to be built before it is deployed.
+    pub minimum_age: Option<Duration>,
+    /// How many tags of a repository are looked into in one pass, those aside that are known already.
+    pub inspect_limit: u32,
     /// The platforms that an image has to serve; empty for all that its index lists.
     pub platforms: Vec<Platform>,
     /// Whether the next best tag is taken when the best is broken in the registry.
@@ -72,6 +87,14 @@ impl ImagePattern {
 pub struct PolicySet {
     /// The policies, in the order of their files.
     pub rules: Vec<Rule>,
+}
+
+impl Rule {
+    /// When an image that was built at `created` is old enough to be deployed; `None` where any age will do.
+    pub fn ripe_at(&self, created: Timestamp) -> Option<Timestamp> {
+        let age = self.minimum_age?;
+        Some(created.checked_add(age).unwrap_or(Timestamp::MAX))
+    }
 }
 
 impl PolicySet {

@@ -1,27 +1,24 @@
-//! What can be asked of a registry (OCI distribution specification 1.1).
+//! A client of any number of registries (OCI distribution specification 1.1).
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, LINK};
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 
 use crate::image::{Digest, Repository, Tag, Version};
 
+use super::cache::Cache;
 use super::config::Config;
 use super::content::{MANIFEST_LIMIT, found, manifest_target};
 use super::error::RegistryError;
-use super::host::{Answer, Host, Question};
+use super::host::{Host, Question};
 use super::manifest::ACCEPT;
+use super::transport::Answer;
 
-/// A page of tags is read up to this size, in bytes.
-const PAGE_LIMIT: usize = 16 << 20;
-/// More pages than this are no list but a loop.
-const PAGES: usize = 10_000;
-/// How many images' metadata is kept.
-const KEPT: usize = 50_000;
+const PING_LIMIT: usize = 1 << 20;
 
 /// What is known of an image. It never changes for a digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,20 +39,8 @@ pub struct Client {
 struct Inner {
     config: Config,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
-    known: Mutex<Known>,
-}
-
-/// What was learned. Deleting it costs requests and nothing else.
-#[derive(Debug, Default)]
-struct Known {
-    images: HashMap<(Repository, Digest), Image>,
-    /// What tags held when they were first seen.
-    tags: HashMap<(Repository, Tag), Digest>,
-}
-
-#[derive(Deserialize)]
-struct TagPage {
-    tags: Option<Vec<String>>,
+    /// Opened when something is to be looked up: who only connects leaves no file.
+    cache: OnceLock<Cache>,
 }
 
 impl Client {
@@ -70,53 +55,18 @@ impl Client {
         for host in &config.hosts {
             hosts.insert(host.host.clone(), Arc::new(Host::new(&host.host, &config)?));
         }
-        let inner = Inner { config, hosts: Mutex::new(hosts), known: Mutex::default() };
+        let inner = Inner { config, hosts: Mutex::new(hosts), cache: OnceLock::new() };
         Ok(Client { inner: Arc::new(inner) })
     }
 
     /// Whether the host can be reached, is a registry, and takes our credentials (section "Determining Support").
     pub async fn ping(&self, host: &str) -> Result<(), RegistryError> {
-        let question = question(Method::GET, "/v2/".to_owned(), "application/json", None, PAGE_LIMIT);
+        let question = question(Method::GET, "/v2/".to_owned(), "application/json", None, PING_LIMIT);
         let answer = self.host(host)?.ask(&question).await?;
         if answer.status.is_success() && !is_html(&answer) {
             return Ok(());
         }
         Err(not_a_registry(host, &answer))
-    }
-
-    /// All tags of a repository, in the order of the registry (section "Listing Tags"). Pages are followed through
-    /// `Link`, whatever the registry thinks of page sizes; names that are no tags are left out.
-    pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
-        let host = self.host(repository.host())?;
-        let mut target = format!("/v2/{}/tags/list", repository.path());
-        let mut asked = HashSet::new();
-        let mut seen = HashSet::new();
-        let mut tags = Vec::new();
-        while asked.len() < PAGES && asked.insert(target.clone()) {
-            let question = question(Method::GET, target.clone(), "application/json", Some(repository), PAGE_LIMIT);
-            let answer = host.ask(&question).await?;
-            match answer.status {
-                StatusCode::OK if !is_html(&answer) => {}
-                StatusCode::NOT_FOUND if is_registry_error(&answer) => {
-                    return Err(RegistryError::NoRepository(repository.clone()));
-                }
-                _ => return Err(not_a_registry(repository.host(), &answer)),
-            }
-            let page: TagPage = serde_json::from_slice(&answer.body)
-                .map_err(|error| broken(repository, &target, format!("not a list of tags ({error})")))?;
-            let names = page.tags.unwrap_or_default();
-            let before = seen.len();
-            tags.extend(
-                names.iter().filter_map(|name| name.parse::<Tag>().ok()).filter(|tag| seen.insert(tag.clone())),
-            );
-            // A page that brings nothing new is the end, even where the registry links to it for ever.
-            let next = next_link(&answer).filter(|_| seen.len() > before);
-            match next.and_then(|link| host.target_of_link(&answer.url, &link)) {
-                Some(next) => target = next,
-                None => break,
-            }
-        }
-        Ok(tags)
     }
 
     /// The digest that a tag has now, or whether a digest is there (section "Checking if content exists in the
@@ -134,25 +84,28 @@ impl Client {
         }
     }
 
-    pub(super) fn remembered(&self, repository: &Repository, version: &Version) -> Option<Image> {
-        let known = self.inner.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let digest = match (&version.digest, &version.tag) {
-            (Some(digest), _) => digest,
-            (None, Some(tag)) => known.tags.get(&(repository.clone(), tag.clone()))?,
-            (None, None) => return None,
-        };
-        known.images.get(&(repository.clone(), digest.clone())).cloned()
+    /// What was learned of an image before, if anything. Asks nothing.
+    pub fn known(&self, repository: &Repository, version: &Version) -> Option<Image> {
+        match (&version.digest, &version.tag) {
+            (Some(digest), _) => self.cache().image(digest),
+            (None, Some(tag)) => self.cache().tag(repository, tag),
+            (None, None) => None,
+        }
     }
 
+    /// Keeps what was learned of an image.
     pub(super) fn remember(&self, repository: &Repository, version: &Version, image: &Image) {
-        let mut known = self.inner.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.images.len() >= KEPT || known.tags.len() >= KEPT {
-            *known = Known::default();
-        }
-        known.images.insert((repository.clone(), image.digest.clone()), image.clone());
-        if let (None, Some(tag)) = (&version.digest, &version.tag) {
-            known.tags.insert((repository.clone(), tag.clone()), image.digest.clone());
-        }
+        let tag: Option<&Tag> = version.tag.as_ref().filter(|_| version.digest.is_none());
+        self.cache().remember(repository, tag, image);
+    }
+
+    /// Brings what was learned to the disk.
+    pub fn flush(&self) {
+        self.inner.cache.get().into_iter().for_each(Cache::flush);
+    }
+
+    pub(super) fn cache(&self) -> &Cache {
+        self.inner.cache.get_or_init(|| Cache::open(self.inner.config.cache_dir.as_deref()))
     }
 
     pub(super) fn host(&self, name: &str) -> Result<Arc<Host>, RegistryError> {
@@ -174,7 +127,7 @@ pub(super) fn question(
     limit: usize,
 ) -> Question {
     let scope = repository.map(|repository| format!("repository:{}:pull", repository.path())).unwrap_or_default();
-    Question { method, target, accept, scope, limit, one_byte: false }
+    Question { method, target, accept, scope, limit, one_byte: false, if_none_match: None }
 }
 
 /// A digest that was asked for has to be the one that is claimed.
@@ -201,7 +154,7 @@ pub(super) fn is_html(answer: &Answer) -> bool {
 }
 
 /// Whether a body is the distribution API's own error (section "Error Codes").
-fn is_registry_error(answer: &Answer) -> bool {
+pub(super) fn is_registry_error(answer: &Answer) -> bool {
     #[derive(Deserialize)]
     struct Errors {
         #[serde(rename = "errors")]
@@ -218,13 +171,4 @@ pub(super) fn not_a_registry(host: &str, answer: &Answer) -> RegistryError {
 
 pub(super) fn broken(repository: &Repository, what: &str, reason: String) -> RegistryError {
     RegistryError::Broken { host: repository.host().to_owned(), what: what.to_owned(), reason }
-}
-
-/// The target of `Link: <…>; rel="next"` (RFC 8288).
-fn next_link(answer: &Answer) -> Option<String> {
-    answer.headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).find_map(|text| {
-        let (target, parameters) = text.trim().strip_prefix('<')?.split_once('>')?;
-        let is_next = parameters.replace(['"', ' '], "").split(';').any(|parameter| parameter == "rel=next");
-        is_next.then(|| target.to_owned())
-    })
 }

@@ -14,11 +14,19 @@ pub struct Config {
     pub timeout: Duration,
     /// How many requests may be under way to one host.
     pub concurrency: usize,
+    /// Where what was learned is kept; `None` keeps it in memory.
+    pub cache_dir: Option<PathBuf>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { hosts: Vec::new(), credentials_file: None, timeout: Duration::from_secs(30), concurrency: 8 }
+        Config {
+            hosts: Vec::new(),
+            credentials_file: None,
+            timeout: Duration::from_secs(30),
+            concurrency: 8,
+            cache_dir: None,
+        }
     }
 }
 
@@ -33,4 +41,6 @@ pub struct HostConfig {
     pub plain_http: bool,
     /// PEM file with the certificate authority that signed this host's certificate.
     pub ca_file: Option<PathBuf>,
+    /// How many requests a second it may be sent on average; without it what is usual.
+    pub requests_per_second: Option<u32>,
 }

@@ -7,8 +7,8 @@ use crate::image::{Digest, Reference, Repository, Version};
 
 use super::client::{Client, broken, header, is_html, not_a_registry, question};
 use super::error::RegistryError;
-use super::host::Answer;
 use super::manifest::{ACCEPT, Manifest};
+use super::transport::Answer;
 
 /// A manifest and a configuration are read up to these sizes, in bytes. The specification wants registries to take
 /// manifests of 4 MiB.

@@ -44,7 +44,7 @@ pub enum RegistryError {
         what: String,
     },
     /// Too many requests.
-    #[error("{host} limits the rate of requests{}", wait.map(|w| format!("; it asks to wait {} s", w.as_secs())).unwrap_or_default())]
+    #[error("{host} limits the rate of requests{}", wait.map(|w| format!("; it asks to wait {} s", w.as_secs_f64().ceil())).unwrap_or_default())]
     RateLimited {
         /// The host.
         host: String,
@@ -132,7 +132,7 @@ impl fmt::Display for Flaw {
 
 impl RegistryError {
     /// Whether asking again may help.
-    pub(super) fn is_passing(&self) -> bool {
+    pub fn is_passing(&self) -> bool {
         matches!(
             self,
             RegistryError::RateLimited { .. }
@@ -140,6 +140,11 @@ impl RegistryError {
                 | RegistryError::TimedOut { .. }
                 | RegistryError::ServerError { .. }
         )
+    }
+
+    /// Whether it is this very image that is at fault, not the registry as a whole.
+    pub fn is_of_image(&self) -> bool {
+        self.is_absence() || matches!(self, RegistryError::NotWhole { .. } | RegistryError::Broken { .. })
     }
 
     /// Whether the registry said with authority that the image is not there.

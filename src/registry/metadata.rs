@@ -13,7 +13,7 @@ impl Client {
     /// What is known of an image. What was learned once is kept by digest; and a tag that was seen before is taken not
     /// to have moved, as tags made of commits do not: whoever must be sure asks [`Client::digest`] first.
     pub async fn image(&self, repository: &Repository, version: &Version) -> Result<Image, RegistryError> {
-        if let Some(image) = self.remembered(repository, version) {
+        if let Some(image) = self.known(repository, version) {
             return Ok(image);
         }
         let read = self.manifest(repository, version).await?;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// What a client asked.
@@ -11,6 +11,7 @@ pub struct Asked {
     pub method: String,
     pub target: String,
     pub authorization: Option<String>,
+    pub if_none_match: Option<String>,
 }
 
 /// What is answered: status, headers, body. `None` says nothing and keeps the connection open.
@@ -20,6 +21,7 @@ pub type Answer = Option<(u16, Vec<(String, String)>, Vec<u8>)>;
 pub struct Scripted {
     port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
+    connections: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
 }
 
@@ -28,12 +30,19 @@ impl Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (asked, stop, script) = (Arc::default(), Arc::new(AtomicBool::new(false)), Arc::new(script));
-        let server = Scripted { port, asked: Arc::clone(&asked), stop: Arc::clone(&stop) };
+        let connections = Arc::new(AtomicUsize::new(0));
+        let server = Scripted {
+            port,
+            asked: Arc::clone(&asked),
+            connections: Arc::clone(&connections),
+            stop: Arc::clone(&stop),
+        };
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
+                connections.fetch_add(1, Ordering::Relaxed);
                 let (asked, script) = (Arc::clone(&asked), Arc::clone(&script));
                 std::thread::spawn(move || stream.map(|stream| serve(stream, &asked, script.as_ref())));
             }
@@ -43,6 +52,10 @@ impl Scripted {
 
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     pub fn asked(&self) -> Vec<Asked> {
@@ -70,6 +83,7 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -
             method: words.next().unwrap_or_default(),
             target: words.next().unwrap_or_default(),
             authorization: None,
+            if_none_match: None,
         };
         loop {
             let mut line = String::new();
@@ -77,6 +91,9 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -
             match line.trim_end().split_once(": ") {
                 Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
                     request.authorization = Some(value.to_owned());
+                }
+                Some((name, value)) if name.eq_ignore_ascii_case("if-none-match") => {
+                    request.if_none_match = Some(value.to_owned());
                 }
                 Some(_) => {}
                 None => break,

@@ -71,7 +71,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         let own = config.registry.hosts.iter().find(|own| own.host == *host);
         let file = own.and_then(|own| own.credentials_file.as_ref()).or(config.registry.credentials_file.as_ref());
         // A file that no one has asked for yet would go wrong only later.
-        let readable = file.map_or(Ok(()), |file| block_in_place(|| credentials::look_up(file, host)).map(drop));
+        let readable = file.map_or(Ok(()), |file| block_in_place(|| credentials::look_up(file, host, "")).map(drop));
         let answer = match readable {
             Ok(()) => registry.ping(host).await,
             Err(error) => Err(error),

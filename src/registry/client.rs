@@ -12,10 +12,11 @@ use crate::image::{Digest, Repository, Tag, Version};
 
 use super::cache::Cache;
 use super::config::Config;
-use super::content::{MANIFEST_LIMIT, found, manifest_target};
+use super::content::{MANIFEST_LIMIT, found, manifest_name};
 use super::error::RegistryError;
 use super::host::{Host, Question};
 use super::manifest::ACCEPT;
+use super::source::Source;
 use super::transport::Answer;
 
 const PING_LIMIT: usize = 1 << 20;
@@ -61,7 +62,15 @@ impl Client {
 
     /// Whether the host can be reached, is a registry, and takes our credentials (section "Determining Support").
     pub async fn ping(&self, host: &str) -> Result<(), RegistryError> {
-        let question = question(Method::GET, "/v2/".to_owned(), "application/json", None, PING_LIMIT);
+        let question = Question {
+            method: Method::GET,
+            target: "/v2/".to_owned(),
+            accept: "application/json",
+            scope: String::new(),
+            limit: PING_LIMIT,
+            one_byte: false,
+            if_none_match: None,
+        };
         let answer = self.host(host)?.ask(&question).await?;
         if answer.status.is_success() && !is_html(&answer) {
             return Ok(());
@@ -72,15 +81,32 @@ impl Client {
     /// The digest that a tag has now, or whether a digest is there (section "Checking if content exists in the
     /// registry"). Always asks.
     pub async fn digest(&self, repository: &Repository, version: &Version) -> Result<Digest, RegistryError> {
-        let target = manifest_target(repository, version);
-        let question = question(Method::HEAD, target.clone(), ACCEPT, Some(repository), MANIFEST_LIMIT);
-        let answer = self.host(repository.host())?.ask(&question).await?;
+        let sources = self.sources(repository)?;
+        if let Some(mirror) = sources.trusted_mirror() {
+            match self.digest_at(mirror, repository, version).await {
+                Ok(digest) => return Ok(digest),
+                Err(error) => mirror.passed_over(&error),
+            }
+        }
+        self.digest_at(&sources.origin, repository, version).await
+    }
+
+    async fn digest_at(
+        &self,
+        source: &Source,
+        repository: &Repository,
+        version: &Version,
+    ) -> Result<Digest, RegistryError> {
+        let question = source.question(Method::HEAD, &manifest_name(version), ACCEPT, MANIFEST_LIMIT);
+        let answer = source.ask(&question).await?;
         found(repository, version, &answer)?;
         match header(&answer, "docker-content-digest").map(|text| text.parse()) {
-            Some(Ok(digest)) => consistent(version, digest, repository, &target),
-            Some(Err(_)) => Err(broken(repository, &target, "its Docker-Content-Digest is no digest".to_owned())),
+            Some(Ok(digest)) => consistent(version, digest, repository, &question.target),
+            Some(Err(_)) => {
+                Err(broken(repository, &question.target, "its Docker-Content-Digest is no digest".to_owned()))
+            }
             // The header is optional: then only the bytes tell.
-            None => Ok(self.manifest(repository, version).await?.digest),
+            None => Ok(self.manifest_at(source, repository, version).await?.digest),
         }
     }
 
@@ -104,6 +130,10 @@ impl Client {
         self.inner.cache.get().into_iter().for_each(Cache::flush);
     }
 
+    pub(super) fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
     pub(super) fn cache(&self) -> &Cache {
         self.inner.cache.get_or_init(|| Cache::open(self.inner.config.cache_dir.as_deref()))
     }
@@ -117,17 +147,6 @@ impl Client {
         hosts.insert(name.to_owned(), Arc::clone(&host));
         Ok(host)
     }
-}
-
-pub(super) fn question(
-    method: Method,
-    target: String,
-    accept: &'static str,
-    repository: Option<&Repository>,
-    limit: usize,
-) -> Question {
-    let scope = repository.map(|repository| format!("repository:{}:pull", repository.path())).unwrap_or_default();
-    Question { method, target, accept, scope, limit, one_byte: false, if_none_match: None }
 }
 
 /// A digest that was asked for has to be the one that is claimed.

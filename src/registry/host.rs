@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::secret::Secret;
 
-use super::config::Config;
+use super::config::{Config, Mirror};
 use super::error::RegistryError;
 use super::flights::Flights;
 use super::pace::{Leave, Pace, retry_after};
@@ -72,12 +72,16 @@ impl Host {
     /// Prepares a host; connects to nothing yet.
     pub fn new(name: &str, config: &Config) -> Result<Host, RegistryError> {
         let own = config.hosts.iter().find(|host| host.host == name);
-        let scheme = if own.is_some_and(|own| own.plain_http) { "http" } else { "https" };
+        // A mirror needs no entry of its own: its URL says how it is spoken to.
+        let is_plain_mirror = |mirror: &Mirror| mirror.host == name && mirror.plain_http;
+        let is_plain = own.is_some_and(|own| own.plain_http)
+            || config.hosts.iter().filter_map(|host| host.mirror.as_ref()).any(is_plain_mirror);
+        let scheme = if is_plain { "http" } else { "https" };
         let is_hub = name == crate::image::DEFAULT_HOST;
         let server = if is_hub { "registry-1.docker.io" } else { name };
         let base =
             Url::parse(&format!("{scheme}://{server}/")).map_err(|error| unreachable(name, error.to_string()))?;
-        let transport = Transport::new(name, own, config)?;
+        let transport = Transport::new(name, own.and_then(|own| own.ca_file.as_deref()), is_plain, config)?;
         let credentials_file =
             own.and_then(|own| own.credentials_file.clone()).or_else(|| config.credentials_file.clone());
         // Docker Hub locks out whoever asks in a hurry; others are bounded by what they announce.
@@ -107,6 +111,18 @@ impl Host {
     pub async fn ask(self: &Arc<Self>, question: &Question) -> Result<Arc<Answer>, RegistryError> {
         let (host, asked) = (Arc::clone(self), question.clone());
         self.flights.join(question, || async move { host.persist(&asked).await.map(Arc::new) }.boxed()).await
+    }
+
+    /// Asks once, for who has somewhere else to ask.
+    pub async fn try_once(self: &Arc<Self>, question: &Question) -> Result<Arc<Answer>, RegistryError> {
+        let (host, asked) = (Arc::clone(self), question.clone());
+        let ask = || async move { host.ask_once(&asked).await.map(Arc::new).map_err(|failed| failed.error) }.boxed();
+        self.flights.join(question, ask).await
+    }
+
+    /// Its name, as images write it.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     async fn persist(&self, question: &Question) -> Result<Answer, RegistryError> {

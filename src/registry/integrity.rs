@@ -13,10 +13,13 @@ use reqwest::{Method, StatusCode};
 use crate::image::{Digest, Reference, Repository, Version};
 use crate::platform::Platform;
 
-use super::client::{Client, broken, header, not_a_registry, question};
-use super::content::{Read, blob_target, parse_digest};
+use super::client::{Client, header, not_a_registry};
+use super::content::{Read, parse_digest};
 use super::error::{Flaw, RegistryError};
+use super::host::Question;
 use super::manifest::{Configuration, Descriptor, Manifest};
+use super::source::Source;
+use super::transport::Answer;
 
 /// How many parts of one image are asked for at a time; the client bounds the requests to each host.
 const PARTS: usize = 8;
@@ -134,7 +137,7 @@ impl Proof<'_> {
         let flaw =
             |problem: String| Flaw { what: format!("the manifest{label}"), digest: child.digest.clone(), problem };
         let version = Version { tag: None, digest: Some(digest.clone()) };
-        let read = match self.client.manifest(self.repository, &version).await {
+        let read = match self.listed(&version).await {
             Ok(read) => read,
             Err(error) if error.is_absence() => return Ok(vec![flaw("is missing".to_owned())]),
             Err(RegistryError::Broken { reason, .. }) => return Ok(vec![flaw(format!("is broken: {reason}"))]),
@@ -151,6 +154,14 @@ impl Proof<'_> {
             (true, _) => self.index(&digest, &read.manifest, depth - 1).await?,
         });
         Ok(flaws)
+    }
+
+    /// A manifest that an index lists. A mirror may have the bytes; that it is there is for the registry to say.
+    async fn listed(&self, version: &Version) -> Result<Read, RegistryError> {
+        if self.client.sources(self.repository)?.mirror.is_some() {
+            self.client.digest(self.repository, version).await?;
+        }
+        self.client.manifest(self.repository, version).await
     }
 
     /// A manifest: its configuration and every layer that the registry has to have.
@@ -192,31 +203,41 @@ impl Proof<'_> {
 }
 
 impl Client {
-    /// Asks whether a blob is there. Storage that a registry redirects to may know GET alone: then one byte is asked
-    /// for, which brings the whole size along (RFC 9110 section 14.4).
+    /// Asks whether a blob is there.
     async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Part, RegistryError> {
-        let target = blob_target(repository, digest);
-        let host = self.host(repository.host())?;
-        let head = question(Method::HEAD, target.clone(), "*/*", Some(repository), 0);
-        let answer = host.ask(&head).await?;
-        let length = |name| header(&answer, name).and_then(|text| text.parse().ok());
+        let sources = self.sources(repository)?;
+        if let Some(mirror) = sources.trusted_mirror() {
+            match self.blob_at(mirror, repository, digest).await {
+                Ok(Part::Missing) => {}
+                Ok(found) => return Ok(found),
+                Err(error) => mirror.passed_over(&error),
+            }
+        }
+        self.blob_at(&sources.origin, repository, digest).await
+    }
+
+    /// Storage that a registry redirects to may know GET alone: then one byte is asked for, which brings the whole size
+    /// along (RFC 9110 section 14.4).
+    async fn blob_at(&self, source: &Source, repository: &Repository, digest: &Digest) -> Result<Part, RegistryError> {
+        let name = format!("blobs/{digest}");
+        let answer = source.ask(&source.question(Method::HEAD, &name, "*/*", 0)).await?;
+        let length = |answer: &Answer| header(answer, "content-length").and_then(|text| text.parse().ok());
         match answer.status {
-            StatusCode::OK => return Ok(Part::There(length("content-length"))),
+            StatusCode::OK => return Ok(Part::There(length(&answer))),
             StatusCode::NOT_FOUND => return Ok(Part::Missing),
             StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {}
             _ => return Err(not_a_registry(repository.host(), &answer)),
         }
-        let mut get = question(Method::GET, target.clone(), "*/*", Some(repository), 0);
-        get.one_byte = true;
-        let answer = host.ask(&get).await?;
+        let get = Question { one_byte: true, ..source.question(Method::GET, &name, "*/*", 0) };
+        let answer = source.ask(&get).await?;
         match answer.status {
             StatusCode::PARTIAL_CONTENT => {
                 let range = header(&answer, "content-range").unwrap_or_default();
                 Ok(Part::There(range.rsplit('/').next().and_then(|size| size.parse().ok())))
             }
-            StatusCode::OK => Ok(Part::There(header(&answer, "content-length").and_then(|text| text.parse().ok()))),
+            StatusCode::OK => Ok(Part::There(length(&answer))),
             StatusCode::NOT_FOUND => Ok(Part::Missing),
-            status => Err(broken(repository, &target, format!("status {}", status.as_u16()))),
+            _ => Err(not_a_registry(repository.host(), &answer)),
         }
     }
 }

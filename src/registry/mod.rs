@@ -7,6 +7,7 @@
 //! - [`metadata`]: what is known of an image: its digest and when it was built
 //! - [`integrity`]: whether an image is whole
 //! - [`tags`]: all tags of a repository
+//! - [`source`]: where a repository is asked for: its registry, and a mirror of it
 //! - [`host`]: one host: what is asked of it, how often, and again where that may help
 //! - [`transport`]: HTTP to one host
 //! - [`sign_in`]: signing in to one host
@@ -31,5 +32,6 @@ pub mod manifest;
 mod metadata;
 pub mod pace;
 mod sign_in;
+mod source;
 mod tags;
 pub mod transport;

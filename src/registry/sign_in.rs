@@ -53,7 +53,7 @@ impl SignIn {
         let challenge = lock(&self.challenge).clone();
         match challenge {
             None => Ok(None),
-            Some(Challenge::Basic) => match self.credential().await? {
+            Some(Challenge::Basic) => match self.credential(scope).await? {
                 Some(Credential::Password { user, password }) => Ok(Some(basic(&user, &password))),
                 Some(Credential::RefreshToken(_)) | None => Ok(None),
             },
@@ -115,7 +115,7 @@ impl SignIn {
         if self.is_https && url.scheme() != "https" {
             return Err(broken("its token server is not reached over https"));
         }
-        let credential = self.credential().await?;
+        let credential = self.credential(scope).await?;
         let mut fields: Vec<(&str, &str)> = Vec::new();
         fields.extend(service.map(|service| ("service", service)));
         fields.extend((!scope.is_empty()).then_some(("scope", scope)));
@@ -163,11 +163,11 @@ impl SignIn {
         }
     }
 
-    async fn credential(&self) -> Result<Option<Credential>, RegistryError> {
+    async fn credential(&self, scope: &str) -> Result<Option<Credential>, RegistryError> {
         let Some(file) = self.credentials_file.clone() else { return Ok(None) };
-        let name = self.name.clone();
+        let (name, path) = (self.name.clone(), scope.split(':').nth(1).unwrap_or_default().to_owned());
         // A credential helper is a process of its own and may take its time, but not for ever.
-        let look = tokio::task::spawn_blocking(move || credentials::look_up(&file, &name));
+        let look = tokio::task::spawn_blocking(move || credentials::look_up(&file, &name, &path));
         match tokio::time::timeout(HELPER_TIMEOUT, look).await {
             Ok(Ok(found)) => found,
             Ok(Err(stopped)) => Err(unreachable(&self.name, stopped.to_string())),

@@ -9,8 +9,9 @@ use serde::Deserialize;
 use crate::image::{Repository, Tag};
 
 use super::cache::Page;
-use super::client::{Client, broken, header, is_html, is_registry_error, not_a_registry, question};
+use super::client::{Client, broken, header, is_html, is_registry_error, not_a_registry};
 use super::error::RegistryError;
+use super::source::Source;
 use super::transport::Answer;
 
 /// A page of tags is read up to this size, in bytes.
@@ -28,22 +29,32 @@ impl Client {
     /// thinks of page sizes; names that are no tags are left out. Where the registry marks its pages (ETag), only those
     /// that changed are sent again.
     pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
-        let host = self.host(repository.host())?;
-        let mut target = format!("/v2/{}/tags/list", repository.path());
+        let sources = self.sources(repository)?;
+        if let Some(mirror) = sources.trusted_mirror() {
+            match self.tags_at(mirror, repository).await {
+                Ok(tags) => return Ok(tags),
+                Err(error) => mirror.passed_over(&error),
+            }
+        }
+        self.tags_at(&sources.origin, repository).await
+    }
+
+    async fn tags_at(&self, source: &Source, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
+        let host = source.host.name();
+        let mut question = source.question(Method::GET, "tags/list", "application/json", PAGE_LIMIT);
         let mut asked = HashSet::new();
         let mut seen = HashSet::new();
         let mut tags = Vec::new();
-        while asked.len() < PAGES && asked.insert(target.clone()) {
-            let known = self.cache().page(repository.host(), &target);
-            let mut question = question(Method::GET, target.clone(), "application/json", Some(repository), PAGE_LIMIT);
+        while asked.len() < PAGES && asked.insert(question.target.clone()) {
+            let known = self.cache().page(host, &question.target);
             question.if_none_match = known.as_ref().map(|page| page.etag.clone());
-            let answer = host.ask(&question).await?;
+            let answer = source.ask(&question).await?;
             let page = match known.filter(|_| answer.status == StatusCode::NOT_MODIFIED) {
                 Some(page) => page,
                 None => {
-                    let page = page(repository, &target, &answer)?;
+                    let page = page(repository, &question.target, &answer)?;
                     if !page.etag.is_empty() {
-                        self.cache().remember_page(repository.host(), &target, &page);
+                        self.cache().remember_page(host, &question.target, &page);
                     }
                     page
                 }
@@ -53,8 +64,8 @@ impl Client {
             tags.extend(names.filter(|tag| seen.insert(tag.clone())));
             // A page that brings nothing new is the end, even where the registry links to it for ever.
             let next = page.next.filter(|_| seen.len() > before);
-            match next.and_then(|link| host.target_of_link(&answer.url, &link)) {
-                Some(next) => target = next,
+            match next.and_then(|link| source.host.target_of_link(&answer.url, &link)) {
+                Some(next) => question.target = next,
                 None => break,
             }
         }

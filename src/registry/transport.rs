@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode, Url};
 
-use super::config::{Config, HostConfig};
+use super::config::Config;
 use super::error::RegistryError;
 
 /// An answer, read whole.
@@ -33,15 +33,18 @@ pub struct Transport {
 
 impl Transport {
     /// Prepares the way; connects to nothing yet.
-    pub fn new(name: &str, own: Option<&HostConfig>, config: &Config) -> Result<Transport, RegistryError> {
+    pub fn new(
+        name: &str,
+        ca_file: Option<&Path>,
+        is_plain: bool,
+        config: &Config,
+    ) -> Result<Transport, RegistryError> {
         let failed = |error: reqwest::Error| unreachable(name, innermost(&error));
-        let http = match own.and_then(|own| own.ca_file.as_ref()) {
+        let http = match ca_file {
             Some(file) => client_builder(config).tls_certs_only(authorities(file)?).build().map_err(failed)?,
             None => match client_builder(config).build() {
                 // A machine without any authorities can still speak plain HTTP.
-                Err(_) if own.is_some_and(|own| own.plain_http) => {
-                    client_builder(config).tls_certs_only([]).build().map_err(failed)?
-                }
+                Err(_) if is_plain => client_builder(config).tls_certs_only([]).build().map_err(failed)?,
                 built => built.map_err(failed)?,
             },
         };

@@ -9,3 +9,4 @@ pub mod registry;
 pub mod scripted;
 pub mod skopeo;
 pub mod tagalong;
+pub mod tokens;

@@ -48,6 +48,15 @@ impl Registry {
             fs::write(folder.join("htpasswd"), HTPASSWD).expect("written");
             auth = format!("auth:\n  htpasswd:\n    realm: tests\n    path: {}/htpasswd\n", folder.display());
         }
+        Registry::launch(folder, kind, &config, &auth)
+    }
+
+    /// Starts a registry with a section `auth` of the test's own.
+    pub fn start_with_auth(folder: &Path, auth: &str) -> Registry {
+        Registry::launch(folder, Kind::Plain, "", auth)
+    }
+
+    fn launch(folder: &Path, kind: Kind, config: &str, auth: &str) -> Registry {
         for _ in 0..5 {
             let port = free_port();
             let text = format!(

@@ -1,6 +1,6 @@
 //! A registry that misbehaves as told: for what a real one cannot be made to show.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,6 +12,8 @@ pub struct Asked {
     pub target: String,
     pub authorization: Option<String>,
     pub if_none_match: Option<String>,
+    pub accept: Option<String>,
+    pub body: String,
 }
 
 /// What is answered: status, headers, body. `None` says nothing and keeps the connection open.
@@ -84,7 +86,10 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -
             target: words.next().unwrap_or_default(),
             authorization: None,
             if_none_match: None,
+            accept: None,
+            body: String::new(),
         };
+        let mut length = 0;
         loop {
             let mut line = String::new();
             reader.read_line(&mut line)?;
@@ -95,10 +100,19 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -
                 Some((name, value)) if name.eq_ignore_ascii_case("if-none-match") => {
                     request.if_none_match = Some(value.to_owned());
                 }
+                Some((name, value)) if name.eq_ignore_ascii_case("accept") => {
+                    request.accept = Some(value.to_owned());
+                }
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.parse().unwrap_or(0);
+                }
                 Some(_) => {}
                 None => break,
             }
         }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        request.body = String::from_utf8_lossy(&body).into_owned();
         asked.lock().expect("unpoisoned").push(request.clone());
         let Some((status, headers, body)) = script(&request) else {
             // Holds the line until the client gives up.
@@ -107,7 +121,10 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -
             return Ok(());
         };
         let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        write!(stream, "HTTP/1.1 {status} X\r\n{fields}Content-Length: {}\r\n\r\n", body.len())?;
+        // A script may tell a length of its own.
+        let says = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let length = if says { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        write!(stream, "HTTP/1.1 {status} X\r\n{fields}{length}\r\n")?;
         if request.method != "HEAD" {
             stream.write_all(&body)?;
         }

@@ -169,6 +169,7 @@ fn registries(root: &mut Section<'_>) -> Vec<HostConfig> {
             credentials_file: path(&mut section, "credentialsFile"),
             plain_http: section.boolean("plainHttp").unwrap_or(false),
             ca_file: path(&mut section, "caFile"),
+            timeout: section.duration("timeout"),
             mirror: section.parsed("mirror"),
             mirror_tags: section.boolean("mirrorTags").unwrap_or(false),
             requests_per_second: section.number("requestsPerSecond"),

@@ -46,6 +46,8 @@ pub struct HostConfig {
     pub mirror: Option<Mirror>,
     /// Whether the mirror may say what tags mean and what is there, too.
     pub mirror_tags: bool,
+    /// How long one request may take; without it as long as for all.
+    pub timeout: Option<Duration>,
     /// How many requests a second it may be sent on average; without it what is usual.
     pub requests_per_second: Option<u32>,
 }

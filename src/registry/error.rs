@@ -142,6 +142,11 @@ impl RegistryError {
         )
     }
 
+    /// Whether it took as long as a request may take: asking again would hold up others for as long again.
+    pub(super) fn took_all_patience(&self) -> bool {
+        matches!(self, RegistryError::TimedOut { .. })
+    }
+
     /// Whether it is this very image that is at fault, not the registry as a whole.
     pub fn is_of_image(&self) -> bool {
         self.is_absence() || matches!(self, RegistryError::NotWhole { .. } | RegistryError::Broken { .. })

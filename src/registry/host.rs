@@ -81,7 +81,8 @@ impl Host {
         let server = if is_hub { "registry-1.docker.io" } else { name };
         let base =
             Url::parse(&format!("{scheme}://{server}/")).map_err(|error| unreachable(name, error.to_string()))?;
-        let transport = Transport::new(name, own.and_then(|own| own.ca_file.as_deref()), is_plain, config)?;
+        let timeout = own.and_then(|own| own.timeout).unwrap_or(config.timeout);
+        let transport = Transport::new(name, own.and_then(|own| own.ca_file.as_deref()), is_plain, timeout)?;
         let credentials_file =
             own.and_then(|own| own.credentials_file.clone()).or_else(|| config.credentials_file.clone());
         // Docker Hub locks out whoever asks in a hurry; others are bounded by what they announce.
@@ -130,7 +131,7 @@ impl Host {
             ExponentialBuilder::default().with_min_delay(Duration::from_millis(250)).with_max_times(2).with_jitter();
         (|| self.ask_once(question))
             .retry(delays)
-            .when(|failed: &Failed| !failed.is_final && failed.error.is_passing())
+            .when(|failed: &Failed| !failed.is_final && failed.error.is_passing() && !failed.error.took_all_patience())
             .await
             .map_err(|failed| failed.error)
     }

@@ -23,6 +23,8 @@ use super::transport::Answer;
 
 /// How many parts of one image are asked for at a time; the client bounds the requests to each host.
 const PARTS: usize = 8;
+/// An image with more parts than this is none: a runtime takes 127 layers.
+const MOST_PARTS: usize = 1024;
 /// An index may list indexes. Deeper than this none is known to go.
 const DEPTH: u8 = 4;
 
@@ -83,7 +85,7 @@ impl Proof<'_> {
             [] => None,
             _ => self.platform_of(&read.manifest).await?,
         };
-        let mut flaws = self.manifest(&read.manifest, &label(configuration.as_ref())).await?;
+        let mut flaws = self.manifest(&read.digest, &read.manifest, &label(configuration.as_ref())).await?;
         if let Some(built) = configuration {
             let unserved = self.platforms.iter().filter(|wanted| !wanted.is_served_by(&built));
             flaws.extend(unserved.map(|wanted| lacks(&read.digest, wanted)));
@@ -112,6 +114,9 @@ impl Proof<'_> {
             if children.is_empty() && flaws.is_empty() {
                 let problem = "lists no image".to_owned();
                 flaws.push(Flaw { what: "the index".to_owned(), digest: digest.to_string(), problem });
+            }
+            if children.len() > MOST_PARTS {
+                return Ok(vec![too_many("the index", digest, children.len())]);
             }
             let looks: Vec<_> = children.into_iter().map(|child| self.child(child, depth)).collect();
             let found = stream::iter(looks).buffer_unordered(PARTS);
@@ -145,7 +150,7 @@ impl Proof<'_> {
         };
         let mut flaws: Vec<Flaw> = wrong_size(child.size, Some(read.size)).map(flaw).into_iter().collect();
         flaws.extend(match (read.manifest.is_index(), depth) {
-            (false, _) => self.manifest(&read.manifest, &label).await?,
+            (false, _) => self.manifest(&digest, &read.manifest, &label).await?,
             (true, 0) => vec![Flaw {
                 what: format!("the index{label}"),
                 digest: child.digest.clone(),
@@ -165,11 +170,15 @@ impl Proof<'_> {
     }
 
     /// A manifest: its configuration and every layer that the registry has to have.
-    async fn manifest(&self, manifest: &Manifest, label: &str) -> Result<Vec<Flaw>, RegistryError> {
+    async fn manifest(&self, digest: &Digest, manifest: &Manifest, label: &str) -> Result<Vec<Flaw>, RegistryError> {
         let configuration = manifest.config.iter().map(|part| (format!("the configuration{label}"), part));
         let layers = manifest.layers().filter(|layer| !layer.is_foreign());
         let parts = configuration.chain(layers.map(|part| (format!("a layer{label}"), part)));
-        let looks: Vec<_> = parts.map(|(what, part)| self.blob(what, part)).collect();
+        let parts: Vec<_> = parts.collect();
+        if parts.len() > MOST_PARTS {
+            return Ok(vec![too_many(&format!("the manifest{label}"), digest, parts.len())]);
+        }
+        let looks: Vec<_> = parts.into_iter().map(|(what, part)| self.blob(what, part)).collect();
         let found = stream::iter(looks).buffer_unordered(PARTS);
         Ok(found.try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
     }
@@ -250,6 +259,11 @@ fn wrong_size(said: Option<u64>, has: Option<u64>) -> Option<String> {
 /// ` of linux/amd64`, or nothing where the platform is not said.
 fn label(platform: Option<&Platform>) -> String {
     platform.map(|platform| format!(" of {platform}")).unwrap_or_default()
+}
+
+fn too_many(what: &str, digest: &Digest, count: usize) -> Flaw {
+    let problem = format!("lists {count} parts, more than {MOST_PARTS}");
+    Flaw { what: what.to_owned(), digest: digest.to_string(), problem }
 }
 
 fn lacks(image: &Digest, wanted: &Platform) -> Flaw {

@@ -17,7 +17,7 @@ use super::transport::Answer;
 /// A page of tags is read up to this size, in bytes.
 const PAGE_LIMIT: usize = 16 << 20;
 /// More pages than this are no list but a loop.
-const PAGES: usize = 10_000;
+const PAGES: usize = 2_000;
 
 #[derive(Deserialize)]
 struct TagPage {
@@ -45,7 +45,11 @@ impl Client {
         let mut asked = HashSet::new();
         let mut seen = HashSet::new();
         let mut tags = Vec::new();
-        while asked.len() < PAGES && asked.insert(question.target.clone()) {
+        while asked.insert(question.target.clone()) {
+            if asked.len() > PAGES {
+                let reason = format!("the list of tags goes on after {PAGES} pages");
+                return Err(broken(repository, &question.target, reason));
+            }
             let known = self.cache().page(host, &question.target);
             question.if_none_match = known.as_ref().map(|page| page.etag.clone());
             let answer = source.ask(&question).await?;

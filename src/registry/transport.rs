@@ -7,7 +7,6 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode, Url};
 
-use super::config::Config;
 use super::error::RegistryError;
 
 /// An answer, read whole.
@@ -37,18 +36,18 @@ impl Transport {
         name: &str,
         ca_file: Option<&Path>,
         is_plain: bool,
-        config: &Config,
+        timeout: Duration,
     ) -> Result<Transport, RegistryError> {
         let failed = |error: reqwest::Error| unreachable(name, innermost(&error));
         let http = match ca_file {
-            Some(file) => client_builder(config).tls_certs_only(authorities(file)?).build().map_err(failed)?,
-            None => match client_builder(config).build() {
+            Some(file) => client_builder(timeout).tls_certs_only(authorities(file)?).build().map_err(failed)?,
+            None => match client_builder(timeout).build() {
                 // A machine without any authorities can still speak plain HTTP.
-                Err(_) if is_plain => client_builder(config).tls_certs_only([]).build().map_err(failed)?,
+                Err(_) if is_plain => client_builder(timeout).tls_certs_only([]).build().map_err(failed)?,
                 built => built.map_err(failed)?,
             },
         };
-        Ok(Transport { name: name.to_owned(), http, timeout: config.timeout })
+        Ok(Transport { name: name.to_owned(), http, timeout })
     }
 
     /// What requests are made with.
@@ -86,7 +85,7 @@ pub fn unreachable(host: &str, reason: String) -> RegistryError {
     RegistryError::Unreachable { host: host.to_owned(), reason }
 }
 
-fn client_builder(config: &Config) -> reqwest::ClientBuilder {
+fn client_builder(timeout: Duration) -> reqwest::ClientBuilder {
     // Never from https to http, and not for ever; reqwest itself takes credentials off when the host changes.
     let redirects = reqwest::redirect::Policy::custom(|attempt| {
         let from_https = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
@@ -96,8 +95,8 @@ fn client_builder(config: &Config) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(concat!("tagalong/", env!("CARGO_PKG_VERSION")))
         .redirect(redirects)
-        .connect_timeout(config.timeout.min(Duration::from_secs(10)))
-        .timeout(config.timeout)
+        .connect_timeout(timeout.min(Duration::from_secs(10)))
+        .timeout(timeout)
 }
 
 /// The certificates of a PEM file, at least one.

@@ -297,9 +297,9 @@ fn the_images_of_others_are_not_held_up() {
         (&bad[2], "blocked-image", "is missing"),
         (&bad[3], "registry-error", "did not answer within 2 s"),
     ] {
-        let skipped = report["skipped"].as_array().expect("skipped").iter();
+        let mut skipped = report["skipped"].as_array().expect("skipped").iter();
         let of_host = |s: &&Value| s["image"].as_str().is_some_and(|image| image.starts_with(host.as_str()));
-        let said = skipped.filter(of_host).next().unwrap_or_else(|| panic!("{host}: {report:#}"));
+        let said = skipped.find(of_host).unwrap_or_else(|| panic!("{host}: {report:#}"));
         assert_eq!(said["reason"], reason, "{report:#}");
         assert!(said["detail"].as_str().expect("text").contains(words), "{said}");
     }

@@ -5,7 +5,7 @@
 //!
 //! | layer | modules | what lives there |
 //! | --- | --- | --- |
-//! | 0 | [`image`], [`secret`], [`fault`] | the vocabulary |
+//! | 0 | [`image`], [`platform`], [`secret`], [`fault`] | the vocabulary |
 //! | 1 | [`yaml`] | where each value of a file stands, and how to change one |
 //! | 1 | [`manifest`] | image fields: where they are, how they are edited, who shadows whom |
 //! | 1 | [`policy`] | which tag an image should have, and why |
@@ -30,6 +30,7 @@ pub mod fault;
 pub mod image;
 pub mod manifest;
 pub mod plan;
+pub mod platform;
 pub mod policy;
 pub mod registry;
 pub mod repo;

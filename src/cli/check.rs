@@ -66,12 +66,13 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let tip = block_in_place(|| remote::probe(repo));
     let at = tip.as_ref().map(|tip| format!("{} is at {tip}", repo.branch)).map_err(|error| error as &dyn Explain);
     rows.push(Row::new("git", repo.url.to_string(), at));
-    let hosts: BTreeSet<&String> = config.intent.allowed_hosts.iter().collect();
+    let mirrors = config.registry.hosts.iter().filter_map(|host| Some(&host.mirror.as_ref()?.host));
+    let hosts: BTreeSet<&String> = config.intent.allowed_hosts.iter().chain(mirrors).collect();
     for host in hosts {
         let own = config.registry.hosts.iter().find(|own| own.host == *host);
         let file = own.and_then(|own| own.credentials_file.as_ref()).or(config.registry.credentials_file.as_ref());
         // A file that no one has asked for yet would go wrong only later.
-        let readable = file.map_or(Ok(()), |file| block_in_place(|| credentials::look_up(file, host)).map(drop));
+        let readable = file.map_or(Ok(()), |file| block_in_place(|| credentials::look_up(file, host, "")).map(drop));
         let answer = match readable {
             Ok(()) => registry.ping(host).await,
             Err(error) => Err(error),

@@ -11,6 +11,7 @@ use crate::cycle::error::CycleError;
 use crate::demo::story::DemoError;
 use crate::fault::{Explain, Fault};
 use crate::image::ImageError;
+use crate::registry::cache;
 use crate::registry::error::RegistryError;
 
 /// Whatever ends a command.
@@ -147,6 +148,9 @@ fn rendered(error: &dyn Explain) -> String {
 /// A panic is a bug of ours; it is said as an error, with the place and without a backtrace in the face.
 pub fn install_panic_hook() {
     std::panic::set_hook(Box::new(|panic| {
+        if std::thread::current().name() == Some(cache::OPENING) {
+            return;
+        }
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         anstream::eprintln!("error: internal error at {place}");
         anstream::eprintln!("help: this is a bug in tagalong; please report it with this line");

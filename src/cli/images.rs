@@ -1,22 +1,24 @@
 //! `tagalong images`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use crate::config::load::Config;
 use crate::cycle::error::CycleError;
 use crate::image::{Digest, Repository, Tag};
 use crate::manifest::field::Shape;
-use crate::manifest::inventory::Located;
+use crate::manifest::inventory::{Inventory, Located};
 use crate::policy::rule::PolicySet;
 
 use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
 use super::error::CliError;
 use super::folder::Folder;
+use super::images_verify;
 use super::output::{self, Format};
 
 /// List every image field and what governs it
@@ -25,7 +27,11 @@ use super::output::{self, Format};
 /// kustomization whose `images` overrides it, if any.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tagalong images --dir .\n  tagalong images --config tagalong.yaml --output json")]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
+
     /// Look at the files below this folder instead of a git repository
     #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch"])]
     dir: Option<PathBuf>,
@@ -35,6 +41,11 @@ pub struct Arguments {
 
     #[command(flatten)]
     output: OutputArguments,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Verify(images_verify::Arguments),
 }
 
 /// A row, in the form that the command line promises.
@@ -55,25 +66,33 @@ struct Row {
 }
 
 /// Lists image fields.
-pub fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    let config = connect::configuration(&arguments.git)?;
-    let (inventory, intent) = match &arguments.dir {
-        Some(dir) => {
-            let (inventory, intent) = Folder::open(dir)?.inventory(&config.paths, &config.intent)?;
-            (Arc::new(inventory), intent)
-        }
-        None => connect::engine(&config)?.inventory()?,
-    };
-    for note in inventory.notes(&config.paths).map_err(CycleError::from)? {
-        tracing::warn!("{note}");
+pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+    if let Some(Action::Verify(arguments)) = arguments.action {
+        return images_verify::run(arguments).await;
     }
-    let policies = intent.policies;
+    let config = connect::configuration(&arguments.git)?;
+    let (inventory, policies) = inventory(&config, arguments.dir.as_deref())?;
     let rows: Vec<Row> = inventory.fields.iter().map(|located| row(located.clone(), &policies)).collect();
     match arguments.output.output {
         Format::Json => output::print_json(&rows)?,
         Format::Text => output::print(&text(&rows))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// All image fields with the policies that hold for them, of a folder or of the branch's tip.
+pub fn inventory(config: &Config, dir: Option<&Path>) -> Result<(Arc<Inventory>, PolicySet), CliError> {
+    let (inventory, intent) = match dir {
+        Some(dir) => {
+            let (inventory, intent) = Folder::open(dir)?.inventory(&config.paths, &config.intent)?;
+            (Arc::new(inventory), intent)
+        }
+        None => connect::engine(config)?.inventory()?,
+    };
+    for note in inventory.notes(&config.paths).map_err(CycleError::from)? {
+        tracing::warn!("{note}");
+    }
+    Ok((inventory, intent.policies))
 }
 
 fn row(located: Located, policies: &PolicySet) -> Row {

@@ -7,6 +7,7 @@
 //! - [`error`]: errors as people read them, and exit codes
 //! - [`folder`]: files below `--dir`
 //! - [`images`]: `tagalong images`
+//! - [`images_verify`]: `tagalong images verify`
 //! - [`output`]: what goes to stdout
 //! - [`run`]: `tagalong run`
 //! - [`set`]: `tagalong set`
@@ -19,6 +20,7 @@ pub mod demo;
 pub mod error;
 pub mod folder;
 pub mod images;
+pub mod images_verify;
 pub mod output;
 pub mod run;
 pub mod set;
@@ -93,7 +95,7 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
             Command::Run(arguments) => run::run(arguments).await,
             Command::Sync(arguments) => sync::run(arguments).await,
             Command::Set(arguments) => set::run(arguments).await,
-            Command::Images(arguments) => images::run(arguments),
+            Command::Images(arguments) => images::run(arguments).await,
             Command::Check(arguments) => check::run(arguments).await,
             Command::Demo(arguments) => demo::run(arguments).await,
         }

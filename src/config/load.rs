@@ -186,6 +186,7 @@ impl Config {
             registry: registry::config::Config {
                 hosts: registries,
                 credentials_file: docker_config(environment, home.as_deref()),
+                cache_dir: cache_dir(overrides, environment, home.as_deref()).ok(),
                 ..Default::default()
             },
             intent: IntentReader { own: intent, allowed_hosts },

@@ -7,8 +7,10 @@ use crate::agent;
 use crate::manifest::conventions::{Conventions, FieldRule};
 use crate::manifest::paths::PathFilter;
 use crate::plan::intent::Intent;
+use crate::platform::PlatformError;
+use crate::policy::names::{Names, TagPattern};
 use crate::policy::range::Range;
-use crate::policy::rule::{ImagePattern, PolicySet, Rule};
+use crate::policy::rule::{INSPECT_LIMIT, ImagePattern, PolicySet, Rule};
 use crate::policy::tags::{Filter, ShaForm, TagRule};
 use crate::registry::config::HostConfig;
 use crate::repo::config::{Branch, Https, Person, Ssh};
@@ -169,6 +171,10 @@ fn registries(root: &mut Section<'_>) -> Vec<HostConfig> {
             credentials_file: path(&mut section, "credentialsFile"),
             plain_http: section.boolean("plainHttp").unwrap_or(false),
             ca_file: path(&mut section, "caFile"),
+            timeout: section.duration("timeout"),
+            mirror: section.parsed("mirror"),
+            mirror_tags: section.boolean("mirrorTags").unwrap_or(false),
+            requests_per_second: section.number("requestsPerSecond"),
         };
         match host {
             Some(host) if hosts.iter().any(|other| other.host == host) => {
@@ -212,25 +218,43 @@ fn policy(mut section: Section<'_>) -> Option<Rule> {
     if images.is_empty() {
         section.mistake("`images` is needed: a list of patterns such as ghcr.io/acme/*");
     }
+    let track = section.parsed_with("track", digest_alone).is_some();
     let tags = match section.section("tags") {
         Some(tags) => tag_rule(tags),
+        None if track => Some(TagRule::Held),
         None => {
             section.mistake("`tags` is needed, such as tags: { sha: { order: built } }");
             None
         }
     };
-    let pin = section.parsed_with("pin", |text| match text {
-        "digest" => Ok(()),
-        other => Err(format!("`{other}` is not known; there is only `digest`")),
-    });
+    let pin = section.parsed_with("pin", digest_alone).is_some();
+    let mut patterns = |key| section.each_with(key, |text| TagPattern::parse(text).map_err(|error| error.to_string()));
+    let names = Names { allow: patterns("allow"), ignore: patterns("ignore") };
+    let minimum_age = section.duration("minimumAge");
+    let inspect_limit = section.number("inspectLimit").unwrap_or(INSPECT_LIMIT).max(1);
+    let platforms =
+        section.each_with("platforms", |text| text.parse().map_err(|error: PlatformError| error.to_string()));
+    let fallback = section.boolean("fallback").unwrap_or(false);
+    let keep = section.number("keep");
     section.finish();
     let name = images.first()?.0.clone();
     Some(Rule {
         name,
         images: images.into_iter().map(|(_, pattern)| pattern).collect(),
         tags: tags?,
-        pin: pin.is_some(),
+        pin,
+        track,
+        names,
+        minimum_age,
+        inspect_limit,
+        platforms,
+        fallback,
+        keep,
     })
+}
+
+fn digest_alone(text: &str) -> Result<(), String> {
+    if text == "digest" { Ok(()) } else { Err(format!("`{text}` is not known; there is only `digest`")) }
 }
 
 fn tag_rule(mut section: Section<'_>) -> Option<TagRule> {

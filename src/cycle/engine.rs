@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::task::block_in_place;
 
 use crate::fault::{Explain, Fault};
@@ -14,11 +15,12 @@ use crate::manifest::edit::FollowRefs;
 use crate::manifest::interest::Interest;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
-use crate::plan::decide::{self, Asked, RequestError, Surveys};
-use crate::plan::gate::{self, GatedPlan, Proofs};
+use crate::plan::decide::{self, Asked, RequestError};
+use crate::plan::gate::{self, GatedPlan};
 use crate::plan::intent::Intent;
 use crate::plan::message::commit_message;
 use crate::plan::skip::{Reason, Skipped};
+use crate::policy::rule::PolicySet;
 use crate::registry::client::Client;
 use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
@@ -26,9 +28,10 @@ use crate::repo::error::RepoError;
 use crate::repo::push::Push;
 
 use super::error::CycleError;
+use super::follow::{self, Learned};
+use super::proof;
 use super::report::{FileChange, Moved, Report};
 use super::tree::{REPOSITORY_FILE, TreeCache};
-use super::{proof, survey};
 
 /// Gives what is asked of a tip, from the bytes of the repository's own file if it has one.
 pub type IntentSource = dyn Fn(Option<&[u8]>, Hosts) -> Result<Intent, Box<dyn Explain + Send + Sync>> + Send + Sync;
@@ -87,13 +90,6 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("repo", &self.repo).finish_non_exhaustive()
     }
-}
-
-/// What a pass learned of the registries. A new tip does not change it.
-#[derive(Default)]
-struct Learned {
-    surveys: Surveys,
-    proofs: Proofs,
 }
 
 /// A plan that passed the gates, with what else there is to say.
@@ -233,21 +229,23 @@ impl Engine {
                 if intent.policies.rules.is_empty() {
                     notes.push("no policy is configured, so no image is followed".to_owned());
                 }
-                survey::complete(&mut learned.surveys, &self.registry, &inventory, &intent.policies).await;
-                (decide::by_policy(&inventory, &intent.policies, &learned.surveys), FollowRefs::Yes, notes)
+                let plan = follow::plan(learned, &self.registry, &inventory, &intent.policies).await;
+                notes.extend(learned.notes.iter().cloned());
+                (plan, FollowRefs::Yes, notes)
             }
             Task::Set(request) => {
                 let (asked, notes) = block_in_place(|| self.asked(clone, tip, request, &intent))?;
                 if learned.proofs.is_empty() {
-                    learned.proofs = proof::requested(&self.registry, &request.wanted).await?;
+                    learned.proofs =
+                        proof::requested(&self.registry, &learned.audit, &request.wanted, &intent.policies).await?;
                 }
+                proof::complete(learned, &self.registry, &asked.plan, &PolicySet::default(), Timestamp::now()).await;
                 if !request.allow_downgrade {
                     proof::no_downgrade(&learned.proofs, &self.registry, &asked.plan).await?;
                 }
                 (asked.plan, request.follow, [notes, asked.notes].concat())
             }
         };
-        proof::complete(&mut learned.proofs, &self.registry, &plan).await;
         let (gated, skipped) = gate::pass(plan, &learned.proofs);
         notes.extend(gated.moved_along());
         let conventions = intent.conventions;

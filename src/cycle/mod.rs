@@ -2,13 +2,17 @@
 //!
 //! - [`engine`]: the pass itself
 //! - [`tree`]: the image fields of a tip, each blob read once
+//! - [`follow`]: from what the registries have to a plan whose images are proved
 //! - [`survey`]: what the registries have
 //! - [`proof`]: the images that would be written, asked for once more
+//! - [`deployed`]: whether all that is deployed could still be pulled
 //! - [`report`]: what a pass did
 //! - [`error`]: what goes wrong
 
+pub mod deployed;
 pub mod engine;
 pub mod error;
+pub mod follow;
 pub mod proof;
 pub mod report;
 pub mod survey;

@@ -1,17 +1,22 @@
 //! The images that would be written, asked for once more: tags may have moved or gone since they were listed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 
-use crate::image::{Reference, Repository, Version};
+use jiff::Timestamp;
+
+use crate::image::{Digest, Reference, Repository, Version};
 use crate::plan::decide::{Plan, Update};
 use crate::plan::gate::{ImageProof, Proofs, Wanted, all_wanted, wanted};
+use crate::policy::rule::PolicySet;
 use crate::registry::client::{Client, Image};
 use crate::registry::error::RegistryError;
+use crate::registry::integrity::Audit;
 
 use super::error::CycleError;
+use super::follow::Learned;
 
 /// How long until a missing image is asked for again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -19,15 +24,20 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How many images are asked for at a time; the client bounds the requests to each host.
 const IMAGES: usize = 16;
 
-/// Asks for every image that a plan would write and that is not proved yet.
-pub async fn complete(proofs: &mut Proofs, registry: &Client, plan: &Plan) {
-    let open: BTreeSet<Wanted> =
-        plan.updates.iter().flat_map(all_wanted).filter(|key| !proofs.contains_key(key)).collect();
-    let answers = stream::iter(open).map(|key| async move {
-        let proof = match fresh(registry, &key.0, &key.1).await {
-            Ok(image) => ImageProof::Whole { digest: image.digest, created: image.created },
-            Err(error @ RegistryError::Broken { .. }) => ImageProof::Broken(error.to_string()),
-            Err(error) if error.is_absence() => ImageProof::Broken(error.to_string()),
+/// Asks for every image that a plan would write and that is not proved yet: whether all of it is there.
+/// What is deployed already, digest and all, moves nothing and is not proved again.
+pub async fn complete(learned: &mut Learned, registry: &Client, plan: &Plan, policies: &PolicySet, now: Timestamp) {
+    let (proofs, audit) = (&mut learned.proofs, &learned.audit);
+    let mut open: BTreeMap<Wanted, BTreeSet<&Version>> = BTreeMap::new();
+    for update in &plan.updates {
+        for wanted in all_wanted(update).into_iter().filter(|wanted| !proofs.contains_key(wanted)) {
+            open.entry(wanted).or_default().insert(&update.field.version);
+        }
+    }
+    let answers = stream::iter(open).map(|(key, held)| async move {
+        let proof = match prove(registry, audit, &key, &held, policies, now).await {
+            Ok(proof) => proof,
+            Err(error) if error.is_of_image() => ImageProof::Broken(error.to_string()),
             Err(error) => ImageProof::Unknown(error.to_string()),
         };
         (key, proof)
@@ -35,11 +45,50 @@ pub async fn complete(proofs: &mut Proofs, registry: &Client, plan: &Plan) {
     proofs.extend(answers.buffer_unordered(IMAGES).collect::<Vec<_>>().await);
 }
 
+async fn prove(
+    registry: &Client,
+    audit: &Audit,
+    (repository, version): &Wanted,
+    held: &BTreeSet<&Version>,
+    policies: &PolicySet,
+    now: Timestamp,
+) -> Result<ImageProof, RegistryError> {
+    let digest = registry.digest(repository, version).await?;
+    let is_deployed = |held: &&Version| held.tag == version.tag && held.digest.as_ref() == Some(&digest);
+    if held.iter().all(is_deployed) {
+        return Ok(ImageProof::Whole { digest, created: None });
+    }
+    let image = whole(registry, audit, repository, version, digest, policies).await?;
+    // Tags move: what was old enough when it was chosen may have been built anew.
+    let rule = policies.rule_for(repository).filter(|rule| rule.minimum_age.is_some());
+    let young = rule.and_then(|rule| match image.created {
+        Some(created) => rule.ripe_at(created).filter(|ripe| *ripe > now).map(waits),
+        None => Some(keeps_back()),
+    });
+    Ok(young.map_or(ImageProof::Whole { digest: image.digest, created: image.created }, ImageProof::TooYoung))
+}
+
+/// What is said of an image that is too young.
+pub fn waits(ripe: Timestamp) -> String {
+    format!("waits for its minimumAge until {ripe}")
+}
+
+/// What is said of an image whose age is not known where one is needed.
+pub fn keeps_back() -> String {
+    "does not say when it was built, so minimumAge keeps it back".to_owned()
+}
+
 /// Proves images that were asked for by name.
-pub async fn requested(registry: &Client, references: &[Reference]) -> Result<Proofs, RegistryError> {
+pub async fn requested(
+    registry: &Client,
+    audit: &Audit,
+    references: &[Reference],
+    policies: &PolicySet,
+) -> Result<Proofs, RegistryError> {
     let mut proofs = Proofs::new();
     for Reference { repository, version } in references {
-        let image = fresh(registry, repository, version).await?;
+        let digest = registry.digest(repository, version).await?;
+        let image = whole(registry, audit, repository, version, digest, policies).await?;
         if version.digest.is_some() && version.tag.is_some() {
             // With both given, the tag has to be there too; the digest decides what runs.
             let now = registry.digest(repository, &Version { digest: None, ..version.clone() }).await?;
@@ -69,10 +118,18 @@ pub async fn arrival(registry: &Client, references: &[Reference], deadline: Inst
     Ok(())
 }
 
-/// The image that a version names now: the digest is asked, and the image read by it.
-async fn fresh(registry: &Client, repository: &Repository, version: &Version) -> Result<Image, RegistryError> {
-    let digest = registry.digest(repository, version).await?;
-    registry.image(repository, &Version { tag: None, digest: Some(digest) }).await
+/// The image that a version names now, proved and read by its digest.
+async fn whole(
+    registry: &Client,
+    audit: &Audit,
+    repository: &Repository,
+    version: &Version,
+    digest: Digest,
+    policies: &PolicySet,
+) -> Result<Image, RegistryError> {
+    let exact = Version { tag: version.tag.clone(), digest: Some(digest) };
+    registry.prove(repository, &exact, policies.platforms_of(repository), audit).await?;
+    registry.image(repository, &exact).await
 }
 
 /// Refuses to move a field to an image that was built before the one it holds. Where an age is not known there is

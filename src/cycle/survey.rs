@@ -1,101 +1,265 @@
 //! What the registries have of the images that policies govern.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
 
 use crate::image::{Repository, Tag, Version};
 use crate::manifest::inventory::Inventory;
 use crate::plan::decide::{NoSurvey, Survey, Surveys, governed};
+use crate::plan::skip::{Reason, Skipped};
 use crate::policy::choose::{Age, Seen};
-use crate::policy::rule::PolicySet;
+use crate::policy::guess::newest_first;
+use crate::policy::rule::{PolicySet, Rule};
 use crate::policy::tags::TagRule;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
+
+use super::proof::{keeps_back, waits};
 
 /// How many repositories are surveyed at a time; the client bounds the requests to each host.
 const REPOSITORIES: usize = 16;
 /// How many tags of a repository are looked into at a time.
 const TAGS: usize = 8;
 
+/// What else there is to say of a survey.
+#[derive(Debug, Default)]
+pub struct Aside {
+    /// Tags that cannot be judged, because their images are too broken to tell when they were built.
+    pub broken: Vec<Skipped>,
+    /// What was left out, and why.
+    pub notes: Vec<String>,
+}
+
 /// Surveys all governed repositories that `surveys` does not know yet. A registry that fails spoils its own images only.
-pub async fn complete(surveys: &mut Surveys, registry: &Client, inventory: &Inventory, policies: &PolicySet) {
-    let mut open: BTreeMap<&Repository, (&TagRule, BTreeSet<&Tag>)> = BTreeMap::new();
+pub async fn complete(
+    surveys: &mut Surveys,
+    registry: &Client,
+    inventory: &Inventory,
+    policies: &PolicySet,
+    now: Timestamp,
+) -> Aside {
+    let mut open: BTreeMap<&Repository, (&Rule, BTreeSet<&Tag>)> = BTreeMap::new();
     for (located, rule) in governed(inventory, policies) {
         let field = &located.field;
         if !surveys.contains_key(&field.repository) {
-            let (_, held) = open.entry(&field.repository).or_insert_with(|| (&rule.tags, BTreeSet::new()));
+            let (_, held) = open.entry(&field.repository).or_insert_with(|| (rule, BTreeSet::new()));
             held.extend(&field.version.tag);
         }
     }
     let answers = stream::iter(open)
         .map(|(repository, (rule, held))| async move {
-            let survey = survey(registry, repository, rule, &held).await.map_err(|error| match error.is_absence() {
-                true => NoSurvey::Absent(error.to_string()),
-                false => NoSurvey::Failed(error.to_string()),
-            });
-            (repository.clone(), survey)
+            let mut surveyor = Surveyor { registry, repository, rule, now, aside: Aside::default() };
+            let survey = surveyor.survey(&held).await;
+            (repository.clone(), survey, surveyor.aside)
         })
         .buffer_unordered(REPOSITORIES);
-    surveys.extend(answers.collect::<Vec<_>>().await);
-}
-
-async fn survey(
-    registry: &Client,
-    repository: &Repository,
-    rule: &TagRule,
-    held: &BTreeSet<&Tag>,
-) -> Result<Survey, RegistryError> {
-    let tags = registry.tags(repository).await?;
-    if !rule.needs_age() {
-        let seen = tags.into_iter().map(|tag| Seen { tag, created: None }).collect();
-        return Ok(Survey { seen, held: BTreeMap::new() });
+    let mut all = Aside::default();
+    for (repository, survey, aside) in answers.collect::<Vec<_>>().await {
+        surveys.insert(repository, survey);
+        all.broken.extend(aside.broken);
+        all.notes.extend(aside.notes);
     }
-    let shortlist = rule.shortlist(tags);
-    let mut survey = Survey::default();
-    let ages = ages(registry, repository, shortlist.fitting).await?;
-    for (tag, age) in ages {
-        let created = match age {
-            Age::Known(at) => Some(at),
-            Age::Missing => None,
-            // Deleted between the listing and the look: as if it had not been listed.
-            Age::Gone | Age::Unasked => continue,
-        };
-        survey.seen.push(Seen { tag, created });
+    all.notes.sort();
+    all
+}
+
+/// The survey of one repository under way.
+struct Surveyor<'s> {
+    registry: &'s Client,
+    repository: &'s Repository,
+    rule: &'s Rule,
+    now: Timestamp,
+    aside: Aside,
+}
+
+/// What a look at an image gave.
+enum Look {
+    /// How old it is.
+    Age(Age),
+    /// It is too broken to tell.
+    Broken(String),
+}
+
+impl From<RegistryError> for NoSurvey {
+    fn from(error: RegistryError) -> NoSurvey {
+        match error.is_absence() {
+            true => NoSurvey::Absent(error.to_string()),
+            false => NoSurvey::Failed(error.to_string()),
+        }
     }
-    // Tags that do not fit by their names are kept for the reason why nothing fits.
-    survey.seen.extend(shortlist.dropped.into_iter().map(|(tag, _)| Seen { tag, created: None }));
-    let held = held.iter().filter(|tag| rule.measure(tag).is_ok()).map(|tag| (*tag).clone()).collect();
-    survey.held = ages_of_held(registry, repository, held).await?;
-    Ok(survey)
 }
 
-/// A registry that lists half its tags may still have what a field holds, so that is asked for by name.
-async fn ages_of_held(
-    registry: &Client,
-    repository: &Repository,
-    held: Vec<Tag>,
-) -> Result<BTreeMap<Tag, Age>, RegistryError> {
-    Ok(ages(registry, repository, held).await?.into_iter().collect())
-}
+impl Surveyor<'_> {
+    async fn survey(&mut self, held: &BTreeSet<&Tag>) -> Result<Survey, NoSurvey> {
+        if matches!(self.rule.tags, TagRule::Held) {
+            return Ok(Survey::default());
+        }
+        let mut tags = self.registry.tags(self.repository).await?;
+        let listed: BTreeSet<Tag> = tags.iter().cloned().collect();
+        tags.retain(|tag| self.rule.names.admit(tag));
+        if tags.is_empty() && !listed.is_empty() {
+            return Err(NoSurvey::Absent(format!("`allow` and `ignore` leave none of {} tags", listed.len())));
+        }
+        if self.rule.tags.needs_age() { self.by_age(tags, &listed, held).await } else { self.by_rank(tags).await }
+    }
 
-/// The ages of images. An image that is broken in the registry has none; a registry that cannot answer now is an error,
-/// because the one image that it could not tell of may be the newest.
-async fn ages(registry: &Client, repository: &Repository, tags: Vec<Tag>) -> Result<Vec<(Tag, Age)>, RegistryError> {
-    let looks = stream::iter(tags)
-        .map(|tag| async move {
-            let version = Version { tag: Some(tag.clone()), digest: None };
-            let age = match registry.image(repository, &version).await {
-                Ok(image) => image.created.map_or(Age::Missing, Age::Known),
-                Err(error) if error.is_absence() => Age::Gone,
-                Err(error @ RegistryError::Broken { .. }) => {
-                    tracing::warn!(image = %repository, %tag, %error, "passed over");
-                    Age::Missing
+    /// Where the age decides, every tag that fits is looked into: once, as it is taken not to move.
+    async fn by_age(
+        &mut self,
+        tags: Vec<Tag>,
+        listed: &BTreeSet<Tag>,
+        held: &BTreeSet<&Tag>,
+    ) -> Result<Survey, NoSurvey> {
+        let shortlist = self.rule.tags.shortlist(tags);
+        let mut survey = Survey::default();
+        let worth_a_look = self.within_limit(shortlist.fitting);
+        for (tag, look) in self.looks(worth_a_look).await? {
+            let created = match look {
+                Look::Age(Age::Known(at)) => Some(at),
+                Look::Age(Age::Missing) => None,
+                // Deleted between the listing and the look: as if it had not been listed.
+                Look::Age(Age::Gone | Age::Unasked) => continue,
+                Look::Broken(detail) => {
+                    let (image, tag) = (self.repository.clone(), Some(tag.clone()));
+                    self.aside.broken.push(Skipped { image, tag, reason: Reason::BlockedImage, detail });
+                    None
                 }
-                Err(error) => return Err(error),
             };
-            Ok((tag, age))
-        })
-        .buffer_unordered(TAGS);
-    looks.collect::<Vec<_>>().await.into_iter().collect()
+            survey.seen.push(Seen { tag, created });
+        }
+        self.leave_out_young(&mut survey.seen)?;
+        // Tags that do not fit by their names are kept for the reason why nothing fits.
+        survey.seen.extend(shortlist.dropped.into_iter().map(|(tag, _)| Seen { tag, created: None }));
+        let held: Vec<Tag> =
+            held.iter().filter(|tag| self.rule.tags.measure(tag).is_ok()).map(|tag| (*tag).clone()).collect();
+        survey.held = self.held(held, listed).await?;
+        Ok(survey)
+    }
+
+    /// The ages of tags that fields hold. A registry that lists half its tags may still have them, so those that are not
+    /// listed are asked for by name; what is remembered of them counts only if they are still there.
+    async fn held(&self, held: Vec<Tag>, listed: &BTreeSet<Tag>) -> Result<BTreeMap<Tag, Age>, RegistryError> {
+        let mut ages = BTreeMap::new();
+        let mut there = Vec::new();
+        for tag in held {
+            let version = Version { tag: Some(tag.clone()), digest: None };
+            match listed.contains(&tag) {
+                true => there.push(tag),
+                false => match self.registry.digest(self.repository, &version).await {
+                    Ok(_) => there.push(tag),
+                    Err(error) if error.is_absence() => drop(ages.insert(tag, Age::Gone)),
+                    Err(error) => return Err(error),
+                },
+            }
+        }
+        let looks = self.looks(there).await?.into_iter().map(|(tag, look)| match look {
+            Look::Age(age) => (tag, age),
+            Look::Broken(_) => (tag, Age::Missing),
+        });
+        ages.extend(looks);
+        Ok(ages)
+    }
+
+    /// Where the name decides, nothing is looked into, unless images have to be old enough: then from the best downward
+    /// until one is.
+    async fn by_rank(&mut self, tags: Vec<Tag>) -> Result<Survey, NoSurvey> {
+        let mut seen: Vec<Seen> = tags.into_iter().map(|tag| Seen { tag, created: None }).collect();
+        if self.rule.minimum_age.is_none() {
+            return Ok(Survey { seen, held: BTreeMap::new() });
+        }
+        let rule = &self.rule.tags;
+        if rule.is_descending() {
+            seen.sort_by_cached_key(|seen| (rule.rank(&seen.tag).is_err(), rule.rank(&seen.tag).ok()));
+        } else {
+            seen.sort_by_cached_key(|seen| Reverse(rule.rank(&seen.tag).ok()));
+        }
+        let fitting = seen.iter().filter(|seen| rule.rank(&seen.tag).is_ok()).count();
+        let mut young = 0;
+        for candidate in seen.iter().take(fitting.min(self.rule.inspect_limit as usize)) {
+            let version = Version { tag: Some(candidate.tag.clone()), digest: None };
+            match self.registry.image(self.repository, &version).await {
+                Ok(image) if image.created.is_some_and(|created| !self.is_young(created)) => break,
+                Ok(image) => {
+                    self.note_young(&candidate.tag, image.created);
+                    young += 1;
+                }
+                // It keeps its place, and the gate refuses it by name.
+                Err(error) if error.is_of_image() => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if fitting > 0 && young == fitting {
+            return Err(self.all_young(young));
+        }
+        Ok(Survey { seen: seen.split_off(young), held: BTreeMap::new() })
+    }
+
+    /// The tags to look into: all that are known, and of the others as many as the policy allows.
+    fn within_limit(&mut self, fitting: Vec<Tag>) -> Vec<Tag> {
+        let is_known = |tag: &Tag| {
+            let version = Version { tag: Some(tag.clone()), digest: None };
+            self.registry.known(self.repository, &version).is_some()
+        };
+        let (mut known, unknown): (Vec<Tag>, Vec<Tag>) = fitting.into_iter().partition(is_known);
+        let (limit, count) = (self.rule.inspect_limit as usize, unknown.len());
+        if count <= limit {
+            known.extend(unknown);
+            return known;
+        }
+        self.aside.notes.push(format!(
+            "{}: {} of {} tags are not looked into yet (inspectLimit {limit}), so the newest of the others counts; \
+             each pass looks into {limit} more",
+            self.repository,
+            count - limit,
+            count + known.len(),
+        ));
+        known.extend(newest_first(unknown).into_iter().take(limit));
+        known
+    }
+
+    /// Leaves out what the policy wants to be older.
+    fn leave_out_young(&mut self, seen: &mut Vec<Seen>) -> Result<(), NoSurvey> {
+        let before = seen.len();
+        let is_young = |seen: &Seen| seen.created.is_some_and(|created| self.is_young(created));
+        let (young, ripe): (Vec<Seen>, Vec<Seen>) = std::mem::take(seen).into_iter().partition(is_young);
+        *seen = ripe;
+        if let Some(newest) = young.into_iter().max_by_key(|seen| seen.created) {
+            self.note_young(&newest.tag, newest.created);
+        }
+        if before > 0 && seen.is_empty() { Err(self.all_young(before)) } else { Ok(()) }
+    }
+
+    fn is_young(&self, created: Timestamp) -> bool {
+        self.rule.ripe_at(created).is_some_and(|ripe| ripe > self.now)
+    }
+
+    fn note_young(&mut self, tag: &Tag, created: Option<Timestamp>) {
+        let why = created.and_then(|created| self.rule.ripe_at(created)).map_or_else(keeps_back, waits);
+        self.aside.notes.push(format!("{}:{tag} {why}", self.repository));
+    }
+
+    fn all_young(&self, count: usize) -> NoSurvey {
+        NoSurvey::Absent(format!("`minimumAge` keeps back all {count} tags that fit"))
+    }
+
+    /// Looks at images. A registry that cannot answer now is an error, because the one image that it could not tell of
+    /// may be the newest.
+    async fn looks(&self, tags: Vec<Tag>) -> Result<Vec<(Tag, Look)>, RegistryError> {
+        let looks: Vec<_> = tags.into_iter().map(|tag| self.look(tag)).collect();
+        stream::iter(looks).buffer_unordered(TAGS).collect::<Vec<_>>().await.into_iter().collect()
+    }
+
+    async fn look(&self, tag: Tag) -> Result<(Tag, Look), RegistryError> {
+        let version = Version { tag: Some(tag.clone()), digest: None };
+        let look = match self.registry.image(self.repository, &version).await {
+            Ok(image) => Look::Age(image.created.map_or(Age::Missing, Age::Known)),
+            Err(error) if error.is_absence() => Look::Age(Age::Gone),
+            Err(error) if error.is_of_image() => Look::Broken(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        Ok((tag, look))
+    }
 }

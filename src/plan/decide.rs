@@ -111,14 +111,16 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys)
         match rule.tags.choose(&survey.seen, current.as_ref()) {
             Ok(tag) if located.sealed => skip(Some(tag), Reason::BlockedSecret, sealed(located)),
             Ok(tag) => {
-                let digest = match rule.pin || field.version.digest.is_some() {
+                let digest = match rule.pin || rule.track || field.version.digest.is_some() {
                     true => DigestWish::OfTag,
                     false => DigestWish::Without,
                 };
                 plan.updates.push(Update::new(located, Some(tag), digest));
             }
-            // The newest tag is there, but not its digest yet.
-            Err(NoChoice::UpToDate { tag }) if rule.pin && field.version.digest.is_none() && !located.sealed => {
+            // The newest tag is there, but not its digest yet, or perhaps not the one that it has now.
+            Err(NoChoice::UpToDate { tag })
+                if (rule.track || rule.pin && field.version.digest.is_none()) && !located.sealed =>
+            {
                 plan.updates.push(Update::new(located, Some(tag), DigestWish::OfTag));
             }
             Err(no) => {

@@ -25,6 +25,8 @@ pub enum ImageProof {
     },
     /// It is not there, or not whole.
     Broken(String),
+    /// It was built too recently for its policy.
+    TooYoung(String),
     /// The registry could not say.
     Unknown(String),
 }
@@ -74,10 +76,17 @@ pub fn pass(plan: Plan, proofs: &Proofs) -> (GatedPlan, BTreeSet<Skipped>) {
     let mut gated = GatedPlan::default();
     let mut skipped = plan.skipped;
     for update in plan.updates {
+        let (image, tag, held) =
+            (update.field.repository.clone(), update.tag.clone(), update.field.version.tag.clone());
         match verdict(&update, proofs) {
-            Ok(digest) => gated.admit(update, Some(digest)),
+            Ok(digest) => {
+                if !gated.admit(update, Some(digest.clone())) {
+                    let detail = format!("holds {digest}, which its tag has now");
+                    skipped.insert(Skipped { image, tag: held, reason: Reason::UpToDate, detail });
+                }
+            }
             Err((reason, detail)) => {
-                skipped.insert(Skipped { image: update.field.repository, tag: update.tag, reason, detail });
+                skipped.insert(Skipped { image, tag, reason, detail });
             }
         }
     }
@@ -91,6 +100,7 @@ fn verdict(update: &Update, proofs: &Proofs) -> Result<Digest, (Reason, String)>
     for wanted in all_wanted(update) {
         match proofs.get(&wanted).ok_or_else(unasked)? {
             ImageProof::Whole { digest, .. } => digests.push(digest.clone()),
+            ImageProof::TooYoung(detail) => return Err((Reason::NoCandidate, detail.clone())),
             ImageProof::Broken(detail) => return Err((Reason::BlockedImage, detail.clone())),
             ImageProof::Unknown(detail) => return Err((Reason::RegistryError, detail.clone())),
         }
@@ -101,7 +111,9 @@ fn verdict(update: &Update, proofs: &Proofs) -> Result<Digest, (Reason, String)>
 /// For files outside git: there is no registry to ask and nothing is pushed, so what was asked for is done.
 pub fn pass_unproved(plan: Plan) -> (GatedPlan, BTreeSet<Skipped>) {
     let mut gated = GatedPlan::default();
-    plan.updates.into_iter().for_each(|update| gated.admit(update, None));
+    for update in plan.updates {
+        gated.admit(update, None);
+    }
     (gated, plan.skipped)
 }
 
@@ -117,22 +129,24 @@ pub struct ChangeError {
 }
 
 impl GatedPlan {
-    fn admit(&mut self, update: Update, proved: Option<Digest>) {
+    /// Takes an update in; a digest wish that the field fulfils already is no update.
+    fn admit(&mut self, update: Update, proved: Option<Digest>) -> bool {
         let digest = match update.digest {
             DigestWish::Without => None,
             DigestWish::OfTag => proved.clone(),
             DigestWish::Exactly(digest) => Some(digest),
         };
         let to = Version { tag: update.tag, digest };
-        // A digest wish that the field fulfils already is no update.
-        if !update.field.holds(&to) {
-            self.updates.push(GatedUpdate {
-                file: update.file,
-                digest: proved.or(to.digest.clone()),
-                field: update.field,
-                to,
-            });
+        if update.field.holds(&to) {
+            return false;
         }
+        self.updates.push(GatedUpdate {
+            file: update.file,
+            digest: proved.or(to.digest.clone()),
+            field: update.field,
+            to,
+        });
+        true
     }
 
     /// The updates, in the order of file and place.

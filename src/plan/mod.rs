@@ -1,6 +1,7 @@
 //! From fields and candidates to what shall change, and only what may.
 //!
 //! - [`decide`]: fields and candidates to a plan
+//! - [`fallback`]: the next best tag where the best is broken
 //! - [`gate`]: a plan to a gated plan, the only thing that a commit is made from
 //! - [`hold`]: what is held, by the history of fields and by name
 //! - [`intent`]: what the configuration asks of a tree
@@ -9,6 +10,7 @@
 //! - [`trailer`]: what the trailers of a commit say
 
 pub mod decide;
+pub mod fallback;
 pub mod gate;
 pub mod hold;
 pub mod intent;

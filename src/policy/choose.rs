@@ -54,6 +54,9 @@ pub enum NoChoice {
         /// The newest that the registry has.
         newest: Tag,
     },
+    /// The tag of the field is what counts, and it has none.
+    #[error("holds no tag whose digest could be followed; give it one, or the policy a rule under `tags`")]
+    NothingHeld,
     /// The registry lists nothing.
     #[error("the registry has no tags of this image; push one")]
     NoTags,
@@ -127,6 +130,9 @@ impl TagRule {
     /// The tag that a field should hold instead of what it holds, or why it stays. `seen` may hold tags that do not
     /// fit; they are passed over. The order of `seen` does not matter.
     pub fn choose(&self, seen: &[Seen], current: Option<&Current>) -> Result<Tag, NoChoice> {
+        if matches!(self, TagRule::Held) {
+            return Err(current.map_or(NoChoice::NothingHeld, |held| NoChoice::UpToDate { tag: held.tag.clone() }));
+        }
         let fitting: Vec<(Rank, &Seen)> = seen.iter().filter_map(|s| Some((self.rank(&s.tag).ok()?, s))).collect();
         if fitting.is_empty() {
             return Err(self.nothing_fits(seen));
@@ -291,6 +297,14 @@ mod tests {
         assert!(matches!(no("1.10.0"), NoChoice::UpToDate { .. }));
         assert!(matches!(no("2.0.0"), NoChoice::OnlyOlder { .. }));
         assert_eq!(rule.choose(&tags, Some(&held("latest", Age::Unasked))), Ok(tag("v1.10.0")));
+    }
+
+    #[test]
+    fn what_is_held_stays_where_only_its_digest_is_followed() {
+        let tags = [seen("1.2.0", None)];
+        let up_to_date = Err(NoChoice::UpToDate { tag: tag("1.0.0") });
+        assert_eq!(TagRule::Held.choose(&tags, Some(&held("1.0.0", Age::Unasked))), up_to_date);
+        assert_eq!(TagRule::Held.choose(&tags, None), Err(NoChoice::NothingHeld));
     }
 
     #[test]

@@ -3,11 +3,17 @@
 //! - [`rule`]: which images a policy governs
 //! - [`tags`]: which tags fit a policy, by their names alone
 //! - [`range`]: version ranges, as Flux and Helm users write them
+//! - [`names`]: which tags may be chosen at all
+//! - [`guess`]: which tags are likely to be the newest
 //! - [`number`]: numbers of any length, compared exactly
 //! - [`choose`]: the choice, or why there is none
+//! - [`retention`]: what a cleanup of the registry would delete
 
 pub mod choose;
+pub mod guess;
+pub mod names;
 pub mod number;
 pub mod range;
+pub mod retention;
 pub mod rule;
 pub mod tags;

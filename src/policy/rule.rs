@@ -1,10 +1,18 @@
 //! Which images a policy governs.
 
+use std::time::Duration;
+
 use globset::{GlobBuilder, GlobMatcher};
+use jiff::Timestamp;
 
 use crate::image::{DEFAULT_HOST, Repository};
+use crate::platform::Platform;
 
+use super::names::Names;
 use super::tags::{RuleError, TagRule};
+
+/// What `inspect_limit` is where a policy says nothing.
+pub const INSPECT_LIMIT: u32 = 1000;
 
 /// A policy: these images take their tags by this rule.
 #[derive(Debug, Clone)]
@@ -17,6 +25,20 @@ pub struct Rule {
     pub tags: TagRule,
     /// Whether the digest is written beside the tag.
     pub pin: bool,
+    /// Whether the digest is followed while the tag stays, as tags that are rebuilt in place want it.
+    pub track: bool,
+    /// Which tags may be chosen at all.
+    pub names: Names,
+    /// How long ago an image has to be built before it is deployed.
+    pub minimum_age: Option<Duration>,
+    /// How many tags of a repository are looked into in one pass, those aside that are known already.
+    pub inspect_limit: u32,
+    /// The platforms that an image has to serve; empty for all that its index lists.
+    pub platforms: Vec<Platform>,
+    /// Whether the next best tag is taken when the best is broken in the registry.
+    pub fallback: bool,
+    /// How many tags a cleanup of the registry keeps, the newest first; nothing is deleted here.
+    pub keep: Option<u32>,
 }
 
 /// A pattern of image names: `*` stands for anything within one component, `**` for any number of components.
@@ -72,10 +94,23 @@ pub struct PolicySet {
     pub rules: Vec<Rule>,
 }
 
+impl Rule {
+    /// When an image that was built at `created` is old enough to be deployed; `None` where any age will do.
+    pub fn ripe_at(&self, created: Timestamp) -> Option<Timestamp> {
+        let age = self.minimum_age?;
+        Some(created.checked_add(age).unwrap_or(Timestamp::MAX))
+    }
+}
+
 impl PolicySet {
     /// The policy that governs an image.
     pub fn rule_for(&self, image: &Repository) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.images.iter().any(|pattern| pattern.matches(image)))
+    }
+
+    /// The platforms that an image has to serve; empty for all that its index lists.
+    pub fn platforms_of(&self, image: &Repository) -> &[Platform] {
+        self.rule_for(image).map(|rule| rule.platforms.as_slice()).unwrap_or_default()
     }
 }
 

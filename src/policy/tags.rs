@@ -27,6 +27,8 @@ pub enum TagRule {
         /// What of a tag is the number.
         filter: Filter,
     },
+    /// The tag that the field holds, whatever it is called: only its digest is followed.
+    Held,
     /// Texts, compared byte by byte.
     Alphabetical {
         /// Whether the first wins instead of the last.
@@ -77,6 +79,14 @@ pub enum RuleError {
     /// No version range.
     #[error(transparent)]
     Range(#[from] RangeError),
+    /// No pattern of tags.
+    #[error("`{text}` is no pattern of tags: {reason}")]
+    Tags {
+        /// The text.
+        text: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// No pattern of image names.
     #[error("`{text}` is no pattern of image names: {reason}")]
     Images {
@@ -216,6 +226,7 @@ impl TagRule {
         let text = tag.as_str();
         match self {
             TagRule::Sha(form) => form.fits(text).map(|()| Rank::ByAge),
+            TagRule::Held => Ok(Rank::Text(text.to_owned())),
             TagRule::Semver { filter, .. } => {
                 let value = filter.apply(text)?;
                 let version = lenient_version(&value).ok_or(Misfit::NoVersion)?;

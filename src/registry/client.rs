@@ -1,30 +1,25 @@
-//! What can be asked of a registry (OCI distribution specification 1.1).
+//! A client of any number of registries (OCI distribution specification 1.1).
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, LINK};
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256, Sha512};
 
-use crate::image::{Digest, Reference, Repository, Tag, Version};
+use crate::image::{Digest, Repository, Tag, Version};
 
+use super::cache::Cache;
 use super::config::Config;
+use super::content::{MANIFEST_LIMIT, found, manifest_name};
 use super::error::RegistryError;
-use super::host::{Answer, Host, Question};
-use super::manifest::{ACCEPT, Manifest, created_of_configuration};
+use super::host::{Host, Question};
+use super::manifest::ACCEPT;
+use super::source::Source;
+use super::transport::Answer;
 
-/// A page of tags, a manifest and a configuration are read up to these sizes, in bytes. The specification wants
-/// registries to take manifests of 4 MiB.
-const PAGE_LIMIT: usize = 16 << 20;
-const MANIFEST_LIMIT: usize = 8 << 20;
-const CONFIGURATION_LIMIT: usize = 8 << 20;
-/// More pages than this are no list but a loop.
-const PAGES: usize = 10_000;
-/// How many images' metadata is kept.
-const KEPT: usize = 50_000;
+const PING_LIMIT: usize = 1 << 20;
 
 /// What is known of an image. It never changes for a digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,20 +40,8 @@ pub struct Client {
 struct Inner {
     config: Config,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
-    known: Mutex<Known>,
-}
-
-/// What was learned. Deleting it costs requests and nothing else.
-#[derive(Debug, Default)]
-struct Known {
-    images: HashMap<(Repository, Digest), Image>,
-    /// What tags held when they were first seen.
-    tags: HashMap<(Repository, Tag), Digest>,
-}
-
-#[derive(Deserialize)]
-struct TagPage {
-    tags: Option<Vec<String>>,
+    /// Opened when something is to be looked up: who only connects leaves no file.
+    cache: OnceLock<Cache>,
 }
 
 impl Client {
@@ -73,13 +56,21 @@ impl Client {
         for host in &config.hosts {
             hosts.insert(host.host.clone(), Arc::new(Host::new(&host.host, &config)?));
         }
-        let inner = Inner { config, hosts: Mutex::new(hosts), known: Mutex::default() };
+        let inner = Inner { config, hosts: Mutex::new(hosts), cache: OnceLock::new() };
         Ok(Client { inner: Arc::new(inner) })
     }
 
     /// Whether the host can be reached, is a registry, and takes our credentials (section "Determining Support").
     pub async fn ping(&self, host: &str) -> Result<(), RegistryError> {
-        let question = question(Method::GET, "/v2/".to_owned(), "application/json", None, PAGE_LIMIT);
+        let question = Question {
+            method: Method::GET,
+            target: "/v2/".to_owned(),
+            accept: "application/json",
+            scope: String::new(),
+            limit: PING_LIMIT,
+            one_byte: false,
+            if_none_match: None,
+        };
         let answer = self.host(host)?.ask(&question).await?;
         if answer.status.is_success() && !is_html(&answer) {
             return Ok(());
@@ -87,162 +78,67 @@ impl Client {
         Err(not_a_registry(host, &answer))
     }
 
-    /// All tags of a repository, in the order of the registry (section "Listing Tags"). Pages are followed through
-    /// `Link`, whatever the registry thinks of page sizes; names that are no tags are left out.
-    pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
-        let host = self.host(repository.host())?;
-        let mut target = format!("/v2/{}/tags/list", repository.path());
-        let mut asked = HashSet::new();
-        let mut seen = HashSet::new();
-        let mut tags = Vec::new();
-        while asked.len() < PAGES && asked.insert(target.clone()) {
-            let question = question(Method::GET, target.clone(), "application/json", Some(repository), PAGE_LIMIT);
-            let answer = host.ask(&question).await?;
-            match answer.status {
-                StatusCode::OK if !is_html(&answer) => {}
-                StatusCode::NOT_FOUND if is_registry_error(&answer) => {
-                    return Err(RegistryError::NoRepository(repository.clone()));
-                }
-                _ => return Err(not_a_registry(repository.host(), &answer)),
-            }
-            let page: TagPage = serde_json::from_slice(&answer.body)
-                .map_err(|error| broken(repository, &target, format!("not a list of tags ({error})")))?;
-            let names = page.tags.unwrap_or_default();
-            let before = seen.len();
-            tags.extend(
-                names.iter().filter_map(|name| name.parse::<Tag>().ok()).filter(|tag| seen.insert(tag.clone())),
-            );
-            // A page that brings nothing new is the end, even where the registry links to it for ever.
-            let next = next_link(&answer).filter(|_| seen.len() > before);
-            match next.and_then(|link| host.target_of_link(&answer.url, &link)) {
-                Some(next) => target = next,
-                None => break,
-            }
-        }
-        Ok(tags)
-    }
-
     /// The digest that a tag has now, or whether a digest is there (section "Checking if content exists in the
     /// registry"). Always asks.
     pub async fn digest(&self, repository: &Repository, version: &Version) -> Result<Digest, RegistryError> {
-        let target = manifest_target(repository, version);
-        let question = question(Method::HEAD, target.clone(), ACCEPT, Some(repository), MANIFEST_LIMIT);
-        let answer = self.host(repository.host())?.ask(&question).await?;
+        let sources = self.sources(repository)?;
+        if let Some(mirror) = sources.trusted_mirror() {
+            match self.digest_at(mirror, repository, version).await {
+                Ok(digest) => return Ok(digest),
+                Err(error) => mirror.passed_over(&error),
+            }
+        }
+        self.digest_at(&sources.origin, repository, version).await
+    }
+
+    async fn digest_at(
+        &self,
+        source: &Source,
+        repository: &Repository,
+        version: &Version,
+    ) -> Result<Digest, RegistryError> {
+        let question = source.question(Method::HEAD, &manifest_name(version), ACCEPT, MANIFEST_LIMIT);
+        let answer = source.ask(&question).await?;
         found(repository, version, &answer)?;
         match header(&answer, "docker-content-digest").map(|text| text.parse()) {
-            Some(Ok(digest)) => consistent(version, digest, repository, &target),
-            Some(Err(_)) => Err(broken(repository, &target, "its Docker-Content-Digest is no digest".to_owned())),
-            // The header is optional: then only the bytes tell.
-            None => Ok(self.manifest(repository, version).await?.0),
-        }
-    }
-
-    /// What is known of an image. What was learned once is kept by digest; and a tag that was seen before is taken not
-    /// to have moved, as tags made of commits do not: whoever must be sure asks [`Client::digest`] first.
-    pub async fn image(&self, repository: &Repository, version: &Version) -> Result<Image, RegistryError> {
-        if let Some(image) = self.remembered(repository, version) {
-            return Ok(image);
-        }
-        let (digest, manifest) = self.manifest(repository, version).await?;
-        let created = match manifest.created() {
-            Some(created) => Some(created),
-            None if manifest.is_index() => self.created_of_platforms(repository, &manifest).await?,
-            None => self.created_of_config(repository, &manifest).await?,
-        };
-        let image = Image { digest, created };
-        self.remember(repository, version, &image);
-        Ok(image)
-    }
-
-    /// The newest of an index's platforms: they are built one after the other.
-    async fn created_of_platforms(
-        &self,
-        repository: &Repository,
-        index: &Manifest,
-    ) -> Result<Option<Timestamp>, RegistryError> {
-        let mut newest = None;
-        for platform in index.platforms() {
-            let digest = parse_digest(repository, &platform.digest)?;
-            let version = Version { tag: None, digest: Some(digest) };
-            let (_, manifest) = self.manifest(repository, &version).await?;
-            let created = match manifest.created() {
-                Some(created) => Some(created),
-                None => self.created_of_config(repository, &manifest).await?,
-            };
-            newest = newest.max(created);
-        }
-        Ok(newest)
-    }
-
-    async fn created_of_config(
-        &self,
-        repository: &Repository,
-        manifest: &Manifest,
-    ) -> Result<Option<Timestamp>, RegistryError> {
-        let Some(config) = &manifest.config else { return Ok(None) };
-        let digest = parse_digest(repository, &config.digest)?;
-        let target = format!("/v2/{}/blobs/{digest}", repository.path());
-        let question = question(Method::GET, target.clone(), "*/*", Some(repository), CONFIGURATION_LIMIT);
-        let answer = self.host(repository.host())?.ask(&question).await?;
-        if !answer.status.is_success() {
-            return Err(broken(
-                repository,
-                &target,
-                format!("the configuration is missing (status {})", answer.status.as_u16()),
-            ));
-        }
-        if digest_of(&answer.body, &digest) != digest {
-            return Err(broken(repository, &target, "its bytes do not hash to its digest".to_owned()));
-        }
-        created_of_configuration(&answer.body)
-            .map_err(|error| broken(repository, &target, format!("not a configuration ({error})")))
-    }
-
-    /// A manifest or index, its bytes proved against the digest that was asked for or claimed.
-    async fn manifest(&self, repository: &Repository, version: &Version) -> Result<(Digest, Manifest), RegistryError> {
-        let target = manifest_target(repository, version);
-        let question = question(Method::GET, target.clone(), ACCEPT, Some(repository), MANIFEST_LIMIT);
-        let answer = self.host(repository.host())?.ask(&question).await?;
-        found(repository, version, &answer)?;
-        let claimed = header(&answer, "docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
-        let expected = version.digest.clone().or(claimed);
-        let digest = match expected {
-            Some(expected) => {
-                let actual = digest_of(&answer.body, &expected);
-                if actual != expected {
-                    return Err(broken(repository, &target, format!("its bytes hash to {actual}, not to {expected}")));
-                }
-                expected
+            Some(Ok(digest)) => consistent(version, digest, repository, &question.target),
+            Some(Err(_)) => {
+                Err(broken(repository, &question.target, "its Docker-Content-Digest is no digest".to_owned()))
             }
-            None => sha256(&answer.body),
-        };
-        let manifest = serde_json::from_slice(&answer.body)
-            .map_err(|error| broken(repository, &target, format!("not a manifest ({error})")))?;
-        Ok((digest, manifest))
-    }
-
-    fn remembered(&self, repository: &Repository, version: &Version) -> Option<Image> {
-        let known = self.inner.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let digest = match (&version.digest, &version.tag) {
-            (Some(digest), _) => digest,
-            (None, Some(tag)) => known.tags.get(&(repository.clone(), tag.clone()))?,
-            (None, None) => return None,
-        };
-        known.images.get(&(repository.clone(), digest.clone())).cloned()
-    }
-
-    fn remember(&self, repository: &Repository, version: &Version, image: &Image) {
-        let mut known = self.inner.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.images.len() >= KEPT || known.tags.len() >= KEPT {
-            *known = Known::default();
-        }
-        known.images.insert((repository.clone(), image.digest.clone()), image.clone());
-        if let (None, Some(tag)) = (&version.digest, &version.tag) {
-            known.tags.insert((repository.clone(), tag.clone()), image.digest.clone());
+            // The header is optional: then only the bytes tell.
+            None => Ok(self.manifest_at(source, repository, version).await?.digest),
         }
     }
 
-    fn host(&self, name: &str) -> Result<Arc<Host>, RegistryError> {
+    /// What was learned of an image before, if anything. Asks nothing.
+    pub fn known(&self, repository: &Repository, version: &Version) -> Option<Image> {
+        match (&version.digest, &version.tag) {
+            (Some(digest), _) => self.cache().image(digest),
+            (None, Some(tag)) => self.cache().tag(repository, tag),
+            (None, None) => None,
+        }
+    }
+
+    /// Keeps what was learned of an image.
+    pub(super) fn remember(&self, repository: &Repository, version: &Version, image: &Image) {
+        let tag: Option<&Tag> = version.tag.as_ref().filter(|_| version.digest.is_none());
+        self.cache().remember(repository, tag, image);
+    }
+
+    /// Brings what was learned to the disk.
+    pub fn flush(&self) {
+        self.inner.cache.get().into_iter().for_each(Cache::flush);
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    pub(super) fn cache(&self) -> &Cache {
+        self.inner.cache.get_or_init(|| Cache::open(self.inner.config.cache_dir.as_deref()))
+    }
+
+    pub(super) fn host(&self, name: &str) -> Result<Arc<Host>, RegistryError> {
         let mut hosts = self.inner.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(host) = hosts.get(name) {
             return Ok(Arc::clone(host));
@@ -250,28 +146,6 @@ impl Client {
         let host = Arc::new(Host::new(name, &self.inner.config)?);
         hosts.insert(name.to_owned(), Arc::clone(&host));
         Ok(host)
-    }
-}
-
-fn question(
-    method: Method,
-    target: String,
-    accept: &'static str,
-    repository: Option<&Repository>,
-    limit: usize,
-) -> Question {
-    let scope = repository.map(|repository| format!("repository:{}:pull", repository.path())).unwrap_or_default();
-    Question { method, target, accept, scope, limit }
-}
-
-fn found(repository: &Repository, version: &Version, answer: &Answer) -> Result<(), RegistryError> {
-    match answer.status {
-        status if status.is_success() && !is_html(answer) => Ok(()),
-        StatusCode::NOT_FOUND => {
-            let reference = Reference { repository: repository.clone(), version: version.clone() };
-            Err(RegistryError::NoImage { image: reference.to_string() })
-        }
-        _ => Err(not_a_registry(repository.host(), answer)),
     }
 }
 
@@ -290,43 +164,16 @@ fn consistent(
     }
 }
 
-/// By digest where there is one: that is what runtimes obey.
-fn manifest_target(repository: &Repository, version: &Version) -> String {
-    let reference = match (&version.digest, &version.tag) {
-        (Some(digest), _) => digest.as_str(),
-        (None, Some(tag)) => tag.as_str(),
-        (None, None) => "latest",
-    };
-    format!("/v2/{}/manifests/{reference}", repository.path())
-}
-
-fn parse_digest(repository: &Repository, text: &str) -> Result<Digest, RegistryError> {
-    text.parse().map_err(|_| broken(repository, "a manifest", format!("it points to `{text}`, which is no digest")))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn sha256(bytes: &[u8]) -> Digest {
-    Digest::sha256(&hex(&Sha256::digest(bytes)))
-}
-
-/// The digest of bytes by the algorithm of another digest.
-fn digest_of(bytes: &[u8], like: &Digest) -> Digest {
-    if like.as_str().starts_with("sha512:") { Digest::sha512(&hex(&Sha512::digest(bytes))) } else { sha256(bytes) }
-}
-
-fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     answer.headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-fn is_html(answer: &Answer) -> bool {
+pub(super) fn is_html(answer: &Answer) -> bool {
     header(answer, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("text/html"))
 }
 
 /// Whether a body is the distribution API's own error (section "Error Codes").
-fn is_registry_error(answer: &Answer) -> bool {
+pub(super) fn is_registry_error(answer: &Answer) -> bool {
     #[derive(Deserialize)]
     struct Errors {
         #[serde(rename = "errors")]
@@ -335,21 +182,12 @@ fn is_registry_error(answer: &Answer) -> bool {
     serde_json::from_slice::<Errors>(&answer.body).is_ok()
 }
 
-fn not_a_registry(host: &str, answer: &Answer) -> RegistryError {
+pub(super) fn not_a_registry(host: &str, answer: &Answer) -> RegistryError {
     let kind = header(answer, CONTENT_TYPE.as_str()).unwrap_or("no content type");
     let reason = format!("{} answered status {} ({kind})", answer.url.path(), answer.status.as_u16());
     RegistryError::NotARegistry { host: host.to_owned(), reason }
 }
 
-fn broken(repository: &Repository, what: &str, reason: String) -> RegistryError {
+pub(super) fn broken(repository: &Repository, what: &str, reason: String) -> RegistryError {
     RegistryError::Broken { host: repository.host().to_owned(), what: what.to_owned(), reason }
-}
-
-/// The target of `Link: <…>; rel="next"` (RFC 8288).
-fn next_link(answer: &Answer) -> Option<String> {
-    answer.headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).find_map(|text| {
-        let (target, parameters) = text.trim().strip_prefix('<')?.split_once('>')?;
-        let is_next = parameters.replace(['"', ' '], "").split(';').any(|parameter| parameter == "rel=next");
-        is_next.then(|| target.to_owned())
-    })
 }

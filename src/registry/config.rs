@@ -1,6 +1,7 @@
 //! What the registry client has to be told.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Settings of the registry client.
@@ -14,11 +15,19 @@ pub struct Config {
     pub timeout: Duration,
     /// How many requests may be under way to one host.
     pub concurrency: usize,
+    /// Where what was learned is kept; `None` keeps it in memory.
+    pub cache_dir: Option<PathBuf>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { hosts: Vec::new(), credentials_file: None, timeout: Duration::from_secs(30), concurrency: 8 }
+        Config {
+            hosts: Vec::new(),
+            credentials_file: None,
+            timeout: Duration::from_secs(30),
+            concurrency: 8,
+            cache_dir: None,
+        }
     }
 }
 
@@ -33,4 +42,67 @@ pub struct HostConfig {
     pub plain_http: bool,
     /// PEM file with the certificate authority that signed this host's certificate.
     pub ca_file: Option<PathBuf>,
+    /// A mirror or pull-through cache of it.
+    pub mirror: Option<Mirror>,
+    /// Whether the mirror may say what tags mean and what is there, too.
+    pub mirror_tags: bool,
+    /// How long one request may take; without it as long as for all.
+    pub timeout: Option<Duration>,
+    /// How many requests a second it may be sent on average; without it what is usual.
+    pub requests_per_second: Option<u32>,
+}
+
+/// A mirror of a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirror {
+    /// Its host with its port.
+    pub host: String,
+    /// Whether it speaks HTTP without TLS.
+    pub plain_http: bool,
+    /// What stands in front of repositories there: empty, or ends in `/`.
+    pub prefix: String,
+}
+
+/// A text that is no mirror. It is not repeated, as it may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a mirror: {0}")]
+pub struct MirrorError(&'static str);
+
+impl FromStr for Mirror {
+    type Err = MirrorError;
+
+    /// Reads `http://host:port` or `https://host/prefix`.
+    fn from_str(text: &str) -> Result<Mirror, MirrorError> {
+        let url = url::Url::parse(text).map_err(|_| MirrorError("write a URL such as http://10.0.20.10:5000"))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(MirrorError("its scheme is neither http nor https"));
+        }
+        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+            return Err(MirrorError("only host, port and path may stand here; credentials belong in credentialsFile"));
+        }
+        let path = url.path().trim_matches('/').trim_start_matches("v2").trim_matches('/');
+        Ok(Mirror {
+            host: url[url::Position::BeforeHost..url::Position::AfterPort].to_owned(),
+            plain_http: url.scheme() == "http",
+            prefix: if path.is_empty() { String::new() } else { format!("{path}/") },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mirrors_are_read() {
+        let mirror = |text: &str| text.parse::<Mirror>().expect(text);
+        let plain = Mirror { host: "10.0.20.10:5000".to_owned(), plain_http: true, prefix: String::new() };
+        assert_eq!(mirror("http://10.0.20.10:5000"), plain);
+        assert_eq!(mirror("http://10.0.20.10:5000/v2/"), plain);
+        assert_eq!(mirror("https://harbor.example.com/hub").prefix, "hub/");
+        for text in ["10.0.20.10:5000", "ftp://x", "https://user:hunter2@x", "http://"] {
+            let error = text.parse::<Mirror>().expect_err(text).to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
 }

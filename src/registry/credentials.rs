@@ -1,8 +1,11 @@
 //! Docker config files and credential helpers.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
+use globset::GlobBuilder;
+use serde_json::{Value, json};
 
 use crate::secret::Secret;
 
@@ -22,18 +25,22 @@ pub enum Credential {
     RefreshToken(Secret<String>),
 }
 
-/// The credential for a host from a Docker config file; `None` when the file has none. Read anew at each call, so that
-/// a rotated file is taken up. Runs credential helpers, which may block.
-pub fn look_up(file: &Path, host: &str) -> Result<Option<Credential>, RegistryError> {
+/// The credential for a repository of a host (an empty path means the host alone) from a Docker config file, as
+/// `docker login`, podman or a Kubernetes pull secret (`.dockerconfigjson`, the older `.dockercfg`) hold it; `None` when
+/// the file has none. Read anew at each call, so that a rotated file is taken up. Runs credential helpers, which may
+/// block.
+pub fn look_up(file: &Path, host: &str, path: &str) -> Result<Option<Credential>, RegistryError> {
     let fail = |reason: String| RegistryError::CredentialsFile { file: file.to_owned(), reason };
     let text = Secret::new(std::fs::read(file).map_err(|error| fail(error.to_string()))?);
-    // Docker Hub's entry goes by the name of its old index.
-    let names: &[&str] = match host {
-        "docker.io" => &["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io"],
-        host => &[host],
+    // The reader's own words could repeat a piece of the file.
+    let root: Value = serde_json::from_slice(text.expose()).map_err(|_| fail("it is no JSON".to_owned()))?;
+    let text = match is_old_form(&root) {
+        true => Secret::new(json!({ "auths": root }).to_string().into_bytes()),
+        false => text,
     };
-    for name in names {
-        match docker_credential::get_credential_from_reader(text.expose().as_slice(), name) {
+    let auths = if is_old_form(&root) { &root } else { &root["auths"] };
+    for name in names(auths, host, path) {
+        match docker_credential::get_credential_from_reader(text.expose().as_slice(), &name) {
             Ok(DockerCredential::UsernamePassword(user, password)) => {
                 return Ok(Some(Credential::Password { user, password: Secret::new(password) }));
             }
@@ -47,10 +54,56 @@ pub fn look_up(file: &Path, host: &str) -> Result<Option<Credential>, RegistryEr
             Err(CredentialRetrievalError::HelperFailure { helper, .. }) => {
                 return Err(fail(format!("{helper} failed")));
             }
+            Err(CredentialRetrievalError::HelperCommunicationError) => {
+                let helper = root["credHelpers"][&name].as_str().or(root["credsStore"].as_str()).unwrap_or_default();
+                return Err(fail(format!("docker-credential-{helper} cannot be run; is it installed?")));
+            }
             Err(error) => return Err(fail(error.to_string())),
         }
     }
     Ok(None)
+}
+
+/// The form before `auths`: hosts at the root, each with its entry.
+fn is_old_form(root: &Value) -> bool {
+    let known = ["auths", "credHelpers", "credsStore"];
+    let is_entry = |entry: &Value| entry["auth"].is_string() || entry["username"].is_string();
+    let entries = root.as_object().filter(|entries| !entries.is_empty());
+    entries.is_some_and(|entries| !known.iter().any(|key| entries.contains_key(*key)) && entries.values().all(is_entry))
+}
+
+/// The names under which a credential may stand, the most exact first: entries for a part of a registry
+/// (`ghcr.io/acme`), then the host in the ways that people write it, then patterns (`*.example.com`), as kubelet takes
+/// them.
+fn names(auths: &Value, host: &str, path: &str) -> Vec<String> {
+    // Docker Hub's entry goes by the name of its old index.
+    let hosts: &[&str] = match host {
+        "docker.io" => &["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io"],
+        host => &[host],
+    };
+    let keys: Vec<&str> = auths.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+    let plain = |key: &str| {
+        let key = key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+        key.strip_suffix("/v1").or(key.strip_suffix("/v2")).unwrap_or(key).to_owned()
+    };
+    let mut names = Vec::new();
+    let mut part = path;
+    while !part.is_empty() {
+        let wanted = format!("{host}/{part}");
+        names.extend(keys.iter().filter(|key| plain(key) == wanted).map(|key| (*key).to_owned()));
+        part = part.rsplit_once('/').map_or("", |(before, _)| before);
+    }
+    names.extend(hosts.iter().map(|host| (*host).to_owned()));
+    names.extend(keys.iter().filter(|key| hosts.contains(&plain(key).as_str())).map(|key| (*key).to_owned()));
+    let is_pattern_of_host = |key: &&&str| {
+        let glob = GlobBuilder::new(&plain(key)).literal_separator(true).build();
+        key.contains('*') && glob.is_ok_and(|glob| glob.compile_matcher().is_match(host))
+    };
+    names.extend(keys.iter().filter(is_pattern_of_host).map(|key| (*key).to_owned()));
+    // A helper is asked once for each name.
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
 }
 
 #[cfg(test)]
@@ -69,7 +122,7 @@ mod tests {
         let file = file(
             r#"{"auths":{"127.0.0.1:5000":{"auth":"dXNlcjpwYXNz"},"https://index.docker.io/v1/":{"auth":"aHViOng="}}}"#,
         );
-        let user = |host: &str| match look_up(file.path(), host).expect("readable") {
+        let user = |host: &str| match look_up(file.path(), host, "").expect("readable") {
             Some(Credential::Password { user, .. }) => Some(user),
             _ => None,
         };
@@ -81,7 +134,48 @@ mod tests {
     #[test]
     fn a_broken_file_is_named_and_nothing_of_it_repeated() {
         let file = file(r#"{"auths": sesame"#);
-        let error = look_up(file.path(), "ghcr.io").expect_err("broken").to_string();
+        let error = look_up(file.path(), "ghcr.io", "").expect_err("broken").to_string();
         assert!(error.contains(&file.path().display().to_string()) && !error.contains("sesame"), "{error}");
+    }
+
+    #[test]
+    fn pull_secrets_of_kubernetes_are_read_in_every_form() {
+        // "mathias:one", "mathias:two", "mathias:any"
+        let one = r#"{"auth":"bWF0aGlhczpvbmU="}"#;
+        let password = |text: &str, host: &str, path: &str| match look_up(file(text).path(), host, path) {
+            Ok(Some(Credential::Password { password, .. })) => Some(password.expose().clone()),
+            Ok(_) => None,
+            Err(error) => panic!("{error}"),
+        };
+        for key in
+            ["gitea.d-ma.be", "https://gitea.d-ma.be", "https://gitea.d-ma.be/v2/", "gitea.d-ma.be/", "*.d-ma.be"]
+        {
+            let text = format!(r#"{{"auths":{{"{key}":{one}}}}}"#);
+            assert_eq!(password(&text, "gitea.d-ma.be", "mathias/app").as_deref(), Some("one"), "{key}");
+            assert_eq!(password(&text, "evil-gitea.example.com", "mathias/app"), None, "{key}");
+        }
+        let old = format!(r#"{{"https://gitea.d-ma.be":{one}}}"#);
+        assert_eq!(password(&old, "gitea.d-ma.be", "").as_deref(), Some("one"));
+        let words = r#"{"auths":{"r.io":{"username":"mathias","password":"three","email":"x@y"}}}"#;
+        assert_eq!(password(words, "r.io", "a").as_deref(), Some("three"));
+        assert_eq!(password(r#"{"auths":{"r.io":{}}}"#, "r.io", "a"), None);
+        assert_eq!(password("{}", "r.io", "a"), None);
+    }
+
+    #[test]
+    fn the_most_exact_entry_counts() {
+        let text = r#"{"auths":{
+            "ghcr.io":{"auth":"bWF0aGlhczphbnk="},
+            "ghcr.io/acme":{"auth":"bWF0aGlhczpvbmU="},
+            "ghcr.io/acme/app":{"auth":"bWF0aGlhczp0d28="}}}"#;
+        let file = file(text);
+        let password = |path: &str| match look_up(file.path(), "ghcr.io", path).expect("readable") {
+            Some(Credential::Password { password, .. }) => password.expose().clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            ["acme/app", "acme/app-2", "acme/x/y", "other/app", ""].map(password),
+            ["two", "one", "one", "any", "any"]
+        );
     }
 }

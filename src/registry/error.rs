@@ -1,5 +1,6 @@
 //! What goes wrong on the registry side.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +19,14 @@ pub enum RegistryError {
         /// The whole reference.
         image: String,
     },
+    /// The image is there, but not all of it.
+    #[error("{image} is not whole: {}", flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    NotWhole {
+        /// The whole reference.
+        image: String,
+        /// What is missing or wrong.
+        flaws: Vec<Flaw>,
+    },
     /// No credentials are configured for a host that wants some.
     #[error("{host} wants credentials and none are configured")]
     NoCredentials {
@@ -35,7 +44,7 @@ pub enum RegistryError {
         what: String,
     },
     /// Too many requests.
-    #[error("{host} limits the rate of requests{}", wait.map(|w| format!("; it asks to wait {} s", w.as_secs())).unwrap_or_default())]
+    #[error("{host} limits the rate of requests{}", wait.map(|w| format!("; it asks to wait {} s", w.as_secs_f64().ceil())).unwrap_or_default())]
     RateLimited {
         /// The host.
         host: String,
@@ -104,9 +113,26 @@ pub enum RegistryError {
     },
 }
 
+/// What is wrong with a part of an image.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Flaw {
+    /// Which part: `a layer of linux/amd64`.
+    pub what: String,
+    /// Its digest.
+    pub digest: String,
+    /// What is wrong: `is missing`.
+    pub problem: String,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.what, self.digest, self.problem)
+    }
+}
+
 impl RegistryError {
     /// Whether asking again may help.
-    pub(super) fn is_passing(&self) -> bool {
+    pub fn is_passing(&self) -> bool {
         matches!(
             self,
             RegistryError::RateLimited { .. }
@@ -114,6 +140,16 @@ impl RegistryError {
                 | RegistryError::TimedOut { .. }
                 | RegistryError::ServerError { .. }
         )
+    }
+
+    /// Whether it took as long as a request may take: asking again would hold up others for as long again.
+    pub(super) fn took_all_patience(&self) -> bool {
+        matches!(self, RegistryError::TimedOut { .. })
+    }
+
+    /// Whether it is this very image that is at fault, not the registry as a whole.
+    pub fn is_of_image(&self) -> bool {
+        self.is_absence() || matches!(self, RegistryError::NotWhole { .. } | RegistryError::Broken { .. })
     }
 
     /// Whether the registry said with authority that the image is not there.
@@ -125,7 +161,9 @@ impl RegistryError {
 impl Explain for RegistryError {
     fn fault(&self) -> Fault {
         match self {
-            RegistryError::NoRepository(_) | RegistryError::NoImage { .. } => Fault::Blocked,
+            RegistryError::NoRepository(_) | RegistryError::NoImage { .. } | RegistryError::NotWhole { .. } => {
+                Fault::Blocked
+            }
             RegistryError::NoCredentials { .. } | RegistryError::Denied { .. } => Fault::Denied,
             RegistryError::CredentialsFile { .. } | RegistryError::CaFile { .. } => Fault::BadInput,
             RegistryError::RateLimited { .. }
@@ -142,6 +180,9 @@ impl Explain for RegistryError {
             RegistryError::NoRepository(_) => "check the name, and that a first image was pushed".to_owned(),
             RegistryError::NoImage { .. } => {
                 "check the tag; with --wait-image, `set` waits for a push to finish".to_owned()
+            }
+            RegistryError::NotWhole { .. } => {
+                "push the image again; a cleanup of the registry may have taken what it still needs".to_owned()
             }
             RegistryError::NoCredentials { host } => {
                 format!(

@@ -1,10 +1,12 @@
 //! Manifests, indexes, and when an image was built (OCI image specification 1.1, sections "Image Manifest", "Image
-//! Index", "Image Configuration", "Annotations"; and Docker's image manifest version 2, schema 2).
+//! Index", "Content Descriptors", "Image Configuration", "Annotations"; and Docker's image manifest version 2, schema 2).
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+
+use crate::platform::Platform;
 
 /// What is asked for when a manifest is.
 pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -20,31 +22,43 @@ pub struct Manifest {
     annotations: BTreeMap<String, String>,
     /// The configuration, of a manifest.
     pub config: Option<Descriptor>,
+    /// Absent or null where a writer had none.
+    layers: Option<Vec<Descriptor>>,
     /// The manifests, of an index.
-    #[serde(default)]
-    manifests: Vec<Descriptor>,
+    manifests: Option<Vec<Descriptor>>,
 }
 
-/// Something that a manifest points to.
+/// Something that a manifest points to (section "Content Descriptors").
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
+    #[serde(default)]
+    media_type: String,
     /// Its digest.
     pub digest: String,
+    /// How many bytes it has. The specification wants it; without it any size will do.
+    pub size: Option<u64>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
-    platform: Option<Platform>,
+    platform: Option<DescribedPlatform>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct Platform {
+struct DescribedPlatform {
     architecture: String,
     os: String,
+    variant: Option<String>,
 }
 
+/// What matters of an image's configuration.
 #[derive(Debug, Deserialize)]
-struct Configuration {
+pub struct Configuration {
     created: Option<String>,
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    architecture: String,
+    variant: Option<String>,
 }
 
 impl Manifest {
@@ -55,23 +69,59 @@ impl Manifest {
 
     /// The manifests of an index that are images: attestations and signatures are none.
     pub fn platforms(&self) -> impl Iterator<Item = &Descriptor> {
-        self.manifests.iter().filter(|descriptor| {
-            let unknown =
-                descriptor.platform.as_ref().is_some_and(|p| p.os == "unknown" && p.architecture == "unknown");
+        self.manifests.iter().flatten().filter(|descriptor| {
+            let unknown = descriptor.platform().is_some_and(|platform| platform.is_unknown());
             !unknown && !descriptor.annotations.contains_key("vnd.docker.reference.type")
         })
     }
 
+    /// The layers, of a manifest.
+    pub fn layers(&self) -> impl Iterator<Item = &Descriptor> {
+        self.layers.iter().flatten()
+    }
+
     /// Whether it is an index of manifests.
     pub fn is_index(&self) -> bool {
-        self.config.is_none() && !self.manifests.is_empty()
+        self.config.is_none() && self.manifests.is_some()
+    }
+
+    /// Whether it is neither a manifest nor an index, whatever else the bytes may be.
+    pub fn is_neither(&self) -> bool {
+        self.config.is_none() && self.manifests.is_none()
     }
 }
 
-/// When a configuration says the image was built.
-pub fn created_of_configuration(bytes: &[u8]) -> Result<Option<Timestamp>, serde_json::Error> {
-    let configuration: Configuration = serde_json::from_slice(bytes)?;
-    Ok(configuration.created.as_deref().and_then(usable))
+impl Descriptor {
+    /// The platform that an index gives for it.
+    pub fn platform(&self) -> Option<Platform> {
+        let platform = self.platform.as_ref()?;
+        Some(Platform::new(&platform.os, &platform.architecture, platform.variant.as_deref()))
+    }
+
+    /// Whether a registry need not have it: layers that may only be had from their owner, whatever their compression
+    /// (section "Non-Distributable Layers"; Docker calls them foreign).
+    pub fn is_foreign(&self) -> bool {
+        self.media_type.starts_with("application/vnd.oci.image.layer.nondistributable.")
+            || self.media_type.starts_with("application/vnd.docker.image.rootfs.foreign.")
+    }
+}
+
+impl Configuration {
+    /// Reads the configuration of an image.
+    pub fn read(bytes: &[u8]) -> Result<Configuration, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+
+    /// When it says the image was built.
+    pub fn created(&self) -> Option<Timestamp> {
+        self.created.as_deref().and_then(usable)
+    }
+
+    /// The platform that it says the image is for.
+    pub fn platform(&self) -> Option<Platform> {
+        let known = !self.os.is_empty() && !self.architecture.is_empty();
+        known.then(|| Platform::new(&self.os, &self.architecture, self.variant.as_deref()))
+    }
 }
 
 /// A time that can tell two images apart: reproducible builds write the epoch, some tools the year 1.
@@ -104,5 +154,21 @@ mod tests {
         .expect("JSON");
         assert!(index.is_index());
         assert_eq!(index.platforms().map(|d| d.digest.as_str()).collect::<Vec<_>>(), ["a"]);
+        let empty: Manifest = serde_json::from_str(r#"{"manifests":[]}"#).expect("JSON");
+        assert!(empty.is_index() && !empty.is_neither());
+        let other: Manifest = serde_json::from_str(r#"{"schemaVersion":1,"fsLayers":[]}"#).expect("JSON");
+        assert!(other.is_neither());
+    }
+
+    #[test]
+    fn foreign_layers_need_not_be_there() {
+        let is_foreign = |kind: &str| {
+            let text = format!(r#"{{"mediaType":"{kind}","digest":"a","size":1}}"#);
+            serde_json::from_str::<Descriptor>(&text).expect("JSON").is_foreign()
+        };
+        assert!(is_foreign("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"));
+        assert!(is_foreign("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"));
+        assert!(!is_foreign("application/vnd.oci.image.layer.v1.tar+zstd"));
+        assert!(!is_foreign("application/vnd.docker.image.rootfs.diff.tar.gzip"));
     }
 }

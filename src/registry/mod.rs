@@ -3,15 +3,35 @@
 //! - [`config`]: what it has to be told
 //! - [`error`]: what goes wrong
 //! - [`client`]: what can be asked of a registry
-//! - [`host`]: one host: connections, limits, retries, sign-in
+//! - [`content`]: manifests and blobs, their bytes proved against their digests
+//! - [`metadata`]: what is known of an image: its digest and when it was built
+//! - [`integrity`]: whether an image is whole
+//! - [`tags`]: all tags of a repository
+//! - [`source`]: where a repository is asked for: its registry, and a mirror of it
+//! - [`host`]: one host: what is asked of it, how often, and again where that may help
+//! - [`transport`]: HTTP to one host
+//! - [`sign_in`]: signing in to one host
 //! - [`auth`]: challenges and tokens
+//! - [`cache`]: what was learned, kept on disk
+//! - [`flights`]: the same question, asked by several at once, is sent once
+//! - [`pace`]: how fast one host may be asked
 //! - [`credentials`]: Docker config files and credential helpers
 //! - [`manifest`]: manifests, indexes, and when an image was built
 
 pub mod auth;
+pub mod cache;
 pub mod client;
 pub mod config;
+mod content;
 pub mod credentials;
 pub mod error;
+mod flights;
 pub mod host;
+pub mod integrity;
 pub mod manifest;
+mod metadata;
+pub mod pace;
+mod sign_in;
+mod source;
+mod tags;
+pub mod transport;

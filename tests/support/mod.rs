@@ -7,4 +7,6 @@ pub mod infra;
 pub mod process;
 pub mod registry;
 pub mod scripted;
+pub mod skopeo;
 pub mod tagalong;
+pub mod tokens;

@@ -48,6 +48,15 @@ impl Registry {
             fs::write(folder.join("htpasswd"), HTPASSWD).expect("written");
             auth = format!("auth:\n  htpasswd:\n    realm: tests\n    path: {}/htpasswd\n", folder.display());
         }
+        Registry::launch(folder, kind, &config, &auth)
+    }
+
+    /// Starts a registry with a section `auth` of the test's own.
+    pub fn start_with_auth(folder: &Path, auth: &str) -> Registry {
+        Registry::launch(folder, Kind::Plain, "", auth)
+    }
+
+    fn launch(folder: &Path, kind: Kind, config: &str, auth: &str) -> Registry {
         for _ in 0..5 {
             let port = free_port();
             let text = format!(
@@ -109,6 +118,38 @@ impl Registry {
                 json!({ "schemaVersion": 2, "mediaType": kind, "manifests": manifests }).to_string().into_bytes();
             self.put(repository, tag, kind, &index).await
         })
+    }
+
+    /// Takes content away behind the registry's back, as a failing disk or a wrong cleanup does.
+    pub fn lose(&self, digest: &str) {
+        let hex = digest.strip_prefix("sha256:").expect("sha256");
+        let data = self.folder.join(format!("storage/docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]));
+        fs::remove_file(&data).unwrap_or_else(|error| panic!("{}: {error}", data.display()));
+    }
+
+    /// Changes content behind the registry's back.
+    pub fn spoil(&self, digest: &str, bytes: &[u8]) {
+        let hex = digest.strip_prefix("sha256:").expect("sha256");
+        let data = self.folder.join(format!("storage/docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]));
+        fs::write(data, bytes).expect("written");
+    }
+
+    /// A manifest or index as JSON.
+    pub fn manifest(&self, repository: &str, reference: &str) -> serde_json::Value {
+        self.block_on(async {
+            let url = format!("{}/v2/{repository}/manifests/{reference}", self.base());
+            let accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+                 application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
+            let request = self.request(reqwest::Method::GET, &url).header("Accept", accept);
+            let answer = request.send().await.expect("an answer");
+            serde_json::from_slice(&answer.bytes().await.expect("a body")).expect("JSON")
+        })
+    }
+
+    /// Pushes a manifest or index as it is given.
+    pub fn put_manifest(&self, repository: &str, tag: &str, manifest: &serde_json::Value) -> String {
+        let kind = manifest["mediaType"].as_str().expect("a media type").to_owned();
+        self.block_on(self.put(repository, tag, &kind, &manifest.to_string().into_bytes()))
     }
 
     /// Deletes a manifest by its digest.

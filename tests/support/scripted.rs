@@ -1,8 +1,8 @@
 //! A registry that misbehaves as told: for what a real one cannot be made to show.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// What a client asked.
@@ -11,6 +11,9 @@ pub struct Asked {
     pub method: String,
     pub target: String,
     pub authorization: Option<String>,
+    pub if_none_match: Option<String>,
+    pub accept: Option<String>,
+    pub body: String,
 }
 
 /// What is answered: status, headers, body. `None` says nothing and keeps the connection open.
@@ -20,6 +23,7 @@ pub type Answer = Option<(u16, Vec<(String, String)>, Vec<u8>)>;
 pub struct Scripted {
     port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
+    connections: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
 }
 
@@ -28,12 +32,19 @@ impl Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (asked, stop, script) = (Arc::default(), Arc::new(AtomicBool::new(false)), Arc::new(script));
-        let server = Scripted { port, asked: Arc::clone(&asked), stop: Arc::clone(&stop) };
+        let connections = Arc::new(AtomicUsize::new(0));
+        let server = Scripted {
+            port,
+            asked: Arc::clone(&asked),
+            connections: Arc::clone(&connections),
+            stop: Arc::clone(&stop),
+        };
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
+                connections.fetch_add(1, Ordering::Relaxed);
                 let (asked, script) = (Arc::clone(&asked), Arc::clone(&script));
                 std::thread::spawn(move || stream.map(|stream| serve(stream, &asked, script.as_ref())));
             }
@@ -43,6 +54,10 @@ impl Scripted {
 
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     pub fn asked(&self) -> Vec<Asked> {
@@ -70,7 +85,11 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -
             method: words.next().unwrap_or_default(),
             target: words.next().unwrap_or_default(),
             authorization: None,
+            if_none_match: None,
+            accept: None,
+            body: String::new(),
         };
+        let mut length = 0;
         loop {
             let mut line = String::new();
             reader.read_line(&mut line)?;
@@ -78,10 +97,22 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -
                 Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
                     request.authorization = Some(value.to_owned());
                 }
+                Some((name, value)) if name.eq_ignore_ascii_case("if-none-match") => {
+                    request.if_none_match = Some(value.to_owned());
+                }
+                Some((name, value)) if name.eq_ignore_ascii_case("accept") => {
+                    request.accept = Some(value.to_owned());
+                }
+                Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
+                    length = value.parse().unwrap_or(0);
+                }
                 Some(_) => {}
                 None => break,
             }
         }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        request.body = String::from_utf8_lossy(&body).into_owned();
         asked.lock().expect("unpoisoned").push(request.clone());
         let Some((status, headers, body)) = script(&request) else {
             // Holds the line until the client gives up.
@@ -90,10 +121,15 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -
             return Ok(());
         };
         let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        write!(stream, "HTTP/1.1 {status} X\r\n{fields}Content-Length: {}\r\n\r\n", body.len())?;
+        // A script may tell a length of its own.
+        let says = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let length = if says { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        // One write: two would wait for the client's delayed acknowledgement, 40 ms each time.
+        let mut bytes = format!("HTTP/1.1 {status} X\r\n{fields}{length}\r\n").into_bytes();
         if request.method != "HEAD" {
-            stream.write_all(&body)?;
+            bytes.extend_from_slice(&body);
         }
+        stream.write_all(&bytes)?;
     }
 }
 

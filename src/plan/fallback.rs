@@ -1,0 +1,30 @@
+//! The next best tag where the best is broken in the registry, for policies that ask for it.
+
+use std::collections::BTreeSet;
+
+use crate::policy::rule::PolicySet;
+
+use super::decide::{Plan, Surveys};
+use super::gate::{ImageProof, Proofs, wanted};
+use super::skip::{Reason, Skipped};
+
+/// Strikes broken winners off the surveys of policies with a fallback. Gives what was struck off, empty when the plan
+/// stands; else it is to be made again.
+pub fn strike(surveys: &mut Surveys, plan: &Plan, proofs: &Proofs, policies: &PolicySet) -> BTreeSet<Skipped> {
+    let mut struck = BTreeSet::new();
+    for update in &plan.updates {
+        let image = &update.field.repository;
+        let (Some(ImageProof::Broken(detail)), Some(tag)) = (proofs.get(&wanted(update)), &update.tag) else {
+            continue;
+        };
+        let falls_back = policies.rule_for(image).is_some_and(|rule| rule.fallback);
+        let Some(Ok(survey)) = surveys.get_mut(image).filter(|_| falls_back) else { continue };
+        let before = survey.seen.len();
+        survey.seen.retain(|seen| seen.tag != *tag);
+        if survey.seen.len() < before {
+            let (image, tag, detail) = (image.clone(), Some(tag.clone()), detail.clone());
+            struck.insert(Skipped { image, tag, reason: Reason::BlockedImage, detail });
+        }
+    }
+    struck
+}

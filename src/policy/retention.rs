@@ -1,0 +1,52 @@
+//! What a cleanup of the registry would delete that keeps the newest tags.
+
+use crate::image::Tag;
+
+use super::choose::Seen;
+use super::tags::{Rank, TagRule};
+
+impl TagRule {
+    /// How many of the tags are newer than one; `None` when that cannot be said, because the tag does not fit the rule,
+    /// or because the age decides and is not known.
+    pub fn newer_than(&self, tag: &Tag, seen: &[Seen]) -> Option<usize> {
+        let held = self.measure(tag).ok()?;
+        let others = || seen.iter().filter(|other| other.tag != *tag);
+        if self.needs_age() {
+            let at = seen.iter().find(|other| other.tag == *tag)?.created?;
+            return Some(others().filter(|other| other.created.is_some_and(|created| created > at)).count());
+        }
+        let newer = |rank: &Rank| if self.is_descending() { *rank < held } else { *rank > held };
+        Some(others().filter(|other| self.measure(&other.tag).is_ok_and(|rank| newer(&rank))).count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::range::Range;
+    use super::super::tags::{Filter, ShaForm};
+    use super::*;
+
+    fn seen(text: &str, second: Option<i64>) -> Seen {
+        let created = second.map(|second| jiff::Timestamp::from_second(second).expect("a time"));
+        Seen { tag: text.parse().expect("a tag"), created }
+    }
+
+    #[test]
+    fn newer_tags_are_counted() {
+        let rule = TagRule::Semver { range: Range::parse("^1").expect("a range"), filter: Filter::default() };
+        let tags = [seen("1.0.0", None), seen("1.2.0", None), seen("2.0.0", None), seen("junk", None)];
+        let count = |tag: &str| rule.newer_than(&tag.parse().expect("a tag"), &tags);
+        assert_eq!((count("1.0.0"), count("2.0.0"), count("junk")), (Some(2), Some(0), None));
+    }
+
+    #[test]
+    fn ages_are_counted_where_they_decide() {
+        let rule = TagRule::Sha(ShaForm::Usual);
+        let tags = [seen("aaaaaa1", Some(1)), seen("aaaaaa2", Some(2)), seen("aaaaaa3", None)];
+        let count = |tag: &str| rule.newer_than(&tag.parse().expect("a tag"), &tags);
+        assert_eq!(
+            (count("aaaaaa1"), count("aaaaaa2"), count("aaaaaa3"), count("bbbbbb1")),
+            (Some(1), Some(0), None, None)
+        );
+    }
+}

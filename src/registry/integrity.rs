@@ -1,0 +1,271 @@
+//! Whether an image is whole: everything that a runtime would pull is in the registry, with the right size and hash.
+//!
+//! OCI image specification 1.1, sections "Image Index", "Image Manifest", "Content Descriptors"; distribution
+//! specification 1.1, section "Checking if content exists in the registry".
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use reqwest::{Method, StatusCode};
+
+use crate::image::{Digest, Reference, Repository, Version};
+use crate::platform::Platform;
+
+use super::client::{Client, header, not_a_registry};
+use super::content::{Read, parse_digest};
+use super::error::{Flaw, RegistryError};
+use super::host::Question;
+use super::manifest::{Configuration, Descriptor, Manifest};
+use super::source::Source;
+use super::transport::Answer;
+
+/// How many parts of one image are asked for at a time; the client bounds the requests to each host.
+const PARTS: usize = 8;
+/// An image with more parts than this is none: a runtime takes 127 layers.
+const MOST_PARTS: usize = 1024;
+/// An index may list indexes. Deeper than this none is known to go.
+const DEPTH: u8 = 4;
+
+/// What was found out about the parts of images. It holds for one pass: what a registry has changes.
+#[derive(Debug, Clone, Default)]
+pub struct Audit {
+    parts: Arc<Mutex<HashMap<(Repository, Digest), Part>>>,
+}
+
+/// What a registry has of a blob: its size, if it says, or that it is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    There(Option<u64>),
+    Missing,
+}
+
+/// What is being proved.
+struct Proof<'p> {
+    client: &'p Client,
+    repository: &'p Repository,
+    platforms: &'p [Platform],
+    audit: &'p Audit,
+}
+
+impl Client {
+    /// Proves that an image is whole: its index, the manifest of each of these platforms (of all that the index lists
+    /// when there are none; attestations aside), their configurations and layers. Gives its digest.
+    ///
+    /// # Errors
+    /// [`RegistryError::NotWhole`] names everything that is missing or wrong.
+    pub async fn prove(
+        &self,
+        repository: &Repository,
+        version: &Version,
+        platforms: &[Platform],
+        audit: &Audit,
+    ) -> Result<Digest, RegistryError> {
+        let read = self.manifest(repository, version).await?;
+        let digest = read.digest.clone();
+        let proof = Proof { client: self, repository, platforms, audit };
+        let mut flaws = proof.image(read).await?;
+        if flaws.is_empty() {
+            return Ok(digest);
+        }
+        flaws.sort();
+        flaws.dedup();
+        let image = Reference { repository: repository.clone(), version: version.clone() };
+        Err(RegistryError::NotWhole { image: image.to_string(), flaws })
+    }
+}
+
+impl Proof<'_> {
+    async fn image(&self, read: Read) -> Result<Vec<Flaw>, RegistryError> {
+        if read.manifest.is_index() {
+            return self.index(&read.digest, &read.manifest, DEPTH).await;
+        }
+        let configuration = match self.platforms {
+            [] => None,
+            _ => self.platform_of(&read.manifest).await?,
+        };
+        let mut flaws = self.manifest(&read.digest, &read.manifest, &label(configuration.as_ref())).await?;
+        if let Some(built) = configuration {
+            let unserved = self.platforms.iter().filter(|wanted| !wanted.is_served_by(&built));
+            flaws.extend(unserved.map(|wanted| lacks(&read.digest, wanted)));
+        }
+        Ok(flaws)
+    }
+
+    /// An index: each of its manifests that is needed.
+    fn index<'a>(
+        &'a self,
+        digest: &'a Digest,
+        index: &'a Manifest,
+        depth: u8,
+    ) -> BoxFuture<'a, Result<Vec<Flaw>, RegistryError>> {
+        async move {
+            let children: Vec<&Descriptor> = index.platforms().filter(|child| self.needs(child)).collect();
+            let mut flaws: Vec<Flaw> = Vec::new();
+            // An index within an index says nothing of its platforms, so what is lacking is said for the outermost only.
+            let lists_indexes = children.iter().any(|child| child.platform().is_none());
+            if depth == DEPTH && !lists_indexes {
+                let listed: Vec<Platform> = children.iter().filter_map(|child| child.platform()).collect();
+                let unserved =
+                    self.platforms.iter().filter(|wanted| !listed.iter().any(|built| wanted.is_served_by(built)));
+                flaws.extend(unserved.map(|wanted| lacks(digest, wanted)));
+            }
+            if children.is_empty() && flaws.is_empty() {
+                let problem = "lists no image".to_owned();
+                flaws.push(Flaw { what: "the index".to_owned(), digest: digest.to_string(), problem });
+            }
+            if children.len() > MOST_PARTS {
+                return Ok(vec![too_many("the index", digest, children.len())]);
+            }
+            let looks: Vec<_> = children.into_iter().map(|child| self.child(child, depth)).collect();
+            let found = stream::iter(looks).buffer_unordered(PARTS);
+            flaws.extend(found.try_collect::<Vec<_>>().await?.into_iter().flatten());
+            Ok(flaws)
+        }
+        .boxed()
+    }
+
+    /// Whether a manifest of an index is for a platform that is needed.
+    fn needs(&self, child: &Descriptor) -> bool {
+        match child.platform() {
+            Some(built) if !self.platforms.is_empty() => {
+                self.platforms.iter().any(|wanted| wanted.is_served_by(&built))
+            }
+            _ => true,
+        }
+    }
+
+    async fn child(&self, child: &Descriptor, depth: u8) -> Result<Vec<Flaw>, RegistryError> {
+        let digest = parse_digest(self.repository, &child.digest)?;
+        let label = label(child.platform().as_ref());
+        let flaw =
+            |problem: String| Flaw { what: format!("the manifest{label}"), digest: child.digest.clone(), problem };
+        let version = Version { tag: None, digest: Some(digest.clone()) };
+        let read = match self.listed(&version).await {
+            Ok(read) => read,
+            Err(error) if error.is_absence() => return Ok(vec![flaw("is missing".to_owned())]),
+            Err(RegistryError::Broken { reason, .. }) => return Ok(vec![flaw(format!("is broken: {reason}"))]),
+            Err(error) => return Err(error),
+        };
+        let mut flaws: Vec<Flaw> = wrong_size(child.size, Some(read.size)).map(flaw).into_iter().collect();
+        flaws.extend(match (read.manifest.is_index(), depth) {
+            (false, _) => self.manifest(&digest, &read.manifest, &label).await?,
+            (true, 0) => vec![Flaw {
+                what: format!("the index{label}"),
+                digest: child.digest.clone(),
+                problem: "is nested too deeply".to_owned(),
+            }],
+            (true, _) => self.index(&digest, &read.manifest, depth - 1).await?,
+        });
+        Ok(flaws)
+    }
+
+    /// A manifest that an index lists. A mirror may have the bytes; that it is there is for the registry to say.
+    async fn listed(&self, version: &Version) -> Result<Read, RegistryError> {
+        if self.client.sources(self.repository)?.mirror.is_some() {
+            self.client.digest(self.repository, version).await?;
+        }
+        self.client.manifest(self.repository, version).await
+    }
+
+    /// A manifest: its configuration and every layer that the registry has to have.
+    async fn manifest(&self, digest: &Digest, manifest: &Manifest, label: &str) -> Result<Vec<Flaw>, RegistryError> {
+        let configuration = manifest.config.iter().map(|part| (format!("the configuration{label}"), part));
+        let layers = manifest.layers().filter(|layer| !layer.is_foreign());
+        let parts = configuration.chain(layers.map(|part| (format!("a layer{label}"), part)));
+        let parts: Vec<_> = parts.collect();
+        if parts.len() > MOST_PARTS {
+            return Ok(vec![too_many(&format!("the manifest{label}"), digest, parts.len())]);
+        }
+        let looks: Vec<_> = parts.into_iter().map(|(what, part)| self.blob(what, part)).collect();
+        let found = stream::iter(looks).buffer_unordered(PARTS);
+        Ok(found.try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
+    }
+
+    async fn blob(&self, what: String, part: &Descriptor) -> Result<Option<Flaw>, RegistryError> {
+        let digest = parse_digest(self.repository, &part.digest)?;
+        let key = (self.repository.clone(), digest.clone());
+        let known = self.audit.parts.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let found = match known {
+            Some(found) => found,
+            None => {
+                let found = self.client.blob(self.repository, &digest).await?;
+                self.audit.parts.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
+                found
+            }
+        };
+        let problem = match found {
+            Part::There(size) => wrong_size(part.size, size),
+            Part::Missing => Some("is missing".to_owned()),
+        };
+        Ok(problem.map(|problem| Flaw { what, digest: part.digest.clone(), problem }))
+    }
+
+    /// What a manifest that stands alone is for; only its configuration tells.
+    async fn platform_of(&self, manifest: &Manifest) -> Result<Option<Platform>, RegistryError> {
+        let Some(config) = &manifest.config else { return Ok(None) };
+        let digest = parse_digest(self.repository, &config.digest)?;
+        let bytes = self.client.configuration(self.repository, &digest).await?;
+        Ok(bytes.and_then(|bytes| Configuration::read(&bytes).ok()).and_then(|found| found.platform()))
+    }
+}
+
+impl Client {
+    /// Asks whether a blob is there.
+    async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Part, RegistryError> {
+        let sources = self.sources(repository)?;
+        if let Some(mirror) = sources.trusted_mirror() {
+            match self.blob_at(mirror, repository, digest).await {
+                Ok(Part::Missing) => {}
+                Ok(found) => return Ok(found),
+                Err(error) => mirror.passed_over(&error),
+            }
+        }
+        self.blob_at(&sources.origin, repository, digest).await
+    }
+
+    /// Storage that a registry redirects to may know GET alone: then one byte is asked for, which brings the whole size
+    /// along (RFC 9110 section 14.4).
+    async fn blob_at(&self, source: &Source, repository: &Repository, digest: &Digest) -> Result<Part, RegistryError> {
+        let name = format!("blobs/{digest}");
+        let answer = source.ask(&source.question(Method::HEAD, &name, "*/*", 0)).await?;
+        let length = |answer: &Answer| header(answer, "content-length").and_then(|text| text.parse().ok());
+        match answer.status {
+            StatusCode::OK => return Ok(Part::There(length(&answer))),
+            StatusCode::NOT_FOUND => return Ok(Part::Missing),
+            StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {}
+            _ => return Err(not_a_registry(repository.host(), &answer)),
+        }
+        let get = Question { one_byte: true, ..source.question(Method::GET, &name, "*/*", 0) };
+        let answer = source.ask(&get).await?;
+        match answer.status {
+            StatusCode::PARTIAL_CONTENT => {
+                let range = header(&answer, "content-range").unwrap_or_default();
+                Ok(Part::There(range.rsplit('/').next().and_then(|size| size.parse().ok())))
+            }
+            StatusCode::OK => Ok(Part::There(length(&answer))),
+            StatusCode::NOT_FOUND => Ok(Part::Missing),
+            _ => Err(not_a_registry(repository.host(), &answer)),
+        }
+    }
+}
+
+fn wrong_size(said: Option<u64>, has: Option<u64>) -> Option<String> {
+    let (said, has) = (said?, has?);
+    (said != has).then(|| format!("has {has} bytes, not {said}"))
+}
+
+/// ` of linux/amd64`, or nothing where the platform is not said.
+fn label(platform: Option<&Platform>) -> String {
+    platform.map(|platform| format!(" of {platform}")).unwrap_or_default()
+}
+
+fn too_many(what: &str, digest: &Digest, count: usize) -> Flaw {
+    let problem = format!("lists {count} parts, more than {MOST_PARTS}");
+    Flaw { what: what.to_owned(), digest: digest.to_string(), problem }
+}
+
+fn lacks(image: &Digest, wanted: &Platform) -> Flaw {
+    Flaw { what: "the image".to_owned(), digest: image.to_string(), problem: format!("has nothing for {wanted}") }
+}

@@ -1,0 +1,90 @@
+//! What is known of an image: its digest and when it was built.
+
+use crate::image::{Digest, Repository, Version};
+
+use super::client::{Client, Image, broken};
+use super::content::parse_digest;
+use super::error::{Flaw, RegistryError};
+use super::manifest::{Configuration, Descriptor, Manifest};
+
+use jiff::Timestamp;
+
+impl Client {
+    /// What is known of an image. What was learned once is kept by digest; and a tag that was seen before is taken not
+    /// to have moved, as tags made of commits do not: whoever must be sure asks [`Client::digest`] first.
+    pub async fn image(&self, repository: &Repository, version: &Version) -> Result<Image, RegistryError> {
+        if let Some(image) = self.known(repository, version) {
+            return Ok(image);
+        }
+        let read = self.manifest(repository, version).await?;
+        let created = match read.manifest.created() {
+            Some(created) => Some(created),
+            None if read.manifest.is_index() => {
+                self.created_of_platforms(repository, &read.digest, &read.manifest).await?
+            }
+            None => self.created_of_config(repository, &read.digest, &read.manifest).await?,
+        };
+        let image = Image { digest: read.digest, created };
+        self.remember(repository, version, &image);
+        Ok(image)
+    }
+
+    /// The newest of an index's platforms: they are built one after the other. One that is gone is passed over as long
+    /// as another can tell; whether the image is whole is asked elsewhere.
+    async fn created_of_platforms(
+        &self,
+        repository: &Repository,
+        index: &Digest,
+        manifest: &Manifest,
+    ) -> Result<Option<Timestamp>, RegistryError> {
+        let (mut newest, mut gone, mut told) = (None, None, false);
+        for platform in manifest.platforms() {
+            match self.created_of_platform(repository, platform).await {
+                Ok(created) => {
+                    newest = newest.max(created);
+                    told = true;
+                }
+                Err(error) if error.is_absence() => {
+                    gone = gone.or(Some(missing(repository, index, "the manifest", &platform.digest)))
+                }
+                Err(error @ RegistryError::NotWhole { .. }) => gone = gone.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        gone.filter(|_| !told).map_or(Ok(newest), Err)
+    }
+
+    async fn created_of_platform(
+        &self,
+        repository: &Repository,
+        platform: &Descriptor,
+    ) -> Result<Option<Timestamp>, RegistryError> {
+        let digest = parse_digest(repository, &platform.digest)?;
+        let version = Version { tag: None, digest: Some(digest.clone()) };
+        let read = self.manifest(repository, &version).await?;
+        match read.manifest.created() {
+            Some(created) => Ok(Some(created)),
+            None => self.created_of_config(repository, &digest, &read.manifest).await,
+        }
+    }
+
+    async fn created_of_config(
+        &self,
+        repository: &Repository,
+        image: &Digest,
+        manifest: &Manifest,
+    ) -> Result<Option<Timestamp>, RegistryError> {
+        let Some(config) = &manifest.config else { return Ok(None) };
+        let digest = parse_digest(repository, &config.digest)?;
+        let bytes = self.configuration(repository, &digest).await?;
+        let bytes = bytes.ok_or_else(|| missing(repository, image, "the configuration", &config.digest))?;
+        let configuration = Configuration::read(&bytes)
+            .map_err(|error| broken(repository, &digest.to_string(), format!("not a configuration ({error})")))?;
+        Ok(configuration.created())
+    }
+}
+
+fn missing(repository: &Repository, image: &Digest, what: &str, digest: &str) -> RegistryError {
+    let flaw = Flaw { what: what.to_owned(), digest: digest.to_owned(), problem: "is missing".to_owned() };
+    RegistryError::NotWhole { image: format!("{repository}@{image}"), flaws: vec![flaw] }
+}

@@ -1,0 +1,195 @@
+//! Signing in to one host: its challenge, its credential, its tokens, each asked for once.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use reqwest::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
+use reqwest::{StatusCode, Url};
+
+use crate::secret::Secret;
+
+use super::auth::{Challenge, Token, TokenAnswer};
+use super::credentials::{self, Credential};
+use super::error::RegistryError;
+use super::flights::Flights;
+use super::pace::retry_after;
+use super::transport::{Transport, unreachable};
+
+const TOKEN_ANSWER_LIMIT: usize = 1 << 20;
+/// How long a credential helper may take.
+const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What is known of signing in to a host.
+#[derive(Debug)]
+pub struct SignIn {
+    name: String,
+    is_https: bool,
+    transport: Transport,
+    credentials_file: Option<PathBuf>,
+    challenge: Mutex<Option<Challenge>>,
+    tokens: Mutex<HashMap<String, Token>>,
+    asking: Flights<String, Result<Token, RegistryError>>,
+}
+
+impl SignIn {
+    /// Nothing is known yet.
+    pub fn new(name: &str, base: &Url, transport: Transport, credentials_file: Option<PathBuf>) -> Arc<SignIn> {
+        Arc::new(SignIn {
+            name: name.to_owned(),
+            is_https: base.scheme() == "https",
+            transport,
+            credentials_file,
+            challenge: Mutex::default(),
+            tokens: Mutex::default(),
+            asking: Flights::default(),
+        })
+    }
+
+    /// The header for what is known of the host so far; `None` is anonymous.
+    pub async fn authorization(self: &Arc<Self>, scope: &str) -> Result<Option<Secret<String>>, RegistryError> {
+        let challenge = lock(&self.challenge).clone();
+        match challenge {
+            None => Ok(None),
+            Some(Challenge::Basic) => match self.credential(scope).await? {
+                Some(Credential::Password { user, password }) => Ok(Some(basic(&user, &password))),
+                Some(Credential::RefreshToken(_)) | None => Ok(None),
+            },
+            Some(Challenge::Bearer { realm, service }) => {
+                let held = lock(&self.tokens).get(scope).filter(|token| token.is_good(Instant::now())).cloned();
+                let token = match held {
+                    Some(token) => token,
+                    None => {
+                        let (this, wanted) = (Arc::clone(self), scope.to_owned());
+                        let ask = || async move { this.fetch_token(&realm, service.as_deref(), &wanted).await }.boxed();
+                        self.asking.join(&scope.to_owned(), ask).await?
+                    }
+                };
+                Ok(Some(bearer(&token)))
+            }
+        }
+    }
+
+    /// Learns from a refusal how the host wants to be signed in to. `used` is what was refused.
+    pub fn challenged(
+        &self,
+        headers: &HeaderMap,
+        scope: &str,
+        used: Option<&Secret<String>>,
+    ) -> Result<(), RegistryError> {
+        let headers = headers.get_all(WWW_AUTHENTICATE).iter();
+        let challenge = headers.filter_map(|value| value.to_str().ok()).find_map(Challenge::parse);
+        let challenge = challenge.ok_or_else(|| self.denied(scope))?;
+        *lock(&self.challenge) = Some(challenge);
+        // Only the token that was refused goes: another request may have brought a new one meanwhile.
+        let mut tokens = lock(&self.tokens);
+        if used.is_some() && tokens.get(scope).map(bearer).as_ref() == used {
+            tokens.remove(scope);
+        }
+        Ok(())
+    }
+
+    /// The error for a refusal.
+    pub fn denied(&self, scope: &str) -> RegistryError {
+        let host = self.name.clone();
+        match &self.credentials_file {
+            Some(file) => {
+                let what = scope.split(':').nth(1).unwrap_or("this host").to_owned();
+                RegistryError::Denied { host, from: file.display().to_string(), what }
+            }
+            None => RegistryError::NoCredentials { host },
+        }
+    }
+
+    /// Asks the token server; anonymously when there are no credentials, as for public images.
+    async fn fetch_token(&self, realm: &str, service: Option<&str>, scope: &str) -> Result<Token, RegistryError> {
+        let what = "the request for a token";
+        let broken = |reason: &str| RegistryError::Broken {
+            host: self.name.clone(),
+            what: what.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let mut url = Url::parse(realm).map_err(|_| broken("its realm is no URL"))?;
+        if self.is_https && url.scheme() != "https" {
+            return Err(broken("its token server is not reached over https"));
+        }
+        let credential = self.credential(scope).await?;
+        let mut fields: Vec<(&str, &str)> = Vec::new();
+        fields.extend(service.map(|service| ("service", service)));
+        fields.extend((!scope.is_empty()).then_some(("scope", scope)));
+        let http = self.transport.http();
+        let request = match &credential {
+            Some(Credential::RefreshToken(token)) => {
+                fields.extend([
+                    ("grant_type", "refresh_token"),
+                    ("client_id", "tagalong"),
+                    ("refresh_token", token.expose()),
+                ]);
+                let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+                http.post(url).header("Content-Type", "application/x-www-form-urlencoded").body(form)
+            }
+            Some(Credential::Password { user, password }) => {
+                url.query_pairs_mut().extend_pairs(fields);
+                http.get(url).header(AUTHORIZATION, basic(user, password).expose())
+            }
+            None => {
+                url.query_pairs_mut().extend_pairs(fields);
+                http.get(url)
+            }
+        };
+        let answer = self.transport.fetch(request, TOKEN_ANSWER_LIMIT, what).await?;
+        match answer.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => match credential {
+                Some(_) => Err(self.denied(scope)),
+                None => Err(RegistryError::NoCredentials { host: self.name.clone() }),
+            },
+            StatusCode::TOO_MANY_REQUESTS => {
+                Err(RegistryError::RateLimited { host: self.name.clone(), wait: retry_after(&answer.headers) })
+            }
+            status if !status.is_success() => Err(RegistryError::ServerError {
+                host: self.name.clone(),
+                status: status.as_u16(),
+                what: what.to_owned(),
+            }),
+            _ => {
+                let answer: Option<TokenAnswer> = serde_json::from_slice(&answer.body).ok();
+                let token = answer.and_then(|answer| answer.into_token(Instant::now()));
+                let token = token.ok_or_else(|| broken("it holds no token"))?;
+                lock(&self.tokens).insert(scope.to_owned(), token.clone());
+                Ok(token)
+            }
+        }
+    }
+
+    async fn credential(&self, scope: &str) -> Result<Option<Credential>, RegistryError> {
+        let Some(file) = self.credentials_file.clone() else { return Ok(None) };
+        let (name, path) = (self.name.clone(), scope.split(':').nth(1).unwrap_or_default().to_owned());
+        // A credential helper is a process of its own and may take its time, but not for ever.
+        let look = tokio::task::spawn_blocking(move || credentials::look_up(&file, &name, &path));
+        match tokio::time::timeout(HELPER_TIMEOUT, look).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(stopped)) => Err(unreachable(&self.name, stopped.to_string())),
+            Err(_) => Err(RegistryError::CredentialsFile {
+                file: self.credentials_file.clone().unwrap_or_default(),
+                reason: format!("its credential helper did not answer within {} s", HELPER_TIMEOUT.as_secs()),
+            }),
+        }
+    }
+}
+
+fn basic(user: &str, password: &Secret<String>) -> Secret<String> {
+    use base64::Engine;
+    let pair = Secret::new(format!("{user}:{}", password.expose()));
+    Secret::new(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair.expose())))
+}
+
+fn bearer(token: &Token) -> Secret<String> {
+    Secret::new(format!("Bearer {}", token.value.expose()))
+}
+
+/// A lock that a panicking thread left behind still holds good values here: they are only caches.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

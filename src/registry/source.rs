@@ -1,0 +1,92 @@
+//! Where a repository is asked for: at its registry, and at a mirror of it where one is configured.
+//!
+//! What is asked for by digest may come from anywhere, as its bytes prove themselves. What a tag means, and whether
+//! something is there, is for the registry to say, unless the mirror is trusted with that too.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+
+use crate::image::Repository;
+
+use super::client::Client;
+use super::error::RegistryError;
+use super::host::{Host, Question};
+use super::transport::Answer;
+
+/// A host that has a repository.
+#[derive(Debug)]
+pub struct Source {
+    /// The host.
+    pub host: Arc<Host>,
+    /// What the repository is called there.
+    path: String,
+    /// The registry that this is a mirror of.
+    mirror_of: Option<String>,
+}
+
+/// The registry of a repository, and its mirror if there is one.
+#[derive(Debug)]
+pub struct Sources {
+    /// The registry itself.
+    pub origin: Source,
+    /// Its mirror.
+    pub mirror: Option<Source>,
+    /// Whether the mirror may say what tags mean and what is there.
+    pub trusts_mirror: bool,
+}
+
+impl Sources {
+    /// The mirror, for what the registry itself has to say unless the mirror is trusted.
+    pub fn trusted_mirror(&self) -> Option<&Source> {
+        self.mirror.as_ref().filter(|_| self.trusts_mirror)
+    }
+}
+
+impl Source {
+    /// A question for something of the repository, such as `manifests/TAG`.
+    pub fn question(&self, method: Method, what: &str, accept: &'static str, limit: usize) -> Question {
+        // As containerd asks mirrors of several registries.
+        let namespace = self.mirror_of.iter().map(|host| format!("?ns={host}")).collect::<String>();
+        Question {
+            method,
+            target: format!("/v2/{}/{what}{namespace}", self.path),
+            accept,
+            scope: format!("repository:{}:pull", self.path),
+            limit,
+            one_byte: false,
+            if_none_match: None,
+        }
+    }
+
+    /// Asks. A mirror is tried once: there is the registry to fall back to.
+    pub async fn ask(&self, question: &Question) -> Result<Arc<Answer>, RegistryError> {
+        match self.mirror_of {
+            Some(_) => self.host.try_once(question).await,
+            None => self.host.ask(question).await,
+        }
+    }
+
+    /// Says why a mirror was of no use.
+    pub fn passed_over(&self, error: &RegistryError) {
+        tracing::debug!(mirror = %self.host.name(), %error, "the mirror is passed over");
+    }
+}
+
+impl Client {
+    /// Where a repository is asked for.
+    pub(super) fn sources(&self, repository: &Repository) -> Result<Sources, RegistryError> {
+        let own = self.config().hosts.iter().find(|own| own.host == repository.host());
+        let mirror = match own.and_then(|own| own.mirror.as_ref()) {
+            Some(mirror) => Some(Source {
+                host: self.host(&mirror.host)?,
+                path: format!("{}{}", mirror.prefix, repository.path()),
+                mirror_of: Some(repository.host().to_owned()),
+            }),
+            None => None,
+        };
+        let host = self.host(repository.host())?;
+        let origin = Source { host, path: repository.path().to_owned(), mirror_of: None };
+        Ok(Sources { origin, mirror, trusts_mirror: own.is_some_and(|own| own.mirror_tags) })
+    }
+}

@@ -1,0 +1,116 @@
+//! HTTP to one host: TLS, redirects, time limits, bodies within bounds.
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{RequestBuilder, StatusCode, Url};
+
+use super::error::RegistryError;
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, within the limit that was asked for.
+    pub body: Vec<u8>,
+    /// Where it came from, redirects followed.
+    pub url: Url,
+}
+
+/// The way to one host. Clones share connections.
+#[derive(Debug, Clone)]
+pub struct Transport {
+    name: String,
+    http: reqwest::Client,
+    timeout: Duration,
+}
+
+impl Transport {
+    /// Prepares the way; connects to nothing yet.
+    pub fn new(
+        name: &str,
+        ca_file: Option<&Path>,
+        is_plain: bool,
+        timeout: Duration,
+    ) -> Result<Transport, RegistryError> {
+        let failed = |error: reqwest::Error| unreachable(name, innermost(&error));
+        let http = match ca_file {
+            Some(file) => client_builder(timeout).tls_certs_only(authorities(file)?).build().map_err(failed)?,
+            None => match client_builder(timeout).build() {
+                // A machine without any authorities can still speak plain HTTP.
+                Err(_) if is_plain => client_builder(timeout).tls_certs_only([]).build().map_err(failed)?,
+                built => built.map_err(failed)?,
+            },
+        };
+        Ok(Transport { name: name.to_owned(), http, timeout })
+    }
+
+    /// What requests are made with.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Sends a request and reads the answer; with a limit of 0 no body is read. `what` is named in errors.
+    pub async fn fetch(&self, request: RequestBuilder, limit: usize, what: &str) -> Result<Answer, RegistryError> {
+        let mut response = request.send().await.map_err(|error| self.failed(&error))?;
+        let (status, headers, url) = (response.status(), response.headers().clone(), response.url().clone());
+        let mut body = Vec::new();
+        while limit > 0
+            && let Some(chunk) = response.chunk().await.map_err(|error| self.failed(&error))?
+        {
+            if body.len() + chunk.len() > limit {
+                let reason = format!("its body is larger than {limit} bytes");
+                return Err(RegistryError::Broken { host: self.name.clone(), what: what.to_owned(), reason });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, headers, body, url })
+    }
+
+    fn failed(&self, error: &reqwest::Error) -> RegistryError {
+        if error.is_timeout() {
+            return RegistryError::TimedOut { host: self.name.clone(), after: self.timeout };
+        }
+        unreachable(&self.name, innermost(error))
+    }
+}
+
+/// A host that cannot be reached.
+pub fn unreachable(host: &str, reason: String) -> RegistryError {
+    RegistryError::Unreachable { host: host.to_owned(), reason }
+}
+
+fn client_builder(timeout: Duration) -> reqwest::ClientBuilder {
+    // Never from https to http, and not for ever; reqwest itself takes credentials off when the host changes.
+    let redirects = reqwest::redirect::Policy::custom(|attempt| {
+        let from_https = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
+        let downgrade = from_https && attempt.url().scheme() != "https";
+        if downgrade || attempt.previous().len() > 5 { attempt.stop() } else { attempt.follow() }
+    });
+    reqwest::Client::builder()
+        .user_agent(concat!("tagalong/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirects)
+        .connect_timeout(timeout.min(Duration::from_secs(10)))
+        .timeout(timeout)
+}
+
+/// The certificates of a PEM file, at least one.
+fn authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, RegistryError> {
+    let fail = |reason: String| RegistryError::CaFile { file: file.to_owned(), reason };
+    let pem = std::fs::read(file).map_err(|error| fail(error.to_string()))?;
+    let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| fail(error.to_string()))?;
+    if certificates.is_empty() { Err(fail("it holds no certificate".to_owned())) } else { Ok(certificates) }
+}
+
+/// The innermost reason says the most: "connection refused", "invalid peer certificate".
+fn innermost(error: &dyn Error) -> String {
+    match error.source() {
+        Some(source) => innermost(source),
+        None => error.to_string(),
+    }
+}

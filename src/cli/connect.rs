@@ -22,7 +22,7 @@ pub fn configuration(arguments: &GitArguments) -> Result<Config, CliError> {
 /// The engine for a configuration.
 pub fn engine(config: &Config) -> Result<Engine, CliError> {
     let registry = Client::new(config.registry.clone())?;
-    Ok(Engine::new(config.repo()?.clone(), config.paths.clone(), config.attempts, registry))
+    Ok(Engine::new(config.repo()?.clone(), config.paths.clone(), config.attempts, config.style.clone(), registry))
 }
 
 /// The policies of a configuration, as the engine asks for them.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::agent;
+use crate::cycle::commits::Style;
 use crate::cycle::tree::REPOSITORY_FILE;
 use crate::fault::{Explain, Fault};
 use crate::manifest::paths::PathFilter;
@@ -95,6 +96,8 @@ pub struct Config {
     pub paths: PathFilter,
     /// How often a push is tried.
     pub attempts: u32,
+    /// What commits look like.
+    pub style: Style,
     /// The registries.
     pub registry: registry::config::Config,
     /// The policies of the agent's own file.
@@ -144,12 +147,14 @@ impl Config {
                 https: git.https,
                 committer: git.committer.unwrap_or_else(|| author.clone()),
                 author,
+                signing: git.signing,
             }),
         };
         Ok(Config {
             repo,
             paths,
             attempts: git.attempts.unwrap_or(10).max(1),
+            style: git.style,
             registry: registry::config::Config {
                 hosts: registries,
                 credentials_file: docker_config(environment, home.as_deref()),

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::agent;
+use crate::cycle::commits::Style;
 use crate::manifest::paths::PathFilter;
+use crate::plan::batch::Batch;
+use crate::plan::template::Template;
 use crate::policy::range::Range;
 use crate::policy::rule::{ImagePattern, PolicySet, Rule};
 use crate::policy::tags::{Filter, ShaForm, TagRule};
 use crate::registry::config::HostConfig;
-use crate::repo::config::{Branch, Https, Person, Ssh};
+use crate::repo::config::{Branch, Https, Person, Signing, SigningKeyFile, Ssh};
 use crate::secret::SafeUrl;
 
 use super::document::{Node, Value};
@@ -49,6 +52,10 @@ pub struct GitSection {
     pub ssh: Ssh,
     /// `https`.
     pub https: Https,
+    /// `signing`.
+    pub signing: Option<Signing>,
+    /// `message` and `batch`.
+    pub style: Style,
 }
 
 /// Reads the agent's own file.
@@ -113,9 +120,33 @@ fn git(mut section: Section<'_>) -> GitSection {
         committer: section.section("committer").and_then(person),
         ssh: section.section("ssh").map(ssh).unwrap_or_default(),
         https: section.section("https").map(https).unwrap_or_default(),
+        signing: section.section("signing").and_then(signing),
+        style: style(&mut section),
     };
     section.finish();
     config
+}
+
+fn style(section: &mut Section<'_>) -> Style {
+    let message = section.parsed_with("message", |text| Template::parse(text).map_err(|error| error.to_string()));
+    let batch = section.parsed_with("batch", |text| match text {
+        "cycle" => Ok(Batch::Cycle),
+        "app" => Ok(Batch::App),
+        "image" => Ok(Batch::Image),
+        other => Err(format!("`{other}` is not known; there are cycle, app and image")),
+    });
+    Style { message: message.unwrap_or_default(), batch: batch.unwrap_or_default() }
+}
+
+fn signing(mut section: Section<'_>) -> Option<Signing> {
+    let ssh = path(&mut section, "sshKeyFile").map(SigningKeyFile::Ssh);
+    let openpgp = path(&mut section, "openpgpKeyFile").map(SigningKeyFile::OpenPgp);
+    let passphrase_file = path(&mut section, "passphraseFile");
+    if ssh.is_some() == openpgp.is_some() {
+        section.mistake("exactly one of sshKeyFile and openpgpKeyFile is needed");
+    }
+    section.finish();
+    Some(Signing { key: ssh.or(openpgp)?, passphrase_file })
 }
 
 fn person(mut section: Section<'_>) -> Option<Person> {

@@ -1,6 +1,5 @@
 //! The pass itself.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio::task::block_in_place;
@@ -12,7 +11,6 @@ use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::plan::decide::{self, Surveys};
 use crate::plan::gate::{self, GatedPlan, Proofs};
-use crate::plan::message::commit_message;
 use crate::plan::skip::{Reason, Skipped};
 use crate::policy::rule::PolicySet;
 use crate::registry::client::Client;
@@ -21,6 +19,7 @@ use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::push::Push;
 
+use super::commits::{self, Style};
 use super::error::CycleError;
 use super::report::{FileChange, Moved, Report};
 use super::tree::{FactsCache, REPOSITORY_FILE};
@@ -66,6 +65,7 @@ pub struct Engine {
     repo: repo::config::Config,
     paths: PathFilter,
     attempts: u32,
+    style: Style,
     registry: Client,
     facts: FactsCache,
 }
@@ -87,8 +87,8 @@ struct Decided {
 
 impl Engine {
     /// An engine for a repository.
-    pub fn new(repo: repo::config::Config, paths: PathFilter, attempts: u32, registry: Client) -> Engine {
-        Engine { repo, paths, attempts, registry, facts: FactsCache::default() }
+    pub fn new(repo: repo::config::Config, paths: PathFilter, attempts: u32, style: Style, registry: Client) -> Engine {
+        Engine { repo, paths, attempts, style, registry, facts: FactsCache::default() }
     }
 
     /// One pass. After a lost race everything is planned again on the new tip; nothing is ever merged as text.
@@ -114,7 +114,8 @@ impl Engine {
             if decided.gated.is_empty() || mode == Mode::DryRun {
                 return Ok(report(tip, None, attempt - 1));
             }
-            let commit = block_in_place(|| commit(&clone, tip, &decided.gated, &changes))?;
+            let commit =
+                block_in_place(|| commits::write(&clone, tip, &decided.gated, &changes, decided.follow, &self.style))?;
             let pushed;
             (clone, pushed) = block_in_place(|| push(clone, commit, tip))?;
             match pushed {
@@ -254,13 +255,6 @@ fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
     let unit = took.clamp(Duration::from_millis(50), Duration::from_secs(2));
     let grown = unit.mul_f64(2.0_f64.powi(attempt.min(12) as i32 - 1));
     grown.min(Duration::from_secs(20)).mul_f64(0.1 + random)
-}
-
-/// A commit is made from nothing but a gated plan.
-fn commit(clone: &BareClone, tip: CommitId, gated: &GatedPlan, changes: &[FileChange]) -> Result<CommitId, RepoError> {
-    let files: BTreeMap<String, Vec<u8>> =
-        changes.iter().map(|change| (change.file.clone(), change.after.clone())).collect();
-    clone.commit(tip, &files, &commit_message(gated.updates()))
 }
 
 /// Pushes. When the connection breaks on the way, the server may have taken the commit all the same: so it is asked.

@@ -1,12 +1,14 @@
 //! One pass: fetch, candidates, plan, gates, commit, push; and again on the new tip when someone else was first.
 //!
 //! - [`engine`]: the pass itself
+//! - [`commits`]: a gated plan to commits
 //! - [`tree`]: the image fields of a tip, each blob read once
 //! - [`survey`]: what the registries have
 //! - [`proof`]: the images that would be written, asked for once more
 //! - [`report`]: what a pass did
 //! - [`error`]: what goes wrong
 
+pub mod commits;
 pub mod engine;
 pub mod error;
 pub mod proof;

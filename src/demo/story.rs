@@ -147,7 +147,8 @@ impl Stage {
             Overrides { file: Some(file), cache_dir: Some(folder.path().join("cache")), ..Overrides::default() };
         let config = Config::load(&overrides, &|_| None)?;
         let client = Client::new(config.registry.clone())?;
-        let engine = Engine::new(config.repo()?.clone(), config.paths.clone(), config.attempts, client);
+        let engine =
+            Engine::new(config.repo()?.clone(), config.paths.clone(), config.attempts, config.style.clone(), client);
         let stage = Stage { folder, registry, config, engine, built: Timestamp::now() };
         stage.push_builds(0);
         Ok(stage)

@@ -140,6 +140,11 @@ impl GatedPlan {
         self.updates.iter().map(|update| update.file.as_str()).collect()
     }
 
+    /// A part of it: the updates that are wanted, in their order.
+    pub fn part(&self, wanted: impl Fn(&GatedUpdate) -> bool) -> GatedPlan {
+        GatedPlan { updates: self.updates.iter().filter(|update| wanted(update)).cloned().collect() }
+    }
+
     /// Takes the updates of a file out again, because its edit was refused.
     pub fn drop_file(&mut self, file: &str) {
         self.updates.retain(|update| update.file != file);

@@ -11,6 +11,7 @@ use super::config::{Config, Person};
 use super::error::RepoError;
 use super::folder::Folder;
 use super::remote::{self, SharedTrail};
+use super::signing;
 
 /// The id of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -220,8 +221,17 @@ impl BareClone {
         let tree = repository.find_tree(tree).map_err(doing())?;
         let author = signature(&self.config.author)?;
         let committer = signature(&self.config.committer)?;
-        let id = repository.commit(None, &author, &committer, message, &tree, &[&parent]).map_err(doing())?;
-        Ok(CommitId(id))
+        let id = match &self.config.signing {
+            None => repository.commit(None, &author, &committer, message, &tree, &[&parent]),
+            Some(signing) => {
+                let content = repository.commit_create_buffer(&author, &committer, message, &tree, &[&parent]);
+                let content = content.map_err(doing())?;
+                // The message is ours; names and addresses were read as text.
+                let content = String::from_utf8_lossy(&content).into_owned();
+                repository.commit_signed(&content, &signing::sign(signing, &content)?, None)
+            }
+        };
+        id.map(CommitId).map_err(doing())
     }
 
     /// Whether a commit is the other or one of its forebears.

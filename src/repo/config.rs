@@ -25,6 +25,8 @@ pub struct Config {
     pub author: Person,
     /// Who commits them.
     pub committer: Person,
+    /// Who vouches for them, if anyone.
+    pub signing: Option<Signing>,
 }
 
 /// How to connect over ssh.
@@ -45,6 +47,24 @@ pub struct Https {
     pub username: Option<String>,
     /// The file that holds the password or token; read again at each connection.
     pub token_file: Option<PathBuf>,
+}
+
+/// How commits are signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signing {
+    /// The key; read again at each commit.
+    pub key: SigningKeyFile,
+    /// The file that holds its passphrase.
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// The private key that signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SigningKeyFile {
+    /// An OpenSSH private key.
+    Ssh(PathBuf),
+    /// An OpenPGP private key, in armour or not.
+    OpenPgp(PathBuf),
 }
 
 /// Name and address in a commit.

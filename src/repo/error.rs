@@ -83,6 +83,15 @@ pub enum RepoError {
         #[source]
         source: io::Error,
     },
+    /// A commit cannot be signed.
+    #[error("cannot sign with {}", file.display())]
+    SigningKey {
+        /// The file of the key.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: Words,
+    },
     /// The server said no to the push, in its own words.
     #[error("{url} refused the push to {branch}: {words}")]
     Refused {
@@ -139,7 +148,8 @@ impl Explain for RepoError {
             | RepoError::Missing { .. }
             | RepoError::Empty { .. }
             | RepoError::BranchMissing { .. }
-            | RepoError::Unreadable { .. } => Fault::BadInput,
+            | RepoError::Unreadable { .. }
+            | RepoError::SigningKey { .. } => Fault::BadInput,
             RepoError::Refused { .. } => Fault::Refused,
             RepoError::Folder { .. } | RepoError::Git { .. } => Fault::Local,
             RepoError::NothingChanged => Fault::Bug,
@@ -168,6 +178,9 @@ impl Explain for RepoError {
                 format!("set git.branch or --branch; the repository has {}", existing.join(", "))
             }
             RepoError::Unreadable { .. } => "check the path and who may read it".to_owned(),
+            RepoError::SigningKey { .. } => {
+                "check git.signing; SSH keys have to be in OpenSSH's own format (ssh-keygen -p converts)".to_owned()
+            }
             RepoError::Refused { .. } => "give the bot's key or token the right to push to this branch".to_owned(),
             RepoError::Folder { .. } => "choose a folder that can be written with --cache-dir".to_owned(),
             RepoError::Git { .. } => "delete the folder of the clone if this stays; nothing is lost by it".to_owned(),

@@ -6,14 +6,17 @@
 //! - [`error`]: what goes wrong
 //! - [`deadline`]: timeouts for the network
 //! - [`known_hosts`]: which host keys are trusted
-//! - [`remote`]: the connection: credentials, host keys, the server's words
+//! - `credentials`: what we have to show for ourselves
+//! - [`remote`]: the connection: host keys, the server's words
 //! - [`folder`]: where a clone lives, and who holds it
 //! - [`clone`]: the bare clone: fetch, read, write
+//! - `signing`: signatures of commits by SSH and OpenPGP keys
 //! - [`push`]: a push that replaces what it expects to replace, or nothing
 //! - `local`: the same for a repository on this machine
 
 pub mod clone;
 pub mod config;
+mod credentials;
 pub mod deadline;
 pub mod error;
 pub mod folder;
@@ -21,3 +24,4 @@ pub mod known_hosts;
 mod local;
 pub mod push;
 pub mod remote;
+mod signing;

@@ -1,7 +1,5 @@
 //! From options to an engine.
 
-use std::time::Duration;
-
 use crate::config::load::{Config, ConfigError};
 use crate::cycle::engine::Engine;
 use crate::fault::Explain;
@@ -10,9 +8,6 @@ use crate::registry::client::Client;
 
 use super::arguments::GitArguments;
 use super::error::CliError;
-
-/// How long the git side waits for one read or write on the network.
-pub const NETWORK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The configuration that options and environment give.
 pub fn configuration(arguments: &GitArguments) -> Result<Config, CliError> {

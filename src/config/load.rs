@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::agent;
 use crate::cycle::commits::Style;
@@ -143,6 +144,7 @@ impl Config {
                 branch: branch.map_or_else(default_branch, Ok)?,
                 cache_dir: cache_dir(overrides, environment, home.as_deref())?,
                 depth: git.depth.unwrap_or(200),
+                timeout: git.timeout.unwrap_or(Duration::from_secs(30)),
                 ssh,
                 https: git.https,
                 committer: git.committer.unwrap_or_else(|| author.clone()),

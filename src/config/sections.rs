@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::agent;
 use crate::cycle::commits::Style;
@@ -13,6 +14,7 @@ use crate::policy::rule::{ImagePattern, PolicySet, Rule};
 use crate::policy::tags::{Filter, ShaForm, TagRule};
 use crate::registry::config::HostConfig;
 use crate::repo::config::{Branch, Https, Person, Signing, SigningKeyFile, Ssh};
+use crate::repo::known_hosts::FingerprintError;
 use crate::secret::SafeUrl;
 
 use super::document::{Node, Value};
@@ -42,6 +44,8 @@ pub struct GitSection {
     pub paths: PathFilter,
     /// `depth`.
     pub depth: Option<u32>,
+    /// `timeout`.
+    pub timeout: Option<Duration>,
     /// `attempts`.
     pub attempts: Option<u32>,
     /// `author`.
@@ -115,6 +119,7 @@ fn git(mut section: Section<'_>) -> GitSection {
         // Each pattern was tried above.
         paths: PathFilter::new(&paths).unwrap_or_default(),
         depth: section.number("depth"),
+        timeout: section.duration("timeout"),
         attempts: section.number("attempts"),
         author: section.section("author").and_then(person),
         committer: section.section("committer").and_then(person),
@@ -167,6 +172,8 @@ fn ssh(mut section: Section<'_>) -> Ssh {
         key_file: path(&mut section, "keyFile"),
         passphrase_file: path(&mut section, "passphraseFile"),
         known_hosts_file: path(&mut section, "knownHostsFile").unwrap_or_default(),
+        host_fingerprints: section
+            .each_with("hostFingerprints", |text| text.parse().map_err(|error: FingerprintError| error.to_string())),
     };
     section.finish();
     ssh
@@ -176,6 +183,7 @@ fn https(mut section: Section<'_>) -> Https {
     let https = Https {
         username: section.parsed_with("username", |text| Ok(text.to_owned())),
         token_file: path(&mut section, "tokenFile"),
+        ca_file: path(&mut section, "caFile"),
     };
     section.finish();
     https

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::secret::SafeUrl;
+
+use super::known_hosts::Fingerprint;
 
 /// Settings of the git side.
 #[derive(Debug, Clone)]
@@ -17,6 +20,8 @@ pub struct Config {
     pub cache_dir: PathBuf,
     /// How many commits of history a first clone takes; 0 takes all.
     pub depth: u32,
+    /// How long to wait for a connection, and for each answer on it.
+    pub timeout: Duration,
     /// How to connect over ssh.
     pub ssh: Ssh,
     /// How to connect over https.
@@ -38,6 +43,8 @@ pub struct Ssh {
     pub passphrase_file: Option<PathBuf>,
     /// The known hosts.
     pub known_hosts_file: PathBuf,
+    /// Fingerprints of host keys that are trusted besides.
+    pub host_fingerprints: Vec<Fingerprint>,
 }
 
 /// How to connect over https.
@@ -47,6 +54,8 @@ pub struct Https {
     pub username: Option<String>,
     /// The file that holds the password or token; read again at each connection.
     pub token_file: Option<PathBuf>,
+    /// Certificate authorities that are trusted besides those of the system, in PEM.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// How commits are signed.

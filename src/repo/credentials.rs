@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 
 use git2::Cred;
+use ssh_key::PrivateKey;
 
 use crate::secret::Secret;
 
 use super::config::Config;
-use super::error::RepoError;
+use super::error::{RepoError, Words};
 
 /// What we have to show for ourselves.
 pub(super) enum Offer {
@@ -25,7 +26,12 @@ impl Offer {
             "ssh" => {
                 let Some(file) = &config.ssh.key_file else { return Ok(Offer::Agent) };
                 let passphrase = config.ssh.passphrase_file.as_deref().map(read_secret).transpose()?;
-                Ok(Offer::Key { key: read_text(file)?, passphrase, file: file.clone() })
+                let key = read_text(file)?;
+                if passphrase.is_none() && is_locked(key.expose()) {
+                    let words = "it is encrypted, and no passphraseFile is given".to_owned();
+                    return Err(RepoError::Key { file: file.clone(), source: Words(words) });
+                }
+                Ok(Offer::Key { key, passphrase, file: file.clone() })
             }
             "http" | "https" => Offer::for_http(config),
             _ => Ok(Offer::Nothing),
@@ -82,15 +88,20 @@ impl Offer {
     /// The error that says what was offered in vain.
     pub fn refused(&self, config: &Config, user: &str) -> RepoError {
         let with = match self {
-            Offer::Key { file, passphrase, .. } => {
-                let hint = if passphrase.is_none() { " (without a passphrase)" } else { "" };
-                format!("user {user} with the key {}{hint}", file.display())
-            }
+            Offer::Key { file, .. } => format!("user {user} with the key {}", file.display()),
             Offer::Agent => format!("user {user} with the keys of the ssh agent; no git.ssh.keyFile is set"),
             Offer::Password { from, .. } => format!("the token from {from}"),
             Offer::Nothing => "none were given; set git.https.tokenFile".to_owned(),
         };
         RepoError::Denied { url: config.url.clone(), with }
+    }
+}
+
+/// Whether a private key, in OpenSSH's format or in PEM, wants a passphrase.
+fn is_locked(key: &str) -> bool {
+    match PrivateKey::from_openssh(key) {
+        Ok(key) => key.is_encrypted(),
+        Err(_) => key.lines().any(|line| line.starts_with("-----BEGIN ENCRYPTED") || line == "Proc-Type: 4,ENCRYPTED"),
     }
 }
 

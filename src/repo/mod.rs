@@ -4,7 +4,7 @@
 //!
 //! - [`config`]: what it has to be told
 //! - [`error`]: what goes wrong
-//! - [`deadline`]: timeouts for the network
+//! - `library`: what the git library keeps for the whole process: timeouts, certificate authorities
 //! - [`known_hosts`]: which host keys are trusted
 //! - `credentials`: what we have to show for ourselves
 //! - [`remote`]: the connection: host keys, the server's words
@@ -17,10 +17,10 @@
 pub mod clone;
 pub mod config;
 mod credentials;
-pub mod deadline;
 pub mod error;
 pub mod folder;
 pub mod known_hosts;
+mod library;
 mod local;
 pub mod push;
 pub mod remote;

@@ -14,7 +14,8 @@ use git2::{
 use super::config::Config;
 use super::credentials::Offer;
 use super::error::{RepoError, Words};
-use super::known_hosts::{self, Verdict};
+use super::known_hosts::{self, Fingerprint, Verdict};
+use super::library;
 
 /// What the callbacks leave behind.
 #[derive(Default)]
@@ -39,6 +40,7 @@ pub(super) const REDIRECTS: RemoteRedirect = RemoteRedirect::Initial;
 
 /// The callbacks of one connection. Credentials are read from their files now, so that a rotated one is taken up.
 pub(super) fn callbacks<'c>(config: &'c Config, trail: &SharedTrail) -> Result<RemoteCallbacks<'c>, RepoError> {
+    library::prepare(config)?;
     let offer = Offer::read(config)?;
     let mut callbacks = RemoteCallbacks::new();
     let mut attempts = 0;
@@ -88,12 +90,15 @@ fn check_host_key(config: &Config, kind: &str, key: &[u8]) -> Result<(), RepoErr
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(source) => return Err(RepoError::Unreadable { file, source }),
     };
+    let fingerprint = Fingerprint::of(key);
+    let pinned = config.ssh.host_fingerprints.contains(&fingerprint);
     match known_hosts::look_up(&text, &host, kind, key) {
         Verdict::Trusted => Ok(()),
+        _ if pinned => Ok(()),
         Verdict::Changed => Err(RepoError::HostKeyChanged { host, file }),
         Verdict::Unknown => {
             let line = known_hosts::line(&host, kind, key);
-            Err(RepoError::UnknownHost { host, file, line })
+            Err(RepoError::UnknownHost { host, file, line, fingerprint })
         }
     }
 }
@@ -134,6 +139,11 @@ pub(super) fn reason(config: &Config, trail: &SharedTrail, error: git2::Error) -
     if error.code() == ErrorCode::Auth {
         let offer = Offer::read(config).unwrap_or(Offer::Nothing);
         return offer.refused(config, "git");
+    }
+    let about_key = ["private key", "passphrase"].iter().any(|words| error.message().contains(words));
+    if let Some(file) = config.ssh.key_file.as_ref().filter(|_| about_key && url.scheme() == "ssh") {
+        let words = "it is no private key that can be read, or the passphrase does not open it".to_owned();
+        return RepoError::Key { file: file.clone(), source: Words(words) };
     }
     RepoError::Unreachable { url, source: Words(redacted(config, error.message())) }
 }

@@ -39,7 +39,7 @@ pub(super) fn sign(signing: &Signing, content: &str) -> Result<String, RepoError
 }
 
 fn unusable(file: &Path, reason: String) -> RepoError {
-    RepoError::SigningKey { file: PathBuf::from(file), source: Words(reason) }
+    RepoError::Key { file: PathBuf::from(file), source: Words(reason) }
 }
 
 fn by_ssh(key: &Secret<Vec<u8>>, passphrase: Option<&Secret<String>>, content: &[u8]) -> Result<String, String> {

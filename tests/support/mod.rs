@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod git;
 pub mod infra;
 pub mod process;
+pub mod proxy;
 pub mod registry;
 pub mod scripted;
 pub mod tagalong;

@@ -119,7 +119,6 @@ fn git_accepts_signatures_by_openpgp_keys() {
     // Name, what the primary key is, whether a subkey signs, whether in armour, the passphrase.
     let kinds = [
         ("ed25519", "sign", false, true, ""),
-        ("ed25519", "sign", false, true, "correct horse"),
         ("ed25519", "cert", true, false, "correct horse"),
         ("rsa2048", "sign", false, true, ""),
     ];

@@ -116,9 +116,7 @@ impl Engine {
             }
             let commit =
                 block_in_place(|| commits::write(&clone, tip, &decided.gated, &changes, decided.follow, &self.style))?;
-            let pushed;
-            (clone, pushed) = block_in_place(|| push(clone, commit, tip))?;
-            match pushed {
+            match block_in_place(|| push(&clone, commit, tip))? {
                 Push::Done => return Ok(report(commit, Some(commit), attempt)),
                 Push::LostRace { words } => {
                     tracing::info!(attempt, %words, "someone else was first; planning again on the new tip");
@@ -257,17 +255,30 @@ fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
     grown.min(Duration::from_secs(20)).mul_f64(0.1 + random)
 }
 
-/// Pushes. When the connection breaks on the way, the server may have taken the commit all the same: so it is asked.
-fn push(clone: BareClone, commit: CommitId, tip: CommitId) -> Result<(BareClone, Push), RepoError> {
+/// Pushes, and asks the server what it has then. When the connection breaks on the way, it may have taken the commit all
+/// the same; and when it says that it has, the branch must hold it.
+fn push(clone: &BareClone, commit: CommitId, tip: CommitId) -> Result<Push, RepoError> {
     match clone.push(commit, tip) {
-        Ok(pushed) => Ok((clone, pushed)),
+        Ok(Push::Done) => match clone.refresh() {
+            Ok(now) if clone.contains(now, commit) => Ok(Push::Done),
+            Ok(now) => {
+                let words =
+                    format!("the server confirmed the push, but the branch is at {now}, which does not hold it");
+                Ok(Push::LostRace { words })
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the server confirmed the push, but could not be asked afterwards");
+                Ok(Push::Done)
+            }
+        },
+        Ok(lost) => Ok(lost),
         Err(error) if error.fault() == Fault::Transient => {
             tracing::warn!(%error, "the push broke off; asking the server what it has");
-            let Ok((clone, now)) = clone.fetch() else { return Err(error) };
-            if clone.contains(now, commit) {
-                return Ok((clone, Push::Done));
+            match clone.refresh() {
+                Ok(now) if clone.contains(now, commit) => Ok(Push::Done),
+                Ok(now) if now != tip => Ok(Push::LostRace { words: error.to_string() }),
+                _ => Err(error),
             }
-            if now == tip { Err(error) } else { Ok((clone, Push::LostRace { words: error.to_string() })) }
         }
         Err(error) => Err(error),
     }

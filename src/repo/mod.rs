@@ -8,8 +8,10 @@
 //! - [`known_hosts`]: which host keys are trusted
 //! - `credentials`: what we have to show for ourselves
 //! - [`remote`]: the connection: host keys, the server's words
+//! - `fetch`: bringing over what the remote's branch has
+//! - [`history`]: which commits changed which files
 //! - [`folder`]: where a clone lives, and who holds it
-//! - [`clone`]: the bare clone: fetch, read, write
+//! - [`clone`]: the bare clone: read, write
 //! - `signing`: signatures of commits by SSH and OpenPGP keys
 //! - [`push`]: a push that replaces what it expects to replace, or nothing
 //! - `local`: the same for a repository on this machine
@@ -18,7 +20,9 @@ pub mod clone;
 pub mod config;
 mod credentials;
 pub mod error;
+mod fetch;
 pub mod folder;
+pub mod history;
 pub mod known_hosts;
 mod library;
 mod local;

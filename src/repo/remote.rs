@@ -136,7 +136,11 @@ pub(super) fn reason(config: &Config, trail: &SharedTrail, error: git2::Error) -
     if config.url.local_path().is_some_and(|path| git2::Repository::open(path).is_err()) {
         return RepoError::Missing { url };
     }
-    if error.code() == ErrorCode::Auth {
+    // Over ssh a refused key is asked for once more, and then the callback has left its word. What else is called a matter
+    // of authentication is a connection that broke on the way; but one that has seen many keys of an agent may have had
+    // enough of them.
+    let broke = url.scheme() == "ssh" && config.ssh.key_file.is_some();
+    if error.code() == ErrorCode::Auth && !broke {
         let offer = Offer::read(config).unwrap_or(Offer::Nothing);
         return offer.refused(config, "git");
     }

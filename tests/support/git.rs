@@ -182,6 +182,16 @@ impl Sshd {
         fs::copy(format!("{}.pub", key.display()), self.folder.join("authorized")).expect("copied");
     }
 
+    /// The section `git` of a configuration that comes by way of a relay to this server.
+    pub fn config_through(&self, relay: &super::proxy::Relay, origin: &Origin) -> String {
+        let (direct, port) = (format!("127.0.0.1:{}", self.port), relay.port);
+        let host_key = fs::read_to_string(self.folder.join("host.pub")).expect("a key");
+        let known_hosts = fs::read_to_string(self.known_hosts()).expect("lines");
+        let more = format!("[127.0.0.1]:{port} {host_key}");
+        fs::write(self.known_hosts(), known_hosts + &more).expect("written");
+        self.config(origin).replace(&direct, &format!("127.0.0.1:{port}"))
+    }
+
     /// The port.
     pub fn port(&self) -> u16 {
         self.port
@@ -271,6 +281,11 @@ impl HttpGit {
             }
         });
         server
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Asks for another token from now on.

@@ -9,3 +9,8 @@ pub mod proxy;
 pub mod registry;
 pub mod scripted;
 pub mod tagalong;
+
+/// Whether tests that come in two sizes shall be large: `./test --large`.
+pub fn is_large() -> bool {
+    std::env::var_os("TAGALONG_TEST_LARGE").is_some()
+}

@@ -28,8 +28,10 @@ pub enum Harm {
     Stall { connection: usize, way: Way, after: usize },
     /// Every piece of bytes takes so long.
     Slow(Duration),
-    /// As soon as the file exists, nothing reaches the program any more and all connections end.
+    /// As soon as the file exists, nothing reaches the program any more and the connection ends; once.
     CutWhenThere(PathBuf),
+    /// The same, and then the server is dead.
+    DeadWhenThere(PathBuf),
     /// New connections are closed at once, old ones are cut: the server has died.
     Dead,
 }
@@ -128,7 +130,14 @@ fn pump(state: &State, number: usize, way: Way, mut from: TcpStream, mut to: Tcp
                     room = room.min(after - sent);
                 }
             }
-            Harm::CutWhenThere(file) if file.exists() => return end(&from, &to),
+            Harm::CutWhenThere(file) if file.exists() => {
+                *state.harm.lock().expect("unpoisoned") = Harm::None;
+                return end(&from, &to);
+            }
+            Harm::DeadWhenThere(file) if file.exists() => {
+                *state.harm.lock().expect("unpoisoned") = Harm::Dead;
+                return end(&from, &to);
+            }
             Harm::Dead => return end(&from, &to),
             Harm::Slow(delay) => {
                 room = 512;
@@ -144,13 +153,6 @@ fn pump(state: &State, number: usize, way: Way, mut from: TcpStream, mut to: Tcp
             }
             Err(_) => return end(&from, &to),
         };
-        // The server has just answered that it is done: that is what shall not arrive.
-        if let Harm::CutWhenThere(file) = &*state.harm.lock().expect("unpoisoned")
-            && way == Way::Down
-            && file.exists()
-        {
-            return end(&from, &to);
-        }
         if to.write_all(&buffer[..count]).is_err() {
             return end(&from, &to);
         }

@@ -40,8 +40,9 @@ fn walk(clone: &BareClone, tip: CommitId) -> (Vec<Revision>, bool) {
     (revisions.collect(), is_cut)
 }
 
-fn text(clone: &BareClone, blob: Option<tagalong::repo::clone::BlobId>) -> Option<String> {
-    blob.map(|id| String::from_utf8(clone.blob(id).expect("a blob")).expect("text"))
+fn text(clone: &BareClone, blob: Option<tagalong::repo::tree::BlobId>) -> Option<String> {
+    let read = |_: usize, bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+    blob.map(|id| clone.read_blobs(&[id], read).expect("a blob").remove(0))
 }
 
 #[test]

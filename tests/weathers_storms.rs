@@ -177,7 +177,7 @@ fn agents_jobs_and_a_person_share_one_branch() {
     let size = size();
     let followed = size.agents;
     let stage = stage(size.jobs, followed);
-    let config = stage.config_with("storm.yaml", "attempts: 30");
+    let config = stage.config_with("storm.yaml", "attempts: 30\ntimeout: 2m");
     let begun = Instant::now();
     let mut agents: Vec<Agent> = (0..size.agents).map(|n| Agent::start(&stage, &config, n)).collect();
     let (tried_by_jobs, tried_by_person) = std::thread::scope(|scope| {

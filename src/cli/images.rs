@@ -7,7 +7,6 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cycle::error::CycleError;
-use crate::cycle::tree::REPOSITORY_FILE;
 use crate::image::{Digest, Repository, Tag};
 use crate::manifest::field::Shape;
 use crate::manifest::inventory::Located;
@@ -57,23 +56,14 @@ struct Row {
 /// Lists image fields.
 pub fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
-    let (inventory, file) = match &arguments.dir {
-        Some(dir) => {
-            let folder = Folder::open(dir)?;
-            let inventory = folder.inventory(&config.paths)?;
-            let file = dir.join(REPOSITORY_FILE);
-            (inventory, file.is_file().then(|| folder.read(REPOSITORY_FILE)).transpose()?)
-        }
+    let (inventory, intent) = match &arguments.dir {
+        Some(dir) => Folder::open(dir)?.inventory(&config.paths, &config.intent)?,
         None => connect::engine(&config)?.inventory()?,
     };
     for note in inventory.notes(&config.paths).map_err(CycleError::from)? {
         tracing::warn!("{note}");
     }
-    let policies = match file {
-        // A folder has no agent whose hosts could be abused: its own policies are shown as they are.
-        Some(file) if arguments.dir.is_some() => config.policies_with_any_host(&file)?,
-        file => config.policies_with(file.as_deref())?,
-    };
+    let policies = intent.policies;
     let rows: Vec<Row> = inventory.fields.into_iter().map(|located| row(located, &policies)).collect();
     match arguments.output.output {
         Format::Json => output::print_json(&rows)?,

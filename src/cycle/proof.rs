@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::image::{Reference, Repository, Version};
 use crate::plan::decide::{Plan, Update};
-use crate::plan::gate::{ImageProof, Proofs, Wanted, wanted};
+use crate::plan::gate::{ImageProof, Proofs, Wanted, all_wanted, wanted};
 use crate::registry::client::{Client, Image};
 use crate::registry::error::RegistryError;
 
@@ -21,7 +21,8 @@ const IMAGES: usize = 16;
 
 /// Asks for every image that a plan would write and that is not proved yet.
 pub async fn complete(proofs: &mut Proofs, registry: &Client, plan: &Plan) {
-    let open: BTreeSet<Wanted> = plan.updates.iter().map(wanted).filter(|key| !proofs.contains_key(key)).collect();
+    let open: BTreeSet<Wanted> =
+        plan.updates.iter().flat_map(all_wanted).filter(|key| !proofs.contains_key(key)).collect();
     let answers = stream::iter(open).map(|key| async move {
         let proof = match fresh(registry, &key.0, &key.1).await {
             Ok(image) => ImageProof::Whole { digest: image.digest, created: image.created },

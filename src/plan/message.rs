@@ -81,12 +81,14 @@ fn word(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::manifest::conventions::Conventions;
     use crate::manifest::find;
 
     use super::*;
 
     fn update(file: &str, name: &str, from: &str, to: &str) -> GatedUpdate {
-        let facts = find::read(file, format!("image: {name}:{from}\n").as_bytes()).expect("valid YAML");
+        let facts = find::read(file, format!("image: {name}:{from}\n").as_bytes(), &Conventions::default())
+            .expect("valid YAML");
         let to = Version::parse_tag(to).expect("a tag");
         GatedUpdate { file: file.to_owned(), field: facts.fields[0].clone(), to, digest: None }
     }

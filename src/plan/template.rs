@@ -178,12 +178,14 @@ const TRAILER: &str = "Tagalong-";
 
 #[cfg(test)]
 mod tests {
+    use crate::manifest::conventions::Conventions;
     use crate::manifest::find;
 
     use super::*;
 
     fn update(file: &str, name: &str) -> GatedUpdate {
-        let facts = find::read(file, format!("image: {name}:v1\n").as_bytes()).expect("valid YAML");
+        let facts =
+            find::read(file, format!("image: {name}:v1\n").as_bytes(), &Conventions::default()).expect("valid YAML");
         let to = Version::parse_tag("v2").expect("a tag");
         GatedUpdate { file: file.to_owned(), field: facts.fields[0].clone(), to, digest: None }
     }

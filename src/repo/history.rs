@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, HashSet};
 use git2::{Delta, DiffDelta, DiffOptions, Oid, Revwalk, Sort};
 use jiff::Timestamp;
 
-use super::clone::{BareClone, BlobId, CommitId};
+use super::clone::{BareClone, CommitId};
 use super::error::RepoError;
+use super::tree::BlobId;
 
 /// What a walk through history comes across.
 #[derive(Debug, Clone, PartialEq, Eq)]

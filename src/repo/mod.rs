@@ -11,7 +11,8 @@
 //! - `fetch`: bringing over what the remote's branch has
 //! - [`history`]: which commits changed which files
 //! - [`folder`]: where a clone lives, and who holds it
-//! - [`clone`]: the bare clone: read, write
+//! - [`clone`]: the bare clone: make, write
+//! - [`tree`]: and read
 //! - `signing`: signatures of commits by SSH and OpenPGP keys
 //! - [`push`]: a push that replaces what it expects to replace, or nothing
 //! - `local`: the same for a repository on this machine
@@ -29,3 +30,4 @@ mod local;
 pub mod push;
 pub mod remote;
 mod signing;
+pub mod tree;

@@ -19,7 +19,8 @@ use tagalong::manifest::edit::{FollowRefs, Move, edit};
 use tagalong::manifest::find;
 use tagalong::manifest::interest::{Interest, words};
 use tagalong::manifest::paths::PathFilter;
-use tagalong::plan::{decide, gate, message};
+use tagalong::plan::template::Template;
+use tagalong::plan::{decide, gate};
 use tagalong::repo::clone::{BareClone, CommitId};
 use tagalong::repo::tree::{BlobId, EntryKind};
 
@@ -163,7 +164,7 @@ fn commit(clone: &BareClone, tip: CommitId, cache: &TreeCache, wanted: &[Referen
         let after = gated.edited(file, &before, FollowRefs::Yes, &conventions).expect("edited");
         changes.insert(file.to_owned(), after);
     }
-    clone.commit(tip, &changes, &message::commit_message(gated.updates())).expect("a commit")
+    clone.commit(tip, &changes, &Template::default().message(gated.updates())).expect("a commit")
 }
 
 /// One file with so many fields, all of which move.

@@ -77,9 +77,11 @@ pub fn repository(folder: &Path) -> Config {
         branch: "main".parse().expect("a branch"),
         cache_dir: folder.join("cache"),
         depth: 0,
+        timeout: std::time::Duration::from_secs(30),
         ssh: Ssh::default(),
         https: Https::default(),
         author: person.clone(),
         committer: person,
+        signing: None,
     }
 }

@@ -71,9 +71,6 @@ pub enum CliError {
     /// The async runtime cannot start.
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
-    /// The git library cannot start.
-    #[error("cannot set up the git library")]
-    Library(#[source] git2::Error),
     /// The demo could not go on.
     #[error(transparent)]
     Demo(#[from] DemoError),
@@ -89,7 +86,7 @@ impl Explain for CliError {
                 Fault::BadInput
             }
             CliError::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Fault::BadInput,
-            CliError::File { .. } | CliError::Stdout(_) | CliError::Runtime(_) | CliError::Library(_) => Fault::Local,
+            CliError::File { .. } | CliError::Stdout(_) | CliError::Runtime(_) => Fault::Local,
             CliError::Demo(error) => error.fault(),
         }
     }
@@ -103,7 +100,7 @@ impl Explain for CliError {
             CliError::NoVersion(text) => Some(format!("write {text}:TAG, {text}@DIGEST or {text}:TAG@DIGEST")),
             CliError::Twice { .. } => Some("give one of them".to_owned()),
             CliError::File { .. } => Some("check the path and who may read and write it".to_owned()),
-            CliError::Flag { .. } | CliError::Stdout(_) | CliError::Runtime(_) | CliError::Library(_) => None,
+            CliError::Flag { .. } | CliError::Stdout(_) | CliError::Runtime(_) => None,
             CliError::Demo(error) => error.help(),
         }
     }

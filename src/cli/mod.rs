@@ -32,7 +32,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::fault::Fault;
-use crate::repo::deadline;
 use crate::telemetry::{self, LogFormat};
 
 use error::CliError;
@@ -87,8 +86,6 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
     };
     let level = cli.log_level.as_deref().unwrap_or(usual);
     telemetry::install(cli.log_format, level).map_err(|reason| CliError::Flag { flag: "--log-level", reason })?;
-    // Before any thread is started, as the timeouts want it.
-    deadline::install(connect::NETWORK_TIMEOUT).map_err(CliError::Library)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
     runtime.block_on(async {
         match cli.command {

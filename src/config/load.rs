@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::agent;
+use crate::cycle::commits::Style;
 use crate::cycle::engine::{Hosts, IntentSource};
 use crate::cycle::tree::REPOSITORY_FILE;
 use crate::fault::{Explain, Fault};
@@ -96,6 +98,8 @@ pub struct Config {
     pub paths: PathFilter,
     /// How often a push is tried.
     pub attempts: u32,
+    /// What commits look like.
+    pub style: Style,
     /// The registries.
     pub registry: registry::config::Config,
     /// What the files ask of a tree.
@@ -173,16 +177,19 @@ impl Config {
                 branch: branch.map_or_else(default_branch, Ok)?,
                 cache_dir: cache_dir(overrides, environment, home.as_deref())?,
                 depth: git.depth.unwrap_or(200),
+                timeout: git.timeout.unwrap_or(Duration::from_secs(30)),
                 ssh,
                 https: git.https,
                 committer: git.committer.unwrap_or_else(|| author.clone()),
                 author,
+                signing: git.signing,
             }),
         };
         Ok(Config {
             repo,
             paths,
             attempts: git.attempts.unwrap_or(10).max(1),
+            style: git.style,
             registry: registry::config::Config {
                 hosts: registries,
                 credentials_file: docker_config(environment, home.as_deref()),

@@ -2,18 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::agent;
+use crate::cycle::commits::Style;
 use crate::manifest::conventions::{Conventions, FieldRule};
 use crate::manifest::paths::PathFilter;
+use crate::plan::batch::Batch;
 use crate::plan::intent::Intent;
+use crate::plan::template::Template;
 use crate::platform::PlatformError;
 use crate::policy::names::{Names, TagPattern};
 use crate::policy::range::Range;
 use crate::policy::rule::{INSPECT_LIMIT, ImagePattern, PolicySet, Rule};
 use crate::policy::tags::{Filter, ShaForm, TagRule};
 use crate::registry::config::HostConfig;
-use crate::repo::config::{Branch, Https, Person, Ssh};
+use crate::repo::config::{Branch, Https, Person, Signing, SigningKeyFile, Ssh};
+use crate::repo::known_hosts::FingerprintError;
 use crate::secret::SafeUrl;
 
 use super::document::{Node, Value};
@@ -43,6 +48,8 @@ pub struct GitSection {
     pub paths: PathFilter,
     /// `depth`.
     pub depth: Option<u32>,
+    /// `timeout`.
+    pub timeout: Option<Duration>,
     /// `attempts`.
     pub attempts: Option<u32>,
     /// `author`.
@@ -53,6 +60,10 @@ pub struct GitSection {
     pub ssh: Ssh,
     /// `https`.
     pub https: Https,
+    /// `signing`.
+    pub signing: Option<Signing>,
+    /// `message` and `batch`.
+    pub style: Style,
 }
 
 /// Reads the agent's own file.
@@ -112,14 +123,39 @@ fn git(mut section: Section<'_>) -> GitSection {
         // Each pattern was tried above.
         paths: PathFilter::new(&paths).unwrap_or_default(),
         depth: section.number("depth"),
+        timeout: section.duration("timeout"),
         attempts: section.number("attempts"),
         author: section.section("author").and_then(person),
         committer: section.section("committer").and_then(person),
         ssh: section.section("ssh").map(ssh).unwrap_or_default(),
         https: section.section("https").map(https).unwrap_or_default(),
+        signing: section.section("signing").and_then(signing),
+        style: style(&mut section),
     };
     section.finish();
     config
+}
+
+fn style(section: &mut Section<'_>) -> Style {
+    let message = section.parsed_with("message", |text| Template::parse(text).map_err(|error| error.to_string()));
+    let batch = section.parsed_with("batch", |text| match text {
+        "cycle" => Ok(Batch::Cycle),
+        "app" => Ok(Batch::App),
+        "image" => Ok(Batch::Image),
+        other => Err(format!("`{other}` is not known; there are cycle, app and image")),
+    });
+    Style { message: message.unwrap_or_default(), batch: batch.unwrap_or_default() }
+}
+
+fn signing(mut section: Section<'_>) -> Option<Signing> {
+    let ssh = path(&mut section, "sshKeyFile").map(SigningKeyFile::Ssh);
+    let openpgp = path(&mut section, "openpgpKeyFile").map(SigningKeyFile::OpenPgp);
+    let passphrase_file = path(&mut section, "passphraseFile");
+    if ssh.is_some() == openpgp.is_some() {
+        section.mistake("exactly one of sshKeyFile and openpgpKeyFile is needed");
+    }
+    section.finish();
+    Some(Signing { key: ssh.or(openpgp)?, passphrase_file })
 }
 
 fn person(mut section: Section<'_>) -> Option<Person> {
@@ -140,6 +176,8 @@ fn ssh(mut section: Section<'_>) -> Ssh {
         key_file: path(&mut section, "keyFile"),
         passphrase_file: path(&mut section, "passphraseFile"),
         known_hosts_file: path(&mut section, "knownHostsFile").unwrap_or_default(),
+        host_fingerprints: section
+            .each_with("hostFingerprints", |text| text.parse().map_err(|error: FingerprintError| error.to_string())),
     };
     section.finish();
     ssh
@@ -149,6 +187,7 @@ fn https(mut section: Section<'_>) -> Https {
     let https = Https {
         username: section.parsed_with("username", |text| Ok(text.to_owned())),
         token_file: path(&mut section, "tokenFile"),
+        ca_file: path(&mut section, "caFile"),
     };
     section.finish();
     https

@@ -1,6 +1,5 @@
 //! The pass itself.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +17,6 @@ use crate::manifest::paths::PathFilter;
 use crate::plan::decide::{self, Asked, RequestError};
 use crate::plan::gate::{self, GatedPlan};
 use crate::plan::intent::Intent;
-use crate::plan::message::commit_message;
 use crate::plan::skip::{Reason, Skipped};
 use crate::policy::rule::PolicySet;
 use crate::registry::client::Client;
@@ -27,6 +25,7 @@ use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::push::Push;
 
+use super::commits::{self, Edits, Style};
 use super::error::CycleError;
 use super::follow::{self, Learned};
 use super::proof;
@@ -81,6 +80,7 @@ pub struct Engine {
     repo: repo::config::Config,
     paths: PathFilter,
     attempts: u32,
+    style: Style,
     registry: Client,
     intent: Box<IntentSource>,
     trees: TreeCache,
@@ -107,10 +107,11 @@ impl Engine {
         repo: repo::config::Config,
         paths: PathFilter,
         attempts: u32,
+        style: Style,
         registry: Client,
         intent: Box<IntentSource>,
     ) -> Engine {
-        Engine { repo, attempts, registry, intent, trees: TreeCache::new(paths.clone()), paths }
+        Engine { repo, attempts, style, registry, intent, trees: TreeCache::new(paths.clone()), paths }
     }
 
     /// One pass. After a lost race everything is planned again on the new tip; nothing is ever merged as text.
@@ -136,10 +137,14 @@ impl Engine {
             if decided.gated.is_empty() || mode == Mode::DryRun {
                 return Ok(report(tip, None, attempt - 1));
             }
-            let commit = block_in_place(|| commit(&clone, tip, &decided.gated, &changes))?;
-            let pushed;
-            (clone, pushed) = block_in_place(|| push(clone, commit, tip))?;
-            match pushed {
+            let edits = Edits {
+                gated: &decided.gated,
+                changes: &changes,
+                follow: decided.follow,
+                conventions: &decided.conventions,
+            };
+            let commit = block_in_place(|| commits::write(&clone, tip, edits, &self.style))?;
+            match block_in_place(|| push(&clone, commit, tip))? {
                 Push::Done => return Ok(report(commit, Some(commit), attempt)),
                 Push::LostRace { words } => {
                     tracing::info!(attempt, %words, "someone else was first; planning again on the new tip");
@@ -319,24 +324,30 @@ fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
     grown.min(Duration::from_secs(20)).mul_f64(0.1 + random)
 }
 
-/// A commit is made from nothing but a gated plan.
-fn commit(clone: &BareClone, tip: CommitId, gated: &GatedPlan, changes: &[FileChange]) -> Result<CommitId, RepoError> {
-    let files: BTreeMap<String, Vec<u8>> =
-        changes.iter().map(|change| (change.file.clone(), change.after.clone())).collect();
-    clone.commit(tip, &files, &commit_message(gated.updates()))
-}
-
-/// Pushes. When the connection breaks on the way, the server may have taken the commit all the same: so it is asked.
-fn push(clone: BareClone, commit: CommitId, tip: CommitId) -> Result<(BareClone, Push), RepoError> {
+/// Pushes, and asks the server what it has then. When the connection breaks on the way, it may have taken the commit all
+/// the same; and when it says that it has, the branch must hold it.
+fn push(clone: &BareClone, commit: CommitId, tip: CommitId) -> Result<Push, RepoError> {
     match clone.push(commit, tip) {
-        Ok(pushed) => Ok((clone, pushed)),
+        Ok(Push::Done) => match clone.refresh() {
+            Ok(now) if clone.contains(now, commit) => Ok(Push::Done),
+            Ok(now) => {
+                let words =
+                    format!("the server confirmed the push, but the branch is at {now}, which does not hold it");
+                Ok(Push::LostRace { words })
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the server confirmed the push, but could not be asked afterwards");
+                Ok(Push::Done)
+            }
+        },
+        Ok(lost) => Ok(lost),
         Err(error) if error.fault() == Fault::Transient => {
             tracing::warn!(%error, "the push broke off; asking the server what it has");
-            let Ok((clone, now)) = clone.fetch() else { return Err(error) };
-            if clone.contains(now, commit) {
-                return Ok((clone, Push::Done));
+            match clone.refresh() {
+                Ok(now) if clone.contains(now, commit) => Ok(Push::Done),
+                Ok(now) if now != tip => Ok(Push::LostRace { words: error.to_string() }),
+                _ => Err(error),
             }
-            if now == tip { Err(error) } else { Ok((clone, Push::LostRace { words: error.to_string() })) }
         }
         Err(error) => Err(error),
     }

@@ -1,6 +1,7 @@
 //! One pass: fetch, candidates, plan, gates, commit, push; and again on the new tip when someone else was first.
 //!
 //! - [`engine`]: the pass itself
+//! - [`commits`]: a gated plan to commits
 //! - [`tree`]: the image fields of a tip, each blob read once
 //! - [`follow`]: from what the registries have to a plan whose images are proved
 //! - [`survey`]: what the registries have
@@ -9,6 +10,7 @@
 //! - [`report`]: what a pass did
 //! - [`error`]: what goes wrong
 
+pub mod commits;
 pub mod deployed;
 pub mod engine;
 pub mod error;

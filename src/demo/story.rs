@@ -147,7 +147,8 @@ impl Stage {
         let config = Config::load(&overrides, &|_| None)?;
         let client = Client::new(config.registry.clone())?;
         let source = config.intent.clone().into_source();
-        let engine = Engine::new(config.repo()?.clone(), config.paths.clone(), config.attempts, client, source);
+        let (repo, paths) = (config.repo()?.clone(), config.paths.clone());
+        let engine = Engine::new(repo, paths, config.attempts, config.style.clone(), client, source);
         let stage = Stage { folder, registry, engine, built: Timestamp::now() };
         stage.push_builds(0);
         Ok(stage)

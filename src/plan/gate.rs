@@ -178,6 +178,11 @@ impl GatedPlan {
         self.updates.iter().map(|update| update.file.as_str()).collect()
     }
 
+    /// A part of it: the updates that are wanted, in their order.
+    pub fn part(&self, wanted: impl Fn(&GatedUpdate) -> bool) -> GatedPlan {
+        GatedPlan { updates: self.updates.iter().filter(|update| wanted(update)).cloned().collect() }
+    }
+
     /// What else its updates change, because it reads the same scalars.
     pub fn moved_along(&self) -> impl Iterator<Item = String> + '_ {
         let shared = self.updates.iter().filter(|update| !update.field.moves_along.is_empty());

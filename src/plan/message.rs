@@ -1,4 +1,4 @@
-//! The commit's message: a subject that says what moved, and trailers that machines read.
+//! The parts of a commit's message that are ours: a subject that says what moved, and trailers that machines read.
 //!
 //! Trailers are as `git interpret-trailers` knows them: the last paragraph, `Key: value` a line.
 
@@ -12,8 +12,8 @@ use super::trailer::word;
 /// The longest subject before it is cut to "and N more".
 const SUBJECT: usize = 72;
 
-/// The message of a commit that makes these updates.
-pub fn commit_message(updates: &[GatedUpdate]) -> String {
+/// The subject that says what these updates move.
+pub(super) fn subject_of(updates: &[GatedUpdate]) -> String {
     let mut moves: Vec<String> = Vec::new();
     let mut seen = BTreeSet::new();
     for update in updates {
@@ -23,18 +23,22 @@ pub fn commit_message(updates: &[GatedUpdate]) -> String {
             moves.push(text);
         }
     }
-    let mut message = format!("{}\n\n", subject(&moves));
-    for update in updates {
-        message.push_str(&format!(
+    subject(&moves)
+}
+
+/// The trailers of these updates, one a line.
+pub(super) fn trailers(updates: &[GatedUpdate]) -> String {
+    let line = |update: &GatedUpdate| {
+        format!(
             "Tagalong-Update: {} {} {} {} -> {}\n",
             word(&update.file),
             word(&update.field.path),
             update.field.repository,
             whole(&update.field.version),
             whole(&update.to)
-        ));
-    }
-    message
+        )
+    };
+    updates.iter().map(line).collect()
 }
 
 /// As many moves as fit, at least one, then how many more there are.
@@ -79,22 +83,19 @@ mod tests {
     #[test]
     fn one_update_is_said_in_the_subject_and_in_a_trailer() {
         let long = "1a2b3c4d5e6f708192a3b4c5d6e7f80912345678";
-        let message = commit_message(&[update("apps/a b.yaml", "ghcr.io/acme/supervisor", long, "5d6e7f8")]);
+        let updates = [update("apps/a b.yaml", "ghcr.io/acme/supervisor", long, "5d6e7f8")];
+        assert_eq!(subject_of(&updates), "deploy: supervisor 1a2b3c4 -> 5d6e7f8");
         assert_eq!(
-            message,
-            format!(
-                "deploy: supervisor 1a2b3c4 -> 5d6e7f8\n\n\
-                 Tagalong-Update: apps/a%20b.yaml image ghcr.io/acme/supervisor {long} -> 5d6e7f8\n"
-            )
+            trailers(&updates),
+            format!("Tagalong-Update: apps/a%20b.yaml image ghcr.io/acme/supervisor {long} -> 5d6e7f8\n")
         );
     }
 
     #[test]
     fn many_updates_are_counted_and_equal_ones_said_once() {
         let of = |n: usize| update(&format!("{n}.yaml"), &format!("acme/service-number-{n}"), "v1", "v2");
-        let message = commit_message(&[of(1), of(1), of(2), of(3), of(4)]);
-        let subject = message.lines().next().expect("a subject");
-        assert_eq!(subject, "deploy: service-number-1 v1 -> v2, service-number-2 v1 -> v2 and 2 more");
-        assert_eq!(message.matches("Tagalong-Update: ").count(), 5);
+        let updates = [of(1), of(1), of(2), of(3), of(4)];
+        assert_eq!(subject_of(&updates), "deploy: service-number-1 v1 -> v2, service-number-2 v1 -> v2 and 2 more");
+        assert_eq!(trailers(&updates).matches("Tagalong-Update: ").count(), 5);
     }
 }

@@ -1,14 +1,17 @@
 //! From fields and candidates to what shall change, and only what may.
 //!
+//! - [`batch`]: how updates are dealt out to commits
 //! - [`decide`]: fields and candidates to a plan
 //! - [`fallback`]: the next best tag where the best is broken
 //! - [`gate`]: a plan to a gated plan, the only thing that a commit is made from
 //! - [`hold`]: what is held, by the history of fields and by name
 //! - [`intent`]: what the configuration asks of a tree
-//! - [`message`]: the commit's message with its trailers
+//! - [`message`]: the subject and the trailers of a commit
 //! - [`skip`]: what does not move, and why
+//! - [`template`]: the words of a commit's message
 //! - [`trailer`]: what the trailers of a commit say
 
+pub mod batch;
 pub mod decide;
 pub mod fallback;
 pub mod gate;
@@ -16,4 +19,5 @@ pub mod hold;
 pub mod intent;
 pub mod message;
 pub mod skip;
+pub mod template;
 pub mod trailer;

@@ -1,16 +1,16 @@
-//! The bare clone: fetch, read, write. The remote's branch is mirrored as `refs/tagalong/BRANCH`; there is no work
+//! The bare clone: read, write. The remote's branch is mirrored as `refs/tagalong/BRANCH`; there is no work
 //! tree, no index and no local branch.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use git2::build::TreeUpdateBuilder;
-use git2::{Direction, FetchOptions, FileMode, Oid, Repository, Signature};
+use git2::{FileMode, Oid, Repository, Signature};
 
 use super::config::{Config, Person};
 use super::error::RepoError;
 use super::folder::Folder;
-use super::remote::{self, SharedTrail};
+use super::signing;
 
 /// The id of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,20 +60,6 @@ impl BareClone {
         Ok(BareClone { config, repository, folder })
     }
 
-    /// The tip of the remote's branch, with everything needed to read it brought over. An unchanged tip costs one
-    /// connection and no download. A clone that turns out broken on the way is made anew, once.
-    pub fn fetch(self) -> Result<(BareClone, CommitId), RepoError> {
-        match self.try_fetch() {
-            Ok(tip) => Ok((self, tip)),
-            Err(error @ RepoError::Git { .. }) => {
-                let fresh = self.renew(&error)?;
-                let tip = fresh.try_fetch()?;
-                Ok((fresh, tip))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     /// Throws a broken clone away and begins a new one in its place.
     pub fn renew(self, why: &RepoError) -> Result<BareClone, RepoError> {
         tracing::warn!(error = %why, "the local clone is broken; it is made anew");
@@ -82,59 +68,6 @@ impl BareClone {
         folder.discard()?;
         let repository = new_clone(&folder)?;
         Ok(BareClone { config, repository, folder })
-    }
-
-    fn try_fetch(&self) -> Result<CommitId, RepoError> {
-        let config = &self.config;
-        let trail = SharedTrail::default();
-        let mut remote =
-            self.repository.remote_anonymous(config.url.expose()).map_err(RepoError::git("preparing the remote"))?;
-        let callbacks = remote::callbacks(config, &trail)?;
-        let mut connection = remote
-            .connect_auth(Direction::Fetch, Some(callbacks), Some(remote::proxy()))
-            .map_err(|error| remote::reason(config, &trail, error))?;
-        let heads = connection.list().map_err(|error| remote::reason(config, &trail, error))?;
-        let tip = remote::tip_of(config, heads)?;
-        if self.has_whole(tip) {
-            self.note_tip(tip)?;
-            return Ok(CommitId(tip));
-        }
-        let mut options = FetchOptions::new();
-        options.remote_callbacks(remote::callbacks(config, &trail)?);
-        options.proxy_options(remote::proxy()).follow_redirects(remote::REDIRECTS);
-        options.download_tags(git2::AutotagOption::None);
-        let is_first = self.repository.find_reference(&self.mirror()).is_err();
-        let can_be_shallow = config.url.local_path().is_none();
-        if is_first && can_be_shallow && config.depth > 0 {
-            options.depth(i32::try_from(config.depth).unwrap_or(i32::MAX));
-        }
-        let refspec = format!("+{}:{}", config.branch.reference(), self.mirror());
-        connection
-            .remote()
-            .fetch(&[refspec], Some(&mut options), None)
-            .map_err(|error| self.fetch_reason(&trail, error))?;
-        drop(options);
-        drop(connection);
-        let tip = self.repository.refname_to_id(&self.mirror()).map_err(RepoError::git("reading the fetched tip"))?;
-        if !self.has_whole(tip) {
-            let missing = git2::Error::from_str("objects of the fetched tip are missing");
-            return Err(RepoError::Git { doing: "fetching".to_owned(), source: missing });
-        }
-        Ok(CommitId(tip))
-    }
-
-    /// Failures of the object store are the clone's own, not the network's.
-    fn fetch_reason(&self, trail: &SharedTrail, error: git2::Error) -> RepoError {
-        use git2::ErrorClass::{Indexer, Odb, Reference, Zlib};
-        match error.class() {
-            Odb | Reference | Indexer | Zlib => RepoError::Git { doing: "fetching".to_owned(), source: error },
-            _ => remote::reason(&self.config, trail, error),
-        }
-    }
-
-    /// Whether a commit and its root tree are here.
-    fn has_whole(&self, tip: Oid) -> bool {
-        self.repository.find_commit(tip).is_ok_and(|commit| commit.tree().is_ok())
     }
 
     pub(super) fn mirror(&self) -> String {
@@ -171,8 +104,17 @@ impl BareClone {
         let tree = repository.find_tree(tree).map_err(doing())?;
         let author = signature(&self.config.author)?;
         let committer = signature(&self.config.committer)?;
-        let id = repository.commit(None, &author, &committer, message, &tree, &[&parent]).map_err(doing())?;
-        Ok(CommitId(id))
+        let id = match &self.config.signing {
+            None => repository.commit(None, &author, &committer, message, &tree, &[&parent]),
+            Some(signing) => {
+                let content = repository.commit_create_buffer(&author, &committer, message, &tree, &[&parent]);
+                let content = content.map_err(doing())?;
+                // The message is ours; names and addresses were read as text.
+                let content = String::from_utf8_lossy(&content).into_owned();
+                repository.commit_signed(&content, &signing::sign(signing, &content)?, None)
+            }
+        };
+        id.map(CommitId).map_err(doing())
     }
 
     /// Whether a commit is the other or one of its forebears.

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::secret::SafeUrl;
+
+use super::known_hosts::Fingerprint;
 
 /// Settings of the git side.
 #[derive(Debug, Clone)]
@@ -17,6 +20,8 @@ pub struct Config {
     pub cache_dir: PathBuf,
     /// How many commits of history a first clone takes; 0 takes all.
     pub depth: u32,
+    /// How long to wait for a connection, and for each answer on it.
+    pub timeout: Duration,
     /// How to connect over ssh.
     pub ssh: Ssh,
     /// How to connect over https.
@@ -25,6 +30,8 @@ pub struct Config {
     pub author: Person,
     /// Who commits them.
     pub committer: Person,
+    /// Who vouches for them, if anyone.
+    pub signing: Option<Signing>,
 }
 
 /// How to connect over ssh.
@@ -36,6 +43,8 @@ pub struct Ssh {
     pub passphrase_file: Option<PathBuf>,
     /// The known hosts.
     pub known_hosts_file: PathBuf,
+    /// Fingerprints of host keys that are trusted besides.
+    pub host_fingerprints: Vec<Fingerprint>,
 }
 
 /// How to connect over https.
@@ -45,6 +54,26 @@ pub struct Https {
     pub username: Option<String>,
     /// The file that holds the password or token; read again at each connection.
     pub token_file: Option<PathBuf>,
+    /// Certificate authorities that are trusted besides those of the system, in PEM.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How commits are signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signing {
+    /// The key; read again at each commit.
+    pub key: SigningKeyFile,
+    /// The file that holds its passphrase.
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// The private key that signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SigningKeyFile {
+    /// An OpenSSH private key.
+    Ssh(PathBuf),
+    /// An OpenPGP private key, in armour or not.
+    OpenPgp(PathBuf),
 }
 
 /// Name and address in a commit.

@@ -7,6 +7,7 @@ use crate::fault::{Explain, Fault};
 use crate::secret::SafeUrl;
 
 use super::config::Branch;
+use super::known_hosts::Fingerprint;
 
 /// What goes wrong on the repository side.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +36,7 @@ pub enum RepoError {
         url: SafeUrl,
     },
     /// No one has vouched for the host's key.
-    #[error("the host key of {host} is not known")]
+    #[error("the host key of {host} is not known: {fingerprint}")]
     UnknownHost {
         /// The host, as known_hosts writes it.
         host: String,
@@ -43,6 +44,8 @@ pub enum RepoError {
         file: PathBuf,
         /// The line to add once the key has been checked.
         line: String,
+        /// The key's fingerprint.
+        fingerprint: Fingerprint,
     },
     /// The host's key is another than the one on file.
     #[error("the host key of {host} is NOT the one in {}: someone may be listening in", file.display())]
@@ -82,6 +85,24 @@ pub enum RepoError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// A file with certificate authorities cannot be used.
+    #[error("{} holds no certificate authorities", file.display())]
+    Authorities {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: Words,
+    },
+    /// A private key cannot be used.
+    #[error("cannot use the key {}", file.display())]
+    Key {
+        /// The file of the key.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: Words,
     },
     /// The server said no to the push, in its own words.
     #[error("{url} refused the push to {branch}: {words}")]
@@ -139,7 +160,9 @@ impl Explain for RepoError {
             | RepoError::Missing { .. }
             | RepoError::Empty { .. }
             | RepoError::BranchMissing { .. }
-            | RepoError::Unreadable { .. } => Fault::BadInput,
+            | RepoError::Unreadable { .. }
+            | RepoError::Authorities { .. }
+            | RepoError::Key { .. } => Fault::BadInput,
             RepoError::Refused { .. } => Fault::Refused,
             RepoError::Folder { .. } | RepoError::Git { .. } => Fault::Local,
             RepoError::NothingChanged => Fault::Bug,
@@ -157,7 +180,11 @@ impl Explain for RepoError {
             }
             RepoError::ClearText { .. } => "use https:// or ssh://".to_owned(),
             RepoError::UnknownHost { file, line, .. } => {
-                format!("check the key with the server's owner, then add this line to {}: {line}", file.display())
+                format!(
+                    "check the key with the server's owner, then put its fingerprint under git.ssh.hostFingerprints or \
+                     add this line to {}: {line}",
+                    file.display()
+                )
             }
             RepoError::HostKeyChanged { file, .. } => {
                 format!("if the server was set up anew, replace its line in {}", file.display())
@@ -168,6 +195,11 @@ impl Explain for RepoError {
                 format!("set git.branch or --branch; the repository has {}", existing.join(", "))
             }
             RepoError::Unreadable { .. } => "check the path and who may read it".to_owned(),
+            RepoError::Authorities { .. } => "check git.https.caFile; certificates in PEM are needed".to_owned(),
+            RepoError::Key { .. } => {
+                "check the file and its passphraseFile; ssh-keygen -p turns any SSH key into OpenSSH's own format"
+                    .to_owned()
+            }
             RepoError::Refused { .. } => "give the bot's key or token the right to push to this branch".to_owned(),
             RepoError::Folder { .. } => "choose a folder that can be written with --cache-dir".to_owned(),
             RepoError::Git { .. } => "delete the folder of the clone if this stays; nothing is lost by it".to_owned(),

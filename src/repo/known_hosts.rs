@@ -3,10 +3,14 @@
 //! Names, `[host]:port`, `*` and `?` patterns, negation, hashed names and `@revoked` are read; certificate authorities
 //! (`@cert-authority`) are not, because libssh2 cannot negotiate host certificates.
 
+use std::fmt;
+use std::str::FromStr;
+
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
+use sha2::{Digest, Sha256};
 
 /// What a known_hosts file says of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +21,39 @@ pub enum Verdict {
     Changed,
     /// The host is not on file with a key of this kind.
     Unknown,
+}
+
+/// The hash of a host key, as ssh-keygen and forges print it: `SHA256:` and base64 without padding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+/// A text that is no fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no fingerprint; write it as ssh-keygen -lf prints it: SHA256: and 43 characters")]
+pub struct FingerprintError(String);
+
+impl Fingerprint {
+    /// That of a key's public blob.
+    pub fn of(key: &[u8]) -> Fingerprint {
+        Fingerprint(Sha256::digest(key).into())
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = FingerprintError;
+
+    fn from_str(text: &str) -> Result<Self, FingerprintError> {
+        let hash = text.trim().strip_prefix("SHA256:").map(|rest| rest.trim_end_matches('='));
+        let bytes = hash.and_then(|hash| STANDARD_NO_PAD.decode(hash).ok());
+        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Fingerprint).ok_or_else(|| FingerprintError(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SHA256:{}", STANDARD_NO_PAD.encode(self.0))
+    }
 }
 
 /// How known_hosts names a host: `[host]:port` unless the port is 22.
@@ -126,6 +163,18 @@ mod tests {
         let revoked = format!("@revoked * ssh-rsa {key}\nb.org ssh-rsa {key}\n@cert-authority * ssh-rsa {key}\n");
         assert_eq!(look_up(&revoked, "b.org", "ssh-rsa", b"key"), Verdict::Changed);
         assert_eq!(look_up(&format!("@cert-authority * ssh-rsa {key}"), "b.org", "ssh-rsa", b"key"), Verdict::Unknown);
+    }
+
+    #[test]
+    fn fingerprints_are_those_of_ssh_keygen() {
+        // github.com's ed25519 key, with the fingerprint that GitHub publishes.
+        let key = "AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
+        let of_key = Fingerprint::of(&STANDARD.decode(key).expect("base64"));
+        assert_eq!(of_key.to_string(), "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU");
+        assert_eq!(of_key.to_string().parse(), Ok(of_key));
+        for text in ["", "SHA256:", "+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU", "MD5:16:27:ac", "SHA256:AAAA"] {
+            assert!(text.parse::<Fingerprint>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -4,22 +4,30 @@
 //!
 //! - [`config`]: what it has to be told
 //! - [`error`]: what goes wrong
-//! - [`deadline`]: timeouts for the network
+//! - `library`: what the git library keeps for the whole process: timeouts, certificate authorities
 //! - [`known_hosts`]: which host keys are trusted
-//! - [`remote`]: the connection: credentials, host keys, the server's words
+//! - `credentials`: what we have to show for ourselves
+//! - [`remote`]: the connection: host keys, the server's words
+//! - `fetch`: bringing over what the remote's branch has
+//! - [`history`]: which commits changed which files
 //! - [`folder`]: where a clone lives, and who holds it
-//! - [`clone`]: the bare clone: fetch, write
+//! - [`clone`]: the bare clone: make, write
 //! - [`tree`]: and read
+//! - `signing`: signatures of commits by SSH and OpenPGP keys
 //! - [`push`]: a push that replaces what it expects to replace, or nothing
 //! - `local`: the same for a repository on this machine
 
 pub mod clone;
 pub mod config;
-pub mod deadline;
+mod credentials;
 pub mod error;
+mod fetch;
 pub mod folder;
+pub mod history;
 pub mod known_hosts;
+mod library;
 mod local;
 pub mod push;
 pub mod remote;
+mod signing;
 pub mod tree;

@@ -1,10 +1,9 @@
-//! The connection: credentials, host keys, and the server's words.
+//! The connection: callbacks for credentials, host keys, and the server's words.
 //!
 //! libgit2 asks for credentials for ever and loses the reason of a refusal on its way through C; so the callbacks count
 //! their attempts and leave the real error behind for the caller.
 
 use std::cell::RefCell;
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use git2::{
@@ -12,11 +11,11 @@ use git2::{
     RemoteHead, RemoteRedirect,
 };
 
-use crate::secret::Secret;
-
 use super::config::Config;
+use super::credentials::Offer;
 use super::error::{RepoError, Words};
-use super::known_hosts::{self, Verdict};
+use super::known_hosts::{self, Fingerprint, Verdict};
+use super::library;
 
 /// What the callbacks leave behind.
 #[derive(Default)]
@@ -41,6 +40,7 @@ pub(super) const REDIRECTS: RemoteRedirect = RemoteRedirect::Initial;
 
 /// The callbacks of one connection. Credentials are read from their files now, so that a rotated one is taken up.
 pub(super) fn callbacks<'c>(config: &'c Config, trail: &SharedTrail) -> Result<RemoteCallbacks<'c>, RepoError> {
+    library::prepare(config)?;
     let offer = Offer::read(config)?;
     let mut callbacks = RemoteCallbacks::new();
     let mut attempts = 0;
@@ -81,98 +81,6 @@ fn leave(trail: &SharedTrail, error: RepoError) -> git2::Error {
     given_up
 }
 
-/// What we have to show for ourselves.
-enum Offer {
-    Key { key: Secret<String>, passphrase: Option<Secret<String>>, file: PathBuf },
-    Agent,
-    Password { user: String, password: Secret<String>, from: String },
-    Nothing,
-}
-
-impl Offer {
-    fn read(config: &Config) -> Result<Offer, RepoError> {
-        match config.url.scheme() {
-            "ssh" => {
-                let Some(file) = &config.ssh.key_file else { return Ok(Offer::Agent) };
-                let passphrase = config.ssh.passphrase_file.as_deref().map(read_secret).transpose()?;
-                Ok(Offer::Key { key: read_whole(file)?, passphrase, file: file.clone() })
-            }
-            "http" | "https" => Offer::for_http(config),
-            _ => Ok(Offer::Nothing),
-        }
-    }
-
-    fn for_http(config: &Config) -> Result<Offer, RepoError> {
-        let in_url = url::Url::parse(config.url.expose()).ok();
-        let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let user = in_url.as_ref().map(|url| decoded(url.username())).filter(|user| !user.is_empty());
-        let password = in_url.as_ref().and_then(|url| url.password()).map(decoded);
-        let offer = match (&config.https.token_file, password) {
-            (Some(file), _) => {
-                let user = config.https.username.clone().or(user).unwrap_or_else(|| "git".to_owned());
-                Offer::Password { user, password: read_secret(file)?, from: file.display().to_string() }
-            }
-            (None, Some(password)) => Offer::Password {
-                user: user.unwrap_or_else(|| "git".to_owned()),
-                password: Secret::new(password),
-                from: "the URL".to_owned(),
-            },
-            // Some forges take a token in the place of the user.
-            (None, None) => match user {
-                Some(token) => {
-                    Offer::Password { user: token, password: Secret::new(String::new()), from: "the URL".to_owned() }
-                }
-                None => Offer::Nothing,
-            },
-        };
-        let loopback = ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
-            config.url.authority().strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-        });
-        match offer {
-            Offer::Password { .. } if config.url.scheme() == "http" && !loopback => {
-                Err(RepoError::ClearText { url: config.url.clone() })
-            }
-            offer => Ok(offer),
-        }
-    }
-
-    fn credential(&self, config: &Config, user: &str) -> Result<Cred, RepoError> {
-        let made = match self {
-            Offer::Key { key, passphrase, .. } => {
-                Cred::ssh_key_from_memory(user, None, key.expose(), passphrase.as_ref().map(|p| p.expose().as_str()))
-            }
-            Offer::Agent => Cred::ssh_key_from_agent(user),
-            Offer::Password { user, password, .. } => Cred::userpass_plaintext(user, password.expose()),
-            Offer::Nothing => return Err(self.refused(config, user)),
-        };
-        made.map_err(|_| self.refused(config, user))
-    }
-
-    fn refused(&self, config: &Config, user: &str) -> RepoError {
-        let with = match self {
-            Offer::Key { file, passphrase, .. } => {
-                let hint = if passphrase.is_none() { " (without a passphrase)" } else { "" };
-                format!("user {user} with the key {}{hint}", file.display())
-            }
-            Offer::Agent => format!("user {user} with the keys of the ssh agent; no git.ssh.keyFile is set"),
-            Offer::Password { from, .. } => format!("the token from {from}"),
-            Offer::Nothing => "none were given; set git.https.tokenFile".to_owned(),
-        };
-        RepoError::Denied { url: config.url.clone(), with }
-    }
-}
-
-fn read_whole(file: &Path) -> Result<Secret<String>, RepoError> {
-    let text = std::fs::read_to_string(file);
-    text.map(Secret::new).map_err(|source| RepoError::Unreadable { file: file.to_owned(), source })
-}
-
-/// A secret on one line; the final newline that editors add is no part of it.
-fn read_secret(file: &Path) -> Result<Secret<String>, RepoError> {
-    let whole = read_whole(file)?;
-    Ok(Secret::new(whole.expose().trim_end_matches(['\n', '\r']).to_owned()))
-}
-
 fn check_host_key(config: &Config, kind: &str, key: &[u8]) -> Result<(), RepoError> {
     let host = known_hosts::host_name(config.url.authority());
     let file = config.ssh.known_hosts_file.clone();
@@ -182,12 +90,15 @@ fn check_host_key(config: &Config, kind: &str, key: &[u8]) -> Result<(), RepoErr
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(source) => return Err(RepoError::Unreadable { file, source }),
     };
+    let fingerprint = Fingerprint::of(key);
+    let pinned = config.ssh.host_fingerprints.contains(&fingerprint);
     match known_hosts::look_up(&text, &host, kind, key) {
         Verdict::Trusted => Ok(()),
+        _ if pinned => Ok(()),
         Verdict::Changed => Err(RepoError::HostKeyChanged { host, file }),
         Verdict::Unknown => {
             let line = known_hosts::line(&host, kind, key);
-            Err(RepoError::UnknownHost { host, file, line })
+            Err(RepoError::UnknownHost { host, file, line, fingerprint })
         }
     }
 }
@@ -225,9 +136,18 @@ pub(super) fn reason(config: &Config, trail: &SharedTrail, error: git2::Error) -
     if config.url.local_path().is_some_and(|path| git2::Repository::open(path).is_err()) {
         return RepoError::Missing { url };
     }
-    if error.code() == ErrorCode::Auth {
+    // Over ssh a refused key is asked for once more, and then the callback has left its word. What else is called a matter
+    // of authentication is a connection that broke on the way; but one that has seen many keys of an agent may have had
+    // enough of them.
+    let broke = url.scheme() == "ssh" && config.ssh.key_file.is_some();
+    if error.code() == ErrorCode::Auth && !broke {
         let offer = Offer::read(config).unwrap_or(Offer::Nothing);
         return offer.refused(config, "git");
+    }
+    let about_key = ["private key", "passphrase"].iter().any(|words| error.message().contains(words));
+    if let Some(file) = config.ssh.key_file.as_ref().filter(|_| about_key && url.scheme() == "ssh") {
+        let words = "it is no private key that can be read, or the passphrase does not open it".to_owned();
+        return RepoError::Key { file: file.clone(), source: Words(words) };
     }
     RepoError::Unreachable { url, source: Words(redacted(config, error.message())) }
 }

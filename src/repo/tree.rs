@@ -10,7 +10,7 @@ use super::error::RepoError;
 
 /// The id of a blob: the hash of its bytes, so equal ids mean equal files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BlobId(Oid);
+pub struct BlobId(pub(super) Oid);
 
 /// The id of a tree: equal ids mean equal folders, with all below them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

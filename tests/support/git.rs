@@ -6,8 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::process::{Server, free_port, wait_until};
 
@@ -170,6 +170,33 @@ impl Sshd {
         panic!("sshd found no port: {}", fs::read_to_string(folder.join("log")).unwrap_or_default());
     }
 
+    /// Lets a key in besides the usual one.
+    pub fn admit(&self, key: &Path) {
+        let public = fs::read_to_string(format!("{}.pub", key.display())).expect("a key");
+        let all = fs::read_to_string(self.folder.join("authorized")).expect("keys");
+        fs::write(self.folder.join("authorized"), all + &public).expect("written");
+    }
+
+    /// Lets in only this key from now on.
+    pub fn admit_only(&self, key: &Path) {
+        fs::copy(format!("{}.pub", key.display()), self.folder.join("authorized")).expect("copied");
+    }
+
+    /// The section `git` of a configuration that comes by way of a relay to this server.
+    pub fn config_through(&self, relay: &super::proxy::Relay, origin: &Origin) -> String {
+        let (direct, port) = (format!("127.0.0.1:{}", self.port), relay.port);
+        let host_key = fs::read_to_string(self.folder.join("host.pub")).expect("a key");
+        let known_hosts = fs::read_to_string(self.known_hosts()).expect("lines");
+        let more = format!("[127.0.0.1]:{port} {host_key}");
+        fs::write(self.known_hosts(), known_hosts + &more).expect("written");
+        self.config(origin).replace(&direct, &format!("127.0.0.1:{port}"))
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The URL of a repository.
     pub fn url(&self, origin: &Origin) -> String {
         let user = Command::new("id").arg("-un").output().expect("id starts");
@@ -207,6 +234,7 @@ impl Sshd {
 pub struct HttpGit {
     port: u16,
     tls: bool,
+    token: Arc<Mutex<Option<String>>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -215,7 +243,8 @@ trait Stream: Read + Write {}
 impl<S: Read + Write> Stream for S {}
 
 impl HttpGit {
-    /// Serves all repositories below `root`; with a token, only to those who give it as password.
+    /// Serves all repositories below `root`; with a token, only to those who give it as password (`user:password`: as
+    /// both).
     pub fn start(root: &Path, token: Option<&str>) -> HttpGit {
         HttpGit::serve(root, token, None)
     }
@@ -229,14 +258,15 @@ impl HttpGit {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let stop = Arc::new(AtomicBool::new(false));
-        let server = HttpGit { port, tls: tls.is_some(), stop: Arc::clone(&stop) };
-        let (root, token) = (root.to_owned(), token.map(str::to_owned));
+        let token = Arc::new(Mutex::new(token.map(str::to_owned)));
+        let server = HttpGit { port, tls: tls.is_some(), token: Arc::clone(&token), stop: Arc::clone(&stop) };
+        let root = root.to_owned();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
-                let (root, token, tls) = (root.clone(), token.clone(), tls.clone());
+                let (root, token, tls) = (root.clone(), Arc::clone(&token), tls.clone());
                 std::thread::spawn(move || -> std::io::Result<()> {
                     let stream: Box<dyn Stream> = match tls {
                         Some(config) => {
@@ -245,11 +275,22 @@ impl HttpGit {
                         }
                         None => Box::new(stream?),
                     };
+                    let token = token.lock().expect("unpoisoned").clone();
                     answer(stream, &root, token.as_deref())
                 });
             }
         });
         server
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Asks for another token from now on.
+    pub fn set_token(&self, token: &str) {
+        *self.token.lock().expect("unpoisoned") = Some(token.to_owned());
     }
 
     /// The URL of a repository below the root.
@@ -297,7 +338,8 @@ fn answer(stream: Box<dyn Stream>, root: &Path, token: Option<&str>) -> std::io:
         let given = header("authorization").and_then(|value| value.strip_prefix("Basic "));
         let given = given.and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok());
         let given = given.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-        if given.split_once(':').is_none_or(|(_, password)| password != token) {
+        let password = given.split_once(':').map(|(_, password)| password);
+        if given != token && password != Some(token) {
             let refusal = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
             return stream.write_all(refusal.as_bytes());
         }

@@ -48,6 +48,15 @@ impl Stage {
         file
     }
 
+    /// The configuration with more lines in its section `git`, in a file of their own.
+    pub fn config_with(&self, name: &str, git: &str) -> PathBuf {
+        let text = std::fs::read_to_string(self.config()).expect("there");
+        let lines: String = git.lines().map(|line| format!("  {line}\n")).collect();
+        let file = self.folder.path().join(name);
+        std::fs::write(&file, text.replacen("git:\n", &format!("git:\n{lines}"), 1)).expect("written");
+        file
+    }
+
     /// Runs the program with the configuration.
     pub fn tagalong(&self, arguments: &[&str]) -> Run {
         let config = self.config().display().to_string();

@@ -5,8 +5,14 @@ pub mod certificates;
 pub mod git;
 pub mod infra;
 pub mod process;
+pub mod proxy;
 pub mod registry;
 pub mod scripted;
 pub mod skopeo;
 pub mod tagalong;
 pub mod tokens;
+
+/// Whether tests that come in two sizes shall be large: `./test --large`.
+pub fn is_large() -> bool {
+    std::env::var_os("TAGALONG_TEST_LARGE").is_some()
+}

@@ -1,0 +1,75 @@
+//! A gated plan to commits: one, or a chain with one for each app or image, which is pushed as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::manifest::conventions::Conventions;
+use crate::manifest::edit::FollowRefs;
+use crate::plan::batch::Batch;
+use crate::plan::gate::{ChangeError, GatedPlan};
+use crate::plan::template::Template;
+use crate::repo::clone::{BareClone, CommitId};
+use crate::repo::error::RepoError;
+
+use super::report::FileChange;
+
+/// What commits look like.
+#[derive(Debug, Clone, Default)]
+pub struct Style {
+    /// The words of their messages.
+    pub message: Template,
+    /// Which updates share one.
+    pub batch: Batch,
+}
+
+/// What the commits of a pass bring.
+#[derive(Debug, Clone, Copy)]
+pub struct Edits<'e> {
+    /// The updates.
+    pub gated: &'e GatedPlan,
+    /// The files as all of them leave them.
+    pub changes: &'e [FileChange],
+    /// Whether remote bases follow.
+    pub follow: FollowRefs,
+    /// Where fields are found.
+    pub conventions: &'e Conventions,
+}
+
+/// Writes the commits on top of `tip` and gives the last one.
+pub fn write(clone: &BareClone, tip: CommitId, edits: Edits<'_>, style: &Style) -> Result<CommitId, RepoError> {
+    let mut head = tip;
+    let (mut written, mut open) = (BTreeSet::new(), BTreeSet::new());
+    for key in style.batch.keys(edits.gated) {
+        open.insert(key);
+        let news = edits.gated.part(|update| open.contains(&style.batch.key(update)));
+        let so_far = edits.gated.part(|update| {
+            let key = style.batch.key(update);
+            written.contains(&key) || open.contains(&key)
+        });
+        // What can only be edited together, such as two images on one anchor, waits for its companion.
+        let Ok(files) = edits.made(&news, &so_far) else { continue };
+        match clone.commit(head, &files, &style.message.message(news.updates())) {
+            Ok(commit) => {
+                head = commit;
+                written.append(&mut open);
+            }
+            // An edit before this one has brought its field along.
+            Err(RepoError::NothingChanged) if head != tip => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if head == tip { Err(RepoError::NothingChanged) } else { Ok(head) }
+}
+
+impl Edits<'_> {
+    /// The files that `news` touches, with all edits of `so_far`: places are those of the tip, so every edit starts
+    /// there.
+    fn made(&self, news: &GatedPlan, so_far: &GatedPlan) -> Result<BTreeMap<String, Vec<u8>>, ChangeError> {
+        let files = news.files();
+        let touched = self.changes.iter().filter(|change| files.contains(change.file.as_str()));
+        let edited = |change: &FileChange| {
+            let bytes = so_far.edited(&change.file, &change.before, self.follow, self.conventions)?;
+            Ok((change.file.clone(), bytes))
+        };
+        touched.map(edited).collect()
+    }
+}

@@ -4,8 +4,10 @@
 //! - [`scan`]: a file as nodes with their places
 //! - [`place`]: lines and columns to bytes
 //! - [`plain`]: which texts change their meaning when written without quotes
+//! - [`extent`]: where each scalar ends, and the comments between them
 //! - [`splice`]: changes to bytes, each proved by a second reading
 
+pub mod extent;
 pub mod node;
 pub mod place;
 pub mod plain;

@@ -60,6 +60,11 @@ impl<'a> Scan<'a> {
         self.nodes[id.index()].tag.is_some()
     }
 
+    /// The explicit YAML tag of a node, in full: `tag:yaml.org,2002:str` for `!!str`.
+    pub fn tag(&self, id: NodeId) -> Option<String> {
+        self.nodes[id.index()].tag.as_ref().map(|tag| format!("{}{}", tag.handle, tag.suffix))
+    }
+
     /// Whether the node carries an anchor (`&name`).
     pub fn is_anchored(&self, id: NodeId) -> bool {
         self.nodes[id.index()].anchored
@@ -272,7 +277,22 @@ impl<'a> Scan<'a> {
         self.nodes[id.index()].end - id.0
     }
 
-    fn start(&self, id: NodeId) -> usize {
+    /// The text that was read, without a byte order mark.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The bytes of a byte order mark before the text.
+    pub(super) fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// The byte of the file where a node starts, as the parser marks it: a block scalar starts at its content.
+    pub fn start_in_file(&self, id: NodeId) -> usize {
+        self.start(id) + self.offset
+    }
+
+    pub(super) fn start(&self, id: NodeId) -> usize {
         let node = &self.nodes[id.index()];
         let (line, column) = (node.line as usize, node.column as usize);
         match &self.joined {

@@ -34,5 +34,6 @@ pub mod policy;
 pub mod registry;
 pub mod repo;
 pub mod secret;
+pub mod sops;
 pub mod telemetry;
 pub mod yaml;

@@ -1,0 +1,139 @@
+//! Where a comment of a YAML file belongs among keys and values, as Go's YAML attaches it and SOPS orders it.
+//!
+//! A comment on a line of its own stands before what follows it, or at the end of the deepest block that is indented no
+//! more than the comment. A comment behind a value stands before that value's key.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::yaml::extent::{Comment, Extents};
+use crate::yaml::node::{Kind, NodeId};
+use crate::yaml::scan::Scan;
+
+/// The comments of a file by the collection that holds them and the key or item that they stand before; with no item,
+/// they stand at its end.
+pub type Placed = HashMap<(NodeId, Option<NodeId>), Vec<Range<usize>>>;
+
+/// Places all comments of a file.
+pub fn place(scan: &Scan<'_>, extents: &Extents) -> Placed {
+    let placer = Placer::new(scan, extents);
+    let mut placed = Placed::new();
+    for comment in &extents.comments {
+        if let Some(place) = placer.place(comment) {
+            placed.entry(place).or_default().push(comment.at.clone());
+        }
+    }
+    placed
+}
+
+/// A collection, and the key or item of it that leads to a node.
+type Entry = (NodeId, NodeId);
+
+struct Placer<'s, 'a> {
+    scan: &'s Scan<'a>,
+    extents: &'s Extents,
+    /// For each key, value and item.
+    entries: HashMap<NodeId, Entry>,
+    /// The scalars and aliases that are written somewhere, by their first byte.
+    tokens: Vec<(usize, NodeId)>,
+}
+
+impl<'s, 'a> Placer<'s, 'a> {
+    fn new(scan: &'s Scan<'a>, extents: &'s Extents) -> Placer<'s, 'a> {
+        let mut placer = Placer { scan, extents, entries: HashMap::new(), tokens: Vec::new() };
+        if extents.comments.is_empty() {
+            return placer;
+        }
+        for id in scan.ids() {
+            match scan.kind(id) {
+                Kind::Mapping => placer
+                    .entries
+                    .extend(scan.pairs(id).flat_map(|(key, value)| [(key, (id, key)), (value, (id, key))])),
+                Kind::Sequence => placer.entries.extend(scan.children(id).map(|item| (item, (id, item)))),
+                Kind::Scalar { .. } => placer.tokens.extend(extents.scalar(id).map(|at| (at.start, id))),
+                Kind::Alias(_) => placer.tokens.push((scan.start_in_file(id), id)),
+                Kind::Document => {}
+            }
+        }
+        placer
+    }
+
+    fn place(&self, comment: &Comment) -> Option<(NodeId, Option<NodeId>)> {
+        let at = comment.at.start;
+        let index = self.tokens.partition_point(|(start, _)| *start < at);
+        let mut before = index.checked_sub(1).map(|index| self.tokens[index]);
+        let mut after = self.tokens.get(index).copied();
+        // A document's end separates.
+        let between = |from: usize, to: usize| self.extents.markers.iter().any(|marker| (from..to).contains(marker));
+        if before.is_some_and(|(start, _)| between(start, at)) {
+            before = None;
+        }
+        if after.is_some_and(|(start, _)| between(at, start)) {
+            after = None;
+        }
+        let before_way = before.map(|(_, id)| self.way(id)).unwrap_or_default();
+        let after_way = after.map(|(_, id)| self.way(id)).unwrap_or_default();
+        let at_entry = |(collection, entry): Entry| (collection, Some(entry));
+        if !comment.alone {
+            return match comment.after {
+                Some('-' | '[' | '{') => after_way.last().copied().map(at_entry),
+                Some(']' | '}') => self.closed_before(comment, before?, &before_way),
+                _ => before_way.last().or(after_way.first()).copied().map(at_entry),
+            };
+        }
+        let common = before_way.iter().zip(&after_way).take_while(|(one, other)| one.0 == other.0).count();
+        if common > 0 && before_way[common - 1] == after_way[common - 1] {
+            // Between a key and its value.
+            return after_way.get(common).or(after_way.last()).copied().map(at_entry);
+        }
+        let column = self.column(at);
+        let ending = before_way.iter().skip(common).rev();
+        let mut ending = ending.filter(|(collection, _)| !self.scan.is_flow(*collection));
+        if let Some((collection, _)) = ending.find(|(collection, _)| self.column_of(*collection) <= column) {
+            return Some((*collection, None));
+        }
+        if common == 0 {
+            let ends = before_way.first().map(|(collection, _)| (*collection, None));
+            return after_way.first().copied().map(at_entry).or(ends);
+        }
+        after_way.get(common - 1).copied().map(at_entry)
+    }
+
+    /// Behind the bracket that closes a flow collection: the comment is the first thing within it.
+    fn closed_before(
+        &self,
+        comment: &Comment,
+        (_, last): (usize, NodeId),
+        way: &[Entry],
+    ) -> Option<(NodeId, Option<NodeId>)> {
+        let end = self.extents.scalar(last).map_or_else(|| self.scan.start_in_file(last), |at| at.end);
+        let gap = self.scan.slice(end..comment.at.start);
+        let closed = gap.chars().filter(|c| matches!(c, ']' | '}')).count();
+        let (collection, entry) = way.get(way.len().checked_sub(closed)?).or(way.last()).copied()?;
+        let first = self.scan.children(collection).next();
+        Some(if self.scan.is_flow(collection) { (collection, first) } else { (collection, Some(entry)) })
+    }
+
+    /// The collections that hold a node, from the outermost.
+    fn way(&self, id: NodeId) -> Vec<Entry> {
+        let mut way: Vec<Entry> =
+            std::iter::successors(self.entries.get(&id), |(collection, _)| self.entries.get(collection))
+                .copied()
+                .collect();
+        way.reverse();
+        way
+    }
+
+    fn column(&self, at: usize) -> usize {
+        self.scan.slice(self.scan.line_range(at).start..at).chars().count()
+    }
+
+    /// The column of the keys of a mapping, or of the dashes of a list.
+    fn column_of(&self, collection: NodeId) -> usize {
+        let Some(first) = self.scan.children(collection).next() else { return 0 };
+        let start = self.scan.start_in_file(first);
+        let is_list = matches!(self.scan.kind(collection), Kind::Sequence);
+        let dash = is_list.then(|| self.extents.dash_before(start + 1)).flatten();
+        self.column(dash.unwrap_or(start))
+    }
+}

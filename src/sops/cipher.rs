@@ -84,7 +84,16 @@ pub fn looks_encrypted(text: &str) -> bool {
 
 /// Additional data of a value: the keys that lead to it, list positions left out.
 pub fn additional_data(path: &[String]) -> String {
-    path.iter().flat_map(|key| [key.as_str(), ":"]).collect()
+    format!("{}:", path.join(":"))
+}
+
+/// Whether a text has the form of an encrypted value, as far as can be seen without its key.
+pub fn check_form(text: &str) -> Result<(), CipherError> {
+    let parts = Parts::of(text)?;
+    for (part, name) in [(parts.data, "data"), (parts.iv, "iv"), (parts.tag, "tag")] {
+        decoded(part, name)?;
+    }
+    Type::of_name(parts.kind).map(|_| ()).ok_or(CipherError::UnknownType)
 }
 
 /// Decrypts a value. An empty text stands for itself.

@@ -48,9 +48,12 @@ pub fn lost_metadata(bytes: &[u8]) -> bool {
 
 /// Reads a SOPS file.
 pub fn read(bytes: &[u8], format: Format) -> Result<Envelope, SopsError> {
-    let Parsed { documents, metadata, fields } = format::read(bytes, format)?;
+    let Parsed { documents, metadata, fields, problem } = format::read(bytes, format)?;
     let metadata = Metadata::read(&metadata.ok_or(SopsError::NotSops)?)?;
-    Ok(Envelope { format, documents, metadata, fields })
+    match problem {
+        Some(problem) => Err(problem),
+        None => Ok(Envelope { format, documents, metadata, fields }),
+    }
 }
 
 /// Something is called `sops` in many files; metadata has at least one of these.

@@ -8,8 +8,10 @@ use super::selection::{DEFAULT_UNENCRYPTED_SUFFIX, Selection};
 /// Metadata as the formats have it: texts, lists and mappings, not typed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Raw {
-    /// A scalar as it is written.
+    /// A text; of what is read, any scalar.
     Text(String),
+    /// A number or a boolean, to be written without quotes.
+    Word(String),
     /// A list.
     List(Vec<Raw>),
     /// A mapping.
@@ -17,7 +19,8 @@ pub enum Raw {
 }
 
 impl Raw {
-    fn get(&self, key: &str) -> Option<&Raw> {
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&Raw> {
         match self {
             Raw::Map(pairs) => pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value),
             _ => None,
@@ -25,14 +28,15 @@ impl Raw {
     }
 
     /// A text that is there and not empty.
-    fn text(&self, key: &str) -> Option<&str> {
+    pub fn text(&self, key: &str) -> Option<&str> {
         match self.get(key)? {
-            Raw::Text(text) if !matches!(text.as_str(), "" | "null" | "~") => Some(text),
+            Raw::Text(text) | Raw::Word(text) if !matches!(text.as_str(), "" | "null" | "~") => Some(text),
             _ => None,
         }
     }
 
-    fn items(&self, key: &str) -> &[Raw] {
+    /// The items of a list.
+    pub fn items(&self, key: &str) -> &[Raw] {
         match self.get(key) {
             Some(Raw::List(items)) => items,
             _ => &[],
@@ -166,11 +170,6 @@ impl Metadata {
     pub fn recipients(&self) -> Vec<String> {
         self.keys().map(MasterKey::name).collect()
     }
-
-    /// Whether the metadata is worth writing the rule: the default one is implied.
-    pub fn written_selection(&self) -> Option<(&'static str, &str)> {
-        Some(self.selection.written())
-    }
 }
 
 /// The keys of a group, age's last as SOPS has them. A list that is not known counts as one of an unknown service.
@@ -211,7 +210,7 @@ fn threshold_of(text: &str) -> Result<usize, MetadataError> {
 }
 
 /// SOPS writes times to the second.
-fn without_fraction(time: &str) -> String {
+pub(super) fn without_fraction(time: &str) -> String {
     match time.find('.') {
         Some(point) => {
             let digits = time[point + 1..].bytes().take_while(u8::is_ascii_digit).count();

@@ -9,10 +9,18 @@
 //! - [`cipher`]: one value, encrypted and decrypted
 //! - [`age`]: age's files and keys; [`shamir`]: secrets in shares; [`keyring`]: the data key of a file
 //! - [`open`]: all values decrypted, the MAC compared
+//! - [`encrypt`], [`rotate`], [`reseal`]: files written, rewritten, and given a new MAC, through `patch`;
+//!   [`block`]: the `sops` block, written
+//! - [`rules`]: what `.sops.yaml` asks for; [`clear`]: Secrets in clear text
+//! - [`audit`]: a verdict for each file
 //! - [`error`]: what can go wrong
 
 pub mod age;
+pub mod audit;
+pub mod block;
 pub mod cipher;
+pub mod clear;
+pub mod encrypt;
 pub mod envelope;
 pub mod error;
 pub mod format;
@@ -21,7 +29,11 @@ pub mod keyring;
 pub mod metadata;
 pub mod number;
 pub mod open;
+mod patch;
 pub mod plain;
+pub mod reseal;
+pub mod rotate;
+pub mod rules;
 pub mod selection;
 pub mod shamir;
 pub mod tree;

@@ -47,7 +47,7 @@ pub(super) fn decrypt(
     key: &DataKey,
     see: &mut dyn FnMut(usize, &Visit<'_, '_>, &Plain),
 ) -> Result<(), SopsError> {
-    let mut mac = MacWriter::new(&envelope.metadata);
+    let mut mac = MacWriter::new(envelope.metadata.mac_only_encrypted);
     let mut misplaced = None;
     for (document, items) in envelope.documents.iter().enumerate() {
         tree::walk(items, &envelope.metadata.selection, &mut |visit: Visit<'_, '_>| {
@@ -56,9 +56,7 @@ pub(super) fn decrypt(
             if !visit.selected && !visit.is_comment && looks_encrypted(&plain) {
                 misplaced.get_or_insert_with(|| at(ValueProblem::NotSelected));
             }
-            if plain.kind != Type::Comment {
-                mac.add(&plain, visit.selected);
-            }
+            mac.add_visited(&visit, &plain);
             see(document, &visit, &plain);
             Ok::<(), SopsError>(())
         })?;
@@ -76,8 +74,7 @@ pub(super) struct MacWriter {
 }
 
 impl MacWriter {
-    pub(super) fn new(metadata: &Metadata) -> MacWriter {
-        let only_encrypted = metadata.mac_only_encrypted;
+    pub(super) fn new(only_encrypted: bool) -> MacWriter {
         let mut hash = Sha512::new();
         if only_encrypted {
             hash.update(MAC_ONLY_ENCRYPTED);
@@ -89,6 +86,13 @@ impl MacWriter {
     pub(super) fn add(&mut self, plain: &Plain, selected: bool) {
         if selected || !self.only_encrypted {
             self.hash.update(plain.expose());
+        }
+    }
+
+    /// Adds what was decrypted on a walk, unless it is a comment.
+    pub(super) fn add_visited(&mut self, visit: &Visit<'_, '_>, plain: &Plain) {
+        if plain.kind != Type::Comment {
+            self.add(plain, visit.selected);
         }
     }
 

@@ -7,4 +7,5 @@ pub mod infra;
 pub mod process;
 pub mod registry;
 pub mod scripted;
+pub mod sops;
 pub mod tagalong;

@@ -36,7 +36,7 @@ pub fn flatten(raw: &Raw) -> Vec<(String, String)> {
 
 fn spread(key: String, raw: &Raw, flat: &mut Vec<(String, String)>) {
     match raw {
-        Raw::Text(text) => flat.push((key, text.replace('\n', "\\n"))),
+        Raw::Text(text) | Raw::Word(text) => flat.push((key, text.replace('\n', "\\n"))),
         Raw::List(items) => {
             for (index, item) in items.iter().enumerate() {
                 spread(format!("{key}{LIST}{index}"), item, flat);

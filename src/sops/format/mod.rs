@@ -66,6 +66,8 @@ pub struct Parsed {
     pub metadata: Option<Raw>,
     /// Where the metadata stands, for each document that has it.
     pub fields: Vec<Fields>,
+    /// The first thing in it that sops would refuse.
+    pub problem: Option<SopsError>,
 }
 
 /// Reads a file, encrypted or not.

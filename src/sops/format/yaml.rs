@@ -1,7 +1,5 @@
 //! YAML files, of one document or several.
 
-use std::ops::Range;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -25,7 +23,8 @@ pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
     let scan = Scan::read(bytes).map_err(|error| SopsError::Unreadable(error.to_string()))?;
     let extents = Extents::of(&scan).map_err(|error| SopsError::Unreadable(error.to_string()))?;
     let placed = comments::place(&scan, &extents);
-    let mut reader = Reader { scan: &scan, extents: &extents, placed: &placed, document: 0, budget: MOST_NODES };
+    let mut reader =
+        Reader { scan: &scan, extents: &extents, placed: &placed, document: 0, budget: MOST_NODES, problem: None };
     let mut parsed = Parsed::default();
     for (document, (_, root)) in scan.documents().enumerate() {
         reader.document = document;
@@ -36,6 +35,7 @@ pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
             parsed.metadata = Some(raw(&scan, value));
         }
     }
+    parsed.problem = reader.problem;
     Ok(parsed)
 }
 
@@ -45,6 +45,7 @@ struct Reader<'s, 'a> {
     placed: &'s Placed,
     document: usize,
     budget: usize,
+    problem: Option<SopsError>,
 }
 
 impl Reader<'_, '_> {
@@ -62,7 +63,7 @@ impl Reader<'_, '_> {
         let mut items = Vec::new();
         for (key, value) in self.scan.pairs(id).collect::<Vec<_>>() {
             self.comments(id, Some(key), writing, &mut items);
-            let name = self.key(key)?;
+            let name = self.key(key);
             if is_root && name == METADATA_KEY {
                 continue;
             }
@@ -89,7 +90,7 @@ impl Reader<'_, '_> {
                 self.comments(id, None, writing, &mut items);
                 Ok(Node::List(items))
             }
-            Kind::Scalar { value, style } => self.scalar(id, value, *style, writing),
+            Kind::Scalar { value, style } => Ok(self.scalar(id, value, *style, writing)),
             // An alias of something that holds it has no end.
             Kind::Alias(Some(target)) if !self.scan.descendants(*target).any(|inner| inner == id) => {
                 self.node(*target, Writing::Never)
@@ -98,29 +99,38 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn scalar(&self, id: NodeId, value: &str, style: Style, writing: Writing) -> Result<Node, SopsError> {
-        let too_large = |_| self.problem(id, ValueProblem::TooLarge);
+    fn scalar(&mut self, id: NodeId, value: &str, style: Style, writing: Writing) -> Node {
         let tag = self.scan.tag(id);
         let plain = match tag.as_deref() {
-            None if style == Style::Plain => Plain::resolve(value).map_err(too_large)?,
-            None => Some(Plain::text(value)),
-            Some(tag) => tagged(tag, value).map_err(too_large)?,
+            None if style == Style::Plain => Plain::resolve(value),
+            None => Ok(Some(Plain::text(value))),
+            Some(tag) => tagged(tag, value),
         };
-        let Some(plain) = plain else { return Ok(Node::Null) };
+        let plain = plain.unwrap_or_else(|number::TooLarge| {
+            self.refuse(id, ValueProblem::TooLarge);
+            None
+        });
+        let Some(plain) = plain else { return Node::Null };
         let extent = self.extents.scalar(id);
         let writing = if tag.is_some() || extent.is_none() { Writing::Never } else { writing };
-        Ok(Node::Leaf(Leaf { plain, at: extent.unwrap_or_default(), writing }))
+        Node::Leaf(Leaf { plain, at: extent.unwrap_or_default(), writing })
     }
 
     /// Keys that are no text to Go's YAML are refused by SOPS.
-    fn key(&self, id: NodeId) -> Result<String, SopsError> {
-        let refuse = || self.problem(id, ValueProblem::Key);
-        let Kind::Scalar { value, style } = self.scan.kind(self.scan.resolve(id)) else { return Err(refuse()) };
-        let is_text = match self.scan.tag(id) {
+    fn key(&mut self, id: NodeId) -> String {
+        let scan = self.scan;
+        let Kind::Scalar { value, style } = scan.kind(scan.resolve(id)) else {
+            self.refuse(id, ValueProblem::Key);
+            return String::new();
+        };
+        let is_text = match scan.tag(id) {
             Some(tag) => tag.ends_with(":str"),
             None => *style != Style::Plain || matches!(number::resolve(value), Ok(Resolved::Text)),
         };
-        is_text.then(|| value.clone()).ok_or_else(refuse)
+        if !is_text {
+            self.refuse(id, ValueProblem::Key);
+        }
+        value.clone()
     }
 
     fn comments(&self, collection: NodeId, before: Option<NodeId>, writing: Writing, items: &mut Vec<Item>) {
@@ -143,8 +153,10 @@ impl Reader<'_, '_> {
         Ok(Fields { mac, last_modified, block: start..end })
     }
 
-    fn problem(&self, id: NodeId, problem: ValueProblem) -> SopsError {
-        SopsError::Value { document: self.document, place: self.scan.path(id), problem }
+    /// Remembers the first thing that SOPS refuses.
+    fn refuse(&mut self, id: NodeId, problem: ValueProblem) {
+        let (document, place) = (self.document, self.scan.path(id));
+        self.problem.get_or_insert(SopsError::Value { document, place, problem });
     }
 }
 
@@ -177,18 +189,30 @@ pub fn raw(scan: &Scan<'_>, id: NodeId) -> Raw {
     }
 }
 
-/// The bytes behind the last line of a document, where its `sops` block goes.
-pub fn document_ends(bytes: &[u8]) -> Result<Vec<usize>, SopsError> {
+/// The byte where the `sops` block of each document goes: behind its last line. None where a block without indent does
+/// not fit.
+pub fn block_places(bytes: &[u8]) -> Result<Vec<Option<usize>>, SopsError> {
     let scan = Scan::read(bytes).map_err(|error| SopsError::Unreadable(error.to_string()))?;
     let extents = Extents::of(&scan).map_err(|error| SopsError::Unreadable(error.to_string()))?;
-    let starts: Vec<Range<usize>> = scan.documents().map(|(_, root)| tokens_of(&scan, &extents, root)).collect();
-    let marker_after = |at: usize| extents.markers.iter().copied().find(|marker| *marker >= at);
-    Ok(starts.into_iter().map(|range| marker_after(range.end).unwrap_or(bytes.len())).collect())
-}
-
-/// From the first to the last byte of a document's values.
-fn tokens_of(scan: &Scan<'_>, extents: &Extents, root: NodeId) -> Range<usize> {
-    let spans: Vec<Range<usize>> = scan.descendants(root).filter_map(|id| extents.scalar(id)).collect();
-    let start = spans.iter().map(|span| span.start).min().unwrap_or_else(|| scan.start_in_file(root));
-    start..spans.iter().map(|span| span.end).max().unwrap_or(start)
+    let mut places = Vec::new();
+    let mut at = 0;
+    for (document, root) in scan.documents() {
+        let start = scan.descendants(document).filter_map(|id| extents.scalar(id)).map(|span| span.start).min();
+        let last = scan.descendants(document).filter_map(|id| extents.scalar(id)).map(|span| span.end).max();
+        // An empty document: its own `---` is the first one not passed yet.
+        let markers = extents.markers.iter().copied();
+        let opening = markers.clone().find(|marker| *marker >= at && Some(*marker) < start.or(Some(usize::MAX)));
+        let content_end = last.or(opening.map(|marker| marker + 3)).unwrap_or(at);
+        at = markers.into_iter().find(|marker| *marker >= content_end).unwrap_or(bytes.len());
+        let fits = match scan.kind(root) {
+            Kind::Mapping => {
+                let first = scan.pairs(root).next().map(|(key, _)| scan.place(key).column);
+                !scan.is_flow(root) && first == Some(1)
+            }
+            Kind::Scalar { value, .. } => value.is_empty(),
+            _ => false,
+        };
+        places.push(fits.then_some(at));
+    }
+    Ok(places)
 }

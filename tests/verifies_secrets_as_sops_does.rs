@@ -183,3 +183,164 @@ fn what_is_encrypted_here_sops_decrypts() {
         assert_eq!(String::from_utf8_lossy(&yaml), String::from_utf8_lossy(&original), "{rule}\n{text}");
     }
 }
+
+const JSON: &str = r#"{
+  "text": "a\u00e9\n",
+  "number": 17,
+  "fraction": 1.5,
+  "yes": true,
+  "nothing": null,
+  "empty": "",
+  "list": [1, "two", {"three": 3}, []],
+  "clear_unencrypted": 5
+}
+"#;
+
+const DOTENV: &str = "# why\nA=1\nB=two words\nC=a\\nb\nEMPTY=\n\nD='quoted'\nE_unencrypted=stays\n";
+
+const INI: &str = "top = 1\n; about\n[one]\n; why\na = 1\nb = two words\nempty =\nq = \"quoted\"\n\n[two]\na:x\nc_unencrypted = stays\n";
+
+/// Files of the formats besides YAML: name, content, what sops decrypts it to.
+fn others() -> Vec<(&'static str, Vec<u8>)> {
+    let binary: Vec<u8> = (0..=255).collect();
+    vec![
+        ("a.json", JSON.into()),
+        ("a.env", DOTENV.into()),
+        ("a.ini", INI.into()),
+        ("a.bin", binary),
+        ("text.txt", b"sesame\n".to_vec()),
+    ]
+}
+
+#[test]
+fn other_formats_are_read_and_written() {
+    let sops = Sops::new();
+    for (name, content) in others() {
+        for rule in ["", "mac_only_encrypted: true", "encrypted_regex: ^(a|A|B|text|list|data)$"] {
+            let theirs = sops.encrypt(name, &content, rule);
+            let detected = envelope::detect(&theirs);
+            assert_eq!(detected, Some(Format::of_path(name)), "{name}");
+            let read = verify(&theirs, &sops.keyring()).unwrap_or_else(|error| panic!("{name}, {rule}: {error}"));
+            let plain = sops.decrypt(name, &theirs, &[]).expect("decrypted");
+            let recipe = recipe(&[&[&sops.recipient]], rule);
+            let ours = encrypt(&content, Format::of_path(name), &recipe, NOW, &mut rng());
+            let ours = ours.unwrap_or_else(|error| panic!("{name}, {rule}: {error}"));
+            let again = sops.decrypt(name, &ours, &[]);
+            let again = again.unwrap_or_else(|e| panic!("{name}, {rule}: {e}\n{}", String::from_utf8_lossy(&ours)));
+            assert_eq!(String::from_utf8_lossy(&again), String::from_utf8_lossy(&plain), "{name}, {rule}");
+            assert_eq!(shown(&verify(&ours, &sops.keyring()).expect("verified")), shown(&read), "{name}, {rule}");
+        }
+    }
+}
+
+#[test]
+fn files_of_several_documents_are_read_and_written() {
+    let sops = Sops::new();
+    let file = "# one\na: 1\n---\nb: 2 # two\nc: |\n  x\n---\n# three\nd:\n- e\n";
+    let theirs = sops.encrypt("a.yaml", file, "");
+    let values = verify(&theirs, &sops.keyring()).expect("verified");
+    assert_eq!(shown(&values), ["a = 1", "b = 2", "c = x\n", "d[0] = e"]);
+    assert_eq!(values.last().expect("a value").document, 2);
+    let ours = encrypt(file.as_bytes(), Format::Yaml, &recipe(&[&[&sops.recipient]], ""), NOW, &mut rng());
+    let ours = ours.expect("encrypted");
+    let plain = |file: &[u8]| String::from_utf8(sops.decrypt("a.yaml", file, &[]).expect("decrypted")).expect("text");
+    assert_eq!(plain(&ours), plain(&theirs));
+}
+
+#[test]
+fn key_groups_are_opened_and_written() {
+    let sops = Sops::new();
+    let keys: Vec<(String, String)> = (0..3).map(|_| new_key()).collect();
+    let groups: String = keys.iter().map(|(recipient, _)| format!("      - age: [{recipient}]\n")).collect();
+    let config = format!("creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n{groups}");
+    let names: Vec<[&str; 1]> = keys.iter().map(|(recipient, _)| [recipient.as_str()]).collect();
+    let names: Vec<&[&str]> = names.iter().map(|group| group.as_slice()).collect();
+    let mut recipe = recipe(&names, "");
+    recipe.recipients.threshold = Some(2);
+    for (name, content) in
+        [("a.yaml", "a: 1\n"), ("a.env", "A=1\n"), ("a.ini", "[s]\na = 1\n"), ("a.json", "{\"a\": 1}")]
+    {
+        let theirs = sops.encrypt_by(name, content, &config);
+        let ours = encrypt(content.as_bytes(), Format::of_path(name), &recipe, NOW, &mut rng()).expect("encrypted");
+        for file in [&theirs, &ours] {
+            for pair in [[0, 1], [2, 1], [0, 2]] {
+                let identities = pair.map(|at| keys[at].1.as_str());
+                verify(file, &keyring(&identities)).unwrap_or_else(|error| panic!("{name}, {pair:?}: {error}"));
+                sops.write(name, file);
+                let output = sops.run_as(&identities.join("\n"), &["decrypt", name]);
+                assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+            }
+            let error = verify(file, &keyring(&[&keys[1].1])).expect_err("one share is not enough");
+            assert!(matches!(error, SopsError::TooFewGroups { opened: 1, needed: 2, .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_clear_value_gets_a_new_mac() {
+    let sops = Sops::new();
+    let yaml = "image: app:v1 # here\nlist: ['x']\nstringData:\n  password: hunter2\n---\nimage: app:v1\n";
+    for (name, content, old, new) in [
+        ("a.yaml", yaml, "app:v1", "app:v2"),
+        ("a.json", "{\"image\": \"app:v1\",\n\"stringData\": {\"p\": 1}}\n", "app:v1", "app:v2"),
+        ("a.env", "IMAGE=app:v1\nstringData=x\n", "app:v1", "app:v2"),
+        ("a.ini", "[stringData]\np = x\n[other]\nimage = app:v1\n", "app:v1", "app:v2"),
+    ] {
+        for rule in ["encrypted_regex: ^stringData$", "encrypted_regex: ^stringData$; mac_only_encrypted: true"] {
+            let file = sops.encrypt(name, content, rule);
+            let edited = String::from_utf8(file.clone()).expect("text").replacen(old, new, 1).into_bytes();
+            let sealed = reseal(&file, &edited, &sops.keyring(), NOW, &mut rng());
+            let sealed = sealed.unwrap_or_else(|error| panic!("{name}: {error}"));
+            let plain = sops.decrypt(name, &sealed, &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(String::from_utf8_lossy(&plain).contains(new), "{name}");
+            let same = |bytes: &[u8]| -> Vec<String> {
+                let text = String::from_utf8_lossy(bytes);
+                let kept = text.lines().filter(|line| !line.contains("mac") && !line.contains("lastmodified"));
+                kept.map(str::to_owned).collect()
+            };
+            assert_eq!(same(&sealed), same(&edited), "{name}");
+        }
+    }
+}
+
+#[test]
+fn only_clear_values_may_change_under_a_new_mac() {
+    let sops = Sops::new();
+    let file = sops.encrypt("a.yaml", "image: v1\na: {x: 1, y: 2}\nb: 3\n", "encrypted_regex: ^(a|b)$");
+    let text = String::from_utf8(file.clone()).expect("text");
+    let refused = |original: &str, edited: &str| {
+        reseal(original.as_bytes(), edited.as_bytes(), &sops.keyring(), NOW, &mut rng()).expect_err("refused")
+    };
+    let line = |key: &str| text.lines().find(|line| line.trim_start().starts_with(key)).expect("a line");
+    let without_b = text.replace(&format!("{}\n", line("b:")), "");
+    assert!(matches!(refused(&text, &without_b), SopsError::NotOnlyClear { .. }));
+    let renamed = text.replace("b: ENC", "a: ENC");
+    assert!(matches!(refused(&text, &renamed), SopsError::NotOnlyClear { .. }));
+    let other_recipient = text.replace(&sops.recipient, &new_key().0);
+    assert!(matches!(refused(&text, &other_recipient), SopsError::NotOnlyClear { .. }));
+    // What someone else did to the file is not covered up.
+    let tampered = text.replace("image: v1", "image: v0");
+    assert_eq!(refused(&tampered, &text), SopsError::MacMismatch);
+}
+
+#[test]
+fn a_rotated_file_has_a_new_key_for_others() {
+    let sops = Sops::new();
+    let (recipient, identity) = new_key();
+    let recipients = Recipients { groups: vec![vec![recipient.clone()]], threshold: None };
+    let mut files = others();
+    files.push(("a.yaml", YAML.into()));
+    files.push(("many.yaml", b"a: 1\n---\nb: 2 # c\n".to_vec()));
+    for (name, content) in files {
+        let file = sops.encrypt(name, &content, "");
+        let plain = sops.decrypt(name, &file, &[]).expect("decrypted");
+        let rotated = rotate(&file, &sops.keyring(), &recipients, NOW, &mut rng());
+        let rotated = rotated.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(matches!(verify(&rotated, &sops.keyring()), Err(SopsError::NoIdentity { .. })), "{name}");
+        sops.write(name, &rotated);
+        let output = sops.run_as(&identity, &["decrypt", name]);
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{name}: {words}\n{}", String::from_utf8_lossy(&rotated));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&plain), "{name}");
+    }
+}

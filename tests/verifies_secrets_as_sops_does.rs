@@ -344,3 +344,103 @@ fn a_rotated_file_has_a_new_key_for_others() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&plain), "{name}");
     }
 }
+
+/// A file with something done to it, and what.
+type Mutant = (String, Vec<u8>);
+
+/// What hands and accidents do to a file.
+fn mutants(text: &str, random: usize) -> Vec<Mutant> {
+    let mut mutants: Vec<Mutant> = Vec::new();
+    let mut add = |what: String, text: String| mutants.push((what, text.into_bytes()));
+    let values: Vec<&str> =
+        text.match_indices("ENC[").map(|(at, _)| &text[at..at + text[at..].find(']').expect("an end") + 1]).collect();
+    for (index, value) in values.iter().enumerate() {
+        for part in ["data:", "iv:", "tag:"] {
+            let at = value.find(part).expect("a part") + part.len();
+            let other = if value[at..].starts_with('A') { "B" } else { "A" };
+            add(
+                format!("{part} of value {index}"),
+                text.replacen(value, &format!("{}{other}{}", &value[..at], &value[at + 1..]), 1),
+            );
+            add(
+                format!("{part} of value {index} not base64"),
+                text.replacen(value, &value.replace(part, &format!("{part}*")), 1),
+            );
+        }
+        for (from, to) in [
+            ("type:str", "type:int"),
+            ("type:str", "type:bytes"),
+            ("type:int", "type:str"),
+            ("type:float", "type:str"),
+            ("type:bool", "type:str"),
+            ("type:str", "type:comment"),
+            ("type:time", "type:str"),
+        ] {
+            if value.contains(from) {
+                add(format!("{to} of value {index}"), text.replacen(value, &value.replace(from, to), 1));
+            }
+        }
+        let next = values[(index + 1) % values.len()];
+        if next != *value {
+            let swapped = text.replacen(value, "\u{0}", 1).replacen(next, value, 1).replacen('\u{0}', next, 1);
+            add(format!("value {index} swapped with the next"), swapped);
+            add(format!("value {index} copied over the next"), text.replacen(next, value, 1));
+        }
+        add(format!("value {index} in clear"), text.replacen(value, "sesame", 1));
+        add(format!("value {index} cut"), text.replacen(value, &value[..value.len() - 3], 1));
+    }
+    let year = if text.contains("2026-") { "2026-" } else { "2025-" };
+    add("lastmodified".to_owned(), text.replacen(year, "2001-", 1));
+    add("clear value".to_owned(), text.replacen("stays", "goes", 1));
+    for (index, line) in text.lines().enumerate() {
+        if line.contains("ENC[") || line.contains("stays") {
+            add(format!("line {index} gone"), text.replacen(&format!("{line}\n"), "", 1));
+            add(format!("line {index} twice"), text.replacen(&format!("{line}\n"), &format!("{line}\n{line}\n"), 1));
+        }
+    }
+    let bytes = text.as_bytes();
+    for part in 1..8 {
+        mutants.push((format!("cut at {part}/8"), bytes[..bytes.len() * part / 8].to_vec()));
+    }
+    let mut state: u64 = 0x1545_f491_4f6c_dd1d;
+    for _ in 0..random {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let at = (state >> 33) as usize % bytes.len();
+        let mut flipped = bytes.to_vec();
+        flipped[at] ^= 1 << (state >> 20 & 3);
+        mutants.push((format!("byte {at} flipped to {:?}", flipped[at] as char), flipped));
+    }
+    mutants
+}
+
+#[test]
+fn what_sops_refuses_is_refused() {
+    let random: usize = std::env::var("TAGALONG_TEST_FLIPS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let yaml =
+        "# c\na: one\nb: 2\nc: true\nd: 1.5\ne: 2026-04-01\nl:\n    - x\n    - y\nf_unencrypted: stays\nm:\n    g: h\n";
+    let mut files = others();
+    files.retain(|(name, _)| *name != "text.txt");
+    files.push(("a.yaml", yaml.into()));
+    let sops = Sops::new();
+    let mut differing = Vec::new();
+    for (name, content) in files {
+        let rule = if name == "a.bin" { "mac_only_encrypted: true" } else { "" };
+        let file = String::from_utf8(sops.encrypt(name, &content, rule)).expect("text");
+        let cases = mutants(&file, random);
+        let check = |(what, bytes): &Mutant| {
+            let sops = sops.again();
+            let theirs = sops.decrypt(name, bytes, &[]);
+            let ours = verify(bytes, &sops.keyring());
+            let agree = theirs.is_ok() == ours.is_ok();
+            (!agree).then(|| format!("{name}, {what}: sops {theirs:?}, tagalong {:?}", ours.map(|v| v.len())))
+        };
+        std::thread::scope(|scope| {
+            let parts: Vec<_> = cases
+                .chunks(cases.len().div_ceil(4))
+                .map(|part| scope.spawn(|| part.iter().filter_map(check).collect::<Vec<_>>()))
+                .collect();
+            differing.extend(parts.into_iter().flat_map(|part| part.join().expect("no panic")));
+        });
+    }
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}

@@ -149,7 +149,7 @@ fn visible_problem(envelope: &Envelope) -> Option<SopsError> {
 
 fn finding(error: &SopsError) -> Finding {
     let status = match error {
-        SopsError::NoIdentity { .. } | SopsError::TooFewGroups { .. } => Status::NoKey,
+        SopsError::NoIdentity { .. } | SopsError::TooFewGroups { .. } | SopsError::Foreign { .. } => Status::NoKey,
         SopsError::Value { problem: ValueProblem::InClear, .. } => Status::Plaintext,
         _ => Status::Failed,
     };
@@ -225,4 +225,164 @@ fn in_clear(path: &str, bytes: &[u8], rules: Option<&Rules>) -> Vec<(usize, Stri
         })
     };
     if demanded.is_some_and(wanted) { by_rule() } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use getrandom::SysRng;
+    use rand_core::UnwrapErr;
+
+    use super::*;
+    use crate::secret::Secret;
+    use crate::sops::age::bech32;
+    use crate::sops::age::identity::Identity;
+    use crate::sops::block::Recipients;
+    use crate::sops::encrypt::{Recipe, encrypt};
+    use crate::sops::selection::Selection;
+
+    fn key(seed: u8) -> (String, Keyring) {
+        let identity = bech32::encode("age-secret-key-", &[seed; 32]).to_ascii_uppercase();
+        let recipient = Identity::parse(&identity).expect("an identity").recipient().written();
+        let mut keyring = Keyring::new();
+        keyring.add_file(&Secret::new(identity)).expect("an identity");
+        (recipient, keyring)
+    }
+
+    fn encrypted(text: &str, pattern: &str, recipients: &[String]) -> String {
+        let recipe = Recipe {
+            recipients: Recipients { groups: vec![recipients.to_vec()], threshold: None },
+            selection: Selection::of("encrypted_regex", pattern).expect("a rule").expect("a pattern"),
+            mac_only_encrypted: false,
+        };
+        let time = "2026-11-21T08:00:00Z";
+        let file = encrypt(text.as_bytes(), Format::Yaml, &recipe, time, &mut UnwrapErr(SysRng)).expect("encrypted");
+        String::from_utf8(file).expect("text")
+    }
+
+    const SECRET: &str =
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: app\nstringData:\n  password: hunter2\n  user: me\n";
+    const RULE: &str = "^(data|stringData)$";
+
+    fn said(path: &str, text: &str, keyring: &Keyring, rules: Option<&Rules>) -> Vec<String> {
+        let shown = |v: Verdict| format!("{} {}: {}", v.document, v.status.label(), v.reason.unwrap_or_default());
+        let verdicts = audit(path, text.as_bytes(), keyring, rules);
+        verdicts.iter().for_each(|verdict| assert!(!format!("{verdict:?}").contains("hunter2"), "{verdict:?}"));
+        verdicts.into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn a_good_file_is_ok() {
+        let (recipient, keyring) = key(1);
+        let file = encrypted(SECRET, RULE, std::slice::from_ref(&recipient));
+        let verdicts = audit("a.yaml", file.as_bytes(), &keyring, None);
+        assert_eq!((verdicts.len(), verdicts[0].status, verdicts[0].format), (1, Status::Ok, Some(Format::Yaml)));
+        assert_eq!(verdicts[0].recipients, [recipient]);
+        assert_eq!(verdicts[0].reason, None);
+    }
+
+    #[test]
+    fn what_is_broken_is_named_with_its_place() {
+        let (recipient, keyring) = key(1);
+        let file = encrypted(SECRET, RULE, &[recipient]);
+        let line = |key: &str| file.lines().find(|line| line.contains(key)).expect("a line").to_owned();
+        let value = |key: &str| line(key).split_once(": ").expect("a value").1.to_owned();
+        let check = |text: &str, expected: &str| {
+            let found = said("a.yaml", text, &keyring, None);
+            assert!(found.len() == 1 && found[0].starts_with(expected), "{found:?}, not {expected}");
+        };
+        let (password, user) = (value("password"), value("user"));
+        check(&file.replace(&password, "hunter2"), "0 plaintext: stringData.password of a Secret is in clear");
+        let swapped = file.replace(&password, "*").replace(&user, &password).replace('*', &user);
+        check(&swapped, "0 failed: stringData.password was moved here from stringData.user");
+        check(&file.replace(",data:", ",data:*"), "0 failed: stringData.password its `data`");
+        check(&file.replace("name: app", "name: other"), "0 failed: its MAC does not match");
+        check(&file.replace("2026-11-21", "2026-11-20"), "0 failed: its `mac` does not decrypt");
+        check(
+            &file[..file.find("sops:").expect("a block")],
+            "0 failed: stringData.password is encrypted, but the file",
+        );
+        check(&file[..file.len() / 2], "0 failed: ");
+        check(
+            &file.replace("stringData:", "strings:"),
+            "0 failed: strings.password is encrypted, but the file's rules",
+        );
+        check(&file.replace("version: 3", "version: x"), "0 failed: its `version`");
+    }
+
+    #[test]
+    fn without_the_identity_nothing_is_claimed_but_what_can_be_seen() {
+        let (recipient, _) = key(1);
+        let (_, other) = key(2);
+        let file = encrypted(SECRET, RULE, std::slice::from_ref(&recipient));
+        let none = format!("0 no-key: no identity at hand opens it; it is encrypted to {recipient}");
+        assert_eq!(said("a.yaml", &file, &other, None), [none.as_str()]);
+        assert_eq!(said("a.yaml", &file, &Keyring::new(), None), [none]);
+        let clear = file.replace("  user: ENC", "  more: hunter2\n  user: ENC");
+        let found = said("a.yaml", &clear, &other, None);
+        assert_eq!(found, ["0 plaintext: stringData.more of a Secret is in clear"]);
+        let pgp = file.replace("age:", "pgp:").replace("recipient:", "fp:");
+        assert_eq!(
+            said("a.yaml", &pgp, &other, None),
+            [format!("0 no-key: its key is held by pgp {recipient}, which cannot be asked here")]
+        );
+    }
+
+    #[test]
+    fn a_recipient_whose_identity_does_not_open_is_a_failure() {
+        let (recipient, keyring) = key(1);
+        let (other, _) = key(2);
+        let file = encrypted(SECRET, RULE, std::slice::from_ref(&other)).replace(&other, &recipient);
+        let found = said("a.yaml", &file, &keyring, None);
+        assert_eq!(
+            found,
+            [format!("0 failed: what it holds for {recipient} is not its data key: it was cut off or edited by hand")]
+        );
+    }
+
+    #[test]
+    fn recipients_are_those_of_the_rules() {
+        let (one, keyring) = key(1);
+        let (two, _) = key(2);
+        let file = encrypted(SECRET, RULE, std::slice::from_ref(&one));
+        let rules =
+            |keys: &str| Rules::parse(format!("creation_rules: [{{age: '{keys}'}}]").as_bytes()).expect("rules");
+        assert_eq!(said("a.yaml", &file, &keyring, Some(&rules(&one))), ["0 ok: "]);
+        assert_eq!(
+            said("a.yaml", &file, &keyring, Some(&rules(&format!("{one},{two}")))),
+            [format!("0 wrong-recipients: it is not encrypted to {two} (by .sops.yaml)")]
+        );
+        assert_eq!(
+            said("a.yaml", &file, &keyring, Some(&rules(&two))),
+            [format!(
+                "0 wrong-recipients: it is not encrypted to {two}; it is encrypted to {one} as well (by .sops.yaml)"
+            )]
+        );
+    }
+
+    #[test]
+    fn secrets_in_clear_text_are_found() {
+        let keyring = Keyring::new();
+        let many = format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  a: b\n---\n{SECRET}");
+        assert_eq!(
+            said("a.yaml", &many, &keyring, None),
+            ["1 plaintext: stringData.password and 1 more of a Secret in clear text"]
+        );
+        let json = r#"{"apiVersion": "v1", "kind": "Secret", "data": {"a": "aHVudGVyMg=="}}"#;
+        assert_eq!(said("a.json", json, &keyring, None), ["0 plaintext: data.a of a Secret in clear text"]);
+        assert_eq!(said("a.yaml", "{{ if x }}\nkind: Secret\n", &keyring, None), Vec::<String>::new());
+        assert_eq!(said("docs.md", SECRET, &keyring, None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn files_that_the_rules_name_must_be_encrypted() {
+        let keyring = Keyring::new();
+        let rules = "creation_rules:\n- path_regex: secrets/\n  encrypted_regex: ^pass\n  age: x\n- age: x\n";
+        let rules = Rules::parse(rules.as_bytes()).expect("rules");
+        let said = |path: &str, text: &str| said(path, text, &keyring, Some(&rules));
+        assert_eq!(said("secrets/a.yaml", "password: hunter2\n").len(), 1);
+        assert_eq!(said("secrets/a.env", "password=hunter2\n").len(), 1);
+        assert_eq!(said("secrets/a.yaml", "other: x\npassword: ''\n"), Vec::<String>::new());
+        assert_eq!(said("secrets/kustomization.yaml", "apiVersion: a\nkind: b\npass: x\n"), Vec::<String>::new());
+        assert_eq!(said("values.yaml", "password: hunter2\n"), Vec::<String>::new());
+    }
 }

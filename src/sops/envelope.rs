@@ -27,11 +27,12 @@ pub fn detect(bytes: &[u8]) -> Option<Format> {
     }
     let text = std::str::from_utf8(bytes).ok()?;
     let has_line = |wanted: &dyn Fn(&str) -> bool| text.lines().any(wanted);
+    let is_object = text.trim_start().strip_prefix('{').is_some_and(|rest| rest.trim_start().starts_with(['"', '}']));
     let candidates = [
-        (Format::Json, text.trim_start().starts_with('{')),
+        (Format::Json, is_object),
         (Format::Dotenv, has_line(&|line| line.strip_prefix(dotenv::PREFIX).is_some_and(|rest| rest.contains('=')))),
         (Format::Ini, has_line(&|line| line.trim() == "[sops]")),
-        (Format::Yaml, true),
+        (Format::Yaml, !is_object),
     ];
     let fits = |format: &Format| {
         let Ok(parsed) = format::read(bytes, *format) else { return false };

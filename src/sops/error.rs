@@ -31,6 +31,12 @@ pub enum SopsError {
         /// To whom the file is encrypted.
         recipients: Vec<String>,
     },
+    /// The data key is held by services that are not asked here.
+    #[error("its key is held by {}, which cannot be asked here", .keys.join(", "))]
+    Foreign {
+        /// The services and the names of the keys there.
+        keys: Vec<String>,
+    },
     /// Fewer key groups were opened than are needed.
     #[error("{opened} of the {needed} key groups that are needed were opened; it is encrypted to {}", .recipients.join(", "))]
     TooFewGroups {

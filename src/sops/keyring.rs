@@ -59,12 +59,12 @@ impl Keyring {
         let recipients = || metadata.recipients();
         let broken = || SopsError::DataKey { recipient: recipients().join(", ") };
         if metadata.groups.len() == 1 {
-            let share = shares.first().ok_or_else(|| SopsError::NoIdentity { recipients: recipients() })?;
+            let share = shares.first().ok_or_else(|| not_opened(metadata))?;
             return DataKey::of_bytes(share.expose()).ok_or_else(broken);
         }
         let needed = metadata.threshold.unwrap_or(metadata.groups.len());
         match shares.len() {
-            0 => Err(SopsError::NoIdentity { recipients: recipients() }),
+            0 => Err(not_opened(metadata)),
             opened if opened < needed.max(2) => {
                 Err(SopsError::TooFewGroups { opened, needed, recipients: recipients() })
             }
@@ -92,4 +92,14 @@ impl Keyring {
         }
         Ok(found)
     }
+}
+
+/// Why nothing was opened: no identity fits, or none can.
+fn not_opened(metadata: &Metadata) -> SopsError {
+    let here = metadata.keys().any(|key| match key {
+        MasterKey::Age { recipient, .. } => recipient::is_known(recipient),
+        MasterKey::Foreign { .. } => false,
+    });
+    let keys = metadata.recipients();
+    if here { SopsError::NoIdentity { recipients: keys } } else { SopsError::Foreign { keys } }
 }

@@ -61,6 +61,15 @@ pub enum MetadataError {
     /// A field is missing, or has no value.
     #[error("its sops metadata has no `{0}`: it was cut off or edited by hand")]
     Missing(&'static str),
+    /// A key stands twice.
+    #[error("its sops metadata has `{0}` twice")]
+    Twice(String),
+    /// A list holds something else than keys.
+    #[error("its sops metadata has something in `{0}` that is no key")]
+    NoKey(String),
+    /// `version` is no version.
+    #[error("its `version` is no version of sops")]
+    Version,
     /// `lastmodified` is no time.
     #[error("its `lastmodified` is no RFC 3339 time")]
     LastModified,
@@ -139,12 +148,14 @@ pub const SERVICES: [(&str, &str); 6] = [
 impl Metadata {
     /// Reads the metadata.
     pub fn read(raw: &Raw) -> Result<Metadata, MetadataError> {
+        unique(raw)?;
         let required = |key: &'static str| raw.text(key).ok_or(MetadataError::Missing(key));
         let last_modified = parse_rfc3339(required("lastmodified")?).ok_or(MetadataError::LastModified)?;
-        let own = group_of(raw);
+        semver::Version::parse(required("version")?).map_err(|_| MetadataError::Version)?;
+        let own = group_of(raw)?;
         let groups = match own.is_empty() {
             false => vec![own],
-            true => raw.items("key_groups").iter().map(group_of).collect(),
+            true => raw.items("key_groups").iter().map(group_of).collect::<Result<_, _>>()?,
         };
         if groups.iter().all(Vec::is_empty) {
             return Err(MetadataError::NoKeys);
@@ -173,12 +184,16 @@ impl Metadata {
 }
 
 /// The keys of a group, age's last as SOPS has them. A list that is not known counts as one of an unknown service.
-fn group_of(raw: &Raw) -> Vec<MasterKey> {
-    let Raw::Map(pairs) = raw else { return Vec::new() };
+fn group_of(raw: &Raw) -> Result<Vec<MasterKey>, MetadataError> {
+    let Raw::Map(pairs) = raw else { return Err(MetadataError::NoKey("key_groups".to_owned())) };
     let mut keys = Vec::new();
     for (list, items) in pairs {
         let Raw::List(items) = items else { continue };
         for item in items {
+            let is_known = list == "age" || SERVICES.iter().any(|(service, _)| service == list);
+            if is_known && !matches!(item, Raw::Map(_)) {
+                return Err(MetadataError::NoKey(list.clone()));
+            }
             let Some(enc) = item.text("enc") else { continue };
             keys.push(match list.as_str() {
                 "age" => MasterKey::Age {
@@ -193,7 +208,19 @@ fn group_of(raw: &Raw) -> Vec<MasterKey> {
             });
         }
     }
-    keys
+    Ok(keys)
+}
+
+/// Go's YAML refuses keys that stand twice.
+fn unique(raw: &Raw) -> Result<(), MetadataError> {
+    match raw {
+        Raw::Text(_) | Raw::Word(_) => Ok(()),
+        Raw::List(items) => items.iter().try_for_each(unique),
+        Raw::Map(pairs) => pairs.iter().enumerate().try_for_each(|(at, (key, value))| {
+            let twice = pairs[..at].iter().any(|(other, _)| other == key);
+            if twice { Err(MetadataError::Twice(key.clone())) } else { unique(value) }
+        }),
+    }
 }
 
 fn selection_of(raw: &Raw) -> Result<Selection, MetadataError> {

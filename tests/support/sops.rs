@@ -56,6 +56,12 @@ impl Sops {
         Sops { folder: TempDir::new().expect("a folder"), recipient, identity }
     }
 
+    /// Another folder with the same key.
+    pub fn again(&self) -> Sops {
+        let folder = TempDir::new().expect("a folder");
+        Sops { folder, recipient: self.recipient.clone(), identity: self.identity.clone() }
+    }
+
     /// The keyring of the folder's key.
     pub fn keyring(&self) -> Keyring {
         keyring(&[&self.identity])

@@ -71,15 +71,12 @@ impl SecretKey {
         shake.update(self.0.expose());
         let mut bytes = [0; 96];
         shake.finalize_xof().read(&mut bytes);
-        let seeds = Secret::new(bytes);
-        bytes.zeroize();
-        let (lattice, curve) = seeds.expose().split_at(64);
         let mut seed = ml_kem::Seed::default();
-        seed.copy_from_slice(lattice);
-        let key = DecapsulationKey::from_seed(seed);
-        // 32 bytes are always a key.
-        let curve = x25519::SecretKey::of_bytes(curve).unwrap_or_else(|| unreachable!("32 bytes"));
-        (key, curve)
+        seed.copy_from_slice(&bytes[..64]);
+        let mut scalar = [0; 32];
+        scalar.copy_from_slice(&bytes[64..]);
+        bytes.zeroize();
+        (DecapsulationKey::from_seed(seed), x25519::SecretKey::new(Secret::new(scalar)))
     }
 }
 

@@ -58,6 +58,11 @@ impl Recipient {
     }
 }
 
+/// Whether a recipient is of a kind whose identities can be used here: not of a plugin, and no RSA key.
+pub fn is_known(text: &str) -> bool {
+    Recipient::parse(text).is_some()
+}
+
 /// What a recipient's text says when it is compared: an SSH key without its comment, anything else without blanks.
 pub fn normalized(text: &str) -> String {
     let text = text.trim();

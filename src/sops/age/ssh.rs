@@ -80,7 +80,7 @@ impl PublicKey {
 
     /// Binds a shared secret to the SSH key.
     fn tweak(&self, shared: Secret<[u8; 32]>) -> Option<Secret<[u8; 32]>> {
-        let tweak = file::derive(&self.wire, b"", LABEL);
+        let tweak = file::derive(b"", &self.wire, LABEL);
         x25519::SecretKey::of_bytes(tweak.expose())?.shared(&x25519::PublicKey(*shared.expose()))
     }
 }

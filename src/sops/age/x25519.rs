@@ -21,6 +21,11 @@ pub struct SecretKey(Secret<[u8; 32]>);
 pub struct PublicKey(pub [u8; 32]);
 
 impl SecretKey {
+    /// Any 32 bytes are a private key.
+    pub fn new(bytes: Secret<[u8; 32]>) -> SecretKey {
+        SecretKey(bytes)
+    }
+
     /// A private key from its bytes.
     pub fn of_bytes(bytes: &[u8]) -> Option<SecretKey> {
         Some(SecretKey(Secret::new(bytes.try_into().ok()?)))

@@ -84,7 +84,15 @@ fn node(value: Value) -> Node {
 
 fn raw(value: Value) -> Raw {
     match value.json {
-        Json::Object(pairs) => Raw::Map(pairs.into_iter().map(|(key, value)| (key.text, raw(value))).collect()),
+        Json::Object(pairs) => {
+            // Of a key given twice, Go takes the last value.
+            let mut kept: Vec<(String, Raw)> = Vec::new();
+            for (key, value) in pairs {
+                kept.retain(|(name, _)| *name != key.text);
+                kept.push((key.text, raw(value)));
+            }
+            Raw::Map(kept)
+        }
         Json::Array(values) => Raw::List(values.into_iter().map(raw).collect()),
         Json::Text(text) => Raw::Text(text),
         Json::Number(number) => Raw::Text(number.to_string()),

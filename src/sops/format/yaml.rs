@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::sops::error::{SopsError, ValueProblem};
-use crate::sops::metadata::{Fields, Raw};
+use crate::sops::metadata::{Fields, MetadataError, Raw};
 use crate::sops::number::{self, Resolved};
 use crate::sops::plain::Plain;
 use crate::sops::tree::{Item, Leaf, Node, Writing};
@@ -30,6 +30,9 @@ pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
         reader.document = document;
         parsed.documents.push(reader.document(root)?);
         let Some((key, value)) = scan.pair(root, METADATA_KEY) else { continue };
+        if scan.pairs(root).filter(|(key, _)| scan.scalar(*key) == Some(METADATA_KEY)).count() > 1 {
+            return Err(MetadataError::Twice(METADATA_KEY.to_owned()).into());
+        }
         parsed.fields.push(reader.fields(key, value)?);
         if document == 0 {
             parsed.metadata = Some(raw(&scan, value));

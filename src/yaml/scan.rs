@@ -255,6 +255,11 @@ impl<'a> Scan<'a> {
         &self.text[range.start - self.offset..range.end - self.offset]
     }
 
+    /// The lines from a byte of the file to its end; the first one may be a part of a line.
+    pub fn lines_from(&self, at: usize) -> impl Iterator<Item = &'a str> {
+        self.text[at - self.offset..].lines()
+    }
+
     /// What differs between two nodes apart from their place: for the proof that an edit changed nothing else.
     pub(super) fn same_but_for_place(&self, id: NodeId, other: &Scan<'_>, other_id: NodeId) -> bool {
         let (a, b) = (&self.nodes[id.index()], &other.nodes[other_id.index()]);

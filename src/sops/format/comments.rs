@@ -18,8 +18,8 @@ pub type Placed = HashMap<(NodeId, Option<NodeId>), Vec<Range<usize>>>;
 pub fn place(scan: &Scan<'_>, extents: &Extents) -> Placed {
     let placer = Placer::new(scan, extents);
     let mut placed = Placed::new();
-    for comment in &extents.comments {
-        if let Some(place) = placer.place(comment) {
+    for (index, comment) in extents.comments.iter().enumerate() {
+        if let Some(place) = placer.place(index, comment) {
             placed.entry(place).or_default().push(comment.at.clone());
         }
     }
@@ -46,6 +46,9 @@ impl<'s, 'a> Placer<'s, 'a> {
         }
         for id in scan.ids() {
             match scan.kind(id) {
+                Kind::Mapping | Kind::Sequence if scan.children(id).next().is_none() => {
+                    placer.tokens.push((scan.start_in_file(id), id));
+                }
                 Kind::Mapping => placer
                     .entries
                     .extend(scan.pairs(id).flat_map(|(key, value)| [(key, (id, key)), (value, (id, key))])),
@@ -58,14 +61,20 @@ impl<'s, 'a> Placer<'s, 'a> {
         placer
     }
 
-    fn place(&self, comment: &Comment) -> Option<(NodeId, Option<NodeId>)> {
+    fn place(&self, number: usize, comment: &Comment) -> Option<(NodeId, Option<NodeId>)> {
         let at = comment.at.start;
         let index = self.tokens.partition_point(|(start, _)| *start < at);
         let mut before = index.checked_sub(1).map(|index| self.tokens[index]);
         let mut after = self.tokens.get(index).copied();
         // A document's end separates.
         let between = |from: usize, to: usize| self.extents.markers.iter().any(|marker| (from..to).contains(marker));
-        if before.is_some_and(|(start, _)| between(start, at)) {
+        if let Some((start, id)) = before
+            && between(start, at)
+        {
+            let marker = self.extents.markers.iter().rev().find(|marker| **marker < at);
+            if marker.is_some_and(|marker| self.is_foot_of_previous(comment, *marker)) {
+                return self.way(id).first().map(|(root, _)| (*root, None));
+            }
             before = None;
         }
         if after.is_some_and(|(start, _)| between(at, start)) {
@@ -87,8 +96,17 @@ impl<'s, 'a> Placer<'s, 'a> {
             return after_way.get(common).or(after_way.last()).copied().map(at_entry);
         }
         let column = self.column(at);
+        if let Some((start, _)) = before
+            && self.is_foot(number, start, column)
+        {
+            let block = before_way.iter().rev().find(|(collection, _)| !self.scan.is_flow(*collection));
+            return block.map(|(collection, _)| (*collection, None));
+        }
+        // Where dashes stand right below their key, a comment before the next key belongs to that one.
+        let shared = common.checked_sub(1).map(|index| before_way[index].0);
+        let outside = |list| shared.is_some() && self.level_with(list) == shared;
         let ending = before_way.iter().skip(common).rev();
-        let mut ending = ending.filter(|(collection, _)| !self.scan.is_flow(*collection));
+        let mut ending = ending.filter(|(collection, _)| !self.scan.is_flow(*collection) && !outside(*collection));
         if let Some((collection, _)) = ending.find(|(collection, _)| self.column_of(*collection) <= column) {
             return Some((*collection, None));
         }
@@ -126,6 +144,43 @@ impl<'s, 'a> Placer<'s, 'a> {
 
     fn column(&self, at: usize) -> usize {
         self.scan.slice(self.scan.line_range(at).start..at).chars().count()
+    }
+
+    /// The mapping that holds a list whose dashes stand right below its key.
+    fn level_with(&self, list: NodeId) -> Option<NodeId> {
+        let (mapping, _) = *self.entries.get(&list)?;
+        let fits = matches!((self.scan.kind(mapping), self.scan.kind(list)), (Kind::Mapping, Kind::Sequence));
+        (fits && self.column_of(mapping) == self.column_of(list)).then_some(mapping)
+    }
+
+    /// The first comments behind a value, with a line right below that is indented less, are that value's own.
+    fn is_foot(&self, number: usize, value: usize, column: usize) -> bool {
+        let comments = &self.extents.comments;
+        let follows = |one: &Comment, other: &Comment| {
+            let gap = self.scan.slice(one.at.end..other.at.start);
+            let level = [one, other].iter().all(|comment| comment.alone && self.column(comment.at.start) == column);
+            level && gap.matches('\n').count() == 1
+        };
+        let back = (1..=number).rev().take_while(|at| follows(&comments[at - 1], &comments[*at]));
+        let first = back.last().map_or(number, |at| at - 1);
+        let is_first = first.checked_sub(1).is_none_or(|at| !comments[at].alone || comments[at].at.start < value);
+        let forth = (number + 1..comments.len()).take_while(|at| follows(&comments[at - 1], &comments[*at]));
+        let last = forth.last().unwrap_or(number);
+        let below = self.scan.lines_from(comments[last].at.end).nth(1).unwrap_or_default();
+        let indent = below.chars().take_while(|c| *c == ' ').count();
+        is_first && !below.trim().is_empty() && indent < column
+    }
+
+    /// Go's YAML counts comments right below `---`, with an empty line behind them, to the document before.
+    fn is_foot_of_previous(&self, comment: &Comment, marker: usize) -> bool {
+        let is_comment = |line: &str| line.trim_start().starts_with('#');
+        let mut above = self.scan.slice(marker..comment.at.start).lines().skip(1).filter(|line| !line.is_empty());
+        let gap_above = self.scan.slice(marker..comment.at.start).contains("\n\n");
+        let mut below = self.scan.lines_from(comment.at.end).skip(1).skip_while(|line| is_comment(line));
+        comment.alone
+            && !gap_above
+            && above.all(|line| line.trim().is_empty() || is_comment(line))
+            && below.next().is_some_and(|line| line.trim().is_empty())
     }
 
     /// The column of the keys of a mapping, or of the dashes of a list.

@@ -8,8 +8,9 @@ use super::format::{self, Format};
 use super::keyring::Keyring;
 use super::open;
 use super::plain::Type;
-use super::rules::Rules;
-use super::tree::{self, Visit};
+use super::rules::{Rule, Rules};
+use super::selection::Selection;
+use super::tree::{self, Item, Visit};
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,8 +169,8 @@ fn lost(path: &str, bytes: &[u8]) -> Option<String> {
     envelope::lost_metadata(bytes).then_some(())?;
     let format = Format::of_path(path);
     let parsed = format::read(bytes, format);
-    let encrypted = |items: &Vec<tree::Item>| {
-        let everything = super::selection::Selection::default();
+    let encrypted = |items: &Vec<Item>| {
+        let everything = Selection::default();
         tree::walk(items, &everything, &mut |visit: Visit<'_, '_>| {
             let encrypted = visit.leaf.plain.expose().starts_with(cipher::PREFIX.as_bytes());
             if encrypted && !visit.is_comment { Err(visit.place()) } else { Ok(()) }
@@ -216,7 +217,7 @@ fn in_clear(path: &str, bytes: &[u8], rules: Option<&Rules>) -> Vec<(usize, Stri
     if !found.is_empty() {
         return found;
     }
-    let wanted = |rule: &super::rules::Rule| {
+    let wanted = |rule: &Rule| {
         parsed.documents.iter().filter(|items| !clear::is_kubernetes(items)).any(|items| {
             let visit = &mut |visit: Visit<'_, '_>| {
                 if visit.selected && !visit.is_comment && !visit.leaf.plain.is_empty() { Err(()) } else { Ok(()) }
@@ -238,7 +239,6 @@ mod tests {
     use crate::sops::age::identity::Identity;
     use crate::sops::block::Recipients;
     use crate::sops::encrypt::{Recipe, encrypt};
-    use crate::sops::selection::Selection;
 
     fn key(seed: u8) -> (String, Keyring) {
         let identity = bech32::encode("age-secret-key-", &[seed; 32]).to_ascii_uppercase();
@@ -371,6 +371,25 @@ mod tests {
         assert_eq!(said("a.json", json, &keyring, None), ["0 plaintext: data.a of a Secret in clear text"]);
         assert_eq!(said("a.yaml", "{{ if x }}\nkind: Secret\n", &keyring, None), Vec::<String>::new());
         assert_eq!(said("docs.md", SECRET, &keyring, None), Vec::<String>::new());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            for path in ["a.yaml", "a.json", "a.env", "a.ini", "a"] {
+                let _ = audit(path, &bytes, &Keyring::new(), None);
+            }
+        }
+
+        #[test]
+        fn no_text_like_sops_makes_it_panic(
+            text in "([a-z:&*!'\"|>#{}\\[\\],\\- \n\té=;]|sops:|sops_mac=|\\[sops\\]|\"sops\": |mac: |lastmodified: |ENC\\[AES256_GCM,data:|type:str\\]|\n  )*",
+        ) {
+            for format in [Format::Yaml, Format::Json, Format::Dotenv, Format::Ini] {
+                let _ = envelope::read(text.as_bytes(), format);
+            }
+            let _ = audit("a.yaml", text.as_bytes(), &Keyring::new(), None);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use regex::Regex;
 
+use crate::fault::{Explain, Fault};
 use crate::yaml::scan::Scan;
 
 use super::age::recipient;
@@ -37,6 +38,12 @@ pub enum RulesError {
         /// The rule, from 1.
         rule: usize,
     },
+}
+
+impl Explain for RulesError {
+    fn fault(&self) -> Fault {
+        Fault::BadInput
+    }
 }
 
 /// The creation rules of a `.sops.yaml`.

@@ -109,4 +109,24 @@ impl Sops {
             false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
         }
     }
+
+    /// A new SSH key of the folder: recipient and private key.
+    pub fn ssh_key(&self) -> (String, String) {
+        let mut command = Command::new("ssh-keygen");
+        command.current_dir(self.folder.path()).args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", "ssh.key"]);
+        assert!(command.status().expect("ssh-keygen; ./test installs it").success());
+        let read = |name: &str| fs::read_to_string(self.folder.path().join(name)).expect("a key");
+        (read("ssh.key.pub").trim().to_owned(), read("ssh.key"))
+    }
+
+    /// What sops decrypts a file to with the folder's SSH key.
+    pub fn decrypt_by_ssh(&self, name: &str, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+        self.write(name, bytes);
+        let mut command = Command::new(program());
+        command.current_dir(self.folder.path()).env_clear().env("HOME", self.folder.path());
+        command.env("SOPS_AGE_SSH_PRIVATE_KEY_FILE", "ssh.key").env("SOPS_DISABLE_VERSION_CHECK", "1");
+        let output = command.args(["decrypt", name]).output().expect("sops; ./test installs it");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
 }

@@ -1,5 +1,7 @@
 //! Who can open a file.
 
+use crate::fault::{Explain, Fault};
+
 use super::file::{FileKey, Stanza};
 use super::recipient::Recipient;
 use super::ssh::SshKeyError;
@@ -37,6 +39,25 @@ pub enum IdentityError {
     /// An SSH key.
     #[error(transparent)]
     Ssh(#[from] SshKeyError),
+}
+
+impl Explain for IdentityError {
+    fn fault(&self) -> Fault {
+        Fault::BadInput
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            IdentityError::Line { .. } => {
+                "a key file holds lines that start with AGE-SECRET-KEY-, or one SSH private key"
+            }
+            IdentityError::Plugin { .. } => "give an identity that needs no plugin",
+            IdentityError::Passphrase | IdentityError::Ssh(_) => {
+                "give an identity without a passphrase: of age, or an SSH key of the kind Ed25519"
+            }
+        };
+        Some(help.to_owned())
+    }
 }
 
 impl Identity {

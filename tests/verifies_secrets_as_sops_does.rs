@@ -248,6 +248,33 @@ fn files_of_several_documents_are_read_and_written() {
 }
 
 #[test]
+fn the_form_of_a_file_is_kept() {
+    let sops = Sops::new();
+    for file in [
+        "a: 1\r\nb: two # c\r\nc: |\r\n  x\r\n  y\r\n",
+        "a: 1",
+        "a:   'x'   # c\n\n\nb:\n- {c: \"d\", e: [f, 5]}\n-   g\n",
+        "# only a comment above\n\na: >-\n   folded\n   text\nlast: x y\n  z\n",
+        "---\na: 1\n...\n---\nb: 2\n",
+        "a: &anchor 1\nb_unencrypted: {k: v}\n",
+    ] {
+        let recipe = recipe(&[&[&sops.recipient]], "");
+        let ours = encrypt(file.as_bytes(), Format::Yaml, &recipe, NOW, &mut rng());
+        let ours = ours.unwrap_or_else(|error| panic!("{file:?}: {error}"));
+        let text = String::from_utf8(ours.clone()).expect("text");
+        let theirs = sops.encrypt("a.yaml", file, "");
+        let plain =
+            |bytes: &[u8]| sops.decrypt("a.yaml", bytes, &[]).unwrap_or_else(|e| panic!("{file:?}: {e}\n{text}"));
+        assert_eq!(String::from_utf8_lossy(&plain(&ours)), String::from_utf8_lossy(&plain(&theirs)), "{text}");
+        assert_eq!(text.contains("\r\n"), file.contains("\r\n"));
+        assert!(
+            !text.replace("\r\n", "").contains('\r')
+                && (!file.contains('\r') || !text.replace("\r\n", "").contains('\n'))
+        );
+    }
+}
+
+#[test]
 fn key_groups_are_opened_and_written() {
     let sops = Sops::new();
     let keys: Vec<(String, String)> = (0..3).map(|_| new_key()).collect();

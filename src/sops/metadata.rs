@@ -167,7 +167,7 @@ impl Metadata {
             last_modified: without_fraction(&last_modified),
             mac: required("mac")?.to_owned(),
             selection: selection_of(raw)?,
-            mac_only_encrypted: raw.text("mac_only_encrypted") == Some("true"),
+            mac_only_encrypted: matches!(raw.text("mac_only_encrypted"), Some("true" | "True" | "TRUE")),
             version: raw.text("version").unwrap_or_default().to_owned(),
         })
     }

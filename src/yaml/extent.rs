@@ -40,7 +40,7 @@ pub struct ExtentError(pub usize);
 impl Extents {
     /// Reads the text of a scan once more.
     pub fn of(scan: &Scan<'_>) -> Result<Extents, ExtentError> {
-        let mut reader = Reader { text: scan.text(), at: 0, found: Extents::default() };
+        let mut reader = Reader { text: scan.text(), at: 0, line_start: 0, found: Extents::default() };
         for id in scan.ids() {
             let Kind::Scalar { value, style } = scan.kind(id) else { continue };
             // An empty plain scalar stands nowhere.
@@ -80,6 +80,8 @@ impl Extents {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// Where the line of `at` starts.
+    line_start: usize,
     found: Extents,
 }
 
@@ -94,7 +96,7 @@ impl Reader<'_> {
             Style::DoubleQuoted => self.quoted_end(start, '"')?,
             Style::Block => self.block_end(header?, value)?,
         };
-        self.at = self.at.max(end);
+        self.advance(end);
         Some(start..end)
     }
 
@@ -106,45 +108,49 @@ impl Reader<'_> {
         self.text[at..].find(['\n', '\r']).map_or(self.text.len(), |length| at + length)
     }
 
-    fn line_start(&self, at: usize) -> usize {
-        self.text[..at].rfind(['\n', '\r']).map_or(0, |end| end + 1)
+    /// Passes over the text up to `to`.
+    fn advance(&mut self, to: usize) {
+        if let Some(end) = self.text.get(self.at..to).and_then(|passed| passed.rfind(['\n', '\r'])) {
+            self.line_start = self.at + end + 1;
+        }
+        self.at = self.at.max(to);
     }
 
     /// Reads structure, blanks and comments up to `end`; stops at the header of a block scalar where one is expected.
     fn gap(&mut self, end: usize, block: bool) -> Option<Option<usize>> {
         while self.at < end {
             let at = self.at;
-            let line_start = self.line_start(at);
-            let before = self.text[line_start..at].trim_end_matches([' ', '\t']);
-            let separate = before.len() < at - line_start || at == line_start;
+            let leads = at == self.line_start;
+            let separate = leads || matches!(self.byte(at - 1), Some(b' ' | b'\t'));
             match self.byte(at)? {
                 b'#' if separate => {
+                    let before = self.text[self.line_start..at].trim_end_matches([' ', '\t']);
                     let comment =
                         Comment { at: at..self.line_end(at), alone: before.is_empty(), after: before.chars().last() };
-                    self.at = comment.at.end;
+                    self.advance(comment.at.end);
                     self.found.comments.push(comment);
                     continue;
                 }
                 b'|' | b'>' if block => return Some(Some(at)),
-                b'-' | b'.' if at == line_start && self.is_marker(at) => {
+                b'-' | b'.' if leads && self.is_marker(at) => {
                     self.found.markers.push(at);
-                    self.at += 3;
+                    self.advance(at + 3);
                     continue;
                 }
                 b'-' if self.byte(at + 1).is_none_or(|b| b.is_ascii_whitespace()) => self.found.dashes.push(at),
-                b'%' if at == line_start => {
-                    self.at = self.line_end(at);
+                b'%' if leads => {
+                    self.advance(self.line_end(at));
                     continue;
                 }
                 // Anchors, aliases and tags run to a blank or a bracket.
                 b'&' | b'*' | b'!' => {
                     let length = self.text[at..].find([' ', '\t', '\n', '\r', ',', '[', ']', '{', '}']);
-                    self.at = length.map_or(self.text.len(), |length| at + length.max(1));
+                    self.advance(length.map_or(self.text.len(), |length| at + length.max(1)));
                     continue;
                 }
                 _ => {}
             }
-            self.at += self.text[at..].chars().next()?.len_utf8();
+            self.advance(at + self.text[at..].chars().next()?.len_utf8());
         }
         Some(None)
     }
@@ -206,7 +212,7 @@ impl Reader<'_> {
             let blanks = line.len() - line.trim_start_matches(' ').len();
             if blanks < line.len() {
                 let indent = *indent.get_or_insert(blanks.saturating_sub(own_blanks).max(1.min(blanks)));
-                if blanks < indent || (at == self.line_start(at) && blanks == 0 && self.is_marker(at)) {
+                if blanks < indent || (blanks == 0 && self.is_marker(at)) {
                     break;
                 }
                 end = line_end;

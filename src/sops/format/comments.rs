@@ -29,21 +29,28 @@ pub fn place(scan: &Scan<'_>, extents: &Extents) -> Placed {
 /// A collection, and the key or item of it that leads to a node.
 type Entry = (NodeId, NodeId);
 
+fn at_entry((collection, entry): Entry) -> (NodeId, Option<NodeId>) {
+    (collection, Some(entry))
+}
+
 struct Placer<'s, 'a> {
     scan: &'s Scan<'a>,
     extents: &'s Extents,
     /// For each key, value and item.
     entries: HashMap<NodeId, Entry>,
-    /// The scalars and aliases that are written somewhere, by their first byte.
+    /// What is written somewhere and holds nothing else, by its first byte.
     tokens: Vec<(usize, NodeId)>,
+    /// For each comment, the first and the last of those right above and below it in the same column.
+    runs: Vec<(usize, usize)>,
 }
 
 impl<'s, 'a> Placer<'s, 'a> {
     fn new(scan: &'s Scan<'a>, extents: &'s Extents) -> Placer<'s, 'a> {
-        let mut placer = Placer { scan, extents, entries: HashMap::new(), tokens: Vec::new() };
+        let mut placer = Placer { scan, extents, entries: HashMap::new(), tokens: Vec::new(), runs: Vec::new() };
         if extents.comments.is_empty() {
             return placer;
         }
+        placer.runs = placer.runs();
         for id in scan.ids() {
             match scan.kind(id) {
                 Kind::Mapping | Kind::Sequence if scan.children(id).next().is_none() => {
@@ -67,54 +74,65 @@ impl<'s, 'a> Placer<'s, 'a> {
         let mut before = index.checked_sub(1).map(|index| self.tokens[index]);
         let mut after = self.tokens.get(index).copied();
         // A document's end separates.
-        let between = |from: usize, to: usize| self.extents.markers.iter().any(|marker| (from..to).contains(marker));
-        if let Some((start, id)) = before
-            && between(start, at)
+        let marker = self.extents.markers.partition_point(|marker| *marker < at);
+        let markers =
+            (marker.checked_sub(1).map(|index| self.extents.markers[index]), self.extents.markers.get(marker));
+        if let (Some((start, id)), Some(marker)) = (before, markers.0)
+            && start < marker
         {
-            let marker = self.extents.markers.iter().rev().find(|marker| **marker < at);
-            if marker.is_some_and(|marker| self.is_foot_of_previous(comment, *marker)) {
+            if self.is_foot_of_previous(comment, marker) {
                 return self.way(id).first().map(|(root, _)| (*root, None));
             }
             before = None;
         }
-        if after.is_some_and(|(start, _)| between(at, start)) {
+        if let (Some((start, _)), Some(marker)) = (after, markers.1)
+            && *marker < start
+        {
             after = None;
         }
         let before_way = before.map(|(_, id)| self.way(id)).unwrap_or_default();
         let after_way = after.map(|(_, id)| self.way(id)).unwrap_or_default();
-        let at_entry = |(collection, entry): Entry| (collection, Some(entry));
-        if !comment.alone {
-            return match comment.after {
-                Some('-' | '[' | '{') => after_way.last().copied().map(at_entry),
-                Some(']' | '}') => self.closed_before(comment, before?, &before_way),
-                _ => before_way.last().or(after_way.first()).copied().map(at_entry),
-            };
+        if comment.alone {
+            let is_foot = before.is_some_and(|(start, _)| self.is_foot(number, start));
+            return self.own_line(self.column(at), is_foot, &before_way, &after_way);
         }
-        let common = before_way.iter().zip(&after_way).take_while(|(one, other)| one.0 == other.0).count();
-        if common > 0 && before_way[common - 1] == after_way[common - 1] {
+        match comment.after {
+            Some('-' | '[' | '{') => after_way.last().copied().map(at_entry),
+            Some(']' | '}') => self.closed_before(comment, before?, &before_way),
+            _ => before_way.last().or(after_way.first()).copied().map(at_entry),
+        }
+    }
+
+    /// A comment on a line of its own, between two ways from the root.
+    fn own_line(
+        &self,
+        column: usize,
+        is_foot: bool,
+        before: &[Entry],
+        after: &[Entry],
+    ) -> Option<(NodeId, Option<NodeId>)> {
+        let common = before.iter().zip(after).take_while(|(one, other)| one.0 == other.0).count();
+        if common > 0 && before[common - 1] == after[common - 1] {
             // Between a key and its value.
-            return after_way.get(common).or(after_way.last()).copied().map(at_entry);
+            return after.get(common).or(after.last()).copied().map(at_entry);
         }
-        let column = self.column(at);
-        if let Some((start, _)) = before
-            && self.is_foot(number, start, column)
-        {
-            let block = before_way.iter().rev().find(|(collection, _)| !self.scan.is_flow(*collection));
+        if is_foot {
+            let block = before.iter().rev().find(|(collection, _)| !self.scan.is_flow(*collection));
             return block.map(|(collection, _)| (*collection, None));
         }
         // Where dashes stand right below their key, a comment before the next key belongs to that one.
-        let shared = common.checked_sub(1).map(|index| before_way[index].0);
+        let shared = common.checked_sub(1).map(|index| before[index].0);
         let outside = |list| shared.is_some() && self.level_with(list) == shared;
-        let ending = before_way.iter().skip(common).rev();
+        let ending = before.iter().skip(common).rev();
         let mut ending = ending.filter(|(collection, _)| !self.scan.is_flow(*collection) && !outside(*collection));
         if let Some((collection, _)) = ending.find(|(collection, _)| self.column_of(*collection) <= column) {
             return Some((*collection, None));
         }
         if common == 0 {
-            let ends = before_way.first().map(|(collection, _)| (*collection, None));
-            return after_way.first().copied().map(at_entry).or(ends);
+            let ends = before.first().map(|(collection, _)| (*collection, None));
+            return after.first().copied().map(at_entry).or(ends);
         }
-        after_way.get(common - 1).copied().map(at_entry)
+        after.get(common - 1).copied().map(at_entry)
     }
 
     /// Behind the bracket that closes a flow collection: the comment is the first thing within it.
@@ -154,21 +172,34 @@ impl<'s, 'a> Placer<'s, 'a> {
     }
 
     /// The first comments behind a value, with a line right below that is indented less, are that value's own.
-    fn is_foot(&self, number: usize, value: usize, column: usize) -> bool {
+    fn is_foot(&self, number: usize, value: usize) -> bool {
         let comments = &self.extents.comments;
-        let follows = |one: &Comment, other: &Comment| {
-            let gap = self.scan.slice(one.at.end..other.at.start);
-            let level = [one, other].iter().all(|comment| comment.alone && self.column(comment.at.start) == column);
-            level && gap.matches('\n').count() == 1
-        };
-        let back = (1..=number).rev().take_while(|at| follows(&comments[at - 1], &comments[*at]));
-        let first = back.last().map_or(number, |at| at - 1);
+        let (first, last) = self.runs[number];
         let is_first = first.checked_sub(1).is_none_or(|at| !comments[at].alone || comments[at].at.start < value);
-        let forth = (number + 1..comments.len()).take_while(|at| follows(&comments[at - 1], &comments[*at]));
-        let last = forth.last().unwrap_or(number);
         let below = self.scan.lines_from(comments[last].at.end).nth(1).unwrap_or_default();
         let indent = below.chars().take_while(|c| *c == ' ').count();
-        is_first && !below.trim().is_empty() && indent < column
+        is_first && !below.trim().is_empty() && indent < self.column(comments[number].at.start)
+    }
+
+    fn runs(&self) -> Vec<(usize, usize)> {
+        let comments = &self.extents.comments;
+        let columns: Vec<usize> = comments.iter().map(|comment| self.column(comment.at.start)).collect();
+        let continues = |at: usize| {
+            let (one, other) = (&comments[at - 1], &comments[at]);
+            let alone = one.alone && other.alone && columns[at - 1] == columns[at];
+            alone && self.scan.slice(one.at.end..other.at.start).matches('\n').count() == 1
+        };
+        let mut runs: Vec<(usize, usize)> = Vec::with_capacity(comments.len());
+        for at in 0..comments.len() {
+            let first = if at > 0 && continues(at) { runs[at - 1].0 } else { at };
+            runs.push((first, at));
+        }
+        for at in (1..comments.len()).rev() {
+            if runs[at].0 < at {
+                runs[at - 1].1 = runs[at].1;
+            }
+        }
+        runs
     }
 
     /// Go's YAML counts comments right below `---`, with an empty line behind them, to the document before.

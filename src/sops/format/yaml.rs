@@ -78,8 +78,9 @@ impl Reader<'_, '_> {
     }
 
     fn node(&mut self, id: NodeId, writing: Writing) -> Result<Node, SopsError> {
-        let unsupported = |what| SopsError::Unsupported { place: self.scan.path(id), what };
-        self.budget = self.budget.checked_sub(1).ok_or(unsupported("a file with so many values"))?;
+        let scan = self.scan;
+        let unsupported = |what| SopsError::Unsupported { place: scan.path(id), what };
+        self.budget = self.budget.checked_sub(1).ok_or_else(|| unsupported("a file with so many values"))?;
         let in_flow = matches!(self.scan.kind(id), Kind::Mapping | Kind::Sequence) && self.scan.is_flow(id);
         let writing = if in_flow && writing == Writing::Bare { Writing::Quoted } else { writing };
         match self.scan.kind(id) {
@@ -95,11 +96,13 @@ impl Reader<'_, '_> {
             }
             Kind::Scalar { value, style } => Ok(self.scalar(id, value, *style, writing)),
             // An alias of something that holds it has no end.
-            Kind::Alias(Some(target)) if !self.scan.descendants(*target).any(|inner| inner == id) => {
-                self.node(*target, Writing::Never)
-            }
+            Kind::Alias(Some(target)) if !self.holds(*target, id) => self.node(*target, Writing::Never),
             Kind::Alias(_) | Kind::Document => Err(unsupported("such an alias")),
         }
+    }
+
+    fn holds(&self, outer: NodeId, inner: NodeId) -> bool {
+        std::iter::successors(Some(inner), |id| self.scan.parent(*id)).any(|id| id == outer)
     }
 
     fn scalar(&mut self, id: NodeId, value: &str, style: Style, writing: Writing) -> Node {

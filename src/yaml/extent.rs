@@ -3,16 +3,17 @@
 //! The parser tells where a scalar starts, not where it ends, and says nothing of comments. Both are found by reading
 //! the text once more beside the parser's nodes: what stands between two scalars is structure, blanks or comments.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::node::{Kind, NodeId, Style};
-use super::scan::Scan;
+use super::scan::{Cursor, Scan};
 
 /// The extents of a file's scalars, and its comments.
 #[derive(Debug, Default)]
 pub struct Extents {
     scalars: HashMap<NodeId, Range<usize>>,
+    flows: HashSet<NodeId>,
     /// The comments, in the order of the text.
     pub comments: Vec<Comment>,
     /// The dashes of block sequences, in the order of the text.
@@ -41,13 +42,22 @@ impl Extents {
     /// Reads the text of a scan once more.
     pub fn of(scan: &Scan<'_>) -> Result<Extents, ExtentError> {
         let mut reader = Reader { text: scan.text(), at: 0, line_start: 0, found: Extents::default() };
+        let mut cursor = Cursor::default();
         for id in scan.ids() {
-            let Kind::Scalar { value, style } = scan.kind(id) else { continue };
-            // An empty plain scalar stands nowhere.
-            if value.is_empty() && *style == Style::Plain {
-                continue;
-            }
-            let start = scan.start(id);
+            let (value, style) = match scan.kind(id) {
+                // An empty plain scalar stands nowhere.
+                Kind::Scalar { value, style: Style::Plain } if value.is_empty() => continue,
+                Kind::Scalar { value, style } => (value, style),
+                collection @ (Kind::Mapping | Kind::Sequence) => {
+                    let bracket = if *collection == Kind::Mapping { '{' } else { '[' };
+                    if scan.text()[scan.start_after(id, &mut cursor)..].starts_with(bracket) {
+                        reader.found.flows.insert(id);
+                    }
+                    continue;
+                }
+                Kind::Document | Kind::Alias(_) => continue,
+            };
+            let start = scan.start_after(id, &mut cursor);
             let extent = reader.scalar(start, value, *style).ok_or(ExtentError(reader.at))?;
             reader.found.scalars.insert(id, extent);
         }
@@ -58,6 +68,11 @@ impl Extents {
     /// The bytes of a scalar with its quotes or block header; none for an empty plain one.
     pub fn scalar(&self, id: NodeId) -> Option<Range<usize>> {
         self.scalars.get(&id).cloned()
+    }
+
+    /// Whether a mapping or sequence is written in brackets.
+    pub fn is_flow(&self, id: NodeId) -> bool {
+        self.flows.contains(&id)
     }
 
     /// The dash that comes last before a byte.

@@ -27,6 +27,14 @@ struct Joined {
     lines: Lines,
 }
 
+/// How far a walk along the nodes has come.
+#[derive(Debug, Default)]
+pub(super) struct Cursor {
+    line: usize,
+    column: usize,
+    at: usize,
+}
+
 impl<'a> Scan<'a> {
     /// Reads all documents of a file.
     pub fn read(bytes: &'a [u8]) -> Result<Scan<'a>, ScanError> {
@@ -304,6 +312,24 @@ impl<'a> Scan<'a> {
             Some(joined) => joined.lines.offset(&joined.text, line, column),
             None => self.lines.offset(self.text, line, column),
         }
+    }
+
+    /// The same as `start`, for nodes asked in the order of the text: a long line is walked once, not for each node.
+    pub(super) fn start_after(&self, id: NodeId, cursor: &mut Cursor) -> usize {
+        let node = &self.nodes[id.index()];
+        let (line, column) = (node.line as usize, node.column as usize);
+        let (text, lines) = match &self.joined {
+            Some(joined) => (joined.text.as_str(), &joined.lines),
+            None => (self.text, &self.lines),
+        };
+        if cursor.line != line || cursor.column > column {
+            *cursor = Cursor { line, column: 0, at: lines.range(text, line).start };
+        }
+        let ahead = column - cursor.column;
+        let rest = &text[cursor.at..];
+        cursor.at += rest.char_indices().nth(ahead).map_or(rest.len(), |(at, _)| at);
+        cursor.column = column;
+        cursor.at
     }
 
     fn in_file(&self, range: Range<usize>) -> Range<usize> {

@@ -117,14 +117,14 @@ impl<'s, 'a> Placer<'s, 'a> {
             return after.get(common).or(after.last()).copied().map(at_entry);
         }
         if is_foot {
-            let block = before.iter().rev().find(|(collection, _)| !self.scan.is_flow(*collection));
+            let block = before.iter().rev().find(|(collection, _)| !self.extents.is_flow(*collection));
             return block.map(|(collection, _)| (*collection, None));
         }
         // Where dashes stand right below their key, a comment before the next key belongs to that one.
         let shared = common.checked_sub(1).map(|index| before[index].0);
         let outside = |list| shared.is_some() && self.level_with(list) == shared;
         let ending = before.iter().skip(common).rev();
-        let mut ending = ending.filter(|(collection, _)| !self.scan.is_flow(*collection) && !outside(*collection));
+        let mut ending = ending.filter(|(collection, _)| !self.extents.is_flow(*collection) && !outside(*collection));
         if let Some((collection, _)) = ending.find(|(collection, _)| self.column_of(*collection) <= column) {
             return Some((*collection, None));
         }
@@ -147,7 +147,7 @@ impl<'s, 'a> Placer<'s, 'a> {
         let closed = gap.chars().filter(|c| matches!(c, ']' | '}')).count();
         let (collection, entry) = way.get(way.len().checked_sub(closed)?).or(way.last()).copied()?;
         let first = self.scan.children(collection).next();
-        Some(if self.scan.is_flow(collection) { (collection, first) } else { (collection, Some(entry)) })
+        Some(if self.extents.is_flow(collection) { (collection, first) } else { (collection, Some(entry)) })
     }
 
     /// The collections that hold a node, from the outermost.

@@ -81,7 +81,7 @@ impl Reader<'_, '_> {
         let scan = self.scan;
         let unsupported = |what| SopsError::Unsupported { place: scan.path(id), what };
         self.budget = self.budget.checked_sub(1).ok_or_else(|| unsupported("a file with so many values"))?;
-        let in_flow = matches!(self.scan.kind(id), Kind::Mapping | Kind::Sequence) && self.scan.is_flow(id);
+        let in_flow = self.extents.is_flow(id);
         let writing = if in_flow && writing == Writing::Bare { Writing::Quoted } else { writing };
         match self.scan.kind(id) {
             Kind::Mapping => Ok(Node::Map(self.mapping(id, false, writing)?)),
@@ -213,7 +213,7 @@ pub fn block_places(bytes: &[u8]) -> Result<Vec<Option<usize>>, SopsError> {
         let fits = match scan.kind(root) {
             Kind::Mapping => {
                 let first = scan.pairs(root).next().map(|(key, _)| scan.place(key).column);
-                !scan.is_flow(root) && first == Some(1)
+                !extents.is_flow(root) && first == Some(1)
             }
             Kind::Scalar { value, .. } => value.is_empty(),
             _ => false,

@@ -9,6 +9,7 @@
 //! | 1 | [`yaml`] | where each value of a file stands, and how to change one |
 //! | 1 | [`manifest`] | image fields: where they are, how they are edited, who shadows whom |
 //! | 1 | [`policy`] | which tag an image should have, and why |
+//! | 1 | [`sops`] | encrypted files: opened, judged, written |
 //! | 1 | [`plan`] | what shall change on a tip, and what may |
 //! | 2 | [`registry`] | the OCI distribution API |
 //! | 2 | [`repo`] | git on a bare clone |
@@ -35,5 +36,6 @@ pub mod policy;
 pub mod registry;
 pub mod repo;
 pub mod secret;
+pub mod sops;
 pub mod telemetry;
 pub mod yaml;

@@ -6,9 +6,11 @@
 //! - [`patch`]: one change to bytes
 //! - [`place`]: lines and columns to bytes
 //! - [`plain`]: which texts change their meaning when written without quotes
+//! - [`extent`]: where each scalar ends, and the comments between them
 //! - [`splice`]: changes to bytes, each proved by a second reading
 
 pub mod comment;
+pub mod extent;
 pub mod node;
 mod patch;
 pub mod place;

@@ -27,6 +27,14 @@ struct Eased {
     lines: Lines,
 }
 
+/// How far a walk along the nodes has come.
+#[derive(Debug, Default)]
+pub(super) struct Cursor {
+    line: usize,
+    column: usize,
+    at: usize,
+}
+
 impl<'a> Scan<'a> {
     /// Reads all documents of a file.
     pub fn read(bytes: &'a [u8]) -> Result<Scan<'a>, ScanError> {
@@ -58,6 +66,11 @@ impl<'a> Scan<'a> {
     /// Whether the node carries an explicit YAML tag such as `!!str`.
     pub fn is_tagged(&self, id: NodeId) -> bool {
         self.nodes[id.index()].tag.is_some()
+    }
+
+    /// The explicit YAML tag of a node, in full: `tag:yaml.org,2002:str` for `!!str`.
+    pub fn tag(&self, id: NodeId) -> Option<String> {
+        self.nodes[id.index()].tag.as_ref().map(|tag| format!("{}{}", tag.handle, tag.suffix))
     }
 
     /// Whether the node carries an anchor (`&name`).
@@ -332,6 +345,11 @@ impl<'a> Scan<'a> {
         &self.text[range.start - self.offset..range.end - self.offset]
     }
 
+    /// The lines from a byte of the file to its end; the first one may be a part of a line.
+    pub fn lines_from(&self, at: usize) -> impl Iterator<Item = &'a str> {
+        self.text[at - self.offset..].lines()
+    }
+
     /// What differs between two nodes apart from their place: for the proof that an edit changed nothing else.
     pub(super) fn same_but_for_place(&self, id: NodeId, other: &Scan<'_>, other_id: NodeId) -> bool {
         let (a, b) = (&self.nodes[id.index()], &other.nodes[other_id.index()]);
@@ -354,6 +372,16 @@ impl<'a> Scan<'a> {
         self.nodes[id.index()].end - id.0
     }
 
+    /// The bytes of a byte order mark before the text.
+    pub(super) fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// The byte of the file where a node starts, as the parser marks it: a block scalar starts at its content.
+    pub fn start_in_file(&self, id: NodeId) -> usize {
+        self.start(id) + self.offset
+    }
+
     /// Where a node starts in the text.
     pub(super) fn start(&self, id: NodeId) -> usize {
         let node = &self.nodes[id.index()];
@@ -362,6 +390,24 @@ impl<'a> Scan<'a> {
             Some(eased) => eased.lines.offset(&eased.text, line, column),
             None => self.lines.offset(self.text, line, column),
         }
+    }
+
+    /// The same as `start`, for nodes asked in the order of the text: a long line is walked once, not for each node.
+    pub(super) fn start_after(&self, id: NodeId, cursor: &mut Cursor) -> usize {
+        let node = &self.nodes[id.index()];
+        let (line, column) = (node.line as usize, node.column as usize);
+        let (text, lines) = match &self.eased {
+            Some(eased) => (eased.text.as_str(), &eased.lines),
+            None => (self.text, &self.lines),
+        };
+        if cursor.line != line || cursor.column > column {
+            *cursor = Cursor { line, column: 0, at: lines.range(text, line).start };
+        }
+        let ahead = column - cursor.column;
+        let rest = &text[cursor.at..];
+        cursor.at += rest.char_indices().nth(ahead).map_or(rest.len(), |(at, _)| at);
+        cursor.column = column;
+        cursor.at
     }
 
     fn in_file(&self, range: Range<usize>) -> Range<usize> {

@@ -9,6 +9,7 @@ pub mod proxy;
 pub mod registry;
 pub mod scripted;
 pub mod skopeo;
+pub mod sops;
 pub mod tagalong;
 pub mod tokens;
 

@@ -1,0 +1,150 @@
+//! `mlkem768x25519` recipients, which a quantum computer does not break: `age1pq1…` and `AGE-SECRET-KEY-PQ-1…`.
+//!
+//! HPKE (RFC 9180) with the KEM MLKEM768-X25519 of draft-ietf-hpke-pq, also known as X-Wing; HKDF-SHA-256;
+//! ChaCha20-Poly1305.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use hkdf::Hkdf;
+use ml_kem::kem::{Decapsulate, KeyExport};
+use ml_kem::ml_kem_768::{Ciphertext, DecapsulationKey, EncapsulationKey};
+use rand_core::CryptoRng;
+use sha2::Sha256;
+use sha3::{Digest, Sha3_256};
+use shake::Shake256;
+use shake::digest::{ExtendableOutput, Update, XofReader};
+use zeroize::Zeroize;
+
+use crate::secret::Secret;
+
+use super::file::{self, FileKey, Stanza};
+use super::x25519;
+
+const KIND: &str = "mlkem768x25519";
+const LABEL: &[u8] = b"age-encryption.org/mlkem768x25519";
+const KEM_LABEL: &[u8] = br"\.//^\";
+const KEM_ID: u16 = 0x647a;
+const KDF_ID: u16 = 1;
+const AEAD_ID: u16 = 3;
+/// The ML-KEM part of a public key, and of an encapsulated one.
+const ENCAPSULATION_KEY: usize = 1184;
+const CIPHERTEXT: usize = 1088;
+
+/// A private key: the seed of an ML-KEM and an X25519 key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretKey(Secret<[u8; 32]>);
+
+/// A public key: an ML-KEM key, then an X25519 one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey(Vec<u8>);
+
+impl SecretKey {
+    /// A private key from its bytes.
+    pub fn of_bytes(bytes: &[u8]) -> Option<SecretKey> {
+        Some(SecretKey(Secret::new(bytes.try_into().ok()?)))
+    }
+
+    /// Its public key.
+    pub fn public(&self) -> PublicKey {
+        let (lattice, curve) = self.parts();
+        let mut bytes = lattice.encapsulation_key().to_bytes().to_vec();
+        bytes.extend_from_slice(&curve.public().0);
+        PublicKey(bytes)
+    }
+
+    /// The file key, if the stanza is for this key.
+    pub fn unwrap(&self, stanza: &Stanza) -> Option<FileKey> {
+        let [kind, share] = stanza.args.as_slice() else { return None };
+        let share = (kind == KIND).then(|| STANDARD_NO_PAD.decode(share).ok()).flatten()?;
+        let (ciphertext, point) = share.split_at_checked(CIPHERTEXT)?;
+        let point = x25519::PublicKey(point.try_into().ok()?);
+        let (lattice, curve) = self.parts();
+        let mut one = lattice.decapsulate(&Ciphertext::try_from(ciphertext).ok()?);
+        let secret = combine(&one, curve.shared(&point)?.expose(), &point, &curve.public());
+        one.as_mut_slice().zeroize();
+        let (key, nonce) = schedule(&secret);
+        file::unwrap(key.expose(), &nonce, &stanza.body)
+    }
+
+    fn parts(&self) -> (DecapsulationKey, x25519::SecretKey) {
+        let mut shake = Shake256::default();
+        shake.update(self.0.expose());
+        let mut bytes = [0; 96];
+        shake.finalize_xof().read(&mut bytes);
+        let mut seed = ml_kem::Seed::default();
+        seed.copy_from_slice(&bytes[..64]);
+        let mut scalar = [0; 32];
+        scalar.copy_from_slice(&bytes[64..]);
+        bytes.zeroize();
+        (DecapsulationKey::from_seed(seed), x25519::SecretKey::new(Secret::new(scalar)))
+    }
+}
+
+impl PublicKey {
+    /// A public key from its bytes.
+    pub fn of_bytes(bytes: &[u8]) -> Option<PublicKey> {
+        let key = PublicKey(bytes.to_vec());
+        key.parts().map(|_| key.clone())
+    }
+
+    /// The key's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Wraps a file key; `None` for a key that no one can hold.
+    pub fn wrap(&self, file_key: &FileKey, rng: &mut impl CryptoRng) -> Option<Stanza> {
+        let (lattice, curve) = self.parts()?;
+        let mut message = ml_kem::B32::default();
+        rng.fill_bytes(&mut message);
+        let (ciphertext, mut one) = lattice.encapsulate_deterministic(&message);
+        let ephemeral = x25519::ephemeral(rng);
+        let point = ephemeral.public();
+        let secret = combine(&one, ephemeral.shared(&curve)?.expose(), &point, &curve);
+        one.as_mut_slice().zeroize();
+        message.as_mut_slice().zeroize();
+        let (key, nonce) = schedule(&secret);
+        let mut share = ciphertext.to_vec();
+        share.extend_from_slice(&point.0);
+        let args = vec![KIND.to_owned(), STANDARD_NO_PAD.encode(share)];
+        Some(Stanza { args, body: file::wrap(key.expose(), &nonce, file_key) })
+    }
+
+    fn parts(&self) -> Option<(EncapsulationKey, x25519::PublicKey)> {
+        let (lattice, curve) = self.0.split_at_checked(ENCAPSULATION_KEY)?;
+        let lattice = EncapsulationKey::new(&lattice.try_into().ok()?).ok()?;
+        Some((lattice, x25519::PublicKey(curve.try_into().ok()?)))
+    }
+}
+
+/// The secret of the combined KEM.
+fn combine(one: &[u8], other: &[u8; 32], point: &x25519::PublicKey, public: &x25519::PublicKey) -> Secret<[u8; 32]> {
+    let mut hash = Sha3_256::new();
+    for part in [one, other, &point.0, &public.0, KEM_LABEL] {
+        Digest::update(&mut hash, part);
+    }
+    Secret::new(hash.finalize().into())
+}
+
+/// The key schedule of HPKE in its base mode (RFC 9180 section 5.1): key and nonce of the only message.
+fn schedule(secret: &Secret<[u8; 32]>) -> (Secret<[u8; 32]>, [u8; 12]) {
+    let suite = [&b"HPKE"[..], &KEM_ID.to_be_bytes(), &KDF_ID.to_be_bytes(), &AEAD_ID.to_be_bytes()].concat();
+    let labeled = |label: &[u8], input: &[u8]| [b"HPKE-v1", suite.as_slice(), label, input].concat();
+    let extract = |salt: &[u8], label: &[u8], input: &[u8]| {
+        Hkdf::<Sha256>::extract(Some(salt), Secret::new(labeled(label, input)).expose())
+    };
+    let (psk_hash, _) = extract(b"", b"psk_id_hash", b"");
+    let (info_hash, _) = extract(b"", b"info_hash", LABEL);
+    let context = [&[0][..], &psk_hash, &info_hash].concat();
+    let (_, expander) = extract(secret.expose(), b"secret", b"");
+    let mut key = [0; 32];
+    let mut nonce = [0; 12];
+    let expand = |label: &[u8], output: &mut [u8]| {
+        let info = [&(output.len() as u16).to_be_bytes()[..], &labeled(label, &context)].concat();
+        // So few bytes are always to be had.
+        let _ = expander.expand(&info, output);
+    };
+    expand(b"key", &mut key);
+    expand(b"base_nonce", &mut nonce);
+    (Secret::new(key), nonce)
+}

@@ -1,0 +1,119 @@
+//! Who can open a file.
+
+use crate::fault::{Explain, Fault};
+
+use super::file::{FileKey, Stanza};
+use super::recipient::Recipient;
+use super::ssh::SshKeyError;
+use super::{bech32, hybrid, ssh, x25519};
+
+/// A private key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// `AGE-SECRET-KEY-1…`
+    X25519(x25519::SecretKey),
+    /// `AGE-SECRET-KEY-PQ-1…`
+    Hybrid(hybrid::SecretKey),
+    /// An OpenSSH private key.
+    Ssh(Box<ssh::SecretKey>),
+}
+
+/// Why a line or file of identities cannot be read. It never holds the key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// A line is no identity.
+    #[error("line {line}: this is no age identity")]
+    Line {
+        /// The line, from 1.
+        line: usize,
+    },
+    /// The identity of a plugin.
+    #[error("line {line}: identities of age plugins cannot be used")]
+    Plugin {
+        /// The line, from 1.
+        line: usize,
+    },
+    /// The whole is a file that age encrypted with a passphrase.
+    #[error("the identities are protected by a passphrase")]
+    Passphrase,
+    /// An SSH key.
+    #[error(transparent)]
+    Ssh(#[from] SshKeyError),
+}
+
+impl Explain for IdentityError {
+    fn fault(&self) -> Fault {
+        Fault::BadInput
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            IdentityError::Line { .. } => {
+                "a key file holds lines that start with AGE-SECRET-KEY-, or one SSH private key"
+            }
+            IdentityError::Plugin { .. } => "give an identity that needs no plugin",
+            IdentityError::Passphrase | IdentityError::Ssh(_) => {
+                "give an identity without a passphrase: of age, or an SSH key of the kind Ed25519"
+            }
+        };
+        Some(help.to_owned())
+    }
+}
+
+impl Identity {
+    /// Reads one identity, without anything around it.
+    pub fn parse(text: &str) -> Option<Identity> {
+        if !text.starts_with("AGE-SECRET-KEY-") {
+            return None;
+        }
+        let (kind, bytes) = bech32::decode(text)?;
+        match kind.as_str() {
+            "age-secret-key-" => x25519::SecretKey::of_bytes(bytes.expose()).map(Identity::X25519),
+            "age-secret-key-pq-" => hybrid::SecretKey::of_bytes(bytes.expose()).map(Identity::Hybrid),
+            _ => None,
+        }
+    }
+
+    /// Reads a key file: identities of age, one a line, among comments and blank lines; or one SSH private key.
+    pub fn parse_file(text: &str) -> Result<Vec<Identity>, IdentityError> {
+        let start = text.trim_start();
+        if start.starts_with("-----BEGIN AGE ENCRYPTED FILE") || start.starts_with("age-encryption.org/") {
+            return Err(IdentityError::Passphrase);
+        }
+        if start.starts_with("-----BEGIN") {
+            return Ok(vec![Identity::Ssh(Box::new(ssh::SecretKey::parse(text)?))]);
+        }
+        let mut identities = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            let content = line.trim();
+            if content.is_empty() || content.starts_with('#') {
+                continue;
+            }
+            let line = number + 1;
+            let error = match content.starts_with("AGE-PLUGIN-") {
+                true => IdentityError::Plugin { line },
+                false => IdentityError::Line { line },
+            };
+            identities.push(Identity::parse(content).ok_or(error)?);
+        }
+        Ok(identities)
+    }
+
+    /// The recipient that it opens files for.
+    pub fn recipient(&self) -> Recipient {
+        match self {
+            Identity::X25519(key) => Recipient::X25519(key.public()),
+            Identity::Hybrid(key) => Recipient::Hybrid(key.public()),
+            Identity::Ssh(key) => Recipient::Ssh(key.public().clone()),
+        }
+    }
+
+    /// The file key, if the stanza is for this identity.
+    pub(super) fn unwrap(&self, stanza: &Stanza) -> Option<FileKey> {
+        match self {
+            Identity::X25519(key) => key.unwrap(stanza),
+            Identity::Hybrid(key) => key.unwrap(stanza),
+            Identity::Ssh(key) => key.unwrap(stanza),
+        }
+    }
+}

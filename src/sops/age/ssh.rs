@@ -1,0 +1,178 @@
+//! `ssh-ed25519` recipients: SSH keys of the kind Ed25519, used as X25519 keys. RSA keys are not read: the one
+//! implementation of RSA in Rust leaks them through its timing (RUSTSEC-2023-0071).
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use curve25519_dalek::edwards::CompressedEdwardsY;
+use rand_core::CryptoRng;
+use sha2::{Digest, Sha256, Sha512};
+
+use crate::secret::Secret;
+
+use super::file::{self, FileKey, Stanza};
+use super::x25519;
+
+const KIND: &str = "ssh-ed25519";
+const LABEL: &[u8] = b"age-encryption.org/v1/ssh-ed25519";
+const MAGIC: &[u8] = b"openssh-key-v1\0";
+
+/// A private key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretKey {
+    key: x25519::SecretKey,
+    public: PublicKey,
+}
+
+/// A public key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    /// The key as SSH sends it.
+    wire: Vec<u8>,
+    point: x25519::PublicKey,
+}
+
+/// Why a private key cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SshKeyError {
+    /// It is not in OpenSSH's format, or was cut off.
+    #[error("it is no complete OpenSSH private key")]
+    Form,
+    /// It has a passphrase.
+    #[error("it is protected by a passphrase")]
+    Passphrase,
+    /// It is no Ed25519 key.
+    #[error("only SSH keys of the kind Ed25519 can be used")]
+    Kind,
+}
+
+impl PublicKey {
+    /// Reads a line of `authorized_keys`: kind, key, comment.
+    pub fn parse(line: &str) -> Option<PublicKey> {
+        let mut words = line.split_ascii_whitespace();
+        let (kind, body) = (words.next()?, words.next()?);
+        let wire = STANDARD.decode(body).ok().filter(|_| kind == KIND)?;
+        let mut reader = Wire(&wire);
+        let key: [u8; 32] = (reader.string()? == KIND.as_bytes()).then(|| reader.string())??.try_into().ok()?;
+        if !reader.0.is_empty() {
+            return None;
+        }
+        Some(PublicKey { point: montgomery(key)?, wire })
+    }
+
+    /// Wraps a file key; `None` for a key that no one can hold.
+    pub fn wrap(&self, file_key: &FileKey, rng: &mut impl CryptoRng) -> Option<Stanza> {
+        let ephemeral = x25519::ephemeral(rng);
+        let share = ephemeral.public();
+        let shared = self.tweak(ephemeral.shared(&self.point)?)?;
+        let key = file::derive(shared.expose(), &[share.0, self.point.0].concat(), LABEL);
+        let args = vec![KIND.to_owned(), self.tag(), STANDARD_NO_PAD.encode(share.0)];
+        Some(Stanza { args, body: file::wrap(key.expose(), &[0; 12], file_key) })
+    }
+
+    /// The key as a recipient.
+    pub fn written(&self) -> String {
+        format!("{KIND} {}", STANDARD.encode(&self.wire))
+    }
+
+    fn tag(&self) -> String {
+        STANDARD_NO_PAD.encode(&Sha256::digest(&self.wire)[..4])
+    }
+
+    /// Binds a shared secret to the SSH key.
+    fn tweak(&self, shared: Secret<[u8; 32]>) -> Option<Secret<[u8; 32]>> {
+        let tweak = file::derive(b"", &self.wire, LABEL);
+        x25519::SecretKey::of_bytes(tweak.expose())?.shared(&x25519::PublicKey(*shared.expose()))
+    }
+}
+
+impl SecretKey {
+    /// Reads a private key file of OpenSSH (PROTOCOL.key).
+    pub fn parse(text: &str) -> Result<SecretKey, SshKeyError> {
+        let body = text.trim().strip_prefix("-----BEGIN OPENSSH PRIVATE KEY-----").ok_or(SshKeyError::Form)?;
+        let body = body.strip_suffix("-----END OPENSSH PRIVATE KEY-----").ok_or(SshKeyError::Form)?;
+        let body = Secret::new(body.split_ascii_whitespace().collect::<String>());
+        let bytes = Secret::new(STANDARD.decode(body.expose()).map_err(|_| SshKeyError::Form)?);
+        let mut reader = Wire(bytes.expose().strip_prefix(MAGIC).ok_or(SshKeyError::Form)?);
+        let cipher = reader.string().ok_or(SshKeyError::Form)?;
+        let is_clear = cipher == b"none";
+        let private = reader.private().ok_or(SshKeyError::Form)?;
+        if !is_clear {
+            return Err(SshKeyError::Passphrase);
+        }
+        let mut reader = Wire(private);
+        let kind = reader.key_kind().ok_or(SshKeyError::Form)?;
+        if kind != KIND.as_bytes() {
+            return Err(SshKeyError::Kind);
+        }
+        reader.ed25519().ok_or(SshKeyError::Form)
+    }
+
+    /// Its public key.
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// The file key, if the stanza is for this key.
+    pub fn unwrap(&self, stanza: &Stanza) -> Option<FileKey> {
+        let [kind, tag, share] = stanza.args.as_slice() else { return None };
+        if kind != KIND || *tag != self.public.tag() {
+            return None;
+        }
+        let share = x25519::PublicKey(STANDARD_NO_PAD.decode(share).ok()?.try_into().ok()?);
+        let shared = self.public.tweak(self.key.shared(&share)?)?;
+        let key = file::derive(shared.expose(), &[share.0, self.public.point.0].concat(), LABEL);
+        file::unwrap(key.expose(), &[0; 12], &stanza.body)
+    }
+}
+
+/// An Ed25519 point as an X25519 one.
+fn montgomery(key: [u8; 32]) -> Option<x25519::PublicKey> {
+    Some(x25519::PublicKey(CompressedEdwardsY(key).decompress()?.to_montgomery().to_bytes()))
+}
+
+/// Numbers and strings of SSH, from the left (RFC 4251 section 5).
+struct Wire<'a>(&'a [u8]);
+
+impl<'a> Wire<'a> {
+    fn number(&mut self) -> Option<u32> {
+        let (number, rest) = self.0.split_first_chunk::<4>()?;
+        self.0 = rest;
+        Some(u32::from_be_bytes(*number))
+    }
+
+    fn string(&mut self) -> Option<&'a [u8]> {
+        let length = self.number()? as usize;
+        let (string, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(string)
+    }
+
+    /// Passes over the derivation and the public key, to the private part of the only key.
+    fn private(&mut self) -> Option<&'a [u8]> {
+        self.string()?;
+        self.string()?;
+        (self.number()? == 1).then_some(())?;
+        self.string()?;
+        self.string()
+    }
+
+    /// Passes over the two numbers that prove a passphrase right.
+    fn key_kind(&mut self) -> Option<&'a [u8]> {
+        (self.number()? == self.number()?).then_some(())?;
+        self.string()
+    }
+
+    fn ed25519(&mut self) -> Option<SecretKey> {
+        let public: [u8; 32] = self.string()?.try_into().ok()?;
+        let seed = self.string()?.first_chunk::<32>()?;
+        let hash = Secret::new(<[u8; 64]>::from(Sha512::digest(seed)));
+        let key = x25519::SecretKey::of_bytes(&hash.expose()[..32])?;
+        let mut wire = Vec::new();
+        for part in [KIND.as_bytes(), &public] {
+            wire.extend_from_slice(&(part.len() as u32).to_be_bytes());
+            wire.extend_from_slice(part);
+        }
+        let point = montgomery(public).filter(|point| *point == key.public())?;
+        Some(SecretKey { key, public: PublicKey { wire, point } })
+    }
+}

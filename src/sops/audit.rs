@@ -1,0 +1,407 @@
+//! A verdict for each file: whether it decrypts, and whether all is encrypted that should be, to whom it should be.
+
+use super::cipher;
+use super::clear;
+use super::envelope::{self, Envelope};
+use super::error::{SopsError, ValueProblem};
+use super::format::{self, Format};
+use super::keyring::Keyring;
+use super::open;
+use super::plain::Type;
+use super::rules::{Rule, Rules};
+use super::selection::Selection;
+use super::tree::{self, Item, Visit};
+
+/// What was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// The file decrypts, its MAC holds, and its recipients are those of `.sops.yaml`.
+    Ok,
+    /// The file is broken.
+    Failed,
+    /// Something is in clear text that should not be.
+    Plaintext,
+    /// The file decrypts, but its recipients are not those of `.sops.yaml`.
+    WrongRecipients,
+    /// No identity at hand opens it, so nothing more can be said.
+    NoKey,
+}
+
+impl Status {
+    /// The name in `--output json`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Failed => "failed",
+            Status::Plaintext => "plaintext",
+            Status::WrongRecipients => "wrong-recipients",
+            Status::NoKey => "no-key",
+        }
+    }
+}
+
+/// What is said of a file, or of one of its documents. It never holds a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The file's path, as it was given.
+    pub file: String,
+    /// The document that the reason is about, from 0.
+    pub document: usize,
+    /// What was found.
+    pub status: Status,
+    /// The format, of a SOPS file.
+    pub format: Option<Format>,
+    /// What is wrong, and where; none when nothing is.
+    pub reason: Option<String>,
+    /// To whom the file is encrypted.
+    pub recipients: Vec<String>,
+}
+
+/// Judges a file. `path` is the one from the folder of the `.sops.yaml` that `rules` come from. A file that is no SOPS
+/// file, and need not be one, gets no verdict.
+pub fn audit(path: &str, bytes: &[u8], keyring: &Keyring, rules: Option<&Rules>) -> Vec<Verdict> {
+    let verdict = |document, status, reason: String| Verdict {
+        file: path.to_owned(),
+        document,
+        status,
+        format: None,
+        reason: Some(reason),
+        recipients: Vec::new(),
+    };
+    let Some(format) = envelope::detect(bytes) else {
+        return match lost(path, bytes) {
+            Some(reason) => vec![verdict(0, Status::Failed, reason)],
+            None => {
+                in_clear(path, bytes, rules).into_iter().map(|(d, why)| verdict(d, Status::Plaintext, why)).collect()
+            }
+        };
+    };
+    let envelope = match envelope::read(bytes, format) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            let found = verdict(document_of(&error), Status::Failed, error.to_string());
+            return vec![Verdict { format: Some(format), ..found }];
+        }
+    };
+    let found = judge(path, &envelope, keyring, rules);
+    let complete = |(document, status, reason)| Verdict {
+        file: path.to_owned(),
+        document,
+        status,
+        format: Some(format),
+        reason,
+        recipients: envelope.metadata.recipients(),
+    };
+    found.into_iter().map(complete).collect()
+}
+
+type Finding = (usize, Status, Option<String>);
+
+/// Judges a SOPS file: first what can be seen without a key, then the rest.
+fn judge(path: &str, envelope: &Envelope, keyring: &Keyring, rules: Option<&Rules>) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    for (document, items) in envelope.documents.iter().enumerate() {
+        for place in clear::secret_values(items) {
+            found.push((document, Status::Plaintext, Some(format!("{place} of a Secret is in clear"))));
+        }
+    }
+    if let Some(error) = visible_problem(envelope) {
+        let problem = finding(&error);
+        if !found.iter().any(|(document, status, _)| (*document, *status) == (problem.0, problem.1)) {
+            found.push(problem);
+        }
+    }
+    if !found.is_empty() {
+        return found;
+    }
+    let opened = keyring.open(&envelope.metadata).and_then(|key| open::verify(envelope, &key));
+    let difference = rules.and_then(|rules| rules.rule_for(path)).and_then(|rule| rule.difference(&envelope.metadata));
+    let wrong = difference.map(|difference| (0, Status::WrongRecipients, Some(difference)));
+    match opened {
+        Ok(()) => vec![wrong.unwrap_or((0, Status::Ok, None))],
+        Err(error) => [Some(finding(&error)), wrong].into_iter().flatten().collect(),
+    }
+}
+
+/// What is wrong with the values of a file whether or not a key is at hand.
+fn visible_problem(envelope: &Envelope) -> Option<SopsError> {
+    let mut first = None;
+    for (document, items) in envelope.documents.iter().enumerate() {
+        let _ = tree::walk(items, &envelope.metadata.selection, &mut |visit: Visit<'_, '_>| {
+            let plain = &visit.leaf.plain;
+            if visit.is_comment || !visit.selected || plain.is_empty() {
+                return Ok(());
+            }
+            let text = std::str::from_utf8(plain.expose()).unwrap_or_default();
+            let problem = match plain.kind {
+                Type::Str if text.starts_with("ENC[") => cipher::check_form(text).err().map(ValueProblem::Cipher),
+                _ => Some(ValueProblem::InClear),
+            };
+            let Some(problem) = problem else { return Ok(()) };
+            first = Some(SopsError::Value { document, place: visit.place(), problem });
+            Err(())
+        });
+        if first.is_some() {
+            break;
+        }
+    }
+    first
+}
+
+fn finding(error: &SopsError) -> Finding {
+    let status = match error {
+        SopsError::NoIdentity { .. } | SopsError::TooFewGroups { .. } | SopsError::Foreign { .. } => Status::NoKey,
+        SopsError::Value { problem: ValueProblem::InClear, .. } => Status::Plaintext,
+        _ => Status::Failed,
+    };
+    (document_of(error), status, Some(error.to_string()))
+}
+
+fn document_of(error: &SopsError) -> usize {
+    match error {
+        SopsError::Value { document, .. } => *document,
+        _ => 0,
+    }
+}
+
+/// Why a file without readable metadata is a SOPS file all the same.
+fn lost(path: &str, bytes: &[u8]) -> Option<String> {
+    envelope::lost_metadata(bytes).then_some(())?;
+    let format = Format::of_path(path);
+    let parsed = format::read(bytes, format);
+    let encrypted = |items: &Vec<Item>| {
+        let everything = Selection::default();
+        tree::walk(items, &everything, &mut |visit: Visit<'_, '_>| {
+            let encrypted = visit.leaf.plain.expose().starts_with(cipher::PREFIX.as_bytes());
+            if encrypted && !visit.is_comment { Err(visit.place()) } else { Ok(()) }
+        })
+        .err()
+    };
+    match parsed {
+        Ok(parsed) => {
+            let place = parsed.documents.iter().find_map(encrypted)?;
+            Some(format!("{place} is encrypted, but the file has no sops metadata: it was cut off or edited by hand"))
+        }
+        // Text that mentions encrypted values is no SOPS file; what has the form of one, but cannot be read, is.
+        Err(error) => {
+            let has_block =
+                bytes.windows(5).any(|window| window == b"sops:" || window == b"sops\"" || window == b"sops_");
+            let looks = format != Format::Binary && (has_block || bytes.windows(9).any(|w| w == b": ENC[AES"));
+            looks.then(|| format!("it holds encrypted values, but {error}"))
+        }
+    }
+}
+
+/// What is in clear in a file that is no SOPS file, by document.
+fn in_clear(path: &str, bytes: &[u8], rules: Option<&Rules>) -> Vec<(usize, String)> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let demanded = rules.and_then(|rules| rules.demands(path)).filter(|_| !matches!(name, ".sops.yaml" | ".sops.yml"));
+    let mentions_secret = bytes.windows(6).any(|window| window == b"Secret");
+    let format = Format::of_path(path);
+    if demanded.is_none() && (!mentions_secret || !matches!(format, Format::Yaml | Format::Json)) {
+        return Vec::new();
+    }
+    let by_rule = || vec![(0, "by .sops.yaml this file is encrypted, but it is in clear".to_owned())];
+    let Ok(parsed) = format::read(bytes, format) else {
+        let whole = demanded.is_some() && format == Format::Binary && !bytes.is_empty();
+        return if whole { by_rule() } else { Vec::new() };
+    };
+    let mut found = Vec::new();
+    for (document, items) in parsed.documents.iter().enumerate() {
+        let places = clear::secret_values(items);
+        if let Some(first) = places.first() {
+            let more = if places.len() > 1 { format!(" and {} more", places.len() - 1) } else { String::new() };
+            found.push((document, format!("{first}{more} of a Secret in clear text")));
+        }
+    }
+    if !found.is_empty() {
+        return found;
+    }
+    let wanted = |rule: &Rule| {
+        parsed.documents.iter().filter(|items| !clear::is_kubernetes(items)).any(|items| {
+            let visit = &mut |visit: Visit<'_, '_>| {
+                if visit.selected && !visit.is_comment && !visit.leaf.plain.is_empty() { Err(()) } else { Ok(()) }
+            };
+            tree::walk(items, &rule.selection, visit).is_err()
+        })
+    };
+    if demanded.is_some_and(wanted) { by_rule() } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use getrandom::SysRng;
+    use rand_core::UnwrapErr;
+
+    use super::*;
+    use crate::secret::Secret;
+    use crate::sops::age::bech32;
+    use crate::sops::age::identity::Identity;
+    use crate::sops::block::Recipients;
+    use crate::sops::encrypt::{Recipe, encrypt};
+
+    fn key(seed: u8) -> (String, Keyring) {
+        let identity = bech32::encode("age-secret-key-", &[seed; 32]).to_ascii_uppercase();
+        let recipient = Identity::parse(&identity).expect("an identity").recipient().written();
+        let mut keyring = Keyring::new();
+        keyring.add_file(&Secret::new(identity)).expect("an identity");
+        (recipient, keyring)
+    }
+
+    fn encrypted(text: &str, pattern: &str, recipients: &[String]) -> String {
+        let recipe = Recipe {
+            recipients: Recipients { groups: vec![recipients.to_vec()], threshold: None },
+            selection: Selection::of("encrypted_regex", pattern).expect("a rule").expect("a pattern"),
+            mac_only_encrypted: false,
+        };
+        let time = "2026-11-21T08:00:00Z";
+        let file = encrypt(text.as_bytes(), Format::Yaml, &recipe, time, &mut UnwrapErr(SysRng)).expect("encrypted");
+        String::from_utf8(file).expect("text")
+    }
+
+    const SECRET: &str =
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: app\nstringData:\n  password: hunter2\n  user: me\n";
+    const RULE: &str = "^(data|stringData)$";
+
+    fn said(path: &str, text: &str, keyring: &Keyring, rules: Option<&Rules>) -> Vec<String> {
+        let shown = |v: Verdict| format!("{} {}: {}", v.document, v.status.label(), v.reason.unwrap_or_default());
+        let verdicts = audit(path, text.as_bytes(), keyring, rules);
+        verdicts.iter().for_each(|verdict| assert!(!format!("{verdict:?}").contains("hunter2"), "{verdict:?}"));
+        verdicts.into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn a_good_file_is_ok() {
+        let (recipient, keyring) = key(1);
+        let file = encrypted(SECRET, RULE, std::slice::from_ref(&recipient));
+        let verdicts = audit("a.yaml", file.as_bytes(), &keyring, None);
+        assert_eq!((verdicts.len(), verdicts[0].status, verdicts[0].format), (1, Status::Ok, Some(Format::Yaml)));
+        assert_eq!(verdicts[0].recipients, [recipient]);
+        assert_eq!(verdicts[0].reason, None);
+    }
+
+    #[test]
+    fn what_is_broken_is_named_with_its_place() {
+        let (recipient, keyring) = key(1);
+        let file = encrypted(SECRET, RULE, &[recipient]);
+        let line = |key: &str| file.lines().find(|line| line.contains(key)).expect("a line").to_owned();
+        let value = |key: &str| line(key).split_once(": ").expect("a value").1.to_owned();
+        let check = |text: &str, expected: &str| {
+            let found = said("a.yaml", text, &keyring, None);
+            assert!(found.len() == 1 && found[0].starts_with(expected), "{found:?}, not {expected}");
+        };
+        let (password, user) = (value("password"), value("user"));
+        check(&file.replace(&password, "hunter2"), "0 plaintext: stringData.password of a Secret is in clear");
+        let swapped = file.replace(&password, "*").replace(&user, &password).replace('*', &user);
+        check(&swapped, "0 failed: stringData.password was moved here from stringData.user");
+        check(&file.replace(",data:", ",data:*"), "0 failed: stringData.password its `data`");
+        check(&file.replace("name: app", "name: other"), "0 failed: its MAC does not match");
+        check(&file.replace("2026-11-21", "2026-11-20"), "0 failed: its `mac` does not decrypt");
+        check(
+            &file[..file.find("sops:").expect("a block")],
+            "0 failed: stringData.password is encrypted, but the file",
+        );
+        check(&file[..file.len() / 2], "0 failed: ");
+        check(
+            &file.replace("stringData:", "strings:"),
+            "0 failed: strings.password is encrypted, but the file's rules",
+        );
+        check(&file.replace("version: 3", "version: x"), "0 failed: its `version`");
+    }
+
+    #[test]
+    fn without_the_identity_nothing_is_claimed_but_what_can_be_seen() {
+        let (recipient, _) = key(1);
+        let (_, other) = key(2);
+        let file = encrypted(SECRET, RULE, std::slice::from_ref(&recipient));
+        let none = format!("0 no-key: no identity at hand opens it; it is encrypted to {recipient}");
+        assert_eq!(said("a.yaml", &file, &other, None), [none.as_str()]);
+        assert_eq!(said("a.yaml", &file, &Keyring::new(), None), [none]);
+        let clear = file.replace("  user: ENC", "  more: hunter2\n  user: ENC");
+        let found = said("a.yaml", &clear, &other, None);
+        assert_eq!(found, ["0 plaintext: stringData.more of a Secret is in clear"]);
+        let pgp = file.replace("age:", "pgp:").replace("recipient:", "fp:");
+        assert_eq!(
+            said("a.yaml", &pgp, &other, None),
+            [format!("0 no-key: its key is held by pgp {recipient}, which cannot be asked here")]
+        );
+    }
+
+    #[test]
+    fn a_recipient_whose_identity_does_not_open_is_a_failure() {
+        let (recipient, keyring) = key(1);
+        let (other, _) = key(2);
+        let file = encrypted(SECRET, RULE, std::slice::from_ref(&other)).replace(&other, &recipient);
+        let found = said("a.yaml", &file, &keyring, None);
+        assert_eq!(
+            found,
+            [format!("0 failed: what it holds for {recipient} is not its data key: it was cut off or edited by hand")]
+        );
+    }
+
+    #[test]
+    fn recipients_are_those_of_the_rules() {
+        let (one, keyring) = key(1);
+        let (two, _) = key(2);
+        let file = encrypted(SECRET, RULE, std::slice::from_ref(&one));
+        let rules =
+            |keys: &str| Rules::parse(format!("creation_rules: [{{age: '{keys}'}}]").as_bytes()).expect("rules");
+        assert_eq!(said("a.yaml", &file, &keyring, Some(&rules(&one))), ["0 ok: "]);
+        assert_eq!(
+            said("a.yaml", &file, &keyring, Some(&rules(&format!("{one},{two}")))),
+            [format!("0 wrong-recipients: it is not encrypted to {two} (by .sops.yaml)")]
+        );
+        assert_eq!(
+            said("a.yaml", &file, &keyring, Some(&rules(&two))),
+            [format!(
+                "0 wrong-recipients: it is not encrypted to {two}; it is encrypted to {one} as well (by .sops.yaml)"
+            )]
+        );
+    }
+
+    #[test]
+    fn secrets_in_clear_text_are_found() {
+        let keyring = Keyring::new();
+        let many = format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  a: b\n---\n{SECRET}");
+        assert_eq!(
+            said("a.yaml", &many, &keyring, None),
+            ["1 plaintext: stringData.password and 1 more of a Secret in clear text"]
+        );
+        let json = r#"{"apiVersion": "v1", "kind": "Secret", "data": {"a": "aHVudGVyMg=="}}"#;
+        assert_eq!(said("a.json", json, &keyring, None), ["0 plaintext: data.a of a Secret in clear text"]);
+        assert_eq!(said("a.yaml", "{{ if x }}\nkind: Secret\n", &keyring, None), Vec::<String>::new());
+        assert_eq!(said("docs.md", SECRET, &keyring, None), Vec::<String>::new());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            for path in ["a.yaml", "a.json", "a.env", "a.ini", "a"] {
+                let _ = audit(path, &bytes, &Keyring::new(), None);
+            }
+        }
+
+        #[test]
+        fn no_text_like_sops_makes_it_panic(
+            text in "([a-z:&*!'\"|>#{}\\[\\],\\- \n\té=;]|sops:|sops_mac=|\\[sops\\]|\"sops\": |mac: |lastmodified: |ENC\\[AES256_GCM,data:|type:str\\]|\n  )*",
+        ) {
+            for format in [Format::Yaml, Format::Json, Format::Dotenv, Format::Ini] {
+                let _ = envelope::read(text.as_bytes(), format);
+            }
+            let _ = audit("a.yaml", text.as_bytes(), &Keyring::new(), None);
+        }
+    }
+
+    #[test]
+    fn files_that_the_rules_name_must_be_encrypted() {
+        let keyring = Keyring::new();
+        let rules = "creation_rules:\n- path_regex: secrets/\n  encrypted_regex: ^pass\n  age: x\n- age: x\n";
+        let rules = Rules::parse(rules.as_bytes()).expect("rules");
+        let said = |path: &str, text: &str| said(path, text, &keyring, Some(&rules));
+        assert_eq!(said("secrets/a.yaml", "password: hunter2\n").len(), 1);
+        assert_eq!(said("secrets/a.env", "password=hunter2\n").len(), 1);
+        assert_eq!(said("secrets/a.yaml", "other: x\npassword: ''\n"), Vec::<String>::new());
+        assert_eq!(said("secrets/kustomization.yaml", "apiVersion: a\nkind: b\npass: x\n"), Vec::<String>::new());
+        assert_eq!(said("values.yaml", "password: hunter2\n"), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,212 @@
+//! One value: `ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]`, to and from clear.
+//!
+//! AES-256 in GCM with a nonce of 32 bytes, the value's path as additional data, so that a value which is moved to
+//! another key no longer decrypts.
+
+use aes_gcm::AesGcm;
+use aes_gcm::aead::array::Array;
+use aes_gcm::aead::consts::{U12, U16, U32};
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use aes_gcm::aes::Aes256;
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use rand_core::CryptoRng;
+use zeroize::Zeroize;
+
+use crate::secret::Secret;
+
+use super::plain::{Plain, Type};
+
+/// What every encrypted value starts with.
+pub const PREFIX: &str = "ENC[AES256_GCM,";
+
+/// Go's `StdEncoding`: padding is needed, unused bits may be anything.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// Why a value does not decrypt. It never holds a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CipherError {
+    /// Not of the form of an encrypted value.
+    #[error("is not of the form ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]: it was cut off or edited by hand")]
+    Form,
+    /// A part is not base64.
+    #[error("its `{0}` is not base64: it was cut off or edited by hand")]
+    NotBase64(&'static str),
+    /// The nonce has a length that no sops writes.
+    #[error("its `iv` has {0} bytes, which is not supported")]
+    Nonce(usize),
+    /// The type is none that is known.
+    #[error("its type is unknown")]
+    UnknownType,
+    /// Authentication failed.
+    #[error("does not decrypt: it was edited by hand, or moved here from another key or file")]
+    Refused,
+    /// It decrypts, but is no value of its type.
+    #[error("decrypts, but is no {0}: its type was edited by hand")]
+    NotOfType(&'static str),
+}
+
+/// The key of a file, which encrypts its values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataKey(Secret<[u8; 32]>);
+
+impl DataKey {
+    /// A new key.
+    pub fn generate(rng: &mut impl CryptoRng) -> DataKey {
+        let mut bytes = [0; 32];
+        rng.fill_bytes(&mut bytes);
+        let key = DataKey(Secret::new(bytes));
+        bytes.zeroize();
+        key
+    }
+
+    /// A key from its bytes, of which there must be 32.
+    pub fn of_bytes(bytes: &[u8]) -> Option<DataKey> {
+        Some(DataKey(Secret::new(bytes.try_into().ok()?)))
+    }
+
+    /// The key itself.
+    pub fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+}
+
+/// Whether a text looks like an encrypted value, or like one that was cut off.
+pub fn looks_encrypted(text: &str) -> bool {
+    text.starts_with(PREFIX)
+}
+
+/// Additional data of a value: the keys that lead to it, list positions left out.
+pub fn additional_data(path: &[String]) -> String {
+    format!("{}:", path.join(":"))
+}
+
+/// Whether a text has the form of an encrypted value, as far as can be seen without its key.
+pub fn check_form(text: &str) -> Result<(), CipherError> {
+    let parts = Parts::of(text)?;
+    for (part, name) in [(parts.data, "data"), (parts.iv, "iv"), (parts.tag, "tag")] {
+        decoded(part, name)?;
+    }
+    Type::of_name(parts.kind).map(|_| ()).ok_or(CipherError::UnknownType)
+}
+
+/// Decrypts a value. An empty text stands for itself.
+pub fn decrypt(text: &str, key: &DataKey, additional: &str) -> Result<Plain, CipherError> {
+    if text.is_empty() {
+        return Ok(Plain::text(""));
+    }
+    let parts = Parts::of(text)?;
+    let mut data = decoded(parts.data, "data")?;
+    let nonce = decoded(parts.iv, "iv")?;
+    data.extend_from_slice(&decoded(parts.tag, "tag")?);
+    let kind = Type::of_name(parts.kind).ok_or(CipherError::UnknownType)?;
+    let split = data.len().checked_sub(16).ok_or(CipherError::Refused)?;
+    let tag = Array::<u8, U16>::try_from(&data[split..]).map_err(|_| CipherError::Refused)?;
+    data.truncate(split);
+    let opened = match nonce.len() {
+        32 => open::<AesGcm<Aes256, U32>, _>(key, &nonce, additional, &mut data, &tag),
+        12 => open::<AesGcm<Aes256, U12>, _>(key, &nonce, additional, &mut data, &tag),
+        length => return Err(CipherError::Nonce(length)),
+    };
+    let bytes = Secret::new(data);
+    opened.ok_or(CipherError::Refused)?;
+    Plain::of_decrypted(kind, bytes).ok_or(CipherError::NotOfType(kind.name()))
+}
+
+/// Encrypts a value. What is empty stays empty.
+pub fn encrypt(plain: &Plain, key: &DataKey, additional: &str, rng: &mut impl CryptoRng) -> String {
+    if plain.is_empty() {
+        return String::new();
+    }
+    let mut nonce = [0; 32];
+    rng.fill_bytes(&mut nonce);
+    let mut data = plain.expose().to_vec();
+    let cipher = AesGcm::<Aes256, U32>::new(&Array::from(*key.expose()));
+    let tag = cipher.encrypt_inout_detached(&Array(nonce), additional.as_bytes(), data.as_mut_slice().into());
+    // GCM refuses texts of 64 GiB and more, which no file holds.
+    let tag = tag.unwrap_or_default();
+    let encode = |bytes: &[u8]| BASE64.encode(bytes);
+    let (data, iv, tag) = (encode(&data), encode(&nonce), encode(&tag));
+    format!("{PREFIX}data:{data},iv:{iv},tag:{tag},type:{}]", plain.kind.name())
+}
+
+fn open<C, N>(key: &DataKey, nonce: &[u8], additional: &str, data: &mut [u8], tag: &Array<u8, U16>) -> Option<()>
+where
+    C: AeadInOut<NonceSize = N, TagSize = U16> + KeyInit<KeySize = U32>,
+    N: aes_gcm::aead::array::ArraySize,
+{
+    let cipher = C::new(&Array::from(*key.expose()));
+    let nonce = Array::<u8, N>::try_from(nonce).ok()?;
+    cipher.decrypt_inout_detached(&nonce, additional.as_bytes(), data.into(), tag).ok()
+}
+
+/// `^ENC\[AES256_GCM,data:(.+),iv:(.+),tag:(.+),type:(.+)\]`, each part as long as it can be.
+struct Parts<'a> {
+    data: &'a str,
+    iv: &'a str,
+    tag: &'a str,
+    kind: &'a str,
+}
+
+impl Parts<'_> {
+    fn of(text: &str) -> Result<Parts<'_>, CipherError> {
+        let parse = || {
+            let line = text.split('\n').next()?;
+            let body = line.strip_prefix(PREFIX)?.strip_prefix("data:")?;
+            let body = &body[..body.rfind(']')?];
+            let (body, kind) = body.rsplit_once(",type:")?;
+            let (body, tag) = body.rsplit_once(",tag:")?;
+            let (data, iv) = body.rsplit_once(",iv:")?;
+            let parts = [data, iv, tag, kind];
+            parts.iter().all(|part| !part.is_empty()).then_some(Parts { data, iv, tag, kind })
+        };
+        parse().ok_or(CipherError::Form)
+    }
+}
+
+fn decoded(text: &str, part: &'static str) -> Result<Vec<u8>, CipherError> {
+    BASE64.decode(text.replace('\r', "")).map_err(|_| CipherError::NotBase64(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use getrandom::SysRng;
+    use rand_core::UnwrapErr;
+
+    use super::*;
+
+    fn key() -> DataKey {
+        DataKey::of_bytes(&[7; 32]).expect("32 bytes")
+    }
+
+    #[test]
+    fn values_come_back_with_their_type() {
+        for plain in [Plain::text("grüße"), Plain::boolean(true), Plain::float(1.5), Plain::comment(" why")] {
+            let text = encrypt(&plain, &key(), "a:b:", &mut UnwrapErr(SysRng));
+            assert_eq!(decrypt(&text, &key(), "a:b:"), Ok(plain), "{text}");
+            assert_eq!(decrypt(&text, &key(), "a:c:"), Err(CipherError::Refused));
+        }
+        assert_eq!(encrypt(&Plain::text(""), &key(), "a:", &mut UnwrapErr(SysRng)), "");
+        assert_eq!(decrypt("", &key(), "a:"), Ok(Plain::text("")));
+    }
+
+    #[test]
+    fn what_is_broken_is_said_without_its_value() {
+        let text = encrypt(&Plain::text("7"), &key(), "a:", &mut UnwrapErr(SysRng));
+        let error = |text: String| decrypt(&text, &key(), "a:").expect_err("broken");
+        assert_eq!(error(text.replace("type:str", "type:bool")), CipherError::NotOfType("bool"));
+        assert_eq!(error(text.replace("type:str", "type:text")), CipherError::UnknownType);
+        assert_eq!(error(text.replace("iv:", "iv:*")), CipherError::NotBase64("iv"));
+        assert_eq!(error(text[..text.len() - 1].to_owned()), CipherError::Form);
+        assert_eq!(error(text.replace("tag:", "tags:")), CipherError::Form);
+        assert_eq!(error("sesame".to_owned()), CipherError::Form);
+        assert_eq!(error(format!("{PREFIX}data:aaaa,iv:aaaa,tag:aaaa,type:str]")), CipherError::Refused);
+        assert!(decrypt(&format!("{text} x"), &key(), "a:").is_ok());
+    }
+}

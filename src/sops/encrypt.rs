@@ -1,0 +1,159 @@
+//! A plain file becomes a SOPS file. Every value is replaced where it stands; the rest of the file stays as it is.
+
+use rand_core::CryptoRng;
+
+use super::block::{self, Recipients, Settings};
+use super::cipher::{self, DataKey};
+use super::envelope;
+use super::error::SopsError;
+use super::format::{self, Format, Parsed, yaml};
+use super::metadata::Metadata;
+use super::open::{self, MacWriter};
+use super::patch::{self, Patch};
+use super::plain::Plain;
+use super::selection::Selection;
+use super::tree::{self, Visit, Writing};
+
+/// What a file is encrypted by.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// To whom.
+    pub recipients: Recipients,
+    /// Which values.
+    pub selection: Selection,
+    /// Whether the MAC covers only what is encrypted.
+    pub mac_only_encrypted: bool,
+}
+
+/// Encrypts a plain file. `last_modified` is the time now, in RFC 3339. The result is proved by opening it again.
+pub fn encrypt(
+    bytes: &[u8],
+    format: Format,
+    recipe: &Recipe,
+    last_modified: &str,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<u8>, SopsError> {
+    let key = DataKey::generate(rng);
+    let settings =
+        Settings { selection: &recipe.selection, mac_only_encrypted: recipe.mac_only_encrypted, last_modified };
+    if format == Format::Binary {
+        return encrypt_binary(bytes, recipe, &settings, &key, rng);
+    }
+    let parsed = format::read(bytes, format)?;
+    if let Some(problem) = parsed.problem {
+        return Err(problem);
+    }
+    if parsed.metadata.is_some() {
+        return Err(SopsError::Unsupported { place: "sops".to_owned(), what: "a file that is encrypted already" });
+    }
+    let mut mac = MacWriter::new(recipe.mac_only_encrypted);
+    let mut plains = Vec::new();
+    let mut patches = patches(&parsed, recipe, &key, &mut mac, &mut plains, rng)?;
+    let raw = block::compose(&recipe.recipients, &settings, &key, &mac.written(), rng)?;
+    patches.extend(placed(bytes, format, &parsed, &block::write(&raw, format))?);
+    let written = patch::apply(bytes, patches).ok_or(SopsError::Unproved)?;
+    prove(&written, format, &key, &plains)?;
+    Ok(written)
+}
+
+/// The replacement of every value that is selected.
+fn patches(
+    parsed: &Parsed,
+    recipe: &Recipe,
+    key: &DataKey,
+    mac: &mut MacWriter,
+    plains: &mut Vec<Plain>,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<Patch>, SopsError> {
+    let mut patches = Vec::new();
+    for items in &parsed.documents {
+        tree::walk(items, &recipe.selection, &mut |visit: Visit<'_, '_>| {
+            let leaf = visit.leaf;
+            if !visit.is_comment {
+                mac.add(&leaf.plain, visit.selected);
+                plains.push(leaf.plain.clone());
+            }
+            if !visit.selected || leaf.plain.is_empty() {
+                return Ok(());
+            }
+            let text = cipher::encrypt(&leaf.plain, key, &cipher::additional_data(visit.path), rng);
+            let text = match leaf.writing {
+                Writing::Bare => text,
+                Writing::Quoted => format!("\"{text}\""),
+                // A comment that cannot be encrypted stays readable, for sops too.
+                Writing::Never if visit.is_comment => return Ok(()),
+                Writing::Never => {
+                    return Err(SopsError::Unsupported { place: visit.place(), what: "an alias or explicit tag" });
+                }
+            };
+            patches.push((leaf.at.clone(), text));
+            Ok(())
+        })?;
+    }
+    Ok(patches)
+}
+
+/// Where the block goes.
+fn placed(bytes: &[u8], format: Format, parsed: &Parsed, block: &str) -> Result<Vec<Patch>, SopsError> {
+    let block = patch::with_line_ends_of(bytes, block);
+    let newline = patch::with_line_ends_of(bytes, "\n");
+    let ended = |at: usize| at == 0 || bytes[at - 1] == b'\n' || bytes[at - 1] == b'\r';
+    let before = |at: usize| if ended(at) { "" } else { newline.as_str() };
+    match format {
+        Format::Yaml => {
+            let indented = |place| SopsError::Unsupported { place, what: "a document that is indented or in brackets" };
+            let places = yaml::block_places(bytes)?;
+            let patch = |(document, at): (usize, Option<usize>)| {
+                let at = at.ok_or_else(|| indented(format!("document {document}")))?;
+                Ok((at..at, format!("{}{block}{newline}", before(at))))
+            };
+            places.into_iter().enumerate().map(patch).collect()
+        }
+        Format::Json | Format::Binary => {
+            let close = bytes.iter().rposition(|b| *b == b'}').ok_or(SopsError::Unproved)?;
+            let end = bytes[..close].iter().rposition(|b| !b.is_ascii_whitespace()).map_or(0, |at| at + 1);
+            let comma = if parsed.documents.iter().all(Vec::is_empty) { "" } else { "," };
+            Ok(vec![(end..close, format!("{comma}{newline}\t{block}{newline}"))])
+        }
+        Format::Dotenv => Ok(vec![(bytes.len()..bytes.len(), format!("{}{block}\n", before(bytes.len())))]),
+        Format::Ini => {
+            let text = format!("{}{newline}{block}{newline}", before(bytes.len()));
+            Ok(vec![(bytes.len()..bytes.len(), text)])
+        }
+    }
+}
+
+fn encrypt_binary(
+    bytes: &[u8],
+    recipe: &Recipe,
+    settings: &Settings<'_>,
+    key: &DataKey,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<u8>, SopsError> {
+    let plain = Plain::text(bytes);
+    let path = ["data".to_owned()];
+    let selected = recipe.selection.selects(&path, &[Vec::new()], false);
+    if !selected {
+        return Err(SopsError::Unsupported { place: "data".to_owned(), what: "a binary file that stays in clear" });
+    }
+    let text = cipher::encrypt(&plain, key, &cipher::additional_data(&path), rng);
+    let mut mac = MacWriter::new(recipe.mac_only_encrypted);
+    mac.add(&plain, true);
+    let raw = block::compose(&recipe.recipients, settings, key, &mac.written(), rng)?;
+    let block = block::write(&raw, Format::Binary);
+    let written = format!("{{\n\t\"data\": \"{text}\",\n\t{block}\n}}\n").into_bytes();
+    prove(&written, Format::Binary, key, &[plain])?;
+    Ok(written)
+}
+
+/// Opens what was written: the values are those that were there, and the MAC holds.
+pub(super) fn prove(written: &[u8], format: Format, key: &DataKey, plains: &[Plain]) -> Result<Metadata, SopsError> {
+    let envelope = envelope::read(written, format).map_err(|_| SopsError::Unproved)?;
+    let mut expected = plains.iter();
+    let mut same = true;
+    let opened = open::decrypt(&envelope, key, &mut |_, visit, plain| {
+        same &= visit.is_comment || expected.next() == Some(plain);
+    });
+    let proved = opened.is_ok() && same && expected.next().is_none();
+    if proved { Ok(envelope.metadata) } else { Err(SopsError::Unproved) }
+}

@@ -1,0 +1,208 @@
+//! INI files, as Go's `ini.v1` reads them: sections of keys; `#` and `;` start comments, within a line too.
+//! Metadata stands in the section `sops`.
+
+use std::ops::Range;
+
+use crate::sops::error::SopsError;
+use crate::sops::metadata::Fields;
+use crate::sops::plain::Plain;
+use crate::sops::tree::{Item, Leaf, Node, Writing};
+
+use super::{METADATA_KEY, Parsed, flat};
+
+/// The section of keys that stand before any other.
+const DEFAULT_SECTION: &str = "DEFAULT";
+
+/// Reads a file.
+pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| SopsError::Unreadable(format!("no UTF-8 text (byte {})", error.valid_up_to())))?;
+    let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
+    let mut reader = Reader { text, at: start, comment: String::new(), comment_at: 0..0 };
+    let mut sections = vec![Section { name: DEFAULT_SECTION.to_owned(), ..Section::default() }];
+    while reader.at < text.len() {
+        reader.line(&mut sections)?;
+    }
+    let mut parsed = Parsed::default();
+    let mut items = Vec::new();
+    for section in sections {
+        if section.name == METADATA_KEY {
+            parsed.fields = vec![section.fields()];
+            let flat: Vec<_> = section.pairs.iter().map(|pair| (pair.key.clone(), pair.value.clone())).collect();
+            parsed.metadata = Some(flat::nest(&flat));
+        } else {
+            items.push(section.item());
+        }
+    }
+    parsed.documents = vec![items];
+    Ok(parsed)
+}
+
+#[derive(Default)]
+struct Section {
+    name: String,
+    comment: Option<Leaf>,
+    pairs: Vec<Pair>,
+    start: usize,
+}
+
+struct Pair {
+    key: String,
+    value: String,
+    at: Range<usize>,
+    comment: Option<Leaf>,
+}
+
+impl Section {
+    fn fields(&self) -> Fields {
+        let at = |key: &str| self.pairs.iter().find(|pair| pair.key == key).map(|pair| pair.at.clone());
+        let end = self.pairs.last().map_or(self.start, |pair| pair.at.end);
+        Fields {
+            mac: at("mac").unwrap_or_default(),
+            last_modified: at("lastmodified").unwrap_or_default(),
+            block: self.start..end,
+        }
+    }
+
+    fn item(self) -> Item {
+        let mut items: Vec<Item> = self.comment.into_iter().map(Item::Comment).collect();
+        for pair in self.pairs {
+            let leaf = Leaf { plain: Plain::text(pair.value), at: pair.at, writing: Writing::Bare };
+            items.push(Item::Pair(pair.key, Node::Leaf(leaf)));
+            items.extend(pair.comment.map(Item::Comment));
+        }
+        Item::Pair(self.name, Node::Map(items))
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    /// What was gathered since the last key or section.
+    comment: String,
+    comment_at: Range<usize>,
+}
+
+impl<'a> Reader<'a> {
+    /// The next line with its end, from its first character that is not blank, and where that stands.
+    fn next_line(&mut self) -> (&'a str, usize) {
+        let rest = &self.text[self.at..];
+        let length = rest.find('\n').map_or(rest.len(), |end| end + 1);
+        let line = rest[..length].trim_start();
+        let start = self.at + rest[..length].len() - line.len();
+        self.at += length;
+        (line, start)
+    }
+
+    fn line(&mut self, sections: &mut Vec<Section>) -> Result<(), SopsError> {
+        let (line, start) = self.next_line();
+        let fail = |what: &str| SopsError::Unreadable(format!("{what} (byte {start})"));
+        if line.is_empty() {
+            return Ok(());
+        }
+        if line.starts_with(['#', ';']) {
+            self.remember(line, start);
+            return Ok(());
+        }
+        if line.starts_with('[') {
+            let close = line.rfind(']').ok_or_else(|| fail("a section without `]`"))?;
+            let behind = line[close + 1..].trim_start();
+            if behind.starts_with(['#', ';']) {
+                self.remember(behind, start + line.len() - behind.len());
+            }
+            let comment = self.take_comment();
+            sections.push(Section { name: line[1..close].to_owned(), comment, pairs: Vec::new(), start });
+            return Ok(());
+        }
+        let (key, offset) = key_of(line).ok_or_else(|| fail("a line that is not KEY=value"))?;
+        if key == "-" {
+            return Err(fail("a key `-`, which is not supported"));
+        }
+        let (value, at) = self.value(&line[offset..], start + offset).ok_or_else(|| fail("a value without an end"))?;
+        let comment = self.take_comment();
+        let Some(section) = sections.last_mut() else { return Ok(()) };
+        // Of a key given twice, the last value stands in the place of the first one.
+        match section.pairs.iter_mut().find(|pair| pair.key == key) {
+            Some(pair) => *pair = Pair { key, value, at, comment },
+            None => section.pairs.push(Pair { key, value, at, comment }),
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, line: &str, start: usize) -> Option<(String, Range<usize>)> {
+        let blanks = line.len() - line.trim_start().len();
+        let start = start + blanks;
+        let line = &line[blanks..];
+        let quote = ["\"\"\"", "`"].into_iter().find(|quote| line.starts_with(quote));
+        if let Some(quote) = quote.filter(|quote| *quote == "`" || line.len() > 3) {
+            let body = &line[quote.len()..];
+            if let Some(close) = body.rfind(quote) {
+                return Some((body[..close].to_owned(), start..start + 2 * quote.len() + close));
+            }
+            // Over several lines.
+            let rest = &self.text[self.at..];
+            let close = rest.find(quote)?;
+            let value = format!("{body}{}", &rest[..close]);
+            let end = self.at + close + quote.len();
+            self.at = self.text[end..].find('\n').map_or(self.text.len(), |line_end| end + line_end + 1);
+            return Some((value, start..end));
+        }
+        let mut value = line.trim().to_owned();
+        let mut end = start + line.trim_end().len();
+        if value.ends_with('\\') {
+            while value.ends_with('\\') && self.at < self.text.len() {
+                value.pop();
+                let (next, next_start) = self.next_line();
+                if next.trim().is_empty() {
+                    break;
+                }
+                value.push_str(next.trim());
+                end = next_start + next.trim_end().len();
+            }
+            return Some((value, start..end));
+        }
+        if let Some(at) = value.find(['#', ';']) {
+            self.remember(&value[at..], start + at);
+            value.truncate(at);
+            value.truncate(value.trim_end().len());
+            end = start + value.len();
+        }
+        let surrounded = ['\'', '"'].into_iter().any(|quote| {
+            value.len() >= 2 && value.starts_with(quote) && value[1..].find(quote) == Some(value.len() - 2)
+        });
+        if surrounded {
+            value = value[1..value.len() - 1].to_owned();
+        }
+        Some((value, start..end))
+    }
+
+    fn remember(&mut self, comment: &str, start: usize) {
+        if self.comment.is_empty() {
+            self.comment_at.start = start;
+        }
+        self.comment_at.end = start + comment.trim_end().len();
+        self.comment.push_str(comment);
+    }
+
+    /// The comment gathered so far, without its first sign.
+    fn take_comment(&mut self) -> Option<Leaf> {
+        let comment = std::mem::take(&mut self.comment);
+        let body = comment.trim();
+        let sign = body.chars().next()?;
+        let text = body.trim_start_matches([sign, ' ']);
+        let at = self.comment_at.end - text.len().min(self.comment_at.len())..self.comment_at.end;
+        Some(Leaf { plain: Plain::comment(text), at, writing: Writing::Never })
+    }
+}
+
+/// The key of a line and where the value starts.
+fn key_of(line: &str) -> Option<(String, usize)> {
+    let quote = ["\"\"\"", "\"", "`"].into_iter().find(|quote| line.starts_with(quote));
+    if let Some(quote) = quote.filter(|quote| quote.len() == 1 || line.len() > 6) {
+        let close = line[quote.len()..].find(quote)? + quote.len();
+        let delimiter = line[close + quote.len()..].find(['=', ':'])? + close + quote.len();
+        return Some((line[quote.len()..close].trim().to_owned(), delimiter + 1));
+    }
+    let delimiter = line.find(['=', ':']).filter(|at| *at > 0)?;
+    Some((line[..delimiter].trim().to_owned(), delimiter + 1))
+}

@@ -1,0 +1,39 @@
+//! SOPS files: found, decrypted, verified, judged and written, byte by byte as sops does it. Bytes and values in, values
+//! out; what is read in clear is wiped as soon as it has been used.
+//!
+//! - [`envelope`]: a file with its metadata, in any of the five formats ([`format`])
+//! - [`metadata`]: the `sops` block
+//! - [`tree`]: documents as SOPS walks them
+//! - [`selection`]: which values are encrypted; [`go_regex`]: patterns in Go's syntax
+//! - [`plain`]: values in clear with their types; [`number`]: what Go reads in a text
+//! - [`cipher`]: one value, encrypted and decrypted
+//! - [`age`]: age's files and keys; [`shamir`]: secrets in shares; [`keyring`]: the data key of a file
+//! - [`open`]: all values decrypted, the MAC compared
+//! - [`encrypt`], [`rotate`], [`reseal`]: files written, rewritten, and given a new MAC, through `patch`;
+//!   [`block`]: the `sops` block, written
+//! - [`rules`]: what `.sops.yaml` asks for; [`clear`]: Secrets in clear text
+//! - [`audit`]: a verdict for each file
+//! - [`error`]: what can go wrong
+
+pub mod age;
+pub mod audit;
+pub mod block;
+pub mod cipher;
+pub mod clear;
+pub mod encrypt;
+pub mod envelope;
+pub mod error;
+pub mod format;
+pub mod go_regex;
+pub mod keyring;
+pub mod metadata;
+pub mod number;
+pub mod open;
+mod patch;
+pub mod plain;
+pub mod reseal;
+pub mod rotate;
+pub mod rules;
+pub mod selection;
+pub mod shamir;
+pub mod tree;

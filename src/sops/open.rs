@@ -1,0 +1,153 @@
+//! A SOPS file, decrypted and verified as sops does it: every value that the file's rule selects decrypts under its own
+//! path, and the MAC is that of all values in order.
+
+use sha2::{Digest, Sha512};
+
+use super::cipher::{self, CipherError, DataKey};
+use super::envelope::Envelope;
+use super::error::{SopsError, ValueProblem};
+use super::metadata::Metadata;
+use super::plain::{Plain, Type};
+use super::tree::{self, Visit};
+
+/// What the MAC starts with when it covers encrypted values only, so that it never equals one over all values.
+const MAC_ONLY_ENCRYPTED: [u8; 32] = [
+    0x8a, 0x3f, 0xd2, 0xad, 0x54, 0xce, 0x66, 0x52, 0x7b, 0x10, 0x34, 0xf3, 0xd1, 0x47, 0xbe, 0x0b, 0x0b, 0x97, 0x5b,
+    0x3b, 0xf4, 0x4f, 0x72, 0xc6, 0xfd, 0xad, 0xec, 0x81, 0x76, 0xf2, 0x7d, 0x69,
+];
+
+/// A decrypted value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revealed {
+    /// The document, from 0.
+    pub document: usize,
+    /// The way to the value, for people.
+    pub place: String,
+    /// The value.
+    pub plain: Plain,
+}
+
+/// Proves that a file decrypts and that its MAC holds. No value outlives its turn.
+pub fn verify(envelope: &Envelope, key: &DataKey) -> Result<(), SopsError> {
+    decrypt(envelope, key, &mut |_, _, _| ())
+}
+
+/// Decrypts and verifies a file, and gives its values and comments in order.
+pub fn reveal(envelope: &Envelope, key: &DataKey) -> Result<Vec<Revealed>, SopsError> {
+    let mut values = Vec::new();
+    decrypt(envelope, key, &mut |document, visit, plain| {
+        values.push(Revealed { document, place: visit.place(), plain: plain.clone() });
+    })?;
+    Ok(values)
+}
+
+/// Decrypts value by value, then compares the MAC.
+pub(super) fn decrypt(
+    envelope: &Envelope,
+    key: &DataKey,
+    see: &mut dyn FnMut(usize, &Visit<'_, '_>, &Plain),
+) -> Result<(), SopsError> {
+    let mut mac = MacWriter::new(envelope.metadata.mac_only_encrypted);
+    let mut misplaced = None;
+    for (document, items) in envelope.documents.iter().enumerate() {
+        tree::walk(items, &envelope.metadata.selection, &mut |visit: Visit<'_, '_>| {
+            let at = |problem| SopsError::Value { document, place: visit.place(), problem };
+            let plain = decrypted(&visit, key).map_err(|error| at(explained(envelope, &visit, key, error)))?;
+            if !visit.selected && !visit.is_comment && looks_encrypted(&plain) {
+                misplaced.get_or_insert_with(|| at(ValueProblem::NotSelected));
+            }
+            mac.add_visited(&visit, &plain);
+            see(document, &visit, &plain);
+            Ok::<(), SopsError>(())
+        })?;
+    }
+    match check_mac(&envelope.metadata, key, mac) {
+        Err(SopsError::MacMismatch) => Err(misplaced.unwrap_or(SopsError::MacMismatch)),
+        result => result,
+    }
+}
+
+/// The MAC, as it goes on.
+pub(super) struct MacWriter {
+    hash: Sha512,
+    only_encrypted: bool,
+}
+
+impl MacWriter {
+    pub(super) fn new(only_encrypted: bool) -> MacWriter {
+        let mut hash = Sha512::new();
+        if only_encrypted {
+            hash.update(MAC_ONLY_ENCRYPTED);
+        }
+        MacWriter { hash, only_encrypted }
+    }
+
+    /// Adds a value, encrypted or not.
+    pub(super) fn add(&mut self, plain: &Plain, selected: bool) {
+        if selected || !self.only_encrypted {
+            self.hash.update(plain.expose());
+        }
+    }
+
+    /// Adds what was decrypted on a walk, unless it is a comment.
+    pub(super) fn add_visited(&mut self, visit: &Visit<'_, '_>, plain: &Plain) {
+        if plain.kind != Type::Comment {
+            self.add(plain, visit.selected);
+        }
+    }
+
+    /// The MAC as it is written before it is encrypted.
+    pub(super) fn written(self) -> Plain {
+        let hash: String = self.hash.finalize().iter().map(|byte| format!("{byte:02X}")).collect();
+        Plain::text(hash)
+    }
+}
+
+fn check_mac(metadata: &Metadata, key: &DataKey, mac: MacWriter) -> Result<(), SopsError> {
+    let stored = cipher::decrypt(&metadata.mac, key, &metadata.last_modified).map_err(SopsError::MacUnreadable)?;
+    if stored == mac.written() { Ok(()) } else { Err(SopsError::MacMismatch) }
+}
+
+/// The value that stands at a place. A comment that does not decrypt was never encrypted.
+fn decrypted(visit: &Visit<'_, '_>, key: &DataKey) -> Result<Plain, ValueProblem> {
+    let plain = &visit.leaf.plain;
+    if !visit.selected {
+        return Ok(plain.clone());
+    }
+    if visit.is_comment && plain.is_empty() {
+        return Ok(plain.clone());
+    }
+    let text = std::str::from_utf8(plain.expose()).ok().filter(|_| matches!(plain.kind, Type::Str | Type::Comment));
+    let text = text.ok_or(ValueProblem::InClear)?;
+    match cipher::decrypt(text, key, &cipher::additional_data(visit.path)) {
+        Err(_) if visit.is_comment => Ok(plain.clone()),
+        Err(CipherError::Form) if !text.starts_with("ENC[") => Err(ValueProblem::InClear),
+        result => result.map_err(ValueProblem::Cipher),
+    }
+}
+
+/// A value that does not decrypt where it stands may belong to another key of the file.
+fn explained(envelope: &Envelope, visit: &Visit<'_, '_>, key: &DataKey, problem: ValueProblem) -> ValueProblem {
+    if problem != ValueProblem::Cipher(CipherError::Refused) {
+        return problem;
+    }
+    let text = String::from_utf8_lossy(visit.leaf.plain.expose());
+    for items in &envelope.documents {
+        let found = tree::walk(items, &envelope.metadata.selection, &mut |other: Visit<'_, '_>| match cipher::decrypt(
+            &text,
+            key,
+            &cipher::additional_data(other.path),
+        ) {
+            Ok(_) => Err(other.place()),
+            Err(_) => Ok(()),
+        });
+        if let Err(from) = found {
+            return ValueProblem::Moved { from };
+        }
+    }
+    problem
+}
+
+fn looks_encrypted(plain: &Plain) -> bool {
+    plain.kind == Type::Str && plain.expose().starts_with(cipher::PREFIX.as_bytes())
+}

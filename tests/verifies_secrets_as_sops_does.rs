@@ -381,7 +381,7 @@ fn mutants(text: &str, all: bool, random: usize) -> Vec<Mutant> {
     let mut add = |what: String, text: String| mutants.push((what, text.into_bytes()));
     let values: Vec<&str> =
         text.match_indices("ENC[").map(|(at, _)| &text[at..at + text[at..].find(']').expect("an end") + 1]).collect();
-    let chosen = |index: usize| all || index < 2 || index + 1 == values.len();
+    let chosen = |index: usize| index < if all { 6 } else { 1 } || index + 1 == values.len();
     for (index, value) in values.iter().enumerate().filter(|(index, _)| chosen(*index)) {
         for part in ["data:", "iv:", "tag:"] {
             let at = value.find(part).expect("a part") + part.len();

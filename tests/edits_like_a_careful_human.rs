@@ -7,6 +7,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -31,9 +32,30 @@ fn every_folder_comes_out_as_it_should() {
     let mut cases: Vec<_> =
         fs::read_dir(&root).expect("fixtures").map(|entry| entry.expect("an entry").path()).collect();
     cases.sort();
-    assert!(cases.len() >= 30, "{} cases", cases.len());
+    assert!(cases.len() >= 60, "{} cases", cases.len());
     let wrong: Vec<String> = cases.iter().filter_map(|case| check(case).err()).collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn links_are_not_followed_and_modes_stay() {
+    let work = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| work.path().join(name);
+    let text = "image: acme/app:v1\n";
+    fs::create_dir_all(at("infra")).expect("a folder");
+    for file in ["infra/app.yaml", "outside.yaml"] {
+        fs::write(at(file), text).expect("written");
+    }
+    fs::set_permissions(at("infra/app.yaml"), fs::Permissions::from_mode(0o750)).expect("a mode");
+    symlink("../outside.yaml", at("infra/link.yaml")).expect("a link");
+    symlink("..", at("infra/folder")).expect("a link");
+    let dir = at("infra").display().to_string();
+    run(work.path(), &["set", "acme/app:v2", "--dir", &dir]).ok();
+    assert_eq!(fs::read_to_string(at("infra/app.yaml")).expect("read"), "image: acme/app:v2\n");
+    assert_eq!(fs::read_to_string(at("outside.yaml")).expect("read"), text);
+    let mode = fs::metadata(at("infra/app.yaml")).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o750);
+    assert!(fs::symlink_metadata(at("infra/link.yaml")).expect("there").is_symlink());
 }
 
 fn check(folder: &Path) -> Result<(), String> {

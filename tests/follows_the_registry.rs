@@ -189,3 +189,56 @@ fn told_to_stop_in_the_middle_of_a_push_the_agent_ends_the_cycle_first() {
     assert!(end.stderr.contains("the cycle is done") && end.stderr.contains("the agent has stopped"), "{end:#?}");
     assert!(stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
 }
+
+#[test]
+fn images_that_share_a_value_move_together_or_not_at_all() {
+    let shared =
+        "app: {repository: HOST/org/app, tag: &sha aaaaaa1}\nworker: {repository: HOST/org/worker, tag: *sha}\n";
+    let stage = Stage::new(&[("values.yaml", shared)]);
+    for image in ["org/app", "org/worker"] {
+        stage.registry.push(image, "aaaaaa1", OLD);
+    }
+    stage.registry.push("org/app", "bbbbbb1", NEW);
+    let report = stage.tagalong(&["sync", "--output", "json"]).ok().json();
+    assert_eq!(report["commit"], serde_json::Value::Null, "{report:#}");
+    let detail = report["skipped"][0]["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("shares its value by an anchor with"), "{report:#}");
+    // Asked for by name it is no different: the worker would run an image that is not there.
+    stage.tagalong(&["set", &format!("{}:bbbbbb1", stage.image("app"))]);
+    assert!(stage.origin.read("values.yaml").contains("&sha aaaaaa1"));
+
+    stage.registry.push("org/worker", "bbbbbb1", NEW);
+    let run = stage.tagalong(&["sync", "--output", "json"]).ok();
+    assert_eq!(run.json()["updates"].as_array().map(Vec::len), Some(2), "{}", run.stdout);
+    assert!(run.stderr.contains("worker.tag moves along"), "{}", run.stderr);
+    assert!(stage.origin.read("values.yaml").contains("&sha bbbbbb1"));
+}
+
+#[test]
+fn what_markers_and_rules_name_is_followed() {
+    let flux = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {name: app}\nspec: {image: HOST/org/app}\n---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: app}\nspec: {imageRepositoryRef: {name: app}}\n";
+    let stage = Stage::new(&[
+        (
+            "tagalong.yaml",
+            "fields:\n- {file: chart/values.yaml, path: \"apps.*.version\", image: \"{registry}/{1}\"}\n",
+        ),
+        ("chart/values.yaml", "registry: HOST/org\napps:\n  app: {version: aaaaaa1}\n"),
+        ("own.yaml", "version: aaaaaa1 # tagalong: image=HOST/org/app\n"),
+        ("flux.yaml", "version: aaaaaa1 # {\"$imagepolicy\": \"flux-system:app:tag\"}\n"),
+        ("policy.yaml", flux),
+        ("else.yaml", "version: aaaaaa1\n"),
+    ]);
+    stage.registry.push("org/app", "aaaaaa1", OLD);
+    stage.registry.push("org/app", "bbbbbb1", NEW);
+    let report = stage.tagalong(&["sync", "--output", "json"]).ok().json();
+    let files: Vec<&str> =
+        report["updates"].as_array().expect("updates").iter().filter_map(|u| u["file"].as_str()).collect();
+    assert_eq!(files, ["chart/values.yaml", "flux.yaml", "own.yaml"]);
+    assert_eq!(stage.origin.read("else.yaml"), "version: aaaaaa1\n");
+    let shapes = stage.tagalong(&["images", "--output", "json"]).ok().json();
+    assert!(
+        shapes.as_array().expect("rows").iter().all(|row| row["shape"] == "marker" && row["tag"] == "bbbbbb1"),
+        "{shapes:#}"
+    );
+    assert_eq!(stage.tagalong(&["sync", "--output", "json"]).ok().json()["commit"], serde_json::Value::Null);
+}

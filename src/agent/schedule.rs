@@ -1,11 +1,12 @@
 //! One pass after the other, never two at once.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::cycle::engine::{Engine, Mode, PolicySource, Task};
+use crate::cycle::engine::{Engine, Mode, Task};
 use crate::cycle::report::Report;
 use crate::fault::Explain;
 use crate::plan::skip::Reason;
@@ -13,15 +14,16 @@ use crate::plan::skip::Reason;
 use super::config::Config;
 
 /// Runs until `stop`. A pass that is under way is brought to its end; waiting is cut short.
-pub async fn run(engine: &Engine, policies: &PolicySource<'_>, config: &Config, stop: &CancellationToken) {
+pub async fn run(engine: &Engine, config: &Config, stop: &CancellationToken) {
     tracing::info!(interval_s = config.interval.as_secs(), "the agent has started");
     let mut number: u64 = 0;
+    let mut said = BTreeSet::new();
     while !stop.is_cancelled() {
         number += 1;
         let span = tracing::info_span!("cycle", number);
         async {
-            match engine.run(&Task::Follow(policies), Mode::Push).await {
-                Ok(report) => log(&report),
+            match engine.run(&Task::Follow, Mode::Push).await {
+                Ok(report) => log(&report, &mut said),
                 Err(error) => {
                     let help = error.help().unwrap_or_default();
                     let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
@@ -44,7 +46,8 @@ fn jittered(interval: Duration) -> Duration {
     interval.mul_f64(0.9 + 0.2 * fastrand::f64())
 }
 
-fn log(report: &Report) {
+/// What a cycle did. What there is to note about the tree is said once, as long as it stays true.
+fn log(report: &Report, said: &mut BTreeSet<String>) {
     for moved in &report.updates {
         let from = moved.from.as_deref().unwrap_or("(none)");
         tracing::info!(file = %moved.file, path = %moved.path, image = %moved.image, from, to = %moved.to, "moved");
@@ -58,9 +61,9 @@ fn log(report: &Report) {
             }
         }
     }
-    for note in &report.notes {
-        tracing::info!("{note}");
-    }
+    let notes: BTreeSet<String> = report.notes.iter().cloned().collect();
+    notes.difference(said).for_each(|note| tracing::warn!("{note}"));
+    *said = notes;
     tracing::info!(
         head = %report.head,
         commit = report.commit.as_deref().unwrap_or("none"),

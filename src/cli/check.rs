@@ -61,13 +61,13 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
     let repo = config.repo()?;
     let registry = Client::new(config.registry.clone())?;
-    let policies = format!("{} policies", config.policies.rules.len());
+    let policies = format!("{} policies", config.intent.own.policies.rules.len());
     let mut rows = vec![Row::new("configuration", "tagalong.yaml and flags".to_owned(), Ok(policies))];
     let tip = block_in_place(|| remote::probe(repo));
     let at = tip.as_ref().map(|tip| format!("{} is at {tip}", repo.branch)).map_err(|error| error as &dyn Explain);
     rows.push(Row::new("git", repo.url.to_string(), at));
     let mirrors = config.registry.hosts.iter().filter_map(|host| Some(&host.mirror.as_ref()?.host));
-    let hosts: BTreeSet<&String> = config.allowed_hosts.iter().chain(mirrors).collect();
+    let hosts: BTreeSet<&String> = config.intent.allowed_hosts.iter().chain(mirrors).collect();
     for host in hosts {
         let own = config.registry.hosts.iter().find(|own| own.host == *host);
         let file = own.and_then(|own| own.credentials_file.as_ref()).or(config.registry.credentials_file.as_ref());

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::load::{Config, ConfigError};
+use crate::config::load::Config;
 use crate::cycle::engine::Engine;
-use crate::fault::Explain;
-use crate::policy::rule::PolicySet;
 use crate::registry::client::Client;
 
 use super::arguments::GitArguments;
@@ -22,14 +20,6 @@ pub fn configuration(arguments: &GitArguments) -> Result<Config, CliError> {
 /// The engine for a configuration.
 pub fn engine(config: &Config) -> Result<Engine, CliError> {
     let registry = Client::new(config.registry.clone())?;
-    Ok(Engine::new(config.repo()?.clone(), config.paths.clone(), config.attempts, registry))
-}
-
-/// The policies of a configuration, as the engine asks for them.
-pub fn policies(
-    config: &Config,
-) -> impl Fn(Option<&[u8]>) -> Result<PolicySet, Box<dyn Explain + Send + Sync>> + Send + Sync + '_ {
-    |file| {
-        config.policies_with(file).map_err(|error: ConfigError| -> Box<dyn Explain + Send + Sync> { Box::new(error) })
-    }
+    let source = config.intent.clone().into_source();
+    Ok(Engine::new(config.repo()?.clone(), config.paths.clone(), config.attempts, registry, source))
 }

@@ -1,16 +1,21 @@
 //! Files below `--dir`: read whole, written whole, links never followed.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::io::Write;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use walkdir::{DirEntry, WalkDir};
 
+use crate::config::load::IntentReader;
+use crate::cycle::engine::Hosts;
+use crate::cycle::tree::REPOSITORY_FILE;
 use crate::manifest::find;
 use crate::manifest::inventory::{Inventory, Reading};
 use crate::manifest::kustomize::is_manifest_name;
 use crate::manifest::paths::PathFilter;
+use crate::plan::intent::Intent;
 
 use super::error::CliError;
 
@@ -31,24 +36,49 @@ impl Folder {
         Ok(Folder { root: root.to_owned() })
     }
 
-    /// Takes stock of the files. A file that was named is read whatever its name ends in.
-    pub fn inventory(&self, paths: &PathFilter) -> Result<Inventory, CliError> {
-        let mut all_paths = BTreeSet::new();
-        let mut files: Vec<(String, Reading)> = Vec::new();
+    /// Takes stock of the files, with what the folder's own file and the configuration ask of them. Nothing works on
+    /// these files whose hosts could be abused. A file that was named is read whatever its name ends in.
+    pub fn inventory(&self, paths: &PathFilter, reader: &IntentReader) -> Result<(Inventory, Intent), CliError> {
+        let own = self.root.join(REPOSITORY_FILE).is_file().then(|| self.read(REPOSITORY_FILE)).transpose()?;
+        let intent = reader.read(own.as_deref(), Hosts::Any)?;
+        let (all_paths, files) = self.files(paths)?;
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let read = |files: &[String]| -> Result<Vec<(Arc<str>, Reading)>, CliError> {
+            let read = |path: &String| {
+                let facts = find::read(path, &self.read(path)?, &intent.conventions);
+                Ok((path.as_str().into(), Arc::new(facts)))
+            };
+            files.iter().map(read).collect()
+        };
+        let mut readings = Vec::with_capacity(files.len());
+        std::thread::scope(|scope| -> Result<(), CliError> {
+            let shares = files.chunks(files.len().div_ceil(threads).max(1));
+            let workers: Vec<_> = shares.map(|share| scope.spawn(|| read(share))).collect();
+            for worker in workers {
+                readings.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            }
+            Ok(())
+        })?;
+        Ok((Inventory::of(&readings, &|path| all_paths.contains(path), paths), intent))
+    }
+
+    /// All files and folders, and in order those files that may be manifests.
+    fn files(&self, paths: &PathFilter) -> Result<(HashSet<String>, Vec<String>), CliError> {
+        let (mut all_paths, mut files) = (HashSet::new(), Vec::new());
         let is_git = |entry: &DirEntry| entry.depth() > 0 && entry.file_name() == ".git";
-        for entry in WalkDir::new(&self.root).sort_by_file_name().into_iter().filter_entry(|entry| !is_git(entry)) {
+        for entry in WalkDir::new(&self.root).into_iter().filter_entry(|entry| !is_git(entry)) {
             let entry = entry.map_err(|error| {
                 let path = error.path().unwrap_or(&self.root).to_owned();
                 failed("read", &path, error.into())
             })?;
             let Some(path) = self.relative(entry.path()) else { continue };
             if entry.file_type().is_file() && (is_manifest_name(&path) || paths.names(&path)) {
-                files.push((path.clone(), Arc::new(find::read(&path, &self.read(&path)?))));
+                files.push(path.clone());
             }
             all_paths.insert(path);
         }
-        files.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(Inventory::of(&files, &all_paths, paths))
+        files.sort();
+        Ok((all_paths, files))
     }
 
     /// The bytes of a file.

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::config::load::Config;
 use crate::cycle::error::CycleError;
-use crate::cycle::tree::REPOSITORY_FILE;
 use crate::image::{Digest, Repository, Tag};
 use crate::manifest::field::Shape;
 use crate::manifest::inventory::{Inventory, Located};
@@ -72,7 +72,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     }
     let config = connect::configuration(&arguments.git)?;
     let (inventory, policies) = inventory(&config, arguments.dir.as_deref())?;
-    let rows: Vec<Row> = inventory.fields.into_iter().map(|located| row(located, &policies)).collect();
+    let rows: Vec<Row> = inventory.fields.iter().map(|located| row(located.clone(), &policies)).collect();
     match arguments.output.output {
         Format::Json => output::print_json(&rows)?,
         Format::Text => output::print(&text(&rows))?,
@@ -81,25 +81,18 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
 }
 
 /// All image fields with the policies that hold for them, of a folder or of the branch's tip.
-pub fn inventory(config: &Config, dir: Option<&Path>) -> Result<(Inventory, PolicySet), CliError> {
-    let (inventory, file) = match dir {
+pub fn inventory(config: &Config, dir: Option<&Path>) -> Result<(Arc<Inventory>, PolicySet), CliError> {
+    let (inventory, intent) = match dir {
         Some(dir) => {
-            let folder = Folder::open(dir)?;
-            let inventory = folder.inventory(&config.paths)?;
-            let file = dir.join(REPOSITORY_FILE);
-            (inventory, file.is_file().then(|| folder.read(REPOSITORY_FILE)).transpose()?)
+            let (inventory, intent) = Folder::open(dir)?.inventory(&config.paths, &config.intent)?;
+            (Arc::new(inventory), intent)
         }
         None => connect::engine(config)?.inventory()?,
     };
     for note in inventory.notes(&config.paths).map_err(CycleError::from)? {
         tracing::warn!("{note}");
     }
-    let policies = match file {
-        // A folder has no agent whose hosts could be abused: its own policies are shown as they are.
-        Some(file) if dir.is_some() => config.policies_with_any_host(&file)?,
-        file => config.policies_with(file.as_deref())?,
-    };
-    Ok((inventory, policies))
+    Ok((inventory, intent.policies))
 }
 
 fn row(located: Located, policies: &PolicySet) -> Row {

@@ -29,7 +29,6 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
     let engine = connect::engine(&config)?;
-    let policies = connect::policies(&config);
     let stop = CancellationToken::new();
     let (mut term, mut int) = (
         signal(SignalKind::terminate()).map_err(CliError::Runtime)?,
@@ -44,6 +43,6 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         tracing::info!("told to stop; the cycle under way is brought to its end");
         told.cancel();
     });
-    schedule::run(&engine, &policies, &config.agent, &stop).await;
+    schedule::run(&engine, &config.agent, &stop).await;
     Ok(ExitCode::SUCCESS)
 }

@@ -126,18 +126,22 @@ fn in_folder(
     mode: Mode,
 ) -> Result<Report, CliError> {
     let start = std::time::Instant::now();
+    let config = connect::configuration(&arguments.git)?;
     let paths = path_filter(&arguments.git.paths)?;
     let folder = Folder::open(dir)?;
-    let inventory = folder.inventory(&paths)?;
+    let (inventory, intent) = folder.inventory(&paths, &config.intent)?;
     let mut notes = inventory.notes(&paths).map_err(CycleError::from)?;
-    let asked = decide::as_asked(&inventory, wanted, &paths).map_err(CycleError::from)?;
+    let asked = decide::as_asked(&inventory, wanted, &paths)
+        .inspect_err(|_| notes.iter().for_each(|note| tracing::warn!("{note}")))
+        .map_err(CycleError::from)?;
     notes.extend(asked.notes);
     let (gated, _) = gate::pass_unproved(asked.plan);
+    notes.extend(gated.moved_along());
     let mut changes = Vec::new();
     // All files are edited before the first is written: a refusal changes nothing.
     for file in gated.files() {
         let before = folder.read(file)?;
-        let after = gated.edited(file, &before, follow).map_err(CycleError::from)?;
+        let after = gated.edited(file, &before, follow, &intent.conventions).map_err(CycleError::from)?;
         changes.push(FileChange { file: file.to_owned(), before, after });
     }
     if mode == Mode::Push {

@@ -39,9 +39,8 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
     let engine = connect::engine(&config)?;
-    let policies = connect::policies(&config);
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Push };
-    let report = engine.run(&Task::Follow(&policies), mode).await?;
+    let report = engine.run(&Task::Follow, mode).await?;
     for note in &report.notes {
         tracing::warn!("{note}");
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::agent;
+use crate::cycle::engine::{Hosts, IntentSource};
 use crate::cycle::tree::REPOSITORY_FILE;
 use crate::fault::{Explain, Fault};
 use crate::manifest::paths::PathFilter;
-use crate::policy::rule::PolicySet;
+use crate::plan::intent::Intent;
 use crate::registry;
 use crate::repo;
 use crate::repo::config::{Branch, Person};
@@ -97,12 +98,43 @@ pub struct Config {
     pub attempts: u32,
     /// The registries.
     pub registry: registry::config::Config,
-    /// The policies of the agent's own file.
-    pub policies: PolicySet,
+    /// What the files ask of a tree.
+    pub intent: IntentReader,
     /// The agent.
     pub agent: agent::config::Config,
+}
+
+/// The agent's own policies and conventions, which those of the repository's file are added to.
+#[derive(Debug, Clone, Default)]
+pub struct IntentReader {
+    /// Those of the agent's own file.
+    pub own: Intent,
     /// The hosts that policies in the repository may concern.
     pub allowed_hosts: BTreeSet<String>,
+}
+
+impl IntentReader {
+    /// What holds for a tree, with the repository's own file if it has one.
+    pub fn read(&self, repository_file: Option<&[u8]>, hosts: Hosts) -> Result<Intent, ConfigError> {
+        let mut intent = self.own.clone();
+        let Some(bytes) = repository_file else { return Ok(intent) };
+        let mistakes = Mistakes::of(REPOSITORY_FILE);
+        let root = parse(bytes, REPOSITORY_FILE)?;
+        let allowed = (hosts == Hosts::Allowed).then_some(&self.allowed_hosts);
+        let found = sections::repository_file(root, allowed, &mistakes);
+        settled(mistakes)?;
+        intent.policies.rules.extend(found.policies.rules);
+        intent.conventions.rules.extend(found.conventions.rules);
+        intent.conventions.embedded |= found.conventions.embedded;
+        Ok(intent)
+    }
+
+    /// The same in the form that the engine takes.
+    pub fn into_source(self) -> Box<IntentSource> {
+        Box::new(move |file, hosts| {
+            self.read(file, hosts).map_err(|error| -> Box<dyn Explain + Send + Sync> { Box::new(error) })
+        })
+    }
 }
 
 impl Config {
@@ -110,7 +142,7 @@ impl Config {
     pub fn load(overrides: &Overrides, environment: Environment<'_>) -> Result<Config, ConfigError> {
         let file = overrides.file.clone().or_else(|| environment("TAGALONG_CONFIG").map(PathBuf::from));
         let from_file = file.as_deref().map(read_file).transpose()?.unwrap_or_default();
-        let FileConfig { git, registries, policies, agent } = from_file;
+        let FileConfig { git, registries, intent, agent } = from_file;
         let url = match &overrides.git_url {
             Some(text) => Some(flag("--git-url", text)?),
             None => git.url,
@@ -130,7 +162,8 @@ impl Config {
         }
         let default = || Person { name: "tagalong".to_owned(), email: "tagalong@localhost".to_owned() };
         let author = git.author.unwrap_or_else(default);
-        let literal_hosts = policies.rules.iter().flat_map(|rule| &rule.images).filter_map(|pattern| pattern.host());
+        let literal_hosts =
+            intent.policies.rules.iter().flat_map(|rule| &rule.images).filter_map(|pattern| pattern.host());
         let allowed_hosts =
             registries.iter().map(|host| host.host.clone()).chain(literal_hosts.map(str::to_owned)).collect();
         let repo = match url {
@@ -156,37 +189,14 @@ impl Config {
                 cache_dir: cache_dir(overrides, environment, home.as_deref()).ok(),
                 ..Default::default()
             },
-            policies,
+            intent: IntentReader { own: intent, allowed_hosts },
             agent,
-            allowed_hosts,
         })
     }
 
     /// The repository, for what cannot do without.
     pub fn repo(&self) -> Result<&repo::config::Config, ConfigError> {
         self.repo.as_ref().ok_or(ConfigError::NoRepository)
-    }
-
-    /// The policies that hold for a tip: those of the agent's own file, then those of the repository's.
-    pub fn policies_with(&self, repository_file: Option<&[u8]>) -> Result<PolicySet, ConfigError> {
-        match repository_file {
-            Some(bytes) => self.join_policies(bytes, Some(&self.allowed_hosts)),
-            None => Ok(self.policies.clone()),
-        }
-    }
-
-    /// The same for files that no agent works on: there is no host to protect.
-    pub fn policies_with_any_host(&self, repository_file: &[u8]) -> Result<PolicySet, ConfigError> {
-        self.join_policies(repository_file, None)
-    }
-
-    fn join_policies(&self, bytes: &[u8], hosts: Option<&BTreeSet<String>>) -> Result<PolicySet, ConfigError> {
-        let mistakes = Mistakes::of(REPOSITORY_FILE);
-        let mut policies = self.policies.clone();
-        let root = parse(bytes, REPOSITORY_FILE)?;
-        policies.rules.extend(sections::repository_file(root, hosts, &mistakes).rules);
-        settled(mistakes)?;
-        Ok(policies)
     }
 }
 
@@ -304,10 +314,10 @@ agent:
         assert_eq!(repo.cache_dir, Path::new("/home/me/.cache/tagalong"));
         assert_eq!(config.registry.hosts.len(), 2);
         assert!(config.registry.hosts[1].plain_http && !config.registry.hosts[0].plain_http);
-        assert_eq!(config.policies.rules.len(), 3);
-        assert!(config.policies.rules[1].pin);
+        assert_eq!(config.intent.own.policies.rules.len(), 3);
+        assert!(config.intent.own.policies.rules[1].pin);
         assert_eq!(config.agent.interval.as_secs(), 30);
-        assert!(config.allowed_hosts.contains("ghcr.io") && config.allowed_hosts.contains("docker.io"));
+        assert!(config.intent.allowed_hosts.contains("ghcr.io") && config.intent.allowed_hosts.contains("docker.io"));
         assert!(config.paths.wants("apps/x.yaml") && !config.paths.wants("x.yaml"));
     }
 
@@ -323,7 +333,7 @@ agent:
             "6:5: policies[0]: `images` is needed",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
             "9:13: agent.interval: a text is needed",
-            "10:1: registrys: unknown key; there are git, registries, policies, agent",
+            "10:1: registrys: unknown key; there are git, registries, policies, fields, embedded, agent",
         ];
         for (said, expected) in said.iter().zip(expect) {
             assert!(said.starts_with(expected), "{said} is not {expected}");
@@ -347,14 +357,19 @@ agent:
     fn the_repository_may_name_policies_for_allowed_hosts_only() {
         let config = load(WHOLE).expect("valid");
         let good = b"policies:\n- images: [ghcr.io/other/*]\n  tags: { sha: {} }\n";
-        assert_eq!(config.policies_with(Some(good)).expect("allowed").rules.len(), 4);
-        let refused = |text: &str| config.policies_with(Some(text.as_bytes())).expect_err("refused").to_string();
+        assert_eq!(config.intent.read(Some(good), Hosts::Allowed).expect("allowed").policies.rules.len(), 4);
+        let refused =
+            |text: &str| config.intent.read(Some(text.as_bytes()), Hosts::Allowed).expect_err("refused").to_string();
         assert!(
             refused("policies:\n- images: [evil.example.com/*]\n  tags: { sha: {} }\n")
                 .contains("evil.example.com is not allowed")
         );
         assert!(refused("policies:\n- images: ['**']\n  tags: { sha: {} }\n").contains("spell out its host"));
-        assert!(refused("registries:\n- host: evil.example.com\n").contains("only `policies` may stand"));
+        assert!(
+            refused("registries:\n- host: evil.example.com\n").contains("only `policies`, `fields` and `embedded` may")
+        );
+        let any = b"policies:\n- images: [other.example.com/*]\n  tags: { sha: {} }\nfields:\n- {file: a.yaml, path: tag, image: nginx}\n";
+        assert_eq!(config.intent.read(Some(any), Hosts::Any).expect("any host").conventions.rules.len(), 1);
     }
 
     #[test]

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::agent;
+use crate::manifest::conventions::{Conventions, FieldRule};
 use crate::manifest::paths::PathFilter;
+use crate::plan::intent::Intent;
 use crate::platform::PlatformError;
 use crate::policy::names::{Names, TagPattern};
 use crate::policy::range::Range;
@@ -24,8 +26,8 @@ pub struct FileConfig {
     pub git: GitSection,
     /// The section `registries`.
     pub registries: Vec<HostConfig>,
-    /// The section `policies`.
-    pub policies: PolicySet,
+    /// The sections `policies`, `fields` and `embedded`.
+    pub intent: Intent,
     /// The section `agent`.
     pub agent: agent::config::Config,
 }
@@ -59,26 +61,26 @@ pub fn agent_file(root: Node, mistakes: &Mistakes) -> FileConfig {
     let config = FileConfig {
         git: root.section("git").map(git).unwrap_or_default(),
         registries: registries(&mut root),
-        policies: policies(&mut root),
+        intent: intent(&mut root),
         agent: root.section("agent").map(agent_section).unwrap_or_default(),
     };
     root.finish();
     config
 }
 
-/// Reads `tagalong.yaml` at the root of the infrastructure repository. It holds policies and nothing else; and they may
-/// concern only hosts that the agent's own file allows, so that nobody who can write to the repository can send the
+/// Reads `tagalong.yaml` at the root of the infrastructure repository. It holds policies, and what counts as an image
+/// field, and nothing else; and policies may concern only hosts that the agent's own file allows, so that nobody who can write to the repository can send the
 /// agent, or its credentials, elsewhere. Without `allowed_hosts` any host will do.
-pub fn repository_file(root: Node, allowed_hosts: Option<&BTreeSet<String>>, mistakes: &Mistakes) -> PolicySet {
+pub fn repository_file(root: Node, allowed_hosts: Option<&BTreeSet<String>>, mistakes: &Mistakes) -> Intent {
     let mut root = Section::new("", root, mistakes);
     for key in ["git", "registries", "agent", "secrets", "notify"] {
         if let Some(node) = root.take(key) {
-            let what = "only `policies` may stand in the repository; connections and credentials belong to the agent's own file";
+            let what = "only `policies`, `fields` and `embedded` may stand in the repository; connections and credentials belong to the agent's own file";
             mistakes.add(&node.referenced, key, what);
         }
     }
     let list = root.sections("policies");
-    let mut set = PolicySet::default();
+    let mut intent = Intent { conventions: conventions(&mut root), ..Intent::default() };
     for section in list {
         let at = *section.at();
         let Some(rule) = policy(section) else { continue };
@@ -93,10 +95,10 @@ pub fn repository_file(root: Node, allowed_hosts: Option<&BTreeSet<String>>, mis
                 None => mistakes.add(&at, "policies", "in the repository's file a pattern has to spell out its host"),
             }
         }
-        set.rules.push(rule);
+        intent.policies.rules.push(rule);
     }
     root.finish();
-    set
+    intent
 }
 
 fn git(mut section: Section<'_>) -> GitSection {
@@ -186,8 +188,27 @@ fn registries(root: &mut Section<'_>) -> Vec<HostConfig> {
     hosts
 }
 
-fn policies(root: &mut Section<'_>) -> PolicySet {
-    PolicySet { rules: root.sections("policies").into_iter().filter_map(policy).collect() }
+fn intent(root: &mut Section<'_>) -> Intent {
+    let rules = root.sections("policies").into_iter().filter_map(policy).collect();
+    Intent { policies: PolicySet { rules }, conventions: conventions(root) }
+}
+
+fn conventions(root: &mut Section<'_>) -> Conventions {
+    let rules = root.sections("fields").into_iter().filter_map(field_rule).collect();
+    Conventions { rules, embedded: root.boolean("embedded").unwrap_or(false) }
+}
+
+fn field_rule(mut section: Section<'_>) -> Option<FieldRule> {
+    let text = |text: &str| Ok(text.to_owned());
+    let (file, path) = (section.parsed_with("file", text), section.parsed_with("path", text));
+    let image = section.parsed_with("image", text);
+    let rule = match (file, path) {
+        (Some(file), Some(path)) => FieldRule::new(&file, &path, image.as_deref()).map_err(|error| error.to_string()),
+        _ => Err("`file` and `path` are needed, such as file: apps/*/values.yaml, path: image.tag".to_owned()),
+    };
+    let rule = rule.map_err(|error| section.mistake(error)).ok();
+    section.finish();
+    rule
 }
 
 fn policy(mut section: Section<'_>) -> Option<Rule> {

@@ -1,20 +1,24 @@
 //! The pass itself.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::block_in_place;
 
 use crate::fault::{Explain, Fault};
 use crate::image::Reference;
+use crate::manifest::conventions::Conventions;
 use crate::manifest::edit::FollowRefs;
+use crate::manifest::interest::Interest;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
-use crate::plan::decide;
+use crate::plan::decide::{self, Asked, RequestError};
 use crate::plan::gate::{self, GatedPlan};
+use crate::plan::intent::Intent;
 use crate::plan::message::commit_message;
 use crate::plan::skip::{Reason, Skipped};
-use crate::policy::rule::PolicySet;
 use crate::registry::client::Client;
 use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
@@ -25,16 +29,25 @@ use super::error::CycleError;
 use super::follow::{self, Learned};
 use super::proof;
 use super::report::{FileChange, Moved, Report};
-use super::tree::{FactsCache, REPOSITORY_FILE};
+use super::tree::{REPOSITORY_FILE, TreeCache};
 
-/// Gives the policies that hold for a tip, from the bytes of the repository's own file if it has one.
-pub type PolicySource<'p> =
-    dyn Fn(Option<&[u8]>) -> Result<PolicySet, Box<dyn Explain + Send + Sync>> + Send + Sync + 'p;
+/// Gives what is asked of a tip, from the bytes of the repository's own file if it has one.
+pub type IntentSource = dyn Fn(Option<&[u8]>, Hosts) -> Result<Intent, Box<dyn Explain + Send + Sync>> + Send + Sync;
+
+/// Which hosts the policies of the repository's own file may concern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hosts {
+    /// Those that the agent's own file allows.
+    Allowed,
+    /// Any: nothing will be asked of them because of a policy.
+    Any,
+}
 
 /// What a pass is for.
+#[derive(Debug)]
 pub enum Task<'t> {
     /// Follow the policies.
-    Follow(&'t PolicySource<'t>),
+    Follow,
     /// Write exactly what was asked for.
     Set(&'t Request),
 }
@@ -62,13 +75,19 @@ pub enum Mode {
 }
 
 /// Runs passes on one repository. What it keeps between them are caches.
-#[derive(Debug)]
 pub struct Engine {
     repo: repo::config::Config,
     paths: PathFilter,
     attempts: u32,
     registry: Client,
-    facts: FactsCache,
+    intent: Box<IntentSource>,
+    trees: TreeCache,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("repo", &self.repo).finish_non_exhaustive()
+    }
 }
 
 /// A plan that passed the gates, with what else there is to say.
@@ -77,12 +96,19 @@ struct Decided {
     skipped: Vec<Skipped>,
     notes: Vec<String>,
     follow: FollowRefs,
+    conventions: Conventions,
 }
 
 impl Engine {
     /// An engine for a repository.
-    pub fn new(repo: repo::config::Config, paths: PathFilter, attempts: u32, registry: Client) -> Engine {
-        Engine { repo, paths, attempts, registry, facts: FactsCache::default() }
+    pub fn new(
+        repo: repo::config::Config,
+        paths: PathFilter,
+        attempts: u32,
+        registry: Client,
+        intent: Box<IntentSource>,
+    ) -> Engine {
+        Engine { repo, attempts, registry, intent, trees: TreeCache::new(paths.clone()), paths }
     }
 
     /// One pass. After a lost race everything is planned again on the new tip; nothing is ever merged as text.
@@ -124,14 +150,29 @@ impl Engine {
         Err(CycleError::Exhausted { branch: self.repo.branch.clone(), attempts: self.attempts })
     }
 
-    /// The image fields of the branch's tip, for commands that only look.
-    pub fn inventory(&self) -> Result<(Inventory, Option<Vec<u8>>), CycleError> {
+    /// The image fields of the branch's tip with what is asked of them, for commands that only look.
+    pub fn inventory(&self) -> Result<(Arc<Inventory>, Intent), CycleError> {
         block_in_place(|| {
             let (clone, tip) = BareClone::open(self.repo.clone())?.fetch()?;
-            let inventory = self.facts.inventory(&clone, tip, &self.paths)?;
-            let file = clone.file(tip, REPOSITORY_FILE)?;
-            Ok((inventory, file))
+            let intent = self.intent(&clone, tip, Hosts::Any)?;
+            let inventory = self.look(&clone, tip, &intent, &Interest::Everything)?;
+            Ok((inventory, intent))
         })
+    }
+
+    fn intent(&self, clone: &BareClone, tip: CommitId, hosts: Hosts) -> Result<Intent, CycleError> {
+        let file = clone.file(tip, REPOSITORY_FILE)?;
+        (self.intent)(file.as_deref(), hosts).map_err(CycleError::Configuration)
+    }
+
+    fn look(
+        &self,
+        clone: &BareClone,
+        tip: CommitId,
+        intent: &Intent,
+        what: &Interest,
+    ) -> Result<Arc<Inventory>, RepoError> {
+        self.trees.inventory(clone, tip, &intent.conventions, what)
     }
 
     /// Fetches and decides. An image that was asked for and is on its way is waited for without the clone, which others
@@ -146,7 +187,7 @@ impl Engine {
         let (clone, tip) = block_in_place(|| clone.fetch())?;
         let deadline = match task {
             Task::Set(request) => start + request.wait_image,
-            Task::Follow(_) => start,
+            Task::Follow => start,
         };
         match (self.decide(&clone, tip, task, learned).await, task) {
             (Ok(decided), _) => Ok((clone, tip, decided)),
@@ -177,36 +218,60 @@ impl Engine {
         task: &Task<'_>,
         learned: &mut Learned,
     ) -> Result<Decided, CycleError> {
-        let inventory = block_in_place(|| self.facts.inventory(clone, tip, &self.paths))?;
-        let mut notes = inventory.notes(&self.paths)?;
-        let (plan, follow) = match task {
-            Task::Follow(policies) => {
-                let own = block_in_place(|| clone.file(tip, REPOSITORY_FILE))?;
-                let policies = policies(own.as_deref()).map_err(CycleError::Policies)?;
-                if policies.rules.is_empty() {
+        let hosts = if matches!(task, Task::Follow) { Hosts::Allowed } else { Hosts::Any };
+        let intent = block_in_place(|| self.intent(clone, tip, hosts))?;
+        let (plan, follow, mut notes) = match task {
+            Task::Follow => {
+                let inventory = block_in_place(|| self.look(clone, tip, &intent, &intent.interest()))?;
+                let mut notes = inventory.notes(&self.paths)?;
+                if intent.policies.rules.is_empty() {
                     notes.push("no policy is configured, so no image is followed".to_owned());
                 }
-                let plan = follow::plan(learned, &self.registry, &inventory, &policies).await;
+                let plan = follow::plan(learned, &self.registry, &inventory, &intent.policies).await;
                 notes.extend(learned.notes.iter().cloned());
-                (plan, FollowRefs::Yes)
+                (plan, FollowRefs::Yes, notes)
             }
             Task::Set(request) => {
-                let asked = decide::as_asked(&inventory, &request.wanted, &self.paths)?;
-                notes.extend(asked.notes);
-                let plan = asked.plan;
+                let (asked, notes) = block_in_place(|| self.asked(clone, tip, request, &intent))?;
                 if learned.proofs.is_empty() {
-                    let policies = PolicySet::default();
                     learned.proofs =
-                        proof::requested(&self.registry, &learned.audit, &request.wanted, &policies).await?;
+                        proof::requested(&self.registry, &learned.audit, &request.wanted, &intent.policies).await?;
                 }
                 if !request.allow_downgrade {
-                    proof::no_downgrade(&learned.proofs, &self.registry, &plan).await?;
+                    proof::no_downgrade(&learned.proofs, &self.registry, &asked.plan).await?;
                 }
-                (plan, request.follow)
+                (asked.plan, request.follow, [notes, asked.notes].concat())
             }
         };
+        follow::prove(learned, &self.registry, &plan, &intent.policies).await;
         let (gated, skipped) = gate::pass(plan, &learned.proofs);
-        Ok(Decided { gated, skipped: skipped.into_iter().collect(), notes, follow })
+        notes.extend(gated.moved_along());
+        let conventions = intent.conventions;
+        Ok(Decided { gated, skipped: skipped.into_iter().collect(), notes, follow, conventions })
+    }
+
+    /// What a request comes to, with what there is to say about the tree.
+    fn asked(
+        &self,
+        clone: &BareClone,
+        tip: CommitId,
+        request: &Request,
+        intent: &Intent,
+    ) -> Result<(Asked, Vec<String>), CycleError> {
+        let plan = |interest: &Interest| -> Result<(Asked, Vec<String>), CycleError> {
+            let inventory = self.look(clone, tip, intent, interest)?;
+            let notes = inventory.notes(&self.paths)?;
+            let asked = decide::as_asked(&inventory, &request.wanted, &self.paths);
+            if asked.is_err() && *interest == Interest::Everything {
+                notes.iter().for_each(|note| tracing::warn!("{note}"));
+            }
+            Ok((asked?, notes))
+        };
+        match plan(&Interest::in_images(request.wanted.iter().map(|wanted| &wanted.repository))) {
+            // Which names come closest, only the whole tree can tell.
+            Err(CycleError::Request(RequestError::NoField { .. })) => plan(&Interest::Everything),
+            other => other,
+        }
     }
 
     /// The new bytes of all files. A file that cannot be edited keeps its fields back; for what was asked for by name
@@ -222,7 +287,7 @@ impl Engine {
         let mut changes = Vec::new();
         for file in files {
             let before = clone.file(tip, &file)?.unwrap_or_default();
-            match decided.gated.edited(&file, &before, decided.follow) {
+            match decided.gated.edited(&file, &before, decided.follow, &decided.conventions) {
                 Ok(after) => changes.push(FileChange { file, before, after }),
                 Err(error) if matches!(task, Task::Set(_)) => return Err(error.into()),
                 Err(error) => {

@@ -19,9 +19,9 @@ pub enum CycleError {
     /// The registry side.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The policies of the repository are wrong.
+    /// The repository's own file is wrong.
     #[error("{0}")]
-    Policies(Box<dyn Explain + Send + Sync>),
+    Configuration(Box<dyn Explain + Send + Sync>),
     /// What was asked for by name is not there.
     #[error(transparent)]
     Request(#[from] RequestError),
@@ -58,12 +58,15 @@ impl Explain for CycleError {
         match self {
             CycleError::Repo(error) => error.fault(),
             CycleError::Registry(error) => error.fault(),
-            CycleError::Policies(error) => error.fault(),
+            CycleError::Configuration(error) => error.fault(),
             CycleError::Request(RequestError::Sealed(_)) | CycleError::Downgrade { .. } => Fault::Blocked,
             CycleError::Request(RequestError::NoField { .. }) | CycleError::NamedFile(_) => Fault::BadInput,
             CycleError::Change(error) => match error.source {
-                EditError::NeedsTag { .. } | EditError::Unreadable(_) => Fault::BadInput,
+                EditError::NeedsTag { .. } | EditError::NeedsDigest { .. } | EditError::Unreadable(_) => {
+                    Fault::BadInput
+                }
                 EditError::Sealed => Fault::Blocked,
+                EditError::Refused(ref refused) if !refused.is_bug() => Fault::Local,
                 EditError::Moved { .. } | EditError::Refused(_) => Fault::Bug,
             },
             CycleError::Exhausted { .. } => Fault::Stale,
@@ -74,7 +77,7 @@ impl Explain for CycleError {
         match self {
             CycleError::Repo(error) => error.help(),
             CycleError::Registry(error) => error.help(),
-            CycleError::Policies(error) => error.help(),
+            CycleError::Configuration(error) => error.help(),
             CycleError::Request(RequestError::NoField { closest, .. }) if closest.is_empty() => {
                 Some("there are no image fields at all in the files that were looked at".to_owned())
             }

@@ -49,3 +49,9 @@ pub async fn plan(learned: &mut Learned, registry: &Client, inventory: &Inventor
         learned.broken.extend(struck);
     }
 }
+
+/// Proves what of a plan is not proved yet.
+pub async fn prove(learned: &mut Learned, registry: &Client, plan: &Plan, policies: &PolicySet) {
+    let Learned { proofs, audit, .. } = learned;
+    proof::complete(proofs, registry, audit, plan, policies, Timestamp::now()).await;
+}

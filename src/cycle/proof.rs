@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::image::{Digest, Reference, Repository, Version};
 use crate::plan::decide::{Plan, Update};
-use crate::plan::gate::{ImageProof, Proofs, Wanted, wanted};
+use crate::plan::gate::{ImageProof, Proofs, Wanted, all_wanted, wanted};
 use crate::policy::rule::PolicySet;
 use crate::registry::client::{Client, Image};
 use crate::registry::error::RegistryError;
@@ -33,8 +33,10 @@ pub async fn complete(
     now: Timestamp,
 ) {
     let mut open: BTreeMap<Wanted, BTreeSet<&Version>> = BTreeMap::new();
-    for update in plan.updates.iter().filter(|update| !proofs.contains_key(&wanted(update))) {
-        open.entry(wanted(update)).or_default().insert(&update.field.version);
+    for update in &plan.updates {
+        for key in all_wanted(update).into_iter().filter(|key| !proofs.contains_key(key)) {
+            open.entry(key).or_default().insert(&update.field.version);
+        }
     }
     let answers = stream::iter(open).map(|(key, held)| async move {
         let proof = match prove(registry, audit, &key, &held, policies, now).await {

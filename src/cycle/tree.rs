@@ -1,47 +1,230 @@
-//! The image fields of a tip. A blob that was read once is not read again: its facts are kept by its id.
+//! The image fields of a tip. What was read once is not read again: folders that did not change are not walked again,
+//! and what a file says is kept by the id of its blob.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::manifest::conventions::Conventions;
 use crate::manifest::find::{self, has_kustomization_name};
+use crate::manifest::interest::Interest;
 use crate::manifest::inventory::{Inventory, Reading};
 use crate::manifest::kustomize::is_manifest_name;
 use crate::manifest::paths::PathFilter;
-use crate::repo::clone::{BareClone, BlobId, CommitId};
+use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
+use crate::repo::tree::{BlobId, Entry, EntryKind, TreeId};
 
 /// The repository's own file with policies, at its root.
 pub const REPOSITORY_FILE: &str = "tagalong.yaml";
 
-/// The facts of blobs, by id. The name matters only as far as it makes a file a kustomization.
-#[derive(Debug, Default)]
-pub struct FactsCache {
-    readings: Mutex<HashMap<(BlobId, bool), Reading>>,
+/// What is known of the tree that was looked at last.
+#[derive(Debug)]
+pub struct TreeCache {
+    paths: PathFilter,
+    known: Mutex<Known>,
 }
 
-impl FactsCache {
-    /// Takes stock of a tip. What is not part of this tip any more is forgotten, so the cache is never larger than one
-    /// tree.
-    pub fn inventory(&self, clone: &BareClone, tip: CommitId, paths: &PathFilter) -> Result<Inventory, RepoError> {
-        let entries = clone.entries(tip)?;
-        let mut known = self.readings.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut current = HashMap::new();
-        let mut files: Vec<(String, Reading)> = Vec::new();
-        let mut all_paths = BTreeSet::new();
-        for entry in entries {
-            if let Some(blob) = entry.blob.filter(|_| is_manifest_name(&entry.path)) {
-                let key = (blob, has_kustomization_name(&entry.path));
-                let reading = match known.get(&key).or_else(|| current.get(&key)) {
-                    Some(reading) => Arc::clone(reading),
-                    None => Arc::new(find::read(&entry.path, &clone.blob(blob)?)),
-                };
-                current.insert(key, Arc::clone(&reading));
-                files.push((entry.path.clone(), reading));
-            }
-            all_paths.insert(entry.path);
-        }
-        *known = current;
-        files.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(Inventory::of(&files, &all_paths, paths))
+#[derive(Debug, Default)]
+struct Known {
+    /// What the readings were made with.
+    view: Option<View>,
+    /// All folders of the last tip, by path.
+    folders: HashMap<String, Folder>,
+    /// What files say; `None` for those that cannot hold an image of interest.
+    readings: HashMap<File, Option<Reading>>,
+    /// What the last look came to.
+    inventory: Option<(TreeId, Arc<Inventory>)>,
+}
+
+/// What readings depend on besides the files.
+#[derive(Debug, Clone, PartialEq)]
+struct View {
+    conventions: Conventions,
+    interest: Interest,
+}
+
+/// A folder.
+#[derive(Debug)]
+struct Folder {
+    id: TreeId,
+    /// The names in it, sorted.
+    names: Vec<String>,
+    /// Its folders, and the files in it that are read.
+    folders: Vec<(String, TreeId)>,
+    files: Vec<(Arc<str>, File)>,
+}
+
+/// A file, as far as what it says depends on it: its bytes, and as little of its path as matters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct File {
+    blob: BlobId,
+    is_kustomization: bool,
+    /// Which rules concern it.
+    rules: Vec<usize>,
+}
+
+impl TreeCache {
+    /// Nothing is known yet. The fields of the files that `paths` wants will be told.
+    pub fn new(paths: PathFilter) -> TreeCache {
+        TreeCache { paths, known: Mutex::default() }
     }
+
+    /// Takes stock of a tip, as far as `interest` goes.
+    pub fn inventory(
+        &self,
+        clone: &BareClone,
+        tip: CommitId,
+        conventions: &Conventions,
+        interest: &Interest,
+    ) -> Result<Arc<Inventory>, RepoError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.look_with(View { conventions: conventions.clone(), interest: interest.clone() });
+        let root = clone.root(tip)?;
+        if let Some((_, inventory)) = known.inventory.as_ref().filter(|(of, _)| *of == root) {
+            return Ok(Arc::clone(inventory));
+        }
+        if let Err(error) = known.walk(clone, root, &self.paths) {
+            // Half a walk would pass for a whole one.
+            known.folders.clear();
+            return Err(error);
+        }
+        let readings = known.readings(clone)?;
+        let inventory = Arc::new(Inventory::of(&readings, &|path| known.exists(path), &self.paths));
+        known.inventory = Some((root, Arc::clone(&inventory)));
+        Ok(inventory)
+    }
+}
+
+impl File {
+    fn of(blob: BlobId, path: &str, conventions: &Conventions) -> File {
+        let concerned = conventions.rules.iter().enumerate().filter(|(_, rule)| rule.concerns(path));
+        let rules = concerned.map(|(index, _)| index).collect();
+        File { blob, is_kustomization: has_kustomization_name(path), rules }
+    }
+}
+
+impl Known {
+    /// Drops what was made with another view.
+    fn look_with(&mut self, view: View) {
+        let last = self.view.replace(view);
+        let (Some(last), Some(view)) = (last, &self.view) else { return };
+        if last == *view {
+            return;
+        }
+        self.inventory = None;
+        if last.conventions == view.conventions {
+            // What was of no interest has to be looked at again.
+            self.readings.retain(|_, reading| reading.is_some());
+        } else {
+            self.readings.clear();
+            self.folders.clear();
+        }
+    }
+
+    /// Brings the folders up to date. Below one whose id is the same nothing has changed.
+    fn walk(&mut self, clone: &BareClone, root: TreeId, paths: &PathFilter) -> Result<(), RepoError> {
+        let conventions = self.view.as_ref().map(|view| view.conventions.clone()).unwrap_or_default();
+        let mut open = vec![(String::new(), root)];
+        while let Some((path, id)) = open.pop() {
+            let before = self.folders.get(&path);
+            if before.is_some_and(|before| before.id == id) {
+                continue;
+            }
+            let folder = Folder::of(clone.folder(id)?, id, &path, &conventions, paths);
+            let gone = before.map(|before| {
+                let stays = |name: &str| folder.folders.iter().any(|(other, _)| other == name);
+                before
+                    .folders
+                    .iter()
+                    .map(|(name, _)| name)
+                    .filter(|name| !stays(name))
+                    .map(|name| join(&path, name))
+                    .collect()
+            });
+            self.forget(gone.unwrap_or_default());
+            open.extend(folder.folders.iter().map(|(name, id)| (join(&path, name), *id)));
+            self.folders.insert(path, folder);
+        }
+        Ok(())
+    }
+
+    /// Forgets folders with all below them.
+    fn forget(&mut self, mut gone: Vec<String>) {
+        while let Some(path) = gone.pop() {
+            if let Some(folder) = self.folders.remove(&path) {
+                gone.extend(folder.folders.iter().map(|(name, _)| join(&path, name)));
+            }
+        }
+    }
+
+    /// What the files of all folders say, in the order of their paths. Files that were not read yet are read now.
+    fn readings(&mut self, clone: &BareClone) -> Result<Vec<(Arc<str>, Reading)>, RepoError> {
+        let files = || self.folders.values().flat_map(|folder| &folder.files);
+        let mut fresh = HashSet::new();
+        let mut unread: Vec<&(Arc<str>, File)> =
+            files().filter(|(_, file)| !self.readings.contains_key(file) && fresh.insert(file)).collect();
+        // Neighbours in the tree are neighbours in a pack.
+        unread.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        if let (false, Some(view)) = (unread.is_empty(), &self.view) {
+            let blobs: Vec<BlobId> = unread.iter().map(|(_, file)| file.blob).collect();
+            let search = view.interest.search();
+            let made = clone.read_blobs(&blobs, |index, bytes| -> Option<Reading> {
+                let path = &unread[index].0;
+                let wanted = search.wants(path, bytes, &view.conventions);
+                wanted.then(|| Arc::new(find::read(path, bytes, &view.conventions)))
+            })?;
+            let parsed = made.iter().flatten().count();
+            tracing::debug!(files = unread.len(), parsed, "read what changed");
+            let made: Vec<(File, Option<Reading>)> =
+                unread.into_iter().map(|(_, file)| file.clone()).zip(made).collect();
+            self.readings.extend(made);
+        }
+        let files = || self.folders.values().flat_map(|folder| &folder.files);
+        let reading =
+            |(path, file): &(Arc<str>, File)| Some((Arc::clone(path), Arc::clone(self.readings.get(file)?.as_ref()?)));
+        let mut readings: Vec<(Arc<str>, Reading)> = files().filter_map(reading).collect();
+        readings.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let count = files().count();
+        if self.readings.len() > 2 * count + LEAST_KEPT {
+            let needed: HashSet<File> = files().map(|(_, file)| file.clone()).collect();
+            self.readings.retain(|file, _| needed.contains(file));
+        }
+        Ok(readings)
+    }
+
+    /// Whether there is a file or folder at a path.
+    fn exists(&self, path: &str) -> bool {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let folder = self.folders.get(folder);
+        folder.is_some_and(|folder| folder.names.binary_search_by(|other| other.as_str().cmp(name)).is_ok())
+    }
+}
+
+/// As many readings are kept whatever the size of the tree.
+const LEAST_KEPT: usize = 1_000;
+
+impl Folder {
+    fn of(entries: Vec<Entry>, id: TreeId, path: &str, conventions: &Conventions, paths: &PathFilter) -> Folder {
+        let mut folder = Folder { id, names: Vec::new(), folders: Vec::new(), files: Vec::new() };
+        for Entry { name, kind } in entries {
+            match kind {
+                EntryKind::Folder(id) => folder.folders.push((name.clone(), id)),
+                EntryKind::File(blob) => {
+                    let path = join(path, &name);
+                    if is_manifest_name(&name) || paths.names(&path) {
+                        let file = File::of(blob, &path, conventions);
+                        folder.files.push((path.into(), file));
+                    }
+                }
+                EntryKind::Other => {}
+            }
+            folder.names.push(name);
+        }
+        folder.names.sort_unstable();
+        folder
+    }
+}
+
+fn join(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }

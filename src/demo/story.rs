@@ -131,7 +131,6 @@ pub async fn play<E: From<DemoError>>(
 struct Stage {
     folder: tempfile::TempDir,
     registry: EmbeddedRegistry,
-    config: Config,
     engine: Engine,
     built: Timestamp,
 }
@@ -147,8 +146,9 @@ impl Stage {
             Overrides { file: Some(file), cache_dir: Some(folder.path().join("cache")), ..Overrides::default() };
         let config = Config::load(&overrides, &|_| None)?;
         let client = Client::new(config.registry.clone())?;
-        let engine = Engine::new(config.repo()?.clone(), config.paths.clone(), config.attempts, client);
-        let stage = Stage { folder, registry, config, engine, built: Timestamp::now() };
+        let source = config.intent.clone().into_source();
+        let engine = Engine::new(config.repo()?.clone(), config.paths.clone(), config.attempts, client, source);
+        let stage = Stage { folder, registry, engine, built: Timestamp::now() };
         stage.push_builds(0);
         Ok(stage)
     }
@@ -169,10 +169,7 @@ impl Stage {
     }
 
     async fn cycle(&self) -> Result<Report, DemoError> {
-        let policies = |file: Option<&[u8]>| {
-            self.config.policies_with(file).map_err(|error| -> Box<dyn Explain + Send + Sync> { Box::new(error) })
-        };
-        Ok(self.engine.run(&Task::Follow(&policies), Mode::Push).await?)
+        Ok(self.engine.run(&Task::Follow, Mode::Push).await?)
     }
 }
 

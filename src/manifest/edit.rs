@@ -1,12 +1,14 @@
 //! Fields to new versions, byte for byte.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::image::{Reference, Version};
 use crate::yaml::node::{NodeId, ScanError};
 use crate::yaml::scan::Scan;
 use crate::yaml::splice::{self, Change, SpliceError};
 
+use super::conventions::Conventions;
 use super::field::{Field, Slots};
 use super::find;
 
@@ -28,9 +30,15 @@ pub enum EditError {
     /// A SOPS file: an edit would break its message authentication code.
     #[error("encrypted by SOPS: an edit in clear text would break its message authentication code")]
     Sealed,
-    /// A Helm-style field was asked to hold a digest without a tag.
-    #[error("{path}: a Helm-style `tag` cannot hold a digest alone; give the tag as well")]
+    /// A field that is a tag was asked to hold a digest without one.
+    #[error("{path}: this value is a tag and cannot hold a digest alone; give the tag as well")]
     NeedsTag {
+        /// The field.
+        path: String,
+    },
+    /// A field that holds a digest was asked to hold none, and its scalar cannot go.
+    #[error("{path}: this value is a digest; give the digest as well")]
+    NeedsDigest {
         /// The field.
         path: String,
     },
@@ -56,23 +64,31 @@ pub enum FollowRefs {
 
 /// Moves fields of one file. `bytes` are those in which the fields were found; fields that hold their version already
 /// change nothing.
-pub fn edit(path: &str, bytes: &[u8], moves: &[Move<'_>], follow: FollowRefs) -> Result<Vec<u8>, EditError> {
+pub fn edit(
+    path: &str,
+    bytes: &[u8],
+    moves: &[Move<'_>],
+    follow: FollowRefs,
+    conventions: &Conventions,
+) -> Result<Vec<u8>, EditError> {
     let scan = Scan::read(bytes).map_err(EditError::Unreadable)?;
-    let facts = find::read_scan(path, &scan);
+    let facts = find::read_scan(path, &scan, conventions);
     if facts.sealed {
         return Err(EditError::Sealed);
     }
     let mut changes = Vec::new();
     let mut refs: BTreeMap<NodeId, Vec<(&str, &str)>> = BTreeMap::new();
     for Move { field, to } in moves {
-        if !facts.fields.contains(field) {
+        if !facts.has(field) {
             return Err(EditError::Moved { path: field.path.clone() });
         }
-        if field.version == **to {
+        if field.holds(to) {
             continue;
         }
         match &field.slots {
             Slots::Whole { scalar } => changes.push(whole(&scan, *scalar, to)),
+            Slots::Within { scalar, part } => changes.push(within(&scan, *scalar, part, to)),
+            Slots::Apart { tag, digest } => apart(field, *tag, *digest, to, &mut changes)?,
             Slots::Siblings { tag, digest } => siblings(&scan, field, *tag, *digest, to, &mut changes)?,
             Slots::Entry { tag_key, anchor_key, tag, digest, refs: remote } => {
                 entry(&scan, *anchor_key, (tag_key, *tag), *digest, to, &mut changes);
@@ -94,9 +110,42 @@ fn value(node: NodeId, text: impl ToString) -> Change {
 }
 
 fn whole(scan: &Scan<'_>, scalar: NodeId, to: &Version) -> Change {
-    let name = Reference::written_name(scan.scalar(scalar).unwrap_or_default());
+    value(scalar, renewed(scan.scalar(scalar).unwrap_or_default(), to))
+}
+
+fn within(scan: &Scan<'_>, scalar: NodeId, part: &Range<usize>, to: &Version) -> Change {
+    let old = scan.scalar(scalar).and_then(|value| value.get(part.clone())).unwrap_or_default();
+    Change::Part { node: scalar, at: part.clone(), text: renewed(old, to) }
+}
+
+/// A reference with its name as it stood and another version.
+fn renewed(reference: &str, to: &Version) -> String {
     let colon = if to.tag.is_some() { ":" } else { "" };
-    value(scalar, format!("{name}{colon}{to}"))
+    format!("{}{colon}{to}", Reference::written_name(reference))
+}
+
+/// Scalars that markers or rules name are never taken away, for the marker would go with them.
+fn apart(
+    field: &Field,
+    tag: Option<NodeId>,
+    digest: Option<NodeId>,
+    to: &Version,
+    changes: &mut Vec<Change>,
+) -> Result<(), EditError> {
+    match (digest, &to.digest) {
+        (Some(node), Some(digest)) => changes.push(value(node, digest)),
+        (Some(_), None) if field.version.digest.is_some() => {
+            return Err(EditError::NeedsDigest { path: field.path.clone() });
+        }
+        _ => {}
+    }
+    match (tag, &to.tag) {
+        (Some(node), Some(tag)) if digest.is_some() => changes.push(value(node, tag)),
+        (Some(node), Some(_)) => changes.push(value(node, to)),
+        (Some(_), None) => return Err(EditError::NeedsTag { path: field.path.clone() }),
+        (None, _) => {}
+    }
+    Ok(())
 }
 
 type Pair = (NodeId, NodeId);
@@ -199,10 +248,11 @@ mod tests {
     use super::*;
 
     fn moved(bytes: &[u8], to: &str) -> Result<Vec<u8>, EditError> {
-        let facts = find::read("kustomization.yaml", bytes).map_err(EditError::Unreadable)?;
+        let conventions = Conventions { embedded: true, ..Conventions::default() };
+        let facts = find::read("kustomization.yaml", bytes, &conventions).map_err(EditError::Unreadable)?;
         let to = Version::parse_tag(to).expect("a version");
         let moves: Vec<Move<'_>> = facts.fields.iter().map(|field| Move { field, to: &to }).collect();
-        edit("kustomization.yaml", bytes, &moves, FollowRefs::Yes)
+        edit("kustomization.yaml", bytes, &moves, FollowRefs::Yes, &conventions)
     }
 
     /// A line or a few, with `@` where the tag stands, in shapes that people write.
@@ -217,6 +267,10 @@ mod tests {
             "images:\n- name: app\n  newName: ghcr.io/acme/app\n  newTag: '@'\n",
             "text: |\n  größer als\n   image: acme/app:no\nenv: [{name: X, value: acme/app:@}]",
             "a: &x acme/app:@\nb: *x",
+            "d: &d {repository: acme/app, tag: '@'}\ne:\n  <<: *d\n  n: 1",
+            "version: @ # tagalong: image=acme/app, field=tag",
+            "args:\n- --image=acme/app:@ # why\nconfig: |\n  é: acme/app:@, # x\n   y: 1",
+            "name: ghcr.io/acme/app # {\"$imagepolicy\": \"ns:app:name\"}\nv: '@' # {\"$imagepolicy\": \"ns:app:tag\"}",
         ])
     }
 

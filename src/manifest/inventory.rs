@@ -7,7 +7,8 @@ use crate::image::Repository;
 use crate::yaml::node::ScanError;
 
 use super::field::Field;
-use super::find::FileFacts;
+use super::find::{FieldProblem, FileFacts};
+use super::flux::FluxPolicies;
 use super::kustomize::{Graph, GraphProblem};
 use super::paths::PathFilter;
 
@@ -47,6 +48,35 @@ pub enum NamedFileError {
     },
 }
 
+/// Something about a tree that a person should know; never fatal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// About the kustomizations.
+    #[error(transparent)]
+    Graph(GraphProblem),
+    /// A marker or a rule that cannot be followed.
+    #[error("{file}: {problem}")]
+    Field {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        problem: FieldProblem,
+    },
+    /// A marker names a policy of Flux that the tree does not have.
+    #[error(
+        "{file}: line {line}: the marker names the policy {policy}, but nothing here tells its image; \
+         write # tagalong: image=NAME, field=tag"
+    )]
+    Policy {
+        /// The file.
+        file: String,
+        /// The line.
+        line: usize,
+        /// The policy.
+        policy: String,
+    },
+}
+
 /// As many files that were left alone are named one by one; a repository of charts has hundreds.
 const NAMED: usize = 10;
 
@@ -57,34 +87,56 @@ pub struct Inventory {
     pub fields: Vec<Located>,
     /// Files that could not be read as YAML, with the reason. They are left alone.
     pub unreadable: Vec<(String, ScanError)>,
-    /// What is odd about the kustomizations.
-    pub problems: Vec<GraphProblem>,
+    /// What is odd about the tree.
+    pub problems: Vec<Problem>,
     /// A file that was named and is not there.
     missing: Option<String>,
 }
 
 impl Inventory {
-    /// Takes stock of files that have been read, given in the order of their paths; `all_paths` are all files and
+    /// Takes stock of files that have been read, given in the order of their paths; `exists` tells of all files and
     /// folders of the tree, read or not. `paths` says which files' fields count: the others serve the graph alone.
-    pub fn of(files: &[(String, Reading)], all_paths: &BTreeSet<String>, paths: &PathFilter) -> Inventory {
+    pub fn of(files: &[(Arc<str>, Reading)], exists: &dyn Fn(&str) -> bool, paths: &PathFilter) -> Inventory {
         let readable =
-            || files.iter().filter_map(|(path, reading)| Some((path.as_str(), reading.as_ref().as_ref().ok()?)));
-        let graph = Graph::build(readable(), &|path| all_paths.contains(path));
+            || files.iter().filter_map(|(path, reading)| Some((path.as_ref(), reading.as_ref().as_ref().ok()?)));
+        let graph = Graph::build(readable(), exists);
+        let flux = FluxPolicies::of(readable().flat_map(|(_, facts)| &facts.flux));
         let mut inventory = Inventory::default();
         for (file, reading) in files.iter().filter(|(path, _)| paths.wants(path)) {
             match reading.as_ref() {
-                Ok(facts) => inventory.fields.extend(facts.fields.iter().map(|field| Located {
-                    file: file.clone(),
-                    shadowed_by: graph.shadowed_by(file, field),
-                    field: field.clone(),
-                    sealed: facts.sealed,
-                })),
-                Err(error) => inventory.unreadable.push((file.clone(), error.clone())),
+                Ok(facts) => inventory.take(file, facts, &graph, &flux),
+                Err(error) => inventory.unreadable.push((file.to_string(), error.clone())),
             }
         }
-        inventory.problems = graph.problems;
-        inventory.missing = paths.missing(all_paths).map(str::to_owned);
+        inventory.problems = graph.problems.into_iter().map(Problem::Graph).chain(inventory.problems).collect();
+        inventory.missing = paths.missing(exists).map(str::to_owned);
         inventory
+    }
+
+    /// Takes the fields of one file.
+    fn take(&mut self, file: &str, facts: &FileFacts, graph: &Graph<'_>, flux: &FluxPolicies<'_>) {
+        let mut fields = facts.fields.clone();
+        for pending in &facts.pending {
+            match flux.image(&pending.policy) {
+                Some(image) => fields.push(pending.named(image.clone())),
+                None => self.problems.push(Problem::Policy {
+                    file: file.to_owned(),
+                    line: pending.place().line,
+                    policy: pending.policy.clone(),
+                }),
+            }
+        }
+        if !facts.pending.is_empty() {
+            fields.sort_by_key(|field| (field.document, field.place));
+        }
+        let problem = |problem: &FieldProblem| Problem::Field { file: file.to_owned(), problem: problem.clone() };
+        self.problems.extend(facts.problems.iter().map(problem));
+        self.fields.extend(fields.into_iter().map(|field| Located {
+            file: file.to_owned(),
+            shadowed_by: graph.shadowed_by(file, &field),
+            field,
+            sealed: facts.sealed,
+        }));
     }
 
     /// What a person should know of the tree besides its fields: files that were left alone, oddities of kustomizations.
@@ -141,16 +193,17 @@ fn edits(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::conventions::Conventions;
     use super::super::find;
     use super::*;
 
     fn inventory(files: &[(&str, &str)]) -> Inventory {
-        let paths = files.iter().map(|(path, _)| (*path).to_owned()).collect();
-        let readings: Vec<(String, Reading)> = files
+        let exists = |path: &str| files.iter().any(|(file, _)| *file == path);
+        let readings: Vec<(Arc<str>, Reading)> = files
             .iter()
-            .map(|(path, text)| ((*path).to_owned(), Arc::new(find::read(path, text.as_bytes()))))
+            .map(|(path, text)| ((*path).into(), Arc::new(find::read(path, text.as_bytes(), &Conventions::default()))))
             .collect();
-        Inventory::of(&readings, &paths, &PathFilter::default())
+        Inventory::of(&readings, &exists, &PathFilter::default())
     }
 
     fn shadows(inventory: &Inventory) -> Vec<(&str, &str, Option<&str>)> {

@@ -2,7 +2,8 @@
 //!
 //! Paths are relative to the root of the repository, with `/`. Remote resources are no part of the graph.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use super::field::Field;
 use super::find::{FileFacts, has_kustomization_name};
@@ -48,36 +49,36 @@ pub enum GraphProblem {
     },
 }
 
-/// The graph of all kustomizations of a tree.
+/// The graph of all kustomizations of a tree. It borrows the paths of the files, for there may be many.
 #[derive(Debug, Default)]
-pub struct Graph {
+pub struct Graph<'f> {
     /// For each file the kustomizations that take it in directly.
-    parents: BTreeMap<String, BTreeSet<String>>,
-    images: BTreeMap<String, Vec<Entry>>,
+    parents: HashMap<Cow<'f, str>, Vec<&'f str>>,
+    images: HashMap<&'f str, &'f [Entry]>,
     /// What was found odd, in the order of the files.
     pub problems: Vec<GraphProblem>,
 }
 
-impl Graph {
-    /// Builds the graph from all files that were read. `exists` tells of files that were not (other kinds of files).
-    pub fn build<'f>(files: impl Iterator<Item = (&'f str, &'f FileFacts)>, exists: &dyn Fn(&str) -> bool) -> Graph {
-        let kustomizations: BTreeMap<&str, &Kustomization> =
+impl<'f> Graph<'f> {
+    /// Builds the graph from all files that were read, given in order. `exists` tells of files that were not (other kinds
+    /// of files).
+    pub fn build(files: impl Iterator<Item = (&'f str, &'f FileFacts)>, exists: &dyn Fn(&str) -> bool) -> Graph<'f> {
+        let kustomizations: Vec<(&str, &Kustomization)> =
             files.filter_map(|(path, facts)| Some((path, facts.kustomization.as_ref()?))).collect();
+        let named = kustomizations.iter().filter(|(file, _)| has_kustomization_name(file));
+        let by_folder: HashMap<&str, &str> = named.map(|(file, _)| (parent_of(file), *file)).collect();
         let mut graph = Graph::default();
         for (file, kustomization) in &kustomizations {
-            graph.images.insert((*file).to_owned(), kustomization.images.clone());
+            if !kustomization.images.is_empty() {
+                graph.images.insert(file, &kustomization.images);
+            }
             for resource in kustomization.resources.iter().filter(|resource| is_local(resource)) {
-                let joined = join(parent_of(file), resource);
-                let target = joined.and_then(|path| {
-                    let inside = ["kustomization.yaml", "kustomization.yml", "Kustomization"]
-                        .map(|name| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") });
-                    let folder = inside.into_iter().find(|inner| kustomizations.contains_key(inner.as_str()));
-                    folder.or_else(|| exists(&path).then_some(path))
+                let target = join(parent_of(file), resource).and_then(|path| match by_folder.get(path.as_str()) {
+                    Some(inner) => Some(Cow::Borrowed(*inner)),
+                    None => exists(&path).then_some(Cow::Owned(path)),
                 });
                 match target {
-                    Some(target) => {
-                        graph.parents.entry(target).or_default().insert((*file).to_owned());
-                    }
+                    Some(target) => graph.parents.entry(target).or_default().push(file),
                     None => {
                         let (file, resource) = ((*file).to_owned(), resource.clone());
                         graph.problems.push(GraphProblem::Missing { file, resource });
@@ -85,7 +86,7 @@ impl Graph {
                 }
             }
         }
-        graph.find_cycles();
+        graph.find_cycles(&kustomizations);
         graph
     }
 
@@ -100,19 +101,19 @@ impl Graph {
     }
 
     /// Reports the kustomizations that are among their own forebears.
-    fn find_cycles(&mut self) {
-        let files: Vec<String> = self.parents.keys().cloned().collect();
-        for file in files {
-            let mut seen = BTreeSet::new();
-            let mut open: Vec<String> = self.parents.get(&file).into_iter().flatten().cloned().collect();
+    fn find_cycles(&mut self, kustomizations: &[(&'f str, &'f Kustomization)]) {
+        for (file, _) in kustomizations {
+            let mut seen = HashSet::new();
+            let mut open: Vec<&str> = self.parents.get(*file).into_iter().flatten().copied().collect();
             while let Some(next) = open.pop() {
-                if next == file {
-                    let problem = GraphProblem::Cycle { file: file.clone(), resource: parent_of(&file).to_owned() };
+                if next == *file {
+                    let problem =
+                        GraphProblem::Cycle { file: (*file).to_owned(), resource: parent_of(file).to_owned() };
                     self.problems.push(problem);
                     break;
                 }
-                if seen.insert(next.clone()) {
-                    open.extend(self.parents.get(&next).into_iter().flatten().cloned());
+                if seen.insert(next) {
+                    open.extend(self.parents.get(next).into_iter().flatten());
                 }
             }
         }
@@ -126,11 +127,11 @@ struct Walk {
     nearest: Option<String>,
     /// What was found out of a file and a name. One that is being looked at counts as overridden, so that a circle decides
     /// nothing; and no pair is looked at twice, however many ways lead to it.
-    known: BTreeMap<(String, String), bool>,
+    known: HashMap<(String, String), bool>,
 }
 
 impl Walk {
-    fn each_way_overrides(&mut self, graph: &Graph, file: &str, name: &str) -> bool {
+    fn each_way_overrides(&mut self, graph: &Graph<'_>, file: &str, name: &str) -> bool {
         let Some(parents) = graph.parents.get(file) else { return false };
         let key = (file.to_owned(), name.to_owned());
         if let Some(known) = self.known.get(&key) {
@@ -139,10 +140,10 @@ impl Walk {
         self.known.insert(key.clone(), true);
         let mut all = true;
         for parent in parents {
-            let entry = graph.images.get(parent).into_iter().flatten().find(|entry| entry.name == name);
+            let entry = graph.images.get(parent).and_then(|images| images.iter().find(|entry| entry.name == name));
             all &= match entry {
                 Some(entry) if entry.overrides => {
-                    self.nearest.get_or_insert_with(|| parent.clone());
+                    self.nearest.get_or_insert_with(|| (*parent).to_owned());
                     true
                 }
                 entry => self.each_way_overrides(graph, parent, entry.map_or(name, |entry| &entry.result)),

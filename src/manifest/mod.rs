@@ -2,16 +2,26 @@
 //!
 //! - [`field`]: what an image field is
 //! - [`find`]: the fields of one file
+//! - [`conventions`]: what counts as a field beyond the usual shapes
+//! - [`pattern`]: paths within documents
+//! - [`marker`]: comments that say which image a value belongs to
+//! - [`flux`]: policies that such comments name
+//! - [`interest`]: files that cannot hold an image of interest, told by their bytes
 //! - [`inventory`]: all fields of a tree
 //! - [`paths`]: which files of a tree are meant
 //! - [`value`]: which scalars are image references
 //! - [`kustomize`]: the graph of kustomizations, and who shadows whom
 //! - [`edit`]: fields to new versions, byte for byte
 
+pub mod conventions;
 pub mod edit;
 pub mod field;
 pub mod find;
+pub mod flux;
+pub mod interest;
 pub mod inventory;
 pub mod kustomize;
+pub mod marker;
 pub mod paths;
+pub mod pattern;
 pub mod value;

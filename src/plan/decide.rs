@@ -54,6 +54,14 @@ pub struct Update {
     pub tag: Option<Tag>,
     /// The digest that it shall hold.
     pub digest: DigestWish,
+    /// Other images whose fields read the same scalar, by an anchor: they come to hold the same tag.
+    pub along: Vec<Repository>,
+}
+
+impl Update {
+    fn new(located: &Located, tag: Option<Tag>, digest: DigestWish) -> Update {
+        Update { file: located.file.clone(), field: located.field.clone(), tag, digest, along: Vec::new() }
+    }
 }
 
 /// What shall change on a tip, before the gates.
@@ -107,15 +115,13 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys)
                     true => DigestWish::OfTag,
                     false => DigestWish::Without,
                 };
-                let update = Update { file: located.file.clone(), field: field.clone(), tag: Some(tag), digest };
-                plan.updates.push(update);
+                plan.updates.push(Update::new(located, Some(tag), digest));
             }
             // The newest tag is there, but not its digest yet, or perhaps not the one that it has now.
             Err(NoChoice::UpToDate { tag })
                 if (rule.track || rule.pin && field.version.digest.is_none()) && !located.sealed =>
             {
-                let (file, tag) = (located.file.clone(), Some(tag));
-                plan.updates.push(Update { file, field: field.clone(), tag, digest: DigestWish::OfTag });
+                plan.updates.push(Update::new(located, Some(tag), DigestWish::OfTag));
             }
             Err(no) => {
                 let reason =
@@ -124,7 +130,48 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys)
             }
         }
     }
+    keep_in_step(&mut plan, inventory, policies);
     plan
+}
+
+/// Images whose fields read one scalar move together or not at all: those that policies govern have to choose the same
+/// tag, and of the others the gate wants to see that they have it.
+fn keep_in_step(plan: &mut Plan, inventory: &Inventory, policies: &PolicySet) {
+    let mut apart = Vec::new();
+    for index in 0..plan.updates.len() {
+        plan.updates[index].along = along(&plan.updates[index], inventory);
+        let update = &plan.updates[index];
+        let goes_along = |image: &&Repository| {
+            let other = plan.updates.iter().find(|other| {
+                other.file == update.file
+                    && other.field.repository == **image
+                    && update.field.shares_scalar_with(&other.field)
+            });
+            other.map_or(policies.rule_for(image).is_none(), |other| other.tag == update.tag)
+        };
+        apart.extend(update.along.iter().find(|image| !goes_along(image)).map(|image| (index, image.clone())));
+    }
+    for (index, image) in apart.into_iter().rev() {
+        let update = plan.updates.remove(index);
+        let detail = format!(
+            "{}: {} shares its value by an anchor with {image}, which does not move to the same tag",
+            update.file, update.field.path
+        );
+        let (image, tag) = (update.field.repository, update.tag);
+        plan.skipped.insert(Skipped { image, tag, reason: Reason::NoCandidate, detail });
+    }
+}
+
+/// The other images whose fields read the scalar of an update.
+fn along(update: &Update, inventory: &Inventory) -> Vec<Repository> {
+    if update.field.moves_along.is_empty() {
+        return Vec::new();
+    }
+    let in_file = inventory.fields.iter().filter(|located| located.file == update.file);
+    let sharing = in_file.map(|located| &located.field).filter(|field| field.shares_scalar_with(&update.field));
+    let others: BTreeSet<&Repository> =
+        sharing.map(|field| &field.repository).filter(|image| **image != update.field.repository).collect();
+    others.into_iter().cloned().collect()
 }
 
 /// What was asked for by name cannot be planned.
@@ -164,23 +211,22 @@ pub fn as_asked(inventory: &Inventory, wanted: &[Reference], paths: &PathFilter)
         unmatched.remove(&field.repository);
         if let Some(by) = located.shadowed_by.as_ref().filter(|_| !paths.names(&located.file)) {
             asked.notes.push(format!("{}: {} is left, {by} overrides it", located.file, field.path));
-        } else if field.version == **version {
+        } else if field.holds(version) {
             continue;
         } else if located.sealed {
             return Err(RequestError::Sealed(sealed(located)));
         } else {
-            asked.plan.updates.push(Update {
-                file: located.file.clone(),
-                field: field.clone(),
-                tag: version.tag.clone(),
-                digest: version.digest.clone().map_or(DigestWish::Without, DigestWish::Exactly),
-            });
+            let digest = version.digest.clone().map_or(DigestWish::Without, DigestWish::Exactly);
+            asked.plan.updates.push(Update::new(located, version.tag.clone(), digest));
         }
     }
     if unmatched.len() == by_name.len() {
         let closest: BTreeSet<Repository> = unmatched.iter().flat_map(|name| inventory.closest(name)).collect();
         let wanted = wanted.iter().map(|r| r.repository.clone()).collect();
         return Err(RequestError::NoField { wanted, closest: closest.into_iter().take(5).collect() });
+    }
+    for index in 0..asked.plan.updates.len() {
+        asked.plan.updates[index].along = along(&asked.plan.updates[index], inventory);
     }
     asked.notes.extend(unmatched.iter().map(|name| format!("no image field matches {name}")));
     Ok(asked)

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::image::{Digest, Repository, Version};
+use crate::manifest::conventions::Conventions;
 use crate::manifest::edit::{self, EditError, FollowRefs, Move};
 use crate::manifest::field::Field;
 
@@ -45,6 +46,12 @@ pub fn wanted(update: &Update) -> Wanted {
     (update.field.repository.clone(), Version { tag: update.tag.clone(), digest })
 }
 
+/// All that has to be asked of the registry about an update: its image, and those whose fields read the same scalar.
+pub fn all_wanted(update: &Update) -> Vec<Wanted> {
+    let along = update.along.iter().map(|image| (image.clone(), Version { tag: update.tag.clone(), digest: None }));
+    std::iter::once(wanted(update)).chain(along).collect()
+}
+
 /// An update that passed the gates.
 #[derive(Debug, Clone)]
 pub struct GatedUpdate {
@@ -69,23 +76,35 @@ pub fn pass(plan: Plan, proofs: &Proofs) -> (GatedPlan, BTreeSet<Skipped>) {
     let mut gated = GatedPlan::default();
     let mut skipped = plan.skipped;
     for update in plan.updates {
-        let (reason, detail) = match proofs.get(&wanted(&update)) {
-            Some(ImageProof::Whole { digest, .. }) => {
+        match verdict(&update, proofs) {
+            Ok(digest) => {
                 let (image, tag) = (update.field.repository.clone(), update.field.version.tag.clone());
                 if !gated.admit(update, Some(digest.clone())) {
                     let detail = format!("holds {digest}, which its tag has now");
                     skipped.insert(Skipped { image, tag, reason: Reason::UpToDate, detail });
                 }
-                continue;
             }
-            Some(ImageProof::TooYoung(detail)) => (Reason::NoCandidate, detail.clone()),
-            Some(ImageProof::Broken(detail)) => (Reason::BlockedImage, detail.clone()),
-            Some(ImageProof::Unknown(detail)) => (Reason::RegistryError, detail.clone()),
-            None => (Reason::RegistryError, "the registry was not asked".to_owned()),
-        };
-        skipped.insert(Skipped { image: update.field.repository, tag: update.tag, reason, detail });
+            Err((reason, detail)) => {
+                skipped.insert(Skipped { image: update.field.repository, tag: update.tag, reason, detail });
+            }
+        }
     }
     (gated, skipped)
+}
+
+/// The digest of an update's image, when all that it would write is whole.
+fn verdict(update: &Update, proofs: &Proofs) -> Result<Digest, (Reason, String)> {
+    let unasked = || (Reason::RegistryError, "the registry was not asked".to_owned());
+    let mut digests = Vec::new();
+    for wanted in all_wanted(update) {
+        match proofs.get(&wanted).ok_or_else(unasked)? {
+            ImageProof::Whole { digest, .. } => digests.push(digest.clone()),
+            ImageProof::TooYoung(detail) => return Err((Reason::NoCandidate, detail.clone())),
+            ImageProof::Broken(detail) => return Err((Reason::BlockedImage, detail.clone())),
+            ImageProof::Unknown(detail) => return Err((Reason::RegistryError, detail.clone())),
+        }
+    }
+    digests.into_iter().next().ok_or_else(unasked)
 }
 
 /// For files outside git: there is no registry to ask and nothing is pushed, so what was asked for is done.
@@ -117,7 +136,7 @@ impl GatedPlan {
             DigestWish::Exactly(digest) => Some(digest),
         };
         let to = Version { tag: update.tag, digest };
-        if to == update.field.version {
+        if update.field.holds(&to) {
             return false;
         }
         self.updates.push(GatedUpdate {
@@ -140,15 +159,31 @@ impl GatedPlan {
     }
 
     /// The new bytes of one of its files.
-    pub fn edited(&self, file: &str, bytes: &[u8], follow: FollowRefs) -> Result<Vec<u8>, ChangeError> {
+    pub fn edited(
+        &self,
+        file: &str,
+        bytes: &[u8],
+        follow: FollowRefs,
+        conventions: &Conventions,
+    ) -> Result<Vec<u8>, ChangeError> {
         let updates = self.updates.iter().filter(|update| update.file == file);
         let moves: Vec<Move<'_>> = updates.map(|update| Move { field: &update.field, to: &update.to }).collect();
-        edit::edit(file, bytes, &moves, follow).map_err(|source| ChangeError { file: file.to_owned(), source })
+        edit::edit(file, bytes, &moves, follow, conventions)
+            .map_err(|source| ChangeError { file: file.to_owned(), source })
     }
 
     /// The files that it changes.
     pub fn files(&self) -> BTreeSet<&str> {
         self.updates.iter().map(|update| update.file.as_str()).collect()
+    }
+
+    /// What else its updates change, because it reads the same scalars.
+    pub fn moved_along(&self) -> impl Iterator<Item = String> + '_ {
+        let shared = self.updates.iter().filter(|update| !update.field.moves_along.is_empty());
+        shared.map(|update| {
+            let others = update.field.moves_along.join(", ");
+            format!("{}: {} shares its value by an anchor: {others} moves along", update.file, update.field.path)
+        })
     }
 
     /// Takes the updates of a file out again, because its edit was refused.

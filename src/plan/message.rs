@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use crate::image::Version;
 
 use super::gate::GatedUpdate;
+use super::trailer::word;
 
 /// The longest subject before it is cut to "and N more".
 const SUBJECT: usize = 72;
@@ -61,28 +62,16 @@ fn whole(version: &Version) -> String {
     if version.is_empty() { "(none)".to_owned() } else { version.to_string() }
 }
 
-/// A text as one word: white space, `%` and control characters percent-encoded, as in URLs (RFC 3986 section 2.1).
-fn word(text: &str) -> String {
-    let mut word = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_whitespace() || c.is_control() || c == '%' {
-            let mut buffer = [0; 4];
-            c.encode_utf8(&mut buffer).bytes().for_each(|b| word.push_str(&format!("%{b:02X}")));
-        } else {
-            word.push(c);
-        }
-    }
-    word
-}
-
 #[cfg(test)]
 mod tests {
+    use crate::manifest::conventions::Conventions;
     use crate::manifest::find;
 
     use super::*;
 
     fn update(file: &str, name: &str, from: &str, to: &str) -> GatedUpdate {
-        let facts = find::read(file, format!("image: {name}:{from}\n").as_bytes()).expect("valid YAML");
+        let facts = find::read(file, format!("image: {name}:{from}\n").as_bytes(), &Conventions::default())
+            .expect("valid YAML");
         let to = Version::parse_tag(to).expect("a tag");
         GatedUpdate { file: file.to_owned(), field: facts.fields[0].clone(), to, digest: None }
     }

@@ -76,6 +76,11 @@ impl ImagePattern {
         self.matcher.is_match(image.as_str())
     }
 
+    /// The pattern, normalised as names are.
+    pub fn as_str(&self) -> &str {
+        self.matcher.glob().glob()
+    }
+
     /// The registry host, when the pattern spells one out.
     pub fn host(&self) -> Option<&str> {
         self.host.as_deref()

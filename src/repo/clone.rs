@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use git2::build::TreeUpdateBuilder;
-use git2::{Direction, FetchOptions, FileMode, ObjectType, Oid, Repository, Signature, TreeWalkMode, TreeWalkResult};
+use git2::{Direction, FetchOptions, FileMode, Oid, Repository, Signature};
 
 use super::config::{Config, Person};
 use super::error::RepoError;
@@ -20,19 +20,6 @@ impl fmt::Display for CommitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
-}
-
-/// The id of a blob: the hash of its bytes, so equal ids mean equal files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BlobId(Oid);
-
-/// What stands at a path of a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The path from the root, with `/`.
-    pub path: String,
-    /// The blob, for regular and executable files; `None` for folders, symbolic links and submodules.
-    pub blob: Option<BlobId>,
 }
 
 /// A bare clone that is ours until this value is dropped.
@@ -159,42 +146,6 @@ impl BareClone {
         noted.map(drop).map_err(RepoError::git("noting the tip"))
     }
 
-    /// Everything in the tree of a commit, in the order of the tree. Contents of submodules are not entered.
-    pub fn entries(&self, at: CommitId) -> Result<Vec<Entry>, RepoError> {
-        let doing = || RepoError::git(format!("reading the tree of {at}"));
-        let tree = self.repository.find_commit(at.0).and_then(|commit| commit.tree()).map_err(doing())?;
-        let mut entries = Vec::new();
-        tree.walk(TreeWalkMode::PreOrder, |folder, entry| {
-            // A name that is not UTF-8 cannot be a manifest of ours.
-            if let Ok(name) = entry.name() {
-                let is_file = matches!(entry.filemode(), FILE | EXECUTABLE | GROUP_WRITABLE);
-                let blob = (is_file && entry.kind() == Some(ObjectType::Blob)).then(|| BlobId(entry.id()));
-                entries.push(Entry { path: format!("{folder}{name}"), blob });
-            }
-            TreeWalkResult::Ok
-        })
-        .map_err(doing())?;
-        Ok(entries)
-    }
-
-    /// The bytes of a file.
-    pub fn blob(&self, id: BlobId) -> Result<Vec<u8>, RepoError> {
-        let blob = self.repository.find_blob(id.0).map_err(RepoError::git(format!("reading blob {}", id.0)))?;
-        Ok(blob.content().to_vec())
-    }
-
-    /// The bytes of the file at a path, if there is a file.
-    pub fn file(&self, at: CommitId, path: &str) -> Result<Option<Vec<u8>>, RepoError> {
-        let doing = || RepoError::git(format!("reading {path} of {at}"));
-        let tree = self.repository.find_commit(at.0).and_then(|commit| commit.tree()).map_err(doing())?;
-        match tree.get_path(std::path::Path::new(path)) {
-            Ok(entry) if entry.kind() == Some(ObjectType::Blob) => self.blob(BlobId(entry.id())).map(Some),
-            Ok(_) => Ok(None),
-            Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
-            Err(error) => Err(doing()(error)),
-        }
-    }
-
     /// Writes a commit on top of `parent` in which the given files, all of them there already, have new bytes. Modes
     /// are kept. Nothing points to the commit until it is pushed.
     pub fn commit(
@@ -238,9 +189,7 @@ fn new_clone(folder: &Folder) -> Result<Repository, RepoError> {
     Repository::init_bare(&path).map_err(RepoError::git(format!("creating {}", path.display())))
 }
 
-const FILE: i32 = 0o100_644;
-const GROUP_WRITABLE: i32 = 0o100_664;
-const EXECUTABLE: i32 = 0o100_755;
+pub(super) const EXECUTABLE: i32 = 0o100_755;
 
 fn signature(person: &Person) -> Result<Signature<'static>, RepoError> {
     Signature::now(&person.name, &person.email).map_err(RepoError::git(format!("signing as {}", person.name)))

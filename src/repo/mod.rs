@@ -8,7 +8,8 @@
 //! - [`known_hosts`]: which host keys are trusted
 //! - [`remote`]: the connection: credentials, host keys, the server's words
 //! - [`folder`]: where a clone lives, and who holds it
-//! - [`clone`]: the bare clone: fetch, read, write
+//! - [`clone`]: the bare clone: fetch, write
+//! - [`tree`]: and read
 //! - [`push`]: a push that replaces what it expects to replace, or nothing
 //! - `local`: the same for a repository on this machine
 
@@ -21,3 +22,4 @@ pub mod known_hosts;
 mod local;
 pub mod push;
 pub mod remote;
+pub mod tree;

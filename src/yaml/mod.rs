@@ -2,11 +2,15 @@
 //!
 //! - [`node`]: nodes, and the parser that gives them
 //! - [`scan`]: a file as nodes with their places
+//! - [`comment`]: comments behind values
+//! - [`patch`]: one change to bytes
 //! - [`place`]: lines and columns to bytes
 //! - [`plain`]: which texts change their meaning when written without quotes
 //! - [`splice`]: changes to bytes, each proved by a second reading
 
+pub mod comment;
 pub mod node;
+mod patch;
 pub mod place;
 pub mod plain;
 pub mod scan;

@@ -89,34 +89,51 @@ pub(super) struct Node {
     pub end: u32,
 }
 
-/// Reads the nodes. Within brackets and quotes a line may stand further left than the strict parser wants, as it may for
-/// libyaml and Go's YAML. Such a line is joined to the one before it, by blanks in place of the line end: no byte moves.
-/// Returns the text with the joined lines, if there are any.
+/// Reads the nodes. Two things that libyaml and Go's YAML take are refused by the strict parser: within brackets and
+/// quotes a line that stands further left than its key, and a tab behind a key's colon. Such a line is joined to the one
+/// before it, by blanks in place of the line end, and such a tab becomes a blank: no byte moves. Returns the text as the
+/// parser took it, if that is not the text itself.
 pub(super) fn read_leniently(text: &str) -> Result<(Vec<Node>, Option<String>), ScanError> {
-    let mut joined: Option<String> = None;
-    for _ in 0..MOST_JOINED {
-        let current = joined.as_deref().unwrap_or(text);
+    let mut eased: Option<String> = None;
+    let readings = (MOST_READ / text.len().max(1)).clamp(1, MOST_EASED);
+    for _ in 0..readings {
+        let current = eased.as_deref().unwrap_or(text);
         match read_nodes(current) {
-            Ok(nodes) => return Ok((nodes, joined)),
-            Err(error) => joined = Some(join_lines(current, &error).ok_or(error)?),
+            Ok(nodes) => return Ok((nodes, eased)),
+            Err(error) => eased = Some(ease(current, &error).ok_or(error)?),
         }
     }
-    let nodes = read_nodes(joined.as_deref().unwrap_or(text))?;
-    Ok((nodes, joined))
+    let nodes = read_nodes(eased.as_deref().unwrap_or(text))?;
+    Ok((nodes, eased))
 }
 
-/// Each joined line costs another reading; more of them than this are not written by people.
-const MOST_JOINED: usize = 100;
+/// Each place that is eased costs another reading; more of them than this are not written by people.
+const MOST_EASED: usize = 100;
 
-/// The text with the line that stands too far left joined to the one before it; `None` for any other error.
-fn join_lines(text: &str, error: &ScanError) -> Option<String> {
+/// And no file is worth reading more bytes than this.
+const MOST_READ: usize = 50_000_000;
+
+/// The text with the place of the error eased; `None` for an error that is one to every reader.
+fn ease(text: &str, error: &ScanError) -> Option<String> {
     let ScanError::Syntax { place, reason } = error else { return None };
-    // The error about a quoted scalar points to its start, the other one to the line itself.
-    let (upper, in_quotes) = match reason.as_str() {
-        "invalid indentation in quoted scalar" => (place.line.checked_sub(1)?, true),
-        "invalid indentation" => (place.line.checked_sub(2)?, false),
-        _ => return None,
-    };
+    // The error about a quoted scalar points to its start, the one about a bracket to the line itself.
+    match reason.as_str() {
+        "invalid indentation in quoted scalar" => join_lines(text, place.line.checked_sub(1)?, true),
+        "invalid indentation" => join_lines(text, place.line.checked_sub(2)?, false),
+        "':' must be followed by a valid YAML whitespace" => blank_tabs(text, *place),
+        _ => None,
+    }
+}
+
+/// The text with the tabs right before a place turned to blanks.
+fn blank_tabs(text: &str, place: Place) -> Option<String> {
+    let end = Lines::of(text).offset(text, place.line - 1, place.column - 1);
+    let start = text[..end].trim_end_matches([' ', '\t']).len();
+    text[start..end].contains('\t').then(|| format!("{}{}{}", &text[..start], " ".repeat(end - start), &text[end..]))
+}
+
+/// The text with a line joined to the next one.
+fn join_lines(text: &str, upper: usize, in_quotes: bool) -> Option<String> {
     let lines = Lines::of(text);
     let line = lines.range(text, upper);
     let content = text[line.clone()].trim_end_matches(['\r', '\n']);

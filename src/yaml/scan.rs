@@ -16,13 +16,13 @@ pub struct Scan<'a> {
     /// The bytes of a byte order mark before the text.
     offset: usize,
     lines: Lines,
-    joined: Option<Joined>,
+    eased: Option<Eased>,
     nodes: Vec<Node>,
 }
 
 /// The text as the parser took it, byte for byte as long as the file's, where that is not the text itself.
 #[derive(Debug)]
-struct Joined {
+struct Eased {
     text: String,
     lines: Lines,
 }
@@ -35,10 +35,10 @@ impl<'a> Scan<'a> {
             return Err(ScanError::ZeroByte(at));
         }
         let body = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let (nodes, joined) = read_leniently(body)?;
+        let (nodes, eased) = read_leniently(body)?;
         let lines = Lines::of(body);
-        let joined = joined.map(|joined| Joined { lines: Lines::of(&joined), text: joined });
-        let scan = Scan { text: body, offset: text.len() - body.len(), lines, joined, nodes };
+        let eased = eased.map(|text| Eased { lines: Lines::of(&text), text });
+        let scan = Scan { text: body, offset: text.len() - body.len(), lines, eased, nodes };
         match scan.template_brace() {
             Some(place) => Err(ScanError::Template(place)),
             None => Ok(scan),
@@ -71,6 +71,11 @@ impl<'a> Scan<'a> {
             Kind::Alias(Some(target)) => *target,
             _ => id,
         }
+    }
+
+    /// A pair with its value resolved.
+    pub fn resolved(&self, (key, value): (NodeId, NodeId)) -> (NodeId, NodeId) {
+        (key, self.resolve(value))
     }
 
     /// The value of a scalar, aliases followed.
@@ -108,6 +113,11 @@ impl<'a> Scan<'a> {
         (id.0..self.nodes[id.index()].end).map(NodeId)
     }
 
+    /// A node and everything below it, as a range.
+    pub fn subtree(&self, id: NodeId) -> Range<NodeId> {
+        id..NodeId(self.nodes[id.index()].end)
+    }
+
     /// Keys and values of a mapping; nothing for other nodes.
     pub fn pairs(&self, id: NodeId) -> impl Iterator<Item = (NodeId, NodeId)> + '_ {
         let mut children = matches!(self.kind(id), Kind::Mapping).then(|| self.children(id)).into_iter().flatten();
@@ -120,9 +130,33 @@ impl<'a> Scan<'a> {
         matches!(self.kind(id), Kind::Sequence).then(|| self.children(id)).into_iter().flatten()
     }
 
-    /// The pair of a mapping (aliases followed) with a key. Of a key given twice the last counts, as for kubectl.
+    /// The pair of a mapping (aliases followed) with a key. Of a key given twice the last counts, as for kubectl. A key
+    /// that the mapping lacks is looked for in what it merges in (`<<`, the merge type of YAML 1.1).
     pub fn pair(&self, mapping: NodeId, key: &str) -> Option<(NodeId, NodeId)> {
-        self.pairs(self.resolve(mapping)).filter(|(k, _)| self.scalar(*k) == Some(key)).last()
+        let mut open = vec![mapping];
+        for _ in 0..MOST_MERGED {
+            let (mut found, mut merged) = (None, None);
+            for (name, value) in self.pairs(self.resolve(open.pop()?)) {
+                match self.scalar(name) {
+                    Some(text) if text == key => found = Some((name, value)),
+                    Some("<<") if self.style(name) == Some(Style::Plain) => merged = Some(value),
+                    _ => {}
+                }
+            }
+            if found.is_some() {
+                return found;
+            }
+            let merged = merged.map(|merged| self.resolve(merged));
+            match merged.map(|merged| (merged, self.kind(merged))) {
+                Some((list, Kind::Sequence)) => {
+                    let items: Vec<NodeId> = self.items(list).collect();
+                    open.extend(items.into_iter().rev());
+                }
+                Some((mapping, _)) => open.push(mapping),
+                None => {}
+            }
+        }
+        None
     }
 
     /// The value of a key of a mapping.
@@ -150,21 +184,30 @@ impl<'a> Scan<'a> {
         self.nodes[id.index()].parent
     }
 
+    /// Whether a node is a key of a mapping.
+    pub fn is_key(&self, id: NodeId) -> bool {
+        let in_mapping = self.parent(id).is_some_and(|parent| matches!(self.kind(parent), Kind::Mapping));
+        in_mapping && self.nodes[id.index()].ordinal.is_multiple_of(2)
+    }
+
     /// The node that stands right before another in the text: the key of a scalar value.
     pub fn previous(&self, id: NodeId) -> Option<NodeId> {
         id.0.checked_sub(1).map(NodeId)
     }
 
+    /// The node that stands right behind another in the text.
+    pub fn next(&self, id: NodeId) -> Option<NodeId> {
+        let next = id.0 + 1;
+        (next < self.nodes.len() as u32).then_some(NodeId(next))
+    }
+
     /// Where a node starts, for people.
     pub fn place(&self, id: NodeId) -> Place {
         let node = &self.nodes[id.index()];
-        if self.joined.is_none() {
+        if self.eased.is_none() {
             return Place { line: node.line as usize + 1, column: node.column as usize + 1 };
         }
-        let at = self.start(id);
-        let line = self.lines.line_at(at);
-        let start = self.lines.range(self.text, line).start;
-        Place { line: line + 1, column: self.text[start..at].chars().count() + 1 }
+        self.place_of(self.start(id))
     }
 
     /// The way from the root of its document to a node: `spec.containers[0].image`. A key has the path of its value.
@@ -200,6 +243,11 @@ impl<'a> Scan<'a> {
     /// The byte span of a scalar's content, without quotes, in the file's bytes. `None` when the scalar is an alias,
     /// spans lines, holds escapes, or anything else about it is not as plain as a value that can be replaced must be.
     pub fn span(&self, id: NodeId) -> Option<Range<usize>> {
+        self.span_in_text(id).map(|span| self.in_file(span))
+    }
+
+    /// The same in the text, which starts behind a byte order mark.
+    pub(super) fn span_in_text(&self, id: NodeId) -> Option<Range<usize>> {
         let Kind::Scalar { value, style } = self.kind(id) else { return None };
         let start = self.start(id);
         let content = match style {
@@ -219,7 +267,23 @@ impl<'a> Scan<'a> {
             && self.text[content.end..].starts_with(quote)
             // An empty plain scalar stands nowhere: the parser marks it behind the line.
             && !(value.is_empty() && quote.is_empty());
-        exact.then(|| self.in_file(content))
+        exact.then_some(content)
+    }
+
+    /// The bytes of the whole line, line end included, that holds a byte of the text.
+    pub(super) fn line_of(&self, at: usize) -> Range<usize> {
+        self.lines.range(self.text, self.lines.line_at(at))
+    }
+
+    /// Where a byte of the text stands, for people.
+    pub(super) fn place_of(&self, at: usize) -> Place {
+        let line = self.line_of(at).start;
+        Place { line: self.lines.line_at(at) + 1, column: self.text[line..at].chars().count() + 1 }
+    }
+
+    /// The text that was read, without a byte order mark.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
     }
 
     /// The byte span of a scalar with its quotes, in the file's bytes.
@@ -229,6 +293,25 @@ impl<'a> Scan<'a> {
             Some(Style::SingleQuoted | Style::DoubleQuoted) => span.start - 1..span.end + 1,
             _ => span,
         })
+    }
+
+    /// The byte span of a part of a scalar's value, in the file's bytes. It stands somewhere between the start of the
+    /// scalar and the next node. As often as its text occurs in the value before it, so often it occurs in the bytes
+    /// before it; where escapes make that wrong, an edit there cannot be proved and is refused.
+    pub fn part_span(&self, id: NodeId, part: Range<usize>) -> Option<Range<usize>> {
+        let value = self.scalar(id)?;
+        let wanted = value.get(part.clone()).filter(|wanted| !wanted.is_empty())?;
+        let nth = value.get(..part.start)?.matches(wanted).count();
+        let start = self.start(id);
+        let next = self.next(id).filter(|next| !matches!(self.kind(*next), Kind::Document));
+        let end = next.map_or(self.text.len(), |next| self.start(next));
+        let (at, _) = self.text.get(start..end)?.match_indices(wanted).nth(nth)?;
+        Some(self.in_file(start + at..start + at + wanted.len()))
+    }
+
+    /// Where a byte of the file stands, for people.
+    pub fn place_in_file(&self, at: usize) -> Place {
+        self.place_of(at - self.offset)
     }
 
     /// The byte after the colon that follows a key, in the file's bytes: where the value of an empty pair would stand.
@@ -241,8 +324,7 @@ impl<'a> Scan<'a> {
 
     /// The bytes of the whole line that holds a byte of the file, line end included.
     pub fn line_range(&self, at: usize) -> Range<usize> {
-        let line = self.lines.line_at(at - self.offset);
-        self.in_file(self.lines.range(self.text, line))
+        self.in_file(self.line_of(at - self.offset))
     }
 
     /// The text of the file between two of its bytes.
@@ -272,11 +354,12 @@ impl<'a> Scan<'a> {
         self.nodes[id.index()].end - id.0
     }
 
-    fn start(&self, id: NodeId) -> usize {
+    /// Where a node starts in the text.
+    pub(super) fn start(&self, id: NodeId) -> usize {
         let node = &self.nodes[id.index()];
         let (line, column) = (node.line as usize, node.column as usize);
-        match &self.joined {
-            Some(joined) => joined.lines.offset(&joined.text, line, column),
+        match &self.eased {
+            Some(eased) => eased.lines.offset(&eased.text, line, column),
             None => self.lines.offset(self.text, line, column),
         }
     }
@@ -293,6 +376,9 @@ impl<'a> Scan<'a> {
         outer.map(|id| self.place(id))
     }
 }
+
+/// How many mappings are looked into for one key. Merges of merges could be made to grow without end.
+const MOST_MERGED: usize = 64;
 
 /// Appends a key to a path, in brackets when it would not read as one name.
 fn push_key(path: &mut String, key: &str) {
@@ -348,6 +434,23 @@ mod tests {
         let (_, root) = scan.documents().next().expect("a document");
         assert_eq!(scan.get_scalar(root, "b"), Some("one"));
         assert_eq!(scan.get_scalar(root, "c"), Some("2"));
+    }
+
+    #[test]
+    fn merged_keys_count_where_the_mapping_has_none_of_its_own() {
+        let text = "a: &a {x: 1, y: 1}\nb: &b\n  <<: *a\n  y: 2\nc:\n  <<: [*b, {z: 3}]\n  x: 4\n";
+        let scan = Scan::read(text.as_bytes()).expect("valid YAML");
+        let (_, root) = scan.documents().next().expect("a document");
+        let value = |mapping: &str, key: &str| scan.get_scalar(scan.get(root, mapping)?, key);
+        assert_eq!((value("b", "x"), value("b", "y"), value("b", "z")), (Some("1"), Some("2"), None));
+        assert_eq!((value("c", "x"), value("c", "y"), value("c", "z")), (Some("4"), Some("2"), Some("3")));
+    }
+
+    #[test]
+    fn a_tab_behind_a_colon_is_white_space() {
+        let text = "a:\tb\n\"c\":\t1 # x\nd: |\n  e:\tf\n";
+        assert_eq!(spans(text), ["a", "b", "c", "1", "d", "e:\tf"]);
+        assert!(Scan::read(b"a:\n\tb: c\n").is_err());
     }
 
     #[test]

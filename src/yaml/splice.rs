@@ -1,11 +1,12 @@
 //! Changes to bytes: each replaces one scalar, adds one pair or takes one away, and all together are proved by reading
 //! the result again. What comes out holds the same documents with exactly the asked changes, or nothing comes out.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::node::{Kind, NodeId, ScanError, Style};
-use super::plain::is_ambiguous;
+use super::node::{Kind, NodeId, ScanError};
+use super::patch::{Patch, insert, not_editable, remove, replace, replace_part, value_of};
 use super::scan::Scan;
 
 /// One change to a file.
@@ -16,6 +17,15 @@ pub enum Change {
         /// The scalar, key or value.
         node: NodeId,
         /// The value, as text.
+        text: String,
+    },
+    /// A part of a scalar takes another text.
+    Part {
+        /// The scalar.
+        node: NodeId,
+        /// Which bytes of its value.
+        at: Range<usize>,
+        /// The new text of that part.
         text: String,
     },
     /// A mapping gets a pair, right behind one that it has.
@@ -72,9 +82,6 @@ pub enum SpliceError {
     },
 }
 
-/// A replacement of bytes.
-type Patch = (Range<usize>, String);
-
 /// Makes the changes and proves them. Changes that say the same twice are made once.
 pub fn apply(bytes: &[u8], scan: &Scan<'_>, changes: &[Change]) -> Result<Vec<u8>, SpliceError> {
     let asked = Asked::gather(scan, changes)?;
@@ -99,8 +106,16 @@ pub fn apply(bytes: &[u8], scan: &Scan<'_>, changes: &[Change]) -> Result<Vec<u8
 #[derive(Default)]
 struct Asked<'a> {
     values: BTreeMap<NodeId, &'a str>,
+    parts: BTreeMap<NodeId, BTreeMap<(usize, usize), &'a str>>,
     inserts: BTreeMap<NodeId, Vec<(&'static str, &'a str)>>,
     removals: BTreeMap<NodeId, NodeId>,
+}
+
+impl SpliceError {
+    /// Whether the fault is ours: the edit was made and did not come out as asked. Nothing of it is kept.
+    pub fn is_bug(&self) -> bool {
+        matches!(self, SpliceError::Unreadable(_) | SpliceError::Unproved { .. })
+    }
 }
 
 impl<'a> Asked<'a> {
@@ -111,6 +126,14 @@ impl<'a> Asked<'a> {
                 Change::Value { node, text } => {
                     let node = scan.resolve(*node);
                     let before = asked.values.insert(node, text);
+                    if let Some(one) = before.filter(|one| one != text) {
+                        let (one, other) = (one.to_owned(), text.clone());
+                        return Err(SpliceError::Conflict { path: scan.path(node), one, other });
+                    }
+                }
+                Change::Part { node, at, text } => {
+                    let node = scan.resolve(*node);
+                    let before = asked.parts.entry(node).or_default().insert((at.start, at.end), text);
                     if let Some(one) = before.filter(|one| one != text) {
                         let (one, other) = (one.to_owned(), text.clone());
                         return Err(SpliceError::Conflict { path: scan.path(node), one, other });
@@ -137,6 +160,11 @@ impl<'a> Asked<'a> {
         for (node, text) in &self.values {
             patches.push(replace(scan, *node, text)?);
         }
+        for (node, parts) in &self.parts {
+            for ((start, end), text) in parts {
+                patches.push(replace_part(scan, *node, *start..*end, text)?);
+            }
+        }
         for (after, pairs) in &self.inserts {
             patches.push(insert(bytes, scan, *after, pairs)?);
         }
@@ -144,6 +172,19 @@ impl<'a> Asked<'a> {
             patches.push(remove(bytes, scan, *key, *value)?);
         }
         Ok(patches)
+    }
+
+    /// What a scalar that changes shall read; `None` for all other nodes.
+    fn expected(&self, before: &Scan<'_>, id: NodeId) -> Option<Cow<'a, str>> {
+        if let Some(text) = self.values.get(&id) {
+            return Some(Cow::Borrowed(text));
+        }
+        let mut value = before.scalar(id).filter(|_| self.parts.contains_key(&id))?.to_owned();
+        for ((start, end), text) in self.parts.get(&id)?.iter().rev() {
+            value.get(*start..*end)?;
+            value.replace_range(*start..*end, text);
+        }
+        Some(Cow::Owned(value))
     }
 
     /// Reads the result and walks both readings side by side.
@@ -171,8 +212,8 @@ impl<'a> Asked<'a> {
                 continue;
             }
             let Some(twin) = fresh.next() else { return fail(id) };
-            let same = match self.values.get(&id) {
-                Some(text) => after.scalar(twin) == Some(text) && before.same_properties(id, &after, twin),
+            let same = match self.expected(before, id) {
+                Some(text) => after.scalar(twin) == Some(&text) && before.same_properties(id, &after, twin),
                 None => before.same_but_for_place(id, &after, twin),
             };
             if !same {
@@ -223,134 +264,6 @@ fn expect_pairs(
     Some(())
 }
 
-/// The value that belongs to a key.
-fn value_of(scan: &Scan<'_>, key: NodeId) -> Option<NodeId> {
-    let mapping = scan.parent(key)?;
-    scan.pairs(mapping).find(|(k, _)| *k == key).map(|(_, value)| value)
-}
-
-fn not_editable(scan: &Scan<'_>, node: NodeId) -> SpliceError {
-    SpliceError::NotEditable { path: scan.path(node) }
-}
-
-/// Nothing that would need an escape in any style.
-fn is_writable(text: &str) -> bool {
-    let safe =
-        |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\' | b'#' | b',' | b'{' | b'}' | b'[' | b']');
-    !text.is_empty() && text.bytes().all(safe) && text.as_bytes()[0].is_ascii_alphanumeric() | text.starts_with('_')
-}
-
-fn replace(scan: &Scan<'_>, node: NodeId, text: &str) -> Result<Patch, SpliceError> {
-    if !is_writable(text) {
-        return Err(SpliceError::Unwritable { path: scan.path(node), text: text.to_owned() });
-    }
-    let plain = scan.style(node) == Some(Style::Plain);
-    let written = if plain && !scan.is_tagged(node) { quoted_if_ambiguous(scan, text) } else { text.to_owned() };
-    if let Some(span) = scan.span(node) {
-        return Ok((span, written));
-    }
-    // A key without a value: the value goes behind the colon.
-    let key = scan.previous(node).filter(|_| plain && scan.scalar(node) == Some(""));
-    let colon = key.and_then(|key| scan.after_colon(key)).filter(|_| !scan.is_anchored(node) && !scan.is_tagged(node));
-    let at = colon.ok_or_else(|| not_editable(scan, node))?;
-    Ok((at..at, format!(" {written}")))
-}
-
-fn quoted_if_ambiguous(scan: &Scan<'_>, text: &str) -> String {
-    if !is_ambiguous(text) {
-        return text.to_owned();
-    }
-    let count = |style| scan.ids().filter(|id| scan.style(*id) == Some(style)).count();
-    let quote = if count(Style::SingleQuoted) > count(Style::DoubleQuoted) { '\'' } else { '"' };
-    format!("{quote}{text}{quote}")
-}
-
-fn insert(bytes: &[u8], scan: &Scan<'_>, after: NodeId, pairs: &[(&'static str, &str)]) -> Result<Patch, SpliceError> {
-    let fail = || not_editable(scan, after);
-    let value = value_of(scan, after).ok_or_else(fail)?;
-    let mapping = scan.parent(after).ok_or_else(fail)?;
-    let key_span = scan.outer_span(after).ok_or_else(fail)?;
-    let value_end = match scan.kind(value) {
-        Kind::Alias(_) => scan.line_range(key_span.end).end,
-        _ => scan.outer_span(value).ok_or_else(fail)?.end,
-    };
-    let quoted = |like: NodeId, text: &str| match scan.style(like) {
-        Some(Style::SingleQuoted) => format!("'{text}'"),
-        Some(Style::DoubleQuoted) => format!("\"{text}\""),
-        _ => quoted_if_ambiguous(scan, text),
-    };
-    let pair = |(key, text): &(&'static str, &str)| format!("{}: {}", quoted(after, key), quoted(value, text));
-    let line = scan.line_range(key_span.start);
-    let before_key = &bytes[line.start..key_span.start];
-    let key_leads = before_key.iter().all(|b| matches!(b, b' ' | b'\t'));
-    let newline = line_end(bytes);
-    if let Some(bad) = pairs.iter().find(|(_, text)| !is_writable(text)) {
-        return Err(SpliceError::Unwritable { path: scan.path(after), text: bad.1.to_owned() });
-    }
-    if scan.is_flow(mapping) {
-        let indent = String::from_utf8_lossy(before_key);
-        let joint = if key_leads { format!(",{newline}{indent}") } else { ", ".to_owned() };
-        let text: String = pairs.iter().map(|p| format!("{joint}{}", pair(p))).collect();
-        return Ok((value_end..value_end, text));
-    }
-    let indent = " ".repeat(scan.place(after).column - 1);
-    let line_of_value = scan.line_range(value_end.saturating_sub(1));
-    let end = line_of_value.end;
-    let ends_with_break = bytes[line_of_value].ends_with(b"\n") || bytes[..end].ends_with(b"\r");
-    let lines: Vec<String> = pairs.iter().map(|p| format!("{indent}{}", pair(p))).collect();
-    let text = lines.join(newline);
-    let text = if ends_with_break { format!("{text}{newline}") } else { format!("{newline}{text}") };
-    Ok((end..end, text))
-}
-
-fn remove(bytes: &[u8], scan: &Scan<'_>, key: NodeId, value: NodeId) -> Result<Patch, SpliceError> {
-    let fail = || not_editable(scan, key);
-    let mapping = scan.parent(key).ok_or_else(fail)?;
-    let start = scan.outer_span(key).ok_or_else(fail)?.start;
-    let end = match scan.kind(value) {
-        Kind::Scalar { value, .. } if value.is_empty() => scan.after_colon(key).ok_or_else(fail)?,
-        _ => scan.outer_span(value).ok_or_else(fail)?.end,
-    };
-    let keys: Vec<(NodeId, NodeId)> = scan.pairs(mapping).collect();
-    let index = keys.iter().position(|(k, _)| *k == key).ok_or_else(fail)?;
-    if keys.len() == 1 {
-        return Err(fail());
-    }
-    let next = keys.get(index + 1).and_then(|(k, _)| scan.outer_span(*k));
-    if scan.is_flow(mapping) {
-        if let Some(next) = next {
-            return Ok((start..next.start, String::new()));
-        }
-        let previous = keys.get(index.wrapping_sub(1)).and_then(|(_, v)| scan.outer_span(*v)).ok_or_else(fail)?;
-        return Ok((previous.end..end, String::new()));
-    }
-    let line = scan.line_range(start);
-    let leads = bytes[line.start..start].iter().all(|b| matches!(b, b' ' | b'\t'));
-    if leads {
-        let last = scan.line_range(end.saturating_sub(1).max(start));
-        // The last line of a file without a final newline takes the break before it along.
-        let whole = line.start..last.end;
-        let unfinished = !bytes[whole.clone()].ends_with(b"\n") && !bytes[whole.clone()].ends_with(b"\r");
-        let taken = if unfinished {
-            bytes[..whole.start].iter().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count()
-        } else {
-            0
-        };
-        return Ok((whole.start - taken.min(line_end(bytes).len())..whole.end, String::new()));
-    }
-    // The first pair of a list item: the next pair moves up to the dash.
-    next.map(|next| (start..next.start, String::new())).ok_or_else(fail)
-}
-
-/// The line end that the file uses first.
-fn line_end(bytes: &[u8]) -> &'static str {
-    match bytes.iter().position(|b| matches!(b, b'\n' | b'\r')) {
-        Some(at) if bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n') => "\r\n",
-        Some(at) if bytes[at] == b'\r' => "\r",
-        _ => "\n",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -392,6 +305,24 @@ mod tests {
         assert_eq!(set("{a: x, b: y}", "a", "v1").as_deref(), Ok("{a: v1, b: y}"));
         assert_eq!(set("a: !!str 1.10\n", "a", "1.20").as_deref(), Ok("a: !!str 1.20\n"));
         assert_eq!(set("a: &v x\nb: *v\n", "b", "z").as_deref(), Ok("a: &v z\nb: *v\n"));
+    }
+
+    #[test]
+    fn parts_of_values_change_where_they_stand() {
+        let change = |text: &str, parts: &[(&str, usize)]| {
+            let scan = Scan::read(text.as_bytes()).expect("valid YAML");
+            let value = node(&scan, "a", 1);
+            let held = scan.scalar(value).expect("a scalar").to_owned();
+            let at = |(old, nth): &(&str, usize)| held.match_indices(old).nth(*nth).expect("there").0;
+            let part = |p: &(&str, usize)| Change::Part { node: value, at: at(p)..at(p) + p.0.len(), text: "N".into() };
+            let parts: Vec<Change> = parts.iter().map(part).collect();
+            apply(text.as_bytes(), &scan, &parts).map(|bytes| String::from_utf8(bytes).expect("text"))
+        };
+        assert_eq!(change("a: --x=o # o\n", &[("o", 0)]).as_deref(), Ok("a: --x=N # o\n"));
+        assert_eq!(change("a: 'o o o'\n", &[("o", 2), ("o", 0)]).as_deref(), Ok("a: 'N o N'\n"));
+        assert_eq!(change("a: |\n   é o\n     o\nb: o\n", &[("o", 1)]).as_deref(), Ok("a: |\n   é o\n     N\nb: o\n"));
+        assert_eq!(change("a: >-\n  o\n  o\n", &[("o", 1)]).as_deref(), Ok("a: >-\n  o\n  N\n"));
+        assert!(change("a: \"\\x6f o\"\n", &[("o", 1)]).is_err());
     }
 
     #[test]

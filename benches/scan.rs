@@ -1,0 +1,194 @@
+//! What a large repository costs: reading it cold and warm, editing fields, and one bump from tip to commit.
+//!
+//! `cargo bench --bench scan`. Compare figures of one run only: machines differ, and so do minutes of one machine.
+
+#![expect(clippy::print_stdout, reason = "a benchmark reports to a person")]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use divan::counter::BytesCount;
+use divan::{Bencher, black_box};
+use tagalong::cycle::tree::TreeCache;
+use tagalong::image::{Reference, Version};
+use tagalong::manifest::conventions::Conventions;
+use tagalong::manifest::edit::{FollowRefs, Move, edit};
+use tagalong::manifest::find;
+use tagalong::manifest::interest::{Interest, words};
+use tagalong::manifest::paths::PathFilter;
+use tagalong::plan::{decide, gate, message};
+use tagalong::repo::clone::{BareClone, CommitId};
+use tagalong::repo::tree::{BlobId, EntryKind};
+
+/// A clone of the large repository, and its tip.
+static CLONE: LazyLock<Mutex<(BareClone, CommitId, tempfile::TempDir)>> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = support::repository(folder.path());
+    let (clone, tip) = BareClone::open(config).and_then(BareClone::fetch).expect("a clone");
+    Mutex::new((clone, tip, folder))
+});
+
+fn main() {
+    let files = support::files();
+    let bytes: usize = files.values().map(String::len).sum();
+    let interest = of_interest();
+    let search = interest.search();
+    let parsed = files.iter().filter(|(path, text)| search.wants(path, text.as_bytes(), &Conventions::default()));
+    println!("{} files, {:.1} MB of YAML; {} are parsed", files.len(), bytes as f64 / 1e6, parsed.count());
+    divan::main();
+}
+
+fn with_clone<T>(work: impl FnOnce(&BareClone, CommitId) -> T) -> T {
+    let clone = CLONE.lock().unwrap_or_else(PoisonError::into_inner);
+    work(&clone.0, clone.1)
+}
+
+fn of_interest() -> Interest {
+    Interest::in_words([words(support::IMAGES)].into_iter())
+}
+
+/// Everything, as `tagalong images` reads it.
+fn all() -> Interest {
+    Interest::Everything
+}
+
+/// The tip of a clone that was never looked at: trees walked, blobs inflated, those of interest parsed.
+#[divan::bench(args = ["of interest", "everything"], sample_count = 5, sample_size = 1)]
+fn cold(bencher: Bencher<'_, '_>, what: &str) {
+    let interest = if what == "everything" { all() } else { of_interest() };
+    let bytes: usize = support::files().values().map(String::len).sum();
+    with_clone(|clone, tip| {
+        bencher.counter(BytesCount::new(bytes)).bench_local(|| {
+            let cache = TreeCache::new(PathFilter::default());
+            cache.inventory(clone, tip, &Conventions::default(), &interest).expect("read")
+        });
+    });
+}
+
+/// Of that, what inflating all blobs costs.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn inflate(bencher: Bencher<'_, '_>) {
+    with_clone(|clone, tip| {
+        let blobs = blobs(clone, tip);
+        let bytes: usize = clone.read_blobs(&blobs, |_, bytes| bytes.len()).expect("read").into_iter().sum();
+        bencher
+            .counter(BytesCount::new(bytes))
+            .bench_local(|| clone.read_blobs(&blobs, |_, bytes| bytes.len()).expect("read"));
+    });
+}
+
+/// And what walking all trees does.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn walk(bencher: Bencher<'_, '_>) {
+    with_clone(|clone, tip| bencher.bench_local(|| blobs(clone, tip)));
+}
+
+fn blobs(clone: &BareClone, tip: CommitId) -> Vec<BlobId> {
+    let (mut open, mut blobs) = (vec![clone.root(tip).expect("a tree")], Vec::new());
+    while let Some(folder) = open.pop() {
+        for entry in clone.folder(folder).expect("a tree") {
+            match entry.kind {
+                EntryKind::Folder(id) => open.push(id),
+                EntryKind::File(blob) => blobs.push(blob),
+                EntryKind::Other => {}
+            }
+        }
+    }
+    blobs
+}
+
+/// A tip that differs in one file from the one before.
+#[divan::bench(sample_count = 20, sample_size = 1)]
+fn warm(bencher: Bencher<'_, '_>) {
+    let (cache, interest) = (TreeCache::new(PathFilter::default()), of_interest());
+    with_clone(|clone, tip| {
+        let wanted = [support::bump("fedcba9")];
+        let other = commit(clone, tip, &cache, &wanted, &interest);
+        let tips = [tip, other];
+        let mut turn = 0;
+        bencher.bench_local(|| {
+            turn += 1;
+            cache.inventory(clone, tips[turn % 2], &Conventions::default(), &interest).expect("read")
+        });
+    });
+}
+
+/// The same tip again.
+#[divan::bench(sample_count = 20, sample_size = 1)]
+fn unchanged(bencher: Bencher<'_, '_>) {
+    let (cache, interest) = (TreeCache::new(PathFilter::default()), of_interest());
+    with_clone(|clone, tip| {
+        let look = || cache.inventory(clone, tip, &Conventions::default(), &interest);
+        look().expect("read");
+        bencher.bench_local(|| look().expect("read"));
+    });
+}
+
+/// A fetched tip that differs in one file from the one before: look, plan, edit, prove, write the commit.
+#[divan::bench(sample_count = 20, sample_size = 1)]
+fn bump_to_commit(bencher: Bencher<'_, '_>) {
+    let cache = TreeCache::new(PathFilter::default());
+    let interest = of_interest();
+    with_clone(|clone, tip| {
+        let mut tip = commit(clone, tip, &cache, &[support::bump("fedcba9")], &interest);
+        let mut turn = 0;
+        bencher.bench_local(|| {
+            turn += 1;
+            tip = commit(clone, tip, &cache, &[support::bump(&format!("{turn:07x}"))], &interest);
+        });
+    });
+}
+
+/// The same without any cache, as a job in CI does it.
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn bump_to_commit_cold(bencher: Bencher<'_, '_>) {
+    let wanted = [support::bump("fedcba9")];
+    let interest = Interest::in_images(wanted.iter().map(|wanted| &wanted.repository));
+    with_clone(|clone, tip| {
+        bencher.bench_local(|| commit(clone, tip, &TreeCache::new(PathFilter::default()), &wanted, &interest));
+    });
+}
+
+fn commit(clone: &BareClone, tip: CommitId, cache: &TreeCache, wanted: &[Reference], interest: &Interest) -> CommitId {
+    let (paths, conventions) = (PathFilter::default(), Conventions::default());
+    let inventory = cache.inventory(clone, tip, &conventions, interest).expect("read");
+    let asked = decide::as_asked(&inventory, wanted, &paths).expect("found");
+    let (gated, _) = gate::pass_unproved(asked.plan);
+    let mut changes = BTreeMap::new();
+    for file in gated.files() {
+        let before = clone.file(tip, file).expect("read").expect("there");
+        let after = gated.edited(file, &before, FollowRefs::Yes, &conventions).expect("edited");
+        changes.insert(file.to_owned(), after);
+    }
+    clone.commit(tip, &changes, &message::commit_message(gated.updates())).expect("a commit")
+}
+
+/// One file with so many fields, all of which move.
+#[divan::bench(args = [1, 1_000])]
+fn edit_fields(bencher: Bencher<'_, '_>, fields: usize) {
+    let text: String = (0..fields).map(|n| format!("- name: app-{n}\n  image: acme/app:v1  # by CI\n")).collect();
+    let facts = find::read("a.yaml", text.as_bytes(), &Conventions::default()).expect("valid YAML");
+    assert_eq!(facts.fields.len(), fields);
+    let to = Version::parse_tag("v2").expect("a version");
+    let moves: Vec<Move<'_>> = facts.fields.iter().map(|field| Move { field, to: &to }).collect();
+    bencher.counter(BytesCount::new(text.len())).bench(|| {
+        edit("a.yaml", black_box(text.as_bytes()), &moves, FollowRefs::Yes, &Conventions::default()).expect("edited")
+    });
+}
+
+/// One file of 12 MB: on many lines, and on a single one.
+#[divan::bench(args = ["lines", "one line"], sample_count = 3, sample_size = 1)]
+fn large_file(bencher: Bencher<'_, '_>, form: &str) {
+    let item = |n: usize| match form {
+        "lines" => format!("- name: \"item {n}\"\n  text: some more of it\n  image: acme/app:v{n}\n"),
+        _ => format!("{{\"name\": \"item {n}\", \"text\": \"some more of it\", \"image\": \"acme/app:v{n}\"}}, "),
+    };
+    let items: String = (0..170_000).map(item).collect();
+    let text = if form == "lines" { items } else { format!("[{items}{{}}]\n") };
+    bencher
+        .counter(BytesCount::new(text.len()))
+        .bench(|| find::read("a.yaml", black_box(text.as_bytes()), &Conventions::default()).expect("valid YAML"));
+}

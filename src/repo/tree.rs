@@ -1,0 +1,112 @@
+//! Reading trees and blobs of the bare clone.
+
+use std::num::NonZero;
+use std::path::Path;
+
+use git2::{ErrorCode, ObjectType, Oid, Repository};
+
+use super::clone::{BareClone, CommitId, EXECUTABLE};
+use super::error::RepoError;
+
+/// The id of a blob: the hash of its bytes, so equal ids mean equal files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlobId(Oid);
+
+/// The id of a tree: equal ids mean equal folders, with all below them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TreeId(Oid);
+
+/// What stands in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+/// What an entry of a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular or executable file.
+    File(BlobId),
+    /// A folder.
+    Folder(TreeId),
+    /// A symbolic link or a submodule: never followed.
+    Other,
+}
+
+impl BareClone {
+    /// The root folder of a commit.
+    pub fn root(&self, at: CommitId) -> Result<TreeId, RepoError> {
+        let commit = self.repository.find_commit(at.0);
+        commit.map(|commit| TreeId(commit.tree_id())).map_err(RepoError::git(format!("reading commit {at}")))
+    }
+
+    /// What stands in a folder, in the order of the tree.
+    pub fn folder(&self, id: TreeId) -> Result<Vec<Entry>, RepoError> {
+        let tree = self.repository.find_tree(id.0).map_err(RepoError::git(format!("reading tree {}", id.0)))?;
+        // A name that is not UTF-8 cannot be a manifest of ours.
+        let named = tree.iter().filter_map(|entry| {
+            let kind = match (entry.kind(), entry.filemode()) {
+                (Some(ObjectType::Blob), FILE | EXECUTABLE | GROUP_WRITABLE) => EntryKind::File(BlobId(entry.id())),
+                (Some(ObjectType::Tree), _) => EntryKind::Folder(TreeId(entry.id())),
+                _ => EntryKind::Other,
+            };
+            Some(Entry { name: entry.name().ok()?.to_owned(), kind })
+        });
+        Ok(named.collect())
+    }
+
+    /// What a function makes of each blob, in the order of the ids. All processors take part.
+    pub fn read_blobs<T: Send>(
+        &self,
+        ids: &[BlobId],
+        read: impl Fn(usize, &[u8]) -> T + Sync,
+    ) -> Result<Vec<T>, RepoError> {
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let share = ids.len().div_ceil(threads).max(LEAST_SHARE);
+        let path = self.repository.path();
+        let read = &read;
+        let read_share = move |(index, share_ids): (usize, &[BlobId])| -> Result<Vec<T>, RepoError> {
+            // A handle cannot be shared between threads; opening another one costs next to nothing.
+            let repository =
+                Repository::open_bare(path).map_err(RepoError::git(format!("opening {}", path.display())))?;
+            let mut made = Vec::with_capacity(share_ids.len());
+            for (offset, id) in share_ids.iter().enumerate() {
+                let blob = repository.find_blob(id.0).map_err(RepoError::git(format!("reading blob {}", id.0)))?;
+                made.push(read(index * share + offset, blob.content()));
+            }
+            Ok(made)
+        };
+        let mut all = Vec::with_capacity(ids.len());
+        std::thread::scope(|scope| {
+            let workers: Vec<_> =
+                ids.chunks(share).enumerate().map(|share| scope.spawn(move || read_share(share))).collect();
+            for worker in workers {
+                all.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            }
+            Ok(all)
+        })
+    }
+
+    /// The bytes of the file at a path, if there is a file.
+    pub fn file(&self, at: CommitId, path: &str) -> Result<Option<Vec<u8>>, RepoError> {
+        let doing = || RepoError::git(format!("reading {path} of {at}"));
+        let tree = self.repository.find_commit(at.0).and_then(|commit| commit.tree()).map_err(doing())?;
+        let entry = match tree.get_path(Path::new(path)) {
+            Ok(entry) if entry.kind() == Some(ObjectType::Blob) => entry,
+            Ok(_) => return Ok(None),
+            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+            Err(error) => return Err(doing()(error)),
+        };
+        let blob = self.repository.find_blob(entry.id()).map_err(doing())?;
+        Ok(Some(blob.content().to_vec()))
+    }
+}
+
+/// Fewer blobs than this are not worth another thread.
+const LEAST_SHARE: usize = 64;
+
+const FILE: i32 = 0o100_644;
+const GROUP_WRITABLE: i32 = 0o100_664;

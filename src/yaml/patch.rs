@@ -1,0 +1,162 @@
+//! One change to bytes: which of them go, and what comes in their place.
+
+use std::ops::Range;
+
+use super::node::{Kind, NodeId, Style};
+use super::plain::is_ambiguous;
+use super::scan::Scan;
+use super::splice::SpliceError;
+
+/// A replacement of bytes.
+pub(super) type Patch = (Range<usize>, String);
+
+/// The value that belongs to a key.
+pub(super) fn value_of(scan: &Scan<'_>, key: NodeId) -> Option<NodeId> {
+    let mapping = scan.parent(key)?;
+    scan.pairs(mapping).find(|(k, _)| *k == key).map(|(_, value)| value)
+}
+
+/// The refusal of a scalar that is written in a way that is not edited.
+pub(super) fn not_editable(scan: &Scan<'_>, node: NodeId) -> SpliceError {
+    SpliceError::NotEditable { path: scan.path(node) }
+}
+
+/// Nothing that would need an escape in any style.
+fn is_writable(text: &str) -> bool {
+    let safe =
+        |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\' | b'#' | b',' | b'{' | b'}' | b'[' | b']');
+    !text.is_empty() && text.bytes().all(safe) && text.as_bytes()[0].is_ascii_alphanumeric() | text.starts_with('_')
+}
+
+/// A scalar takes another value, in its own style.
+pub(super) fn replace(scan: &Scan<'_>, node: NodeId, text: &str) -> Result<Patch, SpliceError> {
+    if !is_writable(text) {
+        return Err(SpliceError::Unwritable { path: scan.path(node), text: text.to_owned() });
+    }
+    let plain = scan.style(node) == Some(Style::Plain);
+    let written = if plain && !scan.is_tagged(node) { quoted_if_ambiguous(scan, text) } else { text.to_owned() };
+    if let Some(span) = scan.span(node) {
+        return Ok((span, written));
+    }
+    // A key without a value: the value goes behind the colon.
+    let key = scan.previous(node).filter(|_| plain && scan.scalar(node) == Some(""));
+    let colon = key.and_then(|key| scan.after_colon(key)).filter(|_| !scan.is_anchored(node) && !scan.is_tagged(node));
+    let at = colon.ok_or_else(|| not_editable(scan, node))?;
+    Ok((at..at, format!(" {written}")))
+}
+
+/// A part of a scalar takes another text.
+pub(super) fn replace_part(
+    scan: &Scan<'_>,
+    node: NodeId,
+    part: Range<usize>,
+    text: &str,
+) -> Result<Patch, SpliceError> {
+    if !is_writable(text) {
+        return Err(SpliceError::Unwritable { path: scan.path(node), text: text.to_owned() });
+    }
+    let span = scan.part_span(node, part).ok_or_else(|| not_editable(scan, node))?;
+    Ok((span, text.to_owned()))
+}
+
+fn quoted_if_ambiguous(scan: &Scan<'_>, text: &str) -> String {
+    if !is_ambiguous(text) {
+        return text.to_owned();
+    }
+    let count = |style| scan.ids().filter(|id| scan.style(*id) == Some(style)).count();
+    let quote = if count(Style::SingleQuoted) > count(Style::DoubleQuoted) { '\'' } else { '"' };
+    format!("{quote}{text}{quote}")
+}
+
+/// A mapping gets pairs right behind the one with the key `after`, in the manner of its neighbours.
+pub(super) fn insert(
+    bytes: &[u8],
+    scan: &Scan<'_>,
+    after: NodeId,
+    pairs: &[(&'static str, &str)],
+) -> Result<Patch, SpliceError> {
+    let fail = || not_editable(scan, after);
+    let value = value_of(scan, after).ok_or_else(fail)?;
+    let mapping = scan.parent(after).ok_or_else(fail)?;
+    let key_span = scan.outer_span(after).ok_or_else(fail)?;
+    let value_end = match scan.kind(value) {
+        Kind::Alias(_) => scan.line_range(key_span.end).end,
+        _ => scan.outer_span(value).ok_or_else(fail)?.end,
+    };
+    let quoted = |like: NodeId, text: &str| match scan.style(like) {
+        Some(Style::SingleQuoted) => format!("'{text}'"),
+        Some(Style::DoubleQuoted) => format!("\"{text}\""),
+        _ => quoted_if_ambiguous(scan, text),
+    };
+    let pair = |(key, text): &(&'static str, &str)| format!("{}: {}", quoted(after, key), quoted(value, text));
+    let line = scan.line_range(key_span.start);
+    let before_key = &bytes[line.start..key_span.start];
+    let key_leads = before_key.iter().all(|b| matches!(b, b' ' | b'\t'));
+    let newline = line_end(bytes);
+    if let Some(bad) = pairs.iter().find(|(_, text)| !is_writable(text)) {
+        return Err(SpliceError::Unwritable { path: scan.path(after), text: bad.1.to_owned() });
+    }
+    if scan.is_flow(mapping) {
+        let indent = String::from_utf8_lossy(before_key);
+        let joint = if key_leads { format!(",{newline}{indent}") } else { ", ".to_owned() };
+        let text: String = pairs.iter().map(|p| format!("{joint}{}", pair(p))).collect();
+        return Ok((value_end..value_end, text));
+    }
+    let indent = " ".repeat(scan.place(after).column - 1);
+    let line_of_value = scan.line_range(value_end.saturating_sub(1));
+    let end = line_of_value.end;
+    let ends_with_break = bytes[line_of_value].ends_with(b"\n") || bytes[..end].ends_with(b"\r");
+    let lines: Vec<String> = pairs.iter().map(|p| format!("{indent}{}", pair(p))).collect();
+    let text = lines.join(newline);
+    let text = if ends_with_break { format!("{text}{newline}") } else { format!("{newline}{text}") };
+    Ok((end..end, text))
+}
+
+/// A pair goes, with its line where it has one of its own.
+pub(super) fn remove(bytes: &[u8], scan: &Scan<'_>, key: NodeId, value: NodeId) -> Result<Patch, SpliceError> {
+    let fail = || not_editable(scan, key);
+    let mapping = scan.parent(key).ok_or_else(fail)?;
+    let start = scan.outer_span(key).ok_or_else(fail)?.start;
+    let end = match scan.kind(value) {
+        Kind::Scalar { value, .. } if value.is_empty() => scan.after_colon(key).ok_or_else(fail)?,
+        _ => scan.outer_span(value).ok_or_else(fail)?.end,
+    };
+    let keys: Vec<(NodeId, NodeId)> = scan.pairs(mapping).collect();
+    let index = keys.iter().position(|(k, _)| *k == key).ok_or_else(fail)?;
+    if keys.len() == 1 {
+        return Err(fail());
+    }
+    let next = keys.get(index + 1).and_then(|(k, _)| scan.outer_span(*k));
+    if scan.is_flow(mapping) {
+        if let Some(next) = next {
+            return Ok((start..next.start, String::new()));
+        }
+        let previous = keys.get(index.wrapping_sub(1)).and_then(|(_, v)| scan.outer_span(*v)).ok_or_else(fail)?;
+        return Ok((previous.end..end, String::new()));
+    }
+    let line = scan.line_range(start);
+    let leads = bytes[line.start..start].iter().all(|b| matches!(b, b' ' | b'\t'));
+    if leads {
+        let last = scan.line_range(end.saturating_sub(1).max(start));
+        // The last line of a file without a final newline takes the break before it along.
+        let whole = line.start..last.end;
+        let unfinished = !bytes[whole.clone()].ends_with(b"\n") && !bytes[whole.clone()].ends_with(b"\r");
+        let taken = if unfinished {
+            bytes[..whole.start].iter().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count()
+        } else {
+            0
+        };
+        return Ok((whole.start - taken.min(line_end(bytes).len())..whole.end, String::new()));
+    }
+    // The first pair of a list item: the next pair moves up to the dash.
+    next.map(|next| (start..next.start, String::new())).ok_or_else(fail)
+}
+
+/// The line end that the file uses first.
+fn line_end(bytes: &[u8]) -> &'static str {
+    match bytes.iter().position(|b| matches!(b, b'\n' | b'\r')) {
+        Some(at) if bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n') => "\r\n",
+        Some(at) if bytes[at] == b'\r' => "\r",
+        _ => "\n",
+    }
+}

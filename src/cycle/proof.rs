@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-
 use jiff::Timestamp;
 
 use crate::image::{Digest, Reference, Repository, Version};

@@ -102,6 +102,10 @@ pub(super) fn insert(
         let text: String = pairs.iter().map(|p| format!("{joint}{}", pair(p))).collect();
         return Ok((value_end..value_end, text));
     }
+    // Before a key that leads there are blanks and dashes; a tag or an anchor would make its column no indentation.
+    if !before_key.iter().all(|b| matches!(b, b' ' | b'\t' | b'-')) {
+        return Err(fail());
+    }
     let indent = " ".repeat(scan.place(after).column - 1);
     let line_of_value = scan.line_range(value_end.saturating_sub(1));
     let end = line_of_value.end;
@@ -116,6 +120,10 @@ pub(super) fn insert(
 pub(super) fn remove(bytes: &[u8], scan: &Scan<'_>, key: NodeId, value: NodeId) -> Result<Patch, SpliceError> {
     let fail = || not_editable(scan, key);
     let mapping = scan.parent(key).ok_or_else(fail)?;
+    // What is said of the pair besides would stay behind, or be missed by an alias.
+    if scan.is_tagged(key) || scan.is_anchored(key) || scan.is_anchored(value) {
+        return Err(fail());
+    }
     let start = scan.outer_span(key).ok_or_else(fail)?.start;
     let end = match scan.kind(value) {
         Kind::Scalar { value, .. } if value.is_empty() => scan.after_colon(key).ok_or_else(fail)?,

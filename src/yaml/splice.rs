@@ -357,6 +357,22 @@ mod tests {
     }
 
     #[test]
+    fn pairs_with_tags_or_anchors_on_them_are_left() {
+        let insert = |text: &str| {
+            let scan = Scan::read(text.as_bytes()).expect("valid YAML");
+            let change = Change::Insert { after: node(&scan, "[0].name", 0), key: "newTag", text: "v1".to_owned() };
+            apply(text.as_bytes(), &scan, &[change])
+        };
+        assert!(insert("-   name: a\n").is_ok());
+        for text in ["- ! name: a\n", "- &k name: a\n", "- ? name\n  : a\n"] {
+            assert!(matches!(insert(text), Err(SpliceError::NotEditable { .. })), "{text}");
+        }
+        for text in ["- n: a\n  d: &v x\n  t: *v\n", "- n: a\n  ! d: x\n", "- n: a\n  &d d: x\n"] {
+            assert!(matches!(drop(text, "[0].d"), Err(SpliceError::NotEditable { .. })), "{text}");
+        }
+    }
+
+    #[test]
     fn two_minds_about_one_scalar_are_refused() {
         let text = "a: &v x\nb: *v\n";
         let scan = Scan::read(text.as_bytes()).expect("valid YAML");

@@ -259,6 +259,6 @@ fn a_server_that_accepts_and_says_nothing_is_given_up() {
         let run = check(&stage, &section, &[]);
         assert_eq!(run.code, 5, "{url}: {run:#?}");
         assert!(said(&run).contains("cannot reach"), "{run:#?}");
-        assert!(begun.elapsed() < Duration::from_secs(5), "{url}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(20), "{url}: {:?}", begun.elapsed());
     }
 }

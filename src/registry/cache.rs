@@ -9,9 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use redb::backends::InMemoryBackend;
-use redb::{
-    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
-};
+use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use crate::image::{Digest, Repository, Tag};
@@ -258,17 +256,15 @@ fn sound(file: &Path) -> Result<Option<Database>, DatabaseError> {
         return Ok(None);
     }
     let of_version = || -> Result<bool, Failure> {
-        let transaction = store.begin_write()?;
-        let is_ours = {
-            let mut about = transaction.open_table(ABOUT)?;
-            let version = about.get("version")?.map(|version| version.value().to_owned());
-            match version {
-                None => about.insert("version", VERSION).map(|_| true)?,
-                Some(version) => version == VERSION,
-            }
-        };
-        transaction.commit()?;
-        Ok(is_ours)
+        // Looked up before it is written: a commit waits for the disk.
+        match get(&store, ABOUT, "version")? {
+            Some(version) => Ok(version == VERSION),
+            None => commit(&store, Durability::Immediate, |transaction| {
+                transaction.open_table(ABOUT)?.insert("version", VERSION)?;
+                Ok(())
+            })
+            .map(|()| true),
+        }
     };
     Ok(of_version().unwrap_or(false).then_some(store))
 }

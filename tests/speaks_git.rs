@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use support::git::{HttpGit, Origin, Sshd, git};
+use support::git::{HttpGit, Origin, Sshd, clone_in, git};
 use support::registry::{Kind, Registry};
 use support::tagalong::{Run, run};
 
@@ -213,10 +213,7 @@ fn a_spoilt_clone_is_made_anew() {
     let scene = Scene::new();
     let section = format!("git:\n  url: {}\n", scene.origin.path.display());
     let cache = scene.home().join(".cache/tagalong");
-    let clone = || {
-        let folder = fs::read_dir(&cache).expect("a cache").next().expect("a clone").expect("an entry").path();
-        folder.join("clone.git")
-    };
+    let clone = || clone_in(&cache);
     let back = || {
         let before = format!("image: {}/org/app:aaaaaa1\n", scene.registry.host());
         scene.origin.commit("back", &[("app.yaml", &before)]);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use support::git::{Origin, git};
+use support::git::{Origin, clone_in, git};
 use support::infra::Stage;
 use support::process::wait_until;
 use support::tagalong::{self, Run};
@@ -268,8 +268,7 @@ fn a_clone_of_another_repository_in_our_place_does_no_harm() {
     let stage = stage();
     sync(&stage).ok();
     let cache = stage.home().join(".cache/tagalong");
-    let folder = fs::read_dir(&cache).expect("a cache").next().expect("a clone").expect("an entry").path();
-    let clone = folder.join("clone.git");
+    let clone = clone_in(&cache);
     fs::remove_dir_all(&clone).expect("removed");
     let other = Origin::create(&stage.home().join("other.git"), &[("app.yaml", "image: evil.example.com/x:1\n")]);
     git(stage.home(), &["clone", "--quiet", "--bare", "other.git", &clone.display().to_string()]);

@@ -12,8 +12,8 @@ use crate::config::load::IntentReader;
 use crate::cycle::engine::Hosts;
 use crate::cycle::tree::REPOSITORY_FILE;
 use crate::manifest::find;
-use crate::manifest::inventory::{Inventory, Reading};
-use crate::manifest::kustomize::is_manifest_name;
+use crate::manifest::inventory::{self, Inventory, Reading};
+use crate::manifest::kustomize::{Graph, is_manifest_name};
 use crate::manifest::paths::PathFilter;
 use crate::plan::intent::Intent;
 
@@ -59,7 +59,9 @@ impl Folder {
             }
             Ok(())
         })?;
-        Ok((Inventory::of(&readings, &|path| all_paths.contains(path), paths), intent))
+        let exists = |path: &str| all_paths.contains(path);
+        let graph = Graph::build(inventory::readable(&readings), &exists);
+        Ok((Inventory::of(&readings, &graph, &exists, paths), intent))
     }
 
     /// All files and folders, and in order those files that may be manifests.

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::manifest::conventions::Conventions;
 use crate::manifest::find::{self, has_kustomization_name};
 use crate::manifest::interest::Interest;
-use crate::manifest::inventory::{Inventory, Reading};
-use crate::manifest::kustomize::is_manifest_name;
+use crate::manifest::inventory::{self, Inventory, Reading};
+use crate::manifest::kustomize::{Graph, is_manifest_name};
 use crate::manifest::paths::PathFilter;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
@@ -32,6 +32,8 @@ struct Known {
     folders: HashMap<String, Folder>,
     /// What files say; `None` for those that cannot hold an image of interest.
     readings: HashMap<File, Option<Reading>>,
+    /// The graph of kustomizations, as long as it holds.
+    graph: Option<Arc<Graph>>,
     /// What the last look came to.
     inventory: Option<(TreeId, Arc<Inventory>)>,
 }
@@ -51,11 +53,20 @@ struct Folder {
     names: Vec<String>,
     /// Its folders, and the files in it that are read.
     folders: Vec<(String, TreeId)>,
-    files: Vec<(Arc<str>, File)>,
+    files: Vec<Held>,
+}
+
+/// A file in a folder.
+#[derive(Debug)]
+struct Held {
+    path: Arc<str>,
+    file: File,
+    /// What it says, once that is known.
+    reading: Option<Option<Reading>>,
 }
 
 /// A file, as far as what it says depends on it: its bytes, and as little of its path as matters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct File {
     blob: BlobId,
     is_kustomization: bool,
@@ -89,7 +100,13 @@ impl TreeCache {
             return Err(error);
         }
         let readings = known.readings(clone)?;
-        let inventory = Arc::new(Inventory::of(&readings, &|path| known.exists(path), &self.paths));
+        let exists = |path: &str| known.exists(path);
+        let graph = match &known.graph {
+            Some(graph) => Arc::clone(graph),
+            None => Arc::new(Graph::build(inventory::readable(&readings), &exists)),
+        };
+        let inventory = Arc::new(Inventory::of(&readings, &graph, &exists, &self.paths));
+        known.graph = Some(graph);
         known.inventory = Some((root, Arc::clone(&inventory)));
         Ok(inventory)
     }
@@ -112,10 +129,13 @@ impl Known {
             return;
         }
         self.inventory = None;
-        if last.conventions == view.conventions {
-            // What was of no interest has to be looked at again.
+        if last.conventions == view.conventions && view.interest == Interest::Everything {
+            // Only what was of no interest has to be looked at again.
             self.readings.retain(|_, reading| reading.is_some());
+            let held = self.folders.values_mut().flat_map(|folder| &mut folder.files);
+            held.filter(|held| held.reading == Some(None)).for_each(|held| held.reading = None);
         } else {
+            self.graph = None;
             self.readings.clear();
             self.folders.clear();
         }
@@ -141,6 +161,9 @@ impl Known {
                     .map(|name| join(&path, name))
                     .collect()
             });
+            if !before.is_some_and(|before| before.ties_like(&folder)) {
+                self.graph = None;
+            }
             self.forget(gone.unwrap_or_default());
             open.extend(folder.folders.iter().map(|(name, id)| (join(&path, name), *id)));
             self.folders.insert(path, folder);
@@ -159,17 +182,17 @@ impl Known {
 
     /// What the files of all folders say, in the order of their paths. Files that were not read yet are read now.
     fn readings(&mut self, clone: &BareClone) -> Result<Vec<(Arc<str>, Reading)>, RepoError> {
-        let files = || self.folders.values().flat_map(|folder| &folder.files);
+        self.settle();
         let mut fresh = HashSet::new();
-        let mut unread: Vec<&(Arc<str>, File)> =
-            files().filter(|(_, file)| !self.readings.contains_key(file) && fresh.insert(file)).collect();
-        // Neighbours in the tree are neighbours in a pack.
-        unread.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let unread = self.held().filter(|held| held.reading.is_none() && fresh.insert(&held.file));
+        let mut unread: Vec<(&Arc<str>, &File)> = unread.map(|held| (&held.path, &held.file)).collect();
         if let (false, Some(view)) = (unread.is_empty(), &self.view) {
+            // Neighbours in the tree are neighbours in a pack.
+            unread.sort_unstable();
             let blobs: Vec<BlobId> = unread.iter().map(|(_, file)| file.blob).collect();
             let search = view.interest.search();
             let made = clone.read_blobs(&blobs, |index, bytes| -> Option<Reading> {
-                let path = &unread[index].0;
+                let path = unread[index].0;
                 let wanted = search.wants(path, bytes, &view.conventions);
                 wanted.then(|| Arc::new(find::read(path, bytes, &view.conventions)))
             })?;
@@ -178,18 +201,35 @@ impl Known {
             let made: Vec<(File, Option<Reading>)> =
                 unread.into_iter().map(|(_, file)| file.clone()).zip(made).collect();
             self.readings.extend(made);
+            self.settle();
         }
-        let files = || self.folders.values().flat_map(|folder| &folder.files);
-        let reading =
-            |(path, file): &(Arc<str>, File)| Some((Arc::clone(path), Arc::clone(self.readings.get(file)?.as_ref()?)));
-        let mut readings: Vec<(Arc<str>, Reading)> = files().filter_map(reading).collect();
+        let reading = |held: &Held| Some((Arc::clone(&held.path), Arc::clone(held.reading.as_ref()?.as_ref()?)));
+        let mut readings: Vec<(Arc<str>, Reading)> = self.held().filter_map(reading).collect();
         readings.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let count = files().count();
-        if self.readings.len() > 2 * count + LEAST_KEPT {
-            let needed: HashSet<File> = files().map(|(_, file)| file.clone()).collect();
+        self.forget_readings();
+        Ok(readings)
+    }
+
+    fn held(&self) -> impl Iterator<Item = &Held> {
+        self.folders.values().flat_map(|folder| &folder.files)
+    }
+
+    /// Gives files the readings that are known.
+    fn settle(&mut self) {
+        let held = self.folders.values_mut().flat_map(|folder| &mut folder.files);
+        for held in held.filter(|held| held.reading.is_none()) {
+            held.reading = self.readings.get(&held.file).cloned();
+        }
+    }
+
+    /// Forgets what this tip does not need, once that is more than what it does: everything can be read again.
+    fn forget_readings(&mut self) {
+        let files: usize = self.folders.values().map(|folder| folder.files.len()).sum();
+        if self.readings.len() > 2 * files + LEAST_KEPT {
+            let needed: HashSet<&File> =
+                self.folders.values().flat_map(|folder| &folder.files).map(|held| &held.file).collect();
             self.readings.retain(|file, _| needed.contains(file));
         }
-        Ok(readings)
     }
 
     /// Whether there is a file or folder at a path.
@@ -204,6 +244,14 @@ impl Known {
 const LEAST_KEPT: usize = 1_000;
 
 impl Folder {
+    /// Whether another state of this folder ties the tree together in the same way.
+    fn ties_like(&self, other: &Folder) -> bool {
+        let kustomizations = |folder: &Folder| -> Vec<BlobId> {
+            folder.files.iter().filter(|held| held.file.is_kustomization).map(|held| held.file.blob).collect()
+        };
+        self.names == other.names && kustomizations(self) == kustomizations(other)
+    }
+
     fn of(entries: Vec<Entry>, id: TreeId, path: &str, conventions: &Conventions, paths: &PathFilter) -> Folder {
         let mut folder = Folder { id, names: Vec::new(), folders: Vec::new(), files: Vec::new() };
         for Entry { name, kind } in entries {
@@ -213,7 +261,7 @@ impl Folder {
                     let path = join(path, &name);
                     if is_manifest_name(&name) || paths.names(&path) {
                         let file = File::of(blob, &path, conventions);
-                        folder.files.push((path.into(), file));
+                        folder.files.push(Held { path: path.into(), file, reading: None });
                     }
                 }
                 EntryKind::Other => {}

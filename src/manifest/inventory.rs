@@ -96,25 +96,28 @@ pub struct Inventory {
 impl Inventory {
     /// Takes stock of files that have been read, given in the order of their paths; `exists` tells of all files and
     /// folders of the tree, read or not. `paths` says which files' fields count: the others serve the graph alone.
-    pub fn of(files: &[(Arc<str>, Reading)], exists: &dyn Fn(&str) -> bool, paths: &PathFilter) -> Inventory {
-        let readable =
-            || files.iter().filter_map(|(path, reading)| Some((path.as_ref(), reading.as_ref().as_ref().ok()?)));
-        let graph = Graph::build(readable(), exists);
-        let flux = FluxPolicies::of(readable().flat_map(|(_, facts)| &facts.flux));
+    pub fn of(
+        files: &[(Arc<str>, Reading)],
+        graph: &Graph,
+        exists: &dyn Fn(&str) -> bool,
+        paths: &PathFilter,
+    ) -> Inventory {
+        let flux = FluxPolicies::of(readable(files).flat_map(|(_, facts)| &facts.flux));
         let mut inventory = Inventory::default();
         for (file, reading) in files.iter().filter(|(path, _)| paths.wants(path)) {
             match reading.as_ref() {
-                Ok(facts) => inventory.take(file, facts, &graph, &flux),
+                Ok(facts) => inventory.take(file, facts, graph, &flux),
                 Err(error) => inventory.unreadable.push((file.to_string(), error.clone())),
             }
         }
-        inventory.problems = graph.problems.into_iter().map(Problem::Graph).chain(inventory.problems).collect();
+        let odd = graph.problems.iter().cloned().map(Problem::Graph);
+        inventory.problems = odd.chain(inventory.problems).collect();
         inventory.missing = paths.missing(exists).map(str::to_owned);
         inventory
     }
 
     /// Takes the fields of one file.
-    fn take(&mut self, file: &str, facts: &FileFacts, graph: &Graph<'_>, flux: &FluxPolicies<'_>) {
+    fn take(&mut self, file: &str, facts: &FileFacts, graph: &Graph, flux: &FluxPolicies<'_>) {
         let mut fields = facts.fields.clone();
         for pending in &facts.pending {
             match flux.image(&pending.policy) {
@@ -170,6 +173,11 @@ impl Inventory {
     }
 }
 
+/// The files that could be read, with what they say.
+pub fn readable(files: &[(Arc<str>, Reading)]) -> impl Iterator<Item = (&Arc<str>, &FileFacts)> {
+    files.iter().filter_map(|(path, reading)| Some((path, reading.as_ref().as_ref().ok()?)))
+}
+
 /// How unlike two names are. The last component is what people mistype least and mean most, so it counts double.
 fn distance(a: &Repository, b: &Repository) -> usize {
     2 * edits(a.short_name(), b.short_name()) + edits(a.as_str(), b.as_str())
@@ -203,7 +211,7 @@ mod tests {
             .iter()
             .map(|(path, text)| ((*path).into(), Arc::new(find::read(path, text.as_bytes(), &Conventions::default()))))
             .collect();
-        Inventory::of(&readings, &exists, &PathFilter::default())
+        Inventory::of(&readings, &Graph::build(readable(&readings), &exists), &exists, &PathFilter::default())
     }
 
     fn shadows(inventory: &Inventory) -> Vec<(&str, &str, Option<&str>)> {

@@ -2,8 +2,8 @@
 //!
 //! Paths are relative to the root of the repository, with `/`. Remote resources are no part of the graph.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::field::Field;
 use super::find::{FileFacts, has_kustomization_name};
@@ -49,44 +49,48 @@ pub enum GraphProblem {
     },
 }
 
-/// The graph of all kustomizations of a tree. It borrows the paths of the files, for there may be many.
+/// The graph of all kustomizations of a tree. It holds as long as no file comes or goes and no kustomization changes.
 #[derive(Debug, Default)]
-pub struct Graph<'f> {
+pub struct Graph {
     /// For each file the kustomizations that take it in directly.
-    parents: HashMap<Cow<'f, str>, Vec<&'f str>>,
-    images: HashMap<&'f str, &'f [Entry]>,
+    parents: HashMap<Arc<str>, Vec<Arc<str>>>,
+    images: HashMap<Arc<str>, Vec<Entry>>,
     /// What was found odd, in the order of the files.
     pub problems: Vec<GraphProblem>,
 }
 
-impl<'f> Graph<'f> {
+impl Graph {
     /// Builds the graph from all files that were read, given in order. `exists` tells of files that were not (other kinds
     /// of files).
-    pub fn build(files: impl Iterator<Item = (&'f str, &'f FileFacts)>, exists: &dyn Fn(&str) -> bool) -> Graph<'f> {
-        let kustomizations: Vec<(&str, &Kustomization)> =
-            files.filter_map(|(path, facts)| Some((path, facts.kustomization.as_ref()?))).collect();
-        let named = kustomizations.iter().filter(|(file, _)| has_kustomization_name(file));
-        let by_folder: HashMap<&str, &str> = named.map(|(file, _)| (parent_of(file), *file)).collect();
+    pub fn build<'f>(
+        files: impl Iterator<Item = (&'f Arc<str>, &'f FileFacts)>,
+        exists: &dyn Fn(&str) -> bool,
+    ) -> Graph {
+        let named = files.filter(|(path, _)| has_kustomization_name(path));
+        let kustomizations: Vec<(&Arc<str>, &Kustomization)> =
+            named.filter_map(|(path, facts)| Some((path, facts.kustomization.as_ref()?))).collect();
+        let by_folder: HashMap<&str, &Arc<str>> =
+            kustomizations.iter().map(|(file, _)| (parent_of(file), *file)).collect();
         let mut graph = Graph::default();
         for (file, kustomization) in &kustomizations {
             if !kustomization.images.is_empty() {
-                graph.images.insert(file, &kustomization.images);
+                graph.images.insert(Arc::clone(file), kustomization.images.clone());
             }
             for resource in kustomization.resources.iter().filter(|resource| is_local(resource)) {
                 let target = join(parent_of(file), resource).and_then(|path| match by_folder.get(path.as_str()) {
-                    Some(inner) => Some(Cow::Borrowed(*inner)),
-                    None => exists(&path).then_some(Cow::Owned(path)),
+                    Some(inner) => Some(Arc::clone(inner)),
+                    None => exists(&path).then(|| path.into()),
                 });
                 match target {
-                    Some(target) => graph.parents.entry(target).or_default().push(file),
+                    Some(target) => graph.parents.entry(target).or_default().push(Arc::clone(file)),
                     None => {
-                        let (file, resource) = ((*file).to_owned(), resource.clone());
+                        let (file, resource) = (file.to_string(), resource.clone());
                         graph.problems.push(GraphProblem::Missing { file, resource });
                     }
                 }
             }
         }
-        graph.find_cycles(&kustomizations);
+        kustomizations.iter().for_each(|(file, _)| graph.find_cycle(file));
         graph
     }
 
@@ -100,21 +104,18 @@ impl<'f> Graph<'f> {
         walk.each_way_overrides(self, file, &field.written_name).then_some(walk.nearest).flatten()
     }
 
-    /// Reports the kustomizations that are among their own forebears.
-    fn find_cycles(&mut self, kustomizations: &[(&'f str, &'f Kustomization)]) {
-        for (file, _) in kustomizations {
-            let mut seen = HashSet::new();
-            let mut open: Vec<&str> = self.parents.get(*file).into_iter().flatten().copied().collect();
-            while let Some(next) = open.pop() {
-                if next == *file {
-                    let problem =
-                        GraphProblem::Cycle { file: (*file).to_owned(), resource: parent_of(file).to_owned() };
-                    self.problems.push(problem);
-                    break;
-                }
-                if seen.insert(next) {
-                    open.extend(self.parents.get(next).into_iter().flatten());
-                }
+    /// Reports a kustomization that is among its own forebears.
+    fn find_cycle(&mut self, file: &str) {
+        let mut seen: HashSet<&str> = HashSet::new();
+        let mut open: Vec<&Arc<str>> = self.parents.get(file).into_iter().flatten().collect();
+        while let Some(next) = open.pop() {
+            if **next == *file {
+                let problem = GraphProblem::Cycle { file: file.to_owned(), resource: parent_of(file).to_owned() };
+                self.problems.push(problem);
+                return;
+            }
+            if seen.insert(next) {
+                open.extend(self.parents.get(next).into_iter().flatten());
             }
         }
     }
@@ -131,7 +132,7 @@ struct Walk {
 }
 
 impl Walk {
-    fn each_way_overrides(&mut self, graph: &Graph<'_>, file: &str, name: &str) -> bool {
+    fn each_way_overrides(&mut self, graph: &Graph, file: &str, name: &str) -> bool {
         let Some(parents) = graph.parents.get(file) else { return false };
         let key = (file.to_owned(), name.to_owned());
         if let Some(known) = self.known.get(&key) {
@@ -143,7 +144,7 @@ impl Walk {
             let entry = graph.images.get(parent).and_then(|images| images.iter().find(|entry| entry.name == name));
             all &= match entry {
                 Some(entry) if entry.overrides => {
-                    self.nearest.get_or_insert_with(|| (*parent).to_owned());
+                    self.nearest.get_or_insert_with(|| parent.to_string());
                     true
                 }
                 entry => self.each_way_overrides(graph, parent, entry.map_or(name, |entry| &entry.result)),

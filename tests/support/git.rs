@@ -27,6 +27,12 @@ pub fn git(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// The one clone in a cache, which holds other files as well.
+pub fn clone_in(cache: &Path) -> PathBuf {
+    let folders = fs::read_dir(cache).expect("a cache").map(|entry| entry.expect("an entry").path());
+    folders.map(|folder| folder.join("clone.git")).find(|clone| clone.is_dir()).expect("a clone")
+}
+
 /// A bare repository with a branch `main`.
 pub struct Origin {
     pub path: PathBuf,

@@ -155,8 +155,9 @@ impl Sshd {
         fs::copy(folder.join("user.pub"), folder.join("authorized")).expect("copied");
         for _ in 0..5 {
             let port = free_port();
+            // Another home: shells read the files of the user's own at each login, and those may do anything.
             let config = format!(
-                "ListenAddress 127.0.0.1:{port}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized\nPidFile none\n\
+                "SetEnv HOME={0}\nListenAddress 127.0.0.1:{port}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized\nPidFile none\n\
                  UsePAM no\nStrictModes no\nPasswordAuthentication no\nMaxStartups 200\nMaxSessions 200\n",
                 folder.display()
             );

@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::node::{Kind, NodeId, Style};
-use super::scan::{Cursor, Scan};
+use super::scan::Scan;
+use super::span::Cursor;
 
 /// The extents of a file's scalars, and its comments.
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@
 //! - [`place`]: lines and columns to bytes
 //! - [`plain`]: which texts change their meaning when written without quotes
 //! - [`extent`]: where each scalar ends, and the comments between them
+//! - [`span`]: nodes to bytes
 //! - [`splice`]: changes to bytes, each proved by a second reading
 
 pub mod comment;
@@ -16,4 +17,5 @@ mod patch;
 pub mod place;
 pub mod plain;
 pub mod scan;
+mod span;
 pub mod splice;

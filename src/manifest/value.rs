@@ -11,6 +11,14 @@ pub fn key_names_image(key: &str) -> bool {
     key.ends_with("image") || key.ends_with("imagename") || key.ends_with("imageref")
 }
 
+/// Tags that are no versions and yet are of images.
+const CHANNELS: [&str; 8] = ["latest", "stable", "edge", "main", "master", "nightly", "dev", "rolling"];
+
+/// Whether a tag looks like a version or a commit: it holds a digit, or is a SHA that happens to hold none.
+pub fn looks_like_version(tag: &str) -> bool {
+    tag.bytes().any(|b| b.is_ascii_digit()) || tag.len() >= 7 && tag.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 /// The reference that a scalar holds as a whole, where there is one with a tag or a digest.
 pub fn reference(key: Option<&str>, value: &str) -> Option<Reference> {
     // The cheapest test first: nearly all scalars end here.
@@ -31,8 +39,7 @@ pub fn reference(key: Option<&str>, value: &str) -> Option<Reference> {
     }
     let tag = version.tag.as_ref()?.as_str();
     let is_port_or_number = tag.len() <= 5 && tag.bytes().all(|b| b.is_ascii_digit());
-    const CHANNELS: [&str; 8] = ["latest", "stable", "edge", "main", "master", "nightly", "dev", "rolling"];
-    let is_version = tag.bytes().any(|b| b.is_ascii_digit()) || CHANNELS.contains(&tag);
+    let is_version = looks_like_version(tag) || CHANNELS.contains(&tag);
     let is_address = tag.split('.').count() == 4 && tag.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let name_is_number = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     (is_version && !is_port_or_number && !is_address && !name_is_number).then_some(reference)
@@ -53,9 +60,15 @@ mod tests {
     #[test]
     fn references_are_told_from_what_only_looks_like_them() {
         let digest = format!("sha256:{}", "a".repeat(64));
-        for yes in
-            ["nginx:1.27", "ghcr.io/a/b:x", "a/b:8080", "nginx:latest", &format!("nginx@{digest}"), "app:1a2b3c4"]
-        {
+        for yes in [
+            "nginx:1.27",
+            "ghcr.io/a/b:x",
+            "a/b:8080",
+            "nginx:latest",
+            &format!("nginx@{digest}"),
+            "app:1a2b3c4",
+            "app:abcdefa",
+        ] {
             assert!(reference(Some("value"), yes).is_some(), "{yes}");
         }
         for no in [

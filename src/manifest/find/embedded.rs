@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use crate::image::Reference;
+use crate::manifest::field::{Shape, Slots};
+use crate::manifest::value::looks_like_version;
 use crate::yaml::node::{Kind, NodeId};
 
 use super::Finder;
-use crate::manifest::field::{Shape, Slots};
 
 impl Finder<'_, '_> {
     /// The references inside scalars that are no field themselves.
@@ -46,8 +47,7 @@ fn references(text: &str) -> Vec<(Range<usize>, Reference)> {
         let Some(reference) = word.parse::<Reference>().ok().filter(|_| !is_cut && !word.contains("://")) else {
             continue;
         };
-        let has_tag =
-            reference.version.tag.as_ref().is_some_and(|tag| tag.as_str().bytes().any(|b| b.is_ascii_digit()));
+        let has_tag = reference.version.tag.as_ref().is_some_and(|tag| looks_like_version(tag.as_str()));
         let has_host = Reference::written_name(word).split_once('/').is_some_and(|(host, _)| host.contains(['.', ':']));
         let is_image = reference.version.digest.is_some()
             || word.contains('/') && reference.version.tag.is_some() && (has_tag || has_host);

@@ -1,11 +1,11 @@
 //! Entries that hold tag and digest under keys of their own: `images` of kustomizations, `ref` of OCIRepositories.
 
 use crate::image::Repository;
+use crate::manifest::field::{Shape, Slots};
+use crate::manifest::kustomize::{Entry, Kustomization};
 use crate::yaml::node::NodeId;
 
 use super::{Finder, version_of};
-use crate::manifest::field::{Shape, Slots};
-use crate::manifest::kustomize::{Entry, Kustomization};
 
 impl Finder<'_, '_> {
     /// What a kustomization says: its files, its images, its remote bases.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::image::{Digest, Reference, Repository, Version};
+use crate::manifest::conventions::Conventions;
+use crate::manifest::field::{Pending, Shape, Slots, Spot};
+use crate::manifest::marker::{self, FluxMarker, MarkerError, OwnMarker, Part};
 use crate::yaml::comment::{Comment, comments_with};
 use crate::yaml::node::NodeId;
 
 use super::{FieldProblem, FieldProblemReason, Finder, name_of, version_of};
-use crate::manifest::conventions::Conventions;
-use crate::manifest::field::{Pending, Shape, Slots, Spot};
-use crate::manifest::marker::{self, FluxMarker, MarkerError, OwnMarker, Part};
 
 /// The scalars of one image within one mapping. A digest and a tag that stand side by side make one field.
 #[derive(Default)]

@@ -1,10 +1,10 @@
 //! Values of charts: name and tag under keys side by side.
 
 use crate::image::Repository;
+use crate::manifest::field::{Shape, Slots};
 use crate::yaml::node::NodeId;
 
 use super::{Finder, version_of};
-use crate::manifest::field::{Shape, Slots};
 
 impl Finder<'_, '_> {
     /// Helm-style siblings: `repository` (or a bare `image`) beside `tag`, merged in or not.

@@ -12,7 +12,7 @@ use crate::image::Reference;
 use crate::manifest::conventions::Conventions;
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::interest::Interest;
-use crate::manifest::inventory::Inventory;
+use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
 use crate::plan::decide::{self, Asked, RequestError};
 use crate::plan::gate::{self, GatedPlan};
@@ -24,12 +24,14 @@ use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::push::Push;
+use crate::sops::audit::Verdict;
 
 use super::commits::{self, Edits, Style};
 use super::error::CycleError;
 use super::follow::{self, Learned};
 use super::proof;
 use super::report::{FileChange, Moved, Report};
+use super::secrets::Secrets;
 use super::tree::{REPOSITORY_FILE, TreeCache};
 
 /// Gives what is asked of a tip, from the bytes of the repository's own file if it has one.
@@ -84,6 +86,7 @@ pub struct Engine {
     registry: Client,
     intent: Box<IntentSource>,
     trees: TreeCache,
+    secrets: Secrets,
 }
 
 impl fmt::Debug for Engine {
@@ -110,8 +113,9 @@ impl Engine {
         style: Style,
         registry: Client,
         intent: Box<IntentSource>,
+        secrets: Secrets,
     ) -> Engine {
-        Engine { repo, attempts, style, registry, intent, trees: TreeCache::new(paths.clone()), paths }
+        Engine { repo, attempts, style, registry, intent, trees: TreeCache::new(paths.clone()), paths, secrets }
     }
 
     /// One pass. After a lost race everything is planned again on the new tip; nothing is ever merged as text.
@@ -164,6 +168,19 @@ impl Engine {
             let intent = self.intent(&clone, tip, Hosts::Any)?;
             let inventory = self.look(&clone, tip, &intent, &Interest::Everything)?;
             Ok((inventory, intent))
+        })
+    }
+
+    /// What is to be said about the secrets of the branch's tip.
+    pub fn verify_secrets(&self) -> Result<Vec<Verdict>, CycleError> {
+        block_in_place(|| {
+            let (clone, tip) = BareClone::open(self.repo.clone())?.fetch()?;
+            let mut verdicts = self.secrets.verify(&clone, tip)?;
+            if let Some(file) = self.paths.missing(&|path| clone.has(tip, path)) {
+                return Err(CycleError::NamedFile(NamedFileError::Missing { file: file.to_owned() }));
+            }
+            verdicts.retain(|verdict| self.paths.wants(&verdict.file));
+            Ok(verdicts)
         })
     }
 

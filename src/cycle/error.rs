@@ -2,6 +2,7 @@
 
 use crate::fault::{Explain, Fault};
 use crate::image::{Repository, Tag};
+use crate::keys::KeysError;
 use crate::manifest::edit::EditError;
 use crate::manifest::inventory::NamedFileError;
 use crate::plan::decide::RequestError;
@@ -19,6 +20,9 @@ pub enum CycleError {
     /// The registry side.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// The age identities.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The repository's own file is wrong.
     #[error("{0}")]
     Configuration(Box<dyn Explain + Send + Sync>),
@@ -58,6 +62,7 @@ impl Explain for CycleError {
         match self {
             CycleError::Repo(error) => error.fault(),
             CycleError::Registry(error) => error.fault(),
+            CycleError::Keys(error) => error.fault(),
             CycleError::Configuration(error) => error.fault(),
             CycleError::Request(RequestError::Sealed(_)) | CycleError::Downgrade { .. } => Fault::Blocked,
             CycleError::Request(RequestError::NoField { .. }) | CycleError::NamedFile(_) => Fault::BadInput,
@@ -77,6 +82,7 @@ impl Explain for CycleError {
         match self {
             CycleError::Repo(error) => error.help(),
             CycleError::Registry(error) => error.help(),
+            CycleError::Keys(error) => error.help(),
             CycleError::Configuration(error) => error.help(),
             CycleError::Request(RequestError::NoField { closest, .. }) if closest.is_empty() => {
                 Some("there are no image fields at all in the files that were looked at".to_owned())

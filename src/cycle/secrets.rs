@@ -1,0 +1,153 @@
+//! The SOPS files of a tip, judged. What was judged once is not judged again while its blob, the rules above it and the
+//! identities at hand stay the same.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::keys::Sources;
+use crate::repo::clone::{BareClone, CommitId};
+use crate::repo::error::RepoError;
+use crate::repo::tree::BlobId;
+use crate::sops::audit::Verdict;
+use crate::sops::inspect::{self, Inspection};
+use crate::sops::keyring::Keyring;
+use crate::sops::rulebook::RuleBook;
+
+use super::error::CycleError;
+
+/// Judges the secrets of tips.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    sources: Sources,
+    known: Mutex<Known>,
+}
+
+/// What is remembered from one pass to the next.
+#[derive(Debug, Default)]
+struct Known {
+    view: View,
+    rules: RuleBook,
+    inspections: HashMap<(BlobId, String), Arc<Inspection>>,
+}
+
+/// What verdicts depend on besides the file.
+#[derive(Debug, Default, PartialEq)]
+struct View {
+    /// Whose identities are at hand.
+    recipients: Vec<String>,
+    /// The files with the rules.
+    rules: Vec<(String, BlobId)>,
+}
+
+/// As many verdicts are kept whatever the size of the tree.
+const LEAST_KEPT: usize = 1_000;
+
+/// The files of a tip that can be judged.
+pub type Listing = BTreeMap<String, BlobId>;
+
+impl Secrets {
+    /// With identities from these sources.
+    pub fn new(sources: Sources) -> Secrets {
+        Secrets { sources, known: Mutex::default() }
+    }
+
+    /// The identities that are at hand now.
+    pub fn keyring(&self) -> Result<Keyring, CycleError> {
+        Ok(self.sources.keyring()?)
+    }
+
+    /// All that is to be said about the files of a tip.
+    pub fn verify(&self, clone: &BareClone, tip: CommitId) -> Result<Vec<Verdict>, CycleError> {
+        let keyring = self.keyring()?;
+        let listing = listing(clone, tip)?;
+        let all: Vec<&str> = listing.keys().map(String::as_str).collect();
+        Ok(self.judge(clone, &listing, &keyring, &all)?)
+    }
+
+    /// The verdicts on some files of a tip and on those that their kustomizations make Secrets of, in the order of their
+    /// paths.
+    pub fn judge(
+        &self,
+        clone: &BareClone,
+        listing: &Listing,
+        keyring: &Keyring,
+        files: &[&str],
+    ) -> Result<Vec<Verdict>, RepoError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.look_with(clone, listing, keyring)?;
+        let found = known.inspect(clone, listing, keyring, files)?;
+        let mut sources: BTreeMap<&str, &str> = BTreeMap::new();
+        for (file, inspection) in &found {
+            for source in inspection.sources.iter().filter(|source| listing.contains_key(source.as_str())) {
+                sources.entry(source).or_insert(file);
+            }
+        }
+        let unseen: Vec<&str> = sources.keys().copied().filter(|source| !found.contains_key(source)).collect();
+        let more = known.inspect(clone, listing, keyring, &unseen)?;
+        let mut verdicts: Vec<Verdict> =
+            found.values().chain(more.values()).flat_map(|inspection| inspection.verdicts.clone()).collect();
+        let named: Vec<(&str, &str)> = sources.into_iter().collect();
+        let blobs: Vec<BlobId> = named.iter().filter_map(|(source, _)| listing.get(*source).copied()).collect();
+        let in_clear =
+            clone.read_blobs(&blobs, |index, bytes| inspect::inspect_source(named[index].0, bytes, named[index].1))?;
+        for verdict in in_clear.into_iter().flatten() {
+            // One word about a file is enough, and the first is the more exact one.
+            if !verdicts.iter().any(|other| other.file == verdict.file) {
+                verdicts.push(verdict);
+            }
+        }
+        verdicts.sort_by(|a, b| (&a.file, a.document).cmp(&(&b.file, b.document)));
+        Ok(verdicts)
+    }
+}
+
+impl Known {
+    /// Drops what other rules or identities came to.
+    fn look_with(&mut self, clone: &BareClone, listing: &Listing, keyring: &Keyring) -> Result<(), RepoError> {
+        let rules = listing.iter().filter(|(path, _)| RuleBook::is_rules(path));
+        let view = View {
+            recipients: keyring.recipients().map(str::to_owned).collect(),
+            rules: rules.map(|(path, blob)| (path.clone(), *blob)).collect(),
+        };
+        if view == self.view {
+            return Ok(());
+        }
+        let blobs: Vec<BlobId> = view.rules.iter().map(|(_, blob)| *blob).collect();
+        let read = clone.read_blobs(&blobs, |_, bytes| bytes.to_vec())?;
+        self.rules = RuleBook::default();
+        view.rules.iter().zip(read).for_each(|((path, _), bytes)| self.rules.add(path, &bytes));
+        self.inspections.clear();
+        self.view = view;
+        Ok(())
+    }
+
+    /// What each of the files came to.
+    fn inspect<'f>(
+        &mut self,
+        clone: &BareClone,
+        listing: &Listing,
+        keyring: &Keyring,
+        files: &[&'f str],
+    ) -> Result<BTreeMap<&'f str, Arc<Inspection>>, RepoError> {
+        let wanted: Vec<(&str, BlobId)> = files.iter().filter_map(|file| Some((*file, *listing.get(*file)?))).collect();
+        if self.inspections.len() > 2 * listing.len() + LEAST_KEPT {
+            self.inspections.retain(|(blob, path), _| listing.get(path) == Some(blob));
+        }
+        let is_known = |(path, blob): &&(&str, BlobId)| self.inspections.contains_key(&(*blob, (*path).to_owned()));
+        let open: Vec<(&str, BlobId)> = wanted.iter().filter(|file| !is_known(file)).copied().collect();
+        let blobs: Vec<BlobId> = open.iter().map(|(_, blob)| *blob).collect();
+        let rules = &self.rules;
+        let made = clone.read_blobs(&blobs, |index, bytes| inspect::inspect(open[index].0, bytes, keyring, rules))?;
+        for ((path, blob), inspection) in open.into_iter().zip(made) {
+            self.inspections.insert((blob, path.to_owned()), Arc::new(inspection));
+        }
+        let found =
+            |(path, blob): (&'f str, BlobId)| Some((path, Arc::clone(self.inspections.get(&(blob, path.to_owned()))?)));
+        Ok(wanted.into_iter().filter_map(found).collect())
+    }
+}
+
+/// All files of a tip.
+pub fn listing(clone: &BareClone, tip: CommitId) -> Result<Listing, RepoError> {
+    Ok(clone.files(tip)?.into_iter().collect())
+}

@@ -8,8 +8,11 @@ use clap::{Args, Subcommand};
 use super::error::CliError;
 use super::secrets_verify;
 
-/// Prove the SOPS files of a repository
+/// Work on the SOPS files of a repository
+///
+/// Identities are taken from where sops takes them, from --age-key-file, and from the configuration.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tagalong secrets verify --dir .")]
 pub struct Arguments {
     #[command(subcommand)]
     action: Action,

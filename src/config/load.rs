@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::agent;
 use crate::cycle::commits::Style;
 use crate::cycle::engine::{Hosts, IntentSource};
+use crate::cycle::secrets::Gate;
 use crate::cycle::tree::REPOSITORY_FILE;
 use crate::fault::{Explain, Fault};
 use crate::keys::Sources;
@@ -118,6 +119,8 @@ pub struct Config {
 pub struct Secrets {
     /// Where identities are taken from.
     pub keys: Sources,
+    /// What happens to a field whose secrets are broken.
+    pub gate: Gate,
 }
 
 /// The agent's own policies and conventions, which those of the repository's file are added to.
@@ -211,6 +214,7 @@ impl Config {
             intent: IntentReader { own: intent, allowed_hosts },
             secrets: Secrets {
                 keys: Sources::new(environment, &[secrets.age_key_files, overrides.age_key_files.clone()].concat()),
+                gate: secrets.gate,
             },
             agent,
         })

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::agent;
 use crate::cycle::commits::Style;
+use crate::cycle::secrets::Gate;
 use crate::manifest::conventions::{Conventions, FieldRule};
 use crate::manifest::paths::PathFilter;
 use crate::plan::batch::Batch;
@@ -44,6 +45,8 @@ pub struct FileConfig {
 pub struct SecretsSection {
     /// `ageKeyFiles`.
     pub age_key_files: Vec<PathBuf>,
+    /// `gate`.
+    pub gate: Gate,
 }
 
 /// The section `git`.
@@ -380,8 +383,18 @@ fn secrets(mut section: Section<'_>) -> SecretsSection {
         true => Err("a path is needed".to_owned()),
         false => Ok(PathBuf::from(text)),
     });
+    // YAML 1.1 takes a bare `off` for a boolean.
+    let gate = section.take("gate").and_then(|node| match &node.value {
+        Value::Bool(false) => Some(Gate::Off),
+        _ => section.understood("gate", &node, |text| match text {
+            "block" => Ok(Gate::Block),
+            "warn" => Ok(Gate::Warn),
+            "off" => Ok(Gate::Off),
+            other => Err(format!("`{other}` is not known; there are block, warn and off")),
+        }),
+    });
     section.finish();
-    SecretsSection { age_key_files }
+    SecretsSection { age_key_files, gate: gate.unwrap_or_default() }
 }
 
 fn agent_section(mut section: Section<'_>) -> agent::config::Config {

@@ -31,7 +31,7 @@ use super::error::CycleError;
 use super::follow::{self, Learned};
 use super::proof;
 use super::report::{FileChange, Moved, Report};
-use super::secrets::Secrets;
+use super::secrets::{Gate, Secrets};
 use super::tree::{REPOSITORY_FILE, TreeCache};
 
 /// Gives what is asked of a tip, from the bytes of the repository's own file if it has one.
@@ -244,7 +244,7 @@ impl Engine {
     ) -> Result<Decided, CycleError> {
         let hosts = if matches!(task, Task::Follow) { Hosts::Allowed } else { Hosts::Any };
         let intent = block_in_place(|| self.intent(clone, tip, hosts))?;
-        let (plan, follow, mut notes) = match task {
+        let (plan, inventory, follow, mut notes) = match task {
             Task::Follow => {
                 let inventory = block_in_place(|| self.look(clone, tip, &intent, &intent.interest()))?;
                 let mut notes = inventory.notes(&self.paths)?;
@@ -253,10 +253,10 @@ impl Engine {
                 }
                 let plan = follow::plan(learned, &self.registry, &inventory, &intent.policies).await;
                 notes.extend(learned.notes.iter().cloned());
-                (plan, FollowRefs::Yes, notes)
+                (plan, inventory, FollowRefs::Yes, notes)
             }
             Task::Set(request) => {
-                let (asked, notes) = block_in_place(|| self.asked(clone, tip, request, &intent))?;
+                let (asked, inventory, notes) = block_in_place(|| self.asked(clone, tip, request, &intent))?;
                 if learned.proofs.is_empty() {
                     learned.proofs =
                         proof::requested(&self.registry, &learned.audit, &request.wanted, &intent.policies).await?;
@@ -265,10 +265,18 @@ impl Engine {
                 if !request.allow_downgrade {
                     proof::no_downgrade(&learned.proofs, &self.registry, &asked.plan).await?;
                 }
-                (asked.plan, request.follow, [notes, asked.notes].concat())
+                (asked.plan, inventory, request.follow, [notes, asked.notes].concat())
             }
         };
-        let (gated, skipped) = gate::pass(plan, &learned.proofs);
+        let files = plan.updates.iter().map(|update| update.file.as_str()).collect();
+        let mut flaws = block_in_place(|| self.secrets.flaws(clone, tip, &inventory.closures, &files))?;
+        if self.secrets.gate() == Gate::Warn {
+            notes.extend(std::mem::take(&mut flaws).into_values());
+        }
+        if let (Task::Set(_), Some((_, flaw))) = (task, flaws.first_key_value()) {
+            return Err(CycleError::Secret(flaw.clone()));
+        }
+        let (gated, skipped) = gate::pass(plan, &learned.proofs, &flaws);
         notes.extend(gated.moved_along());
         let conventions = intent.conventions;
         Ok(Decided { gated, skipped: skipped.into_iter().collect(), notes, follow, conventions })
@@ -281,15 +289,15 @@ impl Engine {
         tip: CommitId,
         request: &Request,
         intent: &Intent,
-    ) -> Result<(Asked, Vec<String>), CycleError> {
-        let plan = |interest: &Interest| -> Result<(Asked, Vec<String>), CycleError> {
+    ) -> Result<(Asked, Arc<Inventory>, Vec<String>), CycleError> {
+        let plan = |interest: &Interest| -> Result<(Asked, Arc<Inventory>, Vec<String>), CycleError> {
             let inventory = self.look(clone, tip, intent, interest)?;
             let notes = inventory.notes(&self.paths)?;
             let asked = decide::as_asked(&inventory, &request.wanted, &self.paths);
             if asked.is_err() && *interest == Interest::Everything {
                 notes.iter().for_each(|note| tracing::warn!("{note}"));
             }
-            Ok((asked?, notes))
+            Ok((asked?, inventory, notes))
         };
         match plan(&Interest::in_images(request.wanted.iter().map(|wanted| &wanted.repository))) {
             // Which names come closest, only the whole tree can tell.

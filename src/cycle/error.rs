@@ -47,6 +47,9 @@ pub enum CycleError {
         /// The file.
         file: String,
     },
+    /// A secret beside a field that was asked for is broken.
+    #[error("{0}")]
+    Secret(String),
     /// The push lost every race.
     #[error("someone else was first on {branch} {attempts} times in a row")]
     Exhausted {
@@ -64,7 +67,9 @@ impl Explain for CycleError {
             CycleError::Registry(error) => error.fault(),
             CycleError::Keys(error) => error.fault(),
             CycleError::Configuration(error) => error.fault(),
-            CycleError::Request(RequestError::Sealed(_)) | CycleError::Downgrade { .. } => Fault::Blocked,
+            CycleError::Request(RequestError::Sealed(_)) | CycleError::Downgrade { .. } | CycleError::Secret(_) => {
+                Fault::Blocked
+            }
             CycleError::Request(RequestError::NoField { .. }) | CycleError::NamedFile(_) => Fault::BadInput,
             CycleError::Change(error) => match error.source {
                 EditError::NeedsTag { .. } | EditError::NeedsDigest { .. } | EditError::Unreadable(_) => {
@@ -105,6 +110,9 @@ impl Explain for CycleError {
                 }
             },
             CycleError::Downgrade { .. } => Some("give --allow-downgrade to move it all the same".to_owned()),
+            CycleError::Secret(_) => {
+                Some("mend the secret; `tagalong secrets verify` says all that is wrong".to_owned())
+            }
             CycleError::Exhausted { .. } => Some("run it again, or raise git.attempts".to_owned()),
         }
     }

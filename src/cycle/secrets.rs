@@ -1,24 +1,40 @@
 //! The SOPS files of a tip, judged. What was judged once is not judged again while its blob, the rules above it and the
 //! identities at hand stay the same.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::keys::Sources;
+use crate::manifest::closure::Closures;
+use crate::plan::gate::SecretFlaws;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
-use crate::repo::tree::BlobId;
-use crate::sops::audit::Verdict;
+use crate::repo::tree::{BlobId, TreeId};
+use crate::sops::age::recipient;
+use crate::sops::audit::{Status, Verdict};
 use crate::sops::inspect::{self, Inspection};
 use crate::sops::keyring::Keyring;
 use crate::sops::rulebook::RuleBook;
 
 use super::error::CycleError;
 
+/// What happens to a field whose secrets are broken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Gate {
+    /// It stays.
+    #[default]
+    Block,
+    /// It moves, and what is wrong is said.
+    Warn,
+    /// It moves, and nothing is looked at.
+    Off,
+}
+
 /// Judges the secrets of tips.
 #[derive(Debug, Default)]
 pub struct Secrets {
     sources: Sources,
+    gate: Gate,
     known: Mutex<Known>,
 }
 
@@ -27,6 +43,7 @@ pub struct Secrets {
 struct Known {
     view: View,
     rules: RuleBook,
+    listing: Option<(TreeId, Arc<Listing>)>,
     inspections: HashMap<(BlobId, String), Arc<Inspection>>,
 }
 
@@ -47,8 +64,8 @@ pub type Listing = BTreeMap<String, BlobId>;
 
 impl Secrets {
     /// With identities from these sources.
-    pub fn new(sources: Sources) -> Secrets {
-        Secrets { sources, known: Mutex::default() }
+    pub fn new(sources: Sources, gate: Gate) -> Secrets {
+        Secrets { sources, gate, known: Mutex::default() }
     }
 
     /// The identities that are at hand now.
@@ -59,9 +76,53 @@ impl Secrets {
     /// All that is to be said about the files of a tip.
     pub fn verify(&self, clone: &BareClone, tip: CommitId) -> Result<Vec<Verdict>, CycleError> {
         let keyring = self.keyring()?;
-        let listing = listing(clone, tip)?;
+        let listing = self.listing(clone, tip)?;
         let all: Vec<&str> = listing.keys().map(String::as_str).collect();
         Ok(self.judge(clone, &listing, &keyring, &all)?)
+    }
+
+    /// What happens to a field whose secrets are broken.
+    pub fn gate(&self) -> Gate {
+        self.gate
+    }
+
+    /// What is wrong with the secrets that these files are deployed with. Without an identity it is only said what can
+    /// be seen without one.
+    pub fn flaws(
+        &self,
+        clone: &BareClone,
+        tip: CommitId,
+        closures: &Closures,
+        files: &BTreeSet<&str>,
+    ) -> Result<SecretFlaws, CycleError> {
+        let mut flaws = SecretFlaws::new();
+        if self.gate == Gate::Off || files.is_empty() {
+            return Ok(flaws);
+        }
+        let keyring = self.keyring()?;
+        let listing = self.listing(clone, tip)?;
+        for file in files {
+            let closure: Vec<&str> = closures.around(file, listing.keys().map(String::as_str)).into_iter().collect();
+            let verdicts = self.judge(clone, &listing, &keyring, &closure)?;
+            let said: Vec<String> = verdicts.iter().filter(|verdict| is_flaw(verdict, &keyring)).map(words).collect();
+            if let Some(first) = said.first() {
+                let more = if said.len() > 1 { format!("; and {} more", said.len() - 1) } else { String::new() };
+                flaws.insert((*file).to_owned(), format!("{first}{more}"));
+            }
+        }
+        Ok(flaws)
+    }
+
+    /// All files of a tip; walked through once for each tree.
+    fn listing(&self, clone: &BareClone, tip: CommitId) -> Result<Arc<Listing>, RepoError> {
+        let root = clone.root(tip)?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, listing)) = known.listing.as_ref().filter(|(of, _)| *of == root) {
+            return Ok(Arc::clone(listing));
+        }
+        let listing = Arc::new(clone.files(tip)?.into_iter().collect::<Listing>());
+        known.listing = Some((root, Arc::clone(&listing)));
+        Ok(listing)
     }
 
     /// The verdicts on some files of a tip and on those that their kustomizations make Secrets of, in the order of their
@@ -147,7 +208,16 @@ impl Known {
     }
 }
 
-/// All files of a tip.
-pub fn listing(clone: &BareClone, tip: CommitId) -> Result<Listing, RepoError> {
-    Ok(clone.files(tip)?.into_iter().collect())
+/// Whether a verdict keeps fields back. What no identity could open, because its keys are held by services, is not held
+/// against anyone; nor, without any identity, what would need one.
+fn is_flaw(verdict: &Verdict, keyring: &Keyring) -> bool {
+    match verdict.status {
+        Status::Ok => false,
+        Status::NoKey => !keyring.is_empty() && verdict.recipients.iter().any(|name| recipient::is_known(name)),
+        Status::Failed | Status::Plaintext | Status::WrongRecipients => true,
+    }
+}
+
+fn words(verdict: &Verdict) -> String {
+    format!("{}, document {}: {}", verdict.file, verdict.document, verdict.reason.as_deref().unwrap_or_default())
 }

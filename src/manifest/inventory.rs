@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::image::Repository;
 use crate::yaml::node::ScanError;
 
+use super::closure::Closures;
 use super::field::Field;
 use super::find::{FieldProblem, FileFacts};
 use super::flux::FluxPolicies;
@@ -87,6 +88,8 @@ pub struct Inventory {
     pub fields: Vec<Located>,
     /// Files that could not be read as YAML, with the reason. They are left alone.
     pub unreadable: Vec<(String, ScanError)>,
+    /// What is deployed together.
+    pub closures: Closures,
     /// What is odd about the tree.
     pub problems: Vec<Problem>,
     /// A file that was named and is not there.
@@ -101,7 +104,7 @@ impl Inventory {
             || files.iter().filter_map(|(path, reading)| Some((path.as_ref(), reading.as_ref().as_ref().ok()?)));
         let graph = Graph::build(readable(), exists);
         let flux = FluxPolicies::of(readable().flat_map(|(_, facts)| &facts.flux));
-        let mut inventory = Inventory::default();
+        let mut inventory = Inventory { closures: Closures::of(readable()), ..Inventory::default() };
         for (file, reading) in files.iter().filter(|(path, _)| paths.wants(path)) {
             match reading.as_ref() {
                 Ok(facts) => inventory.take(file, facts, &graph, &flux),

@@ -13,6 +13,8 @@ use super::find::{FileFacts, has_kustomization_name};
 pub struct Kustomization {
     /// `resources`, `bases` and `components`, as written.
     pub resources: Vec<String>,
+    /// Other files that it reads, as written: those that Secrets are generated from, patches, generators, transformers.
+    pub files: Vec<String>,
     /// The entries of `images`.
     pub images: Vec<Entry>,
 }
@@ -154,19 +156,19 @@ impl Walk {
     }
 }
 
-fn is_local(resource: &str) -> bool {
+pub(super) fn is_local(resource: &str) -> bool {
     !resource.contains("://")
         && !resource.contains('?')
         && !resource.starts_with("git@")
         && !resource.starts_with("github.com/")
 }
 
-fn parent_of(path: &str) -> &str {
+pub(super) fn parent_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// Resolves a relative path against a folder; `None` when it leaves the tree.
-fn join(folder: &str, relative: &str) -> Option<String> {
+pub(super) fn join(folder: &str, relative: &str) -> Option<String> {
     let mut parts: Vec<&str> = if folder.is_empty() { Vec::new() } else { folder.split('/').collect() };
     if relative.starts_with('/') {
         return None;

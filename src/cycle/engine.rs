@@ -146,6 +146,7 @@ impl Engine {
                 changes: &changes,
                 follow: decided.follow,
                 conventions: &decided.conventions,
+                secrets: &self.secrets,
             };
             let commit = block_in_place(|| commits::write(&clone, tip, edits, &self.style))?;
             match block_in_place(|| push(&clone, commit, tip))? {
@@ -247,11 +248,12 @@ impl Engine {
         let (plan, inventory, follow, mut notes) = match task {
             Task::Follow => {
                 let inventory = block_in_place(|| self.look(clone, tip, &intent, &intent.interest()))?;
+                let openable = block_in_place(|| self.secrets.openable(clone, tip, &inventory))?;
                 let mut notes = inventory.notes(&self.paths)?;
                 if intent.policies.rules.is_empty() {
                     notes.push("no policy is configured, so no image is followed".to_owned());
                 }
-                let plan = follow::plan(learned, &self.registry, &inventory, &intent.policies).await;
+                let plan = follow::plan(learned, &self.registry, &inventory, &intent.policies, &openable).await;
                 notes.extend(learned.notes.iter().cloned());
                 (plan, inventory, FollowRefs::Yes, notes)
             }
@@ -293,7 +295,8 @@ impl Engine {
         let plan = |interest: &Interest| -> Result<(Asked, Arc<Inventory>, Vec<String>), CycleError> {
             let inventory = self.look(clone, tip, intent, interest)?;
             let notes = inventory.notes(&self.paths)?;
-            let asked = decide::as_asked(&inventory, &request.wanted, &self.paths);
+            let openable = self.secrets.openable(clone, tip, &inventory)?;
+            let asked = decide::as_asked(&inventory, &request.wanted, &self.paths, &openable);
             if asked.is_err() && *interest == Interest::Everything {
                 notes.iter().for_each(|note| tracing::warn!("{note}"));
             }
@@ -317,9 +320,10 @@ impl Engine {
     ) -> Result<(Decided, Vec<FileChange>), CycleError> {
         let files: Vec<String> = decided.gated.files().into_iter().map(str::to_owned).collect();
         let mut changes = Vec::new();
+        let reseal = |before: &[u8], after: &[u8]| self.secrets.reseal(before, after);
         for file in files {
             let before = clone.file(tip, &file)?.unwrap_or_default();
-            match decided.gated.edited(&file, &before, decided.follow, &decided.conventions) {
+            match decided.gated.edited(&file, &before, decided.follow, &decided.conventions, Some(&reseal)) {
                 Ok(after) => changes.push(FileChange { file, before, after }),
                 Err(error) if matches!(task, Task::Set(_)) => return Err(error.into()),
                 Err(error) => {

@@ -4,8 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use getrandom::SysRng;
+use jiff::Timestamp;
+use rand_core::UnwrapErr;
+
 use crate::keys::Sources;
 use crate::manifest::closure::Closures;
+use crate::manifest::inventory::Inventory;
+use crate::plan::decide::Openable;
 use crate::plan::gate::SecretFlaws;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
@@ -14,6 +20,7 @@ use crate::sops::age::recipient;
 use crate::sops::audit::{Status, Verdict};
 use crate::sops::inspect::{self, Inspection};
 use crate::sops::keyring::Keyring;
+use crate::sops::reseal;
 use crate::sops::rulebook::RuleBook;
 
 use super::error::CycleError;
@@ -111,6 +118,30 @@ impl Secrets {
             }
         }
         Ok(flaws)
+    }
+
+    /// The sealed files with image fields that open and verify, so that their fields can move.
+    pub fn openable(&self, clone: &BareClone, tip: CommitId, inventory: &Inventory) -> Result<Openable, CycleError> {
+        let sealed = inventory.fields.iter().filter(|located| located.sealed).map(|located| located.file.as_str());
+        let sealed: Vec<&str> = sealed.collect::<BTreeSet<&str>>().into_iter().collect();
+        if sealed.is_empty() {
+            return Ok(Openable::new());
+        }
+        let keyring = self.keyring()?;
+        let listing = self.listing(clone, tip)?;
+        let verdicts = self.judge(clone, &listing, &keyring, &sealed)?;
+        let opens = |file: &&str| {
+            let mut own = verdicts.iter().filter(|verdict| verdict.file == **file).peekable();
+            own.peek().is_some() && own.all(|verdict| matches!(verdict.status, Status::Ok | Status::WrongRecipients))
+        };
+        Ok(sealed.into_iter().filter(opens).map(str::to_owned).collect())
+    }
+
+    /// Gives a SOPS file whose clear values were edited a new message authentication code.
+    pub fn reseal(&self, before: &[u8], after: &[u8]) -> Result<Vec<u8>, String> {
+        let keyring = self.sources.keyring().map_err(|error| error.to_string())?;
+        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        reseal::reseal(before, after, &keyring, &now, &mut UnwrapErr(SysRng)).map_err(|error| error.to_string())
     }
 
     /// All files of a tip; walked through once for each tree.

@@ -143,6 +143,10 @@ pub fn pass_unproved(plan: Plan) -> (GatedPlan, BTreeSet<Skipped>) {
     (gated, plan.skipped)
 }
 
+/// Gives a SOPS file, from its bytes before and after an edit of clear values, a message authentication code that holds;
+/// or says why it cannot.
+pub type Reseal<'r> = dyn Fn(&[u8], &[u8]) -> Result<Vec<u8>, String> + 'r;
+
 /// An edit that could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: cannot be edited")]
@@ -165,18 +169,24 @@ impl GatedPlan {
         self.updates.is_empty()
     }
 
-    /// The new bytes of one of its files.
+    /// The new bytes of one of its files. One that SOPS has sealed is given a new message authentication code by
+    /// `reseal`, or refused where there is none.
     pub fn edited(
         &self,
         file: &str,
         bytes: &[u8],
         follow: FollowRefs,
         conventions: &Conventions,
+        reseal: Option<&Reseal<'_>>,
     ) -> Result<Vec<u8>, ChangeError> {
         let updates = self.updates.iter().filter(|update| update.file == file);
         let moves: Vec<Move<'_>> = updates.map(|update| Move { field: &update.field, to: &update.to }).collect();
-        edit::edit(file, bytes, &moves, follow, conventions)
-            .map_err(|source| ChangeError { file: file.to_owned(), source })
+        let edited = match (edit::edit(file, bytes, &moves, follow, conventions), reseal) {
+            (Err(EditError::Sealed), Some(reseal)) => edit::edit_sealed(file, bytes, &moves, follow, conventions)
+                .and_then(|edited| reseal(bytes, &edited).map_err(EditError::Reseal)),
+            (edited, _) => edited,
+        };
+        edited.map_err(|source| ChangeError { file: file.to_owned(), source })
     }
 
     /// The files that it changes.

@@ -19,8 +19,9 @@ use tagalong::manifest::edit::{FollowRefs, Move, edit};
 use tagalong::manifest::find;
 use tagalong::manifest::interest::{Interest, words};
 use tagalong::manifest::paths::PathFilter;
+use tagalong::plan::decide::{self, Openable};
+use tagalong::plan::gate;
 use tagalong::plan::template::Template;
-use tagalong::plan::{decide, gate};
 use tagalong::repo::clone::{BareClone, CommitId};
 use tagalong::repo::tree::{BlobId, EntryKind};
 
@@ -156,12 +157,12 @@ fn bump_to_commit_cold(bencher: Bencher<'_, '_>) {
 fn commit(clone: &BareClone, tip: CommitId, cache: &TreeCache, wanted: &[Reference], interest: &Interest) -> CommitId {
     let (paths, conventions) = (PathFilter::default(), Conventions::default());
     let inventory = cache.inventory(clone, tip, &conventions, interest).expect("read");
-    let asked = decide::as_asked(&inventory, wanted, &paths).expect("found");
+    let asked = decide::as_asked(&inventory, wanted, &paths, &Openable::new()).expect("found");
     let (gated, _) = gate::pass_unproved(asked.plan);
     let mut changes = BTreeMap::new();
     for file in gated.files() {
         let before = clone.file(tip, file).expect("read").expect("there");
-        let after = gated.edited(file, &before, FollowRefs::Yes, &conventions).expect("edited");
+        let after = gated.edited(file, &before, FollowRefs::Yes, &conventions, None).expect("edited");
         changes.insert(file.to_owned(), after);
     }
     clone.commit(tip, &changes, &Template::default().message(gated.updates())).expect("a commit")

@@ -12,6 +12,7 @@
 //! | 1 | [`sops`] | encrypted files: opened, judged, written |
 //! | 1 | [`plan`] | what shall change on a tip, and what may |
 //! | 2 | [`registry`] | the OCI distribution API |
+//! | 2 | [`keys`] | age identities, from where sops takes them |
 //! | 2 | [`repo`] | git on a bare clone |
 //! | 3 | [`cycle`] | one pass from fetch to push, and again after a lost race |
 //! | 4 | [`agent`] | passes by schedule |
@@ -29,6 +30,7 @@ pub mod cycle;
 pub mod demo;
 pub mod fault;
 pub mod image;
+pub mod keys;
 pub mod manifest;
 pub mod plan;
 pub mod platform;

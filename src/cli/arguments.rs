@@ -41,6 +41,7 @@ impl GitArguments {
             branch: self.branch.clone(),
             cache_dir: self.cache_dir.clone(),
             paths: self.paths.clone(),
+            age_key_files: Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Files below `--dir`: read whole, written whole, links never followed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,14 @@ use crate::config::load::IntentReader;
 use crate::cycle::engine::Hosts;
 use crate::cycle::tree::REPOSITORY_FILE;
 use crate::manifest::find;
-use crate::manifest::inventory::{self, Inventory, Reading};
+use crate::manifest::inventory::{self, Inventory};
 use crate::manifest::kustomize::{Graph, is_manifest_name};
 use crate::manifest::paths::PathFilter;
 use crate::plan::intent::Intent;
+use crate::sops::audit::Verdict;
+use crate::sops::inspect;
+use crate::sops::keyring::Keyring;
+use crate::sops::rulebook::RuleBook;
 
 use super::error::CliError;
 
@@ -42,30 +46,49 @@ impl Folder {
         let own = self.root.join(REPOSITORY_FILE).is_file().then(|| self.read(REPOSITORY_FILE)).transpose()?;
         let intent = reader.read(own.as_deref(), Hosts::Any)?;
         let (all_paths, files) = self.files(paths)?;
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let read = |files: &[String]| -> Result<Vec<(Arc<str>, Reading)>, CliError> {
-            let read = |path: &String| {
-                let facts = find::read(path, &self.read(path)?, &intent.conventions);
-                Ok((path.as_str().into(), Arc::new(facts)))
-            };
-            files.iter().map(read).collect()
-        };
-        let mut readings = Vec::with_capacity(files.len());
-        std::thread::scope(|scope| -> Result<(), CliError> {
-            let shares = files.chunks(files.len().div_ceil(threads).max(1));
-            let workers: Vec<_> = shares.map(|share| scope.spawn(|| read(share))).collect();
-            for worker in workers {
-                readings.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-            }
-            Ok(())
+        let readings = in_parallel(&files, |path| {
+            let facts = find::read(path, &self.read(path)?, &intent.conventions);
+            Ok((Arc::from(path), Arc::new(facts)))
         })?;
         let exists = |path: &str| all_paths.contains(path);
         let graph = Graph::build(inventory::readable(&readings), &exists);
         Ok((Inventory::of(&readings, &graph, &exists, paths), intent))
     }
 
+    /// What is to be said about the secrets of files, in the order of their paths.
+    pub fn verify_secrets(&self, files: &[String], keyring: &Keyring) -> Result<Vec<Verdict>, CliError> {
+        let mut rules = RuleBook::default();
+        for file in files.iter().filter(|file| RuleBook::is_rules(file)) {
+            rules.add(file, &self.read(file)?);
+        }
+        let found = in_parallel(files, |file| Ok(inspect::inspect(file, &self.read(file)?, keyring, &rules)))?;
+        let mut verdicts: Vec<Verdict> = Vec::new();
+        let mut sources: BTreeMap<&str, &str> = BTreeMap::new();
+        for (file, inspection) in files.iter().zip(&found) {
+            verdicts.extend(inspection.verdicts.iter().cloned());
+            for source in inspection.sources.iter().filter(|source| files.binary_search(source).is_ok()) {
+                sources.entry(source).or_insert(file);
+            }
+        }
+        for (source, by) in sources {
+            let verdict = inspect::inspect_source(source, &self.read(source)?, by);
+            // One word about a file is enough, and the first is the more exact one.
+            let said = verdicts.iter().any(|other| other.file == source);
+            verdicts.extend(verdict.filter(|_| !said));
+        }
+        verdicts.sort_by(|a, b| (&a.file, a.document).cmp(&(&b.file, b.document)));
+        Ok(verdicts)
+    }
+
     /// All files and folders, and in order those files that may be manifests.
     fn files(&self, paths: &PathFilter) -> Result<(HashSet<String>, Vec<String>), CliError> {
+        let (all_paths, mut files) = self.walk()?;
+        files.retain(|path| is_manifest_name(path) || paths.names(path));
+        Ok((all_paths, files))
+    }
+
+    /// All files and folders, and in order all files.
+    pub fn walk(&self) -> Result<(HashSet<String>, Vec<String>), CliError> {
         let (mut all_paths, mut files) = (HashSet::new(), Vec::new());
         let is_git = |entry: &DirEntry| entry.depth() > 0 && entry.file_name() == ".git";
         for entry in WalkDir::new(&self.root).into_iter().filter_entry(|entry| !is_git(entry)) {
@@ -74,7 +97,7 @@ impl Folder {
                 failed("read", &path, error.into())
             })?;
             let Some(path) = self.relative(entry.path()) else { continue };
-            if entry.file_type().is_file() && (is_manifest_name(&path) || paths.names(&path)) {
+            if entry.file_type().is_file() {
                 files.push(path.clone());
             }
             all_paths.insert(path);
@@ -108,6 +131,25 @@ impl Folder {
         let parts: Option<Vec<&str>> = path.strip_prefix(&self.root).ok()?.iter().map(|part| part.to_str()).collect();
         parts.filter(|parts| !parts.is_empty()).map(|parts| parts.join("/"))
     }
+}
+
+/// What a function makes of each file, in their order. All processors take part.
+fn in_parallel<T: Send>(
+    files: &[String],
+    make: impl Fn(&str) -> Result<T, CliError> + Sync,
+) -> Result<Vec<T>, CliError> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let make = &make;
+    let mut made = Vec::with_capacity(files.len());
+    std::thread::scope(|scope| {
+        let shares = files.chunks(files.len().div_ceil(threads).max(1));
+        let share = |share: &'_ [String]| share.iter().map(|file| make(file)).collect::<Result<Vec<T>, CliError>>();
+        let workers: Vec<_> = shares.map(|files| scope.spawn(move || share(files))).collect();
+        for worker in workers {
+            made.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(made)
+    })
 }
 
 fn failed(doing: &'static str, path: &Path, source: std::io::Error) -> CliError {

@@ -10,6 +10,8 @@
 //! - [`images_verify`]: `tagalong images verify`
 //! - [`output`]: what goes to stdout
 //! - [`run`]: `tagalong run`
+//! - [`secrets`]: `tagalong secrets`
+//! - [`secrets_verify`]: `tagalong secrets verify`
 //! - [`set`]: `tagalong set`
 //! - [`sync`]: `tagalong sync`
 
@@ -23,6 +25,8 @@ pub mod images;
 pub mod images_verify;
 pub mod output;
 pub mod run;
+pub mod secrets;
+pub mod secrets_verify;
 pub mod set;
 pub mod sync;
 
@@ -64,6 +68,7 @@ enum Command {
     Sync(sync::Arguments),
     Set(set::Arguments),
     Images(images::Arguments),
+    Secrets(secrets::Arguments),
     Check(check::Arguments),
     Demo(demo::Arguments),
 }
@@ -93,6 +98,7 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
             Command::Sync(arguments) => sync::run(arguments).await,
             Command::Set(arguments) => set::run(arguments).await,
             Command::Images(arguments) => images::run(arguments).await,
+            Command::Secrets(arguments) => secrets::run(arguments).await,
             Command::Check(arguments) => check::run(arguments).await,
             Command::Demo(arguments) => demo::run(arguments).await,
         }

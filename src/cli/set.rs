@@ -12,9 +12,11 @@ use crate::config::reader;
 use crate::cycle::engine::{Mode, Request, Task};
 use crate::cycle::error::CycleError;
 use crate::cycle::report::{FileChange, Moved, Report};
+use crate::cycle::secrets::Secrets;
 use crate::image::{Reference, Repository};
 use crate::manifest::edit::FollowRefs;
-use crate::plan::{decide, gate};
+use crate::plan::decide::{self, Openable};
+use crate::plan::gate;
 
 use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
@@ -131,7 +133,13 @@ fn in_folder(
     let folder = Folder::open(dir)?;
     let (inventory, intent) = folder.inventory(&paths, &config.intent)?;
     let mut notes = inventory.notes(&paths).map_err(CycleError::from)?;
-    let asked = decide::as_asked(&inventory, wanted, &paths)
+    let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate);
+    let sealed = || inventory.fields.iter().filter(|located| located.sealed).map(|located| located.file.clone());
+    // Whether an identity opens the very file is found out when it is sealed again.
+    let has_identity = sealed().next().is_some() && !secrets.keyring()?.is_empty();
+    let openable = if has_identity { sealed().collect() } else { Openable::new() };
+    let reseal = |before: &[u8], after: &[u8]| secrets.reseal(before, after);
+    let asked = decide::as_asked(&inventory, wanted, &paths, &openable)
         .inspect_err(|_| notes.iter().for_each(|note| tracing::warn!("{note}")))
         .map_err(CycleError::from)?;
     notes.extend(asked.notes);
@@ -141,7 +149,8 @@ fn in_folder(
     // All files are edited before the first is written: a refusal changes nothing.
     for file in gated.files() {
         let before = folder.read(file)?;
-        let after = gated.edited(file, &before, follow, &intent.conventions).map_err(CycleError::from)?;
+        let after =
+            gated.edited(file, &before, follow, &intent.conventions, Some(&reseal)).map_err(CycleError::from)?;
         changes.push(FileChange { file: file.to_owned(), before, after });
     }
     if mode == Mode::Push {

@@ -7,8 +7,10 @@ use std::time::Duration;
 use crate::agent;
 use crate::cycle::commits::Style;
 use crate::cycle::engine::{Hosts, IntentSource};
+use crate::cycle::secrets::Gate;
 use crate::cycle::tree::REPOSITORY_FILE;
 use crate::fault::{Explain, Fault};
+use crate::keys::Sources;
 use crate::manifest::paths::PathFilter;
 use crate::plan::intent::Intent;
 use crate::registry;
@@ -84,6 +86,8 @@ pub struct Overrides {
     pub cache_dir: Option<PathBuf>,
     /// `--path`.
     pub paths: Vec<String>,
+    /// `--age-key-file`.
+    pub age_key_files: Vec<PathBuf>,
 }
 
 /// The environment, so that a map can stand in for it.
@@ -104,8 +108,19 @@ pub struct Config {
     pub registry: registry::config::Config,
     /// What the files ask of a tree.
     pub intent: IntentReader,
+    /// The secrets.
+    pub secrets: Secrets,
     /// The agent.
     pub agent: agent::config::Config,
+}
+
+/// What is configured about secrets.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    /// Where identities are taken from.
+    pub keys: Sources,
+    /// What happens to a field whose secrets are broken.
+    pub gate: Gate,
 }
 
 /// The agent's own policies and conventions, which those of the repository's file are added to.
@@ -146,7 +161,7 @@ impl Config {
     pub fn load(overrides: &Overrides, environment: Environment<'_>) -> Result<Config, ConfigError> {
         let file = overrides.file.clone().or_else(|| environment("TAGALONG_CONFIG").map(PathBuf::from));
         let from_file = file.as_deref().map(read_file).transpose()?.unwrap_or_default();
-        let FileConfig { git, registries, intent, agent } = from_file;
+        let FileConfig { git, registries, intent, secrets, agent } = from_file;
         let url = match &overrides.git_url {
             Some(text) => Some(flag("--git-url", text)?),
             None => git.url,
@@ -197,6 +212,10 @@ impl Config {
                 ..Default::default()
             },
             intent: IntentReader { own: intent, allowed_hosts },
+            secrets: Secrets {
+                keys: Sources::new(environment, &[secrets.age_key_files, overrides.age_key_files.clone()].concat()),
+                gate: secrets.gate,
+            },
             agent,
         })
     }
@@ -340,7 +359,7 @@ agent:
             "6:5: policies[0]: `images` is needed",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
             "9:13: agent.interval: a text is needed",
-            "10:1: registrys: unknown key; there are git, registries, policies, fields, embedded, agent",
+            "10:1: registrys: unknown key; there are git, registries, policies, fields, embedded, secrets, agent",
         ];
         for (said, expected) in said.iter().zip(expect) {
             assert!(said.starts_with(expected), "{said} is not {expected}");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::agent;
 use crate::cycle::commits::Style;
+use crate::cycle::secrets::Gate;
 use crate::manifest::conventions::{Conventions, FieldRule};
 use crate::manifest::paths::PathFilter;
 use crate::plan::batch::Batch;
@@ -33,8 +34,19 @@ pub struct FileConfig {
     pub registries: Vec<HostConfig>,
     /// The sections `policies`, `fields` and `embedded`.
     pub intent: Intent,
+    /// The section `secrets`.
+    pub secrets: SecretsSection,
     /// The section `agent`.
     pub agent: agent::config::Config,
+}
+
+/// The section `secrets`.
+#[derive(Debug, Default)]
+pub struct SecretsSection {
+    /// `ageKeyFiles`.
+    pub age_key_files: Vec<PathBuf>,
+    /// `gate`.
+    pub gate: Gate,
 }
 
 /// The section `git`.
@@ -73,6 +85,7 @@ pub fn agent_file(root: Node, mistakes: &Mistakes) -> FileConfig {
         git: root.section("git").map(git).unwrap_or_default(),
         registries: registries(&mut root),
         intent: intent(&mut root),
+        secrets: root.section("secrets").map(secrets).unwrap_or_default(),
         agent: root.section("agent").map(agent_section).unwrap_or_default(),
     };
     root.finish();
@@ -363,6 +376,25 @@ fn filter(section: &mut Section<'_>) -> Option<Filter> {
     let (pattern, extract) = (section.parsed_with("pattern", text), section.parsed_with("extract", text));
     let filter = Filter::new(pattern.as_deref(), extract.as_deref());
     filter.map_err(|error| section.mistake(error)).ok()
+}
+
+fn secrets(mut section: Section<'_>) -> SecretsSection {
+    let age_key_files = section.each_with("ageKeyFiles", |text| match text.is_empty() {
+        true => Err("a path is needed".to_owned()),
+        false => Ok(PathBuf::from(text)),
+    });
+    // YAML 1.1 takes a bare `off` for a boolean.
+    let gate = section.take("gate").and_then(|node| match &node.value {
+        Value::Bool(false) => Some(Gate::Off),
+        _ => section.understood("gate", &node, |text| match text {
+            "block" => Ok(Gate::Block),
+            "warn" => Ok(Gate::Warn),
+            "off" => Ok(Gate::Off),
+            other => Err(format!("`{other}` is not known; there are block, warn and off")),
+        }),
+    });
+    section.finish();
+    SecretsSection { age_key_files, gate: gate.unwrap_or_default() }
 }
 
 fn agent_section(mut section: Section<'_>) -> agent::config::Config {

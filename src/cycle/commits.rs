@@ -11,6 +11,7 @@ use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 
 use super::report::FileChange;
+use super::secrets::Secrets;
 
 /// What commits look like.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +33,8 @@ pub struct Edits<'e> {
     pub follow: FollowRefs,
     /// Where fields are found.
     pub conventions: &'e Conventions,
+    /// What seals files again.
+    pub secrets: &'e Secrets,
 }
 
 /// Writes the commits on top of `tip` and gives the last one.
@@ -67,7 +70,8 @@ impl Edits<'_> {
         let files = news.files();
         let touched = self.changes.iter().filter(|change| files.contains(change.file.as_str()));
         let edited = |change: &FileChange| {
-            let bytes = so_far.edited(&change.file, &change.before, self.follow, self.conventions)?;
+            let reseal = |before: &[u8], after: &[u8]| self.secrets.reseal(before, after);
+            let bytes = so_far.edited(&change.file, &change.before, self.follow, self.conventions, Some(&reseal))?;
             Ok((change.file.clone(), bytes))
         };
         touched.map(edited).collect()

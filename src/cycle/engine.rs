@@ -12,7 +12,7 @@ use crate::image::Reference;
 use crate::manifest::conventions::Conventions;
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::interest::Interest;
-use crate::manifest::inventory::Inventory;
+use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
 use crate::plan::decide::{self, Asked, RequestError};
 use crate::plan::gate::{self, GatedPlan};
@@ -24,12 +24,14 @@ use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::push::Push;
+use crate::sops::audit::Verdict;
 
 use super::commits::{self, Edits, Style};
 use super::error::CycleError;
 use super::follow::{self, Learned};
 use super::proof;
 use super::report::{FileChange, Moved, Report};
+use super::secrets::{Gate, Secrets};
 use super::tree::{REPOSITORY_FILE, TreeCache};
 
 /// Gives what is asked of a tip, from the bytes of the repository's own file if it has one.
@@ -84,6 +86,7 @@ pub struct Engine {
     registry: Client,
     intent: Box<IntentSource>,
     trees: TreeCache,
+    secrets: Secrets,
 }
 
 impl fmt::Debug for Engine {
@@ -110,8 +113,9 @@ impl Engine {
         style: Style,
         registry: Client,
         intent: Box<IntentSource>,
+        secrets: Secrets,
     ) -> Engine {
-        Engine { repo, attempts, style, registry, intent, trees: TreeCache::new(paths.clone()), paths }
+        Engine { repo, attempts, style, registry, intent, trees: TreeCache::new(paths.clone()), paths, secrets }
     }
 
     /// One pass. After a lost race everything is planned again on the new tip; nothing is ever merged as text.
@@ -142,6 +146,7 @@ impl Engine {
                 changes: &changes,
                 follow: decided.follow,
                 conventions: &decided.conventions,
+                secrets: &self.secrets,
             };
             let commit = block_in_place(|| commits::write(&clone, tip, edits, &self.style))?;
             match block_in_place(|| push(&clone, commit, tip))? {
@@ -164,6 +169,19 @@ impl Engine {
             let intent = self.intent(&clone, tip, Hosts::Any)?;
             let inventory = self.look(&clone, tip, &intent, &Interest::Everything)?;
             Ok((inventory, intent))
+        })
+    }
+
+    /// What is to be said about the secrets of the branch's tip.
+    pub fn verify_secrets(&self) -> Result<Vec<Verdict>, CycleError> {
+        block_in_place(|| {
+            let (clone, tip) = BareClone::open(self.repo.clone())?.fetch()?;
+            let mut verdicts = self.secrets.verify(&clone, tip)?;
+            if let Some(file) = self.paths.missing(&|path| clone.has(tip, path)) {
+                return Err(CycleError::NamedFile(NamedFileError::Missing { file: file.to_owned() }));
+            }
+            verdicts.retain(|verdict| self.paths.wants(&verdict.file));
+            Ok(verdicts)
         })
     }
 
@@ -227,19 +245,20 @@ impl Engine {
     ) -> Result<Decided, CycleError> {
         let hosts = if matches!(task, Task::Follow) { Hosts::Allowed } else { Hosts::Any };
         let intent = block_in_place(|| self.intent(clone, tip, hosts))?;
-        let (plan, follow, mut notes) = match task {
+        let (plan, inventory, follow, mut notes) = match task {
             Task::Follow => {
                 let inventory = block_in_place(|| self.look(clone, tip, &intent, &intent.interest()))?;
+                let openable = block_in_place(|| self.secrets.openable(clone, tip, &inventory))?;
                 let mut notes = inventory.notes(&self.paths)?;
                 if intent.policies.rules.is_empty() {
                     notes.push("no policy is configured, so no image is followed".to_owned());
                 }
-                let plan = follow::plan(learned, &self.registry, &inventory, &intent.policies).await;
+                let plan = follow::plan(learned, &self.registry, &inventory, &intent.policies, &openable).await;
                 notes.extend(learned.notes.iter().cloned());
-                (plan, FollowRefs::Yes, notes)
+                (plan, inventory, FollowRefs::Yes, notes)
             }
             Task::Set(request) => {
-                let (asked, notes) = block_in_place(|| self.asked(clone, tip, request, &intent))?;
+                let (asked, inventory, notes) = block_in_place(|| self.asked(clone, tip, request, &intent))?;
                 if learned.proofs.is_empty() {
                     learned.proofs =
                         proof::requested(&self.registry, &learned.audit, &request.wanted, &intent.policies).await?;
@@ -248,10 +267,18 @@ impl Engine {
                 if !request.allow_downgrade {
                     proof::no_downgrade(&learned.proofs, &self.registry, &asked.plan).await?;
                 }
-                (asked.plan, request.follow, [notes, asked.notes].concat())
+                (asked.plan, inventory, request.follow, [notes, asked.notes].concat())
             }
         };
-        let (gated, skipped) = gate::pass(plan, &learned.proofs);
+        let files = plan.updates.iter().map(|update| update.file.as_str()).collect();
+        let mut flaws = block_in_place(|| self.secrets.flaws(clone, tip, &inventory.closures, &files))?;
+        if self.secrets.gate() == Gate::Warn {
+            notes.extend(std::mem::take(&mut flaws).into_values());
+        }
+        if let (Task::Set(_), Some((_, flaw))) = (task, flaws.first_key_value()) {
+            return Err(CycleError::Secret(flaw.clone()));
+        }
+        let (gated, skipped) = gate::pass(plan, &learned.proofs, &flaws);
         notes.extend(gated.moved_along());
         let conventions = intent.conventions;
         Ok(Decided { gated, skipped: skipped.into_iter().collect(), notes, follow, conventions })
@@ -264,15 +291,16 @@ impl Engine {
         tip: CommitId,
         request: &Request,
         intent: &Intent,
-    ) -> Result<(Asked, Vec<String>), CycleError> {
-        let plan = |interest: &Interest| -> Result<(Asked, Vec<String>), CycleError> {
+    ) -> Result<(Asked, Arc<Inventory>, Vec<String>), CycleError> {
+        let plan = |interest: &Interest| -> Result<(Asked, Arc<Inventory>, Vec<String>), CycleError> {
             let inventory = self.look(clone, tip, intent, interest)?;
             let notes = inventory.notes(&self.paths)?;
-            let asked = decide::as_asked(&inventory, &request.wanted, &self.paths);
+            let openable = self.secrets.openable(clone, tip, &inventory)?;
+            let asked = decide::as_asked(&inventory, &request.wanted, &self.paths, &openable);
             if asked.is_err() && *interest == Interest::Everything {
                 notes.iter().for_each(|note| tracing::warn!("{note}"));
             }
-            Ok((asked?, notes))
+            Ok((asked?, inventory, notes))
         };
         match plan(&Interest::in_images(request.wanted.iter().map(|wanted| &wanted.repository))) {
             // Which names come closest, only the whole tree can tell.
@@ -292,9 +320,10 @@ impl Engine {
     ) -> Result<(Decided, Vec<FileChange>), CycleError> {
         let files: Vec<String> = decided.gated.files().into_iter().map(str::to_owned).collect();
         let mut changes = Vec::new();
+        let reseal = |before: &[u8], after: &[u8]| self.secrets.reseal(before, after);
         for file in files {
             let before = clone.file(tip, &file)?.unwrap_or_default();
-            match decided.gated.edited(&file, &before, decided.follow, &decided.conventions) {
+            match decided.gated.edited(&file, &before, decided.follow, &decided.conventions, Some(&reseal)) {
                 Ok(after) => changes.push(FileChange { file, before, after }),
                 Err(error) if matches!(task, Task::Set(_)) => return Err(error.into()),
                 Err(error) => {

@@ -2,6 +2,7 @@
 
 use crate::fault::{Explain, Fault};
 use crate::image::{Repository, Tag};
+use crate::keys::KeysError;
 use crate::manifest::edit::EditError;
 use crate::manifest::inventory::NamedFileError;
 use crate::plan::decide::RequestError;
@@ -19,6 +20,9 @@ pub enum CycleError {
     /// The registry side.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// The age identities.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The repository's own file is wrong.
     #[error("{0}")]
     Configuration(Box<dyn Explain + Send + Sync>),
@@ -43,6 +47,9 @@ pub enum CycleError {
         /// The file.
         file: String,
     },
+    /// A secret beside a field that was asked for is broken.
+    #[error("{0}")]
+    Secret(String),
     /// The push lost every race.
     #[error("someone else was first on {branch} {attempts} times in a row")]
     Exhausted {
@@ -58,14 +65,17 @@ impl Explain for CycleError {
         match self {
             CycleError::Repo(error) => error.fault(),
             CycleError::Registry(error) => error.fault(),
+            CycleError::Keys(error) => error.fault(),
             CycleError::Configuration(error) => error.fault(),
-            CycleError::Request(RequestError::Sealed(_)) | CycleError::Downgrade { .. } => Fault::Blocked,
+            CycleError::Request(RequestError::Sealed(_)) | CycleError::Downgrade { .. } | CycleError::Secret(_) => {
+                Fault::Blocked
+            }
             CycleError::Request(RequestError::NoField { .. }) | CycleError::NamedFile(_) => Fault::BadInput,
             CycleError::Change(error) => match error.source {
                 EditError::NeedsTag { .. } | EditError::NeedsDigest { .. } | EditError::Unreadable(_) => {
                     Fault::BadInput
                 }
-                EditError::Sealed => Fault::Blocked,
+                EditError::Sealed | EditError::Reseal(_) => Fault::Blocked,
                 EditError::Refused(ref refused) if !refused.is_bug() => Fault::Local,
                 EditError::Moved { .. } | EditError::Refused(_) => Fault::Bug,
             },
@@ -77,6 +87,7 @@ impl Explain for CycleError {
         match self {
             CycleError::Repo(error) => error.help(),
             CycleError::Registry(error) => error.help(),
+            CycleError::Keys(error) => error.help(),
             CycleError::Configuration(error) => error.help(),
             CycleError::Request(RequestError::NoField { closest, .. }) if closest.is_empty() => {
                 Some("there are no image fields at all in the files that were looked at".to_owned())
@@ -94,11 +105,15 @@ impl Explain for CycleError {
             }
             CycleError::Change(error) => match error.source {
                 EditError::NeedsTag { .. } => Some("write IMAGE:TAG@DIGEST".to_owned()),
+                EditError::Sealed | EditError::Reseal(_) => Some("edit the file with sops".to_owned()),
                 _ => {
                     Some("nothing was changed; edit this file by hand, and report the file's shape as a bug".to_owned())
                 }
             },
             CycleError::Downgrade { .. } => Some("give --allow-downgrade to move it all the same".to_owned()),
+            CycleError::Secret(_) => {
+                Some("mend the secret; `tagalong secrets verify` says all that is wrong".to_owned())
+            }
             CycleError::Exhausted { .. } => Some("run it again, or raise git.attempts".to_owned()),
         }
     }

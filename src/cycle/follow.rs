@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::manifest::inventory::Inventory;
-use crate::plan::decide::{self, Plan, Surveys};
+use crate::plan::decide::{self, Openable, Plan, Surveys};
 use crate::plan::fallback;
 use crate::plan::gate::Proofs;
 use crate::plan::skip::Skipped;
@@ -32,14 +32,20 @@ pub struct Learned {
 
 /// Plans what policies ask for, and proves every image of it. A broken winner keeps its place, and the field where it
 /// is, unless the policy has a fallback.
-pub async fn plan(learned: &mut Learned, registry: &Client, inventory: &Inventory, policies: &PolicySet) -> Plan {
+pub async fn plan(
+    learned: &mut Learned,
+    registry: &Client,
+    inventory: &Inventory,
+    policies: &PolicySet,
+    openable: &Openable,
+) -> Plan {
     let now = Timestamp::now();
     let aside = survey::complete(&mut learned.surveys, registry, inventory, policies, now).await;
     learned.broken.extend(aside.broken);
     learned.notes.extend(aside.notes);
     registry.flush();
     loop {
-        let mut plan = decide::by_policy(inventory, policies, &learned.surveys);
+        let mut plan = decide::by_policy(inventory, policies, &learned.surveys, openable);
         proof::complete(learned, registry, &plan, policies, now).await;
         let struck = fallback::strike(&mut learned.surveys, &plan, &learned.proofs, policies);
         if struck.is_empty() {

@@ -9,6 +9,7 @@ use crate::config::load::{Config, ConfigError, Overrides};
 use crate::cycle::engine::{Engine, Mode, Task};
 use crate::cycle::error::CycleError;
 use crate::cycle::report::{FileChange, Report};
+use crate::cycle::secrets::Secrets;
 use crate::fault::{Explain, Fault};
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
@@ -148,7 +149,8 @@ impl Stage {
         let client = Client::new(config.registry.clone())?;
         let source = config.intent.clone().into_source();
         let (repo, paths) = (config.repo()?.clone(), config.paths.clone());
-        let engine = Engine::new(repo, paths, config.attempts, config.style.clone(), client, source);
+        let engine =
+            Engine::new(repo, paths, config.attempts, config.style.clone(), client, source, Secrets::default());
         let stage = Stage { folder, registry, engine, built: Timestamp::now() };
         stage.push_builds(0);
         Ok(stage)

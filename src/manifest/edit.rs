@@ -10,7 +10,7 @@ use crate::yaml::splice::{self, Change, SpliceError};
 
 use super::conventions::Conventions;
 use super::field::{Field, Slots};
-use super::find;
+use super::find::{self, FileFacts};
 
 /// A field and the version that it shall hold.
 #[derive(Debug, Clone)]
@@ -30,6 +30,9 @@ pub enum EditError {
     /// A SOPS file: an edit would break its message authentication code.
     #[error("encrypted by SOPS: an edit in clear text would break its message authentication code")]
     Sealed,
+    /// A SOPS file that was edited, but cannot be given a new message authentication code.
+    #[error("encrypted by SOPS, and its message authentication code cannot be made anew: {0}")]
+    Reseal(String),
     /// A field that is a tag was asked to hold a digest without one.
     #[error("{path}: this value is a tag and cannot hold a digest alone; give the tag as well")]
     NeedsTag {
@@ -76,6 +79,29 @@ pub fn edit(
     if facts.sealed {
         return Err(EditError::Sealed);
     }
+    edited(bytes, &scan, &facts, moves, follow)
+}
+
+/// The same for a SOPS file. What comes out has a message authentication code that does not hold any more.
+pub fn edit_sealed(
+    path: &str,
+    bytes: &[u8],
+    moves: &[Move<'_>],
+    follow: FollowRefs,
+    conventions: &Conventions,
+) -> Result<Vec<u8>, EditError> {
+    let scan = Scan::read(bytes).map_err(EditError::Unreadable)?;
+    let facts = find::read_scan(path, &scan, conventions);
+    edited(bytes, &scan, &facts, moves, follow)
+}
+
+fn edited(
+    bytes: &[u8],
+    scan: &Scan<'_>,
+    facts: &FileFacts,
+    moves: &[Move<'_>],
+    follow: FollowRefs,
+) -> Result<Vec<u8>, EditError> {
     let mut changes = Vec::new();
     let mut refs: BTreeMap<NodeId, Vec<(&str, &str)>> = BTreeMap::new();
     for Move { field, to } in moves {
@@ -86,12 +112,12 @@ pub fn edit(
             continue;
         }
         match &field.slots {
-            Slots::Whole { scalar } => changes.push(whole(&scan, *scalar, to)),
-            Slots::Within { scalar, part } => changes.push(within(&scan, *scalar, part, to)),
+            Slots::Whole { scalar } => changes.push(whole(scan, *scalar, to)),
+            Slots::Within { scalar, part } => changes.push(within(scan, *scalar, part, to)),
             Slots::Apart { tag, digest } => apart(field, *tag, *digest, to, &mut changes)?,
-            Slots::Siblings { tag, digest } => siblings(&scan, field, *tag, *digest, to, &mut changes)?,
+            Slots::Siblings { tag, digest } => siblings(scan, field, *tag, *digest, to, &mut changes)?,
             Slots::Entry { tag_key, anchor_key, tag, digest, refs: remote } => {
-                entry(&scan, *anchor_key, (tag_key, *tag), *digest, to, &mut changes);
+                entry(scan, *anchor_key, (tag_key, *tag), *digest, to, &mut changes);
                 let (Some(old), Some(new)) = (&field.version.tag, &to.tag) else { continue };
                 for (node, pinned) in remote.iter().filter(|(_, pinned)| pinned == old.as_str() && old != new) {
                     refs.entry(*node).or_default().push((pinned, new.as_str()));
@@ -100,9 +126,9 @@ pub fn edit(
         }
     }
     if follow == FollowRefs::Yes {
-        changes.extend(refs.iter().filter_map(|(node, asked)| follow_ref(&scan, *node, asked)));
+        changes.extend(refs.iter().filter_map(|(node, asked)| follow_ref(scan, *node, asked)));
     }
-    splice::apply(bytes, &scan, &changes).map_err(EditError::Refused)
+    splice::apply(bytes, scan, &changes).map_err(EditError::Refused)
 }
 
 fn value(node: NodeId, text: impl ToString) -> Change {

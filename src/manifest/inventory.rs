@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::image::Repository;
 use crate::yaml::node::ScanError;
 
+use super::closure::Closures;
 use super::field::Field;
 use super::find::{FieldProblem, FileFacts};
 use super::flux::FluxPolicies;
@@ -87,6 +88,8 @@ pub struct Inventory {
     pub fields: Vec<Located>,
     /// Files that could not be read as YAML, with the reason. They are left alone.
     pub unreadable: Vec<(String, ScanError)>,
+    /// What is deployed together.
+    pub closures: Arc<Closures>,
     /// What is odd about the tree.
     pub problems: Vec<Problem>,
     /// A file that was named and is not there.
@@ -103,7 +106,7 @@ impl Inventory {
         paths: &PathFilter,
     ) -> Inventory {
         let flux = FluxPolicies::of(readable(files).flat_map(|(_, facts)| &facts.flux));
-        let mut inventory = Inventory::default();
+        let mut inventory = Inventory { closures: Arc::clone(&graph.closures), ..Inventory::default() };
         for (file, reading) in files.iter().filter(|(path, _)| paths.wants(path)) {
             match reading.as_ref() {
                 Ok(facts) => inventory.take(file, facts, graph, &flux),

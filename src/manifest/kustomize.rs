@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::closure::Closures;
 use super::field::Field;
 use super::find::{FileFacts, has_kustomization_name};
 
@@ -13,6 +14,8 @@ use super::find::{FileFacts, has_kustomization_name};
 pub struct Kustomization {
     /// `resources`, `bases` and `components`, as written.
     pub resources: Vec<String>,
+    /// Other files that it reads, as written: those that Secrets are generated from, patches, generators, transformers.
+    pub files: Vec<String>,
     /// The entries of `images`.
     pub images: Vec<Entry>,
 }
@@ -55,6 +58,8 @@ pub struct Graph {
     /// For each file the kustomizations that take it in directly.
     parents: HashMap<Arc<str>, Vec<Arc<str>>>,
     images: HashMap<Arc<str>, Vec<Entry>>,
+    /// What is deployed together.
+    pub closures: Arc<Closures>,
     /// What was found odd, in the order of the files.
     pub problems: Vec<GraphProblem>,
 }
@@ -71,7 +76,8 @@ impl Graph {
             named.filter_map(|(path, facts)| Some((path, facts.kustomization.as_ref()?))).collect();
         let by_folder: HashMap<&str, &Arc<str>> =
             kustomizations.iter().map(|(file, _)| (parent_of(file), *file)).collect();
-        let mut graph = Graph::default();
+        let closures = Closures::of(kustomizations.iter().map(|(file, kustomization)| (file.as_ref(), *kustomization)));
+        let mut graph = Graph { closures: Arc::new(closures), ..Graph::default() };
         for (file, kustomization) in &kustomizations {
             if !kustomization.images.is_empty() {
                 graph.images.insert(Arc::clone(file), kustomization.images.clone());
@@ -155,19 +161,19 @@ impl Walk {
     }
 }
 
-fn is_local(resource: &str) -> bool {
+pub(super) fn is_local(resource: &str) -> bool {
     !resource.contains("://")
         && !resource.contains('?')
         && !resource.starts_with("git@")
         && !resource.starts_with("github.com/")
 }
 
-fn parent_of(path: &str) -> &str {
+pub(super) fn parent_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// Resolves a relative path against a folder; `None` when it leaves the tree.
-fn join(folder: &str, relative: &str) -> Option<String> {
+pub(super) fn join(folder: &str, relative: &str) -> Option<String> {
     let mut parts: Vec<&str> = if folder.is_empty() { Vec::new() } else { folder.split('/').collect() };
     if relative.starts_with('/') {
         return None;

@@ -2,6 +2,7 @@
 //!
 //! - [`field`]: what an image field is
 //! - [`find`]: the fields of one file
+//! - [`closure`]: what is deployed together
 //! - [`conventions`]: what counts as a field beyond the usual shapes
 //! - [`pattern`]: paths within documents
 //! - [`marker`]: comments that say which image a value belongs to
@@ -13,6 +14,7 @@
 //! - [`kustomize`]: the graph of kustomizations, and who shadows whom
 //! - [`edit`]: fields to new versions, byte for byte
 
+pub mod closure;
 pub mod conventions;
 pub mod edit;
 pub mod field;

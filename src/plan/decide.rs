@@ -82,8 +82,15 @@ pub fn governed<'i>(
     free.filter_map(|located| Some((located, policies.rule_for(&located.field.repository)?)))
 }
 
+/// Files sealed by SOPS that an identity at hand opens, so that they can be edited and sealed again.
+pub type Openable = BTreeSet<String>;
+
+fn is_shut(located: &Located, openable: &Openable) -> bool {
+    located.sealed && !openable.contains(&located.file)
+}
+
 /// Plans what policies ask for.
-pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys) -> Plan {
+pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys, openable: &Openable) -> Plan {
     let mut plan = Plan::default();
     for (located, rule) in governed(inventory, policies) {
         let field = &located.field;
@@ -109,7 +116,7 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys)
         let current =
             held.clone().map(|tag| Current { age: survey.held.get(&tag).cloned().unwrap_or(Age::Unasked), tag });
         match rule.tags.choose(&survey.seen, current.as_ref()) {
-            Ok(tag) if located.sealed => skip(Some(tag), Reason::BlockedSecret, sealed(located)),
+            Ok(tag) if is_shut(located, openable) => skip(Some(tag), Reason::BlockedSecret, sealed(located)),
             Ok(tag) => {
                 let digest = match rule.pin || rule.track || field.version.digest.is_some() {
                     true => DigestWish::OfTag,
@@ -119,7 +126,7 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys)
             }
             // The newest tag is there, but not its digest yet, or perhaps not the one that it has now.
             Err(NoChoice::UpToDate { tag })
-                if (rule.track || rule.pin && field.version.digest.is_none()) && !located.sealed =>
+                if (rule.track || rule.pin && field.version.digest.is_none()) && !is_shut(located, openable) =>
             {
                 plan.updates.push(Update::new(located, Some(tag), DigestWish::OfTag));
             }
@@ -201,7 +208,12 @@ pub struct Asked {
 
 /// Plans that every field of the given images reads exactly as given. In a file that `paths` names by its very path even
 /// a shadowed field is written.
-pub fn as_asked(inventory: &Inventory, wanted: &[Reference], paths: &PathFilter) -> Result<Asked, RequestError> {
+pub fn as_asked(
+    inventory: &Inventory,
+    wanted: &[Reference],
+    paths: &PathFilter,
+    openable: &Openable,
+) -> Result<Asked, RequestError> {
     let mut asked = Asked::default();
     let by_name: BTreeMap<&Repository, &Version> = wanted.iter().map(|r| (&r.repository, &r.version)).collect();
     let mut unmatched: BTreeSet<&Repository> = by_name.keys().copied().collect();
@@ -213,7 +225,7 @@ pub fn as_asked(inventory: &Inventory, wanted: &[Reference], paths: &PathFilter)
             asked.notes.push(format!("{}: {} is left, {by} overrides it", located.file, field.path));
         } else if field.holds(version) {
             continue;
-        } else if located.sealed {
+        } else if is_shut(located, openable) {
             return Err(RequestError::Sealed(sealed(located)));
         } else {
             let digest = version.digest.clone().map_or(DigestWish::Without, DigestWish::Exactly);

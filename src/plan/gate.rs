@@ -31,6 +31,9 @@ pub enum ImageProof {
     Unknown(String),
 }
 
+/// What is wrong with the secrets that an update's field is deployed with, by the file of the field.
+pub type SecretFlaws = BTreeMap<String, String>;
+
 /// The image that an update would write: what has to be asked of the registry.
 pub type Wanted = (Repository, Version);
 
@@ -65,6 +68,22 @@ pub struct GatedUpdate {
     pub digest: Option<Digest>,
 }
 
+impl GatedUpdate {
+    /// What an update writes; none when the field holds it already.
+    fn of(update: Update, proved: Option<Digest>) -> Option<GatedUpdate> {
+        let digest = match update.digest {
+            DigestWish::Without => None,
+            DigestWish::OfTag => proved.clone(),
+            DigestWish::Exactly(digest) => Some(digest),
+        };
+        let to = Version { tag: update.tag, digest };
+        if update.field.holds(&to) {
+            return None;
+        }
+        Some(GatedUpdate { file: update.file, digest: proved.or(to.digest.clone()), field: update.field, to })
+    }
+}
+
 /// A plan whose updates all passed the gates.
 #[derive(Debug, Default)]
 pub struct GatedPlan {
@@ -72,19 +91,26 @@ pub struct GatedPlan {
 }
 
 /// Lets through what is proved, and says what is not. A gate blocks only the fields that it concerns.
-pub fn pass(plan: Plan, proofs: &Proofs) -> (GatedPlan, BTreeSet<Skipped>) {
+pub fn pass(plan: Plan, proofs: &Proofs, secrets: &SecretFlaws) -> (GatedPlan, BTreeSet<Skipped>) {
     let mut gated = GatedPlan::default();
     let mut skipped = plan.skipped;
     for update in plan.updates {
         let (image, tag, held) =
             (update.field.repository.clone(), update.tag.clone(), update.field.version.tag.clone());
         match verdict(&update, proofs) {
-            Ok(digest) => {
-                if !gated.admit(update, Some(digest.clone())) {
+            Ok(digest) => match GatedUpdate::of(update, Some(digest.clone())) {
+                None => {
                     let detail = format!("holds {digest}, which its tag has now");
                     skipped.insert(Skipped { image, tag: held, reason: Reason::UpToDate, detail });
                 }
-            }
+                Some(update) => match secrets.get(&update.file) {
+                    Some(flaw) => {
+                        let detail = flaw.clone();
+                        skipped.insert(Skipped { image, tag, reason: Reason::BlockedSecret, detail });
+                    }
+                    None => gated.updates.push(update),
+                },
+            },
             Err((reason, detail)) => {
                 skipped.insert(Skipped { image, tag, reason, detail });
             }
@@ -112,10 +138,14 @@ fn verdict(update: &Update, proofs: &Proofs) -> Result<Digest, (Reason, String)>
 pub fn pass_unproved(plan: Plan) -> (GatedPlan, BTreeSet<Skipped>) {
     let mut gated = GatedPlan::default();
     for update in plan.updates {
-        gated.admit(update, None);
+        gated.updates.extend(GatedUpdate::of(update, None));
     }
     (gated, plan.skipped)
 }
+
+/// Gives a SOPS file, from its bytes before and after an edit of clear values, a message authentication code that holds;
+/// or says why it cannot.
+pub type Reseal<'r> = dyn Fn(&[u8], &[u8]) -> Result<Vec<u8>, String> + 'r;
 
 /// An edit that could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -129,26 +159,6 @@ pub struct ChangeError {
 }
 
 impl GatedPlan {
-    /// Takes an update in; a digest wish that the field fulfils already is no update.
-    fn admit(&mut self, update: Update, proved: Option<Digest>) -> bool {
-        let digest = match update.digest {
-            DigestWish::Without => None,
-            DigestWish::OfTag => proved.clone(),
-            DigestWish::Exactly(digest) => Some(digest),
-        };
-        let to = Version { tag: update.tag, digest };
-        if update.field.holds(&to) {
-            return false;
-        }
-        self.updates.push(GatedUpdate {
-            file: update.file,
-            digest: proved.or(to.digest.clone()),
-            field: update.field,
-            to,
-        });
-        true
-    }
-
     /// The updates, in the order of file and place.
     pub fn updates(&self) -> &[GatedUpdate] {
         &self.updates
@@ -159,18 +169,24 @@ impl GatedPlan {
         self.updates.is_empty()
     }
 
-    /// The new bytes of one of its files.
+    /// The new bytes of one of its files. One that SOPS has sealed is given a new message authentication code by
+    /// `reseal`, or refused where there is none.
     pub fn edited(
         &self,
         file: &str,
         bytes: &[u8],
         follow: FollowRefs,
         conventions: &Conventions,
+        reseal: Option<&Reseal<'_>>,
     ) -> Result<Vec<u8>, ChangeError> {
         let updates = self.updates.iter().filter(|update| update.file == file);
         let moves: Vec<Move<'_>> = updates.map(|update| Move { field: &update.field, to: &update.to }).collect();
-        edit::edit(file, bytes, &moves, follow, conventions)
-            .map_err(|source| ChangeError { file: file.to_owned(), source })
+        let edited = match (edit::edit(file, bytes, &moves, follow, conventions), reseal) {
+            (Err(EditError::Sealed), Some(reseal)) => edit::edit_sealed(file, bytes, &moves, follow, conventions)
+                .and_then(|edited| reseal(bytes, &edited).map_err(EditError::Reseal)),
+            (edited, _) => edited,
+        };
+        edited.map_err(|source| ChangeError { file: file.to_owned(), source })
     }
 
     /// The files that it changes.

@@ -58,6 +58,23 @@ impl BareClone {
         Ok(named.collect())
     }
 
+    /// All regular files of a commit with their paths from the root.
+    pub fn files(&self, at: CommitId) -> Result<Vec<(String, BlobId)>, RepoError> {
+        let mut open = vec![(String::new(), self.root(at)?)];
+        let mut found = Vec::new();
+        while let Some((path, id)) = open.pop() {
+            for Entry { name, kind } in self.folder(id)? {
+                let path = if path.is_empty() { name } else { format!("{path}/{name}") };
+                match kind {
+                    EntryKind::File(blob) => found.push((path, blob)),
+                    EntryKind::Folder(id) => open.push((path, id)),
+                    EntryKind::Other => {}
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// What a function makes of each blob, in the order of the ids. All processors take part.
     pub fn read_blobs<T: Send>(
         &self,
@@ -88,6 +105,12 @@ impl BareClone {
             }
             Ok(all)
         })
+    }
+
+    /// Whether there is a file or folder at a path.
+    pub fn has(&self, at: CommitId, path: &str) -> bool {
+        let tree = self.repository.find_commit(at.0).and_then(|commit| commit.tree());
+        tree.is_ok_and(|tree| tree.get_path(Path::new(path)).is_ok())
     }
 
     /// The bytes of the file at a path, if there is a file.

@@ -12,7 +12,8 @@
 //! - [`encrypt`], [`rotate`], [`reseal`]: files written, rewritten, and given a new MAC, through `patch`;
 //!   [`block`]: the `sops` block, written
 //! - [`rules`]: what `.sops.yaml` asks for; [`clear`]: Secrets in clear text
-//! - [`audit`]: a verdict for each file
+//!   [`generator`]: Secrets that kustomizations make
+//! - [`audit`]: a verdict for each file; [`inspect`], [`rulebook`]: for each file of a tree
 //! - [`error`]: what can go wrong
 
 pub mod age;
@@ -24,7 +25,9 @@ pub mod encrypt;
 pub mod envelope;
 pub mod error;
 pub mod format;
+pub mod generator;
 pub mod go_regex;
+pub mod inspect;
 pub mod keyring;
 pub mod metadata;
 pub mod number;
@@ -33,6 +36,7 @@ mod patch;
 pub mod plain;
 pub mod reseal;
 pub mod rotate;
+pub mod rulebook;
 pub mod rules;
 pub mod selection;
 pub mod shamir;

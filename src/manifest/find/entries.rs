@@ -17,7 +17,28 @@ impl Finder<'_, '_> {
         let refs: Vec<(NodeId, String)> = refs.collect();
         let entries = self.entries(root, &refs);
         let texts = resources.iter().filter_map(|id| scan.scalar(*id));
-        Kustomization { resources: texts.map(str::to_owned).collect(), images: entries }
+        let resources = texts.map(str::to_owned).collect();
+        Kustomization { resources, files: self.files_of(root), images: entries }
+    }
+
+    /// The files that a kustomization reads besides its resources.
+    fn files_of(&self, root: NodeId) -> Vec<String> {
+        let scan = self.scan;
+        let list = |parent: NodeId, key: &str| {
+            scan.get(parent, key).map(|list| scan.items(list).collect::<Vec<_>>()).unwrap_or_default()
+        };
+        let keys = ["patchesStrategicMerge", "generators", "transformers"];
+        let mut found: Vec<NodeId> = keys.iter().flat_map(|key| list(root, key)).collect();
+        found.extend(list(root, "patches").into_iter().filter_map(|patch| scan.get(patch, "path")));
+        for generator in list(root, "secretGenerator") {
+            found.extend(list(generator, "envs"));
+            found.extend(scan.get(generator, "env"));
+            found.extend(list(generator, "files"));
+        }
+        let texts = found.into_iter().filter_map(|id| scan.scalar(id));
+        // A patch may stand here itself, and `files` may give a key: `KEY=FILE`.
+        let names = texts.filter(|text| !text.is_empty() && !text.contains('\n'));
+        names.map(|text| text.split_once('=').map_or(text, |(_, file)| file).to_owned()).collect()
     }
 
     /// The entries of `images` below a mapping.

@@ -1,0 +1,40 @@
+//! `tagalong secrets`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::error::CliError;
+use super::secrets_verify;
+
+/// Work on the SOPS files of a repository
+///
+/// Identities are taken from where sops takes them, from --age-key-file, and from the configuration.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tagalong secrets verify --dir .")]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Verify(secrets_verify::Arguments),
+}
+
+/// Where age identities are, besides the places that sops knows.
+#[derive(Debug, Clone, Default, Args)]
+pub struct KeyArguments {
+    /// A file with age identities or an SSH private key, or a folder of *.agekey files; repeatable [also: SOPS_AGE_KEY,
+    /// SOPS_AGE_KEY_FILE, SOPS_AGE_SSH_PRIVATE_KEY_FILE, the user's sops age key file]
+    #[arg(long = "age-key-file", value_name = "FILE")]
+    pub age_key_files: Vec<PathBuf>,
+}
+
+/// Runs one of them.
+pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+    match arguments.action {
+        Action::Verify(arguments) => secrets_verify::run(arguments).await,
+    }
+}

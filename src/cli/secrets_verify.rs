@@ -1,0 +1,125 @@
+//! `tagalong secrets verify`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::config::load::Config;
+use crate::cycle::error::CycleError;
+use crate::fault::Fault;
+use crate::manifest::inventory::NamedFileError;
+use crate::sops::audit::{Status, Verdict};
+
+use super::arguments::{GitArguments, OutputArguments};
+use super::connect;
+use super::error::CliError;
+use super::folder::Folder;
+use super::output::{self, Format};
+use super::secrets::KeyArguments;
+
+/// Prove that every SOPS file decrypts and that no Secret is in clear text
+///
+/// SOPS files are found by their metadata, whatever their names. Each must decrypt, its MAC must hold, all must be
+/// encrypted that its rules say, to the recipients that .sops.yaml says. Secrets in clear text, files that .sops.yaml
+/// wants encrypted, and literals and files of a kustomization's secretGenerator in clear are found as well. Nothing is
+/// written, and no value is printed.
+///
+/// Exits with 3 when anything is not as it should be.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  tagalong secrets verify --dir .\n  tagalong secrets verify --config tagalong.yaml --age-key-file age.agekey --output json"
+)]
+pub struct Arguments {
+    /// Look at the files below this folder instead of a git repository
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch"])]
+    dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    keys: KeyArguments,
+
+    #[command(flatten)]
+    git: GitArguments,
+
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// What was found, in the form that scripts rely on.
+#[derive(Debug, Serialize)]
+struct Found {
+    files: Vec<Row>,
+    ok: usize,
+    failed: usize,
+    plaintext: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    file: String,
+    document: usize,
+    status: &'static str,
+    format: Option<&'static str>,
+    reason: Option<String>,
+    recipients: Vec<String>,
+}
+
+impl From<Verdict> for Row {
+    fn from(verdict: Verdict) -> Row {
+        Row {
+            file: verdict.file,
+            document: verdict.document,
+            status: verdict.status.label(),
+            format: verdict.format.map(|format| format.name()),
+            reason: verdict.reason,
+            recipients: verdict.recipients,
+        }
+    }
+}
+
+/// Judges all files.
+pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+    let config = connect::configuration_with_keys(&arguments.git, &arguments.keys)?;
+    let verdicts = match &arguments.dir {
+        Some(dir) => in_folder(&config, dir)?,
+        None => connect::engine(&config)?.verify_secrets()?,
+    };
+    let count = |status| verdicts.iter().filter(|verdict| verdict.status == status).count();
+    let (ok, failed, plaintext) = (count(Status::Ok), count(Status::Failed), count(Status::Plaintext));
+    let all_good = ok == verdicts.len();
+    let found = Found { files: verdicts.into_iter().map(Row::from).collect(), ok, failed, plaintext };
+    match arguments.output.output {
+        Format::Json => output::print_json(&found)?,
+        Format::Text => output::print(&text(&found))?,
+    }
+    Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::from(Fault::Blocked.exit_code()) })
+}
+
+fn in_folder(config: &Config, dir: &Path) -> Result<Vec<Verdict>, CliError> {
+    let keyring = config.secrets.keys.keyring().map_err(CycleError::from)?;
+    let folder = Folder::open(dir)?;
+    let (all, files) = folder.walk()?;
+    if let Some(file) = config.paths.missing(&|path| all.contains(path)) {
+        return Err(CycleError::NamedFile(NamedFileError::Missing { file: file.to_owned() }).into());
+    }
+    let mut verdicts = folder.verify_secrets(&files, &keyring)?;
+    verdicts.retain(|verdict| config.paths.wants(&verdict.file));
+    Ok(verdicts)
+}
+
+fn text(found: &Found) -> String {
+    let cells = |row: &Row| {
+        vec![
+            row.status.to_owned(),
+            row.file.clone(),
+            row.document.to_string(),
+            row.format.unwrap_or("-").to_owned(),
+            row.reason.clone().unwrap_or_default(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = found.files.iter().map(cells).collect();
+    let table = output::table(&["STATUS", "FILE", "DOCUMENT", "FORMAT", "WHY"], &rows);
+    let bad = found.files.len() - found.ok;
+    format!("{table}{} ok, {bad} not\n", found.ok)
+}

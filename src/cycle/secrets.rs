@@ -1,0 +1,254 @@
+//! The SOPS files of a tip, judged. What was judged once is not judged again while its blob, the rules above it and the
+//! identities at hand stay the same.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use getrandom::SysRng;
+use jiff::Timestamp;
+use rand_core::UnwrapErr;
+
+use crate::keys::Sources;
+use crate::manifest::closure::Closures;
+use crate::manifest::inventory::Inventory;
+use crate::plan::decide::Openable;
+use crate::plan::gate::SecretFlaws;
+use crate::repo::clone::{BareClone, CommitId};
+use crate::repo::error::RepoError;
+use crate::repo::tree::{BlobId, TreeId};
+use crate::sops::age::recipient;
+use crate::sops::audit::{Status, Verdict};
+use crate::sops::inspect::{self, Inspection};
+use crate::sops::keyring::Keyring;
+use crate::sops::reseal;
+use crate::sops::rulebook::RuleBook;
+
+use super::error::CycleError;
+
+/// What happens to a field whose secrets are broken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Gate {
+    /// It stays.
+    #[default]
+    Block,
+    /// It moves, and what is wrong is said.
+    Warn,
+    /// It moves, and nothing is looked at.
+    Off,
+}
+
+/// Judges the secrets of tips.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    sources: Sources,
+    gate: Gate,
+    known: Mutex<Known>,
+}
+
+/// What is remembered from one pass to the next.
+#[derive(Debug, Default)]
+struct Known {
+    view: View,
+    rules: RuleBook,
+    listing: Option<(TreeId, Arc<Listing>)>,
+    inspections: HashMap<(BlobId, String), Arc<Inspection>>,
+}
+
+/// What verdicts depend on besides the file.
+#[derive(Debug, Default, PartialEq)]
+struct View {
+    /// Whose identities are at hand.
+    recipients: Vec<String>,
+    /// The files with the rules.
+    rules: Vec<(String, BlobId)>,
+}
+
+/// As many verdicts are kept whatever the size of the tree.
+const LEAST_KEPT: usize = 1_000;
+
+/// The files of a tip that can be judged.
+pub type Listing = BTreeMap<String, BlobId>;
+
+impl Secrets {
+    /// With identities from these sources.
+    pub fn new(sources: Sources, gate: Gate) -> Secrets {
+        Secrets { sources, gate, known: Mutex::default() }
+    }
+
+    /// The identities that are at hand now.
+    pub fn keyring(&self) -> Result<Keyring, CycleError> {
+        Ok(self.sources.keyring()?)
+    }
+
+    /// All that is to be said about the files of a tip.
+    pub fn verify(&self, clone: &BareClone, tip: CommitId) -> Result<Vec<Verdict>, CycleError> {
+        let keyring = self.keyring()?;
+        let listing = self.listing(clone, tip)?;
+        let all: Vec<&str> = listing.keys().map(String::as_str).collect();
+        Ok(self.judge(clone, &listing, &keyring, &all)?)
+    }
+
+    /// What happens to a field whose secrets are broken.
+    pub fn gate(&self) -> Gate {
+        self.gate
+    }
+
+    /// What is wrong with the secrets that these files are deployed with. Without an identity it is only said what can
+    /// be seen without one.
+    pub fn flaws(
+        &self,
+        clone: &BareClone,
+        tip: CommitId,
+        closures: &Closures,
+        files: &BTreeSet<&str>,
+    ) -> Result<SecretFlaws, CycleError> {
+        let mut flaws = SecretFlaws::new();
+        if self.gate == Gate::Off || files.is_empty() {
+            return Ok(flaws);
+        }
+        let keyring = self.keyring()?;
+        let listing = self.listing(clone, tip)?;
+        for file in files {
+            let closure: Vec<&str> = closures.around(file, listing.keys().map(String::as_str)).into_iter().collect();
+            let verdicts = self.judge(clone, &listing, &keyring, &closure)?;
+            let said: Vec<String> = verdicts.iter().filter(|verdict| is_flaw(verdict, &keyring)).map(words).collect();
+            if let Some(first) = said.first() {
+                let more = if said.len() > 1 { format!("; and {} more", said.len() - 1) } else { String::new() };
+                flaws.insert((*file).to_owned(), format!("{first}{more}"));
+            }
+        }
+        Ok(flaws)
+    }
+
+    /// The sealed files with image fields that open and verify, so that their fields can move.
+    pub fn openable(&self, clone: &BareClone, tip: CommitId, inventory: &Inventory) -> Result<Openable, CycleError> {
+        let sealed = inventory.fields.iter().filter(|located| located.sealed).map(|located| located.file.as_str());
+        let sealed: Vec<&str> = sealed.collect::<BTreeSet<&str>>().into_iter().collect();
+        if sealed.is_empty() {
+            return Ok(Openable::new());
+        }
+        let keyring = self.keyring()?;
+        let listing = self.listing(clone, tip)?;
+        let verdicts = self.judge(clone, &listing, &keyring, &sealed)?;
+        let opens = |file: &&str| {
+            let mut own = verdicts.iter().filter(|verdict| verdict.file == **file).peekable();
+            own.peek().is_some() && own.all(|verdict| matches!(verdict.status, Status::Ok | Status::WrongRecipients))
+        };
+        Ok(sealed.into_iter().filter(opens).map(str::to_owned).collect())
+    }
+
+    /// Gives a SOPS file whose clear values were edited a new message authentication code.
+    pub fn reseal(&self, before: &[u8], after: &[u8]) -> Result<Vec<u8>, String> {
+        let keyring = self.sources.keyring().map_err(|error| error.to_string())?;
+        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        reseal::reseal(before, after, &keyring, &now, &mut UnwrapErr(SysRng)).map_err(|error| error.to_string())
+    }
+
+    /// All files of a tip; walked through once for each tree.
+    fn listing(&self, clone: &BareClone, tip: CommitId) -> Result<Arc<Listing>, RepoError> {
+        let root = clone.root(tip)?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, listing)) = known.listing.as_ref().filter(|(of, _)| *of == root) {
+            return Ok(Arc::clone(listing));
+        }
+        let listing = Arc::new(clone.files(tip)?.into_iter().collect::<Listing>());
+        known.listing = Some((root, Arc::clone(&listing)));
+        Ok(listing)
+    }
+
+    /// The verdicts on some files of a tip and on those that their kustomizations make Secrets of, in the order of their
+    /// paths.
+    pub fn judge(
+        &self,
+        clone: &BareClone,
+        listing: &Listing,
+        keyring: &Keyring,
+        files: &[&str],
+    ) -> Result<Vec<Verdict>, RepoError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.look_with(clone, listing, keyring)?;
+        let found = known.inspect(clone, listing, keyring, files)?;
+        let mut sources: BTreeMap<&str, &str> = BTreeMap::new();
+        for (file, inspection) in &found {
+            for source in inspection.sources.iter().filter(|source| listing.contains_key(source.as_str())) {
+                sources.entry(source).or_insert(file);
+            }
+        }
+        let unseen: Vec<&str> = sources.keys().copied().filter(|source| !found.contains_key(source)).collect();
+        let more = known.inspect(clone, listing, keyring, &unseen)?;
+        let mut verdicts: Vec<Verdict> =
+            found.values().chain(more.values()).flat_map(|inspection| inspection.verdicts.clone()).collect();
+        let named: Vec<(&str, &str)> = sources.into_iter().collect();
+        let blobs: Vec<BlobId> = named.iter().filter_map(|(source, _)| listing.get(*source).copied()).collect();
+        let in_clear =
+            clone.read_blobs(&blobs, |index, bytes| inspect::inspect_source(named[index].0, bytes, named[index].1))?;
+        for verdict in in_clear.into_iter().flatten() {
+            // One word about a file is enough, and the first is the more exact one.
+            if !verdicts.iter().any(|other| other.file == verdict.file) {
+                verdicts.push(verdict);
+            }
+        }
+        verdicts.sort_by(|a, b| (&a.file, a.document).cmp(&(&b.file, b.document)));
+        Ok(verdicts)
+    }
+}
+
+impl Known {
+    /// Drops what other rules or identities came to.
+    fn look_with(&mut self, clone: &BareClone, listing: &Listing, keyring: &Keyring) -> Result<(), RepoError> {
+        let rules = listing.iter().filter(|(path, _)| RuleBook::is_rules(path));
+        let view = View {
+            recipients: keyring.recipients().map(str::to_owned).collect(),
+            rules: rules.map(|(path, blob)| (path.clone(), *blob)).collect(),
+        };
+        if view == self.view {
+            return Ok(());
+        }
+        let blobs: Vec<BlobId> = view.rules.iter().map(|(_, blob)| *blob).collect();
+        let read = clone.read_blobs(&blobs, |_, bytes| bytes.to_vec())?;
+        self.rules = RuleBook::default();
+        view.rules.iter().zip(read).for_each(|((path, _), bytes)| self.rules.add(path, &bytes));
+        self.inspections.clear();
+        self.view = view;
+        Ok(())
+    }
+
+    /// What each of the files came to.
+    fn inspect<'f>(
+        &mut self,
+        clone: &BareClone,
+        listing: &Listing,
+        keyring: &Keyring,
+        files: &[&'f str],
+    ) -> Result<BTreeMap<&'f str, Arc<Inspection>>, RepoError> {
+        let wanted: Vec<(&str, BlobId)> = files.iter().filter_map(|file| Some((*file, *listing.get(*file)?))).collect();
+        if self.inspections.len() > 2 * listing.len() + LEAST_KEPT {
+            self.inspections.retain(|(blob, path), _| listing.get(path) == Some(blob));
+        }
+        let is_known = |(path, blob): &&(&str, BlobId)| self.inspections.contains_key(&(*blob, (*path).to_owned()));
+        let open: Vec<(&str, BlobId)> = wanted.iter().filter(|file| !is_known(file)).copied().collect();
+        let blobs: Vec<BlobId> = open.iter().map(|(_, blob)| *blob).collect();
+        let rules = &self.rules;
+        let made = clone.read_blobs(&blobs, |index, bytes| inspect::inspect(open[index].0, bytes, keyring, rules))?;
+        for ((path, blob), inspection) in open.into_iter().zip(made) {
+            self.inspections.insert((blob, path.to_owned()), Arc::new(inspection));
+        }
+        let found =
+            |(path, blob): (&'f str, BlobId)| Some((path, Arc::clone(self.inspections.get(&(blob, path.to_owned()))?)));
+        Ok(wanted.into_iter().filter_map(found).collect())
+    }
+}
+
+/// Whether a verdict keeps fields back. What no identity could open, because its keys are held by services, is not held
+/// against anyone; nor, without any identity, what would need one.
+fn is_flaw(verdict: &Verdict, keyring: &Keyring) -> bool {
+    match verdict.status {
+        Status::Ok => false,
+        Status::NoKey => !keyring.is_empty() && verdict.recipients.iter().any(|name| recipient::is_known(name)),
+        Status::Failed | Status::Plaintext | Status::WrongRecipients => true,
+    }
+}
+
+fn words(verdict: &Verdict) -> String {
+    format!("{}, document {}: {}", verdict.file, verdict.document, verdict.reason.as_deref().unwrap_or_default())
+}

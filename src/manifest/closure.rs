@@ -1,0 +1,166 @@
+//! What is deployed together with a file: all that the kustomizations around it take in.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::kustomize::{Kustomization, is_local, join, parent_of};
+
+/// Which kustomization takes in what, of a whole tree.
+#[derive(Debug, Clone, Default)]
+pub struct Closures {
+    /// For each kustomization the files that it takes in, other kustomizations among them.
+    takes: BTreeMap<String, Vec<String>>,
+    /// For each file the kustomizations that take it in directly.
+    parents: BTreeMap<String, Vec<String>>,
+}
+
+impl Closures {
+    /// Of all kustomizations of a tree.
+    pub fn of<'f>(kustomizations: impl Iterator<Item = (&'f str, &'f Kustomization)>) -> Closures {
+        let kustomizations: Vec<_> = kustomizations.collect();
+        let by_folder: HashMap<&str, &str> = kustomizations.iter().map(|(file, _)| (parent_of(file), *file)).collect();
+        let mut closures = Closures::default();
+        for (file, kustomization) in kustomizations {
+            let all = kustomization.resources.iter().chain(&kustomization.files).filter(|resource| is_local(resource));
+            let targets = all.filter_map(|resource| {
+                let path = join(parent_of(file), resource)?;
+                Some(by_folder.get(path.as_str()).map_or(path, |inner| (*inner).to_owned()))
+            });
+            let targets: Vec<String> = targets.collect();
+            for target in &targets {
+                closures.parents.entry(target.clone()).or_default().push(file.to_owned());
+            }
+            closures.takes.insert(file.to_owned(), targets);
+        }
+        closures
+    }
+
+    /// The files, of all of a tree, that are deployed together with a file: the closure of its kustomizations; without
+    /// any, its folder.
+    pub fn around<'l>(&'l self, file: &'l str, all: impl Iterator<Item = &'l str>) -> BTreeSet<&'l str> {
+        let own = match self.takes.get_key_value(file) {
+            Some((file, _)) => vec![file.as_str()],
+            None => self.parents_of(file).collect(),
+        };
+        if own.is_empty() {
+            return all.filter(|other| self.shares_folder(file, other)).collect();
+        }
+        let mut roots: BTreeSet<&str> = BTreeSet::new();
+        let mut open = own;
+        while let Some(next) = open.pop() {
+            if roots.insert(next) {
+                // One that takes in several kustomizations lists apps; what is wrong with one is not the others' fault.
+                open.extend(self.parents_of(next).filter(|parent| self.kustomizations_in(parent) == 1));
+            }
+        }
+        let mut found = BTreeSet::new();
+        let mut open: Vec<&str> = roots.into_iter().collect();
+        while let Some(next) = open.pop() {
+            if found.insert(next) {
+                open.extend(self.takes.get(next).into_iter().flatten().map(String::as_str));
+            }
+        }
+        found
+    }
+
+    fn parents_of(&self, file: &str) -> impl Iterator<Item = &str> {
+        self.parents.get(file).into_iter().flatten().map(String::as_str)
+    }
+
+    fn kustomizations_in(&self, file: &str) -> usize {
+        let taken = self.takes.get(file).into_iter().flatten();
+        taken.filter(|target| self.takes.contains_key(*target)).count()
+    }
+
+    /// Whether two files are deployed together where no kustomization says so: Flux takes in a folder with all below it,
+    /// but for folders with kustomizations of their own. The root is no app, so what is below it does not count.
+    fn shares_folder(&self, file: &str, other: &str) -> bool {
+        let folder = parent_of(file);
+        if folder.is_empty() {
+            return parent_of(other).is_empty();
+        }
+        let mut inner = parent_of(other);
+        while inner.len() > folder.len() {
+            let has_own = ["kustomization.yaml", "kustomization.yml", "Kustomization"]
+                .iter()
+                .any(|name| self.takes.contains_key(&format!("{inner}/{name}")));
+            if has_own {
+                return false;
+            }
+            inner = parent_of(inner);
+        }
+        inner == folder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::conventions::Conventions;
+    use crate::manifest::find::{self, FileFacts};
+
+    fn around(files: &[(&str, &str)], file: &str) -> Vec<String> {
+        let read: Vec<(&str, FileFacts)> = files
+            .iter()
+            .map(|(path, text)| (*path, find::read(path, text.as_bytes(), &Conventions::default()).expect("YAML")))
+            .collect();
+        let closures =
+            Closures::of(read.iter().filter_map(|(path, facts)| Some((*path, facts.kustomization.as_ref()?))));
+        closures.around(file, files.iter().map(|(path, _)| *path)).into_iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn bases_components_and_generated_secrets_belong_and_neighbours_do_not() {
+        let files = [
+            ("apps/kustomization.yaml", "resources: [a/prod, b]\n"),
+            ("apps/a/base/deploy.yaml", "image: x/y:1\n"),
+            ("apps/a/base/kustomization.yaml", "resources: [deploy.yaml, ../../../shared.yaml]\n"),
+            (
+                "apps/a/prod/kustomization.yaml",
+                "resources: [../base, https://example.com/x]\ncomponents: [../c]\nsecretGenerator: [{ name: s, envs: [s.env], files: [k=t.key] }]\npatches: [{ path: p.yaml }]\n",
+            ),
+            ("apps/a/c/kustomization.yaml", "kind: Component\nresources: [secret.yaml]\n"),
+            ("apps/b/kustomization.yaml", "resources: [secret.yaml]\n"),
+        ];
+        let closure = around(&files, "apps/a/prod/kustomization.yaml");
+        assert_eq!(
+            closure,
+            [
+                "apps/a/base/deploy.yaml",
+                "apps/a/base/kustomization.yaml",
+                "apps/a/c/kustomization.yaml",
+                "apps/a/c/secret.yaml",
+                "apps/a/prod/kustomization.yaml",
+                "apps/a/prod/p.yaml",
+                "apps/a/prod/s.env",
+                "apps/a/prod/t.key",
+                "shared.yaml",
+            ]
+        );
+        assert_eq!(around(&files, "apps/b/kustomization.yaml"), ["apps/b/kustomization.yaml", "apps/b/secret.yaml"]);
+    }
+
+    #[test]
+    fn an_overlay_of_one_base_belongs_to_what_stands_in_the_base() {
+        let files = [
+            ("base/deploy.yaml", "image: x/y:1\n"),
+            ("base/kustomization.yaml", "resources: [deploy.yaml]\n"),
+            ("prod/kustomization.yaml", "resources: [../base, secret.yaml]\n"),
+        ];
+        assert!(around(&files, "base/deploy.yaml").contains(&"prod/secret.yaml".to_owned()));
+    }
+
+    #[test]
+    fn without_kustomizations_a_folder_belongs_together() {
+        let files = [
+            ("a.yaml", "image: x/y:1\n"),
+            ("b.yaml", ""),
+            ("apps/a/deploy.yaml", "image: x/y:1\n"),
+            ("apps/a/more/secret.yaml", ""),
+            ("apps/a/own/kustomization.yaml", "resources: [secret.yaml]\n"),
+            ("apps/a/own/secret.yaml", ""),
+            ("apps/ab/secret.yaml", ""),
+        ];
+        assert_eq!(around(&files, "a.yaml"), ["a.yaml", "b.yaml"]);
+        assert_eq!(around(&files, "apps/a/deploy.yaml"), ["apps/a/deploy.yaml", "apps/a/more/secret.yaml"]);
+    }
+}

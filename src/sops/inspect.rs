@@ -1,0 +1,122 @@
+//! The files of a tree, judged one by one: SOPS files, Secrets in clear text, and what kustomizations make Secrets of.
+
+use super::audit::{self, Status, Verdict};
+use super::envelope;
+use super::format::{self, Format};
+use super::generator::{self, Generated};
+use super::keyring::Keyring;
+use super::rulebook::RuleBook;
+
+/// What one file came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inspection {
+    /// What is said of it; nothing of a file that has to do with no secret.
+    pub verdicts: Vec<Verdict>,
+    /// The files that a kustomization makes Secrets of, from the root. They must not be in clear.
+    pub sources: Vec<String>,
+}
+
+/// Judges one file by its path from the root of the tree.
+pub fn inspect(path: &str, bytes: &[u8], keyring: &Keyring, rules: &RuleBook) -> Inspection {
+    if let Some(error) = rules.error(path) {
+        return Inspection { verdicts: vec![verdict(path, 0, Status::Failed, error.to_string())], sources: Vec::new() };
+    }
+    let mut verdicts = match rules.rules_for(path) {
+        Some((rules, from_there)) => audit::audit(&from_there, bytes, keyring, Some(rules)),
+        None => audit::audit(path, bytes, keyring, None),
+    };
+    verdicts.iter_mut().for_each(|verdict| verdict.file = path.to_owned());
+    let mut sources = Vec::new();
+    for (document, Generated { literals, files }) in generators(path, bytes).into_iter().enumerate() {
+        if let Some(first) = literals.first() {
+            let more = if literals.len() > 1 { format!(" and {} more", literals.len() - 1) } else { String::new() };
+            let reason = format!("{first}{more} of a Secret in clear text");
+            verdicts.push(verdict(path, document, Status::Plaintext, reason));
+        }
+        sources.extend(files.iter().filter_map(|file| join(path, file)));
+    }
+    Inspection { verdicts, sources }
+}
+
+/// Judges a file that a kustomization makes a Secret of: it is a SOPS file, or empty. `inspect` says the rest.
+pub fn inspect_source(path: &str, bytes: &[u8], kustomization: &str) -> Option<Verdict> {
+    let in_clear = !bytes.is_empty() && envelope::detect(bytes).is_none();
+    let reason = || format!("{kustomization} makes a Secret of this file, but it is in clear text");
+    in_clear.then(|| verdict(path, 0, Status::Plaintext, reason()))
+}
+
+fn verdict(path: &str, document: usize, status: Status, reason: String) -> Verdict {
+    Verdict { file: path.to_owned(), document, status, format: None, reason: Some(reason), recipients: Vec::new() }
+}
+
+fn generators(path: &str, bytes: &[u8]) -> Vec<Generated> {
+    let wanted = b"secretGenerator";
+    let mentions = || bytes.windows(wanted.len()).any(|window| window == wanted);
+    let is_yaml = Format::of_path(path) == Format::Yaml || path.rsplit('/').next() == Some("Kustomization");
+    if !is_yaml || !mentions() {
+        return Vec::new();
+    }
+    let parsed = format::read(bytes, Format::Yaml);
+    parsed.map(|parsed| parsed.documents.iter().map(|items| generator::generated(items)).collect()).unwrap_or_default()
+}
+
+/// A path from the root; `None` when it leaves the tree.
+fn join(file: &str, relative: &str) -> Option<String> {
+    let mut parts: Vec<&str> = file.split('/').collect();
+    parts.pop();
+    if relative.starts_with('/') {
+        return None;
+    }
+    for part in relative.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(path: &str, text: &str, rules: &RuleBook) -> Vec<String> {
+        let found = inspect(path, text.as_bytes(), &Keyring::new(), rules);
+        assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
+        let shown = |v: Verdict| format!("{} {} {}", v.file, v.status.label(), v.reason.unwrap_or_default());
+        found.verdicts.into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn rules_judge_by_their_own_paths_and_verdicts_name_those_of_the_tree() {
+        let mut rules = RuleBook::default();
+        rules.add("apps/.sops.yaml", b"creation_rules: [{ path_regex: '^a/secret', age: age1x }]");
+        rules.add("broken/.sops.yaml", b"creation_rules: [{ path_regex: '(' }]");
+        let text = "password: hunter2\n";
+        assert_eq!(
+            said("apps/a/secret.yaml", text, &rules),
+            ["apps/a/secret.yaml plaintext by .sops.yaml this file is encrypted, but it is in clear"]
+        );
+        assert_eq!(said("a/secret.yaml", text, &rules), Vec::<String>::new());
+        assert!(said("broken/.sops.yaml", "", &rules)[0].starts_with("broken/.sops.yaml failed rule 1: "));
+    }
+
+    #[test]
+    fn sources_of_generated_secrets_are_named_from_the_root() {
+        let text = "secretGenerator:\n- { name: a, envs: [../x.env], literals: [a=hunter2, b=hunter2] }\n";
+        let rules = RuleBook::default();
+        let found = inspect("apps/a/kustomization.yaml", text.as_bytes(), &Keyring::new(), &rules);
+        assert_eq!(found.sources, ["apps/x.env"]);
+        assert_eq!(
+            said("apps/a/kustomization.yaml", text, &rules),
+            [
+                "apps/a/kustomization.yaml plaintext secretGenerator[0].literals[0] (a) and 1 more of a Secret in clear text"
+            ]
+        );
+        assert!(inspect_source("x.env", b"A=b\n", "k").is_some());
+        assert!(inspect_source("x.env", b"", "k").is_none());
+    }
+}

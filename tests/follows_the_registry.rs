@@ -26,6 +26,7 @@ fn the_image_built_last_is_deployed_once() {
     let digest = stage.registry.push("org/app", "000000a", NEW);
     stage.registry.push("org/app", "latest", "2026-05-01T10:00:00Z");
 
+    let base = stage.origin.tip();
     let report = stage.tagalong(&["sync", "--output", "json"]).ok().json();
     let tip = stage.origin.tip();
     assert_eq!(report["head"], tip);
@@ -46,7 +47,8 @@ fn the_image_built_last_is_deployed_once() {
         stage.origin.message().trim_end(),
         format!(
             "deploy: app ffffff1 -> 000000a\n\n\
-             Tagalong-Update: apps/app/deployment.yaml spec.template.spec.containers[0].image {image} ffffff1 -> 000000a"
+             Tagalong-Update: apps/app/deployment.yaml spec.template.spec.containers[0].image {image} ffffff1 -> 000000a\n\
+             Tagalong-Base: {base}"
         )
     );
 
@@ -136,9 +138,15 @@ fn policies_in_the_repository_hold_and_a_dry_run_writes_nothing() {
     assert!(stage.origin.read("app.yaml").contains("team/app:1.10.0@sha256:"));
     // The tag is the newest already; what the policy asks for besides is its digest.
     let unpinned = format!("image: {}/team/app:1.10.0\n", stage.registry.host());
-    stage.origin.commit("unpinned by hand", &[("app.yaml", &unpinned)]);
+    stage.origin.commit("another one, not pinned", &[("other.yaml", &unpinned)]);
     stage.tagalong(&["sync"]).ok();
-    assert!(stage.origin.read("app.yaml").contains("team/app:1.10.0@sha256:"));
+    assert!(stage.origin.read("other.yaml").contains("team/app:1.10.0@sha256:"));
+    // A person who takes the digest away means it.
+    stage.origin.commit("unpinned by hand", &[("other.yaml", &unpinned)]);
+    let report = stage.tagalong(&["sync", "--output", "json"]).ok().json();
+    assert_eq!(stage.origin.read("other.yaml"), unpinned);
+    let held = report["skipped"].as_array().expect("a list").iter().find(|skipped| skipped["reason"] == "held");
+    assert_eq!(held.expect("held")["tag"], "1.10.0", "{report:#}");
 }
 
 #[test]

@@ -143,7 +143,8 @@ fn killed_at_any_moment_the_branch_is_before_or_after_and_the_next_cycle_works()
         assert!(now == before || now == after, "{now}");
         landed += usize::from(now == after);
         if now == after {
-            stage.origin.commit("back again", &[(&file(0), &before)]);
+            let name = image.rsplit_once(':').expect("a tag").0;
+            stage.origin.back(&[name], &[(&file(0), &before)]);
         }
         clear_ref_locks(&stage.origin.path);
     }

@@ -2,14 +2,13 @@
 
 mod support;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use support::git::{Origin, Sshd, git};
 use tagalong::repo::clone::{BareClone, CommitId};
 use tagalong::repo::config::{Config, Https, Person, Ssh};
-use tagalong::repo::history::{Revision, Step};
+use tagalong::repo::history::{Change, Logged};
 
 fn open(cache: &Path, sshd: &Sshd, origin: &Origin, depth: u32) -> (BareClone, CommitId) {
     let person = Person { name: "bot".to_owned(), email: "bot@example.com".to_owned() };
@@ -28,16 +27,25 @@ fn open(cache: &Path, sshd: &Sshd, origin: &Origin, depth: u32) -> (BareClone, C
     BareClone::open(config).expect("a clone").fetch().expect("fetched")
 }
 
-/// The revisions of `app.yaml`, and whether the walk ended for want of more.
-fn walk(clone: &BareClone, tip: CommitId) -> (Vec<Revision>, bool) {
-    let paths = BTreeSet::from(["app.yaml".to_owned()]);
-    let steps: Vec<Step> = clone.history(tip, &paths).expect("a walk").map(|step| step.expect("a step")).collect();
-    let is_cut = steps.iter().any(|step| matches!(step, Step::Cut(_)));
-    let revisions = steps.into_iter().filter_map(|step| match step {
-        Step::Revision(revision) => Some(revision),
-        Step::Cut(_) => None,
-    });
-    (revisions.collect(), is_cut)
+/// The commits that changed `app.yaml`, and whether the walk ended for want of more.
+fn walk(clone: &BareClone, tip: CommitId) -> (Vec<(Logged, Change)>, bool) {
+    let mut path = "app.yaml".to_owned();
+    let mut changes = Vec::new();
+    for logged in clone.history(tip, None).expect("a walk") {
+        let logged = logged.expect("a commit");
+        if logged.is_cut {
+            return (changes, true);
+        }
+        if let Some(change) = clone.change(logged.id, &path).expect("a look") {
+            path = change.before.as_ref().map_or(path, |(before, _)| before.clone());
+            changes.push((logged, change));
+        }
+    }
+    (changes, false)
+}
+
+fn subjects(changes: &[(Logged, Change)]) -> Vec<&str> {
+    changes.iter().map(|(logged, _)| logged.message.trim()).collect()
 }
 
 fn text(clone: &BareClone, blob: Option<tagalong::repo::tree::BlobId>) -> Option<String> {
@@ -59,18 +67,17 @@ fn every_change_of_a_file_is_found_and_missing_history_is_brought_over() {
     let (some, is_cut) = walk(&clone, tip);
     assert!(is_cut);
     // Of ten commits five are about the file; the last of the ten is where history is cut off.
-    let subjects: Vec<&str> = some.iter().map(|revision| revision.message.trim()).collect();
-    assert_eq!(subjects, ["app 29", "app 28", "app 27", "app 26"]);
+    assert_eq!(subjects(&some), ["app 29", "app 28", "app 27", "app 26"]);
 
     assert!(clone.deepen().expect("deepened"));
     let (all, is_cut) = walk(&clone, tip);
     assert!(!is_cut);
     assert_eq!(all.len(), 30);
-    for (n, revision) in (0..30).rev().zip(&all) {
-        assert_eq!(revision.message.trim(), format!("app {n}"));
-        let [change] = revision.changes.as_slice() else { panic!("{revision:?}") };
+    for (n, (logged, change)) in (0..30).rev().zip(&all) {
+        assert_eq!(logged.message.trim(), format!("app {n}"));
         assert_eq!(text(&clone, change.after), Some(format!("{n}\n")));
-        assert_eq!(text(&clone, change.before), (n > 0).then(|| format!("{}\n", n - 1)));
+        let before = change.before.as_ref().map(|(_, blob)| *blob);
+        assert_eq!(text(&clone, before), (n > 0).then(|| format!("{}\n", n - 1)));
     }
     assert!(!clone.deepen().expect("asked"), "there is no more");
 
@@ -101,8 +108,39 @@ fn what_a_merge_took_over_is_told_where_it_was_changed() {
     git(&work, &["push", "--quiet", "origin", "main"]);
     let sshd = Sshd::start(&folder.path().join("sshd"));
     let (clone, tip) = open(&folder.path().join("cache"), &sshd, &origin, 0);
-    let (revisions, is_cut) = walk(&clone, tip);
-    let subjects: Vec<&str> = revisions.iter().map(|revision| revision.message.trim()).collect();
-    assert_eq!((subjects, is_cut), (vec!["away", "on the side", "the first files"], false));
-    assert_eq!(revisions[0].changes[0].after, None);
+    let (changes, is_cut) = walk(&clone, tip);
+    assert_eq!((subjects(&changes), is_cut), (vec!["away", "on the side", "the first files"], false));
+    assert_eq!(changes[0].1.after, None);
+}
+
+#[test]
+fn a_file_that_was_moved_is_followed_to_where_it_stood() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let origin = Origin::create(&folder.path().join("infra.git"), &[("apps/old/app.yaml", "1\n2\n3\n4\n")]);
+    origin.commit("edited", &[("apps/old/app.yaml", "1\n2\n3\n5\n")]);
+    let work = folder.path().join("work");
+    git(folder.path(), &["clone", "--quiet", "infra.git", "work"]);
+    git(&work, &["mv", "apps/old/app.yaml", "app.yaml"]);
+    std::fs::write(work.join("app.yaml"), "1\n2\n3\n6\n").expect("written");
+    git(&work, &["commit", "--quiet", "-a", "-m", "moved and edited"]);
+    git(&work, &["push", "--quiet", "origin", "main"]);
+    let sshd = Sshd::start(&folder.path().join("sshd"));
+    let (clone, tip) = open(&folder.path().join("cache"), &sshd, &origin, 0);
+    let (changes, _) = walk(&clone, tip);
+    assert_eq!(subjects(&changes), ["moved and edited", "edited", "the first files"]);
+    assert_eq!(changes[0].1.before.as_ref().map(|(path, _)| path.as_str()), Some("apps/old/app.yaml"));
+}
+
+#[test]
+fn parents_are_told_even_where_they_are_not_here() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let origin = Origin::create(&folder.path().join("infra.git"), &[("app.yaml", "x\n")]);
+    let parent = origin.tip();
+    origin.commit("next", &[("app.yaml", "y\n")]);
+    let sshd = Sshd::start(&folder.path().join("sshd"));
+    let (clone, tip) = open(&folder.path().join("cache"), &sshd, &origin, 1);
+    let all: Vec<Logged> = clone.history(tip, None).expect("a walk").map(|logged| logged.expect("one")).collect();
+    let [only] = all.as_slice() else { panic!("{all:?}") };
+    assert!(only.is_cut);
+    assert_eq!(only.parents.iter().map(ToString::to_string).collect::<Vec<_>>(), [parent]);
 }

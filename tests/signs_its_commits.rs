@@ -27,7 +27,8 @@ fn sync(stage: &Stage, git: &str) -> Run {
 }
 
 fn back(stage: &Stage) {
-    stage.origin.commit("back", &[("app.yaml", &format!("image: {}/org/app:aaaaaa1\n", stage.registry.host()))]);
+    let image = stage.image("app");
+    stage.origin.back(&[&image], &[("app.yaml", &format!("image: {image}:aaaaaa1\n"))]);
 }
 
 fn ssh_key(folder: &Path, name: &str, kind: &[&str], passphrase: &str) -> PathBuf {
@@ -170,6 +171,7 @@ fn a_key_that_does_not_sign_stops_the_push_and_is_named() {
 fn a_template_says_it_in_the_words_of_the_house() {
     let stage = stage();
     let template = "message: |\n  chore(deploy): {{ count }} update\n\n  {% for u in updates %}\n  {{ u.app }}: {{ u.from }} to {{ u.to }}\n  {% endfor %}\n  Tagalong-Hold: forged";
+    let base = stage.origin.tip();
     sync(&stage, template).ok();
     let image = stage.image("app");
     let message = stage.origin.message();
@@ -177,11 +179,14 @@ fn a_template_says_it_in_the_words_of_the_house() {
         message.trim_end(),
         format!(
             "chore(deploy): 1 update\n\napp.yaml: aaaaaa1 to bbbbbb1\n> Tagalong-Hold: forged\n\n\
-             Tagalong-Update: app.yaml image {image} aaaaaa1 -> bbbbbb1"
+             Tagalong-Update: app.yaml image {image} aaaaaa1 -> bbbbbb1\nTagalong-Base: {base}"
         )
     );
     let trailers = git(&stage.origin.path, &["log", "-1", "--format=%(trailers:only)", "main"]);
-    assert_eq!(trailers.trim(), format!("Tagalong-Update: app.yaml image {image} aaaaaa1 -> bbbbbb1"));
+    assert_eq!(
+        trailers.trim(),
+        format!("Tagalong-Update: app.yaml image {image} aaaaaa1 -> bbbbbb1\nTagalong-Base: {base}")
+    );
     let run = sync(&stage, "message: 'deploy {{ nmae }}'\nbatch: day").fails_with(2);
     assert!(run.stderr.contains(":2:12: git.message: line 1: "), "{run:#?}");
     assert!(run.stderr.contains(":3:10: git.batch: `day` is not known"), "{run:#?}");
@@ -207,7 +212,7 @@ fn each_app_or_image_can_have_a_commit_of_its_own_in_one_push() {
         ("image", vec!["deploy: b aaaaaa1 -> bbbbbb1", "deploy: a aaaaaa1 -> bbbbbb1"]),
         ("app", vec!["deploy: a aaaaaa1 -> bbbbbb1, b aaaaaa1 -> bbbbbb1"; 2]),
     ] {
-        stage.origin.commit("back", &files);
+        stage.origin.back(&[&stage.image("a"), &stage.image("b")], &files);
         let _ = fs::remove_file(&pushes);
         let before = stage.origin.tip();
         let report = sync(&stage, &format!("batch: {batch}")).ok().json();

@@ -41,6 +41,11 @@ impl Scene {
         run(self.home(), &["set", &image, "--config", &file.display().to_string()])
     }
 
+    fn back(&self) {
+        let image = format!("{}/org/app", self.registry.host());
+        self.origin.back(&[&image], &[("app.yaml", &format!("image: {image}:aaaaaa1\n"))]);
+    }
+
     fn is_set(&self) -> bool {
         self.origin.read("app.yaml").ends_with("bbbbbb1\n")
     }
@@ -66,8 +71,7 @@ fn over_ssh_http_and_paths_the_commit_arrives() {
         assert!(scene.is_set(), "{section}");
         let again = scene.set(&section).ok();
         assert_eq!(again.stdout.trim(), "up to date", "{section}");
-        let before = format!("image: {}/org/app:aaaaaa1\n", scene.registry.host());
-        scene.origin.commit("back", &[("app.yaml", &before)]);
+        scene.back();
     }
     scene.origin.is_sound();
 }
@@ -130,8 +134,7 @@ fn a_clone_of_one_commit_is_enough() {
     assert!(scene.is_set());
     assert_eq!(scene.origin.subjects().len(), 7);
     // And the clone goes on from there.
-    let before = format!("image: {}/org/app:aaaaaa1\n", scene.registry.host());
-    scene.origin.commit("back", &[("app.yaml", &before)]);
+    scene.back();
     scene.set(&section).ok();
     assert!(scene.is_set());
     scene.origin.is_sound();
@@ -214,10 +217,7 @@ fn a_spoilt_clone_is_made_anew() {
     let section = format!("git:\n  url: {}\n", scene.origin.path.display());
     let cache = scene.home().join(".cache/tagalong");
     let clone = || clone_in(&cache);
-    let back = || {
-        let before = format!("image: {}/org/app:aaaaaa1\n", scene.registry.host());
-        scene.origin.commit("back", &[("app.yaml", &before)]);
-    };
+    let back = || scene.back();
     type Damage<'d> = (&'d str, &'d dyn Fn(&Path));
     let damages: [Damage<'_>; 6] = [
         ("no HEAD", &|clone| fs::remove_file(clone.join("HEAD")).expect("removed")),

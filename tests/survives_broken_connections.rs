@@ -93,8 +93,8 @@ impl Scene {
     }
 
     fn back(&self) {
-        let before = format!("image: {}/org/app:aaaaaa1\n", self.stage.registry.host());
-        self.stage.origin.commit("back", &[("app.yaml", &before)]);
+        let image = self.stage.image("app");
+        self.stage.origin.back(&[&image], &[("app.yaml", &format!("image: {image}:aaaaaa1\n"))]);
     }
 
     /// What has to hold after a harmed cycle: the exit code tells the truth, and a cycle without harm finds its way, by

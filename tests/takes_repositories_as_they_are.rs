@@ -27,7 +27,7 @@ fn before(stage: &Stage) -> String {
 }
 
 fn back(stage: &Stage) {
-    stage.origin.commit("back", &[("app.yaml", &before(stage))]);
+    stage.origin.back(&[&stage.image("app")], &[("app.yaml", &before(stage))]);
 }
 
 fn sync(stage: &Stage) -> Run {
@@ -276,7 +276,7 @@ fn a_clone_of_another_repository_in_our_place_does_no_harm() {
     back(&stage);
     sync(&stage).ok();
     is_deployed(&stage);
-    assert_eq!(stage.origin.subjects().len(), 4);
+    assert_eq!(stage.origin.subjects().len(), 5);
 }
 
 #[test]

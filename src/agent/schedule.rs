@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::cycle::engine::{Engine, Mode, Task};
+use crate::cycle::engine::Engine;
 use crate::cycle::report::Report;
+use crate::cycle::task::{Mode, Task};
 use crate::fault::Explain;
 use crate::plan::skip::Reason;
 

@@ -46,6 +46,26 @@ impl GitArguments {
     }
 }
 
+/// Who asks for something.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ActorArguments {
+    /// Who asks; stands in the commit
+    #[arg(long, env = "TAGALONG_ACTOR", value_name = "NAME")]
+    pub actor: Option<String>,
+}
+
+impl ActorArguments {
+    /// Who it is: as given, else as the CI system or the shell says.
+    pub fn name(&self) -> Option<String> {
+        let known = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        self.actor.clone().or_else(|| ACTOR_VARIABLES.iter().find_map(|name| known(&name)))
+    }
+}
+
+/// Where CI systems (Gitea and GitHub Actions, GitLab, Woodpecker) and shells say on whose behalf they run.
+const ACTOR_VARIABLES: [&str; 5] =
+    ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "CI_PIPELINE_AUTHOR", "CI_COMMIT_AUTHOR", "USER"];
+
 /// How results are printed.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct OutputArguments {

@@ -10,7 +10,7 @@ use crate::config::load::ConfigError;
 use crate::cycle::error::CycleError;
 use crate::demo::story::DemoError;
 use crate::fault::{Explain, Fault};
-use crate::image::ImageError;
+use crate::image::{ImageError, Repository};
 use crate::registry::cache;
 use crate::registry::error::RegistryError;
 
@@ -34,8 +34,25 @@ pub enum CliError {
         /// What is wrong.
         reason: String,
     },
-    /// An argument of `set` is no reference.
-    #[error("`{text}` cannot be set")]
+    /// An argument is no tag.
+    #[error("`{text}` is no tag")]
+    Tag {
+        /// The argument.
+        text: String,
+        /// Why.
+        #[source]
+        source: ImageError,
+    },
+    /// A rollback names the version that it leaves.
+    #[error("`{image}` is rolled back as a whole, and `{tag}` says neither where from nor where to")]
+    RollbackFrom {
+        /// The image.
+        image: Repository,
+        /// The version.
+        tag: String,
+    },
+    /// An argument is no reference.
+    #[error("`{text}` is no image reference")]
     Reference {
         /// The argument.
         text: String,
@@ -82,9 +99,12 @@ impl Explain for CliError {
             CliError::Config(error) => error.fault(),
             CliError::Cycle(error) => error.fault(),
             CliError::Registry(error) => error.fault(),
-            CliError::Flag { .. } | CliError::Reference { .. } | CliError::NoVersion(_) | CliError::Twice { .. } => {
-                Fault::BadInput
-            }
+            CliError::Flag { .. }
+            | CliError::Reference { .. }
+            | CliError::Tag { .. }
+            | CliError::RollbackFrom { .. }
+            | CliError::NoVersion(_)
+            | CliError::Twice { .. } => Fault::BadInput,
             CliError::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Fault::BadInput,
             CliError::File { .. } | CliError::Stdout(_) | CliError::Runtime(_) => Fault::Local,
             CliError::Demo(error) => error.fault(),
@@ -97,6 +117,10 @@ impl Explain for CliError {
             CliError::Cycle(error) => error.help(),
             CliError::Registry(error) => error.help(),
             CliError::Reference { .. } => Some("write NAME:TAG, NAME@DIGEST or NAME:TAG@DIGEST".to_owned()),
+            CliError::Tag { .. } => Some("write the tag alone, as it stands in the registry".to_owned()),
+            CliError::RollbackFrom { image, tag } => {
+                Some(format!("write {image} --to TAG, or {image} alone to leave {tag} for what was before it"))
+            }
             CliError::NoVersion(text) => Some(format!("write {text}:TAG, {text}@DIGEST or {text}:TAG@DIGEST")),
             CliError::Twice { .. } => Some("give one of them".to_owned()),
             CliError::File { .. } => Some("check the path and who may read and write it".to_owned()),
@@ -167,7 +191,7 @@ mod tests {
         let source = "A".parse::<crate::image::Reference>().expect_err("no reference");
         let error = CliError::Reference { text: "A".to_owned(), source };
         let lines: Vec<String> = plain(&error).lines().map(str::to_owned).collect();
-        assert_eq!(lines[0], "error: `A` cannot be set");
+        assert_eq!(lines[0], "error: `A` is no image reference");
         assert!(lines[1].starts_with("cause: `A` is no image name"), "{lines:?}");
         assert_eq!(lines[2], "help: write NAME:TAG, NAME@DIGEST or NAME:TAG@DIGEST");
         assert_eq!(error.fault().exit_code(), 2);

@@ -6,9 +6,12 @@
 //! - [`demo`]: `tagalong demo`
 //! - [`error`]: errors as people read them, and exit codes
 //! - [`folder`]: files below `--dir`
+//! - [`hold`]: `tagalong hold`
 //! - [`images`]: `tagalong images`
 //! - [`images_verify`]: `tagalong images verify`
 //! - [`output`]: what goes to stdout
+//! - [`resume`]: `tagalong resume`
+//! - [`rollback`]: `tagalong rollback`
 //! - [`run`]: `tagalong run`
 //! - [`secrets`]: `tagalong secrets`
 //! - [`secrets_verify`]: `tagalong secrets verify`
@@ -21,9 +24,12 @@ pub mod connect;
 pub mod demo;
 pub mod error;
 pub mod folder;
+pub mod hold;
 pub mod images;
 pub mod images_verify;
 pub mod output;
+pub mod resume;
+pub mod rollback;
 pub mod run;
 pub mod secrets;
 pub mod secrets_verify;
@@ -68,6 +74,9 @@ enum Command {
     Sync(sync::Arguments),
     Set(set::Arguments),
     Images(images::Arguments),
+    Rollback(rollback::Arguments),
+    Hold(hold::Arguments),
+    Resume(resume::Arguments),
     Secrets(secrets::Arguments),
     Check(check::Arguments),
     Demo(demo::Arguments),
@@ -98,6 +107,9 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
             Command::Sync(arguments) => sync::run(arguments).await,
             Command::Set(arguments) => set::run(arguments).await,
             Command::Images(arguments) => images::run(arguments).await,
+            Command::Rollback(arguments) => rollback::run(arguments).await,
+            Command::Hold(arguments) => hold::run(arguments).await,
+            Command::Resume(arguments) => resume::run(arguments).await,
             Command::Secrets(arguments) => secrets::run(arguments).await,
             Command::Check(arguments) => check::run(arguments).await,
             Command::Demo(arguments) => demo::run(arguments).await,

@@ -1,12 +1,14 @@
 //! What goes to stdout.
 
 use std::io::Write;
+use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
 use crate::cycle::report::{FileChange, Report};
+use crate::cycle::task::Mode;
 use crate::plan::skip::Reason;
 
 use super::error::CliError;
@@ -30,6 +32,24 @@ pub fn print(text: &str) -> Result<(), CliError> {
 pub fn print_json<T: Serialize>(value: &T) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(value).map_err(|error| CliError::Stdout(error.into()))?;
     print(&format!("{text}\n"))
+}
+
+/// Prints what a pass did that was asked for by name.
+pub fn finish(report: &Report, mode: Mode, text: &str, format: Format) -> Result<ExitCode, CliError> {
+    for note in &report.notes {
+        tracing::warn!("{note}");
+    }
+    match (format, mode) {
+        (Format::Json, _) => print_json(report)?,
+        (Format::Text, Mode::DryRun) if !report.changes.is_empty() => print(&diff(&report.changes))?,
+        (Format::Text, _) => print(text)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The commit of a pass, in a line.
+pub fn commit(report: &Report) -> String {
+    format!("{}\n", report.commit.as_deref().unwrap_or("up to date"))
 }
 
 /// Rows as aligned columns.

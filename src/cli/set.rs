@@ -9,20 +9,20 @@ use clap::Args;
 
 use crate::config::load::path_filter;
 use crate::config::reader;
-use crate::cycle::engine::{Mode, Request, Task};
 use crate::cycle::error::CycleError;
 use crate::cycle::report::{FileChange, Moved, Report};
 use crate::cycle::secrets::Secrets;
+use crate::cycle::task::{Mode, Note, Request, Task};
 use crate::image::{Reference, Repository};
 use crate::manifest::edit::FollowRefs;
 use crate::plan::decide::{self, Openable};
 use crate::plan::gate;
 
-use super::arguments::{GitArguments, OutputArguments};
+use super::arguments::{ActorArguments, GitArguments, OutputArguments};
 use super::connect;
 use super::error::CliError;
 use super::folder::Folder;
-use super::output::{self, Format};
+use super::output;
 
 /// Write exactly these references; what CI calls after a build
 ///
@@ -31,8 +31,9 @@ use super::output::{self, Format};
 /// quote. On git the change is committed and pushed, again and again until no one else is first; with --dir files are
 /// changed in place, without git and without a registry.
 ///
-/// On git the image has to be in its registry, and a field is not moved to an older build than it holds. Prints the
-/// commit's SHA, or `up to date`.
+/// On git the image has to be in its registry, and a field is moved neither to an older build than it holds nor to a tag
+/// that is held: one that was set before and taken away since, or one that `tagalong hold` stopped. Prints the commit's
+/// SHA, or `up to date`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tagalong set registry.example.com/org/app:1a2b3c4 --git-url ssh://git@example.com/org/infra.git\n  tagalong set ghcr.io/org/app:1a2b3c4 ghcr.io/org/worker:1a2b3c4 --wait-image 2m\n  tagalong set nginx:1.27 --dir . --dry-run"
@@ -43,7 +44,7 @@ pub struct Arguments {
     images: Vec<String>,
 
     /// Work on the files below this folder, in place: no git, no registry
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch", "wait_image", "allow_downgrade"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch", "wait_image", "allow_downgrade", "force", "reason", "actor"])]
     dir: Option<PathBuf>,
 
     #[command(flatten)]
@@ -61,9 +62,20 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", value_parser = reader::duration)]
     wait_image: Option<Duration>,
 
-    /// Move a field even to an image that was built before the one it holds
+    /// Move a field even to an image that was built before the one it holds; what it leaves is held then
     #[arg(long)]
     allow_downgrade: bool,
+
+    /// Move a field even to a tag that is held
+    #[arg(long)]
+    force: bool,
+
+    /// Why; stands in the commit
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+
+    #[command(flatten)]
+    actor: ActorArguments,
 
     #[command(flatten)]
     output: OutputArguments,
@@ -77,31 +89,20 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     if let Some(dir) = &arguments.dir {
         let report = in_folder(dir, &arguments, &wanted, follow, mode)?;
         let end = if report.changes.is_empty() { "up to date\n" } else { "" };
-        return finish(&report, mode, &format!("{}{end}", output::summary(&report)), arguments.output.output);
+        return output::finish(&report, mode, &format!("{}{end}", output::summary(&report)), arguments.output.output);
     }
     let config = connect::configuration(&arguments.git)?;
     let engine = connect::engine(&config)?;
     let request = Request {
         wanted,
         allow_downgrade: arguments.allow_downgrade,
+        force: arguments.force,
         follow,
         wait_image: arguments.wait_image.unwrap_or_default(),
+        note: Note { actor: arguments.actor.actor.clone(), reason: arguments.reason.clone() },
     };
     let report = engine.run(&Task::Set(&request), mode).await?;
-    let end = report.commit.clone().unwrap_or_else(|| "up to date".to_owned());
-    finish(&report, mode, &format!("{end}\n"), arguments.output.output)
-}
-
-fn finish(report: &Report, mode: Mode, text: &str, format: Format) -> Result<ExitCode, CliError> {
-    for note in &report.notes {
-        tracing::warn!("{note}");
-    }
-    match (format, mode) {
-        (Format::Json, _) => output::print_json(report)?,
-        (Format::Text, Mode::DryRun) if !report.changes.is_empty() => output::print(&output::diff(&report.changes))?,
-        (Format::Text, _) => output::print(text)?,
-    }
-    Ok(ExitCode::SUCCESS)
+    output::finish(&report, mode, &output::commit(&report), arguments.output.output)
 }
 
 /// The arguments as references, one for each image.
@@ -165,6 +166,7 @@ fn in_folder(
         skipped: Vec::new(),
         attempts: 0,
         duration_ms: start.elapsed().as_millis() as u64,
+        images: Vec::new(),
         changes,
         notes,
     })

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cycle::engine::{Mode, Task};
 use crate::cycle::report::Report;
+use crate::cycle::task::{Mode, Task};
 use crate::fault::Fault;
 use crate::plan::skip::Reason;
 

@@ -15,7 +15,7 @@ use crate::manifest::paths::PathFilter;
 use crate::plan::intent::Intent;
 use crate::registry;
 use crate::repo;
-use crate::repo::config::{Branch, Person};
+use crate::repo::config::{Branch, Person, USUAL_DEPTH};
 
 use super::document::{Node, Value};
 use super::reader::{Mistake, Mistakes};
@@ -191,7 +191,7 @@ impl Config {
                 url,
                 branch: branch.map_or_else(default_branch, Ok)?,
                 cache_dir: cache_dir(overrides, environment, home.as_deref())?,
-                depth: git.depth.unwrap_or(200),
+                depth: git.depth.unwrap_or(USUAL_DEPTH),
                 timeout: git.timeout.unwrap_or(Duration::from_secs(30)),
                 ssh,
                 https: git.https,

@@ -6,6 +6,7 @@ use crate::manifest::conventions::Conventions;
 use crate::manifest::edit::FollowRefs;
 use crate::plan::batch::Batch;
 use crate::plan::gate::{ChangeError, GatedPlan};
+use crate::plan::message::Occasion;
 use crate::plan::template::Template;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
@@ -35,10 +36,17 @@ pub struct Edits<'e> {
     pub conventions: &'e Conventions,
     /// What seals files again.
     pub secrets: &'e Secrets,
+    /// What the commits are for.
+    pub occasion: &'e Occasion,
 }
 
-/// Writes the commits on top of `tip` and gives the last one.
+/// Writes the commits on top of `tip` and gives the last one. Without any updates it is one that only says something.
 pub fn write(clone: &BareClone, tip: CommitId, edits: Edits<'_>, style: &Style) -> Result<CommitId, RepoError> {
+    let message =
+        |gated: &GatedPlan, base: CommitId| style.message.message(gated.updates(), edits.occasion, &base.to_string());
+    if edits.gated.is_empty() {
+        return clone.remark(tip, &message(edits.gated, tip));
+    }
     let mut head = tip;
     let (mut written, mut open) = (BTreeSet::new(), BTreeSet::new());
     for key in style.batch.keys(edits.gated) {
@@ -50,7 +58,7 @@ pub fn write(clone: &BareClone, tip: CommitId, edits: Edits<'_>, style: &Style) 
         });
         // What can only be edited together, such as two images on one anchor, waits for its companion.
         let Ok(files) = edits.made(&news, &so_far) else { continue };
-        match clone.commit(head, &files, &style.message.message(news.updates())) {
+        match clone.commit(head, &files, &message(&news, head)) {
             Ok(commit) => {
                 head = commit;
                 written.append(&mut open);

@@ -1,24 +1,22 @@
 //! The pass itself.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::task::block_in_place;
 
 use crate::fault::{Explain, Fault};
-use crate::image::Reference;
 use crate::manifest::conventions::Conventions;
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::interest::Interest;
 use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
-use crate::plan::decide::{self, Asked, RequestError};
 use crate::plan::gate::{self, GatedPlan};
+use crate::plan::hold::NamedHolds;
 use crate::plan::intent::Intent;
+use crate::plan::message::{Act, Occasion};
 use crate::plan::skip::{Reason, Skipped};
-use crate::policy::rule::PolicySet;
 use crate::registry::client::Client;
 use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
@@ -28,10 +26,13 @@ use crate::sops::audit::Verdict;
 
 use super::commits::{self, Edits, Style};
 use super::error::CycleError;
-use super::follow::{self, Learned};
+use super::follow::Learned;
+use super::past::Past;
 use super::proof;
 use super::report::{FileChange, Moved, Report};
 use super::secrets::{Gate, Secrets};
+use super::status::{self, Standing};
+use super::task::{Mode, Task};
 use super::tree::{REPOSITORY_FILE, TreeCache};
 
 /// Gives what is asked of a tip, from the bytes of the repository's own file if it has one.
@@ -46,47 +47,17 @@ pub enum Hosts {
     Any,
 }
 
-/// What a pass is for.
-#[derive(Debug)]
-pub enum Task<'t> {
-    /// Follow the policies.
-    Follow,
-    /// Write exactly what was asked for.
-    Set(&'t Request),
-}
-
-/// What was asked for by name.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// The references that every field of their images shall read.
-    pub wanted: Vec<Reference>,
-    /// Whether a field may go back to an older build.
-    pub allow_downgrade: bool,
-    /// Whether remote bases follow.
-    pub follow: FollowRefs,
-    /// How long an image that is not there yet may take to arrive.
-    pub wait_image: Duration,
-}
-
-/// Whether a pass writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// It commits and pushes.
-    Push,
-    /// It only says what it would do.
-    DryRun,
-}
-
 /// Runs passes on one repository. What it keeps between them are caches.
 pub struct Engine {
-    repo: repo::config::Config,
-    paths: PathFilter,
+    pub(super) repo: repo::config::Config,
+    pub(super) paths: PathFilter,
     attempts: u32,
     style: Style,
-    registry: Client,
+    pub(super) registry: Client,
     intent: Box<IntentSource>,
     trees: TreeCache,
-    secrets: Secrets,
+    pub(super) secrets: Secrets,
+    held: Mutex<Option<(CommitId, Arc<NamedHolds>)>>,
 }
 
 impl fmt::Debug for Engine {
@@ -99,9 +70,18 @@ impl fmt::Debug for Engine {
 struct Decided {
     gated: GatedPlan,
     skipped: Vec<Skipped>,
+    images: Vec<Standing>,
     notes: Vec<String>,
     follow: FollowRefs,
     conventions: Conventions,
+    occasion: Occasion,
+}
+
+impl Decided {
+    /// Whether there is nothing to commit.
+    fn is_idle(&self) -> bool {
+        self.gated.is_empty() && matches!(self.occasion.act, Act::Deploy | Act::RollBack)
+    }
 }
 
 impl Engine {
@@ -115,7 +95,8 @@ impl Engine {
         intent: Box<IntentSource>,
         secrets: Secrets,
     ) -> Engine {
-        Engine { repo, attempts, style, registry, intent, trees: TreeCache::new(paths.clone()), paths, secrets }
+        let trees = TreeCache::new(paths.clone());
+        Engine { repo, attempts, style, registry, intent, trees, paths, secrets, held: Mutex::default() }
     }
 
     /// One pass. After a lost race everything is planned again on the new tip; nothing is ever merged as text.
@@ -135,10 +116,11 @@ impl Engine {
                 skipped: decided.skipped.clone(),
                 attempts,
                 duration_ms: start.elapsed().as_millis() as u64,
+                images: decided.images.clone(),
                 changes: changes.clone(),
                 notes: decided.notes.clone(),
             };
-            if decided.gated.is_empty() || mode == Mode::DryRun {
+            if decided.is_idle() || mode == Mode::DryRun {
                 return Ok(report(tip, None, attempt - 1));
             }
             let edits = Edits {
@@ -147,6 +129,7 @@ impl Engine {
                 follow: decided.follow,
                 conventions: &decided.conventions,
                 secrets: &self.secrets,
+                occasion: &decided.occasion,
             };
             let commit = block_in_place(|| commits::write(&clone, tip, edits, &self.style))?;
             match block_in_place(|| push(&clone, commit, tip))? {
@@ -185,12 +168,12 @@ impl Engine {
         })
     }
 
-    fn intent(&self, clone: &BareClone, tip: CommitId, hosts: Hosts) -> Result<Intent, CycleError> {
+    pub(super) fn intent(&self, clone: &BareClone, tip: CommitId, hosts: Hosts) -> Result<Intent, CycleError> {
         let file = clone.file(tip, REPOSITORY_FILE)?;
         (self.intent)(file.as_deref(), hosts).map_err(CycleError::Configuration)
     }
 
-    fn look(
+    pub(super) fn look(
         &self,
         clone: &BareClone,
         tip: CommitId,
@@ -209,26 +192,23 @@ impl Engine {
         learned: &mut Learned,
         start: Instant,
     ) -> Result<(BareClone, CommitId, Decided), CycleError> {
-        let (clone, tip) = block_in_place(|| clone.fetch())?;
-        let deadline = match task {
-            Task::Set(request) => start + request.wait_image,
-            Task::Follow => start,
-        };
-        match (self.decide(&clone, tip, task, learned).await, task) {
+        let (mut clone, tip) = block_in_place(|| clone.fetch())?;
+        let deadline = start + task.wait_image();
+        match (self.decide(&mut clone, tip, task, learned).await, task) {
             (Ok(decided), _) => Ok((clone, tip, decided)),
             (Err(CycleError::Registry(error)), Task::Set(request))
                 if error.is_absence() && Instant::now() < deadline =>
             {
                 drop(clone);
                 proof::arrival(&self.registry, &request.wanted, deadline).await?;
-                let (clone, tip) = block_in_place(|| BareClone::open(self.repo.clone())?.fetch())?;
-                let decided = self.decide(&clone, tip, task, learned).await?;
+                let (mut clone, tip) = block_in_place(|| BareClone::open(self.repo.clone())?.fetch())?;
+                let decided = self.decide(&mut clone, tip, task, learned).await?;
                 Ok((clone, tip, decided))
             }
             // Objects are missing: the clone is no good, but everything in it can be fetched again.
             (Err(CycleError::Repo(error @ RepoError::Git { .. })), _) => {
-                let (clone, tip) = block_in_place(|| clone.renew(&error)?.fetch())?;
-                let decided = self.decide(&clone, tip, task, learned).await?;
+                let (mut clone, tip) = block_in_place(|| clone.renew(&error)?.fetch())?;
+                let decided = self.decide(&mut clone, tip, task, learned).await?;
                 Ok((clone, tip, decided))
             }
             (Err(error), _) => Err(error),
@@ -238,75 +218,49 @@ impl Engine {
     /// What shall and may change on a tip.
     async fn decide(
         &self,
-        clone: &BareClone,
+        clone: &mut BareClone,
         tip: CommitId,
         task: &Task<'_>,
         learned: &mut Learned,
     ) -> Result<Decided, CycleError> {
-        let hosts = if matches!(task, Task::Follow) { Hosts::Allowed } else { Hosts::Any };
-        let intent = block_in_place(|| self.intent(clone, tip, hosts))?;
-        let (plan, inventory, follow, mut notes) = match task {
-            Task::Follow => {
-                let inventory = block_in_place(|| self.look(clone, tip, &intent, &intent.interest()))?;
-                let openable = block_in_place(|| self.secrets.openable(clone, tip, &inventory))?;
-                let mut notes = inventory.notes(&self.paths)?;
-                if intent.policies.rules.is_empty() {
-                    notes.push("no policy is configured, so no image is followed".to_owned());
-                }
-                let plan = follow::plan(learned, &self.registry, &inventory, &intent.policies, &openable).await;
-                notes.extend(learned.notes.iter().cloned());
-                (plan, inventory, FollowRefs::Yes, notes)
-            }
-            Task::Set(request) => {
-                let (asked, inventory, notes) = block_in_place(|| self.asked(clone, tip, request, &intent))?;
-                if learned.proofs.is_empty() {
-                    learned.proofs =
-                        proof::requested(&self.registry, &learned.audit, &request.wanted, &intent.policies).await?;
-                }
-                proof::complete(learned, &self.registry, &asked.plan, &PolicySet::default(), Timestamp::now()).await;
-                if !request.allow_downgrade {
-                    proof::no_downgrade(&learned.proofs, &self.registry, &asked.plan).await?;
-                }
-                (asked.plan, inventory, request.follow, [notes, asked.notes].concat())
-            }
-        };
-        let files = plan.updates.iter().map(|update| update.file.as_str()).collect();
-        let mut flaws = block_in_place(|| self.secrets.flaws(clone, tip, &inventory.closures, &files))?;
+        let mut intended = self.intend(clone, tip, task, learned).await?;
+        let files = intended.plan.updates.iter().map(|update| update.file.as_str()).collect();
+        let mut flaws = block_in_place(|| self.secrets.flaws(clone, tip, &intended.inventory.closures, &files))?;
         if self.secrets.gate() == Gate::Warn {
-            notes.extend(std::mem::take(&mut flaws).into_values());
+            intended.notes.extend(std::mem::take(&mut flaws).into_values());
         }
-        if let (Task::Set(_), Some((_, flaw))) = (task, flaws.first_key_value()) {
+        if let (true, Some((_, flaw))) = (task.is_by_name(), flaws.first_key_value()) {
             return Err(CycleError::Secret(flaw.clone()));
         }
-        let (gated, skipped) = gate::pass(plan, &learned.proofs, &flaws);
-        notes.extend(gated.moved_along());
-        let conventions = intent.conventions;
-        Ok(Decided { gated, skipped: skipped.into_iter().collect(), notes, follow, conventions })
+        let holds = std::mem::take(&mut intended.plan.holds);
+        let (gated, skipped) = gate::pass(intended.plan, &learned.proofs, &flaws);
+        let skipped: Vec<Skipped> = skipped.into_iter().collect();
+        intended.notes.extend(gated.moved_along());
+        let Intent { policies, conventions } = intended.intent;
+        let named = block_in_place(|| self.named_holds(clone, tip, &conventions))?;
+        let images = match task {
+            Task::Follow => status::standings(&intended.inventory, &policies, &gated, &skipped, &holds, &named),
+            _ => Vec::new(),
+        };
+        let occasion = Occasion { held: named.all().to_vec(), ..intended.occasion };
+        let (notes, follow) = (intended.notes, intended.follow);
+        Ok(Decided { gated, skipped, images, notes, follow, conventions, occasion })
     }
 
-    /// What a request comes to, with what there is to say about the tree.
-    fn asked(
+    /// What is held by name on a tip, which is remembered of the last one.
+    fn named_holds(
         &self,
-        clone: &BareClone,
+        clone: &mut BareClone,
         tip: CommitId,
-        request: &Request,
-        intent: &Intent,
-    ) -> Result<(Asked, Arc<Inventory>, Vec<String>), CycleError> {
-        let plan = |interest: &Interest| -> Result<(Asked, Arc<Inventory>, Vec<String>), CycleError> {
-            let inventory = self.look(clone, tip, intent, interest)?;
-            let notes = inventory.notes(&self.paths)?;
-            let openable = self.secrets.openable(clone, tip, &inventory)?;
-            let asked = decide::as_asked(&inventory, &request.wanted, &self.paths, &openable);
-            if asked.is_err() && *interest == Interest::Everything {
-                notes.iter().for_each(|note| tracing::warn!("{note}"));
-            }
-            Ok((asked?, inventory, notes))
-        };
-        match plan(&Interest::in_images(request.wanted.iter().map(|wanted| &wanted.repository))) {
-            // Which names come closest, only the whole tree can tell.
-            Err(CycleError::Request(RequestError::NoField { .. })) => plan(&Interest::Everything),
-            other => other,
+        conventions: &Conventions,
+    ) -> Result<Arc<NamedHolds>, RepoError> {
+        let mut known = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, named)) = known.as_ref().filter(|(of, _)| *of == tip) {
+            return Ok(Arc::clone(named));
         }
+        let named = Arc::new(Past::new(clone, tip, conventions).named()?.clone());
+        *known = Some((tip, Arc::clone(&named)));
+        Ok(named)
     }
 
     /// The new bytes of all files. A file that cannot be edited keeps its fields back; for what was asked for by name
@@ -325,7 +279,7 @@ impl Engine {
             let before = clone.file(tip, &file)?.unwrap_or_default();
             match decided.gated.edited(&file, &before, decided.follow, &decided.conventions, Some(&reseal)) {
                 Ok(after) => changes.push(FileChange { file, before, after }),
-                Err(error) if matches!(task, Task::Set(_)) => return Err(error.into()),
+                Err(error) if task.is_by_name() => return Err(error.into()),
                 Err(error) => {
                     let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                     tracing::error!(%file, %error, %why, "the edit was refused");

@@ -1,12 +1,13 @@
 //! What goes wrong in a pass.
 
 use crate::fault::{Explain, Fault};
-use crate::image::{Repository, Tag};
+use crate::image::Repository;
 use crate::keys::KeysError;
 use crate::manifest::edit::EditError;
 use crate::manifest::inventory::NamedFileError;
 use crate::plan::decide::RequestError;
 use crate::plan::gate::ChangeError;
+use crate::plan::trailer::Hold;
 use crate::registry::error::RegistryError;
 use crate::repo::config::Branch;
 use crate::repo::error::RepoError;
@@ -41,11 +42,21 @@ pub enum CycleError {
         /// The image.
         image: Repository,
         /// What the field holds.
-        held: Tag,
+        held: String,
         /// What was asked for.
         to: String,
         /// The file.
         file: String,
+    },
+    /// A field would come to hold what is held.
+    #[error("{image}: {hold}; {file} stays as it is")]
+    Held {
+        /// The image.
+        image: Repository,
+        /// The file.
+        file: String,
+        /// The hold.
+        hold: Hold,
     },
     /// A secret beside a field that was asked for is broken.
     #[error("{0}")]
@@ -67,10 +78,12 @@ impl Explain for CycleError {
             CycleError::Registry(error) => error.fault(),
             CycleError::Keys(error) => error.fault(),
             CycleError::Configuration(error) => error.fault(),
-            CycleError::Request(RequestError::Sealed(_)) | CycleError::Downgrade { .. } | CycleError::Secret(_) => {
-                Fault::Blocked
-            }
-            CycleError::Request(RequestError::NoField { .. }) | CycleError::NamedFile(_) => Fault::BadInput,
+            CycleError::Request(RequestError::Sealed(_))
+            | CycleError::Downgrade { .. }
+            | CycleError::Held { .. }
+            | CycleError::Secret(_) => Fault::Blocked,
+            CycleError::Request(RequestError::NoField { .. } | RequestError::NothingBefore { .. })
+            | CycleError::NamedFile(_) => Fault::BadInput,
             CycleError::Change(error) => match error.source {
                 EditError::NeedsTag { .. } | EditError::NeedsDigest { .. } | EditError::Unreadable(_) => {
                     Fault::BadInput
@@ -110,6 +123,12 @@ impl Explain for CycleError {
                     Some("nothing was changed; edit this file by hand, and report the file's shape as a bug".to_owned())
                 }
             },
+            CycleError::Request(RequestError::NothingBefore { .. }) => {
+                Some("name the tag: tagalong rollback IMAGE --to TAG --reason TEXT".to_owned())
+            }
+            CycleError::Held { image, .. } => Some(format!(
+                "give --force to set it all the same, or release it: tagalong resume {image} --reason TEXT"
+            )),
             CycleError::Downgrade { .. } => Some("give --allow-downgrade to move it all the same".to_owned()),
             CycleError::Secret(_) => {
                 Some("mend the secret; `tagalong secrets verify` says all that is wrong".to_owned())

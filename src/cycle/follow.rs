@@ -1,8 +1,10 @@
 //! From what the registries have to a plan whose images are proved.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::task::block_in_place;
 
 use crate::manifest::inventory::Inventory;
 use crate::plan::decide::{self, Openable, Plan, Surveys};
@@ -13,6 +15,8 @@ use crate::policy::rule::PolicySet;
 use crate::registry::client::Client;
 use crate::registry::integrity::Audit;
 
+use super::error::CycleError;
+use super::past::Past;
 use super::{proof, survey};
 
 /// What a pass learned of the registries. A new tip does not change it.
@@ -26,31 +30,39 @@ pub struct Learned {
     pub audit: Audit,
     /// What was left out, and why.
     pub notes: Vec<String>,
+    /// The tree that the pass began with.
+    first: Option<Arc<Inventory>>,
     /// Tags that cannot be chosen because their images are broken.
     broken: BTreeSet<Skipped>,
 }
 
 /// Plans what policies ask for, and proves every image of it. A broken winner keeps its place, and the field where it
-/// is, unless the policy has a fallback.
+/// is, unless the policy has a fallback; a held one does so too.
 pub async fn plan(
     learned: &mut Learned,
     registry: &Client,
-    inventory: &Inventory,
+    inventory: &Arc<Inventory>,
     policies: &PolicySet,
     openable: &Openable,
-) -> Plan {
+    past: &mut Past<'_>,
+) -> Result<Plan, CycleError> {
     let now = Timestamp::now();
     let aside = survey::complete(&mut learned.surveys, registry, inventory, policies, now).await;
     learned.broken.extend(aside.broken);
     learned.notes.extend(aside.notes);
     registry.flush();
+    let first = Arc::clone(learned.first.get_or_insert_with(|| Arc::clone(inventory)));
     loop {
         let mut plan = decide::by_policy(inventory, policies, &learned.surveys, openable);
+        decide::leave_moved(&mut plan, &first);
+        // What is held is not asked for; and what is proved tells how far back to look for holds.
+        block_in_place(|| past.keep_back(&mut plan, &learned.proofs))?;
         proof::complete(learned, registry, &plan, policies, now).await;
+        block_in_place(|| past.keep_back(&mut plan, &learned.proofs))?;
         let struck = fallback::strike(&mut learned.surveys, &plan, &learned.proofs, policies);
         if struck.is_empty() {
             plan.skipped.extend(learned.broken.iter().cloned());
-            return plan;
+            return Ok(plan);
         }
         learned.broken.extend(struck);
     }

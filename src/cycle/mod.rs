@@ -1,6 +1,9 @@
 //! One pass: fetch, candidates, plan, gates, commit, push; and again on the new tip when someone else was first.
 //!
 //! - [`engine`]: the pass itself
+//! - [`task`]: what it is for
+//! - [`intended`]: what a task comes to on a tip
+//! - [`past`]: what happened on the branch, and what is held because of it
 //! - [`commits`]: a gated plan to commits
 //! - [`tree`]: the image fields of a tip, each blob read once
 //! - [`follow`]: from what the registries have to a plan whose images are proved
@@ -9,6 +12,7 @@
 //! - [`deployed`]: whether all that is deployed could still be pulled
 //! - [`secrets`]: the SOPS files of a tip, judged
 //! - [`report`]: what a pass did
+//! - [`status`]: how each image stands
 //! - [`error`]: what goes wrong
 
 pub mod commits;
@@ -16,8 +20,12 @@ pub mod deployed;
 pub mod engine;
 pub mod error;
 pub mod follow;
+pub mod intended;
+pub mod past;
 pub mod proof;
 pub mod report;
 pub mod secrets;
+pub mod status;
 pub mod survey;
+pub mod task;
 pub mod tree;

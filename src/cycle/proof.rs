@@ -131,29 +131,38 @@ async fn whole(
     registry.image(repository, &exact).await
 }
 
-/// Refuses to move a field to an image that was built before the one it holds. Where an age is not known there is
-/// nothing to refuse by.
-pub async fn no_downgrade(proofs: &Proofs, registry: &Client, plan: &Plan) -> Result<(), CycleError> {
+/// Which way a field would move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// To an image that was built later.
+    Forward,
+    /// To one that was built before the one it holds.
+    Back,
+    /// The age of one of them is not known.
+    Unknown,
+}
+
+/// Which way each update of a plan moves its field.
+pub async fn directions(proofs: &Proofs, registry: &Client, plan: &Plan) -> Result<Vec<Direction>, CycleError> {
+    let mut directions = Vec::new();
     for update in &plan.updates {
-        let Some(ImageProof::Whole { created: Some(new), .. }) = proofs.get(&wanted(update)) else { continue };
-        let held = match held_image(registry, update).await {
-            Some(Ok(image)) => image,
-            Some(Err(error)) if error.is_absence() => continue,
-            Some(Err(RegistryError::Broken { .. })) | None => continue,
+        let old = match held_image(registry, update).await {
+            Some(Ok(image)) => image.created,
+            Some(Err(error)) if error.is_absence() => None,
+            Some(Err(RegistryError::Broken { .. })) | None => None,
             Some(Err(error)) => return Err(error.into()),
         };
-        if let (Some(tag), Some(old)) = (&update.field.version.tag, held.created)
-            && old > *new
-        {
-            return Err(CycleError::Downgrade {
-                image: update.field.repository.clone(),
-                held: tag.clone(),
-                to: wanted(update).1.to_string(),
-                file: update.file.clone(),
-            });
-        }
+        let new = match proofs.get(&wanted(update)) {
+            Some(ImageProof::Whole { created, .. }) => *created,
+            _ => None,
+        };
+        directions.push(match (old, new) {
+            (Some(old), Some(new)) if old > new => Direction::Back,
+            (Some(_), Some(_)) => Direction::Forward,
+            _ => Direction::Unknown,
+        });
     }
-    Ok(())
+    Ok(directions)
 }
 
 async fn held_image(registry: &Client, update: &Update) -> Option<Result<Image, RegistryError>> {

@@ -6,6 +6,8 @@ use crate::image::{Digest, Repository, Version};
 use crate::plan::gate::GatedUpdate;
 use crate::plan::skip::Skipped;
 
+use super::status::Standing;
+
 /// What a pass did.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,6 +24,9 @@ pub struct Report {
     pub attempts: u32,
     /// How long the pass took, in milliseconds.
     pub duration_ms: u64,
+    /// How each image that a policy governs stands; of a pass that follows the policies.
+    #[serde(skip)]
+    pub images: Vec<Standing>,
     /// The files as they were and as they are.
     #[serde(skip)]
     pub changes: Vec<FileChange>,

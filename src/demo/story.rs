@@ -6,10 +6,11 @@ use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, ToSpan};
 
 use crate::config::load::{Config, ConfigError, Overrides};
-use crate::cycle::engine::{Engine, Mode, Task};
+use crate::cycle::engine::Engine;
 use crate::cycle::error::CycleError;
 use crate::cycle::report::{FileChange, Report};
 use crate::cycle::secrets::Secrets;
+use crate::cycle::task::{Mode, Task};
 use crate::fault::{Explain, Fault};
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;

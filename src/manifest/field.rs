@@ -99,6 +99,16 @@ impl Pending {
         self.spot.place
     }
 
+    /// The way to the scalar that holds the tag.
+    pub fn path(&self) -> &str {
+        &self.spot.path
+    }
+
+    /// What it holds now.
+    pub fn version(&self) -> &Version {
+        &self.spot.version
+    }
+
     /// The field, once its image is known.
     pub fn named(&self, image: Repository) -> Field {
         let moves_along = self.moves_along.clone();

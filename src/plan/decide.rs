@@ -10,6 +10,7 @@ use crate::policy::choose::{Age, Current, NoChoice, Seen};
 use crate::policy::rule::{PolicySet, Rule};
 
 use super::skip::{Reason, Skipped};
+use super::trailer::Hold;
 
 /// What is known of the images of one repository.
 #[derive(Debug, Clone, Default)]
@@ -56,11 +57,14 @@ pub struct Update {
     pub digest: DigestWish,
     /// Other images whose fields read the same scalar, by an anchor: they come to hold the same tag.
     pub along: Vec<Repository>,
+    /// Whether it goes back on purpose, so that what it leaves is held.
+    pub goes_back: bool,
 }
 
 impl Update {
-    fn new(located: &Located, tag: Option<Tag>, digest: DigestWish) -> Update {
-        Update { file: located.file.clone(), field: located.field.clone(), tag, digest, along: Vec::new() }
+    pub(super) fn new(located: &Located, tag: Option<Tag>, digest: DigestWish) -> Update {
+        let (file, field) = (located.file.clone(), located.field.clone());
+        Update { file, field, tag, digest, along: Vec::new(), goes_back: false }
     }
 }
 
@@ -71,6 +75,8 @@ pub struct Plan {
     pub updates: Vec<Update>,
     /// The images that stay, each with its reason.
     pub skipped: BTreeSet<Skipped>,
+    /// The holds that keep some of them.
+    pub holds: Vec<Hold>,
 }
 
 /// The fields that policies govern: not shadowed, and matched by a rule.
@@ -85,7 +91,7 @@ pub fn governed<'i>(
 /// Files sealed by SOPS that an identity at hand opens, so that they can be edited and sealed again.
 pub type Openable = BTreeSet<String>;
 
-fn is_shut(located: &Located, openable: &Openable) -> bool {
+pub(super) fn is_shut(located: &Located, openable: &Openable) -> bool {
     located.sealed && !openable.contains(&located.file)
 }
 
@@ -141,12 +147,35 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys,
     plan
 }
 
+/// Leaves fields that someone moved since the pass began: whoever did it meant it, so they wait for the next pass.
+pub fn leave_moved(plan: &mut Plan, before: &Inventory) {
+    for update in std::mem::take(&mut plan.updates) {
+        let field = &update.field;
+        let same = |located: &&Located| {
+            located.file == update.file
+                && located.field.path == field.path
+                && located.field.repository == field.repository
+        };
+        match before.fields.iter().find(same).map(|located| &located.field.version) {
+            Some(held) if *held != field.version => {
+                let detail = format!(
+                    "{}: someone moved it from {held} to {} during this pass; it waits for the next",
+                    update.file, field.version
+                );
+                let (image, tag) = (field.repository.clone(), field.version.tag.clone());
+                plan.skipped.insert(Skipped { image, tag, reason: Reason::NoCandidate, detail });
+            }
+            _ => plan.updates.push(update),
+        }
+    }
+}
+
 /// Images whose fields read one scalar move together or not at all: those that policies govern have to choose the same
 /// tag, and of the others the gate wants to see that they have it.
 fn keep_in_step(plan: &mut Plan, inventory: &Inventory, policies: &PolicySet) {
     let mut apart = Vec::new();
+    take_along(plan, inventory);
     for index in 0..plan.updates.len() {
-        plan.updates[index].along = along(&plan.updates[index], inventory);
         let update = &plan.updates[index];
         let goes_along = |image: &&Repository| {
             let other = plan.updates.iter().find(|other| {
@@ -181,6 +210,13 @@ fn along(update: &Update, inventory: &Inventory) -> Vec<Repository> {
     others.into_iter().cloned().collect()
 }
 
+/// Notes for each update which other images read its scalar.
+pub(super) fn take_along(plan: &mut Plan, inventory: &Inventory) {
+    for update in &mut plan.updates {
+        update.along = along(update, inventory);
+    }
+}
+
 /// What was asked for by name cannot be planned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
@@ -195,6 +231,27 @@ pub enum RequestError {
     /// A field stands in a file that SOPS has sealed.
     #[error("{0}")]
     Sealed(String),
+    /// A field never held anything else, so there is nothing to go back to.
+    #[error("{file}: nothing is known that {path} held before {held}, apart from what is held back")]
+    NothingBefore {
+        /// The file.
+        file: String,
+        /// The path of the field.
+        path: String,
+        /// What it holds.
+        held: Version,
+    },
+}
+
+impl RequestError {
+    pub(super) fn no_field<'n>(
+        inventory: &Inventory,
+        wanted: impl IntoIterator<Item = &'n Repository>,
+    ) -> RequestError {
+        let wanted: Vec<Repository> = wanted.into_iter().cloned().collect();
+        let closest: BTreeSet<Repository> = wanted.iter().flat_map(|name| inventory.closest(name)).collect();
+        RequestError::NoField { wanted, closest: closest.into_iter().take(5).collect() }
+    }
 }
 
 /// What a request by name comes to.
@@ -233,18 +290,14 @@ pub fn as_asked(
         }
     }
     if unmatched.len() == by_name.len() {
-        let closest: BTreeSet<Repository> = unmatched.iter().flat_map(|name| inventory.closest(name)).collect();
-        let wanted = wanted.iter().map(|r| r.repository.clone()).collect();
-        return Err(RequestError::NoField { wanted, closest: closest.into_iter().take(5).collect() });
+        return Err(RequestError::no_field(inventory, unmatched));
     }
-    for index in 0..asked.plan.updates.len() {
-        asked.plan.updates[index].along = along(&asked.plan.updates[index], inventory);
-    }
+    take_along(&mut asked.plan, inventory);
     asked.notes.extend(unmatched.iter().map(|name| format!("no image field matches {name}")));
     Ok(asked)
 }
 
-fn sealed(located: &Located) -> String {
+pub(super) fn sealed(located: &Located) -> String {
     format!(
         "{}: {} stands in a file encrypted by SOPS, whose message authentication code an edit would break",
         located.file, located.field.path

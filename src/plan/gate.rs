@@ -66,6 +66,8 @@ pub struct GatedUpdate {
     pub to: Version,
     /// The digest of the image that it will run.
     pub digest: Option<Digest>,
+    /// Whether it goes back on purpose, so that what it leaves is held.
+    pub goes_back: bool,
 }
 
 impl GatedUpdate {
@@ -80,7 +82,8 @@ impl GatedUpdate {
         if update.field.holds(&to) {
             return None;
         }
-        Some(GatedUpdate { file: update.file, digest: proved.or(to.digest.clone()), field: update.field, to })
+        let digest = proved.or(to.digest.clone());
+        Some(GatedUpdate { file: update.file, digest, field: update.field, to, goes_back: update.goes_back })
     }
 }
 

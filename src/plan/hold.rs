@@ -2,18 +2,18 @@
 //! resumed: `git revert`, a forge's button and a hand edit all work, because what counts is the history of the field and
 //! not the wording of a message. Besides, people stop and resume images by name, in trailers.
 
-use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::image::{Repository, Tag, Version};
+use crate::image::{Repository, Version};
 
-use super::trailer::{Target, Trailers};
+use super::trailer::{Hold, RecordedMove, Target, Trailers, is};
 
 /// A commit of the branch, as far as holds go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deed {
-    /// How many commits ago, along first parents.
+    /// How many commits ago.
     pub ago: usize,
     /// Its id.
     pub commit: String,
@@ -27,106 +27,111 @@ pub struct Deed {
     pub trailers: Trailers,
 }
 
-/// A commit that changed what a field holds.
+impl Deed {
+    fn hold(&self, target: Target) -> Hold {
+        Hold {
+            target,
+            since: self.when,
+            by: self.trailers.actor.clone().unwrap_or_else(|| self.author.clone()),
+            why: self.trailers.reason.clone().unwrap_or_else(|| self.subject.clone()),
+            commit: self.commit.clone(),
+        }
+    }
+
+    /// Whether it records that it moved a field of an image to a version.
+    pub fn sets(&self, image: &Repository, version: &Version) -> bool {
+        self.records(image, |recorded| is(version, &recorded.to))
+    }
+
+    fn records(&self, image: &Repository, wanted: impl Fn(&RecordedMove) -> bool) -> bool {
+        self.trailers.moves.iter().any(|recorded| recorded.image == *image && wanted(recorded))
+    }
+}
+
+/// A commit that changed what a field holds, or recorded that it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The commit.
-    pub deed: Deed,
+    pub deed: Arc<Deed>,
+    /// The file that the field stood in after it, relative to the root.
+    pub file: String,
+    /// The path of the field.
+    pub path: String,
     /// What the field held before it; `None` when it was not there.
     pub from: Option<Version>,
     /// What it held after; `None` when it was gone.
     pub to: Option<Version>,
 }
 
-/// A hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
-    /// The image.
-    pub image: Repository,
-    /// The tag; without one nothing of the image moves.
-    pub tag: Option<Tag>,
-    /// Since when.
-    pub since: Timestamp,
-    /// By whom.
-    pub by: String,
-    /// Why: the reason that was given, else what the commit says of itself.
-    pub why: String,
-    /// The commit.
-    pub commit: String,
+impl Change {
+    /// Whether the commit records that it set this very field to a version.
+    fn sets(&self, image: &Repository, version: &Version) -> bool {
+        let is_here = |recorded: &RecordedMove| recorded.file == self.file && recorded.path == self.path;
+        self.deed.records(image, |recorded| is_here(recorded) && is(version, &recorded.to))
+    }
 }
 
-impl fmt::Display for Hold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let short: String = self.commit.chars().take(7).collect();
-        match &self.tag {
-            Some(tag) => write!(f, "{tag} is held")?,
-            None => write!(f, "held")?,
+/// What is held by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamedHolds(Vec<Hold>);
+
+impl NamedHolds {
+    /// What commits come to, given the newest first, on top of what was held before them.
+    pub fn after(before: &[Hold], deeds: &[Arc<Deed>]) -> NamedHolds {
+        let mut holds = before.to_vec();
+        for deed in deeds.iter().rev() {
+            for resumed in &deed.trailers.resumes {
+                holds.retain(|hold| !resumed.covers(&hold.target));
+            }
+            for target in &deed.trailers.holds {
+                if !holds.iter().any(|hold| hold.target == *target) {
+                    holds.push(deed.hold(target.clone()));
+                }
+            }
         }
-        write!(f, " since {} by {} ({}, commit {short})", self.since, self.by, self.why)
+        NamedHolds(holds)
+    }
+
+    /// All of them, the oldest first.
+    pub fn all(&self) -> &[Hold] {
+        &self.0
+    }
+
+    /// The hold on a version of an image, if there is one.
+    pub fn on(&self, image: &Repository, version: &Version) -> Option<&Hold> {
+        let concerns = |hold: &&Hold| {
+            hold.target.image == *image && (hold.target.version.is_empty() || is(&hold.target.version, version))
+        };
+        self.0.iter().find(concerns)
     }
 }
 
-impl Hold {
-    fn of(deed: &Deed, image: &Repository, tag: Option<&Tag>) -> Hold {
-        Hold {
-            image: image.clone(),
-            tag: tag.cloned(),
-            since: deed.when,
-            by: deed.trailers.actor.clone().unwrap_or_else(|| deed.author.clone()),
-            why: deed.trailers.reason.clone().unwrap_or_else(|| deed.subject.clone()),
-            commit: deed.commit.clone(),
-        }
-    }
-}
-
-/// The hold that people have put on an image or on this tag of it. `deeds` are those with trailers about holds, the
-/// newest first.
-pub fn asked_for(deeds: &[Deed], image: &Repository, tag: Option<&Tag>) -> Option<Hold> {
-    let newest = |concerns: &dyn Fn(&Target, bool) -> bool| {
-        deeds.iter().find_map(|deed| {
-            let held = deed.trailers.holds.iter().any(|target| target.image == *image && concerns(target, true));
-            let resumed = deed.trailers.resumes.iter().any(|target| target.image == *image && concerns(target, false));
-            (held || resumed).then_some((deed, held))
-        })
-    };
-    let whole = newest(&|target, _| target.tag.is_none());
-    if let Some((deed, true)) = whole {
-        return Some(Hold::of(deed, image, None));
-    }
-    let tag = tag?;
-    // To resume an image is to resume all of its tags.
-    let of_tag = newest(&|target, hold| target.tag.as_ref() == Some(tag) || !hold && target.tag.is_none());
-    of_tag.filter(|(_, held)| *held).map(|(deed, _)| Hold::of(deed, image, Some(tag)))
-}
-
-/// The hold that the history of a field puts on a tag. `changes` are those of the field, `deeds` those with trailers
+/// The hold that the history of a field puts on a version. `changes` are those of the field, `deeds` those with trailers
 /// about holds, both the newest first.
-pub fn by_history(changes: &[Change], deeds: &[Deed], image: &Repository, tag: &Tag) -> Option<Hold> {
-    let holds = |version: &Option<Version>| version.as_ref().is_some_and(|version| version.tag.as_ref() == Some(tag));
-    let departure = changes.iter().position(|change| holds(&change.from) != holds(&change.to))?;
-    if holds(&changes[departure].to) {
+pub fn by_history(changes: &[Change], deeds: &[Arc<Deed>], image: &Repository, meant: &Version) -> Option<Hold> {
+    let holds = |version: &Option<Version>| version.as_ref().is_some_and(|version| is(meant, version));
+    // Commits that were squashed record what they set, though nothing of it is left.
+    let squashed = |change: &Change| !holds(&change.to) && change.sets(image, meant);
+    let left = changes.iter().position(|change| holds(&change.from) != holds(&change.to) || squashed(change))?;
+    let departure = &changes[left];
+    if holds(&departure.to) {
         // It came back.
         return None;
     }
-    let deed = &changes[departure].deed;
-    let recorded = |deed: &Deed, is: &dyn Fn(&super::trailer::RecordedMove) -> bool| {
-        deed.trailers.moves.iter().any(|recorded| recorded.image == *image && is(recorded))
-    };
-    let onward = changes[departure].to.as_ref();
-    let moved_on_by_us =
-        recorded(deed, &|recorded| recorded.from.tag.as_ref() == Some(tag) && Some(&recorded.to) == onward)
-            && !deed.trailers.rollbacks.contains(image);
-    let set_by_us = changes[departure..]
-        .iter()
-        .any(|change| holds(&change.to) && recorded(&change.deed, &|recorded| recorded.to.tag.as_ref() == Some(tag)));
-    if moved_on_by_us || !set_by_us {
+    let deed = &departure.deed;
+    let onward = departure.to.as_ref();
+    let moved_on_by_us = deed.records(image, |recorded| is(meant, &recorded.from) && Some(&recorded.to) == onward)
+        && !deed.trailers.rollbacks.contains(image);
+    // Files and paths may have changed since, so the image is what counts.
+    let set_by_us = |change: &Change| squashed(change) || holds(&change.to) && change.deed.sets(image, meant);
+    if moved_on_by_us || !changes[left..].iter().any(set_by_us) {
         return None;
     }
     let resumed = deeds.iter().take_while(|resume| resume.ago < deed.ago).any(|resume| {
-        let concerns = |target: &Target| target.image == *image && target.tag.as_ref().is_none_or(|other| other == tag);
-        resume.trailers.resumes.iter().any(concerns)
+        let target = Target { image: image.clone(), version: meant.clone() };
+        resume.trailers.resumes.iter().any(|resumed| resumed.covers(&target))
     });
-    (!resumed).then(|| Hold::of(deed, image, Some(tag)))
+    (!resumed).then(|| deed.hold(Target { image: image.clone(), version: meant.clone() }))
 }
 
 #[cfg(test)]
@@ -137,24 +142,28 @@ mod tests {
         "acme/app".parse().expect("a name")
     }
 
-    fn tag(text: &str) -> Tag {
-        text.parse().expect("a tag")
+    fn tag(text: &str) -> Version {
+        Version::parse_tag(text).expect("a tag")
     }
 
-    fn deed(ago: usize, message: &str) -> Deed {
-        Deed {
+    fn deed(ago: usize, message: &str) -> Arc<Deed> {
+        Arc::new(Deed {
             ago,
             commit: format!("{ago:040x}"),
             when: Timestamp::from_second(1_000_000 - ago as i64).expect("a time"),
             author: "Ada".to_owned(),
             subject: message.lines().next().unwrap_or_default().to_owned(),
             trailers: Trailers::read(message),
-        }
+        })
+    }
+
+    fn changed(deed: Arc<Deed>, from: Option<Version>, to: Option<Version>) -> Change {
+        Change { deed, file: "a.yaml".to_owned(), path: "image".to_owned(), from, to }
     }
 
     /// A history from the oldest to the newest: `from to` by the bot, or with `!` by a person.
     fn history(steps: &[&str]) -> Vec<Change> {
-        let version = |text: &str| (text != "-").then(|| Version::parse_tag(text).expect("a version"));
+        let version = |text: &str| (text != "-").then(|| tag(text));
         let change = |(ago, step): (usize, &&str)| {
             let (from, to) = step.trim_end_matches(['!', '<']).split_once(' ').expect("two tags");
             let message = match step.chars().last() {
@@ -169,7 +178,7 @@ mod tests {
                         .replace(" - ->", " (none) ->")
                 }
             };
-            Change { deed: deed(ago, &message), from: version(from), to: version(to) }
+            changed(deed(ago, &message), version(from), version(to))
         };
         let mut changes: Vec<Change> = steps.iter().rev().enumerate().map(change).collect();
         changes.sort_by_key(|change| change.deed.ago);
@@ -202,9 +211,9 @@ mod tests {
     #[test]
     fn resuming_counts_from_then_on() {
         let mut changes = history(&["v1 v2", "v2 v1!"]);
-        changes.iter_mut().for_each(|change| change.deed.ago += 10);
+        changes.iter_mut().for_each(|change| Arc::make_mut(&mut change.deed).ago += 10);
         let resume = |ago: usize, what: &str| deed(ago, &format!("resume\n\nTagalong-Resume: {what}\n"));
-        let held = |deeds: &[Deed]| by_history(&changes, deeds, &image(), &tag("v2")).is_some();
+        let held = |deeds: &[Arc<Deed>]| by_history(&changes, deeds, &image(), &tag("v2")).is_some();
         assert!(!held(&[resume(1, "acme/app")]));
         assert!(!held(&[resume(1, "acme/app:v2")]));
         assert!(held(&[resume(1, "acme/app:v3")]));
@@ -214,20 +223,62 @@ mod tests {
 
     #[test]
     fn people_hold_images_and_tags_by_name() {
-        let deeds = |lines: &[&str]| -> Vec<Deed> {
+        let deeds = |lines: &[&str]| -> Vec<Arc<Deed>> {
             let deed = |(ago, line): (usize, &&str)| {
                 deed(ago, &format!("x\n\n{line}\nTagalong-Actor: Bob\nTagalong-Reason: freeze\n"))
             };
             lines.iter().rev().enumerate().map(deed).collect()
         };
-        let held = |lines: &[&str], candidate: &str| asked_for(&deeds(lines), &image(), Some(&tag(candidate)));
+        let held = |lines: &[&str], candidate: &str| {
+            NamedHolds::after(&[], &deeds(lines)).on(&image(), &tag(candidate)).cloned()
+        };
         let all = held(&["Tagalong-Hold: acme/app"], "v2").expect("held");
-        assert_eq!((all.tag, all.by.as_str(), all.why.as_str()), (None, "Bob", "freeze"));
+        assert_eq!((all.target.version.is_empty(), all.by.as_str(), all.why.as_str()), (true, "Bob", "freeze"));
         assert!(held(&["Tagalong-Hold: acme/app:v2"], "v2").is_some());
         assert!(held(&["Tagalong-Hold: acme/app:v2"], "v3").is_none());
         assert!(held(&["Tagalong-Hold: acme/app:v2", "Tagalong-Resume: acme/app"], "v2").is_none());
         assert!(held(&["Tagalong-Hold: acme/app", "Tagalong-Resume: acme/app:v2"], "v2").is_some());
         assert!(held(&["Tagalong-Resume: acme/app", "Tagalong-Hold: acme/app"], "v2").is_some());
         assert!(held(&["Tagalong-Hold: acme/other"], "v2").is_none());
+    }
+
+    #[test]
+    fn what_is_held_is_told_again_word_for_word() {
+        let hold = |target: &str| Hold {
+            target: Target::read(target).expect("a target"),
+            since: Timestamp::from_second(1_000_000).expect("a time"),
+            by: "Ada Lovelace".to_owned(),
+            why: "change freeze: 24.12.".to_owned(),
+            commit: "1a2b3c4".to_owned(),
+        };
+        for target in ["acme/app", "acme/app:v1", &format!("acme/app:v1@sha256:{}", "0".repeat(64))] {
+            let told = Trailers::read(&format!("x\n\nTagalong-Held: {}\n", hold(target).trailer()));
+            assert_eq!(told.held, [hold(target)]);
+            let later = [deed(1, "x\n\nTagalong-Resume: acme/other\n")];
+            let version = Target::read(target).expect("a target").version;
+            assert!(NamedHolds::after(&told.held, &later).on(&image(), &version).is_some(), "{target}");
+            let later = [deed(1, "x\n\nTagalong-Resume: acme/app\n")];
+            assert_eq!(NamedHolds::after(&told.held, &later), NamedHolds::default(), "{target}");
+        }
+    }
+
+    #[test]
+    fn commits_that_were_squashed_are_known_by_what_they_recorded() {
+        let squashed = |message: &str| {
+            let change = changed(deed(3, message), Some(tag("v1")), Some(tag("v1")));
+            by_history(&[change], &[], &image(), &tag("v2")).is_some()
+        };
+        let set = "Tagalong-Update: a.yaml image acme/app v1 -> v2\n";
+        assert!(squashed(&format!("squashed\n\n{set}\nThis reverts commit 1.\n")));
+        assert!(!squashed(&set.replace("v2", "v3")));
+        assert!(!squashed(&set.replace("a.yaml", "b.yaml")), "another field, which was moved");
+    }
+
+    #[test]
+    fn a_moving_tag_is_held_by_its_digest() {
+        let (old, new) = (format!("v1@sha256:{}", "0".repeat(64)), format!("v1@sha256:{}", "1".repeat(64)));
+        let changes = history(&[&format!("{old} {new}"), &format!("{new} {old}!")]);
+        assert!(by_history(&changes, &[], &image(), &tag(&new)).is_some());
+        assert!(by_history(&changes, &[], &image(), &tag(&old)).is_none());
     }
 }

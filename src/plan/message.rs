@@ -7,13 +7,46 @@ use std::collections::BTreeSet;
 use crate::image::Version;
 
 use super::gate::GatedUpdate;
-use super::trailer::word;
+use super::trailer::{Hold, Target, line, word};
 
 /// The longest subject before it is cut to "and N more".
 const SUBJECT: usize = 72;
 
-/// The subject that says what these updates move.
-pub(super) fn subject_of(updates: &[GatedUpdate]) -> String {
+/// What a commit is for, besides the fields that it moves.
+#[derive(Debug, Clone, Default)]
+pub struct Occasion {
+    /// What is done.
+    pub act: Act,
+    /// Who asked for it.
+    pub actor: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+    /// What was held by name before it.
+    pub held: Vec<Hold>,
+}
+
+/// What a commit does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Act {
+    /// It moves fields.
+    #[default]
+    Deploy,
+    /// It moves fields back.
+    RollBack,
+    /// It moves nothing and stops something.
+    Hold(Target),
+    /// It moves nothing and starts something again.
+    Resume(Target),
+}
+
+/// The subject that says what is done.
+pub(super) fn subject_of(act: &Act, updates: &[GatedUpdate]) -> String {
+    let verb = match act {
+        Act::Deploy => "deploy",
+        Act::RollBack => "rollback",
+        Act::Hold(target) => return format!("hold: {}", short_target(target)),
+        Act::Resume(target) => return format!("resume: {}", short_target(target)),
+    };
     let mut moves: Vec<String> = Vec::new();
     let mut seen = BTreeSet::new();
     for update in updates {
@@ -23,35 +56,54 @@ pub(super) fn subject_of(updates: &[GatedUpdate]) -> String {
             moves.push(text);
         }
     }
-    subject(&moves)
+    subject(verb, &moves)
 }
 
-/// The trailers of these updates, one a line.
-pub(super) fn trailers(updates: &[GatedUpdate]) -> String {
-    let line = |update: &GatedUpdate| {
-        format!(
-            "Tagalong-Update: {} {} {} {} -> {}\n",
+/// The trailers of a commit on top of `base`, one a line.
+pub(super) fn trailers(updates: &[GatedUpdate], occasion: &Occasion, base: &str) -> String {
+    let mut lines = Vec::new();
+    for update in updates {
+        let (image, from, to) = (&update.field.repository, whole(&update.field.version), whole(&update.to));
+        lines.push(format!(
+            "Tagalong-Update: {} {} {image} {from} -> {to}",
             word(&update.file),
-            word(&update.field.path),
-            update.field.repository,
-            whole(&update.field.version),
-            whole(&update.to)
-        )
-    };
-    updates.iter().map(line).collect()
+            word(&update.field.path)
+        ));
+        let rollback = format!("Tagalong-Rollback: {image} {from} -> {to}");
+        if update.goes_back && !lines.contains(&rollback) {
+            lines.push(rollback);
+        }
+    }
+    match &occasion.act {
+        Act::Hold(target) => lines.push(format!("Tagalong-Hold: {target}")),
+        Act::Resume(target) => lines.push(format!("Tagalong-Resume: {target}")),
+        Act::Deploy | Act::RollBack => {}
+    }
+    lines.extend(occasion.actor.iter().map(|actor| format!("Tagalong-Actor: {}", line(actor))));
+    lines.extend(occasion.reason.iter().map(|reason| format!("Tagalong-Reason: {}", line(reason))));
+    lines.extend(occasion.held.iter().map(|hold| format!("Tagalong-Held: {}", hold.trailer())));
+    lines.push(format!("Tagalong-Base: {base}\n"));
+    lines.join("\n")
+}
+
+fn short_target(target: &Target) -> String {
+    match target.version.is_empty() {
+        true => target.image.short_name().to_owned(),
+        false => format!("{} {}", target.image.short_name(), short(&target.version)),
+    }
 }
 
 /// As many moves as fit, at least one, then how many more there are.
-fn subject(moves: &[String]) -> String {
+fn subject(verb: &str, moves: &[String]) -> String {
     for shown in (1..=moves.len()).rev() {
         let rest = moves.len() - shown;
         let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-        let subject = format!("deploy: {}{more}", moves[..shown].join(", "));
+        let subject = format!("{verb}: {}{more}", moves[..shown].join(", "));
         if shown == 1 || subject.chars().count() <= SUBJECT {
             return subject;
         }
     }
-    "deploy".to_owned()
+    verb.to_owned()
 }
 
 fn short(version: &Version) -> String {
@@ -77,17 +129,20 @@ mod tests {
         let facts = find::read(file, format!("image: {name}:{from}\n").as_bytes(), &Conventions::default())
             .expect("valid YAML");
         let to = Version::parse_tag(to).expect("a tag");
-        GatedUpdate { file: file.to_owned(), field: facts.fields[0].clone(), to, digest: None }
+        GatedUpdate { file: file.to_owned(), field: facts.fields[0].clone(), to, digest: None, goes_back: false }
     }
 
     #[test]
     fn one_update_is_said_in_the_subject_and_in_a_trailer() {
         let long = "1a2b3c4d5e6f708192a3b4c5d6e7f80912345678";
         let updates = [update("apps/a b.yaml", "ghcr.io/acme/supervisor", long, "5d6e7f8")];
-        assert_eq!(subject_of(&updates), "deploy: supervisor 1a2b3c4 -> 5d6e7f8");
+        assert_eq!(subject_of(&Act::Deploy, &updates), "deploy: supervisor 1a2b3c4 -> 5d6e7f8");
         assert_eq!(
-            trailers(&updates),
-            format!("Tagalong-Update: apps/a%20b.yaml image ghcr.io/acme/supervisor {long} -> 5d6e7f8\n")
+            trailers(&updates, &Occasion::default(), "ba5e"),
+            format!(
+                "Tagalong-Update: apps/a%20b.yaml image ghcr.io/acme/supervisor {long} -> 5d6e7f8\n\
+                 Tagalong-Base: ba5e\n"
+            )
         );
     }
 
@@ -95,7 +150,43 @@ mod tests {
     fn many_updates_are_counted_and_equal_ones_said_once() {
         let of = |n: usize| update(&format!("{n}.yaml"), &format!("acme/service-number-{n}"), "v1", "v2");
         let updates = [of(1), of(1), of(2), of(3), of(4)];
-        assert_eq!(subject_of(&updates), "deploy: service-number-1 v1 -> v2, service-number-2 v1 -> v2 and 2 more");
-        assert_eq!(trailers(&updates).matches("Tagalong-Update: ").count(), 5);
+        assert_eq!(
+            subject_of(&Act::Deploy, &updates),
+            "deploy: service-number-1 v1 -> v2, service-number-2 v1 -> v2 and 2 more"
+        );
+        assert_eq!(trailers(&updates, &Occasion::default(), "ba5e").matches("Tagalong-Update: ").count(), 5);
+    }
+
+    #[test]
+    fn who_moved_back_what_and_why_stands_in_trailers() {
+        let updates = [("a.yaml", true), ("b.yaml", true), ("c.yaml", false)]
+            .map(|(file, goes_back)| GatedUpdate { goes_back, ..update(file, "acme/app", "v2", "v1") });
+        let occasion = Occasion {
+            act: Act::RollBack,
+            actor: Some("Ada".to_owned()),
+            reason: Some("it\nTagalong-Hold: x".to_owned()),
+            held: Vec::new(),
+        };
+        assert_eq!(subject_of(&occasion.act, &updates), "rollback: app v2 -> v1");
+        let move_of = |file: &str| format!("Tagalong-Update: {file} image docker.io/acme/app v2 -> v1\n");
+        let back = "Tagalong-Rollback: docker.io/acme/app v2 -> v1\n";
+        assert_eq!(
+            trailers(&updates, &occasion, "ba5e"),
+            format!(
+                "{}{back}{}{}Tagalong-Actor: Ada\nTagalong-Reason: it Tagalong-Hold: x\nTagalong-Base: ba5e\n",
+                move_of("a.yaml"),
+                move_of("b.yaml"),
+                move_of("c.yaml")
+            )
+        );
+    }
+
+    #[test]
+    fn a_hold_says_what_it_stops() {
+        let target = Target::read("ghcr.io/acme/app:1a2b3c4").expect("a target");
+        let occasion = Occasion { act: Act::Hold(target), ..Occasion::default() };
+        assert_eq!(subject_of(&occasion.act, &[]), "hold: app 1a2b3c4");
+        let expected = "Tagalong-Hold: ghcr.io/acme/app:1a2b3c4\nTagalong-Base: ba5e\n";
+        assert_eq!(trailers(&[], &occasion, "ba5e"), expected);
     }
 }

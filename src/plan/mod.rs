@@ -1,5 +1,6 @@
 //! From fields and candidates to what shall change, and only what may.
 //!
+//! - [`back`]: fields to what they held before
 //! - [`batch`]: how updates are dealt out to commits
 //! - [`decide`]: fields and candidates to a plan
 //! - [`fallback`]: the next best tag where the best is broken
@@ -11,6 +12,7 @@
 //! - [`template`]: the words of a commit's message
 //! - [`trailer`]: what the trailers of a commit say
 
+pub mod back;
 pub mod batch;
 pub mod decide;
 pub mod fallback;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::image::{Repository, Tag};
 
-/// Why a field does not move. The names are part of the command line's contract.
+/// Why a field does not move, what matters most last. The names are part of the command line's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
@@ -12,12 +12,21 @@ pub enum Reason {
     UpToDate,
     /// No tag can be chosen.
     NoCandidate,
-    /// The image is not there, or not whole.
-    BlockedImage,
-    /// A SOPS file would not survive the edit.
-    BlockedSecret,
+    /// The tag, or all of the image, is held.
+    Held,
     /// The registry did not answer.
     RegistryError,
+    /// A SOPS file would not survive the edit.
+    BlockedSecret,
+    /// The image is not there, or not whole.
+    BlockedImage,
+}
+
+impl Reason {
+    /// Whether a tag was chosen and kept back.
+    pub fn keeps_a_candidate(self) -> bool {
+        matches!(self, Reason::Held | Reason::BlockedSecret | Reason::BlockedImage)
+    }
 }
 
 /// An image that does not move.

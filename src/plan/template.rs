@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::image::Version;
 
 use super::gate::GatedUpdate;
-use super::message;
+use super::message::{self, Act, Occasion};
 
 /// The words when nothing else is configured.
 const DEFAULT: &str = "{{ subject }}";
@@ -76,14 +76,19 @@ impl Template {
         Ok(template)
     }
 
-    /// The whole message of a commit that makes these updates: subject, text, trailers.
-    pub fn message(&self, updates: &[GatedUpdate]) -> String {
-        let variables = Variables::of(updates);
+    /// The whole message of a commit on top of `base` that makes these updates: subject, text, trailers. What moves
+    /// nothing is said in our own words.
+    pub fn message(&self, updates: &[GatedUpdate], occasion: &Occasion, base: &str) -> String {
+        let trailers = message::trailers(updates, occasion, base);
+        if updates.is_empty() {
+            return format!("{}\n\n{trailers}", message::subject_of(&occasion.act, updates));
+        }
+        let variables = Variables::of(&occasion.act, updates);
         // A template that fails on what was deployed just now must not stop a deploy.
         let words = self.words(&variables).unwrap_or_default();
         let words = harmless(&words);
         let words = if words.is_empty() { variables.subject } else { words };
-        format!("{words}\n\n{}", message::trailers(updates))
+        format!("{words}\n\n{trailers}")
     }
 
     fn words(&self, variables: &Variables) -> Result<String, minijinja::Error> {
@@ -107,7 +112,7 @@ impl TemplateError {
 }
 
 impl Variables {
-    fn of(updates: &[GatedUpdate]) -> Variables {
+    fn of(act: &Act, updates: &[GatedUpdate]) -> Variables {
         let shown = |version: &Version| (!version.is_empty()).then(|| version.to_string());
         let updates_shown = updates.iter().map(|update| Shown {
             app: app(&update.file).to_owned(),
@@ -119,7 +124,7 @@ impl Variables {
             to: update.to.to_string(),
             digest: update.digest.as_ref().map(ToString::to_string),
         });
-        Variables::about(message::subject_of(updates), updates_shown.collect())
+        Variables::about(message::subject_of(act, updates), updates_shown.collect())
     }
 
     fn about(subject: String, updates: Vec<Shown>) -> Variables {
@@ -187,16 +192,21 @@ mod tests {
         let facts =
             find::read(file, format!("image: {name}:v1\n").as_bytes(), &Conventions::default()).expect("valid YAML");
         let to = Version::parse_tag("v2").expect("a tag");
-        GatedUpdate { file: file.to_owned(), field: facts.fields[0].clone(), to, digest: None }
+        GatedUpdate { file: file.to_owned(), field: facts.fields[0].clone(), to, digest: None, goes_back: false }
     }
 
     fn rendered(source: &str) -> String {
         let template = Template::parse(source).expect("a template");
-        template.message(&[update("apps/shop/a.yaml", "acme/shop"), update("b.yaml", "acme/till")])
+        template.message(
+            &[update("apps/shop/a.yaml", "acme/shop"), update("b.yaml", "acme/till")],
+            &Occasion::default(),
+            "ba5e",
+        )
     }
 
     const TRAILERS: &str = "Tagalong-Update: apps/shop/a.yaml image docker.io/acme/shop v1 -> v2\n\
-                            Tagalong-Update: b.yaml image docker.io/acme/till v1 -> v2\n";
+                            Tagalong-Update: b.yaml image docker.io/acme/till v1 -> v2\n\
+                            Tagalong-Base: ba5e\n";
 
     #[test]
     fn a_template_gives_the_words_and_trailers_follow() {
@@ -207,8 +217,9 @@ mod tests {
             format!("chore: 2 of apps/shop, b.yaml\n\n* shop v1 -> v2\n* till v1 -> v2\n\n{TRAILERS}")
         );
         assert_eq!(
-            Template::default().message(&[update("b.yaml", "acme/till")]),
-            "deploy: till v1 -> v2\n\nTagalong-Update: b.yaml image docker.io/acme/till v1 -> v2\n"
+            Template::default().message(&[update("b.yaml", "acme/till")], &Occasion::default(), "ba5e"),
+            "deploy: till v1 -> v2\n\n\
+             Tagalong-Update: b.yaml image docker.io/acme/till v1 -> v2\nTagalong-Base: ba5e\n"
         );
     }
 
@@ -236,7 +247,7 @@ mod tests {
     #[test]
     fn a_template_that_fails_later_falls_back_to_the_subject() {
         let template = Template { source: "{{ updates[7].name }}".to_owned() };
-        let message = template.message(&[update("b.yaml", "acme/till")]);
+        let message = template.message(&[update("b.yaml", "acme/till")], &Occasion::default(), "ba5e");
         assert!(message.starts_with("deploy: till v1 -> v2\n\nTagalong-Update: "), "{message}");
     }
 }

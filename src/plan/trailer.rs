@@ -1,7 +1,11 @@
 //! What the trailers of a commit say. They are the only state that is kept, so they are read wherever they stand in a
 //! message: squashing and rebasing move them about.
 
-use crate::image::{Repository, Tag, Version};
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::image::{Reference, Repository, Version};
 
 /// What a commit says about itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +22,11 @@ pub struct Trailers {
     pub actor: Option<String>,
     /// `Tagalong-Reason:` why.
     pub reason: Option<String>,
+    /// `Tagalong-Base:` the commit that it was made on top of. One that still stands there has told in `held` all that
+    /// was held by name, so that nobody has to look further back.
+    pub base: Option<String>,
+    /// `Tagalong-Held:` what was held by name when it was made.
+    pub held: Vec<Hold>,
 }
 
 /// A field that a commit moved.
@@ -35,13 +44,28 @@ pub struct RecordedMove {
     pub to: Version,
 }
 
-/// An image, or one tag of it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// An image, or one version of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The image.
     pub image: Repository,
-    /// The tag; without one all of them are meant.
-    pub tag: Option<Tag>,
+    /// The version; an empty one means all.
+    pub version: Version,
+}
+
+/// A hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// What is held.
+    pub target: Target,
+    /// Since when.
+    pub since: Timestamp,
+    /// By whom.
+    pub by: String,
+    /// Why: the reason that was given, else what the commit says of itself.
+    pub why: String,
+    /// The commit.
+    pub commit: String,
 }
 
 impl Trailers {
@@ -57,6 +81,8 @@ impl Trailers {
                 "Rollback" => trailers.rollbacks.extend(value.split(' ').next().and_then(|image| image.parse().ok())),
                 "Hold" => trailers.holds.extend(Target::read(value)),
                 "Resume" => trailers.resumes.extend(Target::read(value)),
+                "Base" => trailers.base = Some(value.trim().to_owned()),
+                "Held" => trailers.held.extend(Hold::read(value)),
                 "Actor" => trailers.actor = Some(value.trim().to_owned()),
                 "Reason" => trailers.reason = Some(value.trim().to_owned()),
                 _ => {}
@@ -67,10 +93,50 @@ impl Trailers {
 }
 
 impl Target {
-    /// Reads `IMAGE` or `IMAGE:TAG`.
+    /// Reads `IMAGE`, `IMAGE:TAG` or `IMAGE:TAG@DIGEST`.
     pub fn read(text: &str) -> Option<Target> {
-        let reference: crate::image::Reference = text.trim().parse().ok()?;
-        Some(Target { image: reference.repository, tag: reference.version.tag })
+        let Reference { repository, version } = text.trim().parse().ok()?;
+        Some(Target { image: repository, version })
+    }
+
+    /// Whether to resume this is to resume the other: to resume an image is to resume all of its versions.
+    pub fn covers(&self, other: &Target) -> bool {
+        self.image == other.image && (self.version.is_empty() || is(&self.version, &other.version))
+    }
+}
+
+/// Whether what holds `held` holds what is `meant`: the same tag, and the same digest where one is meant.
+pub fn is(meant: &Version, held: &Version) -> bool {
+    meant.tag == held.tag && (meant.digest.is_none() || meant.digest == held.digest)
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let colon = if self.version.tag.is_some() { ":" } else { "" };
+        write!(f, "{}{colon}{}", self.image, self.version)
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short: String = self.commit.chars().take(7).collect();
+        let what =
+            if self.target.version.is_empty() { "held".to_owned() } else { format!("{} is held", self.target.version) };
+        write!(f, "{what} since {} by {} ({}, commit {short})", self.since, self.by, self.why)
+    }
+}
+
+impl Hold {
+    /// The value of a trailer that tells it again: what, since when, by which commit, by whom, why.
+    pub fn trailer(&self) -> String {
+        format!("{} {} {} {} {}", self.target, self.since, word(&self.commit), word(&self.by), line(&self.why))
+    }
+
+    fn read(value: &str) -> Option<Hold> {
+        let mut words = value.splitn(5, ' ');
+        let (target, since) = (Target::read(words.next()?)?, words.next()?.parse().ok()?);
+        let (commit, by) = (unword(words.next()?), unword(words.next()?));
+        Some(Hold { target, since, by, why: words.next()?.to_owned(), commit })
     }
 }
 
@@ -83,6 +149,12 @@ fn recorded_move(value: &str) -> Option<RecordedMove> {
 
 fn version(text: &str) -> Option<Version> {
     if text == "(none)" { Some(Version::default()) } else { Version::parse_tag(text).ok() }
+}
+
+/// A text as one line.
+pub(super) fn line(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A text as one word: white space, `%` and control characters percent-encoded, as in URLs (RFC 3986 section 2.1).

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use git2::build::TreeUpdateBuilder;
-use git2::{FileMode, Oid, Repository, Signature};
+use git2::{Commit, FileMode, Oid, Repository, Signature};
 
 use super::config::{Config, Person};
 use super::error::RepoError;
@@ -101,13 +101,25 @@ impl BareClone {
         if tree == base.id() {
             return Err(RepoError::NothingChanged);
         }
+        self.write(&parent, tree, message)
+    }
+
+    /// Writes a commit on top of `parent` that changes no file: its message is what it is for.
+    pub fn remark(&self, parent: CommitId, message: &str) -> Result<CommitId, RepoError> {
+        let parent = self.repository.find_commit(parent.0).map_err(RepoError::git("writing the commit"))?;
+        self.write(&parent, parent.tree_id(), message)
+    }
+
+    fn write(&self, parent: &Commit<'_>, tree: Oid, message: &str) -> Result<CommitId, RepoError> {
+        let doing = || RepoError::git("writing the commit");
+        let repository = &self.repository;
         let tree = repository.find_tree(tree).map_err(doing())?;
         let author = signature(&self.config.author)?;
         let committer = signature(&self.config.committer)?;
         let id = match &self.config.signing {
-            None => repository.commit(None, &author, &committer, message, &tree, &[&parent]),
+            None => repository.commit(None, &author, &committer, message, &tree, &[parent]),
             Some(signing) => {
-                let content = repository.commit_create_buffer(&author, &committer, message, &tree, &[&parent]);
+                let content = repository.commit_create_buffer(&author, &committer, message, &tree, &[parent]);
                 let content = content.map_err(doing())?;
                 // The message is ours; names and addresses were read as text.
                 let content = String::from_utf8_lossy(&content).into_owned();

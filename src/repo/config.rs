@@ -9,6 +9,12 @@ use crate::secret::SafeUrl;
 
 use super::known_hosts::Fingerprint;
 
+/// As many commits of history a first clone takes where nothing else is said.
+pub const USUAL_DEPTH: u32 = 200;
+
+/// The depth that stands for all of history.
+pub const EVERYTHING: u32 = 0;
+
 /// Settings of the git side.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -18,7 +24,7 @@ pub struct Config {
     pub branch: Branch,
     /// The folder under which clones are kept, one folder a URL.
     pub cache_dir: PathBuf,
-    /// How many commits of history a first clone takes; 0 takes all.
+    /// How many commits of history a first clone takes; [`EVERYTHING`] takes all.
     pub depth: u32,
     /// How long to wait for a connection, and for each answer on it.
     pub timeout: Duration,

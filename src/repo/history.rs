@@ -1,44 +1,39 @@
-//! The history of files: which commits changed them, and how.
+//! The history of the branch: its commits, and what one of them did to a file.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
+use std::path::Path;
 
-use git2::{Delta, DiffDelta, DiffOptions, Oid, Revwalk, Sort};
+use git2::{Commit, Delta, DiffFindOptions, ErrorCode, Oid, Revwalk, Sort, Tree};
 use jiff::Timestamp;
 
 use super::clone::{BareClone, CommitId};
+use super::config::{EVERYTHING, USUAL_DEPTH};
 use super::error::RepoError;
-use super::tree::BlobId;
+use super::tree::{BlobId, is_regular};
 
-/// What a walk through history comes across.
+/// A commit that a walk through history comes across.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// A commit that changed files of those asked for.
-    Revision(Revision),
-    /// A commit whose forebears are not here: what it changed is not known. [`BareClone::deepen`] brings more, then the
-    /// walk has to begin again.
-    Cut(CommitId),
-}
-
-/// A commit that changed files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revision {
+pub struct Logged {
     /// The commit.
     pub id: CommitId,
+    /// Its parents, whether they are here or not.
+    pub parents: Vec<CommitId>,
     /// Its whole message; bytes that are not UTF-8 are replaced.
     pub message: String,
+    /// The name of its author.
+    pub author: String,
     /// When it was committed, by its committer's clock.
     pub time: Timestamp,
-    /// The files of those asked for that it changed, by path.
-    pub changes: Vec<Change>,
+    /// Whether its forebears are not here, so that what it changed is not known. [`BareClone::deepen`] brings more, then
+    /// the walk has to begin again.
+    pub is_cut: bool,
 }
 
 /// What a commit did to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The path from the root.
-    pub path: String,
-    /// What stood there, if anything.
-    pub before: Option<BlobId>,
+    /// What stood there, if anything, and under which path: the same, unless the file was moved.
+    pub before: Option<(String, BlobId)>,
     /// What stands there, if anything.
     pub after: Option<BlobId>,
 }
@@ -47,19 +42,84 @@ pub struct Change {
 pub struct History<'c> {
     clone: &'c BareClone,
     walk: Revwalk<'c>,
-    paths: &'c BTreeSet<String>,
     cut: HashSet<Oid>,
 }
 
 impl BareClone {
-    /// Walks from a commit to all its forebears, children before their parents, newest first. A merge counts only for
-    /// files in which it differs from every parent: what it took from one of them was changed there.
-    pub fn history<'c>(&'c self, from: CommitId, paths: &'c BTreeSet<String>) -> Result<History<'c>, RepoError> {
+    /// Walks from a commit to all its forebears, children before their parents, newest first; without `behind` and its
+    /// forebears, if it is given.
+    pub fn history(&self, from: CommitId, behind: Option<CommitId>) -> Result<History<'_>, RepoError> {
         let doing = || RepoError::git(format!("walking the history of {from}"));
         let mut walk = self.repository.revwalk().map_err(doing())?;
         walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME).map_err(doing())?;
         walk.push(from.0).map_err(doing())?;
-        Ok(History { clone: self, walk, paths, cut: self.cut() })
+        if let Some(behind) = behind {
+            walk.hide(behind.0).map_err(doing())?;
+        }
+        Ok(History { clone: self, walk, cut: self.cut() })
+    }
+
+    /// As many commits of history are looked at where nothing else is asked for.
+    pub fn usual_depth(&self) -> usize {
+        match self.config.depth {
+            EVERYTHING => USUAL_DEPTH as usize,
+            depth => depth as usize,
+        }
+    }
+
+    /// The regular file at a path of a commit.
+    pub fn blob(&self, at: CommitId, path: &str) -> Result<Option<BlobId>, RepoError> {
+        let tree = self.repository.find_commit(at.0).and_then(|commit| commit.tree());
+        tree.and_then(|tree| blob_at(&tree, path)).map_err(RepoError::git(format!("reading {path} of {at}")))
+    }
+
+    /// What a commit did to the file that has this path after it; none if it left it as it was. A merge counts only
+    /// where it differs from every parent: what it took from one of them was changed there.
+    pub fn change(&self, id: CommitId, path: &str) -> Result<Option<Change>, RepoError> {
+        self.changed(id, path).map_err(RepoError::git(format!("reading what commit {id} did to {path}")))
+    }
+
+    fn changed(&self, id: CommitId, path: &str) -> Result<Option<Change>, git2::Error> {
+        let commit = self.repository.find_commit(id.0)?;
+        let tree = commit.tree()?;
+        let after = blob_at(&tree, path)?;
+        let mut before = None;
+        for (index, parent) in commit.parents().enumerate() {
+            let there = blob_at(&parent.tree()?, path)?;
+            if there == after {
+                return Ok(None);
+            }
+            if index == 0 {
+                before = there;
+            }
+        }
+        if before.is_none() && after.is_none() {
+            return Ok(None);
+        }
+        let before = match before {
+            Some(blob) => Some((path.to_owned(), blob)),
+            None => self.moved_from(&commit, &tree, path)?,
+        };
+        Ok(Some(Change { before, after }))
+    }
+
+    /// Where a file that is new in a commit stood before, if it was moved there.
+    fn moved_from(
+        &self,
+        commit: &Commit<'_>,
+        tree: &Tree<'_>,
+        path: &str,
+    ) -> Result<Option<(String, BlobId)>, git2::Error> {
+        let Ok(parent) = commit.parent(0) else { return Ok(None) };
+        let mut diff = self.repository.diff_tree_to_tree(Some(&parent.tree()?), Some(tree), None)?;
+        diff.find_similar(Some(DiffFindOptions::new().renames(true)))?;
+        let moved = diff
+            .deltas()
+            .find(|delta| delta.status() == Delta::Renamed && delta.new_file().path() == Some(Path::new(path)));
+        Ok(moved.and_then(|delta| {
+            let old = delta.old_file();
+            Some((old.path()?.to_str()?.to_owned(), BlobId(old.id())))
+        }))
     }
 
     /// The commits whose parents were not brought over (gitrepository-layout, `shallow`).
@@ -69,57 +129,40 @@ impl BareClone {
     }
 }
 
+/// The regular file at a path.
+fn blob_at(tree: &Tree<'_>, path: &str) -> Result<Option<BlobId>, git2::Error> {
+    match tree.get_path(Path::new(path)) {
+        Ok(entry) => Ok(is_regular(entry.filemode()).then(|| BlobId(entry.id()))),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 impl Iterator for History<'_> {
-    type Item = Result<Step, RepoError>;
+    type Item = Result<Logged, RepoError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let id = match self.walk.next()? {
-                Ok(id) => id,
-                Err(error) => return Some(Err(RepoError::git("walking through history")(error))),
-            };
-            if self.cut.contains(&id) {
-                return Some(Ok(Step::Cut(CommitId(id))));
-            }
-            match self.revision(id) {
-                Ok(revision) if revision.changes.is_empty() => {}
-                Ok(revision) => return Some(Ok(Step::Revision(revision))),
-                Err(error) => return Some(Err(RepoError::git(format!("reading commit {id}"))(error))),
-            }
-        }
+        let logged = match self.walk.next()? {
+            Ok(id) => self.logged(id).map_err(RepoError::git(format!("reading commit {id}"))),
+            Err(error) => Err(RepoError::git("walking through history")(error)),
+        };
+        Some(logged)
     }
 }
 
 impl History<'_> {
-    fn revision(&self, id: Oid) -> Result<Revision, git2::Error> {
-        let repository = &self.clone.repository;
-        let commit = repository.find_commit(id)?;
-        let tree = commit.tree()?;
-        let parents = commit.parents().map(|parent| parent.tree()).collect::<Result<Vec<_>, _>>()?;
-        let mut options = DiffOptions::new();
-        options.skip_binary_check(true);
-        let diff = repository.diff_tree_to_tree(parents.first(), Some(&tree), Some(&mut options))?;
-        let mut changes: Vec<Change> = diff.deltas().filter_map(|delta| self.wanted(&delta)).collect();
-        for other in parents.iter().skip(1) {
-            changes.retain(|change| {
-                let there = other.get_path(std::path::Path::new(&change.path)).ok().map(|entry| BlobId(entry.id()));
-                there != change.after
-            });
-        }
-        let time = Timestamp::from_second(commit.time().seconds()).unwrap_or_default();
-        let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
-        Ok(Revision { id: CommitId(id), message, time, changes })
-    }
-
-    fn wanted(&self, delta: &DiffDelta<'_>) -> Option<Change> {
-        let (old, new) = (delta.old_file(), delta.new_file());
-        let path = new.path().or(old.path())?.to_str()?;
-        let has_before = delta.status() != Delta::Added;
-        let has_after = delta.status() != Delta::Deleted;
-        self.paths.contains(path).then(|| Change {
-            path: path.to_owned(),
-            before: has_before.then(|| BlobId(old.id())),
-            after: has_after.then(|| BlobId(new.id())),
+    fn logged(&self, id: Oid) -> Result<Logged, git2::Error> {
+        let commit = self.clone.repository.find_commit(id)?;
+        // The library says that a commit that was cut off has no parents; its header names them.
+        let header = String::from_utf8_lossy(commit.raw_header_bytes()).into_owned();
+        let parents = header.lines().filter_map(|line| Oid::from_str(line.strip_prefix("parent ")?).ok());
+        Ok(Logged {
+            id: CommitId(id),
+            parents: parents.map(CommitId).collect(),
+            message: String::from_utf8_lossy(commit.message_bytes()).into_owned(),
+            author: String::from_utf8_lossy(commit.author().name_bytes()).into_owned(),
+            time: Timestamp::from_second(commit.time().seconds()).unwrap_or_default(),
+            is_cut: self.cut.contains(&id),
         })
     }
 }

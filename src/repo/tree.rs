@@ -49,7 +49,7 @@ impl BareClone {
         // A name that is not UTF-8 cannot be a manifest of ours.
         let named = tree.iter().filter_map(|entry| {
             let kind = match (entry.kind(), entry.filemode()) {
-                (Some(ObjectType::Blob), FILE | EXECUTABLE | GROUP_WRITABLE) => EntryKind::File(BlobId(entry.id())),
+                (Some(ObjectType::Blob), mode) if is_regular(mode) => EntryKind::File(BlobId(entry.id())),
                 (Some(ObjectType::Tree), _) => EntryKind::Folder(TreeId(entry.id())),
                 _ => EntryKind::Other,
             };
@@ -130,6 +130,11 @@ impl BareClone {
 
 /// Fewer blobs than this are not worth another thread.
 const LEAST_SHARE: usize = 64;
+
+/// Whether an entry of a tree is a regular file, executable or not: no symbolic link and no submodule.
+pub(super) fn is_regular(mode: i32) -> bool {
+    matches!(mode, FILE | EXECUTABLE | GROUP_WRITABLE)
+}
 
 const FILE: i32 = 0o100_644;
 const GROUP_WRITABLE: i32 = 0o100_664;

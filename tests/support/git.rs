@@ -94,6 +94,13 @@ impl Origin {
         panic!("the branch never held still");
     }
 
+    /// Commits files as they were, and that what was taken back so may come again.
+    pub fn back(&self, images: &[&str], files: &[(&str, &str)]) {
+        self.commit("back", files);
+        let trailers: String = images.iter().map(|image| format!("Tagalong-Resume: {image}\n")).collect();
+        self.commit(&format!("again\n\n{trailers}"), &[]);
+    }
+
     /// The bytes of a file at the tip.
     pub fn read(&self, file: &str) -> String {
         git(&self.path, &["show", &format!("main:{file}")])

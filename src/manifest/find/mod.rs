@@ -75,6 +75,18 @@ pub enum FieldProblemReason {
 }
 
 impl FileFacts {
+    /// What the file holds of an image at a path. Lists grow and shrink over the years, so where all fields of the image
+    /// hold one version, the path does not matter.
+    pub fn version_of(&self, image: &Repository, path: &str) -> Option<&Version> {
+        let mut versions = self.fields.iter().filter(|field| field.repository == *image);
+        let exact = versions.clone().find(|field| field.path == path).map(|field| &field.version);
+        let pending = || self.pending.iter().find(|pending| pending.path() == path).map(Pending::version);
+        exact.or_else(pending).or_else(|| {
+            let first = &versions.next()?.version;
+            versions.all(|field| field.version == *first).then_some(first)
+        })
+    }
+
     /// Whether a field is one of this file's.
     pub(super) fn has(&self, field: &Field) -> bool {
         let pending =

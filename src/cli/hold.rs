@@ -1,0 +1,76 @@
+//! `tagalong hold`
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::cycle::task::{Mode, Note, Pause, Task};
+use crate::plan::trailer::Target;
+
+use super::arguments::{ActorArguments, GitArguments, OutputArguments};
+use super::connect;
+use super::error::CliError;
+use super::output;
+
+/// What is stopped or started again, and why.
+#[derive(Debug, Args)]
+pub struct PauseArguments {
+    /// The image, or one tag of it
+    #[arg(value_name = "IMAGE[:TAG]")]
+    image: String,
+
+    /// Why; stands in the commit
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+
+    #[command(flatten)]
+    actor: ActorArguments,
+
+    #[command(flatten)]
+    git: GitArguments,
+
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Stop automation of an image, or of one tag of it
+///
+/// Writes a commit that changes no file and says what is held, by whom and why. From then on nothing moves a field of the
+/// image, or none to that tag, until `tagalong resume`; `tagalong set` needs --force. Prints the commit's SHA, or
+/// `up to date` when it is held already.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  tagalong hold ghcr.io/org/app --reason 'change freeze'\n  tagalong hold ghcr.io/org/app:1a2b3c4 --reason 'leaks memory'"
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    pause: PauseArguments,
+}
+
+/// Holds.
+pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+    let (pause, arguments) = (arguments.pause.pause()?, arguments.pause);
+    arguments.push(&Task::Hold(&pause)).await
+}
+
+impl PauseArguments {
+    /// What they ask for.
+    pub fn pause(&self) -> Result<Pause, CliError> {
+        let note = Note { actor: self.actor.name(), reason: Some(self.reason.clone()) };
+        Ok(Pause { target: target(&self.image)?, note })
+    }
+
+    /// Does it.
+    pub async fn push(&self, task: &Task<'_>) -> Result<ExitCode, CliError> {
+        let config = connect::configuration(&self.git)?;
+        let report = connect::engine(&config)?.run(task, Mode::Push).await?;
+        output::finish(&report, Mode::Push, &output::commit(&report), self.output.output)
+    }
+}
+
+/// An image or one version of it, from an argument.
+pub fn target(text: &str) -> Result<Target, CliError> {
+    let reference: crate::image::Reference =
+        text.parse().map_err(|source| CliError::Reference { text: text.to_owned(), source })?;
+    Ok(Target { image: reference.repository, version: reference.version })
+}

@@ -1,0 +1,303 @@
+//! What happened on the branch, as far as holds go: what its commits say, and how fields came to hold what they hold.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::image::Version;
+use crate::manifest::conventions::Conventions;
+use crate::manifest::field::Field;
+use crate::manifest::find;
+use crate::plan::decide::{Plan, Update};
+use crate::plan::gate::{ImageProof, Proofs, wanted};
+use crate::plan::hold::{self, Change, Deed, NamedHolds};
+use crate::plan::skip::{Reason, Skipped};
+use crate::plan::trailer::{Hold, Trailers};
+use crate::repo::clone::{BareClone, CommitId};
+use crate::repo::error::RepoError;
+use crate::repo::history::Logged;
+use crate::repo::tree::BlobId;
+
+/// Clocks of those who build images and of those who commit differ by less.
+const SKEW: SignedDuration = SignedDuration::from_hours(24);
+
+/// So many commits in a row have to be older than what is looked for; one alone may have been made by a wrong clock.
+const OLDER_IN_A_ROW: usize = 16;
+
+/// How far back to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// As far as it takes to tell what is held by name.
+    Named,
+    /// As far as `git.depth` says.
+    Usual,
+    /// As far as that, and further to where commits are older than this.
+    Since(Timestamp),
+    /// To the first commit.
+    Everything,
+}
+
+/// What happened on the branch.
+#[derive(Debug)]
+pub struct Past<'p> {
+    clone: &'p mut BareClone,
+    tip: CommitId,
+    conventions: &'p Conventions,
+    seen: Option<Seen>,
+}
+
+/// What was seen of it.
+#[derive(Debug)]
+struct Seen {
+    /// Commits, the newest first.
+    deeds: Vec<Arc<Deed>>,
+    ids: Vec<CommitId>,
+    /// Whether those are all that there are.
+    is_all: bool,
+    named: NamedHolds,
+}
+
+impl<'p> Past<'p> {
+    /// The past of a tip. Nothing is read before it is asked for.
+    pub fn new(clone: &'p mut BareClone, tip: CommitId, conventions: &'p Conventions) -> Past<'p> {
+        Past { clone, tip, conventions, seen: None }
+    }
+
+    /// What is held by name.
+    pub fn named(&mut self) -> Result<&NamedHolds, RepoError> {
+        Ok(&self.seen(Reach::Named)?.named)
+    }
+
+    /// Takes what is held out of a plan. What is known of images says how far back one has to look: nothing held an
+    /// image before it was built.
+    pub fn keep_back(&mut self, plan: &mut Plan, proofs: &Proofs) -> Result<(), RepoError> {
+        for update in std::mem::take(&mut plan.updates) {
+            match self.hold(&update, proofs)? {
+                None => plan.updates.push(update),
+                Some(hold) => {
+                    let (image, tag) = (update.field.repository, update.tag);
+                    plan.skipped.insert(Skipped { image, tag, reason: Reason::Held, detail: hold.to_string() });
+                    plan.holds.push(hold);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The hold on what an update would write.
+    pub fn hold(&mut self, update: &Update, proofs: &Proofs) -> Result<Option<Hold>, RepoError> {
+        let (proved, reach) = match proofs.get(&wanted(update)) {
+            Some(ImageProof::Whole { digest, created }) => {
+                (Some(digest), created.map_or(Reach::Everything, Reach::Since))
+            }
+            // It is not going to be written.
+            _ => (None, Reach::Usual),
+        };
+        let stays = update.tag == update.field.version.tag;
+        let meant = match (&wanted(update).1, proved) {
+            (Version { tag: Some(tag), digest: None }, Some(digest)) if stays => {
+                Version { tag: Some(tag.clone()), digest: Some(digest.clone()) }
+            }
+            // What its tag stands for now is not known yet.
+            (Version { digest: None, .. }, None) if stays => return Ok(None),
+            (Version { tag: Some(tag), .. }, _) if !stays => Version { tag: Some(tag.clone()), digest: None },
+            (version, _) => version.clone(),
+        };
+        self.hold_on(&update.file, &update.field, &meant, reach)
+    }
+
+    /// The hold on a version of a field.
+    pub fn hold_on(
+        &mut self,
+        file: &str,
+        field: &Field,
+        meant: &Version,
+        reach: Reach,
+    ) -> Result<Option<Hold>, RepoError> {
+        let image = &field.repository;
+        let seen = self.seen(reach)?;
+        if let Some(hold) = seen.named.on(image, meant) {
+            return Ok(Some(hold.clone()));
+        }
+        let Some(first) = seen.deeds.iter().rposition(|deed| deed.sets(image, meant)) else { return Ok(None) };
+        let changes = self.changes(file, field, first + 1)?;
+        let deeds = self.seen.as_ref().map_or(&[][..], |seen| &seen.deeds);
+        Ok(hold::by_history(&changes, deeds, image, meant))
+    }
+
+    /// Everything that the history of a field holds back, the newest first.
+    pub fn held_by_history(&mut self, file: &str, field: &Field, reach: Reach) -> Result<Vec<Hold>, RepoError> {
+        let commits = self.seen(reach)?.deeds.len();
+        let changes = self.changes(file, field, commits)?;
+        let deeds = self.seen.as_ref().map_or(&[][..], |seen| &seen.deeds);
+        let mut meant: Vec<Version> = Vec::new();
+        for left in changes.iter().filter_map(|change| change.from.as_ref()) {
+            if !meant.iter().any(|other| other.tag == left.tag) {
+                meant.push(Version { digest: None, ..left.clone() });
+            }
+        }
+        Ok(meant.iter().filter_map(|meant| hold::by_history(&changes, deeds, &field.repository, meant)).collect())
+    }
+
+    /// What a field held before what it holds now, leaving out what is held: what a rollback goes back to.
+    pub fn previous(&mut self, file: &str, field: &Field) -> Result<Option<Version>, RepoError> {
+        for reach in [Reach::Usual, Reach::Everything] {
+            let commits = self.seen(reach)?.deeds.len();
+            let changes = self.changes(file, field, commits)?;
+            let Some(seen) = &self.seen else { break };
+            let image = &field.repository;
+            let is_free = |version: &&Version| {
+                !version.is_empty()
+                    && **version != field.version
+                    && seen.named.on(image, version).is_none_or(|hold| hold.target.version.is_empty())
+                    && hold::by_history(&changes, &seen.deeds, image, version).is_none()
+            };
+            let found = changes.iter().filter_map(|change| change.from.as_ref()).find(is_free);
+            if found.is_some() || seen.is_all {
+                return Ok(found.cloned());
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the last `commits` commits did to a field, the newest first.
+    fn changes(&mut self, file: &str, field: &Field, commits: usize) -> Result<Vec<Change>, RepoError> {
+        let Some(seen) = &self.seen else { return Ok(Vec::new()) };
+        let mut path = file.to_owned();
+        let mut versions = Versions { clone: self.clone, conventions: self.conventions, field, known: HashMap::new() };
+        let mut changes = Vec::new();
+        for (id, deed) in seen.ids.iter().zip(&seen.deeds).take(commits) {
+            let is_recorded = deed.trailers.moves.iter().any(|recorded| recorded.file == path);
+            let after = path.clone();
+            let (from, to) = match self.clone.change(*id, &path)? {
+                Some(change) => {
+                    let to = versions.of(&path, change.after)?;
+                    path = change.before.as_ref().map_or(path, |(before, _)| before.clone());
+                    (versions.of(&path, change.before.map(|(_, blob)| blob))?, to)
+                }
+                None if is_recorded => {
+                    let held = versions.of(&path, self.clone.blob(*id, &path)?)?;
+                    (held.clone(), held)
+                }
+                None => continue,
+            };
+            if from != to || is_recorded {
+                changes.push(Change { deed: Arc::clone(deed), file: after, path: field.path.clone(), from, to });
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Reads as far back as asked, bringing more over where it is not here.
+    fn seen(&mut self, reach: Reach) -> Result<&Seen, RepoError> {
+        let suffices =
+            self.seen.as_ref().is_some_and(|seen| seen.is_all || seen.reaches(reach, self.clone.usual_depth()));
+        let seen = match self.seen.take().filter(|_| suffices) {
+            Some(seen) => seen,
+            None => self.read(reach)?,
+        };
+        Ok(self.seen.insert(seen))
+    }
+
+    fn read(&mut self, reach: Reach) -> Result<Seen, RepoError> {
+        let depth = self.clone.usual_depth();
+        loop {
+            let mut seen = Seen { deeds: Vec::new(), ids: Vec::new(), is_all: true, named: NamedHolds::default() };
+            let mut all_told = None;
+            let mut is_cut = false;
+            for logged in self.clone.history(self.tip, None)? {
+                let logged = logged?;
+                let deed = Arc::new(deed(&logged, seen.deeds.len()));
+                if all_told.is_none() && tells_all(&logged, &deed) {
+                    all_told = Some((logged.id, Arc::clone(&deed)));
+                }
+                seen.deeds.push(deed);
+                seen.ids.push(logged.id);
+                is_cut = logged.is_cut;
+                let is_enough = all_told.is_some() && seen.reaches(reach, depth);
+                if is_cut || is_enough {
+                    seen.is_all = false;
+                    is_cut &= !is_enough;
+                    break;
+                }
+            }
+            if is_cut && self.clone.deepen()? {
+                continue;
+            }
+            seen.named = self.named_holds(&seen, all_told)?;
+            return Ok(seen);
+        }
+    }
+
+    /// What is held by name: what the last commit that tells all of it says, and what came after.
+    fn named_holds(&self, seen: &Seen, all_told: Option<(CommitId, Arc<Deed>)>) -> Result<NamedHolds, RepoError> {
+        let Some((id, teller)) = all_told else { return Ok(NamedHolds::after(&[], &seen.deeds)) };
+        let later = self.clone.history(self.tip, Some(id))?.map(|logged| Ok(logged?.id));
+        let later: HashSet<CommitId> = later.collect::<Result<_, RepoError>>()?;
+        let deeds = seen.ids.iter().zip(&seen.deeds).filter(|(id, _)| later.contains(id)).map(|(_, deed)| deed);
+        let mut later: Vec<Arc<Deed>> = deeds.map(Arc::clone).collect();
+        later.push(Arc::clone(&teller));
+        Ok(NamedHolds::after(&teller.trailers.held, &later))
+    }
+}
+
+impl Seen {
+    /// Whether all that a reach wants was seen, what is held by name apart.
+    fn reaches(&self, reach: Reach, usual: usize) -> bool {
+        let is_usual = self.deeds.len() >= usual;
+        match reach {
+            Reach::Named => true,
+            Reach::Usual => is_usual,
+            Reach::Everything => false,
+            Reach::Since(built) => {
+                let is_older = |deed: &Arc<Deed>| deed.when < built - SKEW;
+                let mut last = self.deeds.iter().rev().take(OLDER_IN_A_ROW);
+                is_usual && last.len() == OLDER_IN_A_ROW && last.all(is_older)
+            }
+        }
+    }
+}
+
+fn deed(logged: &Logged, ago: usize) -> Deed {
+    Deed {
+        ago,
+        commit: logged.id.to_string(),
+        when: logged.time,
+        author: logged.author.clone(),
+        subject: logged.message.lines().next().unwrap_or_default().to_owned(),
+        trailers: Trailers::read(&logged.message),
+    }
+}
+
+/// Whether a commit tells all that was held before it: it is one of ours, and still stands where it was made. A copy of
+/// it somewhere else tells what was held there.
+fn tells_all(logged: &Logged, deed: &Deed) -> bool {
+    let parent = logged.parents.first().map(ToString::to_string);
+    parent.is_some() && deed.trailers.base == parent
+}
+
+/// What files said of a field.
+struct Versions<'v> {
+    clone: &'v BareClone,
+    conventions: &'v Conventions,
+    field: &'v Field,
+    known: HashMap<(String, BlobId), Option<Version>>,
+}
+
+impl Versions<'_> {
+    fn of(&mut self, path: &str, blob: Option<BlobId>) -> Result<Option<Version>, RepoError> {
+        let Some(blob) = blob else { return Ok(None) };
+        let key = (path.to_owned(), blob);
+        if let Some(version) = self.known.get(&key) {
+            return Ok(version.clone());
+        }
+        let read = |_: usize, bytes: &[u8]| {
+            let facts = find::read(path, bytes, self.conventions).ok()?;
+            facts.version_of(&self.field.repository, &self.field.path).cloned()
+        };
+        let version = self.clone.read_blobs(&[blob], read)?.pop().flatten();
+        self.known.insert(key, version.clone());
+        Ok(version)
+    }
+}

@@ -1,0 +1,172 @@
+//! How each image that a policy governs stands: what it holds, what it could hold, and what keeps it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::image::{Digest, Repository, Tag};
+use crate::manifest::inventory::Inventory;
+use crate::plan::decide::governed;
+use crate::plan::gate::GatedPlan;
+use crate::plan::hold::NamedHolds;
+use crate::plan::skip::{Reason, Skipped};
+use crate::plan::trailer::Hold;
+use crate::policy::rule::PolicySet;
+
+/// How an image stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    /// The image.
+    pub image: Repository,
+    /// The policy that governs it.
+    pub policy: String,
+    /// What matters most about it.
+    pub state: State,
+    /// The tag that its fields should hold, where that is another than they do.
+    pub candidate: Option<Tag>,
+    /// What its fields hold.
+    pub current: Vec<Place>,
+    /// Why fields stay.
+    pub reasons: Vec<Why>,
+    /// What is held of it.
+    pub holds: Vec<Held>,
+}
+
+/// What matters most about an image, what matters most last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// All of its fields hold what they should.
+    UpToDate,
+    /// No tag can be chosen for some.
+    NoCandidate,
+    /// Some move, in this pass or in the next.
+    Updating,
+    /// Some are held.
+    Held,
+    /// The registry did not answer.
+    RegistryError,
+    /// Secrets beside some are broken.
+    BlockedSecret,
+    /// The image that some would hold is not there, or not whole.
+    BlockedImage,
+}
+
+impl From<Reason> for State {
+    fn from(reason: Reason) -> State {
+        match reason {
+            Reason::UpToDate => State::UpToDate,
+            Reason::NoCandidate => State::NoCandidate,
+            Reason::Held => State::Held,
+            Reason::RegistryError => State::RegistryError,
+            Reason::BlockedSecret => State::BlockedSecret,
+            Reason::BlockedImage => State::BlockedImage,
+        }
+    }
+}
+
+/// A field and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The file.
+    pub file: String,
+    /// The field.
+    pub path: String,
+    /// The tag.
+    pub tag: Option<Tag>,
+    /// The digest.
+    pub digest: Option<Digest>,
+}
+
+/// Why a field stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Why {
+    /// For machines.
+    pub reason: Reason,
+    /// The tag that was not written, or that stays.
+    pub tag: Option<Tag>,
+    /// For people.
+    pub detail: String,
+}
+
+/// A hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// The tag; null for all of the image.
+    pub tag: Option<Tag>,
+    /// The digest, where that is what is held.
+    pub digest: Option<Digest>,
+    /// Since when.
+    pub since: Timestamp,
+    /// By whom.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// The commit.
+    pub commit: String,
+}
+
+impl From<&Hold> for Held {
+    fn from(hold: &Hold) -> Held {
+        Held {
+            tag: hold.target.version.tag.clone(),
+            digest: hold.target.version.digest.clone(),
+            since: hold.since,
+            by: hold.by.clone(),
+            reason: hold.why.clone(),
+            commit: hold.commit.clone(),
+        }
+    }
+}
+
+/// The standings of all images that policies govern, by name.
+pub fn standings(
+    inventory: &Inventory,
+    policies: &PolicySet,
+    gated: &GatedPlan,
+    skipped: &[Skipped],
+    holds: &[Hold],
+    named: &NamedHolds,
+) -> Vec<Standing> {
+    let mut images: BTreeMap<&Repository, Standing> = BTreeMap::new();
+    for (located, rule) in governed(inventory, policies) {
+        let field = &located.field;
+        let standing = images.entry(&field.repository).or_insert_with(|| Standing {
+            image: field.repository.clone(),
+            policy: rule.name.clone(),
+            state: State::UpToDate,
+            candidate: None,
+            current: Vec::new(),
+            reasons: Vec::new(),
+            holds: Vec::new(),
+        });
+        let (tag, digest) = (field.version.tag.clone(), field.version.digest.clone());
+        standing.current.push(Place { file: located.file.clone(), path: field.path.clone(), tag, digest });
+    }
+    for update in gated.updates() {
+        let Some(standing) = images.get_mut(&update.field.repository) else { continue };
+        standing.candidate = update.to.tag.clone();
+        standing.state = standing.state.max(State::Updating);
+    }
+    for Skipped { image, tag, reason, detail } in skipped {
+        let Some(standing) = images.get_mut(image) else { continue };
+        standing.state = standing.state.max(State::from(*reason));
+        if reason.keeps_a_candidate() && standing.candidate.is_none() {
+            standing.candidate = tag.clone();
+        }
+        standing.reasons.push(Why { reason: *reason, tag: tag.clone(), detail: detail.clone() });
+    }
+    for hold in holds.iter().chain(named.all()) {
+        let Some(standing) = images.get_mut(&hold.target.image) else { continue };
+        let held = Held::from(hold);
+        if held.tag.is_none() && held.digest.is_none() {
+            standing.state = standing.state.max(State::Held);
+        }
+        if !standing.holds.contains(&held) {
+            standing.holds.push(held);
+        }
+    }
+    images.into_values().collect()
+}

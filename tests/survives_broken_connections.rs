@@ -206,7 +206,7 @@ fn a_push_whose_answer_was_lost_is_known_to_be_done() {
         scene.relay.set(Harm::None);
         let report = scene.fresh().ok().json();
         assert_eq!(report["commit"], serde_json::Value::Null);
-        assert_eq!(scene.stage.origin.subjects().len(), before + 3);
+        assert_eq!(scene.stage.origin.subjects().len(), before + 4);
     }
 }
 

@@ -34,6 +34,17 @@ pub enum CliError {
         /// What is wrong.
         reason: String,
     },
+    /// A setting of the plugin is wrong.
+    #[error("{name}: {reason}")]
+    Setting {
+        /// The variable.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The settings of the plugin do not make a command line.
+    #[error("the settings do not fit together: {0}")]
+    Settings(String),
     /// An argument of `set` is no reference.
     #[error("`{text}` cannot be set")]
     Reference {
@@ -82,9 +93,12 @@ impl Explain for CliError {
             CliError::Config(error) => error.fault(),
             CliError::Cycle(error) => error.fault(),
             CliError::Registry(error) => error.fault(),
-            CliError::Flag { .. } | CliError::Reference { .. } | CliError::NoVersion(_) | CliError::Twice { .. } => {
-                Fault::BadInput
-            }
+            CliError::Flag { .. }
+            | CliError::Setting { .. }
+            | CliError::Settings(_)
+            | CliError::Reference { .. }
+            | CliError::NoVersion(_)
+            | CliError::Twice { .. } => Fault::BadInput,
             CliError::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Fault::BadInput,
             CliError::File { .. } | CliError::Stdout(_) | CliError::Runtime(_) => Fault::Local,
             CliError::Demo(error) => error.fault(),
@@ -100,7 +114,8 @@ impl Explain for CliError {
             CliError::NoVersion(text) => Some(format!("write {text}:TAG, {text}@DIGEST or {text}:TAG@DIGEST")),
             CliError::Twice { .. } => Some("give one of them".to_owned()),
             CliError::File { .. } => Some("check the path and who may read and write it".to_owned()),
-            CliError::Flag { .. } | CliError::Stdout(_) | CliError::Runtime(_) => None,
+            CliError::Settings(_) => Some("each flag is a setting; docs/recipes/woodpecker.md has examples".to_owned()),
+            CliError::Flag { .. } | CliError::Setting { .. } | CliError::Stdout(_) | CliError::Runtime(_) => None,
             CliError::Demo(error) => error.help(),
         }
     }

@@ -27,7 +27,7 @@ const FILE: &str = "_file";
 ///
 /// The setting `command` names the command, `set` unless given, and every flag of it is a setting with dashes as
 /// underscores: `git_url` is --git-url. Arguments without a flag have their name (`images`). Lists are separated by
-/// commas. Flags that take a file take its content too, by the name without `_file`: the setting `ssh_key` with the text
+/// commas, or JSON. Flags that take a file take its content too, by the name without `_file`: the setting `ssh_key` with the text
 /// of a secret is --ssh-key-file. An unknown setting is an error.
 #[derive(Debug, Args)]
 #[command(
@@ -127,8 +127,11 @@ fn name_of(argument: &Arg) -> String {
     argument.get_long().map_or_else(|| argument.get_id().to_string(), |long| long.replace('-', "_"))
 }
 
-/// The items of a list; commas within braces belong to a pattern.
+/// The items of a list, separated by commas or as JSON; commas within braces belong to a pattern.
 fn list(text: &str) -> Vec<String> {
+    if let Ok(items) = serde_json::from_str(text) {
+        return items;
+    }
     let mut depth = 0;
     let items = text.split(|c: char| {
         depth += i32::from(c == '{') - i32::from(c == '}');
@@ -209,6 +212,8 @@ mod tests {
         ] {
             assert!(said.contains(part), "{part} is not in {said}");
         }
+        let said = line(&[("PLUGIN_IMAGES", r#"["a/b:1", "c/d:2"]"#), ("PLUGIN_GIT_URL", "/srv/infra.git")]);
+        assert!(said.contains(r#"images: ["a/b:1", "c/d:2"]"#), "{said}");
         assert!(line(&[("PLUGIN_COMMAND", "secrets verify"), ("PLUGIN_DIR", ".")]).contains("Verify("));
     }
 

@@ -21,6 +21,7 @@ use tagalong::manifest::interest::{Interest, words};
 use tagalong::manifest::paths::PathFilter;
 use tagalong::plan::decide::{self, Openable};
 use tagalong::plan::gate;
+use tagalong::plan::message::Occasion;
 use tagalong::plan::template::Template;
 use tagalong::repo::clone::{BareClone, CommitId};
 use tagalong::repo::tree::{BlobId, EntryKind};
@@ -165,7 +166,9 @@ fn commit(clone: &BareClone, tip: CommitId, cache: &TreeCache, wanted: &[Referen
         let after = gated.edited(file, &before, FollowRefs::Yes, &conventions, None).expect("edited");
         changes.insert(file.to_owned(), after);
     }
-    clone.commit(tip, &changes, &Template::default().message(gated.updates())).expect("a commit")
+    clone
+        .commit(tip, &changes, &Template::default().message(gated.updates(), &Occasion::default(), &tip.to_string()))
+        .expect("a commit")
 }
 
 /// One file with so many fields, all of which move.

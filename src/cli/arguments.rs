@@ -30,6 +30,35 @@ pub struct GitArguments {
     /// Only these files, relative to the root; ** is allowed, a folder means all below it; repeatable [config: git.paths]
     #[arg(long = "path", value_name = "GLOB")]
     pub paths: Vec<String>,
+
+    /// Files with credentials.
+    #[command(flatten)]
+    pub credentials: CredentialArguments,
+}
+
+/// Files with credentials, for machines without a configuration file, such as CI.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Credentials")]
+pub struct CredentialArguments {
+    /// The private key for ssh [config: git.ssh.keyFile, else the ssh agent]
+    #[arg(long, value_name = "FILE")]
+    pub ssh_key_file: Option<PathBuf>,
+
+    /// The host keys that are trusted [config: git.ssh.knownHostsFile, else ~/.ssh/known_hosts]
+    #[arg(long, value_name = "FILE")]
+    pub known_hosts_file: Option<PathBuf>,
+
+    /// The password or token for https [config: git.https.tokenFile]
+    #[arg(long, value_name = "FILE")]
+    pub git_token_file: Option<PathBuf>,
+
+    /// The user beside the token; most forges take any [config: git.https.username]
+    #[arg(long, value_name = "NAME")]
+    pub git_username: Option<String>,
+
+    /// A Docker config file for registries without one of their own [default: $REGISTRY_AUTH_FILE, else Docker's]
+    #[arg(long, value_name = "FILE")]
+    pub registry_auth_file: Option<PathBuf>,
 }
 
 impl GitArguments {
@@ -42,6 +71,11 @@ impl GitArguments {
             cache_dir: self.cache_dir.clone(),
             paths: self.paths.clone(),
             age_key_files: Vec::new(),
+            ssh_key_file: self.credentials.ssh_key_file.clone(),
+            known_hosts_file: self.credentials.known_hosts_file.clone(),
+            git_token_file: self.credentials.git_token_file.clone(),
+            git_username: self.credentials.git_username.clone(),
+            registry_auth_file: self.credentials.registry_auth_file.clone(),
         }
     }
 }

@@ -34,6 +34,17 @@ pub enum CliError {
         /// What is wrong.
         reason: String,
     },
+    /// A setting of the plugin is wrong.
+    #[error("{name}: {reason}")]
+    Setting {
+        /// The variable.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The settings of the plugin do not make a command line.
+    #[error("the settings do not fit together: {0}")]
+    Settings(String),
     /// An argument is no tag.
     #[error("`{text}` is no tag")]
     Tag {
@@ -100,6 +111,8 @@ impl Explain for CliError {
             CliError::Cycle(error) => error.fault(),
             CliError::Registry(error) => error.fault(),
             CliError::Flag { .. }
+            | CliError::Setting { .. }
+            | CliError::Settings(_)
             | CliError::Reference { .. }
             | CliError::Tag { .. }
             | CliError::RollbackFrom { .. }
@@ -124,7 +137,8 @@ impl Explain for CliError {
             CliError::NoVersion(text) => Some(format!("write {text}:TAG, {text}@DIGEST or {text}:TAG@DIGEST")),
             CliError::Twice { .. } => Some("give one of them".to_owned()),
             CliError::File { .. } => Some("check the path and who may read and write it".to_owned()),
-            CliError::Flag { .. } | CliError::Stdout(_) | CliError::Runtime(_) => None,
+            CliError::Settings(_) => Some("each flag is a setting; docs/recipes/woodpecker.md has examples".to_owned()),
+            CliError::Flag { .. } | CliError::Setting { .. } | CliError::Stdout(_) | CliError::Runtime(_) => None,
             CliError::Demo(error) => error.help(),
         }
     }

@@ -10,6 +10,7 @@
 //! - [`images`]: `tagalong images`
 //! - [`images_verify`]: `tagalong images verify`
 //! - [`output`]: what goes to stdout
+//! - [`plugin`]: `tagalong plugin`
 //! - [`resume`]: `tagalong resume`
 //! - [`rollback`]: `tagalong rollback`
 //! - [`run`]: `tagalong run`
@@ -28,6 +29,7 @@ pub mod hold;
 pub mod images;
 pub mod images_verify;
 pub mod output;
+pub mod plugin;
 pub mod resume;
 pub mod rollback;
 pub mod run;
@@ -57,7 +59,7 @@ use error::CliError;
 #[command(version, max_term_width = 100, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    entry: Entry,
 
     /// How much is logged to stderr: off, error, warn, info, debug, trace, or directives such as tagalong=debug
     #[arg(long, global = true, env = "TAGALONG_LOG", value_name = "LEVEL")]
@@ -66,6 +68,13 @@ pub struct Cli {
     /// How log lines look
     #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
     log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+enum Entry {
+    #[command(flatten)]
+    Command(Command),
+    Plugin(plugin::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,7 +103,15 @@ pub fn main(cli: Cli) -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<ExitCode, CliError> {
-    let usual = match cli.command {
+    let command = match cli.entry {
+        Entry::Command(command) => command,
+        Entry::Plugin(_) => {
+            let prepared = plugin::prepare(std::env::vars_os())?;
+            // The files that the command line names stay until the command has ended.
+            return start(prepared.cli);
+        }
+    };
+    let usual = match command {
         Command::Run(_) => "info",
         _ => "warn",
     };
@@ -102,7 +119,7 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
     telemetry::install(cli.log_format, level).map_err(|reason| CliError::Flag { flag: "--log-level", reason })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
     runtime.block_on(async {
-        match cli.command {
+        match command {
             Command::Run(arguments) => run::run(arguments).await,
             Command::Sync(arguments) => sync::run(arguments).await,
             Command::Set(arguments) => set::run(arguments).await,

@@ -88,6 +88,16 @@ pub struct Overrides {
     pub paths: Vec<String>,
     /// `--age-key-file`.
     pub age_key_files: Vec<PathBuf>,
+    /// `--ssh-key-file`.
+    pub ssh_key_file: Option<PathBuf>,
+    /// `--known-hosts-file`.
+    pub known_hosts_file: Option<PathBuf>,
+    /// `--git-token-file`.
+    pub git_token_file: Option<PathBuf>,
+    /// `--git-username`.
+    pub git_username: Option<String>,
+    /// `--registry-auth-file`.
+    pub registry_auth_file: Option<PathBuf>,
 }
 
 /// The environment, so that a map can stand in for it.
@@ -176,9 +186,14 @@ impl Config {
         };
         let home = environment("HOME").map(PathBuf::from);
         let mut ssh = git.ssh;
+        ssh.key_file = overrides.ssh_key_file.clone().or(ssh.key_file);
+        ssh.known_hosts_file = overrides.known_hosts_file.clone().unwrap_or(ssh.known_hosts_file);
         if ssh.known_hosts_file.as_os_str().is_empty() {
             ssh.known_hosts_file = home.clone().unwrap_or_default().join(".ssh/known_hosts");
         }
+        let mut https = git.https;
+        https.token_file = overrides.git_token_file.clone().or(https.token_file);
+        https.username = overrides.git_username.clone().or(https.username);
         let default = || Person { name: "tagalong".to_owned(), email: "tagalong@localhost".to_owned() };
         let author = git.author.unwrap_or_else(default);
         let literal_hosts =
@@ -194,7 +209,7 @@ impl Config {
                 depth: git.depth.unwrap_or(USUAL_DEPTH),
                 timeout: git.timeout.unwrap_or(Duration::from_secs(30)),
                 ssh,
-                https: git.https,
+                https,
                 committer: git.committer.unwrap_or_else(|| author.clone()),
                 author,
                 signing: git.signing,
@@ -207,7 +222,10 @@ impl Config {
             style: git.style,
             registry: registry::config::Config {
                 hosts: registries,
-                credentials_file: docker_config(environment, home.as_deref()),
+                credentials_file: overrides
+                    .registry_auth_file
+                    .clone()
+                    .or_else(|| docker_config(environment, home.as_deref())),
                 cache_dir: cache_dir(overrides, environment, home.as_deref()).ok(),
                 ..Default::default()
             },

@@ -218,7 +218,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// One letter off, or only case and dashes apart.
-fn is_near(known: &str, given: &str) -> bool {
+pub fn is_near(known: &str, given: &str) -> bool {
     let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_'], "");
     let (known, given) = (plain(known), plain(given));
     if known == given {

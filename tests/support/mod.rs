@@ -4,6 +4,7 @@
 pub mod certificates;
 pub mod git;
 pub mod infra;
+pub mod pipeline;
 pub mod process;
 pub mod proxy;
 pub mod registry;
@@ -12,6 +13,7 @@ pub mod skopeo;
 pub mod sops;
 pub mod tagalong;
 pub mod tokens;
+pub mod yaml;
 
 /// Whether tests that come in two sizes shall be large: `./test --large`.
 pub fn is_large() -> bool {

@@ -24,6 +24,18 @@ pub enum Kind {
     Plain,
     Htpasswd,
     Tls,
+    /// TLS and a password.
+    TlsHtpasswd,
+}
+
+impl Kind {
+    fn is_tls(self) -> bool {
+        matches!(self, Kind::Tls | Kind::TlsHtpasswd)
+    }
+
+    fn has_users(self) -> bool {
+        matches!(self, Kind::Htpasswd | Kind::TlsHtpasswd)
+    }
 }
 
 /// A registry that lives as long as this value.
@@ -39,12 +51,12 @@ impl Registry {
     pub fn start(folder: &Path, kind: Kind) -> Registry {
         fs::create_dir_all(folder.join("storage")).expect("a folder");
         let mut config = String::new();
-        if kind == Kind::Tls {
+        if kind.is_tls() {
             certificates::make(folder);
             config = format!("  tls:\n    certificate: {0}/server.pem\n    key: {0}/server.key\n", folder.display());
         }
         let mut auth = String::new();
-        if kind == Kind::Htpasswd {
+        if kind.has_users() {
             fs::write(folder.join("htpasswd"), HTPASSWD).expect("written");
             auth = format!("auth:\n  htpasswd:\n    realm: tests\n    path: {}/htpasswd\n", folder.display());
         }
@@ -83,7 +95,7 @@ impl Registry {
     /// Host and port, as image names write them.
     pub fn host(&self) -> String {
         // The certificate is for a name, not for an address.
-        let name = if self.kind == Kind::Tls { "localhost" } else { "127.0.0.1" };
+        let name = if self.kind.is_tls() { "localhost" } else { "127.0.0.1" };
         format!("{name}:{}", self.port)
     }
 
@@ -194,19 +206,19 @@ impl Registry {
     }
 
     fn base(&self) -> String {
-        let scheme = if self.kind == Kind::Tls { "https" } else { "http" };
+        let scheme = if self.kind.is_tls() { "https" } else { "http" };
         format!("{scheme}://{}", self.host())
     }
 
     fn request(&self, method: reqwest::Method, url: &str) -> reqwest::RequestBuilder {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder().timeout(Duration::from_secs(20));
-        if self.kind == Kind::Tls {
+        if self.kind.is_tls() {
             let pem = fs::read(self.ca_file()).expect("a certificate");
             builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem).expect("certificates"));
         }
         let request = builder.build().expect("a client").request(method, url);
-        if self.kind == Kind::Htpasswd { request.basic_auth(USER, Some(PASSWORD)) } else { request }
+        if self.kind.has_users() { request.basic_auth(USER, Some(PASSWORD)) } else { request }
     }
 
     fn block_on<T>(&self, work: impl Future<Output = T>) -> T {

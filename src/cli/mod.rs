@@ -10,8 +10,7 @@
 //! - [`images_verify`]: `tagalong images verify`
 //! - [`output`]: what goes to stdout
 //! - [`run`]: `tagalong run`
-//! - [`secrets`]: `tagalong secrets`
-//! - [`secrets_verify`]: `tagalong secrets verify`
+//! - [`secrets`]: `tagalong secrets` and its commands
 //! - [`set`]: `tagalong set`
 //! - [`sync`]: `tagalong sync`
 
@@ -26,7 +25,6 @@ pub mod images_verify;
 pub mod output;
 pub mod run;
 pub mod secrets;
-pub mod secrets_verify;
 pub mod set;
 pub mod sync;
 

@@ -79,14 +79,14 @@ pub enum Mode {
 
 /// Runs passes on one repository. What it keeps between them are caches.
 pub struct Engine {
-    repo: repo::config::Config,
-    paths: PathFilter,
-    attempts: u32,
+    pub(super) repo: repo::config::Config,
+    pub(super) paths: PathFilter,
+    pub(super) attempts: u32,
     style: Style,
     registry: Client,
     intent: Box<IntentSource>,
     trees: TreeCache,
-    secrets: Secrets,
+    pub(super) secrets: Secrets,
 }
 
 impl fmt::Debug for Engine {
@@ -347,7 +347,7 @@ impl Engine {
 
 /// How long to wait after a lost race. The unit is what the attempt took: where many write at once, attempts are slow,
 /// and spreading them further apart is what lets each of them through. `random` is from 0 to 1.
-fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
+pub(super) fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
     let unit = took.clamp(Duration::from_millis(50), Duration::from_secs(2));
     let grown = unit.mul_f64(2.0_f64.powi(attempt.min(12) as i32 - 1));
     grown.min(Duration::from_secs(20)).mul_f64(0.1 + random)
@@ -355,7 +355,7 @@ fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
 
 /// Pushes, and asks the server what it has then. When the connection breaks on the way, it may have taken the commit all
 /// the same; and when it says that it has, the branch must hold it.
-fn push(clone: &BareClone, commit: CommitId, tip: CommitId) -> Result<Push, RepoError> {
+pub(super) fn push(clone: &BareClone, commit: CommitId, tip: CommitId) -> Result<Push, RepoError> {
     match clone.push(commit, tip) {
         Ok(Push::Done) => match clone.refresh() {
             Ok(now) if clone.contains(now, commit) => Ok(Push::Done),

@@ -144,8 +144,15 @@ impl Secrets {
         reseal::reseal(before, after, &keyring, &now, &mut UnwrapErr(SysRng)).map_err(|error| error.to_string())
     }
 
+    /// The rules of a tip.
+    pub(super) fn rules(&self, clone: &BareClone, listing: &Listing, keyring: &Keyring) -> Result<RuleBook, RepoError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.look_with(clone, listing, keyring)?;
+        Ok(known.rules.clone())
+    }
+
     /// All files of a tip; walked through once for each tree.
-    fn listing(&self, clone: &BareClone, tip: CommitId) -> Result<Arc<Listing>, RepoError> {
+    pub(super) fn listing(&self, clone: &BareClone, tip: CommitId) -> Result<Arc<Listing>, RepoError> {
         let root = clone.root(tip)?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, listing)) = known.listing.as_ref().filter(|(of, _)| *of == root) {

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use globset::GlobBuilder;
 use serde_json::{Value, json};
@@ -64,6 +66,28 @@ pub fn look_up(file: &Path, host: &str, path: &str) -> Result<Option<Credential>
     Ok(None)
 }
 
+/// A Docker config file with the credential for one host alone, in the form that a kubelet reads; `None` for a refresh
+/// token, which a kubelet does not take.
+pub fn written(host: &str, credential: &Credential) -> Option<Secret<String>> {
+    let Credential::Password { user, password } = credential else { return None };
+    let auth = Secret::new(STANDARD.encode(Secret::new(format!("{user}:{}", password.expose())).expose()));
+    let [name, user, password, auth] = [hosts_of(host)[0], user, password.expose(), auth.expose()].map(quoted);
+    let [name, user, password, auth] = [&name, &user, &password, &auth].map(Secret::expose);
+    Some(Secret::new(format!(r#"{{"auths":{{{name}:{{"username":{user},"password":{password},"auth":{auth}}}}}}}"#)))
+}
+
+fn quoted(text: &str) -> Secret<String> {
+    Secret::new(Value::from(text).to_string())
+}
+
+/// The names of a host. Docker Hub's entry goes by the name of its old index.
+fn hosts_of(host: &str) -> Vec<&str> {
+    match host {
+        "docker.io" => vec!["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io"],
+        host => vec![host],
+    }
+}
+
 /// The form before `auths`: hosts at the root, each with its entry.
 fn is_old_form(root: &Value) -> bool {
     let known = ["auths", "credHelpers", "credsStore"];
@@ -76,11 +100,7 @@ fn is_old_form(root: &Value) -> bool {
 /// (`ghcr.io/acme`), then the host in the ways that people write it, then patterns (`*.example.com`), as kubelet takes
 /// them.
 fn names(auths: &Value, host: &str, path: &str) -> Vec<String> {
-    // Docker Hub's entry goes by the name of its old index.
-    let hosts: &[&str] = match host {
-        "docker.io" => &["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io"],
-        host => &[host],
-    };
+    let hosts = hosts_of(host);
     let keys: Vec<&str> = auths.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
     let plain = |key: &str| {
         let key = key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
@@ -160,6 +180,22 @@ mod tests {
         assert_eq!(password(words, "r.io", "a").as_deref(), Some("three"));
         assert_eq!(password(r#"{"auths":{"r.io":{}}}"#, "r.io", "a"), None);
         assert_eq!(password("{}", "r.io", "a"), None);
+    }
+
+    #[test]
+    fn what_is_written_is_found_again() {
+        let password = Secret::new("p\"a:s s".to_owned());
+        let credential = Credential::Password { user: "me".to_owned(), password };
+        for host in ["docker.io", "ghcr.io", "127.0.0.1:5000"] {
+            let text = written(host, &credential).expect("a password");
+            match look_up(file(text.expose()).path(), host, "a/b").expect("readable") {
+                Some(Credential::Password { user, password }) => {
+                    assert_eq!((user.as_str(), password.expose().as_str()), ("me", "p\"a:s s"));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(written("ghcr.io", &Credential::RefreshToken(Secret::new("x".to_owned()))).is_none());
     }
 
     #[test]

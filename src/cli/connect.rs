@@ -28,7 +28,7 @@ pub fn configuration_with_keys(arguments: &GitArguments, keys: &KeyArguments) ->
 pub fn engine(config: &Config) -> Result<Engine, CliError> {
     let registry = Client::new(config.registry.clone())?;
     let source = config.intent.clone().into_source();
-    let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate);
+    let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets);
     let (repo, paths, style) = (config.repo()?.clone(), config.paths.clone(), config.style.clone());
     Ok(Engine::new(repo, paths, config.attempts, style, registry, source, secrets))
 }

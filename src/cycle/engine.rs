@@ -30,6 +30,7 @@ use super::commits::{self, Edits, Style};
 use super::error::CycleError;
 use super::follow::{self, Learned};
 use super::proof;
+use super::pull_secrets;
 use super::report::{FileChange, Moved, Report};
 use super::secrets::{Gate, Secrets};
 use super::tree::{REPOSITORY_FILE, TreeCache};
@@ -272,11 +273,13 @@ impl Engine {
         };
         let files = plan.updates.iter().map(|update| update.file.as_str()).collect();
         let mut flaws = block_in_place(|| self.secrets.flaws(clone, tip, &inventory.closures, &files))?;
+        pull_secrets::add_flaws(&self.secrets, (clone, tip), &inventory.closures, &plan, &self.registry, &mut flaws)
+            .await?;
         if self.secrets.gate() == Gate::Warn {
-            notes.extend(std::mem::take(&mut flaws).into_values());
+            notes.extend(std::mem::take(&mut flaws).into_words());
         }
-        if let (Task::Set(_), Some((_, flaw))) = (task, flaws.first_key_value()) {
-            return Err(CycleError::Secret(flaw.clone()));
+        if let (Task::Set(_), Some(flaw)) = (task, flaws.clone().into_words().next()) {
+            return Err(CycleError::Secret(flaw));
         }
         let (gated, skipped) = gate::pass(plan, &learned.proofs, &flaws);
         notes.extend(gated.moved_along());

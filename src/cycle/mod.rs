@@ -7,6 +7,7 @@
 //! - [`survey`]: what the registries have
 //! - [`proof`]: the images that would be written, asked for once more
 //! - [`deployed`]: whether all that is deployed could still be pulled
+//! - [`pull_secrets`]: whether pods could pull what would be written
 //! - [`rotation`]: new data keys for SOPS files
 //! - [`secrets`]: the SOPS files of a tip, judged
 //! - [`report`]: what a pass did
@@ -18,6 +19,7 @@ pub mod engine;
 pub mod error;
 pub mod follow;
 pub mod proof;
+pub mod pull_secrets;
 pub mod report;
 pub mod rotation;
 pub mod secrets;

@@ -15,6 +15,9 @@ pub const TYPE: &str = "kubernetes.io/dockerconfigjson";
 /// The key of its one value: a Docker config file.
 pub const KEY: &str = ".dockerconfigjson";
 
+/// The key of pull secrets in the form before `auths`.
+pub const OLD_KEY: &str = ".dockercfg";
+
 /// A name that an object of Kubernetes can have (RFC 1123 subdomain).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name(String);

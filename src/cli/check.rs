@@ -69,8 +69,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let mirrors = config.registry.hosts.iter().filter_map(|host| Some(&host.mirror.as_ref()?.host));
     let hosts: BTreeSet<&String> = config.intent.allowed_hosts.iter().chain(mirrors).collect();
     for host in hosts {
-        let own = config.registry.hosts.iter().find(|own| own.host == *host);
-        let file = own.and_then(|own| own.credentials_file.as_ref()).or(config.registry.credentials_file.as_ref());
+        let file = config.registry.credentials_file_of(host);
         // A file that no one has asked for yet would go wrong only later.
         let readable = file.map_or(Ok(()), |file| block_in_place(|| credentials::look_up(file, host, "")).map(drop));
         let answer = match readable {

@@ -11,20 +11,24 @@ use super::secrets::KeyArguments;
 
 /// The configuration that options and environment give.
 pub fn configuration(arguments: &GitArguments) -> Result<Config, CliError> {
-    Ok(Config::load(&arguments.overrides(), &|name| std::env::var(name).ok())?)
+    configuration_by(&arguments.overrides())
+}
+
+/// The configuration that the environment and what was said besides give.
+pub fn configuration_by(overrides: &Overrides) -> Result<Config, CliError> {
+    Ok(Config::load(overrides, &|name| std::env::var(name).ok())?)
 }
 
 /// The same with age identities that were named by flags.
 pub fn configuration_with_keys(arguments: &GitArguments, keys: &KeyArguments) -> Result<Config, CliError> {
-    let overrides = Overrides { age_key_files: keys.age_key_files.clone(), ..arguments.overrides() };
-    Ok(Config::load(&overrides, &|name| std::env::var(name).ok())?)
+    configuration_by(&Overrides { age_key_files: keys.age_key_files.clone(), ..arguments.overrides() })
 }
 
 /// The engine for a configuration.
 pub fn engine(config: &Config) -> Result<Engine, CliError> {
     let registry = Client::new(config.registry.clone())?;
     let source = config.intent.clone().into_source();
-    let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate);
+    let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets);
     let (repo, paths, style) = (config.repo()?.clone(), config.paths.clone(), config.style.clone());
     Ok(Engine::new(repo, paths, config.attempts, style, registry, source, secrets))
 }

@@ -14,6 +14,8 @@ use crate::image::{ImageError, Repository};
 use crate::registry::cache;
 use crate::registry::error::RegistryError;
 
+use super::secrets::error::SealError;
+
 /// Whatever ends a command.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
@@ -99,6 +101,9 @@ pub enum CliError {
     /// The async runtime cannot start.
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
+    /// A SOPS file cannot be written.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The demo could not go on.
     #[error(transparent)]
     Demo(#[from] DemoError),
@@ -120,6 +125,7 @@ impl Explain for CliError {
             | CliError::Twice { .. } => Fault::BadInput,
             CliError::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Fault::BadInput,
             CliError::File { .. } | CliError::Stdout(_) | CliError::Runtime(_) => Fault::Local,
+            CliError::Seal(error) => error.fault(),
             CliError::Demo(error) => error.fault(),
         }
     }
@@ -139,6 +145,7 @@ impl Explain for CliError {
             CliError::File { .. } => Some("check the path and who may read and write it".to_owned()),
             CliError::Settings(_) => Some("each flag is a setting; docs/recipes/woodpecker.md has examples".to_owned()),
             CliError::Flag { .. } | CliError::Setting { .. } | CliError::Stdout(_) | CliError::Runtime(_) => None,
+            CliError::Seal(error) => error.help(),
             CliError::Demo(error) => error.help(),
         }
     }

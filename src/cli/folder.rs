@@ -1,8 +1,10 @@
 //! Files below `--dir`: read whole, written whole, links never followed.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fs::Permissions;
 use std::io::Write;
 use std::num::NonZero;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,9 +21,10 @@ use crate::plan::intent::Intent;
 use crate::sops::audit::Verdict;
 use crate::sops::inspect;
 use crate::sops::keyring::Keyring;
-use crate::sops::rulebook::RuleBook;
+use crate::sops::rulebook::{RULES_FILE, RuleBook};
 
 use super::error::CliError;
+use super::secrets::error::SealError;
 
 /// A folder of manifests.
 #[derive(Debug)]
@@ -57,10 +60,7 @@ impl Folder {
 
     /// What is to be said about the secrets of files, in the order of their paths.
     pub fn verify_secrets(&self, files: &[String], keyring: &Keyring) -> Result<Vec<Verdict>, CliError> {
-        let mut rules = RuleBook::default();
-        for file in files.iter().filter(|file| RuleBook::is_rules(file)) {
-            rules.add(file, &self.read(file)?);
-        }
+        let rules = self.rules(files.iter().map(String::as_str).filter(|file| RuleBook::is_rules(file)))?;
         let found = in_parallel(files, |file| Ok(inspect::inspect(file, &self.read(file)?, keyring, &rules)))?;
         let mut verdicts: Vec<Verdict> = Vec::new();
         let mut sources: BTreeMap<&str, &str> = BTreeMap::new();
@@ -78,6 +78,37 @@ impl Folder {
         }
         verdicts.sort_by(|a, b| (&a.file, a.document).cmp(&(&b.file, b.document)));
         Ok(verdicts)
+    }
+
+    /// These `.sops.yaml`, and where the root has none the nearest one above it, as sops finds them.
+    pub fn rules<'f>(&self, files: impl Iterator<Item = &'f str>) -> Result<RuleBook, CliError> {
+        let mut book = RuleBook::default();
+        for file in files {
+            book.add(file, &self.read(file)?);
+        }
+        if self.root.join(RULES_FILE).is_file() {
+            return Ok(book);
+        }
+        let root = self.root.canonicalize().map_err(|source| failed("open", &self.root, source))?;
+        for above in root.ancestors().skip(1) {
+            let file = above.join(RULES_FILE);
+            if file.is_file() {
+                let bytes = std::fs::read(&file).map_err(|source| failed("read", &file, source))?;
+                let way = root.strip_prefix(above).unwrap_or(&root).to_string_lossy().into_owned();
+                let refused = |source| SealError::Rules { file: file.display().to_string(), source };
+                book.add_above(&way, &bytes).map_err(refused)?;
+                break;
+            }
+        }
+        Ok(book)
+    }
+
+    /// The same for one file, which need not be there yet.
+    pub fn rules_above(&self, file: &str) -> Result<RuleBook, CliError> {
+        let slashes = file.match_indices('/').map(|(at, _)| at + 1);
+        let places = [0].into_iter().chain(slashes).map(|at| format!("{}{RULES_FILE}", &file[..at]));
+        let there: Vec<String> = places.filter(|place| self.root.join(place).is_file()).collect();
+        self.rules(there.iter().map(String::as_str))
     }
 
     /// All files and folders, and in order those files that may be manifests.
@@ -112,14 +143,28 @@ impl Folder {
         std::fs::read(&file).map_err(|source| failed("read", &file, source))
     }
 
-    /// Replaces a file whole: it is at every moment either the old one or the new one. Its mode is kept.
+    /// The bytes of a file that may be missing.
+    pub fn read_if_there(&self, path: &str) -> Result<Option<Vec<u8>>, CliError> {
+        match self.root.join(path).exists() {
+            true => self.read(path).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Replaces a file whole: it is at every moment either the old one or the new one. Its mode is kept; a new file, which
+    /// makes its folder, can be read by all.
     pub fn write(&self, path: &str, bytes: &[u8]) -> Result<(), CliError> {
         let file = self.root.join(path);
         let folder = file.parent().unwrap_or(&self.root);
         let replace = || -> std::io::Result<()> {
+            std::fs::create_dir_all(folder)?;
+            let mode = match std::fs::metadata(&file) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Permissions::from_mode(0o644),
+                there => there?.permissions(),
+            };
             let mut new = tempfile::NamedTempFile::new_in(folder)?;
             new.write_all(bytes)?;
-            new.as_file().set_permissions(std::fs::metadata(&file)?.permissions())?;
+            new.as_file().set_permissions(mode)?;
             new.persist(&file)?;
             Ok(())
         };
@@ -134,7 +179,7 @@ impl Folder {
 }
 
 /// What a function makes of each file, in their order. All processors take part.
-fn in_parallel<T: Send>(
+pub fn in_parallel<T: Send>(
     files: &[String],
     make: impl Fn(&str) -> Result<T, CliError> + Sync,
 ) -> Result<Vec<T>, CliError> {

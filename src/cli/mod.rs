@@ -14,8 +14,7 @@
 //! - [`resume`]: `tagalong resume`
 //! - [`rollback`]: `tagalong rollback`
 //! - [`run`]: `tagalong run`
-//! - [`secrets`]: `tagalong secrets`
-//! - [`secrets_verify`]: `tagalong secrets verify`
+//! - [`secrets`]: `tagalong secrets` and its commands
 //! - [`set`]: `tagalong set`
 //! - [`sync`]: `tagalong sync`
 
@@ -34,7 +33,6 @@ pub mod resume;
 pub mod rollback;
 pub mod run;
 pub mod secrets;
-pub mod secrets_verify;
 pub mod set;
 pub mod sync;
 

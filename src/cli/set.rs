@@ -134,7 +134,7 @@ fn in_folder(
     let folder = Folder::open(dir)?;
     let (inventory, intent) = folder.inventory(&paths, &config.intent)?;
     let mut notes = inventory.notes(&paths).map_err(CycleError::from)?;
-    let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate);
+    let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets);
     let sealed = || inventory.fields.iter().filter(|located| located.sealed).map(|located| located.file.clone());
     // Whether an identity opens the very file is found out when it is sealed again.
     let has_identity = sealed().next().is_some() && !secrets.keyring()?.is_empty();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::agent;
 use crate::cycle::commits::Style;
 use crate::cycle::engine::{Hosts, IntentSource};
-use crate::cycle::secrets::Gate;
+use crate::cycle::secrets::{Gate, PullSecrets};
 use crate::cycle::tree::REPOSITORY_FILE;
 use crate::fault::{Explain, Fault};
 use crate::keys::Sources;
@@ -131,6 +131,8 @@ pub struct Secrets {
     pub keys: Sources,
     /// What happens to a field whose secrets are broken.
     pub gate: Gate,
+    /// What is asked of pull secrets.
+    pub pull_secrets: PullSecrets,
 }
 
 /// The agent's own policies and conventions, which those of the repository's file are added to.
@@ -233,6 +235,7 @@ impl Config {
             secrets: Secrets {
                 keys: Sources::new(environment, &[secrets.age_key_files, overrides.age_key_files.clone()].concat()),
                 gate: secrets.gate,
+                pull_secrets: secrets.pull_secrets,
             },
             agent,
         })
@@ -383,6 +386,32 @@ agent:
             assert!(said.starts_with(expected), "{said} is not {expected}");
         }
         assert_eq!(said.len(), expect.len(), "{said:#?}");
+    }
+
+    #[test]
+    fn secrets_are_read_and_their_mistakes_said() {
+        let secrets = |text: &str| load(&format!("secrets: {{ {text} }}\n")).expect("valid").secrets;
+        assert_eq!((secrets("").gate, secrets("").pull_secrets), (Gate::Block, PullSecrets::Check));
+        assert_eq!((secrets("gate: off").gate, secrets("gate: 'off'").gate), (Gate::Off, Gate::Off));
+        assert_eq!(secrets("pullSecrets: off").pull_secrets, PullSecrets::Off);
+        let both = secrets("gate: warn, pullSecrets: probe");
+        assert_eq!((both.gate, both.pull_secrets), (Gate::Warn, PullSecrets::Probe));
+        let said = mistakes("secrets:\n  ageKeyFiles: ['', 5]\n  gate: true\n  pullSecrets: ping\n  ageKeyFile: /x\n");
+        let expect = [
+            "2:17: secrets.ageKeyFiles: a path is needed",
+            "2:21: secrets.ageKeyFiles: a text is needed",
+            "3:9: secrets.gate: a text is needed (in quotes if need be), not ",
+            "4:16: secrets.pullSecrets: `ping` is not known; there are check, probe and off",
+            "5:3: secrets.ageKeyFile: unknown key; did you mean `ageKeyFiles`?",
+        ];
+        for (said, expected) in said.iter().zip(expect) {
+            assert!(said.starts_with(expected), "{said} is not {expected}");
+        }
+        assert_eq!(said.len(), expect.len(), "{said:#?}");
+        assert!(
+            mistakes("secrets: { gate: shut }\n")[0].contains("`shut` is not known; there are block, warn and off")
+        );
+        assert!(mistakes("secrets: [a]\n")[0].contains("a mapping is needed, not a list"));
     }
 
     #[test]

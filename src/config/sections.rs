@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::agent;
 use crate::cycle::commits::Style;
-use crate::cycle::secrets::Gate;
+use crate::cycle::secrets::{Gate, PullSecrets};
 use crate::manifest::conventions::{Conventions, FieldRule};
 use crate::manifest::paths::PathFilter;
 use crate::plan::batch::Batch;
@@ -47,6 +47,8 @@ pub struct SecretsSection {
     pub age_key_files: Vec<PathBuf>,
     /// `gate`.
     pub gate: Gate,
+    /// `pullSecrets`.
+    pub pull_secrets: PullSecrets,
 }
 
 /// The section `git`.
@@ -383,18 +385,31 @@ fn secrets(mut section: Section<'_>) -> SecretsSection {
         true => Err("a path is needed".to_owned()),
         false => Ok(PathBuf::from(text)),
     });
-    // YAML 1.1 takes a bare `off` for a boolean.
-    let gate = section.take("gate").and_then(|node| match &node.value {
-        Value::Bool(false) => Some(Gate::Off),
-        _ => section.understood("gate", &node, |text| match text {
-            "block" => Ok(Gate::Block),
-            "warn" => Ok(Gate::Warn),
-            "off" => Ok(Gate::Off),
-            other => Err(format!("`{other}` is not known; there are block, warn and off")),
-        }),
-    });
+    let gate = one_of(&mut section, "gate", [("block", Gate::Block), ("warn", Gate::Warn), ("off", Gate::Off)]);
+    let pull_secrets = one_of(
+        &mut section,
+        "pullSecrets",
+        [("check", PullSecrets::Check), ("probe", PullSecrets::Probe), ("off", PullSecrets::Off)],
+    );
     section.finish();
-    SecretsSection { age_key_files, gate: gate.unwrap_or_default() }
+    let (gate, pull_secrets) = (gate.unwrap_or_default(), pull_secrets.unwrap_or_default());
+    SecretsSection { age_key_files, gate, pull_secrets }
+}
+
+/// Takes one of three words, `off` the last of them.
+fn one_of<T: Copy>(section: &mut Section<'_>, key: &'static str, words: [(&str, T); 3]) -> Option<T> {
+    let node = section.take(key)?;
+    // YAML 1.1 takes a bare `off` for a boolean.
+    let text = if matches!(node.value, Value::Bool(false)) { Some("off") } else { None };
+    let known = |text: &str| {
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        let [(one, _), (two, _), (three, _)] = words;
+        found.ok_or_else(|| format!("`{text}` is not known; there are {one}, {two} and {three}"))
+    };
+    match text {
+        Some(text) => known(text).ok(),
+        None => section.understood(key, &node, known),
+    }
 }
 
 fn agent_section(mut section: Section<'_>) -> agent::config::Config {

@@ -29,6 +29,7 @@ use super::error::CycleError;
 use super::follow::Learned;
 use super::past::Past;
 use super::proof;
+use super::pull_secrets;
 use super::report::{FileChange, Moved, Report};
 use super::secrets::{Gate, Secrets};
 use super::status::{self, Standing};
@@ -51,7 +52,7 @@ pub enum Hosts {
 pub struct Engine {
     pub(super) repo: repo::config::Config,
     pub(super) paths: PathFilter,
-    attempts: u32,
+    pub(super) attempts: u32,
     style: Style,
     pub(super) registry: Client,
     intent: Box<IntentSource>,
@@ -224,13 +225,15 @@ impl Engine {
         learned: &mut Learned,
     ) -> Result<Decided, CycleError> {
         let mut intended = self.intend(clone, tip, task, learned).await?;
-        let files = intended.plan.updates.iter().map(|update| update.file.as_str()).collect();
-        let mut flaws = block_in_place(|| self.secrets.flaws(clone, tip, &intended.inventory.closures, &files))?;
+        let (plan, closures) = (&intended.plan, &intended.inventory.closures);
+        let files = plan.updates.iter().map(|update| update.file.as_str()).collect();
+        let mut flaws = block_in_place(|| self.secrets.flaws(clone, tip, closures, &files))?;
+        pull_secrets::add_flaws(&self.secrets, (clone, tip), closures, plan, &self.registry, &mut flaws).await?;
         if self.secrets.gate() == Gate::Warn {
-            intended.notes.extend(std::mem::take(&mut flaws).into_values());
+            intended.notes.extend(std::mem::take(&mut flaws).into_words());
         }
-        if let (true, Some((_, flaw))) = (task.is_by_name(), flaws.first_key_value()) {
-            return Err(CycleError::Secret(flaw.clone()));
+        if let (true, Some(flaw)) = (task.is_by_name(), flaws.clone().into_words().next()) {
+            return Err(CycleError::Secret(flaw));
         }
         let holds = std::mem::take(&mut intended.plan.holds);
         let (gated, skipped) = gate::pass(intended.plan, &learned.proofs, &flaws);
@@ -301,7 +304,7 @@ impl Engine {
 
 /// How long to wait after a lost race. The unit is what the attempt took: where many write at once, attempts are slow,
 /// and spreading them further apart is what lets each of them through. `random` is from 0 to 1.
-fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
+pub(super) fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
     let unit = took.clamp(Duration::from_millis(50), Duration::from_secs(2));
     let grown = unit.mul_f64(2.0_f64.powi(attempt.min(12) as i32 - 1));
     grown.min(Duration::from_secs(20)).mul_f64(0.1 + random)
@@ -309,7 +312,7 @@ fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
 
 /// Pushes, and asks the server what it has then. When the connection breaks on the way, it may have taken the commit all
 /// the same; and when it says that it has, the branch must hold it.
-fn push(clone: &BareClone, commit: CommitId, tip: CommitId) -> Result<Push, RepoError> {
+pub(super) fn push(clone: &BareClone, commit: CommitId, tip: CommitId) -> Result<Push, RepoError> {
     match clone.push(commit, tip) {
         Ok(Push::Done) => match clone.refresh() {
             Ok(now) if clone.contains(now, commit) => Ok(Push::Done),

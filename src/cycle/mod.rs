@@ -10,6 +10,8 @@
 //! - [`survey`]: what the registries have
 //! - [`proof`]: the images that would be written, asked for once more
 //! - [`deployed`]: whether all that is deployed could still be pulled
+//! - [`pull_secrets`]: whether pods could pull what would be written
+//! - [`rotation`]: new data keys for SOPS files
 //! - [`secrets`]: the SOPS files of a tip, judged
 //! - [`report`]: what a pass did
 //! - [`status`]: how each image stands
@@ -23,7 +25,9 @@ pub mod follow;
 pub mod intended;
 pub mod past;
 pub mod proof;
+pub mod pull_secrets;
 pub mod report;
+pub mod rotation;
 pub mod secrets;
 pub mod status;
 pub mod survey;

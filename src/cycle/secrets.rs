@@ -11,6 +11,8 @@ use rand_core::UnwrapErr;
 use crate::keys::Sources;
 use crate::manifest::closure::Closures;
 use crate::manifest::inventory::Inventory;
+use crate::manifest::kustomize::is_manifest_name;
+use crate::manifest::pods::{self, Part, PodFacts};
 use crate::plan::decide::Openable;
 use crate::plan::gate::SecretFlaws;
 use crate::repo::clone::{BareClone, CommitId};
@@ -37,11 +39,24 @@ pub enum Gate {
     Off,
 }
 
+/// What is asked of the pull secrets that would pull an image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PullSecrets {
+    /// That they hold an entry for its registry.
+    #[default]
+    Check,
+    /// That this entry is good for pulling it.
+    Probe,
+    /// Nothing.
+    Off,
+}
+
 /// Judges the secrets of tips.
 #[derive(Debug, Default)]
 pub struct Secrets {
     sources: Sources,
     gate: Gate,
+    pull_secrets: PullSecrets,
     known: Mutex<Known>,
 }
 
@@ -52,7 +67,11 @@ struct Known {
     rules: RuleBook,
     listing: Option<(TreeId, Arc<Listing>)>,
     inspections: HashMap<(BlobId, String), Arc<Inspection>>,
+    pods: HashMap<PodKey, Arc<PodFacts>>,
 }
+
+/// A file, and which part of what it says of pods.
+type PodKey = (BlobId, String, Part);
 
 /// What verdicts depend on besides the file.
 #[derive(Debug, Default, PartialEq)]
@@ -71,8 +90,8 @@ pub type Listing = BTreeMap<String, BlobId>;
 
 impl Secrets {
     /// With identities from these sources.
-    pub fn new(sources: Sources, gate: Gate) -> Secrets {
-        Secrets { sources, gate, known: Mutex::default() }
+    pub fn new(sources: Sources, gate: Gate, pull_secrets: PullSecrets) -> Secrets {
+        Secrets { sources, gate, pull_secrets, known: Mutex::default() }
     }
 
     /// The identities that are at hand now.
@@ -93,6 +112,11 @@ impl Secrets {
         self.gate
     }
 
+    /// What is asked of pull secrets.
+    pub fn pull_secrets(&self) -> PullSecrets {
+        if self.gate == Gate::Off { PullSecrets::Off } else { self.pull_secrets }
+    }
+
     /// What is wrong with the secrets that these files are deployed with. Without an identity it is only said what can
     /// be seen without one.
     pub fn flaws(
@@ -102,7 +126,7 @@ impl Secrets {
         closures: &Closures,
         files: &BTreeSet<&str>,
     ) -> Result<SecretFlaws, CycleError> {
-        let mut flaws = SecretFlaws::new();
+        let mut flaws = SecretFlaws::default();
         if self.gate == Gate::Off || files.is_empty() {
             return Ok(flaws);
         }
@@ -114,7 +138,7 @@ impl Secrets {
             let said: Vec<String> = verdicts.iter().filter(|verdict| is_flaw(verdict, &keyring)).map(words).collect();
             if let Some(first) = said.first() {
                 let more = if said.len() > 1 { format!("; and {} more", said.len() - 1) } else { String::new() };
-                flaws.insert((*file).to_owned(), format!("{first}{more}"));
+                flaws.add(file, format!("{first}{more}"));
             }
         }
         Ok(flaws)
@@ -144,8 +168,38 @@ impl Secrets {
         reseal::reseal(before, after, &keyring, &now, &mut UnwrapErr(SysRng)).map_err(|error| error.to_string())
     }
 
+    /// What some files of a tip say of pods. Each blob is read once.
+    pub(super) fn pods<'f>(
+        &self,
+        clone: &BareClone,
+        listing: &Listing,
+        files: impl Iterator<Item = &'f str>,
+        part: Part,
+    ) -> Result<BTreeMap<String, Arc<PodFacts>>, RepoError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.pods.len() > 2 * listing.len() + LEAST_KEPT {
+            known.pods.retain(|(blob, path, _), _| listing.get(path) == Some(blob));
+        }
+        let manifests = files.filter(|file| is_manifest_name(file));
+        let wanted: Vec<PodKey> =
+            manifests.filter_map(|file| Some((*listing.get(file)?, file.to_owned(), part))).collect();
+        let unread: Vec<_> = wanted.iter().filter(|file| !known.pods.contains_key(*file)).cloned().collect();
+        let blobs: Vec<BlobId> = unread.iter().map(|(blob, ..)| *blob).collect();
+        let read = clone.read_blobs(&blobs, |index, bytes| Arc::new(pods::read(&unread[index].1, bytes, part)))?;
+        known.pods.extend(unread.into_iter().zip(read));
+        let found = |file: PodKey| Some((file.1.clone(), Arc::clone(known.pods.get(&file)?)));
+        Ok(wanted.into_iter().filter_map(found).collect())
+    }
+
+    /// The rules of a tip.
+    pub(super) fn rules(&self, clone: &BareClone, listing: &Listing, keyring: &Keyring) -> Result<RuleBook, RepoError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.look_with(clone, listing, keyring)?;
+        Ok(known.rules.clone())
+    }
+
     /// All files of a tip; walked through once for each tree.
-    fn listing(&self, clone: &BareClone, tip: CommitId) -> Result<Arc<Listing>, RepoError> {
+    pub(super) fn listing(&self, clone: &BareClone, tip: CommitId) -> Result<Arc<Listing>, RepoError> {
         let root = clone.root(tip)?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, listing)) = known.listing.as_ref().filter(|(of, _)| *of == root) {

@@ -168,12 +168,13 @@ pub(super) fn is_local(resource: &str) -> bool {
         && !resource.starts_with("github.com/")
 }
 
-pub(super) fn parent_of(path: &str) -> &str {
+/// The folder of a file; empty for the root.
+pub fn parent_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// Resolves a relative path against a folder; `None` when it leaves the tree.
-pub(super) fn join(folder: &str, relative: &str) -> Option<String> {
+pub fn join(folder: &str, relative: &str) -> Option<String> {
     let mut parts: Vec<&str> = if folder.is_empty() { Vec::new() } else { folder.split('/').collect() };
     if relative.starts_with('/') {
         return None;

@@ -10,6 +10,8 @@
 //! - [`interest`]: files that cannot hold an image of interest, told by their bytes
 //! - [`inventory`]: all fields of a tree
 //! - [`paths`]: which files of a tree are meant
+//! - [`pods`]: pods and the names of their pull secrets
+//! - [`pull_secret`]: Secrets that hold credentials for registries
 //! - [`value`]: which scalars are image references
 //! - [`kustomize`]: the graph of kustomizations, and who shadows whom
 //! - [`edit`]: fields to new versions, byte for byte
@@ -26,4 +28,6 @@ pub mod kustomize;
 pub mod marker;
 pub mod paths;
 pub mod pattern;
+pub mod pods;
+pub mod pull_secret;
 pub mod value;

@@ -31,8 +31,37 @@ pub enum ImageProof {
     Unknown(String),
 }
 
-/// What is wrong with the secrets that an update's field is deployed with, by the file of the field.
-pub type SecretFlaws = BTreeMap<String, String>;
+/// What is wrong with the secrets that fields are deployed with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SecretFlaws {
+    /// Of all fields of a file.
+    files: BTreeMap<String, String>,
+    /// Of the fields of an image in a file.
+    images: BTreeMap<(String, Repository), String>,
+}
+
+impl SecretFlaws {
+    /// Notes what is wrong for all fields of a file.
+    pub fn add(&mut self, file: &str, flaw: String) {
+        self.files.insert(file.to_owned(), flaw);
+    }
+
+    /// Notes what is wrong for the fields of an image in a file.
+    pub fn add_image(&mut self, file: &str, image: &Repository, flaw: String) {
+        self.images.insert((file.to_owned(), image.clone()), flaw);
+    }
+
+    /// All that is wrong.
+    pub fn into_words(self) -> impl Iterator<Item = String> {
+        self.files.into_values().chain(self.images.into_values())
+    }
+
+    /// What keeps an update back.
+    fn of(&self, update: &GatedUpdate) -> Option<&String> {
+        let of_image = || self.images.get(&(update.file.clone(), update.field.repository.clone()));
+        self.files.get(&update.file).or_else(of_image)
+    }
+}
 
 /// The image that an update would write: what has to be asked of the registry.
 pub type Wanted = (Repository, Version);
@@ -106,7 +135,7 @@ pub fn pass(plan: Plan, proofs: &Proofs, secrets: &SecretFlaws) -> (GatedPlan, B
                     let detail = format!("holds {digest}, which its tag has now");
                     skipped.insert(Skipped { image, tag: held, reason: Reason::UpToDate, detail });
                 }
-                Some(update) => match secrets.get(&update.file) {
+                Some(update) => match secrets.of(&update) {
                     Some(flaw) => {
                         let detail = flaw.clone();
                         skipped.insert(Skipped { image, tag, reason: Reason::BlockedSecret, detail });

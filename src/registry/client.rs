@@ -13,6 +13,7 @@ use crate::image::{Digest, Repository, Tag, Version};
 use super::cache::Cache;
 use super::config::Config;
 use super::content::{MANIFEST_LIMIT, found, manifest_name};
+use super::credentials::Credential;
 use super::error::RegistryError;
 use super::host::{Host, Question};
 use super::manifest::ACCEPT;
@@ -89,6 +90,18 @@ impl Client {
             }
         }
         self.digest_at(&sources.origin, repository, version).await
+    }
+
+    /// Whether a credential, which comes `from` somewhere, is good for pulling an image.
+    pub async fn try_out(
+        &self,
+        repository: &Repository,
+        version: &Version,
+        credential: Credential,
+        from: String,
+    ) -> Result<(), RegistryError> {
+        let source = self.source_showing(repository, credential, from)?;
+        self.digest_at(&source, repository, version).await.map(drop)
     }
 
     async fn digest_at(

@@ -1,6 +1,6 @@
 //! What the registry client has to be told.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -17,6 +17,19 @@ pub struct Config {
     pub concurrency: usize,
     /// Where what was learned is kept; `None` keeps it in memory.
     pub cache_dir: Option<PathBuf>,
+}
+
+impl Config {
+    /// What is said about a host.
+    pub fn of_host(&self, host: &str) -> Option<&HostConfig> {
+        self.hosts.iter().find(|own| own.host == host)
+    }
+
+    /// The Docker config file with the credentials for a host.
+    pub fn credentials_file_of(&self, host: &str) -> Option<&Path> {
+        let own = self.of_host(host).and_then(|own| own.credentials_file.as_deref());
+        own.or(self.credentials_file.as_deref())
+    }
 }
 
 impl Default for Config {

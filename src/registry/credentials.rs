@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use globset::GlobBuilder;
 use serde_json::{Value, json};
@@ -32,10 +34,39 @@ pub enum Credential {
 pub fn look_up(file: &Path, host: &str, path: &str) -> Result<Option<Credential>, RegistryError> {
     let fail = |reason: String| RegistryError::CredentialsFile { file: file.to_owned(), reason };
     let text = Secret::new(std::fs::read(file).map_err(|error| fail(error.to_string()))?);
+    find(text, host, path, Helpers::Asked).map_err(fail)
+}
+
+/// The credential for a repository in the Docker config file that a pull secret holds. Helpers that it names are not run:
+/// whoever can write a Secret must not choose programs of this machine.
+pub fn in_pull_secret(text: Secret<Vec<u8>>, host: &str, path: &str) -> Result<Option<Credential>, String> {
+    find(text, host, path, Helpers::PassedOver)
+}
+
+/// The registries that a Docker config file has entries for.
+pub fn hosts_in(text: &Secret<Vec<u8>>) -> Vec<String> {
+    let root: Value = serde_json::from_slice(text.expose()).unwrap_or_default();
+    let auths = if is_old_form(&root) { &root } else { &root["auths"] };
+    // A user may stand in front of the host.
+    let shown = |key: &String| plain(key).rsplit('@').next().unwrap_or_default().to_owned();
+    auths.as_object().into_iter().flatten().map(|(key, _)| shown(key)).collect()
+}
+
+/// What becomes of the credential helpers that a file names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Helpers {
+    Asked,
+    PassedOver,
+}
+
+fn find(text: Secret<Vec<u8>>, host: &str, path: &str, helpers: Helpers) -> Result<Option<Credential>, String> {
     // The reader's own words could repeat a piece of the file.
-    let root: Value = serde_json::from_slice(text.expose()).map_err(|_| fail("it is no JSON".to_owned()))?;
+    let root: Value = serde_json::from_slice(text.expose()).map_err(|_| "it is no JSON".to_owned())?;
     let text = match is_old_form(&root) {
         true => Secret::new(json!({ "auths": root }).to_string().into_bytes()),
+        false if helpers == Helpers::PassedOver => Secret::new(
+            json!({ "auths": root["auths"].as_object().cloned().unwrap_or_default() }).to_string().into_bytes(),
+        ),
         false => text,
     };
     let auths = if is_old_form(&root) { &root } else { &root["auths"] };
@@ -52,16 +83,38 @@ pub fn look_up(file: &Path, host: &str, path: &str) -> Result<Option<Credential>
             Err(CredentialRetrievalError::HelperFailure { stdout, stderr, .. })
                 if format!("{stdout}{stderr}").contains("credentials not found") => {}
             Err(CredentialRetrievalError::HelperFailure { helper, .. }) => {
-                return Err(fail(format!("{helper} failed")));
+                return Err(format!("{helper} failed"));
             }
             Err(CredentialRetrievalError::HelperCommunicationError) => {
                 let helper = root["credHelpers"][&name].as_str().or(root["credsStore"].as_str()).unwrap_or_default();
-                return Err(fail(format!("docker-credential-{helper} cannot be run; is it installed?")));
+                return Err(format!("docker-credential-{helper} cannot be run; is it installed?"));
             }
-            Err(error) => return Err(fail(error.to_string())),
+            Err(error) => return Err(error.to_string()),
         }
     }
     Ok(None)
+}
+
+/// A Docker config file with the credential for one host alone, in the form that a kubelet reads; `None` for a refresh
+/// token, which a kubelet does not take.
+pub fn written(host: &str, credential: &Credential) -> Option<Secret<String>> {
+    let Credential::Password { user, password } = credential else { return None };
+    let auth = Secret::new(STANDARD.encode(Secret::new(format!("{user}:{}", password.expose())).expose()));
+    let [name, user, password, auth] = [hosts_of(host)[0], user, password.expose(), auth.expose()].map(quoted);
+    let [name, user, password, auth] = [&name, &user, &password, &auth].map(Secret::expose);
+    Some(Secret::new(format!(r#"{{"auths":{{{name}:{{"username":{user},"password":{password},"auth":{auth}}}}}}}"#)))
+}
+
+fn quoted(text: &str) -> Secret<String> {
+    Secret::new(Value::from(text).to_string())
+}
+
+/// The names of a host. Docker Hub's entry goes by the name of its old index.
+fn hosts_of(host: &str) -> Vec<&str> {
+    match host {
+        "docker.io" => vec!["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io"],
+        host => vec![host],
+    }
 }
 
 /// The form before `auths`: hosts at the root, each with its entry.
@@ -76,16 +129,8 @@ fn is_old_form(root: &Value) -> bool {
 /// (`ghcr.io/acme`), then the host in the ways that people write it, then patterns (`*.example.com`), as kubelet takes
 /// them.
 fn names(auths: &Value, host: &str, path: &str) -> Vec<String> {
-    // Docker Hub's entry goes by the name of its old index.
-    let hosts: &[&str] = match host {
-        "docker.io" => &["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io"],
-        host => &[host],
-    };
+    let hosts = hosts_of(host);
     let keys: Vec<&str> = auths.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
-    let plain = |key: &str| {
-        let key = key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
-        key.strip_suffix("/v1").or(key.strip_suffix("/v2")).unwrap_or(key).to_owned()
-    };
     let mut names = Vec::new();
     let mut part = path;
     while !part.is_empty() {
@@ -104,6 +149,12 @@ fn names(auths: &Value, host: &str, path: &str) -> Vec<String> {
     let mut seen = HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
     names
+}
+
+/// A key of `auths` as host and path.
+fn plain(key: &str) -> String {
+    let key = key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
+    key.strip_suffix("/v1").or(key.strip_suffix("/v2")).unwrap_or(key).to_owned()
 }
 
 #[cfg(test)]
@@ -160,6 +211,34 @@ mod tests {
         assert_eq!(password(words, "r.io", "a").as_deref(), Some("three"));
         assert_eq!(password(r#"{"auths":{"r.io":{}}}"#, "r.io", "a"), None);
         assert_eq!(password("{}", "r.io", "a"), None);
+    }
+
+    #[test]
+    fn what_is_written_is_found_again() {
+        let password = Secret::new("p\"a:s s".to_owned());
+        let credential = Credential::Password { user: "me".to_owned(), password };
+        for host in ["docker.io", "ghcr.io", "127.0.0.1:5000"] {
+            let text = written(host, &credential).expect("a password");
+            match look_up(file(text.expose()).path(), host, "a/b").expect("readable") {
+                Some(Credential::Password { user, password }) => {
+                    assert_eq!((user.as_str(), password.expose().as_str()), ("me", "p\"a:s s"));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(written("ghcr.io", &Credential::RefreshToken(Secret::new("x".to_owned()))).is_none());
+    }
+
+    #[test]
+    fn a_pull_secret_runs_no_helper() {
+        let text = |text: &str| Secret::new(text.as_bytes().to_vec());
+        let helpers = r#"{"credsStore":"no-such-helper","credHelpers":{"r.io":"no-such-helper"},"auths":{"q.io":{"auth":"bWF0aGlhczpvbmU="}}}"#;
+        assert!(in_pull_secret(text(helpers), "r.io", "a").expect("readable").is_none());
+        assert!(in_pull_secret(text(helpers), "q.io", "a").expect("readable").is_some());
+        assert!(look_up(file(helpers).path(), "r.io", "a").is_err());
+        assert_eq!(in_pull_secret(text("{ sesame"), "r.io", "a").expect_err("broken"), "it is no JSON");
+        assert_eq!(hosts_in(&text(r#"{"auths":{"https://me@r.io/v2/":{},"q.io":{}}}"#)), ["r.io", "q.io"]);
+        assert!(hosts_in(&text("x")).is_empty());
     }
 
     #[test]

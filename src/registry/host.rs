@@ -1,5 +1,6 @@
 //! One registry host: what is asked of it, how often, how many things at once, and again where that may help.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use super::config::{Config, Mirror};
 use super::error::RegistryError;
 use super::flights::Flights;
 use super::pace::{Leave, Pace, retry_after};
-use super::sign_in::SignIn;
+use super::sign_in::{Shown, SignIn};
 use super::transport::{Answer, Transport, unreachable};
 
 /// What is asked of a host.
@@ -71,7 +72,13 @@ pub struct Host {
 impl Host {
     /// Prepares a host; connects to nothing yet.
     pub fn new(name: &str, config: &Config) -> Result<Host, RegistryError> {
-        let own = config.hosts.iter().find(|host| host.host == name);
+        let file = config.credentials_file_of(name).map(Path::to_owned);
+        Host::showing(name, config, file.map_or(Shown::Nothing, Shown::File))
+    }
+
+    /// The same, showing something else than what is configured.
+    pub fn showing(name: &str, config: &Config, shown: Shown) -> Result<Host, RegistryError> {
+        let own = config.of_host(name);
         // A mirror needs no entry of its own: its URL says how it is spoken to.
         let is_plain_mirror = |mirror: &Mirror| mirror.host == name && mirror.plain_http;
         let is_plain = own.is_some_and(|own| own.plain_http)
@@ -83,14 +90,12 @@ impl Host {
             Url::parse(&format!("{scheme}://{server}/")).map_err(|error| unreachable(name, error.to_string()))?;
         let timeout = own.and_then(|own| own.timeout).unwrap_or(config.timeout);
         let transport = Transport::new(name, own.and_then(|own| own.ca_file.as_deref()), is_plain, timeout)?;
-        let credentials_file =
-            own.and_then(|own| own.credentials_file.clone()).or_else(|| config.credentials_file.clone());
         // Docker Hub locks out whoever asks in a hurry; others are bounded by what they announce.
         let (usual, burst) = if is_hub { (10, 50) } else { (200, 1000) };
         let per_second = own.and_then(|own| own.requests_per_second);
         Ok(Host {
             name: name.to_owned(),
-            sign_in: SignIn::new(name, &base, transport.clone(), credentials_file),
+            sign_in: SignIn::new(name, &base, transport.clone(), shown),
             base,
             transport,
             permits: Semaphore::new(config.concurrency.max(1)),

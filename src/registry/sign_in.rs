@@ -22,13 +22,29 @@ const TOKEN_ANSWER_LIMIT: usize = 1 << 20;
 /// How long a credential helper may take.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What a host is shown.
+#[derive(Debug)]
+pub enum Shown {
+    /// Nothing: requests are anonymous.
+    Nothing,
+    /// What a Docker config file has for it.
+    File(PathBuf),
+    /// This credential.
+    Given {
+        /// The credential.
+        credential: Credential,
+        /// Where it comes from, for people.
+        from: String,
+    },
+}
+
 /// What is known of signing in to a host.
 #[derive(Debug)]
 pub struct SignIn {
     name: String,
     is_https: bool,
     transport: Transport,
-    credentials_file: Option<PathBuf>,
+    shown: Shown,
     challenge: Mutex<Option<Challenge>>,
     tokens: Mutex<HashMap<String, Token>>,
     asking: Flights<String, Result<Token, RegistryError>>,
@@ -36,12 +52,12 @@ pub struct SignIn {
 
 impl SignIn {
     /// Nothing is known yet.
-    pub fn new(name: &str, base: &Url, transport: Transport, credentials_file: Option<PathBuf>) -> Arc<SignIn> {
+    pub fn new(name: &str, base: &Url, transport: Transport, shown: Shown) -> Arc<SignIn> {
         Arc::new(SignIn {
             name: name.to_owned(),
             is_https: base.scheme() == "https",
             transport,
-            credentials_file,
+            shown,
             challenge: Mutex::default(),
             tokens: Mutex::default(),
             asking: Flights::default(),
@@ -94,13 +110,13 @@ impl SignIn {
     /// The error for a refusal.
     pub fn denied(&self, scope: &str) -> RegistryError {
         let host = self.name.clone();
-        match &self.credentials_file {
-            Some(file) => {
-                let what = scope.split(':').nth(1).unwrap_or("this host").to_owned();
-                RegistryError::Denied { host, from: file.display().to_string(), what }
-            }
-            None => RegistryError::NoCredentials { host },
-        }
+        let from = match &self.shown {
+            Shown::File(file) => file.display().to_string(),
+            Shown::Given { from, .. } => from.clone(),
+            Shown::Nothing => return RegistryError::NoCredentials { host },
+        };
+        let what = scope.split(':').nth(1).unwrap_or("this host").to_owned();
+        RegistryError::Denied { host, from, what }
     }
 
     /// Asks the token server; anonymously when there are no credentials, as for public images.
@@ -164,7 +180,12 @@ impl SignIn {
     }
 
     async fn credential(&self, scope: &str) -> Result<Option<Credential>, RegistryError> {
-        let Some(file) = self.credentials_file.clone() else { return Ok(None) };
+        let file = match &self.shown {
+            Shown::Nothing => return Ok(None),
+            Shown::Given { credential, .. } => return Ok(Some(credential.clone())),
+            Shown::File(file) => file.clone(),
+        };
+        let named = file.clone();
         let (name, path) = (self.name.clone(), scope.split(':').nth(1).unwrap_or_default().to_owned());
         // A credential helper is a process of its own and may take its time, but not for ever.
         let look = tokio::task::spawn_blocking(move || credentials::look_up(&file, &name, &path));
@@ -172,7 +193,7 @@ impl SignIn {
             Ok(Ok(found)) => found,
             Ok(Err(stopped)) => Err(unreachable(&self.name, stopped.to_string())),
             Err(_) => Err(RegistryError::CredentialsFile {
-                file: self.credentials_file.clone().unwrap_or_default(),
+                file: named,
                 reason: format!("its credential helper did not answer within {} s", HELPER_TIMEOUT.as_secs()),
             }),
         }

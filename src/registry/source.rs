@@ -10,8 +10,10 @@ use reqwest::Method;
 use crate::image::Repository;
 
 use super::client::Client;
+use super::credentials::Credential;
 use super::error::RegistryError;
 use super::host::{Host, Question};
+use super::sign_in::Shown;
 use super::transport::Answer;
 
 /// A host that has a repository.
@@ -74,9 +76,20 @@ impl Source {
 }
 
 impl Client {
+    /// Where a repository is asked for with a credential of its own, and without a mirror.
+    pub(super) fn source_showing(
+        &self,
+        repository: &Repository,
+        credential: Credential,
+        from: String,
+    ) -> Result<Source, RegistryError> {
+        let host = Host::showing(repository.host(), self.config(), Shown::Given { credential, from })?;
+        Ok(Source { host: Arc::new(host), path: repository.path().to_owned(), mirror_of: None })
+    }
+
     /// Where a repository is asked for.
     pub(super) fn sources(&self, repository: &Repository) -> Result<Sources, RegistryError> {
-        let own = self.config().hosts.iter().find(|own| own.host == repository.host());
+        let own = self.config().of_host(repository.host());
         let mirror = match own.and_then(|own| own.mirror.as_ref()) {
             Some(mirror) => Some(Source {
                 host: self.host(&mirror.host)?,

@@ -4,6 +4,7 @@ use crate::fault::{Explain, Fault};
 
 use super::cipher::CipherError;
 use super::metadata::MetadataError;
+use super::rules::RulesError;
 
 /// What went wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +76,21 @@ pub enum SopsError {
         /// The recipient.
         recipient: String,
     },
+    /// The rules that hold for the file cannot be read.
+    #[error("{file} cannot be used")]
+    Rules {
+        /// The `.sops.yaml`.
+        file: String,
+        /// Why.
+        #[source]
+        source: RulesError,
+    },
+    /// It shall be encrypted to keys of services.
+    #[error("it is to be encrypted to {}, which cannot be done here", .keys.join(", "))]
+    ForeignRecipients {
+        /// The services and the names of the keys there.
+        keys: Vec<String>,
+    },
     /// Key groups and threshold do not fit.
     #[error("{groups} key groups cannot have a threshold of {threshold}")]
     Threshold {
@@ -123,7 +139,10 @@ pub enum ValueProblem {
 impl Explain for SopsError {
     fn fault(&self) -> Fault {
         match self {
-            SopsError::NotSops | SopsError::Recipient { .. } | SopsError::Threshold { .. } => Fault::BadInput,
+            SopsError::Rules { .. }
+            | SopsError::NotSops
+            | SopsError::Recipient { .. }
+            | SopsError::Threshold { .. } => Fault::BadInput,
             SopsError::Unproved => Fault::Bug,
             _ => Fault::Blocked,
         }
@@ -134,6 +153,7 @@ impl Explain for SopsError {
             SopsError::NoIdentity { .. } | SopsError::TooFewGroups { .. } => {
                 Some("give the age identity of one of these recipients".to_owned())
             }
+            SopsError::ForeignRecipients { .. } => Some("use sops for this file".to_owned()),
             SopsError::Value { .. } | SopsError::MacMismatch | SopsError::MacUnreadable(_) => {
                 Some("restore the last good version from git and edit it with `sops edit`".to_owned())
             }

@@ -22,8 +22,9 @@ pub fn inspect(path: &str, bytes: &[u8], keyring: &Keyring, rules: &RuleBook) ->
         return Inspection { verdicts: vec![verdict(path, 0, Status::Failed, error.to_string())], sources: Vec::new() };
     }
     let mut verdicts = match rules.rules_for(path) {
-        Some((rules, from_there)) => audit::audit(&from_there, bytes, keyring, Some(rules)),
-        None => audit::audit(path, bytes, keyring, None),
+        Ok(Some((rules, from_there))) => audit::audit(&from_there, bytes, keyring, Some(rules)),
+        // Of rules that cannot be read it is said where they stand.
+        Ok(None) | Err(_) => audit::audit(path, bytes, keyring, None),
     };
     verdicts.iter_mut().for_each(|verdict| verdict.file = path.to_owned());
     let mut sources = Vec::new();

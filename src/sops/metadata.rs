@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::block::Recipients;
+use super::error::SopsError;
 use super::number::parse_rfc3339;
 use super::selection::{DEFAULT_UNENCRYPTED_SUFFIX, Selection};
 
@@ -175,6 +177,17 @@ impl Metadata {
     /// All keys of all groups.
     pub fn keys(&self) -> impl Iterator<Item = &MasterKey> {
         self.groups.iter().flatten()
+    }
+
+    /// To whom the file is encrypted, unless keys of services are among them.
+    pub fn age_recipients(&self) -> Result<Recipients, SopsError> {
+        let foreign: Vec<String> =
+            self.keys().filter(|key| matches!(key, MasterKey::Foreign { .. })).map(MasterKey::name).collect();
+        if !foreign.is_empty() {
+            return Err(SopsError::ForeignRecipients { keys: foreign });
+        }
+        let groups = self.groups.iter().map(|group| group.iter().map(MasterKey::name).collect()).collect();
+        Ok(Recipients { groups, threshold: self.threshold })
     }
 
     /// The names of all keys, for people.

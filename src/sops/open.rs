@@ -4,10 +4,13 @@
 use sha2::{Digest, Sha512};
 
 use super::cipher::{self, CipherError, DataKey};
-use super::envelope::Envelope;
+use super::envelope::{self, Envelope};
 use super::error::{SopsError, ValueProblem};
+use super::format::{self, Format};
+use super::keyring::Keyring;
 use super::metadata::Metadata;
 use super::plain::{Plain, Type};
+use super::selection::Selection;
 use super::tree::{self, Visit};
 
 /// What the MAC starts with when it covers encrypted values only, so that it never equals one over all values.
@@ -23,6 +26,8 @@ pub struct Revealed {
     pub document: usize,
     /// The way to the value, for people.
     pub place: String,
+    /// The keys that lead to it.
+    pub path: Vec<String>,
     /// The value.
     pub plain: Plain,
 }
@@ -36,9 +41,32 @@ pub fn verify(envelope: &Envelope, key: &DataKey) -> Result<(), SopsError> {
 pub fn reveal(envelope: &Envelope, key: &DataKey) -> Result<Vec<Revealed>, SopsError> {
     let mut values = Vec::new();
     decrypt(envelope, key, &mut |document, visit, plain| {
-        values.push(Revealed { document, place: visit.place(), plain: plain.clone() });
+        values.push(Revealed::of(document, visit, plain));
     })?;
     Ok(values)
+}
+
+/// The values of a file whether or not it is a SOPS file.
+pub fn values(path: &str, bytes: &[u8], keyring: &Keyring) -> Result<Vec<Revealed>, SopsError> {
+    if let Some(format) = envelope::detect(bytes) {
+        let envelope = envelope::read(bytes, format)?;
+        return reveal(&envelope, &keyring.open(&envelope.metadata)?);
+    }
+    let parsed = format::read(bytes, Format::of_path(path))?;
+    let mut values = Vec::new();
+    for (document, items) in parsed.documents.iter().enumerate() {
+        tree::walk(items, &Selection::default(), &mut |visit: Visit<'_, '_>| {
+            values.push(Revealed::of(document, &visit, &visit.leaf.plain));
+            Ok::<(), SopsError>(())
+        })?;
+    }
+    Ok(values)
+}
+
+impl Revealed {
+    fn of(document: usize, visit: &Visit<'_, '_>, plain: &Plain) -> Revealed {
+        Revealed { document, place: visit.place(), path: visit.path.to_vec(), plain: plain.clone() }
+    }
 }
 
 /// Decrypts value by value, then compares the MAC.

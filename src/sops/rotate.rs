@@ -1,8 +1,11 @@
 //! A new data key for a file, encrypted to the recipients that it should have. Clear values, comments in clear and the
 //! form of the file stay as they are.
 
+use std::collections::BTreeSet;
+
 use rand_core::CryptoRng;
 
+use super::age::recipient;
 use super::block::{self, Recipients, Settings};
 use super::cipher::{self, DataKey};
 use super::encrypt;
@@ -13,7 +16,49 @@ use super::keyring::Keyring;
 use super::open::{self, MacWriter};
 use super::patch::{self, Patch};
 use super::plain::{Plain, Type};
+use super::rulebook::{BrokenRules, RuleBook};
+use super::rules::WantedKey;
 use super::tree::{self, Visit, Writing};
+
+/// A file that was encrypted anew.
+#[derive(Debug, Clone)]
+pub struct Rotated {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// To whom it is encrypted now and was not before.
+    pub added: Vec<String>,
+    /// To whom it was encrypted and is no longer.
+    pub removed: Vec<String>,
+}
+
+/// Encrypts a file of a tree anew, for the recipients that the rules want; without a rule for those that it has. `None`
+/// when it is no SOPS file. Keys of services are never dropped but where a rule of age recipients alone says so.
+pub fn rotate_by_rules(
+    path: &str,
+    bytes: &[u8],
+    keyring: &Keyring,
+    rules: &RuleBook,
+    last_modified: &str,
+    rng: &mut impl CryptoRng,
+) -> Option<Result<Rotated, SopsError>> {
+    let format = envelope::detect(bytes)?;
+    let broken = |BrokenRules { file, error }: BrokenRules<'_>| SopsError::Rules { file, source: error.clone() };
+    let mut rotated = || {
+        let metadata = envelope::read(bytes, format)?.metadata;
+        let found = rules.rules_for(path).map_err(broken)?;
+        let recipients = match found.and_then(|(rules, path)| rules.rule_for(&path)) {
+            Some(rule) => rule.recipients()?,
+            None => metadata.age_recipients()?,
+        };
+        let rotated = rotate(bytes, keyring, &recipients, last_modified, rng)?;
+        let before: BTreeSet<String> = metadata.keys().map(|key| WantedKey::of(key).shown()).collect();
+        let after: BTreeSet<String> =
+            recipients.groups.iter().flatten().map(|name| recipient::normalized(name)).collect();
+        let but = |one: &BTreeSet<String>, other: &BTreeSet<String>| one.difference(other).cloned().collect();
+        Ok(Rotated { bytes: rotated, added: but(&after, &before), removed: but(&before, &after) })
+    };
+    Some(rotated())
+}
 
 /// Encrypts a file anew. `last_modified` is the time now, in RFC 3339. The file must verify first; the result is proved
 /// by opening it again.

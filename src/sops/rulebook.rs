@@ -15,6 +15,15 @@ pub struct RuleBook {
     above: Option<(String, Rules)>,
 }
 
+/// A `.sops.yaml` that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenRules<'b> {
+    /// Its path from the root.
+    pub file: String,
+    /// Why.
+    pub error: &'b RulesError,
+}
+
 impl RuleBook {
     /// Whether a file of a tree holds rules.
     pub fn is_rules(path: &str) -> bool {
@@ -33,23 +42,28 @@ impl RuleBook {
         Ok(())
     }
 
-    /// The rules that hold for a file, and its path from where they stand. There are none below rules that cannot be
-    /// read: which ones were meant is not known.
-    pub fn rules_for(&self, path: &str) -> Option<(&Rules, String)> {
+    /// The rules that hold for a file, and its path from where they stand.
+    ///
+    /// # Errors
+    /// The nearest rules cannot be read, so which ones were meant is not known.
+    pub fn rules_for(&self, path: &str) -> Result<Option<(&Rules, String)>, BrokenRules<'_>> {
         let mut folder = path;
         while !folder.is_empty() {
             folder = folder.rsplit_once('/').map_or("", |(folder, _)| folder);
             match self.folders.get(folder) {
                 Some(Ok(rules)) => {
                     let rest = path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/');
-                    return Some((rules, rest.to_owned()));
+                    return Ok(Some((rules, rest.to_owned())));
                 }
-                Some(Err(_)) => return None,
+                Some(Err(error)) => {
+                    let file = if folder.is_empty() { RULES_FILE.to_owned() } else { format!("{folder}/{RULES_FILE}") };
+                    return Err(BrokenRules { file, error });
+                }
                 None => {}
             }
         }
-        let (way, rules) = self.above.as_ref()?;
-        Some((rules, if way.is_empty() { path.to_owned() } else { format!("{way}/{path}") }))
+        let from_above = |way: &str| if way.is_empty() { path.to_owned() } else { format!("{way}/{path}") };
+        Ok(self.above.as_ref().map(|(way, rules)| (rules, from_above(way))))
     }
 
     /// Why the rules of a file cannot be read, if it holds such.
@@ -66,17 +80,20 @@ mod tests {
     #[test]
     fn the_nearest_rules_count_and_paths_are_theirs() {
         let mut book = RuleBook::default();
-        assert!(book.rules_for("a.yaml").is_none());
+        let path = |book: &RuleBook, file: &str| {
+            book.rules_for(file).map(|found| found.map(|(_, path)| path)).map_err(|broken| broken.file)
+        };
+        let is = |path: &str| Ok(Some(path.to_owned()));
+        assert_eq!(path(&book, "a.yaml"), Ok(None));
         book.add_above("infra/prod", b"creation_rules: [{ age: x }]").expect("rules");
-        assert_eq!(book.rules_for("a/b.yaml").expect("rules").1, "infra/prod/a/b.yaml");
+        assert_eq!(path(&book, "a/b.yaml"), is("infra/prod/a/b.yaml"));
         book.add(".sops.yaml", b"creation_rules: []");
         book.add("apps/.sops.yaml", b"creation_rules: []");
         book.add("broken/.sops.yaml", b"creation_rules: [{ path_regex: '(' }]");
-        let path = |file: &str| book.rules_for(file).map(|(_, path)| path);
-        assert_eq!(path("a.yaml").as_deref(), Some("a.yaml"));
-        assert_eq!(path("apps/a/b.yaml").as_deref(), Some("a/b.yaml"));
-        assert_eq!(path("appsy/b.yaml").as_deref(), Some("appsy/b.yaml"));
-        assert_eq!(path("broken/b.yaml"), None);
+        assert_eq!(path(&book, "a.yaml"), is("a.yaml"));
+        assert_eq!(path(&book, "apps/a/b.yaml"), is("a/b.yaml"));
+        assert_eq!(path(&book, "appsy/b.yaml"), is("appsy/b.yaml"));
+        assert_eq!(path(&book, "broken/b.yaml"), Err("broken/.sops.yaml".to_owned()));
         assert!(book.error("broken/.sops.yaml").is_some() && book.error("apps/.sops.yaml").is_none());
     }
 }

@@ -7,6 +7,8 @@ use crate::fault::{Explain, Fault};
 use crate::yaml::scan::Scan;
 
 use super::age::recipient;
+use super::block::Recipients;
+use super::error::SopsError;
 use super::format::yaml;
 use super::go_regex::{self, RegexError};
 use super::metadata::{MasterKey, Metadata, Raw};
@@ -154,6 +156,17 @@ impl Rule {
         })
     }
 
+    /// To whom a file is encrypted by this rule. Keys of services are not passed over in silence: files would lack them.
+    pub fn recipients(&self) -> Result<Recipients, SopsError> {
+        let foreign: Vec<String> =
+            self.groups.iter().flatten().filter(|key| key.service != "age").map(WantedKey::shown).collect();
+        if !foreign.is_empty() {
+            return Err(SopsError::ForeignRecipients { keys: foreign });
+        }
+        let names = |group: &Vec<WantedKey>| group.iter().map(|key| key.name.clone()).collect();
+        Ok(Recipients { groups: self.groups.iter().map(names).collect(), threshold: self.threshold })
+    }
+
     /// How the keys of a file differ from those of the rule; `None` when they do not.
     pub fn difference(&self, metadata: &Metadata) -> Option<String> {
         let sorted = |keys: &mut Vec<WantedKey>| {
@@ -274,6 +287,15 @@ creation_rules:
         assert_eq!(rule.threshold, Some(2));
         let rule = rules.rule_for("other.txt").expect("a rule");
         assert!(rule.mac_only_encrypted && keys(rule) == [["age1c"]]);
+    }
+
+    #[test]
+    fn keys_of_services_are_named_and_not_left_out() {
+        let rules = Rules::parse(CONFIG.as_bytes()).expect("rules");
+        let of = |path: &str| rules.rule_for(path).expect("a rule").recipients();
+        assert_eq!(of("other.txt").expect("age alone").groups, [["age1c"]]);
+        let keys = ["pgp FBC7B9E2", "kms arn:x"].map(str::to_owned).to_vec();
+        assert_eq!(of("x.env"), Err(SopsError::ForeignRecipients { keys }));
     }
 
     #[test]

@@ -73,6 +73,17 @@ impl Selection {
         })
     }
 
+    /// Whether it is what holds where nothing is said.
+    pub fn is_default(&self) -> bool {
+        matches!(self, Selection::UnencryptedSuffix(suffix) if suffix == DEFAULT_UNENCRYPTED_SUFFIX)
+    }
+
+    /// What Flux wants of Secrets: their values alone, so that it can tell what they are.
+    pub fn of_secrets() -> Selection {
+        let text = "^(data|stringData)$";
+        Selection::of(Self::KEYS[3], text).and_then(Result::ok).unwrap_or_default()
+    }
+
     /// The key and the text of the rule.
     pub fn written(&self) -> (&'static str, &str) {
         match self {

@@ -17,8 +17,13 @@ pub struct Stage {
 impl Stage {
     /// Starts the servers; in the files `HOST` stands for the registry.
     pub fn new(files: &[(&str, &str)]) -> Stage {
+        Stage::with_registry(Kind::Plain, files)
+    }
+
+    /// The same with another kind of registry.
+    pub fn with_registry(kind: Kind, files: &[(&str, &str)]) -> Stage {
         let folder = tempfile::tempdir().expect("a folder");
-        let registry = Registry::start(&folder.path().join("registry"), Kind::Plain);
+        let registry = Registry::start(&folder.path().join("registry"), kind);
         let sshd = Sshd::start(&folder.path().join("sshd"));
         let host = registry.host();
         let files: Vec<(&str, String)> =

@@ -80,9 +80,14 @@ impl Sops {
         command.args(args).output().expect("sops; ./test installs it")
     }
 
+    /// The path of a file of the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// Writes a file of the folder.
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        fs::write(self.folder.path().join(name), bytes).expect("written");
+        fs::write(self.path(name), bytes).expect("written");
     }
 
     /// What sops makes of a plain file for the folder's recipient, by a creation rule that holds `rule` as well.

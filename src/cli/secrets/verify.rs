@@ -6,18 +6,18 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
+use crate::cli::arguments::{GitArguments, OutputArguments};
+use crate::cli::connect;
+use crate::cli::error::CliError;
+use crate::cli::folder::Folder;
+use crate::cli::output::{self, Format};
 use crate::config::load::Config;
 use crate::cycle::error::CycleError;
 use crate::fault::Fault;
 use crate::manifest::inventory::NamedFileError;
 use crate::sops::audit::{Status, Verdict};
 
-use super::arguments::{GitArguments, OutputArguments};
-use super::connect;
-use super::error::CliError;
-use super::folder::Folder;
-use super::output::{self, Format};
-use super::secrets::KeyArguments;
+use super::KeyArguments;
 
 /// Prove that every SOPS file decrypts and that no Secret is in clear text
 ///

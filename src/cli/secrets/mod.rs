@@ -1,4 +1,14 @@
 //! `tagalong secrets`
+//!
+//! - [`error`]: what goes wrong where files are written
+//! - [`pull_secret`]: `tagalong secrets pull-secret`
+//! - [`rotate`]: `tagalong secrets rotate`
+//! - [`verify`]: `tagalong secrets verify`
+
+pub mod error;
+pub mod pull_secret;
+pub mod rotate;
+pub mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,13 +16,14 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::error::CliError;
-use super::secrets_verify;
 
 /// Work on the SOPS files of a repository
 ///
 /// Identities are taken from where sops takes them, from --age-key-file, and from the configuration.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  tagalong secrets verify --dir .")]
+#[command(
+    after_help = "Examples:\n  tagalong secrets verify --dir .\n  tagalong secrets pull-secret --registry ghcr.io --name ghcr --namespace shop --file apps/shop/ghcr.yaml\n  tagalong secrets rotate --dir ."
+)]
 pub struct Arguments {
     #[command(subcommand)]
     action: Action,
@@ -20,7 +31,9 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    Verify(secrets_verify::Arguments),
+    Verify(verify::Arguments),
+    PullSecret(pull_secret::Arguments),
+    Rotate(rotate::Arguments),
 }
 
 /// Where age identities are, besides the places that sops knows.
@@ -35,6 +48,8 @@ pub struct KeyArguments {
 /// Runs one of them.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     match arguments.action {
-        Action::Verify(arguments) => secrets_verify::run(arguments).await,
+        Action::Verify(arguments) => verify::run(arguments).await,
+        Action::PullSecret(arguments) => pull_secret::run(arguments).await,
+        Action::Rotate(arguments) => rotate::run(arguments).await,
     }
 }

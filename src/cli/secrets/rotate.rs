@@ -1,0 +1,164 @@
+//! `tagalong secrets rotate`
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::arguments::{GitArguments, OutputArguments};
+use crate::cli::connect;
+use crate::cli::error::CliError;
+use crate::cli::folder::{Folder, in_parallel};
+use crate::cli::output::{self, Format};
+use crate::config::load::Config;
+use crate::cycle::error::CycleError;
+use crate::cycle::report::FileChange;
+use crate::cycle::rotation::{Rotation, Turn};
+use crate::cycle::task::Mode;
+use crate::fault::Fault;
+use crate::manifest::inventory::NamedFileError;
+use crate::sops::rulebook::RuleBook;
+
+use super::KeyArguments;
+
+/// Encrypt SOPS files anew, with new data keys, to the recipients of .sops.yaml
+///
+/// Every file gets a new data key and all its values are encrypted with it, for the recipients that .sops.yaml wants, or,
+/// where no rule is for the file, for those that it has. What is in clear, comments and the form of the file stay. Each
+/// file has to verify before, and is proved by opening it again.
+///
+/// It is all or nothing: where one file cannot be encrypted anew, none is, and each of them is named. Files that are to be
+/// encrypted to PGP keys or keys of services are refused; --path leaves them out.
+///
+/// On git the change is committed and pushed; with --dir files are changed in place. Whoever could read the old files can
+/// still read them in the history: change the secrets themselves as well when a recipient is taken away.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  tagalong secrets rotate --dir . --dry-run\n  tagalong secrets rotate --config tagalong.yaml --path 'apps/shop/**'"
+)]
+pub struct Arguments {
+    /// Change the files below this folder, in place, instead of a git repository
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch"])]
+    dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    keys: KeyArguments,
+
+    #[command(flatten)]
+    git: GitArguments,
+
+    /// Print the diff that would be committed or written; change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// What was done, for scripts.
+#[derive(Debug, Serialize)]
+struct Done {
+    files: Vec<Row>,
+    rotated: usize,
+    failed: usize,
+    commit: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    file: String,
+    status: &'static str,
+    reason: Option<String>,
+    added: Vec<String>,
+    removed: Vec<String>,
+}
+
+impl From<&Turn> for Row {
+    fn from(turn: &Turn) -> Row {
+        let file = turn.file.clone();
+        match &turn.outcome {
+            Ok(rotated) => {
+                let (added, removed) = (rotated.added.clone(), rotated.removed.clone());
+                Row { file, status: "rotated", reason: None, added, removed }
+            }
+            Err(error) => {
+                let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+                let reason = Some(format!("{error}{cause}"));
+                Row { file, status: "failed", reason, added: Vec::new(), removed: Vec::new() }
+            }
+        }
+    }
+}
+
+/// Encrypts the files anew.
+pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+    let config = connect::configuration_with_keys(&arguments.git, &arguments.keys)?;
+    let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Push };
+    let rotation = match &arguments.dir {
+        Some(dir) => in_folder(&config, dir, mode)?,
+        None => connect::engine(&config)?.rotate_secrets(mode).await?,
+    };
+    let whole = rotation.is_whole();
+    let rows: Vec<Row> = rotation.turns.iter().map(Row::from).collect();
+    match (arguments.output.output, mode) {
+        (Format::Json, _) => {
+            let rotated = rows.iter().filter(|row| row.status == "rotated").count();
+            let commit = rotation.commit.map(|id| id.to_string());
+            output::print_json(&Done {
+                rotated: if whole { rotated } else { 0 },
+                failed: rows.len() - rotated,
+                files: rows,
+                commit,
+            })?;
+        }
+        (Format::Text, Mode::DryRun) if whole => {
+            let changes: Vec<FileChange> = rotation.turns.iter().filter_map(Turn::change).collect();
+            output::print(&output::diff(&changes))?;
+        }
+        (Format::Text, _) => output::print(&text(&rows, &rotation))?,
+    }
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(Fault::Blocked.exit_code()) })
+}
+
+fn in_folder(config: &Config, dir: &Path, mode: Mode) -> Result<Rotation, CliError> {
+    let keyring = config.secrets.keys.keyring().map_err(CycleError::from)?;
+    let folder = Folder::open(dir)?;
+    let (all, mut files) = folder.walk()?;
+    if let Some(file) = config.paths.missing(&|path| all.contains(path)) {
+        return Err(CycleError::NamedFile(NamedFileError::Missing { file: file.to_owned() }).into());
+    }
+    let rules = folder.rules(files.iter().map(String::as_str).filter(|file| RuleBook::is_rules(file)))?;
+    files.retain(|file| config.paths.wants(file));
+    let turns = in_parallel(&files, |file| Ok(Turn::of(file, &folder.read(file)?, &keyring, &rules)))?;
+    let rotation = Rotation { turns: turns.into_iter().flatten().collect(), commit: None };
+    if mode == Mode::Push && rotation.is_whole() {
+        for change in rotation.turns.iter().filter_map(Turn::change) {
+            folder.write(&change.file, &change.after)?;
+        }
+    }
+    Ok(rotation)
+}
+
+fn text(rows: &[Row], rotation: &Rotation) -> String {
+    let with = |sign: &str, names: &[String]| names.iter().map(|name| format!(" {sign}{name}")).collect::<String>();
+    let mut text = String::new();
+    for row in rows.iter().filter(|row| rotation.is_whole() || row.reason.is_some()) {
+        let why = row.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        text.push_str(&format!(
+            "{}  {}{why}{}{}\n",
+            row.status,
+            row.file,
+            with("+", &row.added),
+            with("-", &row.removed)
+        ));
+    }
+    match (&rotation.commit, rotation.is_whole()) {
+        (Some(commit), _) => text.push_str(&format!("{commit}\n")),
+        (None, true) if rows.is_empty() => text.push_str("no SOPS files\n"),
+        (None, true) => {}
+        (None, false) => text.push_str("nothing was changed\n"),
+    }
+    text
+}

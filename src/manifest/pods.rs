@@ -1,0 +1,273 @@
+//! Pods, and where the credentials that their images are pulled with come from.
+
+use crate::image::Reference;
+use crate::yaml::node::NodeId;
+use crate::yaml::scan::Scan;
+
+use super::find::has_kustomization_name;
+
+/// What a file says of pods and their pull secrets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PodFacts {
+    /// The pods of its workloads.
+    pub pods: Vec<Pod>,
+    /// Its service accounts.
+    pub accounts: Vec<Account>,
+    /// Its Secrets.
+    pub secrets: Vec<SecretPlace>,
+    /// The Secrets that it generates, of a kustomization.
+    pub generated: Vec<GeneratedSecret>,
+    /// The images that it renames, of a kustomization: from and to, as written.
+    pub renames: Vec<(String, String)>,
+    /// The namespace that it puts all into, of a kustomization.
+    pub namespace: Option<String>,
+}
+
+/// A pod, or a patch of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// The workload, such as `Deployment shop`.
+    pub owner: String,
+    /// The document, from 0.
+    pub document: usize,
+    /// The namespace, if it says.
+    pub namespace: Option<String>,
+    /// The service account.
+    pub account: String,
+    /// The names of its images, as written, without tag and digest; none of a chart's release, whose images are
+    /// values.
+    pub images: Vec<String>,
+    /// Whether this is the release of a chart.
+    pub is_release: bool,
+    /// The names of its `imagePullSecrets`.
+    pub pull_secrets: Vec<String>,
+}
+
+/// A service account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The namespace, if it says.
+    pub namespace: Option<String>,
+    /// The name.
+    pub name: String,
+    /// The names of its `imagePullSecrets`.
+    pub pull_secrets: Vec<String>,
+}
+
+/// Where a Secret stands in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretPlace {
+    /// The document, from 0.
+    pub document: usize,
+    /// The way to it within the document: empty, or `items[1].` of a list.
+    pub way: String,
+    /// The namespace, if it says.
+    pub namespace: Option<String>,
+    /// The name.
+    pub name: String,
+}
+
+/// A Secret that a kustomization generates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GeneratedSecret {
+    /// The name, before a hash is added to it.
+    pub name: String,
+    /// Its keys, and the files that they are read from, as written.
+    pub files: Vec<(String, String)>,
+}
+
+/// Which part of what a file says is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// All of it.
+    Everything,
+    /// Secrets and service accounts.
+    Credentials,
+}
+
+impl Part {
+    /// A file without any of these words says nothing.
+    fn words(self) -> &'static [&'static [u8]] {
+        match self {
+            Part::Everything => &[b"ecret", b"ServiceAccount", b"containers", b"namespace", b"newName"],
+            Part::Credentials => &[b"Secret", b"ServiceAccount"],
+        }
+    }
+}
+
+/// Reads a file; one that is no YAML says nothing.
+pub fn read(path: &str, bytes: &[u8], part: Part) -> PodFacts {
+    let mut facts = PodFacts::default();
+    if !part.words().iter().any(|word| memchr::memmem::find(bytes, word).is_some()) {
+        return facts;
+    }
+    let Ok(scan) = Scan::read(bytes) else { return facts };
+    for (document, (_, root)) in scan.documents().enumerate() {
+        if has_kustomization_name(path) {
+            facts.kustomization(&scan, root);
+        } else {
+            facts.object(&scan, root, document, "");
+        }
+    }
+    facts
+}
+
+impl PodFacts {
+    fn kustomization(&mut self, scan: &Scan<'_>, root: NodeId) {
+        self.namespace = scan.get_scalar(root, "namespace").map(str::to_owned);
+        for entry in items(scan, root, "images") {
+            if let (Some(from), Some(to)) = (scan.get_scalar(entry, "name"), scan.get_scalar(entry, "newName")) {
+                self.renames.push((from.to_owned(), to.to_owned()));
+            }
+        }
+        for generator in items(scan, root, "secretGenerator") {
+            let Some(name) = scan.get_scalar(generator, "name") else { continue };
+            let files = items(scan, generator, "files").into_iter().filter_map(|item| scan.scalar(item));
+            let keyed = files.map(|file| match file.split_once('=') {
+                Some((key, file)) => (key.to_owned(), file.to_owned()),
+                None => (file.rsplit('/').next().unwrap_or(file).to_owned(), file.to_owned()),
+            });
+            self.generated.push(GeneratedSecret { name: name.to_owned(), files: keyed.collect() });
+        }
+    }
+
+    fn object(&mut self, scan: &Scan<'_>, object: NodeId, document: usize, way: &str) {
+        let Some(kind) = scan.get_scalar(object, "kind") else { return };
+        let metadata = |key: &str| {
+            let metadata = scan.get(object, "metadata")?;
+            Some(scan.get_scalar(metadata, key)?.to_owned())
+        };
+        let (namespace, name) = (metadata("namespace"), metadata("name").unwrap_or_default());
+        match kind {
+            "List" | "SecretList" => {
+                for (index, item) in items(scan, object, "items").into_iter().enumerate() {
+                    self.object(scan, item, document, &format!("{way}items[{index}]."));
+                }
+            }
+            "Secret" => self.secrets.push(SecretPlace { document, way: way.to_owned(), namespace, name }),
+            "ServiceAccount" => {
+                self.accounts.push(Account { namespace, name, pull_secrets: names(scan, object, "imagePullSecrets") });
+            }
+            _ => {
+                let pod = Pod {
+                    owner: format!("{kind} {name}"),
+                    document,
+                    namespace,
+                    account: "default".to_owned(),
+                    images: Vec::new(),
+                    is_release: kind == "HelmRelease",
+                    pull_secrets: Vec::new(),
+                };
+                self.pods_of(scan, object, pod);
+            }
+        }
+    }
+
+    /// The pods within a workload; of a release all that its values say is one.
+    fn pods_of(&mut self, scan: &Scan<'_>, object: NodeId, mut whole: Pod) {
+        for spec in scan.descendants(object) {
+            let containers = items(scan, spec, "containers");
+            let pull_secrets = names(scan, spec, "imagePullSecrets");
+            if whole.is_release {
+                whole.pull_secrets.extend(pull_secrets);
+                whole.pull_secrets.extend(names(scan, spec, "pullSecrets"));
+                continue;
+            }
+            if containers.is_empty() && pull_secrets.is_empty() {
+                continue;
+            }
+            let all = containers.into_iter().chain(items(scan, spec, "initContainers"));
+            let image = |container| Some(Reference::written_name(scan.get_scalar(container, "image")?).to_owned());
+            let account = scan.get_scalar(spec, "serviceAccountName").or(scan.get_scalar(spec, "serviceAccount"));
+            self.pods.push(Pod {
+                images: all.filter_map(image).collect(),
+                pull_secrets,
+                account: account.unwrap_or("default").to_owned(),
+                ..whole.clone()
+            });
+        }
+        if whole.is_release {
+            self.pods.push(whole);
+        }
+    }
+}
+
+/// The items of a list below a key.
+fn items(scan: &Scan<'_>, mapping: NodeId, key: &str) -> Vec<NodeId> {
+    scan.get(mapping, key).map(|list| scan.items(list).map(|item| scan.resolve(item)).collect()).unwrap_or_default()
+}
+
+/// Names in a list: of objects with a `name`, or, as charts have them, the names themselves.
+fn names(scan: &Scan<'_>, mapping: NodeId, key: &str) -> Vec<String> {
+    let name = |item: &NodeId| scan.scalar(*item).or(scan.get_scalar(*item, "name")).map(str::to_owned);
+    items(scan, mapping, key).iter().filter_map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEPLOYMENT: &str = "kind: Deployment
+metadata: { name: shop, namespace: prod }
+spec:
+  template:
+    spec:
+      serviceAccountName: runner
+      imagePullSecrets: [{ name: ghcr }, { name: own }]
+      initContainers: [{ image: 'busybox:1' }]
+      containers: [{ image: 'ghcr.io/a/b:1@sha256:0' }]
+---
+kind: ServiceAccount
+metadata: { name: runner }
+imagePullSecrets: [{ name: other }]
+---
+kind: List
+items:
+- { kind: ConfigMap, metadata: { name: x } }
+- { kind: Secret, metadata: { name: ghcr, namespace: prod } }
+";
+
+    #[test]
+    fn pods_accounts_and_secrets_are_found() {
+        let facts = read("a.yaml", DEPLOYMENT.as_bytes(), Part::Everything);
+        assert_eq!(facts.pods.len(), 1);
+        let pod = &facts.pods[0];
+        assert_eq!(
+            (pod.owner.as_str(), pod.account.as_str(), pod.namespace.as_deref()),
+            ("Deployment shop", "runner", Some("prod"))
+        );
+        assert_eq!(
+            (pod.pull_secrets.join(" "), pod.images.join(" ")),
+            ("ghcr own".to_owned(), "ghcr.io/a/b busybox".to_owned())
+        );
+        assert_eq!(
+            (facts.accounts[0].name.as_str(), facts.accounts[0].pull_secrets.join(" ")),
+            ("runner", "other".to_owned())
+        );
+        let place = SecretPlace {
+            document: 2,
+            way: "items[1].".to_owned(),
+            namespace: Some("prod".to_owned()),
+            name: "ghcr".to_owned(),
+        };
+        assert_eq!(facts.secrets, [place]);
+    }
+
+    #[test]
+    fn releases_and_kustomizations_say_it_in_their_own_ways() {
+        let release = "kind: HelmRelease\nmetadata: { name: x }\nspec: { values: { global: { imagePullSecrets: [a] }, image: { pullSecrets: [{ name: b }] } } }\n";
+        let facts = read("a.yaml", release.as_bytes(), Part::Everything);
+        assert!(
+            facts.pods.len() == 1 && facts.pods[0].is_release && facts.pods[0].pull_secrets == ["a", "b"],
+            "{facts:?}"
+        );
+        let text = "namespace: prod\nimages: [{ name: app, newName: r.io/a/b }, { name: c }]\nsecretGenerator:\n- { name: g, files: [.dockerconfigjson=x/pull.json, y/z.txt] }\n";
+        let facts = read("k/kustomization.yaml", text.as_bytes(), Part::Everything);
+        assert_eq!(facts.renames, [("app".to_owned(), "r.io/a/b".to_owned())]);
+        let files =
+            [(".dockerconfigjson", "x/pull.json"), ("z.txt", "y/z.txt")].map(|(k, f)| (k.to_owned(), f.to_owned()));
+        assert_eq!((facts.generated[0].files.as_slice(), facts.namespace.as_deref()), (&files[..], Some("prod")));
+        assert_eq!(read("a.yaml", b"image: x:1\n", Part::Everything), PodFacts::default());
+        assert_eq!(read("a.yaml", b"kind: Secret\n  {{ x }}", Part::Everything), PodFacts::default());
+    }
+}

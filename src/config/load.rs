@@ -10,12 +10,13 @@ use crate::cycle::engine::{Hosts, IntentSource};
 use crate::cycle::secrets::Gate;
 use crate::cycle::tree::REPOSITORY_FILE;
 use crate::fault::{Explain, Fault};
-use crate::keys::Sources;
+use crate::keys;
 use crate::manifest::paths::PathFilter;
 use crate::plan::intent::Intent;
 use crate::registry;
 use crate::repo;
-use crate::repo::config::{Branch, Person};
+use crate::repo::config::{Branch, Person, Ssh};
+use crate::repo::source::{SourceConfig, Sources};
 
 use super::document::{Node, Value};
 use super::reader::{Mistake, Mistakes};
@@ -106,6 +107,8 @@ pub struct Config {
     pub style: Style,
     /// The registries.
     pub registry: registry::config::Config,
+    /// The repositories that images are built from.
+    pub sources: Sources,
     /// What the files ask of a tree.
     pub intent: IntentReader,
     /// The secrets.
@@ -118,7 +121,7 @@ pub struct Config {
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     /// Where identities are taken from.
-    pub keys: Sources,
+    pub keys: keys::Sources,
     /// What happens to a field whose secrets are broken.
     pub gate: Gate,
 }
@@ -161,7 +164,7 @@ impl Config {
     pub fn load(overrides: &Overrides, environment: Environment<'_>) -> Result<Config, ConfigError> {
         let file = overrides.file.clone().or_else(|| environment("TAGALONG_CONFIG").map(PathBuf::from));
         let from_file = file.as_deref().map(read_file).transpose()?.unwrap_or_default();
-        let FileConfig { git, registries, intent, secrets, agent } = from_file;
+        let FileConfig { git, registries, sources, intent, secrets, agent } = from_file;
         let url = match &overrides.git_url {
             Some(text) => Some(flag("--git-url", text)?),
             None => git.url,
@@ -175,10 +178,8 @@ impl Config {
             globs => path_filter(globs)?,
         };
         let home = environment("HOME").map(PathBuf::from);
-        let mut ssh = git.ssh;
-        if ssh.known_hosts_file.as_os_str().is_empty() {
-            ssh.known_hosts_file = home.clone().unwrap_or_default().join(".ssh/known_hosts");
-        }
+        let ssh = with_known_hosts(git.ssh, home.as_deref());
+        let timeout = git.timeout.unwrap_or(Duration::from_secs(30));
         let default = || Person { name: "tagalong".to_owned(), email: "tagalong@localhost".to_owned() };
         let author = git.author.unwrap_or_else(default);
         let literal_hosts =
@@ -192,7 +193,7 @@ impl Config {
                 branch: branch.map_or_else(default_branch, Ok)?,
                 cache_dir: cache_dir(overrides, environment, home.as_deref())?,
                 depth: git.depth.unwrap_or(200),
-                timeout: git.timeout.unwrap_or(Duration::from_secs(30)),
+                timeout,
                 ssh,
                 https: git.https,
                 committer: git.committer.unwrap_or_else(|| author.clone()),
@@ -200,7 +201,18 @@ impl Config {
                 signing: git.signing,
             }),
         };
+        let mut entries: Vec<SourceConfig> = sources
+            .into_iter()
+            .map(|entry| SourceConfig { ssh: with_known_hosts(entry.ssh.clone(), home.as_deref()), ..entry })
+            .collect();
+        entries.extend(repo.as_ref().and_then(SourceConfig::beside));
+        // What the agent's own policies name is allowed by that.
+        let named = intent.policies.rules.iter().filter_map(|rule| rule.tags.order()?.branch()?.source.as_ref());
+        entries.extend(
+            named.map(|url| SourceConfig::open(url.clone(), with_known_hosts(Ssh::default(), home.as_deref()))),
+        );
         Ok(Config {
+            sources: Sources { entries, cache_dir: cache_dir(overrides, environment, home.as_deref()).ok(), timeout },
             repo,
             paths,
             attempts: git.attempts.unwrap_or(10).max(1),
@@ -213,7 +225,10 @@ impl Config {
             },
             intent: IntentReader { own: intent, allowed_hosts },
             secrets: Secrets {
-                keys: Sources::new(environment, &[secrets.age_key_files, overrides.age_key_files.clone()].concat()),
+                keys: keys::Sources::new(
+                    environment,
+                    &[secrets.age_key_files, overrides.age_key_files.clone()].concat(),
+                ),
                 gate: secrets.gate,
             },
             agent,
@@ -275,6 +290,13 @@ fn cache_dir(overrides: &Overrides, environment: Environment<'_>, home: Option<&
         xdg.or_else(|| home.map(|home| home.join(".cache"))).map(|base| base.join("tagalong"))
     };
     overrides.cache_dir.clone().or_else(from_environment).ok_or(ConfigError::NoCacheDir)
+}
+
+fn with_known_hosts(mut ssh: Ssh, home: Option<&Path>) -> Ssh {
+    if ssh.known_hosts_file.as_os_str().is_empty() {
+        ssh.known_hosts_file = home.unwrap_or(Path::new("")).join(".ssh/known_hosts");
+    }
+    ssh
 }
 
 /// Where credentials for registries are looked for: REGISTRY_AUTH_FILE, then Docker's own place if there is a file.
@@ -359,7 +381,7 @@ agent:
             "6:5: policies[0]: `images` is needed",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
             "9:13: agent.interval: a text is needed",
-            "10:1: registrys: unknown key; there are git, registries, policies, fields, embedded, secrets, agent",
+            "10:1: registrys: unknown key; there are git, registries, sources, policies, fields, embedded, secrets, agent",
         ];
         for (said, expected) in said.iter().zip(expect) {
             assert!(said.starts_with(expected), "{said} is not {expected}");

@@ -24,6 +24,7 @@ use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::push::Push;
+use crate::repo::source::Sources;
 use crate::sops::audit::Verdict;
 
 use super::commits::{self, Edits, Style};
@@ -84,6 +85,7 @@ pub struct Engine {
     attempts: u32,
     style: Style,
     registry: Client,
+    sources: Sources,
     intent: Box<IntentSource>,
     trees: TreeCache,
     secrets: Secrets,
@@ -93,6 +95,15 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("repo", &self.repo).finish_non_exhaustive()
     }
+}
+
+/// Where candidates come from.
+#[derive(Debug)]
+pub struct Upstream {
+    /// The registries.
+    pub registry: Client,
+    /// The repositories that images are built from.
+    pub sources: Sources,
 }
 
 /// A plan that passed the gates, with what else there is to say.
@@ -111,11 +122,22 @@ impl Engine {
         paths: PathFilter,
         attempts: u32,
         style: Style,
-        registry: Client,
+        upstream: Upstream,
         intent: Box<IntentSource>,
         secrets: Secrets,
     ) -> Engine {
-        Engine { repo, attempts, style, registry, intent, trees: TreeCache::new(paths.clone()), paths, secrets }
+        let Upstream { registry, sources } = upstream;
+        Engine {
+            repo,
+            attempts,
+            style,
+            registry,
+            sources,
+            intent,
+            trees: TreeCache::new(paths.clone()),
+            paths,
+            secrets,
+        }
     }
 
     /// One pass. After a lost race everything is planned again on the new tip; nothing is ever merged as text.
@@ -253,7 +275,8 @@ impl Engine {
                 if intent.policies.rules.is_empty() {
                     notes.push("no policy is configured, so no image is followed".to_owned());
                 }
-                let plan = follow::plan(learned, &self.registry, &inventory, &intent.policies, &openable).await;
+                let plan =
+                    follow::plan(learned, &self.registry, &self.sources, &inventory, &intent.policies, &openable).await;
                 notes.extend(learned.notes.iter().cloned());
                 (plan, inventory, FollowRefs::Yes, notes)
             }

@@ -12,6 +12,7 @@ use crate::plan::skip::Skipped;
 use crate::policy::rule::PolicySet;
 use crate::registry::client::Client;
 use crate::registry::integrity::Audit;
+use crate::repo::source::Sources;
 
 use super::{proof, survey};
 
@@ -35,12 +36,13 @@ pub struct Learned {
 pub async fn plan(
     learned: &mut Learned,
     registry: &Client,
+    sources: &Sources,
     inventory: &Inventory,
     policies: &PolicySet,
     openable: &Openable,
 ) -> Plan {
     let now = Timestamp::now();
-    let aside = survey::complete(&mut learned.surveys, registry, inventory, policies, now).await;
+    let aside = survey::complete(&mut learned.surveys, registry, sources, inventory, policies, now).await;
     learned.broken.extend(aside.broken);
     learned.notes.extend(aside.notes);
     registry.flush();

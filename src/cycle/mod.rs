@@ -5,6 +5,8 @@
 //! - [`tree`]: the image fields of a tip, each blob read once
 //! - [`follow`]: from what the registries have to a plan whose images are proved
 //! - [`survey`]: what the registries have
+//! - `placing`: where tags stand in the history of the branch that their images are built from
+//! - `lineages`: those histories, each fetched once
 //! - [`proof`]: the images that would be written, asked for once more
 //! - [`deployed`]: whether all that is deployed could still be pulled
 //! - [`secrets`]: the SOPS files of a tip, judged
@@ -16,6 +18,8 @@ pub mod deployed;
 pub mod engine;
 pub mod error;
 pub mod follow;
+mod lineages;
+mod placing;
 pub mod proof;
 pub mod report;
 pub mod secrets;

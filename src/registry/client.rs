@@ -14,7 +14,7 @@ use super::cache::Cache;
 use super::config::Config;
 use super::content::{MANIFEST_LIMIT, found, manifest_name};
 use super::error::RegistryError;
-use super::host::{Host, Question};
+use super::host::{Credentials, Host, Question};
 use super::manifest::ACCEPT;
 use super::source::Source;
 use super::transport::Answer;
@@ -67,6 +67,7 @@ impl Client {
             target: "/v2/".to_owned(),
             accept: "application/json",
             scope: String::new(),
+            credentials: Credentials::Challenged,
             limit: PING_LIMIT,
             one_byte: false,
             if_none_match: None,

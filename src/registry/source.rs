@@ -11,7 +11,7 @@ use crate::image::Repository;
 
 use super::client::Client;
 use super::error::RegistryError;
-use super::host::{Host, Question};
+use super::host::{Credentials, Host, Question};
 use super::transport::Answer;
 
 /// A host that has a repository.
@@ -53,6 +53,7 @@ impl Source {
             target: format!("/v2/{}/{what}{namespace}", self.path),
             accept,
             scope: format!("repository:{}:pull", self.path),
+            credentials: Credentials::Challenged,
             limit,
             one_byte: false,
             if_none_match: None,

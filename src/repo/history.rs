@@ -5,6 +5,8 @@ use std::collections::{BTreeSet, HashSet};
 use git2::{Delta, DiffDelta, DiffOptions, Oid, Revwalk, Sort};
 use jiff::Timestamp;
 
+use crate::policy::lineage::Lineage;
+
 use super::clone::{BareClone, CommitId};
 use super::error::RepoError;
 use super::tree::BlobId;
@@ -60,6 +62,21 @@ impl BareClone {
         walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME).map_err(doing())?;
         walk.push(from.0).map_err(doing())?;
         Ok(History { clone: self, walk, paths, cut: self.cut() })
+    }
+
+    /// The first parents of a commit, from the commit itself back to the first one or to where history was cut off.
+    pub fn first_parents(&self, from: CommitId) -> Result<Lineage, RepoError> {
+        let (mut ids, mut id, cut) = (Vec::new(), from.0, self.cut());
+        loop {
+            let commit = self.repository.find_commit(id).map_err(RepoError::git(format!("reading commit {id}")))?;
+            ids.push(id.to_string());
+            // The library may not have heard yet that history was cut off here.
+            let is_cut = cut.contains(&id);
+            match commit.parent_id(0) {
+                Ok(parent) if !is_cut => id = parent,
+                _ => return Ok(Lineage::new(ids.into_iter(), !is_cut)),
+            }
+        }
     }
 
     /// The commits whose parents were not brought over (gitrepository-layout, `shallow`).

@@ -115,7 +115,7 @@ fn an_ssh_agent_is_asked_when_no_key_is_named() {
     let run = check(&stage, &section, &environment);
     assert_eq!(run.code, 0, "{run:#?}");
     let run = check(&stage, &section, &[]);
-    assert!(run.code == 5 && said(&run).contains("no git.ssh.keyFile is set"), "{run:#?}");
+    assert!(run.code == 5 && said(&run).contains("no ssh.keyFile is set"), "{run:#?}");
 }
 
 #[test]

@@ -19,8 +19,8 @@ use super::output::{self, Format};
 
 /// Validate configuration, credentials and reachability; touch nothing
 ///
-/// Reads the configuration, connects to the git server and to every registry that is named, and says of each whether it
-/// answers and takes the credentials. Nothing is fetched, written or pushed.
+/// Reads the configuration, connects to the git server, to every registry that is named and to every source that a policy
+/// names, and says of each whether it answers and takes the credentials. Nothing is fetched, written or pushed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tagalong check --config tagalong.yaml")]
 pub struct Arguments {
@@ -78,6 +78,17 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         };
         let said = answer.as_ref().map(|()| "answers".to_owned()).map_err(|error| error as &dyn Explain);
         rows.push(Row::new("registry", host.clone(), said));
+    }
+    for branch in config.intent.own.policies.rules.iter().filter_map(|rule| rule.tags.order()?.branch()) {
+        // Those that only images name are known when images are looked at.
+        let Some(url) = &branch.source else { continue };
+        let tip = config
+            .sources
+            .config(url, &branch.branch)
+            .and_then(|source| Ok(block_in_place(|| remote::probe(&source))?));
+        let at =
+            tip.as_ref().map(|tip| format!("{} is at {tip}", branch.branch)).map_err(|error| error as &dyn Explain);
+        rows.push(Row::new("source", url.to_string(), at));
     }
     match arguments.output.output {
         Format::Json => output::print_json(&rows)?,

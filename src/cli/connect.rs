@@ -1,7 +1,7 @@
 //! From options to an engine.
 
 use crate::config::load::{Config, Overrides};
-use crate::cycle::engine::Engine;
+use crate::cycle::engine::{Engine, Upstream};
 use crate::cycle::secrets::Secrets;
 use crate::registry::client::Client;
 
@@ -26,9 +26,9 @@ pub fn configuration_with_keys(arguments: &GitArguments, keys: &KeyArguments) ->
 
 /// The engine for a configuration.
 pub fn engine(config: &Config) -> Result<Engine, CliError> {
-    let registry = Client::new(config.registry.clone())?;
+    let upstream = Upstream { registry: Client::new(config.registry.clone())?, sources: config.sources.clone() };
     let source = config.intent.clone().into_source();
     let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets);
     let (repo, paths, style) = (config.repo()?.clone(), config.paths.clone(), config.style.clone());
-    Ok(Engine::new(repo, paths, config.attempts, style, registry, source, secrets))
+    Ok(Engine::new(repo, paths, config.attempts, style, upstream, source, secrets))
 }

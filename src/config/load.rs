@@ -10,12 +10,13 @@ use crate::cycle::engine::{Hosts, IntentSource};
 use crate::cycle::secrets::{Gate, PullSecrets};
 use crate::cycle::tree::REPOSITORY_FILE;
 use crate::fault::{Explain, Fault};
-use crate::keys::Sources;
+use crate::keys;
 use crate::manifest::paths::PathFilter;
 use crate::plan::intent::Intent;
 use crate::registry;
 use crate::repo;
-use crate::repo::config::{Branch, Person, USUAL_DEPTH};
+use crate::repo::config::{Branch, Person, Ssh, USUAL_DEPTH};
+use crate::repo::source::{SourceConfig, Sources};
 
 use super::document::{Node, Value};
 use super::reader::{Mistake, Mistakes};
@@ -116,6 +117,8 @@ pub struct Config {
     pub style: Style,
     /// The registries.
     pub registry: registry::config::Config,
+    /// The repositories that images are built from.
+    pub sources: Sources,
     /// What the files ask of a tree.
     pub intent: IntentReader,
     /// The secrets.
@@ -128,7 +131,7 @@ pub struct Config {
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     /// Where identities are taken from.
-    pub keys: Sources,
+    pub keys: keys::Sources,
     /// What happens to a field whose secrets are broken.
     pub gate: Gate,
     /// What is asked of pull secrets.
@@ -173,7 +176,7 @@ impl Config {
     pub fn load(overrides: &Overrides, environment: Environment<'_>) -> Result<Config, ConfigError> {
         let file = overrides.file.clone().or_else(|| environment("TAGALONG_CONFIG").map(PathBuf::from));
         let from_file = file.as_deref().map(read_file).transpose()?.unwrap_or_default();
-        let FileConfig { git, registries, intent, secrets, agent } = from_file;
+        let FileConfig { git, registries, sources, intent, secrets, agent } = from_file;
         let url = match &overrides.git_url {
             Some(text) => Some(flag("--git-url", text)?),
             None => git.url,
@@ -190,12 +193,11 @@ impl Config {
         let mut ssh = git.ssh;
         ssh.key_file = overrides.ssh_key_file.clone().or(ssh.key_file);
         ssh.known_hosts_file = overrides.known_hosts_file.clone().unwrap_or(ssh.known_hosts_file);
-        if ssh.known_hosts_file.as_os_str().is_empty() {
-            ssh.known_hosts_file = home.clone().unwrap_or_default().join(".ssh/known_hosts");
-        }
+        let ssh = with_known_hosts(ssh, home.as_deref());
         let mut https = git.https;
         https.token_file = overrides.git_token_file.clone().or(https.token_file);
         https.username = overrides.git_username.clone().or(https.username);
+        let timeout = git.timeout.unwrap_or(Duration::from_secs(30));
         let default = || Person { name: "tagalong".to_owned(), email: "tagalong@localhost".to_owned() };
         let author = git.author.unwrap_or_else(default);
         let literal_hosts =
@@ -209,7 +211,7 @@ impl Config {
                 branch: branch.map_or_else(default_branch, Ok)?,
                 cache_dir: cache_dir(overrides, environment, home.as_deref())?,
                 depth: git.depth.unwrap_or(USUAL_DEPTH),
-                timeout: git.timeout.unwrap_or(Duration::from_secs(30)),
+                timeout,
                 ssh,
                 https,
                 committer: git.committer.unwrap_or_else(|| author.clone()),
@@ -217,7 +219,18 @@ impl Config {
                 signing: git.signing,
             }),
         };
+        let mut entries: Vec<SourceConfig> = sources
+            .into_iter()
+            .map(|entry| SourceConfig { ssh: with_known_hosts(entry.ssh.clone(), home.as_deref()), ..entry })
+            .collect();
+        entries.extend(repo.as_ref().and_then(SourceConfig::beside));
+        // What the agent's own policies name is allowed by that.
+        let named = intent.policies.rules.iter().filter_map(|rule| rule.tags.order()?.branch()?.source.as_ref());
+        entries.extend(
+            named.map(|url| SourceConfig::open(url.clone(), with_known_hosts(Ssh::default(), home.as_deref()))),
+        );
         Ok(Config {
+            sources: Sources { entries, cache_dir: cache_dir(overrides, environment, home.as_deref()).ok(), timeout },
             repo,
             paths,
             attempts: git.attempts.unwrap_or(10).max(1),
@@ -233,7 +246,10 @@ impl Config {
             },
             intent: IntentReader { own: intent, allowed_hosts },
             secrets: Secrets {
-                keys: Sources::new(environment, &[secrets.age_key_files, overrides.age_key_files.clone()].concat()),
+                keys: keys::Sources::new(
+                    environment,
+                    &[secrets.age_key_files, overrides.age_key_files.clone()].concat(),
+                ),
                 gate: secrets.gate,
                 pull_secrets: secrets.pull_secrets,
             },
@@ -296,6 +312,13 @@ fn cache_dir(overrides: &Overrides, environment: Environment<'_>, home: Option<&
         xdg.or_else(|| home.map(|home| home.join(".cache"))).map(|base| base.join("tagalong"))
     };
     overrides.cache_dir.clone().or_else(from_environment).ok_or(ConfigError::NoCacheDir)
+}
+
+fn with_known_hosts(mut ssh: Ssh, home: Option<&Path>) -> Ssh {
+    if ssh.known_hosts_file.as_os_str().is_empty() {
+        ssh.known_hosts_file = home.unwrap_or(Path::new("")).join(".ssh/known_hosts");
+    }
+    ssh
 }
 
 /// Where credentials for registries are looked for: REGISTRY_AUTH_FILE, then Docker's own place if there is a file.
@@ -380,7 +403,7 @@ agent:
             "6:5: policies[0]: `images` is needed",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
             "9:13: agent.interval: a text is needed",
-            "10:1: registrys: unknown key; there are git, registries, policies, fields, embedded, secrets, agent",
+            "10:1: registrys: unknown key; there are git, registries, sources, policies, fields, embedded, secrets, agent",
         ];
         for (said, expected) in said.iter().zip(expect) {
             assert!(said.starts_with(expected), "{said} is not {expected}");

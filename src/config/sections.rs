@@ -14,12 +14,14 @@ use crate::plan::intent::Intent;
 use crate::plan::template::Template;
 use crate::platform::PlatformError;
 use crate::policy::names::{Names, TagPattern};
+use crate::policy::order::{Order, SourceBranch};
 use crate::policy::range::Range;
 use crate::policy::rule::{INSPECT_LIMIT, ImagePattern, PolicySet, Rule};
 use crate::policy::tags::{Filter, ShaForm, TagRule};
-use crate::registry::config::HostConfig;
+use crate::registry::config::{Api, HostConfig};
 use crate::repo::config::{Branch, Https, Person, Signing, SigningKeyFile, Ssh};
 use crate::repo::known_hosts::FingerprintError;
+use crate::repo::source::SourceConfig;
 use crate::secret::SafeUrl;
 
 use super::document::{Node, Value};
@@ -32,6 +34,8 @@ pub struct FileConfig {
     pub git: GitSection,
     /// The section `registries`.
     pub registries: Vec<HostConfig>,
+    /// The section `sources`.
+    pub sources: Vec<SourceConfig>,
     /// The sections `policies`, `fields` and `embedded`.
     pub intent: Intent,
     /// The section `secrets`.
@@ -86,6 +90,7 @@ pub fn agent_file(root: Node, mistakes: &Mistakes) -> FileConfig {
     let config = FileConfig {
         git: root.section("git").map(git).unwrap_or_default(),
         registries: registries(&mut root),
+        sources: sources(&mut root),
         intent: intent(&mut root),
         secrets: root.section("secrets").map(secrets).unwrap_or_default(),
         agent: root.section("agent").map(agent_section).unwrap_or_default(),
@@ -99,7 +104,7 @@ pub fn agent_file(root: Node, mistakes: &Mistakes) -> FileConfig {
 /// agent, or its credentials, elsewhere. Without `allowed_hosts` any host will do.
 pub fn repository_file(root: Node, allowed_hosts: Option<&BTreeSet<String>>, mistakes: &Mistakes) -> Intent {
     let mut root = Section::new("", root, mistakes);
-    for key in ["git", "registries", "agent", "secrets", "notify"] {
+    for key in ["git", "registries", "sources", "agent", "secrets", "notify"] {
         if let Some(node) = root.take(key) {
             let what = "only `policies`, `fields` and `embedded` may stand in the repository; connections and credentials belong to the agent's own file";
             mistakes.add(&node.referenced, key, what);
@@ -229,6 +234,7 @@ fn registries(root: &mut Section<'_>) -> Vec<HostConfig> {
             mirror: section.parsed("mirror"),
             mirror_tags: section.boolean("mirrorTags").unwrap_or(false),
             requests_per_second: section.number("requestsPerSecond"),
+            api: section.parsed_with("api", api),
         };
         match host {
             Some(host) if hosts.iter().any(|other| other.host == host) => {
@@ -240,6 +246,31 @@ fn registries(root: &mut Section<'_>) -> Vec<HostConfig> {
         section.finish();
     }
     hosts
+}
+
+fn api(text: &str) -> Result<Api, String> {
+    match text {
+        "gitea" => Ok(Api::Gitea),
+        "harbor" => Ok(Api::Harbor),
+        "dockerhub" => Ok(Api::DockerHub),
+        other => Err(format!("`{other}` is not known; there are gitea, harbor and dockerhub")),
+    }
+}
+
+fn sources(root: &mut Section<'_>) -> Vec<SourceConfig> {
+    let sections = root.sections("sources").into_iter();
+    let sources = sections.filter_map(|mut section| {
+        let url = section.parsed::<SafeUrl>("url");
+        if url.is_none() {
+            section.mistake("`url` is needed: a repository, or what the URLs of several begin with");
+        }
+        let instead_of = section.parsed("insteadOf");
+        let ssh = section.section("ssh").map(ssh).unwrap_or_default();
+        let https = section.section("https").map(https).unwrap_or_default();
+        section.finish();
+        Some(SourceConfig { url: url?, instead_of, ssh, https })
+    });
+    sources.collect()
 }
 
 fn intent(root: &mut Section<'_>) -> Intent {
@@ -333,16 +364,25 @@ fn tag_rule(mut section: Section<'_>) -> Option<TagRule> {
 }
 
 fn sha_rule(mut section: Section<'_>) -> Option<TagRule> {
-    section.parsed_with("order", |text| match text {
-        "built" => Ok(()),
-        other => Err(format!("`{other}` is not known; there is only `built`")),
+    let has_history = section.has("source") || section.has("branch");
+    let source = section.parsed::<SafeUrl>("source");
+    let branch = section.parsed::<Branch>("branch").map_or_else(|| "main".to_owned(), |branch| branch.to_string());
+    let order = section.parsed_with("order", |text| match text {
+        "built" => Ok(Order::Built),
+        "pushed" => Ok(Order::Pushed),
+        "commit" => Ok(Order::Commit(SourceBranch { source: source.clone(), branch: branch.clone() })),
+        other => Err(format!("`{other}` is not known; there are built, pushed and commit")),
     });
+    let order = order.unwrap_or_default();
+    if has_history && !matches!(order, Order::Commit(_)) {
+        section.mistake("`source` and `branch` belong to `order: commit`");
+    }
     let has_pattern = section.has("pattern");
-    let form = section.parsed_with("pattern", |text| ShaForm::pattern(text).map_err(|error| error.to_string()));
+    let form = section.parsed_with("pattern", |text| ShaForm::pattern(text, &order).map_err(|error| error.to_string()));
     section.finish();
     match (has_pattern, form) {
-        (_, Some(form)) => Some(TagRule::Sha(form)),
-        (false, None) => Some(TagRule::Sha(ShaForm::Usual)),
+        (_, Some(form)) => Some(TagRule::Sha { form, order }),
+        (false, None) => Some(TagRule::Sha { form: ShaForm::Usual, order }),
         (true, None) => None,
     }
 }

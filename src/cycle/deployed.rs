@@ -14,6 +14,7 @@ use crate::policy::rule::PolicySet;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::Audit;
+use crate::repo::source::Sources;
 
 use super::survey;
 
@@ -53,7 +54,12 @@ pub struct Deployed {
 
 /// Proves every image that a field holds, governed by a policy or not. Fields that a kustomization overrides deploy
 /// nothing.
-pub async fn verify(registry: &Client, inventory: &Inventory, policies: &PolicySet) -> Vec<Deployed> {
+pub async fn verify(
+    registry: &Client,
+    sources: &Sources,
+    inventory: &Inventory,
+    policies: &PolicySet,
+) -> Vec<Deployed> {
     let mut images: BTreeMap<(&Repository, Version), Vec<String>> = BTreeMap::new();
     for located in inventory.fields.iter().filter(|located| located.shadowed_by.is_none()) {
         let field = &located.field;
@@ -64,7 +70,7 @@ pub async fn verify(registry: &Client, inventory: &Inventory, policies: &PolicyS
         let place = format!("{}:{}", located.file, field.place.line);
         images.entry((&field.repository, field.version.clone())).or_default().push(place);
     }
-    let warnings = doomed(registry, inventory, policies).await;
+    let warnings = doomed(registry, sources, inventory, policies).await;
     let audit = Audit::default();
     let checks: Vec<_> = images
         .into_iter()
@@ -95,12 +101,14 @@ fn status_of(error: &RegistryError) -> Status {
 /// The deployed tags that a cleanup would delete, for policies that say how many it keeps.
 async fn doomed<'i>(
     registry: &Client,
+    sources: &Sources,
     inventory: &'i Inventory,
     policies: &'i PolicySet,
 ) -> BTreeMap<(&'i Repository, &'i Tag), String> {
     let rules = policies.rules.iter().filter(|rule| rule.keep.is_some()).cloned().collect();
     let mut surveys = Surveys::new();
-    survey::complete(&mut surveys, registry, inventory, &PolicySet { rules }, Timestamp::now()).await;
+    let policies_that_keep = PolicySet { rules };
+    survey::complete(&mut surveys, registry, sources, inventory, &policies_that_keep, Timestamp::now()).await;
     let mut doomed = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for (located, rule) in governed(inventory, policies) {

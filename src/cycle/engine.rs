@@ -22,6 +22,7 @@ use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::push::Push;
+use crate::repo::source::Sources;
 use crate::sops::audit::Verdict;
 
 use super::commits::{self, Edits, Style};
@@ -55,6 +56,7 @@ pub struct Engine {
     pub(super) attempts: u32,
     style: Style,
     pub(super) registry: Client,
+    pub(super) sources: Sources,
     intent: Box<IntentSource>,
     trees: TreeCache,
     pub(super) secrets: Secrets,
@@ -65,6 +67,15 @@ impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("repo", &self.repo).finish_non_exhaustive()
     }
+}
+
+/// Where candidates come from.
+#[derive(Debug)]
+pub struct Upstream {
+    /// The registries.
+    pub registry: Client,
+    /// The repositories that images are built from.
+    pub sources: Sources,
 }
 
 /// A plan that passed the gates, with what else there is to say.
@@ -92,12 +103,13 @@ impl Engine {
         paths: PathFilter,
         attempts: u32,
         style: Style,
-        registry: Client,
+        upstream: Upstream,
         intent: Box<IntentSource>,
         secrets: Secrets,
     ) -> Engine {
+        let Upstream { registry, sources } = upstream;
         let trees = TreeCache::new(paths.clone());
-        Engine { repo, attempts, style, registry, intent, trees, paths, secrets, held: Mutex::default() }
+        Engine { repo, attempts, style, registry, sources, intent, trees, paths, secrets, held: Mutex::default() }
     }
 
     /// One pass. After a lost race everything is planned again on the new tip; nothing is ever merged as text.

@@ -14,6 +14,7 @@ use crate::plan::skip::Skipped;
 use crate::policy::rule::PolicySet;
 use crate::registry::client::Client;
 use crate::registry::integrity::Audit;
+use crate::repo::source::Sources;
 
 use super::error::CycleError;
 use super::past::Past;
@@ -41,13 +42,14 @@ pub struct Learned {
 pub async fn plan(
     learned: &mut Learned,
     registry: &Client,
+    sources: &Sources,
     inventory: &Arc<Inventory>,
     policies: &PolicySet,
     openable: &Openable,
     past: &mut Past<'_>,
 ) -> Result<Plan, CycleError> {
     let now = Timestamp::now();
-    let aside = survey::complete(&mut learned.surveys, registry, inventory, policies, now).await;
+    let aside = survey::complete(&mut learned.surveys, registry, sources, inventory, policies, now).await;
     learned.broken.extend(aside.broken);
     learned.notes.extend(aside.notes);
     registry.flush();

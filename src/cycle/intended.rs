@@ -80,7 +80,9 @@ impl Engine {
             notes.push("no policy is configured, so no image is followed".to_owned());
         }
         let mut past = Past::new(clone, tip, &intent.conventions);
-        let plan = follow::plan(learned, &self.registry, &inventory, &intent.policies, &openable, &mut past).await?;
+        let plan =
+            follow::plan(learned, &self.registry, &self.sources, &inventory, &intent.policies, &openable, &mut past)
+                .await?;
         notes.extend(learned.notes.iter().cloned());
         Ok(Intended { plan, inventory, intent, notes, follow: FollowRefs::Yes, occasion: Occasion::default() })
     }

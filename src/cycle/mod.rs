@@ -8,6 +8,8 @@
 //! - [`tree`]: the image fields of a tip, each blob read once
 //! - [`follow`]: from what the registries have to a plan whose images are proved
 //! - [`survey`]: what the registries have
+//! - `placing`: where tags stand in the history of the branch that their images are built from
+//! - `lineages`: those histories, each fetched once
 //! - [`proof`]: the images that would be written, asked for once more
 //! - [`deployed`]: whether all that is deployed could still be pulled
 //! - [`pull_secrets`]: whether pods could pull what would be written
@@ -23,7 +25,9 @@ pub mod engine;
 pub mod error;
 pub mod follow;
 pub mod intended;
+mod lineages;
 pub mod past;
+mod placing;
 pub mod proof;
 pub mod pull_secrets;
 pub mod report;

@@ -12,11 +12,15 @@ use crate::plan::decide::{NoSurvey, Survey, Surveys, governed};
 use crate::plan::skip::{Reason, Skipped};
 use crate::policy::choose::{Age, Seen};
 use crate::policy::guess::newest_first;
+use crate::policy::order::{Order, Standing};
 use crate::policy::rule::{PolicySet, Rule};
-use crate::policy::tags::TagRule;
+use crate::policy::tags::{Misfit, ShaForm, TagRule};
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
+use crate::repo::source::Sources;
 
+use super::lineages::Lineages;
+use super::placing::Placing;
 use super::proof::{keeps_back, waits};
 
 /// How many repositories are surveyed at a time; the client bounds the requests to each host.
@@ -37,6 +41,7 @@ pub struct Aside {
 pub async fn complete(
     surveys: &mut Surveys,
     registry: &Client,
+    sources: &Sources,
     inventory: &Inventory,
     policies: &PolicySet,
     now: Timestamp,
@@ -49,10 +54,11 @@ pub async fn complete(
             held.extend(&field.version.tag);
         }
     }
+    let lineages = &Lineages::new(sources);
     let answers = stream::iter(open)
         .map(|(repository, (rule, held))| async move {
             let mut surveyor = Surveyor { registry, repository, rule, now, aside: Aside::default() };
-            let survey = surveyor.survey(&held).await;
+            let survey = surveyor.survey(&held, lineages).await;
             (repository.clone(), survey, surveyor.aside)
         })
         .buffer_unordered(REPOSITORIES);
@@ -93,7 +99,7 @@ impl From<RegistryError> for NoSurvey {
 }
 
 impl Surveyor<'_> {
-    async fn survey(&mut self, held: &BTreeSet<&Tag>) -> Result<Survey, NoSurvey> {
+    async fn survey(&mut self, held: &BTreeSet<&Tag>, lineages: &Lineages<'_>) -> Result<Survey, NoSurvey> {
         if matches!(self.rule.tags, TagRule::Held) {
             return Ok(Survey::default());
         }
@@ -103,7 +109,70 @@ impl Surveyor<'_> {
         if tags.is_empty() && !listed.is_empty() {
             return Err(NoSurvey::Absent(format!("`allow` and `ignore` leave none of {} tags", listed.len())));
         }
-        if self.rule.tags.needs_age() { self.by_age(tags, &listed, held).await } else { self.by_rank(tags).await }
+        match &self.rule.tags {
+            TagRule::Sha { order: Order::Built, .. } => self.by_age(tags, &listed, held).await,
+            TagRule::Sha { order: Order::Pushed, .. } => self.by_push(tags, &listed, held).await,
+            TagRule::Sha { order: Order::Commit(branch), form } => {
+                let (registry, repository) = (self.registry, self.repository);
+                let placing = Placing { registry, repository, branch, form, lineages };
+                self.by_commit(placing, tags, held).await
+            }
+            _ => self.by_rank(tags).await,
+        }
+    }
+
+    /// Where commits decide, tags say them by their names, and few images are looked into.
+    async fn by_commit(
+        &mut self,
+        placing: Placing<'_>,
+        tags: Vec<Tag>,
+        held: &BTreeSet<&Tag>,
+    ) -> Result<Survey, NoSurvey> {
+        let shortlist = self.rule.tags.shortlist(tags);
+        if shortlist.fitting.is_empty() {
+            return Ok(Survey { seen: unplaced(shortlist.dropped).collect(), held: BTreeMap::new() });
+        }
+        let fitting = match placing.form {
+            ShaForm::Labelled(_) => self.within_limit(shortlist.fitting),
+            ShaForm::Usual | ShaForm::Pattern(_) => shortlist.fitting,
+        };
+        let mut survey = placing.place(fitting, self.of_form(held), &mut self.aside.notes).await?;
+        survey.seen = self.old_enough(survey.seen).await?;
+        survey.seen.extend(unplaced(shortlist.dropped));
+        Ok(survey)
+    }
+
+    /// Where the time of the push decides, the registry's own API tells it.
+    async fn by_push(
+        &mut self,
+        tags: Vec<Tag>,
+        listed: &BTreeSet<Tag>,
+        held: &BTreeSet<&Tag>,
+    ) -> Result<Survey, NoSurvey> {
+        if !self.registry.tells_pushes(self.repository) {
+            let host = self.repository.host();
+            let detail = format!("`order: pushed` needs the API of {host}: say which it is, registries[].api");
+            return Err(NoSurvey::Absent(detail));
+        }
+        let shortlist = self.rule.tags.shortlist(tags);
+        let held = self.of_form(held);
+        let wanted: BTreeSet<&Tag> = shortlist.fitting.iter().chain(&held).collect();
+        let pushed = self.registry.pushed(self.repository, &wanted).await?;
+        let standing = |tag: &Tag| pushed.get(tag).copied().map(Standing::At);
+        let seen = shortlist.fitting.iter().map(|tag| Seen { tag: tag.clone(), standing: standing(tag) });
+        let mut seen = self.old_enough(seen.collect()).await?;
+        seen.extend(unplaced(shortlist.dropped));
+        let age = |tag: &Tag| match standing(tag) {
+            Some(at) => Age::Known(at),
+            None if listed.contains(tag) => Age::Missing,
+            None => Age::Gone,
+        };
+        Ok(Survey { seen, held: held.into_iter().map(|tag| (tag.clone(), age(&tag))).collect() })
+    }
+
+    /// The tags of fields that are of the policy's form.
+    fn of_form(&self, held: &BTreeSet<&Tag>) -> Vec<Tag> {
+        held.iter().filter(|tag| self.rule.tags.measure(tag).is_ok()).map(|tag| (*tag).clone()).collect()
     }
 
     /// Where the age decides, every tag that fits is looked into: once, as it is taken not to move.
@@ -117,7 +186,7 @@ impl Surveyor<'_> {
         let mut survey = Survey::default();
         let worth_a_look = self.within_limit(shortlist.fitting);
         for (tag, look) in self.looks(worth_a_look).await? {
-            let created = match look {
+            let standing = match look {
                 Look::Age(Age::Known(at)) => Some(at),
                 Look::Age(Age::Missing) => None,
                 // Deleted between the listing and the look: as if it had not been listed.
@@ -128,14 +197,12 @@ impl Surveyor<'_> {
                     None
                 }
             };
-            survey.seen.push(Seen { tag, created });
+            survey.seen.push(Seen { tag, standing });
         }
         self.leave_out_young(&mut survey.seen)?;
         // Tags that do not fit by their names are kept for the reason why nothing fits.
-        survey.seen.extend(shortlist.dropped.into_iter().map(|(tag, _)| Seen { tag, created: None }));
-        let held: Vec<Tag> =
-            held.iter().filter(|tag| self.rule.tags.measure(tag).is_ok()).map(|tag| (*tag).clone()).collect();
-        survey.held = self.held(held, listed).await?;
+        survey.seen.extend(unplaced(shortlist.dropped));
+        survey.held = self.held(self.of_form(held), listed).await?;
         Ok(survey)
     }
 
@@ -163,20 +230,25 @@ impl Surveyor<'_> {
         Ok(ages)
     }
 
-    /// Where the name decides, nothing is looked into, unless images have to be old enough: then from the best downward
-    /// until one is.
+    /// Where the name decides, nothing is looked into.
     async fn by_rank(&mut self, tags: Vec<Tag>) -> Result<Survey, NoSurvey> {
-        let mut seen: Vec<Seen> = tags.into_iter().map(|tag| Seen { tag, created: None }).collect();
+        let seen = tags.into_iter().map(|tag| Seen { tag, standing: None }).collect();
+        Ok(Survey { seen: self.old_enough(seen).await?, held: BTreeMap::new() })
+    }
+
+    /// What is left where images have to be old enough: they are looked into from the best downward until one is.
+    async fn old_enough(&mut self, mut seen: Vec<Seen>) -> Result<Vec<Seen>, NoSurvey> {
         if self.rule.minimum_age.is_none() {
-            return Ok(Survey { seen, held: BTreeMap::new() });
+            return Ok(seen);
         }
         let rule = &self.rule.tags;
         if rule.is_descending() {
             seen.sort_by_cached_key(|seen| (rule.rank(&seen.tag).is_err(), rule.rank(&seen.tag).ok()));
         } else {
-            seen.sort_by_cached_key(|seen| Reverse(rule.rank(&seen.tag).ok()));
+            seen.sort_by_cached_key(|seen| Reverse((rule.rank(&seen.tag).ok(), seen.standing)));
         }
-        let fitting = seen.iter().filter(|seen| rule.rank(&seen.tag).is_ok()).count();
+        let can_win = |seen: &Seen| rule.rank(&seen.tag).is_ok() && (rule.order().is_none() || seen.standing.is_some());
+        let fitting = seen.iter().filter(|seen| can_win(seen)).count();
         let mut young = 0;
         for candidate in seen.iter().take(fitting.min(self.rule.inspect_limit as usize)) {
             let version = Version { tag: Some(candidate.tag.clone()), digest: None };
@@ -194,7 +266,7 @@ impl Surveyor<'_> {
         if fitting > 0 && young == fitting {
             return Err(self.all_young(young));
         }
-        Ok(Survey { seen: seen.split_off(young), held: BTreeMap::new() })
+        Ok(seen.split_off(young))
     }
 
     /// The tags to look into: all that are known, and of the others as many as the policy allows.
@@ -223,11 +295,15 @@ impl Surveyor<'_> {
     /// Leaves out what the policy wants to be older.
     fn leave_out_young(&mut self, seen: &mut Vec<Seen>) -> Result<(), NoSurvey> {
         let before = seen.len();
-        let is_young = |seen: &Seen| seen.created.is_some_and(|created| self.is_young(created));
+        let created = |seen: &Seen| match seen.standing {
+            Some(Standing::At(at)) => Some(at),
+            _ => None,
+        };
+        let is_young = |seen: &Seen| created(seen).is_some_and(|created| self.is_young(created));
         let (young, ripe): (Vec<Seen>, Vec<Seen>) = std::mem::take(seen).into_iter().partition(is_young);
         *seen = ripe;
-        if let Some(newest) = young.into_iter().max_by_key(|seen| seen.created) {
-            self.note_young(&newest.tag, newest.created);
+        if let Some(newest) = young.into_iter().max_by_key(|seen| seen.standing) {
+            self.note_young(&newest.tag, created(&newest));
         }
         if before > 0 && seen.is_empty() { Err(self.all_young(before)) } else { Ok(()) }
     }
@@ -255,11 +331,16 @@ impl Surveyor<'_> {
     async fn look(&self, tag: Tag) -> Result<(Tag, Look), RegistryError> {
         let version = Version { tag: Some(tag.clone()), digest: None };
         let look = match self.registry.image(self.repository, &version).await {
-            Ok(image) => Look::Age(image.created.map_or(Age::Missing, Age::Known)),
+            Ok(image) => Look::Age(image.created.map_or(Age::Missing, |at| Age::Known(Standing::At(at)))),
             Err(error) if error.is_absence() => Look::Age(Age::Gone),
             Err(error) if error.is_of_image() => Look::Broken(error.to_string()),
             Err(error) => return Err(error),
         };
         Ok((tag, look))
     }
+}
+
+/// Tags that do not fit by their names, kept for the reason why nothing fits.
+fn unplaced(dropped: Vec<(Tag, Misfit)>) -> impl Iterator<Item = Seen> {
+    dropped.into_iter().map(|(tag, _)| Seen { tag, standing: None })
 }

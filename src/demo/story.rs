@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, ToSpan};
 
 use crate::config::load::{Config, ConfigError, Overrides};
-use crate::cycle::engine::Engine;
+use crate::cycle::engine::{Engine, Upstream};
 use crate::cycle::error::CycleError;
 use crate::cycle::report::{FileChange, Report};
 use crate::cycle::secrets::Secrets;
@@ -147,11 +147,11 @@ impl Stage {
         let overrides =
             Overrides { file: Some(file), cache_dir: Some(folder.path().join("cache")), ..Overrides::default() };
         let config = Config::load(&overrides, &|_| None)?;
-        let client = Client::new(config.registry.clone())?;
+        let upstream = Upstream { registry: Client::new(config.registry.clone())?, sources: config.sources.clone() };
         let source = config.intent.clone().into_source();
         let (repo, paths) = (config.repo()?.clone(), config.paths.clone());
         let engine =
-            Engine::new(repo, paths, config.attempts, config.style.clone(), client, source, Secrets::default());
+            Engine::new(repo, paths, config.attempts, config.style.clone(), upstream, source, Secrets::default());
         let stage = Stage { folder, registry, engine, built: Timestamp::now() };
         stage.push_builds(0);
         Ok(stage)

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::image::Tag;
 
+use super::order::{Order, Standing};
 use super::tags::{Misfit, Rank, TagRule};
 
 /// A tag of the registry with what is known of its image.
@@ -11,16 +12,16 @@ use super::tags::{Misfit, Rank, TagRule};
 pub struct Seen {
     /// The tag.
     pub tag: Tag,
-    /// When its image was built; matters only where the age decides.
-    pub created: Option<Timestamp>,
+    /// Where it stands in the policy's order, if it has one and the tag a known place in it.
+    pub standing: Option<Standing>,
 }
 
 /// What is known of the age of an image that a field holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Age {
-    /// When it was built.
-    Known(Timestamp),
-    /// It is there, but does not say when it was built.
+    /// Where it stands in the policy's order.
+    Known(Standing),
+    /// It is there, but nothing says where it stands.
     Missing,
     /// The registry does not have it any more.
     Gone,
@@ -68,12 +69,9 @@ pub enum NoChoice {
         /// Up to three of them with their reasons.
         examples: String,
     },
-    /// No image says when it was built.
-    #[error(
-        "no image says when it was built; set the annotation or the config's `created` when building, \
-         or use a policy by version or number"
-    )]
-    NoAges,
+    /// No image has a place in the policy's order.
+    #[error("{0}")]
+    NoAges(&'static str),
     /// All images claim to be built at one time, as reproducible builds do.
     #[error(
         "all {count} images say they were built at {at}, as reproducible builds do, so none is the newest; \
@@ -94,7 +92,7 @@ pub enum NoChoice {
         other: Tag,
     },
     /// What the field holds may be newer than anything in the registry.
-    #[error("the age of {held} is not known ({why}), so {newest} may be older; set it once by `tagalong set`")]
+    #[error("whether {newest} is newer than {held} is not known: {why}; set it once by `tagalong set`")]
     HeldAgeUnknown {
         /// What the field holds.
         held: Tag,
@@ -137,7 +135,10 @@ impl TagRule {
         if fitting.is_empty() {
             return Err(self.nothing_fits(seen));
         }
-        if self.needs_age() { by_age(&fitting, self.held(current)) } else { self.by_rank(&fitting, self.held(current)) }
+        match self.order() {
+            Some(order) => by_order(order, &fitting, self.held(current)),
+            None => self.by_rank(&fitting, self.held(current)),
+        }
     }
 
     /// What the field holds, if it is of the policy's form at all: a placeholder such as `latest` protects nothing.
@@ -170,19 +171,25 @@ impl TagRule {
     }
 }
 
-fn by_age(fitting: &[(Rank, &Seen)], held: Option<(Rank, &Current)>) -> Result<Tag, NoChoice> {
+fn by_order(order: &Order, fitting: &[(Rank, &Seen)], held: Option<(Rank, &Current)>) -> Result<Tag, NoChoice> {
     let held = held.map(|(_, current)| current);
-    let dated: Vec<(Timestamp, &Tag)> = fitting.iter().filter_map(|(_, s)| Some((s.created?, &s.tag))).collect();
+    let placed: Vec<(Standing, &Tag)> = fitting.iter().filter_map(|(_, s)| Some((s.standing?, &s.tag))).collect();
     if let ([(_, only)], Some(current)) = (fitting, held)
         && only.tag == current.tag
     {
         return Err(NoChoice::UpToDate { tag: current.tag.clone() });
     }
-    let Some(newest) = dated.iter().map(|(at, _)| *at).max() else { return Err(NoChoice::NoAges) };
-    let mut top: Vec<&Tag> = dated.iter().filter(|(at, _)| *at == newest).map(|(_, tag)| *tag).collect();
+    let Some(newest) = placed.iter().map(|(at, _)| *at).max() else {
+        return Err(NoChoice::NoAges(order.no_standing()));
+    };
+    let mut top: Vec<&Tag> = placed.iter().filter(|(at, _)| *at == newest).map(|(_, tag)| *tag).collect();
     top.sort();
-    if dated.len() > 1 && top.len() == dated.len() && !all_one_tag(&top) {
-        return Err(NoChoice::SameAges { count: dated.len(), at: newest });
+    if let (Order::Built, Standing::At(at)) = (order, newest)
+        && placed.len() > 1
+        && top.len() == placed.len()
+        && !all_one_tag(&top)
+    {
+        return Err(NoChoice::SameAges { count: placed.len(), at });
     }
     if let Some(current) = held {
         let tag = current.tag.clone();
@@ -195,11 +202,11 @@ fn by_age(fitting: &[(Rank, &Seen)], held: Option<(Rank, &Current)>) -> Result<T
             Age::Known(at) if at == newest => return Err(NoChoice::Tie { one: tag, other: first }),
             Age::Known(_) => {}
             Age::Missing => {
-                let why = "its image does not say when it was built";
+                let why = order.why_unknown();
                 return Err(NoChoice::HeldAgeUnknown { held: tag, newest: first, why });
             }
             Age::Gone | Age::Unasked => {
-                let why = "the registry does not have it";
+                let why = order.why_gone();
                 return Err(NoChoice::HeldAgeUnknown { held: tag, newest: first, why });
             }
         }
@@ -235,19 +242,19 @@ mod tests {
         text.parse().expect("a tag")
     }
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).expect("a time")
+    fn at(second: i64) -> Standing {
+        Standing::At(Timestamp::from_second(second).expect("a time"))
     }
 
     fn seen(text: &str, second: Option<i64>) -> Seen {
-        Seen { tag: tag(text), created: second.map(at) }
+        Seen { tag: tag(text), standing: second.map(at) }
     }
 
     fn held(text: &str, age: Age) -> Current {
         Current { tag: tag(text), age }
     }
 
-    const SHA: TagRule = TagRule::Sha(ShaForm::Usual);
+    const SHA: TagRule = TagRule::Sha { form: ShaForm::Usual, order: Order::Built };
 
     #[test]
     fn the_image_built_last_wins_whatever_its_name() {
@@ -277,7 +284,7 @@ mod tests {
         let no = |tags: &[Seen]| SHA.choose(tags, None).expect_err("no choice");
         assert_eq!(no(&[]), NoChoice::NoTags);
         assert!(matches!(no(&[seen("latest", None), seen("v1", None)]), NoChoice::NoneFits { count: 2, .. }));
-        assert_eq!(no(&[seen("aaaaaaa", None), seen("bbbbbbb", None)]), NoChoice::NoAges);
+        assert_eq!(no(&[seen("aaaaaaa", None), seen("bbbbbbb", None)]), NoChoice::NoAges(Order::Built.no_standing()));
         assert!(matches!(
             no(&[seen("aaaaaaa", Some(7)), seen("bbbbbbb", Some(7))]),
             NoChoice::SameAges { count: 2, .. }
@@ -328,10 +335,10 @@ mod tests {
             let current = current.map(|(n, age)| held(&name(n), Age::Known(at(age))));
             let chosen = SHA.choose(&tags, current.as_ref());
             if let Ok(winner) = &chosen {
-                let created = tags.iter().find(|s| s.tag == *winner).and_then(|s| s.created).expect("it has an age");
-                prop_assert!(tags.iter().all(|s| s.created.is_none_or(|other| other <= created)));
+                let standing = tags.iter().find(|s| s.tag == *winner).and_then(|s| s.standing).expect("it has a place");
+                prop_assert!(tags.iter().all(|s| s.standing.is_none_or(|other| other <= standing)));
                 if let Some(Current { age: Age::Known(at), .. }) = &current {
-                    prop_assert!(created > *at);
+                    prop_assert!(standing > *at);
                 }
             }
             let count = tags.len().max(1);

@@ -4,6 +4,8 @@
 //! - [`tags`]: which tags fit a policy, by their names alone
 //! - [`range`]: version ranges, as Flux and Helm users write them
 //! - [`names`]: which tags may be chosen at all
+//! - [`order`]: what tells which of two tags is newer, where their names do not
+//! - [`lineage`]: the history of a branch, in which commits are looked up
 //! - [`guess`]: which tags are likely to be the newest
 //! - [`number`]: numbers of any length, compared exactly
 //! - [`choose`]: the choice, or why there is none
@@ -11,8 +13,10 @@
 
 pub mod choose;
 pub mod guess;
+pub mod lineage;
 pub mod names;
 pub mod number;
+pub mod order;
 pub mod range;
 pub mod retention;
 pub mod rule;

@@ -7,13 +7,13 @@ use super::tags::{Rank, TagRule};
 
 impl TagRule {
     /// How many of the tags are newer than one; `None` when that cannot be said, because the tag does not fit the rule,
-    /// or because the age decides and is not known.
+    /// or because an order decides in which it has no known place.
     pub fn newer_than(&self, tag: &Tag, seen: &[Seen]) -> Option<usize> {
         let held = self.measure(tag).ok()?;
         let others = || seen.iter().filter(|other| other.tag != *tag);
-        if self.needs_age() {
-            let at = seen.iter().find(|other| other.tag == *tag)?.created?;
-            return Some(others().filter(|other| other.created.is_some_and(|created| created > at)).count());
+        if self.order().is_some() {
+            let at = seen.iter().find(|other| other.tag == *tag)?.standing?;
+            return Some(others().filter(|other| other.standing.is_some_and(|other| other > at)).count());
         }
         let newer = |rank: &Rank| if self.is_descending() { *rank < held } else { *rank > held };
         Some(others().filter(|other| self.measure(&other.tag).is_ok_and(|rank| newer(&rank))).count())
@@ -22,13 +22,14 @@ impl TagRule {
 
 #[cfg(test)]
 mod tests {
+    use super::super::order::{Order, Standing};
     use super::super::range::Range;
     use super::super::tags::{Filter, ShaForm};
     use super::*;
 
     fn seen(text: &str, second: Option<i64>) -> Seen {
-        let created = second.map(|second| jiff::Timestamp::from_second(second).expect("a time"));
-        Seen { tag: text.parse().expect("a tag"), created }
+        let standing = second.map(|second| Standing::At(jiff::Timestamp::from_second(second).expect("a time")));
+        Seen { tag: text.parse().expect("a tag"), standing }
     }
 
     #[test]
@@ -41,7 +42,7 @@ mod tests {
 
     #[test]
     fn ages_are_counted_where_they_decide() {
-        let rule = TagRule::Sha(ShaForm::Usual);
+        let rule = TagRule::Sha { form: ShaForm::Usual, order: Order::Built };
         let tags = [seen("aaaaaa1", Some(1)), seen("aaaaaa2", Some(2)), seen("aaaaaa3", None)];
         let count = |tag: &str| rule.newer_than(&tag.parse().expect("a tag"), &tags);
         assert_eq!(

@@ -6,13 +6,19 @@ use semver::Version;
 use crate::image::Tag;
 
 use super::number::Number;
+use super::order::Order;
 use super::range::{Range, RangeError};
 
 /// How tags are chosen.
 #[derive(Debug, Clone)]
 pub enum TagRule {
-    /// Tags that name a git commit; the newest is the one whose image was built last.
-    Sha(ShaForm),
+    /// Tags that name a git commit.
+    Sha {
+        /// Which tags those are.
+        form: ShaForm,
+        /// What tells which of them is the newest.
+        order: Order,
+    },
     /// Versions; the highest in a range.
     Semver {
         /// The range.
@@ -45,6 +51,8 @@ pub enum ShaForm {
     Usual,
     /// What a pattern with the named group `sha` matches.
     Pattern(Regex),
+    /// What a pattern matches; the commit is told by the image (`org.opencontainers.image.revision`).
+    Labelled(Regex),
 }
 
 /// What of a tag is compared: Flux's `filterTags`.
@@ -123,8 +131,8 @@ pub enum Misfit {
 /// What a tag is compared by. Larger is newer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// By the age of the image, not by the name.
-    ByAge,
+    /// By the policy's order, not by the name.
+    ByOrder,
     /// By version.
     Version(Version),
     /// By number.
@@ -180,13 +188,23 @@ fn compile(text: &str) -> Result<Regex, RuleError> {
 }
 
 impl ShaForm {
-    /// The form that a pattern describes.
-    pub fn pattern(text: &str) -> Result<ShaForm, RuleError> {
+    /// The form that a pattern describes. Only where commits are ordered by history may the commit be left to the image.
+    pub fn pattern(text: &str, order: &Order) -> Result<ShaForm, RuleError> {
         let pattern = compile(text)?;
-        if !pattern.capture_names().flatten().any(|name| name == "sha") {
-            return Err(RuleError::NoShaGroup(text.to_owned()));
+        match (pattern.capture_names().flatten().any(|name| name == "sha"), order) {
+            (true, _) => Ok(ShaForm::Pattern(pattern)),
+            (false, Order::Commit(_)) => Ok(ShaForm::Labelled(pattern)),
+            (false, _) => Err(RuleError::NoShaGroup(text.to_owned())),
         }
-        Ok(ShaForm::Pattern(pattern))
+    }
+
+    /// The commit that a tag names, whole or shortened; `None` where the image has to tell.
+    pub fn commit<'t>(&self, tag: &'t Tag) -> Option<&'t str> {
+        match self {
+            ShaForm::Usual => tag.as_str().rsplit('-').next(),
+            ShaForm::Pattern(pattern) => pattern.captures(tag.as_str())?.name("sha").map(|group| group.as_str()),
+            ShaForm::Labelled(_) => None,
+        }
     }
 
     fn fits(&self, tag: &str) -> Result<(), Misfit> {
@@ -205,6 +223,8 @@ impl ShaForm {
                 let sha = captures.name("sha").map(|group| group.as_str()).unwrap_or_default();
                 if hex(sha) { Ok(()) } else { Err(Misfit::NoSha) }
             }
+            ShaForm::Labelled(pattern) if pattern.is_match(tag) => Ok(()),
+            ShaForm::Labelled(pattern) => Err(Misfit::Pattern(pattern.as_str().to_owned())),
         }
     }
 }
@@ -225,7 +245,7 @@ impl TagRule {
     pub fn measure(&self, tag: &Tag) -> Result<Rank, Misfit> {
         let text = tag.as_str();
         match self {
-            TagRule::Sha(form) => form.fits(text).map(|()| Rank::ByAge),
+            TagRule::Sha { form, .. } => form.fits(text).map(|()| Rank::ByOrder),
             TagRule::Held => Ok(Rank::Text(text.to_owned())),
             TagRule::Semver { filter, .. } => {
                 let value = filter.apply(text)?;
@@ -239,9 +259,12 @@ impl TagRule {
         }
     }
 
-    /// Whether the age of images decides, so that it has to be asked for.
-    pub fn needs_age(&self) -> bool {
-        matches!(self, TagRule::Sha(_))
+    /// What tells which of two tags is newer, where their names do not.
+    pub fn order(&self) -> Option<&Order> {
+        match self {
+            TagRule::Sha { order, .. } => Some(order),
+            _ => None,
+        }
     }
 
     /// Whether the smallest rank wins instead of the largest.
@@ -261,6 +284,7 @@ fn lenient_version(text: &str) -> Option<Version> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::order::SourceBranch;
     use super::*;
 
     fn rank(rule: &TagRule, tag: &str) -> Result<Rank, Misfit> {
@@ -269,17 +293,21 @@ mod tests {
 
     #[test]
     fn tags_that_name_a_commit() {
-        let usual = TagRule::Sha(ShaForm::Usual);
+        let sha = |form| TagRule::Sha { form, order: Order::Built };
+        let usual = sha(ShaForm::Usual);
         for tag in ["1a2b3c4", "main-1a2b3c4", "sha-1a2b3c4d5e6f708192a3b4c5d6e7f80912345678", "feature-x-abcdef0"] {
-            assert_eq!(rank(&usual, tag), Ok(Rank::ByAge), "{tag}");
+            assert_eq!(rank(&usual, tag), Ok(Rank::ByOrder), "{tag}");
         }
         assert_eq!(rank(&usual, "latest"), Err(Misfit::NoSha));
         assert_eq!(rank(&usual, "1a2b3c"), Err(Misfit::NoSha));
         assert_eq!(rank(&usual, "1A2B3C4"), Err(Misfit::NoSha));
         assert_eq!(rank(&usual, "20260401"), Err(Misfit::DigitsOnly));
-        assert_eq!(rank(&usual, &"1".repeat(40)), Ok(Rank::ByAge));
-        let pattern = TagRule::Sha(ShaForm::pattern("^(?P<sha>[0-9a-f]+)-amd64$").expect("a pattern"));
-        assert_eq!(rank(&pattern, "1234567-amd64"), Ok(Rank::ByAge));
+        assert_eq!(rank(&usual, &"1".repeat(40)), Ok(Rank::ByOrder));
+        let form = ShaForm::pattern("^(?P<sha>[0-9a-f]+)-amd64$", &Order::Built).expect("a pattern");
+        assert_eq!(form.commit(&"1234567-amd64".parse().expect("a tag")), Some("1234567"));
+        assert_eq!(ShaForm::Usual.commit(&"main-1a2b3c4".parse().expect("a tag")), Some("1a2b3c4"));
+        let pattern = sha(form);
+        assert_eq!(rank(&pattern, "1234567-amd64"), Ok(Rank::ByOrder));
         assert!(matches!(rank(&pattern, "1a2b3c4"), Err(Misfit::Pattern(_))));
     }
 
@@ -300,8 +328,10 @@ mod tests {
 
     #[test]
     fn rules_that_cannot_be_say_why() {
-        assert!(matches!(ShaForm::pattern("^[0-9a-f]+$"), Err(RuleError::NoShaGroup(_))));
-        assert!(matches!(ShaForm::pattern("("), Err(RuleError::Pattern { .. })));
+        let history = Order::Commit(SourceBranch { source: None, branch: "main".to_owned() });
+        assert!(matches!(ShaForm::pattern("^[0-9a-f]+$", &Order::Pushed), Err(RuleError::NoShaGroup(_))));
+        assert!(matches!(ShaForm::pattern("^build-[0-9]+$", &history), Ok(ShaForm::Labelled(_))));
+        assert!(matches!(ShaForm::pattern("(", &Order::Built), Err(RuleError::Pattern { .. })));
         assert!(matches!(Filter::new(Some("a(b)"), Some("$2")), Err(RuleError::NoGroup { .. })));
         assert!(matches!(Filter::new(Some("a(?P<x>b)"), Some("${y}")), Err(RuleError::NoGroup { .. })));
         assert!(matches!(Filter::new(None, Some("$1")), Err(RuleError::NoGroup { .. })));

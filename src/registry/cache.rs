@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
+use jiff::Timestamp;
 use redb::backends::InMemoryBackend;
 use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::image::{Digest, Repository, Tag};
 
 use super::client::Image;
+use super::manifest::Provenance;
 
 /// The thread that opens the file. The library trusts its file, so one that was damaged makes it panic: that is no bug
 /// of ours, and ends this thread only.
@@ -36,6 +38,10 @@ const ABOUT: TableDefinition<'_, &str, &str> = TableDefinition::new("about");
 const IMAGES: TableDefinition<'_, &str, &str> = TableDefinition::new("images");
 /// `repository tag` to its digest.
 const TAGS: TableDefinition<'_, &str, &str> = TableDefinition::new("tags");
+/// `digest` to where the image says that it comes from.
+const ORIGINS: TableDefinition<'_, &str, &str> = TableDefinition::new("origins");
+/// `repository tag` to when it was pushed.
+const PUSHES: TableDefinition<'_, &str, &str> = TableDefinition::new("pushes");
 /// `host target` to a page of tags.
 const LISTINGS: TableDefinition<'_, &str, &str> = TableDefinition::new("pages");
 
@@ -98,28 +104,58 @@ impl Cache {
         });
     }
 
+    /// Where an image says that it comes from, if that was asked before.
+    pub fn provenance(&self, digest: &Digest) -> Option<Provenance> {
+        let text = self.read(|store| get(store, ORIGINS, digest.as_str()))?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// Keeps where an image says that it comes from.
+    pub fn remember_provenance(&self, digest: &Digest, provenance: &Provenance) {
+        let Ok(text) = serde_json::to_string(provenance) else { return };
+        self.write(Durability::None, |transaction| {
+            let mut origins = transaction.open_table(ORIGINS)?;
+            if origins.len()? >= DIGESTS {
+                origins.retain(|_, _| false)?;
+            }
+            origins.insert(digest.as_str(), text.as_str())?;
+            Ok(())
+        });
+    }
+
+    /// When a tag was pushed, if that was asked before.
+    pub fn pushed(&self, repository: &Repository, tag: &Tag) -> Option<Timestamp> {
+        self.read(|store| get(store, PUSHES, &tag_key(repository, tag)))?.parse().ok()
+    }
+
+    /// Keeps when tags were pushed.
+    pub fn remember_pushed(&self, repository: &Repository, news: &[(Tag, Timestamp)]) {
+        if news.is_empty() {
+            return;
+        }
+        self.write(Durability::None, |transaction| {
+            let mut pushes = transaction.open_table(PUSHES)?;
+            if pushes.len()? >= DIGESTS {
+                pushes.retain(|_, _| false)?;
+            }
+            for (tag, at) in news {
+                pushes.insert(tag_key(repository, tag).as_str(), at.to_string().as_str())?;
+            }
+            Ok(())
+        });
+    }
+
     /// Forgets the tags of a repository that are not listed any more.
     pub fn keep_listed(&self, repository: &Repository, listed: &HashSet<&Tag>) {
-        let prefix = format!("{repository} ");
-        let gone = self.read(|store| {
-            let transaction = store.begin_read()?;
-            let Ok(tags) = transaction.open_table(TAGS) else { return Ok(None) };
-            let mut gone = Vec::new();
-            for entry in tags.range(prefix.as_str()..)? {
-                let (key, _) = entry?;
-                let Some(tag) = key.value().strip_prefix(&prefix) else { break };
-                if !tag.parse().is_ok_and(|tag: Tag| listed.contains(&tag)) {
-                    gone.push(key.value().to_owned());
-                }
+        for table in [TAGS, PUSHES] {
+            let gone = self.read(|store| not_listed(store, table, &format!("{repository} "), listed));
+            if let Some(gone) = gone {
+                self.write(Durability::None, |transaction| {
+                    let mut tags = transaction.open_table(table)?;
+                    gone.iter().try_for_each(|key| tags.remove(key.as_str()).map(drop))?;
+                    Ok(())
+                });
             }
-            Ok(Some(gone).filter(|gone| !gone.is_empty()))
-        });
-        if let Some(gone) = gone {
-            self.write(Durability::None, |transaction| {
-                let mut tags = transaction.open_table(TAGS)?;
-                gone.iter().try_for_each(|key| tags.remove(key.as_str()).map(drop))?;
-                Ok(())
-            });
         }
     }
 
@@ -196,6 +232,26 @@ impl std::fmt::Debug for Cache {
 
 fn tag_key(repository: &Repository, tag: &Tag) -> String {
     format!("{repository} {tag}")
+}
+
+/// The keys below a prefix whose tags are not listed; `None` when there are none.
+fn not_listed(
+    store: &Database,
+    table: TableDefinition<'_, &str, &str>,
+    prefix: &str,
+    listed: &HashSet<&Tag>,
+) -> Result<Option<Vec<String>>, Failure> {
+    let transaction = store.begin_read()?;
+    let Ok(tags) = transaction.open_table(table) else { return Ok(None) };
+    let mut gone = Vec::new();
+    for entry in tags.range(prefix..)? {
+        let (key, _) = entry?;
+        let Some(tag) = key.value().strip_prefix(prefix) else { break };
+        if !tag.parse().is_ok_and(|tag: Tag| listed.contains(&tag)) {
+            gone.push(key.value().to_owned());
+        }
+    }
+    Ok(Some(gone).filter(|gone| !gone.is_empty()))
 }
 
 fn get(store: &Database, table: TableDefinition<'_, &str, &str>, key: &str) -> Result<Option<String>, Failure> {
@@ -282,7 +338,7 @@ mod tests {
     }
 
     fn image(n: u32) -> Image {
-        let created = n.is_multiple_of(2).then(|| jiff::Timestamp::from_second(i64::from(n) + 1).expect("a time"));
+        let created = n.is_multiple_of(2).then(|| Timestamp::from_second(i64::from(n) + 1).expect("a time"));
         Image { digest: Digest::sha256(&format!("{n:064x}")), created }
     }
 

@@ -15,7 +15,7 @@ use super::config::Config;
 use super::content::{MANIFEST_LIMIT, found, manifest_name};
 use super::credentials::Credential;
 use super::error::RegistryError;
-use super::host::{Host, Question};
+use super::host::{Credentials, Host, Question};
 use super::manifest::ACCEPT;
 use super::source::Source;
 use super::transport::Answer;
@@ -68,6 +68,7 @@ impl Client {
             target: "/v2/".to_owned(),
             accept: "application/json",
             scope: String::new(),
+            credentials: Credentials::Challenged,
             limit: PING_LIMIT,
             one_byte: false,
             if_none_match: None,

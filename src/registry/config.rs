@@ -63,6 +63,19 @@ pub struct HostConfig {
     pub timeout: Option<Duration>,
     /// How many requests a second it may be sent on average; without it what is usual.
     pub requests_per_second: Option<u32>,
+    /// The product behind it, whose own API tells when tags were pushed.
+    pub api: Option<Api>,
+}
+
+/// A product with an API of its own besides that of the specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// Gitea, and Forgejo.
+    Gitea,
+    /// Harbor.
+    Harbor,
+    /// Docker Hub.
+    DockerHub,
 }
 
 /// A mirror of a registry.

@@ -10,6 +10,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, IF_NONE_MATCH, RANGE};
 use reqwest::{Method, StatusCode, Url};
 use tokio::sync::Semaphore;
 
+use crate::image::DEFAULT_HOST;
 use crate::secret::Secret;
 
 use super::config::{Config, Mirror};
@@ -18,6 +19,14 @@ use super::flights::Flights;
 use super::pace::{Leave, Pace, retry_after};
 use super::sign_in::{Shown, SignIn};
 use super::transport::{Answer, Transport, unreachable};
+
+/// The host of Docker Hub's own API.
+pub const HUB_API: &str = "hub.docker.com";
+
+/// Whose settings and credentials hold for a host: Docker Hub's API has a host of its own, but not an account.
+fn account_of(name: &str) -> &str {
+    if name == HUB_API { DEFAULT_HOST } else { name }
+}
 
 /// What is asked of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,12 +39,25 @@ pub struct Question {
     pub accept: &'static str,
     /// The token's scope, such as `repository:org/app:pull`; empty for none.
     pub scope: String,
+    /// What is shown for who we are.
+    pub credentials: Credentials,
     /// The largest body that is read, in bytes.
     pub limit: usize,
     /// Whether the headers are enough: one byte is asked for, and none read.
     pub one_byte: bool,
     /// The mark of what is known already: then `304 Not Modified` is an answer.
     pub if_none_match: Option<String>,
+}
+
+/// What is shown to a host for who we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Credentials {
+    /// What the host challenges for, as registries do.
+    Challenged,
+    /// User and password, unasked, as APIs beside the registry want it.
+    Basic,
+    /// A token that user and password are exchanged for, as Docker Hub's API wants it.
+    AccessToken,
 }
 
 impl Question {
@@ -72,20 +94,20 @@ pub struct Host {
 impl Host {
     /// Prepares a host; connects to nothing yet.
     pub fn new(name: &str, config: &Config) -> Result<Host, RegistryError> {
-        let file = config.credentials_file_of(name).map(Path::to_owned);
+        let file = config.credentials_file_of(account_of(name)).map(Path::to_owned);
         Host::showing(name, config, file.map_or(Shown::Nothing, Shown::File))
     }
 
     /// The same, showing something else than what is configured.
     pub fn showing(name: &str, config: &Config, shown: Shown) -> Result<Host, RegistryError> {
-        let own = config.of_host(name);
+        let own = config.of_host(account_of(name));
         // A mirror needs no entry of its own: its URL says how it is spoken to.
         let is_plain_mirror = |mirror: &Mirror| mirror.host == name && mirror.plain_http;
         let is_plain = own.is_some_and(|own| own.plain_http)
             || config.hosts.iter().filter_map(|host| host.mirror.as_ref()).any(is_plain_mirror);
         let scheme = if is_plain { "http" } else { "https" };
-        let is_hub = name == crate::image::DEFAULT_HOST;
-        let server = if is_hub { "registry-1.docker.io" } else { name };
+        let is_hub = account_of(name) == DEFAULT_HOST;
+        let server = if name == DEFAULT_HOST { "registry-1.docker.io" } else { name };
         let base =
             Url::parse(&format!("{scheme}://{server}/")).map_err(|error| unreachable(name, error.to_string()))?;
         let timeout = own.and_then(|own| own.timeout).unwrap_or(config.timeout);
@@ -95,7 +117,7 @@ impl Host {
         let per_second = own.and_then(|own| own.requests_per_second);
         Ok(Host {
             name: name.to_owned(),
-            sign_in: SignIn::new(name, &base, transport.clone(), shown),
+            sign_in: SignIn::new(account_of(name), &base, transport.clone(), shown),
             base,
             transport,
             permits: Semaphore::new(config.concurrency.max(1)),
@@ -155,9 +177,13 @@ impl Host {
             }
         }
         let _permit = self.permits.acquire().await.map_err(|closed| unreachable(&self.name, closed.to_string()))?;
-        let authorization = self.sign_in.authorization(&question.scope).await?;
+        let authorization = match question.credentials {
+            Credentials::Challenged => self.sign_in.authorization(&question.scope).await?,
+            Credentials::Basic => self.sign_in.basic(&question.scope).await?,
+            Credentials::AccessToken => self.sign_in.access_token(&self.base, &question.scope).await?,
+        };
         let answer = self.send(question, authorization.as_ref()).await?;
-        if answer.status != StatusCode::UNAUTHORIZED {
+        if answer.status != StatusCode::UNAUTHORIZED || question.credentials != Credentials::Challenged {
             return Ok(self.judge(question, answer, authorization.is_some())?);
         }
         self.sign_in.challenged(&answer.headers, &question.scope, authorization.as_ref())?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::platform::Platform;
 
@@ -13,6 +13,8 @@ pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/v
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 
 const CREATED: &str = "org.opencontainers.image.created";
+const REVISION: &str = "org.opencontainers.image.revision";
+const SOURCE: &str = "org.opencontainers.image.source";
 
 /// A manifest or an index; which of them shows in what it holds.
 #[derive(Debug, Deserialize)]
@@ -59,12 +61,51 @@ pub struct Configuration {
     #[serde(default)]
     architecture: String,
     variant: Option<String>,
+    config: Option<RunConfiguration>,
+}
+
+/// How an image is run; of that only its labels matter.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RunConfiguration {
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// Where an image says that it comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The commit (`org.opencontainers.image.revision`).
+    pub revision: Option<String>,
+    /// The repository (`org.opencontainers.image.source`).
+    pub source: Option<String>,
+}
+
+impl Provenance {
+    fn among(pairs: &BTreeMap<String, String>) -> Provenance {
+        let said = |key: &str| pairs.get(key).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        Provenance { revision: said(REVISION), source: said(SOURCE) }
+    }
+
+    /// This, and from the other what is missing here.
+    pub fn or(self, other: Provenance) -> Provenance {
+        Provenance { revision: self.revision.or(other.revision), source: self.source.or(other.source) }
+    }
+
+    /// Whether nothing is missing.
+    pub fn is_complete(&self) -> bool {
+        self.revision.is_some() && self.source.is_some()
+    }
 }
 
 impl Manifest {
     /// When the annotation says the image was built.
     pub fn created(&self) -> Option<Timestamp> {
         self.annotations.get(CREATED).and_then(|text| usable(text))
+    }
+
+    /// Where its annotations say the image comes from.
+    pub fn provenance(&self) -> Provenance {
+        Provenance::among(&self.annotations)
     }
 
     /// The manifests of an index that are images: attestations and signatures are none.
@@ -115,6 +156,12 @@ impl Configuration {
     /// When it says the image was built.
     pub fn created(&self) -> Option<Timestamp> {
         self.created.as_deref().and_then(usable)
+    }
+
+    /// Where its labels say the image comes from.
+    pub fn provenance(&self) -> Provenance {
+        let labels = self.config.as_ref().and_then(|config| config.labels.as_ref());
+        labels.map(Provenance::among).unwrap_or_default()
     }
 
     /// The platform that it says the image is for.

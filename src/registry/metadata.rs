@@ -84,7 +84,7 @@ impl Client {
     }
 }
 
-fn missing(repository: &Repository, image: &Digest, what: &str, digest: &str) -> RegistryError {
+pub(super) fn missing(repository: &Repository, image: &Digest, what: &str, digest: &str) -> RegistryError {
     let flaw = Flaw { what: what.to_owned(), digest: digest.to_owned(), problem: "is missing".to_owned() };
     RegistryError::NotWhole { image: format!("{repository}@{image}"), flaws: vec![flaw] }
 }

@@ -5,8 +5,10 @@
 //! - [`client`]: what can be asked of a registry
 //! - [`content`]: manifests and blobs, their bytes proved against their digests
 //! - [`metadata`]: what is known of an image: its digest and when it was built
+//! - `provenance`: where an image says that it comes from: its commit and its source repository
 //! - [`integrity`]: whether an image is whole
 //! - [`tags`]: all tags of a repository
+//! - `pushed`: when tags were pushed, as the registry's own API tells
 //! - [`source`]: where a repository is asked for: its registry, and a mirror of it
 //! - [`host`]: one host: what is asked of it, how often, and again where that may help
 //! - [`transport`]: HTTP to one host
@@ -31,6 +33,8 @@ pub mod integrity;
 pub mod manifest;
 mod metadata;
 pub mod pace;
+mod provenance;
+mod pushed;
 mod sign_in;
 mod source;
 mod tags;

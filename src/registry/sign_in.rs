@@ -16,9 +16,12 @@ use super::credentials::{self, Credential};
 use super::error::RegistryError;
 use super::flights::Flights;
 use super::pace::retry_after;
-use super::transport::{Transport, unreachable};
+use super::transport::{Answer, Transport, unreachable};
 
 const TOKEN_ANSWER_LIMIT: usize = 1 << 20;
+const TOKEN_REQUEST: &str = "the request for a token";
+/// In place of a scope, for the token of an API that has none.
+const ACCESS_TOKEN: &str = "access token";
 /// How long a credential helper may take.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -88,6 +91,40 @@ impl SignIn {
         }
     }
 
+    /// The header with user and password; `None` is anonymous.
+    pub async fn basic(&self, scope: &str) -> Result<Option<Secret<String>>, RegistryError> {
+        Ok(match self.credential(scope).await? {
+            Some(Credential::Password { user, password }) => Some(basic(&user, &password)),
+            Some(Credential::RefreshToken(_)) | None => None,
+        })
+    }
+
+    /// The header with a token of Docker Hub's API (its reference, operation `AuthCreateAccessToken`); `None` is
+    /// anonymous.
+    pub async fn access_token(
+        self: &Arc<Self>,
+        base: &Url,
+        scope: &str,
+    ) -> Result<Option<Secret<String>>, RegistryError> {
+        let held = lock(&self.tokens).get(ACCESS_TOKEN).filter(|token| token.is_good(Instant::now())).cloned();
+        if let Some(held) = held {
+            return Ok(Some(bearer(&held)));
+        }
+        let Some(Credential::Password { user, password }) = self.credential(scope).await? else { return Ok(None) };
+        let url = base.join("v2/auth/token").map_err(|error| unreachable(&self.name, error.to_string()))?;
+        let (this, scope) = (Arc::clone(self), scope.to_owned());
+        let ask = || {
+            async move {
+                let body = serde_json::json!({ "identifier": user, "secret": password.expose() });
+                let request = this.transport.http().post(url).json(&body);
+                let answer = this.transport.fetch(request, TOKEN_ANSWER_LIMIT, TOKEN_REQUEST).await?;
+                this.token_in(&answer, ACCESS_TOKEN, || this.denied(&scope))
+            }
+            .boxed()
+        };
+        Ok(Some(bearer(&self.asking.join(&ACCESS_TOKEN.to_owned(), ask).await?)))
+    }
+
     /// Learns from a refusal how the host wants to be signed in to. `used` is what was refused.
     pub fn challenged(
         &self,
@@ -121,15 +158,9 @@ impl SignIn {
 
     /// Asks the token server; anonymously when there are no credentials, as for public images.
     async fn fetch_token(&self, realm: &str, service: Option<&str>, scope: &str) -> Result<Token, RegistryError> {
-        let what = "the request for a token";
-        let broken = |reason: &str| RegistryError::Broken {
-            host: self.name.clone(),
-            what: what.to_owned(),
-            reason: reason.to_owned(),
-        };
-        let mut url = Url::parse(realm).map_err(|_| broken("its realm is no URL"))?;
+        let mut url = Url::parse(realm).map_err(|_| self.broken("its realm is no URL"))?;
         if self.is_https && url.scheme() != "https" {
-            return Err(broken("its token server is not reached over https"));
+            return Err(self.broken("its token server is not reached over https"));
         }
         let credential = self.credential(scope).await?;
         let mut fields: Vec<(&str, &str)> = Vec::new();
@@ -155,28 +186,42 @@ impl SignIn {
                 http.get(url)
             }
         };
-        let answer = self.transport.fetch(request, TOKEN_ANSWER_LIMIT, what).await?;
+        let answer = self.transport.fetch(request, TOKEN_ANSWER_LIMIT, TOKEN_REQUEST).await?;
+        self.token_in(&answer, scope, || match credential {
+            Some(_) => self.denied(scope),
+            None => RegistryError::NoCredentials { host: self.name.clone() },
+        })
+    }
+
+    /// The token in an answer, kept for its scope.
+    fn token_in(
+        &self,
+        answer: &Answer,
+        scope: &str,
+        refused: impl FnOnce() -> RegistryError,
+    ) -> Result<Token, RegistryError> {
         match answer.status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => match credential {
-                Some(_) => Err(self.denied(scope)),
-                None => Err(RegistryError::NoCredentials { host: self.name.clone() }),
-            },
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => Err(refused()),
             StatusCode::TOO_MANY_REQUESTS => {
                 Err(RegistryError::RateLimited { host: self.name.clone(), wait: retry_after(&answer.headers) })
             }
             status if !status.is_success() => Err(RegistryError::ServerError {
                 host: self.name.clone(),
                 status: status.as_u16(),
-                what: what.to_owned(),
+                what: TOKEN_REQUEST.to_owned(),
             }),
             _ => {
                 let answer: Option<TokenAnswer> = serde_json::from_slice(&answer.body).ok();
                 let token = answer.and_then(|answer| answer.into_token(Instant::now()));
-                let token = token.ok_or_else(|| broken("it holds no token"))?;
+                let token = token.ok_or_else(|| self.broken("it holds no token"))?;
                 lock(&self.tokens).insert(scope.to_owned(), token.clone());
                 Ok(token)
             }
         }
+    }
+
+    fn broken(&self, reason: &str) -> RegistryError {
+        RegistryError::Broken { host: self.name.clone(), what: TOKEN_REQUEST.to_owned(), reason: reason.to_owned() }
     }
 
     async fn credential(&self, scope: &str) -> Result<Option<Credential>, RegistryError> {

@@ -12,7 +12,7 @@ use crate::image::Repository;
 use super::client::Client;
 use super::credentials::Credential;
 use super::error::RegistryError;
-use super::host::{Host, Question};
+use super::host::{Credentials, Host, Question};
 use super::sign_in::Shown;
 use super::transport::Answer;
 
@@ -55,6 +55,7 @@ impl Source {
             target: format!("/v2/{}/{what}{namespace}", self.path),
             accept,
             scope: format!("repository:{}:pull", self.path),
+            credentials: Credentials::Challenged,
             limit,
             one_byte: false,
             if_none_match: None,

@@ -89,9 +89,9 @@ impl Offer {
     pub fn refused(&self, config: &Config, user: &str) -> RepoError {
         let with = match self {
             Offer::Key { file, .. } => format!("user {user} with the key {}", file.display()),
-            Offer::Agent => format!("user {user} with the keys of the ssh agent; no git.ssh.keyFile is set"),
+            Offer::Agent => format!("user {user} with the keys of the ssh agent; no ssh.keyFile is set"),
             Offer::Password { from, .. } => format!("the token from {from}"),
-            Offer::Nothing => "none were given; set git.https.tokenFile".to_owned(),
+            Offer::Nothing => "none were given; a tokenFile is needed".to_owned(),
         };
         RepoError::Denied { url: config.url.clone(), with }
     }

@@ -6,6 +6,8 @@ use std::path::Path;
 use git2::{Commit, Delta, DiffFindOptions, ErrorCode, Oid, Revwalk, Sort, Tree};
 use jiff::Timestamp;
 
+use crate::policy::lineage::Lineage;
+
 use super::clone::{BareClone, CommitId};
 use super::config::{EVERYTHING, USUAL_DEPTH};
 use super::error::RepoError;
@@ -120,6 +122,21 @@ impl BareClone {
             let old = delta.old_file();
             Some((old.path()?.to_str()?.to_owned(), BlobId(old.id())))
         }))
+    }
+
+    /// The first parents of a commit, from the commit itself back to the first one or to where history was cut off.
+    pub fn first_parents(&self, from: CommitId) -> Result<Lineage, RepoError> {
+        let (mut ids, mut id, cut) = (Vec::new(), from.0, self.cut());
+        loop {
+            let commit = self.repository.find_commit(id).map_err(RepoError::git(format!("reading commit {id}")))?;
+            ids.push(id.to_string());
+            // The library may not have heard yet that history was cut off here.
+            let is_cut = cut.contains(&id);
+            match commit.parent_id(0) {
+                Ok(parent) if !is_cut => id = parent,
+                _ => return Ok(Lineage::new(ids.into_iter(), !is_cut)),
+            }
+        }
     }
 
     /// The commits whose parents were not brought over (gitrepository-layout, `shallow`).

@@ -1,6 +1,7 @@
 //! What libgit2 keeps for the whole process: timeouts, and certificate authorities.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::error::{RepoError, Words};
 pub(super) fn prepare(config: &Config) -> Result<(), RepoError> {
     static TIMEOUTS: Once = Once::new();
     let mut set = Ok(());
-    // One process works on one repository, so the first configuration is the only one.
+    // There is one timeout for all repositories of a process, so the first configuration says it.
     TIMEOUTS.call_once(|| set = set_timeouts(config.timeout));
     set.map_err(RepoError::git("setting timeouts"))?;
     match &config.https.ca_file {
@@ -36,15 +37,15 @@ fn set_timeouts(timeout: Duration) -> Result<(), git2::Error> {
 /// Adds the authorities of a file to those that are trusted. A file that has changed is taken up at the next connection;
 /// what it held before stays trusted until the process ends.
 fn trust(file: &Path) -> Result<(), RepoError> {
-    static TRUSTED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+    static TRUSTED: Mutex<BTreeMap<PathBuf, Vec<u8>>> = Mutex::new(BTreeMap::new());
     let bytes = read_bytes(file)?;
     let mut trusted = TRUSTED.lock().unwrap_or_else(PoisonError::into_inner);
-    if *trusted != *bytes.expose() {
+    if trusted.get(file) != Some(bytes.expose()) {
         add_authorities(file).map_err(|error| RepoError::Authorities {
             file: file.to_owned(),
             source: Words(error.message().to_owned()),
         })?;
-        trusted.clone_from(bytes.expose());
+        trusted.insert(file.to_owned(), bytes.expose().clone());
     }
     Ok(())
 }

@@ -13,6 +13,7 @@
 //! - [`folder`]: where a clone lives, and who holds it
 //! - [`clone`]: the bare clone: make, write
 //! - [`tree`]: and read
+//! - [`source`]: the repositories that images are built from: how they are reached, and their history
 //! - `signing`: signatures of commits by SSH and OpenPGP keys
 //! - [`push`]: a push that replaces what it expects to replace, or nothing
 //! - `local`: the same for a repository on this machine
@@ -30,4 +31,5 @@ mod local;
 pub mod push;
 pub mod remote;
 mod signing;
+pub mod source;
 pub mod tree;

@@ -112,6 +112,16 @@ impl Registry {
         })
     }
 
+    /// Pushes an image of one platform with labels, built at `created`, and gives its digest.
+    pub fn push_labelled(&self, repository: &str, tag: &str, created: &str, labels: &[(&str, &str)]) -> String {
+        let labels: serde_json::Map<String, serde_json::Value> =
+            labels.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
+        self.block_on(async {
+            let manifest = self.image_with(repository, tag, created, "amd64", json!({ "Labels": labels })).await;
+            self.put(repository, tag, "application/vnd.oci.image.manifest.v1+json", &manifest).await
+        })
+    }
+
     /// Pushes an index of two platforms and an attestation, as buildx does.
     pub fn push_index(&self, repository: &str, tag: &str, created: &str) -> String {
         self.block_on(async {
@@ -174,8 +184,19 @@ impl Registry {
     }
 
     async fn image(&self, repository: &str, name: &str, created: &str, architecture: &str) -> Vec<u8> {
+        self.image_with(repository, name, created, architecture, json!({})).await
+    }
+
+    async fn image_with(
+        &self,
+        repository: &str,
+        name: &str,
+        created: &str,
+        architecture: &str,
+        run: serde_json::Value,
+    ) -> Vec<u8> {
         let layer = format!("the files of {repository}:{name}").into_bytes();
-        let config = json!({ "created": created, "architecture": architecture, "os": "linux", "rootfs": { "type": "layers", "diff_ids": [] } });
+        let config = json!({ "created": created, "architecture": architecture, "os": "linux", "config": run, "rootfs": { "type": "layers", "diff_ids": [] } });
         let config = config.to_string().into_bytes();
         self.blob(repository, &layer).await;
         self.blob(repository, &config).await;

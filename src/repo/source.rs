@@ -1,0 +1,242 @@
+//! The repositories that images are built from: of them only the history of a branch is wanted.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::fault::{Explain, Fault};
+use crate::policy::lineage::Lineage;
+use crate::secret::SafeUrl;
+
+use super::clone::BareClone;
+use super::config::{Branch, Config, Https, Person, Ssh};
+use super::error::RepoError;
+
+/// How many commits a first clone of a source takes. Deployed images are mostly young; more is fetched where needed.
+const DEPTH: u32 = 50;
+
+/// The source repositories that may be asked, and how. Nothing that an image or the infrastructure repository says leads
+/// anywhere else.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// What may be asked; the first entry that covers a URL counts.
+    pub entries: Vec<SourceConfig>,
+    /// The folder under which clones are kept; without one there can be none.
+    pub cache_dir: Option<PathBuf>,
+    /// How long to wait for a connection, and for each answer on it.
+    pub timeout: Duration,
+}
+
+/// Source repositories that may be asked, and how.
+#[derive(Debug, Clone)]
+pub struct SourceConfig {
+    /// The repository, or what the URLs of several begin with.
+    pub url: SafeUrl,
+    /// What images and policies write in its place.
+    pub instead_of: Option<SafeUrl>,
+    /// How to connect over ssh.
+    pub ssh: Ssh,
+    /// How to connect over https.
+    pub https: Https,
+}
+
+/// Why there is no history of a source.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Nobody has allowed to ask there.
+    #[error("the source {url} is not allowed; name it under `sources` of the agent's own file")]
+    NotAllowed {
+        /// The source.
+        url: SafeUrl,
+    },
+    /// There is no place for a clone.
+    #[error("there is no place for a clone of {url}; give --cache-dir")]
+    NoCacheDir {
+        /// The source.
+        url: SafeUrl,
+    },
+    /// What the policy names is no branch.
+    #[error("`{0}` is no name of a branch")]
+    Branch(String),
+    /// Git failed.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+}
+
+impl Explain for SourceError {
+    fn fault(&self) -> Fault {
+        match self {
+            SourceError::NotAllowed { .. } | SourceError::NoCacheDir { .. } | SourceError::Branch(_) => Fault::BadInput,
+            SourceError::Repo(error) => error.fault(),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            SourceError::NotAllowed { .. } | SourceError::NoCacheDir { .. } | SourceError::Branch(_) => None,
+            SourceError::Repo(
+                RepoError::Denied { .. } | RepoError::ClearText { .. } | RepoError::Authorities { .. },
+            ) => Some(
+                "check the entry of `sources` that covers it; reading is all that its key or token must be allowed"
+                    .to_owned(),
+            ),
+            SourceError::Repo(RepoError::BranchMissing { existing, .. }) => {
+                Some(format!("set `branch` beside `order: commit`; the source has {}", existing.join(", ")))
+            }
+            SourceError::Repo(RepoError::Missing { .. }) => Some("check `source` of the policy".to_owned()),
+            SourceError::Repo(error) => error.help(),
+        }
+    }
+}
+
+impl Sources {
+    /// How a branch of a source is reached, if that is allowed.
+    pub fn config(&self, url: &SafeUrl, branch: &str) -> Result<Config, SourceError> {
+        let covering = self.entries.iter().find_map(|entry| Some((entry, entry.covers(url)?)));
+        let (entry, url) = covering.ok_or_else(|| SourceError::NotAllowed { url: url.clone() })?;
+        let cache_dir = self.cache_dir.as_ref().ok_or_else(|| SourceError::NoCacheDir { url: url.clone() })?;
+        let branch: Branch = branch.parse().map_err(|_| SourceError::Branch(branch.to_owned()))?;
+        let nobody = Person { name: "tagalong".to_owned(), email: "tagalong@localhost".to_owned() };
+        Ok(Config {
+            url,
+            branch,
+            // Apart from the infrastructure repository, which may be the source itself.
+            cache_dir: cache_dir.join("sources"),
+            depth: DEPTH,
+            timeout: self.timeout,
+            ssh: entry.ssh.clone(),
+            https: entry.https.clone(),
+            author: nobody.clone(),
+            committer: nobody,
+            signing: None,
+        })
+    }
+}
+
+impl SourceConfig {
+    /// An entry without credentials of its own.
+    pub fn open(url: SafeUrl, ssh: Ssh) -> SourceConfig {
+        SourceConfig { url, instead_of: None, ssh, https: Https::default() }
+    }
+
+    /// All repositories on the host of another one, by the same credentials; `None` for a path of this machine.
+    pub fn beside(config: &Config) -> Option<SourceConfig> {
+        let url = config.url.expose();
+        let host = match url.split_once("://") {
+            Some(("file", _)) => None,
+            Some((scheme, rest)) => Some(format!("{scheme}://{}", rest.split(['/', '?', '#']).next()?)),
+            None if url.starts_with('/') => None,
+            None => Some(format!("ssh://{}", url.split(':').next()?)),
+        };
+        let (ssh, https) = (config.ssh.clone(), config.https.clone());
+        Some(SourceConfig { url: host?.parse().ok()?, instead_of: None, ssh, https })
+    }
+
+    /// The URL by which this entry reaches a repository. Users and passwords come from the entry alone.
+    fn covers(&self, url: &SafeUrl) -> Option<SafeUrl> {
+        let wanted = canonical(url);
+        let prefixes = [Some(&self.url), self.instead_of.as_ref()];
+        let rest = prefixes.into_iter().flatten().find_map(|prefix| {
+            let prefix = canonical(prefix);
+            let rest = wanted.strip_prefix(prefix.trim_end_matches('/'))?;
+            (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_start_matches('/'))
+        })?;
+        let climbs =
+            |part: &str| part == ".." || part.to_ascii_lowercase().contains("%2e") || part.contains(['?', '#']);
+        if rest.split('/').any(climbs) {
+            return None;
+        }
+        let base = self.url.expose().trim_end_matches('/');
+        let joint = if rest.is_empty() || base.ends_with(':') { "" } else { "/" };
+        format!("{base}{joint}{rest}").parse().ok()
+    }
+}
+
+/// A URL without user and password, its scheme and host in lower case, in the form with a scheme.
+fn canonical(url: &SafeUrl) -> String {
+    if let Some(path) = url.local_path() {
+        return format!("file://{path}");
+    }
+    let (host, text) = (url.authority().to_ascii_lowercase(), url.expose());
+    let path = match text.split_once("://") {
+        Some((_, rest)) => rest.split_once('/').map_or("", |(_, path)| path),
+        None => text.split_once(':').map_or("", |(_, path)| path.trim_start_matches('/')),
+    };
+    format!("{}://{host}/{path}", url.scheme().to_ascii_lowercase())
+}
+
+/// How much of a history is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// What is at hand, brought up to the tip.
+    AtHand,
+    /// More than is at hand.
+    More,
+}
+
+/// The first-parent history of a source's branch, as the remote has it now.
+///
+/// # Errors
+/// The remote cannot be reached or has no such branch, or the clone cannot be written.
+pub fn lineage(config: Config, wanted: Wanted) -> Result<Lineage, RepoError> {
+    let (mut clone, tip) = BareClone::open(config)?.fetch()?;
+    if wanted == Wanted::More {
+        clone.deepen()?;
+    }
+    clone.first_parents(tip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> SafeUrl {
+        text.parse().expect(text)
+    }
+
+    fn reached(entry: &str, instead_of: Option<&str>, wanted: &str) -> Option<String> {
+        let entry = SourceConfig { instead_of: instead_of.map(url), ..SourceConfig::open(url(entry), Ssh::default()) };
+        entry.covers(&url(wanted)).map(|url| url.expose().to_owned())
+    }
+
+    #[test]
+    fn an_entry_covers_what_lies_below_it_and_nothing_beside_it() {
+        let org = "https://github.com/acme";
+        for wanted in ["https://github.com/acme/app", "https://GitHub.com/acme/app", "https://x:y@github.com/acme/app"]
+        {
+            assert_eq!(reached(org, None, wanted).as_deref(), Some("https://github.com/acme/app"), "{wanted}");
+        }
+        for wanted in [
+            "https://github.com/acme-evil/app",
+            "https://github.com.evil.example/acme/app",
+            "https://github.com@evil.example/acme/app",
+            "https://github.com/acme/../evil/app",
+            "https://github.com/acme/%2E%2E/evil",
+            "http://github.com/acme/app",
+            "ssh://git@github.com/acme/app",
+            "/github.com/acme/app",
+        ] {
+            assert_eq!(reached(org, None, wanted), None, "{wanted}");
+        }
+        assert_eq!(reached("/srv/git", None, "/srv/git/app.git").as_deref(), Some("/srv/git/app.git"));
+        assert_eq!(reached("/srv/git", None, "/srv/git/../../etc"), None);
+        assert_eq!(reached("/srv/git/app.git", None, "file:///srv/git/app.git").as_deref(), Some("/srv/git/app.git"));
+    }
+
+    #[test]
+    fn credentials_are_those_of_the_entry() {
+        let entry = "ssh://git@gitea.example.com:2222";
+        let instead = Some("https://gitea.example.com");
+        let reached_by = |wanted| reached(entry, instead, wanted);
+        let by_ssh = Some("ssh://git@gitea.example.com:2222/org/app".to_owned());
+        assert_eq!(reached_by("https://gitea.example.com/org/app"), by_ssh);
+        assert_eq!(reached_by("https://u:sesame@gitea.example.com/org/app"), by_ssh);
+        assert_eq!(reached_by("ssh://root@gitea.example.com:2222/org/app"), by_ssh);
+        assert_eq!(reached_by("ssh://root@gitea.example.com/org/app"), None);
+        let scp = reached("git@github.com:acme", None, "git@github.com:acme/app.git");
+        assert_eq!(scp.as_deref(), Some("git@github.com:acme/app.git"));
+        assert_eq!(
+            reached("ssh://git@github.com/acme", None, "git@github.com:acme/app.git").as_deref(),
+            Some("ssh://git@github.com/acme/app.git")
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! Errors as people read them, and exit codes.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -68,6 +69,15 @@ pub enum CliError {
     /// stdout cannot be written.
     #[error("cannot write to stdout")]
     Stdout(#[source] io::Error),
+    /// The agent cannot be reached where it should be.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The async runtime cannot start.
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
@@ -86,7 +96,9 @@ impl Explain for CliError {
                 Fault::BadInput
             }
             CliError::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Fault::BadInput,
-            CliError::File { .. } | CliError::Stdout(_) | CliError::Runtime(_) => Fault::Local,
+            CliError::File { .. } | CliError::Listen { .. } | CliError::Stdout(_) | CliError::Runtime(_) => {
+                Fault::Local
+            }
             CliError::Demo(error) => error.fault(),
         }
     }
@@ -100,6 +112,7 @@ impl Explain for CliError {
             CliError::NoVersion(text) => Some(format!("write {text}:TAG, {text}@DIGEST or {text}:TAG@DIGEST")),
             CliError::Twice { .. } => Some("give one of them".to_owned()),
             CliError::File { .. } => Some("check the path and who may read and write it".to_owned()),
+            CliError::Listen { .. } => Some("give agent.listen another address, or `off`".to_owned()),
             CliError::Flag { .. } | CliError::Stdout(_) | CliError::Runtime(_) => None,
             CliError::Demo(error) => error.help(),
         }

@@ -22,6 +22,7 @@ use crate::repo::config::{Branch, Https, Person, Signing, SigningKeyFile, Ssh};
 use crate::repo::known_hosts::FingerprintError;
 use crate::secret::SafeUrl;
 
+use super::agent_section;
 use super::document::{Node, Value};
 use super::reader::{Mistakes, Section};
 
@@ -86,7 +87,7 @@ pub fn agent_file(root: Node, mistakes: &Mistakes) -> FileConfig {
         registries: registries(&mut root),
         intent: intent(&mut root),
         secrets: root.section("secrets").map(secrets).unwrap_or_default(),
-        agent: root.section("agent").map(agent_section).unwrap_or_default(),
+        agent: root.section("agent").map(agent_section::read).unwrap_or_default(),
     };
     root.finish();
     config
@@ -383,25 +384,13 @@ fn secrets(mut section: Section<'_>) -> SecretsSection {
         true => Err("a path is needed".to_owned()),
         false => Ok(PathBuf::from(text)),
     });
-    // YAML 1.1 takes a bare `off` for a boolean.
-    let gate = section.take("gate").and_then(|node| match &node.value {
-        Value::Bool(false) => Some(Gate::Off),
-        _ => section.understood("gate", &node, |text| match text {
-            "block" => Ok(Gate::Block),
-            "warn" => Ok(Gate::Warn),
-            "off" => Ok(Gate::Off),
-            other => Err(format!("`{other}` is not known; there are block, warn and off")),
-        }),
+    let gate = section.unless_off("gate", |text| match text {
+        "block" => Ok(Gate::Block),
+        "warn" => Ok(Gate::Warn),
+        other => Err(format!("`{other}` is not known; there are block, warn and off")),
     });
     section.finish();
-    SecretsSection { age_key_files, gate: gate.unwrap_or_default() }
-}
-
-fn agent_section(mut section: Section<'_>) -> agent::config::Config {
-    let defaults = agent::config::Config::default();
-    let config = agent::config::Config { interval: section.duration("interval").unwrap_or(defaults.interval) };
-    section.finish();
-    config
+    SecretsSection { age_key_files, gate: gate.map_or_else(Gate::default, |gate| gate.unwrap_or(Gate::Off)) }
 }
 
 fn path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {

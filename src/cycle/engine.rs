@@ -20,6 +20,7 @@ use crate::plan::intent::Intent;
 use crate::plan::skip::{Reason, Skipped};
 use crate::policy::rule::PolicySet;
 use crate::registry::client::Client;
+use crate::registry::traffic::Traffic;
 use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
@@ -30,7 +31,7 @@ use super::commits::{self, Edits, Style};
 use super::error::CycleError;
 use super::follow::{self, Learned};
 use super::proof;
-use super::report::{FileChange, Moved, Report};
+use super::report::{FileChange, Governed, Moved, Report};
 use super::secrets::{Gate, Secrets};
 use super::tree::{REPOSITORY_FILE, TreeCache};
 
@@ -75,6 +76,8 @@ pub enum Mode {
     Push,
     /// It only says what it would do.
     DryRun,
+    /// Automation is suspended: it says of each field that would move that it does not.
+    Suspended,
 }
 
 /// Runs passes on one repository. What it keeps between them are caches.
@@ -102,6 +105,23 @@ struct Decided {
     notes: Vec<String>,
     follow: FollowRefs,
     conventions: Conventions,
+    governed: Vec<Governed>,
+}
+
+impl Decided {
+    /// Lets nothing move.
+    fn suspend(&mut self) {
+        let updates = std::mem::take(&mut self.gated);
+        self.skipped.extend(updates.updates().iter().map(|update| Skipped {
+            image: update.field.repository.clone(),
+            tag: update.to.tag.clone(),
+            reason: Reason::Suspended,
+            detail: format!(
+                "{}: {} would move to {}, but `agent.suspend` is set",
+                update.file, update.field.path, update.to
+            ),
+        }));
+    }
 }
 
 impl Engine {
@@ -125,8 +145,11 @@ impl Engine {
         let mut clone = block_in_place(|| BareClone::open(self.repo.clone()))?;
         for attempt in 1..=self.attempts {
             let begun = Instant::now();
-            let (tip, decided);
+            let (tip, mut decided);
             (clone, tip, decided) = self.decide_on_tip(clone, task, &mut learned, start).await?;
+            if mode == Mode::Suspended {
+                decided.suspend();
+            }
             let (decided, changes) = block_in_place(|| self.edit(&clone, tip, decided, task))?;
             let report = |head: CommitId, commit: Option<CommitId>, attempts: u32| Report {
                 head: head.to_string(),
@@ -135,6 +158,7 @@ impl Engine {
                 skipped: decided.skipped.clone(),
                 attempts,
                 duration_ms: start.elapsed().as_millis() as u64,
+                governed: decided.governed.clone(),
                 changes: changes.clone(),
                 notes: decided.notes.clone(),
             };
@@ -160,6 +184,11 @@ impl Engine {
             }
         }
         Err(CycleError::Exhausted { branch: self.repo.branch.clone(), attempts: self.attempts })
+    }
+
+    /// The requests that were sent to each registry since this was asked last.
+    pub fn take_traffic(&self) -> Vec<Traffic> {
+        self.registry.take_traffic()
     }
 
     /// The image fields of the branch's tip with what is asked of them, for commands that only look.
@@ -280,8 +309,9 @@ impl Engine {
         }
         let (gated, skipped) = gate::pass(plan, &learned.proofs, &flaws);
         notes.extend(gated.moved_along());
+        let governed = decide::governed(&inventory, &intent.policies).map(|(located, _)| located.into()).collect();
         let conventions = intent.conventions;
-        Ok(Decided { gated, skipped: skipped.into_iter().collect(), notes, follow, conventions })
+        Ok(Decided { gated, skipped: skipped.into_iter().collect(), notes, follow, conventions, governed })
     }
 
     /// What a request comes to, with what there is to say about the tree.

@@ -66,11 +66,21 @@ pub struct GatedUpdate {
     pub to: Version,
     /// The digest of the image that it will run.
     pub digest: Option<Digest>,
+    /// When that image was built, where it is known.
+    pub built: Option<Timestamp>,
+}
+
+/// An image that is whole.
+#[derive(Debug, Clone)]
+struct Proved {
+    digest: Digest,
+    created: Option<Timestamp>,
 }
 
 impl GatedUpdate {
     /// What an update writes; none when the field holds it already.
-    fn of(update: Update, proved: Option<Digest>) -> Option<GatedUpdate> {
+    fn of(update: Update, proved: Option<Proved>) -> Option<GatedUpdate> {
+        let (proved, built) = proved.map_or((None, None), |proved| (Some(proved.digest), proved.created));
         let digest = match update.digest {
             DigestWish::Without => None,
             DigestWish::OfTag => proved.clone(),
@@ -80,7 +90,7 @@ impl GatedUpdate {
         if update.field.holds(&to) {
             return None;
         }
-        Some(GatedUpdate { file: update.file, digest: proved.or(to.digest.clone()), field: update.field, to })
+        Some(GatedUpdate { file: update.file, digest: proved.or(to.digest.clone()), field: update.field, to, built })
     }
 }
 
@@ -98,9 +108,9 @@ pub fn pass(plan: Plan, proofs: &Proofs, secrets: &SecretFlaws) -> (GatedPlan, B
         let (image, tag, held) =
             (update.field.repository.clone(), update.tag.clone(), update.field.version.tag.clone());
         match verdict(&update, proofs) {
-            Ok(digest) => match GatedUpdate::of(update, Some(digest.clone())) {
+            Ok(proved) => match GatedUpdate::of(update, Some(proved.clone())) {
                 None => {
-                    let detail = format!("holds {digest}, which its tag has now");
+                    let detail = format!("holds {}, which its tag has now", proved.digest);
                     skipped.insert(Skipped { image, tag: held, reason: Reason::UpToDate, detail });
                 }
                 Some(update) => match secrets.get(&update.file) {
@@ -119,19 +129,21 @@ pub fn pass(plan: Plan, proofs: &Proofs, secrets: &SecretFlaws) -> (GatedPlan, B
     (gated, skipped)
 }
 
-/// The digest of an update's image, when all that it would write is whole.
-fn verdict(update: &Update, proofs: &Proofs) -> Result<Digest, (Reason, String)> {
+/// What is proved of an update's image, when all that it would write is whole.
+fn verdict(update: &Update, proofs: &Proofs) -> Result<Proved, (Reason, String)> {
     let unasked = || (Reason::RegistryError, "the registry was not asked".to_owned());
-    let mut digests = Vec::new();
+    let mut proved = Vec::new();
     for wanted in all_wanted(update) {
         match proofs.get(&wanted).ok_or_else(unasked)? {
-            ImageProof::Whole { digest, .. } => digests.push(digest.clone()),
+            ImageProof::Whole { digest, created } => {
+                proved.push(Proved { digest: digest.clone(), created: *created });
+            }
             ImageProof::TooYoung(detail) => return Err((Reason::NoCandidate, detail.clone())),
             ImageProof::Broken(detail) => return Err((Reason::BlockedImage, detail.clone())),
             ImageProof::Unknown(detail) => return Err((Reason::RegistryError, detail.clone())),
         }
     }
-    digests.into_iter().next().ok_or_else(unasked)
+    proved.into_iter().next().ok_or_else(unasked)
 }
 
 /// For files outside git: there is no registry to ask and nothing is pushed, so what was asked for is done.

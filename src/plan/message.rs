@@ -77,7 +77,7 @@ mod tests {
         let facts = find::read(file, format!("image: {name}:{from}\n").as_bytes(), &Conventions::default())
             .expect("valid YAML");
         let to = Version::parse_tag(to).expect("a tag");
-        GatedUpdate { file: file.to_owned(), field: facts.fields[0].clone(), to, digest: None }
+        GatedUpdate { file: file.to_owned(), field: facts.fields[0].clone(), to, digest: None, built: None }
     }
 
     #[test]

@@ -18,6 +18,32 @@ pub enum Reason {
     BlockedSecret,
     /// The registry did not answer.
     RegistryError,
+    /// Automation is suspended by configuration.
+    Suspended,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 6] = [
+        Reason::UpToDate,
+        Reason::NoCandidate,
+        Reason::BlockedImage,
+        Reason::BlockedSecret,
+        Reason::RegistryError,
+        Reason::Suspended,
+    ];
+
+    /// Its name in the contract of the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::UpToDate => "up-to-date",
+            Reason::NoCandidate => "no-candidate",
+            Reason::BlockedImage => "blocked-image",
+            Reason::BlockedSecret => "blocked-secret",
+            Reason::RegistryError => "registry-error",
+            Reason::Suspended => "suspended",
+        }
+    }
 }
 
 /// An image that does not move.
@@ -31,4 +57,16 @@ pub struct Skipped {
     pub reason: Reason,
     /// Why, for people.
     pub detail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_are_printed() {
+        for reason in Reason::ALL {
+            assert_eq!(serde_json::to_value(reason).expect("a name"), reason.name());
+        }
+    }
 }

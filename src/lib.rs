@@ -15,7 +15,7 @@
 //! | 2 | [`keys`] | age identities, from where sops takes them |
 //! | 2 | [`repo`] | git on a bare clone |
 //! | 3 | [`cycle`] | one pass from fetch to push, and again after a lost race |
-//! | 4 | [`agent`] | passes by schedule |
+//! | 4 | [`agent`] | passes by schedule, and what is shown of them |
 //! | 4 | [`cli`] | the command line, one file a command |
 //! | 4 | [`config`] | `tagalong.yaml`, flags and environment |
 //! | 4 | [`demo`] | the embedded registry and repository |

@@ -1,7 +1,29 @@
-//! The agent: passes by schedule until it is told to stop.
+//! The agent: cycles by schedule until it is told to stop, and what it shows of itself meanwhile.
 //!
 //! - [`config`]: what it has to be told
-//! - [`schedule`]: one pass after the other
+//! - [`setup`]: what a configuration comes to, and a new one in its place
+//! - [`schedule`]: one cycle after the other
+//! - [`worker`]: one cycle, bounded in time and apart
+//! - [`outcome`]: how a cycle ended
+//! - [`sinks`]: where outcomes go
+//! - [`journal`]: the log
+//! - [`metrics`]: counters for Prometheus
+//! - [`status`]: the state of every image
+//! - [`board`]: what the server shows
+//! - [`server`]: health, metrics and status over HTTP
+//! - [`page`]: the status page
+//! - [`link`]: where a commit can be looked at
 
+pub mod board;
 pub mod config;
+pub mod journal;
+pub mod link;
+pub mod metrics;
+pub mod outcome;
+pub mod page;
 pub mod schedule;
+pub mod server;
+pub mod setup;
+pub mod sinks;
+pub mod status;
+pub mod worker;

@@ -1,76 +1,311 @@
-//! One pass after the other, never two at once.
+//! One cycle after the other, never two at once, until the agent is told to stop.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::cycle::engine::Engine;
-use crate::cycle::report::Report;
-use crate::cycle::task::{Mode, Task};
-use crate::fault::Explain;
-use crate::plan::skip::Reason;
+use crate::cycle::task::Mode;
 
-use super::config::Config;
+use super::outcome::{Failure, Outcome};
+use super::setup::{Refusal, Setup, Source};
+use super::sinks::Sinks;
+use super::worker;
 
-/// Runs until `stop`. A pass that is under way is brought to its end; waiting is cut short.
-pub async fn run(engine: &Engine, config: &Config, stop: &CancellationToken) {
-    tracing::info!(interval_s = config.interval.as_secs(), "the agent has started");
-    let mut number: u64 = 0;
-    let mut said = BTreeSet::new();
-    while !stop.is_cancelled() {
-        number += 1;
-        let span = tracing::info_span!("cycle", number);
-        async {
-            match engine.run(&Task::Follow, Mode::Push).await {
-                Ok(report) => log(&report, &mut said),
-                Err(error) => {
-                    let help = error.help().unwrap_or_default();
-                    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                    tracing::error!(kind = %error.fault(), %error, %cause, %help, "the cycle failed");
+/// How often the file of the configuration is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+/// The longest pause after cycles that failed, unless the interval itself is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How long a cycle that is given up may take to get to where it can end.
+const LAST_STEP: Duration = Duration::from_secs(2);
+
+/// What the agent is told from outside while it runs.
+#[derive(Debug, Clone, Default)]
+pub struct Signals {
+    /// Stop; the cycle under way may end within its grace.
+    pub stop: CancellationToken,
+    /// Stop now.
+    pub hurry: CancellationToken,
+    /// Read the configuration again.
+    pub reload: Arc<Notify>,
+    /// Begin the next cycle now.
+    pub wake: Arc<Notify>,
+}
+
+/// The agent.
+pub struct Agent {
+    source: Source,
+    setup: Setup,
+    sinks: Sinks,
+    signals: Signals,
+}
+
+impl Agent {
+    /// An agent that works by `setup`, which was read from `source`.
+    pub fn new(source: Source, setup: Setup, sinks: Sinks, signals: Signals) -> Agent {
+        sinks.configured(&setup);
+        Agent { source, setup, sinks, signals }
+    }
+
+    /// Runs until it is told to stop. A cycle that fails, whatever the way, is followed by the next one, after a pause
+    /// that grows with the failures.
+    pub async fn run(mut self) {
+        tracing::info!(interval_s = self.setup.config.interval.as_secs_f64(), "the agent has started");
+        let (mut number, mut failures) = (0, 0);
+        while !self.signals.stop.is_cancelled() {
+            number += 1;
+            let span = tracing::info_span!("cycle", number);
+            let outcome = self.cycle(number).instrument(span.clone()).await;
+            failures = if outcome.result.is_ok() { 0 } else { failures + 1 };
+            let traffic = self.setup.work.take_traffic();
+            span.in_scope(|| self.sinks.tell(&outcome, &traffic));
+            self.rest(pause(self.setup.config.interval, failures, fastrand::f64())).await;
+        }
+        self.sinks.stopping();
+        tracing::info!("the agent has stopped");
+    }
+
+    async fn cycle(&self, number: u64) -> Outcome {
+        let (config, begun) = (&self.setup.config, Instant::now());
+        self.sinks.begun(begun, config.deadline);
+        let mode = if config.suspend { Mode::Suspended } else { Mode::Push };
+        let give_up = CancellationToken::new();
+        let work = worker::run(Arc::clone(&self.setup.work), mode, config.deadline, give_up.clone());
+        tokio::pin!(work);
+        let result = tokio::select! {
+            result = &mut work => result,
+            () = self.signals.stop.cancelled() => {
+                self.sinks.stopping();
+                tracing::info!(grace_s = config.grace.as_secs_f64(), "told to stop; the cycle under way may end");
+                tokio::select! {
+                    result = &mut work => result,
+                    () = self.grace_is_over() => {
+                        tracing::warn!("the cycle under way is given up");
+                        give_up.cancel();
+                        tokio::time::timeout(LAST_STEP, work).await.unwrap_or(Err(Failure::Stopped))
+                    }
                 }
             }
-        }
-        .instrument(span)
-        .await;
+        };
+        Outcome { number, ended: Timestamp::now(), took: begun.elapsed(), result }
+    }
+
+    async fn grace_is_over(&self) {
         tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(jittered(config.interval)) => {}
+            () = self.signals.hurry.cancelled() => {}
+            () = tokio::time::sleep(self.setup.config.grace) => {}
         }
     }
-    tracing::info!("the agent has stopped");
-}
 
-/// Give or take a tenth, so that many agents do not ask one registry in step.
-fn jittered(interval: Duration) -> Duration {
-    interval.mul_f64(0.9 + 0.2 * fastrand::f64())
-}
-
-/// What a cycle did. What there is to note about the tree is said once, as long as it stays true.
-fn log(report: &Report, said: &mut BTreeSet<String>) {
-    for moved in &report.updates {
-        let from = moved.from.as_deref().unwrap_or("(none)");
-        tracing::info!(file = %moved.file, path = %moved.path, image = %moved.image, from, to = %moved.to, "moved");
+    /// Waits for the next cycle. A new configuration is put to work at once.
+    async fn rest(&mut self, pause: Duration) {
+        let due = tokio::time::sleep(pause);
+        tokio::pin!(due);
+        let mut was_told = false;
+        loop {
+            if (was_told || self.source.has_changed()) && self.reload() {
+                return;
+            }
+            was_told = tokio::select! {
+                () = self.signals.stop.cancelled() => return,
+                () = &mut due => return,
+                () = self.signals.wake.notified() => return,
+                () = self.signals.reload.notified() => true,
+                () = tokio::time::sleep(LOOK) => false,
+            };
+        }
     }
-    for skipped in &report.skipped {
-        let tag = skipped.tag.as_ref().map(ToString::to_string).unwrap_or_default();
-        match skipped.reason {
-            Reason::UpToDate => tracing::debug!(image = %skipped.image, %tag, "up to date"),
-            _ => {
-                tracing::warn!(image = %skipped.image, %tag, reason = ?skipped.reason, detail = %skipped.detail, "stays")
+
+    /// Takes up the configuration as it is now; a bad one is said and kept out.
+    fn reload(&mut self) -> bool {
+        match self.source.read() {
+            Ok(setup) => {
+                if setup.config.listen != self.setup.config.listen {
+                    tracing::warn!("agent.listen has changed; it is taken up when the agent is started again");
+                }
+                tracing::info!("the configuration was read again and is in use");
+                self.setup = setup;
+                self.sinks.configured(&self.setup);
+                true
+            }
+            Err(refusal) => {
+                self.refused(refusal);
+                false
             }
         }
     }
-    let notes: BTreeSet<String> = report.notes.iter().cloned().collect();
-    notes.difference(said).for_each(|note| tracing::warn!("{note}"));
-    *said = notes;
-    tracing::info!(
-        head = %report.head,
-        commit = report.commit.as_deref().unwrap_or("none"),
-        updates = report.updates.len(),
-        attempts = report.attempts,
-        duration_ms = report.duration_ms,
-        "the cycle is done"
-    );
+
+    fn refused(&self, refusal: Refusal) {
+        let cause = refusal.source().map(ToString::to_string).unwrap_or_default();
+        let help = refusal.help().unwrap_or_default();
+        tracing::error!(error = %refusal, %cause, %help, "the new configuration is wrong; the one before stays in use");
+        self.sinks.refused(&*refusal);
+    }
+}
+
+/// How long to wait for the next cycle: the interval, doubled with each failure in a row up to some minutes, and give or
+/// take a tenth, so that many agents do not ask one registry in step. `random` is from 0 to 1.
+fn pause(interval: Duration, failures: u32, random: f64) -> Duration {
+    let grown = interval.saturating_mul(1 << failures.min(16));
+    grown.min(LONGEST_PAUSE.max(interval)).mul_f64(0.9 + 0.2 * random)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures_util::FutureExt;
+    use futures_util::future::LocalBoxFuture;
+
+    use crate::agent::config::Config;
+    use crate::agent::setup::Load;
+    use crate::agent::worker::Work;
+    use crate::cycle::error::CycleError;
+    use crate::cycle::report::Report;
+    use crate::registry::traffic::Traffic;
+
+    use super::*;
+
+    /// What a cycle of the script does.
+    #[derive(Debug, Clone, Copy)]
+    enum Scene {
+        Done,
+        Fails,
+        Panics,
+        Hangs,
+    }
+
+    struct Script {
+        scenes: Mutex<VecDeque<Scene>>,
+        modes: Mutex<Vec<Mode>>,
+        signals: Signals,
+        /// What happens once the script is over; without it the agent stops.
+        then: Option<fn(&Signals)>,
+    }
+
+    impl Work for Script {
+        fn pass(&self, mode: Mode) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
+            self.modes.lock().expect("unpoisoned").push(mode);
+            let scene = self.scenes.lock().expect("unpoisoned").pop_front();
+            if self.scenes.lock().expect("unpoisoned").is_empty() {
+                match self.then {
+                    Some(then) => then(&self.signals),
+                    None => self.signals.stop.cancel(),
+                }
+            }
+            async move {
+                match scene.expect("the script goes on") {
+                    Scene::Done => Ok(report()),
+                    Scene::Fails => Err(CycleError::Secret("no".to_owned())),
+                    Scene::Panics => panic!("a scene of the script"),
+                    Scene::Hangs => std::future::pending().await,
+                }
+            }
+            .boxed_local()
+        }
+
+        fn take_traffic(&self) -> Vec<Traffic> {
+            Vec::new()
+        }
+    }
+
+    fn report() -> Report {
+        Report {
+            head: "f00".to_owned(),
+            commit: None,
+            updates: Vec::new(),
+            skipped: Vec::new(),
+            attempts: 0,
+            duration_ms: 0,
+            governed: Vec::new(),
+            changes: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    fn setup(work: &Arc<Script>, suspend: bool) -> Setup {
+        let config = Config {
+            interval: Duration::from_millis(1),
+            deadline: Duration::from_millis(50),
+            grace: Duration::from_millis(1),
+            suspend,
+            ..Config::default()
+        };
+        let repository = "/srv/infra.git".parse().expect("a URL");
+        Setup { work: Arc::clone(work) as Arc<dyn Work>, config, repository, branch: "main".parse().expect("a branch") }
+    }
+
+    fn script(scenes: &[Scene], then: Option<fn(&Signals)>) -> Arc<Script> {
+        let scenes = Mutex::new(scenes.iter().copied().collect());
+        Arc::new(Script { scenes, modes: Mutex::default(), signals: Signals::default(), then })
+    }
+
+    /// Plays a script and gives what the metrics say in the end.
+    async fn play(work: &Arc<Script>, load: Box<Load>) -> String {
+        let sinks = Sinks::default();
+        let metrics = Arc::clone(&sinks.metrics);
+        let agent = Agent::new(Source::new(None, load), setup(work, false), sinks, work.signals.clone());
+        agent.run().await;
+        metrics.encode()
+    }
+
+    fn no_load() -> Box<Load> {
+        Box::new(|| panic!("nobody asked for it"))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whatever_happens_in_a_cycle_the_next_one_runs() {
+        let work = script(&[Scene::Panics, Scene::Hangs, Scene::Fails, Scene::Done], None);
+        let said = play(&work, no_load()).await;
+        for result in ["panic", "deadline", "blocked", "done"] {
+            assert!(said.contains(&format!("tagalong_cycles_total{{result=\"{result}\"}} 1\n")), "{said}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn told_to_stop_a_cycle_that_does_not_end_is_given_up() {
+        let work = script(&[Scene::Done, Scene::Hangs], None);
+        let said = play(&work, no_load()).await;
+        assert!(said.contains("tagalong_cycles_total{result=\"stopped\"} 1\n"), "{said}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_wrong_configuration_is_kept_out_and_a_good_one_put_to_work() {
+        let work = script(&[Scene::Done], Some(|signals| signals.reload.notify_one()));
+        let later = script(&[Scene::Done], None);
+        let (next, is_mended) = (Arc::clone(&later), AtomicBool::new(false));
+        let signals = work.signals.clone();
+        let (over, stop) = (later.signals.stop.clone(), signals.stop.clone());
+        tokio::spawn(async move {
+            over.cancelled().await;
+            stop.cancel();
+        });
+        let load = move || -> Result<Setup, Refusal> {
+            if is_mended.swap(true, Ordering::Relaxed) {
+                return Ok(setup(&next, true));
+            }
+            signals.reload.notify_one();
+            Err(Box::new(CycleError::Secret("wrong".to_owned())))
+        };
+        let said = play(&work, Box::new(load)).await;
+        assert!(said.contains("tagalong_config_reads_total{result=\"refused\"} 1\n"), "{said}");
+        assert!(said.contains("tagalong_config_last_read_successful 1\n"), "{said}");
+        assert_eq!(*work.modes.lock().expect("unpoisoned"), [Mode::Push]);
+        assert_eq!(*later.modes.lock().expect("unpoisoned"), [Mode::Suspended]);
+    }
+
+    #[test]
+    fn pauses_grow_with_failures_up_to_some_minutes() {
+        let second = Duration::from_secs(1);
+        assert_eq!(pause(second * 30, 0, 0.5), second * 30);
+        assert_eq!(pause(second * 30, 2, 0.5), second * 120);
+        assert_eq!(pause(second * 30, 99, 0.5), LONGEST_PAUSE);
+        assert_eq!(pause(second * 3600, 99, 0.5), second * 3600);
+        assert!(pause(second, 0, 0.0) < second && pause(second, 0, 1.0) > second);
+    }
 }

@@ -1,6 +1,7 @@
 //! Errors as people read them, and exit codes.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -98,6 +99,15 @@ pub enum CliError {
     /// stdout cannot be written.
     #[error("cannot write to stdout")]
     Stdout(#[source] io::Error),
+    /// The agent cannot be reached where it should be.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The async runtime cannot start.
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
@@ -124,7 +134,9 @@ impl Explain for CliError {
             | CliError::NoVersion(_)
             | CliError::Twice { .. } => Fault::BadInput,
             CliError::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Fault::BadInput,
-            CliError::File { .. } | CliError::Stdout(_) | CliError::Runtime(_) => Fault::Local,
+            CliError::File { .. } | CliError::Listen { .. } | CliError::Stdout(_) | CliError::Runtime(_) => {
+                Fault::Local
+            }
             CliError::Seal(error) => error.fault(),
             CliError::Demo(error) => error.fault(),
         }
@@ -144,6 +156,7 @@ impl Explain for CliError {
             CliError::Twice { .. } => Some("give one of them".to_owned()),
             CliError::File { .. } => Some("check the path and who may read and write it".to_owned()),
             CliError::Settings(_) => Some("each flag is a setting; docs/recipes/woodpecker.md has examples".to_owned()),
+            CliError::Listen { .. } => Some("give agent.listen another address, or `off`".to_owned()),
             CliError::Flag { .. } | CliError::Setting { .. } | CliError::Stdout(_) | CliError::Runtime(_) => None,
             CliError::Seal(error) => error.help(),
             CliError::Demo(error) => error.help(),

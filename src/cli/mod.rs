@@ -116,7 +116,7 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
     let level = cli.log_level.as_deref().unwrap_or(usual);
     telemetry::install(cli.log_format, level).map_err(|reason| CliError::Flag { flag: "--log-level", reason })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
-    runtime.block_on(async {
+    let end = runtime.block_on(async {
         match command {
             Command::Run(arguments) => run::run(arguments).await,
             Command::Sync(arguments) => sync::run(arguments).await,
@@ -129,7 +129,10 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
             Command::Check(arguments) => check::run(arguments).await,
             Command::Demo(arguments) => demo::run(arguments).await,
         }
-    })
+    });
+    // A cycle that was given up may still wait for a server that never answers; the process does not.
+    runtime.shutdown_background();
+    end
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! `tagalong run`
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::schedule;
+use crate::agent::schedule::{Agent, Signals};
+use crate::agent::server;
+use crate::agent::setup::{Refusal, Setup, Source};
+use crate::agent::sinks::Sinks;
 
 use super::arguments::GitArguments;
 use super::connect;
@@ -16,8 +20,11 @@ use super::error::CliError;
 ///
 /// The agent looks at the registries every `agent.interval` (one minute unless configured), moves every image field that
 /// a policy governs to the newest tag, and pushes one commit for each cycle that changes something. It keeps no state
-/// but caches: it can be killed and started anywhere, at any moment. SIGTERM and SIGINT let the cycle that is under way
-/// end, and then it exits with 0.
+/// but caches: it can be killed and started anywhere, at any moment.
+///
+/// Health, metrics and a status page are served on `agent.listen` (port 8080 unless configured). The configuration is
+/// read again when its file changes and on SIGHUP; a wrong one is said and kept out. SIGTERM and SIGINT let the cycle
+/// that is under way end within `agent.grace`, and then the agent exits with 0; a second one cuts that short.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tagalong run --config tagalong.yaml")]
 pub struct Arguments {
@@ -27,22 +34,58 @@ pub struct Arguments {
 
 /// Runs the agent.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    let config = connect::configuration(&arguments.git)?;
-    let engine = connect::engine(&config)?;
-    let stop = CancellationToken::new();
-    let (mut term, mut int) = (
-        signal(SignalKind::terminate()).map_err(CliError::Runtime)?,
-        signal(SignalKind::interrupt()).map_err(CliError::Runtime)?,
-    );
-    let told = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
-        tracing::info!("told to stop; the cycle under way is brought to its end");
-        told.cancel();
-    });
-    schedule::run(&engine, &config.agent, &stop).await;
+    let signals = Signals::default();
+    obey(&signals)?;
+    let again = arguments.git.clone();
+    let load = move || setup(&again).map_err(|error| -> Refusal { Box::new(error) });
+    let source = Source::new(arguments.git.config.clone(), Box::new(load));
+    let setup = setup(&arguments.git)?;
+    let sinks = Sinks::default();
+    let served = CancellationToken::new();
+    if let Some(address) = setup.config.listen {
+        let router = server::router(Arc::clone(&sinks.board), Arc::clone(&sinks.metrics));
+        let address = server::serve(address, router, served.clone())
+            .await
+            .map_err(|source| CliError::Listen { address, source })?;
+        tracing::info!(%address, "health, metrics and status are served");
+    }
+    Agent::new(source, setup, sinks, signals).run().await;
+    served.cancel();
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the configuration comes to now.
+fn setup(arguments: &GitArguments) -> Result<Setup, CliError> {
+    let config = connect::configuration(arguments)?;
+    let engine = connect::engine(&config)?;
+    let (repository, branch) = (config.repo()?.url.clone(), config.repo()?.branch.clone());
+    Ok(Setup { work: Arc::new(engine), config: config.agent, repository, branch })
+}
+
+/// Hands the signals of the system on.
+fn obey(signals: &Signals) -> Result<(), CliError> {
+    let listen = |kind| signal(kind).map_err(CliError::Runtime);
+    let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let mut hup = listen(SignalKind::hangup())?;
+    let told = signals.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                Some(()) = hup.recv() => told.reload.notify_one(),
+                () = either(&mut term, &mut int) => break,
+            }
+        }
+        tracing::info!("told to stop");
+        told.stop.cancel();
+        either(&mut term, &mut int).await;
+        told.hurry.cancel();
+    });
+    Ok(())
+}
+
+async fn either(one: &mut Signal, other: &mut Signal) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
 }

@@ -166,7 +166,7 @@ fn in_folder(
         skipped: Vec::new(),
         attempts: 0,
         duration_ms: start.elapsed().as_millis() as u64,
-        images: Vec::new(),
+        governed: Vec::new(),
         changes,
         notes,
     })

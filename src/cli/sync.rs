@@ -39,7 +39,11 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
     let engine = connect::engine(&config)?;
-    let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Push };
+    let mode = match (config.agent.suspend, arguments.dry_run) {
+        (true, _) => Mode::Suspended,
+        (false, true) => Mode::DryRun,
+        (false, false) => Mode::Push,
+    };
     let report = engine.run(&Task::Follow, mode).await?;
     for note in &report.notes {
         tracing::warn!("{note}");

@@ -373,6 +373,11 @@ policies:
     tags: { numerical: { order: desc, pattern: '^b-(?P<n>\d+)$', extract: $n } }
 agent:
   interval: 30s
+  listen: off
+  suspend: true
+  deadline: 5m
+  grace: 50s
+  commitUrl: https://git.example.com/infra/commit/{sha}
 "#;
 
     #[test]
@@ -387,6 +392,12 @@ agent:
         assert_eq!(config.intent.own.policies.rules.len(), 3);
         assert!(config.intent.own.policies.rules[1].pin);
         assert_eq!(config.agent.interval.as_secs(), 30);
+        assert_eq!((config.agent.listen, config.agent.suspend), (None, true));
+        assert_eq!((config.agent.deadline.as_secs(), config.agent.grace.as_secs()), (300, 50));
+        assert!(config.agent.commit_link.is_some_and(|link| link.to("1a").ends_with("/infra/commit/1a")));
+        assert_eq!(load("agent: {listen: '127.0.0.1:0'}").expect("valid").agent.listen.expect("on").port(), 0);
+        assert!(mistakes("agent: {listen: 8080}")[0].contains("agent.listen: a text is needed"));
+        assert!(mistakes("agent: {listen: 'x:1'}")[0].contains("0.0.0.0:8080, or off"));
         assert!(config.intent.allowed_hosts.contains("ghcr.io") && config.intent.allowed_hosts.contains("docker.io"));
         assert!(config.paths.wants("apps/x.yaml") && !config.paths.wants("x.yaml"));
     }

@@ -4,8 +4,10 @@
 //! - [`document`]: YAML to values with their places
 //! - [`reader`]: values to types, collecting mistakes
 //! - [`sections`]: what each section means
+//! - [`agent_section`]: what the section `agent` means
 //! - [`load`]: files, flags and environment together
 
+pub mod agent_section;
 pub mod document;
 pub mod load;
 pub mod reader;

@@ -157,6 +157,16 @@ impl<'m> Section<'m> {
         all
     }
 
+    /// Takes `off`, which gives `Some(None)`, or a text that a function understands. YAML 1.1 takes a bare `off` for a
+    /// boolean.
+    pub fn unless_off<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Option<T>> {
+        let node = self.take(key)?;
+        match &node.value {
+            Value::Bool(false) => Some(None),
+            _ => self.understood(key, &node, |text| if text == "off" { Ok(None) } else { parse(text).map(Some) }),
+        }
+    }
+
     /// Takes `true` or `false`.
     pub fn boolean(&mut self, key: &'static str) -> Option<bool> {
         let node = self.take(key)?;

@@ -24,6 +24,7 @@ use crate::repo::known_hosts::FingerprintError;
 use crate::repo::source::SourceConfig;
 use crate::secret::SafeUrl;
 
+use super::agent_section;
 use super::document::{Node, Value};
 use super::reader::{Mistakes, Section};
 
@@ -93,7 +94,7 @@ pub fn agent_file(root: Node, mistakes: &Mistakes) -> FileConfig {
         sources: sources(&mut root),
         intent: intent(&mut root),
         secrets: root.section("secrets").map(secrets).unwrap_or_default(),
-        agent: root.section("agent").map(agent_section).unwrap_or_default(),
+        agent: root.section("agent").map(agent_section::read).unwrap_or_default(),
     };
     root.finish();
     config
@@ -425,38 +426,22 @@ fn secrets(mut section: Section<'_>) -> SecretsSection {
         true => Err("a path is needed".to_owned()),
         false => Ok(PathBuf::from(text)),
     });
-    let gate = one_of(&mut section, "gate", [("block", Gate::Block), ("warn", Gate::Warn), ("off", Gate::Off)]);
-    let pull_secrets = one_of(
-        &mut section,
-        "pullSecrets",
-        [("check", PullSecrets::Check), ("probe", PullSecrets::Probe), ("off", PullSecrets::Off)],
-    );
+    let gate = section.unless_off("gate", |text| match text {
+        "block" => Ok(Gate::Block),
+        "warn" => Ok(Gate::Warn),
+        other => Err(format!("`{other}` is not known; there are block, warn and off")),
+    });
+    let pull_secrets = section.unless_off("pullSecrets", |text| match text {
+        "check" => Ok(PullSecrets::Check),
+        "probe" => Ok(PullSecrets::Probe),
+        other => Err(format!("`{other}` is not known; there are check, probe and off")),
+    });
     section.finish();
-    let (gate, pull_secrets) = (gate.unwrap_or_default(), pull_secrets.unwrap_or_default());
-    SecretsSection { age_key_files, gate, pull_secrets }
-}
-
-/// Takes one of three words, `off` the last of them.
-fn one_of<T: Copy>(section: &mut Section<'_>, key: &'static str, words: [(&str, T); 3]) -> Option<T> {
-    let node = section.take(key)?;
-    // YAML 1.1 takes a bare `off` for a boolean.
-    let text = if matches!(node.value, Value::Bool(false)) { Some("off") } else { None };
-    let known = |text: &str| {
-        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-        let [(one, _), (two, _), (three, _)] = words;
-        found.ok_or_else(|| format!("`{text}` is not known; there are {one}, {two} and {three}"))
-    };
-    match text {
-        Some(text) => known(text).ok(),
-        None => section.understood(key, &node, known),
+    SecretsSection {
+        age_key_files,
+        gate: gate.map_or_else(Gate::default, |gate| gate.unwrap_or(Gate::Off)),
+        pull_secrets: pull_secrets.map_or_else(PullSecrets::default, |asked| asked.unwrap_or(PullSecrets::Off)),
     }
-}
-
-fn agent_section(mut section: Section<'_>) -> agent::config::Config {
-    let defaults = agent::config::Config::default();
-    let config = agent::config::Config { interval: section.duration("interval").unwrap_or(defaults.interval) };
-    section.finish();
-    config
 }
 
 fn path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {

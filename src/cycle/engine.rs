@@ -12,12 +12,16 @@ use crate::manifest::edit::FollowRefs;
 use crate::manifest::interest::Interest;
 use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
+use crate::plan::decide;
 use crate::plan::gate::{self, GatedPlan};
 use crate::plan::hold::NamedHolds;
 use crate::plan::intent::Intent;
 use crate::plan::message::{Act, Occasion};
 use crate::plan::skip::{Reason, Skipped};
+use crate::plan::trailer::Hold;
+use crate::policy::rule::PolicySet;
 use crate::registry::client::Client;
+use crate::registry::traffic::Traffic;
 use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
@@ -31,7 +35,7 @@ use super::follow::Learned;
 use super::past::Past;
 use super::proof;
 use super::pull_secrets;
-use super::report::{FileChange, Moved, Report};
+use super::report::{FileChange, Governed, Moved, Report};
 use super::secrets::{Gate, Secrets};
 use super::status::{self, Standing};
 use super::task::{Mode, Task};
@@ -82,17 +86,46 @@ pub struct Upstream {
 struct Decided {
     gated: GatedPlan,
     skipped: Vec<Skipped>,
-    images: Vec<Standing>,
     notes: Vec<String>,
     follow: FollowRefs,
     conventions: Conventions,
     occasion: Occasion,
+    governed: Vec<Governed>,
+    scene: Scene,
+}
+
+/// What the standings of images are told from.
+struct Scene {
+    inventory: Arc<Inventory>,
+    policies: PolicySet,
+    holds: Vec<Hold>,
+    named: Arc<NamedHolds>,
 }
 
 impl Decided {
     /// Whether there is nothing to commit.
     fn is_idle(&self) -> bool {
         self.gated.is_empty() && matches!(self.occasion.act, Act::Deploy | Act::RollBack)
+    }
+
+    /// How the images that policies govern stand.
+    fn standings(&self) -> Vec<Standing> {
+        let Scene { inventory, policies, holds, named } = &self.scene;
+        status::standings(inventory, policies, &self.gated, &self.skipped, holds, named)
+    }
+
+    /// Lets nothing move.
+    fn suspend(&mut self) {
+        let updates = std::mem::take(&mut self.gated);
+        self.skipped.extend(updates.updates().iter().map(|update| Skipped {
+            image: update.field.repository.clone(),
+            tag: update.to.tag.clone(),
+            reason: Reason::Suspended,
+            detail: format!(
+                "{}: {} would move to {}, but `agent.suspend` is set",
+                update.file, update.field.path, update.to
+            ),
+        }));
     }
 }
 
@@ -119,8 +152,11 @@ impl Engine {
         let mut clone = block_in_place(|| BareClone::open(self.repo.clone()))?;
         for attempt in 1..=self.attempts {
             let begun = Instant::now();
-            let (tip, decided);
+            let (tip, mut decided);
             (clone, tip, decided) = self.decide_on_tip(clone, task, &mut learned, start).await?;
+            if mode == Mode::Suspended {
+                decided.suspend();
+            }
             let (decided, changes) = block_in_place(|| self.edit(&clone, tip, decided, task))?;
             let report = |head: CommitId, commit: Option<CommitId>, attempts: u32| Report {
                 head: head.to_string(),
@@ -129,7 +165,7 @@ impl Engine {
                 skipped: decided.skipped.clone(),
                 attempts,
                 duration_ms: start.elapsed().as_millis() as u64,
-                images: decided.images.clone(),
+                governed: decided.governed.clone(),
                 changes: changes.clone(),
                 notes: decided.notes.clone(),
             };
@@ -156,6 +192,21 @@ impl Engine {
             }
         }
         Err(CycleError::Exhausted { branch: self.repo.branch.clone(), attempts: self.attempts })
+    }
+
+    /// The requests that were sent to each registry since this was asked last.
+    pub fn take_traffic(&self) -> Vec<Traffic> {
+        self.registry.take_traffic()
+    }
+
+    /// How the images that policies govern stand. Nothing is written.
+    pub async fn status(&self) -> Result<Vec<Standing>, CycleError> {
+        let clone = block_in_place(|| BareClone::open(self.repo.clone()))?;
+        let (start, mut learned) = (Instant::now(), Learned::default());
+        let (clone, tip, decided) = self.decide_on_tip(clone, &Task::Follow, &mut learned, start).await?;
+        let (decided, _) = block_in_place(|| self.edit(&clone, tip, decided, &Task::Follow))?;
+        decided.notes.iter().for_each(|note| tracing::warn!("{note}"));
+        Ok(decided.standings())
     }
 
     /// The image fields of the branch's tip with what is asked of them, for commands that only look.
@@ -249,17 +300,20 @@ impl Engine {
         }
         let holds = std::mem::take(&mut intended.plan.holds);
         let (gated, skipped) = gate::pass(intended.plan, &learned.proofs, &flaws);
-        let skipped: Vec<Skipped> = skipped.into_iter().collect();
         intended.notes.extend(gated.moved_along());
         let Intent { policies, conventions } = intended.intent;
         let named = block_in_place(|| self.named_holds(clone, tip, &conventions))?;
-        let images = match task {
-            Task::Follow => status::standings(&intended.inventory, &policies, &gated, &skipped, &holds, &named),
-            _ => Vec::new(),
-        };
-        let occasion = Occasion { held: named.all().to_vec(), ..intended.occasion };
-        let (notes, follow) = (intended.notes, intended.follow);
-        Ok(Decided { gated, skipped, images, notes, follow, conventions, occasion })
+        let governed = decide::governed(&intended.inventory, &policies).map(|(located, _)| located.into()).collect();
+        Ok(Decided {
+            gated,
+            skipped: skipped.into_iter().collect(),
+            notes: intended.notes,
+            follow: intended.follow,
+            conventions,
+            occasion: Occasion { held: named.all().to_vec(), ..intended.occasion },
+            governed,
+            scene: Scene { inventory: intended.inventory, policies, holds, named },
+        })
     }
 
     /// What is held by name on a tip, which is remembered of the last one.

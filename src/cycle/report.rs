@@ -1,12 +1,12 @@
 //! What a pass did, in the form that the command line promises.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::image::{Digest, Repository, Version};
+use crate::manifest::inventory::Located;
 use crate::plan::gate::GatedUpdate;
 use crate::plan::skip::Skipped;
-
-use super::status::Standing;
 
 /// What a pass did.
 #[derive(Debug, Clone, Serialize)]
@@ -24,9 +24,9 @@ pub struct Report {
     pub attempts: u32,
     /// How long the pass took, in milliseconds.
     pub duration_ms: u64,
-    /// How each image that a policy governs stands; of a pass that follows the policies.
+    /// The fields that policies govern, as the pass found them.
     #[serde(skip)]
-    pub images: Vec<Standing>,
+    pub governed: Vec<Governed>,
     /// The files as they were and as they are.
     #[serde(skip)]
     pub changes: Vec<FileChange>,
@@ -50,6 +50,34 @@ pub struct Moved {
     pub to: String,
     /// The digest of the image, where it was asked for.
     pub digest: Option<Digest>,
+    /// When the image was built, where that is known.
+    #[serde(skip)]
+    pub built: Option<Timestamp>,
+}
+
+/// A field that a policy governs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Governed {
+    /// The file.
+    pub file: String,
+    /// The field.
+    pub path: String,
+    /// The image.
+    pub image: Repository,
+    /// What it holds, if anything.
+    pub version: Version,
+}
+
+impl From<&Located> for Governed {
+    fn from(located: &Located) -> Governed {
+        let field = &located.field;
+        Governed {
+            file: located.file.clone(),
+            path: field.path.clone(),
+            image: field.repository.clone(),
+            version: field.version.clone(),
+        }
+    }
 }
 
 /// A file as it was and as it is.
@@ -73,6 +101,7 @@ impl From<&GatedUpdate> for Moved {
             from: shown(&update.field.version),
             to: update.to.to_string(),
             digest: update.digest.clone(),
+            built: update.built,
         }
     }
 }

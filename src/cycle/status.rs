@@ -52,6 +52,8 @@ pub enum State {
     BlockedSecret,
     /// The image that some would hold is not there, or not whole.
     BlockedImage,
+    /// Automation is suspended by configuration.
+    Suspended,
 }
 
 impl From<Reason> for State {
@@ -63,6 +65,7 @@ impl From<Reason> for State {
             Reason::RegistryError => State::RegistryError,
             Reason::BlockedSecret => State::BlockedSecret,
             Reason::BlockedImage => State::BlockedImage,
+            Reason::Suspended => State::Suspended,
         }
     }
 }

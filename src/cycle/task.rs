@@ -74,6 +74,8 @@ pub enum Mode {
     Push,
     /// It only says what it would do.
     DryRun,
+    /// Automation is suspended: it says of each field that would move that it does not.
+    Suspended,
 }
 
 impl Task<'_> {

@@ -2,7 +2,7 @@
 //! and what a file says is kept by the id of its blob.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::manifest::conventions::Conventions;
 use crate::manifest::find::{self, has_kustomization_name};
@@ -88,7 +88,7 @@ impl TreeCache {
         conventions: &Conventions,
         interest: &Interest,
     ) -> Result<Arc<Inventory>, RepoError> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known();
         known.look_with(View { conventions: conventions.clone(), interest: interest.clone() });
         let root = clone.root(tip)?;
         if let Some((_, inventory)) = known.inventory.as_ref().filter(|(of, _)| *of == root) {
@@ -109,6 +109,17 @@ impl TreeCache {
         known.graph = Some(graph);
         known.inventory = Some((root, Arc::clone(&inventory)));
         Ok(inventory)
+    }
+
+    /// What is known. Whoever panicked while it was being brought up to date left half a walk behind, which would pass
+    /// for a whole one.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(|poisoned| {
+            self.known.clear_poison();
+            let mut known = poisoned.into_inner();
+            *known = Known::default();
+            known
+        })
     }
 }
 

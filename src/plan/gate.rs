@@ -97,11 +97,21 @@ pub struct GatedUpdate {
     pub digest: Option<Digest>,
     /// Whether it goes back on purpose, so that what it leaves is held.
     pub goes_back: bool,
+    /// When that image was built, where it is known.
+    pub built: Option<Timestamp>,
+}
+
+/// An image that is whole.
+#[derive(Debug, Clone)]
+struct Proved {
+    digest: Digest,
+    created: Option<Timestamp>,
 }
 
 impl GatedUpdate {
     /// What an update writes; none when the field holds it already.
-    fn of(update: Update, proved: Option<Digest>) -> Option<GatedUpdate> {
+    fn of(update: Update, proved: Option<Proved>) -> Option<GatedUpdate> {
+        let (proved, built) = proved.map_or((None, None), |proved| (Some(proved.digest), proved.created));
         let digest = match update.digest {
             DigestWish::Without => None,
             DigestWish::OfTag => proved.clone(),
@@ -112,7 +122,8 @@ impl GatedUpdate {
             return None;
         }
         let digest = proved.or(to.digest.clone());
-        Some(GatedUpdate { file: update.file, digest, field: update.field, to, goes_back: update.goes_back })
+        let (file, field, goes_back) = (update.file, update.field, update.goes_back);
+        Some(GatedUpdate { file, digest, field, to, built, goes_back })
     }
 }
 
@@ -130,9 +141,9 @@ pub fn pass(plan: Plan, proofs: &Proofs, secrets: &SecretFlaws) -> (GatedPlan, B
         let (image, tag, held) =
             (update.field.repository.clone(), update.tag.clone(), update.field.version.tag.clone());
         match verdict(&update, proofs) {
-            Ok(digest) => match GatedUpdate::of(update, Some(digest.clone())) {
+            Ok(proved) => match GatedUpdate::of(update, Some(proved.clone())) {
                 None => {
-                    let detail = format!("holds {digest}, which its tag has now");
+                    let detail = format!("holds {}, which its tag has now", proved.digest);
                     skipped.insert(Skipped { image, tag: held, reason: Reason::UpToDate, detail });
                 }
                 Some(update) => match secrets.of(&update) {
@@ -151,19 +162,21 @@ pub fn pass(plan: Plan, proofs: &Proofs, secrets: &SecretFlaws) -> (GatedPlan, B
     (gated, skipped)
 }
 
-/// The digest of an update's image, when all that it would write is whole.
-fn verdict(update: &Update, proofs: &Proofs) -> Result<Digest, (Reason, String)> {
+/// What is proved of an update's image, when all that it would write is whole.
+fn verdict(update: &Update, proofs: &Proofs) -> Result<Proved, (Reason, String)> {
     let unasked = || (Reason::RegistryError, "the registry was not asked".to_owned());
-    let mut digests = Vec::new();
+    let mut proved = Vec::new();
     for wanted in all_wanted(update) {
         match proofs.get(&wanted).ok_or_else(unasked)? {
-            ImageProof::Whole { digest, .. } => digests.push(digest.clone()),
+            ImageProof::Whole { digest, created } => {
+                proved.push(Proved { digest: digest.clone(), created: *created });
+            }
             ImageProof::TooYoung(detail) => return Err((Reason::NoCandidate, detail.clone())),
             ImageProof::Broken(detail) => return Err((Reason::BlockedImage, detail.clone())),
             ImageProof::Unknown(detail) => return Err((Reason::RegistryError, detail.clone())),
         }
     }
-    digests.into_iter().next().ok_or_else(unasked)
+    proved.into_iter().next().ok_or_else(unasked)
 }
 
 /// For files outside git: there is no registry to ask and nothing is pushed, so what was asked for is done.

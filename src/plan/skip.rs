@@ -20,12 +20,38 @@ pub enum Reason {
     BlockedSecret,
     /// The image is not there, or not whole.
     BlockedImage,
+    /// Automation is suspended by configuration.
+    Suspended,
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 7] = [
+        Reason::UpToDate,
+        Reason::NoCandidate,
+        Reason::Held,
+        Reason::RegistryError,
+        Reason::BlockedSecret,
+        Reason::BlockedImage,
+        Reason::Suspended,
+    ];
+
     /// Whether a tag was chosen and kept back.
     pub fn keeps_a_candidate(self) -> bool {
-        matches!(self, Reason::Held | Reason::BlockedSecret | Reason::BlockedImage)
+        matches!(self, Reason::Held | Reason::BlockedSecret | Reason::BlockedImage | Reason::Suspended)
+    }
+
+    /// Its name in the contract of the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::UpToDate => "up-to-date",
+            Reason::NoCandidate => "no-candidate",
+            Reason::Held => "held",
+            Reason::RegistryError => "registry-error",
+            Reason::BlockedSecret => "blocked-secret",
+            Reason::BlockedImage => "blocked-image",
+            Reason::Suspended => "suspended",
+        }
     }
 }
 
@@ -40,4 +66,16 @@ pub struct Skipped {
     pub reason: Reason,
     /// Why, for people.
     pub detail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_are_printed() {
+        for reason in Reason::ALL {
+            assert_eq!(serde_json::to_value(reason).expect("a name"), reason.name());
+        }
+    }
 }

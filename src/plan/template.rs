@@ -192,7 +192,14 @@ mod tests {
         let facts =
             find::read(file, format!("image: {name}:v1\n").as_bytes(), &Conventions::default()).expect("valid YAML");
         let to = Version::parse_tag("v2").expect("a tag");
-        GatedUpdate { file: file.to_owned(), field: facts.fields[0].clone(), to, digest: None, goes_back: false }
+        GatedUpdate {
+            file: file.to_owned(),
+            field: facts.fields[0].clone(),
+            to,
+            digest: None,
+            built: None,
+            goes_back: false,
+        }
     }
 
     fn rendered(source: &str) -> String {

@@ -18,6 +18,7 @@ use super::error::RegistryError;
 use super::host::{Credentials, Host, Question};
 use super::manifest::ACCEPT;
 use super::source::Source;
+use super::traffic::Traffic;
 use super::transport::Answer;
 
 const PING_LIMIT: usize = 1 << 20;
@@ -142,6 +143,12 @@ impl Client {
     /// Brings what was learned to the disk.
     pub fn flush(&self) {
         self.inner.cache.get().into_iter().for_each(Cache::flush);
+    }
+
+    /// The requests that were sent to each host since this was asked last.
+    pub fn take_traffic(&self) -> Vec<Traffic> {
+        let hosts = self.inner.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.values().flat_map(|host| host.take_traffic()).collect()
     }
 
     pub(super) fn config(&self) -> &Config {

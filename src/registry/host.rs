@@ -18,6 +18,7 @@ use super::error::RegistryError;
 use super::flights::Flights;
 use super::pace::{Leave, Pace, retry_after};
 use super::sign_in::{Shown, SignIn};
+use super::traffic::{Tally, Traffic};
 use super::transport::{Answer, Transport, unreachable};
 
 /// The host of Docker Hub's own API.
@@ -88,6 +89,7 @@ pub struct Host {
     sign_in: Arc<SignIn>,
     permits: Semaphore,
     pace: Pace,
+    tally: Tally,
     flights: Flights<Question, Result<Arc<Answer>, RegistryError>>,
 }
 
@@ -122,6 +124,7 @@ impl Host {
             transport,
             permits: Semaphore::new(config.concurrency.max(1)),
             pace: Pace::new(per_second.unwrap_or(usual), per_second.unwrap_or(burst)),
+            tally: Tally::default(),
             flights: Flights::default(),
         })
     }
@@ -151,6 +154,11 @@ impl Host {
     /// Its name, as images write it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The requests that were sent since this was asked last.
+    pub fn take_traffic(&self) -> impl Iterator<Item = Traffic> + use<> {
+        self.tally.take(&self.name)
     }
 
     async fn persist(&self, question: &Question) -> Result<Answer, RegistryError> {
@@ -235,12 +243,14 @@ impl Host {
         let answer = match self.transport.fetch(request, question.limit, &question.target).await {
             Ok(answer) => answer,
             Err(error) => {
+                self.tally.count(None);
                 if matches!(error, RegistryError::TimedOut { .. } | RegistryError::Unreachable { .. }) {
                     self.pace.silent(Instant::now());
                 }
                 return Err(error);
             }
         };
+        self.tally.count(Some(answer.status.as_u16()));
         self.pace.answered(Instant::now(), answer.status, &answer.headers, question.is_metered());
         tracing::debug!(
             host = %self.name,

@@ -18,6 +18,7 @@
 //! - [`flights`]: the same question, asked by several at once, is sent once
 //! - [`pace`]: how fast one host may be asked
 //! - [`credentials`]: Docker config files and credential helpers
+//! - [`traffic`]: how many requests a host was sent, by what it answered
 //! - [`manifest`]: manifests, indexes, and when an image was built
 
 pub mod auth;
@@ -38,4 +39,5 @@ mod pushed;
 mod sign_in;
 mod source;
 mod tags;
+pub mod traffic;
 pub mod transport;

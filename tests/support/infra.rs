@@ -40,7 +40,7 @@ impl Stage {
     /// A configuration that follows SHA tags of all images below `org/`.
     pub fn config(&self) -> PathBuf {
         let text = format!(
-            "{}registries:\n- {{ host: \"{host}\", plainHttp: true }}\npolicies:\n- images: [\"{host}/org/*\"]\n  tags: {{ sha: {{ order: built }} }}\nagent: {{ interval: 200ms }}\n",
+            "{}registries:\n- {{ host: \"{host}\", plainHttp: true }}\npolicies:\n- images: [\"{host}/org/*\"]\n  tags: {{ sha: {{ order: built }} }}\nagent: {{ interval: 200ms, listen: \"127.0.0.1:0\" }}\n",
             self.sshd.config(&self.origin),
             host = self.registry.host()
         );

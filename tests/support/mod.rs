@@ -1,6 +1,7 @@
 //! Real servers for tests, and the program under test.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod agent;
 pub mod certificates;
 pub mod git;
 pub mod infra;

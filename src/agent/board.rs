@@ -1,0 +1,136 @@
+//! What the agent shows of itself: fed by the schedule, read by the server.
+
+use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::fault::Explain;
+use crate::secret::SafeUrl;
+
+use super::link::CommitLink;
+use super::outcome::Outcome;
+use super::setup::Setup;
+use super::status::Status;
+
+/// A cycle past its deadline has this long to get to where it can end.
+const STUCK: Duration = Duration::from_secs(120);
+
+/// What the agent shows of itself.
+#[derive(Debug)]
+pub struct Board(RwLock<View>);
+
+/// What there is to see at one moment.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// When the agent was started.
+    pub started: Timestamp,
+    /// The repository and its branch, once there is a configuration.
+    pub repository: Option<(SafeUrl, String)>,
+    /// Where commits can be looked at.
+    pub commit_link: Option<CommitLink>,
+    /// Whether automation is suspended.
+    pub is_suspended: bool,
+    /// A configuration that was kept out since the one in use was taken up: when, and what is wrong with it.
+    pub refused: Option<(Timestamp, String)>,
+    /// The images.
+    pub status: Status,
+    stuck_at: Option<Instant>,
+    is_stopping: bool,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Board(RwLock::new(View {
+            started: Timestamp::now(),
+            repository: None,
+            commit_link: None,
+            is_suspended: false,
+            refused: None,
+            status: Status::default(),
+            stuck_at: None,
+            is_stopping: false,
+        }))
+    }
+}
+
+impl Board {
+    /// What there is to see now.
+    pub fn view(&self) -> View {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the agent is alive, and if not why: a cycle is stuck, which only a restart ends.
+    pub fn health(&self, now: Instant) -> Result<(), String> {
+        let view = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        match view.stuck_at {
+            Some(at) if at < now => Err("a cycle is stuck far past its deadline".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the agent is at work, and if not why: it has a configuration and got to the end of a cycle.
+    pub fn readiness(&self) -> Result<(), String> {
+        let view = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if view.is_stopping {
+            return Err("the agent was told to stop".to_owned());
+        }
+        match (&view.status.done, &view.status.failed) {
+            (Some(_), _) => Ok(()),
+            (None, Some(failed)) => Err(format!("no cycle got to its end yet: {}", failed.error)),
+            (None, None) => Err("the first cycle is under way".to_owned()),
+        }
+    }
+
+    pub(super) fn configured(&self, setup: &Setup) {
+        self.change(|view| {
+            view.repository = Some((setup.repository.clone(), setup.branch.to_string()));
+            view.commit_link = setup.commit_link();
+            view.is_suspended = setup.config.suspend;
+            view.refused = None;
+        });
+    }
+
+    pub(super) fn refused(&self, why: &dyn Explain) {
+        self.change(|view| view.refused = Some((Timestamp::now(), why.to_string())));
+    }
+
+    pub(super) fn begun(&self, at: Instant, deadline: Duration) {
+        self.change(|view| view.stuck_at = at.checked_add(deadline + STUCK));
+    }
+
+    pub(super) fn learn(&self, outcome: &Outcome) {
+        self.change(|view| {
+            view.stuck_at = None;
+            view.status.learn(outcome);
+        });
+    }
+
+    pub(super) fn stopping(&self) {
+        self.change(|view| view.is_stopping = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut View)) {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::agent::outcome::Failure;
+
+    use super::*;
+
+    #[test]
+    fn a_cycle_that_is_stuck_is_no_health_and_one_that_ends_late_is() {
+        let board = Board::default();
+        let (now, deadline) = (Instant::now(), Duration::from_secs(60));
+        board.begun(now, deadline);
+        assert_eq!(board.health(now + deadline), Ok(()));
+        assert!(board.health(now + deadline + STUCK * 2).is_err());
+        let result = Err(Failure::Overdue { after: deadline });
+        board.learn(&Outcome { number: 1, ended: Timestamp::now(), took: deadline, result });
+        assert_eq!(board.health(now + deadline + STUCK * 2), Ok(()));
+        assert!(board.readiness().expect_err("nothing was done yet").contains("given up after 60 s"));
+    }
+}

@@ -1,0 +1,89 @@
+//! Where a commit can be looked at.
+
+use std::str::FromStr;
+
+use crate::secret::SafeUrl;
+
+/// What stands for the commit's id.
+const PLACE: &str = "{sha}";
+
+/// The address of any commit of a repository, at its forge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitLink(String);
+
+/// A text that is no such address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write an address such as https://git.example.com/org/infra/commit/{{sha}}")]
+pub struct LinkError;
+
+impl FromStr for CommitLink {
+    type Err = LinkError;
+
+    fn from_str(text: &str) -> Result<CommitLink, LinkError> {
+        let url = url::Url::parse(text).map_err(|_| LinkError)?;
+        let is_plain = url.username().is_empty() && url.password().is_none();
+        let is_link = matches!(url.scheme(), "https" | "http") && is_plain && text.contains(PLACE);
+        if is_link { Ok(CommitLink(text.to_owned())) } else { Err(LinkError) }
+    }
+}
+
+impl CommitLink {
+    /// What the URL of a repository tells: forges show commits below the same host and path. `None` for a repository on
+    /// this machine.
+    pub fn of(repository: &SafeUrl) -> Option<CommitLink> {
+        let text = repository.expose();
+        let (host, path) = match (repository.scheme(), text.split_once("://")) {
+            ("file", _) => return None,
+            // The scp form: user@host:path.
+            (_, None) => (repository.authority().to_owned(), text.split_once(':')?.1.to_owned()),
+            (scheme, Some(_)) => {
+                let url = url::Url::parse(text).ok()?;
+                let port = url.port().filter(|_| scheme != "ssh").map(|port| format!(":{port}")).unwrap_or_default();
+                (format!("{}{port}", url.host_str()?), url.path().to_owned())
+            }
+        };
+        let scheme = if repository.scheme() == "http" { "http" } else { "https" };
+        let path = path.trim_matches('/').trim_end_matches(".git");
+        let page = if host.contains("gitlab") { "-/commit" } else { "commit" };
+        let page = if host == "bitbucket.org" { "commits" } else { page };
+        format!("{scheme}://{host}/{path}/{page}/{PLACE}").parse().ok()
+    }
+
+    /// The address of one commit.
+    pub fn to(&self, commit: &str) -> String {
+        self.0.replace(PLACE, commit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forge_is_told_by_the_repository() {
+        let link = |url: &str| CommitLink::of(&url.parse().expect(url)).map(|link| link.to("1a2b3c4"));
+        let expect = Some("https://gitea.d-ma.be/mathias/infra/commit/1a2b3c4".to_owned());
+        assert_eq!(link("ssh://git@gitea.d-ma.be:2222/mathias/infra.git"), expect);
+        assert_eq!(link("git@gitea.d-ma.be:mathias/infra.git"), expect);
+        assert_eq!(link("https://user:hunter2@gitea.d-ma.be/mathias/infra"), expect);
+        let port = Some("http://127.0.0.1:3000/o/infra/commit/1a2b3c4".to_owned());
+        assert_eq!(link("http://127.0.0.1:3000/o/infra.git"), port);
+        let gitlab = Some("https://gitlab.com/o/infra/-/commit/1a2b3c4".to_owned());
+        assert_eq!(link("git@gitlab.com:o/infra.git"), gitlab);
+        assert_eq!(link("/srv/git/infra.git"), None);
+        assert_eq!(link("file:///srv/git/infra.git"), None);
+    }
+
+    #[test]
+    fn a_link_names_the_commit_and_no_password() {
+        assert_eq!(
+            "https://x.example/c/{sha}?full".parse::<CommitLink>().expect("a link").to("1a"),
+            "https://x.example/c/1a?full"
+        );
+        for text in ["https://x.example/c/", "javascript:alert('{sha}')", "https://u:hunter2@x.example/{sha}", "{sha}"]
+        {
+            let error = text.parse::<CommitLink>().expect_err(text).to_string();
+            assert!(error.contains("{sha}") && !error.contains("hunter2"), "{error}");
+        }
+    }
+}

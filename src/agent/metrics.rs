@@ -1,0 +1,239 @@
+//! Counters and gauges in the form of OpenMetrics, which Prometheus reads.
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use jiff::Timestamp;
+
+use crate::cycle::error::CycleError;
+use crate::cycle::report::Report;
+use crate::plan::skip::Reason;
+use crate::registry::traffic::Traffic;
+
+use super::config::Config;
+use super::outcome::{Failure, Outcome};
+
+/// The media type of [`Metrics::encode`].
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// One label with its value.
+type Label = [(&'static str, String); 1];
+/// Two labels with their values.
+type Labels = [(&'static str, String); 2];
+
+/// How long cycles take, in seconds.
+const DURATIONS: [f64; 11] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0];
+/// How long an image waits from its build to the commit that deploys it, in seconds: half a minute to a week.
+const LAGS: [f64; 12] =
+    [15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 604_800.0];
+
+/// All metrics. Names and labels are part of what users rely on.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    cycles: Family<Label, Counter>,
+    duration: Histogram,
+    last_done: Gauge,
+    updates: Family<Label, Counter>,
+    lag: Histogram,
+    pushes: Family<Label, Counter>,
+    images: Family<Label, Gauge>,
+    kept_back: Family<Labels, Gauge>,
+    requests: Family<Labels, Counter>,
+    reloads: Family<Label, Counter>,
+    reload_succeeded: Gauge,
+    suspended: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("tagalong");
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program that runs", version);
+        let metrics = Metrics {
+            cycles: Family::default(),
+            duration: Histogram::new(DURATIONS),
+            last_done: Gauge::default(),
+            updates: Family::default(),
+            lag: Histogram::new(LAGS),
+            pushes: Family::default(),
+            images: Family::default(),
+            kept_back: Family::default(),
+            requests: Family::default(),
+            reloads: Family::default(),
+            reload_succeeded: Gauge::default(),
+            suspended: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("cycles", "Cycles by how they ended: done, or why not", metrics.cycles.clone());
+        let help = "How long cycles took";
+        registry.register_with_unit("cycle_duration", help, Unit::Seconds, metrics.duration.clone());
+        let help = "When a cycle last got to its end, in Unix time";
+        registry.register_with_unit("cycle_last_done_timestamp", help, Unit::Seconds, metrics.last_done.clone());
+        registry.register("updates", "Fields that were moved, by image", metrics.updates.clone());
+        let help = "From the build of an image to the push of the commit that deploys it";
+        registry.register_with_unit("deploy_lag", help, Unit::Seconds, metrics.lag.clone());
+        let help = "Pushes that were tried, by how they went: done, lost-race, failed";
+        registry.register("push_attempts", help, metrics.pushes.clone());
+        let help = "Images by how they stood in the last cycle";
+        registry.register("images", help, metrics.images.clone());
+        let help = "1 for each image that something kept back in the last cycle, with the reason";
+        registry.register("image_kept_back", help, metrics.kept_back.clone());
+        let help = "Requests to registries by host and status, which is none where no answer came";
+        registry.register("registry_requests", help, metrics.requests.clone());
+        let help = "Times that the configuration was read, by whether it was taken: done, refused";
+        registry.register("config_reads", help, metrics.reloads.clone());
+        let help = "Whether the configuration as it is now is the one in use";
+        registry.register("config_last_read_successful", help, metrics.reload_succeeded.clone());
+        registry.register("suspended", "Whether automation is suspended by configuration", metrics.suspended.clone());
+        Metrics { registry, ..metrics }
+    }
+}
+
+impl Metrics {
+    /// All of them as text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = text::encode(&mut text, &self.registry);
+        text
+    }
+
+    pub(super) fn configured(&self, config: &Config) {
+        self.reloads.get_or_create(&[("result", "done".to_owned())]).inc();
+        self.reload_succeeded.set(1);
+        self.suspended.set(config.suspend.into());
+    }
+
+    pub(super) fn refused(&self) {
+        self.reloads.get_or_create(&[("result", "refused".to_owned())]).inc();
+        self.reload_succeeded.set(0);
+    }
+
+    pub(super) fn learn(&self, outcome: &Outcome, traffic: &[Traffic]) {
+        self.duration.observe(outcome.took.as_secs_f64());
+        let result = outcome.result.as_ref().map_or_else(Failure::label, |_| "done");
+        self.cycles.get_or_create(&[("result", result.to_owned())]).inc();
+        match &outcome.result {
+            Ok(report) => self.done(report, outcome.ended),
+            Err(Failure::Cycle(CycleError::Exhausted { attempts, .. })) => self.tried("lost-race", *attempts),
+            Err(_) => {}
+        }
+        for Traffic { host, status, requests } in traffic {
+            let code = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+            self.requests.get_or_create(&[("host", host.clone()), ("code", code)]).inc_by(*requests);
+        }
+    }
+
+    fn done(&self, report: &Report, now: Timestamp) {
+        self.last_done.set(now.as_second());
+        if report.commit.is_some() {
+            self.tried("done", 1);
+            self.tried("lost-race", report.attempts.saturating_sub(1));
+        }
+        for moved in &report.updates {
+            self.updates.get_or_create(&[("image", moved.image.to_string())]).inc();
+            if let Some(built) = moved.built {
+                // Two machines' clocks: an image from the future was built just now.
+                self.lag.observe(now.duration_since(built).as_secs_f64().max(0.0));
+            }
+        }
+        self.kept_back.clear();
+        for reason in Reason::ALL {
+            let images = report.skipped.iter().filter(|skipped| skipped.reason == reason);
+            let images: std::collections::BTreeSet<_> = images.map(|skipped| &skipped.image).collect();
+            self.images.get_or_create(&[("state", reason.name().to_owned())]).set(images.len() as i64);
+            for image in images.into_iter().filter(|_| reason != Reason::UpToDate) {
+                let labels = [("image", image.to_string()), ("reason", reason.name().to_owned())];
+                self.kept_back.get_or_create(&labels).set(1);
+            }
+        }
+    }
+
+    fn tried(&self, result: &str, attempts: u32) {
+        self.pushes.get_or_create(&[("result", result.to_owned())]).inc_by(attempts.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn outcome(result: Result<Report, Failure>) -> Outcome {
+        Outcome {
+            number: 1,
+            ended: Timestamp::from_second(1_800_000_000).expect("a time"),
+            took: Duration::from_secs(2),
+            result,
+        }
+    }
+
+    #[test]
+    fn outcomes_are_counted_and_an_image_from_the_future_has_no_negative_lag() {
+        let metrics = Metrics::default();
+        let image: crate::image::Repository = "ghcr.io/acme/app".parse().expect("an image");
+        let moved = |second: i64| crate::cycle::report::Moved {
+            file: "a.yaml".to_owned(),
+            path: "image".to_owned(),
+            image: image.clone(),
+            from: None,
+            to: "v2".to_owned(),
+            digest: None,
+            built: Some(Timestamp::from_second(second).expect("a time")),
+        };
+        let report = Report {
+            head: "f00".to_owned(),
+            commit: Some("f00".to_owned()),
+            updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
+            skipped: vec![crate::plan::skip::Skipped {
+                image: "ghcr.io/acme/b\\\"ad".parse().unwrap_or(image.clone()),
+                tag: None,
+                reason: Reason::BlockedSecret,
+                detail: "secret words stay out".to_owned(),
+            }],
+            attempts: 3,
+            duration_ms: 2000,
+            governed: Vec::new(),
+            changes: Vec::new(),
+            notes: Vec::new(),
+        };
+        let traffic = [
+            Traffic { host: "ghcr.io".to_owned(), status: Some(200), requests: 7 },
+            Traffic { host: "ghcr.io".to_owned(), status: None, requests: 1 },
+        ];
+        metrics.learn(&outcome(Ok(report)), &traffic);
+        metrics.learn(&outcome(Err(Failure::Panicked)), &[]);
+        let branch = "main".parse().expect("a branch");
+        metrics.learn(&outcome(Err(Failure::Cycle(CycleError::Exhausted { branch, attempts: 10 }))), &[]);
+        let text = metrics.encode();
+        for line in [
+            "tagalong_cycles_total{result=\"done\"} 1",
+            "tagalong_cycles_total{result=\"panic\"} 1",
+            "tagalong_cycles_total{result=\"stale\"} 1",
+            "tagalong_cycle_duration_seconds_count 3",
+            "tagalong_cycle_last_done_timestamp_seconds 1800000000",
+            "tagalong_updates_total{image=\"ghcr.io/acme/app\"} 2",
+            "tagalong_deploy_lag_seconds_bucket{le=\"15.0\"} 1",
+            "tagalong_deploy_lag_seconds_bucket{le=\"60.0\"} 2",
+            "tagalong_deploy_lag_seconds_sum 45.0",
+            "tagalong_push_attempts_total{result=\"done\"} 1",
+            "tagalong_push_attempts_total{result=\"lost-race\"} 12",
+            "tagalong_images{state=\"blocked-secret\"} 1",
+            "tagalong_images{state=\"up-to-date\"} 0",
+            "tagalong_image_kept_back{image=\"ghcr.io/acme/app\",reason=\"blocked-secret\"} 1",
+            "tagalong_registry_requests_total{host=\"ghcr.io\",code=\"200\"} 7",
+            "tagalong_registry_requests_total{host=\"ghcr.io\",code=\"none\"} 1",
+        ] {
+            assert!(text.lines().any(|is| is == line), "{line} is not in\n{text}");
+        }
+        assert!(text.contains("# TYPE tagalong_cycles counter") && text.ends_with("# EOF\n"), "{text}");
+        assert!(!text.contains("secret words"));
+    }
+}

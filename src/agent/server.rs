@@ -1,0 +1,89 @@
+//! What the agent serves over HTTP: health, metrics, status.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::board::Board;
+use super::metrics::{MEDIA_TYPE, Metrics};
+use super::page;
+
+/// What every page may do: nothing but look as it does.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const PAGE_HEADERS: [(HeaderName, &str); 4] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+#[derive(Clone)]
+struct Shown {
+    board: Arc<Board>,
+    metrics: Arc<Metrics>,
+}
+
+/// What is served of the agent itself. Further routes are merged with it.
+pub fn router(board: Arc<Board>, metrics: Arc<Metrics>) -> Router {
+    Router::new()
+        .route("/", get(status))
+        .route("/style.css", get(style))
+        .route("/healthz", get(health))
+        .route("/readyz", get(readiness))
+        .route("/metrics", get(metrics_text))
+        .with_state(Shown { board, metrics })
+}
+
+/// Serves until `stop`, in a task of its own; gives the address, which tells the port where the system chose one.
+///
+/// # Errors
+/// The address cannot be had.
+pub async fn serve(address: SocketAddr, router: Router, stop: CancellationToken) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    tokio::spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the HTTP server has ended");
+        }
+    });
+    Ok(address)
+}
+
+async fn status(State(shown): State<Shown>) -> Response {
+    (PAGE_HEADERS, Html(page::render(&shown.board.view()).into_string())).into_response()
+}
+
+async fn style() -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    (headers, page::STYLE).into_response()
+}
+
+async fn health(State(shown): State<Shown>) -> Response {
+    answer(shown.board.health(Instant::now()))
+}
+
+async fn readiness(State(shown): State<Shown>) -> Response {
+    answer(shown.board.readiness())
+}
+
+async fn metrics_text(State(shown): State<Shown>) -> Response {
+    ([(header::CONTENT_TYPE, MEDIA_TYPE)], shown.metrics.encode()).into_response()
+}
+
+fn answer(state: Result<(), String>) -> Response {
+    match state {
+        Ok(()) => (StatusCode::OK, "ok\n").into_response(),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    }
+}

@@ -1,0 +1,62 @@
+//! One cycle at work: bounded in time, and apart from the agent, so that a panic in it ends nothing else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
+
+use crate::cycle::engine::Engine;
+use crate::cycle::error::CycleError;
+use crate::cycle::report::Report;
+use crate::cycle::task::{Mode, Task};
+use crate::registry::traffic::Traffic;
+
+use super::outcome::Failure;
+
+/// What runs cycles.
+pub trait Work: Send + Sync + 'static {
+    /// One pass.
+    fn pass(&self, mode: Mode) -> LocalBoxFuture<'_, Result<Report, CycleError>>;
+
+    /// The requests that were sent to registries since this was asked last.
+    fn take_traffic(&self) -> Vec<Traffic>;
+}
+
+impl Work for Engine {
+    fn pass(&self, mode: Mode) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
+        self.run(&Task::Follow, mode).boxed_local()
+    }
+
+    fn take_traffic(&self) -> Vec<Traffic> {
+        Engine::take_traffic(self)
+    }
+}
+
+/// Runs one cycle in a thread of its own. Past its deadline, or once `give_up` is cancelled, it ends where it next waits;
+/// what git does is never cut in two.
+pub async fn run(
+    work: Arc<dyn Work>,
+    mode: Mode,
+    deadline: Duration,
+    give_up: CancellationToken,
+) -> Result<Report, Failure> {
+    let (handle, span) = (Handle::current(), Span::current());
+    let bounded = move || {
+        // Made where it runs: the clone that it holds stays in one thread.
+        let cycle = async {
+            tokio::select! {
+                biased;
+                result = work.pass(mode) => result.map_err(Failure::Cycle),
+                () = give_up.cancelled() => Err(Failure::Stopped),
+                () = tokio::time::sleep(deadline) => Err(Failure::Overdue { after: deadline }),
+            }
+        };
+        handle.block_on(cycle.instrument(span))
+    };
+    let thread = tokio::task::spawn_blocking(bounded);
+    thread.await.unwrap_or_else(|ended| Err(if ended.is_panic() { Failure::Panicked } else { Failure::Stopped }))
+}

@@ -75,6 +75,11 @@ impl History {
         self.stage.origin.read("app.yaml").trim_end().rsplit(':').next().expect("a tag").to_owned()
     }
 
+    fn back_to(&self, tag: &str) {
+        let image = self.stage.image("app");
+        self.stage.origin.back(&[&image], &[("app.yaml", &format!("image: {image}:{tag}\n"))]);
+    }
+
     #[track_caller]
     fn moves_to(&self, tag: &str) {
         let run = self.sync().ok();
@@ -126,7 +131,7 @@ fn the_place_in_the_history_decides_and_not_the_build() {
     history.build(&tag, 1);
     history.moves_to(&tag);
     // Whoever goes back by hand is brought forward by the next commit only.
-    history.stage.origin.commit("back", &[("app.yaml", &format!("image: {}:{first}\n", history.stage.image("app")))]);
+    history.back_to(&first);
     history.moves_to(&tag);
 }
 
@@ -197,7 +202,7 @@ fn no_more_of_the_history_is_fetched_than_is_needed() {
     // What is deployed is far back and was built last: only its place tells that the tip is newer.
     let back = &ids[20];
     history.build(back, 9);
-    history.stage.origin.commit("back", &[("app.yaml", &format!("image: {}:{back}\n", history.stage.image("app")))]);
+    history.back_to(&back);
     history.moves_to(&ids[299]);
     assert_eq!(count(), 301);
 }

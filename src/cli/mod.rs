@@ -5,6 +5,7 @@
 //! - [`connect`]: from options to an engine
 //! - [`demo`]: `tagalong demo`
 //! - [`error`]: errors as people read them, and exit codes
+//! - [`explain`]: `tagalong explain`
 //! - [`folder`]: files below `--dir`
 //! - [`hold`]: `tagalong hold`
 //! - [`images`]: `tagalong images`
@@ -16,6 +17,7 @@
 //! - [`run`]: `tagalong run`
 //! - [`secrets`]: `tagalong secrets` and its commands
 //! - [`set`]: `tagalong set`
+//! - [`status`]: `tagalong status`
 //! - [`sync`]: `tagalong sync`
 
 pub mod arguments;
@@ -23,6 +25,7 @@ pub mod check;
 pub mod connect;
 pub mod demo;
 pub mod error;
+pub mod explain;
 pub mod folder;
 pub mod hold;
 pub mod images;
@@ -34,6 +37,7 @@ pub mod rollback;
 pub mod run;
 pub mod secrets;
 pub mod set;
+pub mod status;
 pub mod sync;
 
 use std::panic::AssertUnwindSafe;
@@ -81,6 +85,8 @@ enum Command {
     Sync(sync::Arguments),
     Set(set::Arguments),
     Images(images::Arguments),
+    Status(status::Arguments),
+    Explain(explain::Arguments),
     Rollback(rollback::Arguments),
     Hold(hold::Arguments),
     Resume(resume::Arguments),
@@ -122,6 +128,8 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
             Command::Sync(arguments) => sync::run(arguments).await,
             Command::Set(arguments) => set::run(arguments).await,
             Command::Images(arguments) => images::run(arguments).await,
+            Command::Status(arguments) => status::run(arguments).await,
+            Command::Explain(arguments) => explain::run(arguments).await,
             Command::Rollback(arguments) => rollback::run(arguments).await,
             Command::Hold(arguments) => hold::run(arguments).await,
             Command::Resume(arguments) => resume::run(arguments).await,

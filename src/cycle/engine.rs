@@ -37,7 +37,7 @@ use super::proof;
 use super::pull_secrets;
 use super::report::{FileChange, Governed, Moved, Report};
 use super::secrets::{Gate, Secrets};
-use super::status::{self, Standing};
+use super::status::{self, ImageStatus};
 use super::task::{Mode, Task};
 use super::tree::{REPOSITORY_FILE, TreeCache};
 
@@ -83,23 +83,23 @@ pub struct Upstream {
 }
 
 /// A plan that passed the gates, with what else there is to say.
-struct Decided {
-    gated: GatedPlan,
-    skipped: Vec<Skipped>,
-    notes: Vec<String>,
+pub(super) struct Decided {
+    pub(super) gated: GatedPlan,
+    pub(super) skipped: Vec<Skipped>,
+    pub(super) notes: Vec<String>,
     follow: FollowRefs,
     conventions: Conventions,
     occasion: Occasion,
     governed: Vec<Governed>,
-    scene: Scene,
+    pub(super) scene: Scene,
 }
 
-/// What the standings of images are told from.
-struct Scene {
-    inventory: Arc<Inventory>,
-    policies: PolicySet,
-    holds: Vec<Hold>,
-    named: Arc<NamedHolds>,
+/// What the status of images is told from.
+pub(super) struct Scene {
+    pub(super) inventory: Arc<Inventory>,
+    pub(super) policies: PolicySet,
+    pub(super) holds: Vec<Hold>,
+    pub(super) named: Arc<NamedHolds>,
 }
 
 impl Decided {
@@ -109,9 +109,9 @@ impl Decided {
     }
 
     /// How the images that policies govern stand.
-    fn standings(&self) -> Vec<Standing> {
+    fn statuses(&self) -> Vec<ImageStatus> {
         let Scene { inventory, policies, holds, named } = &self.scene;
-        status::standings(inventory, policies, &self.gated, &self.skipped, holds, named)
+        status::of_images(inventory, policies, &self.gated, &self.skipped, holds, named)
     }
 
     /// Lets nothing move.
@@ -200,13 +200,17 @@ impl Engine {
     }
 
     /// How the images that policies govern stand. Nothing is written.
-    pub async fn status(&self) -> Result<Vec<Standing>, CycleError> {
-        let clone = block_in_place(|| BareClone::open(self.repo.clone()))?;
-        let (start, mut learned) = (Instant::now(), Learned::default());
-        let (clone, tip, decided) = self.decide_on_tip(clone, &Task::Follow, &mut learned, start).await?;
-        let (decided, _) = block_in_place(|| self.edit(&clone, tip, decided, &Task::Follow))?;
+    pub async fn status(&self) -> Result<Vec<ImageStatus>, CycleError> {
+        let decided = self.would(&Task::Follow, &mut Learned::default()).await?;
         decided.notes.iter().for_each(|note| tracing::warn!("{note}"));
-        Ok(decided.standings())
+        Ok(decided.statuses())
+    }
+
+    /// What a task would come to now.
+    pub(super) async fn would(&self, task: &Task<'_>, learned: &mut Learned) -> Result<Decided, CycleError> {
+        let clone = block_in_place(|| BareClone::open(self.repo.clone()))?;
+        let (clone, tip, decided) = self.decide_on_tip(clone, task, learned, Instant::now()).await?;
+        Ok(block_in_place(|| self.edit(&clone, tip, decided, task))?.0)
     }
 
     /// The image fields of the branch's tip with what is asked of them, for commands that only look.

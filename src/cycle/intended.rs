@@ -58,7 +58,15 @@ impl Engine {
         let hosts = if task.is_by_name() { Hosts::Any } else { Hosts::Allowed };
         let intent = block_in_place(|| self.intent(clone, tip, hosts))?;
         match task {
-            Task::Follow => self.follow(clone, tip, intent, learned).await,
+            Task::Follow => {
+                let inventory = block_in_place(|| self.look(clone, tip, &intent, &intent.interest()))?;
+                self.follow(clone, tip, intent, inventory, learned).await
+            }
+            Task::FollowOne(image) => {
+                let (stock, ()) =
+                    block_in_place(|| self.stock(clone, tip, &intent, [*image], |stock| known(stock, image)))?;
+                self.follow(clone, tip, intent, stock.inventory, learned).await
+            }
             Task::Set(request) => self.set(clone, tip, intent, request, learned).await,
             Task::RollBack(rollback) => self.roll_back(clone, tip, intent, rollback, learned).await,
             Task::Hold(pause) => block_in_place(|| self.hold(clone, tip, intent, pause)),
@@ -71,9 +79,9 @@ impl Engine {
         clone: &mut BareClone,
         tip: CommitId,
         intent: Intent,
+        inventory: Arc<Inventory>,
         learned: &mut Learned,
     ) -> Result<Intended, CycleError> {
-        let inventory = block_in_place(|| self.look(clone, tip, &intent, &intent.interest()))?;
         let openable = block_in_place(|| self.secrets.openable(clone, tip, &inventory))?;
         let mut notes = inventory.notes(&self.paths)?;
         if intent.policies.rules.is_empty() {

@@ -17,12 +17,14 @@
 //! - [`secrets`]: the SOPS files of a tip, judged
 //! - [`report`]: what a pass did
 //! - [`status`]: how each image stands
+//! - [`explain`]: why an image stands as it does, step by step
 //! - [`error`]: what goes wrong
 
 pub mod commits;
 pub mod deployed;
 pub mod engine;
 pub mod error;
+pub mod explain;
 pub mod follow;
 pub mod intended;
 mod lineages;

@@ -1,6 +1,7 @@
 //! How each image that a policy governs stands: what it holds, what it could hold, and what keeps it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -17,7 +18,7 @@ use crate::policy::rule::PolicySet;
 /// How an image stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Standing {
+pub struct ImageStatus {
     /// The image.
     pub image: Repository,
     /// The policy that governs it.
@@ -54,6 +55,21 @@ pub enum State {
     BlockedImage,
     /// Automation is suspended by configuration.
     Suspended,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::UpToDate => Reason::UpToDate.name(),
+            State::NoCandidate => Reason::NoCandidate.name(),
+            State::Updating => "updating",
+            State::Held => Reason::Held.name(),
+            State::RegistryError => Reason::RegistryError.name(),
+            State::BlockedSecret => Reason::BlockedSecret.name(),
+            State::BlockedImage => Reason::BlockedImage.name(),
+            State::Suspended => Reason::Suspended.name(),
+        })
+    }
 }
 
 impl From<Reason> for State {
@@ -124,19 +140,19 @@ impl From<&Hold> for Held {
     }
 }
 
-/// The standings of all images that policies govern, by name.
-pub fn standings(
+/// How all images that policies govern stand, by name.
+pub fn of_images(
     inventory: &Inventory,
     policies: &PolicySet,
     gated: &GatedPlan,
     skipped: &[Skipped],
     holds: &[Hold],
     named: &NamedHolds,
-) -> Vec<Standing> {
-    let mut images: BTreeMap<&Repository, Standing> = BTreeMap::new();
+) -> Vec<ImageStatus> {
+    let mut images: BTreeMap<&Repository, ImageStatus> = BTreeMap::new();
     for (located, rule) in governed(inventory, policies) {
         let field = &located.field;
-        let standing = images.entry(&field.repository).or_insert_with(|| Standing {
+        let status = images.entry(&field.repository).or_insert_with(|| ImageStatus {
             image: field.repository.clone(),
             policy: rule.name.clone(),
             state: State::UpToDate,
@@ -146,29 +162,29 @@ pub fn standings(
             holds: Vec::new(),
         });
         let (tag, digest) = (field.version.tag.clone(), field.version.digest.clone());
-        standing.current.push(Place { file: located.file.clone(), path: field.path.clone(), tag, digest });
+        status.current.push(Place { file: located.file.clone(), path: field.path.clone(), tag, digest });
     }
     for update in gated.updates() {
-        let Some(standing) = images.get_mut(&update.field.repository) else { continue };
-        standing.candidate = update.to.tag.clone();
-        standing.state = standing.state.max(State::Updating);
+        let Some(status) = images.get_mut(&update.field.repository) else { continue };
+        status.candidate = update.to.tag.clone();
+        status.state = status.state.max(State::Updating);
     }
     for Skipped { image, tag, reason, detail } in skipped {
-        let Some(standing) = images.get_mut(image) else { continue };
-        standing.state = standing.state.max(State::from(*reason));
-        if reason.keeps_a_candidate() && standing.candidate.is_none() {
-            standing.candidate = tag.clone();
+        let Some(status) = images.get_mut(image) else { continue };
+        status.state = status.state.max(State::from(*reason));
+        if reason.keeps_a_candidate() && status.candidate.is_none() {
+            status.candidate = tag.clone();
         }
-        standing.reasons.push(Why { reason: *reason, tag: tag.clone(), detail: detail.clone() });
+        status.reasons.push(Why { reason: *reason, tag: tag.clone(), detail: detail.clone() });
     }
     for hold in holds.iter().chain(named.all()) {
-        let Some(standing) = images.get_mut(&hold.target.image) else { continue };
+        let Some(status) = images.get_mut(&hold.target.image) else { continue };
         let held = Held::from(hold);
         if held.tag.is_none() && held.digest.is_none() {
-            standing.state = standing.state.max(State::Held);
+            status.state = status.state.max(State::Held);
         }
-        if !standing.holds.contains(&held) {
-            standing.holds.push(held);
+        if !status.holds.contains(&held) {
+            status.holds.push(held);
         }
     }
     images.into_values().collect()

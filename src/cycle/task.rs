@@ -11,6 +11,8 @@ use crate::plan::trailer::Target;
 pub enum Task<'t> {
     /// Follow the policies.
     Follow,
+    /// Follow those of one image, which has to be there.
+    FollowOne(&'t Repository),
     /// Write exactly what was asked for.
     Set(&'t Request),
     /// Go back to what was before.
@@ -81,7 +83,7 @@ pub enum Mode {
 impl Task<'_> {
     /// Whether something was asked for by name: then what cannot be done is an error, and nothing is done.
     pub fn is_by_name(&self) -> bool {
-        !matches!(self, Task::Follow)
+        !matches!(self, Task::Follow | Task::FollowOne(_))
     }
 
     /// How long images may take to arrive.

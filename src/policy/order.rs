@@ -37,6 +37,16 @@ pub enum Standing {
     Commit(Place),
 }
 
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Standing::At(at) => at.fmt(f),
+            Standing::Commit(Place(place)) if *place == i64::MIN => f.write_str("before all commits of the branch"),
+            Standing::Commit(Place(place)) => write!(f, "{} commits behind the branch", (-place).max(0) / 2),
+        }
+    }
+}
+
 /// A place in the first-parent history of a branch, or between two of its commits. Larger is newer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place(i64);

@@ -1,5 +1,7 @@
 //! Which tags fit a policy, by their names alone, and what they are compared by.
 
+use std::fmt;
+
 use regex::Regex;
 use semver::Version;
 
@@ -270,6 +272,19 @@ impl TagRule {
     /// Whether the smallest rank wins instead of the largest.
     pub fn is_descending(&self) -> bool {
         matches!(self, TagRule::Numerical { descending: true, .. } | TagRule::Alphabetical { descending: true, .. })
+    }
+}
+
+impl fmt::Display for TagRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = if self.is_descending() { "first" } else { "last" };
+        match self {
+            TagRule::Sha { order, .. } => write!(f, "tags that name a commit, the newest by `order: {order}`"),
+            TagRule::Semver { range, .. } => write!(f, "versions, the highest of {}", range.as_str()),
+            TagRule::Numerical { .. } => write!(f, "numbers, the {end}"),
+            TagRule::Alphabetical { .. } => write!(f, "names, the {end} by the alphabet"),
+            TagRule::Held => f.write_str("the tag that is there, by the digest that it has now"),
+        }
     }
 }
 

@@ -1,0 +1,70 @@
+//! `tagalong status`
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::cycle::status::{Held, ImageStatus, Place};
+use crate::image::Tag;
+
+use super::arguments::{GitArguments, OutputArguments};
+use super::connect;
+use super::error::CliError;
+use super::output::{self, Format};
+
+/// Show current, candidate, held and blocked, per image
+///
+/// One line for each image that a policy governs: what its fields hold, what they would hold, and what keeps them; below
+/// it what is held, since when, by whom and why. Asks the registries and the git server, and changes nothing.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  tagalong status --config tagalong.yaml\n  tagalong status --output json")]
+pub struct Arguments {
+    #[command(flatten)]
+    git: GitArguments,
+
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Shows how images stand.
+pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+    let config = connect::configuration(&arguments.git)?;
+    let images = connect::engine(&config)?.status().await?;
+    match arguments.output.output {
+        Format::Json => output::print_json(&images)?,
+        Format::Text => output::print(&text(&images))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(images: &[ImageStatus]) -> String {
+    let row = |image: &ImageStatus| {
+        let mut current: Vec<String> = image.current.iter().map(version).collect();
+        current.dedup();
+        let why = image.reasons.iter().max_by_key(|why| why.reason).map(|why| why.detail.clone());
+        let candidate = image.candidate.as_ref().map_or("-", Tag::as_str).to_owned();
+        vec![image.image.to_string(), current.join(", "), candidate, image.state.to_string(), why.unwrap_or_default()]
+    };
+    let rows: Vec<Vec<String>> = images.iter().map(row).collect();
+    let mut text = output::table(&["IMAGE", "CURRENT", "CANDIDATE", "STATE", "WHY"], &rows);
+    for image in images {
+        text.extend(image.holds.iter().map(|held| format!("{}\n", hold(&image.image.to_string(), held))));
+    }
+    text
+}
+
+fn version(place: &Place) -> String {
+    match (&place.tag, &place.digest) {
+        (Some(tag), _) => tag.to_string(),
+        (None, Some(digest)) => digest.to_string(),
+        (None, None) => "-".to_owned(),
+    }
+}
+
+/// A hold in a line.
+pub fn hold(image: &str, held: &Held) -> String {
+    let Held { tag, since, by, reason, commit, .. } = held;
+    let tag = tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
+    let commit: String = commit.chars().take(7).collect();
+    format!("held: {image}{tag} since {since} by {by}: {reason} (commit {commit})")
+}

@@ -1,0 +1,236 @@
+//! Why an image stands as it does, step by step: fields, policy, tags, order, holds, gates, and what comes of them.
+
+use std::cmp::Reverse;
+
+use serde::Serialize;
+
+use crate::image::{Digest, Repository, Tag, Version};
+use crate::manifest::field::Shape;
+use crate::manifest::inventory::Located;
+use crate::plan::decide::{NoSurvey, Survey};
+use crate::plan::gate::ImageProof;
+use crate::plan::skip::{Reason, Skipped};
+use crate::policy::choose::Seen;
+use crate::policy::rule::Rule;
+use crate::policy::tags::Rank;
+
+use super::engine::{Decided, Engine};
+use super::error::CycleError;
+use super::follow::Learned;
+use super::status::Held;
+use super::task::Task;
+
+/// Why an image stands as it does.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The image.
+    pub image: Repository,
+    /// The policy that governs it.
+    pub policy: Option<Policy>,
+    /// Its fields, and what comes of each.
+    pub fields: Vec<FieldStory>,
+    /// The tags that can be chosen, the newest first.
+    pub tags: Vec<TagStory>,
+    /// The tags that cannot, each with the rule that drops it.
+    pub dropped: Vec<DroppedTag>,
+    /// Why the registry was of no use, if it was not.
+    pub registry_error: Option<String>,
+    /// What is held of the image.
+    pub holds: Vec<Held>,
+    /// What the gates found out about images that were chosen.
+    pub gates: Vec<GateStory>,
+    /// What a person should know besides.
+    pub notes: Vec<String>,
+}
+
+/// A policy.
+#[derive(Debug, Clone, Serialize)]
+pub struct Policy {
+    /// How it is called in listings.
+    pub name: String,
+    /// Which tags it takes.
+    pub tags: String,
+}
+
+/// A field, and what comes of it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldStory {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The path in it.
+    pub path: String,
+    /// The form.
+    pub shape: Shape,
+    /// The tag that it holds.
+    pub tag: Option<Tag>,
+    /// The digest that it holds.
+    pub digest: Option<Digest>,
+    /// The kustomization that overrides it, so that it decides nothing.
+    pub shadowed_by: Option<String>,
+    /// Where it moves.
+    pub moves_to: Option<String>,
+    /// Why it stays.
+    pub stays: Vec<Stay>,
+}
+
+/// Why a field stays.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stay {
+    /// For machines.
+    pub reason: Reason,
+    /// For people.
+    pub detail: String,
+}
+
+/// A tag that can be chosen.
+#[derive(Debug, Clone, Serialize)]
+pub struct TagStory {
+    /// The tag.
+    pub tag: Tag,
+    /// Where it stands in the order of the policy, where its name alone does not say.
+    pub order: Option<String>,
+}
+
+/// A tag that cannot be chosen.
+#[derive(Debug, Clone, Serialize)]
+pub struct DroppedTag {
+    /// The tag.
+    pub tag: Tag,
+    /// The rule that drops it.
+    pub rule: String,
+}
+
+/// What the gates found out about an image.
+#[derive(Debug, Clone, Serialize)]
+pub struct GateStory {
+    /// Its version.
+    pub version: String,
+    /// Whether it may be written.
+    pub passed: bool,
+    /// What was found out.
+    pub detail: String,
+}
+
+impl Engine {
+    /// Explains how an image stands. Nothing is written.
+    pub async fn explain(&self, image: &Repository) -> Result<Explanation, CycleError> {
+        let mut learned = Learned::default();
+        let decided = self.would(&Task::FollowOne(image), &mut learned).await?;
+        let scene = &decided.scene;
+        let rule = scene.policies.rule_for(image);
+        let mut story = Explanation {
+            image: image.clone(),
+            policy: rule.map(|rule| Policy { name: rule.name.clone(), tags: rule.tags.to_string() }),
+            fields: fields(&decided, image),
+            tags: Vec::new(),
+            dropped: Vec::new(),
+            registry_error: None,
+            holds: Vec::new(),
+            gates: gates(&learned, image),
+            notes: decided.notes.clone(),
+        };
+        for hold in scene.holds.iter().chain(scene.named.all()).filter(|hold| hold.target.image == *image) {
+            let held = Held::from(hold);
+            if !story.holds.contains(&held) {
+                story.holds.push(held);
+            }
+        }
+        let Some(rule) = rule else { return Ok(story) };
+        match self.registry.tags(image).await {
+            Ok(listed) => story.dropped = listed.iter().filter_map(|tag| dropped(rule, tag)).collect(),
+            Err(error) => story.registry_error = Some(error.to_string()),
+        }
+        match learned.surveys.get(image) {
+            Some(Ok(survey)) => story.tags = in_order(rule, survey),
+            Some(Err(NoSurvey::Absent(words) | NoSurvey::Failed(words))) => story.registry_error = Some(words.clone()),
+            None => {}
+        }
+        Ok(story)
+    }
+}
+
+/// The rule that drops a tag by its name.
+fn dropped(rule: &Rule, tag: &Tag) -> Option<DroppedTag> {
+    let words = match (rule.names.admit(tag), rule.tags.rank(tag)) {
+        (false, _) => "`allow` and `ignore` rule it out".to_owned(),
+        (true, Err(misfit)) => misfit.to_string(),
+        (true, Ok(_)) => return None,
+    };
+    Some(DroppedTag { tag: tag.clone(), rule: words })
+}
+
+/// The tags that can be chosen, the newest first; those whose place is not known come last.
+fn in_order(rule: &Rule, survey: &Survey) -> Vec<TagStory> {
+    let mut ranked: Vec<(Rank, &Seen)> =
+        survey.seen.iter().filter_map(|seen| Some((rule.tags.rank(&seen.tag).ok()?, seen))).collect();
+    ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| b.1.standing.cmp(&a.1.standing)));
+    if rule.tags.is_descending() {
+        ranked.reverse();
+    }
+    let by_order = rule.tags.order().is_some();
+    let story = |(_, seen): (Rank, &Seen)| TagStory {
+        tag: seen.tag.clone(),
+        order: match (by_order, seen.standing) {
+            (true, None) => Some("not known".to_owned()),
+            (_, standing) => standing.map(|standing| standing.to_string()),
+        },
+    };
+    ranked.into_iter().map(story).collect()
+}
+
+fn fields(decided: &Decided, image: &Repository) -> Vec<FieldStory> {
+    let of_image = decided.scene.inventory.fields.iter().filter(|located| located.field.repository == *image);
+    let story = |located: &Located| {
+        let field = &located.field;
+        let update = decided.gated.updates().iter().find(|update| {
+            update.file == located.file && update.field.path == field.path && update.field.repository == *image
+        });
+        let free = located.shadowed_by.is_none() && update.is_none();
+        FieldStory {
+            file: located.file.clone(),
+            line: field.place.line,
+            path: field.path.clone(),
+            shape: field.shape,
+            tag: field.version.tag.clone(),
+            digest: field.version.digest.clone(),
+            shadowed_by: located.shadowed_by.clone(),
+            moves_to: update.map(|update| update.to.to_string()),
+            stays: if free { stays(&decided.skipped, image, &field.version) } else { Vec::new() },
+        }
+    };
+    of_image.map(story).collect()
+}
+
+/// Why a field that holds a version stays. Some reasons name what it holds, others what it would hold.
+fn stays(skipped: &[Skipped], image: &Repository, held: &Version) -> Vec<Stay> {
+    let of_image = || skipped.iter().filter(|skipped| skipped.image == *image);
+    let is_meant = |skipped: &&Skipped| skipped.reason.keeps_a_candidate() != (skipped.tag == held.tag);
+    let stay = |skipped: &Skipped| Stay { reason: skipped.reason, detail: skipped.detail.clone() };
+    let meant: Vec<Stay> = of_image().filter(is_meant).map(stay).collect();
+    if meant.is_empty() { of_image().map(stay).collect() } else { meant }
+}
+
+/// What the gates found out, the newest last.
+fn gates(learned: &Learned, image: &Repository) -> Vec<GateStory> {
+    let of_image = learned.proofs.iter().filter(|((of, _), _)| of == image);
+    let mut stories: Vec<GateStory> = of_image
+        .map(|((_, version), proof)| {
+            let (passed, detail) = match proof {
+                ImageProof::Whole { digest, created } => {
+                    let built = created.map(|at| format!(", built {at}")).unwrap_or_default();
+                    (true, format!("whole, {digest}{built}"))
+                }
+                ImageProof::Broken(words) | ImageProof::TooYoung(words) | ImageProof::Unknown(words) => {
+                    (false, words.clone())
+                }
+            };
+            GateStory { version: version.to_string(), passed, detail }
+        })
+        .collect();
+    stories.sort_by_key(|story| Reverse(story.passed));
+    stories
+}

@@ -337,6 +337,49 @@ fn the_example_secrets_open_with_the_key_beside_them() {
     assert_eq!(verify(&file.display().to_string()).code, 3);
 }
 
+/// The rules of the PrometheusRule, and the expressions of the dashboard.
+fn expressions() -> (Value, Vec<String>) {
+    let rules = the("PrometheusRule", "tagalong")["spec"].clone();
+    let text = fs::read_to_string(deploy("monitoring/dashboard.json")).expect("a dashboard");
+    let dashboard: Value = serde_json::from_str(&text).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let of_panels = panels.iter().flat_map(|panel| panel["targets"].as_array().expect("targets"));
+    let of_rules =
+        rules["groups"].as_array().expect("groups").iter().flat_map(|group| group["rules"].as_array().expect("rules"));
+    let all = of_panels.chain(of_rules).map(|holder| holder["expr"].as_str().expect("an expression").to_owned());
+    let all: Vec<String> = all.collect();
+    (rules, all)
+}
+
+#[test]
+fn alerts_say_what_is_wrong_and_parse() {
+    let (rules, expressions) = expressions();
+    assert!(expressions.len() >= 20, "{expressions:?}");
+    for rule in rules["groups"][0]["rules"].as_array().expect("rules") {
+        assert!(rule["annotations"]["summary"].is_string(), "{rule}");
+        assert!(
+            ["critical", "warning", "info"].contains(&rule["labels"]["severity"].as_str().expect("a severity")),
+            "{rule}"
+        );
+    }
+    let monitor = the("ServiceMonitor", "tagalong");
+    let service = the("Service", "tagalong");
+    assert_eq!(monitor["spec"]["endpoints"][0]["port"], service["spec"]["ports"][0]["name"]);
+
+    // promtool knows the language; the expressions of the dashboard are made recording rules for it.
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut groups = rules["groups"].as_array().expect("groups").clone();
+    let recorded: Vec<Value> =
+        expressions.iter().enumerate().map(|(n, expr)| json!({ "record": format!("r{n}"), "expr": expr })).collect();
+    groups.push(json!({ "name": "dashboard", "rules": recorded }));
+    let file = folder.path().join("rules.json");
+    fs::write(&file, json!({ "groups": groups }).to_string()).expect("written");
+    match Command::new("promtool").args(["check", "rules"]).arg(&file).output() {
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+        Err(_) => eprintln!("skipped: promtool is not here"),
+    }
+}
+
 /// kubectl, or a word that it is not here.
 fn kustomize(folder: &Path) -> Option<Vec<Value>> {
     let output = match Command::new("kubectl").arg("kustomize").arg(folder).output() {

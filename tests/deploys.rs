@@ -46,10 +46,15 @@ fn taken_in(folder: &Path) -> Vec<(PathBuf, Value)> {
     found
 }
 
-/// The one document of a kind and name that the example takes in.
+/// All documents that the manifests hold.
+fn everything() -> Vec<(PathBuf, Value)> {
+    [taken_in(&deploy("example")), taken_in(&deploy("cluster-access"))].concat()
+}
+
+/// The one document of a kind and name.
 #[track_caller]
 fn the(kind: &str, name: &str) -> Value {
-    let all = taken_in(&deploy("example"));
+    let all = everything();
     let mut found = all
         .into_iter()
         .map(|(_, document)| document)
@@ -158,7 +163,7 @@ fn offences(pod: &Value) -> Vec<&'static str> {
 
 #[test]
 fn the_api_takes_every_manifest() {
-    let all = taken_in(&deploy("example"));
+    let all = everything();
     for kind in [
         "Deployment",
         "ServiceAccount",
@@ -230,6 +235,37 @@ fn rights_are_no_more_than_what_is_used() {
     assert_eq!((&binding["roleRef"]["kind"], &binding["roleRef"]["name"]), (&json!("Role"), &json!("tagalong")));
     assert_eq!(binding["subjects"].as_array().map(Vec::len), Some(1));
     assert_eq!(binding["subjects"][0]["name"], the("ServiceAccount", "tagalong")["metadata"]["name"]);
+    // Whoever does not ask for them has none of them.
+    let pod = the("Deployment", "tagalong")["spec"]["template"]["spec"].clone();
+    assert_eq!(
+        (&pod["automountServiceAccountToken"], &the("ServiceAccount", "tagalong")["automountServiceAccountToken"]),
+        (&json!(false), &json!(false))
+    );
+}
+
+#[test]
+fn access_to_the_cluster_is_given_by_its_component() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("access");
+    fs::create_dir_all(&folder).expect("a folder");
+    // kustomize takes no absolute paths.
+    let up = folder.canonicalize().expect("a folder").components().skip(1).map(|_| "..").collect::<Vec<_>>().join("/");
+    let kustomization = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": "flux-system",
+        "resources": [format!("{up}{}", deploy("flux-system").display())],
+        "components": [format!("{up}{}", deploy("cluster-access").display())],
+    });
+    fs::write(folder.join("kustomization.yaml"), kustomization.to_string()).expect("written");
+    let Some(all) = kustomize(&folder) else { return };
+    let find = |kind: &str| all.iter().find(|document| document["kind"] == kind).unwrap_or_else(|| panic!("no {kind}"));
+    let pod = &find("Deployment")["spec"]["template"]["spec"];
+    assert_eq!(pod["automountServiceAccountToken"], true);
+    assert_eq!(offences(pod), [""; 0]);
+    assert_eq!(
+        (&find("Role")["metadata"]["namespace"], &find("RoleBinding")["metadata"]["namespace"]),
+        (&json!("flux-system"), &json!("flux-system"))
+    );
 }
 
 #[test]

@@ -168,12 +168,12 @@ impl Buildah {
 #[test]
 fn the_image_builds_and_runs_on_nothing() {
     if !support::is_large() {
-        eprintln!("skipped: ./test --large builds the image");
+        support::skipped("./test --large builds the image");
         return;
     }
     for program in ["buildah", "mmdebstrap"] {
         if !is_here(program) {
-            eprintln!("skipped: {program} is not here");
+            support::skipped(&format!("{program} is not here"));
             return;
         }
     }

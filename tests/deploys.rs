@@ -416,7 +416,7 @@ fn alerts_say_what_is_wrong_and_parse() {
     fs::write(&file, json!({ "groups": groups }).to_string()).expect("written");
     match Command::new("promtool").args(["check", "rules"]).arg(&file).output() {
         Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
-        Err(_) => eprintln!("skipped: promtool is not here"),
+        Err(_) => support::skipped("promtool is not here"),
     }
 }
 
@@ -510,7 +510,7 @@ fn kustomize(folder: &Path) -> Option<Vec<Value>> {
     let output = match Command::new("kubectl").arg("kustomize").arg(folder).output() {
         Ok(output) => output,
         Err(_) => {
-            eprintln!("skipped: kubectl is not here");
+            support::skipped("kubectl is not here");
             return None;
         }
     };

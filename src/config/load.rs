@@ -18,8 +18,8 @@ use crate::repo;
 use crate::repo::config::{Branch, Person, Ssh, USUAL_DEPTH};
 use crate::repo::source::{SourceConfig, Sources};
 
-use super::document::{Node, Value};
-use super::reader::{Mistake, Mistakes};
+use super::document::Node;
+use super::reader::{Mistake, Mistakes, nothing};
 use super::sections::{self, FileConfig};
 
 /// What is wrong with the configuration.
@@ -284,18 +284,13 @@ fn settled(mistakes: Mistakes) -> Result<(), ConfigError> {
 
 fn parse(bytes: &[u8], file: &str) -> Result<Node, ConfigError> {
     let parsed = serde_saphyr::from_slice::<Option<Node>>(bytes);
-    parsed.map(|root| root.unwrap_or_else(empty)).map_err(|error| {
+    parsed.map(|root| root.unwrap_or_else(nothing)).map_err(|error| {
         let at = error.location().map(|at| format!(":{}:{}", at.line(), at.column())).unwrap_or_default();
         // The reader's own words come with a picture of the line; the first line of them says it.
         let words = error.without_snippet().to_string();
         let text = format!("{file}{at}: {}", words.lines().next().unwrap_or_default());
         ConfigError::Mistakes { mistakes: vec![Mistake { text }] }
     })
-}
-
-fn empty() -> Node {
-    let nowhere = serde_saphyr::Location::UNKNOWN;
-    Node { value: Value::Null, referenced: nowhere, defined: nowhere }
 }
 
 fn flag<T: std::str::FromStr<Err: std::fmt::Display>>(name: &'static str, text: &str) -> Result<T, ConfigError> {

@@ -1,6 +1,7 @@
 //! Configuration: `tagalong.yaml`, flags and the environment, to each module's own settings. Every mistake is reported
 //! at once, each with its place.
 //!
+//! - [`catalogue`]: every key that a file may hold
 //! - [`document`]: YAML to values with their places
 //! - [`reader`]: values to types, collecting mistakes
 //! - [`sections`]: what each section means
@@ -8,6 +9,7 @@
 //! - [`load`]: files, flags and environment together
 
 pub mod agent_section;
+pub mod catalogue;
 pub mod document;
 pub mod load;
 pub mod reader;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_saphyr::{Location, Spanned};
 
+use super::catalogue::{Key, Kind};
 use super::document::{Node, Value};
 
 /// One mistake.
@@ -27,12 +28,28 @@ impl fmt::Display for Mistake {
 pub struct Mistakes {
     file: String,
     found: RefCell<Vec<Mistake>>,
+    asked: Option<RefCell<Vec<Key>>>,
 }
 
 impl Mistakes {
     /// None yet.
     pub fn of(file: &str) -> Mistakes {
-        Mistakes { file: file.to_owned(), found: RefCell::default() }
+        Mistakes { file: file.to_owned(), found: RefCell::default(), asked: None }
+    }
+
+    /// Notes the keys that are asked for, and has every section read as if it were there. What comes of it besides means
+    /// nothing.
+    pub fn noting_keys() -> Mistakes {
+        Mistakes { asked: Some(RefCell::default()), ..Mistakes::of("") }
+    }
+
+    /// The keys that were asked for, in the order in which they were.
+    pub fn into_keys(self) -> Vec<Key> {
+        self.asked.map(RefCell::into_inner).unwrap_or_default()
+    }
+
+    fn notes_keys(&self) -> bool {
+        self.asked.is_some()
     }
 
     /// Adds one.
@@ -46,6 +63,14 @@ impl Mistakes {
     pub fn into_list(self) -> Vec<Mistake> {
         self.found.into_inner()
     }
+}
+
+/// What a key holds that may hold a text or a mapping.
+pub enum Form<'m> {
+    /// A text, or what is to be called one.
+    Text(Node),
+    /// A mapping.
+    Section(Section<'m>),
 }
 
 /// A mapping that is being read: each key is taken once, and what is left is unknown.
@@ -94,20 +119,35 @@ impl<'m> Section<'m> {
         Some(self.pairs.remove(index).1).filter(|node| node.value != Value::Null)
     }
 
-    /// Takes a mapping; a missing one reads as empty.
+    /// Takes a mapping.
     pub fn section(&mut self, key: &'static str) -> Option<Section<'m>> {
-        self.take(key).map(|node| self.inside(key, node))
+        self.ask(key, Kind::Section);
+        self.take_or_suppose(key).map(|node| self.inside(key, node))
+    }
+
+    /// Takes a text or a mapping.
+    pub fn text_or_section(&mut self, key: &'static str) -> Option<Form<'m>> {
+        self.ask(key, Kind::TextOrSection);
+        let node = self.take_or_suppose(key)?;
+        match node.value {
+            Value::Map(_) | Value::Null => Some(Form::Section(self.inside(key, node))),
+            _ => Some(Form::Text(node)),
+        }
     }
 
     /// Takes a list of mappings.
     pub fn sections(&mut self, key: &'static str) -> Vec<Section<'m>> {
+        self.ask(key, Kind::Sections);
         let path = self.path_of(key);
+        if self.mistakes.notes_keys() {
+            return vec![Section::new(&format!("{path}[]"), nothing(), self.mistakes)];
+        }
         let items = self.list(key).into_iter().enumerate();
         items.map(|(index, node)| Section::new(&format!("{path}[{index}]"), node, self.mistakes)).collect()
     }
 
     /// Takes a list.
-    pub fn list(&mut self, key: &'static str) -> Vec<Node> {
+    fn list(&mut self, key: &'static str) -> Vec<Node> {
         match self.take(key) {
             None => Vec::new(),
             Some(Spanned { value: Value::List(items), .. }) => items,
@@ -125,8 +165,19 @@ impl<'m> Section<'m> {
 
     /// Takes a text that a function understands.
     pub fn parsed_with<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        self.ask(key, Kind::Text);
         let node = self.take(key)?;
         self.understood(key, &node, parse)
+    }
+
+    /// Takes one of several words.
+    pub fn choice<T: Clone>(&mut self, key: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
+        self.ask(key, Kind::Choice(choices.iter().map(|(word, _)| *word).collect()));
+        let node = self.take_word(key)?;
+        self.understood(key, &node, |text| match choices.iter().find(|(word, _)| *word == text) {
+            Some((_, choice)) => Ok(choice.clone()),
+            None => Err(format!("`{text}` is not known; {}", there_are(choices.iter().map(|(word, _)| *word)))),
+        })
     }
 
     /// What a function understands of a text that has been taken.
@@ -150,6 +201,7 @@ impl<'m> Section<'m> {
 
     /// Takes a list of texts that a function understands.
     pub fn each_with<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        self.ask(key, Kind::Texts);
         let mut all = Vec::new();
         for node in self.list(key) {
             all.extend(self.understood(key, &node, &parse));
@@ -157,18 +209,16 @@ impl<'m> Section<'m> {
         all
     }
 
-    /// Takes `off`, which gives `Some(None)`, or a text that a function understands. YAML 1.1 takes a bare `off` for a
-    /// boolean.
+    /// Takes `off`, which gives `Some(None)`, or a text that a function understands.
     pub fn unless_off<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Option<T>> {
-        let node = self.take(key)?;
-        match &node.value {
-            Value::Bool(false) => Some(None),
-            _ => self.understood(key, &node, |text| if text == "off" { Ok(None) } else { parse(text).map(Some) }),
-        }
+        self.ask(key, Kind::Text);
+        let node = self.take_word(key)?;
+        self.understood(key, &node, |text| if text == "off" { Ok(None) } else { parse(text).map(Some) })
     }
 
     /// Takes `true` or `false`.
     pub fn boolean(&mut self, key: &'static str) -> Option<bool> {
+        self.ask(key, Kind::Boolean);
         let node = self.take(key)?;
         match node.value {
             Value::Bool(value) => Some(value),
@@ -181,6 +231,7 @@ impl<'m> Section<'m> {
 
     /// Takes a whole number from 0.
     pub fn number(&mut self, key: &'static str) -> Option<u32> {
+        self.ask(key, Kind::Number);
         let node = self.take(key)?;
         match &node.value {
             Value::Number(text) => {
@@ -195,7 +246,9 @@ impl<'m> Section<'m> {
 
     /// Takes a duration such as `30s`, `5m` or `1h`.
     pub fn duration(&mut self, key: &'static str) -> Option<Duration> {
-        self.parsed_with(key, duration)
+        self.ask(key, Kind::Duration);
+        let node = self.take(key)?;
+        self.understood(key, &node, duration)
     }
 
     /// Ends the section: what was not taken is unknown.
@@ -210,12 +263,47 @@ impl<'m> Section<'m> {
         }
     }
 
+    /// Takes the value of a key that may be `off`, which YAML 1.1 takes for a boolean when it is bare.
+    fn take_word(&mut self, key: &'static str) -> Option<Node> {
+        let node = self.take(key)?;
+        let is_off = node.value == Value::Bool(false);
+        Some(if is_off { Node { value: Value::Text("off".to_owned()), ..node } } else { node })
+    }
+
+    fn ask(&self, key: &str, kind: Kind) {
+        if let Some(asked) = &self.mistakes.asked {
+            asked.borrow_mut().push(Key { path: self.path_of(key), kind });
+        }
+    }
+
+    /// Takes the value of a key, or nothing in place of it where keys are noted.
+    fn take_or_suppose(&mut self, key: &'static str) -> Option<Node> {
+        let taken = self.take(key);
+        if self.mistakes.notes_keys() { Some(nothing()) } else { taken }
+    }
+
     fn judge<T>(&self, key: &str, node: &Node, result: Result<T, String>) -> Option<T> {
         result.map_err(|reason| self.mistakes.add(&node.referenced, &self.path_of(key), reason)).ok()
     }
 
     fn wrong(&self, key: &str, node: &Node, needed: &str) {
         self.mistakes.add(&node.referenced, &self.path_of(key), format!("{needed}, not {}", node.value.kind()));
+    }
+}
+
+/// A value that stands nowhere.
+pub fn nothing() -> Node {
+    let nowhere = Location::UNKNOWN;
+    Node { value: Value::Null, referenced: nowhere, defined: nowhere }
+}
+
+/// `there is only a`, `there are a, b and c`.
+fn there_are<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let words: Vec<&str> = words.collect();
+    match words.as_slice() {
+        [only] => format!("there is only `{only}`"),
+        [all @ .., last] => format!("there are {} and {last}", all.join(", ")),
+        [] => "there is none".to_owned(),
     }
 }
 

@@ -25,8 +25,8 @@ use crate::repo::source::SourceConfig;
 use crate::secret::SafeUrl;
 
 use super::agent_section;
-use super::document::{Node, Value};
-use super::reader::{Mistakes, Section};
+use super::document::Node;
+use super::reader::{Form, Mistakes, Section};
 
 /// What a file says, before flags and environment.
 #[derive(Debug, Default)]
@@ -159,12 +159,7 @@ fn git(mut section: Section<'_>) -> GitSection {
 
 fn style(section: &mut Section<'_>) -> Style {
     let message = section.parsed_with("message", |text| Template::parse(text).map_err(|error| error.to_string()));
-    let batch = section.parsed_with("batch", |text| match text {
-        "cycle" => Ok(Batch::Cycle),
-        "app" => Ok(Batch::App),
-        "image" => Ok(Batch::Image),
-        other => Err(format!("`{other}` is not known; there are cycle, app and image")),
-    });
+    let batch = section.choice("batch", &[("cycle", Batch::Cycle), ("app", Batch::App), ("image", Batch::Image)]);
     Style { message: message.unwrap_or_default(), batch: batch.unwrap_or_default() }
 }
 
@@ -235,7 +230,8 @@ fn registries(root: &mut Section<'_>) -> Vec<HostConfig> {
             mirror: section.parsed("mirror"),
             mirror_tags: section.boolean("mirrorTags").unwrap_or(false),
             requests_per_second: section.number("requestsPerSecond"),
-            api: section.parsed_with("api", api),
+            api: section
+                .choice("api", &[("gitea", Api::Gitea), ("harbor", Api::Harbor), ("dockerhub", Api::DockerHub)]),
         };
         match host {
             Some(host) if hosts.iter().any(|other| other.host == host) => {
@@ -247,15 +243,6 @@ fn registries(root: &mut Section<'_>) -> Vec<HostConfig> {
         section.finish();
     }
     hosts
-}
-
-fn api(text: &str) -> Result<Api, String> {
-    match text {
-        "gitea" => Ok(Api::Gitea),
-        "harbor" => Ok(Api::Harbor),
-        "dockerhub" => Ok(Api::DockerHub),
-        other => Err(format!("`{other}` is not known; there are gitea, harbor and dockerhub")),
-    }
 }
 
 fn sources(root: &mut Section<'_>) -> Vec<SourceConfig> {
@@ -304,7 +291,7 @@ fn policy(mut section: Section<'_>) -> Option<Rule> {
     if images.is_empty() {
         section.mistake("`images` is needed: a list of patterns such as ghcr.io/acme/*");
     }
-    let track = section.parsed_with("track", digest_alone).is_some();
+    let track = section.choice("track", &[("digest", ())]).is_some();
     let tags = match section.section("tags") {
         Some(tags) => tag_rule(tags),
         None if track => Some(TagRule::Held),
@@ -313,7 +300,7 @@ fn policy(mut section: Section<'_>) -> Option<Rule> {
             None
         }
     };
-    let pin = section.parsed_with("pin", digest_alone).is_some();
+    let pin = section.choice("pin", &[("digest", ())]).is_some();
     let mut patterns = |key| section.each_with(key, |text| TagPattern::parse(text).map_err(|error| error.to_string()));
     let names = Names { allow: patterns("allow"), ignore: patterns("ignore") };
     let minimum_age = section.duration("minimumAge");
@@ -339,17 +326,13 @@ fn policy(mut section: Section<'_>) -> Option<Rule> {
     })
 }
 
-fn digest_alone(text: &str) -> Result<(), String> {
-    if text == "digest" { Ok(()) } else { Err(format!("`{text}` is not known; there is only `digest`")) }
-}
-
 fn tag_rule(mut section: Section<'_>) -> Option<TagRule> {
     let mut rules = Vec::new();
     if let Some(sha) = section.section("sha") {
         rules.push(sha_rule(sha));
     }
-    if let Some(node) = section.take("semver") {
-        rules.push(semver_rule(&mut section, node));
+    if let Some(form) = section.text_or_section("semver") {
+        rules.push(semver_rule(&section, form));
     }
     if let Some(numerical) = section.section("numerical") {
         rules.push(ordered(numerical).map(|(descending, filter)| TagRule::Numerical { descending, filter }));
@@ -368,12 +351,8 @@ fn sha_rule(mut section: Section<'_>) -> Option<TagRule> {
     let has_history = section.has("source") || section.has("branch");
     let source = section.parsed::<SafeUrl>("source");
     let branch = section.parsed::<Branch>("branch").map_or_else(|| "main".to_owned(), |branch| branch.to_string());
-    let order = section.parsed_with("order", |text| match text {
-        "built" => Ok(Order::Built),
-        "pushed" => Ok(Order::Pushed),
-        "commit" => Ok(Order::Commit(SourceBranch { source: source.clone(), branch: branch.clone() })),
-        other => Err(format!("`{other}` is not known; there are built, pushed and commit")),
-    });
+    let commit = Order::Commit(SourceBranch { source, branch });
+    let order = section.choice("order", &[("built", Order::Built), ("pushed", Order::Pushed), ("commit", commit)]);
     let order = order.unwrap_or_default();
     if has_history && !matches!(order, Order::Commit(_)) {
         section.mistake("`source` and `branch` belong to `order: commit`");
@@ -388,27 +367,27 @@ fn sha_rule(mut section: Section<'_>) -> Option<TagRule> {
     }
 }
 
-fn semver_rule(section: &mut Section<'_>, node: Node) -> Option<TagRule> {
-    if matches!(node.value, Value::Map(_)) {
-        let mut inner = section.inside("semver", node);
-        let range = inner.parsed_with("range", |text| Range::parse(text).map_err(|error| error.to_string()));
-        if range.is_none() {
-            inner.mistake("`range` is needed, such as \"^1.4\"");
+fn semver_rule(section: &Section<'_>, form: Form<'_>) -> Option<TagRule> {
+    let parse = |text: &str| Range::parse(text).map_err(|error| error.to_string());
+    match form {
+        Form::Text(node) => {
+            let range = section.understood("semver", &node, parse)?;
+            Some(TagRule::Semver { range, filter: Filter::default() })
         }
-        let filter = filter(&mut inner);
-        inner.finish();
-        return Some(TagRule::Semver { range: range?, filter: filter? });
+        Form::Section(mut inner) => {
+            let range = inner.parsed_with("range", parse);
+            if range.is_none() {
+                inner.mistake("`range` is needed, such as \"^1.4\"");
+            }
+            let filter = filter(&mut inner);
+            inner.finish();
+            Some(TagRule::Semver { range: range?, filter: filter? })
+        }
     }
-    let range = section.understood("semver", &node, |text| Range::parse(text).map_err(|error| error.to_string()))?;
-    Some(TagRule::Semver { range, filter: Filter::default() })
 }
 
 fn ordered(mut section: Section<'_>) -> Option<(bool, Filter)> {
-    let descending = section.parsed_with("order", |text| match text {
-        "asc" => Ok(false),
-        "desc" => Ok(true),
-        other => Err(format!("`{other}` is not known; there are asc (the last wins) and desc (the first wins)")),
-    });
+    let descending = section.choice("order", &[("asc", false), ("desc", true)]);
     let filter = filter(&mut section);
     section.finish();
     Some((descending.unwrap_or(false), filter?))
@@ -426,22 +405,12 @@ fn secrets(mut section: Section<'_>) -> SecretsSection {
         true => Err("a path is needed".to_owned()),
         false => Ok(PathBuf::from(text)),
     });
-    let gate = section.unless_off("gate", |text| match text {
-        "block" => Ok(Gate::Block),
-        "warn" => Ok(Gate::Warn),
-        other => Err(format!("`{other}` is not known; there are block, warn and off")),
-    });
-    let pull_secrets = section.unless_off("pullSecrets", |text| match text {
-        "check" => Ok(PullSecrets::Check),
-        "probe" => Ok(PullSecrets::Probe),
-        other => Err(format!("`{other}` is not known; there are check, probe and off")),
-    });
+    let gate = section.choice("gate", &[("block", Gate::Block), ("warn", Gate::Warn), ("off", Gate::Off)]);
+    let words = [("check", PullSecrets::Check), ("probe", PullSecrets::Probe), ("off", PullSecrets::Off)];
+    let pull_secrets = section.choice("pullSecrets", &words);
     section.finish();
-    SecretsSection {
-        age_key_files,
-        gate: gate.map_or_else(Gate::default, |gate| gate.unwrap_or(Gate::Off)),
-        pull_secrets: pull_secrets.map_or_else(PullSecrets::default, |asked| asked.unwrap_or(PullSecrets::Off)),
-    }
+    let (gate, pull_secrets) = (gate.unwrap_or_default(), pull_secrets.unwrap_or_default());
+    SecretsSection { age_key_files, gate, pull_secrets }
 }
 
 fn path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {

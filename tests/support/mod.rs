@@ -20,3 +20,9 @@ pub mod yaml;
 pub fn is_large() -> bool {
     std::env::var_os("TAGALONG_TEST_LARGE").is_some()
 }
+
+/// Says that a test, or the rest of it, is skipped, and why.
+#[allow(clippy::print_stderr, reason = "whoever runs the tests is to know")]
+pub fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}

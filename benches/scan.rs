@@ -29,7 +29,7 @@ use tagalong::repo::tree::{BlobId, EntryKind};
 /// A clone of the large repository, and its tip.
 static CLONE: LazyLock<Mutex<(BareClone, CommitId, tempfile::TempDir)>> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
-    let config = support::repository(folder.path());
+    let config = support::repository(folder.path(), &support::files());
     let (clone, tip) = BareClone::open(config).and_then(BareClone::fetch).expect("a clone");
     Mutex::new((clone, tip, folder))
 });

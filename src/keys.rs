@@ -155,7 +155,7 @@ mod tests {
     use crate::sops::age::bech32;
 
     fn key(seed: u8) -> String {
-        bech32::encode("age-secret-key-", &[seed; 32]).to_ascii_uppercase()
+        bech32::encode("age-secret-key-", &[seed; 32]).expect("a key").to_ascii_uppercase()
     }
 
     fn sources(variables: &[(&str, &str)], named: &[&Path]) -> Sources {

@@ -4,11 +4,18 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::git::Origin;
 use support::sops::{Sops, new_key};
 use support::tagalong::{Run, command, finished, run};
+use tagalong::cycle::secrets::{Gate, PullSecrets, Secrets};
+use tagalong::keys::Sources;
+use tagalong::repo::clone::BareClone;
+use tagalong::repo::config::{Config, Https, Person, Ssh};
+use tagalong::sops::audit::Status;
 
 const SECRET: &str =
     "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  password: hunter2\n  user: me\n";
@@ -151,4 +158,94 @@ fn what_cannot_be_looked_at_is_an_error_that_names_it() {
     let gone = ["secrets", "verify", "--dir", &dir, "--path", "apps/gone.yaml"];
     assert!(run(home.path(), &gone).fails_with(2).stderr.contains("apps/gone.yaml"));
     assert!(run(home.path(), &["secrets", "verify"]).fails_with(2).stderr.contains("--git-url"));
+}
+
+#[test]
+fn rules_above_the_folder_count() {
+    let sops = Sops::new();
+    let (other, _) = new_key();
+    let home = tempfile::tempdir().expect("a folder");
+    let secret =
+        String::from_utf8(sops.encrypt("s.yaml", SECRET, "encrypted_regex: ^(data|stringData)$")).expect("text");
+    let rules = |path: &str| {
+        format!("creation_rules:\n- {{ path_regex: '{path}', age: {other} }}\n- {{ age: {} }}\n", sops.recipient)
+    };
+    write(home.path(), &[("infra/apps/s.yaml", secret), (".config/sops/age/keys.txt", sops.identity.clone())]);
+    let status = |dir: &str, rules: &str| {
+        write(home.path(), &[(".sops.yaml", rules.to_owned())]);
+        let dir = home.path().join(dir).display().to_string();
+        let found = run(home.path(), &["secrets", "verify", "--output", "json", "--dir", &dir]).json();
+        found["files"][0]["status"].as_str().expect("a file").to_owned()
+    };
+    // Patterns are on the path from where the rules stand.
+    assert_eq!(status("infra", &rules("^apps/")), "ok");
+    assert_eq!(status("infra", &rules("^infra/apps/")), "wrong-recipients");
+    assert_eq!(status("infra/apps", &rules("^infra/apps/s")), "wrong-recipients");
+    write(home.path(), &[("infra/.sops.yaml", "creation_rules: []\n".to_owned())]);
+    assert_eq!(status("infra", &rules("^infra/apps/")), "ok", "the nearest rules count");
+    let dir = home.path().join("infra/apps").display().to_string();
+    write(home.path(), &[("infra/.sops.yaml", "creation_rules: [{ path_regex: '(' }]\n".to_owned())]);
+    let broken = run(home.path(), &["secrets", "verify", "--dir", &dir]).fails_with(2);
+    assert!(broken.stderr.contains("infra/.sops.yaml cannot be used"), "{broken:#?}");
+}
+
+#[test]
+fn a_terminal_sees_how_far_it_is_and_a_file_does_not() {
+    let home = tempfile::tempdir().expect("a folder");
+    let files: Vec<(String, String)> = (0..50).map(|n| (format!("work/{n}.yaml"), "a: 1\n".to_owned())).collect();
+    let files: Vec<(&str, String)> = files.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
+    write(home.path(), &files);
+    let program = command(home.path());
+    let line = format!("'{}' secrets verify --dir work", program.get_program().display());
+    let mut terminal = std::process::Command::new("script");
+    terminal.current_dir(home.path()).env("HOME", home.path()).env("TERM", "xterm").args(["-qec", &line, "/dev/null"]);
+    let seen = finished(terminal.stdin(std::process::Stdio::null()).output().expect("script starts")).ok();
+    assert!(seen.stdout.contains(" of 50 files"), "{seen:#?}");
+    let dir = home.path().join("work").display().to_string();
+    let quiet = run(home.path(), &["secrets", "verify", "--dir", &dir]).ok();
+    assert_eq!(quiet.stderr, "");
+}
+
+#[test]
+fn what_was_judged_is_not_judged_again() {
+    let sops = Sops::new();
+    let secret =
+        String::from_utf8(sops.encrypt("s.yaml", SECRET, "encrypted_regex: ^(data|stringData)$")).expect("text");
+    let folder = tempfile::tempdir().expect("a folder");
+    let files: Vec<(String, &str)> = (0..5).map(|n| (format!("apps/{n}/s.yaml"), secret.as_str())).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), *text)).collect();
+    let origin = Origin::create(&folder.path().join("infra.git"), &files);
+    let person = Person { name: "a".to_owned(), email: "a@example.com".to_owned() };
+    let config = Config {
+        url: origin.path.display().to_string().parse().expect("a URL"),
+        branch: "main".parse().expect("a branch"),
+        cache_dir: folder.path().join("cache"),
+        depth: 0,
+        timeout: Duration::from_secs(30),
+        ssh: Ssh::default(),
+        https: Https::default(),
+        author: person.clone(),
+        committer: person,
+        signing: None,
+    };
+    let environment = |name: &str| (name == "SOPS_AGE_KEY").then(|| sops.identity.clone());
+    let secrets = Secrets::new(Sources::new(&environment, &[]), Gate::Block, PullSecrets::Check);
+    let judged = || {
+        let count = AtomicUsize::new(0);
+        let (clone, tip) = BareClone::open(config.clone()).and_then(BareClone::fetch).expect("a clone");
+        let counted = |_, _| {
+            count.fetch_add(1, Ordering::Relaxed);
+        };
+        let verdicts = secrets.verify(&clone, tip, &counted).expect("judged");
+        (count.into_inner(), verdicts.iter().filter(|verdict| verdict.status == Status::Ok).count())
+    };
+    assert_eq!(judged(), (5, 5));
+    assert_eq!(judged(), (0, 5));
+    let broken = secret.replace("name: db", "name: other");
+    origin.commit("one is broken, one is new", &[("apps/0/s.yaml", &broken), ("apps/6/s.yaml", &secret)]);
+    assert_eq!(judged(), (2, 5));
+    // Other rules, other verdicts.
+    origin.commit("rules", &[("apps/.sops.yaml", &format!("creation_rules: [{{ age: {} }}]\n", sops.recipient))]);
+    assert_eq!(judged(), (7, 5));
+    assert_eq!(judged(), (0, 5));
 }

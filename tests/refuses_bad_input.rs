@@ -142,6 +142,26 @@ fn listing_and_checking_touch_nothing_and_say_what_they_see() {
     assert_eq!(row["policy"], format!("{}/org/*", stage.registry.host()));
     let check = stage.tagalong(&["check", "--output", "json"]).ok().json();
     assert!(check.as_array().expect("rows").iter().all(|row| row["ok"] == true), "{check:#}");
+    let keys = |check: &serde_json::Value| {
+        check.as_array().expect("rows").iter().find(|row| row["check"] == "keys").expect("a row").clone()
+    };
+    assert!(keys(&check)["detail"].as_str().expect("text").starts_with("none is at hand"), "{check:#}");
+    let (recipient, identity) = support::sops::new_key();
+    let file = stage.home().join("age.key");
+    let checked = |text: &str| {
+        std::fs::write(&file, text).expect("written");
+        let mut command = support::tagalong::command(stage.home());
+        command.args(["check", "--output", "json", "--config"]).arg(stage.config()).env("SOPS_AGE_KEY_FILE", &file);
+        support::tagalong::finished(command.output().expect("the program starts"))
+    };
+    let found = checked(&identity);
+    assert_eq!(keys(&found.json())["detail"], format!("open what is encrypted to {recipient}"), "{found:#?}");
+    let broken = checked(&format!("{identity}X"));
+    assert!(
+        !keys(&broken.json())["ok"].as_bool().expect("a boolean") && !broken.stdout.contains(&identity),
+        "{broken:#?}"
+    );
+    assert_eq!(broken.code, 2);
     assert_eq!(stage.origin.tip(), before);
     assert!(stage.tagalong(&["images"]).ok().stdout.starts_with("FILE"));
 }

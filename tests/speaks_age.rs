@@ -6,13 +6,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use getrandom::SysRng;
-use rand_core::UnwrapErr;
 use sha2::{Digest, Sha256};
+use tagalong::sops::age::file;
 use tagalong::sops::age::identity::{Identity, IdentityError};
 use tagalong::sops::age::recipient::Recipient;
 use tagalong::sops::age::ssh::SshKeyError;
-use tagalong::sops::age::{armor, file};
 use tempfile::TempDir;
 
 fn fixtures() -> std::path::PathBuf {
@@ -31,13 +29,7 @@ fn judge(vector: &[u8]) -> Result<(), String> {
     let expected = field("expect").expect("an expectation").1;
     let lines = header.lines().filter_map(|line| line.strip_prefix("identity: "));
     let identities: Vec<Identity> = lines.map(|line| Identity::parse(line).expect("an identity")).collect();
-    let armored = field("armored").is_some();
-    let bytes = if armored {
-        std::str::from_utf8(&vector[end..]).ok().and_then(armor::decode)
-    } else {
-        Some(vector[end..].to_vec())
-    };
-    let opened = bytes.and_then(|bytes| file::decrypt(&bytes, &identities).ok());
+    let opened = file::decrypt(&vector[end..], &identities).ok();
     match (expected, opened) {
         ("success", Some(plain)) => {
             let wanted = field("payload").expect("a payload").1;
@@ -72,11 +64,11 @@ fn a_post_quantum_file_of_another_implementation_opens() {
     let text = |key: &str| vector[key].as_str().expect("text");
     let identity = Identity::parse(text("identity")).expect("an identity");
     assert_eq!(identity.recipient().written(), text("recipient"));
-    let plain = file::decrypt(&armor::decode(text("armored")).expect("armor"), [&identity]).expect("opened");
+    let plain = file::decrypt(text("armored").as_bytes(), [&identity]).expect("opened");
     assert_eq!(plain.expose(), &(0..32).collect::<Vec<u8>>());
     let recipient = Recipient::parse(text("recipient")).expect("a recipient");
-    let ours = file::encrypt(b"sesame", &recipient, &mut UnwrapErr(SysRng));
-    assert_eq!(file::decrypt(&ours, [&identity]).expect("opened").expose(), b"sesame");
+    let ours = file::encrypt(b"sesame", &recipient).expect("encrypted");
+    assert_eq!(file::decrypt(ours.as_bytes(), [&identity]).expect("opened").expose(), b"sesame");
 }
 
 /// Runs age or ssh-keygen in a folder.
@@ -105,13 +97,12 @@ fn the_real_age_reads_and_is_read() {
         let recipient = recipient.trim();
         assert_eq!(Recipient::parse(recipient), Some(identities[0].recipient()));
         let theirs = run(folder, "age", &["-e", "-a", "-r", recipient, "plain"]);
-        let theirs = armor::decode(&String::from_utf8(theirs).expect("text")).expect("armor");
         assert_eq!(file::decrypt(&theirs, &identities).expect("opened").expose(), b"sesame");
         // A length for each way that the last chunk can end.
         for length in [0, 1, 32, 65_536, 70_000] {
             let plain = vec![7; length];
-            let ours = file::encrypt(&plain, &identities[0].recipient(), &mut UnwrapErr(SysRng));
-            fs::write(folder.join("ours.age"), armor::encode(&ours)).expect("written");
+            let ours = file::encrypt(&plain, &identities[0].recipient()).expect("encrypted");
+            fs::write(folder.join("ours.age"), ours).expect("written");
             assert_eq!(run(folder, "age", &["-d", "-i", key, "ours.age"]), plain, "{key}, {length} bytes");
         }
     }

@@ -1,5 +1,6 @@
 //! A large infrastructure repository, made up: ten thousand apps of three files each, of which one in twenty holds an
 //! image of interest.
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -57,12 +58,12 @@ fn app(n: usize) -> Vec<(String, String)> {
     ]
 }
 
-/// The same as a bare repository, and the configuration of a clone of it below `folder`.
-pub fn repository(folder: &Path) -> Config {
+/// Files as a bare repository, and the configuration of a clone of it below `folder`.
+pub fn repository(folder: &Path, files: &BTreeMap<String, String>) -> Config {
     let path: PathBuf = folder.join("infra.git");
     let repository = Repository::init_bare(&path).expect("a repository");
     let mut tree = TreeUpdateBuilder::new();
-    for (file, text) in files() {
+    for (file, text) in files {
         tree.upsert(file.as_str(), repository.blob(text.as_bytes()).expect("a blob"), git2::FileMode::Blob);
     }
     let empty = repository.treebuilder(None).and_then(|builder| builder.write()).expect("an empty tree");

@@ -19,7 +19,7 @@ use super::output::{self, Format};
 
 /// Validate configuration, credentials and reachability; touch nothing
 ///
-/// Reads the configuration, connects to the git server, to every registry that is named and to every source that a policy
+/// Reads the configuration and the age identities, connects to the git server, to every registry that is named and to every source that a policy
 /// names, and says of each whether it answers and takes the credentials. Nothing is fetched, written or pushed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tagalong check --config tagalong.yaml")]
@@ -66,6 +66,12 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let tip = block_in_place(|| remote::probe(repo));
     let at = tip.as_ref().map(|tip| format!("{} is at {tip}", repo.branch)).map_err(|error| error as &dyn Explain);
     rows.push(Row::new("git", repo.url.to_string(), at));
+    let identities = config.secrets.keys.keyring().map(|keyring| match keyring.recipients().collect::<Vec<_>>() {
+        none if none.is_empty() => "none is at hand; secrets are checked as far as can be without".to_owned(),
+        recipients => format!("open what is encrypted to {}", recipients.join(", ")),
+    });
+    let said = identities.as_ref().map(Clone::clone).map_err(|error| error as &dyn Explain);
+    rows.push(Row::new("keys", "age identities".to_owned(), said));
     let mirrors = config.registry.hosts.iter().filter_map(|host| Some(&host.mirror.as_ref()?.host));
     let hosts: BTreeSet<&String> = config.intent.allowed_hosts.iter().chain(mirrors).collect();
     for host in hosts {

@@ -7,11 +7,13 @@ use std::num::NonZero;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use walkdir::{DirEntry, WalkDir};
 
 use crate::config::load::IntentReader;
 use crate::cycle::engine::Hosts;
+use crate::cycle::secrets::Progress;
 use crate::cycle::tree::REPOSITORY_FILE;
 use crate::manifest::find;
 use crate::manifest::inventory::{self, Inventory};
@@ -59,9 +61,19 @@ impl Folder {
     }
 
     /// What is to be said about the secrets of files, in the order of their paths.
-    pub fn verify_secrets(&self, files: &[String], keyring: &Keyring) -> Result<Vec<Verdict>, CliError> {
+    pub fn verify_secrets(
+        &self,
+        files: &[String],
+        keyring: &Keyring,
+        progress: &Progress<'_>,
+    ) -> Result<Vec<Verdict>, CliError> {
         let rules = self.rules(files.iter().map(String::as_str).filter(|file| RuleBook::is_rules(file)))?;
-        let found = in_parallel(files, |file| Ok(inspect::inspect(file, &self.read(file)?, keyring, &rules)))?;
+        let done = AtomicUsize::new(0);
+        let found = in_parallel(files, |file| {
+            let inspection = inspect::inspect(file, &self.read(file)?, keyring, &rules);
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
+            Ok(inspection)
+        })?;
         let mut verdicts: Vec<Verdict> = Vec::new();
         let mut sources: BTreeMap<&str, &str> = BTreeMap::new();
         for (file, inspection) in files.iter().zip(&found) {

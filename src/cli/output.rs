@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
@@ -50,6 +51,13 @@ pub fn finish(report: &Report, mode: Mode, text: &str, format: Format) -> Result
 /// The commit of a pass, in a line.
 pub fn commit(report: &Report) -> String {
     format!("{}\n", report.commit.as_deref().unwrap_or("up to date"))
+}
+
+/// A bar on stderr that says how many of how many are done; none where that is no terminal.
+pub fn bar(what: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template(&format!("{{bar:40}} {{pos}} of {{len}} {what}"));
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// Rows as aligned columns.

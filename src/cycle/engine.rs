@@ -36,7 +36,7 @@ use super::past::Past;
 use super::proof;
 use super::pull_secrets;
 use super::report::{FileChange, Governed, Moved, Report};
-use super::secrets::{Gate, Secrets};
+use super::secrets::{Gate, Progress, Secrets};
 use super::status::{self, ImageStatus};
 use super::task::{Mode, Task};
 use super::tree::{REPOSITORY_FILE, TreeCache};
@@ -224,10 +224,10 @@ impl Engine {
     }
 
     /// What is to be said about the secrets of the branch's tip.
-    pub fn verify_secrets(&self) -> Result<Vec<Verdict>, CycleError> {
+    pub fn verify_secrets(&self, progress: &Progress<'_>) -> Result<Vec<Verdict>, CycleError> {
         block_in_place(|| {
             let (clone, tip) = BareClone::open(self.repo.clone())?.fetch()?;
-            let mut verdicts = self.secrets.verify(&clone, tip)?;
+            let mut verdicts = self.secrets.verify(&clone, tip, progress)?;
             if let Some(file) = self.paths.missing(&|path| clone.has(tip, path)) {
                 return Err(CycleError::NamedFile(NamedFileError::Missing { file: file.to_owned() }));
             }

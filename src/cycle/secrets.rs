@@ -2,6 +2,7 @@
 //! identities at hand stay the same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use getrandom::SysRng;
@@ -26,6 +27,9 @@ use crate::sops::reseal;
 use crate::sops::rulebook::RuleBook;
 
 use super::error::CycleError;
+
+/// Is told, while files are judged, how many of how many are done. What was judged before does not count.
+pub type Progress<'p> = dyn Fn(usize, usize) + Sync + 'p;
 
 /// What happens to a field whose secrets are broken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -100,11 +104,16 @@ impl Secrets {
     }
 
     /// All that is to be said about the files of a tip.
-    pub fn verify(&self, clone: &BareClone, tip: CommitId) -> Result<Vec<Verdict>, CycleError> {
+    pub fn verify(
+        &self,
+        clone: &BareClone,
+        tip: CommitId,
+        progress: &Progress<'_>,
+    ) -> Result<Vec<Verdict>, CycleError> {
         let keyring = self.keyring()?;
         let listing = self.listing(clone, tip)?;
         let all: Vec<&str> = listing.keys().map(String::as_str).collect();
-        Ok(self.judge(clone, &listing, &keyring, &all)?)
+        Ok(self.judge(clone, &listing, &keyring, &all, progress)?)
     }
 
     /// What happens to a field whose secrets are broken.
@@ -134,7 +143,7 @@ impl Secrets {
         let listing = self.listing(clone, tip)?;
         for file in files {
             let closure: Vec<&str> = closures.around(file, listing.keys().map(String::as_str)).into_iter().collect();
-            let verdicts = self.judge(clone, &listing, &keyring, &closure)?;
+            let verdicts = self.judge(clone, &listing, &keyring, &closure, &|_, _| ())?;
             let said: Vec<String> = verdicts.iter().filter(|verdict| is_flaw(verdict, &keyring)).map(words).collect();
             if let Some(first) = said.first() {
                 let more = if said.len() > 1 { format!("; and {} more", said.len() - 1) } else { String::new() };
@@ -153,7 +162,7 @@ impl Secrets {
         }
         let keyring = self.keyring()?;
         let listing = self.listing(clone, tip)?;
-        let verdicts = self.judge(clone, &listing, &keyring, &sealed)?;
+        let verdicts = self.judge(clone, &listing, &keyring, &sealed, &|_, _| ())?;
         let opens = |file: &&str| {
             let mut own = verdicts.iter().filter(|verdict| verdict.file == **file).peekable();
             own.peek().is_some() && own.all(|verdict| matches!(verdict.status, Status::Ok | Status::WrongRecipients))
@@ -218,10 +227,11 @@ impl Secrets {
         listing: &Listing,
         keyring: &Keyring,
         files: &[&str],
+        progress: &Progress<'_>,
     ) -> Result<Vec<Verdict>, RepoError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.look_with(clone, listing, keyring)?;
-        let found = known.inspect(clone, listing, keyring, files)?;
+        let found = known.inspect(clone, listing, keyring, files, progress)?;
         let mut sources: BTreeMap<&str, &str> = BTreeMap::new();
         for (file, inspection) in &found {
             for source in inspection.sources.iter().filter(|source| listing.contains_key(source.as_str())) {
@@ -229,7 +239,7 @@ impl Secrets {
             }
         }
         let unseen: Vec<&str> = sources.keys().copied().filter(|source| !found.contains_key(source)).collect();
-        let more = known.inspect(clone, listing, keyring, &unseen)?;
+        let more = known.inspect(clone, listing, keyring, &unseen, progress)?;
         let mut verdicts: Vec<Verdict> =
             found.values().chain(more.values()).flat_map(|inspection| inspection.verdicts.clone()).collect();
         let named: Vec<(&str, &str)> = sources.into_iter().collect();
@@ -274,6 +284,7 @@ impl Known {
         listing: &Listing,
         keyring: &Keyring,
         files: &[&'f str],
+        progress: &Progress<'_>,
     ) -> Result<BTreeMap<&'f str, Arc<Inspection>>, RepoError> {
         let wanted: Vec<(&str, BlobId)> = files.iter().filter_map(|file| Some((*file, *listing.get(*file)?))).collect();
         if self.inspections.len() > 2 * listing.len() + LEAST_KEPT {
@@ -283,7 +294,12 @@ impl Known {
         let open: Vec<(&str, BlobId)> = wanted.iter().filter(|file| !is_known(file)).copied().collect();
         let blobs: Vec<BlobId> = open.iter().map(|(_, blob)| *blob).collect();
         let rules = &self.rules;
-        let made = clone.read_blobs(&blobs, |index, bytes| inspect::inspect(open[index].0, bytes, keyring, rules))?;
+        let done = AtomicUsize::new(0);
+        let made = clone.read_blobs(&blobs, |index, bytes| {
+            let inspection = inspect::inspect(open[index].0, bytes, keyring, rules);
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, blobs.len());
+            inspection
+        })?;
         for ((path, blob), inspection) in open.into_iter().zip(made) {
             self.inspections.insert((blob, path.to_owned()), Arc::new(inspection));
         }

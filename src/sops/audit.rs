@@ -241,7 +241,7 @@ mod tests {
     use crate::sops::encrypt::{Recipe, encrypt};
 
     fn key(seed: u8) -> (String, Keyring) {
-        let identity = bech32::encode("age-secret-key-", &[seed; 32]).to_ascii_uppercase();
+        let identity = bech32::encode("age-secret-key-", &[seed; 32]).expect("a key").to_ascii_uppercase();
         let recipient = Identity::parse(&identity).expect("an identity").recipient().written();
         let mut keyring = Keyring::new();
         keyring.add_file(&Secret::new(identity)).expect("an identity");

@@ -64,26 +64,26 @@ pub(super) fn checked_time(text: &str) -> Result<String, SopsError> {
 fn wrapped(recipients: &Recipients, key: &DataKey, rng: &mut impl CryptoRng) -> Result<Vec<(String, Raw)>, SopsError> {
     let groups = &recipients.groups;
     if let [group] = groups.as_slice() {
-        return Ok(vec![("age".to_owned(), stanzas(group, key.expose(), rng)?)]);
+        return Ok(vec![("age".to_owned(), stanzas(group, key.expose())?)]);
     }
     let threshold = recipients.threshold.unwrap_or(groups.len());
     let refused = SopsError::Threshold { groups: groups.len(), threshold };
     let shares: Vec<Secret<Vec<u8>>> = shamir::split(key.expose(), groups.len(), threshold, rng).ok_or(refused)?;
     let mut written = Vec::new();
     for (group, share) in groups.iter().zip(&shares) {
-        let age = ("age".to_owned(), stanzas(group, share.expose(), rng)?);
+        let age = ("age".to_owned(), stanzas(group, share.expose())?);
         written.push(Raw::Map(vec![("hc_vault".to_owned(), Raw::List(Vec::new())), age]));
     }
     let threshold = Raw::Word(threshold.to_string());
     Ok(vec![("shamir_threshold".to_owned(), threshold), ("key_groups".to_owned(), Raw::List(written))])
 }
 
-fn stanzas(group: &[String], share: &[u8], rng: &mut impl CryptoRng) -> Result<Raw, SopsError> {
+fn stanzas(group: &[String], share: &[u8]) -> Result<Raw, SopsError> {
     let mut list = Vec::new();
     for text in group {
         let refused = || SopsError::Recipient { recipient: text.clone() };
         let recipient = age::recipient::Recipient::parse(text).ok_or_else(refused)?;
-        let enc = age::armor::encode(&age::file::encrypt(share, &recipient, rng));
+        let enc = age::file::encrypt(share, &recipient).ok_or_else(refused)?;
         let pair = |key: &str, text: &str| (key.to_owned(), Raw::Text(text.to_owned()));
         list.push(Raw::Map(vec![pair("recipient", text.trim()), pair("enc", &enc)]));
     }

@@ -13,6 +13,7 @@ use crate::cli::folder::Folder;
 use crate::cli::output::{self, Format};
 use crate::config::load::Config;
 use crate::cycle::error::CycleError;
+use crate::cycle::secrets::Progress;
 use crate::fault::Fault;
 use crate::manifest::inventory::NamedFileError;
 use crate::sops::audit::{Status, Verdict};
@@ -81,10 +82,17 @@ impl From<Verdict> for Row {
 /// Judges all files.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration_with_keys(&arguments.git, &arguments.keys)?;
-    let verdicts = match &arguments.dir {
-        Some(dir) => in_folder(&config, dir)?,
-        None => connect::engine(&config)?.verify_secrets()?,
+    let bar = output::bar("files");
+    let progress = |done: usize, of: usize| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
     };
+    let verdicts = match &arguments.dir {
+        Some(dir) => in_folder(&config, dir, &progress),
+        None => connect::engine(&config)?.verify_secrets(&progress).map_err(CliError::from),
+    };
+    bar.finish_and_clear();
+    let verdicts = verdicts?;
     let count = |status| verdicts.iter().filter(|verdict| verdict.status == status).count();
     let (ok, failed, plaintext) = (count(Status::Ok), count(Status::Failed), count(Status::Plaintext));
     let all_good = ok == verdicts.len();
@@ -96,14 +104,14 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::from(Fault::Blocked.exit_code()) })
 }
 
-fn in_folder(config: &Config, dir: &Path) -> Result<Vec<Verdict>, CliError> {
+fn in_folder(config: &Config, dir: &Path, progress: &Progress<'_>) -> Result<Vec<Verdict>, CliError> {
     let keyring = config.secrets.keys.keyring().map_err(CycleError::from)?;
     let folder = Folder::open(dir)?;
     let (all, files) = folder.walk()?;
     if let Some(file) = config.paths.missing(&|path| all.contains(path)) {
         return Err(CycleError::NamedFile(NamedFileError::Missing { file: file.to_owned() }).into());
     }
-    let mut verdicts = folder.verify_secrets(&files, &keyring)?;
+    let mut verdicts = folder.verify_secrets(&files, &keyring, progress)?;
     verdicts.retain(|verdict| config.paths.wants(&verdict.file));
     Ok(verdicts)
 }

@@ -3,22 +3,25 @@
 //! HPKE (RFC 9180) with the KEM MLKEM768-X25519 of draft-ietf-hpke-pq, also known as X-Wing; HKDF-SHA-256;
 //! ChaCha20-Poly1305.
 
+use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
+use age_core::secrecy::ExposeSecret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce, Tag};
+use getrandom::SysRng;
 use hkdf::Hkdf;
-use ml_kem::kem::{Decapsulate, KeyExport};
-use ml_kem::ml_kem_768::{Ciphertext, DecapsulationKey, EncapsulationKey};
-use rand_core::CryptoRng;
+use ml_kem::kem::Decapsulate;
+use ml_kem::{B32, Ciphertext, EncapsulateDeterministic, Encoded, EncodedSizeUser, KemCore, MlKem768};
+use rand_core::{Rng, UnwrapErr};
 use sha2::Sha256;
-use sha3::{Digest, Sha3_256};
-use shake::Shake256;
-use shake::digest::{ExtendableOutput, Update, XofReader};
+use sha3::digest::{ExtendableOutput, Update, XofReader};
+use sha3::{Digest, Sha3_256, Shake256};
 use zeroize::Zeroize;
 
 use crate::secret::Secret;
 
-use super::file::{self, FileKey, Stanza};
-use super::x25519;
+use super::{bech32, curve};
 
 const KIND: &str = "mlkem768x25519";
 const LABEL: &[u8] = b"age-encryption.org/mlkem768x25519";
@@ -30,8 +33,11 @@ const AEAD_ID: u16 = 3;
 const ENCAPSULATION_KEY: usize = 1184;
 const CIPHERTEXT: usize = 1088;
 
+type DecapsulationKey = <MlKem768 as KemCore>::DecapsulationKey;
+type EncapsulationKey = <MlKem768 as KemCore>::EncapsulationKey;
+
 /// A private key: the seed of an ML-KEM and an X25519 key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct SecretKey(Secret<[u8; 32]>);
 
 /// A public key: an ML-KEM key, then an X25519 one.
@@ -47,36 +53,40 @@ impl SecretKey {
     /// Its public key.
     pub fn public(&self) -> PublicKey {
         let (lattice, curve) = self.parts();
-        let mut bytes = lattice.encapsulation_key().to_bytes().to_vec();
+        let mut bytes = lattice.encapsulation_key().as_bytes().to_vec();
         bytes.extend_from_slice(&curve.public().0);
         PublicKey(bytes)
     }
 
     /// The file key, if the stanza is for this key.
     pub fn unwrap(&self, stanza: &Stanza) -> Option<FileKey> {
-        let [kind, share] = stanza.args.as_slice() else { return None };
-        let share = (kind == KIND).then(|| STANDARD_NO_PAD.decode(share).ok()).flatten()?;
+        let [share] = stanza.args.as_slice() else { return None };
+        let share = (stanza.tag == KIND).then(|| STANDARD_NO_PAD.decode(share).ok()).flatten()?;
         let (ciphertext, point) = share.split_at_checked(CIPHERTEXT)?;
-        let point = x25519::PublicKey(point.try_into().ok()?);
+        let point = curve::PublicKey(point.try_into().ok()?);
         let (lattice, curve) = self.parts();
-        let mut one = lattice.decapsulate(&Ciphertext::try_from(ciphertext).ok()?);
+        let mut one = lattice.decapsulate(&Ciphertext::<MlKem768>::try_from(ciphertext).ok()?).ok()?;
         let secret = combine(&one, curve.shared(&point)?.expose(), &point, &curve.public());
         one.as_mut_slice().zeroize();
         let (key, nonce) = schedule(&secret);
-        file::unwrap(key.expose(), &nonce, &stanza.body)
+        open(key.expose(), &nonce, &stanza.body)
     }
 
-    fn parts(&self) -> (DecapsulationKey, x25519::SecretKey) {
+    fn parts(&self) -> (DecapsulationKey, curve::SecretKey) {
         let mut shake = Shake256::default();
         shake.update(self.0.expose());
         let mut bytes = [0; 96];
         shake.finalize_xof().read(&mut bytes);
-        let mut seed = ml_kem::Seed::default();
-        seed.copy_from_slice(&bytes[..64]);
+        let (mut d, mut z) = (B32::default(), B32::default());
+        d.copy_from_slice(&bytes[..32]);
+        z.copy_from_slice(&bytes[32..64]);
         let mut scalar = [0; 32];
         scalar.copy_from_slice(&bytes[64..]);
         bytes.zeroize();
-        (DecapsulationKey::from_seed(seed), x25519::SecretKey::new(Secret::new(scalar)))
+        let (lattice, _) = MlKem768::generate_deterministic(&d, &z);
+        d.as_mut_slice().zeroize();
+        z.as_mut_slice().zeroize();
+        (lattice, curve::SecretKey::new(Secret::new(scalar)))
     }
 }
 
@@ -87,18 +97,18 @@ impl PublicKey {
         key.parts().map(|_| key.clone())
     }
 
-    /// The key's bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &self.0
+    /// The key as a recipient.
+    pub fn written(&self) -> String {
+        bech32::encode("age1pq", &self.0).unwrap_or_default()
     }
 
     /// Wraps a file key; `None` for a key that no one can hold.
-    pub fn wrap(&self, file_key: &FileKey, rng: &mut impl CryptoRng) -> Option<Stanza> {
+    pub fn wrap(&self, file_key: &FileKey) -> Option<Stanza> {
         let (lattice, curve) = self.parts()?;
-        let mut message = ml_kem::B32::default();
-        rng.fill_bytes(&mut message);
-        let (ciphertext, mut one) = lattice.encapsulate_deterministic(&message);
-        let ephemeral = x25519::ephemeral(rng);
+        let mut message = B32::default();
+        UnwrapErr(SysRng).fill_bytes(&mut message);
+        let (ciphertext, mut one) = lattice.encapsulate_deterministic(&message).ok()?;
+        let ephemeral = curve::SecretKey::ephemeral();
         let point = ephemeral.public();
         let secret = combine(&one, ephemeral.shared(&curve)?.expose(), &point, &curve);
         one.as_mut_slice().zeroize();
@@ -106,19 +116,43 @@ impl PublicKey {
         let (key, nonce) = schedule(&secret);
         let mut share = ciphertext.to_vec();
         share.extend_from_slice(&point.0);
-        let args = vec![KIND.to_owned(), STANDARD_NO_PAD.encode(share)];
-        Some(Stanza { args, body: file::wrap(key.expose(), &nonce, file_key) })
+        let args = vec![STANDARD_NO_PAD.encode(share)];
+        Some(Stanza { tag: KIND.to_owned(), args, body: seal(key.expose(), &nonce, file_key) })
     }
 
-    fn parts(&self) -> Option<(EncapsulationKey, x25519::PublicKey)> {
+    fn parts(&self) -> Option<(EncapsulationKey, curve::PublicKey)> {
         let (lattice, curve) = self.0.split_at_checked(ENCAPSULATION_KEY)?;
-        let lattice = EncapsulationKey::new(&lattice.try_into().ok()?).ok()?;
-        Some((lattice, x25519::PublicKey(curve.try_into().ok()?)))
+        let encoded: &Encoded<EncapsulationKey> = lattice.try_into().ok()?;
+        let key = EncapsulationKey::from_bytes(encoded);
+        // Numbers beyond the modulus would be taken modulo it (FIPS 203 section 7.2).
+        let lattice = (key.as_bytes() == *encoded).then_some(key)?;
+        Some((lattice, curve::PublicKey(curve.try_into().ok()?)))
     }
 }
 
+/// Encrypts a file key with a key that is used once.
+fn seal(key: &[u8; 32], nonce: &[u8; 12], file_key: &FileKey) -> Vec<u8> {
+    let mut body = file_key.expose_secret().to_vec();
+    let cipher = ChaCha20Poly1305::new(&Key::from(*key));
+    let tag = cipher.encrypt_inout_detached(&Nonce::from(*nonce), b"", body.as_mut_slice().into());
+    body.extend_from_slice(&tag.unwrap_or_default());
+    body
+}
+
+/// Decrypts a file key; `None` when the key is another one.
+fn open(key: &[u8; 32], nonce: &[u8; 12], body: &[u8]) -> Option<FileKey> {
+    let (data, tag) = body.split_at_checked(FILE_KEY_BYTES)?;
+    let tag = Tag::try_from(tag).ok()?;
+    let cipher = ChaCha20Poly1305::new(&Key::from(*key));
+    FileKey::try_init_with_mut(|file_key| {
+        file_key.copy_from_slice(data);
+        cipher.decrypt_inout_detached(&Nonce::from(*nonce), b"", file_key.as_mut_slice().into(), &tag)
+    })
+    .ok()
+}
+
 /// The secret of the combined KEM.
-fn combine(one: &[u8], other: &[u8; 32], point: &x25519::PublicKey, public: &x25519::PublicKey) -> Secret<[u8; 32]> {
+fn combine(one: &[u8], other: &[u8; 32], point: &curve::PublicKey, public: &curve::PublicKey) -> Secret<[u8; 32]> {
     let mut hash = Sha3_256::new();
     for part in [one, other, &point.0, &public.0, KEM_LABEL] {
         Digest::update(&mut hash, part);

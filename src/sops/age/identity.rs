@@ -1,17 +1,21 @@
 //! Who can open a file.
 
+use std::fmt;
+
+use age::{DecryptError, x25519};
+use age_core::format::{FileKey, Stanza};
+
 use crate::fault::{Explain, Fault};
 
-use super::file::{FileKey, Stanza};
 use super::recipient::Recipient;
 use super::ssh::SshKeyError;
-use super::{bech32, hybrid, ssh, x25519};
+use super::{bech32, hybrid, ssh};
 
-/// A private key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A private key. It prints nothing of itself.
+#[derive(Clone)]
 pub enum Identity {
     /// `AGE-SECRET-KEY-1…`
-    X25519(x25519::SecretKey),
+    X25519(x25519::Identity),
     /// `AGE-SECRET-KEY-PQ-1…`
     Hybrid(hybrid::SecretKey),
     /// An OpenSSH private key.
@@ -66,12 +70,11 @@ impl Identity {
         if !text.starts_with("AGE-SECRET-KEY-") {
             return None;
         }
-        let (kind, bytes) = bech32::decode(text)?;
-        match kind.as_str() {
-            "age-secret-key-" => x25519::SecretKey::of_bytes(bytes.expose()).map(Identity::X25519),
-            "age-secret-key-pq-" => hybrid::SecretKey::of_bytes(bytes.expose()).map(Identity::Hybrid),
-            _ => None,
+        if let Ok(key) = text.parse() {
+            return Some(Identity::X25519(key));
         }
+        let (kind, bytes) = bech32::decode(text)?;
+        (kind == "age-secret-key-pq-").then(|| hybrid::SecretKey::of_bytes(bytes.expose()).map(Identity::Hybrid))?
     }
 
     /// Reads a key file: identities of age, one a line, among comments and blank lines; or one SSH private key.
@@ -102,18 +105,25 @@ impl Identity {
     /// The recipient that it opens files for.
     pub fn recipient(&self) -> Recipient {
         match self {
-            Identity::X25519(key) => Recipient::X25519(key.public()),
+            Identity::X25519(key) => Recipient::X25519(key.to_public()),
             Identity::Hybrid(key) => Recipient::Hybrid(key.public()),
             Identity::Ssh(key) => Recipient::Ssh(key.public().clone()),
         }
     }
+}
 
-    /// The file key, if the stanza is for this identity.
-    pub(super) fn unwrap(&self, stanza: &Stanza) -> Option<FileKey> {
+impl age::Identity for Identity {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
         match self {
-            Identity::X25519(key) => key.unwrap(stanza),
-            Identity::Hybrid(key) => key.unwrap(stanza),
-            Identity::Ssh(key) => key.unwrap(stanza),
+            Identity::X25519(key) => key.unwrap_stanza(stanza),
+            Identity::Hybrid(key) => key.unwrap(stanza).map(Ok),
+            Identity::Ssh(key) => key.unwrap(stanza).map(Ok),
         }
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
     }
 }

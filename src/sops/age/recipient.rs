@@ -1,15 +1,17 @@
 //! To whom a file is encrypted.
 
-use rand_core::CryptoRng;
+use std::collections::HashSet;
 
-use super::file::{FileKey, Stanza};
-use super::{bech32, hybrid, ssh, x25519};
+use age::{EncryptError, x25519};
+use age_core::format::{FileKey, Stanza};
+
+use super::{bech32, curve, hybrid, ssh};
 
 /// A recipient that can be encrypted to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recipient {
     /// `age1…`
-    X25519(x25519::PublicKey),
+    X25519(x25519::Recipient),
     /// `age1pq1…`
     Hybrid(hybrid::PublicKey),
     /// `ssh-ed25519 …`
@@ -17,44 +19,48 @@ pub enum Recipient {
 }
 
 impl Recipient {
-    /// Reads a recipient; `None` for those of plugins, RSA keys and anything else.
+    /// Reads a recipient; `None` for those of plugins, RSA keys and anything else, and for keys that no one can hold.
     pub fn parse(text: &str) -> Option<Recipient> {
         let text = text.trim();
         if text.starts_with("ssh-") {
             return ssh::PublicKey::parse(text).map(Recipient::Ssh);
         }
         let (kind, bytes) = bech32::decode(text)?;
-        let recipient = match kind.as_str() {
-            "age" => Recipient::X25519(x25519::PublicKey(bytes.expose().as_slice().try_into().ok()?)),
-            "age1pq" => Recipient::Hybrid(hybrid::PublicKey::of_bytes(bytes.expose())?),
-            _ => return None,
-        };
-        let probe = x25519::SecretKey::of_bytes(&[1; 32])?;
-        let usable = match &recipient {
-            Recipient::X25519(key) => probe.shared(key).is_some(),
-            _ => true,
-        };
-        usable.then_some(recipient)
+        match kind.as_str() {
+            "age" => {
+                let is_usable = curve::PublicKey(bytes.expose().as_slice().try_into().ok()?).is_usable();
+                let recipient = text.parse().ok().filter(|_| is_usable);
+                recipient.map(Recipient::X25519)
+            }
+            "age1pq" => hybrid::PublicKey::of_bytes(bytes.expose()).map(Recipient::Hybrid),
+            _ => None,
+        }
     }
 
     /// The recipient as it is written, SSH keys without their comment.
     pub fn written(&self) -> String {
         match self {
-            Recipient::X25519(key) => bech32::encode("age", &key.0),
-            Recipient::Hybrid(key) => bech32::encode("age1pq", key.bytes()),
+            Recipient::X25519(key) => key.to_string(),
+            Recipient::Hybrid(key) => key.written(),
             Recipient::Ssh(key) => key.written(),
         }
     }
+}
 
-    /// Wraps a file key.
-    pub(super) fn wrap(&self, key: &FileKey, rng: &mut impl CryptoRng) -> Stanza {
+impl age::Recipient for Recipient {
+    fn wrap_file_key(&self, key: &FileKey) -> Result<(Vec<Stanza>, HashSet<String>), EncryptError> {
         let stanza = match self {
-            Recipient::X25519(public) => public.wrap(key, rng),
-            Recipient::Hybrid(public) => public.wrap(key, rng),
-            Recipient::Ssh(public) => public.wrap(key, rng),
+            Recipient::X25519(public) => return public.wrap_file_key(key),
+            Recipient::Hybrid(public) => public.wrap(key),
+            Recipient::Ssh(public) => public.wrap(key),
         };
-        // `parse` lets no key through that no one can hold.
-        stanza.unwrap_or_else(|| Stanza { args: vec!["none".to_owned()], body: Vec::new() })
+        let refused = || EncryptError::Io(std::io::Error::other("no one can hold this key"));
+        // The label keeps weaker recipients from joining post-quantum ones in a file.
+        let labels = match self {
+            Recipient::Hybrid(_) => HashSet::from(["postquantum".to_owned()]),
+            _ => HashSet::new(),
+        };
+        Ok((vec![stanza.ok_or_else(refused)?], labels))
     }
 }
 

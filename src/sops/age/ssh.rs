@@ -1,25 +1,26 @@
 //! `ssh-ed25519` recipients: SSH keys of the kind Ed25519, used as X25519 keys. RSA keys are not read: the one
 //! implementation of RSA in Rust leaks them through its timing (RUSTSEC-2023-0071).
 
+use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
+use age_core::primitives::{aead_decrypt, aead_encrypt};
+use age_core::secrecy::ExposeSecret;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use curve25519_dalek::edwards::CompressedEdwardsY;
-use rand_core::CryptoRng;
 use sha2::{Digest, Sha256, Sha512};
 
 use crate::secret::Secret;
 
-use super::file::{self, FileKey, Stanza};
-use super::x25519;
+use super::curve::{self, derive};
 
 const KIND: &str = "ssh-ed25519";
 const LABEL: &[u8] = b"age-encryption.org/v1/ssh-ed25519";
 const MAGIC: &[u8] = b"openssh-key-v1\0";
 
 /// A private key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct SecretKey {
-    key: x25519::SecretKey,
+    key: curve::SecretKey,
     public: PublicKey,
 }
 
@@ -28,7 +29,7 @@ pub struct SecretKey {
 pub struct PublicKey {
     /// The key as SSH sends it.
     wire: Vec<u8>,
-    point: x25519::PublicKey,
+    point: curve::PublicKey,
 }
 
 /// Why a private key cannot be used.
@@ -60,13 +61,13 @@ impl PublicKey {
     }
 
     /// Wraps a file key; `None` for a key that no one can hold.
-    pub fn wrap(&self, file_key: &FileKey, rng: &mut impl CryptoRng) -> Option<Stanza> {
-        let ephemeral = x25519::ephemeral(rng);
+    pub fn wrap(&self, file_key: &FileKey) -> Option<Stanza> {
+        let ephemeral = curve::SecretKey::ephemeral();
         let share = ephemeral.public();
         let shared = self.tweak(ephemeral.shared(&self.point)?)?;
-        let key = file::derive(shared.expose(), &[share.0, self.point.0].concat(), LABEL);
-        let args = vec![KIND.to_owned(), self.tag(), STANDARD_NO_PAD.encode(share.0)];
-        Some(Stanza { args, body: file::wrap(key.expose(), &[0; 12], file_key) })
+        let key = derive(shared.expose(), &[share.0, self.point.0].concat(), LABEL);
+        let args = vec![self.tag(), STANDARD_NO_PAD.encode(share.0)];
+        Some(Stanza { tag: KIND.to_owned(), args, body: aead_encrypt(key.expose(), file_key.expose_secret()) })
     }
 
     /// The key as a recipient.
@@ -80,8 +81,8 @@ impl PublicKey {
 
     /// Binds a shared secret to the SSH key.
     fn tweak(&self, shared: Secret<[u8; 32]>) -> Option<Secret<[u8; 32]>> {
-        let tweak = file::derive(b"", &self.wire, LABEL);
-        x25519::SecretKey::of_bytes(tweak.expose())?.shared(&x25519::PublicKey(*shared.expose()))
+        let tweak = derive(b"", &self.wire, LABEL);
+        curve::SecretKey::of_bytes(tweak.expose())?.shared(&curve::PublicKey(*shared.expose()))
     }
 }
 
@@ -114,20 +115,21 @@ impl SecretKey {
 
     /// The file key, if the stanza is for this key.
     pub fn unwrap(&self, stanza: &Stanza) -> Option<FileKey> {
-        let [kind, tag, share] = stanza.args.as_slice() else { return None };
-        if kind != KIND || *tag != self.public.tag() {
+        let [tag, share] = stanza.args.as_slice() else { return None };
+        if stanza.tag != KIND || *tag != self.public.tag() {
             return None;
         }
-        let share = x25519::PublicKey(STANDARD_NO_PAD.decode(share).ok()?.try_into().ok()?);
+        let share = curve::PublicKey(STANDARD_NO_PAD.decode(share).ok()?.try_into().ok()?);
         let shared = self.public.tweak(self.key.shared(&share)?)?;
-        let key = file::derive(shared.expose(), &[share.0, self.public.point.0].concat(), LABEL);
-        file::unwrap(key.expose(), &[0; 12], &stanza.body)
+        let key = derive(shared.expose(), &[share.0, self.public.point.0].concat(), LABEL);
+        let opened = Secret::new(aead_decrypt(key.expose(), FILE_KEY_BYTES, &stanza.body).ok()?);
+        Some(FileKey::init_with_mut(|key| key.copy_from_slice(opened.expose())))
     }
 }
 
 /// An Ed25519 point as an X25519 one.
-fn montgomery(key: [u8; 32]) -> Option<x25519::PublicKey> {
-    Some(x25519::PublicKey(CompressedEdwardsY(key).decompress()?.to_montgomery().to_bytes()))
+fn montgomery(key: [u8; 32]) -> Option<curve::PublicKey> {
+    Some(curve::PublicKey(CompressedEdwardsY(key).decompress()?.to_montgomery().to_bytes()))
 }
 
 /// Numbers and strings of SSH, from the left (RFC 4251 section 5).
@@ -166,7 +168,7 @@ impl<'a> Wire<'a> {
         let public: [u8; 32] = self.string()?.try_into().ok()?;
         let seed = self.string()?.first_chunk::<32>()?;
         let hash = Secret::new(<[u8; 64]>::from(Sha512::digest(seed)));
-        let key = x25519::SecretKey::of_bytes(&hash.expose()[..32])?;
+        let key = curve::SecretKey::of_bytes(&hash.expose()[..32])?;
         let mut wire = Vec::new();
         for part in [KIND.as_bytes(), &public] {
             wire.extend_from_slice(&(part.len() as u32).to_be_bytes());

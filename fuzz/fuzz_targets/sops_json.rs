@@ -1,0 +1,11 @@
+//! Whatever the bytes of a SOPS file in JSON.
+
+#![no_main]
+
+#[path = "../envelope.rs"]
+mod envelope;
+
+use libfuzzer_sys::fuzz_target;
+use tagalong::sops::format::Format;
+
+fuzz_target!(|bytes: &[u8]| envelope::stands(Format::Json, "a.json", bytes));

@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use ::tagalong::config::load::{Config, Overrides};
@@ -17,52 +17,11 @@ use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use support::agent::Agent;
-use support::git::{Origin, Sshd};
-use support::process::wait_until;
-use support::registry::{Kind, PASSWORD, Registry, USER};
+use support::manifests::{deploy, everything, the};
 use support::{sops, tagalong, yaml};
 
 /// Kinds that custom resource definitions bring, so that no crate knows them.
 const CUSTOM: [&str; 2] = ["ServiceMonitor", "PrometheusRule"];
-
-fn deploy(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(path)
-}
-
-/// All documents that a kustomization takes in, with their files.
-fn taken_in(folder: &Path) -> Vec<(PathBuf, Value)> {
-    let kustomization = yaml::file(&folder.join("kustomization.yaml"));
-    let mut found = Vec::new();
-    for name in [&kustomization["resources"], &kustomization["components"]].into_iter().flat_map(yaml::texts) {
-        let path = folder.join(name);
-        if path.is_dir() {
-            found.extend(taken_in(&path));
-        } else {
-            let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            found.extend(yaml::documents(&text).into_iter().map(|document| (path.clone(), document)));
-        }
-    }
-    found
-}
-
-/// All documents that the manifests hold.
-fn everything() -> Vec<(PathBuf, Value)> {
-    [taken_in(&deploy("example")), taken_in(&deploy("cluster-access"))].concat()
-}
-
-/// The one document of a kind and name.
-#[track_caller]
-fn the(kind: &str, name: &str) -> Value {
-    let all = everything();
-    let mut found = all
-        .into_iter()
-        .map(|(_, document)| document)
-        .filter(|document| document["kind"] == kind && document["metadata"]["name"] == name);
-    let one = found.next().unwrap_or_else(|| panic!("there is no {kind} {name}"));
-    assert!(found.next().is_none(), "{kind} {name} is there twice");
-    one
-}
 
 /// What the API would drop or refuse of a document: `k8s-openapi` reads it as the API's own types, and what it does not
 /// write again was no field of them.
@@ -375,134 +334,6 @@ fn the_example_secrets_open_with_the_key_beside_them() {
     let file = home.path().join("other.agekey");
     fs::write(&file, other).expect("written");
     assert_eq!(verify(&file.display().to_string()).code, 3);
-}
-
-/// The rules of the PrometheusRule, and the expressions of the dashboard.
-fn expressions() -> (Value, Vec<String>) {
-    let rules = the("PrometheusRule", "tagalong")["spec"].clone();
-    let text = fs::read_to_string(deploy("monitoring/dashboard.json")).expect("a dashboard");
-    let dashboard: Value = serde_json::from_str(&text).expect("JSON");
-    let panels = dashboard["panels"].as_array().expect("panels");
-    let of_panels = panels.iter().flat_map(|panel| panel["targets"].as_array().expect("targets"));
-    let of_rules =
-        rules["groups"].as_array().expect("groups").iter().flat_map(|group| group["rules"].as_array().expect("rules"));
-    let all = of_panels.chain(of_rules).map(|holder| holder["expr"].as_str().expect("an expression").to_owned());
-    let all: Vec<String> = all.collect();
-    (rules, all)
-}
-
-#[test]
-fn alerts_say_what_is_wrong_and_parse() {
-    let (rules, expressions) = expressions();
-    assert!(expressions.len() >= 20, "{expressions:?}");
-    for rule in rules["groups"][0]["rules"].as_array().expect("rules") {
-        assert!(rule["annotations"]["summary"].is_string(), "{rule}");
-        assert!(
-            ["critical", "warning", "info"].contains(&rule["labels"]["severity"].as_str().expect("a severity")),
-            "{rule}"
-        );
-    }
-    let monitor = the("ServiceMonitor", "tagalong");
-    let service = the("Service", "tagalong");
-    assert_eq!(monitor["spec"]["endpoints"][0]["port"], service["spec"]["ports"][0]["name"]);
-
-    // promtool knows the language; the expressions of the dashboard are made recording rules for it.
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut groups = rules["groups"].as_array().expect("groups").clone();
-    let recorded: Vec<Value> =
-        expressions.iter().enumerate().map(|(n, expr)| json!({ "record": format!("r{n}"), "expr": expr })).collect();
-    groups.push(json!({ "name": "dashboard", "rules": recorded }));
-    let file = folder.path().join("rules.json");
-    fs::write(&file, json!({ "groups": groups }).to_string()).expect("written");
-    match Command::new("promtool").args(["check", "rules"]).arg(&file).output() {
-        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
-        Err(_) => support::skipped("promtool is not here"),
-    }
-}
-
-/// Everything that reads as a metric of ours in an expression.
-fn metrics_in(expression: &str) -> Vec<String> {
-    let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    words.filter(|word| word.starts_with("tagalong_")).map(str::to_owned).collect()
-}
-
-#[test]
-fn the_agent_runs_as_deployed_and_measures_what_is_watched() {
-    // What the files of the example stand for, on this machine.
-    let folder = tempfile::tempdir().expect("a folder");
-    let at = |name: &str| folder.path().join(name);
-    let registry = Registry::start(&at("registry"), Kind::TlsHtpasswd);
-    let sshd = Sshd::start(&at("sshd"));
-    let image = |name: &str, tag: &str| format!("image: {}/org/{name}:{tag}\n", registry.host());
-    let (shop, gone) = (image("shop", "1a11111"), image("gone", "1a11111"));
-    let origin = Origin::create(&at("infra.git"), &[("apps/shop/app.yaml", &shop), ("apps/gone/app.yaml", &gone)]);
-    registry.push("org/shop", "1a11111", "2026-04-01T10:00:00Z");
-    registry.push("org/shop", "2b22222", "2026-04-02T10:00:00Z");
-    let host = registry.host();
-    let auth = json!({ "auths": { host.clone(): { "username": USER, "password": PASSWORD } } }).to_string();
-    let mounts = [
-        ("etc/git/identity", fs::read_to_string(sshd.key()).expect("a key")),
-        ("etc/git/known_hosts", fs::read_to_string(sshd.known_hosts()).expect("hosts")),
-        ("etc/registry/.dockerconfigjson", auth),
-        ("etc/age/age.agekey", fs::read_to_string(deploy("example/throwaway.agekey")).expect("a key")),
-    ];
-    for (file, text) in mounts {
-        fs::create_dir_all(at(file).parent().expect("a folder")).expect("a folder");
-        fs::write(at(file), text).expect("written");
-    }
-    let here = at("etc").display().to_string();
-    let mut config = fs::read_to_string(deploy("example/tagalong.yaml")).expect("a configuration");
-    for (theirs, ours) in [
-        ("/etc/tagalong", here.as_str()),
-        ("ssh://git@git.example.com/org/infra.git", &sshd.url(&origin)),
-        ("registry.example.com", &host),
-        ("agent:\n", "agent:\n  listen: 127.0.0.1:0\n"),
-    ] {
-        assert!(config.contains(theirs), "{theirs}");
-        config = config.replace(theirs, ours);
-    }
-    fs::create_dir_all(at("etc/config")).expect("a folder");
-    fs::write(at("etc/config/tagalong.yaml"), config).expect("written");
-
-    // The container's own arguments and environment.
-    let deployment = the("Deployment", "tagalong");
-    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
-    let mut command = tagalong::command(folder.path());
-    command.env_remove("HOME").args(yaml::texts(&container["args"])).env("SSL_CERT_FILE", registry.ca_file());
-    for variable in container["env"].as_array().expect("variables") {
-        let value = variable["value"].as_str().expect("text").replace("/etc/tagalong", &here);
-        let value = value.replace("/var/cache", &at("cache").display().to_string());
-        command.env(variable["name"].as_str().expect("text"), value);
-    }
-    let agent = Agent::spawn(command);
-    let probe = |name: &str| agent.get(container[name]["httpGet"]["path"].as_str().expect("a path")).status;
-    assert_eq!(probe("livenessProbe"), 200);
-    wait_until("the agent is ready", || probe("readinessProbe") == 200);
-    assert_eq!(origin.read("apps/shop/app.yaml"), image("shop", "2b22222"), "{}", agent.log());
-
-    let measured = agent.get("/metrics").body;
-    let (_, expressions) = expressions();
-    for expression in expressions {
-        let metrics = metrics_in(&expression);
-        assert!(!metrics.is_empty(), "{expression}");
-        for metric in metrics {
-            let is_there = measured
-                .lines()
-                .any(|line| line.strip_prefix(&metric).is_some_and(|rest| rest.starts_with(['{', ' '])));
-            assert!(is_there, "{metric} is watched and not measured:\n{measured}");
-        }
-    }
-}
-
-#[test]
-fn ports_and_times_fit_those_of_the_agent() {
-    let pod = the("Deployment", "tagalong")["spec"]["template"]["spec"].clone();
-    let defaults = ::tagalong::agent::config::Config::default();
-    let port = defaults.listen.expect("it listens").port();
-    assert_eq!(pod["containers"][0]["ports"][0]["containerPort"], port);
-    assert!(pod["terminationGracePeriodSeconds"].as_u64().expect("seconds") > defaults.grace.as_secs());
-    let containerfile = fs::read_to_string(deploy("../Containerfile")).expect("a Containerfile");
-    assert!(containerfile.lines().any(|line| line == format!("EXPOSE {port}")));
 }
 
 /// kubectl, or a word that it is not here.

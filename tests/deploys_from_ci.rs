@@ -280,6 +280,39 @@ fn pull_requests_are_verified() {
 }
 
 #[test]
+fn a_button_rolls_back() {
+    let world = World::new();
+    all_well(&world.run(&world.runner("deploy", NEW), &world.pipeline("gitea-actions.yaml"), "2026-04-02T10:00:00Z"));
+    assert_eq!(world.deployed("shop"), NEW);
+
+    let workflow = world.pipeline("rollback.yaml");
+    let inputs = workflow["on"]["workflow_dispatch"]["inputs"].as_object().expect("inputs");
+    assert_eq!(inputs.keys().collect::<Vec<_>>(), ["image", "reason", "to"]);
+    let press = |name: &str, to: &str, reason: &str| {
+        let mut runner = world.runner(name, NEW);
+        let image = format!("{}/org/shop", world.registry.host());
+        for (input, value) in
+            [("inputs.image", image.as_str()), ("inputs.to", to), ("inputs.reason", reason), ("GITHUB_ACTOR", "ada")]
+        {
+            runner.set(input, value);
+        }
+        runner.job(&workflow, "rollback", |_, action, _| panic!("{action} is not known"))
+    };
+    // Whatever is typed is data.
+    all_well(&press("back", "", "checkout fails; \"$(touch pwned)\" `id`"));
+    assert_eq!(world.deployed("shop"), OLD);
+    let message = world.origin.message();
+    assert!(message.contains("Tagalong-Actor: ada") && message.contains("$(touch pwned)"), "{message}");
+    assert!(!world.folder.path().join("back/work/pwned").exists());
+
+    // The tag that was left is held: the job that deployed it is refused now.
+    let again = world.run(&world.runner("again", NEW), &world.pipeline("gitea-actions.yaml"), "2026-04-02T10:00:00Z");
+    assert_eq!(step(&again, "Deploy").code, 3, "{again:#?}");
+    all_well(&press("forth", NEW, "mended elsewhere"));
+    assert_eq!(world.deployed("shop"), NEW);
+}
+
+#[test]
 fn every_pipeline_is_run_here() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/ci");
     let mut names: Vec<String> = fs::read_dir(folder)
@@ -287,5 +320,5 @@ fn every_pipeline_is_run_here() {
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
-    assert_eq!(names, ["gitea-actions.yaml", "github-actions.yaml", "verify.yaml", "woodpecker.yaml"]);
+    assert_eq!(names, ["gitea-actions.yaml", "github-actions.yaml", "rollback.yaml", "verify.yaml", "woodpecker.yaml"]);
 }

@@ -5,6 +5,7 @@ pub mod agent;
 pub mod certificates;
 pub mod git;
 pub mod infra;
+pub mod manifests;
 pub mod pipeline;
 pub mod process;
 pub mod proxy;

@@ -46,6 +46,11 @@ impl Runner {
         Runner { folder: folder.to_owned(), variables }
     }
 
+    /// Sets a variable, or what `${{ … }}` stands for.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
     /// Where the repository is checked out.
     pub fn work(&self) -> PathBuf {
         self.folder.join("work")

@@ -49,7 +49,8 @@ pub async fn plan(
     past: &mut Past<'_>,
 ) -> Result<Plan, CycleError> {
     let now = Timestamp::now();
-    let aside = survey::complete(&mut learned.surveys, registry, sources, inventory, policies, now).await;
+    let aside =
+        survey::complete(&mut learned.surveys, registry, sources, inventory, policies, &learned.audit, now).await;
     learned.broken.extend(aside.broken);
     learned.notes.extend(aside.notes);
     registry.flush();

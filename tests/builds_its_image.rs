@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
+use support::buildah::Buildah;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -126,43 +127,28 @@ fn is_here(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// buildah with its storage below a folder of the test's.
-struct Buildah {
-    folder: tempfile::TempDir,
-}
-
-impl Buildah {
-    fn run(&self, arguments: &[&str]) -> String {
-        let at = |name: &str| self.folder.path().join(name).display().to_string();
-        let (storage, run_root) = (at("storage"), at("run"));
-        let mut all = vec!["--storage-driver", "vfs", "--root", &storage, "--runroot", &run_root];
-        all.extend(arguments);
-        run("buildah", &all)
+/// A base image of Debian's packages and this machine's Rust, which stands in for the official one where no hub can
+/// be reached.
+fn base(buildah: &Buildah) -> String {
+    let tar = buildah.folder.path().join("debian.tar").display().to_string();
+    run("mmdebstrap", &["--quiet", "--variant=minbase", "bookworm", &tar]);
+    let container = buildah.run(&["from", "scratch"]);
+    buildah.run(&["add", &container, &tar, "/"]);
+    fs::remove_file(&tar).expect("removed");
+    // The steps are what is tried here, so the compiler need not try hard.
+    let variables = [
+        "PATH=/usr/local/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "CARGO_HOME=/usr/local/cargo",
+        "CARGO_NET_OFFLINE=true",
+        "CARGO_PROFILE_RELEASE_OPT_LEVEL=0",
+        "CARGO_PROFILE_RELEASE_LTO=off",
+        "CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64",
+    ];
+    for variable in variables {
+        buildah.run(&["config", "--env", variable, &container]);
     }
-
-    /// A base image of Debian's packages and this machine's Rust, which stands in for the official one where no hub can
-    /// be reached.
-    fn base(&self) -> String {
-        let tar = self.folder.path().join("debian.tar").display().to_string();
-        run("mmdebstrap", &["--quiet", "--variant=minbase", "bookworm", &tar]);
-        let container = self.run(&["from", "scratch"]);
-        self.run(&["add", &container, &tar, "/"]);
-        fs::remove_file(&tar).expect("removed");
-        // The steps are what is tried here, so the compiler need not try hard.
-        let variables = [
-            "PATH=/usr/local/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "CARGO_HOME=/usr/local/cargo",
-            "CARGO_NET_OFFLINE=true",
-            "CARGO_PROFILE_RELEASE_OPT_LEVEL=0",
-            "CARGO_PROFILE_RELEASE_LTO=off",
-            "CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64",
-        ];
-        for variable in variables {
-            self.run(&["config", "--env", variable, &container]);
-        }
-        self.run(&["commit", "--rm", &container, "localhost/rust"]);
-        "localhost/rust".to_owned()
-    }
+    buildah.run(&["commit", "--rm", &container, "localhost/rust"]);
+    "localhost/rust".to_owned()
 }
 
 #[test]
@@ -177,8 +163,8 @@ fn the_image_builds_and_runs_on_nothing() {
             return;
         }
     }
-    let buildah = Buildah { folder: tempfile::tempdir().expect("a folder") };
-    let base = buildah.base();
+    let buildah = Buildah::new();
+    let base = base(&buildah);
     let sysroot = run("rustc", &["--print", "sysroot"]);
     let home =
         std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{}/.cargo", std::env::var("HOME").expect("a home")));

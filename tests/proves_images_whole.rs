@@ -3,6 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
+use support::buildah::Buildah;
 use support::infra::Stage;
 use support::registry::{Kind, Registry};
 use support::skopeo::Layout;
@@ -87,6 +88,48 @@ fn images_of_every_make_are_proved_and_what_is_missing_is_named() {
     other["annotations"] = json!({ "who": "someone else" });
     registry.spoil(&amd64, other.to_string().as_bytes());
     assert!(flaws(prove(&registry, "oci", &["linux/amd64"]))[0].contains("is broken: its bytes hash to"));
+}
+
+#[test]
+fn images_by_buildah_are_proved_and_what_is_missing_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let registry = Registry::start(&folder.path().join("registry"), Kind::Plain);
+    let buildah = Buildah::new();
+    for (name, architecture, format) in
+        [("one", "amd64", "oci"), ("two", "arm64", "oci"), ("three", "amd64", "docker"), ("four", "amd64", "oci")]
+    {
+        buildah.image(name, architecture, format, 1_775_037_600);
+    }
+    buildah.push("one", &registry, "org/app", "oci", &["--format", "oci"]);
+    buildah.push("three", &registry, "org/app", "docker", &["--format", "v2s2"]);
+    buildah.push("four", &registry, "org/app", "zstd", &["--format", "oci", "--compression-format", "zstd"]);
+    buildah.push_list(&["one", "two"], &registry, "org/app", "index", "oci");
+    buildah.push_list(&["one", "two"], &registry, "org/app", "list", "v2s2");
+    let kinds = [
+        ("oci", "application/vnd.oci.image.manifest.v1+json"),
+        ("docker", "application/vnd.docker.distribution.manifest.v2+json"),
+        ("zstd", "application/vnd.oci.image.manifest.v1+json"),
+        ("index", "application/vnd.oci.image.index.v1+json"),
+        ("list", "application/vnd.docker.distribution.manifest.list.v2+json"),
+    ];
+    for (tag, kind) in kinds {
+        assert_eq!(registry.manifest("org/app", tag)["mediaType"], kind, "{tag}");
+        prove(&registry, tag, &[]).unwrap_or_else(|error| panic!("{tag}: {error}"));
+    }
+    let zstd = registry.manifest("org/app", "zstd");
+    assert_eq!(zstd["layers"][0]["mediaType"], "application/vnd.oci.image.layer.v1.tar+zstd");
+    prove(&registry, "index", &["linux/amd64", "linux/arm64"]).expect("both");
+
+    registry.lose(&digest_of(&zstd["layers"][0]));
+    let lost = digest_of(&zstd["layers"][0]);
+    assert_eq!(flaws(prove(&registry, "zstd", &[])), [format!("a layer {lost} is missing")]);
+    // A child of each kind of index, as a cleanup takes it that knows tags only.
+    for (tag, what) in [("index", "linux/arm64"), ("list", "linux/arm64")] {
+        let child = digest_of(&registry.manifest("org/app", tag)["manifests"][1]);
+        registry.delete("org/app", &child);
+        assert_eq!(flaws(prove(&registry, tag, &[])), [format!("the manifest of {what} {child} is missing")]);
+        prove(&registry, tag, &["linux/amd64"]).unwrap_or_else(|error| panic!("{tag}: {error}"));
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::link::CommitLink;
+use super::webhook::config::Webhook;
 
 /// Settings of the agent.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +13,8 @@ pub struct Config {
     pub interval: Duration,
     /// Where health, metrics and status are served; `None` serves nothing.
     pub listen: Option<SocketAddr>,
+    /// Who may tell of pushes.
+    pub webhooks: Vec<Webhook>,
     /// Whether cycles only look.
     pub suspend: bool,
     /// How long a cycle may take before it is given up.
@@ -27,6 +30,7 @@ impl Default for Config {
         Config {
             interval: Duration::from_secs(60),
             listen: Some((Ipv4Addr::UNSPECIFIED, 8080).into()),
+            webhooks: Vec::new(),
             suspend: false,
             deadline: Duration::from_secs(600),
             // Kubernetes kills after 30 s.

@@ -3,6 +3,8 @@
 //! - [`config`]: what it has to be told
 //! - [`setup`]: what a configuration comes to, and a new one in its place
 //! - [`schedule`]: one cycle after the other
+//! - [`wake`]: the bell by which it is woken for some images
+//! - [`webhook`]: being told of pushes
 //! - [`worker`]: one cycle, bounded in time and apart
 //! - [`outcome`]: how a cycle ended
 //! - [`sinks`]: where outcomes go
@@ -26,4 +28,6 @@ pub mod server;
 pub mod setup;
 pub mod sinks;
 pub mod status;
+pub mod wake;
+pub mod webhook;
 pub mod worker;

@@ -9,10 +9,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::cycle::task::Mode;
+use crate::policy::scope::Scope;
 
 use super::outcome::{Failure, Outcome};
 use super::setup::{Refusal, Setup, Source};
 use super::sinks::Sinks;
+use super::wake::Wake;
 use super::worker;
 
 /// How often the file of the configuration is looked at.
@@ -31,8 +33,8 @@ pub struct Signals {
     pub hurry: CancellationToken,
     /// Read the configuration again.
     pub reload: Arc<Notify>,
-    /// Begin the next cycle now.
-    pub wake: Arc<Notify>,
+    /// Begin the next cycle now, for images of which there is news.
+    pub wake: Wake,
 }
 
 /// The agent.
@@ -55,25 +57,34 @@ impl Agent {
     pub async fn run(mut self) {
         tracing::info!(interval_s = self.setup.config.interval.as_secs_f64(), "the agent has started");
         let (mut number, mut failures) = (0, 0);
+        let (mut scope, mut due) = (Scope::All, Instant::now());
         while !self.signals.stop.is_cancelled() {
             number += 1;
             let span = tracing::info_span!("cycle", number);
-            let outcome = self.cycle(number).instrument(span.clone()).await;
+            let outcome = self.cycle(number, scope.clone()).instrument(span.clone()).await;
             failures = if outcome.result.is_ok() { 0 } else { failures + 1 };
             let traffic = self.setup.work.take_traffic();
             span.in_scope(|| self.sinks.tell(&outcome, &traffic));
-            self.rest(pause(self.setup.config.interval, failures, fastrand::f64())).await;
+            // News, however much of it, does not put off the next look at everything.
+            if scope == Scope::All || failures > 0 {
+                due = Instant::now() + pause(self.setup.config.interval, failures, fastrand::f64());
+            }
+            scope = self.rest(due).await;
         }
         self.sinks.stopping();
         tracing::info!("the agent has stopped");
     }
 
-    async fn cycle(&self, number: u64) -> Outcome {
+    async fn cycle(&self, number: u64, scope: Scope) -> Outcome {
         let (config, begun) = (&self.setup.config, Instant::now());
+        if scope == Scope::All {
+            // What everything is looked at for is no news any more.
+            self.signals.wake.take();
+        }
         self.sinks.begun(begun, config.deadline);
         let mode = if config.suspend { Mode::Suspended } else { Mode::Push };
         let give_up = CancellationToken::new();
-        let work = worker::run(Arc::clone(&self.setup.work), mode, config.deadline, give_up.clone());
+        let work = worker::run(Arc::clone(&self.setup.work), scope, mode, config.deadline, give_up.clone());
         tokio::pin!(work);
         let result = tokio::select! {
             result = &mut work => result,
@@ -100,19 +111,25 @@ impl Agent {
         }
     }
 
-    /// Waits for the next cycle. A new configuration is put to work at once.
-    async fn rest(&mut self, pause: Duration) {
-        let due = tokio::time::sleep(pause);
+    /// Waits for the next cycle; gives what it is about. A new configuration is put to work at once.
+    async fn rest(&mut self, due: Instant) -> Scope {
+        let due = tokio::time::sleep_until(due.into());
         tokio::pin!(due);
         let mut was_told = false;
         loop {
             if (was_told || self.source.has_changed()) && self.reload() {
-                return;
+                return Scope::All;
             }
             was_told = tokio::select! {
-                () = self.signals.stop.cancelled() => return,
-                () = &mut due => return,
-                () = self.signals.wake.notified() => return,
+                () = self.signals.stop.cancelled() => return Scope::All,
+                () = &mut due => return Scope::All,
+                scope = self.signals.wake.news() => {
+                    if self.setup.work.follows(&scope) {
+                        return scope;
+                    }
+                    tracing::debug!("there is news of images that are not followed");
+                    false
+                }
                 () = self.signals.reload.notified() => true,
                 () = tokio::time::sleep(LOOK) => false,
             };
@@ -155,7 +172,7 @@ fn pause(interval: Duration, failures: u32, random: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
+    use std::collections::{BTreeSet, VecDeque};
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -167,6 +184,8 @@ mod tests {
     use crate::agent::worker::Work;
     use crate::cycle::error::CycleError;
     use crate::cycle::report::Report;
+    use crate::image::Repository;
+    use crate::policy::scope::Target;
     use crate::registry::traffic::Traffic;
 
     use super::*;
@@ -183,13 +202,20 @@ mod tests {
     struct Script {
         scenes: Mutex<VecDeque<Scene>>,
         modes: Mutex<Vec<Mode>>,
+        scopes: Mutex<Vec<Scope>>,
         signals: Signals,
         /// What happens once the script is over; without it the agent stops.
         then: Option<fn(&Signals)>,
     }
 
     impl Work for Script {
-        fn pass(&self, mode: Mode) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
+        fn follows(&self, scope: &Scope) -> bool {
+            let followed: Repository = "r.io/org/app".parse().expect("a name");
+            scope.covers(&followed)
+        }
+
+        fn pass(&self, scope: Scope, mode: Mode) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
+            self.scopes.lock().expect("unpoisoned").push(scope);
             self.modes.lock().expect("unpoisoned").push(mode);
             let scene = self.scenes.lock().expect("unpoisoned").pop_front();
             if self.scenes.lock().expect("unpoisoned").is_empty() {
@@ -242,7 +268,13 @@ mod tests {
 
     fn script(scenes: &[Scene], then: Option<fn(&Signals)>) -> Arc<Script> {
         let scenes = Mutex::new(scenes.iter().copied().collect());
-        Arc::new(Script { scenes, modes: Mutex::default(), signals: Signals::default(), then })
+        Arc::new(Script {
+            scenes,
+            modes: Mutex::default(),
+            scopes: Mutex::default(),
+            signals: Signals::default(),
+            then,
+        })
     }
 
     /// Plays a script and gives what the metrics say in the end.
@@ -297,6 +329,30 @@ mod tests {
         assert!(said.contains("tagalong_config_last_read_successful 1\n"), "{said}");
         assert_eq!(*work.modes.lock().expect("unpoisoned"), [Mode::Push]);
         assert_eq!(*later.modes.lock().expect("unpoisoned"), [Mode::Suspended]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn news_begins_a_cycle_about_its_images_and_only_where_they_are_followed() {
+        let work = script(&[Scene::Done, Scene::Done], None);
+        let mut setup = setup(&work, false);
+        setup.config.interval = Duration::from_secs(3600);
+        let target = |path: &str| BTreeSet::from([Target { host: None, path: path.to_owned(), with_below: false }]);
+        let (told, wake) = (Arc::clone(&work), work.signals.wake.clone());
+        let teller = tokio::spawn(async move {
+            while told.scopes.lock().expect("unpoisoned").is_empty() {
+                tokio::task::yield_now().await;
+            }
+            wake.call(target("somebody/else"));
+            // Either by itself or with the other, it begins no cycle of its own.
+            tokio::task::yield_now().await;
+            wake.call(target("org/app"));
+        });
+        let agent = Agent::new(Source::new(None, no_load()), setup, Sinks::default(), work.signals.clone());
+        agent.run().await;
+        teller.await.expect("it ends");
+        let scopes = work.scopes.lock().expect("unpoisoned").clone();
+        assert_eq!((scopes.len(), &scopes[0]), (2, &Scope::All));
+        assert!(scopes[1] != Scope::All && work.follows(&scopes[1]), "{scopes:?}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::journal::Journal;
 use super::metrics::Metrics;
 use super::outcome::Outcome;
 use super::setup::Setup;
+use super::webhook::endpoint::Senders;
 
 /// All sinks.
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ pub struct Sinks {
     pub board: Arc<Board>,
     /// What Prometheus collects.
     pub metrics: Arc<Metrics>,
+    /// Who may tell of pushes.
+    pub senders: Arc<Senders>,
     journal: Journal,
 }
 
@@ -27,6 +30,7 @@ impl Sinks {
     pub fn configured(&self, setup: &Setup) {
         self.board.configured(setup);
         self.metrics.configured(&setup.config);
+        self.senders.set(&setup.config.webhooks);
     }
 
     /// A configuration was kept out.

@@ -12,23 +12,31 @@ use tracing::{Instrument, Span};
 use crate::cycle::engine::Engine;
 use crate::cycle::error::CycleError;
 use crate::cycle::report::Report;
-use crate::cycle::task::{Mode, Task};
+use crate::cycle::task::Mode;
+use crate::policy::scope::Scope;
 use crate::registry::traffic::Traffic;
 
 use super::outcome::Failure;
 
 /// What runs cycles.
 pub trait Work: Send + Sync + 'static {
-    /// One pass.
-    fn pass(&self, mode: Mode) -> LocalBoxFuture<'_, Result<Report, CycleError>>;
+    /// One pass about the images of a scope.
+    fn pass(&self, scope: Scope, mode: Mode) -> LocalBoxFuture<'_, Result<Report, CycleError>>;
+
+    /// Whether any image of a scope is followed.
+    fn follows(&self, scope: &Scope) -> bool;
 
     /// The requests that were sent to registries since this was asked last.
     fn take_traffic(&self) -> Vec<Traffic>;
 }
 
 impl Work for Engine {
-    fn pass(&self, mode: Mode) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
-        self.run(&Task::Follow, mode).boxed_local()
+    fn pass(&self, scope: Scope, mode: Mode) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
+        async move { self.follow_news(&scope, mode).await }.boxed_local()
+    }
+
+    fn follows(&self, scope: &Scope) -> bool {
+        Engine::follows(self, scope)
     }
 
     fn take_traffic(&self) -> Vec<Traffic> {
@@ -40,6 +48,7 @@ impl Work for Engine {
 /// what git does is never cut in two.
 pub async fn run(
     work: Arc<dyn Work>,
+    scope: Scope,
     mode: Mode,
     deadline: Duration,
     give_up: CancellationToken,
@@ -50,7 +59,7 @@ pub async fn run(
         let cycle = async {
             tokio::select! {
                 biased;
-                result = work.pass(mode) => result.map_err(Failure::Cycle),
+                result = work.pass(scope, mode) => result.map_err(Failure::Cycle),
                 () = give_up.cancelled() => Err(Failure::Stopped),
                 () = tokio::time::sleep(deadline) => Err(Failure::Overdue { after: deadline }),
             }

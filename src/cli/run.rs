@@ -11,6 +11,7 @@ use crate::agent::schedule::{Agent, Signals};
 use crate::agent::server;
 use crate::agent::setup::{Refusal, Setup, Source};
 use crate::agent::sinks::Sinks;
+use crate::agent::webhook::endpoint;
 
 use super::arguments::GitArguments;
 use super::connect;
@@ -43,7 +44,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let sinks = Sinks::default();
     let served = CancellationToken::new();
     if let Some(address) = setup.config.listen {
-        let router = server::router(Arc::clone(&sinks.board), Arc::clone(&sinks.metrics));
+        let router = server::router(Arc::clone(&sinks.board), Arc::clone(&sinks.metrics))
+            .merge(endpoint::router(Arc::clone(&sinks.senders), signals.wake.clone()));
         let address = server::serve(address, router, served.clone())
             .await
             .map_err(|source| CliError::Listen { address, source })?;

@@ -1,8 +1,12 @@
 //! What the section `agent` means.
 
+use std::path::PathBuf;
+
 use crate::agent::config::Config;
+use crate::agent::webhook::config::Webhook;
 
 use super::reader::Section;
+use super::sections;
 
 /// Reads the section.
 pub fn read(mut section: Section<'_>) -> Config {
@@ -13,6 +17,7 @@ pub fn read(mut section: Section<'_>) -> Config {
     let config = Config {
         interval: section.duration("interval").unwrap_or(defaults.interval),
         listen: listen.unwrap_or(defaults.listen),
+        webhooks: section.sections("webhooks").into_iter().filter_map(webhook).collect(),
         suspend: section.boolean("suspend").unwrap_or(defaults.suspend),
         deadline: section.duration("deadline").unwrap_or(defaults.deadline),
         grace: section.duration("grace").unwrap_or(defaults.grace),
@@ -20,4 +25,17 @@ pub fn read(mut section: Section<'_>) -> Config {
     };
     section.finish();
     config
+}
+
+fn webhook(mut section: Section<'_>) -> Option<Webhook> {
+    let kind = section.parsed("kind");
+    let secret_file = section.parsed("secretFile").filter(|path: &PathBuf| !path.as_os_str().is_empty());
+    if kind.is_none() || secret_file.is_none() {
+        section.mistake(
+            "`kind` and `secretFile` are needed, such as kind: gitea, secretFile: /etc/tagalong/webhook/secret",
+        );
+    }
+    let registry = section.parsed_with("registry", sections::registry_host);
+    section.finish();
+    Some(Webhook { kind: kind?, secret_file: secret_file?, registry })
 }

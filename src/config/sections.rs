@@ -212,15 +212,7 @@ fn https(mut section: Section<'_>) -> Https {
 fn registries(root: &mut Section<'_>) -> Vec<HostConfig> {
     let mut hosts: Vec<HostConfig> = Vec::new();
     for mut section in root.sections("registries") {
-        let host = section.parsed_with("host", |text| {
-            let name = format!("{text}/x").parse::<crate::image::Repository>();
-            match name {
-                Ok(name) if name.host() == text => Ok(text.to_owned()),
-                _ => Err(format!(
-                    "`{text}` is no registry host; write it as image names do, such as ghcr.io or 127.0.0.1:5000"
-                )),
-            }
-        });
+        let host = section.parsed_with("host", registry_host);
         let config = HostConfig {
             host: host.clone().unwrap_or_default(),
             credentials_file: path(&mut section, "credentialsFile"),
@@ -243,6 +235,16 @@ fn registries(root: &mut Section<'_>) -> Vec<HostConfig> {
         section.finish();
     }
     hosts
+}
+
+/// A registry host as image names write it.
+pub fn registry_host(text: &str) -> Result<String, String> {
+    match format!("{text}/x").parse::<crate::image::Repository>() {
+        Ok(name) if name.host() == text => Ok(text.to_owned()),
+        _ => {
+            Err(format!("`{text}` is no registry host; write it as image names do, such as ghcr.io or 127.0.0.1:5000"))
+        }
+    }
 }
 
 fn sources(root: &mut Section<'_>) -> Vec<SourceConfig> {

@@ -70,8 +70,8 @@ pub async fn verify(
         let place = format!("{}:{}", located.file, field.place.line);
         images.entry((&field.repository, field.version.clone())).or_default().push(place);
     }
-    let warnings = doomed(registry, sources, inventory, policies).await;
     let audit = Audit::default();
+    let warnings = doomed(registry, sources, inventory, policies, &audit).await;
     let checks: Vec<_> = images
         .into_iter()
         .map(|((repository, version), places)| {
@@ -104,11 +104,12 @@ async fn doomed<'i>(
     sources: &Sources,
     inventory: &'i Inventory,
     policies: &'i PolicySet,
+    audit: &Audit,
 ) -> BTreeMap<(&'i Repository, &'i Tag), String> {
     let rules = policies.rules.iter().filter(|rule| rule.keep.is_some()).cloned().collect();
     let mut surveys = Surveys::new();
     let policies_that_keep = PolicySet { rules };
-    survey::complete(&mut surveys, registry, sources, inventory, &policies_that_keep, Timestamp::now()).await;
+    survey::complete(&mut surveys, registry, sources, inventory, &policies_that_keep, audit, Timestamp::now()).await;
     let mut doomed = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for (located, rule) in governed(inventory, policies) {

@@ -20,6 +20,7 @@ use crate::plan::message::{Act, Occasion};
 use crate::plan::skip::{Reason, Skipped};
 use crate::plan::trailer::Hold;
 use crate::policy::rule::PolicySet;
+use crate::policy::scope::Scope;
 use crate::registry::client::Client;
 use crate::registry::traffic::Traffic;
 use crate::repo;
@@ -65,6 +66,8 @@ pub struct Engine {
     trees: TreeCache,
     pub(super) secrets: Secrets,
     held: Mutex<Option<(CommitId, Arc<NamedHolds>)>>,
+    /// What the last pass learned, for one that is about some images only.
+    learned: Mutex<Option<Learned>>,
 }
 
 impl fmt::Debug for Engine {
@@ -142,18 +145,38 @@ impl Engine {
     ) -> Engine {
         let Upstream { registry, sources } = upstream;
         let trees = TreeCache::new(paths.clone());
-        Engine { repo, attempts, style, registry, sources, intent, trees, paths, secrets, held: Mutex::default() }
+        let (held, learned) = (Mutex::default(), Mutex::default());
+        Engine { repo, attempts, style, registry, sources, intent, trees, paths, secrets, held, learned }
     }
 
     /// One pass. After a lost race everything is planned again on the new tip; nothing is ever merged as text.
     pub async fn run(&self, task: &Task<'_>, mode: Mode) -> Result<Report, CycleError> {
+        self.pass(task, mode, &mut Learned::default()).await
+    }
+
+    /// One pass that follows the policies, after another one perhaps: where there is news of some images only, registries
+    /// are asked about those, and the others are taken to be as they were.
+    pub async fn follow_news(&self, scope: &Scope, mode: Mode) -> Result<Report, CycleError> {
+        let before = self.learned.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+        let mut learned = before.apart_from(scope);
+        let result = self.pass(&Task::Follow, mode, &mut learned).await;
+        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Some(learned);
+        result
+    }
+
+    /// Whether news is of any image that is followed, as far as is known.
+    pub fn follows(&self, scope: &Scope) -> bool {
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        learned.as_ref().is_none_or(|learned| learned.knows(scope))
+    }
+
+    async fn pass(&self, task: &Task<'_>, mode: Mode, learned: &mut Learned) -> Result<Report, CycleError> {
         let start = Instant::now();
-        let mut learned = Learned::default();
         let mut clone = block_in_place(|| BareClone::open(self.repo.clone()))?;
         for attempt in 1..=self.attempts {
             let begun = Instant::now();
             let (tip, mut decided);
-            (clone, tip, decided) = self.decide_on_tip(clone, task, &mut learned, start).await?;
+            (clone, tip, decided) = self.decide_on_tip(clone, task, learned, start).await?;
             if mode == Mode::Suspended {
                 decided.suspend();
             }

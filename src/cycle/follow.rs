@@ -6,12 +6,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::task::block_in_place;
 
+use crate::image::Repository;
 use crate::manifest::inventory::Inventory;
 use crate::plan::decide::{self, Openable, Plan, Surveys};
 use crate::plan::fallback;
 use crate::plan::gate::Proofs;
 use crate::plan::skip::Skipped;
 use crate::policy::rule::PolicySet;
+use crate::policy::scope::Scope;
 use crate::registry::client::Client;
 use crate::registry::integrity::Audit;
 use crate::repo::source::Sources;
@@ -37,6 +39,24 @@ pub struct Learned {
     broken: BTreeSet<Skipped>,
 }
 
+impl Learned {
+    /// What of it a later pass need not ask for again, when there is news of some images only; nothing when it is about
+    /// all of them. Proofs are not kept, as they hold for one pass.
+    pub fn apart_from(mut self, scope: &Scope) -> Learned {
+        let is_kept = |image: &Repository| !scope.covers(image);
+        let covered: Vec<Repository> = self.surveys.keys().filter(|image| scope.covers(image)).cloned().collect();
+        self.surveys.retain(|image, survey| is_kept(image) && survey.is_ok());
+        self.broken.retain(|skipped| is_kept(&skipped.image));
+        self.notes.retain(|note| !covered.iter().any(|image| note.starts_with(image.as_str())));
+        Learned { surveys: self.surveys, broken: self.broken, notes: self.notes, ..Learned::default() }
+    }
+
+    /// Whether a pass looked at any image that there is news of.
+    pub fn knows(&self, scope: &Scope) -> bool {
+        self.surveys.keys().any(|image| scope.covers(image))
+    }
+}
+
 /// Plans what policies ask for, and proves every image of it. A broken winner keeps its place, and the field where it
 /// is, unless the policy has a fallback; a held one does so too.
 pub async fn plan(
@@ -49,7 +69,8 @@ pub async fn plan(
     past: &mut Past<'_>,
 ) -> Result<Plan, CycleError> {
     let now = Timestamp::now();
-    let aside = survey::complete(&mut learned.surveys, registry, sources, inventory, policies, now).await;
+    let aside =
+        survey::complete(&mut learned.surveys, registry, sources, inventory, policies, &learned.audit, now).await;
     learned.broken.extend(aside.broken);
     learned.notes.extend(aside.notes);
     registry.flush();

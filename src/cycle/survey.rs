@@ -17,6 +17,7 @@ use crate::policy::rule::{PolicySet, Rule};
 use crate::policy::tags::{Misfit, ShaForm, TagRule};
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
+use crate::registry::integrity::Audit;
 use crate::repo::source::Sources;
 
 use super::lineages::Lineages;
@@ -44,6 +45,7 @@ pub async fn complete(
     sources: &Sources,
     inventory: &Inventory,
     policies: &PolicySet,
+    audit: &Audit,
     now: Timestamp,
 ) -> Aside {
     let mut open: BTreeMap<&Repository, (&Rule, BTreeSet<&Tag>)> = BTreeMap::new();
@@ -57,7 +59,7 @@ pub async fn complete(
     let lineages = &Lineages::new(sources);
     let answers = stream::iter(open)
         .map(|(repository, (rule, held))| async move {
-            let mut surveyor = Surveyor { registry, repository, rule, now, aside: Aside::default() };
+            let mut surveyor = Surveyor { registry, repository, rule, audit, now, aside: Aside::default() };
             let survey = surveyor.survey(&held, lineages).await;
             (repository.clone(), survey, surveyor.aside)
         })
@@ -77,6 +79,7 @@ struct Surveyor<'s> {
     registry: &'s Client,
     repository: &'s Repository,
     rule: &'s Rule,
+    audit: &'s Audit,
     now: Timestamp,
     aside: Aside,
 }
@@ -252,7 +255,7 @@ impl Surveyor<'_> {
         let mut young = 0;
         for candidate in seen.iter().take(fitting.min(self.rule.inspect_limit as usize)) {
             let version = Version { tag: Some(candidate.tag.clone()), digest: None };
-            match self.registry.image(self.repository, &version).await {
+            match self.registry.look(self.repository, &version, self.audit).await {
                 Ok(image) if image.created.is_some_and(|created| !self.is_young(created)) => break,
                 Ok(image) => {
                     self.note_young(&candidate.tag, image.created);
@@ -330,7 +333,7 @@ impl Surveyor<'_> {
 
     async fn look(&self, tag: Tag) -> Result<(Tag, Look), RegistryError> {
         let version = Version { tag: Some(tag.clone()), digest: None };
-        let look = match self.registry.image(self.repository, &version).await {
+        let look = match self.registry.look(self.repository, &version, self.audit).await {
             Ok(image) => Look::Age(image.created.map_or(Age::Missing, |at| Age::Known(Standing::At(at)))),
             Err(error) if error.is_absence() => Look::Age(Age::Gone),
             Err(error) if error.is_of_image() => Look::Broken(error.to_string()),

@@ -9,6 +9,7 @@
 //! - [`guess`]: which tags are likely to be the newest
 //! - [`number`]: numbers of any length, compared exactly
 //! - [`choose`]: the choice, or why there is none
+//! - [`scope`]: which images a pass is about
 //! - [`retention`]: what a cleanup of the registry would delete
 
 pub mod choose;
@@ -20,4 +21,5 @@ pub mod order;
 pub mod range;
 pub mod retention;
 pub mod rule;
+pub mod scope;
 pub mod tags;

@@ -17,6 +17,7 @@ pub(super) const MANIFEST_LIMIT: usize = 8 << 20;
 const CONFIGURATION_LIMIT: usize = 8 << 20;
 
 /// A manifest or index with what its bytes are.
+#[derive(Debug)]
 pub(super) struct Read {
     /// What the bytes hash to.
     pub digest: Digest,

@@ -25,6 +25,8 @@ use super::transport::Answer;
 const PARTS: usize = 8;
 /// An image with more parts than this is none: a runtime takes 127 layers.
 const MOST_PARTS: usize = 1024;
+/// How many manifests, and parts of them, a pass remembers from before it proves anything. Where many are new, few win.
+const MOST_NOTED: usize = 512;
 /// An index may list indexes. Deeper than this none is known to go.
 const DEPTH: u8 = 4;
 
@@ -32,6 +34,31 @@ const DEPTH: u8 = 4;
 #[derive(Debug, Clone, Default)]
 pub struct Audit {
     parts: Arc<Mutex<HashMap<(Repository, Digest), Part>>>,
+    /// Manifests that the registry handed out in this pass already.
+    manifests: Arc<Mutex<HashMap<(Repository, Digest), Read>>>,
+}
+
+impl Audit {
+    /// Takes note of a manifest that the registry handed out.
+    pub(super) fn note_manifest(&self, repository: &Repository, read: Read) {
+        let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+        if manifests.len() < MOST_NOTED {
+            manifests.insert((repository.clone(), read.digest.clone()), read);
+        }
+    }
+
+    /// Takes note of a configuration of so many bytes that the registry handed out.
+    pub(super) fn note_configuration(&self, repository: &Repository, digest: &Digest, size: u64) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        if parts.len() < MOST_NOTED {
+            parts.insert((repository.clone(), digest.clone()), Part::There(Some(size)));
+        }
+    }
+
+    fn noted(&self, repository: &Repository, version: &Version) -> Option<Read> {
+        let key = (repository.clone(), version.digest.clone()?);
+        self.manifests.lock().unwrap_or_else(PoisonError::into_inner).remove(&key)
+    }
 }
 
 /// What a registry has of a blob: its size, if it says, or that it is missing.
@@ -62,7 +89,10 @@ impl Client {
         platforms: &[Platform],
         audit: &Audit,
     ) -> Result<Digest, RegistryError> {
-        let read = self.manifest(repository, version).await?;
+        let read = match audit.noted(repository, version) {
+            Some(read) => read,
+            None => self.manifest(repository, version).await?,
+        };
         let digest = read.digest.clone();
         let proof = Proof { client: self, repository, platforms, audit };
         let mut flaws = proof.image(read).await?;
@@ -163,6 +193,9 @@ impl Proof<'_> {
 
     /// A manifest that an index lists. A mirror may have the bytes; that it is there is for the registry to say.
     async fn listed(&self, version: &Version) -> Result<Read, RegistryError> {
+        if let Some(read) = self.audit.noted(self.repository, version) {
+            return Ok(read);
+        }
         if self.client.sources(self.repository)?.mirror.is_some() {
             self.client.digest(self.repository, version).await?;
         }

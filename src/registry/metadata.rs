@@ -3,8 +3,9 @@
 use crate::image::{Digest, Repository, Version};
 
 use super::client::{Client, Image, broken};
-use super::content::parse_digest;
+use super::content::{Read, parse_digest};
 use super::error::{Flaw, RegistryError};
+use super::integrity::Audit;
 use super::manifest::{Configuration, Descriptor, Manifest};
 
 use jiff::Timestamp;
@@ -13,6 +14,17 @@ impl Client {
     /// What is known of an image. What was learned once is kept by digest; and a tag that was seen before is taken not
     /// to have moved, as tags made of commits do not: whoever must be sure asks [`Client::digest`] first.
     pub async fn image(&self, repository: &Repository, version: &Version) -> Result<Image, RegistryError> {
+        self.look(repository, version, &Audit::default()).await
+    }
+
+    /// The same, with note taken of what the registry handed out for it: that need not be asked for again to prove the
+    /// image whole.
+    pub async fn look(
+        &self,
+        repository: &Repository,
+        version: &Version,
+        audit: &Audit,
+    ) -> Result<Image, RegistryError> {
         if let Some(image) = self.known(repository, version) {
             return Ok(image);
         }
@@ -20,11 +32,12 @@ impl Client {
         let created = match read.manifest.created() {
             Some(created) => Some(created),
             None if read.manifest.is_index() => {
-                self.created_of_platforms(repository, &read.digest, &read.manifest).await?
+                self.created_of_platforms(repository, &read.digest, &read.manifest, audit).await?
             }
-            None => self.created_of_config(repository, &read.digest, &read.manifest).await?,
+            None => self.created_of_config(repository, &read.digest, &read.manifest, audit).await?,
         };
-        let image = Image { digest: read.digest, created };
+        let image = Image { digest: read.digest.clone(), created };
+        self.note(audit, repository, read)?;
         self.remember(repository, version, &image);
         Ok(image)
     }
@@ -36,10 +49,11 @@ impl Client {
         repository: &Repository,
         index: &Digest,
         manifest: &Manifest,
+        audit: &Audit,
     ) -> Result<Option<Timestamp>, RegistryError> {
         let (mut newest, mut gone, mut told) = (None, None, false);
         for platform in manifest.platforms() {
-            match self.created_of_platform(repository, platform).await {
+            match self.created_of_platform(repository, platform, audit).await {
                 Ok(created) => {
                     newest = newest.max(created);
                     told = true;
@@ -58,14 +72,17 @@ impl Client {
         &self,
         repository: &Repository,
         platform: &Descriptor,
+        audit: &Audit,
     ) -> Result<Option<Timestamp>, RegistryError> {
         let digest = parse_digest(repository, &platform.digest)?;
         let version = Version { tag: None, digest: Some(digest.clone()) };
         let read = self.manifest(repository, &version).await?;
-        match read.manifest.created() {
-            Some(created) => Ok(Some(created)),
-            None => self.created_of_config(repository, &digest, &read.manifest).await,
-        }
+        let created = match read.manifest.created() {
+            Some(created) => Some(created),
+            None => self.created_of_config(repository, &digest, &read.manifest, audit).await?,
+        };
+        self.note(audit, repository, read)?;
+        Ok(created)
     }
 
     async fn created_of_config(
@@ -73,6 +90,7 @@ impl Client {
         repository: &Repository,
         image: &Digest,
         manifest: &Manifest,
+        audit: &Audit,
     ) -> Result<Option<Timestamp>, RegistryError> {
         let Some(config) = &manifest.config else { return Ok(None) };
         let digest = parse_digest(repository, &config.digest)?;
@@ -80,7 +98,22 @@ impl Client {
         let bytes = bytes.ok_or_else(|| missing(repository, image, "the configuration", &config.digest))?;
         let configuration = Configuration::read(&bytes)
             .map_err(|error| broken(repository, &digest.to_string(), format!("not a configuration ({error})")))?;
+        if !self.has_mirror(repository)? {
+            audit.note_configuration(repository, &digest, bytes.len() as u64);
+        }
         Ok(configuration.created())
+    }
+
+    /// Takes note of what the registry itself handed out. What a mirror has proves nothing.
+    fn note(&self, audit: &Audit, repository: &Repository, read: Read) -> Result<(), RegistryError> {
+        if !self.has_mirror(repository)? {
+            audit.note_manifest(repository, read);
+        }
+        Ok(())
+    }
+
+    fn has_mirror(&self, repository: &Repository) -> Result<bool, RegistryError> {
+        Ok(self.sources(repository)?.mirror.is_some())
     }
 }
 

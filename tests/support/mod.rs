@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod agent;
+pub mod buildah;
 pub mod certificates;
 pub mod git;
 pub mod infra;

@@ -68,6 +68,16 @@ impl Registry {
         Registry::launch(folder, Kind::Plain, "", auth)
     }
 
+    /// Starts a registry that tells an endpoint of what happens, showing a bearer token.
+    pub fn start_notifying(folder: &Path, url: &str, token: &str) -> Registry {
+        fs::create_dir_all(folder.join("storage")).expect("a folder");
+        let text = format!(
+            "notifications:\n  endpoints:\n  - name: tests\n    url: {url}\n    headers: {{ Authorization: [\"Bearer {token}\"] }}\n    \
+             timeout: 5s\n    threshold: 3\n    backoff: 100ms\n"
+        );
+        Registry::launch(folder, Kind::Plain, "", &text)
+    }
+
     fn launch(folder: &Path, kind: Kind, config: &str, auth: &str) -> Registry {
         for _ in 0..5 {
             let port = free_port();

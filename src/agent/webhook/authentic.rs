@@ -1,0 +1,120 @@
+//! Who sent an event: whoever knows the secret. Compared in constant time.
+
+use axum::http::{HeaderMap, header};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::secret::Secret;
+
+use super::config::Kind;
+
+/// Headers with the HMAC-SHA256 of the body, in hexadecimal, after `sha256=` or not (GitHub, "Validating webhook
+/// deliveries"; Gitea, "Webhooks").
+const SIGNATURES: [&str; 3] = ["x-hub-signature-256", "x-gitea-signature", "x-forgejo-signature"];
+/// GitLab sends the secret as it is.
+const GITLAB_TOKEN: &str = "x-gitlab-token";
+
+/// Whether an event was sent by someone who knows the secret. A signature counts alone; without one the secret may be
+/// shown in `Authorization`, as a bearer token or as it is, and in the URL by senders that know nothing better.
+pub fn is_authentic(kind: Kind, secret: &Secret<String>, headers: &HeaderMap, query: &str, body: &[u8]) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let mut signatures = SIGNATURES.iter().filter(|name| headers.contains_key(**name)).peekable();
+    if signatures.peek().is_some() {
+        return signatures.all(|name| text(name).is_some_and(|signature| is_signed(secret, signature, body)));
+    }
+    let shown = text(GITLAB_TOKEN)
+        .or_else(|| text(header::AUTHORIZATION.as_str()).map(|value| value.strip_prefix("Bearer ").unwrap_or(value)));
+    match shown {
+        Some(shown) => is_same(secret, shown),
+        None if kind.knows_urls_only() => {
+            let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+            pairs.find(|(key, _)| key == "token").is_some_and(|(_, shown)| is_same(secret, &shown))
+        }
+        None => false,
+    }
+}
+
+fn is_signed(secret: &Secret<String>, signature: &str, body: &[u8]) -> bool {
+    let Some(expected) = decoded(signature.strip_prefix("sha256=").unwrap_or(signature)) else { return false };
+    keyed(secret).is_some_and(|mut mac| {
+        mac.update(body);
+        mac.verify_slice(&expected).is_ok()
+    })
+}
+
+/// Compares two texts by their HMACs: neither where they differ nor how long they are shows in the time that it takes.
+fn is_same(secret: &Secret<String>, shown: &str) -> bool {
+    let (Some(mut ours), Some(mut theirs)) = (keyed(secret), keyed(secret)) else { return false };
+    ours.update(secret.expose().as_bytes());
+    theirs.update(shown.as_bytes());
+    theirs.verify_slice(&ours.finalize().into_bytes()).is_ok()
+}
+
+fn keyed(secret: &Secret<String>) -> Option<Hmac<Sha256>> {
+    Hmac::new_from_slice(secret.expose().as_bytes()).ok()
+}
+
+fn decoded(hex: &str) -> Option<Vec<u8>> {
+    let digits =
+        hex.as_bytes().chunks_exact(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+    if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()) { digits.collect() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(kind: Kind, headers: &[(&'static str, &str)], query: &str, body: &[u8]) -> bool {
+        let mut all = HeaderMap::new();
+        for (name, value) in headers {
+            all.append(*name, value.parse().expect("a value"));
+        }
+        // The example of GitHub's documentation, "Testing the webhook payload validation".
+        is_authentic(kind, &Secret::new("It's a Secret to Everybody".to_owned()), &all, query, body)
+    }
+
+    const SIGNATURE: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+
+    #[test]
+    fn signatures_are_those_of_the_documentation() {
+        let judged = |name, value: &str| judged(Kind::Generic, &[(name, value)], "", b"Hello, World!");
+        assert!(judged("x-hub-signature-256", SIGNATURE));
+        assert!(judged("x-gitea-signature", &SIGNATURE[7..]));
+        assert!(!judged("x-hub-signature-256", &SIGNATURE.replace('7', "8")));
+        for broken in [
+            "",
+            "sha256=",
+            "sha256=zz",
+            &SIGNATURE[..SIGNATURE.len() - 2],
+            "sha256=+757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e1",
+        ] {
+            assert!(!judged("x-hub-signature-256", broken), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_signature_is_not_made_good_by_a_token() {
+        let token = ("authorization", "Bearer It's a Secret to Everybody");
+        assert!(judged(Kind::Generic, &[token], "", b"x"));
+        assert!(!judged(Kind::Generic, &[token, ("x-hub-signature-256", SIGNATURE)], "", b"x"));
+        assert!(!judged(
+            Kind::Generic,
+            &[("x-hub-signature-256", SIGNATURE), ("x-gitea-signature", "00")],
+            "",
+            b"Hello, World!"
+        ));
+    }
+
+    #[test]
+    fn tokens_are_shown_where_each_sender_can() {
+        let secret = "It's a Secret to Everybody";
+        assert!(judged(Kind::Harbor, &[("authorization", secret)], "", b""));
+        assert!(judged(Kind::Gitlab, &[("x-gitlab-token", secret)], "", b""));
+        for wrong in ["", "It's", "It's a Secret to Everybody!", "Bearer It's", "Basic It's a Secret to Everybody"] {
+            assert!(!judged(Kind::Harbor, &[("authorization", wrong)], "", b""), "{wrong}");
+        }
+        let query = "a=b&token=It%27s+a+Secret+to+Everybody";
+        assert!(judged(Kind::Quay, &[], query, b"") && judged(Kind::DockerHub, &[], query, b""));
+        assert!(!judged(Kind::Generic, &[], query, b"") && !judged(Kind::Quay, &[], "token=", b""));
+    }
+}

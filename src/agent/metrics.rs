@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use crate::cycle::error::CycleError;
 use crate::cycle::report::Report;
-use crate::plan::skip::Reason;
+use crate::cycle::status::State;
 use crate::registry::traffic::Traffic;
 
 use super::config::Config;
@@ -144,12 +144,11 @@ impl Metrics {
             }
         }
         self.kept_back.clear();
-        for reason in Reason::ALL {
-            let images = report.skipped.iter().filter(|skipped| skipped.reason == reason);
-            let images: std::collections::BTreeSet<_> = images.map(|skipped| &skipped.image).collect();
-            self.images.get_or_create(&[("state", reason.name().to_owned())]).set(images.len() as i64);
-            for image in images.into_iter().filter(|_| reason != Reason::UpToDate) {
-                let labels = [("image", image.to_string()), ("reason", reason.name().to_owned())];
+        for state in State::ALL {
+            let images = report.images.iter().filter(|standing| standing.state == state);
+            self.images.get_or_create(&[("state", state.name().to_owned())]).set(images.clone().count() as i64);
+            for standing in images.filter(|_| !matches!(state, State::UpToDate | State::Updating)) {
+                let labels = [("image", standing.image.to_string()), ("reason", state.name().to_owned())];
                 self.kept_back.get_or_create(&labels).set(1);
             }
         }
@@ -192,15 +191,18 @@ mod tests {
             head: "f00".to_owned(),
             commit: Some("f00".to_owned()),
             updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
-            skipped: vec![crate::plan::skip::Skipped {
-                image: "ghcr.io/acme/b\\\"ad".parse().unwrap_or(image.clone()),
-                tag: None,
-                reason: Reason::BlockedSecret,
-                detail: "secret words stay out".to_owned(),
-            }],
+            skipped: Vec::new(),
             attempts: 3,
             duration_ms: 2000,
-            governed: Vec::new(),
+            images: vec![crate::cycle::status::Standing {
+                image: image.clone(),
+                policy: "p".to_owned(),
+                state: State::BlockedSecret,
+                candidate: None,
+                current: Vec::new(),
+                reasons: Vec::new(),
+                holds: Vec::new(),
+            }],
             changes: Vec::new(),
             notes: Vec::new(),
         };
@@ -234,6 +236,5 @@ mod tests {
             assert!(text.lines().any(|is| is == line), "{line} is not in\n{text}");
         }
         assert!(text.contains("# TYPE tagalong_cycles counter") && text.ends_with("# EOF\n"), "{text}");
-        assert!(!text.contains("secret words"));
     }
 }

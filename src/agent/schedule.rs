@@ -222,7 +222,7 @@ mod tests {
             skipped: Vec::new(),
             attempts: 0,
             duration_ms: 0,
-            governed: Vec::new(),
+            images: Vec::new(),
             changes: Vec::new(),
             notes: Vec::new(),
         }
@@ -277,14 +277,11 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_wrong_configuration_is_kept_out_and_a_good_one_put_to_work() {
         let work = script(&[Scene::Done], Some(|signals| signals.reload.notify_one()));
-        let later = script(&[Scene::Done], None);
-        let (next, is_mended) = (Arc::clone(&later), AtomicBool::new(false));
+        // The second script ends the run.
+        let scenes = Mutex::new(VecDeque::from([Scene::Done]));
         let signals = work.signals.clone();
-        let (over, stop) = (later.signals.stop.clone(), signals.stop.clone());
-        tokio::spawn(async move {
-            over.cancelled().await;
-            stop.cancel();
-        });
+        let later = Arc::new(Script { scenes, modes: Mutex::default(), signals: signals.clone(), then: None });
+        let (next, is_mended) = (Arc::clone(&later), AtomicBool::new(false));
         let load = move || -> Result<Setup, Refusal> {
             if is_mended.swap(true, Ordering::Relaxed) {
                 return Ok(setup(&next, true));

@@ -274,7 +274,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use crate::agent::board::Board;
-    use crate::cycle::status::{Standing, Why};
+    use crate::cycle::status::{ImageStatus, Why};
     use crate::image::Tag;
     use crate::plan::skip::Reason;
 
@@ -289,7 +289,7 @@ mod tests {
             tag: Some(tag("1a2b3c4d5e6f")),
             digest: None,
         };
-        let standing = Standing {
+        let standing = ImageStatus {
             image: image.parse().expect("an image"),
             policy: "ghcr.io/acme/*".to_owned(),
             state,

@@ -45,7 +45,7 @@ pub struct Agent {
 
 impl Agent {
     /// An agent that works by `setup`, which was read from `source`.
-    pub fn new(source: Source, setup: Setup, sinks: Sinks, signals: Signals) -> Agent {
+    pub fn new(source: Source, setup: Setup, mut sinks: Sinks, signals: Signals) -> Agent {
         sinks.configured(&setup);
         Agent { source, setup, sinks, signals }
     }
@@ -64,7 +64,7 @@ impl Agent {
             span.in_scope(|| self.sinks.tell(&outcome, &traffic));
             self.rest(pause(self.setup.config.interval, failures, fastrand::f64())).await;
         }
-        self.sinks.stopping();
+        self.sinks.stopped().await;
         tracing::info!("the agent has stopped");
     }
 
@@ -237,7 +237,13 @@ mod tests {
             ..Config::default()
         };
         let repository = "/srv/infra.git".parse().expect("a URL");
-        Setup { work: Arc::clone(work) as Arc<dyn Work>, config, repository, branch: "main".parse().expect("a branch") }
+        Setup {
+            work: Arc::clone(work) as Arc<dyn Work>,
+            config,
+            repository,
+            branch: "main".parse().expect("a branch"),
+            notify: Vec::new(),
+        }
     }
 
     fn script(scenes: &[Scene], then: Option<fn(&Signals)>) -> Arc<Script> {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 
 use crate::cycle::report::{Moved, Report};
-use crate::cycle::status::{Standing, State};
+use crate::cycle::status::{ImageStatus, State};
 use crate::fault::Explain;
 use crate::image::{Repository, Version};
 
@@ -63,7 +63,7 @@ pub struct Failed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// How it stands. What the cycle moved is in it already.
-    pub standing: Standing,
+    pub standing: ImageStatus,
     /// Since when it is so, as far as this agent has seen.
     pub since: Timestamp,
     /// The commit that brought what it holds, if this agent made it.
@@ -138,7 +138,7 @@ impl Move {
 
 /// The rows that a report comes to. What is as it was keeps its time and its commit.
 fn rows(report: &Report, now: Timestamp, before: &[Row]) -> Vec<Row> {
-    let row = |standing: &Standing| {
+    let row = |standing: &ImageStatus| {
         let mut standing = standing.clone();
         let has_moved = report.commit.is_some() && take_in(&mut standing, &report.updates);
         let last = before.iter().find(|row| row.standing.image == standing.image);
@@ -158,7 +158,7 @@ fn rows(report: &Report, now: Timestamp, before: &[Row]) -> Vec<Row> {
 }
 
 /// Gives the fields what they hold since they moved; `false` where none did.
-fn take_in(standing: &mut Standing, updates: &[Moved]) -> bool {
+fn take_in(standing: &mut ImageStatus, updates: &[Moved]) -> bool {
     let mut has_moved = false;
     for place in &mut standing.current {
         let moved = updates.iter().find(|moved| moved.file == place.file && moved.path == place.path);
@@ -185,14 +185,14 @@ mod tests {
     }
 
     /// An image with two fields.
-    fn standing(tags: [&str; 2], state: State, candidate: Option<&str>) -> Standing {
+    fn standing(tags: [&str; 2], state: State, candidate: Option<&str>) -> ImageStatus {
         let place = |(file, text): (&str, &str)| Place {
             file: file.to_owned(),
             path: "image".to_owned(),
             tag: tag(text),
             digest: None,
         };
-        Standing {
+        ImageStatus {
             image: "acme/app".parse().expect("an image"),
             policy: "acme/*".to_owned(),
             state,
@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    fn report(images: Vec<Standing>, moved: &[(&str, &str)]) -> Report {
+    fn report(images: Vec<ImageStatus>, moved: &[(&str, &str)]) -> Report {
         let update = |(file, to): &(&str, &str)| Moved {
             file: (*file).to_owned(),
             path: "image".to_owned(),

@@ -163,7 +163,7 @@ impl Engine {
                 skipped: decided.skipped.clone(),
                 attempts,
                 duration_ms: start.elapsed().as_millis() as u64,
-                images: if matches!(task, Task::Follow) { decided.standings() } else { Vec::new() },
+                images: if matches!(task, Task::Follow) { decided.statuses() } else { Vec::new() },
                 changes: changes.clone(),
                 notes: decided.notes.clone(),
             };

@@ -7,7 +7,7 @@ use crate::image::{Digest, Repository, Version};
 use crate::plan::gate::GatedUpdate;
 use crate::plan::skip::Skipped;
 
-use super::status::Standing;
+use super::status::ImageStatus;
 
 /// What a pass did.
 #[derive(Debug, Clone, Serialize)]
@@ -27,7 +27,7 @@ pub struct Report {
     pub duration_ms: u64,
     /// How each image that a policy governs stands; of a pass that follows the policies.
     #[serde(skip)]
-    pub images: Vec<Standing>,
+    pub images: Vec<ImageStatus>,
     /// The files as they were and as they are.
     #[serde(skip)]
     pub changes: Vec<FileChange>,

@@ -75,7 +75,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Entry {
     #[command(flatten)]
-    Command(Command),
+    Command(Box<Command>),
     Plugin(plugin::Arguments),
 }
 
@@ -108,7 +108,7 @@ pub fn main(cli: Cli) -> ExitCode {
 
 fn start(cli: Cli) -> Result<ExitCode, CliError> {
     let command = match cli.entry {
-        Entry::Command(command) => command,
+        Entry::Command(command) => *command,
         Entry::Plugin(_) => {
             let prepared = plugin::prepare(std::env::vars_os())?;
             // The files that the command line names stay until the command has ended.

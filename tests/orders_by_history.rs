@@ -202,7 +202,7 @@ fn no_more_of_the_history_is_fetched_than_is_needed() {
     // What is deployed is far back and was built last: only its place tells that the tip is newer.
     let back = &ids[20];
     history.build(back, 9);
-    history.back_to(&back);
+    history.back_to(back);
     history.moves_to(&ids[299]);
     assert_eq!(count(), 301);
 }

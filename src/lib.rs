@@ -12,7 +12,9 @@
 //! | 1 | [`sops`] | encrypted files: opened, judged, written |
 //! | 1 | [`plan`] | what shall change on a tip, and what may |
 //! | 2 | [`registry`] | the OCI distribution API |
+//! | 2 | [`http`] | HTTP clients, alike for all outside systems |
 //! | 2 | [`keys`] | age identities, from where sops takes them |
+//! | 2 | [`notify`] | where news goes |
 //! | 2 | [`repo`] | git on a bare clone |
 //! | 3 | [`cycle`] | one pass from fetch to push, and again after a lost race |
 //! | 4 | [`agent`] | passes by schedule, and what is shown of them |
@@ -29,9 +31,11 @@ pub mod config;
 pub mod cycle;
 pub mod demo;
 pub mod fault;
+pub mod http;
 pub mod image;
 pub mod keys;
 pub mod manifest;
+pub mod notify;
 pub mod plan;
 pub mod platform;
 pub mod policy;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every top-level module and its layer.
-const LAYERS: [(&str, u8); 20] = [
+const LAYERS: [(&str, u8); 21] = [
     ("fault", 0),
     ("image", 0),
     ("platform", 0),
@@ -16,6 +16,7 @@ const LAYERS: [(&str, u8); 20] = [
     ("sops", 1),
     ("yaml", 1),
     ("cluster", 2),
+    ("http", 2),
     ("keys", 2),
     ("notify", 2),
     ("registry", 2),
@@ -29,13 +30,15 @@ const LAYERS: [(&str, u8); 20] = [
 ];
 
 /// Who may import whom within a layer.
-const SIBLINGS: [(&str, &str); 12] = [
+const SIBLINGS: [(&str, &str); 14] = [
     ("manifest", "yaml"),
     ("sops", "yaml"),
     ("plan", "manifest"),
     ("plan", "policy"),
     ("plan", "sops"),
     ("plan", "yaml"),
+    ("registry", "http"),
+    ("notify", "http"),
     ("config", "agent"),
     ("cli", "agent"),
     ("cli", "config"),

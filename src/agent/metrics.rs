@@ -12,7 +12,8 @@ use jiff::Timestamp;
 
 use crate::cycle::error::CycleError;
 use crate::cycle::report::Report;
-use crate::plan::skip::Reason;
+use crate::cycle::status::State;
+use crate::notify::desk::Deliveries;
 use crate::registry::traffic::Traffic;
 
 use super::config::Config;
@@ -48,6 +49,7 @@ pub struct Metrics {
     reloads: Family<Label, Counter>,
     reload_succeeded: Gauge,
     suspended: Gauge,
+    notifications: Family<Labels, Counter>,
 }
 
 impl Default for Metrics {
@@ -68,6 +70,7 @@ impl Default for Metrics {
             reloads: Family::default(),
             reload_succeeded: Gauge::default(),
             suspended: Gauge::default(),
+            notifications: Family::default(),
             registry: Registry::default(),
         };
         registry.register("cycles", "Cycles by how they ended: done, or why not", metrics.cycles.clone());
@@ -78,7 +81,7 @@ impl Default for Metrics {
         registry.register("updates", "Fields that were moved, by image", metrics.updates.clone());
         let help = "From the build of an image to the push of the commit that deploys it";
         registry.register_with_unit("deploy_lag", help, Unit::Seconds, metrics.lag.clone());
-        let help = "Pushes that were tried, by how they went: done, lost-race, failed";
+        let help = "Pushes that were tried, by how they went: done, lost-race";
         registry.register("push_attempts", help, metrics.pushes.clone());
         let help = "Images by how they stood in the last cycle";
         registry.register("images", help, metrics.images.clone());
@@ -91,6 +94,8 @@ impl Default for Metrics {
         let help = "Whether the configuration as it is now is the one in use";
         registry.register("config_last_read_successful", help, metrics.reload_succeeded.clone());
         registry.register("suspended", "Whether automation is suspended by configuration", metrics.suspended.clone());
+        let help = "Events that channels were told of, by how it went: done, failed, lost";
+        registry.register("notifications", help, metrics.notifications.clone());
         Metrics { registry, ..metrics }
     }
 }
@@ -121,12 +126,23 @@ impl Metrics {
         self.cycles.get_or_create(&[("result", result.to_owned())]).inc();
         match &outcome.result {
             Ok(report) => self.done(report, outcome.ended),
-            Err(Failure::Cycle(CycleError::Exhausted { attempts, .. })) => self.tried("lost-race", *attempts),
+            Err(Failure::Cycle(error)) => {
+                if let CycleError::Exhausted { attempts, .. } = **error {
+                    self.tried("lost-race", attempts);
+                }
+            }
             Err(_) => {}
         }
         for Traffic { host, status, requests } in traffic {
             let code = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
             self.requests.get_or_create(&[("host", host.clone()), ("code", code)]).inc_by(*requests);
+        }
+    }
+
+    pub(super) fn delivered(&self, deliveries: &[Deliveries]) {
+        for Deliveries { channel, result, events } in deliveries {
+            let labels = [("channel", channel.clone()), ("result", (*result).to_owned())];
+            self.notifications.get_or_create(&labels).inc_by(*events);
         }
     }
 
@@ -144,12 +160,11 @@ impl Metrics {
             }
         }
         self.kept_back.clear();
-        for reason in Reason::ALL {
-            let images = report.skipped.iter().filter(|skipped| skipped.reason == reason);
-            let images: std::collections::BTreeSet<_> = images.map(|skipped| &skipped.image).collect();
-            self.images.get_or_create(&[("state", reason.name().to_owned())]).set(images.len() as i64);
-            for image in images.into_iter().filter(|_| reason != Reason::UpToDate) {
-                let labels = [("image", image.to_string()), ("reason", reason.name().to_owned())];
+        for state in State::ALL {
+            let images = report.images.iter().filter(|standing| standing.state == state);
+            self.images.get_or_create(&[("state", state.name().to_owned())]).set(images.clone().count() as i64);
+            for standing in images.filter(|_| !matches!(state, State::UpToDate | State::Updating)) {
+                let labels = [("image", standing.image.to_string()), ("reason", state.name().to_owned())];
                 self.kept_back.get_or_create(&labels).set(1);
             }
         }
@@ -192,15 +207,18 @@ mod tests {
             head: "f00".to_owned(),
             commit: Some("f00".to_owned()),
             updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
-            skipped: vec![crate::plan::skip::Skipped {
-                image: "ghcr.io/acme/b\\\"ad".parse().unwrap_or(image.clone()),
-                tag: None,
-                reason: Reason::BlockedSecret,
-                detail: "secret words stay out".to_owned(),
-            }],
+            skipped: Vec::new(),
             attempts: 3,
             duration_ms: 2000,
-            governed: Vec::new(),
+            images: vec![crate::cycle::status::ImageStatus {
+                image: image.clone(),
+                policy: "p".to_owned(),
+                state: State::BlockedSecret,
+                candidate: None,
+                current: Vec::new(),
+                reasons: Vec::new(),
+                holds: Vec::new(),
+            }],
             changes: Vec::new(),
             notes: Vec::new(),
         };
@@ -211,7 +229,7 @@ mod tests {
         metrics.learn(&outcome(Ok(report)), &traffic);
         metrics.learn(&outcome(Err(Failure::Panicked)), &[]);
         let branch = "main".parse().expect("a branch");
-        metrics.learn(&outcome(Err(Failure::Cycle(CycleError::Exhausted { branch, attempts: 10 }))), &[]);
+        metrics.learn(&outcome(Err(Failure::Cycle(Box::new(CycleError::Exhausted { branch, attempts: 10 })))), &[]);
         let text = metrics.encode();
         for line in [
             "tagalong_cycles_total{result=\"done\"} 1",
@@ -234,6 +252,5 @@ mod tests {
             assert!(text.lines().any(|is| is == line), "{line} is not in\n{text}");
         }
         assert!(text.contains("# TYPE tagalong_cycles counter") && text.ends_with("# EOF\n"), "{text}");
-        assert!(!text.contains("secret words"));
     }
 }

@@ -9,6 +9,7 @@
 //! - [`outcome`]: how a cycle ended
 //! - [`sinks`]: where outcomes go
 //! - [`journal`]: the log
+//! - [`news`]: what people are told of
 //! - [`metrics`]: counters for Prometheus
 //! - [`status`]: the state of every image
 //! - [`board`]: what the server shows
@@ -21,6 +22,7 @@ pub mod config;
 pub mod journal;
 pub mod link;
 pub mod metrics;
+pub mod news;
 pub mod outcome;
 pub mod page;
 pub mod schedule;

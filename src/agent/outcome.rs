@@ -26,7 +26,7 @@ pub struct Outcome {
 pub enum Failure {
     /// Something went wrong in it.
     #[error(transparent)]
-    Cycle(#[from] CycleError),
+    Cycle(Box<CycleError>),
     /// It took too long.
     #[error("the cycle was given up after {} s", after.as_secs_f64())]
     Overdue {

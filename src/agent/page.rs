@@ -1,9 +1,12 @@
 //! The status page: plain HTML, complete without JavaScript, read well by eyes, keyboards and screen readers.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
-use crate::plan::skip::Reason;
+use crate::cycle::status::{Held, Place, State};
+use crate::image::Version;
 
 use super::board::View;
 use super::link::CommitLink;
@@ -16,7 +19,7 @@ pub const STYLE: &str = include_str!("page.css");
 pub fn render(view: &View) -> Markup {
     let link = view.commit_link.as_ref();
     let (troubled, fine): (Vec<&Row>, Vec<&Row>) =
-        view.status.rows.iter().partition(|row| row.state != Reason::UpToDate);
+        view.status.rows.iter().partition(|row| row.standing.state != State::UpToDate);
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -144,28 +147,61 @@ fn images(id: &str, caption: &str, rows: &[&Row], link: Option<&CommitLink>) -> 
     }
 }
 
-fn image(row: &Row, link: Option<&CommitLink>) -> Markup {
+fn image(Row { standing, since, commit: made }: &Row, link: Option<&CommitLink>) -> Markup {
+    let candidate = standing.candidate.as_ref().map(ToString::to_string);
     html! {
         tr {
-            th scope="row" { code { (row.image) } }
-            td { (optional(row.current.as_deref())) }
-            td { span class={ "state " (row.state.name()) } { (words(row.state)) } }
-            td { (optional(row.candidate.as_deref())) }
-            td { (time(row.since)) }
+            th scope="row" { code { (standing.image) } }
+            td { (versions(&standing.current)) }
+            td { span class={ "state " (standing.state.name()) } { (words(standing.state)) } }
+            td { (optional(candidate.as_deref())) }
+            td { (time(*since)) }
             td .why {
-                (row.detail)
-                @for remark in &row.remarks { p { (remark) } }
+                @for why in &standing.reasons { p { (why.detail) } }
+                @for hold in &standing.holds { (held(hold, link)) }
             }
-            td {
-                @match row.places.as_slice() {
-                    [place] => code { (place) },
-                    places => details {
-                        summary { (places.len()) " fields" }
-                        ul { @for place in places { li { code { (place) } } } }
-                    },
+            td { (places(&standing.current)) }
+            td { @match made { Some(id) => (commit(id, link)), None => (optional(None)) } }
+        }
+    }
+}
+
+/// What the fields of an image hold, each version once.
+fn versions(places: &[Place]) -> Markup {
+    let versions: BTreeSet<Option<String>> = places.iter().map(version).collect();
+    html! {
+        @for version in versions { div { (optional(version.as_deref())) } }
+    }
+}
+
+fn version(place: &Place) -> Option<String> {
+    let version = Version { tag: place.tag.clone(), digest: place.digest.clone() };
+    (!version.is_empty()).then(|| version.to_string())
+}
+
+fn places(places: &[Place]) -> Markup {
+    html! {
+        @match places {
+            [place] => code { (place.file) ": " (place.path) },
+            places => details {
+                summary { (places.len()) " fields" }
+                ul {
+                    @for place in places {
+                        li { code { (place.file) ": " (place.path) } " holds " (optional(version(place).as_deref())) }
+                    }
                 }
-            }
-            td { @match &row.commit { Some(id) => (commit(id, link)), None => (optional(None)) } }
+            },
+        }
+    }
+}
+
+fn held(hold: &Held, link: Option<&CommitLink>) -> Markup {
+    let version = Version { tag: hold.tag.clone(), digest: hold.digest.clone() };
+    html! {
+        p {
+            @if version.is_empty() { "All of it" } @else { code { (version) } }
+            " is held since " (time(hold.since)) " by " (hold.by) ": " (hold.reason) " ("
+            (commit(&hold.commit, link)) ")"
         }
     }
 }
@@ -220,15 +256,16 @@ fn time(at: Timestamp) -> Markup {
 }
 
 /// A state in words.
-fn words(state: Reason) -> &'static str {
+fn words(state: State) -> &'static str {
     match state {
-        Reason::UpToDate => "up to date",
-        Reason::NoCandidate => "no candidate",
-        Reason::Held => "held",
-        Reason::BlockedImage => "blocked: image",
-        Reason::BlockedSecret => "blocked: secret",
-        Reason::RegistryError => "registry error",
-        Reason::Suspended => "suspended",
+        State::UpToDate => "up to date",
+        State::NoCandidate => "no candidate",
+        State::Updating => "about to move",
+        State::Suspended => "suspended",
+        State::Held => "held",
+        State::RegistryError => "registry error",
+        State::BlockedSecret => "blocked: secret",
+        State::BlockedImage => "blocked: image",
     }
 }
 
@@ -237,21 +274,38 @@ mod tests {
     use std::collections::BTreeSet;
 
     use crate::agent::board::Board;
+    use crate::cycle::status::{ImageStatus, Why};
+    use crate::image::Tag;
+    use crate::plan::skip::Reason;
 
     use super::*;
 
-    fn row(image: &str, state: Reason, candidate: Option<&str>, detail: &str, places: &[&str]) -> Row {
-        Row {
+    fn row(image: &str, state: State, candidate: Option<&str>, detail: &str, files: &[&str]) -> Row {
+        let tag = |text: &str| text.parse::<Tag>().expect("a tag");
+        let at = Timestamp::from_second(1_790_000_000).expect("a time");
+        let place = |file: &&str| Place {
+            file: (*file).to_owned(),
+            path: "images[0].newTag".to_owned(),
+            tag: Some(tag("1a2b3c4d5e6f")),
+            digest: None,
+        };
+        let standing = ImageStatus {
             image: image.parse().expect("an image"),
-            current: Some("1a2b3c4d5e6f".to_owned()),
-            places: places.iter().map(|place| (*place).to_owned()).collect(),
+            policy: "ghcr.io/acme/*".to_owned(),
             state,
-            candidate: candidate.map(str::to_owned),
-            detail: detail.to_owned(),
-            remarks: vec!["v0 lacks a layer".to_owned()],
-            since: Timestamp::from_second(1_790_000_000).expect("a time"),
-            commit: Some("c0ffee1234".to_owned()),
-        }
+            candidate: candidate.map(tag),
+            current: files.iter().map(place).collect(),
+            reasons: vec![Why { reason: Reason::BlockedSecret, tag: None, detail: detail.to_owned() }],
+            holds: vec![Held {
+                tag: Some(tag("0badf00d")),
+                digest: None,
+                since: at,
+                by: "Ada <ada@example.com>".to_owned(),
+                reason: "slow".to_owned(),
+                commit: "c0ffee1234".to_owned(),
+            }],
+        };
+        Row { standing, since: at, commit: Some("c0ffee1234".to_owned()) }
     }
 
     /// A view with something of everything.
@@ -272,19 +326,13 @@ mod tests {
         });
         view.status.done = Some(Done { number: 5, at: view.started, seconds: 0.42, head: "abcdef123456".to_owned() });
         view.status.rows = vec![
-            row(
-                "ghcr.io/acme/shop",
-                Reason::UpToDate,
-                None,
-                "holds the newest tag",
-                &["apps/shop/kustomization.yaml: images[0].newTag"],
-            ),
+            row("ghcr.io/acme/shop", State::UpToDate, None, "holds the newest tag", &["apps/shop/kustomization.yaml"]),
             row(
                 "ghcr.io/acme/till",
-                Reason::BlockedSecret,
+                State::BlockedSecret,
                 Some("5d6e7f8"),
                 "<script>alert(1)</script>",
-                &["a.yaml: image", "b.yaml: image"],
+                &["a.yaml", "b.yaml"],
             ),
         ];
         view.status.moves.push_front(Move {

@@ -47,7 +47,7 @@ pub struct Agent {
 
 impl Agent {
     /// An agent that works by `setup`, which was read from `source`.
-    pub fn new(source: Source, setup: Setup, sinks: Sinks, signals: Signals) -> Agent {
+    pub fn new(source: Source, setup: Setup, mut sinks: Sinks, signals: Signals) -> Agent {
         sinks.configured(&setup);
         Agent { source, setup, sinks, signals }
     }
@@ -71,7 +71,7 @@ impl Agent {
             }
             scope = self.rest(due).await;
         }
-        self.sinks.stopping();
+        self.sinks.stopped().await;
         tracing::info!("the agent has stopped");
     }
 
@@ -248,7 +248,7 @@ mod tests {
             skipped: Vec::new(),
             attempts: 0,
             duration_ms: 0,
-            governed: Vec::new(),
+            images: Vec::new(),
             changes: Vec::new(),
             notes: Vec::new(),
         }
@@ -263,7 +263,13 @@ mod tests {
             ..Config::default()
         };
         let repository = "/srv/infra.git".parse().expect("a URL");
-        Setup { work: Arc::clone(work) as Arc<dyn Work>, config, repository, branch: "main".parse().expect("a branch") }
+        Setup {
+            work: Arc::clone(work) as Arc<dyn Work>,
+            config,
+            repository,
+            branch: "main".parse().expect("a branch"),
+            notify: Vec::new(),
+        }
     }
 
     fn script(scenes: &[Scene], then: Option<fn(&Signals)>) -> Arc<Script> {
@@ -309,14 +315,17 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_wrong_configuration_is_kept_out_and_a_good_one_put_to_work() {
         let work = script(&[Scene::Done], Some(|signals| signals.reload.notify_one()));
-        let later = script(&[Scene::Done], None);
-        let (next, is_mended) = (Arc::clone(&later), AtomicBool::new(false));
+        // The second script ends the run.
+        let scenes = Mutex::new(VecDeque::from([Scene::Done]));
         let signals = work.signals.clone();
-        let (over, stop) = (later.signals.stop.clone(), signals.stop.clone());
-        tokio::spawn(async move {
-            over.cancelled().await;
-            stop.cancel();
+        let later = Arc::new(Script {
+            scenes,
+            modes: Mutex::default(),
+            scopes: Mutex::default(),
+            signals: signals.clone(),
+            then: None,
         });
+        let (next, is_mended) = (Arc::clone(&later), AtomicBool::new(false));
         let load = move || -> Result<Setup, Refusal> {
             if is_mended.swap(true, Ordering::Relaxed) {
                 return Ok(setup(&next, true));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::fault::Explain;
+use crate::notify::config::Channel;
 use crate::repo::config::Branch;
 use crate::secret::SafeUrl;
 
@@ -21,6 +22,8 @@ pub struct Setup {
     pub repository: SafeUrl,
     /// Its branch.
     pub branch: Branch,
+    /// Where news goes.
+    pub notify: Vec<Channel>,
 }
 
 impl Setup {

@@ -1,17 +1,22 @@
-//! Where outcomes go: the log, the metrics, the status. Sinks are told and never ask back.
+//! Where outcomes go: the log, the metrics, the status, and people. Sinks are told and never ask back.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::fault::Explain;
+use crate::notify::desk::Desk;
 use crate::registry::traffic::Traffic;
 
 use super::board::Board;
 use super::journal::Journal;
 use super::metrics::Metrics;
+use super::news::News;
 use super::outcome::Outcome;
 use super::setup::Setup;
 use super::webhook::endpoint::Senders;
+
+/// How long channels may take for the last news.
+const LAST_NEWS: Duration = Duration::from_secs(3);
 
 /// All sinks.
 #[derive(Debug, Default)]
@@ -23,11 +28,18 @@ pub struct Sinks {
     /// Who may tell of pushes.
     pub senders: Arc<Senders>,
     journal: Journal,
+    news: News,
+    desk: Desk,
 }
 
 impl Sinks {
     /// A configuration was put to work.
-    pub fn configured(&self, setup: &Setup) {
+    pub fn configured(&mut self, setup: &Setup) {
+        self.news.configured(setup);
+        let before = std::mem::replace(&mut self.desk, Desk::open(setup.notify.clone()));
+        self.metrics.delivered(&before.take_deliveries());
+        // What waits there is brought without anyone waiting for it.
+        tokio::spawn(before.close(LAST_NEWS));
         self.board.configured(setup);
         self.metrics.configured(&setup.config);
         self.senders.set(&setup.config.webhooks);
@@ -49,10 +61,18 @@ impl Sinks {
         self.journal.write(outcome);
         self.metrics.learn(outcome, traffic);
         self.board.learn(outcome);
+        self.news.learn(outcome, Instant::now()).iter().for_each(|event| self.desk.tell(event));
+        self.metrics.delivered(&self.desk.take_deliveries());
     }
 
     /// The agent was told to stop.
     pub fn stopping(&self) {
         self.board.stopping();
+    }
+
+    /// The agent is at its end: what people are still to be told is told now or not at all.
+    pub async fn stopped(self) {
+        self.board.stopping();
+        self.desk.close(LAST_NEWS).await;
     }
 }

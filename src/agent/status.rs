@@ -1,13 +1,13 @@
 //! The state of every image, as the last cycles left it. This is all that the status page shows.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
 use crate::cycle::report::{Moved, Report};
+use crate::cycle::status::{ImageStatus, State};
 use crate::fault::Explain;
-use crate::image::Repository;
-use crate::plan::skip::{Reason, Skipped};
+use crate::image::{Repository, Version};
 
 use super::outcome::{Failure, Outcome};
 
@@ -59,23 +59,11 @@ pub struct Failed {
     pub help: Option<String>,
 }
 
-/// One image, with one of the versions that fields hold of it.
+/// One image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// The image.
-    pub image: Repository,
-    /// What its fields hold, if anything.
-    pub current: Option<String>,
-    /// Its fields: `file: path`.
-    pub places: Vec<String>,
-    /// How it stands.
-    pub state: Reason,
-    /// The tag that it would hold if nothing stood in the way.
-    pub candidate: Option<String>,
-    /// Why it is so.
-    pub detail: String,
-    /// What else is wrong about the image.
-    pub remarks: Vec<String>,
+    /// How it stands. What the cycle moved is in it already.
+    pub standing: ImageStatus,
     /// Since when it is so, as far as this agent has seen.
     pub since: Timestamp,
     /// The commit that brought what it holds, if this agent made it.
@@ -148,115 +136,91 @@ impl Move {
     }
 }
 
-/// Fields of one image that hold the same.
-#[derive(Default)]
-struct Group<'r> {
-    moved: Option<&'r Moved>,
-    places: Vec<String>,
-}
-
 /// The rows that a report comes to. What is as it was keeps its time and its commit.
 fn rows(report: &Report, now: Timestamp, before: &[Row]) -> Vec<Row> {
-    let mut groups: BTreeMap<(&Repository, Option<String>), Group<'_>> = BTreeMap::new();
-    for field in &report.governed {
-        let moved = report.updates.iter().find(|moved| moved.file == field.file && moved.path == field.path);
-        let held = (!field.version.is_empty()).then(|| field.version.to_string());
-        let current = moved.map_or(held, |moved| Some(moved.to.clone()));
-        let group = groups.entry((&field.image, current)).or_default();
-        group.moved = group.moved.or(moved);
-        group.places.push(format!("{}: {}", field.file, field.path));
-    }
-    groups.into_iter().map(|((image, current), group)| row(image, current, group, report, now, before)).collect()
+    let row = |standing: &ImageStatus| {
+        let mut standing = standing.clone();
+        let has_moved = report.commit.is_some() && take_in(&mut standing, &report.updates);
+        let last = before.iter().find(|row| row.standing.image == standing.image);
+        let same = last.filter(|row| row.standing.current == standing.current && !has_moved);
+        let is_as_it_was =
+            |row: &&Row| (row.standing.state, &row.standing.candidate) == (standing.state, &standing.candidate);
+        Row {
+            since: same.filter(is_as_it_was).map_or(now, |row| row.since),
+            commit: match has_moved {
+                true => report.commit.clone(),
+                false => same.and_then(|row| row.commit.clone()),
+            },
+            standing,
+        }
+    };
+    report.images.iter().map(row).collect()
 }
 
-fn row(
-    image: &Repository,
-    current: Option<String>,
-    Group { moved, places }: Group<'_>,
-    report: &Report,
-    now: Timestamp,
-    before: &[Row],
-) -> Row {
-    let said: Vec<&Skipped> = report.skipped.iter().filter(|skipped| skipped.image == *image).collect();
-    let (state, candidate, detail) = standing(current.as_deref(), moved.is_some(), &said);
-    let last = before.iter().find(|row| row.image == *image && row.current == current);
-    let as_before = last.filter(|row| row.state == state && row.candidate == candidate && moved.is_none());
-    let commit = match moved {
-        Some(_) => report.commit.clone(),
-        None => last.and_then(|row| row.commit.clone()),
-    };
-    let is_remark = |skipped: &&&Skipped| {
-        skipped.reason == Reason::BlockedImage && state != Reason::BlockedImage && skipped.detail != detail
-    };
-    Row {
-        image: image.clone(),
-        remarks: said.iter().filter(is_remark).map(|skipped| skipped.detail.clone()).collect(),
-        since: as_before.map_or(now, |row| row.since),
-        current,
-        places,
-        state,
-        candidate,
-        detail,
-        commit,
+/// Gives the fields what they hold since they moved; `false` where none did.
+fn take_in(standing: &mut ImageStatus, updates: &[Moved]) -> bool {
+    let mut has_moved = false;
+    for place in &mut standing.current {
+        let moved = updates.iter().find(|moved| moved.file == place.file && moved.path == place.path);
+        let Some(Ok(Version { tag, digest })) = moved.map(|moved| Version::parse_tag(&moved.to)) else { continue };
+        (place.tag, place.digest, has_moved) = (tag, digest, true);
     }
-}
-
-/// How fields stand that hold `current`, by what was said of their image. A reason names the tag that stays, or the one
-/// that was not written; so where fields of one image hold different tags, each finds its own.
-fn standing(current: Option<&str>, has_moved: bool, said: &[&Skipped]) -> (Reason, Option<String>, String) {
-    if has_moved {
-        return (Reason::UpToDate, None, String::new());
+    if has_moved && standing.state == State::Updating {
+        (standing.state, standing.candidate) = (State::UpToDate, None);
     }
-    let holds = |skipped: &&&Skipped| {
-        let tag = skipped.tag.as_ref().map(ToString::to_string);
-        tag.is_none() || tag.as_deref() == current.map(|current| current.split('@').next().unwrap_or(current))
-    };
-    let own: Vec<&&Skipped> = said.iter().filter(holds).collect();
-    if let Some(same) = own.iter().find(|skipped| skipped.reason == Reason::UpToDate) {
-        return (Reason::UpToDate, None, same.detail.clone());
-    }
-    if let Some(stays) = own.first() {
-        return (stays.reason, None, stays.detail.clone());
-    }
-    let not_written = said.iter().find(|skipped| !matches!(skipped.reason, Reason::UpToDate | Reason::RegistryError));
-    match not_written {
-        Some(skipped) => (skipped.reason, skipped.tag.as_ref().map(ToString::to_string), skipped.detail.clone()),
-        None => (Reason::NoCandidate, None, String::new()),
-    }
+    has_moved
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use crate::cycle::report::Governed;
-    use crate::image::{Tag, Version};
+    use crate::cycle::status::Place;
+    use crate::image::Tag;
 
     use super::*;
 
-    fn governed(file: &str, image: &str, tag: &str) -> Governed {
-        Governed {
+    fn tag(text: &str) -> Option<Tag> {
+        Some(text.parse().expect("a tag"))
+    }
+
+    /// An image with two fields.
+    fn standing(tags: [&str; 2], state: State, candidate: Option<&str>) -> ImageStatus {
+        let place = |(file, text): (&str, &str)| Place {
             file: file.to_owned(),
             path: "image".to_owned(),
-            image: image.parse().expect("an image"),
-            version: Version::parse_tag(tag).expect("a tag"),
+            tag: tag(text),
+            digest: None,
+        };
+        ImageStatus {
+            image: "acme/app".parse().expect("an image"),
+            policy: "acme/*".to_owned(),
+            state,
+            candidate: candidate.and_then(tag),
+            current: ["a.yaml", "b.yaml"].into_iter().zip(tags).map(place).collect(),
+            reasons: Vec::new(),
+            holds: Vec::new(),
         }
     }
 
-    fn skipped(image: &str, tag: &str, reason: Reason, detail: &str) -> Skipped {
-        let tag: Tag = tag.parse().expect("a tag");
-        Skipped { image: image.parse().expect("an image"), tag: Some(tag), reason, detail: detail.to_owned() }
-    }
-
-    fn report(governed: Vec<Governed>, skipped: Vec<Skipped>) -> Report {
+    fn report(images: Vec<ImageStatus>, moved: &[(&str, &str)]) -> Report {
+        let update = |(file, to): &(&str, &str)| Moved {
+            file: (*file).to_owned(),
+            path: "image".to_owned(),
+            image: "acme/app".parse().expect("an image"),
+            from: Some("v1".to_owned()),
+            to: (*to).to_owned(),
+            digest: None,
+            built: None,
+        };
         Report {
             head: "f00".to_owned(),
-            commit: None,
-            updates: Vec::new(),
-            skipped,
+            commit: (!moved.is_empty()).then(|| "c0ffee".to_owned()),
+            updates: moved.iter().map(update).collect(),
+            skipped: Vec::new(),
             attempts: 0,
             duration_ms: 1,
-            governed,
+            images,
             changes: Vec::new(),
             notes: Vec::new(),
         }
@@ -268,56 +232,39 @@ mod tests {
     }
 
     #[test]
-    fn each_version_of_an_image_finds_its_own_reason() {
-        let fields =
-            vec![governed("production/a.yaml", "acme/app", "v1"), governed("staging/a.yaml", "acme/app", "v2")];
-        let said = vec![
-            skipped("acme/app", "v2", Reason::UpToDate, "the newest"),
-            skipped("acme/app", "v2", Reason::BlockedSecret, "production/secret.yaml does not decrypt"),
-            skipped("acme/app", "v0", Reason::BlockedImage, "v0 lacks a layer"),
-        ];
+    fn what_moved_stands_where_it_moved_to() {
         let mut status = Status::default();
-        status.learn(&outcome(1, 100, Ok(report(fields, said))));
-        let [production, staging] = &status.rows[..] else { panic!("{:?}", status.rows) };
-        assert_eq!((production.current.as_deref(), production.state), (Some("v1"), Reason::BlockedSecret));
-        assert_eq!(production.candidate.as_deref(), Some("v2"));
-        assert_eq!((staging.current.as_deref(), staging.state), (Some("v2"), Reason::UpToDate));
-        assert_eq!(staging.remarks, ["v0 lacks a layer"]);
-        assert_eq!(staging.places, ["staging/a.yaml: image"]);
+        let images = || vec![standing(["v1", "v1"], State::Updating, Some("v2"))];
+        status.learn(&outcome(1, 100, Ok(report(images(), &[("a.yaml", "v2"), ("b.yaml", "v2")]))));
+        let row = &status.rows[0];
+        assert_eq!((row.standing.state, &row.standing.candidate), (State::UpToDate, &None));
+        assert!(row.standing.current.iter().all(|place| place.tag == tag("v2")));
+        assert_eq!((row.commit.as_deref(), row.since.as_second()), (Some("c0ffee"), 100));
+        assert_eq!(status.moves.len(), 2);
+        // The next cycle finds it there.
+        let found = standing(["v2", "v2"], State::UpToDate, None);
+        status.learn(&outcome(2, 200, Ok(report(vec![found], &[]))));
+        assert_eq!((status.rows[0].commit.as_deref(), status.rows[0].since.as_second()), (Some("c0ffee"), 100));
+        // Someone else moved it since.
+        let found = standing(["v3", "v2"], State::UpToDate, None);
+        status.learn(&outcome(3, 300, Ok(report(vec![found], &[]))));
+        assert_eq!((status.rows[0].commit.as_deref(), status.rows[0].since.as_second()), (None, 300));
     }
 
     #[test]
     fn what_is_as_it_was_keeps_its_time_and_a_failure_changes_no_row() {
-        let fields = || vec![governed("a.yaml", "acme/app", "v1")];
-        let blocked = || vec![skipped("acme/app", "v2", Reason::BlockedImage, "no such manifest")];
+        let blocked = || vec![standing(["v1", "v1"], State::BlockedImage, Some("v2"))];
         let mut status = Status::default();
-        status.learn(&outcome(1, 100, Ok(report(fields(), blocked()))));
+        status.learn(&outcome(1, 100, Ok(report(blocked(), &[]))));
         status.learn(&outcome(2, 200, Err(Failure::Panicked)));
         status.learn(&outcome(3, 300, Err(Failure::Overdue { after: Duration::from_secs(9) })));
         let failed = status.failed.clone().expect("failed");
         assert_eq!((failed.number, failed.in_a_row), (3, 2));
         assert!(failed.help.expect("help").contains("agent.deadline"));
-        status.learn(&outcome(4, 400, Ok(report(fields(), blocked()))));
-        assert_eq!(status.failed, None);
-        assert_eq!(status.rows[0].since.as_second(), 100);
-        let mut moved = report(fields(), Vec::new());
-        moved.commit = Some("c0ffee".to_owned());
-        moved.updates = vec![Moved {
-            file: "a.yaml".to_owned(),
-            path: "image".to_owned(),
-            image: "acme/app".parse().expect("an image"),
-            from: Some("v1".to_owned()),
-            to: "v2".to_owned(),
-            digest: None,
-            built: None,
-        }];
-        status.learn(&outcome(5, 500, Ok(moved)));
-        let row = &status.rows[0];
-        assert_eq!((row.current.as_deref(), row.state, row.since.as_second()), (Some("v2"), Reason::UpToDate, 500));
-        assert_eq!(row.commit.as_deref(), Some("c0ffee"));
-        let same = vec![skipped("acme/app", "v2", Reason::UpToDate, "the newest")];
-        status.learn(&outcome(6, 600, Ok(report(vec![governed("a.yaml", "acme/app", "v2")], same))));
-        assert_eq!((status.rows[0].since.as_second(), status.rows[0].commit.as_deref()), (500, Some("c0ffee")));
-        assert_eq!(status.moves.len(), 1);
+        status.learn(&outcome(4, 400, Ok(report(blocked(), &[]))));
+        assert_eq!((status.failed.as_ref(), status.rows[0].since.as_second()), (None, 100));
+        let next = vec![standing(["v1", "v1"], State::BlockedImage, Some("v3"))];
+        status.learn(&outcome(5, 500, Ok(report(next, &[]))));
+        assert_eq!(status.rows[0].since.as_second(), 500);
     }
 }

@@ -59,7 +59,7 @@ pub async fn run(
         let cycle = async {
             tokio::select! {
                 biased;
-                result = work.pass(scope, mode) => result.map_err(Failure::Cycle),
+                result = work.pass(scope, mode) => result.map_err(|error| Failure::Cycle(Box::new(error))),
                 () = give_up.cancelled() => Err(Failure::Stopped),
                 () = tokio::time::sleep(deadline) => Err(Failure::Overdue { after: deadline }),
             }

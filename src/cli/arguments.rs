@@ -92,7 +92,7 @@ impl ActorArguments {
     /// Who it is: as given, else as the CI system or the shell says.
     pub fn name(&self) -> Option<String> {
         let known = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        self.actor.clone().or_else(|| ACTOR_VARIABLES.iter().find_map(|name| known(&name)))
+        self.actor.clone().or_else(|| ACTOR_VARIABLES.iter().find_map(|name| known(name)))
     }
 }
 

@@ -61,7 +61,7 @@ fn setup(arguments: &GitArguments) -> Result<Setup, CliError> {
     let config = connect::configuration(arguments)?;
     let engine = connect::engine(&config)?;
     let (repository, branch) = (config.repo()?.url.clone(), config.repo()?.branch.clone());
-    Ok(Setup { work: Arc::new(engine), config: config.agent, repository, branch })
+    Ok(Setup { work: Arc::new(engine), config: config.agent, repository, branch, notify: config.notify })
 }
 
 /// Hands the signals of the system on.

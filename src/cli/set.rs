@@ -166,7 +166,7 @@ fn in_folder(
         skipped: Vec::new(),
         attempts: 0,
         duration_ms: start.elapsed().as_millis() as u64,
-        governed: Vec::new(),
+        images: Vec::new(),
         changes,
         notes,
     })

@@ -12,6 +12,7 @@ use crate::cycle::tree::REPOSITORY_FILE;
 use crate::fault::{Explain, Fault};
 use crate::keys;
 use crate::manifest::paths::PathFilter;
+use crate::notify::config::Channel;
 use crate::plan::intent::Intent;
 use crate::registry;
 use crate::repo;
@@ -19,7 +20,7 @@ use crate::repo::config::{Branch, Person, Ssh, USUAL_DEPTH};
 use crate::repo::source::{SourceConfig, Sources};
 
 use super::document::Node;
-use super::reader::{Mistake, Mistakes, nothing};
+use super::reader::{Environment, Mistake, Mistakes, nothing};
 use super::sections::{self, FileConfig};
 
 /// What is wrong with the configuration.
@@ -101,9 +102,6 @@ pub struct Overrides {
     pub registry_auth_file: Option<PathBuf>,
 }
 
-/// The environment, so that a map can stand in for it.
-pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
-
 /// Everything that can be configured.
 #[derive(Debug)]
 pub struct Config {
@@ -125,6 +123,8 @@ pub struct Config {
     pub secrets: Secrets,
     /// The agent.
     pub agent: agent::config::Config,
+    /// Where news goes.
+    pub notify: Vec<Channel>,
 }
 
 /// What is configured about secrets.
@@ -175,8 +175,8 @@ impl Config {
     /// Reads the file if there is one, then flags, then the environment for what is still open.
     pub fn load(overrides: &Overrides, environment: Environment<'_>) -> Result<Config, ConfigError> {
         let file = overrides.file.clone().or_else(|| environment("TAGALONG_CONFIG").map(PathBuf::from));
-        let from_file = file.as_deref().map(read_file).transpose()?.unwrap_or_default();
-        let FileConfig { git, registries, sources, intent, secrets, agent } = from_file;
+        let from_file = file.as_deref().map(|file| read_file(file, environment)).transpose()?.unwrap_or_default();
+        let FileConfig { git, registries, sources, intent, secrets, agent, notify } = from_file;
         let url = match &overrides.git_url {
             Some(text) => Some(flag("--git-url", text)?),
             None => git.url,
@@ -254,6 +254,7 @@ impl Config {
                 pull_secrets: secrets.pull_secrets,
             },
             agent,
+            notify,
         })
     }
 
@@ -268,11 +269,11 @@ pub fn path_filter(globs: &[String]) -> Result<PathFilter, ConfigError> {
     PathFilter::new(globs).map_err(|error| ConfigError::Flag { flag: "--path", reason: error.to_string() })
 }
 
-fn read_file(file: &Path) -> Result<FileConfig, ConfigError> {
+fn read_file(file: &Path, environment: Environment<'_>) -> Result<FileConfig, ConfigError> {
     let bytes = std::fs::read(file).map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
     let name = file.display().to_string();
     let mistakes = Mistakes::of(&name);
-    let config = sections::agent_file(parse(&bytes, &name)?, &mistakes);
+    let config = sections::agent_file(parse(&bytes, &name)?, environment, &mistakes);
     settled(mistakes)?;
     Ok(config)
 }
@@ -327,6 +328,9 @@ fn docker_config(environment: Environment<'_>, home: Option<&Path>) -> Option<Pa
 
 #[cfg(test)]
 mod tests {
+    use crate::notify::config::Service;
+    use crate::notify::event::Kind;
+
     use super::*;
 
     fn load(text: &str) -> Result<Config, ConfigError> {
@@ -409,7 +413,7 @@ agent:
             "6:5: policies[0]: `images` is needed",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
             "9:13: agent.interval: a text is needed",
-            "10:1: registrys: unknown key; there are git, registries, sources, policies, fields, embedded, secrets, agent",
+            "10:1: registrys: unknown key; there are git, registries, sources, policies, fields, embedded, secrets, agent, notify",
         ];
         for (said, expected) in said.iter().zip(expect) {
             assert!(said.starts_with(expected), "{said} is not {expected}");
@@ -441,6 +445,34 @@ agent:
             mistakes("secrets: { gate: shut }\n")[0].contains("`shut` is not known; there are block, warn and off")
         );
         assert!(mistakes("secrets: [a]\n")[0].contains("a mapping is needed, not a list"));
+    }
+
+    #[test]
+    fn channels_take_their_secrets_from_files_and_the_environment_alone() {
+        let text = "notify:\n- slack: {urlEnv: HOME}\n- name: ops\n  matrix: {server: 'https://m.example', room: '!r:m.example', tokenFile: /t}\n  events: [blocked, failed]\n- gitea: {server: 'https://g.example/', repository: o/infra, tokenFile: /t}\n";
+        let channels = load(text).expect("valid").notify;
+        assert_eq!(channels.iter().map(|channel| channel.name.as_str()).collect::<Vec<_>>(), ["slack", "ops", "gitea"]);
+        assert_eq!((channels[0].kinds.len(), channels[1].kinds.len()), (Kind::ALL.len(), 2));
+        assert!(!format!("{channels:?}").contains("/home/me"), "a URL from the environment is shown");
+        let Service::Gitea(forge) = &channels[2].service else { panic!("{channels:?}") };
+        assert_eq!(forge.api.as_str(), "https://g.example/api/v1");
+        let wrong = "notify:\n- slack: {url: 'https://x'}\n- teams: {urlEnv: NOWHERE}\n  events: [update]\n- webhook: {urlFile: /u, template: '{{ titel }}'}\n  slack: {urlFile: /u}\n- matrix: {server: 'https://u:sesame@m', room: '#a:m', tokenFile: /t}\n- github: {repository: infra, tokenFile: /t, tokenEnv: HOME}\n";
+        let said = mistakes(wrong);
+        for part in [
+            "notify[0].slack: one of urlFile and urlEnv is needed",
+            "notify[0].slack.url: unknown key",
+            "notify[1].teams.urlEnv: the environment has no NOWHERE",
+            "notify[1].events: `update` is no event; there are updated, blocked",
+            "notify[2]: exactly one of slack, discord",
+            "notify[2].webhook.template: line 1: ",
+            "notify[3].matrix.server: write a URL such as",
+            "notify[3].matrix.room: a room's id is needed",
+            "notify[4].github.repository: `infra` is no owner/name",
+            "notify[4].github: one of tokenFile and tokenEnv is needed",
+        ] {
+            assert!(said.iter().any(|said| said.contains(part)), "{part} is not in {said:#?}");
+        }
+        assert!(!said.iter().any(|said| said.contains("sesame")), "{said:#?}");
     }
 
     #[test]

@@ -6,11 +6,13 @@
 //! - [`reader`]: values to types, collecting mistakes
 //! - [`sections`]: what each section means
 //! - [`agent_section`]: what the section `agent` means
+//! - [`notify_section`]: what the section `notify` means
 //! - [`load`]: files, flags and environment together
 
 pub mod agent_section;
 pub mod catalogue;
 pub mod document;
 pub mod load;
+pub mod notify_section;
 pub mod reader;
 pub mod sections;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -72,6 +73,9 @@ pub enum Form<'m> {
     /// A mapping.
     Section(Section<'m>),
 }
+
+/// The environment, so that a map can stand in for it.
+pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
 /// A mapping that is being read: each key is taken once, and what is left is unknown.
 pub struct Section<'m> {
@@ -197,6 +201,14 @@ impl<'m> Section<'m> {
     /// Begins to read a mapping that has been taken.
     pub fn inside(&self, key: &str, node: Node) -> Section<'m> {
         Section::new(&self.path_of(key), node, self.mistakes)
+    }
+
+    /// Takes the path of a file or folder.
+    pub fn path(&mut self, key: &'static str) -> Option<PathBuf> {
+        self.parsed_with(key, |text| match text.is_empty() {
+            true => Err("a path is needed".to_owned()),
+            false => Ok(PathBuf::from(text)),
+        })
     }
 
     /// Takes a list of texts that a function understands.

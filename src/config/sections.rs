@@ -9,6 +9,7 @@ use crate::cycle::commits::Style;
 use crate::cycle::secrets::{Gate, PullSecrets};
 use crate::manifest::conventions::{Conventions, FieldRule};
 use crate::manifest::paths::PathFilter;
+use crate::notify::config::Channel;
 use crate::plan::batch::Batch;
 use crate::plan::intent::Intent;
 use crate::plan::template::Template;
@@ -26,7 +27,8 @@ use crate::secret::SafeUrl;
 
 use super::agent_section;
 use super::document::Node;
-use super::reader::{Form, Mistakes, Section};
+use super::notify_section;
+use super::reader::{Environment, Form, Mistakes, Section};
 
 /// What a file says, before flags and environment.
 #[derive(Debug, Default)]
@@ -43,6 +45,8 @@ pub struct FileConfig {
     pub secrets: SecretsSection,
     /// The section `agent`.
     pub agent: agent::config::Config,
+    /// The section `notify`.
+    pub notify: Vec<Channel>,
 }
 
 /// The section `secrets`.
@@ -86,7 +90,7 @@ pub struct GitSection {
 }
 
 /// Reads the agent's own file.
-pub fn agent_file(root: Node, mistakes: &Mistakes) -> FileConfig {
+pub fn agent_file(root: Node, environment: Environment<'_>, mistakes: &Mistakes) -> FileConfig {
     let mut root = Section::new("", root, mistakes);
     let config = FileConfig {
         git: root.section("git").map(git).unwrap_or_default(),
@@ -95,6 +99,7 @@ pub fn agent_file(root: Node, mistakes: &Mistakes) -> FileConfig {
         intent: intent(&mut root),
         secrets: root.section("secrets").map(secrets).unwrap_or_default(),
         agent: root.section("agent").map(agent_section::read).unwrap_or_default(),
+        notify: notify_section::read(root.sections("notify"), environment),
     };
     root.finish();
     config
@@ -164,9 +169,9 @@ fn style(section: &mut Section<'_>) -> Style {
 }
 
 fn signing(mut section: Section<'_>) -> Option<Signing> {
-    let ssh = path(&mut section, "sshKeyFile").map(SigningKeyFile::Ssh);
-    let openpgp = path(&mut section, "openpgpKeyFile").map(SigningKeyFile::OpenPgp);
-    let passphrase_file = path(&mut section, "passphraseFile");
+    let ssh = section.path("sshKeyFile").map(SigningKeyFile::Ssh);
+    let openpgp = section.path("openpgpKeyFile").map(SigningKeyFile::OpenPgp);
+    let passphrase_file = section.path("passphraseFile");
     if ssh.is_some() == openpgp.is_some() {
         section.mistake("exactly one of sshKeyFile and openpgpKeyFile is needed");
     }
@@ -189,9 +194,9 @@ fn person(mut section: Section<'_>) -> Option<Person> {
 
 fn ssh(mut section: Section<'_>) -> Ssh {
     let ssh = Ssh {
-        key_file: path(&mut section, "keyFile"),
-        passphrase_file: path(&mut section, "passphraseFile"),
-        known_hosts_file: path(&mut section, "knownHostsFile").unwrap_or_default(),
+        key_file: section.path("keyFile"),
+        passphrase_file: section.path("passphraseFile"),
+        known_hosts_file: section.path("knownHostsFile").unwrap_or_default(),
         host_fingerprints: section
             .each_with("hostFingerprints", |text| text.parse().map_err(|error: FingerprintError| error.to_string())),
     };
@@ -202,8 +207,8 @@ fn ssh(mut section: Section<'_>) -> Ssh {
 fn https(mut section: Section<'_>) -> Https {
     let https = Https {
         username: section.parsed_with("username", |text| Ok(text.to_owned())),
-        token_file: path(&mut section, "tokenFile"),
-        ca_file: path(&mut section, "caFile"),
+        token_file: section.path("tokenFile"),
+        ca_file: section.path("caFile"),
     };
     section.finish();
     https
@@ -215,9 +220,9 @@ fn registries(root: &mut Section<'_>) -> Vec<HostConfig> {
         let host = section.parsed_with("host", registry_host);
         let config = HostConfig {
             host: host.clone().unwrap_or_default(),
-            credentials_file: path(&mut section, "credentialsFile"),
+            credentials_file: section.path("credentialsFile"),
             plain_http: section.boolean("plainHttp").unwrap_or(false),
-            ca_file: path(&mut section, "caFile"),
+            ca_file: section.path("caFile"),
             timeout: section.duration("timeout"),
             mirror: section.parsed("mirror"),
             mirror_tags: section.boolean("mirrorTags").unwrap_or(false),
@@ -413,11 +418,4 @@ fn secrets(mut section: Section<'_>) -> SecretsSection {
     section.finish();
     let (gate, pull_secrets) = (gate.unwrap_or_default(), pull_secrets.unwrap_or_default());
     SecretsSection { age_key_files, gate, pull_secrets }
-}
-
-fn path(section: &mut Section<'_>, key: &'static str) -> Option<PathBuf> {
-    section.parsed_with(
-        key,
-        |text| if text.is_empty() { Err("a path is needed".to_owned()) } else { Ok(PathBuf::from(text)) },
-    )
 }

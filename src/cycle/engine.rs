@@ -12,7 +12,6 @@ use crate::manifest::edit::FollowRefs;
 use crate::manifest::interest::Interest;
 use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
-use crate::plan::decide;
 use crate::plan::gate::{self, GatedPlan};
 use crate::plan::hold::NamedHolds;
 use crate::plan::intent::Intent;
@@ -36,7 +35,7 @@ use super::follow::Learned;
 use super::past::Past;
 use super::proof;
 use super::pull_secrets;
-use super::report::{FileChange, Governed, Moved, Report};
+use super::report::{FileChange, Moved, Report};
 use super::secrets::{Gate, Progress, Secrets};
 use super::status::{self, ImageStatus};
 use super::task::{Mode, Task};
@@ -93,7 +92,6 @@ pub(super) struct Decided {
     follow: FollowRefs,
     conventions: Conventions,
     occasion: Occasion,
-    governed: Vec<Governed>,
     pub(super) scene: Scene,
 }
 
@@ -188,7 +186,7 @@ impl Engine {
                 skipped: decided.skipped.clone(),
                 attempts,
                 duration_ms: start.elapsed().as_millis() as u64,
-                governed: decided.governed.clone(),
+                images: if matches!(task, Task::Follow) { decided.statuses() } else { Vec::new() },
                 changes: changes.clone(),
                 notes: decided.notes.clone(),
             };
@@ -330,7 +328,6 @@ impl Engine {
         intended.notes.extend(gated.moved_along());
         let Intent { policies, conventions } = intended.intent;
         let named = block_in_place(|| self.named_holds(clone, tip, &conventions))?;
-        let governed = decide::governed(&intended.inventory, &policies).map(|(located, _)| located.into()).collect();
         Ok(Decided {
             gated,
             skipped: skipped.into_iter().collect(),
@@ -338,7 +335,6 @@ impl Engine {
             follow: intended.follow,
             conventions,
             occasion: Occasion { held: named.all().to_vec(), ..intended.occasion },
-            governed,
             scene: Scene { inventory: intended.inventory, policies, holds, named },
         })
     }

@@ -56,7 +56,7 @@ pub enum CycleError {
         /// The file.
         file: String,
         /// The hold.
-        hold: Hold,
+        hold: Box<Hold>,
     },
     /// A secret beside a field that was asked for is broken.
     #[error("{0}")]

@@ -132,7 +132,7 @@ impl Engine {
             for update in &plan.updates {
                 if let Some(hold) = block_in_place(|| past.hold(update, &learned.proofs))? {
                     let (image, file) = (update.field.repository.clone(), update.file.clone());
-                    return Err(CycleError::Held { image, file, hold });
+                    return Err(CycleError::Held { image, file, hold: Box::new(hold) });
                 }
             }
         }

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::image::{Digest, Repository, Version};
-use crate::manifest::inventory::Located;
 use crate::plan::gate::GatedUpdate;
 use crate::plan::skip::Skipped;
+
+use super::status::ImageStatus;
 
 /// What a pass did.
 #[derive(Debug, Clone, Serialize)]
@@ -24,9 +25,9 @@ pub struct Report {
     pub attempts: u32,
     /// How long the pass took, in milliseconds.
     pub duration_ms: u64,
-    /// The fields that policies govern, as the pass found them.
+    /// How each image that a policy governs stands; of a pass that follows the policies.
     #[serde(skip)]
-    pub governed: Vec<Governed>,
+    pub images: Vec<ImageStatus>,
     /// The files as they were and as they are.
     #[serde(skip)]
     pub changes: Vec<FileChange>,
@@ -53,31 +54,6 @@ pub struct Moved {
     /// When the image was built, where that is known.
     #[serde(skip)]
     pub built: Option<Timestamp>,
-}
-
-/// A field that a policy governs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Governed {
-    /// The file.
-    pub file: String,
-    /// The field.
-    pub path: String,
-    /// The image.
-    pub image: Repository,
-    /// What it holds, if anything.
-    pub version: Version,
-}
-
-impl From<&Located> for Governed {
-    fn from(located: &Located) -> Governed {
-        let field = &located.field;
-        Governed {
-            file: located.file.clone(),
-            path: field.path.clone(),
-            image: field.repository.clone(),
-            version: field.version.clone(),
-        }
-    }
 }
 
 /// A file as it was and as it is.

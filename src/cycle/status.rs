@@ -57,9 +57,22 @@ pub enum State {
     Suspended,
 }
 
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl State {
+    /// All of them.
+    pub const ALL: [State; 8] = [
+        State::UpToDate,
+        State::NoCandidate,
+        State::Updating,
+        State::Held,
+        State::RegistryError,
+        State::BlockedSecret,
+        State::BlockedImage,
+        State::Suspended,
+    ];
+
+    /// Its name, which is that of the reason for it.
+    pub fn name(self) -> &'static str {
+        match self {
             State::UpToDate => Reason::UpToDate.name(),
             State::NoCandidate => Reason::NoCandidate.name(),
             State::Updating => "updating",
@@ -68,7 +81,13 @@ impl fmt::Display for State {
             State::BlockedSecret => Reason::BlockedSecret.name(),
             State::BlockedImage => Reason::BlockedImage.name(),
             State::Suspended => Reason::Suspended.name(),
-        })
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -188,4 +207,19 @@ pub fn of_images(
         }
     }
     images.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_are_printed() {
+        for state in State::ALL {
+            assert_eq!(serde_json::to_value(state).expect("a name"), state.name());
+        }
+        for reason in Reason::ALL {
+            assert_eq!(State::from(reason).name(), reason.name());
+        }
+    }
 }

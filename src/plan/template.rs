@@ -68,7 +68,7 @@ impl Template {
     pub fn parse(source: &str) -> Result<Template, TemplateError> {
         let template = Template { source: source.to_owned() };
         for count in [1, 3] {
-            let text = template.words(&Variables::example(count)).map_err(|error| TemplateError::of(&error))?;
+            let text = render(source, &Variables::example(count))?;
             if text.trim().is_empty() {
                 return Err(TemplateError { words: "it gives an empty message".to_owned() });
             }
@@ -85,22 +85,23 @@ impl Template {
         }
         let variables = Variables::of(&occasion.act, updates);
         // A template that fails on what was deployed just now must not stop a deploy.
-        let words = self.words(&variables).unwrap_or_default();
+        let words = render(&self.source, &variables).unwrap_or_default();
         let words = harmless(&words);
         let words = if words.is_empty() { variables.subject } else { words };
         format!("{words}\n\n{trailers}")
     }
+}
 
-    fn words(&self, variables: &Variables) -> Result<String, minijinja::Error> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        environment.set_fuel(Some(FUEL));
-        // Lines that hold only a block leave no empty line behind.
-        if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
-            environment.set_syntax(syntax);
-        }
-        environment.render_str(&self.source, Serde(variables))
+/// What a template makes of variables. It cannot run for ever, and naming what does not exist is an error.
+pub fn render(source: &str, variables: &impl Serialize) -> Result<String, TemplateError> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    environment.set_fuel(Some(FUEL));
+    // Lines that hold only a block leave no empty line behind.
+    if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
+        environment.set_syntax(syntax);
     }
+    environment.render_str(source, Serde(variables)).map_err(|error| TemplateError::of(&error))
 }
 
 impl TemplateError {

@@ -52,8 +52,6 @@ impl Client {
     /// # Errors
     /// A file of certificates that cannot be used.
     pub fn new(config: Config) -> Result<Client, RegistryError> {
-        // One provider for the whole process; a second call finds it there.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut hosts = HashMap::new();
         for host in &config.hosts {
             hosts.insert(host.host.clone(), Arc::new(Host::new(&host.host, &config)?));

@@ -10,13 +10,14 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, IF_NONE_MATCH, RANGE};
 use reqwest::{Method, StatusCode, Url};
 use tokio::sync::Semaphore;
 
+use crate::http::retry_after;
 use crate::image::DEFAULT_HOST;
 use crate::secret::Secret;
 
 use super::config::{Config, Mirror};
 use super::error::RegistryError;
 use super::flights::Flights;
-use super::pace::{Leave, Pace, retry_after};
+use super::pace::{Leave, Pace};
 use super::sign_in::{Shown, SignIn};
 use super::traffic::{Tally, Traffic};
 use super::transport::{Answer, Transport, unreachable};

@@ -8,7 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
+
+use crate::http::retry_after;
 
 /// The longest that a host's wish to wait is granted within one request.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -163,17 +165,6 @@ fn announced(headers: &HeaderMap) -> Option<Announced> {
 /// The digits that a text starts with.
 fn number(text: &str) -> Option<u64> {
     text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-}
-
-/// `Retry-After` in its two forms, seconds or a date.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        // A year is as good as for ever, and does not overflow.
-        return Some(Duration::from_secs(seconds.min(365 * 24 * 3600)));
-    }
-    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Duration::try_from(at.duration_since(jiff::Timestamp::now())).ok()
 }
 
 #[cfg(test)]

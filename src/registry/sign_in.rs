@@ -9,13 +9,13 @@ use futures_util::FutureExt;
 use reqwest::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{StatusCode, Url};
 
+use crate::http::retry_after;
 use crate::secret::Secret;
 
 use super::auth::{Challenge, Token, TokenAnswer};
 use super::credentials::{self, Credential};
 use super::error::RegistryError;
 use super::flights::Flights;
-use super::pace::retry_after;
 use super::transport::{Answer, Transport, unreachable};
 
 const TOKEN_ANSWER_LIMIT: usize = 1 << 20;

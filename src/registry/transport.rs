@@ -1,11 +1,12 @@
 //! HTTP to one host: TLS, redirects, time limits, bodies within bounds.
 
-use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode, Url};
+
+use crate::http;
 
 use super::error::RegistryError;
 
@@ -38,12 +39,12 @@ impl Transport {
         is_plain: bool,
         timeout: Duration,
     ) -> Result<Transport, RegistryError> {
-        let failed = |error: reqwest::Error| unreachable(name, innermost(&error));
+        let failed = |error: reqwest::Error| unreachable(name, http::innermost(&error));
         let http = match ca_file {
-            Some(file) => client_builder(timeout).tls_certs_only(authorities(file)?).build().map_err(failed)?,
-            None => match client_builder(timeout).build() {
+            Some(file) => http::builder(timeout).tls_certs_only(authorities(file)?).build().map_err(failed)?,
+            None => match http::builder(timeout).build() {
                 // A machine without any authorities can still speak plain HTTP.
-                Err(_) if is_plain => client_builder(timeout).tls_certs_only([]).build().map_err(failed)?,
+                Err(_) if is_plain => http::builder(timeout).tls_certs_only([]).build().map_err(failed)?,
                 built => built.map_err(failed)?,
             },
         };
@@ -76,7 +77,7 @@ impl Transport {
         if error.is_timeout() {
             return RegistryError::TimedOut { host: self.name.clone(), after: self.timeout };
         }
-        unreachable(&self.name, innermost(error))
+        unreachable(&self.name, http::innermost(error))
     }
 }
 
@@ -85,32 +86,9 @@ pub fn unreachable(host: &str, reason: String) -> RegistryError {
     RegistryError::Unreachable { host: host.to_owned(), reason }
 }
 
-fn client_builder(timeout: Duration) -> reqwest::ClientBuilder {
-    // Never from https to http, and not for ever; reqwest itself takes credentials off when the host changes.
-    let redirects = reqwest::redirect::Policy::custom(|attempt| {
-        let from_https = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
-        let downgrade = from_https && attempt.url().scheme() != "https";
-        if downgrade || attempt.previous().len() > 5 { attempt.stop() } else { attempt.follow() }
-    });
-    reqwest::Client::builder()
-        .user_agent(concat!("tagalong/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirects)
-        .connect_timeout(timeout.min(Duration::from_secs(10)))
-        .timeout(timeout)
-}
-
 /// The certificates of a PEM file, at least one.
 fn authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, RegistryError> {
     let fail = |reason: String| RegistryError::CaFile { file: file.to_owned(), reason };
     let pem = std::fs::read(file).map_err(|error| fail(error.to_string()))?;
-    let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| fail(error.to_string()))?;
-    if certificates.is_empty() { Err(fail("it holds no certificate".to_owned())) } else { Ok(certificates) }
-}
-
-/// The innermost reason says the most: "connection refused", "invalid peer certificate".
-fn innermost(error: &dyn Error) -> String {
-    match error.source() {
-        Some(source) => innermost(source),
-        None => error.to_string(),
-    }
+    http::authorities(&pem).map_err(fail)
 }

@@ -1,0 +1,274 @@
+//! What is worth telling people of outcomes: what moved, what is kept back and what fails, each once; and when it is over.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::cycle::error::CycleError;
+use crate::cycle::report::{Moved, Report};
+use crate::fault::{Explain, Fault};
+use crate::image::{Repository, Tag};
+use crate::notify::event::{Event, Kind};
+use crate::plan::skip::{Reason, Skipped};
+
+use super::link::CommitLink;
+use super::outcome::{Failure, Outcome};
+use super::setup::Setup;
+
+/// What was told is not told again within this time, however often it comes and goes.
+const QUIET: Duration = Duration::from_secs(3600);
+/// Failures that may pass by themselves are told when there are so many in a row.
+const PATIENCE: u32 = 3;
+
+/// What keeps an image back.
+type Trouble = (Repository, Option<Tag>, Reason);
+
+/// What is known already.
+#[derive(Debug, Default)]
+pub struct News {
+    repository: String,
+    branch: String,
+    link: Option<CommitLink>,
+    troubles: BTreeMap<Trouble, Known>,
+    failures: Known,
+}
+
+/// How often something was seen in a row, and when it was told.
+#[derive(Debug, Default, Clone, Copy)]
+struct Known {
+    in_a_row: u32,
+    /// Whether it was told since it began.
+    is_told: bool,
+    told_at: Option<Instant>,
+}
+
+impl Known {
+    /// Sees it once more; `true` when it is time to tell.
+    fn seen(&mut self, patience: u32, now: Instant) -> bool {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        let is_quiet = self.told_at.is_some_and(|at| now.saturating_duration_since(at) < QUIET);
+        if self.is_told || self.in_a_row < patience || is_quiet {
+            return false;
+        }
+        (self.is_told, self.told_at) = (true, Some(now));
+        true
+    }
+
+    /// Sees that it is over; `true` when that is to be told.
+    fn over(&mut self) -> bool {
+        self.in_a_row = 0;
+        std::mem::take(&mut self.is_told)
+    }
+}
+
+impl News {
+    /// Learns whose news these are.
+    pub fn configured(&mut self, setup: &Setup) {
+        self.repository = setup.repository.to_string();
+        self.branch = setup.branch.to_string();
+        self.link = setup.commit_link();
+    }
+
+    /// What an outcome has that is new.
+    pub fn learn(&mut self, outcome: &Outcome, now: Instant) -> Vec<Event> {
+        let blank = Event {
+            kind: Kind::Updated,
+            at: outcome.ended,
+            repository: self.repository.clone(),
+            branch: self.branch.clone(),
+            title: String::new(),
+            detail: String::new(),
+            image: None,
+            tag: None,
+            commit: None,
+            url: None,
+        };
+        match &outcome.result {
+            Ok(report) => self.done(report, now, &blank),
+            Err(failure) => self.failed(failure, now, &blank).into_iter().collect(),
+        }
+    }
+
+    fn done(&mut self, report: &Report, now: Instant, blank: &Event) -> Vec<Event> {
+        let mut events = Vec::new();
+        if self.failures.over() {
+            let title = format!("cycles on {} work again", self.branch);
+            events.push(Event { kind: Kind::Recovered, title, ..blank.clone() });
+        }
+        if let Some(commit) = &report.commit {
+            events.push(updated(report, commit, self.link.as_ref(), blank));
+        }
+        let troubles = report.skipped.iter().filter_map(|skipped| Some((skipped, told_as(skipped.reason)?)));
+        let troubles: BTreeMap<Trouble, (&Skipped, Kind, u32)> = troubles
+            .map(|(skipped, (kind, patience))| {
+                ((skipped.image.clone(), skipped.tag.clone(), skipped.reason), (skipped, kind, patience))
+            })
+            .collect();
+        let is_over = |(trouble, known): (&Trouble, &mut Known)| {
+            (!troubles.contains_key(trouble) && known.over()).then(|| trouble.clone())
+        };
+        let over: Vec<Trouble> = self.troubles.iter_mut().filter_map(is_over).collect();
+        for (image, tag, reason) in over {
+            // Another tag or another reason is told by itself.
+            if !troubles.keys().any(|(other, _, _)| *other == image) {
+                let title = format!("{} is not kept back any more ({})", named(&image, tag.as_ref()), reason.name());
+                events.push(about(&image, tag.as_ref(), Event { kind: Kind::Recovered, title, ..blank.clone() }));
+            }
+        }
+        for (trouble, (skipped, kind, patience)) in troubles {
+            if self.troubles.entry(trouble).or_default().seen(patience, now) {
+                let (image, tag) = (&skipped.image, skipped.tag.as_ref());
+                let title = format!("{} is kept back ({})", named(image, tag), skipped.reason.name());
+                let event = Event { kind, title, detail: skipped.detail.clone(), ..blank.clone() };
+                events.push(about(image, tag, event));
+            }
+        }
+        let is_recent = |known: &Known| known.told_at.is_some_and(|at| now.saturating_duration_since(at) < QUIET);
+        self.troubles.retain(|_, known| known.in_a_row > 0 || is_recent(known));
+        events
+    }
+
+    fn failed(&mut self, failure: &Failure, now: Instant, blank: &Event) -> Option<Event> {
+        let (kind, patience) = match failure {
+            Failure::Stopped => return None,
+            Failure::Cycle(error) if matches!(**error, CycleError::Exhausted { .. }) => (Kind::PushExhausted, 1),
+            failure if failure.fault() == Fault::Transient => (Kind::Failed, PATIENCE),
+            _ => (Kind::Failed, 1),
+        };
+        let cause = std::error::Error::source(failure).map(|cause| format!("cause: {cause}"));
+        let help = failure.help().map(|help| format!("help: {help}"));
+        let detail = cause.into_iter().chain(help).collect::<Vec<_>>().join("\n");
+        let title = failure.to_string();
+        self.failures.seen(patience, now).then(|| Event { kind, title, detail, ..blank.clone() })
+    }
+}
+
+/// As what a reason is told, and after how many cycles; most are nobody's trouble.
+fn told_as(reason: Reason) -> Option<(Kind, u32)> {
+    match reason {
+        Reason::BlockedImage | Reason::BlockedSecret => Some((Kind::Blocked, 1)),
+        Reason::RegistryError => Some((Kind::Blocked, PATIENCE)),
+        Reason::Held => Some((Kind::Held, 1)),
+        Reason::UpToDate | Reason::NoCandidate | Reason::Suspended => None,
+    }
+}
+
+fn updated(report: &Report, commit: &str, link: Option<&CommitLink>, blank: &Event) -> Event {
+    let line = |moved: &Moved| {
+        let from = moved.from.as_deref().unwrap_or("(none)");
+        format!("{} {from} -> {}", moved.image.short_name(), moved.to)
+    };
+    let mut lines: Vec<String> = report.updates.iter().map(line).collect();
+    lines.dedup();
+    let more = lines.len().saturating_sub(1);
+    let first = lines.first().cloned().unwrap_or_default();
+    let title = if more > 0 { format!("{first} and {more} more") } else { first };
+    let detail = if more > 0 { lines.join("\n") } else { String::new() };
+    let url = link.map(|link| link.to(commit));
+    let event = Event { kind: Kind::Updated, title, detail, commit: Some(commit.to_owned()), url, ..blank.clone() };
+    match report.updates.as_slice() {
+        [only] => Event { image: Some(only.image.to_string()), tag: Some(only.to.clone()), ..event },
+        _ => event,
+    }
+}
+
+fn about(image: &Repository, tag: Option<&Tag>, event: Event) -> Event {
+    Event { image: Some(image.to_string()), tag: tag.map(ToString::to_string), ..event }
+}
+
+fn named(image: &Repository, tag: Option<&Tag>) -> String {
+    tag.map_or_else(|| image.to_string(), |tag| format!("{image}:{tag}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn report(skipped: &[(&str, Reason)]) -> Report {
+        let skipped = skipped.iter().map(|(tag, reason)| Skipped {
+            image: "ghcr.io/acme/shop".parse().expect("an image"),
+            tag: Some(tag.parse().expect("a tag")),
+            reason: *reason,
+            detail: "why".to_owned(),
+        });
+        Report {
+            head: "f00".to_owned(),
+            commit: None,
+            updates: Vec::new(),
+            skipped: skipped.collect(),
+            attempts: 0,
+            duration_ms: 0,
+            images: Vec::new(),
+            changes: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    fn told(news: &mut News, now: Instant, result: Result<Report, Failure>) -> Vec<String> {
+        let outcome = Outcome { number: 1, ended: Timestamp::UNIX_EPOCH, took: Duration::ZERO, result };
+        news.learn(&outcome, now).iter().map(|event| format!("{}: {}", event.kind.name(), event.title)).collect()
+    }
+
+    const BLOCKED: &str = "blocked: ghcr.io/acme/shop:v2 is kept back (blocked-image)";
+
+    #[test]
+    fn trouble_is_told_once_and_its_end_too_and_flapping_not_at_all() {
+        let (mut news, now) = (News::default(), Instant::now());
+        let blocked = || Ok(report(&[("v2", Reason::BlockedImage)]));
+        assert_eq!(told(&mut news, now, blocked()), [BLOCKED]);
+        assert!(told(&mut news, now, blocked()).is_empty());
+        let over = "recovered: ghcr.io/acme/shop:v2 is not kept back any more (blocked-image)";
+        assert_eq!(told(&mut news, now, Ok(report(&[]))), [over]);
+        for _ in 0..3 {
+            assert!(told(&mut news, now, blocked()).is_empty());
+            assert!(told(&mut news, now, Ok(report(&[]))).is_empty());
+        }
+        assert!(told(&mut news, now, blocked()).is_empty());
+        assert_eq!(told(&mut news, now + QUIET, blocked()), [BLOCKED]);
+        // The next tag is blocked as well: that is news, and no recovery.
+        let next = told(&mut news, now + QUIET, Ok(report(&[("v3", Reason::BlockedImage)])));
+        assert_eq!(next, ["blocked: ghcr.io/acme/shop:v3 is kept back (blocked-image)"]);
+    }
+
+    #[test]
+    fn what_may_pass_is_told_when_it_stays() {
+        let (mut news, now) = (News::default(), Instant::now());
+        let down = || Ok(report(&[("v1", Reason::RegistryError)]));
+        assert!(told(&mut news, now, down()).is_empty() && told(&mut news, now, down()).is_empty());
+        assert!(told(&mut news, now, Ok(report(&[("v1", Reason::UpToDate)]))).is_empty());
+        assert!(told(&mut news, now, down()).is_empty() && told(&mut news, now, down()).is_empty());
+        assert_eq!(told(&mut news, now, down()).len(), 1);
+
+        let overdue = || Err(Failure::Overdue { after: Duration::from_secs(9) });
+        assert!(told(&mut news, now, overdue()).is_empty() && told(&mut news, now, overdue()).is_empty());
+        assert_eq!(told(&mut news, now, overdue()), ["failed: the cycle was given up after 9 s"]);
+        assert!(told(&mut news, now, Err(Failure::Stopped)).is_empty());
+        assert!(told(&mut news, now, down()).iter().any(|told| told.starts_with("recovered: cycles on")));
+        let exhausted = CycleError::Exhausted { branch: "main".parse().expect("a branch"), attempts: 10 };
+        let later = now + QUIET;
+        let said = told(&mut news, later, Err(Failure::Cycle(Box::new(exhausted))));
+        assert_eq!(said, ["push-exhausted: someone else was first on main 10 times in a row"]);
+    }
+
+    #[test]
+    fn what_moved_is_told_with_its_commit() {
+        let mut news = News { link: "https://git.example.com/c/{sha}".parse().ok(), ..News::default() };
+        let moved = |to: &str| Moved {
+            file: "a.yaml".to_owned(),
+            path: "image".to_owned(),
+            image: "ghcr.io/acme/shop".parse().expect("an image"),
+            from: Some("v1".to_owned()),
+            to: to.to_owned(),
+            digest: None,
+            built: None,
+        };
+        let mut report = report(&[]);
+        report.commit = Some("c0ffee".to_owned());
+        report.updates = vec![moved("v2"), moved("v2"), moved("v3")];
+        let outcome = Outcome { number: 1, ended: Timestamp::UNIX_EPOCH, took: Duration::ZERO, result: Ok(report) };
+        let events = news.learn(&outcome, Instant::now());
+        assert_eq!(events[0].title, "shop v1 -> v2 and 1 more");
+        assert_eq!(events[0].url.as_deref(), Some("https://git.example.com/c/c0ffee"));
+    }
+}

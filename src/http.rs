@@ -1,0 +1,48 @@
+//! HTTP clients, alike for all outside systems: TLS, redirects, time limits, and words for what goes wrong.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+/// A client in the making. It names us, waits no longer than `timeout`, and follows redirects, but never from https to
+/// http and not for ever; reqwest itself takes credentials off when the host changes.
+pub fn builder(timeout: Duration) -> reqwest::ClientBuilder {
+    // One provider for the whole process; a second call finds it there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let redirects = reqwest::redirect::Policy::custom(|attempt| {
+        let from_https = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
+        let downgrade = from_https && attempt.url().scheme() != "https";
+        if downgrade || attempt.previous().len() > 5 { attempt.stop() } else { attempt.follow() }
+    });
+    reqwest::Client::builder()
+        .user_agent(concat!("tagalong/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirects)
+        .connect_timeout(timeout.min(Duration::from_secs(10)))
+        .timeout(timeout)
+}
+
+/// The certificates of PEM text, at least one; or what is wrong with it.
+pub fn authorities(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, String> {
+    let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| error.to_string())?;
+    if certificates.is_empty() { Err("it holds no certificate".to_owned()) } else { Ok(certificates) }
+}
+
+/// The innermost reason says the most: "connection refused", "invalid peer certificate". It names no URL.
+pub fn innermost(error: &dyn Error) -> String {
+    match error.source() {
+        Some(source) => innermost(source),
+        None => error.to_string(),
+    }
+}
+
+/// `Retry-After` in its two forms, seconds or a date.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        // A year is as good as for ever, and does not overflow.
+        return Some(Duration::from_secs(seconds.min(365 * 24 * 3600)));
+    }
+    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Duration::try_from(at.duration_since(jiff::Timestamp::now())).ok()
+}

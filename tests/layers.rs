@@ -30,7 +30,7 @@ const LAYERS: [(&str, u8); 21] = [
 ];
 
 /// Who may import whom within a layer.
-const SIBLINGS: [(&str, &str); 15] = [
+const SIBLINGS: [(&str, &str); 14] = [
     ("manifest", "yaml"),
     ("sops", "yaml"),
     ("plan", "manifest"),
@@ -39,7 +39,6 @@ const SIBLINGS: [(&str, &str); 15] = [
     ("plan", "yaml"),
     ("registry", "http"),
     ("notify", "http"),
-    ("cluster", "http"),
     ("config", "agent"),
     ("cli", "agent"),
     ("cli", "config"),

@@ -81,7 +81,7 @@ impl Default for Metrics {
         registry.register("updates", "Fields that were moved, by image", metrics.updates.clone());
         let help = "From the build of an image to the push of the commit that deploys it";
         registry.register_with_unit("deploy_lag", help, Unit::Seconds, metrics.lag.clone());
-        let help = "Pushes that were tried, by how they went: done, lost-race, failed";
+        let help = "Pushes that were tried, by how they went: done, lost-race";
         registry.register("push_attempts", help, metrics.pushes.clone());
         let help = "Images by how they stood in the last cycle";
         registry.register("images", help, metrics.images.clone());

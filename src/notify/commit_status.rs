@@ -14,17 +14,11 @@ const DESCRIPTION: usize = 140;
 /// The request that marks the commit of an event; nothing where the event has none, or says nothing of it.
 pub(super) fn letter(forge: &Forge, scheme: &str, events: &[Event]) -> Result<Option<Letter>, NotifyError> {
     let Some(event) = events.first() else { return Ok(None) };
-    let (state, part) = match event.kind {
-        Kind::Updated => ("success", ""),
-        Kind::Reconciled => ("success", "/reconciled"),
-        Kind::ReconcileFailed => ("failure", "/reconciled"),
-        _ => return Ok(None),
-    };
-    let Some(commit) = &event.commit else { return Ok(None) };
+    let Some(commit) = event.commit.as_ref().filter(|_| event.kind == Kind::Updated) else { return Ok(None) };
     let url = format!("{}/repos/{}/statuses/{commit}", forge.api.as_str().trim_end_matches('/'), forge.repository);
     let url = Url::parse(&url).map_err(|_| NotifyError::NoUrl)?;
     let description: String = event.title.chars().take(DESCRIPTION).collect();
-    let mut body = json!({ "state": state, "context": format!("{}{part}", forge.context), "description": description });
+    let mut body = json!({ "state": "success", "context": forge.context, "description": description });
     if let Some(url) = &event.url {
         body["target_url"] = url.as_str().into();
     }
@@ -47,12 +41,12 @@ mod tests {
             context: "tagalong".to_owned(),
         };
         let sent = |kind| letter(&forge, "token", &[Event::example(kind)]).expect("no error");
-        let marked = sent(Kind::ReconcileFailed).expect("a letter");
+        let marked = sent(Kind::Updated).expect("a letter");
         let id = "0123456789abcdef0123456789abcdef01234567";
         assert_eq!(marked.url.path(), format!("/api/v1/repos/org/infra/statuses/{id}"));
         let body: serde_json::Value = serde_json::from_str(&marked.body).expect("JSON");
-        assert_eq!((&body["state"], &body["context"]), (&"failure".into(), &"tagalong/reconciled".into()));
-        assert!(sent(Kind::Updated).is_some() && sent(Kind::Blocked).is_none());
+        assert_eq!((&body["state"], &body["context"]), (&"success".into(), &"tagalong".into()));
+        assert!(sent(Kind::Blocked).is_none());
         let without = Event { commit: None, ..Event::example(Kind::Updated) };
         assert!(letter(&forge, "token", &[without]).expect("no error").is_none());
     }

@@ -9,19 +9,16 @@ mod made_up;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use made_up::{BUMPED, OF_INTEREST};
+use support::agent::Agent;
 use support::git::{HttpGit, Origin, Sshd, git};
 use support::registry::{Kind, Registry};
-use tagalong::config::load::{Config, Overrides};
-use tagalong::cycle::engine::{Engine, Upstream};
-use tagalong::cycle::secrets::Secrets;
-use tagalong::cycle::task::{Mode, Note, Request, Task};
-use tagalong::manifest::edit::FollowRefs;
-use tagalong::registry::client::Client;
 
 /// How often each way is taken.
 const TURNS: usize = 5;
@@ -165,46 +162,61 @@ impl Bench {
         Measured { way, times, bytes }
     }
 
-    /// The agent, which has read the repository before: from the tag in the registry to the pushed commit.
+    /// The agent, which has read the repository before: from word of a push to the registry to the pushed commit.
     fn agent(&self, transport: &str) -> Measured {
-        let overrides = Overrides {
-            file: Some(self.config(transport)),
-            cache_dir: Some(self.path().join(format!("agent-{transport}"))),
-            ..Overrides::default()
-        };
-        let config = Config::load(&overrides, &|_| None).expect("a configuration");
-        let registry = Client::new(config.registry.clone()).expect("a client");
-        let engine = Engine::new(
-            config.repo().expect("a repository").clone(),
-            config.paths.clone(),
-            config.attempts,
-            config.style.clone(),
-            Upstream { registry, sources: config.sources.clone() },
-            config.intent.clone().into_source(),
-            Secrets::default(),
-        );
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-        let mut times = Vec::new();
-        for turn in 0..=TURNS {
-            let tag = self.new_tag();
-            let wanted = vec![format!("{}:{tag}", self.image()).parse().expect("a reference")];
-            let request = Request {
-                wanted,
-                allow_downgrade: false,
-                force: false,
-                follow: FollowRefs::Yes,
-                wait_image: Duration::ZERO,
-                note: Note::default(),
-            };
-            let begun = Instant::now();
-            let report = runtime.block_on(engine.run(&Task::Set(&request), Mode::Push)).expect("a report");
-            assert!(report.commit.is_some());
-            if turn > 0 {
-                times.push(begun.elapsed());
+        let secret = self.path().join("secret");
+        std::fs::write(&secret, "open-sesame\n").expect("written");
+        let policies = format!("policies:\n- images: [\"{}\"]\n  tags: {{ sha: {{ order: built }} }}\n", self.image());
+        let webhooks = format!("webhooks: [{{ kind: generic, secretFile: {} }}]", secret.display());
+        let agent = format!("agent:\n  interval: 1h\n  listen: 127.0.0.1:0\n  {webhooks}\n");
+        let text = std::fs::read_to_string(self.config(transport)).expect("there") + &policies + &agent;
+        let config = self.path().join(format!("agent-{transport}.yaml"));
+        std::fs::write(&config, text).expect("written");
+        let home = self.path().join(format!("home-{transport}"));
+        std::fs::create_dir_all(&home).expect("a folder");
+        let before = self.tip();
+        self.new_tag();
+        let agent = Agent::start(&home, &config);
+        let arrives = |before: &str| {
+            while self.tip() == before {
+                std::thread::sleep(Duration::from_millis(2));
             }
+        };
+        // The first cycle reads everything.
+        arrives(&before);
+        agent.wait_for("the cycle is done");
+        let mut times = Vec::new();
+        for _ in 0..TURNS {
+            std::thread::sleep(Duration::from_millis(500));
+            let (before, tag) = (self.tip(), self.new_tag());
+            let begun = Instant::now();
+            self.tell(&agent.address());
+            arrives(&before);
+            times.push(begun.elapsed());
             self.holds(&tag);
         }
-        Measured { way: "the agent, warm", times, bytes: None }
+        assert_eq!(agent.stop().0, 0);
+        Measured { way: "the agent, by webhook", times, bytes: None }
+    }
+
+    fn tell(&self, address: &str) {
+        let body = format!("{{\"images\": [\"{}\"]}}", self.image());
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        write!(
+            stream,
+            "POST /webhooks/generic HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer open-sesame\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
+    }
+
+    /// What the branch is at, read without a process.
+    fn tip(&self) -> String {
+        std::fs::read_to_string(self.origin.path.join("refs/heads/main")).unwrap_or_default()
     }
 
     /// One connection that asks for the tip and nothing else.

@@ -71,6 +71,8 @@ pub struct Engine {
     learned: Mutex<Option<Learned>>,
     /// The tips of the branch and of the branch for proposals for which nothing was left to be closed.
     pub(super) settled: Mutex<Option<(CommitId, CommitId)>>,
+    /// Where the branch was seen last.
+    last: Mutex<Option<CommitId>>,
 }
 
 impl fmt::Debug for Engine {
@@ -149,7 +151,7 @@ impl Engine {
     ) -> Engine {
         let Upstream { registry, sources, forge } = upstream;
         let trees = TreeCache::new(paths.clone());
-        let (held, learned, settled) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let (held, learned, settled, last) = Default::default();
         Engine {
             repo,
             attempts,
@@ -164,6 +166,7 @@ impl Engine {
             held,
             learned,
             settled,
+            last,
         }
     }
 
@@ -191,10 +194,15 @@ impl Engine {
     async fn pass(&self, task: &Task<'_>, mode: Mode, learned: &mut Learned) -> Result<Report, CycleError> {
         let start = Instant::now();
         let mut clone = block_in_place(|| BareClone::open(self.repo_for(task)))?;
+        let mut guess = self.guess(task, mode);
         for attempt in 1..=self.attempts {
-            let begun = Instant::now();
+            let (begun, guessed) = (Instant::now(), guess.take());
             let (tip, mut decided);
-            (clone, tip, decided) = self.decide_on_tip(clone, task, learned, start).await?;
+            (clone, tip, decided) = match guessed {
+                Some(guess) => self.decide_on_guess(clone, guess, task, learned, start).await?,
+                None => self.decide_on_tip(clone, task, learned, start).await?,
+            };
+            self.note_last(tip);
             if mode == Mode::Suspended {
                 decided.suspend();
             }
@@ -235,12 +243,16 @@ impl Engine {
             let commit = block_in_place(|| commits::write(&clone, tip, edits, &self.style))?;
             let expected = if *branch == self.repo.branch { Some(tip) } else { clone.proposed() };
             match block_in_place(|| push(&clone, commit, Lease { branch, expected }))? {
-                Push::Done if *branch == self.repo.branch => return Ok(report(commit, Some(commit), attempt)),
+                Push::Done if *branch == self.repo.branch => {
+                    self.note_last(commit);
+                    return Ok(report(commit, Some(commit), attempt));
+                }
                 Push::Done => {
                     let mut report = Report { is_proposal: true, ..report(tip, Some(commit), attempt) };
                     report.notes.extend(self.request(&decided, learned).await?);
                     return Ok(report);
                 }
+                Push::LostRace { .. } if guessed == Some(tip) => learned.begin_again(),
                 Push::LostRace { words } => {
                     tracing::info!(attempt, %words, "someone else was first; planning again on the new tip");
                     if attempt < self.attempts {
@@ -307,6 +319,35 @@ impl Engine {
         what: &Interest,
     ) -> Result<Arc<Inventory>, RepoError> {
         self.trees.inventory(clone, tip, &intent.conventions, what)
+    }
+
+    /// Where the branch was after the last pass of this engine, and may well be still.
+    fn guess(&self, task: &Task<'_>, mode: Mode) -> Option<CommitId> {
+        let is_direct = mode == Mode::Push && !task.is_by_name() && *self.branch_for(task) == self.repo.branch;
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).filter(|_| is_direct)
+    }
+
+    fn note_last(&self, tip: CommitId) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(tip);
+    }
+
+    /// Decides on a tip that was not asked for: the push compares it with what the server has, which spares the connection
+    /// that asks. Where nothing would be pushed, or something is wrong, the server is asked after all.
+    async fn decide_on_guess(
+        &self,
+        mut clone: BareClone,
+        guess: CommitId,
+        task: &Task<'_>,
+        learned: &mut Learned,
+        start: Instant,
+    ) -> Result<(BareClone, CommitId, Decided), CycleError> {
+        match self.decide(&mut clone, guess, task, learned).await {
+            Ok(decided) if !decided.is_idle() => Ok((clone, guess, decided)),
+            _ => {
+                learned.begin_again();
+                self.decide_on_tip(clone, task, learned, start).await
+            }
+        }
     }
 
     /// Fetches and decides. An image that was asked for and is on its way is waited for without the clone, which others

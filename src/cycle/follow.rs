@@ -54,6 +54,11 @@ impl Learned {
         Learned { surveys: self.surveys, broken: self.broken, notes: self.notes, ..Learned::default() }
     }
 
+    /// Begins the pass anew: what was the tree before it is none of its concern.
+    pub fn begin_again(&mut self) {
+        self.first = None;
+    }
+
     /// Whether a pass looked at any image that there is news of.
     pub fn knows(&self, scope: &Scope) -> bool {
         self.surveys.keys().any(|image| scope.covers(image))

@@ -179,7 +179,7 @@ impl Bench {
             config.paths.clone(),
             config.attempts,
             config.style.clone(),
-            Upstream { registry, sources: config.sources.clone() },
+            Upstream { registry, sources: config.sources.clone(), forge: None },
             config.intent.clone().into_source(),
             Secrets::default(),
         );

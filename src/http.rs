@@ -3,7 +3,11 @@
 use std::error::Error;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{HeaderMap, LINK, RETRY_AFTER};
+
+/// What stands for itself in a part of a path (RFC 3986, section 2.3).
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A client in the making. It names us, waits no longer than `timeout`, and follows redirects, but never from https to
 /// http and not for ever; reqwest itself takes credentials off when the host changes.
@@ -45,4 +49,39 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
     let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
     Duration::try_from(at.duration_since(jiff::Timestamp::now())).ok()
+}
+
+/// A text as a part of a path, or as the value of a query.
+pub fn in_path(text: &str) -> String {
+    utf8_percent_encode(text, IN_PATH).to_string()
+}
+
+/// The target of `Link: <…>; rel="next"` (RFC 8288), among all that are given.
+pub fn next_link(headers: &HeaderMap) -> Option<String> {
+    headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).find_map(|text| {
+        let mut rest = text;
+        loop {
+            let (target, tail) = rest.trim_start_matches([',', ' ']).strip_prefix('<')?.split_once('>')?;
+            let (parameters, after) = tail.split_at(tail.find('<').unwrap_or(tail.len()));
+            if parameters.replace(['"', ' ', ','], "").split(';').any(|parameter| parameter == "rel=next") {
+                return Some(target.to_owned());
+            }
+            rest = after;
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_found_among_other_links() {
+        let next = |text: &str| next_link(&HeaderMap::from_iter([(LINK, text.parse().expect("a header"))]));
+        let all = "<https://x/a?page=1,2>; rel=\"prev\", <https://x/a?page=3>; rel=\"next\", <https://x/a?page=9>; rel=\"last\"";
+        assert_eq!(next(all).as_deref(), Some("https://x/a?page=3"));
+        assert_eq!(next("</v2/x/tags/list?n=1&last=a>; rel=next").as_deref(), Some("/v2/x/tags/list?n=1&last=a"));
+        assert_eq!(next("<https://x/a?page=1>; rel=\"prev\", <https://x/a?page=9>; rel=\"last\""), None);
+        assert_eq!(next("nonsense"), None);
+    }
 }

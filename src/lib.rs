@@ -13,6 +13,7 @@
 //! | 1 | [`plan`] | what shall change on a tip, and what may |
 //! | 2 | [`registry`] | the OCI distribution API |
 //! | 2 | [`http`] | HTTP clients, alike for all outside systems |
+//! | 2 | [`forge`] | pull requests |
 //! | 2 | [`keys`] | age identities, from where sops takes them |
 //! | 2 | [`notify`] | where news goes |
 //! | 2 | [`repo`] | git on a bare clone |
@@ -31,6 +32,7 @@ pub mod config;
 pub mod cycle;
 pub mod demo;
 pub mod fault;
+pub mod forge;
 pub mod http;
 pub mod image;
 pub mod keys;

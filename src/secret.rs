@@ -95,6 +95,31 @@ impl SafeUrl {
         };
         rest.rsplit_once('@').map_or(rest, |(_, host)| host)
     }
+
+    /// Where a browser shows the repository: forges do so below the same host and path. It holds no credentials. `None`
+    /// for a repository on this machine.
+    pub fn page(&self) -> Option<url::Url> {
+        let (host, path) = match (self.scheme(), self.0.split_once("://")) {
+            ("file", _) => return None,
+            // The scp form: user@host:path.
+            (_, None) => (self.authority().to_owned(), self.0.split_once(':')?.1.to_owned()),
+            (scheme, Some(_)) => {
+                let url = url::Url::parse(&self.0).ok()?;
+                let port = url.port().filter(|_| scheme != "ssh").map(|port| format!(":{port}")).unwrap_or_default();
+                (format!("{}{port}", url.host_str()?), url.path().to_owned())
+            }
+        };
+        let scheme = if self.scheme() == "http" { "http" } else { "https" };
+        let path = path.trim_matches('/').trim_end_matches(".git");
+        url::Url::parse(&format!("{scheme}://{host}/{path}")).ok()
+    }
+
+    /// Whether the host is this machine, so that nobody listens in on the way.
+    pub fn is_loopback(&self) -> bool {
+        ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
+            self.authority().strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+        })
+    }
 }
 
 impl FromStr for SafeUrl {

@@ -219,6 +219,8 @@ fn what_was_judged_is_not_judged_again() {
     let config = Config {
         url: origin.path.display().to_string().parse().expect("a URL"),
         branch: "main".parse().expect("a branch"),
+        push_branch: None,
+        push_options: Vec::new(),
         cache_dir: folder.path().join("cache"),
         depth: 0,
         timeout: Duration::from_secs(30),

@@ -28,6 +28,8 @@ fn a_warm_look_gives_what_a_cold_one_gives() {
     let config = Config {
         url: origin.path.display().to_string().parse().expect("a URL"),
         branch: "main".parse().expect("a branch"),
+        push_branch: None,
+        push_options: Vec::new(),
         cache_dir: folder.path().join("cache"),
         depth: 0,
         ssh: Ssh::default(),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every top-level module and its layer.
-const LAYERS: [(&str, u8); 21] = [
+const LAYERS: [(&str, u8); 22] = [
     ("fault", 0),
     ("image", 0),
     ("platform", 0),
@@ -16,6 +16,7 @@ const LAYERS: [(&str, u8); 21] = [
     ("sops", 1),
     ("yaml", 1),
     ("cluster", 2),
+    ("forge", 2),
     ("http", 2),
     ("keys", 2),
     ("notify", 2),
@@ -30,7 +31,7 @@ const LAYERS: [(&str, u8); 21] = [
 ];
 
 /// Who may import whom within a layer.
-const SIBLINGS: [(&str, &str); 14] = [
+const SIBLINGS: [(&str, &str); 15] = [
     ("manifest", "yaml"),
     ("sops", "yaml"),
     ("plan", "manifest"),
@@ -39,6 +40,7 @@ const SIBLINGS: [(&str, &str); 14] = [
     ("plan", "yaml"),
     ("registry", "http"),
     ("notify", "http"),
+    ("forge", "http"),
     ("config", "agent"),
     ("cli", "agent"),
     ("cli", "config"),

@@ -15,6 +15,8 @@ fn open(cache: &Path, sshd: &Sshd, origin: &Origin, depth: u32) -> (BareClone, C
     let config = Config {
         url: sshd.url(origin).parse().expect("a URL"),
         branch: "main".parse().expect("a branch"),
+        push_branch: None,
+        push_options: Vec::new(),
         cache_dir: cache.to_owned(),
         depth,
         timeout: Duration::from_secs(20),

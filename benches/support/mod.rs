@@ -76,6 +76,8 @@ pub fn repository(folder: &Path, files: &BTreeMap<String, String>) -> Config {
     Config {
         url: path.display().to_string().parse().expect("a URL"),
         branch: "main".parse().expect("a branch"),
+        push_branch: None,
+        push_options: Vec::new(),
         cache_dir: folder.join("cache"),
         depth: 0,
         timeout: std::time::Duration::from_secs(30),

@@ -31,22 +31,11 @@ impl CommitLink {
     /// What the URL of a repository tells: forges show commits below the same host and path. `None` for a repository on
     /// this machine.
     pub fn of(repository: &SafeUrl) -> Option<CommitLink> {
-        let text = repository.expose();
-        let (host, path) = match (repository.scheme(), text.split_once("://")) {
-            ("file", _) => return None,
-            // The scp form: user@host:path.
-            (_, None) => (repository.authority().to_owned(), text.split_once(':')?.1.to_owned()),
-            (scheme, Some(_)) => {
-                let url = url::Url::parse(text).ok()?;
-                let port = url.port().filter(|_| scheme != "ssh").map(|port| format!(":{port}")).unwrap_or_default();
-                (format!("{}{port}", url.host_str()?), url.path().to_owned())
-            }
-        };
-        let scheme = if repository.scheme() == "http" { "http" } else { "https" };
-        let path = path.trim_matches('/').trim_end_matches(".git");
-        let page = if host.contains("gitlab") { "-/commit" } else { "commit" };
-        let page = if host == "bitbucket.org" { "commits" } else { page };
-        format!("{scheme}://{host}/{path}/{page}/{PLACE}").parse().ok()
+        let page = repository.page()?;
+        let host = page.host_str()?;
+        let below = if host.contains("gitlab") { "-/commit" } else { "commit" };
+        let below = if host == "bitbucket.org" { "commits" } else { below };
+        format!("{page}/{below}/{PLACE}").parse().ok()
     }
 
     /// The address of one commit.

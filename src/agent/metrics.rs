@@ -152,7 +152,9 @@ impl Metrics {
             self.tried("done", 1);
             self.tried("lost-race", report.attempts.saturating_sub(1));
         }
-        for moved in &report.updates {
+        // What is proposed has not moved yet.
+        let has_moved = report.commit.is_some() && !report.is_proposal;
+        for moved in report.updates.iter().filter(|_| has_moved) {
             self.updates.get_or_create(&[("image", moved.image.to_string())]).inc();
             if let Some(built) = moved.built {
                 // Two machines' clocks: an image from the future was built just now.
@@ -209,6 +211,7 @@ mod tests {
             updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
             skipped: Vec::new(),
             attempts: 3,
+            is_proposal: false,
             duration_ms: 2000,
             images: vec![crate::cycle::status::ImageStatus {
                 image: image.clone(),

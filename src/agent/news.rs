@@ -94,7 +94,8 @@ impl News {
             let title = format!("cycles on {} work again", self.branch);
             events.push(Event { kind: Kind::Recovered, title, ..blank.clone() });
         }
-        if let Some(commit) = &report.commit {
+        // What is proposed, the forge tells people of.
+        if let Some(commit) = report.commit.as_ref().filter(|_| !report.is_proposal) {
             events.push(updated(report, commit, self.link.as_ref(), blank));
         }
         let troubles = report.skipped.iter().filter_map(|skipped| Some((skipped, told_as(skipped.reason)?)));
@@ -198,6 +199,7 @@ mod tests {
             updates: Vec::new(),
             skipped: skipped.collect(),
             attempts: 0,
+            is_proposal: false,
             duration_ms: 0,
             images: Vec::new(),
             changes: Vec::new(),

@@ -201,7 +201,9 @@ fn held(hold: &Held, link: Option<&CommitLink>) -> Markup {
         p {
             @if version.is_empty() { "All of it" } @else { code { (version) } }
             " is held since " (time(hold.since)) " by " (hold.by) ": " (hold.reason) " ("
-            (commit(&hold.commit, link)) ")"
+            @if let Some(id) = &hold.commit { (commit(id, link)) }
+            @if let Some(url) = &hold.pull_request { a href=(url) { "pull request" } }
+            ")"
         }
     }
 }
@@ -302,7 +304,8 @@ mod tests {
                 since: at,
                 by: "Ada <ada@example.com>".to_owned(),
                 reason: "slow".to_owned(),
-                commit: "c0ffee1234".to_owned(),
+                commit: Some("c0ffee1234".to_owned()),
+                pull_request: None,
             }],
         };
         Row { standing, since: at, commit: Some("c0ffee1234".to_owned()) }

@@ -247,6 +247,7 @@ mod tests {
             updates: Vec::new(),
             skipped: Vec::new(),
             attempts: 0,
+            is_proposal: false,
             duration_ms: 0,
             images: Vec::new(),
             changes: Vec::new(),

@@ -101,7 +101,7 @@ impl Status {
                 });
                 self.rows = rows(report, outcome.ended, &self.rows);
                 self.notes.clone_from(&report.notes);
-                if let Some(commit) = &report.commit {
+                if let Some(commit) = report.commit.as_ref().filter(|_| !report.is_proposal) {
                     let moves = report.updates.iter().map(|moved| Move::of(moved, outcome.ended, commit));
                     moves.for_each(|moved| self.moves.push_front(moved));
                     self.moves.truncate(MOVES);
@@ -140,7 +140,7 @@ impl Move {
 fn rows(report: &Report, now: Timestamp, before: &[Row]) -> Vec<Row> {
     let row = |standing: &ImageStatus| {
         let mut standing = standing.clone();
-        let has_moved = report.commit.is_some() && take_in(&mut standing, &report.updates);
+        let has_moved = report.commit.is_some() && !report.is_proposal && take_in(&mut standing, &report.updates);
         let last = before.iter().find(|row| row.standing.image == standing.image);
         let same = last.filter(|row| row.standing.current == standing.current && !has_moved);
         let is_as_it_was =
@@ -219,6 +219,7 @@ mod tests {
             updates: moved.iter().map(update).collect(),
             skipped: Vec::new(),
             attempts: 0,
+            is_proposal: false,
             duration_ms: 1,
             images,
             changes: Vec::new(),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::task::block_in_place;
 
 use crate::fault::{Explain, Fault};
+use crate::forge::client::Forge;
 use crate::registry::client::Client;
 use crate::registry::credentials;
 use crate::repo::remote;
@@ -19,8 +20,9 @@ use super::output::{self, Format};
 
 /// Validate configuration, credentials and reachability; touch nothing
 ///
-/// Reads the configuration and the age identities, connects to the git server, to every registry that is named and to every source that a policy
-/// names, and says of each whether it answers and takes the credentials. Nothing is fetched, written or pushed.
+/// Reads the configuration and the age identities, connects to the git server, to the forge of pull requests, to every
+/// registry that is named and to every source that a policy names, and says of each whether it answers and takes the
+/// credentials. Nothing is fetched, written or pushed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tagalong check --config tagalong.yaml")]
 pub struct Arguments {
@@ -66,6 +68,12 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let tip = block_in_place(|| remote::probe(repo));
     let at = tip.as_ref().map(|tip| format!("{} is at {tip}", repo.branch)).map_err(|error| error as &dyn Explain);
     rows.push(Row::new("git", repo.url.to_string(), at));
+    if let Some(config) = &config.forge {
+        let forge = Forge::new(config.clone())?;
+        let said = forge.pull_requests().await;
+        let said = said.as_ref().map(|_| format!("shows the pull requests of {}", config.repository));
+        rows.push(Row::new("forge", forge.host().to_owned(), said.map_err(|error| error as &dyn Explain)));
+    }
     let identities = config.secrets.keys.keyring().map(|keyring| match keyring.recipients().collect::<Vec<_>>() {
         none if none.is_empty() => "none is at hand; secrets are checked as far as can be without".to_owned(),
         recipients => format!("open what is encrypted to {}", recipients.join(", ")),

@@ -3,6 +3,7 @@
 use crate::config::load::{Config, Overrides};
 use crate::cycle::engine::{Engine, Upstream};
 use crate::cycle::secrets::Secrets;
+use crate::forge::client::Forge;
 use crate::registry::client::Client;
 
 use super::arguments::GitArguments;
@@ -26,7 +27,11 @@ pub fn configuration_with_keys(arguments: &GitArguments, keys: &KeyArguments) ->
 
 /// The engine for a configuration.
 pub fn engine(config: &Config) -> Result<Engine, CliError> {
-    let upstream = Upstream { registry: Client::new(config.registry.clone())?, sources: config.sources.clone() };
+    let upstream = Upstream {
+        registry: Client::new(config.registry.clone())?,
+        sources: config.sources.clone(),
+        forge: config.forge.clone().map(Forge::new).transpose()?,
+    };
     let source = config.intent.clone().into_source();
     let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets);
     let (repo, paths, style) = (config.repo()?.clone(), config.paths.clone(), config.style.clone());

@@ -11,6 +11,7 @@ use crate::config::load::ConfigError;
 use crate::cycle::error::CycleError;
 use crate::demo::story::DemoError;
 use crate::fault::{Explain, Fault};
+use crate::forge::error::ForgeError;
 use crate::image::{ImageError, Repository};
 use crate::registry::cache;
 use crate::registry::error::RegistryError;
@@ -26,6 +27,9 @@ pub enum CliError {
     /// A pass.
     #[error(transparent)]
     Cycle(#[from] CycleError),
+    /// A forge.
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
     /// A registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -124,6 +128,7 @@ impl Explain for CliError {
         match self {
             CliError::Config(error) => error.fault(),
             CliError::Cycle(error) => error.fault(),
+            CliError::Forge(error) => error.fault(),
             CliError::Registry(error) => error.fault(),
             CliError::Flag { .. }
             | CliError::Setting { .. }
@@ -146,6 +151,7 @@ impl Explain for CliError {
         match self {
             CliError::Config(error) => error.help(),
             CliError::Cycle(error) => error.help(),
+            CliError::Forge(error) => error.help(),
             CliError::Registry(error) => error.help(),
             CliError::Reference { .. } => Some("write NAME:TAG, NAME@DIGEST or NAME:TAG@DIGEST".to_owned()),
             CliError::Tag { .. } => Some("write the tag alone, as it stands in the registry".to_owned()),

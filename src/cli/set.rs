@@ -165,6 +165,7 @@ fn in_folder(
         updates: gated.updates().iter().map(Moved::from).collect(),
         skipped: Vec::new(),
         attempts: 0,
+        is_proposal: false,
         duration_ms: start.elapsed().as_millis() as u64,
         images: Vec::new(),
         changes,

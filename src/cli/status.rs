@@ -63,8 +63,9 @@ fn version(place: &Place) -> String {
 
 /// A hold in a line.
 pub fn hold(image: &str, held: &Held) -> String {
-    let Held { tag, since, by, reason, commit, .. } = held;
+    let Held { tag, since, by, reason, commit, pull_request, .. } = held;
     let tag = tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
-    let commit: String = commit.chars().take(7).collect();
-    format!("held: {image}{tag} since {since} by {by}: {reason} (commit {commit})")
+    let commit = commit.as_ref().map(|id| format!("commit {}", id.chars().take(7).collect::<String>()));
+    let origin = commit.or_else(|| pull_request.clone()).unwrap_or_default();
+    format!("held: {image}{tag} since {since} by {by}: {reason} ({origin})")
 }

@@ -10,6 +10,8 @@ use crate::cycle::engine::{Hosts, IntentSource};
 use crate::cycle::secrets::{Gate, PullSecrets};
 use crate::cycle::tree::REPOSITORY_FILE;
 use crate::fault::{Explain, Fault};
+use crate::forge;
+use crate::forge::config::Untold;
 use crate::keys;
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
@@ -49,6 +51,12 @@ pub enum ConfigError {
         /// What is wrong.
         reason: String,
     },
+    /// It cannot be told which forge to ask.
+    #[error("git.pullRequest: {0}")]
+    Forge(#[from] Untold),
+    /// The branch for proposals is the one that is read.
+    #[error("git.pushBranch and the branch that is read are both {0}")]
+    SameBranch(Branch),
     /// There is no repository to work on.
     #[error("no git repository is configured")]
     NoRepository,
@@ -70,7 +78,8 @@ impl Explain for ConfigError {
             ConfigError::NoCacheDir => Some("give --cache-dir".to_owned()),
             ConfigError::Unreadable { .. } => Some("give the path of a tagalong.yaml with --config".to_owned()),
             ConfigError::Mistakes { .. } => Some("docs/configuration.md lists every key".to_owned()),
-            ConfigError::Flag { .. } => None,
+            ConfigError::SameBranch(_) => Some("give another branch, or leave pushBranch out".to_owned()),
+            ConfigError::Flag { .. } | ConfigError::Forge(_) => None,
         }
     }
 }
@@ -107,6 +116,8 @@ pub struct Overrides {
 pub struct Config {
     /// The repository, if one is configured.
     pub repo: Option<repo::config::Config>,
+    /// Where pull requests are opened, if they are.
+    pub forge: Option<forge::config::Config>,
     /// Which of its files are looked at.
     pub paths: PathFilter,
     /// How often a push is tried.
@@ -209,6 +220,8 @@ impl Config {
             Some(url) => Some(repo::config::Config {
                 url,
                 branch: branch.map_or_else(default_branch, Ok)?,
+                push_branch: git.push_branch,
+                push_options: git.push_options,
                 cache_dir: cache_dir(overrides, environment, home.as_deref())?,
                 depth: git.depth.unwrap_or(USUAL_DEPTH),
                 timeout,
@@ -218,6 +231,13 @@ impl Config {
                 author,
                 signing: git.signing,
             }),
+        };
+        if let Some(repo) = repo.as_ref().filter(|repo| repo.push_branch.as_ref() == Some(&repo.branch)) {
+            return Err(ConfigError::SameBranch(repo.branch.clone()));
+        }
+        let forge = match (&repo, git.pull_request) {
+            (Some(repo), Some(section)) => section.settle(repo)?,
+            _ => None,
         };
         let mut entries: Vec<SourceConfig> = sources
             .into_iter()
@@ -232,6 +252,7 @@ impl Config {
         Ok(Config {
             sources: Sources { entries, cache_dir: cache_dir(overrides, environment, home.as_deref()).ok(), timeout },
             repo,
+            forge,
             paths,
             attempts: git.attempts.unwrap_or(10).max(1),
             style: git.style,
@@ -473,6 +494,41 @@ agent:
             assert!(said.iter().any(|said| said.contains(part)), "{part} is not in {said:#?}");
         }
         assert!(!said.iter().any(|said| said.contains("sesame")), "{said:#?}");
+    }
+
+    #[test]
+    fn proposals_are_read_and_their_mistakes_said() {
+        let git = |url: &str, text: &str| load(&format!("git: {{ url: '{url}', {text} }}\n"));
+        let request = "pushBranch: bot/updates, pushOptions: [ci.skip], pullRequest: { tokenFile: /t, labels: [a b] }";
+        let config = git("git@github.com:acme/infra.git", request).expect("valid");
+        let repo = config.repo().expect("a repository");
+        assert_eq!(repo.push_branch.as_ref().map(Branch::as_str), Some("bot/updates"));
+        assert_eq!(repo.push_options, ["ci.skip"]);
+        let forge = config.forge.expect("a forge");
+        assert_eq!(
+            (forge.head.as_str(), forge.base.as_str(), forge.labels),
+            ("bot/updates", "main", vec!["a b".into()])
+        );
+        assert_eq!((forge.repository.as_str(), forge.api.host()), ("acme/infra", "api.github.com"));
+        let refused = |url: &str, text: &str| git(url, text).expect_err("refused").to_string();
+        let untold = refused("git@git.example.com:acme/infra.git", request);
+        assert!(untold.contains("give git.pullRequest.forge: gitea, github or gitlab"), "{untold}");
+        assert!(refused("/srv/infra.git", request).contains("a path on this machine"));
+        assert!(refused("/srv/infra.git", "pushBranch: main").contains("are both main"));
+        let said = mistakes(
+            "git:\n  pushOptions: ['']\n  pullRequest: { forge: bitbucket, url: 'http://git.example.com', labels: ['a,b'] }\n",
+        );
+        for expected in [
+            "git.pushOptions: a push option is one line of text",
+            "`bitbucket` is not known; there are gitea, github and gitlab",
+            "git.pullRequest.url: the token would travel in clear text; use https",
+            "git.pullRequest.labels: a label is a text without commas",
+            "git.pullRequest: `tokenFile` is needed",
+        ] {
+            assert!(said.iter().any(|said| said.contains(expected)), "{said:#?} lacks {expected}");
+        }
+        let alone = mistakes("git: { pullRequest: { tokenFile: /t } }\n");
+        assert!(alone[0].contains("`pullRequest` needs `pushBranch`"), "{alone:?}");
     }
 
     #[test]

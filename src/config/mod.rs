@@ -7,6 +7,7 @@
 //! - [`sections`]: what each section means
 //! - [`agent_section`]: what the section `agent` means
 //! - [`notify_section`]: what the section `notify` means
+//! - [`pull_request`]: what the section `git.pullRequest` means
 //! - [`load`]: files, flags and environment together
 
 pub mod agent_section;
@@ -14,5 +15,6 @@ pub mod catalogue;
 pub mod document;
 pub mod load;
 pub mod notify_section;
+pub mod pull_request;
 pub mod reader;
 pub mod sections;

@@ -28,6 +28,7 @@ use crate::secret::SafeUrl;
 use super::agent_section;
 use super::document::Node;
 use super::notify_section;
+use super::pull_request::{self, PullRequest};
 use super::reader::{Environment, Form, Mistakes, Section};
 
 /// What a file says, before flags and environment.
@@ -85,8 +86,14 @@ pub struct GitSection {
     pub https: Https,
     /// `signing`.
     pub signing: Option<Signing>,
-    /// `message` and `batch`.
+    /// `message`, `batch`, and the title of pull requests.
     pub style: Style,
+    /// `pushBranch`.
+    pub push_branch: Option<Branch>,
+    /// `pushOptions`.
+    pub push_options: Vec<String>,
+    /// `pullRequest`.
+    pub pull_request: Option<PullRequest>,
 }
 
 /// Reads the agent's own file.
@@ -143,9 +150,17 @@ fn git(mut section: Section<'_>) -> GitSection {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(error.to_string()),
     });
+    let style = style(&mut section);
+    let (pull_request, title) = section.section("pullRequest").map(pull_request::read).unwrap_or_default();
     let config = GitSection {
         url: section.parsed("url"),
         branch: section.parsed("branch"),
+        push_branch: section.parsed("pushBranch"),
+        push_options: section.each_with("pushOptions", |text| match text.contains(['\n', '\0']) || text.is_empty() {
+            true => Err("a push option is one line of text".to_owned()),
+            false => Ok(text.to_owned()),
+        }),
+        pull_request,
         // Each pattern was tried above.
         paths: PathFilter::new(&paths).unwrap_or_default(),
         depth: section.number("depth"),
@@ -156,16 +171,24 @@ fn git(mut section: Section<'_>) -> GitSection {
         ssh: section.section("ssh").map(ssh).unwrap_or_default(),
         https: section.section("https").map(https).unwrap_or_default(),
         signing: section.section("signing").and_then(signing),
-        style: style(&mut section),
+        style: Style { title: title.unwrap_or_default(), ..style },
     };
+    if config.pull_request.is_some() && config.push_branch.is_none() {
+        section.mistake("`pullRequest` needs `pushBranch`: the branch that is to be merged");
+    }
     section.finish();
     config
 }
 
 fn style(section: &mut Section<'_>) -> Style {
-    let message = section.parsed_with("message", |text| Template::parse(text).map_err(|error| error.to_string()));
+    let message = section.parsed_with("message", template);
     let batch = section.choice("batch", &[("cycle", Batch::Cycle), ("app", Batch::App), ("image", Batch::Image)]);
-    Style { message: message.unwrap_or_default(), batch: batch.unwrap_or_default() }
+    Style { message: message.unwrap_or_default(), batch: batch.unwrap_or_default(), ..Style::default() }
+}
+
+/// Reads a template, and tries it.
+pub(super) fn template(text: &str) -> Result<Template, String> {
+    Template::parse(text).map_err(|error| error.to_string())
 }
 
 fn signing(mut section: Section<'_>) -> Option<Signing> {

@@ -19,6 +19,8 @@ use super::secrets::Secrets;
 pub struct Style {
     /// The words of their messages.
     pub message: Template,
+    /// The words of the titles of pull requests.
+    pub title: Template,
     /// Which updates share one.
     pub batch: Batch,
 }

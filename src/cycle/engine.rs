@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
 
 use crate::fault::{Explain, Fault};
+use crate::forge::client::Forge;
 use crate::manifest::conventions::Conventions;
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::interest::Interest;
@@ -25,7 +26,7 @@ use crate::registry::traffic::Traffic;
 use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
-use crate::repo::push::Push;
+use crate::repo::push::{Lease, Push};
 use crate::repo::source::Sources;
 use crate::sops::audit::Verdict;
 
@@ -58,15 +59,18 @@ pub struct Engine {
     pub(super) repo: repo::config::Config,
     pub(super) paths: PathFilter,
     pub(super) attempts: u32,
-    style: Style,
+    pub(super) style: Style,
     pub(super) registry: Client,
     pub(super) sources: Sources,
+    pub(super) forge: Option<Arc<Forge>>,
     intent: Box<IntentSource>,
     trees: TreeCache,
     pub(super) secrets: Secrets,
     held: Mutex<Option<(CommitId, Arc<NamedHolds>)>>,
     /// What the last pass learned, for one that is about some images only.
     learned: Mutex<Option<Learned>>,
+    /// The tips of the branch and of the branch for proposals for which nothing was left to be closed.
+    pub(super) settled: Mutex<Option<(CommitId, CommitId)>>,
 }
 
 impl fmt::Debug for Engine {
@@ -75,13 +79,15 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// Where candidates come from.
+/// The systems beside the repository.
 #[derive(Debug)]
 pub struct Upstream {
     /// The registries.
     pub registry: Client,
     /// The repositories that images are built from.
     pub sources: Sources,
+    /// Where pull requests are opened, if they are.
+    pub forge: Option<Arc<Forge>>,
 }
 
 /// A plan that passed the gates, with what else there is to say.
@@ -141,10 +147,24 @@ impl Engine {
         intent: Box<IntentSource>,
         secrets: Secrets,
     ) -> Engine {
-        let Upstream { registry, sources } = upstream;
+        let Upstream { registry, sources, forge } = upstream;
         let trees = TreeCache::new(paths.clone());
-        let (held, learned) = (Mutex::default(), Mutex::default());
-        Engine { repo, attempts, style, registry, sources, intent, trees, paths, secrets, held, learned }
+        let (held, learned, settled) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Engine {
+            repo,
+            attempts,
+            style,
+            registry,
+            sources,
+            forge,
+            intent,
+            trees,
+            paths,
+            secrets,
+            held,
+            learned,
+            settled,
+        }
     }
 
     /// One pass. After a lost race everything is planned again on the new tip; nothing is ever merged as text.
@@ -170,7 +190,7 @@ impl Engine {
 
     async fn pass(&self, task: &Task<'_>, mode: Mode, learned: &mut Learned) -> Result<Report, CycleError> {
         let start = Instant::now();
-        let mut clone = block_in_place(|| BareClone::open(self.repo.clone()))?;
+        let mut clone = block_in_place(|| BareClone::open(self.repo_for(task)))?;
         for attempt in 1..=self.attempts {
             let begun = Instant::now();
             let (tip, mut decided);
@@ -182,6 +202,7 @@ impl Engine {
             let report = |head: CommitId, commit: Option<CommitId>, attempts: u32| Report {
                 head: head.to_string(),
                 commit: commit.map(|id| id.to_string()),
+                is_proposal: false,
                 updates: decided.gated.updates().iter().map(Moved::from).collect(),
                 skipped: decided.skipped.clone(),
                 attempts,
@@ -191,7 +212,17 @@ impl Engine {
                 notes: decided.notes.clone(),
             };
             if decided.is_idle() || mode == Mode::DryRun {
-                return Ok(report(tip, None, attempt - 1));
+                let mut report = report(tip, None, attempt - 1);
+                if mode == Mode::Push && !task.is_by_name() {
+                    report.notes.extend(self.withdraw((&clone, tip), &decided, learned).await?);
+                }
+                return Ok(report);
+            }
+            let branch = self.branch_for(task);
+            if self.is_proposed(&clone, tip, branch, &changes)? {
+                let mut report = report(tip, None, attempt - 1);
+                report.notes.extend(self.request(&decided, learned).await?);
+                return Ok(report);
             }
             let edits = Edits {
                 gated: &decided.gated,
@@ -202,8 +233,14 @@ impl Engine {
                 occasion: &decided.occasion,
             };
             let commit = block_in_place(|| commits::write(&clone, tip, edits, &self.style))?;
-            match block_in_place(|| push(&clone, commit, tip))? {
-                Push::Done => return Ok(report(commit, Some(commit), attempt)),
+            let expected = if *branch == self.repo.branch { Some(tip) } else { clone.proposed() };
+            match block_in_place(|| push(&clone, commit, Lease { branch, expected }))? {
+                Push::Done if *branch == self.repo.branch => return Ok(report(commit, Some(commit), attempt)),
+                Push::Done => {
+                    let mut report = Report { is_proposal: true, ..report(tip, Some(commit), attempt) };
+                    report.notes.extend(self.request(&decided, learned).await?);
+                    return Ok(report);
+                }
                 Push::LostRace { words } => {
                     tracing::info!(attempt, %words, "someone else was first; planning again on the new tip");
                     if attempt < self.attempts {
@@ -212,7 +249,7 @@ impl Engine {
                 }
             }
         }
-        Err(CycleError::Exhausted { branch: self.repo.branch.clone(), attempts: self.attempts })
+        Err(CycleError::Exhausted { branch: self.branch_for(task).clone(), attempts: self.attempts })
     }
 
     /// The requests that were sent to each registry since this was asked last.
@@ -229,7 +266,7 @@ impl Engine {
 
     /// What a task would come to now.
     pub(super) async fn would(&self, task: &Task<'_>, learned: &mut Learned) -> Result<Decided, CycleError> {
-        let clone = block_in_place(|| BareClone::open(self.repo.clone()))?;
+        let clone = block_in_place(|| BareClone::open(self.repo_for(task)))?;
         let (clone, tip, decided) = self.decide_on_tip(clone, task, learned, Instant::now()).await?;
         Ok(block_in_place(|| self.edit(&clone, tip, decided, task))?.0)
     }
@@ -290,7 +327,7 @@ impl Engine {
             {
                 drop(clone);
                 proof::arrival(&self.registry, &request.wanted, deadline).await?;
-                let (mut clone, tip) = block_in_place(|| BareClone::open(self.repo.clone())?.fetch())?;
+                let (mut clone, tip) = block_in_place(|| BareClone::open(self.repo_for(task))?.fetch())?;
                 let decided = self.decide(&mut clone, tip, task, learned).await?;
                 Ok((clone, tip, decided))
             }
@@ -401,13 +438,13 @@ pub(super) fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
 
 /// Pushes, and asks the server what it has then. When the connection breaks on the way, it may have taken the commit all
 /// the same; and when it says that it has, the branch must hold it.
-pub(super) fn push(clone: &BareClone, commit: CommitId, tip: CommitId) -> Result<Push, RepoError> {
-    match clone.push(commit, tip) {
-        Ok(Push::Done) => match clone.refresh() {
-            Ok(now) if clone.contains(now, commit) => Ok(Push::Done),
+pub(super) fn push(clone: &BareClone, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
+    match clone.push(commit, lease) {
+        Ok(Push::Done) => match clone.tip_of(lease.branch) {
+            Ok(Some(now)) if clone.contains(now, commit) => Ok(Push::Done),
             Ok(now) => {
-                let words =
-                    format!("the server confirmed the push, but the branch is at {now}, which does not hold it");
+                let now = now.map_or_else(|| "gone".to_owned(), |now| format!("at {now}"));
+                let words = format!("the server confirmed the push, but the branch is {now}, which does not hold it");
                 Ok(Push::LostRace { words })
             }
             Err(error) => {
@@ -418,9 +455,9 @@ pub(super) fn push(clone: &BareClone, commit: CommitId, tip: CommitId) -> Result
         Ok(lost) => Ok(lost),
         Err(error) if error.fault() == Fault::Transient => {
             tracing::warn!(%error, "the push broke off; asking the server what it has");
-            match clone.refresh() {
-                Ok(now) if clone.contains(now, commit) => Ok(Push::Done),
-                Ok(now) if now != tip => Ok(Push::LostRace { words: error.to_string() }),
+            match clone.tip_of(lease.branch) {
+                Ok(Some(now)) if clone.contains(now, commit) => Ok(Push::Done),
+                Ok(now) if now != lease.expected => Ok(Push::LostRace { words: error.to_string() }),
                 _ => Err(error),
             }
         }

@@ -1,6 +1,7 @@
 //! What goes wrong in a pass.
 
 use crate::fault::{Explain, Fault};
+use crate::forge::error::ForgeError;
 use crate::image::Repository;
 use crate::keys::KeysError;
 use crate::manifest::edit::EditError;
@@ -18,6 +19,9 @@ pub enum CycleError {
     /// The repository side.
     #[error(transparent)]
     Repo(#[from] RepoError),
+    /// The forge.
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
     /// The registry side.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -75,6 +79,7 @@ impl Explain for CycleError {
     fn fault(&self) -> Fault {
         match self {
             CycleError::Repo(error) => error.fault(),
+            CycleError::Forge(error) => error.fault(),
             CycleError::Registry(error) => error.fault(),
             CycleError::Keys(error) => error.fault(),
             CycleError::Configuration(error) => error.fault(),
@@ -99,6 +104,7 @@ impl Explain for CycleError {
     fn help(&self) -> Option<String> {
         match self {
             CycleError::Repo(error) => error.help(),
+            CycleError::Forge(error) => error.help(),
             CycleError::Registry(error) => error.help(),
             CycleError::Keys(error) => error.help(),
             CycleError::Configuration(error) => error.help(),

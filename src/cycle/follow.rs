@@ -20,6 +20,7 @@ use crate::repo::source::Sources;
 
 use super::error::CycleError;
 use super::past::Past;
+use super::propose::Heard;
 use super::{proof, survey};
 
 /// What a pass learned of the registries. A new tip does not change it.
@@ -33,6 +34,8 @@ pub struct Learned {
     pub audit: Audit,
     /// What was left out, and why.
     pub notes: Vec<String>,
+    /// What the forge said of pull requests, once it was asked.
+    pub heard: Option<Heard>,
     /// The tree that the pass began with.
     first: Option<Arc<Inventory>>,
     /// Tags that cannot be chosen because their images are broken.

@@ -22,6 +22,7 @@ use super::error::CycleError;
 use super::follow::{self, Learned};
 use super::past::{Past, Reach};
 use super::proof::{self, Direction};
+use super::propose::Heard;
 use super::task::{Note, Pause, Request, Rollback, Task};
 
 /// What a task comes to.
@@ -70,7 +71,10 @@ impl Engine {
             Task::Set(request) => self.set(clone, tip, intent, request, learned).await,
             Task::RollBack(rollback) => self.roll_back(clone, tip, intent, rollback, learned).await,
             Task::Hold(pause) => block_in_place(|| self.hold(clone, tip, intent, pause)),
-            Task::Resume(pause) => block_in_place(|| self.resume(clone, tip, intent, pause)),
+            Task::Resume(pause) => {
+                let heard = self.heard(learned).await?.clone();
+                block_in_place(|| self.resume(clone, tip, intent, pause, heard))
+            }
         }
     }
 
@@ -88,9 +92,16 @@ impl Engine {
             notes.push("no policy is configured, so no image is followed".to_owned());
         }
         let mut past = Past::new(clone, tip, &intent.conventions);
-        let plan =
+        let mut plan =
             follow::plan(learned, &self.registry, &self.sources, &inventory, &intent.policies, &openable, &mut past)
                 .await?;
+        // The forge is asked only where its answer matters.
+        if !plan.updates.is_empty() {
+            let heard = self.heard(learned).await?;
+            notes.extend(heard.stale.clone());
+            past.add_closed(heard.closed.clone());
+            block_in_place(|| past.keep_back(&mut plan, &learned.proofs))?;
+        }
         notes.extend(learned.notes.iter().cloned());
         Ok(Intended { plan, inventory, intent, notes, follow: FollowRefs::Yes, occasion: Occasion::default() })
     }
@@ -216,11 +227,15 @@ impl Engine {
         tip: CommitId,
         intent: Intent,
         pause: &Pause,
+        heard: Heard,
     ) -> Result<Intended, CycleError> {
         let image = &pause.target.image;
         let (mut stock, ()) = self.stock(clone, tip, &intent, [image], |stock| known(stock, image))?;
         let mut past = Past::new(clone, tip, &intent.conventions);
+        stock.notes.extend(heard.stale);
+        past.add_closed(heard.closed);
         let mut is_held = past.named()?.all().iter().any(|hold| pause.target.covers(&hold.target));
+        is_held |= past.held_by_closing(image)?.iter().any(|hold| pause.target.covers(&hold.target));
         let fields = stock.inventory.fields.iter().filter(|located| located.field.repository == *image);
         for reach in [Reach::Usual, Reach::Everything] {
             for located in fields.clone().filter(|_| !is_held).collect::<Vec<_>>() {

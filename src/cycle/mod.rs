@@ -12,6 +12,7 @@
 //! - `lineages`: those histories, each fetched once
 //! - [`proof`]: the images that would be written, asked for once more
 //! - [`deployed`]: whether all that is deployed could still be pulled
+//! - `propose`: the branch for proposals, and the pull request
 //! - [`pull_secrets`]: whether pods could pull what would be written
 //! - [`rotation`]: new data keys for SOPS files
 //! - [`secrets`]: the SOPS files of a tip, judged
@@ -31,6 +32,7 @@ mod lineages;
 pub mod past;
 mod placing;
 pub mod proof;
+mod propose;
 pub mod pull_secrets;
 pub mod report;
 pub mod rotation;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::image::Version;
+use crate::image::{Repository, Version};
 use crate::manifest::conventions::Conventions;
 use crate::manifest::field::Field;
 use crate::manifest::find;
 use crate::plan::decide::{Plan, Update};
 use crate::plan::gate::{ImageProof, Proofs, wanted};
 use crate::plan::hold::{self, Change, Deed, NamedHolds};
+use crate::plan::proposal::{self, Closed};
 use crate::plan::skip::{Reason, Skipped};
 use crate::plan::trailer::{Hold, Trailers};
 use crate::repo::clone::{BareClone, CommitId};
@@ -44,6 +45,7 @@ pub struct Past<'p> {
     clone: &'p mut BareClone,
     tip: CommitId,
     conventions: &'p Conventions,
+    closed: Vec<Closed>,
     seen: Option<Seen>,
 }
 
@@ -61,7 +63,12 @@ struct Seen {
 impl<'p> Past<'p> {
     /// The past of a tip. Nothing is read before it is asked for.
     pub fn new(clone: &'p mut BareClone, tip: CommitId, conventions: &'p Conventions) -> Past<'p> {
-        Past { clone, tip, conventions, seen: None }
+        Past { clone, tip, conventions, closed: Vec::new(), seen: None }
+    }
+
+    /// Adds the pull requests that were closed without being merged.
+    pub fn add_closed(&mut self, closed: Vec<Closed>) {
+        self.closed.extend(closed);
     }
 
     /// What is held by name.
@@ -120,10 +127,32 @@ impl<'p> Past<'p> {
         if let Some(hold) = seen.named.on(image, meant) {
             return Ok(Some(hold.clone()));
         }
-        let Some(first) = seen.deeds.iter().rposition(|deed| deed.sets(image, meant)) else { return Ok(None) };
-        let changes = self.changes(file, field, first + 1)?;
+        if let Some(first) = seen.deeds.iter().rposition(|deed| deed.sets(image, meant)) {
+            let changes = self.changes(file, field, first + 1)?;
+            let deeds = self.seen.as_ref().map_or(&[][..], |seen| &seen.deeds);
+            if let Some(hold) = hold::by_history(&changes, deeds, image, meant) {
+                return Ok(Some(hold));
+            }
+        }
+        self.hold_by_closing(image, meant)
+    }
+
+    /// The hold that closed pull requests put on a version of an image.
+    fn hold_by_closing(&mut self, image: &Repository, meant: &Version) -> Result<Option<Hold>, RepoError> {
+        let Some(last) = proposal::last(&self.closed, image, meant) else { return Ok(None) };
+        let at = last.at;
+        self.seen(Reach::Since(at))?;
         let deeds = self.seen.as_ref().map_or(&[][..], |seen| &seen.deeds);
-        Ok(hold::by_history(&changes, deeds, image, meant))
+        Ok(proposal::by_closing(&self.closed, deeds, image, meant))
+    }
+
+    /// Everything of an image that closed pull requests hold.
+    pub fn held_by_closing(&mut self, image: &Repository) -> Result<Vec<Hold>, RepoError> {
+        let moves = self.closed.iter().flat_map(|closed| &closed.moves);
+        let versions: Vec<Version> =
+            moves.filter(|moved| moved.image == *image).map(|moved| moved.to.clone()).collect();
+        let holds = versions.iter().map(|version| self.hold_by_closing(image, version));
+        Ok(holds.collect::<Result<Vec<_>, RepoError>>()?.into_iter().flatten().collect())
     }
 
     /// Everything that the history of a field holds back, the newest first.

@@ -17,7 +17,10 @@ pub struct Report {
     pub head: String,
     /// The commit that was pushed, if any.
     pub commit: Option<String>,
-    /// The fields that moved.
+    /// Whether that commit is a proposal, so that the branch is where it was.
+    #[serde(skip)]
+    pub is_proposal: bool,
+    /// The fields that moved, or that would by what is proposed.
     pub updates: Vec<Moved>,
     /// The images that stayed, with their reasons.
     pub skipped: Vec<Skipped>,

@@ -11,7 +11,7 @@ use tokio::task::block_in_place;
 
 use crate::manifest::inventory::NamedFileError;
 use crate::repo::clone::{BareClone, CommitId};
-use crate::repo::push::Push;
+use crate::repo::push::{Lease, Push};
 use crate::sops::error::SopsError;
 use crate::sops::keyring::Keyring;
 use crate::sops::rotate::{self, Rotated};
@@ -80,7 +80,7 @@ impl Engine {
             let changes: Vec<FileChange> = rotation.turns.iter().filter_map(Turn::change).collect();
             let files: BTreeMap<String, Vec<u8>> = changes.into_iter().map(|c| (c.file, c.after)).collect();
             let commit = block_in_place(|| clone.commit(tip, &files, &message(&files)))?;
-            match block_in_place(|| push(&clone, commit, tip))? {
+            match block_in_place(|| push(&clone, commit, Lease { branch: &self.repo.branch, expected: Some(tip) }))? {
                 Push::Done => {
                     rotation.commit = Some(commit);
                     return Ok(rotation);

@@ -131,6 +131,7 @@ pub struct Why {
 
 /// A hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Held {
     /// The tag; null for all of the image.
     pub tag: Option<Tag>,
@@ -142,8 +143,10 @@ pub struct Held {
     pub by: String,
     /// Why.
     pub reason: String,
-    /// The commit.
-    pub commit: String,
+    /// The commit that holds it, if it was one.
+    pub commit: Option<String>,
+    /// The address of the closed pull request that holds it, if it was one.
+    pub pull_request: Option<String>,
 }
 
 impl From<&Hold> for Held {
@@ -154,7 +157,8 @@ impl From<&Hold> for Held {
             since: hold.since,
             by: hold.by.clone(),
             reason: hold.why.clone(),
-            commit: hold.commit.clone(),
+            commit: hold.origin.commit().map(str::to_owned),
+            pull_request: hold.origin.pull_request().map(str::to_owned),
         }
     }
 }

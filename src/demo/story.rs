@@ -147,7 +147,8 @@ impl Stage {
         let overrides =
             Overrides { file: Some(file), cache_dir: Some(folder.path().join("cache")), ..Overrides::default() };
         let config = Config::load(&overrides, &|_| None)?;
-        let upstream = Upstream { registry: Client::new(config.registry.clone())?, sources: config.sources.clone() };
+        let client = Client::new(config.registry.clone())?;
+        let upstream = Upstream { registry: client, sources: config.sources.clone(), forge: None };
         let source = config.intent.clone().into_source();
         let (repo, paths) = (config.repo()?.clone(), config.paths.clone());
         let engine =

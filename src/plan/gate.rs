@@ -258,3 +258,22 @@ impl GatedPlan {
         self.updates.retain(|update| update.file != file);
     }
 }
+
+#[cfg(test)]
+impl GatedUpdate {
+    /// For tests: an update of a file with one image.
+    pub(super) fn example(file: &str, name: &str, from: &str, to: &str) -> GatedUpdate {
+        let facts =
+            crate::manifest::find::read(file, format!("image: {name}:{from}\n").as_bytes(), &Conventions::default())
+                .expect("valid YAML");
+        let to = Version::parse_tag(to).expect("a tag");
+        GatedUpdate {
+            file: file.to_owned(),
+            field: facts.fields[0].clone(),
+            to,
+            digest: None,
+            built: None,
+            goes_back: false,
+        }
+    }
+}

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::image::{Repository, Version};
 
-use super::trailer::{Hold, RecordedMove, Target, Trailers, is};
+use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, is};
 
 /// A commit of the branch, as far as holds go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Deed {
             since: self.when,
             by: self.trailers.actor.clone().unwrap_or_else(|| self.author.clone()),
             why: self.trailers.reason.clone().unwrap_or_else(|| self.subject.clone()),
-            commit: self.commit.clone(),
+            origin: Origin::Commit(self.commit.clone()),
         }
     }
 
@@ -249,7 +249,7 @@ mod tests {
             since: Timestamp::from_second(1_000_000).expect("a time"),
             by: "Ada Lovelace".to_owned(),
             why: "change freeze: 24.12.".to_owned(),
-            commit: "1a2b3c4".to_owned(),
+            origin: Origin::Commit("1a2b3c4".to_owned()),
         };
         for target in ["acme/app", "acme/app:v1", &format!("acme/app:v1@sha256:{}", "0".repeat(64))] {
             let told = Trailers::read(&format!("x\n\nTagalong-Held: {}\n", hold(target).trailer()));

@@ -64,11 +64,7 @@ pub(super) fn trailers(updates: &[GatedUpdate], occasion: &Occasion, base: &str)
     let mut lines = Vec::new();
     for update in updates {
         let (image, from, to) = (&update.field.repository, whole(&update.field.version), whole(&update.to));
-        lines.push(format!(
-            "Tagalong-Update: {} {} {image} {from} -> {to}",
-            word(&update.file),
-            word(&update.field.path)
-        ));
+        lines.push(update_line(update));
         let rollback = format!("Tagalong-Rollback: {image} {from} -> {to}");
         if update.goes_back && !lines.contains(&rollback) {
             lines.push(rollback);
@@ -84,6 +80,12 @@ pub(super) fn trailers(updates: &[GatedUpdate], occasion: &Occasion, base: &str)
     lines.extend(occasion.held.iter().map(|hold| format!("Tagalong-Held: {}", hold.trailer())));
     lines.push(format!("Tagalong-Base: {base}\n"));
     lines.join("\n")
+}
+
+/// The trailer that records an update.
+pub(super) fn update_line(update: &GatedUpdate) -> String {
+    let (image, from, to) = (&update.field.repository, whole(&update.field.version), whole(&update.to));
+    format!("Tagalong-Update: {} {} {image} {from} -> {to}", word(&update.file), word(&update.field.path))
 }
 
 fn short_target(target: &Target) -> String {
@@ -106,7 +108,7 @@ fn subject(verb: &str, moves: &[String]) -> String {
     verb.to_owned()
 }
 
-fn short(version: &Version) -> String {
+pub(super) fn short(version: &Version) -> String {
     match (&version.tag, &version.digest) {
         (Some(tag), _) => tag.short().to_owned(),
         (None, Some(digest)) => digest.as_str().chars().take("sha256:".len() + 7).collect(),
@@ -120,23 +122,10 @@ fn whole(version: &Version) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::manifest::conventions::Conventions;
-    use crate::manifest::find;
-
     use super::*;
 
     fn update(file: &str, name: &str, from: &str, to: &str) -> GatedUpdate {
-        let facts = find::read(file, format!("image: {name}:{from}\n").as_bytes(), &Conventions::default())
-            .expect("valid YAML");
-        let to = Version::parse_tag(to).expect("a tag");
-        GatedUpdate {
-            file: file.to_owned(),
-            field: facts.fields[0].clone(),
-            to,
-            digest: None,
-            built: None,
-            goes_back: false,
-        }
+        GatedUpdate::example(file, name, from, to)
     }
 
     #[test]

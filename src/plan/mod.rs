@@ -8,6 +8,7 @@
 //! - [`hold`]: what is held, by the history of fields and by name
 //! - [`intent`]: what the configuration asks of a tree
 //! - [`message`]: the subject and the trailers of a commit
+//! - [`proposal`]: what a pull request says, and what one that was closed holds
 //! - [`skip`]: what does not move, and why
 //! - [`template`]: the words of a commit's message
 //! - [`trailer`]: what the trailers of a commit say
@@ -20,6 +21,7 @@ pub mod gate;
 pub mod hold;
 pub mod intent;
 pub mod message;
+pub mod proposal;
 pub mod skip;
 pub mod template;
 pub mod trailer;

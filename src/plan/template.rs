@@ -14,6 +14,7 @@ use crate::image::Version;
 
 use super::gate::GatedUpdate;
 use super::message::{self, Act, Occasion};
+use super::trailer::line;
 
 /// The words when nothing else is configured.
 const DEFAULT: &str = "{{ subject }}";
@@ -89,6 +90,14 @@ impl Template {
         let words = harmless(&words);
         let words = if words.is_empty() { variables.subject } else { words };
         format!("{words}\n\n{trailers}")
+    }
+
+    /// The title of a pull request that proposes these updates: the first line of what the template says.
+    pub fn title(&self, updates: &[GatedUpdate]) -> String {
+        let variables = Variables::of(&Act::Deploy, updates);
+        let words = render(&self.source, &variables).unwrap_or_default();
+        let title = words.lines().map(line).find(|line| !line.is_empty());
+        title.unwrap_or(variables.subject)
     }
 }
 
@@ -184,23 +193,10 @@ const TRAILER: &str = "Tagalong-";
 
 #[cfg(test)]
 mod tests {
-    use crate::manifest::conventions::Conventions;
-    use crate::manifest::find;
-
     use super::*;
 
     fn update(file: &str, name: &str) -> GatedUpdate {
-        let facts =
-            find::read(file, format!("image: {name}:v1\n").as_bytes(), &Conventions::default()).expect("valid YAML");
-        let to = Version::parse_tag("v2").expect("a tag");
-        GatedUpdate {
-            file: file.to_owned(),
-            field: facts.fields[0].clone(),
-            to,
-            digest: None,
-            built: None,
-            goes_back: false,
-        }
+        GatedUpdate::example(file, name, "v1", "v2")
     }
 
     fn rendered(source: &str) -> String {

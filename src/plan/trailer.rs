@@ -64,8 +64,35 @@ pub struct Hold {
     pub by: String,
     /// Why: the reason that was given, else what the commit says of itself.
     pub why: String,
-    /// The commit.
-    pub commit: String,
+    /// What put it there.
+    pub origin: Origin,
+}
+
+/// What put a hold there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A commit of the branch, by its id.
+    Commit(String),
+    /// A pull request that was closed, by its address.
+    PullRequest(String),
+}
+
+impl Origin {
+    /// The commit, if it was one.
+    pub fn commit(&self) -> Option<&str> {
+        match self {
+            Origin::Commit(id) => Some(id),
+            Origin::PullRequest(_) => None,
+        }
+    }
+
+    /// The address of the pull request, if it was one.
+    pub fn pull_request(&self) -> Option<&str> {
+        match self {
+            Origin::Commit(_) => None,
+            Origin::PullRequest(url) => Some(url),
+        }
+    }
 }
 
 impl Trailers {
@@ -119,24 +146,30 @@ impl fmt::Display for Target {
 
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let short: String = self.commit.chars().take(7).collect();
         let what =
             if self.target.version.is_empty() { "held".to_owned() } else { format!("{} is held", self.target.version) };
-        write!(f, "{what} since {} by {} ({}, commit {short})", self.since, self.by, self.why)
+        write!(f, "{what} since {} by {} ({}, ", self.since, self.by, self.why)?;
+        match &self.origin {
+            Origin::Commit(id) => write!(f, "commit {})", id.chars().take(7).collect::<String>()),
+            Origin::PullRequest(url) => write!(f, "{url})"),
+        }
     }
 }
 
 impl Hold {
     /// The value of a trailer that tells it again: what, since when, by which commit, by whom, why.
     pub fn trailer(&self) -> String {
-        format!("{} {} {} {} {}", self.target, self.since, word(&self.commit), word(&self.by), line(&self.why))
+        let origin = match &self.origin {
+            Origin::Commit(origin) | Origin::PullRequest(origin) => word(origin),
+        };
+        format!("{} {} {origin} {} {}", self.target, self.since, word(&self.by), line(&self.why))
     }
 
     fn read(value: &str) -> Option<Hold> {
         let mut words = value.splitn(5, ' ');
         let (target, since) = (Target::read(words.next()?)?, words.next()?.parse().ok()?);
         let (commit, by) = (unword(words.next()?), unword(words.next()?));
-        Some(Hold { target, since, by, why: words.next()?.to_owned(), commit })
+        Some(Hold { target, since, by, why: words.next()?.to_owned(), origin: Origin::Commit(commit) })
     }
 }
 

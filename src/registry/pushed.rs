@@ -12,11 +12,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::http::in_path;
 use crate::image::{DEFAULT_HOST, Repository, Tag};
 
 use super::client::{Client, broken, not_a_registry};
@@ -29,9 +29,6 @@ use super::transport::Answer;
 const PAGE_LIMIT: usize = 16 << 20;
 /// More pages than this are not read.
 const PAGES: usize = 200;
-
-/// What stands for itself in a part of a path (RFC 3986, section 2.3).
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A version of a package (Gitea, `Package`).
 #[derive(Deserialize)]
@@ -120,15 +117,14 @@ impl Client {
 impl Api {
     fn question(self, repository: &Repository, page: usize) -> Question {
         let (owner, name) = repository.path().split_once('/').unwrap_or(("library", repository.path()));
-        let encoded = |text: &str| utf8_percent_encode(text, IN_PATH).to_string();
         let (credentials, target) = match self {
             Api::Gitea => {
-                let (owner, name) = (encoded(owner), encoded(name));
+                let (owner, name) = (in_path(owner), in_path(name));
                 let target = format!("/api/v1/packages/{owner}?type=container&q={name}&page={page}&limit=50");
                 (Credentials::Basic, target)
             }
             Api::Harbor => {
-                let (project, name) = (encoded(owner), encoded(&encoded(name)));
+                let (project, name) = (in_path(owner), in_path(&in_path(name)));
                 let target = format!(
                     "/api/v2.0/projects/{project}/repositories/{name}/artifacts\
                      ?page={page}&page_size=100&with_tag=true&sort=-push_time"
@@ -136,7 +132,7 @@ impl Api {
                 (Credentials::Basic, target)
             }
             Api::DockerHub => {
-                let (namespace, name) = (encoded(owner), encoded(name));
+                let (namespace, name) = (in_path(owner), in_path(name));
                 let target = format!("/v2/namespaces/{namespace}/repositories/{name}/tags?page={page}&page_size=100");
                 (Credentials::AccessToken, target)
             }

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use reqwest::header::{ETAG, LINK};
+use reqwest::header::ETAG;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
+use crate::http::next_link;
 use crate::image::{Repository, Tag};
 
 use super::cache::Page;
@@ -89,14 +90,5 @@ fn page(repository: &Repository, target: &str, answer: &Answer) -> Result<Page, 
     let listed: TagPage = serde_json::from_slice(&answer.body)
         .map_err(|error| broken(repository, target, format!("not a list of tags ({error})")))?;
     let etag = header(answer, ETAG.as_str()).unwrap_or_default().to_owned();
-    Ok(Page { etag, tags: listed.tags.unwrap_or_default(), next: next_link(answer) })
-}
-
-/// The target of `Link: <…>; rel="next"` (RFC 8288).
-fn next_link(answer: &Answer) -> Option<String> {
-    answer.headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).find_map(|text| {
-        let (target, parameters) = text.trim().strip_prefix('<')?.split_once('>')?;
-        let is_next = parameters.replace(['"', ' '], "").split(';').any(|parameter| parameter == "rel=next");
-        is_next.then(|| target.to_owned())
-    })
+    Ok(Page { etag, tags: listed.tags.unwrap_or_default(), next: next_link(&answer.headers) })
 }

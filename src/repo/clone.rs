@@ -1,13 +1,14 @@
-//! The bare clone: read, write. The remote's branch is mirrored as `refs/tagalong/BRANCH`; there is no work
+//! The bare clone: read, write. The remote's branches are mirrored as `refs/tagalong/BRANCH`; there is no work
 //! tree, no index and no local branch.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use git2::build::TreeUpdateBuilder;
-use git2::{Commit, FileMode, Oid, Repository, Signature};
+use git2::{Commit, FileMode, Oid, Repository, Signature, Tree};
 
-use super::config::{Config, Person};
+use super::config::{Branch, Config, Person};
 use super::error::RepoError;
 use super::folder::Folder;
 use super::signing;
@@ -26,6 +27,8 @@ impl fmt::Display for CommitId {
 pub struct BareClone {
     pub(super) config: Config,
     pub(super) repository: Repository,
+    /// Where the remote had the branch for proposals when it was asked last.
+    pub(super) proposed: Cell<Option<CommitId>>,
     // Dropped last: the lock outlives the handles.
     folder: Folder,
 }
@@ -57,25 +60,25 @@ impl BareClone {
             }
             None => new_clone(&folder)?,
         };
-        Ok(BareClone { config, repository, folder })
+        Ok(BareClone { config, repository, proposed: Cell::default(), folder })
     }
 
     /// Throws a broken clone away and begins a new one in its place.
     pub fn renew(self, why: &RepoError) -> Result<BareClone, RepoError> {
         tracing::warn!(error = %why, "the local clone is broken; it is made anew");
-        let BareClone { config, repository, folder } = self;
+        let BareClone { config, repository, folder, .. } = self;
         drop(repository);
         folder.discard()?;
         let repository = new_clone(&folder)?;
-        Ok(BareClone { config, repository, folder })
+        Ok(BareClone { config, repository, proposed: Cell::default(), folder })
     }
 
     pub(super) fn mirror(&self) -> String {
-        format!("refs/tagalong/{}", self.config.branch)
+        mirror_of(&self.config.branch)
     }
 
-    pub(super) fn note_tip(&self, tip: Oid) -> Result<(), RepoError> {
-        let noted = self.repository.reference(&self.mirror(), tip, true, "tagalong");
+    pub(super) fn note(&self, branch: &Branch, tip: Oid) -> Result<(), RepoError> {
+        let noted = self.repository.reference(&mirror_of(branch), tip, true, "tagalong");
         noted.map(drop).map_err(RepoError::git("noting the tip"))
     }
 
@@ -91,17 +94,23 @@ impl BareClone {
         let repository = &self.repository;
         let parent = repository.find_commit(parent.0).map_err(doing())?;
         let base = parent.tree().map_err(doing())?;
-        let mut update = TreeUpdateBuilder::new();
-        for (path, bytes) in changes {
-            let entry = base.get_path(std::path::Path::new(path)).map_err(RepoError::git(format!("finding {path}")))?;
-            let mode = if entry.filemode() == EXECUTABLE { FileMode::BlobExecutable } else { FileMode::Blob };
-            update.upsert(path.as_str(), repository.blob(bytes).map_err(doing())?, mode);
-        }
-        let tree = update.create_updated(repository, &base).map_err(doing())?;
+        let tree = self.tree_with(&base, changes)?;
         if tree == base.id() {
             return Err(RepoError::NothingChanged);
         }
         self.write(&parent, tree, message)
+    }
+
+    /// A tree in which the given files, all of them there already, have new bytes.
+    pub(super) fn tree_with(&self, base: &Tree<'_>, changes: &BTreeMap<String, Vec<u8>>) -> Result<Oid, RepoError> {
+        let doing = || RepoError::git("writing the tree");
+        let mut update = TreeUpdateBuilder::new();
+        for (path, bytes) in changes {
+            let entry = base.get_path(std::path::Path::new(path)).map_err(RepoError::git(format!("finding {path}")))?;
+            let mode = if entry.filemode() == EXECUTABLE { FileMode::BlobExecutable } else { FileMode::Blob };
+            update.upsert(path.as_str(), self.repository.blob(bytes).map_err(doing())?, mode);
+        }
+        update.create_updated(&self.repository, base).map_err(doing())
     }
 
     /// Writes a commit on top of `parent` that changes no file: its message is what it is for.
@@ -133,6 +142,11 @@ impl BareClone {
     pub fn contains(&self, tip: CommitId, commit: CommitId) -> bool {
         tip == commit || self.repository.graph_descendant_of(tip.0, commit.0).unwrap_or(false)
     }
+}
+
+/// Where a branch of the remote is mirrored.
+pub(super) fn mirror_of(branch: &Branch) -> String {
+    format!("refs/tagalong/{branch}")
 }
 
 /// Each fetch adds a pack and each commit of ours a few loose objects.

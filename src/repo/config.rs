@@ -22,6 +22,10 @@ pub struct Config {
     pub url: SafeUrl,
     /// The branch that is read and written.
     pub branch: Branch,
+    /// The branch that proposals are pushed to, where changes do not go to `branch` directly.
+    pub push_branch: Option<Branch>,
+    /// Push options that are sent with every push (git-push, `--push-option`).
+    pub push_options: Vec<String>,
     /// The folder under which clones are kept, one folder a URL.
     pub cache_dir: PathBuf,
     /// How many commits of history a first clone takes; [`EVERYTHING`] takes all.

@@ -61,11 +61,8 @@ impl Offer {
                 None => Offer::Nothing,
             },
         };
-        let loopback = ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
-            config.url.authority().strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-        });
         match offer {
-            Offer::Password { .. } if config.url.scheme() == "http" && !loopback => {
+            Offer::Password { .. } if config.url.scheme() == "http" && !config.url.is_loopback() => {
                 Err(RepoError::ClearText { url: config.url.clone() })
             }
             offer => Ok(offer),

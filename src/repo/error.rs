@@ -114,6 +114,12 @@ pub enum RepoError {
         /// The server's words.
         words: String,
     },
+    /// The server takes no push options.
+    #[error("{url} does not take push options")]
+    NoPushOptions {
+        /// The repository.
+        url: SafeUrl,
+    },
     /// The folder of the clone cannot be used.
     #[error("cannot use {}", folder.display())]
     Folder {
@@ -160,6 +166,7 @@ impl Explain for RepoError {
             | RepoError::Missing { .. }
             | RepoError::Empty { .. }
             | RepoError::BranchMissing { .. }
+            | RepoError::NoPushOptions { .. }
             | RepoError::Unreadable { .. }
             | RepoError::Authorities { .. }
             | RepoError::Key { .. } => Fault::BadInput,
@@ -201,6 +208,10 @@ impl Explain for RepoError {
                     .to_owned()
             }
             RepoError::Refused { .. } => "give the bot's key or token the right to push to this branch".to_owned(),
+            RepoError::NoPushOptions { .. } => {
+                "leave git.pushOptions out, or allow them on the server: git config receive.advertisePushOptions true"
+                    .to_owned()
+            }
             RepoError::Folder { .. } => "choose a folder that can be written with --cache-dir".to_owned(),
             RepoError::Git { .. } => "delete the folder of the clone if this stays; nothing is lost by it".to_owned(),
             RepoError::NothingChanged => return None,

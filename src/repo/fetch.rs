@@ -2,7 +2,8 @@
 
 use git2::{Direction, FetchOptions, Oid, Repository};
 
-use super::clone::{BareClone, CommitId};
+use super::clone::{BareClone, CommitId, mirror_of};
+use super::config::Branch;
 use super::error::RepoError;
 use super::remote::{self, SharedTrail};
 
@@ -61,8 +62,10 @@ impl BareClone {
             .map_err(|error| remote::reason(config, &trail, error))?;
         let heads = connection.list().map_err(|error| remote::reason(config, &trail, error))?;
         let tip = remote::tip_of(config, heads)?;
-        if known == Known::IsEnough && self.has_whole(tip) {
-            self.note_tip(tip)?;
+        let proposals = config.push_branch.as_ref().and_then(|branch| Some((branch, remote::find(heads, branch)?)));
+        self.proposed.set(proposals.map(|(_, at)| CommitId(at)));
+        if known == Known::IsEnough && self.has_whole(tip) && proposals.is_none_or(|(_, at)| self.has_whole(at)) {
+            self.note(&config.branch, tip)?;
             return Ok(CommitId(tip));
         }
         let mut options = FetchOptions::new();
@@ -73,14 +76,23 @@ impl BareClone {
         if can_be_shallow && depth > 0 {
             options.depth(i32::try_from(depth).unwrap_or(i32::MAX));
         }
-        let refspec = format!("+{}:{}", config.branch.reference(), self.mirror());
+        let branches = std::iter::once(&config.branch).chain(proposals.map(|(branch, _)| branch));
+        let refspecs: Vec<String> =
+            branches.map(|branch| format!("+{}:{}", branch.reference(), mirror_of(branch))).collect();
         connection
             .remote()
-            .fetch(&[refspec], Some(&mut options), None)
+            .fetch(&refspecs, Some(&mut options), None)
             .map_err(|error| self.fetch_reason(&trail, error))?;
         drop(options);
         drop(connection);
-        let tip = self.repository.refname_to_id(&self.mirror()).map_err(RepoError::git("reading the fetched tip"))?;
+        let fetched = |branch: &Branch| {
+            let id = self.repository.refname_to_id(&mirror_of(branch));
+            id.map_err(RepoError::git(format!("reading the fetched tip of {branch}")))
+        };
+        let tip = fetched(&config.branch)?;
+        if let Some((branch, _)) = proposals {
+            self.proposed.set(Some(CommitId(fetched(branch)?)));
+        }
         if !self.has_whole(tip) {
             let missing = git2::Error::from_str("objects of the fetched tip are missing");
             return Err(RepoError::Git { doing: "fetching".to_owned(), source: missing });

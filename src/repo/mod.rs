@@ -15,6 +15,7 @@
 //! - [`tree`]: and read
 //! - [`source`]: the repositories that images are built from: how they are reached, and their history
 //! - `signing`: signatures of commits by SSH and OpenPGP keys
+//! - [`proposal`]: what stands on the branch for proposals
 //! - [`push`]: a push that replaces what it expects to replace, or nothing
 //! - `local`: the same for a repository on this machine
 
@@ -28,6 +29,7 @@ pub mod history;
 pub mod known_hosts;
 mod library;
 mod local;
+pub mod proposal;
 pub mod push;
 pub mod remote;
 mod signing;

@@ -1,14 +1,15 @@
 //! A push that replaces what it expects to replace, or nothing: compare and swap.
 //!
 //! libgit2 has no force-with-lease, but before it sends anything it tells what the remote's ref is now; the push goes on
-//! only if that is the tip that the commit was planned on. The server compares once more when it moves the ref. A push
+//! only if that is what was expected there. The server compares once more when it moves the ref. A push
 //! counts only when the server has confirmed the ref: `push()` returns without an error even when it was refused.
 
 use std::cell::{Cell, RefCell};
 
-use git2::{Error, ErrorClass, ErrorCode, PushOptions};
+use git2::{Error, ErrorClass, ErrorCode, Oid, PushOptions};
 
 use super::clone::{BareClone, CommitId};
+use super::config::{Branch, Config};
 use super::error::RepoError;
 use super::local;
 use super::remote::{self, SharedTrail};
@@ -25,30 +26,50 @@ pub enum Push {
     },
 }
 
+/// Which branch a push moves, and what it may replace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease<'l> {
+    /// The branch.
+    pub branch: &'l Branch,
+    /// Where it has to be; `None` where it must not be there yet.
+    pub expected: Option<CommitId>,
+}
+
+impl Lease<'_> {
+    /// Whether it is on the branch that is read, where nothing is ever replaced.
+    fn is_on_base(&self, config: &Config) -> bool {
+        *self.branch == config.branch
+    }
+}
+
 impl BareClone {
-    /// Moves the remote's branch from `expected` to `commit`.
-    pub fn push(&self, commit: CommitId, expected: CommitId) -> Result<Push, RepoError> {
+    /// Moves a branch of the remote from what is expected there to `commit`. What is expected need not be among its
+    /// forebears, but on the branch that is read.
+    pub fn push(&self, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
         let pushed = match self.config.url.local_path() {
-            Some(path) => local::push(self, path, commit, expected)?,
-            None => self.push_to_server(commit, expected)?,
+            Some(path) => local::push(self, path, commit, lease)?,
+            None => self.push_to_server(commit, lease)?,
         };
         if pushed == Push::Done {
-            self.note_tip(commit.0)?;
+            self.note(lease.branch, commit.0)?;
         }
         Ok(pushed)
     }
 
-    fn push_to_server(&self, commit: CommitId, expected: CommitId) -> Result<Push, RepoError> {
+    fn push_to_server(&self, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
         let config = &self.config;
         let trail = SharedTrail::default();
         let found = Cell::new(None);
         let status: RefCell<Option<Result<(), String>>> = RefCell::new(None);
-        let branch = config.branch.reference();
+        let branch = lease.branch.reference();
+        // The library says so of a branch that is not there.
+        let expected = lease.expected.map_or(Oid::ZERO_SHA1, |commit| commit.0);
+        let force = if lease.is_on_base(config) { "" } else { "+" };
         let mut callbacks = remote::callbacks(config, &trail)?;
         callbacks.push_negotiation(|updates| {
             let now = updates.iter().find(|update| update.dst_refname().ok() == Some(branch.as_str())).map(|u| u.src());
             found.set(now);
-            if now == Some(expected.0) {
+            if now == Some(expected) {
                 return Ok(());
             }
             Err(Error::new(ErrorCode::User, ErrorClass::Callback, "the branch has moved"))
@@ -61,18 +82,23 @@ impl BareClone {
         });
         let mut options = PushOptions::new();
         options.remote_callbacks(callbacks).proxy_options(remote::proxy()).follow_redirects(remote::REDIRECTS);
+        let push_options: Vec<&str> = config.push_options.iter().map(String::as_str).collect();
+        options.remote_push_options(&push_options);
         let mut remote =
             self.repository.remote_anonymous(config.url.expose()).map_err(RepoError::git("preparing the remote"))?;
-        let result = remote.push(&[format!("{commit}:{branch}")], Some(&mut options));
+        let result = remote.push(&[format!("{force}{commit}:{branch}")], Some(&mut options));
         drop(options);
-        if found.get().is_some_and(|now| now != expected.0) {
+        if found.get().is_some_and(|now| now != expected) {
             return Ok(Push::LostRace { words: "the branch has moved".to_owned() });
         }
         match (status.into_inner(), result) {
             (Some(Ok(())), _) => Ok(Push::Done),
-            (Some(Err(words)), _) => self.judge(words, &trail),
+            (Some(Err(words)), _) => self.judge(lease, words, &trail),
             (None, Err(error)) if error.code() == ErrorCode::NotFastForward => {
                 Ok(Push::LostRace { words: error.message().to_owned() })
+            }
+            (None, Err(error)) if error.message().contains(NO_PUSH_OPTIONS) => {
+                Err(RepoError::NoPushOptions { url: config.url.clone() })
             }
             (None, Err(error)) => Err(remote::reason(config, &trail, error)),
             (None, Ok(())) => {
@@ -83,17 +109,22 @@ impl BareClone {
     }
 
     /// A refusal is a lost race when the server's words are those of one; else it is the server's last word.
-    fn judge(&self, words: String, trail: &SharedTrail) -> Result<Push, RepoError> {
-        if is_race(&words) {
+    fn judge(&self, lease: Lease<'_>, words: String, trail: &SharedTrail) -> Result<Push, RepoError> {
+        // A server that lets nobody replace commits says the same as one where someone was first.
+        let is_forbidden = !lease.is_on_base(&self.config) && words.contains("non-fast-forward");
+        if is_race(&words) && !is_forbidden {
             return Ok(Push::LostRace { words });
         }
         let printed: Vec<String> = trail.borrow().words.lines().map(|line| line.trim().to_owned()).collect();
         let printed: Vec<String> = printed.into_iter().filter(|line| !line.is_empty()).collect();
         let words = if printed.is_empty() { words } else { format!("{words}: {}", printed.join(" / ")) };
         let words = remote::redacted(&self.config, &words);
-        Err(RepoError::Refused { url: self.config.url.clone(), branch: self.config.branch.clone(), words })
+        Err(RepoError::Refused { url: self.config.url.clone(), branch: lease.branch.clone(), words })
     }
 }
+
+/// What the library says of a server without the capability `push-options` (gitprotocol-capabilities).
+const NO_PUSH_OPTIONS: &str = "push-options not supported";
 
 /// The wordings of git servers and forges for a ref that moved in between.
 fn is_race(words: &str) -> bool {

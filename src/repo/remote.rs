@@ -11,7 +11,7 @@ use git2::{
     RemoteHead, RemoteRedirect,
 };
 
-use super::config::Config;
+use super::config::{Branch, Config};
 use super::credentials::Offer;
 use super::error::{RepoError, Words};
 use super::known_hosts::{self, Fingerprint, Verdict};
@@ -117,14 +117,19 @@ pub fn probe(config: &Config) -> Result<String, RepoError> {
 
 /// The branch's tip among all that the remote lists.
 pub(super) fn tip_of(config: &Config, heads: &[RemoteHead<'_>]) -> Result<Oid, RepoError> {
-    let wanted = config.branch.reference();
-    if let Some(head) = heads.iter().find(|head| head.name() == wanted) {
-        return Ok(head.oid());
+    if let Some(tip) = find(heads, &config.branch) {
+        return Ok(tip);
     }
     let branches = heads.iter().filter_map(|head| head.name().strip_prefix("refs/heads/"));
     let existing: Vec<String> = branches.take(5).map(str::to_owned).collect();
     let (url, branch) = (config.url.clone(), config.branch.clone());
     Err(if existing.is_empty() { RepoError::Empty { url } } else { RepoError::BranchMissing { url, branch, existing } })
+}
+
+/// Where a branch is, among all that the remote lists.
+pub(super) fn find(heads: &[RemoteHead<'_>], branch: &Branch) -> Option<Oid> {
+    let wanted = branch.reference();
+    heads.iter().find(|head| head.name() == wanted).map(RemoteHead::oid)
 }
 
 /// The reason of a failed network operation: what a callback left, else what the library says.

@@ -99,6 +99,8 @@ impl Sources {
         Ok(Config {
             url,
             branch,
+            push_branch: None,
+            push_options: Vec::new(),
             // Apart from the infrastructure repository, which may be the source itself.
             cache_dir: cache_dir.join("sources"),
             depth: DEPTH,

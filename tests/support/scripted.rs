@@ -1,4 +1,5 @@
-//! A registry that misbehaves as told: for what a real one cannot be made to show.
+//! A server that answers as told: for what a real registry cannot be made to show, and for products that no machine has
+//! at hand.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,6 +12,7 @@ pub struct Asked {
     pub method: String,
     pub target: String,
     pub authorization: Option<String>,
+    pub private_token: Option<String>,
     pub if_none_match: Option<String>,
     pub accept: Option<String>,
     pub body: String,
@@ -85,6 +87,7 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -
             method: words.next().unwrap_or_default(),
             target: words.next().unwrap_or_default(),
             authorization: None,
+            private_token: None,
             if_none_match: None,
             accept: None,
             body: String::new(),
@@ -96,6 +99,9 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -
             match line.trim_end().split_once(": ") {
                 Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
                     request.authorization = Some(value.to_owned());
+                }
+                Some((name, value)) if name.eq_ignore_ascii_case("private-token") => {
+                    request.private_token = Some(value.to_owned());
                 }
                 Some((name, value)) if name.eq_ignore_ascii_case("if-none-match") => {
                     request.if_none_match = Some(value.to_owned());

@@ -1,0 +1,54 @@
+//! What the section `git.pullRequest` means.
+
+use std::path::PathBuf;
+
+use crate::forge::config::{ApiBase, Config, Kind, Untold};
+use crate::plan::template::Template;
+use crate::repo;
+
+use super::reader::Section;
+use super::sections::template;
+
+/// The section, as far as it can be told without the repository.
+#[derive(Debug)]
+pub struct PullRequest {
+    forge: Option<Kind>,
+    url: Option<ApiBase>,
+    token_file: PathBuf,
+    labels: Vec<String>,
+}
+
+/// Reads the section; apart from it the title, which is a matter of words.
+pub fn read(mut section: Section<'_>) -> (Option<PullRequest>, Option<Template>) {
+    let products = [("gitea", Kind::Gitea), ("github", Kind::GitHub), ("gitlab", Kind::GitLab)];
+    let (forge, url) = (section.choice("forge", &products), section.parsed("url"));
+    let token_file = section.path("tokenFile");
+    let title = section.parsed_with("title", template);
+    let labels = section.each_with("labels", |text| match text.trim().is_empty() || text.contains(',') {
+        true => Err("a label is a text without commas".to_owned()),
+        false => Ok(text.to_owned()),
+    });
+    if token_file.is_none() {
+        section.mistake("`tokenFile` is needed: a file with a token of the forge");
+    }
+    section.finish();
+    (token_file.map(|token_file| PullRequest { forge, url, token_file, labels }), title)
+}
+
+impl PullRequest {
+    /// What it comes to for a repository; nothing where nothing is proposed.
+    pub fn settle(self, repo: &repo::config::Config) -> Result<Option<Config>, Untold> {
+        let Some(head) = &repo.push_branch else { return Ok(None) };
+        let kind = self.forge.map_or_else(|| Kind::of(&repo.url), Ok)?;
+        Ok(Some(Config {
+            kind,
+            api: self.url.map_or_else(|| ApiBase::of(kind, &repo.url), |url| Ok(url.completed(kind)))?,
+            repository: kind.repository(&repo.url)?,
+            head: head.to_string(),
+            base: repo.branch.to_string(),
+            token_file: self.token_file,
+            labels: self.labels,
+            timeout: repo.timeout,
+        }))
+    }
+}

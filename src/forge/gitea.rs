@@ -1,0 +1,57 @@
+//! Gitea and Forgejo, by their swagger (`/api/swagger`): `repoListPullRequests`, `repoCreatePullRequest`,
+//! `issueListLabels`, `issueCreateLabel`.
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::client::{Draft, Forge, Listed, PullRequest};
+use super::error::ForgeError;
+use super::pulls;
+use super::transport::{Answer, Question};
+
+/// The most that a page holds where nobody has configured another bound.
+const PAGE: usize = 50;
+
+/// Labels that are made have to have some colour.
+const COLOUR: &str = "#207de5";
+
+#[derive(Deserialize)]
+struct Label {
+    id: i64,
+    name: String,
+}
+
+pub async fn page(forge: &Forge, page: usize) -> Result<Answer<Vec<Listed>>, ForgeError> {
+    // Those of one branch cannot be asked for, so all pass by.
+    let place = pulls::place(forge);
+    pulls::page(forge, format!("{place}/pulls?state=all&sort=recentupdate&page={page}&limit={PAGE}")).await
+}
+
+pub async fn open(forge: &Forge, draft: &Draft) -> Result<PullRequest, ForgeError> {
+    let labels = labels(forge).await?;
+    Ok(pulls::open(forge, draft, json!({ "labels": labels })).await?.into_own())
+}
+
+/// The ids of the wanted labels. Those that are not there yet are made.
+async fn labels(forge: &Forge) -> Result<Vec<i64>, ForgeError> {
+    let place = format!("{}/labels", pulls::place(forge));
+    let mut wanted: Vec<&String> = forge.config.labels.iter().collect();
+    let mut ids = Vec::new();
+    let (mut page, mut has_next) = (0, true);
+    while !wanted.is_empty() && has_next {
+        page += 1;
+        let question = Question::get(format!("{place}?page={page}&limit={PAGE}"));
+        let answer = forge.transport.ask::<Vec<Label>>(&forge.config, question).await?;
+        has_next = answer.has_next;
+        for label in answer.body.iter().filter(|label| forge.config.labels.contains(&label.name)) {
+            ids.push(label.id);
+            wanted.retain(|name| **name != label.name);
+        }
+    }
+    for name in wanted {
+        let question = Question::send(Method::POST, place.clone(), json!({ "name": name, "color": COLOUR }));
+        ids.push(forge.transport.ask::<Label>(&forge.config, question).await?.body.id);
+    }
+    Ok(ids)
+}

@@ -1,0 +1,99 @@
+//! GitLab, by its REST API v4: "List project merge requests", "Create MR", "Update MR", "Create new merge request note".
+
+use jiff::Timestamp;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::http::in_path;
+
+use super::client::{Draft, Forge, Listed, PullRequest, State};
+use super::error::ForgeError;
+use super::transport::{Answer, Question};
+
+#[derive(Deserialize)]
+struct MergeRequest {
+    iid: u64,
+    web_url: String,
+    description: Option<String>,
+    state: String,
+    updated_at: Timestamp,
+    closed_at: Option<Timestamp>,
+    closed_by: Option<User>,
+    source_branch: String,
+    target_branch: String,
+    source_project_id: Option<u64>,
+    target_project_id: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    username: String,
+}
+
+pub async fn page(forge: &Forge, page: usize) -> Result<Answer<Vec<Listed>>, ForgeError> {
+    let target = format!(
+        "{}?state=all&source_branch={}&target_branch={}&order_by=updated_at&sort=desc&per_page=100&page={page}",
+        place(forge),
+        in_path(&forge.config.head),
+        in_path(&forge.config.base)
+    );
+    let answer = forge.transport.ask::<Vec<MergeRequest>>(&forge.config, Question::get(target)).await?;
+    let Answer { body, has_next } = answer;
+    Ok(Answer { body: body.into_iter().map(|merge_request| merge_request.listed(forge)).collect(), has_next })
+}
+
+pub async fn open(forge: &Forge, draft: &Draft) -> Result<PullRequest, ForgeError> {
+    let body = json!({
+        "source_branch": forge.config.head,
+        "target_branch": forge.config.base,
+        "title": draft.title,
+        "description": draft.text,
+        // It makes those that are not there yet.
+        "labels": forge.config.labels.join(","),
+    });
+    let question = Question::send(Method::POST, place(forge), body);
+    let merge_request = forge.transport.ask::<MergeRequest>(&forge.config, question).await?.body;
+    Ok(merge_request.into_own())
+}
+
+pub async fn change(forge: &Forge, number: u64, draft: &Draft) -> Result<(), ForgeError> {
+    edit(forge, number, json!({ "title": draft.title, "description": draft.text })).await
+}
+
+pub async fn close(forge: &Forge, number: u64, text: &str, why: &str) -> Result<(), ForgeError> {
+    edit(forge, number, json!({ "state_event": "close", "description": text })).await?;
+    let target = format!("{}/{number}/notes", place(forge));
+    let question = Question::send(Method::POST, target, json!({ "body": why }));
+    forge.transport.ask::<Value>(&forge.config, question).await.map(drop)
+}
+
+async fn edit(forge: &Forge, number: u64, body: Value) -> Result<(), ForgeError> {
+    let question = Question::send(Method::PUT, format!("{}/{number}", place(forge)), body);
+    forge.transport.ask::<Value>(&forge.config, question).await.map(drop)
+}
+
+fn place(forge: &Forge) -> String {
+    format!("/projects/{}/merge_requests", in_path(&forge.config.repository))
+}
+
+impl MergeRequest {
+    fn listed(self, forge: &Forge) -> Listed {
+        // Someone's fork may have a branch of the same name.
+        let is_own = self.source_project_id.is_some()
+            && self.source_project_id == self.target_project_id
+            && self.source_branch == forge.config.head
+            && self.target_branch == forge.config.base;
+        Listed { updated: self.updated_at, own: is_own.then(|| self.into_own()) }
+    }
+
+    fn into_own(self) -> PullRequest {
+        let by = self.closed_by.map(|user| user.username);
+        let state = match self.state.as_str() {
+            "merged" => State::Merged,
+            "closed" => State::Closed { at: self.closed_at.unwrap_or(self.updated_at), by },
+            _ => State::Open,
+        };
+        PullRequest { number: self.iid, url: self.web_url, text: self.description.unwrap_or_default(), state }
+    }
+}

@@ -1,0 +1,103 @@
+//! What Gitea and GitHub have in common: the API of the one follows that of the other.
+//!
+//! - Gitea's swagger (`/api/swagger`): `PullRequest`, `repoEditPullRequest`, `issueCreateComment`
+//! - GitHub's REST API: "List pull requests", "Update a pull request", "Create an issue comment"
+
+use jiff::Timestamp;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::client::{Draft, Forge, Listed, PullRequest, State};
+use super::error::ForgeError;
+use super::transport::{Answer, Question};
+
+/// A pull request.
+#[derive(Deserialize)]
+pub struct Pull {
+    pub number: u64,
+    html_url: String,
+    body: Option<String>,
+    state: String,
+    merged_at: Option<Timestamp>,
+    updated_at: Timestamp,
+    closed_at: Option<Timestamp>,
+    head: Tip,
+    base: Tip,
+}
+
+/// One of its ends. The repository of a fork may be gone.
+#[derive(Deserialize)]
+struct Tip {
+    #[serde(rename = "ref")]
+    name: String,
+    repo: Option<Repository>,
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    id: u64,
+}
+
+/// A page of the list that a target names.
+pub async fn page(forge: &Forge, target: String) -> Result<Answer<Vec<Listed>>, ForgeError> {
+    let Answer { body, has_next } = forge.transport.ask::<Vec<Pull>>(&forge.config, Question::get(target)).await?;
+    Ok(Answer { body: body.into_iter().map(|pull| pull.listed(forge)).collect(), has_next })
+}
+
+/// Makes a pull request from a body that has all but the branches.
+pub async fn open(forge: &Forge, draft: &Draft, more: Value) -> Result<Pull, ForgeError> {
+    let mut body = json!({
+        "title": draft.title,
+        "body": draft.text,
+        "head": forge.config.head,
+        "base": forge.config.base,
+    });
+    if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+        body.extend(more);
+    }
+    let question = Question::send(Method::POST, format!("{}/pulls", place(forge)), body);
+    Ok(forge.transport.ask::<Pull>(&forge.config, question).await?.body)
+}
+
+pub async fn change(forge: &Forge, number: u64, draft: &Draft) -> Result<(), ForgeError> {
+    edit(forge, number, json!({ "title": draft.title, "body": draft.text })).await
+}
+
+pub async fn close(forge: &Forge, number: u64, text: &str, why: &str) -> Result<(), ForgeError> {
+    edit(forge, number, json!({ "state": "closed", "body": text })).await?;
+    let target = format!("{}/issues/{number}/comments", place(forge));
+    let question = Question::send(Method::POST, target, json!({ "body": why }));
+    forge.transport.ask::<Value>(&forge.config, question).await.map(drop)
+}
+
+async fn edit(forge: &Forge, number: u64, body: Value) -> Result<(), ForgeError> {
+    let question = Question::send(Method::PATCH, format!("{}/pulls/{number}", place(forge)), body);
+    forge.transport.ask::<Value>(&forge.config, question).await.map(drop)
+}
+
+/// Where all of the repository is.
+pub fn place(forge: &Forge) -> String {
+    format!("/repos/{}", forge.config.repository)
+}
+
+impl Pull {
+    fn listed(self, forge: &Forge) -> Listed {
+        let id = |tip: &Tip| tip.repo.as_ref().map(|repository| repository.id);
+        // Someone's fork may have a branch of the same name.
+        let is_own = id(&self.head).is_some()
+            && id(&self.head) == id(&self.base)
+            && self.head.name == forge.config.head
+            && self.base.name == forge.config.base;
+        Listed { updated: self.updated_at, own: is_own.then(|| self.into_own()) }
+    }
+
+    pub fn into_own(self) -> PullRequest {
+        let state = match (self.state.as_str(), self.merged_at) {
+            (_, Some(_)) => State::Merged,
+            ("closed", None) => State::Closed { at: self.closed_at.unwrap_or(self.updated_at), by: None },
+            _ => State::Open,
+        };
+        PullRequest { number: self.number, url: self.html_url, text: self.body.unwrap_or_default(), state }
+    }
+}

@@ -1,0 +1,247 @@
+//! Proposals: what a pull request says of updates, and what it holds back once it was closed without being merged.
+//!
+//! Besides a table for people its text holds the trailers of the updates in an HTML comment, which forges keep and do
+//! not show, so that it can be told later what it proposed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::image::{Repository, Version};
+
+use super::gate::GatedUpdate;
+use super::hold::Deed;
+use super::message::{short, update_line};
+use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, is};
+
+/// Where the record of a proposal begins and ends.
+const BEGIN: &str = "<!-- tagalong\n";
+const END: &str = "\n-->";
+
+/// The longest text; GitHub takes 65,536 characters, the others more.
+const LONGEST: usize = 60_000;
+
+/// What a reader of a pull request should know.
+const WORDS: &str = "Merging this deploys it. Closing it without merging holds these tags back until newer ones come, or \
+                     until `tagalong resume IMAGE`.";
+
+/// A pull request that was closed without being merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// What people call it: `pull request #7`.
+    pub name: String,
+    /// Its address.
+    pub url: String,
+    /// When it was closed.
+    pub at: Timestamp,
+    /// Who closed it, where the forge tells.
+    pub by: Option<String>,
+    /// What it proposed.
+    pub moves: Vec<RecordedMove>,
+}
+
+/// The text of a pull request that proposes updates. `compare` gives the address where the difference between what an
+/// update leaves and what it brings can be looked at.
+pub fn text(updates: &[GatedUpdate], compare: &dyn Fn(&GatedUpdate) -> Option<String>) -> String {
+    let record = record(updates);
+    let mut text = format!("{WORDS}\n\n| image | change | file |\n| --- | --- | --- |\n");
+    for (index, update) in updates.iter().enumerate() {
+        let row = row(update, compare(update));
+        if text.len() + row.len() + record.len() > LONGEST {
+            text.push_str(&format!("\n{} more are not shown.\n", updates.len() - index));
+            break;
+        }
+        text.push_str(&row);
+    }
+    text.push('\n');
+    text.push_str(&record);
+    text
+}
+
+/// What the text of a pull request records.
+pub fn recorded(text: &str) -> Vec<RecordedMove> {
+    // Forges may keep text with the line ends of browsers.
+    let text = text.replace("\r\n", "\n");
+    let record = text.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
+    record.map(|(record, _)| Trailers::read(record).moves).unwrap_or_default()
+}
+
+/// What the text for these updates would record.
+pub fn records(updates: &[GatedUpdate]) -> Vec<RecordedMove> {
+    recorded(&record(updates))
+}
+
+/// The text without its record: what a proposal says that was taken back, so that closing it holds nothing.
+pub fn without_record(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    match text.split_once(BEGIN) {
+        Some((before, rest)) => format!("{before}{}", rest.split_once(END).map_or("", |(_, after)| after)),
+        None => text,
+    }
+}
+
+/// The hold that closed pull requests put on a version of an image. `deeds` are the commits of the branch that tell what
+/// was resumed.
+pub fn by_closing(closed: &[Closed], deeds: &[Arc<Deed>], image: &Repository, meant: &Version) -> Option<Hold> {
+    let last = last(closed, image, meant)?;
+    let target = Target { image: image.clone(), version: meant.clone() };
+    let resumes = |deed: &&Arc<Deed>| deed.trailers.resumes.iter().any(|resumed| resumed.covers(&target));
+    if deeds.iter().filter(resumes).any(|deed| deed.when >= last.at) {
+        return None;
+    }
+    Some(Hold {
+        target,
+        since: last.at,
+        by: last.by.clone().unwrap_or_else(|| "someone".to_owned()),
+        why: format!("{} was closed without being merged", last.name),
+        origin: Origin::PullRequest(last.url.clone()),
+    })
+}
+
+/// The pull request that was closed last of those that proposed a version of an image.
+pub fn last<'c>(closed: &'c [Closed], image: &Repository, meant: &Version) -> Option<&'c Closed> {
+    let proposes = |closed: &&Closed| closed.moves.iter().any(|moved| moved.image == *image && is(meant, &moved.to));
+    closed.iter().filter(proposes).max_by_key(|closed| closed.at)
+}
+
+/// The address where two commits of a repository can be compared. `page` is where a browser shows the repository.
+pub fn compare_address(page: &str, from: &str, to: &str) -> Option<String> {
+    let is_commit = |text: &str| (7..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_commit(from) || !is_commit(to) || from == to {
+        return None;
+    }
+    let host = page.split("://").nth(1)?.split('/').next()?;
+    let below = if host.contains("gitlab") { "-/compare" } else { "compare" };
+    // Brackets would end a link of Markdown.
+    let page = page.replace('(', "%28").replace(')', "%29");
+    Some(format!("{page}/{below}/{from}...{to}"))
+}
+
+fn record(updates: &[GatedUpdate]) -> String {
+    let lines: BTreeSet<String> = updates.iter().map(update_line).collect();
+    let lines: Vec<String> = lines.into_iter().map(|line| unending(&line)).collect();
+    format!("{BEGIN}{}{END}\n", lines.join("\n"))
+}
+
+/// A line that does not end the comment that it stands in. Only names of files and fields can hold such a thing, and
+/// those are read percent-decoded.
+fn unending(line: &str) -> String {
+    line.replace("-->", "--%3E").replace("--!>", "--!%3E")
+}
+
+fn row(update: &GatedUpdate, compare: Option<String>) -> String {
+    let (from, to) = (&update.field.version, &update.to);
+    let bare = |version: &Version| Version { tag: None, ..version.clone() };
+    // A tag that stays has another digest.
+    let change = match from.tag == to.tag && to.digest.is_some() {
+        true => format!("{} {} → {}", short(to), short(&bare(from)), short(&bare(to))),
+        false => format!("{} → {}", short(from), short(to)),
+    };
+    let change = match compare {
+        Some(address) => format!("[{}]({address})", code(&change)),
+        None => code(&change),
+    };
+    format!("| {} | {change} | {} |\n", code(update.field.repository.as_str()), code(&update.file))
+}
+
+/// A text as code within a cell of a table.
+fn code(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("`{}`", plain.replace('`', "'").replace('|', "\\|"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn update(file: &str, name: &str, to: &str) -> GatedUpdate {
+        GatedUpdate::example(file, name, "v1", to)
+    }
+
+    #[test]
+    fn what_is_proposed_can_be_read_again() {
+        let updates = [update("apps/a b-->.yaml", "acme/app", "v2"), update("x|`.yaml", "acme/other", "v3")];
+        let link = |update: &GatedUpdate| (update.to.to_string() == "v2").then(|| "https://x.example/c".to_owned());
+        let text = text(&updates, &link);
+        assert!(
+            text.contains("| `docker.io/acme/app` | [`v1 → v2`](https://x.example/c) | `apps/a b-->.yaml` |"),
+            "{text}"
+        );
+        assert!(text.contains("| `v1 → v3` | `x\\|'.yaml` |"), "{text}");
+        assert_eq!(text.matches("<!--").count(), 1);
+        let (_, after) = text.split_once(BEGIN).expect("a record");
+        assert!(after.ends_with("\n-->\n"));
+        assert_eq!(after.matches("-->").count(), 1, "the comment ends at its end");
+        let moves = recorded(&text);
+        assert_eq!(moves, records(&updates));
+        assert_eq!((moves.len(), moves[0].file.as_str()), (2, "apps/a b-->.yaml"));
+        assert_eq!(recorded(&text.replace('\n', "\r\n")), moves);
+        let rest = without_record(&text);
+        assert!(recorded(&rest).is_empty() && rest.contains("acme/other") && !rest.contains("Tagalong-"), "{rest}");
+        assert!(recorded("Tagalong-Update: a image acme/app v1 -> v2").is_empty(), "outside of the record");
+    }
+
+    #[test]
+    fn long_tables_are_cut_and_the_record_is_not() {
+        let updates: Vec<GatedUpdate> =
+            (0..400).map(|n| update(&format!("apps/app-{n:04}/deployment.yaml"), "acme/app", "v2")).collect();
+        let text = text(&updates, &|_| None);
+        assert!(text.len() <= LONGEST + 64, "{}", text.len());
+        assert!(text.contains(" more are not shown."));
+        assert_eq!(recorded(&text).len(), 400);
+    }
+
+    fn closed(number: i64, to: &str) -> Closed {
+        Closed {
+            name: format!("pull request #{number}"),
+            url: format!("https://git.example.com/pulls/{number}"),
+            at: Timestamp::from_second(1_000 * number).expect("a time"),
+            by: None,
+            moves: records(&[update("a.yaml", "acme/app", to)]),
+        }
+    }
+
+    fn resume(second: i64, what: &str) -> Arc<Deed> {
+        Arc::new(Deed {
+            ago: 0,
+            commit: "1a2b3c4".to_owned(),
+            when: Timestamp::from_second(second).expect("a time"),
+            author: "Ada".to_owned(),
+            subject: "resume".to_owned(),
+            trailers: Trailers::read(&format!("x\n\nTagalong-Resume: {what}\n")),
+        })
+    }
+
+    #[test]
+    fn what_was_closed_is_held_until_it_is_resumed() {
+        let image = "acme/app".parse::<Repository>().expect("a name");
+        let tag = |text: &str| Version::parse_tag(text).expect("a tag");
+        let held =
+            |deeds: &[Arc<Deed>], to: &str| by_closing(&[closed(1, "v2"), closed(3, "v2")], deeds, &image, &tag(to));
+        let hold = held(&[], "v2").expect("held");
+        assert_eq!(
+            hold.to_string(),
+            "v2 is held since 1970-01-01T00:50:00Z by someone (pull request #3 was closed without being merged, \
+             https://git.example.com/pulls/3)"
+        );
+        assert!(held(&[], "v3").is_none(), "a newer one");
+        assert!(held(&[resume(2_000, "acme/app")], "v2").is_some(), "closed again since");
+        assert!(held(&[resume(4_000, "acme/app")], "v2").is_none());
+        assert!(held(&[resume(4_000, "acme/app:v2")], "v2").is_none());
+        assert!(held(&[resume(4_000, "acme/app:v3"), resume(5_000, "acme/other")], "v2").is_some());
+        let other = "acme/other".parse::<Repository>().expect("a name");
+        assert!(by_closing(&[closed(1, "v2")], &[], &other, &tag("v2")).is_none());
+    }
+
+    #[test]
+    fn commits_are_compared_where_the_source_is_shown() {
+        let page = "https://git.example.com/acme/app";
+        let expected = Some("https://git.example.com/acme/app/compare/1a2b3c4...5d6e7f8".to_owned());
+        assert_eq!(compare_address(page, "1a2b3c4", "5d6e7f8"), expected);
+        let gitlab = compare_address("https://gitlab.com/a/(b)", "1a2b3c4", "5d6e7f8").expect("an address");
+        assert_eq!(gitlab, "https://gitlab.com/a/%28b%29/-/compare/1a2b3c4...5d6e7f8");
+        assert!(compare_address(page, "1a2b3c4", "1a2b3c4").is_none());
+        assert!(compare_address(page, "v1.2.3", "5d6e7f8").is_none());
+    }
+}

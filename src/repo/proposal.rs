@@ -1,0 +1,53 @@
+//! What stands on the branch for proposals: commits on top of the branch that is read, which someone else takes over.
+
+use std::collections::BTreeMap;
+
+use git2::Oid;
+
+use super::clone::{BareClone, CommitId};
+use super::config::Branch;
+use super::error::RepoError;
+
+impl BareClone {
+    /// Where the remote had the branch for proposals when it was asked last; `None` where there was none.
+    pub fn proposed(&self) -> Option<CommitId> {
+        self.proposed.get()
+    }
+
+    /// Where the remote has a branch now: the one that is read, or the one for proposals.
+    pub fn tip_of(&self, branch: &Branch) -> Result<Option<CommitId>, RepoError> {
+        let tip = self.refresh()?;
+        Ok(if *branch == self.config.branch { Some(tip) } else { self.proposed() })
+    }
+
+    /// Whether a commit stands right on top of `base`, alone or as the last of a chain, and gives the files these bytes
+    /// and changes no other.
+    pub fn proposes(
+        &self,
+        commit: CommitId,
+        base: CommitId,
+        changes: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<bool, RepoError> {
+        let doing = || RepoError::git(format!("comparing {commit} with what is to be proposed"));
+        let tree = self.repository.find_commit(base.0).and_then(|base| base.tree()).map_err(doing())?;
+        let theirs = self.repository.find_commit(commit.0).map_err(doing())?.tree_id();
+        Ok(theirs == self.tree_with(&tree, changes)?
+            && self.is_line(commit.0, base.0, changes.len()).map_err(doing())?)
+    }
+
+    /// Whether single parents lead from a commit to the base, in so many steps at most.
+    fn is_line(&self, commit: Oid, base: Oid, most: usize) -> Result<bool, git2::Error> {
+        let mut id = commit;
+        for _ in 0..most {
+            let commit = self.repository.find_commit(id)?;
+            if commit.parent_count() != 1 {
+                return Ok(false);
+            }
+            id = commit.parent_id(0)?;
+            if id == base {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

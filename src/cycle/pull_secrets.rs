@@ -114,9 +114,14 @@ fn answers(
     let listing = secrets.listing(clone, tip)?;
     let view = View { clone, tip, secrets, keyring: secrets.keyring()?, listing, all: OnceCell::new() };
     let mut answers = BTreeMap::new();
+    let files: BTreeSet<&str> = plan.updates.iter().map(|update| update.file.as_str()).collect();
+    let around = closures.around_each(&files, view.listing.keys().map(String::as_str));
+    // What all of them are deployed with is read at once.
+    let all: BTreeSet<&str> = around.values().flatten().copied().collect();
+    secrets.pods(clone, &view.listing, all.into_iter(), Part::Everything)?;
     for update in &plan.updates {
-        let closure = closures.around(&update.file, view.listing.keys().map(String::as_str));
-        let around = Around::of(&view, secrets.pods(clone, &view.listing, closure.into_iter(), Part::Everything)?);
+        let closure = around.get(update.file.as_str()).into_iter().flatten().copied();
+        let around = Around::of(&view, secrets.pods(clone, &view.listing, closure, Part::Everything)?);
         for pod in &around.pods_of(update) {
             let image = gate::wanted(update);
             let question = Question { file: update.file.clone(), image, owner: pod.owner.clone() };
@@ -239,13 +244,14 @@ impl<'v> Around<'v> {
 }
 
 impl View<'_> {
-    /// What all files of the tip say of credentials.
+    /// What the files of the tip say of credentials, of those that say anything.
     fn all(&self) -> Result<&BTreeMap<String, Arc<PodFacts>>, RepoError> {
         if let Some(all) = self.all.get() {
             return Ok(all);
         }
         let files = self.listing.keys().map(String::as_str);
-        let all = self.secrets.pods(self.clone, &self.listing, files, Part::Credentials)?;
+        let mut all = self.secrets.pods(self.clone, &self.listing, files, Part::Credentials)?;
+        all.retain(|_, facts| !facts.accounts.is_empty() || !facts.secrets.is_empty());
         Ok(self.all.get_or_init(|| all))
     }
 

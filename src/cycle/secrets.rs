@@ -141,9 +141,15 @@ impl Secrets {
         }
         let keyring = self.keyring()?;
         let listing = self.listing(clone, tip)?;
-        for file in files {
-            let closure: Vec<&str> = closures.around(file, listing.keys().map(String::as_str)).into_iter().collect();
-            let verdicts = self.judge(clone, &listing, &keyring, &closure, &|_, _| ())?;
+        let closures = closures.around_each(files, listing.keys().map(String::as_str));
+        // What all of them are deployed with is read at once.
+        let all: BTreeSet<&str> = closures.values().flatten().copied().collect();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.look_with(clone, &listing, &keyring)?;
+        known.inspect(clone, &listing, &keyring, &all.into_iter().collect::<Vec<_>>(), &|_, _| ())?;
+        for (file, closure) in closures {
+            let closure: Vec<&str> = closure.into_iter().collect();
+            let verdicts = known.judge(clone, &listing, &keyring, &closure, &|_, _| ())?;
             let said: Vec<String> = verdicts.iter().filter(|verdict| is_flaw(verdict, &keyring)).map(words).collect();
             if let Some(first) = said.first() {
                 let more = if said.len() > 1 { format!("; and {} more", said.len() - 1) } else { String::new() };
@@ -231,7 +237,20 @@ impl Secrets {
     ) -> Result<Vec<Verdict>, RepoError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.look_with(clone, listing, keyring)?;
-        let found = known.inspect(clone, listing, keyring, files, progress)?;
+        known.judge(clone, listing, keyring, files, progress)
+    }
+}
+
+impl Known {
+    fn judge(
+        &mut self,
+        clone: &BareClone,
+        listing: &Listing,
+        keyring: &Keyring,
+        files: &[&str],
+        progress: &Progress<'_>,
+    ) -> Result<Vec<Verdict>, RepoError> {
+        let found = self.inspect(clone, listing, keyring, files, progress)?;
         let mut sources: BTreeMap<&str, &str> = BTreeMap::new();
         for (file, inspection) in &found {
             for source in inspection.sources.iter().filter(|source| listing.contains_key(source.as_str())) {
@@ -239,7 +258,7 @@ impl Secrets {
             }
         }
         let unseen: Vec<&str> = sources.keys().copied().filter(|source| !found.contains_key(source)).collect();
-        let more = known.inspect(clone, listing, keyring, &unseen, progress)?;
+        let more = self.inspect(clone, listing, keyring, &unseen, progress)?;
         let mut verdicts: Vec<Verdict> =
             found.values().chain(more.values()).flat_map(|inspection| inspection.verdicts.clone()).collect();
         let named: Vec<(&str, &str)> = sources.into_iter().collect();
@@ -255,9 +274,7 @@ impl Secrets {
         verdicts.sort_by(|a, b| (&a.file, a.document).cmp(&(&b.file, b.document)));
         Ok(verdicts)
     }
-}
 
-impl Known {
     /// Drops what other rules or identities came to.
     fn look_with(&mut self, clone: &BareClone, listing: &Listing, keyring: &Keyring) -> Result<(), RepoError> {
         let rules = listing.iter().filter(|(path, _)| RuleBook::is_rules(path));

@@ -62,6 +62,15 @@ impl Closures {
         found
     }
 
+    /// The same for each of some files.
+    pub fn around_each<'l>(
+        &'l self,
+        files: &BTreeSet<&'l str>,
+        all: impl Iterator<Item = &'l str> + Clone,
+    ) -> BTreeMap<&'l str, BTreeSet<&'l str>> {
+        files.iter().map(|file| (*file, self.around(file, all.clone()))).collect()
+    }
+
     fn parents_of(&self, file: &str) -> impl Iterator<Item = &str> {
         self.parents.get(file).into_iter().flatten().map(String::as_str)
     }

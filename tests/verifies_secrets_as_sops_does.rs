@@ -459,7 +459,9 @@ fn what_sops_refuses_is_refused() {
             let sops = sops.again();
             let theirs = sops.decrypt(name, bytes, &[]);
             let ours = verify(bytes, &sops.keyring());
-            let agree = theirs.is_ok() == ours.is_ok();
+            // Some broken keys of metadata make sops itself crash, which says nothing about the file.
+            let crashed = theirs.as_ref().is_err_and(|words| words.contains("goroutine "));
+            let agree = crashed || theirs.is_ok() == ours.is_ok();
             (!agree).then(|| format!("{name}, {what}: sops {theirs:?}, tagalong {:?}", ours.map(|v| v.len())))
         };
         std::thread::scope(|scope| {

@@ -5,7 +5,7 @@
 //!
 //! | layer | modules | what lives there |
 //! | --- | --- | --- |
-//! | 0 | [`image`], [`platform`], [`secret`], [`fault`] | the vocabulary |
+//! | 0 | [`image`], [`path`], [`platform`], [`secret`], [`fault`] | the vocabulary |
 //! | 1 | [`yaml`] | where each value of a file stands, and how to change one |
 //! | 1 | [`manifest`] | image fields: where they are, how they are edited, who shadows whom |
 //! | 1 | [`policy`] | which tag an image should have, and why |
@@ -38,6 +38,7 @@ pub mod image;
 pub mod keys;
 pub mod manifest;
 pub mod notify;
+pub mod path;
 pub mod plan;
 pub mod platform;
 pub mod policy;

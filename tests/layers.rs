@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every top-level module and its layer.
-const LAYERS: [(&str, u8); 22] = [
+const LAYERS: [(&str, u8); 23] = [
     ("fault", 0),
     ("image", 0),
+    ("path", 0),
     ("platform", 0),
     ("secret", 0),
     ("manifest", 1),

@@ -85,7 +85,9 @@ pub async fn plan(
     let first = Arc::clone(learned.first.get_or_insert_with(|| Arc::clone(inventory)));
     loop {
         let mut plan = decide::by_policy(inventory, policies, &learned.surveys, openable);
-        decide::leave_moved(&mut plan, &first);
+        if !Arc::ptr_eq(&first, inventory) {
+            decide::leave_moved(&mut plan, &first);
+        }
         // What is held is not asked for; and what is proved tells how far back to look for holds.
         block_in_place(|| past.keep_back(&mut plan, &learned.proofs))?;
         proof::complete(learned, registry, &plan, policies, now).await;

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::kustomize::{Kustomization, is_local, join, parent_of};
+use crate::path::{join, parent_of};
+
+use super::kustomize::{Kustomization, is_local};
 
 /// Which kustomization takes in what, of a whole tree.
 #[derive(Debug, Clone, Default)]

@@ -5,6 +5,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::path::{join, parent_of};
+
 use super::closure::Closures;
 use super::field::Field;
 use super::find::{FileFacts, has_kustomization_name};
@@ -166,29 +168,6 @@ pub(super) fn is_local(resource: &str) -> bool {
         && !resource.contains('?')
         && !resource.starts_with("git@")
         && !resource.starts_with("github.com/")
-}
-
-/// The folder of a file; empty for the root.
-pub fn parent_of(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
-}
-
-/// Resolves a relative path against a folder; `None` when it leaves the tree.
-pub fn join(folder: &str, relative: &str) -> Option<String> {
-    let mut parts: Vec<&str> = if folder.is_empty() { Vec::new() } else { folder.split('/').collect() };
-    if relative.starts_with('/') {
-        return None;
-    }
-    for part in relative.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }
 
 /// Whether a file may hold image fields at all, by its name.

@@ -1,5 +1,7 @@
 //! The files of a tree, judged one by one: SOPS files, Secrets in clear text, and what kustomizations make Secrets of.
 
+use crate::path::{join, parent_of};
+
 use super::audit::{self, Status, Verdict};
 use super::envelope;
 use super::format::{self, Format};
@@ -34,7 +36,7 @@ pub fn inspect(path: &str, bytes: &[u8], keyring: &Keyring, rules: &RuleBook) ->
             let reason = format!("{first}{more} of a Secret in clear text");
             verdicts.push(verdict(path, document, Status::Plaintext, reason));
         }
-        sources.extend(files.iter().filter_map(|file| join(path, file)));
+        sources.extend(files.iter().filter_map(|file| join(parent_of(path), file)));
     }
     Inspection { verdicts, sources }
 }
@@ -59,25 +61,6 @@ fn generators(path: &str, bytes: &[u8]) -> Vec<Generated> {
     }
     let parsed = format::read(bytes, Format::Yaml);
     parsed.map(|parsed| parsed.documents.iter().map(|items| generator::generated(items)).collect()).unwrap_or_default()
-}
-
-/// A path from the root; `None` when it leaves the tree.
-fn join(file: &str, relative: &str) -> Option<String> {
-    let mut parts: Vec<&str> = file.split('/').collect();
-    parts.pop();
-    if relative.starts_with('/') {
-        return None;
-    }
-    for part in relative.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }
 
 #[cfg(test)]

@@ -196,7 +196,8 @@ fn what_is_asked_for_by_name_goes_to_the_branch_and_empties_the_proposal() {
         let scene = Scene::new(kind, &["bbbbbb2"]);
         scene.sync();
         let image = format!("{}:bbbbbb2", scene.stage.image("app"));
-        scene.tagalong(&["set", &image]).ok();
+        // Without a reason it would, within one second, be the very commit that is proposed, and so be its merge.
+        scene.tagalong(&["set", &image, "--reason", "at once"]).ok();
         assert!(scene.stage.origin.read(FILE).contains("bbbbbb2"));
         let report = scene.sync();
         assert_eq!(report["commit"], serde_json::Value::Null, "{report:#}");

@@ -321,9 +321,11 @@ impl Engine {
         self.trees.inventory(clone, tip, &intent.conventions, what)
     }
 
-    /// Where the branch was after the last pass of this engine, and may well be still.
+    /// Where the branch was after the last pass of this engine, and may well be still. A guess that is wrong takes an
+    /// attempt, so there has to be another one.
     fn guess(&self, task: &Task<'_>, mode: Mode) -> Option<CommitId> {
         let is_direct = mode == Mode::Push && !task.is_by_name() && *self.branch_for(task) == self.repo.branch;
+        let is_direct = is_direct && self.attempts > 1;
         self.last.lock().unwrap_or_else(PoisonError::into_inner).filter(|_| is_direct)
     }
 

@@ -16,6 +16,9 @@ use tagalong::registry::error::RegistryError;
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 
+/// The layer that all images of the shelf share.
+const LAYER: &[u8] = b"a layer";
+
 /// A registry in a few lines: tag `n` was built in second `n` of 2026; requests are counted by the test.
 fn shelf(tags: usize, request: &Asked) -> Answer {
     let path = request.target.split('?').next().unwrap_or_default();
@@ -24,10 +27,8 @@ fn shelf(tags: usize, request: &Asked) -> Answer {
         json!({ "created": at.to_string(), "architecture": "amd64", "os": "linux" }).to_string().into_bytes()
     };
     let manifest = |n: usize| {
-        json!({ "schemaVersion": 2, "layers": [], "config": {
-            "digest": support::registry::digest(&config(n)), "size": config(n).len(), "mediaType": "x" } })
-        .to_string()
-        .into_bytes()
+        let part = |bytes: &[u8]| json!({ "digest": support::registry::digest(bytes), "size": bytes.len(), "mediaType": "x" });
+        json!({ "schemaVersion": 2, "layers": [part(LAYER)], "config": part(&config(n)) }).to_string().into_bytes()
     };
     let number = |tag: &str| usize::from_str_radix(tag.strip_prefix('a')?, 16).ok().filter(|n| *n < tags);
     if path.ends_with("/tags/list") {
@@ -38,6 +39,7 @@ fn shelf(tags: usize, request: &Asked) -> Answer {
     let all = || (0..tags).map(|n| if path.contains("/blobs/") { config(n) } else { manifest(n) });
     let body = match number(name) {
         Some(n) => Some(manifest(n)),
+        None if name == support::registry::digest(LAYER) => Some(LAYER.to_vec()),
         None => all().find(|bytes| support::registry::digest(bytes) == name),
     };
     match body {
@@ -94,7 +96,7 @@ fn a_steady_cycle_costs_one_listing_and_a_new_tag_its_metadata_once() {
     };
     let (_, first) = sync();
     assert!(stage.origin.read("app.yaml").ends_with("a000013\n"));
-    // A listing, two requests a tag, and whether the winner still is what it was: all else of it was just handed out.
+    // A listing, two requests a tag, and whether the winner's layer is there: all else of it was just handed out.
     assert_eq!(first, 1 + 20 * 2 + 1);
     assert_eq!(sync().1, 1, "another process, and nothing new");
     tags.store(21, Ordering::SeqCst);

@@ -213,6 +213,28 @@ fn what_is_asked_for_by_name_goes_to_the_branch_and_empties_the_proposal() {
 }
 
 #[test]
+fn two_at_once_end_with_one_proposal_and_one_pull_request() {
+    for kind in KINDS {
+        let scene = Scene::new(kind, &[]);
+        for (hour, tag) in [(3, "bbbbbb2"), (4, "cccccc3"), (5, "dddddd4")] {
+            scene.push(tag, hour);
+            std::thread::scope(|threads| {
+                for cache in ["first", "second"] {
+                    let (scene, cache) = (&scene, scene.stage.home().join(cache).display().to_string());
+                    threads.spawn(move || scene.tagalong(&["sync", "--cache-dir", &cache]).ok());
+                }
+            });
+            assert_eq!((scene.proposed().as_str(), scene.at(&format!("{PROPOSALS}^"))), (tag, scene.at("main")));
+            // Whoever came second may have heard of the pull request too late to word it.
+            scene.sync();
+            let pulls = scene.forge.state().pulls.clone();
+            assert!(matches!(&pulls[..], [pull] if pull.state == "open" && pull.text.contains(tag)), "{pulls:#?}");
+        }
+        scene.stage.origin.is_sound();
+    }
+}
+
+#[test]
 fn a_forge_that_is_down_does_not_undo_the_push() {
     let scene = Scene::new(Kind::GitHub, &["bbbbbb2"]);
     scene.forge.state().is_down = true;

@@ -52,7 +52,7 @@ async fn prove(
     policies: &PolicySet,
     now: Timestamp,
 ) -> Result<ImageProof, RegistryError> {
-    let digest = registry.digest(repository, version).await?;
+    let digest = registry.digest_of_pass(repository, version, audit).await?;
     let is_deployed = |held: &&Version| held.tag == version.tag && held.digest.as_ref() == Some(&digest);
     if held.iter().all(is_deployed) {
         return Ok(ImageProof::Whole { digest, created: None });

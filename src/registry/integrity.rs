@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use reqwest::{Method, StatusCode};
 
-use crate::image::{Digest, Reference, Repository, Version};
+use crate::image::{Digest, Reference, Repository, Tag, Version};
 use crate::platform::Platform;
 
 use super::client::{Client, header, not_a_registry};
@@ -36,11 +36,17 @@ pub struct Audit {
     parts: Arc<Mutex<HashMap<(Repository, Digest), Part>>>,
     /// Manifests that the registry handed out in this pass already.
     manifests: Arc<Mutex<HashMap<(Repository, Digest), Read>>>,
+    /// What it had under tags then.
+    tags: Arc<Mutex<HashMap<(Repository, Tag), Digest>>>,
 }
 
 impl Audit {
-    /// Takes note of a manifest that the registry handed out.
-    pub(super) fn note_manifest(&self, repository: &Repository, read: Read) {
+    /// Takes note of a manifest that the registry handed out, and of the tag that it was asked for by.
+    pub(super) fn note_manifest(&self, repository: &Repository, version: &Version, read: Read) {
+        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (None, Some(tag), true) = (&version.digest, &version.tag, tags.len() < MOST_NOTED) {
+            tags.insert((repository.clone(), tag.clone()), read.digest.clone());
+        }
         let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
         if manifests.len() < MOST_NOTED {
             manifests.insert((repository.clone(), read.digest.clone()), read);
@@ -53,6 +59,12 @@ impl Audit {
         if parts.len() < MOST_NOTED {
             parts.insert((repository.clone(), digest.clone()), Part::There(Some(size)));
         }
+    }
+
+    fn tagged(&self, repository: &Repository, version: &Version) -> Option<Digest> {
+        let tag = version.tag.as_ref().filter(|_| version.digest.is_none())?;
+        let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        tags.get(&(repository.clone(), tag.clone())).cloned()
     }
 
     fn noted(&self, repository: &Repository, version: &Version) -> Option<Read> {
@@ -77,6 +89,19 @@ struct Proof<'p> {
 }
 
 impl Client {
+    /// The digest that a version has in this pass: what a tag held when its manifest was handed out is not asked again.
+    pub async fn digest_of_pass(
+        &self,
+        repository: &Repository,
+        version: &Version,
+        audit: &Audit,
+    ) -> Result<Digest, RegistryError> {
+        match audit.tagged(repository, version) {
+            Some(digest) => Ok(digest),
+            None => self.digest(repository, version).await,
+        }
+    }
+
     /// Proves that an image is whole: its index, the manifest of each of these platforms (of all that the index lists
     /// when there are none; attestations aside), their configurations and layers. Gives its digest.
     ///

@@ -37,7 +37,7 @@ impl Client {
             None => self.created_of_config(repository, &read.digest, &read.manifest, audit).await?,
         };
         let image = Image { digest: read.digest.clone(), created };
-        self.note(audit, repository, read)?;
+        self.note(audit, repository, version, read)?;
         self.remember(repository, version, &image);
         Ok(image)
     }
@@ -81,7 +81,7 @@ impl Client {
             Some(created) => Some(created),
             None => self.created_of_config(repository, &digest, &read.manifest, audit).await?,
         };
-        self.note(audit, repository, read)?;
+        self.note(audit, repository, &version, read)?;
         Ok(created)
     }
 
@@ -105,9 +105,15 @@ impl Client {
     }
 
     /// Takes note of what the registry itself handed out. What a mirror has proves nothing.
-    fn note(&self, audit: &Audit, repository: &Repository, read: Read) -> Result<(), RegistryError> {
+    fn note(
+        &self,
+        audit: &Audit,
+        repository: &Repository,
+        version: &Version,
+        read: Read,
+    ) -> Result<(), RegistryError> {
         if !self.has_mirror(repository)? {
-            audit.note_manifest(repository, read);
+            audit.note_manifest(repository, version, read);
         }
         Ok(())
     }

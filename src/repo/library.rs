@@ -1,4 +1,4 @@
-//! What libgit2 keeps for the whole process: timeouts, and certificate authorities.
+//! What libgit2 keeps for the whole process: timeouts, certificate authorities, and how far it trusts the disk.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,15 @@ use super::error::{RepoError, Words};
 
 /// Sets the library up for a connection. Every connection passes through here first.
 pub(super) fn prepare(config: &Config) -> Result<(), RepoError> {
-    static TIMEOUTS: Once = Once::new();
+    static GLOBALS: Once = Once::new();
     let mut set = Ok(());
-    // There is one timeout for all repositories of a process, so the first configuration says it.
-    TIMEOUTS.call_once(|| set = set_timeouts(config.timeout));
+    GLOBALS.call_once(|| {
+        // What a server sends is hashed when it arrives, and zlib has a checksum for what the disk does to it. To hash
+        // every object again at each reading, which git does not do either, would take longer than the reading.
+        git2::opts::strict_hash_verification(false);
+        // There is one timeout for all repositories of a process, so the first configuration says it.
+        set = set_timeouts(config.timeout);
+    });
     set.map_err(RepoError::git("setting timeouts"))?;
     match &config.https.ca_file {
         Some(file) if config.url.scheme() == "https" => trust(file),

@@ -11,6 +11,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -71,6 +72,7 @@ impl Bench {
             made_up::files().into_iter().map(|(file, text)| (file, text.replace("gitea.example.com", &host))).collect();
         made_up::repository(folder.path(), &files);
         let origin = Origin { path: folder.path().join("infra.git") };
+        git(&origin.path, &["symbolic-ref", "HEAD", "refs/heads/main"]);
         git(&origin.path, &["config", "http.receivepack", "true"]);
         git(&origin.path, &["gc", "--quiet"]);
         let sshd = Sshd::start(&folder.path().join("sshd"));
@@ -261,12 +263,8 @@ fn median(times: &[Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-/// The bytes of all files below a folder.
+/// What a folder takes of the disk, in whole blocks.
 fn size(folder: &Path) -> u64 {
-    walkdir::WalkDir::new(folder)
-        .into_iter()
-        .filter_map(|entry| entry.ok()?.metadata().ok())
-        .filter(|metadata| metadata.is_file())
-        .map(|metadata| metadata.len())
-        .sum()
+    let entries = walkdir::WalkDir::new(folder).into_iter();
+    entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.blocks() * 512)).sum()
 }

@@ -11,6 +11,7 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
+use support::agent::Agent;
 use support::git::{HttpGit, clone_in, git};
 use support::infra::Stage;
 use support::registry::{Kind, PASSWORD, USER};
@@ -22,6 +23,7 @@ const IN_CLEAR: &str = "canary-in-clear-text-9043";
 const STALE: &str = "canary-of-a-stale-password-3318";
 const TOKEN: &str = "canary-of-a-git-token-7702";
 const PASSPHRASE: &str = "canary-of-a-passphrase-1186";
+const WEBHOOK: &str = "canary-of-a-webhook-secret-4419";
 const RULE: &str = "encrypted_regex: ^(data|stringData|password|pin)$";
 
 /// The secrets, each in every form that it could show up in.
@@ -59,6 +61,38 @@ fn objects(repository: &Path) -> String {
 
 fn docker_config(host: &str, password: &str) -> String {
     json!({ "auths": { host: { "auth": STANDARD.encode(format!("{USER}:{password}")) } } }).to_string()
+}
+
+/// What an agent says and shows that is called by webhooks, told of its news at an address that is a secret, and given a
+/// new configuration that is no good.
+fn agent(home: &Path, config: &Path) -> String {
+    let nowhere = format!("http://127.0.0.1:9/{WEBHOOK}");
+    fs::write(home.join("webhook"), WEBHOOK).expect("written");
+    fs::write(home.join("nowhere"), nowhere).expect("written");
+    let (webhook, nowhere) = (home.join("webhook").display().to_string(), home.join("nowhere").display().to_string());
+    let good = fs::read_to_string(config).expect("there");
+    let text = format!(
+        "{good}agent:\n  interval: 1h\n  listen: 127.0.0.1:0\n  webhooks: [{{ kind: generic, secretFile: {webhook} }}]\n\
+         notify: [{{ webhook: {{ urlFile: {nowhere}, tokenFile: {webhook} }} }}]\n"
+    );
+    fs::write(config, &text).expect("written");
+    let mut command = support::tagalong::command(home);
+    command.args(["run", "--log-level", "trace", "--log-format", "json", "--config"]).arg(config);
+    let agent = Agent::spawn(command);
+    agent.wait_for("the cycle is done");
+    let mut seen = String::new();
+    for secret in [WEBHOOK, TOKEN] {
+        let credential = format!("Authorization: Bearer {secret}\r\n");
+        let body = format!("{{ \"images\": {WEBHOOK}");
+        seen.push_str(&format!("{:?}", agent.ask("POST", "/webhooks/generic", &credential, &body)));
+    }
+    fs::write(config, format!("{text}{WEBHOOK}: [")).expect("written");
+    agent.signal("HUP");
+    agent.wait_for("the new configuration is wrong");
+    for page in ["/", "/metrics", "/healthz", "/readyz"] {
+        seen.push_str(&format!("{:?}", agent.get(page)));
+    }
+    seen + &agent.stop().1
 }
 
 #[test]
@@ -173,7 +207,7 @@ fn no_command_gives_a_secret_away() {
     let (good_image, bad_image) =
         (format!("{}:aaaaaa2", stage.image("good")), format!("{}:aaaaaa2", stage.image("broken")));
     for config in &configs {
-        let asked: [&[&str]; 9] = [
+        let asked: [&[&str]; 13] = [
             &["secrets", "verify"],
             &["check"],
             &["images"],
@@ -183,6 +217,10 @@ fn no_command_gives_a_secret_away() {
             &["sync"],
             &["rollback", &stage.image("good"), "--reason", "errors"],
             &["secrets", "rotate", "--path", "good/**"],
+            &["status"],
+            &["explain", &stage.image("broken")],
+            &["hold", &stage.image("stale"), "--reason", "errors"],
+            &["resume", &stage.image("stale"), "--reason", "errors"],
         ];
         for args in asked {
             say(&[args, &["--config", config]].concat());
@@ -210,11 +248,12 @@ fn no_command_gives_a_secret_away() {
         "trace",
     ]);
     seen.push_str(&format!("{:?}", finished(by_environment.output().expect("the program starts"))));
+    seen.push_str(&agent(home, Path::new(&config("agent.yaml", &served, &key, &auth, &passphrase))));
 
     let (key_body, other_body) = (&sops.identity[15..], &other_identity[15..]);
     let signing = fs::read_to_string(home.join("signing")).expect("a key");
     let signing_line = signing.lines().nth(1).expect("a line");
-    let secrets = [VALUE, STALE, TOKEN, PASSPHRASE, PASSWORD, key_body, other_body, signing_line];
+    let secrets = [VALUE, STALE, TOKEN, PASSPHRASE, PASSWORD, WEBHOOK, key_body, other_body, signing_line];
     let forms_of_all = forms(&[&secrets[..], &[IN_CLEAR]].concat());
     holds_none("the output", &seen, &forms_of_all);
     // What there was to do was done, and what was to go wrong went wrong: else nothing of this is proved.

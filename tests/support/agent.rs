@@ -64,9 +64,19 @@ impl Agent {
 
     /// Asks its server.
     pub fn get(&self, target: &str) -> Page {
+        self.ask("GET", target, "", "")
+    }
+
+    /// Sends its server a request; `headers` are lines with their ends.
+    pub fn ask(&self, method: &str, target: &str, headers: &str, body: &str) -> Page {
         let address = self.address();
         let mut stream = TcpStream::connect(&address).expect("it listens");
-        write!(stream, "GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("sent");
+        let length = body.len();
+        write!(
+            stream,
+            "{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        )
+        .expect("sent");
         let mut text = String::new();
         stream.read_to_string(&mut text).expect("an answer");
         let (headers, body) = text.split_once("\r\n\r\n").expect("a head and a body");

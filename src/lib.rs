@@ -22,7 +22,7 @@
 //! | 4 | [`cli`] | the command line, one file a command |
 //! | 4 | [`config`] | `tagalong.yaml`, flags and environment |
 //! | 4 | [`demo`] | the embedded registry and repository |
-//! | 4 | [`telemetry`] | logs |
+//! | 4 | [`telemetry`] | logs and traces |
 //!
 //! Data flows one way: registry to policy to plan to gate to repository to report.
 

@@ -27,7 +27,8 @@ fn shelf(tags: usize, request: &Asked) -> Answer {
         json!({ "created": at.to_string(), "architecture": "amd64", "os": "linux" }).to_string().into_bytes()
     };
     let manifest = |n: usize| {
-        let part = |bytes: &[u8]| json!({ "digest": support::registry::digest(bytes), "size": bytes.len(), "mediaType": "x" });
+        let part =
+            |bytes: &[u8]| json!({ "digest": support::registry::digest(bytes), "size": bytes.len(), "mediaType": "x" });
         json!({ "schemaVersion": 2, "layers": [part(LAYER)], "config": part(&config(n)) }).to_string().into_bytes()
     };
     let number = |tag: &str| usize::from_str_radix(tag.strip_prefix('a')?, 16).ok().filter(|n| *n < tags);

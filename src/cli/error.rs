@@ -15,6 +15,7 @@ use crate::forge::error::ForgeError;
 use crate::image::{ImageError, Repository};
 use crate::registry::cache;
 use crate::registry::error::RegistryError;
+use crate::telemetry::TelemetryError;
 
 use super::secrets::error::SealError;
 
@@ -33,6 +34,9 @@ pub enum CliError {
     /// A registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// Logs or traces.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
     /// A flag's value is wrong.
     #[error("{flag}: {reason}")]
     Flag {
@@ -130,7 +134,8 @@ impl Explain for CliError {
             CliError::Cycle(error) => error.fault(),
             CliError::Forge(error) => error.fault(),
             CliError::Registry(error) => error.fault(),
-            CliError::Flag { .. }
+            CliError::Telemetry(_)
+            | CliError::Flag { .. }
             | CliError::Setting { .. }
             | CliError::Settings(_)
             | CliError::Reference { .. }
@@ -163,7 +168,11 @@ impl Explain for CliError {
             CliError::File { .. } => Some("check the path and who may read and write it".to_owned()),
             CliError::Settings(_) => Some("each flag is a setting; docs/recipes/woodpecker.md has examples".to_owned()),
             CliError::Listen { .. } => Some("give agent.listen another address, or `off`".to_owned()),
-            CliError::Flag { .. } | CliError::Setting { .. } | CliError::Stdout(_) | CliError::Runtime(_) => None,
+            CliError::Telemetry(_)
+            | CliError::Flag { .. }
+            | CliError::Setting { .. }
+            | CliError::Stdout(_)
+            | CliError::Runtime(_) => None,
             CliError::Seal(error) => error.help(),
             CliError::Demo(error) => error.help(),
         }

@@ -120,8 +120,8 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
         _ => "warn",
     };
     let level = cli.log_level.as_deref().unwrap_or(usual);
-    telemetry::install(cli.log_format, level).map_err(|reason| CliError::Flag { flag: "--log-level", reason })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
+    let traces = telemetry::install(cli.log_format, level, runtime.handle())?;
     let end = runtime.block_on(async {
         match command {
             Command::Run(arguments) => run::run(arguments).await,
@@ -138,6 +138,7 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
             Command::Demo(arguments) => demo::run(arguments).await,
         }
     });
+    traces.end();
     // A cycle that was given up may still wait for a server that never answers; the process does not.
     runtime.shutdown_background();
     end

@@ -191,6 +191,7 @@ impl Engine {
         learned.as_ref().is_none_or(|learned| learned.knows(scope))
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn pass(&self, task: &Task<'_>, mode: Mode, learned: &mut Learned) -> Result<Report, CycleError> {
         let start = Instant::now();
         let mut clone = block_in_place(|| BareClone::open(self.repo_for(task)))?;

@@ -44,6 +44,7 @@ pub async fn complete(learned: &mut Learned, registry: &Client, plan: &Plan, pol
     proofs.extend(answers.buffer_unordered(IMAGES).collect::<Vec<_>>().await);
 }
 
+#[tracing::instrument(level = "debug", skip_all, fields(image = %repository, %version))]
 async fn prove(
     registry: &Client,
     audit: &Audit,

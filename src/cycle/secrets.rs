@@ -128,6 +128,7 @@ impl Secrets {
 
     /// What is wrong with the secrets that these files are deployed with. Without an identity it is only said what can
     /// be seen without one.
+    #[tracing::instrument(level = "debug", name = "secrets", skip_all, fields(files = files.len()))]
     pub fn flaws(
         &self,
         clone: &BareClone,

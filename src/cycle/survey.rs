@@ -102,6 +102,7 @@ impl From<RegistryError> for NoSurvey {
 }
 
 impl Surveyor<'_> {
+    #[tracing::instrument(level = "debug", skip_all, fields(image = %self.repository))]
     async fn survey(&mut self, held: &BTreeSet<&Tag>, lineages: &Lineages<'_>) -> Result<Survey, NoSurvey> {
         if matches!(self.rule.tags, TagRule::Held) {
             return Ok(Survey::default());

@@ -63,6 +63,10 @@ pub enum Credentials {
 }
 
 impl Question {
+    fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
     /// Whether it pulls a manifest, which is what Docker Hub counts.
     fn is_metered(&self) -> bool {
         self.method == Method::GET && self.target.contains("/manifests/")
@@ -228,6 +232,18 @@ impl Host {
         }
     }
 
+    #[tracing::instrument(
+        level = "debug",
+        skip_all,
+        fields(
+            otel.name = %question.method,
+            otel.kind = "client",
+            http.request.method = %question.method,
+            server.address = %self.name,
+            url.path = question.path(),
+            http.response.status_code,
+        )
+    )]
     async fn send(&self, question: &Question, authorization: Option<&Secret<String>>) -> Result<Answer, RegistryError> {
         let url = self.base.join(&question.target).map_err(|error| unreachable(&self.name, error.to_string()))?;
         let mut request = self.transport.http().request(question.method.clone(), url).header(ACCEPT, question.accept);
@@ -252,11 +268,12 @@ impl Host {
             }
         };
         self.tally.count(Some(answer.status.as_u16()));
+        tracing::Span::current().record("http.response.status_code", answer.status.as_u16());
         self.pace.answered(Instant::now(), answer.status, &answer.headers, question.is_metered());
         tracing::debug!(
             host = %self.name,
             method = %question.method,
-            path = question.target.split('?').next().unwrap_or_default(),
+            path = question.path(),
             status = answer.status.as_u16(),
             ms = start.elapsed().as_millis() as u64,
             "registry request"

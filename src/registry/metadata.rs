@@ -105,13 +105,7 @@ impl Client {
     }
 
     /// Takes note of what the registry itself handed out. What a mirror has proves nothing.
-    fn note(
-        &self,
-        audit: &Audit,
-        repository: &Repository,
-        version: &Version,
-        read: Read,
-    ) -> Result<(), RegistryError> {
+    fn note(&self, audit: &Audit, repository: &Repository, version: &Version, read: Read) -> Result<(), RegistryError> {
         if !self.has_mirror(repository)? {
             audit.note_manifest(repository, version, read);
         }

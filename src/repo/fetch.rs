@@ -10,6 +10,7 @@ use super::remote::{self, SharedTrail};
 impl BareClone {
     /// The tip of the remote's branch, with everything needed to read it brought over. An unchanged tip costs one
     /// connection and no download. A clone that turns out broken on the way is made anew, once.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub fn fetch(self) -> Result<(BareClone, CommitId), RepoError> {
         match self.refresh() {
             Ok(tip) => Ok((self, tip)),

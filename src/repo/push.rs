@@ -45,6 +45,7 @@ impl Lease<'_> {
 impl BareClone {
     /// Moves a branch of the remote from what is expected there to `commit`. What is expected need not be among its
     /// forebears, but on the branch that is read.
+    #[tracing::instrument(level = "debug", skip_all, fields(branch = %lease.branch, %commit))]
     pub fn push(&self, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
         let pushed = match self.config.url.local_path() {
             Some(path) => local::push(self, path, commit, lease)?,

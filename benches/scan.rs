@@ -17,7 +17,7 @@ use tagalong::image::{Reference, Version};
 use tagalong::manifest::conventions::Conventions;
 use tagalong::manifest::edit::{FollowRefs, Move, edit};
 use tagalong::manifest::find;
-use tagalong::manifest::interest::{Interest, words};
+use tagalong::manifest::interest::{Interest, Need, words};
 use tagalong::manifest::paths::PathFilter;
 use tagalong::plan::decide::{self, Openable};
 use tagalong::plan::gate;
@@ -39,8 +39,17 @@ fn main() {
     let bytes: usize = files.values().map(String::len).sum();
     let interest = of_interest();
     let search = interest.search();
-    let parsed = files.iter().filter(|(path, text)| search.wants(path, text.as_bytes(), &Conventions::default()));
-    println!("{} files, {:.1} MB of YAML; {} are parsed", files.len(), bytes as f64 / 1e6, parsed.count());
+    let needs = |need: Need| {
+        let of =
+            |(path, text): &(&String, &String)| search.need(path, text.as_bytes(), &Conventions::default()) == need;
+        files.iter().filter(of).count()
+    };
+    let (whole, ties) = (needs(Need::Whole), needs(Need::Ties));
+    println!(
+        "{} files, {:.1} MB of YAML; {whole} are parsed, and of {ties} kustomizations what ties them to other files",
+        files.len(),
+        bytes as f64 / 1e6
+    );
     divan::main();
 }
 

@@ -3,10 +3,10 @@
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use support::disk::SmallDisk;
 use support::git::{Origin, clone_in, git};
 use support::infra::Stage;
 use support::process::wait_until;
@@ -217,35 +217,12 @@ fn a_folder_with_fifty_thousand_entries_is_no_trouble() {
     assert_eq!(git(&stage.origin.path, &["ls-tree", "main", "many/"]).lines().count(), 50_001);
 }
 
-/// A small file system in memory, for those who may mount one.
-struct SmallDisk {
-    folder: PathBuf,
-}
-
-impl SmallDisk {
-    fn mount(folder: &Path, size: &str) -> Option<SmallDisk> {
-        fs::create_dir_all(folder).expect("a folder");
-        let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(folder).stderr(Stdio::null());
-        let is_mounted = command.status().is_ok_and(|status| status.success());
-        is_mounted.then(|| SmallDisk { folder: folder.to_owned() })
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.folder).status();
-    }
-}
-
 #[test]
-#[expect(clippy::print_stdout, reason = "a test that did not run says so")]
 fn a_full_disk_is_said_and_leaves_nothing_half_done() {
     let stage = stage();
     let cache = stage.home().join("small");
     let Some(_disk) = SmallDisk::mount(&cache, "512k") else {
-        println!("skipped: this user may not mount a small file system");
-        return;
+        return support::skipped("this user may not mount a small file system");
     };
     // Text that does not compress, more of it than there is room for.
     let noise: String = (0..60_000).map(|_| format!("{:016x}\n", fastrand::u64(..))).collect();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::manifest::conventions::Conventions;
 use crate::manifest::find::{self, has_kustomization_name};
-use crate::manifest::interest::Interest;
+use crate::manifest::interest::{Interest, Need};
 use crate::manifest::inventory::{self, Inventory, Reading};
 use crate::manifest::kustomize::{Graph, is_manifest_name};
 use crate::manifest::paths::PathFilter;
@@ -141,10 +141,11 @@ impl Known {
         }
         self.inventory = None;
         if last.conventions == view.conventions && view.interest == Interest::Everything {
-            // Only what was of no interest has to be looked at again.
-            self.readings.retain(|_, reading| reading.is_some());
+            // Only what was of no interest has to be looked at again, and that of which only a part may have been.
+            self.readings.retain(|file, reading| reading.is_some() && !file.is_kustomization);
             let held = self.folders.values_mut().flat_map(|folder| &mut folder.files);
-            held.filter(|held| held.reading == Some(None)).for_each(|held| held.reading = None);
+            let is_partly_read = |held: &&mut Held| held.reading == Some(None) || held.file.is_kustomization;
+            held.filter(is_partly_read).for_each(|held| held.reading = None);
         } else {
             self.graph = None;
             self.readings.clear();
@@ -204,8 +205,11 @@ impl Known {
             let search = view.interest.search();
             let made = clone.read_blobs(&blobs, |index, bytes| -> Option<Reading> {
                 let path = unread[index].0;
-                let wanted = search.wants(path, bytes, &view.conventions);
-                wanted.then(|| Arc::new(find::read(path, bytes, &view.conventions)))
+                match search.need(path, bytes, &view.conventions) {
+                    Need::Nothing => None,
+                    Need::Ties => Some(Arc::new(find::read_ties(path, bytes))),
+                    Need::Whole => Some(Arc::new(find::read(path, bytes, &view.conventions))),
+                }
             })?;
             let parsed = made.iter().flatten().count();
             tracing::debug!(files = unread.len(), parsed, "read what changed");

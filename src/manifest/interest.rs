@@ -56,6 +56,17 @@ pub fn words(name: &str) -> Vec<String> {
     parts.map(str::to_owned).collect()
 }
 
+/// How much of a file has to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It cannot hold an image of interest.
+    Nothing,
+    /// Only what it says as a kustomization: those tie the tree together, whatever images they hold.
+    Ties,
+    /// All of it.
+    Whole,
+}
+
 /// A search through files.
 #[derive(Debug)]
 pub struct Search<'i> {
@@ -64,14 +75,18 @@ pub struct Search<'i> {
 }
 
 impl Search<'_> {
-    /// Whether a file has to be read. Kustomizations always are: they tie the tree together.
-    pub fn wants(&self, path: &str, bytes: &[u8], conventions: &Conventions) -> bool {
-        let Some(images) = &self.images else { return true };
+    /// How much of a file has to be read.
+    pub fn need(&self, path: &str, bytes: &[u8], conventions: &Conventions) -> Need {
+        let Some(images) = &self.images else { return Need::Whole };
         let holds = |finder: &Finder<'_>| finder.find(bytes).is_some();
-        images.iter().any(|words| words.iter().all(holds))
-            || has_kustomization_name(path)
+        let is_wanted = images.iter().any(|words| words.iter().all(holds))
             || self.always.iter().any(holds)
-            || conventions.rules.iter().any(|rule| rule.concerns(path))
+            || conventions.rules.iter().any(|rule| rule.concerns(path));
+        match is_wanted {
+            true => Need::Whole,
+            false if has_kustomization_name(path) => Need::Ties,
+            false => Need::Nothing,
+        }
     }
 }
 
@@ -83,12 +98,15 @@ mod tests {
     fn files_without_the_words_are_passed_over() {
         let images = ["ghcr.io/acme/app", "nginx"].map(|name| name.parse().expect(name));
         let interest = Interest::in_images(images.iter());
-        let wants = |path: &str, text: &str| interest.search().wants(path, text.as_bytes(), &Conventions::default());
+        let need = |path: &str, text: &str| interest.search().need(path, text.as_bytes(), &Conventions::default());
+        let wants = |path: &str, text: &str| need(path, text) == Need::Whole;
         assert!(wants("a.yaml", "image: ghcr.io/acme/app:v1"));
         assert!(wants("a.yaml", "registry: ghcr.io/acme\nname: app"));
         assert!(wants("a.yaml", "image: nginx:1.27"));
         assert!(!wants("a.yaml", "image: ghcr.io/acme/other:v1"));
-        assert!(wants("a/kustomization.yaml", ""));
+        assert_eq!(need("a/kustomization.yaml", "namespace: a"), Need::Ties);
+        assert_eq!(need("a.yaml", "namespace: a"), Need::Nothing);
+        assert!(wants("a/kustomization.yaml", "images: [{name: ghcr.io/acme/app}]"));
         assert!(wants("a.yaml", "x: 1 # {\"$imagepolicy\": \"a:b:tag\"}"));
         assert!(wants("a.yaml", "image: {{ .Values.image }}"));
     }
@@ -100,6 +118,6 @@ mod tests {
         assert_eq!(Interest::in_words([words("docker.io/library/*")].into_iter()), Interest::Everything);
         assert_eq!(Interest::in_words([words("**")].into_iter()), Interest::Everything);
         let nothing = Interest::in_words(std::iter::empty());
-        assert!(!nothing.search().wants("a.yaml", b"image: a/b:1", &Conventions::default()));
+        assert_eq!(nothing.search().need("a.yaml", b"image: a/b:1", &Conventions::default()), Need::Nothing);
     }
 }

@@ -48,6 +48,12 @@ impl Agent {
         self.log.lock().expect("unpoisoned").join("\n")
     }
 
+    /// How many cycles have ended, whichever way.
+    pub fn cycles(&self) -> usize {
+        let ended = |line: &&String| line.contains("the cycle is done") || line.contains("the cycle failed");
+        self.log.lock().expect("unpoisoned").iter().filter(ended).count()
+    }
+
     /// Waits until the log says something.
     pub fn wait_for(&self, text: &str) {
         wait_until(&format!("the log says {text}"), || self.log().contains(text));
@@ -87,6 +93,13 @@ impl Agent {
     /// Waits until one of its metrics reads so.
     pub fn wait_for_metric(&self, line: &str) {
         wait_until(line, || self.get("/metrics").body.lines().any(|is| is == line));
+    }
+
+    /// The kilobytes of memory that it has now (`VmRSS` in proc(5)).
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
     /// Sends it a signal.

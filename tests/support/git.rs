@@ -52,6 +52,12 @@ impl Origin {
 
     /// Commits files straight on the branch, as a person's push would; trying again when a push lands in between.
     pub fn commit(&self, message: &str, files: &[(&str, &str)]) -> String {
+        (0..100).find_map(|_| self.commit_on(None, message, files)).expect("a branch that holds still")
+    }
+
+    /// Tries that once, on the tip or on a commit that has to be the tip; `None` when it is not, or another push landed
+    /// in between.
+    pub fn commit_on(&self, base: Option<&str>, message: &str, files: &[(&str, &str)]) -> Option<String> {
         let work = tempfile::tempdir().expect("a folder");
         let index = work.path().join("index").display().to_string();
         let with_index = |arguments: &[&str]| {
@@ -67,31 +73,29 @@ impl Origin {
                 .expect("git starts");
             (output.status.success(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
         };
-        for _ in 0..100 {
-            let (has_tip, tip) = with_index(&["rev-parse", "--verify", "--quiet", "refs/heads/main"]);
-            if has_tip {
-                assert!(with_index(&["read-tree", &tip]).0);
-            }
-            for (name, text) in files {
-                let file = work.path().join("blob");
-                fs::write(&file, text).expect("written");
-                let (ok, blob) = with_index(&["hash-object", "-w", &file.display().to_string()]);
-                assert!(ok);
-                assert!(with_index(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{name}")]).0);
-            }
-            let (_, tree) = with_index(&["write-tree"]);
-            let mut arguments = vec!["commit-tree", &tree, "-m", message];
-            if has_tip {
-                arguments.extend(["-p", &tip]);
-            }
-            let (ok, commit) = with_index(&arguments);
-            assert!(ok, "commit-tree");
-            let old = if has_tip { tip.as_str() } else { "" };
-            if with_index(&["update-ref", "refs/heads/main", &commit, old]).0 {
-                return commit;
-            }
+        let (has_tip, tip) = with_index(&["rev-parse", "--verify", "--quiet", "refs/heads/main"]);
+        if base.is_some_and(|base| base != tip) {
+            return None;
         }
-        panic!("the branch never held still");
+        if has_tip {
+            assert!(with_index(&["read-tree", &tip]).0);
+        }
+        for (name, text) in files {
+            let file = work.path().join("blob");
+            fs::write(&file, text).expect("written");
+            let (ok, blob) = with_index(&["hash-object", "-w", &file.display().to_string()]);
+            assert!(ok);
+            assert!(with_index(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{name}")]).0);
+        }
+        let (_, tree) = with_index(&["write-tree"]);
+        let mut arguments = vec!["commit-tree", &tree, "-m", message];
+        if has_tip {
+            arguments.extend(["-p", &tip]);
+        }
+        let (ok, commit) = with_index(&arguments);
+        assert!(ok, "commit-tree");
+        let old = if has_tip { tip.as_str() } else { "" };
+        with_index(&["update-ref", "refs/heads/main", &commit, old]).0.then_some(commit)
     }
 
     /// Commits files as they were, and that what was taken back so may come again.

@@ -6,11 +6,13 @@
 //! - [`siblings`]: values of charts
 //! - [`marked`]: what rules and markers name
 //! - [`embedded`]: references inside longer texts
+//! - [`ties`]: of a kustomization only what ties it to other files
 
 mod embedded;
 mod entries;
 mod marked;
 mod siblings;
+mod ties;
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -26,6 +28,8 @@ use super::flux::FluxObject;
 use super::kustomize::Kustomization;
 use super::marker::MarkerError;
 use super::value::{bare_reference, reference};
+
+pub use ties::read_ties;
 
 /// What is known of one file once its bytes have been read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,0 +1,151 @@
+//! What ties a kustomization to other files, read without the rest of it. Most kustomizations of a large tree hold no image
+//! of interest; of those, only this matters.
+//!
+//! In a block mapping that is a document's root, keys begin at the first column, and nothing else but items of lists does
+//! (YAML 1.2.2, section 8.2): so the lines that matter can be told from those that do not without a parser, and the
+//! parser is given fewer. A text with anything else at the first column is read whole.
+
+use crate::manifest::conventions::Conventions;
+use crate::yaml::node::ScanError;
+
+use super::{FileFacts, read};
+
+/// The keys that say what kind of a file it is, which files it takes in and which images it names.
+const KEYS: [&str; 11] = [
+    "apiVersion",
+    "kind",
+    "resources",
+    "bases",
+    "components",
+    "images",
+    "patches",
+    "patchesStrategicMerge",
+    "generators",
+    "transformers",
+    "secretGenerator",
+];
+
+/// Reads what a file says as a kustomization, and nothing of its fields.
+pub fn read_ties(path: &str, bytes: &[u8]) -> Result<FileFacts, ScanError> {
+    let conventions = Conventions::default();
+    let excerpt = std::str::from_utf8(bytes).ok().and_then(excerpt);
+    // An alias of what was left out, or text that is no YAML: then the whole of it says more.
+    let excerpt = excerpt.and_then(|excerpt| read(path, excerpt.as_bytes(), &conventions).ok());
+    let facts = excerpt.map_or_else(|| read(path, bytes, &conventions), Ok)?;
+    Ok(FileFacts { kustomization: facts.kustomization, ..FileFacts::default() })
+}
+
+/// The lines that matter; `None` when it cannot be told which do, or none does.
+fn excerpt(text: &str) -> Option<String> {
+    let mut excerpt = String::new();
+    let (mut matters, mut begun, mut ties) = (false, false, false);
+    for line in text.split_inclusive('\n') {
+        let first = line.bytes().next().unwrap_or(b'\n');
+        match first {
+            b' ' | b'\n' | b'#' => {}
+            b'-' if !begun && line.trim_end() == "---" => {
+                begun = true;
+                continue;
+            }
+            // An item of the list that the key before holds.
+            b'-' if begun && line[1..].starts_with([' ', '\n']) => {}
+            _ => {
+                let (key, value) = line.split_once(':')?;
+                let is_plain = key.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                if !is_plain || key.is_empty() || !value.starts_with([' ', '\n']) {
+                    return None;
+                }
+                begun = true;
+                matters = KEYS.contains(&key);
+                ties |= matters && !matches!(key, "apiVersion" | "kind");
+            }
+        }
+        if matters && first != b'#' {
+            excerpt.push_str(line);
+        }
+    }
+    ties.then_some(excerpt)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PATH: &str = "apps/kustomization.yaml";
+
+    fn ties_and_whole(text: &str) -> (Result<FileFacts, ScanError>, Result<FileFacts, ScanError>) {
+        (read_ties(PATH, text.as_bytes()), read(PATH, text.as_bytes(), &Conventions::default()))
+    }
+
+    #[test]
+    fn what_does_not_matter_is_not_read() {
+        let text = "# ours\n---\nkind: Kustomization\nlabels:\n- pairs: {a: b}\nresources:\n- a.yaml\n\n# next\n- ../b\nnamespace: x\nconfigMapGenerator:\n  - name: c\n";
+        assert_eq!(excerpt(text).as_deref(), Some("kind: Kustomization\nresources:\n- a.yaml\n\n- ../b\n"));
+        let facts = read_ties(PATH, text.as_bytes()).expect("read");
+        assert_eq!(facts.kustomization.expect("one").resources, ["a.yaml", "../b"]);
+    }
+
+    #[test]
+    fn what_is_odd_is_read_whole() {
+        for text in [
+            "\"resources\": [a]\n",
+            "resources: [a,\nb]\n",
+            "resources:\n\t- a\n",
+            "\u{feff}resources: [a]\n",
+            "%YAML 1.2\n---\nresources: [a]\n",
+            "{resources: [a]}\n",
+            "resources: [a]\r\nbases: [b]\r\n",
+            "resources: [a]\n---\nresources: [b]\n",
+            "resources: [a]\n...\n",
+            "resources:\n  - a\n<<: {bases: [b]}\n",
+            "namespace: x\n",
+            "resources:[a]\n",
+            "",
+        ] {
+            assert_eq!(excerpt(text), None, "{text:?}");
+        }
+        let text = "x: &x\n- a.yaml\nresources: *x\n";
+        let facts = read_ties(PATH, text.as_bytes()).expect("read");
+        assert_eq!(facts.kustomization.expect("one").resources, ["a.yaml"]);
+    }
+
+    /// A piece of a kustomization: a key with a value of some shape.
+    fn piece() -> impl Strategy<Value = String> {
+        let keys = prop::sample::select([&KEYS[..], &["namespace", "labels", "configMapGenerator", "x-y"]].concat());
+        let values = prop::sample::select(vec![
+            " a.yaml",
+            " [a, ../b]",
+            " [a,\n  b]",
+            "\n- a\n- ../b",
+            "\n  - a # why\n\n  - b",
+            "\n# between\n- path: p.yaml\n  target: {kind: x}",
+            "\n- name: ghcr.io/x/y\n  newTag: v1",
+            "\n- name: s\n  envs: [e.env]\n  files:\n  - k=f\n  - g",
+            " |\n  resources:\n  - no\n",
+            " \"two\n  lines\"",
+            " {a: b}",
+            " &x [a]",
+            " *x",
+            "",
+            " '",
+            "\n-",
+            "\n\t- a",
+        ]);
+        let ends = prop::sample::select(vec!["\n", "\n\n", " # end\n", "\r\n", "\n---\n", ""]);
+        (keys, values, ends).prop_map(|(key, value, end)| format!("{key}:{value}{end}"))
+    }
+
+    proptest! {
+        #[test]
+        fn the_ties_are_those_of_the_whole(pieces in prop::collection::vec(piece(), 0..6)) {
+            let text = pieces.concat();
+            let (ties, whole) = ties_and_whole(&text);
+            // Of what is broken where nobody looks, nothing has to be known.
+            if let Ok(whole) = whole {
+                prop_assert_eq!(ties.map(|facts| facts.kustomization), Ok(whole.kustomization), "{}", text);
+            }
+        }
+    }
+}

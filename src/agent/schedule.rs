@@ -95,8 +95,7 @@ impl Agent {
             }
             scope = self.rest(due).await;
         }
-        self.seat.leave().await;
-        self.sinks.stopped().await;
+        tokio::join!(self.seat.leave(), self.sinks.stopped());
         tracing::info!("the agent has stopped");
     }
 

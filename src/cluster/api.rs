@@ -122,21 +122,21 @@ impl Cluster {
     }
 
     /// Reads a Lease, if there is one.
-    pub async fn lease(&self, lease: &Object, limit: Duration) -> Result<Option<Lease>, ClusterError> {
+    pub async fn lease(&self, lease: &Object) -> Result<Option<Lease>, ClusterError> {
         let leases = self.leases(lease);
-        within(limit, Call::ReadLease(lease.clone()), leases.get_opt(&lease.name)).await
+        within(Call::ReadLease(lease.clone()), leases.get_opt(&lease.name)).await
     }
 
     /// Makes a Lease; an error if someone else was first.
-    pub async fn make_lease(&self, lease: &Object, with: &Lease, limit: Duration) -> Result<Lease, ClusterError> {
+    pub async fn make_lease(&self, lease: &Object, with: &Lease) -> Result<Lease, ClusterError> {
         let leases = self.leases(lease);
-        within(limit, Call::MakeLease(lease.clone()), leases.create(&PostParams::default(), with)).await
+        within(Call::MakeLease(lease.clone()), leases.create(&PostParams::default(), with)).await
     }
 
     /// Writes a Lease as it was read, but for what was changed; an error if it was written since.
-    pub async fn write_lease(&self, lease: &Object, with: &Lease, limit: Duration) -> Result<Lease, ClusterError> {
+    pub async fn write_lease(&self, lease: &Object, with: &Lease) -> Result<Lease, ClusterError> {
         let leases = self.leases(lease);
-        within(limit, Call::WriteLease(lease.clone()), leases.replace(&lease.name, &PostParams::default(), with)).await
+        within(Call::WriteLease(lease.clone()), leases.replace(&lease.name, &PostParams::default(), with)).await
     }
 
     /// Asks Flux to look at a GitRepository now.
@@ -146,7 +146,7 @@ impl Cluster {
         let patch = json!({ "metadata": { "annotations": { REQUESTED_AT: now.to_string() } } });
         let (parameters, patch) = (PatchParams::default(), Patch::Merge(&patch));
         let patched = repositories.patch_metadata(&source.name, &parameters, &patch);
-        within(TIMEOUT, Call::Annotate(source.clone()), patched).await.map(drop)
+        within(Call::Annotate(source.clone()), patched).await.map(drop)
     }
 
     /// The Kustomizations of a namespace, as the API server has them in memory: nothing is read from etcd for it.
@@ -154,7 +154,7 @@ impl Cluster {
         let all: Api<Resource> =
             self.custom("kustomize.toolkit.fluxcd.io", "Kustomization", "kustomizations", namespace);
         let parameters = ListParams::default().match_any();
-        let listed = within(TIMEOUT, Call::List(namespace.to_owned()), all.list(&parameters)).await?;
+        let listed = within(Call::List(namespace.to_owned()), all.list(&parameters)).await?;
         Ok(listed.items.into_iter().map(|resource| Kustomization::of(namespace, resource)).collect())
     }
 
@@ -172,14 +172,10 @@ impl Cluster {
     }
 }
 
-async fn within<T>(
-    limit: Duration,
-    call: Call,
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, ClusterError> {
-    match tokio::time::timeout(limit, request).await {
+async fn within<T>(call: Call, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ClusterError> {
+    match tokio::time::timeout(TIMEOUT, request).await {
         Ok(answer) => answer.map_err(|error| failure(call, error)),
-        Err(_) => Err(ClusterError::TimedOut { call, after: limit }),
+        Err(_) => Err(ClusterError::TimedOut { call, after: TIMEOUT }),
     }
 }
 

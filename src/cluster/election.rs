@@ -15,8 +15,8 @@ use super::config::{Election, Object, Terms};
 use super::error::ClusterError;
 use super::lease::{Turn, Witness};
 
-/// How long leaving may take. Whoever waits is not held up by more than the duration of the Lease if it fails.
-const LEAVING: Duration = Duration::from_secs(3);
+/// How long leaving may take, so that the pod ends in time. If it fails, the Lease expires.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// How a replica stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,10 +118,13 @@ impl Candidate {
                 () = tokio::time::sleep(self.terms.retry_period.mul_f64(jitter)) => {}
             }
         }
-        if self.renewed.is_some()
-            && let Err(error) = self.go().await
-        {
-            tracing::warn!(%error, lease = %self.lease, "the Lease could not be left; another replica waits until it expires");
+        if self.renewed.is_some() {
+            let left = tokio::time::timeout(LEAVING, self.go()).await;
+            if let Some(error) = left
+                .map_or_else(|_| Some("it took too long".to_owned()), |left| left.err().map(|error| error.to_string()))
+            {
+                tracing::warn!(lease = %self.lease, %error, "the Lease could not be left; another replica waits until it expires");
+            }
         }
     }
 
@@ -162,24 +165,24 @@ impl Candidate {
     }
 
     async fn attempt(&mut self, begun: Instant) -> Result<Standing, ClusterError> {
-        let found = self.cluster.lease(&self.lease, TIMEOUT).await?;
+        let found = self.cluster.lease(&self.lease).await?;
         let is_there = found.is_some();
         let lease = match self.witness.look(&self.lease, found, Timestamp::now(), Instant::now()) {
             Turn::Wait { leader } => return Ok(Standing::Follows { leader }),
             Turn::Write(lease) => lease,
         };
         let written = match is_there {
-            true => self.cluster.write_lease(&self.lease, &lease, TIMEOUT).await?,
-            false => self.cluster.make_lease(&self.lease, &lease, TIMEOUT).await?,
+            true => self.cluster.write_lease(&self.lease, &lease).await?,
+            false => self.cluster.make_lease(&self.lease, &lease).await?,
         };
         self.witness.wrote(&written, begun);
         Ok(Standing::Leads)
     }
 
     async fn go(&self) -> Result<(), ClusterError> {
-        let found = self.cluster.lease(&self.lease, LEAVING).await?;
+        let found = self.cluster.lease(&self.lease).await?;
         match found.and_then(|lease| self.witness.leave(lease, Timestamp::now())) {
-            Some(lease) => self.cluster.write_lease(&self.lease, &lease, LEAVING).await.map(drop),
+            Some(lease) => self.cluster.write_lease(&self.lease, &lease).await.map(drop),
             None => Ok(()),
         }
     }

@@ -211,7 +211,7 @@ impl Waiting {
             let stands = format!("what it has applied is {at}");
             self.word(Some(&one.name), changes.clone(), Outcome::Overdue { stands }, now)
         };
-        untold.map(|open| word(open)).collect()
+        untold.map(word).collect()
     }
 
     fn word(&self, of: Option<&Object>, changes: Vec<Change>, outcome: Outcome, now: Instant) -> Word {

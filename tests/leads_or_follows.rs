@@ -4,6 +4,8 @@
 mod support;
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -81,6 +83,17 @@ fn replica(stage: &Stage, name: &str, config: &Path, kubeconfig: &Path) -> Agent
     Agent::spawn(command)
 }
 
+/// A webhook with news of an image.
+fn tell(address: &str, image: &str) {
+    let body = format!("{{\"images\": [\"{image}:aaaaaa2\"]}}");
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let head = "POST /webhooks/generic HTTP/1.1\r\nAuthorization: Bearer open-sesame\r\nConnection: close";
+    write!(stream, "{head}\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+}
+
 #[test]
 fn a_free_lease_is_taken_renewed_and_left() {
     let scene = Scene::new();
@@ -107,9 +120,16 @@ fn a_free_lease_is_taken_renewed_and_left() {
 fn a_follower_is_ready_does_nothing_and_takes_over_once_the_leader_is_silent() {
     let scene = Scene::new();
     scene.cluster.hold("pod-x_1", 4);
-    let agent = scene.replica("pod-a", &scene.config(SHORT));
+    let (secret, config) = (scene.stage.home().join("secret"), scene.config(SHORT));
+    fs::write(&secret, "open-sesame\n").expect("written");
+    let webhook = format!("listen: \"127.0.0.1:0\", webhooks: [{{ kind: generic, secretFile: {} }}]", secret.display());
+    let text = fs::read_to_string(&config).expect("there");
+    fs::write(&config, text.replace("listen: \"127.0.0.1:0\"", &webhook)).expect("written");
+    let agent = scene.replica("pod-a", &config);
     scene.stage.registry.push("org/app", "aaaaaa2", NEW);
     wait_until("it follows", || agent.get("/readyz").status == 200);
+    tell(&agent.address(), &scene.stage.image("app"));
+    agent.wait_for("there is news, and this replica does not lead; the leader looks by its schedule");
     // The leader goes on for more than its lease.
     for _ in 0..30 {
         scene.cluster.hold("pod-x_1", 4);
@@ -244,7 +264,7 @@ fn a_right_that_is_missing_is_named_with_its_rule() {
     let scene = Scene::new();
     scene.cluster.trouble("POST", "/apis/coordination.k8s.io", Fault::Status(403), usize::MAX);
     let agent = scene.replica("pod-a", &scene.config(SHORT));
-    agent.wait_for("it is not known which replica leads");
+    wait_until("it says what is wrong", || agent.get("/readyz").body.contains("it is not known which replica leads"));
     let ready = agent.get("/readyz").body;
     let rule =
         "{ apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create] } in the namespace flux-system";

@@ -71,8 +71,8 @@ impl Sinks {
 
     /// Whether this replica leads, now or again.
     pub fn stands(&self, standing: &Standing) {
-        self.metrics.stands(standing);
         self.board.stands(standing);
+        self.metrics.stands(standing);
     }
 
     /// Flux is watched from now on, or is not any more.
@@ -85,8 +85,8 @@ impl Sinks {
     pub fn hear(&mut self, news: &flux::News) {
         let at = Timestamp::now();
         self.journal.hear(news);
-        self.metrics.hear(news, at);
         self.board.hear(news, at);
+        self.metrics.hear(news, at);
         self.news.hear(news, at).iter().for_each(|event| self.desk.tell(event));
         self.metrics.delivered(&self.desk.take_deliveries());
     }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fault::Explain;
 
-use super::api::{Cluster, TIMEOUT};
+use super::api::Cluster;
 use super::config::{Election, Object, Terms};
 use super::error::ClusterError;
 use super::lease::{Turn, Witness};
@@ -111,28 +111,38 @@ impl Candidate {
                 () = leave.cancelled() => break,
                 () = self.step() => {}
             }
-            // Jittered, as client-go does for those that wait, so that they do not all come at once.
-            let jitter = if self.renewed.is_some() { 1.0 } else { 1.0 + 1.2 * fastrand::f64() };
+            let pause = match self.may_lead_for() {
+                // Not beyond the moment at which the lead ends.
+                Some(left) => self.terms.retry_period.min(left),
+                // Jittered, as client-go does for those that wait, so that they do not all come at once.
+                None => self.terms.retry_period.mul_f64(1.0 + 1.2 * fastrand::f64()),
+            };
             tokio::select! {
                 () = leave.cancelled() => break,
-                () = tokio::time::sleep(self.terms.retry_period.mul_f64(jitter)) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
         if self.renewed.is_some() {
-            let left = tokio::time::timeout(LEAVING, self.go()).await;
-            if let Some(error) = left
-                .map_or_else(|_| Some("it took too long".to_owned()), |left| left.err().map(|error| error.to_string()))
-            {
-                tracing::warn!(lease = %self.lease, %error, "the Lease could not be left; another replica waits until it expires");
-            }
+            let error = match tokio::time::timeout(LEAVING, self.go()).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("it took longer than {} s", LEAVING.as_secs()),
+            };
+            tracing::warn!(lease = %self.lease, %error, "the Lease could not be left; another replica waits until it expires");
         }
+    }
+
+    /// How long we may still lead without another renewal, while we lead.
+    fn may_lead_for(&self) -> Option<Duration> {
+        let renewed = self.renewed?;
+        Some(self.terms.renew_deadline.saturating_sub(renewed.elapsed()))
     }
 
     /// One try, which while we lead takes no longer than we may.
     async fn step(&mut self) {
         let begun = Instant::now();
-        let left = self.renewed.map(|renewed| (renewed + self.terms.renew_deadline).saturating_duration_since(begun));
-        let tried = tokio::time::timeout(left.unwrap_or(TIMEOUT * 2), self.attempt(begun)).await;
+        let limit = self.may_lead_for().unwrap_or(self.terms.renew_deadline);
+        let tried = tokio::time::timeout(limit, self.attempt(begun)).await;
         let error = match tried {
             Ok(Ok(standing)) => {
                 self.renewed = (standing == Standing::Leads).then_some(begun);
@@ -148,9 +158,8 @@ impl Candidate {
                 None => error.to_string(),
             },
         );
-        let may_lead = |renewed: Instant| renewed.elapsed() < self.terms.renew_deadline;
-        match (self.renewed, &error) {
-            (Some(renewed), error) if may_lead(renewed) => {
+        match (self.may_lead_for(), &error) {
+            (Some(left), error) if !left.is_zero() => {
                 if !matches!(error, Some(ClusterError::Conflict { .. })) {
                     tracing::warn!(lease = %self.lease, error = %words, "the Lease could not be renewed; it is tried again");
                 }

@@ -120,9 +120,10 @@ impl Ledger {
         for earlier in &mut self.waiting {
             let is_same = |one: &Change, other: &Change| (&one.image, &one.file) == (&other.image, &other.file);
             let moves_again = |change: &Change| pushed.changes.iter().any(|newer| is_same(newer, change));
-            let (gone, left) = std::mem::take(&mut earlier.pushed.changes).into_iter().partition(moves_again);
+            let all = std::mem::take(&mut earlier.pushed.changes);
+            let (gone, left): (Vec<Change>, Vec<Change>) = all.into_iter().partition(moves_again);
             earlier.pushed.changes = left;
-            if !Vec::is_empty(&gone) {
+            if !gone.is_empty() {
                 words.push(earlier.word(None, gone, Outcome::Superseded, pushed.at));
             }
         }
@@ -157,9 +158,9 @@ impl Ledger {
     pub fn give_up(&mut self, now: Instant, why: &str) -> Vec<Word> {
         let timeout = self.timeout;
         let is_over = |waiting: &Waiting| now.saturating_duration_since(waiting.pushed.at) >= timeout;
-        let (over, left) = std::mem::take(&mut self.waiting).into_iter().partition(is_over);
+        let all = std::mem::take(&mut self.waiting);
+        let (over, left): (Vec<Waiting>, Vec<Waiting>) = all.into_iter().partition(is_over);
         self.waiting = left;
-        let over: Vec<Waiting> = over;
         let word = |waiting: Waiting| {
             let outcome = Outcome::Overdue { stands: why.to_owned() };
             waiting.word(None, waiting.pushed.changes.clone(), outcome, now)

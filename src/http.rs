@@ -12,8 +12,7 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// A client in the making. It names us, waits no longer than `timeout`, and follows redirects, but never from https to
 /// http and not for ever; reqwest itself takes credentials off when the host changes.
 pub fn builder(timeout: Duration) -> reqwest::ClientBuilder {
-    // One provider for the whole process; a second call finds it there.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    use_ring();
     let redirects = reqwest::redirect::Policy::custom(|attempt| {
         let from_https = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
         let downgrade = from_https && attempt.url().scheme() != "https";
@@ -24,6 +23,11 @@ pub fn builder(timeout: Duration) -> reqwest::ClientBuilder {
         .redirect(redirects)
         .connect_timeout(timeout.min(Duration::from_secs(10)))
         .timeout(timeout)
+}
+
+/// Sets the provider of cryptography for TLS, one for the whole process; a second call finds it there.
+pub fn use_ring() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// The certificates of PEM text, at least one; or what is wrong with it.

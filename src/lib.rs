@@ -12,6 +12,7 @@
 //! | 1 | [`sops`] | encrypted files: opened, judged, written |
 //! | 1 | [`plan`] | what shall change on a tip, and what may |
 //! | 2 | [`registry`] | the OCI distribution API |
+//! | 2 | [`cluster`] | Kubernetes: which replica leads, what became of a commit |
 //! | 2 | [`http`] | HTTP clients, alike for all outside systems |
 //! | 2 | [`forge`] | pull requests |
 //! | 2 | [`keys`] | age identities, from where sops takes them |
@@ -28,6 +29,7 @@
 
 pub mod agent;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod cycle;
 pub mod demo;

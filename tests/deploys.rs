@@ -185,9 +185,9 @@ fn rights_are_no_more_than_what_is_used() {
         .collect();
     let expected = [
         ("leases", "", vec!["create"]),
-        ("leases", "tagalong", vec!["get", "update", "patch"]),
-        ("gitrepositories", "flux-system", vec!["get", "patch"]),
-        ("kustomizations", "", vec!["get", "list", "watch"]),
+        ("leases", "tagalong", vec!["get", "update"]),
+        ("gitrepositories", "flux-system", vec!["patch"]),
+        ("kustomizations", "", vec!["list"]),
     ];
     assert_eq!(rights, expected.map(|(resource, name, verbs)| (resource.to_owned(), name.to_owned(), verbs)));
     let binding = the("RoleBinding", "tagalong");
@@ -220,6 +220,10 @@ fn access_to_the_cluster_is_given_by_its_component() {
     let find = |kind: &str| all.iter().find(|document| document["kind"] == kind).unwrap_or_else(|| panic!("no {kind}"));
     let pod = &find("Deployment")["spec"]["template"]["spec"];
     assert_eq!(pod["automountServiceAccountToken"], true);
+    assert_eq!(find("Deployment")["spec"]["replicas"], 2);
+    let env = pod["containers"][0]["env"].as_array().expect("variables");
+    let name = env.iter().find(|variable| variable["name"] == "POD_NAME").expect("the name of the pod");
+    assert_eq!(name["valueFrom"]["fieldRef"]["fieldPath"], "metadata.name");
     assert_eq!(offences(pod), [""; 0]);
     assert_eq!(
         (&find("Role")["metadata"]["namespace"], &find("RoleBinding")["metadata"]["namespace"]),

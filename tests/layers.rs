@@ -32,7 +32,7 @@ const LAYERS: [(&str, u8); 23] = [
 ];
 
 /// Who may import whom within a layer.
-const SIBLINGS: [(&str, &str); 15] = [
+const SIBLINGS: [(&str, &str); 16] = [
     ("manifest", "yaml"),
     ("sops", "yaml"),
     ("plan", "manifest"),
@@ -42,6 +42,7 @@ const SIBLINGS: [(&str, &str); 15] = [
     ("registry", "http"),
     ("notify", "http"),
     ("forge", "http"),
+    ("cluster", "http"),
     ("config", "agent"),
     ("cli", "agent"),
     ("cli", "config"),

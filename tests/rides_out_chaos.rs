@@ -412,9 +412,17 @@ impl World {
                 self.pass(cycles);
             }
             Fault::ConfigurationBroken => {
+                // It is said and kept out; the next good one is taken up.
+                let refused = |agent: &Agent| agent.log().matches("the new configuration is wrong").count();
+                let before = refused(self.agent());
                 self.configure("policies: [");
-                self.pass(cycles);
+                wait_until("it is refused", || {
+                    self.agent().signal("HUP");
+                    std::thread::sleep(Duration::from_millis(20));
+                    refused(self.agent()) > before
+                });
                 self.configure("");
+                self.pass(cycles);
             }
             Fault::Suspended => {
                 self.configure("  suspend: true");

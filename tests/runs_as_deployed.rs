@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use support::agent::Agent;
+use support::cluster::{Cluster, SOURCE};
 use support::git::{Origin, Sshd};
 use support::manifests::{deploy, the};
 use support::process::wait_until;
@@ -93,12 +94,21 @@ fn the_agent_runs_as_deployed_and_measures_what_is_watched() {
         ("ssh://git@git.example.com/org/infra.git", &sshd.url(&origin)),
         ("registry.example.com", &host),
         ("agent:\n", "agent:\n  listen: 127.0.0.1:0\n"),
+        ("gitRepository: { name: flux-system,", "gitRepository: { name: infra,"),
     ] {
         assert!(config.contains(theirs), "{theirs}");
         config = config.replace(theirs, ours);
     }
     fs::create_dir_all(at("etc/config")).expect("a folder");
     fs::write(at("etc/config/tagalong.yaml"), config).expect("written");
+
+    // A cluster with Flux in it, which applies whatever comes.
+    let cluster = Cluster::start();
+    cluster.put(SOURCE, json!({ "metadata": { "name": "infra" } }));
+    let apply = |commit: &str| {
+        let ready = ("True", "ReconciliationSucceeded", "Applied revision");
+        cluster.kustomize("apps", "./apps", ready, commit, commit);
+    };
 
     // The container's own arguments and environment.
     let deployment = the("Deployment", "tagalong");
@@ -110,12 +120,15 @@ fn the_agent_runs_as_deployed_and_measures_what_is_watched() {
         let value = value.replace("/var/cache", &at("cache").display().to_string());
         command.env(variable["name"].as_str().expect("text"), value);
     }
+    command.env("KUBECONFIG", cluster.kubeconfig(folder.path()));
     let agent = Agent::spawn(command);
     let probe = |name: &str| agent.get(container[name]["httpGet"]["path"].as_str().expect("a path")).status;
     assert_eq!(probe("livenessProbe"), 200);
     wait_until("the agent is ready", || probe("readinessProbe") == 200);
     assert_eq!(origin.read("apps/shop/app.yaml"), image("shop", "2b22222"), "{}", agent.log());
 
+    apply(&origin.tip());
+    agent.wait_for_metric("tagalong_reconcile_total{outcome=\"applied\"} 1");
     let measured = agent.get("/metrics").body;
     let (_, expressions) = expressions();
     for expression in expressions {

@@ -1,17 +1,20 @@
 //! What the agent shows of itself: fed by the schedule, read by the server.
 
+use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use crate::cluster::election::Standing;
+use crate::cluster::flux::{News, Part};
 use crate::fault::Explain;
 use crate::secret::SafeUrl;
 
 use super::link::CommitLink;
 use super::outcome::Outcome;
 use super::setup::Setup;
-use super::status::Status;
+use super::status::{Rollout, Row, Status};
 
 /// A cycle past its deadline has this long to get to where it can end.
 const STUCK: Duration = Duration::from_secs(120);
@@ -33,10 +36,25 @@ pub struct View {
     pub is_suspended: bool,
     /// A configuration that was kept out since the one in use was taken up: when, and what is wrong with it.
     pub refused: Option<(Timestamp, String)>,
+    /// Whether this replica leads.
+    pub standing: Standing,
+    /// Whether Flux is watched.
+    pub is_watched: bool,
+    /// What does not work about Flux.
+    pub flux_troubles: BTreeMap<Part, String>,
     /// The images.
     pub status: Status,
+    /// Whether another replica led before.
+    has_followed: bool,
     stuck_at: Option<Instant>,
     is_stopping: bool,
+}
+
+impl View {
+    /// What became of an image in the cluster.
+    pub fn rollouts_of(&self, row: &Row) -> &[Rollout] {
+        self.status.rollouts.get(&row.standing.image.to_string()).map_or(&[], Vec::as_slice)
+    }
 }
 
 impl Default for Board {
@@ -47,7 +65,11 @@ impl Default for Board {
             commit_link: None,
             is_suspended: false,
             refused: None,
+            standing: Standing::Leads,
+            is_watched: false,
+            flux_troubles: BTreeMap::new(),
             status: Status::default(),
+            has_followed: false,
             stuck_at: None,
             is_stopping: false,
         }))
@@ -69,14 +91,25 @@ impl Board {
         }
     }
 
-    /// Whether the agent is at work, and if not why: it has a configuration and got to the end of a cycle.
+    /// Whether the agent is at work, and if not why: it has a configuration and got to the end of a cycle, or another
+    /// replica leads and this one is ready to take over.
     pub fn readiness(&self) -> Result<(), String> {
         let view = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if view.is_stopping {
             return Err("the agent was told to stop".to_owned());
         }
+        match &view.standing {
+            Standing::Leads => {}
+            Standing::Follows { .. } => return Ok(()),
+            Standing::Unknown { why: Some(why) } => {
+                return Err(format!("it is not known which replica leads: {why}"));
+            }
+            Standing::Unknown { why: None } => return Err("it is not known yet which replica leads".to_owned()),
+        }
         match (&view.status.done, &view.status.failed) {
             (Some(_), _) => Ok(()),
+            // It was ready to take over, and is about to.
+            (None, None) if view.has_followed => Ok(()),
             (None, Some(failed)) => Err(format!("no cycle got to its end yet: {}", failed.error)),
             (None, None) => Err("the first cycle is under way".to_owned()),
         }
@@ -106,6 +139,33 @@ impl Board {
         });
     }
 
+    pub(super) fn stands(&self, standing: &Standing) {
+        self.change(|view| {
+            view.standing.clone_from(standing);
+            view.has_followed |= matches!(standing, Standing::Follows { .. });
+        });
+    }
+
+    pub(super) fn watched(&self, is_watched: bool) {
+        self.change(|view| {
+            view.is_watched = is_watched;
+            view.flux_troubles.clear();
+        });
+    }
+
+    pub(super) fn hear(&self, news: &News, now: Timestamp) {
+        self.change(|view| match news {
+            News::Word(word) => view.status.hear(word, now),
+            News::Trouble(part, error) => {
+                let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
+                view.flux_troubles.insert(*part, format!("{error}{help}"));
+            }
+            News::Over(part) => {
+                view.flux_troubles.remove(part);
+            }
+        });
+    }
+
     pub(super) fn stopping(&self) {
         self.change(|view| view.is_stopping = true);
     }
@@ -120,6 +180,22 @@ mod tests {
     use crate::agent::outcome::Failure;
 
     use super::*;
+
+    #[test]
+    fn whoever_follows_is_ready_and_stays_so_while_it_takes_over() {
+        let board = Board::default();
+        assert!(board.readiness().is_err());
+        let why = Some("the API is gone".to_owned());
+        board.stands(&Standing::Unknown { why });
+        assert!(board.readiness().expect_err("unknown").contains("the API is gone"));
+        board.stands(&Standing::Follows { leader: "other".to_owned() });
+        assert_eq!(board.readiness(), Ok(()));
+        board.stands(&Standing::Leads);
+        assert_eq!(board.readiness(), Ok(()));
+        let result = Err(Failure::Panicked);
+        board.learn(&Outcome { number: 1, ended: Timestamp::now(), took: Duration::ZERO, result });
+        assert!(board.readiness().is_err());
+    }
 
     #[test]
     fn a_cycle_that_is_stuck_is_no_health_and_one_that_ends_late_is() {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::cluster::flux::{News, Part};
+use crate::cluster::ledger::{Outcome as Rollout, Word};
 use crate::cycle::report::Report;
 use crate::fault::Explain;
 use crate::plan::skip::Reason;
@@ -20,6 +22,19 @@ impl Journal {
         match &outcome.result {
             Ok(report) => self.done(report),
             Err(failure) => failed(failure),
+        }
+    }
+
+    /// Writes down news from Flux.
+    pub fn hear(&self, news: &News) {
+        match news {
+            News::Word(word) => heard(word),
+            News::Trouble(part, error) => {
+                let help = error.help().unwrap_or_default();
+                let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+                tracing::error!(%error, %cause, %help, "{}", words(*part));
+            }
+            News::Over(part) => tracing::info!(part = part.name(), "Flux can be asked and watched again"),
         }
     }
 
@@ -47,6 +62,33 @@ impl Journal {
             duration_ms = report.duration_ms,
             "the cycle is done"
         );
+    }
+}
+
+fn words(part: Part) -> &'static str {
+    match part {
+        Part::Asking => "Flux could not be asked to look; it does so by itself, after its interval",
+        Part::Watching => "what becomes of commits cannot be seen",
+    }
+}
+
+fn heard(word: &Word) {
+    let Word { commit, kustomization, outcome, .. } = word;
+    let images: Vec<String> = word.changes.iter().map(|change| format!("{}:{}", change.image, change.to)).collect();
+    let images = images.join(" ");
+    let by = kustomization.as_ref().map(ToString::to_string).unwrap_or_default();
+    let took_s = word.took.as_secs_f64();
+    match outcome {
+        Rollout::Applied { revision } => {
+            tracing::info!(%commit, %images, kustomization = %by, %revision, took_s, "the commit was applied");
+        }
+        Rollout::Failed { reason, message } => {
+            tracing::error!(%commit, %images, kustomization = %by, %reason, %message, took_s, "the commit could not be applied");
+        }
+        Rollout::Overdue { stands } => {
+            tracing::error!(%commit, %images, kustomization = %by, %stands, took_s, "the commit was not applied in time");
+        }
+        Rollout::Superseded => tracing::info!(%commit, %images, took_s, "a newer commit moves the same images"),
     }
 }
 

@@ -10,6 +10,9 @@ use prometheus_client::registry::{Registry, Unit};
 
 use jiff::Timestamp;
 
+use crate::cluster::election::Standing;
+use crate::cluster::flux::{News, Part};
+use crate::cluster::ledger::{Outcome as Rollout, Word};
 use crate::cycle::error::CycleError;
 use crate::cycle::report::Report;
 use crate::cycle::status::State;
@@ -33,6 +36,9 @@ const DURATIONS: [f64; 11] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 1
 const LAGS: [f64; 12] =
     [15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 604_800.0];
 
+/// How long Flux takes for a commit, in seconds.
+const RECONCILE_DURATIONS: [f64; 10] = [1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
+
 /// All metrics. Names and labels are part of what users rely on.
 #[derive(Debug)]
 pub struct Metrics {
@@ -50,6 +56,11 @@ pub struct Metrics {
     reload_succeeded: Gauge,
     suspended: Gauge,
     notifications: Family<Labels, Counter>,
+    leader: Gauge,
+    reconciled: Family<Label, Counter>,
+    reconcile_duration: Histogram,
+    rollout_lag: Histogram,
+    flux_trouble: Family<Label, Gauge>,
 }
 
 impl Default for Metrics {
@@ -71,6 +82,11 @@ impl Default for Metrics {
             reload_succeeded: Gauge::default(),
             suspended: Gauge::default(),
             notifications: Family::default(),
+            leader: Gauge::default(),
+            reconciled: Family::default(),
+            reconcile_duration: Histogram::new(RECONCILE_DURATIONS),
+            rollout_lag: Histogram::new(LAGS),
+            flux_trouble: Family::default(),
             registry: Registry::default(),
         };
         registry.register("cycles", "Cycles by how they ended: done, or why not", metrics.cycles.clone());
@@ -96,6 +112,17 @@ impl Default for Metrics {
         registry.register("suspended", "Whether automation is suspended by configuration", metrics.suspended.clone());
         let help = "Events that channels were told of, by how it went: done, failed, lost";
         registry.register("notifications", help, metrics.notifications.clone());
+        let help = "Whether this replica leads; it does where no election is configured";
+        registry.register("leader", help, metrics.leader.clone());
+        let help = "What became of commits at each Kustomization: applied, failed, overdue, superseded";
+        registry.register("reconcile", help, metrics.reconciled.clone());
+        let help = "From the push of a commit until Flux has applied it";
+        let duration = metrics.reconcile_duration.clone();
+        registry.register_with_unit("reconcile_duration", help, Unit::Seconds, duration);
+        let help = "From the build of an image until Flux has applied the commit that deploys it";
+        registry.register_with_unit("rollout_lag", help, Unit::Seconds, metrics.rollout_lag.clone());
+        let help = "Whether Flux can not be asked to look, or not be watched";
+        registry.register("flux_trouble", help, metrics.flux_trouble.clone());
         Metrics { registry, ..metrics }
     }
 }
@@ -137,6 +164,45 @@ impl Metrics {
             let code = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
             self.requests.get_or_create(&[("host", host.clone()), ("code", code)]).inc_by(*requests);
         }
+    }
+
+    pub(super) fn stands(&self, standing: &Standing) {
+        let leads = *standing == Standing::Leads;
+        self.leader.set(leads.into());
+        if !leads {
+            // How images stand is the leader's to say.
+            self.images.clear();
+            self.kept_back.clear();
+        }
+    }
+
+    pub(super) fn watched(&self, is_watched: bool) {
+        self.flux_trouble.clear();
+        if is_watched {
+            Part::ALL.into_iter().for_each(|part| self.trouble(part, 0));
+        }
+    }
+
+    pub(super) fn hear(&self, news: &News, now: Timestamp) {
+        match news {
+            News::Word(Word { changes, outcome, took, .. }) => {
+                self.reconciled.get_or_create(&[("outcome", outcome.label().to_owned())]).inc();
+                if matches!(outcome, Rollout::Applied { .. }) {
+                    self.reconcile_duration.observe(took.as_secs_f64());
+                    let lag = |built| now.duration_since(built).as_secs_f64().max(0.0);
+                    changes
+                        .iter()
+                        .filter_map(|change| change.built)
+                        .for_each(|built| self.rollout_lag.observe(lag(built)));
+                }
+            }
+            News::Trouble(part, _) => self.trouble(*part, 1),
+            News::Over(part) => self.trouble(*part, 0),
+        }
+    }
+
+    fn trouble(&self, part: Part, is_there: i64) {
+        self.flux_trouble.get_or_create(&[("part", part.name().to_owned())]).set(is_there);
     }
 
     pub(super) fn delivered(&self, deliveries: &[Deliveries]) {

@@ -6,6 +6,7 @@
 //! - [`wake`]: the bell by which it is woken for some images
 //! - [`webhook`]: being told of pushes
 //! - [`worker`]: one cycle, bounded in time and apart
+//! - [`rollouts`]: what becomes of commits in the cluster
 //! - [`outcome`]: how a cycle ended
 //! - [`sinks`]: where outcomes go
 //! - [`journal`]: the log
@@ -15,6 +16,7 @@
 //! - [`board`]: what the server shows
 //! - [`server`]: health, metrics and status over HTTP
 //! - [`page`]: the status page
+//! - [`summary`]: the same as JSON
 //! - [`link`]: where a commit can be looked at
 
 pub mod board;
@@ -25,11 +27,13 @@ pub mod metrics;
 pub mod news;
 pub mod outcome;
 pub mod page;
+pub mod rollouts;
 pub mod schedule;
 pub mod server;
 pub mod setup;
 pub mod sinks;
 pub mod status;
+pub mod summary;
 pub mod wake;
 pub mod webhook;
 pub mod worker;

@@ -1,8 +1,13 @@
 //! What is worth telling people of outcomes: what moved, what is kept back and what fails, each once; and when it is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
+use crate::cluster::config::Object;
+use crate::cluster::flux;
+use crate::cluster::ledger::{Change, Outcome as Rollout, Word};
 use crate::cycle::error::CycleError;
 use crate::cycle::report::{Moved, Report};
 use crate::fault::{Explain, Fault};
@@ -30,6 +35,8 @@ pub struct News {
     link: Option<CommitLink>,
     troubles: BTreeMap<Trouble, Known>,
     failures: Known,
+    /// The Kustomizations of which it was told that they did not apply a commit.
+    unapplied: BTreeSet<Option<Object>>,
 }
 
 /// How often something was seen in a row, and when it was told.
@@ -70,9 +77,53 @@ impl News {
 
     /// What an outcome has that is new.
     pub fn learn(&mut self, outcome: &Outcome, now: Instant) -> Vec<Event> {
-        let blank = Event {
+        let blank = self.blank(outcome.ended);
+        match &outcome.result {
+            Ok(report) => self.done(report, now, &blank),
+            Err(failure) => self.failed(failure, now, &blank).into_iter().collect(),
+        }
+    }
+
+    /// What there is to tell of what Flux says.
+    pub fn hear(&mut self, news: &flux::News, at: Timestamp) -> Vec<Event> {
+        let flux::News::Word(word) = news else { return Vec::new() };
+        let Word { commit, kustomization, changes, outcome, took } = word;
+        let (what, seconds) = (told_of(changes), took.as_secs());
+        let by = kustomization.as_ref().map_or_else(|| "Flux".to_owned(), ToString::to_string);
+        let (kind, title, detail) = match outcome {
+            Rollout::Applied { revision } => {
+                let detail = format!("{by} has applied {revision}");
+                (Kind::Reconciled, format!("{what} was applied after {seconds} s"), detail)
+            }
+            Rollout::Failed { reason, message } => {
+                (Kind::ReconcileFailed, format!("{what} could not be applied by {by} ({reason})"), message.clone())
+            }
+            Rollout::Overdue { stands } => {
+                (Kind::ReconcileFailed, format!("{what} was not applied by {by} within {seconds} s"), stands.clone())
+            }
+            Rollout::Superseded => return Vec::new(),
+        };
+        let blank = self.blank(at);
+        let mut events = Vec::new();
+        if kind == Kind::ReconcileFailed {
+            self.unapplied.insert(kustomization.clone());
+        } else if self.unapplied.remove(kustomization) | self.unapplied.remove(&None) {
+            let title = format!("{by} applies commits again");
+            events.push(Event { kind: Kind::Recovered, title, ..blank.clone() });
+        }
+        let url = self.link.as_ref().map(|link| link.to(commit));
+        let event = Event { kind, title, detail, commit: Some(commit.clone()), url, ..blank };
+        events.push(match changes.as_slice() {
+            [only] => Event { image: Some(only.image.clone()), tag: Some(only.to.clone()), ..event },
+            _ => event,
+        });
+        events
+    }
+
+    fn blank(&self, at: Timestamp) -> Event {
+        Event {
             kind: Kind::Updated,
-            at: outcome.ended,
+            at,
             repository: self.repository.clone(),
             branch: self.branch.clone(),
             title: String::new(),
@@ -81,10 +132,6 @@ impl News {
             tag: None,
             commit: None,
             url: None,
-        };
-        match &outcome.result {
-            Ok(report) => self.done(report, now, &blank),
-            Err(failure) => self.failed(failure, now, &blank).into_iter().collect(),
         }
     }
 
@@ -130,7 +177,7 @@ impl News {
 
     fn failed(&mut self, failure: &Failure, now: Instant, blank: &Event) -> Option<Event> {
         let (kind, patience) = match failure {
-            Failure::Stopped => return None,
+            Failure::Stopped | Failure::Deposed => return None,
             Failure::Cycle(error) if matches!(**error, CycleError::Exhausted { .. }) => (Kind::PushExhausted, 1),
             failure if failure.fault() == Fault::Transient => (Kind::Failed, PATIENCE),
             _ => (Kind::Failed, 1),
@@ -172,6 +219,17 @@ fn updated(report: &Report, commit: &str, link: Option<&CommitLink>, blank: &Eve
     }
 }
 
+/// `shop 5d6e7f8`, `shop 5d6e7f8 and 2 more`.
+fn told_of(changes: &[Change]) -> String {
+    let short = |change: &Change| {
+        let name = change.image.rsplit('/').next().unwrap_or_default();
+        format!("{name} {}", change.to)
+    };
+    let all: BTreeSet<String> = changes.iter().map(short).collect();
+    let first = all.first().cloned().unwrap_or_default();
+    if all.len() > 1 { format!("{first} and {} more", all.len() - 1) } else { first }
+}
+
 fn about(image: &Repository, tag: Option<&Tag>, event: Event) -> Event {
     Event { image: Some(image.to_string()), tag: tag.map(ToString::to_string), ..event }
 }
@@ -182,8 +240,6 @@ fn named(image: &Repository, tag: Option<&Tag>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
 
     fn report(skipped: &[(&str, Reason)]) -> Report {
@@ -251,6 +307,41 @@ mod tests {
         let later = now + QUIET;
         let said = told(&mut news, later, Err(Failure::Cycle(Box::new(exhausted))));
         assert_eq!(said, ["push-exhausted: someone else was first on main 10 times in a row"]);
+    }
+
+    #[test]
+    fn what_flux_makes_of_a_commit_is_told_and_that_it_works_again() {
+        let mut news = News { link: "https://git.example.com/c/{sha}".parse().ok(), ..News::default() };
+        let apps = Object { namespace: "flux-system".to_owned(), name: "apps".to_owned() };
+        let mut tell = |commit: &str, kustomization: Option<&Object>, outcome: Rollout| {
+            let change = Change {
+                image: "ghcr.io/acme/shop".to_owned(),
+                to: "v2".to_owned(),
+                file: "a.yaml".to_owned(),
+                built: None,
+            };
+            let word = Word {
+                commit: commit.to_owned(),
+                kustomization: kustomization.cloned(),
+                changes: vec![change],
+                outcome,
+                took: Duration::from_secs(12),
+            };
+            let events = news.hear(&flux::News::Word(word), Timestamp::UNIX_EPOCH);
+            events.iter().map(|event| format!("{}: {}", event.kind.name(), event.title)).collect::<Vec<_>>()
+        };
+        let message = "cannot get sops data key".to_owned();
+        let failed = Rollout::Failed { reason: "BuildFailed".to_owned(), message };
+        let said = ["reconcile-failed: shop v2 could not be applied by flux-system/apps (BuildFailed)"];
+        assert_eq!(tell("c0ffee", Some(&apps), failed), said);
+        let applied = || Rollout::Applied { revision: "main@sha1:c0ffee".to_owned() };
+        let said = ["recovered: flux-system/apps applies commits again", "reconciled: shop v2 was applied after 12 s"];
+        assert_eq!(tell("c0ffee", Some(&apps), applied()), said);
+        assert_eq!(tell("c0ffee", Some(&apps), applied()), said[1..]);
+        let overdue = Rollout::Overdue { stands: "nothing".to_owned() };
+        assert_eq!(tell("c0ffee", None, overdue), ["reconcile-failed: shop v2 was not applied by Flux within 12 s"]);
+        assert_eq!(tell("c0ffee", Some(&apps), applied()), said);
+        assert!(tell("c0ffee", None, Rollout::Superseded).is_empty());
     }
 
     #[test]

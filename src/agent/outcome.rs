@@ -39,6 +39,9 @@ pub enum Failure {
     /// The agent was told to stop.
     #[error("the cycle was given up because the agent was told to stop")]
     Stopped,
+    /// Another replica leads, or it is not known any more that this one does.
+    #[error("the cycle was given up because this replica does not lead any more")]
+    Deposed,
 }
 
 impl Failure {
@@ -49,6 +52,7 @@ impl Failure {
             Failure::Overdue { .. } => "deadline",
             Failure::Panicked => "panic",
             Failure::Stopped => "stopped",
+            Failure::Deposed => "deposed",
         }
     }
 }
@@ -57,7 +61,7 @@ impl Explain for Failure {
     fn fault(&self) -> Fault {
         match self {
             Failure::Cycle(error) => error.fault(),
-            Failure::Overdue { .. } | Failure::Stopped => Fault::Transient,
+            Failure::Overdue { .. } | Failure::Stopped | Failure::Deposed => Fault::Transient,
             Failure::Panicked => Fault::Bug,
         }
     }
@@ -71,7 +75,7 @@ impl Explain for Failure {
             Failure::Panicked => Some(
                 "this is a bug in tagalong; please report it with the line in the log that names the place".to_owned(),
             ),
-            Failure::Stopped => None,
+            Failure::Stopped | Failure::Deposed => None,
         }
     }
 }

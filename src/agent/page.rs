@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
+use crate::cluster::election::Standing;
 use crate::cycle::status::{Held, Place, State};
 use crate::image::Version;
 
 use super::board::View;
 use super::link::CommitLink;
-use super::status::{Done, Failed, Move, Row};
+use super::status::{Done, Failed, Move, Rollout, Row};
 
 /// How the page looks.
 pub const STYLE: &str = include_str!("page.css");
@@ -45,8 +46,8 @@ pub fn render(view: &View) -> Markup {
                         @if view.status.rows.is_empty() {
                             p { "No image is known yet that a policy governs." }
                         } @else {
-                            (images("kept-back", "Images that something keeps back", &troubled, link))
-                            (images("up-to-date", "Images that are up to date", &fine, link))
+                            (images("kept-back", "Images that something keeps back", &troubled, view))
+                            (images("up-to-date", "Images that are up to date", &fine, view))
                         }
                     }
                     section aria-labelledby="moves" {
@@ -95,6 +96,21 @@ fn overview(view: &View) -> Markup {
                     pre { (why) }
                 }
             }
+            @match &view.standing {
+                Standing::Leads => {},
+                Standing::Follows { leader } => div .notice {
+                    h3 { "Another replica leads" }
+                    p { code { (leader) } " pushes. This one takes over when that one is gone." }
+                },
+                Standing::Unknown { why } => div .notice.bad {
+                    h3 { "It is not known which replica leads" }
+                    p { "Nothing is pushed from here until it is." }
+                    @if let Some(why) = why { pre { (why) } }
+                },
+            }
+            @for trouble in view.flux_troubles.values() {
+                div .notice.bad { h3 { "Flux is out of reach" } pre { (trouble) } }
+            }
             @if view.is_suspended {
                 div .notice { h3 { "Suspended" } p { "Nothing moves while " code { "agent.suspend" } " is set." } }
             }
@@ -127,7 +143,7 @@ fn failure(failed: &Failed) -> Markup {
     }
 }
 
-fn images(id: &str, caption: &str, rows: &[&Row], link: Option<&CommitLink>) -> Markup {
+fn images(id: &str, caption: &str, rows: &[&Row], view: &View) -> Markup {
     html! {
         @if !rows.is_empty() {
             div .scroll role="region" tabindex="0" aria-labelledby=(id) {
@@ -138,16 +154,18 @@ fn images(id: &str, caption: &str, rows: &[&Row], link: Option<&CommitLink>) -> 
                             @for head in ["Image", "Current", "State", "Candidate", "Since", "Why", "Fields", "Commit"] {
                                 th scope="col" { (head) }
                             }
+                            @if view.is_watched { th scope="col" { "In the cluster" } }
                         }
                     }
-                    tbody { @for row in rows { (image(row, link)) } }
+                    tbody { @for row in rows { (image(row, view)) } }
                 }
             }
         }
     }
 }
 
-fn image(Row { standing, since, commit: made }: &Row, link: Option<&CommitLink>) -> Markup {
+fn image(row: &Row, view: &View) -> Markup {
+    let (Row { standing, since, commit: made }, link) = (row, view.commit_link.as_ref());
     let candidate = standing.candidate.as_ref().map(ToString::to_string);
     html! {
         tr {
@@ -162,6 +180,25 @@ fn image(Row { standing, since, commit: made }: &Row, link: Option<&CommitLink>)
             }
             td { (places(&standing.current)) }
             td { @match made { Some(id) => (commit(id, link)), None => (optional(None)) } }
+            @if view.is_watched { td .why { (rollouts(view.rollouts_of(row), made.is_some())) } }
+        }
+    }
+}
+
+/// What became of an image in the cluster.
+fn rollouts(rollouts: &[Rollout], has_moved: bool) -> Markup {
+    html! {
+        @match (rollouts, has_moved) {
+            ([], true) => "waits for Flux",
+            ([], false) => (optional(None)),
+            (all, _) => @for Rollout { outcome, detail, kustomization, at, seconds, .. } in all {
+                p {
+                    (outcome)
+                    @if let Some(name) = kustomization { " by " code { (name) } }
+                    " " (time(*at)) ", " (format!("{seconds:.0}")) " s after the push"
+                }
+                @if let Some(detail) = detail { p { (detail) } }
+            },
         }
     }
 }
@@ -346,6 +383,19 @@ mod tests {
             file: "apps/shop/kustomization.yaml".to_owned(),
             commit: "c0ffee1234".to_owned(),
         });
+        view.is_watched = true;
+        let why = Some("the API does not answer".to_owned());
+        view.standing = Standing::Unknown { why };
+        let rollout = Rollout {
+            outcome: "failed",
+            detail: Some("BuildFailed: <b>".to_owned()),
+            kustomization: Some("flux-system/apps".to_owned()),
+            commit: "c0ffee1234".to_owned(),
+            to: "1a2b3c4d5e6f".to_owned(),
+            at: view.started,
+            seconds: 3.4,
+        };
+        view.status.rollouts.insert("ghcr.io/acme/shop".to_owned(), vec![rollout]);
         view.status.notes = vec!["charts/x.yaml is no YAML".to_owned()];
         view
     }

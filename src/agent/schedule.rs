@@ -8,10 +8,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::cluster::election::{Seat, Standing};
 use crate::cycle::task::Mode;
 use crate::policy::scope::Scope;
 
 use super::outcome::{Failure, Outcome};
+use super::rollouts::Rollouts;
 use super::setup::{Refusal, Setup, Source};
 use super::sinks::Sinks;
 use super::wake::Wake;
@@ -37,78 +39,136 @@ pub struct Signals {
     pub wake: Wake,
 }
 
+impl Signals {
+    /// Waits until the agent is told to stop, and then as long as the cycle under way may still take.
+    async fn grace_is_over(&self, grace: Duration) {
+        self.stop.cancelled().await;
+        tokio::select! {
+            () = self.hurry.cancelled() => {}
+            () = tokio::time::sleep(grace) => {}
+        }
+    }
+}
+
 /// The agent.
 pub struct Agent {
     source: Source,
     setup: Setup,
     sinks: Sinks,
     signals: Signals,
+    seat: Seat,
+    rollouts: Rollouts,
 }
 
 impl Agent {
-    /// An agent that works by `setup`, which was read from `source`.
-    pub fn new(source: Source, setup: Setup, mut sinks: Sinks, signals: Signals) -> Agent {
+    /// An agent that works by `setup`, which was read from `source`, whenever it leads.
+    pub fn new(source: Source, setup: Setup, mut sinks: Sinks, signals: Signals, seat: Seat) -> Agent {
         sinks.configured(&setup);
-        Agent { source, setup, sinks, signals }
+        Agent { source, setup, sinks, signals, seat, rollouts: Rollouts::default() }
     }
 
     /// Runs until it is told to stop. A cycle that fails, whatever the way, is followed by the next one, after a pause
     /// that grows with the failures.
     pub async fn run(mut self) {
         tracing::info!(interval_s = self.setup.config.interval.as_secs_f64(), "the agent has started");
+        self.watch().await;
         let (mut number, mut failures) = (0, 0);
         let (mut scope, mut due) = (Scope::All, Instant::now());
-        while !self.signals.stop.is_cancelled() {
+        loop {
+            if self.stand_by().await {
+                // Whatever there was news of meanwhile, a look at everything finds.
+                scope = Scope::All;
+            }
+            if self.signals.stop.is_cancelled() {
+                break;
+            }
             number += 1;
             let span = tracing::info_span!("cycle", number);
             let outcome = self.cycle(number, scope.clone()).instrument(span.clone()).await;
             failures = if outcome.result.is_ok() { 0 } else { failures + 1 };
             let traffic = self.setup.work.take_traffic();
             span.in_scope(|| self.sinks.tell(&outcome, &traffic));
+            self.rollouts.learn(&outcome);
             // News, however much of it, does not put off the next look at everything.
             if scope == Scope::All || failures > 0 {
                 due = Instant::now() + pause(self.setup.config.interval, failures, fastrand::f64());
             }
             scope = self.rest(due).await;
         }
-        self.sinks.stopped().await;
+        tokio::join!(self.seat.leave(), self.sinks.stopped());
         tracing::info!("the agent has stopped");
     }
 
-    async fn cycle(&self, number: u64, scope: Scope) -> Outcome {
-        let (config, begun) = (&self.setup.config, Instant::now());
-        if scope == Scope::All {
-            // What everything is looked at for is no news any more.
-            self.signals.wake.take();
-        }
-        self.sinks.begun(begun, config.deadline);
-        let mode = if config.suspend { Mode::Suspended } else { Mode::Push };
-        let give_up = CancellationToken::new();
-        let work = worker::run(Arc::clone(&self.setup.work), scope, mode, config.deadline, give_up.clone());
-        tokio::pin!(work);
-        let result = tokio::select! {
-            result = &mut work => result,
-            () = self.signals.stop.cancelled() => {
-                self.sinks.stopping();
-                tracing::info!(grace_s = config.grace.as_secs_f64(), "told to stop; the cycle under way may end");
-                tokio::select! {
-                    result = &mut work => result,
-                    () = self.grace_is_over() => {
-                        tracing::warn!("the cycle under way is given up");
-                        give_up.cancel();
-                        tokio::time::timeout(LAST_STEP, work).await.unwrap_or(Err(Failure::Stopped))
+    /// Waits as long as this replica does not lead; gives whether it had to. The leader looks at everything by its
+    /// schedule, so what there is news of here is found by it a little later.
+    async fn stand_by(&mut self) -> bool {
+        let mut has_waited = false;
+        loop {
+            let standing = self.seat.standing();
+            self.sinks.stands(&standing);
+            if standing == Standing::Leads || self.signals.stop.is_cancelled() {
+                return has_waited;
+            }
+            has_waited = true;
+            tokio::select! {
+                () = self.signals.stop.cancelled() => {}
+                () = self.seat.changed() => {}
+                _ = self.signals.wake.news() => {
+                    tracing::info!("there is news, and this replica does not lead; the leader looks by its schedule");
+                }
+                news = self.rollouts.news() => self.sinks.hear(&news),
+                () = self.signals.reload.notified() => {
+                    self.reload().await;
+                }
+                () = tokio::time::sleep(LOOK) => {
+                    if self.source.has_changed() {
+                        self.reload().await;
                     }
                 }
             }
-        };
-        Outcome { number, ended: Timestamp::now(), took: begun.elapsed(), result }
+        }
     }
 
-    async fn grace_is_over(&self) {
-        tokio::select! {
-            () = self.signals.hurry.cancelled() => {}
-            () = tokio::time::sleep(self.setup.config.grace) => {}
+    async fn cycle(&mut self, number: u64, scope: Scope) -> Outcome {
+        let Agent { setup, sinks, signals, seat, rollouts, .. } = self;
+        let (config, begun) = (&setup.config, Instant::now());
+        if scope == Scope::All {
+            // What everything is looked at for is no news any more.
+            signals.wake.take();
         }
+        sinks.begun(begun, config.deadline);
+        let mode = if config.suspend { Mode::Suspended } else { Mode::Push };
+        let give_up = CancellationToken::new();
+        let work = worker::run(Arc::clone(&setup.work), scope, mode, config.deadline, give_up.clone());
+        let grace_is_over = signals.grace_is_over(config.grace);
+        tokio::pin!(work, grace_is_over);
+        let (mut is_told, mut is_deposed) = (false, false);
+        let result = loop {
+            tokio::select! {
+                result = &mut work => break result,
+                () = signals.stop.cancelled(), if !is_told => {
+                    is_told = true;
+                    sinks.stopping();
+                    tracing::info!(grace_s = config.grace.as_secs_f64(), "told to stop; the cycle under way may end");
+                }
+                () = &mut grace_is_over => {
+                    tracing::warn!("the cycle under way is given up");
+                    give_up.cancel();
+                    break tokio::time::timeout(LAST_STEP, work).await.unwrap_or(Err(Failure::Stopped));
+                }
+                () = seat.lost(), if !is_deposed => {
+                    is_deposed = true;
+                    tracing::warn!("this replica does not lead any more; the cycle under way is given up");
+                    give_up.cancel();
+                }
+                news = rollouts.news() => sinks.hear(&news),
+            }
+        };
+        let result = match result {
+            Err(Failure::Stopped) if is_deposed && !is_told => Err(Failure::Deposed),
+            result => result,
+        };
+        Outcome { number, ended: Timestamp::now(), took: begun.elapsed(), result }
     }
 
     /// Waits for the next cycle; gives what it is about. A new configuration is put to work at once.
@@ -117,17 +177,22 @@ impl Agent {
         tokio::pin!(due);
         let mut was_told = false;
         loop {
-            if (was_told || self.source.has_changed()) && self.reload() {
+            if (was_told || self.source.has_changed()) && self.reload().await {
                 return Scope::All;
             }
             was_told = tokio::select! {
                 () = self.signals.stop.cancelled() => return Scope::All,
+                () = self.seat.lost() => return Scope::All,
                 () = &mut due => return Scope::All,
                 scope = self.signals.wake.news() => {
                     if self.setup.work.follows(&scope) {
                         return scope;
                     }
                     tracing::debug!("there is news of images that are not followed");
+                    false
+                }
+                news = self.rollouts.news() => {
+                    self.sinks.hear(&news);
                     false
                 }
                 () = self.signals.reload.notified() => true,
@@ -137,21 +202,34 @@ impl Agent {
     }
 
     /// Takes up the configuration as it is now; a bad one is said and kept out.
-    fn reload(&mut self) -> bool {
+    async fn reload(&mut self) -> bool {
         match self.source.read() {
             Ok(setup) => {
                 if setup.config.listen != self.setup.config.listen {
                     tracing::warn!("agent.listen has changed; it is taken up when the agent is started again");
                 }
+                if setup.cluster.election != self.setup.cluster.election {
+                    tracing::warn!(
+                        "cluster.leaderElection has changed; it is taken up when the agent is started again"
+                    );
+                }
                 tracing::info!("the configuration was read again and is in use");
                 self.setup = setup;
                 self.sinks.configured(&self.setup);
+                self.watch().await;
                 true
             }
             Err(refusal) => {
                 self.refused(refusal);
                 false
             }
+        }
+    }
+
+    /// Watches what the configuration wants to be watched.
+    async fn watch(&mut self) {
+        if let Some(is_watched) = self.rollouts.configured(&self.setup).await {
+            self.sinks.watched(is_watched);
         }
     }
 
@@ -214,7 +292,12 @@ mod tests {
             scope.covers(&followed)
         }
 
-        fn pass(&self, scope: Scope, mode: Mode) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
+        fn pass(
+            &self,
+            scope: Scope,
+            mode: Mode,
+            _give_up: CancellationToken,
+        ) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
             self.scopes.lock().expect("unpoisoned").push(scope);
             self.modes.lock().expect("unpoisoned").push(mode);
             let scene = self.scenes.lock().expect("unpoisoned").pop_front();
@@ -270,6 +353,8 @@ mod tests {
             repository,
             branch: "main".parse().expect("a branch"),
             notify: Vec::new(),
+            cluster: Default::default(),
+            lineage: Arc::new(|_, _| false),
         }
     }
 
@@ -288,7 +373,7 @@ mod tests {
     async fn play(work: &Arc<Script>, load: Box<Load>) -> String {
         let sinks = Sinks::default();
         let metrics = Arc::clone(&sinks.metrics);
-        let agent = Agent::new(Source::new(None, load), setup(work, false), sinks, work.signals.clone());
+        let agent = Agent::new(Source::new(None, load), setup(work, false), sinks, work.signals.clone(), Seat::alone());
         agent.run().await;
         metrics.encode()
     }
@@ -357,7 +442,8 @@ mod tests {
             tokio::task::yield_now().await;
             wake.call(target("org/app"));
         });
-        let agent = Agent::new(Source::new(None, no_load()), setup, Sinks::default(), work.signals.clone());
+        let agent =
+            Agent::new(Source::new(None, no_load()), setup, Sinks::default(), work.signals.clone(), Seat::alone());
         agent.run().await;
         teller.await.expect("it ends");
         let scopes = work.scopes.lock().expect("unpoisoned").clone();

@@ -5,17 +5,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::metrics::{MEDIA_TYPE, Metrics};
 use super::page;
+use super::summary::Summary;
 
 /// What every page may do: nothing but look as it does.
 const POLICY: &str =
@@ -37,6 +38,7 @@ struct Shown {
 pub fn router(board: Arc<Board>, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/", get(status))
+        .route("/status", get(summary))
         .route("/style.css", get(style))
         .route("/healthz", get(health))
         .route("/readyz", get(readiness))
@@ -62,6 +64,11 @@ pub async fn serve(address: SocketAddr, router: Router, stop: CancellationToken)
 
 async fn status(State(shown): State<Shown>) -> Response {
     (PAGE_HEADERS, Html(page::render(&shown.board.view()).into_string())).into_response()
+}
+
+async fn summary(State(shown): State<Shown>) -> Response {
+    let headers = [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    (headers, Json(Summary::of(&shown.board.view()))).into_response()
 }
 
 async fn style() -> Response {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::cluster;
+use crate::cluster::ledger::Lineage;
 use crate::fault::Explain;
 use crate::notify::config::Channel;
 use crate::repo::config::Branch;
@@ -24,6 +26,10 @@ pub struct Setup {
     pub branch: Branch,
     /// Where news goes.
     pub notify: Vec<Channel>,
+    /// What the cluster is asked.
+    pub cluster: cluster::config::Config,
+    /// Knows which commits of the repository hold which.
+    pub lineage: Arc<Lineage>,
 }
 
 impl Setup {

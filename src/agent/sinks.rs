@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
+use crate::cluster::election::Standing;
+use crate::cluster::flux;
 use crate::fault::Explain;
 use crate::notify::desk::Desk;
 use crate::registry::traffic::Traffic;
@@ -62,6 +66,28 @@ impl Sinks {
         self.metrics.learn(outcome, traffic);
         self.board.learn(outcome);
         self.news.learn(outcome, Instant::now()).iter().for_each(|event| self.desk.tell(event));
+        self.metrics.delivered(&self.desk.take_deliveries());
+    }
+
+    /// Whether this replica leads, now or again.
+    pub fn stands(&self, standing: &Standing) {
+        self.board.stands(standing);
+        self.metrics.stands(standing);
+    }
+
+    /// Flux is watched from now on, or is not any more.
+    pub fn watched(&self, is_watched: bool) {
+        self.metrics.watched(is_watched);
+        self.board.watched(is_watched);
+    }
+
+    /// There is news from Flux.
+    pub fn hear(&mut self, news: &flux::News) {
+        let at = Timestamp::now();
+        self.journal.hear(news);
+        self.board.hear(news, at);
+        self.metrics.hear(news, at);
+        self.news.hear(news, at).iter().for_each(|event| self.desk.tell(event));
         self.metrics.delivered(&self.desk.take_deliveries());
     }
 

@@ -1,9 +1,11 @@
 //! The state of every image, as the last cycles left it. This is all that the status page shows.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
+use serde::Serialize;
 
+use crate::cluster::ledger::{Outcome as Became, Word};
 use crate::cycle::report::{Moved, Report};
 use crate::cycle::status::{ImageStatus, State};
 use crate::fault::Explain;
@@ -27,6 +29,28 @@ pub struct Status {
     pub moves: VecDeque<Move>,
     /// What a person should know about the tree besides.
     pub notes: Vec<String>,
+    /// What became of the last moves in the cluster, by image.
+    pub rollouts: BTreeMap<String, Vec<Rollout>>,
+}
+
+/// What became of an image at one Kustomization.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rollout {
+    /// `applied`, `failed` or `overdue`.
+    pub outcome: &'static str,
+    /// Why, where it was not applied.
+    pub detail: Option<String>,
+    /// The Kustomization, where there is one.
+    pub kustomization: Option<String>,
+    /// The commit that moved the image.
+    pub commit: String,
+    /// What it moved it to.
+    pub to: String,
+    /// When this was seen.
+    pub at: Timestamp,
+    /// How long after the push that was, in seconds.
+    pub seconds: f64,
 }
 
 /// A cycle that got to its end.
@@ -105,9 +129,11 @@ impl Status {
                     let moves = report.updates.iter().map(|moved| Move::of(moved, outcome.ended, commit));
                     moves.for_each(|moved| self.moves.push_front(moved));
                     self.moves.truncate(MOVES);
+                    // What became of the move before says nothing of this one.
+                    report.updates.iter().for_each(|moved| drop(self.rollouts.remove(&moved.image.to_string())));
                 }
             }
-            Err(Failure::Stopped) => {}
+            Err(Failure::Stopped | Failure::Deposed) => {}
             Err(failure) => {
                 let in_a_row = self.failed.as_ref().map_or(0, |failed| failed.in_a_row) + 1;
                 self.failed = Some(Failed {
@@ -119,6 +145,32 @@ impl Status {
                     help: failure.help(),
                 });
             }
+        }
+    }
+}
+
+impl Status {
+    /// Takes in what became of a commit.
+    pub fn hear(&mut self, word: &Word, now: Timestamp) {
+        let detail = match &word.outcome {
+            Became::Applied { .. } => None,
+            Became::Failed { reason, message } => Some(format!("{reason}: {message}")),
+            Became::Overdue { stands } => Some(stands.clone()),
+            Became::Superseded => return,
+        };
+        let kustomization = word.kustomization.as_ref().map(ToString::to_string);
+        for change in &word.changes {
+            let of_image = self.rollouts.entry(change.image.clone()).or_default();
+            of_image.retain(|before| before.kustomization != kustomization);
+            of_image.push(Rollout {
+                outcome: word.outcome.label(),
+                detail: detail.clone(),
+                kustomization: kustomization.clone(),
+                commit: word.commit.clone(),
+                to: change.to.clone(),
+                at: now,
+                seconds: word.took.as_secs_f64(),
+            });
         }
     }
 }

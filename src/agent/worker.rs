@@ -20,8 +20,13 @@ use super::outcome::Failure;
 
 /// What runs cycles.
 pub trait Work: Send + Sync + 'static {
-    /// One pass about the images of a scope.
-    fn pass(&self, scope: Scope, mode: Mode) -> LocalBoxFuture<'_, Result<Report, CycleError>>;
+    /// One pass about the images of a scope. Once `give_up` is cancelled, it pushes nothing any more.
+    fn pass(
+        &self,
+        scope: Scope,
+        mode: Mode,
+        give_up: CancellationToken,
+    ) -> LocalBoxFuture<'_, Result<Report, CycleError>>;
 
     /// Whether any image of a scope is followed.
     fn follows(&self, scope: &Scope) -> bool;
@@ -31,8 +36,13 @@ pub trait Work: Send + Sync + 'static {
 }
 
 impl Work for Engine {
-    fn pass(&self, scope: Scope, mode: Mode) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
-        async move { self.follow_news(&scope, mode).await }.boxed_local()
+    fn pass(
+        &self,
+        scope: Scope,
+        mode: Mode,
+        give_up: CancellationToken,
+    ) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
+        async move { self.follow_news(&scope, mode, &give_up).await }.boxed_local()
     }
 
     fn follows(&self, scope: &Scope) -> bool {
@@ -44,8 +54,8 @@ impl Work for Engine {
     }
 }
 
-/// Runs one cycle in a thread of its own. Past its deadline, or once `give_up` is cancelled, it ends where it next waits;
-/// what git does is never cut in two.
+/// Runs one cycle in a thread of its own. Past its deadline, or once `give_up` is cancelled, it ends where it next waits,
+/// or where it would push; what git does is never cut in two.
 pub async fn run(
     work: Arc<dyn Work>,
     scope: Scope,
@@ -59,7 +69,10 @@ pub async fn run(
         let cycle = async {
             tokio::select! {
                 biased;
-                result = work.pass(scope, mode) => result.map_err(|error| Failure::Cycle(Box::new(error))),
+                result = work.pass(scope, mode, give_up.clone()) => result.map_err(|error| match error {
+                    CycleError::GivenUp => Failure::Stopped,
+                    error => Failure::Cycle(Box::new(error)),
+                }),
                 () = give_up.cancelled() => Err(Failure::Stopped),
                 () = tokio::time::sleep(deadline) => Err(Failure::Overdue { after: deadline }),
             }

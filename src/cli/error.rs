@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::cluster::error::ClusterError;
 use crate::config::load::ConfigError;
 use crate::cycle::error::CycleError;
 use crate::demo::story::DemoError;
@@ -31,6 +32,9 @@ pub enum CliError {
     /// A forge.
     #[error(transparent)]
     Forge(#[from] ForgeError),
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// A registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -133,6 +137,7 @@ impl Explain for CliError {
             CliError::Config(error) => error.fault(),
             CliError::Cycle(error) => error.fault(),
             CliError::Forge(error) => error.fault(),
+            CliError::Cluster(error) => error.fault(),
             CliError::Registry(error) => error.fault(),
             CliError::Telemetry(_)
             | CliError::Flag { .. }
@@ -157,6 +162,7 @@ impl Explain for CliError {
             CliError::Config(error) => error.help(),
             CliError::Cycle(error) => error.help(),
             CliError::Forge(error) => error.help(),
+            CliError::Cluster(error) => error.help(),
             CliError::Registry(error) => error.help(),
             CliError::Reference { .. } => Some("write NAME:TAG, NAME@DIGEST or NAME:TAG@DIGEST".to_owned()),
             CliError::Tag { .. } => Some("write the tag alone, as it stands in the registry".to_owned()),

@@ -12,6 +12,9 @@ use crate::agent::server;
 use crate::agent::setup::{Refusal, Setup, Source};
 use crate::agent::sinks::Sinks;
 use crate::agent::webhook::endpoint;
+use crate::cluster::api::Cluster;
+use crate::cluster::election::Seat;
+use crate::repo::clone::is_known_to_hold;
 
 use super::arguments::GitArguments;
 use super::connect;
@@ -26,6 +29,9 @@ use super::error::CliError;
 /// Health, metrics and a status page are served on `agent.listen` (port 8080 unless configured). The configuration is
 /// read again when its file changes and on SIGHUP; a wrong one is said and kept out. SIGTERM and SIGINT let the cycle
 /// that is under way end within `agent.grace`, and then the agent exits with 0; a second one cuts that short.
+///
+/// In a cluster (section `cluster`) one of several replicas leads and the others wait, and Flux is asked to apply each
+/// commit at once and watched until it has.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tagalong run --config tagalong.yaml")]
 pub struct Arguments {
@@ -41,6 +47,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let load = move || setup(&again).map_err(|error| -> Refusal { Box::new(error) });
     let source = Source::new(arguments.git.config.clone(), Box::new(load));
     let setup = setup(&arguments.git)?;
+    let seat = match &setup.cluster.election {
+        Some(election) => Seat::take(Cluster::find().await?, election),
+        None => Seat::alone(),
+    };
     let sinks = Sinks::default();
     let served = CancellationToken::new();
     if let Some(address) = setup.config.listen {
@@ -51,7 +61,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
             .map_err(|source| CliError::Listen { address, source })?;
         tracing::info!(%address, "health, metrics and status are served");
     }
-    Agent::new(source, setup, sinks, signals).run().await;
+    Agent::new(source, setup, sinks, signals, seat).run().await;
     served.cancel();
     Ok(ExitCode::SUCCESS)
 }
@@ -60,8 +70,16 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
 fn setup(arguments: &GitArguments) -> Result<Setup, CliError> {
     let config = connect::configuration(arguments)?;
     let engine = connect::engine(&config)?;
-    let (repository, branch) = (config.repo()?.url.clone(), config.repo()?.branch.clone());
-    Ok(Setup { work: Arc::new(engine), config: config.agent, repository, branch, notify: config.notify })
+    let repo = config.repo()?.clone();
+    Ok(Setup {
+        work: Arc::new(engine),
+        config: config.agent,
+        repository: repo.url.clone(),
+        branch: repo.branch.clone(),
+        notify: config.notify,
+        cluster: config.cluster,
+        lineage: Arc::new(move |later, earlier| is_known_to_hold(&repo, later, earlier)),
+    })
 }
 
 /// Hands the signals of the system on.

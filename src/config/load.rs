@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::agent;
+use crate::cluster;
 use crate::cycle::commits::Style;
 use crate::cycle::engine::{Hosts, IntentSource};
 use crate::cycle::secrets::{Gate, PullSecrets};
@@ -136,6 +137,8 @@ pub struct Config {
     pub agent: agent::config::Config,
     /// Where news goes.
     pub notify: Vec<Channel>,
+    /// What the cluster is asked.
+    pub cluster: cluster::config::Config,
 }
 
 /// What is configured about secrets.
@@ -187,7 +190,7 @@ impl Config {
     pub fn load(overrides: &Overrides, environment: Environment<'_>) -> Result<Config, ConfigError> {
         let file = overrides.file.clone().or_else(|| environment("TAGALONG_CONFIG").map(PathBuf::from));
         let from_file = file.as_deref().map(|file| read_file(file, environment)).transpose()?.unwrap_or_default();
-        let FileConfig { git, registries, sources, intent, secrets, agent, notify } = from_file;
+        let FileConfig { git, registries, sources, intent, secrets, agent, notify, cluster } = from_file;
         let url = match &overrides.git_url {
             Some(text) => Some(flag("--git-url", text)?),
             None => git.url,
@@ -276,6 +279,7 @@ impl Config {
             },
             agent,
             notify,
+            cluster,
         })
     }
 
@@ -434,7 +438,7 @@ agent:
             "6:5: policies[0]: `images` is needed",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
             "9:13: agent.interval: a text is needed",
-            "10:1: registrys: unknown key; there are git, registries, sources, policies, fields, embedded, secrets, agent, notify",
+            "10:1: registrys: unknown key; there are git, registries, sources, policies, fields, embedded, secrets, agent, notify, cluster",
         ];
         for (said, expected) in said.iter().zip(expect) {
             assert!(said.starts_with(expected), "{said} is not {expected}");
@@ -529,6 +533,37 @@ agent:
         }
         let alone = mistakes("git: { pullRequest: { tokenFile: /t } }\n");
         assert!(alone[0].contains("`pullRequest` needs `pushBranch`"), "{alone:?}");
+    }
+
+    #[test]
+    fn the_cluster_is_read_and_its_mistakes_said() {
+        let cluster = |text: &str| load(&format!("cluster: {{ {text} }}\n")).expect("valid").cluster;
+        assert_eq!(load("").expect("valid").cluster, cluster::config::Config::default());
+        let election = cluster("leaderElection: {}").election.expect("an election");
+        assert_eq!((election.lease.as_str(), election.namespace.as_ref()), ("tagalong", None));
+        assert!(!election.identity.is_empty() && election.terms == cluster::config::Terms::default());
+        let flux = cluster("flux: { gitRepository: { name: infra, namespace: flux }, timeout: 5m }").flux;
+        let flux = flux.expect("Flux");
+        assert_eq!((flux.source.to_string().as_str(), flux.timeout.as_secs()), ("flux/infra", 300));
+        assert_eq!(flux.namespaces.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["flux"]);
+        let wrong = "cluster:\n  leaderElection: { lease: ../x, leaseDuration: 5s, retryPeriod: soon }\n  flux:\n    gitRepository: { namespace: Flux }\n    namespaces: [a/b]\n    receiver: { url: 'https://x/hook/sesame' }\n    timeout: 0s\n";
+        let said = mistakes(wrong);
+        for part in [
+            "cluster.leaderElection.lease: a name of Kubernetes is needed",
+            "cluster.leaderElection.retryPeriod: `soon` is no duration",
+            "cluster.leaderElection: leaseDuration has to be longer than renewDeadline",
+            "cluster.flux.gitRepository.namespace: a name of Kubernetes is needed",
+            "cluster.flux: `gitRepository` is needed",
+            "cluster.flux.namespaces: a name of Kubernetes is needed",
+            "cluster.flux.receiver: `urlFile` is needed",
+            "cluster.flux.receiver.url: unknown key",
+            "cluster.flux.timeout: `0s` is no duration",
+        ] {
+            assert!(said.iter().any(|said| said.contains(part)), "{part} is not in {said:#?}");
+        }
+        assert_eq!(said.len(), 9, "{said:#?}");
+        assert!(!said.iter().any(|said| said.contains("sesame")), "{said:#?}");
+        assert!(mistakes("cluster: {}\n")[0].contains("one of `leaderElection` and `flux` is needed"));
     }
 
     #[test]

@@ -6,12 +6,14 @@
 //! - [`reader`]: values to types, collecting mistakes
 //! - [`sections`]: what each section means
 //! - [`agent_section`]: what the section `agent` means
+//! - [`cluster_section`]: what the section `cluster` means
 //! - [`notify_section`]: what the section `notify` means
 //! - [`pull_request`]: what the section `git.pullRequest` means
 //! - [`load`]: files, flags and environment together
 
 pub mod agent_section;
 pub mod catalogue;
+pub mod cluster_section;
 pub mod document;
 pub mod load;
 pub mod notify_section;

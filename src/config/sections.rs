@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::agent;
+use crate::cluster;
 use crate::cycle::commits::Style;
 use crate::cycle::secrets::{Gate, PullSecrets};
 use crate::manifest::conventions::{Conventions, FieldRule};
@@ -26,6 +27,7 @@ use crate::repo::source::SourceConfig;
 use crate::secret::SafeUrl;
 
 use super::agent_section;
+use super::cluster_section;
 use super::document::Node;
 use super::notify_section;
 use super::pull_request::{self, PullRequest};
@@ -48,6 +50,8 @@ pub struct FileConfig {
     pub agent: agent::config::Config,
     /// The section `notify`.
     pub notify: Vec<Channel>,
+    /// The section `cluster`.
+    pub cluster: cluster::config::Config,
 }
 
 /// The section `secrets`.
@@ -107,6 +111,7 @@ pub fn agent_file(root: Node, environment: Environment<'_>, mistakes: &Mistakes)
         secrets: root.section("secrets").map(secrets).unwrap_or_default(),
         agent: root.section("agent").map(agent_section::read).unwrap_or_default(),
         notify: notify_section::read(root.sections("notify"), environment),
+        cluster: root.section("cluster").map(|section| cluster_section::read(section, environment)).unwrap_or_default(),
     };
     root.finish();
     config
@@ -117,7 +122,7 @@ pub fn agent_file(root: Node, environment: Environment<'_>, mistakes: &Mistakes)
 /// agent, or its credentials, elsewhere. Without `allowed_hosts` any host will do.
 pub fn repository_file(root: Node, allowed_hosts: Option<&BTreeSet<String>>, mistakes: &Mistakes) -> Intent {
     let mut root = Section::new("", root, mistakes);
-    for key in ["git", "registries", "sources", "agent", "secrets", "notify"] {
+    for key in ["git", "registries", "sources", "agent", "secrets", "notify", "cluster"] {
         if let Some(node) = root.take(key) {
             let what = "only `policies`, `fields` and `embedded` may stand in the repository; connections and credentials belong to the agent's own file";
             mistakes.add(&node.referenced, key, what);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::task::block_in_place;
+use tokio_util::sync::CancellationToken;
 
 use crate::fault::{Explain, Fault};
 use crate::forge::client::Forge;
@@ -172,15 +173,20 @@ impl Engine {
 
     /// One pass. After a lost race everything is planned again on the new tip; nothing is ever merged as text.
     pub async fn run(&self, task: &Task<'_>, mode: Mode) -> Result<Report, CycleError> {
-        self.pass(task, mode, &mut Learned::default()).await
+        self.pass(task, mode, &mut Learned::default(), &CancellationToken::new()).await
     }
 
     /// One pass that follows the policies, after another one perhaps: where there is news of some images only, registries
-    /// are asked about those, and the others are taken to be as they were.
-    pub async fn follow_news(&self, scope: &Scope, mode: Mode) -> Result<Report, CycleError> {
+    /// are asked about those, and the others are taken to be as they were. Once it is given up, nothing is pushed any more.
+    pub async fn follow_news(
+        &self,
+        scope: &Scope,
+        mode: Mode,
+        give_up: &CancellationToken,
+    ) -> Result<Report, CycleError> {
         let before = self.learned.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
         let mut learned = before.apart_from(scope);
-        let result = self.pass(&Task::Follow, mode, &mut learned).await;
+        let result = self.pass(&Task::Follow, mode, &mut learned, give_up).await;
         *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Some(learned);
         result
     }
@@ -192,7 +198,13 @@ impl Engine {
     }
 
     #[tracing::instrument(level = "debug", skip_all)]
-    async fn pass(&self, task: &Task<'_>, mode: Mode, learned: &mut Learned) -> Result<Report, CycleError> {
+    async fn pass(
+        &self,
+        task: &Task<'_>,
+        mode: Mode,
+        learned: &mut Learned,
+        give_up: &CancellationToken,
+    ) -> Result<Report, CycleError> {
         let start = Instant::now();
         let mut clone = block_in_place(|| BareClone::open(self.repo_for(task)))?;
         let mut guess = self.guess(task, mode);
@@ -242,6 +254,9 @@ impl Engine {
                 occasion: &decided.occasion,
             };
             let commit = block_in_place(|| commits::write(&clone, tip, edits, &self.style))?;
+            if give_up.is_cancelled() {
+                return Err(CycleError::GivenUp);
+            }
             let expected = if *branch == self.repo.branch { Some(tip) } else { clone.proposed() };
             match block_in_place(|| push(&clone, commit, Lease { branch, expected }))? {
                 Push::Done if *branch == self.repo.branch => {

@@ -11,14 +11,20 @@ use super::letter::Letter;
 /// The longest description that GitHub takes.
 const DESCRIPTION: usize = 140;
 
-/// The request that marks the commit of an event; nothing where the event has none, or says nothing of it.
+/// The request that marks the commit of an event; nothing where the event has none, or says nothing of it. What became of
+/// it in the cluster takes the place of its having been pushed.
 pub(super) fn letter(forge: &Forge, scheme: &str, events: &[Event]) -> Result<Option<Letter>, NotifyError> {
     let Some(event) = events.first() else { return Ok(None) };
-    let Some(commit) = event.commit.as_ref().filter(|_| event.kind == Kind::Updated) else { return Ok(None) };
+    let state = match event.kind {
+        Kind::Updated | Kind::Reconciled => "success",
+        Kind::ReconcileFailed => "failure",
+        _ => return Ok(None),
+    };
+    let Some(commit) = &event.commit else { return Ok(None) };
     let url = format!("{}/repos/{}/statuses/{commit}", forge.api.as_str().trim_end_matches('/'), forge.repository);
     let url = Url::parse(&url).map_err(|_| NotifyError::NoUrl)?;
     let description: String = event.title.chars().take(DESCRIPTION).collect();
-    let mut body = json!({ "state": "success", "context": forge.context, "description": description });
+    let mut body = json!({ "state": state, "context": forge.context, "description": description });
     if let Some(url) = &event.url {
         body["target_url"] = url.as_str().into();
     }
@@ -46,6 +52,8 @@ mod tests {
         assert_eq!(marked.url.path(), format!("/api/v1/repos/org/infra/statuses/{id}"));
         let body: serde_json::Value = serde_json::from_str(&marked.body).expect("JSON");
         assert_eq!((&body["state"], &body["context"]), (&"success".into(), &"tagalong".into()));
+        let failed = sent(Kind::ReconcileFailed).expect("a letter").body;
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&failed).expect("JSON")["state"], "failure");
         assert!(sent(Kind::Blocked).is_none());
         let without = Event { commit: None, ..Event::example(Kind::Updated) };
         assert!(letter(&forge, "token", &[without]).expect("no error").is_none());

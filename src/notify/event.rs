@@ -17,14 +17,26 @@ pub enum Kind {
     PushExhausted,
     /// Cycles fail.
     Failed,
+    /// Flux has applied a commit.
+    Reconciled,
+    /// Flux could not apply a commit, or has not in time.
+    ReconcileFailed,
     /// What was told before is over.
     Recovered,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 6] =
-        [Kind::Updated, Kind::Blocked, Kind::Held, Kind::PushExhausted, Kind::Failed, Kind::Recovered];
+    pub const ALL: [Kind; 8] = [
+        Kind::Updated,
+        Kind::Blocked,
+        Kind::Held,
+        Kind::PushExhausted,
+        Kind::Failed,
+        Kind::Reconciled,
+        Kind::ReconcileFailed,
+        Kind::Recovered,
+    ];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -34,6 +46,8 @@ impl Kind {
             Kind::Held => "held",
             Kind::PushExhausted => "push-exhausted",
             Kind::Failed => "failed",
+            Kind::Reconciled => "reconciled",
+            Kind::ReconcileFailed => "reconcile-failed",
             Kind::Recovered => "recovered",
         }
     }
@@ -45,7 +59,7 @@ impl Kind {
 
     /// Whether it is bad news.
     pub fn is_trouble(self) -> bool {
-        !matches!(self, Kind::Updated | Kind::Recovered)
+        !matches!(self, Kind::Updated | Kind::Reconciled | Kind::Recovered)
     }
 }
 

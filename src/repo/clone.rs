@@ -144,6 +144,16 @@ impl BareClone {
     }
 }
 
+/// Whether a commit is the other or holds it, as far as the clone of a repository knows. The clone may be at work
+/// meanwhile, or not be there: then what it does not tell is taken to be unknown, which is `false`.
+pub fn is_known_to_hold(config: &Config, later: &str, earlier: &str) -> bool {
+    let asked = || {
+        let repository = Repository::open_bare(Folder::clone_of(config))?;
+        repository.graph_descendant_of(Oid::from_str(later)?, Oid::from_str(earlier)?)
+    };
+    later == earlier || asked().unwrap_or(false)
+}
+
 /// Where a branch of the remote is mirrored.
 pub(super) fn mirror_of(branch: &Branch) -> String {
     format!("refs/tagalong/{branch}")

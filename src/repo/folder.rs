@@ -19,6 +19,12 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// Where the clone of a repository is, or will be. Whoever does not hold the folder may read it, and has to be ready
+    /// for it to go.
+    pub fn clone_of(config: &Config) -> PathBuf {
+        config.cache_dir.join(folder_name(config.url.expose())).join("clone.git")
+    }
+
     /// Takes the folder of a repository, waiting for another process that has it.
     pub fn take(config: &Config) -> Result<Folder, RepoError> {
         let path = config.cache_dir.join(folder_name(config.url.expose()));

@@ -30,7 +30,7 @@ fn taken_in(folder: &Path) -> Vec<(PathBuf, Value)> {
 
 /// All documents that the manifests hold.
 pub fn everything() -> Vec<(PathBuf, Value)> {
-    [taken_in(&deploy("example")), taken_in(&deploy("cluster-access"))].concat()
+    taken_in(&deploy("example"))
 }
 
 /// The one document of a kind and name.

@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod buildah;
 pub mod certificates;
+pub mod cluster;
 pub mod disk;
 pub mod forge;
 pub mod git;

@@ -15,6 +15,7 @@ pub struct Asked {
     pub private_token: Option<String>,
     pub if_none_match: Option<String>,
     pub accept: Option<String>,
+    pub signature: Option<String>,
     pub body: String,
 }
 
@@ -90,6 +91,7 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -
             private_token: None,
             if_none_match: None,
             accept: None,
+            signature: None,
             body: String::new(),
         };
         let mut length = 0;
@@ -108,6 +110,9 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -
                 }
                 Some((name, value)) if name.eq_ignore_ascii_case("accept") => {
                     request.accept = Some(value.to_owned());
+                }
+                Some((name, value)) if name.eq_ignore_ascii_case("x-signature") => {
+                    request.signature = Some(value.to_owned());
                 }
                 Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
                     length = value.parse().unwrap_or(0);

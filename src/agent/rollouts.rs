@@ -1,0 +1,77 @@
+//! What becomes of commits in the cluster: they are handed to the watch over Flux, where there is one.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::cluster::api::Cluster;
+use crate::cluster::config::Flux;
+use crate::cluster::flux::{News, Watch};
+use crate::cluster::ledger::{Change, Pushed};
+use crate::cycle::report::{Moved, Report};
+use crate::fault::Explain;
+use crate::secret::SafeUrl;
+
+use super::outcome::Outcome;
+use super::setup::Setup;
+
+/// The watch over Flux, as the configuration wants it.
+#[derive(Debug, Default)]
+pub struct Rollouts {
+    watch: Option<(Flux, SafeUrl, Watch)>,
+}
+
+impl Rollouts {
+    /// Takes up a configuration. What is waited for goes on being waited for, unless what Flux is asked has changed; gives
+    /// whether it is watched, if that began anew or ended.
+    pub async fn configured(&mut self, setup: &Setup) -> Option<bool> {
+        let Some(flux) = &setup.cluster.flux else {
+            return self.watch.take().map(|_| false);
+        };
+        let is_same =
+            |(before, repository, _): &(Flux, SafeUrl, Watch)| (before, repository) == (flux, &setup.repository);
+        if self.watch.as_ref().is_some_and(is_same) {
+            return None;
+        }
+        self.watch = match Cluster::find().await {
+            Ok(cluster) => {
+                let watch = Watch::begin(cluster, flux.clone(), Arc::clone(&setup.lineage));
+                Some((flux.clone(), setup.repository.clone(), watch))
+            }
+            Err(error) => {
+                let help = error.help().unwrap_or_default();
+                tracing::error!(%error, %help, "Flux is neither asked nor watched");
+                None
+            }
+        };
+        Some(self.watch.is_some())
+    }
+
+    /// Learns how a cycle ended. What was proposed is not on the branch yet, and not watched.
+    pub fn learn(&self, outcome: &Outcome) {
+        let (Some((_, _, watch)), Ok(report)) = (&self.watch, &outcome.result) else { return };
+        if let Some(pushed) = pushed(report) {
+            watch.pushed(pushed);
+        }
+    }
+
+    /// Waits for news; for ever where nothing is watched.
+    pub async fn news(&mut self) -> News {
+        match &mut self.watch {
+            Some((_, _, watch)) => watch.news().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn pushed(report: &Report) -> Option<Pushed> {
+    let commit = report.commit.as_ref().filter(|_| !report.is_proposal)?;
+    let change = |moved: &Moved| Change {
+        image: moved.image.to_string(),
+        to: moved.to.clone(),
+        file: moved.file.clone(),
+        built: moved.built,
+    };
+    let mut changes: Vec<Change> = report.updates.iter().map(change).collect();
+    changes.dedup();
+    Some(Pushed { commit: commit.clone(), at: Instant::now(), changes })
+}

@@ -1,0 +1,217 @@
+//! What Flux says of a Kustomization (kustomize.toolkit.fluxcd.io/v1), and what that means for a commit.
+
+use serde::Deserialize;
+
+use super::config::Object;
+
+/// Reasons for which a Kustomization is not ready and nothing is wrong with it.
+const WAITING: [&str; 3] = ["DependencyNotReady", "HealthCheckCanceled", "Progressing"];
+/// What it says before it has fetched what it is to apply.
+const NOT_FETCHED: &str = "ArtifactFailed";
+
+/// The object as the API has it.
+pub type Resource = kube::core::Object<Spec, Status>;
+
+/// What is read of `spec`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Spec {
+    path: String,
+    suspend: bool,
+    source_ref: SourceRef,
+}
+
+/// Where it takes its files from.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct SourceRef {
+    kind: String,
+    name: String,
+    namespace: Option<String>,
+}
+
+/// What is read of `status`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Status {
+    conditions: Vec<Condition>,
+    last_applied_revision: String,
+    last_attempted_revision: String,
+}
+
+/// A condition.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    reason: String,
+    message: String,
+}
+
+/// A Kustomization.
+#[derive(Debug, Clone)]
+pub struct Kustomization {
+    /// Where it is.
+    pub name: Object,
+    spec: Spec,
+    status: Status,
+}
+
+/// How a Kustomization stands to a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It has applied it, or a later one.
+    Applied {
+        /// What it has applied.
+        revision: String,
+    },
+    /// It tried to, or to apply a later one, and failed.
+    Failed {
+        /// Why, in a word.
+        reason: String,
+        /// Why, in its own words.
+        message: String,
+    },
+    /// It has not got to it, or is at it.
+    Waiting,
+}
+
+impl Kustomization {
+    /// An object of a namespace.
+    pub fn of(namespace: &str, resource: Resource) -> Kustomization {
+        let name = resource.metadata.name.unwrap_or_default();
+        let name = Object { namespace: namespace.to_owned(), name };
+        Kustomization { name, spec: resource.spec, status: resource.status.unwrap_or_default() }
+    }
+
+    /// Whether it applies what a GitRepository holds. A reference without a namespace is to its own.
+    pub fn takes_from(&self, source: &Object) -> bool {
+        let SourceRef { kind, name, namespace } = &self.spec.source_ref;
+        let namespace = namespace.as_deref().filter(|namespace| !namespace.is_empty());
+        kind == "GitRepository"
+            && *name == source.name
+            && namespace.unwrap_or(&self.name.namespace) == source.namespace
+            && !self.spec.suspend
+    }
+
+    /// Whether a file of the repository stands below its path.
+    pub fn holds(&self, file: &str) -> bool {
+        let path: Vec<&str> = self.spec.path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+        let parts: Vec<&str> = file.split('/').collect();
+        parts.len() > path.len() && parts.starts_with(&path)
+    }
+
+    /// What it has applied last.
+    pub fn applied(&self) -> &str {
+        &self.status.last_applied_revision
+    }
+
+    /// How it stands to a commit; `reaches` tells whether another commit is it, or holds it.
+    pub fn verdict(&self, reaches: &dyn Fn(&str) -> bool) -> Verdict {
+        let is_reached = |revision: &str| commit_of(revision).is_some_and(reaches);
+        let condition = |kind: &str| self.status.conditions.iter().find(|condition| condition.kind == kind);
+        let Some(ready) = condition("Ready") else { return Verdict::Waiting };
+        match ready.status.as_str() {
+            "True" if is_reached(&self.status.last_applied_revision) => {
+                Verdict::Applied { revision: self.status.last_applied_revision.clone() }
+            }
+            "False" if !WAITING.contains(&ready.reason.as_str()) => {
+                // Flux notes what it attempts once it has fetched it; before, only what it says of its progress tells.
+                let fetching = condition("Reconciling").filter(|_| ready.reason == NOT_FETCHED);
+                let mut words = fetching.map_or("", |fetching| &fetching.message).split_whitespace();
+                match is_reached(&self.status.last_attempted_revision) || words.any(is_reached) {
+                    true => Verdict::Failed { reason: ready.reason.clone(), message: ready.message.clone() },
+                    false => Verdict::Waiting,
+                }
+            }
+            _ => Verdict::Waiting,
+        }
+    }
+}
+
+/// The commit of a revision: `main@sha1:<commit>`, and `main/<commit>` as Flux wrote it before 2.0.
+fn commit_of(revision: &str) -> Option<&str> {
+    let (_, commit) = revision.rsplit_once([':', '/'])?;
+    let is_id = matches!(commit.len(), 40 | 64) && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then_some(commit)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const OURS: &str = "1111111111111111111111111111111111111111";
+    const LATER: &str = "2222222222222222222222222222222222222222";
+    const EARLIER: &str = "0000000000000000000000000000000000000000";
+
+    fn kustomization(spec: Value, status: Value) -> Kustomization {
+        let object = json!({ "metadata": { "name": "apps", "namespace": "tenants" }, "spec": spec, "status": status });
+        Kustomization::of("tenants", serde_json::from_value(object).expect("an object"))
+    }
+
+    fn verdict(ready: (&str, &str), applied: &str, attempted: &str) -> Verdict {
+        let status = json!({
+            "conditions": [
+                { "type": "Reconciling", "status": "True", "reason": "ProgressingWithRetry", "message": format!("Fetching manifests for revision main@sha1:{OURS} with a timeout of 5m0s") },
+                { "type": "Ready", "status": ready.0, "reason": ready.1, "message": "why" },
+            ],
+            "lastAppliedRevision": format!("main@sha1:{applied}"),
+            "lastAttemptedRevision": format!("main@sha1:{attempted}"),
+        });
+        kustomization(json!({}), status).verdict(&|commit| commit == OURS || commit == LATER)
+    }
+
+    #[test]
+    fn a_commit_is_applied_when_it_or_a_later_one_is_ready() {
+        for applied in [OURS, LATER] {
+            let revision = format!("main@sha1:{applied}");
+            assert_eq!(verdict(("True", "ReconciliationSucceeded"), applied, applied), Verdict::Applied { revision });
+        }
+        assert_eq!(verdict(("True", "ReconciliationSucceeded"), EARLIER, EARLIER), Verdict::Waiting);
+        assert_eq!(verdict(("Unknown", "Progressing"), EARLIER, OURS), Verdict::Waiting);
+        assert_eq!(kustomization(json!({}), json!({})).verdict(&|_| true), Verdict::Waiting);
+        assert_eq!(commit_of(&format!("main/{OURS}")), Some(OURS));
+        assert_eq!(commit_of("v1@sha1:short"), None);
+    }
+
+    #[test]
+    fn a_commit_has_failed_when_it_was_tried_and_something_is_wrong() {
+        for reason in ["BuildFailed", "ReconciliationFailed", "HealthCheckFailed", "ArtifactFailed", "PruneFailed"] {
+            let failed = Verdict::Failed { reason: reason.to_owned(), message: "why".to_owned() };
+            assert_eq!(verdict(("False", reason), EARLIER, OURS), failed);
+        }
+        // What failed before, with another commit, is not this one's failure.
+        assert_eq!(verdict(("False", "BuildFailed"), EARLIER, EARLIER), Verdict::Waiting);
+        assert_eq!(verdict(("False", "DependencyNotReady"), EARLIER, OURS), Verdict::Waiting);
+        assert_eq!(verdict(("False", "HealthCheckCanceled"), EARLIER, OURS), Verdict::Waiting);
+        // It could not be fetched, so it does not count as attempted.
+        assert!(matches!(verdict(("False", "ArtifactFailed"), EARLIER, EARLIER), Verdict::Failed { .. }));
+    }
+
+    #[test]
+    fn the_source_is_in_the_namespace_of_the_kustomization_unless_said() {
+        let takes = |spec: Value| {
+            kustomization(spec, json!({}))
+                .takes_from(&Object { namespace: "flux-system".to_owned(), name: "infra".to_owned() })
+        };
+        let reference = |namespace: &str| json!({ "kind": "GitRepository", "name": "infra", "namespace": namespace });
+        assert!(takes(json!({ "sourceRef": reference("flux-system") })));
+        assert!(!takes(json!({ "sourceRef": reference("") })) && !takes(json!({ "sourceRef": reference("tenants") })));
+        assert!(!takes(json!({ "sourceRef": { "kind": "GitRepository", "name": "infra" } })));
+        assert!(!takes(json!({ "sourceRef": reference("flux-system"), "suspend": true })));
+        let bucket = json!({ "kind": "Bucket", "name": "infra", "namespace": "flux-system" });
+        assert!(!takes(json!({ "sourceRef": bucket })));
+    }
+
+    #[test]
+    fn a_path_holds_what_is_below_it() {
+        let holds = |path: &str, file: &str| kustomization(json!({ "path": path }), json!({})).holds(file);
+        assert!(holds("./apps/shop", "apps/shop/deployment.yaml") && holds("apps/shop/", "apps/shop/base/x.yaml"));
+        assert!(holds("./", "x.yaml") && holds("", "a/b.yaml"));
+        assert!(!holds("./apps/shop", "apps/shop2/x.yaml") && !holds("apps/shop", "apps/shop"));
+    }
+}

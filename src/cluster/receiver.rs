@@ -1,0 +1,69 @@
+//! Flux is told by the URL of a Receiver, of the type `generic` or `generic-hmac` (notification.toolkit.fluxcd.io/v1).
+
+use std::path::Path;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use url::Url;
+
+use crate::http;
+use crate::secret::Secret;
+
+use super::api::TIMEOUT;
+use super::config::Receiver;
+use super::error::ClusterError;
+
+/// The header with the signature: `sha256=HEX` ("Generic HMAC receiver").
+const SIGNATURE: &str = "x-signature";
+/// What is sent; Flux takes anything.
+const BODY: &str = "{}";
+
+/// Tells a Receiver. Its files are read now, so that rotated ones are taken up.
+pub async fn tell(receiver: &Receiver) -> Result<(), ClusterError> {
+    let file = &receiver.url_file;
+    let text = read(file)?;
+    let url = Url::parse(text.expose()).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
+    let url = url.ok_or_else(|| ClusterError::ReceiverUrl { file: file.clone() })?;
+    let host = url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
+    let failed = |reason: String, status| ClusterError::Receiver { host: host.clone(), reason, status };
+    let unreachable = |error: reqwest::Error| match error.is_timeout() {
+        true => failed(format!("it did not answer within {} s", TIMEOUT.as_secs()), None),
+        false => failed(http::innermost(&error), None),
+    };
+    let client = http::builder(TIMEOUT).build().map_err(unreachable)?;
+    let mut request = client.post(url).header("content-type", "application/json").body(BODY);
+    if let Some(file) = &receiver.secret_file {
+        request = request.header(SIGNATURE, signature(&read(file)?));
+    }
+    let status = request.send().await.map_err(unreachable)?.status();
+    match status.is_success() {
+        true => Ok(()),
+        false => Err(failed(format!("it answered with status {}", status.as_u16()), Some(status.as_u16()))),
+    }
+}
+
+fn signature(key: &Secret<String>) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()) else { return String::new() };
+    mac.update(BODY.as_bytes());
+    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256={hex}")
+}
+
+/// What a file holds, without the line end that editors leave.
+fn read(file: &Path) -> Result<Secret<String>, ClusterError> {
+    let fail = |source| ClusterError::ReceiverFile { file: file.to_owned(), source };
+    let text = Secret::new(std::fs::read_to_string(file).map_err(fail)?);
+    Ok(Secret::new(text.expose().trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_that_of_openssl() {
+        // printf '{}' | openssl dgst -sha256 -hmac key
+        let key = Secret::new("key".to_owned());
+        assert_eq!(signature(&key), "sha256=a777724d943eb48dc69bca8a4a6d57a04db3f9ec7e1de4e581e860265bdf3032");
+    }
+}

@@ -1,0 +1,85 @@
+//! What the section `cluster` means.
+
+use std::time::Duration;
+
+use crate::cluster::config::{Config, Election, Flux, Name, Object, Receiver, Terms};
+
+use super::reader::{Environment, Section};
+
+/// How long a commit may take to be applied, unless configured.
+const TIMEOUT: Duration = Duration::from_secs(600);
+/// What the Lease is called, unless configured.
+const LEASE: &str = "tagalong";
+/// Where Flux lives, unless configured.
+const NAMESPACE: &str = "flux-system";
+/// Where Linux has the name of the machine.
+const HOST_NAME: &str = "/proc/sys/kernel/hostname";
+
+/// Reads the section.
+pub fn read(mut section: Section<'_>, environment: Environment<'_>) -> Config {
+    let (leader_election, of_flux) = (section.section("leaderElection"), section.section("flux"));
+    if leader_election.is_none() && of_flux.is_none() {
+        section.mistake("one of `leaderElection` and `flux` is needed, such as leaderElection: { lease: tagalong }");
+    }
+    section.finish();
+    Config {
+        election: leader_election.and_then(|section| election(section, environment)),
+        flux: of_flux.and_then(flux),
+    }
+}
+
+fn election(mut section: Section<'_>, environment: Environment<'_>) -> Option<Election> {
+    let lease = section.parsed::<Name>("lease").or_else(|| LEASE.parse().ok());
+    let namespace = section.parsed("namespace");
+    let usual = Terms::default();
+    let terms = Terms {
+        lease_duration: section.duration("leaseDuration").unwrap_or(usual.lease_duration),
+        renew_deadline: section.duration("renewDeadline").unwrap_or(usual.renew_deadline),
+        retry_period: section.duration("retryPeriod").unwrap_or(usual.retry_period),
+    };
+    let terms = terms.checked().map_err(|error| section.mistake(error)).ok();
+    section.finish();
+    Some(Election { lease: lease?, namespace, identity: identity(environment), terms: terms? })
+}
+
+/// What this replica is called: the pod as it was told, else the machine, which in a pod has its name.
+fn identity(environment: Environment<'_>) -> String {
+    let machine = || std::fs::read_to_string(HOST_NAME).ok().map(|name| name.trim().to_owned());
+    let name = environment("POD_NAME").filter(|name| !name.is_empty()).or_else(machine);
+    name.unwrap_or_else(|| LEASE.to_owned())
+}
+
+fn flux(mut section: Section<'_>) -> Option<Flux> {
+    let source = section.section("gitRepository").and_then(source);
+    if source.is_none() {
+        section.mistake("`gitRepository` is needed: the one that reads the branch, such as { name: flux-system }");
+    }
+    let namespaces = section.each_with("namespaces", |text| text.parse::<Name>().map_err(|error| error.to_string()));
+    let receiver = section.section("receiver").map(receiver);
+    let timeout = section.duration("timeout").unwrap_or(TIMEOUT);
+    section.finish();
+    let source = source?;
+    let namespaces = match namespaces.is_empty() {
+        true => source.namespace.parse().into_iter().collect(),
+        false => namespaces,
+    };
+    // A receiver that lacks what it needs is a mistake already.
+    Some(Flux { source, namespaces, receiver: receiver.flatten(), timeout })
+}
+
+fn source(mut section: Section<'_>) -> Option<Object> {
+    let name = section.parsed::<Name>("name");
+    let namespace = section.parsed::<Name>("namespace").map_or_else(|| NAMESPACE.to_owned(), |name| name.to_string());
+    section.finish();
+    Some(Object { namespace, name: name?.to_string() })
+}
+
+fn receiver(mut section: Section<'_>) -> Option<Receiver> {
+    let url_file = section.path("urlFile");
+    if url_file.is_none() {
+        section.mistake("`urlFile` is needed: a file with the whole URL of the Receiver");
+    }
+    let secret_file = section.path("secretFile");
+    section.finish();
+    Some(Receiver { url_file: url_file?, secret_file })
+}

@@ -1,0 +1,239 @@
+//! The Kubernetes API as far as it is used: objects with versions, optimistic concurrency, merge patches, and whatever
+//! goes wrong with it. No real one fits into a test.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use serde_json::{Value, json};
+
+use super::scripted::{self, Answer, Asked, Scripted};
+
+pub const TOKEN: &str = "open-sesame-cluster";
+pub const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/flux-system/leases/tagalong";
+pub const SOURCE: &str = "/apis/source.toolkit.fluxcd.io/v1/namespaces/flux-system/gitrepositories/infra";
+pub const KUSTOMIZATIONS: &str = "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/kustomizations";
+
+/// What goes wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It is refused with a status.
+    Status(u16),
+    /// It is never answered.
+    Silence,
+    /// Someone else writes the object right before.
+    SomeoneElse,
+}
+
+/// A fault of requests by a method (all, where it is empty) to paths with a beginning, so many times.
+#[derive(Debug, Clone)]
+struct Trouble {
+    method: &'static str,
+    path: &'static str,
+    fault: Fault,
+    left: usize,
+}
+
+#[derive(Default)]
+pub struct State {
+    objects: BTreeMap<String, Value>,
+    version: u64,
+    troubles: Vec<Trouble>,
+}
+
+impl State {
+    fn put(&mut self, path: &str, mut object: Value) -> Value {
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.objects.insert(path.to_owned(), object.clone());
+        object
+    }
+}
+
+pub struct Cluster {
+    server: Scripted,
+    state: Arc<Mutex<State>>,
+}
+
+impl Cluster {
+    /// Starts an API that holds no objects.
+    pub fn start() -> Cluster {
+        let state: Arc<Mutex<State>> = Arc::default();
+        let shared = Arc::clone(&state);
+        let server = Scripted::start(move |asked| answer(&mut shared.lock().expect("unpoisoned"), asked));
+        Cluster { server, state }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("unpoisoned")
+    }
+
+    /// Writes a kubeconfig that leads here.
+    pub fn kubeconfig(&self, folder: &Path) -> PathBuf {
+        let file = folder.join("kubeconfig");
+        let text = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "test",
+            "clusters": [{ "name": "test", "cluster": { "server": format!("http://{}", self.server.host()) } }],
+            "users": [{ "name": "test", "user": { "token": TOKEN } }],
+            "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test", "namespace": "flux-system" } }],
+        });
+        fs::write(&file, text.to_string()).expect("written");
+        file
+    }
+
+    /// An object as it is.
+    pub fn get(&self, path: &str) -> Option<Value> {
+        self.state().objects.get(path).cloned()
+    }
+
+    /// Puts an object there, whatever was there before.
+    pub fn put(&self, path: &str, object: Value) {
+        self.state().put(path, object);
+    }
+
+    /// Who holds the Lease.
+    pub fn holder(&self) -> String {
+        let lease = self.get(LEASE).unwrap_or_default();
+        lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The Lease in someone's hand; each call is a renewal.
+    pub fn hold(&self, holder: &str, seconds: u32) {
+        let version = self.state().version;
+        let spec = json!({
+            "holderIdentity": holder,
+            "leaseDurationSeconds": seconds,
+            // A clock of another age, which means nothing.
+            "acquireTime": "2001-01-01T00:00:00.000000Z",
+            "renewTime": format!("2001-01-01T00:00:00.{version:06}Z"),
+            "leaseTransitions": 4,
+        });
+        let metadata = json!({ "name": "tagalong", "namespace": "flux-system" });
+        self.put(
+            LEASE,
+            json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec }),
+        );
+    }
+
+    /// A Kustomization of the GitRepository `infra`.
+    pub fn kustomize(&self, name: &str, path: &str, ready: (&str, &str, &str), applied: &str, attempted: &str) {
+        let condition = json!({ "type": "Ready", "status": ready.0, "reason": ready.1, "message": ready.2 });
+        let object = json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+            "kind": "Kustomization",
+            "metadata": { "name": name, "namespace": "flux-system" },
+            "spec": { "path": path, "interval": "10m", "prune": true, "sourceRef": { "kind": "GitRepository", "name": "infra" } },
+            "status": {
+                "conditions": [condition],
+                "lastAppliedRevision": format!("main@sha1:{applied}"),
+                "lastAttemptedRevision": format!("main@sha1:{attempted}"),
+                "inventory": { "entries": [{ "id": "shop_app_apps_Deployment", "v": "v1" }] },
+            },
+        });
+        self.put(&format!("{KUSTOMIZATIONS}/{name}"), object);
+    }
+
+    /// From now on something goes wrong.
+    pub fn trouble(&self, method: &'static str, path: &'static str, fault: Fault, times: usize) {
+        self.state().troubles.push(Trouble { method, path, fault, left: times });
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn heal(&self) {
+        self.state().troubles.clear();
+    }
+
+    /// What was asked: methods and paths.
+    pub fn asked(&self) -> Vec<String> {
+        let path = |target: &str| target.split('?').next().unwrap_or_default().to_owned();
+        self.server.asked().iter().map(|asked| format!("{} {}", asked.method, path(&asked.target))).collect()
+    }
+}
+
+/// A refusal as the API words it.
+fn refused(code: u16, reason: &str, message: &str) -> Answer {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": message, "reason": reason, "code": code,
+    });
+    scripted::json(code, status, &[])
+}
+
+fn answer(state: &mut State, asked: &Asked) -> Answer {
+    if asked.authorization.as_deref() != Some(&format!("Bearer {TOKEN}")) {
+        return refused(401, "Unauthorized", "Unauthorized");
+    }
+    let path = asked.target.split('?').next().unwrap_or_default();
+    let is_struck = |trouble: &&mut Trouble| {
+        trouble.left > 0
+            && path.starts_with(trouble.path)
+            && (trouble.method.is_empty() || trouble.method == asked.method)
+    };
+    let fault = state.troubles.iter_mut().find(is_struck).map(|trouble| {
+        trouble.left -= 1;
+        trouble.fault
+    });
+    match fault {
+        Some(Fault::Silence) => return None,
+        Some(Fault::Status(code)) => {
+            let message = format!("{path} is not for User \"system:serviceaccount:flux-system:tagalong\"");
+            return refused(code, if code == 403 { "Forbidden" } else { "InternalError" }, &message);
+        }
+        Some(Fault::SomeoneElse) => {
+            let object = state.objects.get(path).cloned().unwrap_or_default();
+            state.put(path, object);
+        }
+        None => {}
+    }
+    let body: Value = serde_json::from_str(&asked.body).unwrap_or_default();
+    let found = state.objects.get(path).cloned();
+    match (asked.method.as_str(), found) {
+        ("GET", Some(object)) => scripted::json(200, object, &[]),
+        ("GET", None) if path == KUSTOMIZATIONS => {
+            let items: Vec<Value> =
+                state.objects.iter().filter(|(at, _)| at.starts_with(path)).map(|(_, one)| one.clone()).collect();
+            let list = json!({
+                "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "KustomizationList",
+                "metadata": { "resourceVersion": state.version.to_string() }, "items": items,
+            });
+            scripted::json(200, list, &[])
+        }
+        ("POST", _) => {
+            let path = format!("{path}/{}", body["metadata"]["name"].as_str().expect("a name"));
+            match state.objects.contains_key(&path) {
+                true => refused(409, "AlreadyExists", "it is there already"),
+                false => scripted::json(201, state.put(&path, body), &[]),
+            }
+        }
+        ("PUT", Some(object)) => {
+            let version = |object: &Value| object["metadata"]["resourceVersion"].clone();
+            match version(&object) == version(&body) {
+                true => scripted::json(200, state.put(path, body), &[]),
+                false => refused(409, "Conflict", "the object has been modified"),
+            }
+        }
+        ("PATCH", Some(mut object)) => {
+            merge(&mut object, &body);
+            scripted::json(200, state.put(path, object), &[])
+        }
+        _ => refused(404, "NotFound", &format!("{path} not found")),
+    }
+}
+
+/// RFC 7396.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        target.clone_from(patch);
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (key, value) in patch {
+        match value {
+            Value::Null => drop(target.as_object_mut().expect("an object").remove(key)),
+            value => merge(&mut target[key], value),
+        }
+    }
+}

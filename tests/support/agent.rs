@@ -90,6 +90,13 @@ impl Agent {
         Page { status, headers: headers.to_ascii_lowercase(), body: body.to_owned() }
     }
 
+    /// What one of its metrics reads now; 0 where there is none yet.
+    pub fn metric(&self, name: &str) -> f64 {
+        let metrics = self.get("/metrics").body;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
     /// Waits until one of its metrics reads so.
     pub fn wait_for_metric(&self, line: &str) {
         wait_until(line, || self.get("/metrics").body.lines().any(|is| is == line));

@@ -15,6 +15,7 @@ pub mod process;
 pub mod proxy;
 pub mod registry;
 pub mod scripted;
+pub mod shelf;
 pub mod skopeo;
 pub mod sops;
 pub mod tagalong;

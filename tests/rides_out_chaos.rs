@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use support::agent::Agent;
+use support::cluster::Cluster;
 use support::disk::SmallDisk;
 use support::git::{HttpGit, Origin, git};
 use support::process::wait_until;
@@ -56,9 +57,11 @@ enum Fault {
     ClockJumped,
     ConfigurationBroken,
     Suspended,
+    LeadLost,
+    ClusterDown,
 }
 
-const FAULTS: [Fault; 20] = [
+const FAULTS: [Fault; 22] = [
     Fault::Nothing,
     Fault::RegistryDown,
     Fault::RegistrySilent,
@@ -79,6 +82,8 @@ const FAULTS: [Fault; 20] = [
     Fault::ClockJumped,
     Fault::ConfigurationBroken,
     Fault::Suspended,
+    Fault::LeadLost,
+    Fault::ClusterDown,
 ];
 
 struct World {
@@ -91,6 +96,7 @@ struct World {
     origin: Origin,
     relay: Relay,
     _http: HttpGit,
+    cluster: Cluster,
     disk: Option<SmallDisk>,
     has_clock: bool,
     expected: Vec<Expected>,
@@ -129,6 +135,7 @@ impl World {
             origin,
             relay,
             _http: http,
+            cluster: Cluster::start(),
             disk,
             notes: 0,
             builds: (1, -1),
@@ -153,6 +160,7 @@ impl World {
             "git: {{ url: 'http://127.0.0.1:{}/infra.git', timeout: 2s }}\n\
              registries: [{{ host: '{host}', plainHttp: true, timeout: 500ms, requestsPerSecond: 100000 }}]\n\
              policies: [{{ images: ['{host}/org/*'], tags: {{ sha: {{ order: built }} }} }}]\n\
+             cluster: {{ leaderElection: {{ leaseDuration: 2s, renewDeadline: 1500ms, retryPeriod: 100ms }} }}\n\
              agent:\n  interval: 10ms\n  listen: 127.0.0.1:0\n{more}\n",
             self.relay.port,
             host = self.registry.host()
@@ -164,6 +172,7 @@ impl World {
         let mut command = tagalong::command(self.folder.path());
         command.args(["run", "--log-format", "json", "--config"]).arg(self.at("tagalong.yaml"));
         command.arg("--cache-dir").arg(self.at("cache"));
+        command.env("KUBECONFIG", self.cluster.kubeconfig(self.folder.path()));
         if self.has_clock {
             command.env("LD_PRELOAD", self.at("clock.so")).env("WALL_CLOCK", self.at("clock"));
         }
@@ -339,6 +348,17 @@ impl World {
                 self.configure("  suspend: true");
                 self.pass(cycles);
                 self.configure("");
+            }
+            Fault::LeadLost => {
+                self.cluster.hold("someone-else", 1);
+                self.pass(cycles);
+            }
+            Fault::ClusterDown => {
+                // For longer than a leader may go without.
+                self.cluster.trouble("", "", support::cluster::Fault::Status(500), usize::MAX);
+                std::thread::sleep(Duration::from_millis(self.random.u64(500..2500)));
+                self.cluster.heal();
+                self.pass(cycles);
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -27,7 +27,9 @@ const FILE: &str = "registries.redb";
 /// A larger file is made anew: some hundred thousand images.
 const LARGEST: u64 = 256 << 20;
 /// How much of the file is kept in memory, in bytes.
-const MEMORY: usize = 16 << 20;
+const MEMORY: usize = 4 << 20;
+/// After so many things that were learned they are brought to the disk: until then they take memory.
+const MOST_NEWS: usize = 2_000;
 /// As many digests, and as many pages of tags, before they are forgotten. Tags are bounded by what registries list.
 const DIGESTS: u64 = 200_000;
 const PAGES: u64 = 5_000;
@@ -59,8 +61,8 @@ pub struct Page {
 /// What was learned of registries.
 pub struct Cache {
     store: RwLock<Database>,
-    /// Whether something was learned that is not on the disk yet.
-    news: AtomicBool,
+    /// How much was learned that is not on the disk yet.
+    news: AtomicUsize,
 }
 
 type Failure = Box<dyn std::error::Error>;
@@ -71,7 +73,7 @@ impl Cache {
         let store = folder.and_then(on_disk).or_else(in_memory);
         // Memory that cannot be had is no error that anybody could handle.
         let store = store.unwrap_or_else(|| unreachable!("a store in memory can always be made"));
-        Cache { store: RwLock::new(store), news: AtomicBool::new(false) }
+        Cache { store: RwLock::new(store), news: AtomicUsize::new(0) }
     }
 
     /// What is known of a digest.
@@ -90,7 +92,7 @@ impl Cache {
     /// Keeps what is known of an image, and of a tag that holds it.
     pub fn remember(&self, repository: &Repository, tag: Option<&Tag>, image: &Image) {
         let created = image.created.map(|at| at.to_string()).unwrap_or_default();
-        self.write(Durability::None, |transaction| {
+        self.write(|transaction| {
             let mut images = transaction.open_table(IMAGES)?;
             if images.len()? >= DIGESTS {
                 images.retain(|_, _| false)?;
@@ -113,7 +115,7 @@ impl Cache {
     /// Keeps where an image says that it comes from.
     pub fn remember_provenance(&self, digest: &Digest, provenance: &Provenance) {
         let Ok(text) = serde_json::to_string(provenance) else { return };
-        self.write(Durability::None, |transaction| {
+        self.write(|transaction| {
             let mut origins = transaction.open_table(ORIGINS)?;
             if origins.len()? >= DIGESTS {
                 origins.retain(|_, _| false)?;
@@ -133,7 +135,7 @@ impl Cache {
         if news.is_empty() {
             return;
         }
-        self.write(Durability::None, |transaction| {
+        self.write(|transaction| {
             let mut pushes = transaction.open_table(PUSHES)?;
             if pushes.len()? >= DIGESTS {
                 pushes.retain(|_, _| false)?;
@@ -150,7 +152,7 @@ impl Cache {
         for table in [TAGS, PUSHES] {
             let gone = self.read(|store| not_listed(store, table, &format!("{repository} "), listed));
             if let Some(gone) = gone {
-                self.write(Durability::None, |transaction| {
+                self.write(|transaction| {
                     let mut tags = transaction.open_table(table)?;
                     gone.iter().try_for_each(|key| tags.remove(key.as_str()).map(drop))?;
                     Ok(())
@@ -168,7 +170,7 @@ impl Cache {
     /// Keeps a page.
     pub fn remember_page(&self, host: &str, target: &str, page: &Page) {
         let Ok(text) = serde_json::to_string(page) else { return };
-        self.write(Durability::None, |transaction| {
+        self.write(|transaction| {
             let mut pages = transaction.open_table(LISTINGS)?;
             if pages.len()? >= PAGES {
                 pages.retain(|_, _| false)?;
@@ -180,8 +182,8 @@ impl Cache {
 
     /// Brings what was learned to the disk. Until then it is not lost but for a crash, and then it is learned again.
     pub fn flush(&self) {
-        if self.news.swap(false, Ordering::Relaxed) {
-            self.write(Durability::Immediate, |_| Ok(()));
+        if self.news.swap(0, Ordering::Relaxed) > 0 {
+            self.commit(Durability::Immediate, |_| Ok(()));
         }
     }
 
@@ -196,10 +198,14 @@ impl Cache {
         })
     }
 
-    fn write(&self, durability: Durability, work: impl FnOnce(&redb::WriteTransaction) -> Result<(), Failure>) {
-        if matches!(durability, Durability::None) {
-            self.news.store(true, Ordering::Relaxed);
+    fn write(&self, work: impl FnOnce(&redb::WriteTransaction) -> Result<(), Failure>) {
+        self.commit(Durability::None, work);
+        if self.news.fetch_add(1, Ordering::Relaxed) >= MOST_NEWS {
+            self.flush();
         }
+    }
+
+    fn commit(&self, durability: Durability, work: impl FnOnce(&redb::WriteTransaction) -> Result<(), Failure>) {
         let result = {
             let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
             commit(&store, durability, work)

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::manifest::conventions::Conventions;
-use crate::manifest::find::{self, has_kustomization_name};
+use crate::manifest::find::{self, has_kustomization_name, ties};
 use crate::manifest::interest::{Interest, Need};
 use crate::manifest::inventory::{self, Inventory, Reading};
 use crate::manifest::kustomize::{Graph, is_manifest_name};
@@ -207,7 +207,7 @@ impl Known {
                 let path = unread[index].0;
                 match search.need(path, bytes, &view.conventions) {
                     Need::Nothing => None,
-                    Need::Ties => Some(Arc::new(find::read_ties(path, bytes))),
+                    Need::Ties => Some(Arc::new(ties::read_ties(path, bytes))),
                     Need::Whole => Some(Arc::new(find::read(path, bytes, &view.conventions))),
                 }
             })?;

@@ -1,8 +1,8 @@
 //! What the process tells of its work: logs, always to stderr, as stdout is for data; and traces, where they are wanted.
 //!
-//! - `traces`: spans for a collector of OpenTelemetry
+//! - [`traces`]: spans for a collector of OpenTelemetry
 
-mod traces;
+pub mod traces;
 
 use std::io::IsTerminal;
 
@@ -11,7 +11,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
-pub use traces::Traces;
+use traces::Traces;
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -12,7 +12,7 @@ mod embedded;
 mod entries;
 mod marked;
 mod siblings;
-mod ties;
+pub mod ties;
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -28,8 +28,6 @@ use super::flux::FluxObject;
 use super::kustomize::Kustomization;
 use super::marker::MarkerError;
 use super::value::{bare_reference, reference};
-
-pub use ties::read_ties;
 
 /// What is known of one file once its bytes have been read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

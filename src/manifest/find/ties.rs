@@ -96,7 +96,7 @@ mod tests {
             "\u{feff}resources: [a]\n",
             "%YAML 1.2\n---\nresources: [a]\n",
             "{resources: [a]}\n",
-            "resources: [a]\r\nbases: [b]\r\n",
+            "resources:\r\n- a\r\n",
             "resources: [a]\n---\nresources: [b]\n",
             "resources: [a]\n...\n",
             "resources:\n  - a\n<<: {bases: [b]}\n",

@@ -1,5 +1,6 @@
 //! One cycle after the other, never two at once, until the agent is told to stop.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::cluster::election::{Seat, Standing};
+use crate::cycle::report::Report;
 use crate::cycle::task::Mode;
-use crate::policy::scope::Scope;
+use crate::policy::scope::{Scope, Target};
 
 use super::outcome::{Failure, Outcome};
 use super::rollouts::Rollouts;
@@ -23,6 +25,8 @@ use super::worker;
 const LOOK: Duration = Duration::from_secs(2);
 /// The longest pause after cycles that failed, unless the interval itself is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How long after news that changed nothing there is a second look.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
 /// How long a cycle that is given up may take to get to where it can end.
 const LAST_STEP: Duration = Duration::from_secs(2);
 
@@ -50,6 +54,33 @@ impl Signals {
     }
 }
 
+/// What the next cycle looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Look {
+    /// Everything.
+    AtAll,
+    /// What there is news of.
+    AtNews(BTreeSet<Target>),
+    /// The same once more.
+    Again(BTreeSet<Target>),
+}
+
+impl Look {
+    fn at(scope: Scope) -> Look {
+        match scope {
+            Scope::All => Look::AtAll,
+            Scope::Only(targets) => Look::AtNews(targets),
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        match self {
+            Look::AtAll => Scope::All,
+            Look::AtNews(targets) | Look::Again(targets) => Scope::Only(targets.clone()),
+        }
+    }
+}
+
 /// The agent.
 pub struct Agent {
     source: Source,
@@ -58,13 +89,15 @@ pub struct Agent {
     signals: Signals,
     seat: Seat,
     rollouts: Rollouts,
+    /// What is looked at again, and when: registries tell of a push before they list its tag.
+    again: Option<(Instant, BTreeSet<Target>)>,
 }
 
 impl Agent {
     /// An agent that works by `setup`, which was read from `source`, whenever it leads.
     pub fn new(source: Source, setup: Setup, mut sinks: Sinks, signals: Signals, seat: Seat) -> Agent {
         sinks.configured(&setup);
-        Agent { source, setup, sinks, signals, seat, rollouts: Rollouts::default() }
+        Agent { source, setup, sinks, signals, seat, rollouts: Rollouts::default(), again: None }
     }
 
     /// Runs until it is told to stop. A cycle that fails, whatever the way, is followed by the next one, after a pause
@@ -73,27 +106,30 @@ impl Agent {
         tracing::info!(interval_s = self.setup.config.interval.as_secs_f64(), "the agent has started");
         self.watch().await;
         let (mut number, mut failures) = (0, 0);
-        let (mut scope, mut due) = (Scope::All, Instant::now());
+        let (mut look, mut due) = (Look::AtAll, Instant::now());
         loop {
             if self.stand_by().await {
                 // Whatever there was news of meanwhile, a look at everything finds.
-                scope = Scope::All;
+                look = Look::AtAll;
             }
             if self.signals.stop.is_cancelled() {
                 break;
             }
             number += 1;
             let span = tracing::info_span!("cycle", number);
-            let outcome = self.cycle(number, scope.clone()).instrument(span.clone()).await;
+            let outcome = self.cycle(number, look.scope()).instrument(span.clone()).await;
             failures = if outcome.result.is_ok() { 0 } else { failures + 1 };
             let traffic = self.setup.work.take_traffic();
             span.in_scope(|| self.sinks.tell(&outcome, &traffic));
             self.rollouts.learn(&outcome);
+            if let (Look::AtNews(targets), Ok(report)) = (&look, &outcome.result) {
+                self.look_again(report, targets);
+            }
             // News, however much of it, does not put off the next look at everything.
-            if scope == Scope::All || failures > 0 {
+            if look == Look::AtAll || failures > 0 {
                 due = Instant::now() + pause(self.setup.config.interval, failures, fastrand::f64());
             }
-            scope = self.rest(due).await;
+            look = self.rest(due).await;
         }
         tokio::join!(self.seat.leave(), self.sinks.stopped());
         tracing::info!("the agent has stopped");
@@ -171,22 +207,35 @@ impl Agent {
         Outcome { number, ended: Timestamp::now(), took: begun.elapsed(), result }
     }
 
-    /// Waits for the next cycle; gives what it is about. A new configuration is put to work at once.
-    async fn rest(&mut self, due: Instant) -> Scope {
-        let due = tokio::time::sleep_until(due.into());
-        tokio::pin!(due);
+    /// Looks again at those images of which there was news and that did not move.
+    fn look_again(&mut self, report: &Report, targets: &BTreeSet<Target>) {
+        let has_moved = |target: &&Target| report.updates.iter().any(|moved| target.covers(&moved.image));
+        let mut still: BTreeSet<Target> = targets.iter().filter(|target| !has_moved(target)).cloned().collect();
+        if !still.is_empty() {
+            still.extend(self.again.take().into_iter().flat_map(|(_, targets)| targets));
+            self.again = Some((Instant::now() + SECOND_LOOK, still));
+        }
+    }
+
+    /// Waits for the next cycle; gives what it looks at. A new configuration is put to work at once.
+    async fn rest(&mut self, due: Instant) -> Look {
+        let again = self.again.as_ref().map_or(due, |(at, _)| *at).min(due);
+        let (due, again) = (tokio::time::sleep_until(due.into()), tokio::time::sleep_until(again.into()));
+        tokio::pin!(due, again);
         let mut was_told = false;
         loop {
             if (was_told || self.source.has_changed()) && self.reload().await {
-                return Scope::All;
+                return Look::AtAll;
             }
             was_told = tokio::select! {
-                () = self.signals.stop.cancelled() => return Scope::All,
-                () = self.seat.lost() => return Scope::All,
-                () = &mut due => return Scope::All,
+                biased;
+                () = self.signals.stop.cancelled() => return Look::AtAll,
+                () = self.seat.lost() => return Look::AtAll,
+                () = &mut due => return Look::AtAll,
+                () = &mut again => return self.again.take().map_or(Look::AtAll, |(_, targets)| Look::Again(targets)),
                 scope = self.signals.wake.news() => {
                     if self.setup.work.follows(&scope) {
-                        return scope;
+                        return Look::at(scope);
                     }
                     tracing::debug!("there is news of images that are not followed");
                     false
@@ -250,7 +299,7 @@ fn pause(interval: Duration, failures: u32, random: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeSet, VecDeque};
+    use std::collections::VecDeque;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -261,9 +310,7 @@ mod tests {
     use crate::agent::setup::Load;
     use crate::agent::worker::Work;
     use crate::cycle::error::CycleError;
-    use crate::cycle::report::Report;
     use crate::image::Repository;
-    use crate::policy::scope::Target;
     use crate::registry::traffic::Traffic;
 
     use super::*;
@@ -428,7 +475,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn news_begins_a_cycle_about_its_images_and_only_where_they_are_followed() {
-        let work = script(&[Scene::Done, Scene::Done], None);
+        let work = script(&[Scene::Done, Scene::Done, Scene::Done], None);
         let mut setup = setup(&work, false);
         setup.config.interval = Duration::from_secs(3600);
         let target = |path: &str| BTreeSet::from([Target { host: None, path: path.to_owned(), with_below: false }]);
@@ -447,8 +494,10 @@ mod tests {
         agent.run().await;
         teller.await.expect("it ends");
         let scopes = work.scopes.lock().expect("unpoisoned").clone();
-        assert_eq!((scopes.len(), &scopes[0]), (2, &Scope::All));
+        assert_eq!((scopes.len(), &scopes[0]), (3, &Scope::All));
         assert!(scopes[1] != Scope::All && work.follows(&scopes[1]), "{scopes:?}");
+        // It moved nothing, so there is a second look, and no third.
+        assert_eq!(scopes[2], scopes[1]);
     }
 
     #[test]

@@ -209,8 +209,10 @@ impl Agent {
 
     /// Looks again at those images of which there was news and that did not move.
     fn look_again(&mut self, report: &Report, targets: &BTreeSet<Target>) {
-        let has_moved = |target: &&Target| report.updates.iter().any(|moved| target.covers(&moved.image));
-        let mut still: BTreeSet<Target> = targets.iter().filter(|target| !has_moved(target)).cloned().collect();
+        let has_moved = |target: &Target| report.updates.iter().any(|moved| target.covers(&moved.image));
+        let is_followed = |target: &Target| self.setup.work.follows(&Scope::Only(BTreeSet::from([target.clone()])));
+        let mut still = targets.clone();
+        still.retain(|target| !has_moved(target) && is_followed(target));
         if !still.is_empty() {
             still.extend(self.again.take().into_iter().flat_map(|(_, targets)| targets));
             self.again = Some((Instant::now() + SECOND_LOOK, still));
@@ -497,7 +499,7 @@ mod tests {
         assert_eq!((scopes.len(), &scopes[0]), (3, &Scope::All));
         assert!(scopes[1] != Scope::All && work.follows(&scopes[1]), "{scopes:?}");
         // It moved nothing, so there is a second look, and no third.
-        assert_eq!(scopes[2], scopes[1]);
+        assert_eq!(scopes[2], Scope::Only(target("org/app")));
     }
 
     #[test]

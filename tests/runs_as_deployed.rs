@@ -198,6 +198,8 @@ fn from_a_push_to_a_rollback_and_on_to_what_mends_it() {
     let (agent, origin) = (&deployed.agent, &deployed.origin);
     wait_until("the agent is ready", || deployed.probe("readinessProbe") == 200);
     assert!(deployed.runs("2b22222"), "{}", agent.log());
+    deployed.apply();
+    agent.wait_for_metric("tagalong_reconcile_total{outcome=\"applied\"} 1");
 
     // CI pushes, the forge tells, the agent commits, Flux applies.
     deployed.registry.push("org/shop", "3c33333", "2026-04-03T10:00:00Z");

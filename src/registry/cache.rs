@@ -27,9 +27,9 @@ const FILE: &str = "registries.redb";
 /// A larger file is made anew: some hundred thousand images.
 const LARGEST: u64 = 256 << 20;
 /// How much of the file is kept in memory, in bytes.
-const MEMORY: usize = 4 << 20;
+const MEMORY: usize = 1 << 20;
 /// After so many things that were learned they are brought to the disk: until then they take memory.
-const MOST_NEWS: usize = 2_000;
+const MOST_NEWS: usize = 500;
 /// As many digests, and as many pages of tags, before they are forgotten. Tags are bounded by what registries list.
 const DIGESTS: u64 = 200_000;
 const PAGES: u64 = 5_000;

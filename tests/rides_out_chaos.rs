@@ -295,11 +295,12 @@ impl World {
                 std::fs::remove_file(self.origin.path.join("hooks/pre-receive")).expect("removed");
             }
             Fault::GitRacing => {
-                let end = self.cycles() + cycles;
-                while self.cycles() < end {
-                    self.note();
+                // People are quick, but not without end.
+                for _ in 0..8 {
                     self.agent().signal("HUP");
+                    self.note();
                 }
+                self.pass(cycles);
             }
             Fault::GitCut => {
                 let way = if self.random.bool() { Way::Up } else { Way::Down };

@@ -111,6 +111,33 @@ fn a_reverted_tag_waits_for_a_newer_one() {
 }
 
 #[test]
+fn what_the_registry_lost_meanwhile_does_not_let_in_what_is_older() {
+    let stage = stage(&["bbbbbb2"]);
+    let lost = stage.registry.push("org/app", "cccccc3", "2026-04-01T05:00:00Z");
+    syncs_to(&stage, "cccccc3");
+    revert(&stage);
+    is_held(&stage, "aaaaaa1", "cccccc3");
+    stage.registry.delete("org/app", &lost);
+    is_held(&stage, "aaaaaa1", "bbbbbb2");
+    let report = elsewhere(&stage, "new", &["sync", "--output", "json"]).ok().json();
+    let detail = report["skipped"][0]["detail"].as_str().expect("a text");
+    assert!(detail.starts_with("cccccc3 is held since"), "{detail}");
+    assert!(detail.ends_with("; bbbbbb2 is not known to be newer"), "{detail}");
+    // People may know better.
+    let resume = ["resume", &stage.image("app"), "--reason", "it was not the build"];
+    stage.tagalong(&resume).ok();
+    syncs_to(&stage, "bbbbbb2");
+
+    // What was built after the lost one had been deployed is newer.
+    let lost = stage.registry.push("org/app", "cccccc4", "2026-04-01T06:00:00Z");
+    syncs_to(&stage, "cccccc4");
+    revert(&stage);
+    stage.registry.delete("org/app", &lost);
+    stage.registry.push("org/app", "ddddddd5", "2100-01-01T00:00:00Z");
+    syncs_to(&stage, "ddddddd5");
+}
+
+#[test]
 fn a_hand_edit_and_a_revert_of_a_revert_count_as_what_they_do() {
     let stage = stage(&["bbbbbb2"]);
     syncs_to(&stage, "bbbbbb2");

@@ -89,9 +89,9 @@ pub async fn plan(
             decide::leave_moved(&mut plan, &first);
         }
         // What is held is not asked for; and what is proved tells how far back to look for holds.
-        block_in_place(|| past.keep_back(&mut plan, &learned.proofs))?;
+        block_in_place(|| past.keep_back(&mut plan, policies, &learned.surveys, &learned.proofs))?;
         proof::complete(learned, registry, &plan, policies, now).await;
-        block_in_place(|| past.keep_back(&mut plan, &learned.proofs))?;
+        block_in_place(|| past.keep_back(&mut plan, policies, &learned.surveys, &learned.proofs))?;
         let struck = fallback::strike(&mut learned.surveys, &plan, &learned.proofs, policies);
         if struck.is_empty() {
             plan.skipped.extend(learned.broken.iter().cloned());

@@ -100,7 +100,7 @@ impl Engine {
             let heard = self.heard(learned).await?;
             notes.extend(heard.stale.clone());
             past.add_closed(heard.closed.clone());
-            block_in_place(|| past.keep_back(&mut plan, &learned.proofs))?;
+            block_in_place(|| past.keep_back(&mut plan, &intent.policies, &learned.surveys, &learned.proofs))?;
         }
         notes.extend(learned.notes.iter().cloned());
         Ok(Intended { plan, inventory, intent, notes, follow: FollowRefs::Yes, occasion: Occasion::default() })

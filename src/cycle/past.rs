@@ -9,12 +9,14 @@ use crate::image::{Repository, Version};
 use crate::manifest::conventions::Conventions;
 use crate::manifest::field::Field;
 use crate::manifest::find;
-use crate::plan::decide::{Plan, Update};
+use crate::plan::decide::{Plan, Surveys, Update};
 use crate::plan::gate::{ImageProof, Proofs, wanted};
 use crate::plan::hold::{self, Change, Deed, NamedHolds};
 use crate::plan::proposal::{self, Closed};
 use crate::plan::skip::{Reason, Skipped};
 use crate::plan::trailer::{Hold, Trailers};
+use crate::policy::choose::Chosen;
+use crate::policy::rule::PolicySet;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::history::Logged;
@@ -60,6 +62,13 @@ struct Seen {
     named: NamedHolds,
 }
 
+impl Reach {
+    /// As far back as an image can have been held, by when it was built.
+    fn to(created: Option<Timestamp>) -> Reach {
+        created.map_or(Reach::Everything, Reach::Since)
+    }
+}
+
 impl<'p> Past<'p> {
     /// The past of a tip. Nothing is read before it is asked for.
     pub fn new(clone: &'p mut BareClone, tip: CommitId, conventions: &'p Conventions) -> Past<'p> {
@@ -76,18 +85,29 @@ impl<'p> Past<'p> {
         Ok(&self.seen(Reach::Named)?.named)
     }
 
-    /// Takes what is held out of a plan. What is known of images says how far back one has to look: nothing held an
-    /// image before it was built.
-    pub fn keep_back(&mut self, plan: &mut Plan, proofs: &Proofs) -> Result<(), RepoError> {
+    /// Takes what is held out of a plan that follows policies. What is known of images says how far back one has to look:
+    /// nothing held an image before it was built.
+    pub fn keep_back(
+        &mut self,
+        plan: &mut Plan,
+        policies: &PolicySet,
+        surveys: &Surveys,
+        proofs: &Proofs,
+    ) -> Result<(), RepoError> {
         for update in std::mem::take(&mut plan.updates) {
-            match self.hold(&update, proofs)? {
-                None => plan.updates.push(update),
-                Some(hold) => {
-                    let (image, tag) = (update.field.repository, update.tag);
-                    plan.skipped.insert(Skipped { image, tag, reason: Reason::Held, detail: hold.to_string() });
-                    plan.holds.push(hold);
-                }
-            }
+            let kept = match self.hold(&update, proofs)? {
+                Some(hold) => Some((hold.to_string(), hold)),
+                None => self
+                    .hold_ahead(&update, policies, surveys, proofs)?
+                    .map(|hold| (format!("{hold}; {} is not known to be newer", wanted(&update).1), hold)),
+            };
+            let Some((detail, hold)) = kept else {
+                plan.updates.push(update);
+                continue;
+            };
+            let (image, tag) = (update.field.repository, update.tag);
+            plan.skipped.insert(Skipped { image, tag, reason: Reason::Held, detail });
+            plan.holds.push(hold);
         }
         Ok(())
     }
@@ -95,9 +115,7 @@ impl<'p> Past<'p> {
     /// The hold on what an update would write.
     pub fn hold(&mut self, update: &Update, proofs: &Proofs) -> Result<Option<Hold>, RepoError> {
         let (proved, reach) = match proofs.get(&wanted(update)) {
-            Some(ImageProof::Whole { digest, created }) => {
-                (Some(digest), created.map_or(Reach::Everything, Reach::Since))
-            }
+            Some(ImageProof::Whole { digest, created }) => (Some(digest), Reach::to(*created)),
             // It is not going to be written.
             _ => (None, Reach::Usual),
         };
@@ -123,18 +141,61 @@ impl<'p> Past<'p> {
         reach: Reach,
     ) -> Result<Option<Hold>, RepoError> {
         let image = &field.repository;
-        let seen = self.seen(reach)?;
-        if let Some(hold) = seen.named.on(image, meant) {
+        if let Some(hold) = self.seen(reach)?.named.on(image, meant) {
             return Ok(Some(hold.clone()));
         }
-        if let Some(first) = seen.deeds.iter().rposition(|deed| deed.sets(image, meant)) {
-            let changes = self.changes(file, field, first + 1)?;
-            let deeds = self.seen.as_ref().map_or(&[][..], |seen| &seen.deeds);
-            if let Some(hold) = hold::by_history(&changes, deeds, image, meant) {
+        match self.hold_by_history(file, field, meant, reach)? {
+            Some(hold) => Ok(Some(hold)),
+            None => self.hold_by_closing(image, meant),
+        }
+    }
+
+    /// The hold that the history of a field puts on a version.
+    fn hold_by_history(
+        &mut self,
+        file: &str,
+        field: &Field,
+        meant: &Version,
+        reach: Reach,
+    ) -> Result<Option<Hold>, RepoError> {
+        let image = &field.repository;
+        let Some(first) = self.seen(reach)?.deeds.iter().rposition(|deed| deed.sets(image, meant)) else {
+            return Ok(None);
+        };
+        let changes = self.changes(file, field, first + 1)?;
+        let deeds = self.seen.as_ref().map_or(&[][..], |seen| &seen.deeds);
+        Ok(hold::by_history(&changes, deeds, image, meant))
+    }
+
+    /// The hold on something that may be newer than what a policy would write: a registry that does not list what was
+    /// taken away must not bring about what is older still.
+    fn hold_ahead(
+        &mut self,
+        update: &Update,
+        policies: &PolicySet,
+        surveys: &Surveys,
+        proofs: &Proofs,
+    ) -> Result<Option<Hold>, RepoError> {
+        let field = &update.field;
+        let (Some(rule), Some(Ok(survey)), Some(tag), Some(ImageProof::Whole { created, .. })) = (
+            policies.rule_for(&field.repository),
+            surveys.get(&field.repository),
+            &update.tag,
+            proofs.get(&wanted(update)),
+        ) else {
+            return Ok(None);
+        };
+        let (reach, chosen) = (Reach::to(*created), Chosen { tag, built: *created });
+        for (version, when) in hold::never_left(&self.seen(reach)?.deeds, &field.repository) {
+            let Some(before) = version.tag.as_ref().filter(|before| *before != tag) else { continue };
+            if version.tag == field.version.tag || rule.tags.is_newer(&chosen, before, when, &survey.seen) {
+                continue;
+            }
+            if let Some(hold) = self.hold_by_history(&update.file, field, &version, reach)? {
                 return Ok(Some(hold));
             }
         }
-        self.hold_by_closing(image, meant)
+        Ok(None)
     }
 
     /// The hold that closed pull requests put on a version of an image.

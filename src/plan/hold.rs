@@ -2,6 +2,7 @@
 //! resumed: `git revert`, a forge's button and a hand edit all work, because what counts is the history of the field and
 //! not the wording of a message. Besides, people stop and resume images by name, in trailers.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -134,6 +135,25 @@ pub fn by_history(changes: &[Change], deeds: &[Arc<Deed>], image: &Repository, m
     (!resumed).then(|| deed.hold(Target { image: image.clone(), version: meant.clone() }))
 }
 
+/// What the bot set an image to and never moved on from by itself, each with the last time that it did: it is still there,
+/// or someone took it away. `deeds` are given the newest first.
+pub fn never_left(deeds: &[Arc<Deed>], image: &Repository) -> Vec<(Version, Timestamp)> {
+    let mut left = HashSet::new();
+    let mut stayed: Vec<(Version, Timestamp)> = Vec::new();
+    for deed in deeds {
+        let of_image = || deed.trailers.moves.iter().filter(|recorded| recorded.image == *image);
+        for RecordedMove { file, path, to, .. } in of_image() {
+            if !left.contains(&(file, path, to)) && stayed.iter().all(|(version, _)| version != to) {
+                stayed.push((to.clone(), deed.when));
+            }
+        }
+        if !deed.trailers.rollbacks.contains(image) {
+            left.extend(of_image().map(|RecordedMove { file, path, from, .. }| (file, path, from)));
+        }
+    }
+    stayed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +226,19 @@ mod tests {
         assert!(!is_held(&["v1 v2", "v2 v3"], "v2"), "the bot moved on by itself");
         assert!(!is_held(&["v1 v2!", "v2 v1!"], "v2"), "set by a person");
         assert!(!is_held(&["v1 v2", "v2 v1!", "v1 v2!"], "v2"), "restored: it is there");
+    }
+
+    #[test]
+    fn what_the_bot_never_left_by_itself_is_known() {
+        let never_left = |steps: &[&str]| -> Vec<String> {
+            let deeds: Vec<_> = history(steps).into_iter().map(|change| change.deed).collect();
+            never_left(&deeds, &image()).into_iter().map(|(version, _)| version.to_string()).collect()
+        };
+        assert_eq!(never_left(&["v1 v2", "v2 v3"]), ["v3"]);
+        assert_eq!(never_left(&["v1 v2", "v2 v1!"]), ["v2"]);
+        assert_eq!(never_left(&["v1 v2", "v2 v1!", "v1 v3"]), ["v3", "v2"]);
+        assert_eq!(never_left(&["v1 v2", "v2 v3", "v3 v2<"]), ["v2", "v3"]);
+        assert_eq!(never_left(&["v1 v2!"]), [""; 0]);
     }
 
     #[test]

@@ -38,6 +38,15 @@ pub struct Current {
     pub age: Age,
 }
 
+/// A tag that was chosen, the newest of those that the registry lists.
+#[derive(Debug, Clone, Copy)]
+pub struct Chosen<'c> {
+    /// The tag.
+    pub tag: &'c Tag,
+    /// When its image was built, if it says.
+    pub built: Option<Timestamp>,
+}
+
 /// Why no tag is chosen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoChoice {
@@ -141,6 +150,24 @@ impl TagRule {
         }
     }
 
+    /// Whether a tag that was chosen is known to be newer than one that was deployed before. What counts for one that the
+    /// registry does not list any more is that the other was built after it had been deployed.
+    pub fn is_newer(&self, chosen: &Chosen<'_>, before: &Tag, deployed: Timestamp, seen: &[Seen]) -> bool {
+        match (self, self.measure(before)) {
+            // A placeholder protects nothing.
+            (TagRule::Held, _) | (_, Err(_)) => true,
+            (TagRule::Sha { .. }, Ok(_)) => {
+                let is_placed = |seen: &Seen| seen.tag == *before && seen.standing.is_some();
+                chosen.built.is_some_and(|built| built > deployed) || seen.iter().any(is_placed)
+            }
+            (_, Ok(before)) => self.measure(chosen.tag).is_ok_and(|rank| self.ranks_newer(&rank, &before)),
+        }
+    }
+
+    fn ranks_newer(&self, one: &Rank, other: &Rank) -> bool {
+        if self.is_descending() { one < other } else { one > other }
+    }
+
     /// What the field holds, if it is of the policy's form at all: a placeholder such as `latest` protects nothing.
     fn held<'c>(&self, current: Option<&'c Current>) -> Option<(Rank, &'c Current)> {
         current.and_then(|current| Some((self.measure(&current.tag).ok()?, current)))
@@ -156,7 +183,7 @@ impl TagRule {
     }
 
     fn by_rank(&self, fitting: &[(Rank, &Seen)], held: Option<(Rank, &Current)>) -> Result<Tag, NoChoice> {
-        let newer = |a: &Rank, b: &Rank| if self.is_descending() { a < b } else { a > b };
+        let newer = |a: &Rank, b: &Rank| self.ranks_newer(a, b);
         let Some(first) = fitting.first() else { return Err(NoChoice::NoTags) };
         let best = fitting.iter().skip(1).fold(first, |best, next| if newer(&next.0, &best.0) { next } else { best });
         if let Some((rank, current)) = &held {
@@ -277,6 +304,27 @@ mod tests {
         assert!(matches!(choose(Age::Gone), NoChoice::HeldAgeUnknown { .. }));
         assert!(matches!(choose(Age::Missing), NoChoice::HeldAgeUnknown { .. }));
         assert!(matches!(choose(Age::Unasked), NoChoice::HeldAgeUnknown { .. }));
+    }
+
+    #[test]
+    fn what_is_newer_than_something_deployed_before_is_known_or_not() {
+        let is_newer = |rule: &TagRule, chosen: &str, built: Option<i64>, before: &str, listed: &[Seen]| {
+            let second = |second| Timestamp::from_second(second).expect("a time");
+            let (tag, before) = (&tag(chosen), tag(before));
+            rule.is_newer(&Chosen { tag, built: built.map(second) }, &before, second(10), listed)
+        };
+        let sha = |built, listed: &[Seen]| is_newer(&SHA, "bbbbbbb", built, "aaaaaaa", listed);
+        assert!(sha(Some(11), &[]), "built after the other was deployed");
+        assert!(!sha(Some(9), &[]) && !sha(None, &[]));
+        assert!(sha(Some(9), &[seen("aaaaaaa", Some(5))]), "the newest of all that are listed");
+        assert!(!sha(Some(9), &[seen("aaaaaaa", None)]));
+        assert!(is_newer(&SHA, "bbbbbbb", None, "latest", &[]), "a placeholder");
+        let version = TagRule::Semver { range: Range::parse("*").expect("a range"), filter: Filter::default() };
+        assert!(is_newer(&version, "1.10.0", None, "1.9.0", &[]));
+        assert!(!is_newer(&version, "1.9.0", Some(11), "1.10.0", &[]));
+        let first = TagRule::Numerical { descending: true, filter: Filter::default() };
+        assert!(is_newer(&first, "9", None, "10", &[]));
+        assert!(is_newer(&TagRule::Held, "a", None, "b", &[]));
     }
 
     #[test]

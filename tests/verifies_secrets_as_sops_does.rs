@@ -206,6 +206,7 @@ fn others() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("a.json", JSON.into()),
         ("a.env", DOTENV.into()),
+        ("lines.env", b"# why\r\nA=1\r\nB=two words\r\nC=\r".to_vec()),
         ("a.ini", INI.into()),
         ("a.bin", binary),
         ("text.txt", b"sesame\n".to_vec()),
@@ -498,9 +499,12 @@ fn what_sops_does_not_encrypt_is_refused() {
         ("a.yaml", "a: 9223372036854775808\n"),
         ("a.yaml", "- a\n"),
         ("a.yaml", "just text\n"),
+        ("a.yaml", ""),
+        ("a.yaml", "# only\n"),
         ("a.yaml", "a: 1\nsops:\n  mac: x\n"),
         ("a.json", "[1]\n"),
         ("a.env", "no value\n"),
+        ("a.env", "A=1\r\n\r\n"),
         ("a.ini", "no value\n"),
     ] {
         sops.write(name, content);

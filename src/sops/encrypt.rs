@@ -95,14 +95,18 @@ fn patches(
 
 /// Where the block goes.
 fn placed(bytes: &[u8], format: Format, parsed: &Parsed, block: &str) -> Result<Vec<Patch>, SopsError> {
-    let block = patch::with_line_ends_of(bytes, block);
-    let newline = patch::with_line_ends_of(bytes, "\n");
-    let ended = |at: usize| at == 0 || bytes[at - 1] == b'\n' || bytes[at - 1] == b'\r';
+    let block = patch::with_line_ends_of(bytes, format, block);
+    let newline = patch::with_line_ends_of(bytes, format, "\n");
+    let ended = |at: usize| at == 0 || bytes[at - 1] == b'\n' || bytes[at - 1] == b'\r' && format != Format::Dotenv;
     let before = |at: usize| if ended(at) { "" } else { newline.as_str() };
     match format {
         Format::Yaml => {
             let indented = |place| SopsError::Unsupported { place, what: "a document that is indented or in brackets" };
             let places = yaml::block_places(bytes)?;
+            if places.is_empty() {
+                let (place, what) = ("the file".to_owned(), "YAML without a document");
+                return Err(SopsError::Unsupported { place, what });
+            }
             let patch = |(document, at): (usize, Option<usize>)| {
                 let at = at.ok_or_else(|| indented(format!("document {document}")))?;
                 Ok((at..at, format!("{}{block}{newline}", before(at))))
@@ -156,4 +160,29 @@ pub(super) fn prove(written: &[u8], format: Format, key: &DataKey, plains: &[Pla
     });
     let proved = opened.is_ok() && same && expected.next().is_none();
     if proved { Ok(envelope.metadata) } else { Err(SopsError::Unproved) }
+}
+
+#[cfg(test)]
+mod tests {
+    use getrandom::SysRng;
+    use proptest::prelude::*;
+    use rand_core::UnwrapErr;
+
+    use super::*;
+
+    proptest! {
+        // What cannot be encrypted is refused for a reason, and not because the result does not open.
+        #[test]
+        fn what_is_encrypted_opens_again(
+            text in "[ab:#\n \\-\\[\\]{}\"'|>&*!,0-9.~=;\r\\\\]{0,24}",
+            format in prop::sample::select(vec![Format::Yaml, Format::Json, Format::Dotenv, Format::Ini]),
+        ) {
+            let recipient = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj".to_owned();
+            let recipients = Recipients { groups: vec![vec![recipient]], threshold: None };
+            let recipe = Recipe { recipients, selection: Selection::default(), mac_only_encrypted: false };
+            let (text, mut rng) = (text.as_bytes(), UnwrapErr(SysRng));
+            let error = encrypt(text, format, &recipe, "2026-04-01T00:00:00Z", &mut rng).err();
+            prop_assert_ne!(error, Some(SopsError::Unproved));
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::format::Format;
+
 /// Bytes of a file and what stands in their place.
 pub(super) type Patch = (Range<usize>, String);
 
@@ -19,9 +21,9 @@ pub(super) fn apply(bytes: &[u8], mut patches: Vec<Patch>) -> Option<Vec<u8>> {
     Some(edited)
 }
 
-/// A text with the line ends that a file has.
-pub(super) fn with_line_ends_of(bytes: &[u8], text: &str) -> String {
+/// A text with the line ends that a file has. In dotenv a carriage return is part of the value before it, for sops too.
+pub(super) fn with_line_ends_of(bytes: &[u8], format: Format, text: &str) -> String {
     let first = bytes.iter().position(|b| *b == b'\n');
-    let windows = first.is_some_and(|at| at > 0 && bytes[at - 1] == b'\r');
+    let windows = format != Format::Dotenv && first.is_some_and(|at| at > 0 && bytes[at - 1] == b'\r');
     if windows { text.replace('\n', "\r\n") } else { text.to_owned() }
 }

@@ -94,7 +94,7 @@ pub fn rotate(
     let settings =
         Settings { selection: &metadata.selection, mac_only_encrypted: metadata.mac_only_encrypted, last_modified };
     let raw = block::compose(recipients, &settings, &new, &mac.written(), rng)?;
-    let text = patch::with_line_ends_of(bytes, &block::write(&raw, format));
+    let text = patch::with_line_ends_of(bytes, format, &block::write(&raw, format));
     for fields in &envelope.fields {
         patches.push((block_range(bytes, format, &fields.block)?, text.clone()));
     }

@@ -3,6 +3,10 @@
 //! The parser's own byte index cannot be trusted after text that is not ASCII; its lines and columns (in characters)
 //! can. So offsets are found by walking the line.
 
+use std::iter::once;
+
+use memchr::memchr2_iter;
+
 /// Where something stands, counted from 1, columns in characters: what editors show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -22,18 +26,8 @@ impl Lines {
     /// Reads the line ends of `text`.
     pub fn of(text: &str) -> Lines {
         let bytes = text.as_bytes();
-        let mut starts = vec![0];
-        for (at, byte) in bytes.iter().enumerate() {
-            let ends = match byte {
-                b'\n' => true,
-                b'\r' => bytes.get(at + 1) != Some(&b'\n'),
-                _ => false,
-            };
-            if ends {
-                starts.push(at + 1);
-            }
-        }
-        Lines { starts }
+        let ends = memchr2_iter(b'\n', b'\r', bytes).filter(|at| !bytes[*at..].starts_with(b"\r\n"));
+        Lines { starts: once(0).chain(ends.map(|at| at + 1)).collect() }
     }
 
     /// The byte offset of a line and column, both from 0; past the end of the line it is the end of the text.

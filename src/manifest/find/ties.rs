@@ -3,12 +3,14 @@
 //!
 //! In a block mapping that is a document's root, keys begin at the first column, and nothing else but items of lists does
 //! (YAML 1.2.2, section 8.2): so the lines that matter can be told from those that do not without a parser, and the
-//! parser is given fewer. A text with anything else at the first column is read whole.
+//! parser is given fewer. A text with anything else at the first column is read whole. Where what is left are lists of
+//! plain words, as nearly always, no parser is needed at all.
 
 use crate::manifest::conventions::Conventions;
+use crate::manifest::kustomize::Kustomization;
 use crate::yaml::node::ScanError;
 
-use super::{FileFacts, read};
+use super::{FileFacts, has_kustomization_name, read};
 
 /// The keys that say what kind of a file it is, which files it takes in and which images it names.
 const KEYS: [&str; 11] = [
@@ -29,6 +31,10 @@ const KEYS: [&str; 11] = [
 pub fn read_ties(path: &str, bytes: &[u8]) -> Result<FileFacts, ScanError> {
     let conventions = Conventions::default();
     let excerpt = std::str::from_utf8(bytes).ok().and_then(excerpt);
+    let plain = excerpt.as_deref().filter(|_| has_kustomization_name(path)).and_then(plain);
+    if let Some(kustomization) = plain {
+        return Ok(FileFacts { kustomization: Some(kustomization), ..FileFacts::default() });
+    }
     // An alias of what was left out, or text that is no YAML: then the whole of it says more.
     let excerpt = excerpt.and_then(|excerpt| read(path, excerpt.as_bytes(), &conventions).ok());
     let facts = excerpt.map_or_else(|| read(path, bytes, &conventions), Ok)?;
@@ -67,6 +73,52 @@ fn excerpt(text: &str) -> Option<String> {
     ties.then_some(excerpt)
 }
 
+/// Those of them that list files: first the resources, then the others.
+const LISTS: [&str; 6] = ["resources", "bases", "components", "patchesStrategicMerge", "generators", "transformers"];
+const OF_RESOURCES: usize = 3;
+
+/// What an excerpt says that is nothing but lists of plain words; `None` where it is anything else.
+fn plain(excerpt: &str) -> Option<Kustomization> {
+    let mut lists: [Option<Vec<String>>; LISTS.len()] = Default::default();
+    // The list that items belong to, and how far they are indented.
+    let mut open: Option<(usize, Option<usize>)> = None;
+    for line in excerpt.lines() {
+        let text = line.trim_matches(' ');
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        if let Some(item) = text.strip_prefix("- ") {
+            let (list, own_indent) = open.as_mut()?;
+            if *own_indent.get_or_insert(indent) != indent || !is_word(item) {
+                return None;
+            }
+            lists[*list].get_or_insert_default().push(item.to_owned());
+        } else if !text.is_empty() {
+            let (key, value) = text.split_once(':').filter(|_| indent == 0)?;
+            open = None;
+            match (key, value.trim_start_matches(' ')) {
+                ("apiVersion", value) if is_word(value) => {}
+                ("kind", "Kustomization" | "Component") => {}
+                (key, "") => {
+                    let list = LISTS.iter().position(|list| *list == key)?;
+                    if lists[list].replace(Vec::new()).is_some() {
+                        return None;
+                    }
+                    open = Some((list, None));
+                }
+                _ => return None,
+            }
+        }
+    }
+    let (resources, files) = lists.split_at_mut(OF_RESOURCES);
+    let of = |lists: &mut [Option<Vec<String>>]| lists.iter_mut().flatten().flat_map(std::mem::take).collect();
+    Some(Kustomization { resources: of(resources), files: of(files), images: Vec::new() })
+}
+
+/// Whether a text is a scalar that means itself, whatever stands around it.
+fn is_word(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/' | b'_' | b'-');
+    !text.is_empty() && !text.starts_with('-') && text.bytes().all(is_plain)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -85,6 +137,28 @@ mod tests {
         assert_eq!(excerpt(text).as_deref(), Some("kind: Kustomization\nresources:\n- a.yaml\n\n- ../b\n"));
         let facts = read_ties(PATH, text.as_bytes()).expect("read");
         assert_eq!(facts.kustomization.expect("one").resources, ["a.yaml", "../b"]);
+    }
+
+    #[test]
+    fn lists_of_words_need_no_parser() {
+        let text = "kind: Kustomization\ncomponents:\n- ../c\nresources:\n  - a.yaml\n\n  - ../b  \ngenerators:\n- g.yaml\nbases:\n";
+        let found = plain(text).expect("plain");
+        assert_eq!(found.resources, ["a.yaml", "../b", "../c"]);
+        assert_eq!((found.files, found.images), (vec!["g.yaml".to_owned()], Vec::new()));
+        for text in [
+            "resources: [a]\n",
+            "resources:\n- a # why\n",
+            "resources:\n- a\n  b\n",
+            "resources:\n- a\n  - b\n",
+            "resources:\n- a: b\n",
+            "resources:\n- - a\n",
+            "resources:\n- \"a\"\n",
+            "resources:\n- a\nresources:\n- b\n",
+            "kind: Deployment\nresources:\n- a\n",
+            "images:\n- name: a\n",
+        ] {
+            assert_eq!(plain(text), None, "{text:?}");
+        }
     }
 
     #[test]

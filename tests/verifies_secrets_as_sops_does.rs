@@ -506,6 +506,8 @@ fn what_sops_does_not_encrypt_is_refused() {
         ("a.env", "no value\n"),
         ("a.env", "A=1\r\n\r\n"),
         ("a.ini", "no value\n"),
+        ("a.ini", "\"\"\"=x\n"),
+        ("a.ini", "` ` = x\n"),
     ] {
         sops.write(name, content);
         let theirs = sops.run(&["encrypt", "--age", &sops.recipient, name]);

@@ -174,7 +174,7 @@ mod tests {
         // What cannot be encrypted is refused for a reason, and not because the result does not open.
         #[test]
         fn what_is_encrypted_opens_again(
-            text in "[ab:#\n \\-\\[\\]{}\"'|>&*!,0-9.~=;\r\\\\]{0,24}",
+            text in "[ab:#\n \\-\\[\\]{}\"'|>&*!,0-9.~=;`\r\\\\]{0,32}",
             format in prop::sample::select(vec![Format::Yaml, Format::Json, Format::Dotenv, Format::Ini]),
         ) {
             let recipient = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj".to_owned();

@@ -115,8 +115,10 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let (key, offset) = key_of(line).ok_or_else(|| fail("a line that is not KEY=value"))?;
-        if key == "-" {
-            return Err(fail("a key `-`, which is not supported"));
+        match key.as_str() {
+            "-" => return Err(fail("a key `-`, which is not supported")),
+            "" => return Err(fail("a key without a name")),
+            _ => {}
         }
         let (value, at) = self.value(&line[offset..], start + offset).ok_or_else(|| fail("a value without an end"))?;
         let comment = self.take_comment();
@@ -197,8 +199,9 @@ impl<'a> Reader<'a> {
 
 /// The key of a line and where the value starts.
 fn key_of(line: &str) -> Option<(String, usize)> {
-    let quote = ["\"\"\"", "\"", "`"].into_iter().find(|quote| line.starts_with(quote));
-    if let Some(quote) = quote.filter(|quote| quote.len() == 1 || line.len() > 6) {
+    // Three of them are one from seven characters on.
+    let mut quotes = ["\"\"\"", "\"", "`"].into_iter().filter(|quote| quote.len() == 1 || line.len() > 6);
+    if let Some(quote) = quotes.find(|quote| line.starts_with(quote)) {
         let close = line[quote.len()..].find(quote)? + quote.len();
         let delimiter = line[close + quote.len()..].find(['=', ':'])? + close + quote.len();
         return Some((line[quote.len()..close].trim().to_owned(), delimiter + 1));

@@ -208,6 +208,10 @@ fn others() -> Vec<(&'static str, Vec<u8>)> {
         ("a.env", DOTENV.into()),
         ("lines.env", b"# why\r\nA=1\r\nB=two words\r\nC=\r".to_vec()),
         ("a.ini", INI.into()),
+        (
+            "quotes.ini",
+            "[one]\na = `x` rest\nb = \"\"\"one\ntwo\"\"\" ; why\nc = \"\"\"x\ny\"\"\" z\"\"\" rest\nd = 1\n".into(),
+        ),
         ("a.bin", binary),
         ("text.txt", b"sesame\n".to_vec()),
     ]

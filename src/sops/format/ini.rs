@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
             "" => return Err(fail("a key without a name")),
             _ => {}
         }
-        let (value, at) = self.value(&line[offset..], start + offset).ok_or_else(|| fail("a value without an end"))?;
+        let (value, at) = self.value(&line[offset..], start + offset).map_err(fail)?;
         let comment = self.take_comment();
         let Some(section) = sections.last_mut() else { return Ok(()) };
         // Of a key given twice, the last value stands in the place of the first one.
@@ -131,23 +131,18 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn value(&mut self, line: &str, start: usize) -> Option<(String, Range<usize>)> {
+    fn value(&mut self, line: &str, start: usize) -> Result<(String, Range<usize>), &'static str> {
         let blanks = line.len() - line.trim_start().len();
         let start = start + blanks;
         let line = &line[blanks..];
         let quote = ["\"\"\"", "`"].into_iter().find(|quote| line.starts_with(quote));
         if let Some(quote) = quote.filter(|quote| *quote == "`" || line.len() > 3) {
             let body = &line[quote.len()..];
+            // What stands behind the quote is nothing.
             if let Some(close) = body.rfind(quote) {
-                return Some((body[..close].to_owned(), start..start + 2 * quote.len() + close));
+                return Ok((body[..close].to_owned(), start..start + line.trim_end().len()));
             }
-            // Over several lines.
-            let rest = &self.text[self.at..];
-            let close = rest.find(quote)?;
-            let value = format!("{body}{}", &rest[..close]);
-            let end = self.at + close + quote.len();
-            self.at = self.text[end..].find('\n').map_or(self.text.len(), |line_end| end + line_end + 1);
-            return Some((value, start..end));
+            return self.lines(body.to_owned(), start, quote);
         }
         let mut value = line.trim().to_owned();
         let mut end = start + line.trim_end().len();
@@ -161,7 +156,7 @@ impl<'a> Reader<'a> {
                 value.push_str(next.trim());
                 end = next_start + next.trim_end().len();
             }
-            return Some((value, start..end));
+            return Ok((value, start..end));
         }
         if let Some(at) = value.find(['#', ';']) {
             self.remember(&value[at..], start + at);
@@ -175,7 +170,33 @@ impl<'a> Reader<'a> {
         if surrounded {
             value = value[1..value.len() - 1].to_owned();
         }
-        Some((value, start..end))
+        Ok((value, start..end))
+    }
+
+    /// A value over several lines, to the last quote of the first line that has one.
+    fn lines(&mut self, mut value: String, start: usize, quote: &str) -> Result<(String, Range<usize>), &'static str> {
+        while self.at < self.text.len() {
+            let (at, rest) = (self.at, &self.text[self.at..]);
+            let line = &rest[..rest.find('\n').map_or(rest.len(), |end| end + 1)];
+            self.at += line.len();
+            let Some(close) = line.rfind(quote) else {
+                value.push_str(line);
+                continue;
+            };
+            value.push_str(&line[..close]);
+            let comment = line[close..].find(['#', ';']).map(|sign| close + sign);
+            if let Some(comment) = comment {
+                // Behind a value of one line it would go on in the next.
+                if line.trim_end().ends_with('\\') {
+                    return Err(
+                        "a comment that ends with `\\` behind a value of several lines, which is not supported",
+                    );
+                }
+                self.remember(&line[comment..], at + comment);
+            }
+            return Ok((value, start..at + line[..comment.unwrap_or(line.len())].trim_end().len()));
+        }
+        Err("a value without an end")
     }
 
     fn remember(&mut self, comment: &str, start: usize) {

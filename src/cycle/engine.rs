@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
-use crate::fault::{Explain, Fault};
+use crate::fault::Explain;
 use crate::forge::client::Forge;
 use crate::manifest::conventions::Conventions;
 use crate::manifest::edit::FollowRefs;
@@ -37,6 +37,7 @@ use super::follow::Learned;
 use super::past::Past;
 use super::proof;
 use super::pull_secrets;
+use super::push;
 use super::report::{FileChange, Moved, Report};
 use super::secrets::{Gate, Progress, Secrets};
 use super::status::{self, ImageStatus};
@@ -258,7 +259,7 @@ impl Engine {
                 return Err(CycleError::GivenUp);
             }
             let expected = if *branch == self.repo.branch { Some(tip) } else { clone.proposed() };
-            match block_in_place(|| push(&clone, commit, Lease { branch, expected }))? {
+            match block_in_place(|| push::confirmed(&clone, commit, Lease { branch, expected }))? {
                 Push::Done if *branch == self.repo.branch => {
                     self.note_last(commit);
                     return Ok(report(commit, Some(commit), attempt));
@@ -271,9 +272,7 @@ impl Engine {
                 Push::LostRace { .. } if guessed == Some(tip) => learned.begin_again(),
                 Push::LostRace { words } => {
                     tracing::info!(attempt, %words, "someone else was first; planning again on the new tip");
-                    if attempt < self.attempts {
-                        tokio::time::sleep(delay(attempt, begun.elapsed(), fastrand::f64())).await;
-                    }
+                    push::pause(attempt, self.attempts, begun).await;
                 }
             }
         }
@@ -484,56 +483,5 @@ impl Engine {
             }
         }
         Ok((decided, changes))
-    }
-}
-
-/// How long to wait after a lost race. The unit is what the attempt took: where many write at once, attempts are slow,
-/// and spreading them further apart is what lets each of them through. `random` is from 0 to 1.
-pub(super) fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
-    let unit = took.clamp(Duration::from_millis(50), Duration::from_secs(2));
-    let grown = unit.mul_f64(2.0_f64.powi(attempt.min(12) as i32 - 1));
-    grown.min(Duration::from_secs(20)).mul_f64(0.1 + random)
-}
-
-/// Pushes, and asks the server what it has then. When the connection breaks on the way, it may have taken the commit all
-/// the same; and when it says that it has, the branch must hold it.
-pub(super) fn push(clone: &BareClone, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
-    match clone.push(commit, lease) {
-        Ok(Push::Done) => match clone.tip_of(lease.branch) {
-            Ok(Some(now)) if clone.contains(now, commit) => Ok(Push::Done),
-            Ok(now) => {
-                let now = now.map_or_else(|| "gone".to_owned(), |now| format!("at {now}"));
-                let words = format!("the server confirmed the push, but the branch is {now}, which does not hold it");
-                Ok(Push::LostRace { words })
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the server confirmed the push, but could not be asked afterwards");
-                Ok(Push::Done)
-            }
-        },
-        Ok(lost) => Ok(lost),
-        Err(error) if error.fault() == Fault::Transient => {
-            tracing::warn!(%error, "the push broke off; asking the server what it has");
-            match clone.tip_of(lease.branch) {
-                Ok(Some(now)) if clone.contains(now, commit) => Ok(Push::Done),
-                Ok(now) if now != lease.expected => Ok(Push::LostRace { words: error.to_string() }),
-                _ => Err(error),
-            }
-        }
-        Err(error) => Err(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn delays_grow_with_the_attempts_and_with_what_they_take() {
-        let second = Duration::from_secs(1);
-        assert!(delay(2, second, 0.5) > delay(1, second, 0.5));
-        assert!(delay(1, second, 0.5) > delay(1, second / 10, 0.5));
-        assert!(delay(100, second * 100, 1.0) <= Duration::from_secs(22));
-        assert!(delay(1, Duration::ZERO, 0.0) > Duration::ZERO);
     }
 }

@@ -5,6 +5,7 @@
 //! - [`intended`]: what a task comes to on a tip
 //! - [`past`]: what happened on the branch, and what is held because of it
 //! - [`commits`]: a gated plan to commits
+//! - `push`: the push, made sure of
 //! - [`tree`]: the image fields of a tip, each blob read once
 //! - [`follow`]: from what the registries have to a plan whose images are proved
 //! - [`survey`]: what the registries have
@@ -34,6 +35,7 @@ mod placing;
 pub mod proof;
 mod propose;
 pub mod pull_secrets;
+mod push;
 pub mod report;
 pub mod rotation;
 pub mod secrets;

@@ -17,8 +17,9 @@ use crate::sops::keyring::Keyring;
 use crate::sops::rotate::{self, Rotated};
 use crate::sops::rulebook::RuleBook;
 
-use super::engine::{Engine, delay, push};
+use super::engine::Engine;
 use super::error::CycleError;
+use super::push;
 use super::report::FileChange;
 use super::task::Mode;
 
@@ -80,16 +81,16 @@ impl Engine {
             let changes: Vec<FileChange> = rotation.turns.iter().filter_map(Turn::change).collect();
             let files: BTreeMap<String, Vec<u8>> = changes.into_iter().map(|c| (c.file, c.after)).collect();
             let commit = block_in_place(|| clone.commit(tip, &files, &message(&files)))?;
-            match block_in_place(|| push(&clone, commit, Lease { branch: &self.repo.branch, expected: Some(tip) }))? {
+            match block_in_place(|| {
+                push::confirmed(&clone, commit, Lease { branch: &self.repo.branch, expected: Some(tip) })
+            })? {
                 Push::Done => {
                     rotation.commit = Some(commit);
                     return Ok(rotation);
                 }
                 Push::LostRace { words } => {
                     tracing::info!(attempt, %words, "someone else was first; rotating again on the new tip");
-                    if attempt < self.attempts {
-                        tokio::time::sleep(delay(attempt, begun.elapsed(), fastrand::f64())).await;
-                    }
+                    push::pause(attempt, self.attempts, begun).await;
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! What is deployed together with a file: all that the kustomizations around it take in.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::path::{join, parent_of};
 
@@ -10,28 +11,28 @@ use super::kustomize::{Kustomization, is_local};
 #[derive(Debug, Clone, Default)]
 pub struct Closures {
     /// For each kustomization the files that it takes in, other kustomizations among them.
-    takes: BTreeMap<String, Vec<String>>,
+    takes: HashMap<Arc<str>, Vec<Arc<str>>>,
     /// For each file the kustomizations that take it in directly.
-    parents: BTreeMap<String, Vec<String>>,
+    parents: HashMap<Arc<str>, Vec<Arc<str>>>,
 }
 
 impl Closures {
     /// Of all kustomizations of a tree.
-    pub fn of<'f>(kustomizations: impl Iterator<Item = (&'f str, &'f Kustomization)>) -> Closures {
-        let kustomizations: Vec<_> = kustomizations.collect();
-        let by_folder: HashMap<&str, &str> = kustomizations.iter().map(|(file, _)| (parent_of(file), *file)).collect();
+    pub fn of<'f>(kustomizations: impl Iterator<Item = (&'f Arc<str>, &'f Kustomization)> + Clone) -> Closures {
+        let by_folder: HashMap<&str, &Arc<str>> =
+            kustomizations.clone().map(|(file, _)| (parent_of(file), file)).collect();
         let mut closures = Closures::default();
         for (file, kustomization) in kustomizations {
             let all = kustomization.resources.iter().chain(&kustomization.files).filter(|resource| is_local(resource));
             let targets = all.filter_map(|resource| {
                 let path = join(parent_of(file), resource)?;
-                Some(by_folder.get(path.as_str()).map_or(path, |inner| (*inner).to_owned()))
+                Some(by_folder.get(path.as_str()).map_or_else(|| path.into(), |inner| Arc::clone(inner)))
             });
-            let targets: Vec<String> = targets.collect();
+            let targets: Vec<Arc<str>> = targets.collect();
             for target in &targets {
-                closures.parents.entry(target.clone()).or_default().push(file.to_owned());
+                closures.parents.entry(Arc::clone(target)).or_default().push(Arc::clone(file));
             }
-            closures.takes.insert(file.to_owned(), targets);
+            closures.takes.insert(Arc::clone(file), targets);
         }
         closures
     }
@@ -40,7 +41,7 @@ impl Closures {
     /// any, its folder.
     pub fn around<'l>(&'l self, file: &'l str, all: impl Iterator<Item = &'l str>) -> BTreeSet<&'l str> {
         let own = match self.takes.get_key_value(file) {
-            Some((file, _)) => vec![file.as_str()],
+            Some((file, _)) => vec![file.as_ref()],
             None => self.parents_of(file).collect(),
         };
         if own.is_empty() {
@@ -58,7 +59,7 @@ impl Closures {
         let mut open: Vec<&str> = roots.into_iter().collect();
         while let Some(next) = open.pop() {
             if found.insert(next) {
-                open.extend(self.takes.get(next).into_iter().flatten().map(String::as_str));
+                open.extend(self.takes.get(next).into_iter().flatten().map(AsRef::as_ref));
             }
         }
         found
@@ -74,7 +75,7 @@ impl Closures {
     }
 
     fn parents_of(&self, file: &str) -> impl Iterator<Item = &str> {
-        self.parents.get(file).into_iter().flatten().map(String::as_str)
+        self.parents.get(file).into_iter().flatten().map(AsRef::as_ref)
     }
 
     fn kustomizations_in(&self, file: &str) -> usize {
@@ -93,7 +94,7 @@ impl Closures {
         while inner.len() > folder.len() {
             let has_own = ["kustomization.yaml", "kustomization.yml", "Kustomization"]
                 .iter()
-                .any(|name| self.takes.contains_key(&format!("{inner}/{name}")));
+                .any(|name| self.takes.contains_key(format!("{inner}/{name}").as_str()));
             if has_own {
                 return false;
             }
@@ -110,12 +111,14 @@ mod tests {
     use crate::manifest::find::{self, FileFacts};
 
     fn around(files: &[(&str, &str)], file: &str) -> Vec<String> {
-        let read: Vec<(&str, FileFacts)> = files
+        let read: Vec<(Arc<str>, FileFacts)> = files
             .iter()
-            .map(|(path, text)| (*path, find::read(path, text.as_bytes(), &Conventions::default()).expect("YAML")))
+            .map(|(path, text)| {
+                ((*path).into(), find::read(path, text.as_bytes(), &Conventions::default()).expect("YAML"))
+            })
             .collect();
         let closures =
-            Closures::of(read.iter().filter_map(|(path, facts)| Some((*path, facts.kustomization.as_ref()?))));
+            Closures::of(read.iter().filter_map(|(path, facts)| Some((path, facts.kustomization.as_ref()?))));
         closures.around(file, files.iter().map(|(path, _)| *path)).into_iter().map(str::to_owned).collect()
     }
 

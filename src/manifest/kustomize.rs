@@ -78,7 +78,7 @@ impl Graph {
             named.filter_map(|(path, facts)| Some((path, facts.kustomization.as_ref()?))).collect();
         let by_folder: HashMap<&str, &Arc<str>> =
             kustomizations.iter().map(|(file, _)| (parent_of(file), *file)).collect();
-        let closures = Closures::of(kustomizations.iter().map(|(file, kustomization)| (file.as_ref(), *kustomization)));
+        let closures = Closures::of(kustomizations.iter().copied());
         let mut graph = Graph { closures: Arc::new(closures), ..Graph::default() };
         for (file, kustomization) in &kustomizations {
             if !kustomization.images.is_empty() {

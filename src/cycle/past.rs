@@ -52,7 +52,7 @@ pub struct Past<'p> {
 }
 
 /// What was seen of it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Seen {
     /// Commits, the newest first.
     deeds: Vec<Arc<Deed>>,
@@ -60,6 +60,8 @@ struct Seen {
     /// Whether those are all that there are.
     is_all: bool,
     named: NamedHolds,
+    /// What was never left by the bot itself, of images that this was asked of.
+    never_left: HashMap<Repository, Arc<[(Version, Timestamp)]>>,
 }
 
 impl Reach {
@@ -186,16 +188,23 @@ impl<'p> Past<'p> {
             return Ok(None);
         };
         let (reach, chosen) = (Reach::to(*created), Chosen { tag, built: *created });
-        for (version, when) in hold::never_left(&self.seen(reach)?.deeds, &field.repository) {
+        for (version, when) in self.never_left(&field.repository, reach)?.iter() {
             let Some(before) = version.tag.as_ref().filter(|before| *before != tag) else { continue };
-            if version.tag == field.version.tag || rule.tags.is_newer(&chosen, before, when, &survey.seen) {
+            if version.tag == field.version.tag || rule.tags.is_newer(&chosen, before, *when, &survey.seen) {
                 continue;
             }
-            if let Some(hold) = self.hold_by_history(&update.file, field, &version, reach)? {
+            if let Some(hold) = self.hold_by_history(&update.file, field, version, reach)? {
                 return Ok(Some(hold));
             }
         }
         Ok(None)
+    }
+
+    /// What the bot set an image to and never moved on from by itself, told once for all of its fields.
+    fn never_left(&mut self, image: &Repository, reach: Reach) -> Result<Arc<[(Version, Timestamp)]>, RepoError> {
+        let Seen { deeds, never_left, .. } = self.seen(reach)?;
+        let of_image = || hold::never_left(deeds, image).into();
+        Ok(Arc::clone(never_left.entry(image.clone()).or_insert_with(of_image)))
     }
 
     /// The hold that closed pull requests put on a version of an image.
@@ -280,7 +289,7 @@ impl<'p> Past<'p> {
     }
 
     /// Reads as far back as asked, bringing more over where it is not here.
-    fn seen(&mut self, reach: Reach) -> Result<&Seen, RepoError> {
+    fn seen(&mut self, reach: Reach) -> Result<&mut Seen, RepoError> {
         let suffices =
             self.seen.as_ref().is_some_and(|seen| seen.is_all || seen.reaches(reach, self.clone.usual_depth()));
         let seen = match self.seen.take().filter(|_| suffices) {
@@ -293,7 +302,7 @@ impl<'p> Past<'p> {
     fn read(&mut self, reach: Reach) -> Result<Seen, RepoError> {
         let depth = self.clone.usual_depth();
         loop {
-            let mut seen = Seen { deeds: Vec::new(), ids: Vec::new(), is_all: true, named: NamedHolds::default() };
+            let mut seen = Seen { is_all: true, ..Seen::default() };
             let mut all_told = None;
             let mut is_cut = false;
             for logged in self.clone.history(self.tip, None)? {

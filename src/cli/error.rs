@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 
 use crate::cluster::error::ClusterError;
-use crate::config::load::ConfigError;
+use crate::config::error::ConfigError;
 use crate::cycle::error::CycleError;
 use crate::demo::story::DemoError;
 use crate::fault::{Explain, Fault};

@@ -10,9 +10,8 @@ use crate::cycle::commits::Style;
 use crate::cycle::engine::{Hosts, IntentSource};
 use crate::cycle::secrets::{Gate, PullSecrets};
 use crate::cycle::tree::REPOSITORY_FILE;
-use crate::fault::{Explain, Fault};
+use crate::fault::Explain;
 use crate::forge;
-use crate::forge::config::Untold;
 use crate::keys;
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
@@ -23,67 +22,9 @@ use crate::repo::config::{Branch, Person, Ssh, USUAL_DEPTH};
 use crate::repo::source::{SourceConfig, Sources};
 
 use super::document::Node;
+use super::error::ConfigError;
 use super::reader::{Environment, Mistake, Mistakes, nothing};
 use super::sections::{self, FileConfig};
-
-/// What is wrong with the configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read the configuration {}", file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file holds mistakes.
-    #[error("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Mistakes {
-        /// All of them.
-        mistakes: Vec<Mistake>,
-    },
-    /// A flag's value is wrong.
-    #[error("{flag}: {reason}")]
-    Flag {
-        /// The flag.
-        flag: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
-    /// It cannot be told which forge to ask.
-    #[error("git.pullRequest: {0}")]
-    Forge(#[from] Untold),
-    /// The branch for proposals is the one that is read.
-    #[error("git.pushBranch and the branch that is read are both {0}")]
-    SameBranch(Branch),
-    /// There is no repository to work on.
-    #[error("no git repository is configured")]
-    NoRepository,
-    /// The environment lacks what is needed.
-    #[error("there is no place for the clone: neither XDG_CACHE_HOME nor HOME is set")]
-    NoCacheDir,
-}
-
-impl Explain for ConfigError {
-    fn fault(&self) -> Fault {
-        Fault::BadInput
-    }
-
-    fn help(&self) -> Option<String> {
-        match self {
-            ConfigError::NoRepository => {
-                Some("give --git-url, or --config with git.url; or --dir to work on files".to_owned())
-            }
-            ConfigError::NoCacheDir => Some("give --cache-dir".to_owned()),
-            ConfigError::Unreadable { .. } => Some("give the path of a tagalong.yaml with --config".to_owned()),
-            ConfigError::Mistakes { .. } => Some("docs/configuration.md lists every key".to_owned()),
-            ConfigError::SameBranch(_) => Some("give another branch, or leave pushBranch out".to_owned()),
-            ConfigError::Flag { .. } | ConfigError::Forge(_) => None,
-        }
-    }
-}
 
 /// What the command line says about configuration.
 #[derive(Debug, Clone, Default)]

@@ -10,11 +10,13 @@
 //! - [`notify_section`]: what the section `notify` means
 //! - [`pull_request`]: what the section `git.pullRequest` means
 //! - [`load`]: files, flags and environment together
+//! - [`error`]: what goes wrong
 
 pub mod agent_section;
 pub mod catalogue;
 pub mod cluster_section;
 pub mod document;
+pub mod error;
 pub mod load;
 pub mod notify_section;
 pub mod pull_request;

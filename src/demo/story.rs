@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, ToSpan};
 
-use crate::config::load::{Config, ConfigError, Overrides};
+use crate::config::error::ConfigError;
+use crate::config::load::{Config, Overrides};
 use crate::cycle::engine::{Engine, Upstream};
 use crate::cycle::error::CycleError;
 use crate::cycle::report::{FileChange, Report};

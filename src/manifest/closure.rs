@@ -11,9 +11,9 @@ use super::kustomize::{Kustomization, is_local};
 #[derive(Debug, Clone, Default)]
 pub struct Closures {
     /// For each kustomization the files that it takes in, other kustomizations among them.
-    takes: HashMap<Arc<str>, Vec<Arc<str>>>,
+    takes: BTreeMap<Arc<str>, Vec<Arc<str>>>,
     /// For each file the kustomizations that take it in directly.
-    parents: HashMap<Arc<str>, Vec<Arc<str>>>,
+    parents: BTreeMap<Arc<str>, Vec<Arc<str>>>,
 }
 
 impl Closures {

@@ -150,15 +150,15 @@ impl TagRule {
         }
     }
 
-    /// Whether a tag that was chosen is known to be newer than one that was deployed before. What counts for one that the
-    /// registry does not list any more is that the other was built after it had been deployed.
+    /// Whether a tag that was chosen is known to be newer than one that was deployed before. One that is listed and was not
+    /// chosen is older, or has no place in the order any more; for one that is not, what counts is that the other was
+    /// built after it had been deployed.
     pub fn is_newer(&self, chosen: &Chosen<'_>, before: &Tag, deployed: Timestamp, seen: &[Seen]) -> bool {
         match (self, self.measure(before)) {
             // A placeholder protects nothing.
             (TagRule::Held, _) | (_, Err(_)) => true,
             (TagRule::Sha { .. }, Ok(_)) => {
-                let is_placed = |seen: &Seen| seen.tag == *before && seen.standing.is_some();
-                chosen.built.is_some_and(|built| built > deployed) || seen.iter().any(is_placed)
+                seen.iter().any(|seen| seen.tag == *before) || chosen.built.is_some_and(|built| built > deployed)
             }
             (_, Ok(before)) => self.measure(chosen.tag).is_ok_and(|rank| self.ranks_newer(&rank, &before)),
         }
@@ -317,7 +317,7 @@ mod tests {
         assert!(sha(Some(11), &[]), "built after the other was deployed");
         assert!(!sha(Some(9), &[]) && !sha(None, &[]));
         assert!(sha(Some(9), &[seen("aaaaaaa", Some(5))]), "the newest of all that are listed");
-        assert!(!sha(Some(9), &[seen("aaaaaaa", None)]));
+        assert!(sha(Some(9), &[seen("aaaaaaa", None)]), "the other is not on the branch any more");
         assert!(is_newer(&SHA, "bbbbbbb", None, "latest", &[]), "a placeholder");
         let version = TagRule::Semver { range: Range::parse("*").expect("a range"), filter: Filter::default() };
         assert!(is_newer(&version, "1.10.0", None, "1.9.0", &[]));

@@ -41,6 +41,13 @@ pub enum Reach {
     Everything,
 }
 
+impl Reach {
+    /// As far back as an image can have been held, by when it was built.
+    fn to(created: Option<Timestamp>) -> Reach {
+        created.map_or(Reach::Everything, Reach::Since)
+    }
+}
+
 /// What happened on the branch.
 #[derive(Debug)]
 pub struct Past<'p> {
@@ -62,13 +69,6 @@ struct Seen {
     named: NamedHolds,
     /// What was never left by the bot itself, of images that this was asked of.
     never_left: HashMap<Repository, Arc<[(Version, Timestamp)]>>,
-}
-
-impl Reach {
-    /// As far back as an image can have been held, by when it was built.
-    fn to(created: Option<Timestamp>) -> Reach {
-        created.map_or(Reach::Everything, Reach::Since)
-    }
 }
 
 impl<'p> Past<'p> {

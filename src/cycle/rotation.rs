@@ -81,9 +81,8 @@ impl Engine {
             let changes: Vec<FileChange> = rotation.turns.iter().filter_map(Turn::change).collect();
             let files: BTreeMap<String, Vec<u8>> = changes.into_iter().map(|c| (c.file, c.after)).collect();
             let commit = block_in_place(|| clone.commit(tip, &files, &message(&files)))?;
-            match block_in_place(|| {
-                push::confirmed(&clone, commit, Lease { branch: &self.repo.branch, expected: Some(tip) })
-            })? {
+            let lease = Lease { branch: &self.repo.branch, expected: Some(tip) };
+            match block_in_place(|| push::confirmed(&clone, commit, lease))? {
                 Push::Done => {
                     rotation.commit = Some(commit);
                     return Ok(rotation);

@@ -183,14 +183,16 @@ impl TagRule {
     }
 
     fn by_rank(&self, fitting: &[(Rank, &Seen)], held: Option<(Rank, &Current)>) -> Result<Tag, NoChoice> {
-        let newer = |a: &Rank, b: &Rank| self.ranks_newer(a, b);
         let Some(first) = fitting.first() else { return Err(NoChoice::NoTags) };
-        let best = fitting.iter().skip(1).fold(first, |best, next| if newer(&next.0, &best.0) { next } else { best });
+        let best = fitting
+            .iter()
+            .skip(1)
+            .fold(first, |best, next| if self.ranks_newer(&next.0, &best.0) { next } else { best });
         if let Some((rank, current)) = &held {
             if current.tag == best.1.tag || *rank == best.0 {
                 return Err(NoChoice::UpToDate { tag: current.tag.clone() });
             }
-            if newer(rank, &best.0) {
+            if self.ranks_newer(rank, &best.0) {
                 return Err(NoChoice::OnlyOlder { held: current.tag.clone(), newest: best.1.tag.clone() });
             }
         }

@@ -97,7 +97,7 @@ fn patches(
 fn placed(bytes: &[u8], format: Format, parsed: &Parsed, block: &str) -> Result<Vec<Patch>, SopsError> {
     let block = patch::with_line_ends_of(bytes, format, block);
     let newline = patch::with_line_ends_of(bytes, format, "\n");
-    let ended = |at: usize| at == 0 || bytes[at - 1] == b'\n' || bytes[at - 1] == b'\r' && format != Format::Dotenv;
+    let ended = |at: usize| at == 0 || patch::ends_line(bytes[at - 1], format);
     let before = |at: usize| if ended(at) { "" } else { newline.as_str() };
     match format {
         Format::Yaml => {

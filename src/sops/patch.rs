@@ -21,9 +21,14 @@ pub(super) fn apply(bytes: &[u8], mut patches: Vec<Patch>) -> Option<Vec<u8>> {
     Some(edited)
 }
 
-/// A text with the line ends that a file has. In dotenv a carriage return is part of the value before it, for sops too.
+/// Whether a byte ends a line. In dotenv a carriage return is part of the value before it, for sops too.
+pub(super) fn ends_line(byte: u8, format: Format) -> bool {
+    byte == b'\n' || byte == b'\r' && format != Format::Dotenv
+}
+
+/// A text with the line ends that a file has.
 pub(super) fn with_line_ends_of(bytes: &[u8], format: Format, text: &str) -> String {
     let first = bytes.iter().position(|b| *b == b'\n');
-    let windows = format != Format::Dotenv && first.is_some_and(|at| at > 0 && bytes[at - 1] == b'\r');
+    let windows = first.is_some_and(|at| at > 0 && bytes[at - 1] == b'\r') && ends_line(b'\r', format);
     if windows { text.replace('\n', "\r\n") } else { text.to_owned() }
 }

@@ -73,8 +73,9 @@ fn excerpt(text: &str) -> Option<String> {
     ties.then_some(excerpt)
 }
 
-/// Those of them that list files: first the resources, then the others.
+/// The keys among [`KEYS`] that list files and nothing else: first the resources, then the others.
 const LISTS: [&str; 6] = ["resources", "bases", "components", "patchesStrategicMerge", "generators", "transformers"];
+/// How many of them list resources.
 const OF_RESOURCES: usize = 3;
 
 /// What an excerpt says that is nothing but lists of plain words; `None` where it is anything else.
@@ -90,7 +91,7 @@ fn plain(excerpt: &str) -> Option<Kustomization> {
             if *own_indent.get_or_insert(indent) != indent || !is_word(item) {
                 return None;
             }
-            lists[*list].get_or_insert_default().push(item.to_owned());
+            lists[*list].as_mut()?.push(item.to_owned());
         } else if !text.is_empty() {
             let (key, value) = text.split_once(':').filter(|_| indent == 0)?;
             open = None;

@@ -86,11 +86,16 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// The next line with its end, from its first character that is not blank, and where that stands.
     fn next_line(&mut self) -> (&'a str, usize) {
-        let rest = &self.text[self.at..];
-        let length = rest.find('\n').map_or(rest.len(), |end| end + 1);
-        let line = rest[..length].trim_start();
-        let start = self.at + rest[..length].len() - line.len();
-        self.at += length;
+        let (whole, start) = self.whole_line();
+        let line = whole.trim_start();
+        (line, start + whole.len() - line.len())
+    }
+
+    /// The next line as it stands, with its end, and where it does.
+    fn whole_line(&mut self) -> (&'a str, usize) {
+        let (start, rest) = (self.at, &self.text[self.at..]);
+        let line = &rest[..rest.find('\n').map_or(rest.len(), |end| end + 1)];
+        self.at += line.len();
         (line, start)
     }
 
@@ -176,9 +181,7 @@ impl<'a> Reader<'a> {
     /// A value over several lines, to the last quote of the first line that has one.
     fn lines(&mut self, mut value: String, start: usize, quote: &str) -> Result<(String, Range<usize>), &'static str> {
         while self.at < self.text.len() {
-            let (at, rest) = (self.at, &self.text[self.at..]);
-            let line = &rest[..rest.find('\n').map_or(rest.len(), |end| end + 1)];
-            self.at += line.len();
+            let (line, at) = self.whole_line();
             let Some(close) = line.rfind(quote) else {
                 value.push_str(line);
                 continue;

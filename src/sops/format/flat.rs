@@ -1,5 +1,7 @@
 //! Metadata of formats without nesting: `age__list_0__map_enc` is the field `enc` of the first item of `age`.
 
+use std::mem::discriminant;
+
 use crate::sops::metadata::Raw;
 
 const MAP: &str = "__map_";
@@ -11,11 +13,11 @@ const MOST_ITEMS: usize = 1000;
 /// One step into nested metadata.
 enum Step<'a> {
     Key(&'a str),
-    /// None for what is no place in a list: an item all the same, which is no key.
-    Index(Option<usize>),
+    Index(usize),
 }
 
-/// Flat keys and values, nested. `\n` in a value stands for a line end.
+/// Flat keys and values, nested. `\n` in a value stands for a line end. A key that is a value here and a list or a
+/// mapping there stands in the result twice, and such an item of a list is no key, whichever came first.
 pub fn nest(flat: &[(String, String)]) -> Raw {
     let mut root = Raw::Map(Vec::new());
     for (key, value) in flat {
@@ -62,7 +64,8 @@ fn steps(key: &str) -> Option<Vec<Step<'_>>> {
         };
         let name = &body[..next(body)];
         steps.push(if is_list {
-            Step::Index(name.parse().ok().filter(|index| *index < MOST_ITEMS))
+            // As sops has it, what is no number is the first place.
+            Step::Index(name.parse().ok().filter(|index| *index < MOST_ITEMS).unwrap_or(0))
         } else {
             Step::Key(name)
         });
@@ -76,29 +79,35 @@ fn put(node: &mut Raw, steps: &[Step<'_>], value: String) {
         *node = Raw::Text(value);
         return;
     };
-    match step {
-        Step::Key(key) => {
-            if !matches!(node, Raw::Map(_)) {
-                *node = Raw::Map(Vec::new());
-            }
-            let Raw::Map(pairs) = node else { return };
-            let index = pairs.iter().position(|(name, _)| name == key).unwrap_or_else(|| {
-                pairs.push(((*key).to_owned(), Raw::Text(String::new())));
+    let fits = |held: &Raw| discriminant(held) == discriminant(&room(rest));
+    match (step, node) {
+        (Step::Key(key), Raw::Map(pairs)) => {
+            let held = pairs.iter().position(|(name, held)| name == key && fits(held));
+            let index = held.unwrap_or_else(|| {
+                pairs.push(((*key).to_owned(), room(rest)));
                 pairs.len() - 1
             });
             put(&mut pairs[index].1, rest, value);
         }
-        Step::Index(index) => {
-            if !matches!(node, Raw::List(_)) {
-                *node = Raw::List(Vec::new());
+        (Step::Index(index), Raw::List(items)) => {
+            let hole = Raw::Map(Vec::new());
+            items.resize(items.len().max(index + 1), hole.clone());
+            let item = &mut items[*index];
+            if *item == hole {
+                *item = room(rest);
             }
-            let Raw::List(items) = node else { return };
-            let index = index.unwrap_or(items.len());
-            while items.len() <= index {
-                items.push(Raw::Text(String::new()));
-            }
-            put(&mut items[index], rest, value);
+            if fits(item) { put(item, rest, value) } else { *item = Raw::Text(String::new()) }
         }
+        _ => unreachable!("a step is taken into what `room` made for it"),
+    }
+}
+
+/// What the steps lead into, empty.
+fn room(steps: &[Step<'_>]) -> Raw {
+    match steps.first() {
+        None => Raw::Text(String::new()),
+        Some(Step::Key(_)) => Raw::Map(Vec::new()),
+        Some(Step::Index(_)) => Raw::List(Vec::new()),
     }
 }
 
@@ -123,5 +132,21 @@ mod tests {
         let enc = |text: &str| Raw::Map(vec![("enc".to_owned(), Raw::Text(text.to_owned()))]);
         assert_eq!(pairs[0], ("age".to_owned(), Raw::List(vec![enc("a\nb"), enc("c")])));
         assert_eq!(nest(&flat(&[("age__list_99999999999", "x")])), nest(&flat(&[("age__list_0", "x")])));
+    }
+
+    #[test]
+    fn what_is_a_value_and_more_is_seen_in_any_order() {
+        let no_keys = [("age__list_0__map_enc", "a"), ("age__list_0__iap_recipient", "b")];
+        let twice = [("mac", "a"), ("mac__map_b", "c")];
+        for mut pairs in [no_keys, twice] {
+            for _ in 0..2 {
+                let flat: Vec<(String, String)> =
+                    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+                let Raw::Map(nested) = nest(&flat) else { panic!("a mapping") };
+                let is_text = nested[0].1 == Raw::List(vec![Raw::Text(String::new())]);
+                assert!(is_text || nested.len() == 2 && nested[0].0 == nested[1].0, "{nested:?}");
+                pairs.reverse();
+            }
+        }
     }
 }

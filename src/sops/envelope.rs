@@ -31,7 +31,7 @@ pub fn detect(bytes: &[u8]) -> Option<Format> {
     let candidates = [
         (Format::Json, is_object),
         (Format::Dotenv, has_line(&|line| line.strip_prefix(dotenv::PREFIX).is_some_and(|rest| rest.contains('=')))),
-        (Format::Ini, has_line(&|line| line.trim() == "[sops]")),
+        (Format::Ini, has_line(&|line| line.trim_start().starts_with("[sops]"))),
         (Format::Yaml, !is_object),
     ];
     let fits = |format: &Format| {

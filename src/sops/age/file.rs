@@ -37,14 +37,14 @@ impl From<DecryptError> for AgeError {
     }
 }
 
-/// Opens a file, armored or not, with the first identity that can. Blanks around armor do not count.
+/// Opens a file, armored or not, with the first identity that can. Blank lines around armor do not count.
 pub fn decrypt<'i>(
     bytes: &[u8],
     identities: impl IntoIterator<Item = &'i Identity>,
 ) -> Result<Secret<Vec<u8>>, AgeError> {
     let is_armored = bytes.trim_ascii_start().starts_with(b"-----BEGIN");
     let mut file = Vec::with_capacity(bytes.len());
-    let mut reader = ArmoredReader::new(if is_armored { bytes.trim_ascii() } else { bytes });
+    let mut reader = ArmoredReader::new(if is_armored { without_blank_lines_around(bytes) } else { bytes });
     reader.read_to_end(&mut file).map_err(|_| AgeError::Form)?;
     if !ends_its_stanzas(&file) {
         return Err(AgeError::Form);
@@ -56,6 +56,14 @@ pub fn decrypt<'i>(
     let mut plain = Secret::new(Vec::with_capacity(bytes.len()));
     payload.read_to_end(plain.expose_mut()).map_err(|_| AgeError::Changed)?;
     Ok(plain)
+}
+
+/// From the first line to the last one that are not blank. Blanks within those two lines are for the reader to refuse.
+fn without_blank_lines_around(bytes: &[u8]) -> &[u8] {
+    let (first, last) = (bytes.len() - bytes.trim_ascii_start().len(), bytes.trim_ascii_end().len());
+    let start = bytes[..first].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let end = bytes[last..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |end| last + end + 1);
+    &bytes[start..end]
 }
 
 /// Whether the body of each stanza ends in a short line, if need be an empty one. The crate takes files of its own first

@@ -1,24 +1,36 @@
 //! Paths within a tree: relative to its root, with `/`.
 
+use memchr::memrchr;
+
 /// The folder of a file; empty for the root.
 pub fn parent_of(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+    &path[..memrchr(b'/', path.as_bytes()).unwrap_or(0)]
+}
+
+/// The path of what stands in a folder.
+pub fn child_of(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { [folder, "/", name].concat() }
 }
 
 /// Resolves a relative path against a folder; `None` when it leaves the tree.
 pub fn join(folder: &str, relative: &str) -> Option<String> {
-    let mut parts: Vec<&str> = if folder.is_empty() { Vec::new() } else { folder.split('/').collect() };
     if relative.starts_with('/') {
         return None;
     }
+    let mut path = String::with_capacity(folder.len() + 1 + relative.len());
+    path.push_str(folder);
     for part in relative.split('/') {
         match part {
             "" | "." => {}
-            ".." => {
-                parts.pop()?;
+            ".." if path.is_empty() => return None,
+            ".." => path.truncate(parent_of(&path).len()),
+            part => {
+                if !path.is_empty() {
+                    path.push('/');
+                }
+                path.push_str(part);
             }
-            part => parts.push(part),
         }
     }
-    Some(parts.join("/"))
+    Some(path)
 }

@@ -48,34 +48,36 @@ fn a_warm_look_gives_what_a_cold_one_gives() {
     let paths = || PathFilter::new(&["base", "prod", "moved", "other.yaml", "new.yaml"]).expect("globs");
     let warm = TreeCache::new(paths());
     let mut clone = BareClone::open(config).expect("a clone");
-    let steps: [&dyn Fn(); 7] = [
+    let steps: [&dyn Fn(); 11] = [
         &|| {},
         &|| drop(origin.commit("an overlay", &[("prod/kustomization.yaml", OVERLAY)])),
         &|| drop(origin.commit("another tag", &[("base/app.yaml", &DEPLOYMENT.replace("v1", "v3"))])),
         &|| drop(origin.commit("no image", &[("prod/kustomization.yaml", "resources: [../base, ../gone]\n")])),
         &|| drop(origin.commit("a version", &[("other.yaml", "version: v1\n"), ("new.yaml", "image: acme/app:v9\n")])),
-        &|| remove(&origin, folder.path(), "prod"),
+        &|| with_git(&origin, &["rm", "-r", "prod"]),
         &|| drop(origin.commit("in place of a folder", &[("prod", "a file now\n"), ("base/app.yaml", "a: [\n")])),
+        &|| drop(origin.commit("as it was", &[("base/app.yaml", DEPLOYMENT)])),
+        &|| with_git(&origin, &["mv", "base", "moved"]),
+        &|| drop(origin.commit("twins", &[("base/app.yaml", DEPLOYMENT), ("base/again.yaml", DEPLOYMENT)])),
+        &|| drop(origin.commit("deep", &[(&format!("base/{}app.yaml", "a/".repeat(1_500)), DEPLOYMENT)])),
     ];
     for (number, step) in steps.iter().enumerate() {
         step();
         let tip;
         (clone, tip) = clone.fetch().expect("a fetch");
         for (conventions, interest) in views.iter().cycle().take(4) {
-            let look = |cache: &TreeCache| {
-                let inventory = cache.inventory(&clone, tip, conventions, interest).expect("read");
-                format!("{inventory:#?}")
-            };
+            let look = |cache: &TreeCache| cache.inventory(&clone, tip, conventions, interest).expect("read");
             assert_eq!(look(&warm), look(&TreeCache::new(paths())), "step {number}, {interest:?}");
         }
     }
 }
 
-/// Commits the removal of a folder.
-fn remove(origin: &Origin, folder: &std::path::Path, path: &str) {
-    let work = folder.join("work");
-    git(folder, &["clone", "--quiet", &origin.path.display().to_string(), &work.display().to_string()]);
-    git(&work, &["rm", "-r", "--quiet", path]);
-    git(&work, &["-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "-m", "gone"]);
+/// Commits what a command of git does to the files.
+fn with_git(origin: &Origin, command: &[&str]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let work = folder.path().join("work");
+    git(folder.path(), &["clone", "--quiet", &origin.path.display().to_string(), &work.display().to_string()]);
+    git(&work, command);
+    git(&work, &["-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "-m", "changed"]);
     git(&work, &["push", "--quiet"]);
 }

@@ -6,7 +6,8 @@
 //! - [`past`]: what happened on the branch, and what is held because of it
 //! - [`commits`]: a gated plan to commits
 //! - `push`: the push, made sure of
-//! - [`tree`]: the image fields of a tip, each blob read once
+//! - [`tree`]: the image fields of a tip; what did not change is not read again
+//! - `folder`: its folders
 //! - [`follow`]: from what the registries have to a plan whose images are proved
 //! - [`survey`]: what the registries have
 //! - `placing`: where tags stand in the history of the branch that their images are built from
@@ -27,6 +28,7 @@ pub mod deployed;
 pub mod engine;
 pub mod error;
 pub mod explain;
+mod folder;
 pub mod follow;
 pub mod intended;
 mod lineages;

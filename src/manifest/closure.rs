@@ -3,38 +3,49 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::path::{join, parent_of};
+use crate::path::{child_of, parent_of};
 
-use super::kustomize::{Kustomization, is_local};
+use super::find::KUSTOMIZATION_NAMES;
 
 /// Which kustomization takes in what, of a whole tree.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Closures {
     /// For each kustomization the files that it takes in, other kustomizations among them.
-    takes: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    takes: HashMap<Arc<str>, Vec<Arc<str>>>,
     /// For each file the kustomizations that take it in directly.
-    parents: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    parents: HashMap<Arc<str>, Vec<Parent>>,
+}
+
+/// A kustomization that takes in a file.
+#[derive(Debug, Clone, PartialEq)]
+struct Parent {
+    file: Arc<str>,
+    /// Whether as one of its resources, rather than as a patch, or to generate something from.
+    as_resource: bool,
 }
 
 impl Closures {
-    /// Of all kustomizations of a tree.
-    pub fn of<'f>(kustomizations: impl Iterator<Item = (&'f Arc<str>, &'f Kustomization)> + Clone) -> Closures {
-        let by_folder: HashMap<&str, &Arc<str>> =
-            kustomizations.clone().map(|(file, _)| (parent_of(file), file)).collect();
-        let mut closures = Closures::default();
-        for (file, kustomization) in kustomizations {
-            let all = kustomization.resources.iter().chain(&kustomization.files).filter(|resource| is_local(resource));
-            let targets = all.filter_map(|resource| {
-                let path = join(parent_of(file), resource)?;
-                Some(by_folder.get(path.as_str()).map_or_else(|| path.into(), |inner| Arc::clone(inner)))
-            });
-            let targets: Vec<Arc<str>> = targets.collect();
-            for target in &targets {
-                closures.parents.entry(Arc::clone(target)).or_default().push(Arc::clone(file));
+    /// None yet, with room for so many kustomizations.
+    pub(super) fn with_capacity(kustomizations: usize) -> Closures {
+        Closures { takes: HashMap::with_capacity(kustomizations), parents: HashMap::with_capacity(kustomizations) }
+    }
+
+    /// Adds a kustomization with the resources and the other files that it takes in.
+    pub(super) fn add(&mut self, kustomization: &Arc<str>, mut resources: Vec<Arc<str>>, files: Vec<Arc<str>>) {
+        for (targets, as_resource) in [(&resources, true), (&files, false)] {
+            for target in targets {
+                let parent = Parent { file: Arc::clone(kustomization), as_resource };
+                self.parents.entry(Arc::clone(target)).or_default().push(parent);
             }
-            closures.takes.insert(Arc::clone(file), targets);
         }
-        closures
+        resources.extend(files);
+        self.takes.insert(Arc::clone(kustomization), resources);
+    }
+
+    /// The kustomizations that have a file among their resources.
+    pub(super) fn takers(&self, file: &str) -> impl Iterator<Item = &Arc<str>> {
+        let parents = self.parents.get(file).into_iter().flatten();
+        parents.filter(|parent| parent.as_resource).map(|parent| &parent.file)
     }
 
     /// The files, of all of a tree, that are deployed together with a file: the closure of its kustomizations; without
@@ -75,7 +86,7 @@ impl Closures {
     }
 
     fn parents_of(&self, file: &str) -> impl Iterator<Item = &str> {
-        self.parents.get(file).into_iter().flatten().map(AsRef::as_ref)
+        self.parents.get(file).into_iter().flatten().map(|parent| parent.file.as_ref())
     }
 
     fn kustomizations_in(&self, file: &str) -> usize {
@@ -92,9 +103,8 @@ impl Closures {
         }
         let mut inner = parent_of(other);
         while inner.len() > folder.len() {
-            let has_own = ["kustomization.yaml", "kustomization.yml", "Kustomization"]
-                .iter()
-                .any(|name| self.takes.contains_key(format!("{inner}/{name}").as_str()));
+            let has_own =
+                KUSTOMIZATION_NAMES.iter().any(|name| self.takes.contains_key(child_of(inner, name).as_str()));
             if has_own {
                 return false;
             }
@@ -109,6 +119,7 @@ mod tests {
     use super::*;
     use crate::manifest::conventions::Conventions;
     use crate::manifest::find::{self, FileFacts};
+    use crate::manifest::kustomize::Graph;
 
     fn around(files: &[(&str, &str)], file: &str) -> Vec<String> {
         let read: Vec<(Arc<str>, FileFacts)> = files
@@ -117,9 +128,8 @@ mod tests {
                 ((*path).into(), find::read(path, text.as_bytes(), &Conventions::default()).expect("YAML"))
             })
             .collect();
-        let closures =
-            Closures::of(read.iter().filter_map(|(path, facts)| Some((path, facts.kustomization.as_ref()?))));
-        closures.around(file, files.iter().map(|(path, _)| *path)).into_iter().map(str::to_owned).collect()
+        let graph = Graph::build(read.iter().map(|(path, facts)| (path, facts)), &|_| true);
+        graph.closures.around(file, files.iter().map(|(path, _)| *path)).into_iter().map(str::to_owned).collect()
     }
 
     #[test]

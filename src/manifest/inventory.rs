@@ -17,7 +17,7 @@ use super::paths::PathFilter;
 pub type Reading = Arc<Result<FileFacts, ScanError>>;
 
 /// An image field and where it is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Located {
     /// The file, relative to the root, with `/`.
     pub file: String,
@@ -82,7 +82,7 @@ pub enum Problem {
 const NAMED: usize = 10;
 
 /// All image fields of a tree.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub struct Inventory {
     /// The fields, in the order of file, document and place.
     pub fields: Vec<Located>,

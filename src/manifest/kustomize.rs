@@ -57,10 +57,8 @@ pub enum GraphProblem {
 /// The graph of all kustomizations of a tree. It holds as long as no file comes or goes and no kustomization changes.
 #[derive(Debug, Default)]
 pub struct Graph {
-    /// For each file the kustomizations that take it in directly.
-    parents: HashMap<Arc<str>, Vec<Arc<str>>>,
     images: HashMap<Arc<str>, Vec<Entry>>,
-    /// What is deployed together.
+    /// Who takes in what, and so what is deployed together.
     pub closures: Arc<Closures>,
     /// What was found odd, in the order of the files.
     pub problems: Vec<GraphProblem>,
@@ -78,28 +76,29 @@ impl Graph {
             named.filter_map(|(path, facts)| Some((path, facts.kustomization.as_ref()?))).collect();
         let by_folder: HashMap<&str, &Arc<str>> =
             kustomizations.iter().map(|(file, _)| (parent_of(file), *file)).collect();
-        let closures = Closures::of(kustomizations.iter().copied());
-        let mut graph = Graph { closures: Arc::new(closures), ..Graph::default() };
+        let mut closures = Closures::with_capacity(kustomizations.len());
+        let (mut images, mut problems) = (HashMap::new(), Vec::new());
         for (file, kustomization) in &kustomizations {
             if !kustomization.images.is_empty() {
-                graph.images.insert(Arc::clone(file), kustomization.images.clone());
+                images.insert(Arc::clone(file), kustomization.images.clone());
             }
+            let target = |resource: &String| -> Option<Arc<str>> {
+                let path = join(parent_of(file), resource)?;
+                let inner = by_folder.get(path.as_str());
+                Some(inner.map_or_else(|| path.as_str().into(), |inner| Arc::clone(inner)))
+            };
+            let mut resources = Vec::with_capacity(kustomization.resources.len());
             for resource in kustomization.resources.iter().filter(|resource| is_local(resource)) {
-                let target = join(parent_of(file), resource).and_then(|path| match by_folder.get(path.as_str()) {
-                    Some(inner) => Some(Arc::clone(inner)),
-                    None => exists(&path).then(|| path.into()),
-                });
-                match target {
-                    Some(target) => graph.parents.entry(target).or_default().push(Arc::clone(file)),
-                    None => {
-                        let (file, resource) = (file.to_string(), resource.clone());
-                        graph.problems.push(GraphProblem::Missing { file, resource });
-                    }
+                match target(resource).filter(|target| exists(target)) {
+                    Some(target) => resources.push(target),
+                    None => problems.push(GraphProblem::Missing { file: file.to_string(), resource: resource.clone() }),
                 }
             }
+            let files = kustomization.files.iter().filter(|file| is_local(file)).filter_map(target);
+            closures.add(file, resources, files.collect());
         }
-        kustomizations.iter().for_each(|(file, _)| graph.find_cycle(file));
-        graph
+        problems.extend(kustomizations.iter().filter_map(|(file, _)| cycle(&closures, file)));
+        Graph { images, closures: Arc::new(closures), problems }
     }
 
     /// The kustomization whose `images` decides the version of a field, when each way from the field to an outermost
@@ -111,22 +110,21 @@ impl Graph {
         let mut walk = Walk::default();
         walk.each_way_overrides(self, file, &field.written_name).then_some(walk.nearest).flatten()
     }
+}
 
-    /// Reports a kustomization that is among its own forebears.
-    fn find_cycle(&mut self, file: &str) {
-        let mut seen: HashSet<&str> = HashSet::new();
-        let mut open: Vec<&Arc<str>> = self.parents.get(file).into_iter().flatten().collect();
-        while let Some(next) = open.pop() {
-            if **next == *file {
-                let problem = GraphProblem::Cycle { file: file.to_owned(), resource: parent_of(file).to_owned() };
-                self.problems.push(problem);
-                return;
-            }
-            if seen.insert(next) {
-                open.extend(self.parents.get(next).into_iter().flatten());
-            }
+/// A kustomization that is among its own forebears.
+fn cycle(closures: &Closures, file: &str) -> Option<GraphProblem> {
+    let mut seen: HashSet<&str> = HashSet::new();
+    let mut open: Vec<&Arc<str>> = closures.takers(file).collect();
+    while let Some(next) = open.pop() {
+        if **next == *file {
+            return Some(GraphProblem::Cycle { file: file.to_owned(), resource: parent_of(file).to_owned() });
+        }
+        if seen.insert(next) {
+            open.extend(closures.takers(next));
         }
     }
+    None
 }
 
 /// The ways from a file upwards.
@@ -141,7 +139,10 @@ struct Walk {
 
 impl Walk {
     fn each_way_overrides(&mut self, graph: &Graph, file: &str, name: &str) -> bool {
-        let Some(parents) = graph.parents.get(file) else { return false };
+        let mut parents = graph.closures.takers(file).peekable();
+        if parents.peek().is_none() {
+            return false;
+        }
         let key = (file.to_owned(), name.to_owned());
         if let Some(known) = self.known.get(&key) {
             return *known;
@@ -172,6 +173,5 @@ pub(super) fn is_local(resource: &str) -> bool {
 
 /// Whether a file may hold image fields at all, by its name.
 pub fn is_manifest_name(path: &str) -> bool {
-    let extension = path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
-    matches!(extension, Some("yaml" | "yml" | "json")) || has_kustomization_name(path)
+    [".yaml", ".yml", ".json"].iter().any(|extension| path.ends_with(extension)) || has_kustomization_name(path)
 }

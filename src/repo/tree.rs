@@ -2,8 +2,11 @@
 
 use std::num::NonZero;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use git2::{ErrorCode, ObjectType, Oid, Repository};
+
+use crate::path::child_of;
 
 use super::clone::{BareClone, CommitId, EXECUTABLE};
 use super::error::RepoError;
@@ -45,7 +48,8 @@ impl BareClone {
 
     /// What stands in a folder, in the order of the tree.
     pub fn folder(&self, id: TreeId) -> Result<Vec<Entry>, RepoError> {
-        let tree = self.repository.find_tree(id.0).map_err(RepoError::git(format!("reading tree {}", id.0)))?;
+        let fail = |error| RepoError::git(format!("reading tree {}", id.0))(error);
+        let tree = self.repository.find_tree(id.0).map_err(fail)?;
         // A name that is not UTF-8 cannot be a manifest of ours.
         let named = tree.iter().filter_map(|entry| {
             let kind = match (entry.kind(), entry.filemode()) {
@@ -64,7 +68,7 @@ impl BareClone {
         let mut found = Vec::new();
         while let Some((path, id)) = open.pop() {
             for Entry { name, kind } in self.folder(id)? {
-                let path = if path.is_empty() { name } else { format!("{path}/{name}") };
+                let path = child_of(&path, &name);
                 match kind {
                     EntryKind::File(blob) => found.push((path, blob)),
                     EntryKind::Folder(id) => open.push((path, id)),
@@ -81,30 +85,19 @@ impl BareClone {
         ids: &[BlobId],
         read: impl Fn(usize, &[u8]) -> T + Sync,
     ) -> Result<Vec<T>, RepoError> {
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let share = ids.len().div_ceil(threads).max(LEAST_SHARE);
-        let path = self.repository.path();
-        let read = &read;
-        let read_share = move |(index, share_ids): (usize, &[BlobId])| -> Result<Vec<T>, RepoError> {
-            // A handle cannot be shared between threads; opening another one costs next to nothing.
-            let repository =
-                Repository::open_bare(path).map_err(RepoError::git(format!("opening {}", path.display())))?;
-            let mut made = Vec::with_capacity(share_ids.len());
-            for (offset, id) in share_ids.iter().enumerate() {
-                let blob = repository.find_blob(id.0).map_err(RepoError::git(format!("reading blob {}", id.0)))?;
-                made.push(read(index * share + offset, blob.content()));
-            }
-            Ok(made)
-        };
-        let mut all = Vec::with_capacity(ids.len());
-        std::thread::scope(|scope| {
-            let workers: Vec<_> =
-                ids.chunks(share).enumerate().map(|share| scope.spawn(move || read_share(share))).collect();
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(ids.len().div_ceil(SHARE));
+        let (path, next) = (self.repository.path(), AtomicUsize::new(0));
+        let mut made = Vec::with_capacity(ids.len());
+        std::thread::scope(|scope| -> Result<(), RepoError> {
+            let start = |_| scope.spawn(|| read_shares(path, ids, &next, &read));
+            let workers: Vec<_> = (0..threads).map(start).collect();
             for worker in workers {
-                all.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+                made.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
             }
-            Ok(all)
-        })
+            Ok(())
+        })?;
+        made.sort_by_key(|(index, _)| *index);
+        Ok(made.into_iter().map(|(_, made)| made).collect())
     }
 
     /// Whether there is a file or folder at a path.
@@ -128,8 +121,32 @@ impl BareClone {
     }
 }
 
-/// Fewer blobs than this are not worth another thread.
-const LEAST_SHARE: usize = 64;
+/// So many blobs are read at a time; fewer are not worth another thread.
+const SHARE: usize = 64;
+
+/// What a function makes of the blobs of one share after the other, until none is left: a processor that is slow, or has
+/// more to do, holds up no other.
+fn read_shares<T>(
+    path: &Path,
+    ids: &[BlobId],
+    next: &AtomicUsize,
+    read: &impl Fn(usize, &[u8]) -> T,
+) -> Result<Vec<(usize, T)>, RepoError> {
+    // A handle cannot be shared between threads; opening another one costs next to nothing.
+    let repository = Repository::open_bare(path).map_err(RepoError::git(format!("opening {}", path.display())))?;
+    let mut made = Vec::new();
+    loop {
+        let start = next.fetch_add(SHARE, Ordering::Relaxed);
+        if start >= ids.len() {
+            return Ok(made);
+        }
+        for (index, id) in ids.iter().enumerate().skip(start).take(SHARE) {
+            let fail = |error| RepoError::git(format!("reading blob {}", id.0))(error);
+            let blob = repository.find_blob(id.0).map_err(fail)?;
+            made.push((index, read(index, blob.content())));
+        }
+    }
+}
 
 /// Whether an entry of a tree is a regular file, executable or not: no symbolic link and no submodule.
 pub(super) fn is_regular(mode: i32) -> bool {

@@ -29,7 +29,7 @@ impl<'a> Scan<'a> {
     /// Reads all documents of a file.
     pub fn read(bytes: &'a [u8]) -> Result<Scan<'a>, ScanError> {
         let text = std::str::from_utf8(bytes).map_err(|e| ScanError::NotText(e.valid_up_to()))?;
-        if let Some(at) = bytes.iter().position(|b| *b == 0) {
+        if let Some(at) = memchr::memchr(0, bytes) {
             return Err(ScanError::ZeroByte(at));
         }
         let body = text.strip_prefix('\u{feff}').unwrap_or(text);

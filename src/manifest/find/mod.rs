@@ -146,9 +146,13 @@ pub(super) fn read_scan(path: &str, scan: &Scan<'_>, conventions: &Conventions) 
     FileFacts { fields, pending, kustomization, flux, problems, sealed }
 }
 
-/// Whether a file of this name is a kustomization even without a kind (kustomize's own three names).
+/// Names that make a file a kustomization even without a kind, as kustomize has them.
+pub(super) const KUSTOMIZATION_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// Whether a file of this name is a kustomization even without a kind.
 pub fn has_kustomization_name(path: &str) -> bool {
-    matches!(path.rsplit('/').next(), Some("kustomization.yaml" | "kustomization.yml" | "Kustomization"))
+    let is_named = |name: &str| path.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'));
+    KUSTOMIZATION_NAMES.into_iter().any(is_named)
 }
 
 fn is_kustomization(path: &str, scan: &Scan<'_>, root: NodeId) -> bool {

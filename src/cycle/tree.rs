@@ -121,12 +121,10 @@ impl Known {
         paths: &PathFilter,
     ) -> Result<Vec<(Arc<str>, Reading)>, RepoError> {
         let mut walk = Walk::new(clone, &self.view.conventions, paths, &self.gone);
+        let graph = self.graph.take();
         let mut root = walk.folder(root, self.root.take())?;
-        if walk.ties_changed {
-            self.graph = None;
-        }
         let mut made = read(&walk.unread, clone, &self.view)?.into_iter();
-        let left = walk.left;
+        let (left, ties_changed) = (walk.left, walk.ties_changed);
         let (mut files, mut readings) = (0, Vec::new());
         for held in root.files_mut() {
             files += 1;
@@ -135,6 +133,7 @@ impl Known {
             readings.extend(reading.as_ref().map(|reading| (Arc::clone(&held.path), Arc::clone(reading))));
         }
         self.root = Some(root);
+        self.graph = graph.filter(|_| !ties_changed);
         self.gone.extend(left);
         if self.gone.len() > files + LEAST_KEPT {
             self.gone.clear();

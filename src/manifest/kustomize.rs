@@ -164,7 +164,7 @@ impl Walk {
     }
 }
 
-pub(super) fn is_local(resource: &str) -> bool {
+fn is_local(resource: &str) -> bool {
     !resource.contains("://")
         && !resource.contains('?')
         && !resource.starts_with("git@")

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::path::{child_of, parent_of};
+
 use super::rules::{Rules, RulesError};
 
 /// The name of the file with the rules.
@@ -32,8 +34,7 @@ impl RuleBook {
 
     /// Adds a `.sops.yaml` by its path from the root.
     pub fn add(&mut self, path: &str, bytes: &[u8]) {
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        self.folders.insert(folder.to_owned(), Rules::parse(bytes));
+        self.folders.insert(parent_of(path).to_owned(), Rules::parse(bytes));
     }
 
     /// Adds a `.sops.yaml` that stands above the root; `way` leads from its folder to the root.
@@ -49,27 +50,24 @@ impl RuleBook {
     pub fn rules_for(&self, path: &str) -> Result<Option<(&Rules, String)>, BrokenRules<'_>> {
         let mut folder = path;
         while !folder.is_empty() {
-            folder = folder.rsplit_once('/').map_or("", |(folder, _)| folder);
+            folder = parent_of(folder);
             match self.folders.get(folder) {
                 Some(Ok(rules)) => {
                     let rest = path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/');
                     return Ok(Some((rules, rest.to_owned())));
                 }
                 Some(Err(error)) => {
-                    let file = if folder.is_empty() { RULES_FILE.to_owned() } else { format!("{folder}/{RULES_FILE}") };
-                    return Err(BrokenRules { file, error });
+                    return Err(BrokenRules { file: child_of(folder, RULES_FILE), error });
                 }
                 None => {}
             }
         }
-        let from_above = |way: &str| if way.is_empty() { path.to_owned() } else { format!("{way}/{path}") };
-        Ok(self.above.as_ref().map(|(way, rules)| (rules, from_above(way))))
+        Ok(self.above.as_ref().map(|(way, rules)| (rules, child_of(way, path))))
     }
 
     /// Why the rules of a file cannot be read, if it holds such.
     pub fn error(&self, path: &str) -> Option<&RulesError> {
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        self.folders.get(folder).filter(|_| RuleBook::is_rules(path))?.as_ref().err()
+        self.folders.get(parent_of(path)).filter(|_| RuleBook::is_rules(path))?.as_ref().err()
     }
 }
 

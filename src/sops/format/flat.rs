@@ -115,11 +115,12 @@ fn room(steps: &[Step<'_>]) -> Raw {
 mod tests {
     use super::*;
 
+    fn flat(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
     #[test]
     fn flat_keys_come_and_go() {
-        let flat = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
-            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
-        };
         let given = flat(&[
             ("age__list_0__map_enc", "a\\nb"),
             ("age__list_1__map_enc", "c"),
@@ -140,9 +141,7 @@ mod tests {
         let twice = [("mac", "a"), ("mac__map_b", "c")];
         for mut pairs in [no_keys, twice] {
             for _ in 0..2 {
-                let flat: Vec<(String, String)> =
-                    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-                let Raw::Map(nested) = nest(&flat) else { panic!("a mapping") };
+                let Raw::Map(nested) = nest(&flat(&pairs)) else { panic!("a mapping") };
                 let is_text = nested[0].1 == Raw::List(vec![Raw::Text(String::new())]);
                 assert!(is_text || nested.len() == 2 && nested[0].0 == nested[1].0, "{nested:?}");
                 pairs.reverse();

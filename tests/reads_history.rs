@@ -8,6 +8,7 @@ use std::time::Duration;
 use support::git::{Origin, Sshd, git};
 use tagalong::repo::clone::{BareClone, CommitId};
 use tagalong::repo::config::{Config, Https, Person, Ssh};
+use tagalong::repo::fetch::Deepened;
 use tagalong::repo::history::{Change, Logged};
 
 fn open(cache: &Path, sshd: &Sshd, origin: &Origin, depth: u32) -> (BareClone, CommitId) {
@@ -19,6 +20,7 @@ fn open(cache: &Path, sshd: &Sshd, origin: &Origin, depth: u32) -> (BareClone, C
         push_options: Vec::new(),
         cache_dir: cache.to_owned(),
         depth,
+        history_limit: 0,
         timeout: Duration::from_secs(20),
         ssh: Ssh { key_file: Some(sshd.key()), known_hosts_file: sshd.known_hosts(), ..Ssh::default() },
         https: Https::default(),
@@ -33,8 +35,7 @@ fn open(cache: &Path, sshd: &Sshd, origin: &Origin, depth: u32) -> (BareClone, C
 fn walk(clone: &BareClone, tip: CommitId) -> (Vec<(Logged, Change)>, bool) {
     let mut path = "app.yaml".to_owned();
     let mut changes = Vec::new();
-    for logged in clone.history(tip, None).expect("a walk") {
-        let logged = logged.expect("a commit");
+    for logged in clone.history(tip).expect("a walk").flat_map(|group| group.expect("commits")) {
         if logged.is_cut {
             return (changes, true);
         }
@@ -71,7 +72,7 @@ fn every_change_of_a_file_is_found_and_missing_history_is_brought_over() {
     // Of ten commits five are about the file; the last of the ten is where history is cut off.
     assert_eq!(subjects(&some), ["app 29", "app 28", "app 27", "app 26"]);
 
-    assert!(clone.deepen().expect("deepened"));
+    assert_eq!(clone.deepen().expect("deepened"), Deepened::More);
     let (all, is_cut) = walk(&clone, tip);
     assert!(!is_cut);
     assert_eq!(all.len(), 30);
@@ -81,7 +82,7 @@ fn every_change_of_a_file_is_found_and_missing_history_is_brought_over() {
         let before = change.before.as_ref().map(|(_, blob)| *blob);
         assert_eq!(text(&clone, before), (n > 0).then(|| format!("{}\n", n - 1)));
     }
-    assert!(!clone.deepen().expect("asked"), "there is no more");
+    assert_eq!(clone.deepen().expect("asked"), Deepened::NoMore);
 
     // And the clone goes on from there.
     origin.commit("app 30", &[("app.yaml", "30\n")]);
@@ -141,7 +142,7 @@ fn parents_are_told_even_where_they_are_not_here() {
     origin.commit("next", &[("app.yaml", "y\n")]);
     let sshd = Sshd::start(&folder.path().join("sshd"));
     let (clone, tip) = open(&folder.path().join("cache"), &sshd, &origin, 1);
-    let all: Vec<Logged> = clone.history(tip, None).expect("a walk").map(|logged| logged.expect("one")).collect();
+    let all: Vec<Logged> = clone.history(tip).expect("a walk").flat_map(|group| group.expect("one")).collect();
     let [only] = all.as_slice() else { panic!("{all:?}") };
     assert!(only.is_cut);
     assert_eq!(only.parents.iter().map(ToString::to_string).collect::<Vec<_>>(), [parent]);

@@ -18,7 +18,7 @@ use crate::notify::config::Channel;
 use crate::plan::intent::Intent;
 use crate::registry;
 use crate::repo;
-use crate::repo::config::{Branch, Person, Ssh, USUAL_DEPTH};
+use crate::repo::config::{Branch, Person, Ssh, USUAL_DEPTH, USUAL_HISTORY_LIMIT};
 use crate::repo::source::{SourceConfig, Sources};
 
 use super::document::Node;
@@ -168,6 +168,7 @@ impl Config {
                 push_options: git.push_options,
                 cache_dir: cache_dir(overrides, environment, home.as_deref())?,
                 depth: git.depth.unwrap_or(USUAL_DEPTH),
+                history_limit: git.history_limit.unwrap_or(USUAL_HISTORY_LIMIT),
                 timeout,
                 ssh,
                 https,

@@ -76,6 +76,8 @@ pub struct GitSection {
     pub paths: PathFilter,
     /// `depth`.
     pub depth: Option<u32>,
+    /// `historyLimit`.
+    pub history_limit: Option<u32>,
     /// `timeout`.
     pub timeout: Option<Duration>,
     /// `attempts`.
@@ -169,6 +171,7 @@ fn git(mut section: Section<'_>) -> GitSection {
         // Each pattern was tried above.
         paths: PathFilter::new(&paths).unwrap_or_default(),
         depth: section.number("depth"),
+        history_limit: section.number("historyLimit"),
         timeout: section.duration("timeout"),
         attempts: section.number("attempts"),
         author: section.section("author").and_then(person),

@@ -38,6 +38,7 @@ use super::past::Past;
 use super::proof;
 use super::pull_secrets;
 use super::push;
+use super::read_back::Horizon;
 use super::report::{FileChange, Moved, Report};
 use super::secrets::{Gate, Progress, Secrets};
 use super::status::{self, ImageStatus};
@@ -68,7 +69,8 @@ pub struct Engine {
     intent: Box<IntentSource>,
     trees: TreeCache,
     pub(super) secrets: Secrets,
-    held: Mutex<Option<(CommitId, Arc<NamedHolds>)>>,
+    /// What is held by name on the last tip, and how far back that is known.
+    held: Mutex<Option<(CommitId, Arc<NamedHolds>, Option<Horizon>)>>,
     /// What the last pass learned, for one that is about some images only.
     learned: Mutex<Option<Learned>>,
     /// The tips of the branch and of the branch for proposals for which nothing was left to be closed.
@@ -391,7 +393,7 @@ impl Engine {
             }
             // Objects are missing: the clone is no good, but everything in it can be fetched again.
             (Err(CycleError::Repo(error @ RepoError::Git { .. })), _) => {
-                let (mut clone, tip) = block_in_place(|| clone.renew(&error)?.fetch())?;
+                let (mut clone, tip) = block_in_place(|| clone.renew(error)?.fetch())?;
                 let decided = self.decide(&mut clone, tip, task, learned).await?;
                 Ok((clone, tip, decided))
             }
@@ -422,7 +424,10 @@ impl Engine {
         let (gated, skipped) = gate::pass(intended.plan, &learned.proofs, &flaws);
         intended.notes.extend(gated.moved_along());
         let Intent { policies, conventions } = intended.intent;
-        let named = block_in_place(|| self.named_holds(clone, tip, &conventions))?;
+        let (named, horizon) = block_in_place(|| self.named_holds(clone, tip, &conventions))?;
+        let note = horizon.map(|horizon| horizon.note());
+        intended.notes.extend(note.filter(|note| !intended.notes.contains(note)));
+        clone.note_sound();
         Ok(Decided {
             gated,
             skipped: skipped.into_iter().collect(),
@@ -434,20 +439,22 @@ impl Engine {
         })
     }
 
-    /// What is held by name on a tip, which is remembered of the last one.
+    /// What is held by name on a tip, which is remembered of the last one, and how far back that is known.
     fn named_holds(
         &self,
         clone: &mut BareClone,
         tip: CommitId,
         conventions: &Conventions,
-    ) -> Result<Arc<NamedHolds>, RepoError> {
+    ) -> Result<(Arc<NamedHolds>, Option<Horizon>), RepoError> {
         let mut known = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, named)) = known.as_ref().filter(|(of, _)| *of == tip) {
-            return Ok(Arc::clone(named));
+        if let Some((_, named, horizon)) = known.as_ref().filter(|(of, ..)| *of == tip) {
+            return Ok((Arc::clone(named), horizon.clone()));
         }
-        let named = Arc::new(Past::new(clone, tip, conventions).named()?.clone());
-        *known = Some((tip, Arc::clone(&named)));
-        Ok(named)
+        let mut past = Past::new(clone, tip, conventions);
+        let named = Arc::new(past.named()?.clone());
+        let horizon = past.horizon().cloned();
+        *known = Some((tip, Arc::clone(&named), horizon.clone()));
+        Ok((named, horizon))
     }
 
     /// The new bytes of all files. A file that cannot be edited keeps its fields back; for what was asked for by name

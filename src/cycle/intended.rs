@@ -20,9 +20,10 @@ use crate::repo::clone::{BareClone, CommitId};
 use super::engine::{Engine, Hosts};
 use super::error::CycleError;
 use super::follow::{self, Learned};
-use super::past::{Past, Reach};
+use super::past::Past;
 use super::proof::{self, Direction};
 use super::propose::Heard;
+use super::read_back::{Horizon, Reach};
 use super::task::{Note, Pause, Request, Rollback, Task};
 
 /// What a task comes to.
@@ -182,7 +183,9 @@ impl Engine {
                 }
             }
         }
+        stock.notes.extend(past.horizon().map(Horizon::note));
         if let (true, Some(error)) = (targets.is_empty(), nowhere) {
+            stock.notes.iter().for_each(|note| tracing::warn!("{note}"));
             return Err(error.into());
         }
         let plan = back::plan(&stock.inventory, targets, &openable)?;

@@ -4,6 +4,7 @@
 //! - [`task`]: what it is for
 //! - [`intended`]: what a task comes to on a tip
 //! - [`past`]: what happened on the branch, and what is held because of it
+//! - [`read_back`]: the history that this is read from, no further back than it takes
 //! - [`commits`]: a gated plan to commits
 //! - `push`: the push, made sure of
 //! - [`tree`]: the image fields of a tip; what did not change is not read again
@@ -38,6 +39,7 @@ pub mod proof;
 mod propose;
 pub mod pull_secrets;
 mod push;
+pub mod read_back;
 pub mod report;
 pub mod rotation;
 pub mod secrets;

@@ -1,9 +1,9 @@
 //! What happened on the branch, as far as holds go: what its commits say, and how fields came to hold what they hold.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::image::{Repository, Version};
 use crate::manifest::conventions::Conventions;
@@ -11,42 +11,17 @@ use crate::manifest::field::Field;
 use crate::manifest::find;
 use crate::plan::decide::{Plan, Surveys, Update};
 use crate::plan::gate::{ImageProof, Proofs, wanted};
-use crate::plan::hold::{self, Change, Deed, NamedHolds};
+use crate::plan::hold::{self, Change, NamedHolds};
 use crate::plan::proposal::{self, Closed};
 use crate::plan::skip::{Reason, Skipped};
-use crate::plan::trailer::{Hold, Trailers};
+use crate::plan::trailer::Hold;
 use crate::policy::choose::Chosen;
 use crate::policy::rule::PolicySet;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
-use crate::repo::history::Logged;
 use crate::repo::tree::BlobId;
 
-/// Clocks of those who build images and of those who commit differ by less.
-const SKEW: SignedDuration = SignedDuration::from_hours(24);
-
-/// So many commits in a row have to be older than what is looked for; one alone may have been made by a wrong clock.
-const OLDER_IN_A_ROW: usize = 16;
-
-/// How far back to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    /// As far as it takes to tell what is held by name.
-    Named,
-    /// As far as `git.depth` says.
-    Usual,
-    /// As far as that, and further to where commits are older than this.
-    Since(Timestamp),
-    /// To the first commit.
-    Everything,
-}
-
-impl Reach {
-    /// As far back as an image can have been held, by when it was built.
-    fn to(created: Option<Timestamp>) -> Reach {
-        created.map_or(Reach::Everything, Reach::Since)
-    }
-}
+use super::read_back::{Horizon, Reach, Seen};
 
 /// What happened on the branch.
 #[derive(Debug)]
@@ -56,19 +31,6 @@ pub struct Past<'p> {
     conventions: &'p Conventions,
     closed: Vec<Closed>,
     seen: Option<Seen>,
-}
-
-/// What was seen of it.
-#[derive(Debug, Default)]
-struct Seen {
-    /// Commits, the newest first.
-    deeds: Vec<Arc<Deed>>,
-    ids: Vec<CommitId>,
-    /// Whether those are all that there are.
-    is_all: bool,
-    named: NamedHolds,
-    /// What was never left by the bot itself, of images that this was asked of.
-    never_left: HashMap<Repository, Arc<[(Version, Timestamp)]>>,
 }
 
 impl<'p> Past<'p> {
@@ -288,92 +250,21 @@ impl<'p> Past<'p> {
         Ok(changes)
     }
 
-    /// Reads as far back as asked, bringing more over where it is not here.
+    /// Where reading had to end, if it was not read as far back as it should have been.
+    pub fn horizon(&self) -> Option<&Horizon> {
+        self.seen.as_ref()?.horizon.as_ref()
+    }
+
+    /// Reads as far back as wanted, unless that was done.
     fn seen(&mut self, reach: Reach) -> Result<&mut Seen, RepoError> {
-        let suffices =
-            self.seen.as_ref().is_some_and(|seen| seen.is_all || seen.reaches(reach, self.clone.usual_depth()));
-        let seen = match self.seen.take().filter(|_| suffices) {
+        let usual = self.clone.usual_depth();
+        let known = self.seen.take().filter(|seen| seen.is_all || seen.reaches(reach, usual));
+        let seen = match known {
             Some(seen) => seen,
-            None => self.read(reach)?,
+            None => Seen::read(self.clone, self.tip, reach)?,
         };
         Ok(self.seen.insert(seen))
     }
-
-    fn read(&mut self, reach: Reach) -> Result<Seen, RepoError> {
-        let depth = self.clone.usual_depth();
-        loop {
-            let mut seen = Seen { is_all: true, ..Seen::default() };
-            let mut all_told = None;
-            let mut is_cut = false;
-            for logged in self.clone.history(self.tip, None)? {
-                let logged = logged?;
-                let deed = Arc::new(deed(&logged, seen.deeds.len()));
-                if all_told.is_none() && tells_all(&logged, &deed) {
-                    all_told = Some((logged.id, Arc::clone(&deed)));
-                }
-                seen.deeds.push(deed);
-                seen.ids.push(logged.id);
-                is_cut = logged.is_cut;
-                let is_enough = all_told.is_some() && seen.reaches(reach, depth);
-                if is_cut || is_enough {
-                    seen.is_all = false;
-                    is_cut &= !is_enough;
-                    break;
-                }
-            }
-            if is_cut && self.clone.deepen()? {
-                continue;
-            }
-            seen.named = self.named_holds(&seen, all_told)?;
-            return Ok(seen);
-        }
-    }
-
-    /// What is held by name: what the last commit that tells all of it says, and what came after.
-    fn named_holds(&self, seen: &Seen, all_told: Option<(CommitId, Arc<Deed>)>) -> Result<NamedHolds, RepoError> {
-        let Some((id, teller)) = all_told else { return Ok(NamedHolds::after(&[], &seen.deeds)) };
-        let later = self.clone.history(self.tip, Some(id))?.map(|logged| Ok(logged?.id));
-        let later: HashSet<CommitId> = later.collect::<Result<_, RepoError>>()?;
-        let deeds = seen.ids.iter().zip(&seen.deeds).filter(|(id, _)| later.contains(id)).map(|(_, deed)| deed);
-        let mut later: Vec<Arc<Deed>> = deeds.map(Arc::clone).collect();
-        later.push(Arc::clone(&teller));
-        Ok(NamedHolds::after(&teller.trailers.held, &later))
-    }
-}
-
-impl Seen {
-    /// Whether all that a reach wants was seen, what is held by name apart.
-    fn reaches(&self, reach: Reach, usual: usize) -> bool {
-        let is_usual = self.deeds.len() >= usual;
-        match reach {
-            Reach::Named => true,
-            Reach::Usual => is_usual,
-            Reach::Everything => false,
-            Reach::Since(built) => {
-                let is_older = |deed: &Arc<Deed>| deed.when < built - SKEW;
-                let mut last = self.deeds.iter().rev().take(OLDER_IN_A_ROW);
-                is_usual && last.len() == OLDER_IN_A_ROW && last.all(is_older)
-            }
-        }
-    }
-}
-
-fn deed(logged: &Logged, ago: usize) -> Deed {
-    Deed {
-        ago,
-        commit: logged.id.to_string(),
-        when: logged.time,
-        author: logged.author.clone(),
-        subject: logged.message.lines().next().unwrap_or_default().to_owned(),
-        trailers: Trailers::read(&logged.message),
-    }
-}
-
-/// Whether a commit tells all that was held before it: it is one of ours, and still stands where it was made. A copy of
-/// it somewhere else tells what was held there.
-fn tells_all(logged: &Logged, deed: &Deed) -> bool {
-    let parent = logged.parents.first().map(ToString::to_string);
-    parent.is_some() && deed.trailers.base == parent
 }
 
 /// What files said of a field.

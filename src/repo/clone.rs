@@ -3,15 +3,17 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
+use std::path::Path;
 
 use git2::build::TreeUpdateBuilder;
-use git2::{Commit, FileMode, Oid, Repository, Signature, Tree};
+use git2::{Commit, FileMode, Oid, Repository, RepositoryOpenFlags, Signature, Tree};
 
 use super::config::{Branch, Config, Person};
 use super::error::RepoError;
 use super::folder::Folder;
-use super::signing;
+use super::{local, signing};
 
 /// The id of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,29 +50,43 @@ impl BareClone {
         let objects = folder.sweep()?;
         let path = folder.clone_path();
         if objects > MOST_OBJECT_FILES {
-            tracing::info!(folder = %path.display(), objects, "the local clone has grown cluttered; it is made anew");
+            tracing::info!(folder = %path.display(), objects, "the local clone has many small files; cloning again");
+            folder.discard()?;
+        } else if config.url.local_path().is_some() && !path.join(local::ALTERNATES).exists() {
+            // It holds a copy of everything, as earlier versions made it.
             folder.discard()?;
         }
-        let repository = match path.exists().then(|| Repository::open_bare(&path)) {
-            Some(Ok(repository)) => repository,
-            Some(Err(error)) => {
-                tracing::warn!(folder = %path.display(), %error, "the local clone is broken; it is made anew");
+        let repository = match path.exists().then(|| prepared(&config, &path)) {
+            Some(Err(error @ RepoError::Git { .. })) => {
+                tracing::warn!(folder = %path.display(), %error, "the local clone is broken; cloning again");
                 folder.discard()?;
-                new_clone(&folder)?
+                new_clone(&config, &path)?
             }
-            None => new_clone(&folder)?,
+            Some(opened) => opened?,
+            None => new_clone(&config, &path)?,
         };
         Ok(BareClone { config, repository, proposed: Cell::default(), folder })
     }
 
-    /// Throws a broken clone away and begins a new one in its place.
-    pub fn renew(self, why: &RepoError) -> Result<BareClone, RepoError> {
-        tracing::warn!(error = %why, "the local clone is broken; it is made anew");
+    /// Throws a broken clone away and begins a new one in its place; an error where that was done a short while ago, and
+    /// [`BareClone::note_sound`] was not called since.
+    pub fn renew(self, why: RepoError) -> Result<BareClone, RepoError> {
+        if self.folder.was_renewed_lately() {
+            return Err(why);
+        }
+        let cause = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(error = %why, %cause, "the local clone is broken; cloning again");
         let BareClone { config, repository, folder, .. } = self;
         drop(repository);
         folder.discard()?;
-        let repository = new_clone(&folder)?;
+        folder.note_renewal()?;
+        let repository = new_clone(&config, &folder.clone_path())?;
         Ok(BareClone { config, repository, proposed: Cell::default(), folder })
+    }
+
+    /// Remembers that everything in the clone that was needed could be read.
+    pub fn note_sound(&self) {
+        self.folder.forget_renewal();
     }
 
     pub(super) fn mirror(&self) -> String {
@@ -106,7 +122,7 @@ impl BareClone {
         let doing = || RepoError::git("writing the tree");
         let mut update = TreeUpdateBuilder::new();
         for (path, bytes) in changes {
-            let entry = base.get_path(std::path::Path::new(path)).map_err(RepoError::git(format!("finding {path}")))?;
+            let entry = base.get_path(Path::new(path)).map_err(RepoError::git(format!("finding {path}")))?;
             let mode = if entry.filemode() == EXECUTABLE { FileMode::BlobExecutable } else { FileMode::Blob };
             update.upsert(path.as_str(), self.repository.blob(bytes).map_err(doing())?, mode);
         }
@@ -148,7 +164,7 @@ impl BareClone {
 /// meanwhile, or not be there: then what it does not tell is taken to be unknown, which is `false`.
 pub fn is_known_to_hold(config: &Config, later: &str, earlier: &str) -> bool {
     let asked = || {
-        let repository = Repository::open_bare(Folder::clone_of(config))?;
+        let repository = open_bare(&Folder::clone_of(config))?;
         repository.graph_descendant_of(Oid::from_str(later)?, Oid::from_str(earlier)?)
     };
     later == earlier || asked().unwrap_or(false)
@@ -162,9 +178,23 @@ pub(super) fn mirror_of(branch: &Branch) -> String {
 /// Each fetch adds a pack and each commit of ours a few loose objects.
 const MOST_OBJECT_FILES: usize = 4_000;
 
-fn new_clone(folder: &Folder) -> Result<Repository, RepoError> {
-    let path = folder.clone_path();
-    Repository::init_bare(&path).map_err(RepoError::git(format!("creating {}", path.display())))
+fn new_clone(config: &Config, path: &Path) -> Result<Repository, RepoError> {
+    Repository::init_bare(path).map_err(RepoError::git(format!("creating {}", path.display())))?;
+    prepared(config, path)
+}
+
+/// An existing clone, opened, with the objects of a repository on this machine within reach.
+fn prepared(config: &Config, path: &Path) -> Result<Repository, RepoError> {
+    if let Some(origin) = config.url.local_path() {
+        local::share(config, origin, path)?;
+    }
+    open_bare(path).map_err(RepoError::git(format!("opening {}", path.display())))
+}
+
+/// Opens a bare repository with the boundary of its history, if it is shallow: libgit2's own `open_bare` forgets about
+/// that, and then walks on to commits that are not here.
+pub(super) fn open_bare(path: &Path) -> Result<Repository, git2::Error> {
+    Repository::open_ext(path, RepositoryOpenFlags::BARE | RepositoryOpenFlags::NO_SEARCH, [] as [&OsStr; 0])
 }
 
 pub(super) const EXECUTABLE: i32 = 0o100_755;

@@ -12,7 +12,10 @@ use super::known_hosts::Fingerprint;
 /// As many commits of history a first clone takes where nothing else is said.
 pub const USUAL_DEPTH: u32 = 200;
 
-/// The depth that stands for all of history.
+/// How many commits of history are ever read where nothing else is configured.
+pub const USUAL_HISTORY_LIMIT: u32 = 10_000;
+
+/// The depth, and the limit, that stand for all of history.
 pub const EVERYTHING: u32 = 0;
 
 /// Settings of the git side.
@@ -30,6 +33,8 @@ pub struct Config {
     pub cache_dir: PathBuf,
     /// How many commits of history a first clone takes; [`EVERYTHING`] takes all.
     pub depth: u32,
+    /// How many commits of history are read at most, and brought over for that; [`EVERYTHING`] sets no limit.
+    pub history_limit: u32,
     /// How long to wait for a connection, and for each answer on it.
     pub timeout: Duration,
     /// How to connect over ssh.

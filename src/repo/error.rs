@@ -213,7 +213,10 @@ impl Explain for RepoError {
                     .to_owned()
             }
             RepoError::Folder { .. } => "choose a folder that can be written with --cache-dir".to_owned(),
-            RepoError::Git { .. } => "delete the folder of the clone if this stays; nothing is lost by it".to_owned(),
+            RepoError::Git { .. } => {
+                "if this stays, run `git fsck` on the repository; the folder of the clone can be deleted, nothing is lost by it"
+                    .to_owned()
+            }
             RepoError::NothingChanged => return None,
         })
     }

@@ -1,21 +1,22 @@
 //! Bringing over what the remote's branch has.
 
-use git2::{Direction, FetchOptions, Oid, Repository};
+use git2::{Direction, FetchOptions, Oid};
 
-use super::clone::{BareClone, CommitId, mirror_of};
-use super::config::Branch;
+use super::clone::{BareClone, CommitId, mirror_of, open_bare};
+use super::config::{Branch, EVERYTHING};
 use super::error::RepoError;
+use super::local;
 use super::remote::{self, SharedTrail};
 
 impl BareClone {
     /// The tip of the remote's branch, with everything needed to read it brought over. An unchanged tip costs one
-    /// connection and no download. A clone that turns out broken on the way is made anew, once.
+    /// connection and no download. A clone that turns out broken on the way is replaced, once.
     #[tracing::instrument(level = "debug", skip_all)]
     pub fn fetch(self) -> Result<(BareClone, CommitId), RepoError> {
         match self.refresh() {
             Ok(tip) => Ok((self, tip)),
             Err(error @ RepoError::Git { .. }) => {
-                let fresh = self.renew(&error)?;
+                let fresh = self.renew(error)?;
                 let tip = fresh.refresh()?;
                 Ok((fresh, tip))
             }
@@ -25,31 +26,66 @@ impl BareClone {
 
     /// The same, but a broken clone is an error.
     pub fn refresh(&self) -> Result<CommitId, RepoError> {
+        if let Some(path) = self.config.url.local_path() {
+            return self.look_at(path);
+        }
         let is_first = self.repository.find_reference(&self.mirror()).is_err();
         self.bring_over(if is_first { self.config.depth } else { AS_IT_IS }, Known::IsEnough)
     }
 
-    /// Brings over more of the history that ends at the branch's tip: several times of what is here, and at last all of
-    /// it. Gives whether there was more to be had.
-    pub fn deepen(&mut self) -> Result<bool, RepoError> {
-        if !self.repository.is_shallow() {
-            return Ok(false);
+    /// Brings over more of the history that ends at the branch's tip: several times of what is here, and at last as much
+    /// as the configuration allows.
+    pub fn deepen(&mut self) -> Result<Deepened, RepoError> {
+        if self.config.url.local_path().is_some() || !self.repository.is_shallow() {
+            return Ok(Deepened::NoMore);
         }
-        let here = self.count().map_err(RepoError::git("counting commits"))?;
+        let counting = || RepoError::git("counting commits");
+        let here = self.count().map_err(counting())?;
+        let limit = self.config.history_limit;
+        if limit != EVERYTHING && here >= limit {
+            return Ok(Deepened::AtLimit);
+        }
         let depth = (here.max(self.config.depth) * 5).max(1_000);
-        let depth = if depth > LONGEST { ALL } else { depth };
+        let depth = match limit {
+            EVERYTHING if depth > LONGEST => ALL,
+            EVERYTHING => depth,
+            limit => depth.min(limit),
+        };
         tracing::info!(here, depth, "more history is needed");
         self.bring_over(depth, Known::AskAnyway)?;
-        // The library remembers commits that were cut off as having no parents.
-        self.repository = Repository::open_bare(self.repository.path()).map_err(RepoError::git("opening the clone"))?;
-        Ok(true)
+        // The library keeps the former boundary in memory.
+        self.repository = open_bare(self.repository.path()).map_err(RepoError::git("opening the clone"))?;
+        Ok(if self.count().map_err(counting())? > here { Deepened::More } else { Deepened::NoMore })
     }
 
     /// The commits that can be reached from the tip.
     fn count(&self) -> Result<u32, git2::Error> {
         let mut walk = self.repository.revwalk()?;
         walk.push_ref(&self.mirror())?;
-        Ok(walk.count().try_into().unwrap_or(LONGEST))
+        let mut count: u32 = 0;
+        for id in walk {
+            id?;
+            count = count.saturating_add(1);
+        }
+        Ok(count)
+    }
+
+    /// The tip of a repository on this machine, whose objects need not be brought over.
+    fn look_at(&self, path: &str) -> Result<CommitId, RepoError> {
+        let config = &self.config;
+        let branches = local::branches(config, path)?;
+        let tip = remote::tip_of(config, local::named(&branches))?;
+        let proposed = config.push_branch.as_ref().map(Branch::reference);
+        let proposed = branches.iter().find(|(name, _)| Some(name) == proposed.as_ref()).map(|(_, at)| *at);
+        for at in std::iter::once(tip).chain(proposed) {
+            self.needs_whole(at)?;
+        }
+        self.note(&config.branch, tip)?;
+        if let (Some(branch), Some(at)) = (&config.push_branch, proposed) {
+            self.note(branch, at)?;
+        }
+        self.proposed.set(proposed.map(CommitId));
+        Ok(CommitId(tip))
     }
 
     fn bring_over(&self, depth: u32, known: Known) -> Result<CommitId, RepoError> {
@@ -62,7 +98,7 @@ impl BareClone {
             .connect_auth(Direction::Fetch, Some(callbacks), Some(remote::proxy()))
             .map_err(|error| remote::reason(config, &trail, error))?;
         let heads = connection.list().map_err(|error| remote::reason(config, &trail, error))?;
-        let tip = remote::tip_of(config, heads)?;
+        let tip = remote::tip_of(config, remote::named(heads))?;
         let proposals = config.push_branch.as_ref().and_then(|branch| Some((branch, remote::find(heads, branch)?)));
         self.proposed.set(proposals.map(|(_, at)| CommitId(at)));
         if known == Known::IsEnough && self.has_whole(tip) && proposals.is_none_or(|(_, at)| self.has_whole(at)) {
@@ -73,8 +109,7 @@ impl BareClone {
         options.remote_callbacks(remote::callbacks(config, &trail)?);
         options.proxy_options(remote::proxy()).follow_redirects(remote::REDIRECTS);
         options.download_tags(git2::AutotagOption::None);
-        let can_be_shallow = config.url.local_path().is_none();
-        if can_be_shallow && depth > 0 {
+        if depth > 0 {
             options.depth(i32::try_from(depth).unwrap_or(i32::MAX));
         }
         let branches = std::iter::once(&config.branch).chain(proposals.map(|(branch, _)| branch));
@@ -94,10 +129,7 @@ impl BareClone {
         if let Some((branch, _)) = proposals {
             self.proposed.set(Some(CommitId(fetched(branch)?)));
         }
-        if !self.has_whole(tip) {
-            let missing = git2::Error::from_str("objects of the fetched tip are missing");
-            return Err(RepoError::Git { doing: "fetching".to_owned(), source: missing });
-        }
+        self.needs_whole(tip)?;
         Ok(CommitId(tip))
     }
 
@@ -118,6 +150,14 @@ impl BareClone {
         }
     }
 
+    fn needs_whole(&self, tip: Oid) -> Result<(), RepoError> {
+        if self.has_whole(tip) {
+            return Ok(());
+        }
+        let missing = git2::Error::from_str("objects of the fetched tip are missing");
+        Err(RepoError::Git { doing: "fetching".to_owned(), source: missing })
+    }
+
     /// Whether a commit and its root tree are here.
     fn has_whole(&self, tip: Oid) -> bool {
         self.repository.find_commit(tip).is_ok_and(|commit| commit.tree().is_ok())
@@ -127,6 +167,17 @@ impl BareClone {
 /// What the system says when it does not let us write (strerror: ENOSPC, EDQUOT, EROFS, EACCES).
 const CANNOT_WRITE: [&str; 4] =
     ["No space left on device", "Disk quota exceeded", "Read-only file system", "Permission denied"];
+
+/// What became of the wish for more history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deepened {
+    /// There is more of it here now.
+    More,
+    /// As much is here as the configuration allows.
+    AtLimit,
+    /// All of it is here, as far as the remote has it: one that is shallow itself has not all.
+    NoMore,
+}
 
 /// Whether a tip that is here has to be asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -138,7 +189,7 @@ enum Known {
 /// The depth of a fetch that changes nothing about it.
 const AS_IT_IS: u32 = 0;
 
-/// Longer histories are brought over as a whole.
+/// Longer histories are brought over as a whole, where nothing limits them.
 const LONGEST: u32 = 100_000;
 
 /// The depth that git servers understand as no limit (gitprotocol-pack, INFINITE_DEPTH).

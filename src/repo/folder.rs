@@ -1,10 +1,12 @@
 //! Where a clone lives, and who holds it.
 //!
-//! Below the cache folder each URL has a folder of its own with `lock` and `clone.git`. The lock is held by the kernel:
-//! it ends with the process, however that ends. Whoever holds it may clear what a killed predecessor left.
+//! Below the cache folder each URL has a folder of its own with `lock` and `clone.git`, and with `renewed` while a repair
+//! has to prove itself. The lock is held by the kernel: it ends with the process, however that ends. Whoever holds it may
+//! clear what a killed predecessor left.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -65,6 +67,29 @@ impl Folder {
         Ok(objects)
     }
 
+    /// Whether a broken clone was replaced here less than an hour ago, and the new one was of no use yet: then it is not
+    /// the clone that is broken.
+    pub fn was_renewed_lately(&self) -> bool {
+        let modified = fs::metadata(self.renewal()).and_then(|found| found.modified());
+        modified.is_ok_and(|at| at.elapsed().is_ok_and(|since| since < RENEWALS_APART))
+    }
+
+    /// Remembers that a broken clone is replaced now.
+    pub fn note_renewal(&self) -> Result<(), RepoError> {
+        let file = self.renewal();
+        fs::write(&file, "").map_err(|source| RepoError::Folder { folder: file, source })
+    }
+
+    /// Forgets that, as the clone is of use.
+    pub fn forget_renewal(&self) {
+        // One that stays costs an hour in which a clone that breaks is not replaced.
+        let _ = fs::remove_file(self.renewal());
+    }
+
+    fn renewal(&self) -> PathBuf {
+        self.path.join("renewed")
+    }
+
     /// Throws the clone away.
     pub fn discard(&self) -> Result<(), RepoError> {
         let path = self.clone_path();
@@ -75,6 +100,9 @@ impl Folder {
         }
     }
 }
+
+/// A new clone that is broken as well is not replaced sooner than this: to clone in each cycle helps nobody.
+const RENEWALS_APART: Duration = Duration::from_secs(3600);
 
 fn is_temporary_object(name: &str) -> bool {
     name.starts_with("tmp_") || name.starts_with("pack_git2_") || name.starts_with("streamed_git2_")

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use git2::{Commit, Delta, DiffFindOptions, ErrorCode, Oid, Revwalk, Sort, Tree};
+use git2::{Commit, Delta, DiffFindOptions, ErrorCode, Oid, Repository, Tree};
 use jiff::Timestamp;
 
 use crate::policy::lineage::Lineage;
@@ -12,6 +12,7 @@ use super::clone::{BareClone, CommitId};
 use super::config::{EVERYTHING, USUAL_DEPTH};
 use super::error::RepoError;
 use super::tree::{BlobId, is_regular};
+use super::walk::{Node, Walk};
 
 /// A commit that a walk through history comes across.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,25 +41,56 @@ pub struct Change {
     pub after: Option<BlobId>,
 }
 
-/// A walk through history.
+/// A walk through history, in groups: children before their parents, newest first. Every commit of a later group is an
+/// ancestor of every commit of an earlier one.
 pub struct History<'c> {
-    clone: &'c BareClone,
-    walk: Revwalk<'c>,
+    source: Source<'c>,
+    walk: Walk<Found>,
+}
+
+/// Where commits are read.
+struct Source<'c> {
+    repository: &'c Repository,
     cut: HashSet<Oid>,
 }
 
+/// A commit with what the walk goes by.
+struct Found {
+    logged: Logged,
+    seconds: i64,
+    /// Its parents, as far as they are here.
+    onward: Vec<Oid>,
+}
+
+impl Node for Found {
+    type Id = Oid;
+
+    fn id(&self) -> Oid {
+        self.logged.id.0
+    }
+
+    fn time(&self) -> i64 {
+        self.seconds
+    }
+
+    fn parents(&self) -> &[Oid] {
+        &self.onward
+    }
+}
+
 impl BareClone {
-    /// Walks from a commit to all its forebears, children before their parents, newest first; without `behind` and its
-    /// forebears, if it is given.
-    pub fn history(&self, from: CommitId, behind: Option<CommitId>) -> Result<History<'_>, RepoError> {
-        let doing = || RepoError::git(format!("walking the history of {from}"));
-        let mut walk = self.repository.revwalk().map_err(doing())?;
-        walk.set_sorting(Sort::TOPOLOGICAL | Sort::TIME).map_err(doing())?;
-        walk.push(from.0).map_err(doing())?;
-        if let Some(behind) = behind {
-            walk.hide(behind.0).map_err(doing())?;
-        }
-        Ok(History { clone: self, walk, cut: self.cut() })
+    /// Walks from a commit to its ancestors. Of a history that is longer than [`Config::history_limit`] the newest
+    /// commits are read.
+    ///
+    /// [`Config::history_limit`]: super::config::Config::history_limit
+    pub fn history(&self, from: CommitId) -> Result<History<'_>, RepoError> {
+        let source = Source { repository: &self.repository, cut: self.cut() };
+        let first = source.read(from.0)?;
+        let limit = match self.config.history_limit {
+            EVERYTHING => usize::MAX,
+            limit => limit as usize,
+        };
+        Ok(History { source, walk: Walk::new(first, limit) })
     }
 
     /// As many commits of history are looked at where nothing else is asked for.
@@ -155,31 +187,46 @@ fn blob_at(tree: &Tree<'_>, path: &str) -> Result<Option<BlobId>, git2::Error> {
     }
 }
 
-impl Iterator for History<'_> {
-    type Item = Result<Logged, RepoError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let logged = match self.walk.next()? {
-            Ok(id) => self.logged(id).map_err(RepoError::git(format!("reading commit {id}"))),
-            Err(error) => Err(RepoError::git("walking through history")(error)),
-        };
-        Some(logged)
+impl History<'_> {
+    /// Whether commits were left out because the history is longer than the limit.
+    pub fn is_limited(&self) -> bool {
+        self.walk.is_limited()
     }
 }
 
-impl History<'_> {
-    fn logged(&self, id: Oid) -> Result<Logged, git2::Error> {
-        let commit = self.clone.repository.find_commit(id)?;
+impl Iterator for History<'_> {
+    type Item = Result<Vec<Logged>, RepoError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.walk.next(|id| self.source.read(id)) {
+            Ok(group) if group.is_empty() => None,
+            Ok(group) => Some(Ok(group.into_iter().map(|found| found.logged).collect())),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl Source<'_> {
+    fn read(&self, id: Oid) -> Result<Found, RepoError> {
+        self.found(id).map_err(RepoError::git(format!("reading commit {id}")))
+    }
+
+    fn found(&self, id: Oid) -> Result<Found, git2::Error> {
+        let commit = self.repository.find_commit(id)?;
         // The library says that a commit that was cut off has no parents; its header names them.
         let header = String::from_utf8_lossy(commit.raw_header_bytes()).into_owned();
         let parents = header.lines().filter_map(|line| Oid::from_str(line.strip_prefix("parent ")?).ok());
-        Ok(Logged {
+        let parents: Vec<Oid> = parents.collect();
+        let is_cut = self.cut.contains(&id);
+        let seconds = commit.time().seconds();
+        let logged = Logged {
             id: CommitId(id),
-            parents: parents.map(CommitId).collect(),
+            parents: parents.iter().copied().map(CommitId).collect(),
             message: String::from_utf8_lossy(commit.message_bytes()).into_owned(),
             author: String::from_utf8_lossy(commit.author().name_bytes()).into_owned(),
-            time: Timestamp::from_second(commit.time().seconds()).unwrap_or_default(),
-            is_cut: self.cut.contains(&id),
-        })
+            time: Timestamp::from_second(seconds).unwrap_or_default(),
+            is_cut,
+        };
+        Ok(Found { logged, seconds, onward: if is_cut { Vec::new() } else { parents } })
     }
 }

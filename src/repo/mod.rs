@@ -8,8 +8,10 @@
 //! - [`known_hosts`]: which host keys are trusted
 //! - `credentials`: what we have to show for ourselves
 //! - [`remote`]: the connection: host keys, the server's words
-//! - `fetch`: bringing over what the remote's branch has
+//! - [`fetch`]: bringing over what the remote's branch has
 //! - [`history`]: which commits changed which files
+//! - `walk`: in which order they are read
+//! - [`checkpoint`]: what was made of the history that ends at a commit, kept between runs
 //! - [`folder`]: where a clone lives, and who holds it
 //! - [`clone`]: the bare clone: make, write
 //! - [`tree`]: and read
@@ -17,13 +19,14 @@
 //! - `signing`: signatures of commits by SSH and OpenPGP keys
 //! - [`proposal`]: what stands on the branch for proposals
 //! - [`push`]: a push that replaces what it expects to replace, or nothing
-//! - `local`: the same for a repository on this machine
+//! - `local`: a repository on this machine, whose objects are read where they are
 
+pub mod checkpoint;
 pub mod clone;
 pub mod config;
 mod credentials;
 pub mod error;
-mod fetch;
+pub mod fetch;
 pub mod folder;
 pub mod history;
 pub mod known_hosts;
@@ -35,3 +38,4 @@ pub mod remote;
 mod signing;
 pub mod source;
 pub mod tree;
+mod walk;

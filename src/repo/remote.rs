@@ -15,7 +15,7 @@ use super::config::{Branch, Config};
 use super::credentials::Offer;
 use super::error::{RepoError, Words};
 use super::known_hosts::{self, Fingerprint, Verdict};
-use super::library;
+use super::{library, local};
 
 /// What the callbacks leave behind.
 #[derive(Default)]
@@ -105,6 +105,10 @@ fn check_host_key(config: &Config, kind: &str, key: &[u8]) -> Result<(), RepoErr
 
 /// Connects and asks where the branch is, without fetching or writing anything.
 pub fn probe(config: &Config) -> Result<String, RepoError> {
+    if let Some(path) = config.url.local_path() {
+        let branches = local::branches(config, path)?;
+        return tip_of(config, local::named(&branches)).map(|tip| tip.to_string());
+    }
     let trail = SharedTrail::default();
     let mut remote =
         git2::Remote::create_detached(config.url.expose()).map_err(RepoError::git("preparing the remote"))?;
@@ -112,18 +116,27 @@ pub fn probe(config: &Config) -> Result<String, RepoError> {
         .connect_auth(Direction::Fetch, Some(callbacks(config, &trail)?), Some(proxy()))
         .map_err(|error| reason(config, &trail, error))?;
     let heads = connection.list().map_err(|error| reason(config, &trail, error))?;
-    tip_of(config, heads).map(|tip| tip.to_string())
+    tip_of(config, named(heads)).map(|tip| tip.to_string())
 }
 
-/// The branch's tip among all that the remote lists.
-pub(super) fn tip_of(config: &Config, heads: &[RemoteHead<'_>]) -> Result<Oid, RepoError> {
-    if let Some(tip) = find(heads, &config.branch) {
+/// The branch's tip among all references of the remote.
+pub(super) fn tip_of<'h>(
+    config: &Config,
+    heads: impl Iterator<Item = (&'h str, Oid)> + Clone,
+) -> Result<Oid, RepoError> {
+    let wanted = config.branch.reference();
+    if let Some((_, tip)) = heads.clone().find(|(name, _)| *name == wanted) {
         return Ok(tip);
     }
-    let branches = heads.iter().filter_map(|head| head.name().strip_prefix("refs/heads/"));
+    let branches = heads.filter_map(|(name, _)| name.strip_prefix("refs/heads/"));
     let existing: Vec<String> = branches.take(5).map(str::to_owned).collect();
     let (url, branch) = (config.url.clone(), config.branch.clone());
     Err(if existing.is_empty() { RepoError::Empty { url } } else { RepoError::BranchMissing { url, branch, existing } })
+}
+
+/// What a remote lists, as [`tip_of`] takes it.
+pub(super) fn named<'h>(heads: &'h [RemoteHead<'_>]) -> impl Iterator<Item = (&'h str, Oid)> + Clone {
+    heads.iter().map(|head| (head.name(), head.oid()))
 }
 
 /// Where a branch is, among all that the remote lists.
@@ -138,9 +151,6 @@ pub(super) fn reason(config: &Config, trail: &SharedTrail, error: git2::Error) -
         return left;
     }
     let url = config.url.clone();
-    if config.url.local_path().is_some_and(|path| git2::Repository::open(path).is_err()) {
-        return RepoError::Missing { url };
-    }
     // Over ssh a refused key is asked for once more, and then the callback has left its word. What else is called a matter
     // of authentication is a connection that broke on the way; but one that has seen many keys of an agent may have had
     // enough of them.

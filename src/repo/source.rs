@@ -8,7 +8,7 @@ use crate::policy::lineage::Lineage;
 use crate::secret::SafeUrl;
 
 use super::clone::BareClone;
-use super::config::{Branch, Config, Https, Person, Ssh};
+use super::config::{Branch, Config, EVERYTHING, Https, Person, Ssh};
 use super::error::RepoError;
 
 /// How many commits a first clone of a source takes. Deployed images are mostly young; more is fetched where needed.
@@ -104,6 +104,7 @@ impl Sources {
             // Apart from the infrastructure repository, which may be the source itself.
             cache_dir: cache_dir.join("sources"),
             depth: DEPTH,
+            history_limit: EVERYTHING,
             timeout: self.timeout,
             ssh: entry.ssh.clone(),
             https: entry.https.clone(),
@@ -184,7 +185,9 @@ pub fn lineage(config: Config, wanted: Wanted) -> Result<Lineage, RepoError> {
     if wanted == Wanted::More {
         clone.deepen()?;
     }
-    clone.first_parents(tip)
+    let lineage = clone.first_parents(tip)?;
+    clone.note_sound();
+    Ok(lineage)
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use std::num::NonZero;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use git2::{ErrorCode, ObjectType, Oid, Repository};
+use git2::{ErrorCode, ObjectType, Oid};
 
 use crate::path::child_of;
 
-use super::clone::{BareClone, CommitId, EXECUTABLE};
+use super::clone::{BareClone, CommitId, EXECUTABLE, open_bare};
 use super::error::RepoError;
 
 /// The id of a blob: the hash of its bytes, so equal ids mean equal files.
@@ -133,7 +133,7 @@ fn read_shares<T>(
     read: &impl Fn(usize, &[u8]) -> T,
 ) -> Result<Vec<(usize, T)>, RepoError> {
     // A handle cannot be shared between threads; opening another one costs next to nothing.
-    let repository = Repository::open_bare(path).map_err(RepoError::git(format!("opening {}", path.display())))?;
+    let repository = open_bare(path).map_err(RepoError::git(format!("opening {}", path.display())))?;
     let mut made = Vec::new();
     loop {
         let start = next.fetch_add(SHARE, Ordering::Relaxed);

@@ -50,6 +50,33 @@ impl Origin {
         origin
     }
 
+    /// Makes a repository with a long history (git-fast-import): the commits from the oldest to the newest, one a minute
+    /// until now, each with its message and the files that it writes.
+    pub fn import(path: &Path, commits: impl ExactSizeIterator<Item = (String, Vec<(String, String)>)>) -> Origin {
+        let origin = Origin::create(path, &[]);
+        let mut import = Command::new("git")
+            .current_dir(path)
+            .args(["fast-import", "--quiet", "--done"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("git starts");
+        let mut input = std::io::BufWriter::new(import.stdin.take().expect("a pipe"));
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock").as_secs();
+        let first = now - 60 * commits.len() as u64;
+        for (number, (message, files)) in commits.enumerate() {
+            let who = format!("Ada <ada@example.com> {} +0000", first + 60 * number as u64);
+            write!(input, "commit refs/heads/main\nauthor {who}\ncommitter {who}\n").expect("written");
+            write!(input, "data {}\n{message}\n", message.len()).expect("written");
+            for (name, text) in files {
+                write!(input, "M 100644 inline {name}\ndata {}\n{text}\n", text.len()).expect("written");
+            }
+        }
+        writeln!(input, "done").expect("written");
+        drop(input);
+        assert!(import.wait().expect("it ends").success());
+        origin
+    }
+
     /// Commits files straight on the branch, as a person's push would; trying again when a push lands in between.
     pub fn commit(&self, message: &str, files: &[(&str, &str)]) -> String {
         (0..100).find_map(|_| self.commit_on(None, message, files)).expect("a branch that holds still")

@@ -69,8 +69,7 @@ pub struct Engine {
     intent: Box<IntentSource>,
     trees: TreeCache,
     pub(super) secrets: Secrets,
-    /// What is held by name on the last tip, and how far back that is known.
-    held: Mutex<Option<(CommitId, Arc<NamedHolds>, Option<Horizon>)>>,
+    held: Mutex<Option<HeldAt>>,
     /// What the last pass learned, for one that is about some images only.
     learned: Mutex<Option<Learned>>,
     /// The tips of the branch and of the branch for proposals for which nothing was left to be closed.
@@ -105,6 +104,14 @@ pub(super) struct Decided {
     conventions: Conventions,
     occasion: Occasion,
     pub(super) scene: Scene,
+}
+
+/// What is held by name on a tip, and how far back that is known.
+#[derive(Clone)]
+struct HeldAt {
+    tip: CommitId,
+    named: Arc<NamedHolds>,
+    horizon: Option<Horizon>,
 }
 
 /// What the status of images is told from.
@@ -424,7 +431,7 @@ impl Engine {
         let (gated, skipped) = gate::pass(intended.plan, &learned.proofs, &flaws);
         intended.notes.extend(gated.moved_along());
         let Intent { policies, conventions } = intended.intent;
-        let (named, horizon) = block_in_place(|| self.named_holds(clone, tip, &conventions))?;
+        let HeldAt { named, horizon, .. } = block_in_place(|| self.held_at(clone, tip, &conventions))?;
         let note = horizon.map(|horizon| horizon.note());
         intended.notes.extend(note.filter(|note| !intended.notes.contains(note)));
         clone.note_sound();
@@ -439,22 +446,16 @@ impl Engine {
         })
     }
 
-    /// What is held by name on a tip, which is remembered of the last one, and how far back that is known.
-    fn named_holds(
-        &self,
-        clone: &mut BareClone,
-        tip: CommitId,
-        conventions: &Conventions,
-    ) -> Result<(Arc<NamedHolds>, Option<Horizon>), RepoError> {
+    /// What is held by name on a tip, which is remembered of the last one.
+    fn held_at(&self, clone: &mut BareClone, tip: CommitId, conventions: &Conventions) -> Result<HeldAt, RepoError> {
         let mut known = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, named, horizon)) = known.as_ref().filter(|(of, ..)| *of == tip) {
-            return Ok((Arc::clone(named), horizon.clone()));
+        if let Some(held) = known.as_ref().filter(|held| held.tip == tip) {
+            return Ok(held.clone());
         }
         let mut past = Past::new(clone, tip, conventions);
         let named = Arc::new(past.named()?.clone());
-        let horizon = past.horizon().cloned();
-        *known = Some((tip, Arc::clone(&named), horizon.clone()));
-        Ok((named, horizon))
+        let held = HeldAt { tip, named, horizon: past.horizon().cloned() };
+        Ok(known.insert(held).clone())
     }
 
     /// The new bytes of all files. A file that cannot be edited keeps its fields back; for what was asked for by name

@@ -164,7 +164,7 @@ impl Reading<'_> {
         let usual = clone.usual_depth();
         let mut history = clone.history(tip)?;
         let mut is_cut = false;
-        while let Some(group) = history.next() {
+        for group in history.by_ref() {
             let group = group?;
             is_cut |= group.iter().any(|logged| logged.is_cut);
             self.take(&group);

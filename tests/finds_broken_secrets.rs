@@ -223,6 +223,7 @@ fn what_was_judged_is_not_judged_again() {
         push_options: Vec::new(),
         cache_dir: folder.path().join("cache"),
         depth: 0,
+        history_limit: 0,
         timeout: Duration::from_secs(30),
         ssh: Ssh::default(),
         https: Https::default(),

@@ -32,6 +32,7 @@ fn a_warm_look_gives_what_a_cold_one_gives() {
         push_options: Vec::new(),
         cache_dir: folder.path().join("cache"),
         depth: 0,
+        history_limit: 0,
         ssh: Ssh::default(),
         https: Https::default(),
         author: person.clone(),

@@ -80,6 +80,7 @@ pub fn repository(folder: &Path, files: &BTreeMap<String, String>) -> Config {
         push_options: Vec::new(),
         cache_dir: folder.join("cache"),
         depth: 0,
+        history_limit: 0,
         timeout: std::time::Duration::from_secs(30),
         ssh: Ssh::default(),
         https: Https::default(),

@@ -28,11 +28,14 @@ pub fn counts(query: &Query, selection: &Selection) -> Markup {
             }
         }
     };
+    // A group says nothing new where it has images of one state alone.
+    let is_mixed = |states: &[State]| states.iter().filter(|state| selection.counts.of(**state) > 0).count() > 1;
+    let groups = GROUPS.into_iter().filter(|(name, states)| is_mixed(states) || *name == query.state());
     html! {
         nav aria-label="Images by state" {
             ul .counts {
                 (count("all", "any", &[]))
-                @for (name, states) in GROUPS { (count(&name.replace('-', " "), name, states)) }
+                @for (name, states) in groups { (count(&name.replace('-', " "), name, states)) }
                 @for state in BY_TROUBLE { (count(words(state), state.name(), &[state])) }
             }
         }
@@ -48,14 +51,18 @@ pub fn filter(query: &Query) -> Markup {
     let is_other = !asked.is_empty() && options.iter().all(|(name, _)| *name != asked);
     html! {
         form .filter role="search" aria-label="Images" action="#images" {
-            label for="q" { "Image, tag or file" }
-            input #q type="search" name="q" value=(query.text) maxlength=(LONGEST) autocomplete="off" spellcheck="false";
-            label for="state" { "State" }
-            select #state name="state" {
-                option value="" { "any" }
-                @if is_other { option value=(asked) selected { (asked) } }
-                @for (name, shown) in &options {
-                    option value=(name) selected[*name == asked] { (shown) }
+            label {
+                "Image, tag or file"
+                input type="search" name="q" value=(query.text) maxlength=(LONGEST) autocomplete="off" spellcheck="false";
+            }
+            label {
+                "State"
+                select name="state" {
+                    option value="" { "any" }
+                    @if is_other { option value=(asked) selected { (asked) } }
+                    @for (name, shown) in &options {
+                        option value=(name) selected[*name == asked] { (shown) }
+                    }
                 }
             }
             @if let Some(limit) = query.unusual_limit() { input type="hidden" name="limit" value=(limit); }

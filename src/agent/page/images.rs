@@ -75,9 +75,11 @@ fn table(view: &View, query: &Query, selection: &Selection) -> Markup {
         div .scroll role="region" tabindex="0" aria-labelledby="listed" {
             table {
                 caption #listed {
-                    "Images " (number(before + 1)) " to " (number(before + selection.rows.len()))
-                    " of " (number(selection.total)) @if query.is_narrow() { " that match" }
-                    @if query.state().is_empty() { ", trouble first" }
+                    span {
+                        "Images " (number(before + 1)) " to " (number(before + selection.rows.len()))
+                        " of " (number(selection.total)) @if query.is_narrow() { " that match" }
+                        @if query.state().is_empty() { ", trouble first" }
+                    }
                 }
                 thead {
                     tr {
@@ -110,7 +112,7 @@ fn image(row: &Row, view: &View) -> Markup {
                 @for hold in holds { (held(hold, link)) }
                 (more(more_reasons + more_holds, &standing.image))
             }
-            td { (places(&standing.current, &standing.image)) }
+            td .fields { (places(&standing.current, &standing.image)) }
             td { @match made { Some(id) => (commit(id, link)), None => (optional(None)) } }
             @if view.is_watched { td .why { (rollouts(view.rollouts_of(row), made.is_some())) } }
         }

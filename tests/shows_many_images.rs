@@ -5,58 +5,21 @@ mod support;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use support::agent::{Agent, Page};
-use support::git::Origin;
-use support::process::wait_until;
-use support::shelf::Shelf;
+use support::agent::Page;
+use support::crowd::Crowd;
 
 const IMAGES: usize = 1200;
 /// Of these the registry has no tag that fits the policy.
 const UNKNOWN: usize = 450;
-/// This one is in a thousand files.
+/// This one is in a thousand fields more.
 const SHARED: usize = 999;
 
-/// An agent on a repository of many images, after its first cycle.
-struct Scene {
-    _folder: tempfile::TempDir,
-    _registry: support::scripted::Scripted,
-    host: String,
-    agent: Agent,
-}
+/// What reads `/status`.
+struct Reader(Crowd);
 
-impl Scene {
-    fn new() -> Scene {
-        let folder = tempfile::tempdir().expect("a folder");
-        let tags = |image: usize| vec![(if image < UNKNOWN { "latest" } else { "abcdef1" }.to_owned(), 0)];
-        let (_, registry) = Shelf::serve((0..IMAGES).map(tags).collect());
-        let host = registry.host();
-        let field = |image: usize| format!("image: {host}/org/app-{image}:abcdef1\n");
-        // Documents of a few files, since each file costs git two processes.
-        let documents = |images: Vec<usize>| images.into_iter().map(|image| field(image) + "---\n").collect::<String>();
-        let own = (0..IMAGES / 100)
-            .map(|file| (format!("apps/{file}00.yaml"), documents((file * 100..(file + 1) * 100).collect())));
-        let shared = ("shared.yaml".to_owned(), documents(vec![SHARED; 1000]));
-        // Each file that is not there is worth a note.
-        let gone: String = (0..300).map(|file| format!("- gone-{file}.yaml\n")).collect();
-        let kustomization = ("kustomization.yaml".to_owned(), format!("resources:\n{gone}"));
-        let files: Vec<(String, String)> = own.chain([shared, kustomization]).collect();
-        let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();
-        let origin = Origin::create(&folder.path().join("infra.git"), &files);
-        let config = folder.path().join("tagalong.yaml");
-        let text = format!(
-            "git: {{ url: {} }}\nregistries: [{{ host: '{host}', plainHttp: true, requestsPerSecond: 100000 }}]\n\
-             policies: [{{ images: ['{host}/org/*'], tags: {{ sha: {{ order: built }} }} }}]\n\
-             agent: {{ interval: 1h, listen: \"127.0.0.1:0\" }}\n",
-            origin.path.display()
-        );
-        std::fs::write(&config, text).expect("written");
-        let agent = Agent::start(folder.path(), &config);
-        wait_until("the first cycle is done", || agent.get("/readyz").status == 200);
-        Scene { _folder: folder, _registry: registry, host, agent }
-    }
-
+impl Reader {
     fn status(&self, query: &str) -> (Page, Value) {
-        let page = self.agent.get(&format!("/status{query}"));
+        let page = self.0.agent.get(&format!("/status{query}"));
         let value = serde_json::from_str(&page.body).expect("JSON");
         (page, value)
     }
@@ -65,7 +28,7 @@ impl Scene {
     fn walk(&self, query: &str) -> Vec<String> {
         let (mut found, mut target) = (Vec::new(), format!("/status{query}"));
         loop {
-            let page = self.agent.get(&target);
+            let page = self.0.agent.get(&target);
             let value: Value = serde_json::from_str(&page.body).expect("JSON");
             found.extend(names(&value));
             let links = page.headers.lines().find_map(|line| line.strip_prefix("link: ")).expect("links");
@@ -87,9 +50,9 @@ fn names(status: &Value) -> Vec<String> {
 
 #[test]
 fn pages_filters_and_bounds_hold_for_many_images() {
-    let scene = Scene::new();
-    let agent = &scene.agent;
-    let name = |image: usize| format!("{}/org/app-{image}", scene.host);
+    let scene = Reader(Crowd::start(IMAGES, UNKNOWN, SHARED));
+    let agent = &scene.0.agent;
+    let name = |image: usize| scene.0.name(image);
 
     // All of them, by name, in pages of 500 and in smaller ones.
     let (whole, first) = scene.status("");

@@ -2,9 +2,11 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod agent;
+pub mod browser;
 pub mod buildah;
 pub mod certificates;
 pub mod cluster;
+pub mod crowd;
 pub mod disk;
 pub mod forge;
 pub mod git;

@@ -89,6 +89,9 @@ impl Telling<'_> {
             };
             is_found |= tag.doubt.is_none();
         }
+        for tag in seen {
+            tag.doubt = tag.doubt.map(|doubt| self.rule.tags.weigh(&tag.tag, doubt));
+        }
         Ok(())
     }
 

@@ -159,16 +159,18 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys,
                 };
                 plan.updates.push(Update::new(located, Some(tag), digest));
             }
-            // The newest tag is there, but not its digest yet, or perhaps not the one that it has now.
-            Err(NoChoice::UpToDate { tag })
-                if (rule.track || rule.pin && field.version.digest.is_none()) && !is_shut(located, openable) =>
-            {
-                plan.updates.push(Update::new(located, Some(tag), DigestWish::OfTag));
-            }
             Err(no) => {
-                let reason =
-                    if matches!(no, NoChoice::UpToDate { .. }) { Reason::UpToDate } else { Reason::NoCandidate };
-                skip(held, reason, no.to_string());
+                // The tag stays, but its digest is not there yet, or perhaps not the one that it has now.
+                let wants_digest = rule.track || rule.pin && field.version.digest.is_none();
+                let moves = no.keeps_tag() && held.is_some() && wants_digest && !is_shut(located, openable);
+                match no {
+                    NoChoice::UpToDate { .. } if moves => {}
+                    NoChoice::UpToDate { .. } => skip(held.clone(), Reason::UpToDate, no.to_string()),
+                    _ => skip(held.clone(), Reason::NoCandidate, no.to_string()),
+                }
+                if moves {
+                    plan.updates.push(Update::new(located, held, DigestWish::OfTag));
+                }
             }
         }
     }

@@ -170,6 +170,13 @@ pub enum NoChoice {
     },
 }
 
+impl NoChoice {
+    /// Whether the field keeps its tag because nothing is known that could take its place.
+    pub fn keeps_tag(&self) -> bool {
+        matches!(self, NoChoice::UpToDate { .. } | NoChoice::InDoubt { .. } | NoChoice::Unfinished { .. })
+    }
+}
+
 /// The tags of a registry, sorted by whether they fit a policy.
 #[derive(Debug, Default)]
 pub struct Shortlist {

@@ -62,7 +62,8 @@ impl Lack {
 }
 
 impl<'s> Candidate<'s> {
-    fn of(members: Vec<&'s Seen>) -> Candidate<'s> {
+    fn of(mut members: Vec<&'s Seen>) -> Candidate<'s> {
+        members.sort_by_key(|seen| &seen.tag);
         let is_whole = |seen: &&&Seen| seen.build.is_none_or(|build| build.kind != Kind::Part);
         let standing = members.iter().filter(is_whole).filter_map(|seen| seen.standing).min();
         let standing = standing.or_else(|| members.iter().filter_map(|seen| seen.standing).min());
@@ -75,7 +76,7 @@ impl<'s> Candidate<'s> {
         self.members.iter().any(|seen| seen.tag == current.tag || is_same(seen.build))
     }
 
-    /// Any of its tags.
+    /// The first of its tags by name.
     pub fn example(&self) -> &'s Seen {
         self.members[0]
     }

@@ -15,6 +15,8 @@ pub enum Doubt {
     OtherCommit,
     /// No commit of the branch begins so.
     NotOnBranch,
+    /// It is a date, and nothing says otherwise.
+    Date,
     /// It is older than what can be chosen, so its image was not asked for its commit.
     Older,
     /// Its image does not say its commit.
@@ -35,6 +37,7 @@ impl fmt::Display for Doubt {
         f.write_str("is digits alone, ")?;
         f.write_str(match self {
             Doubt::OtherCommit => "and its image is of another commit (org.opencontainers.image.revision)",
+            Doubt::Date => "and a date, unless its image says otherwise (org.opencontainers.image.revision)",
             Doubt::NotOnBranch => "and no commit of the branch begins so",
             Doubt::Older => "so it may be a date or a build number; it is older than the newest commit",
             Doubt::Unlabelled => {
@@ -43,6 +46,16 @@ impl fmt::Display for Doubt {
             }
             Doubt::Unread => "so it may be a date or a build number; its image has not been looked into yet",
         })
+    }
+}
+
+impl TagRule {
+    /// What a doubt about a tag comes to: a date is taken for one as long as its image does not say otherwise.
+    pub fn weigh(&self, tag: &Tag, doubt: Doubt) -> Doubt {
+        match doubt.is_open() && self.commit_of(tag).is_some_and(is_date) {
+            true => Doubt::Date,
+            false => doubt,
+        }
     }
 }
 
@@ -67,7 +80,7 @@ pub(super) fn admit(rule: &TagRule, fitting: &[Tag], digits: Vec<Tag>) -> (Vec<T
         }
         let form = rule.form_of(tag);
         let mut alike = forms.iter().filter(|(other, _)| other.is_like(&form)).map(|(_, length)| *length).peekable();
-        if is_time(sha) || alike.peek().is_none() {
+        if is_date(sha) || is_seconds(sha) || alike.peek().is_none() {
             return false;
         }
         let (mut letters, mut is_of_length) = (0, true);
@@ -81,15 +94,18 @@ pub(super) fn admit(rule: &TagRule, fitting: &[Tag], digits: Vec<Tag>) -> (Vec<T
     digits.into_iter().partition(is_commit)
 }
 
-/// Whether digits begin with a date (`20260401`), or are seconds since 1970 of this century.
-fn is_time(digits: &str) -> bool {
+/// Whether digits begin with a date (`20260401`, `20260401120000`).
+fn is_date(digits: &str) -> bool {
     let number = |from: usize, to: usize| digits.get(from..to).and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
-    let is_date = digits.len() >= 8
+    digits.len() >= 8
         && (1990..2100).contains(&number(0, 4))
         && (1..=12).contains(&number(4, 6))
-        && (1..=31).contains(&number(6, 8));
-    let is_seconds = matches!(digits.len(), 10 | 13) && digits.starts_with('1');
-    is_date || is_seconds
+        && (1..=31).contains(&number(6, 8))
+}
+
+/// Whether digits may be the seconds or milliseconds since 1970, of the years until 2033.
+fn is_seconds(digits: &str) -> bool {
+    matches!(digits.len(), 10 | 13) && digits.starts_with('1')
 }
 
 #[cfg(test)]
@@ -124,6 +140,16 @@ mod tests {
         assert_eq!(admitted(&["1a2b3c4d", "5d6e7f8d"], &["20260401"]), [""; 0]);
         assert_eq!(admitted(&["1a2b3c4d", "5d6e7f8d"], &["20261401"]), ["20261401"], "there are twelve months");
         assert_eq!(admitted(&["1a2b3c4d5e"], &["1790000000"]), [""; 0]);
+    }
+
+    #[test]
+    fn a_date_is_in_no_doubt() {
+        let rule = TagRule::Sha { form: ShaForm::Usual, order: Order::Built };
+        let weigh = |text: &str, doubt| rule.weigh(&text.parse().expect("a tag"), doubt);
+        assert_eq!(weigh("20260401", Doubt::Unread), Doubt::Date);
+        assert_eq!(weigh("nightly-20260401120000", Doubt::Unlabelled), Doubt::Date);
+        assert_eq!(weigh("20260401", Doubt::OtherCommit), Doubt::OtherCommit);
+        assert_eq!(weigh("12345678", Doubt::Unlabelled), Doubt::Unlabelled);
     }
 
     #[test]

@@ -5,6 +5,8 @@ mod support;
 
 use serde_json::Value;
 use support::infra::Stage;
+use support::shelf::Shelf;
+use support::tagalong::run;
 
 const REVISION: &str = "org.opencontainers.image.revision";
 
@@ -96,4 +98,36 @@ fn what_nobody_says_is_reported_and_never_up_to_date() {
     assert_eq!(stays(&stage).0, "no-candidate");
     stage.tagalong(&["set", &format!("{}:7654321", stage.image("app"))]).ok();
     assert_eq!(stays(&stage), ("up-to-date".to_owned(), "holds the newest tag, 7654321".to_owned()));
+}
+
+#[test]
+fn thousands_of_build_numbers_are_not_all_looked_into() {
+    let number = |n: i64| ((1_000_000 + n).to_string(), 100 + n);
+    let tags = [("aaaaaaa".to_owned(), 1), ("bbbbbbbb".to_owned(), 2)].into_iter().chain((0..300).map(number));
+    let (_, server) = Shelf::serve(vec![tags.collect()]);
+    let stage = Stage::new(&[("app.yaml", &format!("image: {}/org/app-0:bbbbbbbb\n", server.host()))]);
+    let config = stage.home().join("numbers.yaml");
+    let text = std::fs::read_to_string(stage.config()).expect("there").replace(&stage.registry.host(), &server.host());
+    std::fs::write(&config, text).expect("written");
+    let sync = || {
+        let before = server.asked().len();
+        let run = run(stage.home(), &["sync", "--output", "json", "--config", &config.display().to_string()]).ok();
+        let asked = server.asked().split_off(before);
+        let count = |what: &str| asked.iter().filter(|asked| asked.target.contains(what)).count();
+        (run.json()["skipped"][0].clone(), run.stderr, count("/manifests/"), count("/blobs/"))
+    };
+    let (skipped, notes, manifests, blobs) = sync();
+    assert_eq!(skipped["reason"], "no-candidate", "{skipped:#}");
+    assert!(notes.contains("200 tags that are digits alone, such as "), "{notes}");
+    // Two commits and a hundred numbers, and once more the newest few, for their labels.
+    assert!((102..=120).contains(&manifests) && (102..=120).contains(&blobs), "{manifests} {blobs}");
+    let (skipped, notes, ..) = sync();
+    assert!(notes.contains("100 tags that are digits alone"), "{notes}");
+    assert_eq!(skipped["reason"], "no-candidate");
+    sync();
+    for _ in 0..20 {
+        sync();
+    }
+    let (skipped, _, manifests, blobs) = sync();
+    assert_eq!((skipped["reason"].as_str(), manifests, blobs), (Some("no-candidate"), 0, 0), "{skipped:#}");
 }

@@ -48,7 +48,8 @@ impl Telling<'_> {
         let unknown: BTreeSet<Tag> = wanted.into_iter().filter(|tag| !contents.contains_key(tag)).collect();
         contents.extend(self.contents(unknown).await?);
         let standings: BTreeMap<&Tag, &Seen> = survey.seen.iter().map(|seen| (&seen.tag, seen)).collect();
-        let known = contents.iter().map(|(tag, content)| (tag, standings.get(tag).and_then(|seen| seen.standing), content));
+        let known =
+            contents.iter().map(|(tag, content)| (tag, standings.get(tag).and_then(|seen| seen.standing), content));
         let builds = Builds::of(&self.rule.tags, known);
         survey.seen.iter_mut().for_each(|seen| seen.build = builds.get(&seen.tag));
         survey.held.iter_mut().for_each(|(tag, held)| held.build = builds.get(tag));
@@ -79,13 +80,17 @@ impl Telling<'_> {
         open.sort_by_cached_key(|seen| Reverse((seen.standing, seen.tag.clone())));
         let (mut asked, mut is_found) = (0, false);
         for tag in open {
-            tag.doubt = if is_found || tag.standing <= newest {
-                Some(Doubt::Older)
-            } else if asked == LABELS {
+            if is_found || tag.standing <= newest {
+                tag.doubt = Some(Doubt::Older);
+                continue;
+            }
+            let version = Version { tag: Some(tag.tag.clone()), digest: None };
+            let is_known = self.registry.known_provenance(self.repository, &version).is_some();
+            tag.doubt = if asked == LABELS && !is_known {
                 Some(Doubt::Unread)
             } else {
-                asked += 1;
-                self.doubt(&tag.tag).await?
+                asked += usize::from(!is_known);
+                self.doubt(&tag.tag, &version).await?
             };
             is_found |= tag.doubt.is_none();
         }
@@ -95,9 +100,8 @@ impl Telling<'_> {
         Ok(())
     }
 
-    async fn doubt(&self, tag: &Tag) -> Result<Option<Doubt>, RegistryError> {
-        let version = Version { tag: Some(tag.clone()), digest: None };
-        let revision = match self.registry.provenance(self.repository, &version).await {
+    async fn doubt(&self, tag: &Tag, version: &Version) -> Result<Option<Doubt>, RegistryError> {
+        let revision = match self.registry.provenance(self.repository, version).await {
             Ok(said) => said.revision,
             Err(error) if error.is_absence() || error.is_of_image() => None,
             Err(error) => return Err(error),

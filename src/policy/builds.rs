@@ -81,9 +81,7 @@ impl Builds {
         let mut images: Vec<Vec<&Known<'k>>> = Vec::new();
         for known in &all {
             match images.last_mut() {
-                Some(image)
-                    if image[0].content.digest == known.content.digest && image[0].is_of_commit_of(known) =>
-                {
+                Some(image) if image[0].content.digest == known.content.digest && image[0].is_of_commit_of(known) => {
                     image.push(known);
                 }
                 _ => images.push(vec![known]),

@@ -143,7 +143,9 @@ pub enum NoChoice {
         why: &'static str,
     },
     /// What the field holds may be newer than anything in the registry, which was not asked.
-    #[error("whether {newest} is newer than {held} is not known yet: the registry was not queried for {held}; the next cycle does so")]
+    #[error(
+        "whether {newest} is newer than {held} is not known yet: the registry was not queried for {held}; the next cycle does so"
+    )]
     HeldUnasked {
         /// What the field holds.
         held: Tag,
@@ -212,9 +214,7 @@ impl TagRule {
             return Err(current.map_or(NoChoice::NothingHeld, |held| NoChoice::UpToDate { tag: held.tag.clone() }));
         }
         // What a field holds was taken for a commit once, whatever it looks like.
-        let is_sure = |seen: &&Seen| {
-            seen.doubt.is_none() || current.is_some_and(|current| current.tag == seen.tag)
-        };
+        let is_sure = |seen: &&Seen| seen.doubt.is_none() || current.is_some_and(|current| current.tag == seen.tag);
         let fitting: Vec<&Seen> = seen.iter().filter(is_sure).filter(|seen| self.rank(&seen.tag).is_ok()).collect();
         if fitting.is_empty() {
             return Err(self.nothing_fits(seen));

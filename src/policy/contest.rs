@@ -159,8 +159,13 @@ impl<'c, 's> Contest<'c, 's> {
         {
             return None;
         }
-        let open: Vec<Form> =
-            build.members.iter().map(|seen| (seen, form(seen))).filter(|(seen, form)| self.is_open(seen, form)).map(|(_, form)| form).collect();
+        let open: Vec<Form> = build
+            .members
+            .iter()
+            .map(|seen| (seen, form(seen)))
+            .filter(|(seen, form)| self.is_open(seen, form))
+            .map(|(_, form)| form)
+            .collect();
         if open.is_empty() {
             return (!self.has_only_parts()).then_some(Lack::Index);
         }

@@ -12,30 +12,8 @@ const WHOLE: usize = 40;
 
 /// Architectures as tags spell them: Go's names, Docker's variants, and those of `uname`.
 const ARCHITECTURES: [&str; 25] = [
-    "386",
-    "aarch64",
-    "amd64",
-    "arm",
-    "arm32v5",
-    "arm32v6",
-    "arm32v7",
-    "arm64",
-    "arm64v8",
-    "armel",
-    "armhf",
-    "armv5",
-    "armv6",
-    "armv7",
-    "armv8",
-    "i386",
-    "i686",
-    "loong64",
-    "mips64le",
-    "ppc64",
-    "ppc64le",
-    "riscv64",
-    "s390x",
-    "x64",
+    "386", "aarch64", "amd64", "arm", "arm32v5", "arm32v6", "arm32v7", "arm64", "arm64v8", "armel", "armhf", "armv5",
+    "armv6", "armv7", "armv8", "i386", "i686", "loong64", "mips64le", "ppc64", "ppc64le", "riscv64", "s390x", "x64",
     "x86",
 ];
 

@@ -182,8 +182,7 @@ impl Registry {
     pub fn tag(&self, repository: &str, reference: &str, tag: &str) {
         self.block_on(async {
             let url = format!("{}/v2/{repository}/manifests/{reference}", self.base());
-            let accept =
-                "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json";
+            let accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json";
             let request = self.request(reqwest::Method::GET, &url).header("Accept", accept);
             let answer = request.send().await.expect("an answer");
             let kind = answer.headers().get(CONTENT_TYPE).expect("a type").to_str().expect("text").to_owned();

@@ -11,6 +11,7 @@
 //! - `folder`: its folders
 //! - [`follow`]: from what the registries have to a plan whose images are proved
 //! - [`survey`]: what the registries have
+//! - `builds`: which tags are of one build, and which are commits though they are digits alone
 //! - `placing`: where tags stand in the history of the branch that their images are built from
 //! - `lineages`: those histories, each fetched once
 //! - [`proof`]: the images that would be written, asked for once more
@@ -24,6 +25,7 @@
 //! - [`explain`]: why an image stands as it does, step by step
 //! - [`error`]: what goes wrong
 
+mod builds;
 pub mod commits;
 pub mod deployed;
 pub mod engine;

@@ -59,7 +59,11 @@ impl<'p> Past<'p> {
         proofs: &Proofs,
     ) -> Result<(), RepoError> {
         for update in std::mem::take(&mut plan.updates) {
-            let kept = match self.hold(&update, proofs)? {
+            let hold = match self.hold(&update, proofs)? {
+                None => self.hold_on_build(&update, surveys, proofs)?,
+                hold => hold,
+            };
+            let kept = match hold {
                 Some(hold) => Some((hold.to_string(), hold)),
                 None => self
                     .hold_ahead(&update, policies, surveys, proofs)?
@@ -76,12 +80,36 @@ impl<'p> Past<'p> {
         Ok(())
     }
 
+    /// The hold on another tag of the build that an update would write: what was taken away under one name does not come
+    /// back under another.
+    fn hold_on_build(
+        &mut self,
+        update: &Update,
+        surveys: &Surveys,
+        proofs: &Proofs,
+    ) -> Result<Option<Hold>, RepoError> {
+        let (Some(Ok(survey)), Some(tag)) = (surveys.get(&update.field.repository), &update.tag) else {
+            return Ok(None);
+        };
+        let reach = reach(update, proofs);
+        for sibling in survey.siblings(tag) {
+            let meant = Version { tag: Some(sibling.clone()), digest: None };
+            if update.field.version.tag.as_ref() == Some(sibling) {
+                continue;
+            }
+            if let Some(hold) = self.hold_on(&update.file, &update.field, &meant, reach)? {
+                return Ok(Some(hold));
+            }
+        }
+        Ok(None)
+    }
+
     /// The hold on what an update would write.
     pub fn hold(&mut self, update: &Update, proofs: &Proofs) -> Result<Option<Hold>, RepoError> {
-        let (proved, reach) = match proofs.get(&wanted(update)) {
-            Some(ImageProof::Whole { digest, created }) => (Some(digest), Reach::to(*created)),
-            // It is not going to be written.
-            _ => (None, Reach::Usual),
+        let reach = reach(update, proofs);
+        let proved = match proofs.get(&wanted(update)) {
+            Some(ImageProof::Whole { digest, .. }) => Some(digest),
+            _ => None,
         };
         let stays = update.tag == update.field.version.tag;
         let meant = match (&wanted(update).1, proved) {
@@ -264,6 +292,15 @@ impl<'p> Past<'p> {
             None => Seen::read(self.clone, self.tip, reach)?,
         };
         Ok(self.seen.insert(seen))
+    }
+}
+
+/// How far back an update may have been made before.
+fn reach(update: &Update, proofs: &Proofs) -> Reach {
+    match proofs.get(&wanted(update)) {
+        Some(ImageProof::Whole { created, .. }) => Reach::to(*created),
+        // It is not going to be written.
+        _ => Reach::Usual,
     }
 }
 

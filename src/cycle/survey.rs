@@ -8,18 +8,21 @@ use jiff::Timestamp;
 
 use crate::image::{Repository, Tag, Version};
 use crate::manifest::inventory::Inventory;
-use crate::plan::decide::{NoSurvey, Survey, Surveys, governed};
+use crate::plan::decide::{Held, NoSurvey, Survey, Surveys, governed};
 use crate::plan::skip::{Reason, Skipped};
+use crate::policy::builds::Content;
 use crate::policy::choose::{Age, Seen};
+use crate::policy::digits::Doubt;
 use crate::policy::guess::newest_first;
 use crate::policy::order::{Order, Standing};
 use crate::policy::rule::{PolicySet, Rule};
 use crate::policy::tags::{Misfit, ShaForm, TagRule};
-use crate::registry::client::Client;
+use crate::registry::client::{Client, Image};
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::Audit;
 use crate::repo::source::Sources;
 
+use super::builds::{self, Contents, Telling, unread};
 use super::lineages::Lineages;
 use super::placing::Placing;
 use super::proof::{keeps_back, waits};
@@ -28,6 +31,8 @@ use super::proof::{keeps_back, waits};
 const REPOSITORIES: usize = 16;
 /// How many tags of a repository are looked into at a time.
 const TAGS: usize = 8;
+/// How many tags that are digits alone, and may be no commits, are looked into in one pass.
+const DOUBTFUL: usize = 100;
 
 /// What else there is to say of a survey.
 #[derive(Debug, Default)]
@@ -38,7 +43,8 @@ pub struct Aside {
     pub notes: Vec<String>,
 }
 
-/// Surveys all governed repositories that `surveys` does not know yet. A registry that fails spoils its own images only.
+/// Surveys all governed repositories that `surveys` does not know yet, and once more those of which it does not know the
+/// tag that a field holds. A registry that fails spoils its own images only.
 pub async fn complete(
     surveys: &mut Surveys,
     registry: &Client,
@@ -51,7 +57,7 @@ pub async fn complete(
     let mut open: BTreeMap<&Repository, (&Rule, BTreeSet<&Tag>)> = BTreeMap::new();
     for (located, rule) in governed(inventory, policies) {
         let field = &located.field;
-        if !surveys.contains_key(&field.repository) {
+        if surveys.get(&field.repository).is_none_or(|survey| lacks(survey, rule, field.version.tag.as_ref())) {
             let (_, held) = open.entry(&field.repository).or_insert_with(|| (rule, BTreeSet::new()));
             held.extend(&field.version.tag);
         }
@@ -74,6 +80,12 @@ pub async fn complete(
     all
 }
 
+/// Whether a survey was made when no field held this tag, so that nobody asked for it: fields move between two tips.
+fn lacks(survey: &Result<Survey, NoSurvey>, rule: &Rule, held: Option<&Tag>) -> bool {
+    let (Ok(survey), Some(tag), Some(_)) = (survey, held, rule.tags.order()) else { return false };
+    rule.tags.measure(tag).is_ok() && survey.of_held(tag).age == Age::Unasked
+}
+
 /// The survey of one repository under way.
 struct Surveyor<'s> {
     registry: &'s Client,
@@ -86,8 +98,10 @@ struct Surveyor<'s> {
 
 /// What a look at an image gave.
 enum Look {
-    /// How old it is.
-    Age(Age),
+    /// What is known of it.
+    Image(Image),
+    /// It is not there any more.
+    Gone,
     /// It is too broken to tell.
     Broken(String),
 }
@@ -113,8 +127,9 @@ impl Surveyor<'_> {
         if tags.is_empty() && !listed.is_empty() {
             return Err(NoSurvey::Absent(format!("`allow` and `ignore` leave none of {} tags", listed.len())));
         }
-        match &self.rule.tags {
-            TagRule::Sha { order: Order::Built, .. } => self.by_age(tags, &listed, held).await,
+        let mut contents = Contents::new();
+        let mut survey = match &self.rule.tags {
+            TagRule::Sha { order: Order::Built, .. } => self.by_age(tags, &listed, held, &mut contents).await,
             TagRule::Sha { order: Order::Pushed, .. } => self.by_push(tags, &listed, held).await,
             TagRule::Sha { order: Order::Commit(branch), form } => {
                 let (registry, repository) = (self.registry, self.repository);
@@ -122,7 +137,13 @@ impl Surveyor<'_> {
                 self.by_commit(placing, tags, held).await
             }
             _ => self.by_rank(tags).await,
-        }
+        }?;
+        self.telling().builds(&mut survey, contents).await?;
+        Ok(survey)
+    }
+
+    fn telling(&self) -> Telling<'_> {
+        Telling { registry: self.registry, repository: self.repository, rule: self.rule, audit: self.audit }
     }
 
     /// Where commits decide, tags say them by their names, and few images are looked into.
@@ -132,7 +153,10 @@ impl Surveyor<'_> {
         tags: Vec<Tag>,
         held: &BTreeSet<&Tag>,
     ) -> Result<Survey, NoSurvey> {
-        let shortlist = self.rule.tags.shortlist(tags);
+        let mut shortlist = self.rule.tags.shortlist(tags);
+        // The history tells which of them are commits.
+        let doubtful: BTreeSet<Tag> = shortlist.doubtful.iter().cloned().collect();
+        shortlist.fitting.append(&mut shortlist.doubtful);
         if shortlist.fitting.is_empty() {
             return Ok(Survey { seen: unplaced(shortlist.dropped).collect(), held: BTreeMap::new() });
         }
@@ -142,6 +166,9 @@ impl Surveyor<'_> {
         };
         let mut survey = placing.place(fitting, self.of_form(held), &mut self.aside.notes).await?;
         survey.seen = self.old_enough(survey.seen).await?;
+        for seen in survey.seen.iter_mut().filter(|seen| seen.standing.is_none() && doubtful.contains(&seen.tag)) {
+            seen.doubt = Some(Doubt::NotOnBranch);
+        }
         survey.seen.extend(unplaced(shortlist.dropped));
         Ok(survey)
     }
@@ -160,18 +187,27 @@ impl Surveyor<'_> {
         }
         let shortlist = self.rule.tags.shortlist(tags);
         let held = self.of_form(held);
-        let wanted: BTreeSet<&Tag> = shortlist.fitting.iter().chain(&held).collect();
+        let wanted: BTreeSet<&Tag> = shortlist.fitting.iter().chain(&shortlist.doubtful).chain(&held).collect();
         let pushed = self.registry.pushed(self.repository, &wanted).await?;
         let standing = |tag: &Tag| pushed.get(tag).copied().map(Standing::At);
-        let seen = shortlist.fitting.iter().map(|tag| Seen { tag: tag.clone(), standing: standing(tag) });
-        let mut seen = self.old_enough(seen.collect()).await?;
+        let mut seen: Vec<Seen> =
+            shortlist.fitting.into_iter().map(Seen::from).chain(unread(shortlist.doubtful)).collect();
+        for seen in &mut seen {
+            seen.standing = standing(&seen.tag);
+            // Where it stands in the order nobody will ever know.
+            seen.doubt = seen.doubt.map(|doubt| if seen.standing.is_none() { Doubt::Unlabelled } else { doubt });
+        }
+        self.telling().settle(&mut seen).await?;
+        let (doubtful, sure): (Vec<Seen>, Vec<Seen>) = seen.into_iter().partition(|seen| seen.doubt.is_some());
+        let mut seen = self.old_enough(sure).await?;
+        seen.extend(doubtful);
         seen.extend(unplaced(shortlist.dropped));
         let age = |tag: &Tag| match standing(tag) {
             Some(at) => Age::Known(at),
             None if listed.contains(tag) => Age::Missing,
             None => Age::Gone,
         };
-        Ok(Survey { seen, held: held.into_iter().map(|tag| (tag.clone(), age(&tag))).collect() })
+        Ok(Survey { seen, held: held.into_iter().map(|tag| (tag.clone(), builds::held(age(&tag)))).collect() })
     }
 
     /// The tags of fields that are of the policy's form.
@@ -185,34 +221,71 @@ impl Surveyor<'_> {
         tags: Vec<Tag>,
         listed: &BTreeSet<Tag>,
         held: &BTreeSet<&Tag>,
+        contents: &mut Contents,
     ) -> Result<Survey, NoSurvey> {
         let shortlist = self.rule.tags.shortlist(tags);
         let mut survey = Survey::default();
         let worth_a_look = self.within_limit(shortlist.fitting);
         for (tag, look) in self.looks(worth_a_look).await? {
             let standing = match look {
-                Look::Age(Age::Known(at)) => Some(at),
-                Look::Age(Age::Missing) => None,
+                Look::Image(image) => {
+                    contents.insert(tag.clone(), Content::from(&image));
+                    image.created.map(Standing::At)
+                }
                 // Deleted between the listing and the look: as if it had not been listed.
-                Look::Age(Age::Gone | Age::Unasked) => continue,
+                Look::Gone => continue,
                 Look::Broken(detail) => {
                     let (image, tag) = (self.repository.clone(), Some(tag.clone()));
                     self.aside.broken.push(Skipped { image, tag, reason: Reason::BlockedImage, detail });
                     None
                 }
             };
-            survey.seen.push(Seen { tag, standing });
+            survey.seen.push(Seen::new(tag, standing));
         }
         self.leave_out_young(&mut survey.seen)?;
+        survey.seen.extend(self.in_doubt(shortlist.doubtful, contents).await?);
+        self.telling().settle(&mut survey.seen).await?;
         // Tags that do not fit by their names are kept for the reason why nothing fits.
         survey.seen.extend(unplaced(shortlist.dropped));
-        survey.held = self.held(self.of_form(held), listed).await?;
+        survey.held = self.held(self.of_form(held), listed, contents).await?;
         Ok(survey)
+    }
+
+    /// Tags that are digits alone, with their ages: those that are known, and of the others the likeliest to be new.
+    async fn in_doubt(&mut self, tags: Vec<Tag>, contents: &mut Contents) -> Result<Vec<Seen>, NoSurvey> {
+        let (mut worth_a_look, unknown): (Vec<Tag>, Vec<Tag>) = tags.into_iter().partition(|tag| self.is_known(tag));
+        let mut unknown = newest_first(unknown);
+        let later = unknown.split_off(unknown.len().min(DOUBTFUL).min(self.rule.inspect_limit as usize));
+        worth_a_look.extend(unknown);
+        if let Some(example) = later.first() {
+            self.aside.notes.push(format!(
+                "{}: {} tags that are digits alone, such as {example}, are not looked into yet; each pass looks into \
+                 {DOUBTFUL} more",
+                self.repository,
+                later.len()
+            ));
+        }
+        let mut seen: Vec<Seen> = unread(later).collect();
+        for (tag, look) in self.looks(worth_a_look).await? {
+            let Look::Image(image) = look else { continue };
+            contents.insert(tag.clone(), Content::from(&image));
+            match image.created {
+                Some(created) if self.is_young(created) => {}
+                Some(at) => seen.push(Seen { standing: Some(Standing::At(at)), ..Seen::in_doubt(tag) }),
+                None => seen.push(Seen { doubt: Some(Doubt::Unlabelled), ..Seen::from(tag) }),
+            }
+        }
+        Ok(seen)
     }
 
     /// The ages of tags that fields hold. A registry that lists half its tags may still have them, so those that are not
     /// listed are asked for by name; what is remembered of them counts only if they are still there.
-    async fn held(&self, held: Vec<Tag>, listed: &BTreeSet<Tag>) -> Result<BTreeMap<Tag, Age>, RegistryError> {
+    async fn held(
+        &self,
+        held: Vec<Tag>,
+        listed: &BTreeSet<Tag>,
+        contents: &mut Contents,
+    ) -> Result<BTreeMap<Tag, Held>, RegistryError> {
         let mut ages = BTreeMap::new();
         let mut there = Vec::new();
         for tag in held {
@@ -221,22 +294,28 @@ impl Surveyor<'_> {
                 true => there.push(tag),
                 false => match self.registry.digest(self.repository, &version).await {
                     Ok(_) => there.push(tag),
-                    Err(error) if error.is_absence() => drop(ages.insert(tag, Age::Gone)),
+                    Err(error) if error.is_absence() => drop(ages.insert(tag, builds::held(Age::Gone))),
                     Err(error) => return Err(error),
                 },
             }
         }
-        let looks = self.looks(there).await?.into_iter().map(|(tag, look)| match look {
-            Look::Age(age) => (tag, age),
-            Look::Broken(_) => (tag, Age::Missing),
-        });
-        ages.extend(looks);
+        for (tag, look) in self.looks(there).await? {
+            let age = match look {
+                Look::Image(image) => {
+                    contents.insert(tag.clone(), Content::from(&image));
+                    image.created.map_or(Age::Missing, |at| Age::Known(Standing::At(at)))
+                }
+                Look::Gone => Age::Gone,
+                Look::Broken(_) => Age::Missing,
+            };
+            ages.insert(tag, builds::held(age));
+        }
         Ok(ages)
     }
 
     /// Where the name decides, nothing is looked into.
     async fn by_rank(&mut self, tags: Vec<Tag>) -> Result<Survey, NoSurvey> {
-        let seen = tags.into_iter().map(|tag| Seen { tag, standing: None }).collect();
+        let seen = tags.into_iter().map(Seen::from).collect();
         Ok(Survey { seen: self.old_enough(seen).await?, held: BTreeMap::new() })
     }
 
@@ -275,11 +354,7 @@ impl Surveyor<'_> {
 
     /// The tags to look into: all that are known, and of the others as many as the policy allows.
     fn within_limit(&mut self, fitting: Vec<Tag>) -> Vec<Tag> {
-        let is_known = |tag: &Tag| {
-            let version = Version { tag: Some(tag.clone()), digest: None };
-            self.registry.known(self.repository, &version).is_some()
-        };
-        let (mut known, unknown): (Vec<Tag>, Vec<Tag>) = fitting.into_iter().partition(is_known);
+        let (mut known, unknown): (Vec<Tag>, Vec<Tag>) = fitting.into_iter().partition(|tag| self.is_known(tag));
         let (limit, count) = (self.rule.inspect_limit as usize, unknown.len());
         if count <= limit {
             known.extend(unknown);
@@ -294,6 +369,11 @@ impl Surveyor<'_> {
         ));
         known.extend(newest_first(unknown).into_iter().take(limit));
         known
+    }
+
+    fn is_known(&self, tag: &Tag) -> bool {
+        let version = Version { tag: Some(tag.clone()), digest: None };
+        self.registry.known(self.repository, &version).is_some()
     }
 
     /// Leaves out what the policy wants to be older.
@@ -335,8 +415,8 @@ impl Surveyor<'_> {
     async fn look(&self, tag: Tag) -> Result<(Tag, Look), RegistryError> {
         let version = Version { tag: Some(tag.clone()), digest: None };
         let look = match self.registry.look(self.repository, &version, self.audit).await {
-            Ok(image) => Look::Age(image.created.map_or(Age::Missing, |at| Age::Known(Standing::At(at)))),
-            Err(error) if error.is_absence() => Look::Age(Age::Gone),
+            Ok(image) => Look::Image(image),
+            Err(error) if error.is_absence() => Look::Gone,
             Err(error) if error.is_of_image() => Look::Broken(error.to_string()),
             Err(error) => return Err(error),
         };
@@ -346,5 +426,5 @@ impl Surveyor<'_> {
 
 /// Tags that do not fit by their names, kept for the reason why nothing fits.
 fn unplaced(dropped: Vec<(Tag, Misfit)>) -> impl Iterator<Item = Seen> {
-    dropped.into_iter().map(|(tag, _)| Seen { tag, standing: None })
+    dropped.into_iter().map(|(tag, _)| Seen::from(tag))
 }

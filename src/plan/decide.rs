@@ -6,6 +6,7 @@ use crate::image::{Digest, Reference, Repository, Tag, Version};
 use crate::manifest::field::Field;
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::paths::PathFilter;
+use crate::policy::builds::Build;
 use crate::policy::choose::{Age, Current, NoChoice, Seen};
 use crate::policy::rule::{PolicySet, Rule};
 
@@ -17,8 +18,34 @@ use super::trailer::Hold;
 pub struct Survey {
     /// The tags that fit the policy, with their ages where the order needs them.
     pub seen: Vec<Seen>,
-    /// The ages of tags that fields hold now.
-    pub held: BTreeMap<Tag, Age>,
+    /// What is known of the tags that fields hold now.
+    pub held: BTreeMap<Tag, Held>,
+}
+
+/// What is known of a tag that a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// How old its image is.
+    pub age: Age,
+    /// The build that it is of.
+    pub build: Option<Build>,
+}
+
+impl Survey {
+    /// What is known of a tag that a field holds: it may have been asked for as such, or be among those that can be chosen.
+    pub fn of_held(&self, tag: &Tag) -> Held {
+        let listed = || self.seen.iter().find(|seen| seen.tag == *tag);
+        let as_listed = |seen: &Seen| Some(Held { age: Age::Known(seen.standing?), build: seen.build });
+        let known = self.held.get(tag).copied().or_else(|| listed().and_then(as_listed));
+        known.unwrap_or(Held { age: Age::Unasked, build: None })
+    }
+
+    /// The other tags of the build that a tag is of.
+    pub fn siblings<'s>(&'s self, tag: &'s Tag) -> impl Iterator<Item = &'s Tag> {
+        let build = self.seen.iter().find(|seen| seen.tag == *tag).and_then(|seen| seen.build);
+        let is_same = move |seen: &&Seen| build.zip(seen.build).is_some_and(|(one, other)| one.id == other.id);
+        self.seen.iter().filter(is_same).map(|seen| &seen.tag).filter(move |other| *other != tag)
+    }
 }
 
 /// Why there is no survey of a repository.
@@ -119,8 +146,10 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys,
                 continue;
             }
         };
-        let current =
-            held.clone().map(|tag| Current { age: survey.held.get(&tag).cloned().unwrap_or(Age::Unasked), tag });
+        let current = held.clone().map(|tag| {
+            let Held { age, build } = survey.of_held(&tag);
+            Current { tag, age, build }
+        });
         match rule.tags.choose(&survey.seen, current.as_ref()) {
             Ok(tag) if is_shut(located, openable) => skip(Some(tag), Reason::BlockedSecret, sealed(located)),
             Ok(tag) => {
@@ -130,16 +159,18 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys,
                 };
                 plan.updates.push(Update::new(located, Some(tag), digest));
             }
-            // The newest tag is there, but not its digest yet, or perhaps not the one that it has now.
-            Err(NoChoice::UpToDate { tag })
-                if (rule.track || rule.pin && field.version.digest.is_none()) && !is_shut(located, openable) =>
-            {
-                plan.updates.push(Update::new(located, Some(tag), DigestWish::OfTag));
-            }
             Err(no) => {
-                let reason =
-                    if matches!(no, NoChoice::UpToDate { .. }) { Reason::UpToDate } else { Reason::NoCandidate };
-                skip(held, reason, no.to_string());
+                // The tag stays, but its digest is not there yet, or perhaps not the one that it has now.
+                let wants_digest = rule.track || rule.pin && field.version.digest.is_none();
+                let moves = no.keeps_tag() && held.is_some() && wants_digest && !is_shut(located, openable);
+                match no {
+                    NoChoice::UpToDate { .. } if moves => {}
+                    NoChoice::UpToDate { .. } => skip(held.clone(), Reason::UpToDate, no.to_string()),
+                    _ => skip(held.clone(), Reason::NoCandidate, no.to_string()),
+                }
+                if moves {
+                    plan.updates.push(Update::new(located, held, DigestWish::OfTag));
+                }
             }
         }
     }

@@ -8,11 +8,19 @@
 //! - [`lineage`]: the history of a branch, in which commits are looked up
 //! - [`guess`]: which tags are likely to be the newest
 //! - [`number`]: numbers of any length, compared exactly
+//! - [`form`]: what tags have besides the commit or version that they name
+//! - [`builds`]: which tags are of one build
+//! - [`digits`]: SHAs that are digits alone
+//! - `contest`: which of several builds a field should hold, and by which of its tags
 //! - [`choose`]: the choice, or why there is none
 //! - [`scope`]: which images a pass is about
 //! - [`retention`]: what a cleanup of the registry would delete
 
+pub mod builds;
 pub mod choose;
+mod contest;
+pub mod digits;
+pub mod form;
 pub mod guess;
 pub mod lineage;
 pub mod names;

@@ -29,7 +29,7 @@ mod tests {
 
     fn seen(text: &str, second: Option<i64>) -> Seen {
         let standing = second.map(|second| Standing::At(jiff::Timestamp::from_second(second).expect("a time")));
-        Seen { tag: text.parse().expect("a tag"), standing }
+        Seen::new(text.parse().expect("a tag"), standing)
     }
 
     #[test]

@@ -22,7 +22,9 @@ use super::manifest::Provenance;
 /// of ours, and ends this thread only.
 pub const OPENING: &str = "opening-the-cache";
 /// Raise it when the meaning of an entry changes.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
+/// What nearly all digests begin with.
+const SHA256: &str = "sha256:";
 const FILE: &str = "registries.redb";
 /// A larger file is made anew: some hundred thousand images.
 const LARGEST: u64 = 256 << 20;
@@ -36,7 +38,7 @@ const PAGES: u64 = 5_000;
 
 /// What the file is: its version.
 const ABOUT: TableDefinition<'_, &str, &str> = TableDefinition::new("about");
-/// `digest` to when it was built.
+/// `digest` to when it was built, and the digests of its platforms.
 const IMAGES: TableDefinition<'_, &str, &str> = TableDefinition::new("images");
 /// `repository tag` to its digest.
 const TAGS: TableDefinition<'_, &str, &str> = TableDefinition::new("tags");
@@ -78,9 +80,7 @@ impl Cache {
 
     /// What is known of a digest.
     pub fn image(&self, digest: &Digest) -> Option<Image> {
-        let created = self.read(|store| get(store, IMAGES, digest.as_str()))?;
-        let created = if created.is_empty() { None } else { Some(created.parse().ok()?) };
-        Some(Image { digest: digest.clone(), created })
+        read_image(digest, &self.read(|store| get(store, IMAGES, digest.as_str()))?)
     }
 
     /// What a tag held when it was first seen.
@@ -91,13 +91,13 @@ impl Cache {
 
     /// Keeps what is known of an image, and of a tag that holds it.
     pub fn remember(&self, repository: &Repository, tag: Option<&Tag>, image: &Image) {
-        let created = image.created.map(|at| at.to_string()).unwrap_or_default();
+        let entry = write_image(image);
         self.write(|transaction| {
             let mut images = transaction.open_table(IMAGES)?;
             if images.len()? >= DIGESTS {
                 images.retain(|_, _| false)?;
             }
-            images.insert(image.digest.as_str(), created.as_str())?;
+            images.insert(image.digest.as_str(), entry.as_str())?;
             if let Some(tag) = tag {
                 let key = tag_key(repository, tag);
                 transaction.open_table(TAGS)?.insert(key.as_str(), image.digest.as_str())?;
@@ -236,6 +236,26 @@ impl std::fmt::Debug for Cache {
     }
 }
 
+/// The entry of an image: when it was built, then the platforms of an index, parted by blanks. What nearly all digests
+/// begin with is left out.
+fn write_image(image: &Image) -> String {
+    let created = image.created.map(|at| at.to_string()).unwrap_or_default();
+    let short = |digest: &Digest| digest.as_str().strip_prefix(SHA256).unwrap_or(digest.as_str()).to_owned();
+    let words: Vec<String> = std::iter::once(created).chain(image.platforms.iter().map(short)).collect();
+    words.join(" ")
+}
+
+fn read_image(digest: &Digest, entry: &str) -> Option<Image> {
+    let mut words = entry.split(' ');
+    let created = match words.next()? {
+        "" => None,
+        at => Some(at.parse().ok()?),
+    };
+    let whole = |word: &str| if word.contains(':') { word.parse() } else { format!("{SHA256}{word}").parse() };
+    let platforms = words.map(|word| whole(word).ok()).collect::<Option<_>>()?;
+    Some(Image { digest: digest.clone(), created, platforms })
+}
+
 fn tag_key(repository: &Repository, tag: &Tag) -> String {
     format!("{repository} {tag}")
 }
@@ -345,7 +365,9 @@ mod tests {
 
     fn image(n: u32) -> Image {
         let created = n.is_multiple_of(2).then(|| Timestamp::from_second(i64::from(n) + 1).expect("a time"));
-        Image { digest: Digest::sha256(&format!("{n:064x}")), created }
+        let platform = |m: u32| Digest::sha256(&format!("{:064x}", n + m));
+        let platforms = if n.is_multiple_of(3) { vec![platform(1), platform(2)] } else { Vec::new() };
+        Image { digest: platform(0), created, platforms }
     }
 
     #[test]

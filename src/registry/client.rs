@@ -30,6 +30,8 @@ pub struct Image {
     pub digest: Digest,
     /// When it was built, if it says anything usable.
     pub created: Option<Timestamp>,
+    /// The digests of its platforms, of an index.
+    pub platforms: Vec<Digest>,
 }
 
 /// A client of any number of registries. Clones share connections, tokens and what was learned.

@@ -25,6 +25,11 @@ impl Client {
         Ok(said)
     }
 
+    /// Where an image is known to come from, if that was asked before. Asks nothing.
+    pub fn known_provenance(&self, repository: &Repository, version: &Version) -> Option<Provenance> {
+        self.cache().provenance(&self.known(repository, version)?.digest)
+    }
+
     /// What a manifest's configuration says; of an index the first platform that is there speaks for all.
     async fn provenance_below(&self, repository: &Repository, read: Read) -> Result<Provenance, RegistryError> {
         if !read.manifest.is_index() {

@@ -83,7 +83,7 @@ fn readers_filter_and_turn_pages_without_scripts_at_any_width() {
     browser.click("button");
     assert_eq!(browser.url(), format!("{start}?q=App-14&state=no-candidate#images"));
     assert_eq!((caption(&browser).as_str(), browser.count("tbody tr")), ("Images 1 to 11 of 11 that match", 11));
-    assert_eq!((first(&browser), browser.text("a[aria-current] b")), (crowd.name(14), "11".to_owned()));
+    assert_eq!((first(&browser), browser.text("a[aria-current] strong")), (crowd.name(14), "11".to_owned()));
     browser.click("option[value='']");
     browser.write("input[name=q]", " apps/100.yaml\u{e007}");
     assert_eq!(caption(&browser), "Images 1 to 10 of 10 that match, trouble first");

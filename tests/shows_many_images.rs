@@ -101,8 +101,8 @@ fn pages_filters_and_bounds_hold_for_many_images() {
     assert_eq!(page.body.matches("<th scope=\"row\">").count(), 100);
     for part in [
         "Images 1 to 100 of 1,200, trouble first",
-        "no candidate <b>450</b>",
-        "up to date <b>750</b>",
+        "no candidate <strong>450</strong>",
+        "up to date <strong>750</strong>",
         "more: <code>tagalong sync --dry-run</code>",
     ] {
         assert!(page.body.contains(part), "{part} is not in {}", page.body);

@@ -22,7 +22,7 @@ pub fn counts(query: &Query, selection: &Selection) -> Markup {
             @if sum > 0 || is_current.is_some() {
                 li {
                     a .state .(class) href={ (target.link()) "#images" } aria-current=[is_current] {
-                        (shown) " " b { (number(sum)) }
+                        (shown) " " strong { (number(sum)) }
                     }
                 }
             }

@@ -384,7 +384,10 @@ mod tests {
             assert!(page.contains(&format!("href=\"{link}\"")), "{link} is not in {page}");
         }
         assert!(page.contains("value=\"APP\"") && page.contains("<option value=\"blocked\" selected>"), "{page}");
-        assert!(page.contains("all <b>5,000</b>") && page.contains("blocked: image <b>715</b>"), "{page}");
+        assert!(
+            page.contains("all <strong>5,000</strong>") && page.contains("blocked: image <strong>715</strong>"),
+            "{page}"
+        );
         let page = shown(&view, "q=app-04999");
         assert_eq!(listed(&page), ["04999"]);
         assert!(shown(&view, "q=%3Cscript%3E").contains("value=\"&lt;script&gt;\""));

@@ -81,6 +81,9 @@ pub async fn plan(
         survey::complete(&mut learned.surveys, registry, sources, inventory, policies, &learned.audit, now).await;
     learned.broken.extend(aside.broken);
     learned.notes.extend(aside.notes);
+    // What was surveyed again may say the same again.
+    learned.notes.sort();
+    learned.notes.dedup();
     registry.flush();
     let first = Arc::clone(learned.first.get_or_insert_with(|| Arc::clone(inventory)));
     loop {

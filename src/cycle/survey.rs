@@ -83,7 +83,7 @@ pub async fn complete(
 /// Whether a survey was made when no field held this tag, so that nobody asked for it: fields move between two tips.
 fn lacks(survey: &Result<Survey, NoSurvey>, rule: &Rule, held: Option<&Tag>) -> bool {
     let (Ok(survey), Some(tag), Some(_)) = (survey, held, rule.tags.order()) else { return false };
-    rule.tags.measure(tag).is_ok() && survey.of_held(tag).age == Age::Unasked
+    rule.tags.measure(tag).is_ok() && !survey.held.contains_key(tag) && survey.of_held(tag).age == Age::Unasked
 }
 
 /// The survey of one repository under way.
@@ -158,7 +158,8 @@ impl Surveyor<'_> {
         let doubtful: BTreeSet<Tag> = shortlist.doubtful.iter().cloned().collect();
         shortlist.fitting.append(&mut shortlist.doubtful);
         if shortlist.fitting.is_empty() {
-            return Ok(Survey { seen: unplaced(shortlist.dropped).collect(), held: BTreeMap::new() });
+            let held = self.of_form(held).into_iter().map(|tag| (tag, builds::held(Age::Unasked)));
+            return Ok(Survey { seen: unplaced(shortlist.dropped).collect(), held: held.collect() });
         }
         let fitting = match placing.form {
             ShaForm::Labelled(_) => self.within_limit(shortlist.fitting),

@@ -7,7 +7,8 @@ use crate::manifest::field::Field;
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::paths::PathFilter;
 use crate::policy::builds::Build;
-use crate::policy::choose::{Age, Current, NoChoice, Seen};
+use crate::policy::choose::{Age, Current, Seen};
+use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
 
 use super::skip::{Reason, Skipped};

@@ -68,8 +68,9 @@ impl Known<'_> {
 }
 
 impl Builds {
-    /// Groups tags into builds by their images. Tags of one image that name different commits are different builds: a
-    /// reverted change that is built reproducibly comes to the same image again, and is still new.
+    /// Groups tags into builds by their images. Tags of one image are one build where they name one commit, and where
+    /// nothing tells which of them is newer. Else they are not: a change that was reverted may come to the same image
+    /// again, and is new all the same.
     pub fn of<'k>(
         rule: &TagRule,
         images: impl IntoIterator<Item = (&'k Tag, Option<Standing>, &'k Content)>,
@@ -77,17 +78,8 @@ impl Builds {
         let known = |(tag, standing, content)| Known { tag, commit: rule.commit_of(tag), standing, content };
         let mut all: Vec<Known<'k>> = images.into_iter().map(known).collect();
         all.sort_by(|a, b| (&a.content.digest, a.commit, a.tag).cmp(&(&b.content.digest, b.commit, b.tag)));
-        // Sorted, the shortest SHA of a commit comes right before all longer ones.
-        let mut images: Vec<Vec<&Known<'k>>> = Vec::new();
-        for known in &all {
-            match images.last_mut() {
-                Some(image) if image[0].content.digest == known.content.digest && image[0].is_of_commit_of(known) => {
-                    image.push(known);
-                }
-                _ => images.push(vec![known]),
-            }
-        }
-        Builds::named(&images)
+        let of_digests = all.chunk_by(|a, b| a.content.digest == b.content.digest);
+        Builds::named(&of_digests.flat_map(of_one_digest).collect::<Vec<_>>())
     }
 
     fn named(images: &[Vec<&Known<'_>>]) -> Builds {
@@ -97,19 +89,19 @@ impl Builds {
         }
         let mut builds = HashMap::new();
         for (number, image) in images.iter().enumerate() {
-            let first = image[0];
-            let of = indexes.get(&first.content.digest).map(Vec::as_slice).unwrap_or_default();
-            // A platform that did not change is of several indexes: the newest counts.
-            let newest = |index: &&usize| (images[**index].iter().filter_map(|known| known.standing).max(), **index);
-            let whole = of.iter().filter(|index| first.is_of_commit_of(images[**index][0])).max_by_key(newest);
-            let kind = match (first.content.platforms.len(), of.is_empty()) {
+            let content = image[0].content;
+            let of = indexes.get(&content.digest).map(Vec::as_slice).unwrap_or_default();
+            let kind = match (content.platforms.len(), of.is_empty()) {
                 (0, true) => Kind::Image,
                 (0, false) => Kind::Part,
                 (count, _) => Kind::Index { is_of_several: count > 1 },
             };
-            let id = if kind == Kind::Part { whole.copied().unwrap_or(number) } else { number };
-            let build = Build { id: u32::try_from(id).unwrap_or(u32::MAX), kind };
-            builds.extend(image.iter().map(|known| (known.tag.clone(), build)));
+            // A platform that did not change is of several indexes: the newest counts.
+            let newest = |index: &&usize| (first_standing(&images[**index]), **index);
+            let is_of = |index: &&usize| have_one_commit(image, &images[**index]);
+            let whole = of.iter().filter(is_of).max_by_key(newest).filter(|_| kind == Kind::Part);
+            let id = u32::try_from(whole.copied().unwrap_or(number)).unwrap_or(u32::MAX);
+            builds.extend(image.iter().map(|known| (known.tag.clone(), Build { id, kind })));
         }
         Builds(builds)
     }
@@ -118,6 +110,32 @@ impl Builds {
     pub fn get(&self, tag: &Tag) -> Option<Build> {
         self.0.get(tag).copied()
     }
+}
+
+/// The builds among tags of one image, which are sorted by their commits.
+fn of_one_digest<'a, 'k>(tags: &'a [Known<'k>]) -> Vec<Vec<&'a Known<'k>>> {
+    // The shortest SHA of a commit comes right before all longer ones.
+    let mut commits: Vec<Vec<&Known<'_>>> = Vec::new();
+    for known in tags {
+        match commits.last_mut() {
+            Some(commit) if commit[0].is_of_commit_of(known) => commit.push(known),
+            _ => commits.push(vec![known]),
+        }
+    }
+    let mut builds: BTreeMap<Option<Standing>, Vec<&Known<'_>>> = BTreeMap::new();
+    for commit in commits {
+        builds.entry(first_standing(&commit)).or_default().extend(commit);
+    }
+    builds.into_values().collect()
+}
+
+/// Where the tags of a build stand: where the first of them does.
+fn first_standing(build: &[&Known<'_>]) -> Option<Standing> {
+    build.iter().filter_map(|known| known.standing).min()
+}
+
+fn have_one_commit(one: &[&Known<'_>], other: &[&Known<'_>]) -> bool {
+    one.iter().any(|known| other.iter().any(|other| known.is_of_commit_of(other)))
 }
 
 impl TagRule {
@@ -206,8 +224,8 @@ mod tests {
         assert_eq!(grouped(&one), [["1a2b3c4", whole, "main-1a2b3c4"]]);
         let rebuilt = [("1a2b3c4", content(1, &[])), ("main-1a2b3c4", content(2, &[]))];
         assert_eq!(grouped(&rebuilt), [["1a2b3c4"], ["main-1a2b3c4"]]);
-        let reverted = [("1a2b3c4", content(1, &[])), ("5d6e7f8", content(1, &[]))];
-        assert_eq!(grouped(&reverted), [["1a2b3c4"], ["5d6e7f8"]]);
+        let retagged = [("1a2b3c4", content(1, &[])), ("5d6e7f8", content(1, &[]))];
+        assert_eq!(grouped(&retagged), [["1a2b3c4", "5d6e7f8"]]);
     }
 
     #[test]
@@ -221,7 +239,8 @@ mod tests {
         ];
         assert_eq!(
             grouped(&images),
-            [vec!["1a2b3c4", "amd64-1a2b3c4", "arm64-1a2b3c4"], vec!["amd64-5d6e7f8"], vec!["arm64-5d6e7f8"]]
+            [vec!["1a2b3c4", "amd64-1a2b3c4", "arm64-1a2b3c4", "arm64-5d6e7f8"], vec!["amd64-5d6e7f8"]],
+            "the platform that did not change is of the index that there is"
         );
         let tags: Vec<Tag> = images.iter().map(|(text, _)| tag(text)).collect();
         let builds = Builds::of(&SHA, tags.iter().zip(&images).map(|(tag, (_, content))| (tag, None, content)));

@@ -232,7 +232,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::builds::{Builds, Content};
-    use super::super::choose::{Age, NoChoice};
+    use super::super::choose::Age;
+    use super::super::no_choice::NoChoice;
     use super::super::order::Order;
     use super::super::tags::ShaForm;
     use super::*;
@@ -374,6 +375,11 @@ mod tests {
         let images = [("aaaaaaa", 1, 1, &[][..]), ("ccccccc", 5, 5, &[]), ("prod-aaaaaaa", 9, 1, &[])];
         assert_eq!(choose(&pushed, &images, Some("aaaaaaa")), Ok(tag("ccccccc")));
         assert_eq!(choose(&pushed, &images, Some("ccccccc")), Err(NoChoice::UpToDate { tag: tag("ccccccc") }));
+        // What did not change is only given the name of the next commit, and no older than before.
+        let built = rule(Order::Built);
+        let images = [("aaaaaaa", 1, 1, &[][..]), ("ccccccc", 5, 5, &[]), ("ddddddd", 5, 5, &[])];
+        assert_eq!(choose(&built, &images, Some("aaaaaaa")), Ok(tag("ccccccc")));
+        assert_eq!(choose(&built, &images, Some("ddddddd")), Err(NoChoice::UpToDate { tag: tag("ddddddd") }));
         // A change that was taken back comes to the same image, and is new.
         let images = [("aaaaaaa", 1, 1, &[][..]), ("ccccccc", 5, 5, &[]), ("ddddddd", 9, 1, &[])];
         assert_eq!(choose(&pushed, &images, Some("ccccccc")), Ok(tag("ddddddd")));

@@ -52,7 +52,7 @@ impl fmt::Display for Doubt {
 impl TagRule {
     /// What a doubt about a tag comes to: a date is taken for one as long as its image does not say otherwise.
     pub fn weigh(&self, tag: &Tag, doubt: Doubt) -> Doubt {
-        match doubt.is_open() && self.commit_of(tag).is_some_and(is_date) {
+        match doubt.is_open() && self.commit_of(tag).is_some_and(is_time) {
             true => Doubt::Date,
             false => doubt,
         }
@@ -80,7 +80,7 @@ pub(super) fn admit(rule: &TagRule, fitting: &[Tag], digits: Vec<Tag>) -> (Vec<T
         }
         let form = rule.form_of(tag);
         let mut alike = forms.iter().filter(|(other, _)| other.is_like(&form)).map(|(_, length)| *length).peekable();
-        if is_date(sha) || is_seconds(sha) || alike.peek().is_none() {
+        if is_time(sha) || alike.peek().is_none() {
             return false;
         }
         let (mut letters, mut is_of_length) = (0, true);
@@ -94,18 +94,15 @@ pub(super) fn admit(rule: &TagRule, fitting: &[Tag], digits: Vec<Tag>) -> (Vec<T
     digits.into_iter().partition(is_commit)
 }
 
-/// Whether digits begin with a date (`20260401`, `20260401120000`).
-fn is_date(digits: &str) -> bool {
+/// Whether digits begin with a date (`20260401`, `20260401120000`), or count the seconds or milliseconds since 1970, of
+/// the years from 2017 to 2033.
+fn is_time(digits: &str) -> bool {
     let number = |from: usize, to: usize| digits.get(from..to).and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
-    digits.len() >= 8
+    let is_date = digits.len() >= 8
         && (1990..2100).contains(&number(0, 4))
         && (1..=12).contains(&number(4, 6))
-        && (1..=31).contains(&number(6, 8))
-}
-
-/// Whether digits may be the seconds or milliseconds since 1970, of the years until 2033.
-fn is_seconds(digits: &str) -> bool {
-    matches!(digits.len(), 10 | 13) && digits.starts_with('1')
+        && (1..=31).contains(&number(6, 8));
+    is_date || matches!(digits.len(), 10 | 13) && (15..20).contains(&number(0, 2))
 }
 
 #[cfg(test)]
@@ -148,6 +145,7 @@ mod tests {
         let weigh = |text: &str, doubt| rule.weigh(&text.parse().expect("a tag"), doubt);
         assert_eq!(weigh("20260401", Doubt::Unread), Doubt::Date);
         assert_eq!(weigh("nightly-20260401120000", Doubt::Unlabelled), Doubt::Date);
+        assert_eq!(weigh("main-1a2b3c4-1712000000", Doubt::Unread), Doubt::Date);
         assert_eq!(weigh("20260401", Doubt::OtherCommit), Doubt::OtherCommit);
         assert_eq!(weigh("12345678", Doubt::Unlabelled), Doubt::Unlabelled);
     }

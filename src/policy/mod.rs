@@ -12,7 +12,8 @@
 //! - [`builds`]: which tags are of one build
 //! - [`digits`]: SHAs that are digits alone
 //! - `contest`: which of several builds a field should hold, and by which of its tags
-//! - [`choose`]: the choice, or why there is none
+//! - [`choose`]: the choice
+//! - [`no_choice`]: why there is none
 //! - [`scope`]: which images a pass is about
 //! - [`retention`]: what a cleanup of the registry would delete
 
@@ -24,6 +25,7 @@ pub mod form;
 pub mod guess;
 pub mod lineage;
 pub mod names;
+pub mod no_choice;
 pub mod number;
 pub mod order;
 pub mod range;

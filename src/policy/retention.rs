@@ -10,7 +10,7 @@ impl TagRule {
     /// or because an order decides in which it has no known place.
     pub fn newer_than(&self, tag: &Tag, seen: &[Seen]) -> Option<usize> {
         let held = self.measure(tag).ok()?;
-        let others = || seen.iter().filter(|other| other.tag != *tag);
+        let others = || seen.iter().filter(|other| other.tag != *tag && other.doubt.is_none());
         if self.order().is_some() {
             let at = seen.iter().find(|other| other.tag == *tag)?.standing?;
             return Some(others().filter(|other| other.standing.is_some_and(|other| other > at)).count());

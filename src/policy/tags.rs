@@ -220,7 +220,10 @@ impl ShaForm {
     }
 
     fn fits(&self, tag: &str) -> Result<(), Misfit> {
-        let hex = |t: &str| (7..=64).contains(&t.len()) && t.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let is_hex = |t: &str| t.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        // Zeros are what git writes for no commit, and people until there is one.
+        let is_none = |t: &str| t.bytes().all(|b| b == b'0');
+        let hex = |t: &str| (7..=64).contains(&t.len()) && is_hex(t) && !is_none(t);
         match self {
             ShaForm::Usual => {
                 let sha = tag.rsplit('-').next().unwrap_or(tag);
@@ -330,6 +333,7 @@ mod tests {
         assert_eq!(rank(&usual, "latest"), Err(Misfit::NoSha));
         assert_eq!(rank(&usual, "1a2b3c"), Err(Misfit::NoSha));
         assert_eq!(rank(&usual, "1A2B3C4"), Err(Misfit::NoSha));
+        assert_eq!(rank(&usual, "0000000"), Err(Misfit::NoSha));
         let is_digits_alone = |tag: &str| ShaForm::Usual.is_digits_alone(&tag.parse().expect("a tag"));
         assert!(is_digits_alone("20260401") && is_digits_alone("main-1234567"));
         assert!(!is_digits_alone(&"1".repeat(40)) && !is_digits_alone("1a2b3c4"));

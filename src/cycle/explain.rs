@@ -17,6 +17,7 @@ use crate::policy::tags::Rank;
 use super::engine::{Decided, Engine};
 use super::error::CycleError;
 use super::follow::Learned;
+use super::round::Extent;
 use super::status::Held;
 use super::task::Task;
 
@@ -119,6 +120,7 @@ impl Engine {
     /// Explains how an image stands. Nothing is written.
     pub async fn explain(&self, image: &Repository) -> Result<Explanation, CycleError> {
         let mut learned = Learned::default();
+        learned.extent = Extent::Whole;
         let decided = self.would(&Task::FollowOne(image), &mut learned).await?;
         let scene = &decided.scene;
         let rule = scene.policies.rule_for(image);
@@ -145,8 +147,12 @@ impl Engine {
             Err(error) => story.registry_error = Some(error.to_string()),
         }
         match learned.surveys.get(image) {
-            Some(Ok(survey)) => story.tags = in_order(rule, survey),
-            Some(Err(NoSurvey::Absent(words) | NoSurvey::Failed(words))) => story.registry_error = Some(words.clone()),
+            Some(Ok(findings)) => {
+                story.tags = findings.whole().map(|survey| in_order(rule, survey)).unwrap_or_default()
+            }
+            Some(Err(NoSurvey::Absent(words) | NoSurvey::Failed(words) | NoSurvey::Unfinished(words))) => {
+                story.registry_error = Some(words.clone());
+            }
             None => {}
         }
         Ok(story)

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::task::block_in_place;
 
 use crate::image::Repository;
 use crate::manifest::inventory::Inventory;
-use crate::plan::decide::{self, Openable, Plan, Surveys};
+use crate::plan::decide::{self, NoSurvey, Openable, Plan, Surveys, Update};
 use crate::plan::fallback;
-use crate::plan::gate::Proofs;
+use crate::plan::gate::{ImageProof, Proofs, wanted};
 use crate::plan::skip::Skipped;
 use crate::policy::rule::PolicySet;
 use crate::policy::scope::Scope;
@@ -19,9 +20,11 @@ use crate::registry::integrity::Audit;
 use crate::repo::source::Sources;
 
 use super::error::CycleError;
+use super::kept::Kept;
 use super::past::Past;
+use super::proof;
 use super::propose::Heard;
-use super::{proof, survey};
+use super::round::{Extent, Round};
 
 /// What a pass learned of the registries. A new tip does not change it.
 #[derive(Debug, Default)]
@@ -36,6 +39,10 @@ pub struct Learned {
     pub notes: Vec<String>,
     /// What the forge said of pull requests, once it was asked.
     pub heard: Option<Heard>,
+    /// When looks at registries shall end with what they have.
+    pub until: Option<Instant>,
+    /// How much of what registries have is wanted.
+    pub extent: Extent,
     /// The tree that the pass began with.
     first: Option<Arc<Inventory>>,
     /// Tags that cannot be chosen because their images are broken.
@@ -48,7 +55,9 @@ impl Learned {
     pub fn apart_from(mut self, scope: &Scope) -> Learned {
         let is_kept = |image: &Repository| !scope.covers(image);
         let covered: Vec<Repository> = self.surveys.keys().filter(|image| scope.covers(image)).cloned().collect();
-        self.surveys.retain(|image, survey| is_kept(image) && survey.is_ok());
+        // A first look that is under way goes on when all of them are looked at.
+        let is_known = |survey: &Result<_, NoSurvey>| matches!(survey, Ok(_) | Err(NoSurvey::Unfinished(_)));
+        self.surveys.retain(|image, survey| is_kept(image) && is_known(survey));
         self.broken.retain(|skipped| is_kept(&skipped.image));
         self.notes.retain(|note| !covered.iter().any(|image| note.starts_with(image.as_str())));
         Learned { surveys: self.surveys, broken: self.broken, notes: self.notes, ..Learned::default() }
@@ -69,16 +78,16 @@ impl Learned {
 /// is, unless the policy has a fallback; a held one does so too.
 pub async fn plan(
     learned: &mut Learned,
-    registry: &Client,
-    sources: &Sources,
+    (registry, sources, kept): (&Client, &Sources, &Kept),
     inventory: &Arc<Inventory>,
     policies: &PolicySet,
     openable: &Openable,
     past: &mut Past<'_>,
 ) -> Result<Plan, CycleError> {
     let now = Timestamp::now();
-    let aside =
-        survey::complete(&mut learned.surveys, registry, sources, inventory, policies, &learned.audit, now).await;
+    let (audit, until, extent) = (learned.audit.clone(), learned.until, learned.extent);
+    let round = Round { registry, sources, audit: &audit, kept, extent, until, now };
+    let aside = round.complete(&mut learned.surveys, inventory, policies).await;
     learned.broken.extend(aside.broken);
     learned.notes.extend(aside.notes);
     registry.flush();
@@ -88,9 +97,11 @@ pub async fn plan(
         if !Arc::ptr_eq(&first, inventory) {
             decide::leave_moved(&mut plan, &first);
         }
+        round.make_whole(&mut learned.surveys, &compared(&plan, &learned.proofs, policies), inventory, policies).await;
         // What is held is not asked for; and what is proved tells how far back to look for holds.
         block_in_place(|| past.keep_back(&mut plan, policies, &learned.surveys, &learned.proofs))?;
         proof::complete(learned, registry, &plan, policies, now).await;
+        round.make_whole(&mut learned.surveys, &compared(&plan, &learned.proofs, policies), inventory, policies).await;
         block_in_place(|| past.keep_back(&mut plan, policies, &learned.surveys, &learned.proofs))?;
         let struck = fallback::strike(&mut learned.surveys, &plan, &learned.proofs, policies);
         if struck.is_empty() {
@@ -99,4 +110,15 @@ pub async fn plan(
         }
         learned.broken.extend(struck);
     }
+}
+
+/// The images whose other tags matter, too: those that move are compared with what was deployed before, and of those that
+/// are broken the next best may be taken.
+fn compared<'p>(plan: &'p Plan, proofs: &Proofs, policies: &PolicySet) -> BTreeSet<&'p Repository> {
+    let is_compared = |update: &&Update| match proofs.get(&wanted(update)) {
+        Some(ImageProof::Whole { .. }) => update.tag != update.field.version.tag,
+        Some(ImageProof::Broken(_)) => policies.rule_for(&update.field.repository).is_some_and(|rule| rule.fallback),
+        _ => false,
+    };
+    plan.updates.iter().filter(is_compared).map(|update| &update.field.repository).collect()
 }

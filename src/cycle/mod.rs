@@ -9,7 +9,10 @@
 //! - [`tree`]: the image fields of a tip; what did not change is not read again
 //! - `folder`: its folders
 //! - [`follow`]: from what the registries have to a plan whose images are proved
-//! - [`survey`]: what the registries have
+//! - `round`: what the registries have of all images
+//! - `survey`: what a registry has of one image
+//! - `kept`: what is kept of that from one pass to the next
+//! - `unfinished`: how far a look is that takes longer than a pass
 //! - `placing`: where tags stand in the history of the branch that their images are built from
 //! - `lineages`: those histories, each fetched once
 //! - [`proof`]: the images that would be written, asked for once more
@@ -31,6 +34,7 @@ pub mod explain;
 mod folder;
 pub mod follow;
 pub mod intended;
+mod kept;
 mod lineages;
 pub mod past;
 mod placing;
@@ -40,8 +44,10 @@ pub mod pull_secrets;
 mod push;
 pub mod report;
 pub mod rotation;
+mod round;
 pub mod secrets;
 pub mod status;
-pub mod survey;
+mod survey;
 pub mod task;
 pub mod tree;
+mod unfinished;

@@ -179,7 +179,7 @@ impl<'p> Past<'p> {
         proofs: &Proofs,
     ) -> Result<Option<Hold>, RepoError> {
         let field = &update.field;
-        let (Some(rule), Some(Ok(survey)), Some(tag), Some(ImageProof::Whole { created, .. })) = (
+        let (Some(rule), Some(Ok(findings)), Some(tag), Some(ImageProof::Whole { created, .. })) = (
             policies.rule_for(&field.repository),
             surveys.get(&field.repository),
             &update.tag,
@@ -188,9 +188,10 @@ impl<'p> Past<'p> {
             return Ok(None);
         };
         let (reach, chosen) = (Reach::to(*created), Chosen { tag, built: *created });
+        let listed = findings.whole().map_or(&[][..], |survey| &survey.seen);
         for (version, when) in self.never_left(&field.repository, reach)?.iter() {
             let Some(before) = version.tag.as_ref().filter(|before| *before != tag) else { continue };
-            if version.tag == field.version.tag || rule.tags.is_newer(&chosen, before, *when, &survey.seen) {
+            if version.tag == field.version.tag || rule.tags.is_newer(&chosen, before, *when, listed) {
                 continue;
             }
             if let Some(hold) = self.hold_by_history(&update.file, field, version, reach)? {

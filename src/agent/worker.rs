@@ -18,9 +18,9 @@ use crate::registry::traffic::Traffic;
 
 use super::outcome::Failure;
 
-/// The part of its deadline after which a cycle looks into no further image: what it has found is proved, planned and
-/// pushed in the rest.
-const LOOKS: u32 = 3;
+/// A cycle may look into images for this part of its deadline, and prove some for another; what it has by then is planned
+/// and pushed in the rest.
+const PARTS: u32 = 3;
 
 /// What runs cycles.
 pub trait Work: Send + Sync + 'static {
@@ -76,7 +76,7 @@ pub async fn run(
         let cycle = async {
             tokio::select! {
                 biased;
-                result = work.pass(scope, mode, deadline / LOOKS, give_up.clone()) => result.map_err(|error| match error {
+                result = work.pass(scope, mode, deadline / PARTS, give_up.clone()) => result.map_err(|error| match error {
                     CycleError::GivenUp => Failure::Stopped,
                     error => Failure::Cycle(Box::new(error)),
                 }),

@@ -33,7 +33,7 @@ use crate::sops::audit::Verdict;
 
 use super::commits::{self, Edits, Style};
 use super::error::CycleError;
-use super::follow::Learned;
+use super::follow::{Budget, Learned};
 use super::kept::Kept;
 use super::past::Past;
 use super::proof;
@@ -182,8 +182,8 @@ impl Engine {
     }
 
     /// One pass that follows the policies, after another one perhaps: where there is news of some images only, registries
-    /// are asked about those, and the others are taken to be as they were. After `budget` no further image is looked into:
-    /// the pass goes on with what it has. Once it is given up, nothing is pushed any more.
+    /// are asked about those, and the others are taken to be as they were. After `budget` no further image is looked into,
+    /// and after as long again none is proved: the pass goes on with what it has. Once it is given up, nothing is pushed any more.
     pub async fn follow_news(
         &self,
         scope: &Scope,
@@ -193,7 +193,7 @@ impl Engine {
     ) -> Result<Report, CycleError> {
         let before = self.learned.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
         let mut learned = before.apart_from(scope);
-        learned.until = Instant::now().checked_add(budget);
+        learned.budget = Some(Budget::from_now(budget));
         let result = self.pass(&Task::Follow, mode, &mut learned, give_up).await;
         *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Some(learned);
         result

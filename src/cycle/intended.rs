@@ -106,7 +106,7 @@ impl Engine {
             past.add_closed(heard.closed.clone());
             block_in_place(|| past.keep_back(&mut plan, &intent.policies, &learned.surveys, &learned.proofs))?;
         }
-        notes.extend(learned.notes.iter().cloned());
+        notes.extend(learned.notes.iter().chain(&learned.progress).cloned());
         Ok(Intended { plan, inventory, intent, notes, follow: FollowRefs::Yes, occasion: Occasion::default() })
     }
 

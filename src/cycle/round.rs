@@ -27,7 +27,7 @@ use crate::repo::source::Sources;
 use super::kept::{Entry, Kept};
 use super::lineages::Lineages;
 use super::survey::{Aside, Looks, Stop, Surveyor};
-use super::unfinished::words;
+use super::unfinished::{images, words};
 
 /// How many repositories are surveyed at a time; the client bounds the requests to each host.
 const REPOSITORIES: usize = 16;
@@ -283,11 +283,11 @@ impl<'o> Tally<'o> {
             surveys.insert(later.open.repository.clone(), Err(NoSurvey::Unfinished(words)));
         }
         self.aside.notes.sort();
-        self.aside.notes.extend(of_all);
+        self.aside.progress.extend(of_all);
         if self.unasked > 0 {
-            self.aside
-                .notes
-                .push(format!("there was no time to ask for {} images; the next cycle begins with them", self.unasked));
+            let words =
+                format!("there was no time to ask for {}; the next cycle begins with them", images(self.unasked));
+            self.aside.progress.push(words);
         }
         self.aside
     }

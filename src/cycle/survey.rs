@@ -35,6 +35,8 @@ pub struct Aside {
     pub broken: Vec<Skipped>,
     /// What was left out, and why.
     pub notes: Vec<String>,
+    /// How far looks are that have not come to their end.
+    pub progress: Vec<String>,
 }
 
 /// How long looks may take, and how many they are.

@@ -15,11 +15,16 @@ pub fn words(counts: &[(usize, usize)], pace: Option<f64>) -> (Vec<String>, Opti
     let of_each: Vec<String> = of_each.collect();
     let (looked, total) = counts.iter().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
     let of_all = format!(
-        "the first look at {} images goes on in the next cycle: {}",
-        with_commas(counts.len()),
+        "the first look at {} goes on in the next cycle: {}",
+        images(counts.len()),
         far(looked, total, left, pace)
     );
     (of_each, (!counts.is_empty()).then_some(of_all))
+}
+
+/// So many images.
+pub fn images(count: usize) -> String {
+    if count == 1 { "1 image".to_owned() } else { format!("{} images", with_commas(count)) }
 }
 
 fn far(looked: usize, total: usize, left: usize, pace: Option<f64>) -> String {

@@ -468,6 +468,11 @@ mod tests {
             }
         }
         let cache = Cache::open(Some(folder.path()));
+        let page = HashMap::from([(0, vec![tag("t")])]);
+        (0..6000).for_each(|n| cache.keep_listing(&repository(&format!("r.io/page-{n}")), &listing(&[1]), &page));
+        // One more changes nothing of the others.
+        cache.flush();
+        assert!((0..6000).all(|n| cache.listed(&repository(&format!("r.io/page-{n}")), 1).is_some()));
         let reads = cache.store.reads();
         assert!((0..repositories).all(|n| cache.images(&app(n)).len() == tags as usize));
         // One read finds the number of a repository, one all of its tags.

@@ -100,7 +100,9 @@ impl Round<'_> {
     /// Surveys all governed repositories of which `surveys` does not tell yet what follows for the fields. A registry that
     /// fails spoils its own images only.
     pub async fn complete(&self, surveys: &mut Surveys, inventory: &Inventory, policies: &PolicySet) -> Aside {
-        let mut open: Vec<Open<'_>> = open(inventory, policies).into_values().collect();
+        let open = open(inventory, policies);
+        self.kept.keep_only(|repository| open.contains_key(repository));
+        let mut open: Vec<Open<'_>> = open.into_values().collect();
         open.retain(|open| match surveys.get(open.repository) {
             Some(Ok(findings)) => !findings.tells_of(&open.held),
             Some(Err(_)) => false,

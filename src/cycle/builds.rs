@@ -41,19 +41,22 @@ pub(super) struct Telling<'t> {
 
 impl Telling<'_> {
     /// Notes for each tag the build that it is of. `contents` holds what is known already; where the policy's order does
-    /// not want every image to be looked into, the few that could win are.
-    pub async fn builds(&self, survey: &mut Survey, mut contents: Contents) -> Result<(), RegistryError> {
+    /// not want every image to be looked into, the few that could win are. Gives whether all of those could be read.
+    pub async fn builds(&self, survey: &mut Survey, mut contents: Contents) -> Result<bool, RegistryError> {
         let held: Vec<Tag> = survey.held.keys().cloned().collect();
         let wanted = self.rule.tags.to_tell_apart(&survey.seen, &held);
         let unknown: BTreeSet<Tag> = wanted.into_iter().filter(|tag| !contents.contains_key(tag)).collect();
-        contents.extend(self.contents(unknown).await?);
+        let count = unknown.len();
+        let read = self.contents(unknown).await?;
+        let are_all_read = read.len() == count;
+        contents.extend(read);
         let standings: BTreeMap<&Tag, &Seen> = survey.seen.iter().map(|seen| (&seen.tag, seen)).collect();
         let known =
             contents.iter().map(|(tag, content)| (tag, standings.get(tag).and_then(|seen| seen.standing), content));
         let builds = Builds::of(&self.rule.tags, known);
         survey.seen.iter_mut().for_each(|seen| seen.build = builds.get(&seen.tag));
         survey.held.iter_mut().for_each(|(tag, held)| held.build = builds.get(tag));
-        Ok(())
+        Ok(are_all_read)
     }
 
     /// The images of tags. One that is not there, or is broken, is a build of its own.

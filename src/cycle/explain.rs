@@ -18,6 +18,7 @@ use crate::policy::tags::Rank;
 use super::engine::{Decided, Engine};
 use super::error::CycleError;
 use super::follow::Learned;
+use super::round::Extent;
 use super::status::Held;
 use super::task::Task;
 
@@ -122,6 +123,7 @@ impl Engine {
     /// Explains how an image stands. Nothing is written.
     pub async fn explain(&self, image: &Repository) -> Result<Explanation, CycleError> {
         let mut learned = Learned::default();
+        learned.extent = Extent::Whole;
         let decided = self.would(&Task::FollowOne(image), &mut learned).await?;
         let scene = &decided.scene;
         let rule = scene.policies.rule_for(image);
@@ -148,12 +150,15 @@ impl Engine {
             Err(error) => story.registry_error = Some(error.to_string()),
         }
         match learned.surveys.get(image) {
-            Some(Ok(survey)) => {
+            Some(Ok(findings)) => {
+                let Some(survey) = findings.whole() else { return Ok(story) };
                 story.tags = in_order(rule, survey);
                 let doubt = |seen: &Seen| Some(DroppedTag { tag: seen.tag.clone(), rule: seen.doubt?.to_string() });
                 story.dropped.extend(survey.seen.iter().filter_map(doubt));
             }
-            Some(Err(NoSurvey::Absent(words) | NoSurvey::Failed(words))) => story.registry_error = Some(words.clone()),
+            Some(Err(NoSurvey::Absent(words) | NoSurvey::Failed(words) | NoSurvey::Unfinished(words))) => {
+                story.registry_error = Some(words.clone());
+            }
             None => {}
         }
         Ok(story)

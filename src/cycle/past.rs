@@ -10,6 +10,7 @@ use crate::manifest::conventions::Conventions;
 use crate::manifest::field::Field;
 use crate::manifest::find;
 use crate::plan::decide::{Plan, Surveys, Update};
+use crate::plan::findings::Findings;
 use crate::plan::gate::{ImageProof, Proofs, wanted};
 use crate::plan::hold::{self, Change, NamedHolds};
 use crate::plan::proposal::{self, Closed};
@@ -88,9 +89,8 @@ impl<'p> Past<'p> {
         surveys: &Surveys,
         proofs: &Proofs,
     ) -> Result<Option<Hold>, RepoError> {
-        let (Some(Ok(survey)), Some(tag)) = (surveys.get(&update.field.repository), &update.tag) else {
-            return Ok(None);
-        };
+        let findings = surveys.get(&update.field.repository).and_then(|findings| findings.as_ref().ok());
+        let (Some(survey), Some(tag)) = (findings.and_then(Findings::whole), &update.tag) else { return Ok(None) };
         let reach = reach(update, proofs);
         for sibling in survey.siblings(tag) {
             let meant = Version { tag: Some(sibling.clone()), digest: None };
@@ -169,7 +169,7 @@ impl<'p> Past<'p> {
         proofs: &Proofs,
     ) -> Result<Option<Hold>, RepoError> {
         let field = &update.field;
-        let (Some(rule), Some(Ok(survey)), Some(tag), Some(ImageProof::Whole { created, .. })) = (
+        let (Some(rule), Some(Ok(findings)), Some(tag), Some(ImageProof::Whole { created, .. })) = (
             policies.rule_for(&field.repository),
             surveys.get(&field.repository),
             &update.tag,
@@ -178,9 +178,10 @@ impl<'p> Past<'p> {
             return Ok(None);
         };
         let (reach, chosen) = (Reach::to(*created), Chosen { tag, built: *created });
+        let listed = findings.whole().map_or(&[][..], |survey| &survey.seen);
         for (version, when) in self.never_left(&field.repository, reach)?.iter() {
             let Some(before) = version.tag.as_ref().filter(|before| *before != tag) else { continue };
-            if version.tag == field.version.tag || rule.tags.is_newer(&chosen, before, *when, &survey.seen) {
+            if version.tag == field.version.tag || rule.tags.is_newer(&chosen, before, *when, listed) {
                 continue;
             }
             if let Some(hold) = self.hold_by_history(&update.file, field, version, reach)? {

@@ -7,10 +7,11 @@ use crate::manifest::field::Field;
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::paths::PathFilter;
 use crate::policy::builds::Build;
-use crate::policy::choose::{Age, Current, Seen};
+use crate::policy::choose::{Age, Seen};
 use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
 
+use super::findings::Findings;
 use super::skip::{Reason, Skipped};
 use super::trailer::Hold;
 
@@ -56,10 +57,12 @@ pub enum NoSurvey {
     Absent(String),
     /// The registry could not say.
     Failed(String),
+    /// The look at it has not come to its end; this says how far it is.
+    Unfinished(String),
 }
 
 /// What the registry said of each repository.
-pub type Surveys = BTreeMap<Repository, Result<Survey, NoSurvey>>;
+pub type Surveys = BTreeMap<Repository, Result<Findings, NoSurvey>>;
 
 /// What digest an update writes beside the tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,9 +135,9 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys,
         let mut skip = |tag: Option<Tag>, reason, detail: String| {
             plan.skipped.insert(Skipped { image: field.repository.clone(), tag, reason, detail });
         };
-        let survey = match surveys.get(&field.repository) {
-            Some(Ok(survey)) => survey,
-            Some(Err(NoSurvey::Absent(detail))) => {
+        let chosen = match surveys.get(&field.repository) {
+            Some(Ok(findings)) => findings.choose(&rule.tags, held.as_ref()),
+            Some(Err(NoSurvey::Absent(detail) | NoSurvey::Unfinished(detail))) => {
                 skip(held, Reason::NoCandidate, detail.clone());
                 continue;
             }
@@ -142,16 +145,13 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys,
                 skip(held, Reason::RegistryError, detail.clone());
                 continue;
             }
-            None => {
-                skip(held, Reason::RegistryError, "the registry was not asked".to_owned());
-                continue;
-            }
+            None => None,
         };
-        let current = held.clone().map(|tag| {
-            let Held { age, build } = survey.of_held(&tag);
-            Current { tag, age, build }
-        });
-        match rule.tags.choose(&survey.seen, current.as_ref()) {
+        let Some(chosen) = chosen else {
+            skip(held, Reason::RegistryError, "the registry was not asked".to_owned());
+            continue;
+        };
+        match chosen {
             Ok(tag) if is_shut(located, openable) => skip(Some(tag), Reason::BlockedSecret, sealed(located)),
             Ok(tag) => {
                 let digest = match rule.pin || rule.track || field.version.digest.is_some() {

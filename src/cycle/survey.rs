@@ -170,8 +170,9 @@ impl<'s> Surveyor<'s> {
             }
             _ => Ok(self.by_rank(tags).await?),
         }?;
-        if !self.telling().builds(&mut survey, contents).await? {
-            // What could not be read may be there the next time.
+        let are_all_read = self.telling().builds(&mut survey, contents).await?;
+        if !are_all_read || survey.seen.iter().any(|seen| seen.doubt == Some(Doubt::Unread)) {
+            // What was not read is looked into the next time.
             self.lasting.is_over();
         }
         Ok(survey)

@@ -42,7 +42,7 @@ impl fmt::Display for Doubt {
             Doubt::Older => "so it may be a date or a build number; it is older than the newest commit",
             Doubt::Unlabelled => {
                 "so it may be a date or a build number; label images with org.opencontainers.image.revision, \
-                 or admit it by a `pattern` with a group `sha`"
+                 admit it by a `pattern` with a group `sha`, or rule it out by `ignore`"
             }
             Doubt::Unread => "so it may be a date or a build number; its image has not been looked into yet",
         })

@@ -267,7 +267,7 @@ pub fn infrastructure(folder: &Path, host: &str, images: usize) -> std::path::Pa
     let text = format!(
         "git: {{ url: {0}/infra.git }}\nregistries:\n- {{ host: \"{host}\", plainHttp: true, requestsPerSecond: 1000000 }}\n\
          policies:\n- {{ images: [\"{host}/org/*\"], tags: {{ sha: {{ order: built }} }} }}\n\
-         agent: {{ interval: 2s, deadline: 1h }}\n",
+         agent: {{ interval: 2s, deadline: 1h, listen: \"127.0.0.1:0\" }}\n",
         folder.display()
     );
     std::fs::write(&file, text).expect("written");

@@ -180,8 +180,9 @@ pub fn of_images(
             policy: rule.name.clone(),
             state: State::UpToDate,
             candidate: None,
-            current: Vec::new(),
-            reasons: Vec::new(),
+            // Most images have one field, and one reason.
+            current: Vec::with_capacity(1),
+            reasons: Vec::with_capacity(1),
             holds: Vec::new(),
         });
         let (tag, digest) = (field.version.tag.clone(), field.version.digest.clone());

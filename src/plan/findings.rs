@@ -1,6 +1,6 @@
 //! What was found out of an image: all of its tags, or no more than what follows from them for the fields there are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::image::Tag;
@@ -19,10 +19,14 @@ pub enum Findings {
     Settled(Arc<Settled>),
 }
 
+/// What a field holds, and what follows from it.
+type Choice = (Option<Tag>, Result<Tag, NoChoice>);
+
 /// What follows for a field by the tag that it holds, and for one that holds none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settled {
-    choices: BTreeMap<Option<Tag>, Result<Tag, NoChoice>>,
+    /// By what a field holds. There are few, so that looking through them is as good as anything.
+    choices: Box<[Choice]>,
 }
 
 impl Survey {
@@ -43,9 +47,13 @@ impl Survey {
 }
 
 impl Settled {
+    fn choice(&self, held: Option<&Tag>) -> Option<&Result<Tag, NoChoice>> {
+        self.choices.iter().find(|(of, _)| of.as_ref() == held).map(|(_, choice)| choice)
+    }
+
     /// Whether it tells what follows for fields that hold these tags.
     pub fn tells_of(&self, held: &BTreeSet<&Tag>) -> bool {
-        held.iter().all(|tag| self.choices.contains_key(&Some((*tag).clone())))
+        held.iter().all(|tag| self.choice(Some(tag)).is_some())
     }
 }
 
@@ -55,7 +63,7 @@ impl Findings {
     pub fn choose(&self, rule: &TagRule, held: Option<&Tag>) -> Option<Result<Tag, NoChoice>> {
         match self {
             Findings::Whole(survey) => Some(survey.choose(rule, held)),
-            Findings::Settled(settled) => settled.choices.get(&held.cloned()).cloned(),
+            Findings::Settled(settled) => settled.choice(held).cloned(),
         }
     }
 
@@ -82,6 +90,8 @@ impl Findings {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use crate::policy::choose::Seen;
     use crate::policy::order::{Order, Standing};
     use crate::policy::tags::ShaForm;

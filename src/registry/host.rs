@@ -95,7 +95,7 @@ pub struct Host {
     permits: Semaphore,
     pace: Pace,
     tally: Tally,
-    flights: Flights<Question, Result<Arc<Answer>, RegistryError>>,
+    flights: Flights<Arc<Question>, Result<Arc<Answer>, RegistryError>>,
 }
 
 impl Host {
@@ -145,13 +145,15 @@ impl Host {
     /// Asks, again where that may help, signing in where the registry wants it. What is being asked already is not asked
     /// a second time.
     pub async fn ask(self: &Arc<Self>, question: &Question) -> Result<Arc<Answer>, RegistryError> {
-        let (host, asked) = (Arc::clone(self), question.clone());
+        let question = &Arc::new(question.clone());
+        let (host, asked) = (Arc::clone(self), Arc::clone(question));
         self.flights.join(question, || async move { host.persist(&asked).await.map(Arc::new) }.boxed()).await
     }
 
     /// Asks once, for who has somewhere else to ask.
     pub async fn try_once(self: &Arc<Self>, question: &Question) -> Result<Arc<Answer>, RegistryError> {
-        let (host, asked) = (Arc::clone(self), question.clone());
+        let question = &Arc::new(question.clone());
+        let (host, asked) = (Arc::clone(self), Arc::clone(question));
         let ask = || async move { host.ask_once(&asked).await.map(Arc::new).map_err(|failed| failed.error) }.boxed();
         self.flights.join(question, ask).await
     }

@@ -19,7 +19,7 @@ pub const OPENING: &str = "opening-the-cache";
 const VERSION: &str = "2";
 pub(super) const FILE: &str = "registries.redb";
 /// How much of the file is kept in memory, in bytes.
-const MEMORY: usize = 1 << 20;
+const MEMORY: usize = 3 << 20;
 /// Entries that wait to be written, at most, and their bytes. They are lost in a crash, and learned again.
 const MOST_WAITING: usize = 1000;
 const MOST_WAITING_BYTES: usize = 1 << 20;

@@ -143,6 +143,8 @@ pub(super) fn read_scan(path: &str, scan: &Scan<'_>, conventions: &Conventions) 
         }
     }
     fields.sort_by_key(|field| (field.document, field.place));
+    // Kept as long as the file is, of which there are many with one field.
+    fields.shrink_to_fit();
     FileFacts { fields, pending, kustomization, flux, problems, sealed }
 }
 

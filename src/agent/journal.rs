@@ -77,9 +77,10 @@ fn stays(skipped: &[Skipped]) {
         tracing::debug!(%image, %tag, "up to date");
     }
     kept.sort_by_key(|skipped| Reverse(skipped.reason));
-    for Skipped { image, tag, reason, detail } in kept.iter().take(LINES) {
+    for Skipped { image, field, tag, reason, detail } in kept.iter().take(LINES) {
         let tag = tag.as_ref().map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(%image, %tag, reason = reason.name(), %detail, "stays");
+        let (file, path) = field.as_ref().map(|field| (&*field.file, &*field.path)).unwrap_or_default();
+        tracing::warn!(%image, %tag, file, path, reason = reason.name(), %detail, "stays");
     }
     if let Some(more) = beyond(kept.len(), LINES) {
         tracing::warn!("{more} more stay; the status page and `tagalong status` list them");

@@ -276,6 +276,7 @@ mod tests {
     fn report(skipped: &[(&str, Reason)]) -> Report {
         let skipped = skipped.iter().map(|(tag, reason)| Skipped {
             image: "ghcr.io/acme/shop".parse().expect("an image"),
+            field: None,
             tag: Some(tag.parse().expect("a tag")),
             reason: *reason,
             detail: "why".to_owned(),

@@ -14,7 +14,7 @@ use crate::manifest::edit::FollowRefs;
 use crate::manifest::interest::Interest;
 use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
-use crate::plan::gate::{self, GatedPlan};
+use crate::plan::gate::{self, GatedPlan, GatedUpdate};
 use crate::plan::hold::NamedHolds;
 use crate::plan::intent::Intent;
 use crate::plan::message::{Act, Occasion};
@@ -140,14 +140,10 @@ impl Decided {
     /// Lets nothing move.
     fn suspend(&mut self) {
         let updates = std::mem::take(&mut self.gated);
-        self.skipped.extend(updates.updates().iter().map(|update| Skipped {
-            image: update.field.repository.clone(),
-            tag: update.to.tag.clone(),
-            reason: Reason::Suspended,
-            detail: format!(
-                "{}: {} would move to {}, but `agent.suspend` is set",
-                update.file, update.field.path, update.to
-            ),
+        self.skipped.extend(updates.updates().iter().map(|update| {
+            let GatedUpdate { file, field, to, .. } = update;
+            let detail = format!("{file}: {} would move to {to}, but `agent.suspend` is set", field.path);
+            Skipped::field(file, field, to.tag.clone(), Reason::Suspended, detail)
         }));
     }
 }
@@ -486,12 +482,9 @@ impl Engine {
                     let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                     tracing::error!(%file, %error, %why, "the edit was refused");
                     for update in decided.gated.updates().iter().filter(|update| update.file == file) {
-                        decided.skipped.push(Skipped {
-                            image: update.field.repository.clone(),
-                            tag: update.to.tag.clone(),
-                            reason: Reason::NoCandidate,
-                            detail: format!("{error}: {why}"),
-                        });
+                        let (tag, detail) = (update.to.tag.clone(), format!("{error}: {why}"));
+                        let skipped = Skipped::field(&file, &update.field, tag, Reason::NoCandidate, detail);
+                        decided.skipped.push(skipped);
                     }
                     decided.gated.drop_file(&file);
                 }

@@ -4,12 +4,12 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use crate::image::{Digest, Repository, Tag, Version};
+use crate::image::{Digest, Repository, Tag};
 use crate::manifest::field::Shape;
 use crate::manifest::inventory::Located;
 use crate::plan::decide::{NoSurvey, Survey};
 use crate::plan::gate::ImageProof;
-use crate::plan::skip::{Reason, Skipped};
+use crate::plan::skip::{Address, Reason, Skipped};
 use crate::policy::builds::Kind;
 use crate::policy::choose::Seen;
 use crate::policy::rule::Rule;
@@ -220,19 +220,16 @@ fn fields(decided: &Decided, image: &Repository) -> Vec<FieldStory> {
             digest: field.version.digest.clone(),
             shadowed_by: located.shadowed_by.clone(),
             moves_to: update.map(|update| update.to.to_string()),
-            stays: if free { stays(&decided.skipped, image, &field.version) } else { Vec::new() },
+            stays: if free { stays(&decided.skipped, image, &Address::of(&located.file, field)) } else { Vec::new() },
         }
     };
     of_image.map(story).collect()
 }
 
-/// Why a field that holds a version stays. Some reasons name what it holds, others what it would hold.
-fn stays(skipped: &[Skipped], image: &Repository, held: &Version) -> Vec<Stay> {
-    let of_image = || skipped.iter().filter(|skipped| skipped.image == *image);
-    let is_meant = |skipped: &&Skipped| skipped.reason.keeps_a_candidate() != (skipped.tag == held.tag);
-    let stay = |skipped: &Skipped| Stay { reason: skipped.reason, detail: skipped.detail.clone() };
-    let meant: Vec<Stay> = of_image().filter(is_meant).map(stay).collect();
-    if meant.is_empty() { of_image().map(stay).collect() } else { meant }
+/// Why a field stays.
+fn stays(skipped: &[Skipped], image: &Repository, address: &Address) -> Vec<Stay> {
+    let concerning = skipped.iter().filter(|skipped| skipped.concerns(image, address));
+    concerning.map(|skipped| Stay { reason: skipped.reason, detail: skipped.detail.clone() }).collect()
 }
 
 /// What the gates found out, the newest last.

@@ -24,7 +24,7 @@ use super::kept::Kept;
 use super::past::Past;
 use super::proof;
 use super::propose::Heard;
-use super::round::{Extent, Round};
+use super::round::{Extent, ImageNote, Round};
 
 /// What a pass learned of the registries. A new tip does not change it.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ pub struct Learned {
     /// What was asked for to prove it.
     pub audit: Audit,
     /// What was left out, and why.
-    pub notes: Vec<String>,
+    pub notes: BTreeSet<ImageNote>,
     /// How far looks are that have not come to their end.
     pub progress: Vec<String>,
     /// What the forge said of pull requests, once it was asked.
@@ -80,12 +80,11 @@ impl Learned {
     /// all of them. Proofs are not kept, as they hold for one pass.
     pub fn apart_from(mut self, scope: &Scope) -> Learned {
         let is_kept = |image: &Repository| !scope.covers(image);
-        let covered: Vec<Repository> = self.surveys.keys().filter(|image| scope.covers(image)).cloned().collect();
         // A first look that is under way goes on when all of them are looked at.
         let is_known = |survey: &Result<_, NoSurvey>| matches!(survey, Ok(_) | Err(NoSurvey::Unfinished(_)));
         self.surveys.retain(|image, survey| is_kept(image) && is_known(survey));
         self.broken.retain(|skipped| is_kept(&skipped.image));
-        self.notes.retain(|note| !covered.iter().any(|image| note.starts_with(image.as_str())));
+        self.notes.retain(|note| is_kept(&note.image));
         if *scope == Scope::All {
             self.progress.clear();
         }
@@ -118,14 +117,11 @@ pub async fn plan(
     let (audit, extent) = (learned.audit.clone(), learned.extent);
     let until = learned.budget.and_then(|budget| budget.looks());
     let round = Round { registry, sources, audit: &audit, kept, extent, until, now };
-    let aside = round.complete(&mut learned.surveys, inventory, policies).await;
-    learned.broken.extend(aside.broken);
-    learned.notes.extend(aside.notes);
-    // What was surveyed again may say the same again.
-    learned.notes.sort();
-    learned.notes.dedup();
-    if !aside.progress.is_empty() {
-        learned.progress = aside.progress;
+    let told = round.complete(&mut learned.surveys, inventory, policies).await;
+    learned.broken.extend(told.broken);
+    learned.notes.extend(told.notes);
+    if !told.progress.is_empty() {
+        learned.progress = told.progress;
     }
     block_in_place(|| registry.flush());
     let first = Arc::clone(learned.first.get_or_insert_with(|| Arc::clone(inventory)));
@@ -159,8 +155,7 @@ fn leave_unproved(plan: &mut Plan, proofs: &Proofs) {
         }
         let detail =
             format!("{}: there was no time to prove the image in this cycle; the next one goes on", update.file);
-        let (image, tag) = (update.field.repository, update.tag);
-        plan.skipped.insert(Skipped { image, tag, reason: Reason::NoCandidate, detail });
+        plan.skipped.insert(Skipped::field(&update.file, &update.field, update.tag, Reason::NoCandidate, detail));
     }
 }
 
@@ -173,4 +168,21 @@ fn compared<'p>(plan: &'p Plan, proofs: &Proofs, policies: &PolicySet) -> BTreeS
         _ => false,
     };
     plan.updates.iter().filter(is_compared).map(|update| &update.field.repository).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::scope::Target;
+
+    use super::*;
+
+    #[test]
+    fn news_of_an_image_leaves_what_is_known_of_others() {
+        let image = |name: &str| -> Repository { name.parse().expect("a name") };
+        let note = |name: &str| ImageNote { image: image(name), text: format!("{name}: some tags are left out") };
+        let both = || Learned { notes: [note("r.io/org/app"), note("r.io/org/app2")].into(), ..Learned::default() };
+        let scope = Scope::Only([Target::image(&image("r.io/org/app"))].into());
+        assert_eq!(both().apart_from(&scope).notes, [note("r.io/org/app2")].into());
+        assert!(both().apart_from(&Scope::All).notes.is_empty());
+    }
 }

@@ -107,7 +107,7 @@ impl Engine {
             past.add_closed(heard.closed.clone());
             block_in_place(|| past.keep_back(&mut plan, &intent.policies, &learned.surveys, &learned.proofs))?;
         }
-        notes.extend(learned.notes.iter().chain(&learned.progress).cloned());
+        notes.extend(learned.notes.iter().map(|note| &note.text).chain(&learned.progress).cloned());
         Ok(Intended { plan, inventory, intent, notes, follow: FollowRefs::Yes, occasion: Occasion::default() })
     }
 

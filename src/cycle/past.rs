@@ -74,8 +74,7 @@ impl<'p> Past<'p> {
                 plan.updates.push(update);
                 continue;
             };
-            let (image, tag) = (update.field.repository, update.tag);
-            plan.skipped.insert(Skipped { image, tag, reason: Reason::Held, detail });
+            plan.skipped.insert(Skipped::field(&update.file, &update.field, update.tag, Reason::Held, detail));
             plan.holds.push(hold);
         }
         Ok(())

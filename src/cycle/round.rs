@@ -16,6 +16,7 @@ use crate::image::{Repository, Tag};
 use crate::manifest::inventory::Inventory;
 use crate::plan::decide::{NoSurvey, Survey, Surveys, governed};
 use crate::plan::findings::Findings;
+use crate::plan::skip::Skipped;
 use crate::policy::rule::{PolicySet, Rule};
 use crate::policy::tags::TagRule;
 use crate::registry::client::Client;
@@ -33,6 +34,26 @@ use super::unfinished::{images, words};
 const REPOSITORIES: usize = 16;
 /// A repository with more new tags than this waits until all others were asked for.
 const FEW: usize = 10;
+
+/// What else there is to say of a round.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Tags that cannot be judged, because their images are too broken to tell when they were built.
+    pub broken: Vec<Skipped>,
+    /// What was left out, and why.
+    pub notes: Vec<ImageNote>,
+    /// How far looks are that have not come to their end.
+    pub progress: Vec<String>,
+}
+
+/// What was left out of an image's tags, and why.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ImageNote {
+    /// The image.
+    pub image: Repository,
+    /// What there is to say, the image's name included.
+    pub text: String,
+}
 
 /// How much of a survey is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -99,7 +120,7 @@ struct Later<'o> {
 impl Round<'_> {
     /// Surveys all governed repositories of which `surveys` does not tell yet what follows for the fields. A registry that
     /// fails spoils its own images only.
-    pub async fn complete(&self, surveys: &mut Surveys, inventory: &Inventory, policies: &PolicySet) -> Aside {
+    pub async fn complete(&self, surveys: &mut Surveys, inventory: &Inventory, policies: &PolicySet) -> Told {
         let open = open(inventory, policies);
         self.kept.keep_only(|repository| open.contains_key(repository));
         let mut open: Vec<Open<'_>> = open.into_values().collect();
@@ -255,7 +276,7 @@ impl Entry {
 /// What comes together in a round.
 #[derive(Default)]
 struct Tally<'o> {
-    aside: Aside,
+    told: Told,
     later: Vec<Later<'o>>,
     unasked: usize,
 }
@@ -265,8 +286,9 @@ impl<'o> Tally<'o> {
         match visit {
             Visit::Done(open, result, aside) => {
                 surveys.insert(open.repository.clone(), result);
-                self.aside.broken.extend(aside.broken);
-                self.aside.notes.extend(aside.notes);
+                self.told.broken.extend(aside.broken);
+                let note = |text| ImageNote { image: open.repository.clone(), text };
+                self.told.notes.extend(aside.notes.into_iter().map(note));
             }
             Visit::Later(later) => self.later.push(later),
             Visit::Unasked(open) => {
@@ -278,20 +300,19 @@ impl<'o> Tally<'o> {
     }
 
     /// Says of everything that is left how far it is.
-    fn finish(mut self, surveys: &mut Surveys, pace: Option<f64>) -> Aside {
+    fn finish(mut self, surveys: &mut Surveys, pace: Option<f64>) -> Told {
         let counts: Vec<(usize, usize)> = self.later.iter().map(|later| (later.looked, later.total)).collect();
         let (of_each, of_all) = words(&counts, pace);
         for (later, words) in self.later.iter().zip(of_each) {
             surveys.insert(later.open.repository.clone(), Err(NoSurvey::Unfinished(words)));
         }
-        self.aside.notes.sort();
-        self.aside.progress.extend(of_all);
+        self.told.progress.extend(of_all);
         if self.unasked > 0 {
             let words =
                 format!("there was no time to ask for {}; the next cycle begins with them", images(self.unasked));
-            self.aside.progress.push(words);
+            self.told.progress.push(words);
         }
-        self.aside
+        self.told
     }
 }
 

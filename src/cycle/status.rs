@@ -11,7 +11,7 @@ use crate::manifest::inventory::Inventory;
 use crate::plan::decide::governed;
 use crate::plan::gate::GatedPlan;
 use crate::plan::hold::NamedHolds;
-use crate::plan::skip::{Reason, Skipped};
+use crate::plan::skip::{Address, Reason, Skipped};
 use crate::plan::trailer::Hold;
 use crate::policy::rule::PolicySet;
 
@@ -121,6 +121,9 @@ pub struct Place {
 /// Why a field stays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Why {
+    /// The field; `None` when this is about all fields of the image.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub field: Option<Address>,
     /// For machines.
     pub reason: Reason,
     /// The tag that was not written, or that stays.
@@ -193,13 +196,14 @@ pub fn of_images(
         status.candidate = update.to.tag.clone();
         status.state = status.state.max(State::Updating);
     }
-    for Skipped { image, tag, reason, detail } in skipped {
+    for Skipped { image, field, tag, reason, detail } in skipped {
         let Some(status) = images.get_mut(image) else { continue };
         status.state = status.state.max(State::from(*reason));
         if reason.keeps_a_candidate() && status.candidate.is_none() {
             status.candidate = tag.clone();
         }
-        status.reasons.push(Why { reason: *reason, tag: tag.clone(), detail: detail.clone() });
+        let (field, tag, detail) = (field.clone(), tag.clone(), detail.clone());
+        status.reasons.push(Why { field, reason: *reason, tag, detail });
     }
     for hold in holds.iter().chain(named.all()) {
         let Some(status) = images.get_mut(&hold.target.image) else { continue };

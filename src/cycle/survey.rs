@@ -40,8 +40,6 @@ pub struct Aside {
     pub broken: Vec<Skipped>,
     /// What was left out, and why.
     pub notes: Vec<String>,
-    /// How far looks are that have not come to their end.
-    pub progress: Vec<String>,
 }
 
 /// How long looks may take, and how many they are.
@@ -289,8 +287,7 @@ impl<'s> Surveyor<'s> {
                 }
                 Look::Broken(detail) => {
                     self.lasting.as_long_as(tag.clone(), Found::Broken(detail.clone()));
-                    let (image, tag) = (self.repository.clone(), Some(tag.clone()));
-                    self.aside.broken.push(Skipped { image, tag, reason: Reason::BlockedImage, detail });
+                    self.aside.broken.push(Skipped::tag(self.repository, &tag, Reason::BlockedImage, detail));
                     None
                 }
             };

@@ -104,7 +104,7 @@ impl Update {
 pub struct Plan {
     /// The fields that shall move.
     pub updates: Vec<Update>,
-    /// The images that stay, each with its reason.
+    /// What stays, each with its reason.
     pub skipped: BTreeSet<Skipped>,
     /// The holds that keep some of them.
     pub holds: Vec<Hold>,
@@ -133,7 +133,7 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys,
         let field = &located.field;
         let held = field.version.tag.clone();
         let mut skip = |tag: Option<Tag>, reason, detail: String| {
-            plan.skipped.insert(Skipped { image: field.repository.clone(), tag, reason, detail });
+            plan.skipped.insert(Skipped::field(&located.file, field, tag, reason, detail));
         };
         let chosen = match surveys.get(&field.repository) {
             Some(Ok(findings)) => findings.choose(&rule.tags, held.as_ref()),
@@ -194,8 +194,8 @@ pub fn leave_moved(plan: &mut Plan, before: &Inventory) {
                     "{}: someone moved it from {held} to {} during this pass; it waits for the next",
                     update.file, field.version
                 );
-                let (image, tag) = (field.repository.clone(), field.version.tag.clone());
-                plan.skipped.insert(Skipped { image, tag, reason: Reason::NoCandidate, detail });
+                let tag = field.version.tag.clone();
+                plan.skipped.insert(Skipped::field(&update.file, field, tag, Reason::NoCandidate, detail));
             }
             _ => plan.updates.push(update),
         }
@@ -225,8 +225,7 @@ fn keep_in_step(plan: &mut Plan, inventory: &Inventory, policies: &PolicySet) {
             "{}: {} shares its value by an anchor with {image}, which does not move to the same tag",
             update.file, update.field.path
         );
-        let (image, tag) = (update.field.repository, update.tag);
-        plan.skipped.insert(Skipped { image, tag, reason: Reason::NoCandidate, detail });
+        plan.skipped.insert(Skipped::field(&update.file, &update.field, update.tag, Reason::NoCandidate, detail));
     }
 }
 

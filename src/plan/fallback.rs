@@ -23,8 +23,7 @@ pub fn strike(surveys: &mut Surveys, plan: &Plan, proofs: &Proofs, policies: &Po
         let before = survey.seen.len();
         survey.seen.retain(|seen| seen.tag != *tag);
         if survey.seen.len() < before {
-            let (image, tag, detail) = (image.clone(), Some(tag.clone()), detail.clone());
-            struck.insert(Skipped { image, tag, reason: Reason::BlockedImage, detail });
+            struck.insert(Skipped::tag(image, tag, Reason::BlockedImage, detail.clone()));
         }
     }
     struck

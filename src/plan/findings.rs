@@ -90,8 +90,6 @@ impl Findings {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use crate::policy::choose::Seen;
     use crate::policy::order::{Order, Standing};
     use crate::policy::tags::ShaForm;

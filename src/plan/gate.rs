@@ -138,25 +138,22 @@ pub fn pass(plan: Plan, proofs: &Proofs, secrets: &SecretFlaws) -> (GatedPlan, B
     let mut gated = GatedPlan::default();
     let mut skipped = plan.skipped;
     for update in plan.updates {
-        let (image, tag, held) =
-            (update.field.repository.clone(), update.tag.clone(), update.field.version.tag.clone());
+        let (file, field, tag) = (update.file.clone(), update.field.clone(), update.tag.clone());
+        let mut skip = |tag, reason, detail| {
+            skipped.insert(Skipped::field(&file, &field, tag, reason, detail));
+        };
         match verdict(&update, proofs) {
             Ok(proved) => match GatedUpdate::of(update, Some(proved.clone())) {
                 None => {
                     let detail = format!("holds {}, which its tag has now", proved.digest);
-                    skipped.insert(Skipped { image, tag: held, reason: Reason::UpToDate, detail });
+                    skip(field.version.tag.clone(), Reason::UpToDate, detail);
                 }
                 Some(update) => match secrets.of(&update) {
-                    Some(flaw) => {
-                        let detail = flaw.clone();
-                        skipped.insert(Skipped { image, tag, reason: Reason::BlockedSecret, detail });
-                    }
+                    Some(flaw) => skip(tag, Reason::BlockedSecret, flaw.clone()),
                     None => gated.updates.push(update),
                 },
             },
-            Err((reason, detail)) => {
-                skipped.insert(Skipped { image, tag, reason, detail });
-            }
+            Err((reason, detail)) => skip(tag, reason, detail),
         }
     }
     (gated, skipped)

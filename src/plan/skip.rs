@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::image::{Repository, Tag};
+use crate::manifest::field::Field;
 
 /// Why a field does not move, what matters most last. The names are part of the command line's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -55,17 +56,53 @@ impl Reason {
     }
 }
 
-/// An image that does not move.
+/// Where a field is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Address {
+    /// The file, relative to the root.
+    pub file: String,
+    /// The path in it, like `spec.containers[0].image`.
+    pub path: String,
+}
+
+impl Address {
+    /// The address of a field of a file.
+    pub fn of(file: &str, field: &Field) -> Address {
+        Address { file: file.to_owned(), path: field.path.clone() }
+    }
+}
+
+/// A field that does not move, or a tag that none of an image's fields can move to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Skipped {
     /// The image.
     pub image: Repository,
+    /// The field; `None` when this is about all fields of the image.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub field: Option<Address>,
     /// The tag that was not written, or that stays.
     pub tag: Option<Tag>,
     /// Why, for machines.
     pub reason: Reason,
     /// Why, for people.
     pub detail: String,
+}
+
+impl Skipped {
+    /// A field that stays.
+    pub fn field(file: &str, field: &Field, tag: Option<Tag>, reason: Reason, detail: String) -> Skipped {
+        Skipped { image: field.repository.clone(), field: Some(Address::of(file, field)), tag, reason, detail }
+    }
+
+    /// A tag that no field can move to.
+    pub fn tag(image: &Repository, tag: &Tag, reason: Reason, detail: String) -> Skipped {
+        Skipped { image: image.clone(), field: None, tag: Some(tag.clone()), reason, detail }
+    }
+
+    /// Whether it is about a field of an image.
+    pub fn concerns(&self, image: &Repository, address: &Address) -> bool {
+        self.image == *image && self.field.as_ref().is_none_or(|field| field == address)
+    }
 }
 
 #[cfg(test)]

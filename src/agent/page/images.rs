@@ -1,6 +1,6 @@
 //! The list of images, one page of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use maud::{Markup, html};
 
@@ -9,7 +9,7 @@ use crate::agent::link::CommitLink;
 use crate::agent::listing::{Order, Selection};
 use crate::agent::query::{Query, QueryError, Sizes};
 use crate::agent::status::{Rollout, Row};
-use crate::cycle::status::{Held, Place};
+use crate::cycle::status::{Held, Place, Why};
 use crate::fault::Explain;
 use crate::image::{Repository, Version};
 
@@ -95,11 +95,17 @@ fn table(view: &View, query: &Query, selection: &Selection) -> Markup {
     }
 }
 
+/// Why fields stay, with what holds for many of them only once.
+fn words_of(reasons: &[Why]) -> Vec<&str> {
+    let mut seen = HashSet::new();
+    reasons.iter().map(|why| why.detail.as_str()).filter(|detail| seen.insert(*detail)).collect()
+}
+
 fn image(row: &Row, view: &View) -> Markup {
     let (Row { standing, since, commit: made }, link) = (row, view.commit_link.as_ref());
     let candidate = standing.candidate.as_ref().map(ToString::to_string);
-    let ((reasons, more_reasons), (holds, more_holds)) =
-        (first(&standing.reasons, DETAILS), first(&standing.holds, DETAILS));
+    let words_of = words_of(&standing.reasons);
+    let ((reasons, more_reasons), (holds, more_holds)) = (first(&words_of, DETAILS), first(&standing.holds, DETAILS));
     html! {
         tr {
             th scope="row" { code { (standing.image) } }
@@ -108,7 +114,7 @@ fn image(row: &Row, view: &View) -> Markup {
             td { (optional(candidate.as_deref())) }
             td { (time(*since)) }
             td .why {
-                @for why in reasons { p { (shortened(&why.detail)) } }
+                @for why in reasons { p { (shortened(why)) } }
                 @for hold in holds { (held(hold, link)) }
                 (more(more_reasons + more_holds, &standing.image))
             }

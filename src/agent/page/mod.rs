@@ -205,7 +205,7 @@ mod tests {
             state,
             candidate: candidate.map(tag),
             current: files.iter().map(place).collect(),
-            reasons: vec![Why { reason: Reason::BlockedSecret, tag: None, detail: detail.to_owned() }],
+            reasons: vec![Why { field: None, reason: Reason::BlockedSecret, tag: None, detail: detail.to_owned() }],
             holds: vec![Held {
                 tag: Some(tag("0badf00d")),
                 digest: None,
@@ -414,7 +414,9 @@ mod tests {
             let files: Vec<String> = (0..fields).map(|file| format!("apps/{file}.yaml")).collect();
             let files: Vec<&str> = files.iter().map(String::as_str).collect();
             let mut row = row("ghcr.io/acme/base", State::BlockedSecret, None, &"long ".repeat(fields), &files);
-            row.standing.reasons = vec![row.standing.reasons[0].clone(); fields];
+            let why =
+                |n: usize| Why { detail: format!("{n} {}", "long ".repeat(fields)), ..row.standing.reasons[0].clone() };
+            row.standing.reasons = (0..fields).map(why).collect();
             let mut view = view();
             view.status.images = Arc::new(Listing::new(vec![row]));
             view

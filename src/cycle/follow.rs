@@ -130,12 +130,14 @@ pub async fn plan(
         if !Arc::ptr_eq(&first, inventory) {
             decide::leave_moved(&mut plan, &first);
         }
-        round.make_whole(&mut learned.surveys, &compared(&plan, &learned.proofs, policies), inventory, policies).await;
+        let wanted = block_in_place(|| compared(&plan, &learned.proofs, policies, past))?;
+        round.make_whole(&mut learned.surveys, &wanted, inventory, policies).await;
         // What is held is not asked for; and what is proved tells how far back to look for holds.
         block_in_place(|| past.keep_back(&mut plan, policies, &learned.surveys, &learned.proofs))?;
         proof::complete(learned, registry, &plan, policies, now).await;
         leave_unproved(&mut plan, &learned.proofs);
-        round.make_whole(&mut learned.surveys, &compared(&plan, &learned.proofs, policies), inventory, policies).await;
+        let wanted = block_in_place(|| compared(&plan, &learned.proofs, policies, past))?;
+        round.make_whole(&mut learned.surveys, &wanted, inventory, policies).await;
         block_in_place(|| past.keep_back(&mut plan, policies, &learned.surveys, &learned.proofs))?;
         let struck = fallback::strike(&mut learned.surveys, &plan, &learned.proofs, policies);
         if struck.is_empty() {
@@ -159,15 +161,26 @@ fn leave_unproved(plan: &mut Plan, proofs: &Proofs) {
     }
 }
 
-/// The images whose other tags matter, too: those that move are compared with what was deployed before, and of those that
-/// are broken the next best may be taken.
-fn compared<'p>(plan: &'p Plan, proofs: &Proofs, policies: &PolicySet) -> BTreeSet<&'p Repository> {
-    let is_compared = |update: &&Update| match proofs.get(&wanted(update)) {
-        Some(ImageProof::Whole { .. }) => update.tag != update.field.version.tag,
-        Some(ImageProof::Broken(_)) => policies.rule_for(&update.field.repository).is_some_and(|rule| rule.fallback),
-        _ => false,
-    };
-    plan.updates.iter().filter(is_compared).map(|update| &update.field.repository).collect()
+/// The images whose other tags matter, too: those that move while something else was deployed before that is not known to
+/// be older, and those that are broken, of which the next best may be taken. They are few, so that their tags fit into
+/// memory.
+fn compared<'p>(
+    plan: &'p Plan,
+    proofs: &Proofs,
+    policies: &PolicySet,
+    past: &mut Past<'_>,
+) -> Result<BTreeSet<&'p Repository>, CycleError> {
+    let mut images = BTreeSet::new();
+    for update in &plan.updates {
+        let image = &update.field.repository;
+        let is_compared = match proofs.get(&wanted(update)) {
+            Some(ImageProof::Whole { created, .. }) => past.has_other_than(update, *created)?,
+            Some(ImageProof::Broken(_)) => policies.rule_for(image).is_some_and(|rule| rule.fallback),
+            _ => false,
+        };
+        images.extend(is_compared.then_some(image));
+    }
+    Ok(images)
 }
 
 #[cfg(test)]

@@ -190,6 +190,15 @@ impl<'p> Past<'p> {
         Ok(None)
     }
 
+    /// Whether the bot set an image to something that it never moved on from by itself, apart from what a field holds and
+    /// would hold. The image that it would hold was built at `created`.
+    pub fn has_other_than(&mut self, update: &Update, created: Option<Timestamp>) -> Result<bool, RepoError> {
+        let never_left = self.never_left(&update.field.repository, Reach::to(created))?;
+        let tags = never_left.iter().filter_map(|(version, _)| version.tag.as_ref());
+        let known = [update.tag.as_ref(), update.field.version.tag.as_ref()];
+        Ok(tags.map(Some).any(|tag| !known.contains(&tag)))
+    }
+
     /// What the bot set an image to and never moved on from by itself, told once for all of its fields.
     fn never_left(&mut self, image: &Repository, reach: Reach) -> Result<Arc<[(Version, Timestamp)]>, RepoError> {
         let Seen { deeds, never_left, .. } = self.seen(reach)?;

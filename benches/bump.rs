@@ -6,7 +6,7 @@
 
 #[path = "support/mod.rs"]
 mod made_up;
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/it/support/mod.rs"]
 mod support;
 
 use std::io::{Read, Write};

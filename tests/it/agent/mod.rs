@@ -1,0 +1,7 @@
+//! The agent while it runs: health, metrics, status page, traces, webhooks, notifications.
+
+mod health;
+mod notifications;
+mod status_page;
+mod traces;
+mod webhooks;

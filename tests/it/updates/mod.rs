@@ -1,0 +1,7 @@
+//! Updates: which tag is chosen, and how it gets to the branch.
+
+mod commit_order;
+mod filters;
+mod follow;
+mod pull_requests;
+mod push_order;

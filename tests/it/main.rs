@@ -10,6 +10,7 @@ mod docs;
 mod fields;
 mod git;
 mod holds;
+mod modules;
 mod registry;
 mod secrets;
 mod support;

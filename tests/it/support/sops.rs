@@ -18,7 +18,8 @@ pub struct Sops {
     pub identity: String,
 }
 
-/// Where sops is: PyPI's package brings the program and a slow script around it, which is passed over.
+/// Where sops is: PyPI's package brings the program and a slow script around it, which is passed over. Else the one in
+/// `PATH`, in full, because it runs without that variable.
 fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -27,8 +28,13 @@ fn program() -> &'static PathBuf {
         let found = Command::new("python3").args(["-c", script]).output().ok();
         let found =
             found.and_then(|output| String::from_utf8(output.stdout).ok()).map(|path| PathBuf::from(path.trim()));
-        found.filter(|path| path.is_file()).unwrap_or_else(|| "sops".into())
+        found.filter(|path| path.is_file()).or_else(in_path).expect("sops; ./test installs it")
     })
+}
+
+fn in_path() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join("sops")).find(|file| file.is_file())
 }
 
 /// A new age key: recipient and identity.

@@ -49,6 +49,7 @@ impl Agent {
     }
 
     /// How many cycles have ended, whichever way.
+    #[allow(dead_code, reason = "the soak tests use it")]
     pub fn cycles(&self) -> usize {
         let ended = |line: &&String| line.contains("the cycle is done") || line.contains("the cycle failed");
         self.log.lock().expect("unpoisoned").iter().filter(ended).count()
@@ -91,6 +92,7 @@ impl Agent {
     }
 
     /// What one of its metrics reads now; 0 where there is none yet.
+    #[allow(dead_code, reason = "the soak tests use it")]
     pub fn metric(&self, name: &str) -> f64 {
         let metrics = self.get("/metrics").body;
         let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -103,6 +105,7 @@ impl Agent {
     }
 
     /// The kilobytes of memory that it has now (`VmRSS` in proc(5)).
+    #[allow(dead_code, reason = "the soak tests use it")]
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");

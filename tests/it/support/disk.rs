@@ -20,6 +20,7 @@ impl SmallDisk {
     }
 
     /// Fills what is left of it.
+    #[allow(dead_code, reason = "the soak tests use it")]
     pub fn fill(&self) {
         let mut file = fs::File::create(self.filler()).expect("a file");
         let block = vec![0; 1 << 16];
@@ -27,6 +28,7 @@ impl SmallDisk {
     }
 
     /// Makes room again.
+    #[allow(dead_code, reason = "the soak tests use it")]
     pub fn make_room(&self) {
         let _ = fs::remove_file(self.filler());
     }

@@ -62,7 +62,6 @@ pub struct State {
 }
 
 pub struct Forge {
-    pub kind: Kind,
     server: Scripted,
     state: Arc<Mutex<State>>,
 }
@@ -73,7 +72,7 @@ impl Forge {
         let state = Arc::new(Mutex::new(State { page: 100, ..State::default() }));
         let (shared, place) = (Arc::clone(&state), place(kind, repository));
         let server = Scripted::start(move |asked| answer(kind, &place, &mut shared.lock().expect("unpoisoned"), asked));
-        Forge { kind, server, state }
+        Forge { server, state }
     }
 
     pub fn url(&self) -> String {

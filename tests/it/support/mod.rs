@@ -1,5 +1,4 @@
 //! Real servers for tests, and the program under test.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub mod agent;
 pub mod buildah;
@@ -15,6 +14,7 @@ pub mod process;
 pub mod proxy;
 pub mod registry;
 pub mod scripted;
+#[allow(dead_code, reason = "the soak tests use it")]
 pub mod shelf;
 pub mod skopeo;
 pub mod sops;

@@ -125,8 +125,10 @@ fn the_place_in_the_history_decides_and_not_the_build() {
     let fourth = history.commit("fourth");
     history.build(&fourth, 2);
     history.moves_to(&fourth);
-    // Short tags, with something in front.
-    let fifth = history.commit("fifth");
+    // Short tags, with something in front. Digits alone would pass for a build number.
+    let has_letter = |commit: &String| commit[..9].contains(char::is_alphabetic);
+    let fifth =
+        (5..).map(|n| history.commit(&format!("commit {n}"))).find(has_letter).expect("one in seventy has none");
     let tag = format!("main-{}", &fifth[..9]);
     history.build(&tag, 1);
     history.moves_to(&tag);

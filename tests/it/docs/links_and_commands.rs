@@ -9,35 +9,42 @@ use tagalong::cli::Cli;
 /// Every document, with its text.
 fn documents() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut open = vec![root.join("docs"), root.join("deploy")];
-    let mut found = vec![root.join("README.md"), root.join("ARCHITECTURE.md"), root.join("CHANGELOG.md")];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(&folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                found.push(path);
-            }
-        }
-    }
-    found.into_iter().map(|path| (path.clone(), fs::read_to_string(path).expect("text"))).collect()
+    let at_the_root = walkdir::WalkDir::new(root).max_depth(1);
+    let files = [at_the_root, walkdir::WalkDir::new(root.join("docs")), walkdir::WalkDir::new(root.join("deploy"))];
+    let paths = files.into_iter().flatten().map(|entry| entry.expect("readable").into_path());
+    let documents = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    documents.map(|path| (path.clone(), fs::read_to_string(path).expect("text"))).collect()
+}
+
+/// Whether a document has a heading that forges give this anchor.
+fn has_heading(text: &str, anchor: &str) -> bool {
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    let anchors =
+        headings.map(|heading| heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-"));
+    anchors.into_iter().any(|made| made == anchor)
 }
 
 #[test]
-fn links_lead_to_files() {
+fn links_lead_to_files_and_headings() {
     let mut count = 0;
     for (file, text) in documents() {
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let path = target.split('#').next().unwrap_or_default();
-            if path.is_empty() || path.contains("://") {
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            if path.contains("://") {
                 continue;
             }
             count += 1;
-            assert!(file.parent().expect("a folder").join(path).exists(), "{}: {target}", file.display());
+            let linked = if path.is_empty() { file.clone() } else { file.parent().expect("a folder").join(path) };
+            assert!(linked.exists(), "{}: {target}", file.display());
+            if !anchor.is_empty() {
+                let text = fs::read_to_string(&linked).expect("text");
+                assert!(has_heading(&text, anchor), "{}: there is no heading for {target}", file.display());
+            }
         }
     }
     assert!(count >= 20, "only {count} links were found");
+    assert!(has_heading("## What is held, exactly\n", "what-is-held-exactly") && !has_heading("## A `b`\n", "a"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the agent shows of itself: fed by the schedule, read by the server.
 
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -19,9 +19,9 @@ use super::status::{Rollout, Row, Status};
 /// A cycle past its deadline has this long to get to where it can end.
 const STUCK: Duration = Duration::from_secs(120);
 
-/// What the agent shows of itself.
+/// What the agent shows of itself. Whoever reads it shares a snapshot, which stays as it is while the next one is made.
 #[derive(Debug)]
-pub struct Board(RwLock<View>);
+pub struct Board(RwLock<Arc<View>>);
 
 /// What there is to see at one moment.
 #[derive(Debug, Clone)]
@@ -53,13 +53,13 @@ pub struct View {
 impl View {
     /// What became of an image in the cluster.
     pub fn rollouts_of(&self, row: &Row) -> &[Rollout] {
-        self.status.rollouts.get(&row.standing.image.to_string()).map_or(&[], Vec::as_slice)
+        self.status.rollouts.get(row.standing.image.as_str()).map_or(&[], Vec::as_slice)
     }
 }
 
 impl Default for Board {
     fn default() -> Self {
-        Board(RwLock::new(View {
+        Board(RwLock::new(Arc::new(View {
             started: Timestamp::now(),
             repository: None,
             commit_link: None,
@@ -72,14 +72,14 @@ impl Default for Board {
             has_followed: false,
             stuck_at: None,
             is_stopping: false,
-        }))
+        })))
     }
 }
 
 impl Board {
     /// What there is to see now.
-    pub fn view(&self) -> View {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether the agent is alive, and if not why: a cycle is stuck, which only a restart ends.
@@ -171,7 +171,8 @@ impl Board {
     }
 
     fn change(&self, change: impl FnOnce(&mut View)) {
-        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+        let mut view = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut view));
     }
 }
 

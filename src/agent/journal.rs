@@ -1,14 +1,20 @@
 //! What cycles did, in the log.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use crate::cluster::flux::{News, Part};
 use crate::cluster::ledger::{Outcome as Rollout, Word};
 use crate::cycle::report::Report;
 use crate::fault::Explain;
-use crate::plan::skip::Reason;
+use crate::plan::skip::{Reason, Skipped};
 
 use super::outcome::{Failure, Outcome};
+
+/// At most this many images that stay, and this many new notes, are written down for each cycle.
+const LINES: usize = 100;
+/// At most this many images of a commit are named.
+const NAMES: usize = 20;
 
 /// What was said already.
 #[derive(Debug, Default)]
@@ -43,16 +49,13 @@ impl Journal {
             let from = moved.from.as_deref().unwrap_or("(none)");
             tracing::info!(file = %moved.file, path = %moved.path, image = %moved.image, from, to = %moved.to, "moved");
         }
-        for skipped in &report.skipped {
-            let tag = skipped.tag.as_ref().map(ToString::to_string).unwrap_or_default();
-            let (reason, detail) = (skipped.reason.name(), &skipped.detail);
-            match skipped.reason {
-                Reason::UpToDate => tracing::debug!(image = %skipped.image, %tag, "up to date"),
-                _ => tracing::warn!(image = %skipped.image, %tag, reason, %detail, "stays"),
-            }
-        }
+        stays(&report.skipped);
         let notes: BTreeSet<String> = report.notes.iter().cloned().collect();
-        notes.difference(&self.notes).for_each(|note| tracing::warn!("{note}"));
+        let new: Vec<&String> = notes.difference(&self.notes).collect();
+        new.iter().take(LINES).for_each(|note| tracing::warn!("{note}"));
+        if let Some(more) = beyond(new.len(), LINES) {
+            tracing::warn!("{more} more notes; `tagalong sync --dry-run` shows them all");
+        }
         self.notes = notes;
         tracing::info!(
             head = %report.head,
@@ -65,6 +68,29 @@ impl Journal {
     }
 }
 
+/// Writes down what stays, the worst first, so that what is left out is always the least of it.
+fn stays(skipped: &[Skipped]) {
+    let (fine, mut kept): (Vec<&Skipped>, Vec<&Skipped>) =
+        skipped.iter().partition(|skipped| skipped.reason == Reason::UpToDate);
+    for Skipped { image, tag, .. } in fine {
+        let tag = tag.as_ref().map(ToString::to_string).unwrap_or_default();
+        tracing::debug!(%image, %tag, "up to date");
+    }
+    kept.sort_by_key(|skipped| Reverse(skipped.reason));
+    for Skipped { image, tag, reason, detail } in kept.iter().take(LINES) {
+        let tag = tag.as_ref().map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(%image, %tag, reason = reason.name(), %detail, "stays");
+    }
+    if let Some(more) = beyond(kept.len(), LINES) {
+        tracing::warn!("{more} more stay; the status page and `tagalong status` list them");
+    }
+}
+
+/// How much of a list goes beyond its bound, if anything.
+fn beyond(count: usize, most: usize) -> Option<usize> {
+    count.checked_sub(most).filter(|more| *more > 0)
+}
+
 fn words(part: Part) -> &'static str {
     match part {
         Part::Asking => "Flux could not be asked to look; it does so by itself, after its interval",
@@ -74,8 +100,9 @@ fn words(part: Part) -> &'static str {
 
 fn heard(word: &Word) {
     let Word { commit, kustomization, outcome, .. } = word;
-    let images: Vec<String> = word.changes.iter().map(|change| format!("{}:{}", change.image, change.to)).collect();
-    let images = images.join(" ");
+    let named = word.changes.iter().take(NAMES).map(|change| format!("{}:{}", change.image, change.to));
+    let more = beyond(word.changes.len(), NAMES).map(|more| format!("and {more} more"));
+    let images = named.chain(more).collect::<Vec<_>>().join(" ");
     let by = kustomization.as_ref().map(ToString::to_string).unwrap_or_default();
     let took_s = word.took.as_secs_f64();
     match outcome {

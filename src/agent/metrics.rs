@@ -1,4 +1,8 @@
-//! Counters and gauges in the form of OpenMetrics, which Prometheus reads.
+//! Counters and gauges in the form of OpenMetrics, which Prometheus reads. The number of series does not grow with the
+//! number of images without a bound.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -15,12 +19,22 @@ use crate::cluster::flux::{News, Part};
 use crate::cluster::ledger::{Outcome as Rollout, Word};
 use crate::cycle::error::CycleError;
 use crate::cycle::report::Report;
-use crate::cycle::status::State;
+use crate::cycle::status::{ImageStatus, State};
+use crate::image::Repository;
 use crate::notify::desk::Deliveries;
 use crate::registry::traffic::Traffic;
 
 use super::config::Config;
+use super::listing::Counts;
 use super::outcome::{Failure, Outcome};
+use super::query::KEPT_BACK;
+
+/// At most this many images that are kept back have a series of their own.
+const KEPT_BACK_SERIES: usize = 100;
+/// At most this many images have their updates counted on their own, for as long as the process runs.
+const UPDATES_SERIES: usize = 500;
+/// The label of all others. No image has such a name.
+const OTHERS: &str = "(others)";
 
 /// The media type of [`Metrics::encode`].
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -47,10 +61,15 @@ pub struct Metrics {
     duration: Histogram,
     last_done: Gauge,
     updates: Family<Label, Counter>,
+    /// The images that `updates` counts on their own.
+    updated: Mutex<BTreeSet<Repository>>,
     lag: Histogram,
     pushes: Family<Label, Counter>,
     images: Family<Label, Gauge>,
     kept_back: Family<Labels, Gauge>,
+    kept_back_omitted: Gauge,
+    /// The labels that `kept_back` has now.
+    kept_back_now: Mutex<BTreeSet<Labels>>,
     requests: Family<Labels, Counter>,
     reloads: Family<Label, Counter>,
     reload_succeeded: Gauge,
@@ -73,10 +92,13 @@ impl Default for Metrics {
             duration: Histogram::new(DURATIONS),
             last_done: Gauge::default(),
             updates: Family::default(),
+            updated: Mutex::default(),
             lag: Histogram::new(LAGS),
             pushes: Family::default(),
             images: Family::default(),
             kept_back: Family::default(),
+            kept_back_omitted: Gauge::default(),
+            kept_back_now: Mutex::default(),
             requests: Family::default(),
             reloads: Family::default(),
             reload_succeeded: Gauge::default(),
@@ -94,15 +116,18 @@ impl Default for Metrics {
         registry.register_with_unit("cycle_duration", help, Unit::Seconds, metrics.duration.clone());
         let help = "When a cycle last got to its end, in Unix time";
         registry.register_with_unit("cycle_last_done_timestamp", help, Unit::Seconds, metrics.last_done.clone());
-        registry.register("updates", "Fields that were moved, by image", metrics.updates.clone());
+        let help = "Fields that were moved, by image; (others) once many images have moved";
+        registry.register("updates", help, metrics.updates.clone());
         let help = "From the build of an image to the push of the commit that deploys it";
         registry.register_with_unit("deploy_lag", help, Unit::Seconds, metrics.lag.clone());
         let help = "Pushes that were tried, by how they went: done, lost-race";
         registry.register("push_attempts", help, metrics.pushes.clone());
         let help = "Images by how they stood in the last cycle";
         registry.register("images", help, metrics.images.clone());
-        let help = "1 for each image that something kept back in the last cycle, with the reason";
+        let help = "1 for each image that something kept back in the last cycle, with the reason; the worst of many";
         registry.register("image_kept_back", help, metrics.kept_back.clone());
+        let help = "Images that something kept back in the last cycle and that have no tagalong_image_kept_back";
+        registry.register("image_kept_back_omitted", help, metrics.kept_back_omitted.clone());
         let help = "Requests to registries by host and status, which is none where no answer came";
         registry.register("registry_requests", help, metrics.requests.clone());
         let help = "Times that the configuration was read, by whether it was taken: done, refused";
@@ -172,7 +197,7 @@ impl Metrics {
         if !leads {
             // How images stand is the leader's to say.
             self.images.clear();
-            self.kept_back.clear();
+            self.keep_back(&[], 0);
         }
     }
 
@@ -221,21 +246,45 @@ impl Metrics {
         // What is proposed has not moved yet.
         let has_moved = report.commit.is_some() && !report.is_proposal;
         for moved in report.updates.iter().filter(|_| has_moved) {
-            self.updates.get_or_create(&[("image", moved.image.to_string())]).inc();
+            self.moved(&moved.image);
             if let Some(built) = moved.built {
                 // Two machines' clocks: an image from the future was built just now.
                 self.lag.observe(now.duration_since(built).as_secs_f64().max(0.0));
             }
         }
-        self.kept_back.clear();
+        let counts: Counts = report.images.iter().map(|standing| &standing.state).collect();
         for state in State::ALL {
-            let images = report.images.iter().filter(|standing| standing.state == state);
-            self.images.get_or_create(&[("state", state.name().to_owned())]).set(images.clone().count() as i64);
-            for standing in images.filter(|_| !matches!(state, State::UpToDate | State::Updating)) {
-                let labels = [("image", standing.image.to_string()), ("reason", state.name().to_owned())];
-                self.kept_back.get_or_create(&labels).set(1);
-            }
+            self.images.get_or_create(&[("state", state.name().to_owned())]).set(counts.of(state) as i64);
         }
+        self.keep_back(&report.images, counts.sum(&KEPT_BACK));
+    }
+
+    fn moved(&self, image: &Repository) {
+        let mut own = self.updated.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.len() < UPDATES_SERIES {
+            own.insert(image.clone());
+        }
+        let name = if own.contains(image) { image.as_str() } else { OTHERS };
+        self.updates.get_or_create(&[("image", name.to_owned())]).inc();
+    }
+
+    /// Shows the images that are kept back: the worst first and then by name, so that the same ones are left out in each
+    /// cycle. A series that stays is never gone meanwhile.
+    fn keep_back(&self, images: &[ImageStatus], count: usize) {
+        let worst = KEPT_BACK.iter().flat_map(|state| images.iter().filter(move |standing| standing.state == *state));
+        let labels = |standing: &ImageStatus| -> Labels {
+            [("image", standing.image.to_string()), ("reason", standing.state.name().to_owned())]
+        };
+        let shown: BTreeSet<Labels> = worst.take(KEPT_BACK_SERIES).map(labels).collect();
+        let mut before = self.kept_back_now.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in before.difference(&shown) {
+            self.kept_back.remove(gone);
+        }
+        for new in shown.difference(&before) {
+            self.kept_back.get_or_create(new).set(1);
+        }
+        self.kept_back_omitted.set((count - shown.len()) as i64);
+        *before = shown;
     }
 
     fn tried(&self, result: &str, attempts: u32) {
@@ -261,7 +310,7 @@ mod tests {
     #[test]
     fn outcomes_are_counted_and_an_image_from_the_future_has_no_negative_lag() {
         let metrics = Metrics::default();
-        let image: crate::image::Repository = "ghcr.io/acme/app".parse().expect("an image");
+        let image: Repository = "ghcr.io/acme/app".parse().expect("an image");
         let moved = |second: i64| crate::cycle::report::Moved {
             file: "a.yaml".to_owned(),
             path: "image".to_owned(),
@@ -272,24 +321,10 @@ mod tests {
             built: Some(Timestamp::from_second(second).expect("a time")),
         };
         let report = Report {
-            head: "f00".to_owned(),
             commit: Some("f00".to_owned()),
             updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
-            skipped: Vec::new(),
             attempts: 3,
-            is_proposal: false,
-            duration_ms: 2000,
-            images: vec![crate::cycle::status::ImageStatus {
-                image: image.clone(),
-                policy: "p".to_owned(),
-                state: State::BlockedSecret,
-                candidate: None,
-                current: Vec::new(),
-                reasons: Vec::new(),
-                holds: Vec::new(),
-            }],
-            changes: Vec::new(),
-            notes: Vec::new(),
+            ..report(vec![ImageStatus { image: image.clone(), ..standing("app", State::BlockedSecret) }])
         };
         let traffic = [
             Traffic { host: "ghcr.io".to_owned(), status: Some(200), requests: 7 },
@@ -315,11 +350,86 @@ mod tests {
             "tagalong_images{state=\"blocked-secret\"} 1",
             "tagalong_images{state=\"up-to-date\"} 0",
             "tagalong_image_kept_back{image=\"ghcr.io/acme/app\",reason=\"blocked-secret\"} 1",
+            "tagalong_image_kept_back_omitted 0",
             "tagalong_registry_requests_total{host=\"ghcr.io\",code=\"200\"} 7",
             "tagalong_registry_requests_total{host=\"ghcr.io\",code=\"none\"} 1",
         ] {
             assert!(text.lines().any(|is| is == line), "{line} is not in\n{text}");
         }
         assert!(text.contains("# TYPE tagalong_cycles counter") && text.ends_with("# EOF\n"), "{text}");
+    }
+    /// An image of a state.
+    fn standing(name: &str, state: State) -> ImageStatus {
+        ImageStatus {
+            image: format!("r.io/org/{name}").parse().expect("an image"),
+            policy: "p".to_owned(),
+            state,
+            candidate: None,
+            current: Vec::new(),
+            reasons: Vec::new(),
+            holds: Vec::new(),
+        }
+    }
+
+    fn report(images: Vec<ImageStatus>) -> Report {
+        Report {
+            head: "f00".to_owned(),
+            commit: None,
+            updates: Vec::new(),
+            skipped: Vec::new(),
+            attempts: 0,
+            is_proposal: false,
+            duration_ms: 0,
+            images,
+            changes: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The series of a metric.
+    fn series(metrics: &Metrics, name: &str) -> BTreeSet<String> {
+        let text = metrics.encode();
+        text.lines().filter(|line| line.starts_with(&format!("{name}{{"))).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn of_many_images_the_worst_have_series_and_the_same_ones_in_each_cycle() {
+        let metrics = Metrics::default();
+        let images = |blocked: usize| {
+            let state = |image| if image < blocked { State::BlockedImage } else { State::NoCandidate };
+            // The worst have the last names.
+            let images = (0..5000).map(|image| standing(&format!("app-{:04}", 9999 - image), state(image)));
+            let mut images: Vec<ImageStatus> = images.collect();
+            images.sort_by(|one, other| one.image.cmp(&other.image));
+            images
+        };
+        metrics.learn(&outcome(Ok(report(images(3)))), &[]);
+        let before = series(&metrics, "tagalong_image_kept_back");
+        assert_eq!(before.len(), KEPT_BACK_SERIES);
+        assert_eq!(before.iter().filter(|line| line.contains("reason=\"blocked-image\"")).count(), 3);
+        let text = metrics.encode();
+        assert!(text.contains("tagalong_image_kept_back_omitted 4900\n"), "{text}");
+        assert!(text.contains("tagalong_images{state=\"no-candidate\"} 4997\n"), "{text}");
+        metrics.learn(&outcome(Ok(report(images(3)))), &[]);
+        assert_eq!(series(&metrics, "tagalong_image_kept_back"), before);
+        // One more is blocked, and takes the place of the last.
+        metrics.learn(&outcome(Ok(report(images(4)))), &[]);
+        let after = series(&metrics, "tagalong_image_kept_back");
+        assert_eq!((after.len(), after.difference(&before).count()), (KEPT_BACK_SERIES, 1));
+        metrics.stands(&Standing::Follows { leader: "other".to_owned() });
+        assert!(series(&metrics, "tagalong_image_kept_back").is_empty());
+        assert!(metrics.encode().contains("tagalong_image_kept_back_omitted 0\n"));
+    }
+
+    #[test]
+    fn updates_of_many_images_are_counted_together() {
+        let metrics = Metrics::default();
+        for image in (0..UPDATES_SERIES + 7).chain(0..1) {
+            metrics.moved(&standing(&format!("app-{image}"), State::UpToDate).image);
+        }
+        let all = series(&metrics, "tagalong_updates_total");
+        assert_eq!(all.len(), UPDATES_SERIES + 1);
+        assert!(all.contains("tagalong_updates_total{image=\"(others)\"} 7"), "{all:?}");
+        assert!(all.contains("tagalong_updates_total{image=\"r.io/org/app-0\"} 2"), "{all:?}");
     }
 }

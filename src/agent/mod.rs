@@ -13,6 +13,8 @@
 //! - [`news`]: what people are told of
 //! - [`metrics`]: counters for Prometheus
 //! - [`status`]: the state of every image
+//! - [`listing`]: all images of a cycle, and pages of them
+//! - [`query`]: which images and which page are asked for
 //! - [`board`]: what the server shows
 //! - [`server`]: health, metrics and status over HTTP
 //! - [`page`]: the status page
@@ -23,10 +25,12 @@ pub mod board;
 pub mod config;
 pub mod journal;
 pub mod link;
+pub mod listing;
 pub mod metrics;
 pub mod news;
 pub mod outcome;
 pub mod page;
+pub mod query;
 pub mod rollouts;
 pub mod schedule;
 pub mod server;

@@ -23,6 +23,10 @@ use super::setup::Setup;
 const QUIET: Duration = Duration::from_secs(3600);
 /// Failures that may pass by themselves are told when there are so many in a row.
 const PATIENCE: u32 = 3;
+/// At most this many events of one kind come from one cycle; one more tells how many there would have been.
+const EVENTS: usize = 20;
+/// At most this many updates are listed in the event that tells of their commit.
+const UPDATES: usize = 50;
 
 /// What keeps an image back.
 type Trouble = (Repository, Option<Tag>, Reason);
@@ -154,10 +158,11 @@ impl News {
         let is_over = |(trouble, known): (&Trouble, &mut Known)| {
             (!troubles.contains_key(trouble) && known.over()).then(|| trouble.clone())
         };
+        let still: BTreeSet<&Repository> = troubles.keys().map(|(image, _, _)| image).collect();
         let over: Vec<Trouble> = self.troubles.iter_mut().filter_map(is_over).collect();
         for (image, tag, reason) in over {
             // Another tag or another reason is told by itself.
-            if !troubles.keys().any(|(other, _, _)| *other == image) {
+            if !still.contains(&image) {
                 let title = format!("{} is not kept back any more ({})", named(&image, tag.as_ref()), reason.name());
                 events.push(about(&image, tag.as_ref(), Event { kind: Kind::Recovered, title, ..blank.clone() }));
             }
@@ -172,7 +177,7 @@ impl News {
         }
         let is_recent = |known: &Known| known.told_at.is_some_and(|at| now.saturating_duration_since(at) < QUIET);
         self.troubles.retain(|_, known| known.in_a_row > 0 || is_recent(known));
-        events
+        bounded(events, blank)
     }
 
     fn failed(&mut self, failure: &Failure, now: Instant, blank: &Event) -> Option<Event> {
@@ -188,6 +193,29 @@ impl News {
         let title = failure.to_string();
         self.failures.seen(patience, now).then(|| Event { kind, title, detail, ..blank.clone() })
     }
+}
+
+/// The first events of each kind, and for the others one that says how many they are.
+fn bounded(events: Vec<Event>, blank: &Event) -> Vec<Event> {
+    let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
+    let mut told = Vec::new();
+    for event in events {
+        let count = counts.entry(event.kind).or_default();
+        *count += 1;
+        if *count <= EVENTS {
+            told.push(event);
+        }
+    }
+    for (kind, count) in counts.into_iter().filter(|(_, count)| *count > EVENTS) {
+        let more = count - EVENTS;
+        let title = match kind {
+            Kind::Recovered => format!("{more} more images are not kept back any more"),
+            _ => format!("{more} more images are kept back ({})", kind.name()),
+        };
+        let detail = "the status page and `tagalong status` list them".to_owned();
+        told.push(Event { kind, title, detail, ..blank.clone() });
+    }
+    told
 }
 
 /// As what a reason is told, and after how many cycles; most are nobody's trouble.
@@ -210,6 +238,9 @@ fn updated(report: &Report, commit: &str, link: Option<&CommitLink>, blank: &Eve
     let more = lines.len().saturating_sub(1);
     let first = lines.first().cloned().unwrap_or_default();
     let title = if more > 0 { format!("{first} and {more} more") } else { first };
+    let unlisted = lines.len().saturating_sub(UPDATES);
+    lines.truncate(UPDATES);
+    lines.extend((unlisted > 0).then(|| format!("and {unlisted} more")));
     let detail = if more > 0 { lines.join("\n") } else { String::new() };
     let url = link.map(|link| link.to(commit));
     let event = Event { kind: Kind::Updated, title, detail, commit: Some(commit.to_owned()), url, ..blank.clone() };
@@ -287,6 +318,24 @@ mod tests {
         // The next tag is blocked as well: that is news, and no recovery.
         let next = told(&mut news, now + QUIET, Ok(report(&[("v3", Reason::BlockedImage)])));
         assert_eq!(next, ["blocked: ghcr.io/acme/shop:v3 is kept back (blocked-image)"]);
+    }
+
+    #[test]
+    fn of_many_troubles_at_once_some_are_told_and_the_others_counted() {
+        let (mut news, now) = (News::default(), Instant::now());
+        let trouble = |image: usize| Skipped {
+            image: format!("ghcr.io/acme/app-{image:04}").parse().expect("an image"),
+            ..report(&[("v2", Reason::BlockedImage)]).skipped.remove(0)
+        };
+        let all = || Report { skipped: (0..5000).map(trouble).collect(), ..report(&[]) };
+        let said = told(&mut news, now, Ok(all()));
+        assert_eq!(said.len(), EVENTS + 1);
+        assert_eq!(said[0], "blocked: ghcr.io/acme/app-0000:v2 is kept back (blocked-image)");
+        assert_eq!(said[EVENTS], "blocked: 4980 more images are kept back (blocked)");
+        assert!(told(&mut news, now, Ok(all())).is_empty());
+        let said = told(&mut news, now, Ok(report(&[])));
+        assert_eq!(said.len(), EVENTS + 1);
+        assert_eq!(said[EVENTS], "recovered: 4980 more images are not kept back any more");
     }
 
     #[test]

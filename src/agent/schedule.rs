@@ -345,6 +345,7 @@ mod tests {
             &self,
             scope: Scope,
             mode: Mode,
+            _budget: Duration,
             _give_up: CancellationToken,
         ) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
             self.scopes.lock().expect("unpoisoned").push(scope);

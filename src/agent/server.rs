@@ -5,22 +5,26 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::fault::Explain;
+
 use super::board::Board;
 use super::metrics::{MEDIA_TYPE, Metrics};
-use super::page;
+use super::query::{Query, QueryError};
 use super::summary::Summary;
+use super::{page, summary};
 
-/// What every page may do: nothing but look as it does.
+/// What every page may do: nothing but look as it does, and ask for itself with another filter.
 const POLICY: &str =
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const PAGE_HEADERS: [(HeaderName, &str); 4] = [
     (header::CONTENT_SECURITY_POLICY, POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -62,13 +66,35 @@ pub async fn serve(address: SocketAddr, router: Router, stop: CancellationToken)
     Ok(address)
 }
 
-async fn status(State(shown): State<Shown>) -> Response {
-    (PAGE_HEADERS, Html(page::render(&shown.board.view()).into_string())).into_response()
+async fn status(State(shown): State<Shown>, RawQuery(raw): RawQuery) -> Response {
+    let asked = Query::parse(raw.as_deref(), page::images::SIZES);
+    let status = if asked.is_ok() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    (status, PAGE_HEADERS, Html(page::render(&shown.board.view(), &asked).into_string())).into_response()
 }
 
-async fn summary(State(shown): State<Shown>) -> Response {
+async fn summary(State(shown): State<Shown>, RawQuery(raw): RawQuery) -> Response {
     let headers = [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
-    (headers, Json(Summary::of(&shown.board.view()))).into_response()
+    match Query::parse(raw.as_deref(), summary::SIZES) {
+        Ok(query) => {
+            let view = shown.board.view();
+            let summary = Summary::of(&view, query);
+            (headers, [(header::LINK, summary.links())], Json(summary)).into_response()
+        }
+        Err(error) => (StatusCode::BAD_REQUEST, headers, Json(Complaint::of(&error))).into_response(),
+    }
+}
+
+/// Why a query is not answered, for machines and those who write them.
+#[derive(Serialize)]
+struct Complaint {
+    error: String,
+    help: Option<String>,
+}
+
+impl Complaint {
+    fn of(error: &QueryError) -> Complaint {
+        Complaint { error: error.to_string(), help: error.help() }
+    }
 }
 
 async fn style() -> Response {

@@ -1,6 +1,7 @@
 //! The state of every image, as the last cycles left it. This is all that the status page shows.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,26 +12,38 @@ use crate::cycle::status::{ImageStatus, State};
 use crate::fault::Explain;
 use crate::image::{Repository, Version};
 
+use super::listing::Listing;
 use super::outcome::{Failure, Outcome};
 
-/// As many moves are remembered.
+/// At most this many moves are remembered.
 const MOVES: usize = 50;
+/// At most this many notes are remembered.
+const NOTES: usize = 50;
 
-/// What is known of the images, and of the cycles that told it.
+/// What is known of the images, and of the cycles that told it. A clone shares whatever grows with the number of images.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
     /// The last cycle that got to its end.
     pub done: Option<Done>,
     /// The last cycle, if it did not.
     pub failed: Option<Failed>,
-    /// The images, by name.
-    pub rows: Vec<Row>,
+    /// The images.
+    pub images: Arc<Listing>,
     /// What moved since the agent was started, the latest first.
     pub moves: VecDeque<Move>,
-    /// What a person should know about the tree besides.
-    pub notes: Vec<String>,
+    /// Further things that a person should know about the tree.
+    pub notes: Notes,
     /// What became of the last moves in the cluster, by image.
-    pub rollouts: BTreeMap<String, Vec<Rollout>>,
+    pub rollouts: Arc<BTreeMap<String, Vec<Rollout>>>,
+}
+
+/// The first notes on the tree, and how many there are in all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// The first of them.
+    pub first: Vec<String>,
+    /// The number of notes beyond those.
+    pub more: usize,
 }
 
 /// What became of an image at one Kustomization.
@@ -123,14 +136,16 @@ impl Status {
                     seconds: outcome.took.as_secs_f64(),
                     head: report.head.clone(),
                 });
-                self.rows = rows(report, outcome.ended, &self.rows);
-                self.notes.clone_from(&report.notes);
+                self.images = Arc::new(Listing::new(rows(report, outcome.ended, &self.images)));
+                self.forget_rollouts();
+                self.notes = Notes::of(&report.notes);
                 if let Some(commit) = report.commit.as_ref().filter(|_| !report.is_proposal) {
                     let moves = report.updates.iter().map(|moved| Move::of(moved, outcome.ended, commit));
                     moves.for_each(|moved| self.moves.push_front(moved));
                     self.moves.truncate(MOVES);
                     // What became of the move before says nothing of this one.
-                    report.updates.iter().for_each(|moved| drop(self.rollouts.remove(&moved.image.to_string())));
+                    let rollouts = Arc::make_mut(&mut self.rollouts);
+                    report.updates.iter().for_each(|moved| drop(rollouts.remove(moved.image.as_str())));
                 }
             }
             Err(Failure::Stopped | Failure::Deposed) => {}
@@ -147,9 +162,15 @@ impl Status {
             }
         }
     }
-}
 
-impl Status {
+    /// Drops what became of images that are not there any more.
+    fn forget_rollouts(&mut self) {
+        let names: HashSet<&str> = self.images.rows().iter().map(|row| row.standing.image.as_str()).collect();
+        if self.rollouts.keys().any(|image| !names.contains(image.as_str())) {
+            Arc::make_mut(&mut self.rollouts).retain(|image, _| names.contains(image.as_str()));
+        }
+    }
+
     /// Takes in what became of a commit.
     pub fn hear(&mut self, word: &Word, now: Timestamp) {
         let detail = match &word.outcome {
@@ -159,8 +180,9 @@ impl Status {
             Became::Superseded => return,
         };
         let kustomization = word.kustomization.as_ref().map(ToString::to_string);
+        let rollouts = Arc::make_mut(&mut self.rollouts);
         for change in &word.changes {
-            let of_image = self.rollouts.entry(change.image.clone()).or_default();
+            let of_image = rollouts.entry(change.image.clone()).or_default();
             of_image.retain(|before| before.kustomization != kustomization);
             of_image.push(Rollout {
                 outcome: word.outcome.label(),
@@ -172,6 +194,12 @@ impl Status {
                 seconds: word.took.as_secs_f64(),
             });
         }
+    }
+}
+
+impl Notes {
+    fn of(all: &[String]) -> Notes {
+        Notes { first: all.iter().take(NOTES).cloned().collect(), more: all.len().saturating_sub(NOTES) }
     }
 }
 
@@ -189,11 +217,14 @@ impl Move {
 }
 
 /// The rows that a report comes to. What is as it was keeps its time and its commit.
-fn rows(report: &Report, now: Timestamp, before: &[Row]) -> Vec<Row> {
+fn rows(report: &Report, now: Timestamp, before: &Listing) -> Vec<Row> {
+    let is_pushed = report.commit.is_some() && !report.is_proposal;
+    let moves: Moves =
+        report.updates.iter().filter(|_| is_pushed).map(|moved| ((&*moved.file, &*moved.path), moved)).collect();
     let row = |standing: &ImageStatus| {
         let mut standing = standing.clone();
-        let has_moved = report.commit.is_some() && !report.is_proposal && take_in(&mut standing, &report.updates);
-        let last = before.iter().find(|row| row.standing.image == standing.image);
+        let has_moved = take_in(&mut standing, &moves);
+        let last = before.row(&standing.image);
         let same = last.filter(|row| row.standing.current == standing.current && !has_moved);
         let is_as_it_was =
             |row: &&Row| (row.standing.state, &row.standing.candidate) == (standing.state, &standing.candidate);
@@ -209,11 +240,14 @@ fn rows(report: &Report, now: Timestamp, before: &[Row]) -> Vec<Row> {
     report.images.iter().map(row).collect()
 }
 
+/// What moved, by file and field.
+type Moves<'r> = HashMap<(&'r str, &'r str), &'r Moved>;
+
 /// Gives the fields what they hold since they moved; `false` where none did.
-fn take_in(standing: &mut ImageStatus, updates: &[Moved]) -> bool {
+fn take_in(standing: &mut ImageStatus, moves: &Moves) -> bool {
     let mut has_moved = false;
     for place in &mut standing.current {
-        let moved = updates.iter().find(|moved| moved.file == place.file && moved.path == place.path);
+        let moved = moves.get(&(&*place.file, &*place.path));
         let Some(Ok(Version { tag, digest })) = moved.map(|moved| Version::parse_tag(&moved.to)) else { continue };
         (place.tag, place.digest, has_moved) = (tag, digest, true);
     }
@@ -289,7 +323,7 @@ mod tests {
         let mut status = Status::default();
         let images = || vec![standing(["v1", "v1"], State::Updating, Some("v2"))];
         status.learn(&outcome(1, 100, Ok(report(images(), &[("a.yaml", "v2"), ("b.yaml", "v2")]))));
-        let row = &status.rows[0];
+        let row = &status.images.rows()[0];
         assert_eq!((row.standing.state, &row.standing.candidate), (State::UpToDate, &None));
         assert!(row.standing.current.iter().all(|place| place.tag == tag("v2")));
         assert_eq!((row.commit.as_deref(), row.since.as_second()), (Some("c0ffee"), 100));
@@ -297,11 +331,14 @@ mod tests {
         // The next cycle finds it there.
         let found = standing(["v2", "v2"], State::UpToDate, None);
         status.learn(&outcome(2, 200, Ok(report(vec![found], &[]))));
-        assert_eq!((status.rows[0].commit.as_deref(), status.rows[0].since.as_second()), (Some("c0ffee"), 100));
+        assert_eq!(
+            (status.images.rows()[0].commit.as_deref(), status.images.rows()[0].since.as_second()),
+            (Some("c0ffee"), 100)
+        );
         // Someone else moved it since.
         let found = standing(["v3", "v2"], State::UpToDate, None);
         status.learn(&outcome(3, 300, Ok(report(vec![found], &[]))));
-        assert_eq!((status.rows[0].commit.as_deref(), status.rows[0].since.as_second()), (None, 300));
+        assert_eq!((status.images.rows()[0].commit.as_deref(), status.images.rows()[0].since.as_second()), (None, 300));
     }
 
     #[test]
@@ -315,9 +352,37 @@ mod tests {
         assert_eq!((failed.number, failed.in_a_row), (3, 2));
         assert!(failed.help.expect("help").contains("agent.deadline"));
         status.learn(&outcome(4, 400, Ok(report(blocked(), &[]))));
-        assert_eq!((status.failed.as_ref(), status.rows[0].since.as_second()), (None, 100));
+        assert_eq!((status.failed.as_ref(), status.images.rows()[0].since.as_second()), (None, 100));
         let next = vec![standing(["v1", "v1"], State::BlockedImage, Some("v3"))];
         status.learn(&outcome(5, 500, Ok(report(next, &[]))));
-        assert_eq!(status.rows[0].since.as_second(), 500);
+        assert_eq!(status.images.rows()[0].since.as_second(), 500);
+    }
+    #[test]
+    fn what_grows_with_the_images_is_shared_and_bounded() {
+        let mut status = Status::default();
+        let images = |name: &str| {
+            let image = name.parse().expect("an image");
+            vec![ImageStatus { image, ..standing(["v1", "v1"], State::UpToDate, None) }]
+        };
+        let notes: Vec<String> = (0..4362).map(|note| format!("{note}.yaml is not valid")).collect();
+        status.learn(&outcome(1, 100, Ok(Report { notes, ..report(images("acme/app"), &[]) })));
+        assert_eq!((status.notes.first.len(), status.notes.more), (NOTES, 4312));
+        let rollout = Rollout {
+            outcome: "applied",
+            detail: None,
+            kustomization: None,
+            commit: "f00".to_owned(),
+            to: "v1".to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+            seconds: 1.0,
+        };
+        let name = status.images.rows()[0].standing.image.to_string();
+        Arc::make_mut(&mut status.rollouts).insert(name, vec![rollout]);
+        let shown = status.clone();
+        assert!(Arc::ptr_eq(&shown.images, &status.images) && Arc::ptr_eq(&shown.rollouts, &status.rollouts));
+        // The image is gone, and with it what became of it; whoever still reads the snapshot sees both.
+        status.learn(&outcome(2, 200, Ok(report(images("acme/other"), &[]))));
+        assert!(status.rollouts.is_empty() && shown.rollouts.len() == 1);
+        assert_eq!(status.images.rows()[0].since.as_second(), 200);
     }
 }

@@ -1,15 +1,26 @@
 //! What the status page shows, as JSON.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cluster::election::Standing;
-use crate::cycle::status::ImageStatus;
+use crate::cycle::status::{Held, Place, State, Why};
+use crate::image::{Repository, Tag};
 
 use super::board::View;
+use super::listing::Order;
+use super::query::{Query, Sizes};
 use super::status::{Rollout, Row};
 
-/// What there is to see, for machines.
+/// The number of images that one answer has.
+pub const SIZES: Sizes = Sizes { usual: 500, most: 1000 };
+
+/// At most this many items of each list of an image are part of it.
+const ITEMS: usize = 100;
+
+/// What there is to see, for machines: of the images one page, by name.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary<'v> {
@@ -23,24 +34,44 @@ pub struct Summary<'v> {
     cycle_done: Option<Timestamp>,
     failing: Option<&'v str>,
     flux_troubles: Vec<&'v str>,
+    /// All images by state, whatever was asked for.
+    counts: BTreeMap<&'static str, usize>,
+    /// The number of images that match.
+    total: usize,
+    page: usize,
+    pages: usize,
+    limit: usize,
+    /// Where the next page is, from here.
+    next: Option<String>,
     images: Vec<Image<'v>>,
+    #[serde(skip)]
+    query: Query,
 }
 
 /// One image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Image<'v> {
-    #[serde(flatten)]
-    standing: &'v ImageStatus,
+    image: &'v Repository,
+    policy: &'v str,
+    state: State,
+    candidate: Option<&'v Tag>,
+    current: &'v [Place],
+    reasons: &'v [Why],
+    holds: &'v [Held],
     since: Timestamp,
     commit: Option<&'v str>,
     rollouts: &'v [Rollout],
+    /// How much of these lists is left out, where something is.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    omitted: BTreeMap<&'static str, usize>,
 }
 
 impl Summary<'_> {
-    /// What a view comes to.
-    pub fn of(view: &View) -> Summary<'_> {
+    /// What a view has of what is asked for.
+    pub fn of(view: &View, query: Query) -> Summary<'_> {
         let status = &view.status;
+        let (selection, counts) = (status.images.select(&query, Order::Name), status.images.counts());
         Summary {
             started: view.started,
             repository: view.repository.as_ref().map(|(url, _)| url.to_string()),
@@ -55,18 +86,61 @@ impl Summary<'_> {
             cycle_done: status.done.as_ref().map(|done| done.at),
             failing: status.failed.as_ref().map(|failed| failed.error.as_str()),
             flux_troubles: view.flux_troubles.values().map(String::as_str).collect(),
-            images: status.rows.iter().map(|row| Image::of(row, view)).collect(),
+            counts: State::ALL.into_iter().map(|state| (state.name(), counts.of(state))).collect(),
+            total: selection.total,
+            page: query.page,
+            pages: selection.pages,
+            limit: query.limit,
+            next: (query.page < selection.pages).then(|| address(&query, query.page + 1)),
+            images: selection.rows.into_iter().map(|row| Image::of(row, view)).collect(),
+            query,
         }
     }
+
+    /// The header `Link` (RFC 8288) with the other pages. Its addresses are relative to this one, so they hold behind a
+    /// proxy that serves the agent below a path of its own.
+    pub fn links(&self) -> String {
+        let mut pages = vec![("first", 1), ("last", self.pages)];
+        if self.page > 1 {
+            pages.push(("prev", (self.page - 1).min(self.pages)));
+        }
+        if self.page < self.pages {
+            pages.push(("next", self.page + 1));
+        }
+        let link = |(relation, page): (&str, usize)| format!("<{}>; rel=\"{relation}\"", address(&self.query, page));
+        pages.into_iter().map(link).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Where a page is, relative to any other.
+fn address(query: &Query, page: usize) -> String {
+    format!("status{}", query.on(page).link())
 }
 
 impl<'v> Image<'v> {
     fn of(row: &'v Row, view: &'v View) -> Image<'v> {
+        let (standing, rollouts) = (&row.standing, view.rollouts_of(row));
+        let mut omitted = BTreeMap::new();
         Image {
-            standing: &row.standing,
+            image: &standing.image,
+            policy: &standing.policy,
+            state: standing.state,
+            candidate: standing.candidate.as_ref(),
+            current: first("current", &standing.current, &mut omitted),
+            reasons: first("reasons", &standing.reasons, &mut omitted),
+            holds: first("holds", &standing.holds, &mut omitted),
             since: row.since,
             commit: row.commit.as_deref(),
-            rollouts: view.rollouts_of(row),
+            rollouts: first("rollouts", rollouts, &mut omitted),
+            omitted,
         }
     }
+}
+
+/// The first items of a list; says how many are left out.
+fn first<'l, T>(name: &'static str, all: &'l [T], omitted: &mut BTreeMap<&'static str, usize>) -> &'l [T] {
+    if all.len() > ITEMS {
+        omitted.insert(name, all.len() - ITEMS);
+    }
+    &all[..all.len().min(ITEMS)]
 }

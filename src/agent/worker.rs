@@ -18,13 +18,19 @@ use crate::registry::traffic::Traffic;
 
 use super::outcome::Failure;
 
+/// A cycle may look into images for this part of its deadline, and prove some for another; what it has by then is planned
+/// and pushed in the rest.
+const PARTS: u32 = 3;
+
 /// What runs cycles.
 pub trait Work: Send + Sync + 'static {
-    /// One pass about the images of a scope. Once `give_up` is cancelled, it pushes nothing any more.
+    /// One pass about the images of a scope. After `budget` it looks into no further image and goes on with what it has;
+    /// once `give_up` is cancelled, it pushes nothing any more.
     fn pass(
         &self,
         scope: Scope,
         mode: Mode,
+        budget: Duration,
         give_up: CancellationToken,
     ) -> LocalBoxFuture<'_, Result<Report, CycleError>>;
 
@@ -40,9 +46,10 @@ impl Work for Engine {
         &self,
         scope: Scope,
         mode: Mode,
+        budget: Duration,
         give_up: CancellationToken,
     ) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
-        async move { self.follow_news(&scope, mode, &give_up).await }.boxed_local()
+        async move { self.follow_news(&scope, mode, budget, &give_up).await }.boxed_local()
     }
 
     fn follows(&self, scope: &Scope) -> bool {
@@ -69,7 +76,7 @@ pub async fn run(
         let cycle = async {
             tokio::select! {
                 biased;
-                result = work.pass(scope, mode, give_up.clone()) => result.map_err(|error| match error {
+                result = work.pass(scope, mode, deadline / PARTS, give_up.clone()) => result.map_err(|error| match error {
                     CycleError::GivenUp => Failure::Stopped,
                     error => Failure::Cycle(Box::new(error)),
                 }),

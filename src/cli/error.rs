@@ -14,8 +14,8 @@ use crate::demo::story::DemoError;
 use crate::fault::{Explain, Fault};
 use crate::forge::error::ForgeError;
 use crate::image::{ImageError, Repository};
-use crate::registry::cache;
 use crate::registry::error::RegistryError;
+use crate::registry::store;
 use crate::telemetry::TelemetryError;
 
 use super::secrets::error::SealError;
@@ -224,7 +224,7 @@ fn rendered(error: &dyn Explain) -> String {
 /// A panic is a bug of ours; it is said as an error, with the place and without a backtrace in the face.
 pub fn install_panic_hook() {
     std::panic::set_hook(Box::new(|panic| {
-        if std::thread::current().name() == Some(cache::OPENING) {
+        if std::thread::current().name() == Some(store::OPENING) {
             return;
         }
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -61,7 +61,8 @@ fn text(story: &Explanation) -> String {
         let width = story.tags.iter().take(SHOWN).map(|tag| tag.tag.as_str().chars().count()).max().unwrap_or_default();
         let tags = story.tags.iter().map(|tag| {
             let order = tag.order.as_deref().unwrap_or_default();
-            format!("{:width$}  {order}", tag.tag.as_str()).trim_end().to_owned()
+            let note = tag.note.as_ref().map(|note| format!("  {note}")).unwrap_or_default();
+            format!("{:width$}  {order}{note}", tag.tag.as_str()).trim_end().to_owned()
         });
         say_title(&mut text, "tags that fit, the newest first", shortened(tags));
         let dropped = story.dropped.iter().map(|tag| format!("{} {}", tag.tag, tag.rule));

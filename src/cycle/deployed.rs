@@ -16,7 +16,8 @@ use crate::registry::error::RegistryError;
 use crate::registry::integrity::Audit;
 use crate::repo::source::Sources;
 
-use super::survey;
+use super::kept::Kept;
+use super::round::{Extent, Round};
 
 /// How many images are asked for at a time; the client bounds the requests to each host.
 const IMAGES: usize = 16;
@@ -109,15 +110,16 @@ async fn doomed<'i>(
     let rules = policies.rules.iter().filter(|rule| rule.keep.is_some()).cloned().collect();
     let mut surveys = Surveys::new();
     let policies_that_keep = PolicySet { rules };
-    survey::complete(&mut surveys, registry, sources, inventory, &policies_that_keep, audit, Timestamp::now()).await;
+    let kept = Kept::default();
+    let (extent, now) = (Extent::Whole, Timestamp::now());
+    let round = Round { registry, sources, audit, kept: &kept, extent, until: None, now };
+    round.complete(&mut surveys, inventory, &policies_that_keep).await;
     let mut doomed = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for (located, rule) in governed(inventory, policies) {
         let field = &located.field;
-        let (Some(keep), Some(tag), Some(Ok(survey))) = (rule.keep, &field.version.tag, surveys.get(&field.repository))
-        else {
-            continue;
-        };
+        let survey = surveys.get(&field.repository).and_then(|survey| survey.as_ref().ok()?.whole());
+        let (Some(keep), Some(tag), Some(survey)) = (rule.keep, &field.version.tag, survey) else { continue };
         if !seen.insert((&field.repository, tag)) {
             continue;
         }

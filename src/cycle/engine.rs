@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,8 @@ use crate::sops::audit::Verdict;
 
 use super::commits::{self, Edits, Style};
 use super::error::CycleError;
-use super::follow::Learned;
+use super::follow::{Budget, Learned};
+use super::kept::Kept;
 use super::past::Past;
 use super::proof;
 use super::pull_secrets;
@@ -69,6 +70,8 @@ pub struct Engine {
     intent: Box<IntentSource>,
     trees: TreeCache,
     pub(super) secrets: Secrets,
+    /// What is kept of registries from one pass to the next.
+    pub(super) kept: Kept,
     held: Mutex<Option<HeldAt>>,
     /// What the last pass learned, for one that is about some images only.
     learned: Mutex<Option<Learned>>,
@@ -162,7 +165,7 @@ impl Engine {
     ) -> Engine {
         let Upstream { registry, sources, forge } = upstream;
         let trees = TreeCache::new(paths.clone());
-        let (held, learned, settled, last) = Default::default();
+        let (kept, held, learned, settled, last) = Default::default();
         Engine {
             repo,
             attempts,
@@ -174,6 +177,7 @@ impl Engine {
             trees,
             paths,
             secrets,
+            kept,
             held,
             learned,
             settled,
@@ -187,15 +191,18 @@ impl Engine {
     }
 
     /// One pass that follows the policies, after another one perhaps: where there is news of some images only, registries
-    /// are asked about those, and the others are taken to be as they were. Once it is given up, nothing is pushed any more.
+    /// are asked about those, and the others are taken to be as they were. After `budget` no further image is looked into,
+    /// and after as long again none is proved: the pass goes on with what it has. Once it is given up, nothing is pushed any more.
     pub async fn follow_news(
         &self,
         scope: &Scope,
         mode: Mode,
+        budget: Duration,
         give_up: &CancellationToken,
     ) -> Result<Report, CycleError> {
         let before = self.learned.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
         let mut learned = before.apart_from(scope);
+        learned.budget = Some(Budget::from_now(budget));
         let result = self.pass(&Task::Follow, mode, &mut learned, give_up).await;
         *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Some(learned);
         result

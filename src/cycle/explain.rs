@@ -10,6 +10,7 @@ use crate::manifest::inventory::Located;
 use crate::plan::decide::{NoSurvey, Survey};
 use crate::plan::gate::ImageProof;
 use crate::plan::skip::{Reason, Skipped};
+use crate::policy::builds::Kind;
 use crate::policy::choose::Seen;
 use crate::policy::rule::Rule;
 use crate::policy::tags::Rank;
@@ -17,6 +18,7 @@ use crate::policy::tags::Rank;
 use super::engine::{Decided, Engine};
 use super::error::CycleError;
 use super::follow::Learned;
+use super::round::Extent;
 use super::status::Held;
 use super::task::Task;
 
@@ -93,6 +95,8 @@ pub struct TagStory {
     pub tag: Tag,
     /// Where it stands in the order of the policy, where its name alone does not say.
     pub order: Option<String>,
+    /// What else is known of it: the tag that goes before it, where that is of the same build.
+    pub note: Option<String>,
 }
 
 /// A tag that cannot be chosen.
@@ -119,6 +123,7 @@ impl Engine {
     /// Explains how an image stands. Nothing is written.
     pub async fn explain(&self, image: &Repository) -> Result<Explanation, CycleError> {
         let mut learned = Learned::default();
+        learned.extent = Extent::Whole;
         let decided = self.would(&Task::FollowOne(image), &mut learned).await?;
         let scene = &decided.scene;
         let rule = scene.policies.rule_for(image);
@@ -145,8 +150,15 @@ impl Engine {
             Err(error) => story.registry_error = Some(error.to_string()),
         }
         match learned.surveys.get(image) {
-            Some(Ok(survey)) => story.tags = in_order(rule, survey),
-            Some(Err(NoSurvey::Absent(words) | NoSurvey::Failed(words))) => story.registry_error = Some(words.clone()),
+            Some(Ok(findings)) => {
+                let Some(survey) = findings.whole() else { return Ok(story) };
+                story.tags = in_order(rule, survey);
+                let doubt = |seen: &Seen| Some(DroppedTag { tag: seen.tag.clone(), rule: seen.doubt?.to_string() });
+                story.dropped.extend(survey.seen.iter().filter_map(doubt));
+            }
+            Some(Err(NoSurvey::Absent(words) | NoSurvey::Failed(words) | NoSurvey::Unfinished(words))) => {
+                story.registry_error = Some(words.clone());
+            }
             None => {}
         }
         Ok(story)
@@ -165,12 +177,14 @@ fn dropped(rule: &Rule, tag: &Tag) -> Option<DroppedTag> {
 
 /// The tags that can be chosen, the newest first; those whose place is not known come last.
 fn in_order(rule: &Rule, survey: &Survey) -> Vec<TagStory> {
+    let sure = || survey.seen.iter().filter(|seen| seen.doubt.is_none());
     let mut ranked: Vec<(Rank, &Seen)> =
-        survey.seen.iter().filter_map(|seen| Some((rule.tags.rank(&seen.tag).ok()?, seen))).collect();
+        sure().filter_map(|seen| Some((rule.tags.rank(&seen.tag).ok()?, seen))).collect();
     ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| b.1.standing.cmp(&a.1.standing)));
     if rule.tags.is_descending() {
         ranked.reverse();
     }
+    let firsts = rule.tags.first_of_builds(sure());
     let by_order = rule.tags.order().is_some();
     let story = |(_, seen): (Rank, &Seen)| TagStory {
         tag: seen.tag.clone(),
@@ -178,6 +192,13 @@ fn in_order(rule: &Rule, survey: &Survey) -> Vec<TagStory> {
             (true, None) => Some("not known".to_owned()),
             (_, standing) => standing.map(|standing| standing.to_string()),
         },
+        note: seen.build.and_then(|build| {
+            let first = firsts.get(&build.id).filter(|first| ***first != seen.tag)?;
+            Some(match build.kind {
+                Kind::Part => format!("one platform of {first}"),
+                Kind::Image | Kind::Index { .. } => format!("the same image as {first}"),
+            })
+        }),
     };
     ranked.into_iter().map(story).collect()
 }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::task::block_in_place;
 
 use crate::image::Repository;
 use crate::manifest::inventory::Inventory;
-use crate::plan::decide::{self, Openable, Plan, Surveys};
+use crate::plan::decide::{self, NoSurvey, Openable, Plan, Surveys, Update};
 use crate::plan::fallback;
-use crate::plan::gate::Proofs;
-use crate::plan::skip::Skipped;
+use crate::plan::gate::{ImageProof, Proofs, all_wanted, wanted};
+use crate::plan::skip::{Reason, Skipped};
 use crate::policy::rule::PolicySet;
 use crate::policy::scope::Scope;
 use crate::registry::client::Client;
@@ -19,9 +20,11 @@ use crate::registry::integrity::Audit;
 use crate::repo::source::Sources;
 
 use super::error::CycleError;
+use super::kept::Kept;
 use super::past::Past;
+use super::proof;
 use super::propose::Heard;
-use super::{proof, survey};
+use super::round::{Extent, Round};
 
 /// What a pass learned of the registries. A new tip does not change it.
 #[derive(Debug, Default)]
@@ -34,12 +37,42 @@ pub struct Learned {
     pub audit: Audit,
     /// What was left out, and why.
     pub notes: Vec<String>,
+    /// How far looks are that have not come to their end.
+    pub progress: Vec<String>,
     /// What the forge said of pull requests, once it was asked.
     pub heard: Option<Heard>,
+    /// How long registries may be asked; without it to the end.
+    pub budget: Option<Budget>,
+    /// How much of what registries have is wanted.
+    pub extent: Extent,
     /// The tree that the pass began with.
     first: Option<Arc<Inventory>>,
     /// Tags that cannot be chosen because their images are broken.
     broken: BTreeSet<Skipped>,
+}
+
+/// How long registries may be asked in a pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    begun: Instant,
+    each: Duration,
+}
+
+impl Budget {
+    /// So much for looks from now on, and as much again for proofs.
+    pub fn from_now(each: Duration) -> Budget {
+        Budget { begun: Instant::now(), each }
+    }
+
+    /// After this no further image is looked into. There is some time for it even where git took long.
+    pub fn looks(&self) -> Option<Instant> {
+        self.begun.checked_add(self.each).max(Instant::now().checked_add(self.each / 4))
+    }
+
+    /// After this none is proved.
+    pub fn proofs(&self) -> Option<Instant> {
+        self.looks().and_then(|looks| looks.checked_add(self.each))
+    }
 }
 
 impl Learned {
@@ -48,10 +81,16 @@ impl Learned {
     pub fn apart_from(mut self, scope: &Scope) -> Learned {
         let is_kept = |image: &Repository| !scope.covers(image);
         let covered: Vec<Repository> = self.surveys.keys().filter(|image| scope.covers(image)).cloned().collect();
-        self.surveys.retain(|image, survey| is_kept(image) && survey.is_ok());
+        // A first look that is under way goes on when all of them are looked at.
+        let is_known = |survey: &Result<_, NoSurvey>| matches!(survey, Ok(_) | Err(NoSurvey::Unfinished(_)));
+        self.surveys.retain(|image, survey| is_kept(image) && is_known(survey));
         self.broken.retain(|skipped| is_kept(&skipped.image));
         self.notes.retain(|note| !covered.iter().any(|image| note.starts_with(image.as_str())));
-        Learned { surveys: self.surveys, broken: self.broken, notes: self.notes, ..Learned::default() }
+        if *scope == Scope::All {
+            self.progress.clear();
+        }
+        let Learned { surveys, broken, notes, progress, .. } = self;
+        Learned { surveys, broken, notes, progress, ..Learned::default() }
     }
 
     /// Begins the pass anew: what was the tree before it is none of its concern.
@@ -69,28 +108,38 @@ impl Learned {
 /// is, unless the policy has a fallback; a held one does so too.
 pub async fn plan(
     learned: &mut Learned,
-    registry: &Client,
-    sources: &Sources,
+    (registry, sources, kept): (&Client, &Sources, &Kept),
     inventory: &Arc<Inventory>,
     policies: &PolicySet,
     openable: &Openable,
     past: &mut Past<'_>,
 ) -> Result<Plan, CycleError> {
     let now = Timestamp::now();
-    let aside =
-        survey::complete(&mut learned.surveys, registry, sources, inventory, policies, &learned.audit, now).await;
+    let (audit, extent) = (learned.audit.clone(), learned.extent);
+    let until = learned.budget.and_then(|budget| budget.looks());
+    let round = Round { registry, sources, audit: &audit, kept, extent, until, now };
+    let aside = round.complete(&mut learned.surveys, inventory, policies).await;
     learned.broken.extend(aside.broken);
     learned.notes.extend(aside.notes);
-    registry.flush();
+    // What was surveyed again may say the same again.
+    learned.notes.sort();
+    learned.notes.dedup();
+    if !aside.progress.is_empty() {
+        learned.progress = aside.progress;
+    }
+    block_in_place(|| registry.flush());
     let first = Arc::clone(learned.first.get_or_insert_with(|| Arc::clone(inventory)));
     loop {
         let mut plan = decide::by_policy(inventory, policies, &learned.surveys, openable);
         if !Arc::ptr_eq(&first, inventory) {
             decide::leave_moved(&mut plan, &first);
         }
+        round.make_whole(&mut learned.surveys, &compared(&plan, &learned.proofs, policies), inventory, policies).await;
         // What is held is not asked for; and what is proved tells how far back to look for holds.
         block_in_place(|| past.keep_back(&mut plan, policies, &learned.surveys, &learned.proofs))?;
         proof::complete(learned, registry, &plan, policies, now).await;
+        leave_unproved(&mut plan, &learned.proofs);
+        round.make_whole(&mut learned.surveys, &compared(&plan, &learned.proofs, policies), inventory, policies).await;
         block_in_place(|| past.keep_back(&mut plan, policies, &learned.surveys, &learned.proofs))?;
         let struck = fallback::strike(&mut learned.surveys, &plan, &learned.proofs, policies);
         if struck.is_empty() {
@@ -99,4 +148,29 @@ pub async fn plan(
         }
         learned.broken.extend(struck);
     }
+}
+
+/// Leaves updates for whose proof there was no time; they are the first of the next pass that are not done.
+fn leave_unproved(plan: &mut Plan, proofs: &Proofs) {
+    for update in std::mem::take(&mut plan.updates) {
+        if all_wanted(&update).iter().all(|wanted| proofs.contains_key(wanted)) {
+            plan.updates.push(update);
+            continue;
+        }
+        let detail =
+            format!("{}: there was no time to prove the image in this cycle; the next one goes on", update.file);
+        let (image, tag) = (update.field.repository, update.tag);
+        plan.skipped.insert(Skipped { image, tag, reason: Reason::NoCandidate, detail });
+    }
+}
+
+/// The images whose other tags matter, too: those that move are compared with what was deployed before, and of those that
+/// are broken the next best may be taken.
+fn compared<'p>(plan: &'p Plan, proofs: &Proofs, policies: &PolicySet) -> BTreeSet<&'p Repository> {
+    let is_compared = |update: &&Update| match proofs.get(&wanted(update)) {
+        Some(ImageProof::Whole { .. }) => update.tag != update.field.version.tag,
+        Some(ImageProof::Broken(_)) => policies.rule_for(&update.field.repository).is_some_and(|rule| rule.fallback),
+        _ => false,
+    };
+    plan.updates.iter().filter(is_compared).map(|update| &update.field.repository).collect()
 }

@@ -25,6 +25,7 @@ use super::proof::{self, Direction};
 use super::propose::Heard;
 use super::read_back::{Horizon, Reach};
 use super::task::{Note, Pause, Request, Rollback, Task};
+use super::tree::REPOSITORY_FILE;
 
 /// What a task comes to.
 pub struct Intended {
@@ -92,10 +93,13 @@ impl Engine {
         if intent.policies.rules.is_empty() {
             notes.push("no policy is configured, so no image is followed".to_owned());
         }
+        if !self.kept.begin(clone.file(tip, REPOSITORY_FILE)?) {
+            // Policies have changed since what is known was looked at.
+            learned.surveys.clear();
+        }
         let mut past = Past::new(clone, tip, &intent.conventions);
-        let mut plan =
-            follow::plan(learned, &self.registry, &self.sources, &inventory, &intent.policies, &openable, &mut past)
-                .await?;
+        let registries = (&self.registry, &self.sources, &self.kept);
+        let mut plan = follow::plan(learned, registries, &inventory, &intent.policies, &openable, &mut past).await?;
         // The forge is asked only where its answer matters.
         if !plan.updates.is_empty() {
             let heard = self.heard(learned).await?;
@@ -103,7 +107,7 @@ impl Engine {
             past.add_closed(heard.closed.clone());
             block_in_place(|| past.keep_back(&mut plan, &intent.policies, &learned.surveys, &learned.proofs))?;
         }
-        notes.extend(learned.notes.iter().cloned());
+        notes.extend(learned.notes.iter().chain(&learned.progress).cloned());
         Ok(Intended { plan, inventory, intent, notes, follow: FollowRefs::Yes, occasion: Occasion::default() })
     }
 

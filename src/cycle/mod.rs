@@ -10,7 +10,11 @@
 //! - [`tree`]: the image fields of a tip; what did not change is not read again
 //! - `folder`: its folders
 //! - [`follow`]: from what the registries have to a plan whose images are proved
-//! - [`survey`]: what the registries have
+//! - `round`: what the registries have of all images
+//! - `survey`: what a registry has of one image
+//! - `kept`: what is kept of that from one pass to the next
+//! - `unfinished`: how far a look is that takes longer than a pass
+//! - `builds`: which tags are of one build, and which are commits though they are digits alone
 //! - `placing`: where tags stand in the history of the branch that their images are built from
 //! - `lineages`: those histories, each fetched once
 //! - [`proof`]: the images that would be written, asked for once more
@@ -24,6 +28,7 @@
 //! - [`explain`]: why an image stands as it does, step by step
 //! - [`error`]: what goes wrong
 
+mod builds;
 pub mod commits;
 pub mod deployed;
 pub mod engine;
@@ -32,6 +37,7 @@ pub mod explain;
 mod folder;
 pub mod follow;
 pub mod intended;
+mod kept;
 mod lineages;
 pub mod past;
 mod placing;
@@ -42,8 +48,10 @@ mod push;
 pub mod read_back;
 pub mod report;
 pub mod rotation;
+mod round;
 pub mod secrets;
 pub mod status;
-pub mod survey;
+mod survey;
 pub mod task;
 pub mod tree;
+mod unfinished;

@@ -10,6 +10,7 @@ use crate::manifest::conventions::Conventions;
 use crate::manifest::field::Field;
 use crate::manifest::find;
 use crate::plan::decide::{Plan, Surveys, Update};
+use crate::plan::findings::Findings;
 use crate::plan::gate::{ImageProof, Proofs, wanted};
 use crate::plan::hold::{self, Change, NamedHolds};
 use crate::plan::proposal::{self, Closed};
@@ -59,7 +60,11 @@ impl<'p> Past<'p> {
         proofs: &Proofs,
     ) -> Result<(), RepoError> {
         for update in std::mem::take(&mut plan.updates) {
-            let kept = match self.hold(&update, proofs)? {
+            let hold = match self.hold(&update, proofs)? {
+                None => self.hold_on_build(&update, surveys, proofs)?,
+                hold => hold,
+            };
+            let kept = match hold {
                 Some(hold) => Some((hold.to_string(), hold)),
                 None => self
                     .hold_ahead(&update, policies, surveys, proofs)?
@@ -76,12 +81,35 @@ impl<'p> Past<'p> {
         Ok(())
     }
 
+    /// The hold on another tag of the build that an update would write: what was taken away under one name does not come
+    /// back under another.
+    fn hold_on_build(
+        &mut self,
+        update: &Update,
+        surveys: &Surveys,
+        proofs: &Proofs,
+    ) -> Result<Option<Hold>, RepoError> {
+        let findings = surveys.get(&update.field.repository).and_then(|findings| findings.as_ref().ok());
+        let (Some(survey), Some(tag)) = (findings.and_then(Findings::whole), &update.tag) else { return Ok(None) };
+        let reach = reach(update, proofs);
+        for sibling in survey.siblings(tag) {
+            let meant = Version { tag: Some(sibling.clone()), digest: None };
+            if update.field.version.tag.as_ref() == Some(sibling) {
+                continue;
+            }
+            if let Some(hold) = self.hold_on(&update.file, &update.field, &meant, reach)? {
+                return Ok(Some(hold));
+            }
+        }
+        Ok(None)
+    }
+
     /// The hold on what an update would write.
     pub fn hold(&mut self, update: &Update, proofs: &Proofs) -> Result<Option<Hold>, RepoError> {
-        let (proved, reach) = match proofs.get(&wanted(update)) {
-            Some(ImageProof::Whole { digest, created }) => (Some(digest), Reach::to(*created)),
-            // It is not going to be written.
-            _ => (None, Reach::Usual),
+        let reach = reach(update, proofs);
+        let proved = match proofs.get(&wanted(update)) {
+            Some(ImageProof::Whole { digest, .. }) => Some(digest),
+            _ => None,
         };
         let stays = update.tag == update.field.version.tag;
         let meant = match (&wanted(update).1, proved) {
@@ -141,7 +169,7 @@ impl<'p> Past<'p> {
         proofs: &Proofs,
     ) -> Result<Option<Hold>, RepoError> {
         let field = &update.field;
-        let (Some(rule), Some(Ok(survey)), Some(tag), Some(ImageProof::Whole { created, .. })) = (
+        let (Some(rule), Some(Ok(findings)), Some(tag), Some(ImageProof::Whole { created, .. })) = (
             policies.rule_for(&field.repository),
             surveys.get(&field.repository),
             &update.tag,
@@ -150,9 +178,10 @@ impl<'p> Past<'p> {
             return Ok(None);
         };
         let (reach, chosen) = (Reach::to(*created), Chosen { tag, built: *created });
+        let listed = findings.whole().map_or(&[][..], |survey| &survey.seen);
         for (version, when) in self.never_left(&field.repository, reach)?.iter() {
             let Some(before) = version.tag.as_ref().filter(|before| *before != tag) else { continue };
-            if version.tag == field.version.tag || rule.tags.is_newer(&chosen, before, *when, &survey.seen) {
+            if version.tag == field.version.tag || rule.tags.is_newer(&chosen, before, *when, listed) {
                 continue;
             }
             if let Some(hold) = self.hold_by_history(&update.file, field, version, reach)? {
@@ -264,6 +293,15 @@ impl<'p> Past<'p> {
             None => Seen::read(self.clone, self.tip, reach)?,
         };
         Ok(self.seen.insert(seen))
+    }
+}
+
+/// How far back an update may have been made before.
+fn reach(update: &Update, proofs: &Proofs) -> Reach {
+    match proofs.get(&wanted(update)) {
+        Some(ImageProof::Whole { created, .. }) => Reach::to(*created),
+        // It is not going to be written.
+        _ => Reach::Usual,
     }
 }
 

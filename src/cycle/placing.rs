@@ -18,6 +18,7 @@ use crate::registry::error::RegistryError;
 use crate::registry::manifest::Provenance;
 use crate::secret::SafeUrl;
 
+use super::builds;
 use super::lineages::Lineages;
 
 /// How many images are asked for at a time.
@@ -88,7 +89,7 @@ impl Placing<'_> {
         if newest_first.is_empty() {
             return Ok(None);
         }
-        let seen = |tag: &Tag| Seen { tag: tag.clone(), standing: place(tag).map(Standing::Commit) };
+        let seen = |tag: &Tag| Seen::new(tag.clone(), place(tag).map(Standing::Commit));
         let mut survey = Survey { seen: fitting.iter().map(seen).collect(), ..Survey::default() };
         for tag in held {
             let age = match (place(tag), commits.get(tag)) {
@@ -111,7 +112,7 @@ impl Placing<'_> {
             if !is_sure && !lineage.is_whole() {
                 return Ok(None);
             }
-            survey.held.insert(tag.clone(), age);
+            survey.held.insert(tag.clone(), builds::held(age));
         }
         Ok(Some(survey))
     }

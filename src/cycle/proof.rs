@@ -24,8 +24,10 @@ const AGAIN: Duration = Duration::from_secs(1);
 const IMAGES: usize = 16;
 
 /// Asks for every image that a plan would write and that is not proved yet: whether all of it is there.
-/// What is deployed already, digest and all, moves nothing and is not proved again.
+/// What is deployed already, digest and all, moves nothing and is not proved again. Those for which there is no time are
+/// left without a proof.
 pub async fn complete(learned: &mut Learned, registry: &Client, plan: &Plan, policies: &PolicySet, now: Timestamp) {
+    let until = learned.budget.and_then(|budget| budget.proofs());
     let (proofs, audit) = (&mut learned.proofs, &learned.audit);
     let mut open: BTreeMap<Wanted, BTreeSet<&Version>> = BTreeMap::new();
     for update in &plan.updates {
@@ -34,14 +36,17 @@ pub async fn complete(learned: &mut Learned, registry: &Client, plan: &Plan, pol
         }
     }
     let answers = stream::iter(open).map(|(key, held)| async move {
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return None;
+        }
         let proof = match prove(registry, audit, &key, &held, policies, now).await {
             Ok(proof) => proof,
             Err(error) if error.is_of_image() => ImageProof::Broken(error.to_string()),
             Err(error) => ImageProof::Unknown(error.to_string()),
         };
-        (key, proof)
+        Some((key, proof))
     });
-    proofs.extend(answers.buffer_unordered(IMAGES).collect::<Vec<_>>().await);
+    proofs.extend(answers.buffer_unordered(IMAGES).collect::<Vec<_>>().await.into_iter().flatten());
 }
 
 #[tracing::instrument(level = "debug", skip_all, fields(image = %repository, %version))]

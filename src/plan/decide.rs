@@ -6,9 +6,12 @@ use crate::image::{Digest, Reference, Repository, Tag, Version};
 use crate::manifest::field::Field;
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::paths::PathFilter;
-use crate::policy::choose::{Age, Current, NoChoice, Seen};
+use crate::policy::builds::Build;
+use crate::policy::choose::{Age, Seen};
+use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
 
+use super::findings::Findings;
 use super::skip::{Reason, Skipped};
 use super::trailer::Hold;
 
@@ -17,8 +20,34 @@ use super::trailer::Hold;
 pub struct Survey {
     /// The tags that fit the policy, with their ages where the order needs them.
     pub seen: Vec<Seen>,
-    /// The ages of tags that fields hold now.
-    pub held: BTreeMap<Tag, Age>,
+    /// What is known of the tags that fields hold now.
+    pub held: BTreeMap<Tag, Held>,
+}
+
+/// What is known of a tag that a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// How old its image is.
+    pub age: Age,
+    /// The build that it is of.
+    pub build: Option<Build>,
+}
+
+impl Survey {
+    /// What is known of a tag that a field holds: it may have been asked for as such, or be among those that can be chosen.
+    pub fn of_held(&self, tag: &Tag) -> Held {
+        let listed = || self.seen.iter().find(|seen| seen.tag == *tag);
+        let as_listed = |seen: &Seen| Some(Held { age: Age::Known(seen.standing?), build: seen.build });
+        let known = self.held.get(tag).copied().or_else(|| listed().and_then(as_listed));
+        known.unwrap_or(Held { age: Age::Unasked, build: None })
+    }
+
+    /// The other tags of the build that a tag is of.
+    pub fn siblings<'s>(&'s self, tag: &'s Tag) -> impl Iterator<Item = &'s Tag> {
+        let build = self.seen.iter().find(|seen| seen.tag == *tag).and_then(|seen| seen.build);
+        let is_same = move |seen: &&Seen| build.zip(seen.build).is_some_and(|(one, other)| one.id == other.id);
+        self.seen.iter().filter(is_same).map(|seen| &seen.tag).filter(move |other| *other != tag)
+    }
 }
 
 /// Why there is no survey of a repository.
@@ -28,10 +57,12 @@ pub enum NoSurvey {
     Absent(String),
     /// The registry could not say.
     Failed(String),
+    /// The look at it has not come to its end; this says how far it is.
+    Unfinished(String),
 }
 
 /// What the registry said of each repository.
-pub type Surveys = BTreeMap<Repository, Result<Survey, NoSurvey>>;
+pub type Surveys = BTreeMap<Repository, Result<Findings, NoSurvey>>;
 
 /// What digest an update writes beside the tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,9 +135,9 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys,
         let mut skip = |tag: Option<Tag>, reason, detail: String| {
             plan.skipped.insert(Skipped { image: field.repository.clone(), tag, reason, detail });
         };
-        let survey = match surveys.get(&field.repository) {
-            Some(Ok(survey)) => survey,
-            Some(Err(NoSurvey::Absent(detail))) => {
+        let chosen = match surveys.get(&field.repository) {
+            Some(Ok(findings)) => findings.choose(&rule.tags, held.as_ref()),
+            Some(Err(NoSurvey::Absent(detail) | NoSurvey::Unfinished(detail))) => {
                 skip(held, Reason::NoCandidate, detail.clone());
                 continue;
             }
@@ -114,14 +145,13 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys,
                 skip(held, Reason::RegistryError, detail.clone());
                 continue;
             }
-            None => {
-                skip(held, Reason::RegistryError, "the registry was not asked".to_owned());
-                continue;
-            }
+            None => None,
         };
-        let current =
-            held.clone().map(|tag| Current { age: survey.held.get(&tag).cloned().unwrap_or(Age::Unasked), tag });
-        match rule.tags.choose(&survey.seen, current.as_ref()) {
+        let Some(chosen) = chosen else {
+            skip(held, Reason::RegistryError, "the registry was not asked".to_owned());
+            continue;
+        };
+        match chosen {
             Ok(tag) if is_shut(located, openable) => skip(Some(tag), Reason::BlockedSecret, sealed(located)),
             Ok(tag) => {
                 let digest = match rule.pin || rule.track || field.version.digest.is_some() {
@@ -130,16 +160,18 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys,
                 };
                 plan.updates.push(Update::new(located, Some(tag), digest));
             }
-            // The newest tag is there, but not its digest yet, or perhaps not the one that it has now.
-            Err(NoChoice::UpToDate { tag })
-                if (rule.track || rule.pin && field.version.digest.is_none()) && !is_shut(located, openable) =>
-            {
-                plan.updates.push(Update::new(located, Some(tag), DigestWish::OfTag));
-            }
             Err(no) => {
-                let reason =
-                    if matches!(no, NoChoice::UpToDate { .. }) { Reason::UpToDate } else { Reason::NoCandidate };
-                skip(held, reason, no.to_string());
+                // The tag stays, but its digest is not there yet, or perhaps not the one that it has now.
+                let wants_digest = rule.track || rule.pin && field.version.digest.is_none();
+                let moves = no.keeps_tag() && held.is_some() && wants_digest && !is_shut(located, openable);
+                match no {
+                    NoChoice::UpToDate { .. } if moves => {}
+                    NoChoice::UpToDate { .. } => skip(held.clone(), Reason::UpToDate, no.to_string()),
+                    _ => skip(held.clone(), Reason::NoCandidate, no.to_string()),
+                }
+                if moves {
+                    plan.updates.push(Update::new(located, held, DigestWish::OfTag));
+                }
             }
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::policy::rule::PolicySet;
 
 use super::decide::{Plan, Surveys};
+use super::findings::Findings;
 use super::gate::{ImageProof, Proofs, wanted};
 use super::skip::{Reason, Skipped};
 
@@ -18,7 +19,7 @@ pub fn strike(surveys: &mut Surveys, plan: &Plan, proofs: &Proofs, policies: &Po
             continue;
         };
         let falls_back = policies.rule_for(image).is_some_and(|rule| rule.fallback);
-        let Some(Ok(survey)) = surveys.get_mut(image).filter(|_| falls_back) else { continue };
+        let Some(Ok(Findings::Whole(survey))) = surveys.get_mut(image).filter(|_| falls_back) else { continue };
         let before = survey.seen.len();
         survey.seen.retain(|seen| seen.tag != *tag);
         if survey.seen.len() < before {

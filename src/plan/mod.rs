@@ -4,6 +4,7 @@
 //! - [`batch`]: how updates are dealt out to commits
 //! - [`decide`]: fields and candidates to a plan
 //! - [`fallback`]: the next best tag where the best is broken
+//! - [`findings`]: what was found out of an image, or what follows from it
 //! - [`gate`]: a plan to a gated plan, the only thing that a commit is made from
 //! - [`hold`]: what is held, by the history of fields and by name
 //! - [`intent`]: what the configuration asks of a tree
@@ -17,6 +18,7 @@ pub mod back;
 pub mod batch;
 pub mod decide;
 pub mod fallback;
+pub mod findings;
 pub mod gate;
 pub mod hold;
 pub mod intent;

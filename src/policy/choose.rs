@@ -1,9 +1,15 @@
 //! The choice of a tag, or why there is none.
 
+use std::cmp::{Ordering, Reverse};
+
 use jiff::Timestamp;
 
 use crate::image::Tag;
 
+use super::builds::Build;
+use super::contest::{Candidate, Contest, Lack, Verdict, candidates};
+use super::digits::{self, Doubt};
+use super::no_choice::NoChoice;
 use super::order::{Order, Standing};
 use super::tags::{Misfit, Rank, TagRule};
 
@@ -14,10 +20,32 @@ pub struct Seen {
     pub tag: Tag,
     /// Where it stands in the policy's order, if it has one and the tag a known place in it.
     pub standing: Option<Standing>,
+    /// The build that it is of, where more than its name had to be known.
+    pub build: Option<Build>,
+    /// Why it cannot be chosen although it fits: it may be no commit at all.
+    pub doubt: Option<Doubt>,
+}
+
+impl Seen {
+    /// A tag that stands where it does, with nothing else known of it.
+    pub fn new(tag: Tag, standing: Option<Standing>) -> Seen {
+        Seen { tag, standing, build: None, doubt: None }
+    }
+
+    /// A tag that may be no commit.
+    pub fn in_doubt(tag: Tag) -> Seen {
+        Seen { doubt: Some(Doubt::Unread), ..Seen::from(tag) }
+    }
+}
+
+impl From<Tag> for Seen {
+    fn from(tag: Tag) -> Seen {
+        Seen::new(tag, None)
+    }
 }
 
 /// What is known of the age of an image that a field holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Age {
     /// Where it stands in the policy's order.
     Known(Standing),
@@ -25,7 +53,7 @@ pub enum Age {
     Missing,
     /// The registry does not have it any more.
     Gone,
-    /// Nobody asked.
+    /// The registry was not asked.
     Unasked,
 }
 
@@ -36,6 +64,8 @@ pub struct Current {
     pub tag: Tag,
     /// How old its image is.
     pub age: Age,
+    /// The build that it is of, where that is known.
+    pub build: Option<Build>,
 }
 
 /// A tag that was chosen, the newest of those that the registry lists.
@@ -47,76 +77,13 @@ pub struct Chosen<'c> {
     pub built: Option<Timestamp>,
 }
 
-/// Why no tag is chosen.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoChoice {
-    /// The field holds the newest.
-    #[error("holds the newest tag, {tag}")]
-    UpToDate {
-        /// The tag.
-        tag: Tag,
-    },
-    /// Everything in the registry is older than what the field holds.
-    #[error("the newest tag in the registry, {newest}, is older than {held}; nothing is moved back")]
-    OnlyOlder {
-        /// What the field holds.
-        held: Tag,
-        /// The newest that the registry has.
-        newest: Tag,
-    },
-    /// The tag of the field is what counts, and it has none.
-    #[error("holds no tag whose digest could be followed; give it one, or the policy a rule under `tags`")]
-    NothingHeld,
-    /// The registry lists nothing.
-    #[error("the registry has no tags of this image; push one")]
-    NoTags,
-    /// Nothing listed fits the policy.
-    #[error("none of {count} tags fits the policy: {examples}")]
-    NoneFits {
-        /// How many there are.
-        count: usize,
-        /// Up to three of them with their reasons.
-        examples: String,
-    },
-    /// No image has a place in the policy's order.
-    #[error("{0}")]
-    NoAges(&'static str),
-    /// All images claim to be built at one time, as reproducible builds do.
-    #[error(
-        "all {count} images say they were built at {at}, as reproducible builds do, so none is the newest; \
-         set the annotation org.opencontainers.image.created when building, or use a policy by version or number"
-    )]
-    SameAges {
-        /// How many.
-        count: usize,
-        /// When.
-        at: Timestamp,
-    },
-    /// Two tags are the newest.
-    #[error("{one} and {other} are equally new, so neither is chosen; delete one, or set it by `tagalong set`")]
-    Tie {
-        /// One of them.
-        one: Tag,
-        /// Another.
-        other: Tag,
-    },
-    /// What the field holds may be newer than anything in the registry.
-    #[error("whether {newest} is newer than {held} is not known: {why}; set it once by `tagalong set`")]
-    HeldAgeUnknown {
-        /// What the field holds.
-        held: Tag,
-        /// The newest in the registry.
-        newest: Tag,
-        /// Why its age is not known.
-        why: &'static str,
-    },
-}
-
 /// The tags of a registry, sorted by whether they fit a policy.
 #[derive(Debug, Default)]
 pub struct Shortlist {
     /// Those that fit.
     pub fitting: Vec<Tag>,
+    /// Those that would fit if they were commits and not numbers, which their names do not say.
+    pub doubtful: Vec<Tag>,
     /// Those that do not, each with the reason.
     pub dropped: Vec<(Tag, Misfit)>,
 }
@@ -127,10 +94,14 @@ impl TagRule {
         let mut shortlist = Shortlist::default();
         for tag in tags {
             match self.rank(&tag) {
+                Ok(_) if self.is_digits_alone(&tag) => shortlist.doubtful.push(tag),
                 Ok(_) => shortlist.fitting.push(tag),
                 Err(misfit) => shortlist.dropped.push((tag, misfit)),
             }
         }
+        let (admitted, doubtful) = digits::admit(self, &shortlist.fitting, shortlist.doubtful);
+        shortlist.fitting.extend(admitted);
+        shortlist.doubtful = doubtful;
         shortlist
     }
 
@@ -140,13 +111,22 @@ impl TagRule {
         if matches!(self, TagRule::Held) {
             return Err(current.map_or(NoChoice::NothingHeld, |held| NoChoice::UpToDate { tag: held.tag.clone() }));
         }
-        let fitting: Vec<(Rank, &Seen)> = seen.iter().filter_map(|s| Some((self.rank(&s.tag).ok()?, s))).collect();
+        // What a field holds was taken for a commit once, whatever it looks like.
+        let is_sure = |seen: &&Seen| seen.doubt.is_none() || current.is_some_and(|current| current.tag == seen.tag);
+        let fitting: Vec<&Seen> = seen.iter().filter(is_sure).filter(|seen| self.rank(&seen.tag).is_ok()).collect();
         if fitting.is_empty() {
             return Err(self.nothing_fits(seen));
         }
+        let held = self.held(current);
+        let builds = candidates(fitting.iter().copied());
+        let contest = Contest::new(self, &builds, held.as_ref().map(|(_, current)| *current));
         match self.order() {
-            Some(order) => by_order(order, &fitting, self.held(current)),
-            None => self.by_rank(&fitting, self.held(current)),
+            Some(order) => {
+                let held = held.map(|(_, current)| current);
+                let at = |at: Option<Standing>| newest_in_doubt(seen, at);
+                by_order(order, &contest, &builds, held, at)
+            }
+            None => self.by_rank(&contest, held),
         }
     }
 
@@ -173,89 +153,149 @@ impl TagRule {
         current.and_then(|current| Some((self.measure(&current.tag).ok()?, current)))
     }
 
+    fn is_digits_alone(&self, tag: &Tag) -> bool {
+        matches!(self, TagRule::Sha { form, .. } if form.is_digits_alone(tag))
+    }
+
+    /// Why a tag cannot be chosen.
+    fn unfit(&self, seen: &Seen) -> Option<String> {
+        let misfit = self.rank(&seen.tag).err().map(|misfit| misfit.to_string());
+        misfit.or(seen.doubt.map(|doubt| doubt.to_string()))
+    }
+
     fn nothing_fits(&self, seen: &[Seen]) -> NoChoice {
         if seen.is_empty() {
             return NoChoice::NoTags;
         }
         let examples: Vec<String> =
-            seen.iter().filter_map(|s| Some(format!("{} {}", s.tag, self.rank(&s.tag).err()?))).take(3).collect();
+            seen.iter().filter_map(|seen| Some(format!("{} {}", seen.tag, self.unfit(seen)?))).take(3).collect();
         NoChoice::NoneFits { count: seen.len(), examples: examples.join("; ") }
     }
 
-    fn by_rank(&self, fitting: &[(Rank, &Seen)], held: Option<(Rank, &Current)>) -> Result<Tag, NoChoice> {
-        let Some(first) = fitting.first() else { return Err(NoChoice::NoTags) };
-        let best = fitting
-            .iter()
-            .skip(1)
-            .fold(first, |best, next| if self.ranks_newer(&next.0, &best.0) { next } else { best });
+    fn by_rank(&self, contest: &Contest<'_, '_>, held: Option<(Rank, &Current)>) -> Result<Tag, NoChoice> {
+        let place = |build: &Candidate<'_>| {
+            let rank = self.rank(&build.example().tag).ok()?;
+            Some(Directed { rank, is_descending: self.is_descending() })
+        };
+        let Verdict { place, first, mut waiting } = contest.run(place);
+        let best = place.as_ref().zip(first.first());
         if let Some((rank, current)) = &held {
-            if current.tag == best.1.tag || *rank == best.0 {
-                return Err(NoChoice::UpToDate { tag: current.tag.clone() });
-            }
-            if self.ranks_newer(rank, &best.0) {
-                return Err(NoChoice::OnlyOlder { held: current.tag.clone(), newest: best.1.tag.clone() });
+            let tag = current.tag.clone();
+            waiting = waiting.filter(|(at, _, _)| self.ranks_newer(&at.rank, rank));
+            match best {
+                Some((best, build)) if self.ranks_newer(rank, &best.rank) && waiting.is_none() => {
+                    return Err(NoChoice::OnlyOlder { held: tag, newest: contest.tag(build) });
+                }
+                Some((best, _)) if self.ranks_newer(&best.rank, rank) => {}
+                _ => return Err(waits(contest, tag, waiting)),
             }
         }
-        single(fitting.iter().filter(|(rank, _)| *rank == best.0).map(|(_, seen)| &seen.tag))
+        single(contest, &first, waiting)
     }
 }
 
-fn by_order(order: &Order, fitting: &[(Rank, &Seen)], held: Option<(Rank, &Current)>) -> Result<Tag, NoChoice> {
-    let held = held.map(|(_, current)| current);
-    let placed: Vec<(Standing, &Tag)> = fitting.iter().filter_map(|(_, s)| Some((s.standing?, &s.tag))).collect();
-    if let ([(_, only)], Some(current)) = (fitting, held)
-        && only.tag == current.tag
-    {
-        return Err(NoChoice::UpToDate { tag: current.tag.clone() });
+/// A rank that larger is newer of, whichever way they run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Directed {
+    rank: Rank,
+    is_descending: bool,
+}
+
+impl Ord for Directed {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let ordering = self.rank.cmp(&other.rank);
+        if self.is_descending { ordering.reverse() } else { ordering }
     }
-    let Some(newest) = placed.iter().map(|(at, _)| *at).max() else {
-        return Err(NoChoice::NoAges(order.no_standing()));
+}
+
+impl PartialOrd for Directed {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+fn by_order(
+    order: &Order,
+    contest: &Contest<'_, '_>,
+    builds: &[Candidate<'_>],
+    held: Option<&Current>,
+    doubt: impl Fn(Option<Standing>) -> Option<(Tag, Doubt)>,
+) -> Result<Tag, NoChoice> {
+    let up_to_date = |tag: &Tag, at: Option<Standing>| match doubt(at) {
+        Some((newer, doubt)) => NoChoice::InDoubt { held: tag.clone(), newer, doubt },
+        None => NoChoice::UpToDate { tag: tag.clone() },
     };
-    let mut top: Vec<&Tag> = placed.iter().filter(|(at, _)| *at == newest).map(|(_, tag)| *tag).collect();
-    top.sort();
-    if let (Order::Built, Standing::At(at)) = (order, newest)
-        && placed.len() > 1
-        && top.len() == placed.len()
-        && !all_one_tag(&top)
+    if let ([only], Some(current)) = (builds, held)
+        && only.is_held(current)
     {
-        return Err(NoChoice::SameAges { count: placed.len(), at });
+        return Err(up_to_date(&current.tag, only.standing));
     }
-    if let Some(current) = held {
-        let tag = current.tag.clone();
-        let first = top[0].clone();
-        if top.contains(&&current.tag) {
-            return Err(NoChoice::UpToDate { tag });
-        }
-        match current.age {
-            Age::Known(at) if at > newest => return Err(NoChoice::OnlyOlder { held: tag, newest: first }),
-            Age::Known(at) if at == newest => return Err(NoChoice::Tie { one: tag, other: first }),
-            Age::Known(_) => {}
-            Age::Missing => {
-                let why = order.why_unknown();
-                return Err(NoChoice::HeldAgeUnknown { held: tag, newest: first, why });
-            }
-            Age::Gone | Age::Unasked => {
-                let why = order.why_gone();
-                return Err(NoChoice::HeldAgeUnknown { held: tag, newest: first, why });
-            }
-        }
+    let placed = || builds.iter().filter_map(|build| build.standing);
+    let Some(last) = placed().min() else { return Err(NoChoice::NoAges(order.no_standing())) };
+    if let (Order::Built, Standing::At(at), Some(newest)) = (order, last, placed().max())
+        && newest == last
+        && placed().count() > 1
+    {
+        return Err(NoChoice::SameAges { count: placed().count(), at });
     }
-    single(top.into_iter())
+    let Verdict { place, first, waiting } = contest.run(|build| build.standing);
+    let Some(current) = held else { return single(contest, &first, waiting) };
+    let tag = current.tag.clone();
+    if first.iter().any(|build| build.is_held(current)) {
+        return Err(if waiting.is_some() { waits(contest, tag, waiting) } else { up_to_date(&tag, place) });
+    }
+    let newest = first.first().or(waiting.as_ref().map(|(_, build, _)| build)).map(|build| contest.tag(build));
+    let newest = newest.unwrap_or_else(|| tag.clone());
+    match (current.age, place) {
+        (Age::Known(at), place) if place.is_none_or(|place| at > place) => match waiting {
+            Some((newer, ..)) if newer > at => Err(waits(contest, tag, waiting)),
+            _ => Err(NoChoice::OnlyOlder { held: tag, newest }),
+        },
+        (Age::Known(at), Some(place)) if at == place => Err(NoChoice::Tie { one: tag, other: newest }),
+        (Age::Known(_), _) => single(contest, &first, waiting),
+        (Age::Missing, _) => Err(NoChoice::HeldAgeUnknown { held: tag, newest, why: order.why_unknown() }),
+        (Age::Gone, _) => Err(NoChoice::HeldAgeUnknown { held: tag, newest, why: order.why_gone() }),
+        (Age::Unasked, _) => Err(NoChoice::HeldUnasked { held: tag, newest }),
+    }
 }
 
-fn all_one_tag(tags: &[&Tag]) -> bool {
-    tags.windows(2).all(|pair| pair[0] == pair[1])
+/// Why a field stays that holds the newest of what can be chosen, or all of that is older.
+fn waits<P>(contest: &Contest<'_, '_>, held: Tag, waiting: Option<(P, &Candidate<'_>, Lack)>) -> NoChoice {
+    match waiting {
+        Some((_, build, lack)) => unfinished(contest, build, lack),
+        None => NoChoice::UpToDate { tag: held },
+    }
 }
 
-/// The one tag of equally new ones; two different ones are a tie.
-fn single<'t>(tags: impl Iterator<Item = &'t Tag>) -> Result<Tag, NoChoice> {
-    let mut tags: Vec<&Tag> = tags.collect();
-    tags.sort();
-    tags.dedup();
-    match tags.as_slice() {
-        [] => Err(NoChoice::NoTags),
-        [only] => Ok((*only).clone()),
-        [one, other, ..] => Err(NoChoice::Tie { one: (*one).clone(), other: (*other).clone() }),
+fn unfinished(contest: &Contest<'_, '_>, build: &Candidate<'_>, lack: Lack) -> NoChoice {
+    NoChoice::Unfinished { newest: contest.tag(build), lacks: lack.words() }
+}
+
+/// The newest of the tags that may be a commit newer than something, or one whose place nobody knows.
+fn newest_in_doubt(seen: &[Seen], than: Option<Standing>) -> Option<(Tag, Doubt)> {
+    let may_be_newer = |seen: &&Seen| match (seen.doubt, seen.standing) {
+        (Some(Doubt::Unread), None) => true,
+        (Some(doubt), Some(at)) => doubt.is_open() && than.is_none_or(|than| at > than),
+        _ => false,
+    };
+    let newest = seen.iter().filter(may_be_newer).max_by_key(|seen| (seen.standing, Reverse(&seen.tag)))?;
+    Some((newest.tag.clone(), newest.doubt?))
+}
+
+/// The tag of the one build of equally new ones; two different ones are a tie.
+fn single<P>(
+    contest: &Contest<'_, '_>,
+    first: &[&Candidate<'_>],
+    waiting: Option<(P, &Candidate<'_>, Lack)>,
+) -> Result<Tag, NoChoice> {
+    match first {
+        [] => Err(waiting.map_or(NoChoice::NoTags, |(_, build, lack)| unfinished(contest, build, lack))),
+        [only] => Ok(contest.tag(only)),
+        several => {
+            let mut tags: Vec<Tag> = several.iter().map(|build| contest.tag(build)).collect();
+            tags.sort();
+            Err(NoChoice::Tie { one: tags.swap_remove(0), other: tags.swap_remove(0) })
+        }
     }
 }
 
@@ -276,25 +316,51 @@ mod tests {
     }
 
     fn seen(text: &str, second: Option<i64>) -> Seen {
-        Seen { tag: tag(text), standing: second.map(at) }
+        Seen::new(tag(text), second.map(at))
     }
 
     fn held(text: &str, age: Age) -> Current {
-        Current { tag: tag(text), age }
+        Current { tag: tag(text), age, build: None }
     }
 
     const SHA: TagRule = TagRule::Sha { form: ShaForm::Usual, order: Order::Built };
 
     #[test]
     fn the_image_built_last_wins_whatever_its_name() {
-        let tags = [seen("fffffff", Some(1)), seen("0000001", Some(9)), seen("aaaaaaa", Some(5)), seen("latest", None)];
-        // Digits alone could be a date.
-        assert_eq!(SHA.choose(&tags, None), Ok(tag("aaaaaaa")));
         let tags = [seen("fffffff", Some(1)), seen("000000a", Some(9)), seen("aaaaaaa", Some(5)), seen("latest", None)];
         assert_eq!(SHA.choose(&tags, Some(&held("fffffff", Age::Known(at(1))))), Ok(tag("000000a")));
         assert_eq!(SHA.choose(&tags, Some(&held("latest", Age::Unasked))), Ok(tag("000000a")));
         let current = held("000000a", Age::Known(at(9)));
         assert_eq!(SHA.choose(&tags, Some(&current)), Err(NoChoice::UpToDate { tag: tag("000000a") }));
+    }
+
+    #[test]
+    fn what_may_be_newer_is_said() {
+        let doubt = |second, doubt| Seen { doubt: Some(doubt), ..seen("1234567", second) };
+        let choose = |doubtful: Seen, current: Option<&str>| {
+            let tags = [seen("aaaaaaa", Some(1)), seen("bbbbbbb", Some(5)), doubtful];
+            let age = |text: &str| tags.iter().find(|s| s.tag.as_str() == text).and_then(|s| s.standing);
+            let current = current.map(|text| held(text, age(text).map_or(Age::Unasked, Age::Known)));
+            SHA.choose(&tags, current.as_ref())
+        };
+        let up_to_date = Err(NoChoice::UpToDate { tag: tag("bbbbbbb") });
+        for (second, why) in [(Some(9), Doubt::Unlabelled), (Some(9), Doubt::Unread), (None, Doubt::Unread)] {
+            let in_doubt = choose(doubt(second, why), Some("bbbbbbb"));
+            assert!(matches!(in_doubt, Err(NoChoice::InDoubt { .. })), "{why:?}: {in_doubt:?}");
+            // It keeps nothing from moving on.
+            assert_eq!(choose(doubt(second, why), Some("aaaaaaa")), Ok(tag("bbbbbbb")));
+            assert_eq!(choose(doubt(second, why), None), Ok(tag("bbbbbbb")));
+        }
+        for (second, why) in [(Some(3), Doubt::Unlabelled), (Some(9), Doubt::OtherCommit), (None, Doubt::NotOnBranch)] {
+            assert_eq!(choose(doubt(second, why), Some("bbbbbbb")), up_to_date, "{why:?}");
+        }
+        let settled = seen("1234567", Some(9));
+        assert_eq!(choose(settled, Some("bbbbbbb")), Ok(tag("1234567")));
+        // What is deployed was taken for a commit by someone.
+        let deployed = choose(doubt(Some(9), Doubt::Unlabelled), Some("1234567"));
+        assert_eq!(deployed, Err(NoChoice::UpToDate { tag: tag("1234567") }));
+        let nothing = SHA.choose(&[doubt(Some(9), Doubt::Unlabelled)], None).expect_err("no choice");
+        assert!(nothing.to_string().contains("1234567 is digits alone"), "{nothing}");
     }
 
     #[test]
@@ -305,7 +371,7 @@ mod tests {
         assert!(matches!(choose(Age::Known(at(2))), NoChoice::Tie { .. }));
         assert!(matches!(choose(Age::Gone), NoChoice::HeldAgeUnknown { .. }));
         assert!(matches!(choose(Age::Missing), NoChoice::HeldAgeUnknown { .. }));
-        assert!(matches!(choose(Age::Unasked), NoChoice::HeldAgeUnknown { .. }));
+        assert!(matches!(choose(Age::Unasked), NoChoice::HeldUnasked { .. }));
     }
 
     #[test]

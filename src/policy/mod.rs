@@ -8,14 +8,24 @@
 //! - [`lineage`]: the history of a branch, in which commits are looked up
 //! - [`guess`]: which tags are likely to be the newest
 //! - [`number`]: numbers of any length, compared exactly
-//! - [`choose`]: the choice, or why there is none
+//! - [`form`]: what tags have besides the commit or version that they name
+//! - [`builds`]: which tags are of one build
+//! - [`digits`]: SHAs that are digits alone
+//! - `contest`: which of several builds a field should hold, and by which of its tags
+//! - [`choose`]: the choice
+//! - [`no_choice`]: why there is none
 //! - [`scope`]: which images a pass is about
 //! - [`retention`]: what a cleanup of the registry would delete
 
+pub mod builds;
 pub mod choose;
+mod contest;
+pub mod digits;
+pub mod form;
 pub mod guess;
 pub mod lineage;
 pub mod names;
+pub mod no_choice;
 pub mod number;
 pub mod order;
 pub mod range;

@@ -10,7 +10,7 @@ impl TagRule {
     /// or because an order decides in which it has no known place.
     pub fn newer_than(&self, tag: &Tag, seen: &[Seen]) -> Option<usize> {
         let held = self.measure(tag).ok()?;
-        let others = || seen.iter().filter(|other| other.tag != *tag);
+        let others = || seen.iter().filter(|other| other.tag != *tag && other.doubt.is_none());
         if self.order().is_some() {
             let at = seen.iter().find(|other| other.tag == *tag)?.standing?;
             return Some(others().filter(|other| other.standing.is_some_and(|other| other > at)).count());
@@ -29,7 +29,7 @@ mod tests {
 
     fn seen(text: &str, second: Option<i64>) -> Seen {
         let standing = second.map(|second| Standing::At(jiff::Timestamp::from_second(second).expect("a time")));
-        Seen { tag: text.parse().expect("a tag"), standing }
+        Seen::new(text.parse().expect("a tag"), standing)
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Which tags fit a policy, by their names alone, and what they are compared by.
 
 use std::fmt;
+use std::ops::Range as Span;
 
 use regex::Regex;
 use semver::Version;
@@ -116,9 +117,6 @@ pub enum Misfit {
     /// Not the form of a commit.
     #[error("names no commit (7 to 64 hexadecimal digits)")]
     NoSha,
-    /// Digits alone are a date or a build number more often than a commit.
-    #[error("is digits alone, so it may be a date or a build number; a `pattern` with a group `sha` would admit it")]
-    DigitsOnly,
     /// Not a version.
     #[error("is no version (semver 2.0.0)")]
     NoVersion,
@@ -202,23 +200,34 @@ impl ShaForm {
 
     /// The commit that a tag names, whole or shortened; `None` where the image has to tell.
     pub fn commit<'t>(&self, tag: &'t Tag) -> Option<&'t str> {
+        self.commit_place(tag).map(|place| &tag.as_str()[place])
+    }
+
+    /// Where a tag names its commit, in bytes.
+    pub(super) fn commit_place(&self, tag: &Tag) -> Option<Span<usize>> {
+        let text = tag.as_str();
         match self {
-            ShaForm::Usual => tag.as_str().rsplit('-').next(),
-            ShaForm::Pattern(pattern) => pattern.captures(tag.as_str())?.name("sha").map(|group| group.as_str()),
+            ShaForm::Usual => Some(text.rfind('-').map_or(0, |dash| dash + 1)..text.len()),
+            ShaForm::Pattern(pattern) => pattern.captures(text)?.name("sha").map(|group| group.range()),
             ShaForm::Labelled(_) => None,
         }
     }
 
+    /// Whether a tag that fits may as well be a date or a build number.
+    pub(super) fn is_digits_alone(&self, tag: &Tag) -> bool {
+        let is_number = |sha: &str| sha.len() < 40 && sha.bytes().all(|b| b.is_ascii_digit());
+        matches!(self, ShaForm::Usual) && self.commit(tag).is_some_and(is_number)
+    }
+
     fn fits(&self, tag: &str) -> Result<(), Misfit> {
-        let hex = |t: &str| (7..=64).contains(&t.len()) && t.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let is_hex = |t: &str| t.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        // Zeros are what git writes for no commit, and people until there is one.
+        let is_none = |t: &str| t.bytes().all(|b| b == b'0');
+        let hex = |t: &str| (7..=64).contains(&t.len()) && is_hex(t) && !is_none(t);
         match self {
             ShaForm::Usual => {
                 let sha = tag.rsplit('-').next().unwrap_or(tag);
-                if !hex(sha) {
-                    return Err(Misfit::NoSha);
-                }
-                let digits_only = sha.len() < 40 && sha.bytes().all(|b| b.is_ascii_digit());
-                if digits_only { Err(Misfit::DigitsOnly) } else { Ok(()) }
+                if hex(sha) { Ok(()) } else { Err(Misfit::NoSha) }
             }
             ShaForm::Pattern(pattern) => {
                 let captures = pattern.captures(tag).ok_or_else(|| Misfit::Pattern(pattern.as_str().to_owned()))?;
@@ -265,6 +274,14 @@ impl TagRule {
     pub fn order(&self) -> Option<&Order> {
         match self {
             TagRule::Sha { order, .. } => Some(order),
+            _ => None,
+        }
+    }
+
+    /// The commit that a tag names, whole or shortened, where names say commits.
+    pub fn commit_of<'t>(&self, tag: &'t Tag) -> Option<&'t str> {
+        match self {
+            TagRule::Sha { form, .. } => form.commit(tag),
             _ => None,
         }
     }
@@ -316,8 +333,10 @@ mod tests {
         assert_eq!(rank(&usual, "latest"), Err(Misfit::NoSha));
         assert_eq!(rank(&usual, "1a2b3c"), Err(Misfit::NoSha));
         assert_eq!(rank(&usual, "1A2B3C4"), Err(Misfit::NoSha));
-        assert_eq!(rank(&usual, "20260401"), Err(Misfit::DigitsOnly));
-        assert_eq!(rank(&usual, &"1".repeat(40)), Ok(Rank::ByOrder));
+        assert_eq!(rank(&usual, "0000000"), Err(Misfit::NoSha));
+        let is_digits_alone = |tag: &str| ShaForm::Usual.is_digits_alone(&tag.parse().expect("a tag"));
+        assert!(is_digits_alone("20260401") && is_digits_alone("main-1234567"));
+        assert!(!is_digits_alone(&"1".repeat(40)) && !is_digits_alone("1a2b3c4"));
         let form = ShaForm::pattern("^(?P<sha>[0-9a-f]+)-amd64$", &Order::Built).expect("a pattern");
         assert_eq!(form.commit(&"1234567-amd64".parse().expect("a tag")), Some("1234567"));
         assert_eq!(ShaForm::Usual.commit(&"main-1a2b3c4".parse().expect("a tag")), Some("1a2b3c4"));

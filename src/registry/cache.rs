@@ -1,232 +1,331 @@
 //! What was learned of registries, kept on disk. Deleting it costs requests and nothing else.
 //!
-//! One file beside the clones. Whoever opens it first has it; another process meanwhile works without. A file that is
-//! of another version, too large or not sound is made anew.
+//! It holds what belongs to the repositories that are followed: their listings, and of each listed tag what is known of
+//! its image. Tags that are not listed any more are forgotten at once, repositories that nobody follows after some days.
+//! So its size is bounded by what is followed, and nothing that is needed is ever thrown out to make room.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use redb::backends::InMemoryBackend;
-use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTableMetadata, TableDefinition};
-use serde::{Deserialize, Serialize};
 
 use crate::image::{Digest, Repository, Tag};
 
 use super::client::Image;
+use super::listed::{Listing, Page};
 use super::manifest::Provenance;
+use super::packed::{Packer, Unpacker, pack_tag, pack_tags, unpack_tag, unpack_tags};
+use super::store::Store;
 
-/// The thread that opens the file. The library trusts its file, so one that was damaged makes it panic: that is no bug
-/// of ours, and ends this thread only.
-pub const OPENING: &str = "opening-the-cache";
-/// Raise it when the meaning of an entry changes.
-const VERSION: &str = "1";
-const FILE: &str = "registries.redb";
-/// A larger file is made anew: some hundred thousand images.
-const LARGEST: u64 = 256 << 20;
-/// How much of the file is kept in memory, in bytes.
-const MEMORY: usize = 1 << 20;
-/// After so many things that were learned they are brought to the disk: until then they take memory.
-const MOST_NEWS: usize = 500;
-/// As many digests, and as many pages of tags, before they are forgotten. Tags are bounded by what registries list.
-const DIGESTS: u64 = 200_000;
-const PAGES: u64 = 5_000;
+/// What nobody asked for on so many days is forgotten. Only days on which the cache was used count, so that nothing is
+/// lost while everything stands still, and two configurations that share a cache do not fight over it.
+const DAYS: u32 = 14;
+const SECONDS_OF_A_DAY: i64 = 24 * 3600;
 
-/// What the file is: its version.
-const ABOUT: TableDefinition<'_, &str, &str> = TableDefinition::new("about");
-/// `digest` to when it was built.
-const IMAGES: TableDefinition<'_, &str, &str> = TableDefinition::new("images");
-/// `repository tag` to its digest.
-const TAGS: TableDefinition<'_, &str, &str> = TableDefinition::new("tags");
-/// `digest` to where the image says that it comes from.
-const ORIGINS: TableDefinition<'_, &str, &str> = TableDefinition::new("origins");
-/// `repository tag` to when it was pushed.
-const PUSHES: TableDefinition<'_, &str, &str> = TableDefinition::new("pushes");
-/// `host target` to a page of tags.
-const LISTINGS: TableDefinition<'_, &str, &str> = TableDefinition::new("pages");
-
-/// A page of a listing of tags, as a registry that knows ETags gave it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Page {
-    /// The registry's mark of this very page.
-    pub etag: String,
-    /// What it lists.
-    pub tags: Vec<String>,
-    /// Where the next page is, as the registry wrote it.
-    pub next: Option<String>,
+/// The first bytes of keys.
+mod kind {
+    /// A repository by its name: its number, the last day of use, its listing.
+    pub const REPOSITORY: u8 = b'r';
+    /// A page of tags, by the repository's number and the place of the page.
+    pub const PAGE: u8 = b'p';
+    /// An image, by the repository's number and its tag.
+    pub const TAG: u8 = b't';
+    /// When a tag was pushed, likewise.
+    pub const PUSH: u8 = b'u';
+    /// Where an image comes from, by the repository's number and its digest.
+    pub const ORIGIN: u8 = b'o';
+    /// An image by its digest: the last day of use, and what is known of it.
+    pub const IMAGE: u8 = b'i';
+    /// The number of the next repository.
+    pub const NEXT: u8 = b'n';
+    /// How many days the cache was used, and the last of them.
+    pub const DAYS: u8 = b'd';
 }
 
 /// What was learned of registries.
 pub struct Cache {
-    store: RwLock<Database>,
-    /// How much was learned that is not on the disk yet.
-    news: AtomicUsize,
+    store: Store,
+    state: Mutex<State>,
 }
 
-type Failure = Box<dyn std::error::Error>;
+#[derive(Debug, Default)]
+struct State {
+    /// The numbers of repositories, each with the last day of use.
+    numbers: HashMap<Repository, (u32, u32)>,
+    /// On how many days the cache was used.
+    days: u32,
+    /// The last of them, counted from 1970.
+    today: i64,
+    /// The day on which what nobody needs was forgotten last.
+    swept: Option<u32>,
+}
+
+fn today() -> i64 {
+    Timestamp::now().as_second().div_euclid(SECONDS_OF_A_DAY)
+}
 
 impl Cache {
     /// Opens the cache in a folder; without one, or where that fails, it lives in memory and ends with the process.
     pub fn open(folder: Option<&Path>) -> Cache {
-        let store = folder.and_then(on_disk).or_else(in_memory);
-        // Memory that cannot be had is no error that anybody could handle.
-        let store = store.unwrap_or_else(|| unreachable!("a store in memory can always be made"));
-        Cache { store: RwLock::new(store), news: AtomicUsize::new(0) }
+        Cache::open_on(folder, today())
+    }
+
+    fn open_on(folder: Option<&Path>, today: i64) -> Cache {
+        let store = Store::open(folder);
+        let stored = store.get(&[kind::DAYS]).and_then(|bytes| {
+            let mut bytes = Unpacker(&bytes);
+            Some((bytes.number()?, i64::from(bytes.number()?)))
+        });
+        let (days, day) = stored.unwrap_or_default();
+        let cache = Cache { store, state: Mutex::new(State { days, today: day, ..State::default() }) };
+        cache.begin_day(today);
+        cache
+    }
+
+    /// Counts a day of use.
+    fn begin_day(&self, today: i64) {
+        let mut state = self.state();
+        if state.today != today {
+            (state.today, state.days) = (today, state.days.saturating_add(1));
+            let day = u32::try_from(today).unwrap_or_default();
+            self.store.put(vec![kind::DAYS], Packer::default().number(state.days).number(day).done());
+        }
     }
 
     /// What is known of a digest.
     pub fn image(&self, digest: &Digest) -> Option<Image> {
-        let created = self.read(|store| get(store, IMAGES, digest.as_str()))?;
-        let created = if created.is_empty() { None } else { Some(created.parse().ok()?) };
-        Some(Image { digest: digest.clone(), created })
+        let key = image_key(digest);
+        let bytes = self.store.get(&key)?;
+        let mut bytes = Unpacker(&bytes);
+        let used = bytes.number()?;
+        let image = unpack_known(digest.clone(), &mut bytes)?;
+        let days = self.state().days;
+        if used != days {
+            self.store.put(key, pack_known(Packer::default().number(days), &image).done());
+        }
+        Some(image)
     }
 
     /// What a tag held when it was first seen.
     pub fn tag(&self, repository: &Repository, tag: &Tag) -> Option<Image> {
-        let digest = self.read(|store| get(store, TAGS, &tag_key(repository, tag)))?;
-        self.image(&digest.parse().ok()?)
+        let number = self.number(repository)?;
+        unpack_image(&self.store.get(&below(kind::TAG, number, &pack_tag(tag)))?)
     }
 
-    /// Keeps what is known of an image, and of a tag that holds it.
+    /// The same of all tags of a repository, by one read.
+    pub fn images(&self, repository: &Repository) -> HashMap<Tag, Image> {
+        let mut images = HashMap::new();
+        if let Some(number) = self.number(repository) {
+            self.store.scan(&below(kind::TAG, number, &[]), |tag, image| {
+                images.extend(unpack_tag(tag).zip(unpack_image(image)));
+            });
+        }
+        images
+    }
+
+    /// Keeps what is known of an image: of a tag that holds it, or of its digest.
     pub fn remember(&self, repository: &Repository, tag: Option<&Tag>, image: &Image) {
-        let created = image.created.map(|at| at.to_string()).unwrap_or_default();
-        self.write(|transaction| {
-            let mut images = transaction.open_table(IMAGES)?;
-            if images.len()? >= DIGESTS {
-                images.retain(|_, _| false)?;
+        match tag {
+            Some(tag) => {
+                let number = self.number_for(repository);
+                let value = pack_known(Packer::default().digest(&image.digest), image).done();
+                self.store.put(below(kind::TAG, number, &pack_tag(tag)), value);
             }
-            images.insert(image.digest.as_str(), created.as_str())?;
-            if let Some(tag) = tag {
-                let key = tag_key(repository, tag);
-                transaction.open_table(TAGS)?.insert(key.as_str(), image.digest.as_str())?;
+            None => {
+                let value = pack_known(Packer::default().number(self.state().days), image).done();
+                self.store.put(image_key(&image.digest), value);
             }
-            Ok(())
-        });
+        }
     }
 
     /// Where an image says that it comes from, if that was asked before.
-    pub fn provenance(&self, digest: &Digest) -> Option<Provenance> {
-        let text = self.read(|store| get(store, ORIGINS, digest.as_str()))?;
-        serde_json::from_str(&text).ok()
+    pub fn provenance(&self, repository: &Repository, digest: &Digest) -> Option<Provenance> {
+        let bytes = self.store.get(&origin_key(self.number(repository)?, digest))?;
+        let mut bytes = Unpacker(&bytes);
+        Some(Provenance { revision: bytes.maybe()?, source: bytes.maybe()? })
     }
 
     /// Keeps where an image says that it comes from.
-    pub fn remember_provenance(&self, digest: &Digest, provenance: &Provenance) {
-        let Ok(text) = serde_json::to_string(provenance) else { return };
-        self.write(|transaction| {
-            let mut origins = transaction.open_table(ORIGINS)?;
-            if origins.len()? >= DIGESTS {
-                origins.retain(|_, _| false)?;
-            }
-            origins.insert(digest.as_str(), text.as_str())?;
-            Ok(())
-        });
+    pub fn remember_provenance(&self, repository: &Repository, digest: &Digest, provenance: &Provenance) {
+        let Provenance { revision, source } = provenance;
+        let value = Packer::default().maybe(revision.as_deref()).maybe(source.as_deref()).done();
+        self.store.put(origin_key(self.number_for(repository), digest), value);
     }
 
-    /// When a tag was pushed, if that was asked before.
-    pub fn pushed(&self, repository: &Repository, tag: &Tag) -> Option<Timestamp> {
-        self.read(|store| get(store, PUSHES, &tag_key(repository, tag)))?.parse().ok()
+    /// When tags were pushed, of those of which that was asked before.
+    pub fn pushes(&self, repository: &Repository) -> HashMap<Tag, Timestamp> {
+        let mut pushes = HashMap::new();
+        if let Some(number) = self.number(repository) {
+            self.store.scan(&below(kind::PUSH, number, &[]), |tag, at| {
+                pushes.extend(unpack_tag(tag).zip(Unpacker(at).time().flatten()));
+            });
+        }
+        pushes
     }
 
     /// Keeps when tags were pushed.
-    pub fn remember_pushed(&self, repository: &Repository, news: &[(Tag, Timestamp)]) {
+    pub fn remember_pushes(&self, repository: &Repository, news: &[(Tag, Timestamp)]) {
         if news.is_empty() {
             return;
         }
-        self.write(|transaction| {
-            let mut pushes = transaction.open_table(PUSHES)?;
-            if pushes.len()? >= DIGESTS {
-                pushes.retain(|_, _| false)?;
-            }
-            for (tag, at) in news {
-                pushes.insert(tag_key(repository, tag).as_str(), at.to_string().as_str())?;
-            }
-            Ok(())
-        });
-    }
-
-    /// Forgets the tags of a repository that are not listed any more.
-    pub fn keep_listed(&self, repository: &Repository, listed: &HashSet<&Tag>) {
-        for table in [TAGS, PUSHES] {
-            let gone = self.read(|store| not_listed(store, table, &format!("{repository} "), listed));
-            if let Some(gone) = gone {
-                self.write(|transaction| {
-                    let mut tags = transaction.open_table(table)?;
-                    gone.iter().try_for_each(|key| tags.remove(key.as_str()).map(drop))?;
-                    Ok(())
-                });
-            }
+        let number = self.number_for(repository);
+        for (tag, at) in news {
+            let key = below(kind::PUSH, number, &pack_tag(tag));
+            self.store.put(key, Packer::default().time(Some(*at)).done());
         }
     }
 
-    /// A page as it was when it was last listed.
-    pub fn page(&self, host: &str, target: &str) -> Option<Page> {
-        let text = self.read(|store| get(store, LISTINGS, &format!("{host} {target}")))?;
-        serde_json::from_str(&text).ok()
+    /// The listing of a repository as it was last, without its tags.
+    pub fn listing(&self, repository: &Repository) -> Option<Listing> {
+        let bytes = self.store.get(&repository_key(repository.as_str()))?;
+        let mut bytes = Unpacker(&bytes);
+        let (number, used) = (bytes.number()?, bytes.number()?);
+        self.state().numbers.insert(repository.clone(), (number, used));
+        unpack_listing(&mut bytes)
     }
 
-    /// Keeps a page.
-    pub fn remember_page(&self, host: &str, target: &str, page: &Page) {
-        let Ok(text) = serde_json::to_string(page) else { return };
-        self.write(|transaction| {
-            let mut pages = transaction.open_table(LISTINGS)?;
-            if pages.len()? >= PAGES {
-                pages.retain(|_, _| false)?;
-            }
-            pages.insert(format!("{host} {target}").as_str(), text.as_str())?;
-            Ok(())
+    /// The tags of a listing, page by page; `None` when not all of them are here.
+    pub fn listed(&self, repository: &Repository, pages: usize) -> Option<Vec<Vec<Tag>>> {
+        let number = self.number(repository)?;
+        let mut listed = Vec::new();
+        self.store.scan(&below(kind::PAGE, number, &[]), |place, tags| {
+            let is_next = Unpacker(place).number() == u32::try_from(listed.len()).ok();
+            listed.extend(Some(tags).filter(|_| is_next).and_then(unpack_tags));
         });
+        (listed.len() == pages).then_some(listed)
     }
 
-    /// Brings what was learned to the disk. Until then it is not lost but for a crash, and then it is learned again.
+    /// Keeps a listing, with the tags of those of its pages that have changed.
+    pub fn keep_listing(&self, repository: &Repository, listing: &Listing, changed: &HashMap<usize, Vec<Tag>>) {
+        let number = self.number_for(repository);
+        let page_key =
+            |place: usize| below(kind::PAGE, number, &u32::try_from(place).unwrap_or(u32::MAX).to_be_bytes());
+        for (place, tags) in changed {
+            self.store.put(page_key(*place), pack_tags(tags.iter()));
+        }
+        let before = self.listing(repository).map_or(0, |before| before.pages.len());
+        self.store.remove((listing.pages.len()..before).map(page_key).collect());
+        self.keep(repository, number, listing);
+    }
+
+    /// Notes that a repository is followed still, with its listing as it was.
+    pub fn touch(&self, repository: &Repository, listing: &Listing) {
+        let (known, days) = {
+            let state = self.state();
+            (state.numbers.get(repository).copied(), state.days)
+        };
+        if let Some((number, used)) = known
+            && used != days
+        {
+            self.keep(repository, number, listing);
+        }
+    }
+
+    fn keep(&self, repository: &Repository, number: u32, listing: &Listing) {
+        let days = self.state().days;
+        self.state().numbers.insert(repository.clone(), (number, days));
+        let value = pack_listing(Packer::default().number(number).number(days), listing).done();
+        self.store.put(repository_key(repository.as_str()), value);
+    }
+
+    /// Forgets the tags of a repository that are not listed any more, and what only they stood for.
+    pub fn keep_listed(&self, repository: &Repository, listed: &HashSet<Tag>) {
+        let Some(number) = self.number(repository) else { return };
+        let (mut gone, mut stale, mut needed) = (Vec::new(), Vec::new(), HashSet::new());
+        let is_listed = |tag: &[u8]| unpack_tag(tag).is_some_and(|tag| listed.contains(&tag));
+        self.store.scan(&below(kind::TAG, number, &[]), |tag, image| {
+            let digest = unpack_image(image).map(|image| image.digest);
+            if is_listed(tag) {
+                needed.extend(digest);
+            } else {
+                gone.push(below(kind::TAG, number, tag));
+                stale.extend(digest);
+            }
+        });
+        self.store.scan(&below(kind::PUSH, number, &[]), |tag, _| {
+            gone.extend((!is_listed(tag)).then(|| below(kind::PUSH, number, tag)));
+        });
+        stale.retain(|digest| !needed.contains(digest));
+        gone.extend(stale.iter().map(|digest| origin_key(number, digest)));
+        self.store.remove(gone);
+    }
+
+    /// Brings what was learned to the disk, and forgets once a day what nobody needs any more. Until then nothing is lost
+    /// but for a crash, and then it is learned again.
     pub fn flush(&self) {
-        if self.news.swap(0, Ordering::Relaxed) > 0 {
-            self.commit(Durability::Immediate, |_| Ok(()));
+        self.flush_on(today());
+    }
+
+    fn flush_on(&self, today: i64) {
+        self.begin_day(today);
+        let days = self.state().days;
+        if self.state().swept.replace(days) != Some(days) {
+            self.sweep(days);
         }
+        self.store.flush();
     }
 
-    fn read<T>(&self, work: impl FnOnce(&Database) -> Result<Option<T>, Failure>) -> Option<T> {
-        let result = {
-            let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
-            work(&store)
-        };
-        result.unwrap_or_else(|failure| {
-            self.give_up(failure.as_ref());
-            None
-        })
-    }
-
-    fn write(&self, work: impl FnOnce(&redb::WriteTransaction) -> Result<(), Failure>) {
-        self.commit(Durability::None, work);
-        if self.news.fetch_add(1, Ordering::Relaxed) >= MOST_NEWS {
-            self.flush();
+    fn sweep(&self, days: u32) {
+        let is_stale = |value: &mut Unpacker<'_>| value.number().is_none_or(|used| used.saturating_add(DAYS) < days);
+        let (mut repositories, mut gone) = (Vec::new(), Vec::new());
+        self.store.scan(&[kind::REPOSITORY], |name, value| {
+            let mut value = Unpacker(value);
+            let number = value.number();
+            if is_stale(&mut value) {
+                repositories.extend(std::str::from_utf8(name).ok().map(str::to_owned).zip(number));
+            }
+        });
+        self.store.scan(&[kind::IMAGE], |digest, value| {
+            if is_stale(&mut Unpacker(value)) {
+                gone.push([&[kind::IMAGE], digest].concat());
+            }
+        });
+        for (name, number) in &repositories {
+            gone.push(repository_key(name));
+            for kind in [kind::PAGE, kind::TAG, kind::PUSH, kind::ORIGIN] {
+                self.store.scan(&below(kind, *number, &[]), |rest, _| gone.push(below(kind, *number, rest)));
+            }
+            self.state().numbers.retain(|_, (other, _)| other != number);
         }
-    }
-
-    fn commit(&self, durability: Durability, work: impl FnOnce(&redb::WriteTransaction) -> Result<(), Failure>) {
-        let result = {
-            let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
-            commit(&store, durability, work)
-        };
-        if let Err(failure) = result {
-            self.give_up(failure.as_ref());
+        if !gone.is_empty() {
+            tracing::debug!(repositories = repositories.len(), entries = gone.len(), "forgotten, as nobody follows it");
         }
+        self.store.remove(gone);
     }
 
-    /// A disk that is full or fails costs the cache, not the pass.
-    fn give_up(&self, failure: &dyn std::error::Error) {
-        tracing::warn!(%failure, "the cache of registries cannot be used; going on without it");
-        if let Some(store) = in_memory() {
-            *self.store.write().unwrap_or_else(PoisonError::into_inner) = store;
+    /// The number of a repository that is known.
+    fn number(&self, repository: &Repository) -> Option<u32> {
+        if let Some((number, _)) = self.state().numbers.get(repository) {
+            return Some(*number);
         }
+        let bytes = self.store.get(&repository_key(repository.as_str()))?;
+        let mut bytes = Unpacker(&bytes);
+        let (number, used) = (bytes.number()?, bytes.number()?);
+        self.state().numbers.insert(repository.clone(), (number, used));
+        Some(number)
     }
-}
 
-impl Drop for Cache {
-    fn drop(&mut self) {
-        self.flush();
+    /// The number of a repository, a new one if it has none.
+    fn number_for(&self, repository: &Repository) -> u32 {
+        if let Some(number) = self.number(repository) {
+            return number;
+        }
+        let mut state = self.state();
+        if let Some((number, _)) = state.numbers.get(repository) {
+            return *number;
+        }
+        let next = self.store.get(&[kind::NEXT]).and_then(|bytes| Unpacker(&bytes).number()).unwrap_or_default();
+        let days = state.days;
+        state.numbers.insert(repository.clone(), (next, days));
+        self.store.put(vec![kind::NEXT], Packer::default().number(next.wrapping_add(1)).done());
+        let value = pack_listing(Packer::default().number(next).number(days), &Listing::default()).done();
+        self.store.put(repository_key(repository.as_str()), value);
+        next
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -236,103 +335,65 @@ impl std::fmt::Debug for Cache {
     }
 }
 
-fn tag_key(repository: &Repository, tag: &Tag) -> String {
-    format!("{repository} {tag}")
+fn repository_key(name: &str) -> Vec<u8> {
+    [&[kind::REPOSITORY], name.as_bytes()].concat()
 }
 
-/// The keys below a prefix whose tags are not listed; `None` when there are none.
-fn not_listed(
-    store: &Database,
-    table: TableDefinition<'_, &str, &str>,
-    prefix: &str,
-    listed: &HashSet<&Tag>,
-) -> Result<Option<Vec<String>>, Failure> {
-    let transaction = store.begin_read()?;
-    let Ok(tags) = transaction.open_table(table) else { return Ok(None) };
-    let mut gone = Vec::new();
-    for entry in tags.range(prefix..)? {
-        let (key, _) = entry?;
-        let Some(tag) = key.value().strip_prefix(prefix) else { break };
-        if !tag.parse().is_ok_and(|tag: Tag| listed.contains(&tag)) {
-            gone.push(key.value().to_owned());
-        }
+fn image_key(digest: &Digest) -> Vec<u8> {
+    Packer::default().bytes(&[kind::IMAGE]).digest(digest).done()
+}
+
+fn origin_key(number: u32, digest: &Digest) -> Vec<u8> {
+    Packer::default().bytes(&[kind::ORIGIN]).number(number).digest(digest).done()
+}
+
+fn below(kind: u8, number: u32, rest: &[u8]) -> Vec<u8> {
+    Packer::default().bytes(&[kind]).number(number).bytes(rest).done()
+}
+
+fn unpack_image(bytes: &[u8]) -> Option<Image> {
+    let mut bytes = Unpacker(bytes);
+    unpack_known(bytes.digest()?, &mut bytes)
+}
+
+/// What is known of an image besides its digest: the platforms of an index, and when it was built.
+fn pack_known(packer: Packer, image: &Image) -> Packer {
+    // An index of more platforms than there are counts as one of so many.
+    let platforms = &image.platforms[..image.platforms.len().min(u8::MAX.into())];
+    let packer = packer.bytes(&[platforms.len() as u8]);
+    platforms.iter().fold(packer, Packer::digest).time(image.created)
+}
+
+fn unpack_known(digest: Digest, bytes: &mut Unpacker<'_>) -> Option<Image> {
+    let [count] = *bytes.take(1)? else { return None };
+    let platforms = (0..count).map(|_| bytes.digest()).collect::<Option<_>>()?;
+    Some(Image { digest, platforms, created: bytes.time()? })
+}
+
+fn pack_listing(packer: Packer, listing: &Listing) -> Packer {
+    listing.pages.iter().fold(packer.text(&listing.host), |packer, page| {
+        let Page { target, etag, hash, link, is_last } = page;
+        packer.text(target).maybe(etag.as_deref()).bytes(hash).maybe(link.as_deref()).bytes(&[u8::from(*is_last)])
+    })
+}
+
+fn unpack_listing(bytes: &mut Unpacker<'_>) -> Option<Listing> {
+    let mut listing = Listing { host: bytes.text()?, pages: Vec::new() };
+    while !bytes.is_empty() {
+        listing.pages.push(Page {
+            target: bytes.text()?,
+            etag: bytes.maybe()?,
+            hash: bytes.take(32)?.try_into().ok()?,
+            link: bytes.maybe()?,
+            is_last: bytes.take(1)? == [1],
+        });
     }
-    Ok(Some(gone).filter(|gone| !gone.is_empty()))
-}
-
-fn get(store: &Database, table: TableDefinition<'_, &str, &str>, key: &str) -> Result<Option<String>, Failure> {
-    let transaction = store.begin_read()?;
-    match transaction.open_table(table) {
-        Ok(table) => Ok(table.get(key)?.map(|value| value.value().to_owned())),
-        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn commit(
-    store: &Database,
-    durability: Durability,
-    work: impl FnOnce(&redb::WriteTransaction) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let mut transaction = store.begin_write()?;
-    transaction.set_durability(durability)?;
-    work(&transaction)?;
-    Ok(transaction.commit()?)
-}
-
-fn in_memory() -> Option<Database> {
-    Database::builder().create_with_backend(InMemoryBackend::new()).ok()
-}
-
-/// The file in a folder, sound and of our version; `None` when another process has it or there can be none.
-fn on_disk(folder: &Path) -> Option<Database> {
-    if let Err(error) = std::fs::create_dir_all(folder) {
-        tracing::debug!(folder = %folder.display(), %error, "no cache of registries");
-        return None;
-    }
-    let file = folder.join(FILE);
-    for _ in 0..2 {
-        let is_too_large = std::fs::metadata(&file).is_ok_and(|found| found.len() > LARGEST);
-        let path = file.clone();
-        let work = move || if is_too_large { Ok(None) } else { sound(&path) };
-        let opened = std::thread::Builder::new().name(OPENING.to_owned()).spawn(work).ok()?.join();
-        match opened {
-            Ok(Ok(Some(store))) => return Some(store),
-            Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => {
-                tracing::debug!(file = %file.display(), "another process has the cache of registries; going on without");
-                return None;
-            }
-            Ok(Ok(None) | Err(_)) | Err(_) => {
-                tracing::info!(file = %file.display(), "the cache of registries is made anew");
-                std::fs::remove_file(&file).ok()?;
-            }
-        }
-    }
-    None
-}
-
-/// Opens a file and proves it; `None` when it is not to be used.
-fn sound(file: &Path) -> Result<Option<Database>, DatabaseError> {
-    let mut store = Database::builder().set_cache_size(MEMORY).create(file)?;
-    if !store.check_integrity()? {
-        return Ok(None);
-    }
-    let of_version = || -> Result<bool, Failure> {
-        // Looked up before it is written: a commit waits for the disk.
-        match get(&store, ABOUT, "version")? {
-            Some(version) => Ok(version == VERSION),
-            None => commit(&store, Durability::Immediate, |transaction| {
-                transaction.open_table(ABOUT)?.insert("version", VERSION)?;
-                Ok(())
-            })
-            .map(|()| true),
-        }
-    };
-    Ok(of_version().unwrap_or(false).then_some(store))
+    Some(listing)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::store::{FILE, OPENING};
     use super::*;
 
     fn repository(text: &str) -> Repository {
@@ -345,17 +406,36 @@ mod tests {
 
     fn image(n: u32) -> Image {
         let created = n.is_multiple_of(2).then(|| Timestamp::from_second(i64::from(n) + 1).expect("a time"));
-        Image { digest: Digest::sha256(&format!("{n:064x}")), created }
+        let platform = |m: u32| Digest::sha256(&format!("{:064x}", n + m));
+        let platforms = if n.is_multiple_of(3) { vec![platform(1), platform(2)] } else { Vec::new() };
+        Image { digest: platform(0), created, platforms }
+    }
+
+    /// A listing of pages with these hashes.
+    fn listing(hashes: &[u8]) -> Listing {
+        let page = |n: &u8| Page {
+            target: format!("/v2/app/tags/list?n={n}"),
+            etag: n.is_multiple_of(2).then(|| format!("\"{n}\"")),
+            hash: [*n; 32],
+            link: Some("/v2/app/tags/list?n=9".to_owned()),
+            is_last: *n == 9,
+        };
+        Listing { host: "r.io".to_owned(), pages: hashes.iter().map(page).collect() }
     }
 
     #[test]
     fn what_is_learned_outlives_the_process_and_only_while_it_is_listed() {
         let folder = tempfile::tempdir().expect("a folder");
         let (app, other) = (repository("r.io/app"), repository("r.io/app-2"));
+        let said = Provenance { revision: Some("0f".to_owned()), source: None };
         {
             let cache = Cache::open(Some(folder.path()));
             (0..4).for_each(|n| cache.remember(&app, Some(&tag(&format!("t{n}"))), &image(n)));
             cache.remember(&other, Some(&tag("t0")), &image(9));
+            cache.remember_provenance(&app, &image(2).digest, &said);
+            cache.remember_provenance(&app, &image(3).digest, &said);
+            let at = image(0).created.expect("a time");
+            cache.remember_pushes(&app, &[(tag("t2"), at), (tag("t3"), at)]);
             // Who comes second works without.
             let second = Cache::open(Some(folder.path()));
             assert_eq!(second.tag(&app, &tag("t0")), None);
@@ -364,17 +444,97 @@ mod tests {
         }
         let cache = Cache::open(Some(folder.path()));
         assert_eq!(cache.tag(&app, &tag("t3")), Some(image(3)));
-        assert_eq!(cache.tag(&app, &tag("t2")), Some(image(2)));
-        cache.keep_listed(&app, &HashSet::from([&tag("t3")]));
+        assert_eq!(cache.images(&app), (0..4).map(|n| (tag(&format!("t{n}")), image(n))).collect());
+        cache.keep_listed(&app, &HashSet::from([tag("t3")]));
         assert_eq!((cache.tag(&app, &tag("t3")), cache.tag(&app, &tag("t2"))), (Some(image(3)), None));
+        assert_eq!(cache.pushes(&app).into_keys().collect::<Vec<_>>(), [tag("t3")]);
+        assert_eq!(cache.provenance(&app, &image(3).digest), Some(said));
+        assert_eq!(cache.provenance(&app, &image(2).digest), None);
         assert_eq!(cache.tag(&other, &tag("t0")), Some(image(9)));
-        let page = Page { etag: "\"x\"".to_owned(), tags: vec!["a".to_owned()], next: None };
-        cache.remember_page("r.io", "/v2/app/tags/list", &page);
-        assert_eq!(cache.page("r.io", "/v2/app/tags/list"), Some(page));
     }
 
     #[test]
-    fn a_file_that_is_not_sound_is_made_anew() {
+    fn of_a_listing_the_pages_that_changed_are_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let app = repository("r.io/app");
+        let tags = |texts: &[&str]| texts.iter().map(|text| tag(text)).collect::<Vec<Tag>>();
+        let cache = Cache::open(Some(folder.path()));
+        let pages = HashMap::from([(0, tags(&["a", "b"])), (1, tags(&["c"])), (2, tags(&[]))]);
+        cache.keep_listing(&app, &listing(&[1, 2, 9]), &pages);
+        assert_eq!(cache.listing(&app), Some(listing(&[1, 2, 9])));
+        assert_eq!(cache.listed(&app, 3), Some(vec![tags(&["a", "b"]), tags(&["c"]), tags(&[])]));
+        cache.keep_listing(&app, &listing(&[1, 4]), &HashMap::from([(1, tags(&["d"]))]));
+        drop(cache);
+        let cache = Cache::open(Some(folder.path()));
+        assert_eq!((cache.listing(&app), cache.listed(&app, 3)), (Some(listing(&[1, 4])), None));
+        assert_eq!(cache.listed(&app, 2), Some(vec![tags(&["a", "b"]), tags(&["d"])]));
+    }
+
+    #[test]
+    fn nothing_that_is_followed_is_lost_however_much_it_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (repositories, tags) = (300, 800);
+        let app = |n: u32| repository(&format!("r.io/app-{n}"));
+        {
+            let cache = Cache::open(Some(folder.path()));
+            for n in 0..repositories {
+                for m in 0..tags {
+                    cache.remember(&app(n), Some(&tag(&format!("{:040x}", n * tags + m))), &image(n * tags + m));
+                }
+            }
+        }
+        let cache = Cache::open(Some(folder.path()));
+        let page = HashMap::from([(0, vec![tag("t")])]);
+        (0..6000).for_each(|n| cache.keep_listing(&repository(&format!("r.io/page-{n}")), &listing(&[1]), &page));
+        // One more changes nothing of the others.
+        cache.flush();
+        assert!((0..6000).all(|n| cache.listed(&repository(&format!("r.io/page-{n}")), 1).is_some()));
+        let reads = cache.store.reads();
+        assert!((0..repositories).all(|n| cache.images(&app(n)).len() == tags as usize));
+        // One read finds the number of a repository, one all of its tags.
+        assert_eq!(cache.store.reads() - reads, u64::from(repositories) * 2);
+    }
+
+    #[test]
+    fn what_nobody_follows_is_forgotten_after_some_days_of_use() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (app, other) = (repository("r.io/app"), repository("r.io/other"));
+        let pages = HashMap::from([(0, vec![tag("t")])]);
+        let open = |day: i64| Cache::open_on(Some(folder.path()), day);
+        let follow = |cache: &Cache, which: &Repository, day: i64| {
+            match cache.listing(which) {
+                Some(listing) => cache.touch(which, &listing),
+                None => cache.keep_listing(which, &listing(&[1]), &pages),
+            }
+            cache.flush_on(day);
+        };
+        {
+            let cache = open(1000);
+            follow(&cache, &app, 1000);
+            follow(&cache, &other, 1000);
+            cache.remember(&app, None, &image(1));
+            cache.remember(&other, Some(&tag("t")), &image(2));
+        }
+        let knows_other = |cache: &Cache| (cache.listing(&other).is_some(), cache.tag(&other, &tag("t")).is_some());
+        // Ten years on nobody has used it in between.
+        assert_eq!(knows_other(&open(4650)), (true, true));
+        let cache = open(5000);
+        for day in 5000..5013 {
+            follow(&cache, &app, day);
+            assert_eq!((knows_other(&cache), cache.image(&image(1).digest).is_some()), ((true, true), true), "{day}");
+        }
+        for day in 5013..5018 {
+            follow(&cache, &app, day);
+        }
+        assert_eq!((knows_other(&cache), cache.image(&image(1).digest).is_some()), ((false, false), true));
+        assert_eq!(cache.listing(&app), Some(listing(&[1])));
+        // What comes back gets a number of its own.
+        cache.remember(&other, Some(&tag("u")), &image(2));
+        assert_eq!((cache.images(&other).len(), cache.listed(&app, 1)), (1, Some(vec![vec![tag("t")]])));
+    }
+
+    #[test]
+    fn a_file_that_is_not_sound_is_replaced() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join(FILE);
         let app = repository("r.io/app");

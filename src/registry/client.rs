@@ -30,6 +30,8 @@ pub struct Image {
     pub digest: Digest,
     /// When it was built, if it says anything usable.
     pub created: Option<Timestamp>,
+    /// The digests of its platforms, of an index.
+    pub platforms: Vec<Digest>,
 }
 
 /// A client of any number of registries. Clones share connections, tokens and what was learned.
@@ -125,11 +127,16 @@ impl Client {
 
     /// What was learned of an image before, if anything. Asks nothing.
     pub fn known(&self, repository: &Repository, version: &Version) -> Option<Image> {
-        match (&version.digest, &version.tag) {
-            (Some(digest), _) => self.cache().image(digest),
-            (None, Some(tag)) => self.cache().tag(repository, tag),
-            (None, None) => None,
+        let of_tag = || self.cache().tag(repository, version.tag.as_ref()?);
+        match &version.digest {
+            Some(digest) => of_tag().filter(|image| image.digest == *digest).or_else(|| self.cache().image(digest)),
+            None => of_tag(),
         }
+    }
+
+    /// What was learned of the tags of a repository before. Asks nothing.
+    pub fn known_tags(&self, repository: &Repository) -> HashMap<Tag, Image> {
+        self.cache().images(repository)
     }
 
     /// Keeps what was learned of an image.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::platform::Platform;
 
@@ -72,7 +72,7 @@ struct RunConfiguration {
 }
 
 /// Where an image says that it comes from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Provenance {
     /// The commit (`org.opencontainers.image.revision`).
     pub revision: Option<String>,

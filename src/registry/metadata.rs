@@ -10,6 +10,9 @@ use super::manifest::{Configuration, Descriptor, Manifest};
 
 use jiff::Timestamp;
 
+/// At most this many platforms of an index are kept.
+const MOST_PLATFORMS: usize = 64;
+
 impl Client {
     /// What is known of an image. What was learned once is kept by digest; and a tag that was seen before is taken not
     /// to have moved, as tags made of commits do not: whoever must be sure asks [`Client::digest`] first.
@@ -36,7 +39,8 @@ impl Client {
             }
             None => self.created_of_config(repository, &read.digest, &read.manifest, audit).await?,
         };
-        let image = Image { digest: read.digest.clone(), created };
+        let platforms = platforms(&read.manifest);
+        let image = Image { digest: read.digest.clone(), created, platforms };
         self.note(audit, repository, version, read)?;
         self.remember(repository, version, &image);
         Ok(image)
@@ -115,6 +119,12 @@ impl Client {
     fn has_mirror(&self, repository: &Repository) -> Result<bool, RegistryError> {
         Ok(self.sources(repository)?.mirror.is_some())
     }
+}
+
+/// The digests of an index's platforms, none of a manifest.
+fn platforms(manifest: &Manifest) -> Vec<Digest> {
+    let listed = manifest.platforms().filter(|_| manifest.is_index());
+    listed.filter_map(|platform| platform.digest.parse().ok()).take(MOST_PLATFORMS).collect()
 }
 
 pub(super) fn missing(repository: &Repository, image: &Digest, what: &str, digest: &str) -> RegistryError {

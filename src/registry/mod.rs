@@ -15,6 +15,9 @@
 //! - [`sign_in`]: signing in to one host
 //! - [`auth`]: challenges and tokens
 //! - [`cache`]: what was learned, kept on disk
+//! - [`listed`]: what of it tells whether a listing is still the same
+//! - [`store`]: the file that it is kept in
+//! - `packed`: the form of what is in the file
 //! - [`flights`]: the same question, asked by several at once, is sent once
 //! - [`pace`]: how fast one host may be asked
 //! - [`credentials`]: Docker config files and credential helpers
@@ -31,13 +34,16 @@ pub mod error;
 mod flights;
 pub mod host;
 pub mod integrity;
+pub mod listed;
 pub mod manifest;
 mod metadata;
 pub mod pace;
+mod packed;
 mod provenance;
 mod pushed;
 mod sign_in;
 mod source;
-mod tags;
+pub mod store;
+pub mod tags;
 pub mod traffic;
 pub mod transport;

@@ -13,7 +13,7 @@ impl Client {
     /// Where an image says that it comes from. Kept by digest; a tag that was seen before is taken not to have moved.
     pub async fn provenance(&self, repository: &Repository, version: &Version) -> Result<Provenance, RegistryError> {
         let digest = self.image(repository, version).await?.digest;
-        if let Some(known) = self.cache().provenance(&digest) {
+        if let Some(known) = self.cache().provenance(repository, &digest) {
             return Ok(known);
         }
         let read = self.manifest(repository, &exactly(digest.clone())).await?;
@@ -21,8 +21,13 @@ impl Client {
         if !said.is_complete() {
             said = said.or(self.provenance_below(repository, read).await?);
         }
-        self.cache().remember_provenance(&digest, &said);
+        self.cache().remember_provenance(repository, &digest, &said);
         Ok(said)
+    }
+
+    /// Where an image is known to come from, if that was asked before. Asks nothing.
+    pub fn known_provenance(&self, repository: &Repository, version: &Version) -> Option<Provenance> {
+        self.cache().provenance(repository, &self.known(repository, version)?.digest)
     }
 
     /// What a manifest's configuration says; of an index the first platform that is there speaks for all.

@@ -76,8 +76,8 @@ impl Client {
         repository: &Repository,
         wanted: &BTreeSet<&Tag>,
     ) -> Result<BTreeMap<Tag, Timestamp>, RegistryError> {
-        let known = |tag: &&Tag| Some(((*tag).clone(), self.cache().pushed(repository, tag)?));
-        let mut told: BTreeMap<Tag, Timestamp> = wanted.iter().filter_map(known).collect();
+        let known = self.cache().pushes(repository).into_iter();
+        let mut told: BTreeMap<Tag, Timestamp> = known.filter(|(tag, _)| wanted.contains(tag)).collect();
         let Some(api) = self.api(repository) else { return Ok(told) };
         let host = self.host(if repository.host() == DEFAULT_HOST { HUB_API } else { repository.host() })?;
         let mut met = BTreeSet::new();
@@ -103,7 +103,7 @@ impl Client {
                 break;
             }
         }
-        self.cache().remember_pushed(repository, &news);
+        self.cache().remember_pushes(repository, &news);
         Ok(told)
     }
 

@@ -48,17 +48,24 @@ impl Sources {
 impl Source {
     /// A question for something of the repository, such as `manifests/TAG`.
     pub fn question(&self, method: Method, what: &str, accept: &'static str, limit: usize) -> Question {
-        // As containerd asks mirrors of several registries.
-        let namespace = self.mirror_of.iter().map(|host| format!("?ns={host}")).collect::<String>();
         Question {
             method,
-            target: format!("/v2/{}/{what}{namespace}", self.path),
+            target: self.target(what),
             accept,
             scope: format!("repository:{}:pull", self.path),
             credentials: Credentials::Challenged,
             limit,
             one_byte: false,
             if_none_match: None,
+        }
+    }
+
+    /// The path and query of something of the repository.
+    pub fn target(&self, what: &str) -> String {
+        // As containerd asks mirrors of several registries.
+        match &self.mirror_of {
+            Some(host) => format!("/v2/{}/{what}?ns={host}", self.path),
+            None => format!("/v2/{}/{what}", self.path),
         }
     }
 

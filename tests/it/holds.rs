@@ -5,6 +5,7 @@ use crate::support;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use support::agent::Agent;
 use support::git::git;
 use support::infra::Stage;
 use support::process::wait_until;
@@ -415,6 +416,28 @@ fn the_agent_respects_a_rollback_that_happens_while_it_runs() {
     assert!(agent_again.status.success());
     assert_eq!(tag(&stage), "aaaaaa1");
     assert_linear(&stage.origin.path);
+}
+
+#[test]
+fn the_first_cycle_after_a_rollback_knows_what_is_held() {
+    let stage = stage(&["bbbbbb2"]);
+    let agent = Agent::start(stage.home(), &stage.config());
+    wait_until("the first update", || tag(&stage) == "bbbbbb2");
+    stage.tagalong(&["rollback", &stage.image("app"), "--reason", "errors at checkout"]).ok();
+    let rollback = stage.origin.tip();
+    agent.wait_for(&format!("\"head\":\"{rollback}\""));
+    let log = agent.log();
+    assert!(log.contains("bbbbbb2 is held since"), "{log}");
+    assert!(!log.contains("no-candidate"), "{log}");
+    assert_eq!(stage.origin.tip(), rollback);
+
+    // Only a tag that the registry was asked for is reported as gone.
+    edit(&stage, "ddddddd");
+    let edited = stage.origin.tip();
+    agent.wait_for(&format!("\"head\":\"{edited}\""));
+    let log = agent.log();
+    assert!(log.contains("is newer than ddddddd is not known: the registry does not have it"), "{log}");
+    assert!(!log.contains("was not queried"), "{log}");
 }
 
 fn assert_linear(path: &Path) {

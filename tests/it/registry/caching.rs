@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
+use support::agent::Agent;
 use support::infra::Stage;
+use support::process::wait_until;
 use support::scripted::{Answer, Asked, Scripted, json as answer};
 use tagalong::image::{Repository, Version};
 use tagalong::registry::client::Client;
@@ -114,6 +116,35 @@ fn a_steady_cycle_costs_one_listing_and_a_new_tag_its_metadata_once() {
     assert_eq!(again, 1 + 21 * 2);
     std::fs::remove_file(&file).expect("there");
     assert_eq!(sync().1, 1 + 21 * 2);
+}
+
+#[test]
+fn a_steady_cycle_reads_its_cache_once_an_image_however_many_tags_there_are() {
+    let (images, tags) = (10, 60);
+    let server = Scripted::start(move |request| shelf(tags, request));
+    let names: Vec<String> = (0..images).map(|n| format!("app-{n}.yaml")).collect();
+    let texts: Vec<String> = (0..images).map(|n| format!("image: SERVER/org/app-{n}:a000000\n")).collect();
+    let files: Vec<(&str, &str)> =
+        names.iter().zip(&texts).map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let (stage, config) = stage_on(&server, "- { images: [SERVER/org/*], tags: { sha: {} } }", &files);
+    let text =
+        std::fs::read_to_string(&config).expect("there") + "agent: { interval: 100ms, listen: \"127.0.0.1:0\" }\n";
+    std::fs::write(&config, text).expect("written");
+    let mut command = support::tagalong::command(stage.home());
+    command.args(["run", "--log-level", "debug", "--log-format", "json", "--config", &config]);
+    let agent = Agent::spawn(command);
+    wait_until("some steady cycles are done", || agent.cycles() > 5);
+    let log = agent.log();
+    assert!(stage.origin.read("app-0.yaml").ends_with("a00003b\n"));
+    let count = |lines: &str, text: &str| lines.lines().filter(|line| line.contains(text)).count();
+    // From the end of one cycle to the end of the next.
+    let steady: Vec<&str> = log.split("the cycle is done").skip(3).take(2).collect();
+    for cycle in steady {
+        assert_eq!(count(cycle, "\"registry request\""), images, "{cycle}");
+        let written = cycle.lines().find(|line| line.contains("the cache of registries was written")).expect("a line");
+        let written: serde_json::Value = serde_json::from_str(written).expect("JSON");
+        assert_eq!(written["reads"], images, "{written}");
+    }
 }
 
 #[test]

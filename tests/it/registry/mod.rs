@@ -4,5 +4,6 @@ mod auth;
 mod bad_answers;
 mod caching;
 mod integrity;
+mod large_registries;
 mod mirrors;
 mod protocol;

@@ -1,9 +1,11 @@
 //! Real servers for tests, and the program under test.
 
 pub mod agent;
+pub mod browser;
 pub mod buildah;
 pub mod certificates;
 pub mod cluster;
+pub mod crowd;
 pub mod disk;
 pub mod forge;
 pub mod git;
@@ -14,7 +16,6 @@ pub mod process;
 pub mod proxy;
 pub mod registry;
 pub mod scripted;
-#[allow(dead_code, reason = "the soak tests use it")]
 pub mod shelf;
 pub mod skopeo;
 pub mod sops;

@@ -178,6 +178,32 @@ impl Registry {
         })
     }
 
+    /// Gives an image that is there another tag; `reference` is a tag or a digest.
+    pub fn tag(&self, repository: &str, reference: &str, tag: &str) {
+        self.block_on(async {
+            let url = format!("{}/v2/{repository}/manifests/{reference}", self.base());
+            let accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json";
+            let request = self.request(reqwest::Method::GET, &url).header("Accept", accept);
+            let answer = request.send().await.expect("an answer");
+            let kind = answer.headers().get(CONTENT_TYPE).expect("a type").to_str().expect("text").to_owned();
+            self.put(repository, tag, &kind, &answer.bytes().await.expect("a body")).await;
+        });
+    }
+
+    /// The digests of the platforms of an index, in its order.
+    pub fn platforms(&self, repository: &str, tag: &str) -> Vec<String> {
+        let index = self.manifest(repository, tag);
+        let manifests = index["manifests"].as_array().expect("an index").iter();
+        let images = manifests.filter(|manifest| manifest["platform"]["os"] != "unknown");
+        images.map(|manifest| manifest["digest"].as_str().expect("a digest").to_owned()).collect()
+    }
+
+    /// Takes away a tag, and keeps its image for the others that it has.
+    pub fn untag(&self, repository: &str, tag: &str) {
+        let tags = self.folder.join(format!("storage/docker/registry/v2/repositories/{repository}/_manifests/tags"));
+        fs::remove_dir_all(tags.join(tag)).expect("the tag was there");
+    }
+
     /// Pushes a manifest or index as it is given.
     pub fn put_manifest(&self, repository: &str, tag: &str, manifest: &serde_json::Value) -> String {
         let kind = manifest["mediaType"].as_str().expect("a media type").to_owned();

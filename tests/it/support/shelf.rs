@@ -13,6 +13,7 @@ use super::scripted::{Answer, Asked, Scripted, json as answer};
 const LAYER: &[u8] = b"a layer";
 
 /// What the registry does.
+#[allow(dead_code, reason = "the soak tests use all of it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
     Well,

@@ -138,6 +138,67 @@ fn the_place_in_the_history_decides_and_not_the_build() {
 }
 
 #[test]
+fn tags_of_one_build_are_one_candidate() {
+    let (history, first) = History::usual();
+    let registry = &history.stage.registry;
+    registry.tag("org/app", &first, &first[..7]);
+    assert_eq!(history.stays().0, "up-to-date");
+    let by_hand = format!("image: {}:{}\n", history.stage.image("app"), &first[..7]);
+    history.stage.origin.commit("a short one", &[("app.yaml", &by_hand)]);
+    let second = history.commit("second");
+    history.build(&second, 2);
+    registry.tag("org/app", &second, &second[..7]);
+    history.moves_to(&second[..7]);
+    assert_eq!(history.stays().0, "up-to-date");
+
+    // The platforms of an index come before it.
+    let third = history.commit("third");
+    registry.push_index("org/app", &third, &at(3));
+    let platforms = registry.platforms("org/app", &third);
+    for (digest, architecture) in platforms.iter().zip(["amd64", "arm64"]) {
+        registry.tag("org/app", digest, &format!("{architecture}-{}", &third[..7]));
+    }
+    registry.untag("org/app", &third);
+    let (reason, detail) = history.stays();
+    assert_eq!(reason, "no-candidate");
+    assert!(detail.contains("it serves one platform"), "{detail}");
+    registry.push_index("org/app", &third, &at(3));
+    registry.tag("org/app", &third, &third[..7]);
+    history.moves_to(&third[..7]);
+
+    // An image of one platform takes the place of an index only where it is called alike.
+    let fourth = history.commit("fourth");
+    history.build(&format!("main-{}", &fourth[..7]), 4);
+    assert_eq!(history.stays().0, "no-candidate");
+    history.build(&fourth[..7], 5);
+    history.moves_to(&fourth[..7]);
+    // Two builds of one commit are two.
+    let fifth = history.commit("fifth");
+    history.build(&fifth[..7], 6);
+    history.build(&format!("main-{}", &fifth[..7]), 7);
+    let (reason, detail) = history.stays();
+    assert_eq!(reason, "no-candidate");
+    assert!(detail.contains("are different builds and equally new"), "{detail}");
+}
+
+#[test]
+fn a_commit_of_digits_alone_is_known_by_the_history() {
+    let (history, _) = History::usual();
+    let digits = |id: &String| id[..7].bytes().all(|b| b.is_ascii_digit());
+    let number = (0..).map(|n| history.commit(&format!("number {n}"))).find(digits).expect("one in 27");
+    history.build(&number[..7], 2);
+    history.moves_to(&number[..7]);
+    // The newest number is no commit.
+    let other = if number.starts_with('1') { "2222222" } else { "1111111" };
+    history.build(other, 3);
+    assert_eq!(history.stays().0, "up-to-date");
+    let image = history.stage.image("app");
+    let config = history.config.display().to_string();
+    let text = run(history.stage.home(), &["explain", &image, "--config", &config]).ok().stdout;
+    assert!(text.contains(&format!("  {other} is digits alone, and no commit of the branch begins so\n")), "{text}");
+}
+
+#[test]
 fn what_is_not_on_the_branch_is_never_chosen() {
     let (history, _) = History::usual();
     let feature = history.commit_elsewhere("feature", "a feature");

@@ -176,7 +176,14 @@ fn the_push_decides_and_not_the_build() {
     let front = Scripted::start(move |request| match request.target.starts_with("/api/") {
         true => {
             let package = |version: &str, hour: u32| json!({ "name": "app", "version": version, "created_at": format!("2026-04-02T{hour:02}:00:00Z") });
-            let all = [package("aaaaaa3", 11), package("aaaaaa2", 12), package("aaaaaa1", 10)];
+            let all = [
+                package("aaaaaa3", 11),
+                package("aaaaaa2", 12),
+                package("aaaaaa1", 10),
+                package("bbbbbbb", 13),
+                package(&"b".repeat(40), 14),
+                package("main-aaaaaa2", 15),
+            ];
             answer(200, json!(page_of(&all, &parameter(request, "page"), "50")), &[])
         }
         false => forward(&behind, request),
@@ -201,6 +208,14 @@ fn the_push_decides_and_not_the_build() {
     assert!(detail.contains("`order: pushed` needs the API of"), "{detail}");
     let run = sync(", api: gitea").ok();
     assert!(stage.origin.read("app.yaml").ends_with("aaaaaa2\n"), "{run:#?}");
+    assert_eq!(sync(", api: gitea").ok().json()["skipped"][0]["reason"], "up-to-date");
+    // Of a build with several names the first push counts, and the field keeps its form.
+    stage.registry.tag("org/app", "aaaaaa2", "main-aaaaaa2");
+    assert_eq!(sync(", api: gitea").ok().json()["skipped"][0]["reason"], "up-to-date");
+    stage.registry.push("org/app", "bbbbbbb", "2026-04-01T00:00:00Z");
+    stage.registry.tag("org/app", "bbbbbbb", &"b".repeat(40));
+    let run = sync(", api: gitea").ok();
+    assert!(stage.origin.read("app.yaml").ends_with(":bbbbbbb\n"), "{run:#?}");
     assert_eq!(sync(", api: gitea").ok().json()["skipped"][0]["reason"], "up-to-date");
     assert_eq!(sync(", api: quay").fails_with(2).code, 2);
 }

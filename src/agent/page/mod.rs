@@ -1,26 +1,31 @@
-//! The status page: plain HTML, complete without JavaScript, read well by eyes, keyboards and screen readers.
+//! The status page: plain HTML, complete without JavaScript, read well by eyes, keyboards and screen readers. Its size does
+//! not depend on the number of images.
+//!
+//! - [`images`]: the list of images
+//! - `controls`: its filter and its pages
+//! - `parts`: times, commits, numbers
 
-use std::collections::BTreeSet;
+mod controls;
+pub mod images;
+mod parts;
 
-use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::cluster::election::Standing;
-use crate::cycle::status::{Held, Place, State};
-use crate::image::Version;
 
 use super::board::View;
 use super::link::CommitLink;
-use super::status::{Done, Failed, Move, Rollout, Row};
+use super::query::{KEPT_BACK, Query, QueryError};
+use super::status::{Done, Failed, Move, Notes};
+
+use parts::{commit, number, optional, shortened, time};
 
 /// How the page looks.
-pub const STYLE: &str = include_str!("page.css");
+pub const STYLE: &str = include_str!("../page.css");
 
-/// The page.
-pub fn render(view: &View) -> Markup {
+/// The page with the images that are asked for; with all of them and a word about it where that is not understood.
+pub fn render(view: &View, asked: &Result<Query, QueryError>) -> Markup {
     let link = view.commit_link.as_ref();
-    let (troubled, fine): (Vec<&Row>, Vec<&Row>) =
-        view.status.rows.iter().partition(|row| row.standing.state != State::UpToDate);
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -28,7 +33,7 @@ pub fn render(view: &View) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title(view, troubled.len())) }
+                title { (title(view)) }
                 link rel="stylesheet" href="style.css";
             }
             body {
@@ -41,15 +46,7 @@ pub fn render(view: &View) -> Markup {
                 }
                 main {
                     (overview(view))
-                    section aria-labelledby="images" {
-                        h2 #images tabindex="-1" { "Images" }
-                        @if view.status.rows.is_empty() {
-                            p { "No image is known yet that a policy governs." }
-                        } @else {
-                            (images("kept-back", "Images that something keeps back", &troubled, view))
-                            (images("up-to-date", "Images that are up to date", &fine, view))
-                        }
-                    }
+                    (images::section(view, asked))
                     section aria-labelledby="moves" {
                         h2 #moves { "What moved" }
                         @if view.status.moves.is_empty() {
@@ -58,12 +55,7 @@ pub fn render(view: &View) -> Markup {
                             (moves(view.status.moves.iter(), link))
                         }
                     }
-                    @if !view.status.notes.is_empty() {
-                        section aria-labelledby="notes" {
-                            h2 #notes { "Notes on the repository" }
-                            ul { @for note in &view.status.notes { li { (note) } } }
-                        }
-                    }
+                    (notes(&view.status.notes))
                 }
                 footer {
                     p {
@@ -76,11 +68,25 @@ pub fn render(view: &View) -> Markup {
     }
 }
 
-fn title(view: &View, troubled: usize) -> String {
-    match (&view.status.failed, troubled) {
+fn title(view: &View) -> String {
+    match (&view.status.failed, view.status.images.counts().sum(&KEPT_BACK)) {
         (Some(_), _) => "Failing · Tagalong".to_owned(),
         (None, 0) => "Tagalong".to_owned(),
-        (None, count) => format!("{count} kept back · Tagalong"),
+        (None, count) => format!("{} kept back · Tagalong", number(count)),
+    }
+}
+
+fn notes(notes: &Notes) -> Markup {
+    html! {
+        @if !notes.first.is_empty() {
+            section aria-labelledby="notes" {
+                h2 #notes { "Notes on the repository" }
+                ul { @for note in &notes.first { li { (shortened(note)) } } }
+                @if notes.more > 0 {
+                    p { "and " (number(notes.more)) " more: " code { "tagalong sync --dry-run" } " shows them all." }
+                }
+            }
+        }
     }
 }
 
@@ -143,108 +149,6 @@ fn failure(failed: &Failed) -> Markup {
     }
 }
 
-fn images(id: &str, caption: &str, rows: &[&Row], view: &View) -> Markup {
-    html! {
-        @if !rows.is_empty() {
-            div .scroll role="region" tabindex="0" aria-labelledby=(id) {
-                table {
-                    caption #(id) { (caption) " (" (rows.len()) ")" }
-                    thead {
-                        tr {
-                            @for head in ["Image", "Current", "State", "Candidate", "Since", "Why", "Fields", "Commit"] {
-                                th scope="col" { (head) }
-                            }
-                            @if view.is_watched { th scope="col" { "In the cluster" } }
-                        }
-                    }
-                    tbody { @for row in rows { (image(row, view)) } }
-                }
-            }
-        }
-    }
-}
-
-fn image(row: &Row, view: &View) -> Markup {
-    let (Row { standing, since, commit: made }, link) = (row, view.commit_link.as_ref());
-    let candidate = standing.candidate.as_ref().map(ToString::to_string);
-    html! {
-        tr {
-            th scope="row" { code { (standing.image) } }
-            td { (versions(&standing.current)) }
-            td { span class={ "state " (standing.state.name()) } { (words(standing.state)) } }
-            td { (optional(candidate.as_deref())) }
-            td { (time(*since)) }
-            td .why {
-                @for why in &standing.reasons { p { (why.detail) } }
-                @for hold in &standing.holds { (held(hold, link)) }
-            }
-            td { (places(&standing.current)) }
-            td { @match made { Some(id) => (commit(id, link)), None => (optional(None)) } }
-            @if view.is_watched { td .why { (rollouts(view.rollouts_of(row), made.is_some())) } }
-        }
-    }
-}
-
-/// What became of an image in the cluster.
-fn rollouts(rollouts: &[Rollout], has_moved: bool) -> Markup {
-    html! {
-        @match (rollouts, has_moved) {
-            ([], true) => "waits for Flux",
-            ([], false) => (optional(None)),
-            (all, _) => @for Rollout { outcome, detail, kustomization, at, seconds, .. } in all {
-                p {
-                    (outcome)
-                    @if let Some(name) = kustomization { " by " code { (name) } }
-                    " " (time(*at)) ", " (format!("{seconds:.0}")) " s after the push"
-                }
-                @if let Some(detail) = detail { p { (detail) } }
-            },
-        }
-    }
-}
-
-/// What the fields of an image hold, each version once.
-fn versions(places: &[Place]) -> Markup {
-    let versions: BTreeSet<Option<String>> = places.iter().map(version).collect();
-    html! {
-        @for version in versions { div { (optional(version.as_deref())) } }
-    }
-}
-
-fn version(place: &Place) -> Option<String> {
-    let version = Version { tag: place.tag.clone(), digest: place.digest.clone() };
-    (!version.is_empty()).then(|| version.to_string())
-}
-
-fn places(places: &[Place]) -> Markup {
-    html! {
-        @match places {
-            [place] => code { (place.file) ": " (place.path) },
-            places => details {
-                summary { (places.len()) " fields" }
-                ul {
-                    @for place in places {
-                        li { code { (place.file) ": " (place.path) } " holds " (optional(version(place).as_deref())) }
-                    }
-                }
-            },
-        }
-    }
-}
-
-fn held(hold: &Held, link: Option<&CommitLink>) -> Markup {
-    let version = Version { tag: hold.tag.clone(), digest: hold.digest.clone() };
-    html! {
-        p {
-            @if version.is_empty() { "All of it" } @else { code { (version) } }
-            " is held since " (time(hold.since)) " by " (hold.by) ": " (hold.reason) " ("
-            @if let Some(id) = &hold.commit { (commit(id, link)) }
-            @if let Some(url) = &hold.pull_request { a href=(url) { "pull request" } }
-            ")"
-        }
-    }
-}
-
 fn moves<'m>(moves: impl Iterator<Item = &'m Move>, link: Option<&CommitLink>) -> Markup {
     html! {
         div .scroll role="region" tabindex="0" aria-labelledby="moved" {
@@ -270,50 +174,17 @@ fn moves<'m>(moves: impl Iterator<Item = &'m Move>, link: Option<&CommitLink>) -
     }
 }
 
-/// A value that may be missing, which a screen reader says as a word.
-fn optional(value: Option<&str>) -> Markup {
-    html! {
-        @match value {
-            Some(value) => code { (value) },
-            None => { span aria-hidden="true" { "–" } span .unseen { "none" } },
-        }
-    }
-}
-
-fn commit(id: &str, link: Option<&CommitLink>) -> Markup {
-    let short: String = id.chars().take(7).collect();
-    html! {
-        @match link {
-            Some(link) => a href=(link.to(id)) { "commit " code { (short) } },
-            None => { "commit " code { (short) } },
-        }
-    }
-}
-
-fn time(at: Timestamp) -> Markup {
-    html! { time datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ")) { (at.strftime("%Y-%m-%d %H:%M:%S UTC")) } }
-}
-
-/// A state in words.
-fn words(state: State) -> &'static str {
-    match state {
-        State::UpToDate => "up to date",
-        State::NoCandidate => "no candidate",
-        State::Updating => "about to move",
-        State::Suspended => "suspended",
-        State::Held => "held",
-        State::RegistryError => "registry error",
-        State::BlockedSecret => "blocked: secret",
-        State::BlockedImage => "blocked: image",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
 
     use crate::agent::board::Board;
-    use crate::cycle::status::{ImageStatus, Why};
+    use crate::agent::listing::Listing;
+    use crate::agent::status::{Rollout, Row};
+    use crate::cycle::status::{Held, ImageStatus, Place, State, Why};
     use crate::image::Tag;
     use crate::plan::skip::Reason;
 
@@ -350,7 +221,7 @@ mod tests {
 
     /// A view with something of everything.
     fn view() -> View {
-        let mut view = Board::default().view();
+        let mut view = Arc::unwrap_or_clone(Board::default().view());
         let url = "https://user:hunter2@git.example.com/org/infra.git".parse().expect("a URL");
         view.commit_link = CommitLink::of(&url);
         view.repository = Some((url, "main".to_owned()));
@@ -365,7 +236,7 @@ mod tests {
             help: Some("check the network".to_owned()),
         });
         view.status.done = Some(Done { number: 5, at: view.started, seconds: 0.42, head: "abcdef123456".to_owned() });
-        view.status.rows = vec![
+        let rows = vec![
             row("ghcr.io/acme/shop", State::UpToDate, None, "holds the newest tag", &["apps/shop/kustomization.yaml"]),
             row(
                 "ghcr.io/acme/till",
@@ -375,6 +246,7 @@ mod tests {
                 &["a.yaml", "b.yaml"],
             ),
         ];
+        view.status.images = Arc::new(Listing::new(rows));
         view.status.moves.push_front(Move {
             at: view.started,
             image: "ghcr.io/acme/shop".parse().expect("an image"),
@@ -395,9 +267,33 @@ mod tests {
             at: view.started,
             seconds: 3.4,
         };
-        view.status.rollouts.insert("ghcr.io/acme/shop".to_owned(), vec![rollout]);
-        view.status.notes = vec!["charts/x.yaml is no YAML".to_owned()];
+        view.status.rollouts = Arc::new([("ghcr.io/acme/shop".to_owned(), vec![rollout])].into());
+        view.status.notes = Notes { first: vec!["charts/x.yaml is not valid YAML".to_owned()], more: 4312 };
         view
+    }
+
+    /// The page that an address shows.
+    fn shown(view: &View, query: &str) -> String {
+        render(view, &Query::parse(Some(query), images::SIZES)).into_string()
+    }
+
+    /// A view with so many images; every seventh is blocked.
+    fn crowd(count: usize) -> View {
+        let image = |number: usize| {
+            let state = if number.is_multiple_of(7) { State::BlockedImage } else { State::UpToDate };
+            let name = format!("ghcr.io/acme/app-{number:05}");
+            row(&name, state, None, "the registry does not have it", &["apps/app/kustomization.yaml"])
+        };
+        let rows: Vec<Row> = (0..count).map(image).collect();
+        let mut view = view();
+        view.status.images = Arc::new(Listing::new(rows));
+        view
+    }
+
+    /// The images in the table of a page.
+    fn listed(page: &str) -> Vec<&str> {
+        let rows = page.split("<th scope=\"row\"><code>ghcr.io/acme/app-").skip(1);
+        rows.filter_map(|rest| rest.split_once('<')).map(|(name, _)| name).collect()
     }
 
     /// The tags of a page: name, attributes, whether it closes.
@@ -413,12 +309,20 @@ mod tests {
 
     #[test]
     fn every_tag_is_closed_every_reference_found_and_every_table_told() {
-        let page = render(&view()).into_string();
+        for (view, query) in [(view(), ""), (crowd(1000), "page=5"), (crowd(1000), "state=none"), (view(), "q=none")] {
+            is_sound(&shown(&view, query));
+        }
+        let all = shown(&view(), "");
+        let count = |name: &str| all.matches(&format!("<{name}")).count();
+        assert_eq!((count("table"), count("caption"), count("h1"), count("main")), (2, 2, 1, 1));
+    }
+
+    fn is_sound(page: &str) {
         let (mut open, mut ids) = (Vec::new(), BTreeSet::new());
-        for (name, attributes, closes) in tags(&page) {
+        for (name, attributes, closes) in tags(page) {
             if closes {
                 assert_eq!(open.pop(), Some(name), "{page}");
-            } else if !matches!(name.as_str(), "!DOCTYPE" | "meta" | "link") {
+            } else if !matches!(name.as_str(), "!DOCTYPE" | "meta" | "link" | "input") {
                 open.push(name.clone());
             }
             if let Some(id) = attribute(&attributes, "id") {
@@ -426,14 +330,12 @@ mod tests {
             }
         }
         assert!(open.is_empty(), "{open:?}");
-        let all = tags(&page);
+        let all = tags(page);
         for (_, attributes, _) in &all {
             let label = attribute(attributes, "aria-labelledby");
             let target = attribute(attributes, "href").and_then(|href| href.strip_prefix('#').map(str::to_owned));
             label.into_iter().chain(target).for_each(|id| assert!(ids.contains(&id), "nothing is named {id}"));
         }
-        let count = |name: &str| all.iter().filter(|(tag, _, closes)| tag == name && !closes).count();
-        assert_eq!((count("table"), count("caption"), count("h1"), count("main")), (3, 3, 1, 1));
         assert!(
             all.iter()
                 .filter(|(tag, _, closes)| tag == "th" && !closes)
@@ -449,9 +351,78 @@ mod tests {
 
     #[test]
     fn everything_is_escaped_and_nothing_secret_is_shown() {
-        let page = render(&view()).into_string();
+        let page = shown(&view(), "");
         assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && page.contains("&lt;img src=x&gt;"), "{page}");
         assert!(!page.contains("<script") && !page.contains("<img") && !page.contains("hunter2"), "{page}");
         assert!(page.contains("href=\"https://git.example.com/org/infra/commit/c0ffee1234\""), "{page}");
+    }
+    #[test]
+    fn pages_show_every_image_once_and_trouble_first() {
+        let view = crowd(1000);
+        let mut seen = Vec::new();
+        let mut query = String::new();
+        loop {
+            let page = shown(&view, &query);
+            seen.extend(listed(&page).into_iter().map(str::to_owned));
+            let Some((before, _)) = page.split_once("#images\" rel=\"next\"") else { break };
+            before.rsplit_once("href=\"?").expect("an address").1.clone_into(&mut query);
+        }
+        assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), 1000);
+        assert_eq!(seen.len(), 1000);
+        let blocked = 1000_usize.div_ceil(7);
+        assert!(seen[..blocked].iter().all(|name| name.parse::<usize>().expect("a number").is_multiple_of(7)));
+    }
+
+    #[test]
+    fn filters_stay_while_pages_are_turned() {
+        let view = crowd(5000);
+        let page = shown(&view, "state=blocked&q=APP&page=2");
+        assert!(page.contains("Images 101 to 200 of 715 that match"), "{page}");
+        for link in
+            ["?state=blocked&amp;q=APP&amp;page=3#images", "?q=APP#images", "?state=up-to-date&amp;q=APP#images"]
+        {
+            assert!(page.contains(&format!("href=\"{link}\"")), "{link} is not in {page}");
+        }
+        assert!(page.contains("value=\"APP\"") && page.contains("<option value=\"blocked\" selected>"), "{page}");
+        assert!(
+            page.contains("all <strong>5,000</strong>") && page.contains("blocked: image <strong>715</strong>"),
+            "{page}"
+        );
+        let page = shown(&view, "q=app-04999");
+        assert_eq!(listed(&page), ["04999"]);
+        assert!(shown(&view, "q=%3Cscript%3E").contains("value=\"&lt;script&gt;\""));
+    }
+
+    #[test]
+    fn what_is_asked_wrongly_is_explained_and_the_last_page_shown_for_those_after_it() {
+        let view = crowd(250);
+        let page = shown(&view, "state=blokced");
+        assert!(page.contains("`blokced` is not a state of images") && listed(&page).len() == 100, "{page}");
+        let page = shown(&view, "page=99");
+        assert!(page.contains("There is no page 99") && listed(&page).len() == 50, "{page}");
+        let page = shown(&view, "q=nowhere");
+        assert!(page.contains("No image matches.") && listed(&page).is_empty(), "{page}");
+    }
+
+    #[test]
+    fn the_page_is_no_larger_for_more_images_fields_or_words() {
+        let size = |view: &View| shown(view, "").len();
+        // Long numbers are all that may differ.
+        let few = size(&crowd(1000));
+        assert!(size(&crowd(20_000)) < few + 500 && few < 150_000, "{few} bytes");
+        let large = |fields: usize| {
+            let files: Vec<String> = (0..fields).map(|file| format!("apps/{file}.yaml")).collect();
+            let files: Vec<&str> = files.iter().map(String::as_str).collect();
+            let mut row = row("ghcr.io/acme/base", State::BlockedSecret, None, &"long ".repeat(fields), &files);
+            row.standing.reasons = vec![row.standing.reasons[0].clone(); fields];
+            let mut view = view();
+            view.status.images = Arc::new(Listing::new(vec![row]));
+            view
+        };
+        assert!(size(&large(20_000)) < size(&large(1000)) + 100);
+        let page = shown(&large(1000), "");
+        assert!(page.contains("and 995 more: <code>tagalong explain ghcr.io/acme/base</code>"), "{page}");
+        assert!(page.contains("<summary>1,000 fields</summary>") && page.contains("and 990 more"), "{page}");
+        assert!(page.contains("and 4,312 more: <code>tagalong sync --dry-run</code>"), "{page}");
     }
 }

@@ -1,0 +1,197 @@
+//! The list of images, one page of it.
+
+use std::collections::BTreeSet;
+
+use maud::{Markup, html};
+
+use crate::agent::board::View;
+use crate::agent::link::CommitLink;
+use crate::agent::listing::{Order, Selection};
+use crate::agent::query::{Query, QueryError, Sizes};
+use crate::agent::status::{Rollout, Row};
+use crate::cycle::status::{Held, Place};
+use crate::fault::Explain;
+use crate::image::{Repository, Version};
+
+use super::controls;
+use super::parts::{commit, first, number, optional, shortened, time, words};
+
+/// The number of images on a page.
+pub const SIZES: Sizes = Sizes { usual: 100, most: 100 };
+
+/// At most this many fields of an image are shown.
+const FIELDS: usize = 10;
+/// At most this many versions, reasons, holds and rollouts of an image are shown.
+const DETAILS: usize = 5;
+
+/// The images that are asked for.
+pub fn section(view: &View, asked: &Result<Query, QueryError>) -> Markup {
+    let images = &view.status.images;
+    html! {
+        section aria-labelledby="images" {
+            h2 #images tabindex="-1" { "Images" }
+            @if images.rows().is_empty() {
+                p { "No image is known yet that a policy governs." }
+            } @else {
+                (list(view, asked))
+            }
+        }
+    }
+}
+
+fn list(view: &View, asked: &Result<Query, QueryError>) -> Markup {
+    let images = &view.status.images;
+    let mut query = asked.clone().unwrap_or_else(|_| Query::all(SIZES));
+    let mut selection = images.select(&query, Order::Trouble);
+    let past = (query.page > selection.pages).then_some(query.page);
+    if past.is_some() {
+        query = query.on(selection.pages);
+        selection = images.select(&query, Order::Trouble);
+    }
+    html! {
+        (controls::counts(&query, &selection))
+        (controls::filter(&query))
+        @if let Err(error) = asked {
+            div .notice.bad role="alert" {
+                h3 { "The address was not understood, so all images are shown" }
+                p { (error) @if let Some(help) = error.help() { ": " (help) } "." }
+            }
+        }
+        @if let Some(page) = past {
+            div .notice { p { "There is no page " (number(page)) ". This is the last one." } }
+        }
+        @if selection.rows.is_empty() {
+            p { "No image matches. " a href="?#images" { "Show all images" } }
+        } @else {
+            (table(view, &query, &selection))
+            (controls::pages(&query, &selection))
+        }
+    }
+}
+
+fn table(view: &View, query: &Query, selection: &Selection) -> Markup {
+    let before = (query.page - 1) * query.limit;
+    html! {
+        div .scroll role="region" tabindex="0" aria-labelledby="listed" {
+            table {
+                caption #listed {
+                    span {
+                        "Images " (number(before + 1)) " to " (number(before + selection.rows.len()))
+                        " of " (number(selection.total)) @if query.is_narrow() { " that match" }
+                        @if query.state().is_empty() { ", trouble first" }
+                    }
+                }
+                thead {
+                    tr {
+                        @for head in ["Image", "Current", "State", "Candidate", "Since", "Why", "Fields", "Commit"] {
+                            th scope="col" { (head) }
+                        }
+                        @if view.is_watched { th scope="col" { "In the cluster" } }
+                    }
+                }
+                tbody { @for row in &selection.rows { (image(row, view)) } }
+            }
+        }
+    }
+}
+
+fn image(row: &Row, view: &View) -> Markup {
+    let (Row { standing, since, commit: made }, link) = (row, view.commit_link.as_ref());
+    let candidate = standing.candidate.as_ref().map(ToString::to_string);
+    let ((reasons, more_reasons), (holds, more_holds)) =
+        (first(&standing.reasons, DETAILS), first(&standing.holds, DETAILS));
+    html! {
+        tr {
+            th scope="row" { code { (standing.image) } }
+            td { (versions(&standing.current)) }
+            td { span class={ "state " (standing.state.name()) } { (words(standing.state)) } }
+            td { (optional(candidate.as_deref())) }
+            td { (time(*since)) }
+            td .why {
+                @for why in reasons { p { (shortened(&why.detail)) } }
+                @for hold in holds { (held(hold, link)) }
+                (more(more_reasons + more_holds, &standing.image))
+            }
+            td .fields { (places(&standing.current, &standing.image)) }
+            td { @match made { Some(id) => (commit(id, link)), None => (optional(None)) } }
+            @if view.is_watched { td .why { (rollouts(view.rollouts_of(row), made.is_some())) } }
+        }
+    }
+}
+
+/// What is left out of the details of an image, and how to see it.
+fn more(count: usize, image: &Repository) -> Markup {
+    html! {
+        @if count > 0 { p { "and " (number(count)) " more: " code { "tagalong explain " (image) } } }
+    }
+}
+
+/// What became of an image in the cluster.
+fn rollouts(rollouts: &[Rollout], has_moved: bool) -> Markup {
+    // The latest stand at the end.
+    let latest = &rollouts[rollouts.len().saturating_sub(DETAILS)..];
+    html! {
+        @match (latest, has_moved) {
+            ([], true) => "waits for Flux",
+            ([], false) => (optional(None)),
+            (latest, _) => {
+                @for Rollout { outcome, detail, kustomization, at, seconds, .. } in latest {
+                    p {
+                        (outcome)
+                        @if let Some(name) = kustomization { " by " code { (name) } }
+                        " " (time(*at)) ", " (format!("{seconds:.0}")) " s after the push"
+                    }
+                    @if let Some(detail) = detail { p { (shortened(detail)) } }
+                }
+                @if rollouts.len() > latest.len() {
+                    p { "and at " (number(rollouts.len() - latest.len())) " more Kustomizations before" }
+                }
+            },
+        }
+    }
+}
+
+/// What the fields of an image hold, each version once.
+fn versions(places: &[Place]) -> Markup {
+    let versions: BTreeSet<Option<String>> = places.iter().map(version).collect();
+    html! {
+        @for version in versions.iter().take(DETAILS) { div { (optional(version.as_deref())) } }
+        @if versions.len() > DETAILS { div { "and " (number(versions.len() - DETAILS)) " more" } }
+    }
+}
+
+fn version(place: &Place) -> Option<String> {
+    let version = Version { tag: place.tag.clone(), digest: place.digest.clone() };
+    (!version.is_empty()).then(|| version.to_string())
+}
+
+fn places(all: &[Place], image: &Repository) -> Markup {
+    let (shown, left_out) = first(all, FIELDS);
+    html! {
+        @match all {
+            [place] => code { (place.file) ": " (place.path) },
+            _ => details {
+                summary { (number(all.len())) " fields" }
+                ul {
+                    @for place in shown {
+                        li { code { (place.file) ": " (place.path) } " holds " (optional(version(place).as_deref())) }
+                    }
+                }
+                (more(left_out, image))
+            },
+        }
+    }
+}
+
+fn held(hold: &Held, link: Option<&CommitLink>) -> Markup {
+    let version = Version { tag: hold.tag.clone(), digest: hold.digest.clone() };
+    html! {
+        p {
+            @if version.is_empty() { "All of it" } @else { code { (version) } }
+            " is held since " (time(hold.since)) " by " (hold.by) ": " (shortened(&hold.reason)) " ("
+            @if let Some(id) = &hold.commit { (commit(id, link)) }
+            @if let Some(url) = &hold.pull_request { a href=(url) { "pull request" } }
+            ")"
+        }
+    }
+}

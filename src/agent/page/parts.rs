@@ -1,0 +1,92 @@
+//! The small parts of the page: times, commits, numbers, and what is left out of long lists and texts.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use crate::agent::link::CommitLink;
+use crate::cycle::status::State;
+
+/// The longest text of an error or a reason that is shown, in characters.
+const LONGEST: usize = 500;
+
+/// A value that may be missing, which a screen reader says as a word.
+pub fn optional(value: Option<&str>) -> Markup {
+    html! {
+        @match value {
+            Some(value) => code { (value) },
+            None => { span aria-hidden="true" { "–" } span .unseen { "none" } },
+        }
+    }
+}
+
+/// A commit, linked where there is a place to look at it.
+pub fn commit(id: &str, link: Option<&CommitLink>) -> Markup {
+    let short: String = id.chars().take(7).collect();
+    html! {
+        @match link {
+            Some(link) => a href=(link.to(id)) { "commit " code { (short) } },
+            None => { "commit " code { (short) } },
+        }
+    }
+}
+
+/// A time, for people and for machines.
+pub fn time(at: Timestamp) -> Markup {
+    html! { time datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ")) { (at.strftime("%Y-%m-%d %H:%M:%S UTC")) } }
+}
+
+/// A state in words.
+pub fn words(state: State) -> &'static str {
+    match state {
+        State::UpToDate => "up to date",
+        State::NoCandidate => "no candidate",
+        State::Updating => "about to move",
+        State::Suspended => "suspended",
+        State::Held => "held",
+        State::RegistryError => "registry error",
+        State::BlockedSecret => "blocked: secret",
+        State::BlockedImage => "blocked: image",
+    }
+}
+
+/// A number as people read it: `4,312`.
+pub fn number(value: usize) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The first items of a list, and how many follow.
+pub fn first<T>(all: &[T], most: usize) -> (&[T], usize) {
+    let shown = all.len().min(most);
+    (&all[..shown], all.len() - shown)
+}
+
+/// A text, or the start of a very long one.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_long_texts_cut_between_characters() {
+        assert_eq!([0, 999, 4312, 1_000_000].map(number), ["0", "999", "4,312", "1,000,000"]);
+        assert_eq!(shortened(&"é".repeat(LONGEST)), "é".repeat(LONGEST));
+        assert_eq!(shortened(&"é".repeat(LONGEST + 1)), format!("{}…", "é".repeat(LONGEST)));
+        assert_eq!((first(&[1, 2, 3], 2), first(&[1], 2)), ((&[1, 2][..], 1), (&[1][..], 0)));
+    }
+}

@@ -1,0 +1,115 @@
+//! What was found out of an image: all of its tags, or no more than what follows from them for the fields there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::image::Tag;
+use crate::policy::choose::{Age, Current};
+use crate::policy::no_choice::NoChoice;
+use crate::policy::tags::TagRule;
+
+use super::decide::{Held, Survey};
+
+/// What was found out of an image.
+#[derive(Debug, Clone)]
+pub enum Findings {
+    /// All of its tags.
+    Whole(Survey),
+    /// What follows from them. It is all that is kept of an image while its registry lists the same tags.
+    Settled(Arc<Settled>),
+}
+
+/// What follows for a field by the tag that it holds, and for one that holds none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    choices: BTreeMap<Option<Tag>, Result<Tag, NoChoice>>,
+}
+
+impl Survey {
+    /// The tag that a field should hold instead of what it holds, or why it stays.
+    pub fn choose(&self, rule: &TagRule, held: Option<&Tag>) -> Result<Tag, NoChoice> {
+        let current = held.map(|tag| {
+            let Held { age, build } = self.of_held(tag);
+            Current { tag: tag.clone(), age, build }
+        });
+        rule.choose(&self.seen, current.as_ref())
+    }
+
+    /// What follows for fields that hold these tags, or none.
+    pub fn settle(&self, rule: &TagRule, held: &BTreeSet<&Tag>) -> Settled {
+        let all = held.iter().map(|tag| Some(*tag)).chain([None]);
+        Settled { choices: all.map(|held| (held.cloned(), self.choose(rule, held))).collect() }
+    }
+}
+
+impl Settled {
+    /// Whether it tells what follows for fields that hold these tags.
+    pub fn tells_of(&self, held: &BTreeSet<&Tag>) -> bool {
+        held.iter().all(|tag| self.choices.contains_key(&Some((*tag).clone())))
+    }
+}
+
+impl Findings {
+    /// The tag that a field should hold instead of what it holds, or why it stays; `None` when that cannot be told, as it
+    /// was settled for fields that hold something else.
+    pub fn choose(&self, rule: &TagRule, held: Option<&Tag>) -> Option<Result<Tag, NoChoice>> {
+        match self {
+            Findings::Whole(survey) => Some(survey.choose(rule, held)),
+            Findings::Settled(settled) => settled.choices.get(&held.cloned()).cloned(),
+        }
+    }
+
+    /// Whether it tells what follows for fields that hold these tags. The tags that fields hold differ between two tips, and
+    /// what was not asked for is not known.
+    pub fn tells_of(&self, rule: &TagRule, held: &BTreeSet<&Tag>) -> bool {
+        let is_known = |survey: &Survey, tag: &Tag| {
+            rule.order().is_none() || rule.measure(tag).is_err() || survey.of_held(tag).age != Age::Unasked
+        };
+        match self {
+            Findings::Whole(survey) => held.iter().all(|tag| is_known(survey, tag)),
+            Findings::Settled(settled) => settled.tells_of(held),
+        }
+    }
+
+    /// All of the tags, where they are at hand.
+    pub fn whole(&self) -> Option<&Survey> {
+        match self {
+            Findings::Whole(survey) => Some(survey),
+            Findings::Settled(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::choose::Seen;
+    use crate::policy::order::{Order, Standing};
+    use crate::policy::tags::ShaForm;
+
+    use super::*;
+
+    #[test]
+    fn what_is_settled_says_the_same_as_the_whole() {
+        let tag = |text: &str| text.parse::<Tag>().expect("a tag");
+        let at = |second| Standing::At(jiff::Timestamp::from_second(second).expect("a time"));
+        let seen = |text: &str, second| Seen::new(tag(text), Some(at(second)));
+        let rule = TagRule::Sha { form: ShaForm::Usual, order: Order::Built };
+        let survey = Survey {
+            seen: vec![seen("aaaaaa1", 1), seen("aaaaaa2", 2)],
+            held: [("aaaaaa1", 1), ("aaaaaa9", 9)]
+                .map(|(text, second)| (tag(text), Held { age: Age::Known(at(second)), build: None }))
+                .into(),
+        };
+        let held = ["aaaaaa1", "aaaaaa2", "aaaaaa9", "latest"].map(tag);
+        let settled = Findings::Settled(Arc::new(survey.settle(&rule, &held.iter().collect())));
+        let whole = Findings::Whole(survey);
+        for held in held.iter().map(Some).chain([None]) {
+            assert_eq!(settled.choose(&rule, held), whole.choose(&rule, held), "{held:?}");
+        }
+        let (other, all) = (tag("aaaaaa3"), held.iter().collect());
+        assert!(settled.choose(&rule, Some(&other)).is_none() && whole.choose(&rule, Some(&other)).is_some());
+        let one = BTreeSet::from([&other]);
+        assert!(settled.tells_of(&rule, &all) && !settled.tells_of(&rule, &one));
+        assert!(whole.tells_of(&rule, &all) && !whole.tells_of(&rule, &one), "nobody asked for it");
+    }
+}

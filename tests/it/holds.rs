@@ -1,15 +1,14 @@
 //! What was taken back stays back, whoever took it back and however, until something newer comes or it is released.
 
-use crate::support;
-
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use support::agent::Agent;
-use support::git::git;
-use support::infra::Stage;
-use support::process::wait_until;
-use support::tagalong::{Run, command};
+use crate::support;
+use crate::support::agent::Agent;
+use crate::support::git::git;
+use crate::support::infra::Stage;
+use crate::support::process::wait_until;
+use crate::support::tagalong::{Run, command};
 
 const FILE: &str = "apps/app/deployment.yaml";
 

@@ -4,8 +4,6 @@
 //! `TAGALONG_TEST_SEED` repeats a run as far as processes can be made to repeat themselves; `./test --large` makes it a
 //! thousand cycles long.
 
-use crate::support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,15 +11,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use fastrand::Rng;
-use support::agent::Agent;
-use support::cluster::Cluster;
-use support::disk::SmallDisk;
-use support::git::{HttpGit, Origin, git};
-use support::process::wait_until;
-use support::proxy::{Harm, Relay, Way};
-use support::scripted::Scripted;
-use support::shelf::{Mood, Shelf};
-use support::tagalong;
+
+use crate::support;
+use crate::support::agent::Agent;
+use crate::support::cluster::Cluster;
+use crate::support::disk::SmallDisk;
+use crate::support::git::{HttpGit, Origin, git};
+use crate::support::process::wait_until;
+use crate::support::proxy::{Harm, Relay, Way};
+use crate::support::scripted::Scripted;
+use crate::support::shelf::{Mood, Shelf};
+use crate::support::tagalong;
 
 const IMAGES: usize = 6;
 

@@ -1,13 +1,12 @@
 //! A week of cycles takes no more memory than their first hours: nothing that a cycle learns is kept for ever.
 
-use crate::support;
-
 use std::time::Duration;
 
-use support::agent::Agent;
-use support::git::Origin;
-use support::process::wait_until;
-use support::shelf::Shelf;
+use crate::support;
+use crate::support::agent::Agent;
+use crate::support::git::Origin;
+use crate::support::process::wait_until;
+use crate::support::shelf::Shelf;
 
 const IMAGES: usize = 20;
 

@@ -1,15 +1,13 @@
 //! What operators see of the agent and do to it while it runs: health, metrics, the status page, signals, a changed
 //! configuration.
 
-use crate::support;
-
 use std::fs;
 use std::path::Path;
 
-use support::agent::Agent;
-use support::infra::Stage;
-use support::process::{free_port, wait_until};
-use support::tagalong;
+use crate::support::agent::Agent;
+use crate::support::infra::Stage;
+use crate::support::process::{free_port, wait_until};
+use crate::support::tagalong;
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";

@@ -1,12 +1,11 @@
 //! However many images there are, what the agent shows of them stays small, and all of it can be got at.
 
-use crate::support;
-
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use support::agent::Page;
-use support::crowd::Crowd;
+
+use crate::support::agent::Page;
+use crate::support::crowd::Crowd;
 
 const IMAGES: usize = 1200;
 /// Of these the registry has no tag that fits the policy.

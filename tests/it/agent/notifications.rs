@@ -1,17 +1,16 @@
 //! News reaches the channels: each once, again where a service was down, without ever holding up a cycle, and without
 //! giving away the URL that is the key to a channel.
 
-use crate::support;
-
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-use support::agent::Agent;
-use support::infra::Stage;
-use support::process::wait_until;
-use support::scripted::{self, Asked, Scripted};
+
+use crate::support::agent::Agent;
+use crate::support::infra::Stage;
+use crate::support::process::wait_until;
+use crate::support::scripted::{self, Asked, Scripted};
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";

@@ -1,17 +1,16 @@
 //! The status page in a real browser, where there is one: it loads whole under its own policy, and is light or dark as
 //! its reader wishes. What can be told without a browser is proved beside the page.
 
-use crate::support;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::agent::Agent;
-use support::browser::{Browser, chromium};
-use support::crowd::Crowd;
-use support::infra::Stage;
-use support::process::wait_until;
+use crate::support;
+use crate::support::agent::Agent;
+use crate::support::browser::{Browser, chromium};
+use crate::support::crowd::Crowd;
+use crate::support::infra::Stage;
+use crate::support::process::wait_until;
 
 fn run(browser: &str, home: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(browser);

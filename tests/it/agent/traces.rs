@@ -1,7 +1,5 @@
 //! Where the environment names a collector, every pass is one trace there; where it does not, nothing is sent.
 
-use crate::support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -15,8 +13,9 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
-use support::infra::Stage;
-use support::tagalong::{command, finished};
+
+use crate::support::infra::Stage;
+use crate::support::tagalong::{command, finished};
 
 const TOKEN: &str = "canary-of-a-collector-token-6107";
 

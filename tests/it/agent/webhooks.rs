@@ -1,16 +1,16 @@
 //! Webhooks: a push that the agent is told of is deployed at once, and nobody else can make it do anything.
 
-use crate::support;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 
 use serde_json::json;
-use support::agent::Agent;
-use support::infra::Stage;
-use support::process::wait_until;
-use support::registry::Registry;
+
+use crate::support;
+use crate::support::agent::Agent;
+use crate::support::infra::Stage;
+use crate::support::process::wait_until;
+use crate::support::registry::Registry;
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";

@@ -1,9 +1,8 @@
 //! Bad input gets a clear error with its place and the promised exit code, and changes nothing.
 
 use crate::support;
-
-use support::infra::Stage;
-use support::tagalong::run;
+use crate::support::infra::Stage;
+use crate::support::tagalong::run;
 
 const APP: &str = "image: HOST/org/app:aaaaaa1\n";
 

@@ -1,8 +1,7 @@
 //! The demo tells the whole story, and help is there for whoever looks for it.
 
 use crate::support;
-
-use support::tagalong::run;
+use crate::support::tagalong::run;
 
 #[test]
 fn the_demo_deploys_loses_a_race_and_wins_the_next() {

@@ -1,8 +1,6 @@
 //! `status` and `explain` tell how images stand, and why, without changing anything.
 
-use crate::support;
-
-use support::infra::Stage;
+use crate::support::infra::Stage;
 
 fn stage() -> Stage {
     let app = "spec:\n  containers:\n  - name: app\n    image: HOST/org/app:aaaaaa1\n";

@@ -1,8 +1,6 @@
 //! Of several replicas one leads: it alone pushes, the others stay ready and take over when it is gone, and whoever does
 //! not know that it leads pushes nothing.
 
-use crate::support;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,12 +12,14 @@ use ::tagalong::config::load::{Config, Overrides};
 use ::tagalong::cycle::error::CycleError;
 use ::tagalong::cycle::task::Mode;
 use ::tagalong::policy::scope::Scope;
-use support::agent::Agent;
-use support::cluster::{Cluster, Fault, LEASE};
-use support::infra::Stage;
-use support::process::wait_until;
-use support::{skipped, tagalong};
 use tokio_util::sync::CancellationToken;
+
+use crate::support;
+use crate::support::agent::Agent;
+use crate::support::cluster::{Cluster, Fault, LEASE};
+use crate::support::infra::Stage;
+use crate::support::process::wait_until;
+use crate::support::{skipped, tagalong};
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";

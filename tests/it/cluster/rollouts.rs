@@ -1,18 +1,17 @@
 //! What becomes of a commit in the cluster is told: Flux is asked to look at once, and watched until it has applied the
 //! commit, failed, or taken too long. Whatever it does, cycles go on.
 
-use crate::support;
-
 use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use support::agent::Agent;
-use support::cluster::{Cluster, Fault, KUSTOMIZATIONS, SOURCE, TOKEN};
-use support::infra::Stage;
-use support::process::wait_until;
-use support::scripted::{self, Scripted};
-use support::tagalong;
+
+use crate::support::agent::Agent;
+use crate::support::cluster::{Cluster, Fault, KUSTOMIZATIONS, SOURCE, TOKEN};
+use crate::support::infra::Stage;
+use crate::support::process::wait_until;
+use crate::support::scripted::{self, Scripted};
+use crate::support::tagalong;
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";

@@ -1,20 +1,20 @@
 //! The agent as `deploy/` starts it, and whether it measures what the alerts and the dashboard watch.
 
-use crate::support;
-
 use std::fs;
 use std::process::Command;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use support::agent::Agent;
-use support::cluster::{Cluster, SOURCE};
-use support::git::{Origin, Sshd, git};
-use support::manifests::{deploy, the};
-use support::process::wait_until;
-use support::registry::{Kind, PASSWORD, Registry, USER};
-use support::{tagalong, yaml};
+
+use crate::support;
+use crate::support::agent::Agent;
+use crate::support::cluster::{Cluster, SOURCE};
+use crate::support::git::{Origin, Sshd, git};
+use crate::support::manifests::{deploy, the};
+use crate::support::process::wait_until;
+use crate::support::registry::{Kind, PASSWORD, Registry, USER};
+use crate::support::{tagalong, yaml};
 
 const SECRET: &str = "what-the-forge-signs-with";
 

@@ -1,14 +1,14 @@
 //! What the Containerfile promises; and with `./test --large`, that it builds to an image that keeps it.
 
-use crate::support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use support::buildah::Buildah;
+
+use crate::support;
+use crate::support::buildah::Buildah;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -1,8 +1,6 @@
 //! What `deploy/` promises: manifests that the Kubernetes API takes, a pod that can do little, files where the
 //! configuration looks for them, secrets that open.
 
-use crate::support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -17,8 +15,10 @@ use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use support::manifests::{deploy, everything, the};
-use support::{sops, tagalong, yaml};
+
+use crate::support;
+use crate::support::manifests::{deploy, everything, the};
+use crate::support::{sops, tagalong, yaml};
 
 /// Kinds that custom resource definitions bring, so that no crate knows them.
 const CUSTOM: [&str; 2] = ["ServiceMonitor", "PrometheusRule"];

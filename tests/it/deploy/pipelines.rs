@@ -1,18 +1,17 @@
 //! The pipelines of `deploy/ci`, run step by step against a real registry and a real git server.
 
-use crate::support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use support::git::{Origin, Sshd};
-use support::pipeline::{Runner, plugin_variables};
-use support::registry::{Kind, PASSWORD, Registry, USER};
-use support::sops::Sops;
-use support::tagalong::{self, Run};
-use support::yaml;
+
+use crate::support::git::{Origin, Sshd};
+use crate::support::pipeline::{Runner, plugin_variables};
+use crate::support::registry::{Kind, PASSWORD, Registry, USER};
+use crate::support::sops::Sops;
+use crate::support::tagalong::{self, Run};
+use crate::support::yaml;
 
 const OLD: &str = "1111111111111111111111111111111111111111";
 const NEW: &str = "2222222222222222222222222222222222222222";

@@ -1,14 +1,13 @@
 //! `docs/configuration.md` and `docs/tagalong.schema.json` say what the code reads: every key, and no other.
 
-use crate::support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use support::yaml;
 use tagalong::config::catalogue::{Key, Kind, keys};
+
+use crate::support::yaml;
 
 fn docs(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)

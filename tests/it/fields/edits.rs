@@ -3,15 +3,14 @@
 //! Each folder of `fixtures/edits` holds `before`, `after` and `case.yaml` with `set` (the references), and where they
 //! apply `flags` and `exit`. Without `after` nothing may change.
 
-use crate::support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use serde::Deserialize;
-use support::tagalong::run;
+
+use crate::support::tagalong::run;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,11 +1,10 @@
 //! An image in clear within a SOPS file moves when an identity is at hand, and sops itself finds nothing else changed.
 
-use crate::support;
-
 use serde_json::json;
-use support::infra::Stage;
-use support::sops::Sops;
-use support::tagalong::run;
+
+use crate::support::infra::Stage;
+use crate::support::sops::Sops;
+use crate::support::tagalong::run;
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";

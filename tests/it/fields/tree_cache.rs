@@ -1,14 +1,13 @@
 //! What is kept from one tip to the next never shows: a warm look gives what a cold one gives.
 
-use crate::support;
-
-use support::git::{Origin, git};
 use tagalong::cycle::tree::TreeCache;
 use tagalong::manifest::conventions::{Conventions, FieldRule};
 use tagalong::manifest::interest::Interest;
 use tagalong::manifest::paths::PathFilter;
 use tagalong::repo::clone::BareClone;
 use tagalong::repo::config::{Config, Https, Person, Ssh};
+
+use crate::support::git::{Origin, git};
 
 const DEPLOYMENT: &str = "spec:\n  containers:\n  - image: acme/app:v1\n";
 const OVERLAY: &str = "resources: [../base]\nimages:\n- name: acme/app\n  newTag: v2\n";

@@ -1,18 +1,17 @@
 //! Whatever key or token a git server wants, it is taken from its file, now; and a server that says nothing is given up.
 
-use crate::support;
-
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::git::{HttpGit, git};
-use support::infra::Stage;
-use support::process::{Server, wait_until};
-use support::proxy::ConnectProxy;
-use support::tagalong::{self, Run};
+use crate::support;
+use crate::support::git::{HttpGit, git};
+use crate::support::infra::Stage;
+use crate::support::process::{Server, wait_until};
+use crate::support::proxy::ConnectProxy;
+use crate::support::tagalong::{self, Run};
 
 fn stage() -> Stage {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);

@@ -1,17 +1,16 @@
 //! Connections that break, stall or crawl at any moment: the branch is before or after, never in between, and the next
 //! cycle is right. A relay stands between the program and the real server and harms what passes.
 
-use crate::support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use support::git::{HttpGit, git};
-use support::infra::Stage;
-use support::process::wait_until;
-use support::proxy::{Harm, Relay, Way};
-use support::tagalong::{self, Run};
+use crate::support;
+use crate::support::git::{HttpGit, git};
+use crate::support::infra::Stage;
+use crate::support::process::wait_until;
+use crate::support::proxy::{Harm, Relay, Way};
+use crate::support::tagalong::{self, Run};
 
 /// A timeout that a busy machine does not reach.
 const PATIENT: &str = "2m";

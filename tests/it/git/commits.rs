@@ -1,14 +1,12 @@
 //! Commits say what moved in the words that were asked for, and bear signatures that git itself accepts.
 
-use crate::support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use support::git::git;
-use support::infra::Stage;
-use support::tagalong::{self, Run};
+use crate::support::git::git;
+use crate::support::infra::Stage;
+use crate::support::tagalong::{self, Run};
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";

@@ -1,15 +1,14 @@
 //! What a file held before is read from history, and history that is not here is brought over.
 
-use crate::support;
-
 use std::path::Path;
 use std::time::Duration;
 
-use support::git::{Origin, Sshd, git};
 use tagalong::repo::clone::{BareClone, CommitId};
 use tagalong::repo::config::{Config, Https, Person, Ssh};
 use tagalong::repo::fetch::Deepened;
 use tagalong::repo::history::{Change, Logged};
+
+use crate::support::git::{Origin, Sshd, git};
 
 fn open(cache: &Path, sshd: &Sshd, origin: &Origin, depth: u32) -> (BareClone, CommitId) {
     let person = Person { name: "bot".to_owned(), email: "bot@example.com".to_owned() };

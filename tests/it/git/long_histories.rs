@@ -1,14 +1,13 @@
 //! Repositories that are older than tagalong: histories longer than any clone, over every transport, with what was done in
 //! them long ago.
 
-use crate::support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::git::{HttpGit, Origin, Sshd, clone_in, git};
-use support::registry::{Kind, Registry};
-use support::tagalong::{Run, run};
+use crate::support;
+use crate::support::git::{HttpGit, Origin, Sshd, clone_in, git};
+use crate::support::registry::{Kind, Registry};
+use crate::support::tagalong::{Run, run};
 
 /// How many commits there are.
 fn length() -> usize {

@@ -1,17 +1,16 @@
 //! Agents, CI jobs and people on one branch, all at once: every field ends right, nobody's work is lost, history is a line.
 //! `./test --large` makes the storms large.
 
-use crate::support;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::git::{HttpGit, git};
-use support::infra::Stage;
-use support::process::wait_until;
-use support::tagalong::{self, Run};
+use crate::support;
+use crate::support::git::{HttpGit, git};
+use crate::support::infra::Stage;
+use crate::support::process::wait_until;
+use crate::support::tagalong::{self, Run};
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";

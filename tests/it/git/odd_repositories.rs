@@ -1,16 +1,15 @@
 //! Whatever people and disks do to a repository, its branch or the local clone: the next cycle is right.
 
-use crate::support;
-
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use support::disk::SmallDisk;
-use support::git::{Origin, clone_in, git};
-use support::infra::Stage;
-use support::process::wait_until;
-use support::tagalong::{self, Run};
+use crate::support;
+use crate::support::disk::SmallDisk;
+use crate::support::git::{Origin, clone_in, git};
+use crate::support::infra::Stage;
+use crate::support::process::wait_until;
+use crate::support::tagalong::{self, Run};
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";

@@ -1,11 +1,10 @@
 //! Many writers on one branch: nothing is lost, nothing is overwritten.
 
-use crate::support;
-
 use std::path::Path;
 
-use support::infra::Stage;
-use support::tagalong::{self, Run};
+use crate::support;
+use crate::support::infra::Stage;
+use crate::support::tagalong::{self, Run};
 
 const WRITERS: usize = 20;
 

@@ -1,14 +1,13 @@
 //! Real git servers over ssh, http and paths: who is let in, what is kept, what is refused and how it is said.
 
-use crate::support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use support::git::{HttpGit, Origin, Sshd, clone_in, git};
-use support::registry::{Kind, Registry};
-use support::tagalong::{Run, run};
+use crate::support;
+use crate::support::git::{HttpGit, Origin, Sshd, clone_in, git};
+use crate::support::registry::{Kind, Registry};
+use crate::support::tagalong::{Run, run};
 
 /// A repository, a registry with `org/app:bbbbbb1`, and no git server yet.
 struct Scene {

@@ -1,7 +1,5 @@
 //! Registries are signed in to as their users do: tokens, refresh tokens, credential helpers, pull secrets.
 
-use crate::support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,12 +9,14 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use support::registry::{Kind, PASSWORD, Registry, USER};
-use support::tokens::{REFRESH_TOKEN, TokenServer};
 use tagalong::image::Repository;
 use tagalong::registry::client::Client;
 use tagalong::registry::config::{Config, HostConfig};
 use tagalong::registry::error::RegistryError;
+
+use crate::support;
+use crate::support::registry::{Kind, PASSWORD, Registry, USER};
+use crate::support::tokens::{REFRESH_TOKEN, TokenServer};
 
 const AT: &str = "2026-04-01T10:00:00Z";
 

@@ -1,22 +1,21 @@
 //! Whatever a registry answers, the reason is said, no secret leaves, and the images of others are not held up.
 
-use crate::support;
-
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::infra::Stage;
-use support::registry::{PASSWORD, USER, digest};
-use support::scripted::{Answer, Asked, Scripted, json as answer};
 use tagalong::fault::Explain;
 use tagalong::image::{Repository, Version};
 use tagalong::registry::client::Client;
 use tagalong::registry::config::{Config, HostConfig};
 use tagalong::registry::error::RegistryError;
 use tagalong::registry::integrity::Audit;
+
+use crate::support::infra::Stage;
+use crate::support::registry::{PASSWORD, USER, digest};
+use crate::support::scripted::{Answer, Asked, Scripted, json as answer};
 
 const CONFIG: &[u8] = br#"{"created":"2026-04-01T10:00:00Z","architecture":"amd64","os":"linux"}"#;
 const LAYER: &[u8] = b"the files of an image";

@@ -1,20 +1,20 @@
 //! What was learned is not asked again: a steady cycle costs one listing an image, and a new tag its metadata once.
 
-use crate::support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use support::agent::Agent;
-use support::infra::Stage;
-use support::process::wait_until;
-use support::scripted::{Answer, Asked, Scripted, json as answer};
 use tagalong::image::{Repository, Version};
 use tagalong::registry::client::Client;
 use tagalong::registry::config::{Config, HostConfig};
 use tagalong::registry::error::RegistryError;
+
+use crate::support;
+use crate::support::agent::Agent;
+use crate::support::infra::Stage;
+use crate::support::process::wait_until;
+use crate::support::scripted::{Answer, Asked, Scripted, json as answer};
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 

@@ -1,18 +1,17 @@
 //! Nothing is deployed that a node could not pull: the whole image is proved before a field moves.
 
-use crate::support;
-
 use serde_json::{Value, json};
-use support::buildah::Buildah;
-use support::infra::Stage;
-use support::registry::{Kind, Registry};
-use support::skopeo::Layout;
 use tagalong::image::{Repository, Version};
 use tagalong::platform::Platform;
 use tagalong::registry::client::Client;
 use tagalong::registry::config::{Config, HostConfig};
 use tagalong::registry::error::RegistryError;
 use tagalong::registry::integrity::Audit;
+
+use crate::support::buildah::Buildah;
+use crate::support::infra::Stage;
+use crate::support::registry::{Kind, Registry};
+use crate::support::skopeo::Layout;
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";

@@ -1,13 +1,8 @@
 //! The first look at a large registry takes as many cycles as it needs: each goes on where the one before ended, says how
 //! far it is, and keeps no other image waiting.
 
-use crate::support;
-
 use std::time::Duration;
 
-use support::infra::Stage;
-use support::scripted::Scripted;
-use support::shelf::{Mood, Shelf};
 use tagalong::cli::connect;
 use tagalong::config::load::{Config, Overrides};
 use tagalong::cycle::engine::Engine;
@@ -16,6 +11,11 @@ use tagalong::cycle::task::Mode;
 use tagalong::plan::skip::Reason;
 use tagalong::policy::scope::Scope;
 use tokio_util::sync::CancellationToken;
+
+use crate::support;
+use crate::support::infra::Stage;
+use crate::support::scripted::Scripted;
+use crate::support::shelf::{Mood, Shelf};
 
 /// More tags than a cycle gets to look into: each takes two requests of 30 ms, eight at a time.
 const MANY: usize = 400;

@@ -1,16 +1,16 @@
 //! A mirror brings content, proved by its digest; what a tag means is for the registry to say.
 
-use crate::support;
-
 use std::time::Duration;
 
 use serde_json::json;
-use support::registry::{Kind, Registry};
-use support::scripted::{Scripted, json as answer};
 use tagalong::image::{Repository, Version};
 use tagalong::registry::client::Client;
 use tagalong::registry::config::{Config, HostConfig};
 use tagalong::registry::integrity::Audit;
+
+use crate::support;
+use crate::support::registry::{Kind, Registry};
+use crate::support::scripted::{Scripted, json as answer};
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";

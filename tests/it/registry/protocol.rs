@@ -1,19 +1,19 @@
 //! Real registries are asked as they want to be, and bad ones are told from good ones.
 
-use crate::support;
-
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use support::registry::{Kind, PASSWORD, Registry, USER, digest};
-use support::scripted::{Answer, Scripted, json as answer};
 use tagalong::fault::{Explain, Fault};
 use tagalong::image::{Repository, Version};
 use tagalong::registry::client::Client;
 use tagalong::registry::config::{Config, HostConfig};
 use tagalong::registry::error::RegistryError;
+
+use crate::support;
+use crate::support::registry::{Kind, PASSWORD, Registry, USER, digest};
+use crate::support::scripted::{Answer, Scripted, json as answer};
 
 const AT: &str = "2026-04-01T10:00:00Z";
 

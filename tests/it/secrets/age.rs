@@ -1,7 +1,5 @@
 //! Data keys are opened as age opens files, and age opens what is written here.
 
-use crate::support;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,6 +10,8 @@ use tagalong::sops::age::identity::{Identity, IdentityError};
 use tagalong::sops::age::recipient::Recipient;
 use tagalong::sops::age::ssh::SshKeyError;
 use tempfile::TempDir;
+
+use crate::support;
 
 fn fixtures() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/age")

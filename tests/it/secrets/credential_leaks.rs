@@ -1,14 +1,12 @@
 //! No token, password or key reaches stdout, stderr, logs at their loudest, or the disk.
 
-use crate::support;
-
 use std::fs;
 
-use support::git::{HttpGit, git};
-use support::infra::Stage;
-use support::registry::{PASSWORD, USER};
-use support::scripted::{Scripted, json};
-use support::tagalong::run;
+use crate::support::git::{HttpGit, git};
+use crate::support::infra::Stage;
+use crate::support::registry::{PASSWORD, USER};
+use crate::support::scripted::{Scripted, json};
+use crate::support::tagalong::run;
 
 const GIT_TOKEN: &str = "git-token-93451";
 const BEARER: &str = "bearer-token-77120";

@@ -1,10 +1,10 @@
 //! Nothing is deployed beside a secret that would not decrypt: the bump waits, says why, and goes out once it is mended.
 
-use crate::support;
-
 use serde_json::{Value, json};
-use support::infra::Stage;
-use support::sops::Sops;
+
+use crate::support;
+use crate::support::infra::Stage;
+use crate::support::sops::Sops;
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";

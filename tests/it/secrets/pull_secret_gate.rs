@@ -1,14 +1,13 @@
 //! No image is deployed that its pods could not pull: a pull secret of the repository that is of no use is said before.
 
-use crate::support;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use support::infra::Stage;
-use support::registry::{Kind, PASSWORD, USER};
-use support::sops::Sops;
-use support::tagalong::run;
+
+use crate::support::infra::Stage;
+use crate::support::registry::{Kind, PASSWORD, USER};
+use crate::support::sops::Sops;
+use crate::support::tagalong::run;
 
 const RULE: &str = "encrypted_regex: ^(data|stringData)$";
 

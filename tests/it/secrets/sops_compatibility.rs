@@ -1,12 +1,9 @@
 //! What sops wrote is read, what sops refuses is refused, and what is written here, sops reads: in every format, type
 //! and option, beside the real sops.
 
-use crate::support;
-
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use serde_json::Value;
-use support::sops::{Sops, keyring, new_key};
 use tagalong::sops::block::Recipients;
 use tagalong::sops::encrypt::{Recipe, encrypt};
 use tagalong::sops::envelope;
@@ -18,6 +15,9 @@ use tagalong::sops::plain::Type;
 use tagalong::sops::reseal::reseal;
 use tagalong::sops::rotate::rotate;
 use tagalong::sops::selection::Selection;
+
+use crate::support;
+use crate::support::sops::{Sops, keyring, new_key};
 
 /// Opens and verifies a file as tagalong does.
 fn verify(bytes: &[u8], keyring: &Keyring) -> Result<Vec<Revealed>, SopsError> {

@@ -1,8 +1,6 @@
 //! Whatever goes wrong, no secret value, key, password, token or passphrase leaves the process: not by stdout, stderr,
 //! logs at their loudest, commits, or files that it keeps.
 
-use crate::support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -11,12 +9,14 @@ use std::process::Command;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use support::agent::Agent;
-use support::git::{HttpGit, clone_in, git};
-use support::infra::Stage;
-use support::registry::{Kind, PASSWORD, USER};
-use support::sops::{Sops, new_key};
-use support::tagalong::{finished, run};
+
+use crate::support;
+use crate::support::agent::Agent;
+use crate::support::git::{HttpGit, clone_in, git};
+use crate::support::infra::Stage;
+use crate::support::registry::{Kind, PASSWORD, USER};
+use crate::support::sops::{Sops, new_key};
+use crate::support::tagalong::{finished, run};
 
 const VALUE: &str = "canary-of-a-secret-value-5521";
 const IN_CLEAR: &str = "canary-in-clear-text-9043";

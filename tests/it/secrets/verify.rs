@@ -1,21 +1,20 @@
 //! `secrets verify` finds what sops would refuse and what should not be in clear, and says where, without the values.
 
-use crate::support;
-
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::git::Origin;
-use support::sops::{Sops, new_key};
-use support::tagalong::{Run, command, finished, run};
 use tagalong::cycle::secrets::{Gate, PullSecrets, Secrets};
 use tagalong::keys::Sources;
 use tagalong::repo::clone::BareClone;
 use tagalong::repo::config::{Config, Https, Person, Ssh};
 use tagalong::sops::audit::Status;
+
+use crate::support::git::Origin;
+use crate::support::sops::{Sops, new_key};
+use crate::support::tagalong::{Run, command, finished, run};
 
 const SECRET: &str =
     "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  password: hunter2\n  user: me\n";

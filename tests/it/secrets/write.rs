@@ -1,14 +1,14 @@
 //! Secrets that tagalong writes are those that sops would: it decrypts them, and follows the same `.sops.yaml`.
 
-use crate::support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use support::infra::Stage;
-use support::sops::{Sops, new_key};
-use support::tagalong::run;
+
+use crate::support;
+use crate::support::infra::Stage;
+use crate::support::sops::{Sops, new_key};
+use crate::support::tagalong::run;
 
 const SECRET: &str =
     "# by hand\napiVersion: v1\nkind: Secret\nmetadata:\n    name: db\nstringData:\n    password: hunter2\n";

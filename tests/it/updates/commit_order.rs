@@ -1,16 +1,15 @@
 //! `order: commit`: tags are ordered by the place of their commits in the history of a branch, whenever and however often
 //! their images were built.
 
-use crate::support;
-
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use support::git::{Origin, git};
-use support::infra::Stage;
-use support::tagalong::{Run, run};
+
+use crate::support::git::{Origin, git};
+use crate::support::infra::Stage;
+use crate::support::tagalong::{Run, run};
 
 /// The registry, the infrastructure repository, and the repository that images are built from.
 struct History {

@@ -1,12 +1,11 @@
 //! SHAs that are digits alone are deployed where the other tags or the image say that they are commits; else it is said
 //! that they may be newer.
 
-use crate::support;
-
 use serde_json::Value;
-use support::infra::Stage;
-use support::shelf::Shelf;
-use support::tagalong::run;
+
+use crate::support::infra::Stage;
+use crate::support::shelf::Shelf;
+use crate::support::tagalong::run;
 
 const REVISION: &str = "org.opencontainers.image.revision";
 

@@ -1,9 +1,8 @@
 //! What a policy says besides its rule: tags allowed and ignored, a minimum age, digests that are followed.
 
-use crate::support;
-
 use serde_json::{Value, json};
-use support::infra::Stage;
+
+use crate::support::infra::Stage;
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 

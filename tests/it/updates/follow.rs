@@ -1,9 +1,8 @@
 //! From a new tag in the registry to a pushed commit.
 
 use crate::support;
-
-use support::infra::Stage;
-use support::tagalong;
+use crate::support::infra::Stage;
+use crate::support::tagalong;
 
 const DEPLOYMENT: &str = "\
 kind: Deployment

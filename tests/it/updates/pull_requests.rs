@@ -1,14 +1,12 @@
 //! What follows policies can be proposed on a branch of its own, with one pull request, and a closed one is a no.
 
-use crate::support;
-
 use std::fs;
 use std::path::PathBuf;
 
-use support::forge::{Forge, KINDS, Kind, TOKEN};
-use support::git::git;
-use support::infra::Stage;
-use support::tagalong::{Run, run};
+use crate::support::forge::{Forge, KINDS, Kind, TOKEN};
+use crate::support::git::git;
+use crate::support::infra::Stage;
+use crate::support::tagalong::{Run, run};
 
 const FILE: &str = "apps/app/deployment.yaml";
 const PROPOSALS: &str = "tagalong/updates";

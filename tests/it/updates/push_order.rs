@@ -1,20 +1,19 @@
 //! `order: pushed`: the registry's own API tells when tags were pushed. Scripted servers stand in for products that cannot
 //! run here; their answers have the form that each product documents.
 
-use crate::support;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::infra::Stage;
-use support::scripted::{Answer, Asked, Scripted, json as answer};
-use support::tagalong::run;
 use tagalong::image::{Repository, Tag};
 use tagalong::registry::client::Client;
 use tagalong::registry::config::{Api, Config, HostConfig};
 use tagalong::registry::error::RegistryError;
+
+use crate::support::infra::Stage;
+use crate::support::scripted::{Answer, Asked, Scripted, json as answer};
+use crate::support::tagalong::run;
 
 fn client(host: &str, api: Api, credentials: Option<&Path>) -> Client {
     let own = HostConfig {

@@ -1,11 +1,10 @@
 //! Several tags of one build are one candidate: the form that a field has is kept, and an index goes before its platforms.
 
-use crate::support;
-
 use serde_json::Value;
-use support::infra::Stage;
-use support::skopeo::Layout;
-use support::tagalong::run;
+
+use crate::support::infra::Stage;
+use crate::support::skopeo::Layout;
+use crate::support::tagalong::run;
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";

@@ -6,7 +6,8 @@
 
 #[path = "support/mod.rs"]
 mod made_up;
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/it/support/mod.rs"]
+#[allow(dead_code, reason = "this uses a part of it")]
 mod support;
 
 use std::io::{Read, Write};

@@ -4,7 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports to a person")]
 
-#[path = "../tests/support/sops.rs"]
+#[path = "../tests/it/support/sops.rs"]
 #[allow(dead_code, reason = "this uses a part of it")]
 mod sops;
 #[path = "support/mod.rs"]

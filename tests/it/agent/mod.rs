@@ -1,0 +1,8 @@
+//! The agent while it runs: health, metrics, status page, traces, webhooks, notifications.
+
+mod health;
+mod many_images;
+mod notifications;
+mod status_page;
+mod traces;
+mod webhooks;

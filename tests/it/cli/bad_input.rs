@@ -1,0 +1,166 @@
+//! Bad input gets a clear error with its place and the promised exit code, and changes nothing.
+
+use crate::support;
+use crate::support::infra::Stage;
+use crate::support::tagalong::run;
+
+const APP: &str = "image: HOST/org/app:aaaaaa1\n";
+
+fn stage() -> Stage {
+    let stage = Stage::new(&[("app.yaml", APP), ("chart/broken.yaml", "{{ if x }}\na: [\n")]);
+    stage.registry.push("org/app", "aaaaaa1", "2026-04-01T10:00:00Z");
+    stage
+}
+
+#[test]
+fn every_mistake_of_a_configuration_is_said_with_its_place() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("tagalong.yaml");
+    let text = "git:\n  url: infra\n  depth: deep\n  brunch: main\nregistries:\n- host: https://ghcr.io\npolicies:\n- images: [ghcr.io/acme/*]\n  tags: { sha: { pattern: '[' }, semver: x }\n";
+    std::fs::write(&file, text).expect("written");
+    let config = file.display().to_string();
+    for command in ["run", "sync", "check", "images"] {
+        let run = run(folder.path(), &[command, "--config", &config]).fails_with(2);
+        let errors: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert!(errors.len() >= 7, "{run:#?}");
+        assert!(errors.iter().all(|line| line.contains(&format!("{config}:"))), "{run:#?}");
+        for words in [":2:8: git.url", ":3:10: git.depth", ":4:3: git.brunch: unknown key; did you mean `branch`?"] {
+            assert!(errors.iter().any(|line| line.contains(words)), "{words}: {run:#?}");
+        }
+    }
+}
+
+#[test]
+fn files_that_cannot_be_read_are_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gone = folder.path().join("gone.yaml").display().to_string();
+    let run_ = run(folder.path(), &["sync", "--config", &gone]).fails_with(2);
+    assert!(run_.stderr.contains(&gone), "{run_:#?}");
+    let run_ = run(folder.path(), &["sync"]).fails_with(2);
+    assert!(run_.stderr.contains("no git repository is configured") && run_.stderr.contains("help: "), "{run_:#?}");
+    let run_ = run(folder.path(), &["images", "--dir", &gone]).fails_with(2);
+    assert!(run_.stderr.contains("cannot open"), "{run_:#?}");
+    let stage = stage();
+    let config = stage.config();
+    let text = std::fs::read_to_string(&config)
+        .expect("there")
+        .replace("plainHttp: true", "plainHttp: true, credentialsFile: /nowhere/auth.json");
+    std::fs::write(&config, text).expect("written");
+    let check = stage.tagalong(&["check"]);
+    assert_eq!(check.code, 2, "{check:#?}");
+    assert!(check.stdout.contains("/nowhere/auth.json"), "{check:#?}");
+}
+
+#[test]
+fn wrong_words_on_the_command_line_end_with_2() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().display().to_string();
+    for arguments in [
+        vec!["frobnicate"],
+        vec!["set"],
+        vec!["set", "app:v1", "--wait-image", "soon", "--dir", &dir],
+        vec!["set", "app:v1", "--dir", &dir, "--git-url", "/x"],
+        vec!["images", "--dir", &dir, "--output", "xml"],
+        vec!["images", "--dir", &dir, "--path", "../x"],
+        vec!["sync", "--log-level", "===", "--git-url", "/x"],
+    ] {
+        let run = run(folder.path(), &arguments);
+        assert_eq!(run.code, 2, "{arguments:?}: {run:#?}");
+        assert!(run.stderr.starts_with("error: "), "{arguments:?}: {run:#?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_set_changes_nothing() {
+    let stage = stage();
+    let before = stage.origin.tip();
+    let image = stage.image("app");
+    let cases = [
+        (vec!["set".to_owned(), format!("{}:x", stage.image("ap"))], 2, "the closest images found are"),
+        (vec!["set".to_owned(), format!("{image}:missing")], 3, "no such image"),
+        (vec!["set".to_owned(), image.clone()], 2, "names no version"),
+        (
+            vec!["set".to_owned(), format!("{image}:aaaaaa1"), "--path".to_owned(), "chart/broken.yaml".to_owned()],
+            2,
+            "cannot be read as YAML",
+        ),
+    ];
+    for (arguments, code, words) in cases {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let run = stage.tagalong(&arguments).fails_with(code);
+        assert!(run.stderr.contains(words) && run.stderr.contains("help: "), "{arguments:?}: {run:#?}");
+    }
+    stage.registry.push("org/unused", "v1", "2026-04-01T10:00:00Z");
+    let run = stage.tagalong(&["set", &format!("{}:v1", stage.image("unused"))]).fails_with(2);
+    assert!(run.stderr.contains("closest images found are") && run.stderr.contains(&image), "{run:#?}");
+    assert_eq!(stage.origin.tip(), before);
+}
+
+#[test]
+fn an_older_build_is_refused_unless_insisted_on() {
+    let stage = stage();
+    stage.registry.push("org/app", "bbbbbb1", "2026-03-01T10:00:00Z");
+    let reference = format!("{}:bbbbbb1", stage.image("app"));
+    let run = stage.tagalong(&["set", &reference]).fails_with(3);
+    assert!(run.stderr.contains("was built before aaaaaa1") && run.stderr.contains("--allow-downgrade"), "{run:#?}");
+    assert!(stage.origin.read("app.yaml").ends_with("aaaaaa1\n"));
+    stage.tagalong(&["set", &reference, "--allow-downgrade"]).ok();
+    assert!(stage.origin.read("app.yaml").ends_with("bbbbbb1\n"));
+}
+
+#[test]
+fn an_image_that_is_still_on_its_way_is_waited_for() {
+    let stage = stage();
+    let reference = format!("{}:cccccc1", stage.image("app"));
+    let waiting = std::thread::scope(|scope| {
+        let waiting =
+            scope.spawn(|| stage.tagalong(&["set", &reference, "--wait-image", "30s", "--log-level", "info"]));
+        // The push comes once the program has begun to wait, or a little before: both must do.
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        stage.registry.push("org/app", "cccccc1", "2026-04-02T10:00:00Z");
+        waiting.join().expect("a run")
+    });
+    let run = waiting.ok();
+    assert_eq!(run.stdout.trim(), stage.origin.tip());
+}
+
+#[test]
+fn listing_and_checking_touch_nothing_and_say_what_they_see() {
+    let stage = stage();
+    let before = stage.origin.tip();
+    let rows = stage.tagalong(&["images", "--output", "json"]).ok().json();
+    let row = &rows[0];
+    assert_eq!(row["file"], "app.yaml");
+    assert_eq!((&row["line"], &row["column"], &row["document"]), (&1.into(), &8.into(), &0.into()));
+    assert_eq!(row["shape"], "workload");
+    assert_eq!(row["image"], stage.image("app"));
+    assert_eq!(
+        (&row["tag"], &row["digest"], &row["shadowedBy"]),
+        (&"aaaaaa1".into(), &serde_json::Value::Null, &serde_json::Value::Null)
+    );
+    assert_eq!(row["policy"], format!("{}/org/*", stage.registry.host()));
+    let check = stage.tagalong(&["check", "--output", "json"]).ok().json();
+    assert!(check.as_array().expect("rows").iter().all(|row| row["ok"] == true), "{check:#}");
+    let keys = |check: &serde_json::Value| {
+        check.as_array().expect("rows").iter().find(|row| row["check"] == "keys").expect("a row").clone()
+    };
+    assert!(keys(&check)["detail"].as_str().expect("text").starts_with("none is at hand"), "{check:#}");
+    let (recipient, identity) = support::sops::new_key();
+    let file = stage.home().join("age.key");
+    let checked = |text: &str| {
+        std::fs::write(&file, text).expect("written");
+        let mut command = support::tagalong::command(stage.home());
+        command.args(["check", "--output", "json", "--config"]).arg(stage.config()).env("SOPS_AGE_KEY_FILE", &file);
+        support::tagalong::finished(command.output().expect("the program starts"))
+    };
+    let found = checked(&identity);
+    assert_eq!(keys(&found.json())["detail"], format!("open what is encrypted to {recipient}"), "{found:#?}");
+    let broken = checked(&format!("{identity}X"));
+    assert!(
+        !keys(&broken.json())["ok"].as_bool().expect("a boolean") && !broken.stdout.contains(&identity),
+        "{broken:#?}"
+    );
+    assert_eq!(broken.code, 2);
+    assert_eq!(stage.origin.tip(), before);
+    assert!(stage.tagalong(&["images"]).ok().stdout.starts_with("FILE"));
+}

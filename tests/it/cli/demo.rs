@@ -1,0 +1,40 @@
+//! The demo tells the whole story, and help is there for whoever looks for it.
+
+use crate::support;
+use crate::support::tagalong::run;
+
+#[test]
+fn the_demo_deploys_loses_a_race_and_wins_the_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = run(folder.path(), &["demo"]).ok();
+    for words in
+        ["-      tag: f3a9c1e", "+      tag: 1b7d20a", "pushes nothing", "won at attempt 2", "What to try next"]
+    {
+        assert!(demo.stdout.contains(words), "{words}: {demo:#?}");
+    }
+    assert!(!demo.stdout.contains('\u{1b}'), "no colours where no terminal is");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing is left in the home");
+}
+
+#[test]
+fn the_demo_needs_no_certificate_authorities() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = folder.path().join("none.pem");
+    std::fs::write(&empty, "").expect("written");
+    let mut command = support::tagalong::command(folder.path());
+    command.arg("demo").env("SSL_CERT_FILE", &empty).env("SSL_CERT_DIR", folder.path());
+    support::tagalong::finished(command.output().expect("it starts")).ok();
+}
+
+#[test]
+fn help_goes_to_stdout_and_no_arguments_are_explained() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for command in ["run", "sync", "set", "images", "check", "demo"] {
+        let help = run(folder.path(), &[command, "--help"]).ok();
+        assert!(help.stdout.contains("Usage: tagalong") && help.stdout.contains("Example"), "{help:#?}");
+    }
+    assert!(run(folder.path(), &["--version"]).ok().stdout.starts_with("tagalong "));
+    let none = run::<&str>(folder.path(), &[]);
+    assert_eq!(none.code, 2);
+    assert!(none.stderr.contains("Usage:"), "{none:#?}");
+}

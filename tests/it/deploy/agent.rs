@@ -1,0 +1,256 @@
+//! The agent as `deploy/` starts it, and whether it measures what the alerts and the dashboard watch.
+
+use std::fs;
+use std::process::Command;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::support;
+use crate::support::agent::Agent;
+use crate::support::cluster::{Cluster, SOURCE};
+use crate::support::git::{Origin, Sshd, git};
+use crate::support::manifests::{deploy, the};
+use crate::support::process::wait_until;
+use crate::support::registry::{Kind, PASSWORD, Registry, USER};
+use crate::support::{tagalong, yaml};
+
+const SECRET: &str = "what-the-forge-signs-with";
+
+/// The rules of the PrometheusRule, and the expressions of the dashboard.
+fn expressions() -> (Value, Vec<String>) {
+    let rules = the("PrometheusRule", "tagalong")["spec"].clone();
+    let text = fs::read_to_string(deploy("monitoring/dashboard.json")).expect("a dashboard");
+    let dashboard: Value = serde_json::from_str(&text).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let of_panels = panels.iter().flat_map(|panel| panel["targets"].as_array().expect("targets"));
+    let of_rules =
+        rules["groups"].as_array().expect("groups").iter().flat_map(|group| group["rules"].as_array().expect("rules"));
+    let all = of_panels.chain(of_rules).map(|holder| holder["expr"].as_str().expect("an expression").to_owned());
+    let all: Vec<String> = all.collect();
+    (rules, all)
+}
+
+#[test]
+fn alerts_say_what_is_wrong_and_parse() {
+    let (rules, expressions) = expressions();
+    assert!(expressions.len() >= 20, "{expressions:?}");
+    for rule in rules["groups"][0]["rules"].as_array().expect("rules") {
+        assert!(rule["annotations"]["summary"].is_string(), "{rule}");
+        assert!(
+            ["critical", "warning", "info"].contains(&rule["labels"]["severity"].as_str().expect("a severity")),
+            "{rule}"
+        );
+    }
+    let monitor = the("ServiceMonitor", "tagalong");
+    let service = the("Service", "tagalong");
+    assert_eq!(monitor["spec"]["endpoints"][0]["port"], service["spec"]["ports"][0]["name"]);
+
+    // promtool knows the language; the expressions of the dashboard are made recording rules for it.
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut groups = rules["groups"].as_array().expect("groups").clone();
+    let recorded: Vec<Value> =
+        expressions.iter().enumerate().map(|(n, expr)| json!({ "record": format!("r{n}"), "expr": expr })).collect();
+    groups.push(json!({ "name": "dashboard", "rules": recorded }));
+    let file = folder.path().join("rules.json");
+    fs::write(&file, json!({ "groups": groups }).to_string()).expect("written");
+    match Command::new("promtool").args(["check", "rules"]).arg(&file).output() {
+        Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
+        Err(_) => support::skipped("promtool is not here"),
+    }
+}
+
+/// Everything that reads as a metric of ours in an expression.
+fn metrics_in(expression: &str) -> Vec<String> {
+    let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("tagalong_")).map(str::to_owned).collect()
+}
+
+/// What the files of the example stand for, on this machine, and the agent as the Deployment starts it.
+struct Deployed {
+    registry: Registry,
+    _sshd: Sshd,
+    origin: Origin,
+    cluster: Cluster,
+    agent: Agent,
+    container: Value,
+    folder: tempfile::TempDir,
+}
+
+impl Deployed {
+    fn start() -> Deployed {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        let registry = Registry::start(&at("registry"), Kind::TlsHtpasswd);
+        let sshd = Sshd::start(&at("sshd"));
+        let host = registry.host();
+        let (shop, gone) = (image(&host, "shop", "1a11111"), image(&host, "gone", "1a11111"));
+        let origin = Origin::create(&at("infra.git"), &[("apps/shop/app.yaml", &shop), ("apps/gone/app.yaml", &gone)]);
+        registry.push("org/shop", "1a11111", "2026-04-01T10:00:00Z");
+        registry.push("org/shop", "2b22222", "2026-04-02T10:00:00Z");
+        let auth = json!({ "auths": { host.clone(): { "username": USER, "password": PASSWORD } } }).to_string();
+        let mounts = [
+            ("etc/git/identity", fs::read_to_string(sshd.key()).expect("a key")),
+            ("etc/git/known_hosts", fs::read_to_string(sshd.known_hosts()).expect("hosts")),
+            ("etc/registry/.dockerconfigjson", auth),
+            ("etc/webhook/secret", SECRET.to_owned()),
+            ("etc/age/age.agekey", fs::read_to_string(deploy("example/throwaway.agekey")).expect("a key")),
+        ];
+        for (file, text) in mounts {
+            fs::create_dir_all(at(file).parent().expect("a folder")).expect("a folder");
+            fs::write(at(file), text).expect("written");
+        }
+        let here = at("etc").display().to_string();
+        let mut config = fs::read_to_string(deploy("example/tagalong.yaml")).expect("a configuration");
+        for (theirs, ours) in [
+            ("/etc/tagalong", here.as_str()),
+            ("ssh://git@git.example.com/org/infra.git", &sshd.url(&origin)),
+            ("registry.example.com", &host),
+            ("agent:\n", "agent:\n  listen: 127.0.0.1:0\n"),
+            ("gitRepository: { name: flux-system,", "gitRepository: { name: infra,"),
+        ] {
+            assert!(config.contains(theirs), "{theirs}");
+            config = config.replace(theirs, ours);
+        }
+        fs::create_dir_all(at("etc/config")).expect("a folder");
+        fs::write(at("etc/config/tagalong.yaml"), config).expect("written");
+
+        // A cluster with Flux in it.
+        let cluster = Cluster::start();
+        cluster.put(SOURCE, json!({ "metadata": { "name": "infra" } }));
+
+        // The container's own arguments and environment.
+        let deployment = the("Deployment", "tagalong");
+        let container = deployment["spec"]["template"]["spec"]["containers"][0].clone();
+        let mut command = tagalong::command(folder.path());
+        command.env_remove("HOME").args(yaml::texts(&container["args"])).env("SSL_CERT_FILE", registry.ca_file());
+        for variable in container["env"].as_array().expect("variables") {
+            let value = variable["value"].as_str().expect("text").replace("/etc/tagalong", &here);
+            let value = value.replace("/var/cache", &at("cache").display().to_string());
+            command.env(variable["name"].as_str().expect("text"), value);
+        }
+        command.env("KUBECONFIG", cluster.kubeconfig(folder.path()));
+        let agent = Agent::spawn(command);
+        Deployed { registry, _sshd: sshd, origin, cluster, agent, container, folder }
+    }
+
+    fn probe(&self, name: &str) -> u16 {
+        self.agent.get(self.container[name]["httpGet"]["path"].as_str().expect("a path")).status
+    }
+
+    /// Flux applies what the branch holds.
+    fn apply(&self) {
+        let (ready, commit) = (("True", "ReconciliationSucceeded", "Applied revision"), self.origin.tip());
+        self.cluster.kustomize("apps", "./apps", ready, &commit, &commit);
+    }
+
+    /// Whether the shop is to run a tag.
+    fn runs(&self, tag: &str) -> bool {
+        self.origin.read("apps/shop/app.yaml") == image(&self.registry.host(), "shop", tag)
+    }
+
+    /// The forge tells of a push.
+    fn tell(&self, tag: &str) {
+        let body = json!({ "action": "created", "sender": { "login": "ci" }, "package": {
+            "owner": { "login": "org" }, "type": "container", "name": "shop", "version": tag,
+            "html_url": format!("https://{}/org/-/packages/container/shop/{tag}", self.registry.host()) } });
+        let body = body.to_string();
+        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("a key");
+        mac.update(body.as_bytes());
+        let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let page = self.agent.ask("POST", "/webhooks/gitea", &format!("X-Gitea-Signature: {signature}\r\n"), &body);
+        assert_eq!(page.status, 202, "{page:?}");
+    }
+}
+
+fn image(host: &str, name: &str, tag: &str) -> String {
+    format!("image: {host}/org/{name}:{tag}\n")
+}
+
+#[test]
+fn the_agent_runs_as_deployed_and_measures_what_is_watched() {
+    let deployed = Deployed::start();
+    let agent = &deployed.agent;
+    assert_eq!(deployed.probe("livenessProbe"), 200);
+    wait_until("the agent is ready", || deployed.probe("readinessProbe") == 200);
+    assert!(deployed.runs("2b22222"), "{}", agent.log());
+
+    deployed.apply();
+    agent.wait_for_metric("tagalong_reconcile_total{outcome=\"applied\"} 1");
+    let measured = agent.get("/metrics").body;
+    let (_, expressions) = expressions();
+    for expression in expressions {
+        let metrics = metrics_in(&expression);
+        assert!(!metrics.is_empty(), "{expression}");
+        for metric in metrics {
+            let is_there = measured
+                .lines()
+                .any(|line| line.strip_prefix(&metric).is_some_and(|rest| rest.starts_with(['{', ' '])));
+            assert!(is_there, "{metric} is watched and not measured:\n{measured}");
+        }
+    }
+}
+
+#[test]
+fn from_a_push_to_a_rollback_and_on_to_what_mends_it() {
+    let deployed = Deployed::start();
+    let (agent, origin) = (&deployed.agent, &deployed.origin);
+    wait_until("the agent is ready", || deployed.probe("readinessProbe") == 200);
+    assert!(deployed.runs("2b22222"), "{}", agent.log());
+    deployed.apply();
+    agent.wait_for_metric("tagalong_reconcile_total{outcome=\"applied\"} 1");
+
+    // CI pushes, the forge tells, the agent commits, Flux applies.
+    deployed.registry.push("org/shop", "3c33333", "2026-04-03T10:00:00Z");
+    deployed.tell("3c33333");
+    wait_until("the push is deployed", || deployed.runs("3c33333"));
+    let commit = origin.tip();
+    assert!(origin.message().starts_with("deploy: shop 2b22222 -> 3c33333\n"), "{}", origin.message());
+    let name = format!("{}/org/shop", deployed.registry.host());
+    agent.wait_for_metric(&format!("tagalong_updates_total{{image=\"{name}\"}} 2"));
+    deployed.apply();
+    agent.wait_for_metric("tagalong_reconcile_total{outcome=\"applied\"} 2");
+    let page = agent.get("/").body;
+    assert!(page.contains("3c33333") && page.contains(&commit[..7]), "{page}");
+
+    // It is no good: someone reverts the commit, as anyone would, and whatever is told twice changes nothing.
+    let work = deployed.folder.path().join("work");
+    git(deployed.folder.path(), &["clone", "--quiet", "infra.git", "work"]);
+    git(&work, &["revert", "--no-edit", "HEAD"]);
+    git(&work, &["push", "--quiet", "origin", "HEAD:main"]);
+    let reverted = origin.tip();
+    let held = format!("tagalong_image_kept_back{{image=\"{name}\",reason=\"held\"}} 1");
+    deployed.tell("3c33333");
+    agent.wait_for_metric(&held);
+    assert!(deployed.runs("2b22222"));
+    assert_eq!(origin.tip(), reverted);
+    let page = agent.get("/").body;
+    assert!(page.contains("held"), "{page}");
+
+    // What mends it goes out at once, and nothing is held any more.
+    deployed.registry.push("org/shop", "4d44444", "2026-04-04T10:00:00Z");
+    deployed.tell("4d44444");
+    wait_until("the newer build is deployed", || deployed.runs("4d44444"));
+    agent.wait_for_metric(&format!("tagalong_updates_total{{image=\"{name}\"}} 3"));
+    assert!(!agent.get("/metrics").body.contains(&held));
+    deployed.apply();
+    agent.wait_for_metric("tagalong_reconcile_total{outcome=\"applied\"} 3");
+    origin.is_sound();
+
+    // And the pod goes as pods do: whoever comes next need not wait for its lease.
+    let Deployed { agent, cluster, .. } = deployed;
+    let (code, log) = agent.stop();
+    assert_eq!((code, cluster.holder()), (0, String::new()), "{log}");
+}
+
+#[test]
+fn ports_and_times_fit_those_of_the_agent() {
+    let pod = the("Deployment", "tagalong")["spec"]["template"]["spec"].clone();
+    let defaults = ::tagalong::agent::config::Config::default();
+    let port = defaults.listen.expect("it listens").port();
+    assert_eq!(pod["containers"][0]["ports"][0]["containerPort"], port);
+    assert!(pod["terminationGracePeriodSeconds"].as_u64().expect("seconds") > defaults.grace.as_secs());
+    let containerfile = fs::read_to_string(deploy("../Containerfile")).expect("a Containerfile");
+    assert!(containerfile.lines().any(|line| line == format!("EXPOSE {port}")));
+}

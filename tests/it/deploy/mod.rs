@@ -1,0 +1,6 @@
+//! The files of `deploy/` and the Containerfile.
+
+mod agent;
+mod container_image;
+mod manifests;
+mod pipelines;

@@ -1,0 +1,208 @@
+//! `docs/configuration.md` and `docs/tagalong.schema.json` say what the code reads: every key, and no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use tagalong::config::catalogue::{Key, Kind, keys};
+
+use crate::support::yaml;
+
+fn docs(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The words of a text that stand in backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// The kinds of top-level keys, by name.
+fn top() -> BTreeMap<String, Kind> {
+    keys().into_iter().filter(|key| !key.path.contains('.')).map(|key| (key.path, key.kind)).collect()
+}
+
+/// What the reference says of each key: those of a heading's tables, and of the heading itself. Keys of a list's items
+/// are `policies[].images`.
+fn described() -> BTreeMap<String, String> {
+    let text = read(&docs("configuration.md"));
+    let (top, mut found) = (top(), BTreeMap::new());
+    let (mut heading, mut prefix): (Option<String>, Option<String>) = (None, None);
+    let mut is_table_of_keys = false;
+    for line in text.lines() {
+        if let Some(title) = line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with("##")) {
+            let name = quoted(title).first().copied().filter(|name| top.contains_key(*name));
+            heading = name.map(str::to_owned);
+            prefix =
+                name.map(|name| if top[name] == Kind::Sections { format!("{name}[].") } else { format!("{name}.") });
+        } else if let Some(row) = line.strip_prefix("| ") {
+            heading = None;
+            let cells: Vec<&str> = row.trim_end().trim_end_matches('|').split('|').map(str::trim).collect();
+            if cells[0] == "key" {
+                is_table_of_keys = true;
+            } else if let (true, Some(prefix)) = (is_table_of_keys && !cells[0].starts_with("---"), &prefix) {
+                let (default, meaning) = match cells.as_slice() {
+                    [_, "", meaning] => (String::new(), *meaning),
+                    [_, "needed", meaning] => (" Needed.".to_owned(), *meaning),
+                    [_, default, meaning] => (format!(" Default: {default}."), *meaning),
+                    [_, meaning] => (String::new(), *meaning),
+                    other => panic!("{other:?}"),
+                };
+                for name in quoted(cells[0]) {
+                    let before = found.insert(format!("{prefix}{name}"), format!("{meaning}.{default}"));
+                    assert_eq!(before, None, "{prefix}{name} is described twice");
+                }
+            }
+        } else {
+            is_table_of_keys = false;
+            if let Some(name) = heading.take_if(|_| !line.is_empty()) {
+                found.insert(name, first_sentence(&text, line));
+            }
+        }
+    }
+    found
+}
+
+/// The first sentence of the paragraph that starts with a line.
+fn first_sentence(text: &str, line: &str) -> String {
+    let paragraph = &text[text.find(line).expect("a line of the text")..];
+    let paragraph = paragraph.split("\n\n").next().unwrap_or_default().replace('\n', " ");
+    let end = paragraph.find(". ").unwrap_or(paragraph.trim_end_matches('.').len());
+    format!("{}.", &paragraph[..end])
+}
+
+#[test]
+fn every_key_is_described_and_no_other() {
+    let (keys, described) = (keys(), described());
+    let known: BTreeSet<&str> = keys.iter().map(|key| key.path.as_str()).collect();
+    assert_eq!(known.len(), keys.len(), "a key is read twice");
+    for path in described.keys() {
+        assert!(known.contains(path.as_str()), "docs/configuration.md describes {path}, which nothing reads");
+    }
+    for Key { path, kind } in &keys {
+        let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent.trim_end_matches("[]"));
+        let inner = keys.iter().any(|other| other.path.starts_with(&format!("{path}.")));
+        let own = described.get(path);
+        // A short section may be described as a whole, and one whose keys all are needs no word of its own.
+        let text = own.or_else(|| described.get(parent).filter(|_| path.matches('.').count() > 1));
+        assert!(text.is_some() || inner, "docs/configuration.md does not describe {path}");
+        let words = quoted(text.map_or("", String::as_str)).join(" ");
+        if let (Kind::Choice(choices), Some(_)) = (kind, own) {
+            for choice in choices {
+                assert!(words.contains(choice), "docs/configuration.md does not say that {path} may be {choice}");
+            }
+        }
+    }
+}
+
+/// The schema of the file by JSON Schema, with the reference's words.
+fn schema() -> Value {
+    let (keys, described) = (keys(), described());
+    let mut root = object(&keys, "", &described);
+    let head = json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "tagalong.yaml",
+        "description": "Configuration of tagalong. docs/configuration.md explains every key.",
+    });
+    let own = root.as_object_mut().expect("an object");
+    own.extend(head.as_object().expect("an object").clone());
+    root
+}
+
+/// The schema of the mapping whose keys have a prefix.
+fn object(keys: &[Key], prefix: &str, described: &BTreeMap<String, String>) -> Value {
+    let mut properties = Map::new();
+    for Key { path, kind } in keys {
+        let Some(name) = path.strip_prefix(prefix).filter(|name| !name.contains('.')) else { continue };
+        let inner = || object(keys, &format!("{path}."), described);
+        let mut property = match kind {
+            Kind::Section => inner(),
+            Kind::Sections => json!({ "type": "array", "items": object(keys, &format!("{path}[]."), described) }),
+            Kind::Text => json!({ "type": "string" }),
+            Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+            Kind::TextOrSection => json!({ "oneOf": [{ "type": "string" }, inner()] }),
+            Kind::Choice(choices) => json!({ "type": "string", "enum": choices }),
+            Kind::Number => json!({ "type": "integer", "minimum": 0 }),
+            Kind::Boolean => json!({ "type": "boolean" }),
+            Kind::Duration => json!({ "type": "string", "examples": ["30s", "5m", "1h"] }),
+        };
+        if let Some(text) = described.get(path) {
+            property.as_object_mut().expect("an object").insert("description".to_owned(), json!(text));
+        }
+        properties.insert(name.to_owned(), property);
+    }
+    json!({ "type": "object", "additionalProperties": false, "properties": properties })
+}
+
+#[test]
+fn the_schema_is_that_of_the_code() {
+    let file = docs("tagalong.schema.json");
+    let expected = format!("{:#}\n", schema());
+    if std::env::var_os("TAGALONG_TEST_UPDATE").is_some() {
+        fs::write(&file, &expected).expect("written");
+    }
+    assert!(
+        read(&file) == expected,
+        "docs/tagalong.schema.json is not what the code reads; TAGALONG_TEST_UPDATE=1 cargo test --test it docs::configuration writes it again"
+    );
+}
+
+#[test]
+fn the_schema_takes_what_the_reader_takes_and_refuses_the_rest() {
+    let schema: Value = serde_json::from_str(&read(&docs("tagalong.schema.json"))).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let deploy = docs("../deploy");
+    for folder in ["flux-system", "example"] {
+        let config = yaml::file(&deploy.join(folder).join("tagalong.yaml"));
+        let wrong: Vec<String> = validator.iter_errors(&config).map(|error| error.to_string()).collect();
+        assert_eq!(wrong, [""; 0], "{folder}");
+    }
+    let takes = |text: &str| validator.is_valid(&yaml::documents(text)[0]);
+    assert!(takes("policies: [{images: [a/b], tags: {semver: ^1.4}}, {images: [a/b], tags: {semver: {range: ^1.4}}}]"));
+    assert!(takes("secrets: {gate: 'off'}"));
+    for text in [
+        "git: {brnch: main}",
+        "git: {depth: many}",
+        "git: {batch: hour}",
+        "policies: {images: [a/b]}",
+        "policies: [{images: a/b}]",
+        "policies: [{images: [a/b], tags: {semver: {rnge: ^1.4}}}]",
+        "registries: [{host: x, plainHttp: 'yes'}]",
+        "agent: {interval: 30}",
+    ] {
+        assert!(!takes(text), "{text}");
+    }
+}
+
+/// All examples of the documentation in YAML that hold a configuration.
+#[test]
+fn every_example_is_valid() {
+    let schema: Value = serde_json::from_str(&read(&docs("tagalong.schema.json"))).expect("JSON");
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let top = top();
+    let mut files: Vec<PathBuf> = vec![docs("../README.md")];
+    for folder in [docs(""), docs("recipes")] {
+        let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        files.extend(entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    }
+    let mut count = 0;
+    for file in files {
+        let text = read(&file);
+        for block in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            for document in yaml::documents(block) {
+                let is_ours = document.as_object().is_some_and(|map| map.keys().all(|key| top.contains_key(key)));
+                if is_ours {
+                    count += 1;
+                    let wrong: Vec<String> = validator.iter_errors(&document).map(|error| error.to_string()).collect();
+                    assert_eq!(wrong, [""; 0], "{}:\n{block}", file.display());
+                }
+            }
+        }
+    }
+    assert!(count >= 5, "only {count} examples were found");
+}

@@ -1,0 +1,91 @@
+//! The documentation leads to what is there: its links, and the commands that it shows.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use tagalong::cli::Cli;
+
+/// Every document, with its text.
+fn documents() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let at_the_root = walkdir::WalkDir::new(root).max_depth(1);
+    let files = [at_the_root, walkdir::WalkDir::new(root.join("docs")), walkdir::WalkDir::new(root.join("deploy"))];
+    let paths = files.into_iter().flatten().map(|entry| entry.expect("readable").into_path());
+    let documents = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    documents.map(|path| (path.clone(), fs::read_to_string(path).expect("text"))).collect()
+}
+
+/// Whether a document has a heading that forges give this anchor.
+fn has_heading(text: &str, anchor: &str) -> bool {
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    let anchors =
+        headings.map(|heading| heading.to_lowercase().chars().filter(kept).collect::<String>().replace(' ', "-"));
+    anchors.into_iter().any(|made| made == anchor)
+}
+
+#[test]
+fn links_lead_to_files_and_headings() {
+    let mut count = 0;
+    for (file, text) in documents() {
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            if path.contains("://") {
+                continue;
+            }
+            count += 1;
+            let linked = if path.is_empty() { file.clone() } else { file.parent().expect("a folder").join(path) };
+            assert!(linked.exists(), "{}: {target}", file.display());
+            if !anchor.is_empty() {
+                let text = fs::read_to_string(&linked).expect("text");
+                assert!(has_heading(&text, anchor), "{}: there is no heading for {target}", file.display());
+            }
+        }
+    }
+    assert!(count >= 20, "only {count} links were found");
+    assert!(has_heading("## What is held, exactly\n", "what-is-held-exactly") && !has_heading("## A `b`\n", "a"));
+}
+
+#[test]
+fn commands_are_understood() {
+    let mut count = 0;
+    for (file, text) in documents() {
+        for block in text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            for line in block.replace("\\\n", " ").lines() {
+                let words = words(line);
+                if words.first().is_none_or(|word| word != "tagalong") {
+                    continue;
+                }
+                count += 1;
+                if let Err(error) = Cli::try_parse_from(&words) {
+                    panic!("{}: {line}\n{error}", file.display());
+                }
+            }
+        }
+    }
+    assert!(count >= 15, "only {count} commands were found");
+    assert!(Cli::try_parse_from(words("tagalong set a:1 --wait-imag 2m")).is_err());
+}
+
+/// The words of a line as a shell reads them, short of expansions; a comment ends it.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in line.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => word.get_or_insert_default().push(c),
+            None if c == '"' || c == '\'' => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            None if c == '#' && word.is_none() => break,
+            None if c.is_whitespace() => words.extend(word.take()),
+            None => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}

@@ -1,0 +1,11 @@
+//! Git: transports and credentials, histories and odd repositories, commits, and many writers on one branch.
+
+mod auth;
+mod broken_connections;
+mod commits;
+mod history;
+mod long_histories;
+mod many_writers;
+mod odd_repositories;
+mod races;
+mod transports;

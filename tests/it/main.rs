@@ -1,0 +1,17 @@
+//! Tests of the whole program, by subject, against a real registry, sshd and git. All of them run in one process, so none
+//! may change what belongs to the process: environment, working directory, panic hook, limits, libgit2's timeouts and
+//! authorities. Whatever needs its own goes through [`support::tagalong`], which runs the program as a child.
+
+mod agent;
+mod cli;
+mod cluster;
+mod deploy;
+mod docs;
+mod fields;
+mod git;
+mod holds;
+mod modules;
+mod registry;
+mod secrets;
+mod support;
+mod updates;

@@ -1,0 +1,105 @@
+//! A registry of images that are made up when they are asked for, in whatever mood. For what a real one cannot be made to
+//! show, and for more tags than one could push.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::registry::digest;
+use super::scripted::{Answer, Asked, Scripted, json as answer};
+
+/// All images share it.
+const LAYER: &[u8] = b"a layer";
+
+/// What the registry does.
+#[allow(dead_code, reason = "the soak tests use all of it")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    Well,
+    /// It answers 503.
+    Down,
+    /// It takes connections and says nothing.
+    Silent,
+    /// It takes its time.
+    Slow,
+    /// It has had enough: 429.
+    Full,
+    /// Bytes that do not hash to what they are called.
+    Lying,
+    /// Layers that are too short.
+    Short,
+    /// Lists without what was pushed last.
+    Forgetful,
+    /// No JSON.
+    Garbled,
+}
+
+/// What the registry holds: of each image `org/app-NUMBER` the tags, with the second of 2026 in which they were built.
+pub struct Shelf {
+    pub mood: Mood,
+    pub tags: Vec<Vec<(String, i64)>>,
+}
+
+impl Shelf {
+    /// Serves a shelf that can be changed meanwhile.
+    pub fn serve(tags: Vec<Vec<(String, i64)>>) -> (Arc<Mutex<Shelf>>, Scripted) {
+        let shelf = Arc::new(Mutex::new(Shelf { mood: Mood::Well, tags }));
+        let served = Arc::clone(&shelf);
+        let server = Scripted::start(move |request| {
+            let mood = served.lock().expect("unpoisoned").mood;
+            if mood == Mood::Slow {
+                std::thread::sleep(Duration::from_millis(30));
+            }
+            served.lock().expect("unpoisoned").answer(request)
+        });
+        (shelf, server)
+    }
+
+    fn answer(&self, request: &Asked) -> Answer {
+        match self.mood {
+            Mood::Down => return answer(503, json!({}), &[]),
+            Mood::Full => return answer(429, json!({}), &[("Retry-After", "0")]),
+            Mood::Silent => return None,
+            Mood::Garbled => return Some((200, Vec::new(), b"<html>".to_vec())),
+            Mood::Well | Mood::Slow | Mood::Lying | Mood::Short | Mood::Forgetful => {}
+        }
+        let path = request.target.split('?').next().unwrap_or_default();
+        let below = path.strip_prefix("/v2/org/app-").and_then(|rest| rest.split_once('/'));
+        let Some((image, what)) = below else { return answer(200, json!({}), &[]) };
+        let tags = &self.tags[image.parse::<usize>().expect("a number")];
+        if what == "tags/list" {
+            let count = if self.mood == Mood::Forgetful { tags.len().div_ceil(2) } else { tags.len() };
+            let names: Vec<&String> = tags[..count].iter().map(|(name, _)| name).collect();
+            return answer(200, json!({ "tags": names }), &[]);
+        }
+        let (kind, name) = what.split_once('/').unwrap_or_default();
+        let found = if kind == "manifests" {
+            let named = |(tag, second): &&(String, i64)| tag == name || digest(&manifest(*second)) == name;
+            tags.iter().find(named).map(|(_, second)| manifest(*second))
+        } else if name == digest(LAYER) {
+            Some(LAYER.to_vec())
+        } else {
+            tags.iter().map(|(_, second)| configuration(*second)).find(|bytes| digest(bytes) == name)
+        };
+        let Some(mut bytes) = found else { return answer(404, json!({ "errors": [] }), &[]) };
+        let called = digest(&bytes);
+        match self.mood {
+            Mood::Lying => bytes.push(b' '),
+            Mood::Short if name == digest(LAYER) => bytes.truncate(1),
+            _ => {}
+        }
+        Some((200, vec![("Docker-Content-Digest".to_owned(), called)], bytes))
+    }
+}
+
+fn configuration(second: i64) -> Vec<u8> {
+    let created = jiff::Timestamp::from_second(1_767_225_600 + second).expect("a time").to_string();
+    json!({ "created": created, "architecture": "amd64", "os": "linux" }).to_string().into_bytes()
+}
+
+fn manifest(second: i64) -> Vec<u8> {
+    let part = |bytes: &[u8]| json!({ "digest": digest(bytes), "size": bytes.len(), "mediaType": "x" });
+    let parts = json!({ "schemaVersion": 2, "layers": [part(LAYER)], "config": part(&configuration(second)) });
+    parts.to_string().into_bytes()
+}

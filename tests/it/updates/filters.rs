@@ -1,0 +1,145 @@
+//! What a policy says besides its rule: tags allowed and ignored, a minimum age, digests that are followed.
+
+use serde_json::{Value, json};
+
+use crate::support::infra::Stage;
+
+const OLD: &str = "2026-04-01T10:00:00Z";
+
+/// A time so many hours ago.
+fn ago(hours: i64) -> String {
+    (jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours)).to_string()
+}
+
+fn reasons(report: &Value) -> Vec<(&str, &str)> {
+    let skipped = report["skipped"].as_array().expect("skipped").iter();
+    skipped.map(|s| (s["reason"].as_str().expect("text"), s["detail"].as_str().expect("text"))).collect()
+}
+
+#[test]
+fn tags_are_allowed_and_ignored_by_pattern() {
+    let stage = Stage::new(&[
+        (
+            "tagalong.yaml",
+            "policies:\n- { images: [HOST/a/app], tags: { semver: '*' }, ignore: ['1.2.*', '*-bad'] }\n\
+             - { images: [HOST/b/app], tags: { sha: {} }, allow: ['main-*'] }\n\
+             - { images: [HOST/c/app], tags: { semver: '*' }, allow: ['9.*'] }\n",
+        ),
+        ("a.yaml", "image: HOST/a/app:1.0.0\n"),
+        ("b.yaml", "image: HOST/b/app:main-aaaaaa1\n"),
+        ("c.yaml", "image: HOST/c/app:1.0.0\n"),
+    ]);
+    for tag in ["1.0.0", "1.1.0", "1.2.0", "1.3.0-bad"] {
+        stage.registry.push("a/app", tag, OLD);
+    }
+    stage.registry.push("b/app", "main-aaaaaa1", OLD);
+    stage.registry.push("b/app", "main-aaaaaa2", &ago(2));
+    stage.registry.push("b/app", "dev-aaaaaa3", &ago(1));
+    stage.registry.push("c/app", "1.1.0", OLD);
+    let report = stage.tagalong(&["sync", "--output", "json"]).ok().json();
+    assert!(stage.origin.read("a.yaml").ends_with("1.1.0\n"), "{report:#}");
+    assert!(stage.origin.read("b.yaml").ends_with("main-aaaaaa2\n"), "{report:#}");
+    assert_eq!(reasons(&report), [("no-candidate", "`allow` and `ignore` leave none of 1 tags")]);
+}
+
+#[test]
+fn an_image_waits_for_its_minimum_age() {
+    let stage = Stage::new(&[
+        (
+            "tagalong.yaml",
+            "policies:\n- { images: [HOST/sha/*], tags: { sha: {} }, minimumAge: 24h }\n\
+             - { images: [HOST/version/*], tags: { semver: '*' }, minimumAge: 24h }\n",
+        ),
+        ("sha.yaml", "image: HOST/sha/app:aaaaaa1\n"),
+        ("version.yaml", "image: HOST/version/app:1.0.0\n"),
+        ("new.yaml", "image: HOST/version/new:1.0.0\n"),
+    ]);
+    for (tag, hours) in [("aaaaaa1", 90), ("aaaaaa2", 30), ("aaaaaa3", 1)] {
+        stage.registry.push("sha/app", tag, &ago(hours));
+    }
+    for (tag, at) in
+        [("1.0.0", ago(90)), ("1.1.0", ago(30)), ("1.2.0", ago(1)), ("1.3.0", "1970-01-01T00:00:00Z".into())]
+    {
+        stage.registry.push("version/app", tag, &at);
+    }
+    // A time that no sum can be made of is only very young.
+    stage.registry.push("version/new", "2.0.0", "9999-12-30T00:00:00Z");
+    let run = stage.tagalong(&["sync", "--output", "json"]).ok();
+    assert!(stage.origin.read("sha.yaml").ends_with("aaaaaa2\n"), "{run:#?}");
+    assert!(stage.origin.read("version.yaml").ends_with("1.1.0\n"), "{run:#?}");
+    assert_eq!(reasons(&run.json()), [("no-candidate", "`minimumAge` keeps back all 1 tags that fit")]);
+    for note in ["sha/app:aaaaaa3 waits for its minimumAge until", "version/app:1.2.0 waits", "1.3.0 does not say when"]
+    {
+        assert!(run.stderr.contains(note), "{note}: {run:#?}");
+    }
+    let again = stage.tagalong(&["sync"]).ok();
+    assert!(again.stdout.ends_with("up to date\n"), "{again:#?}");
+}
+
+#[test]
+fn a_tag_that_is_rebuilt_in_place_is_followed_by_its_digest() {
+    let stage = Stage::new(&[
+        (
+            "tagalong.yaml",
+            "policies:\n- { images: [HOST/moving/*], track: digest }\n\
+             - { images: [HOST/both/*], tags: { semver: '*' }, track: digest }\n\
+             - { images: [HOST/pinned/*], tags: { semver: '*' }, pin: digest }\n",
+        ),
+        ("moving.yaml", "image: HOST/moving/base:2026.04\n"),
+        ("both.yaml", "image: HOST/both/base:1.0.0\n"),
+        ("pinned.yaml", "image: HOST/pinned/base:1.0.0\n"),
+    ]);
+    let push = |created: &str| {
+        [("moving/base", "2026.04"), ("both/base", "1.0.0"), ("pinned/base", "1.0.0")]
+            .map(|(name, tag)| stage.registry.push(name, tag, created))
+    };
+    let [moving, both, pinned] = push(OLD);
+    stage.tagalong(&["sync"]).ok();
+    assert!(stage.origin.read("moving.yaml").ends_with(&format!("2026.04@{moving}\n")));
+    assert!(stage.origin.read("both.yaml").ends_with(&format!("1.0.0@{both}\n")));
+    assert!(stage.origin.read("pinned.yaml").ends_with(&format!("1.0.0@{pinned}\n")));
+    let report = stage.tagalong(&["sync", "--output", "json"]).ok().json();
+    assert_eq!(report["commit"], Value::Null, "{report:#}");
+    assert!(reasons(&report).iter().all(|(reason, _)| *reason == "up-to-date"), "{report:#}");
+    assert_eq!(reasons(&report).len(), 3);
+
+    let [moving, both, _] = push(&ago(1));
+    let report = stage.tagalong(&["sync", "--output", "json"]).ok().json();
+    assert_eq!(report["updates"].as_array().expect("updates").len(), 2, "{report:#}");
+    assert!(stage.origin.read("moving.yaml").ends_with(&format!("2026.04@{moving}\n")));
+    assert!(stage.origin.read("both.yaml").ends_with(&format!("1.0.0@{both}\n")));
+    // A pinned digest goes with its tag alone.
+    assert!(stage.origin.read("pinned.yaml").ends_with(&format!("1.0.0@{pinned}\n")));
+
+    // A rebuilt image that is broken is no exception.
+    let [moving, ..] = push(&ago(0));
+    let layer = stage.registry.manifest("moving/base", "2026.04")["config"]["digest"].clone();
+    stage.registry.lose(layer.as_str().expect("a digest"));
+    let run = stage.tagalong(&["sync", "--output", "json"]);
+    assert_eq!(run.code, 3, "{run:#?}");
+    assert_eq!(run.json()["skipped"][0]["reason"], json!("blocked-image"));
+    assert!(!stage.origin.read("moving.yaml").contains(&moving));
+}
+
+#[test]
+fn mistakes_in_these_keys_are_all_said() {
+    let stage = Stage::new(&[(
+        "tagalong.yaml",
+        "policies:\n- images: [HOST/a/*]\n  tags: { sha: {} }\n  allow: ['a b']\n  ignore: x\n  minimumAge: soon\n  \
+         platforms: [linux]\n  track: tag\n  inspectLimit: many\n  fallback: maybe\n  keep: -1\n",
+    )]);
+    let run = stage.tagalong(&["sync"]).fails_with(2);
+    for (place, key) in [
+        ("4:11", "allow"),
+        ("5:11", "ignore"),
+        ("6:15", "minimumAge"),
+        ("7:15", "platforms"),
+        ("8:10", "track"),
+        ("9:17", "inspectLimit"),
+        ("10:13", "fallback"),
+        ("11:9", "keep"),
+    ] {
+        let said = format!("error: tagalong.yaml:{place}: policies[0].{key}: ");
+        assert!(run.stderr.contains(&said), "{said}: {run:#?}");
+    }
+}

@@ -1,0 +1,9 @@
+//! Updates: which tag is chosen, and how it gets to the branch.
+
+mod commit_order;
+mod digit_tags;
+mod filters;
+mod follow;
+mod pull_requests;
+mod push_order;
+mod same_build;

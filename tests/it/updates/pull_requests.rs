@@ -1,0 +1,345 @@
+//! What follows policies can be proposed on a branch of its own, with one pull request, and a closed one is a no.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::support::forge::{Forge, KINDS, Kind, TOKEN};
+use crate::support::git::git;
+use crate::support::infra::Stage;
+use crate::support::tagalong::{Run, run};
+
+const FILE: &str = "apps/app/deployment.yaml";
+const PROPOSALS: &str = "tagalong/updates";
+
+/// An app that holds `aaaaaa1`, with that and the given tags in the registry, each built an hour after the one before,
+/// and a forge.
+struct Scene {
+    stage: Stage,
+    forge: Forge,
+    config: PathBuf,
+}
+
+impl Scene {
+    fn new(kind: Kind, tags: &[&str]) -> Scene {
+        let stage = Stage::new(&[(FILE, "kind: Deployment\nspec: {containers: [{image: 'HOST/org/app:aaaaaa1'}]}\n")]);
+        let folders = stage.origin.path.with_extension("").display().to_string();
+        let folders = folders.trim_start_matches('/');
+        let repository = match kind {
+            Kind::GitLab => folders.to_owned(),
+            Kind::Gitea | Kind::GitHub => {
+                let parts: Vec<&str> = folders.rsplitn(3, '/').take(2).collect();
+                format!("{}/{}", parts[1], parts[0])
+            }
+        };
+        let forge = Forge::start(kind, &repository);
+        let token = stage.home().join("token");
+        fs::write(&token, format!("{TOKEN}\n")).expect("written");
+        let lines = format!(
+            "pushBranch: {PROPOSALS}\npullRequest: {{ forge: {}, url: '{}', tokenFile: {}, labels: [deploy, bot] }}\n",
+            kind.name(),
+            forge.url(),
+            token.display()
+        );
+        let config = stage.config_with("proposals.yaml", &lines);
+        let scene = Scene { stage, forge, config };
+        for (hour, tag) in ["aaaaaa1"].iter().chain(tags).enumerate() {
+            scene.push(tag, hour);
+        }
+        scene
+    }
+
+    /// Pushes an image that says where it comes from.
+    fn push(&self, tag: &str, hour: usize) {
+        let source = ("org.opencontainers.image.source", "https://git.example.com/org/app");
+        let built = format!("2026-04-01T{hour:02}:00:00Z");
+        self.stage.registry.push_labelled("org/app", tag, &built, &[source]);
+    }
+
+    #[track_caller]
+    fn tagalong(&self, arguments: &[&str]) -> Run {
+        let config = self.config.display().to_string();
+        let run = run(self.stage.home(), &[arguments, &["--config", &config]].concat());
+        assert!(!format!("{run:?}").contains(TOKEN), "{run:#?}");
+        run
+    }
+
+    #[track_caller]
+    fn sync(&self) -> serde_json::Value {
+        self.tagalong(&["sync", "--output", "json"]).ok().json()
+    }
+
+    /// The commit that a branch is at.
+    fn at(&self, what: &str) -> String {
+        git(&self.stage.origin.path, &["rev-parse", what]).trim().to_owned()
+    }
+
+    fn proposed(&self) -> String {
+        let text = git(&self.stage.origin.path, &["show", &format!("{PROPOSALS}:{FILE}")]);
+        text.split("org/app:").nth(1).expect("an image").split('\'').next().expect("a tag").to_owned()
+    }
+
+    /// What the forge was asked for by some work.
+    fn asked(&self, work: impl FnOnce()) -> Vec<String> {
+        let before = self.forge.asked().len();
+        work();
+        self.forge.asked().split_off(before)
+    }
+}
+
+#[test]
+fn one_pull_request_is_opened_and_follows_newer_tags() {
+    for kind in KINDS {
+        let scene = Scene::new(kind, &["bbbbbb2"]);
+        let main = scene.at("main");
+        let report = scene.sync();
+        assert_eq!(report["commit"], scene.at(PROPOSALS), "{report:#}");
+        assert_eq!((report["head"].as_str(), scene.at("main")), (Some(main.as_str()), main.clone()));
+        assert_eq!((scene.at(&format!("{PROPOSALS}^")), scene.proposed()), (main.clone(), "bbbbbb2".to_owned()));
+        let pull = scene.forge.pull(1);
+        assert_eq!(pull.title, "deploy: app aaaaaa1 -> bbbbbb2");
+        assert_eq!((pull.head.as_str(), pull.base.as_str()), (PROPOSALS, "main"));
+        assert_eq!(pull.labels, ["deploy", "bot"], "{kind:?}");
+        let image = scene.stage.image("app");
+        let row = format!(
+            "| `{image}` | [`aaaaaa1 → bbbbbb2`](https://git.example.com/org/app/compare/aaaaaa1...bbbbbb2) | `{FILE}` |"
+        );
+        assert!(pull.text.contains(&row), "{}", pull.text);
+        let record = format!("\nTagalong-Update: {FILE} spec.containers[0].image {image} aaaaaa1 -> bbbbbb2\n");
+        assert!(pull.text.contains(&record), "{}", pull.text);
+
+        // A steady cycle asks once, pushes nothing and writes nothing.
+        let tip = scene.at(PROPOSALS);
+        let asked = scene.asked(|| assert_eq!(scene.sync()["commit"], serde_json::Value::Null));
+        assert!(asked.len() == 1 && asked[0].starts_with("GET "), "{asked:?}");
+        assert_eq!(scene.at(PROPOSALS), tip);
+
+        scene.push("cccccc3", 5);
+        let asked = scene.asked(|| assert_ne!(scene.sync()["commit"], serde_json::Value::Null));
+        assert_eq!(asked.len(), 2, "{asked:?}");
+        assert_eq!((scene.proposed(), scene.at(&format!("{PROPOSALS}^"))), ("cccccc3".to_owned(), main.clone()));
+        let pull = scene.forge.pull(1);
+        assert_eq!((pull.title.as_str(), pull.state), ("deploy: app aaaaaa1 -> cccccc3", "open"));
+        assert!(pull.text.contains("cccccc3") && !pull.text.contains("bbbbbb2"), "{}", pull.text);
+
+        // Merged: the branch follows, and there is nothing to ask.
+        git(&scene.stage.origin.path, &["update-ref", "refs/heads/main", PROPOSALS]);
+        scene.forge.end(1, "merged");
+        let asked = scene.asked(|| assert_eq!(scene.sync()["skipped"][0]["reason"], "up-to-date"));
+        assert_eq!(asked, [""; 0]);
+        scene.push("dddddd4", 6);
+        scene.sync();
+        assert_eq!((scene.proposed(), scene.forge.pull(2).state), ("dddddd4".to_owned(), "open"));
+        scene.stage.origin.is_sound();
+    }
+}
+
+#[test]
+fn what_was_closed_without_merging_is_held() {
+    for kind in KINDS {
+        let scene = Scene::new(kind, &["bbbbbb2"]);
+        scene.sync();
+        let (main, tip) = (scene.at("main"), scene.at(PROPOSALS));
+        scene.forge.end(1, "closed");
+        for _ in 0..2 {
+            let report = scene.sync();
+            let skipped = &report["skipped"][0];
+            assert_eq!((&skipped["reason"], &skipped["tag"]), (&"held".into(), &"bbbbbb2".into()), "{report:#}");
+            let detail = skipped["detail"].as_str().expect("a text");
+            let name = if kind == Kind::GitLab { "merge request !1" } else { "pull request #1" };
+            assert!(detail.contains(&format!("{name} was closed without being merged")), "{detail}");
+            assert!(detail.contains("https://forge.example.com/pulls/1"), "{detail}");
+            assert_eq!((scene.at("main"), scene.at(PROPOSALS)), (main.clone(), tip.clone()));
+        }
+        assert_eq!(scene.forge.state().pulls.len(), 1);
+        let status = scene.tagalong(&["status"]).ok();
+        assert!(status.stdout.contains("held: ") && status.stdout.contains("/pulls/1"), "{status:#?}");
+
+        scene.push("cccccc3", 5);
+        scene.sync();
+        assert_eq!((scene.proposed(), scene.forge.pull(2).state), ("cccccc3".to_owned(), "open"));
+        scene.forge.end(2, "closed");
+        assert_eq!(scene.sync()["skipped"][0]["reason"], "held");
+        // Resuming is a commit on the branch itself, and lets it be proposed again.
+        let image = scene.stage.image("app");
+        scene.tagalong(&["resume", &image, "--reason", "that was a mistake"]).ok();
+        assert_eq!(scene.stage.origin.subjects()[0], "resume: app");
+        scene.sync();
+        assert_eq!((scene.proposed(), scene.forge.pull(3).state), ("cccccc3".to_owned(), "open"));
+        assert_eq!(scene.at(&format!("{PROPOSALS}^")), scene.at("main"));
+    }
+}
+
+#[test]
+fn a_proposal_stands_on_the_newest_commit_of_the_branch() {
+    let scene = Scene::new(Kind::Gitea, &["bbbbbb2"]);
+    scene.sync();
+    scene.stage.origin.commit("unrelated", &[("README", "hello\n")]);
+    let asked = scene.asked(|| assert_eq!(scene.sync()["commit"], scene.at(PROPOSALS)));
+    assert_eq!(scene.at(&format!("{PROPOSALS}^")), scene.at("main"));
+    assert_eq!((asked.len(), scene.forge.state().pulls.len()), (1, 1), "{asked:?}");
+    // What someone put on top of it is no proposal of ours.
+    let work = scene.stage.home().join("person");
+    git(scene.stage.home(), &["clone", "--quiet", "--branch", PROPOSALS, "infra.git", "person"]);
+    fs::write(work.join("README"), "changed\n").expect("written");
+    git(&work, &["commit", "--quiet", "-am", "mine"]);
+    git(&work, &["push", "--quiet", "origin", PROPOSALS]);
+    scene.sync();
+    assert_eq!(scene.at(&format!("{PROPOSALS}^")), scene.at("main"));
+    scene.stage.origin.is_sound();
+}
+
+#[test]
+fn what_is_asked_for_by_name_goes_to_the_branch_and_empties_the_proposal() {
+    for kind in KINDS {
+        let scene = Scene::new(kind, &["bbbbbb2"]);
+        scene.sync();
+        let image = format!("{}:bbbbbb2", scene.stage.image("app"));
+        // Without a reason it would, within one second, be the very commit that is proposed, and so be its merge.
+        scene.tagalong(&["set", &image, "--reason", "at once"]).ok();
+        assert!(scene.stage.origin.read(FILE).contains("bbbbbb2"));
+        let report = scene.sync();
+        assert_eq!(report["commit"], serde_json::Value::Null, "{report:#}");
+        let pull = scene.forge.pull(1);
+        assert_eq!((pull.state, pull.comments.len()), ("closed", 1), "{pull:?}");
+        assert!(pull.comments[0].contains("holds the newest tag, bbbbbb2"), "{pull:?}");
+        // The bot's own closing is nobody's no.
+        assert!(!pull.text.contains("Tagalong-"), "{}", pull.text);
+        scene.push("cccccc3", 5);
+        scene.sync();
+        assert_eq!((scene.proposed(), scene.forge.pull(2).state), ("cccccc3".to_owned(), "open"));
+    }
+}
+
+#[test]
+fn two_at_once_end_with_one_proposal_and_one_pull_request() {
+    for kind in KINDS {
+        let scene = Scene::new(kind, &[]);
+        for (hour, tag) in [(3, "bbbbbb2"), (4, "cccccc3"), (5, "dddddd4")] {
+            scene.push(tag, hour);
+            std::thread::scope(|threads| {
+                for cache in ["first", "second"] {
+                    let (scene, cache) = (&scene, scene.stage.home().join(cache).display().to_string());
+                    threads.spawn(move || scene.tagalong(&["sync", "--cache-dir", &cache]).ok());
+                }
+            });
+            assert_eq!((scene.proposed().as_str(), scene.at(&format!("{PROPOSALS}^"))), (tag, scene.at("main")));
+            // Whoever came second may have heard of the pull request too late to word it.
+            scene.sync();
+            let pulls = scene.forge.state().pulls.clone();
+            assert!(matches!(&pulls[..], [pull] if pull.state == "open" && pull.text.contains(tag)), "{pulls:#?}");
+        }
+        scene.stage.origin.is_sound();
+    }
+}
+
+#[test]
+fn a_forge_that_is_down_does_not_undo_the_push() {
+    let scene = Scene::new(Kind::GitHub, &["bbbbbb2"]);
+    scene.forge.state().is_down = true;
+    let run = scene.tagalong(&["sync", "--output", "json"]).ok();
+    assert!(run.stderr.contains("answered 503") && run.stderr.contains("next cycle"), "{run:#?}");
+    assert_eq!((run.json()["commit"].as_str(), scene.proposed()), (Some(&*scene.at(PROPOSALS)), "bbbbbb2".to_owned()));
+    scene.forge.state().is_down = false;
+    assert_eq!(scene.sync()["commit"], serde_json::Value::Null);
+    assert_eq!(scene.forge.pull(1).state, "open");
+}
+
+#[test]
+fn a_token_that_is_refused_is_said_and_not_shown() {
+    for kind in KINDS {
+        let scene = Scene::new(kind, &["bbbbbb2"]);
+        fs::write(scene.stage.home().join("token"), "another-secret").expect("written");
+        for command in ["sync", "check"] {
+            let run = scene.tagalong(&[command]);
+            assert_eq!(run.code, 5, "{run:#?}");
+            let said = format!("{}{}", run.stdout, run.stderr);
+            assert!(said.contains("refused the token from") && said.contains("pullRequest.tokenFile"), "{said}");
+            assert!(!said.contains("another-secret"), "{said}");
+        }
+        assert_eq!(git(&scene.stage.origin.path, &["branch", "--list", PROPOSALS]), "", "nothing was pushed");
+        fs::remove_file(scene.stage.home().join("token")).expect("removed");
+        let run = scene.tagalong(&["sync"]).fails_with(2);
+        assert!(run.stderr.contains("cannot read the token in"), "{run:#?}");
+    }
+}
+
+#[test]
+fn pull_requests_of_others_hold_nothing_back() {
+    for kind in KINDS {
+        let scene = Scene::new(kind, &["bbbbbb2"]);
+        let image = scene.stage.image("app");
+        let record = format!(
+            "<!-- tagalong\nTagalong-Update: {FILE} spec.containers[0].image {image} aaaaaa1 -> bbbbbb2\n-->\n"
+        );
+        // A fork has a branch of the same name; another branch says the same; and all of that fills several pages.
+        scene.forge.add(PROPOSALS, "closed", &record, true);
+        scene.forge.add(PROPOSALS, "open", &record, true);
+        for n in 0..5 {
+            scene.forge.add(&format!("feature-{n}"), "closed", &record, false);
+        }
+        scene.forge.state().page = 2;
+        scene.sync();
+        assert_eq!((scene.proposed(), scene.forge.pull(8).state), ("bbbbbb2".to_owned(), "open"));
+        // The oldest page tells of a no as well as the first.
+        scene.forge.add(PROPOSALS, "closed", &record, false);
+        scene.forge.end(8, "merged");
+        for _ in 0..3 {
+            scene.forge.add("later", "merged", "", false);
+        }
+        assert_eq!(scene.sync()["skipped"][0]["reason"], "held", "{kind:?}");
+    }
+}
+
+#[test]
+fn a_branch_alone_is_enough_and_works_on_local_paths() {
+    let scene = Scene::new(Kind::Gitea, &["bbbbbb2"]);
+    let config = scene.stage.config_with("local.yaml", &format!("pushBranch: {PROPOSALS}"));
+    let (config, path) = (config.display().to_string(), scene.stage.origin.path.display().to_string());
+    let cache = scene.stage.home().join("cache-of-local").display().to_string();
+    let sync = |more: &[&str]| {
+        let base = ["sync", "--output", "json", "--config", &config, "--git-url", &path, "--cache-dir", &cache];
+        run(scene.stage.home(), &[&base[..], more].concat())
+    };
+    let main = scene.at("main");
+    assert_eq!(sync(&[]).ok().json()["commit"], scene.at(PROPOSALS));
+    assert_eq!((scene.at(&format!("{PROPOSALS}^")), scene.at("main")), (main.clone(), main.clone()));
+    assert_eq!(sync(&[]).ok().json()["commit"], serde_json::Value::Null);
+    scene.push("cccccc3", 5);
+    sync(&[]).ok();
+    assert_eq!((scene.proposed(), scene.at(&format!("{PROPOSALS}^"))), ("cccccc3".to_owned(), main));
+    let same = sync(&["--branch", PROPOSALS]).fails_with(2);
+    assert!(same.stderr.contains("git.pushBranch and the branch that is read are both"), "{same:#?}");
+}
+
+#[test]
+fn a_server_that_lets_nobody_replace_commits_is_told_from_a_lost_race() {
+    let scene = Scene::new(Kind::Gitea, &["bbbbbb2"]);
+    git(&scene.stage.origin.path, &["config", "receive.denyNonFastForwards", "true"]);
+    scene.sync();
+    scene.push("cccccc3", 5);
+    let run = scene.tagalong(&["sync"]).fails_with(1);
+    assert!(run.stderr.contains(&format!("refused the push to {PROPOSALS}: non-fast-forward")), "{run:#?}");
+    assert_eq!(scene.proposed(), "bbbbbb2");
+}
+
+#[test]
+fn push_options_arrive_or_are_refused_clearly() {
+    let scene = Scene::new(Kind::Gitea, &["bbbbbb2"]);
+    let origin = &scene.stage.origin;
+    let seen = scene.stage.home().join("seen");
+    origin.hook(
+        "pre-receive",
+        &format!("echo \"$GIT_PUSH_OPTION_COUNT $GIT_PUSH_OPTION_0 $GIT_PUSH_OPTION_1\" > {}", seen.display()),
+    );
+    let config = scene.stage.config_with("options.yaml", "pushOptions: [ci.skip, 'topic=a b']").display().to_string();
+    let sync = || run(scene.stage.home(), &["sync", "--config", &config]);
+    let main = scene.at("main");
+    let refused = sync().fails_with(2);
+    assert!(refused.stderr.contains("does not take push options"), "{refused:#?}");
+    assert!(refused.stderr.contains("help: leave git.pushOptions out, or allow them"), "{refused:#?}");
+    assert_eq!(scene.at("main"), main);
+    git(&origin.path, &["config", "receive.advertisePushOptions", "true"]);
+    sync().ok();
+    assert_eq!(fs::read_to_string(&seen).expect("the hook ran"), "2 ci.skip topic=a b\n");
+    assert!(origin.read(FILE).contains("bbbbbb2"));
+}

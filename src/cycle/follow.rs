@@ -9,7 +9,7 @@ use tokio::task::block_in_place;
 
 use crate::image::Repository;
 use crate::manifest::inventory::Inventory;
-use crate::plan::decide::{self, NoSurvey, Openable, Plan, Surveys, Update};
+use crate::plan::decide::{self, NoSurvey, Openable, Plan, Surveys};
 use crate::plan::fallback;
 use crate::plan::gate::{ImageProof, Proofs, all_wanted, wanted};
 use crate::plan::skip::{Reason, Skipped};

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use crate::image::{Digest, Repository, Tag};
 
 use super::client::Image;
-use super::listed::{Listing, Page};
+use super::listed::Listing;
 use super::manifest::Provenance;
 use super::packed::{Packer, Unpacker, pack_tag, pack_tags, unpack_tag, unpack_tags};
 use super::store::Store;
@@ -182,7 +182,7 @@ impl Cache {
         let mut bytes = Unpacker(&bytes);
         let (number, used) = (bytes.number()?, bytes.number()?);
         self.state().numbers.insert(repository.clone(), (number, used));
-        unpack_listing(&mut bytes)
+        Listing::unpack(&mut bytes)
     }
 
     /// The tags of a listing, page by page; `None` when not all of them are here.
@@ -225,7 +225,7 @@ impl Cache {
     fn keep(&self, repository: &Repository, number: u32, listing: &Listing) {
         let days = self.state().days;
         self.state().numbers.insert(repository.clone(), (number, days));
-        let value = pack_listing(Packer::default().number(number).number(days), listing).done();
+        let value = listing.pack(Packer::default().number(number).number(days)).done();
         self.store.put(repository_key(repository.as_str()), value);
     }
 
@@ -319,7 +319,7 @@ impl Cache {
         let days = state.days;
         state.numbers.insert(repository.clone(), (next, days));
         self.store.put(vec![kind::NEXT], Packer::default().number(next.wrapping_add(1)).done());
-        let value = pack_listing(Packer::default().number(next).number(days), &Listing::default()).done();
+        let value = Listing::default().pack(Packer::default().number(next).number(days)).done();
         self.store.put(repository_key(repository.as_str()), value);
         next
     }
@@ -370,30 +370,9 @@ fn unpack_known(digest: Digest, bytes: &mut Unpacker<'_>) -> Option<Image> {
     Some(Image { digest, platforms, created: bytes.time()? })
 }
 
-fn pack_listing(packer: Packer, listing: &Listing) -> Packer {
-    listing.pages.iter().fold(packer.text(&listing.host), |packer, page| {
-        let Page { target, etag, hash, link, is_last } = page;
-        packer.text(target).maybe(etag.as_deref()).bytes(hash).maybe(link.as_deref()).bytes(&[u8::from(*is_last)])
-    })
-}
-
-fn unpack_listing(bytes: &mut Unpacker<'_>) -> Option<Listing> {
-    let mut listing = Listing { host: bytes.text()?, pages: Vec::new() };
-    while !bytes.is_empty() {
-        listing.pages.push(Page {
-            target: bytes.text()?,
-            etag: bytes.maybe()?,
-            hash: bytes.take(32)?.try_into().ok()?,
-            link: bytes.maybe()?,
-            is_last: bytes.take(1)? == [1],
-        });
-    }
-    Some(listing)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::store::{FILE, OPENING};
+    use super::super::listed::Page;
     use super::*;
 
     fn repository(text: &str) -> Repository {
@@ -531,47 +510,5 @@ mod tests {
         // What comes back gets a number of its own.
         cache.remember(&other, Some(&tag("u")), &image(2));
         assert_eq!((cache.images(&other).len(), cache.listed(&app, 1)), (1, Some(vec![vec![tag("t")]])));
-    }
-
-    #[test]
-    fn a_file_that_is_not_sound_is_replaced() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join(FILE);
-        let app = repository("r.io/app");
-        let filled = || {
-            let cache = Cache::open(Some(folder.path()));
-            (0..200).for_each(|n| cache.remember(&app, Some(&tag(&format!("t{n}"))), &image(n)));
-            drop(cache);
-            std::fs::read(&file).expect("a file")
-        };
-        let good = filled();
-        let usable = || {
-            let cache = Cache::open(Some(folder.path()));
-            (0..200).for_each(|n| {
-                let known = cache.tag(&app, &tag(&format!("t{n}")));
-                assert!(known.is_none_or(|known| known == image(n)));
-            });
-            cache.remember(&app, None, &image(1));
-            assert_eq!(cache.image(&image(1).digest), Some(image(1)));
-        };
-        let mut random = fastrand::Rng::with_seed(7);
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            if std::thread::current().name() != Some(OPENING) {
-                hook(panic);
-            }
-        }));
-        for round in 0..60 {
-            let mut bad = good.clone();
-            match round {
-                0 => bad.clear(),
-                1 => bad = b"not a database at all".to_vec(),
-                2..10 => bad.truncate(random.usize(..good.len())),
-                _ => (0..random.usize(1..40)).for_each(|_| bad[random.usize(..good.len())] = random.u8(..)),
-            }
-            std::fs::write(&file, bad).expect("written");
-            usable();
-        }
-        let _ = std::panic::take_hook();
     }
 }

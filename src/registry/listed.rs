@@ -2,6 +2,8 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::packed::{Packer, Unpacker};
+
 /// A listing of tags, page by page, without the tags themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
@@ -36,6 +38,27 @@ impl Listing {
         let mut hash = Sha256::new();
         self.pages.iter().for_each(|page| hash.update(page.hash));
         Mark(hash.finalize().into())
+    }
+
+    pub(super) fn pack(&self, packer: Packer) -> Packer {
+        self.pages.iter().fold(packer.text(&self.host), |packer, page| {
+            let Page { target, etag, hash, link, is_last } = page;
+            packer.text(target).maybe(etag.as_deref()).bytes(hash).maybe(link.as_deref()).bytes(&[u8::from(*is_last)])
+        })
+    }
+
+    pub(super) fn unpack(bytes: &mut Unpacker<'_>) -> Option<Listing> {
+        let mut listing = Listing { host: bytes.text()?, pages: Vec::new() };
+        while !bytes.is_empty() {
+            listing.pages.push(Page {
+                target: bytes.text()?,
+                etag: bytes.maybe()?,
+                hash: bytes.take(32)?.try_into().ok()?,
+                link: bytes.maybe()?,
+                is_last: bytes.take(1)? == [1],
+            });
+        }
+        Some(listing)
     }
 }
 

@@ -17,7 +17,7 @@ use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, TableErro
 pub const OPENING: &str = "opening-the-cache";
 /// Raise it when the meaning of an entry changes.
 const VERSION: &str = "2";
-pub(super) const FILE: &str = "registries.redb";
+const FILE: &str = "registries.redb";
 /// How much of the file is kept in memory, in bytes.
 const MEMORY: usize = 3 << 20;
 /// Entries that wait to be written, at most, and their bytes. They are lost in a crash, and learned again.
@@ -338,5 +338,42 @@ mod tests {
         store.flush();
         assert!(store.size() * 4 < large, "{} of {large}", store.size());
         assert!((0..1000).all(|n| store.get(&key(n)).is_some()) && store.get(&key(1000)).is_none());
+    }
+
+    #[test]
+    fn a_file_that_is_not_sound_is_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join(FILE);
+        let key = |n: u32| n.to_be_bytes().to_vec();
+        let store = Store::open(Some(folder.path()));
+        (0..200).for_each(|n| store.put(key(n), vec![7; 40]));
+        drop(store);
+        let good = std::fs::read(&file).expect("a file");
+        let usable = || {
+            let store = Store::open(Some(folder.path()));
+            assert!((0..200).all(|n| store.get(&key(n)).is_none_or(|value| value == [7; 40])));
+            store.put(key(1), vec![8]);
+            store.flush();
+            assert_eq!(store.get(&key(1)), Some(vec![8]));
+        };
+        let mut random = fastrand::Rng::with_seed(7);
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if std::thread::current().name() != Some(OPENING) {
+                hook(panic);
+            }
+        }));
+        for round in 0..60 {
+            let mut bad = good.clone();
+            match round {
+                0 => bad.clear(),
+                1 => bad = b"not a database at all".to_vec(),
+                2..10 => bad.truncate(random.usize(..good.len())),
+                _ => (0..random.usize(1..40)).for_each(|_| bad[random.usize(..good.len())] = random.u8(..)),
+            }
+            std::fs::write(&file, bad).expect("written");
+            usable();
+        }
+        let _ = std::panic::take_hook();
     }
 }

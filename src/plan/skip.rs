@@ -77,26 +77,26 @@ impl Address {
 pub struct Skipped {
     /// The image.
     pub image: Repository,
-    /// The field; `None` when this is about all fields of the image.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub field: Option<Address>,
     /// The tag that was not written, or that stays.
     pub tag: Option<Tag>,
     /// Why, for machines.
     pub reason: Reason,
     /// Why, for people.
     pub detail: String,
+    /// The field; `None` when this is about all fields of the image.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub field: Option<Address>,
 }
 
 impl Skipped {
     /// A field that stays.
     pub fn field(file: &str, field: &Field, tag: Option<Tag>, reason: Reason, detail: String) -> Skipped {
-        Skipped { image: field.repository.clone(), field: Some(Address::of(file, field)), tag, reason, detail }
+        Skipped { image: field.repository.clone(), tag, reason, detail, field: Some(Address::of(file, field)) }
     }
 
     /// A tag that no field can move to.
     pub fn tag(image: &Repository, tag: &Tag, reason: Reason, detail: String) -> Skipped {
-        Skipped { image: image.clone(), field: None, tag: Some(tag.clone()), reason, detail }
+        Skipped { image: image.clone(), tag: Some(tag.clone()), reason, detail, field: None }
     }
 
     /// Whether it is about a field of an image.

@@ -381,7 +381,7 @@ mod tests {
             is_proposal: false,
             duration_ms: 0,
             images,
-            changes: Vec::new(),
+            changes: [].into(),
             notes: Vec::new(),
         }
     }

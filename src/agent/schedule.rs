@@ -383,7 +383,7 @@ mod tests {
             is_proposal: false,
             duration_ms: 0,
             images: Vec::new(),
-            changes: Vec::new(),
+            changes: [].into(),
             notes: Vec::new(),
         }
     }

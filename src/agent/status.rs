@@ -308,7 +308,7 @@ mod tests {
             is_proposal: false,
             duration_ms: 1,
             images,
-            changes: Vec::new(),
+            changes: [].into(),
             notes: Vec::new(),
         }
     }

@@ -168,7 +168,7 @@ fn in_folder(
         is_proposal: false,
         duration_ms: start.elapsed().as_millis() as u64,
         images: Vec::new(),
-        changes,
+        changes: changes.into(),
         notes,
     })
 }

@@ -233,6 +233,7 @@ impl Engine {
                 decided.suspend();
             }
             let (decided, changes) = block_in_place(|| self.edit(&clone, tip, decided, task))?;
+            let changes: Arc<[FileChange]> = changes.into();
             let report = |head: CommitId, commit: Option<CommitId>, attempts: u32| Report {
                 head: head.to_string(),
                 commit: commit.map(|id| id.to_string()),
@@ -242,7 +243,7 @@ impl Engine {
                 attempts,
                 duration_ms: start.elapsed().as_millis() as u64,
                 images: if matches!(task, Task::Follow) { decided.statuses() } else { Vec::new() },
-                changes: changes.clone(),
+                changes: Arc::clone(&changes),
                 notes: decided.notes.clone(),
             };
             if decided.is_idle() || mode == Mode::DryRun {

@@ -1,5 +1,7 @@
 //! What a pass did, in the form that the command line promises.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -33,7 +35,7 @@ pub struct Report {
     pub images: Vec<ImageStatus>,
     /// The files as they were and as they are.
     #[serde(skip)]
-    pub changes: Vec<FileChange>,
+    pub changes: Arc<[FileChange]>,
     /// What a person should know besides: files that are no YAML, fields that were left because they are overridden.
     #[serde(skip)]
     pub notes: Vec<String>,

@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use reqwest::header::{ACCEPT, AUTHORIZATION, IF_NONE_MATCH, RANGE};
 use reqwest::{Method, StatusCode, Url};
 use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use crate::http::retry_after;
 use crate::image::DEFAULT_HOST;
@@ -147,7 +150,8 @@ impl Host {
     pub async fn ask(self: &Arc<Self>, question: &Question) -> Result<Arc<Answer>, RegistryError> {
         let question = &Arc::new(question.clone());
         let (host, asked) = (Arc::clone(self), Arc::clone(question));
-        self.flights.join(question, || async move { host.persist(&asked).await.map(Arc::new) }.boxed()).await
+        let ask = || beside_connections(async move { host.persist(&asked).await.map(Arc::new) });
+        self.flights.join(question, ask).await
     }
 
     /// Asks once, for who has somewhere else to ask.
@@ -282,4 +286,11 @@ impl Host {
         );
         Ok(answer)
     }
+}
+
+/// Runs work where the connections are served, so that an answer wakes whoever waits for it once and not at each step.
+/// Work that nobody waits for any more ends.
+fn beside_connections<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> BoxFuture<'static, T> {
+    let task = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
+    task.map(|ended| ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))).boxed()
 }

@@ -28,8 +28,18 @@ pub struct Form {
     names_platform: bool,
 }
 
-/// How well a tag suits a field, the best last.
-pub type Suitability = (bool, bool, bool, bool, usize, Reverse<usize>, usize);
+/// How well a tag suits a field, the best last: what comes first decides first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Suitability {
+    has_affixes_of_field: bool,
+    is_whole_build: bool,
+    is_like_field: bool,
+    is_as_long_as_field: bool,
+    /// How many numbers a version has.
+    numbers: usize,
+    plainness: Reverse<usize>,
+    digits: usize,
+}
 
 impl Form {
     /// Whether two tags differ in nothing but the commit, version or number that they name, and perhaps in how far a
@@ -59,15 +69,15 @@ impl Form {
     pub fn suits(&self, field: Option<&Form>, is_part: bool) -> Suitability {
         let is_of_field = |what: fn(&Form, &Form) -> bool| field.is_some_and(|field| what(self, field));
         let numbers = if self.digits == 0 { self.affixes.matches('#').count() } else { 0 };
-        (
-            is_of_field(Form::has_affixes_of),
-            !is_part,
-            is_of_field(Form::is_like),
-            is_of_field(|own, field| own.digits == field.digits),
+        Suitability {
+            has_affixes_of_field: is_of_field(Form::has_affixes_of),
+            is_whole_build: !is_part,
+            is_like_field: is_of_field(Form::is_like),
+            is_as_long_as_field: is_of_field(|own, field| own.digits == field.digits),
             numbers,
-            Reverse(self.affixes.len()),
-            self.digits,
-        )
+            plainness: Reverse(self.affixes.len()),
+            digits: self.digits,
+        }
     }
 
     fn is_whole(&self) -> bool {

@@ -10,7 +10,6 @@ use crate::manifest::conventions::Conventions;
 use crate::manifest::field::Field;
 use crate::manifest::find;
 use crate::plan::decide::{Plan, Surveys, Update};
-use crate::plan::findings::Findings;
 use crate::plan::gate::{ImageProof, Proofs, wanted};
 use crate::plan::hold::{self, Change, NamedHolds};
 use crate::plan::proposal::{self, Closed};
@@ -88,14 +87,15 @@ impl<'p> Past<'p> {
         surveys: &Surveys,
         proofs: &Proofs,
     ) -> Result<Option<Hold>, RepoError> {
-        let findings = surveys.get(&update.field.repository).and_then(|findings| findings.as_ref().ok());
-        let (Some(survey), Some(tag)) = (findings.and_then(Findings::whole), &update.tag) else { return Ok(None) };
+        let (Some(Ok(findings)), Some(tag)) = (surveys.get(&update.field.repository), &update.tag) else {
+            return Ok(None);
+        };
         let reach = reach(update, proofs);
-        for sibling in survey.siblings(tag) {
-            let meant = Version { tag: Some(sibling.clone()), digest: None };
-            if update.field.version.tag.as_ref() == Some(sibling) {
+        for sibling in findings.siblings(tag) {
+            if update.field.version.tag.as_ref() == Some(&sibling) {
                 continue;
             }
+            let meant = Version { tag: Some(sibling), digest: None };
             if let Some(hold) = self.hold_on(&update.file, &update.field, &meant, reach)? {
                 return Ok(Some(hold));
             }

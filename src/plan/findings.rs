@@ -19,8 +19,16 @@ pub enum Findings {
     Settled(Arc<Settled>),
 }
 
-/// What a field holds, and what follows from it.
-type Choice = (Option<Tag>, Result<Tag, NoChoice>);
+/// What follows for a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Choice {
+    /// What it holds.
+    held: Option<Tag>,
+    /// The tag that it should hold instead, or why it stays.
+    choice: Result<Tag, NoChoice>,
+    /// The other tags of the build that was chosen.
+    siblings: Box<[Tag]>,
+}
 
 /// What follows for a field by the tag that it holds, and for one that holds none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,14 +49,23 @@ impl Survey {
 
     /// What follows for fields that hold these tags, or none.
     pub fn settle(&self, rule: &TagRule, held: &BTreeSet<&Tag>) -> Settled {
-        let all = held.iter().map(|tag| Some(*tag)).chain([None]);
-        Settled { choices: all.map(|held| (held.cloned(), self.choose(rule, held))).collect() }
+        let settled = |held: Option<&Tag>| {
+            let choice = self.choose(rule, held);
+            let siblings = choice.iter().flat_map(|tag| self.siblings(tag)).cloned().collect();
+            Choice { held: held.cloned(), choice, siblings }
+        };
+        Settled { choices: held.iter().map(|tag| Some(*tag)).chain([None]).map(settled).collect() }
     }
 }
 
 impl Settled {
     fn choice(&self, held: Option<&Tag>) -> Option<&Result<Tag, NoChoice>> {
-        self.choices.iter().find(|(of, _)| of.as_ref() == held).map(|(_, choice)| choice)
+        self.choices.iter().find(|settled| settled.held.as_ref() == held).map(|settled| &settled.choice)
+    }
+
+    fn siblings(&self, tag: &Tag) -> impl Iterator<Item = &Tag> {
+        let chosen = self.choices.iter().find(|settled| settled.choice.as_ref() == Ok(tag));
+        chosen.into_iter().flat_map(|settled| &settled.siblings)
     }
 
     /// Whether it tells what follows for fields that hold these tags.
@@ -64,6 +81,14 @@ impl Findings {
         match self {
             Findings::Whole(survey) => Some(survey.choose(rule, held)),
             Findings::Settled(settled) => settled.choice(held).cloned(),
+        }
+    }
+
+    /// The other tags of the build of a tag that was chosen.
+    pub fn siblings(&self, tag: &Tag) -> Vec<Tag> {
+        match self {
+            Findings::Whole(survey) => survey.siblings(tag).cloned().collect(),
+            Findings::Settled(settled) => settled.siblings(tag).cloned().collect(),
         }
     }
 

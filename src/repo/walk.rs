@@ -56,8 +56,8 @@ impl<N: Node> Walk<N> {
         walk
     }
 
-    /// The next commits, children before their parents. None of them is an ancestor of one that comes in an earlier group
-    /// without descending from all of a later one; empty at the end.
+    /// Returns the next commits, children before their parents; none at the end. Every commit of a later group is an
+    /// ancestor of every commit of an earlier one.
     pub fn next<E>(&mut self, mut read: impl FnMut(N::Id) -> Result<N, E>) -> Result<Vec<N>, E> {
         while self.left > 0 {
             let Some((_, _, id)) = self.frontier.pop() else { break };

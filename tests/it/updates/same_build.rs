@@ -105,6 +105,21 @@ fn what_was_taken_away_does_not_come_back_under_another_name() {
     assert_eq!(tag(&stage, A), "ddddddd");
 }
 
+#[test]
+fn what_is_held_by_name_does_not_come_in_under_another_name() {
+    let stage = stage(&[A]);
+    push_names(&stage, A, WHOLE_A, OLD);
+    push_names(&stage, B, WHOLE_B, NEW);
+    let held = format!("{}:{WHOLE_B}", stage.image("app"));
+    stage.tagalong(&["hold", &held, "--reason", "it leaks"]).ok();
+    let all = stays(&stage);
+    assert!(matches!(all.as_slice(), [(reason, _)] if reason == "held"), "{all:?}");
+    assert_eq!(tag(&stage, A), A);
+    stage.tagalong(&["resume", &held, "--reason", "mended"]).ok();
+    sync(&stage);
+    assert_eq!(tag(&stage, A), B);
+}
+
 /// Tags the platforms of an index as pipelines do that build them one by one.
 fn tag_platforms(stage: &Stage, index: &str) {
     let platforms = stage.registry.platforms("org/app", index);

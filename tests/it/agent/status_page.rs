@@ -68,23 +68,23 @@ fn readers_filter_and_turn_pages_without_scripts_at_any_width() {
     // From page to page, and back.
     browser.open(&start);
     assert_eq!((caption(&browser).as_str(), browser.count("tbody tr")), ("Images 1 to 100 of 320, trouble first", 100));
-    browser.click("a[rel=next]");
+    browser.follow(|browser| browser.click("a[rel=next]"));
     assert_eq!(browser.url(), format!("{start}?page=2#images"));
     assert_eq!(caption(&browser), "Images 101 to 200 of 320, trouble first");
-    browser.click("a[rel=prev]");
+    browser.follow(|browser| browser.click("a[rel=prev]"));
     assert_eq!((caption(&browser).as_str(), first(&browser)), ("Images 1 to 100 of 320, trouble first", crowd.name(0)));
 
     // By a count, and then by the form, which keeps the state.
-    browser.click("a.no-candidate");
+    browser.follow(|browser| browser.click("a.no-candidate"));
     assert_eq!(caption(&browser), "Images 1 to 100 of 150 that match");
-    browser.click("a[rel=next]");
+    browser.follow(|browser| browser.click("a[rel=next]"));
     browser.write("input[name=q]", "App-14");
-    browser.click("button");
+    browser.follow(|browser| browser.click("button"));
     assert_eq!(browser.url(), format!("{start}?q=App-14&state=no-candidate#images"));
     assert_eq!((caption(&browser).as_str(), browser.count("tbody tr")), ("Images 1 to 11 of 11 that match", 11));
     assert_eq!((first(&browser), browser.text("a[aria-current] strong")), (crowd.name(14), "11".to_owned()));
     browser.click("option[value='']");
-    browser.write("input[name=q]", " apps/100.yaml\u{e007}");
+    browser.follow(|browser| browser.write("input[name=q]", " apps/100.yaml\u{e007}"));
     assert_eq!(caption(&browser), "Images 1 to 10 of 10 that match, trouble first");
 
     // Nothing sticks out to the side, however narrow the window is and whatever is asked.

@@ -59,6 +59,13 @@ impl Browser {
         self.get("url").as_str().expect("an address").to_owned()
     }
 
+    /// Does something that leads to another address, and waits for it: a form is sent only after the click has returned.
+    pub fn follow(&self, go: impl FnOnce(&Browser)) {
+        let before = self.url();
+        go(self);
+        wait_until("another address is open", || self.url() != before);
+    }
+
     /// Makes the window so wide.
     pub fn resize(&self, width: u32) {
         self.tell("window/rect", &json!({ "width": width, "height": 900 }));

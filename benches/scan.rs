@@ -12,16 +12,16 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use tagalong::cycle::tree::TreeCache;
+use tagalong::cycle::tree::cache::TreeCache;
 use tagalong::image::{Reference, Version};
 use tagalong::manifest::conventions::Conventions;
 use tagalong::manifest::edit::{FollowRefs, Move, edit};
 use tagalong::manifest::find;
 use tagalong::manifest::interest::{Interest, Need, words};
 use tagalong::manifest::paths::PathFilter;
-use tagalong::plan::decide::{self, Openable};
+use tagalong::plan::decide;
 use tagalong::plan::gate;
-use tagalong::plan::message::Occasion;
+use tagalong::plan::message::Purpose;
 use tagalong::plan::template::Template;
 use tagalong::repo::clone::{BareClone, CommitId};
 use tagalong::repo::tree::{BlobId, EntryKind};
@@ -169,8 +169,8 @@ fn bump_to_commit_cold(bencher: Bencher<'_, '_>) {
 fn commit(clone: &BareClone, tip: CommitId, cache: &TreeCache, wanted: &[Reference], interest: &Interest) -> CommitId {
     let (paths, conventions) = (PathFilter::default(), Conventions::default());
     let inventory = cache.inventory(clone, tip, &conventions, interest).expect("read");
-    let asked = decide::as_asked(&inventory, wanted, &paths, &Openable::new()).expect("found");
-    let (gated, _) = gate::pass_unproved(asked.plan);
+    let asked = decide::as_asked(&inventory, wanted, &paths).expect("found");
+    let gated = gate::pass_unproved(&asked.plan.updates);
     let mut changes = BTreeMap::new();
     for file in gated.files() {
         let before = clone.file(tip, file).expect("read").expect("there");
@@ -178,7 +178,7 @@ fn commit(clone: &BareClone, tip: CommitId, cache: &TreeCache, wanted: &[Referen
         changes.insert(file.to_owned(), after);
     }
     clone
-        .commit(tip, &changes, &Template::default().message(gated.updates(), &Occasion::default(), &tip.to_string()))
+        .commit(tip, &changes, &Template::default().message(gated.updates(), &Purpose::default(), &tip.to_string()))
         .expect("a commit")
 }
 

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use crate::agent;
 use crate::cluster;
-use crate::cycle::commits::Style;
-use crate::cycle::engine::{Hosts, IntentSource};
-use crate::cycle::secrets::{Gate, PullSecrets};
-use crate::cycle::tree::REPOSITORY_FILE;
+use crate::cycle::engine::{ConfigSource, Hosts};
+use crate::cycle::secrets::verify::{PullSecrets, Strictness};
+use crate::cycle::tree::cache::REPOSITORY_FILE;
+use crate::cycle::write::commits::Style;
 use crate::fault::Explain;
 use crate::forge;
 use crate::keys;
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
-use crate::plan::intent::Intent;
+use crate::plan::tree_config::TreeConfig;
 use crate::registry;
 use crate::repo;
 use crate::repo::config::{Branch, Person, Ssh, USUAL_DEPTH, USUAL_HISTORY_LIMIT};
@@ -88,7 +88,7 @@ pub struct Secrets {
     /// Where identities are taken from.
     pub keys: keys::Sources,
     /// What happens to a field whose secrets are broken.
-    pub gate: Gate,
+    pub gate: Strictness,
     /// What is asked of pull secrets.
     pub pull_secrets: PullSecrets,
 }
@@ -97,14 +97,14 @@ pub struct Secrets {
 #[derive(Debug, Clone, Default)]
 pub struct IntentReader {
     /// Those of the agent's own file.
-    pub own: Intent,
+    pub own: TreeConfig,
     /// The hosts that policies in the repository may concern.
     pub allowed_hosts: BTreeSet<String>,
 }
 
 impl IntentReader {
     /// What holds for a tree, with the repository's own file if it has one.
-    pub fn read(&self, repository_file: Option<&[u8]>, hosts: Hosts) -> Result<Intent, ConfigError> {
+    pub fn read(&self, repository_file: Option<&[u8]>, hosts: Hosts) -> Result<TreeConfig, ConfigError> {
         let mut intent = self.own.clone();
         let Some(bytes) = repository_file else { return Ok(intent) };
         let mistakes = Mistakes::of(REPOSITORY_FILE);
@@ -119,7 +119,7 @@ impl IntentReader {
     }
 
     /// The same in the form that the engine takes.
-    pub fn into_source(self) -> Box<IntentSource> {
+    pub fn into_source(self) -> Box<ConfigSource> {
         Box::new(move |file, hosts| {
             self.read(file, hosts).map_err(|error| -> Box<dyn Explain + Send + Sync> { Box::new(error) })
         })
@@ -391,11 +391,11 @@ agent:
     #[test]
     fn secrets_are_read_and_their_mistakes_said() {
         let secrets = |text: &str| load(&format!("secrets: {{ {text} }}\n")).expect("valid").secrets;
-        assert_eq!((secrets("").gate, secrets("").pull_secrets), (Gate::Block, PullSecrets::Check));
-        assert_eq!((secrets("gate: off").gate, secrets("gate: 'off'").gate), (Gate::Off, Gate::Off));
+        assert_eq!((secrets("").gate, secrets("").pull_secrets), (Strictness::Block, PullSecrets::Check));
+        assert_eq!((secrets("gate: off").gate, secrets("gate: 'off'").gate), (Strictness::Off, Strictness::Off));
         assert_eq!(secrets("pullSecrets: off").pull_secrets, PullSecrets::Off);
         let both = secrets("gate: warn, pullSecrets: probe");
-        assert_eq!((both.gate, both.pull_secrets), (Gate::Warn, PullSecrets::Probe));
+        assert_eq!((both.gate, both.pull_secrets), (Strictness::Warn, PullSecrets::Probe));
         let said = mistakes("secrets:\n  ageKeyFiles: ['', 5]\n  gate: true\n  pullSecrets: ping\n  ageKeyFile: /x\n");
         let expect = [
             "2:17: secrets.ageKeyFiles: a path is needed",

@@ -13,7 +13,7 @@ use crate::cli::folder::Folder;
 use crate::cli::output::{self, Format};
 use crate::config::load::Config;
 use crate::cycle::error::CycleError;
-use crate::cycle::secrets::Progress;
+use crate::cycle::secrets::verify::Progress;
 use crate::fault::Fault;
 use crate::manifest::inventory::NamedFileError;
 use crate::sops::audit::{Status, Verdict};

@@ -231,7 +231,7 @@ fn what_was_judged_is_not_judged_again() {
         signing: None,
     };
     let environment = |name: &str| (name == "SOPS_AGE_KEY").then(|| sops.identity.clone());
-    let secrets = Secrets::new(Sources::new(&environment, &[]), Gate::Block, PullSecrets::Check);
+    let secrets = Secrets::new(Sources::new(&environment, &[]), Strictness::Block, PullSecrets::Check);
     let judged = || {
         let count = AtomicUsize::new(0);
         let (clone, tip) = BareClone::open(config.clone()).and_then(BareClone::fetch).expect("a clone");

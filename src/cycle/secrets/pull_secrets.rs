@@ -17,46 +17,53 @@ use crate::manifest::closure::Closures;
 use crate::manifest::pods::{GeneratedSecret, Part, Pod, PodFacts, SecretPlace};
 use crate::manifest::pull_secret::{KEY, OLD_KEY};
 use crate::path::{join, parent_of};
-use crate::plan::decide::{Plan, Update};
-use crate::plan::gate::{self, SecretFlaws};
+use crate::plan::decide::Update;
+use crate::plan::gate;
 use crate::registry::client::Client;
 use crate::registry::credentials::{self, Credential};
-use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::secret::Secret;
 use crate::sops::error::SopsError;
 use crate::sops::keyring::Keyring;
 use crate::sops::open::{self, Revealed};
 
-use super::error::CycleError;
-use super::secrets::{Listing, PullSecrets, Secrets};
+use super::verify::{PullSecrets, Secrets};
+use crate::cycle::error::CycleError;
+use crate::cycle::services::Services;
+use crate::cycle::tip::Tip;
+use crate::cycle::tree::walk::Listing;
 
-/// Adds what is wrong with the pull secrets that a plan's images would be pulled with.
-pub async fn add_flaws(
-    secrets: &Secrets,
-    (clone, tip): (&BareClone, CommitId),
+/// What is wrong with pull secrets, by file and image.
+pub type Flaws = BTreeMap<(String, Repository), String>;
+
+/// Returns what is wrong with the pull secrets that the images of updates would be pulled with.
+pub async fn flaws(
+    services: &Services,
+    tip: &Tip,
     closures: &Closures,
-    plan: &Plan,
-    registry: &Client,
-    flaws: &mut SecretFlaws,
-) -> Result<(), CycleError> {
-    let asked = secrets.pull_secrets();
-    if asked == PullSecrets::Off || plan.updates.is_empty() {
-        return Ok(());
+    updates: &[Update],
+) -> Result<Flaws, CycleError> {
+    let checks = services.secrets.pull_secrets();
+    let mut flaws = Flaws::new();
+    if checks == PullSecrets::Off {
+        return Ok(flaws);
     }
-    let answers = block_in_place(|| answers(secrets, clone, tip, closures, plan))?;
+    let answers = block_in_place(|| answers(&services.secrets, tip, closures, updates))?;
     for (question, answer) in answers {
         let flaw = match answer {
             Answer::Open => None,
             Answer::Useless(words) => Some(words),
-            Answer::Entries(entries) if asked == PullSecrets::Probe => try_out(registry, &question, entries).await,
+            Answer::Entries(entries) if checks == PullSecrets::Probe => {
+                try_out(&services.registry, &question, entries).await
+            }
             Answer::Entries(_) => None,
         };
         if let Some(flaw) = flaw {
-            flaws.add_image(&question.file, &question.image.0, format!("{}: {flaw}", question.owner));
+            let Question { file, image: (image, _), owner } = question;
+            flaws.insert((file, image), format!("{owner}: {flaw}"));
         }
     }
-    Ok(())
+    Ok(flaws)
 }
 
 /// Whether a pod could pull an image.
@@ -95,8 +102,7 @@ enum Use {
 
 /// Everything about a tip that pods are judged by.
 struct View<'v> {
-    clone: &'v BareClone,
-    tip: CommitId,
+    tip: &'v Tip,
     secrets: &'v Secrets,
     keyring: Keyring,
     listing: Arc<Listing>,
@@ -106,22 +112,21 @@ struct View<'v> {
 
 fn answers(
     secrets: &Secrets,
-    clone: &BareClone,
-    tip: CommitId,
+    tip: &Tip,
     closures: &Closures,
-    plan: &Plan,
+    updates: &[Update],
 ) -> Result<BTreeMap<Question, Answer>, CycleError> {
-    let listing = secrets.listing(clone, tip)?;
-    let view = View { clone, tip, secrets, keyring: secrets.keyring()?, listing, all: OnceCell::new() };
+    let listing = tip.listing()?;
+    let view = View { tip, secrets, keyring: secrets.keyring()?, listing, all: OnceCell::new() };
     let mut answers = BTreeMap::new();
-    let files: BTreeSet<&str> = plan.updates.iter().map(|update| update.file.as_str()).collect();
+    let files: BTreeSet<&str> = updates.iter().map(|update| update.file.as_str()).collect();
     let around = closures.around_each(&files, view.listing.keys().map(String::as_str));
     // What all of them are deployed with is read at once.
     let all: BTreeSet<&str> = around.values().flatten().copied().collect();
-    secrets.pods(clone, &view.listing, all.into_iter(), Part::Everything)?;
-    for update in &plan.updates {
+    secrets.pods(tip, &view.listing, all.into_iter(), Part::Everything)?;
+    for update in updates {
         let closure = around.get(update.file.as_str()).into_iter().flatten().copied();
-        let around = Around::of(&view, secrets.pods(clone, &view.listing, closure, Part::Everything)?);
+        let around = Around::of(&view, secrets.pods(tip, &view.listing, closure, Part::Everything)?);
         for pod in &around.pods_of(update) {
             let image = gate::wanted(update);
             let question = Question { file: update.file.clone(), image, owner: pod.owner.clone() };
@@ -250,14 +255,14 @@ impl View<'_> {
             return Ok(all);
         }
         let files = self.listing.keys().map(String::as_str);
-        let mut all = self.secrets.pods(self.clone, &self.listing, files, Part::Credentials)?;
+        let mut all = self.secrets.pods(self.tip, &self.listing, files, Part::Credentials)?;
         all.retain(|_, facts| !facts.accounts.is_empty() || !facts.secrets.is_empty());
         Ok(self.all.get_or_init(|| all))
     }
 
     /// The values of a file; `None` when no identity here opens it.
     fn values(&self, file: &str) -> Result<Option<Result<Vec<Revealed>, SopsError>>, RepoError> {
-        let bytes = Secret::new(self.clone.file(self.tip, file)?.unwrap_or_default());
+        let bytes = Secret::new(self.tip.file(file)?.unwrap_or_default());
         Ok(match open::values(file, bytes.expose(), &self.keyring) {
             Err(SopsError::NoIdentity { .. } | SopsError::Foreign { .. } | SopsError::TooFewGroups { .. }) => None,
             values => Some(values),

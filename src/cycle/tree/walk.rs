@@ -1,7 +1,7 @@
 //! The folders of a tip, with the files in them that are read.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -13,6 +13,9 @@ use crate::manifest::paths::PathFilter;
 use crate::repo::clone::BareClone;
 use crate::repo::error::RepoError;
 use crate::repo::tree::{BlobId, Entry, EntryKind, TreeId};
+
+/// All regular files of a tip by their paths.
+pub type Listing = BTreeMap<String, BlobId>;
 
 /// A folder with all below it.
 #[derive(Debug)]
@@ -32,7 +35,9 @@ struct Child {
 enum Kind {
     Folder(Folder),
     File(Held),
-    /// What is not read.
+    /// A file that is not read.
+    Unread(BlobId),
+    /// A symbolic link, a submodule, or a folder that is nested too deeply.
     Other,
 }
 
@@ -74,11 +79,30 @@ impl Folder {
                 match open.last_mut()?.next().map(|child| &mut child.kind) {
                     Some(Kind::File(held)) => return Some(held),
                     Some(Kind::Folder(folder)) => open.push(folder.children.iter_mut()),
-                    Some(Kind::Other) => {}
+                    Some(Kind::Unread(_) | Kind::Other) => {}
                     None => drop(open.pop()),
                 }
             }
         })
+    }
+
+    /// Adds all regular files below it to a listing. `path` is its own, and is left as it was.
+    pub fn list(&self, path: &mut String, listing: &mut Listing) {
+        let here = path.len();
+        for Child { name, kind } in &self.children {
+            if here > 0 {
+                path.push('/');
+            }
+            path.push_str(name);
+            match kind {
+                Kind::Folder(folder) => folder.list(path, listing),
+                Kind::File(Held { file: File { blob, .. }, .. }) | Kind::Unread(blob) => {
+                    listing.insert(path.clone(), *blob);
+                }
+                Kind::Other => {}
+            }
+            path.truncate(here);
+        }
     }
 
     fn find(&self, name: &str) -> Option<usize> {
@@ -140,8 +164,6 @@ pub(super) struct Walk<'w> {
     depth: usize,
     /// Whether the tree is tied together in another way than before: a file came or went, or a kustomization changed.
     pub ties_changed: bool,
-    /// Files that have to be read, in the order of their paths.
-    pub unread: Vec<(Arc<str>, BlobId)>,
     /// What files said that are not there any more, or say something else now.
     pub left: Vec<(File, Option<Reading>)>,
 }
@@ -157,8 +179,8 @@ impl<'w> Walk<'w> {
         paths: &'w PathFilter,
         known: &'w HashMap<File, Option<Reading>>,
     ) -> Walk<'w> {
-        let (path, unread, left) = Default::default();
-        Walk { clone, conventions, paths, known, path, depth: 0, ties_changed: false, unread, left }
+        let (path, left) = Default::default();
+        Walk { clone, conventions, paths, known, path, depth: 0, ties_changed: false, left }
     }
 
     /// Reads a folder with all below it. What has not changed since `before` is taken over.
@@ -210,12 +232,10 @@ impl<'w> Walk<'w> {
                 let path: Arc<str> = self.path.as_str().into();
                 let file = File::of(blob, &path, self.conventions);
                 let reading = self.known.get(&file).cloned();
-                if reading.is_none() {
-                    self.unread.push((Arc::clone(&path), blob));
-                }
                 Kind::File(Held { path, file, reading })
             }
-            _ => Kind::Other,
+            EntryKind::File(blob) => Kind::Unread(blob),
+            EntryKind::Other => Kind::Other,
         })
     }
 
@@ -224,7 +244,7 @@ impl<'w> Walk<'w> {
         match kind {
             Kind::File(mut held) => self.left.extend(reading(&mut held)),
             Kind::Folder(mut folder) => self.left.extend(folder.files_mut().filter_map(reading)),
-            Kind::Other => {}
+            Kind::Unread(_) | Kind::Other => {}
         }
     }
 }

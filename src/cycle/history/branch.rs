@@ -1,4 +1,4 @@
-//! What happened on the branch, as far as holds go: what its commits say, and how fields came to hold what they hold.
+//! What is held because of the commits of a branch: what they say by name, and what they did to fields.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,34 +9,32 @@ use crate::image::{Repository, Version};
 use crate::manifest::conventions::Conventions;
 use crate::manifest::field::Field;
 use crate::manifest::find;
-use crate::plan::decide::{Plan, Surveys, Update};
+use crate::plan::decide::{Surveys, Update};
 use crate::plan::gate::{ImageProof, Proofs, wanted};
 use crate::plan::hold::{self, Change, NamedHolds};
 use crate::plan::proposal::{self, Closed};
-use crate::plan::skip::{Reason, Skipped};
 use crate::plan::trailer::Hold;
 use crate::policy::choose::Chosen;
 use crate::policy::rule::PolicySet;
-use crate::repo::clone::{BareClone, CommitId};
+use crate::repo::clone::BareClone;
 use crate::repo::error::RepoError;
 use crate::repo::tree::BlobId;
 
 use super::read_back::{Horizon, Reach, Seen};
+use crate::cycle::tip::Tip;
 
-/// What happened on the branch.
+/// The history behind a tip. Nothing of it is read before it is needed, and nothing twice.
 #[derive(Debug)]
-pub struct Past<'p> {
-    clone: &'p mut BareClone,
-    tip: CommitId,
-    conventions: &'p Conventions,
+pub struct History {
+    conventions: Conventions,
     closed: Vec<Closed>,
     seen: Option<Seen>,
 }
 
-impl<'p> Past<'p> {
-    /// The past of a tip. Nothing is read before it is asked for.
-    pub fn new(clone: &'p mut BareClone, tip: CommitId, conventions: &'p Conventions) -> Past<'p> {
-        Past { clone, tip, conventions, closed: Vec::new(), seen: None }
+impl History {
+    /// A history of which nothing was read yet. Fields of older commits are found by these rules.
+    pub fn new(conventions: Conventions) -> History {
+        History { conventions, closed: Vec::new(), seen: None }
     }
 
     /// Adds the pull requests that were closed without being merged.
@@ -45,123 +43,84 @@ impl<'p> Past<'p> {
     }
 
     /// What is held by name.
-    pub fn named(&mut self) -> Result<&NamedHolds, RepoError> {
-        Ok(&self.seen(Reach::Named)?.named)
+    pub fn named(&mut self, tip: &mut Tip) -> Result<&NamedHolds, RepoError> {
+        Ok(&self.seen(tip, Reach::Named)?.named)
     }
 
-    /// Takes what is held out of a plan that follows policies. What is known of images says how far back one has to look:
-    /// nothing held an image before it was built.
-    pub fn keep_back(
+    /// Returns the hold on what an update would write, or on another tag of the same build: what was taken away under one
+    /// name does not come back under another.
+    pub fn hold(
         &mut self,
-        plan: &mut Plan,
-        policies: &PolicySet,
-        surveys: &Surveys,
-        proofs: &Proofs,
-    ) -> Result<(), RepoError> {
-        for update in std::mem::take(&mut plan.updates) {
-            let hold = match self.hold(&update, proofs)? {
-                None => self.hold_on_build(&update, surveys, proofs)?,
-                hold => hold,
-            };
-            let kept = match hold {
-                Some(hold) => Some((hold.to_string(), hold)),
-                None => self
-                    .hold_ahead(&update, policies, surveys, proofs)?
-                    .map(|hold| (format!("{hold}; {} is not known to be newer", wanted(&update).1), hold)),
-            };
-            let Some((detail, hold)) = kept else {
-                plan.updates.push(update);
-                continue;
-            };
-            plan.skipped.insert(Skipped::field(&update.file, &update.field, update.tag, Reason::Held, detail));
-            plan.holds.push(hold);
-        }
-        Ok(())
-    }
-
-    /// The hold on another tag of the build that an update would write: what was taken away under one name does not come
-    /// back under another.
-    fn hold_on_build(
-        &mut self,
+        tip: &mut Tip,
         update: &Update,
         surveys: &Surveys,
         proofs: &Proofs,
     ) -> Result<Option<Hold>, RepoError> {
-        let (Some(Ok(findings)), Some(tag)) = (surveys.get(&update.field.repository), &update.tag) else {
-            return Ok(None);
-        };
-        let reach = reach(update, proofs);
-        for sibling in findings.siblings(tag) {
-            if update.field.version.tag.as_ref() == Some(&sibling) {
-                continue;
-            }
-            let meant = Version { tag: Some(sibling), digest: None };
-            if let Some(hold) = self.hold_on(&update.file, &update.field, &meant, reach)? {
-                return Ok(Some(hold));
+        let depth = depth(update, proofs);
+        for version in meant(update, proofs).into_iter().chain(siblings(update, surveys)) {
+            let hold = self.hold_on(tip, &update.file, &update.field, &version, depth)?;
+            if hold.is_some() {
+                return Ok(hold);
             }
         }
         Ok(None)
     }
 
-    /// The hold on what an update would write.
-    pub fn hold(&mut self, update: &Update, proofs: &Proofs) -> Result<Option<Hold>, RepoError> {
-        let reach = reach(update, proofs);
-        let proved = match proofs.get(&wanted(update)) {
-            Some(ImageProof::Whole { digest, .. }) => Some(digest),
-            _ => None,
-        };
-        let stays = update.tag == update.field.version.tag;
-        let meant = match (&wanted(update).1, proved) {
-            (Version { tag: Some(tag), digest: None }, Some(digest)) if stays => {
-                Version { tag: Some(tag.clone()), digest: Some(digest.clone()) }
+    /// Returns the hold that closed pull requests put on what an update would write, or on another tag of the same build.
+    pub fn hold_by_closed(
+        &mut self,
+        tip: &mut Tip,
+        update: &Update,
+        surveys: &Surveys,
+        proofs: &Proofs,
+    ) -> Result<Option<Hold>, RepoError> {
+        for version in meant(update, proofs).into_iter().chain(siblings(update, surveys)) {
+            let hold = self.hold_by_closing(tip, &update.field.repository, &version)?;
+            if hold.is_some() {
+                return Ok(hold);
             }
-            // What its tag stands for now is not known yet.
-            (Version { digest: None, .. }, None) if stays => return Ok(None),
-            (Version { tag: Some(tag), .. }, _) if !stays => Version { tag: Some(tag.clone()), digest: None },
-            (version, _) => version.clone(),
-        };
-        self.hold_on(&update.file, &update.field, &meant, reach)
+        }
+        Ok(None)
     }
 
-    /// The hold on a version of a field.
-    pub fn hold_on(
+    /// Returns the hold on a version of a field.
+    fn hold_on(
         &mut self,
+        tip: &mut Tip,
         file: &str,
         field: &Field,
         meant: &Version,
-        reach: Reach,
+        depth: Reach,
     ) -> Result<Option<Hold>, RepoError> {
-        let image = &field.repository;
-        if let Some(hold) = self.seen(reach)?.named.on(image, meant) {
-            return Ok(Some(hold.clone()));
-        }
-        match self.hold_by_history(file, field, meant, reach)? {
-            Some(hold) => Ok(Some(hold)),
-            None => self.hold_by_closing(image, meant),
+        match self.seen(tip, depth)?.named.on(&field.repository, meant) {
+            Some(hold) => Ok(Some(hold.clone())),
+            None => self.hold_by_history(tip, file, field, meant, depth),
         }
     }
 
     /// The hold that the history of a field puts on a version.
     fn hold_by_history(
         &mut self,
+        tip: &mut Tip,
         file: &str,
         field: &Field,
         meant: &Version,
         reach: Reach,
     ) -> Result<Option<Hold>, RepoError> {
         let image = &field.repository;
-        let Some(first) = self.seen(reach)?.deeds.iter().rposition(|deed| deed.sets(image, meant)) else {
+        let Some(first) = self.seen(tip, reach)?.deeds.iter().rposition(|deed| deed.sets(image, meant)) else {
             return Ok(None);
         };
-        let changes = self.changes(file, field, first + 1)?;
+        let changes = self.changes(tip, file, field, first + 1)?;
         let deeds = self.seen.as_ref().map_or(&[][..], |seen| &seen.deeds);
         Ok(hold::by_history(&changes, deeds, image, meant))
     }
 
-    /// The hold on something that may be newer than what a policy would write: a registry that does not list what was
-    /// taken away must not bring about what is older still.
-    fn hold_ahead(
+    /// Returns the hold on something that may be newer than what an update would write: a registry that does not list what
+    /// was taken away must not bring about what is older still.
+    pub fn hold_on_newer(
         &mut self,
+        tip: &mut Tip,
         update: &Update,
         policies: &PolicySet,
         surveys: &Surveys,
@@ -178,12 +137,12 @@ impl<'p> Past<'p> {
         };
         let (reach, chosen) = (Reach::to(*created), Chosen { tag, built: *created });
         let listed = findings.whole().map_or(&[][..], |survey| &survey.seen);
-        for (version, when) in self.never_left(&field.repository, reach)?.iter() {
+        for (version, when) in self.never_left(tip, &field.repository, reach)?.iter() {
             let Some(before) = version.tag.as_ref().filter(|before| *before != tag) else { continue };
             if version.tag == field.version.tag || rule.tags.is_newer(&chosen, before, *when, listed) {
                 continue;
             }
-            if let Some(hold) = self.hold_by_history(&update.file, field, version, reach)? {
+            if let Some(hold) = self.hold_by_history(tip, &update.file, field, version, reach)? {
                 return Ok(Some(hold));
             }
         }
@@ -192,42 +151,63 @@ impl<'p> Past<'p> {
 
     /// Whether the bot set an image to something that it never moved on from by itself, apart from what a field holds and
     /// would hold. The image that it would hold was built at `created`.
-    pub fn has_other_than(&mut self, update: &Update, created: Option<Timestamp>) -> Result<bool, RepoError> {
-        let never_left = self.never_left(&update.field.repository, Reach::to(created))?;
+    pub fn has_other_than(
+        &mut self,
+        tip: &mut Tip,
+        update: &Update,
+        created: Option<Timestamp>,
+    ) -> Result<bool, RepoError> {
+        let never_left = self.never_left(tip, &update.field.repository, Reach::to(created))?;
         let tags = never_left.iter().filter_map(|(version, _)| version.tag.as_ref());
         let known = [update.tag.as_ref(), update.field.version.tag.as_ref()];
         Ok(tags.map(Some).any(|tag| !known.contains(&tag)))
     }
 
     /// What the bot set an image to and never moved on from by itself, told once for all of its fields.
-    fn never_left(&mut self, image: &Repository, reach: Reach) -> Result<Arc<[(Version, Timestamp)]>, RepoError> {
-        let Seen { deeds, never_left, .. } = self.seen(reach)?;
+    fn never_left(
+        &mut self,
+        tip: &mut Tip,
+        image: &Repository,
+        reach: Reach,
+    ) -> Result<Arc<[(Version, Timestamp)]>, RepoError> {
+        let Seen { deeds, never_left, .. } = self.seen(tip, reach)?;
         let of_image = || hold::never_left(deeds, image).into();
         Ok(Arc::clone(never_left.entry(image.clone()).or_insert_with(of_image)))
     }
 
     /// The hold that closed pull requests put on a version of an image.
-    fn hold_by_closing(&mut self, image: &Repository, meant: &Version) -> Result<Option<Hold>, RepoError> {
+    fn hold_by_closing(
+        &mut self,
+        tip: &mut Tip,
+        image: &Repository,
+        meant: &Version,
+    ) -> Result<Option<Hold>, RepoError> {
         let Some(last) = proposal::last(&self.closed, image, meant) else { return Ok(None) };
         let at = last.at;
-        self.seen(Reach::Since(at))?;
+        self.seen(tip, Reach::Since(at))?;
         let deeds = self.seen.as_ref().map_or(&[][..], |seen| &seen.deeds);
         Ok(proposal::by_closing(&self.closed, deeds, image, meant))
     }
 
     /// Everything of an image that closed pull requests hold.
-    pub fn held_by_closing(&mut self, image: &Repository) -> Result<Vec<Hold>, RepoError> {
+    pub fn held_by_closing(&mut self, tip: &mut Tip, image: &Repository) -> Result<Vec<Hold>, RepoError> {
         let moves = self.closed.iter().flat_map(|closed| &closed.moves);
         let versions: Vec<Version> =
             moves.filter(|moved| moved.image == *image).map(|moved| moved.to.clone()).collect();
-        let holds = versions.iter().map(|version| self.hold_by_closing(image, version));
+        let holds = versions.iter().map(|version| self.hold_by_closing(tip, image, version));
         Ok(holds.collect::<Result<Vec<_>, RepoError>>()?.into_iter().flatten().collect())
     }
 
     /// Everything that the history of a field holds back, the newest first.
-    pub fn held_by_history(&mut self, file: &str, field: &Field, reach: Reach) -> Result<Vec<Hold>, RepoError> {
-        let commits = self.seen(reach)?.deeds.len();
-        let changes = self.changes(file, field, commits)?;
+    pub fn held_by_history(
+        &mut self,
+        tip: &mut Tip,
+        file: &str,
+        field: &Field,
+        reach: Reach,
+    ) -> Result<Vec<Hold>, RepoError> {
+        let commits = self.seen(tip, reach)?.deeds.len();
+        let changes = self.changes(tip, file, field, commits)?;
         let deeds = self.seen.as_ref().map_or(&[][..], |seen| &seen.deeds);
         let mut meant: Vec<Version> = Vec::new();
         for left in changes.iter().filter_map(|change| change.from.as_ref()) {
@@ -239,10 +219,10 @@ impl<'p> Past<'p> {
     }
 
     /// What a field held before what it holds now, leaving out what is held: what a rollback goes back to.
-    pub fn previous(&mut self, file: &str, field: &Field) -> Result<Option<Version>, RepoError> {
+    pub fn previous(&mut self, tip: &mut Tip, file: &str, field: &Field) -> Result<Option<Version>, RepoError> {
         for reach in [Reach::Usual, Reach::Everything] {
-            let commits = self.seen(reach)?.deeds.len();
-            let changes = self.changes(file, field, commits)?;
+            let commits = self.seen(tip, reach)?.deeds.len();
+            let changes = self.changes(tip, file, field, commits)?;
             let Some(seen) = &self.seen else { break };
             let image = &field.repository;
             let is_free = |version: &&Version| {
@@ -260,22 +240,23 @@ impl<'p> Past<'p> {
     }
 
     /// What the last `commits` commits did to a field, the newest first.
-    fn changes(&mut self, file: &str, field: &Field, commits: usize) -> Result<Vec<Change>, RepoError> {
+    fn changes(&mut self, tip: &Tip, file: &str, field: &Field, commits: usize) -> Result<Vec<Change>, RepoError> {
         let Some(seen) = &self.seen else { return Ok(Vec::new()) };
         let mut path = file.to_owned();
-        let mut versions = Versions { clone: self.clone, conventions: self.conventions, field, known: HashMap::new() };
+        let clone = &tip.clone;
+        let mut versions = Versions { clone, conventions: &self.conventions, field, known: HashMap::new() };
         let mut changes = Vec::new();
         for (id, deed) in seen.ids.iter().zip(&seen.deeds).take(commits) {
             let is_recorded = deed.trailers.moves.iter().any(|recorded| recorded.file == path);
             let after = path.clone();
-            let (from, to) = match self.clone.change(*id, &path)? {
+            let (from, to) = match clone.change(*id, &path)? {
                 Some(change) => {
                     let to = versions.of(&path, change.after)?;
                     path = change.before.as_ref().map_or(path, |(before, _)| before.clone());
                     (versions.of(&path, change.before.map(|(_, blob)| blob))?, to)
                 }
                 None if is_recorded => {
-                    let held = versions.of(&path, self.clone.blob(*id, &path)?)?;
+                    let held = versions.of(&path, clone.blob(*id, &path)?)?;
                     (held.clone(), held)
                 }
                 None => continue,
@@ -293,19 +274,46 @@ impl<'p> Past<'p> {
     }
 
     /// Reads as far back as wanted, unless that was done.
-    fn seen(&mut self, reach: Reach) -> Result<&mut Seen, RepoError> {
-        let usual = self.clone.usual_depth();
-        let known = self.seen.take().filter(|seen| seen.is_all || seen.reaches(reach, usual));
+    fn seen(&mut self, tip: &mut Tip, depth: Reach) -> Result<&mut Seen, RepoError> {
+        let usual = tip.clone.usual_depth();
+        let known = self.seen.take().filter(|seen| seen.is_all || seen.reaches(depth, usual));
         let seen = match known {
             Some(seen) => seen,
-            None => Seen::read(self.clone, self.tip, reach)?,
+            None => Seen::read(&mut tip.clone, tip.commit, depth)?,
         };
         Ok(self.seen.insert(seen))
     }
 }
 
-/// How far back an update may have been made before.
-fn reach(update: &Update, proofs: &Proofs) -> Reach {
+/// The version that holds have to be on to keep an update back; `None` while it is not known what a tag that stays stands
+/// for now.
+fn meant(update: &Update, proofs: &Proofs) -> Option<Version> {
+    let proved = match proofs.get(&wanted(update)) {
+        Some(ImageProof::Whole { digest, .. }) => Some(digest),
+        _ => None,
+    };
+    let stays = update.tag == update.field.version.tag;
+    match (wanted(update).1, proved) {
+        (Version { tag: Some(tag), digest: None }, Some(digest)) if stays => {
+            Some(Version { tag: Some(tag), digest: Some(digest.clone()) })
+        }
+        (Version { digest: None, .. }, None) if stays => None,
+        (Version { tag: Some(tag), .. }, _) if !stays => Some(Version { tag: Some(tag), digest: None }),
+        (version, _) => Some(version),
+    }
+}
+
+/// The other tags of the build that an update would write, apart from the one that its field holds.
+fn siblings(update: &Update, surveys: &Surveys) -> Vec<Version> {
+    let (Some(Ok(findings)), Some(tag)) = (surveys.get(&update.field.repository), &update.tag) else {
+        return Vec::new();
+    };
+    let others = findings.siblings(tag).into_iter().filter(|other| update.field.version.tag.as_ref() != Some(other));
+    others.map(|tag| Version { tag: Some(tag), digest: None }).collect()
+}
+
+/// How far back an update may have been made before: nothing held an image before it was built.
+fn depth(update: &Update, proofs: &Proofs) -> Reach {
     match proofs.get(&wanted(update)) {
         Some(ImageProof::Whole { created, .. }) => Reach::to(*created),
         // It is not going to be written.

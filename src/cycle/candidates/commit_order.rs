@@ -19,7 +19,7 @@ use crate::registry::manifest::Provenance;
 use crate::secret::SafeUrl;
 
 use super::builds;
-use super::lineages::Lineages;
+use super::source_histories::Lineages;
 
 /// How many images are asked for at a time.
 const IMAGES: usize = 8;

@@ -6,13 +6,14 @@ use crate::manifest::conventions::Conventions;
 use crate::manifest::edit::FollowRefs;
 use crate::plan::batch::Batch;
 use crate::plan::gate::{ChangeError, GatedPlan};
-use crate::plan::message::Occasion;
+use crate::plan::message::Purpose;
 use crate::plan::template::Template;
-use crate::repo::clone::{BareClone, CommitId};
+use crate::repo::clone::CommitId;
 use crate::repo::error::RepoError;
 
-use super::report::FileChange;
-use super::secrets::Secrets;
+use crate::cycle::report::FileChange;
+use crate::cycle::secrets::verify::Secrets;
+use crate::cycle::tip::Tip;
 
 /// What commits look like.
 #[derive(Debug, Clone, Default)]
@@ -39,13 +40,14 @@ pub struct Edits<'e> {
     /// What seals files again.
     pub secrets: &'e Secrets,
     /// What the commits are for.
-    pub occasion: &'e Occasion,
+    pub purpose: &'e Purpose,
 }
 
 /// Writes the commits on top of `tip` and gives the last one. Without any updates it is one that only says something.
-pub fn write(clone: &BareClone, tip: CommitId, edits: Edits<'_>, style: &Style) -> Result<CommitId, RepoError> {
+pub fn write(tip: &Tip, edits: Edits<'_>, style: &Style) -> Result<CommitId, RepoError> {
+    let (clone, tip) = (&tip.clone, tip.commit);
     let message =
-        |gated: &GatedPlan, base: CommitId| style.message.message(gated.updates(), edits.occasion, &base.to_string());
+        |gated: &GatedPlan, base: CommitId| style.message.message(gated.updates(), edits.purpose, &base.to_string());
     if edits.gated.is_empty() {
         return clone.remark(tip, &message(edits.gated, tip));
     }
@@ -71,6 +73,14 @@ pub fn write(clone: &BareClone, tip: CommitId, edits: Edits<'_>, style: &Style) 
         }
     }
     if head == tip { Err(RepoError::NothingChanged) } else { Ok(head) }
+}
+
+/// Returns whether the branch for proposals holds just these changes on this tip.
+pub fn are_proposed(tip: &Tip, proposed: Option<CommitId>, changes: &[FileChange]) -> Result<bool, RepoError> {
+    let Some(proposed) = proposed else { return Ok(false) };
+    let changes: BTreeMap<String, Vec<u8>> =
+        changes.iter().map(|change| (change.file.clone(), change.after.clone())).collect();
+    tip.clone.proposes(proposed, tip.commit, &changes)
 }
 
 impl Edits<'_> {

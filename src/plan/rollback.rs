@@ -1,12 +1,12 @@
-//! The way back: fields to what they held before.
+//! Fields that return to what they held before.
 
 use crate::image::{Repository, Version};
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::paths::PathFilter;
 
-use super::decide::{DigestWish, Openable, Plan, RequestError, Update, is_shut, sealed, take_along};
+use super::decide::{DigestWish, Plan, RequestError, Update, take_along};
 
-/// The fields of an image that decide what is deployed. In a file that `paths` names by its very path even a shadowed
+/// Returns the fields of an image that decide what is deployed. In a file that `paths` names by its very path even a shadowed
 /// field counts.
 pub fn fields<'i>(
     inventory: &'i Inventory,
@@ -19,7 +19,7 @@ pub fn fields<'i>(
     if fields.is_empty() { Err(RequestError::no_field(inventory, [image])) } else { Ok(fields) }
 }
 
-/// That an image has any field at all, overridden or not.
+/// Checks that an image has any field at all, overridden or not.
 pub fn known(inventory: &Inventory, image: &Repository) -> Result<(), RequestError> {
     match inventory.fields.iter().any(|located| located.field.repository == *image) {
         true => Ok(()),
@@ -28,18 +28,15 @@ pub fn known(inventory: &Inventory, image: &Repository) -> Result<(), RequestErr
 }
 
 /// Plans that fields go back, each to the version beside it.
-pub fn plan(inventory: &Inventory, back: Vec<(&Located, Version)>, openable: &Openable) -> Result<Plan, RequestError> {
+pub fn plan(inventory: &Inventory, targets: Vec<(&Located, Version)>) -> Plan {
     let mut plan = Plan::default();
-    for (located, version) in back {
+    for (located, version) in targets {
         if located.field.holds(&version) {
             continue;
-        }
-        if is_shut(located, openable) {
-            return Err(RequestError::Sealed(sealed(located)));
         }
         let digest = version.digest.map_or(DigestWish::Without, DigestWish::Exactly);
         plan.updates.push(Update { goes_back: true, ..Update::new(located, version.tag, digest) });
     }
     take_along(&mut plan, inventory);
-    Ok(plan)
+    plan
 }

@@ -26,9 +26,9 @@ use crate::registry::listed::Mark;
 use crate::repo::source::Sources;
 
 use super::kept::{Entry, Kept};
-use super::lineages::Lineages;
-use super::survey::{Aside, Looks, Stop, Surveyor};
-use super::unfinished::{images, words};
+use super::progress::{images, words};
+use super::scan::{Aside, Looks, Stop, Surveyor};
+use super::source_histories::Lineages;
 
 /// How many repositories are surveyed at a time; the client bounds the requests to each host.
 const REPOSITORIES: usize = 16;
@@ -165,7 +165,7 @@ impl Round<'_> {
     pub async fn make_whole(
         &self,
         surveys: &mut Surveys,
-        wanted: &BTreeSet<&Repository>,
+        wanted: &BTreeSet<Repository>,
         inventory: &Inventory,
         policies: &PolicySet,
     ) {

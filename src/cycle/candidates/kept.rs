@@ -14,7 +14,7 @@ use crate::registry::error::RegistryError;
 use crate::registry::integrity::Audit;
 use crate::registry::listed::Mark;
 
-use super::survey::Aside;
+use super::scan::Aside;
 
 /// What was asked for by name, because a listing does not tell it.
 #[derive(Debug, Clone, PartialEq, Eq)]

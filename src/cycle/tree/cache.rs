@@ -1,5 +1,5 @@
-//! The image fields of a tip. What was read once is not read again: folders that did not change are not walked again,
-//! and what a file says is kept by the id of its blob.
+//! The tree of the last tip. Folders that did not change are not walked again, and what a file says is kept by the id of
+//! its blob.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,7 +14,7 @@ use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::tree::{BlobId, TreeId};
 
-use super::folder::{File, Folder, Walk};
+use super::walk::{File, Folder, Held, Listing, Walk};
 
 /// The repository's own file with policies, at its root.
 pub const REPOSITORY_FILE: &str = "tagalong.yaml";
@@ -36,8 +36,10 @@ struct Known {
     gone: HashMap<File, Option<Reading>>,
     /// The graph of kustomizations, as long as it holds.
     graph: Option<Arc<Graph>>,
-    /// What the last look came to.
+    /// The inventory of a tree.
     inventory: Option<(TreeId, Arc<Inventory>)>,
+    /// The files of a tree.
+    listing: Option<(TreeId, Arc<Listing>)>,
 }
 
 /// What readings depend on besides the files.
@@ -59,7 +61,21 @@ impl TreeCache {
         TreeCache { paths, known: Mutex::default() }
     }
 
-    /// Takes stock of a tip, as far as `interest` goes.
+    /// Returns all regular files of a tip.
+    pub fn listing(&self, clone: &BareClone, tip: CommitId) -> Result<Arc<Listing>, RepoError> {
+        let mut known = self.known();
+        let root = clone.root(tip)?;
+        if let Some((_, listing)) = known.listing.as_ref().filter(|(of, _)| *of == root) {
+            return Ok(Arc::clone(listing));
+        }
+        let mut listing = Listing::new();
+        known.walk(clone, root, &self.paths)?.list(&mut String::new(), &mut listing);
+        let listing = Arc::new(listing);
+        known.listing = Some((root, Arc::clone(&listing)));
+        Ok(listing)
+    }
+
+    /// Returns the image fields of a tip, as far as `interest` goes.
     pub fn inventory(
         &self,
         clone: &BareClone,
@@ -102,7 +118,8 @@ impl Known {
         if self.view == view {
             return;
         }
-        let mut last = std::mem::replace(self, Known { view, ..Known::default() });
+        let listing = self.listing.take();
+        let mut last = std::mem::replace(self, Known { view, listing, ..Known::default() });
         if last.view.conventions == self.view.conventions && self.view.interest == Interest::Everything {
             // What was read of files of interest still holds; of kustomizations it may have been a part.
             let held = last.root.iter_mut().flat_map(Folder::files_mut);
@@ -112,19 +129,30 @@ impl Known {
         }
     }
 
-    /// What the files of a tip say, in the order of their paths. Folders are brought up to date, and files that were not
-    /// read yet are read now.
+    /// Brings the folders up to date. When that fails, nothing is known any more of the tree or its graph.
+    fn walk(&mut self, clone: &BareClone, root: TreeId, paths: &PathFilter) -> Result<&mut Folder, RepoError> {
+        let mut walk = Walk::new(clone, &self.view.conventions, paths, &self.gone);
+        let graph = self.graph.take();
+        let root = walk.folder(root, self.root.take())?;
+        let (left, ties_changed) = (walk.left, walk.ties_changed);
+        self.graph = graph.filter(|_| !ties_changed);
+        self.gone.extend(left);
+        Ok(self.root.insert(root))
+    }
+
+    /// What the files of a tip say, in the order of their paths. Files that were not read yet are read now.
     fn readings(
         &mut self,
         clone: &BareClone,
         root: TreeId,
         paths: &PathFilter,
     ) -> Result<Vec<(Arc<str>, Reading)>, RepoError> {
-        let mut walk = Walk::new(clone, &self.view.conventions, paths, &self.gone);
-        let graph = self.graph.take();
-        let mut root = walk.folder(root, self.root.take())?;
-        let mut made = read(&walk.unread, clone, &self.view)?.into_iter();
-        let (left, ties_changed) = (walk.left, walk.ties_changed);
+        self.walk(clone, root, paths)?;
+        let Known { view, root: Some(root), gone, .. } = self else { return Ok(Vec::new()) };
+        let is_unread = |held: &&mut Held| held.reading.is_none();
+        let unread: Vec<_> =
+            root.files_mut().filter(is_unread).map(|held| (Arc::clone(&held.path), held.file.blob)).collect();
+        let mut made = read(&unread, clone, view)?.into_iter();
         let (mut files, mut readings) = (0, Vec::new());
         for held in root.files_mut() {
             files += 1;
@@ -132,11 +160,8 @@ impl Known {
             let reading = held.reading.get_or_insert_with(|| made.next().flatten());
             readings.extend(reading.as_ref().map(|reading| (Arc::clone(&held.path), Arc::clone(reading))));
         }
-        self.root = Some(root);
-        self.graph = graph.filter(|_| !ties_changed);
-        self.gone.extend(left);
-        if self.gone.len() > files + LEAST_KEPT {
-            self.gone.clear();
+        if gone.len() > files + LEAST_KEPT {
+            gone.clear();
         }
         Ok(readings)
     }

@@ -1,21 +1,25 @@
-//! The images that would be written, asked for once more: tags may have moved or gone since they were listed.
+//! The image is in its registry, and whole. That is asked right before it is written: tags may have moved or gone since
+//! they were listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, stream};
-use jiff::Timestamp;
+use futures_util::{FutureExt, StreamExt, stream};
 
+use crate::cycle::context::Context;
+use crate::cycle::operations::terms::Terms;
 use crate::image::{Digest, Reference, Repository, Version};
-use crate::plan::decide::{Plan, Update};
-use crate::plan::gate::{ImageProof, Proofs, Wanted, all_wanted, wanted};
+use crate::plan::decide::Update;
+use crate::plan::fallback;
+use crate::plan::gate::{self, ImageProof, Proofs, Wanted, all_wanted, wanted};
+use crate::plan::skip::Reason;
 use crate::policy::rule::PolicySet;
-use crate::registry::client::{Client, Image};
+use crate::registry;
+use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::Audit;
 
-use super::error::CycleError;
-use super::follow::Learned;
+use super::gate::{Gate, Verdict, Verdicts};
 
 /// How long until a missing image is asked for again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -23,15 +27,49 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How many images are asked for at a time; the client bounds the requests to each host.
 const IMAGES: usize = 16;
 
-/// Asks for every image that a plan would write and that is not proved yet: whether all of it is there.
-/// What is deployed already, digest and all, moves nothing and is not proved again. Those for which there is no time are
-/// left without a proof.
-pub async fn complete(learned: &mut Learned, registry: &Client, plan: &Plan, policies: &PolicySet, now: Timestamp) {
-    let until = learned.budget.and_then(|budget| budget.proofs());
-    let (proofs, audit) = (&mut learned.proofs, &learned.audit);
+/// The image is in its registry, and whole.
+pub struct Image;
+
+impl Gate for Image {
+    fn name(&self) -> &'static str {
+        "image"
+    }
+
+    fn judge<'g>(&'g self, updates: &'g [Update], context: &'g mut Context<'_>) -> Verdicts<'g> {
+        async move {
+            verify(updates, context).await;
+            let struck = strike(updates, context).await;
+            let verdict = |update: &Update| {
+                if struck.contains(&update.field.repository) {
+                    return Verdict::ChooseAgain;
+                }
+                let proofs = &context.state.proofs;
+                if !all_wanted(update).iter().all(|wanted| proofs.contains_key(wanted)) {
+                    let detail = format!(
+                        "{}: there was no time to verify the image in this cycle; the next one goes on",
+                        update.file
+                    );
+                    return Verdict::keep(Reason::NoCandidate, detail);
+                }
+                gate::judge(update, proofs)
+                    .map_or_else(|(reason, detail)| Verdict::keep(reason, detail), |_| Verdict::Pass)
+            };
+            Ok(updates.iter().map(verdict).collect())
+        }
+        .boxed_local()
+    }
+}
+
+/// Verifies every image that updates would write and that is not verified yet: whether all of it is there. What is
+/// deployed already, digest and all, moves nothing and is not verified again. Those for which there is no time are left
+/// without a proof.
+async fn verify(updates: &[Update], context: &mut Context<'_>) {
+    let Context { services, state, config, .. } = context;
+    let until = state.budget.and_then(|budget| budget.proofs());
+    let (registry, policies, audit) = (&services.registry, &config.policies, &state.audit);
     let mut open: BTreeMap<Wanted, BTreeSet<&Version>> = BTreeMap::new();
-    for update in &plan.updates {
-        for wanted in all_wanted(update).into_iter().filter(|wanted| !proofs.contains_key(wanted)) {
+    for update in updates {
+        for wanted in all_wanted(update).into_iter().filter(|wanted| !state.proofs.contains_key(wanted)) {
             open.entry(wanted).or_default().insert(&update.field.version);
         }
     }
@@ -39,14 +77,35 @@ pub async fn complete(learned: &mut Learned, registry: &Client, plan: &Plan, pol
         if until.is_some_and(|until| Instant::now() >= until) {
             return None;
         }
-        let proof = match prove(registry, audit, &key, &held, policies, now).await {
+        let proof = match prove(registry, audit, &key, &held, policies).await {
             Ok(proof) => proof,
             Err(error) if error.is_of_image() => ImageProof::Broken(error.to_string()),
             Err(error) => ImageProof::Unknown(error.to_string()),
         };
         Some((key, proof))
     });
-    proofs.extend(answers.buffer_unordered(IMAGES).collect::<Vec<_>>().await.into_iter().flatten());
+    let proofs = answers.buffer_unordered(IMAGES).collect::<Vec<_>>().await;
+    state.proofs.extend(proofs.into_iter().flatten());
+}
+
+/// Strikes broken tags off the candidates of policies that take the next best one then. Returns the images of which
+/// another tag may be chosen now.
+async fn strike(updates: &[Update], context: &mut Context<'_>) -> BTreeSet<Repository> {
+    let falls_back = |update: &&Update| {
+        matches!(context.state.proofs.get(&wanted(update)), Some(ImageProof::Broken(_)))
+            && context.config.policies.rule_for(&update.field.repository).is_some_and(|rule| rule.fallback)
+    };
+    if context.terms != Terms::Policies {
+        return BTreeSet::new();
+    }
+    let broken: BTreeSet<Repository> =
+        updates.iter().filter(falls_back).map(|update| update.field.repository.clone()).collect();
+    context.scan_all_tags(&broken).await;
+    let Context { state, config, .. } = context;
+    let struck = fallback::strike(&mut state.surveys, updates, &state.proofs, &config.policies);
+    let images = struck.iter().map(|skipped| skipped.image.clone()).collect();
+    state.broken.extend(struck);
+    images
 }
 
 #[tracing::instrument(level = "debug", skip_all, fields(image = %repository, %version))]
@@ -56,7 +115,6 @@ async fn prove(
     (repository, version): &Wanted,
     held: &BTreeSet<&Version>,
     policies: &PolicySet,
-    now: Timestamp,
 ) -> Result<ImageProof, RegistryError> {
     let digest = registry.digest_of_pass(repository, version, audit).await?;
     let is_deployed = |held: &&Version| held.tag == version.tag && held.digest.as_ref() == Some(&digest);
@@ -64,26 +122,10 @@ async fn prove(
         return Ok(ImageProof::Whole { digest, created: None });
     }
     let image = whole(registry, audit, repository, version, digest, policies).await?;
-    // Tags move: what was old enough when it was chosen may have been built anew.
-    let rule = policies.rule_for(repository).filter(|rule| rule.minimum_age.is_some());
-    let young = rule.and_then(|rule| match image.created {
-        Some(created) => rule.ripe_at(created).filter(|ripe| *ripe > now).map(waits),
-        None => Some(keeps_back()),
-    });
-    Ok(young.map_or(ImageProof::Whole { digest: image.digest, created: image.created }, ImageProof::TooYoung))
+    Ok(ImageProof::Whole { digest: image.digest, created: image.created })
 }
 
-/// What is said of an image that is too young.
-pub fn waits(ripe: Timestamp) -> String {
-    format!("waits for its minimumAge until {ripe}")
-}
-
-/// What is said of an image whose age is not known where one is needed.
-pub fn keeps_back() -> String {
-    "does not say when it was built, so minimumAge keeps it back".to_owned()
-}
-
-/// Proves images that were asked for by name.
+/// Verifies images that were asked for by name.
 pub async fn requested(
     registry: &Client,
     audit: &Audit,
@@ -131,50 +173,8 @@ async fn whole(
     version: &Version,
     digest: Digest,
     policies: &PolicySet,
-) -> Result<Image, RegistryError> {
+) -> Result<registry::client::Image, RegistryError> {
     let exact = Version { tag: version.tag.clone(), digest: Some(digest) };
     registry.prove(repository, &exact, policies.platforms_of(repository), audit).await?;
     registry.image(repository, &exact).await
-}
-
-/// Which way a field would move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// To an image that was built later.
-    Forward,
-    /// To one that was built before the one it holds.
-    Back,
-    /// The age of one of them is not known.
-    Unknown,
-}
-
-/// Which way each update of a plan moves its field.
-pub async fn directions(proofs: &Proofs, registry: &Client, plan: &Plan) -> Result<Vec<Direction>, CycleError> {
-    let mut directions = Vec::new();
-    for update in &plan.updates {
-        let old = match held_image(registry, update).await {
-            Some(Ok(image)) => image.created,
-            Some(Err(error)) if error.is_absence() => None,
-            Some(Err(RegistryError::Broken { .. })) | None => None,
-            Some(Err(error)) => return Err(error.into()),
-        };
-        let new = match proofs.get(&wanted(update)) {
-            Some(ImageProof::Whole { created, .. }) => *created,
-            _ => None,
-        };
-        directions.push(match (old, new) {
-            (Some(old), Some(new)) if old > new => Direction::Back,
-            (Some(_), Some(_)) => Direction::Forward,
-            _ => Direction::Unknown,
-        });
-    }
-    Ok(directions)
-}
-
-async fn held_image(registry: &Client, update: &Update) -> Option<Result<Image, RegistryError>> {
-    let version = &update.field.version;
-    if version.is_empty() {
-        return None;
-    }
-    Some(registry.image(&update.field.repository, version).await)
 }

@@ -23,10 +23,10 @@ use crate::registry::error::RegistryError;
 use crate::registry::integrity::Audit;
 
 use super::builds::{self, Contents, Telling, unread};
+use super::commit_order::Placing;
 use super::kept::{Found, Lasting};
-use super::lineages::Lineages;
-use super::placing::Placing;
-use super::proof::{keeps_back, waits};
+use super::source_histories::Lineages;
+use crate::cycle::gates::age::{unknown_age, waits};
 
 /// How many tags of a repository are looked into at a time.
 const TAGS: usize = 8;
@@ -456,7 +456,7 @@ impl<'s> Surveyor<'s> {
 
     fn note_young(&mut self, tag: &Tag, created: Option<Timestamp>) {
         self.lasting.until(created.and_then(|created| self.rule.ripe_at(created)));
-        let why = created.and_then(|created| self.rule.ripe_at(created)).map_or_else(keeps_back, waits);
+        let why = created.and_then(|created| self.rule.ripe_at(created)).map_or_else(unknown_age, waits);
         self.aside.notes.push(format!("{}:{tag} {why}", self.repository));
     }
 

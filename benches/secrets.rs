@@ -19,12 +19,12 @@ use divan::counter::ItemsCount;
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use tagalong::cycle::secrets::{Gate, PullSecrets, Secrets};
-use tagalong::keys::Sources;
+use tagalong::keys::KeySources;
 use tagalong::repo::clone::{BareClone, CommitId};
-use tagalong::sops::audit::Status;
-use tagalong::sops::block::Recipients;
+use tagalong::sops::audit::FileStatus;
 use tagalong::sops::encrypt::{Recipe, encrypt};
 use tagalong::sops::format::Format;
+use tagalong::sops::metadata_writer::Recipients;
 use tagalong::sops::selection::Selection;
 
 use sops::Sops;
@@ -74,12 +74,12 @@ impl Stage {
     /// A judge who has seen nothing.
     fn judge(&self) -> Secrets {
         let environment = |name: &str| (name == "SOPS_AGE_KEY").then(|| self.sops.identity.clone());
-        Secrets::new(Sources::new(&environment, &[]), Gate::Block, PullSecrets::Check)
+        Secrets::new(KeySources::new(&environment, &[]), Gate::Block, PullSecrets::Check)
     }
 
     fn verify(&self, judge: &Secrets) {
         let verdicts = judge.verify(&self.clone, self.tip, &|_, _| ()).expect("judged");
-        assert!(verdicts.len() == FILES && verdicts.iter().all(|verdict| verdict.status == Status::Ok));
+        assert!(verdicts.len() == FILES && verdicts.iter().all(|verdict| verdict.status == FileStatus::Ok));
     }
 
     fn by_sops(&self) {

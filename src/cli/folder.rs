@@ -20,7 +20,7 @@ use crate::manifest::inventory::{self, Inventory};
 use crate::manifest::kustomize::{Graph, is_manifest_name};
 use crate::manifest::paths::PathFilter;
 use crate::plan::intent::Intent;
-use crate::sops::audit::Verdict;
+use crate::sops::audit::FileVerdict;
 use crate::sops::inspect;
 use crate::sops::keyring::Keyring;
 use crate::sops::rulebook::{RULES_FILE, RuleBook};
@@ -52,7 +52,7 @@ impl Folder {
         let intent = reader.read(own.as_deref(), Hosts::Any)?;
         let (all_paths, files) = self.files(paths)?;
         let readings = in_parallel(&files, |path| {
-            let facts = find::read(path, &self.read(path)?, &intent.conventions);
+            let facts = find::read(path, &self.read(path)?, &intent.field_rules);
             Ok((Arc::from(path), Arc::new(facts)))
         })?;
         let exists = |path: &str| all_paths.contains(path);
@@ -66,7 +66,7 @@ impl Folder {
         files: &[String],
         keyring: &Keyring,
         progress: &Progress<'_>,
-    ) -> Result<Vec<Verdict>, CliError> {
+    ) -> Result<Vec<FileVerdict>, CliError> {
         let rules = self.rules(files.iter().map(String::as_str).filter(|file| RuleBook::is_rules(file)))?;
         let done = AtomicUsize::new(0);
         let found = in_parallel(files, |file| {
@@ -74,7 +74,7 @@ impl Folder {
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
             Ok(inspection)
         })?;
-        let mut verdicts: Vec<Verdict> = Vec::new();
+        let mut verdicts: Vec<FileVerdict> = Vec::new();
         let mut sources: BTreeMap<&str, &str> = BTreeMap::new();
         for (file, inspection) in files.iter().zip(&found) {
             verdicts.extend(inspection.verdicts.iter().cloned());

@@ -135,7 +135,7 @@ fn in_folder(
     let (inventory, intent) = folder.inventory(&paths, &config.intent)?;
     let mut notes = inventory.notes(&paths).map_err(CycleError::from)?;
     let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets);
-    let sealed = || inventory.fields.iter().filter(|located| located.sealed).map(|located| located.file.clone());
+    let sealed = || inventory.fields.iter().filter(|located| located.encrypted).map(|located| located.file.clone());
     // Whether an identity opens the very file is found out when it is sealed again.
     let has_identity = sealed().next().is_some() && !secrets.keyring()?.is_empty();
     let openable = if has_identity { sealed().collect() } else { Openable::new() };
@@ -151,7 +151,7 @@ fn in_folder(
     for file in gated.files() {
         let before = folder.read(file)?;
         let after =
-            gated.edited(file, &before, follow, &intent.conventions, Some(&reseal)).map_err(CycleError::from)?;
+            gated.edited(file, &before, follow, &intent.field_rules, Some(&reseal)).map_err(CycleError::from)?;
         changes.push(FileChange { file: file.to_owned(), before, after });
     }
     if mode == Mode::Push {

@@ -8,17 +8,17 @@ use crate::agent;
 use crate::cluster;
 use crate::cycle::commits::Style;
 use crate::cycle::secrets::{Gate, PullSecrets};
-use crate::manifest::conventions::{Conventions, FieldRule};
+use crate::manifest::field_rules::{FieldRule, FieldRules};
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
 use crate::plan::batch::Batch;
 use crate::plan::intent::Intent;
 use crate::plan::template::Template;
 use crate::platform::PlatformError;
-use crate::policy::names::{Names, TagPattern};
 use crate::policy::order::{Order, SourceBranch};
 use crate::policy::range::Range;
 use crate::policy::rule::{INSPECT_LIMIT, ImagePattern, PolicySet, Rule};
+use crate::policy::tag_patterns::{TagPattern, TagPatterns};
 use crate::policy::tags::{Filter, ShaForm, TagRule};
 use crate::registry::config::{Api, HostConfig};
 use crate::repo::config::{Branch, Https, Person, Signing, SigningKeyFile, Ssh};
@@ -131,7 +131,7 @@ pub fn repository_file(root: Node, allowed_hosts: Option<&BTreeSet<String>>, mis
         }
     }
     let list = root.sections("policies");
-    let mut intent = Intent { conventions: conventions(&mut root), ..Intent::default() };
+    let mut intent = Intent { field_rules: field_rules(&mut root), ..Intent::default() };
     for section in list {
         let at = *section.at();
         let Some(rule) = policy(section) else { continue };
@@ -301,12 +301,12 @@ fn sources(root: &mut Section<'_>) -> Vec<SourceConfig> {
 
 fn intent(root: &mut Section<'_>) -> Intent {
     let rules = root.sections("policies").into_iter().filter_map(policy).collect();
-    Intent { policies: PolicySet { rules }, conventions: conventions(root) }
+    Intent { policies: PolicySet { rules }, field_rules: field_rules(root) }
 }
 
-fn conventions(root: &mut Section<'_>) -> Conventions {
+fn field_rules(root: &mut Section<'_>) -> FieldRules {
     let rules = root.sections("fields").into_iter().filter_map(field_rule).collect();
-    Conventions { rules, embedded: root.boolean("embedded").unwrap_or(false) }
+    FieldRules { rules, embedded: root.boolean("embedded").unwrap_or(false) }
 }
 
 fn field_rule(mut section: Section<'_>) -> Option<FieldRule> {
@@ -340,7 +340,7 @@ fn policy(mut section: Section<'_>) -> Option<Rule> {
     };
     let pin = section.choice("pin", &[("digest", ())]).is_some();
     let mut patterns = |key| section.each_with(key, |text| TagPattern::parse(text).map_err(|error| error.to_string()));
-    let names = Names { allow: patterns("allow"), ignore: patterns("ignore") };
+    let tag_patterns = TagPatterns { allow: patterns("allow"), ignore: patterns("ignore") };
     let minimum_age = section.duration("minimumAge");
     let inspect_limit = section.number("inspectLimit").unwrap_or(INSPECT_LIMIT).max(1);
     let platforms =
@@ -355,7 +355,7 @@ fn policy(mut section: Section<'_>) -> Option<Rule> {
         tags: tags?,
         pin,
         track,
-        names,
+        tag_patterns,
         minimum_age,
         inspect_limit,
         platforms,

@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fault::Explain;
 use crate::forge::client::Forge;
-use crate::manifest::conventions::Conventions;
 use crate::manifest::edit::FollowRefs;
-use crate::manifest::interest::Interest;
+use crate::manifest::field_rules::FieldRules;
 use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
+use crate::manifest::prefilter::Prefilter;
 use crate::plan::gate::{self, GatedPlan, GatedUpdate};
 use crate::plan::hold::NamedHolds;
 use crate::plan::intent::Intent;
@@ -29,7 +29,7 @@ use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::push::{Lease, Push};
 use crate::repo::source::Sources;
-use crate::sops::audit::Verdict;
+use crate::sops::audit::FileVerdict;
 
 use super::commits::{self, Edits, Style};
 use super::error::CycleError;
@@ -104,7 +104,7 @@ pub(super) struct Decided {
     pub(super) skipped: Vec<Skipped>,
     pub(super) notes: Vec<String>,
     follow: FollowRefs,
-    conventions: Conventions,
+    field_rules: FieldRules,
     occasion: Occasion,
     pub(super) scene: Scene,
 }
@@ -263,7 +263,7 @@ impl Engine {
                 gated: &decided.gated,
                 changes: &changes,
                 follow: decided.follow,
-                conventions: &decided.conventions,
+                field_rules: &decided.field_rules,
                 secrets: &self.secrets,
                 occasion: &decided.occasion,
             };
@@ -316,13 +316,13 @@ impl Engine {
         block_in_place(|| {
             let (clone, tip) = BareClone::open(self.repo.clone())?.fetch()?;
             let intent = self.intent(&clone, tip, Hosts::Any)?;
-            let inventory = self.look(&clone, tip, &intent, &Interest::Everything)?;
+            let inventory = self.look(&clone, tip, &intent, &Prefilter::Everything)?;
             Ok((inventory, intent))
         })
     }
 
     /// What is to be said about the secrets of the branch's tip.
-    pub fn verify_secrets(&self, progress: &Progress<'_>) -> Result<Vec<Verdict>, CycleError> {
+    pub fn verify_secrets(&self, progress: &Progress<'_>) -> Result<Vec<FileVerdict>, CycleError> {
         block_in_place(|| {
             let (clone, tip) = BareClone::open(self.repo.clone())?.fetch()?;
             let mut verdicts = self.secrets.verify(&clone, tip, progress)?;
@@ -344,9 +344,9 @@ impl Engine {
         clone: &BareClone,
         tip: CommitId,
         intent: &Intent,
-        what: &Interest,
+        what: &Prefilter,
     ) -> Result<Arc<Inventory>, RepoError> {
-        self.trees.inventory(clone, tip, &intent.conventions, what)
+        self.trees.inventory(clone, tip, &intent.field_rules, what)
     }
 
     /// Where the branch was after the last pass of this engine, and may well be still. A guess that is wrong takes an
@@ -434,8 +434,8 @@ impl Engine {
         let holds = std::mem::take(&mut intended.plan.holds);
         let (gated, skipped) = gate::pass(intended.plan, &learned.proofs, &flaws);
         intended.notes.extend(gated.moved_along());
-        let Intent { policies, conventions } = intended.intent;
-        let HeldAt { named, horizon, .. } = block_in_place(|| self.held_at(clone, tip, &conventions))?;
+        let Intent { policies, field_rules } = intended.intent;
+        let HeldAt { named, horizon, .. } = block_in_place(|| self.held_at(clone, tip, &field_rules))?;
         let note = horizon.map(|horizon| horizon.note());
         intended.notes.extend(note.filter(|note| !intended.notes.contains(note)));
         clone.note_sound();
@@ -444,19 +444,19 @@ impl Engine {
             skipped: skipped.into_iter().collect(),
             notes: intended.notes,
             follow: intended.follow,
-            conventions,
+            field_rules,
             occasion: Occasion { held: named.all().to_vec(), ..intended.occasion },
             scene: Scene { inventory: intended.inventory, policies, holds, named },
         })
     }
 
     /// What is held by name on a tip, which is remembered of the last one.
-    fn held_at(&self, clone: &mut BareClone, tip: CommitId, conventions: &Conventions) -> Result<HeldAt, RepoError> {
+    fn held_at(&self, clone: &mut BareClone, tip: CommitId, field_rules: &FieldRules) -> Result<HeldAt, RepoError> {
         let mut known = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = known.as_ref().filter(|held| held.tip == tip) {
             return Ok(held.clone());
         }
-        let mut past = Past::new(clone, tip, conventions);
+        let mut past = Past::new(clone, tip, field_rules);
         let named = Arc::new(past.named()?.clone());
         let held = HeldAt { tip, named, horizon: past.horizon().cloned() };
         Ok(known.insert(held).clone())
@@ -476,7 +476,7 @@ impl Engine {
         let reseal = |before: &[u8], after: &[u8]| self.secrets.reseal(before, after);
         for file in files {
             let before = clone.file(tip, &file)?.unwrap_or_default();
-            match decided.gated.edited(&file, &before, decided.follow, &decided.conventions, Some(&reseal)) {
+            match decided.gated.edited(&file, &before, decided.follow, &decided.field_rules, Some(&reseal)) {
                 Ok(after) => changes.push(FileChange { file, before, after }),
                 Err(error) if task.is_by_name() => return Err(error.into()),
                 Err(error) => {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::manifest::conventions::Conventions;
+use crate::manifest::field_rules::FieldRules;
 use crate::manifest::find::has_kustomization_name;
 use crate::manifest::inventory::Reading;
 use crate::manifest::kustomize::is_manifest_name;
@@ -120,8 +120,8 @@ impl Hash for File {
 }
 
 impl File {
-    fn of(blob: BlobId, path: &str, conventions: &Conventions) -> File {
-        let concerned = conventions.rules.iter().enumerate().filter(|(_, rule)| rule.concerns(path));
+    fn of(blob: BlobId, path: &str, field_rules: &FieldRules) -> File {
+        let concerned = field_rules.rules.iter().enumerate().filter(|(_, rule)| rule.concerns(path));
         let rules = concerned.map(|(index, _)| index).collect();
         File { blob, is_kustomization: has_kustomization_name(path), rules }
     }
@@ -130,7 +130,7 @@ impl File {
 /// A walk through the folders of a tip.
 pub(super) struct Walk<'w> {
     clone: &'w BareClone,
-    conventions: &'w Conventions,
+    field_rules: &'w FieldRules,
     /// Files that are named here are read whatever they are called.
     paths: &'w PathFilter,
     /// What is known of files that were not in the tree before.
@@ -153,12 +153,12 @@ impl<'w> Walk<'w> {
     /// A walk that starts at the root.
     pub fn new(
         clone: &'w BareClone,
-        conventions: &'w Conventions,
+        field_rules: &'w FieldRules,
         paths: &'w PathFilter,
         known: &'w HashMap<File, Option<Reading>>,
     ) -> Walk<'w> {
         let (path, unread, left) = Default::default();
-        Walk { clone, conventions, paths, known, path, depth: 0, ties_changed: false, unread, left }
+        Walk { clone, field_rules, paths, known, path, depth: 0, ties_changed: false, unread, left }
     }
 
     /// Reads a folder with all below it. What has not changed since `before` is taken over.
@@ -208,7 +208,7 @@ impl<'w> Walk<'w> {
             EntryKind::Folder(id) => Kind::Folder(self.folder(id, None)?),
             EntryKind::File(blob) if is_manifest_name(&self.path) || self.paths.names(&self.path) => {
                 let path: Arc<str> = self.path.as_str().into();
-                let file = File::of(blob, &path, self.conventions);
+                let file = File::of(blob, &path, self.field_rules);
                 let reading = self.known.get(&file).cloned();
                 if reading.is_none() {
                     self.unread.push((Arc::clone(&path), blob));

@@ -7,8 +7,8 @@ use tokio::task::block_in_place;
 
 use crate::image::{Reference, Repository, Version};
 use crate::manifest::edit::FollowRefs;
-use crate::manifest::interest::Interest;
 use crate::manifest::inventory::Inventory;
+use crate::manifest::prefilter::Prefilter;
 use crate::plan::back;
 use crate::plan::decide::{self, Asked, Plan, RequestError};
 use crate::plan::gate::wanted;
@@ -62,7 +62,7 @@ impl Engine {
         let intent = block_in_place(|| self.intent(clone, tip, hosts))?;
         match task {
             Task::Follow => {
-                let inventory = block_in_place(|| self.look(clone, tip, &intent, &intent.interest()))?;
+                let inventory = block_in_place(|| self.look(clone, tip, &intent, &intent.prefilter()))?;
                 self.follow(clone, tip, intent, inventory, learned).await
             }
             Task::FollowOne(image) => {
@@ -97,7 +97,7 @@ impl Engine {
             // Policies have changed since what is known was looked at.
             learned.surveys.clear();
         }
-        let mut past = Past::new(clone, tip, &intent.conventions);
+        let mut past = Past::new(clone, tip, &intent.field_rules);
         let registries = (&self.registry, &self.sources, &self.kept);
         let mut plan = follow::plan(learned, registries, &inventory, &intent.policies, &openable, &mut past).await?;
         // The forge is asked only where its answer matters.
@@ -144,7 +144,7 @@ impl Engine {
             }
         }
         if !request.force {
-            let mut past = Past::new(clone, tip, &intent.conventions);
+            let mut past = Past::new(clone, tip, &intent.field_rules);
             for update in &plan.updates {
                 if let Some(hold) = block_in_place(|| past.hold(update, &learned.proofs))? {
                     let (image, file) = (update.field.repository.clone(), update.file.clone());
@@ -171,7 +171,7 @@ impl Engine {
         let openable = block_in_place(|| self.secrets.openable(clone, tip, &stock.inventory))?;
         let mut targets = Vec::new();
         let mut nowhere = None;
-        let mut past = Past::new(clone, tip, &intent.conventions);
+        let mut past = Past::new(clone, tip, &intent.field_rules);
         for located in back::fields(&stock.inventory, image, &self.paths)? {
             let before = match &rollback.to {
                 Some(tag) => Some(Version { tag: Some(tag.clone()), digest: None }),
@@ -213,7 +213,7 @@ impl Engine {
     ) -> Result<Intended, CycleError> {
         let image = &pause.target.image;
         let (mut stock, ()) = self.stock(clone, tip, &intent, [image], |stock| known(stock, image))?;
-        let mut past = Past::new(clone, tip, &intent.conventions);
+        let mut past = Past::new(clone, tip, &intent.field_rules);
         let before = past.named()?.all().iter().find(|hold| {
             hold.target.image == *image
                 && (hold.target.version.is_empty() || hold.target.version == pause.target.version)
@@ -238,7 +238,7 @@ impl Engine {
     ) -> Result<Intended, CycleError> {
         let image = &pause.target.image;
         let (mut stock, ()) = self.stock(clone, tip, &intent, [image], |stock| known(stock, image))?;
-        let mut past = Past::new(clone, tip, &intent.conventions);
+        let mut past = Past::new(clone, tip, &intent.field_rules);
         stock.notes.extend(heard.stale);
         past.add_closed(heard.closed);
         let mut is_held = past.named()?.all().iter().any(|hold| pause.target.covers(&hold.target));
@@ -285,15 +285,15 @@ impl Engine {
         images: impl IntoIterator<Item = &'n Repository>,
         make: impl Fn(&Stock) -> Result<T, CycleError>,
     ) -> Result<(Stock, T), CycleError> {
-        let look = |interest: &Interest| -> Result<(Stock, Result<T, CycleError>), CycleError> {
-            let inventory = self.look(clone, tip, intent, interest)?;
+        let look = |prefilter: &Prefilter| -> Result<(Stock, Result<T, CycleError>), CycleError> {
+            let inventory = self.look(clone, tip, intent, prefilter)?;
             let stock = Stock { notes: inventory.notes(&self.paths)?, inventory };
             let made = make(&stock);
             Ok((stock, made))
         };
-        let (stock, made) = match look(&Interest::in_images(images.into_iter()))? {
+        let (stock, made) = match look(&Prefilter::of_images(images.into_iter()))? {
             (_, Err(CycleError::Request(RequestError::NoField { .. }))) => {
-                let (stock, made) = look(&Interest::Everything)?;
+                let (stock, made) = look(&Prefilter::Everything)?;
                 if made.is_err() {
                     stock.notes.iter().for_each(|note| tracing::warn!("{note}"));
                 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::image::{Repository, Version};
-use crate::manifest::conventions::Conventions;
 use crate::manifest::field::Field;
+use crate::manifest::field_rules::FieldRules;
 use crate::manifest::find;
 use crate::plan::decide::{Plan, Surveys, Update};
 use crate::plan::gate::{ImageProof, Proofs, wanted};
@@ -28,15 +28,15 @@ use super::read_back::{Horizon, Reach, Seen};
 pub struct Past<'p> {
     clone: &'p mut BareClone,
     tip: CommitId,
-    conventions: &'p Conventions,
+    field_rules: &'p FieldRules,
     closed: Vec<Closed>,
     seen: Option<Seen>,
 }
 
 impl<'p> Past<'p> {
     /// The past of a tip. Nothing is read before it is asked for.
-    pub fn new(clone: &'p mut BareClone, tip: CommitId, conventions: &'p Conventions) -> Past<'p> {
-        Past { clone, tip, conventions, closed: Vec::new(), seen: None }
+    pub fn new(clone: &'p mut BareClone, tip: CommitId, field_rules: &'p FieldRules) -> Past<'p> {
+        Past { clone, tip, field_rules, closed: Vec::new(), seen: None }
     }
 
     /// Adds the pull requests that were closed without being merged.
@@ -263,7 +263,7 @@ impl<'p> Past<'p> {
     fn changes(&mut self, file: &str, field: &Field, commits: usize) -> Result<Vec<Change>, RepoError> {
         let Some(seen) = &self.seen else { return Ok(Vec::new()) };
         let mut path = file.to_owned();
-        let mut versions = Versions { clone: self.clone, conventions: self.conventions, field, known: HashMap::new() };
+        let mut versions = Versions { clone: self.clone, field_rules: self.field_rules, field, known: HashMap::new() };
         let mut changes = Vec::new();
         for (id, deed) in seen.ids.iter().zip(&seen.deeds).take(commits) {
             let is_recorded = deed.trailers.moves.iter().any(|recorded| recorded.file == path);
@@ -316,7 +316,7 @@ fn reach(update: &Update, proofs: &Proofs) -> Reach {
 /// What files said of a field.
 struct Versions<'v> {
     clone: &'v BareClone,
-    conventions: &'v Conventions,
+    field_rules: &'v FieldRules,
     field: &'v Field,
     known: HashMap<(String, BlobId), Option<Version>>,
 }
@@ -329,7 +329,7 @@ impl Versions<'_> {
             return Ok(version.clone());
         }
         let read = |_: usize, bytes: &[u8]| {
-            let facts = find::read(path, bytes, self.conventions).ok()?;
+            let facts = find::read(path, bytes, self.field_rules).ok()?;
             facts.version_of(&self.field.repository, &self.field.path).cloned()
         };
         let version = self.clone.read_blobs(&[blob], read)?.pop().flatten();

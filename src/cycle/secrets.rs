@@ -9,22 +9,22 @@ use getrandom::SysRng;
 use jiff::Timestamp;
 use rand_core::UnwrapErr;
 
-use crate::keys::Sources;
+use crate::keys::KeySources;
 use crate::manifest::closure::Closures;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::kustomize::is_manifest_name;
-use crate::manifest::pods::{self, Part, PodFacts};
+use crate::manifest::pods::{self, PodFacts, Subset};
 use crate::plan::decide::Openable;
 use crate::plan::gate::SecretFlaws;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::tree::{BlobId, TreeId};
 use crate::sops::age::recipient;
-use crate::sops::audit::{Status, Verdict};
+use crate::sops::audit::{FileStatus, FileVerdict};
 use crate::sops::inspect::{self, Inspection};
 use crate::sops::keyring::Keyring;
-use crate::sops::reseal;
 use crate::sops::rulebook::RuleBook;
+use crate::sops::update_mac;
 
 use super::error::CycleError;
 
@@ -58,7 +58,7 @@ pub enum PullSecrets {
 /// Judges the secrets of tips.
 #[derive(Debug, Default)]
 pub struct Secrets {
-    sources: Sources,
+    sources: KeySources,
     gate: Gate,
     pull_secrets: PullSecrets,
     known: Mutex<Known>,
@@ -75,7 +75,7 @@ struct Known {
 }
 
 /// A file, and which part of what it says of pods.
-type PodKey = (BlobId, String, Part);
+type PodKey = (BlobId, String, Subset);
 
 /// What verdicts depend on besides the file.
 #[derive(Debug, Default, PartialEq)]
@@ -94,7 +94,7 @@ pub type Listing = BTreeMap<String, BlobId>;
 
 impl Secrets {
     /// With identities from these sources.
-    pub fn new(sources: Sources, gate: Gate, pull_secrets: PullSecrets) -> Secrets {
+    pub fn new(sources: KeySources, gate: Gate, pull_secrets: PullSecrets) -> Secrets {
         Secrets { sources, gate, pull_secrets, known: Mutex::default() }
     }
 
@@ -109,7 +109,7 @@ impl Secrets {
         clone: &BareClone,
         tip: CommitId,
         progress: &Progress<'_>,
-    ) -> Result<Vec<Verdict>, CycleError> {
+    ) -> Result<Vec<FileVerdict>, CycleError> {
         let keyring = self.keyring()?;
         let listing = self.listing(clone, tip)?;
         let all: Vec<&str> = listing.keys().map(String::as_str).collect();
@@ -162,7 +162,7 @@ impl Secrets {
 
     /// The sealed files with image fields that open and verify, so that their fields can move.
     pub fn openable(&self, clone: &BareClone, tip: CommitId, inventory: &Inventory) -> Result<Openable, CycleError> {
-        let sealed = inventory.fields.iter().filter(|located| located.sealed).map(|located| located.file.as_str());
+        let sealed = inventory.fields.iter().filter(|located| located.encrypted).map(|located| located.file.as_str());
         let sealed: Vec<&str> = sealed.collect::<BTreeSet<&str>>().into_iter().collect();
         if sealed.is_empty() {
             return Ok(Openable::new());
@@ -172,7 +172,8 @@ impl Secrets {
         let verdicts = self.judge(clone, &listing, &keyring, &sealed, &|_, _| ())?;
         let opens = |file: &&str| {
             let mut own = verdicts.iter().filter(|verdict| verdict.file == **file).peekable();
-            own.peek().is_some() && own.all(|verdict| matches!(verdict.status, Status::Ok | Status::WrongRecipients))
+            own.peek().is_some()
+                && own.all(|verdict| matches!(verdict.status, FileStatus::Ok | FileStatus::WrongRecipients))
         };
         Ok(sealed.into_iter().filter(opens).map(str::to_owned).collect())
     }
@@ -181,7 +182,7 @@ impl Secrets {
     pub fn reseal(&self, before: &[u8], after: &[u8]) -> Result<Vec<u8>, String> {
         let keyring = self.sources.keyring().map_err(|error| error.to_string())?;
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        reseal::reseal(before, after, &keyring, &now, &mut UnwrapErr(SysRng)).map_err(|error| error.to_string())
+        update_mac::update_mac(before, after, &keyring, &now, &mut UnwrapErr(SysRng)).map_err(|error| error.to_string())
     }
 
     /// What some files of a tip say of pods. Each blob is read once.
@@ -190,7 +191,7 @@ impl Secrets {
         clone: &BareClone,
         listing: &Listing,
         files: impl Iterator<Item = &'f str>,
-        part: Part,
+        part: Subset,
     ) -> Result<BTreeMap<String, Arc<PodFacts>>, RepoError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.pods.len() > 2 * listing.len() + LEAST_KEPT {
@@ -235,7 +236,7 @@ impl Secrets {
         keyring: &Keyring,
         files: &[&str],
         progress: &Progress<'_>,
-    ) -> Result<Vec<Verdict>, RepoError> {
+    ) -> Result<Vec<FileVerdict>, RepoError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.look_with(clone, listing, keyring)?;
         known.judge(clone, listing, keyring, files, progress)
@@ -250,7 +251,7 @@ impl Known {
         keyring: &Keyring,
         files: &[&str],
         progress: &Progress<'_>,
-    ) -> Result<Vec<Verdict>, RepoError> {
+    ) -> Result<Vec<FileVerdict>, RepoError> {
         let found = self.inspect(clone, listing, keyring, files, progress)?;
         let mut sources: BTreeMap<&str, &str> = BTreeMap::new();
         for (file, inspection) in &found {
@@ -260,7 +261,7 @@ impl Known {
         }
         let unseen: Vec<&str> = sources.keys().copied().filter(|source| !found.contains_key(source)).collect();
         let more = self.inspect(clone, listing, keyring, &unseen, progress)?;
-        let mut verdicts: Vec<Verdict> =
+        let mut verdicts: Vec<FileVerdict> =
             found.values().chain(more.values()).flat_map(|inspection| inspection.verdicts.clone()).collect();
         let named: Vec<(&str, &str)> = sources.into_iter().collect();
         let blobs: Vec<BlobId> = named.iter().filter_map(|(source, _)| listing.get(*source).copied()).collect();
@@ -329,14 +330,14 @@ impl Known {
 
 /// Whether a verdict keeps fields back. What no identity could open, because its keys are held by services, is not held
 /// against anyone; nor, without any identity, what would need one.
-fn is_flaw(verdict: &Verdict, keyring: &Keyring) -> bool {
+fn is_flaw(verdict: &FileVerdict, keyring: &Keyring) -> bool {
     match verdict.status {
-        Status::Ok => false,
-        Status::NoKey => !keyring.is_empty() && verdict.recipients.iter().any(|name| recipient::is_known(name)),
-        Status::Failed | Status::Plaintext | Status::WrongRecipients => true,
+        FileStatus::Ok => false,
+        FileStatus::NoKey => !keyring.is_empty() && verdict.recipients.iter().any(|name| recipient::is_known(name)),
+        FileStatus::Failed | FileStatus::Plaintext | FileStatus::WrongRecipients => true,
     }
 }
 
-fn words(verdict: &Verdict) -> String {
+fn words(verdict: &FileVerdict) -> String {
     format!("{}, document {}: {}", verdict.file, verdict.document, verdict.reason.as_deref().unwrap_or_default())
 }

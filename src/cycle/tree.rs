@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::manifest::conventions::Conventions;
-use crate::manifest::find::{self, ties};
-use crate::manifest::interest::{Interest, Need};
+use crate::manifest::field_rules::FieldRules;
+use crate::manifest::find::{self, file_references};
 use crate::manifest::inventory::{self, Inventory, Reading};
 use crate::manifest::kustomize::Graph;
 use crate::manifest::paths::PathFilter;
+use crate::manifest::prefilter::{Need, Prefilter};
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::tree::{BlobId, TreeId};
@@ -43,13 +43,13 @@ struct Known {
 /// What readings depend on besides the files.
 #[derive(Debug, Clone, PartialEq)]
 struct View {
-    conventions: Conventions,
-    interest: Interest,
+    field_rules: FieldRules,
+    prefilter: Prefilter,
 }
 
 impl Default for View {
     fn default() -> View {
-        View { conventions: Conventions::default(), interest: Interest::Everything }
+        View { field_rules: FieldRules::default(), prefilter: Prefilter::Everything }
     }
 }
 
@@ -59,16 +59,16 @@ impl TreeCache {
         TreeCache { paths, known: Mutex::default() }
     }
 
-    /// Takes stock of a tip, as far as `interest` goes.
+    /// Takes stock of a tip, as far as `prefilter` goes.
     pub fn inventory(
         &self,
         clone: &BareClone,
         tip: CommitId,
-        conventions: &Conventions,
-        interest: &Interest,
+        field_rules: &FieldRules,
+        prefilter: &Prefilter,
     ) -> Result<Arc<Inventory>, RepoError> {
         let mut known = self.known();
-        known.look_with(View { conventions: conventions.clone(), interest: interest.clone() });
+        known.look_with(View { field_rules: field_rules.clone(), prefilter: prefilter.clone() });
         let root = clone.root(tip)?;
         if let Some((_, inventory)) = known.inventory.as_ref().filter(|(of, _)| *of == root) {
             return Ok(Arc::clone(inventory));
@@ -103,7 +103,7 @@ impl Known {
             return;
         }
         let mut last = std::mem::replace(self, Known { view, ..Known::default() });
-        if last.view.conventions == self.view.conventions && self.view.interest == Interest::Everything {
+        if last.view.field_rules == self.view.field_rules && self.view.prefilter == Prefilter::Everything {
             // What was read of files of interest still holds; of kustomizations it may have been a part.
             let held = last.root.iter_mut().flat_map(Folder::files_mut);
             let readings = held.filter_map(|held| Some((held.file.clone(), held.reading.take()?)));
@@ -120,7 +120,7 @@ impl Known {
         root: TreeId,
         paths: &PathFilter,
     ) -> Result<Vec<(Arc<str>, Reading)>, RepoError> {
-        let mut walk = Walk::new(clone, &self.view.conventions, paths, &self.gone);
+        let mut walk = Walk::new(clone, &self.view.field_rules, paths, &self.gone);
         let graph = self.graph.take();
         let mut root = walk.folder(root, self.root.take())?;
         let mut made = read(&walk.unread, clone, &self.view)?.into_iter();
@@ -145,13 +145,13 @@ impl Known {
 /// What files say. Those that cannot hold an image of interest are only searched.
 fn read(files: &[(Arc<str>, BlobId)], clone: &BareClone, view: &View) -> Result<Vec<Option<Reading>>, RepoError> {
     let blobs: Vec<BlobId> = files.iter().map(|(_, blob)| *blob).collect();
-    let search = view.interest.search();
+    let search = view.prefilter.search();
     let made = clone.read_blobs(&blobs, |index, bytes| -> Option<Reading> {
         let path = &files[index].0;
-        match search.need(path, bytes, &view.conventions) {
+        match search.need(path, bytes, &view.field_rules) {
             Need::Nothing => None,
-            Need::Ties => Some(Arc::new(ties::read_ties(path, bytes))),
-            Need::Whole => Some(Arc::new(find::read(path, bytes, &view.conventions))),
+            Need::FileReferences => Some(Arc::new(file_references::read_file_references(path, bytes))),
+            Need::Whole => Some(Arc::new(find::read(path, bytes, &view.field_rules))),
         }
     })?;
     if !made.is_empty() {

@@ -7,7 +7,7 @@ use crate::manifest::field::Field;
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::paths::PathFilter;
 use crate::policy::builds::Build;
-use crate::policy::choose::{Age, Seen};
+use crate::policy::choose::{Position, Seen};
 use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
 
@@ -28,7 +28,7 @@ pub struct Survey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
     /// How old its image is.
-    pub age: Age,
+    pub position: Position,
     /// The build that it is of.
     pub build: Option<Build>,
 }
@@ -37,9 +37,9 @@ impl Survey {
     /// What is known of a tag that a field holds: it may have been asked for as such, or be among those that can be chosen.
     pub fn of_held(&self, tag: &Tag) -> Held {
         let listed = || self.seen.iter().find(|seen| seen.tag == *tag);
-        let as_listed = |seen: &Seen| Some(Held { age: Age::Known(seen.standing?), build: seen.build });
+        let as_listed = |seen: &Seen| Some(Held { position: Position::Known(seen.standing?), build: seen.build });
         let known = self.held.get(tag).copied().or_else(|| listed().and_then(as_listed));
-        known.unwrap_or(Held { age: Age::Unasked, build: None })
+        known.unwrap_or(Held { position: Position::NotQueried, build: None })
     }
 
     /// The other tags of the build that a tag is of.
@@ -123,7 +123,7 @@ pub fn governed<'i>(
 pub type Openable = BTreeSet<String>;
 
 pub(super) fn is_shut(located: &Located, openable: &Openable) -> bool {
-    located.sealed && !openable.contains(&located.file)
+    located.encrypted && !openable.contains(&located.file)
 }
 
 /// Plans what policies ask for.

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tagalong::cycle::secrets::{Gate, PullSecrets, Secrets};
-use tagalong::keys::Sources;
+use tagalong::keys::KeySources;
 use tagalong::repo::clone::BareClone;
 use tagalong::repo::config::{Config, Https, Person, Ssh};
-use tagalong::sops::audit::Status;
+use tagalong::sops::audit::FileStatus;
 
 use crate::support::git::Origin;
 use crate::support::sops::{Sops, new_key};
@@ -231,7 +231,7 @@ fn what_was_judged_is_not_judged_again() {
         signing: None,
     };
     let environment = |name: &str| (name == "SOPS_AGE_KEY").then(|| sops.identity.clone());
-    let secrets = Secrets::new(Sources::new(&environment, &[]), Gate::Block, PullSecrets::Check);
+    let secrets = Secrets::new(KeySources::new(&environment, &[]), Gate::Block, PullSecrets::Check);
     let judged = || {
         let count = AtomicUsize::new(0);
         let (clone, tip) = BareClone::open(config.clone()).and_then(BareClone::fetch).expect("a clone");
@@ -239,7 +239,7 @@ fn what_was_judged_is_not_judged_again() {
             count.fetch_add(1, Ordering::Relaxed);
         };
         let verdicts = secrets.verify(&clone, tip, &counted).expect("judged");
-        (count.into_inner(), verdicts.iter().filter(|verdict| verdict.status == Status::Ok).count())
+        (count.into_inner(), verdicts.iter().filter(|verdict| verdict.status == FileStatus::Ok).count())
     };
     assert_eq!(judged(), (5, 5));
     assert_eq!(judged(), (0, 5));

@@ -21,7 +21,7 @@ use rand_core::UnwrapErr;
 use tagalong::cycle::secrets::verify::{PullSecrets, Secrets, Strictness};
 use tagalong::cycle::tip::Tip;
 use tagalong::cycle::tree::cache::TreeCache;
-use tagalong::keys::Sources;
+use tagalong::keys::KeySources;
 use tagalong::manifest::paths::PathFilter;
 use tagalong::repo::clone::BareClone;
 use tagalong::sops::audit::Status;

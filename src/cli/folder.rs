@@ -20,7 +20,7 @@ use crate::manifest::inventory::{self, Inventory};
 use crate::manifest::kustomize::{Graph, is_manifest_name};
 use crate::manifest::paths::PathFilter;
 use crate::plan::tree_config::TreeConfig;
-use crate::sops::audit::Verdict;
+use crate::sops::audit::FileVerdict;
 use crate::sops::inspect;
 use crate::sops::keyring::Keyring;
 use crate::sops::rulebook::{RULES_FILE, RuleBook};
@@ -53,7 +53,7 @@ impl Folder {
         let intent = reader.read(own.as_deref(), Hosts::Any)?;
         let (all_paths, files) = self.files(paths)?;
         let readings = in_parallel(&files, |path| {
-            let facts = find::read(path, &self.read(path)?, &intent.conventions);
+            let facts = find::read(path, &self.read(path)?, &intent.field_rules);
             Ok((Arc::from(path), Arc::new(facts)))
         })?;
         let exists = |path: &str| all_paths.contains(path);

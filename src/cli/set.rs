@@ -154,7 +154,7 @@ fn in_folder(
     for file in gated.files() {
         let before = folder.read(file)?;
         let after =
-            gated.edited(file, &before, follow, &intent.conventions, Some(&reseal)).map_err(CycleError::from)?;
+            gated.edited(file, &before, follow, &intent.field_rules, Some(&reseal)).map_err(CycleError::from)?;
         changes.push(FileChange { file: file.to_owned(), before, after });
     }
     if mode == Mode::Push {

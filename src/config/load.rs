@@ -86,14 +86,14 @@ pub struct Config {
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     /// Where identities are taken from.
-    pub keys: keys::Sources,
+    pub keys: keys::KeySources,
     /// What happens to a field whose secrets are broken.
     pub gate: Strictness,
     /// What is asked of pull secrets.
     pub pull_secrets: PullSecrets,
 }
 
-/// The agent's own policies and conventions, which those of the repository's file are added to.
+/// The agent's own policies and field rules, which those of the repository's file are added to.
 #[derive(Debug, Clone, Default)]
 pub struct IntentReader {
     /// Those of the agent's own file.
@@ -113,8 +113,8 @@ impl IntentReader {
         let found = sections::repository_file(root, allowed, &mistakes);
         settled(mistakes)?;
         intent.policies.rules.extend(found.policies.rules);
-        intent.conventions.rules.extend(found.conventions.rules);
-        intent.conventions.embedded |= found.conventions.embedded;
+        intent.field_rules.rules.extend(found.field_rules.rules);
+        intent.field_rules.embedded |= found.field_rules.embedded;
         Ok(intent)
     }
 
@@ -212,7 +212,7 @@ impl Config {
             },
             intent: IntentReader { own: intent, allowed_hosts },
             secrets: Secrets {
-                keys: keys::Sources::new(
+                keys: keys::KeySources::new(
                     environment,
                     &[secrets.age_key_files, overrides.age_key_files.clone()].concat(),
                 ),
@@ -536,7 +536,7 @@ agent:
             refused("registries:\n- host: evil.example.com\n").contains("only `policies`, `fields` and `embedded` may")
         );
         let any = b"policies:\n- images: [other.example.com/*]\n  tags: { sha: {} }\nfields:\n- {file: a.yaml, path: tag, image: nginx}\n";
-        assert_eq!(config.intent.read(Some(any), Hosts::Any).expect("any host").conventions.rules.len(), 1);
+        assert_eq!(config.intent.read(Some(any), Hosts::Any).expect("any host").field_rules.rules.len(), 1);
     }
 
     #[test]

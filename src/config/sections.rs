@@ -8,7 +8,7 @@ use crate::agent;
 use crate::cluster;
 use crate::cycle::secrets::verify::{PullSecrets, Strictness};
 use crate::cycle::write::commits::Style;
-use crate::manifest::conventions::{Conventions, FieldRule};
+use crate::manifest::field_rules::{FieldRules, FieldRule};
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
 use crate::plan::batch::Batch;
@@ -131,7 +131,7 @@ pub fn repository_file(root: Node, allowed_hosts: Option<&BTreeSet<String>>, mis
         }
     }
     let list = root.sections("policies");
-    let mut intent = TreeConfig { conventions: conventions(&mut root), ..TreeConfig::default() };
+    let mut intent = TreeConfig { field_rules: field_rules(&mut root), ..TreeConfig::default() };
     for section in list {
         let at = *section.at();
         let Some(rule) = policy(section) else { continue };
@@ -301,12 +301,12 @@ fn sources(root: &mut Section<'_>) -> Vec<SourceConfig> {
 
 fn intent(root: &mut Section<'_>) -> TreeConfig {
     let rules = root.sections("policies").into_iter().filter_map(policy).collect();
-    TreeConfig { policies: PolicySet { rules }, conventions: conventions(root) }
+    TreeConfig { policies: PolicySet { rules }, field_rules: field_rules(root) }
 }
 
-fn conventions(root: &mut Section<'_>) -> Conventions {
+fn field_rules(root: &mut Section<'_>) -> FieldRules {
     let rules = root.sections("fields").into_iter().filter_map(field_rule).collect();
-    Conventions { rules, embedded: root.boolean("embedded").unwrap_or(false) }
+    FieldRules { rules, embedded: root.boolean("embedded").unwrap_or(false) }
 }
 
 fn field_rule(mut section: Section<'_>) -> Option<FieldRule> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::manifest::conventions::Conventions;
+use crate::manifest::field_rules::FieldRules;
 use crate::manifest::edit::FollowRefs;
 use crate::plan::gate::GatedPlan;
 use crate::plan::message::{Act, Purpose};
@@ -25,7 +25,7 @@ pub struct Decision {
     /// Whether the refs of remote bases move along.
     pub follow: FollowRefs,
     /// Where fields are found.
-    pub conventions: Conventions,
+    pub field_rules: FieldRules,
     /// What the commit is for.
     pub purpose: Purpose,
     /// What the state of images follows from.
@@ -51,7 +51,7 @@ impl Decision {
         let reseal = |before: &[u8], after: &[u8]| secrets.reseal(before, after);
         for file in files {
             let before = tip.file(&file)?.unwrap_or_default();
-            match self.gated.edited(&file, &before, self.follow, &self.conventions, Some(&reseal)) {
+            match self.gated.edited(&file, &before, self.follow, &self.field_rules, Some(&reseal)) {
                 Ok(after) => changes.push(FileChange { file, before, after }),
                 Err(error) if is_by_name => return Err(error.into()),
                 Err(error) => {

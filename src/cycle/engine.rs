@@ -9,7 +9,7 @@ use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
 use crate::fault::Explain;
-use crate::manifest::interest::Interest;
+use crate::manifest::prefilter::Prefilter;
 use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
 use crate::plan::hold::NamedHolds;
@@ -21,7 +21,7 @@ use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::config::Branch;
 use crate::repo::error::RepoError;
-use crate::sops::audit::Verdict;
+use crate::sops::audit::FileVerdict;
 
 use super::candidates::kept::Kept;
 use super::context::Context;
@@ -220,7 +220,7 @@ impl Engine {
         block_in_place(|| {
             let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
             let config = self.tree_config(&tip, Hosts::Any)?;
-            let inventory = tip.inventory(&config.conventions, &Interest::Everything)?;
+            let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
             Ok((inventory, config))
         })
     }
@@ -293,7 +293,7 @@ impl Engine {
                 gated: &decision.gated,
                 changes: &changes,
                 follow: decision.follow,
-                conventions: &decision.conventions,
+                field_rules: &decision.field_rules,
                 secrets: &self.services.secrets,
                 purpose: &decision.purpose,
             };
@@ -434,7 +434,7 @@ impl Engine {
             services: &self.services,
             kept: &self.kept,
             paths: &self.paths,
-            history: History::new(config.conventions.clone()),
+            history: History::new(config.field_rules.clone()),
             tip,
             config,
             inventory,
@@ -465,13 +465,13 @@ impl Engine {
         let KnownHolds { named, horizon } = self.known_holds(context.tip, &mut context.history)?;
         horizon.into_iter().for_each(|horizon| context.note(horizon.note()));
         context.tip.clone.note_sound();
-        let Context { config: TreeConfig { policies, conventions }, inventory, notes, .. } = context;
+        let Context { config: TreeConfig { policies, field_rules }, inventory, notes, .. } = context;
         Ok(Decision {
             gated,
             skipped,
             notes,
             follow: operation.follow_refs(),
-            conventions,
+            field_rules,
             purpose: Purpose { held: named.all().to_vec(), ..purpose },
             inputs: Inputs { inventory, policies, holds, named },
         })

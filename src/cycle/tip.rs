@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::manifest::conventions::Conventions;
-use crate::manifest::interest::Interest;
+use crate::manifest::field_rules::FieldRules;
+use crate::manifest::prefilter::Prefilter;
 use crate::manifest::inventory::Inventory;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
@@ -49,9 +49,9 @@ impl Tip {
         self.trees.listing(&self.clone, self.commit)
     }
 
-    /// Returns the image fields, as far as `interest` goes.
-    pub fn inventory(&self, conventions: &Conventions, interest: &Interest) -> Result<Arc<Inventory>, RepoError> {
-        self.trees.inventory(&self.clone, self.commit, conventions, interest)
+    /// Returns the image fields, as far as `prefilter` goes.
+    pub fn inventory(&self, field_rules: &FieldRules, prefilter: &Prefilter) -> Result<Arc<Inventory>, RepoError> {
+        self.trees.inventory(&self.clone, self.commit, field_rules, prefilter)
     }
 
     /// Returns what `read` makes of each blob, in the order of the ids. All processors take part.

@@ -7,7 +7,7 @@ use crate::manifest::field::Field;
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::paths::PathFilter;
 use crate::policy::builds::Build;
-use crate::policy::choose::{Age, Seen};
+use crate::policy::choose::{Position, Seen};
 use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
 
@@ -36,9 +36,9 @@ impl Survey {
     /// What is known of a tag that a field holds: it may have been asked for as such, or be among those that can be chosen.
     pub fn of_held(&self, tag: &Tag) -> Held {
         let listed = || self.seen.iter().find(|seen| seen.tag == *tag);
-        let as_listed = |seen: &Seen| Some(Held { age: Age::Known(seen.standing?), build: seen.build });
+        let as_listed = |seen: &Seen| Some(Held { age: Position::Known(seen.standing?), build: seen.build });
         let known = self.held.get(tag).copied().or_else(|| listed().and_then(as_listed));
-        known.unwrap_or(Held { age: Age::Unasked, build: None })
+        known.unwrap_or(Held { age: Position::Unasked, build: None })
     }
 
     /// The other tags of the build that a tag is of.
@@ -96,7 +96,7 @@ pub struct Update {
 impl Update {
     pub(super) fn new(located: &Located, tag: Option<Tag>, digest: DigestWish) -> Update {
         let (file, field) = (located.file.clone(), located.field.clone());
-        Update { file, field, tag, digest, along: Vec::new(), goes_back: false, encrypted: located.sealed }
+        Update { file, field, tag, digest, along: Vec::new(), goes_back: false, encrypted: located.encrypted }
     }
 
     /// Returns why it cannot be written when no identity opens its file.

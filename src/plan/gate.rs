@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::image::{Digest, Repository, Version};
-use crate::manifest::conventions::Conventions;
 use crate::manifest::edit::{self, EditError, FollowRefs, Move};
 use crate::manifest::field::Field;
+use crate::manifest::field_rules::FieldRules;
 
 use super::decide::{DigestWish, Update};
 use super::skip::{Reason, Skipped};
@@ -170,14 +170,14 @@ impl GatedPlan {
         file: &str,
         bytes: &[u8],
         follow: FollowRefs,
-        conventions: &Conventions,
+        field_rules: &FieldRules,
         reseal: Option<&Reseal<'_>>,
     ) -> Result<Vec<u8>, ChangeError> {
         let updates = self.updates.iter().filter(|update| update.file == file);
         let moves: Vec<Move<'_>> = updates.map(|update| Move { field: &update.field, to: &update.to }).collect();
-        let edited = match (edit::edit(file, bytes, &moves, follow, conventions), reseal) {
-            (Err(EditError::Sealed), Some(reseal)) => edit::edit_sealed(file, bytes, &moves, follow, conventions)
-                .and_then(|edited| reseal(bytes, &edited).map_err(EditError::Reseal)),
+        let edited = match (edit::edit(file, bytes, &moves, follow, field_rules), reseal) {
+            (Err(EditError::Encrypted), Some(reseal)) => edit::edit_encrypted(file, bytes, &moves, follow, field_rules)
+                .and_then(|edited| reseal(bytes, &edited).map_err(EditError::UpdateMac)),
             (edited, _) => edited,
         };
         edited.map_err(|source| ChangeError { file: file.to_owned(), source })
@@ -213,7 +213,7 @@ impl GatedUpdate {
     /// For tests: an update of a file with one image.
     pub(super) fn example(file: &str, name: &str, from: &str, to: &str) -> GatedUpdate {
         let facts =
-            crate::manifest::find::read(file, format!("image: {name}:{from}\n").as_bytes(), &Conventions::default())
+            crate::manifest::find::read(file, format!("image: {name}:{from}\n").as_bytes(), &FieldRules::default())
                 .expect("valid YAML");
         let to = Version::parse_tag(to).expect("a tag");
         GatedUpdate {

@@ -1,7 +1,7 @@
 //! What is configured for a tree.
 
-use crate::manifest::conventions::Conventions;
-use crate::manifest::interest::{Interest, words};
+use crate::manifest::field_rules::FieldRules;
+use crate::manifest::prefilter::{Prefilter, words};
 use crate::policy::rule::PolicySet;
 
 /// What is configured for a tree.
@@ -10,13 +10,13 @@ pub struct TreeConfig {
     /// Which images follow which tags.
     pub policies: PolicySet,
     /// What counts as an image field.
-    pub conventions: Conventions,
+    pub field_rules: FieldRules,
 }
 
 impl TreeConfig {
     /// Returns the images that any policy governs.
-    pub fn interest(&self) -> Interest {
+    pub fn prefilter(&self) -> Prefilter {
         let patterns = self.policies.rules.iter().flat_map(|rule| &rule.images);
-        Interest::in_words(patterns.map(|pattern| words(pattern.as_str())))
+        Prefilter::in_words(patterns.map(|pattern| words(pattern.as_str())))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::audit::Verdict;
+use super::audit::FileVerdict;
 use super::inspect::Inspection;
 
 /// A file that a kustomization makes a Secret of, and the kustomization.

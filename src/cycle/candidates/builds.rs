@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use crate::image::{Repository, Tag, Version};
 use crate::plan::decide::{Held, Survey};
 use crate::policy::builds::{Builds, Content};
-use crate::policy::choose::{Age, Seen};
+use crate::policy::choose::{Position, Seen};
 use crate::policy::digits::Doubt;
 use crate::policy::rule::Rule;
 use crate::registry::client::{Client, Image};
@@ -118,9 +118,9 @@ impl Telling<'_> {
     }
 }
 
-/// The age of a tag that a field holds, its build not being known yet.
-pub(super) fn held(age: Age) -> Held {
-    Held { age, build: None }
+/// The position of a tag that a field holds, its build not being known yet.
+pub(super) fn held(position: Position) -> Held {
+    Held { position, build: None }
 }
 
 /// Tags that are digits alone, of which nothing else is known yet.

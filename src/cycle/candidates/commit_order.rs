@@ -8,10 +8,10 @@ use jiff::Timestamp;
 
 use crate::image::{Repository, Tag, Version};
 use crate::plan::decide::{NoSurvey, Survey};
-use crate::policy::choose::{Age, Seen};
-use crate::policy::guess::newest_first;
-use crate::policy::lineage::{Found, Lineage};
-use crate::policy::order::{Place, SourceBranch, Standing};
+use crate::policy::choose::{Position, Seen};
+use crate::policy::first_parent_history::{FirstParentHistory, Lookup};
+use crate::policy::likely_newest::likely_newest_first;
+use crate::policy::order::{HistoryPosition, SourceBranch, Standing};
 use crate::policy::tags::ShaForm;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
@@ -76,15 +76,16 @@ impl Placing<'_> {
     async fn placed(
         &self,
         commits: &BTreeMap<Tag, Commit>,
-        lineage: &Lineage,
+        lineage: &FirstParentHistory,
         fitting: &[Tag],
         held: &[Tag],
     ) -> Result<Option<Survey>, RegistryError> {
         let place = |tag: &Tag| match commits.get(tag).map(|commit| found(lineage, commit)) {
-            Some(Found::At(place)) => Some(place),
+            Some(Lookup::At(place)) => Some(place),
             _ => None,
         };
-        let mut newest_first: Vec<(Place, &Tag)> = fitting.iter().filter_map(|tag| Some((place(tag)?, tag))).collect();
+        let mut newest_first: Vec<(HistoryPosition, &Tag)> =
+            fitting.iter().filter_map(|tag| Some((place(tag)?, tag))).collect();
         newest_first.sort_by(|a, b| b.cmp(a));
         if newest_first.is_empty() {
             return Ok(None);
@@ -93,20 +94,22 @@ impl Placing<'_> {
         let mut survey = Survey { seen: fitting.iter().map(seen).collect(), ..Survey::default() };
         for tag in held {
             let age = match (place(tag), commits.get(tag)) {
-                (Some(place), _) => Age::Known(Standing::Commit(place)),
-                (None, Some(Commit::Gone) | None) => Age::Gone,
+                (Some(place), _) => Position::Known(Standing::Commit(place)),
+                (None, Some(Commit::Gone) | None) => Position::Gone,
                 (None, Some(_)) => match self.created(tag).await {
-                    Ok(Some(created)) => Age::Known(Standing::Commit(self.place_by_age(created, &newest_first).await?)),
-                    Ok(None) => Age::Missing,
-                    Err(error) if error.is_absence() => Age::Gone,
-                    Err(error) if error.is_of_image() => Age::Missing,
+                    Ok(Some(created)) => {
+                        Position::Known(Standing::Commit(self.place_by_age(created, &newest_first).await?))
+                    }
+                    Ok(None) => Position::Unknown,
+                    Err(error) if error.is_absence() => Position::Gone,
+                    Err(error) if error.is_of_image() => Position::Unknown,
                     Err(error) => return Err(error),
                 },
             };
             // What is not in the part of the history that is at hand may be older than it. Where its image is older than
             // that of the newest tag this makes no difference; else more has to be known.
             let is_sure = match &age {
-                Age::Known(Standing::Commit(at)) => place(tag).is_some() || *at < newest_first[0].0,
+                Position::Known(Standing::Commit(at)) => place(tag).is_some() || *at < newest_first[0].0,
                 _ => false,
             };
             if !is_sure && !lineage.is_whole() {
@@ -119,7 +122,11 @@ impl Placing<'_> {
 
     /// Where an image stands whose commit is not on the branch, as after a force push or where a person deployed another
     /// branch: after every image that was not built after it.
-    async fn place_by_age(&self, created: Timestamp, newest_first: &[(Place, &Tag)]) -> Result<Place, RegistryError> {
+    async fn place_by_age(
+        &self,
+        created: Timestamp,
+        newest_first: &[(HistoryPosition, &Tag)],
+    ) -> Result<HistoryPosition, RegistryError> {
         for (place, tag) in newest_first {
             match self.created(tag).await {
                 Ok(Some(other)) if other > created => {}
@@ -128,7 +135,7 @@ impl Placing<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Place::BEFORE_ALL)
+        Ok(HistoryPosition::BEFORE_ALL)
     }
 
     async fn created(&self, tag: &Tag) -> Result<Option<Timestamp>, RegistryError> {
@@ -140,7 +147,7 @@ impl Placing<'_> {
         if let Some(source) = &self.branch.source {
             return Ok(source.clone());
         }
-        let likely = held.iter().cloned().chain(newest_first(fitting.to_vec()));
+        let likely = held.iter().cloned().chain(likely_newest_first(fitting.to_vec()));
         for tag in likely.take(ASKED_FOR_SOURCE) {
             let Some(said) = self.provenance(&tag).await?.and_then(|provenance| provenance.source) else { continue };
             return said.parse().map_err(|error| {
@@ -166,9 +173,13 @@ impl Placing<'_> {
     }
 
     /// Asks the images of tags that are too short to name one commit.
-    async fn tell_apart(&self, commits: &mut BTreeMap<Tag, Commit>, lineage: &Lineage) -> Result<(), RegistryError> {
+    async fn tell_apart(
+        &self,
+        commits: &mut BTreeMap<Tag, Commit>,
+        lineage: &FirstParentHistory,
+    ) -> Result<(), RegistryError> {
         for (tag, commit) in commits.iter_mut() {
-            if let (Found::Ambiguous(several), Commit::Sha(short)) = (found(lineage, commit), commit.clone())
+            if let (Lookup::Ambiguous(several), Commit::Sha(short)) = (found(lineage, commit), commit.clone())
                 && let Commit::Sha(whole) = self.revision(tag).await?
                 && whole.starts_with(&short)
                 && several.contains(&whole)
@@ -198,9 +209,9 @@ impl Placing<'_> {
         }
     }
 
-    fn ambiguous(&self, commits: &BTreeMap<Tag, Commit>, lineage: &Lineage) -> Vec<String> {
+    fn ambiguous(&self, commits: &BTreeMap<Tag, Commit>, lineage: &FirstParentHistory) -> Vec<String> {
         let said = commits.iter().filter_map(|(tag, commit)| match found(lineage, commit) {
-            Found::Ambiguous(several) => Some(format!(
+            Lookup::Ambiguous(several) => Some(format!(
                 "{}:{tag} is left out: it may be any of the commits {}; use longer tags, or label images with \
                  org.opencontainers.image.revision",
                 self.repository,
@@ -215,12 +226,12 @@ impl Placing<'_> {
         &self,
         source: &SafeUrl,
         commits: &BTreeMap<Tag, Commit>,
-        lineage: &Arc<Lineage>,
+        lineage: &Arc<FirstParentHistory>,
         fitting: &[Tag],
     ) -> String {
         let why = |tag: &Tag| {
             let why = match commits.get(tag).map(|commit| (commit, found(lineage, commit))) {
-                Some((_, Found::Ambiguous(_))) => "may be any of several commits",
+                Some((_, Lookup::Ambiguous(_))) => "may be any of several commits",
                 Some((Commit::Unsaid, _)) => "does not say its commit (org.opencontainers.image.revision)",
                 Some((Commit::Gone, _)) | None => "is not in the registry",
                 Some(_) => "is of a commit that is not on the branch",
@@ -237,10 +248,10 @@ impl Placing<'_> {
     }
 }
 
-fn found(lineage: &Lineage, commit: &Commit) -> Found {
+fn found(lineage: &FirstParentHistory, commit: &Commit) -> Lookup {
     match commit {
         Commit::Sha(sha) => lineage.find(sha),
-        Commit::Unsaid | Commit::Gone => Found::Nowhere,
+        Commit::Unsaid | Commit::Gone => Lookup::Nowhere,
     }
 }
 

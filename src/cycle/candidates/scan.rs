@@ -12,9 +12,9 @@ use crate::image::{Repository, Tag, Version};
 use crate::plan::decide::{Held, NoSurvey, Survey};
 use crate::plan::skip::{Reason, Skipped};
 use crate::policy::builds::Content;
-use crate::policy::choose::{Age, Seen};
+use crate::policy::choose::{Position, Seen};
 use crate::policy::digits::Doubt;
-use crate::policy::guess::newest_first;
+use crate::policy::likely_newest::likely_newest_first;
 use crate::policy::order::{Order, Standing};
 use crate::policy::rule::Rule;
 use crate::policy::tags::{Misfit, ShaForm, TagRule};
@@ -150,7 +150,7 @@ impl<'s> Surveyor<'s> {
         lineages: &Lineages<'_>,
     ) -> Result<Survey, Stop> {
         let listed: BTreeSet<Tag> = tags.iter().cloned().collect();
-        tags.retain(|tag| self.rule.names.admit(tag));
+        tags.retain(|tag| self.rule.tag_patterns.admit(tag));
         if tags.is_empty() && !listed.is_empty() {
             let detail = format!("`allow` and `ignore` leave none of {} tags", listed.len());
             return Err(NoSurvey::Absent(detail).into());
@@ -192,7 +192,7 @@ impl<'s> Surveyor<'s> {
         let doubtful: BTreeSet<Tag> = shortlist.doubtful.iter().cloned().collect();
         shortlist.fitting.append(&mut shortlist.doubtful);
         if shortlist.fitting.is_empty() {
-            let held = self.of_form(held).into_iter().map(|tag| (tag, builds::held(Age::Unasked)));
+            let held = self.of_form(held).into_iter().map(|tag| (tag, builds::held(Position::NotQueried)));
             return Ok(Survey { seen: unplaced(shortlist.dropped).collect(), held: held.collect() });
         }
         let fitting = match placing.form {
@@ -241,9 +241,9 @@ impl<'s> Surveyor<'s> {
         seen.extend(doubtful);
         seen.extend(unplaced(shortlist.dropped));
         let age = |tag: &Tag| match standing(tag) {
-            Some(at) => Age::Known(at),
-            None if listed.contains(tag) => Age::Missing,
-            None => Age::Gone,
+            Some(at) => Position::Known(at),
+            None if listed.contains(tag) => Position::Unknown,
+            None => Position::Gone,
         };
         Ok(Survey { seen, held: held.into_iter().map(|tag| (tag.clone(), builds::held(age(&tag)))).collect() })
     }
@@ -305,7 +305,7 @@ impl<'s> Surveyor<'s> {
     async fn in_doubt(&mut self, tags: Vec<Tag>, contents: &mut Contents) -> Result<Vec<Seen>, NoSurvey> {
         let (mut worth_a_look, unknown): (Vec<Tag>, Vec<Tag>) =
             tags.into_iter().partition(|tag| self.known.contains_key(tag));
-        let mut unknown = newest_first(unknown);
+        let mut unknown = likely_newest_first(unknown);
         let later = unknown.split_off(unknown.len().min(DOUBTFUL).min(self.rule.inspect_limit as usize));
         worth_a_look.extend(unknown);
         if let Some(example) = later.first() {
@@ -346,7 +346,7 @@ impl<'s> Surveyor<'s> {
                     Ok(_) => self.lasting.as_long_as(tag.clone(), Found::There),
                     Err(error) if error.is_absence() => {
                         self.lasting.as_long_as(tag.clone(), Found::Gone);
-                        ages.insert(tag, builds::held(Age::Gone));
+                        ages.insert(tag, builds::held(Position::Gone));
                         continue;
                     }
                     Err(error) => return Err(error),
@@ -356,12 +356,12 @@ impl<'s> Surveyor<'s> {
             let age = match look {
                 Look::Image(image) => {
                     contents.insert(tag.clone(), Content::from(&image));
-                    image.created.map_or(Age::Missing, |at| Age::Known(Standing::At(at)))
+                    image.created.map_or(Position::Unknown, |at| Position::Known(Standing::At(at)))
                 }
-                Look::Gone => Age::Gone,
+                Look::Gone => Position::Gone,
                 Look::Broken(detail) => {
                     self.lasting.as_long_as(tag.clone(), Found::Broken(detail));
-                    Age::Missing
+                    Position::Unknown
                 }
             };
             ages.insert(tag, builds::held(age));
@@ -416,7 +416,7 @@ impl<'s> Surveyor<'s> {
     fn within_limit(&mut self, fitting: Vec<Tag>) -> (Vec<Tag>, Vec<Tag>) {
         let (known, unknown): (Vec<Tag>, Vec<Tag>) = fitting.into_iter().partition(|tag| self.known.contains_key(tag));
         let (limit, count) = (self.rule.inspect_limit as usize, unknown.len());
-        let mut unknown = newest_first(unknown);
+        let mut unknown = likely_newest_first(unknown);
         if count > limit {
             self.lasting.is_over();
             self.aside.notes.push(format!(

@@ -5,11 +5,11 @@ use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::plan::decide::NoSurvey;
-use crate::policy::lineage::Lineage;
+use crate::policy::first_parent_history::FirstParentHistory;
 use crate::repo::source::{SourceError, Sources, Wanted, lineage};
 use crate::secret::SafeUrl;
 
-type Slot = Arc<tokio::sync::Mutex<Option<Result<Arc<Lineage>, NoSurvey>>>>;
+type Slot = Arc<tokio::sync::Mutex<Option<Result<Arc<FirstParentHistory>, NoSurvey>>>>;
 
 /// The histories that were fetched so far.
 pub struct Lineages<'s> {
@@ -29,7 +29,7 @@ impl Lineages<'_> {
         source: &SafeUrl,
         branch: &str,
         enough_is_more_than: usize,
-    ) -> Result<Arc<Lineage>, NoSurvey> {
+    ) -> Result<Arc<FirstParentHistory>, NoSurvey> {
         let config = self.sources.config(source, branch).map_err(|error| NoSurvey::from(&error))?;
         let key = (config.url.expose().to_owned(), branch.to_owned());
         let slot = Arc::clone(self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::image::{Repository, Version};
-use crate::manifest::conventions::Conventions;
+use crate::manifest::field_rules::FieldRules;
 use crate::manifest::field::Field;
 use crate::manifest::find;
 use crate::plan::decide::{Surveys, Update};
@@ -26,15 +26,15 @@ use crate::cycle::tip::Tip;
 /// The history behind a tip. Nothing of it is read before it is needed, and nothing twice.
 #[derive(Debug)]
 pub struct History {
-    conventions: Conventions,
+    field_rules: FieldRules,
     closed: Vec<Closed>,
     seen: Option<Seen>,
 }
 
 impl History {
     /// A history of which nothing was read yet. Fields of older commits are found by these rules.
-    pub fn new(conventions: Conventions) -> History {
-        History { conventions, closed: Vec::new(), seen: None }
+    pub fn new(field_rules: FieldRules) -> History {
+        History { field_rules, closed: Vec::new(), seen: None }
     }
 
     /// Adds the pull requests that were closed without being merged.
@@ -244,7 +244,7 @@ impl History {
         let Some(seen) = &self.seen else { return Ok(Vec::new()) };
         let mut path = file.to_owned();
         let clone = &tip.clone;
-        let mut versions = Versions { clone, conventions: &self.conventions, field, known: HashMap::new() };
+        let mut versions = Versions { clone, field_rules: &self.field_rules, field, known: HashMap::new() };
         let mut changes = Vec::new();
         for (id, deed) in seen.ids.iter().zip(&seen.deeds).take(commits) {
             let is_recorded = deed.trailers.moves.iter().any(|recorded| recorded.file == path);
@@ -324,7 +324,7 @@ fn depth(update: &Update, proofs: &Proofs) -> Reach {
 /// What files said of a field.
 struct Versions<'v> {
     clone: &'v BareClone,
-    conventions: &'v Conventions,
+    field_rules: &'v FieldRules,
     field: &'v Field,
     known: HashMap<(String, BlobId), Option<Version>>,
 }
@@ -337,7 +337,7 @@ impl Versions<'_> {
             return Ok(version.clone());
         }
         let read = |_: usize, bytes: &[u8]| {
-            let facts = find::read(path, bytes, self.conventions).ok()?;
+            let facts = find::read(path, bytes, self.field_rules).ok()?;
             facts.version_of(&self.field.repository, &self.field.path).cloned()
         };
         let version = self.clone.read_blobs(&[blob], read)?.pop().flatten();

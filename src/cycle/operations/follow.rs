@@ -35,7 +35,7 @@ impl Operation for Follow {
     }
 
     fn inventory(&self, tip: &Tip, config: &TreeConfig, _paths: &PathFilter) -> Result<Arc<Inventory>, CycleError> {
-        Ok(tip.inventory(&config.conventions, &config.interest())?)
+        Ok(tip.inventory(&config.field_rules, &config.prefilter())?)
     }
 
     fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o> {

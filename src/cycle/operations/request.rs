@@ -7,7 +7,7 @@ use crate::cycle::error::CycleError;
 use crate::cycle::gates::image;
 use crate::cycle::tip::Tip;
 use crate::image::{Reference, Repository};
-use crate::manifest::interest::Interest;
+use crate::manifest::prefilter::Prefilter;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::plan::decide::RequestError;
@@ -25,11 +25,11 @@ pub fn inventory<'n>(
     images: impl IntoIterator<Item = &'n Repository>,
     check: impl Fn(&Inventory) -> Result<(), RequestError>,
 ) -> Result<Arc<Inventory>, CycleError> {
-    let inventory = tip.inventory(&config.conventions, &Interest::in_images(images.into_iter()))?;
+    let inventory = tip.inventory(&config.field_rules, &Prefilter::of_images(images.into_iter()))?;
     if check(&inventory).is_ok() {
         return Ok(inventory);
     }
-    let inventory = tip.inventory(&config.conventions, &Interest::Everything)?;
+    let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
     match check(&inventory) {
         Ok(()) => Ok(inventory),
         Err(error) => {

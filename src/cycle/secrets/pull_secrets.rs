@@ -15,7 +15,7 @@ use crate::fault::{Explain, Fault};
 use crate::image::{Repository, Version};
 use crate::manifest::closure::Closures;
 use crate::manifest::pods::{GeneratedSecret, Part, Pod, PodFacts, SecretPlace};
-use crate::manifest::pull_secret::{KEY, OLD_KEY};
+use crate::manifest::pull_secret::{KEY, LEGACY_KEY};
 use crate::path::{join, parent_of};
 use crate::plan::decide::Update;
 use crate::plan::gate;
@@ -25,7 +25,7 @@ use crate::repo::error::RepoError;
 use crate::secret::Secret;
 use crate::sops::error::SopsError;
 use crate::sops::keyring::Keyring;
-use crate::sops::open::{self, Revealed};
+use crate::sops::open::{self, Decrypted};
 
 use super::verify::{PullSecrets, Secrets};
 use crate::cycle::error::CycleError;
@@ -123,10 +123,10 @@ fn answers(
     let around = closures.around_each(&files, view.listing.keys().map(String::as_str));
     // What all of them are deployed with is read at once.
     let all: BTreeSet<&str> = around.values().flatten().copied().collect();
-    secrets.pods(tip, &view.listing, all.into_iter(), Part::Everything)?;
+    secrets.pods(tip, &view.listing, all.into_iter(), Subset::Everything)?;
     for update in updates {
         let closure = around.get(update.file.as_str()).into_iter().flatten().copied();
-        let around = Around::of(&view, secrets.pods(tip, &view.listing, closure, Part::Everything)?);
+        let around = Around::of(&view, secrets.pods(tip, &view.listing, closure, Subset::Everything)?);
         for pod in &around.pods_of(update) {
             let image = gate::wanted(update);
             let question = Question { file: update.file.clone(), image, owner: pod.owner.clone() };
@@ -255,13 +255,13 @@ impl View<'_> {
             return Ok(all);
         }
         let files = self.listing.keys().map(String::as_str);
-        let mut all = self.secrets.pods(self.tip, &self.listing, files, Part::Credentials)?;
+        let mut all = self.secrets.pods(self.tip, &self.listing, files, Subset::Credentials)?;
         all.retain(|_, facts| !facts.accounts.is_empty() || !facts.secrets.is_empty());
         Ok(self.all.get_or_init(|| all))
     }
 
     /// The values of a file; `None` when no identity here opens it.
-    fn values(&self, file: &str) -> Result<Option<Result<Vec<Revealed>, SopsError>>, RepoError> {
+    fn values(&self, file: &str) -> Result<Option<Result<Vec<Decrypted>, SopsError>>, RepoError> {
         let bytes = Secret::new(self.tip.file(file)?.unwrap_or_default());
         Ok(match open::values(file, bytes.expose(), &self.keyring) {
             Err(SopsError::NoIdentity { .. } | SopsError::Foreign { .. } | SopsError::TooFewGroups { .. }) => None,
@@ -280,11 +280,11 @@ impl View<'_> {
             let way = format!("{}{section}[\"{key}\"]", place.way);
             values.iter().find(|value| value.document == place.document && value.place == way)
         };
-        let decoded = |value: &Revealed| {
+        let decoded = |value: &Decrypted| {
             let text: Vec<u8> = value.plain.expose().iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
             STANDARD.decode(Secret::new(text).expose()).unwrap_or_default()
         };
-        let found = [KEY, OLD_KEY].into_iter().find_map(|key| {
+        let found = [KEY, LEGACY_KEY].into_iter().find_map(|key| {
             let clear = value("stringData", key).map(|value| value.plain.expose().to_vec());
             clear.or_else(|| value("data", key).map(decoded))
         });
@@ -298,7 +298,7 @@ impl View<'_> {
 
     fn generated(&self, kustomization: &str, secret: &GeneratedSecret, image: &Repository) -> Result<Use, RepoError> {
         let from = format!("the pull secret {} ({kustomization})", secret.name);
-        let Some((_, source)) = secret.files.iter().find(|(key, _)| key == KEY || key == OLD_KEY) else {
+        let Some((_, source)) = secret.files.iter().find(|(key, _)| key == KEY || key == LEGACY_KEY) else {
             return Ok(Use::None(format!("{from} has no {KEY}, so it is no pull secret")));
         };
         let source = join(parent_of(kustomization), source).filter(|source| self.listing.contains_key(source));
@@ -313,7 +313,7 @@ impl View<'_> {
 }
 
 /// The JSON document that values come from: all of it within one value, or each value in its place.
-fn whole(values: &[Revealed]) -> Secret<Vec<u8>> {
+fn whole(values: &[Decrypted]) -> Secret<Vec<u8>> {
     if let [only] = values
         && only.path == ["data"]
     {

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::manifest::conventions::Conventions;
+use crate::manifest::field_rules::FieldRules;
 use crate::manifest::find::{self, ties};
-use crate::manifest::interest::{Interest, Need};
+use crate::manifest::prefilter::{Prefilter, Need};
 use crate::manifest::inventory::{self, Inventory, Reading};
 use crate::manifest::kustomize::Graph;
 use crate::manifest::paths::PathFilter;
@@ -45,13 +45,13 @@ struct Known {
 /// What readings depend on besides the files.
 #[derive(Debug, Clone, PartialEq)]
 struct View {
-    conventions: Conventions,
-    interest: Interest,
+    field_rules: FieldRules,
+    prefilter: Prefilter,
 }
 
 impl Default for View {
     fn default() -> View {
-        View { conventions: Conventions::default(), interest: Interest::Everything }
+        View { field_rules: FieldRules::default(), prefilter: Prefilter::Everything }
     }
 }
 
@@ -75,16 +75,16 @@ impl TreeCache {
         Ok(listing)
     }
 
-    /// Returns the image fields of a tip, as far as `interest` goes.
+    /// Returns the image fields of a tip, as far as `prefilter` goes.
     pub fn inventory(
         &self,
         clone: &BareClone,
         tip: CommitId,
-        conventions: &Conventions,
-        interest: &Interest,
+        field_rules: &FieldRules,
+        prefilter: &Prefilter,
     ) -> Result<Arc<Inventory>, RepoError> {
         let mut known = self.known();
-        known.look_with(View { conventions: conventions.clone(), interest: interest.clone() });
+        known.look_with(View { field_rules: field_rules.clone(), prefilter: prefilter.clone() });
         let root = clone.root(tip)?;
         if let Some((_, inventory)) = known.inventory.as_ref().filter(|(of, _)| *of == root) {
             return Ok(Arc::clone(inventory));
@@ -120,8 +120,8 @@ impl Known {
         }
         let listing = self.listing.take();
         let mut last = std::mem::replace(self, Known { view, listing, ..Known::default() });
-        if last.view.conventions == self.view.conventions && self.view.interest == Interest::Everything {
-            // What was read of files of interest still holds; of kustomizations it may have been a part.
+        if last.view.field_rules == self.view.field_rules && self.view.prefilter == Prefilter::Everything {
+            // What was read of files of prefilter still holds; of kustomizations it may have been a part.
             let held = last.root.iter_mut().flat_map(Folder::files_mut);
             let readings = held.filter_map(|held| Some((held.file.clone(), held.reading.take()?)));
             let is_whole = |(file, reading): &(File, Option<Reading>)| reading.is_some() && !file.is_kustomization;
@@ -131,7 +131,7 @@ impl Known {
 
     /// Brings the folders up to date. When that fails, nothing is known any more of the tree or its graph.
     fn walk(&mut self, clone: &BareClone, root: TreeId, paths: &PathFilter) -> Result<&mut Folder, RepoError> {
-        let mut walk = Walk::new(clone, &self.view.conventions, paths, &self.gone);
+        let mut walk = Walk::new(clone, &self.view.field_rules, paths, &self.gone);
         let graph = self.graph.take();
         let root = walk.folder(root, self.root.take())?;
         let (left, ties_changed) = (walk.left, walk.ties_changed);
@@ -167,16 +167,16 @@ impl Known {
     }
 }
 
-/// What files say. Those that cannot hold an image of interest are only searched.
+/// What files say. Those that cannot hold an image of prefilter are only searched.
 fn read(files: &[(Arc<str>, BlobId)], clone: &BareClone, view: &View) -> Result<Vec<Option<Reading>>, RepoError> {
     let blobs: Vec<BlobId> = files.iter().map(|(_, blob)| *blob).collect();
-    let search = view.interest.search();
+    let search = view.prefilter.search();
     let made = clone.read_blobs(&blobs, |index, bytes| -> Option<Reading> {
         let path = &files[index].0;
-        match search.need(path, bytes, &view.conventions) {
+        match search.need(path, bytes, &view.field_rules) {
             Need::Nothing => None,
             Need::Ties => Some(Arc::new(ties::read_ties(path, bytes))),
-            Need::Whole => Some(Arc::new(find::read(path, bytes, &view.conventions))),
+            Need::Whole => Some(Arc::new(find::read(path, bytes, &view.field_rules))),
         }
     })?;
     if !made.is_empty() {

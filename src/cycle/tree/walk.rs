@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::manifest::conventions::Conventions;
+use crate::manifest::field_rules::FieldRules;
 use crate::manifest::find::has_kustomization_name;
 use crate::manifest::inventory::Reading;
 use crate::manifest::kustomize::is_manifest_name;
@@ -46,7 +46,7 @@ enum Kind {
 pub(super) struct Held {
     pub path: Arc<str>,
     pub file: File,
-    /// What it says, once it was read; `Some(None)` when it cannot hold an image of interest.
+    /// What it says, once it was read; `Some(None)` when it cannot hold an image of prefilter.
     pub reading: Option<Option<Reading>>,
 }
 
@@ -144,8 +144,8 @@ impl Hash for File {
 }
 
 impl File {
-    fn of(blob: BlobId, path: &str, conventions: &Conventions) -> File {
-        let concerned = conventions.rules.iter().enumerate().filter(|(_, rule)| rule.concerns(path));
+    fn of(blob: BlobId, path: &str, field_rules: &FieldRules) -> File {
+        let concerned = field_rules.rules.iter().enumerate().filter(|(_, rule)| rule.concerns(path));
         let rules = concerned.map(|(index, _)| index).collect();
         File { blob, is_kustomization: has_kustomization_name(path), rules }
     }
@@ -154,7 +154,7 @@ impl File {
 /// A walk through the folders of a tip.
 pub(super) struct Walk<'w> {
     clone: &'w BareClone,
-    conventions: &'w Conventions,
+    field_rules: &'w FieldRules,
     /// Files that are named here are read whatever they are called.
     paths: &'w PathFilter,
     /// What is known of files that were not in the tree before.
@@ -175,12 +175,12 @@ impl<'w> Walk<'w> {
     /// A walk that starts at the root.
     pub fn new(
         clone: &'w BareClone,
-        conventions: &'w Conventions,
+        field_rules: &'w FieldRules,
         paths: &'w PathFilter,
         known: &'w HashMap<File, Option<Reading>>,
     ) -> Walk<'w> {
         let (path, left) = Default::default();
-        Walk { clone, conventions, paths, known, path, depth: 0, ties_changed: false, left }
+        Walk { clone, field_rules, paths, known, path, depth: 0, ties_changed: false, left }
     }
 
     /// Reads a folder with all below it. What has not changed since `before` is taken over.
@@ -230,7 +230,7 @@ impl<'w> Walk<'w> {
             EntryKind::Folder(id) => Kind::Folder(self.folder(id, None)?),
             EntryKind::File(blob) if is_manifest_name(&self.path) || self.paths.names(&self.path) => {
                 let path: Arc<str> = self.path.as_str().into();
-                let file = File::of(blob, &path, self.conventions);
+                let file = File::of(blob, &path, self.field_rules);
                 let reading = self.known.get(&file).cloned();
                 Kind::File(Held { path, file, reading })
             }

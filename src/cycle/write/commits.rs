@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::manifest::conventions::Conventions;
 use crate::manifest::edit::FollowRefs;
+use crate::manifest::field_rules::FieldRules;
 use crate::plan::batch::Batch;
 use crate::plan::gate::{ChangeError, GatedPlan};
 use crate::plan::message::Purpose;
@@ -36,7 +36,7 @@ pub struct Edits<'e> {
     /// Whether remote bases follow.
     pub follow: FollowRefs,
     /// Where fields are found.
-    pub conventions: &'e Conventions,
+    pub field_rules: &'e FieldRules,
     /// What seals files again.
     pub secrets: &'e Secrets,
     /// What the commits are for.
@@ -94,7 +94,7 @@ impl Edits<'_> {
         }
         let edited = |change: &FileChange| {
             let reseal = |before: &[u8], after: &[u8]| self.secrets.reseal(before, after);
-            let bytes = so_far.edited(&change.file, &change.before, self.follow, self.conventions, Some(&reseal))?;
+            let bytes = so_far.edited(&change.file, &change.before, self.follow, self.field_rules, Some(&reseal))?;
             Ok((change.file.clone(), bytes))
         };
         touched.map(edited).collect()

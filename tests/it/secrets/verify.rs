@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tagalong::cycle::secrets::{Gate, PullSecrets, Secrets};
-use tagalong::keys::Sources;
+use tagalong::keys::KeySources;
 use tagalong::repo::clone::BareClone;
 use tagalong::repo::config::{Config, Https, Person, Ssh};
 use tagalong::sops::audit::Status;

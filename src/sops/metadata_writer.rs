@@ -3,9 +3,9 @@
 use super::cipher::DataKey;
 use super::error::SopsError;
 use super::format::{Format, METADATA_KEY, dotenv, flat};
+use super::go_scalar::parse_rfc3339;
 use super::metadata::Raw;
-use super::number::parse_rfc3339;
-use super::plain::Plain;
+use super::plaintext::Plaintext;
 use super::selection::Selection;
 use super::{age, cipher, shamir};
 use crate::secret::Secret;
@@ -37,7 +37,7 @@ pub(super) fn compose(
     recipients: &Recipients,
     settings: &Settings<'_>,
     key: &DataKey,
-    mac: &Plain,
+    mac: &Plaintext,
     rng: &mut impl CryptoRng,
 ) -> Result<Raw, SopsError> {
     let last_modified = checked_time(settings.last_modified)?;

@@ -1,10 +1,10 @@
 //! The first-parent history of a branch, in which commits are looked up by their SHA or the beginning of it.
 
-use super::order::Place;
+use super::order::HistoryPosition;
 
 /// The first-parent history of a branch, or as much of it as is known.
 #[derive(Debug, Clone, Default)]
-pub struct Lineage {
+pub struct FirstParentHistory {
     /// SHAs in ascending order, each with the number of commits after it.
     commits: Vec<(Box<str>, u32)>,
     is_whole: bool,
@@ -12,21 +12,21 @@ pub struct Lineage {
 
 /// What a SHA comes to in a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum Lookup {
     /// The one commit that it names.
-    At(Place),
+    At(HistoryPosition),
     /// None of them.
     Nowhere,
     /// More than one: it is too short.
     Ambiguous(Vec<String>),
 }
 
-impl Lineage {
+impl FirstParentHistory {
     /// A history from its commits, newest first. `is_whole` says that it reaches back to the first commit.
-    pub fn new(newest_first: impl Iterator<Item = String>, is_whole: bool) -> Lineage {
+    pub fn new(newest_first: impl Iterator<Item = String>, is_whole: bool) -> FirstParentHistory {
         let mut commits: Vec<(Box<str>, u32)> = newest_first.map(String::into_boxed_str).zip(0..).collect();
         commits.sort();
-        Lineage { commits, is_whole }
+        FirstParentHistory { commits, is_whole }
     }
 
     /// Whether it reaches back to the first commit.
@@ -45,13 +45,13 @@ impl Lineage {
     }
 
     /// Looks a SHA up, whole or shortened.
-    pub fn find(&self, sha: &str) -> Found {
+    pub fn find(&self, sha: &str) -> Lookup {
         let first = self.commits.partition_point(|(id, _)| **id < *sha);
         let matching: Vec<_> = self.commits[first..].iter().take_while(|(id, _)| id.starts_with(sha)).collect();
         match matching.as_slice() {
-            [] => Found::Nowhere,
-            [(_, behind)] => Found::At(Place::behind(*behind)),
-            several => Found::Ambiguous(several.iter().map(|(id, _)| id.to_string()).collect()),
+            [] => Lookup::Nowhere,
+            [(_, behind)] => Lookup::At(HistoryPosition::behind(*behind)),
+            several => Lookup::Ambiguous(several.iter().map(|(id, _)| id.to_string()).collect()),
         }
     }
 }
@@ -63,14 +63,14 @@ mod tests {
     #[test]
     fn commits_are_found_by_the_beginning_of_their_sha() {
         let ids = ["ff00000000", "aabbccdd11", "aabbccdd22", "0123456789"];
-        let lineage = Lineage::new(ids.iter().map(|id| (*id).to_owned()), true);
-        assert_eq!(lineage.find("ff00000"), Found::At(Place::behind(0)));
-        assert_eq!(lineage.find("0123456789"), Found::At(Place::behind(3)));
-        assert_eq!(lineage.find("aabbccdd2"), Found::At(Place::behind(2)));
-        assert_eq!(lineage.find("aabbccdd"), Found::Ambiguous(vec!["aabbccdd11".to_owned(), "aabbccdd22".to_owned()]));
+        let history = FirstParentHistory::new(ids.iter().map(|id| (*id).to_owned()), true);
+        assert_eq!(history.find("ff00000"), Lookup::At(HistoryPosition::behind(0)));
+        assert_eq!(history.find("0123456789"), Lookup::At(HistoryPosition::behind(3)));
+        assert_eq!(history.find("aabbccdd2"), Lookup::At(HistoryPosition::behind(2)));
+        assert_eq!(history.find("aabbccdd"), Lookup::Ambiguous(vec!["aabbccdd11".to_owned(), "aabbccdd22".to_owned()]));
         for nowhere in ["0123456788", "01234567890", "fff", "00"] {
-            assert_eq!(lineage.find(nowhere), Found::Nowhere, "{nowhere}");
+            assert_eq!(history.find(nowhere), Lookup::Nowhere, "{nowhere}");
         }
-        assert_eq!(Lineage::default().find("ff00000"), Found::Nowhere);
+        assert_eq!(FirstParentHistory::default().find("ff00000"), Lookup::Nowhere);
     }
 }

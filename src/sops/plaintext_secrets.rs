@@ -1,7 +1,7 @@
 //! Secrets of Kubernetes in clear text.
 
 use super::cipher;
-use super::plain::Type;
+use super::plaintext::Type;
 use super::tree::{Item, Leaf, Node};
 
 /// The ways to values in clear within the Secrets of a document: those below `data` and `stringData` of an object of

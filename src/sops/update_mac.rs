@@ -2,12 +2,12 @@
 
 use rand_core::CryptoRng;
 
-use super::block;
 use super::cipher::{self, DataKey};
 use super::envelope::{self, Envelope};
 use super::error::SopsError;
 use super::format;
 use super::keyring::Keyring;
+use super::metadata_writer;
 use super::open::{self, MacWriter};
 use super::patch::{self, Patch};
 use super::tree::{self, Visit};
@@ -15,7 +15,7 @@ use super::tree::{self, Visit};
 /// Gives `edited`, which differs from the SOPS file `original` in values in clear alone, a MAC that holds.
 /// `last_modified` is the time now, in RFC 3339. The original must verify, or what someone else did to it would be
 /// covered up; the result is proved by opening it again.
-pub fn reseal(
+pub fn update_mac(
     original: &[u8],
     edited: &[u8],
     keyring: &Keyring,
@@ -29,10 +29,10 @@ pub fn reseal(
     let after = envelope::read(edited, format)?;
     let same_metadata = format::read(original, format)?.metadata == format::read(edited, format)?.metadata;
     if !same_metadata || before.fields.len() != after.fields.len() {
-        return Err(SopsError::NotOnlyClear { place: format::METADATA_KEY.to_owned() });
+        return Err(SopsError::NotOnlyPlaintext { place: format::METADATA_KEY.to_owned() });
     }
     only_clear_changed(&before, &after)?;
-    let last_modified = block::checked_time(last_modified)?;
+    let last_modified = metadata_writer::checked_time(last_modified)?;
     let mac = cipher::encrypt(&mac_of(&after, &key)?.written(), &key, &last_modified, rng);
     let mut patches: Vec<Patch> = Vec::new();
     for fields in &after.fields {
@@ -59,15 +59,15 @@ fn only_clear_changed(before: &Envelope, after: &Envelope) -> Result<(), SopsErr
                 }
                 Ok::<(), ()>(())
             });
-            found.push(("end of a document".to_owned(), super::plain::Plain::text("")));
+            found.push(("end of a document".to_owned(), super::plaintext::Plaintext::text("")));
         }
         found
     };
     let (before, after) = (encrypted(before), encrypted(after));
     let differs = before.iter().zip(&after).find(|(one, other)| one != other);
     match differs {
-        Some(((place, _), _)) => Err(SopsError::NotOnlyClear { place: place.clone() }),
-        None if before.len() != after.len() => Err(SopsError::NotOnlyClear { place: "end of the file".to_owned() }),
+        Some(((place, _), _)) => Err(SopsError::NotOnlyPlaintext { place: place.clone() }),
+        None if before.len() != after.len() => Err(SopsError::NotOnlyPlaintext { place: "end of the file".to_owned() }),
         None => Ok(()),
     }
 }

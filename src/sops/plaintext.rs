@@ -2,7 +2,7 @@
 
 use crate::secret::Secret;
 
-use super::number::{self, Resolved};
+use super::go_scalar::{self, Resolved};
 
 /// The type of a value, as SOPS names it beside the encrypted value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,56 +43,56 @@ impl Type {
 
 /// A value in clear. It prints nothing of itself and is wiped when dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plain {
+pub struct Plaintext {
     /// Its type.
     pub kind: Type,
     bytes: Secret<Vec<u8>>,
 }
 
-impl Plain {
+impl Plaintext {
     /// A text.
-    pub fn text(text: impl Into<Vec<u8>>) -> Plain {
-        Plain { kind: Type::Str, bytes: Secret::new(text.into()) }
+    pub fn text(text: impl Into<Vec<u8>>) -> Plaintext {
+        Plaintext { kind: Type::Str, bytes: Secret::new(text.into()) }
     }
 
     /// A comment, without its `#`.
-    pub fn comment(text: impl Into<Vec<u8>>) -> Plain {
-        Plain { kind: Type::Comment, bytes: Secret::new(text.into()) }
+    pub fn comment(text: impl Into<Vec<u8>>) -> Plaintext {
+        Plaintext { kind: Type::Comment, bytes: Secret::new(text.into()) }
     }
 
     /// A number that has a fraction, or may have one.
-    pub fn float(number: f64) -> Plain {
-        Plain { kind: Type::Float, bytes: Secret::new(number::write_float(number).into_bytes()) }
+    pub fn float(number: f64) -> Plaintext {
+        Plaintext { kind: Type::Float, bytes: Secret::new(go_scalar::write_float(number).into_bytes()) }
     }
 
     /// A boolean, in the spelling that SOPS has from Python.
-    pub fn boolean(value: bool) -> Plain {
+    pub fn boolean(value: bool) -> Plaintext {
         let bytes = if value { b"True".to_vec() } else { b"False".to_vec() };
-        Plain { kind: Type::Bool, bytes: Secret::new(bytes) }
+        Plaintext { kind: Type::Bool, bytes: Secret::new(bytes) }
     }
 
     /// What Go's YAML makes of a plain scalar: `None` for null, an error for a number that SOPS cannot hold.
-    pub fn resolve(text: &str) -> Result<Option<Plain>, number::TooLarge> {
-        Ok(match number::resolve(text)? {
+    pub fn resolve(text: &str) -> Result<Option<Plaintext>, go_scalar::TooLarge> {
+        Ok(match go_scalar::resolve(text)? {
             Resolved::Null => None,
-            Resolved::Bool(value) => Some(Plain::boolean(value)),
-            Resolved::Int(value) => Some(Plain::written(Type::Int, value.to_string())),
-            Resolved::Float(value) => Some(Plain::float(value)),
-            Resolved::Time(value) => Some(Plain::written(Type::Time, value)),
-            Resolved::Text => Some(Plain::text(text)),
+            Resolved::Bool(value) => Some(Plaintext::boolean(value)),
+            Resolved::Int(value) => Some(Plaintext::written(Type::Int, value.to_string())),
+            Resolved::Float(value) => Some(Plaintext::float(value)),
+            Resolved::Time(value) => Some(Plaintext::written(Type::Time, value)),
+            Resolved::Text => Some(Plaintext::text(text)),
         })
     }
 
     /// Decrypted bytes as a value of a type, in the one spelling that SOPS authenticates; `None` when they are no value
     /// of that type.
-    pub fn of_decrypted(kind: Type, bytes: Secret<Vec<u8>>) -> Option<Plain> {
+    pub fn of_decrypted(kind: Type, bytes: Secret<Vec<u8>>) -> Option<Plaintext> {
         let text = || std::str::from_utf8(bytes.expose()).ok();
         Some(match kind {
-            Type::Str | Type::Comment => Plain { kind, bytes },
-            Type::Int => Plain::written(kind, number::parse_decimal(text()?)?.to_string()),
-            Type::Float => Plain::float(number::parse_float(text()?)?),
-            Type::Bool => Plain::boolean(number::parse_bool(text()?)?),
-            Type::Time => Plain::written(kind, number::parse_rfc3339(text()?)?),
+            Type::Str | Type::Comment => Plaintext { kind, bytes },
+            Type::Int => Plaintext::written(kind, go_scalar::parse_decimal(text()?)?.to_string()),
+            Type::Float => Plaintext::float(go_scalar::parse_float(text()?)?),
+            Type::Bool => Plaintext::boolean(go_scalar::parse_bool(text()?)?),
+            Type::Time => Plaintext::written(kind, go_scalar::parse_rfc3339(text()?)?),
         })
     }
 
@@ -106,7 +106,7 @@ impl Plain {
         self.expose().is_empty()
     }
 
-    fn written(kind: Type, text: String) -> Plain {
-        Plain { kind, bytes: Secret::new(text.into_bytes()) }
+    fn written(kind: Type, text: String) -> Plaintext {
+        Plaintext { kind, bytes: Secret::new(text.into_bytes()) }
     }
 }

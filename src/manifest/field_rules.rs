@@ -10,7 +10,7 @@ use super::pattern::{PathPattern, PatternError};
 
 /// What counts as an image field beyond the usual shapes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Conventions {
+pub struct FieldRules {
     /// Fields that no convention finds.
     pub rules: Vec<FieldRule>,
     /// Whether references inside longer texts and block scalars are fields as well.

@@ -4,38 +4,38 @@ use memchr::memmem::Finder;
 
 use crate::image::Repository;
 
-use super::conventions::Conventions;
+use super::field_rules::FieldRules;
 use super::find::has_kustomization_name;
 use super::flux;
 use super::marker;
 
 /// The images that matter, as words that a file with one of them holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Interest {
+pub enum Prefilter {
     /// Every image, and every file that cannot be read.
     Everything,
     /// For each image, or kind of images, words that all have to be there.
     Words(Vec<Vec<String>>),
 }
 
-impl Interest {
+impl Prefilter {
     /// Images by the words that each one's name is made of; an image without words could stand anywhere.
-    pub fn in_words(images: impl Iterator<Item = Vec<String>>) -> Interest {
+    pub fn of_words(images: impl Iterator<Item = Vec<String>>) -> Prefilter {
         let words: Vec<Vec<String>> = images.collect();
-        if words.iter().any(Vec::is_empty) { Interest::Everything } else { Interest::Words(words) }
+        if words.iter().any(Vec::is_empty) { Prefilter::Everything } else { Prefilter::Words(words) }
     }
 
     /// Images by name.
-    pub fn in_images<'i>(images: impl Iterator<Item = &'i Repository>) -> Interest {
-        Interest::in_words(images.map(|image| words(image.as_str())))
+    pub fn of_images<'i>(images: impl Iterator<Item = &'i Repository>) -> Prefilter {
+        Prefilter::of_words(images.map(|image| words(image.as_str())))
     }
 
     /// A search for these images.
     pub fn search(&self) -> Search<'_> {
         let finders = |words: &'_ Vec<String>| words.iter().map(|word| Finder::new(word).into_owned()).collect();
         match self {
-            Interest::Everything => Search { images: None, always: Vec::new() },
-            Interest::Words(images) => Search {
+            Prefilter::Everything => Search { images: None, always: Vec::new() },
+            Prefilter::Words(images) => Search {
                 images: Some(images.iter().map(finders).collect()),
                 always: ALWAYS.iter().map(|word| Finder::new(*word)).collect(),
             },
@@ -62,7 +62,7 @@ pub enum Need {
     /// It cannot hold an image of interest.
     Nothing,
     /// Only what it says as a kustomization: those tie the tree together, whatever images they hold.
-    Ties,
+    FileReferences,
     /// All of it.
     Whole,
 }
@@ -76,15 +76,15 @@ pub struct Search<'i> {
 
 impl Search<'_> {
     /// How much of a file has to be read.
-    pub fn need(&self, path: &str, bytes: &[u8], conventions: &Conventions) -> Need {
+    pub fn need(&self, path: &str, bytes: &[u8], field_rules: &FieldRules) -> Need {
         let Some(images) = &self.images else { return Need::Whole };
         let holds = |finder: &Finder<'_>| finder.find(bytes).is_some();
         let is_wanted = images.iter().any(|words| words.iter().all(holds))
             || self.always.iter().any(holds)
-            || conventions.rules.iter().any(|rule| rule.concerns(path));
+            || field_rules.rules.iter().any(|rule| rule.concerns(path));
         match is_wanted {
             true => Need::Whole,
-            false if has_kustomization_name(path) => Need::Ties,
+            false if has_kustomization_name(path) => Need::FileReferences,
             false => Need::Nothing,
         }
     }
@@ -97,14 +97,14 @@ mod tests {
     #[test]
     fn files_without_the_words_are_passed_over() {
         let images = ["ghcr.io/acme/app", "nginx"].map(|name| name.parse().expect(name));
-        let interest = Interest::in_images(images.iter());
-        let need = |path: &str, text: &str| interest.search().need(path, text.as_bytes(), &Conventions::default());
+        let prefilter = Prefilter::of_images(images.iter());
+        let need = |path: &str, text: &str| prefilter.search().need(path, text.as_bytes(), &FieldRules::default());
         let wants = |path: &str, text: &str| need(path, text) == Need::Whole;
         assert!(wants("a.yaml", "image: ghcr.io/acme/app:v1"));
         assert!(wants("a.yaml", "registry: ghcr.io/acme\nname: app"));
         assert!(wants("a.yaml", "image: nginx:1.27"));
         assert!(!wants("a.yaml", "image: ghcr.io/acme/other:v1"));
-        assert_eq!(need("a/kustomization.yaml", "namespace: a"), Need::Ties);
+        assert_eq!(need("a/kustomization.yaml", "namespace: a"), Need::FileReferences);
         assert_eq!(need("a.yaml", "namespace: a"), Need::Nothing);
         assert!(wants("a/kustomization.yaml", "images: [{name: ghcr.io/acme/app}]"));
         assert!(wants("a.yaml", "x: 1 # {\"$imagepolicy\": \"a:b:tag\"}"));
@@ -115,9 +115,9 @@ mod tests {
     fn patterns_are_searched_by_what_they_spell_out() {
         assert_eq!(words("ghcr.io/acme/*"), ["ghcr.io", "acme"]);
         assert_eq!(words("docker.io/library/nginx"), ["nginx"]);
-        assert_eq!(Interest::in_words([words("docker.io/library/*")].into_iter()), Interest::Everything);
-        assert_eq!(Interest::in_words([words("**")].into_iter()), Interest::Everything);
-        let nothing = Interest::in_words(std::iter::empty());
-        assert_eq!(nothing.search().need("a.yaml", b"image: a/b:1", &Conventions::default()), Need::Nothing);
+        assert_eq!(Prefilter::of_words([words("docker.io/library/*")].into_iter()), Prefilter::Everything);
+        assert_eq!(Prefilter::of_words([words("**")].into_iter()), Prefilter::Everything);
+        let nothing = Prefilter::of_words(std::iter::empty());
+        assert_eq!(nothing.search().need("a.yaml", b"image: a/b:1", &FieldRules::default()), Need::Nothing);
     }
 }

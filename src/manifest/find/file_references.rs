@@ -6,7 +6,7 @@
 //! parser is given fewer. A text with anything else at the first column is read whole. Where what is left are lists of
 //! plain words, as nearly always, no parser is needed at all.
 
-use crate::manifest::conventions::Conventions;
+use crate::manifest::field_rules::FieldRules;
 use crate::manifest::kustomize::Kustomization;
 use crate::yaml::node::ScanError;
 
@@ -28,16 +28,16 @@ const KEYS: [&str; 11] = [
 ];
 
 /// Reads what a file says as a kustomization, and nothing of its fields.
-pub fn read_ties(path: &str, bytes: &[u8]) -> Result<FileFacts, ScanError> {
-    let conventions = Conventions::default();
+pub fn read_file_references(path: &str, bytes: &[u8]) -> Result<FileFacts, ScanError> {
+    let field_rules = FieldRules::default();
     let excerpt = std::str::from_utf8(bytes).ok().and_then(excerpt);
     let plain = excerpt.as_deref().filter(|_| has_kustomization_name(path)).and_then(plain);
     if let Some(kustomization) = plain {
         return Ok(FileFacts { kustomization: Some(kustomization), ..FileFacts::default() });
     }
     // An alias of what was left out, or text that is no YAML: then the whole of it says more.
-    let excerpt = excerpt.and_then(|excerpt| read(path, excerpt.as_bytes(), &conventions).ok());
-    let facts = excerpt.map_or_else(|| read(path, bytes, &conventions), Ok)?;
+    let excerpt = excerpt.and_then(|excerpt| read(path, excerpt.as_bytes(), &field_rules).ok());
+    let facts = excerpt.map_or_else(|| read(path, bytes, &field_rules), Ok)?;
     Ok(FileFacts { kustomization: facts.kustomization, ..FileFacts::default() })
 }
 
@@ -129,14 +129,14 @@ mod tests {
     const PATH: &str = "apps/kustomization.yaml";
 
     fn ties_and_whole(text: &str) -> (Result<FileFacts, ScanError>, Result<FileFacts, ScanError>) {
-        (read_ties(PATH, text.as_bytes()), read(PATH, text.as_bytes(), &Conventions::default()))
+        (read_file_references(PATH, text.as_bytes()), read(PATH, text.as_bytes(), &FieldRules::default()))
     }
 
     #[test]
     fn what_does_not_matter_is_not_read() {
         let text = "# ours\n---\nkind: Kustomization\nlabels:\n- pairs: {a: b}\nresources:\n- a.yaml\n\n# next\n- ../b\nnamespace: x\nconfigMapGenerator:\n  - name: c\n";
         assert_eq!(excerpt(text).as_deref(), Some("kind: Kustomization\nresources:\n- a.yaml\n\n- ../b\n"));
-        let facts = read_ties(PATH, text.as_bytes()).expect("read");
+        let facts = read_file_references(PATH, text.as_bytes()).expect("read");
         assert_eq!(facts.kustomization.expect("one").resources, ["a.yaml", "../b"]);
     }
 
@@ -182,7 +182,7 @@ mod tests {
             assert_eq!(excerpt(text), None, "{text:?}");
         }
         let text = "x: &x\n- a.yaml\nresources: *x\n";
-        let facts = read_ties(PATH, text.as_bytes()).expect("read");
+        let facts = read_file_references(PATH, text.as_bytes()).expect("read");
         assert_eq!(facts.kustomization.expect("one").resources, ["a.yaml"]);
     }
 

@@ -14,7 +14,7 @@ pub struct TagPattern {
 
 /// Patterns that allow tags and patterns that rule them out.
 #[derive(Debug, Clone, Default)]
-pub struct Names {
+pub struct TagPatterns {
     /// A tag has to match one of them; empty for any tag.
     pub allow: Vec<TagPattern>,
     /// A tag may match none of them.
@@ -33,7 +33,7 @@ impl TagPattern {
     }
 }
 
-impl Names {
+impl TagPatterns {
     /// Whether a tag may be chosen.
     pub fn admit(&self, tag: &Tag) -> bool {
         let matches = |patterns: &[TagPattern]| patterns.iter().any(|pattern| pattern.matcher.is_match(tag.as_str()));
@@ -48,11 +48,11 @@ mod tests {
     #[test]
     fn patterns_allow_and_rule_out() {
         let parse = |texts: &[&str]| texts.iter().map(|text| TagPattern::parse(text).expect(text)).collect();
-        let names = Names { allow: parse(&["main-*", "1.?"]), ignore: parse(&["*-bad", "main-1a2b3c4"]) };
+        let names = TagPatterns { allow: parse(&["main-*", "1.?"]), ignore: parse(&["*-bad", "main-1a2b3c4"]) };
         let admits = |tag: &str| names.admit(&tag.parse().expect("a tag"));
         assert!(admits("main-abcdef0") && admits("1.2") && !admits("1.23") && !admits("dev-abcdef0"));
         assert!(!admits("main-x-bad") && !admits("main-1a2b3c4"));
-        assert!(Names::default().admit(&"anything".parse().expect("a tag")));
+        assert!(TagPatterns::default().admit(&"anything".parse().expect("a tag")));
         for text in ["", "a b", "app:1", "[a"] {
             assert!(TagPattern::parse(text).is_err(), "{text}");
         }

@@ -1,9 +1,9 @@
 //! What is kept from one tip to the next never shows: a warm look gives what a cold one gives.
 
 use tagalong::cycle::tree::cache::TreeCache;
-use tagalong::manifest::field_rules::{FieldRules, FieldRule};
-use tagalong::manifest::prefilter::Prefilter;
+use tagalong::manifest::field_rules::{FieldRule, FieldRules};
 use tagalong::manifest::paths::PathFilter;
+use tagalong::manifest::prefilter::Prefilter;
 use tagalong::repo::clone::BareClone;
 use tagalong::repo::config::{Config, Https, Person, Ssh};
 

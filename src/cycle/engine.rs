@@ -394,7 +394,7 @@ impl Engine {
         match (self.decide(&mut clone, tip, task, learned).await, task) {
             (Ok(decided), _) => Ok((clone, tip, decided)),
             (Err(CycleError::Registry(error)), Task::Set(request))
-                if error.is_absence() && Instant::now() < deadline =>
+                if error.is_not_found() && Instant::now() < deadline =>
             {
                 drop(clone);
                 proof::arrival(&self.registry, &request.wanted, deadline).await?;

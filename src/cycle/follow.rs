@@ -16,7 +16,7 @@ use crate::plan::skip::{Reason, Skipped};
 use crate::policy::rule::PolicySet;
 use crate::policy::scope::Scope;
 use crate::registry::client::Client;
-use crate::registry::integrity::Audit;
+use crate::registry::integrity::PartCache;
 use crate::repo::source::Sources;
 
 use super::error::CycleError;
@@ -34,7 +34,7 @@ pub struct Learned {
     /// What is proved of the images that would be written.
     pub proofs: Proofs,
     /// What was asked for to prove it.
-    pub audit: Audit,
+    pub part_cache: PartCache,
     /// What was left out, and why.
     pub notes: BTreeSet<ImageNote>,
     /// How far looks are that have not come to their end.
@@ -114,9 +114,9 @@ pub async fn plan(
     past: &mut Past<'_>,
 ) -> Result<Plan, CycleError> {
     let now = Timestamp::now();
-    let (audit, extent) = (learned.audit.clone(), learned.extent);
+    let (part_cache, extent) = (learned.part_cache.clone(), learned.extent);
     let until = learned.budget.and_then(|budget| budget.looks());
-    let round = Round { registry, sources, audit: &audit, kept, extent, until, now };
+    let round = Round { registry, sources, part_cache: &part_cache, kept, extent, until, now };
     let told = round.complete(&mut learned.surveys, inventory, policies).await;
     learned.broken.extend(told.broken);
     learned.notes.extend(told.notes);

@@ -269,7 +269,7 @@ impl Engine {
         policies: &PolicySet,
     ) -> Result<(), CycleError> {
         if learned.proofs.is_empty() {
-            learned.proofs = proof::requested(&self.registry, &learned.audit, references, policies).await?;
+            learned.proofs = proof::requested(&self.registry, &learned.part_cache, references, policies).await?;
         }
         proof::complete(learned, &self.registry, plan, &PolicySet::default(), Timestamp::now()).await;
         Ok(())

@@ -10,9 +10,10 @@ use crate::image::{Digest, Reference, Repository, Version};
 use crate::plan::decide::{Plan, Update};
 use crate::plan::gate::{ImageProof, Proofs, Wanted, all_wanted, wanted};
 use crate::policy::rule::PolicySet;
-use crate::registry::client::{Client, Image};
+use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
-use crate::registry::integrity::Audit;
+use crate::registry::integrity::PartCache;
+use crate::registry::metadata::ImageMetadata;
 
 use super::error::CycleError;
 use super::follow::Learned;
@@ -28,7 +29,7 @@ const IMAGES: usize = 16;
 /// left without a proof.
 pub async fn complete(learned: &mut Learned, registry: &Client, plan: &Plan, policies: &PolicySet, now: Timestamp) {
     let until = learned.budget.and_then(|budget| budget.proofs());
-    let (proofs, audit) = (&mut learned.proofs, &learned.audit);
+    let (proofs, part_cache) = (&mut learned.proofs, &learned.part_cache);
     let mut open: BTreeMap<Wanted, BTreeSet<&Version>> = BTreeMap::new();
     for update in &plan.updates {
         for wanted in all_wanted(update).into_iter().filter(|wanted| !proofs.contains_key(wanted)) {
@@ -39,9 +40,9 @@ pub async fn complete(learned: &mut Learned, registry: &Client, plan: &Plan, pol
         if until.is_some_and(|until| Instant::now() >= until) {
             return None;
         }
-        let proof = match prove(registry, audit, &key, &held, policies, now).await {
+        let proof = match prove(registry, part_cache, &key, &held, policies, now).await {
             Ok(proof) => proof,
-            Err(error) if error.is_of_image() => ImageProof::Broken(error.to_string()),
+            Err(error) if error.concerns_image() => ImageProof::Broken(error.to_string()),
             Err(error) => ImageProof::Unknown(error.to_string()),
         };
         Some((key, proof))
@@ -52,18 +53,18 @@ pub async fn complete(learned: &mut Learned, registry: &Client, plan: &Plan, pol
 #[tracing::instrument(level = "debug", skip_all, fields(image = %repository, %version))]
 async fn prove(
     registry: &Client,
-    audit: &Audit,
+    part_cache: &PartCache,
     (repository, version): &Wanted,
     held: &BTreeSet<&Version>,
     policies: &PolicySet,
     now: Timestamp,
 ) -> Result<ImageProof, RegistryError> {
-    let digest = registry.digest_of_pass(repository, version, audit).await?;
+    let digest = registry.digest_in_cycle(repository, version, part_cache).await?;
     let is_deployed = |held: &&Version| held.tag == version.tag && held.digest.as_ref() == Some(&digest);
     if held.iter().all(is_deployed) {
         return Ok(ImageProof::Whole { digest, created: None });
     }
-    let image = whole(registry, audit, repository, version, digest, policies).await?;
+    let image = whole(registry, part_cache, repository, version, digest, policies).await?;
     // Tags move: what was old enough when it was chosen may have been built anew.
     let rule = policies.rule_for(repository).filter(|rule| rule.minimum_age.is_some());
     let young = rule.and_then(|rule| match image.created {
@@ -86,14 +87,14 @@ pub fn keeps_back() -> String {
 /// Proves images that were asked for by name.
 pub async fn requested(
     registry: &Client,
-    audit: &Audit,
+    part_cache: &PartCache,
     references: &[Reference],
     policies: &PolicySet,
 ) -> Result<Proofs, RegistryError> {
     let mut proofs = Proofs::new();
     for Reference { repository, version } in references {
         let digest = registry.digest(repository, version).await?;
-        let image = whole(registry, audit, repository, version, digest, policies).await?;
+        let image = whole(registry, part_cache, repository, version, digest, policies).await?;
         if version.digest.is_some() && version.tag.is_some() {
             // With both given, the tag has to be there too; the digest decides what runs.
             let now = registry.digest(repository, &Version { digest: None, ..version.clone() }).await?;
@@ -112,7 +113,7 @@ pub async fn arrival(registry: &Client, references: &[Reference], deadline: Inst
     for reference in references {
         loop {
             match registry.digest(&reference.repository, &reference.version).await {
-                Err(error) if error.is_absence() && Instant::now() < deadline => {
+                Err(error) if error.is_not_found() && Instant::now() < deadline => {
                     tracing::info!(image = %reference, "not in the registry yet; waiting");
                     tokio::time::sleep(AGAIN.min(deadline.saturating_duration_since(Instant::now()))).await;
                 }
@@ -126,14 +127,14 @@ pub async fn arrival(registry: &Client, references: &[Reference], deadline: Inst
 /// The image that a version names now, proved and read by its digest.
 async fn whole(
     registry: &Client,
-    audit: &Audit,
+    part_cache: &PartCache,
     repository: &Repository,
     version: &Version,
     digest: Digest,
     policies: &PolicySet,
-) -> Result<Image, RegistryError> {
+) -> Result<ImageMetadata, RegistryError> {
     let exact = Version { tag: version.tag.clone(), digest: Some(digest) };
-    registry.prove(repository, &exact, policies.platforms_of(repository), audit).await?;
+    registry.check_integrity(repository, &exact, policies.platforms_of(repository), part_cache).await?;
     registry.image(repository, &exact).await
 }
 
@@ -154,8 +155,8 @@ pub async fn directions(proofs: &Proofs, registry: &Client, plan: &Plan) -> Resu
     for update in &plan.updates {
         let old = match held_image(registry, update).await {
             Some(Ok(image)) => image.created,
-            Some(Err(error)) if error.is_absence() => None,
-            Some(Err(RegistryError::Broken { .. })) | None => None,
+            Some(Err(error)) if error.is_not_found() => None,
+            Some(Err(RegistryError::InvalidResponse { .. })) | None => None,
             Some(Err(error)) => return Err(error.into()),
         };
         let new = match proofs.get(&wanted(update)) {
@@ -171,7 +172,7 @@ pub async fn directions(proofs: &Proofs, registry: &Client, plan: &Plan) -> Resu
     Ok(directions)
 }
 
-async fn held_image(registry: &Client, update: &Update) -> Option<Result<Image, RegistryError>> {
+async fn held_image(registry: &Client, update: &Update) -> Option<Result<ImageMetadata, RegistryError>> {
     let version = &update.field.version;
     if version.is_empty() {
         return None;

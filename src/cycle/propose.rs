@@ -184,7 +184,7 @@ impl Engine {
     }
 
     async fn compare_address(&self, (image, from, to): &Change, policies: &PolicySet) -> Option<String> {
-        let told = self.registry.provenance(image, to).await.ok()?;
+        let told = self.registry.source_labels(image, to).await.ok()?;
         let source: SafeUrl = told.source?.parse().ok()?;
         let page = source.page().filter(|_| matches!(source.scheme(), "https" | "http" | "ssh"))?;
         let named = |version: &Version| match &policies.rule_for(image)?.tags {
@@ -193,7 +193,7 @@ impl Engine {
         };
         let before = match named(from) {
             Some(commit) => commit,
-            None => self.registry.provenance(image, from).await.ok()?.revision?,
+            None => self.registry.source_labels(image, from).await.ok()?.revision?,
         };
         let after = named(to).or(told.revision)?;
         proposal::compare_address(page.as_str(), &before, &after)

@@ -38,7 +38,7 @@ pub fn time(at: Timestamp) -> Markup {
 }
 
 /// A state in words.
-pub fn words(state: State) -> &'static str {
+pub fn label(state: State) -> &'static str {
     match state {
         State::UpToDate => "up to date",
         State::NoCandidate => "no candidate",

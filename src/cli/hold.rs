@@ -14,7 +14,7 @@ use super::output;
 
 /// What is stopped or started again, and why.
 #[derive(Debug, Args)]
-pub struct PauseArguments {
+pub struct HoldArguments {
     /// The image, or one tag of it
     #[arg(value_name = "IMAGE[:TAG]")]
     image: String,
@@ -44,18 +44,18 @@ pub struct PauseArguments {
 )]
 pub struct Arguments {
     #[command(flatten)]
-    pause: PauseArguments,
+    hold: HoldArguments,
 }
 
 /// Holds.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    let (pause, arguments) = (arguments.pause.pause()?, arguments.pause);
-    arguments.push(&Task::Hold(&pause)).await
+    let (request, arguments) = (arguments.hold.request()?, arguments.hold);
+    arguments.push(&Task::Hold(&request)).await
 }
 
-impl PauseArguments {
+impl HoldArguments {
     /// What they ask for.
-    pub fn pause(&self) -> Result<Pause, CliError> {
+    pub fn request(&self) -> Result<Pause, CliError> {
         let note = Note { actor: self.actor.name(), reason: Some(self.reason.clone()) };
         Ok(Pause { target: target(&self.image)?, note })
     }

@@ -23,7 +23,7 @@ use crate::repo::config::Branch;
 use crate::repo::error::RepoError;
 use crate::sops::audit::FileVerdict;
 
-use super::candidates::kept::Kept;
+use super::candidates::findings_cache::FindingsCache;
 use super::context::Context;
 use super::decision::Decision;
 use super::error::CycleError;
@@ -69,7 +69,7 @@ pub struct Engine {
     config: Box<ConfigSource>,
     trees: Arc<TreeCache>,
     /// What registries had in the last cycle.
-    kept: Kept,
+    kept: FindingsCache,
     memory: Mutex<Memory>,
 }
 

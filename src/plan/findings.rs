@@ -1,20 +1,34 @@
 //! What was found out of an image: all of its tags, or no more than what follows from them for the fields there are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::image::Tag;
+use crate::image::{Repository, Tag};
 use crate::policy::choose::{Current, Position};
 use crate::policy::no_choice::NoChoice;
 use crate::policy::tags::TagRule;
 
-use super::decide::{Held, Survey};
+use super::candidates::{Candidates, CurrentTag};
+
+/// Why there is no survey of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoFindings {
+    /// The registry says that it has no such repository.
+    Absent(String),
+    /// The registry could not say.
+    Failed(String),
+    /// The look at it has not come to its end; this says how far it is.
+    Unfinished(String),
+}
+
+/// What the registry said of each repository.
+pub type FindingsByImage = BTreeMap<Repository, Result<Findings, NoFindings>>;
 
 /// What was found out of an image.
 #[derive(Debug, Clone)]
 pub enum Findings {
     /// All of its tags.
-    Whole(Survey),
+    Whole(Candidates),
     /// What follows from them. It is all that is kept of an image while its registry lists the same tags.
     Settled(Arc<Settled>),
 }
@@ -37,11 +51,11 @@ pub struct Settled {
     choices: Box<[Choice]>,
 }
 
-impl Survey {
+impl Candidates {
     /// The tag that a field should hold instead of what it holds, or why it stays.
     pub fn choose(&self, rule: &TagRule, held: Option<&Tag>) -> Result<Tag, NoChoice> {
         let current = held.map(|tag| {
-            let Held { position, build } = self.of_held(tag);
+            let CurrentTag { position, build } = self.of_held(tag);
             Current { tag: tag.clone(), position, build }
         });
         rule.choose(&self.seen, current.as_ref())
@@ -95,7 +109,7 @@ impl Findings {
     /// Whether it tells what follows for fields that hold these tags. The tags that fields hold differ between two tips, and
     /// what was not asked for is not known.
     pub fn tells_of(&self, rule: &TagRule, held: &BTreeSet<&Tag>) -> bool {
-        let is_known = |survey: &Survey, tag: &Tag| {
+        let is_known = |survey: &Candidates, tag: &Tag| {
             rule.order().is_none() || rule.measure(tag).is_err() || survey.of_held(tag).position != Position::NotQueried
         };
         match self {
@@ -105,7 +119,7 @@ impl Findings {
     }
 
     /// All of the tags, where they are at hand.
-    pub fn whole(&self) -> Option<&Survey> {
+    pub fn whole(&self) -> Option<&Candidates> {
         match self {
             Findings::Whole(survey) => Some(survey),
             Findings::Settled(_) => None,
@@ -127,10 +141,10 @@ mod tests {
         let at = |second| Standing::At(jiff::Timestamp::from_second(second).expect("a time"));
         let seen = |text: &str, second| Seen::new(tag(text), Some(at(second)));
         let rule = TagRule::Sha { form: ShaForm::Usual, order: Order::Built };
-        let survey = Survey {
+        let survey = Candidates {
             seen: vec![seen("aaaaaa1", 1), seen("aaaaaa2", 2)],
             held: [("aaaaaa1", 1), ("aaaaaa9", 9)]
-                .map(|(text, second)| (tag(text), Held { position: Position::Known(at(second)), build: None }))
+                .map(|(text, second)| (tag(text), CurrentTag { position: Position::Known(at(second)), build: None }))
                 .into(),
         };
         let held = ["aaaaaa1", "aaaaaa2", "aaaaaa9", "latest"].map(tag);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, stream};
 
 use crate::image::{Repository, Tag, Version};
-use crate::plan::decide::{Held, Survey};
+use crate::plan::candidates::{Candidates, CurrentTag};
 use crate::policy::builds::{Builds, Content};
 use crate::policy::choose::{Position, Seen};
 use crate::policy::digits::Doubt;
@@ -33,17 +33,17 @@ impl From<&ImageMetadata> for Content {
 
 /// A repository whose survey is being completed.
 #[derive(Clone, Copy)]
-pub(super) struct Telling<'t> {
+pub(super) struct BuildScan<'t> {
     pub registry: &'t Client,
     pub repository: &'t Repository,
     pub rule: &'t Rule,
     pub part_cache: &'t PartCache,
 }
 
-impl Telling<'_> {
+impl BuildScan<'_> {
     /// Notes for each tag the build that it is of. `contents` holds what is known already; where the policy's order does
     /// not want every image to be looked into, the few that could win are. Gives whether all of those could be read.
-    pub async fn builds(&self, survey: &mut Survey, mut contents: Contents) -> Result<bool, RegistryError> {
+    pub async fn builds(&self, survey: &mut Candidates, mut contents: Contents) -> Result<bool, RegistryError> {
         let held: Vec<Tag> = survey.held.keys().cloned().collect();
         let wanted = self.rule.tags.to_tell_apart(&survey.seen, &held);
         let unknown: BTreeSet<Tag> = wanted.into_iter().filter(|tag| !contents.contains_key(tag)).collect();
@@ -120,8 +120,8 @@ impl Telling<'_> {
 }
 
 /// The position of a tag that a field holds, its build not being known yet.
-pub(super) fn held(position: Position) -> Held {
-    Held { position, build: None }
+pub(super) fn held(position: Position) -> CurrentTag {
+    CurrentTag { position, build: None }
 }
 
 /// Tags that are digits alone, of which nothing else is known yet.

@@ -102,7 +102,7 @@ async fn strike(updates: &[Update], context: &mut Context<'_>) -> BTreeSet<Repos
         updates.iter().filter(falls_back).map(|update| update.field.repository.clone()).collect();
     context.scan_all_tags(&broken).await;
     let Context { state, config, .. } = context;
-    let struck = fallback::strike(&mut state.surveys, updates, &state.proofs, &config.policies);
+    let struck = fallback::strike(&mut state.findings, updates, &state.proofs, &config.policies);
     let images = struck.iter().map(|skipped| skipped.image.clone()).collect();
     state.broken.extend(struck);
     images

@@ -48,7 +48,7 @@ fn described() -> BTreeMap<String, String> {
             } else if let (true, Some(prefix)) = (is_table_of_keys && !cells[0].starts_with("---"), &prefix) {
                 let (default, meaning) = match cells.as_slice() {
                     [_, "", meaning] => (String::new(), *meaning),
-                    [_, "needed", meaning] => (" Needed.".to_owned(), *meaning),
+                    [_, "required", meaning] => (" Required.".to_owned(), *meaning),
                     [_, default, meaning] => (format!(" Default: {default}."), *meaning),
                     [_, meaning] => (String::new(), *meaning),
                     other => panic!("{other:?}"),

@@ -146,7 +146,7 @@ fn gitea_actions_build_and_deploy() {
     let ran = world.run(&runner, &workflow, "2026-04-02T10:00:00Z");
     all_well(&ran);
     let steps =
-        ["Sign in to the registry", "Build and push", "Take tagalong out of its image", "Deploy", "Remove credentials"];
+        ["Sign in to the registry", "Build and push", "Extract tagalong from its image", "Deploy", "Remove credentials"];
     assert_eq!(names(&ran), steps);
     assert_eq!(runner.built(), [format!("{}/org/shop:{NEW}", world.registry.host())]);
     assert_eq!((world.deployed("shop"), world.deployed("blog")), (NEW.to_owned(), OLD.to_owned()));
@@ -202,7 +202,7 @@ fn github_actions_build_and_deploy() {
     let runner = world.runner("one", NEW);
     let ran = world.run(&runner, &workflow, "2026-04-02T10:00:00Z");
     all_well(&ran);
-    assert_eq!(names(&ran), ["Take tagalong out of its image", "Deploy", "Remove credentials"]);
+    assert_eq!(names(&ran), ["Extract tagalong from its image", "Deploy", "Remove credentials"]);
     assert_eq!(world.deployed("shop"), NEW);
 }
 

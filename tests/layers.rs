@@ -74,7 +74,7 @@ fn imports_run_downward() {
 }
 
 #[test]
-fn folders_say_what_they_hold() {
+fn folder_headers_list_their_files() {
     for (path, text) in sources() {
         assert!(text.starts_with("//! "), "{path}: the first line says what it is for");
         let Some(folder) = path.strip_suffix("/mod.rs") else { continue };

@@ -111,7 +111,7 @@ fn a_reverted_tag_waits_for_a_newer_one() {
 }
 
 #[test]
-fn what_the_registry_lost_meanwhile_does_not_let_in_what_is_older() {
+fn a_held_tag_missing_in_the_registry_does_not_let_in_an_older_one() {
     let stage = stage(&["bbbbbb2"]);
     let lost = stage.registry.push("org/app", "cccccc3", "2026-04-01T05:00:00Z");
     syncs_to(&stage, "cccccc3");
@@ -138,7 +138,7 @@ fn what_the_registry_lost_meanwhile_does_not_let_in_what_is_older() {
 }
 
 #[test]
-fn a_hand_edit_and_a_revert_of_a_revert_count_as_what_they_do() {
+fn edits_by_hand_and_reverts_of_reverts_count_by_their_effect() {
     let stage = stage(&["bbbbbb2"]);
     syncs_to(&stage, "bbbbbb2");
     edit(&stage, "aaaaaa1");
@@ -154,7 +154,7 @@ fn a_hand_edit_and_a_revert_of_a_revert_count_as_what_they_do() {
 }
 
 #[test]
-fn a_rollback_by_name_goes_back_step_by_step() {
+fn rollback_goes_back_step_by_step() {
     let stage = stage(&["bbbbbb2"]);
     let image = stage.image("app");
     syncs_to(&stage, "bbbbbb2");
@@ -202,7 +202,7 @@ fn a_rollback_by_name_goes_back_step_by_step() {
 }
 
 #[test]
-fn a_rollback_is_refused_where_it_would_break_something() {
+fn a_rollback_that_would_break_something_is_refused() {
     let stage = stage(&["bbbbbb2"]);
     let image = stage.image("app");
     syncs_to(&stage, "bbbbbb2");
@@ -218,7 +218,7 @@ fn a_rollback_is_refused_where_it_would_break_something() {
 }
 
 #[test]
-fn what_is_held_by_name_stays_until_it_is_resumed() {
+fn a_hold_by_name_lasts_until_it_is_resumed() {
     let stage = stage(&[]);
     let image = stage.image("app");
     let tree = git(&stage.origin.path, &["rev-parse", "main^{tree}"]);
@@ -255,7 +255,7 @@ fn what_is_held_by_name_stays_until_it_is_resumed() {
 }
 
 #[test]
-fn a_hold_outlives_the_history_that_is_here() {
+fn a_hold_outlives_the_history_in_the_clone() {
     let stage = stage(&[]);
     stage.origin.commit("another app", &[("apps/other/a.yaml", &format!("image: {}:aaaaaa1\n", stage.image("other")))]);
     stage.registry.push("org/other", "aaaaaa1", "2026-04-01T00:00:00Z");
@@ -305,7 +305,7 @@ fn a_hold_outlives_the_history_that_is_here() {
 }
 
 #[test]
-fn history_that_was_rewritten_tells_the_same() {
+fn rewritten_history_gives_the_same_holds() {
     for how in ["rebase", "squash"] {
         let stage = stage(&["bbbbbb2"]);
         syncs_to(&stage, "bbbbbb2");
@@ -343,7 +343,7 @@ fn a_file_that_was_moved_keeps_its_history() {
 }
 
 #[test]
-fn a_tag_that_is_built_anew_is_held_by_its_digest() {
+fn a_rebuilt_tag_is_held_by_its_digest() {
     let stage = stage(&[]);
     let text = std::fs::read_to_string(stage.config()).expect("there");
     let (sha, track) = ("tags: { sha: { order: built } }", "track: digest");
@@ -418,7 +418,7 @@ fn the_agent_respects_a_rollback_that_happens_while_it_runs() {
 }
 
 #[test]
-fn the_first_cycle_after_a_rollback_knows_what_is_held() {
+fn the_first_cycle_after_a_rollback_reports_the_hold() {
     let stage = stage(&["bbbbbb2"]);
     let agent = Agent::start(stage.home(), &stage.config());
     wait_until("the first update", || tag(&stage) == "bbbbbb2");

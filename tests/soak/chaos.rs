@@ -426,7 +426,7 @@ fn preload(library: &std::path::Path) -> bool {
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures are worth reading, and the seed is needed when it fails")]
-fn whatever_happens_everything_is_right_in_the_end() {
+fn everything_is_right_after_any_faults() {
     let seed = std::env::var("TAGALONG_TEST_SEED").ok().and_then(|text| text.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     let length = if support::is_large() { 1_000 } else { 60 };

@@ -16,7 +16,7 @@ fn name(image: usize, second: i64) -> String {
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures are worth reading")]
-fn memory_stays_as_it_is() {
+fn memory_does_not_grow() {
     // A cycle a minute, for a week; the usual run only sees that all of this goes on.
     let (cycles, news) = if support::is_large() { (10_080, 60) } else { (300, 30) };
     let folder = tempfile::tempdir().expect("a folder");

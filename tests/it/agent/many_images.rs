@@ -48,7 +48,7 @@ fn names(status: &Value) -> Vec<String> {
 }
 
 #[test]
-fn pages_filters_and_bounds_hold_for_many_images() {
+fn pages_filters_and_limits_work_for_many_images() {
     let scene = Reader(Crowd::start(IMAGES, UNKNOWN, SHARED));
     let agent = &scene.0.agent;
     let name = |image: usize| scene.0.name(image);

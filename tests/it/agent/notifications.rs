@@ -47,7 +47,7 @@ fn ok(_: &Asked) -> scripted::Answer {
 }
 
 #[test]
-fn an_update_is_told_everywhere_and_marks_its_commit() {
+fn an_update_reaches_every_channel_and_sets_a_commit_status() {
     let stage = stage();
     let tries = AtomicUsize::new(0);
     let server = Scripted::start(move |asked| match asked.target.starts_with("/T0/") {
@@ -84,7 +84,7 @@ fn an_update_is_told_everywhere_and_marks_its_commit() {
 }
 
 #[test]
-fn trouble_is_told_once_and_so_is_its_end() {
+fn a_problem_is_reported_once_and_so_is_its_end() {
     let stage = stage();
     let server = Scripted::start(ok);
     let channels = "- webhook: { urlFile: URL }\n  events: [blocked, recovered]\n";
@@ -111,7 +111,7 @@ fn trouble_is_told_once_and_so_is_its_end() {
 }
 
 #[test]
-fn a_channel_that_hangs_or_refuses_holds_nothing_up() {
+fn a_channel_that_hangs_or_refuses_delays_nothing() {
     let stage = stage();
     let server = Scripted::start(|asked| match asked.target.starts_with("/T0/") {
         true => None,

@@ -21,7 +21,7 @@ fn run(browser: &str, home: &Path, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn the_page_loads_whole_and_follows_the_readers_colours() {
+fn the_page_loads_completely_and_follows_the_color_scheme() {
     let Some(browser) = chromium() else {
         return support::skipped("there is no Chromium on this machine (apt-get install chromium)");
     };
@@ -55,7 +55,7 @@ fn the_page_loads_whole_and_follows_the_readers_colours() {
 }
 
 #[test]
-fn readers_filter_and_turn_pages_without_scripts_at_any_width() {
+fn filters_and_pages_work_without_scripts_at_any_width() {
     let home = tempfile::tempdir().expect("a folder");
     let Some(browser) = Browser::start(home.path()) else {
         return support::skipped("there is no driver of Chromium on this machine (apt-get install chromium-driver)");

@@ -83,7 +83,7 @@ fn sync(stage: &Stage) -> Command {
 }
 
 #[test]
-fn a_pass_is_one_trace() {
+fn a_cycle_is_one_trace() {
     let (collector, stage) = (Collector::start(StatusCode::OK), stage());
     let mut sync = sync(&stage);
     sync.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.address)
@@ -131,7 +131,7 @@ fn a_pass_is_one_trace() {
 }
 
 #[test]
-fn a_collector_that_fails_is_said_once_and_holds_up_nothing() {
+fn a_failing_collector_is_reported_once_and_delays_nothing() {
     for status in [Some(StatusCode::UNAUTHORIZED), None] {
         let (collector, stage) = (Collector::start(status.unwrap_or_default()), stage());
         let (address, alive) = match status {
@@ -150,7 +150,7 @@ fn a_collector_that_fails_is_said_once_and_holds_up_nothing() {
 }
 
 #[test]
-fn nothing_is_sent_unasked_and_what_cannot_be_done_is_refused() {
+fn traces_are_opt_in_and_unsupported_settings_are_rejected() {
     let (collector, stage) = (Collector::start(StatusCode::OK), stage());
     let mut off = sync(&stage);
     off.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.address).env("OTEL_SDK_DISABLED", "true");

@@ -99,7 +99,7 @@ fn a_push_to_the_registry_is_deployed_at_once() {
 }
 
 #[test]
-fn only_the_image_in_question_is_asked_for() {
+fn only_the_image_of_the_event_is_queried() {
     let stage =
         Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n"), ("other.yaml", "image: HOST/org/other:bbbbbb1\n")]);
     let push = |name: &str, tag: &str, at: &str| stage.registry.push(name, tag, at);
@@ -132,7 +132,7 @@ fn only_the_image_in_question_is_asked_for() {
 }
 
 #[test]
-fn a_burst_is_a_few_cycles() {
+fn a_burst_of_events_causes_few_cycles() {
     let names: Vec<String> = (0..8).map(|n| format!("app-{n}")).collect();
     let files: Vec<(String, String)> =
         names.iter().map(|name| (format!("{name}.yaml"), format!("image: HOST/org/{name}:aaaaaa1\n"))).collect();
@@ -156,7 +156,7 @@ fn a_burst_is_a_few_cycles() {
 }
 
 #[test]
-fn nobody_else_can_make_the_agent_do_anything() {
+fn requests_without_the_secret_have_no_effect() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     stage.registry.push("org/app", "aaaaaa1", OLD);
     let webhooks = "  - { kind: generic, secretFile: SECRET }\n  - { kind: quay, secretFile: SECRET, registry: HOST }\n  - { kind: harbor, secretFile: SECRET.empty }\n";
@@ -196,7 +196,7 @@ fn nobody_else_can_make_the_agent_do_anything() {
 }
 
 #[test]
-fn mistakes_in_webhooks_are_said() {
+fn mistakes_in_webhooks_are_reported() {
     let stage = Stage::new(&[("app.yaml", "image: none\n")]);
     let file = config(
         &stage,

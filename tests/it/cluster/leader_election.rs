@@ -95,7 +95,7 @@ fn tell(address: &str, image: &str) {
 }
 
 #[test]
-fn a_free_lease_is_taken_renewed_and_left() {
+fn a_free_lease_is_acquired_renewed_and_released() {
     let scene = Scene::new();
     let agent = scene.replica("pod-a", &scene.config(SHORT));
     agent.wait_for_metric("tagalong_leader 1");
@@ -117,7 +117,7 @@ fn a_free_lease_is_taken_renewed_and_left() {
 }
 
 #[test]
-fn a_follower_is_ready_does_nothing_and_takes_over_once_the_leader_is_silent() {
+fn a_follower_is_ready_idle_and_takes_over_once_the_leader_is_silent() {
     let scene = Scene::new();
     scene.cluster.hold("pod-x_1", 4);
     let (secret, config) = (scene.stage.home().join("secret"), scene.config(SHORT));
@@ -174,7 +174,7 @@ fn the_other_takes_over(stage: &Stage, config: &Path, kubeconfig: &Path) {
 }
 
 #[test]
-fn told_to_stop_the_leader_makes_way_at_once() {
+fn a_leader_asked_to_stop_releases_the_lease_at_once() {
     let scene = Scene::new();
     the_other_takes_over(&scene.stage, &scene.config(LONG), &scene.kubeconfig);
 }
@@ -194,7 +194,7 @@ fn the_same_on_a_real_cluster() {
 }
 
 #[test]
-fn whoever_is_killed_is_waited_for_until_its_lease_expires() {
+fn after_a_leader_is_killed_its_lease_has_to_expire() {
     let scene = Scene::new();
     let config = scene.config(SHORT);
     let mut one = Some(scene.replica("pod-a", &config));
@@ -209,7 +209,7 @@ fn whoever_is_killed_is_waited_for_until_its_lease_expires() {
 }
 
 #[test]
-fn without_the_api_nothing_is_pushed_and_with_it_all_is_well_again() {
+fn nothing_is_pushed_while_the_api_is_down() {
     let scene = Scene::new();
     let agent = scene.replica("pod-a", &scene.config(SHORT));
     wait_until("it is ready", || agent.get("/readyz").status == 200);
@@ -241,7 +241,7 @@ fn without_the_api_nothing_is_pushed_and_with_it_all_is_well_again() {
 }
 
 #[test]
-fn a_lost_write_or_a_short_trouble_costs_nobody_the_lead() {
+fn a_lost_write_or_a_short_outage_does_not_cost_the_lead() {
     let scene = Scene::new();
     let agent = scene.replica("pod-a", &scene.config(SHORT));
     agent.wait_for_metric("tagalong_leader 1");
@@ -260,7 +260,7 @@ fn a_lost_write_or_a_short_trouble_costs_nobody_the_lead() {
 }
 
 #[test]
-fn a_right_that_is_missing_is_named_with_its_rule() {
+fn a_missing_permission_is_reported_with_the_rule_to_add() {
     let scene = Scene::new();
     scene.cluster.trouble("POST", "/apis/coordination.k8s.io", Fault::Status(403), usize::MAX);
     let agent = scene.replica("pod-a", &scene.config(SHORT));
@@ -276,7 +276,7 @@ fn a_right_that_is_missing_is_named_with_its_rule() {
 }
 
 #[test]
-fn who_is_not_asked_to_take_part_asks_nothing() {
+fn without_leader_election_the_api_is_not_used() {
     let scene = Scene::new();
     let agent = scene.replica("pod-a", &scene.stage.config());
     scene.stage.registry.push("org/app", "aaaaaa2", NEW);
@@ -292,7 +292,7 @@ fn who_is_not_asked_to_take_part_asks_nothing() {
 }
 
 #[test]
-fn a_pass_that_was_given_up_pushes_nothing() {
+fn an_abandoned_cycle_pushes_nothing() {
     let scene = Scene::new();
     scene.stage.registry.push("org/app", "aaaaaa2", NEW);
     let home = scene.stage.home().display().to_string();

@@ -104,7 +104,7 @@ fn rollout(agent: &Agent) -> Value {
 }
 
 #[test]
-fn a_commit_that_is_applied_is_told_with_its_time() {
+fn an_applied_commit_is_reported_with_its_duration() {
     let scene = Scene::new();
     let agent = scene.agent("");
     let commit = scene.deploy("aaaaaa2", NEW);
@@ -139,7 +139,7 @@ fn a_commit_that_is_applied_is_told_with_its_time() {
 }
 
 #[test]
-fn a_secret_that_flux_cannot_decrypt_is_told_with_commit_and_image_and_its_end_too() {
+fn a_failed_commit_is_reported_with_commit_and_image_and_so_is_its_recovery() {
     let scene = Scene::new();
     let agent = scene.agent("");
     let commit = scene.deploy("aaaaaa2", NEW);
@@ -162,7 +162,7 @@ fn a_secret_that_flux_cannot_decrypt_is_told_with_commit_and_image_and_its_end_t
 }
 
 #[test]
-fn a_commit_that_is_not_applied_in_time_is_told_and_a_dependency_is_waited_for() {
+fn a_commit_not_applied_in_time_is_reported_and_dependencies_are_waited_for() {
     let scene = Scene::new();
     let agent = scene.agent(", timeout: 3s");
     let commit = scene.deploy("aaaaaa2", NEW);
@@ -179,7 +179,7 @@ fn a_commit_that_is_not_applied_in_time_is_told_and_a_dependency_is_waited_for()
 }
 
 #[test]
-fn what_comes_after_a_commit_holds_it() {
+fn a_later_revision_counts_as_applying_an_earlier_commit() {
     let scene = Scene::new();
     let agent = scene.agent("");
     scene.deploy("aaaaaa2", NEW);
@@ -195,7 +195,7 @@ fn what_comes_after_a_commit_holds_it() {
 }
 
 #[test]
-fn a_receiver_is_told_with_a_signature_instead() {
+fn a_receiver_is_called_with_a_signature_instead() {
     let scene = Scene::new();
     let receiver = Scripted::start(|_| scripted::json(200, json!({}), &[]));
     let url = scene.file("receiver", &format!("http://{}/hook/open-sesame-path\n", receiver.host()));
@@ -223,7 +223,7 @@ fn a_receiver_is_told_with_a_signature_instead() {
 }
 
 #[test]
-fn rights_that_are_missing_are_named_with_their_rules() {
+fn missing_permissions_are_reported_with_the_rules_to_add() {
     let scene = Scene::new();
     scene.cluster.trouble("PATCH", SOURCE, Fault::Status(403), 1);
     scene.cluster.trouble("GET", KUSTOMIZATIONS, Fault::Status(403), 2);
@@ -243,7 +243,7 @@ fn rights_that_are_missing_are_named_with_their_rules() {
 }
 
 #[test]
-fn a_cluster_that_says_nothing_holds_up_nobody() {
+fn a_silent_cluster_delays_nothing() {
     let scene = Scene::new();
     scene.cluster.trouble("", "/", Fault::Silence, usize::MAX);
     let agent = scene.agent("");

@@ -33,7 +33,7 @@ fn expressions() -> (Value, Vec<String>) {
 }
 
 #[test]
-fn alerts_say_what_is_wrong_and_parse() {
+fn alerts_parse_and_have_summaries() {
     let (rules, expressions) = expressions();
     assert!(expressions.len() >= 20, "{expressions:?}");
     for rule in rules["groups"][0]["rules"].as_array().expect("rules") {
@@ -169,7 +169,7 @@ fn image(host: &str, name: &str, tag: &str) -> String {
 }
 
 #[test]
-fn the_agent_runs_as_deployed_and_measures_what_is_watched() {
+fn the_agent_runs_as_deployed_and_exports_the_metrics_in_use() {
     let deployed = Deployed::start();
     let agent = &deployed.agent;
     assert_eq!(deployed.probe("livenessProbe"), 200);
@@ -193,7 +193,7 @@ fn the_agent_runs_as_deployed_and_measures_what_is_watched() {
 }
 
 #[test]
-fn from_a_push_to_a_rollback_and_on_to_what_mends_it() {
+fn from_a_push_to_a_rollback_to_the_fix() {
     let deployed = Deployed::start();
     let (agent, origin) = (&deployed.agent, &deployed.origin);
     wait_until("the agent is ready", || deployed.probe("readinessProbe") == 200);
@@ -245,7 +245,7 @@ fn from_a_push_to_a_rollback_and_on_to_what_mends_it() {
 }
 
 #[test]
-fn ports_and_times_fit_those_of_the_agent() {
+fn ports_and_times_match_the_agent() {
     let pod = the("Deployment", "tagalong")["spec"]["template"]["spec"].clone();
     let defaults = ::tagalong::agent::config::Config::default();
     let port = defaults.listen.expect("it listens").port();

@@ -54,7 +54,7 @@ fn version(text: &str) -> Vec<u32> {
 }
 
 #[test]
-fn the_image_holds_little_and_runs_as_no_one() {
+fn the_image_is_minimal_and_runs_unprivileged() {
     let image = stage("image");
     assert_eq!(only(&image, "FROM"), "scratch AS image");
     assert_eq!(only(&image, "COPY"), "--from=build /out/ /", "nothing comes from elsewhere");
@@ -95,7 +95,7 @@ fn the_build_is_static_locked_and_of_this_version() {
 }
 
 #[test]
-fn the_builder_is_sent_what_is_copied_and_no_more() {
+fn the_build_context_is_exactly_what_is_copied() {
     let copied: BTreeSet<String> = stage("build")
         .iter()
         .filter(|(keyword, _)| keyword == "COPY")
@@ -152,7 +152,7 @@ fn base(buildah: &Buildah) -> String {
 }
 
 #[test]
-fn the_image_builds_and_runs_on_nothing() {
+fn the_image_builds_and_runs_from_scratch() {
     if !support::is_large() {
         support::skipped("./test --large builds the image");
         return;

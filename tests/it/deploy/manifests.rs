@@ -121,7 +121,7 @@ fn offences(pod: &Value) -> Vec<&'static str> {
 }
 
 #[test]
-fn the_api_takes_every_manifest() {
+fn the_api_accepts_every_manifest() {
     let all = everything();
     for kind in [
         "Deployment",
@@ -169,7 +169,7 @@ fn the_pod_is_restricted() {
 }
 
 #[test]
-fn rights_are_no_more_than_what_is_used() {
+fn permissions_are_no_more_than_what_is_used() {
     let role = the("Role", "tagalong");
     let rights: Vec<(String, String, Vec<&str>)> = role["rules"]
         .as_array()
@@ -203,7 +203,7 @@ fn rights_are_no_more_than_what_is_used() {
 }
 
 #[test]
-fn access_to_the_cluster_is_given_by_its_component() {
+fn cluster_access_comes_only_from_its_component() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("access");
     fs::create_dir_all(&folder).expect("a folder");
     // kustomize takes no absolute paths.
@@ -232,7 +232,7 @@ fn access_to_the_cluster_is_given_by_its_component() {
 }
 
 #[test]
-fn names_lead_to_what_is_there() {
+fn references_between_manifests_resolve() {
     let deployment = the("Deployment", "tagalong");
     let (labels, pod) =
         (&deployment["spec"]["template"]["metadata"]["labels"], &deployment["spec"]["template"]["spec"]);
@@ -318,7 +318,7 @@ fn the_configuration_loads_and_finds_its_files() {
 }
 
 #[test]
-fn the_example_secrets_open_with_the_key_beside_them() {
+fn the_example_secrets_decrypt_with_the_example_key() {
     let home = tempfile::tempdir().expect("a folder");
     let example = deploy("example").display().to_string();
     let key = deploy("example/throwaway.agekey").display().to_string();
@@ -354,7 +354,7 @@ fn kustomize(folder: &Path) -> Option<Vec<Value>> {
 }
 
 #[test]
-fn kubectl_renders_what_the_api_takes() {
+fn kubectl_renders_what_the_api_accepts() {
     for folder in ["flux-system", "example"] {
         let Some(all) = kustomize(&deploy(folder)) else { return };
         for document in &all {

@@ -145,8 +145,13 @@ fn gitea_actions_build_and_deploy() {
     let runner = world.runner("one", NEW);
     let ran = world.run(&runner, &workflow, "2026-04-02T10:00:00Z");
     all_well(&ran);
-    let steps =
-        ["Sign in to the registry", "Build and push", "Extract tagalong from its image", "Deploy", "Remove credentials"];
+    let steps = [
+        "Sign in to the registry",
+        "Build and push",
+        "Extract tagalong from its image",
+        "Deploy",
+        "Remove credentials",
+    ];
     assert_eq!(names(&ran), steps);
     assert_eq!(runner.built(), [format!("{}/org/shop:{NEW}", world.registry.host())]);
     assert_eq!((world.deployed("shop"), world.deployed("blog")), (NEW.to_owned(), OLD.to_owned()));
@@ -176,7 +181,7 @@ fn gitea_actions_build_and_deploy() {
 }
 
 #[test]
-fn jobs_of_many_apps_get_along() {
+fn jobs_of_many_apps_run_concurrently() {
     let world = World::new();
     let workflow = world.pipeline("gitea-actions.yaml");
     let other = {
@@ -207,7 +212,7 @@ fn github_actions_build_and_deploy() {
 }
 
 #[test]
-fn woodpecker_deploys_by_plugin() {
+fn woodpecker_deploys_with_the_plugin() {
     let world = World::new();
     world.registry.push("org/shop", NEW, "2026-04-02T10:00:00Z");
     let pipeline = world.pipeline("woodpecker.yaml");
@@ -312,7 +317,7 @@ fn a_button_rolls_back() {
 }
 
 #[test]
-fn every_pipeline_is_run_here() {
+fn every_pipeline_is_tested() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/ci");
     let mut names: Vec<String> = fs::read_dir(folder)
         .expect("a folder")

@@ -140,7 +140,7 @@ fn object(keys: &[Key], prefix: &str, described: &BTreeMap<String, String>) -> V
 }
 
 #[test]
-fn the_schema_is_that_of_the_code() {
+fn the_schema_matches_the_code() {
     let file = docs("tagalong.schema.json");
     let expected = format!("{:#}\n", schema());
     if std::env::var_os("TAGALONG_TEST_UPDATE").is_some() {
@@ -156,7 +156,7 @@ fn the_schema_is_that_of_the_code() {
 }
 
 #[test]
-fn the_schema_takes_what_the_reader_takes_and_refuses_the_rest() {
+fn the_schema_accepts_what_the_reader_accepts_and_rejects_the_rest() {
     let schema: Value = serde_json::from_str(&read(&docs("tagalong.schema.json"))).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("a schema");
     let deploy = docs("../deploy");

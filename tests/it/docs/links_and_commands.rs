@@ -26,7 +26,7 @@ fn has_heading(text: &str, anchor: &str) -> bool {
 }
 
 #[test]
-fn links_lead_to_files_and_headings() {
+fn links_resolve_to_files_and_headings() {
     let mut count = 0;
     for (file, text) in documents() {
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -48,7 +48,7 @@ fn links_lead_to_files_and_headings() {
 }
 
 #[test]
-fn commands_are_understood() {
+fn commands_parse() {
     let mut count = 0;
     for (file, text) in documents() {
         for block in text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()) {

@@ -26,7 +26,7 @@ struct Case {
 }
 
 #[test]
-fn every_folder_comes_out_as_it_should() {
+fn every_fixture_matches() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/edits");
     let mut cases: Vec<_> =
         fs::read_dir(&root).expect("fixtures").map(|entry| entry.expect("an entry").path()).collect();
@@ -37,7 +37,7 @@ fn every_folder_comes_out_as_it_should() {
 }
 
 #[test]
-fn links_are_not_followed_and_modes_stay() {
+fn links_are_not_followed_and_modes_are_kept() {
     let work = tempfile::tempdir().expect("a folder");
     let at = |name: &str| work.path().join(name);
     let text = "image: acme/app:v1\n";

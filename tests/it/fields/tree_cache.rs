@@ -13,7 +13,7 @@ const DEPLOYMENT: &str = "spec:\n  containers:\n  - image: acme/app:v1\n";
 const OVERLAY: &str = "resources: [../base]\nimages:\n- name: acme/app\n  newTag: v2\n";
 
 #[test]
-fn a_warm_look_gives_what_a_cold_one_gives() {
+fn a_warm_cache_gives_the_same_as_a_cold_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let origin = Origin::create(
         &folder.path().join("infra.git"),

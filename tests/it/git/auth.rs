@@ -52,7 +52,7 @@ fn ssh_key(folder: &Path, name: &str, options: &[&str], passphrase: &str) -> Pat
 }
 
 #[test]
-fn keys_of_every_kind_open_ssh() {
+fn keys_of_every_type_work_over_ssh() {
     let stage = stage();
     let usual = stage.sshd.config(&stage.origin);
     let passphrase = stage.home().join("passphrase");
@@ -93,7 +93,7 @@ fn keys_of_every_kind_open_ssh() {
 }
 
 #[test]
-fn an_ssh_agent_is_asked_when_no_key_is_named() {
+fn an_ssh_agent_is_used_when_no_key_is_given() {
     let stage = stage();
     let usual = stage.sshd.config(&stage.origin);
     let section = usual.replace(&format!("keyFile: {}, ", stage.sshd.key().display()), "");
@@ -118,7 +118,7 @@ fn an_ssh_agent_is_asked_when_no_key_is_named() {
 }
 
 #[test]
-fn hosts_are_known_by_hashed_lines_many_keys_or_pinned_fingerprints() {
+fn hosts_are_trusted_by_hashed_lines_several_keys_or_pinned_fingerprints() {
     let stage = stage();
     let usual = stage.sshd.config(&stage.origin);
     let known = stage.sshd.known_hosts();
@@ -148,7 +148,7 @@ fn hosts_are_known_by_hashed_lines_many_keys_or_pinned_fingerprints() {
 }
 
 #[test]
-fn https_takes_a_private_authority_a_password_and_a_proxy() {
+fn https_supports_a_private_authority_a_password_and_a_proxy() {
     let stage = stage();
     support::certificates::make(stage.home());
     let https = HttpGit::start_tls(stage.home(), Some("ada:pass word"), stage.home());
@@ -200,7 +200,7 @@ impl Drop for Agent {
 }
 
 #[test]
-fn a_rotated_key_or_token_is_taken_up_without_a_restart() {
+fn a_rotated_key_or_token_needs_no_restart() {
     let stage = stage();
     let log = stage.home().join("log");
     let deployed = |tag: &str| stage.origin.read("app.yaml").ends_with(&format!("{tag}\n"));
@@ -245,7 +245,7 @@ fn a_rotated_key_or_token_is_taken_up_without_a_restart() {
 }
 
 #[test]
-fn a_server_that_accepts_and_says_nothing_is_given_up() {
+fn a_silent_server_times_out() {
     let stage = stage();
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = silent.local_addr().expect("an address").port();

@@ -150,7 +150,7 @@ fn cut_at_any_stage_of_fetch_and_push_over_http() {
 }
 
 #[test]
-fn a_server_that_falls_silent_on_the_way_is_given_up() {
+fn a_server_that_falls_silent_midway_times_out() {
     for scene in [Scene::over_ssh("1s"), Scene::over_http("1s")] {
         for (connection, totals) in scene.unharmed().iter().enumerate() {
             scene.back();
@@ -185,7 +185,7 @@ fn when_moved(scene: &Scene) -> PathBuf {
 }
 
 #[test]
-fn a_push_whose_answer_was_lost_is_known_to_be_done() {
+fn a_push_whose_response_was_lost_counts_as_done() {
     for scene in [Scene::over_ssh(PATIENT), Scene::over_http(PATIENT)] {
         let before = scene.stage.origin.subjects().len();
         let moved = when_moved(&scene);
@@ -210,7 +210,7 @@ fn a_push_whose_answer_was_lost_is_known_to_be_done() {
 }
 
 #[test]
-fn a_push_that_lands_after_its_sender_has_gone_is_not_made_twice() {
+fn a_push_that_lands_after_its_sender_is_gone_is_not_repeated() {
     let scene = Scene::over_ssh(PATIENT);
     let before = scene.stage.origin.subjects().len();
     let asked = scene.stage.home().join("asked");
@@ -224,7 +224,7 @@ fn a_push_that_lands_after_its_sender_has_gone_is_not_made_twice() {
 }
 
 #[test]
-fn an_agent_outlives_its_server() {
+fn an_agent_survives_an_outage_of_the_server() {
     let scene = Scene::over_ssh(PATIENT);
     let log = scene.stage.home().join("log");
     let mut agent = tagalong::command(scene.stage.home())

@@ -55,7 +55,7 @@ fn is_good(output: &Output, words: &str) {
 }
 
 #[test]
-fn git_accepts_signatures_by_ssh_keys() {
+fn git_accepts_signatures_with_ssh_keys() {
     let stage = stage();
     let passphrase = stage.home().join("passphrase");
     fs::write(&passphrase, "correct horse\n").expect("written");
@@ -110,7 +110,7 @@ impl Drop for Gnupg {
 }
 
 #[test]
-fn git_accepts_signatures_by_openpgp_keys() {
+fn git_accepts_signatures_with_openpgp_keys() {
     let stage = stage();
     let passphrase = stage.home().join("passphrase");
     fs::write(&passphrase, "correct horse\n").expect("written");
@@ -142,7 +142,7 @@ fn git_accepts_signatures_by_openpgp_keys() {
 }
 
 #[test]
-fn a_key_that_does_not_sign_stops_the_push_and_is_named() {
+fn an_unusable_signing_key_stops_the_push_and_is_named() {
     let stage = stage();
     let key = ssh_key(stage.home(), "locked", &["-t", "ed25519"], "correct horse");
     let passphrase = stage.home().join("passphrase");
@@ -166,7 +166,7 @@ fn a_key_that_does_not_sign_stops_the_push_and_is_named() {
 }
 
 #[test]
-fn a_template_says_it_in_the_words_of_the_house() {
+fn a_template_words_the_message() {
     let stage = stage();
     let template = "message: |\n  chore(deploy): {{ count }} update\n\n  {% for u in updates %}\n  {{ u.app }}: {{ u.from }} to {{ u.to }}\n  {% endfor %}\n  Tagalong-Hold: forged";
     let base = stage.origin.tip();
@@ -191,7 +191,7 @@ fn a_template_says_it_in_the_words_of_the_house() {
 }
 
 #[test]
-fn each_app_or_image_can_have_a_commit_of_its_own_in_one_push() {
+fn commits_per_app_or_image_are_one_push() {
     let host_files = |host: &str| {
         let two = |tag: &str| format!("a: {host}/org/a:{tag}\nb: {host}/org/b:{tag}\n");
         [("apps/one/x.yaml", two("aaaaaa1")), ("apps/two/y.yaml", two("aaaaaa1"))]

@@ -56,7 +56,7 @@ fn text(clone: &BareClone, blob: Option<tagalong::repo::tree::BlobId>) -> Option
 }
 
 #[test]
-fn every_change_of_a_file_is_found_and_missing_history_is_brought_over() {
+fn every_change_of_a_file_is_found_and_missing_history_is_fetched() {
     let folder = tempfile::tempdir().expect("a folder");
     let origin = Origin::create(&folder.path().join("infra.git"), &[("other.yaml", "x\n")]);
     for n in 0..30 {
@@ -90,7 +90,7 @@ fn every_change_of_a_file_is_found_and_missing_history_is_brought_over() {
 }
 
 #[test]
-fn what_a_merge_took_over_is_told_where_it_was_changed() {
+fn a_change_that_a_merge_brought_in_is_found_where_it_was_made() {
     let folder = tempfile::tempdir().expect("a folder");
     let origin = Origin::create(&folder.path().join("infra.git"), &[("app.yaml", "1\n"), ("other.yaml", "1\n")]);
     let work = folder.path().join("work");
@@ -116,7 +116,7 @@ fn what_a_merge_took_over_is_told_where_it_was_changed() {
 }
 
 #[test]
-fn a_file_that_was_moved_is_followed_to_where_it_stood() {
+fn a_moved_file_is_followed_to_its_old_path() {
     let folder = tempfile::tempdir().expect("a folder");
     let origin = Origin::create(&folder.path().join("infra.git"), &[("apps/old/app.yaml", "1\n2\n3\n4\n")]);
     origin.commit("edited", &[("apps/old/app.yaml", "1\n2\n3\n5\n")]);
@@ -134,7 +134,7 @@ fn a_file_that_was_moved_is_followed_to_where_it_stood() {
 }
 
 #[test]
-fn parents_are_told_even_where_they_are_not_here() {
+fn parents_are_reported_even_if_they_are_not_in_the_clone() {
     let folder = tempfile::tempdir().expect("a folder");
     let origin = Origin::create(&folder.path().join("infra.git"), &[("app.yaml", "x\n")]);
     let parent = origin.tip();

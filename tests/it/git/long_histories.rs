@@ -90,7 +90,7 @@ fn reasons(run: &Run) -> Vec<String> {
 }
 
 #[test]
-fn every_command_begins_in_a_grown_repository_over_every_transport() {
+fn every_command_works_in_an_old_repository_over_every_transport() {
     let scene = Scene::plain();
     scene.push_new();
     let http = HttpGit::start(scene.home(), None);
@@ -122,7 +122,7 @@ fn every_command_begins_in_a_grown_repository_over_every_transport() {
 }
 
 #[test]
-fn what_was_done_beyond_the_depth_of_the_clone_still_counts() {
+fn history_beyond_the_depth_of_the_clone_still_counts() {
     let scene = Scene::new(|number, image| {
         let update = |from: &str, to: &str| format!("Tagalong-Update: apps/app.yaml image {image} {from} -> {to}\n");
         match number {
@@ -153,7 +153,7 @@ fn what_was_done_beyond_the_depth_of_the_clone_still_counts() {
 }
 
 #[test]
-fn a_hold_by_name_is_found_once_and_remembered() {
+fn a_hold_by_name_is_looked_up_once() {
     let hold = |number, image: &str| {
         (number == length() - 1_200).then(|| (format!("freeze\n\nTagalong-Hold: {image}\n"), None))
     };
@@ -198,7 +198,7 @@ fn a_hold_by_name_is_found_once_and_remembered() {
 }
 
 #[test]
-fn force_pushes_repacks_and_clones_of_other_makes_do_no_harm() {
+fn force_pushes_repacks_and_foreign_clones_do_no_harm() {
     let scene = Scene::plain();
     scene.push_new();
     let config = scene.config("ssh", &scene.sshd.config(&scene.origin));
@@ -236,7 +236,7 @@ fn force_pushes_repacks_and_clones_of_other_makes_do_no_harm() {
 }
 
 #[test]
-fn nothing_is_copied_from_a_repository_on_this_machine() {
+fn a_local_repository_is_not_copied() {
     let scene = Scene::plain();
     scene.push_new();
     let config = scene.config("path", &format!("git:\n  url: {}\n", scene.origin.path.display()));

@@ -78,7 +78,7 @@ fn all_read(stage: &Stage, kind: &str, count: usize, tag: &str) {
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures are to be seen with --nocapture")]
-fn jobs_over_https_all_get_through() {
+fn concurrent_jobs_over_https_all_succeed() {
     let count = if support::is_large() { 20 } else { 6 };
     let stage = stage(count, 0);
     git(&stage.origin.path, &["config", "http.receivepack", "true"]);

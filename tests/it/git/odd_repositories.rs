@@ -40,7 +40,7 @@ fn is_deployed(stage: &Stage) {
 }
 
 #[test]
-fn a_branch_that_was_rewritten_is_followed() {
+fn a_rewritten_branch_is_followed() {
     let stage = stage();
     sync(&stage).ok();
     is_deployed(&stage);
@@ -61,7 +61,7 @@ fn a_branch_that_was_rewritten_is_followed() {
 }
 
 #[test]
-fn a_branch_that_goes_and_comes_again_is_followed() {
+fn a_deleted_and_recreated_branch_is_followed() {
     let stage = stage();
     let log = stage.home().join("log");
     let mut agent = tagalong::command(stage.home())
@@ -84,7 +84,7 @@ fn a_branch_that_goes_and_comes_again_is_followed() {
 }
 
 #[test]
-fn a_push_that_the_server_takes_back_is_noticed() {
+fn a_push_that_the_server_reverts_is_noticed() {
     let stage = stage();
     let once = stage.home().join("once");
     // The server says yes, and then puts the branch back where it was.
@@ -106,7 +106,7 @@ fn a_push_that_the_server_takes_back_is_noticed() {
 }
 
 #[test]
-fn a_protected_branch_refuses_in_its_own_words_and_is_not_pressed() {
+fn a_protected_branch_is_quoted_and_not_retried() {
     let stage = stage();
     let count = stage.home().join("count");
     // As forges do it: the update hook of one branch.
@@ -122,7 +122,7 @@ fn a_protected_branch_refuses_in_its_own_words_and_is_not_pressed() {
 }
 
 #[test]
-fn pointers_attributes_and_modules_are_left_as_they_are() {
+fn lfs_pointers_attributes_and_submodules_are_left_alone() {
     let stage = stage();
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
     stage.origin.commit(
@@ -163,7 +163,7 @@ fn pointers_attributes_and_modules_are_left_as_they_are() {
 }
 
 #[test]
-fn names_of_branches_may_be_odd() {
+fn unusual_branch_names_work() {
     let stage = stage();
     let path = &stage.origin.path;
     // Tags and branches whose names are like those of ours.
@@ -188,7 +188,7 @@ fn names_of_branches_may_be_odd() {
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures are to be seen with --nocapture")]
-fn a_folder_with_fifty_thousand_entries_is_no_trouble() {
+fn a_folder_with_fifty_thousand_entries_works() {
     let stage = stage();
     let mut stream = String::from("blob\nmark :1\ndata 2\nx\n\n");
     stream.push_str(
@@ -217,7 +217,7 @@ fn a_folder_with_fifty_thousand_entries_is_no_trouble() {
 }
 
 #[test]
-fn a_full_disk_is_said_and_leaves_nothing_half_done() {
+fn a_full_disk_is_reported_and_leaves_nothing_half_done() {
     let stage = stage();
     let cache = stage.home().join("small");
     let Some(_disk) = SmallDisk::mount(&cache, "512k") else {
@@ -240,7 +240,7 @@ fn a_full_disk_is_said_and_leaves_nothing_half_done() {
 }
 
 #[test]
-fn a_clone_of_another_repository_in_our_place_does_no_harm() {
+fn a_clone_of_another_repository_in_the_cache_does_no_harm() {
     let stage = stage();
     sync(&stage).ok();
     let cache = stage.home().join(".cache/tagalong");

@@ -67,7 +67,7 @@ fn twenty_processes_at_once_make_twenty_commits() {
 }
 
 #[test]
-fn a_person_who_commits_after_every_push_loses_nothing_either() {
+fn a_person_who_commits_after_every_push_loses_nothing() {
     let stage = stage();
     stage.origin.hook("post-receive", &format!("{BY_A_PERSON}; git update-ref refs/heads/main $(by_a_person)"));
     all_at_once(&stage);
@@ -98,7 +98,7 @@ fn processes_that_share_a_cache_wait_for_each_other() {
 }
 
 #[test]
-fn a_branch_that_never_holds_still_ends_with_exit_code_4() {
+fn a_branch_that_never_stops_moving_exits_with_4() {
     let stage = stage();
     // Whoever pushes finds that the branch has just moved.
     let moved = "unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES; cat >/dev/null";
@@ -116,7 +116,7 @@ fn a_branch_that_never_holds_still_ends_with_exit_code_4() {
 }
 
 #[test]
-fn killed_at_any_moment_the_branch_is_before_or_after_and_the_next_cycle_works() {
+fn killing_the_process_leaves_the_branch_before_or_after_and_the_next_cycle_works() {
     let stage = stage();
     let config = stage.config().display().to_string();
     let before = deployment(0, "aaaaaa0").replace("HOST", &stage.registry.host());

@@ -51,7 +51,7 @@ impl Scene {
 }
 
 #[test]
-fn over_ssh_http_and_paths_the_commit_arrives() {
+fn commits_arrive_over_ssh_http_and_local_paths() {
     let scene = Scene::new();
     let sshd = Sshd::start(&scene.home().join("sshd"));
     let token_file = scene.home().join("token");
@@ -76,7 +76,7 @@ fn over_ssh_http_and_paths_the_commit_arrives() {
 }
 
 #[test]
-fn over_https_the_certificate_has_to_be_good() {
+fn https_requires_a_valid_certificate() {
     let scene = Scene::new();
     git(&scene.origin.path, &["config", "http.receivepack", "true"]);
     support::certificates::make(scene.home());
@@ -98,7 +98,7 @@ fn over_https_the_certificate_has_to_be_good() {
 }
 
 #[test]
-fn modes_links_and_submodules_stay_as_they_are() {
+fn modes_links_and_submodules_are_kept() {
     let scene = Scene::new();
     let work = scene.home().join("work");
     git(scene.home(), &["clone", "--quiet", "infra.git", "work"]);
@@ -122,7 +122,7 @@ fn modes_links_and_submodules_stay_as_they_are() {
 }
 
 #[test]
-fn a_clone_of_one_commit_is_enough() {
+fn a_clone_of_depth_one_is_enough() {
     let scene = Scene::new();
     let sshd = Sshd::start(&scene.home().join("sshd"));
     for n in 0..5 {
@@ -140,7 +140,7 @@ fn a_clone_of_one_commit_is_enough() {
 }
 
 #[test]
-fn who_is_not_let_in_is_told_why_and_what_to_do() {
+fn denied_access_is_explained_with_a_remedy() {
     let scene = Scene::new();
     let sshd = Sshd::start(&scene.home().join("sshd"));
     let good = sshd.config(&scene.origin);
@@ -183,7 +183,7 @@ fn who_is_not_let_in_is_told_why_and_what_to_do() {
 }
 
 #[test]
-fn what_is_not_there_is_said() {
+fn missing_repositories_and_branches_are_reported() {
     let scene = Scene::new();
     let run = scene.set(&format!("git:\n  url: {}\n  branch: mian\n", scene.origin.path.display())).fails_with(2);
     assert!(run.stderr.contains("has no branch mian") && run.stderr.contains("the repository has main"), "{run:#?}");
@@ -197,7 +197,7 @@ fn what_is_not_there_is_said() {
 }
 
 #[test]
-fn a_hook_that_refuses_is_quoted_and_not_asked_again() {
+fn a_rejecting_hook_is_quoted_and_not_retried() {
     let scene = Scene::new();
     let sshd = Sshd::start(&scene.home().join("sshd"));
     let count = scene.home().join("count");
@@ -211,7 +211,7 @@ fn a_hook_that_refuses_is_quoted_and_not_asked_again() {
 }
 
 #[test]
-fn a_spoilt_clone_is_made_anew() {
+fn a_damaged_clone_is_replaced() {
     let scene = Scene::new();
     let section = format!("git:\n  url: {}\n", scene.origin.path.display());
     let cache = scene.home().join(".cache/tagalong");

@@ -52,7 +52,7 @@ fn token_registry(folder: &Path) -> (TokenServer, Registry) {
 }
 
 #[test]
-fn a_real_registry_takes_the_tokens_of_its_token_server() {
+fn a_real_registry_accepts_tokens_from_its_token_server() {
     let folder = tempfile::tempdir().expect("a folder");
     let (tokens, registry) = token_registry(folder.path());
     let host = registry.host();
@@ -78,7 +78,7 @@ fn a_real_registry_takes_the_tokens_of_its_token_server() {
 }
 
 #[test]
-fn a_token_that_ran_out_is_replaced_on_the_way() {
+fn an_expired_token_is_replaced_midway() {
     let folder = tempfile::tempdir().expect("a folder");
     let (tokens, registry) = token_registry(folder.path());
     let host = registry.host();
@@ -98,7 +98,7 @@ fn a_token_that_ran_out_is_replaced_on_the_way() {
 }
 
 #[test]
-fn an_identity_token_is_changed_for_an_access_token() {
+fn an_identity_token_is_exchanged_for_an_access_token() {
     let folder = tempfile::tempdir().expect("a folder");
     let (tokens, registry) = token_registry(folder.path());
     let host = registry.host();
@@ -146,7 +146,7 @@ fn verify(folder: &Path, host: &str, docker_config: &Value, path: &str) -> suppo
 }
 
 #[test]
-fn credential_helpers_are_asked_and_not_found_means_anonymous() {
+fn credential_helpers_are_called_and_may_have_no_credentials() {
     let folder = tempfile::tempdir().expect("a folder");
     let closed = Registry::start(&folder.path().join("closed"), Kind::Htpasswd);
     let open = Registry::start(&folder.path().join("open"), Kind::Plain);

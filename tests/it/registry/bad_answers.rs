@@ -67,7 +67,7 @@ fn look(client: &Client, host: &str) -> Result<(), RegistryError> {
 }
 
 #[test]
-fn each_lie_is_told_apart_and_explained() {
+fn each_bad_response_has_its_own_error() {
     let is_config = |request: &Asked| request.target.ends_with(&digest(CONFIG));
     let is_layer = |request: &Asked| request.target.ends_with(&digest(LAYER));
     let is_manifest = |request: &Asked| request.target.contains("/manifests/");
@@ -172,7 +172,7 @@ fn each_lie_is_told_apart_and_explained() {
 }
 
 #[test]
-fn a_list_of_tags_without_end_is_given_up() {
+fn an_endless_list_of_tags_is_cut_off() {
     let server = Scripted::start(|request| {
         let page: usize = request.target.split("page=").nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
         let link = format!("</v2/org/app/tags/list?page={}>; rel=\"next\"", page + 1);
@@ -213,7 +213,7 @@ fn dripping() -> String {
 }
 
 #[test]
-fn a_body_that_drips_is_given_up_in_time() {
+fn a_body_that_trickles_times_out() {
     let host = dripping();
     let start = Instant::now();
     let own = HostConfig {
@@ -230,7 +230,7 @@ fn a_body_that_drips_is_given_up_in_time() {
 }
 
 #[test]
-fn storage_elsewhere_gets_no_credentials_and_may_know_get_alone() {
+fn external_storage_gets_no_credentials_and_may_support_only_get() {
     let folder = tempfile::tempdir().expect("a folder");
     let storage = Scripted::start(|request| match request.method.as_str() {
         "HEAD" => answer(403, json!({}), &[]),
@@ -254,7 +254,7 @@ fn storage_elsewhere_gets_no_credentials_and_may_know_get_alone() {
 }
 
 #[test]
-fn redirects_in_a_circle_end() {
+fn redirect_loops_end() {
     let server = Scripted::start(|request| answer(307, json!({}), &[("Location", &request.target)]));
     let error = run(client(&server.host(), None).tags(&app(&server.host()))).expect_err("no answer");
     assert!(error.to_string().contains("307"), "{error}");
@@ -262,7 +262,7 @@ fn redirects_in_a_circle_end() {
 }
 
 #[test]
-fn the_images_of_others_are_not_held_up() {
+fn other_registries_are_not_delayed() {
     let hanging = Scripted::start(|_| None);
     let failing = Scripted::start(|_| answer(503, json!({}), &[]));
     let lying = Scripted::start(|request| match request.target.ends_with(&digest(LAYER)) {

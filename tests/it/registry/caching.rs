@@ -148,7 +148,7 @@ fn a_steady_cycle_reads_its_cache_once_an_image_however_many_tags_there_are() {
 }
 
 #[test]
-fn of_many_tags_the_first_sight_takes_some_and_says_what_it_left_out() {
+fn the_first_cycle_inspects_some_of_many_tags_and_reports_the_rest() {
     let server = Scripted::start(move |request| shelf(50, request));
     let policy = "- { images: [SERVER/org/*], tags: { sha: {} }, inspectLimit: 20 }";
     let (stage, config) = stage_on(&server, policy, &[("app.yaml", "image: SERVER/org/app:a000000\n")]);
@@ -165,7 +165,7 @@ fn of_many_tags_the_first_sight_takes_some_and_says_what_it_left_out() {
 }
 
 #[test]
-fn a_listing_that_did_not_change_is_not_sent_again() {
+fn an_unchanged_listing_is_not_sent_again() {
     let server = Scripted::start(|request| {
         let page = if request.target.contains("last=") { "second" } else { "first" };
         let mark = format!("\"{page}\"");
@@ -190,7 +190,7 @@ fn a_listing_that_did_not_change_is_not_sent_again() {
 }
 
 #[test]
-fn the_same_question_is_under_way_once_and_connections_are_kept() {
+fn identical_requests_are_combined_and_connections_reused() {
     let server = Scripted::start(|request| {
         std::thread::sleep(Duration::from_millis(30));
         shelf(8, request)
@@ -209,7 +209,7 @@ fn the_same_question_is_under_way_once_and_connections_are_kept() {
 }
 
 #[test]
-fn one_token_serves_all_who_wait_for_it() {
+fn concurrent_requests_share_one_token() {
     let tokens = Scripted::start(|_| {
         std::thread::sleep(Duration::from_millis(50));
         answer(200, json!({ "token": "good", "expires_in": 300 }), &[])
@@ -229,7 +229,7 @@ fn one_token_serves_all_who_wait_for_it() {
 }
 
 #[test]
-fn a_storm_of_refusals_is_ridden_out_without_adding_to_it() {
+fn an_overloaded_registry_is_not_flooded() {
     // Refuses for a second and a half, by the clock, whoever asks.
     let start = std::time::Instant::now();
     let server = Scripted::start(move |request| match start.elapsed() < Duration::from_millis(1500) {

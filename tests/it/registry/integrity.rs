@@ -41,7 +41,7 @@ fn flaws(result: Result<(), RegistryError>) -> Vec<String> {
 }
 
 #[test]
-fn images_of_every_make_are_proved_and_what_is_missing_is_named() {
+fn images_of_every_format_are_checked_and_missing_parts_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let registry = Registry::start(&folder.path().join("registry"), Kind::Plain);
     // OCI as it is, Docker's own types, and layers compressed by zstd.
@@ -90,7 +90,7 @@ fn images_of_every_make_are_proved_and_what_is_missing_is_named() {
 }
 
 #[test]
-fn images_by_buildah_are_proved_and_what_is_missing_is_named() {
+fn images_by_buildah_are_checked_and_missing_parts_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let registry = Registry::start(&folder.path().join("registry"), Kind::Plain);
     let buildah = Buildah::new();
@@ -132,7 +132,7 @@ fn images_by_buildah_are_proved_and_what_is_missing_is_named() {
 }
 
 #[test]
-fn a_platform_is_asked_of_single_images_and_foreign_layers_are_not() {
+fn platforms_are_checked_on_single_images_and_foreign_layers_are_skipped() {
     let folder = tempfile::tempdir().expect("a folder");
     let registry = Registry::start(folder.path(), Kind::Plain);
     registry.push("org/app", "one", NEW);
@@ -147,7 +147,7 @@ fn a_platform_is_asked_of_single_images_and_foreign_layers_are_not() {
 }
 
 #[test]
-fn a_broken_winner_is_refused_by_name_and_the_next_best_is_not_taken() {
+fn a_broken_candidate_is_named_and_the_next_best_is_not_chosen() {
     let stage = Stage::new(&[("a.yaml", "image: HOST/org/a:aaaaaa1\n"), ("b.yaml", "image: HOST/org/b:aaaaaa1\n")]);
     for name in ["org/a", "org/b"] {
         stage.registry.push(name, "aaaaaa1", OLD);
@@ -202,7 +202,7 @@ fn a_policy_may_fall_back_or_need_fewer_platforms() {
 }
 
 #[test]
-fn an_image_too_broken_to_be_dated_is_said() {
+fn an_image_too_broken_to_have_a_date_is_reported() {
     let stage = Stage::new(&[("a.yaml", "image: HOST/org/a:aaaaaa1\n")]);
     stage.registry.push("org/a", "aaaaaa1", OLD);
     stage.registry.push("org/a", "aaaaaa2", NEW);
@@ -216,7 +216,7 @@ fn an_image_too_broken_to_be_dated_is_said() {
 }
 
 #[test]
-fn all_that_is_deployed_is_verified_governed_or_not() {
+fn everything_deployed_is_verified_with_or_without_a_policy() {
     let stage = Stage::new(&[
         ("tagalong.yaml", "policies:\n- { images: [HOST/kept/*], tags: { semver: '*' }, keep: 2 }\n"),
         ("kept.yaml", "image: HOST/kept/app:1.0.0\n"),

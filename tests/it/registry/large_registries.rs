@@ -75,7 +75,7 @@ fn looked(report: &Report, image: &str) -> Option<usize> {
 }
 
 #[test]
-fn a_look_that_is_cut_short_goes_on_and_others_move_meanwhile() {
+fn an_interrupted_inspection_continues_while_others_move() {
     let (shelf, server) = Shelf::serve(vec![tags(MANY), tags(3)]);
     shelf.lock().expect("unpoisoned").mood = Mood::Slow;
     let scene = Scene::new(&server, 2);
@@ -123,7 +123,7 @@ fn a_look_that_is_cut_short_goes_on_and_others_move_meanwhile() {
 }
 
 #[test]
-fn who_has_no_deadline_looks_at_everything() {
+fn without_a_deadline_everything_is_inspected() {
     let (_, server) = Shelf::serve(vec![tags(MANY)]);
     let scene = Scene::new(&server, 1);
     let config = scene.stage.home().join("large.yaml").display().to_string();
@@ -132,7 +132,7 @@ fn who_has_no_deadline_looks_at_everything() {
 }
 
 #[test]
-fn what_there_is_no_time_to_prove_moves_in_a_later_cycle() {
+fn images_not_checked_in_time_move_in_a_later_cycle() {
     let images = 60;
     let (shelf, server) = Shelf::serve((0..images).map(|_| tags(2)).collect());
     shelf.lock().expect("unpoisoned").mood = Mood::Slow;

@@ -96,7 +96,7 @@ fn content_comes_from_the_mirror_and_tags_from_the_registry() {
 }
 
 #[test]
-fn what_the_registry_lost_is_lost_whatever_the_mirror_has() {
+fn content_missing_in_the_registry_is_missing_even_if_the_mirror_has_it() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().expect("a folder");
     let registry = Registry::start(&folder.path().join("origin"), Kind::Plain);
@@ -117,7 +117,7 @@ fn what_the_registry_lost_is_lost_whatever_the_mirror_has() {
 }
 
 #[test]
-fn a_mirror_that_lies_fails_or_is_gone_costs_nothing_but_time() {
+fn a_lying_failing_or_missing_mirror_costs_only_time() {
     let folder = tempfile::tempdir().expect("a folder");
     let registry = Registry::start(folder.path(), Kind::Plain);
     registry.push("org/app", "one", NEW);

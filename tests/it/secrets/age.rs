@@ -43,7 +43,7 @@ fn judge(vector: &[u8]) -> Result<(), String> {
 }
 
 #[test]
-fn the_vectors_of_the_specification_hold() {
+fn the_test_vectors_of_the_specification_pass() {
     let mut wrong = Vec::new();
     let mut count = 0;
     for entry in fs::read_dir(fixtures().join("testkit")).expect("vectors") {
@@ -58,7 +58,7 @@ fn the_vectors_of_the_specification_hold() {
 }
 
 #[test]
-fn a_post_quantum_file_of_another_implementation_opens() {
+fn a_post_quantum_file_from_another_implementation_decrypts() {
     let vector: serde_json::Value =
         serde_json::from_slice(&fs::read(fixtures().join("hybrid.json")).expect("a vector")).expect("JSON");
     let text = |key: &str| vector[key].as_str().expect("text");
@@ -81,7 +81,7 @@ fn run(folder: &Path, program: &str, args: &[&str]) -> Vec<u8> {
 }
 
 #[test]
-fn the_real_age_reads_and_is_read() {
+fn files_are_exchanged_with_the_real_age() {
     let folder = TempDir::new().expect("a folder");
     let folder = folder.path();
     run(folder, "age-keygen", &["-o", "age.key"]);
@@ -109,7 +109,7 @@ fn the_real_age_reads_and_is_read() {
 }
 
 #[test]
-fn identities_that_cannot_be_used_are_said_without_repeating_them() {
+fn unusable_identities_are_reported_without_printing_them() {
     let folder = TempDir::new().expect("a folder");
     let folder = folder.path();
     let error = |text: &str| Identity::parse_file(text).expect_err("not usable");

@@ -43,7 +43,7 @@ fn sync(stage: &Stage, config: &str) -> (i32, Value) {
 }
 
 #[test]
-fn a_broken_secret_keeps_back_its_app_alone_until_it_is_mended() {
+fn a_broken_secret_blocks_only_its_app_until_it_is_fixed() {
     let sops = Sops::new();
     let good = sops.encrypt("secret.yaml", SECRET, "encrypted_regex: ^(data|stringData)$");
     let good = String::from_utf8(good).expect("text");
@@ -74,7 +74,7 @@ fn a_broken_secret_keeps_back_its_app_alone_until_it_is_mended() {
 }
 
 #[test]
-fn without_an_identity_what_can_be_seen_is_checked_and_the_gate_can_be_opened() {
+fn without_an_identity_structure_is_checked_and_the_gate_can_be_opened() {
     let sops = Sops::new();
     let encrypted = sops.encrypt("secret.yaml", SECRET, "encrypted_regex: ^(data|stringData)$");
     let sealed = stage(&String::from_utf8(encrypted).expect("text"));

@@ -92,7 +92,7 @@ impl Test {
 const USES: &str = "imagePullSecrets: [{ name: pull }]";
 
 #[test]
-fn a_pull_secret_of_the_repository_holds_an_entry_for_the_registry() {
+fn pull_secrets_must_have_an_entry_for_the_registry() {
     let test = Test::new();
     let host = test.stage.registry.host();
     let good = test.sealed(&pull_secret("", &auths(&host, PASSWORD)));
@@ -176,7 +176,7 @@ fn a_pull_secret_of_the_repository_holds_an_entry_for_the_registry() {
 }
 
 #[test]
-fn an_entry_is_tried_out_on_request() {
+fn probe_tries_the_entry_on_the_registry() {
     let test = Test::new();
     let host = test.stage.registry.host();
     let (good, stale) = (auths(&host, PASSWORD), auths(&host, "of-last-year"));

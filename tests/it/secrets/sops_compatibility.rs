@@ -166,7 +166,7 @@ fn yaml_of_every_type_is_read() {
 }
 
 #[test]
-fn what_is_encrypted_here_sops_decrypts() {
+fn sops_decrypts_what_is_encrypted_here() {
     let sops = Sops::new();
     for rule in RULES {
         let recipe = recipe(&[&[&sops.recipient]], rule);
@@ -239,7 +239,7 @@ fn other_formats_are_read_and_written() {
 }
 
 #[test]
-fn files_of_several_documents_are_read_and_written() {
+fn files_with_several_documents_are_read_and_written() {
     let sops = Sops::new();
     let file = "# one\na: 1\n---\nb: 2 # two\nc: |\n  x\n---\n# three\nd:\n- e\n";
     let theirs = sops.encrypt("a.yaml", file, "");
@@ -253,7 +253,7 @@ fn files_of_several_documents_are_read_and_written() {
 }
 
 #[test]
-fn the_form_of_a_file_is_kept() {
+fn formatting_is_kept() {
     let sops = Sops::new();
     for file in [
         "a: 1\r\nb: two # c\r\nc: |\r\n  x\r\n  y\r\n",
@@ -309,7 +309,7 @@ fn key_groups_are_opened_and_written() {
 }
 
 #[test]
-fn a_changed_clear_value_gets_a_new_mac() {
+fn a_changed_plaintext_value_updates_the_mac() {
     let sops = Sops::new();
     let yaml = "image: app:v1 # here\nlist: ['x']\nstringData:\n  password: hunter2\n---\nimage: app:v1\n";
     for (name, content, old, new) in [
@@ -336,7 +336,7 @@ fn a_changed_clear_value_gets_a_new_mac() {
 }
 
 #[test]
-fn only_clear_values_may_change_under_a_new_mac() {
+fn only_plaintext_values_may_change_when_the_mac_is_updated() {
     let sops = Sops::new();
     let file = sops.encrypt("a.yaml", "image: v1\na: {x: 1, y: 2}\nb: 3\n", "encrypted_regex: ^(a|b)$");
     let text = String::from_utf8(file.clone()).expect("text");
@@ -356,7 +356,7 @@ fn only_clear_values_may_change_under_a_new_mac() {
 }
 
 #[test]
-fn a_rotated_file_has_a_new_key_for_others() {
+fn a_rotated_file_has_a_new_key_for_other_recipients() {
     let sops = Sops::new();
     let (recipient, identity) = new_key();
     let recipients = Recipients { groups: vec![vec![recipient.clone()]], threshold: None };
@@ -458,7 +458,7 @@ fn mutants(text: &str, all: bool, random: usize) -> Vec<Mutant> {
 }
 
 #[test]
-fn what_sops_refuses_is_refused() {
+fn files_that_sops_rejects_are_rejected() {
     // Each run draws other files, so that many of them would find what one does not.
     let random = if support::is_large() { 1_500 } else { 0 };
     let yaml =
@@ -507,7 +507,7 @@ fn ssh_recipients_are_read_and_written() {
 }
 
 #[test]
-fn what_sops_does_not_encrypt_is_refused() {
+fn values_that_sops_does_not_encrypt_are_rejected() {
     let sops = Sops::new();
     for (name, content) in [
         ("a.yaml", "5: x\n"),

@@ -96,7 +96,7 @@ fn agent(home: &Path, config: &Path) -> String {
 }
 
 #[test]
-fn no_command_gives_a_secret_away() {
+fn no_command_reveals_a_secret() {
     let stage = Stage::with_registry(Kind::Htpasswd, &[("README.md", "x\n")]);
     git(&stage.origin.path, &["config", "http.receivepack", "true"]);
     let host = stage.registry.host();

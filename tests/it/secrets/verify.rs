@@ -87,7 +87,7 @@ fn write(folder: &Path, files: &[(&str, String)]) {
 }
 
 #[test]
-fn each_kind_of_mistake_is_found_in_files_and_in_git() {
+fn every_kind_of_mistake_is_found_in_files_and_in_git() {
     let sops = Sops::new();
     let files = repository(&sops, &new_key().0);
     let home = tempfile::tempdir().expect("a folder");
@@ -145,7 +145,7 @@ fn without_a_key_the_rest_is_still_found() {
 }
 
 #[test]
-fn what_cannot_be_looked_at_is_an_error_that_names_it() {
+fn unreadable_files_are_errors_that_name_them() {
     let home = tempfile::tempdir().expect("a folder");
     let dir = home.path().display().to_string();
     let keys = home.path().join("keys.txt");
@@ -160,7 +160,7 @@ fn what_cannot_be_looked_at_is_an_error_that_names_it() {
 }
 
 #[test]
-fn rules_above_the_folder_count() {
+fn rules_in_parent_folders_apply() {
     let sops = Sops::new();
     let (other, _) = new_key();
     let home = tempfile::tempdir().expect("a folder");
@@ -189,7 +189,7 @@ fn rules_above_the_folder_count() {
 }
 
 #[test]
-fn a_terminal_sees_how_far_it_is_and_a_file_does_not() {
+fn progress_is_shown_on_a_terminal_only() {
     let home = tempfile::tempdir().expect("a folder");
     let files: Vec<(String, String)> = (0..50).map(|n| (format!("work/{n}.yaml"), "a: 1\n".to_owned())).collect();
     let files: Vec<(&str, String)> = files.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
@@ -206,7 +206,7 @@ fn a_terminal_sees_how_far_it_is_and_a_file_does_not() {
 }
 
 #[test]
-fn what_was_judged_is_not_judged_again() {
+fn verdicts_are_cached() {
     let sops = Sops::new();
     let secret =
         String::from_utf8(sops.encrypt("s.yaml", SECRET, "encrypted_regex: ^(data|stringData)$")).expect("text");

@@ -71,7 +71,7 @@ impl Desk {
 }
 
 #[test]
-fn a_pull_secret_holds_one_registry_and_follows_the_rules() {
+fn a_pull_secret_has_one_registry_and_follows_the_rules() {
     let desk = Desk::new();
     desk.write("infra/.sops.yaml", &desk.rules(&[&desk.sops.recipient], FLUX));
     desk.pull_secret(&["--file", "apps/shop/ghcr.yaml"]).ok();
@@ -106,7 +106,7 @@ fn a_pull_secret_holds_one_registry_and_follows_the_rules() {
 }
 
 #[test]
-fn a_pull_secret_that_could_not_be_used_is_not_written() {
+fn an_unusable_pull_secret_is_not_written() {
     let desk = Desk::new();
     let fails = |more: &[&str], code: i32, words: &str| {
         let run = desk.pull_secret(&[&["--file", "a.yaml"], more].concat()).fails_with(code);
@@ -204,7 +204,7 @@ fn rotated_files_have_new_keys_for_the_recipients_of_the_rules() {
 }
 
 #[test]
-fn where_one_file_cannot_be_rotated_none_is() {
+fn if_one_file_cannot_be_rotated_none_is() {
     let desk = Desk::new();
     let rules = desk.rules(&[&desk.sops.recipient], FLUX);
     let secret = String::from_utf8(desk.sops.encrypt_by("s.yaml", SECRET, &rules)).expect("text");
@@ -239,7 +239,7 @@ fn key_file(home: &Path, sops: &Sops) -> String {
 }
 
 #[test]
-fn on_git_a_rotation_is_one_commit() {
+fn a_rotation_on_git_is_one_commit() {
     let sops = Sops::new();
     let secret = String::from_utf8(sops.encrypt("s.yaml", SECRET, FLUX)).expect("text");
     let stage = Stage::new(&[("a/s.yaml", &secret), ("b/s.yaml", &secret), ("README.md", "x\n")]);

@@ -112,7 +112,7 @@ fn at(hour: u32) -> String {
 }
 
 #[test]
-fn the_place_in_the_history_decides_and_not_the_build() {
+fn the_position_in_history_decides_not_the_build_time() {
     let (history, first) = History::usual();
     let (second, third) = (history.commit("second"), history.commit("third"));
     history.build(&third, 3);
@@ -181,7 +181,7 @@ fn tags_of_one_build_are_one_candidate() {
 }
 
 #[test]
-fn a_commit_of_digits_alone_is_known_by_the_history() {
+fn digit_only_commits_are_recognized_by_the_history() {
     let (history, _) = History::usual();
     let digits = |id: &String| id[..7].bytes().all(|b| b.is_ascii_digit());
     let number = (0..).map(|n| history.commit(&format!("number {n}"))).find(digits).expect("one in 27");
@@ -198,7 +198,7 @@ fn a_commit_of_digits_alone_is_known_by_the_history() {
 }
 
 #[test]
-fn what_is_not_on_the_branch_is_never_chosen() {
+fn commits_off_the_branch_are_never_chosen() {
     let (history, _) = History::usual();
     let feature = history.commit_elsewhere("feature", "a feature");
     history.build(&feature, 5);
@@ -220,7 +220,7 @@ fn what_is_not_on_the_branch_is_never_chosen() {
 }
 
 #[test]
-fn a_force_pushed_branch_goes_on_from_what_was_built_since() {
+fn after_a_force_push_the_next_build_is_deployed() {
     let (history, first) = History::usual();
     let second = history.commit("second");
     history.build(&second, 5);
@@ -250,7 +250,7 @@ fn a_force_pushed_branch_goes_on_from_what_was_built_since() {
 }
 
 #[test]
-fn no_more_of_the_history_is_fetched_than_is_needed() {
+fn only_the_necessary_history_is_fetched() {
     let (history, _) = History::usual();
     let ids = grow(&history.source.path, 300);
     history.build(&ids[299], 2);
@@ -270,7 +270,7 @@ fn no_more_of_the_history_is_fetched_than_is_needed() {
 }
 
 #[test]
-fn images_say_where_they_come_from() {
+fn images_name_their_source() {
     let history = History::new(
         "build-1",
         "{ sha: { order: commit, pattern: '^build-[0-9]+$' } }",
@@ -329,7 +329,7 @@ fn the_infrastructure_repository_cannot_lead_to_other_sources() {
 }
 
 #[test]
-fn a_sha_that_is_too_short_is_said() {
+fn an_ambiguous_sha_is_reported() {
     let (history, _) = History::usual();
     // Two commits whose names begin alike.
     let object = |parent: Option<&str>, message: &str| {
@@ -361,7 +361,7 @@ fn a_sha_that_is_too_short_is_said() {
 }
 
 #[test]
-fn mistakes_are_said_and_sources_are_checked() {
+fn mistakes_are_reported_and_sources_are_checked() {
     let wrong = History::new("latest", "{ sha: { order: built, branch: main } }", "sources:\n- { insteadOf: x }\n");
     let said = wrong.sync().fails_with(2).stderr;
     assert!(said.contains("policies[0].tags.sha: `source` and `branch` belong to `order: commit`"), "{said}");
@@ -383,7 +383,7 @@ fn mistakes_are_said_and_sources_are_checked() {
 }
 
 #[test]
-fn a_source_that_does_not_answer_spoils_its_own_images_only() {
+fn an_unreachable_source_affects_only_its_own_images() {
     let history = History::new("latest", "{ sha: { order: commit, source: SOURCE-gone } }", "");
     let host = history.stage.registry.host();
     let text = std::fs::read_to_string(&history.config).expect("there");

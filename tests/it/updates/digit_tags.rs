@@ -39,7 +39,7 @@ fn stays(stage: &Stage) -> (String, String) {
 }
 
 #[test]
-fn the_other_tags_say_so() {
+fn other_tags_show_that_digits_are_a_commit() {
     let stage = stage(&["aaaaaaa", "bbbbbbb", "1234567", "latest"]);
     moves_to(&stage, "1234567");
     assert_eq!(stays(&stage).0, "up-to-date");
@@ -53,7 +53,7 @@ fn the_other_tags_say_so() {
 }
 
 #[test]
-fn the_image_says_so() {
+fn the_image_shows_that_digits_are_a_commit() {
     let stage = stage(&["aaaaaaa", "bbbbbbbb"]);
     moves_to(&stage, "bbbbbbbb");
     let label = |revision: &str| [(REVISION, revision.to_owned())];
@@ -76,7 +76,7 @@ fn the_image_says_so() {
 }
 
 #[test]
-fn what_nobody_says_is_reported_and_never_up_to_date() {
+fn ambiguous_digit_tags_are_reported_and_never_up_to_date() {
     let stage = stage(&["aaaaaaa", "bbbbbbbb", "1234567"]);
     moves_to(&stage, "bbbbbbbb");
     let (reason, detail) = stays(&stage);
@@ -110,7 +110,7 @@ fn what_nobody_says_is_reported_and_never_up_to_date() {
 }
 
 #[test]
-fn thousands_of_build_numbers_are_not_all_looked_into() {
+fn thousands_of_build_numbers_are_not_all_inspected() {
     let number = |n: i64| ((1_000_000 + n).to_string(), 100 + n);
     let tags = [("aaaaaaa".to_owned(), 1), ("bbbbbbbb".to_owned(), 2)].into_iter().chain((0..150).map(number));
     let (_, server) = Shelf::serve(vec![tags.collect()]);

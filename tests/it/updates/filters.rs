@@ -77,7 +77,7 @@ fn an_image_waits_for_its_minimum_age() {
 }
 
 #[test]
-fn a_tag_that_is_rebuilt_in_place_is_followed_by_its_digest() {
+fn a_tag_rebuilt_in_place_is_followed_by_its_digest() {
     let stage = Stage::new(&[
         (
             "tagalong.yaml",
@@ -122,7 +122,7 @@ fn a_tag_that_is_rebuilt_in_place_is_followed_by_its_digest() {
 }
 
 #[test]
-fn mistakes_in_these_keys_are_all_said() {
+fn all_mistakes_in_these_keys_are_reported() {
     let stage = Stage::new(&[(
         "tagalong.yaml",
         "policies:\n- images: [HOST/a/*]\n  tags: { sha: {} }\n  allow: ['a b']\n  ignore: x\n  minimumAge: soon\n  \

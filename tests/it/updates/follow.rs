@@ -72,7 +72,7 @@ fn indexes_are_ordered_by_their_platforms_and_attestations_do_not_count() {
 }
 
 #[test]
-fn nothing_moves_back_when_the_registry_lost_what_is_deployed() {
+fn nothing_moves_back_when_the_deployed_tag_is_gone() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     let deployed = stage.registry.push("org/app", "aaaaaa1", NEW);
     stage.registry.push("org/app", "bbbbbb1", OLD);
@@ -85,7 +85,7 @@ fn nothing_moves_back_when_the_registry_lost_what_is_deployed() {
 }
 
 #[test]
-fn an_image_without_tags_spoils_no_other() {
+fn an_image_without_tags_does_not_affect_others() {
     let stage =
         Stage::new(&[("a.yaml", "image: HOST/org/a:aaaaaa1\n"), ("b.yaml", "image: HOST/org/never-pushed:aaaaaa1\n")]);
     stage.registry.push("org/a", "aaaaaa1", OLD);
@@ -98,7 +98,7 @@ fn an_image_without_tags_spoils_no_other() {
 }
 
 #[test]
-fn a_registry_that_is_down_is_said_and_spoils_no_other() {
+fn a_registry_outage_is_reported_and_does_not_affect_others() {
     let gone = support::process::free_port();
     let dead = format!("image: 127.0.0.1:{gone}/org/b:aaaaaa1\n");
     let stage = Stage::new(&[
@@ -121,7 +121,7 @@ fn a_registry_that_is_down_is_said_and_spoils_no_other() {
 }
 
 #[test]
-fn policies_in_the_repository_hold_and_a_dry_run_writes_nothing() {
+fn policies_in_the_repository_apply_and_a_dry_run_writes_nothing() {
     let stage = Stage::new(&[
         ("tagalong.yaml", "policies:\n- images: [\"HOST/team/*\"]\n  tags: { semver: '^1' }\n  pin: digest\n"),
         ("app.yaml", "image: HOST/team/app:1.9.0\n"),
@@ -149,7 +149,7 @@ fn policies_in_the_repository_hold_and_a_dry_run_writes_nothing() {
 }
 
 #[test]
-fn the_agent_follows_until_it_is_told_to_stop() {
+fn the_agent_runs_until_it_is_asked_to_stop() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     stage.registry.push("org/app", "aaaaaa1", OLD);
     let config = stage.config();
@@ -171,7 +171,7 @@ fn the_agent_follows_until_it_is_told_to_stop() {
 }
 
 #[test]
-fn told_to_stop_in_the_middle_of_a_push_the_agent_ends_the_cycle_first() {
+fn an_agent_asked_to_stop_during_a_push_finishes_the_cycle() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     stage.registry.push("org/app", "aaaaaa1", OLD);
     stage.registry.push("org/app", "aaaaaa2", NEW);
@@ -222,7 +222,7 @@ fn images_that_share_a_value_move_together_or_not_at_all() {
 }
 
 #[test]
-fn what_markers_and_rules_name_is_followed() {
+fn fields_named_by_markers_and_rules_are_followed() {
     let flux = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {name: app}\nspec: {image: HOST/org/app}\n---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: app}\nspec: {imageRepositoryRef: {name: app}}\n";
     let stage = Stage::new(&[
         (

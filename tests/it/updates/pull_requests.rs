@@ -134,7 +134,7 @@ fn one_pull_request_is_opened_and_follows_newer_tags() {
 }
 
 #[test]
-fn what_was_closed_without_merging_is_held() {
+fn tags_of_a_pull_request_closed_without_merging_are_held() {
     for kind in KINDS {
         let scene = Scene::new(kind, &["bbbbbb2"]);
         scene.sync();
@@ -170,7 +170,7 @@ fn what_was_closed_without_merging_is_held() {
 }
 
 #[test]
-fn a_proposal_stands_on_the_newest_commit_of_the_branch() {
+fn a_proposal_is_based_on_the_newest_commit_of_the_branch() {
     let scene = Scene::new(Kind::Gitea, &["bbbbbb2"]);
     scene.sync();
     scene.stage.origin.commit("unrelated", &[("README", "hello\n")]);
@@ -189,7 +189,7 @@ fn a_proposal_stands_on_the_newest_commit_of_the_branch() {
 }
 
 #[test]
-fn what_is_asked_for_by_name_goes_to_the_branch_and_empties_the_proposal() {
+fn explicit_commands_write_to_the_branch_and_empty_the_proposal() {
     for kind in KINDS {
         let scene = Scene::new(kind, &["bbbbbb2"]);
         scene.sync();
@@ -211,7 +211,7 @@ fn what_is_asked_for_by_name_goes_to_the_branch_and_empties_the_proposal() {
 }
 
 #[test]
-fn two_at_once_end_with_one_proposal_and_one_pull_request() {
+fn two_concurrent_cycles_end_with_one_proposal_and_one_pull_request() {
     for kind in KINDS {
         let scene = Scene::new(kind, &[]);
         for (hour, tag) in [(3, "bbbbbb2"), (4, "cccccc3"), (5, "dddddd4")] {
@@ -245,7 +245,7 @@ fn a_forge_that_is_down_does_not_undo_the_push() {
 }
 
 #[test]
-fn a_token_that_is_refused_is_said_and_not_shown() {
+fn a_rejected_token_is_reported_but_not_printed() {
     for kind in KINDS {
         let scene = Scene::new(kind, &["bbbbbb2"]);
         fs::write(scene.stage.home().join("token"), "another-secret").expect("written");
@@ -264,7 +264,7 @@ fn a_token_that_is_refused_is_said_and_not_shown() {
 }
 
 #[test]
-fn pull_requests_of_others_hold_nothing_back() {
+fn pull_requests_by_others_hold_nothing() {
     for kind in KINDS {
         let scene = Scene::new(kind, &["bbbbbb2"]);
         let image = scene.stage.image("app");
@@ -291,7 +291,7 @@ fn pull_requests_of_others_hold_nothing_back() {
 }
 
 #[test]
-fn a_branch_alone_is_enough_and_works_on_local_paths() {
+fn a_push_branch_works_without_pull_requests_and_on_local_paths() {
     let scene = Scene::new(Kind::Gitea, &["bbbbbb2"]);
     let config = scene.stage.config_with("local.yaml", &format!("pushBranch: {PROPOSALS}"));
     let (config, path) = (config.display().to_string(), scene.stage.origin.path.display().to_string());
@@ -312,7 +312,7 @@ fn a_branch_alone_is_enough_and_works_on_local_paths() {
 }
 
 #[test]
-fn a_server_that_lets_nobody_replace_commits_is_told_from_a_lost_race() {
+fn a_server_that_forbids_force_pushes_is_not_a_lost_race() {
     let scene = Scene::new(Kind::Gitea, &["bbbbbb2"]);
     git(&scene.stage.origin.path, &["config", "receive.denyNonFastForwards", "true"]);
     scene.sync();

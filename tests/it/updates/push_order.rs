@@ -61,7 +61,7 @@ fn page_of(all: &[Value], number: &str, size: &str) -> Vec<Value> {
 const BASIC: &str = "Basic cHVsbGVyOm9wZW4tc2VzYW1lLTc=";
 
 #[test]
-fn gitea_tells_by_its_packages() {
+fn gitea_push_times_come_from_its_packages() {
     let server = Scripted::start(|request| {
         if request.authorization.as_deref() != Some(BASIC) {
             return answer(401, json!({ "message": "token is required" }), &[]);
@@ -93,7 +93,7 @@ fn gitea_tells_by_its_packages() {
 }
 
 #[test]
-fn harbor_tells_by_its_artifacts() {
+fn harbor_push_times_come_from_its_artifacts() {
     let server = Scripted::start(|request| {
         let path = request.target.split('?').next().unwrap_or_default();
         if path != "/api/v2.0/projects/acme/repositories/team%252Fapp/artifacts" {
@@ -119,7 +119,7 @@ fn harbor_tells_by_its_artifacts() {
 }
 
 #[test]
-fn docker_hub_tells_by_its_tags_to_whoever_may_see_them() {
+fn docker_hub_push_times_come_from_its_tags() {
     let server = Scripted::start(|request| {
         if request.target == "/v2/auth/token" {
             let sent: Value = serde_json::from_str(&request.body).expect("JSON");
@@ -153,7 +153,7 @@ fn docker_hub_tells_by_its_tags_to_whoever_may_see_them() {
 }
 
 #[test]
-fn an_api_that_breaks_its_promise_is_said() {
+fn an_invalid_api_response_is_reported() {
     let server = Scripted::start(|_| answer(200, json!({ "unexpected": true }), &[]));
     for api in [Api::Gitea, Api::Harbor, Api::DockerHub] {
         let error = pushed(&client(&server.host(), api, None), &server.host(), "acme/app", &["aaaaaa1"]);
@@ -168,7 +168,7 @@ fn an_api_that_breaks_its_promise_is_said() {
 }
 
 #[test]
-fn the_push_decides_and_not_the_build() {
+fn the_push_time_decides_not_the_build_time() {
     let stage = Stage::new(&[("app.yaml", "image: FRONT/org/app:aaaaaa1\n")]);
     // A registry with an API: a real one behind a front that answers for the product.
     let behind = stage.registry.host();

@@ -57,7 +57,7 @@ fn push_names(stage: &Stage, short: &str, whole: &str, created: &str) {
 }
 
 #[test]
-fn a_field_keeps_the_form_that_it_has() {
+fn a_field_keeps_the_form_of_its_tag() {
     let stage = stage(&[A, WHOLE_A, "main-aaaaaaa", "latest"]);
     push_names(&stage, A, WHOLE_A, OLD);
     stage.registry.tag("org/app", A, "latest");
@@ -76,7 +76,7 @@ fn a_field_keeps_the_form_that_it_has() {
 }
 
 #[test]
-fn different_builds_of_one_time_are_a_tie() {
+fn different_builds_of_the_same_time_tie() {
     let stage = stage(&[A]);
     push_names(&stage, A, WHOLE_A, OLD);
     stage.registry.push("org/app", B, NEW);
@@ -87,7 +87,7 @@ fn different_builds_of_one_time_are_a_tie() {
 }
 
 #[test]
-fn what_was_taken_away_does_not_come_back_under_another_name() {
+fn an_undone_build_does_not_come_back_under_another_tag() {
     let stage = stage(&[A]);
     push_names(&stage, A, WHOLE_A, OLD);
     // Another pipeline: only whole SHAs, so the field changes its form.
@@ -106,7 +106,7 @@ fn what_was_taken_away_does_not_come_back_under_another_name() {
 }
 
 #[test]
-fn what_is_held_by_name_does_not_come_in_under_another_name() {
+fn a_held_build_does_not_come_in_under_another_tag() {
     let stage = stage(&[A]);
     push_names(&stage, A, WHOLE_A, OLD);
     push_names(&stage, B, WHOLE_B, NEW);
@@ -153,7 +153,7 @@ fn an_index_is_waited_for_while_its_platforms_are_pushed() {
 }
 
 #[test]
-fn images_that_skopeo_copies_are_told_apart_as_well() {
+fn images_copied_by_skopeo_are_distinguished_too() {
     let stage = stage(&[A, "latest"]);
     let copy = |created: &str, short: &str, whole: &str| {
         let layout = Layout::make(&stage.home().join(short), created);
@@ -170,7 +170,7 @@ fn images_that_skopeo_copies_are_told_apart_as_well() {
 }
 
 #[test]
-fn what_is_known_of_builds_is_kept_on_disk() {
+fn builds_are_cached_on_disk() {
     let stage = stage(&[A]);
     stage.registry.push_index("org/app", A, OLD);
     tag_platforms(&stage, A);

@@ -1,4 +1,4 @@
-//! The house stands in layers: a module imports only from layers below its own. Proved from the source text.
+//! The crate is built in layers: a module imports only from layers below its own. Checked from the source text.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,7 +31,7 @@ const LAYERS: [(&str, u8); 23] = [
     ("telemetry", 4),
 ];
 
-/// Who may import whom within a layer.
+/// Imports that are allowed within a layer: importer and imported.
 const SIBLINGS: [(&str, &str); 16] = [
     ("manifest", "yaml"),
     ("sops", "yaml"),
@@ -51,7 +51,7 @@ const SIBLINGS: [(&str, &str); 16] = [
     ("demo", "config"),
 ];
 
-/// What pure code may not touch: runtimes, the network, files, the environment, the clock.
+/// What pure code must not use: runtimes, the network, files, the environment, the clock.
 const IMPURE: [&str; 9] = [
     "tokio",
     "reqwest",
@@ -105,7 +105,7 @@ fn the_checker_can_fail() {
     assert!(!offends("policy/rule.rs", "#[cfg(test)]\nmod tests { use std::fs; }"));
 }
 
-/// All sources below `src`, by their path from there.
+/// All source files below `src`, with their relative paths.
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut open = vec![root.clone()];
@@ -171,7 +171,7 @@ fn offences_of(path: &str, text: &str) -> Vec<String> {
     offences
 }
 
-/// The source without comments, strings and test modules; lines keep their numbers.
+/// The source without comments, strings and test modules; line numbers stay the same.
 fn code_of(text: &str) -> String {
     let body = text.split("#[cfg(test)]").next().unwrap_or_default();
     let mut code = String::new();
@@ -197,7 +197,7 @@ fn code_of(text: &str) -> String {
     code
 }
 
-/// The top-level modules that code names, with the lines where it does.
+/// The top-level modules that code refers to, with the lines.
 fn imports(code: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for marker in ["crate::", "super::super::"] {

@@ -1,5 +1,5 @@
-//! What operators see of the agent and do to it while it runs: health, metrics, the status page, signals, a changed
-//! configuration.
+//! What operators see of the running agent, and what they do to it: health, metrics, the status page, signals,
+//! configuration changes.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::support::tagalong;
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";
 
-/// Writes a file in one step, as careful editors and Kubernetes do.
+/// Replaces a file in one step, like careful editors and Kubernetes.
 fn replace(file: &Path, text: &str) {
     let new = file.with_extension("new");
     fs::write(&new, text).expect("written");

@@ -1,4 +1,4 @@
-//! Bad input gets a clear error with its place and the promised exit code, and changes nothing.
+//! Invalid input causes a clear error with its position and the documented exit code, and changes nothing.
 
 use crate::support;
 use crate::support::infra::Stage;
@@ -115,7 +115,7 @@ fn set_waits_for_an_image_that_is_still_being_pushed() {
     let waiting = std::thread::scope(|scope| {
         let waiting =
             scope.spawn(|| stage.tagalong(&["set", &reference, "--wait-image", "30s", "--log-level", "info"]));
-        // The push comes once the program has begun to wait, or a little before: both must do.
+        // The push may come just before or after the program begins to wait; both must work.
         std::thread::sleep(std::time::Duration::from_millis(1500));
         stage.registry.push("org/app", "cccccc1", "2026-04-02T10:00:00Z");
         waiting.join().expect("a run")

@@ -1,4 +1,4 @@
-//! The demo tells the whole story, and help is there for whoever looks for it.
+//! The demo shows the whole loop, and help is easy to find.
 
 use crate::support;
 use crate::support::tagalong::run;

@@ -1,4 +1,4 @@
-//! `status` and `explain` tell how images stand, and why, without changing anything.
+//! `status` and `explain` show the state of images and the reasons for it, without changing anything.
 
 use crate::support::infra::Stage;
 

@@ -1,4 +1,4 @@
-//! The table of modules in `ARCHITECTURE.md` is the one in `src/lib.rs`.
+//! The table of modules in `ARCHITECTURE.md` is the same as in `src/lib.rs`.
 
 use std::fs;
 use std::path::Path;

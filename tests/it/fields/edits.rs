@@ -1,7 +1,7 @@
-//! `set --dir` changes what was asked for and not a byte more: folders before and after.
+//! `set --dir` changes what it was asked to change and not a byte more.
 //!
-//! Each folder of `fixtures/edits` holds `before`, `after` and `case.yaml` with `set` (the references), and where they
-//! apply `flags` and `exit`. Without `after` nothing may change.
+//! Each folder in `fixtures/edits` has `before`, `after` and `case.yaml` with `set` (the references) and optionally
+//! `flags` and `exit`. Without `after`, nothing may change.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ struct Case {
     flags: Vec<String>,
     #[serde(default)]
     exit: i32,
-    /// What stderr has to say.
+    /// Text that stderr must contain.
     #[serde(default)]
     says: Option<String>,
 }
@@ -72,7 +72,7 @@ fn check(folder: &Path) -> Result<(), String> {
     let dir = work.path().display().to_string();
     let mut arguments = vec!["set", "--dir", &dir];
     arguments.extend(case.set.iter().chain(&case.flags).map(String::as_str));
-    // Twice: what reads as asked already is left alone.
+    // Twice: a field that already has the reference is left alone.
     for round in ["first", "second"] {
         let run = run(work.path(), &arguments);
         if run.code != case.exit {

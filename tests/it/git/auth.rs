@@ -1,4 +1,4 @@
-//! Whatever key or token a git server wants, it is taken from its file, now; and a server that says nothing is given up.
+//! Keys and tokens of every kind are read from their files when they are used; and a silent server times out.
 
 use std::fs;
 use std::net::TcpListener;
@@ -20,7 +20,7 @@ fn stage() -> Stage {
     stage
 }
 
-/// Writes a configuration with this section `git`, and gives its file.
+/// Writes a configuration with this `git` section and returns its path.
 fn config(stage: &Stage, git: &str) -> PathBuf {
     let text = fs::read_to_string(stage.config()).expect("there");
     let rest = &text[text.find("registries:").expect("a section")..];
@@ -29,14 +29,14 @@ fn config(stage: &Stage, git: &str) -> PathBuf {
     file
 }
 
-/// `check` with a section `git`: it connects, shows who it is, and reads the branch.
+/// Runs `check` with a `git` section: it connects, authenticates, and reads the branch.
 fn check(stage: &Stage, git: &str, environment: &[(&str, &str)]) -> Run {
     let mut command = tagalong::command(stage.home());
     command.args(["check", "--output", "json", "--config"]).arg(config(stage, git)).envs(environment.iter().copied());
     tagalong::finished(command.output().expect("it starts"))
 }
 
-/// What `check` says of the git server.
+/// The output of `check` about the git server.
 fn said(run: &Run) -> String {
     let rows = run.json();
     let row = rows.as_array().expect("rows").iter().find(|row| row["check"] == "git").expect("a row").clone();
@@ -109,7 +109,7 @@ fn an_ssh_agent_is_used_when_no_key_is_given() {
     add(&stage.sshd.other_key());
     let run = check(&stage, &section, &environment);
     assert!(run.code == 5 && said(&run).contains("the keys of the ssh agent"), "{run:#?}");
-    // The right one is found behind the wrong one.
+    // The right one comes after the wrong one.
     add(&stage.sshd.key());
     let run = check(&stage, &section, &environment);
     assert_eq!(run.code, 0, "{run:#?}");
@@ -126,7 +126,7 @@ fn hosts_are_trusted_by_hashed_lines_several_keys_or_pinned_fingerprints() {
     let name = line.split(' ').next().expect("a name").to_owned();
     let rsa = ssh_key(stage.home(), "rsa", &["-t", "rsa", "-b", "2048"], "");
     let other = |key: &Path| format!("{name} {}", fs::read_to_string(format!("{}.pub", key.display())).expect("a key"));
-    // An old key of the same kind, one of another kind, and the one that holds.
+    // An old key of the same type, one of another type, and the valid one.
     fs::write(&known, format!("{}{}{line}", other(&stage.sshd.other_key()), other(&rsa))).expect("written");
     assert_eq!(check(&stage, &usual, &[]).code, 0);
     let hashed = Command::new("ssh-keygen").args(["-q", "-H", "-f"]).arg(&known).status();
@@ -181,7 +181,7 @@ fn https_supports_a_private_authority_a_password_and_a_proxy() {
     assert_eq!((run.code, proxy.asked().len()), (0, before), "{run:#?}");
 }
 
-/// The agent with a configuration; it ends with the value.
+/// An agent that is killed when this value is dropped.
 struct Agent(Child);
 
 impl Agent {
@@ -226,7 +226,7 @@ fn a_rotated_key_or_token_needs_no_restart() {
     wait_until("the second is deployed", || deployed("cccccc1"));
     drop(agent);
     let block = |commit: &str| commit.lines().skip_while(|line| !line.starts_with("gpgsig")).nth(1).map(str::to_owned);
-    // The first line of a signature holds the public key.
+    // The first line of a signature has the public key.
     assert!(block(&signer()).is_some() && block(&signer()) != block(&by_first_key));
 
     let token = stage.home().join("token");

@@ -1,4 +1,4 @@
-//! Commits say what moved in the words that were asked for, and bear signatures that git itself accepts.
+//! Commit messages follow the template, and signatures are accepted by git itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn stage() -> Stage {
     stage
 }
 
-/// Runs `sync` with more lines in the section `git`.
+/// Runs `sync` with more lines in the `git` section.
 fn sync(stage: &Stage, git: &str) -> Run {
     let config = stage.config_with("signing.yaml", git);
     tagalong::run(stage.home(), &["sync", "--output", "json", "--config", &config.display().to_string()])
@@ -37,7 +37,7 @@ fn ssh_key(folder: &Path, name: &str, kind: &[&str], passphrase: &str) -> PathBu
     file
 }
 
-/// What `git verify-commit` says of the tip to one who trusts this SSH key.
+/// The output of `git verify-commit` for the tip, trusting this SSH key.
 fn verified_by(stage: &Stage, key: &Path) -> Output {
     let public = fs::read_to_string(format!("{}.pub", key.display())).expect("a key");
     let signers = stage.home().join("allowed_signers");
@@ -76,7 +76,7 @@ fn git_accepts_signatures_with_ssh_keys() {
     stage.origin.is_sound();
 }
 
-/// A GnuPG home of its own; its agent ends with it.
+/// A GnuPG home whose agent ends with it.
 struct Gnupg {
     home: tempfile::TempDir,
 }
@@ -115,7 +115,7 @@ fn git_accepts_signatures_with_openpgp_keys() {
     let passphrase = stage.home().join("passphrase");
     fs::write(&passphrase, "correct horse\n").expect("written");
     let key = stage.home().join("key.asc");
-    // Name, what the primary key is, whether a subkey signs, whether in armour, the passphrase.
+    // Name, type of the primary key, whether a subkey signs, whether it is armored, the passphrase.
     let kinds = [
         ("ed25519", "sign", false, true, ""),
         ("ed25519", "cert", true, false, "correct horse"),

@@ -1,4 +1,4 @@
-//! What a file held before is read from history, and history that is not here is brought over.
+//! Earlier contents of a file are read from history, and history that is missing in the clone is fetched.
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn open(cache: &Path, sshd: &Sshd, origin: &Origin, depth: u32) -> (BareClone, C
     BareClone::open(config).expect("a clone").fetch().expect("fetched")
 }
 
-/// The commits that changed `app.yaml`, and whether the walk ended for want of more.
+/// The commits that changed `app.yaml`, and whether the walk ended at the boundary of the clone.
 fn walk(clone: &BareClone, tip: CommitId) -> (Vec<(Logged, Change)>, bool) {
     let mut path = "app.yaml".to_owned();
     let mut changes = Vec::new();
@@ -68,7 +68,7 @@ fn every_change_of_a_file_is_found_and_missing_history_is_fetched() {
 
     let (some, is_cut) = walk(&clone, tip);
     assert!(is_cut);
-    // Of ten commits five are about the file; the last of the ten is where history is cut off.
+    // Five of ten commits change the file; the last of the ten is where history is cut off.
     assert_eq!(subjects(&some), ["app 29", "app 28", "app 27", "app 26"]);
 
     assert_eq!(clone.deepen().expect("deepened"), Deepened::More);
@@ -83,7 +83,7 @@ fn every_change_of_a_file_is_found_and_missing_history_is_fetched() {
     }
     assert_eq!(clone.deepen().expect("asked"), Deepened::NoMore);
 
-    // And the clone goes on from there.
+    // And the clone can still be used.
     origin.commit("app 30", &[("app.yaml", "30\n")]);
     let (clone, tip) = clone.fetch().expect("fetched");
     assert_eq!(walk(&clone, tip).0.len(), 31);

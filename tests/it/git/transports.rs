@@ -1,4 +1,5 @@
-//! Real git servers over ssh, http and paths: who is let in, what is kept, what is refused and how it is said.
+//! Real git servers over ssh, http and local paths: who has access, what is kept, what is refused and how that is
+//! reported.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +10,7 @@ use crate::support::git::{HttpGit, Origin, Sshd, clone_in, git};
 use crate::support::registry::{Kind, Registry};
 use crate::support::tagalong::{Run, run};
 
-/// A repository, a registry with `org/app:bbbbbb1`, and no git server yet.
+/// A repository and a registry with `org/app:bbbbbb1`, but no git server yet.
 struct Scene {
     folder: tempfile::TempDir,
     registry: Registry,
@@ -30,7 +31,7 @@ impl Scene {
         self.folder.path()
     }
 
-    /// Runs `set` with a section `git`.
+    /// Runs `set` with a `git` section.
     fn set(&self, git: &str) -> Run {
         let host = self.registry.host();
         let file = self.home().join("tagalong.yaml");
@@ -87,7 +88,7 @@ fn https_requires_a_valid_certificate() {
     let run = scene.set(&section).fails_with(5);
     assert!(run.stderr.contains("certificate"), "{run:#?}");
     assert!(!scene.is_set());
-    // With the authority among those that the system trusts, the same works.
+    // With the authority among the system's, the same works.
     let trusted = support::tagalong::command(scene.home())
         .args(["set", &format!("{}/org/app:bbbbbb1", scene.registry.host()), "--config"])
         .arg(scene.home().join("tagalong.yaml"))
@@ -132,7 +133,7 @@ fn a_clone_of_depth_one_is_enough() {
     scene.set(&section).ok();
     assert!(scene.is_set());
     assert_eq!(scene.origin.subjects().len(), 7);
-    // And the clone goes on from there.
+    // And the clone can still be used.
     scene.back();
     scene.set(&section).ok();
     assert!(scene.is_set());

@@ -1,4 +1,5 @@
-//! Whatever a registry answers, the reason is said, no secret leaves, and the images of others are not held up.
+//! Whatever a registry responds, the problem is reported, no secret leaks, and images of other registries are not
+//! delayed.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -30,7 +31,7 @@ fn manifest() -> Vec<u8> {
     .into_bytes()
 }
 
-/// A good registry with one image under every tag.
+/// A working registry with one image under every tag.
 fn good(request: &Asked) -> Answer {
     let path = request.target.as_str();
     let body = match path {
@@ -56,7 +57,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
 }
 
-/// Reads the age of an image and proves it whole.
+/// Reads the age of an image and checks that it is complete.
 fn look(client: &Client, host: &str) -> Result<(), RegistryError> {
     let version = Version::parse_tag("aaaaaa1").expect("a tag");
     run(async {
@@ -189,7 +190,7 @@ fn an_endless_list_of_tags_is_cut_off() {
     assert!(error.to_string().contains("goes on after 2000 pages"), "{error}");
 }
 
-/// A server that answers a byte at a time, for ever.
+/// A server that sends one byte at a time, forever.
 fn dripping() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let host = listener.local_addr().expect("an address").to_string();
@@ -293,7 +294,7 @@ fn other_registries_are_not_delayed() {
     std::fs::write(&config, text).expect("written");
     let start = Instant::now();
     let run = stage.tagalong(&["sync", "--output", "json"]);
-    // Three attempts of thirty seconds each would be the usual patience of clients.
+    // Typical clients would wait for three attempts of thirty seconds each.
     assert!(start.elapsed() < Duration::from_secs(45), "{:?}", start.elapsed());
     assert_eq!(run.code, 3, "{run:#?}");
     let report = run.json();

@@ -1,4 +1,4 @@
-//! Nothing is deployed that a node could not pull: the whole image is proved before a field moves.
+//! Nothing is deployed that a node could not pull: the image is checked completely before a field moves.
 
 use serde_json::{Value, json};
 use tagalong::image::{Repository, Version};
@@ -21,7 +21,7 @@ fn digest_of(descriptor: &Value) -> String {
     descriptor["digest"].as_str().expect("a digest").to_owned()
 }
 
-/// Asks whether an image is whole.
+/// Checks whether an image is complete.
 fn prove(registry: &Registry, tag: &str, platforms: &[&str]) -> Result<(), RegistryError> {
     let own = HostConfig { host: registry.host(), plain_http: true, ..HostConfig::default() };
     let client = Client::new(Config { hosts: vec![own], ..Config::default() }).expect("a client");
@@ -44,14 +44,14 @@ fn flaws(result: Result<(), RegistryError>) -> Vec<String> {
 fn images_of_every_format_are_checked_and_missing_parts_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let registry = Registry::start(&folder.path().join("registry"), Kind::Plain);
-    // OCI as it is, Docker's own types, and layers compressed by zstd.
+    // OCI types, Docker's own types, and layers compressed with zstd.
     let makes: [(&str, &[&str]); 3] = [
         ("oci", &["--all"]),
         ("docker", &["--format", "v2s2", "--dest-compress-format", "gzip"]),
         ("zstd", &["--dest-compress-format", "zstd"]),
     ];
     for (tag, arguments) in makes {
-        // A layout for each: skopeo reuses a layer that it has compressed before.
+        // A layout for each, because skopeo reuses a layer that it has compressed before.
         let layout = Layout::make(&folder.path().join(tag), &format!("2026-04-0{}T10:00:00Z", tag.len()));
         layout.push(&registry, "org/app", tag, arguments);
         prove(&registry, tag, &[]).unwrap_or_else(|error| panic!("{tag}: {error}"));
@@ -72,7 +72,7 @@ fn images_of_every_format_are_checked_and_missing_parts_are_named() {
     registry.lose(&digest_of(&zstd["config"]));
     assert!(flaws(prove(&registry, "zstd", &[])).iter().any(|flaw| flaw.starts_with("the configuration sha256:")));
 
-    // The attestation of an index is not needed; a child is, where its platform is.
+    // The attestation in an index is not required; a child for a required platform is.
     let index = registry.manifest("org/app", "oci");
     let [amd64, arm64, attestation] = [0, 1, 2].map(|n| digest_of(&index["manifests"][n]));
     registry.lose(&attestation);
@@ -122,7 +122,7 @@ fn images_by_buildah_are_checked_and_missing_parts_are_named() {
     registry.lose(&digest_of(&zstd["layers"][0]));
     let lost = digest_of(&zstd["layers"][0]);
     assert_eq!(flaws(prove(&registry, "zstd", &[])), [format!("a layer {lost} is missing")]);
-    // A child of each kind of index, as a cleanup takes it that knows tags only.
+    // A child of each kind of index, deleted as by a cleanup that only knows tags.
     for (tag, what) in [("index", "linux/arm64"), ("list", "linux/arm64")] {
         let child = digest_of(&registry.manifest("org/app", tag)["manifests"][1]);
         registry.delete("org/app", &child);
@@ -168,7 +168,7 @@ fn a_broken_candidate_is_named_and_the_next_best_is_not_chosen() {
     assert!(detail.contains(&gone) && detail.contains("linux/arm64"), "{detail}");
     assert!(stage.origin.read("a.yaml").ends_with("aaaaaa1\n"));
 
-    // `set` is no way around it, and says the same.
+    // `set` cannot bypass it, and reports the same.
     let asked = stage.tagalong(&["set", &format!("{}:aaaaaa3", stage.image("a"))]).fails_with(3);
     assert!(asked.stderr.contains(&gone), "{asked:#?}");
 }

@@ -1,4 +1,4 @@
-//! Real registries are asked as they want to be, and bad ones are told from good ones.
+//! Real registries get the requests they expect, and errors of bad ones are told apart.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -105,7 +105,7 @@ fn a_private_authority_is_trusted_only_when_configured() {
         let error = client(&host, |own| own.plain_http = false).tags(&app).await.expect_err("refused");
         assert!(error.help().expect("help").contains("caFile"), "{error}");
     });
-    // A client that speaks TLS to a plain port, and the reverse, are told so.
+    // TLS to a plain port, and plain HTTP to a TLS port, are reported as such.
     let plain = Registry::start(&folder.path().join("plain"), Kind::Plain);
     run(async {
         let error = client(&plain.host(), |own| own.plain_http = false).ping(&plain.host()).await.expect_err("refused");
@@ -241,7 +241,7 @@ fn server_errors_are_told_apart() {
     ];
     for (name, script, words) in cases {
         let server = Scripted::start(script);
-        // Only for silence is there nothing to wait for.
+        // Only silence is worth waiting for.
         let timeout = (name == "silent").then_some(Duration::from_millis(1500));
         let client = client(&server.host(), |own| own.timeout = timeout);
         let error = run(async {

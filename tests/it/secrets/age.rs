@@ -1,4 +1,4 @@
-//! Data keys are opened as age opens files, and age opens what is written here.
+//! Data keys are decrypted like age does, and age decrypts what is written here.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A vector of C2SP: what is expected, the identities, and the file.
+/// A C2SP test vector: the expected result, the identities, and the file.
 fn judge(vector: &[u8]) -> Result<(), String> {
     let end = vector.windows(2).position(|pair| pair == b"\n\n").expect("a header") + 2;
     let header = std::str::from_utf8(&vector[..end]).expect("text");
@@ -98,7 +98,7 @@ fn files_are_exchanged_with_the_real_age() {
         assert_eq!(Recipient::parse(recipient), Some(identities[0].recipient()));
         let theirs = run(folder, "age", &["-e", "-a", "-r", recipient, "plain"]);
         assert_eq!(file::decrypt(&theirs, &identities).expect("opened").expose(), b"sesame");
-        // A length for each way that the last chunk can end.
+        // A length for each way the last chunk can end.
         for length in [0, 1, 32, 65_536, 70_000] {
             let plain = vec![7; length];
             let ours = file::encrypt(&plain, &identities[0].recipient()).expect("encrypted");
@@ -124,7 +124,7 @@ fn unusable_identities_are_reported_without_printing_them() {
     let cut: String = key("locked").lines().take(3).collect::<Vec<_>>().join("\n");
     assert_eq!(error(&cut), IdentityError::Ssh(SshKeyError::Form));
     assert!(Recipient::parse(&key("rsa.pub")).is_none());
-    // Indented lines and Windows' line ends are read.
+    // Indented lines and Windows line endings are accepted.
     let (_, identity) = support::sops::new_key();
     assert_eq!(Identity::parse_file(&format!("# c\r\n  {identity}\r\n")).expect("read").len(), 1);
 }

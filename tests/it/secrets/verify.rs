@@ -1,4 +1,5 @@
-//! `secrets verify` finds what sops would refuse and what should not be in clear, and says where, without the values.
+//! `secrets verify` finds what sops would reject and what should not be in plaintext, and reports where, without the
+//! values.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +20,7 @@ use crate::support::tagalong::{Run, command, finished, run};
 const SECRET: &str =
     "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  password: hunter2\n  user: me\n";
 
-/// A repository with one file of each kind; gives the files by name.
+/// A repository with one file of each kind; returns the files by name.
 fn repository(sops: &Sops, other: &str) -> Vec<(&'static str, String)> {
     let rules = format!(
         "creation_rules:\n- {{ path_regex: 'apps/.*secret.*\\.yaml$', encrypted_regex: '^(data|stringData)$', age: {} }}\n",
@@ -70,7 +71,7 @@ const EXPECTED: [&str; 9] = [
     "plaintext apps/g/clear.env 0",
 ];
 
-/// Says nothing that is secret.
+/// Checks that the output contains no secret.
 #[track_caller]
 fn discreet(run: Run, identity: &str) -> Run {
     let all = format!("{run:?}");
@@ -176,7 +177,7 @@ fn rules_in_parent_folders_apply() {
         let found = run(home.path(), &["secrets", "verify", "--output", "json", "--dir", &dir]).json();
         found["files"][0]["status"].as_str().expect("a file").to_owned()
     };
-    // Patterns are on the path from where the rules stand.
+    // Patterns match the path relative to the rules.
     assert_eq!(status("infra", &rules("^apps/")), "ok");
     assert_eq!(status("infra", &rules("^infra/apps/")), "wrong-recipients");
     assert_eq!(status("infra/apps", &rules("^infra/apps/s")), "wrong-recipients");

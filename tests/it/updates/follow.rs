@@ -21,7 +21,7 @@ const NEW: &str = "2026-04-02T10:00:00Z";
 fn the_image_built_last_is_deployed_once() {
     let stage = Stage::new(&[("apps/app/deployment.yaml", DEPLOYMENT)]);
     stage.registry.push("org/app", "ffffff1", OLD);
-    // Smaller in every alphabetical sense, and built later.
+    // Smaller in any alphabetical order, and built later.
     let digest = stage.registry.push("org/app", "000000a", NEW);
     stage.registry.push("org/app", "latest", "2026-05-01T10:00:00Z");
 
@@ -135,12 +135,12 @@ fn policies_in_the_repository_apply_and_a_dry_run_writes_nothing() {
     assert_eq!(stage.origin.tip(), before);
     stage.tagalong(&["sync"]).ok();
     assert!(stage.origin.read("app.yaml").contains("team/app:1.10.0@sha256:"));
-    // The tag is the newest already; what the policy asks for besides is its digest.
+    // The tag is already the newest; the policy also asks for its digest.
     let unpinned = format!("image: {}/team/app:1.10.0\n", stage.registry.host());
     stage.origin.commit("another one, not pinned", &[("other.yaml", &unpinned)]);
     stage.tagalong(&["sync"]).ok();
     assert!(stage.origin.read("other.yaml").contains("team/app:1.10.0@sha256:"));
-    // A person who takes the digest away means it.
+    // A person who removes the digest does so on purpose.
     stage.origin.commit("unpinned by hand", &[("other.yaml", &unpinned)]);
     let report = stage.tagalong(&["sync", "--output", "json"]).ok().json();
     assert_eq!(stage.origin.read("other.yaml"), unpinned);
@@ -177,7 +177,7 @@ fn an_agent_asked_to_stop_during_a_push_finishes_the_cycle() {
     stage.registry.push("org/app", "aaaaaa2", NEW);
     let begun = stage.home().join("begun");
     let told = stage.home().join("told");
-    // The server takes the push only once the agent has been told to stop.
+    // The server accepts the push only after the agent has been asked to stop.
     let hook = format!("touch {}; while [ ! -e {} ]; do sleep 0.05; done; exit 0", begun.display(), told.display());
     stage.origin.hook("pre-receive", &hook);
     let config = stage.config();
@@ -210,7 +210,7 @@ fn images_that_share_a_value_move_together_or_not_at_all() {
     assert_eq!(report["commit"], serde_json::Value::Null, "{report:#}");
     let detail = report["skipped"][0]["detail"].as_str().unwrap_or_default();
     assert!(detail.contains("shares its value by an anchor with"), "{report:#}");
-    // Asked for by name it is no different: the worker would run an image that is not there.
+    // `set` is no different: the worker would run an image that does not exist.
     stage.tagalong(&["set", &format!("{}:bbbbbb1", stage.image("app"))]);
     assert!(stage.origin.read("values.yaml").contains("&sha aaaaaa1"));
 

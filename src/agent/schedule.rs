@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::cluster::election::{Seat, Standing};
+use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
-use crate::cycle::task::Mode;
 use crate::policy::scope::{Scope, Target};
 
 use super::outcome::{Failure, Outcome};

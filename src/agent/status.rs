@@ -264,6 +264,8 @@ mod tests {
     use crate::cycle::status::Place;
     use crate::image::Tag;
 
+    use crate::plan::skip::Reason;
+
     use super::*;
 
     fn tag(text: &str) -> Option<Tag> {
@@ -343,7 +345,7 @@ mod tests {
 
     #[test]
     fn what_is_as_it_was_keeps_its_time_and_a_failure_changes_no_row() {
-        let blocked = || vec![standing(["v1", "v1"], State::BlockedImage, Some("v2"))];
+        let blocked = || vec![standing(["v1", "v1"], State::Kept(Reason::BlockedImage), Some("v2"))];
         let mut status = Status::default();
         status.learn(&outcome(1, 100, Ok(report(blocked(), &[]))));
         status.learn(&outcome(2, 200, Err(Failure::Panicked)));
@@ -353,7 +355,7 @@ mod tests {
         assert!(failed.help.expect("help").contains("agent.deadline"));
         status.learn(&outcome(4, 400, Ok(report(blocked(), &[]))));
         assert_eq!((status.failed.as_ref(), status.images.rows()[0].since.as_second()), (None, 100));
-        let next = vec![standing(["v1", "v1"], State::BlockedImage, Some("v3"))];
+        let next = vec![standing(["v1", "v1"], State::Kept(Reason::BlockedImage), Some("v3"))];
         status.learn(&outcome(5, 500, Ok(report(next, &[]))));
         assert_eq!(status.images.rows()[0].since.as_second(), 500);
     }

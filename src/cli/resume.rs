@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cycle::task::Task;
+use crate::cycle::operations::resume::Resume;
 
 use super::error::CliError;
 use super::hold::PauseArguments;
@@ -23,6 +23,6 @@ pub struct Arguments {
 
 /// Resumes.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    let pause = arguments.pause.pause()?;
-    arguments.pause.push(&Task::Resume(&pause)).await
+    let (target, by) = arguments.pause.request()?;
+    arguments.pause.push(&Resume { target, by }).await
 }

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use crate::agent;
 use crate::cluster;
-use crate::cycle::commits::Style;
-use crate::cycle::engine::{Hosts, IntentSource};
-use crate::cycle::secrets::{Gate, PullSecrets};
-use crate::cycle::tree::REPOSITORY_FILE;
+use crate::cycle::engine::{ConfigSource, Hosts};
+use crate::cycle::secrets::verify::{PullSecrets, Strictness};
+use crate::cycle::tree::cache::REPOSITORY_FILE;
+use crate::cycle::write::commits::Style;
 use crate::fault::Explain;
 use crate::forge;
 use crate::keys;
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
-use crate::plan::intent::Intent;
+use crate::plan::tree_config::TreeConfig;
 use crate::registry;
 use crate::repo;
 use crate::repo::config::{Branch, Person, Ssh, USUAL_DEPTH, USUAL_HISTORY_LIMIT};
@@ -86,25 +86,25 @@ pub struct Config {
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     /// Where identities are taken from.
-    pub keys: keys::Sources,
+    pub keys: keys::KeySources,
     /// What happens to a field whose secrets are broken.
-    pub gate: Gate,
+    pub gate: Strictness,
     /// What is asked of pull secrets.
     pub pull_secrets: PullSecrets,
 }
 
-/// The agent's own policies and conventions, which those of the repository's file are added to.
+/// The agent's own policies and field rules, which those of the repository's file are added to.
 #[derive(Debug, Clone, Default)]
 pub struct IntentReader {
     /// Those of the agent's own file.
-    pub own: Intent,
+    pub own: TreeConfig,
     /// The hosts that policies in the repository may concern.
     pub allowed_hosts: BTreeSet<String>,
 }
 
 impl IntentReader {
     /// What holds for a tree, with the repository's own file if it has one.
-    pub fn read(&self, repository_file: Option<&[u8]>, hosts: Hosts) -> Result<Intent, ConfigError> {
+    pub fn read(&self, repository_file: Option<&[u8]>, hosts: Hosts) -> Result<TreeConfig, ConfigError> {
         let mut intent = self.own.clone();
         let Some(bytes) = repository_file else { return Ok(intent) };
         let mistakes = Mistakes::of(REPOSITORY_FILE);
@@ -113,13 +113,13 @@ impl IntentReader {
         let found = sections::repository_file(root, allowed, &mistakes);
         settled(mistakes)?;
         intent.policies.rules.extend(found.policies.rules);
-        intent.conventions.rules.extend(found.conventions.rules);
-        intent.conventions.embedded |= found.conventions.embedded;
+        intent.field_rules.rules.extend(found.field_rules.rules);
+        intent.field_rules.embedded |= found.field_rules.embedded;
         Ok(intent)
     }
 
     /// The same in the form that the engine takes.
-    pub fn into_source(self) -> Box<IntentSource> {
+    pub fn into_source(self) -> Box<ConfigSource> {
         Box::new(move |file, hosts| {
             self.read(file, hosts).map_err(|error| -> Box<dyn Explain + Send + Sync> { Box::new(error) })
         })
@@ -212,7 +212,7 @@ impl Config {
             },
             intent: IntentReader { own: intent, allowed_hosts },
             secrets: Secrets {
-                keys: keys::Sources::new(
+                keys: keys::KeySources::new(
                     environment,
                     &[secrets.age_key_files, overrides.age_key_files.clone()].concat(),
                 ),
@@ -391,11 +391,11 @@ agent:
     #[test]
     fn secrets_are_read_and_their_mistakes_said() {
         let secrets = |text: &str| load(&format!("secrets: {{ {text} }}\n")).expect("valid").secrets;
-        assert_eq!((secrets("").gate, secrets("").pull_secrets), (Gate::Block, PullSecrets::Check));
-        assert_eq!((secrets("gate: off").gate, secrets("gate: 'off'").gate), (Gate::Off, Gate::Off));
+        assert_eq!((secrets("").gate, secrets("").pull_secrets), (Strictness::Block, PullSecrets::Check));
+        assert_eq!((secrets("gate: off").gate, secrets("gate: 'off'").gate), (Strictness::Off, Strictness::Off));
         assert_eq!(secrets("pullSecrets: off").pull_secrets, PullSecrets::Off);
         let both = secrets("gate: warn, pullSecrets: probe");
-        assert_eq!((both.gate, both.pull_secrets), (Gate::Warn, PullSecrets::Probe));
+        assert_eq!((both.gate, both.pull_secrets), (Strictness::Warn, PullSecrets::Probe));
         let said = mistakes("secrets:\n  ageKeyFiles: ['', 5]\n  gate: true\n  pullSecrets: ping\n  ageKeyFile: /x\n");
         let expect = [
             "2:17: secrets.ageKeyFiles: a path is needed",
@@ -536,7 +536,7 @@ agent:
             refused("registries:\n- host: evil.example.com\n").contains("only `policies`, `fields` and `embedded` may")
         );
         let any = b"policies:\n- images: [other.example.com/*]\n  tags: { sha: {} }\nfields:\n- {file: a.yaml, path: tag, image: nginx}\n";
-        assert_eq!(config.intent.read(Some(any), Hosts::Any).expect("any host").conventions.rules.len(), 1);
+        assert_eq!(config.intent.read(Some(any), Hosts::Any).expect("any host").field_rules.rules.len(), 1);
     }
 
     #[test]

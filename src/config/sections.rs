@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::agent;
 use crate::cluster;
-use crate::cycle::commits::Style;
-use crate::cycle::secrets::{Gate, PullSecrets};
-use crate::manifest::conventions::{Conventions, FieldRule};
+use crate::cycle::secrets::verify::{PullSecrets, Strictness};
+use crate::cycle::write::commits::Style;
+use crate::manifest::field_rules::{FieldRules, FieldRule};
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
 use crate::plan::batch::Batch;
-use crate::plan::intent::Intent;
 use crate::plan::template::Template;
+use crate::plan::tree_config::TreeConfig;
 use crate::platform::PlatformError;
 use crate::policy::names::{Names, TagPattern};
 use crate::policy::order::{Order, SourceBranch};
@@ -43,7 +43,7 @@ pub struct FileConfig {
     /// The section `sources`.
     pub sources: Vec<SourceConfig>,
     /// The sections `policies`, `fields` and `embedded`.
-    pub intent: Intent,
+    pub intent: TreeConfig,
     /// The section `secrets`.
     pub secrets: SecretsSection,
     /// The section `agent`.
@@ -60,7 +60,7 @@ pub struct SecretsSection {
     /// `ageKeyFiles`.
     pub age_key_files: Vec<PathBuf>,
     /// `gate`.
-    pub gate: Gate,
+    pub gate: Strictness,
     /// `pullSecrets`.
     pub pull_secrets: PullSecrets,
 }
@@ -122,7 +122,7 @@ pub fn agent_file(root: Node, environment: Environment<'_>, mistakes: &Mistakes)
 /// Reads `tagalong.yaml` at the root of the infrastructure repository. It holds policies, and what counts as an image
 /// field, and nothing else; and policies may concern only hosts that the agent's own file allows, so that nobody who can write to the repository can send the
 /// agent, or its credentials, elsewhere. Without `allowed_hosts` any host will do.
-pub fn repository_file(root: Node, allowed_hosts: Option<&BTreeSet<String>>, mistakes: &Mistakes) -> Intent {
+pub fn repository_file(root: Node, allowed_hosts: Option<&BTreeSet<String>>, mistakes: &Mistakes) -> TreeConfig {
     let mut root = Section::new("", root, mistakes);
     for key in ["git", "registries", "sources", "agent", "secrets", "notify", "cluster"] {
         if let Some(node) = root.take(key) {
@@ -131,7 +131,7 @@ pub fn repository_file(root: Node, allowed_hosts: Option<&BTreeSet<String>>, mis
         }
     }
     let list = root.sections("policies");
-    let mut intent = Intent { conventions: conventions(&mut root), ..Intent::default() };
+    let mut intent = TreeConfig { field_rules: field_rules(&mut root), ..TreeConfig::default() };
     for section in list {
         let at = *section.at();
         let Some(rule) = policy(section) else { continue };
@@ -299,14 +299,14 @@ fn sources(root: &mut Section<'_>) -> Vec<SourceConfig> {
     sources.collect()
 }
 
-fn intent(root: &mut Section<'_>) -> Intent {
+fn intent(root: &mut Section<'_>) -> TreeConfig {
     let rules = root.sections("policies").into_iter().filter_map(policy).collect();
-    Intent { policies: PolicySet { rules }, conventions: conventions(root) }
+    TreeConfig { policies: PolicySet { rules }, field_rules: field_rules(root) }
 }
 
-fn conventions(root: &mut Section<'_>) -> Conventions {
+fn field_rules(root: &mut Section<'_>) -> FieldRules {
     let rules = root.sections("fields").into_iter().filter_map(field_rule).collect();
-    Conventions { rules, embedded: root.boolean("embedded").unwrap_or(false) }
+    FieldRules { rules, embedded: root.boolean("embedded").unwrap_or(false) }
 }
 
 fn field_rule(mut section: Section<'_>) -> Option<FieldRule> {
@@ -443,7 +443,8 @@ fn secrets(mut section: Section<'_>) -> SecretsSection {
         true => Err("a path is needed".to_owned()),
         false => Ok(PathBuf::from(text)),
     });
-    let gate = section.choice("gate", &[("block", Gate::Block), ("warn", Gate::Warn), ("off", Gate::Off)]);
+    let gate =
+        section.choice("gate", &[("block", Strictness::Block), ("warn", Strictness::Warn), ("off", Strictness::Off)]);
     let words = [("check", PullSecrets::Check), ("probe", PullSecrets::Probe), ("off", PullSecrets::Off)];
     let pull_secrets = section.choice("pullSecrets", &words);
     section.finish();

@@ -3,6 +3,7 @@
 //!
 //! - [`envelope`]: a file with its metadata, in any of the five formats ([`format`])
 //! - [`metadata`]: the `sops` block
+//! - [`verdicts`]: the verdicts on the files of a tree
 //! - [`tree`]: documents as SOPS walks them
 //! - [`selection`]: which values are encrypted; [`go_regex`]: patterns in Go's syntax
 //! - [`plain`]: values in clear with their types; [`number`]: what Go reads in a text
@@ -13,7 +14,7 @@
 //!   [`block`]: the `sops` block, written
 //! - [`rules`]: what `.sops.yaml` asks for; [`clear`]: Secrets in clear text
 //!   [`generator`]: Secrets that kustomizations make
-//! - [`audit`]: a verdict for each file; [`inspect`], [`rulebook`]: for each file of a tree
+//! - [`audit`]: a verdict for each file; [`inspect`], [`rulebook`], [`verdicts`]: for the files of a tree
 //! - [`error`]: what can go wrong
 
 pub mod age;
@@ -41,3 +42,4 @@ pub mod rules;
 pub mod selection;
 pub mod shamir;
 pub mod tree;
+pub mod verdicts;

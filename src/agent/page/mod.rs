@@ -240,7 +240,7 @@ mod tests {
             row("ghcr.io/acme/shop", State::UpToDate, None, "holds the newest tag", &["apps/shop/kustomization.yaml"]),
             row(
                 "ghcr.io/acme/till",
-                State::BlockedSecret,
+                State::Kept(Reason::BlockedSecret),
                 Some("5d6e7f8"),
                 "<script>alert(1)</script>",
                 &["a.yaml", "b.yaml"],
@@ -280,7 +280,7 @@ mod tests {
     /// A view with so many images; every seventh is blocked.
     fn crowd(count: usize) -> View {
         let image = |number: usize| {
-            let state = if number.is_multiple_of(7) { State::BlockedImage } else { State::UpToDate };
+            let state = if number.is_multiple_of(7) { State::Kept(Reason::BlockedImage) } else { State::UpToDate };
             let name = format!("ghcr.io/acme/app-{number:05}");
             row(&name, state, None, "the registry does not have it", &["apps/app/kustomization.yaml"])
         };
@@ -413,7 +413,8 @@ mod tests {
         let large = |fields: usize| {
             let files: Vec<String> = (0..fields).map(|file| format!("apps/{file}.yaml")).collect();
             let files: Vec<&str> = files.iter().map(String::as_str).collect();
-            let mut row = row("ghcr.io/acme/base", State::BlockedSecret, None, &"long ".repeat(fields), &files);
+            let mut row =
+                row("ghcr.io/acme/base", State::Kept(Reason::BlockedSecret), None, &"long ".repeat(fields), &files);
             let why =
                 |n: usize| Why { detail: format!("{n} {}", "long ".repeat(fields)), ..row.standing.reasons[0].clone() };
             row.standing.reasons = (0..fields).map(why).collect();

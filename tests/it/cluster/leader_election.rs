@@ -10,7 +10,7 @@ use std::process::Command;
 use ::tagalong::cli::connect;
 use ::tagalong::config::load::{Config, Overrides};
 use ::tagalong::cycle::error::CycleError;
-use ::tagalong::cycle::task::Mode;
+use ::tagalong::cycle::operations::terms::Mode;
 use ::tagalong::policy::scope::Scope;
 use tokio_util::sync::CancellationToken;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tagalong::cycle::secrets::{Gate, PullSecrets, Secrets};
-use tagalong::keys::Sources;
+use tagalong::keys::KeySources;
 use tagalong::repo::clone::BareClone;
 use tagalong::repo::config::{Config, Https, Person, Ssh};
 use tagalong::sops::audit::Status;
@@ -232,7 +232,7 @@ fn verdicts_are_cached() {
         signing: None,
     };
     let environment = |name: &str| (name == "SOPS_AGE_KEY").then(|| sops.identity.clone());
-    let secrets = Secrets::new(Sources::new(&environment, &[]), Gate::Block, PullSecrets::Check);
+    let secrets = Secrets::new(Sources::new(&environment, &[]), Strictness::Block, PullSecrets::Check);
     let judged = || {
         let count = AtomicUsize::new(0);
         let (clone, tip) = BareClone::open(config.clone()).and_then(BareClone::fetch).expect("a clone");

@@ -16,11 +16,11 @@ use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use tagalong::cycle::tree::cache::TreeCache;
 use tagalong::image::{Reference, Version};
-use tagalong::manifest::field_rules::FieldRules;
 use tagalong::manifest::edit::{FollowRefs, Move, edit};
+use tagalong::manifest::field_rules::FieldRules;
 use tagalong::manifest::find;
-use tagalong::manifest::prefilter::{Prefilter, Need, words};
 use tagalong::manifest::paths::PathFilter;
+use tagalong::manifest::prefilter::{Need, Prefilter, words};
 use tagalong::plan::decide;
 use tagalong::plan::gate;
 use tagalong::plan::message::Purpose;
@@ -42,8 +42,7 @@ fn main() {
     let prefilter = of_interest();
     let search = prefilter.search();
     let needs = |need: Need| {
-        let of =
-            |(path, text): &(&String, &String)| search.need(path, text.as_bytes(), &FieldRules::default()) == need;
+        let of = |(path, text): &(&String, &String)| search.need(path, text.as_bytes(), &FieldRules::default()) == need;
         files.iter().filter(of).count()
     };
     let (whole, ties) = (needs(Need::Whole), needs(Need::Ties));
@@ -168,7 +167,13 @@ fn bump_to_commit_cold(bencher: Bencher<'_, '_>) {
     });
 }
 
-fn commit(clone: &BareClone, tip: CommitId, cache: &TreeCache, wanted: &[Reference], prefilter: &Prefilter) -> CommitId {
+fn commit(
+    clone: &BareClone,
+    tip: CommitId,
+    cache: &TreeCache,
+    wanted: &[Reference],
+    prefilter: &Prefilter,
+) -> CommitId {
     let (paths, field_rules) = (PathFilter::default(), FieldRules::default());
     let inventory = cache.inventory(clone, tip, &field_rules, prefilter).expect("read");
     let asked = decide::as_asked(&inventory, wanted, &paths).expect("found");

@@ -67,7 +67,7 @@ impl Folder {
         files: &[String],
         keyring: &Keyring,
         progress: &Progress<'_>,
-    ) -> Result<Vec<Verdict>, CliError> {
+    ) -> Result<Vec<FileVerdict>, CliError> {
         let rules = self.rules(files.iter().map(String::as_str).filter(|file| RuleBook::is_rules(file)))?;
         let done = AtomicUsize::new(0);
         let inspect = |paths: &[&str]| {

@@ -136,7 +136,7 @@ fn in_folder(
     let (inventory, intent) = folder.inventory(&paths, &config.intent)?;
     let mut notes = inventory.notes(&paths).map_err(CycleError::from)?;
     let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets);
-    let reseal = |before: &[u8], after: &[u8]| secrets.reseal(before, after);
+    let update_mac = |before: &[u8], after: &[u8]| secrets.update_mac(before, after);
     let asked = decide::as_asked(&inventory, wanted, &paths)
         .inspect_err(|_| notes.iter().for_each(|note| tracing::warn!("{note}")))
         .map_err(CycleError::from)?;
@@ -154,7 +154,7 @@ fn in_folder(
     for file in gated.files() {
         let before = folder.read(file)?;
         let after =
-            gated.edited(file, &before, follow, &intent.field_rules, Some(&reseal)).map_err(CycleError::from)?;
+            gated.edited(file, &before, follow, &intent.field_rules, Some(&update_mac)).map_err(CycleError::from)?;
         changes.push(FileChange { file: file.to_owned(), before, after });
     }
     if mode == Mode::Push {

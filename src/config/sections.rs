@@ -8,17 +8,17 @@ use crate::agent;
 use crate::cluster;
 use crate::cycle::secrets::verify::{PullSecrets, Strictness};
 use crate::cycle::write::commits::Style;
-use crate::manifest::field_rules::{FieldRules, FieldRule};
+use crate::manifest::field_rules::{FieldRule, FieldRules};
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
 use crate::plan::batch::Batch;
 use crate::plan::template::Template;
 use crate::plan::tree_config::TreeConfig;
 use crate::platform::PlatformError;
-use crate::policy::names::{Names, TagPattern};
 use crate::policy::order::{Order, SourceBranch};
 use crate::policy::range::Range;
 use crate::policy::rule::{INSPECT_LIMIT, ImagePattern, PolicySet, Rule};
+use crate::policy::tag_patterns::{TagPattern, TagPatterns};
 use crate::policy::tags::{Filter, ShaForm, TagRule};
 use crate::registry::config::{Api, HostConfig};
 use crate::repo::config::{Branch, Https, Person, Signing, SigningKeyFile, Ssh};
@@ -340,7 +340,7 @@ fn policy(mut section: Section<'_>) -> Option<Rule> {
     };
     let pin = section.choice("pin", &[("digest", ())]).is_some();
     let mut patterns = |key| section.each_with(key, |text| TagPattern::parse(text).map_err(|error| error.to_string()));
-    let names = Names { allow: patterns("allow"), ignore: patterns("ignore") };
+    let tag_patterns = TagPatterns { allow: patterns("allow"), ignore: patterns("ignore") };
     let minimum_age = section.duration("minimumAge");
     let inspect_limit = section.number("inspectLimit").unwrap_or(INSPECT_LIMIT).max(1);
     let platforms =
@@ -355,7 +355,7 @@ fn policy(mut section: Section<'_>) -> Option<Rule> {
         tags: tags?,
         pin,
         track,
-        names,
+        tag_patterns,
         minimum_age,
         inspect_limit,
         platforms,

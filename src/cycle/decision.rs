@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::manifest::field_rules::FieldRules;
 use crate::manifest::edit::FollowRefs;
+use crate::manifest::field_rules::FieldRules;
 use crate::plan::gate::GatedPlan;
 use crate::plan::message::{Act, Purpose};
 use crate::plan::skip::{Reason, Skipped};
@@ -48,10 +48,10 @@ impl Decision {
     pub fn edit(&mut self, tip: &Tip, secrets: &Secrets, is_by_name: bool) -> Result<Arc<[FileChange]>, CycleError> {
         let files: Vec<String> = self.gated.files().into_iter().map(str::to_owned).collect();
         let mut changes = Vec::new();
-        let reseal = |before: &[u8], after: &[u8]| secrets.reseal(before, after);
+        let update_mac = |before: &[u8], after: &[u8]| secrets.update_mac(before, after);
         for file in files {
             let before = tip.file(&file)?.unwrap_or_default();
-            match self.gated.edited(&file, &before, self.follow, &self.field_rules, Some(&reseal)) {
+            match self.gated.edited(&file, &before, self.follow, &self.field_rules, Some(&update_mac)) {
                 Ok(after) => changes.push(FileChange { file, before, after }),
                 Err(error) if is_by_name => return Err(error.into()),
                 Err(error) => {

@@ -9,9 +9,9 @@ use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
 use crate::fault::Explain;
-use crate::manifest::prefilter::Prefilter;
 use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
+use crate::manifest::prefilter::Prefilter;
 use crate::plan::hold::NamedHolds;
 use crate::plan::message::Purpose;
 use crate::plan::tree_config::TreeConfig;
@@ -226,7 +226,7 @@ impl Engine {
     }
 
     /// Returns the verdicts on the secrets of the branch's tip.
-    pub fn verify_secrets(&self, progress: &Progress<'_>) -> Result<Vec<Verdict>, CycleError> {
+    pub fn verify_secrets(&self, progress: &Progress<'_>) -> Result<Vec<FileVerdict>, CycleError> {
         block_in_place(|| {
             let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
             let mut verdicts = self.services.secrets.verify(&tip, progress)?;

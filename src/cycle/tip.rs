@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::manifest::field_rules::FieldRules;
-use crate::manifest::prefilter::Prefilter;
 use crate::manifest::inventory::Inventory;
+use crate::manifest::prefilter::Prefilter;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::tree::BlobId;

@@ -26,8 +26,8 @@ pub struct Survey {
 /// What is known of a tag that a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
-    /// How old its image is.
-    pub age: Age,
+    /// Its position in the policy's order.
+    pub position: Position,
     /// The build that it is of.
     pub build: Option<Build>,
 }
@@ -36,9 +36,9 @@ impl Survey {
     /// What is known of a tag that a field holds: it may have been asked for as such, or be among those that can be chosen.
     pub fn of_held(&self, tag: &Tag) -> Held {
         let listed = || self.seen.iter().find(|seen| seen.tag == *tag);
-        let as_listed = |seen: &Seen| Some(Held { age: Position::Known(seen.standing?), build: seen.build });
+        let as_listed = |seen: &Seen| Some(Held { position: Position::Known(seen.standing?), build: seen.build });
         let known = self.held.get(tag).copied().or_else(|| listed().and_then(as_listed));
-        known.unwrap_or(Held { age: Position::Unasked, build: None })
+        known.unwrap_or(Held { position: Position::NotQueried, build: None })
     }
 
     /// The other tags of the build that a tag is of.

@@ -15,8 +15,8 @@ pub fn verdicts<E>(
     files: &[&str],
     exists: impl Fn(&str) -> bool,
     mut inspect: impl FnMut(&[&str]) -> Result<BTreeMap<String, Arc<Inspection>>, E>,
-    inspect_sources: impl FnOnce(&[Source<'_>]) -> Result<Vec<Option<Verdict>>, E>,
-) -> Result<Vec<Verdict>, E> {
+    inspect_sources: impl FnOnce(&[Source<'_>]) -> Result<Vec<Option<FileVerdict>>, E>,
+) -> Result<Vec<FileVerdict>, E> {
     let found = inspect(files)?;
     let mut sources: BTreeMap<&str, &str> = BTreeMap::new();
     for (file, inspection) in &found {
@@ -27,7 +27,7 @@ pub fn verdicts<E>(
     let others: Vec<&str> = sources.keys().copied().filter(|source| !found.contains_key(*source)).collect();
     let more = if others.is_empty() { BTreeMap::new() } else { inspect(&others)? };
     let inspections = found.values().chain(more.values());
-    let mut verdicts: Vec<Verdict> = inspections.flat_map(|inspection| inspection.verdicts.clone()).collect();
+    let mut verdicts: Vec<FileVerdict> = inspections.flat_map(|inspection| inspection.verdicts.clone()).collect();
     let sources: Vec<Source<'_>> = sources.into_iter().collect();
     for verdict in inspect_sources(&sources)?.into_iter().flatten() {
         // One verdict on a file is enough, and the first is the more exact one.

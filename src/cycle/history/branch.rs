@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::image::{Repository, Version};
-use crate::manifest::field_rules::FieldRules;
 use crate::manifest::field::Field;
+use crate::manifest::field_rules::FieldRules;
 use crate::manifest::find;
 use crate::plan::decide::{Surveys, Update};
 use crate::plan::gate::{ImageProof, Proofs, wanted};

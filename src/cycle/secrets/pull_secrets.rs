@@ -14,7 +14,7 @@ use tokio::task::block_in_place;
 use crate::fault::{Explain, Fault};
 use crate::image::{Repository, Version};
 use crate::manifest::closure::Closures;
-use crate::manifest::pods::{GeneratedSecret, Part, Pod, PodFacts, SecretPlace};
+use crate::manifest::pods::{GeneratedSecret, Pod, PodFacts, SecretPlace, Subset};
 use crate::manifest::pull_secret::{KEY, LEGACY_KEY};
 use crate::path::{join, parent_of};
 use crate::plan::decide::Update;

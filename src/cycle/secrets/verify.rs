@@ -9,18 +9,18 @@ use getrandom::SysRng;
 use jiff::Timestamp;
 use rand_core::UnwrapErr;
 
-use crate::keys::Sources;
+use crate::keys::KeySources;
 use crate::manifest::closure::Closures;
 use crate::manifest::kustomize::is_manifest_name;
-use crate::manifest::pods::{self, Part, PodFacts};
+use crate::manifest::pods::{self, PodFacts, Subset};
 use crate::repo::error::RepoError;
 use crate::repo::tree::BlobId;
 use crate::sops::age::recipient;
-use crate::sops::audit::{Status, Verdict};
+use crate::sops::audit::{FileStatus, FileVerdict};
 use crate::sops::inspect::{self, Inspection};
 use crate::sops::keyring::Keyring;
-use crate::sops::reseal;
 use crate::sops::rulebook::RuleBook;
+use crate::sops::update_mac;
 use crate::sops::verdicts::verdicts;
 
 use crate::cycle::error::CycleError;
@@ -57,7 +57,7 @@ pub enum PullSecrets {
 /// Judges the secrets of tips.
 #[derive(Debug, Default)]
 pub struct Secrets {
-    sources: Sources,
+    sources: KeySources,
     strictness: Strictness,
     pull_secrets: PullSecrets,
     known: Mutex<Known>,
@@ -73,7 +73,7 @@ struct Known {
 }
 
 /// A file, and which part of what it says of pods.
-type PodKey = (BlobId, String, Part);
+type PodKey = (BlobId, String, Subset);
 
 /// What verdicts depend on besides the file.
 #[derive(Debug, Default, PartialEq)]
@@ -89,7 +89,7 @@ const LEAST_KEPT: usize = 1_000;
 
 impl Secrets {
     /// With identities from these sources.
-    pub fn new(sources: Sources, strictness: Strictness, pull_secrets: PullSecrets) -> Secrets {
+    pub fn new(sources: KeySources, strictness: Strictness, pull_secrets: PullSecrets) -> Secrets {
         Secrets { sources, strictness, pull_secrets, known: Mutex::default() }
     }
 
@@ -99,7 +99,7 @@ impl Secrets {
     }
 
     /// Returns the verdicts on all files of a tip.
-    pub fn verify(&self, tip: &Tip, progress: &Progress<'_>) -> Result<Vec<Verdict>, CycleError> {
+    pub fn verify(&self, tip: &Tip, progress: &Progress<'_>) -> Result<Vec<FileVerdict>, CycleError> {
         let (keyring, listing) = (self.keyring()?, tip.listing()?);
         let all: Vec<&str> = listing.keys().map(String::as_str).collect();
         Ok(self.known().judge(&View { tip, listing: &listing, keyring: &keyring }, &all, progress)?)
@@ -159,16 +159,17 @@ impl Secrets {
         let verdicts = self.known().judge(&view, &all, &|_, _| ())?;
         let opens = |file: &&str| {
             let mut own = verdicts.iter().filter(|verdict| verdict.file == **file).peekable();
-            own.peek().is_some() && own.all(|verdict| matches!(verdict.status, Status::Ok | Status::WrongRecipients))
+            own.peek().is_some()
+                && own.all(|verdict| matches!(verdict.status, FileStatus::Ok | FileStatus::WrongRecipients))
         };
         Ok(files.iter().copied().filter(opens).collect())
     }
 
     /// Gives a SOPS file whose clear values were edited a new message authentication code.
-    pub fn reseal(&self, before: &[u8], after: &[u8]) -> Result<Vec<u8>, String> {
+    pub fn update_mac(&self, before: &[u8], after: &[u8]) -> Result<Vec<u8>, String> {
         let keyring = self.sources.keyring().map_err(|error| error.to_string())?;
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        reseal::reseal(before, after, &keyring, &now, &mut UnwrapErr(SysRng)).map_err(|error| error.to_string())
+        update_mac::update_mac(before, after, &keyring, &now, &mut UnwrapErr(SysRng)).map_err(|error| error.to_string())
     }
 
     /// Returns what some files of a tip say of pods. Each blob is read once.
@@ -177,7 +178,7 @@ impl Secrets {
         tip: &Tip,
         listing: &Listing,
         files: impl Iterator<Item = &'f str>,
-        part: Part,
+        part: Subset,
     ) -> Result<BTreeMap<String, Arc<PodFacts>>, RepoError> {
         let mut known = self.known();
         if known.pods.len() > 2 * listing.len() + LEAST_KEPT {
@@ -216,7 +217,12 @@ struct View<'v> {
 impl Known {
     /// The verdicts on some files of a tip and on those that their kustomizations make Secrets of, in the order of their
     /// paths.
-    fn judge(&mut self, view: &View<'_>, files: &[&str], progress: &Progress<'_>) -> Result<Vec<Verdict>, RepoError> {
+    fn judge(
+        &mut self,
+        view: &View<'_>,
+        files: &[&str],
+        progress: &Progress<'_>,
+    ) -> Result<Vec<FileVerdict>, RepoError> {
         self.look_with(view)?;
         let exists = |path: &str| view.listing.contains_key(path);
         let read_source = |sources: &[(&str, &str)]| {
@@ -278,14 +284,14 @@ impl Known {
 
 /// Whether a verdict keeps fields back. What no identity could open, because its keys are held by services, is not held
 /// against anyone; nor, without any identity, what would need one.
-fn is_flaw(verdict: &Verdict, keyring: &Keyring) -> bool {
+fn is_flaw(verdict: &FileVerdict, keyring: &Keyring) -> bool {
     match verdict.status {
-        Status::Ok => false,
-        Status::NoKey => !keyring.is_empty() && verdict.recipients.iter().any(|name| recipient::is_known(name)),
-        Status::Failed | Status::Plaintext | Status::WrongRecipients => true,
+        FileStatus::Ok => false,
+        FileStatus::NoKey => !keyring.is_empty() && verdict.recipients.iter().any(|name| recipient::is_known(name)),
+        FileStatus::Failed | FileStatus::Plaintext | FileStatus::WrongRecipients => true,
     }
 }
 
-fn words(verdict: &Verdict) -> String {
+fn words(verdict: &FileVerdict) -> String {
     format!("{}, document {}: {}", verdict.file, verdict.document, verdict.reason.as_deref().unwrap_or_default())
 }

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::manifest::field_rules::FieldRules;
-use crate::manifest::find::{self, ties};
-use crate::manifest::prefilter::{Prefilter, Need};
+use crate::manifest::find::{self, file_references};
 use crate::manifest::inventory::{self, Inventory, Reading};
 use crate::manifest::kustomize::Graph;
 use crate::manifest::paths::PathFilter;
+use crate::manifest::prefilter::{Need, Prefilter};
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::tree::{BlobId, TreeId};
@@ -134,8 +134,8 @@ impl Known {
         let mut walk = Walk::new(clone, &self.view.field_rules, paths, &self.gone);
         let graph = self.graph.take();
         let root = walk.folder(root, self.root.take())?;
-        let (left, ties_changed) = (walk.left, walk.ties_changed);
-        self.graph = graph.filter(|_| !ties_changed);
+        let (left, references_changed) = (walk.left, walk.references_changed);
+        self.graph = graph.filter(|_| !references_changed);
         self.gone.extend(left);
         Ok(self.root.insert(root))
     }
@@ -175,7 +175,7 @@ fn read(files: &[(Arc<str>, BlobId)], clone: &BareClone, view: &View) -> Result<
         let path = &files[index].0;
         match search.need(path, bytes, &view.field_rules) {
             Need::Nothing => None,
-            Need::Ties => Some(Arc::new(ties::read_ties(path, bytes))),
+            Need::FileReferences => Some(Arc::new(file_references::read_file_references(path, bytes))),
             Need::Whole => Some(Arc::new(find::read(path, bytes, &view.field_rules))),
         }
     })?;

@@ -128,7 +128,7 @@ impl Kind {
     }
 
     /// The bytes of a kustomization.
-    fn ties(&self) -> Option<BlobId> {
+    fn references(&self) -> Option<BlobId> {
         match self {
             Kind::File(held) if held.file.is_kustomization => Some(held.file.blob),
             _ => None,
@@ -163,7 +163,7 @@ pub(super) struct Walk<'w> {
     path: String,
     depth: usize,
     /// Whether the tree is tied together in another way than before: a file came or went, or a kustomization changed.
-    pub ties_changed: bool,
+    pub references_changed: bool,
     /// What files said that are not there any more, or say something else now.
     pub left: Vec<(File, Option<Reading>)>,
 }
@@ -180,7 +180,7 @@ impl<'w> Walk<'w> {
         known: &'w HashMap<File, Option<Reading>>,
     ) -> Walk<'w> {
         let (path, left) = Default::default();
-        Walk { clone, field_rules, paths, known, path, depth: 0, ties_changed: false, left }
+        Walk { clone, field_rules, paths, known, path, depth: 0, references_changed: false, left }
     }
 
     /// Reads a folder with all below it. What has not changed since `before` is taken over.
@@ -190,7 +190,7 @@ impl<'w> Walk<'w> {
             before => before.map(|folder| folder.children).unwrap_or_default(),
         };
         let entries = self.clone.folder(id)?;
-        self.ties_changed |= !entries.iter().map(|entry| &entry.name).eq(before.iter().map(|child| &child.name));
+        self.references_changed |= !entries.iter().map(|entry| &entry.name).eq(before.iter().map(|child| &child.name));
         let mut before: HashMap<String, Kind> = before.into_iter().map(|child| (child.name, child.kind)).collect();
         let mut children = Vec::with_capacity(entries.len());
         let here = self.path.len();
@@ -201,9 +201,9 @@ impl<'w> Walk<'w> {
             }
             self.path.push_str(&name);
             let last = if before.is_empty() { None } else { before.remove(&name) };
-            let last_ties = last.as_ref().and_then(Kind::ties);
+            let last_references = last.as_ref().and_then(Kind::references);
             let kind = self.child(kind, last)?;
-            self.ties_changed |= kind.ties() != last_ties;
+            self.references_changed |= kind.references() != last_references;
             children.push(Child { name, kind });
             self.path.truncate(here);
         }

@@ -93,8 +93,9 @@ impl Edits<'_> {
             return Ok(touched.map(|change| (change.file.clone(), change.after.clone())).collect());
         }
         let edited = |change: &FileChange| {
-            let reseal = |before: &[u8], after: &[u8]| self.secrets.reseal(before, after);
-            let bytes = so_far.edited(&change.file, &change.before, self.follow, self.field_rules, Some(&reseal))?;
+            let update_mac = |before: &[u8], after: &[u8]| self.secrets.update_mac(before, after);
+            let bytes =
+                so_far.edited(&change.file, &change.before, self.follow, self.field_rules, Some(&update_mac))?;
             Ok((change.file.clone(), bytes))
         };
         touched.map(edited).collect()

@@ -1,9 +1,9 @@
 //! The cache between tips is never visible: a warm one gives the same result as a cold one.
 
 use tagalong::cycle::tree::cache::TreeCache;
-use tagalong::manifest::field_rules::{FieldRules, FieldRule};
-use tagalong::manifest::prefilter::Prefilter;
+use tagalong::manifest::field_rules::{FieldRule, FieldRules};
 use tagalong::manifest::paths::PathFilter;
+use tagalong::manifest::prefilter::Prefilter;
 use tagalong::repo::clone::BareClone;
 use tagalong::repo::config::{Config, Https, Person, Ssh};
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::cluster::election::Standing;
-use crate::cluster::flux::{News, Part};
+use crate::cluster::election::Leadership;
+use crate::cluster::flux::{FluxEvent, FluxTask};
 use crate::fault::Explain;
 use crate::secret::SafeUrl;
 
@@ -37,11 +37,11 @@ pub struct View {
     /// A configuration that was kept out since the one in use was taken up: when, and what is wrong with it.
     pub refused: Option<(Timestamp, String)>,
     /// Whether this replica leads.
-    pub standing: Standing,
+    pub leadership: Leadership,
     /// Whether Flux is watched.
     pub is_watched: bool,
     /// What does not work about Flux.
-    pub flux_troubles: BTreeMap<Part, String>,
+    pub flux_troubles: BTreeMap<FluxTask, String>,
     /// The images.
     pub status: Status,
     /// Whether another replica led before.
@@ -65,7 +65,7 @@ impl Default for Board {
             commit_link: None,
             is_suspended: false,
             refused: None,
-            standing: Standing::Leads,
+            leadership: Leadership::Leader,
             is_watched: false,
             flux_troubles: BTreeMap::new(),
             status: Status::default(),
@@ -98,13 +98,13 @@ impl Board {
         if view.is_stopping {
             return Err("the agent was told to stop".to_owned());
         }
-        match &view.standing {
-            Standing::Leads => {}
-            Standing::Follows { .. } => return Ok(()),
-            Standing::Unknown { why: Some(why) } => {
+        match &view.leadership {
+            Leadership::Leader => {}
+            Leadership::Follower { .. } => return Ok(()),
+            Leadership::Unknown { reason: Some(why) } => {
                 return Err(format!("it is not known which replica leads: {why}"));
             }
-            Standing::Unknown { why: None } => return Err("it is not known yet which replica leads".to_owned()),
+            Leadership::Unknown { reason: None } => return Err("it is not known yet which replica leads".to_owned()),
         }
         match (&view.status.done, &view.status.failed) {
             (Some(_), _) => Ok(()),
@@ -139,10 +139,10 @@ impl Board {
         });
     }
 
-    pub(super) fn stands(&self, standing: &Standing) {
+    pub(super) fn stands(&self, leadership: &Leadership) {
         self.change(|view| {
-            view.standing.clone_from(standing);
-            view.has_followed |= matches!(standing, Standing::Follows { .. });
+            view.leadership.clone_from(leadership);
+            view.has_followed |= matches!(leadership, Leadership::Follower { .. });
         });
     }
 
@@ -153,14 +153,14 @@ impl Board {
         });
     }
 
-    pub(super) fn hear(&self, news: &News, now: Timestamp) {
+    pub(super) fn hear(&self, news: &FluxEvent, now: Timestamp) {
         self.change(|view| match news {
-            News::Word(word) => view.status.hear(word, now),
-            News::Trouble(part, error) => {
+            FluxEvent::Rollout(word) => view.status.hear(word, now),
+            FluxEvent::Failing(part, error) => {
                 let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
                 view.flux_troubles.insert(*part, format!("{error}{help}"));
             }
-            News::Over(part) => {
+            FluxEvent::Recovered(part) => {
                 view.flux_troubles.remove(part);
             }
         });
@@ -187,11 +187,11 @@ mod tests {
         let board = Board::default();
         assert!(board.readiness().is_err());
         let why = Some("the API is gone".to_owned());
-        board.stands(&Standing::Unknown { why });
+        board.stands(&Leadership::Unknown { reason: why });
         assert!(board.readiness().expect_err("unknown").contains("the API is gone"));
-        board.stands(&Standing::Follows { leader: "other".to_owned() });
+        board.stands(&Leadership::Follower { leader: "other".to_owned() });
         assert_eq!(board.readiness(), Ok(()));
-        board.stands(&Standing::Leads);
+        board.stands(&Leadership::Leader);
         assert_eq!(board.readiness(), Ok(()));
         let result = Err(Failure::Panicked);
         board.learn(&Outcome { number: 1, ended: Timestamp::now(), took: Duration::ZERO, result });

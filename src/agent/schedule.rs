@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::cluster::election::{Seat, Standing};
+use crate::cluster::election::{LeaderElector, Leadership};
 use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
 use crate::policy::scope::{Scope, Target};
@@ -87,7 +87,7 @@ pub struct Agent {
     setup: Setup,
     sinks: Sinks,
     signals: Signals,
-    seat: Seat,
+    elector: LeaderElector,
     rollouts: Rollouts,
     /// What is looked at again, and when: registries tell of a push before they list its tag.
     again: Option<(Instant, BTreeSet<Target>)>,
@@ -95,9 +95,9 @@ pub struct Agent {
 
 impl Agent {
     /// An agent that works by `setup`, which was read from `source`, whenever it leads.
-    pub fn new(source: Source, setup: Setup, mut sinks: Sinks, signals: Signals, seat: Seat) -> Agent {
+    pub fn new(source: Source, setup: Setup, mut sinks: Sinks, signals: Signals, elector: LeaderElector) -> Agent {
         sinks.configured(&setup);
-        Agent { source, setup, sinks, signals, seat, rollouts: Rollouts::default(), again: None }
+        Agent { source, setup, sinks, signals, elector, rollouts: Rollouts::default(), again: None }
     }
 
     /// Runs until it is told to stop. A cycle that fails, whatever the way, is followed by the next one, after a pause
@@ -131,7 +131,7 @@ impl Agent {
             }
             look = self.rest(due).await;
         }
-        tokio::join!(self.seat.leave(), self.sinks.stopped());
+        tokio::join!(self.elector.resign(), self.sinks.stopped());
         tracing::info!("the agent has stopped");
     }
 
@@ -140,15 +140,15 @@ impl Agent {
     async fn stand_by(&mut self) -> bool {
         let mut has_waited = false;
         loop {
-            let standing = self.seat.standing();
-            self.sinks.stands(&standing);
-            if standing == Standing::Leads || self.signals.stop.is_cancelled() {
+            let leadership = self.elector.leadership();
+            self.sinks.stands(&leadership);
+            if leadership == Leadership::Leader || self.signals.stop.is_cancelled() {
                 return has_waited;
             }
             has_waited = true;
             tokio::select! {
                 () = self.signals.stop.cancelled() => {}
-                () = self.seat.changed() => {}
+                () = self.elector.changed() => {}
                 _ = self.signals.wake.news() => {
                     tracing::info!("there is news, and this replica does not lead; the leader looks by its schedule");
                 }
@@ -166,7 +166,7 @@ impl Agent {
     }
 
     async fn cycle(&mut self, number: u64, scope: Scope) -> Outcome {
-        let Agent { setup, sinks, signals, seat, rollouts, .. } = self;
+        let Agent { setup, sinks, signals, elector, rollouts, .. } = self;
         let (config, begun) = (&setup.config, Instant::now());
         if scope == Scope::All {
             // What everything is looked at for is no news any more.
@@ -192,7 +192,7 @@ impl Agent {
                     give_up.cancel();
                     break tokio::time::timeout(LAST_STEP, work).await.unwrap_or(Err(Failure::Stopped));
                 }
-                () = seat.lost(), if !is_deposed => {
+                () = elector.lost(), if !is_deposed => {
                     is_deposed = true;
                     tracing::warn!("this replica does not lead any more; the cycle under way is given up");
                     give_up.cancel();
@@ -232,7 +232,7 @@ impl Agent {
             was_told = tokio::select! {
                 biased;
                 () = self.signals.stop.cancelled() => return Look::AtAll,
-                () = self.seat.lost() => return Look::AtAll,
+                () = self.elector.lost() => return Look::AtAll,
                 () = &mut due => return Look::AtAll,
                 () = &mut again => return self.again.take().map_or(Look::AtAll, |(_, targets)| Look::Again(targets)),
                 scope = self.signals.wake.news() => {
@@ -404,7 +404,7 @@ mod tests {
             branch: "main".parse().expect("a branch"),
             notify: Vec::new(),
             cluster: Default::default(),
-            lineage: Arc::new(|_, _| false),
+            ancestry: Arc::new(|_, _| false),
         }
     }
 
@@ -423,7 +423,13 @@ mod tests {
     async fn play(work: &Arc<Script>, load: Box<Load>) -> String {
         let sinks = Sinks::default();
         let metrics = Arc::clone(&sinks.metrics);
-        let agent = Agent::new(Source::new(None, load), setup(work, false), sinks, work.signals.clone(), Seat::alone());
+        let agent = Agent::new(
+            Source::new(None, load),
+            setup(work, false),
+            sinks,
+            work.signals.clone(),
+            LeaderElector::without_election(),
+        );
         agent.run().await;
         metrics.encode()
     }
@@ -492,8 +498,13 @@ mod tests {
             tokio::task::yield_now().await;
             wake.call(target("org/app"));
         });
-        let agent =
-            Agent::new(Source::new(None, no_load()), setup, Sinks::default(), work.signals.clone(), Seat::alone());
+        let agent = Agent::new(
+            Source::new(None, no_load()),
+            setup,
+            Sinks::default(),
+            work.signals.clone(),
+            LeaderElector::without_election(),
+        );
         agent.run().await;
         teller.await.expect("it ends");
         let scopes = work.scopes.lock().expect("unpoisoned").clone();

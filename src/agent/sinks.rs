@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::cluster::election::Standing;
+use crate::cluster::election::Leadership;
 use crate::cluster::flux;
 use crate::fault::Explain;
-use crate::notify::desk::Desk;
+use crate::notify::dispatcher::Dispatcher;
 use crate::registry::traffic::Traffic;
 
 use super::board::Board;
@@ -33,14 +33,14 @@ pub struct Sinks {
     pub senders: Arc<Senders>,
     journal: Journal,
     news: News,
-    desk: Desk,
+    dispatcher: Dispatcher,
 }
 
 impl Sinks {
     /// A configuration was put to work.
     pub fn configured(&mut self, setup: &Setup) {
         self.news.configured(setup);
-        let before = std::mem::replace(&mut self.desk, Desk::open(setup.notify.clone()));
+        let before = std::mem::replace(&mut self.dispatcher, Dispatcher::start(setup.notify.clone()));
         self.metrics.delivered(&before.take_deliveries());
         // What waits there is brought without anyone waiting for it.
         tokio::spawn(before.close(LAST_NEWS));
@@ -65,14 +65,14 @@ impl Sinks {
         self.journal.write(outcome);
         self.metrics.learn(outcome, traffic);
         self.board.learn(outcome);
-        self.news.learn(outcome, Instant::now()).iter().for_each(|event| self.desk.tell(event));
-        self.metrics.delivered(&self.desk.take_deliveries());
+        self.news.learn(outcome, Instant::now()).iter().for_each(|event| self.dispatcher.dispatch(event));
+        self.metrics.delivered(&self.dispatcher.take_deliveries());
     }
 
     /// Whether this replica leads, now or again.
-    pub fn stands(&self, standing: &Standing) {
-        self.board.stands(standing);
-        self.metrics.stands(standing);
+    pub fn stands(&self, leadership: &Leadership) {
+        self.board.stands(leadership);
+        self.metrics.stands(leadership);
     }
 
     /// Flux is watched from now on, or is not any more.
@@ -82,13 +82,13 @@ impl Sinks {
     }
 
     /// There is news from Flux.
-    pub fn hear(&mut self, news: &flux::News) {
+    pub fn hear(&mut self, news: &flux::FluxEvent) {
         let at = Timestamp::now();
         self.journal.hear(news);
         self.board.hear(news, at);
         self.metrics.hear(news, at);
-        self.news.hear(news, at).iter().for_each(|event| self.desk.tell(event));
-        self.metrics.delivered(&self.desk.take_deliveries());
+        self.news.hear(news, at).iter().for_each(|event| self.dispatcher.dispatch(event));
+        self.metrics.delivered(&self.dispatcher.take_deliveries());
     }
 
     /// The agent was told to stop.
@@ -99,6 +99,6 @@ impl Sinks {
     /// The agent is at its end: what people are still to be told is told now or not at all.
     pub async fn stopped(self) {
         self.board.stopping();
-        self.desk.close(LAST_NEWS).await;
+        self.dispatcher.close(LAST_NEWS).await;
     }
 }

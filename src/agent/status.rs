@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cluster::ledger::{Outcome as Became, Word};
+use crate::cluster::pending_rollouts::{RolloutEvent, RolloutOutcome as Became};
 use crate::cycle::report::{Moved, Report};
 use crate::cycle::status::{ImageStatus, State};
 use crate::fault::Explain;
@@ -172,7 +172,7 @@ impl Status {
     }
 
     /// Takes in what became of a commit.
-    pub fn hear(&mut self, word: &Word, now: Timestamp) {
+    pub fn hear(&mut self, word: &RolloutEvent, now: Timestamp) {
         let detail = match &word.outcome {
             Became::Applied { .. } => None,
             Became::Failed { reason, message } => Some(format!("{reason}: {message}")),

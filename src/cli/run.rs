@@ -13,7 +13,7 @@ use crate::agent::setup::{Refusal, Setup, Source};
 use crate::agent::sinks::Sinks;
 use crate::agent::webhook::endpoint;
 use crate::cluster::api::Cluster;
-use crate::cluster::election::Seat;
+use crate::cluster::election::LeaderElector;
 use crate::repo::clone::is_known_to_hold;
 
 use super::arguments::GitArguments;
@@ -47,9 +47,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let load = move || setup(&again).map_err(|error| -> Refusal { Box::new(error) });
     let source = Source::new(arguments.git.config.clone(), Box::new(load));
     let setup = setup(&arguments.git)?;
-    let seat = match &setup.cluster.election {
-        Some(election) => Seat::take(Cluster::find().await?, election),
-        None => Seat::alone(),
+    let elector = match &setup.cluster.election {
+        Some(election) => LeaderElector::start(Cluster::find().await?, election),
+        None => LeaderElector::without_election(),
     };
     let sinks = Sinks::default();
     let served = CancellationToken::new();
@@ -61,7 +61,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
             .map_err(|source| CliError::Listen { address, source })?;
         tracing::info!(%address, "health, metrics and status are served");
     }
-    Agent::new(source, setup, sinks, signals, seat).run().await;
+    Agent::new(source, setup, sinks, signals, elector).run().await;
     served.cancel();
     Ok(ExitCode::SUCCESS)
 }
@@ -78,7 +78,7 @@ fn setup(arguments: &GitArguments) -> Result<Setup, CliError> {
         branch: repo.branch.clone(),
         notify: config.notify,
         cluster: config.cluster,
-        lineage: Arc::new(move |later, earlier| is_known_to_hold(&repo, later, earlier)),
+        ancestry: Arc::new(move |later, earlier| is_known_to_hold(&repo, later, earlier)),
     })
 }
 

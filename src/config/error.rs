@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::fault::{Explain, Fault};
-use crate::forge::config::Untold;
+use crate::forge::config::UnknownForge;
 use crate::repo::config::Branch;
 
 use super::reader::Mistake;
@@ -36,7 +36,7 @@ pub enum ConfigError {
     },
     /// It cannot be told which forge to ask.
     #[error("git.pullRequest: {0}")]
-    Forge(#[from] Untold),
+    Forge(#[from] UnknownForge),
     /// The branch for proposals is the one that is read.
     #[error("git.pushBranch and the branch that is read are both {0}")]
     SameBranch(Branch),

@@ -483,7 +483,7 @@ agent:
         assert_eq!(load("").expect("valid").cluster, cluster::config::Config::default());
         let election = cluster("leaderElection: {}").election.expect("an election");
         assert_eq!((election.lease.as_str(), election.namespace.as_ref()), ("tagalong", None));
-        assert!(!election.identity.is_empty() && election.terms == cluster::config::Terms::default());
+        assert!(!election.identity.is_empty() && election.timing == cluster::config::ElectionTiming::default());
         let flux = cluster("flux: { gitRepository: { name: infra, namespace: flux }, timeout: 5m }").flux;
         let flux = flux.expect("Flux");
         assert_eq!((flux.source.to_string().as_str(), flux.timeout.as_secs()), ("flux/infra", 300));

@@ -9,7 +9,7 @@ use crate::image::Repository;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::plan::tree_config::TreeConfig;
-use crate::registry::integrity::Audit;
+use crate::registry::integrity::PartCache;
 
 use super::candidates::kept::Kept;
 use super::candidates::round::Round;
@@ -57,8 +57,8 @@ impl<'c> Context<'c> {
 
     /// Scans the repositories of all images that policies govern, as far as that is not done.
     pub async fn scan(&mut self) {
-        let audit = self.state.audit.clone();
-        let round = self.round(&audit);
+        let part_cache = self.state.part_cache.clone();
+        let round = self.round(&part_cache);
         let found = round.complete(&mut self.state.surveys, &self.inventory, &self.config.policies).await;
         self.state.broken.extend(found.broken);
         self.state.notes.extend(found.notes);
@@ -69,17 +69,17 @@ impl<'c> Context<'c> {
 
     /// Scans repositories again for all of their tags, where only what follows for the fields is known.
     pub async fn scan_all_tags(&mut self, images: &BTreeSet<Repository>) {
-        let audit = self.state.audit.clone();
-        let round = self.round(&audit);
+        let part_cache = self.state.part_cache.clone();
+        let round = self.round(&part_cache);
         round.make_whole(&mut self.state.surveys, images, &self.inventory, &self.config.policies).await;
     }
 
-    fn round<'r>(&self, audit: &'r Audit) -> Round<'r>
+    fn round<'r>(&self, part_cache: &'r PartCache) -> Round<'r>
     where
         'c: 'r,
     {
         let Services { registry, sources, .. } = self.services;
         let until = self.state.budget.and_then(|budget| budget.scans());
-        Round { registry, sources, audit, kept: self.kept, extent: self.state.extent, until, now: self.now }
+        Round { registry, sources, part_cache, kept: self.kept, extent: self.state.extent, until, now: self.now }
     }
 }

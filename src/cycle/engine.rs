@@ -400,7 +400,7 @@ impl Engine {
         let deadline = run.start + wait;
         let mut tip = match self.decide_on(&mut tip, operation, run).await {
             Ok(decision) => return Ok((tip, decision)),
-            Err(CycleError::Registry(error)) if error.is_absence() && Instant::now() < deadline => {
+            Err(CycleError::Registry(error)) if error.is_not_found() && Instant::now() < deadline => {
                 drop(tip);
                 image::arrival(&self.services.registry, awaited, deadline).await?;
                 block_in_place(|| Tip::fetch(BareClone::open(self.repo_for(operation))?, &self.trees))?

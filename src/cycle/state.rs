@@ -10,7 +10,7 @@ use crate::plan::decide::{NoSurvey, Surveys};
 use crate::plan::gate::Proofs;
 use crate::plan::skip::Skipped;
 use crate::policy::scope::Scope;
-use crate::registry::integrity::Audit;
+use crate::registry::integrity::PartCache;
 
 use super::candidates::round::{Extent, ImageNote};
 use super::write::pull_requests::PullRequests;
@@ -23,7 +23,7 @@ pub struct CycleState {
     /// The images that would be written, verified.
     pub proofs: Proofs,
     /// The parts of images that registries handed out for that.
-    pub audit: Audit,
+    pub part_cache: PartCache,
     /// Tags that were left out, and why.
     pub notes: BTreeSet<ImageNote>,
     /// How far scans have come that are not finished.

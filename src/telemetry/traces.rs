@@ -47,10 +47,10 @@ impl Traces {
             return Ok((Traces(None), None));
         }
         let wrong = |reason: String| TelemetryError::Variable { name: ENDPOINT, reason };
-        let client = http::builder(PATIENCE).build().map_err(|error| wrong(http::innermost(&error)))?;
+        let client = http::builder(PATIENCE).build().map_err(|error| wrong(http::root_cause(&error)))?;
         let carrier = Carrier { client, runtime: runtime.clone(), is_heard: AtomicBool::new(true) };
         let exporter = SpanExporter::builder().with_http().with_http_client(carrier).build();
-        let exporter = exporter.map_err(|error| wrong(http::innermost(&error)))?;
+        let exporter = exporter.map_err(|error| wrong(http::root_cause(&error)))?;
         let mut resource = Resource::builder();
         if wish.is_unnamed {
             resource = resource.with_service_name(SERVICE);
@@ -125,7 +125,7 @@ impl HttpClient for Carrier {
         let problem = match &result {
             Ok(answer) if answer.status().is_success() => None,
             Ok(answer) => Some(format!("it answered {}", answer.status())),
-            Err(error) => Some(http::innermost(error.as_ref())),
+            Err(error) => Some(http::root_cause(error.as_ref())),
         };
         match problem {
             Some(why) if self.is_heard.swap(false, Ordering::Relaxed) => {

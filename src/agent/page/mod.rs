@@ -11,7 +11,7 @@ mod parts;
 
 use maud::{DOCTYPE, Markup, html};
 
-use crate::cluster::election::Standing;
+use crate::cluster::election::Leadership;
 
 use super::board::View;
 use super::link::CommitLink;
@@ -102,13 +102,13 @@ fn overview(view: &View) -> Markup {
                     pre { (why) }
                 }
             }
-            @match &view.standing {
-                Standing::Leads => {},
-                Standing::Follows { leader } => div .notice {
+            @match &view.leadership {
+                Leadership::Leader => {},
+                Leadership::Follower { leader } => div .notice {
                     h3 { "Another replica leads" }
                     p { code { (leader) } " pushes. This one takes over when that one is gone." }
                 },
-                Standing::Unknown { why } => div .notice.bad {
+                Leadership::Unknown { reason: why } => div .notice.bad {
                     h3 { "It is not known which replica leads" }
                     p { "Nothing is pushed from here until it is." }
                     @if let Some(why) = why { pre { (why) } }
@@ -257,7 +257,7 @@ mod tests {
         });
         view.is_watched = true;
         let why = Some("the API does not answer".to_owned());
-        view.standing = Standing::Unknown { why };
+        view.leadership = Leadership::Unknown { reason: why };
         let rollout = Rollout {
             outcome: "failed",
             detail: Some("BuildFailed: <b>".to_owned()),

@@ -12,9 +12,10 @@ use crate::policy::builds::{Builds, Content};
 use crate::policy::choose::{Position, Seen};
 use crate::policy::digits::Doubt;
 use crate::policy::rule::Rule;
-use crate::registry::client::{Client, Image};
+use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
-use crate::registry::integrity::Audit;
+use crate::registry::integrity::PartCache;
+use crate::registry::metadata::ImageMetadata;
 
 /// How many tags of a repository are looked into at a time.
 const TAGS: usize = 8;
@@ -24,8 +25,8 @@ const LABELS: usize = 16;
 /// What is known of the images of tags.
 pub(super) type Contents = BTreeMap<Tag, Content>;
 
-impl From<&Image> for Content {
-    fn from(image: &Image) -> Content {
+impl From<&ImageMetadata> for Content {
+    fn from(image: &ImageMetadata) -> Content {
         Content { digest: image.digest.clone(), platforms: image.platforms.clone() }
     }
 }
@@ -36,7 +37,7 @@ pub(super) struct Telling<'t> {
     pub registry: &'t Client,
     pub repository: &'t Repository,
     pub rule: &'t Rule,
-    pub audit: &'t Audit,
+    pub part_cache: &'t PartCache,
 }
 
 impl Telling<'_> {
@@ -63,9 +64,9 @@ impl Telling<'_> {
     async fn contents(&self, tags: BTreeSet<Tag>) -> Result<Contents, RegistryError> {
         let looks = tags.into_iter().map(|tag| async move {
             let version = Version { tag: Some(tag.clone()), digest: None };
-            match self.registry.look(self.repository, &version, self.audit).await {
+            match self.registry.inspect(self.repository, &version, self.part_cache).await {
                 Ok(image) => Ok(Some((tag, Content::from(&image)))),
-                Err(error) if error.is_absence() || error.is_of_image() => Ok(None),
+                Err(error) if error.is_not_found() || error.concerns_image() => Ok(None),
                 Err(error) => Err(error),
             }
         });
@@ -88,7 +89,7 @@ impl Telling<'_> {
                 continue;
             }
             let version = Version { tag: Some(tag.tag.clone()), digest: None };
-            let is_known = self.registry.known_provenance(self.repository, &version).is_some();
+            let is_known = self.registry.known_source_labels(self.repository, &version).is_some();
             tag.doubt = if asked == LABELS && !is_known {
                 Some(Doubt::Unread)
             } else {
@@ -104,9 +105,9 @@ impl Telling<'_> {
     }
 
     async fn doubt(&self, tag: &Tag, version: &Version) -> Result<Option<Doubt>, RegistryError> {
-        let revision = match self.registry.provenance(self.repository, version).await {
+        let revision = match self.registry.source_labels(self.repository, version).await {
             Ok(said) => said.revision,
-            Err(error) if error.is_absence() || error.is_of_image() => None,
+            Err(error) if error.is_not_found() || error.concerns_image() => None,
             Err(error) => return Err(error),
         };
         let commit = self.rule.tags.commit_of(tag).unwrap_or_default();

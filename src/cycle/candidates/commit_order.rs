@@ -15,7 +15,7 @@ use crate::policy::order::{HistoryPosition, SourceBranch, Standing};
 use crate::policy::tags::ShaForm;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
-use crate::registry::manifest::Provenance;
+use crate::registry::manifest::SourceLabels;
 use crate::secret::SafeUrl;
 
 use super::builds;
@@ -101,8 +101,8 @@ impl Placing<'_> {
                         Position::Known(Standing::Commit(self.place_by_age(created, &newest_first).await?))
                     }
                     Ok(None) => Position::Unknown,
-                    Err(error) if error.is_absence() => Position::Gone,
-                    Err(error) if error.is_of_image() => Position::Unknown,
+                    Err(error) if error.is_not_found() => Position::Gone,
+                    Err(error) if error.concerns_image() => Position::Unknown,
                     Err(error) => return Err(error),
                 },
             };
@@ -131,7 +131,7 @@ impl Placing<'_> {
             match self.created(tag).await {
                 Ok(Some(other)) if other > created => {}
                 Ok(_) => return Ok(place.just_after()),
-                Err(error) if error.is_of_image() => return Ok(place.just_after()),
+                Err(error) if error.concerns_image() => return Ok(place.just_after()),
                 Err(error) => return Err(error),
             }
         }
@@ -149,7 +149,9 @@ impl Placing<'_> {
         }
         let likely = held.iter().cloned().chain(likely_newest_first(fitting.to_vec()));
         for tag in likely.take(ASKED_FOR_SOURCE) {
-            let Some(said) = self.provenance(&tag).await?.and_then(|provenance| provenance.source) else { continue };
+            let Some(said) = self.source_labels(&tag).await?.and_then(|source_labels| source_labels.source) else {
+                continue;
+            };
             return said.parse().map_err(|error| {
                 NoSurvey::Absent(format!("{tag} says that its source is {}: {error}", printable(&said)))
             });
@@ -192,19 +194,19 @@ impl Placing<'_> {
 
     async fn revision(&self, tag: &Tag) -> Result<Commit, RegistryError> {
         let is_sha = |text: &String| (7..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
-        Ok(match self.provenance(tag).await? {
+        Ok(match self.source_labels(tag).await? {
             None => Commit::Gone,
-            Some(Provenance { revision: Some(text), .. }) if is_sha(&text) => Commit::Sha(text.to_ascii_lowercase()),
+            Some(SourceLabels { revision: Some(text), .. }) if is_sha(&text) => Commit::Sha(text.to_ascii_lowercase()),
             Some(_) => Commit::Unsaid,
         })
     }
 
     /// Where an image says that it comes from; `None` when the registry does not have it. A broken one says nothing.
-    async fn provenance(&self, tag: &Tag) -> Result<Option<Provenance>, RegistryError> {
-        match self.registry.provenance(self.repository, &version(tag)).await {
+    async fn source_labels(&self, tag: &Tag) -> Result<Option<SourceLabels>, RegistryError> {
+        match self.registry.source_labels(self.repository, &version(tag)).await {
             Ok(said) => Ok(Some(said)),
-            Err(error) if error.is_absence() => Ok(None),
-            Err(error) if error.is_of_image() => Ok(Some(Provenance::default())),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) if error.concerns_image() => Ok(Some(SourceLabels::default())),
             Err(error) => Err(error),
         }
     }

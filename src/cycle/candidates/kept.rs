@@ -11,8 +11,8 @@ use crate::plan::decide::NoSurvey;
 use crate::plan::findings::{Findings, Settled};
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
-use crate::registry::integrity::Audit;
-use crate::registry::listed::Mark;
+use crate::registry::integrity::PartCache;
+use crate::registry::listing::Fingerprint;
 
 use super::scan::Aside;
 
@@ -61,7 +61,7 @@ impl Lasting {
 #[derive(Debug)]
 pub struct Entry {
     /// The listing that it was made of.
-    pub mark: Mark,
+    pub fingerprint: Fingerprint,
     result: Result<Arc<Settled>, NoSurvey>,
     aside: Aside,
     lasting: Lasting,
@@ -78,18 +78,18 @@ impl Entry {
         &self,
         registry: &Client,
         repository: &Repository,
-        audit: &Audit,
+        part_cache: &PartCache,
     ) -> Result<bool, RegistryError> {
         for (tag, before) in &self.lasting.as_long_as {
             let version = Version { tag: Some(tag.clone()), digest: None };
             let now = match before {
                 Found::There | Found::Gone => registry.digest(repository, &version).await.map(drop),
-                Found::Broken(_) => registry.look(repository, &version, audit).await.map(drop),
+                Found::Broken(_) => registry.inspect(repository, &version, part_cache).await.map(drop),
             };
             let now = match now {
                 Ok(()) => Found::There,
-                Err(error) if error.is_absence() => Found::Gone,
-                Err(error) if error.is_of_image() => Found::Broken(error.to_string()),
+                Err(error) if error.is_not_found() => Found::Gone,
+                Err(error) if error.concerns_image() => Found::Broken(error.to_string()),
                 Err(error) => return Err(error),
             };
             if now != *before {
@@ -143,7 +143,7 @@ impl Kept {
     pub fn put(
         &self,
         repository: &Repository,
-        mark: Mark,
+        fingerprint: Fingerprint,
         result: &Result<Findings, NoSurvey>,
         aside: &Aside,
         lasting: Lasting,
@@ -156,7 +156,7 @@ impl Kept {
         let mut state = self.state();
         match result.filter(|_| lasting.lasts()) {
             Some(result) => {
-                let entry = Entry { mark, result, aside: aside.clone(), lasting };
+                let entry = Entry { fingerprint, result, aside: aside.clone(), lasting };
                 state.entries.insert(repository.clone(), Arc::new(entry));
             }
             None => drop(state.entries.remove(repository)),

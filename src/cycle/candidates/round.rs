@@ -21,8 +21,8 @@ use crate::policy::rule::{PolicySet, Rule};
 use crate::policy::tags::TagRule;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
-use crate::registry::integrity::Audit;
-use crate::registry::listed::Mark;
+use crate::registry::integrity::PartCache;
+use crate::registry::listing::Fingerprint;
 use crate::repo::source::Sources;
 
 use super::kept::{Entry, Kept};
@@ -72,7 +72,7 @@ pub struct Round<'r> {
     /// The repositories that images are built from.
     pub sources: &'r Sources,
     /// What was handed out before.
-    pub audit: &'r Audit,
+    pub part_cache: &'r PartCache,
     /// What is kept of the round before.
     pub kept: &'r Kept,
     /// How much is wanted.
@@ -96,8 +96,8 @@ struct Open<'o> {
 enum Listing {
     /// The registry.
     Asked,
-    /// It was asked for in this pass already; its mark, where that is known.
-    AtHand(Option<Mark>),
+    /// It was asked for in this pass already; its fingerprint, where that is known.
+    AtHand(Option<Fingerprint>),
 }
 
 /// What came of a repository.
@@ -114,7 +114,7 @@ struct Later<'o> {
     open: Open<'o>,
     looked: usize,
     total: usize,
-    mark: Option<Mark>,
+    fingerprint: Option<Fingerprint>,
 }
 
 impl Round<'_> {
@@ -148,7 +148,7 @@ impl Round<'_> {
         let visits = stream::iter(later).map(|later| async move {
             match looks.are_over() {
                 true => Visit::Later(later),
-                false => self.visit(later.open, Listing::AtHand(later.mark), usize::MAX, looks, lineages).await,
+                false => self.visit(later.open, Listing::AtHand(later.fingerprint), usize::MAX, looks, lineages).await,
             }
         });
         let mut visits = visits.buffered(REPOSITORIES);
@@ -209,8 +209,8 @@ impl Round<'_> {
                 None => Visit::Unasked(open),
             };
         }
-        let (mark, tags) = match self.listed(&open, listing, kept.as_deref()).await {
-            Ok((mark, Some(tags))) => (mark, tags),
+        let (fingerprint, tags) = match self.listed(&open, listing, kept.as_deref()).await {
+            Ok((fingerprint, Some(tags))) => (fingerprint, tags),
             Ok((_, None)) => {
                 return match kept {
                     Some(entry) => entry.visit(open),
@@ -220,12 +220,12 @@ impl Round<'_> {
             Err(error) => return Visit::Done(open, Err(error.into()), Aside::default()),
         };
         let (registry, now) = (self.registry, self.now);
-        let mut surveyor = Surveyor::new(registry, open.repository, open.rule, self.audit, looks, now);
+        let mut surveyor = Surveyor::new(registry, open.repository, open.rule, self.part_cache, looks, now);
         surveyor.most = most;
         let survey = surveyor.survey(tags, &open.held, lineages).await;
         let Surveyor { aside, lasting, .. } = surveyor;
         let result = match survey {
-            Err(Stop::Later { looked, total }) => return Visit::Later(Later { open, looked, total, mark }),
+            Err(Stop::Later { looked, total }) => return Visit::Later(Later { open, looked, total, fingerprint }),
             // The next cycle asks again.
             Err(Stop::None(no @ NoSurvey::Failed(_))) => return Visit::Done(open, Err(no), aside),
             Err(Stop::None(no)) => Err(no),
@@ -233,36 +233,36 @@ impl Round<'_> {
             Ok(survey) if self.extent == Extent::Whole || !lasting.lasts() => Ok(Findings::Whole(survey)),
             Ok(survey) => Ok(Findings::Settled(Arc::new(survey.settle(&open.rule.tags, &open.held)))),
         };
-        if let (Extent::Settled, Some(mark)) = (self.extent, mark) {
-            self.kept.put(open.repository, mark, &result, &aside, lasting);
+        if let (Extent::Settled, Some(fingerprint)) = (self.extent, fingerprint) {
+            self.kept.put(open.repository, fingerprint, &result, &aside, lasting);
         }
         Visit::Done(open, result, aside)
     }
 
-    /// The mark and the tags of a listing; no tags where what is kept of it still holds.
+    /// The fingerprint and the tags of a listing; no tags where what is kept of it still holds.
     async fn listed(
         &self,
         open: &Open<'_>,
         listing: Listing,
         kept: Option<&Entry>,
-    ) -> Result<(Option<Mark>, Option<Vec<Tag>>), RegistryError> {
-        if let Listing::AtHand(mark) = listing
+    ) -> Result<(Option<Fingerprint>, Option<Vec<Tag>>), RegistryError> {
+        if let Listing::AtHand(fingerprint) = listing
             && let Some(tags) = self.registry.last_listed(open.repository)
         {
-            return Ok((mark, Some(tags)));
+            return Ok((fingerprint, Some(tags)));
         }
         self.kept.note_asked(open.repository);
-        let listed = self.registry.list(open.repository, kept.map(|entry| entry.mark)).await?;
+        let listed = self.registry.list(open.repository, kept.map(|entry| entry.fingerprint)).await?;
         let mut tags = listed.tags;
         if let (None, Some(entry)) = (&tags, kept)
-            && !entry.holds(self.registry, open.repository, self.audit).await?
+            && !entry.holds(self.registry, open.repository, self.part_cache).await?
         {
             tags = self.registry.last_listed(open.repository);
             if tags.is_none() {
                 tags = self.registry.list(open.repository, None).await?.tags;
             }
         }
-        Ok((Some(listed.mark), tags))
+        Ok((Some(listed.fingerprint), tags))
     }
 }
 

@@ -18,9 +18,10 @@ use crate::policy::likely_newest::likely_newest_first;
 use crate::policy::order::{Order, Standing};
 use crate::policy::rule::Rule;
 use crate::policy::tags::{Misfit, ShaForm, TagRule};
-use crate::registry::client::{Client, Image};
+use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
-use crate::registry::integrity::Audit;
+use crate::registry::integrity::PartCache;
+use crate::registry::metadata::ImageMetadata;
 
 use super::builds::{self, Contents, Telling, unread};
 use super::commit_order::Placing;
@@ -81,7 +82,7 @@ pub struct Surveyor<'s> {
     /// The policy that governs it.
     pub rule: &'s Rule,
     /// What the registry handed out.
-    pub audit: &'s Audit,
+    pub part_cache: &'s PartCache,
     /// The looks of this pass.
     pub looks: &'s Looks,
     /// How many tags are looked into at most; where there are more, the survey waits for its turn.
@@ -93,13 +94,13 @@ pub struct Surveyor<'s> {
     /// How long it is good for while the registry lists the same tags.
     pub lasting: Lasting,
     /// What was learned of the tags before.
-    known: HashMap<Tag, Image>,
+    known: HashMap<Tag, ImageMetadata>,
 }
 
 /// What a look at an image gave.
 enum Look {
     /// What is known of it.
-    Image(Image),
+    Image(ImageMetadata),
     /// It is not there any more.
     Gone,
     /// It is too broken to tell.
@@ -120,7 +121,7 @@ impl From<RegistryError> for Stop {
 
 impl From<RegistryError> for NoSurvey {
     fn from(error: RegistryError) -> NoSurvey {
-        match error.is_absence() {
+        match error.is_not_found() {
             true => NoSurvey::Absent(error.to_string()),
             false => NoSurvey::Failed(error.to_string()),
         }
@@ -133,12 +134,12 @@ impl<'s> Surveyor<'s> {
         registry: &'s Client,
         repository: &'s Repository,
         rule: &'s Rule,
-        audit: &'s Audit,
+        part_cache: &'s PartCache,
         looks: &'s Looks,
         now: Timestamp,
     ) -> Surveyor<'s> {
         let (aside, lasting, known) = Default::default();
-        Surveyor { registry, repository, rule, audit, looks, most: usize::MAX, now, aside, lasting, known }
+        Surveyor { registry, repository, rule, part_cache, looks, most: usize::MAX, now, aside, lasting, known }
     }
 
     /// Surveys the tags that the registry lists, and those that fields hold.
@@ -177,7 +178,7 @@ impl<'s> Surveyor<'s> {
     }
 
     fn telling(&self) -> Telling<'_> {
-        Telling { registry: self.registry, repository: self.repository, rule: self.rule, audit: self.audit }
+        Telling { registry: self.registry, repository: self.repository, rule: self.rule, part_cache: self.part_cache }
     }
 
     /// Where commits decide, tags say them by their names, and few images are looked into.
@@ -197,7 +198,7 @@ impl<'s> Surveyor<'s> {
         }
         let fitting = match placing.form {
             ShaForm::Labelled(_) => {
-                self.known = self.registry.known_tags(self.repository);
+                self.known = self.registry.known_images(self.repository);
                 let (known, unknown) = self.within_limit(shortlist.fitting);
                 [known, unknown].concat()
             }
@@ -214,7 +215,7 @@ impl<'s> Surveyor<'s> {
 
     /// Where the time of the push decides, the registry's own API tells it.
     async fn by_push(&mut self, tags: Vec<Tag>, listed: &BTreeSet<Tag>, held: &BTreeSet<&Tag>) -> Result<Survey, Stop> {
-        if !self.registry.tells_pushes(self.repository) {
+        if !self.registry.reports_push_times(self.repository) {
             let host = self.repository.host();
             let detail = format!("`order: pushed` needs the API of {host}: say which it is, registries[].api");
             return Err(NoSurvey::Absent(detail).into());
@@ -222,7 +223,7 @@ impl<'s> Surveyor<'s> {
         let shortlist = self.rule.tags.shortlist(tags);
         let held = self.of_form(held);
         let wanted: BTreeSet<&Tag> = shortlist.fitting.iter().chain(&shortlist.doubtful).chain(&held).collect();
-        let pushed = self.registry.pushed(self.repository, &wanted).await?;
+        let pushed = self.registry.push_times(self.repository, &wanted).await?;
         if wanted.iter().any(|tag| !pushed.contains_key(*tag)) {
             // The API may come to tell it.
             self.lasting.is_over();
@@ -262,7 +263,7 @@ impl<'s> Surveyor<'s> {
         contents: &mut Contents,
     ) -> Result<Survey, Stop> {
         let shortlist = self.rule.tags.shortlist(tags);
-        self.known = self.registry.known_tags(self.repository);
+        self.known = self.registry.known_images(self.repository);
         let (known, unknown) = self.within_limit(shortlist.fitting);
         let total = known.len() + unknown.len();
         if unknown.len() > self.most {
@@ -344,7 +345,7 @@ impl<'s> Surveyor<'s> {
             if !listed.contains(&tag) {
                 match self.registry.digest(self.repository, &version).await {
                     Ok(_) => self.lasting.as_long_as(tag.clone(), Found::There),
-                    Err(error) if error.is_absence() => {
+                    Err(error) if error.is_not_found() => {
                         self.lasting.as_long_as(tag.clone(), Found::Gone);
                         ages.insert(tag, builds::held(Position::Gone));
                         continue;
@@ -391,14 +392,14 @@ impl<'s> Surveyor<'s> {
         let mut young = 0;
         for candidate in seen.iter().take(fitting.min(self.rule.inspect_limit as usize)) {
             let version = Version { tag: Some(candidate.tag.clone()), digest: None };
-            match self.registry.look(self.repository, &version, self.audit).await {
+            match self.registry.inspect(self.repository, &version, self.part_cache).await {
                 Ok(image) if image.created.is_some_and(|created| !self.is_young(created)) => break,
                 Ok(image) => {
                     self.note_young(&candidate.tag, image.created);
                     young += 1;
                 }
                 // It keeps its place, and the gate refuses it by name.
-                Err(error) if error.is_of_image() => {
+                Err(error) if error.concerns_image() => {
                     self.lasting.as_long_as(candidate.tag.clone(), Found::Broken(error.to_string()));
                     break;
                 }
@@ -481,20 +482,20 @@ impl<'s> Surveyor<'s> {
     async fn look(&self, tag: Tag) -> Result<(Tag, Look), RegistryError> {
         let look = match self.image(&tag).await {
             Ok(image) => Look::Image(image),
-            Err(error) if error.is_absence() => Look::Gone,
-            Err(error) if error.is_of_image() => Look::Broken(error.to_string()),
+            Err(error) if error.is_not_found() => Look::Gone,
+            Err(error) if error.concerns_image() => Look::Broken(error.to_string()),
             Err(error) => return Err(error),
         };
         Ok((tag, look))
     }
 
-    async fn image(&self, tag: &Tag) -> Result<Image, RegistryError> {
+    async fn image(&self, tag: &Tag) -> Result<ImageMetadata, RegistryError> {
         if let Some(image) = self.known.get(tag) {
             return Ok(image.clone());
         }
         self.looks.count.fetch_add(1, Ordering::Relaxed);
         let version = Version { tag: Some(tag.clone()), digest: None };
-        self.registry.look(self.repository, &version, self.audit).await
+        self.registry.inspect(self.repository, &version, self.part_cache).await
     }
 }
 

@@ -17,7 +17,7 @@ use crate::policy::rule::PolicySet;
 use crate::registry;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
-use crate::registry::integrity::Audit;
+use crate::registry::integrity::PartCache;
 
 use super::gate::{Gate, Verdict, Verdicts};
 
@@ -66,7 +66,7 @@ impl Gate for Image {
 async fn verify(updates: &[Update], context: &mut Context<'_>) {
     let Context { services, state, config, .. } = context;
     let until = state.budget.and_then(|budget| budget.proofs());
-    let (registry, policies, audit) = (&services.registry, &config.policies, &state.audit);
+    let (registry, policies, part_cache) = (&services.registry, &config.policies, &state.part_cache);
     let mut open: BTreeMap<Wanted, BTreeSet<&Version>> = BTreeMap::new();
     for update in updates {
         for wanted in all_wanted(update).into_iter().filter(|wanted| !state.proofs.contains_key(wanted)) {
@@ -77,9 +77,9 @@ async fn verify(updates: &[Update], context: &mut Context<'_>) {
         if until.is_some_and(|until| Instant::now() >= until) {
             return None;
         }
-        let proof = match prove(registry, audit, &key, &held, policies).await {
+        let proof = match prove(registry, part_cache, &key, &held, policies).await {
             Ok(proof) => proof,
-            Err(error) if error.is_of_image() => ImageProof::Broken(error.to_string()),
+            Err(error) if error.concerns_image() => ImageProof::Broken(error.to_string()),
             Err(error) => ImageProof::Unknown(error.to_string()),
         };
         Some((key, proof))
@@ -111,31 +111,31 @@ async fn strike(updates: &[Update], context: &mut Context<'_>) -> BTreeSet<Repos
 #[tracing::instrument(level = "debug", skip_all, fields(image = %repository, %version))]
 async fn prove(
     registry: &Client,
-    audit: &Audit,
+    part_cache: &PartCache,
     (repository, version): &Wanted,
     held: &BTreeSet<&Version>,
     policies: &PolicySet,
 ) -> Result<ImageProof, RegistryError> {
-    let digest = registry.digest_of_pass(repository, version, audit).await?;
+    let digest = registry.digest_in_cycle(repository, version, part_cache).await?;
     let is_deployed = |held: &&Version| held.tag == version.tag && held.digest.as_ref() == Some(&digest);
     if held.iter().all(is_deployed) {
         return Ok(ImageProof::Whole { digest, created: None });
     }
-    let image = whole(registry, audit, repository, version, digest, policies).await?;
+    let image = whole(registry, part_cache, repository, version, digest, policies).await?;
     Ok(ImageProof::Whole { digest: image.digest, created: image.created })
 }
 
 /// Verifies images that were asked for by name.
 pub async fn requested(
     registry: &Client,
-    audit: &Audit,
+    part_cache: &PartCache,
     references: &[Reference],
     policies: &PolicySet,
 ) -> Result<Proofs, RegistryError> {
     let mut proofs = Proofs::new();
     for Reference { repository, version } in references {
         let digest = registry.digest(repository, version).await?;
-        let image = whole(registry, audit, repository, version, digest, policies).await?;
+        let image = whole(registry, part_cache, repository, version, digest, policies).await?;
         if version.digest.is_some() && version.tag.is_some() {
             // With both given, the tag has to be there too; the digest decides what runs.
             let now = registry.digest(repository, &Version { digest: None, ..version.clone() }).await?;
@@ -154,7 +154,7 @@ pub async fn arrival(registry: &Client, references: &[Reference], deadline: Inst
     for reference in references {
         loop {
             match registry.digest(&reference.repository, &reference.version).await {
-                Err(error) if error.is_absence() && Instant::now() < deadline => {
+                Err(error) if error.is_not_found() && Instant::now() < deadline => {
                     tracing::info!(image = %reference, "not in the registry yet; waiting");
                     tokio::time::sleep(AGAIN.min(deadline.saturating_duration_since(Instant::now()))).await;
                 }
@@ -168,13 +168,13 @@ pub async fn arrival(registry: &Client, references: &[Reference], deadline: Inst
 /// The image that a version names now, proved and read by its digest.
 async fn whole(
     registry: &Client,
-    audit: &Audit,
+    part_cache: &PartCache,
     repository: &Repository,
     version: &Version,
     digest: Digest,
     policies: &PolicySet,
-) -> Result<registry::client::Image, RegistryError> {
+) -> Result<registry::metadata::ImageMetadata, RegistryError> {
     let exact = Version { tag: version.tag.clone(), digest: Some(digest) };
-    registry.prove(repository, &exact, policies.platforms_of(repository), audit).await?;
+    registry.check_integrity(repository, &exact, policies.platforms_of(repository), part_cache).await?;
     registry.image(repository, &exact).await
 }

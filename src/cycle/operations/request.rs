@@ -43,7 +43,7 @@ pub fn inventory<'n>(
 pub async fn verify(references: &[Reference], context: &mut Context<'_>) -> Result<(), CycleError> {
     let Context { services, state, config, .. } = context;
     if state.proofs.is_empty() {
-        state.proofs = image::requested(&services.registry, &state.audit, references, &config.policies).await?;
+        state.proofs = image::requested(&services.registry, &state.part_cache, references, &config.policies).await?;
     }
     Ok(())
 }

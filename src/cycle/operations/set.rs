@@ -105,8 +105,8 @@ async fn direction(update: &Update, proofs: &Proofs, registry: &Client) -> Resul
         true => None,
         false => match registry.image(&update.field.repository, version).await {
             Ok(image) => image.created,
-            Err(error) if error.is_absence() => None,
-            Err(RegistryError::Broken { .. }) => None,
+            Err(error) if error.is_not_found() => None,
+            Err(RegistryError::InvalidResponse { .. }) => None,
             Err(error) => return Err(error),
         },
     };

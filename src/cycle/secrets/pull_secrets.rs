@@ -353,9 +353,9 @@ async fn try_out(registry: &Client, question: &Question, entries: Vec<HostEntry>
     let (repository, version) = &question.image;
     let mut refused = Vec::new();
     for HostEntry { credential, from } in entries {
-        match registry.try_out(repository, version, credential, from.clone()).await {
+        match registry.check_credential(repository, version, credential, from.clone()).await {
             Ok(()) => return None,
-            Err(error) if error.fault() == Fault::Denied || error.is_absence() => {
+            Err(error) if error.fault() == Fault::Denied || error.is_not_found() => {
                 refused.push(format!("{from} is refused: {error}"));
             }
             Err(error) => {

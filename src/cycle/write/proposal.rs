@@ -114,7 +114,7 @@ async fn compare_addresses(
 }
 
 async fn compare_address(registry: &Client, (image, from, to): &Change, policies: &PolicySet) -> Option<String> {
-    let labels = registry.provenance(image, to).await.ok()?;
+    let labels = registry.source_labels(image, to).await.ok()?;
     let source: SafeUrl = labels.source?.parse().ok()?;
     let page = source.page().filter(|_| matches!(source.scheme(), "https" | "http" | "ssh"))?;
     let named = |version: &Version| match &policies.rule_for(image)?.tags {
@@ -123,7 +123,7 @@ async fn compare_address(registry: &Client, (image, from, to): &Change, policies
     };
     let before = match named(from) {
         Some(commit) => commit,
-        None => registry.provenance(image, from).await.ok()?.revision?,
+        None => registry.source_labels(image, from).await.ok()?.revision?,
     };
     let after = named(to).or(labels.revision)?;
     proposal::compare_address(page.as_str(), &before, &after)

@@ -9,11 +9,11 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 
 /// Work that is under way, by what it is for. Its result is handed to all that wait, and then forgotten.
-pub struct Flights<K, V: Clone> {
+pub struct SingleFlight<K, V: Clone> {
     flying: Mutex<HashMap<K, WeakShared<BoxFuture<'static, V>>>>,
 }
 
-impl<K: Eq + Hash + Clone, V: Clone> Flights<K, V> {
+impl<K: Eq + Hash + Clone, V: Clone> SingleFlight<K, V> {
     /// Joins the work under way for `key`, or starts it. Work that nobody waits for any more is dropped.
     pub async fn join(&self, key: &K, start: impl FnOnce() -> BoxFuture<'static, V>) -> V {
         let flight: Shared<BoxFuture<'static, V>> = {
@@ -40,13 +40,13 @@ impl<K: Eq + Hash + Clone, V: Clone> Flights<K, V> {
     }
 }
 
-impl<K, V: Clone> Default for Flights<K, V> {
+impl<K, V: Clone> Default for SingleFlight<K, V> {
     fn default() -> Self {
-        Flights { flying: Mutex::default() }
+        SingleFlight { flying: Mutex::default() }
     }
 }
 
-impl<K, V: Clone> fmt::Debug for Flights<K, V> {
+impl<K, V: Clone> fmt::Debug for SingleFlight<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Flights").finish_non_exhaustive()
     }
@@ -61,22 +61,22 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_under_way_is_joined_and_what_is_done_is_asked_again() {
-        let flights: Flights<&str, usize> = Flights::default();
+        let in_flight: SingleFlight<&str, usize> = SingleFlight::default();
         let started = Arc::new(AtomicUsize::new(0));
         let ask = |key: &'static str| {
             let started = Arc::clone(&started);
-            let flights = &flights;
+            let in_flight = &in_flight;
             async move {
                 let work = || {
                     let number = started.fetch_add(1, Ordering::SeqCst);
                     tokio::task::yield_now().map(move |()| number).boxed()
                 };
-                flights.join(&key, work).await
+                in_flight.join(&key, work).await
             }
         };
         let (a, b, c) = tokio::join!(ask("x"), ask("x"), ask("y"));
         assert_eq!((a, b, c), (0, 0, 1));
         assert_eq!(ask("x").await, 2);
-        assert!(flights.flying.lock().expect("unpoisoned").is_empty());
+        assert!(in_flight.flying.lock().expect("unpoisoned").is_empty());
     }
 }

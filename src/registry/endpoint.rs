@@ -12,13 +12,13 @@ use crate::image::Repository;
 use super::client::Client;
 use super::credentials::Credential;
 use super::error::RegistryError;
-use super::host::{Credentials, Host, Question};
-use super::sign_in::Shown;
-use super::transport::Answer;
+use super::host::{Authentication, Host, Request};
+use super::sign_in::CredentialSource;
+use super::transport::Response;
 
 /// A host that has a repository.
 #[derive(Debug)]
-pub struct Source {
+pub struct Endpoint {
     /// The host.
     pub host: Arc<Host>,
     /// What the repository is called there.
@@ -29,31 +29,31 @@ pub struct Source {
 
 /// The registry of a repository, and its mirror if there is one.
 #[derive(Debug)]
-pub struct Sources {
+pub struct Endpoints {
     /// The registry itself.
-    pub origin: Source,
+    pub origin: Endpoint,
     /// Its mirror.
-    pub mirror: Option<Source>,
+    pub mirror: Option<Endpoint>,
     /// Whether the mirror may say what tags mean and what is there.
     pub trusts_mirror: bool,
 }
 
-impl Sources {
+impl Endpoints {
     /// The mirror, for what the registry itself has to say unless the mirror is trusted.
-    pub fn trusted_mirror(&self) -> Option<&Source> {
+    pub fn trusted_mirror(&self) -> Option<&Endpoint> {
         self.mirror.as_ref().filter(|_| self.trusts_mirror)
     }
 }
 
-impl Source {
+impl Endpoint {
     /// A question for something of the repository, such as `manifests/TAG`.
-    pub fn question(&self, method: Method, what: &str, accept: &'static str, limit: usize) -> Question {
-        Question {
+    pub fn request(&self, method: Method, what: &str, accept: &'static str, limit: usize) -> Request {
+        Request {
             method,
             target: self.target(what),
             accept,
             scope: format!("repository:{}:pull", self.path),
-            credentials: Credentials::Challenged,
+            authentication: Authentication::Challenged,
             limit,
             one_byte: false,
             if_none_match: None,
@@ -70,10 +70,10 @@ impl Source {
     }
 
     /// Asks. A mirror is tried once: there is the registry to fall back to.
-    pub async fn ask(&self, question: &Question) -> Result<Arc<Answer>, RegistryError> {
+    pub async fn send(&self, request: &Request) -> Result<Arc<Response>, RegistryError> {
         match self.mirror_of {
-            Some(_) => self.host.try_once(question).await,
-            None => self.host.ask(question).await,
+            Some(_) => self.host.send_once(request).await,
+            None => self.host.send(request).await,
         }
     }
 
@@ -85,21 +85,25 @@ impl Source {
 
 impl Client {
     /// Where a repository is asked for with a credential of its own, and without a mirror.
-    pub(super) fn source_showing(
+    pub(super) fn endpoint_with_credential(
         &self,
         repository: &Repository,
         credential: Credential,
         from: String,
-    ) -> Result<Source, RegistryError> {
-        let host = Host::showing(repository.host(), self.config(), Shown::Given { credential, from })?;
-        Ok(Source { host: Arc::new(host), path: repository.path().to_owned(), mirror_of: None })
+    ) -> Result<Endpoint, RegistryError> {
+        let host = Host::with_credential_source(
+            repository.host(),
+            self.config(),
+            CredentialSource::Given { credential, from },
+        )?;
+        Ok(Endpoint { host: Arc::new(host), path: repository.path().to_owned(), mirror_of: None })
     }
 
     /// Where a repository is asked for.
-    pub(super) fn sources(&self, repository: &Repository) -> Result<Sources, RegistryError> {
+    pub(super) fn endpoints(&self, repository: &Repository) -> Result<Endpoints, RegistryError> {
         let own = self.config().of_host(repository.host());
         let mirror = match own.and_then(|own| own.mirror.as_ref()) {
-            Some(mirror) => Some(Source {
+            Some(mirror) => Some(Endpoint {
                 host: self.host(&mirror.host)?,
                 path: format!("{}{}", mirror.prefix, repository.path()),
                 mirror_of: Some(repository.host().to_owned()),
@@ -107,7 +111,7 @@ impl Client {
             None => None,
         };
         let host = self.host(repository.host())?;
-        let origin = Source { host, path: repository.path().to_owned(), mirror_of: None };
-        Ok(Sources { origin, mirror, trusts_mirror: own.is_some_and(|own| own.mirror_tags) })
+        let origin = Endpoint { host, path: repository.path().to_owned(), mirror_of: None };
+        Ok(Endpoints { origin, mirror, trusts_mirror: own.is_some_and(|own| own.mirror_tags) })
     }
 }

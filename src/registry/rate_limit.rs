@@ -23,7 +23,7 @@ const DOWN: Duration = Duration::from_secs(15);
 
 /// The pace of one host.
 #[derive(Debug)]
-pub struct Pace {
+pub struct RateLimit {
     per_second: f64,
     burst: f64,
     state: Mutex<State>,
@@ -44,7 +44,7 @@ struct State {
 
 /// Whether a request may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
+pub enum Permit {
     /// After this time.
     After(Duration),
     /// The host limits us for so long that it is not waited for.
@@ -53,32 +53,32 @@ pub enum Leave {
     Down,
 }
 
-impl Pace {
+impl RateLimit {
     /// A pace of so many requests a second on average, and so many at once.
-    pub fn new(per_second: u32, burst: u32) -> Pace {
+    pub fn new(per_second: u32, burst: u32) -> RateLimit {
         let burst = f64::from(burst.max(1));
         let state =
             State { tokens: burst, counted: Instant::now(), paused: None, metered: None, refusals: 0, silences: 0 };
-        Pace { per_second: f64::from(per_second.max(1)), burst, state: Mutex::new(state) }
+        RateLimit { per_second: f64::from(per_second.max(1)), burst, state: Mutex::new(state) }
     }
 
     /// Asks for leave to send a request. `metered` ones pull a manifest.
-    pub fn take(&self, now: Instant, metered: bool) -> Leave {
+    pub fn take(&self, now: Instant, metered: bool) -> Permit {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = &mut *state;
         let left = |until: Option<Instant>| until.map(|until| until.saturating_duration_since(now)).unwrap_or_default();
         let pause = left(state.paused).max(if metered { left(state.metered) } else { Duration::ZERO });
         if !pause.is_zero() && state.silences >= SILENCES {
-            return Leave::Down;
+            return Permit::Down;
         }
         if pause > LONGEST_WAIT || (!pause.is_zero() && state.refusals >= REFUSALS) {
-            return Leave::Limited(pause);
+            return Permit::Limited(pause);
         }
         let since = now.saturating_duration_since(state.counted).as_secs_f64();
         state.tokens = (state.tokens + since * self.per_second).min(self.burst) - 1.0;
         state.counted = now;
         let debt = (-state.tokens).max(0.0) / self.per_second;
-        Leave::After(pause.max(Duration::from_secs_f64(debt)))
+        Permit::After(pause.max(Duration::from_secs_f64(debt)))
     }
 
     /// Learns from an answer.
@@ -89,10 +89,10 @@ impl Pace {
         if status != StatusCode::TOO_MANY_REQUESTS {
             state.refusals = 0;
             match announced {
-                Some(Announced { remaining: 0, wait, .. }) if metered => {
+                Some(AnnouncedLimit { remaining: 0, wait, .. }) if metered => {
                     state.metered = later(state.metered, now + wait)
                 }
-                Some(Announced { remaining: 0, wait, pulls_only: false }) => {
+                Some(AnnouncedLimit { remaining: 0, wait, pulls_only: false }) => {
                     state.paused = later(state.paused, now + wait);
                 }
                 _ => {}
@@ -129,7 +129,7 @@ fn later(one: Option<Instant>, other: Instant) -> Option<Instant> {
 
 /// What a host says of its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Announced {
+struct AnnouncedLimit {
     remaining: u64,
     /// How long until there is more.
     wait: Duration,
@@ -137,7 +137,7 @@ struct Announced {
     pulls_only: bool,
 }
 
-fn announced(headers: &HeaderMap) -> Option<Announced> {
+fn announced(headers: &HeaderMap) -> Option<AnnouncedLimit> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     if let Some(remaining) = text("ratelimit-remaining").or_else(|| text("x-ratelimit-remaining")) {
         let reset = text("ratelimit-reset").and_then(|text| text.parse().ok()).map(Duration::from_secs);
@@ -150,7 +150,7 @@ fn announced(headers: &HeaderMap) -> Option<Announced> {
         };
         let pulls_only = window(remaining).is_some() || matches!(limit, Some((_, Some(_))));
         let wait = reset.or(share).unwrap_or(Duration::from_secs(1));
-        return Some(Announced { remaining: number(remaining)?, wait, pulls_only });
+        return Some(AnnouncedLimit { remaining: number(remaining)?, wait, pulls_only });
     }
     // `limit=100, remaining=0, reset=30`, later `"default";r=0;t=30`.
     let fields = text("ratelimit")?;
@@ -159,7 +159,7 @@ fn announced(headers: &HeaderMap) -> Option<Announced> {
         fields.find(|(name, _)| names.contains(name)).and_then(|(_, value)| value.parse::<u64>().ok())
     };
     let wait = Duration::from_secs(field(["reset", "t"]).unwrap_or(1));
-    Some(Announced { remaining: field(["remaining", "r"])?, wait, pulls_only: false })
+    Some(AnnouncedLimit { remaining: field(["remaining", "r"])?, wait, pulls_only: false })
 }
 
 /// The digits that a text starts with.
@@ -179,65 +179,66 @@ mod tests {
 
     #[test]
     fn a_burst_is_free_and_then_requests_are_spread() {
-        let pace = Pace::new(10, 3);
+        let rate_limit = RateLimit::new(10, 3);
         let now = Instant::now();
         for _ in 0..3 {
-            assert_eq!(pace.take(now, false), Leave::After(Duration::ZERO));
+            assert_eq!(rate_limit.take(now, false), Permit::After(Duration::ZERO));
         }
-        assert_eq!(pace.take(now, false), Leave::After(SECOND / 10));
-        assert_eq!(pace.take(now, false), Leave::After(SECOND / 5));
-        assert_eq!(pace.take(now + SECOND * 2, false), Leave::After(Duration::ZERO));
+        assert_eq!(rate_limit.take(now, false), Permit::After(SECOND / 10));
+        assert_eq!(rate_limit.take(now, false), Permit::After(SECOND / 5));
+        assert_eq!(rate_limit.take(now + SECOND * 2, false), Permit::After(Duration::ZERO));
     }
 
     #[test]
     fn a_refusal_pauses_the_whole_host_and_a_storm_is_not_waited_out() {
-        let pace = Pace::new(100, 100);
+        let rate_limit = RateLimit::new(100, 100);
         let now = Instant::now();
-        let refused =
-            |now, wait| pace.answered(now, StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", wait)]), false);
+        let refused = |now, wait| {
+            rate_limit.answered(now, StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", wait)]), false)
+        };
         refused(now, "5");
         refused(now, "5");
-        assert_eq!(pace.take(now, false), Leave::After(SECOND * 5));
+        assert_eq!(rate_limit.take(now, false), Permit::After(SECOND * 5));
         refused(now + SECOND * 5, "5");
         refused(now + SECOND * 10, "5");
-        assert_eq!(pace.take(now + SECOND * 10, false), Leave::Limited(SECOND * 5));
+        assert_eq!(rate_limit.take(now + SECOND * 10, false), Permit::Limited(SECOND * 5));
         let now = now + SECOND * 16;
-        assert_eq!(pace.take(now, false), Leave::After(Duration::ZERO));
-        pace.answered(now, StatusCode::OK, &headers(&[]), false);
+        assert_eq!(rate_limit.take(now, false), Permit::After(Duration::ZERO));
+        rate_limit.answered(now, StatusCode::OK, &headers(&[]), false);
         refused(now, "3600");
-        assert_eq!(pace.take(now, false), Leave::Limited(SECOND * 3600));
+        assert_eq!(rate_limit.take(now, false), Permit::Limited(SECOND * 3600));
     }
 
     #[test]
     fn what_a_host_announces_is_heeded_before_it_refuses() {
         let now = Instant::now();
         let after = |pairs: &[(&'static str, &str)], metered: bool| {
-            let pace = Pace::new(100, 100);
-            pace.answered(now, StatusCode::OK, &headers(pairs), metered);
-            (pace.take(now, false), pace.take(now, true))
+            let rate_limit = RateLimit::new(100, 100);
+            rate_limit.answered(now, StatusCode::OK, &headers(pairs), metered);
+            (rate_limit.take(now, false), rate_limit.take(now, true))
         };
-        let (go, wait) = (Leave::After(Duration::ZERO), Leave::After(SECOND * 30));
+        let (go, wait) = (Permit::After(Duration::ZERO), Permit::After(SECOND * 30));
         assert_eq!(after(&[("ratelimit-remaining", "0"), ("ratelimit-reset", "30")], false), (wait, wait));
         assert_eq!(after(&[("ratelimit", "limit=100, remaining=0, reset=30")], false), (wait, wait));
         assert_eq!(after(&[("ratelimit", "\"default\";r=0;t=30")], false), (wait, wait));
         assert_eq!(after(&[("ratelimit", "\"default\";r=9;t=30")], false), (go, go));
         // Docker Hub: a hundred pulls in six hours; asking whether something is there is free.
         let hub = [("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", "0;w=21600")];
-        assert_eq!(after(&hub, true), (go, Leave::Limited(SECOND * 216)));
+        assert_eq!(after(&hub, true), (go, Permit::Limited(SECOND * 216)));
         assert_eq!(after(&hub, false), (go, go));
     }
 
     #[test]
     fn a_host_that_never_answers_is_left_alone_for_a_while() {
-        let pace = Pace::new(100, 100);
+        let rate_limit = RateLimit::new(100, 100);
         let now = Instant::now();
-        (1..SILENCES).for_each(|_| pace.silent(now));
-        assert_eq!(pace.take(now, false), Leave::After(Duration::ZERO));
-        pace.silent(now);
-        assert_eq!(pace.take(now, false), Leave::Down);
-        assert_eq!(pace.take(now + DOWN, false), Leave::After(Duration::ZERO));
-        pace.answered(now, StatusCode::OK, &headers(&[]), false);
-        pace.silent(now);
-        assert_eq!(pace.take(now + DOWN, false), Leave::After(Duration::ZERO));
+        (1..SILENCES).for_each(|_| rate_limit.silent(now));
+        assert_eq!(rate_limit.take(now, false), Permit::After(Duration::ZERO));
+        rate_limit.silent(now);
+        assert_eq!(rate_limit.take(now, false), Permit::Down);
+        assert_eq!(rate_limit.take(now + DOWN, false), Permit::After(Duration::ZERO));
+        rate_limit.answered(now, StatusCode::OK, &headers(&[]), false);
+        rate_limit.silent(now);
+        assert_eq!(rate_limit.take(now + DOWN, false), Permit::After(Duration::ZERO));
     }
 }

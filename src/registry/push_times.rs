@@ -16,14 +16,14 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::http::in_path;
+use crate::http::encode_path_segment;
 use crate::image::{DEFAULT_HOST, Repository, Tag};
 
 use super::client::{Client, broken, not_a_registry};
 use super::config::Api;
 use super::error::RegistryError;
-use super::host::{Credentials, HUB_API, Question};
-use super::transport::Answer;
+use super::host::{Authentication, HUB_API, Request};
+use super::transport::Response;
 
 /// A page is read up to this size, in bytes.
 const PAGE_LIMIT: usize = 16 << 20;
@@ -65,13 +65,13 @@ struct HubTag {
 
 impl Client {
     /// Whether the registry of an image tells when tags were pushed, as far as the configuration says.
-    pub fn tells_pushes(&self, repository: &Repository) -> bool {
+    pub fn reports_push_times(&self, repository: &Repository) -> bool {
         self.api(repository).is_some()
     }
 
     /// When tags were pushed, of those in question that the registry's API tells. What was learned once is kept: a tag
     /// that was seen before is taken not to have moved.
-    pub async fn pushed(
+    pub async fn push_times(
         &self,
         repository: &Repository,
         wanted: &BTreeSet<&Tag>,
@@ -86,10 +86,10 @@ impl Client {
             if wanted.iter().all(|tag| told.contains_key(*tag)) {
                 break;
             }
-            let question = api.question(repository, page);
-            let answer = host.ask(&question).await?;
+            let request = api.request(repository, page);
+            let response = host.send(&request).await?;
             let before = met.len();
-            for (name, at) in api.page(repository, &question.target, page, &answer)? {
+            for (name, at) in api.page(repository, &request.target, page, &response)? {
                 met.insert(name.clone());
                 if let (Ok(tag), Some(at)) = (name.parse::<Tag>(), at)
                     && wanted.contains(&tag)
@@ -115,34 +115,34 @@ impl Client {
 }
 
 impl Api {
-    fn question(self, repository: &Repository, page: usize) -> Question {
+    fn request(self, repository: &Repository, page: usize) -> Request {
         let (owner, name) = repository.path().split_once('/').unwrap_or(("library", repository.path()));
-        let (credentials, target) = match self {
+        let (authentication, target) = match self {
             Api::Gitea => {
-                let (owner, name) = (in_path(owner), in_path(name));
+                let (owner, name) = (encode_path_segment(owner), encode_path_segment(name));
                 let target = format!("/api/v1/packages/{owner}?type=container&q={name}&page={page}&limit=50");
-                (Credentials::Basic, target)
+                (Authentication::Basic, target)
             }
             Api::Harbor => {
-                let (project, name) = (in_path(owner), in_path(&in_path(name)));
+                let (project, name) = (encode_path_segment(owner), encode_path_segment(&encode_path_segment(name)));
                 let target = format!(
                     "/api/v2.0/projects/{project}/repositories/{name}/artifacts\
                      ?page={page}&page_size=100&with_tag=true&sort=-push_time"
                 );
-                (Credentials::Basic, target)
+                (Authentication::Basic, target)
             }
             Api::DockerHub => {
-                let (namespace, name) = (in_path(owner), in_path(name));
+                let (namespace, name) = (encode_path_segment(owner), encode_path_segment(name));
                 let target = format!("/v2/namespaces/{namespace}/repositories/{name}/tags?page={page}&page_size=100");
-                (Credentials::AccessToken, target)
+                (Authentication::AccessToken, target)
             }
         };
-        Question {
+        Request {
             method: Method::GET,
             target,
             accept: "application/json",
             scope: format!("repository:{}:pull", repository.path()),
-            credentials,
+            authentication,
             limit: PAGE_LIMIT,
             one_byte: false,
             if_none_match: None,
@@ -155,30 +155,30 @@ impl Api {
         repository: &Repository,
         target: &str,
         page: usize,
-        answer: &Answer,
+        response: &Response,
     ) -> Result<Vec<(String, Option<Timestamp>)>, RegistryError> {
-        match answer.status {
+        match response.status {
             status if status.is_success() => {}
             // Docker Hub has no page after the last.
             StatusCode::NOT_FOUND if page > 1 => return Ok(Vec::new()),
             StatusCode::NOT_FOUND => return Err(RegistryError::NoRepository(repository.clone())),
-            _ => return Err(not_a_registry(repository.host(), answer)),
+            _ => return Err(not_a_registry(repository.host(), response)),
         }
         let names = match self {
             Api::Gitea => {
                 let name = repository.path().split_once('/').map_or("", |(_, name)| name);
-                let versions = read::<Vec<Package>>(repository, target, answer)?.into_iter();
+                let versions = read::<Vec<Package>>(repository, target, response)?.into_iter();
                 // `q` finds every package that has the name in its own.
                 let versions = versions.filter(|package| package.name.eq_ignore_ascii_case(name));
                 versions.map(|package| (package.version, Some(package.created_at))).collect()
             }
             Api::Harbor => {
-                let artifacts = read::<Vec<Artifact>>(repository, target, answer)?.into_iter();
+                let artifacts = read::<Vec<Artifact>>(repository, target, response)?.into_iter();
                 let tags = artifacts.flat_map(|artifact| artifact.tags.unwrap_or_default());
                 tags.map(|tag| (tag.name, tag.push_time)).collect()
             }
             Api::DockerHub => {
-                let tags = read::<HubPage>(repository, target, answer)?.results.into_iter();
+                let tags = read::<HubPage>(repository, target, response)?.results.into_iter();
                 tags.map(|tag| (tag.name, tag.tag_last_pushed.or(tag.last_updated))).collect()
             }
         };
@@ -186,7 +186,7 @@ impl Api {
     }
 }
 
-fn read<T: DeserializeOwned>(repository: &Repository, target: &str, answer: &Answer) -> Result<T, RegistryError> {
-    serde_json::from_slice(&answer.body)
+fn read<T: DeserializeOwned>(repository: &Repository, target: &str, response: &Response) -> Result<T, RegistryError> {
+    serde_json::from_slice(&response.body)
         .map_err(|error| broken(repository, target, format!("not what its API promises ({error})")))
 }

@@ -30,14 +30,14 @@ pub struct Page {
 
 /// Tells two listings apart: while it is the same, the registry lists the same tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark([u8; 32]);
+pub struct Fingerprint([u8; 32]);
 
 impl Listing {
     /// Its mark.
-    pub fn mark(&self) -> Mark {
+    pub fn fingerprint(&self) -> Fingerprint {
         let mut hash = Sha256::new();
         self.pages.iter().for_each(|page| hash.update(page.hash));
-        Mark(hash.finalize().into())
+        Fingerprint(hash.finalize().into())
     }
 
     pub(super) fn pack(&self, packer: Packer) -> Packer {

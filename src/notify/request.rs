@@ -9,12 +9,12 @@ use crate::secret::Secret;
 
 use super::chat;
 use super::commit_status;
-use super::config::{Place, Service};
+use super::config::{SecretSource, Service};
 use super::error::NotifyError;
 use super::event::Event;
 
 /// A request that is ready to be sent.
-pub(super) struct Letter {
+pub(super) struct Request {
     pub(super) method: Method,
     pub(super) url: Url,
     /// Their values may be secrets.
@@ -22,26 +22,26 @@ pub(super) struct Letter {
     pub(super) body: String,
 }
 
-impl Letter {
+impl Request {
     /// A POST of JSON.
-    pub(super) fn json(url: Url, body: &Value) -> Letter {
+    pub(super) fn json(url: Url, body: &Value) -> Request {
         let headers = vec![(CONTENT_TYPE, Secret::new("application/json".to_owned()))];
-        Letter { method: Method::POST, url, headers, body: body.to_string() }
+        Request { method: Method::POST, url, headers, body: body.to_string() }
     }
 
     /// With credentials of a scheme: `Bearer`, `token`.
-    pub(super) fn authorized(mut self, scheme: &str, token: &Secret<String>) -> Letter {
+    pub(super) fn authorized(mut self, scheme: &str, token: &Secret<String>) -> Request {
         self.headers.push((AUTHORIZATION, Secret::new(format!("{scheme} {}", token.expose()))));
         self
     }
 }
 
-impl Place {
+impl SecretSource {
     /// What stands there, without the line end that editors leave.
     pub(super) fn read(&self) -> Result<Secret<String>, NotifyError> {
         match self {
-            Place::Value(value) => Ok(value.clone()),
-            Place::File(file) => {
+            SecretSource::Value(value) => Ok(value.clone()),
+            SecretSource::File(file) => {
                 let fail = |source| NotifyError::Unreadable { file: file.clone(), source };
                 let text = Secret::new(std::fs::read_to_string(file).map_err(fail)?);
                 Ok(Secret::new(text.expose().trim().to_owned()))
@@ -65,7 +65,7 @@ impl Service {
 
     /// The request that tells of events, of which there is at least one, and exactly one where this is no chat; or
     /// nothing, where the service cannot be told of them. `key` is the same for each try of one delivery.
-    pub(super) fn letter(&self, events: &[Event], key: &str) -> Result<Option<Letter>, NotifyError> {
+    pub(super) fn request(&self, events: &[Event], key: &str) -> Result<Option<Request>, NotifyError> {
         match self {
             Service::Slack { url } => chat::slack(url.url()?, events).map(Some),
             Service::Discord { url } => chat::discord(url.url()?, events).map(Some),
@@ -75,15 +75,15 @@ impl Service {
             }
             Service::Webhook { url, body, token, secret } => {
                 let Some(event) = events.first() else { return Ok(None) };
-                let mut letter =
-                    body.letter(url.url()?, event, secret.as_ref().map(Place::read).transpose()?.as_ref())?;
+                let mut request =
+                    body.request(url.url()?, event, secret.as_ref().map(SecretSource::read).transpose()?.as_ref())?;
                 if let Some(token) = token {
-                    letter = letter.authorized("Bearer", &token.read()?);
+                    request = request.authorized("Bearer", &token.read()?);
                 }
-                Ok(Some(letter))
+                Ok(Some(request))
             }
-            Service::Gitea(forge) => commit_status::letter(forge, "token", events),
-            Service::GitHub(forge) => commit_status::letter(forge, "Bearer", events),
+            Service::Gitea(forge) => commit_status::request(forge, "token", events),
+            Service::GitHub(forge) => commit_status::request(forge, "Bearer", events),
         }
     }
 }

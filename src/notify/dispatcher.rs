@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::fault::Explain;
 
 use super::config::Channel;
-use super::courier::Courier;
+use super::delivery;
 use super::event::Event;
 
 /// As many events wait for one channel.
@@ -30,35 +30,35 @@ pub struct Deliveries {
 
 /// Takes events and brings them to the channels.
 #[derive(Debug, Default)]
-pub struct Desk {
-    counters: Vec<Counter>,
+pub struct Dispatcher {
+    counters: Vec<ChannelQueue>,
     deliveries: Arc<Mutex<Vec<Deliveries>>>,
     closed: CancellationToken,
 }
 
 #[derive(Debug)]
-struct Counter {
+struct ChannelQueue {
     channel: Channel,
     queue: Sender<Event>,
     task: JoinHandle<()>,
 }
 
-impl Desk {
+impl Dispatcher {
     /// Opens for these channels.
-    pub fn open(channels: Vec<Channel>) -> Desk {
+    pub fn start(channels: Vec<Channel>) -> Dispatcher {
         let (deliveries, closed): (Arc<Mutex<Vec<Deliveries>>>, _) = (Arc::default(), CancellationToken::new());
         let open = |channel: Channel| {
             let (queue, waiting) = mpsc::channel(WAITING);
-            let work = serve(Courier::new(channel.clone()), waiting, Arc::clone(&deliveries), closed.clone());
-            Counter { channel, queue, task: tokio::spawn(work) }
+            let work = serve(channel.clone(), waiting, Arc::clone(&deliveries), closed.clone());
+            ChannelQueue { channel, queue, task: tokio::spawn(work) }
         };
         let counters = channels.into_iter().map(&open).collect();
-        Desk { counters, deliveries, closed }
+        Dispatcher { counters, deliveries, closed }
     }
 
     /// Hands an event over to the channels that want its kind.
-    pub fn tell(&self, event: &Event) {
-        for Counter { channel, queue, .. } in &self.counters {
+    pub fn dispatch(&self, event: &Event) {
+        for ChannelQueue { channel, queue, .. } in &self.counters {
             if channel.kinds.contains(&event.kind) && queue.try_send(event.clone()).is_err() {
                 tracing::warn!(channel = %channel.name, title = %event.title, "too much waits for this channel; lost");
                 note(&self.deliveries, &channel.name, "lost", 1);
@@ -75,7 +75,7 @@ impl Desk {
     pub async fn close(self, patience: Duration) {
         let end = Instant::now() + patience;
         self.closed.cancel();
-        for Counter { channel, queue, task } in self.counters {
+        for ChannelQueue { channel, queue, task } in self.counters {
             drop(queue);
             let stop = task.abort_handle();
             if tokio::time::timeout_at(end, task).await.is_err() {
@@ -93,12 +93,11 @@ fn note(deliveries: &Mutex<Vec<Deliveries>>, channel: &str, result: &'static str
 
 /// Brings what waits until the queue is closed and empty. A chat is told of all that waits at once.
 async fn serve(
-    courier: Courier,
+    channel: Channel,
     mut waiting: Receiver<Event>,
     deliveries: Arc<Mutex<Vec<Deliveries>>>,
     closed: CancellationToken,
 ) {
-    let channel = courier.channel().clone();
     let most = if channel.service.is_chat() { WAITING } else { 1 };
     let mut free = Instant::now();
     loop {
@@ -118,7 +117,7 @@ async fn serve(
                 events.push(event);
             }
         }
-        match courier.deliver(&events).await {
+        match delivery::deliver(&channel, &events).await {
             Ok(true) => note(&deliveries, &channel.name, "done", events.len()),
             Ok(false) => {}
             Err(error) => {

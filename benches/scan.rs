@@ -45,9 +45,9 @@ fn main() {
         let of = |(path, text): &(&String, &String)| search.need(path, text.as_bytes(), &FieldRules::default()) == need;
         files.iter().filter(of).count()
     };
-    let (whole, ties) = (needs(Need::Whole), needs(Need::Ties));
+    let (whole, references) = (needs(Need::Whole), needs(Need::FileReferences));
     println!(
-        "{} files, {:.1} MB of YAML; {whole} are parsed, and of {ties} kustomizations what ties them to other files",
+        "{} files, {:.1} MB of YAML; {whole} are parsed, and of {references} kustomizations what references them to other files",
         files.len(),
         bytes as f64 / 1e6
     );
@@ -60,7 +60,7 @@ fn with_clone<T>(work: impl FnOnce(&BareClone, CommitId) -> T) -> T {
 }
 
 fn of_interest() -> Prefilter {
-    Prefilter::in_words([words(support::IMAGES)].into_iter())
+    Prefilter::of_words([words(support::IMAGES)].into_iter())
 }
 
 /// Everything, as `tagalong images` reads it.

@@ -26,10 +26,10 @@ use tagalong::cycle::tree::cache::TreeCache;
 use tagalong::keys::KeySources;
 use tagalong::manifest::paths::PathFilter;
 use tagalong::repo::clone::BareClone;
-use tagalong::sops::audit::Status;
-use tagalong::sops::block::Recipients;
+use tagalong::sops::audit::FileStatus;
 use tagalong::sops::encrypt::{Recipe, encrypt};
 use tagalong::sops::format::Format;
+use tagalong::sops::metadata_writer::Recipients;
 use tagalong::sops::selection::Selection;
 
 use sops::Sops;
@@ -79,12 +79,12 @@ impl Stage {
     /// A verifier with an empty cache.
     fn judge(&self) -> Secrets {
         let environment = |name: &str| (name == "SOPS_AGE_KEY").then(|| self.sops.identity.clone());
-        Secrets::new(Sources::new(&environment, &[]), Strictness::Block, PullSecrets::Check)
+        Secrets::new(KeySources::new(&environment, &[]), Strictness::Block, PullSecrets::Check)
     }
 
     fn verify(&self, judge: &Secrets) {
         let verdicts = judge.verify(&self.tip, &|_, _| ()).expect("judged");
-        assert!(verdicts.len() == FILES && verdicts.iter().all(|verdict| verdict.status == Status::Ok));
+        assert!(verdicts.len() == FILES && verdicts.iter().all(|verdict| verdict.status == FileStatus::Ok));
     }
 
     fn by_sops(&self) {

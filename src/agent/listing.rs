@@ -82,10 +82,10 @@ impl<'s> FromIterator<&'s State> for Counts {
 impl Listing {
     /// A listing of rows in any order.
     pub fn new(mut rows: Vec<Row>) -> Listing {
-        rows.sort_by(|one, other| one.standing.image.cmp(&other.standing.image));
-        let counts = rows.iter().map(|row| &row.standing.state).collect();
+        rows.sort_by(|one, other| one.status.image.cmp(&other.status.image));
+        let counts = rows.iter().map(|row| &row.status.state).collect();
         let mut by_trouble: Vec<usize> = (0..rows.len()).collect();
-        by_trouble.sort_by_key(|row| BY_TROUBLE.iter().position(|state| *state == rows[*row].standing.state));
+        by_trouble.sort_by_key(|row| BY_TROUBLE.iter().position(|state| *state == rows[*row].status.state));
         Listing { rows, by_trouble, counts }
     }
 
@@ -96,7 +96,7 @@ impl Listing {
 
     /// The row of an image.
     pub fn row(&self, image: &Repository) -> Option<&Row> {
-        let found = self.rows.binary_search_by(|row| row.standing.image.cmp(image));
+        let found = self.rows.binary_search_by(|row| row.status.image.cmp(image));
         found.ok().map(|at| &self.rows[at])
     }
 
@@ -115,8 +115,8 @@ impl Listing {
         let with_text = (0..self.rows.len()).map(row).filter(|row| words.iter().all(|word| has(row, word)));
         let (mut counts, mut found) = (Counts::default(), Vec::new());
         for row in with_text {
-            counts.add(row.standing.state);
-            if query.takes(row.standing.state) {
+            counts.add(row.status.state);
+            if query.takes(row.status.state) {
                 found.push(row);
             }
         }
@@ -130,11 +130,11 @@ impl Listing {
 
 /// Whether a word in lower case is part of an image's name, of what it holds or should hold, or of where it does so.
 fn has(row: &Row, word: &str) -> bool {
-    let standing = &row.standing;
+    let status = &row.status;
     let has = |text: &str| text.to_lowercase().contains(word);
-    has(standing.image.as_str())
-        || standing.candidate.as_ref().is_some_and(|tag| has(tag.as_str()))
-        || standing.current.iter().any(|place| {
+    has(status.image.as_str())
+        || status.candidate.as_ref().is_some_and(|tag| has(tag.as_str()))
+        || status.current.iter().any(|place| {
             has(&place.file)
                 || place.tag.as_ref().is_some_and(|tag| has(tag.as_str()))
                 || place.digest.as_ref().is_some_and(|digest| has(digest.as_str()))
@@ -159,7 +159,7 @@ mod tests {
             tag: Some("1a2b3c4".parse().expect("a tag")),
             digest: None,
         };
-        let standing = ImageStatus {
+        let status = ImageStatus {
             image: format!("r.io/org/{name}").parse().expect("an image"),
             policy: "p".to_owned(),
             state,
@@ -168,7 +168,7 @@ mod tests {
             reasons: Vec::new(),
             holds: Vec::new(),
         };
-        Row { standing, since: Timestamp::UNIX_EPOCH, commit: None }
+        Row { status, since: Timestamp::UNIX_EPOCH, commit: None }
     }
 
     fn listing() -> Listing {
@@ -186,7 +186,7 @@ mod tests {
     fn page(listing: &Listing, query: &str, order: Order) -> (String, usize, usize) {
         let query = Query::parse(Some(query), SIZES).expect("a query");
         let selection = listing.select(&query, order);
-        let names = selection.rows.iter().map(|row| row.standing.image.short_name()).collect();
+        let names = selection.rows.iter().map(|row| row.status.image.short_name()).collect();
         (names, selection.total, selection.pages)
     }
 
@@ -230,7 +230,7 @@ mod tests {
     fn an_image_is_found_by_its_name() {
         let listing = listing();
         let image = "r.io/org/c".parse().expect("an image");
-        assert_eq!(listing.row(&image).expect("there").standing.state, State::Kept(Reason::NoCandidate));
+        assert_eq!(listing.row(&image).expect("there").status.state, State::Kept(Reason::NoCandidate));
         assert!(listing.row(&"r.io/org/f".parse().expect("an image")).is_none());
     }
 }

@@ -13,17 +13,17 @@ use super::secrets::KeyArguments;
 
 /// The configuration that options and environment give.
 pub fn configuration(arguments: &GitArguments) -> Result<Config, CliError> {
-    configuration_by(&arguments.overrides())
+    configuration_from(&arguments.overrides())
 }
 
 /// The configuration that the environment and what was said besides give.
-pub fn configuration_by(overrides: &Overrides) -> Result<Config, CliError> {
+pub fn configuration_from(overrides: &Overrides) -> Result<Config, CliError> {
     Ok(Config::load(overrides, &|name| std::env::var(name).ok())?)
 }
 
 /// The same with age identities that were named by flags.
 pub fn configuration_with_keys(arguments: &GitArguments, keys: &KeyArguments) -> Result<Config, CliError> {
-    configuration_by(&Overrides { age_key_files: keys.age_key_files.clone(), ..arguments.overrides() })
+    configuration_from(&Overrides { age_key_files: keys.age_key_files.clone(), ..arguments.overrides() })
 }
 
 /// The engine for a configuration.

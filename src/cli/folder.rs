@@ -27,7 +27,7 @@ use crate::sops::rulebook::{RULES_FILE, RuleBook};
 use crate::sops::verdicts::verdicts;
 
 use super::error::CliError;
-use super::secrets::error::SealError;
+use super::secrets::error::SecretsError;
 
 /// A folder of manifests.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl Folder {
             if file.is_file() {
                 let bytes = std::fs::read(&file).map_err(|source| failed("read", &file, source))?;
                 let way = root.strip_prefix(above).unwrap_or(&root).to_string_lossy().into_owned();
-                let refused = |source| SealError::Rules { file: file.display().to_string(), source };
+                let refused = |source| SecretsError::Rules { file: file.display().to_string(), source };
                 book.add_above(&way, &bytes).map_err(refused)?;
                 break;
             }

@@ -16,7 +16,7 @@ use super::output;
 
 /// What is stopped or started again, and why.
 #[derive(Debug, Args)]
-pub struct PauseArguments {
+pub struct HoldArguments {
     /// The image, or one tag of it
     #[arg(value_name = "IMAGE[:TAG]")]
     image: String,
@@ -46,17 +46,17 @@ pub struct PauseArguments {
 )]
 pub struct Arguments {
     #[command(flatten)]
-    pause: PauseArguments,
+    hold: HoldArguments,
 }
 
 /// Holds.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    let (arguments, (target, by)) = (&arguments.pause, arguments.pause.request()?);
+    let (arguments, (target, by)) = (&arguments.hold, arguments.hold.request()?);
     arguments.push(&Hold { target, by }).await
 }
 
-impl PauseArguments {
-    /// Returns what is asked for, by whom and why.
+impl HoldArguments {
+    /// What they ask for.
     pub fn request(&self) -> Result<(Target, Attribution), CliError> {
         let by = Attribution { actor: self.actor.name(), reason: Some(self.reason.clone()) };
         Ok((target(&self.image)?, by))

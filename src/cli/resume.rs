@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cycle::operations::resume::Resume;
 
 use super::error::CliError;
-use super::hold::PauseArguments;
+use super::hold::HoldArguments;
 
 /// Start automation of an image again
 ///
@@ -18,11 +18,11 @@ use super::hold::PauseArguments;
 #[command(after_help = "Example:\n  tagalong resume ghcr.io/org/app --reason 'the fix is in'")]
 pub struct Arguments {
     #[command(flatten)]
-    pause: PauseArguments,
+    hold: HoldArguments,
 }
 
 /// Resumes.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    let (target, by) = arguments.pause.request()?;
-    arguments.pause.push(&Resume { target, by }).await
+    let (target, by) = arguments.hold.request()?;
+    arguments.hold.push(&Resume { target, by }).await
 }

@@ -116,7 +116,7 @@ fn references(texts: &[String]) -> Result<Vec<Reference>, CliError> {
         }
         let before = by_name.insert(reference.repository.clone(), (text.clone(), reference.clone()));
         if let Some((one, _)) = before.filter(|(_, before)| *before != reference) {
-            return Err(CliError::Twice { one, other: text.clone() });
+            return Err(CliError::ConflictingVersions { one, other: text.clone() });
         }
     }
     Ok(by_name.into_values().map(|(_, reference)| reference).collect())

@@ -39,7 +39,7 @@ pub fn time(at: Timestamp) -> Markup {
 }
 
 /// A state in words.
-pub fn words(state: State) -> &'static str {
+pub fn label(state: State) -> &'static str {
     match state {
         State::UpToDate | State::Kept(Reason::UpToDate) => "up to date",
         State::Kept(Reason::NoCandidate) => "no candidate",

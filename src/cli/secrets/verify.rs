@@ -82,7 +82,7 @@ impl From<FileVerdict> for Row {
 /// Judges all files.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration_with_keys(&arguments.git, &arguments.keys)?;
-    let bar = output::bar("files");
+    let bar = output::progress_bar("files");
     let progress = |done: usize, of: usize| {
         bar.set_length(of as u64);
         bar.set_position(done as u64);

@@ -57,7 +57,7 @@ impl Scene {
 
     fn cycle(&self, engine: &Engine) -> Report {
         let go_on = CancellationToken::new();
-        self.runtime.block_on(engine.follow_news(&Scope::All, Mode::Push, BUDGET, &go_on)).expect("a cycle")
+        self.runtime.block_on(engine.follow_scope(&Scope::All, Mode::Push, BUDGET, &go_on)).expect("a cycle")
     }
 
     fn holds(&self, image: usize, tag: usize) -> bool {

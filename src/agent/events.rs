@@ -17,82 +17,82 @@ use crate::plan::skip::{Reason, Skipped};
 
 use super::link::CommitLink;
 use super::outcome::{Failure, Outcome};
-use super::setup::Setup;
+use super::runtime::Runtime;
 
 /// What was told is not told again within this time, however often it comes and goes.
-const QUIET: Duration = Duration::from_secs(3600);
+const QUIET_PERIOD: Duration = Duration::from_secs(3600);
 /// Failures that may pass by themselves are told when there are so many in a row.
-const PATIENCE: u32 = 3;
+const FAILURE_THRESHOLD: u32 = 3;
 /// At most this many events of one kind come from one cycle; one more tells how many there would have been.
-const EVENTS: usize = 20;
+const MAX_EVENTS: usize = 20;
 /// At most this many updates are listed in the event that tells of their commit.
-const UPDATES: usize = 50;
+const MAX_UPDATES: usize = 50;
 
 /// What keeps an image back.
-type Trouble = (Repository, Option<Tag>, Reason);
+type Problem = (Repository, Option<Tag>, Reason);
 
 /// What is known already.
 #[derive(Debug, Default)]
-pub struct News {
+pub struct EventTracker {
     repository: String,
     branch: String,
     link: Option<CommitLink>,
-    troubles: BTreeMap<Trouble, Known>,
-    failures: Known,
+    problems: BTreeMap<Problem, Sightings>,
+    failures: Sightings,
     /// The Kustomizations of which it was told that they did not apply a commit.
-    unapplied: BTreeSet<Option<ObjectRef>>,
+    failing: BTreeSet<Option<ObjectRef>>,
 }
 
 /// How often something was seen in a row, and when it was told.
 #[derive(Debug, Default, Clone, Copy)]
-struct Known {
-    in_a_row: u32,
+struct Sightings {
+    consecutive: u32,
     /// Whether it was told since it began.
-    is_told: bool,
-    told_at: Option<Instant>,
+    is_reported: bool,
+    reported_at: Option<Instant>,
 }
 
-impl Known {
+impl Sightings {
     /// Sees it once more; `true` when it is time to tell.
-    fn seen(&mut self, patience: u32, now: Instant) -> bool {
-        self.in_a_row = self.in_a_row.saturating_add(1);
-        let is_quiet = self.told_at.is_some_and(|at| now.saturating_duration_since(at) < QUIET);
-        if self.is_told || self.in_a_row < patience || is_quiet {
+    fn seen(&mut self, threshold: u32, now: Instant) -> bool {
+        self.consecutive = self.consecutive.saturating_add(1);
+        let is_quiet = self.reported_at.is_some_and(|at| now.saturating_duration_since(at) < QUIET_PERIOD);
+        if self.is_reported || self.consecutive < threshold || is_quiet {
             return false;
         }
-        (self.is_told, self.told_at) = (true, Some(now));
+        (self.is_reported, self.reported_at) = (true, Some(now));
         true
     }
 
     /// Sees that it is over; `true` when that is to be told.
     fn over(&mut self) -> bool {
-        self.in_a_row = 0;
-        std::mem::take(&mut self.is_told)
+        self.consecutive = 0;
+        std::mem::take(&mut self.is_reported)
     }
 }
 
-impl News {
+impl EventTracker {
     /// Learns whose news these are.
-    pub fn configured(&mut self, setup: &Setup) {
-        self.repository = setup.repository.to_string();
-        self.branch = setup.branch.to_string();
-        self.link = setup.commit_link();
+    pub fn configured(&mut self, runtime: &Runtime) {
+        self.repository = runtime.repository.to_string();
+        self.branch = runtime.branch.to_string();
+        self.link = runtime.commit_link();
     }
 
     /// What an outcome has that is new.
-    pub fn learn(&mut self, outcome: &Outcome, now: Instant) -> Vec<Event> {
-        let blank = self.blank(outcome.ended);
+    pub fn cycle_ended(&mut self, outcome: &Outcome, now: Instant) -> Vec<Event> {
+        let template = self.template(outcome.ended);
         match &outcome.result {
-            Ok(report) => self.done(report, now, &blank),
-            Err(failure) => self.failed(failure, now, &blank).into_iter().collect(),
+            Ok(report) => self.report_events(report, now, &template),
+            Err(failure) => self.failure_event(failure, now, &template).into_iter().collect(),
         }
     }
 
     /// What there is to tell of what Flux says.
-    pub fn hear(&mut self, news: &flux::FluxEvent, at: Timestamp) -> Vec<Event> {
-        let flux::FluxEvent::Rollout(word) = news else { return Vec::new() };
+    pub fn rollout_event(&mut self, event: &flux::FluxEvent, at: Timestamp) -> Vec<Event> {
+        let flux::FluxEvent::Rollout(word) = event else { return Vec::new() };
         let RolloutEvent { commit, kustomization, changes, outcome, took } = word;
-        let (what, seconds) = (told_of(changes), took.as_secs());
+        let (what, seconds) = (summary_of(changes), took.as_secs());
         let by = kustomization.as_ref().map_or_else(|| "Flux".to_owned(), ToString::to_string);
         let (kind, title, detail) = match outcome {
             Rollout::Applied { revision } => {
@@ -107,16 +107,16 @@ impl News {
             }
             Rollout::Superseded => return Vec::new(),
         };
-        let blank = self.blank(at);
+        let template = self.template(at);
         let mut events = Vec::new();
         if kind == Kind::ReconcileFailed {
-            self.unapplied.insert(kustomization.clone());
-        } else if self.unapplied.remove(kustomization) | self.unapplied.remove(&None) {
+            self.failing.insert(kustomization.clone());
+        } else if self.failing.remove(kustomization) | self.failing.remove(&None) {
             let title = format!("{by} applies commits again");
-            events.push(Event { kind: Kind::Recovered, title, ..blank.clone() });
+            events.push(Event { kind: Kind::Recovered, title, ..template.clone() });
         }
         let url = self.link.as_ref().map(|link| link.to(commit));
-        let event = Event { kind, title, detail, commit: Some(commit.clone()), url, ..blank };
+        let event = Event { kind, title, detail, commit: Some(commit.clone()), url, ..template };
         events.push(match changes.as_slice() {
             [only] => Event { image: Some(only.image.clone()), tag: Some(only.to.clone()), ..event },
             _ => event,
@@ -124,7 +124,7 @@ impl News {
         events
     }
 
-    fn blank(&self, at: Timestamp) -> Event {
+    fn template(&self, at: Timestamp) -> Event {
         Event {
             kind: Kind::Updated,
             at,
@@ -139,96 +139,97 @@ impl News {
         }
     }
 
-    fn done(&mut self, report: &Report, now: Instant, blank: &Event) -> Vec<Event> {
+    fn report_events(&mut self, report: &Report, now: Instant, template: &Event) -> Vec<Event> {
         let mut events = Vec::new();
         if self.failures.over() {
             let title = format!("cycles on {} work again", self.branch);
-            events.push(Event { kind: Kind::Recovered, title, ..blank.clone() });
+            events.push(Event { kind: Kind::Recovered, title, ..template.clone() });
         }
         // What is proposed, the forge tells people of.
         if let Some(commit) = report.commit.as_ref().filter(|_| !report.is_proposal) {
-            events.push(updated(report, commit, self.link.as_ref(), blank));
+            events.push(update_event(report, commit, self.link.as_ref(), template));
         }
-        let troubles = report.skipped.iter().filter_map(|skipped| Some((skipped, told_as(skipped.reason)?)));
-        let troubles: BTreeMap<Trouble, (&Skipped, Kind, u32)> = troubles
-            .map(|(skipped, (kind, patience))| {
-                ((skipped.image.clone(), skipped.tag.clone(), skipped.reason), (skipped, kind, patience))
+        let problems = report.skipped.iter().filter_map(|skipped| Some((skipped, kind_of(skipped.reason)?)));
+        let problems: BTreeMap<Problem, (&Skipped, Kind, u32)> = problems
+            .map(|(skipped, (kind, threshold))| {
+                ((skipped.image.clone(), skipped.tag.clone(), skipped.reason), (skipped, kind, threshold))
             })
             .collect();
-        let is_over = |(trouble, known): (&Trouble, &mut Known)| {
-            (!troubles.contains_key(trouble) && known.over()).then(|| trouble.clone())
+        let is_over = |(problem, known): (&Problem, &mut Sightings)| {
+            (!problems.contains_key(problem) && known.over()).then(|| problem.clone())
         };
-        let still: BTreeSet<&Repository> = troubles.keys().map(|(image, _, _)| image).collect();
-        let over: Vec<Trouble> = self.troubles.iter_mut().filter_map(is_over).collect();
+        let still: BTreeSet<&Repository> = problems.keys().map(|(image, _, _)| image).collect();
+        let over: Vec<Problem> = self.problems.iter_mut().filter_map(is_over).collect();
         for (image, tag, reason) in over {
             // Another tag or another reason is told by itself.
             if !still.contains(&image) {
                 let title = format!("{} is not kept back any more ({})", named(&image, tag.as_ref()), reason.name());
-                events.push(about(&image, tag.as_ref(), Event { kind: Kind::Recovered, title, ..blank.clone() }));
+                events.push(about(&image, tag.as_ref(), Event { kind: Kind::Recovered, title, ..template.clone() }));
             }
         }
-        for (trouble, (skipped, kind, patience)) in troubles {
-            if self.troubles.entry(trouble).or_default().seen(patience, now) {
+        for (problem, (skipped, kind, threshold)) in problems {
+            if self.problems.entry(problem).or_default().seen(threshold, now) {
                 let (image, tag) = (&skipped.image, skipped.tag.as_ref());
                 let title = format!("{} is kept back ({})", named(image, tag), skipped.reason.name());
-                let event = Event { kind, title, detail: skipped.detail.clone(), ..blank.clone() };
+                let event = Event { kind, title, detail: skipped.detail.clone(), ..template.clone() };
                 events.push(about(image, tag, event));
             }
         }
-        let is_recent = |known: &Known| known.told_at.is_some_and(|at| now.saturating_duration_since(at) < QUIET);
-        self.troubles.retain(|_, known| known.in_a_row > 0 || is_recent(known));
-        bounded(events, blank)
+        let is_recent =
+            |known: &Sightings| known.reported_at.is_some_and(|at| now.saturating_duration_since(at) < QUIET_PERIOD);
+        self.problems.retain(|_, known| known.consecutive > 0 || is_recent(known));
+        bounded(events, template)
     }
 
-    fn failed(&mut self, failure: &Failure, now: Instant, blank: &Event) -> Option<Event> {
-        let (kind, patience) = match failure {
+    fn failure_event(&mut self, failure: &Failure, now: Instant, template: &Event) -> Option<Event> {
+        let (kind, threshold) = match failure {
             Failure::Stopped | Failure::Deposed => return None,
             Failure::Cycle(error) if matches!(**error, CycleError::Exhausted { .. }) => (Kind::PushExhausted, 1),
-            failure if failure.fault() == Fault::Transient => (Kind::Failed, PATIENCE),
+            failure if failure.fault() == Fault::Transient => (Kind::Failed, FAILURE_THRESHOLD),
             _ => (Kind::Failed, 1),
         };
         let cause = std::error::Error::source(failure).map(|cause| format!("cause: {cause}"));
         let help = failure.help().map(|help| format!("help: {help}"));
         let detail = cause.into_iter().chain(help).collect::<Vec<_>>().join("\n");
         let title = failure.to_string();
-        self.failures.seen(patience, now).then(|| Event { kind, title, detail, ..blank.clone() })
+        self.failures.seen(threshold, now).then(|| Event { kind, title, detail, ..template.clone() })
     }
 }
 
 /// The first events of each kind, and for the others one that says how many they are.
-fn bounded(events: Vec<Event>, blank: &Event) -> Vec<Event> {
+fn bounded(events: Vec<Event>, template: &Event) -> Vec<Event> {
     let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
     let mut told = Vec::new();
     for event in events {
         let count = counts.entry(event.kind).or_default();
         *count += 1;
-        if *count <= EVENTS {
+        if *count <= MAX_EVENTS {
             told.push(event);
         }
     }
-    for (kind, count) in counts.into_iter().filter(|(_, count)| *count > EVENTS) {
-        let more = count - EVENTS;
+    for (kind, count) in counts.into_iter().filter(|(_, count)| *count > MAX_EVENTS) {
+        let more = count - MAX_EVENTS;
         let title = match kind {
             Kind::Recovered => format!("{more} more images are not kept back any more"),
             _ => format!("{more} more images are kept back ({})", kind.name()),
         };
         let detail = "the status page and `tagalong status` list them".to_owned();
-        told.push(Event { kind, title, detail, ..blank.clone() });
+        told.push(Event { kind, title, detail, ..template.clone() });
     }
     told
 }
 
-/// As what a reason is told, and after how many cycles; most are nobody's trouble.
-fn told_as(reason: Reason) -> Option<(Kind, u32)> {
+/// As what a reason is told, and after how many cycles; most are nobody's problem.
+fn kind_of(reason: Reason) -> Option<(Kind, u32)> {
     match reason {
         Reason::BlockedImage | Reason::BlockedSecret => Some((Kind::Blocked, 1)),
-        Reason::RegistryError => Some((Kind::Blocked, PATIENCE)),
+        Reason::RegistryError => Some((Kind::Blocked, FAILURE_THRESHOLD)),
         Reason::Held => Some((Kind::Held, 1)),
         Reason::UpToDate | Reason::NoCandidate | Reason::Suspended => None,
     }
 }
 
-fn updated(report: &Report, commit: &str, link: Option<&CommitLink>, blank: &Event) -> Event {
+fn update_event(report: &Report, commit: &str, link: Option<&CommitLink>, template: &Event) -> Event {
     let line = |moved: &Moved| {
         let from = moved.from.as_deref().unwrap_or("(none)");
         format!("{} {from} -> {}", moved.image.short_name(), moved.to)
@@ -238,12 +239,12 @@ fn updated(report: &Report, commit: &str, link: Option<&CommitLink>, blank: &Eve
     let more = lines.len().saturating_sub(1);
     let first = lines.first().cloned().unwrap_or_default();
     let title = if more > 0 { format!("{first} and {more} more") } else { first };
-    let unlisted = lines.len().saturating_sub(UPDATES);
-    lines.truncate(UPDATES);
+    let unlisted = lines.len().saturating_sub(MAX_UPDATES);
+    lines.truncate(MAX_UPDATES);
     lines.extend((unlisted > 0).then(|| format!("and {unlisted} more")));
     let detail = if more > 0 { lines.join("\n") } else { String::new() };
     let url = link.map(|link| link.to(commit));
-    let event = Event { kind: Kind::Updated, title, detail, commit: Some(commit.to_owned()), url, ..blank.clone() };
+    let event = Event { kind: Kind::Updated, title, detail, commit: Some(commit.to_owned()), url, ..template.clone() };
     match report.updates.as_slice() {
         [only] => Event { image: Some(only.image.to_string()), tag: Some(only.to.clone()), ..event },
         _ => event,
@@ -251,7 +252,7 @@ fn updated(report: &Report, commit: &str, link: Option<&CommitLink>, blank: &Eve
 }
 
 /// `shop 5d6e7f8`, `shop 5d6e7f8 and 2 more`.
-fn told_of(changes: &[ImageChange]) -> String {
+fn summary_of(changes: &[ImageChange]) -> String {
     let short = |change: &ImageChange| {
         let name = change.image.rsplit('/').next().unwrap_or_default();
         format!("{name} {}", change.to)
@@ -295,73 +296,78 @@ mod tests {
         }
     }
 
-    fn told(news: &mut News, now: Instant, result: Result<Report, Failure>) -> Vec<String> {
+    fn told(tracker: &mut EventTracker, now: Instant, result: Result<Report, Failure>) -> Vec<String> {
         let outcome = Outcome { number: 1, ended: Timestamp::UNIX_EPOCH, took: Duration::ZERO, result };
-        news.learn(&outcome, now).iter().map(|event| format!("{}: {}", event.kind.name(), event.title)).collect()
+        tracker
+            .cycle_ended(&outcome, now)
+            .iter()
+            .map(|event| format!("{}: {}", event.kind.name(), event.title))
+            .collect()
     }
 
     const BLOCKED: &str = "blocked: ghcr.io/acme/shop:v2 is kept back (blocked-image)";
 
     #[test]
     fn trouble_is_told_once_and_its_end_too_and_flapping_not_at_all() {
-        let (mut news, now) = (News::default(), Instant::now());
+        let (mut tracker, now) = (EventTracker::default(), Instant::now());
         let blocked = || Ok(report(&[("v2", Reason::BlockedImage)]));
-        assert_eq!(told(&mut news, now, blocked()), [BLOCKED]);
-        assert!(told(&mut news, now, blocked()).is_empty());
+        assert_eq!(told(&mut tracker, now, blocked()), [BLOCKED]);
+        assert!(told(&mut tracker, now, blocked()).is_empty());
         let over = "recovered: ghcr.io/acme/shop:v2 is not kept back any more (blocked-image)";
-        assert_eq!(told(&mut news, now, Ok(report(&[]))), [over]);
+        assert_eq!(told(&mut tracker, now, Ok(report(&[]))), [over]);
         for _ in 0..3 {
-            assert!(told(&mut news, now, blocked()).is_empty());
-            assert!(told(&mut news, now, Ok(report(&[]))).is_empty());
+            assert!(told(&mut tracker, now, blocked()).is_empty());
+            assert!(told(&mut tracker, now, Ok(report(&[]))).is_empty());
         }
-        assert!(told(&mut news, now, blocked()).is_empty());
-        assert_eq!(told(&mut news, now + QUIET, blocked()), [BLOCKED]);
+        assert!(told(&mut tracker, now, blocked()).is_empty());
+        assert_eq!(told(&mut tracker, now + QUIET_PERIOD, blocked()), [BLOCKED]);
         // The next tag is blocked as well: that is news, and no recovery.
-        let next = told(&mut news, now + QUIET, Ok(report(&[("v3", Reason::BlockedImage)])));
+        let next = told(&mut tracker, now + QUIET_PERIOD, Ok(report(&[("v3", Reason::BlockedImage)])));
         assert_eq!(next, ["blocked: ghcr.io/acme/shop:v3 is kept back (blocked-image)"]);
     }
 
     #[test]
     fn of_many_troubles_at_once_some_are_told_and_the_others_counted() {
-        let (mut news, now) = (News::default(), Instant::now());
-        let trouble = |image: usize| Skipped {
+        let (mut tracker, now) = (EventTracker::default(), Instant::now());
+        let problem = |image: usize| Skipped {
             image: format!("ghcr.io/acme/app-{image:04}").parse().expect("an image"),
             ..report(&[("v2", Reason::BlockedImage)]).skipped.remove(0)
         };
-        let all = || Report { skipped: (0..5000).map(trouble).collect(), ..report(&[]) };
-        let said = told(&mut news, now, Ok(all()));
-        assert_eq!(said.len(), EVENTS + 1);
+        let all = || Report { skipped: (0..5000).map(problem).collect(), ..report(&[]) };
+        let said = told(&mut tracker, now, Ok(all()));
+        assert_eq!(said.len(), MAX_EVENTS + 1);
         assert_eq!(said[0], "blocked: ghcr.io/acme/app-0000:v2 is kept back (blocked-image)");
-        assert_eq!(said[EVENTS], "blocked: 4980 more images are kept back (blocked)");
-        assert!(told(&mut news, now, Ok(all())).is_empty());
-        let said = told(&mut news, now, Ok(report(&[])));
-        assert_eq!(said.len(), EVENTS + 1);
-        assert_eq!(said[EVENTS], "recovered: 4980 more images are not kept back any more");
+        assert_eq!(said[MAX_EVENTS], "blocked: 4980 more images are kept back (blocked)");
+        assert!(told(&mut tracker, now, Ok(all())).is_empty());
+        let said = told(&mut tracker, now, Ok(report(&[])));
+        assert_eq!(said.len(), MAX_EVENTS + 1);
+        assert_eq!(said[MAX_EVENTS], "recovered: 4980 more images are not kept back any more");
     }
 
     #[test]
     fn what_may_pass_is_told_when_it_stays() {
-        let (mut news, now) = (News::default(), Instant::now());
+        let (mut tracker, now) = (EventTracker::default(), Instant::now());
         let down = || Ok(report(&[("v1", Reason::RegistryError)]));
-        assert!(told(&mut news, now, down()).is_empty() && told(&mut news, now, down()).is_empty());
-        assert!(told(&mut news, now, Ok(report(&[("v1", Reason::UpToDate)]))).is_empty());
-        assert!(told(&mut news, now, down()).is_empty() && told(&mut news, now, down()).is_empty());
-        assert_eq!(told(&mut news, now, down()).len(), 1);
+        assert!(told(&mut tracker, now, down()).is_empty() && told(&mut tracker, now, down()).is_empty());
+        assert!(told(&mut tracker, now, Ok(report(&[("v1", Reason::UpToDate)]))).is_empty());
+        assert!(told(&mut tracker, now, down()).is_empty() && told(&mut tracker, now, down()).is_empty());
+        assert_eq!(told(&mut tracker, now, down()).len(), 1);
 
         let overdue = || Err(Failure::Overdue { after: Duration::from_secs(9) });
-        assert!(told(&mut news, now, overdue()).is_empty() && told(&mut news, now, overdue()).is_empty());
-        assert_eq!(told(&mut news, now, overdue()), ["failed: the cycle was given up after 9 s"]);
-        assert!(told(&mut news, now, Err(Failure::Stopped)).is_empty());
-        assert!(told(&mut news, now, down()).iter().any(|told| told.starts_with("recovered: cycles on")));
+        assert!(told(&mut tracker, now, overdue()).is_empty() && told(&mut tracker, now, overdue()).is_empty());
+        assert_eq!(told(&mut tracker, now, overdue()), ["failed: the cycle was given up after 9 s"]);
+        assert!(told(&mut tracker, now, Err(Failure::Stopped)).is_empty());
+        assert!(told(&mut tracker, now, down()).iter().any(|told| told.starts_with("recovered: cycles on")));
         let exhausted = CycleError::Exhausted { branch: "main".parse().expect("a branch"), attempts: 10 };
-        let later = now + QUIET;
-        let said = told(&mut news, later, Err(Failure::Cycle(Box::new(exhausted))));
+        let later = now + QUIET_PERIOD;
+        let said = told(&mut tracker, later, Err(Failure::Cycle(Box::new(exhausted))));
         assert_eq!(said, ["push-exhausted: someone else was first on main 10 times in a row"]);
     }
 
     #[test]
     fn what_flux_makes_of_a_commit_is_told_and_that_it_works_again() {
-        let mut news = News { link: "https://git.example.com/c/{sha}".parse().ok(), ..News::default() };
+        let mut tracker =
+            EventTracker { link: "https://git.example.com/c/{sha}".parse().ok(), ..EventTracker::default() };
         let apps = ObjectRef { namespace: "flux-system".to_owned(), name: "apps".to_owned() };
         let mut tell = |commit: &str, kustomization: Option<&ObjectRef>, outcome: Rollout| {
             let change = ImageChange {
@@ -377,7 +383,7 @@ mod tests {
                 outcome,
                 took: Duration::from_secs(12),
             };
-            let events = news.hear(&flux::FluxEvent::Rollout(word), Timestamp::UNIX_EPOCH);
+            let events = tracker.rollout_event(&flux::FluxEvent::Rollout(word), Timestamp::UNIX_EPOCH);
             events.iter().map(|event| format!("{}: {}", event.kind.name(), event.title)).collect::<Vec<_>>()
         };
         let message = "cannot get sops data key".to_owned();
@@ -396,7 +402,8 @@ mod tests {
 
     #[test]
     fn what_moved_is_told_with_its_commit() {
-        let mut news = News { link: "https://git.example.com/c/{sha}".parse().ok(), ..News::default() };
+        let mut tracker =
+            EventTracker { link: "https://git.example.com/c/{sha}".parse().ok(), ..EventTracker::default() };
         let moved = |to: &str| Moved {
             file: "a.yaml".to_owned(),
             path: "image".to_owned(),
@@ -410,7 +417,7 @@ mod tests {
         report.commit = Some("c0ffee".to_owned());
         report.updates = vec![moved("v2"), moved("v2"), moved("v3")];
         let outcome = Outcome { number: 1, ended: Timestamp::UNIX_EPOCH, took: Duration::ZERO, result: Ok(report) };
-        let events = news.learn(&outcome, Instant::now());
+        let events = tracker.cycle_ended(&outcome, Instant::now());
         assert_eq!(events[0].title, "shop v1 -> v2 and 1 more");
         assert_eq!(events[0].url.as_deref(), Some("https://git.example.com/c/c0ffee"));
     }

@@ -12,12 +12,12 @@ use crate::secret::SafeUrl;
 
 use super::config::Config;
 use super::link::CommitLink;
-use super::worker::Work;
+use super::worker::CycleRunner;
 
 /// What a configuration comes to.
-pub struct Setup {
+pub struct Runtime {
     /// What runs the cycles.
-    pub work: Arc<dyn Work>,
+    pub runner: Arc<dyn CycleRunner>,
     /// The agent's own settings.
     pub config: Config,
     /// The repository.
@@ -32,7 +32,7 @@ pub struct Setup {
     pub ancestry: Arc<Ancestry>,
 }
 
-impl Setup {
+impl Runtime {
     /// Where commits can be looked at.
     pub fn commit_link(&self) -> Option<CommitLink> {
         self.config.commit_link.clone().or_else(|| CommitLink::of(&self.repository))
@@ -40,29 +40,29 @@ impl Setup {
 }
 
 /// Why a configuration is not taken.
-pub type Refusal = Box<dyn Explain + Send + Sync>;
+pub type LoadError = Box<dyn Explain + Send + Sync>;
 
 /// Reads the configuration.
-pub type Load = dyn Fn() -> Result<Setup, Refusal> + Send + Sync;
+pub type Load = dyn Fn() -> Result<Runtime, LoadError> + Send + Sync;
 
 /// Where the configuration comes from.
-pub struct Source {
+pub struct ConfigSource {
     load: Box<Load>,
     file: Option<PathBuf>,
     seen: Option<Vec<u8>>,
 }
 
-impl Source {
+impl ConfigSource {
     /// The configuration that `load` reads, from `file` if there is one. What the file says now counts as known, so this
     /// comes before it is read for the first time.
-    pub fn new(file: Option<PathBuf>, load: Box<Load>) -> Source {
-        let mut source = Source { load, file, seen: None };
+    pub fn new(file: Option<PathBuf>, load: Box<Load>) -> ConfigSource {
+        let mut source = ConfigSource { load, file, seen: None };
         source.seen = source.bytes();
         source
     }
 
     /// Reads it again.
-    pub fn read(&mut self) -> Result<Setup, Refusal> {
+    pub fn read(&mut self) -> Result<Runtime, LoadError> {
         // Looked at first: what is written meanwhile shows as a change.
         self.seen = self.bytes();
         (self.load)()
@@ -97,7 +97,7 @@ mod tests {
         symlink("..one", at("..data")).expect("linked");
         symlink("..data/tagalong.yaml", at("tagalong.yaml")).expect("linked");
         let load = || panic!("nobody asked for it");
-        let source = Source::new(Some(at("tagalong.yaml")), Box::new(load));
+        let source = ConfigSource::new(Some(at("tagalong.yaml")), Box::new(load));
         assert!(!source.has_changed());
         std::fs::write(at("..one/tagalong.yaml"), "a").expect("touched");
         assert!(!source.has_changed());

@@ -12,48 +12,48 @@ use crate::plan::skip::{Reason, Skipped};
 use super::outcome::{Failure, Outcome};
 
 /// At most this many images that stay, and this many new notes, are written down for each cycle.
-const LINES: usize = 100;
+const MAX_LINES: usize = 100;
 /// At most this many images of a commit are named.
-const NAMES: usize = 20;
+const MAX_IMAGES: usize = 20;
 
 /// What was said already.
 #[derive(Debug, Default)]
-pub struct Journal {
+pub struct Log {
     notes: BTreeSet<String>,
 }
 
-impl Journal {
+impl Log {
     /// Writes down how a cycle ended. What there is to note about the tree is said once, as long as it stays true.
-    pub fn write(&mut self, outcome: &Outcome) {
+    pub fn cycle_ended(&mut self, outcome: &Outcome) {
         match &outcome.result {
-            Ok(report) => self.done(report),
-            Err(failure) => failed(failure),
+            Ok(report) => self.log_report(report),
+            Err(failure) => log_failure(failure),
         }
     }
 
     /// Writes down news from Flux.
-    pub fn hear(&self, news: &FluxEvent) {
-        match news {
-            FluxEvent::Rollout(word) => heard(word),
+    pub fn rollout_event(&self, event: &FluxEvent) {
+        match event {
+            FluxEvent::Rollout(word) => log_rollout(word),
             FluxEvent::Failing(part, error) => {
                 let help = error.help().unwrap_or_default();
                 let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-                tracing::error!(%error, %cause, %help, "{}", words(*part));
+                tracing::error!(%error, %cause, %help, "{}", describe(*part));
             }
             FluxEvent::Recovered(part) => tracing::info!(part = part.name(), "Flux can be asked and watched again"),
         }
     }
 
-    fn done(&mut self, report: &Report) {
+    fn log_report(&mut self, report: &Report) {
         for moved in &report.updates {
             let from = moved.from.as_deref().unwrap_or("(none)");
             tracing::info!(file = %moved.file, path = %moved.path, image = %moved.image, from, to = %moved.to, "moved");
         }
-        stays(&report.skipped);
+        log_skipped(&report.skipped);
         let notes: BTreeSet<String> = report.notes.iter().cloned().collect();
         let new: Vec<&String> = notes.difference(&self.notes).collect();
-        new.iter().take(LINES).for_each(|note| tracing::warn!("{note}"));
-        if let Some(more) = beyond(new.len(), LINES) {
+        new.iter().take(MAX_LINES).for_each(|note| tracing::warn!("{note}"));
+        if let Some(more) = excess(new.len(), MAX_LINES) {
             tracing::warn!("{more} more notes; `tagalong sync --dry-run` shows them all");
         }
         self.notes = notes;
@@ -69,7 +69,7 @@ impl Journal {
 }
 
 /// Writes down what stays, the worst first, so that what is left out is always the least of it.
-fn stays(skipped: &[Skipped]) {
+fn log_skipped(skipped: &[Skipped]) {
     let (fine, mut kept): (Vec<&Skipped>, Vec<&Skipped>) =
         skipped.iter().partition(|skipped| skipped.reason == Reason::UpToDate);
     for Skipped { image, tag, .. } in fine {
@@ -77,32 +77,32 @@ fn stays(skipped: &[Skipped]) {
         tracing::debug!(%image, %tag, "up to date");
     }
     kept.sort_by_key(|skipped| Reverse(skipped.reason));
-    for Skipped { image, field, tag, reason, detail } in kept.iter().take(LINES) {
+    for Skipped { image, field, tag, reason, detail } in kept.iter().take(MAX_LINES) {
         let tag = tag.as_ref().map(ToString::to_string).unwrap_or_default();
         let (file, path) = field.as_ref().map(|field| (&*field.file, &*field.path)).unwrap_or_default();
         tracing::warn!(%image, %tag, file, path, reason = reason.name(), %detail, "stays");
     }
-    if let Some(more) = beyond(kept.len(), LINES) {
+    if let Some(more) = excess(kept.len(), MAX_LINES) {
         tracing::warn!("{more} more stay; the status page and `tagalong status` list them");
     }
 }
 
 /// How much of a list goes beyond its bound, if anything.
-fn beyond(count: usize, most: usize) -> Option<usize> {
+fn excess(count: usize, most: usize) -> Option<usize> {
     count.checked_sub(most).filter(|more| *more > 0)
 }
 
-fn words(part: FluxTask) -> &'static str {
+fn describe(part: FluxTask) -> &'static str {
     match part {
         FluxTask::Asking => "Flux could not be asked to look; it does so by itself, after its interval",
         FluxTask::Watching => "what becomes of commits cannot be seen",
     }
 }
 
-fn heard(word: &RolloutEvent) {
+fn log_rollout(word: &RolloutEvent) {
     let RolloutEvent { commit, kustomization, outcome, .. } = word;
-    let named = word.changes.iter().take(NAMES).map(|change| format!("{}:{}", change.image, change.to));
-    let more = beyond(word.changes.len(), NAMES).map(|more| format!("and {more} more"));
+    let named = word.changes.iter().take(MAX_IMAGES).map(|change| format!("{}:{}", change.image, change.to));
+    let more = excess(word.changes.len(), MAX_IMAGES).map(|more| format!("and {more} more"));
     let images = named.chain(more).collect::<Vec<_>>().join(" ");
     let by = kustomization.as_ref().map(ToString::to_string).unwrap_or_default();
     let took_s = word.took.as_secs_f64();
@@ -120,7 +120,7 @@ fn heard(word: &RolloutEvent) {
     }
 }
 
-fn failed(failure: &Failure) {
+fn log_failure(failure: &Failure) {
     let help = failure.help().unwrap_or_default();
     let cause = std::error::Error::source(failure).map(ToString::to_string).unwrap_or_default();
     tracing::error!(kind = failure.label(), error = %failure, %cause, %help, "the cycle failed");

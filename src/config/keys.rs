@@ -1,6 +1,6 @@
 //! Every key that a file may hold, told by the very code that reads files.
 
-use super::reader::{Mistakes, nothing};
+use super::reader::{Diagnostics, nothing};
 use super::sections;
 
 /// A key with its whole path: `git.ssh.keyFile`; of items of a list, `policies[].images`.
@@ -37,7 +37,7 @@ pub enum Kind {
 
 /// The keys of the agent's own file, in the order in which they are read.
 pub fn keys() -> Vec<Key> {
-    let mistakes = Mistakes::noting_keys();
-    sections::agent_file(nothing(), &|_| None, &mistakes);
-    mistakes.into_keys()
+    let diagnostics = Diagnostics::recording_keys();
+    sections::agent_file(nothing(), &|_| None, &diagnostics);
+    diagnostics.into_keys()
 }

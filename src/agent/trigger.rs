@@ -9,53 +9,53 @@ use tokio::sync::Notify;
 use crate::policy::scope::{Scope, Target};
 
 /// With more than this the next cycle is about everything.
-const MOST: usize = 1_000;
+const MAX_TARGETS: usize = 1_000;
 
 /// The bell. Clones ring the same one.
 #[derive(Debug, Clone, Default)]
-pub struct Wake {
+pub struct Trigger {
     inner: Arc<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    news: Mutex<Option<Scope>>,
-    bell: Notify,
+    pending: Mutex<Option<Scope>>,
+    notify: Notify,
 }
 
-impl Wake {
+impl Trigger {
     /// There is news of these images.
-    pub fn call(&self, targets: BTreeSet<Target>) {
+    pub fn fire(&self, targets: BTreeSet<Target>) {
         if targets.is_empty() {
             return;
         }
-        let mut news = self.inner.news.lock().unwrap_or_else(PoisonError::into_inner);
-        *news = Some(match news.take() {
+        let mut pending = self.inner.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        *pending = Some(match pending.take() {
             Some(Scope::All) => Scope::All,
-            Some(Scope::Only(known)) if known.len() + targets.len() > MOST => Scope::All,
+            Some(Scope::Only(known)) if known.len() + targets.len() > MAX_TARGETS => Scope::All,
             Some(Scope::Only(mut known)) => {
                 known.extend(targets);
                 Scope::Only(known)
             }
             None => Scope::Only(targets),
         });
-        drop(news);
-        self.inner.bell.notify_one();
+        drop(pending);
+        self.inner.notify.notify_one();
     }
 
     /// Waits until there is news; gives all that there is, and forgets it.
-    pub async fn news(&self) -> Scope {
+    pub async fn fired(&self) -> Scope {
         loop {
             if let Some(scope) = self.take() {
                 return scope;
             }
-            self.inner.bell.notified().await;
+            self.inner.notify.notified().await;
         }
     }
 
     /// The news so far, if there is any; it is forgotten.
     pub fn take(&self) -> Option<Scope> {
-        self.inner.news.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.inner.pending.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -69,26 +69,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_burst_is_one_call() {
-        let wake = Wake::default();
-        wake.call(targets(0..0));
-        assert_eq!(wake.take(), None);
-        (0..50).for_each(|n| wake.call(targets(n % 5..n % 5 + 1)));
-        assert_eq!(wake.news().await, Scope::Only(targets(0..5)));
-        assert_eq!(wake.take(), None);
-        let (waiting, ringing) = (wake.clone(), wake.clone());
-        let waiter = tokio::spawn(async move { waiting.news().await });
-        ringing.call(targets(7..8));
+        let trigger = Trigger::default();
+        trigger.fire(targets(0..0));
+        assert_eq!(trigger.take(), None);
+        (0..50).for_each(|n| trigger.fire(targets(n % 5..n % 5 + 1)));
+        assert_eq!(trigger.fired().await, Scope::Only(targets(0..5)));
+        assert_eq!(trigger.take(), None);
+        let (waiting, ringing) = (trigger.clone(), trigger.clone());
+        let waiter = tokio::spawn(async move { waiting.fired().await });
+        ringing.fire(targets(7..8));
         assert_eq!(waiter.await.expect("it ends"), Scope::Only(targets(7..8)));
     }
 
     #[test]
     fn too_much_news_is_about_everything() {
-        let wake = Wake::default();
-        wake.call(targets(0..600));
-        wake.call(targets(500..1000));
-        wake.call(targets(1..2));
-        assert_eq!(wake.take(), Some(Scope::All));
-        wake.call(targets(0..1));
-        assert_eq!(wake.take(), Some(Scope::Only(targets(0..1))));
+        let trigger = Trigger::default();
+        trigger.fire(targets(0..600));
+        trigger.fire(targets(500..1000));
+        trigger.fire(targets(1..2));
+        assert_eq!(trigger.take(), Some(Scope::All));
+        trigger.fire(targets(0..1));
+        assert_eq!(trigger.take(), Some(Scope::Only(targets(0..1))));
     }
 }

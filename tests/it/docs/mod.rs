@@ -3,3 +3,4 @@
 mod configuration;
 mod links_and_commands;
 mod module_map;
+mod tables;

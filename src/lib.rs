@@ -1,29 +1,34 @@
 //! # Map of the crate
 //!
-//! Tagalong keeps the image tags in an infrastructure repository up to date with the registry. The modules form layers:
-//! a module imports only from layers below its own, which `tests/layers.rs` checks.
+//! Tagalong keeps the image tags in an infrastructure repository up to date with the registry. The modules form layers: a
+//! module imports only from layers below its own, and no files import each other in a circle. `tests/layers.rs` reads this
+//! table and checks it.
 //!
 //! | layer | modules | what they do |
 //! | --- | --- | --- |
-//! | 0 | [`image`], [`path`], [`platform`], [`secret`], [`fault`] | the vocabulary: names of images, files and platforms, values that redact themselves, kinds of failure |
-//! | 1 | [`yaml`] | YAML parsed into nodes with their positions; edits to the bytes, each verified |
-//! | 1 | [`manifest`] | image fields and their shapes, edits, kustomizations and what they shadow |
-//! | 1 | [`policy`] | which tags match, how they are ordered, which one is chosen, or why none is |
-//! | 1 | [`sops`] | SOPS files and age: decrypted, verified, checked against `.sops.yaml`, written |
-//! | 1 | [`plan`] | fields and candidates to a plan, gates, holds, commit messages |
+//! | 0 | [`fault`] | kinds of failure, with exit codes and help |
+//! | 1 | [`image`], [`path`], [`platform`], [`secret`] | the vocabulary: names of images, files and platforms, values that redact themselves |
+//! | 2 | [`yaml`] | YAML parsed into nodes with their positions; edits to the bytes, each verified |
+//! | 2 | [`policy`] | which tags match, how they are ordered, which one is chosen, or why none is |
 //! | 2 | [`http`] | HTTP clients for all outside systems: TLS, redirects, time limits |
-//! | 2 | [`keys`] | age identities, from the places where sops looks |
-//! | 2 | [`registry`] | the OCI distribution API |
-//! | 2 | [`repo`] | git on a bare clone |
-//! | 2 | [`forge`] | pull requests on Gitea, GitHub and GitLab |
-//! | 2 | [`cluster`] | Kubernetes: leader election, and what Flux makes of a commit |
-//! | 2 | [`notify`] | notifications: chats, webhooks, commit statuses |
-//! | 3 | [`cycle`] | one cycle from fetch to push, planned again after a lost race |
-//! | 4 | [`agent`] | scheduled cycles and what reports on them: log, metrics, status page |
-//! | 4 | [`config`] | `tagalong.yaml`, flags and environment |
-//! | 4 | [`demo`] | the demo with its embedded registry and repository |
-//! | 4 | [`telemetry`] | logs and traces |
-//! | 4 | [`cli`] | the command line, one file per command |
+//! | 3 | [`manifest`] | image fields and their shapes, edits, kustomizations and what they shadow |
+//! | 3 | [`sops`] | SOPS files and age: decrypted, verified, checked against `.sops.yaml`, written |
+//! | 3 | [`registry`] | the OCI distribution API |
+//! | 3 | [`cluster`] | Kubernetes: leader election, and what Flux makes of a commit |
+//! | 3 | [`forge`] | pull requests on Gitea, GitHub and GitLab |
+//! | 3 | [`repo`] | git on a bare clone |
+//! | 3 | [`telemetry`] | logs and traces |
+//! | 4 | [`keys`] | age identities, from the places where sops looks |
+//! | 4 | [`plan`] | fields and candidates to a plan, holds, commit messages |
+//! | 5 | [`notify`] | notifications: chats, webhooks, commit statuses |
+//! | 5 | [`cycle`] | one cycle from fetch to push, planned again after a lost race |
+//! | 6 | [`agent`] | scheduled cycles and what reports on them: log, metrics, status page |
+//! | 7 | [`config`] | `tagalong.yaml`, flags and environment |
+//! | 8 | [`demo`] | the demo with its embedded registry and repository |
+//! | 9 | [`cli`] | the command line, one file per command |
+//!
+//! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`yaml`], [`policy`], [`manifest`], [`sops`], [`plan`].
+//! Pure modules use no runtime, no files, no environment and no clock, and only import pure modules.
 //!
 //! Data flows one way: from registry to policy, plan, gates, repository and report.
 

@@ -120,12 +120,12 @@ async fn doomed<'i>(
     let mut seen = BTreeSet::new();
     for (located, rule) in governed(inventory, policies) {
         let field = &located.field;
-        let survey = findings.get(&field.repository).and_then(|survey| survey.as_ref().ok()?.whole());
-        let (Some(keep), Some(tag), Some(survey)) = (rule.keep, &field.version.tag, survey) else { continue };
+        let candidates = findings.get(&field.repository).and_then(|candidates| candidates.as_ref().ok()?.whole());
+        let (Some(keep), Some(tag), Some(candidates)) = (rule.keep, &field.version.tag, candidates) else { continue };
         if !seen.insert((&field.repository, tag)) {
             continue;
         }
-        if let Some(newer) = rule.tags.newer_than(tag, &survey.seen).filter(|newer| *newer >= keep as usize) {
+        if let Some(newer) = rule.tags.newer_than(tag, &candidates.seen).filter(|newer| *newer >= keep as usize) {
             let warning = format!("{newer} tags are newer; a cleanup that keeps {keep} deletes this one");
             doomed.insert((&field.repository, tag), warning);
         }

@@ -154,10 +154,10 @@ pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation,
     }
     match state.findings.get(image) {
         Some(Ok(findings)) => {
-            let Some(survey) = findings.whole() else { return Ok(story) };
-            story.tags = in_order(rule, survey);
+            let Some(candidates) = findings.whole() else { return Ok(story) };
+            story.tags = in_order(rule, candidates);
             let doubt = |seen: &Seen| Some(DroppedTag { tag: seen.tag.clone(), rule: seen.doubt?.to_string() });
-            story.dropped.extend(survey.seen.iter().filter_map(doubt));
+            story.dropped.extend(candidates.seen.iter().filter_map(doubt));
         }
         Some(Err(NoFindings::Absent(words) | NoFindings::Failed(words) | NoFindings::Unfinished(words))) => {
             story.registry_error = Some(words.clone());
@@ -178,8 +178,8 @@ fn dropped(rule: &Rule, tag: &Tag) -> Option<DroppedTag> {
 }
 
 /// The tags that can be chosen, the newest first; those whose place is not known come last.
-fn in_order(rule: &Rule, survey: &Candidates) -> Vec<ExplainedTag> {
-    let sure = || survey.seen.iter().filter(|seen| seen.doubt.is_none());
+fn in_order(rule: &Rule, candidates: &Candidates) -> Vec<ExplainedTag> {
+    let sure = || candidates.seen.iter().filter(|seen| seen.doubt.is_none());
     let mut ranked: Vec<(Rank, &Seen)> =
         sure().filter_map(|seen| Some((rule.tags.rank(&seen.tag).ok()?, seen))).collect();
     ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| b.1.standing.cmp(&a.1.standing)));

@@ -71,8 +71,9 @@ impl CycleState {
     pub fn outside(mut self, scope: &Scope) -> CycleState {
         let is_kept = |image: &Repository| !scope.covers(image);
         // A first scan that is under way goes on when all images are scanned.
-        let is_known = |survey: &Result<_, NoFindings>| matches!(survey, Ok(_) | Err(NoFindings::Unfinished(_)));
-        self.findings.retain(|image, survey| is_kept(image) && is_known(survey));
+        let is_known =
+            |candidates: &Result<_, NoFindings>| matches!(candidates, Ok(_) | Err(NoFindings::Unfinished(_)));
+        self.findings.retain(|image, candidates| is_kept(image) && is_known(candidates));
         self.broken.retain(|skipped| is_kept(&skipped.image));
         self.notes.retain(|note| is_kept(&note.image));
         if *scope == Scope::All {

@@ -127,7 +127,7 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &Finding
     plan
 }
 
-/// Leaves fields that someone moved since the pass began: whoever did it meant it, so they wait for the next pass.
+/// Leaves fields that someone moved since the cycle began: whoever did it meant it, so they wait for the next cycle.
 pub fn leave_moved(plan: &mut Plan, before: &Inventory) {
     for update in std::mem::take(&mut plan.updates) {
         let field = &update.field;

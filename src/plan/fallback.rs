@@ -25,10 +25,10 @@ pub fn strike(
             continue;
         };
         let falls_back = policies.rule_for(image).is_some_and(|rule| rule.fallback);
-        let Some(Ok(Findings::Whole(survey))) = findings.get_mut(image).filter(|_| falls_back) else { continue };
-        let before = survey.seen.len();
-        survey.seen.retain(|seen| seen.tag != *tag);
-        if survey.seen.len() < before {
+        let Some(Ok(Findings::Whole(candidates))) = findings.get_mut(image).filter(|_| falls_back) else { continue };
+        let before = candidates.seen.len();
+        candidates.seen.retain(|seen| seen.tag != *tag);
+        if candidates.seen.len() < before {
             struck.insert(Skipped::tag(image, tag, Reason::BlockedImage, detail.clone()));
         }
     }

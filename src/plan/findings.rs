@@ -10,7 +10,7 @@ use crate::policy::tags::TagRule;
 
 use super::candidates::{Candidates, CurrentTag};
 
-/// Why there is no survey of a repository.
+/// Why there is no scan of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoFindings {
     /// The registry says that it has no such repository.
@@ -93,7 +93,7 @@ impl Findings {
     /// was settled for fields that hold something else.
     pub fn choose(&self, rule: &TagRule, held: Option<&Tag>) -> Option<Result<Tag, NoChoice>> {
         match self {
-            Findings::Whole(survey) => Some(survey.choose(rule, held)),
+            Findings::Whole(candidates) => Some(candidates.choose(rule, held)),
             Findings::Settled(settled) => settled.choice(held).cloned(),
         }
     }
@@ -101,7 +101,7 @@ impl Findings {
     /// The other tags of the build of a tag that was chosen.
     pub fn siblings(&self, tag: &Tag) -> Vec<Tag> {
         match self {
-            Findings::Whole(survey) => survey.siblings(tag).cloned().collect(),
+            Findings::Whole(candidates) => candidates.siblings(tag).cloned().collect(),
             Findings::Settled(settled) => settled.siblings(tag).cloned().collect(),
         }
     }
@@ -109,11 +109,13 @@ impl Findings {
     /// Whether it tells what follows for fields that hold these tags. The tags that fields hold differ between two tips, and
     /// what was not asked for is not known.
     pub fn tells_of(&self, rule: &TagRule, held: &BTreeSet<&Tag>) -> bool {
-        let is_known = |survey: &Candidates, tag: &Tag| {
-            rule.order().is_none() || rule.measure(tag).is_err() || survey.of_held(tag).position != Position::NotQueried
+        let is_known = |candidates: &Candidates, tag: &Tag| {
+            rule.order().is_none()
+                || rule.measure(tag).is_err()
+                || candidates.of_held(tag).position != Position::NotQueried
         };
         match self {
-            Findings::Whole(survey) => held.iter().all(|tag| is_known(survey, tag)),
+            Findings::Whole(candidates) => held.iter().all(|tag| is_known(candidates, tag)),
             Findings::Settled(settled) => settled.tells_of(held),
         }
     }
@@ -121,7 +123,7 @@ impl Findings {
     /// All of the tags, where they are at hand.
     pub fn whole(&self) -> Option<&Candidates> {
         match self {
-            Findings::Whole(survey) => Some(survey),
+            Findings::Whole(candidates) => Some(candidates),
             Findings::Settled(_) => None,
         }
     }
@@ -141,15 +143,15 @@ mod tests {
         let at = |second| Standing::At(jiff::Timestamp::from_second(second).expect("a time"));
         let seen = |text: &str, second| Seen::new(tag(text), Some(at(second)));
         let rule = TagRule::Sha { form: ShaForm::Usual, order: Order::Built };
-        let survey = Candidates {
+        let candidates = Candidates {
             seen: vec![seen("aaaaaa1", 1), seen("aaaaaa2", 2)],
             held: [("aaaaaa1", 1), ("aaaaaa9", 9)]
                 .map(|(text, second)| (tag(text), CurrentTag { position: Position::Known(at(second)), build: None }))
                 .into(),
         };
         let held = ["aaaaaa1", "aaaaaa2", "aaaaaa9", "latest"].map(tag);
-        let settled = Findings::Settled(Arc::new(survey.settle(&rule, &held.iter().collect())));
-        let whole = Findings::Whole(survey);
+        let settled = Findings::Settled(Arc::new(candidates.settle(&rule, &held.iter().collect())));
+        let whole = Findings::Whole(candidates);
         for held in held.iter().map(Some).chain([None]) {
             assert_eq!(settled.choose(&rule, held), whole.choose(&rule, held), "{held:?}");
         }

@@ -67,9 +67,9 @@ impl CommitOrder<'_> {
         loop {
             let lineage = self.histories.get(&source, &self.branch.branch, enough_is_more_than).await?;
             self.tell_apart(&mut commits, &lineage).await?;
-            if let Some(survey) = self.placed(&commits, &lineage, &fitting, &held).await? {
+            if let Some(candidates) = self.placed(&commits, &lineage, &fitting, &held).await? {
                 notes.extend(self.ambiguous(&commits, &lineage));
-                return Ok(survey);
+                return Ok(candidates);
             }
             if lineage.is_whole() || lineage.len() <= enough_is_more_than {
                 return Err(NoFindings::Absent(self.none_placed(&source, &commits, &lineage, &fitting)));
@@ -97,7 +97,7 @@ impl CommitOrder<'_> {
             return Ok(None);
         }
         let seen = |tag: &Tag| Seen::new(tag.clone(), place(tag).map(Standing::Commit));
-        let mut survey = Candidates { seen: fitting.iter().map(seen).collect(), ..Candidates::default() };
+        let mut candidates = Candidates { seen: fitting.iter().map(seen).collect(), ..Candidates::default() };
         for tag in held {
             let age = match (place(tag), commits.get(tag)) {
                 (Some(place), _) => Position::Known(Standing::Commit(place)),
@@ -121,9 +121,9 @@ impl CommitOrder<'_> {
             if !is_sure && !lineage.is_whole() {
                 return Ok(None);
             }
-            survey.held.insert(tag.clone(), builds::held(age));
+            candidates.held.insert(tag.clone(), builds::held(age));
         }
-        Ok(Some(survey))
+        Ok(Some(candidates))
     }
 
     /// Where an image stands whose commit is not on the branch, as after a force push or where a person deployed another

@@ -17,7 +17,7 @@ use crate::registry::listing::Fingerprint;
 use super::scan_notes::ScanNotes;
 use super::validity::{Presence, Validity};
 
-/// What is kept of the survey of a repository.
+/// What is kept of the scan of a repository.
 #[derive(Debug)]
 pub struct Entry {
     /// The listing that it was made of.
@@ -75,7 +75,7 @@ struct State {
 }
 
 impl FindingsCache {
-    /// Begins a pass under the policies that come of the repository's own file; gives whether they are the same as before.
+    /// Begins a cycle under the policies that come of the repository's own file; gives whether they are the same as before.
     /// Else nothing that was kept counts any more.
     pub fn begin(&self, file: Option<Vec<u8>>) -> bool {
         let mut state = self.state();
@@ -99,7 +99,7 @@ impl FindingsCache {
         (tells && !is_ripe).then_some(entry)
     }
 
-    /// Keeps what a survey came to, if it is good for longer than this pass.
+    /// Keeps what a scan came to, if it is good for longer than this cycle.
     pub fn put(
         &self,
         repository: &Repository,
@@ -123,7 +123,7 @@ impl FindingsCache {
         }
     }
 
-    /// Notes that a repository was asked for in this pass.
+    /// Notes that a repository was asked for in this cycle.
     pub fn note_asked(&self, repository: &Repository) {
         let mut state = self.state();
         let pass = state.pass;

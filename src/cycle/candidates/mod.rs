@@ -1,6 +1,6 @@
 //! The tags that registries have, as far as policies need to know them.
 //!
-//! - [`round`]: one pass over the repositories of all images
+//! - [`round`]: one cycle over the repositories of all images
 //! - [`scan`]: the tags of one repository
 //! - [`scan_notes`]: what scans have to report besides the tags
 //! - [`findings_cache`]: findings that are kept from one cycle to the next

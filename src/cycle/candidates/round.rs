@@ -32,12 +32,12 @@ use super::scan::{Looks, Scanner, Stop};
 use super::scan_notes::{ImageNote, RoundNotes, ScanNotes};
 use super::source_histories::SourceHistories;
 
-/// How many repositories are surveyed at a time; the client bounds the requests to each host.
+/// How many repositories are scanned at a time; the client bounds the requests to each host.
 const REPOSITORIES: usize = 16;
 /// A repository with more new tags than this waits until all others were asked for.
 const FEW: usize = 10;
 
-/// How much of a survey is wanted.
+/// How much of a scan is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Extent {
     /// What follows for the fields.
@@ -78,7 +78,7 @@ struct Open<'o> {
 enum Listing {
     /// The registry.
     Asked,
-    /// It was asked for in this pass already; its fingerprint, where that is known.
+    /// It was asked for in this cycle already; its fingerprint, where that is known.
     AtHand(Option<Fingerprint>),
 }
 
@@ -209,16 +209,18 @@ impl Round<'_> {
         let (registry, now) = (self.registry, self.now);
         let mut scanner = Scanner::new(registry, open.repository, open.rule, self.part_cache, looks, now);
         scanner.most = most;
-        let survey = scanner.survey(tags, &open.held, histories).await;
+        let candidates = scanner.scan(tags, &open.held, histories).await;
         let Scanner { scan_notes, validity, .. } = scanner;
-        let result = match survey {
+        let result = match candidates {
             Err(Stop::Later { looked, total }) => return Visit::Later(Later { open, looked, total, fingerprint }),
             // The next cycle asks again.
             Err(Stop::None(no @ NoFindings::Failed(_))) => return Visit::Done(open, Err(no), scan_notes),
             Err(Stop::None(no)) => Err(no),
             // What would not be the same another time is not worth being let go of.
-            Ok(survey) if self.extent == Extent::Whole || !validity.outlasts_cycle() => Ok(Findings::Whole(survey)),
-            Ok(survey) => Ok(Findings::Settled(Arc::new(survey.settle(&open.rule.tags, &open.held)))),
+            Ok(candidates) if self.extent == Extent::Whole || !validity.outlasts_cycle() => {
+                Ok(Findings::Whole(candidates))
+            }
+            Ok(candidates) => Ok(Findings::Settled(Arc::new(candidates.settle(&open.rule.tags, &open.held)))),
         };
         if let (Extent::Settled, Some(fingerprint)) = (self.extent, fingerprint) {
             self.kept.put(open.repository, fingerprint, &result, &scan_notes, validity);

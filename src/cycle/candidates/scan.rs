@@ -33,7 +33,7 @@ use super::validity::{Presence, Validity};
 
 /// How many tags of a repository are looked into at a time.
 const TAGS: usize = 8;
-/// How many tags that are digits alone, and may be no commits, are looked into in one pass.
+/// How many tags that are digits alone, and may be no commits, are looked into in one cycle.
 const DOUBTFUL: usize = 100;
 
 /// How long looks may take, and how many they are.
@@ -52,7 +52,7 @@ impl Looks {
     }
 }
 
-/// Why a survey did not come to its end.
+/// Why a scan did not come to its end.
 #[derive(Debug)]
 pub enum Stop {
     /// There is none.
@@ -66,7 +66,7 @@ pub enum Stop {
     },
 }
 
-/// The survey of one repository under way.
+/// The scan of one repository under way.
 pub struct Scanner<'s> {
     /// Where it is asked for.
     pub registry: &'s Client,
@@ -76,9 +76,9 @@ pub struct Scanner<'s> {
     pub rule: &'s Rule,
     /// What the registry handed out.
     pub part_cache: &'s PartCache,
-    /// The looks of this pass.
+    /// The looks of this cycle.
     pub looks: &'s Looks,
-    /// How many tags are looked into at most; where there are more, the survey waits for its turn.
+    /// How many tags are looked into at most; where there are more, the scan waits for its turn.
     pub most: usize,
     /// What counts as the time.
     pub now: Timestamp,
@@ -122,7 +122,7 @@ impl From<RegistryError> for NoFindings {
 }
 
 impl<'s> Scanner<'s> {
-    /// A survey that begins.
+    /// A scan that begins.
     pub fn new(
         registry: &'s Client,
         repository: &'s Repository,
@@ -137,7 +137,7 @@ impl<'s> Scanner<'s> {
 
     /// FindingsByImage the tags that the registry lists, and those that fields hold.
     #[tracing::instrument(level = "debug", skip_all, fields(image = %self.repository))]
-    pub async fn survey(
+    pub async fn scan(
         &mut self,
         mut tags: Vec<Tag>,
         held: &BTreeSet<&Tag>,
@@ -150,7 +150,7 @@ impl<'s> Scanner<'s> {
             return Err(NoFindings::Absent(detail).into());
         }
         let mut contents = Contents::new();
-        let mut survey = match &self.rule.tags {
+        let mut candidates = match &self.rule.tags {
             TagRule::Sha { order: Order::Built, .. } => self.by_age(tags, &listed, held, &mut contents).await,
             TagRule::Sha { order: Order::Pushed, .. } => self.by_push(tags, &listed, held).await,
             TagRule::Sha { order: Order::Commit(branch), form } => {
@@ -162,12 +162,12 @@ impl<'s> Scanner<'s> {
             }
             _ => Ok(self.by_rank(tags).await?),
         }?;
-        let are_all_read = self.build_scan().builds(&mut survey, contents).await?;
-        if !are_all_read || survey.seen.iter().any(|seen| seen.doubt == Some(Doubt::Unread)) {
+        let are_all_read = self.build_scan().builds(&mut candidates, contents).await?;
+        if !are_all_read || candidates.seen.iter().any(|seen| seen.doubt == Some(Doubt::Unread)) {
             // What was not read is looked into the next time.
             self.validity.end_with_cycle();
         }
-        Ok(survey)
+        Ok(candidates)
     }
 
     fn build_scan(&self) -> BuildScan<'_> {
@@ -197,13 +197,13 @@ impl<'s> Scanner<'s> {
             }
             ShaForm::Usual | ShaForm::Pattern(_) => shortlist.fitting,
         };
-        let mut survey = commit_order.place(fitting, self.of_form(held), &mut self.scan_notes.notes).await?;
-        survey.seen = self.old_enough(survey.seen).await?;
-        for seen in survey.seen.iter_mut().filter(|seen| seen.standing.is_none() && doubtful.contains(&seen.tag)) {
+        let mut candidates = commit_order.place(fitting, self.of_form(held), &mut self.scan_notes.notes).await?;
+        candidates.seen = self.old_enough(candidates.seen).await?;
+        for seen in candidates.seen.iter_mut().filter(|seen| seen.standing.is_none() && doubtful.contains(&seen.tag)) {
             seen.doubt = Some(Doubt::NotOnBranch);
         }
-        survey.seen.extend(unplaced(shortlist.dropped));
-        Ok(survey)
+        candidates.seen.extend(unplaced(shortlist.dropped));
+        Ok(candidates)
     }
 
     /// Where the time of the push decides, the registry's own API tells it.
@@ -268,7 +268,7 @@ impl<'s> Scanner<'s> {
             return Err(Stop::Later { looked: known.len(), total });
         }
         // What fields hold comes first: nothing moves before that is known.
-        let mut survey =
+        let mut candidates =
             Candidates { held: self.held(self.of_form(held), listed, contents).await?, ..Candidates::default() };
         let looks = self.looks([known, unknown].concat()).await?;
         if looks.len() < total {
@@ -291,14 +291,14 @@ impl<'s> Scanner<'s> {
                     None
                 }
             };
-            survey.seen.push(Seen::new(tag, standing));
+            candidates.seen.push(Seen::new(tag, standing));
         }
-        self.leave_out_young(&mut survey.seen)?;
-        survey.seen.extend(self.in_doubt(shortlist.doubtful, contents).await?);
-        self.build_scan().settle(&mut survey.seen).await?;
+        self.leave_out_young(&mut candidates.seen)?;
+        candidates.seen.extend(self.in_doubt(shortlist.doubtful, contents).await?);
+        self.build_scan().settle(&mut candidates.seen).await?;
         // Tags that do not fit by their names are kept for the reason why nothing fits.
-        survey.seen.extend(unplaced(shortlist.dropped));
-        Ok(survey)
+        candidates.seen.extend(unplaced(shortlist.dropped));
+        Ok(candidates)
     }
 
     /// Tags that are digits alone, with their ages: those that are known, and of the others the likeliest to be new.

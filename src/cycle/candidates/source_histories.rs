@@ -1,4 +1,4 @@
-//! The histories of source repositories that one survey needs: each is fetched once, however many images come from it.
+//! The histories of source repositories that one scan needs: each is fetched once, however many images come from it.
 
 use std::collections::HashMap;
 use std::error::Error;

@@ -137,7 +137,7 @@ impl History {
             return Ok(None);
         };
         let (depth, chosen) = (Depth::to(*created), Chosen { tag, built: *created });
-        let listed = findings.whole().map_or(&[][..], |survey| &survey.seen);
+        let listed = findings.whole().map_or(&[][..], |candidates| &candidates.seen);
         for (version, when) in self.never_left(tip, &field.repository, depth)?.iter() {
             let Some(before) = version.tag.as_ref().filter(|before| *before != tag) else { continue };
             if version.tag == field.version.tag || rule.tags.is_newer(&chosen, before, *when, listed) {

@@ -111,7 +111,7 @@ fn a_cycle_is_one_trace() {
     let traces: BTreeSet<&Vec<u8>> = spans.iter().map(|span| &span.trace_id).collect();
     assert_eq!(traces.len(), 1, "{spans:#?}");
     let names: BTreeSet<&str> = spans.iter().map(|span| span.name.as_str()).collect();
-    for name in ["pass", "fetch", "survey", "prove", "push", "GET", "HEAD"] {
+    for name in ["run", "fetch", "scan", "verify", "push", "GET", "HEAD"] {
         assert!(names.contains(name), "no {name} in {names:?}");
     }
     // All of them are below the cycle's span.

@@ -52,7 +52,7 @@ pub struct Notes {
 pub struct Rollout {
     /// `applied`, `failed` or `overdue`.
     pub outcome: &'static str,
-    /// Why, where it was not applied.
+    /// StatusReason, where it was not applied.
     pub detail: Option<String>,
     /// The Kustomization, where there is one.
     pub kustomization: Option<String>,
@@ -90,7 +90,7 @@ pub struct Failed {
     pub consecutive: u64,
     /// What failed.
     pub error: String,
-    /// Why.
+    /// StatusReason.
     pub cause: Option<String>,
     /// What to do.
     pub help: Option<String>,
@@ -260,7 +260,7 @@ fn take_in(status: &mut ImageStatus, moves: &Moves) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use crate::cycle::status::Place;
+    use crate::cycle::status::FieldVersion;
     use crate::image::Tag;
 
     use crate::plan::skip::Reason;
@@ -273,7 +273,7 @@ mod tests {
 
     /// An image with two fields.
     fn image_status(tags: [&str; 2], state: State, candidate: Option<&str>) -> ImageStatus {
-        let place = |(file, text): (&str, &str)| Place {
+        let place = |(file, text): (&str, &str)| FieldVersion {
             file: file.to_owned(),
             path: "image".to_owned(),
             tag: tag(text),

@@ -77,7 +77,7 @@ pub async fn run(
             tokio::select! {
                 biased;
                 result = runner.run_cycle(scope, mode, deadline / BUDGET_DIVISOR, give_up.clone()) => result.map_err(|error| match error {
-                    CycleError::GivenUp => Failure::Stopped,
+                    CycleError::Abandoned => Failure::Stopped,
                     error => Failure::Cycle(Box::new(error)),
                 }),
                 () = give_up.cancelled() => Err(Failure::Stopped),

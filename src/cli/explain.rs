@@ -122,7 +122,7 @@ fn results(field: &ExplainedField) -> Vec<String> {
     if field.stays.is_empty() {
         return vec![format!("{place} stays at {}: nothing governs it", held(field))];
     }
-    let stay = |stay: &crate::cycle::explain::Stay| {
+    let stay = |stay: &crate::cycle::explain::FieldReason| {
         format!("{place} stays at {}: {}: {}", held(field), stay.reason.name(), stay.detail)
     };
     field.stays.iter().map(stay).collect()

@@ -24,7 +24,7 @@ pub struct Context<'c> {
     /// The systems around the repository.
     pub services: &'c Services,
     /// What registries had in the last cycle.
-    pub kept: &'c FindingsCache,
+    pub findings_cache: &'c FindingsCache,
     /// The files that are worked on.
     pub paths: &'c PathFilter,
     /// The tip that is planned on.
@@ -71,7 +71,7 @@ impl<'c> Context<'c> {
     pub async fn scan_all_tags(&mut self, images: &BTreeSet<Repository>) {
         let part_cache = self.state.part_cache.clone();
         let round = self.round(&part_cache);
-        round.make_whole(&mut self.state.findings, images, &self.inventory, &self.config.policies).await;
+        round.complete_all_tags(&mut self.state.findings, images, &self.inventory, &self.config.policies).await;
     }
 
     fn round<'r>(&self, part_cache: &'r PartCache) -> Round<'r>
@@ -80,6 +80,14 @@ impl<'c> Context<'c> {
     {
         let Services { registry, sources, .. } = self.services;
         let until = self.state.budget.and_then(|budget| budget.scans());
-        Round { registry, sources, part_cache, kept: self.kept, extent: self.state.extent, until, now: self.now }
+        Round {
+            registry,
+            sources,
+            part_cache,
+            findings_cache: self.findings_cache,
+            detail: self.state.detail,
+            until,
+            now: self.now,
+        }
     }
 }

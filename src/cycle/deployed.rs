@@ -18,7 +18,7 @@ use crate::registry::integrity::PartCache;
 use crate::repo::source::Sources;
 
 use super::candidates::findings_cache::FindingsCache;
-use super::candidates::round::{Extent, Round};
+use super::candidates::round::{Round, ScanDetail};
 
 /// How many images are asked for at a time; the client bounds the requests to each host.
 const IMAGES: usize = 16;
@@ -73,7 +73,7 @@ pub async fn verify(
         images.entry((&field.repository, field.version.clone())).or_default().push(place);
     }
     let part_cache = PartCache::default();
-    let warnings = doomed(registry, sources, inventory, policies, &part_cache).await;
+    let warnings = expiring(registry, sources, inventory, policies, &part_cache).await;
     let checks: Vec<_> = images
         .into_iter()
         .map(|((repository, version), places)| {
@@ -102,7 +102,7 @@ fn status_of(error: &RegistryError) -> Status {
 }
 
 /// The deployed tags that a cleanup would delete, for policies that say how many it keeps.
-async fn doomed<'i>(
+async fn expiring<'i>(
     registry: &Client,
     sources: &Sources,
     inventory: &'i Inventory,
@@ -112,23 +112,23 @@ async fn doomed<'i>(
     let rules = policies.rules.iter().filter(|rule| rule.keep.is_some()).cloned().collect();
     let mut findings = FindingsByImage::new();
     let policies_that_keep = PolicySet { rules };
-    let kept = FindingsCache::default();
-    let (extent, now) = (Extent::Whole, Timestamp::now());
-    let round = Round { registry, sources, part_cache, kept: &kept, extent, until: None, now };
+    let findings_cache = FindingsCache::default();
+    let (detail, now) = (ScanDetail::AllTags, Timestamp::now());
+    let round = Round { registry, sources, part_cache, findings_cache: &findings_cache, detail, until: None, now };
     round.complete(&mut findings, inventory, &policies_that_keep).await;
-    let mut doomed = BTreeMap::new();
-    let mut seen = BTreeSet::new();
+    let mut expiring = BTreeMap::new();
+    let mut checked = BTreeSet::new();
     for (located, rule) in governed(inventory, policies) {
         let field = &located.field;
-        let candidates = findings.get(&field.repository).and_then(|candidates| candidates.as_ref().ok()?.whole());
+        let candidates = findings.get(&field.repository).and_then(|candidates| candidates.as_ref().ok()?.all_tags());
         let (Some(keep), Some(tag), Some(candidates)) = (rule.keep, &field.version.tag, candidates) else { continue };
-        if !seen.insert((&field.repository, tag)) {
+        if !checked.insert((&field.repository, tag)) {
             continue;
         }
         if let Some(newer) = rule.tags.newer_than(tag, &candidates.seen).filter(|newer| *newer >= keep as usize) {
             let warning = format!("{newer} tags are newer; a cleanup that keeps {keep} deletes this one");
-            doomed.insert((&field.repository, tag), warning);
+            expiring.insert((&field.repository, tag), warning);
         }
     }
-    doomed
+    expiring
 }

@@ -68,7 +68,7 @@ pub struct Engine {
     config: Box<ConfigSource>,
     trees: Arc<TreeCache>,
     /// What registries had in the last cycle.
-    kept: FindingsCache,
+    findings_cache: FindingsCache,
     memory: Memory,
 }
 
@@ -78,7 +78,7 @@ struct Run<'r> {
     state: &'r mut CycleState,
     start: Instant,
     /// Once it is cancelled, nothing is pushed any more.
-    give_up: CancellationToken,
+    abandoned: CancellationToken,
 }
 
 /// A decision that was carried out, or that needed nothing to be done.
@@ -112,14 +112,14 @@ impl Engine {
         config: Box<ConfigSource>,
     ) -> Engine {
         let trees = Arc::new(TreeCache::new(paths.clone()));
-        let (kept, memory) = Default::default();
-        Engine { repo, paths, attempts, style, services, config, trees, kept, memory }
+        let (findings_cache, memory) = Default::default();
+        Engine { repo, paths, attempts, style, services, config, trees, findings_cache, memory }
     }
 
     /// Runs an operation.
     pub async fn run(&self, operation: &dyn Operation, mode: Mode) -> Result<Report, CycleError> {
         let state = &mut CycleState::default();
-        self.cycle(operation, Run { mode, state, start: Instant::now(), give_up: CancellationToken::new() }).await
+        self.cycle(operation, Run { mode, state, start: Instant::now(), abandoned: CancellationToken::new() }).await
     }
 
     /// Follows the policies, knowing what the last cycle learned: registries are queried about the images of a scope, and the
@@ -130,12 +130,12 @@ impl Engine {
         scope: &Scope,
         mode: Mode,
         budget: Duration,
-        give_up: &CancellationToken,
+        abandoned: &CancellationToken,
     ) -> Result<Report, CycleError> {
         let before = self.memory.with(|memory| memory.state.take()).unwrap_or_default();
         let mut state = before.outside(scope);
         state.budget = Some(Budget::from_now(budget));
-        let run = Run { mode, state: &mut state, start: Instant::now(), give_up: give_up.clone() };
+        let run = Run { mode, state: &mut state, start: Instant::now(), abandoned: abandoned.clone() };
         let result = self.cycle(&Follow, run).await;
         self.memory.with(|memory| memory.state = Some(state));
         result
@@ -187,7 +187,7 @@ impl Engine {
         operation: &dyn Operation,
         state: &mut CycleState,
     ) -> Result<Decision, CycleError> {
-        let run = &mut Run { mode: Mode::DryRun, state, start: Instant::now(), give_up: CancellationToken::new() };
+        let run = &mut Run { mode: Mode::DryRun, state, start: Instant::now(), abandoned: CancellationToken::new() };
         let clone = block_in_place(|| BareClone::open(self.repo_for(operation)))?;
         let (tip, mut decision) = self.decide_on_tip(clone, operation, run).await?;
         block_in_place(|| decision.edit(&tip, &self.services.secrets, operation.terms().is_by_name()))?;
@@ -237,8 +237,8 @@ impl Engine {
             was_guess = is_guess;
             self.memory.with(|memory| memory.tip = Some(tip.commit));
             let attempt = block_in_place(|| self.attempt(tip, decision, operation, run.mode, attempt))?;
-            if matches!(attempt, Attempt::Push(_)) && run.give_up.is_cancelled() {
-                return Err(CycleError::GivenUp);
+            if matches!(attempt, Attempt::Push(_)) && run.abandoned.is_cancelled() {
+                return Err(CycleError::Abandoned);
             }
             Ok(match attempt {
                 Attempt::Push(candidate) => Attempt::Push(Box::new(Candidate { is_guess, ..*candidate })),
@@ -288,7 +288,7 @@ impl Engine {
 
     /// Reports an outcome, and brings the pull request in line with it.
     async fn finish(&self, outcome: Outcome, operation: &dyn Operation, run: Run<'_>) -> Result<Report, CycleError> {
-        let notes = self.tend_pull_request(&outcome, operation, run.mode, run.state).await?;
+        let notes = self.update_pull_request(&outcome, operation, run.mode, run.state).await?;
         let Outcome { tips: (tip, _), decision, changes, commit, attempts, is_proposed, .. } = outcome;
         let is_proposal = is_proposed && commit.is_some();
         let pushed = commit.filter(|_| !is_proposal);
@@ -311,7 +311,7 @@ impl Engine {
     }
 
     /// Opens, changes or closes the pull request. Returns what a person should know about it.
-    async fn tend_pull_request(
+    async fn update_pull_request(
         &self,
         outcome: &Outcome,
         operation: &dyn Operation,
@@ -411,7 +411,7 @@ impl Engine {
         let notes = inventory.notes(&self.paths)?;
         let mut context = Context {
             services: &self.services,
-            kept: &self.kept,
+            findings_cache: &self.findings_cache,
             paths: &self.paths,
             history: History::new(config.field_rules.clone()),
             tip,

@@ -67,7 +67,7 @@ pub enum CycleError {
     Secret(String),
     /// It was given up right before the push.
     #[error("the pass was given up before it pushed anything")]
-    GivenUp,
+    Abandoned,
     /// The push lost every race.
     #[error("someone else was first on {branch} {attempts} times in a row")]
     Exhausted {
@@ -101,7 +101,7 @@ impl Explain for CycleError {
                 EditError::Moved { .. } | EditError::Refused(_) => Fault::Bug,
             },
             CycleError::Exhausted { .. } => Fault::Stale,
-            CycleError::GivenUp => Fault::Transient,
+            CycleError::Abandoned => Fault::Transient,
         }
     }
 
@@ -143,7 +143,7 @@ impl Explain for CycleError {
             CycleError::Secret(_) => {
                 Some("mend the secret; `tagalong secrets verify` says all that is wrong".to_owned())
             }
-            CycleError::GivenUp => None,
+            CycleError::Abandoned => None,
             CycleError::Exhausted { .. } => Some("run it again, or raise git.attempts".to_owned()),
         }
     }

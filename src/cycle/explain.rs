@@ -10,7 +10,7 @@ use crate::manifest::field::Shape;
 use crate::manifest::inventory::Located;
 use crate::plan::candidates::Candidates;
 use crate::plan::findings::NoFindings;
-use crate::plan::gate::ImageProof;
+use crate::plan::gate::Verification;
 use crate::plan::skip::{Address, Reason, Skipped};
 use crate::policy::builds::Kind;
 use crate::policy::choose::Seen;
@@ -18,7 +18,7 @@ use crate::policy::minimum_age::too_young;
 use crate::policy::rule::Rule;
 use crate::policy::tags::Rank;
 
-use super::candidates::round::Extent;
+use super::candidates::round::ScanDetail;
 use super::decision::Decision;
 use super::engine::Engine;
 use super::error::CycleError;
@@ -80,12 +80,12 @@ pub struct ExplainedField {
     /// Where it moves.
     pub moves_to: Option<String>,
     /// Why it stays.
-    pub stays: Vec<Stay>,
+    pub stays: Vec<FieldReason>,
 }
 
 /// Why a field stays.
 #[derive(Debug, Clone, Serialize)]
-pub struct Stay {
+pub struct FieldReason {
     /// For machines.
     pub reason: Reason,
     /// For people.
@@ -126,7 +126,7 @@ pub struct GateResult {
 /// Explains the state of an image. Nothing is written.
 pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation, CycleError> {
     let mut state = CycleState::default();
-    state.extent = Extent::Whole;
+    state.detail = ScanDetail::AllTags;
     let decision = engine.decide(&FollowOne(image), &mut state).await?;
     let Inputs { policies, holds, named, .. } = &decision.inputs;
     let rule = policies.rule_for(image);
@@ -154,7 +154,7 @@ pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation,
     }
     match state.findings.get(image) {
         Some(Ok(findings)) => {
-            let Some(candidates) = findings.whole() else { return Ok(story) };
+            let Some(candidates) = findings.all_tags() else { return Ok(story) };
             story.tags = in_order(rule, candidates);
             let doubt = |seen: &Seen| Some(DroppedTag { tag: seen.tag.clone(), rule: seen.doubt?.to_string() });
             story.dropped.extend(candidates.seen.iter().filter_map(doubt));
@@ -229,23 +229,23 @@ fn fields(decision: &Decision, image: &Repository) -> Vec<ExplainedField> {
 }
 
 /// Why a field stays.
-fn stays(skipped: &[Skipped], image: &Repository, address: &Address) -> Vec<Stay> {
+fn stays(skipped: &[Skipped], image: &Repository, address: &Address) -> Vec<FieldReason> {
     let concerning = skipped.iter().filter(|skipped| skipped.concerns(image, address));
-    concerning.map(|skipped| Stay { reason: skipped.reason, detail: skipped.detail.clone() }).collect()
+    concerning.map(|skipped| FieldReason { reason: skipped.reason, detail: skipped.detail.clone() }).collect()
 }
 
 /// What the gates found out about the images of chosen tags, those that passed last.
 fn gates(state: &CycleState, rule: Option<&Rule>, image: &Repository) -> Vec<GateResult> {
-    let of_image = state.proofs.iter().filter(|((of, _), _)| of == image);
+    let of_image = state.verifications.iter().filter(|((of, _), _)| of == image);
     let mut stories: Vec<GateResult> = of_image
-        .map(|((_, version), proof)| {
-            let (passed, detail) = match proof {
-                ImageProof::Whole { digest, created } => {
+        .map(|((_, version), verification)| {
+            let (passed, detail) = match verification {
+                Verification::Whole { digest, created } => {
                     let young = rule.and_then(|rule| too_young(rule, *created, Timestamp::now()));
                     let built = created.map(|at| format!(", built {at}")).unwrap_or_default();
                     (young.is_none(), young.unwrap_or_else(|| format!("whole, {digest}{built}")))
                 }
-                ImageProof::Broken(words) | ImageProof::Unknown(words) => (false, words.clone()),
+                Verification::Broken(words) | Verification::Unknown(words) => (false, words.clone()),
             };
             GateResult { version: version.to_string(), passed, detail }
         })

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use crate::image::Repository;
 use crate::manifest::inventory::Inventory;
 use crate::plan::findings::{FindingsByImage, NoFindings};
-use crate::plan::gate::Proofs;
+use crate::plan::gate::Verifications;
 use crate::plan::skip::Skipped;
 use crate::policy::scope::Scope;
 use crate::registry::integrity::PartCache;
 
-use super::candidates::round::Extent;
+use super::candidates::round::ScanDetail;
 use super::candidates::scan_notes::ImageNote;
 use super::write::pull_requests::PullRequests;
 
@@ -22,7 +22,7 @@ pub struct CycleState {
     /// The tags that registries have.
     pub findings: FindingsByImage,
     /// The images that would be written, verified.
-    pub proofs: Proofs,
+    pub verifications: Verifications,
     /// The parts of images that registries handed out for that.
     pub part_cache: PartCache,
     /// Tags that were left out, and why.
@@ -34,7 +34,7 @@ pub struct CycleState {
     /// How long registries may be queried; without a limit if `None`.
     pub budget: Option<Budget>,
     /// How much of what registries have is wanted.
-    pub extent: Extent,
+    pub detail: ScanDetail,
     /// Tags that cannot be chosen because their images are broken.
     pub broken: BTreeSet<Skipped>,
     /// The inventory of the tip that the cycle began with.
@@ -60,7 +60,7 @@ impl Budget {
     }
 
     /// Returns when no further image is verified.
-    pub fn proofs(&self) -> Option<Instant> {
+    pub fn verifications(&self) -> Option<Instant> {
         self.scans().and_then(|scans| scans.checked_add(self.each))
     }
 }

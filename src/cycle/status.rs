@@ -30,9 +30,9 @@ pub struct ImageStatus {
     /// The tag that its fields should hold, where that is another than they do.
     pub candidate: Option<Tag>,
     /// What its fields hold.
-    pub current: Vec<Place>,
-    /// Why fields stay.
-    pub reasons: Vec<Why>,
+    pub current: Vec<FieldVersion>,
+    /// StatusReason fields stay.
+    pub reasons: Vec<StatusReason>,
     /// What is held of it.
     pub holds: Vec<HoldStatus>,
 }
@@ -108,7 +108,7 @@ impl From<Reason> for State {
 
 /// A field and what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct FieldVersion {
     /// The file.
     pub file: String,
     /// The field.
@@ -119,9 +119,9 @@ pub struct Place {
     pub digest: Option<Digest>,
 }
 
-/// Why a field stays.
+/// StatusReason a field stays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Why {
+pub struct StatusReason {
     /// The field; `None` when this is about all fields of the image.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub field: Option<Address>,
@@ -145,7 +145,7 @@ pub struct HoldStatus {
     pub since: Timestamp,
     /// By whom.
     pub by: String,
-    /// Why.
+    /// StatusReason.
     pub reason: String,
     /// The commit that holds it, if it was one.
     pub commit: Option<String>,
@@ -196,7 +196,7 @@ pub fn of_images(inputs: &Inputs, gated: &GatedPlan, skipped: &[Skipped]) -> Vec
             holds: Vec::new(),
         });
         let (tag, digest) = (field.version.tag.clone(), field.version.digest.clone());
-        status.current.push(Place { file: located.file.clone(), path: field.path.clone(), tag, digest });
+        status.current.push(FieldVersion { file: located.file.clone(), path: field.path.clone(), tag, digest });
     }
     for update in gated.updates() {
         let Some(status) = images.get_mut(&update.field.repository) else { continue };
@@ -210,7 +210,7 @@ pub fn of_images(inputs: &Inputs, gated: &GatedPlan, skipped: &[Skipped]) -> Vec
             status.candidate = tag.clone();
         }
         let (field, tag, detail) = (field.clone(), tag.clone(), detail.clone());
-        status.reasons.push(Why { field, reason: *reason, tag, detail });
+        status.reasons.push(StatusReason { field, reason: *reason, tag, detail });
     }
     for hold in holds.iter().chain(named.all()) {
         let Some(status) = images.get_mut(&hold.target.image) else { continue };

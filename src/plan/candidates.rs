@@ -12,7 +12,7 @@ pub struct Candidates {
     /// The tags that fit the policy, with their ages where the order needs them.
     pub seen: Vec<Seen>,
     /// What is known of the tags that fields hold now.
-    pub held: BTreeMap<Tag, CurrentTag>,
+    pub current: BTreeMap<Tag, CurrentTag>,
 }
 
 /// What is known of a tag that a field holds.
@@ -26,10 +26,10 @@ pub struct CurrentTag {
 
 impl Candidates {
     /// What is known of a tag that a field holds: it may have been asked for as such, or be among those that can be chosen.
-    pub fn of_held(&self, tag: &Tag) -> CurrentTag {
+    pub fn of_current(&self, tag: &Tag) -> CurrentTag {
         let listed = || self.seen.iter().find(|seen| seen.tag == *tag);
         let as_listed = |seen: &Seen| Some(CurrentTag { position: Position::Known(seen.standing?), build: seen.build });
-        let known = self.held.get(tag).copied().or_else(|| listed().and_then(as_listed));
+        let known = self.current.get(tag).copied().or_else(|| listed().and_then(as_listed));
         known.unwrap_or(CurrentTag { position: Position::NotQueried, build: None })
     }
 

@@ -14,7 +14,7 @@ use super::skip::{Reason, Skipped};
 
 /// What digest an update writes beside the tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DigestWish {
+pub enum WantedDigest {
     /// None.
     Without,
     /// The one that the tag has in the registry.
@@ -33,7 +33,7 @@ pub struct Update {
     /// The tag that it shall hold.
     pub tag: Option<Tag>,
     /// The digest that it shall hold.
-    pub digest: DigestWish,
+    pub digest: WantedDigest,
     /// Other images whose fields read the same scalar, by an anchor: they come to hold the same tag.
     pub along: Vec<Repository>,
     /// Whether it goes back on purpose, so that what it leaves is held.
@@ -43,7 +43,7 @@ pub struct Update {
 }
 
 impl Update {
-    pub(super) fn new(located: &Located, tag: Option<Tag>, digest: DigestWish) -> Update {
+    pub(super) fn new(located: &Located, tag: Option<Tag>, digest: WantedDigest) -> Update {
         let (file, field) = (located.file.clone(), located.field.clone());
         Update { file, field, tag, digest, along: Vec::new(), goes_back: false, encrypted: located.encrypted }
     }
@@ -97,14 +97,14 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &Finding
             None => None,
         };
         let Some(chosen) = chosen else {
-            skip(held, Reason::RegistryError, "the registry was not asked".to_owned());
+            skip(held, Reason::RegistryError, "the registry was not requested".to_owned());
             continue;
         };
         match chosen {
             Ok(tag) => {
                 let digest = match rule.pin || rule.track || field.version.digest.is_some() {
-                    true => DigestWish::OfTag,
-                    false => DigestWish::Without,
+                    true => WantedDigest::OfTag,
+                    false => WantedDigest::Without,
                 };
                 plan.updates.push(Update::new(located, Some(tag), digest));
             }
@@ -118,7 +118,7 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &Finding
                     _ => skip(held.clone(), Reason::NoCandidate, no.to_string()),
                 }
                 if moves {
-                    plan.updates.push(Update::new(located, held, DigestWish::OfTag));
+                    plan.updates.push(Update::new(located, held, WantedDigest::OfTag));
                 }
             }
         }
@@ -196,13 +196,13 @@ pub(super) fn take_along(plan: &mut Plan, inventory: &Inventory) {
     }
 }
 
-/// What was asked for by name cannot be planned.
+/// What was requested for by name cannot be planned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// No field holds any of the images.
     #[error("no image field matches {}", wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     NoField {
-        /// The images asked for.
+        /// The images requested for.
         wanted: Vec<Repository>,
         /// The names in the tree that are most like them.
         closest: Vec<Repository>,
@@ -235,7 +235,7 @@ impl RequestError {
 
 /// What a request by name comes to.
 #[derive(Debug, Default)]
-pub struct Asked {
+pub struct Requested {
     /// What shall change.
     pub plan: Plan,
     /// What a person should know besides: fields that were left because they are overridden, images without a field.
@@ -244,8 +244,12 @@ pub struct Asked {
 
 /// Plans that every field of the given images reads exactly as given. In a file that `paths` names by its very path even
 /// a shadowed field is written.
-pub fn as_asked(inventory: &Inventory, wanted: &[Reference], paths: &PathFilter) -> Result<Asked, RequestError> {
-    let mut asked = Asked::default();
+pub fn as_requested(
+    inventory: &Inventory,
+    wanted: &[Reference],
+    paths: &PathFilter,
+) -> Result<Requested, RequestError> {
+    let mut requested = Requested::default();
     let by_name: BTreeMap<&Repository, &Version> = wanted.iter().map(|r| (&r.repository, &r.version)).collect();
     let mut unmatched: BTreeSet<&Repository> = by_name.keys().copied().collect();
     for located in &inventory.fields {
@@ -253,18 +257,18 @@ pub fn as_asked(inventory: &Inventory, wanted: &[Reference], paths: &PathFilter)
         let Some(version) = by_name.get(&field.repository) else { continue };
         unmatched.remove(&field.repository);
         if let Some(by) = located.shadowed_by.as_ref().filter(|_| !paths.names(&located.file)) {
-            asked.notes.push(format!("{}: {} is left, {by} overrides it", located.file, field.path));
+            requested.notes.push(format!("{}: {} is left, {by} overrides it", located.file, field.path));
         } else if field.holds(version) {
             continue;
         } else {
-            let digest = version.digest.clone().map_or(DigestWish::Without, DigestWish::Exactly);
-            asked.plan.updates.push(Update::new(located, version.tag.clone(), digest));
+            let digest = version.digest.clone().map_or(WantedDigest::Without, WantedDigest::Exactly);
+            requested.plan.updates.push(Update::new(located, version.tag.clone(), digest));
         }
     }
     if unmatched.len() == by_name.len() {
         return Err(RequestError::no_field(inventory, unmatched));
     }
-    take_along(&mut asked.plan, inventory);
-    asked.notes.extend(unmatched.iter().map(|name| format!("no image field matches {name}")));
-    Ok(asked)
+    take_along(&mut requested.plan, inventory);
+    requested.notes.extend(unmatched.iter().map(|name| format!("no image field matches {name}")));
+    Ok(requested)
 }

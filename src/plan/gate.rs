@@ -10,12 +10,12 @@ use crate::manifest::edit::{self, EditError, FollowRefs, Move};
 use crate::manifest::field::Field;
 use crate::manifest::field_rules::FieldRules;
 
-use super::decide::{DigestWish, Update};
+use super::decide::{Update, WantedDigest};
 use super::skip::{Reason, Skipped};
 
 /// What the registry says of one image, asked right before it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ImageProof {
+pub enum Verification {
     /// It is there.
     Whole {
         /// Its digest.
@@ -33,13 +33,13 @@ pub enum ImageProof {
 pub type Wanted = (Repository, Version);
 
 /// What was found out about the images that a plan would write.
-pub type Proofs = BTreeMap<Wanted, ImageProof>;
+pub type Verifications = BTreeMap<Wanted, Verification>;
 
 /// What an update would write, as far as the registry has to be asked about it.
 pub fn wanted(update: &Update) -> Wanted {
     let digest = match &update.digest {
-        DigestWish::Exactly(digest) => Some(digest.clone()),
-        DigestWish::Without | DigestWish::OfTag => None,
+        WantedDigest::Exactly(digest) => Some(digest.clone()),
+        WantedDigest::Without | WantedDigest::OfTag => None,
     };
     (update.field.repository.clone(), Version { tag: update.tag.clone(), digest })
 }
@@ -69,25 +69,25 @@ pub struct GatedUpdate {
 
 /// An image that is whole.
 #[derive(Debug, Clone)]
-struct Proved {
+struct VerifiedImage {
     digest: Digest,
     created: Option<Timestamp>,
 }
 
 impl GatedUpdate {
     /// What an update writes; `None` when the field holds it already.
-    fn of(update: &Update, proved: Option<Proved>) -> Option<GatedUpdate> {
-        let (proved, built) = proved.map_or((None, None), |proved| (Some(proved.digest), proved.created));
+    fn of(update: &Update, verified: Option<VerifiedImage>) -> Option<GatedUpdate> {
+        let (verified, built) = verified.map_or((None, None), |verified| (Some(verified.digest), verified.created));
         let digest = match &update.digest {
-            DigestWish::Without => None,
-            DigestWish::OfTag => proved.clone(),
-            DigestWish::Exactly(digest) => Some(digest.clone()),
+            WantedDigest::Without => None,
+            WantedDigest::OfTag => verified.clone(),
+            WantedDigest::Exactly(digest) => Some(digest.clone()),
         };
         let to = Version { tag: update.tag.clone(), digest };
         if update.field.holds(&to) {
             return None;
         }
-        let digest = proved.or(to.digest.clone());
+        let digest = verified.or(to.digest.clone());
         let (file, field, goes_back) = (update.file.clone(), update.field.clone(), update.goes_back);
         Some(GatedUpdate { file, digest, field, to, built, goes_back })
     }
@@ -99,12 +99,12 @@ pub struct GatedPlan {
     updates: Vec<GatedUpdate>,
 }
 
-/// Lets through the updates whose images are proved, and returns the others with the reasons.
-pub fn pass(updates: Vec<Update>, proofs: &Proofs) -> (GatedPlan, BTreeSet<Skipped>) {
+/// Lets through the updates whose images are verified, and returns the others with the reasons.
+pub fn pass(updates: Vec<Update>, verifications: &Verifications) -> (GatedPlan, BTreeSet<Skipped>) {
     let mut gated = GatedPlan::default();
     let mut skipped = BTreeSet::new();
     for update in updates {
-        match judge(&update, proofs) {
+        match judge(&update, verifications) {
             Ok(update) => gated.updates.push(update),
             Err((reason, detail)) => {
                 skipped.insert(Skipped::field(&update.file, &update.field, update.tag, reason, detail));
@@ -115,31 +115,31 @@ pub fn pass(updates: Vec<Update>, proofs: &Proofs) -> (GatedPlan, BTreeSet<Skipp
 }
 
 /// Returns what an update writes, if all images that it would deploy are whole and its field does not hold it already.
-pub fn judge(update: &Update, proofs: &Proofs) -> Result<GatedUpdate, (Reason, String)> {
-    let unasked = || (Reason::RegistryError, "the registry was not asked".to_owned());
+pub fn judge(update: &Update, verifications: &Verifications) -> Result<GatedUpdate, (Reason, String)> {
+    let not_queried = || (Reason::RegistryError, "the registry was not asked".to_owned());
     let mut first = None;
     for wanted in all_wanted(update) {
-        match proofs.get(&wanted).ok_or_else(unasked)? {
-            ImageProof::Whole { digest, created } => {
-                first.get_or_insert_with(|| Proved { digest: digest.clone(), created: *created });
+        match verifications.get(&wanted).ok_or_else(not_queried)? {
+            Verification::Whole { digest, created } => {
+                first.get_or_insert_with(|| VerifiedImage { digest: digest.clone(), created: *created });
             }
-            ImageProof::Broken(detail) => return Err((Reason::BlockedImage, detail.clone())),
-            ImageProof::Unknown(detail) => return Err((Reason::RegistryError, detail.clone())),
+            Verification::Broken(detail) => return Err((Reason::BlockedImage, detail.clone())),
+            Verification::Unknown(detail) => return Err((Reason::RegistryError, detail.clone())),
         }
     }
-    let proved = first.ok_or_else(unasked)?;
-    let up_to_date = format!("holds {}, which its tag has now", proved.digest);
-    GatedUpdate::of(update, Some(proved)).ok_or((Reason::UpToDate, up_to_date))
+    let verified = first.ok_or_else(not_queried)?;
+    let up_to_date = format!("holds {}, which its tag has now", verified.digest);
+    GatedUpdate::of(update, Some(verified)).ok_or((Reason::UpToDate, up_to_date))
 }
 
 /// For files outside git: there is no registry to ask and nothing is pushed, so what was asked for is done.
-pub fn pass_unproved(updates: &[Update]) -> GatedPlan {
+pub fn pass_unverified(updates: &[Update]) -> GatedPlan {
     GatedPlan { updates: updates.iter().filter_map(|update| GatedUpdate::of(update, None)).collect() }
 }
 
 /// Gives a SOPS file, from its bytes before and after an edit of clear values, a message authentication code that holds;
 /// or says why it cannot.
-pub type Reseal<'r> = dyn Fn(&[u8], &[u8]) -> Result<Vec<u8>, String> + 'r;
+pub type UpdateMac<'r> = dyn Fn(&[u8], &[u8]) -> Result<Vec<u8>, String> + 'r;
 
 /// An edit that could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -164,20 +164,22 @@ impl GatedPlan {
     }
 
     /// The new bytes of one of its files. One that SOPS has sealed is given a new message authentication code by
-    /// `reseal`, or refused where there is none.
+    /// `update_mac`, or refused where there is none.
     pub fn edited(
         &self,
         file: &str,
         bytes: &[u8],
         follow: FollowRefs,
         field_rules: &FieldRules,
-        reseal: Option<&Reseal<'_>>,
+        update_mac: Option<&UpdateMac<'_>>,
     ) -> Result<Vec<u8>, ChangeError> {
         let updates = self.updates.iter().filter(|update| update.file == file);
         let moves: Vec<Move<'_>> = updates.map(|update| Move { field: &update.field, to: &update.to }).collect();
-        let edited = match (edit::edit(file, bytes, &moves, follow, field_rules), reseal) {
-            (Err(EditError::Encrypted), Some(reseal)) => edit::edit_encrypted(file, bytes, &moves, follow, field_rules)
-                .and_then(|edited| reseal(bytes, &edited).map_err(EditError::UpdateMac)),
+        let edited = match (edit::edit(file, bytes, &moves, follow, field_rules), update_mac) {
+            (Err(EditError::Encrypted), Some(update_mac)) => {
+                edit::edit_encrypted(file, bytes, &moves, follow, field_rules)
+                    .and_then(|edited| update_mac(bytes, &edited).map_err(EditError::UpdateMac))
+            }
             (edited, _) => edited,
         };
         edited.map_err(|source| ChangeError { file: file.to_owned(), source })

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::image::{Repository, Version};
 
-use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, is};
+use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, refers_to};
 
 /// A commit of the branch, as far as holds go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl CommitRecord {
 
     /// Whether it records that it moved a field of an image to a version.
     pub fn sets(&self, image: &Repository, version: &Version) -> bool {
-        self.records(image, |recorded| is(version, &recorded.to))
+        self.records(image, |recorded| refers_to(version, &recorded.to))
     }
 
     fn records(&self, image: &Repository, wanted: impl Fn(&RecordedMove) -> bool) -> bool {
@@ -68,7 +68,7 @@ impl Change {
     /// Whether the commit records that it set this very field to a version.
     fn sets(&self, image: &Repository, version: &Version) -> bool {
         let is_here = |recorded: &RecordedMove| recorded.file == self.file && recorded.path == self.path;
-        self.record.records(image, |recorded| is_here(recorded) && is(version, &recorded.to))
+        self.record.records(image, |recorded| is_here(recorded) && refers_to(version, &recorded.to))
     }
 }
 
@@ -101,7 +101,7 @@ impl NamedHolds {
     /// The hold on a version of an image, if there is one.
     pub fn on(&self, image: &Repository, version: &Version) -> Option<&Hold> {
         let concerns = |hold: &&Hold| {
-            hold.target.image == *image && (hold.target.version.is_empty() || is(&hold.target.version, version))
+            hold.target.image == *image && (hold.target.version.is_empty() || refers_to(&hold.target.version, version))
         };
         self.0.iter().find(concerns)
     }
@@ -115,7 +115,7 @@ pub fn by_history(
     image: &Repository,
     meant: &Version,
 ) -> Option<Hold> {
-    let holds = |version: &Option<Version>| version.as_ref().is_some_and(|version| is(meant, version));
+    let holds = |version: &Option<Version>| version.as_ref().is_some_and(|version| refers_to(meant, version));
     // Commits that were squashed record what they set, though nothing of it is left.
     let squashed = |change: &Change| !holds(&change.to) && change.sets(image, meant);
     let left = changes.iter().position(|change| holds(&change.from) != holds(&change.to) || squashed(change))?;
@@ -126,7 +126,8 @@ pub fn by_history(
     }
     let record = &departure.record;
     let onward = departure.to.as_ref();
-    let moved_on_by_us = record.records(image, |recorded| is(meant, &recorded.from) && Some(&recorded.to) == onward)
+    let moved_on_by_us = record
+        .records(image, |recorded| refers_to(meant, &recorded.from) && Some(&recorded.to) == onward)
         && !record.trailers.rollbacks.contains(image);
     // Files and paths may have changed since, so the image is what counts.
     let set_by_us = |change: &Change| squashed(change) || holds(&change.to) && change.record.sets(image, meant);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::image::Version;
 
 use super::gate::GatedUpdate;
-use super::trailer::{Hold, Target, line, word};
+use super::trailer::{Hold, Target, encode_word, single_line};
 
 /// The longest subject before it is cut to "and N more".
 const SUBJECT: usize = 72;
@@ -75,8 +75,8 @@ pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -
         Act::Resume(target) => lines.push(format!("Tagalong-Resume: {target}")),
         Act::Deploy | Act::RollBack => {}
     }
-    lines.extend(purpose.actor.iter().map(|actor| format!("Tagalong-Actor: {}", line(actor))));
-    lines.extend(purpose.reason.iter().map(|reason| format!("Tagalong-Reason: {}", line(reason))));
+    lines.extend(purpose.actor.iter().map(|actor| format!("Tagalong-Actor: {}", single_line(actor))));
+    lines.extend(purpose.reason.iter().map(|reason| format!("Tagalong-Reason: {}", single_line(reason))));
     lines.extend(purpose.held.iter().map(|hold| format!("Tagalong-Held: {}", hold.trailer())));
     lines.push(format!("Tagalong-Base: {base}\n"));
     lines.join("\n")
@@ -85,7 +85,7 @@ pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -
 /// The trailer that records an update.
 pub(super) fn update_line(update: &GatedUpdate) -> String {
     let (image, from, to) = (&update.field.repository, whole(&update.field.version), whole(&update.to));
-    format!("Tagalong-Update: {} {} {image} {from} -> {to}", word(&update.file), word(&update.field.path))
+    format!("Tagalong-Update: {} {} {image} {from} -> {to}", encode_word(&update.file), encode_word(&update.field.path))
 }
 
 fn short_target(target: &Target) -> String {

@@ -13,7 +13,7 @@ use crate::image::{Repository, Version};
 use super::gate::GatedUpdate;
 use super::hold::CommitRecord;
 use super::message::{short, update_line};
-use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, is};
+use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, refers_to};
 
 /// Where the record of a proposal begins and ends.
 const BEGIN: &str = "<!-- tagalong\n";
@@ -23,12 +23,12 @@ const END: &str = "\n-->";
 const LONGEST: usize = 60_000;
 
 /// What a reader of a pull request should know.
-const WORDS: &str = "Merging this deploys it. Closing it without merging holds these tags back until newer ones come, or \
+const INTRODUCTION: &str = "Merging this deploys it. Closing it without merging holds these tags back until newer ones come, or \
                      until `tagalong resume IMAGE`.";
 
 /// A pull request that was closed without being merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Closed {
+pub struct ClosedPullRequest {
     /// What people call it: `pull request #7`.
     pub name: String,
     /// Its address.
@@ -45,7 +45,7 @@ pub struct Closed {
 /// update leaves and what it brings can be looked at.
 pub fn text(updates: &[GatedUpdate], compare: &dyn Fn(&GatedUpdate) -> Option<String>) -> String {
     let record = record(updates);
-    let mut text = format!("{WORDS}\n\n| image | change | file |\n| --- | --- | --- |\n");
+    let mut text = format!("{INTRODUCTION}\n\n| image | change | file |\n| --- | --- | --- |\n");
     for (index, update) in updates.iter().enumerate() {
         let row = row(update, compare(update));
         if text.len() + row.len() + record.len() > LONGEST {
@@ -60,7 +60,7 @@ pub fn text(updates: &[GatedUpdate], compare: &dyn Fn(&GatedUpdate) -> Option<St
 }
 
 /// What the text of a pull request records.
-pub fn recorded(text: &str) -> Vec<RecordedMove> {
+pub fn recorded_moves(text: &str) -> Vec<RecordedMove> {
     // Forges may keep text with the line ends of browsers.
     let text = text.replace("\r\n", "\n");
     let record = text.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
@@ -68,8 +68,8 @@ pub fn recorded(text: &str) -> Vec<RecordedMove> {
 }
 
 /// What the text for these updates would record.
-pub fn records(updates: &[GatedUpdate]) -> Vec<RecordedMove> {
-    recorded(&record(updates))
+pub fn moves_to_record(updates: &[GatedUpdate]) -> Vec<RecordedMove> {
+    recorded_moves(&record(updates))
 }
 
 /// The text without its record: what a proposal says that was taken back, so that closing it holds nothing.
@@ -83,8 +83,8 @@ pub fn without_record(text: &str) -> String {
 
 /// The hold that closed pull requests put on a version of an image. `records` are the commits of the branch that tell what
 /// was resumed.
-pub fn by_closing(
-    closed: &[Closed],
+pub fn hold_by_closed(
+    closed: &[ClosedPullRequest],
     records: &[Arc<CommitRecord>],
     image: &Repository,
     meant: &Version,
@@ -105,8 +105,10 @@ pub fn by_closing(
 }
 
 /// The pull request that was closed last of those that proposed a version of an image.
-pub fn last<'c>(closed: &'c [Closed], image: &Repository, meant: &Version) -> Option<&'c Closed> {
-    let proposes = |closed: &&Closed| closed.moves.iter().any(|moved| moved.image == *image && is(meant, &moved.to));
+pub fn last<'c>(closed: &'c [ClosedPullRequest], image: &Repository, meant: &Version) -> Option<&'c ClosedPullRequest> {
+    let proposes = |closed: &&ClosedPullRequest| {
+        closed.moves.iter().any(|moved| moved.image == *image && refers_to(meant, &moved.to))
+    };
     closed.iter().filter(proposes).max_by_key(|closed| closed.at)
 }
 
@@ -125,13 +127,13 @@ pub fn compare_address(page: &str, from: &str, to: &str) -> Option<String> {
 
 fn record(updates: &[GatedUpdate]) -> String {
     let lines: BTreeSet<String> = updates.iter().map(update_line).collect();
-    let lines: Vec<String> = lines.into_iter().map(|line| unending(&line)).collect();
+    let lines: Vec<String> = lines.into_iter().map(|line| escape_comment_end(&line)).collect();
     format!("{BEGIN}{}{END}\n", lines.join("\n"))
 }
 
 /// A line that does not end the comment that it stands in. Only names of files and fields can hold such a thing, and
 /// those are read percent-decoded.
-fn unending(line: &str) -> String {
+fn escape_comment_end(line: &str) -> String {
     line.replace("-->", "--%3E").replace("--!>", "--!%3E")
 }
 
@@ -178,13 +180,16 @@ mod tests {
         let (_, after) = text.split_once(BEGIN).expect("a record");
         assert!(after.ends_with("\n-->\n"));
         assert_eq!(after.matches("-->").count(), 1, "the comment ends at its end");
-        let moves = recorded(&text);
-        assert_eq!(moves, records(&updates));
+        let moves = recorded_moves(&text);
+        assert_eq!(moves, moves_to_record(&updates));
         assert_eq!((moves.len(), moves[0].file.as_str()), (2, "apps/a b-->.yaml"));
-        assert_eq!(recorded(&text.replace('\n', "\r\n")), moves);
+        assert_eq!(recorded_moves(&text.replace('\n', "\r\n")), moves);
         let rest = without_record(&text);
-        assert!(recorded(&rest).is_empty() && rest.contains("acme/other") && !rest.contains("Tagalong-"), "{rest}");
-        assert!(recorded("Tagalong-Update: a image acme/app v1 -> v2").is_empty(), "outside of the record");
+        assert!(
+            recorded_moves(&rest).is_empty() && rest.contains("acme/other") && !rest.contains("Tagalong-"),
+            "{rest}"
+        );
+        assert!(recorded_moves("Tagalong-Update: a image acme/app v1 -> v2").is_empty(), "outside of the record");
     }
 
     #[test]
@@ -194,16 +199,16 @@ mod tests {
         let text = text(&updates, &|_| None);
         assert!(text.len() <= LONGEST + 64, "{}", text.len());
         assert!(text.contains(" more are not shown."));
-        assert_eq!(recorded(&text).len(), 400);
+        assert_eq!(recorded_moves(&text).len(), 400);
     }
 
-    fn closed(number: i64, to: &str) -> Closed {
-        Closed {
+    fn closed(number: i64, to: &str) -> ClosedPullRequest {
+        ClosedPullRequest {
             name: format!("pull request #{number}"),
             url: format!("https://git.example.com/pulls/{number}"),
             at: Timestamp::from_second(1_000 * number).expect("a time"),
             by: None,
-            moves: records(&[update("a.yaml", "acme/app", to)]),
+            moves: moves_to_record(&[update("a.yaml", "acme/app", to)]),
         }
     }
 
@@ -223,7 +228,7 @@ mod tests {
         let image = "acme/app".parse::<Repository>().expect("a name");
         let tag = |text: &str| Version::parse_tag(text).expect("a tag");
         let held = |records: &[Arc<CommitRecord>], to: &str| {
-            by_closing(&[closed(1, "v2"), closed(3, "v2")], records, &image, &tag(to))
+            hold_by_closed(&[closed(1, "v2"), closed(3, "v2")], records, &image, &tag(to))
         };
         let hold = held(&[], "v2").expect("held");
         assert_eq!(
@@ -237,7 +242,7 @@ mod tests {
         assert!(held(&[resume(4_000, "acme/app:v2")], "v2").is_none());
         assert!(held(&[resume(4_000, "acme/app:v3"), resume(5_000, "acme/other")], "v2").is_some());
         let other = "acme/other".parse::<Repository>().expect("a name");
-        assert!(by_closing(&[closed(1, "v2")], &[], &other, &tag("v2")).is_none());
+        assert!(hold_by_closed(&[closed(1, "v2")], &[], &other, &tag("v2")).is_none());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::image::{Repository, Version};
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::paths::PathFilter;
 
-use super::decide::{DigestWish, Plan, RequestError, Update, take_along};
+use super::decide::{Plan, RequestError, Update, WantedDigest, take_along};
 
 /// Returns the fields of an image that decide what is deployed. In a file that `paths` names by its very path even a shadowed
 /// field counts.
@@ -34,7 +34,7 @@ pub fn plan(inventory: &Inventory, targets: Vec<(&Located, Version)>) -> Plan {
         if located.field.holds(&version) {
             continue;
         }
-        let digest = version.digest.map_or(DigestWish::Without, DigestWish::Exactly);
+        let digest = version.digest.map_or(WantedDigest::Without, WantedDigest::Exactly);
         plan.updates.push(Update { goes_back: true, ..Update::new(located, version.tag, digest) });
     }
     take_along(&mut plan, inventory);

@@ -14,7 +14,7 @@ use crate::image::Version;
 
 use super::gate::GatedUpdate;
 use super::message::{self, Act, Purpose};
-use super::trailer::line;
+use super::trailer::single_line;
 
 /// The words when nothing else is configured.
 const DEFAULT: &str = "{{ subject }}";
@@ -36,9 +36,9 @@ impl Default for Template {
 
 /// A text that is no template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{words}")]
+#[error("{message}")]
 pub struct TemplateError {
-    words: String,
+    message: String,
 }
 
 /// What a template can name.
@@ -48,12 +48,12 @@ struct Variables {
     count: usize,
     apps: Vec<String>,
     images: Vec<String>,
-    updates: Vec<Shown>,
+    updates: Vec<UpdateVariables>,
 }
 
 /// One update, as a template sees it.
 #[derive(Debug, Clone, Serialize)]
-struct Shown {
+struct UpdateVariables {
     app: String,
     file: String,
     path: String,
@@ -71,7 +71,7 @@ impl Template {
         for count in [1, 3] {
             let text = render(source, &Variables::example(count))?;
             if text.trim().is_empty() {
-                return Err(TemplateError { words: "it gives an empty message".to_owned() });
+                return Err(TemplateError { message: "it gives an empty message".to_owned() });
             }
         }
         Ok(template)
@@ -86,17 +86,17 @@ impl Template {
         }
         let variables = Variables::of(&purpose.act, updates);
         // A template that fails on what was deployed just now must not stop a deploy.
-        let words = render(&self.source, &variables).unwrap_or_default();
-        let words = harmless(&words);
-        let words = if words.is_empty() { variables.subject } else { words };
-        format!("{words}\n\n{trailers}")
+        let text = render(&self.source, &variables).unwrap_or_default();
+        let text = without_trailers(&text);
+        let text = if text.is_empty() { variables.subject } else { text };
+        format!("{text}\n\n{trailers}")
     }
 
     /// The title of a pull request that proposes these updates: the first line of what the template says.
     pub fn title(&self, updates: &[GatedUpdate]) -> String {
         let variables = Variables::of(&Act::Deploy, updates);
-        let words = render(&self.source, &variables).unwrap_or_default();
-        let title = words.lines().map(line).find(|line| !line.is_empty());
+        let text = render(&self.source, &variables).unwrap_or_default();
+        let title = text.lines().map(single_line).find(|line| !line.is_empty());
         title.unwrap_or(variables.subject)
     }
 }
@@ -117,14 +117,14 @@ impl TemplateError {
     fn of(error: &minijinja::Error) -> TemplateError {
         let detail = error.detail().map(str::to_owned).unwrap_or_else(|| error.kind().to_string());
         let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
-        TemplateError { words: format!("{line}{detail}; docs/configuration.md lists what a template can name") }
+        TemplateError { message: format!("{line}{detail}; docs/configuration.md lists what a template can name") }
     }
 }
 
 impl Variables {
     fn of(act: &Act, updates: &[GatedUpdate]) -> Variables {
         let shown = |version: &Version| (!version.is_empty()).then(|| version.to_string());
-        let updates_shown = updates.iter().map(|update| Shown {
+        let updates_shown = updates.iter().map(|update| UpdateVariables {
             app: app(&update.file).to_owned(),
             file: update.file.clone(),
             path: update.field.path.clone(),
@@ -137,8 +137,8 @@ impl Variables {
         Variables::about(message::subject_of(act, updates), updates_shown.collect())
     }
 
-    fn about(subject: String, updates: Vec<Shown>) -> Variables {
-        let distinct = |of: fn(&Shown) -> &String| {
+    fn about(subject: String, updates: Vec<UpdateVariables>) -> Variables {
+        let distinct = |of: fn(&UpdateVariables) -> &String| {
             let names: BTreeSet<&String> = updates.iter().map(of).collect();
             names.into_iter().cloned().collect()
         };
@@ -153,7 +153,7 @@ impl Variables {
 
     /// Updates as they could be: with and without a tag before, with and without a digest.
     fn example(count: usize) -> Variables {
-        let update = |n: usize| Shown {
+        let update = |n: usize| UpdateVariables {
             app: format!("apps/shop-{n}"),
             file: format!("apps/shop-{n}/deployment.yaml"),
             path: "spec.template.spec.containers[0].image".to_owned(),
@@ -174,8 +174,8 @@ pub fn app(file: &str) -> &str {
 
 /// Words that cannot be taken for trailers and do not hide those that follow: git looks for trailers above a line that
 /// starts with `---` and above a scissors line, and a careless reader looks for `Tagalong-` in any line.
-fn harmless(words: &str) -> String {
-    let plain: String = words.chars().filter(|c| *c == '\n' || *c == '\t' || !c.is_control()).collect();
+fn without_trailers(text: &str) -> String {
+    let plain: String = text.chars().filter(|c| *c == '\n' || *c == '\t' || !c.is_control()).collect();
     let mut text = String::new();
     for line in plain.lines().map(str::trim_end) {
         let start = line.get(..TRAILER.len()).unwrap_or_default();

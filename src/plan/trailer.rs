@@ -128,12 +128,12 @@ impl Target {
 
     /// Whether to resume this is to resume the other: to resume an image is to resume all of its versions.
     pub fn covers(&self, other: &Target) -> bool {
-        self.image == other.image && (self.version.is_empty() || is(&self.version, &other.version))
+        self.image == other.image && (self.version.is_empty() || refers_to(&self.version, &other.version))
     }
 }
 
 /// Whether what holds `held` holds what is `meant`: the same tag, and the same digest where one is meant.
-pub fn is(meant: &Version, held: &Version) -> bool {
+pub fn refers_to(meant: &Version, held: &Version) -> bool {
     meant.tag == held.tag && (meant.digest.is_none() || meant.digest == held.digest)
 }
 
@@ -160,15 +160,15 @@ impl Hold {
     /// The value of a trailer that tells it again: what, since when, by which commit, by whom, why.
     pub fn trailer(&self) -> String {
         let origin = match &self.origin {
-            Origin::Commit(origin) | Origin::PullRequest(origin) => word(origin),
+            Origin::Commit(origin) | Origin::PullRequest(origin) => encode_word(origin),
         };
-        format!("{} {} {origin} {} {}", self.target, self.since, word(&self.by), line(&self.why))
+        format!("{} {} {origin} {} {}", self.target, self.since, encode_word(&self.by), single_line(&self.why))
     }
 
     fn read(value: &str) -> Option<Hold> {
         let mut words = value.splitn(5, ' ');
         let (target, since) = (Target::read(words.next()?)?, words.next()?.parse().ok()?);
-        let (commit, by) = (unword(words.next()?), unword(words.next()?));
+        let (commit, by) = (decode_word(words.next()?), decode_word(words.next()?));
         Some(Hold { target, since, by, why: words.next()?.to_owned(), origin: Origin::Commit(commit) })
     }
 }
@@ -177,7 +177,13 @@ fn recorded_move(value: &str) -> Option<RecordedMove> {
     let words: Vec<&str> = value.split_whitespace().collect();
     let [file, path, image, from, "->", to] = words.as_slice() else { return None };
     let image = image.parse().ok()?;
-    Some(RecordedMove { file: unword(file), path: unword(path), image, from: version(from)?, to: version(to)? })
+    Some(RecordedMove {
+        file: decode_word(file),
+        path: decode_word(path),
+        image,
+        from: version(from)?,
+        to: version(to)?,
+    })
 }
 
 fn version(text: &str) -> Option<Version> {
@@ -185,13 +191,13 @@ fn version(text: &str) -> Option<Version> {
 }
 
 /// A text as one line.
-pub(super) fn line(text: &str) -> String {
+pub(super) fn single_line(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A text as one word: white space, `%` and control characters percent-encoded, as in URLs (RFC 3986 section 2.1).
-pub(super) fn word(text: &str) -> String {
+pub(super) fn encode_word(text: &str) -> String {
     let mut word = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_whitespace() || c.is_control() || c == '%' {
@@ -205,6 +211,6 @@ pub(super) fn word(text: &str) -> String {
 }
 
 /// The text of a word.
-fn unword(word: &str) -> String {
+fn decode_word(word: &str) -> String {
     percent_encoding::percent_decode_str(word).decode_utf8_lossy().into_owned()
 }

@@ -9,7 +9,7 @@ use crate::agent::listing::{Order, Selection};
 use crate::agent::query::{Query, QueryError, Sizes};
 use crate::agent::snapshot::Snapshot;
 use crate::agent::status::{Rollout, Row};
-use crate::cycle::status::{HoldStatus, Place, Why};
+use crate::cycle::status::{FieldVersion, HoldStatus, StatusReason};
 use crate::fault::Explain;
 use crate::image::{Repository, Version};
 
@@ -95,8 +95,8 @@ fn table(snapshot: &Snapshot, query: &Query, selection: &Selection) -> Markup {
     }
 }
 
-/// Why fields stay, with what holds for many of them only once.
-fn words_of(reasons: &[Why]) -> Vec<&str> {
+/// StatusReason fields stay, with what holds for many of them only once.
+fn words_of(reasons: &[StatusReason]) -> Vec<&str> {
     let mut seen = HashSet::new();
     reasons.iter().map(|why| why.detail.as_str()).filter(|detail| seen.insert(*detail)).collect()
 }
@@ -158,7 +158,7 @@ fn rollouts(rollouts: &[Rollout], has_moved: bool) -> Markup {
 }
 
 /// What the fields of an image hold, each version once.
-fn versions(places: &[Place]) -> Markup {
+fn versions(places: &[FieldVersion]) -> Markup {
     let versions: BTreeSet<Option<String>> = places.iter().map(version).collect();
     html! {
         @for version in versions.iter().take(DETAILS) { div { (optional(version.as_deref())) } }
@@ -166,12 +166,12 @@ fn versions(places: &[Place]) -> Markup {
     }
 }
 
-fn version(place: &Place) -> Option<String> {
+fn version(place: &FieldVersion) -> Option<String> {
     let version = Version { tag: place.tag.clone(), digest: place.digest.clone() };
     (!version.is_empty()).then(|| version.to_string())
 }
 
-fn places(all: &[Place], image: &Repository) -> Markup {
+fn places(all: &[FieldVersion], image: &Repository) -> Markup {
     let (shown, left_out) = first(all, FIELDS);
     html! {
         @match all {

@@ -44,8 +44,8 @@ impl BuildScan<'_> {
     /// Notes for each tag the build that it is of. `contents` holds what is known already; where the policy's order does
     /// not want every image to be looked into, the few that could win are. Gives whether all of those could be read.
     pub async fn builds(&self, candidates: &mut Candidates, mut contents: Contents) -> Result<bool, RegistryError> {
-        let held: Vec<Tag> = candidates.held.keys().cloned().collect();
-        let wanted = self.rule.tags.to_tell_apart(&candidates.seen, &held);
+        let current: Vec<Tag> = candidates.current.keys().cloned().collect();
+        let wanted = self.rule.tags.to_tell_apart(&candidates.seen, &current);
         let unknown: BTreeSet<Tag> = wanted.into_iter().filter(|tag| !contents.contains_key(tag)).collect();
         let count = unknown.len();
         let read = self.contents(unknown).await?;
@@ -56,13 +56,13 @@ impl BuildScan<'_> {
             contents.iter().map(|(tag, content)| (tag, standings.get(tag).and_then(|seen| seen.standing), content));
         let builds = Builds::of(&self.rule.tags, known);
         candidates.seen.iter_mut().for_each(|seen| seen.build = builds.get(&seen.tag));
-        candidates.held.iter_mut().for_each(|(tag, held)| held.build = builds.get(tag));
+        candidates.current.iter_mut().for_each(|(tag, current)| current.build = builds.get(tag));
         Ok(are_all_read)
     }
 
     /// The images of tags. One that is not there, or is broken, is a build of its own.
     async fn contents(&self, tags: BTreeSet<Tag>) -> Result<Contents, RegistryError> {
-        let looks = tags.into_iter().map(|tag| async move {
+        let inspections = tags.into_iter().map(|tag| async move {
             let version = Version { tag: Some(tag.clone()), digest: None };
             match self.registry.inspect(self.repository, &version, self.part_cache).await {
                 Ok(image) => Ok(Some((tag, Content::from(&image)))),
@@ -70,30 +70,30 @@ impl BuildScan<'_> {
                 Err(error) => Err(error),
             }
         });
-        let looks: Vec<_> = looks.collect();
-        let looks: Vec<Result<Option<_>, _>> = stream::iter(looks).buffer_unordered(TAGS).collect().await;
-        looks.into_iter().filter_map(Result::transpose).collect()
+        let inspections: Vec<_> = inspections.collect();
+        let inspections: Vec<Result<Option<_>, _>> = stream::iter(inspections).buffer_unordered(TAGS).collect().await;
+        inspections.into_iter().filter_map(Result::transpose).collect()
     }
 
-    /// Settles which of the tags in doubt are commits, by what their images say. Only those are asked that would be newer
+    /// Settles which of the tags in doubt are commits, by what their images say. Only those are queried that would be newer
     /// than what can be chosen, the newest first, until one is a commit.
-    pub async fn settle(&self, seen: &mut [Seen]) -> Result<(), RegistryError> {
+    pub async fn resolve_doubts(&self, seen: &mut [Seen]) -> Result<(), RegistryError> {
         let newest = seen.iter().filter(|seen| seen.doubt.is_none()).filter_map(|seen| seen.standing).max();
-        let mut open: Vec<&mut Seen> =
+        let mut doubtful: Vec<&mut Seen> =
             seen.iter_mut().filter(|seen| seen.doubt.is_some() && seen.standing.is_some()).collect();
-        open.sort_by_cached_key(|seen| Reverse((seen.standing, seen.tag.clone())));
-        let (mut asked, mut is_found) = (0, false);
-        for tag in open {
+        doubtful.sort_by_cached_key(|seen| Reverse((seen.standing, seen.tag.clone())));
+        let (mut queried, mut is_found) = (0, false);
+        for tag in doubtful {
             if is_found || tag.standing <= newest {
                 tag.doubt = Some(Doubt::Older);
                 continue;
             }
             let version = Version { tag: Some(tag.tag.clone()), digest: None };
             let is_known = self.registry.known_source_labels(self.repository, &version).is_some();
-            tag.doubt = if asked == LABELS && !is_known {
+            tag.doubt = if queried == LABELS && !is_known {
                 Some(Doubt::Unread)
             } else {
-                asked += usize::from(!is_known);
+                queried += usize::from(!is_known);
                 self.doubt(&tag.tag, &version).await?
             };
             is_found |= tag.doubt.is_none();
@@ -120,7 +120,7 @@ impl BuildScan<'_> {
 }
 
 /// The position of a tag that a field holds, its build not being known yet.
-pub(super) fn held(position: Position) -> CurrentTag {
+pub(super) fn current(position: Position) -> CurrentTag {
     CurrentTag { position, build: None }
 }
 

@@ -25,7 +25,7 @@ use super::source_histories::SourceHistories;
 /// How many images are asked for at a time.
 const IMAGES: usize = 8;
 /// How many images are asked for the repository that they come from, before it is taken that none says so.
-const ASKED_FOR_SOURCE: usize = 5;
+const MAX_SOURCE_QUERIES: usize = 5;
 
 /// The commit_order of one repository's tags under way.
 pub struct CommitOrder<'p> {
@@ -47,7 +47,7 @@ enum Commit {
     /// Its SHA, whole or shortened.
     Sha(String),
     /// The image is there, and does not say.
-    Unsaid,
+    Unlabelled,
     /// The registry does not have the image.
     Gone,
 }
@@ -57,24 +57,24 @@ impl CommitOrder<'_> {
     pub async fn place(
         &self,
         fitting: Vec<Tag>,
-        held: Vec<Tag>,
+        current: Vec<Tag>,
         notes: &mut Vec<String>,
     ) -> Result<Candidates, NoFindings> {
-        let source = self.source(&fitting, &held).await?;
-        let all: BTreeSet<Tag> = fitting.iter().chain(&held).cloned().collect();
+        let source = self.source(&fitting, &current).await?;
+        let all: BTreeSet<Tag> = fitting.iter().chain(&current).cloned().collect();
         let mut commits = self.commits(all).await?;
         let mut enough_is_more_than = 0;
         loop {
-            let lineage = self.histories.get(&source, &self.branch.branch, enough_is_more_than).await?;
-            self.tell_apart(&mut commits, &lineage).await?;
-            if let Some(candidates) = self.placed(&commits, &lineage, &fitting, &held).await? {
-                notes.extend(self.ambiguous(&commits, &lineage));
+            let history = self.histories.get(&source, &self.branch.branch, enough_is_more_than).await?;
+            self.disambiguate(&mut commits, &history).await?;
+            if let Some(candidates) = self.placed(&commits, &history, &fitting, &current).await? {
+                notes.extend(self.ambiguous(&commits, &history));
                 return Ok(candidates);
             }
-            if lineage.is_whole() || lineage.len() <= enough_is_more_than {
-                return Err(NoFindings::Absent(self.none_placed(&source, &commits, &lineage, &fitting)));
+            if history.is_whole() || history.len() <= enough_is_more_than {
+                return Err(NoFindings::Absent(self.none_placed(&source, &commits, &history, &fitting)));
             }
-            enough_is_more_than = lineage.len();
+            enough_is_more_than = history.len();
         }
     }
 
@@ -82,11 +82,11 @@ impl CommitOrder<'_> {
     async fn placed(
         &self,
         commits: &BTreeMap<Tag, Commit>,
-        lineage: &FirstParentHistory,
+        history: &FirstParentHistory,
         fitting: &[Tag],
-        held: &[Tag],
+        current: &[Tag],
     ) -> Result<Option<Candidates>, RegistryError> {
-        let place = |tag: &Tag| match commits.get(tag).map(|commit| found(lineage, commit)) {
+        let place = |tag: &Tag| match commits.get(tag).map(|commit| found(history, commit)) {
             Some(Lookup::At(place)) => Some(place),
             _ => None,
         };
@@ -98,7 +98,7 @@ impl CommitOrder<'_> {
         }
         let seen = |tag: &Tag| Seen::new(tag.clone(), place(tag).map(Standing::Commit));
         let mut candidates = Candidates { seen: fitting.iter().map(seen).collect(), ..Candidates::default() };
-        for tag in held {
+        for tag in current {
             let age = match (place(tag), commits.get(tag)) {
                 (Some(place), _) => Position::Known(Standing::Commit(place)),
                 (None, Some(Commit::Gone) | None) => Position::Gone,
@@ -118,10 +118,10 @@ impl CommitOrder<'_> {
                 Position::Known(Standing::Commit(at)) => place(tag).is_some() || *at < newest_first[0].0,
                 _ => false,
             };
-            if !is_sure && !lineage.is_whole() {
+            if !is_sure && !history.is_whole() {
                 return Ok(None);
             }
-            candidates.held.insert(tag.clone(), builds::held(age));
+            candidates.current.insert(tag.clone(), builds::current(age));
         }
         Ok(Some(candidates))
     }
@@ -149,12 +149,12 @@ impl CommitOrder<'_> {
     }
 
     /// The source repository: the policy's, else what the images say.
-    async fn source(&self, fitting: &[Tag], held: &[Tag]) -> Result<SafeUrl, NoFindings> {
+    async fn source(&self, fitting: &[Tag], current: &[Tag]) -> Result<SafeUrl, NoFindings> {
         if let Some(source) = &self.branch.source {
             return Ok(source.clone());
         }
-        let likely = held.iter().cloned().chain(likely_newest_first(fitting.to_vec()));
-        for tag in likely.take(ASKED_FOR_SOURCE) {
+        let likely = current.iter().cloned().chain(likely_newest_first(fitting.to_vec()));
+        for tag in likely.take(MAX_SOURCE_QUERIES) {
             let Some(said) = self.source_labels(&tag).await?.and_then(|source_labels| source_labels.source) else {
                 continue;
             };
@@ -169,25 +169,25 @@ impl CommitOrder<'_> {
 
     /// The commits of tags: from their names, else from their images.
     async fn commits(&self, tags: BTreeSet<Tag>) -> Result<BTreeMap<Tag, Commit>, RegistryError> {
-        let asks = tags.into_iter().map(|tag| async move {
+        let queries = tags.into_iter().map(|tag| async move {
             let commit = match self.form.commit(&tag) {
                 Some(sha) => Commit::Sha(sha.to_owned()),
                 None => self.revision(&tag).await?,
             };
             Ok((tag, commit))
         });
-        let asks: Vec<_> = asks.collect();
-        stream::iter(asks).buffer_unordered(IMAGES).collect::<Vec<_>>().await.into_iter().collect()
+        let queries: Vec<_> = queries.collect();
+        stream::iter(queries).buffer_unordered(IMAGES).collect::<Vec<_>>().await.into_iter().collect()
     }
 
     /// Asks the images of tags that are too short to name one commit.
-    async fn tell_apart(
+    async fn disambiguate(
         &self,
         commits: &mut BTreeMap<Tag, Commit>,
-        lineage: &FirstParentHistory,
+        history: &FirstParentHistory,
     ) -> Result<(), RegistryError> {
         for (tag, commit) in commits.iter_mut() {
-            if let (Lookup::Ambiguous(several), Commit::Sha(short)) = (found(lineage, commit), commit.clone())
+            if let (Lookup::Ambiguous(several), Commit::Sha(short)) = (found(history, commit), commit.clone())
                 && let Commit::Sha(whole) = self.revision(tag).await?
                 && whole.starts_with(&short)
                 && several.contains(&whole)
@@ -203,7 +203,7 @@ impl CommitOrder<'_> {
         Ok(match self.source_labels(tag).await? {
             None => Commit::Gone,
             Some(SourceLabels { revision: Some(text), .. }) if is_sha(&text) => Commit::Sha(text.to_ascii_lowercase()),
-            Some(_) => Commit::Unsaid,
+            Some(_) => Commit::Unlabelled,
         })
     }
 
@@ -217,8 +217,8 @@ impl CommitOrder<'_> {
         }
     }
 
-    fn ambiguous(&self, commits: &BTreeMap<Tag, Commit>, lineage: &FirstParentHistory) -> Vec<String> {
-        let said = commits.iter().filter_map(|(tag, commit)| match found(lineage, commit) {
+    fn ambiguous(&self, commits: &BTreeMap<Tag, Commit>, history: &FirstParentHistory) -> Vec<String> {
+        let said = commits.iter().filter_map(|(tag, commit)| match found(history, commit) {
             Lookup::Ambiguous(several) => Some(format!(
                 "{}:{tag} is left out: it may be any of the commits {}; use longer tags, or label images with \
                  org.opencontainers.image.revision",
@@ -234,13 +234,13 @@ impl CommitOrder<'_> {
         &self,
         source: &SafeUrl,
         commits: &BTreeMap<Tag, Commit>,
-        lineage: &Arc<FirstParentHistory>,
+        history: &Arc<FirstParentHistory>,
         fitting: &[Tag],
     ) -> String {
         let why = |tag: &Tag| {
-            let why = match commits.get(tag).map(|commit| (commit, found(lineage, commit))) {
+            let why = match commits.get(tag).map(|commit| (commit, found(history, commit))) {
                 Some((_, Lookup::Ambiguous(_))) => "may be any of several commits",
-                Some((Commit::Unsaid, _)) => "does not say its commit (org.opencontainers.image.revision)",
+                Some((Commit::Unlabelled, _)) => "does not say its commit (org.opencontainers.image.revision)",
                 Some((Commit::Gone, _)) | None => "is not in the registry",
                 Some(_) => "is of a commit that is not on the branch",
             };
@@ -256,10 +256,10 @@ impl CommitOrder<'_> {
     }
 }
 
-fn found(lineage: &FirstParentHistory, commit: &Commit) -> Lookup {
+fn found(history: &FirstParentHistory, commit: &Commit) -> Lookup {
     match commit {
-        Commit::Sha(sha) => lineage.find(sha),
-        Commit::Unsaid | Commit::Gone => Lookup::Nowhere,
+        Commit::Sha(sha) => history.find(sha),
+        Commit::Unlabelled | Commit::Gone => Lookup::Nowhere,
     }
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::image::{Repository, Tag, Version};
 use crate::plan::findings::NoFindings;
-use crate::plan::findings::{Findings, Settled};
+use crate::plan::findings::{Choices, Findings};
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
@@ -19,18 +19,18 @@ use super::validity::{Presence, Validity};
 
 /// What is kept of the scan of a repository.
 #[derive(Debug)]
-pub struct Entry {
+pub struct CachedFindings {
     /// The listing that it was made of.
     pub fingerprint: Fingerprint,
-    result: Result<Arc<Settled>, NoFindings>,
+    result: Result<Arc<Choices>, NoFindings>,
     scan_notes: ScanNotes,
     validity: Validity,
 }
 
-impl Entry {
+impl CachedFindings {
     /// What it says.
     pub fn findings(&self) -> (Result<Findings, NoFindings>, ScanNotes) {
-        (self.result.clone().map(Findings::Settled), self.scan_notes.clone())
+        (self.result.clone().map(Findings::Choices), self.scan_notes.clone())
     }
 
     /// Whether everything that the listing does not tell is as it was. That is asked of the registry.
@@ -68,10 +68,10 @@ pub struct FindingsCache(Mutex<State>);
 struct State {
     /// What the repository's own file says, which may hold policies.
     file: Option<Vec<u8>>,
-    entries: HashMap<Repository, Arc<Entry>>,
-    /// The pass in which each repository was asked for last.
-    asked: HashMap<Repository, u64>,
-    pass: u64,
+    entries: HashMap<Repository, Arc<CachedFindings>>,
+    /// The cycle in which each repository was asked for last.
+    queried: HashMap<Repository, u64>,
+    cycle: u64,
 }
 
 impl FindingsCache {
@@ -79,7 +79,7 @@ impl FindingsCache {
     /// Else nothing that was kept counts any more.
     pub fn begin(&self, file: Option<Vec<u8>>) -> bool {
         let mut state = self.state();
-        state.pass += 1;
+        state.cycle += 1;
         let is_same = state.file == file;
         if !is_same {
             state.entries.clear();
@@ -89,10 +89,15 @@ impl FindingsCache {
     }
 
     /// What is kept of a repository, where it tells what follows for fields that hold these tags.
-    pub fn get(&self, repository: &Repository, held: &BTreeSet<&Tag>, now: Timestamp) -> Option<Arc<Entry>> {
+    pub fn get(
+        &self,
+        repository: &Repository,
+        current: &BTreeSet<&Tag>,
+        now: Timestamp,
+    ) -> Option<Arc<CachedFindings>> {
         let entry = Arc::clone(self.state().entries.get(repository)?);
         let tells = match &entry.result {
-            Ok(settled) => settled.tells_of(held),
+            Ok(choices) => choices.covers(current),
             Err(_) => true,
         };
         let is_ripe = entry.validity.has_ended(now);
@@ -109,14 +114,14 @@ impl FindingsCache {
         validity: Validity,
     ) {
         let result = match result {
-            Ok(Findings::Settled(settled)) => Some(Ok(Arc::clone(settled))),
-            Ok(Findings::Whole(_)) => None,
+            Ok(Findings::Choices(choices)) => Some(Ok(Arc::clone(choices))),
+            Ok(Findings::AllTags(_)) => None,
             Err(no) => Some(Err(no.clone())),
         };
         let mut state = self.state();
         match result.filter(|_| validity.outlasts_cycle()) {
             Some(result) => {
-                let entry = Entry { fingerprint, result, scan_notes: scan_notes.clone(), validity };
+                let entry = CachedFindings { fingerprint, result, scan_notes: scan_notes.clone(), validity };
                 state.entries.insert(repository.clone(), Arc::new(entry));
             }
             None => drop(state.entries.remove(repository)),
@@ -124,22 +129,22 @@ impl FindingsCache {
     }
 
     /// Notes that a repository was asked for in this cycle.
-    pub fn note_asked(&self, repository: &Repository) {
+    pub fn note_query(&self, repository: &Repository) {
         let mut state = self.state();
-        let pass = state.pass;
-        state.asked.insert(repository.clone(), pass);
+        let cycle = state.cycle;
+        state.queried.insert(repository.clone(), cycle);
     }
 
-    /// The pass in which a repository was asked for last.
-    pub fn asked(&self, repository: &Repository) -> u64 {
-        self.state().asked.get(repository).copied().unwrap_or_default()
+    /// The cycle in which a repository was asked for last.
+    pub fn last_queried(&self, repository: &Repository) -> u64 {
+        self.state().queried.get(repository).copied().unwrap_or_default()
     }
 
     /// Lets go of repositories that are not followed any more.
     pub fn keep_only(&self, is_followed: impl Fn(&Repository) -> bool) {
         let mut state = self.state();
         state.entries.retain(|repository, _| is_followed(repository));
-        state.asked.retain(|repository, _| is_followed(repository));
+        state.queried.retain(|repository, _| is_followed(repository));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -36,18 +36,18 @@ const TAGS: usize = 8;
 /// How many tags that are digits alone, and may be no commits, are looked into in one cycle.
 const DOUBTFUL: usize = 100;
 
-/// How long looks may take, and how many they are.
+/// How long inspections may take, and how many they are.
 #[derive(Debug, Default)]
-pub struct Looks {
-    /// After this no look is begun.
+pub struct Inspections {
+    /// After this no inspected is begun.
     pub until: Option<Instant>,
     /// How many images were looked into.
     pub count: AtomicUsize,
 }
 
-impl Looks {
+impl Inspections {
     /// Whether it is too late for another one.
-    pub fn are_over(&self) -> bool {
+    pub fn is_time_up(&self) -> bool {
         self.until.is_some_and(|until| Instant::now() >= until)
     }
 }
@@ -60,7 +60,7 @@ pub enum Stop {
     /// More tags are to be looked into than there is time for.
     Later {
         /// How many tags were looked into.
-        looked: usize,
+        inspected: usize,
         /// How many there are to look into.
         total: usize,
     },
@@ -76,10 +76,10 @@ pub struct Scanner<'s> {
     pub rule: &'s Rule,
     /// What the registry handed out.
     pub part_cache: &'s PartCache,
-    /// The looks of this cycle.
-    pub looks: &'s Looks,
+    /// The inspections of this cycle.
+    pub inspections: &'s Inspections,
     /// How many tags are looked into at most; where there are more, the scan waits for its turn.
-    pub most: usize,
+    pub max_inspections: usize,
     /// What counts as the time.
     pub now: Timestamp,
     /// What there is to say besides.
@@ -91,7 +91,7 @@ pub struct Scanner<'s> {
 }
 
 /// What a look at an image gave.
-enum Look {
+enum Inspected {
     /// What is known of it.
     Image(ImageMetadata),
     /// It is not there any more.
@@ -128,11 +128,22 @@ impl<'s> Scanner<'s> {
         repository: &'s Repository,
         rule: &'s Rule,
         part_cache: &'s PartCache,
-        looks: &'s Looks,
+        inspections: &'s Inspections,
         now: Timestamp,
     ) -> Scanner<'s> {
         let (scan_notes, validity, known) = Default::default();
-        Scanner { registry, repository, rule, part_cache, looks, most: usize::MAX, now, scan_notes, validity, known }
+        Scanner {
+            registry,
+            repository,
+            rule,
+            part_cache,
+            inspections,
+            max_inspections: usize::MAX,
+            now,
+            scan_notes,
+            validity,
+            known,
+        }
     }
 
     /// FindingsByImage the tags that the registry lists, and those that fields hold.
@@ -140,7 +151,7 @@ impl<'s> Scanner<'s> {
     pub async fn scan(
         &mut self,
         mut tags: Vec<Tag>,
-        held: &BTreeSet<&Tag>,
+        current: &BTreeSet<&Tag>,
         histories: &SourceHistories<'_>,
     ) -> Result<Candidates, Stop> {
         let listed: BTreeSet<Tag> = tags.iter().cloned().collect();
@@ -151,14 +162,14 @@ impl<'s> Scanner<'s> {
         }
         let mut contents = Contents::new();
         let mut candidates = match &self.rule.tags {
-            TagRule::Sha { order: Order::Built, .. } => self.by_age(tags, &listed, held, &mut contents).await,
-            TagRule::Sha { order: Order::Pushed, .. } => self.by_push(tags, &listed, held).await,
+            TagRule::Sha { order: Order::Built, .. } => self.by_age(tags, &listed, current, &mut contents).await,
+            TagRule::Sha { order: Order::Pushed, .. } => self.by_push(tags, &listed, current).await,
             TagRule::Sha { order: Order::Commit(branch), form } => {
                 // The branch moves on, whatever the registry lists.
                 self.validity.end_with_cycle();
                 let (registry, repository) = (self.registry, self.repository);
                 let commit_order = CommitOrder { registry, repository, branch, form, histories };
-                Ok(self.by_commit(commit_order, tags, held).await?)
+                Ok(self.by_commit(commit_order, tags, current).await?)
             }
             _ => Ok(self.by_rank(tags).await?),
         }?;
@@ -179,15 +190,15 @@ impl<'s> Scanner<'s> {
         &mut self,
         commit_order: CommitOrder<'_>,
         tags: Vec<Tag>,
-        held: &BTreeSet<&Tag>,
+        current: &BTreeSet<&Tag>,
     ) -> Result<Candidates, NoFindings> {
         let mut shortlist = self.rule.tags.shortlist(tags);
         // The history tells which of them are commits.
         let doubtful: BTreeSet<Tag> = shortlist.doubtful.iter().cloned().collect();
         shortlist.fitting.append(&mut shortlist.doubtful);
         if shortlist.fitting.is_empty() {
-            let held = self.of_form(held).into_iter().map(|tag| (tag, builds::held(Position::NotQueried)));
-            return Ok(Candidates { seen: unplaced(shortlist.dropped).collect(), held: held.collect() });
+            let current = self.of_form(current).into_iter().map(|tag| (tag, builds::current(Position::NotQueried)));
+            return Ok(Candidates { seen: unplaced(shortlist.dropped).collect(), current: current.collect() });
         }
         let fitting = match commit_order.form {
             ShaForm::Labelled(_) => {
@@ -197,7 +208,7 @@ impl<'s> Scanner<'s> {
             }
             ShaForm::Usual | ShaForm::Pattern(_) => shortlist.fitting,
         };
-        let mut candidates = commit_order.place(fitting, self.of_form(held), &mut self.scan_notes.notes).await?;
+        let mut candidates = commit_order.place(fitting, self.of_form(current), &mut self.scan_notes.notes).await?;
         candidates.seen = self.old_enough(candidates.seen).await?;
         for seen in candidates.seen.iter_mut().filter(|seen| seen.standing.is_none() && doubtful.contains(&seen.tag)) {
             seen.doubt = Some(Doubt::NotOnBranch);
@@ -211,7 +222,7 @@ impl<'s> Scanner<'s> {
         &mut self,
         tags: Vec<Tag>,
         listed: &BTreeSet<Tag>,
-        held: &BTreeSet<&Tag>,
+        current: &BTreeSet<&Tag>,
     ) -> Result<Candidates, Stop> {
         if !self.registry.reports_push_times(self.repository) {
             let host = self.repository.host();
@@ -219,8 +230,8 @@ impl<'s> Scanner<'s> {
             return Err(NoFindings::Absent(detail).into());
         }
         let shortlist = self.rule.tags.shortlist(tags);
-        let held = self.of_form(held);
-        let wanted: BTreeSet<&Tag> = shortlist.fitting.iter().chain(&shortlist.doubtful).chain(&held).collect();
+        let current = self.of_form(current);
+        let wanted: BTreeSet<&Tag> = shortlist.fitting.iter().chain(&shortlist.doubtful).chain(&current).collect();
         let pushed = self.registry.push_times(self.repository, &wanted).await?;
         if wanted.iter().any(|tag| !pushed.contains_key(*tag)) {
             // The API may come to tell it.
@@ -234,7 +245,7 @@ impl<'s> Scanner<'s> {
             // Where it stands in the order nobody will ever know.
             seen.doubt = seen.doubt.map(|doubt| if seen.standing.is_none() { Doubt::Unlabelled } else { doubt });
         }
-        self.build_scan().settle(&mut seen).await?;
+        self.build_scan().resolve_doubts(&mut seen).await?;
         let (doubtful, sure): (Vec<Seen>, Vec<Seen>) = seen.into_iter().partition(|seen| seen.doubt.is_some());
         let mut seen = self.old_enough(sure).await?;
         seen.extend(doubtful);
@@ -244,12 +255,15 @@ impl<'s> Scanner<'s> {
             None if listed.contains(tag) => Position::Unknown,
             None => Position::Gone,
         };
-        Ok(Candidates { seen, held: held.into_iter().map(|tag| (tag.clone(), builds::held(age(&tag)))).collect() })
+        Ok(Candidates {
+            seen,
+            current: current.into_iter().map(|tag| (tag.clone(), builds::current(age(&tag)))).collect(),
+        })
     }
 
     /// The tags of fields that are of the policy's form.
-    fn of_form(&self, held: &BTreeSet<&Tag>) -> Vec<Tag> {
-        held.iter().filter(|tag| self.rule.tags.measure(tag).is_ok()).map(|tag| (*tag).clone()).collect()
+    fn of_form(&self, current: &BTreeSet<&Tag>) -> Vec<Tag> {
+        current.iter().filter(|tag| self.rule.tags.measure(tag).is_ok()).map(|tag| (*tag).clone()).collect()
     }
 
     /// Where the age decides, every tag that fits is looked into: once, as it is taken not to move.
@@ -257,35 +271,37 @@ impl<'s> Scanner<'s> {
         &mut self,
         tags: Vec<Tag>,
         listed: &BTreeSet<Tag>,
-        held: &BTreeSet<&Tag>,
+        current: &BTreeSet<&Tag>,
         contents: &mut Contents,
     ) -> Result<Candidates, Stop> {
         let shortlist = self.rule.tags.shortlist(tags);
         self.known = self.registry.known_images(self.repository);
         let (known, unknown) = self.within_limit(shortlist.fitting);
         let total = known.len() + unknown.len();
-        if unknown.len() > self.most {
-            return Err(Stop::Later { looked: known.len(), total });
+        if unknown.len() > self.max_inspections {
+            return Err(Stop::Later { inspected: known.len(), total });
         }
         // What fields hold comes first: nothing moves before that is known.
-        let mut candidates =
-            Candidates { held: self.held(self.of_form(held), listed, contents).await?, ..Candidates::default() };
-        let looks = self.looks([known, unknown].concat()).await?;
-        if looks.len() < total {
-            return Err(Stop::Later { looked: looks.len(), total });
+        let mut candidates = Candidates {
+            current: self.current(self.of_form(current), listed, contents).await?,
+            ..Candidates::default()
+        };
+        let inspections = self.inspections([known, unknown].concat()).await?;
+        if inspections.len() < total {
+            return Err(Stop::Later { inspected: inspections.len(), total });
         }
-        for (tag, look) in looks {
-            let standing = match look {
-                Look::Image(image) => {
+        for (tag, inspected) in inspections {
+            let standing = match inspected {
+                Inspected::Image(image) => {
                     contents.insert(tag.clone(), Content::from(&image));
                     image.created.map(Standing::At)
                 }
-                // Deleted between the listing and the look: as if it had not been listed.
-                Look::Gone => {
+                // Deleted between the listing and the inspected: as if it had not been listed.
+                Inspected::Gone => {
                     self.validity.end_unless(tag, Presence::Gone);
                     continue;
                 }
-                Look::Broken(detail) => {
+                Inspected::Broken(detail) => {
                     self.validity.end_unless(tag.clone(), Presence::Broken(detail.clone()));
                     self.scan_notes.broken.push(Skipped::tag(self.repository, &tag, Reason::BlockedImage, detail));
                     None
@@ -295,7 +311,7 @@ impl<'s> Scanner<'s> {
         }
         self.leave_out_young(&mut candidates.seen)?;
         candidates.seen.extend(self.in_doubt(shortlist.doubtful, contents).await?);
-        self.build_scan().settle(&mut candidates.seen).await?;
+        self.build_scan().resolve_doubts(&mut candidates.seen).await?;
         // Tags that do not fit by their names are kept for the reason why nothing fits.
         candidates.seen.extend(unplaced(shortlist.dropped));
         Ok(candidates)
@@ -311,15 +327,15 @@ impl<'s> Scanner<'s> {
         if let Some(example) = later.first() {
             self.validity.end_with_cycle();
             self.scan_notes.notes.push(format!(
-                "{}: {} tags that are digits alone, such as {example}, are not looked into yet; each pass looks into \
+                "{}: {} tags that are digits alone, such as {example}, are not looked into yet; each pass inspections into \
                  {DOUBTFUL} more",
                 self.repository,
                 later.len()
             ));
         }
         let mut seen: Vec<Seen> = unread(later).collect();
-        for (tag, look) in self.looks(worth_a_look).await? {
-            let Look::Image(image) = look else { continue };
+        for (tag, inspected) in self.inspections(worth_a_look).await? {
+            let Inspected::Image(image) = inspected else { continue };
             contents.insert(tag.clone(), Content::from(&image));
             match image.created {
                 Some(created) if self.is_young(created) => {}
@@ -332,39 +348,39 @@ impl<'s> Scanner<'s> {
 
     /// The ages of tags that fields hold. A registry that lists half its tags may still have them, so those that are not
     /// listed are asked for by name; what is remembered of them counts only if they are still there.
-    async fn held(
+    async fn current(
         &mut self,
-        held: Vec<Tag>,
+        current: Vec<Tag>,
         listed: &BTreeSet<Tag>,
         contents: &mut Contents,
     ) -> Result<BTreeMap<Tag, CurrentTag>, RegistryError> {
         let mut ages = BTreeMap::new();
-        for tag in held {
+        for tag in current {
             let version = Version { tag: Some(tag.clone()), digest: None };
             if !listed.contains(&tag) {
                 match self.registry.digest(self.repository, &version).await {
                     Ok(_) => self.validity.end_unless(tag.clone(), Presence::There),
                     Err(error) if error.is_not_found() => {
                         self.validity.end_unless(tag.clone(), Presence::Gone);
-                        ages.insert(tag, builds::held(Position::Gone));
+                        ages.insert(tag, builds::current(Position::Gone));
                         continue;
                     }
                     Err(error) => return Err(error),
                 }
             }
-            let (tag, look) = self.look(tag).await?;
-            let age = match look {
-                Look::Image(image) => {
+            let (tag, inspected) = self.inspected(tag).await?;
+            let age = match inspected {
+                Inspected::Image(image) => {
                     contents.insert(tag.clone(), Content::from(&image));
                     image.created.map_or(Position::Unknown, |at| Position::Known(Standing::At(at)))
                 }
-                Look::Gone => Position::Gone,
-                Look::Broken(detail) => {
+                Inspected::Gone => Position::Gone,
+                Inspected::Broken(detail) => {
                     self.validity.end_unless(tag.clone(), Presence::Broken(detail));
                     Position::Unknown
                 }
             };
-            ages.insert(tag, builds::held(age));
+            ages.insert(tag, builds::current(age));
         }
         Ok(ages)
     }
@@ -372,7 +388,7 @@ impl<'s> Scanner<'s> {
     /// Where the name decides, nothing is looked into.
     async fn by_rank(&mut self, tags: Vec<Tag>) -> Result<Candidates, NoFindings> {
         let seen = tags.into_iter().map(Seen::from).collect();
-        Ok(Candidates { seen: self.old_enough(seen).await?, held: BTreeMap::new() })
+        Ok(Candidates { seen: self.old_enough(seen).await?, current: BTreeMap::new() })
     }
 
     /// What is left where images have to be old enough: they are looked into from the best downward until one is.
@@ -421,7 +437,7 @@ impl<'s> Scanner<'s> {
             self.validity.end_with_cycle();
             self.scan_notes.notes.push(format!(
                 "{}: {} of {} tags are not looked into yet (inspectLimit {limit}), so the newest of the others counts; \
-                 each pass looks into {limit} more",
+                 each pass inspections into {limit} more",
                 self.repository,
                 count - limit,
                 count + known.len(),
@@ -464,35 +480,35 @@ impl<'s> Scanner<'s> {
         NoFindings::Absent(format!("`minimumAge` keeps back all {count} tags that fit"))
     }
 
-    /// Looks at images, as long as there is time. A registry that cannot answer now is an error, because the one image that
+    /// Inspections at images, as long as there is time. A registry that cannot answer now is an error, because the one image that
     /// it could not tell of may be the newest.
-    async fn looks(&self, tags: Vec<Tag>) -> Result<Vec<(Tag, Look)>, RegistryError> {
-        let look = |tag: Tag| async {
-            match self.looks.are_over() && !self.known.contains_key(&tag) {
+    async fn inspections(&self, tags: Vec<Tag>) -> Result<Vec<(Tag, Inspected)>, RegistryError> {
+        let inspected = |tag: Tag| async {
+            match self.inspections.is_time_up() && !self.known.contains_key(&tag) {
                 true => Ok(None),
-                false => self.look(tag).await.map(Some),
+                false => self.inspected(tag).await.map(Some),
             }
         };
-        let looks: Vec<_> = tags.into_iter().map(look).collect();
-        let looks = stream::iter(looks).buffer_unordered(TAGS).collect::<Vec<_>>().await;
-        looks.into_iter().filter_map(Result::transpose).collect()
+        let inspections: Vec<_> = tags.into_iter().map(inspected).collect();
+        let inspections = stream::iter(inspections).buffer_unordered(TAGS).collect::<Vec<_>>().await;
+        inspections.into_iter().filter_map(Result::transpose).collect()
     }
 
-    async fn look(&self, tag: Tag) -> Result<(Tag, Look), RegistryError> {
-        let look = match self.image(&tag).await {
-            Ok(image) => Look::Image(image),
-            Err(error) if error.is_not_found() => Look::Gone,
-            Err(error) if error.concerns_image() => Look::Broken(error.to_string()),
+    async fn inspected(&self, tag: Tag) -> Result<(Tag, Inspected), RegistryError> {
+        let inspected = match self.image(&tag).await {
+            Ok(image) => Inspected::Image(image),
+            Err(error) if error.is_not_found() => Inspected::Gone,
+            Err(error) if error.concerns_image() => Inspected::Broken(error.to_string()),
             Err(error) => return Err(error),
         };
-        Ok((tag, look))
+        Ok((tag, inspected))
     }
 
     async fn image(&self, tag: &Tag) -> Result<ImageMetadata, RegistryError> {
         if let Some(image) = self.known.get(tag) {
             return Ok(image.clone());
         }
-        self.looks.count.fetch_add(1, Ordering::Relaxed);
+        self.inspections.count.fetch_add(1, Ordering::Relaxed);
         let version = Version { tag: Some(tag.clone()), digest: None };
         self.registry.inspect(self.repository, &version, self.part_cache).await
     }

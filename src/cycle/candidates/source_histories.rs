@@ -33,8 +33,8 @@ impl SourceHistories<'_> {
         let config = self.sources.config(source, branch).map_err(|error| NoFindings::from(&error))?;
         let key = (config.url.expose().to_owned(), branch.to_owned());
         let slot = Arc::clone(self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
-        let mut held = slot.lock().await;
-        let wanted = match &*held {
+        let mut slot_value = slot.lock().await;
+        let wanted = match &*slot_value {
             None => Wanted::AtHand,
             Some(Ok(known)) if known.len() <= enough_is_more_than && !known.is_whole() => Wanted::More,
             Some(known) => return known.clone(),
@@ -45,7 +45,7 @@ impl SourceHistories<'_> {
             Ok(Err(error)) => Err(NoFindings::from(&SourceError::Repo(error))),
             Err(stopped) => Err(NoFindings::Failed(stopped.to_string())),
         };
-        *held = Some(result.clone());
+        *slot_value = Some(result.clone());
         result
     }
 }

@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use crate::cycle::context::Context;
 use crate::cycle::operations::terms::Terms;
 use crate::plan::decide::Update;
-use crate::plan::gate::{ImageProof, wanted};
+use crate::plan::gate::{Verification, wanted};
 use crate::plan::skip::Reason;
 use crate::policy::minimum_age::too_young;
 
@@ -26,8 +26,8 @@ impl Gate for Age {
     fn judge<'g>(&'g self, updates: &'g [Update], context: &'g mut Context<'_>) -> Verdicts<'g> {
         let verdict = |update: &Update| {
             let rule = context.config.policies.rule_for(&update.field.repository);
-            let created = match context.state.proofs.get(&wanted(update)) {
-                Some(ImageProof::Whole { created, .. }) => *created,
+            let created = match context.state.verifications.get(&wanted(update)) {
+                Some(Verification::Whole { created, .. }) => *created,
                 _ => None,
             };
             let why = rule.and_then(|rule| too_young(rule, created, context.now));

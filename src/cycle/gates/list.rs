@@ -63,7 +63,7 @@ pub async fn pass(plan: Plan, context: &mut Context<'_>) -> Result<Option<Passed
         }
         updates = passed;
     }
-    let (gated, unproved) = gate::pass(updates, &context.state.proofs);
-    skipped.extend(unproved);
+    let (gated, unverified) = gate::pass(updates, &context.state.verifications);
+    skipped.extend(unverified);
     Ok(Some(Passed { gated, skipped: skipped.into_iter().collect(), holds }))
 }

@@ -11,7 +11,7 @@ use crate::cycle::error::CycleError;
 use crate::cycle::operations::terms::Terms;
 use crate::image::Repository;
 use crate::plan::decide::Update;
-use crate::plan::gate::{ImageProof, wanted};
+use crate::plan::gate::{Verification, wanted};
 
 use super::gate::{Gate, Verdict, Verdicts};
 
@@ -43,7 +43,7 @@ fn compared(updates: &[Update], context: &mut Context<'_>) -> Result<BTreeSet<Re
     let Context { history, tip, state, .. } = context;
     let mut images = BTreeSet::new();
     for update in updates {
-        if let Some(ImageProof::Whole { created, .. }) = state.proofs.get(&wanted(update))
+        if let Some(Verification::Whole { created, .. }) = state.verifications.get(&wanted(update))
             && history.has_other_than(tip, update, *created)?
         {
             images.insert(update.field.repository.clone());
@@ -54,11 +54,11 @@ fn compared(updates: &[Update], context: &mut Context<'_>) -> Result<BTreeSet<Re
 
 fn verdict(update: &Update, context: &mut Context<'_>) -> Result<Verdict, CycleError> {
     let Context { history, tip, state, config, .. } = context;
-    if let Some(hold) = history.hold(tip, update, &state.findings, &state.proofs)? {
+    if let Some(hold) = history.hold(tip, update, &state.findings, &state.verifications)? {
         let detail = hold.to_string();
         return Ok(Verdict::held(hold, detail));
     }
-    let hold = history.hold_on_newer(tip, update, &config.policies, &state.findings, &state.proofs)?;
+    let hold = history.hold_on_newer(tip, update, &config.policies, &state.findings, &state.verifications)?;
     Ok(hold.map_or(Verdict::Pass, |hold| {
         let detail = format!("{hold}; {} is not known to be newer", wanted(update).1);
         Verdict::held(hold, detail)

@@ -44,7 +44,7 @@ impl Depth {
 
 /// What was seen of the branch's history.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct ReadHistory {
     /// Commits, the newest first.
     pub records: Vec<Arc<CommitRecord>>,
     /// Their ids.
@@ -91,12 +91,12 @@ enum End {
     All,
 }
 
-impl Seen {
+impl ReadHistory {
     /// Reads as far back as wanted from a tip, bringing more over where it is not here.
-    pub fn read(clone: &mut BareClone, tip: CommitId, depth: Depth) -> Result<Seen, RepoError> {
+    pub fn read(clone: &mut BareClone, tip: CommitId, depth: Depth) -> Result<ReadHistory, RepoError> {
         let kept = clone.checkpoint();
         loop {
-            let mut reading = Reading { seen: Seen::default(), kept: kept.as_ref(), is_told: false };
+            let mut reading = Reading { read: ReadHistory::default(), kept: kept.as_ref(), knows_holds: false };
             let end = match reading.run(clone, tip, depth)? {
                 End::Cut => match clone.deepen()? {
                     Deepened::More => continue,
@@ -107,11 +107,11 @@ impl Seen {
             };
             // A remote that is shallow may know more tomorrow.
             let is_lasting = !matches!(end, End::Cut);
-            let seen = reading.finish(end);
+            let read = reading.finish(end);
             if is_lasting && kept.is_none_or(|kept| kept.commit != tip) {
-                seen.keep(clone, tip);
+                read.keep(clone, tip);
             }
-            return Ok(seen);
+            return Ok(read);
         }
     }
 
@@ -153,10 +153,10 @@ fn horizon_in(text: &str) -> Option<Horizon> {
 
 /// One reading under way.
 struct Reading<'k> {
-    seen: Seen,
+    read: ReadHistory,
     kept: Option<&'k Checkpoint>,
     /// Whether a commit was met that tells what was held before it.
-    is_told: bool,
+    knows_holds: bool,
 }
 
 impl Reading<'_> {
@@ -168,7 +168,7 @@ impl Reading<'_> {
             let group = group?;
             is_cut |= group.iter().any(|logged| logged.is_cut);
             self.take(&group);
-            if self.is_told && self.seen.reaches(depth, usual) {
+            if self.knows_holds && self.read.reaches(depth, usual) {
                 return Ok(End::Enough);
             }
         }
@@ -180,51 +180,52 @@ impl Reading<'_> {
     }
 
     fn take(&mut self, group: &[Logged]) {
-        let before = self.seen.records.len();
+        let before = self.read.records.len();
         for logged in group {
-            self.seen.records.push(Arc::new(record(logged, self.seen.records.len())));
-            self.seen.ids.push(logged.id);
+            self.read.records.push(Arc::new(record(logged, self.read.records.len())));
+            self.read.ids.push(logged.id);
         }
-        if self.is_told {
+        if self.knows_holds {
             return;
         }
-        let told = group.iter().zip(before..).find_map(|(logged, at)| Some((logged.id, at, self.told_by(logged, at)?)));
-        if let Some((teller, at, holds)) = told {
-            self.is_told = true;
-            let later = later_than(teller, group).map(|index| before + index).filter(|index| *index != at);
+        let found =
+            group.iter().zip(before..).find_map(|(logged, at)| Some((logged.id, at, self.holds_at(logged, at)?)));
+        if let Some((source, at, holds)) = found {
+            self.knows_holds = true;
+            let later = later_than(source, group).map(|index| before + index).filter(|index| *index != at);
             let later: Vec<Arc<CommitRecord>> =
-                (0..before).chain(later).map(|index| Arc::clone(&self.seen.records[index])).collect();
-            self.seen.named = NamedHolds::after(&holds, &later);
+                (0..before).chain(later).map(|index| Arc::clone(&self.read.records[index])).collect();
+            self.read.named = NamedHolds::after(&holds, &later);
         }
     }
 
     /// What was held by name when a commit had been made, if it tells or was looked into before.
-    fn told_by(&mut self, logged: &Logged, at: usize) -> Option<Vec<Hold>> {
-        let record = &self.seen.records[at];
+    fn holds_at(&mut self, logged: &Logged, at: usize) -> Option<Vec<Hold>> {
+        let record = &self.read.records[at];
         if let Some(kept) = self.kept.filter(|kept| kept.commit == logged.id) {
-            self.seen.horizon = horizon_in(&kept.text);
+            self.read.horizon = horizon_in(&kept.text);
             return Some(Trailers::read(&kept.text).held);
         }
         let parent = logged.parents.first().map(ToString::to_string);
         // It is one of ours, and is still where it was made. A copy of it elsewhere tells what was held there.
-        let tells_all = parent.is_some() && record.trailers.base == parent;
-        tells_all.then(|| NamedHolds::after(&record.trailers.held, &[Arc::clone(record)]).all().to_vec())
+        let lists_all = parent.is_some() && record.trailers.base == parent;
+        lists_all.then(|| NamedHolds::after(&record.trailers.held, &[Arc::clone(record)]).all().to_vec())
     }
 
-    fn finish(mut self, end: End) -> Seen {
-        self.seen.is_all = !matches!(end, End::Enough);
+    fn finish(mut self, end: End) -> ReadHistory {
+        self.read.is_all = !matches!(end, End::Enough);
         let why = match end {
             End::Limited => Some(LIMITED),
             End::Cut => Some(SHALLOW),
             End::Enough | End::All => None,
         };
-        if let Some((why, oldest)) = why.zip(self.seen.records.last()) {
-            self.seen.horizon = Some(Horizon { commit: oldest.commit.clone(), when: oldest.when, why });
+        if let Some((why, oldest)) = why.zip(self.read.records.last()) {
+            self.read.horizon = Some(Horizon { commit: oldest.commit.clone(), when: oldest.when, why });
         }
-        if !self.is_told {
-            self.seen.named = NamedHolds::after(&[], &self.seen.records);
+        if !self.knows_holds {
+            self.read.named = NamedHolds::after(&[], &self.read.records);
         }
-        self.seen
+        self.read
     }
 }
 

@@ -61,7 +61,7 @@ async fn plan(context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> 
     if context.config.policies.rules.is_empty() {
         context.note("no policy is configured, so no image is followed".to_owned());
     }
-    if !context.kept.begin(context.tip.file(REPOSITORY_FILE)?) {
+    if !context.findings_cache.begin(context.tip.file(REPOSITORY_FILE)?) {
         // The policies have changed since the registries were scanned.
         context.state.findings.clear();
     }

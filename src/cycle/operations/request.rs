@@ -42,8 +42,9 @@ pub fn inventory<'n>(
 /// Verifies references, unless that was done on an earlier tip.
 pub async fn verify(references: &[Reference], context: &mut Context<'_>) -> Result<(), CycleError> {
     let Context { services, state, config, .. } = context;
-    if state.proofs.is_empty() {
-        state.proofs = image::requested(&services.registry, &state.part_cache, references, &config.policies).await?;
+    if state.verifications.is_empty() {
+        state.verifications =
+            image::requested(&services.registry, &state.part_cache, references, &config.policies).await?;
     }
     Ok(())
 }

@@ -12,8 +12,8 @@ use crate::image::Reference;
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
-use crate::plan::decide::{self, Asked, Plan, Update};
-use crate::plan::gate::{ImageProof, Proofs, wanted};
+use crate::plan::decide::{self, Plan, Requested, Update};
+use crate::plan::gate::{Verification, Verifications, wanted};
 use crate::plan::message::{Act, Purpose};
 use crate::plan::tree_config::TreeConfig;
 use crate::registry::client::Client;
@@ -47,7 +47,7 @@ impl Operation for Set {
 
     fn inventory(&self, tip: &Tip, config: &TreeConfig, paths: &PathFilter) -> Result<Arc<Inventory>, CycleError> {
         let images = self.references.iter().map(|reference| &reference.repository);
-        let check = |inventory: &Inventory| decide::as_asked(inventory, &self.references, paths).map(drop);
+        let check = |inventory: &Inventory| decide::as_requested(inventory, &self.references, paths).map(drop);
         request::inventory(tip, config, paths, images, check)
     }
 
@@ -66,11 +66,11 @@ impl Operation for Set {
 
 impl Set {
     async fn plan_on(&self, context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> {
-        let Asked { mut plan, notes } = decide::as_asked(&context.inventory, &self.references, context.paths)?;
+        let Requested { mut plan, notes } = decide::as_requested(&context.inventory, &self.references, context.paths)?;
         notes.into_iter().for_each(|note| context.note(note));
         request::verify(&self.references, context).await?;
         for update in &mut plan.updates {
-            match direction(update, &context.state.proofs, &context.services.registry).await? {
+            match direction(update, &context.state.verifications, &context.services.registry).await? {
                 Direction::Back if !self.allow_downgrade => {
                     return Err(CycleError::Downgrade {
                         image: update.field.repository.clone(),
@@ -99,7 +99,11 @@ enum Direction {
     Unknown,
 }
 
-async fn direction(update: &Update, proofs: &Proofs, registry: &Client) -> Result<Direction, RegistryError> {
+async fn direction(
+    update: &Update,
+    verifications: &Verifications,
+    registry: &Client,
+) -> Result<Direction, RegistryError> {
     let version = &update.field.version;
     let old = match version.is_empty() {
         true => None,
@@ -110,8 +114,8 @@ async fn direction(update: &Update, proofs: &Proofs, registry: &Client) -> Resul
             Err(error) => return Err(error),
         },
     };
-    let new = match proofs.get(&wanted(update)) {
-        Some(ImageProof::Whole { created, .. }) => *created,
+    let new = match verifications.get(&wanted(update)) {
+        Some(Verification::Whole { created, .. }) => *created,
         _ => None,
     };
     Ok(match (old, new) {

@@ -48,18 +48,18 @@ pub async fn flaws(
     if checks == PullSecrets::Off {
         return Ok(flaws);
     }
-    let answers = block_in_place(|| answers(&services.secrets, tip, closures, updates))?;
-    for (question, answer) in answers {
-        let flaw = match answer {
-            Answer::Open => None,
-            Answer::Useless(words) => Some(words),
-            Answer::Entries(entries) if checks == PullSecrets::Probe => {
-                try_out(&services.registry, &question, entries).await
+    let assessments = block_in_place(|| assessments(&services.secrets, tip, closures, updates))?;
+    for (pull, assessment) in assessments {
+        let flaw = match assessment {
+            Assessment::Unknown => None,
+            Assessment::Useless(words) => Some(words),
+            Assessment::Entries(entries) if checks == PullSecrets::Probe => {
+                probe(&services.registry, &pull, entries).await
             }
-            Answer::Entries(_) => None,
+            Assessment::Entries(_) => None,
         };
         if let Some(flaw) = flaw {
-            let Question { file, image: (image, _), owner } = question;
+            let Pull { file, image: (image, _), owner } = pull;
             flaws.insert((file, image), format!("{owner}: {flaw}"));
         }
     }
@@ -68,7 +68,7 @@ pub async fn flaws(
 
 /// Whether a pod could pull an image.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Question {
+struct Pull {
     file: String,
     image: (Repository, Version),
     /// The workload.
@@ -76,9 +76,9 @@ struct Question {
 }
 
 /// What the repository says to it.
-enum Answer {
+enum Assessment {
     /// Nothing: there is no pull secret, or one that is made elsewhere or cannot be opened here.
-    Open,
+    Unknown,
     /// No pull secret is of any use.
     Useless(String),
     /// There are entries for the registry.
@@ -93,7 +93,7 @@ struct HostEntry {
 }
 
 /// What a pull secret is good for.
-enum Use {
+enum SecretUse {
     Entry(HostEntry),
     None(String),
     /// It cannot be opened here.
@@ -101,7 +101,7 @@ enum Use {
 }
 
 /// Everything about a tip that pods are judged by.
-struct View<'v> {
+struct TipSecrets<'v> {
     tip: &'v Tip,
     secrets: &'v Secrets,
     keyring: Keyring,
@@ -110,47 +110,48 @@ struct View<'v> {
     all: OnceCell<BTreeMap<String, Arc<PodFacts>>>,
 }
 
-fn answers(
+fn assessments(
     secrets: &Secrets,
     tip: &Tip,
     closures: &Closures,
     updates: &[Update],
-) -> Result<BTreeMap<Question, Answer>, CycleError> {
+) -> Result<BTreeMap<Pull, Assessment>, CycleError> {
     let listing = tip.listing()?;
-    let view = View { tip, secrets, keyring: secrets.keyring()?, listing, all: OnceCell::new() };
-    let mut answers = BTreeMap::new();
+    let tip_secrets = TipSecrets { tip, secrets, keyring: secrets.keyring()?, listing, all: OnceCell::new() };
+    let mut assessments = BTreeMap::new();
     let files: BTreeSet<&str> = updates.iter().map(|update| update.file.as_str()).collect();
-    let around = closures.around_each(&files, view.listing.keys().map(String::as_str));
+    let around = closures.around_each(&files, tip_secrets.listing.keys().map(String::as_str));
     // What all of them are deployed with is read at once.
     let all: BTreeSet<&str> = around.values().flatten().copied().collect();
-    secrets.pods(tip, &view.listing, all.into_iter(), Subset::Everything)?;
+    secrets.pods(tip, &tip_secrets.listing, all.into_iter(), Subset::Everything)?;
     for update in updates {
         let closure = around.get(update.file.as_str()).into_iter().flatten().copied();
-        let around = Around::of(&view, secrets.pods(tip, &view.listing, closure, Subset::Everything)?);
+        let around =
+            Deployment::of(&tip_secrets, secrets.pods(tip, &tip_secrets.listing, closure, Subset::Everything)?);
         for pod in &around.pods_of(update) {
             let image = gate::wanted(update);
-            let question = Question { file: update.file.clone(), image, owner: pod.owner.clone() };
-            if let Entry::Vacant(vacant) = answers.entry(question) {
-                vacant.insert(around.answer(pod, &update.field.repository)?);
+            let pull = Pull { file: update.file.clone(), image, owner: pod.owner.clone() };
+            if let Entry::Vacant(vacant) = assessments.entry(pull) {
+                vacant.insert(around.assess(pod, &update.field.repository)?);
             }
         }
     }
-    Ok(answers)
+    Ok(assessments)
 }
 
 /// What is deployed together with a field.
-struct Around<'v> {
-    view: &'v View<'v>,
+struct Deployment<'v> {
+    tip_secrets: &'v TipSecrets<'v>,
     files: BTreeMap<String, Arc<PodFacts>>,
     /// The namespace that all is put into, if kustomizations say so with one voice.
     namespace: Option<String>,
 }
 
-impl<'v> Around<'v> {
-    fn of(view: &'v View<'v>, files: BTreeMap<String, Arc<PodFacts>>) -> Around<'v> {
+impl<'v> Deployment<'v> {
+    fn of(tip_secrets: &'v TipSecrets<'v>, files: BTreeMap<String, Arc<PodFacts>>) -> Deployment<'v> {
         let namespaces: BTreeSet<String> = files.values().filter_map(|facts| facts.namespace.clone()).collect();
         let namespace = if namespaces.len() == 1 { namespaces.into_iter().next() } else { None };
-        Around { view, files, namespace }
+        Deployment { tip_secrets, files, namespace }
     }
 
     /// The pods that run the image of an update. A release is asked only for fields of its own.
@@ -170,25 +171,25 @@ impl<'v> Around<'v> {
         concerned.map(|(_, pod)| pod).collect()
     }
 
-    fn answer(&self, pod: &Pod, image: &Repository) -> Result<Answer, RepoError> {
+    fn assess(&self, pod: &Pod, image: &Repository) -> Result<Assessment, RepoError> {
         let (mut entries, mut useless) = (Vec::new(), Vec::new());
         for name in self.names_of(pod)? {
             let uses = self.uses(pod, &name, image)?;
             if uses.is_empty() {
-                return Ok(Answer::Open);
+                return Ok(Assessment::Unknown);
             }
             for one in uses {
                 match one {
-                    Use::NotKnown => return Ok(Answer::Open),
-                    Use::None(why) => useless.push(why),
-                    Use::Entry(entry) => entries.push(entry),
+                    SecretUse::NotKnown => return Ok(Assessment::Unknown),
+                    SecretUse::None(why) => useless.push(why),
+                    SecretUse::Entry(entry) => entries.push(entry),
                 }
             }
         }
         Ok(match (entries.is_empty(), useless.is_empty()) {
-            (false, _) => Answer::Entries(entries),
-            (true, false) => Answer::Useless(useless.join("; ")),
-            (true, true) => Answer::Open,
+            (false, _) => Assessment::Entries(entries),
+            (true, false) => Assessment::Useless(useless.join("; ")),
+            (true, true) => Assessment::Unknown,
         })
     }
 
@@ -204,32 +205,32 @@ impl<'v> Around<'v> {
         }
         let inside = self.files.values().flat_map(|facts| &facts.accounts);
         let inside = inside.filter(|account| self.is_near(&pod.namespace, &account.namespace));
-        let outside = self.view.all()?.values().flat_map(|facts| &facts.accounts);
+        let outside = self.tip_secrets.all()?.values().flat_map(|facts| &facts.accounts);
         let outside = outside.filter(|account| self.is_known_to_be_in(pod, &account.namespace));
         let own = inside.chain(outside).filter(|account| account.name == pod.account);
         Ok(own.flat_map(|account| account.pull_secrets.clone()).collect())
     }
 
     /// What the Secrets of a name are good for; nothing when the repository has none of that name.
-    fn uses(&self, pod: &Pod, name: &str, image: &Repository) -> Result<Vec<Use>, RepoError> {
+    fn uses(&self, pod: &Pod, name: &str, image: &Repository) -> Result<Vec<SecretUse>, RepoError> {
         let mut uses = Vec::new();
         for (file, facts) in &self.files {
             for place in facts.secrets.iter().filter(|place| place.name == name) {
                 if self.is_near(&pod.namespace, &place.namespace) {
-                    uses.push(self.view.secret(file, place, image)?);
+                    uses.push(self.tip_secrets.secret(file, place, image)?);
                 }
             }
             for generated in facts.generated.iter().filter(|generated| generated.name == name) {
-                uses.push(self.view.generated(file, generated, image)?);
+                uses.push(self.tip_secrets.generated(file, generated, image)?);
             }
         }
         if !uses.is_empty() {
             return Ok(uses);
         }
-        for (file, facts) in self.view.all()? {
+        for (file, facts) in self.tip_secrets.all()? {
             for place in facts.secrets.iter().filter(|place| place.name == name) {
                 if self.is_known_to_be_in(pod, &place.namespace) {
-                    uses.push(self.view.secret(file, place, image)?);
+                    uses.push(self.tip_secrets.secret(file, place, image)?);
                 }
             }
         }
@@ -248,7 +249,7 @@ impl<'v> Around<'v> {
     }
 }
 
-impl View<'_> {
+impl TipSecrets<'_> {
     /// What the files of the tip say of credentials, of those that say anything.
     fn all(&self) -> Result<&BTreeMap<String, Arc<PodFacts>>, RepoError> {
         if let Some(all) = self.all.get() {
@@ -269,11 +270,11 @@ impl View<'_> {
         })
     }
 
-    fn secret(&self, file: &str, place: &SecretPlace, image: &Repository) -> Result<Use, RepoError> {
+    fn secret(&self, file: &str, place: &SecretPlace, image: &Repository) -> Result<SecretUse, RepoError> {
         let from = format!("the pull secret {} ({file}, document {})", place.name, place.document);
         let values = match self.values(file)? {
-            None => return Ok(Use::NotKnown),
-            Some(Err(error)) => return Ok(Use::None(format!("{from} does not open: {error}"))),
+            None => return Ok(SecretUse::NotKnown),
+            Some(Err(error)) => return Ok(SecretUse::None(format!("{from} does not open: {error}"))),
             Some(Ok(values)) => values,
         };
         let value = |section: &str, key: &str| {
@@ -290,23 +291,28 @@ impl View<'_> {
         });
         Ok(match found {
             // What Flux substitutes is not known here.
-            Some(text) if text.starts_with(b"${") => Use::NotKnown,
+            Some(text) if text.starts_with(b"${") => SecretUse::NotKnown,
             Some(text) => entry(Secret::new(text), image, from),
-            None => Use::None(format!("{from} has no {KEY}, so it is no pull secret")),
+            None => SecretUse::None(format!("{from} has no {KEY}, so it is no pull secret")),
         })
     }
 
-    fn generated(&self, kustomization: &str, secret: &GeneratedSecret, image: &Repository) -> Result<Use, RepoError> {
+    fn generated(
+        &self,
+        kustomization: &str,
+        secret: &GeneratedSecret,
+        image: &Repository,
+    ) -> Result<SecretUse, RepoError> {
         let from = format!("the pull secret {} ({kustomization})", secret.name);
         let Some((_, source)) = secret.files.iter().find(|(key, _)| key == KEY || key == LEGACY_KEY) else {
-            return Ok(Use::None(format!("{from} has no {KEY}, so it is no pull secret")));
+            return Ok(SecretUse::None(format!("{from} has no {KEY}, so it is no pull secret")));
         };
         let source = join(parent_of(kustomization), source).filter(|source| self.listing.contains_key(source));
-        let Some(source) = source else { return Ok(Use::NotKnown) };
+        let Some(source) = source else { return Ok(SecretUse::NotKnown) };
         let from = format!("{from}, from {source},");
         Ok(match self.values(&source)? {
-            None => Use::NotKnown,
-            Some(Err(error)) => Use::None(format!("{from} does not open: {error}")),
+            None => SecretUse::NotKnown,
+            Some(Err(error)) => SecretUse::None(format!("{from} does not open: {error}")),
             Some(Ok(values)) => entry(whole(&values), image, from),
         })
     }
@@ -334,23 +340,23 @@ fn whole(values: &[Decrypted]) -> Secret<Vec<u8>> {
 }
 
 /// What a Docker config file is good for.
-fn entry(text: Secret<Vec<u8>>, image: &Repository, from: String) -> Use {
+fn entry(text: Secret<Vec<u8>>, image: &Repository, from: String) -> SecretUse {
     let host = image.host();
     let hosts = credentials::hosts_in(&text);
     match credentials::in_pull_secret(text, host, image.path()) {
-        Ok(Some(credential @ Credential::Password { .. })) => Use::Entry(HostEntry { credential, from }),
+        Ok(Some(credential @ Credential::Password { .. })) => SecretUse::Entry(HostEntry { credential, from }),
         Ok(Some(Credential::RefreshToken(_))) => {
-            Use::None(format!("{from} holds a refresh token for {host}, which a kubelet cannot use"))
+            SecretUse::None(format!("{from} holds a refresh token for {host}, which a kubelet cannot use"))
         }
-        Ok(None) if hosts.is_empty() => Use::None(format!("{from} has no entry for any registry")),
-        Ok(None) => Use::None(format!("{from} has no entry for {host}, only for {}", hosts.join(", "))),
-        Err(reason) => Use::None(format!("{from} cannot be used: {reason}")),
+        Ok(None) if hosts.is_empty() => SecretUse::None(format!("{from} has no entry for any registry")),
+        Ok(None) => SecretUse::None(format!("{from} has no entry for {host}, only for {}", hosts.join(", "))),
+        Err(reason) => SecretUse::None(format!("{from} cannot be used: {reason}")),
     }
 }
 
 /// Tries entries out; what is wrong when the registry takes none of them. One that cannot be asked holds nothing back.
-async fn try_out(registry: &Client, question: &Question, entries: Vec<HostEntry>) -> Option<String> {
-    let (repository, version) = &question.image;
+async fn probe(registry: &Client, pull: &Pull, entries: Vec<HostEntry>) -> Option<String> {
+    let (repository, version) = &pull.image;
     let mut refused = Vec::new();
     for HostEntry { credential, from } in entries {
         match registry.check_credential(repository, version, credential, from.clone()).await {

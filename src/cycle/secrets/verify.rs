@@ -36,7 +36,7 @@ pub enum Strictness {
     /// It stays.
     #[default]
     Block,
-    /// It moves, and what is wrong is said.
+    /// It moves, and what is wrong is texts.
     Warn,
     /// It moves, and nothing is looked at.
     Off,
@@ -66,7 +66,7 @@ pub struct Secrets {
 /// What is remembered from one cycle to the next.
 #[derive(Debug, Default)]
 struct Known {
-    setting: Setting,
+    settings: Settings,
     rules: RuleBook,
     inspections: HashMap<(BlobId, String), Arc<Inspection>>,
     pods: HashMap<PodKey, Arc<PodFacts>>,
@@ -77,7 +77,7 @@ type PodKey = (BlobId, String, Subset);
 
 /// What verdicts depend on besides the file.
 #[derive(Debug, Default, PartialEq)]
-struct Setting {
+struct Settings {
     /// Whose identities are at hand.
     recipients: Vec<String>,
     /// The files with the rules.
@@ -102,7 +102,7 @@ impl Secrets {
     pub fn verify(&self, tip: &Tip, progress: &Progress<'_>) -> Result<Vec<FileVerdict>, CycleError> {
         let (keyring, listing) = (self.keyring()?, tip.listing()?);
         let all: Vec<&str> = listing.keys().map(String::as_str).collect();
-        Ok(self.known().judge(&View { tip, listing: &listing, keyring: &keyring }, &all, progress)?)
+        Ok(self.known().judge(&Snapshot { tip, listing: &listing, keyring: &keyring }, &all, progress)?)
     }
 
     /// What happens to a field whose secrets are broken.
@@ -129,19 +129,19 @@ impl Secrets {
             return Ok(flaws);
         }
         let (keyring, listing) = (self.keyring()?, tip.listing()?);
-        let view = View { tip, listing: &listing, keyring: &keyring };
+        let snapshot = Snapshot { tip, listing: &listing, keyring: &keyring };
         let closures = closures.around_each(files, listing.keys().map(String::as_str));
         // What all of them are deployed with is read at once.
         let all: BTreeSet<&str> = closures.values().flatten().copied().collect();
         let mut known = self.known();
-        known.look_with(&view)?;
-        known.inspect(&view, &all.into_iter().collect::<Vec<_>>(), &|_, _| ())?;
+        known.use_settings(&snapshot)?;
+        known.inspect(&snapshot, &all.into_iter().collect::<Vec<_>>(), &|_, _| ())?;
         for (file, closure) in closures {
             let closure: Vec<&str> = closure.into_iter().collect();
-            let verdicts = known.judge(&view, &closure, &|_, _| ())?;
-            let said: Vec<String> = verdicts.iter().filter(|verdict| is_flaw(verdict, &keyring)).map(words).collect();
-            if let Some(first) = said.first() {
-                let more = if said.len() > 1 { format!("; and {} more", said.len() - 1) } else { String::new() };
+            let verdicts = known.judge(&snapshot, &closure, &|_, _| ())?;
+            let texts: Vec<String> = verdicts.iter().filter(|verdict| is_flaw(verdict, &keyring)).map(text).collect();
+            if let Some(first) = texts.first() {
+                let more = if texts.len() > 1 { format!("; and {} more", texts.len() - 1) } else { String::new() };
                 flaws.insert(file.to_owned(), format!("{first}{more}"));
             }
         }
@@ -154,9 +154,9 @@ impl Secrets {
             return Ok(BTreeSet::new());
         }
         let (keyring, listing) = (self.keyring()?, tip.listing()?);
-        let view = View { tip, listing: &listing, keyring: &keyring };
+        let snapshot = Snapshot { tip, listing: &listing, keyring: &keyring };
         let all: Vec<&str> = files.iter().copied().collect();
-        let verdicts = self.known().judge(&view, &all, &|_, _| ())?;
+        let verdicts = self.known().judge(&snapshot, &all, &|_, _| ())?;
         let opens = |file: &&str| {
             let mut own = verdicts.iter().filter(|verdict| verdict.file == **file).peekable();
             own.peek().is_some()
@@ -198,7 +198,7 @@ impl Secrets {
     /// Returns the rules of a tip.
     pub fn rules(&self, tip: &Tip, listing: &Listing, keyring: &Keyring) -> Result<RuleBook, RepoError> {
         let mut known = self.known();
-        known.look_with(&View { tip, listing, keyring })?;
+        known.use_settings(&Snapshot { tip, listing, keyring })?;
         Ok(known.rules.clone())
     }
 
@@ -208,7 +208,7 @@ impl Secrets {
 }
 
 /// Files to be verified, and with what.
-struct View<'v> {
+struct Snapshot<'v> {
     tip: &'v Tip,
     listing: &'v Listing,
     keyring: &'v Keyring,
@@ -219,61 +219,64 @@ impl Known {
     /// paths.
     fn judge(
         &mut self,
-        view: &View<'_>,
+        snapshot: &Snapshot<'_>,
         files: &[&str],
         progress: &Progress<'_>,
     ) -> Result<Vec<FileVerdict>, RepoError> {
-        self.look_with(view)?;
-        let exists = |path: &str| view.listing.contains_key(path);
+        self.use_settings(snapshot)?;
+        let exists = |path: &str| snapshot.listing.contains_key(path);
         let read_source = |sources: &[(&str, &str)]| {
-            let blobs: Vec<BlobId> = sources.iter().filter_map(|(path, _)| view.listing.get(*path).copied()).collect();
-            view.tip
+            let blobs: Vec<BlobId> =
+                sources.iter().filter_map(|(path, _)| snapshot.listing.get(*path).copied()).collect();
+            snapshot
+                .tip
                 .read_blobs(&blobs, |index, bytes| inspect::inspect_source(sources[index].0, bytes, sources[index].1))
         };
-        verdicts(files, exists, |files| self.inspect(view, files, progress), read_source)
+        verdicts(files, exists, |files| self.inspect(snapshot, files, progress), read_source)
     }
 
     /// Drops what other rules or identities came to.
-    fn look_with(&mut self, view: &View<'_>) -> Result<(), RepoError> {
-        let rules = view.listing.iter().filter(|(path, _)| RuleBook::is_rules(path));
-        let setting = Setting {
-            recipients: view.keyring.recipients().map(str::to_owned).collect(),
+    fn use_settings(&mut self, snapshot: &Snapshot<'_>) -> Result<(), RepoError> {
+        let rules = snapshot.listing.iter().filter(|(path, _)| RuleBook::is_rules(path));
+        let settings = Settings {
+            recipients: snapshot.keyring.recipients().map(str::to_owned).collect(),
             rules: rules.map(|(path, blob)| (path.clone(), *blob)).collect(),
         };
-        if setting == self.setting {
+        if settings == self.settings {
             return Ok(());
         }
-        let blobs: Vec<BlobId> = setting.rules.iter().map(|(_, blob)| *blob).collect();
-        let read = view.tip.read_blobs(&blobs, |_, bytes| bytes.to_vec())?;
+        let blobs: Vec<BlobId> = settings.rules.iter().map(|(_, blob)| *blob).collect();
+        let read = snapshot.tip.read_blobs(&blobs, |_, bytes| bytes.to_vec())?;
         self.rules = RuleBook::default();
-        setting.rules.iter().zip(read).for_each(|((path, _), bytes)| self.rules.add(path, &bytes));
+        settings.rules.iter().zip(read).for_each(|((path, _), bytes)| self.rules.add(path, &bytes));
         self.inspections.clear();
-        self.setting = setting;
+        self.settings = settings;
         Ok(())
     }
 
     /// The inspections of files.
     fn inspect(
         &mut self,
-        view: &View<'_>,
+        snapshot: &Snapshot<'_>,
         files: &[&str],
         progress: &Progress<'_>,
     ) -> Result<BTreeMap<String, Arc<Inspection>>, RepoError> {
-        let listing = view.listing;
+        let listing = snapshot.listing;
         let wanted: Vec<(BlobId, String)> =
             files.iter().filter_map(|file| Some((*listing.get(*file)?, (*file).to_owned()))).collect();
         if self.inspections.len() > 2 * listing.len() + LEAST_KEPT {
             self.inspections.retain(|(blob, path), _| listing.get(path) == Some(blob));
         }
-        let open: Vec<&(BlobId, String)> = wanted.iter().filter(|file| !self.inspections.contains_key(*file)).collect();
-        let blobs: Vec<BlobId> = open.iter().map(|(blob, _)| *blob).collect();
+        let unread: Vec<&(BlobId, String)> =
+            wanted.iter().filter(|file| !self.inspections.contains_key(*file)).collect();
+        let blobs: Vec<BlobId> = unread.iter().map(|(blob, _)| *blob).collect();
         let (rules, done) = (&self.rules, AtomicUsize::new(0));
-        let made = view.tip.read_blobs(&blobs, |index, bytes| {
-            let inspection = inspect::inspect(&open[index].1, bytes, view.keyring, rules);
+        let made = snapshot.tip.read_blobs(&blobs, |index, bytes| {
+            let inspection = inspect::inspect(&unread[index].1, bytes, snapshot.keyring, rules);
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, blobs.len());
             Arc::new(inspection)
         })?;
-        self.inspections.extend(open.into_iter().cloned().zip(made));
+        self.inspections.extend(unread.into_iter().cloned().zip(made));
         let found = |file: (BlobId, String)| {
             let inspection = Arc::clone(self.inspections.get(&file)?);
             Some((file.1, inspection))
@@ -292,6 +295,6 @@ fn is_flaw(verdict: &FileVerdict, keyring: &Keyring) -> bool {
     }
 }
 
-fn words(verdict: &FileVerdict) -> String {
+fn text(verdict: &FileVerdict) -> String {
     format!("{}, document {}: {}", verdict.file, verdict.document, verdict.reason.as_deref().unwrap_or_default())
 }

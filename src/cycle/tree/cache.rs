@@ -29,7 +29,7 @@ pub struct TreeCache {
 #[derive(Debug, Default)]
 struct Known {
     /// What the readings were made with.
-    view: View,
+    reading_rules: ReadingRules,
     /// All folders of the last tip; none after one that could not be read.
     root: Option<Folder>,
     /// What files said that are not in the tree any more: they may have moved, and what was taken back may come again.
@@ -44,14 +44,14 @@ struct Known {
 
 /// What readings depend on besides the files.
 #[derive(Debug, Clone, PartialEq)]
-struct View {
+struct ReadingRules {
     field_rules: FieldRules,
     prefilter: Prefilter,
 }
 
-impl Default for View {
-    fn default() -> View {
-        View { field_rules: FieldRules::default(), prefilter: Prefilter::Everything }
+impl Default for ReadingRules {
+    fn default() -> ReadingRules {
+        ReadingRules { field_rules: FieldRules::default(), prefilter: Prefilter::Everything }
     }
 }
 
@@ -84,7 +84,7 @@ impl TreeCache {
         prefilter: &Prefilter,
     ) -> Result<Arc<Inventory>, RepoError> {
         let mut known = self.known();
-        known.look_with(View { field_rules: field_rules.clone(), prefilter: prefilter.clone() });
+        known.use_rules(ReadingRules { field_rules: field_rules.clone(), prefilter: prefilter.clone() });
         let root = clone.root(tip)?;
         if let Some((_, inventory)) = known.inventory.as_ref().filter(|(of, _)| *of == root) {
             return Ok(Arc::clone(inventory));
@@ -113,17 +113,19 @@ impl TreeCache {
 }
 
 impl Known {
-    /// Drops what was made with another view.
-    fn look_with(&mut self, view: View) {
-        if self.view == view {
+    /// Drops what was made with another reading_rules.
+    fn use_rules(&mut self, reading_rules: ReadingRules) {
+        if self.reading_rules == reading_rules {
             return;
         }
         let listing = self.listing.take();
-        let mut last = std::mem::replace(self, Known { view, listing, ..Known::default() });
-        if last.view.field_rules == self.view.field_rules && self.view.prefilter == Prefilter::Everything {
+        let mut last = std::mem::replace(self, Known { reading_rules, listing, ..Known::default() });
+        if last.reading_rules.field_rules == self.reading_rules.field_rules
+            && self.reading_rules.prefilter == Prefilter::Everything
+        {
             // What was read of files of prefilter still holds; of kustomizations it may have been a part.
-            let held = last.root.iter_mut().flat_map(Folder::files_mut);
-            let readings = held.filter_map(|held| Some((held.file.clone(), held.reading.take()?)));
+            let readable = last.root.iter_mut().flat_map(Folder::files_mut);
+            let readings = readable.filter_map(|readable| Some((readable.file.clone(), readable.reading.take()?)));
             let is_whole = |(file, reading): &(File, Option<Reading>)| reading.is_some() && !file.is_kustomization;
             self.gone = readings.chain(last.gone).filter(is_whole).collect();
         }
@@ -131,7 +133,7 @@ impl Known {
 
     /// Brings the folders up to date. When that fails, nothing is known any more of the tree or its graph.
     fn walk(&mut self, clone: &BareClone, root: TreeId, paths: &PathFilter) -> Result<&mut Folder, RepoError> {
-        let mut walk = Walk::new(clone, &self.view.field_rules, paths, &self.gone);
+        let mut walk = Walk::new(clone, &self.reading_rules.field_rules, paths, &self.gone);
         let graph = self.graph.take();
         let root = walk.folder(root, self.root.take())?;
         let (left, references_changed) = (walk.left, walk.references_changed);
@@ -148,17 +150,20 @@ impl Known {
         paths: &PathFilter,
     ) -> Result<Vec<(Arc<str>, Reading)>, RepoError> {
         self.walk(clone, root, paths)?;
-        let Known { view, root: Some(root), gone, .. } = self else { return Ok(Vec::new()) };
-        let is_unread = |held: &&mut ReadableFile| held.reading.is_none();
-        let unread: Vec<_> =
-            root.files_mut().filter(is_unread).map(|held| (Arc::clone(&held.path), held.file.blob)).collect();
-        let mut made = read(&unread, clone, view)?.into_iter();
+        let Known { reading_rules, root: Some(root), gone, .. } = self else { return Ok(Vec::new()) };
+        let is_unread = |readable: &&mut ReadableFile| readable.reading.is_none();
+        let unread: Vec<_> = root
+            .files_mut()
+            .filter(is_unread)
+            .map(|readable| (Arc::clone(&readable.path), readable.file.blob))
+            .collect();
+        let mut new_readings = read(&unread, clone, reading_rules)?.into_iter();
         let (mut files, mut readings) = (0, Vec::new());
-        for held in root.files_mut() {
+        for readable in root.files_mut() {
             files += 1;
             // Those without a reading are those that were not read, in the same order.
-            let reading = held.reading.get_or_insert_with(|| made.next().flatten());
-            readings.extend(reading.as_ref().map(|reading| (Arc::clone(&held.path), Arc::clone(reading))));
+            let reading = readable.reading.get_or_insert_with(|| new_readings.next().flatten());
+            readings.extend(reading.as_ref().map(|reading| (Arc::clone(&readable.path), Arc::clone(reading))));
         }
         if gone.len() > files + LEAST_KEPT {
             gone.clear();
@@ -168,22 +173,26 @@ impl Known {
 }
 
 /// What files say. Those that cannot hold an image of prefilter are only searched.
-fn read(files: &[(Arc<str>, BlobId)], clone: &BareClone, view: &View) -> Result<Vec<Option<Reading>>, RepoError> {
+fn read(
+    files: &[(Arc<str>, BlobId)],
+    clone: &BareClone,
+    reading_rules: &ReadingRules,
+) -> Result<Vec<Option<Reading>>, RepoError> {
     let blobs: Vec<BlobId> = files.iter().map(|(_, blob)| *blob).collect();
-    let search = view.prefilter.search();
-    let made = clone.read_blobs(&blobs, |index, bytes| -> Option<Reading> {
+    let search = reading_rules.prefilter.search();
+    let new_readings = clone.read_blobs(&blobs, |index, bytes| -> Option<Reading> {
         let path = &files[index].0;
-        match search.need(path, bytes, &view.field_rules) {
+        match search.need(path, bytes, &reading_rules.field_rules) {
             Need::Nothing => None,
             Need::FileReferences => Some(Arc::new(file_references::read_file_references(path, bytes))),
-            Need::Whole => Some(Arc::new(find::read(path, bytes, &view.field_rules))),
+            Need::Whole => Some(Arc::new(find::read(path, bytes, &reading_rules.field_rules))),
         }
     })?;
-    if !made.is_empty() {
-        let parsed = made.iter().flatten().count();
-        tracing::debug!(files = made.len(), parsed, "read what changed");
+    if !new_readings.is_empty() {
+        let parsed = new_readings.iter().flatten().count();
+        tracing::debug!(files = new_readings.len(), parsed, "read what changed");
     }
-    Ok(made)
+    Ok(new_readings)
 }
 
 /// As many readings of what is gone are kept whatever the size of the tree.

@@ -77,7 +77,7 @@ impl Folder {
         std::iter::from_fn(move || {
             loop {
                 match open.last_mut()?.next().map(|child| &mut child.kind) {
-                    Some(Kind::File(held)) => return Some(held),
+                    Some(Kind::File(readable)) => return Some(readable),
                     Some(Kind::Folder(folder)) => open.push(folder.children.iter_mut()),
                     Some(Kind::Unread(_) | Kind::Other) => {}
                     None => drop(open.pop()),
@@ -130,7 +130,7 @@ impl Kind {
     /// The bytes of a kustomization.
     fn references(&self) -> Option<BlobId> {
         match self {
-            Kind::File(held) if held.file.is_kustomization => Some(held.file.blob),
+            Kind::File(readable) if readable.file.is_kustomization => Some(readable.file.blob),
             _ => None,
         }
     }
@@ -215,7 +215,9 @@ impl<'w> Walk<'w> {
     /// What stands where the walk has come to.
     fn child(&mut self, entry: EntryKind, before: Option<Kind>) -> Result<Kind, RepoError> {
         let before = match (entry, before) {
-            (EntryKind::File(blob), Some(Kind::File(held))) if held.file.blob == blob => return Ok(Kind::File(held)),
+            (EntryKind::File(blob), Some(Kind::File(readable))) if readable.file.blob == blob => {
+                return Ok(Kind::File(readable));
+            }
             (EntryKind::Folder(id), Some(Kind::Folder(before))) => {
                 return self.folder(id, Some(before)).map(Kind::Folder);
             }
@@ -240,9 +242,9 @@ impl<'w> Walk<'w> {
     }
 
     fn forget(&mut self, kind: Kind) {
-        let reading = |held: &mut ReadableFile| Some((held.file.clone(), held.reading.take()?));
+        let reading = |readable: &mut ReadableFile| Some((readable.file.clone(), readable.reading.take()?));
         match kind {
-            Kind::File(mut held) => self.left.extend(reading(&mut held)),
+            Kind::File(mut readable) => self.left.extend(reading(&mut readable)),
             Kind::Folder(mut folder) => self.left.extend(folder.files_mut().filter_map(reading)),
             Kind::Unread(_) | Kind::Other => {}
         }

@@ -37,7 +37,7 @@ pub async fn announce(
     let Some(forge) = &services.forge else { return Ok(Vec::new()) };
     let pull_requests = query(Some(forge), &mut state.pull_requests).await?;
     let updates = decision.gated.updates();
-    let is_said = |open: &PullRequest| proposal::recorded(&open.text) == proposal::records(updates);
+    let is_said = |open: &PullRequest| proposal::recorded_moves(&open.text) == proposal::moves_to_record(updates);
     if pull_requests.stale.is_some() || pull_requests.open.as_ref().is_some_and(is_said) {
         return Ok(Vec::new());
     }
@@ -79,7 +79,8 @@ pub async fn withdraw(
         return Ok(Withdrawal::Open(if was_queried { Vec::new() } else { vec![why.clone()] }));
     }
     let Some(open) = &pull_requests.open else { return Ok(Withdrawal::Settled) };
-    let proposed: BTreeSet<Repository> = proposal::recorded(&open.text).into_iter().map(|moved| moved.image).collect();
+    let proposed: BTreeSet<Repository> =
+        proposal::recorded_moves(&open.text).into_iter().map(|moved| moved.image).collect();
     let of_it = decision.skipped.iter().filter(|skipped| proposed.contains(&skipped.image));
     // What only waits may be proposed again in the next cycle.
     let waits = |reason| !matches!(reason, Reason::UpToDate | Reason::NoCandidate | Reason::Held);

@@ -2,7 +2,7 @@
 
 use crate::fault::{Explain, Fault};
 use crate::forge::client::{Forge, PullRequest, State};
-use crate::plan::proposal::{self, Closed};
+use crate::plan::proposal::{self, ClosedPullRequest};
 
 use crate::cycle::error::CycleError;
 
@@ -12,7 +12,7 @@ pub struct PullRequests {
     /// The open one, if there is one.
     pub open: Option<PullRequest>,
     /// Those that were closed without being merged.
-    pub closed: Vec<Closed>,
+    pub closed: Vec<ClosedPullRequest>,
     /// Why the forge did not answer, if it did not: the rest is what was known before.
     pub stale: Option<String>,
 }
@@ -24,12 +24,12 @@ impl PullRequests {
             match pull_request.state {
                 State::Open => sorted.open = Some(pull_request),
                 State::Merged => {}
-                State::Closed { at, by } => sorted.closed.push(Closed {
+                State::Closed { at, by } => sorted.closed.push(ClosedPullRequest {
                     name: forge.name(pull_request.number),
                     url: pull_request.url,
                     at,
                     by,
-                    moves: proposal::recorded(&pull_request.text),
+                    moves: proposal::recorded_moves(&pull_request.text),
                 }),
             }
         }

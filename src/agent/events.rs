@@ -361,7 +361,7 @@ mod tests {
         let exhausted = CycleError::Exhausted { branch: "main".parse().expect("a branch"), attempts: 10 };
         let later = now + QUIET_PERIOD;
         let said = told(&mut tracker, later, Err(Failure::Cycle(Box::new(exhausted))));
-        assert_eq!(said, ["push-exhausted: someone else was first on main 10 times in a row"]);
+        assert_eq!(said, ["push-exhausted: could not push to main: another push came first every time (attempts: 10)"]);
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Decision {
                 Err(error) if is_by_name => return Err(error.into()),
                 Err(error) => {
                     let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                    tracing::error!(%file, %error, %why, "the edit was refused");
+                    tracing::error!(%file, %error, %why, "a file could not be edited; its fields stay");
                     for update in self.gated.updates().iter().filter(|update| update.file == file) {
                         let (tag, detail) = (update.to.tag.clone(), format!("{error}: {why}"));
                         let skipped = Skipped::field(&file, &update.field, tag, Reason::NoCandidate, detail);

@@ -126,7 +126,7 @@ async fn expiring<'i>(
             continue;
         }
         if let Some(newer) = rule.tags.newer_than(tag, &candidates.seen).filter(|newer| *newer >= keep as usize) {
-            let warning = format!("{newer} tags are newer; a cleanup that keeps {keep} deletes this one");
+            let warning = format!("{newer} tags are newer; a cleanup that keeps {keep} would delete this one");
             expiring.insert((&field.repository, tag), warning);
         }
     }

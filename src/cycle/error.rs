@@ -66,10 +66,10 @@ pub enum CycleError {
     #[error("{0}")]
     Secret(String),
     /// It was given up right before the push.
-    #[error("the pass was given up before it pushed anything")]
+    #[error("the cycle was abandoned before it pushed anything")]
     Abandoned,
     /// The push lost every race.
-    #[error("someone else was first on {branch} {attempts} times in a row")]
+    #[error("could not push to {branch}: another push came first every time (attempts: {attempts})")]
     Exhausted {
         /// The branch.
         branch: Branch,
@@ -113,38 +113,36 @@ impl Explain for CycleError {
             CycleError::Keys(error) => error.help(),
             CycleError::Configuration(error) => error.help(),
             CycleError::Request(RequestError::NoField { closest, .. }) if closest.is_empty() => {
-                Some("there are no image fields at all in the files that were looked at".to_owned())
+                Some("the files that were read contain no image fields".to_owned())
             }
             CycleError::Request(RequestError::NoField { closest, .. }) => {
                 let names: Vec<&str> = closest.iter().map(Repository::as_str).collect();
-                Some(format!("the closest images found are {}", names.join(", ")))
+                Some(format!("similar images: {}", names.join(", ")))
             }
             CycleError::Request(RequestError::Encrypted(_)) => Some("edit the file with sops".to_owned()),
             CycleError::NamedFile(NamedFileError::Missing { .. }) => {
                 Some("paths are relative to --dir, or to the root of the repository".to_owned())
             }
             CycleError::NamedFile(NamedFileError::NotYaml { .. }) => {
-                Some("templates and broken files are left alone; name another file".to_owned())
+                Some("templates and files with invalid YAML are never edited; name another file".to_owned())
             }
             CycleError::Change(error) => match error.source {
                 EditError::NeedsTag { .. } => Some("write IMAGE:TAG@DIGEST".to_owned()),
                 EditError::Encrypted | EditError::UpdateMac(_) => Some("edit the file with sops".to_owned()),
-                _ => {
-                    Some("nothing was changed; edit this file by hand, and report the file's shape as a bug".to_owned())
-                }
+                _ => Some(
+                    "nothing was changed; edit this file by hand, and please report its structure as a bug".to_owned(),
+                ),
             },
             CycleError::Request(RequestError::NothingBefore { .. }) => {
-                Some("name the tag: tagalong rollback IMAGE --to TAG --reason TEXT".to_owned())
+                Some("name the tag to return to: tagalong rollback IMAGE --to TAG --reason TEXT".to_owned())
             }
-            CycleError::Held { image, .. } => Some(format!(
-                "give --force to set it all the same, or release it: tagalong resume {image} --reason TEXT"
-            )),
-            CycleError::Downgrade { .. } => Some("give --allow-downgrade to move it all the same".to_owned()),
-            CycleError::Secret(_) => {
-                Some("mend the secret; `tagalong secrets verify` says all that is wrong".to_owned())
+            CycleError::Held { image, .. } => {
+                Some(format!("pass --force to set it anyway, or end the hold: tagalong resume {image} --reason TEXT"))
             }
+            CycleError::Downgrade { .. } => Some("pass --allow-downgrade to move it anyway".to_owned()),
+            CycleError::Secret(_) => Some("fix the secret; `tagalong secrets verify` lists all problems".to_owned()),
             CycleError::Abandoned => None,
-            CycleError::Exhausted { .. } => Some("run it again, or raise git.attempts".to_owned()),
+            CycleError::Exhausted { .. } => Some("run the command again, or raise `git.attempts`".to_owned()),
         }
     }
 }

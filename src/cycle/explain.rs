@@ -191,7 +191,7 @@ fn in_order(rule: &Rule, candidates: &Candidates) -> Vec<ExplainedTag> {
     let story = |(_, seen): (Rank, &Seen)| ExplainedTag {
         tag: seen.tag.clone(),
         order: match (by_order, seen.standing) {
-            (true, None) => Some("not known".to_owned()),
+            (true, None) => Some("unknown".to_owned()),
             (_, standing) => standing.map(|standing| standing.to_string()),
         },
         note: seen.build.and_then(|build| {
@@ -243,7 +243,7 @@ fn gates(state: &CycleState, rule: Option<&Rule>, image: &Repository) -> Vec<Gat
                 Verification::Whole { digest, created } => {
                     let young = rule.and_then(|rule| too_young(rule, *created, Timestamp::now()));
                     let built = created.map(|at| format!(", built {at}")).unwrap_or_default();
-                    (young.is_none(), young.unwrap_or_else(|| format!("whole, {digest}{built}")))
+                    (young.is_none(), young.unwrap_or_else(|| format!("complete, {digest}{built}")))
                 }
                 Verification::Broken(words) | Verification::Unknown(words) => (false, words.clone()),
             };

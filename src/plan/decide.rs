@@ -51,7 +51,7 @@ impl Update {
     /// Returns why it cannot be written when no identity opens its file.
     pub fn why_encrypted(&self) -> String {
         format!(
-            "{}: {} is in a file encrypted by SOPS, whose message authentication code an edit would break",
+            "{}: {} is in a file encrypted with SOPS, and an edit would invalidate its message authentication code",
             self.file, self.field.path
         )
     }
@@ -97,7 +97,7 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &Finding
             None => None,
         };
         let Some(chosen) = chosen else {
-            skip(held, Reason::RegistryError, "the registry was not requested".to_owned());
+            skip(held, Reason::RegistryError, "the registry was not queried".to_owned());
             continue;
         };
         match chosen {
@@ -139,7 +139,7 @@ pub fn leave_moved(plan: &mut Plan, before: &Inventory) {
         match before.fields.iter().find(same).map(|located| &located.field.version) {
             Some(held) if *held != field.version => {
                 let detail = format!(
-                    "{}: someone moved it from {held} to {} during this pass; it waits for the next",
+                    "{}: someone moved it from {held} to {} during this cycle; it is left for the next one",
                     update.file, field.version
                 );
                 let tag = field.version.tag.clone();
@@ -170,7 +170,7 @@ fn keep_in_step(plan: &mut Plan, inventory: &Inventory, policies: &PolicySet) {
     for (index, image) in apart.into_iter().rev() {
         let update = plan.updates.remove(index);
         let detail = format!(
-            "{}: {} shares its value by an anchor with {image}, which does not move to the same tag",
+            "{}: {} shares its value with {image} through an anchor, and {image} does not move to the same tag",
             update.file, update.field.path
         );
         plan.skipped.insert(Skipped::field(&update.file, &update.field, update.tag, Reason::NoCandidate, detail));
@@ -211,7 +211,7 @@ pub enum RequestError {
     #[error("{0}")]
     Encrypted(String),
     /// A field never held anything else, so there is nothing to go back to.
-    #[error("{file}: nothing is known that {path} held before {held}, apart from what is held back")]
+    #[error("{file}: no earlier value of {path} is known, apart from {held} and what is held back")]
     NothingBefore {
         /// The file.
         file: String,
@@ -257,7 +257,7 @@ pub fn as_requested(
         let Some(version) = by_name.get(&field.repository) else { continue };
         unmatched.remove(&field.repository);
         if let Some(by) = located.shadowed_by.as_ref().filter(|_| !paths.names(&located.file)) {
-            requested.notes.push(format!("{}: {} is left, {by} overrides it", located.file, field.path));
+            requested.notes.push(format!("{}: {} is left alone because {by} overrides it", located.file, field.path));
         } else if field.holds(version) {
             continue;
         } else {

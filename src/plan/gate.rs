@@ -116,7 +116,7 @@ pub fn pass(updates: Vec<Update>, verifications: &Verifications) -> (GatedPlan, 
 
 /// Returns what an update writes, if all images that it would deploy are whole and its field does not hold it already.
 pub fn judge(update: &Update, verifications: &Verifications) -> Result<GatedUpdate, (Reason, String)> {
-    let not_queried = || (Reason::RegistryError, "the registry was not asked".to_owned());
+    let not_queried = || (Reason::RegistryError, "the registry was not queried".to_owned());
     let mut first = None;
     for wanted in all_wanted(update) {
         match verifications.get(&wanted).ok_or_else(not_queried)? {
@@ -128,7 +128,7 @@ pub fn judge(update: &Update, verifications: &Verifications) -> Result<GatedUpda
         }
     }
     let verified = first.ok_or_else(not_queried)?;
-    let up_to_date = format!("holds {}, which its tag has now", verified.digest);
+    let up_to_date = format!("holds {}, to which its tag points", verified.digest);
     GatedUpdate::of(update, Some(verified)).ok_or((Reason::UpToDate, up_to_date))
 }
 
@@ -200,7 +200,10 @@ impl GatedPlan {
         let shared = self.updates.iter().filter(|update| !update.field.moves_along.is_empty());
         shared.map(|update| {
             let others = update.field.moves_along.join(", ");
-            format!("{}: {} shares its value by an anchor: {others} moves along", update.file, update.field.path)
+            format!(
+                "{}: {} shares its value through an anchor, so {others} moves along",
+                update.file, update.field.path
+            )
         })
     }
 

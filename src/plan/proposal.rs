@@ -23,8 +23,8 @@ const END: &str = "\n-->";
 const LONGEST: usize = 60_000;
 
 /// What a reader of a pull request should know.
-const INTRODUCTION: &str = "Merging this deploys it. Closing it without merging holds these tags back until newer ones come, or \
-                     until `tagalong resume IMAGE`.";
+const INTRODUCTION: &str = "Merging this deploys it. Closing it without merging holds these tags back until newer \
+                            ones appear, or until `tagalong resume IMAGE`.";
 
 /// A pull request that was closed without being merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,7 +233,7 @@ mod tests {
         let hold = held(&[], "v2").expect("held");
         assert_eq!(
             hold.to_string(),
-            "v2 is held since 1970-01-01T00:50:00Z by someone (pull request #3 was closed without being merged, \
+            "v2 has been held since 1970-01-01T00:50:00Z by someone (pull request #3 was closed without being merged, \
              https://git.example.com/pulls/3)"
         );
         assert!(held(&[], "v3").is_none(), "a newer one");

@@ -71,7 +71,7 @@ impl Template {
         for count in [1, 3] {
             let text = render(source, &Variables::example(count))?;
             if text.trim().is_empty() {
-                return Err(TemplateError { message: "it gives an empty message".to_owned() });
+                return Err(TemplateError { message: "it produces an empty message".to_owned() });
             }
         }
         Ok(template)
@@ -117,7 +117,7 @@ impl TemplateError {
     fn of(error: &minijinja::Error) -> TemplateError {
         let detail = error.detail().map(str::to_owned).unwrap_or_else(|| error.kind().to_string());
         let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
-        TemplateError { message: format!("{line}{detail}; docs/configuration.md lists what a template can name") }
+        TemplateError { message: format!("{line}{detail}; docs/configuration.md lists the variables") }
     }
 }
 

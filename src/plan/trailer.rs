@@ -146,8 +146,11 @@ impl fmt::Display for Target {
 
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what =
-            if self.target.version.is_empty() { "held".to_owned() } else { format!("{} is held", self.target.version) };
+        let what = if self.target.version.is_empty() {
+            "held".to_owned()
+        } else {
+            format!("{} has been held", self.target.version)
+        };
         write!(f, "{what} since {} by {} ({}, ", self.since, self.by, self.why)?;
         match &self.origin {
             Origin::Commit(id) => write!(f, "commit {})", id.chars().take(7).collect::<String>()),

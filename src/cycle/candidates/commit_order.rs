@@ -159,11 +159,11 @@ impl CommitOrder<'_> {
                 continue;
             };
             return said.parse().map_err(|error| {
-                NoFindings::Absent(format!("{tag} says that its source is {}: {error}", printable(&said)))
+                NoFindings::Absent(format!("{tag} names an invalid source, {}: {error}", printable(&said)))
             });
         }
-        let detail = "no image says where its source is (org.opencontainers.image.source); \
-                      say it in the policy: sha: { order: commit, source: URL }";
+        let detail = "no image names its source (org.opencontainers.image.source); \
+                      set it in the policy: sha: { order: commit, source: URL }";
         Err(NoFindings::Absent(detail.to_owned()))
     }
 
@@ -220,7 +220,7 @@ impl CommitOrder<'_> {
     fn ambiguous(&self, commits: &BTreeMap<Tag, Commit>, history: &FirstParentHistory) -> Vec<String> {
         let said = commits.iter().filter_map(|(tag, commit)| match found(history, commit) {
             Lookup::Ambiguous(several) => Some(format!(
-                "{}:{tag} is left out: it may be any of the commits {}; use longer tags, or label images with \
+                "{}:{tag} is ignored: it could be any of the commits {}; use longer tags, or label images with \
                  org.opencontainers.image.revision",
                 self.repository,
                 several.iter().map(|id| id.chars().take(12).collect::<String>()).collect::<Vec<_>>().join(", ")
@@ -239,16 +239,16 @@ impl CommitOrder<'_> {
     ) -> String {
         let why = |tag: &Tag| {
             let why = match commits.get(tag).map(|commit| (commit, found(history, commit))) {
-                Some((_, Lookup::Ambiguous(_))) => "may be any of several commits",
-                Some((Commit::Unlabelled, _)) => "does not say its commit (org.opencontainers.image.revision)",
+                Some((_, Lookup::Ambiguous(_))) => "could be any of several commits",
+                Some((Commit::Unlabelled, _)) => "does not name its commit (org.opencontainers.image.revision)",
                 Some((Commit::Gone, _)) | None => "is not in the registry",
-                Some(_) => "is of a commit that is not on the branch",
+                Some(_) => "belongs to a commit that is not on the branch",
             };
             format!("{tag} {why}")
         };
         let examples: Vec<String> = fitting.iter().take(3).map(why).collect();
         format!(
-            "none of {} tags is of a commit in the history of {} of {source}: {}",
+            "none of {} tags belongs to a commit in the history of {} of {source}: {}",
             fitting.len(),
             self.branch.branch,
             examples.join("; ")

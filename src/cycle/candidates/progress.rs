@@ -10,12 +10,12 @@ pub fn words(counts: &[(usize, usize)], pace: Option<f64>) -> (Vec<String>, Opti
     let of_each = counts.iter().map(|&(looked, total)| {
         left += total - looked;
         let far = far(looked, total, left, pace);
-        format!("{far}; nothing moves until all are looked into, as any of them may be the newest")
+        format!("{far}; the image moves only once all are inspected, because any of them may be the newest")
     });
     let of_each: Vec<String> = of_each.collect();
     let (looked, total) = counts.iter().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
     let of_all = format!(
-        "the first look at {} goes on in the next cycle: {}",
+        "the first scan of {} continues in the next cycle: {}",
         images(counts.len()),
         far(looked, total, left, pace)
     );
@@ -28,7 +28,7 @@ pub fn images(count: usize) -> String {
 }
 
 fn far(looked: usize, total: usize, left: usize, pace: Option<f64>) -> String {
-    let how_far = format!("looked into {} of {} tags", with_commas(looked), with_commas(total));
+    let how_far = format!("inspected {} of {} tags", with_commas(looked), with_commas(total));
     match pace.filter(|pace| *pace > 0.0) {
         Some(pace) => format!("{how_far}, {} left", about(Duration::from_secs_f64(left as f64 / pace))),
         None => how_far,
@@ -62,13 +62,13 @@ mod tests {
     #[test]
     fn it_is_said_how_far_a_look_is_and_how_long_it_takes() {
         let (each, all) = words(&[(0, 900), (12_000, 195_000)], Some(200.0));
-        assert!(each[0].starts_with("looked into 0 of 900 tags, less than a minute left; "), "{each:?}");
-        assert!(each[1].starts_with("looked into 12,000 of 195,000 tags, about 16 min left; "), "{each:?}");
+        assert!(each[0].starts_with("inspected 0 of 900 tags, less than a minute left; "), "{each:?}");
+        assert!(each[1].starts_with("inspected 12,000 of 195,000 tags, about 16 min left; "), "{each:?}");
         let all = all.expect("words");
         assert!(
-            all.starts_with("the first look at 2 images goes on") && all.contains(": looked into 12,000 of 195,900")
+            all.starts_with("the first scan of 2 images continues") && all.contains(": inspected 12,000 of 195,900")
         );
-        assert!(words(&[(1, 2)], None).0[0].starts_with("looked into 1 of 2 tags; "));
+        assert!(words(&[(1, 2)], None).0[0].starts_with("inspected 1 of 2 tags; "));
         assert_eq!(words(&[], Some(1.0)), (Vec::new(), None));
         assert_eq!(
             (about(Duration::from_secs(7201)), with_commas(1_234_567)),

@@ -294,7 +294,8 @@ impl<'o> Tally<'o> {
             }
             Visit::Later(later) => self.later.push(later),
             Visit::NotQueried(followed) => {
-                let words = "there was no time to ask the registry in this cycle; the next one begins with it";
+                let words =
+                    "there was no time to query the registry in this cycle; the next one starts with this image";
                 findings.insert(followed.repository.clone(), Err(NoFindings::Unfinished(words.to_owned())));
                 self.not_queried += 1;
             }
@@ -310,8 +311,10 @@ impl<'o> Tally<'o> {
         }
         self.notes.progress.extend(of_all);
         if self.not_queried > 0 {
-            let words =
-                format!("there was no time to ask for {}; the next cycle begins with them", images(self.not_queried));
+            let words = format!(
+                "there was no time to scan {}; the next cycle starts with what was left out",
+                images(self.not_queried)
+            );
             self.notes.progress.push(words);
         }
         self.notes

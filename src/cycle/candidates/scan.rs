@@ -157,7 +157,7 @@ impl<'s> Scanner<'s> {
         let listed: BTreeSet<Tag> = tags.iter().cloned().collect();
         tags.retain(|tag| self.rule.tag_patterns.admit(tag));
         if tags.is_empty() && !listed.is_empty() {
-            let detail = format!("`allow` and `ignore` leave none of {} tags", listed.len());
+            let detail = format!("`allow` and `ignore` exclude all tags ({})", listed.len());
             return Err(NoFindings::Absent(detail).into());
         }
         let mut contents = Contents::new();
@@ -226,7 +226,7 @@ impl<'s> Scanner<'s> {
     ) -> Result<Candidates, Stop> {
         if !self.registry.reports_push_times(self.repository) {
             let host = self.repository.host();
-            let detail = format!("`order: pushed` needs the API of {host}: say which it is, registries[].api");
+            let detail = format!("`order: pushed` needs the API of {host}: set `api` for it in `registries`");
             return Err(NoFindings::Absent(detail).into());
         }
         let shortlist = self.rule.tags.shortlist(tags);
@@ -327,8 +327,7 @@ impl<'s> Scanner<'s> {
         if let Some(example) = later.first() {
             self.validity.end_with_cycle();
             self.scan_notes.notes.push(format!(
-                "{}: {} tags that are digits alone, such as {example}, are not looked into yet; each pass inspections into \
-                 {DOUBTFUL} more",
+                "{}: {} digit-only tags, such as {example}, are not inspected yet; each cycle inspects up to {DOUBTFUL} more",
                 self.repository,
                 later.len()
             ));
@@ -436,8 +435,8 @@ impl<'s> Scanner<'s> {
         if count > limit {
             self.validity.end_with_cycle();
             self.scan_notes.notes.push(format!(
-                "{}: {} of {} tags are not looked into yet (inspectLimit {limit}), so the newest of the others counts; \
-                 each pass inspections into {limit} more",
+                "{}: {} of {} tags are not inspected yet (inspectLimit {limit}), so the newest of the others is chosen; \
+                 each cycle inspects up to {limit} more",
                 self.repository,
                 count - limit,
                 count + known.len(),
@@ -477,7 +476,7 @@ impl<'s> Scanner<'s> {
     }
 
     fn all_young(&self, count: usize) -> NoFindings {
-        NoFindings::Absent(format!("`minimumAge` keeps back all {count} tags that fit"))
+        NoFindings::Absent(format!("`minimumAge` excludes all matching tags ({count})"))
     }
 
     /// Inspections at images, as long as there is time. A registry that cannot answer now is an error, because the one image that

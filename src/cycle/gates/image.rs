@@ -46,7 +46,7 @@ impl Gate for Image {
                 let verifications = &context.state.verifications;
                 if !all_wanted(update).iter().all(|wanted| verifications.contains_key(wanted)) {
                     let detail = format!(
-                        "{}: there was no time to verify the image in this cycle; the next one goes on",
+                        "{}: there was no time to verify the image in this cycle; the next one continues",
                         update.file
                     );
                     return Verdict::keep(Reason::NoCandidate, detail);
@@ -140,7 +140,7 @@ pub async fn requested(
             // With both given, the tag has to be there too; the digest decides what runs.
             let now = registry.digest(repository, &Version { digest: None, ..version.clone() }).await?;
             if version.digest.as_ref() != Some(&now) {
-                tracing::warn!(image = %repository, asked = %version, %now, "the tag names another image now");
+                tracing::warn!(image = %repository, asked = %version, %now, "the tag points to another image now");
             }
         }
         let verification = Verification::Whole { digest: image.digest, created: image.created };

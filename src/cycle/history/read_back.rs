@@ -76,7 +76,7 @@ impl Horizon {
     pub fn note(&self) -> String {
         let commit: String = self.commit.chars().take(7).collect();
         format!(
-            "history was read back to commit {commit} of {} and no further ({}): holds and rollbacks before it are not known",
+            "history was read back only to commit {commit} of {} ({}): earlier holds and rollbacks are unknown",
             self.when, self.why
         )
     }

@@ -60,7 +60,7 @@ impl Resume {
         let act = if block_in_place(|| self.is_held(context))? {
             Act::Resume(self.target.clone())
         } else {
-            context.note(format!("{}: nothing of it is held", self.target));
+            context.note(format!("{}: there is no hold to end", self.target));
             Act::Deploy
         };
         Ok((Plan::default(), request::purpose(act, &self.by)))

@@ -274,7 +274,7 @@ impl TipSecrets<'_> {
         let from = format!("the pull secret {} ({file}, document {})", place.name, place.document);
         let values = match self.values(file)? {
             None => return Ok(SecretUse::NotKnown),
-            Some(Err(error)) => return Ok(SecretUse::None(format!("{from} does not open: {error}"))),
+            Some(Err(error)) => return Ok(SecretUse::None(format!("{from} cannot be opened: {error}"))),
             Some(Ok(values)) => values,
         };
         let value = |section: &str, key: &str| {
@@ -293,7 +293,7 @@ impl TipSecrets<'_> {
             // What Flux substitutes is not known here.
             Some(text) if text.starts_with(b"${") => SecretUse::NotKnown,
             Some(text) => entry(Secret::new(text), image, from),
-            None => SecretUse::None(format!("{from} has no {KEY}, so it is no pull secret")),
+            None => SecretUse::None(format!("{from} has no {KEY}, so it is not a pull secret")),
         })
     }
 
@@ -305,14 +305,14 @@ impl TipSecrets<'_> {
     ) -> Result<SecretUse, RepoError> {
         let from = format!("the pull secret {} ({kustomization})", secret.name);
         let Some((_, source)) = secret.files.iter().find(|(key, _)| key == KEY || key == LEGACY_KEY) else {
-            return Ok(SecretUse::None(format!("{from} has no {KEY}, so it is no pull secret")));
+            return Ok(SecretUse::None(format!("{from} has no {KEY}, so it is not a pull secret")));
         };
         let source = join(parent_of(kustomization), source).filter(|source| self.listing.contains_key(source));
         let Some(source) = source else { return Ok(SecretUse::NotKnown) };
         let from = format!("{from}, from {source},");
         Ok(match self.values(&source)? {
             None => SecretUse::NotKnown,
-            Some(Err(error)) => SecretUse::None(format!("{from} does not open: {error}")),
+            Some(Err(error)) => SecretUse::None(format!("{from} cannot be opened: {error}")),
             Some(Ok(values)) => entry(whole(&values), image, from),
         })
     }
@@ -362,10 +362,10 @@ async fn probe(registry: &Client, pull: &Pull, entries: Vec<HostEntry>) -> Optio
         match registry.check_credential(repository, version, credential, from.clone()).await {
             Ok(()) => return None,
             Err(error) if error.fault() == Fault::Denied || error.is_not_found() => {
-                refused.push(format!("{from} is refused: {error}"));
+                refused.push(format!("{from} was rejected: {error}"));
             }
             Err(error) => {
-                tracing::warn!(image = %repository, %error, "a pull secret could not be tried out");
+                tracing::warn!(image = %repository, %error, "a pull secret could not be tested");
                 return None;
             }
         }

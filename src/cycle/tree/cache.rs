@@ -190,7 +190,7 @@ fn read(
     })?;
     if !new_readings.is_empty() {
         let parsed = new_readings.iter().flatten().count();
-        tracing::debug!(files = new_readings.len(), parsed, "read what changed");
+        tracing::debug!(files = new_readings.len(), parsed, "read changed files");
     }
     Ok(new_readings)
 }

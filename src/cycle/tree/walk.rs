@@ -226,7 +226,7 @@ impl<'w> Walk<'w> {
         before.into_iter().for_each(|kind| self.forget(kind));
         Ok(match entry {
             EntryKind::Folder(_) if self.depth > DEEPEST => {
-                tracing::warn!(path = self.path, "left alone: no folder stands this deep");
+                tracing::warn!(path = self.path, "skipped: folders nested this deeply are not read");
                 Kind::Other
             }
             EntryKind::Folder(id) => Kind::Folder(self.folder(id, None)?),

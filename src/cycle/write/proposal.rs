@@ -50,10 +50,10 @@ pub async fn announce(
     };
     match done {
         Ok(url) => {
-            tracing::info!(%url, "the pull request says what is proposed");
+            tracing::info!(%url, "the pull request is up to date");
             Ok(Vec::new())
         }
-        Err(error) => noted(error, "the branch is pushed, and the next cycle tries again"),
+        Err(error) => noted(error, "the branch was pushed, and the next cycle tries again"),
     }
 }
 
@@ -89,14 +89,14 @@ pub async fn withdraw(
     }
     let reasons: BTreeSet<String> = of_it.map(|skipped| format!("- `{}`: {}", skipped.image, skipped.detail)).collect();
     let why = format!(
-        "Nothing of this is left to propose on `{branch}` at {tip}, so it is closed; nothing is held by that.\n\n{}\n",
+        "Nothing of this is left to propose on `{branch}` at {tip}, so it is closed. This does not hold anything back.\n\n{}\n",
         reasons.into_iter().collect::<Vec<_>>().join("\n")
     );
     // Without its record it holds nothing.
     if let Err(error) = forge.close(open.number, &proposal::without_record(&open.text), &why).await {
         return noted(error, "the next cycle tries again").map(Withdrawal::Open);
     }
-    tracing::info!(url = %open.url, "the pull request has nothing to propose any more and is closed");
+    tracing::info!(url = %open.url, "closed the pull request, which has nothing left to propose");
     Ok(Withdrawal::Settled)
 }
 

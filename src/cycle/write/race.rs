@@ -53,7 +53,7 @@ pub async fn race<T>(
             Push::Done => return Ok(outcome),
             Push::LostRace { .. } if is_guess => {}
             Push::LostRace { words } => {
-                tracing::info!(attempt, %words, "someone else was first; planning again on the new tip");
+                tracing::info!(attempt, %words, "another push came first; planning again on the new tip");
                 push::pause(attempt, attempts, begun).await;
             }
         }

@@ -1,4 +1,4 @@
-//! Whether all that is deployed could still be pulled, and would survive the next cleanup of its registry.
+//! Checks that all deployed images can still be pulled, and would survive the next cleanup of their registry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,42 +20,42 @@ use crate::repo::source::Sources;
 use super::candidates::findings_cache::FindingsCache;
 use super::candidates::round::{Round, ScanDetail};
 
-/// How many images are asked for at a time; the client bounds the requests to each host.
+/// The number of images that are verified at a time; the client limits the requests to each host.
 const IMAGES: usize = 16;
 
-/// How a deployed image is.
+/// The state of a deployed image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// All of it is in the registry.
+    /// It is complete.
     Ok,
-    /// It is not there, or not all of it.
+    /// It is missing or incomplete.
     Broken,
-    /// The registry could not say.
+    /// The registry could not answer.
     Unknown,
 }
 
-/// A deployed image and how it is.
+/// A deployed image and its state.
 #[derive(Debug, Clone, Serialize)]
 pub struct Deployed {
     /// The image.
     pub image: Repository,
-    /// The tag, where the fields have one.
+    /// The tag, if the fields have one.
     pub tag: Option<Tag>,
-    /// The digest, where the fields have one. It is what runs then.
+    /// The digest, if the fields have one. It then decides which image runs.
     pub digest: Option<Digest>,
-    /// How it is.
+    /// The state.
     pub status: Status,
-    /// What is wrong.
+    /// The problem.
     pub detail: Option<String>,
-    /// What will go wrong if nothing is done.
+    /// The problem that is going to occur unless something is done.
     pub warning: Option<String>,
-    /// Where it stands: `file:line`.
+    /// The places of its fields: `file:line`.
     pub places: Vec<String>,
 }
 
-/// Proves every image that a field holds, governed by a policy or not. Fields that a kustomization overrides deploy
-/// nothing.
+/// Verifies every image that a field holds, whether a policy governs it or not. Fields that a kustomization overrides
+/// deploy nothing.
 pub async fn verify(
     registry: &Client,
     sources: &Sources,
@@ -65,7 +65,7 @@ pub async fn verify(
     let mut images: BTreeMap<(&Repository, Version), Vec<String>> = BTreeMap::new();
     for located in inventory.fields.iter().filter(|located| located.shadowed_by.is_none()) {
         let field = &located.field;
-        // An entry that only renames decides nothing.
+        // An entry that only renames an image does not decide its version.
         if field.shape == Shape::Kustomization && field.version.is_empty() {
             continue;
         }
@@ -101,7 +101,7 @@ fn status_of(error: &RegistryError) -> Status {
     }
 }
 
-/// The deployed tags that a cleanup would delete, for policies that say how many it keeps.
+/// Returns the deployed tags that a cleanup would delete, for policies that say how many tags it keeps.
 async fn expiring<'i>(
     registry: &Client,
     sources: &Sources,

@@ -1,4 +1,4 @@
-//! What goes wrong in a cycle.
+//! The errors of a cycle.
 
 use crate::fault::{Explain, Fault};
 use crate::forge::error::ForgeError;
@@ -13,28 +13,29 @@ use crate::registry::error::RegistryError;
 use crate::repo::config::Branch;
 use crate::repo::error::RepoError;
 
-/// What goes wrong in a cycle.
+/// The error of a cycle.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum CycleError {
-    /// The repository side.
+    /// The infrastructure repository failed.
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// The forge.
+    /// The forge failed.
     #[error(transparent)]
     Forge(#[from] ForgeError),
-    /// The registry side.
+    /// A registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The age identities.
+    /// The age identities cannot be read.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// The repository's own file is wrong.
+    /// The repository's own file is invalid.
     #[error("{0}")]
     Configuration(Box<dyn Explain + Send + Sync>),
-    /// What was asked for by name is not there.
+    /// A request by name cannot be planned.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// A file that was named cannot be worked on.
+    /// A file that was named cannot be used.
     #[error(transparent)]
     NamedFile(#[from] NamedFileError),
     /// A file could not be edited.
@@ -42,40 +43,19 @@ pub enum CycleError {
     Change(#[from] ChangeError),
     /// A field would go back to an older build.
     #[error("{image}: {to} was built before {held}, which {file} holds")]
-    Downgrade {
-        /// The image.
-        image: Repository,
-        /// What the field holds.
-        held: String,
-        /// What was asked for.
-        to: String,
-        /// The file.
-        file: String,
-    },
-    /// A field would come to hold what is held.
+    Downgrade { image: Repository, held: String, to: String, file: String },
+    /// The requested version is held.
     #[error("{image}: {hold}; {file} stays as it is")]
-    Held {
-        /// The image.
-        image: Repository,
-        /// The file.
-        file: String,
-        /// The hold.
-        hold: Box<Hold>,
-    },
-    /// A secret beside a field that was asked for is broken.
+    Held { image: Repository, file: String, hold: Box<Hold> },
+    /// A secret that is deployed with a requested field is broken.
     #[error("{0}")]
     Secret(String),
-    /// It was given up right before the push.
+    /// The cycle was abandoned right before the push.
     #[error("the cycle was abandoned before it pushed anything")]
     Abandoned,
-    /// The push lost every race.
+    /// Every attempt lost the race.
     #[error("could not push to {branch}: another push came first every time (attempts: {attempts})")]
-    Exhausted {
-        /// The branch.
-        branch: Branch,
-        /// How often a push was tried.
-        attempts: u32,
-    },
+    Exhausted { branch: Branch, attempts: u32 },
 }
 
 impl Explain for CycleError {

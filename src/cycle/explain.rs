@@ -1,4 +1,4 @@
-//! Why an image stands as it does, step by step: fields, policy, tags, order, holds, gates, and what comes of them.
+//! Explains the state of an image step by step: fields, policy, tags, order, holds, gates, and the result.
 
 use std::cmp::Reverse;
 
@@ -26,7 +26,7 @@ use super::operations::follow::FollowOne;
 use super::state::CycleState;
 use super::status::{HoldStatus, Inputs};
 
-/// Why an image stands as it does.
+/// The explanation of an image's state.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
@@ -34,32 +34,32 @@ pub struct Explanation {
     pub image: Repository,
     /// The policy that governs it.
     pub policy: Option<Policy>,
-    /// Its fields, and what comes of each.
+    /// Its fields, with the result for each.
     pub fields: Vec<ExplainedField>,
     /// The tags that can be chosen, the newest first.
     pub tags: Vec<ExplainedTag>,
-    /// The tags that cannot, each with the rule that drops it.
+    /// The tags that cannot be chosen, each with the rule that drops it.
     pub dropped: Vec<DroppedTag>,
-    /// Why the registry was of no use, if it was not.
+    /// The error of the registry, if it failed.
     pub registry_error: Option<String>,
-    /// What is held of the image.
+    /// The holds on the image.
     pub holds: Vec<HoldStatus>,
-    /// What the gates found out about images that were chosen.
+    /// The results of the gates for versions that were chosen.
     pub gates: Vec<GateResult>,
-    /// What a person should know besides.
+    /// Notes for people.
     pub notes: Vec<String>,
 }
 
 /// A policy.
 #[derive(Debug, Clone, Serialize)]
 pub struct Policy {
-    /// How it is called in listings.
+    /// The name in listings.
     pub name: String,
-    /// Which tags it takes.
+    /// The rule for tags.
     pub tags: String,
 }
 
-/// A field, and what comes of it.
+/// A field with the result for it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedField {
@@ -67,28 +67,28 @@ pub struct ExplainedField {
     pub file: String,
     /// The line, from 1.
     pub line: usize,
-    /// The path in it.
+    /// The path in the file.
     pub path: String,
-    /// The form.
+    /// The shape.
     pub shape: Shape,
     /// The tag that it holds.
     pub tag: Option<Tag>,
     /// The digest that it holds.
     pub digest: Option<Digest>,
-    /// The kustomization that overrides it, so that it decides nothing.
+    /// The kustomization that overrides it, so that it has no effect.
     pub shadowed_by: Option<String>,
-    /// Where it moves.
+    /// The version to which it moves.
     pub moves_to: Option<String>,
-    /// Why it stays.
+    /// The reasons why it stays.
     pub stays: Vec<FieldReason>,
 }
 
-/// Why a field stays.
+/// A reason why a field stays.
 #[derive(Debug, Clone, Serialize)]
 pub struct FieldReason {
-    /// For machines.
+    /// The reason as a machine-readable name.
     pub reason: Reason,
-    /// For people.
+    /// The reason in plain text.
     pub detail: String,
 }
 
@@ -97,9 +97,9 @@ pub struct FieldReason {
 pub struct ExplainedTag {
     /// The tag.
     pub tag: Tag,
-    /// Where it stands in the order of the policy, where its name alone does not say.
+    /// Its position in the policy's order, if its name alone does not determine it.
     pub order: Option<String>,
-    /// What else is known of it: the tag that goes before it, where that is of the same build.
+    /// The tag of the same build that is preferred over it, if there is one.
     pub note: Option<String>,
 }
 
@@ -112,14 +112,14 @@ pub struct DroppedTag {
     pub rule: String,
 }
 
-/// What the gates found out about an image.
+/// The result of the gates for a version.
 #[derive(Debug, Clone, Serialize)]
 pub struct GateResult {
-    /// Its version.
+    /// The version.
     pub version: String,
-    /// Whether it may be written.
+    /// True if it may be written.
     pub passed: bool,
-    /// What was found out.
+    /// The details.
     pub detail: String,
 }
 
@@ -167,7 +167,7 @@ pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation,
     Ok(story)
 }
 
-/// The rule that drops a tag by its name.
+/// Returns the rule that drops a tag because of its name.
 fn dropped(rule: &Rule, tag: &Tag) -> Option<DroppedTag> {
     let words = match (rule.tag_patterns.admit(tag), rule.tags.rank(tag)) {
         (false, _) => "`allow` and `ignore` rule it out".to_owned(),
@@ -177,7 +177,7 @@ fn dropped(rule: &Rule, tag: &Tag) -> Option<DroppedTag> {
     Some(DroppedTag { tag: tag.clone(), rule: words })
 }
 
-/// The tags that can be chosen, the newest first; those whose place is not known come last.
+/// Returns the tags that can be chosen, newest first; tags without a known position come last.
 fn in_order(rule: &Rule, candidates: &Candidates) -> Vec<ExplainedTag> {
     let sure = || candidates.seen.iter().filter(|seen| seen.doubt.is_none());
     let mut ranked: Vec<(Rank, &Seen)> =
@@ -228,13 +228,13 @@ fn fields(decision: &Decision, image: &Repository) -> Vec<ExplainedField> {
     of_image.map(story).collect()
 }
 
-/// Why a field stays.
+/// Returns the reasons why a field stays.
 fn stays(skipped: &[Skipped], image: &Repository, address: &Address) -> Vec<FieldReason> {
     let concerning = skipped.iter().filter(|skipped| skipped.concerns(image, address));
     concerning.map(|skipped| FieldReason { reason: skipped.reason, detail: skipped.detail.clone() }).collect()
 }
 
-/// What the gates found out about the images of chosen tags, those that passed last.
+/// Returns the results of the gates for chosen versions; those that passed come last.
 fn gates(state: &CycleState, rule: Option<&Rule>, image: &Repository) -> Vec<GateResult> {
     let of_image = state.verifications.iter().filter(|((of, _), _)| of == image);
     let mut stories: Vec<GateResult> = of_image

@@ -1,5 +1,4 @@
-//! What a scan has to know of images besides their places in the policy's order: which tags are of one build, and
-//! whether tags that are digits alone are commits.
+//! The builds that tags belong to, and whether digit-only tags are commits.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,12 +16,12 @@ use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
 use crate::registry::metadata::ImageMetadata;
 
-/// How many tags of a repository are looked into at a time.
+/// The number of tags of a repository that are inspected at a time.
 const TAGS: usize = 8;
-/// How many images that are newer than all known commits are asked for their commit in one scan.
+/// The number of images newer than all known commits whose commit is queried in one scan.
 const LABELS: usize = 16;
 
-/// What is known of the images of tags.
+/// The contents of the images of tags, as far as they are known.
 pub(super) type Contents = BTreeMap<Tag, Content>;
 
 impl From<&ImageMetadata> for Content {
@@ -31,7 +30,7 @@ impl From<&ImageMetadata> for Content {
     }
 }
 
-/// A repository whose scan is being completed.
+/// The part of a repository's scan that determines builds.
 #[derive(Clone, Copy)]
 pub(super) struct BuildScan<'t> {
     pub registry: &'t Client,
@@ -41,8 +40,8 @@ pub(super) struct BuildScan<'t> {
 }
 
 impl BuildScan<'_> {
-    /// Notes for each tag the build that it is of. `contents` holds what is known already; where the policy's order does
-    /// not want every image to be looked into, the few that could win are. Gives whether all of those could be read.
+    /// Sets the build of each tag. `contents` has what is known already; if the policy's order does not require every
+    /// image to be inspected, only the few that could win are. Returns whether all of those could be read.
     pub async fn builds(&self, candidates: &mut Candidates, mut contents: Contents) -> Result<bool, RegistryError> {
         let current: Vec<Tag> = candidates.current.keys().cloned().collect();
         let wanted = self.rule.tags.to_tell_apart(&candidates.seen, &current);
@@ -60,7 +59,7 @@ impl BuildScan<'_> {
         Ok(are_all_read)
     }
 
-    /// The images of tags. One that is not there, or is broken, is a build of its own.
+    /// Returns the contents of the images of tags. A missing or broken image is a build of its own.
     async fn contents(&self, tags: BTreeSet<Tag>) -> Result<Contents, RegistryError> {
         let inspections = tags.into_iter().map(|tag| async move {
             let version = Version { tag: Some(tag.clone()), digest: None };
@@ -75,8 +74,8 @@ impl BuildScan<'_> {
         inspections.into_iter().filter_map(Result::transpose).collect()
     }
 
-    /// Settles which of the tags in doubt are commits, by what their images say. Only those are queried that would be newer
-    /// than what can be chosen, the newest first, until one is a commit.
+    /// Determines which of the doubtful tags are commits, from the labels of their images. Only images newer than
+    /// everything that can be chosen are queried, newest first, until one is a commit.
     pub async fn resolve_doubts(&self, seen: &mut [Seen]) -> Result<(), RegistryError> {
         let newest = seen.iter().filter(|seen| seen.doubt.is_none()).filter_map(|seen| seen.standing).max();
         let mut doubtful: Vec<&mut Seen> =
@@ -119,12 +118,12 @@ impl BuildScan<'_> {
     }
 }
 
-/// The position of a tag that a field holds, its build not being known yet.
+/// Returns the position of the current tag of a field, without its build.
 pub(super) fn current(position: Position) -> CurrentTag {
     CurrentTag { position, build: None }
 }
 
-/// Tags that are digits alone, of which nothing else is known yet.
+/// Returns digit-only tags as doubtful ones, of which nothing else is known yet.
 pub(super) fn unread(tags: impl IntoIterator<Item = Tag>) -> impl Iterator<Item = Seen> {
     tags.into_iter().map(Seen::in_doubt)
 }

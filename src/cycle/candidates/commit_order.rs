@@ -1,4 +1,4 @@
-//! Where tags stand in the history of the branch that their images are built from.
+//! The order of tags by the history of the branch that their images are built from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,20 +22,20 @@ use crate::secret::SafeUrl;
 use super::builds;
 use super::source_histories::SourceHistories;
 
-/// How many images are asked for at a time.
+/// The number of images that are queried at a time.
 const IMAGES: usize = 8;
-/// How many images are asked for the repository that they come from, before it is taken that none says so.
+/// The number of images that are queried for their source before it is assumed that none names it.
 const MAX_SOURCE_QUERIES: usize = 5;
 
-/// The commit_order of one repository's tags under way.
+/// The inputs for ordering the tags of one repository by commit.
 pub struct CommitOrder<'p> {
-    /// Where images are asked for what their tags do not say.
+    /// The client that queries labels.
     pub registry: &'p Client,
     /// The images.
     pub repository: &'p Repository,
     /// The branch.
     pub branch: &'p SourceBranch,
-    /// Which tags name commits, and where in them.
+    /// The form of tags, which decides where they name a commit.
     pub form: &'p ShaForm,
     /// The histories.
     pub histories: &'p SourceHistories<'p>,
@@ -44,16 +44,17 @@ pub struct CommitOrder<'p> {
 /// The commit of a tag.
 #[derive(Debug, Clone)]
 enum Commit {
-    /// Its SHA, whole or shortened.
+    /// Its SHA, full or abbreviated.
     Sha(String),
-    /// The image is there, and does not say.
+    /// The image exists but does not name its commit.
     Unlabelled,
     /// The registry does not have the image.
     Gone,
 }
 
 impl CommitOrder<'_> {
-    /// Places the tags that fit, and those that fields hold. `notes` takes what there is to say besides.
+    /// Determines the positions of matching tags and of current ones. Adds notes about tags that are ignored to
+    /// `notes`.
     pub async fn place(
         &self,
         fitting: Vec<Tag>,
@@ -78,7 +79,7 @@ impl CommitOrder<'_> {
         }
     }
 
-    /// The standings by a history; `None` when it does not depth back far enough to tell.
+    /// Returns the candidates by a history, or `None` if it does not reach back far enough.
     async fn placed(
         &self,
         commits: &BTreeMap<Tag, Commit>,
@@ -112,8 +113,8 @@ impl CommitOrder<'_> {
                     Err(error) => return Err(error),
                 },
             };
-            // What is not in the part of the history that is at hand may be older than it. Where its image is older than
-            // that of the newest tag this makes no difference; else more has to be known.
+            // A commit outside of the available history may be older than it. If its image is older than the newest
+            // tag's, that makes no difference; otherwise more history is needed.
             let is_sure = match &age {
                 Position::Known(Standing::Commit(at)) => place(tag).is_some() || *at < newest_first[0].0,
                 _ => false,
@@ -126,8 +127,8 @@ impl CommitOrder<'_> {
         Ok(Some(candidates))
     }
 
-    /// Where an image stands whose commit is not on the branch, as after a force push or where a person deployed another
-    /// branch: after every image that was not built after it.
+    /// Returns the position of an image whose commit is not on the branch, as after a force push or when a person
+    /// deployed another branch: after every image that was not built after it.
     async fn place_by_age(
         &self,
         created: Timestamp,
@@ -148,7 +149,7 @@ impl CommitOrder<'_> {
         Ok(self.registry.image(self.repository, &version(tag)).await?.created)
     }
 
-    /// The source repository: the policy's, else what the images say.
+    /// Returns the source repository: the policy's, or else the one that the images name.
     async fn source(&self, fitting: &[Tag], current: &[Tag]) -> Result<SafeUrl, NoFindings> {
         if let Some(source) = &self.branch.source {
             return Ok(source.clone());
@@ -167,7 +168,7 @@ impl CommitOrder<'_> {
         Err(NoFindings::Absent(detail.to_owned()))
     }
 
-    /// The commits of tags: from their names, else from their images.
+    /// Returns the commits of tags: from their names, or else from their images.
     async fn commits(&self, tags: BTreeSet<Tag>) -> Result<BTreeMap<Tag, Commit>, RegistryError> {
         let queries = tags.into_iter().map(|tag| async move {
             let commit = match self.form.commit(&tag) {
@@ -180,7 +181,7 @@ impl CommitOrder<'_> {
         stream::iter(queries).buffer_unordered(IMAGES).collect::<Vec<_>>().await.into_iter().collect()
     }
 
-    /// Asks the images of tags that are too short to name one commit.
+    /// Resolves tags that are too short to name a single commit, from their images.
     async fn disambiguate(
         &self,
         commits: &mut BTreeMap<Tag, Commit>,
@@ -207,7 +208,7 @@ impl CommitOrder<'_> {
         })
     }
 
-    /// Where an image says that it comes from; `None` when the registry does not have it. A broken one says nothing.
+    /// Returns the source labels of an image, or `None` if the registry does not have it. A broken image has no labels.
     async fn source_labels(&self, tag: &Tag) -> Result<Option<SourceLabels>, RegistryError> {
         match self.registry.source_labels(self.repository, &version(tag)).await {
             Ok(said) => Ok(Some(said)),
@@ -267,7 +268,7 @@ fn version(tag: &Tag) -> Version {
     Version { tag: Some(tag.clone()), digest: None }
 }
 
-/// Words of an image, which may be anything and may hold a password.
+/// Makes a text from an image printable: it may contain anything, even a password.
 fn printable(text: &str) -> String {
     let shown = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
     shown.chars().filter(|c| !c.is_control()).take(80).collect()

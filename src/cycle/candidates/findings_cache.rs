@@ -1,5 +1,5 @@
-//! What is kept of findings from one cycle to the next. While a registry lists the same tags, and policies and fields are
-//! the same, what follows for the fields is the same: it costs one request and nothing per tag.
+//! The findings that are kept from one cycle to the next. While a registry lists the same tags, and policies and fields
+//! are the same, the choices for fields are the same: that costs one request per image, and nothing per tag.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,10 +17,10 @@ use crate::registry::listing::Fingerprint;
 use super::scan_notes::ScanNotes;
 use super::validity::{Presence, Validity};
 
-/// What is kept of the scan of a repository.
+/// The cached findings of one repository.
 #[derive(Debug)]
 pub struct CachedFindings {
-    /// The listing that it was made of.
+    /// The fingerprint of the listing that they were made from.
     pub fingerprint: Fingerprint,
     result: Result<Arc<Choices>, NoFindings>,
     scan_notes: ScanNotes,
@@ -28,12 +28,12 @@ pub struct CachedFindings {
 }
 
 impl CachedFindings {
-    /// What it says.
+    /// Returns the findings.
     pub fn findings(&self) -> (Result<Findings, NoFindings>, ScanNotes) {
         (self.result.clone().map(Findings::Choices), self.scan_notes.clone())
     }
 
-    /// Whether everything that the listing does not tell is as it was. That is asked of the registry.
+    /// Queries the registry, and returns whether everything that the listing does not show is unchanged.
     pub async fn holds(
         &self,
         registry: &Client,
@@ -60,23 +60,23 @@ impl CachedFindings {
     }
 }
 
-/// What is kept of all findings.
+/// The cached findings of all repositories.
 #[derive(Debug, Default)]
 pub struct FindingsCache(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the repository's own file says, which may hold policies.
+    /// The repository's own file, which may contain policies.
     file: Option<Vec<u8>>,
     entries: HashMap<Repository, Arc<CachedFindings>>,
-    /// The cycle in which each repository was asked for last.
+    /// The cycle in which each repository was queried last.
     queried: HashMap<Repository, u64>,
     cycle: u64,
 }
 
 impl FindingsCache {
-    /// Begins a cycle under the policies that come of the repository's own file; gives whether they are the same as before.
-    /// Else nothing that was kept counts any more.
+    /// Begins a cycle with the repository's own file. Returns whether the file is unchanged; otherwise the cache is
+    /// cleared.
     pub fn begin(&self, file: Option<Vec<u8>>) -> bool {
         let mut state = self.state();
         state.cycle += 1;
@@ -88,7 +88,7 @@ impl FindingsCache {
         is_same
     }
 
-    /// What is kept of a repository, where it tells what follows for fields that hold these tags.
+    /// Returns the cached findings of a repository, if they have choices for these current tags.
     pub fn get(
         &self,
         repository: &Repository,
@@ -104,7 +104,7 @@ impl FindingsCache {
         (tells && !is_ripe).then_some(entry)
     }
 
-    /// Keeps what a scan came to, if it is good for longer than this cycle.
+    /// Caches the result of a scan, if it is valid beyond this cycle.
     pub fn put(
         &self,
         repository: &Repository,
@@ -128,19 +128,19 @@ impl FindingsCache {
         }
     }
 
-    /// Notes that a repository was asked for in this cycle.
+    /// Records that a repository is queried in this cycle.
     pub fn note_query(&self, repository: &Repository) {
         let mut state = self.state();
         let cycle = state.cycle;
         state.queried.insert(repository.clone(), cycle);
     }
 
-    /// The cycle in which a repository was asked for last.
+    /// Returns the cycle in which a repository was queried last.
     pub fn last_queried(&self, repository: &Repository) -> u64 {
         self.state().queried.get(repository).copied().unwrap_or_default()
     }
 
-    /// Lets go of repositories that are not followed any more.
+    /// Removes repositories that are no longer followed.
     pub fn keep_only(&self, is_followed: impl Fn(&Repository) -> bool) {
         let mut state = self.state();
         state.entries.retain(|repository, _| is_followed(repository));

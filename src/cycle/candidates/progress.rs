@@ -1,10 +1,9 @@
-//! The first look at a registry that takes longer than a cycle: how far it is, and how long it still takes.
+//! The progress of a first scan that takes longer than a cycle: how far it has come, and the time that is left.
 
 use std::time::Duration;
 
-/// Returns what there is to say of each repository, and of all together. `counts` says of each, in the order in which they
-/// are looked into, how many of its tags were looked into and how many there are; `pace` is how many are looked into in a
-/// second, where that is known.
+/// Returns the progress of each repository, and of all together. `counts` has for each, in the order of the scan, the
+/// number of inspected tags and of all tags; `pace` is the number of tags inspected per second, if known.
 pub fn words(counts: &[(usize, usize)], pace: Option<f64>) -> (Vec<String>, Option<String>) {
     let mut left = 0;
     let of_each = counts.iter().map(|&(looked, total)| {
@@ -22,7 +21,7 @@ pub fn words(counts: &[(usize, usize)], pace: Option<f64>) -> (Vec<String>, Opti
     (of_each, (!counts.is_empty()).then_some(of_all))
 }
 
-/// So many images.
+/// Returns a number of images as text.
 pub fn images(count: usize) -> String {
     if count == 1 { "1 image".to_owned() } else { format!("{} images", with_commas(count)) }
 }

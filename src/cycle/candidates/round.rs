@@ -1,8 +1,8 @@
-//! What the registries have of all images that policies govern: a round over their repositories.
+//! One scan of the repositories of all images that policies govern.
 //!
-//! Repositories whose listing is as it was cost one request. Those where a few tags are new come next, and those with many
-//! last, the fewest first: so a registry that is looked at for the first time keeps nobody else waiting. A round with a
-//! budget ends with what it has, and the next one goes on from there.
+//! Repositories with an unchanged listing cost one request. Those with a few new tags come next, and those with many
+//! come last, the fewest first: so a registry that is scanned for the first time does not delay the others. A round
+//! with a time limit ends with what it has, and the next one continues from there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,40 +32,40 @@ use super::scan::{Inspections, Scanner, Stop};
 use super::scan_notes::{ImageNote, RoundNotes, ScanNotes};
 use super::source_histories::SourceHistories;
 
-/// How many repositories are scanned at a time; the client bounds the requests to each host.
+/// The number of repositories that are scanned at a time; the client limits the requests to each host.
 const REPOSITORIES: usize = 16;
-/// A repository with more new tags than this waits until all others were asked for.
+/// A repository with more new tags than this waits until all others were scanned.
 const FEW: usize = 10;
 
-/// How much of a scan is wanted.
+/// The detail that a scan has to deliver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ScanDetail {
-    /// What follows for the fields.
+    /// The choices for fields.
     #[default]
     Choices,
-    /// All tags.
+    /// All tags with what is known about them.
     AllTags,
 }
 
-/// A round over the repositories of images.
+/// One scan of the repositories of images.
 pub struct Round<'r> {
     /// The registries.
     pub registry: &'r Client,
-    /// The repositories that images are built from.
+    /// The repositories from which images are built.
     pub sources: &'r Sources,
-    /// What was handed out before.
+    /// The parts of images that were fetched before.
     pub part_cache: &'r PartCache,
-    /// What is cached of the round before.
+    /// The findings of earlier rounds.
     pub findings_cache: &'r FindingsCache,
-    /// How much is wanted.
+    /// The detail to deliver.
     pub detail: ScanDetail,
-    /// When it shall end with what it has.
+    /// The time at which it ends with what it has.
     pub until: Option<Instant>,
-    /// What counts as the time.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// A repository with its policy and the tags that fields hold.
+/// A repository with its policy and the current tags of its fields.
 #[derive(Debug, Clone)]
 struct Followed<'o> {
     repository: &'o Repository,
@@ -73,25 +73,25 @@ struct Followed<'o> {
     current: BTreeSet<&'o Tag>,
 }
 
-/// Where the listing of a repository comes from.
+/// The origin of a repository's listing.
 #[derive(Debug, Clone, Copy)]
 enum Listing {
-    /// The registry.
+    /// It is queried from the registry.
     FromRegistry,
-    /// It was asked for in this cycle already; its fingerprint, where that is known.
+    /// It was queried in this cycle already, with this fingerprint if known.
     Known(Option<Fingerprint>),
 }
 
-/// What came of a repository.
+/// The result of visiting a repository.
 enum Visit<'o> {
     Done(Followed<'o>, Result<Findings, NoFindings>, ScanNotes),
-    /// More tags are to be looked into.
+    /// More tags have to be inspected.
     Later(Later<'o>),
-    /// There was no time to ask for it.
+    /// There was no time to query it.
     NotQueried(Followed<'o>),
 }
 
-/// A repository whose turn comes later.
+/// A repository that is scanned after the others.
 struct Later<'o> {
     followed: Followed<'o>,
     inspected: usize,
@@ -100,8 +100,8 @@ struct Later<'o> {
 }
 
 impl Round<'_> {
-    /// FindingsByImage all governed repositories of which `findings` does not tell yet what follows for the fields. A registry that
-    /// fails spoils its own images only.
+    /// Scans all governed repositories for which `findings` has no choices yet. A registry that fails affects only its
+    /// own images.
     pub async fn complete(
         &self,
         findings: &mut FindingsByImage,
@@ -116,7 +116,7 @@ impl Round<'_> {
             Some(Err(_)) => false,
             None => true,
         });
-        // Where there was no time to ask for all of them, others come first the next time.
+        // If there was no time to query all of them, others come first the next time.
         followed.sort_by_key(|followed| self.findings_cache.last_queried(followed.repository));
         let (inspections, histories) =
             (Inspections { until: self.until, ..Inspections::default() }, SourceHistories::new(self.sources));
@@ -152,8 +152,8 @@ impl Round<'_> {
         tally.finish(findings, (count > 0).then(|| count as f64 / begun.elapsed().as_secs_f64().max(0.001)))
     }
 
-    /// FindingsByImage repositories once more with all of their tags, where what follows for the fields does not suffice. As a rule
-    /// nothing is asked for it.
+    /// Scans repositories again for all of their tags, if the choices for fields are not enough. This usually needs no
+    /// requests.
     pub async fn complete_all_tags(
         &self,
         findings: &mut FindingsByImage,
@@ -224,10 +224,10 @@ impl Round<'_> {
             Err(Stop::Later { inspected, total }) => {
                 return Visit::Later(Later { followed, inspected, total, fingerprint });
             }
-            // The next cycle asks again.
+            // The next cycle tries again.
             Err(Stop::None(no @ NoFindings::Failed(_))) => return Visit::Done(followed, Err(no), scan_notes),
             Err(Stop::None(no)) => Err(no),
-            // What would not be the same another time is not worth being let go of.
+            // Findings that are not cached do not have to be reduced to the choices.
             Ok(candidates) if self.detail == ScanDetail::AllTags || !validity.outlasts_cycle() => {
                 Ok(Findings::AllTags(candidates))
             }
@@ -241,7 +241,7 @@ impl Round<'_> {
         Visit::Done(followed, result, scan_notes)
     }
 
-    /// The fingerprint and the tags of a listing; no tags where what is cached of it still holds.
+    /// Returns the fingerprint and the tags of a listing, without the tags if the cached findings are still valid.
     async fn listed(
         &self,
         followed: &Followed<'_>,
@@ -275,7 +275,7 @@ impl CachedFindings {
     }
 }
 
-/// What comes together in a round.
+/// The combined results of a round.
 #[derive(Default)]
 struct Tally<'o> {
     notes: RoundNotes,
@@ -302,7 +302,7 @@ impl<'o> Tally<'o> {
         }
     }
 
-    /// Says of everything that is left how far it is.
+    /// Adds the progress of repositories that are not finished.
     fn finish(mut self, findings: &mut FindingsByImage, pace: Option<f64>) -> RoundNotes {
         let counts: Vec<(usize, usize)> = self.later.iter().map(|later| (later.inspected, later.total)).collect();
         let (of_each, of_all) = words(&counts, pace);
@@ -321,7 +321,7 @@ impl<'o> Tally<'o> {
     }
 }
 
-/// The repositories that policies govern, each with the tags that fields hold.
+/// Returns the repositories that policies govern, each with the current tags of its fields.
 fn followed<'o>(inventory: &'o Inventory, policies: &'o PolicySet) -> BTreeMap<&'o Repository, Followed<'o>> {
     let mut followed = BTreeMap::new();
     for (located, rule) in governed(inventory, policies) {

@@ -1,4 +1,4 @@
-//! What a registry has of one image: the tags that can be chosen, in their order.
+//! The scan of one repository: the tags that can be chosen, in their order.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -31,72 +31,72 @@ use super::scan_notes::ScanNotes;
 use super::source_histories::SourceHistories;
 use super::validity::{Presence, Validity};
 
-/// How many tags of a repository are looked into at a time.
+/// The number of tags of a repository that are inspected at a time.
 const TAGS: usize = 8;
-/// How many tags that are digits alone, and may be no commits, are looked into in one cycle.
+/// The number of digit-only tags, which may not be commits, that are inspected in one cycle.
 const DOUBTFUL: usize = 100;
 
-/// How long inspections may take, and how many they are.
+/// The time limit and the number of inspections in a round.
 #[derive(Debug, Default)]
 pub struct Inspections {
-    /// After this no inspected is begun.
+    /// The time after which no inspection begins.
     pub until: Option<Instant>,
-    /// How many images were looked into.
+    /// The number of images that were inspected.
     pub count: AtomicUsize,
 }
 
 impl Inspections {
-    /// Whether it is too late for another one.
+    /// Returns whether the time limit has passed.
     pub fn is_time_up(&self) -> bool {
         self.until.is_some_and(|until| Instant::now() >= until)
     }
 }
 
-/// Why a scan did not come to its end.
+/// The reason why a scan ended without candidates.
 #[derive(Debug)]
 pub enum Stop {
-    /// There is none.
+    /// There are no findings.
     None(NoFindings),
-    /// More tags are to be looked into than there is time for.
+    /// More tags have to be inspected than are allowed for now.
     Later {
-        /// How many tags were looked into.
+        /// The number of inspected tags.
         inspected: usize,
-        /// How many there are to look into.
+        /// The number of all tags to inspect.
         total: usize,
     },
 }
 
-/// The scan of one repository under way.
+/// A scan of one repository.
 pub struct Scanner<'s> {
-    /// Where it is asked for.
+    /// The registry.
     pub registry: &'s Client,
     /// The repository.
     pub repository: &'s Repository,
     /// The policy that governs it.
     pub rule: &'s Rule,
-    /// What the registry handed out.
+    /// The parts of images that were fetched before.
     pub part_cache: &'s PartCache,
     /// The inspections of this cycle.
     pub inspections: &'s Inspections,
-    /// How many tags are looked into at most; where there are more, the scan waits for its turn.
+    /// The limit for new tags to inspect; if there are more, the scan is postponed.
     pub max_inspections: usize,
-    /// What counts as the time.
+    /// The current time.
     pub now: Timestamp,
-    /// What there is to say besides.
+    /// The notes so far.
     pub scan_notes: ScanNotes,
-    /// How long it is good for while the registry lists the same tags.
+    /// The conditions under which the result remains valid.
     pub validity: Validity,
-    /// What was learned of the tags before.
+    /// The images that were inspected before.
     known: HashMap<Tag, ImageMetadata>,
 }
 
 /// What a look at an image gave.
 enum Inspected {
-    /// What is known of it.
+    /// Its metadata.
     Image(ImageMetadata),
-    /// It is not there any more.
+    /// It no longer exists.
     Gone,
-    /// It is too broken to tell.
+    /// It is too broken to read.
     Broken(String),
 }
 
@@ -122,7 +122,7 @@ impl From<RegistryError> for NoFindings {
 }
 
 impl<'s> Scanner<'s> {
-    /// A scan that begins.
+    /// Makes a scan that has not begun.
     pub fn new(
         registry: &'s Client,
         repository: &'s Repository,
@@ -146,7 +146,7 @@ impl<'s> Scanner<'s> {
         }
     }
 
-    /// FindingsByImage the tags that the registry lists, and those that fields hold.
+    /// Scans the tags that the registry lists and the current tags of fields.
     #[tracing::instrument(level = "debug", skip_all, fields(image = %self.repository))]
     pub async fn scan(
         &mut self,
@@ -165,7 +165,7 @@ impl<'s> Scanner<'s> {
             TagRule::Sha { order: Order::Built, .. } => self.by_age(tags, &listed, current, &mut contents).await,
             TagRule::Sha { order: Order::Pushed, .. } => self.by_push(tags, &listed, current).await,
             TagRule::Sha { order: Order::Commit(branch), form } => {
-                // The branch moves on, whatever the registry lists.
+                // The branch moves independently of the registry.
                 self.validity.end_with_cycle();
                 let (registry, repository) = (self.registry, self.repository);
                 let commit_order = CommitOrder { registry, repository, branch, form, histories };
@@ -175,7 +175,7 @@ impl<'s> Scanner<'s> {
         }?;
         let are_all_read = self.build_scan().builds(&mut candidates, contents).await?;
         if !are_all_read || candidates.seen.iter().any(|seen| seen.doubt == Some(Doubt::Unread)) {
-            // What was not read is looked into the next time.
+            // Images that could not be read are inspected the next time.
             self.validity.end_with_cycle();
         }
         Ok(candidates)
@@ -185,7 +185,7 @@ impl<'s> Scanner<'s> {
         BuildScan { registry: self.registry, repository: self.repository, rule: self.rule, part_cache: self.part_cache }
     }
 
-    /// Where commits decide, tags say them by their names, and few images are looked into.
+    /// Orders tags by commit. Most tags name theirs, so few images are inspected.
     async fn by_commit(
         &mut self,
         commit_order: CommitOrder<'_>,
@@ -193,7 +193,7 @@ impl<'s> Scanner<'s> {
         current: &BTreeSet<&Tag>,
     ) -> Result<Candidates, NoFindings> {
         let mut shortlist = self.rule.tags.shortlist(tags);
-        // The history tells which of them are commits.
+        // The history shows which of them are commits.
         let doubtful: BTreeSet<Tag> = shortlist.doubtful.iter().cloned().collect();
         shortlist.fitting.append(&mut shortlist.doubtful);
         if shortlist.fitting.is_empty() {
@@ -217,7 +217,7 @@ impl<'s> Scanner<'s> {
         Ok(candidates)
     }
 
-    /// Where the time of the push decides, the registry's own API tells it.
+    /// Orders tags by the time of the push, which the registry's own API reports.
     async fn by_push(
         &mut self,
         tags: Vec<Tag>,
@@ -234,7 +234,7 @@ impl<'s> Scanner<'s> {
         let wanted: BTreeSet<&Tag> = shortlist.fitting.iter().chain(&shortlist.doubtful).chain(&current).collect();
         let pushed = self.registry.push_times(self.repository, &wanted).await?;
         if wanted.iter().any(|tag| !pushed.contains_key(*tag)) {
-            // The API may come to tell it.
+            // The API may report it later.
             self.validity.end_with_cycle();
         }
         let standing = |tag: &Tag| pushed.get(tag).copied().map(Standing::At);
@@ -242,7 +242,7 @@ impl<'s> Scanner<'s> {
             shortlist.fitting.into_iter().map(Seen::from).chain(unread(shortlist.doubtful)).collect();
         for seen in &mut seen {
             seen.standing = standing(&seen.tag);
-            // Where it stands in the order nobody will ever know.
+            // Its position in the order will never be known.
             seen.doubt = seen.doubt.map(|doubt| if seen.standing.is_none() { Doubt::Unlabelled } else { doubt });
         }
         self.build_scan().resolve_doubts(&mut seen).await?;
@@ -261,12 +261,12 @@ impl<'s> Scanner<'s> {
         })
     }
 
-    /// The tags of fields that are of the policy's form.
+    /// Returns the current tags that have the policy's form.
     fn of_form(&self, current: &BTreeSet<&Tag>) -> Vec<Tag> {
         current.iter().filter(|tag| self.rule.tags.measure(tag).is_ok()).map(|tag| (*tag).clone()).collect()
     }
 
-    /// Where the age decides, every tag that fits is looked into: once, as it is taken not to move.
+    /// Orders tags by age. Every matching tag is inspected, but only once, because tags are assumed not to move.
     async fn by_age(
         &mut self,
         tags: Vec<Tag>,
@@ -281,7 +281,7 @@ impl<'s> Scanner<'s> {
         if unknown.len() > self.max_inspections {
             return Err(Stop::Later { inspected: known.len(), total });
         }
-        // What fields hold comes first: nothing moves before that is known.
+        // Current tags come first: no field moves before they are known.
         let mut candidates = Candidates {
             current: self.current(self.of_form(current), listed, contents).await?,
             ..Candidates::default()
@@ -296,7 +296,7 @@ impl<'s> Scanner<'s> {
                     contents.insert(tag.clone(), Content::from(&image));
                     image.created.map(Standing::At)
                 }
-                // Deleted between the listing and the inspected: as if it had not been listed.
+                // Deleted since the listing: treated as if it had not been listed.
                 Inspected::Gone => {
                     self.validity.end_unless(tag, Presence::Gone);
                     continue;
@@ -312,12 +312,12 @@ impl<'s> Scanner<'s> {
         self.leave_out_young(&mut candidates.seen)?;
         candidates.seen.extend(self.in_doubt(shortlist.doubtful, contents).await?);
         self.build_scan().resolve_doubts(&mut candidates.seen).await?;
-        // Tags that do not fit by their names are kept for the reason why nothing fits.
+        // Tags whose names do not match are kept to explain why nothing matches.
         candidates.seen.extend(unplaced(shortlist.dropped));
         Ok(candidates)
     }
 
-    /// Tags that are digits alone, with their ages: those that are known, and of the others the likeliest to be new.
+    /// Returns digit-only tags with their ages: those that are known, and of the others the likeliest to be new.
     async fn in_doubt(&mut self, tags: Vec<Tag>, contents: &mut Contents) -> Result<Vec<Seen>, NoFindings> {
         let (mut worth_a_look, unknown): (Vec<Tag>, Vec<Tag>) =
             tags.into_iter().partition(|tag| self.known.contains_key(tag));
@@ -345,8 +345,8 @@ impl<'s> Scanner<'s> {
         Ok(seen)
     }
 
-    /// The ages of tags that fields hold. A registry that lists half its tags may still have them, so those that are not
-    /// listed are asked for by name; what is remembered of them counts only if they are still there.
+    /// Returns the ages of current tags. A registry that lists only some of its tags may still have the others, so
+    /// those are queried by name; what is remembered of them counts only if they still exist.
     async fn current(
         &mut self,
         current: Vec<Tag>,
@@ -384,13 +384,13 @@ impl<'s> Scanner<'s> {
         Ok(ages)
     }
 
-    /// Where the name decides, nothing is looked into.
+    /// Orders tags by name, which needs no inspection.
     async fn by_rank(&mut self, tags: Vec<Tag>) -> Result<Candidates, NoFindings> {
         let seen = tags.into_iter().map(Seen::from).collect();
         Ok(Candidates { seen: self.old_enough(seen).await?, current: BTreeMap::new() })
     }
 
-    /// What is left where images have to be old enough: they are looked into from the best downward until one is.
+    /// Drops the newest tags until one is old enough for the policy.
     async fn old_enough(&mut self, mut seen: Vec<Seen>) -> Result<Vec<Seen>, NoFindings> {
         if self.rule.minimum_age.is_none() {
             return Ok(seen);
@@ -412,7 +412,7 @@ impl<'s> Scanner<'s> {
                     self.note_young(&candidate.tag, image.created);
                     young += 1;
                 }
-                // It keeps its place, and the gate refuses it by name.
+                // It keeps its place, and the gate reports it.
                 Err(error) if error.concerns_image() => {
                     self.validity.end_unless(candidate.tag.clone(), Presence::Broken(error.to_string()));
                     break;
@@ -426,8 +426,8 @@ impl<'s> Scanner<'s> {
         Ok(seen.split_off(young))
     }
 
-    /// The tags to look into: all that are known, and of the others as many as the policy allows, what is likely to be the
-    /// newest first.
+    /// Returns the tags to inspect: all that are known, and of the others as many as the policy allows, the likeliest
+    /// to be new first.
     fn within_limit(&mut self, fitting: Vec<Tag>) -> (Vec<Tag>, Vec<Tag>) {
         let (known, unknown): (Vec<Tag>, Vec<Tag>) = fitting.into_iter().partition(|tag| self.known.contains_key(tag));
         let (limit, count) = (self.rule.inspect_limit as usize, unknown.len());
@@ -446,7 +446,7 @@ impl<'s> Scanner<'s> {
         (known, unknown)
     }
 
-    /// Leaves out what the policy wants to be older.
+    /// Drops tags that are not old enough for the policy.
     fn leave_out_young(&mut self, seen: &mut Vec<Seen>) -> Result<(), NoFindings> {
         let before = seen.len();
         let created = |seen: &Seen| match seen.standing {
@@ -479,8 +479,8 @@ impl<'s> Scanner<'s> {
         NoFindings::Absent(format!("`minimumAge` excludes all matching tags ({count})"))
     }
 
-    /// Inspections at images, as long as there is time. A registry that cannot answer now is an error, because the one image that
-    /// it could not tell of may be the newest.
+    /// Inspects images as long as there is time. It is an error if the registry cannot answer for one of them, because
+    /// that image may be the newest.
     async fn inspections(&self, tags: Vec<Tag>) -> Result<Vec<(Tag, Inspected)>, RegistryError> {
         let inspected = |tag: Tag| async {
             match self.inspections.is_time_up() && !self.known.contains_key(&tag) {
@@ -513,7 +513,7 @@ impl<'s> Scanner<'s> {
     }
 }
 
-/// Tags that do not fit by their names, kept for the reason why nothing fits.
+/// Returns tags whose names do not match, which are kept to explain why nothing matches.
 fn unplaced(dropped: Vec<(Tag, Misfit)>) -> impl Iterator<Item = Seen> {
     dropped.into_iter().map(|(tag, _)| Seen::from(tag))
 }

@@ -1,4 +1,4 @@
-//! The histories of source repositories that one scan needs: each is fetched once, however many images come from it.
+//! The histories of source repositories for one round. Each is fetched once, however many images come from it.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -11,19 +11,19 @@ use crate::secret::SafeUrl;
 
 type Slot = Arc<tokio::sync::Mutex<Option<Result<Arc<FirstParentHistory>, NoFindings>>>>;
 
-/// The histories that were fetched so far.
+/// The histories that have been fetched so far.
 pub struct SourceHistories<'s> {
     sources: &'s Sources,
     slots: Mutex<HashMap<(String, String), Slot>>,
 }
 
 impl SourceHistories<'_> {
-    /// None yet.
+    /// Makes an empty collection.
     pub fn new(sources: &Sources) -> SourceHistories<'_> {
         SourceHistories { sources, slots: Mutex::default() }
     }
 
-    /// The first-parent history of a branch, with more commits than `enough_is_more_than` if there are more.
+    /// Returns the first-parent history of a branch, with more commits than `enough_is_more_than` if there are more.
     pub async fn get(
         &self,
         source: &SafeUrl,

@@ -1,4 +1,4 @@
-//! The image is old enough for its policy. It was when it was chosen, but tags move: it may have been built again since.
+//! Requires that the image is old enough for its policy. It was when it was chosen, but its tag may have moved since.
 
 use futures_util::FutureExt;
 
@@ -11,7 +11,7 @@ use crate::policy::minimum_age::too_young;
 
 use super::gate::{Gate, Verdict, Verdicts};
 
-/// The image is old enough for its policy.
+/// Requires that the image is old enough for its policy.
 pub struct Age;
 
 impl Gate for Age {

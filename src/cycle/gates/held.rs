@@ -1,6 +1,6 @@
-//! Nothing that is held is written: neither by name, nor because someone took it back lately.
+//! Keeps back what is held: by name, or because someone recently replaced it.
 //!
-//! It comes first, so that registries are not asked about images that stay anyway.
+//! It comes first, so that registries are not queried about images that stay anyway.
 
 use futures_util::FutureExt;
 use tokio::task::block_in_place;
@@ -12,7 +12,7 @@ use crate::plan::decide::Update;
 
 use super::gate::{Gate, Refusal, Verdict, Verdicts};
 
-/// Nothing that is held is written.
+/// Keeps back what is held.
 pub struct Held;
 
 impl Gate for Held {

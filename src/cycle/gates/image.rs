@@ -1,5 +1,5 @@
-//! The image is in its registry, and whole. That is asked right before it is written: tags may have moved or gone since
-//! they were listed.
+//! Requires that the image is complete in its registry. This is checked right before the image is written, because tags
+//! may have moved or gone since they were listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -21,13 +21,13 @@ use crate::registry::integrity::PartCache;
 
 use super::gate::{Gate, Verdict, Verdicts};
 
-/// How long until a missing image is asked for again.
+/// The time until a missing image is queried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// How many images are asked for at a time; the client bounds the requests to each host.
+/// The number of images that are verified at a time; the client limits the requests to each host.
 const IMAGES: usize = 16;
 
-/// The image is in its registry, and whole.
+/// Requires that the image is complete in its registry.
 pub struct Image;
 
 impl Gate for Image {
@@ -60,9 +60,8 @@ impl Gate for Image {
     }
 }
 
-/// Verifies every image that updates would write and that is not verified yet: whether all of it is there. What is
-/// deployed already, digest and all, moves nothing and is not verified again. Those for which there is no time are left
-/// without a verification.
+/// Verifies every image that updates would write and that is not verified yet. An image that is deployed with the same
+/// digest already is not verified again. Images for which there is no time remain unverified.
 async fn verify(updates: &[Update], context: &mut Context<'_>) {
     let Context { services, state, config, .. } = context;
     let until = state.budget.and_then(|budget| budget.verifications());
@@ -88,8 +87,8 @@ async fn verify(updates: &[Update], context: &mut Context<'_>) {
     state.verifications.extend(verifications.into_iter().flatten());
 }
 
-/// Strikes broken tags off the candidates of policies that take the next best one then. Returns the images of which
-/// another tag may be chosen now.
+/// Removes broken tags from the candidates of policies with a fallback. Returns the images for which another tag may be
+/// chosen now.
 async fn strike(updates: &[Update], context: &mut Context<'_>) -> BTreeSet<Repository> {
     let falls_back = |update: &&Update| {
         matches!(context.state.verifications.get(&wanted(update)), Some(Verification::Broken(_)))
@@ -125,7 +124,7 @@ async fn verify_image(
     Ok(Verification::Whole { digest: image.digest, created: image.created })
 }
 
-/// Verifies images that were asked for by name.
+/// Verifies images that a person requested.
 pub async fn requested(
     registry: &Client,
     part_cache: &PartCache,
@@ -137,7 +136,7 @@ pub async fn requested(
         let digest = registry.digest(repository, version).await?;
         let image = whole(registry, part_cache, repository, version, digest, policies).await?;
         if version.digest.is_some() && version.tag.is_some() {
-            // With both given, the tag has to be there too; the digest decides what runs.
+            // If both are given, the tag has to exist too; the digest decides what runs.
             let now = registry.digest(repository, &Version { digest: None, ..version.clone() }).await?;
             if version.digest.as_ref() != Some(&now) {
                 tracing::warn!(image = %repository, asked = %version, %now, "the tag points to another image now");
@@ -149,7 +148,7 @@ pub async fn requested(
     Ok(verifications)
 }
 
-/// Waits until all images are there, or until it is too late.
+/// Waits until all images exist, or until the deadline.
 pub async fn arrival(registry: &Client, references: &[Reference], deadline: Instant) -> Result<(), RegistryError> {
     for reference in references {
         loop {
@@ -165,7 +164,7 @@ pub async fn arrival(registry: &Client, references: &[Reference], deadline: Inst
     Ok(())
 }
 
-/// The image that a version names now, proved and read by its digest.
+/// Verifies the image of a digest and reads its metadata.
 async fn whole(
     registry: &Client,
     part_cache: &PartCache,

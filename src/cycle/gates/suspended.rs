@@ -1,4 +1,4 @@
-//! Automation is not suspended. It comes last, so that everything that would move is reported.
+//! Keeps everything back while automation is suspended. It comes last, so that everything that would move is reported.
 
 use futures_util::FutureExt;
 
@@ -10,7 +10,7 @@ use crate::plan::skip::Reason;
 
 use super::gate::{Gate, Verdict, Verdicts};
 
-/// Automation is not suspended.
+/// Keeps everything back while automation is suspended.
 pub struct Suspended;
 
 impl Gate for Suspended {

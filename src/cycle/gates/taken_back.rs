@@ -1,5 +1,5 @@
-//! Nothing is written that is older than what was taken back. How far back history is read for that follows from when the
-//! image was built, so this gate comes behind those that found it out.
+//! Keeps back what may be older than a version that someone replaced. The age of the image determines how far back
+//! history is read, so this gate comes after those that find it out.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::plan::gate::{Verification, wanted};
 
 use super::gate::{Gate, Verdict, Verdicts};
 
-/// Nothing is written that is older than what was taken back.
+/// Keeps back what may be older than a version that someone replaced.
 pub struct TakenBack;
 
 impl Gate for TakenBack {
@@ -37,8 +37,8 @@ impl Gate for TakenBack {
     }
 }
 
-/// The images whose other tags have to be known: something else was deployed before that is not known to be older. They
-/// are few, so that their tags fit into memory.
+/// Returns the images whose other tags have to be known, because another version that may be newer was deployed before.
+/// They are few, so their tags fit into memory.
 fn compared(updates: &[Update], context: &mut Context<'_>) -> Result<BTreeSet<Repository>, CycleError> {
     let Context { history, tip, state, .. } = context;
     let mut images = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! What is held because of the commits of a branch: what they say by name, and what they did to fields.
+//! The holds that follow from the commits of a branch: by name, and from what they did to fields.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::repo::tree::BlobId;
 use super::read_back::{Depth, Horizon, ReadHistory};
 use crate::cycle::tip::Tip;
 
-/// The history behind a tip. Nothing of it is read before it is needed, and nothing twice.
+/// The history of a tip. It is read only when needed, and only once.
 #[derive(Debug)]
 pub struct History {
     field_rules: FieldRules,
@@ -33,7 +33,7 @@ pub struct History {
 }
 
 impl History {
-    /// A history of which nothing was read yet. Fields of older commits are found by these rules.
+    /// Makes a history that has not been read yet. These rules find the fields of older commits.
     pub fn new(field_rules: FieldRules) -> History {
         History { field_rules, closed: Vec::new(), read: None }
     }
@@ -43,13 +43,13 @@ impl History {
         self.closed.extend(closed);
     }
 
-    /// What is held by name.
+    /// Returns the holds by name.
     pub fn named(&mut self, tip: &mut Tip) -> Result<&NamedHolds, RepoError> {
         Ok(&self.read(tip, Depth::Named)?.named)
     }
 
-    /// Returns the hold on what an update would write, or on another tag of the same build: what was taken away under one
-    /// name does not come back under another.
+    /// Returns the hold on what an update would write, or on another tag of the same build: what was replaced under one
+    /// tag does not come back under another.
     pub fn hold(
         &mut self,
         tip: &mut Tip,
@@ -99,7 +99,7 @@ impl History {
         }
     }
 
-    /// The hold that the history of a field puts on a version.
+    /// Returns the hold that the history of a field puts on a version.
     fn hold_by_history(
         &mut self,
         tip: &mut Tip,
@@ -117,8 +117,8 @@ impl History {
         Ok(hold::by_history(&changes, records, image, version))
     }
 
-    /// Returns the hold on something that may be newer than what an update would write: a registry that does not list what
-    /// was taken away must not bring about what is older still.
+    /// Returns the hold on something that may be newer than what an update would write: if a registry no longer lists a
+    /// replaced version, something even older must not be deployed instead.
     pub fn hold_on_newer(
         &mut self,
         tip: &mut Tip,
@@ -150,8 +150,8 @@ impl History {
         Ok(None)
     }
 
-    /// Whether the bot set an image to something that it never moved on from by itself, apart from what a field holds and
-    /// would hold. The image that it would hold was built at `created`.
+    /// Returns whether tagalong set an image to a version that it never replaced itself, other than the current and the
+    /// new version of a field. The new image was built at `created`.
     pub fn has_other_than(
         &mut self,
         tip: &mut Tip,
@@ -164,7 +164,8 @@ impl History {
         Ok(tags.map(Some).any(|tag| !known.contains(&tag)))
     }
 
-    /// What the bot set an image to and never moved on from by itself, told once for all of its fields.
+    /// Returns the versions of an image that tagalong set and never replaced itself. They are computed once for all of
+    /// its fields.
     fn never_left(
         &mut self,
         tip: &mut Tip,
@@ -176,7 +177,7 @@ impl History {
         Ok(Arc::clone(never_left.entry(image.clone()).or_insert_with(of_image)))
     }
 
-    /// The hold that closed pull requests put on a version of an image.
+    /// Returns the hold that closed pull requests put on a version of an image.
     fn hold_by_closing(
         &mut self,
         tip: &mut Tip,
@@ -190,7 +191,7 @@ impl History {
         Ok(proposal::hold_by_closed(&self.closed, records, image, version))
     }
 
-    /// Everything of an image that closed pull requests hold.
+    /// Returns all holds that closed pull requests put on an image.
     pub fn held_by_closing(&mut self, tip: &mut Tip, image: &Repository) -> Result<Vec<Hold>, RepoError> {
         let moves = self.closed.iter().flat_map(|closed| &closed.moves);
         let versions: Vec<Version> =
@@ -199,7 +200,7 @@ impl History {
         Ok(holds.collect::<Result<Vec<_>, RepoError>>()?.into_iter().flatten().collect())
     }
 
-    /// Everything that the history of a field holds back, the newest first.
+    /// Returns all holds that follow from the history of a field, newest first.
     pub fn held_by_history(
         &mut self,
         tip: &mut Tip,
@@ -222,7 +223,7 @@ impl History {
             .collect())
     }
 
-    /// What a field held before what it holds now, leaving out what is held: what a rollback goes back to.
+    /// Returns the last version of a field before the current one that is not held: the target of a rollback.
     pub fn previous(&mut self, tip: &mut Tip, file: &str, field: &Field) -> Result<Option<Version>, RepoError> {
         for depth in [Depth::Usual, Depth::Everything] {
             let commits = self.read(tip, depth)?.records.len();
@@ -243,7 +244,7 @@ impl History {
         Ok(None)
     }
 
-    /// What the last `commits` commits did to a field, the newest first.
+    /// Returns the changes to a field by the last `commits` commits, newest first.
     fn changes(&mut self, tip: &Tip, file: &str, field: &Field, commits: usize) -> Result<Vec<Change>, RepoError> {
         let Some(read) = &self.read else { return Ok(Vec::new()) };
         let mut path = file.to_owned();
@@ -272,12 +273,12 @@ impl History {
         Ok(changes)
     }
 
-    /// Where reading had to end, if it was not read as far back as it should have been.
+    /// Returns the commit where reading ended, if history was not read as far back as necessary.
     pub fn horizon(&self) -> Option<&Horizon> {
         self.read.as_ref()?.horizon.as_ref()
     }
 
-    /// Reads as far back as wanted, unless that was done.
+    /// Reads history to a depth, unless that was done already.
     fn read(&mut self, tip: &mut Tip, depth: Depth) -> Result<&mut ReadHistory, RepoError> {
         let usual = tip.clone.usual_depth();
         let known = self.read.take().filter(|read| read.is_all || read.reaches(depth, usual));
@@ -289,8 +290,8 @@ impl History {
     }
 }
 
-/// The version that holds have to be on to keep an update back; `None` while it is not known what a tag that stays stands
-/// for now.
+/// Returns the version that a hold must concern to keep an update back, or `None` if the tag stays and its current
+/// digest is not known.
 fn version(update: &Update, verifications: &Verifications) -> Option<Version> {
     let verified = match verifications.get(&wanted(update)) {
         Some(Verification::Whole { digest, .. }) => Some(digest),
@@ -307,7 +308,7 @@ fn version(update: &Update, verifications: &Verifications) -> Option<Version> {
     }
 }
 
-/// The other tags of the build that an update would write, apart from the one that its field holds.
+/// Returns the other tags of the build that an update would write, except the field's current tag.
 fn siblings(update: &Update, findings: &FindingsByImage) -> Vec<Version> {
     let (Some(Ok(findings)), Some(tag)) = (findings.get(&update.field.repository), &update.tag) else {
         return Vec::new();
@@ -316,16 +317,16 @@ fn siblings(update: &Update, findings: &FindingsByImage) -> Vec<Version> {
     others.map(|tag| Version { tag: Some(tag), digest: None }).collect()
 }
 
-/// How far back an update may have been made before: nothing held an image before it was built.
+/// Returns how far back the version of an update may have been deployed: not before it was built.
 fn depth(update: &Update, verifications: &Verifications) -> Depth {
     match verifications.get(&wanted(update)) {
         Some(Verification::Whole { created, .. }) => Depth::to(*created),
-        // It is not going to be written.
+        // It will not be written.
         _ => Depth::Usual,
     }
 }
 
-/// What files said of a field.
+/// The versions of a field in files of older commits.
 struct Versions<'v> {
     clone: &'v BareClone,
     field_rules: &'v FieldRules,

@@ -12,7 +12,7 @@ use tagalong::sops::envelope;
 use tagalong::sops::error::SopsError;
 use tagalong::sops::format::Format;
 use tagalong::sops::keyring::Keyring;
-use tagalong::sops::metadata_writer::Recipients;
+use tagalong::sops::recipients::Recipients;
 use tagalong::sops::open;
 use tagalong::sops::selection::Selection;
 

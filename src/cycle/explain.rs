@@ -10,9 +10,9 @@ use crate::manifest::inventory::Located;
 use crate::plan::decide::{NoSurvey, Survey};
 use crate::plan::gate::ImageProof;
 use crate::plan::skip::{Address, Reason, Skipped};
-use crate::policy::builds::Kind;
-use crate::policy::choose::Seen;
+use crate::policy::build::Kind;
 use crate::policy::rule::Rule;
+use crate::policy::seen::Seen;
 use crate::policy::tags::Rank;
 
 use super::engine::{Decided, Engine};

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 
 use crate::image::{Repository, Tag, Version};
 use crate::plan::decide::{NoSurvey, Survey};
-use crate::policy::choose::{Position, Seen};
 use crate::policy::first_parent_history::{FirstParentHistory, Lookup};
 use crate::policy::likely_newest::likely_newest_first;
 use crate::policy::order::{HistoryPosition, SourceBranch, Standing};
+use crate::policy::seen::{Position, Seen};
 use crate::policy::tags::ShaForm;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;

@@ -11,8 +11,8 @@ use rand_core::UnwrapErr;
 
 use crate::keys::KeySources;
 use crate::manifest::closure::Closures;
+use crate::manifest::file_kind::is_manifest_name;
 use crate::manifest::inventory::Inventory;
-use crate::manifest::kustomize::is_manifest_name;
 use crate::manifest::pods::{self, PodFacts, Subset};
 use crate::plan::decide::Openable;
 use crate::plan::gate::SecretFlaws;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::path::{child_of, parent_of};
 
-use super::find::KUSTOMIZATION_NAMES;
+use super::file_kind::KUSTOMIZATION_NAMES;
 
 /// Which kustomization takes in what, of a whole tree.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -117,9 +117,10 @@ impl Closures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::facts::FileFacts;
     use crate::manifest::field_rules::FieldRules;
-    use crate::manifest::find::{self, FileFacts};
-    use crate::manifest::kustomize::Graph;
+    use crate::manifest::find;
+    use crate::manifest::graph::Graph;
 
     fn around(files: &[(&str, &str)], file: &str) -> Vec<String> {
         let read: Vec<(Arc<str>, FileFacts)> = files

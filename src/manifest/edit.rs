@@ -6,11 +6,13 @@ use std::ops::Range;
 use crate::image::{Reference, Version};
 use crate::yaml::node::{NodeId, ScanError};
 use crate::yaml::scan::Scan;
-use crate::yaml::splice::{self, Change, SpliceError};
+use crate::yaml::splice::{self, Change};
+use crate::yaml::splice_error::SpliceError;
 
+use super::facts::FileFacts;
 use super::field::{Field, Slots};
 use super::field_rules::FieldRules;
-use super::find::{self, FileFacts};
+use super::find;
 
 /// A field and the version that it shall hold.
 #[derive(Debug, Clone)]

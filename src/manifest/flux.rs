@@ -6,7 +6,7 @@ use crate::image::Repository;
 use crate::yaml::node::NodeId;
 use crate::yaml::scan::Scan;
 
-use super::find::is_kind;
+use super::file_kind::is_kind;
 
 /// The API group of ImagePolicy and ImageRepository.
 pub const GROUP: &str = "image.toolkit.fluxcd.io/";

@@ -7,10 +7,10 @@ use crate::image::Repository;
 use crate::yaml::node::ScanError;
 
 use super::closure::Closures;
+use super::facts::{FieldProblem, FileFacts};
 use super::field::Field;
-use super::find::{FieldProblem, FileFacts};
 use super::flux::FluxPolicies;
-use super::kustomize::{Graph, GraphProblem};
+use super::graph::{Graph, GraphProblem};
 use super::paths::PathFilter;
 
 /// What reading one file gave. Shared, because the facts of a blob are kept from one cycle to the next.

@@ -1,7 +1,9 @@
 //! Image fields of Kubernetes manifests, kustomizations and Helm values: where they are and how they are edited.
 //!
 //! - [`field`]: what an image field is
-//! - [`find`]: the fields of one file
+//! - [`find`]: the fields of one file, by its `shapes`; [`facts`]: what is known of the file then
+//! - [`file_kind`]: what kind of file or document something is
+//! - [`kustomization`]: what a kustomization says of other files; [`file_references`]: only that, read without the rest
 //! - [`closure`]: what is deployed together
 //! - [`field_rules`]: what counts as a field beyond the usual shapes
 //! - [`pattern`]: paths within documents
@@ -13,21 +15,26 @@
 //! - [`pods`]: pods and the names of their pull secrets
 //! - [`pull_secret`]: Secrets that hold credentials for registries
 //! - [`value`]: which scalars are image references
-//! - [`kustomize`]: the graph of kustomizations, and who shadows whom
+//! - [`graph`]: the graph of kustomizations, and who shadows whom
 //! - [`edit`]: fields to new versions, byte for byte
 
 pub mod closure;
 pub mod edit;
+pub mod facts;
 pub mod field;
 pub mod field_rules;
+pub mod file_kind;
+pub mod file_references;
 pub mod find;
 pub mod flux;
+pub mod graph;
 pub mod inventory;
-pub mod kustomize;
+pub mod kustomization;
 pub mod marker;
 pub mod paths;
 pub mod pattern;
 pub mod pods;
 pub mod prefilter;
 pub mod pull_secret;
+mod shapes;
 pub mod value;

@@ -4,7 +4,7 @@ use crate::image::Reference;
 use crate::yaml::node::NodeId;
 use crate::yaml::scan::Scan;
 
-use super::find::has_kustomization_name;
+use super::file_kind::has_kustomization_name;
 
 /// What a file says of pods and their pull secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

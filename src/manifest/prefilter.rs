@@ -5,7 +5,7 @@ use memchr::memmem::Finder;
 use crate::image::Repository;
 
 use super::field_rules::FieldRules;
-use super::find::has_kustomization_name;
+use super::file_kind::has_kustomization_name;
 use super::flux;
 use super::marker;
 

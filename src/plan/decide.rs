@@ -6,10 +6,10 @@ use crate::image::{Digest, Reference, Repository, Tag, Version};
 use crate::manifest::field::Field;
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::paths::PathFilter;
-use crate::policy::builds::Build;
-use crate::policy::choose::{Position, Seen};
+use crate::policy::build::Build;
 use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
+use crate::policy::seen::{Position, Seen};
 
 use super::findings::Findings;
 use super::skip::{Reason, Skipped};

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::image::{Digest, Tag};
 
-use super::choose::Seen;
+use super::build::{Build, Kind};
 use super::order::Standing;
+use super::seen::Seen;
 use super::tags::TagRule;
 
 /// How many of the newest tags are looked into where the order alone does not tell builds apart.
@@ -20,29 +21,6 @@ pub struct Content {
     pub digest: Digest,
     /// The digests of its platforms, of an index.
     pub platforms: Vec<Digest>,
-}
-
-/// The build that a tag is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Build {
-    /// Alike for all tags of one build, and for no others of the same survey.
-    pub id: u32,
-    /// What the tag is of it.
-    pub kind: Kind,
-}
-
-/// What a tag is of its build.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// All of it: an image of one platform.
-    Image,
-    /// All of it: an index.
-    Index {
-        /// Whether it lists more than one platform.
-        is_of_several: bool,
-    },
-    /// One of the platforms of an index that has a tag, too.
-    Part,
 }
 
 /// Tags with the builds that they are of.

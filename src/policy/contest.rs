@@ -7,10 +7,10 @@ use std::collections::{HashMap, HashSet};
 
 use crate::image::Tag;
 
-use super::builds::{Build, Kind};
-use super::choose::{Current, Seen};
+use super::build::{Build, Kind};
 use super::form::Form;
 use super::order::Standing;
+use super::seen::{Current, Seen};
 use super::tags::TagRule;
 
 /// A build with those of its tags that fit.
@@ -232,9 +232,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::builds::{Builds, Content};
-    use super::super::choose::Position;
     use super::super::no_choice::NoChoice;
     use super::super::order::Order;
+    use super::super::seen::Position;
     use super::super::tags::ShaForm;
     use super::*;
     use crate::image::Digest;

@@ -9,14 +9,15 @@
 //! - [`likely_newest`]: which tags are likely to be the newest
 //! - [`number`]: numbers of any length, compared exactly
 //! - [`form`]: what tags have besides the commit or version that they name
-//! - [`builds`]: which tags are of one build
+//! - [`build`]: the build that a tag is of; [`builds`]: which tags are of one build
 //! - [`digits`]: SHAs that are digits alone
 //! - `contest`: which of several builds a field should hold, and by which of its tags
-//! - [`choose`]: the choice
+//! - [`seen`]: what is known of tags; [`choose`]: the choice
 //! - [`no_choice`]: why there is none
 //! - [`scope`]: which images a pass is about
 //! - [`retention`]: what a cleanup of the registry would delete
 
+pub mod build;
 pub mod builds;
 pub mod choose;
 mod contest;
@@ -31,5 +32,6 @@ pub mod range;
 pub mod retention;
 pub mod rule;
 pub mod scope;
+pub mod seen;
 pub mod tag_patterns;
 pub mod tags;

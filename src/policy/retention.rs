@@ -2,7 +2,7 @@
 
 use crate::image::Tag;
 
-use super::choose::Seen;
+use super::seen::Seen;
 use super::tags::{Rank, TagRule};
 
 impl TagRule {

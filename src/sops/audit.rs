@@ -3,9 +3,10 @@
 use super::cipher;
 use super::envelope::{self, Envelope};
 use super::error::{SopsError, ValueProblem};
-use super::format::{self, Format};
+use super::format::Format;
 use super::keyring::Keyring;
 use super::open;
+use super::parse::file::parse;
 use super::plaintext::Type;
 use super::plaintext_secrets;
 use super::rules::{CreationRule, CreationRules};
@@ -68,7 +69,7 @@ pub fn audit(path: &str, bytes: &[u8], keyring: &Keyring, rules: Option<&Creatio
         reason: Some(reason),
         recipients: Vec::new(),
     };
-    let Some(format) = envelope::detect(bytes) else {
+    let Some(detected) = envelope::detect(bytes) else {
         return match lost(path, bytes) {
             Some(reason) => vec![verdict(0, FileStatus::Failed, reason)],
             None => in_clear(path, bytes, rules)
@@ -77,7 +78,8 @@ pub fn audit(path: &str, bytes: &[u8], keyring: &Keyring, rules: Option<&Creatio
                 .collect(),
         };
     };
-    let envelope = match envelope::read(bytes, format) {
+    let format = detected.format;
+    let envelope = match detected.into_envelope() {
         Ok(envelope) => envelope,
         Err(error) => {
             let found = verdict(document_of(&error), FileStatus::Failed, error.to_string());
@@ -169,7 +171,7 @@ fn document_of(error: &SopsError) -> usize {
 fn lost(path: &str, bytes: &[u8]) -> Option<String> {
     envelope::lost_metadata(bytes).then_some(())?;
     let format = Format::of_path(path);
-    let parsed = format::read(bytes, format);
+    let parsed = parse(bytes, format);
     let encrypted = |items: &Vec<Item>| {
         let everything = Selection::default();
         tree::walk(items, &everything, &mut |visit: Visit<'_, '_>| {
@@ -203,7 +205,7 @@ fn in_clear(path: &str, bytes: &[u8], rules: Option<&CreationRules>) -> Vec<(usi
         return Vec::new();
     }
     let by_rule = || vec![(0, "by .sops.yaml this file is encrypted, but it is in clear".to_owned())];
-    let Ok(parsed) = format::read(bytes, format) else {
+    let Ok(parsed) = parse(bytes, format) else {
         let whole = demanded.is_some() && format == Format::Binary && !bytes.is_empty();
         return if whole { by_rule() } else { Vec::new() };
     };
@@ -239,7 +241,7 @@ mod tests {
     use crate::sops::age::bech32;
     use crate::sops::age::identity::Identity;
     use crate::sops::encrypt::{Recipe, encrypt};
-    use crate::sops::metadata_writer::Recipients;
+    use crate::sops::recipients::Recipients;
 
     fn key(seed: u8) -> (String, Keyring) {
         let identity = bech32::encode("age-secret-key-", &[seed; 32]).expect("a key").to_ascii_uppercase();

@@ -5,12 +5,16 @@ use rand_core::CryptoRng;
 use super::cipher::{self, DataKey};
 use super::envelope;
 use super::error::SopsError;
-use super::format::{self, Format, Parsed, yaml};
+use super::format::Format;
 use super::metadata::Metadata;
-use super::metadata_writer::{self, Recipients, Settings};
+use super::metadata_writer::{self, Settings};
 use super::open::{self, MacWriter};
+use super::parse::file::parse;
+use super::parse::parsed::Parsed;
+use super::parse::yaml;
 use super::patch::{self, Patch};
 use super::plaintext::Plaintext;
+use super::recipients::Recipients;
 use super::selection::Selection;
 use super::tree::{self, Visit, Writing};
 
@@ -39,7 +43,7 @@ pub fn encrypt(
     if format == Format::Binary {
         return encrypt_binary(bytes, recipe, &settings, &key, rng);
     }
-    let parsed = format::read(bytes, format)?;
+    let parsed = parse(bytes, format)?;
     if let Some(problem) = parsed.problem {
         return Err(problem);
     }

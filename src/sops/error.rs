@@ -3,8 +3,8 @@
 use crate::fault::{Explain, Fault};
 
 use super::cipher::CipherError;
-use super::metadata::MetadataError;
-use super::rules::RulesError;
+use super::metadata_error::MetadataError;
+use super::rules_error::RulesError;
 
 /// What went wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

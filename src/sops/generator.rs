@@ -72,14 +72,15 @@ fn text(node: &Node) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sops::format::{self, Format};
+    use crate::sops::format::Format;
+    use crate::sops::parse::file::parse;
 
     #[test]
     fn literals_and_files_are_found_and_values_are_not_repeated() {
         let text = "secretGenerator:\n- name: a\n  literals: [user=me, password=hunter2, 'empty=', 'later=${PASSWORD}']\n  \
                     envs: [a.env]\n- { name: b, env: b.env, files: [tls.key=keys/tls.key, plain.txt] }\nconfigMapGenerator:\n\
                     - { name: c, literals: [a=b], envs: [c.env] }\n";
-        let parsed = format::read(text.as_bytes(), Format::Yaml).expect("YAML");
+        let parsed = parse(text.as_bytes(), Format::Yaml).expect("YAML");
         let found = generated(&parsed.documents[0]);
         assert_eq!(
             found.literals,

@@ -4,9 +4,10 @@ use crate::path::{join, parent_of};
 
 use super::audit::{self, FileStatus, FileVerdict};
 use super::envelope;
-use super::format::{self, Format};
+use super::format::Format;
 use super::generator::{self, Generated};
 use super::keyring::Keyring;
+use super::parse::file::parse;
 use super::rulebook::RuleBook;
 
 /// What one file came to.
@@ -62,7 +63,7 @@ fn generators(path: &str, bytes: &[u8]) -> Vec<Generated> {
     if !is_yaml || !mentions() {
         return Vec::new();
     }
-    let parsed = format::read(bytes, Format::Yaml);
+    let parsed = parse(bytes, Format::Yaml);
     parsed.map(|parsed| parsed.documents.iter().map(|items| generator::generated(items)).collect()).unwrap_or_default()
 }
 

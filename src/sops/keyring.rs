@@ -112,7 +112,7 @@ mod tests {
     use crate::sops::encrypt::{Recipe, encrypt};
     use crate::sops::envelope;
     use crate::sops::format::Format;
-    use crate::sops::metadata_writer::Recipients;
+    use crate::sops::recipients::Recipients;
     use crate::sops::selection::Selection;
 
     fn keyring(kind: &str, seed: u8) -> Keyring {

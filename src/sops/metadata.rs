@@ -1,93 +1,11 @@
 //! The `sops` block of a file: to whom its key is encrypted, what it covers, and the MAC.
 
-use std::ops::Range;
-
 use super::error::SopsError;
 use super::go_scalar::parse_rfc3339;
-use super::metadata_writer::Recipients;
+use super::metadata_error::MetadataError;
+use super::raw::Raw;
+use super::recipients::Recipients;
 use super::selection::{DEFAULT_UNENCRYPTED_SUFFIX, Selection};
-
-/// Metadata as the formats have it: texts, lists and mappings, not typed yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Raw {
-    /// A text; of what is read, any scalar.
-    Text(String),
-    /// A number or a boolean, to be written without quotes.
-    Word(String),
-    /// A list.
-    List(Vec<Raw>),
-    /// A mapping.
-    Map(Vec<(String, Raw)>),
-}
-
-impl Raw {
-    /// The value of a key.
-    pub fn get(&self, key: &str) -> Option<&Raw> {
-        match self {
-            Raw::Map(pairs) => pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value),
-            _ => None,
-        }
-    }
-
-    /// A text that is there and not empty.
-    pub fn text(&self, key: &str) -> Option<&str> {
-        match self.get(key)? {
-            Raw::Text(text) | Raw::Word(text) if !matches!(text.as_str(), "" | "null" | "~") => Some(text),
-            _ => None,
-        }
-    }
-
-    /// The items of a list.
-    pub fn items(&self, key: &str) -> &[Raw] {
-        match self.get(key) {
-            Some(Raw::List(items)) => items,
-            _ => &[],
-        }
-    }
-}
-
-/// Where the two fields stand that change with every edit, quotes included. A file of several documents has several.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fields {
-    /// The bytes of `mac`.
-    pub mac: Range<usize>,
-    /// The bytes of `lastmodified`.
-    pub last_modified: Range<usize>,
-    /// The whole block: from the start of its first line to the end of its last one.
-    pub block: Range<usize>,
-}
-
-/// What is wrong with the metadata of a file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MetadataError {
-    /// A field is missing, or has no value.
-    #[error("its sops metadata has no `{0}`: it was cut off or edited by hand")]
-    Missing(&'static str),
-    /// A key stands twice.
-    #[error("its sops metadata has `{0}` twice")]
-    Twice(String),
-    /// A list holds something else than keys.
-    #[error("its sops metadata has something in `{0}` that is no key")]
-    NoKey(String),
-    /// `version` is no version.
-    #[error("its `version` is no version of sops")]
-    Version,
-    /// `lastmodified` is no time.
-    #[error("its `lastmodified` is no RFC 3339 time")]
-    LastModified,
-    /// No key at all.
-    #[error("its sops metadata names no key")]
-    NoKeys,
-    /// Two rules at a time.
-    #[error("its sops metadata has more than one of the encrypted and unencrypted suffixes and patterns")]
-    Rules,
-    /// A pattern cannot be read.
-    #[error("its sops metadata: {0}")]
-    Pattern(#[from] super::go_regex::RegexError),
-    /// `shamir_threshold` is no number.
-    #[error("its `shamir_threshold` is no whole number")]
-    Threshold,
-}
 
 /// Metadata, read.
 #[derive(Debug, Clone)]

@@ -2,27 +2,20 @@
 
 use super::cipher::DataKey;
 use super::error::SopsError;
-use super::format::{Format, METADATA_KEY, dotenv, flat};
+use super::format::{DOTENV_PREFIX, Format, METADATA_KEY};
 use super::go_scalar::parse_rfc3339;
-use super::metadata::Raw;
+use super::metadata_error::MetadataError;
 use super::plaintext::Plaintext;
+use super::raw::Raw;
+use super::recipients::Recipients;
 use super::selection::Selection;
-use super::{age, cipher, shamir};
+use super::{age, cipher, flat, shamir};
 use crate::secret::Secret;
 use crate::yaml::plain::is_ambiguous;
 use rand_core::CryptoRng;
 
 /// The version of sops whose files these are.
 pub const VERSION: &str = "3.11.0";
-
-/// To whom a file is encrypted: groups of age recipients, and how many groups are needed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recipients {
-    /// The groups. With more than one, each gets a share of the data key.
-    pub groups: Vec<Vec<String>>,
-    /// How many groups are needed; all of them if it says nothing.
-    pub threshold: Option<usize>,
-}
 
 /// What a block says besides keys and MAC.
 pub(super) struct Settings<'a> {
@@ -56,7 +49,7 @@ pub(super) fn compose(
 
 /// A time as SOPS writes it: RFC 3339, to the second.
 pub(super) fn checked_time(text: &str) -> Result<String, SopsError> {
-    let time = parse_rfc3339(text).ok_or(super::metadata::MetadataError::LastModified)?;
+    let time = parse_rfc3339(text).ok_or(MetadataError::LastModified)?;
     Ok(super::metadata::without_fraction(&time))
 }
 
@@ -106,7 +99,7 @@ pub(super) fn write(raw: &Raw, format: Format) -> String {
         }
         Format::Dotenv => {
             let lines: Vec<String> =
-                flat::flatten(raw).into_iter().map(|(key, value)| format!("{}{key}={value}", dotenv::PREFIX)).collect();
+                flat::flatten(raw).into_iter().map(|(key, value)| format!("{}{key}={value}", DOTENV_PREFIX)).collect();
             lines.join("\n")
         }
         Format::Ini => {

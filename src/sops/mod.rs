@@ -1,8 +1,8 @@
 //! SOPS files: found, decrypted, verified, judged and written, byte by byte as sops does it. Bytes and values in, values
 //! out; what is read in clear is wiped as soon as it has been used.
 //!
-//! - [`envelope`]: a file with its metadata, in any of the five formats ([`format`])
-//! - [`metadata`]: the `sops` block
+//! - [`envelope`]: a file with its metadata, in any of the five formats ([`format`]), which [`parse`] reads; [`flat`]: metadata without nesting
+//! - [`metadata`]: the `sops` block, from [`raw`]; [`recipients`]: to whom a file is encrypted
 //! - [`tree`]: documents as SOPS walks them
 //! - [`selection`]: which values are encrypted; [`go_regex`]: patterns in Go's syntax
 //! - [`plaintext`]: values in clear with their types; [`go_scalar`]: what Go reads in a text
@@ -14,7 +14,7 @@
 //! - [`rules`]: what `.sops.yaml` asks for; [`plaintext_secrets`]: Secrets in clear text
 //!   [`generator`]: Secrets that kustomizations make
 //! - [`audit`]: a verdict for each file; [`inspect`], [`rulebook`]: for each file of a tree
-//! - [`error`]: what can go wrong
+//! - [`error`], [`metadata_error`], [`rules_error`]: what can go wrong
 
 pub mod age;
 pub mod audit;
@@ -22,6 +22,7 @@ pub mod cipher;
 pub mod encrypt;
 pub mod envelope;
 pub mod error;
+pub mod flat;
 pub mod format;
 pub mod generator;
 pub mod go_regex;
@@ -29,14 +30,19 @@ pub mod go_scalar;
 pub mod inspect;
 pub mod keyring;
 pub mod metadata;
+pub mod metadata_error;
 pub mod metadata_writer;
 pub mod open;
+pub mod parse;
 mod patch;
 pub mod plaintext;
 pub mod plaintext_secrets;
+pub mod raw;
+pub mod recipients;
 pub mod rotate;
 pub mod rulebook;
 pub mod rules;
+pub mod rules_error;
 pub mod selection;
 pub mod shamir;
 pub mod tree;

@@ -6,9 +6,10 @@ use sha2::{Digest, Sha512};
 use super::cipher::{self, CipherError, DataKey};
 use super::envelope::{self, Envelope};
 use super::error::{SopsError, ValueProblem};
-use super::format::{self, Format};
+use super::format::Format;
 use super::keyring::Keyring;
 use super::metadata::Metadata;
+use super::parse::file::parse;
 use super::plaintext::{Plaintext, Type};
 use super::selection::Selection;
 use super::tree::{self, Visit};
@@ -48,11 +49,11 @@ pub fn decrypt_values(envelope: &Envelope, key: &DataKey) -> Result<Vec<Decrypte
 
 /// The values of a file whether or not it is a SOPS file.
 pub fn values(path: &str, bytes: &[u8], keyring: &Keyring) -> Result<Vec<Decrypted>, SopsError> {
-    if let Some(format) = envelope::detect(bytes) {
-        let envelope = envelope::read(bytes, format)?;
+    if let Some(detected) = envelope::detect(bytes) {
+        let envelope = detected.into_envelope()?;
         return decrypt_values(&envelope, &keyring.open(&envelope.metadata)?);
     }
-    let parsed = format::read(bytes, Format::of_path(path))?;
+    let parsed = parse(bytes, Format::of_path(path))?;
     let mut values = Vec::new();
     for (document, items) in parsed.documents.iter().enumerate() {
         tree::walk(items, &Selection::default(), &mut |visit: Visit<'_, '_>| {

@@ -73,10 +73,11 @@ fn text<'i>(items: &'i [Item], key: &str) -> Option<&'i [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sops::format::{self, Format};
+    use crate::sops::format::Format;
+    use crate::sops::parse::file::parse;
 
     fn found(text: &str) -> Vec<String> {
-        let parsed = format::read(text.as_bytes(), Format::Yaml).expect("YAML");
+        let parsed = parse(text.as_bytes(), Format::Yaml).expect("YAML");
         parsed.documents.iter().flat_map(|items| secret_values(items)).collect()
     }
 

@@ -12,10 +12,11 @@ use super::envelope::{self, Envelope};
 use super::error::SopsError;
 use super::format::Format;
 use super::keyring::Keyring;
-use super::metadata_writer::{self, Recipients, Settings};
+use super::metadata_writer::{self, Settings};
 use super::open::{self, MacWriter};
 use super::patch::{self, Patch};
 use super::plaintext::{Plaintext, Type};
+use super::recipients::Recipients;
 use super::rulebook::{BrokenRules, RuleBook};
 use super::rules::WantedKey;
 use super::tree::{self, Visit, Writing};
@@ -41,17 +42,17 @@ pub fn rotate_by_rules(
     last_modified: &str,
     rng: &mut impl CryptoRng,
 ) -> Option<Result<Rotated, SopsError>> {
-    let format = envelope::detect(bytes)?;
+    let detected = envelope::detect(bytes)?;
     let broken = |BrokenRules { file, error }: BrokenRules<'_>| SopsError::Rules { file, source: error.clone() };
-    let mut rotated = || {
-        let metadata = envelope::read(bytes, format)?.metadata;
+    let rotated = || {
+        let envelope = detected.into_envelope()?;
         let found = rules.rules_for(path).map_err(broken)?;
         let recipients = match found.and_then(|(rules, path)| rules.rule_for(&path)) {
             Some(rule) => rule.recipients()?,
-            None => metadata.age_recipients()?,
+            None => envelope.metadata.age_recipients()?,
         };
-        let rotated = rotate(bytes, keyring, &recipients, last_modified, rng)?;
-        let before: BTreeSet<String> = metadata.keys().map(|key| WantedKey::of(key).shown()).collect();
+        let rotated = rotate_envelope(bytes, &envelope, keyring, &recipients, last_modified, rng)?;
+        let before: BTreeSet<String> = envelope.metadata.keys().map(|key| WantedKey::of(key).shown()).collect();
         let after: BTreeSet<String> =
             recipients.groups.iter().flatten().map(|name| recipient::normalized(name)).collect();
         let but = |one: &BTreeSet<String>, other: &BTreeSet<String>| one.difference(other).cloned().collect();
@@ -69,8 +70,19 @@ pub fn rotate(
     last_modified: &str,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<u8>, SopsError> {
-    let format = envelope::detect(bytes).ok_or(SopsError::NotSops)?;
-    let envelope = envelope::read(bytes, format)?;
+    let envelope = envelope::detect(bytes).ok_or(SopsError::NotSops)?.into_envelope()?;
+    rotate_envelope(bytes, &envelope, keyring, recipients, last_modified, rng)
+}
+
+fn rotate_envelope(
+    bytes: &[u8],
+    envelope: &Envelope,
+    keyring: &Keyring,
+    recipients: &Recipients,
+    last_modified: &str,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<u8>, SopsError> {
+    let format = envelope.format;
     let old = keyring.open(&envelope.metadata)?;
     let new = DataKey::generate(rng);
     let metadata = &envelope.metadata;
@@ -78,12 +90,12 @@ pub fn rotate(
     let mut patches: Vec<Patch> = Vec::new();
     let mut plains = Vec::new();
     let mut problem = None;
-    open::decrypt(&envelope, &old, &mut |_, visit, plain| {
+    open::decrypt(envelope, &old, &mut |_, visit, plain| {
         mac.add_visited(visit, plain);
         if !visit.is_comment {
             plains.push(plain.clone());
         }
-        match rewritten(&envelope, visit, plain, &old, &new, rng) {
+        match rewritten(envelope, visit, plain, &old, &new, rng) {
             Ok(patch) => patches.extend(patch),
             Err(error) => problem = problem.take().or(Some(error)),
         }
@@ -95,8 +107,8 @@ pub fn rotate(
         Settings { selection: &metadata.selection, mac_only_encrypted: metadata.mac_only_encrypted, last_modified };
     let raw = metadata_writer::compose(recipients, &settings, &new, &mac.written(), rng)?;
     let text = patch::with_line_ends_of(bytes, format, &metadata_writer::write(&raw, format));
-    for fields in &envelope.fields {
-        patches.push((block_range(bytes, format, &fields.block)?, text.clone()));
+    for spans in &envelope.spans {
+        patches.push((block_range(bytes, format, &spans.block)?, text.clone()));
     }
     let written = patch::apply(bytes, patches).ok_or(SopsError::Unproved)?;
     encrypt::prove(&written, format, &new, &plains)?;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::path::{child_of, parent_of};
 
-use super::rules::{CreationRules, RulesError};
+use super::rules::CreationRules;
+use super::rules_error::RulesError;
 
 /// The name of the file with the rules.
 pub const RULES_FILE: &str = ".sops.yaml";

@@ -3,50 +3,17 @@
 
 use regex::Regex;
 
-use crate::fault::{Explain, Fault};
 use crate::yaml::scan::Scan;
 
 use super::age::recipient;
 use super::error::SopsError;
-use super::format::yaml;
-use super::go_regex::{self, RegexError};
-use super::metadata::{MasterKey, Metadata, Raw};
-use super::metadata_writer::Recipients;
+use super::go_regex;
+use super::metadata::{MasterKey, Metadata};
+use super::parse::yaml;
+use super::raw::Raw;
+use super::recipients::Recipients;
+use super::rules_error::RulesError;
 use super::selection::Selection;
-
-/// Why a `.sops.yaml` cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RulesError {
-    /// It is no YAML.
-    #[error("it cannot be read: {0}")]
-    Unreadable(String),
-    /// A pattern cannot be read.
-    #[error("rule {rule}: {error}")]
-    Pattern {
-        /// The rule, from 1.
-        rule: usize,
-        /// What is wrong with it.
-        error: RegexError,
-    },
-    /// Two ways to say what is encrypted.
-    #[error("rule {rule} has more than one of the encrypted and unencrypted suffixes and patterns")]
-    Selections {
-        /// The rule, from 1.
-        rule: usize,
-    },
-    /// The threshold is no number.
-    #[error("rule {rule}: `shamir_threshold` is no whole number")]
-    Threshold {
-        /// The rule, from 1.
-        rule: usize,
-    },
-}
-
-impl Explain for RulesError {
-    fn fault(&self) -> Fault {
-        Fault::BadInput
-    }
-}
 
 /// The creation rules of a `.sops.yaml`.
 #[derive(Debug, Clone, Default)]

@@ -117,11 +117,6 @@ impl Selection {
             }
         }
     }
-
-    /// Whether comments decide.
-    pub fn is_by_comment(&self) -> bool {
-        matches!(self, Selection::UnencryptedCommentRegex(_) | Selection::EncryptedCommentRegex(_))
-    }
 }
 
 #[cfg(test)]

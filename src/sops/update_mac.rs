@@ -5,10 +5,11 @@ use rand_core::CryptoRng;
 use super::cipher::{self, DataKey};
 use super::envelope::{self, Envelope};
 use super::error::SopsError;
-use super::format;
+use super::format::METADATA_KEY;
 use super::keyring::Keyring;
 use super::metadata_writer;
 use super::open::{self, MacWriter};
+use super::parse::file::parse;
 use super::patch::{self, Patch};
 use super::tree::{self, Visit};
 
@@ -22,21 +23,23 @@ pub fn update_mac(
     last_modified: &str,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<u8>, SopsError> {
-    let format = envelope::detect(original).ok_or(SopsError::NotSops)?;
-    let before = envelope::read(original, format)?;
+    let detected = envelope::detect(original).ok_or(SopsError::NotSops)?;
+    let (format, metadata) = (detected.format, detected.parsed.metadata.clone());
+    let before = detected.into_envelope()?;
     let key = keyring.open(&before.metadata)?;
     open::verify(&before, &key)?;
-    let after = envelope::read(edited, format)?;
-    let same_metadata = format::read(original, format)?.metadata == format::read(edited, format)?.metadata;
-    if !same_metadata || before.fields.len() != after.fields.len() {
-        return Err(SopsError::NotOnlyPlaintext { place: format::METADATA_KEY.to_owned() });
+    let after = parse(edited, format)?;
+    let same_metadata = after.metadata == metadata;
+    let after = Envelope::of(format, after)?;
+    if !same_metadata || before.spans.len() != after.spans.len() {
+        return Err(SopsError::NotOnlyPlaintext { place: METADATA_KEY.to_owned() });
     }
     only_clear_changed(&before, &after)?;
     let last_modified = metadata_writer::checked_time(last_modified)?;
     let mac = cipher::encrypt(&mac_of(&after, &key)?.written(), &key, &last_modified, rng);
     let mut patches: Vec<Patch> = Vec::new();
-    for fields in &after.fields {
-        for (range, text) in [(&fields.mac, &mac), (&fields.last_modified, &last_modified)] {
+    for spans in &after.spans {
+        for (range, text) in [(&spans.mac, &mac), (&spans.last_modified, &last_modified)] {
             // Of several documents, sops reads the metadata of the first one alone; others may lack a field.
             if !range.is_empty() {
                 patches.push((range.clone(), in_quotes_of(&edited[range.clone()], text)));

@@ -8,7 +8,7 @@
 //! - [`plain`]: which texts change their meaning when written without quotes
 //! - [`extent`]: where each scalar ends, and the comments between them
 //! - [`span`]: nodes to bytes
-//! - [`splice`]: changes to bytes, each proved by a second reading
+//! - [`splice`]: changes to bytes, each proved by a second reading; [`splice_error`]: why one was not made
 
 pub mod comment;
 pub mod extent;
@@ -19,3 +19,4 @@ pub mod plain;
 pub mod scan;
 mod span;
 pub mod splice;
+pub mod splice_error;

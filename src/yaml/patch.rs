@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::node::{Kind, NodeId, Style};
 use super::plain::is_ambiguous;
 use super::scan::Scan;
-use super::splice::SpliceError;
+use super::splice_error::SpliceError;
 
 /// A replacement of bytes.
 pub(super) type Patch = (Range<usize>, String);

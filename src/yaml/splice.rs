@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::node::{Kind, NodeId, ScanError};
+use super::node::{Kind, NodeId};
 use super::patch::{Patch, insert, not_editable, remove, replace, replace_part, value_of};
 use super::scan::Scan;
+use super::splice_error::SpliceError;
 
 /// One change to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,44 +45,6 @@ pub enum Change {
     },
 }
 
-/// Why a change was not made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SpliceError {
-    /// Two changes want different things of the same bytes.
-    #[error("{path}: two changes at once, `{one}` and `{other}`")]
-    Conflict {
-        /// The way to the scalar.
-        path: String,
-        /// What one of them writes.
-        one: String,
-        /// What the other writes.
-        other: String,
-    },
-    /// The scalar is written in a way that is not edited (over several lines, with escapes).
-    #[error("{path}: this scalar is written in a way that cannot be edited in place")]
-    NotEditable {
-        /// The way to the scalar.
-        path: String,
-    },
-    /// The text would need escapes.
-    #[error("{path}: `{text}` cannot be written there")]
-    Unwritable {
-        /// The way to the scalar.
-        path: String,
-        /// The text.
-        text: String,
-    },
-    /// The result is no YAML any more: a bug.
-    #[error("the edited file could not be read again")]
-    Unreadable(#[source] ScanError),
-    /// The result holds something else than what was asked: a bug.
-    #[error("{path}: the edited file does not read as asked")]
-    Unproved {
-        /// Where the two readings part.
-        path: String,
-    },
-}
-
 /// Makes the changes and proves them. Changes that say the same twice are made once.
 pub fn apply(bytes: &[u8], scan: &Scan<'_>, changes: &[Change]) -> Result<Vec<u8>, SpliceError> {
     let asked = Asked::gather(scan, changes)?;
@@ -109,13 +72,6 @@ struct Asked<'a> {
     parts: BTreeMap<NodeId, BTreeMap<(usize, usize), &'a str>>,
     inserts: BTreeMap<NodeId, Vec<(&'static str, &'a str)>>,
     removals: BTreeMap<NodeId, NodeId>,
-}
-
-impl SpliceError {
-    /// Whether the fault is ours: the edit was made and did not come out as asked. Nothing of it is kept.
-    pub fn is_bug(&self) -> bool {
-        matches!(self, SpliceError::Unreadable(_) | SpliceError::Unproved { .. })
-    }
 }
 
 impl<'a> Asked<'a> {

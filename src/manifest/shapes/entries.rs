@@ -2,14 +2,14 @@
 
 use crate::image::Repository;
 use crate::manifest::field::{Shape, Slots};
-use crate::manifest::kustomize::{ImageEntry, Kustomization};
+use crate::manifest::kustomization::{ImageEntry, Kustomization};
 use crate::yaml::node::NodeId;
 
-use super::{Finder, version_of};
+use super::finder::{Finder, version_of};
 
 impl Finder<'_, '_> {
     /// What a kustomization says: its files, its images, its remote bases.
-    pub(super) fn kustomization(&mut self, root: NodeId) -> Kustomization {
+    pub(in crate::manifest) fn kustomization(&mut self, root: NodeId) -> Kustomization {
         let scan = self.scan;
         let list = |key: &str| scan.get(root, key).map(|list| scan.items(list).collect::<Vec<_>>()).unwrap_or_default();
         let resources = [list("resources"), list("bases"), list("components")].concat();
@@ -42,7 +42,7 @@ impl Finder<'_, '_> {
     }
 
     /// The entries of `images` below a mapping.
-    pub(super) fn entries(&mut self, parent: NodeId, refs: &[(NodeId, String)]) -> Vec<ImageEntry> {
+    pub(in crate::manifest) fn entries(&mut self, parent: NodeId, refs: &[(NodeId, String)]) -> Vec<ImageEntry> {
         let scan = self.scan;
         let Some(images) = scan.get(parent, "images") else { return Vec::new() };
         let entries: Vec<NodeId> = scan.items(images).collect();
@@ -93,7 +93,7 @@ impl Finder<'_, '_> {
     }
 
     /// A Flux OCIRepository whose `ref` names a tag or a digest; one that follows a semver range moves by itself.
-    pub(super) fn oci_repository(&mut self, root: NodeId) -> Option<()> {
+    pub(in crate::manifest) fn oci_repository(&mut self, root: NodeId) -> Option<()> {
         let scan = self.scan;
         let spec = scan.get(root, "spec")?;
         let written_name = scan.get_scalar(spec, "url")?.strip_prefix("oci://")?.to_owned();

@@ -4,7 +4,7 @@ use crate::image::Repository;
 use crate::manifest::field::{Shape, Slots};
 use crate::yaml::node::NodeId;
 
-use super::{Finder, version_of};
+use super::finder::{Finder, version_of};
 
 impl Finder<'_, '_> {
     /// Helm-style siblings: `repository` (or a bare `image`) beside `tag`, merged in or not.

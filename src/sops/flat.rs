@@ -2,7 +2,7 @@
 
 use std::mem::discriminant;
 
-use crate::sops::metadata::Raw;
+use super::raw::Raw;
 
 const MAP: &str = "__map_";
 const LIST: &str = "__list_";

@@ -6,11 +6,13 @@
 //! parser is given fewer. A text with anything else at the first column is read whole. Where what is left are lists of
 //! plain words, as nearly always, no parser is needed at all.
 
-use crate::manifest::field_rules::FieldRules;
-use crate::manifest::kustomize::Kustomization;
 use crate::yaml::node::ScanError;
 
-use super::{FileFacts, has_kustomization_name, read};
+use super::facts::FileFacts;
+use super::field_rules::FieldRules;
+use super::file_kind::has_kustomization_name;
+use super::find::read;
+use super::kustomization::Kustomization;
 
 /// The keys that say what kind of a file it is, which files it takes in and which images it names.
 const KEYS: [&str; 11] = [

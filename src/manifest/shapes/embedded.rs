@@ -7,11 +7,11 @@ use crate::manifest::field::{Shape, Slots};
 use crate::manifest::value::looks_like_version;
 use crate::yaml::node::{Kind, NodeId};
 
-use super::Finder;
+use super::finder::Finder;
 
 impl Finder<'_, '_> {
     /// The references inside scalars that are no field themselves.
-    pub(super) fn embedded(&mut self) {
+    pub(in crate::manifest) fn embedded(&mut self) {
         let scan = self.scan;
         for id in scan.ids() {
             let Kind::Scalar { value, .. } = scan.kind(id) else { continue };

@@ -4,22 +4,24 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::sops::error::{SopsError, ValueProblem};
+use crate::sops::format::METADATA_KEY;
 use crate::sops::go_scalar::{self, Resolved};
-use crate::sops::metadata::{Fields, MetadataError, Raw};
+use crate::sops::metadata_error::MetadataError;
 use crate::sops::plaintext::Plaintext;
+use crate::sops::raw::{MetadataSpans, Raw};
 use crate::sops::tree::{Item, Leaf, Node, Writing};
 use crate::yaml::extent::Extents;
 use crate::yaml::node::{Kind, NodeId, Style};
 use crate::yaml::scan::Scan;
 
 use super::comments::{self, Placed};
-use super::{METADATA_KEY, Parsed};
+use super::parsed::Parsed;
 
 /// More values than this, aliases expanded, are not written by people.
 const MOST_NODES: usize = 1_000_000;
 
 /// Reads all documents of a file.
-pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
+pub fn parse(bytes: &[u8]) -> Result<Parsed, SopsError> {
     let scan = Scan::read(bytes).map_err(|error| SopsError::Unreadable(error.to_string()))?;
     let extents = Extents::of(&scan).map_err(|error| SopsError::Unreadable(error.to_string()))?;
     let placed = comments::place(&scan, &extents);
@@ -33,7 +35,7 @@ pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
         if scan.pairs(root).filter(|(key, _)| scan.scalar(*key) == Some(METADATA_KEY)).count() > 1 {
             return Err(MetadataError::Twice(METADATA_KEY.to_owned()).into());
         }
-        parsed.fields.push(reader.fields(key, value)?);
+        parsed.spans.push(reader.fields(key, value)?);
         if document == 0 {
             parsed.metadata = Some(raw(&scan, value));
         }
@@ -148,7 +150,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn fields(&self, key: NodeId, value: NodeId) -> Result<Fields, SopsError> {
+    fn fields(&self, key: NodeId, value: NodeId) -> Result<MetadataSpans, SopsError> {
         let field = |name| self.scan.get(value, name).and_then(|id| self.extents.scalar(id)).unwrap_or_default();
         let (mac, last_modified) = (field("mac"), field("lastmodified"));
         let start = self.extents.scalar(key).unwrap_or_default().start;
@@ -156,7 +158,7 @@ impl Reader<'_, '_> {
         for id in self.scan.descendants(value) {
             end = end.max(self.extents.scalar(id).unwrap_or_default().end);
         }
-        Ok(Fields { mac, last_modified, block: start..end })
+        Ok(MetadataSpans { mac, last_modified, block: start..end })
     }
 
     /// Remembers the first thing that SOPS refuses.

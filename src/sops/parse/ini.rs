@@ -4,17 +4,19 @@
 use std::ops::Range;
 
 use crate::sops::error::SopsError;
-use crate::sops::metadata::Fields;
+use crate::sops::flat;
+use crate::sops::format::METADATA_KEY;
 use crate::sops::plaintext::Plaintext;
+use crate::sops::raw::MetadataSpans;
 use crate::sops::tree::{Item, Leaf, Node, Writing};
 
-use super::{METADATA_KEY, Parsed, flat};
+use super::parsed::Parsed;
 
 /// The section of keys that stand before any other.
 const DEFAULT_SECTION: &str = "DEFAULT";
 
-/// Reads a file.
-pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
+/// Parses a file.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, SopsError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| SopsError::Unreadable(format!("no UTF-8 text (byte {})", error.valid_up_to())))?;
     let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
@@ -27,7 +29,7 @@ pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
     let mut items = Vec::new();
     for section in sections {
         if section.name == METADATA_KEY {
-            parsed.fields = vec![section.fields()];
+            parsed.spans = vec![section.fields()];
             let flat: Vec<_> = section.pairs.iter().map(|pair| (pair.key.clone(), pair.value.clone())).collect();
             parsed.metadata = Some(flat::nest(&flat));
         } else {
@@ -54,10 +56,10 @@ struct Pair {
 }
 
 impl Section {
-    fn fields(&self) -> Fields {
+    fn fields(&self) -> MetadataSpans {
         let at = |key: &str| self.pairs.iter().find(|pair| pair.key == key).map(|pair| pair.at.clone());
         let end = self.pairs.last().map_or(self.start, |pair| pair.at.end);
-        Fields {
+        MetadataSpans {
             mac: at("mac").unwrap_or_default(),
             last_modified: at("lastmodified").unwrap_or_default(),
             block: self.start..end,

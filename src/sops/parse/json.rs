@@ -1,18 +1,19 @@
 //! JSON files, and binary ones, which SOPS wraps into JSON. Read here with the places of all values.
 
 use crate::sops::error::SopsError;
+use crate::sops::format::METADATA_KEY;
 use crate::sops::go_scalar::parse_float;
-use crate::sops::metadata::{Fields, Raw};
 use crate::sops::plaintext::Plaintext;
+use crate::sops::raw::{MetadataSpans, Raw};
 use crate::sops::tree::{Item, Leaf, Node, Writing};
 
-use super::{METADATA_KEY, Parsed};
+use super::parsed::Parsed;
 
 /// Deeper nesting is not written by people, and must not exhaust the stack.
 const DEEPEST: usize = 200;
 
 /// Reads a file whose outermost value is an object.
-pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
+pub fn parse(bytes: &[u8]) -> Result<Parsed, SopsError> {
     let text = std::str::from_utf8(bytes).map_err(|error| unreadable("no UTF-8 text", error.valid_up_to()))?;
     let mut reader = Reader { text, at: 0, depth: 0 };
     reader.blanks();
@@ -35,7 +36,7 @@ pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
             }
             _ => None,
         };
-        parsed.fields = vec![Fields {
+        parsed.spans = vec![MetadataSpans {
             mac: field("mac").unwrap_or_default(),
             last_modified: field("lastmodified").unwrap_or_default(),
             block: key.at.start..value.at.end,
@@ -308,7 +309,7 @@ mod tests {
     use super::*;
 
     fn texts(json: &str) -> Vec<String> {
-        let parsed = read(json.as_bytes()).expect("valid JSON");
+        let parsed = parse(json.as_bytes()).expect("valid JSON");
         let shown = |node: &Node| match node {
             Node::Leaf(leaf) => format!(
                 "{} {} = {}",
@@ -343,8 +344,8 @@ mod tests {
     #[test]
     fn what_is_no_json_is_said() {
         for json in ["", "[]", "{", "{\"a\"}", "{\"a\":01}", "{\"a\":1.}", "{\"a\":1,}", "{} x", "{\"a\":\"\n\"}"] {
-            assert!(read(json.as_bytes()).is_err(), "{json}");
+            assert!(parse(json.as_bytes()).is_err(), "{json}");
         }
-        assert!(read("{\"a\":".repeat(100_000).as_bytes()).is_err());
+        assert!(parse("{\"a\":".repeat(100_000).as_bytes()).is_err());
     }
 }

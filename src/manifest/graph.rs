@@ -8,30 +8,10 @@ use std::sync::Arc;
 use crate::path::{join, parent_of};
 
 use super::closure::Closures;
+use super::facts::FileFacts;
 use super::field::Field;
-use super::find::{FileFacts, has_kustomization_name};
-
-/// What a kustomization file says about other files and about images.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Kustomization {
-    /// `resources`, `bases` and `components`, as written.
-    pub resources: Vec<String>,
-    /// Other files that it reads, as written: those that Secrets are generated from, patches, generators, transformers.
-    pub files: Vec<String>,
-    /// The entries of `images`.
-    pub images: Vec<ImageEntry>,
-}
-
-/// An entry of `images`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageEntry {
-    /// The name that it matches.
-    pub name: String,
-    /// The name that comes out: `newName`, else `name`.
-    pub result: String,
-    /// Whether it sets the version (`newTag` or `digest`), not only the name.
-    pub overrides: bool,
-}
+use super::file_kind::has_kustomization_name;
+use super::kustomization::{ImageEntry, Kustomization};
 
 /// Something about the graph that a person should know; never fatal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -169,9 +149,4 @@ fn is_local(resource: &str) -> bool {
         && !resource.contains('?')
         && !resource.starts_with("git@")
         && !resource.starts_with("github.com/")
-}
-
-/// Whether a file may hold image fields at all, by its name.
-pub fn is_manifest_name(path: &str) -> bool {
-    [".yaml", ".yml", ".json"].iter().any(|extension| path.ends_with(extension)) || has_kustomization_name(path)
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::image::{Digest, Reference, Repository, Version};
+use crate::manifest::facts::{FieldProblem, FieldProblemReason};
 use crate::manifest::field::{Pending, Shape, Slots, Spot};
 use crate::manifest::field_rules::FieldRules;
 use crate::manifest::marker::{self, FluxMarker, MarkerError, OwnMarker, Part};
 use crate::yaml::comment::{TrailingComment, comments_with};
 use crate::yaml::node::NodeId;
 
-use super::{FieldProblem, FieldProblemReason, Finder, name_of, version_of};
+use super::finder::{Finder, name_of, version_of};
 
 /// The scalars of one image within one mapping. A digest and a tag that stand side by side make one field.
 #[derive(Default)]
@@ -23,7 +24,7 @@ type Groups<T> = BTreeMap<(T, Option<NodeId>), Group>;
 
 impl Finder<'_, '_> {
     /// The scalars that rules of the configuration name.
-    pub(super) fn ruled(&mut self, path: &str, field_rules: &FieldRules) {
+    pub(in crate::manifest) fn ruled(&mut self, path: &str, field_rules: &FieldRules) {
         for rule in field_rules.rules.iter().filter(|rule| rule.concerns(path)) {
             for (_, root) in self.documents {
                 for ruled in rule.find(self.scan, *root) {
@@ -39,7 +40,7 @@ impl Finder<'_, '_> {
     }
 
     /// The scalars behind which a marker of our own stands.
-    pub(super) fn marked_by_us(&mut self) {
+    pub(in crate::manifest) fn marked_by_us(&mut self) {
         let mut groups: Groups<Repository> = BTreeMap::new();
         for (node, marker) in self.markers(marker::OWN, marker::own) {
             if self.is_claimed(node) {
@@ -61,7 +62,7 @@ impl Finder<'_, '_> {
 
     /// The scalars behind which a marker of Flux stands and that no shape has found. Their image is told by a marker of
     /// the same policy on a name or on a whole reference in the same file, else by the policy itself.
-    pub(super) fn marked_by_flux(&mut self) {
+    pub(in crate::manifest) fn marked_by_flux(&mut self) {
         let markers = self.markers(marker::FLUX, marker::flux);
         let mut images: BTreeMap<String, Repository> = BTreeMap::new();
         let mut groups: Groups<String> = BTreeMap::new();

@@ -245,13 +245,20 @@ impl Version {
         match text.split_once('@') {
             Some(("", digest)) => Ok(Version { tag: None, digest: Some(digest.parse()?) }),
             Some((tag, digest)) => Ok(Version { tag: Some(tag.parse()?), digest: Some(digest.parse()?) }),
-            None => Ok(Version { tag: Some(text.parse()?), digest: None }),
+            None => Ok(Version::from(text.parse::<Tag>()?)),
         }
     }
 
     /// Neither tag nor digest.
     pub fn is_empty(&self) -> bool {
         self.tag.is_none() && self.digest.is_none()
+    }
+}
+
+impl From<Tag> for Version {
+    /// A tag without a digest.
+    fn from(tag: Tag) -> Version {
+        Version { tag: Some(tag), digest: None }
     }
 }
 

@@ -62,7 +62,7 @@ impl Telling<'_> {
     /// The images of tags. One that is not there, or is broken, is a build of its own.
     async fn contents(&self, tags: BTreeSet<Tag>) -> Result<Contents, RegistryError> {
         let looks = tags.into_iter().map(|tag| async move {
-            let version = Version { tag: Some(tag.clone()), digest: None };
+            let version = Version::from(tag.clone());
             match self.registry.look(self.repository, &version, self.audit).await {
                 Ok(image) => Ok(Some((tag, Content::from(&image)))),
                 Err(error) if error.is_absence() || error.is_of_image() => Ok(None),
@@ -87,7 +87,7 @@ impl Telling<'_> {
                 tag.doubt = Some(Doubt::Older);
                 continue;
             }
-            let version = Version { tag: Some(tag.tag.clone()), digest: None };
+            let version = Version::from(tag.tag.clone());
             let is_known = self.registry.known_provenance(self.repository, &version).is_some();
             tag.doubt = if asked == LABELS && !is_known {
                 Some(Doubt::Unread)

@@ -174,7 +174,7 @@ impl Engine {
         let mut past = Past::new(clone, tip, &intent.field_rules);
         for located in back::fields(&stock.inventory, image, &self.paths)? {
             let before = match &rollback.to {
-                Some(tag) => Some(Version { tag: Some(tag.clone()), digest: None }),
+                Some(tag) => Some(Version::from(tag.clone())),
                 None => block_in_place(|| past.previous(&located.file, &located.field))?,
             };
             match before {

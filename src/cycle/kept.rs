@@ -81,7 +81,7 @@ impl Entry {
         audit: &Audit,
     ) -> Result<bool, RegistryError> {
         for (tag, before) in &self.lasting.as_long_as {
-            let version = Version { tag: Some(tag.clone()), digest: None };
+            let version = Version::from(tag.clone());
             let now = match before {
                 Found::There | Found::Gone => registry.digest(repository, &version).await.map(drop),
                 Found::Broken(_) => registry.look(repository, &version, audit).await.map(drop),

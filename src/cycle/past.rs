@@ -95,7 +95,7 @@ impl<'p> Past<'p> {
             if update.field.version.tag.as_ref() == Some(&sibling) {
                 continue;
             }
-            let meant = Version { tag: Some(sibling), digest: None };
+            let meant = Version::from(sibling);
             if let Some(hold) = self.hold_on(&update.file, &update.field, &meant, reach)? {
                 return Ok(Some(hold));
             }
@@ -117,7 +117,7 @@ impl<'p> Past<'p> {
             }
             // What its tag stands for now is not known yet.
             (Version { digest: None, .. }, None) if stays => return Ok(None),
-            (Version { tag: Some(tag), .. }, _) if !stays => Version { tag: Some(tag.clone()), digest: None },
+            (Version { tag: Some(tag), .. }, _) if !stays => Version::from(tag.clone()),
             (version, _) => version.clone(),
         };
         self.hold_on(&update.file, &update.field, &meant, reach)

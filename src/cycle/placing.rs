@@ -256,7 +256,7 @@ fn found(lineage: &FirstParentHistory, commit: &Commit) -> Lookup {
 }
 
 fn version(tag: &Tag) -> Version {
-    Version { tag: Some(tag.clone()), digest: None }
+    Version::from(tag.clone())
 }
 
 /// Words of an image, which may be anything and may hold a password.

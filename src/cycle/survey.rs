@@ -340,7 +340,7 @@ impl<'s> Surveyor<'s> {
     ) -> Result<BTreeMap<Tag, Held>, RegistryError> {
         let mut ages = BTreeMap::new();
         for tag in held {
-            let version = Version { tag: Some(tag.clone()), digest: None };
+            let version = Version::from(tag.clone());
             if !listed.contains(&tag) {
                 match self.registry.digest(self.repository, &version).await {
                     Ok(_) => self.lasting.as_long_as(tag.clone(), Found::There),
@@ -390,7 +390,7 @@ impl<'s> Surveyor<'s> {
         let fitting = seen.iter().filter(|seen| can_win(seen)).count();
         let mut young = 0;
         for candidate in seen.iter().take(fitting.min(self.rule.inspect_limit as usize)) {
-            let version = Version { tag: Some(candidate.tag.clone()), digest: None };
+            let version = Version::from(candidate.tag.clone());
             match self.registry.look(self.repository, &version, self.audit).await {
                 Ok(image) if image.created.is_some_and(|created| !self.is_young(created)) => break,
                 Ok(image) => {
@@ -493,7 +493,7 @@ impl<'s> Surveyor<'s> {
             return Ok(image.clone());
         }
         self.looks.count.fetch_add(1, Ordering::Relaxed);
-        let version = Version { tag: Some(tag.clone()), digest: None };
+        let version = Version::from(tag.clone());
         self.registry.look(self.repository, &version, self.audit).await
     }
 }

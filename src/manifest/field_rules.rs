@@ -145,10 +145,10 @@ fn join(pieces: &[Piece], scan: &Scan<'_>, root: NodeId, passed: &[String]) -> R
 fn name_of(text: &str) -> Result<Repository, FieldRuleError> {
     let fail = |reason: String| FieldRuleError::Image { text: text.to_owned(), reason };
     let reference: Reference = text.parse().map_err(|error: crate::image::ImageError| fail(error.to_string()))?;
-    match reference.version.is_empty() {
-        true => Ok(reference.repository),
-        false => Err(fail("a name without tag and digest is needed".to_owned())),
+    if !reference.version.is_empty() {
+        return Err(fail("a name without tag and digest is needed".to_owned()));
     }
+    Ok(reference.repository)
 }
 
 #[cfg(test)]

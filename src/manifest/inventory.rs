@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use strsim::levenshtein;
+
 use crate::image::Repository;
 use crate::yaml::node::ScanError;
 
@@ -183,23 +185,7 @@ pub fn readable(files: &[(Arc<str>, Reading)]) -> impl Iterator<Item = (&Arc<str
 
 /// How unlike two names are. The last component is what people mistype least and mean most, so it counts double.
 fn distance(a: &Repository, b: &Repository) -> usize {
-    2 * edits(a.short_name(), b.short_name()) + edits(a.as_str(), b.as_str())
-}
-
-/// The Levenshtein distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+    2 * levenshtein(a.short_name(), b.short_name()) + levenshtein(a.as_str(), b.as_str())
 }
 
 #[cfg(test)]
@@ -297,6 +283,5 @@ mod tests {
             inventory(&[("a.yaml", "a: ghcr.io/acme/supervisor:v1\nb: ghcr.io/acme/worker:v1\nc: nginx:1.2\n")]);
         let wanted = "ghcr.io/acme/supervisr".parse().expect("a name");
         assert_eq!(found.closest(&wanted)[0].as_str(), "ghcr.io/acme/supervisor");
-        assert_eq!(edits("kitten", "sitting"), 3);
     }
 }

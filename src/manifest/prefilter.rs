@@ -82,10 +82,12 @@ impl Search<'_> {
         let is_wanted = images.iter().any(|words| words.iter().all(holds))
             || self.always.iter().any(holds)
             || field_rules.rules.iter().any(|rule| rule.concerns(path));
-        match is_wanted {
-            true => Need::Whole,
-            false if has_kustomization_name(path) => Need::FileReferences,
-            false => Need::Nothing,
+        if is_wanted {
+            Need::Whole
+        } else if has_kustomization_name(path) {
+            Need::FileReferences
+        } else {
+            Need::Nothing
         }
     }
 }

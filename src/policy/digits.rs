@@ -52,10 +52,7 @@ impl fmt::Display for Doubt {
 impl TagRule {
     /// What a doubt about a tag comes to: a date is taken for one as long as its image does not say otherwise.
     pub fn weigh(&self, tag: &Tag, doubt: Doubt) -> Doubt {
-        match doubt.is_open() && self.commit_of(tag).is_some_and(is_time) {
-            true => Doubt::Date,
-            false => doubt,
-        }
+        if doubt.is_open() && self.commit_of(tag).is_some_and(is_time) { Doubt::Date } else { doubt }
     }
 }
 

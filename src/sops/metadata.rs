@@ -73,9 +73,10 @@ impl Metadata {
         let last_modified = parse_rfc3339(required("lastmodified")?).ok_or(MetadataError::LastModified)?;
         semver::Version::parse(required("version")?).map_err(|_| MetadataError::Version)?;
         let own = group_of(raw)?;
-        let groups = match own.is_empty() {
-            false => vec![own],
-            true => raw.items("key_groups").iter().map(group_of).collect::<Result<_, _>>()?,
+        let groups = if own.is_empty() {
+            raw.items("key_groups").iter().map(group_of).collect::<Result<_, _>>()?
+        } else {
+            vec![own]
         };
         if groups.iter().all(Vec::is_empty) {
             return Err(MetadataError::NoKeys);

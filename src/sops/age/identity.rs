@@ -93,10 +93,8 @@ impl Identity {
                 continue;
             }
             let line = number + 1;
-            let error = match content.starts_with("AGE-PLUGIN-") {
-                true => IdentityError::Plugin { line },
-                false => IdentityError::Line { line },
-            };
+            let is_of_plugin = content.starts_with("AGE-PLUGIN-");
+            let error = if is_of_plugin { IdentityError::Plugin { line } } else { IdentityError::Line { line } };
             identities.push(Identity::parse(content).ok_or(error)?);
         }
         Ok(identities)

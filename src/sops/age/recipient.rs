@@ -72,8 +72,9 @@ pub fn is_known(text: &str) -> bool {
 /// What a recipient's text says when it is compared: an SSH key without its comment, anything else without blanks.
 pub fn normalized(text: &str) -> String {
     let text = text.trim();
-    match text.starts_with("ssh-") {
-        true => text.split_ascii_whitespace().take(2).collect::<Vec<_>>().join(" "),
-        false => text.to_owned(),
+    if text.starts_with("ssh-") {
+        text.split_ascii_whitespace().take(2).collect::<Vec<_>>().join(" ")
+    } else {
+        text.to_owned()
     }
 }

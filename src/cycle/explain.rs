@@ -167,7 +167,7 @@ impl Engine {
 
 /// The rule that drops a tag by its name.
 fn dropped(rule: &Rule, tag: &Tag) -> Option<DroppedTag> {
-    let words = match (rule.tag_patterns.admit(tag), rule.tags.rank(tag)) {
+    let words = match (rule.tag_patterns.allows(tag), rule.tags.rank(tag)) {
         (false, _) => "`allow` and `ignore` rule it out".to_owned(),
         (true, Err(misfit)) => misfit.to_string(),
         (true, Ok(_)) => return None,

@@ -150,7 +150,7 @@ impl<'s> Surveyor<'s> {
         lineages: &Lineages<'_>,
     ) -> Result<Survey, Stop> {
         let listed: BTreeSet<Tag> = tags.iter().cloned().collect();
-        tags.retain(|tag| self.rule.tag_patterns.admit(tag));
+        tags.retain(|tag| self.rule.tag_patterns.allows(tag));
         if tags.is_empty() && !listed.is_empty() {
             let detail = format!("`allow` and `ignore` leave none of {} tags", listed.len());
             return Err(NoSurvey::Absent(detail).into());

@@ -1,4 +1,4 @@
-//! What is known of one file once its bytes have been read.
+//! Everything that is known about one file once it has been parsed.
 
 use crate::image::{Repository, Version};
 use crate::yaml::place::Place;
@@ -9,56 +9,51 @@ use super::flux::FluxObject;
 use super::kustomization::Kustomization;
 use super::marker::MarkerError;
 
-/// What is known of one file once its bytes have been read.
+/// Everything that is known about one file once it has been parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FileFacts {
     /// Its image fields, in the order of document and place.
     pub fields: Vec<Field>,
-    /// Fields whose image another file has to tell.
+    /// Fields whose image is defined by another file.
     pub pending: Vec<Pending>,
-    /// What it says as a kustomization, if it is one.
+    /// Its references to files and images, if it is a kustomization.
     pub kustomization: Option<Kustomization>,
-    /// What it says about policies of Flux.
+    /// The Flux policies and image repositories in it.
     pub flux: Vec<FluxObject>,
-    /// Markers and rules that cannot be followed here.
+    /// Markers and rules that cannot be applied.
     pub problems: Vec<FieldProblem>,
-    /// Whether it is a SOPS file whose message authentication code covers values in clear text, so that an edit of
-    /// any of them would make it unreadable.
+    /// True if it is a SOPS file whose message authentication code also covers plaintext values, so that editing one
+    /// would make the file unreadable.
     pub encrypted: bool,
 }
 
-/// A marker or a rule that cannot be followed.
+/// A marker or a rule that cannot be applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {}, column {}: {reason}", place.line, place.column)]
+#[allow(missing_docs, reason = "the message explains the fields")]
 pub struct FieldProblem {
-    /// Where.
     pub place: Place,
-    /// Why.
     pub reason: FieldProblemReason,
 }
 
-/// Why a marker or a rule cannot be followed.
+/// The reason why a marker or a rule cannot be applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum FieldProblemReason {
-    /// The marker cannot be read.
+    /// The marker is not valid.
     #[error("this marker cannot be read: {0}")]
     Marker(MarkerError),
-    /// The image of a rule cannot be told.
-    #[error("a rule of `fields` names this value, but its image cannot be told: {0}")]
+    /// The image of a rule cannot be determined.
+    #[error("a rule in `fields` selects this value, but its image cannot be determined: {0}")]
     Rule(FieldRuleError),
-    /// The value is not what the marker or rule says.
-    #[error("a marker or a rule names this value, but `{value}` is not {wanted}")]
-    Value {
-        /// What is there.
-        value: String,
-        /// What should be.
-        wanted: &'static str,
-    },
+    /// The value is not what the marker or rule expects.
+    #[error("a marker or rule selects this value, but `{value}` is not {wanted}")]
+    Value { value: String, wanted: &'static str },
 }
 
 impl FileFacts {
-    /// What the file holds of an image at a path. Lists grow and shrink over the years, so where all fields of the image
-    /// hold one version, the path does not matter.
+    /// Returns the version that the file holds of an image at a path. Lists grow and shrink over the years, so the path
+    /// does not matter if all fields of the image hold the same version.
     pub fn version_of(&self, image: &Repository, path: &str) -> Option<&Version> {
         let mut versions = self.fields.iter().filter(|field| field.repository == *image);
         let exact = versions.clone().find(|field| field.path == path).map(|field| &field.version);
@@ -69,7 +64,7 @@ impl FileFacts {
         })
     }
 
-    /// Whether a field is one of this file's.
+    /// Returns whether a field is in this file.
     pub(super) fn has(&self, field: &Field) -> bool {
         let pending =
             |pending: &Pending| pending.place() == field.place && pending.named(field.repository.clone()) == *field;

@@ -1,6 +1,6 @@
-//! The image fields of one file, and what the file says as a kustomization.
+//! Finds the image fields of one file, and its references to other files if it is a kustomization.
 //!
-//! Rules and markers come first, for they are meant; then the shapes that everyone uses; then what is left over.
+//! Rules and markers come first, as they are explicit; then the usual shapes; then references inside longer texts.
 
 use std::ops::Range;
 
@@ -14,13 +14,14 @@ use super::file_kind::{is_kind, is_kustomization};
 use super::flux::FluxObject;
 use super::shapes::finder::Finder;
 
-/// Reads a file. `path` decides only whether a file without a kind is a kustomization, and which rules concern it.
+/// Reads a file. `path` determines only whether a file without a `kind` is a kustomization, and which rules apply to
+/// it.
 pub fn read(path: &str, bytes: &[u8], field_rules: &FieldRules) -> Result<FileFacts, ScanError> {
     let scan = Scan::read(bytes)?;
     Ok(read_scan(path, &scan, field_rules))
 }
 
-/// Reads a file that has been scanned already.
+/// Reads a file that has been parsed already.
 pub(super) fn read_scan(path: &str, scan: &Scan<'_>, field_rules: &FieldRules) -> FileFacts {
     let documents: Vec<(NodeId, NodeId)> = scan.documents().collect();
     let mut finder = Finder::new(scan, &documents);
@@ -60,7 +61,7 @@ pub(super) fn read_scan(path: &str, scan: &Scan<'_>, field_rules: &FieldRules) -
         }
     }
     fields.sort_by_key(|field| (field.document, field.place));
-    // Kept as long as the file is, of which there are many with one field.
+    // Facts are kept in memory, and most files have only one field.
     fields.shrink_to_fit();
     FileFacts { fields, pending, kustomization, flux, problems, encrypted }
 }
@@ -70,7 +71,7 @@ fn is_encrypted(scan: &Scan<'_>, root: NodeId) -> bool {
     sops.is_some_and(|sops| scan.get_scalar(sops, "mac_only_encrypted") != Some("true"))
 }
 
-/// Each alias with the nodes that it stands for.
+/// Returns each alias with the nodes that it refers to.
 fn aliases(scan: &Scan<'_>) -> Vec<(NodeId, Range<NodeId>)> {
     let target = |id: NodeId| match scan.kind(id) {
         Kind::Alias(Some(target)) => Some((id, scan.subtree(*target))),
@@ -79,7 +80,7 @@ fn aliases(scan: &Scan<'_>) -> Vec<(NodeId, Range<NodeId>)> {
     scan.ids().filter_map(target).collect()
 }
 
-/// The other places that read a field's scalar.
+/// Returns the other paths that refer to a field's scalar.
 fn moves_along(scan: &Scan<'_>, aliases: &[(NodeId, Range<NodeId>)], slots: &Slots, own: &str) -> Vec<String> {
     let Some(scalar) = slots.scalar() else { return Vec::new() };
     let reading = aliases.iter().filter(|(_, target)| target.contains(&scalar)).map(|(alias, _)| scan.path(*alias));

@@ -1,24 +1,24 @@
-//! The build that a tag is of.
+//! The build that a tag belongs to.
 
-/// The build that a tag is of.
+/// The build that a tag belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Build {
-    /// Alike for all tags of one build, and for no others of the same survey.
+    /// A number that the tags of one build share with no other tag of the same survey.
     pub id: u32,
-    /// What the tag is of it.
+    /// The part of the build that the tag refers to.
     pub kind: Kind,
 }
 
-/// What a tag is of its build.
+/// The part of a build that a tag refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// All of it: an image of one platform.
+    /// The whole build: an image for one platform.
     Image,
-    /// All of it: an index.
+    /// The whole build: an index.
     Index {
-        /// Whether it lists more than one platform.
+        /// True if it lists more than one platform.
         is_of_several: bool,
     },
-    /// One of the platforms of an index that has a tag, too.
+    /// One of the platforms of an index that has a tag of its own.
     Part,
 }

@@ -1,4 +1,4 @@
-//! The choice of a tag, or why there is none.
+//! The choice of a tag, or the reason for choosing none.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -18,23 +18,23 @@ use super::tags::{Misfit, Rank, TagRule};
 pub struct Chosen<'c> {
     /// The tag.
     pub tag: &'c Tag,
-    /// When its image was built, if it says.
+    /// The time when its image was built, if it is known.
     pub built: Option<Timestamp>,
 }
 
 /// The tags of a registry, sorted by whether they fit a policy.
 #[derive(Debug, Default)]
 pub struct Shortlist {
-    /// Those that fit.
+    /// Tags that fit.
     pub fitting: Vec<Tag>,
-    /// Those that would fit if they were commits and not numbers, which their names do not say.
+    /// Tags that would fit if they are commits and not numbers, which their names do not tell.
     pub doubtful: Vec<Tag>,
-    /// Those that do not, each with the reason.
+    /// Tags that do not fit, each with the reason.
     pub dropped: Vec<(Tag, Misfit)>,
 }
 
 impl TagRule {
-    /// Sorts tags by whether they fit, by their names alone.
+    /// Sorts tags by whether they fit, judging by their names alone.
     pub fn shortlist(&self, tags: Vec<Tag>) -> Shortlist {
         let mut shortlist = Shortlist::default();
         for tag in tags {
@@ -50,13 +50,13 @@ impl TagRule {
         shortlist
     }
 
-    /// The tag that a field should hold instead of what it holds, or why it stays. `seen` may hold tags that do not
-    /// fit; they are passed over. The order of `seen` does not matter.
+    /// Chooses the tag that a field should hold instead of the current one, or returns the reason for keeping that.
+    /// `seen` may contain tags that do not fit, which are ignored. The order of `seen` does not matter.
     pub fn choose(&self, seen: &[Seen], current: Option<&Current>) -> Result<Tag, NoChoice> {
         if matches!(self, TagRule::Held) {
             return Err(current.map_or(NoChoice::NothingHeld, |held| NoChoice::UpToDate { tag: held.tag.clone() }));
         }
-        // What a field holds was taken for a commit once, whatever it looks like.
+        // A tag that a field holds was taken for a commit before, whatever it looks like.
         let is_sure = |seen: &&Seen| seen.doubt.is_none() || current.is_some_and(|current| current.tag == seen.tag);
         let fitting: Vec<&Seen> = seen.iter().filter(is_sure).filter(|seen| self.rank(&seen.tag).is_ok()).collect();
         if fitting.is_empty() {
@@ -75,9 +75,9 @@ impl TagRule {
         }
     }
 
-    /// Whether a tag that was chosen is known to be newer than one that was deployed before. One that is listed and was not
-    /// chosen is older, or has no place in the order any more; for one that is not, what counts is that the other was
-    /// built after it had been deployed.
+    /// Returns whether a chosen tag is known to be newer than one that was deployed before. A tag that is listed but
+    /// was not chosen is older, or no longer has a place in the order; a tag that is not listed is older if the chosen
+    /// one was built after it had been deployed.
     pub fn is_newer(&self, chosen: &Chosen<'_>, before: &Tag, deployed: Timestamp, seen: &[Seen]) -> bool {
         match (self, self.measure(before)) {
             // A placeholder protects nothing.
@@ -93,7 +93,7 @@ impl TagRule {
         if self.is_descending() { one < other } else { one > other }
     }
 
-    /// What the field holds, if it is of the policy's form at all: a placeholder such as `latest` protects nothing.
+    /// Returns the current tag if it matches the policy's form at all: a placeholder such as `latest` protects nothing.
     fn held<'c>(&self, current: Option<&'c Current>) -> Option<(Rank, &'c Current)> {
         current.and_then(|current| Some((self.measure(&current.tag).ok()?, current)))
     }
@@ -102,7 +102,7 @@ impl TagRule {
         matches!(self, TagRule::Sha { form, .. } if form.is_digits_alone(tag))
     }
 
-    /// Why a tag cannot be chosen.
+    /// Returns the reason why a tag cannot be chosen.
     fn unfit(&self, seen: &Seen) -> Option<String> {
         let misfit = self.rank(&seen.tag).err().map(|misfit| misfit.to_string());
         misfit.or(seen.doubt.map(|doubt| doubt.to_string()))
@@ -139,7 +139,7 @@ impl TagRule {
     }
 }
 
-/// A rank that larger is newer of, whichever way they run.
+/// A rank in its direction: the larger one is newer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Directed {
     rank: Rank,
@@ -204,7 +204,7 @@ fn by_order(
     }
 }
 
-/// Why a field stays that holds the newest of what can be chosen, or all of that is older.
+/// Returns the reason for keeping a tag that is the newest of those that can be chosen, or newer than all of them.
 fn waits<P>(contest: &Contest<'_, '_>, held: Tag, waiting: Option<(P, &Candidate<'_>, Lack)>) -> NoChoice {
     match waiting {
         Some((_, build, lack)) => unfinished(contest, build, lack),
@@ -216,7 +216,7 @@ fn unfinished(contest: &Contest<'_, '_>, build: &Candidate<'_>, lack: Lack) -> N
     NoChoice::Unfinished { newest: contest.tag(build), lacks: lack.words() }
 }
 
-/// The newest of the tags that may be a commit newer than something, or one whose place nobody knows.
+/// Returns the newest of the tags that may be commits newer than a standing, or one whose standing is unknown.
 fn newest_in_doubt(seen: &[Seen], than: Option<Standing>) -> Option<(Tag, Doubt)> {
     let may_be_newer = |seen: &&Seen| match (seen.doubt, seen.standing) {
         (Some(Doubt::Unread), None) => true,
@@ -227,7 +227,7 @@ fn newest_in_doubt(seen: &[Seen], than: Option<Standing>) -> Option<(Tag, Doubt)
     Some((newest.tag.clone(), newest.doubt?))
 }
 
-/// The tag of the one build of equally new ones; two different ones are a tie.
+/// Returns the tag of the only build in first place; several builds are a tie.
 fn single<P>(
     contest: &Contest<'_, '_>,
     first: &[&Candidate<'_>],

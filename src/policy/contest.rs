@@ -1,5 +1,5 @@
-//! Which of several builds a field should hold, and by which of its tags. A field keeps the form that its tag has, an index
-//! goes before its platforms, and a build whose tags are not all pushed yet waits.
+//! Chooses among builds, and among the tags of a build. A field keeps the form of its tag, an index is preferred to its
+//! platforms, and a build whose tags have not all been pushed yet has to wait.
 
 use std::cell::OnceCell;
 use std::cmp::Reverse;
@@ -17,46 +17,46 @@ use super::tags::TagRule;
 #[derive(Debug)]
 pub(super) struct Candidate<'s> {
     members: Vec<&'s Seen>,
-    /// Where it stands in the policy's order. Of several tags the first that was pushed counts: another name makes an image
-    /// no newer. Platforms stand where their index does.
+    /// Its standing in the policy's order. Of several tags, the first that was pushed counts: another name does not
+    /// make an image newer. Platforms have the standing of their index.
     pub standing: Option<Standing>,
 }
 
-/// What a build lacks, so that it is not chosen for a field.
+/// The part that a build lacks, so that it is not chosen for a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lack {
-    /// The index, where the field holds one, or where other builds have one.
+    /// The index, if the field holds one, or if other builds have one.
     Index,
-    /// A tag of the form that the field has, where other builds have one.
+    /// A tag of the field's form, if other builds have one.
     Form,
 }
 
-/// The builds in question for a field.
+/// The builds that compete for a field.
 pub(super) struct Contest<'c, 's> {
     rule: &'c TagRule,
     candidates: &'c [Candidate<'s>],
     field: Option<(Form, Option<Build>)>,
-    /// What tags of platforms have around their commits.
+    /// The affixes of tags of platforms.
     part_affixes: OnceCell<HashSet<String>>,
     has_only_parts: OnceCell<bool>,
 }
 
-/// What comes of a contest.
+/// The outcome of a contest.
 pub(super) struct Outcome<'c, 's, P> {
-    /// The first place that a build has which can be chosen.
+    /// The first place held by a build that can be chosen.
     pub place: Option<P>,
     /// The builds in that place.
     pub first: Vec<&'c Candidate<'s>>,
-    /// The newest build before that place, and what it lacks.
+    /// The newest build ahead of that place, and the part that it lacks.
     pub waiting: Option<(P, &'c Candidate<'s>, Lack)>,
 }
 
 impl Lack {
-    /// What is missing.
+    /// Describes what is missing.
     pub fn words(self) -> &'static str {
         match self {
             Lack::Index => "it serves one platform, and no index with it has been pushed yet",
-            Lack::Form => "its build has no tag of the same form yet, as other builds do",
+            Lack::Form => "its build does not have a tag of the same form yet, as other builds do",
         }
     }
 }
@@ -70,13 +70,13 @@ impl<'s> Candidate<'s> {
         Candidate { members, standing }
     }
 
-    /// Whether a field holds one of its tags.
+    /// Returns whether a field holds one of its tags.
     pub fn is_held(&self, current: &Current) -> bool {
         let is_same = |build: Option<Build>| build.zip(current.build).is_some_and(|(one, other)| one.id == other.id);
         self.members.iter().any(|seen| seen.tag == current.tag || is_same(seen.build))
     }
 
-    /// The first of its tags by name.
+    /// Returns the first of its tags by name.
     pub fn example(&self) -> &'s Seen {
         self.members[0]
     }
@@ -90,7 +90,7 @@ impl<'s> Candidate<'s> {
     }
 }
 
-/// Puts tags together that are of one build.
+/// Groups tags by build.
 pub(super) fn candidates<'s>(fitting: impl Iterator<Item = &'s Seen>) -> Vec<Candidate<'s>> {
     let mut places: HashMap<u32, usize> = HashMap::new();
     let mut builds: Vec<Vec<&Seen>> = Vec::new();
@@ -111,7 +111,7 @@ impl<'c, 's> Contest<'c, 's> {
         Contest { rule, candidates, field, part_affixes, has_only_parts }
     }
 
-    /// Finds the first of the builds that lacks nothing.
+    /// Finds the first of the builds that lack nothing.
     pub fn run<P: Ord + Clone>(&self, place: impl Fn(&Candidate<'s>) -> Option<P>) -> Outcome<'c, 's, P> {
         let mut placed: Vec<(P, &Candidate<'s>)> =
             self.candidates.iter().filter_map(|build| Some((place(build)?, build))).collect();
@@ -132,21 +132,21 @@ impl<'c, 's> Contest<'c, 's> {
                 Some(_) => {}
             }
         }
-        // One that waits beside one that does not is no newer.
+        // A waiting build in the same place as one that can be chosen is not newer.
         if verdict.waiting.as_ref().map(|(at, _, _)| at) == verdict.place.as_ref() {
             verdict.waiting = None;
         }
         verdict
     }
 
-    /// The tag of a build that a field should hold.
+    /// Returns the tag of a build that a field should hold.
     pub fn tag(&self, build: &Candidate<'s>) -> Tag {
         let field = self.field.as_ref().map(|(form, _)| form);
         let suits = |seen: &&&Seen| {
             let form = self.rule.form_of(&seen.tag);
             (form.suits(field, self.is_part(seen, &form)), Reverse(seen.tag.clone()))
         };
-        // What is a choice for the field goes first, whatever else speaks for another.
+        // Tags that the field may hold come first, whatever else may speak for others.
         let open = build.members.iter().filter(|seen| self.is_open(seen, &self.rule.form_of(&seen.tag)));
         let best = open.max_by_key(suits).or_else(|| build.members.iter().max_by_key(suits));
         best.unwrap_or(&build.members[0]).tag.clone()
@@ -178,8 +178,8 @@ impl<'c, 's> Contest<'c, 's> {
         self.is_unfinished(build, field, &open).then_some(Lack::Form)
     }
 
-    /// Whether a tag of the form that a field has is still to come: other builds have it beside a form that this one has,
-    /// and no newer build went without it, as they do once a pipeline has changed.
+    /// Returns whether a tag of the field's form is still expected: other builds have one in addition to a form that
+    /// this build has, and no newer build went without it, as would be the case once a pipeline has changed.
     fn is_unfinished(&self, build: &Candidate<'s>, field: &Form, open: &[Form]) -> bool {
         let (mut is_usual, mut newest) = (false, None);
         let mut without = Vec::new();
@@ -195,7 +195,7 @@ impl<'c, 's> Contest<'c, 's> {
         is_usual && build.standing > newest && without.iter().filter(|at| **at > newest).count() == 1
     }
 
-    /// Whether a field may hold a tag: one of a platform only where the field holds such a one already.
+    /// Returns whether a field may hold a tag: that of a platform only if the field already holds such a tag.
     fn is_open(&self, seen: &Seen, form: &Form) -> bool {
         let is_of_field = || self.field.as_ref().is_some_and(|(field, _)| field.has_affixes_of(form));
         !self.is_part(seen, form) || is_of_field()
@@ -218,7 +218,7 @@ impl<'c, 's> Contest<'c, 's> {
         })
     }
 
-    /// Whether there is nothing but platforms: then they are what there is to choose from.
+    /// Returns whether there are only tags of platforms, so that the choice is among them.
     fn has_only_parts(&self) -> bool {
         *self.has_only_parts.get_or_init(|| {
             let mut members = self.candidates.iter().flat_map(|build| &build.members);

@@ -1,21 +1,22 @@
-//! Which tag an image should have: what a policy says, how tags are ordered, which one is chosen and why none is.
+//! The tag that an image should have: policies, the order of tags, the choice of one, and the reasons for choosing
+//! none.
 //!
-//! - [`rule`]: which images a policy governs
-//! - [`tags`]: which tags fit a policy, by their names alone
+//! - [`rule`]: policies and the images that they govern
+//! - [`tags`]: the tags that fit a policy, by their names alone
 //! - [`range`]: version ranges, as Flux and Helm users write them
-//! - [`tag_patterns`]: which tags may be chosen at all
-//! - [`order`]: what tells which of two tags is newer, where their names do not
+//! - [`tag_patterns`]: patterns that allow or exclude tags
+//! - [`order`]: the order of tags whose names do not tell which is newer
 //! - [`first_parent_history`]: the history of a branch, in which commits are looked up
-//! - [`likely_newest`]: which tags are likely to be the newest
+//! - [`likely_newest`]: guesses which tags are the newest
 //! - [`number`]: numbers of any length, compared exactly
-//! - [`form`]: what tags have besides the commit or version that they name
-//! - [`build`]: the build that a tag is of; [`builds`]: which tags are of one build
-//! - [`digits`]: SHAs that are digits alone
-//! - `contest`: which of several builds a field should hold, and by which of its tags
-//! - [`seen`]: what is known of tags; [`choose`]: the choice
-//! - [`no_choice`]: why there is none
-//! - [`scope`]: which images a pass is about
-//! - [`retention`]: what a cleanup of the registry would delete
+//! - [`form`]: the form of a tag around the commit or version that it names
+//! - [`build`]: the build that a tag belongs to; [`builds`]: groups tags by build
+//! - [`digits`]: SHAs that consist of digits only
+//! - `contest`: chooses among builds, and among the tags of a build
+//! - [`seen`]: tags with what is known about them; [`choose`]: the choice of a tag
+//! - [`no_choice`]: the reasons for choosing none
+//! - [`scope`]: the images that a cycle is about
+//! - [`retention`]: the tags that a cleanup of the registry would delete
 
 pub mod build;
 pub mod builds;

@@ -1,4 +1,4 @@
-//! Numbers of any length, compared exactly: a build number of 17 digits is no float.
+//! Numbers of any length, compared exactly: a build number of 17 digits does not fit a float.
 
 use std::cmp::Ordering;
 
@@ -13,7 +13,7 @@ pub struct Number {
 }
 
 impl Number {
-    /// Reads `[+-]digits[.digits]`.
+    /// Parses `[+-]digits[.digits]`.
     pub fn parse(text: &str) -> Option<Number> {
         let (negative, body) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),

@@ -1,4 +1,5 @@
-//! What is known of tags before one is chosen: those that the registry lists, and the one that a field holds.
+//! Tags with what is known about them before one is chosen: those that the registry lists, and the one that a field
+//! holds.
 
 use crate::image::Tag;
 
@@ -6,26 +7,26 @@ use super::build::Build;
 use super::digits::Doubt;
 use super::order::Standing;
 
-/// A tag of the registry with what is known of its image.
+/// A tag in the registry with what is known about its image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// The tag.
     pub tag: Tag,
-    /// Where it stands in the policy's order, if it has one and the tag a known place in it.
+    /// Its standing in the policy's order, if the policy has one and the standing is known.
     pub standing: Option<Standing>,
-    /// The build that it is of, where more than its name had to be known.
+    /// The build that it belongs to, if it was inspected.
     pub build: Option<Build>,
-    /// Why it cannot be chosen although it fits: it may be no commit at all.
+    /// The reason why it cannot be chosen although it fits: it may not be a commit.
     pub doubt: Option<Doubt>,
 }
 
 impl Seen {
-    /// A tag that stands where it does, with nothing else known of it.
+    /// Makes a tag with a standing, about which nothing else is known.
     pub fn new(tag: Tag, standing: Option<Standing>) -> Seen {
         Seen { tag, standing, build: None, doubt: None }
     }
 
-    /// A tag that may be no commit.
+    /// Makes a tag that may not be a commit.
     pub fn in_doubt(tag: Tag) -> Seen {
         Seen { doubt: Some(Doubt::Unread), ..Seen::from(tag) }
     }
@@ -37,26 +38,26 @@ impl From<Tag> for Seen {
     }
 }
 
-/// What is known of the age of an image that a field holds.
+/// The position of a field's image in the policy's order, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
-    /// Where it stands in the policy's order.
+    /// Its standing in the policy's order.
     Known(Standing),
-    /// It is there, but nothing says where it stands.
+    /// The image exists, but its standing is unknown.
     Unknown,
-    /// The registry does not have it any more.
+    /// The registry no longer has the image.
     Gone,
-    /// The registry was not asked.
+    /// The registry was not queried.
     NotQueried,
 }
 
-/// What a field holds.
+/// The tag that a field holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Current {
     /// The tag.
     pub tag: Tag,
-    /// How old its image is.
+    /// The position of its image.
     pub position: Position,
-    /// The build that it is of, where that is known.
+    /// The build that it belongs to, if known.
     pub build: Option<Build>,
 }

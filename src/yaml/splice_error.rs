@@ -1,48 +1,32 @@
-//! Why a change to bytes was not made.
+//! The reason why an edit was refused.
 
 use super::node::ScanError;
 
-/// Why a change was not made.
+/// The reason why an edit was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum SpliceError {
-    /// Two changes want different things of the same bytes.
-    #[error("{path}: two changes at once, `{one}` and `{other}`")]
-    Conflict {
-        /// The way to the scalar.
-        path: String,
-        /// What one of them writes.
-        one: String,
-        /// What the other writes.
-        other: String,
-    },
-    /// The scalar is written in a way that is not edited (over several lines, with escapes).
+    /// Two changes replace the same bytes with different texts.
+    #[error("{path}: conflicting changes, `{one}` and `{other}`")]
+    Conflict { path: String, one: String, other: String },
+    /// The scalar is written in a way that cannot be edited in place (over several lines, with escapes).
     #[error("{path}: this scalar is written in a way that cannot be edited in place")]
-    NotEditable {
-        /// The way to the scalar.
-        path: String,
-    },
+    NotEditable { path: String },
     /// The text would need escapes.
-    #[error("{path}: `{text}` cannot be written there")]
-    Unwritable {
-        /// The way to the scalar.
-        path: String,
-        /// The text.
-        text: String,
-    },
-    /// The result is no YAML any more: a bug.
-    #[error("the edited file could not be read again")]
+    #[error("{path}: `{text}` cannot be written here")]
+    Unwritable { path: String, text: String },
+    /// The result is not valid YAML: a bug.
+    #[error("the edited file could not be parsed")]
     Unreadable(#[source] ScanError),
-    /// The result holds something else than what was asked: a bug.
-    #[error("{path}: the edited file does not read as asked")]
-    Unproved {
-        /// Where the two readings part.
-        path: String,
-    },
+    /// The result is not what was requested: a bug.
+    #[error("{path}: the edited file does not hold what was requested")]
+    Unverified { path: String },
 }
 
 impl SpliceError {
-    /// Whether the fault is ours: the edit was made and did not come out as asked. Nothing of it is kept.
+    /// Returns whether this is a bug: the edit was made, but its result was not what was requested. The result is
+    /// discarded.
     pub fn is_bug(&self) -> bool {
-        matches!(self, SpliceError::Unreadable(_) | SpliceError::Unproved { .. })
+        matches!(self, SpliceError::Unreadable(_) | SpliceError::Unverified { .. })
     }
 }

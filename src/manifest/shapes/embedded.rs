@@ -10,7 +10,7 @@ use crate::yaml::node::{Kind, NodeId};
 use super::finder::Finder;
 
 impl Finder<'_, '_> {
-    /// The references inside scalars that are no field themselves.
+    /// Adds the references inside scalars that are not fields themselves.
     pub(in crate::manifest) fn embedded(&mut self) {
         let scan = self.scan;
         for id in scan.ids() {
@@ -33,7 +33,8 @@ impl Finder<'_, '_> {
     }
 }
 
-/// The references in a text, each a word of its own: with a host or a path before the name, and a tag or a digest behind.
+/// Returns the references in a text, each a word of its own, with a host or a path before the name and a tag or a
+/// digest after it.
 fn references(text: &str) -> Vec<(Range<usize>, Reference)> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@');
     let mut found = Vec::new();

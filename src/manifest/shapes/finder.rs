@@ -1,4 +1,4 @@
-//! What is found in a file so far, and the scalars that belong to it.
+//! The fields that were found in a file so far, and the scalars that belong to them.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::yaml::scan::Scan;
 pub(in crate::manifest) struct Finder<'s, 'a> {
     pub(super) scan: &'s Scan<'a>,
     pub(super) documents: &'s [(NodeId, NodeId)],
-    /// Scalars that belong to a field already.
+    /// Scalars that already belong to a field.
     claimed: HashSet<NodeId>,
     pub(in crate::manifest) fields: Vec<Field>,
     pub(in crate::manifest) pending: Vec<Pending>,
@@ -25,7 +25,7 @@ impl<'s, 'a> Finder<'s, 'a> {
         Finder { scan, documents, claimed, fields, pending, problems }
     }
 
-    /// A field of a scalar that holds a whole reference.
+    /// Adds a field for a scalar that is a complete reference.
     pub(super) fn whole(&mut self, shape: Shape, node: NodeId, found: Reference) {
         let value = self.scan.scalar(node).unwrap_or_default();
         let written_name = Reference::written_name(value).to_owned();
@@ -34,8 +34,8 @@ impl<'s, 'a> Finder<'s, 'a> {
         self.fields.push(spot.field(found.repository, written_name, transformed));
     }
 
-    /// Whether kustomize's image transformer looks at an `image`: the one of an item of `containers` or
-    /// `initContainers`, at any depth of any kind.
+    /// Returns whether kustomize's image transformer applies to an `image`: to that of an item of `containers` or
+    /// `initContainers`, at any depth and in any kind of object.
     fn is_transformed(&self, image: NodeId) -> bool {
         let scan = self.scan;
         let list = scan.parent(image).and_then(|container| scan.parent(container));
@@ -59,7 +59,7 @@ impl<'s, 'a> Finder<'s, 'a> {
     }
 }
 
-/// What `tag` or `newTag` holds: nothing, `TAG` or `TAG@DIGEST`; `None` when it is something else.
+/// Parses the value of `tag` or `newTag`: nothing, `TAG` or `TAG@DIGEST`; `None` if it is anything else.
 pub(super) fn version_of(text: &str) -> Option<Version> {
     if matches!(text, "" | "~" | "null") {
         return Some(Version::default());
@@ -67,7 +67,7 @@ pub(super) fn version_of(text: &str) -> Option<Version> {
     Version::parse_tag(text).ok()
 }
 
-/// The image that a text names, when it names nothing else.
+/// Parses an image name without tag and digest.
 pub(super) fn name_of(text: &str) -> Option<Repository> {
     let reference: Reference = text.parse().ok()?;
     reference.version.is_empty().then_some(reference.repository)

@@ -1,10 +1,10 @@
-//! How each shape of image field is found.
+//! Finds image fields, shape by shape.
 //!
-//! - [`finder`]: what is found so far, and the scalars that belong to it
-//! - [`walk`]: whole references
+//! - [`finder`]: the fields that were found so far, and the scalars that belong to them
+//! - [`walk`]: complete references
 //! - [`siblings`]: values of charts
 //! - [`entries`]: kustomizations and OCIRepositories
-//! - [`marked`]: what rules and markers name
+//! - [`marked`]: scalars that rules and markers select
 //! - [`embedded`]: references inside longer texts
 
 mod embedded;

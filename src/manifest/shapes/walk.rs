@@ -1,4 +1,4 @@
-//! Whole references, and whatever else can stand anywhere in a document.
+//! Complete references, and other shapes that can be anywhere in a document.
 
 use crate::manifest::field::Shape;
 use crate::manifest::value::{bare_reference, reference};
@@ -7,7 +7,7 @@ use crate::yaml::node::{Kind, NodeId};
 use super::finder::Finder;
 
 impl Finder<'_, '_> {
-    /// Looks at every mapping and sequence of a document once.
+    /// Visits every mapping and sequence of a document once.
     pub(in crate::manifest) fn walk(&mut self, document: NodeId) {
         let scan = self.scan;
         for id in scan.descendants(document) {
@@ -25,7 +25,7 @@ impl Finder<'_, '_> {
         }
     }
 
-    /// A scalar that is a whole reference.
+    /// Adds a field for a scalar that is a complete reference.
     fn scalar(&mut self, key: Option<&str>, node: NodeId) {
         let Kind::Scalar { value, .. } = self.scan.kind(node) else { return };
         if self.is_claimed(node) {

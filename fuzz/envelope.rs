@@ -43,7 +43,7 @@ pub fn stands(format: Format, path: &str, bytes: &[u8]) {
             let key = KEYRING.open(&envelope.metadata).expect("its key");
             open::verify(&envelope, &key).expect("its values");
         }
-        Err(SopsError::Unproved) => panic!("what was written does not open"),
+        Err(SopsError::Unverified) => panic!("what was written does not open"),
         Err(_) => {}
     }
 }

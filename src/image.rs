@@ -3,6 +3,19 @@
 //! The grammar is that of the OCI distribution specification 1.1 (section "Pulling manifests": `<name>`, `<reference>`)
 //! and of the Docker reference format on top of it: a first component with a dot, a colon or the word `localhost` is the
 //! registry host; without one the host is `docker.io`, and a single component there lives under `library/`.
+//!
+//! ```
+//! use tagalong::image::{ImageError, Reference};
+//!
+//! let reference: Reference = "ghcr.io/acme/shop:v1.4.0".parse()?;
+//! assert_eq!(reference.repository.host(), "ghcr.io");
+//! assert_eq!(reference.repository.path(), "acme/shop");
+//! assert_eq!(reference.version.to_string(), "v1.4.0");
+//!
+//! let short: Reference = "nginx:1.27".parse()?;
+//! assert_eq!(short.to_string(), "docker.io/library/nginx:1.27");
+//! # Ok::<(), ImageError>(())
+//! ```
 
 use std::fmt;
 use std::str::FromStr;

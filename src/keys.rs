@@ -190,12 +190,12 @@ mod tests {
             assert!(!all.contains(&key(7)[15..]), "{all}");
             error.to_string()
         };
-        assert_eq!(said(&sources(&[], &[&file])), format!("{}: line 2: this is no age identity", file.display()));
-        assert_eq!(said(&sources(&[("SOPS_AGE_KEY", &broken)], &[])), "SOPS_AGE_KEY: line 2: this is no age identity");
+        assert_eq!(said(&sources(&[], &[&file])), format!("{}: line 2: not a valid age identity", file.display()));
+        assert_eq!(said(&sources(&[("SOPS_AGE_KEY", &broken)], &[])), "SOPS_AGE_KEY: line 2: not a valid age identity");
         let gone = folder.path().join("gone");
         assert!(said(&sources(&[("SOPS_AGE_KEY_FILE", &gone.display().to_string())], &[])).contains("gone"));
         assert!(said(&sources(&[], &[folder.path()])).contains("no *.agekey"));
         fs::write(&file, [0xff, 0xfe]).expect("written");
-        assert!(said(&sources(&[], &[&file])).contains("no text"));
+        assert!(said(&sources(&[], &[&file])).contains("not a text file"));
     }
 }

@@ -1,4 +1,21 @@
 //! Sets fields to new versions, leaving all other bytes as they are.
+//!
+//! ```
+//! use tagalong::image::Version;
+//! use tagalong::manifest::edit::{FollowRefs, Move, edit};
+//! use tagalong::manifest::field_rules::FieldRules;
+//! use tagalong::manifest::find;
+//!
+//! let bytes = b"containers:\n- image: ghcr.io/acme/shop:v1 # ask before you change it\n";
+//! let rules = FieldRules::default();
+//! let facts = find::read("shop.yaml", bytes, &rules)?;
+//! assert_eq!(facts.fields[0].path, "containers[0].image");
+//!
+//! let moves = [Move { field: &facts.fields[0], to: &Version::parse_tag("v2")? }];
+//! let edited = edit("shop.yaml", bytes, &moves, FollowRefs::Yes, &rules)?;
+//! assert_eq!(edited, b"containers:\n- image: ghcr.io/acme/shop:v2 # ask before you change it\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::BTreeMap;
 use std::ops::Range;

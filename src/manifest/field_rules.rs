@@ -169,7 +169,10 @@ mod tests {
         assert_eq!(images("services.*.tag", "{registry}/{1}"), ["ghcr.io/acme/api", "ghcr.io/acme/web"]);
         let named = images("services.*.tag", "{registry}/{services.*.name}");
         assert_eq!(named[0], "ghcr.io/acme/app-api");
-        assert_eq!(named[1], "`ghcr.io/acme/…` is no image: a path in the rule leads to no scalar here");
+        assert_eq!(
+            named[1],
+            "`ghcr.io/acme/…` is not a valid image name: a path in the rule does not lead to a scalar here"
+        );
     }
 
     #[test]

@@ -247,7 +247,7 @@ mod tests {
         ]);
         let said: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
         assert!(said.contains(&"a/kustomization.yaml: `gone.yaml` does not exist".to_owned()), "{said:?}");
-        assert!(said.iter().any(|text| text.contains("take each other in")), "{said:?}");
+        assert!(said.iter().any(|text| text.contains("include each other")), "{said:?}");
     }
 
     #[test]

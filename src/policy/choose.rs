@@ -305,7 +305,7 @@ mod tests {
         let deployed = choose(doubt(Some(9), Doubt::Unlabelled), Some("1234567"));
         assert_eq!(deployed, Err(NoChoice::UpToDate { tag: tag("1234567") }));
         let nothing = SHA.choose(&[doubt(Some(9), Doubt::Unlabelled)], None).expect_err("no choice");
-        assert!(nothing.to_string().contains("1234567 is digits alone"), "{nothing}");
+        assert!(nothing.to_string().contains("1234567 consists of digits only"), "{nothing}");
     }
 
     #[test]

@@ -17,6 +17,24 @@
 //! - [`no_choice`]: the reasons for choosing none
 //! - [`scope`]: the images that a cycle is about
 //! - [`retention`]: the tags that a cleanup of the registry would delete
+//!
+//! ```
+//! use tagalong::image::Tag;
+//! use tagalong::policy::no_choice::NoChoice;
+//! use tagalong::policy::range::Range;
+//! use tagalong::policy::seen::{Current, Position, Seen};
+//! use tagalong::policy::tags::{Filter, TagRule};
+//!
+//! let rule = TagRule::Semver { range: Range::parse("^1.4")?, filter: Filter::default() };
+//! let tag = |text: &str| text.parse::<Tag>();
+//! let listed = [tag("1.4.2")?, tag("1.10.0")?, tag("2.0.0")?, tag("latest")?].map(Seen::from);
+//! let current = |tag| Current { tag, position: Position::NotQueried, build: None };
+//!
+//! assert_eq!(rule.choose(&listed, Some(&current(tag("1.4.2")?)))?, tag("1.10.0")?);
+//! let newer = rule.choose(&listed, Some(&current(tag("1.11.0")?)));
+//! assert!(matches!(newer, Err(NoChoice::OnlyOlder { .. })));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod build;
 pub mod builds;

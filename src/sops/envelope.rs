@@ -1,4 +1,4 @@
-//! A SOPS file: found by its metadata, not by its name, and read with it.
+//! SOPS files: detected by their metadata, not by their names, and read together with it.
 
 use super::cipher;
 use super::error::SopsError;
@@ -9,7 +9,7 @@ use super::parse::parsed::Parsed;
 use super::raw::{MetadataSpans, Raw};
 use super::tree::Item;
 
-/// A SOPS file, read but not decrypted.
+/// A SOPS file that was read but not decrypted.
 #[derive(Debug)]
 pub struct Envelope {
     /// Its format.
@@ -18,11 +18,11 @@ pub struct Envelope {
     pub documents: Vec<Vec<Item>>,
     /// Its metadata.
     pub metadata: Metadata,
-    /// Where the metadata stands.
+    /// The positions of the metadata.
     pub spans: Vec<MetadataSpans>,
 }
 
-/// A file with metadata of SOPS, parsed but not yet read as an envelope.
+/// A file with SOPS metadata, parsed but not yet read as an envelope.
 #[derive(Debug)]
 pub struct Detected {
     /// Its format.
@@ -31,14 +31,14 @@ pub struct Detected {
 }
 
 impl Detected {
-    /// The envelope, unless something in the file is broken.
+    /// Reads the file as an envelope; fails if anything in it is broken.
     pub fn into_envelope(self) -> Result<Envelope, SopsError> {
         Envelope::of(self.format, self.parsed)
     }
 }
 
 impl Envelope {
-    /// The envelope of a file that has been parsed.
+    /// Makes the envelope of a parsed file.
     pub(super) fn of(format: Format, parsed: Parsed) -> Result<Envelope, SopsError> {
         let Parsed { documents, metadata, spans, problem } = parsed;
         let metadata = Metadata::read(&metadata.ok_or(SopsError::NotSops)?)?;
@@ -49,7 +49,7 @@ impl Envelope {
     }
 }
 
-/// Detects a SOPS file by its metadata; `None` when the bytes have none. Cheap for files that have none.
+/// Detects a SOPS file by its metadata; `None` if there is none. Cheap for files without metadata.
 pub fn detect(bytes: &[u8]) -> Option<Detected> {
     let mentions = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
     if !mentions(METADATA_KEY.as_bytes()) || !(mentions(b"mac") || mentions(b"lastmodified")) {
@@ -74,17 +74,17 @@ pub fn detect(bytes: &[u8]) -> Option<Detected> {
     Some(Detected { format, parsed })
 }
 
-/// Whether a text that is no SOPS file holds encrypted values: one that lost its metadata.
+/// Returns whether a file without metadata contains encrypted values, so that it lost its metadata.
 pub fn lost_metadata(bytes: &[u8]) -> bool {
     bytes.windows(cipher::PREFIX.len()).any(|window| window == cipher::PREFIX.as_bytes())
 }
 
-/// Reads a SOPS file.
+/// Reads a SOPS file in a known format.
 pub fn read(bytes: &[u8], format: Format) -> Result<Envelope, SopsError> {
     Envelope::of(format, parse(bytes, format)?)
 }
 
-/// Something is called `sops` in many files; metadata has at least one of these.
+/// Many files have a key `sops`; metadata has at least one of these keys.
 fn is_metadata(raw: &Raw) -> bool {
     let Raw::Map(pairs) = raw else { return false };
     pairs.iter().any(|(key, _)| matches!(key.as_str(), "mac" | "lastmodified"))

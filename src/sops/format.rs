@@ -17,12 +17,12 @@ pub enum Format {
     Dotenv,
     /// INI.
     Ini,
-    /// Any bytes, within JSON.
+    /// Any bytes, wrapped in JSON.
     Binary,
 }
 
 impl Format {
-    /// The name that sops has for it.
+    /// Returns sops's name for the format.
     pub fn name(self) -> &'static str {
         match self {
             Format::Yaml => "yaml",
@@ -33,7 +33,7 @@ impl Format {
         }
     }
 
-    /// The format that sops takes a file for, by its name.
+    /// Returns the format that sops assumes for a file, by its name.
     pub fn of_path(path: &str) -> Format {
         match path {
             _ if path.ends_with(".yaml") || path.ends_with(".yml") => Format::Yaml,

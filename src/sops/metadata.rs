@@ -1,4 +1,4 @@
-//! The `sops` block of a file: to whom its key is encrypted, what it covers, and the MAC.
+//! The metadata of a file: the recipients of its key, the values that are encrypted, and the MAC.
 
 use super::error::SopsError;
 use super::go_scalar::parse_rfc3339;
@@ -7,26 +7,26 @@ use super::raw::Raw;
 use super::recipients::Recipients;
 use super::selection::{DEFAULT_UNENCRYPTED_SUFFIX, Selection};
 
-/// Metadata, read.
+/// The metadata of a file.
 #[derive(Debug, Clone)]
 pub struct Metadata {
     /// The key groups. With more than one, each holds a share of the data key.
     pub groups: Vec<Vec<MasterKey>>,
-    /// How many shares are needed.
+    /// The number of shares that are needed.
     pub threshold: Option<usize>,
-    /// When the file was written, in Go's spelling: additional data of the MAC.
+    /// The time when the file was written, in Go's spelling: the additional data of the MAC.
     pub last_modified: String,
     /// The MAC, encrypted.
     pub mac: String,
-    /// What is encrypted.
+    /// The values that are encrypted.
     pub selection: Selection,
-    /// Whether the MAC covers only what is encrypted.
+    /// True if the MAC covers only encrypted values.
     pub mac_only_encrypted: bool,
     /// The version of sops that wrote the file.
     pub version: String,
 }
 
-/// A key that can open the data key, or a share of it.
+/// A key that decrypts the data key, or a share of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MasterKey {
     /// An age recipient.
@@ -36,17 +36,17 @@ pub enum MasterKey {
         /// The data key, encrypted to it, in age's armor.
         enc: String,
     },
-    /// A key of a service that is not asked here.
+    /// A key of an unsupported service.
     Foreign {
         /// The service, as the metadata names it: `pgp`, `kms`, `gcp_kms`, `azure_kv`, `hc_vault`, `hckms`.
         service: String,
-        /// The name of the key there.
+        /// The name of the key.
         name: String,
     },
 }
 
 impl MasterKey {
-    /// The key's name for people: the recipient, or `pgp FINGERPRINT`.
+    /// Returns the key's name for display: the recipient, or `pgp FINGERPRINT`.
     pub fn name(&self) -> String {
         match self {
             MasterKey::Age { recipient, .. } => recipient.clone(),
@@ -55,7 +55,7 @@ impl MasterKey {
     }
 }
 
-/// Lists of keys by the name that metadata gives them, and the field that names the key.
+/// The lists of keys in metadata, with the field that names a key.
 pub const SERVICES: [(&str, &str); 6] = [
     ("kms", "arn"),
     ("gcp_kms", "resource_id"),
@@ -93,12 +93,12 @@ impl Metadata {
         })
     }
 
-    /// All keys of all groups.
+    /// Returns all keys of all groups.
     pub fn keys(&self) -> impl Iterator<Item = &MasterKey> {
         self.groups.iter().flatten()
     }
 
-    /// To whom the file is encrypted, unless keys of services are among them.
+    /// Returns the recipients of the file; fails if keys of services are among them.
     pub fn age_recipients(&self) -> Result<Recipients, SopsError> {
         let foreign: Vec<String> =
             self.keys().filter(|key| matches!(key, MasterKey::Foreign { .. })).map(MasterKey::name).collect();
@@ -109,13 +109,13 @@ impl Metadata {
         Ok(Recipients { groups, threshold: self.threshold })
     }
 
-    /// The names of all keys, for people.
+    /// Returns the names of all keys, for display.
     pub fn recipients(&self) -> Vec<String> {
         self.keys().map(MasterKey::name).collect()
     }
 }
 
-/// The keys of a group, age's last as SOPS has them. A list that is not known counts as one of an unknown service.
+/// Returns the keys of a group. An unknown list counts as that of an unknown service.
 fn group_of(raw: &Raw) -> Result<Vec<MasterKey>, MetadataError> {
     let Raw::Map(pairs) = raw else { return Err(MetadataError::NoKey("key_groups".to_owned())) };
     let mut keys = Vec::new();
@@ -143,7 +143,7 @@ fn group_of(raw: &Raw) -> Result<Vec<MasterKey>, MetadataError> {
     Ok(keys)
 }
 
-/// Go's YAML refuses keys that stand twice.
+/// Checks for duplicate keys, which Go's YAML refuses.
 fn unique(raw: &Raw) -> Result<(), MetadataError> {
     match raw {
         Raw::Text(_) | Raw::Word(_) => Ok(()),
@@ -161,14 +161,14 @@ fn selection_of(raw: &Raw) -> Result<Selection, MetadataError> {
     if found.next().is_some() { Err(MetadataError::Rules) } else { Ok(first) }
 }
 
-/// Old versions wrote the threshold of dotenv and INI files as a number with a fraction.
+/// Parses the threshold. Old versions wrote that of dotenv and INI files with a fraction.
 fn threshold_of(text: &str) -> Result<usize, MetadataError> {
     let number = text.parse::<f64>().map_err(|_| MetadataError::Threshold)?;
     let whole = number.fract() == 0.0 && (0.0..=255.0).contains(&number);
     if whole { Ok(number as usize) } else { Err(MetadataError::Threshold) }
 }
 
-/// SOPS writes times to the second.
+/// Removes the fraction of a time: SOPS writes times to the second.
 pub(super) fn without_fraction(time: &str) -> String {
     match time.find('.') {
         Some(point) => {

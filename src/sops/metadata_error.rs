@@ -1,35 +1,35 @@
-//! What is wrong with the metadata of a file.
+//! The reasons why the metadata of a file is not valid.
 
 use super::go_regex::RegexError;
 
-/// What is wrong with the metadata of a file.
+/// The reasons why the metadata of a file is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
-    /// A field is missing, or has no value.
-    #[error("its sops metadata has no `{0}`: it was cut off or edited by hand")]
+    /// A field is missing or empty.
+    #[error("its sops metadata has no `{0}`: it was truncated or edited by hand")]
     Missing(&'static str),
-    /// A key stands twice.
+    /// A key occurs twice.
     #[error("its sops metadata has `{0}` twice")]
     Twice(String),
-    /// A list holds something else than keys.
-    #[error("its sops metadata has something in `{0}` that is no key")]
+    /// A list contains something other than keys.
+    #[error("its sops metadata has an entry in `{0}` that is not a key")]
     NoKey(String),
-    /// `version` is no version.
-    #[error("its `version` is no version of sops")]
+    /// `version` is not a version.
+    #[error("its `version` is not a version of sops")]
     Version,
-    /// `lastmodified` is no time.
-    #[error("its `lastmodified` is no RFC 3339 time")]
+    /// `lastmodified` is not a time.
+    #[error("its `lastmodified` is not an RFC 3339 time")]
     LastModified,
-    /// No key at all.
-    #[error("its sops metadata names no key")]
+    /// There are no keys.
+    #[error("its sops metadata contains no keys")]
     NoKeys,
-    /// Two rules at a time.
+    /// There is more than one rule for the values that are encrypted.
     #[error("its sops metadata has more than one of the encrypted and unencrypted suffixes and patterns")]
     Rules,
-    /// A pattern cannot be read.
+    /// A pattern is not valid.
     #[error("its sops metadata: {0}")]
     Pattern(#[from] RegexError),
-    /// `shamir_threshold` is no number.
-    #[error("its `shamir_threshold` is no whole number")]
+    /// `shamir_threshold` is not a number.
+    #[error("its `shamir_threshold` is not an integer")]
     Threshold,
 }

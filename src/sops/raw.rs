@@ -1,13 +1,13 @@
-//! Metadata as the formats have it, and where it stands.
+//! Metadata as it is written in a format, and its positions.
 
 use std::ops::Range;
 
-/// Metadata as the formats have it: texts, lists and mappings, not typed yet.
+/// Metadata as it is written in a format: texts, lists and mappings without types.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Raw {
-    /// A text; of what is read, any scalar.
+    /// A text; when parsed, any scalar.
     Text(String),
-    /// A number or a boolean, to be written without quotes.
+    /// A number or a boolean, which is written without quotes.
     Word(String),
     /// A list.
     List(Vec<Raw>),
@@ -16,7 +16,7 @@ pub enum Raw {
 }
 
 impl Raw {
-    /// The value of a key.
+    /// Returns the value of a key.
     pub fn get(&self, key: &str) -> Option<&Raw> {
         match self {
             Raw::Map(pairs) => pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value),
@@ -24,7 +24,7 @@ impl Raw {
         }
     }
 
-    /// A text that is there and not empty.
+    /// Returns the text of a key, unless it is empty.
     pub fn text(&self, key: &str) -> Option<&str> {
         match self.get(key)? {
             Raw::Text(text) | Raw::Word(text) if !matches!(text.as_str(), "" | "null" | "~") => Some(text),
@@ -32,7 +32,7 @@ impl Raw {
         }
     }
 
-    /// The items of a list.
+    /// Returns the items of a list.
     pub fn items(&self, key: &str) -> &[Raw] {
         match self.get(key) {
             Some(Raw::List(items)) => items,
@@ -41,7 +41,8 @@ impl Raw {
     }
 }
 
-/// Where the two fields stand that change with every edit, quotes included. A file of several documents has several.
+/// The positions of the two fields that change with every edit, including quotes, and of the whole block. A file with
+/// several documents has several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataSpans {
     /// The bytes of `mac`.

@@ -1,10 +1,10 @@
-//! To whom a file is encrypted.
+//! The recipients of a file.
 
-/// To whom a file is encrypted: groups of age recipients, and how many groups are needed.
+/// The recipients of a file: groups of age recipients, and the number of groups that are needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipients {
     /// The groups. With more than one, each gets a share of the data key.
     pub groups: Vec<Vec<String>>,
-    /// How many groups are needed; all of them if it says nothing.
+    /// The number of groups that are needed; all of them if `None`.
     pub threshold: Option<usize>,
 }

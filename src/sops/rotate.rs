@@ -1,5 +1,5 @@
-//! A new data key for a file, encrypted to the recipients that it should have. Clear values, comments in clear and the
-//! form of the file stay as they are.
+//! Gives a file a new data key, encrypted to the recipients that it should have. Plaintext values, plaintext comments
+//! and the layout of the file stay as they are.
 
 use std::collections::BTreeSet;
 
@@ -21,19 +21,19 @@ use super::rulebook::{BrokenRules, RuleBook};
 use super::rules::WantedKey;
 use super::tree::{self, Visit, Writing};
 
-/// A file that was encrypted anew.
+/// A file with a new data key.
 #[derive(Debug, Clone)]
 pub struct Rotated {
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// To whom it is encrypted now and was not before.
+    /// The recipients that were added.
     pub added: Vec<String>,
-    /// To whom it was encrypted and is no longer.
+    /// The recipients that were removed.
     pub removed: Vec<String>,
 }
 
-/// Encrypts a file of a tree anew, for the recipients that the rules want; without a rule for those that it has. `None`
-/// when it is no SOPS file. Keys of services are never dropped but where a rule of age recipients alone says so.
+/// Gives a file of a tree a new data key, for the recipients that the rules require; without a rule, for those that it
+/// has. `None` if it is not a SOPS file. Keys of services are only dropped if a rule lists nothing but age recipients.
 pub fn rotate_by_rules(
     path: &str,
     bytes: &[u8],
@@ -61,8 +61,8 @@ pub fn rotate_by_rules(
     Some(rotated())
 }
 
-/// Encrypts a file anew. `last_modified` is the time now, in RFC 3339. The file must verify first; the result is proved
-/// by opening it again.
+/// Gives a file a new data key. `last_modified` is the current time, in RFC 3339. The file must be valid; the result is
+/// verified by decrypting it.
 pub fn rotate(
     bytes: &[u8],
     keyring: &Keyring,
@@ -110,12 +110,12 @@ fn rotate_envelope(
     for spans in &envelope.spans {
         patches.push((block_range(bytes, format, &spans.block)?, text.clone()));
     }
-    let written = patch::apply(bytes, patches).ok_or(SopsError::Unproved)?;
-    encrypt::prove(&written, format, &new, &plains)?;
+    let written = patch::apply(bytes, patches).ok_or(SopsError::Unverified)?;
+    encrypt::verify(&written, format, &new, &plains)?;
     Ok(written)
 }
 
-/// What stands in the place of an encrypted value or comment.
+/// Returns the replacement of an encrypted value or comment.
 fn rewritten(
     envelope: &Envelope,
     visit: &Visit<'_, '_>,
@@ -131,7 +131,7 @@ fn rewritten(
     let mut path = cipher::additional_data(visit.path);
     let mut plain = plain.clone();
     if visit.is_comment && plain == leaf.plain {
-        // Some version of sops counted this comment to another key.
+        // Some version of sops encrypted this comment under another key.
         let Some((owner, opened)) = owner_of(envelope, &leaf.plain, old) else { return Ok(None) };
         (path, plain) = (owner, opened);
     } else if !visit.selected {
@@ -146,7 +146,7 @@ fn rewritten(
     }
 }
 
-/// The additional data under which a comment decrypts, and the comment.
+/// Returns the additional data under which a comment decrypts, and the comment.
 fn owner_of(envelope: &Envelope, comment: &Plaintext, key: &DataKey) -> Option<(String, Plaintext)> {
     let text = std::str::from_utf8(comment.expose()).ok()?;
     let mut found = None;
@@ -165,7 +165,7 @@ fn owner_of(envelope: &Envelope, comment: &Plaintext, key: &DataKey) -> Option<(
     found
 }
 
-/// The bytes of the old block. Where it could hold something else as well, it is not replaced.
+/// Returns the bytes of the old block; fails if it may contain anything else.
 fn block_range(
     bytes: &[u8],
     format: Format,

@@ -1,35 +1,25 @@
-//! Why a `.sops.yaml` cannot be used.
+//! The reason why a `.sops.yaml` cannot be used.
 
 use crate::fault::{Explain, Fault};
 
 use super::go_regex::RegexError;
 
-/// Why a `.sops.yaml` cannot be used.
+/// The reason why a `.sops.yaml` cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum RulesError {
-    /// It is no YAML.
+    /// It is not valid YAML.
     #[error("it cannot be read: {0}")]
     Unreadable(String),
-    /// A pattern cannot be read.
+    /// A pattern is not valid.
     #[error("rule {rule}: {error}")]
-    Pattern {
-        /// The rule, from 1.
-        rule: usize,
-        /// What is wrong with it.
-        error: RegexError,
-    },
-    /// Two ways to say what is encrypted.
+    Pattern { rule: usize, error: RegexError },
+    /// There is more than one rule for the values that are encrypted.
     #[error("rule {rule} has more than one of the encrypted and unencrypted suffixes and patterns")]
-    Selections {
-        /// The rule, from 1.
-        rule: usize,
-    },
-    /// The threshold is no number.
-    #[error("rule {rule}: `shamir_threshold` is no whole number")]
-    Threshold {
-        /// The rule, from 1.
-        rule: usize,
-    },
+    Selections { rule: usize },
+    /// The threshold is not a number.
+    #[error("rule {rule}: `shamir_threshold` is not an integer")]
+    Threshold { rule: usize },
 }
 
 impl Explain for RulesError {

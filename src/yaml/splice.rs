@@ -1,5 +1,19 @@
 //! Edits of bytes. Each change replaces a scalar, adds a pair or removes one, and all of them are verified by parsing
 //! the result: it holds the same documents with exactly the requested changes, or there is no result.
+//!
+//! ```
+//! use tagalong::yaml::scan::Scan;
+//! use tagalong::yaml::splice::{Change, apply};
+//!
+//! let bytes = b"image:\n  name: nginx # the web server\n  tag: '1.26'\n";
+//! let scan = Scan::read(bytes)?;
+//! let (_, root) = scan.documents().next().ok_or("no document")?;
+//! let tag = scan.get(root, "image").and_then(|image| scan.get(image, "tag")).ok_or("no tag")?;
+//!
+//! let edited = apply(bytes, &scan, &[Change::Value { node: tag, text: "1.27".to_owned() }])?;
+//! assert_eq!(edited, b"image:\n  name: nginx # the web server\n  tag: '1.27'\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -340,6 +354,6 @@ mod tests {
         let change = |path: &str, text: &str| Change::Value { node: node(&scan, path, 1), text: text.to_owned() };
         assert!(apply(text.as_bytes(), &scan, &[change("a", "1.0.0"), change("b", "1.0.0")]).is_ok());
         let error = apply(text.as_bytes(), &scan, &[change("a", "one"), change("b", "two")]).expect_err("conflict");
-        assert_eq!(error.to_string(), "a: two changes at once, `one` and `two`");
+        assert_eq!(error.to_string(), "a: conflicting changes, `one` and `two`");
     }
 }

@@ -1,4 +1,4 @@
-//! Dotenv files: `KEY=value` lines. Metadata stands among them, as keys that start with `sops_`.
+//! Dotenv files: `KEY=value` lines. Metadata is among them, under keys that start with `sops_`.
 
 use crate::sops::error::SopsError;
 use crate::sops::flat;
@@ -12,7 +12,7 @@ use super::parsed::Parsed;
 /// Parses a file.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, SopsError> {
     let text = std::str::from_utf8(bytes)
-        .map_err(|error| SopsError::Unreadable(format!("no UTF-8 text (byte {})", error.valid_up_to())))?;
+        .map_err(|error| SopsError::Unreadable(format!("not UTF-8 text (byte {})", error.valid_up_to())))?;
     let mut parsed = Parsed { documents: vec![Vec::new()], ..Parsed::default() };
     let mut flat_pairs = Vec::new();
     let mut fields = MetadataSpans { mac: 0..0, last_modified: 0..0, block: 0..0 };

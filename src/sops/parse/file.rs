@@ -1,4 +1,4 @@
-//! A file of any format.
+//! Parses files of any format.
 
 use crate::sops::error::SopsError;
 use crate::sops::format::Format;

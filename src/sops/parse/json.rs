@@ -1,4 +1,4 @@
-//! JSON files, and binary ones, which SOPS wraps into JSON. Read here with the places of all values.
+//! JSON files, and binary files, which SOPS wraps in JSON, parsed with the positions of all values.
 
 use crate::sops::error::SopsError;
 use crate::sops::format::METADATA_KEY;
@@ -9,20 +9,20 @@ use crate::sops::tree::{Item, Leaf, Node, Writing};
 
 use super::parsed::Parsed;
 
-/// Deeper nesting is not written by people, and must not exhaust the stack.
+/// People do not nest deeper than this, and deeper nesting must not exhaust the stack.
 const DEEPEST: usize = 200;
 
-/// Reads a file whose outermost value is an object.
+/// Parses a file whose outermost value is an object.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, SopsError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| unreadable("no UTF-8 text", error.valid_up_to()))?;
+    let text = std::str::from_utf8(bytes).map_err(|error| unreadable("not UTF-8 text", error.valid_up_to()))?;
     let mut reader = Reader { text, at: 0, depth: 0 };
     reader.blanks();
     let root = reader.value()?;
     reader.blanks();
     if reader.at < text.len() {
-        return Err(unreadable("text behind the end of the JSON value", reader.at));
+        return Err(unreadable("text after the end of the JSON value", reader.at));
     }
-    let Json::Object(pairs) = root.json else { return Err(unreadable("no JSON object", 0)) };
+    let Json::Object(pairs) = root.json else { return Err(unreadable("not a JSON object", 0)) };
     let mut parsed = Parsed::default();
     let mut items = Vec::new();
     for (key, value) in pairs {
@@ -76,7 +76,7 @@ fn node(value: Value) -> Node {
         }
         Json::Array(values) => return Node::List(values.into_iter().map(|value| Item::Element(node(value))).collect()),
         Json::Text(text) => Plaintext::text(text),
-        // Go reads every number of JSON as one with a fraction.
+        // Go reads every JSON number as a float.
         Json::Number(number) => Plaintext::float(number),
         Json::Bool(value) => Plaintext::boolean(value),
     };
@@ -86,7 +86,7 @@ fn node(value: Value) -> Node {
 fn raw(value: Value) -> Raw {
     match value.json {
         Json::Object(pairs) => {
-            // Of a key given twice, Go takes the last value.
+            // If a key occurs twice, Go takes the last value.
             let mut kept: Vec<(String, Raw)> = Vec::new();
             for (key, value) in pairs {
                 kept.retain(|(name, _)| *name != key.text);
@@ -124,7 +124,7 @@ impl Reader<'_> {
     }
 
     fn fail<T>(&self) -> Result<T, SopsError> {
-        let what = if self.at >= self.text.len() { "the JSON text was cut off" } else { "no valid JSON" };
+        let what = if self.at >= self.text.len() { "the JSON text is truncated" } else { "not valid JSON" };
         Err(unreadable(what, self.at))
     }
 
@@ -173,7 +173,7 @@ impl Reader<'_> {
         if self.depth > DEEPEST { Err(unreadable("JSON nested too deeply", self.at)) } else { Ok(()) }
     }
 
-    /// After a value of a collection: whether another one follows.
+    /// Returns whether another value of a collection follows.
     fn more(&mut self, close: u8) -> Result<bool, SopsError> {
         self.blanks();
         match self.peek() {
@@ -278,7 +278,7 @@ impl Reader<'_> {
             b'u' => {
                 let Some(first) = self.hex() else { return self.fail() };
                 self.at += 4;
-                // Half of a pair alone is replaced, as Go does.
+                // An unpaired surrogate is replaced, as in Go.
                 let second = self.text[self.at..].starts_with("\\u").then(|| {
                     self.at += 2;
                     self.hex()

@@ -1,8 +1,8 @@
-//! Files of all formats, parsed with the places of their values.
+//! Parses files of all formats, with the positions of their values.
 //!
-//! - [`file`]: a file of any format; [`parsed`]: what comes of it
+//! - [`file`]: parses a file of any format; [`parsed`]: the result
 //! - [`yaml`], [`json`], [`dotenv`], [`ini`]: the formats (binary files are JSON)
-//! - [`comments`]: where a comment of a YAML file belongs
+//! - [`comments`]: places the comments of a YAML file
 
 pub mod comments;
 pub mod dotenv;

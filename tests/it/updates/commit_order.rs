@@ -194,7 +194,10 @@ fn a_commit_of_digits_alone_is_known_by_the_history() {
     let image = history.stage.image("app");
     let config = history.config.display().to_string();
     let text = run(history.stage.home(), &["explain", &image, "--config", &config]).ok().stdout;
-    assert!(text.contains(&format!("  {other} is digits alone, and no commit of the branch begins so\n")), "{text}");
+    assert!(
+        text.contains(&format!("  {other} consists of digits only, and no commit on the branch begins with it\n")),
+        "{text}"
+    );
 }
 
 #[test]
@@ -230,7 +233,7 @@ fn a_force_pushed_branch_goes_on_from_what_was_built_since() {
     git(&history.source.path, &["update-ref", "refs/heads/main", &first]);
     let (reason, detail) = history.stays();
     assert_eq!(reason, "no-candidate");
-    assert!(detail.contains("nothing is moved back"), "{detail}");
+    assert!(detail.contains("tags are never moved back"), "{detail}");
 
     // And goes on another way.
     let other = history.commit("the second in other words");

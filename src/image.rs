@@ -1,4 +1,4 @@
-//! Names of images: parse, normalise, display.
+//! Names of images: parsed, normalised, displayed.
 //!
 //! The grammar is that of the OCI distribution specification 1.1 (section "Pulling manifests": `<name>`, `<reference>`)
 //! and of the Docker reference format on top of it: a first component with a dot, a colon or the word `localhost` is the
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reference_is_refused() {
+    fn invalid_references_are_refused() {
         for text in [
             "",
             ":",

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variant_matters_where_it_is_asked_for() {
+    fn a_variant_matters_if_it_is_requested() {
         let serves = |wanted: &str, built: &str| platform(wanted).is_served_by(&platform(built));
         assert!(serves("linux/arm", "linux/arm/v7") && !serves("linux/arm/v6", "linux/arm/v7"));
         assert!(serves("linux/arm64", "linux/arm64/v8") && serves("linux/arm64/v8", "linux/arm64"));

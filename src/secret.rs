@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused_without_repeating_it() {
+    fn invalid_urls_are_refused_without_repeating_them() {
         for text in
             ["", "infra", "ftp://u:sesame@host/x", "https://", "file://relative", "a b:c", "https://u:sesame@/x"]
         {

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overlay_of_one_base_belongs_to_what_stands_in_the_base() {
+    fn an_overlay_of_one_base_belongs_to_the_base() {
         let files = [
             ("base/deploy.yaml", "image: x/y:1\n"),
             ("base/kustomization.yaml", "resources: [deploy.yaml]\n"),

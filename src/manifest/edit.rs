@@ -292,7 +292,7 @@ mod tests {
         edit("kustomization.yaml", bytes, &moves, FollowRefs::Yes, &field_rules)
     }
 
-    /// A line or a few, with `@` where the tag stands, in shapes that people write.
+    /// One or more lines in shapes that people write, with `@` in place of the tag.
     fn shape() -> impl Strategy<Value = &'static str> {
         prop::sample::select(vec![
             "image: acme/app:@",
@@ -311,7 +311,7 @@ mod tests {
         ])
     }
 
-    /// A text around shapes: other keys, comments, blank lines, documents; with one kind of line end.
+    /// A text around shapes: other keys, comments, blank lines, documents, with one kind of line ending.
     fn text() -> impl Strategy<Value = String> {
         let filler =
             prop::sample::select(vec!["", "# a comment: with image: x", "k: v", "list:\n- 1\n- two", "é: \"ü\""]);
@@ -322,7 +322,7 @@ mod tests {
             let parts: Vec<String> = documents
                 .iter()
                 .map(|(shape, before, after, in_list)| {
-                    // A list cannot stand beside keys.
+                    // A list cannot be next to keys.
                     let alone = shape.starts_with("- ") || *in_list && before.is_empty() && after.is_empty();
                     if alone { (*shape).to_owned() } else { format!("{before}\n{shape}\nlast: 1\n") }
                 })

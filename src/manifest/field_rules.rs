@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rule_is_refused() {
+    fn invalid_rules_are_refused() {
         for (file, path, image) in [
             ("/etc/x", "a", Some("ghcr.io/a/b")),
             ("a.yaml", "a..b", Some("ghcr.io/a/b")),

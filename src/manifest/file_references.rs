@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_matter_is_not_read() {
+    fn irrelevant_lines_are_not_read() {
         let text = "# ours\n---\nkind: Kustomization\nlabels:\n- pairs: {a: b}\nresources:\n- a.yaml\n\n# next\n- ../b\nnamespace: x\nconfigMapGenerator:\n  - name: c\n";
         assert_eq!(excerpt(text).as_deref(), Some("kind: Kustomization\nresources:\n- a.yaml\n\n- ../b\n"));
         let facts = read_file_references(PATH, text.as_bytes()).expect("read");
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_odd_is_read_whole() {
+    fn unusual_files_are_read_as_a_whole() {
         for text in [
             "\"resources\": [a]\n",
             "resources: [a,\nb]\n",
@@ -220,7 +220,7 @@ mod tests {
         fn the_ties_are_those_of_the_whole(pieces in prop::collection::vec(piece(), 0..6)) {
             let text = pieces.concat();
             let (ties, whole) = ties_and_whole(&text);
-            // Of what is broken where nobody looks, nothing has to be known.
+            // Errors in parts that are not read do not matter.
             if let Ok(whole) = whole {
                 prop_assert_eq!(ties.map(|facts| facts.kustomization), Ok(whole.kustomization), "{}", text);
             }

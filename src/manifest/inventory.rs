@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn circles_and_missing_files_are_said_and_not_fatal() {
+    fn cycles_and_missing_files_are_reported_and_not_fatal() {
         let found = inventory(&[
             ("a/kustomization.yaml", "resources: [../b, gone.yaml, https://example.com/x?ref=v1]\n"),
             ("b/kustomization.yaml", "resources: [../a]\n"),
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_are_left_alone_are_said_and_many_are_counted() {
+    fn files_that_are_left_alone_are_listed_and_many_are_counted() {
         let names: Vec<String> = (10..25).map(|n| format!("{n}.yaml")).collect();
         let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "{{ x }}\na: [\n")).collect();
         let found = inventory(&files);

@@ -17,11 +17,11 @@ pub const FLUX: &str = "$imagepolicy";
 pub enum Part {
     /// Name, tag and digest.
     Whole,
-    /// The tag alone.
+    /// Only the tag.
     Tag,
-    /// The digest alone.
+    /// Only the digest.
     Digest,
-    /// The name alone.
+    /// Only the name.
     Name,
 }
 
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn mistyped_markers_are_told() {
+    fn mistyped_markers_are_reported() {
         for comment in [
             "tagalong: nginx",
             "tagalong: image=a/b:c",

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_the_root_is_refused() {
+    fn paths_that_leave_the_root_are_refused() {
         for text in ["", "/etc/passwd", "../x", "a/../../x", "a[", "./"] {
             assert!(PathFilter::new(&[text]).is_err(), "{text}");
         }

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_refused() {
+    fn invalid_paths_are_refused() {
         for text in ["", ".", "a.", "a..b", "a[", "a[x]", "a[\"b", "[0]b", ".a"] {
             assert!(PathPattern::parse(text).is_err(), "{text}");
         }

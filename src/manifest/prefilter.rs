@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_are_searched_by_what_they_spell_out() {
+    fn patterns_are_searched_by_their_literal_components() {
         assert_eq!(words("ghcr.io/acme/*"), ["ghcr.io", "acme"]);
         assert_eq!(words("docker.io/library/nginx"), ["nginx"]);
         assert_eq!(Prefilter::of_words([words("docker.io/library/*")].into_iter()), Prefilter::Everything);

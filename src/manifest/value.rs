@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_told_from_what_only_looks_like_them() {
+    fn references_are_distinguished_from_lookalikes() {
         let digest = format!("sha256:{}", "a".repeat(64));
         for yes in [
             "nginx:1.27",

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_looked_into_than_could_win() {
+    fn only_tags_that_could_win_are_inspected() {
         let seen = |text: &str, behind: Option<u32>| {
             Seen::new(tag(text), behind.map(|n| Standing::Commit(super::super::order::HistoryPosition::behind(n))))
         };
@@ -253,7 +253,7 @@ mod tests {
             rotate in 0usize..12,
         ) {
             let names = ["1a2b3c4", "1a2b3c4d", "main-1a2b3c4", "amd64-1a2b3c4", "5d6e7f8", "main-5d6e7f8"];
-            // What a digest stands for does not change.
+            // The content of a digest does not change.
             let platforms: HashMap<u32, Vec<u32>> = images.iter().map(|(_, n, parts)| (*n, parts.clone())).collect();
             let mut images: Vec<(&str, Content)> =
                 images.iter().map(|(name, n, _)| (names[*name as usize], content(*n, &platforms[n]))).collect();
@@ -263,7 +263,7 @@ mod tests {
             let count = images.len().max(1);
             images.rotate_left(rotate % count);
             prop_assert_eq!(&before, &grouped(&images));
-            // One image with one commit is never torn apart.
+            // Tags with one image and one commit always stay together.
             for (name, content) in &images {
                 for (other, same) in &images {
                     let commit = |name: &str| name.rsplit('-').next().expect("one")[..7].to_owned();

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_newer_is_said() {
+    fn tags_that_may_be_newer_are_reported() {
         let doubt = |second, doubt| Seen { doubt: Some(doubt), ..seen("1234567", second) };
         let choose = |doubtful: Seen, current: Option<&str>| {
             let tags = [seen("aaaaaaa", Some(1)), seen("bbbbbbb", Some(5)), doubtful];
@@ -292,7 +292,7 @@ mod tests {
         for (second, why) in [(Some(9), Doubt::Unlabelled), (Some(9), Doubt::Unread), (None, Doubt::Unread)] {
             let in_doubt = choose(doubt(second, why), Some("bbbbbbb"));
             assert!(matches!(in_doubt, Err(NoChoice::InDoubt { .. })), "{why:?}: {in_doubt:?}");
-            // It keeps nothing from moving on.
+            // It does not keep the field from moving on.
             assert_eq!(choose(doubt(second, why), Some("aaaaaaa")), Ok(tag("bbbbbbb")));
             assert_eq!(choose(doubt(second, why), None), Ok(tag("bbbbbbb")));
         }
@@ -301,7 +301,7 @@ mod tests {
         }
         let settled = seen("1234567", Some(9));
         assert_eq!(choose(settled, Some("bbbbbbb")), Ok(tag("1234567")));
-        // What is deployed was taken for a commit by someone.
+        // A deployed tag was taken for a commit by someone.
         let deployed = choose(doubt(Some(9), Doubt::Unlabelled), Some("1234567"));
         assert_eq!(deployed, Err(NoChoice::UpToDate { tag: tag("1234567") }));
         let nothing = SHA.choose(&[doubt(Some(9), Doubt::Unlabelled)], None).expect_err("no choice");
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_newer_than_something_deployed_before_is_known_or_not() {
+    fn a_tag_is_known_to_be_newer_than_a_deployed_one_or_not() {
         let is_newer = |rule: &TagRule, chosen: &str, built: Option<i64>, before: &str, listed: &[Seen]| {
             let second = |second| Timestamp::from_second(second).expect("a time");
             let (tag, before) = (&tag(chosen), tag(before));
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn unusable_ages_are_said() {
+    fn unusable_ages_are_reported() {
         let no = |tags: &[Seen]| SHA.choose(tags, None).expect_err("no choice");
         assert_eq!(no(&[]), NoChoice::NoTags);
         assert!(matches!(no(&[seen("latest", None), seen("v1", None)]), NoChoice::NoneFits { count: 2, .. }));
@@ -355,7 +355,7 @@ mod tests {
         ));
         let tie = [seen("aaaaaaa", Some(7)), seen("bbbbbbb", Some(7)), seen("ccccccc", Some(1))];
         assert!(matches!(no(&tie), NoChoice::Tie { .. }));
-        // One image without an age among others is passed over.
+        // An image without an age among others is ignored.
         assert_eq!(SHA.choose(&[seen("aaaaaaa", None), seen("bbbbbbb", Some(1))], None), Ok(tag("bbbbbbb")));
     }
 
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_stays_where_only_its_digest_is_followed() {
+    fn the_tag_stays_if_only_its_digest_is_followed() {
         let tags = [seen("1.2.0", None)];
         let up_to_date = Err(NoChoice::UpToDate { tag: tag("1.0.0") });
         assert_eq!(TagRule::Held.choose(&tags, Some(&held("1.0.0", Position::NotQueried))), up_to_date);
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_wins_where_asked() {
+    fn the_lowest_wins_if_configured() {
         let rule = TagRule::Alphabetical { descending: true, filter: Filter::default() };
         let tags = [seen("b", None), seen("a", None), seen("c", None)];
         assert_eq!(rule.choose(&tags, Some(&held("b", Position::NotQueried))), Ok(tag("a")));
@@ -387,7 +387,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_chosen_is_newer_and_does_not_depend_on_the_order(
+        fn the_choice_is_newer_and_does_not_depend_on_the_order(
             ages in prop::collection::vec((0u32..40, prop::option::of(0i64..8)), 0..12),
             current in prop::option::of((0u32..40, 0i64..8)),
             rotate in 0usize..12,

@@ -307,15 +307,15 @@ mod tests {
         for (held, ..) in new {
             assert_eq!(stays(&images, held), NoChoice::UpToDate { tag: tag(held) });
         }
-        // All that there is may be one build, and that is no tie.
+        // If there is only one build, that is not a tie.
         assert_eq!(chosen(&new, "latest"), WHOLE);
-        // Another build of the same commit is another build.
+        // Two builds of the same commit are different builds.
         let rebuilt = [&old[..], &[("ccccccc", 9, 9, &[]), (WHOLE, 9, 10, &[])]].concat();
         assert!(matches!(stays(&rebuilt, "aaaaaaa"), NoChoice::Tie { .. }));
     }
 
     #[test]
-    fn an_index_goes_before_its_platforms() {
+    fn an_index_is_preferred_to_its_platforms() {
         let old = [("aaaaaaa", 2, 1, &[2, 3][..]), ("amd64-aaaaaaa", 1, 2, &[]), ("arm64-aaaaaaa", 2, 3, &[])];
         let parts = [("amd64-ccccccc", 8, 8, &[][..]), ("arm64-ccccccc", 9, 9, &[])];
         let index = [("ccccccc", 9, 7, &[8, 9][..])];
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(chosen(&images, "latest"), "ccccccc");
         assert_eq!(chosen(&images, "amd64-aaaaaaa"), "amd64-ccccccc");
         assert_eq!(stays(&images, "arm64-ccccccc"), NoChoice::UpToDate { tag: tag("arm64-ccccccc") });
-        // Until it is there, nobody is given a platform who did not have it.
+        // Until it exists, a field does not get a platform that it did not have.
         for parts in [&parts[..1], &parts[1..], &parts] {
             let images = [&old[..], parts].concat();
             assert!(matches!(stays(&images, "aaaaaaa"), NoChoice::Unfinished { .. }), "{parts:?}");
@@ -332,7 +332,7 @@ mod tests {
         }
         let arm_alone = [&old[..], &parts[1..]].concat();
         assert!(matches!(stays(&arm_alone, "amd64-aaaaaaa"), NoChoice::Unfinished { .. }));
-        // A build that came before it is not kept waiting.
+        // An earlier build does not have to wait.
         let images = [&old[..], &[("bbbbbbb", 5, 4, &[5, 6])], &parts].concat();
         assert_eq!(chosen(&images, "aaaaaaa"), "bbbbbbb");
         // The annotation of an index may be older than what was built for it.
@@ -343,15 +343,15 @@ mod tests {
 
     #[test]
     fn platforms_are_known_by_their_index_or_their_names() {
-        // No index is called so, but what is called so has been a part of one.
+        // No index has such a name, but tags with such names have been parts of one.
         let old = [("aaaaaaa", 2, 1, &[2, 3][..]), ("one-aaaaaaa", 1, 2, &[])];
         assert_eq!(chosen(&[&old[..], &[("one-ccccccc", 9, 9, &[])]].concat(), "latest"), "aaaaaaa");
-        // What a field holds is an index, and what is new is none.
+        // The field holds an index, and the new tag is not one.
         let images = [("aaaaaaa", 2, 1, &[2, 3][..]), ("one-ccccccc", 9, 9, &[])];
         assert!(matches!(stays(&images, "aaaaaaa"), NoChoice::Unfinished { .. }));
-        // Of the same form it is the pipeline that has changed.
+        // If it has the same form, the pipeline has changed.
         assert_eq!(chosen(&[("aaaaaaa", 2, 1, &[2, 3]), ("ccccccc", 9, 9, &[])], "aaaaaaa"), "ccccccc");
-        // Names of architectures speak for themselves, unless there is nothing else.
+        // Names of architectures are recognised, unless there is nothing else.
         assert_eq!(chosen(&[("aaaaaaa", 1, 1, &[]), ("arm64-ccccccc", 9, 9, &[])], "latest"), "aaaaaaa");
         assert_eq!(chosen(&[("arm64-aaaaaaa", 1, 1, &[]), ("arm64-ccccccc", 9, 9, &[])], "latest"), "arm64-ccccccc");
     }
@@ -362,10 +362,10 @@ mod tests {
         let first = [&old[..], &[("ccccccc", 8, 8, &[])]].concat();
         assert!(matches!(stays(&first, "main-aaaaaaa"), NoChoice::Unfinished { .. }));
         assert_eq!(chosen(&first, "aaaaaaa"), "ccccccc");
-        // The pipeline has changed when another build goes without.
+        // The pipeline has changed once another build goes without.
         let second = [&first[..], &[("ddddddd", 9, 9, &[])]].concat();
         assert_eq!(chosen(&second, "main-aaaaaaa"), "ddddddd");
-        // Where no build ever had both, there is nothing to wait for.
+        // If no build ever had both, there is nothing to wait for.
         assert_eq!(chosen(&[("main-aaaaaaa", 1, 1, &[]), ("ccccccc", 8, 8, &[])], "main-aaaaaaa"), "ccccccc");
     }
 
@@ -375,19 +375,19 @@ mod tests {
         let images = [("aaaaaaa", 1, 1, &[][..]), ("ccccccc", 5, 5, &[]), ("prod-aaaaaaa", 9, 1, &[])];
         assert_eq!(choose(&pushed, &images, Some("aaaaaaa")), Ok(tag("ccccccc")));
         assert_eq!(choose(&pushed, &images, Some("ccccccc")), Err(NoChoice::UpToDate { tag: tag("ccccccc") }));
-        // What did not change is only given the name of the next commit, and no older than before.
+        // An image that did not change only gets the tag of the next commit, and does not become older.
         let built = rule(Order::Built);
         let images = [("aaaaaaa", 1, 1, &[][..]), ("ccccccc", 5, 5, &[]), ("ddddddd", 5, 5, &[])];
         assert_eq!(choose(&built, &images, Some("aaaaaaa")), Ok(tag("ccccccc")));
         assert_eq!(choose(&built, &images, Some("ddddddd")), Err(NoChoice::UpToDate { tag: tag("ddddddd") }));
-        // A change that was taken back comes to the same image, and is new.
+        // A reverted change leads to the same image, and is new.
         let images = [("aaaaaaa", 1, 1, &[][..]), ("ccccccc", 5, 5, &[]), ("ddddddd", 9, 1, &[])];
         assert_eq!(choose(&pushed, &images, Some("ccccccc")), Ok(tag("ddddddd")));
     }
 
     proptest! {
         #[test]
-        fn what_is_chosen_is_of_the_newest_build_and_does_not_depend_on_the_order(
+        fn the_choice_is_of_the_newest_build_and_does_not_depend_on_the_order(
             builds in prop::collection::vec((0i64..6, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()), 1..7),
             field in prop::option::of((0usize..7, 0usize..5)),
             rotate in 0usize..24,
@@ -432,7 +432,8 @@ mod tests {
             let form = |seen: &Seen| built.form_of(&seen.tag);
             let held = field.as_deref().and_then(of);
             if let Some(held) = held {
-                // Never back, never to a platform that the field did not have, and the form is kept where it can be.
+                // A field never moves back, never to a platform that it did not have, and keeps its form where
+                // possible.
                 prop_assert!(winner.standing >= held.standing);
                 prop_assert!(!same_build(&held));
                 let own = form(held);
@@ -443,7 +444,7 @@ mod tests {
                 let newer = |seen: &&Seen| form(seen).is_like(&own) && seen.standing > winner.standing && !is_part(seen);
                 prop_assert!(!seen.iter().any(|seen| newer(&seen)));
             } else {
-                // Without a form to keep, the newest that is no platform wins.
+                // Without a form to keep, the newest tag that is not a platform's wins.
                 let wholes: Vec<&Seen> = seen.iter().filter(|seen| !is_part(seen) && !form(seen).names_platform()).collect();
                 if field.is_none() && !wholes.is_empty() {
                     prop_assert!(wholes.iter().all(|seen| seen.standing <= winner.standing));

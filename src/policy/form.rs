@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_are_what_is_left_without_the_commit_and_numbers() {
+    fn forms_leave_out_the_commit_and_numbers() {
         let whole = "a".repeat(40);
         assert!(sha("1a2b3c4").is_like(&sha("1a2b3c4d")));
         assert!(!sha("1a2b3c4").is_like(&sha(&whole)) && sha("1a2b3c4").has_affixes_of(&sha(&whole)));

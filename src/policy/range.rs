@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_hold_what_their_users_expect() {
+    fn ranges_contain_what_users_expect() {
         check("^1.4", &["1.4.0", "1.9.9"], &["1.3.9", "2.0.0", "1.5.0-rc.1", "2.0.0-rc.1"]);
         check("^0.2.3", &["0.2.3", "0.2.9"], &["0.2.2", "0.3.0"]);
         check("^0.0.3", &["0.0.3"], &["0.0.4"]);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_refused_with_the_part() {
+    fn invalid_ranges_are_refused_with_the_part() {
         for text in ["", "foo", "^", ">>1", "1.2.3.4", "1.x.2", "^1 ||", "1.2-rc"] {
             assert!(Range::parse(text).is_err(), "{text}");
         }

@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_are_counted_where_they_decide() {
+    fn ages_are_counted_if_they_decide() {
         let rule = TagRule::Sha { form: ShaForm::Usual, order: Order::Built };
         let tags = [seen("aaaaaa1", Some(1)), seen("aaaaaa2", Some(2)), seen("aaaaaa3", None)];
         let count = |tag: &str| rule.newer_than(&tag.parse().expect("a tag"), &tags);

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused() {
+    fn invalid_patterns_are_refused() {
         for text in ["", "https://ghcr.io/a", "ghcr.io/a:v1", "a b", "ghcr.io/[a", "a@sha256:0"] {
             assert!(ImagePattern::parse(text).is_err(), "{text}");
         }

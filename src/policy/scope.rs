@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_cover_what_they_name() {
+    fn targets_cover_the_images_they_name() {
         let covers = |host: Option<&str>, path: &str, with_below: bool, image: &str| {
             let target = Target { host: host.map(str::to_owned), path: path.to_owned(), with_below };
             Scope::Only(BTreeSet::from([target])).covers(&image.parse().expect(image))

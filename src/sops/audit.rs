@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_is_named_with_its_place() {
+    fn problems_are_reported_with_their_place() {
         let (recipient, keyring) = key(1);
         let file = encrypted(SECRET, RULE, &[recipient]);
         let line = |key: &str| file.lines().find(|line| line.contains(key)).expect("a line").to_owned();
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_identity_nothing_is_claimed_but_what_can_be_seen() {
+    fn without_the_identity_only_visible_problems_are_reported() {
         let (recipient, _) = key(1);
         let (_, other) = key(2);
         let file = encrypted(SECRET, RULE, std::slice::from_ref(&recipient));
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recipient_whose_identity_does_not_open_is_a_failure() {
+    fn a_recipient_whose_identity_does_not_decrypt_is_a_failure() {
         let (recipient, keyring) = key(1);
         let (other, _) = key(2);
         let file = encrypted(SECRET, RULE, std::slice::from_ref(&other)).replace(&other, &recipient);
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_in_clear_text_are_found() {
+    fn plaintext_secrets_are_found() {
         let keyring = Keyring::new();
         let many = format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  a: b\n---\n{SECRET}");
         assert_eq!(

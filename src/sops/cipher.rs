@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_is_said_without_its_value() {
+    fn problems_are_reported_without_the_value() {
         let text = encrypt(&Plaintext::text("7"), &key(), "a:", &mut UnwrapErr(SysRng));
         let error = |text: String| decrypt(&text, &key(), "a:").expect_err("broken");
         assert_eq!(error(text.replace("type:str", "type:bool")), CipherError::NotOfType("bool"));

@@ -181,9 +181,9 @@ mod tests {
     use super::*;
 
     proptest! {
-        // What cannot be encrypted is refused for a reason, and not because the result does not open.
+        // Files that cannot be encrypted are refused for a reason, not because the result does not decrypt.
         #[test]
-        fn what_is_encrypted_opens_again(
+        fn encrypted_files_decrypt(
             text in "[ab:#\n \\-\\[\\]{}\"'|>&*!,0-9.~=;`\r\\\\]{0,32}",
             format in prop::sample::select(vec![Format::Yaml, Format::Json, Format::Dotenv, Format::Ini]),
         ) {

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_a_value_and_more_is_seen_in_any_order() {
+    fn conflicting_keys_are_detected_in_any_order() {
         let no_keys = [("age__list_0__map_enc", "a"), ("age__list_0__iap_recipient", "b")];
         let twice = [("mac", "a"), ("mac__map_b", "c")];
         for mut pairs in [no_keys, twice] {

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_mean_what_they_mean_to_go() {
+    fn patterns_mean_the_same_as_in_go() {
         let matches = |pattern: &str, text: &str| compile(pattern).expect(pattern).is_match(text);
         assert!(matches("^(data|stringData)$", "stringData"));
         assert!(matches(r"secrets/.*\.ya?ml$", "apps/secrets/x.yaml"));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said() {
+    fn unsupported_patterns_are_refused() {
         assert_eq!(compile("(").expect_err("no pattern").to_string(), "the pattern `(` is not supported");
     }
 }

@@ -13,7 +13,7 @@ pub enum Resolved {
     Null,
     /// True or false.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i64),
     /// Any other number.
     Float(f64),
@@ -285,7 +285,7 @@ mod tests {
         }
     }
 
-    /// What Go's YAML v3 says of the same texts.
+    /// The values that Go's YAML v3 reads in the same texts.
     #[test]
     fn plain_scalars_are_typed_as_go_types_them() {
         for (text, expected) in [

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_services_are_not_asked() {
+    fn keys_of_services_are_not_supported() {
         let mut metadata = metadata(vec![keyring("age-secret-key-", 1).recipients().map(str::to_owned).collect()]);
         metadata.groups = vec![vec![MasterKey::Foreign { service: "pgp".to_owned(), name: "FBC7".to_owned() }]];
         let error = keyring("age-secret-key-", 1).open(&metadata).expect_err("not asked");

@@ -66,7 +66,7 @@ pub const SERVICES: [(&str, &str); 6] = [
 ];
 
 impl Metadata {
-    /// Reads the metadata.
+    /// Reads and checks the metadata.
     pub fn read(raw: &Raw) -> Result<Metadata, MetadataError> {
         unique(raw)?;
         let required = |key: &'static str| raw.text(key).ok_or(MetadataError::Missing(key));

@@ -9,7 +9,7 @@ use super::go_scalar::{self, Resolved};
 pub enum Type {
     /// A text, or any bytes.
     Str,
-    /// A whole number.
+    /// An integer.
     Int,
     /// A number with a fraction.
     Float,

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_in_clear_are_found_wherever_they_stand() {
+    fn plaintext_secrets_are_found_everywhere() {
         let secret = "apiVersion: v1\nkind: Secret\nstringData:\n  a: x\n  b: ''\n  c: ${C}\n  d: 5\ndata:\n  e:\n";
         assert_eq!(found(secret), ["stringData.a", "stringData.d"]);
         assert_eq!(found(&format!("a: 1\n---\n{secret}")), ["stringData.a", "stringData.d"]);
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_left_alone() {
+    fn other_objects_are_left_alone() {
         assert_eq!(found("apiVersion: v1\nkind: ConfigMap\ndata:\n  a: x\n"), Vec::<String>::new());
         assert_eq!(found("apiVersion: x/v1\nkind: Secret\ndata:\n  a: x\n"), Vec::<String>::new());
         assert_eq!(found("apiVersion: v1\nkind: Secret\ndata:\n  a: ENC[AES256_GCM,data:x]\n"), Vec::<String>::new());

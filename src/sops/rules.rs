@@ -269,7 +269,7 @@ creation_rules:
     }
 
     #[test]
-    fn a_rule_for_every_file_demands_nothing_of_one() {
+    fn a_rule_for_every_file_demands_nothing() {
         let rules = CreationRules::parse(CONFIG.as_bytes()).expect("rules");
         assert!(rules.demands("secrets/x.yaml").is_some());
         assert!(rules.demands("x.env").is_none() && rules.demands("other.txt").is_none());
@@ -277,7 +277,7 @@ creation_rules:
     }
 
     #[test]
-    fn what_cannot_be_used_is_said() {
+    fn unusable_rules_are_refused() {
         let error = |text: &str| CreationRules::parse(text.as_bytes()).expect_err("broken").to_string();
         assert_eq!(error("creation_rules:\n- path_regex: (\n"), "rule 1: the pattern `(` is not supported");
         assert!(error("creation_rules:\n- encrypted_regex: a\n  encrypted_suffix: b\n").contains("more than one"));

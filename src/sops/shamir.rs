@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_shared_or_combined_is_refused() {
+    fn invalid_shares_are_refused() {
         let rng = &mut UnwrapErr(SysRng);
         assert!(
             split(b"x", 2, 3, rng).is_none() && split(b"x", 3, 1, rng).is_none() && split(b"", 2, 2, rng).is_none()

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_comment_is_none() {
+    fn lookalikes_of_comments_are_ignored() {
         for text in [
             "# a: x # mark\n",
             "a: 'x # mark'\n",

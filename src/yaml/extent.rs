@@ -103,7 +103,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads up to a scalar and over it.
+    /// Reads up to the end of a scalar.
     fn scalar(&mut self, start: usize, value: &str, style: Style) -> Option<Range<usize>> {
         let header = self.gap(start, style == Style::Block)?;
         let start = header.unwrap_or(start);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_are_found_and_nothing_else() {
+    fn only_comments_are_found() {
         let text = "# top\na: x#y # one\nb: 'q # r' #two\nc: | # head\n  # text\n# after\nd: [1, # in\n 2]\n--- # doc\ne: &a#b 1\n";
         assert_eq!(read(text).1, ["# top", "# one", "#two", "# head", "# after", "# in", "# doc"]);
     }

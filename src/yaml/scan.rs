@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_yaml_is_said_with_its_place() {
+    fn invalid_yaml_is_reported_with_its_place() {
         let error = |bytes: &[u8]| Scan::read(bytes).expect_err("not YAML").to_string();
         assert!(error(b"a: b\nc: [1\n").starts_with("line "), "{}", error(b"a: b\nc: [1\n"));
         assert_eq!(

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_replaced_simply_has_no_span() {
+    fn complex_scalars_have_no_span() {
         assert_eq!(spans("- \"a\\tb\"\n- 'it''s'\n- two\n  lines\n- |\n  a\n  b\n"), Vec::<&str>::new());
     }
 
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn within_brackets_and_quotes_lines_may_stand_left() {
+    fn lines_within_brackets_and_quotes_may_be_indented_less() {
         let text = "spec:\n  args: [\n    \"é\", a,\n  ]\n  more: {\r\n    b: c\r\n  }\n  image: x\n";
         assert_eq!(spans(text), ["spec", "args", "é", "a", "more", "b", "c", "image", "x"]);
         let scan = Scan::read(text.as_bytes()).expect("valid YAML");

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_changes_and_nothing_else() {
+    fn only_the_value_changes() {
         assert_eq!(set("a:  x   # c\r\nb: y", "a", "z").as_deref(), Ok("a:  z   # c\r\nb: y"));
         assert_eq!(set("a: 'x'\n", "a", "1.10").as_deref(), Ok("a: '1.10'\n"));
         assert_eq!(set("a: x\n", "a", "1.10").as_deref(), Ok("a: \"1.10\"\n"));
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_values_change_where_they_stand() {
+    fn parts_of_values_change_in_place() {
         let change = |text: &str, parts: &[(&str, usize)]| {
             let scan = Scan::read(text.as_bytes()).expect("valid YAML");
             let value = node(&scan, "a", 1);
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn two_minds_about_one_scalar_are_refused() {
+    fn conflicting_changes_are_refused() {
         let text = "a: &v x\nb: *v\n";
         let scan = Scan::read(text.as_bytes()).expect("valid YAML");
         let change = |path: &str, text: &str| Change::Value { node: node(&scan, path, 1), text: text.to_owned() };

@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_said() {
+    fn invalid_json_is_refused() {
         for json in ["", "[]", "{", "{\"a\"}", "{\"a\":01}", "{\"a\":1.}", "{\"a\":1,}", "{} x", "{\"a\":\"\n\"}"] {
             assert!(parse(json.as_bytes()).is_err(), "{json}");
         }

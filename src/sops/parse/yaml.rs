@@ -207,7 +207,7 @@ pub fn block_places(bytes: &[u8]) -> Result<Vec<Option<usize>>, SopsError> {
     for (document, root) in scan.documents() {
         let start = scan.descendants(document).filter_map(|id| extents.scalar(id)).map(|span| span.start).min();
         let last = scan.descendants(document).filter_map(|id| extents.scalar(id)).map(|span| span.end).max();
-        // An empty document: its own `---` is the first one not passed yet.
+        // For an empty document, its own `---` is the first one not passed yet.
         let markers = extents.markers.iter().copied();
         let opening = markers.clone().find(|marker| *marker >= at && Some(*marker) < start.or(Some(usize::MAX)));
         let content_end = last.or(opening.map(|marker| marker + 3)).unwrap_or(at);

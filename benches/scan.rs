@@ -12,16 +12,16 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use tagalong::cycle::tree::TreeCache;
+use tagalong::cycle::tree::cache::TreeCache;
 use tagalong::image::{Reference, Version};
 use tagalong::manifest::edit::{FollowRefs, Move, edit};
 use tagalong::manifest::field_rules::FieldRules;
 use tagalong::manifest::find;
 use tagalong::manifest::paths::PathFilter;
 use tagalong::manifest::prefilter::{Need, Prefilter, words};
-use tagalong::plan::decide::{self, Openable};
+use tagalong::plan::decide;
 use tagalong::plan::gate;
-use tagalong::plan::message::Occasion;
+use tagalong::plan::message::Purpose;
 use tagalong::plan::template::Template;
 use tagalong::repo::clone::{BareClone, CommitId};
 use tagalong::repo::tree::{BlobId, EntryKind};
@@ -37,15 +37,15 @@ static CLONE: LazyLock<Mutex<(BareClone, CommitId, tempfile::TempDir)>> = LazyLo
 fn main() {
     let files = support::files();
     let bytes: usize = files.values().map(String::len).sum();
-    let prefilter = prefilter_of_images();
+    let prefilter = of_interest();
     let search = prefilter.search();
     let needs = |need: Need| {
         let of = |(path, text): &(&String, &String)| search.need(path, text.as_bytes(), &FieldRules::default()) == need;
         files.iter().filter(of).count()
     };
-    let (whole, ties) = (needs(Need::Whole), needs(Need::FileReferences));
+    let (whole, references) = (needs(Need::Whole), needs(Need::FileReferences));
     println!(
-        "{} files, {:.1} MB of YAML; {whole} are parsed, and of {ties} kustomizations what ties them to other files",
+        "{} files, {:.1} MB of YAML; {whole} are parsed, and of {references} kustomizations what references them to other files",
         files.len(),
         bytes as f64 / 1e6
     );
@@ -57,7 +57,7 @@ fn with_clone<T>(work: impl FnOnce(&BareClone, CommitId) -> T) -> T {
     work(&clone.0, clone.1)
 }
 
-fn prefilter_of_images() -> Prefilter {
+fn of_interest() -> Prefilter {
     Prefilter::of_words([words(support::IMAGES)].into_iter())
 }
 
@@ -66,10 +66,10 @@ fn all() -> Prefilter {
     Prefilter::Everything
 }
 
-/// The tip of a clone that was never looked at: trees walked, blobs inflated, those of interest parsed.
-#[divan::bench(args = ["of interest", "everything"], sample_count = 5, sample_size = 1)]
+/// The tip of a clone that was never looked at: trees walked, blobs inflated, those of prefilter parsed.
+#[divan::bench(args = ["of prefilter", "everything"], sample_count = 5, sample_size = 1)]
 fn cold(bencher: Bencher<'_, '_>, what: &str) {
-    let prefilter = if what == "everything" { all() } else { prefilter_of_images() };
+    let prefilter = if what == "everything" { all() } else { of_interest() };
     let bytes: usize = support::files().values().map(String::len).sum();
     with_clone(|clone, tip| {
         bencher.counter(BytesCount::new(bytes)).bench_local(|| {
@@ -116,7 +116,7 @@ fn blobs(clone: &BareClone, tip: CommitId) -> Vec<BlobId> {
 /// A tip that differs in one file from the one before.
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn warm(bencher: Bencher<'_, '_>) {
-    let (cache, prefilter) = (TreeCache::new(PathFilter::default()), prefilter_of_images());
+    let (cache, prefilter) = (TreeCache::new(PathFilter::default()), of_interest());
     with_clone(|clone, tip| {
         let wanted = [support::bump("fedcba9")];
         let other = commit(clone, tip, &cache, &wanted, &prefilter);
@@ -132,7 +132,7 @@ fn warm(bencher: Bencher<'_, '_>) {
 /// The same tip again.
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn unchanged(bencher: Bencher<'_, '_>) {
-    let (cache, prefilter) = (TreeCache::new(PathFilter::default()), prefilter_of_images());
+    let (cache, prefilter) = (TreeCache::new(PathFilter::default()), of_interest());
     with_clone(|clone, tip| {
         let look = || cache.inventory(clone, tip, &FieldRules::default(), &prefilter);
         look().expect("read");
@@ -144,7 +144,7 @@ fn unchanged(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn bump_to_commit(bencher: Bencher<'_, '_>) {
     let cache = TreeCache::new(PathFilter::default());
-    let prefilter = prefilter_of_images();
+    let prefilter = of_interest();
     with_clone(|clone, tip| {
         let mut tip = commit(clone, tip, &cache, &[support::bump("fedcba9")], &prefilter);
         let mut turn = 0;
@@ -174,8 +174,8 @@ fn commit(
 ) -> CommitId {
     let (paths, field_rules) = (PathFilter::default(), FieldRules::default());
     let inventory = cache.inventory(clone, tip, &field_rules, prefilter).expect("read");
-    let asked = decide::as_asked(&inventory, wanted, &paths, &Openable::new()).expect("found");
-    let (gated, _) = gate::pass_unproved(asked.plan);
+    let asked = decide::as_asked(&inventory, wanted, &paths).expect("found");
+    let gated = gate::pass_unproved(&asked.plan.updates);
     let mut changes = BTreeMap::new();
     for file in gated.files() {
         let before = clone.file(tip, file).expect("read").expect("there");
@@ -183,7 +183,7 @@ fn commit(
         changes.insert(file.to_owned(), after);
     }
     clone
-        .commit(tip, &changes, &Template::default().message(gated.updates(), &Occasion::default(), &tip.to_string()))
+        .commit(tip, &changes, &Template::default().message(gated.updates(), &Purpose::default(), &tip.to_string()))
         .expect("a commit")
 }
 

@@ -94,14 +94,14 @@ impl KeySources {
             }
         }
         match self.usual.as_deref().map(|file| add_file(&mut keyring, file)) {
-            Some(Err(KeysError::Unreadable { source, .. })) if is_absence(&source) => {}
+            Some(Err(KeysError::Unreadable { source, .. })) if is_not_found(&source) => {}
             other => other.unwrap_or(Ok(()))?,
         }
         Ok(keyring)
     }
 }
 
-fn is_absence(error: &io::Error) -> bool {
+fn is_not_found(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 

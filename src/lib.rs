@@ -1,31 +1,36 @@
 //! # The map of the house
 //!
-//! Tagalong keeps the image tags of an infrastructure repository in step with the registry. Modules stand in layers;
-//! a module imports only from layers below its own. `tests/layers.rs` proves it.
+//! Tagalong keeps the image tags of an infrastructure repository in step with the registry. Its modules stand on floors: a
+//! module imports only from floors below its own, and no files import each other in a circle. `tests/layers.rs` reads this
+//! table and proves it.
 //!
-//! | layer | modules | what lives there |
+//! | floor | modules | contents |
 //! | --- | --- | --- |
-//! | 0 | [`image`], [`path`], [`platform`], [`secret`], [`fault`] | the vocabulary |
-//! | 1 | [`yaml`] | where each value of a file stands, and how to change one |
-//! | 1 | [`manifest`] | image fields: where they are, how they are edited, who shadows whom |
-//! | 1 | [`policy`] | which tag an image should have, and why |
-//! | 1 | [`sops`] | encrypted files: opened, judged, written |
-//! | 1 | [`plan`] | what shall change on a tip, and what may |
-//! | 2 | [`registry`] | the OCI distribution API |
-//! | 2 | [`cluster`] | Kubernetes: which replica leads, what became of a commit |
-//! | 2 | [`http`] | HTTP clients, alike for all outside systems |
-//! | 2 | [`forge`] | pull requests |
-//! | 2 | [`keys`] | age identities, from where sops takes them |
-//! | 2 | [`notify`] | where news goes |
-//! | 2 | [`repo`] | git on a bare clone |
-//! | 3 | [`cycle`] | one pass from fetch to push, and again after a lost race |
-//! | 4 | [`agent`] | passes by schedule, and what is shown of them |
-//! | 4 | [`cli`] | the command line, one file a command |
-//! | 4 | [`config`] | `tagalong.yaml`, flags and environment |
-//! | 4 | [`demo`] | the embedded registry and repository |
-//! | 4 | [`telemetry`] | logs and traces |
+//! | 0 | [`fault`] | kinds of failure, with exit codes and help |
+//! | 1 | [`image`], [`path`], [`platform`], [`secret`] | the vocabulary: names, references, values that redact themselves |
+//! | 2 | [`yaml`] | values of a file with their places, and edits that change nothing else |
+//! | 2 | [`policy`] | which tag an image should have, and why |
+//! | 2 | [`http`] | HTTP clients, the same for all outside systems |
+//! | 3 | [`manifest`] | image fields: where they are, how they are edited, which ones decide |
+//! | 3 | [`sops`] | encrypted files: opened, verified, written |
+//! | 3 | [`registry`] | the OCI distribution API |
+//! | 3 | [`cluster`] | Kubernetes: which replica leads, and what became of a commit |
+//! | 3 | [`forge`] | pull requests |
+//! | 3 | [`repo`] | git on a bare clone |
+//! | 3 | [`telemetry`] | logs and traces |
+//! | 4 | [`keys`] | age identities, from where sops takes them |
+//! | 4 | [`plan`] | what should change on a tip, and what may |
+//! | 5 | [`notify`] | chats, webhooks and commit statuses |
+//! | 5 | [`cycle`] | from fetch to push, and again after a lost race |
+//! | 6 | [`agent`] | cycles by schedule, and what is shown of them |
+//! | 7 | [`config`] | `tagalong.yaml`, flags and environment |
+//! | 8 | [`demo`] | the embedded registry and repository |
+//! | 9 | [`cli`] | the command line, one file a command |
 //!
-//! Data flows one way: registry to policy to plan to gate to repository to report.
+//! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`yaml`], [`policy`], [`manifest`], [`sops`], [`plan`].
+//! Pure modules use no runtime, no files, no environment and no clock, and only pure modules.
+//!
+//! Data flows one way: registry to policy to plan to gates to repository to report.
 
 pub mod agent;
 pub mod cli;

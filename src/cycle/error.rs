@@ -86,7 +86,7 @@ impl Explain for CycleError {
             CycleError::Registry(error) => error.fault(),
             CycleError::Keys(error) => error.fault(),
             CycleError::Configuration(error) => error.fault(),
-            CycleError::Request(RequestError::Sealed(_))
+            CycleError::Request(RequestError::Encrypted(_))
             | CycleError::Downgrade { .. }
             | CycleError::Held { .. }
             | CycleError::Secret(_) => Fault::Blocked,
@@ -119,7 +119,7 @@ impl Explain for CycleError {
                 let names: Vec<&str> = closest.iter().map(Repository::as_str).collect();
                 Some(format!("the closest images found are {}", names.join(", ")))
             }
-            CycleError::Request(RequestError::Sealed(_)) => Some("edit the file with sops".to_owned()),
+            CycleError::Request(RequestError::Encrypted(_)) => Some("edit the file with sops".to_owned()),
             CycleError::NamedFile(NamedFileError::Missing { .. }) => {
                 Some("paths are relative to --dir, or to the root of the repository".to_owned())
             }

@@ -14,7 +14,7 @@
 //!   [`metadata_writer`]: writes the `sops` block
 //! - [`rules`]: the creation rules of `.sops.yaml`; [`plaintext_secrets`]: Secrets in plaintext; [`generator`]: Secrets
 //!   that kustomizations generate
-//! - [`audit`]: judges a file; [`inspect`], [`rulebook`]: judge the files of a tree
+//! - [`audit`]: judges a file; [`inspect`], [`rulebook`], [`verdicts`]: judge the files of a tree
 //! - [`error`], [`metadata_error`], [`rules_error`]: the reasons for failures
 
 pub mod age;
@@ -48,3 +48,4 @@ pub mod selection;
 pub mod shamir;
 pub mod tree;
 pub mod update_mac;
+pub mod verdicts;

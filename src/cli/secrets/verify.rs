@@ -13,7 +13,7 @@ use crate::cli::folder::Folder;
 use crate::cli::output::{self, Format};
 use crate::config::load::Config;
 use crate::cycle::error::CycleError;
-use crate::cycle::secrets::Progress;
+use crate::cycle::secrets::verify::Progress;
 use crate::fault::Fault;
 use crate::manifest::inventory::NamedFileError;
 use crate::sops::audit::{FileStatus, FileVerdict};
@@ -82,7 +82,7 @@ impl From<FileVerdict> for Row {
 /// Judges all files.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration_with_keys(&arguments.git, &arguments.keys)?;
-    let bar = output::bar("files");
+    let bar = output::progress_bar("files");
     let progress = |done: usize, of: usize| {
         bar.set_length(of as u64);
         bar.set_position(done as u64);

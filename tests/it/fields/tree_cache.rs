@@ -1,6 +1,6 @@
 //! What is kept from one tip to the next never shows: a warm look gives what a cold one gives.
 
-use tagalong::cycle::tree::TreeCache;
+use tagalong::cycle::tree::cache::TreeCache;
 use tagalong::manifest::field_rules::{FieldRule, FieldRules};
 use tagalong::manifest::paths::PathFilter;
 use tagalong::manifest::prefilter::Prefilter;

@@ -29,7 +29,7 @@ use tagalong::repo::clone::BareClone;
 use tagalong::sops::audit::FileStatus;
 use tagalong::sops::encrypt::{Recipe, encrypt};
 use tagalong::sops::format::Format;
-use tagalong::sops::metadata_writer::Recipients;
+use tagalong::sops::recipients::Recipients;
 use tagalong::sops::selection::Selection;
 
 use sops::Sops;

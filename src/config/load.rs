@@ -376,7 +376,7 @@ agent:
             "2:8: git.url: not a URL",
             "4:10: git.depth: a whole number is needed, not a text",
             "3:3: git.brnch: unknown key; did you mean `branch`?",
-            "6:14: policies[0].images: `ghcr.io/a:v1` is no pattern",
+            "6:14: policies[0].images: `ghcr.io/a:v1` is not a valid image pattern",
             "6:5: policies[0]: `images` is needed",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
             "9:13: agent.interval: a text is needed",

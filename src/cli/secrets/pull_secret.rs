@@ -23,7 +23,7 @@ use crate::manifest::pull_secret::{KEY, Name, PullSecret, encoded};
 use crate::registry::credentials;
 use crate::secret::Secret;
 use crate::sops::encrypt::{self, Recipe};
-use crate::sops::envelope;
+use crate::sops::envelope::{self, Detected};
 use crate::sops::format;
 use crate::sops::keyring::Keyring;
 use crate::sops::open;
@@ -245,7 +245,7 @@ fn recipe(rule: &CreationRule, file: &str) -> Result<Recipe, SecretsError> {
 
 /// Whether an encrypted Secret holds a Docker config file already, for the recipients of the rule.
 fn holds(bytes: &[u8], docker_config: &Secret<String>, rule: &CreationRule, keyring: &Keyring) -> bool {
-    let Some(Ok(envelope)) = envelope::detect(bytes).map(|format| envelope::read(bytes, format)) else { return false };
+    let Some(Ok(envelope)) = envelope::detect(bytes).map(Detected::into_envelope) else { return false };
     if rule.difference(&envelope.metadata).is_some() {
         return false;
     }

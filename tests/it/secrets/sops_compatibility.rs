@@ -9,9 +9,9 @@ use tagalong::sops::envelope;
 use tagalong::sops::error::SopsError;
 use tagalong::sops::format::Format;
 use tagalong::sops::keyring::Keyring;
-use tagalong::sops::metadata_writer::Recipients;
 use tagalong::sops::open::{self, Decrypted};
 use tagalong::sops::plaintext::Type;
+use tagalong::sops::recipients::Recipients;
 use tagalong::sops::rotate::rotate;
 use tagalong::sops::selection::Selection;
 use tagalong::sops::update_mac::update_mac;
@@ -21,8 +21,7 @@ use crate::support::sops::{Sops, keyring, new_key};
 
 /// Decrypts and verifies a file like tagalong.
 fn verify(bytes: &[u8], keyring: &Keyring) -> Result<Vec<Decrypted>, SopsError> {
-    let format = envelope::detect(bytes).ok_or(SopsError::NotSops)?;
-    let envelope = envelope::read(bytes, format)?;
+    let envelope = envelope::detect(bytes).ok_or(SopsError::NotSops)?.into_envelope()?;
     let key = keyring.open(&envelope.metadata)?;
     open::verify(&envelope, &key)?;
     open::decrypt_values(&envelope, &key)
@@ -223,7 +222,7 @@ fn other_formats_are_read_and_written() {
     for (name, content) in others() {
         for rule in ["", "mac_only_encrypted: true", "encrypted_regex: ^(a|A|B|text|list|data)$"] {
             let theirs = sops.encrypt(name, &content, rule);
-            let detected = envelope::detect(&theirs);
+            let detected = envelope::detect(&theirs).map(|detected| detected.format);
             assert_eq!(detected, Some(Format::of_path(name)), "{name}");
             let read = verify(&theirs, &sops.keyring()).unwrap_or_else(|error| panic!("{name}, {rule}: {error}"));
             let plain = sops.decrypt(name, &theirs, &[]).expect("decrypted");

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use tagalong::cli;
+use tagalong::cli::command_line::Cli;
+use tagalong::cli::dispatch;
 
 fn main() -> ExitCode {
-    cli::main(cli::Cli::parse())
+    dispatch::main(Cli::parse())
 }

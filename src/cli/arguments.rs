@@ -80,6 +80,15 @@ impl GitArguments {
     }
 }
 
+/// Age identities in addition to those in the places that sops knows.
+#[derive(Debug, Clone, Default, Args)]
+pub struct KeyArguments {
+    /// A file with age identities or an SSH private key, or a folder of *.agekey files; repeatable [also: SOPS_AGE_KEY,
+    /// SOPS_AGE_KEY_FILE, SOPS_AGE_SSH_PRIVATE_KEY_FILE, the user's sops age key file]
+    #[arg(long = "age-key-file", value_name = "FILE")]
+    pub age_key_files: Vec<PathBuf>,
+}
+
 /// Who asks for something.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ActorArguments {

@@ -6,9 +6,8 @@ use crate::cycle::secrets::Secrets;
 use crate::forge::client::Forge;
 use crate::registry::client::Client;
 
-use super::arguments::GitArguments;
+use super::arguments::{GitArguments, KeyArguments};
 use super::error::CliError;
-use super::secrets::KeyArguments;
 
 /// The configuration that options and environment give.
 pub fn configuration(arguments: &GitArguments) -> Result<Config, CliError> {

@@ -16,7 +16,7 @@ use crate::forge::error::ForgeError;
 use crate::image::{ImageError, Repository};
 use crate::registry::error::RegistryError;
 use crate::registry::store;
-use crate::telemetry::TelemetryError;
+use crate::telemetry::error::TelemetryError;
 
 use super::secrets::error::SecretsError;
 

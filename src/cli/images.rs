@@ -1,24 +1,21 @@
 //! `tagalong images`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::config::load::Config;
-use crate::cycle::error::CycleError;
 use crate::image::{Digest, Repository, Tag};
 use crate::manifest::field::Shape;
-use crate::manifest::inventory::{Inventory, Located};
+use crate::manifest::inventory::Located;
 use crate::policy::rule::PolicySet;
 
 use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
 use super::error::CliError;
-use super::folder::Folder;
 use super::images_verify;
+use super::inventory::inventory;
 use super::output::{self, Format};
 
 /// List every image field and what governs it
@@ -78,21 +75,6 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Format::Text => output::print(&text(&rows))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// All image fields with the policies that hold for them, of a folder or of the branch's tip.
-pub fn inventory(config: &Config, dir: Option<&Path>) -> Result<(Arc<Inventory>, PolicySet), CliError> {
-    let (inventory, intent) = match dir {
-        Some(dir) => {
-            let (inventory, intent) = Folder::open(dir)?.inventory(&config.paths, &config.intent)?;
-            (Arc::new(inventory), intent)
-        }
-        None => connect::engine(config)?.inventory()?,
-    };
-    for note in inventory.notes(&config.paths).map_err(CycleError::from)? {
-        tracing::warn!("{note}");
-    }
-    Ok((inventory, intent.policies))
 }
 
 fn row(located: Located, policies: &PolicySet) -> Row {

@@ -14,7 +14,7 @@ use crate::registry::client::Client;
 use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
 use super::error::CliError;
-use super::images;
+use super::inventory::inventory;
 use super::output::{self, Format};
 
 /// Prove that every deployed image could still be pulled
@@ -52,7 +52,7 @@ struct Verdict {
 /// Proves what is deployed.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
-    let (inventory, policies) = images::inventory(&config, arguments.dir.as_deref())?;
+    let (inventory, policies) = inventory(&config, arguments.dir.as_deref())?;
     let registry = Client::new(config.registry.clone())?;
     let images = deployed::verify(&registry, &config.sources, &inventory, &policies).await;
     let count = |status| images.iter().filter(|image| image.status == status).count();

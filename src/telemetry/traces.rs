@@ -12,12 +12,12 @@ use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::Handle;
-use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::{Layer, Registry};
 
 use crate::http;
 
-use super::{BoxedLayer, TelemetryError};
+use super::error::TelemetryError;
 
 /// What we are called where nobody says otherwise.
 const SERVICE: &str = "tagalong";
@@ -41,7 +41,9 @@ struct TraceSettings {
 
 impl Traces {
     /// What the environment asks for, and the layer that makes spans of it.
-    pub(super) fn from_environment(runtime: &Handle) -> Result<(Traces, Option<BoxedLayer>), TelemetryError> {
+    pub(super) fn from_environment(
+        runtime: &Handle,
+    ) -> Result<(Traces, Option<Box<dyn Layer<Registry> + Send + Sync>>), TelemetryError> {
         let settings = TraceSettings::read(&|name| std::env::var(name).ok())?;
         if !settings.are_wanted {
             return Ok((Traces(None), None));

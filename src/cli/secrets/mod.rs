@@ -10,7 +10,6 @@ pub mod pull_secret;
 pub mod rotate;
 pub mod verify;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -34,15 +33,6 @@ enum Action {
     Verify(verify::Arguments),
     PullSecret(pull_secret::Arguments),
     Rotate(rotate::Arguments),
-}
-
-/// Where age identities are, besides the places that sops knows.
-#[derive(Debug, Clone, Default, Args)]
-pub struct KeyArguments {
-    /// A file with age identities or an SSH private key, or a folder of *.agekey files; repeatable [also: SOPS_AGE_KEY,
-    /// SOPS_AGE_KEY_FILE, SOPS_AGE_SSH_PRIVATE_KEY_FILE, the user's sops age key file]
-    #[arg(long = "age-key-file", value_name = "FILE")]
-    pub age_key_files: Vec<PathBuf>,
 }
 
 /// Runs one of them.

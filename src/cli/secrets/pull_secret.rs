@@ -10,7 +10,7 @@ use rand_core::UnwrapErr;
 use serde::Serialize;
 use tokio::task::block_in_place;
 
-use crate::cli::arguments::OutputArguments;
+use crate::cli::arguments::{KeyArguments, OutputArguments};
 use crate::cli::connect;
 use crate::cli::error::CliError;
 use crate::cli::folder::Folder;
@@ -32,7 +32,6 @@ use crate::sops::rulebook::{BrokenRules, RuleBook};
 use crate::sops::rules::Rule;
 use crate::sops::selection::Selection;
 
-use super::KeyArguments;
 use super::error::SecretsError;
 
 /// Write an encrypted pull secret for a registry

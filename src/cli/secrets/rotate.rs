@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::arguments::{GitArguments, OutputArguments};
+use crate::cli::arguments::{GitArguments, KeyArguments, OutputArguments};
 use crate::cli::connect;
 use crate::cli::error::CliError;
 use crate::cli::folder::{Folder, in_parallel};
@@ -20,8 +20,6 @@ use crate::cycle::task::Mode;
 use crate::fault::Fault;
 use crate::manifest::inventory::NamedFileError;
 use crate::sops::rulebook::RuleBook;
-
-use super::KeyArguments;
 
 /// Encrypt SOPS files anew, with new data keys, to the recipients of .sops.yaml
 ///

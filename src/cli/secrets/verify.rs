@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::arguments::{GitArguments, OutputArguments};
+use crate::cli::arguments::{GitArguments, KeyArguments, OutputArguments};
 use crate::cli::connect;
 use crate::cli::error::CliError;
 use crate::cli::folder::Folder;
@@ -17,8 +17,6 @@ use crate::cycle::secrets::Progress;
 use crate::fault::Fault;
 use crate::manifest::inventory::NamedFileError;
 use crate::sops::audit::{Status, Verdict};
-
-use super::KeyArguments;
 
 /// Prove that every SOPS file decrypts and that no Secret is in clear text
 ///

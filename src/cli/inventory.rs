@@ -1,0 +1,28 @@
+//! The image fields that a command works on: those of a folder, or of a branch.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::load::Config;
+use crate::cycle::error::CycleError;
+use crate::manifest::inventory::Inventory;
+use crate::policy::rule::PolicySet;
+
+use super::connect;
+use super::error::CliError;
+use super::folder::Folder;
+
+/// All image fields with the policies that hold for them, of a folder or of the branch's tip.
+pub fn inventory(config: &Config, dir: Option<&Path>) -> Result<(Arc<Inventory>, PolicySet), CliError> {
+    let (inventory, intent) = match dir {
+        Some(dir) => {
+            let (inventory, intent) = Folder::open(dir)?.inventory(&config.paths, &config.intent)?;
+            (Arc::new(inventory), intent)
+        }
+        None => connect::engine(config)?.inventory()?,
+    };
+    for note in inventory.notes(&config.paths).map_err(CycleError::from)? {
+        tracing::warn!("{note}");
+    }
+    Ok((inventory, intent.policies))
+}

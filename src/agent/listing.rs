@@ -4,7 +4,7 @@ use crate::cycle::status::State;
 use crate::image::Repository;
 
 use super::query::Query;
-use super::status::Row;
+use super::row::Row;
 
 /// The states in the order in which people want to see them: what needs someone comes first.
 pub const BY_TROUBLE: [State; State::ALL.len()] = [

@@ -2,7 +2,9 @@
 //!
 //! - [`config`]: what it has to be told
 //! - [`runtime`]: everything built from one configuration, and its replacement on reload
-//! - [`schedule`]: one cycle after the other
+//! - [`schedule`]: runs one cycle after the other
+//! - [`next_cycle`]: what the next cycle checks, and when
+//! - [`signals`]: the signals that stop, reload or trigger it
 //! - [`trigger`]: starts a cycle for the images of an event
 //! - [`webhook`]: being told of pushes
 //! - [`worker`]: one cycle, bounded in time and apart
@@ -13,6 +15,7 @@
 //! - [`events`]: the events that are sent to notification channels
 //! - [`metrics`]: counters for Prometheus
 //! - [`status`]: the state of every image
+//! - [`row`]: one image
 //! - [`listing`]: all images of a cycle, and pages of them
 //! - [`query`]: which images and which page are asked for
 //! - [`snapshot`]: what the server shows
@@ -27,14 +30,17 @@ pub mod link;
 pub mod listing;
 pub mod log;
 pub mod metrics;
+pub mod next_cycle;
 pub mod observers;
 pub mod outcome;
 pub mod page;
 pub mod query;
 pub mod rollouts;
+pub mod row;
 pub mod runtime;
 pub mod schedule;
 pub mod server;
+pub mod signals;
 pub mod snapshot;
 pub mod status;
 pub mod summary;

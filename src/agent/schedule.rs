@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -14,72 +13,20 @@ use crate::cycle::report::Report;
 use crate::cycle::task::Mode;
 use crate::policy::scope::{Scope, Target};
 
+use super::next_cycle::{NextCycle, backoff};
 use super::observers::Observers;
 use super::outcome::{Failure, Outcome};
 use super::rollouts::Rollouts;
 use super::runtime::{ConfigSource, LoadError, Runtime};
-use super::trigger::Trigger;
+use super::signals::Signals;
 use super::worker;
 
 /// How often the file of the configuration is looked at.
 const CONFIG_POLL_INTERVAL: Duration = Duration::from_secs(2);
-/// The longest pause after cycles that failed, unless the interval itself is longer.
-const MAX_BACKOFF: Duration = Duration::from_secs(300);
 /// How long after an event that led to no update its images are checked again.
 const RECHECK_DELAY: Duration = Duration::from_secs(2);
 /// How long a cycle that is given up may take to get to where it can end.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// What the agent is told from outside while it runs.
-#[derive(Debug, Clone, Default)]
-pub struct Signals {
-    /// Stop; the cycle under way may end within its grace.
-    pub stop: CancellationToken,
-    /// Stop now.
-    pub stop_now: CancellationToken,
-    /// Read the configuration again.
-    pub reload: Arc<Notify>,
-    /// Begin the next cycle now, for images of which there is news.
-    pub trigger: Trigger,
-}
-
-impl Signals {
-    /// Waits until the agent is told to stop, and then as long as the cycle under way may still take.
-    async fn grace_is_over(&self, grace: Duration) {
-        self.stop.cancelled().await;
-        tokio::select! {
-            () = self.stop_now.cancelled() => {}
-            () = tokio::time::sleep(grace) => {}
-        }
-    }
-}
-
-/// What the next cycle looks at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum NextCycle {
-    /// Everything.
-    Full,
-    /// What there is news of.
-    Updated(BTreeSet<Target>),
-    /// The same once more.
-    Recheck(BTreeSet<Target>),
-}
-
-impl NextCycle {
-    fn of(scope: Scope) -> NextCycle {
-        match scope {
-            Scope::All => NextCycle::Full,
-            Scope::Only(targets) => NextCycle::Updated(targets),
-        }
-    }
-
-    fn scope(&self) -> Scope {
-        match self {
-            NextCycle::Full => Scope::All,
-            NextCycle::Updated(targets) | NextCycle::Recheck(targets) => Scope::Only(targets.clone()),
-        }
-    }
-}
 
 /// The agent.
 pub struct Agent {
@@ -298,13 +245,6 @@ impl Agent {
     }
 }
 
-/// How long to wait for the next cycle: the interval, doubled with each failure in a row up to some minutes, and give or
-/// take a tenth, so that many agents do not ask one registry in step. `random` is from 0 to 1.
-fn backoff(interval: Duration, failures: u32, random: f64) -> Duration {
-    let grown = interval.saturating_mul(1 << failures.min(16));
-    grown.min(MAX_BACKOFF.max(interval)).mul_f64(0.9 + 0.2 * random)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
@@ -512,15 +452,5 @@ mod tests {
         assert!(scopes[1] != Scope::All && work.follows(&scopes[1]), "{scopes:?}");
         // It moved nothing, so its images are checked once more, and not a third time.
         assert_eq!(scopes[2], Scope::Only(target("org/app")));
-    }
-
-    #[test]
-    fn pauses_grow_with_failures_up_to_some_minutes() {
-        let second = Duration::from_secs(1);
-        assert_eq!(backoff(second * 30, 0, 0.5), second * 30);
-        assert_eq!(backoff(second * 30, 2, 0.5), second * 120);
-        assert_eq!(backoff(second * 30, 99, 0.5), MAX_BACKOFF);
-        assert_eq!(backoff(second * 3600, 99, 0.5), second * 3600);
-        assert!(backoff(second, 0, 0.0) < second && backoff(second, 0, 1.0) > second);
     }
 }

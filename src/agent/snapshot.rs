@@ -13,8 +13,9 @@ use crate::secret::SafeUrl;
 
 use super::link::CommitLink;
 use super::outcome::Outcome;
+use super::row::Row;
 use super::runtime::Runtime;
-use super::status::{AgentStatus, Rollout, Row};
+use super::status::{AgentStatus, Rollout};
 
 /// A cycle past its deadline has this long to get to where it can end.
 const STUCK_AFTER: Duration = Duration::from_secs(120);

@@ -14,6 +14,7 @@ use crate::image::{Repository, Version};
 
 use super::listing::Listing;
 use super::outcome::{Failure, Outcome};
+use super::row::Row;
 
 /// At most this many moves are remembered.
 const MAX_MOVES: usize = 50;
@@ -94,17 +95,6 @@ pub struct Failed {
     pub cause: Option<String>,
     /// What to do.
     pub help: Option<String>,
-}
-
-/// One image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// How it stands. What the cycle moved is in it already.
-    pub status: ImageStatus,
-    /// Since when it is so, as far as this agent has seen.
-    pub since: Timestamp,
-    /// The commit that brought what it holds, if this agent made it.
-    pub commit: Option<String>,
 }
 
 /// A field that moved.

@@ -11,8 +11,9 @@ use crate::image::{Repository, Tag};
 
 use super::listing::Order;
 use super::query::{Query, Sizes};
+use super::row::Row;
 use super::snapshot::Snapshot;
-use super::status::{Rollout, Row};
+use super::status::Rollout;
 
 /// The number of images that one answer has.
 pub const SIZES: Sizes = Sizes { usual: 500, most: 1000 };

@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::observers::Observers;
 use crate::agent::runtime::{ConfigSource, LoadError, Runtime};
-use crate::agent::schedule::{Agent, Signals};
+use crate::agent::schedule::Agent;
 use crate::agent::server;
+use crate::agent::signals::Signals;
 use crate::agent::webhook::endpoint;
 use crate::cluster::api::Cluster;
 use crate::cluster::election::Seat;

@@ -182,8 +182,9 @@ mod tests {
     use jiff::Timestamp;
 
     use crate::agent::listing::Listing;
+    use crate::agent::row::Row;
     use crate::agent::snapshot::SnapshotStore;
-    use crate::agent::status::{Rollout, Row};
+    use crate::agent::status::Rollout;
     use crate::cycle::status::{Held, ImageStatus, Place, State, Why};
     use crate::image::Tag;
     use crate::plan::skip::Reason;

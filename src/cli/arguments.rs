@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::load::Overrides;
+use crate::config::overrides::Overrides;
 
 use super::output::Format;
 

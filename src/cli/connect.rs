@@ -1,6 +1,7 @@
 //! From options to an engine.
 
-use crate::config::load::{Config, Overrides};
+use crate::config::load::Config;
+use crate::config::overrides::Overrides;
 use crate::cycle::engine::{Engine, Upstream};
 use crate::cycle::secrets::Secrets;
 use crate::forge::client::Forge;

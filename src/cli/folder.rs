@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use walkdir::{DirEntry, WalkDir};
 
-use crate::config::load::IntentReader;
+use crate::config::repository_file::IntentReader;
 use crate::cycle::engine::Hosts;
 use crate::cycle::secrets::Progress;
 use crate::cycle::tree::REPOSITORY_FILE;

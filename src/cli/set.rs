@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::config::load::path_filter;
-use crate::config::reader;
+use crate::config::values::duration;
 use crate::cycle::error::CycleError;
 use crate::cycle::report::{FileChange, Moved, Report};
 use crate::cycle::secrets::Secrets;
@@ -59,7 +59,7 @@ pub struct Arguments {
     no_follow_refs: bool,
 
     /// Wait so long for an image that is not in its registry yet, such as 2m
-    #[arg(long, value_name = "DURATION", value_parser = reader::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait_image: Option<Duration>,
 
     /// Move a field even to an image that was built before the one it holds; what it leaves is held then

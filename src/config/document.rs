@@ -3,7 +3,9 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
+
+use super::diagnostics::Diagnostic;
 
 /// A value and where it stands.
 pub type Node = Spanned<Value>;
@@ -37,6 +39,26 @@ impl Value {
             Value::Map(_) => "a mapping",
         }
     }
+}
+
+/// Parses a file. An empty one reads as nothing.
+///
+/// # Errors
+/// It is not valid YAML.
+pub fn parse(bytes: &[u8], file: &str) -> Result<Node, Diagnostic> {
+    let parsed = serde_saphyr::from_slice::<Option<Node>>(bytes);
+    parsed.map(|root| root.unwrap_or_else(nothing)).map_err(|error| {
+        let at = error.location().map(|at| format!(":{}:{}", at.line(), at.column())).unwrap_or_default();
+        // The parser's message is followed by a picture of the line; its first line says it all.
+        let message = error.without_snippet().to_string();
+        Diagnostic { text: format!("{file}{at}: {}", message.lines().next().unwrap_or_default()) }
+    })
+}
+
+/// A value that is nowhere in a file.
+pub fn nothing() -> Node {
+    let nowhere = Location::UNKNOWN;
+    Node { value: Value::Null, referenced: nowhere, defined: nowhere }
 }
 
 impl<'de> Deserialize<'de> for Value {

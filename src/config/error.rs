@@ -6,7 +6,7 @@ use crate::fault::{Explain, Fault};
 use crate::forge::config::Untold;
 use crate::repo::config::Branch;
 
-use super::reader::Diagnostic;
+use super::diagnostics::Diagnostic;
 
 /// What is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
@@ -20,12 +20,9 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
-    /// The file holds diagnostics.
-    #[error("{}", diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Diagnostics {
-        /// All of them.
-        diagnostics: Vec<Diagnostic>,
-    },
+    /// The file is not valid.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Invalid(Vec<Diagnostic>),
     /// A flag's value is wrong.
     #[error("{flag}: {reason}")]
     Flag {
@@ -60,7 +57,7 @@ impl Explain for ConfigError {
             }
             ConfigError::NoCacheDir => Some("give --cache-dir".to_owned()),
             ConfigError::Unreadable { .. } => Some("give the path of a tagalong.yaml with --config".to_owned()),
-            ConfigError::Diagnostics { .. } => Some("docs/configuration.md lists every key".to_owned()),
+            ConfigError::Invalid(_) => Some("docs/configuration.md lists every key".to_owned()),
             ConfigError::SameBranch(_) => Some("give another branch, or leave pushBranch out".to_owned()),
             ConfigError::Flag { .. } | ConfigError::Forge(_) => None,
         }

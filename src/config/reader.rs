@@ -1,6 +1,5 @@
 //! Values to types. Diagnostics are collected, not returned: the person who wrote the file sees all of them at once.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,63 +7,10 @@ use std::time::Duration;
 
 use serde_saphyr::{Location, Spanned};
 
-use super::document::{Node, Value};
-use super::keys::{Key, Kind};
-
-/// One mistake.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostic {
-    /// `file:line:column: key: what is wrong`.
-    pub text: String,
-}
-
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-/// The diagnostics of one file.
-#[derive(Debug)]
-pub struct Diagnostics {
-    file: String,
-    found: RefCell<Vec<Diagnostic>>,
-    recorded: Option<RefCell<Vec<Key>>>,
-}
-
-impl Diagnostics {
-    /// None yet.
-    pub fn of(file: &str) -> Diagnostics {
-        Diagnostics { file: file.to_owned(), found: RefCell::default(), recorded: None }
-    }
-
-    /// Records the keys that are read, with every section read as if it were present. The values read this way are
-    /// meaningless.
-    pub fn recording_keys() -> Diagnostics {
-        Diagnostics { recorded: Some(RefCell::default()), ..Diagnostics::of("") }
-    }
-
-    /// The recorded keys, in the order in which they were read.
-    pub fn into_keys(self) -> Vec<Key> {
-        self.recorded.map(RefCell::into_inner).unwrap_or_default()
-    }
-
-    fn records_keys(&self) -> bool {
-        self.recorded.is_some()
-    }
-
-    /// Adds one.
-    pub fn add(&self, at: &Location, path: &str, what: impl fmt::Display) {
-        let colon = if path.is_empty() { "" } else { ": " };
-        let text = format!("{}:{}:{}: {path}{colon}{what}", self.file, at.line(), at.column());
-        self.found.borrow_mut().push(Diagnostic { text });
-    }
-
-    /// All of them.
-    pub fn into_list(self) -> Vec<Diagnostic> {
-        self.found.into_inner()
-    }
-}
+use super::diagnostics::Diagnostics;
+use super::document::{Node, Value, nothing};
+use super::key::Kind;
+use super::values::duration;
 
 /// What a key holds that may hold a text or a mapping.
 pub enum TextOrSection<'m> {
@@ -283,9 +229,7 @@ impl<'m> Section<'m> {
     }
 
     fn record(&self, key: &str, kind: Kind) {
-        if let Some(recorded) = &self.diagnostics.recorded {
-            recorded.borrow_mut().push(Key { path: self.path_of(key), kind });
-        }
+        self.diagnostics.record(self.path_of(key), kind);
     }
 
     /// Takes the value of a key, or nothing in place of it where keys are noted.
@@ -303,12 +247,6 @@ impl<'m> Section<'m> {
     }
 }
 
-/// A value that stands nowhere.
-pub fn nothing() -> Node {
-    let nowhere = Location::UNKNOWN;
-    Node { value: Value::Null, referenced: nowhere, defined: nowhere }
-}
-
 /// `there is only a`, `there are a, b and c`.
 fn there_are<'w>(words: impl Iterator<Item = &'w str>) -> String {
     let words: Vec<&str> = words.collect();
@@ -317,14 +255,6 @@ fn there_are<'w>(words: impl Iterator<Item = &'w str>) -> String {
         [all @ .., last] => format!("there are {} and {last}", all.join(", ")),
         [] => "there is none".to_owned(),
     }
-}
-
-/// Reads `30s`, `5m`, `1h`, `1h30m`, `250ms`; zero is no duration here.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let fail = || format!("`{text}` is no duration; write for example 30s, 5m or 1h");
-    let parsed: jiff::SignedDuration = text.parse().map_err(|_| fail())?;
-    let duration = Duration::try_from(parsed).map_err(|_| fail())?;
-    if duration.is_zero() { Err(fail()) } else { Ok(duration) }
 }
 
 /// One letter off, or only case and dashes apart.
@@ -345,16 +275,6 @@ pub fn is_near(known: &str, given: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations() {
-        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        for text in ["", "30", "s", "-5s", "0s", "soon"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn near_keys_are_recognised() {

@@ -6,7 +6,8 @@ use anstyle::{AnsiColor, Style};
 use jiff::{Timestamp, ToSpan};
 
 use crate::config::error::ConfigError;
-use crate::config::load::{Config, Overrides};
+use crate::config::load::Config;
+use crate::config::overrides::Overrides;
 use crate::cycle::engine::{Engine, Upstream};
 use crate::cycle::error::CycleError;
 use crate::cycle::report::{FileChange, Report};

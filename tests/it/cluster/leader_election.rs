@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ::tagalong::cli::connect;
-use ::tagalong::config::load::{Config, Overrides};
+use ::tagalong::config::load::Config;
+use ::tagalong::config::overrides::Overrides;
 use ::tagalong::cycle::error::CycleError;
 use ::tagalong::cycle::task::Mode;
 use ::tagalong::policy::scope::Scope;

@@ -1,4 +1,4 @@
-//! What the section `notify` means: a list of channels.
+//! The section `notify`: a list of channels.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::notify::event::Kind;
 use crate::notify::webhook::Body;
 use crate::secret::Secret;
 
-use super::reader::{Environment, Section};
+use crate::config::reader::{Environment, Section};
 
 /// A message each so often, unless configured.
 const PAUSE: Duration = Duration::from_secs(10);

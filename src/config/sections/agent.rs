@@ -1,12 +1,12 @@
-//! What the section `agent` means.
+//! The section `agent`.
 
 use std::path::PathBuf;
 
 use crate::agent::config::Config;
 use crate::agent::webhook::config::Webhook;
 
-use super::reader::Section;
-use super::sections;
+use crate::config::reader::Section;
+use crate::config::values::registry_host;
 
 /// Reads the section.
 pub fn read(mut section: Section<'_>) -> Config {
@@ -34,7 +34,7 @@ fn webhook(mut section: Section<'_>) -> Option<Webhook> {
         section
             .error("`kind` and `secretFile` are needed, such as kind: gitea, secretFile: /etc/tagalong/webhook/secret");
     }
-    let registry = section.parsed_with("registry", sections::registry_host);
+    let registry = section.parsed_with("registry", registry_host);
     section.finish();
     Some(Webhook { kind: kind?, secret_file: secret_file?, registry })
 }

@@ -1,4 +1,4 @@
-//! What the section `git.pullRequest` means.
+//! The section `git.pullRequest`.
 
 use std::path::PathBuf;
 
@@ -6,8 +6,8 @@ use crate::forge::config::{ApiBase, Config, Kind, Untold};
 use crate::plan::template::Template;
 use crate::repo;
 
-use super::reader::Section;
-use super::sections::template;
+use crate::config::reader::Section;
+use crate::config::values::template;
 
 /// The section, as far as it can be told without the repository.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
-//! What the section `cluster` means.
+//! The section `cluster`.
 
 use std::time::Duration;
 
 use crate::cluster::config::{Config, Election, Flux, Name, Object, Receiver, Terms};
 
-use super::reader::{Environment, Section};
+use crate::config::reader::{Environment, Section};
 
 /// How long a commit may take to be applied, unless configured.
 const TIMEOUT: Duration = Duration::from_secs(600);

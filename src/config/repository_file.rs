@@ -1,0 +1,107 @@
+//! The `tagalong.yaml` at the root of the infrastructure repository, which adds policies and fields to those of the agent.
+
+use std::collections::BTreeSet;
+
+use crate::cycle::engine::{Hosts, IntentSource};
+use crate::cycle::tree::REPOSITORY_FILE;
+use crate::fault::Explain;
+use crate::plan::intent::Intent;
+
+use super::diagnostics::Diagnostics;
+use super::document::{self, Node};
+use super::error::ConfigError;
+use super::reader::Section;
+use super::sections::policies::{conventions, policy};
+
+/// The agent's own policies and conventions, which those of the repository's file are added to.
+#[derive(Debug, Clone, Default)]
+pub struct IntentReader {
+    /// Those of the agent's own file.
+    pub own: Intent,
+    /// The hosts that policies in the repository may concern.
+    pub allowed_hosts: BTreeSet<String>,
+}
+
+impl IntentReader {
+    /// What holds for a tree, with the repository's own file if it has one.
+    pub fn read(&self, repository_file: Option<&[u8]>, hosts: Hosts) -> Result<Intent, ConfigError> {
+        let mut intent = self.own.clone();
+        let Some(bytes) = repository_file else { return Ok(intent) };
+        let root = document::parse(bytes, REPOSITORY_FILE).map_err(|error| ConfigError::Invalid(vec![error]))?;
+        let diagnostics = Diagnostics::of(REPOSITORY_FILE);
+        let allowed = (hosts == Hosts::Allowed).then_some(&self.allowed_hosts);
+        let found = read(root, allowed, &diagnostics);
+        diagnostics.into_result().map_err(ConfigError::Invalid)?;
+        intent.policies.rules.extend(found.policies.rules);
+        intent.conventions.rules.extend(found.conventions.rules);
+        intent.conventions.embedded |= found.conventions.embedded;
+        Ok(intent)
+    }
+
+    /// The same in the form that the engine takes.
+    pub fn into_source(self) -> Box<IntentSource> {
+        Box::new(move |file, hosts| {
+            self.read(file, hosts).map_err(|error| -> Box<dyn Explain + Send + Sync> { Box::new(error) })
+        })
+    }
+}
+
+/// Reads `tagalong.yaml` at the root of the infrastructure repository. It holds policies, and what counts as an image
+/// field, and nothing else; and policies may concern only hosts that the agent's own file allows, so that nobody who can write to the repository can send the
+/// agent, or its credentials, elsewhere. Without `allowed_hosts` any host will do.
+fn read(root: Node, allowed_hosts: Option<&BTreeSet<String>>, diagnostics: &Diagnostics) -> Intent {
+    let mut root = Section::new("", root, diagnostics);
+    for key in ["git", "registries", "sources", "agent", "secrets", "notify", "cluster"] {
+        if let Some(node) = root.take(key) {
+            let what = "only `policies`, `fields` and `embedded` may stand in the repository; connections and credentials belong to the agent's own file";
+            diagnostics.add(&node.referenced, key, what);
+        }
+    }
+    let list = root.sections("policies");
+    let mut intent = Intent { conventions: conventions(&mut root), ..Intent::default() };
+    for section in list {
+        let at = *section.at();
+        let Some(rule) = policy(section) else { continue };
+        for (pattern, allowed_hosts) in rule.images.iter().filter_map(|pattern| Some((pattern, allowed_hosts?))) {
+            match pattern.host() {
+                Some(host) if allowed_hosts.contains(host) => {}
+                Some(host) => diagnostics.add(
+                    &at,
+                    "policies",
+                    format!("the host {host} is not allowed here; name it under `registries` of the agent's own file"),
+                ),
+                None => {
+                    diagnostics.add(&at, "policies", "in the repository's file a pattern has to spell out its host")
+                }
+            }
+        }
+        intent.policies.rules.push(rule);
+    }
+    root.finish();
+    intent
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repository_may_name_policies_for_allowed_hosts_only() {
+        let own = b"policies:\n- images: [ghcr.io/acme/*]\n  tags: { sha: {} }\n";
+        let own = IntentReader::default().read(Some(own), Hosts::Any).expect("any host");
+        let reader = IntentReader { own, allowed_hosts: BTreeSet::from(["ghcr.io".to_owned()]) };
+        let good = b"policies:\n- images: [ghcr.io/other/*]\n  tags: { sha: {} }\n";
+        assert_eq!(reader.read(Some(good), Hosts::Allowed).expect("allowed").policies.rules.len(), 2);
+        let refused = |text: &str| reader.read(Some(text.as_bytes()), Hosts::Allowed).expect_err("refused").to_string();
+        assert!(
+            refused("policies:\n- images: [evil.example.com/*]\n  tags: { sha: {} }\n")
+                .contains("evil.example.com is not allowed")
+        );
+        assert!(refused("policies:\n- images: ['**']\n  tags: { sha: {} }\n").contains("spell out its host"));
+        assert!(
+            refused("registries:\n- host: evil.example.com\n").contains("only `policies`, `fields` and `embedded` may")
+        );
+        let any = b"policies:\n- images: [other.example.com/*]\n  tags: { sha: {} }\nfields:\n- {file: a.yaml, path: tag, image: nginx}\n";
+        assert_eq!(reader.read(Some(any), Hosts::Any).expect("any host").conventions.rules.len(), 1);
+    }
+}

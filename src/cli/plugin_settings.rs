@@ -236,6 +236,6 @@ mod tests {
         assert!(refused(&[("PLUGIN_COMMAND", "sett")]).contains("no command `sett`"));
         assert!(refused(&[]).contains("required"), "{}", refused(&[]));
         let said = refused(&[image, ("PLUGIN_WAIT_IMAGE", "soon")]);
-        assert!(said.contains("`soon` is no duration") && !said.contains("Usage"), "{said}");
+        assert!(said.contains("`soon` is not a valid duration") && !said.contains("Usage"), "{said}");
     }
 }

@@ -1,4 +1,4 @@
-//! The agent's own file, before flags and environment.
+//! The agent's own `tagalong.yaml`, before flags and environment variables are applied.
 
 use crate::agent;
 use crate::cluster;
@@ -14,7 +14,7 @@ use super::sections;
 use super::sections::git::GitSection;
 use super::sections::secrets::SecretsSection;
 
-/// What a file says, before flags and environment.
+/// The settings in a file, before flags and environment variables are applied.
 #[derive(Debug, Default)]
 pub struct FileConfig {
     /// The section `git`.
@@ -92,18 +92,18 @@ mod tests {
         assert_eq!((both.gate, both.pull_secrets), (Gate::Warn, PullSecrets::Probe));
         let said = errors("secrets:\n  ageKeyFiles: ['', 5]\n  gate: true\n  pullSecrets: ping\n  ageKeyFile: /x\n");
         let expect = [
-            "2:17: secrets.ageKeyFiles: a path is needed",
-            "2:21: secrets.ageKeyFiles: a text is needed",
-            "3:9: secrets.gate: a text is needed (in quotes if need be), not ",
-            "4:16: secrets.pullSecrets: `ping` is not known; there are check, probe and off",
+            "2:17: secrets.ageKeyFiles: the path is empty",
+            "2:21: secrets.ageKeyFiles: expected a string",
+            "3:9: secrets.gate: expected a string, found a boolean; quote it",
+            "4:16: secrets.pullSecrets: invalid value `ping`; expected check, probe or off",
             "5:3: secrets.ageKeyFile: unknown key; did you mean `ageKeyFiles`?",
         ];
         for (said, expected) in said.iter().zip(expect) {
             assert!(said.starts_with(expected), "{said} is not {expected}");
         }
         assert_eq!(said.len(), expect.len(), "{said:#?}");
-        assert!(errors("secrets: { gate: shut }\n")[0].contains("`shut` is not known; there are block, warn and off"));
-        assert!(errors("secrets: [a]\n")[0].contains("a mapping is needed, not a list"));
+        assert!(errors("secrets: { gate: shut }\n")[0].contains("invalid value `shut`; expected block, warn or off"));
+        assert!(errors("secrets: [a]\n")[0].contains("expected a mapping, found a list"));
     }
 
     #[test]
@@ -118,16 +118,16 @@ mod tests {
         let wrong = "notify:\n- slack: {url: 'https://x'}\n- teams: {urlEnv: NOWHERE}\n  events: [update]\n- webhook: {urlFile: /u, template: '{{ titel }}'}\n  slack: {urlFile: /u}\n- matrix: {server: 'https://u:sesame@m', room: '#a:m', tokenFile: /t}\n- github: {repository: infra, tokenFile: /t, tokenEnv: HOME}\n";
         let said = errors(wrong);
         for part in [
-            "notify[0].slack: one of urlFile and urlEnv is needed",
+            "notify[0].slack: exactly one of urlFile and urlEnv is required",
             "notify[0].slack.url: unknown key",
-            "notify[1].teams.urlEnv: the environment has no NOWHERE",
-            "notify[1].events: `update` is no event; there are updated, blocked",
+            "notify[1].teams.urlEnv: the environment variable NOWHERE is not set",
+            "notify[1].events: `update` is not an event; expected one of updated, blocked",
             "notify[2]: exactly one of slack, discord",
             "notify[2].webhook.template: line 1: ",
-            "notify[3].matrix.server: write a URL such as",
-            "notify[3].matrix.room: a room's id is needed",
-            "notify[4].github.repository: `infra` is no owner/name",
-            "notify[4].github: one of tokenFile and tokenEnv is needed",
+            "notify[3].matrix.server: expected a URL such as",
+            "notify[3].matrix.room: expected a room ID",
+            "notify[4].github.repository: expected owner/name, found `infra`",
+            "notify[4].github: exactly one of tokenFile and tokenEnv is required",
         ] {
             assert!(said.iter().any(|said| said.contains(part)), "{part} is not in {said:#?}");
         }
@@ -149,19 +149,19 @@ mod tests {
         let said = errors(wrong);
         for part in [
             "cluster.leaderElection.lease: a name of Kubernetes is needed",
-            "cluster.leaderElection.retryPeriod: `soon` is no duration",
+            "cluster.leaderElection.retryPeriod: `soon` is not a valid duration",
             "cluster.leaderElection: leaseDuration has to be longer than renewDeadline",
             "cluster.flux.gitRepository.namespace: a name of Kubernetes is needed",
-            "cluster.flux: `gitRepository` is needed",
+            "cluster.flux: `gitRepository` is required",
             "cluster.flux.namespaces: a name of Kubernetes is needed",
-            "cluster.flux.receiver: `urlFile` is needed",
+            "cluster.flux.receiver: `urlFile` is required",
             "cluster.flux.receiver.url: unknown key",
-            "cluster.flux.timeout: `0s` is no duration",
+            "cluster.flux.timeout: `0s` is not a valid duration",
         ] {
             assert!(said.iter().any(|said| said.contains(part)), "{part} is not in {said:#?}");
         }
         assert_eq!(said.len(), 9, "{said:#?}");
         assert!(!said.iter().any(|said| said.contains("sesame")), "{said:#?}");
-        assert!(errors("cluster: {}\n")[0].contains("one of `leaderElection` and `flux` is needed"));
+        assert!(errors("cluster: {}\n")[0].contains("`leaderElection` or `flux` is required"));
     }
 }

@@ -7,19 +7,19 @@ use serde_saphyr::{Location, Spanned};
 
 use super::diagnostics::Diagnostic;
 
-/// A value and where it stands.
+/// A value and its place in the file.
 pub type Node = Spanned<Value>;
 
-/// A value, before anyone has said what it should be.
+/// A value of any type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Nothing.
+    /// Null.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number, as its reader prints it.
+    /// A number, as the parser prints it.
     Number(String),
-    /// A text.
+    /// A string.
     Text(String),
     /// A list.
     List(Vec<Node>),
@@ -28,13 +28,13 @@ pub enum Value {
 }
 
 impl Value {
-    /// What it is, for messages.
+    /// Returns the name of its type, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
-            Value::Null => "nothing",
+            Value::Null => "null",
             Value::Bool(_) => "a boolean",
             Value::Number(_) => "a number",
-            Value::Text(_) => "a text",
+            Value::Text(_) => "a string",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
         }

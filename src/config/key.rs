@@ -1,30 +1,30 @@
-//! A key of the configuration file, and what it holds.
+//! Keys of the configuration file, and the types of their values.
 
-/// A key with its whole path: `git.ssh.keyFile`; of items of a list, `policies[].images`.
+/// A key of the configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    /// The path.
+    /// Its full path, such as `git.ssh.keyFile`, or `policies[].images` for the items of a list.
     pub path: String,
-    /// What it holds.
+    /// The type of its value.
     pub kind: Kind,
 }
 
-/// What a key holds.
+/// The type of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A mapping.
     Section,
     /// A list of mappings.
     Sections,
-    /// A text.
+    /// A string.
     Text,
-    /// A list of texts.
+    /// A list of strings.
     Texts,
-    /// A text, or a mapping.
+    /// A string or a mapping.
     TextOrSection,
     /// One of these words.
     Choice(Vec<&'static str>),
-    /// A whole number from 0.
+    /// A non-negative whole number.
     Number,
     /// `true` or `false`.
     Boolean,

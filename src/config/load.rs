@@ -1,4 +1,4 @@
-//! Files, flags and environment together.
+//! The complete configuration, from file, flags and environment.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -39,43 +39,43 @@ const ATTEMPTS: u32 = 10;
 pub struct Config {
     /// The repository, if one is configured.
     pub repo: Option<repo::config::Config>,
-    /// Where pull requests are opened, if they are.
+    /// The forge at which pull requests are opened, if they are.
     pub forge: Option<forge::config::Config>,
-    /// Which of its files are looked at.
+    /// The files of the repository to work on.
     pub paths: PathFilter,
-    /// How often a push is tried.
+    /// The number of attempts to push.
     pub attempts: u32,
-    /// What commits look like.
+    /// The style of commits.
     pub style: Style,
     /// The registries.
     pub registry: registry::config::Config,
-    /// The repositories that images are built from.
+    /// The source repositories of images.
     pub sources: Sources,
-    /// What the files ask of a tree.
+    /// The agent's policies and fields, and those that a repository may add.
     pub intent: IntentReader,
-    /// The secrets.
+    /// Keys, and checks of secrets.
     pub secrets: Secrets,
     /// The agent.
     pub agent: agent::config::Config,
-    /// Where news goes.
+    /// The notification channels.
     pub notify: Vec<Channel>,
     /// Settings for leader election and Flux.
     pub cluster: cluster::config::Config,
 }
 
-/// What is configured about secrets.
+/// Keys, and checks of secrets.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
-    /// Where identities are taken from.
+    /// The sources of age identities.
     pub keys: keys::Sources,
-    /// What happens to a field whose secrets are broken.
+    /// The consequence of broken secrets for a field.
     pub gate: Gate,
     /// The checks of pull secrets.
     pub pull_secrets: PullSecrets,
 }
 
 impl Config {
-    /// Reads the file if there is one, then flags, then the environment for what is still open.
+    /// Reads the file if there is one, then applies flags, and the environment for what is still unset.
     pub fn load(overrides: &Overrides, environment: Environment<'_>) -> Result<Config, ConfigError> {
         let file = overrides.file.clone().or_else(|| environment("TAGALONG_CONFIG").map(PathBuf::from));
         let from_file = file.as_deref().map(|file| read_file(file, environment)).transpose()?.unwrap_or_default();
@@ -194,7 +194,7 @@ fn allowed_hosts(registries: &[HostConfig], intent: &Intent) -> BTreeSet<String>
     registries.iter().map(|host| host.host.clone()).chain(literal.map(str::to_owned)).collect()
 }
 
-/// A path filter from `--path` flags.
+/// Returns the path filter of `--path` flags.
 pub fn path_filter(globs: &[String]) -> Result<PathFilter, ConfigError> {
     PathFilter::new(globs).map_err(|error| ConfigError::Flag { flag: "--path", reason: error.to_string() })
 }
@@ -283,7 +283,10 @@ agent:
         assert_eq!((config.agent.deadline.as_secs(), config.agent.grace.as_secs()), (300, 50));
         assert!(config.agent.commit_link.is_some_and(|link| link.to("1a").ends_with("/infra/commit/1a")));
         assert_eq!(load("agent: {listen: '127.0.0.1:0'}").expect("valid").agent.listen.expect("on").port(), 0);
-        assert!(diagnostics("agent: {listen: 8080}")[0].contains("agent.listen: a text is needed"));
+        assert!(
+            diagnostics("agent: {listen: 8080}")[0]
+                .contains("agent.listen: expected a string, found a number; quote it")
+        );
         assert!(diagnostics("agent: {listen: 'x:1'}")[0].contains("0.0.0.0:8080, or off"));
         assert!(config.intent.allowed_hosts.contains("ghcr.io") && config.intent.allowed_hosts.contains("docker.io"));
         assert!(config.paths.wants("apps/x.yaml") && !config.paths.wants("x.yaml"));
@@ -295,13 +298,13 @@ agent:
         let said = diagnostics(text);
         let expect = [
             "2:8: git.url: not a URL",
-            "4:10: git.depth: a whole number is needed, not a text",
+            "4:10: git.depth: expected a whole number, found a string",
             "3:3: git.brnch: unknown key; did you mean `branch`?",
             "6:14: policies[0].images: `ghcr.io/a:v1` is no pattern",
-            "6:5: policies[0]: `images` is needed",
+            "6:5: policies[0]: `images` is required",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
-            "9:13: agent.interval: a text is needed",
-            "10:1: registrys: unknown key; there are git, registries, sources, policies, fields, embedded, secrets, agent, notify, cluster",
+            "9:13: agent.interval: expected a string, found a number",
+            "10:1: registrys: unknown key; expected one of git, registries, sources, policies, fields, embedded, secrets, agent, notify, cluster",
         ];
         for (said, expected) in said.iter().zip(expect) {
             assert!(said.starts_with(expected), "{said} is not {expected}");
@@ -327,27 +330,27 @@ agent:
         let untold = refused("git@git.example.com:acme/infra.git", request);
         assert!(untold.contains("give git.pullRequest.forge: gitea, github or gitlab"), "{untold}");
         assert!(refused("/srv/infra.git", request).contains("a path on this machine"));
-        assert!(refused("/srv/infra.git", "pushBranch: main").contains("are both main"));
+        assert!(refused("/srv/infra.git", "pushBranch: main").contains("are both `main`"));
         let said = diagnostics(
             "git:\n  pushOptions: ['']\n  pullRequest: { forge: bitbucket, url: 'http://git.example.com', labels: ['a,b'] }\n",
         );
         for expected in [
-            "git.pushOptions: a push option is one line of text",
-            "`bitbucket` is not known; there are gitea, github and gitlab",
+            "git.pushOptions: a push option must be a single line",
+            "invalid value `bitbucket`; expected gitea, github or gitlab",
             "git.pullRequest.url: the token would travel in clear text; use https",
-            "git.pullRequest.labels: a label is a text without commas",
-            "git.pullRequest: `tokenFile` is needed",
+            "git.pullRequest.labels: a label must not be empty or contain commas",
+            "git.pullRequest: `tokenFile` is required",
         ] {
             assert!(said.iter().any(|said| said.contains(expected)), "{said:#?} lacks {expected}");
         }
         let alone = diagnostics("git: { pullRequest: { tokenFile: /t } }\n");
-        assert!(alone[0].contains("`pullRequest` needs `pushBranch`"), "{alone:?}");
+        assert!(alone[0].contains("`pullRequest` requires `pushBranch`"), "{alone:?}");
     }
 
     #[test]
     fn what_is_no_yaml_is_said_with_its_place() {
         assert!(diagnostics("git: [\n")[0].contains(':'), "{:?}", diagnostics("git: [\n"));
-        assert!(diagnostics("- a\n")[0].contains("a mapping is needed, not a list"));
+        assert!(diagnostics("- a\n")[0].contains("expected a mapping, found a list"));
         assert!(
             diagnostics("git: {url: /x}\ngit: {url: /y}\n")[0].starts_with("2:1"),
             "{:?}",

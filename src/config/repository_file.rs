@@ -13,17 +13,17 @@ use super::error::ConfigError;
 use super::reader::Section;
 use super::sections::policies::{conventions, policy};
 
-/// The agent's own policies and conventions, which those of the repository's file are added to.
+/// The agent's own policies and fields, to which those of the repository's file are added.
 #[derive(Debug, Clone, Default)]
 pub struct IntentReader {
     /// Those of the agent's own file.
     pub own: Intent,
-    /// The hosts that policies in the repository may concern.
+    /// The hosts that policies in the repository may refer to.
     pub allowed_hosts: BTreeSet<String>,
 }
 
 impl IntentReader {
-    /// What holds for a tree, with the repository's own file if it has one.
+    /// Returns the policies and fields for a tree, with those of the repository's file if it has one.
     pub fn read(&self, repository_file: Option<&[u8]>, hosts: Hosts) -> Result<Intent, ConfigError> {
         let mut intent = self.own.clone();
         let Some(bytes) = repository_file else { return Ok(intent) };
@@ -38,7 +38,7 @@ impl IntentReader {
         Ok(intent)
     }
 
-    /// The same in the form that the engine takes.
+    /// Converts the reader to the form that the engine takes.
     pub fn into_source(self) -> Box<IntentSource> {
         Box::new(move |file, hosts| {
             self.read(file, hosts).map_err(|error| -> Box<dyn Explain + Send + Sync> { Box::new(error) })
@@ -46,14 +46,14 @@ impl IntentReader {
     }
 }
 
-/// Reads `tagalong.yaml` at the root of the infrastructure repository. It holds policies, and what counts as an image
-/// field, and nothing else; and policies may concern only hosts that the agent's own file allows, so that nobody who can write to the repository can send the
-/// agent, or its credentials, elsewhere. Without `allowed_hosts` any host will do.
+/// Reads `tagalong.yaml` at the root of the infrastructure repository. It may contain policies and fields, and nothing
+/// else. Policies may refer only to `allowed_hosts`, so that nobody with write access to the repository can direct the
+/// agent, or its credentials, to another host. `None` allows any host.
 fn read(root: Node, allowed_hosts: Option<&BTreeSet<String>>, diagnostics: &Diagnostics) -> Intent {
     let mut root = Section::new("", root, diagnostics);
     for key in ["git", "registries", "sources", "agent", "secrets", "notify", "cluster"] {
         if let Some(node) = root.take(key) {
-            let what = "only `policies`, `fields` and `embedded` may stand in the repository; connections and credentials belong to the agent's own file";
+            let what = "only `policies`, `fields` and `embedded` are allowed in the repository; connections and credentials belong in the agent's own file";
             diagnostics.add(&node.referenced, key, what);
         }
     }
@@ -68,11 +68,9 @@ fn read(root: Node, allowed_hosts: Option<&BTreeSet<String>>, diagnostics: &Diag
                 Some(host) => diagnostics.add(
                     &at,
                     "policies",
-                    format!("the host {host} is not allowed here; name it under `registries` of the agent's own file"),
+                    format!("the host {host} is not allowed here; list it under `registries` in the agent's own file"),
                 ),
-                None => {
-                    diagnostics.add(&at, "policies", "in the repository's file a pattern has to spell out its host")
-                }
+                None => diagnostics.add(&at, "policies", "patterns in the repository's file must name a host"),
             }
         }
         intent.policies.rules.push(rule);
@@ -97,9 +95,10 @@ mod tests {
             refused("policies:\n- images: [evil.example.com/*]\n  tags: { sha: {} }\n")
                 .contains("evil.example.com is not allowed")
         );
-        assert!(refused("policies:\n- images: ['**']\n  tags: { sha: {} }\n").contains("spell out its host"));
+        assert!(refused("policies:\n- images: ['**']\n  tags: { sha: {} }\n").contains("must name a host"));
         assert!(
-            refused("registries:\n- host: evil.example.com\n").contains("only `policies`, `fields` and `embedded` may")
+            refused("registries:\n- host: evil.example.com\n")
+                .contains("only `policies`, `fields` and `embedded` are allowed")
         );
         let any = b"policies:\n- images: [other.example.com/*]\n  tags: { sha: {} }\nfields:\n- {file: a.yaml, path: tag, image: nginx}\n";
         assert_eq!(reader.read(Some(any), Hosts::Any).expect("any host").conventions.rules.len(), 1);

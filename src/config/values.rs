@@ -1,30 +1,36 @@
 //! Parsers of values that several sections share.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::image::Repository;
 use crate::plan::template::Template;
 
-/// Reads `30s`, `5m`, `1h`, `1h30m`, `250ms`; zero is no duration here.
+/// Parses the path of a file or folder.
+pub fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("the path is empty".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+/// Parses a duration such as `30s`, `5m`, `1h`, `1h30m` or `250ms`, but not zero.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let fail = || format!("`{text}` is no duration; write for example 30s, 5m or 1h");
+    let fail = || format!("`{text}` is not a valid duration; use a value such as 30s, 5m or 1h");
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| fail())?;
     let duration = Duration::try_from(parsed).map_err(|_| fail())?;
     if duration.is_zero() { Err(fail()) } else { Ok(duration) }
 }
 
-/// Reads a template, and tries it.
+/// Parses a template, and renders it once to prove that it works.
 pub fn template(text: &str) -> Result<Template, String> {
     Template::parse(text).map_err(|error| error.to_string())
 }
 
-/// A registry host as image names write it.
+/// Parses a registry host as written in image names.
 pub fn registry_host(text: &str) -> Result<String, String> {
     match format!("{text}/x").parse::<Repository>() {
         Ok(name) if name.host() == text => Ok(text.to_owned()),
-        _ => {
-            Err(format!("`{text}` is no registry host; write it as image names do, such as ghcr.io or 127.0.0.1:5000"))
-        }
+        _ => Err(format!(
+            "`{text}` is not a registry host; write it as in image names, such as ghcr.io or 127.0.0.1:5000"
+        )),
     }
 }
 

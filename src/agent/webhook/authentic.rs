@@ -26,7 +26,7 @@ pub fn is_authentic(kind: Kind, secret: &Secret<String>, headers: &HeaderMap, qu
         .or_else(|| text(header::AUTHORIZATION.as_str()).map(|value| value.strip_prefix("Bearer ").unwrap_or(value)));
     match shown {
         Some(shown) => is_same(secret, shown),
-        None if kind.knows_urls_only() => {
+        None if kind.supports_urls_only() => {
             let mut pairs = url::form_urlencoded::parse(query.as_bytes());
             pairs.find(|(key, _)| key == "token").is_some_and(|(_, shown)| is_same(secret, &shown))
         }

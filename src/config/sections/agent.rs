@@ -12,7 +12,7 @@ use crate::config::values::registry_host;
 pub fn read(mut section: Section<'_>) -> Config {
     let defaults = Config::default();
     let listen = section.unless_off("listen", |text| {
-        text.parse().map_err(|_| format!("`{text}` is no address; write one such as 0.0.0.0:8080, or off"))
+        text.parse().map_err(|_| format!("`{text}` is not a valid address; use one such as 0.0.0.0:8080, or off"))
     });
     let config = Config {
         interval: section.duration("interval").unwrap_or(defaults.interval),
@@ -32,7 +32,7 @@ fn webhook(mut section: Section<'_>) -> Option<Webhook> {
     let secret_file = section.parsed("secretFile").filter(|path: &PathBuf| !path.as_os_str().is_empty());
     if kind.is_none() || secret_file.is_none() {
         section
-            .error("`kind` and `secretFile` are needed, such as kind: gitea, secretFile: /etc/tagalong/webhook/secret");
+            .error("`kind` and `secretFile` are required, for example `kind: gitea` and `secretFile: /etc/tagalong/webhook/secret`");
     }
     let registry = section.parsed_with("registry", registry_host);
     section.finish();

@@ -62,12 +62,14 @@ pub fn read(mut section: Section<'_>) -> GitSection {
         url: section.parsed("url"),
         branch: section.parsed("branch"),
         push_branch: section.parsed("pushBranch"),
-        push_options: section.each_with("pushOptions", |text| match text.contains(['\n', '\0']) || text.is_empty() {
-            true => Err("a push option is one line of text".to_owned()),
-            false => Ok(text.to_owned()),
+        push_options: section.each_with("pushOptions", |text| {
+            if text.contains(['\n', '\0']) || text.is_empty() {
+                return Err("a push option must be a single line".to_owned());
+            }
+            Ok(text.to_owned())
         }),
         pull_request,
-        // Each pattern was tried above.
+        // Each pattern was checked above.
         paths: PathFilter::new(&paths).unwrap_or_default(),
         depth: section.number("depth"),
         history_limit: section.number("historyLimit"),
@@ -81,7 +83,7 @@ pub fn read(mut section: Section<'_>) -> GitSection {
         style: Style { title: title.unwrap_or_default(), ..style },
     };
     if config.pull_request.is_some() && config.push_branch.is_none() {
-        section.error("`pullRequest` needs `pushBranch`: the branch that is to be merged");
+        section.error("`pullRequest` requires `pushBranch`, the branch to be merged");
     }
     section.finish();
     config
@@ -98,20 +100,22 @@ fn signing(mut section: Section<'_>) -> Option<Signing> {
     let openpgp = section.path("openpgpKeyFile").map(SigningKeyFile::OpenPgp);
     let passphrase_file = section.path("passphraseFile");
     if ssh.is_some() == openpgp.is_some() {
-        section.error("exactly one of sshKeyFile and openpgpKeyFile is needed");
+        section.error("exactly one of sshKeyFile and openpgpKeyFile is required");
     }
     section.finish();
     Some(Signing { key: ssh.or(openpgp)?, passphrase_file })
 }
 
 fn person(mut section: Section<'_>) -> Option<Person> {
-    let plain = |text: &str| match text.contains(['<', '>', '\n']) || text.trim().is_empty() {
-        true => Err("a name or address without `<`, `>` and line ends is needed".to_owned()),
-        false => Ok(text.to_owned()),
+    let plain = |text: &str| {
+        if text.contains(['<', '>', '\n']) || text.trim().is_empty() {
+            return Err("must not be empty or contain `<`, `>` or line breaks".to_owned());
+        }
+        Ok(text.to_owned())
     };
     let (name, email) = (section.parsed_with("name", plain), section.parsed_with("email", plain));
     if name.is_none() || email.is_none() {
-        section.error("`name` and `email` are needed");
+        section.error("`name` and `email` are required");
     }
     section.finish();
     Some(Person { name: name?, email: email? })

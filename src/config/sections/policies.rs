@@ -30,7 +30,10 @@ fn field_rule(mut section: Section<'_>) -> Option<FieldRule> {
     let image = section.parsed_with("image", text);
     let rule = match (file, path) {
         (Some(file), Some(path)) => FieldRule::new(&file, &path, image.as_deref()).map_err(|error| error.to_string()),
-        _ => Err("`file` and `path` are needed, such as file: apps/*/values.yaml, path: image.tag".to_owned()),
+        _ => {
+            Err("`file` and `path` are required, for example `file: apps/*/values.yaml` and `path: image.tag`"
+                .to_owned())
+        }
     };
     let rule = rule.map_err(|error| section.error(error)).ok();
     section.finish();
@@ -43,14 +46,14 @@ pub fn policy(mut section: Section<'_>) -> Option<Rule> {
         ImagePattern::parse(text).map(|pattern| (text.to_owned(), pattern)).map_err(|error| error.to_string())
     });
     if images.is_empty() {
-        section.error("`images` is needed: a list of patterns such as ghcr.io/acme/*");
+        section.error("`images` is required: a list of patterns such as ghcr.io/acme/*");
     }
     let track = section.choice("track", &[("digest", ())]).is_some();
     let tags = match section.section("tags") {
         Some(tags) => tag_rule(tags),
         None if track => Some(TagRule::Held),
         None => {
-            section.error("`tags` is needed, such as tags: { sha: { order: built } }");
+            section.error("`tags` is required, for example `tags: { sha: { order: built } }`");
             None
         }
     };
@@ -95,7 +98,7 @@ fn tag_rule(mut section: Section<'_>) -> Option<TagRule> {
         rules.push(ordered(alphabetical).map(|(descending, filter)| TagRule::Alphabetical { descending, filter }));
     }
     if rules.len() != 1 {
-        section.error("exactly one of sha, semver, numerical, alphabetical is needed");
+        section.error("exactly one of sha, semver, numerical and alphabetical is required");
     }
     section.finish();
     rules.pop().flatten()
@@ -109,7 +112,7 @@ fn sha_rule(mut section: Section<'_>) -> Option<TagRule> {
     let order = section.choice("order", &[("built", Order::Built), ("pushed", Order::Pushed), ("commit", commit)]);
     let order = order.unwrap_or_default();
     if has_history && !matches!(order, Order::Commit(_)) {
-        section.error("`source` and `branch` belong to `order: commit`");
+        section.error("`source` and `branch` require `order: commit`");
     }
     let has_pattern = section.has("pattern");
     let form = section.parsed_with("pattern", |text| ShaForm::pattern(text, &order).map_err(|error| error.to_string()));
@@ -131,7 +134,7 @@ fn semver_rule(section: &Section<'_>, form: TextOrSection<'_>) -> Option<TagRule
         TextOrSection::Section(mut inner) => {
             let range = inner.parsed_with("range", parse);
             if range.is_none() {
-                inner.error("`range` is needed, such as \"^1.4\"");
+                inner.error("`range` is required, for example \"^1.4\"");
             }
             let filter = filter(&mut inner);
             inner.finish();

@@ -23,10 +23,10 @@ pub fn read(sections: Vec<Section<'_>>) -> Vec<HostConfig> {
         };
         match host {
             Some(host) if hosts.iter().any(|other| other.host == host) => {
-                section.error(format!("the host {host} stands here twice"));
+                section.error(format!("the host {host} is listed twice"));
             }
             Some(_) => hosts.push(config),
-            None => section.error("`host` is needed"),
+            None => section.error("`host` is required"),
         }
         section.finish();
     }

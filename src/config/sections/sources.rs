@@ -11,7 +11,7 @@ pub fn read(sections: Vec<Section<'_>>) -> Vec<SourceConfig> {
     let sources = sections.into_iter().filter_map(|mut section| {
         let url = section.parsed::<SafeUrl>("url");
         if url.is_none() {
-            section.error("`url` is needed: a repository, or what the URLs of several begin with");
+            section.error("`url` is required: a repository, or the common prefix of several");
         }
         let instead_of = section.parsed("insteadOf");
         let ssh = section.section("ssh").map(ssh).unwrap_or_default();

@@ -205,9 +205,9 @@ fn mistakes_in_webhooks_are_said() {
     );
     let run = support::tagalong::run(stage.home(), &["sync", "--config", &file.display().to_string()]).fails_with(2);
     for said in [
-        "agent.webhooks[0].kind: `gogs` is not known; there are distribution, gitea, harbor, dockerhub, ghcr, quay, gitlab, generic",
-        "agent.webhooks[1]: `kind` and `secretFile` are needed",
-        "agent.webhooks[2].registry: `a/b` is no registry host",
+        "agent.webhooks[0].kind: invalid value `gogs`; expected one of distribution, gitea, harbor, dockerhub, ghcr, quay, gitlab, generic",
+        "agent.webhooks[1]: `kind` and `secretFile` are required",
+        "agent.webhooks[2].registry: `a/b` is not a registry host",
     ] {
         assert!(run.stderr.contains(said), "{said}: {run:#?}");
     }

@@ -6,24 +6,25 @@ use crate::telemetry::log::LogFormat;
 
 use super::{check, demo, explain, hold, images, plugin, resume, rollback, run, secrets, set, status, sync};
 
-/// Keeps the image tags of a GitOps repository in step with the registry.
+/// Keep the image tags of a GitOps repository in step with the registry
 ///
-/// Tagalong polls registries for new images, rewrites the image fields of manifests, kustomizations and Helm values
-/// without touching anything else, and pushes commits that Flux or Argo CD deploys. When someone else pushed first, it
-/// plans again on the new tip.
+/// Tagalong polls registries for new images, updates the image fields of manifests, kustomizations and Helm values without
+/// touching anything else, and pushes commits for Flux or Argo CD to deploy. If somebody else pushes first, it plans again
+/// on the new tip.
 ///
-/// Try it: `tagalong demo` shows the whole loop on this machine, without any configuration.
+/// Try `tagalong demo`: it shows the whole loop on this machine, without any configuration.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, arg_required_else_help = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub(super) entry: Entry,
 
-    /// How much is logged to stderr: off, error, warn, info, debug, trace, or directives such as tagalong=debug
+    /// Log level on stderr: off, error, warn, info, debug, trace, or directives such as tagalong=debug [default: info for
+    /// `run`, otherwise warn]
     #[arg(long, global = true, env = "TAGALONG_LOG", value_name = "LEVEL")]
     pub(super) log_level: Option<String>,
 
-    /// How log lines look
+    /// Format of log lines
     #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(super) log_format: LogFormat,
 }

@@ -10,22 +10,22 @@ use crate::registry::client::Client;
 use super::arguments::{GitArguments, KeyArguments};
 use super::error::CliError;
 
-/// The configuration that options and environment give.
+/// Loads the configuration for these options and the environment.
 pub fn configuration(arguments: &GitArguments) -> Result<Config, CliError> {
     configuration_from(&arguments.overrides())
 }
 
-/// The configuration that the environment and what was said besides give.
+/// Loads the configuration for these overrides and the environment.
 pub fn configuration_from(overrides: &Overrides) -> Result<Config, CliError> {
     Ok(Config::load(overrides, &|name| std::env::var(name).ok())?)
 }
 
-/// The same with age identities that were named by flags.
+/// Loads the configuration with additional age identities from flags.
 pub fn configuration_with_keys(arguments: &GitArguments, keys: &KeyArguments) -> Result<Config, CliError> {
     configuration_from(&Overrides { age_key_files: keys.age_key_files.clone(), ..arguments.overrides() })
 }
 
-/// The engine for a configuration.
+/// Builds the engine for a configuration.
 pub fn engine(config: &Config) -> Result<Engine, CliError> {
     let upstream = Upstream {
         registry: Client::new(config.registry.clone())?,

@@ -11,8 +11,8 @@ use super::output;
 
 /// Show the whole loop on an embedded registry and a temporary repository
 ///
-/// Sets up a small infrastructure repository with three apps, pushes images to a registry inside this process, runs the
-/// agent's cycle, and shows each commit as a diff; then it loses a race on purpose and wins the next. Nothing outside a
+/// Creates a small infrastructure repository with three apps, pushes images to a registry inside this process, runs the
+/// agent's cycle, and shows each commit as a diff; then it loses a race on purpose and wins the next one. Nothing outside a
 /// temporary folder is touched, and no network is needed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tagalong demo")]

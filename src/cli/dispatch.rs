@@ -10,10 +10,10 @@ use super::command_line::{Cli, Command, Entry};
 use super::error::{self, CliError};
 use super::{check, demo, explain, hold, images, plugin_settings, resume, rollback, run, secrets, set, status, sync};
 
-/// Runs a command and says how it ended.
+/// Runs a command and returns its exit code.
 pub fn main(cli: Cli) -> ExitCode {
     error::install_panic_hook();
-    // The hook has said what there is to say; nothing of the state is used afterwards.
+    // The hook has reported the panic, and no state is used afterwards.
     match std::panic::catch_unwind(AssertUnwindSafe(|| start(cli))) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => error::report(&error),
@@ -26,15 +26,15 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
         Entry::Command(command) => *command,
         Entry::Plugin(_) => {
             let prepared = plugin_settings::prepare(std::env::vars_os())?;
-            // The files that the command line names stay until the command has ended.
+            // The files that the command line refers to exist until the command has ended.
             return start(prepared.cli);
         }
     };
-    let usual = match command {
+    let default = match command {
         Command::Run(_) => "info",
         _ => "warn",
     };
-    let level = cli.log_level.as_deref().unwrap_or(usual);
+    let level = cli.log_level.as_deref().unwrap_or(default);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
     let traces = install(cli.log_format, level, runtime.handle())?;
     let end = runtime.block_on(async {
@@ -54,7 +54,7 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
         }
     });
     traces.end();
-    // A cycle that was given up may still wait for a server that never answers; the process does not.
+    // An aborted cycle may still be waiting for a server that never responds; the process does not wait for it.
     runtime.shutdown_background();
     end
 }

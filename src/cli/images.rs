@@ -18,9 +18,9 @@ use super::images_verify;
 use super::inventory::inventory;
 use super::output::{self, Format};
 
-/// List every image field and what governs it
+/// List every image field and the policy that governs it
 ///
-/// Each line is one place that says which version of an image runs, with the policy that governs it, if any, and the
+/// Each line is one place that determines the version of an image, with the policy that governs it, if any, and the
 /// kustomization whose `images` overrides it, if any.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tagalong images --dir .\n  tagalong images --config tagalong.yaml --output json")]
@@ -29,7 +29,7 @@ pub struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
 
-    /// Look at the files below this folder instead of a git repository
+    /// Read the files below this folder instead of a git repository
     #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch"])]
     dir: Option<PathBuf>,
 
@@ -45,7 +45,7 @@ enum Action {
     Verify(images_verify::Arguments),
 }
 
-/// A row, in the form that the command line promises.
+/// A row, in the format that scripts rely on.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {

@@ -12,7 +12,7 @@ use super::connect;
 use super::error::CliError;
 use super::folder::Folder;
 
-/// All image fields with the policies that hold for them, of a folder or of the branch's tip.
+/// Returns all image fields of a folder or of the branch's tip, with the policies in force there.
 pub fn inventory(config: &Config, dir: Option<&Path>) -> Result<(Arc<Inventory>, PolicySet), CliError> {
     let (inventory, intent) = match dir {
         Some(dir) => {

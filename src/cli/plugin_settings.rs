@@ -16,22 +16,22 @@ use crate::secret::Secret;
 use super::command_line::Cli;
 use super::error::CliError;
 
-/// What CI puts in front of the name of a setting.
+/// The prefix that CI adds to the name of a setting.
 const PREFIX: &str = "PLUGIN_";
 /// The setting that names the command.
 const COMMAND: &str = "command";
-/// What flags that name a file end in; without it the setting is the file's content.
+/// The suffix of flags that take a file; without it, the setting is the content of the file.
 const FILE: &str = "_file";
 
-/// A command line made of settings, and the private files that it names.
+/// A command line made of settings, and the private files that it refers to.
 pub struct Prepared {
     /// The command line.
     pub cli: Cli,
-    /// Where the contents of files lie; gone when dropped.
+    /// The folder of those files, which is deleted on drop.
     pub files: TempDir,
 }
 
-/// Makes a command line of `PLUGIN_*` variables. Empty ones count as none: CI gives them for secrets that it withholds.
+/// Makes a command line of `PLUGIN_*` variables. Empty ones are ignored: CI passes them for secrets that it withholds.
 pub fn prepare(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Prepared, CliError> {
     let mut settings: BTreeMap<String, Secret<String>> = variables
         .filter_map(|(name, value)| {
@@ -42,13 +42,13 @@ pub fn prepare(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<
         .collect();
     let names = settings.remove(COMMAND).map_or_else(|| "set".to_owned(), |names| names.expose().clone());
     let mut root = Cli::command();
-    // Flags that all commands share become part of each.
+    // This makes flags that all commands share part of each.
     root.build();
     let command = find(&root, &names)?;
     let only_us = Permissions::from_mode(0o700);
     let files =
         tempfile::Builder::new().prefix("tagalong-").permissions(only_us).tempdir().map_err(|source| {
-            CliError::File { doing: "make a private folder in", path: std::env::temp_dir(), source }
+            CliError::File { doing: "create a private folder in", path: std::env::temp_dir(), source }
         })?;
     let mut line: Vec<String> =
         std::iter::once("tagalong").chain(names.split_whitespace()).map(str::to_owned).collect();
@@ -59,7 +59,7 @@ pub fn prepare(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<
             ArgAction::SetTrue => match value.expose().as_str() {
                 "true" => vec![None],
                 "false" => Vec::new(),
-                other => return Err(wrong(name, format!("`{other}` is neither true nor false"))),
+                other => return Err(wrong(name, format!("expected true or false, found `{other}`"))),
             },
             _ if is_content => vec![Some(write(files.path(), name, value)?)],
             ArgAction::Append => list(value.expose()).into_iter().map(Some).collect(),
@@ -75,24 +75,27 @@ pub fn prepare(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<
     }
     line.push("--".to_owned());
     line.extend(positional);
-    let cli = Cli::try_parse_from(line).map_err(|error| CliError::Settings(words(&error)))?;
+    let cli = Cli::try_parse_from(line).map_err(|error| CliError::Settings(message(&error)))?;
     Ok(Prepared { cli, files })
 }
 
-/// The command with a name such as `set` or `secrets verify`.
+/// Finds the command with a name such as `set` or `secrets verify`.
 fn find<'c>(root: &'c Command, names: &str) -> Result<&'c Command, CliError> {
     let mut at = root;
     for name in names.split_whitespace() {
         let inner = at.find_subcommand(name).filter(|command| command.get_name() != "plugin");
         at = inner.ok_or_else(|| {
             let known = at.get_subcommands().map(Command::get_name).filter(|name| !matches!(*name, "plugin" | "help"));
-            wrong(COMMAND, format!("there is no command `{names}`; there are {}", known.collect::<Vec<_>>().join(", ")))
+            wrong(
+                COMMAND,
+                format!("unknown command `{names}`; expected one of {}", known.collect::<Vec<_>>().join(", ")),
+            )
         })?;
     }
     Ok(at)
 }
 
-/// The argument that a setting is for, and whether the setting is the content of the file that it names.
+/// Finds the argument of a setting, and whether the setting is the content of the file that the argument takes.
 fn argument<'c>(command: &'c Command, setting: &str) -> Result<(&'c Arg, bool), CliError> {
     let all = || command.get_arguments().filter(|argument| !matches!(argument.get_id().as_str(), "help" | "version"));
     let by_name = |name: &str| all().find(|argument| name_of(argument) == name);
@@ -105,17 +108,17 @@ fn argument<'c>(command: &'c Command, setting: &str) -> Result<(&'c Arg, bool), 
     let known: Vec<String> = all().map(name_of).collect();
     let hint = match known.iter().find(|known| is_near(known, setting)) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("there are {}", known.join(", ")),
+        None => format!("expected one of {}", known.join(", ")),
     };
-    Err(wrong(setting, format!("`{}` knows no such setting; {hint}", command.get_name())))
+    Err(wrong(setting, format!("`{}` has no such setting; {hint}", command.get_name())))
 }
 
-/// The name of the setting for an argument.
+/// Returns the name of the setting for an argument.
 fn name_of(argument: &Arg) -> String {
     argument.get_long().map_or_else(|| argument.get_id().to_string(), |long| long.replace('-', "_"))
 }
 
-/// The items of a list, separated by commas or as JSON; commas within braces belong to a pattern.
+/// Splits a list, which is separated by commas or is JSON; commas within braces are part of a pattern.
 fn list(text: &str) -> Vec<String> {
     if let Ok(items) = serde_json::from_str(text) {
         return items;
@@ -128,7 +131,7 @@ fn list(text: &str) -> Vec<String> {
     items.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
-/// Writes the content of a file where no one else reads it, with the line end that keys need, and gives its path.
+/// Writes content to a private file, with the final newline that keys need, and returns its path.
 fn write(folder: &Path, name: &str, content: &Secret<String>) -> Result<String, CliError> {
     let path = folder.join(name);
     let text = content.expose();
@@ -144,8 +147,8 @@ fn wrong(setting: &str, reason: String) -> CliError {
     CliError::Setting { name: format!("{PREFIX}{}", setting.to_ascii_uppercase()), reason }
 }
 
-/// What the parser has to say, without usage and advice on flags.
-fn words(error: &clap::Error) -> String {
+/// Returns the parser's message, without usage and hints about flags.
+fn message(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let words: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
@@ -226,14 +229,15 @@ mod tests {
         let image = ("PLUGIN_IMAGES", "nginx:1.27");
         assert_eq!(
             refused(&[image, ("PLUGIN_GITURL", "x")]),
-            "PLUGIN_GITURL: `set` knows no such setting; did you mean `git_url`?"
+            "PLUGIN_GITURL: `set` has no such setting; did you mean `git_url`?"
         );
-        assert!(refused(&[image, ("PLUGIN_COLOUR", "x")]).contains("there are images, dir, "));
-        assert!(refused(&[image, ("PLUGIN_DRY_RUN", "yes")]).contains("`yes` is neither true nor false"));
+        assert!(refused(&[image, ("PLUGIN_COLOUR", "x")]).contains("expected one of images, dir, "));
+        assert!(refused(&[image, ("PLUGIN_DRY_RUN", "yes")]).contains("expected true or false, found `yes`"));
         assert!(
-            refused(&[("PLUGIN_COMMAND", "plugin")]).contains("there is no command `plugin`; there are run, sync, set")
+            refused(&[("PLUGIN_COMMAND", "plugin")])
+                .contains("unknown command `plugin`; expected one of run, sync, set")
         );
-        assert!(refused(&[("PLUGIN_COMMAND", "sett")]).contains("no command `sett`"));
+        assert!(refused(&[("PLUGIN_COMMAND", "sett")]).contains("unknown command `sett`"));
         assert!(refused(&[]).contains("required"), "{}", refused(&[]));
         let said = refused(&[image, ("PLUGIN_WAIT_IMAGE", "soon")]);
         assert!(said.contains("`soon` is not a valid duration") && !said.contains("Usage"), "{said}");

@@ -24,22 +24,22 @@ use super::error::CliError;
 use super::folder::Folder;
 use super::output;
 
-/// Write exactly these references; what CI calls after a build
+/// Write exactly these references; what CI runs after a build
 ///
-/// After it, every field of the given images reads exactly what was given: whole references anywhere in YAML, `images`
-/// of kustomizations, Helm-style `repository` and `tag`. Nothing else in the files changes, not a comment and not a
-/// quote. On git the change is committed and pushed, again and again until no one else is first; with --dir files are
+/// Afterwards, every field of the given images reads exactly as given: whole references anywhere in YAML, `images` of
+/// kustomizations, Helm-style `repository` and `tag`. Nothing else in the files changes, not even a comment or a quote. On
+/// git, the change is committed and pushed, and planned again whenever somebody else pushes first; with --dir, files are
 /// changed in place, without git and without a registry.
 ///
-/// On git the image has to be in its registry, and a field is moved neither to an older build than it holds nor to a tag
-/// that is held: one that was set before and taken away since, or one that `tagalong hold` stopped. Prints the commit's
-/// SHA, or `up to date`.
+/// On git, the image must exist in its registry, and a field is moved neither to an older build than its current one nor to
+/// a held tag: one that was deployed before and then removed, or one stopped by `tagalong hold`. Prints the commit's SHA, or
+/// `up to date`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tagalong set registry.example.com/org/app:1a2b3c4 --git-url ssh://git@example.com/org/infra.git\n  tagalong set ghcr.io/org/app:1a2b3c4 ghcr.io/org/worker:1a2b3c4 --wait-image 2m\n  tagalong set nginx:1.27 --dir . --dry-run"
 )]
 pub struct Arguments {
-    /// The references to write
+    /// References to write
     #[arg(required = true, value_name = "IMAGE[:TAG][@DIGEST]")]
     images: Vec<String>,
 
@@ -50,27 +50,27 @@ pub struct Arguments {
     #[command(flatten)]
     git: GitArguments,
 
-    /// Print the diff that would be committed or written; change nothing
+    /// Print the diff that would be committed or written, without changing anything
     #[arg(long)]
     dry_run: bool,
 
-    /// Leave remote bases (https://…?ref=SHA) at their ref, even where it is the tag being replaced
+    /// Leave remote bases (https://…?ref=SHA) at their ref, even if it is the tag being replaced
     #[arg(long)]
     no_follow_refs: bool,
 
-    /// Wait so long for an image that is not in its registry yet, such as 2m
+    /// Wait up to this long for an image that is not in its registry yet, for example 2m
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait_image: Option<Duration>,
 
-    /// Move a field even to an image that was built before the one it holds; what it leaves is held then
+    /// Move a field even to an image that was built before its current one; the tag that it leaves is then held
     #[arg(long)]
     allow_downgrade: bool,
 
-    /// Move a field even to a tag that is held
+    /// Move a field even to a held tag
     #[arg(long)]
     force: bool,
 
-    /// Why; stands in the commit
+    /// Reason, recorded in the commit
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 
@@ -105,7 +105,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     output::finish(&report, mode, &output::commit(&report), arguments.output.output)
 }
 
-/// The arguments as references, one for each image.
+/// Parses the arguments, which must be one reference per image.
 fn references(texts: &[String]) -> Result<Vec<Reference>, CliError> {
     let mut by_name: BTreeMap<Repository, (String, Reference)> = BTreeMap::new();
     for text in texts {
@@ -136,7 +136,7 @@ fn in_folder(
     let mut notes = inventory.notes(&paths).map_err(CycleError::from)?;
     let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets);
     let sealed = || inventory.fields.iter().filter(|located| located.sealed).map(|located| located.file.clone());
-    // Whether an identity opens the very file is found out when it is sealed again.
+    // Whether an identity decrypts a particular file shows when its MAC is updated.
     let has_identity = sealed().next().is_some() && !secrets.keyring()?.is_empty();
     let openable = if has_identity { sealed().collect() } else { Openable::new() };
     let reseal = |before: &[u8], after: &[u8]| secrets.reseal(before, after);
@@ -147,7 +147,7 @@ fn in_folder(
     let (gated, _) = gate::pass_unproved(asked.plan);
     notes.extend(gated.moved_along());
     let mut changes = Vec::new();
-    // All files are edited before the first is written: a refusal changes nothing.
+    // All files are edited before the first one is written, so that an error changes nothing.
     for file in gated.files() {
         let before = folder.read(file)?;
         let after =

@@ -1,6 +1,6 @@
 //! `tagalong secrets`
 //!
-//! - [`error`]: what goes wrong where files are written
+//! - [`error`]: why a SOPS file cannot be written
 //! - [`pull_secret`]: `tagalong secrets pull-secret`
 //! - [`rotate`]: `tagalong secrets rotate`
 //! - [`verify`]: `tagalong secrets verify`
@@ -16,9 +16,9 @@ use clap::{Args, Subcommand};
 
 use super::error::CliError;
 
-/// Work on the SOPS files of a repository
+/// Verify, write and rotate the SOPS files of a repository
 ///
-/// Identities are taken from where sops takes them, from --age-key-file, and from the configuration.
+/// Identities are taken from the same places as in sops, from --age-key-file, and from the configuration.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tagalong secrets verify --dir .\n  tagalong secrets pull-secret --registry ghcr.io --name ghcr --namespace shop --file apps/shop/ghcr.yaml\n  tagalong secrets rotate --dir ."

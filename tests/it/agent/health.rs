@@ -155,10 +155,10 @@ fn an_address_that_is_taken_is_an_error_and_off_serves_nothing() {
     fs::write(&config, text.replace("127.0.0.1:0", &taken)).expect("written");
     let run = tagalong::run(stage.home(), &["run", "--config", &config.display().to_string()]).fails_with(1);
     assert!(run.stderr.contains(&format!("error: cannot listen on {taken}")), "{run:?}");
-    assert!(run.stderr.contains("help: give agent.listen another address, or `off`"), "{run:?}");
+    assert!(run.stderr.contains("help: set agent.listen to another address, or to `off`"), "{run:?}");
     fs::write(&config, text.replace("\"127.0.0.1:0\"", "off")).expect("written");
     let agent = Agent::start(stage.home(), &config);
     agent.wait_for("the cycle is done");
-    assert!(!agent.log().contains("are served"), "{}", agent.log());
+    assert!(!agent.log().contains("serving health"), "{}", agent.log());
     assert_eq!(agent.stop().0, 0);
 }

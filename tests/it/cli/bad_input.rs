@@ -78,7 +78,7 @@ fn what_cannot_be_set_changes_nothing() {
     let cases = [
         (vec!["set".to_owned(), format!("{}:x", stage.image("ap"))], 2, "the closest images found are"),
         (vec!["set".to_owned(), format!("{image}:missing")], 3, "no such image"),
-        (vec!["set".to_owned(), image.clone()], 2, "names no version"),
+        (vec!["set".to_owned(), image.clone()], 2, "has neither a tag nor a digest"),
         (
             vec!["set".to_owned(), format!("{image}:aaaaaa1"), "--path".to_owned(), "chart/broken.yaml".to_owned()],
             2,
@@ -154,7 +154,7 @@ fn listing_and_checking_touch_nothing_and_say_what_they_see() {
         support::tagalong::finished(command.output().expect("the program starts"))
     };
     let found = checked(&identity);
-    assert_eq!(keys(&found.json())["detail"], format!("open what is encrypted to {recipient}"), "{found:#?}");
+    assert_eq!(keys(&found.json())["detail"], format!("decrypt files for {recipient}"), "{found:#?}");
     let broken = checked(&format!("{identity}X"));
     assert!(
         !keys(&broken.json())["ok"].as_bool().expect("a boolean") && !broken.stdout.contains(&identity),

@@ -62,7 +62,7 @@ impl Agent {
 
     /// Where its server listens.
     pub fn address(&self) -> String {
-        self.wait_for("health, metrics and status are served");
+        self.wait_for("serving health, metrics and status");
         let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
         let log = self.log();
         let said = log.lines().filter_map(line).find_map(|line| line["address"].as_str().map(str::to_owned));

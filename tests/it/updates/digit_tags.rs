@@ -86,7 +86,7 @@ fn what_nobody_says_is_reported_and_never_up_to_date() {
     let status = stage.tagalong(&["status", "--output", "json"]).ok().json();
     assert_eq!(status[0]["state"], "no-candidate", "{status:#}");
     let text = stage.tagalong(&["explain", &stage.image("app")]).ok().stdout;
-    assert!(text.contains("tags that are dropped\n  1234567 is digits alone, so it may be a date"), "{text}");
+    assert!(text.contains("excluded tags\n  1234567 is digits alone, so it may be a date"), "{text}");
     // Its digest is written beside the tag all the same, where the policy wants that.
     let pinned = stage.home().join("pinned.yaml");
     let text = std::fs::read_to_string(stage.config()).expect("there").replace("  tags:", "  pin: digest\n  tags:");

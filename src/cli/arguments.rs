@@ -39,26 +39,25 @@ pub struct GitArguments {
 
 /// Files with credentials, for machines without a configuration file, such as CI.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Credentials")]
 pub struct CredentialArguments {
     /// Private key for SSH [config: git.ssh.keyFile, else the SSH agent]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Credentials", value_name = "FILE")]
     pub ssh_key_file: Option<PathBuf>,
 
     /// Trusted host keys [config: git.ssh.knownHostsFile, else ~/.ssh/known_hosts]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Credentials", value_name = "FILE")]
     pub known_hosts_file: Option<PathBuf>,
 
     /// Password or token for HTTPS [config: git.https.tokenFile]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Credentials", value_name = "FILE")]
     pub git_token_file: Option<PathBuf>,
 
     /// User name to go with the token; most forges accept any [config: git.https.username]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = "Credentials", value_name = "NAME")]
     pub git_username: Option<String>,
 
     /// Docker config file for registries that have none of their own [default: $REGISTRY_AUTH_FILE, else Docker's]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = "Credentials", value_name = "FILE")]
     pub registry_auth_file: Option<PathBuf>,
 }
 
@@ -93,7 +92,7 @@ pub struct KeyArguments {
 /// The person or system that requests something.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ActorArguments {
-    /// Person or system that requests this, recorded in the commit [default: as reported by CI, else $USER]
+    /// Person or system that requests this, recorded in the commit
     #[arg(long, env = "TAGALONG_ACTOR", value_name = "NAME")]
     pub actor: Option<String>,
 }

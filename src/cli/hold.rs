@@ -33,7 +33,7 @@ pub struct HoldArguments {
     output: OutputArguments,
 }
 
-/// Stop the automation of an image, or of one of its tags
+/// Stop automatic updates of an image, or to one of its tags
 ///
 /// Writes a commit that changes no file and records what is held, by whom and why. From then on, nothing moves a field of
 /// the image, or moves one to that tag, until `tagalong resume`; `tagalong set` requires --force. Prints the commit's SHA,

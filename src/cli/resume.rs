@@ -9,7 +9,7 @@ use crate::cycle::task::Task;
 use super::error::CliError;
 use super::hold::HoldArguments;
 
-/// Restart the automation of an image
+/// Resume automatic updates of an image, or to one of its tags
 ///
 /// Writes a commit that changes no file and releases every hold on the image, or on one of its tags, including those left by
 /// a rollback, a revert or a manual edit. Prints the commit's SHA, or `up to date` if nothing is held.

@@ -144,7 +144,7 @@ fn listing_and_checking_touch_nothing_and_say_what_they_see() {
     let keys = |check: &serde_json::Value| {
         check.as_array().expect("rows").iter().find(|row| row["check"] == "keys").expect("a row").clone()
     };
-    assert!(keys(&check)["detail"].as_str().expect("text").starts_with("none is at hand"), "{check:#}");
+    assert!(keys(&check)["detail"].as_str().expect("text").starts_with("none found"), "{check:#}");
     let (recipient, identity) = support::sops::new_key();
     let file = stage.home().join("age.key");
     let checked = |text: &str| {

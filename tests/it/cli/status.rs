@@ -78,7 +78,7 @@ fn every_step_to_a_decision_is_told() {
         "\nmatching tags, newest first\n  bbbbbb2  2026-04-01T01:00:00Z\n  aaaaaa1  2026-04-01T00:00:00Z\n",
         "  latest names no commit (7 to 64 hexadecimal digits)\n",
         &format!("  held: {image}:bbbbbb2 since "),
-        "  base/app.yaml:4 is left: prod/kustomization.yaml decides\n",
+        "  base/app.yaml:4 stays: overridden by prod/kustomization.yaml\n",
         "  prod/kustomization.yaml:4 stays at aaaaaa1: held: bbbbbb2 is held since ",
     ] {
         assert!(text.contains(expected), "`{expected}` is missing in\n{text}");

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::cluster::config::Object;
+use crate::cluster::config::ObjectRef;
 use crate::cluster::flux;
-use crate::cluster::ledger::{Change, Outcome as Rollout, Word};
+use crate::cluster::pending_rollouts::{ImageChange, RolloutEvent, RolloutOutcome as Rollout};
 use crate::cycle::error::CycleError;
 use crate::cycle::report::{Moved, Report};
 use crate::fault::{Explain, Fault};
@@ -40,7 +40,7 @@ pub struct EventTracker {
     problems: BTreeMap<Problem, Sightings>,
     failures: Sightings,
     /// The Kustomizations of which it was told that they did not apply a commit.
-    failing: BTreeSet<Option<Object>>,
+    failing: BTreeSet<Option<ObjectRef>>,
 }
 
 /// How often something was seen in a row, and when it was told.
@@ -89,9 +89,9 @@ impl EventTracker {
     }
 
     /// What there is to tell of what Flux says.
-    pub fn rollout_event(&mut self, event: &flux::News, at: Timestamp) -> Vec<Event> {
-        let flux::News::Word(word) = event else { return Vec::new() };
-        let Word { commit, kustomization, changes, outcome, took } = word;
+    pub fn rollout_event(&mut self, event: &flux::FluxEvent, at: Timestamp) -> Vec<Event> {
+        let flux::FluxEvent::Rollout(word) = event else { return Vec::new() };
+        let RolloutEvent { commit, kustomization, changes, outcome, took } = word;
         let (what, seconds) = (summary_of(changes), took.as_secs());
         let by = kustomization.as_ref().map_or_else(|| "Flux".to_owned(), ToString::to_string);
         let (kind, title, detail) = match outcome {
@@ -252,8 +252,8 @@ fn update_event(report: &Report, commit: &str, link: Option<&CommitLink>, templa
 }
 
 /// `shop 5d6e7f8`, `shop 5d6e7f8 and 2 more`.
-fn summary_of(changes: &[Change]) -> String {
-    let short = |change: &Change| {
+fn summary_of(changes: &[ImageChange]) -> String {
+    let short = |change: &ImageChange| {
         let name = change.image.rsplit('/').next().unwrap_or_default();
         format!("{name} {}", change.to)
     };
@@ -368,22 +368,22 @@ mod tests {
     fn what_flux_makes_of_a_commit_is_told_and_that_it_works_again() {
         let mut tracker =
             EventTracker { link: "https://git.example.com/c/{sha}".parse().ok(), ..EventTracker::default() };
-        let apps = Object { namespace: "flux-system".to_owned(), name: "apps".to_owned() };
-        let mut tell = |commit: &str, kustomization: Option<&Object>, outcome: Rollout| {
-            let change = Change {
+        let apps = ObjectRef { namespace: "flux-system".to_owned(), name: "apps".to_owned() };
+        let mut tell = |commit: &str, kustomization: Option<&ObjectRef>, outcome: Rollout| {
+            let change = ImageChange {
                 image: "ghcr.io/acme/shop".to_owned(),
                 to: "v2".to_owned(),
                 file: "a.yaml".to_owned(),
                 built: None,
             };
-            let word = Word {
+            let word = RolloutEvent {
                 commit: commit.to_owned(),
                 kustomization: kustomization.cloned(),
                 changes: vec![change],
                 outcome,
                 took: Duration::from_secs(12),
             };
-            let events = tracker.rollout_event(&flux::News::Word(word), Timestamp::UNIX_EPOCH);
+            let events = tracker.rollout_event(&flux::FluxEvent::Rollout(word), Timestamp::UNIX_EPOCH);
             events.iter().map(|event| format!("{}: {}", event.kind.name(), event.title)).collect::<Vec<_>>()
         };
         let message = "cannot get sops data key".to_owned();

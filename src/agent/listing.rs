@@ -2,18 +2,19 @@
 
 use crate::cycle::status::State;
 use crate::image::Repository;
+use crate::plan::skip::Reason;
 
 use super::query::Query;
 use super::row::Row;
 
 /// The states in the order in which people want to see them: what needs someone comes first.
 pub const BY_TROUBLE: [State; State::ALL.len()] = [
-    State::BlockedImage,
-    State::BlockedSecret,
-    State::RegistryError,
-    State::Held,
-    State::Suspended,
-    State::NoCandidate,
+    State::Kept(Reason::BlockedImage),
+    State::Kept(Reason::BlockedSecret),
+    State::Kept(Reason::RegistryError),
+    State::Kept(Reason::Held),
+    State::Kept(Reason::Suspended),
+    State::Kept(Reason::NoCandidate),
     State::Updating,
     State::UpToDate,
 ];
@@ -57,7 +58,7 @@ pub struct Selection<'l> {
 impl Counts {
     /// The number of images in one state.
     pub fn of(&self, state: State) -> usize {
-        self.0[state as usize]
+        self.0[state.index()]
     }
 
     /// The number of images in any of the states.
@@ -66,7 +67,7 @@ impl Counts {
     }
 
     fn add(&mut self, state: State) {
-        self.0[state as usize] += 1;
+        self.0[state.index()] += 1;
     }
 }
 
@@ -173,9 +174,9 @@ mod tests {
     fn listing() -> Listing {
         let rows = [
             ("e", State::UpToDate),
-            ("d", State::BlockedSecret),
-            ("c", State::NoCandidate),
-            ("b", State::BlockedImage),
+            ("d", State::Kept(Reason::BlockedSecret)),
+            ("c", State::Kept(Reason::NoCandidate)),
+            ("b", State::Kept(Reason::BlockedImage)),
             ("a", State::UpToDate),
         ];
         Listing::new(rows.into_iter().map(|(name, state)| row(name, state)).collect())
@@ -197,7 +198,7 @@ mod tests {
     fn each_state_has_its_place_among_the_troubles() {
         for state in State::ALL {
             assert_eq!(BY_TROUBLE.iter().filter(|other| **other == state).count(), 1, "{state}");
-            assert_eq!(State::ALL[state as usize], state);
+            assert_eq!(State::ALL[state.index()], state);
         }
     }
 
@@ -221,7 +222,7 @@ mod tests {
         assert_eq!(page(&listing, "q=apps/d&state=up-to-date", Order::Trouble), is("", 0, 1));
         let query = Query::parse(Some("q=apps/d&state=up-to-date"), SIZES).expect("a query");
         let counts = listing.select(&query, Order::Name).counts;
-        assert_eq!((counts.of(State::BlockedSecret), counts.sum(&State::ALL)), (1, 1));
+        assert_eq!((counts.of(State::Kept(Reason::BlockedSecret)), counts.sum(&State::ALL)), (1, 1));
         assert_eq!(listing.counts().of(State::UpToDate), 2);
     }
 
@@ -229,7 +230,7 @@ mod tests {
     fn an_image_is_found_by_its_name() {
         let listing = listing();
         let image = "r.io/org/c".parse().expect("an image");
-        assert_eq!(listing.row(&image).expect("there").status.state, State::NoCandidate);
+        assert_eq!(listing.row(&image).expect("there").status.state, State::Kept(Reason::NoCandidate));
         assert!(listing.row(&"r.io/org/f".parse().expect("an image")).is_none());
     }
 }

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use crate::cluster::flux::{News, Part};
-use crate::cluster::ledger::{Outcome as Rollout, Word};
+use crate::cluster::flux::{FluxEvent, FluxTask};
+use crate::cluster::pending_rollouts::{RolloutEvent, RolloutOutcome as Rollout};
 use crate::cycle::report::Report;
 use crate::fault::Explain;
 use crate::plan::skip::{Reason, Skipped};
@@ -32,15 +32,15 @@ impl Log {
     }
 
     /// Writes down news from Flux.
-    pub fn rollout_event(&self, event: &News) {
+    pub fn rollout_event(&self, event: &FluxEvent) {
         match event {
-            News::Word(word) => log_rollout(word),
-            News::Trouble(part, error) => {
+            FluxEvent::Rollout(word) => log_rollout(word),
+            FluxEvent::Failing(part, error) => {
                 let help = error.help().unwrap_or_default();
                 let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
                 tracing::error!(%error, %cause, %help, "{}", describe(*part));
             }
-            News::Over(part) => tracing::info!(part = part.name(), "Flux can be asked and watched again"),
+            FluxEvent::Recovered(part) => tracing::info!(part = part.name(), "Flux can be asked and watched again"),
         }
     }
 
@@ -92,15 +92,15 @@ fn excess(count: usize, most: usize) -> Option<usize> {
     count.checked_sub(most).filter(|more| *more > 0)
 }
 
-fn describe(part: Part) -> &'static str {
+fn describe(part: FluxTask) -> &'static str {
     match part {
-        Part::Asking => "Flux could not be asked to look; it does so by itself, after its interval",
-        Part::Watching => "what becomes of commits cannot be seen",
+        FluxTask::Asking => "Flux could not be asked to look; it does so by itself, after its interval",
+        FluxTask::Watching => "what becomes of commits cannot be seen",
     }
 }
 
-fn log_rollout(word: &Word) {
-    let Word { commit, kustomization, outcome, .. } = word;
+fn log_rollout(word: &RolloutEvent) {
+    let RolloutEvent { commit, kustomization, outcome, .. } = word;
     let named = word.changes.iter().take(MAX_IMAGES).map(|change| format!("{}:{}", change.image, change.to));
     let more = excess(word.changes.len(), MAX_IMAGES).map(|more| format!("and {more} more"));
     let images = named.chain(more).collect::<Vec<_>>().join(" ");

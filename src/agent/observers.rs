@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::cluster::election::Standing;
+use crate::cluster::election::Leadership;
 use crate::cluster::flux;
 use crate::fault::Explain;
-use crate::notify::desk::Desk;
+use crate::notify::dispatcher::Dispatcher;
 use crate::registry::traffic::Traffic;
 
 use super::events::EventTracker;
@@ -33,14 +33,14 @@ pub struct Observers {
     pub senders: Arc<Senders>,
     log: Log,
     events: EventTracker,
-    desk: Desk,
+    dispatcher: Dispatcher,
 }
 
 impl Observers {
     /// A configuration was put to work.
     pub fn configured(&mut self, runtime: &Runtime) {
         self.events.configured(runtime);
-        let before = std::mem::replace(&mut self.desk, Desk::open(runtime.notify.clone()));
+        let before = std::mem::replace(&mut self.dispatcher, Dispatcher::start(runtime.notify.clone()));
         self.metrics.delivered(&before.take_deliveries());
         // What waits there is brought without anyone waiting for it.
         tokio::spawn(before.close(CLOSE_TIMEOUT));
@@ -65,12 +65,12 @@ impl Observers {
         self.log.cycle_ended(outcome);
         self.metrics.learn(outcome, traffic);
         self.snapshots.cycle_ended(outcome);
-        self.events.cycle_ended(outcome, Instant::now()).iter().for_each(|event| self.desk.tell(event));
-        self.metrics.delivered(&self.desk.take_deliveries());
+        self.events.cycle_ended(outcome, Instant::now()).iter().for_each(|event| self.dispatcher.dispatch(event));
+        self.metrics.delivered(&self.dispatcher.take_deliveries());
     }
 
     /// Whether this replica leads, now or again.
-    pub fn leadership_changed(&self, leadership: &Standing) {
+    pub fn leadership_changed(&self, leadership: &Leadership) {
         self.snapshots.leadership_changed(leadership);
         self.metrics.stands(leadership);
     }
@@ -82,13 +82,13 @@ impl Observers {
     }
 
     /// There is news from Flux.
-    pub fn rollout_event(&mut self, event: &flux::News) {
+    pub fn rollout_event(&mut self, event: &flux::FluxEvent) {
         let at = Timestamp::now();
         self.log.rollout_event(event);
         self.snapshots.rollout_event(event, at);
         self.metrics.hear(event, at);
-        self.events.rollout_event(event, at).iter().for_each(|event| self.desk.tell(event));
-        self.metrics.delivered(&self.desk.take_deliveries());
+        self.events.rollout_event(event, at).iter().for_each(|event| self.dispatcher.dispatch(event));
+        self.metrics.delivered(&self.dispatcher.take_deliveries());
     }
 
     /// The agent was told to stop.
@@ -99,6 +99,6 @@ impl Observers {
     /// The agent is at its end: what people are still to be told is told now or not at all.
     pub async fn stopped(self) {
         self.snapshots.stopping();
-        self.desk.close(CLOSE_TIMEOUT).await;
+        self.dispatcher.close(CLOSE_TIMEOUT).await;
     }
 }

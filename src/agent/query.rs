@@ -4,6 +4,7 @@ use url::form_urlencoded;
 
 use crate::cycle::status::State;
 use crate::fault::{Explain, Fault};
+use crate::plan::skip::Reason;
 
 /// The longest text to search for, in characters.
 pub const MAX_TEXT: usize = 200;
@@ -14,14 +15,14 @@ const MAX_QUOTED: usize = 60;
 pub const GROUPS: [(&str, &[State]); 2] = [("kept-back", &KEPT_BACK), ("blocked", &BLOCKED)];
 /// The states in which something keeps an image from being updated.
 pub const KEPT_BACK: [State; 6] = [
-    State::BlockedImage,
-    State::BlockedSecret,
-    State::RegistryError,
-    State::Held,
-    State::Suspended,
-    State::NoCandidate,
+    State::Kept(Reason::BlockedImage),
+    State::Kept(Reason::BlockedSecret),
+    State::Kept(Reason::RegistryError),
+    State::Kept(Reason::Held),
+    State::Kept(Reason::Suspended),
+    State::Kept(Reason::NoCandidate),
 ];
-const BLOCKED: [State; 2] = [State::BlockedImage, State::BlockedSecret];
+const BLOCKED: [State; 2] = [State::Kept(Reason::BlockedImage), State::Kept(Reason::BlockedSecret)];
 
 /// The number of images on a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,7 +235,7 @@ mod tests {
             assert_eq!(parse(&link[1..]), Ok(query));
         }
         let query = parse("q=x&page=9").expect("a query");
-        assert_eq!(query.with(&[State::Held]).link(), "?state=held&q=x");
+        assert_eq!(query.with(&[State::Kept(Reason::Held)]).link(), "?state=held&q=x");
         assert_eq!(query.with(&[]).on(3).link(), "?q=x&page=3");
     }
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use crate::cluster::api::Cluster;
 use crate::cluster::config::Flux;
-use crate::cluster::flux::{News, Watch};
-use crate::cluster::ledger::{Change, Pushed};
+use crate::cluster::flux::{FluxEvent, Watch};
+use crate::cluster::pending_rollouts::{ImageChange, PushedCommit};
 use crate::cycle::report::{Moved, Report};
 use crate::fault::Explain;
 use crate::secret::SafeUrl;
@@ -34,7 +34,7 @@ impl Rollouts {
         }
         self.watch = match Cluster::find().await {
             Ok(cluster) => {
-                let watch = Watch::begin(cluster, flux.clone(), Arc::clone(&runtime.lineage));
+                let watch = Watch::start(cluster, flux.clone(), Arc::clone(&runtime.ancestry));
                 Some((flux.clone(), runtime.repository.clone(), watch))
             }
             Err(error) => {
@@ -55,23 +55,23 @@ impl Rollouts {
     }
 
     /// Waits for news; for ever where nothing is watched.
-    pub async fn next_event(&mut self) -> News {
+    pub async fn next_event(&mut self) -> FluxEvent {
         match &mut self.watch {
-            Some((_, _, watch)) => watch.news().await,
+            Some((_, _, watch)) => watch.next_event().await,
             None => std::future::pending().await,
         }
     }
 }
 
-fn pushed(report: &Report) -> Option<Pushed> {
+fn pushed(report: &Report) -> Option<PushedCommit> {
     let commit = report.commit.as_ref().filter(|_| !report.is_proposal)?;
-    let change = |moved: &Moved| Change {
+    let change = |moved: &Moved| ImageChange {
         image: moved.image.to_string(),
         to: moved.to.clone(),
         file: moved.file.clone(),
         built: moved.built,
     };
-    let mut changes: Vec<Change> = report.updates.iter().map(change).collect();
+    let mut changes: Vec<ImageChange> = report.updates.iter().map(change).collect();
     changes.dedup();
-    Some(Pushed { commit: commit.clone(), at: Instant::now(), changes })
+    Some(PushedCommit { commit: commit.clone(), at: Instant::now(), changes })
 }

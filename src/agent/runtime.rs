@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cluster;
-use crate::cluster::ledger::Lineage;
+use crate::cluster::pending_rollouts::Ancestry;
 use crate::fault::Explain;
 use crate::notify::config::Channel;
 use crate::repo::config::Branch;
@@ -29,7 +29,7 @@ pub struct Runtime {
     /// What the cluster is asked.
     pub cluster: cluster::config::Config,
     /// Knows which commits of the repository hold which.
-    pub lineage: Arc<Lineage>,
+    pub ancestry: Arc<Ancestry>,
 }
 
 impl Runtime {

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::cluster::election::{Seat, Standing};
+use crate::cluster::election::{LeaderElector, Leadership};
+use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
-use crate::cycle::task::Mode;
 use crate::policy::scope::{Scope, Target};
 
 use super::next_cycle::{NextCycle, backoff};
@@ -34,7 +34,7 @@ pub struct Agent {
     runtime: Runtime,
     observers: Observers,
     signals: Signals,
-    seat: Seat,
+    elector: LeaderElector,
     rollouts: Rollouts,
     /// What is looked at again, and when: registries tell of a push before they list its tag.
     recheck: Option<(Instant, BTreeSet<Target>)>,
@@ -47,10 +47,10 @@ impl Agent {
         runtime: Runtime,
         mut observers: Observers,
         signals: Signals,
-        seat: Seat,
+        elector: LeaderElector,
     ) -> Agent {
         observers.configured(&runtime);
-        Agent { source, runtime, observers, signals, seat, rollouts: Rollouts::default(), recheck: None }
+        Agent { source, runtime, observers, signals, elector, rollouts: Rollouts::default(), recheck: None }
     }
 
     /// Runs until it is told to stop. A cycle that fails, whatever the way, is followed by the next one, after a pause
@@ -84,7 +84,7 @@ impl Agent {
             }
             next = self.next_cycle(due).await;
         }
-        tokio::join!(self.seat.leave(), self.observers.stopped());
+        tokio::join!(self.elector.resign(), self.observers.stopped());
         tracing::info!("the agent has stopped");
     }
 
@@ -93,15 +93,15 @@ impl Agent {
     async fn await_leadership(&mut self) -> bool {
         let mut has_waited = false;
         loop {
-            let standing = self.seat.standing();
+            let standing = self.elector.leadership();
             self.observers.leadership_changed(&standing);
-            if standing == Standing::Leads || self.signals.stop.is_cancelled() {
+            if standing == Leadership::Leader || self.signals.stop.is_cancelled() {
                 return has_waited;
             }
             has_waited = true;
             tokio::select! {
                 () = self.signals.stop.cancelled() => {}
-                () = self.seat.changed() => {}
+                () = self.elector.changed() => {}
                 _ = self.signals.trigger.fired() => {
                     tracing::info!("there is news, and this replica does not lead; the leader looks by its schedule");
                 }
@@ -119,7 +119,7 @@ impl Agent {
     }
 
     async fn cycle(&mut self, number: u64, scope: Scope) -> Outcome {
-        let Agent { runtime, observers, signals, seat, rollouts, .. } = self;
+        let Agent { runtime, observers, signals, elector, rollouts, .. } = self;
         let (config, begun) = (&runtime.config, Instant::now());
         if scope == Scope::All {
             // What everything is looked at for is no news any more.
@@ -145,7 +145,7 @@ impl Agent {
                     give_up.cancel();
                     break tokio::time::timeout(ABORT_TIMEOUT, work).await.unwrap_or(Err(Failure::Stopped));
                 }
-                () = seat.lost(), if !is_deposed => {
+                () = elector.lost(), if !is_deposed => {
                     is_deposed = true;
                     tracing::warn!("this replica does not lead any more; the cycle under way is given up");
                     give_up.cancel();
@@ -185,7 +185,7 @@ impl Agent {
             was_told = tokio::select! {
                 biased;
                 () = self.signals.stop.cancelled() => return NextCycle::Full,
-                () = self.seat.lost() => return NextCycle::Full,
+                () = self.elector.lost() => return NextCycle::Full,
                 () = &mut due => return NextCycle::Full,
                 () = &mut again => return self.recheck.take().map_or(NextCycle::Full, |(_, targets)| NextCycle::Recheck(targets)),
                 scope = self.signals.trigger.fired() => {
@@ -350,7 +350,7 @@ mod tests {
             branch: "main".parse().expect("a branch"),
             notify: Vec::new(),
             cluster: Default::default(),
-            lineage: Arc::new(|_, _| false),
+            ancestry: Arc::new(|_, _| false),
         }
     }
 
@@ -368,7 +368,7 @@ mod tests {
             runtime(work, false),
             observers,
             work.signals.clone(),
-            Seat::alone(),
+            LeaderElector::without_election(),
         );
         agent.run().await;
         metrics.encode()
@@ -443,7 +443,7 @@ mod tests {
             runtime,
             Observers::default(),
             work.signals.clone(),
-            Seat::alone(),
+            LeaderElector::without_election(),
         );
         agent.run().await;
         teller.await.expect("it ends");

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::cluster::election::Standing;
-use crate::cluster::flux::{News, Part};
+use crate::cluster::election::Leadership;
+use crate::cluster::flux::{FluxEvent, FluxTask};
 use crate::fault::Explain;
 use crate::secret::SafeUrl;
 
@@ -38,11 +38,11 @@ pub struct Snapshot {
     /// A configuration that was kept out since the one in use was taken up: when, and what is wrong with it.
     pub rejected_config: Option<(Timestamp, String)>,
     /// Whether this replica leads.
-    pub leadership: Standing,
+    pub leadership: Leadership,
     /// Whether Flux is watched.
     pub watches_flux: bool,
     /// What does not work about Flux.
-    pub flux_troubles: BTreeMap<Part, String>,
+    pub flux_troubles: BTreeMap<FluxTask, String>,
     /// The images.
     pub status: AgentStatus,
     /// Whether another replica led before.
@@ -66,7 +66,7 @@ impl Default for SnapshotStore {
             commit_link: None,
             is_suspended: false,
             rejected_config: None,
-            leadership: Standing::Leads,
+            leadership: Leadership::Leader,
             watches_flux: false,
             flux_troubles: BTreeMap::new(),
             status: AgentStatus::default(),
@@ -100,12 +100,12 @@ impl SnapshotStore {
             return Err("the agent was told to stop".to_owned());
         }
         match &snapshot.leadership {
-            Standing::Leads => {}
-            Standing::Follows { .. } => return Ok(()),
-            Standing::Unknown { why: Some(why) } => {
+            Leadership::Leader => {}
+            Leadership::Follower { .. } => return Ok(()),
+            Leadership::Unknown { reason: Some(why) } => {
                 return Err(format!("it is not known which replica leads: {why}"));
             }
-            Standing::Unknown { why: None } => return Err("it is not known yet which replica leads".to_owned()),
+            Leadership::Unknown { reason: None } => return Err("it is not known yet which replica leads".to_owned()),
         }
         match (&snapshot.status.done, &snapshot.status.failed) {
             (Some(_), _) => Ok(()),
@@ -140,10 +140,10 @@ impl SnapshotStore {
         });
     }
 
-    pub(super) fn leadership_changed(&self, leadership: &Standing) {
+    pub(super) fn leadership_changed(&self, leadership: &Leadership) {
         self.change(|snapshot| {
             snapshot.leadership.clone_from(leadership);
-            snapshot.has_followed |= matches!(leadership, Standing::Follows { .. });
+            snapshot.has_followed |= matches!(leadership, Leadership::Follower { .. });
         });
     }
 
@@ -154,14 +154,14 @@ impl SnapshotStore {
         });
     }
 
-    pub(super) fn rollout_event(&self, event: &News, now: Timestamp) {
+    pub(super) fn rollout_event(&self, event: &FluxEvent, now: Timestamp) {
         self.change(|snapshot| match event {
-            News::Word(word) => snapshot.status.rollout_event(word, now),
-            News::Trouble(part, error) => {
+            FluxEvent::Rollout(word) => snapshot.status.rollout_event(word, now),
+            FluxEvent::Failing(part, error) => {
                 let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
                 snapshot.flux_troubles.insert(*part, format!("{error}{help}"));
             }
-            News::Over(part) => {
+            FluxEvent::Recovered(part) => {
                 snapshot.flux_troubles.remove(part);
             }
         });
@@ -188,11 +188,11 @@ mod tests {
         let store = SnapshotStore::default();
         assert!(store.readiness().is_err());
         let why = Some("the API is gone".to_owned());
-        store.leadership_changed(&Standing::Unknown { why });
+        store.leadership_changed(&Leadership::Unknown { reason: why });
         assert!(store.readiness().expect_err("unknown").contains("the API is gone"));
-        store.leadership_changed(&Standing::Follows { leader: "other".to_owned() });
+        store.leadership_changed(&Leadership::Follower { leader: "other".to_owned() });
         assert_eq!(store.readiness(), Ok(()));
-        store.leadership_changed(&Standing::Leads);
+        store.leadership_changed(&Leadership::Leader);
         assert_eq!(store.readiness(), Ok(()));
         let result = Err(Failure::Panicked);
         store.cycle_ended(&Outcome { number: 1, ended: Timestamp::now(), took: Duration::ZERO, result });

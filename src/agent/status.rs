@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cluster::ledger::{Outcome as Became, Word};
+use crate::cluster::pending_rollouts::{RolloutEvent, RolloutOutcome as Became};
 use crate::cycle::report::{Moved, Report};
 use crate::cycle::status::{ImageStatus, State};
 use crate::fault::Explain;
@@ -162,7 +162,7 @@ impl AgentStatus {
     }
 
     /// Takes in what became of a commit.
-    pub fn rollout_event(&mut self, word: &Word, now: Timestamp) {
+    pub fn rollout_event(&mut self, word: &RolloutEvent, now: Timestamp) {
         let detail = match &word.outcome {
             Became::Applied { .. } => None,
             Became::Failed { reason, message } => Some(format!("{reason}: {message}")),
@@ -253,6 +253,8 @@ mod tests {
     use crate::cycle::status::Place;
     use crate::image::Tag;
 
+    use crate::plan::skip::Reason;
+
     use super::*;
 
     fn tag(text: &str) -> Option<Tag> {
@@ -332,7 +334,7 @@ mod tests {
 
     #[test]
     fn what_is_as_it_was_keeps_its_time_and_a_failure_changes_no_row() {
-        let blocked = || vec![image_status(["v1", "v1"], State::BlockedImage, Some("v2"))];
+        let blocked = || vec![image_status(["v1", "v1"], State::Kept(Reason::BlockedImage), Some("v2"))];
         let mut status = AgentStatus::default();
         status.cycle_ended(&outcome(1, 100, Ok(report(blocked(), &[]))));
         status.cycle_ended(&outcome(2, 200, Err(Failure::Panicked)));
@@ -342,7 +344,7 @@ mod tests {
         assert!(failed.help.expect("help").contains("agent.deadline"));
         status.cycle_ended(&outcome(4, 400, Ok(report(blocked(), &[]))));
         assert_eq!((status.failed.as_ref(), status.images.rows()[0].since.as_second()), (None, 100));
-        let next = vec![image_status(["v1", "v1"], State::BlockedImage, Some("v3"))];
+        let next = vec![image_status(["v1", "v1"], State::Kept(Reason::BlockedImage), Some("v3"))];
         status.cycle_ended(&outcome(5, 500, Ok(report(next, &[]))));
         assert_eq!(status.images.rows()[0].since.as_second(), 500);
     }

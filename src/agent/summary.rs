@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cluster::election::Standing;
+use crate::cluster::election::Leadership;
 use crate::cycle::status::{Held, Place, State, Why};
 use crate::image::{Repository, Tag};
 
@@ -78,10 +78,10 @@ impl Summary<'_> {
             repository: snapshot.repository.as_ref().map(|(url, _)| url.to_string()),
             branch: snapshot.repository.as_ref().map(|(_, branch)| branch.as_str()),
             is_suspended: snapshot.is_suspended,
-            leads: snapshot.leadership == Standing::Leads,
+            leads: snapshot.leadership == Leadership::Leader,
             leader: match &snapshot.leadership {
-                Standing::Follows { leader } => Some(leader),
-                Standing::Leads | Standing::Unknown { .. } => None,
+                Leadership::Follower { leader } => Some(leader),
+                Leadership::Leader | Leadership::Unknown { .. } => None,
             },
             head: status.done.as_ref().map(|done| done.head.as_str()),
             cycle_done: status.done.as_ref().map(|done| done.at),

@@ -11,8 +11,8 @@ use tracing::{Instrument, Span};
 
 use crate::cycle::engine::Engine;
 use crate::cycle::error::CycleError;
+use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
-use crate::cycle::task::Mode;
 use crate::policy::scope::Scope;
 use crate::registry::traffic::Traffic;
 
@@ -49,7 +49,7 @@ impl CycleRunner for Engine {
         budget: Duration,
         give_up: CancellationToken,
     ) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
-        async move { self.follow_news(&scope, mode, budget, &give_up).await }.boxed_local()
+        async move { self.follow_scope(&scope, mode, budget, &give_up).await }.boxed_local()
     }
 
     fn follows(&self, scope: &Scope) -> bool {

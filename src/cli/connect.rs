@@ -2,8 +2,9 @@
 
 use crate::config::load::Config;
 use crate::config::overrides::Overrides;
-use crate::cycle::engine::{Engine, Upstream};
-use crate::cycle::secrets::Secrets;
+use crate::cycle::engine::Engine;
+use crate::cycle::secrets::verify::Secrets;
+use crate::cycle::services::Services;
 use crate::forge::client::Forge;
 use crate::registry::client::Client;
 
@@ -27,13 +28,13 @@ pub fn configuration_with_keys(arguments: &GitArguments, keys: &KeyArguments) ->
 
 /// Builds the engine for a configuration.
 pub fn engine(config: &Config) -> Result<Engine, CliError> {
-    let upstream = Upstream {
+    let services = Services {
         registry: Client::new(config.registry.clone())?,
         sources: config.sources.clone(),
         forge: config.forge.clone().map(Forge::new).transpose()?,
+        secrets: Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets),
     };
     let source = config.intent.clone().into_source();
-    let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets);
     let (repo, paths, style) = (config.repo()?.clone(), config.paths.clone(), config.style.clone());
-    Ok(Engine::new(repo, paths, config.attempts, style, upstream, source, secrets))
+    Ok(Engine::new(repo, paths, config.attempts, style, services, source))
 }

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cycle::task::{Mode, Note, Pause, Task};
+use crate::cycle::operations::hold::Hold;
+use crate::cycle::operations::operation::Operation;
+use crate::cycle::operations::terms::{Attribution, Mode};
 use crate::plan::trailer::Target;
 
 use super::arguments::{ActorArguments, GitArguments, OutputArguments};
@@ -49,21 +51,21 @@ pub struct Arguments {
 
 /// Holds.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    let (request, arguments) = (arguments.hold.request()?, arguments.hold);
-    arguments.push(&Task::Hold(&request)).await
+    let (arguments, (target, by)) = (&arguments.hold, arguments.hold.request()?);
+    arguments.push(&Hold { target, by }).await
 }
 
 impl HoldArguments {
     /// Parses the request.
-    pub fn request(&self) -> Result<Pause, CliError> {
-        let note = Note { actor: self.actor.name(), reason: Some(self.reason.clone()) };
-        Ok(Pause { target: target(&self.image)?, note })
+    pub fn request(&self) -> Result<(Target, Attribution), CliError> {
+        let by = Attribution { actor: self.actor.name(), reason: Some(self.reason.clone()) };
+        Ok((target(&self.image)?, by))
     }
 
     /// Carries it out.
-    pub async fn push(&self, task: &Task<'_>) -> Result<ExitCode, CliError> {
+    pub async fn push(&self, operation: &dyn Operation) -> Result<ExitCode, CliError> {
         let config = connect::configuration(&self.git)?;
-        let report = connect::engine(&config)?.run(task, Mode::Push).await?;
+        let report = connect::engine(&config)?.run(operation, Mode::Push).await?;
         output::finish(&report, Mode::Push, &output::commit(&report), self.output.output)
     }
 }

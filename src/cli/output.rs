@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
+use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::{FileChange, Report};
-use crate::cycle::task::Mode;
 use crate::plan::skip::Reason;
 
 use super::error::CliError;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cycle::task::Task;
+use crate::cycle::operations::resume::Resume;
 
 use super::error::CliError;
 use super::hold::HoldArguments;
@@ -22,6 +22,6 @@ pub struct Arguments {
 
 /// Resumes.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    let request = arguments.hold.request()?;
-    arguments.hold.push(&Task::Resume(&request)).await
+    let (target, by) = arguments.hold.request()?;
+    arguments.hold.push(&Resume { target, by }).await
 }

@@ -14,7 +14,7 @@ use crate::agent::server;
 use crate::agent::signals::Signals;
 use crate::agent::webhook::endpoint;
 use crate::cluster::api::Cluster;
-use crate::cluster::election::Seat;
+use crate::cluster::election::LeaderElector;
 use crate::repo::clone::is_known_to_hold;
 
 use super::arguments::GitArguments;
@@ -48,9 +48,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let load = move || runtime(&again).map_err(|error| -> LoadError { Box::new(error) });
     let source = ConfigSource::new(arguments.git.config.clone(), Box::new(load));
     let runtime = runtime(&arguments.git)?;
-    let seat = match &runtime.cluster.election {
-        Some(election) => Seat::take(Cluster::find().await?, election),
-        None => Seat::alone(),
+    let elector = match &runtime.cluster.election {
+        Some(election) => LeaderElector::start(Cluster::find().await?, election),
+        None => LeaderElector::without_election(),
     };
     let observers = Observers::default();
     let served = CancellationToken::new();
@@ -62,7 +62,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
             .map_err(|source| CliError::Listen { address, source })?;
         tracing::info!(%address, "serving health, metrics and status");
     }
-    Agent::new(source, runtime, observers, signals, seat).run().await;
+    Agent::new(source, runtime, observers, signals, elector).run().await;
     served.cancel();
     Ok(ExitCode::SUCCESS)
 }
@@ -79,7 +79,7 @@ fn runtime(arguments: &GitArguments) -> Result<Runtime, CliError> {
         branch: repo.branch.clone(),
         notify: config.notify,
         cluster: config.cluster,
-        lineage: Arc::new(move |later, earlier| is_known_to_hold(&repo, later, earlier)),
+        ancestry: Arc::new(move |later, earlier| is_known_to_hold(&repo, later, earlier)),
     })
 }
 

@@ -3,7 +3,7 @@
 use crate::agent;
 use crate::cluster;
 use crate::notify::config::Channel;
-use crate::plan::intent::Intent;
+use crate::plan::tree_config::TreeConfig;
 use crate::registry::config::HostConfig;
 use crate::repo::source::SourceConfig;
 
@@ -24,7 +24,7 @@ pub struct FileConfig {
     /// The section `sources`.
     pub sources: Vec<SourceConfig>,
     /// The sections `policies`, `fields` and `embedded`.
-    pub intent: Intent,
+    pub intent: TreeConfig,
     /// The section `secrets`.
     pub secrets: SecretsSection,
     /// The section `agent`.
@@ -59,7 +59,7 @@ pub fn read(root: Node, environment: Environment<'_>, diagnostics: &Diagnostics)
 mod tests {
     use crate::config::diagnostics::Diagnostic;
     use crate::config::document;
-    use crate::cycle::secrets::{Gate, PullSecrets};
+    use crate::cycle::secrets::verify::{PullSecrets, Strictness};
     use crate::notify::config::Service;
     use crate::notify::event::Kind;
 
@@ -85,11 +85,11 @@ mod tests {
     #[test]
     fn secrets_are_read_and_their_mistakes_said() {
         let secrets = |text: &str| valid(&format!("secrets: {{ {text} }}\n")).secrets;
-        assert_eq!((secrets("").gate, secrets("").pull_secrets), (Gate::Block, PullSecrets::Check));
-        assert_eq!((secrets("gate: off").gate, secrets("gate: 'off'").gate), (Gate::Off, Gate::Off));
+        assert_eq!((secrets("").gate, secrets("").pull_secrets), (Strictness::Block, PullSecrets::Check));
+        assert_eq!((secrets("gate: off").gate, secrets("gate: 'off'").gate), (Strictness::Off, Strictness::Off));
         assert_eq!(secrets("pullSecrets: off").pull_secrets, PullSecrets::Off);
         let both = secrets("gate: warn, pullSecrets: probe");
-        assert_eq!((both.gate, both.pull_secrets), (Gate::Warn, PullSecrets::Probe));
+        assert_eq!((both.gate, both.pull_secrets), (Strictness::Warn, PullSecrets::Probe));
         let said = errors("secrets:\n  ageKeyFiles: ['', 5]\n  gate: true\n  pullSecrets: ping\n  ageKeyFile: /x\n");
         let expect = [
             "2:17: secrets.ageKeyFiles: the path is empty",
@@ -140,7 +140,7 @@ mod tests {
         assert_eq!(valid("").cluster, cluster::config::Config::default());
         let election = cluster("leaderElection: {}").election.expect("an election");
         assert_eq!((election.lease.as_str(), election.namespace.as_ref()), ("tagalong", None));
-        assert!(!election.identity.is_empty() && election.terms == cluster::config::Terms::default());
+        assert!(!election.identity.is_empty() && election.timing == cluster::config::ElectionTiming::default());
         let flux = cluster("flux: { gitRepository: { name: infra, namespace: flux }, timeout: 5m }").flux;
         let flux = flux.expect("Flux");
         assert_eq!((flux.source.to_string().as_str(), flux.timeout.as_secs()), ("flux/infra", 300));

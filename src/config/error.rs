@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::fault::{Explain, Fault};
-use crate::forge::config::Untold;
+use crate::forge::config::UnknownForge;
 use crate::repo::config::Branch;
 
 use super::diagnostics::Diagnostic;
@@ -23,7 +23,7 @@ pub enum ConfigError {
     Flag { flag: &'static str, reason: String },
     /// The repository's URL does not reveal the forge.
     #[error("git.pullRequest: {0}")]
-    Forge(#[from] Untold),
+    Forge(#[from] UnknownForge),
     /// The branch for pull requests is the branch that is read.
     #[error("git.pushBranch and the branch that is read are both `{0}`")]
     SameBranch(Branch),

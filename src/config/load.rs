@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::agent;
 use crate::cluster;
-use crate::cycle::commits::Style;
-use crate::cycle::secrets::{Gate, PullSecrets};
+use crate::cycle::secrets::verify::{PullSecrets, Strictness};
+use crate::cycle::write::commits::Style;
 use crate::forge;
 use crate::keys;
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
-use crate::plan::intent::Intent;
+use crate::plan::tree_config::TreeConfig;
 use crate::registry;
 use crate::registry::config::HostConfig;
 use crate::repo;
@@ -67,9 +67,9 @@ pub struct Config {
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     /// The sources of age identities.
-    pub keys: keys::Sources,
+    pub keys: keys::KeySources,
     /// The consequence of broken secrets for a field.
-    pub gate: Gate,
+    pub gate: Strictness,
     /// The checks of pull secrets.
     pub pull_secrets: PullSecrets,
 }
@@ -112,7 +112,7 @@ impl Config {
                 ..Default::default()
             },
             secrets: Secrets {
-                keys: keys::Sources::new(environment, &age_key_files),
+                keys: keys::KeySources::new(environment, &age_key_files),
                 gate: secrets.gate,
                 pull_secrets: secrets.pull_secrets,
             },
@@ -177,7 +177,7 @@ fn repository(
 fn source_entries(
     sources: Vec<SourceConfig>,
     repo: Option<&repo::config::Config>,
-    intent: &Intent,
+    intent: &TreeConfig,
     home: Option<&Path>,
 ) -> Vec<SourceConfig> {
     let configured =
@@ -189,7 +189,7 @@ fn source_entries(
 
 /// The hosts that policies in the repository may refer to: those under `registries`, and those that the agent's own
 /// policies name.
-fn allowed_hosts(registries: &[HostConfig], intent: &Intent) -> BTreeSet<String> {
+fn allowed_hosts(registries: &[HostConfig], intent: &TreeConfig) -> BTreeSet<String> {
     let literal = intent.policies.rules.iter().flat_map(|rule| &rule.images).filter_map(|pattern| pattern.host());
     registries.iter().map(|host| host.host.clone()).chain(literal.map(str::to_owned)).collect()
 }

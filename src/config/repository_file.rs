@@ -2,29 +2,29 @@
 
 use std::collections::BTreeSet;
 
-use crate::cycle::engine::{Hosts, IntentSource};
-use crate::cycle::tree::REPOSITORY_FILE;
+use crate::cycle::engine::{ConfigSource, Hosts};
+use crate::cycle::tree::cache::REPOSITORY_FILE;
 use crate::fault::Explain;
-use crate::plan::intent::Intent;
+use crate::plan::tree_config::TreeConfig;
 
 use super::diagnostics::Diagnostics;
 use super::document::{self, Node};
 use super::error::ConfigError;
 use super::reader::Section;
-use super::sections::policies::{conventions, policy};
+use super::sections::policies::{field_rules, policy};
 
 /// The agent's own policies and fields, to which those of the repository's file are added.
 #[derive(Debug, Clone, Default)]
 pub struct IntentReader {
     /// Those of the agent's own file.
-    pub own: Intent,
+    pub own: TreeConfig,
     /// The hosts that policies in the repository may refer to.
     pub allowed_hosts: BTreeSet<String>,
 }
 
 impl IntentReader {
     /// Returns the policies and fields for a tree, with those of the repository's file if it has one.
-    pub fn read(&self, repository_file: Option<&[u8]>, hosts: Hosts) -> Result<Intent, ConfigError> {
+    pub fn read(&self, repository_file: Option<&[u8]>, hosts: Hosts) -> Result<TreeConfig, ConfigError> {
         let mut intent = self.own.clone();
         let Some(bytes) = repository_file else { return Ok(intent) };
         let root = document::parse(bytes, REPOSITORY_FILE).map_err(|error| ConfigError::Invalid(vec![error]))?;
@@ -33,13 +33,13 @@ impl IntentReader {
         let found = read(root, allowed, &diagnostics);
         diagnostics.into_result().map_err(ConfigError::Invalid)?;
         intent.policies.rules.extend(found.policies.rules);
-        intent.conventions.rules.extend(found.conventions.rules);
-        intent.conventions.embedded |= found.conventions.embedded;
+        intent.field_rules.rules.extend(found.field_rules.rules);
+        intent.field_rules.embedded |= found.field_rules.embedded;
         Ok(intent)
     }
 
     /// Converts the reader to the form that the engine takes.
-    pub fn into_source(self) -> Box<IntentSource> {
+    pub fn into_source(self) -> Box<ConfigSource> {
         Box::new(move |file, hosts| {
             self.read(file, hosts).map_err(|error| -> Box<dyn Explain + Send + Sync> { Box::new(error) })
         })
@@ -49,7 +49,7 @@ impl IntentReader {
 /// Reads `tagalong.yaml` at the root of the infrastructure repository. It may contain policies and fields, and nothing
 /// else. Policies may refer only to `allowed_hosts`, so that nobody with write access to the repository can direct the
 /// agent, or its credentials, to another host. `None` allows any host.
-fn read(root: Node, allowed_hosts: Option<&BTreeSet<String>>, diagnostics: &Diagnostics) -> Intent {
+fn read(root: Node, allowed_hosts: Option<&BTreeSet<String>>, diagnostics: &Diagnostics) -> TreeConfig {
     let mut root = Section::new("", root, diagnostics);
     for key in ["git", "registries", "sources", "agent", "secrets", "notify", "cluster"] {
         if let Some(node) = root.take(key) {
@@ -58,7 +58,7 @@ fn read(root: Node, allowed_hosts: Option<&BTreeSet<String>>, diagnostics: &Diag
         }
     }
     let list = root.sections("policies");
-    let mut intent = Intent { conventions: conventions(&mut root), ..Intent::default() };
+    let mut intent = TreeConfig { field_rules: field_rules(&mut root), ..TreeConfig::default() };
     for section in list {
         let at = *section.at();
         let Some(rule) = policy(section) else { continue };
@@ -101,6 +101,6 @@ mod tests {
                 .contains("only `policies`, `fields` and `embedded` are allowed")
         );
         let any = b"policies:\n- images: [other.example.com/*]\n  tags: { sha: {} }\nfields:\n- {file: a.yaml, path: tag, image: nginx}\n";
-        assert_eq!(reader.read(Some(any), Hosts::Any).expect("any host").conventions.rules.len(), 1);
+        assert_eq!(reader.read(Some(any), Hosts::Any).expect("any host").field_rules.rules.len(), 1);
     }
 }

@@ -8,11 +8,13 @@ use jiff::{Timestamp, ToSpan};
 use crate::config::error::ConfigError;
 use crate::config::load::Config;
 use crate::config::overrides::Overrides;
-use crate::cycle::engine::{Engine, Upstream};
+use crate::cycle::engine::Engine;
 use crate::cycle::error::CycleError;
+use crate::cycle::operations::follow::Follow;
+use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::{FileChange, Report};
-use crate::cycle::secrets::Secrets;
-use crate::cycle::task::{Mode, Task};
+use crate::cycle::secrets::verify::Secrets;
+use crate::cycle::services::Services;
 use crate::fault::{Explain, Fault};
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
@@ -150,11 +152,11 @@ impl Sandbox {
             Overrides { file: Some(file), cache_dir: Some(folder.path().join("cache")), ..Overrides::default() };
         let config = Config::load(&overrides, &|_| None)?;
         let client = Client::new(config.registry.clone())?;
-        let upstream = Upstream { registry: client, sources: config.sources.clone(), forge: None };
+        let (sources, secrets) = (config.sources.clone(), Secrets::default());
+        let services = Services { registry: client, sources, forge: None, secrets };
         let source = config.intent.clone().into_source();
         let (repo, paths) = (config.repo()?.clone(), config.paths.clone());
-        let engine =
-            Engine::new(repo, paths, config.attempts, config.style.clone(), upstream, source, Secrets::default());
+        let engine = Engine::new(repo, paths, config.attempts, config.style.clone(), services, source);
         let sandbox = Sandbox { folder, registry, engine, built: Timestamp::now() };
         sandbox.push_builds(0);
         Ok(sandbox)
@@ -176,7 +178,7 @@ impl Sandbox {
     }
 
     async fn cycle(&self) -> Result<Report, DemoError> {
-        Ok(self.engine.run(&Task::Follow, Mode::Push).await?)
+        Ok(self.engine.run(&Follow, Mode::Push).await?)
     }
 }
 

@@ -49,10 +49,10 @@ impl Traces {
             return Ok((Traces(None), None));
         }
         let wrong = |reason: String| TelemetryError::Variable { name: ENDPOINT, reason };
-        let client = http::builder(TIMEOUT).build().map_err(|error| wrong(http::innermost(&error)))?;
+        let client = http::builder(TIMEOUT).build().map_err(|error| wrong(http::root_cause(&error)))?;
         let client = CollectorClient { client, runtime: runtime.clone(), is_accepted: AtomicBool::new(true) };
         let exporter = SpanExporter::builder().with_http().with_http_client(client).build();
-        let exporter = exporter.map_err(|error| wrong(http::innermost(&error)))?;
+        let exporter = exporter.map_err(|error| wrong(http::root_cause(&error)))?;
         let mut resource = Resource::builder();
         if settings.is_unnamed {
             resource = resource.with_service_name(SERVICE);
@@ -127,7 +127,7 @@ impl HttpClient for CollectorClient {
         let problem = match &result {
             Ok(answer) if answer.status().is_success() => None,
             Ok(answer) => Some(format!("it answered {}", answer.status())),
-            Err(error) => Some(http::innermost(error.as_ref())),
+            Err(error) => Some(http::root_cause(error.as_ref())),
         };
         match problem {
             Some(why) if self.is_accepted.swap(false, Ordering::Relaxed) => {

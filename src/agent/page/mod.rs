@@ -11,7 +11,7 @@ mod parts;
 
 use maud::{DOCTYPE, Markup, html};
 
-use crate::cluster::election::Standing;
+use crate::cluster::election::Leadership;
 
 use super::link::CommitLink;
 use super::query::{KEPT_BACK, Query, QueryError};
@@ -103,12 +103,12 @@ fn overview(snapshot: &Snapshot) -> Markup {
                 }
             }
             @match &snapshot.leadership {
-                Standing::Leads => {},
-                Standing::Follows { leader } => div .notice {
+                Leadership::Leader => {},
+                Leadership::Follower { leader } => div .notice {
                     h3 { "Another replica leads" }
                     p { code { (leader) } " pushes. This one takes over when that one is gone." }
                 },
-                Standing::Unknown { why } => div .notice.bad {
+                Leadership::Unknown { reason: why } => div .notice.bad {
                     h3 { "It is not known which replica leads" }
                     p { "Nothing is pushed from here until it is." }
                     @if let Some(why) = why { pre { (why) } }
@@ -242,7 +242,7 @@ mod tests {
             row("ghcr.io/acme/shop", State::UpToDate, None, "holds the newest tag", &["apps/shop/kustomization.yaml"]),
             row(
                 "ghcr.io/acme/till",
-                State::BlockedSecret,
+                State::Kept(Reason::BlockedSecret),
                 Some("5d6e7f8"),
                 "<script>alert(1)</script>",
                 &["a.yaml", "b.yaml"],
@@ -259,7 +259,7 @@ mod tests {
         });
         snapshot.watches_flux = true;
         let why = Some("the API does not answer".to_owned());
-        snapshot.leadership = Standing::Unknown { why };
+        snapshot.leadership = Leadership::Unknown { reason: why };
         let rollout = Rollout {
             outcome: "failed",
             detail: Some("BuildFailed: <b>".to_owned()),
@@ -282,7 +282,7 @@ mod tests {
     /// A snapshot with so many images; every seventh is blocked.
     fn crowd(count: usize) -> Snapshot {
         let image = |number: usize| {
-            let state = if number.is_multiple_of(7) { State::BlockedImage } else { State::UpToDate };
+            let state = if number.is_multiple_of(7) { State::Kept(Reason::BlockedImage) } else { State::UpToDate };
             let name = format!("ghcr.io/acme/app-{number:05}");
             row(&name, state, None, "the registry does not have it", &["apps/app/kustomization.yaml"])
         };
@@ -417,7 +417,8 @@ mod tests {
         let large = |fields: usize| {
             let files: Vec<String> = (0..fields).map(|file| format!("apps/{file}.yaml")).collect();
             let files: Vec<&str> = files.iter().map(String::as_str).collect();
-            let mut row = row("ghcr.io/acme/base", State::BlockedSecret, None, &"long ".repeat(fields), &files);
+            let mut row =
+                row("ghcr.io/acme/base", State::Kept(Reason::BlockedSecret), None, &"long ".repeat(fields), &files);
             let why =
                 |n: usize| Why { detail: format!("{n} {}", "long ".repeat(fields)), ..row.status.reasons[0].clone() };
             row.status.reasons = (0..fields).map(why).collect();

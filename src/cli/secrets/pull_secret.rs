@@ -28,9 +28,9 @@ use crate::sops::envelope;
 use crate::sops::format;
 use crate::sops::keyring::Keyring;
 use crate::sops::open;
-use crate::sops::plain::Plain;
+use crate::sops::plaintext::Plaintext;
 use crate::sops::rulebook::{BrokenRules, RuleBook};
-use crate::sops::rules::Rule;
+use crate::sops::rules::CreationRule;
 use crate::sops::selection::Selection;
 
 use super::error::SecretsError;
@@ -214,7 +214,7 @@ fn host(text: &str) -> Result<String, CliError> {
     })
 }
 
-fn rule_of<'b>(book: &'b RuleBook, file: &str) -> Result<&'b Rule, SecretsError> {
+fn rule_of<'b>(book: &'b RuleBook, file: &str) -> Result<&'b CreationRule, SecretsError> {
     let broken = |BrokenRules { file, error }: BrokenRules<'_>| SecretsError::Rules { file, source: error.clone() };
     let found = book.rules_for(file).map_err(broken)?;
     let rule = found.and_then(|(rules, path)| rules.rule_for(&path));
@@ -222,7 +222,7 @@ fn rule_of<'b>(book: &'b RuleBook, file: &str) -> Result<&'b Rule, SecretsError>
 }
 
 /// Derives from a rule how the Secret is encrypted: its value has to be, and its kind and name have to stay readable.
-fn recipe(rule: &Rule, file: &str) -> Result<Recipe, SecretsError> {
+fn recipe(rule: &CreationRule, file: &str) -> Result<Recipe, SecretsError> {
     let refused = |source| SecretsError::Sops { file: file.to_owned(), source };
     let recipients = rule.recipients().map_err(refused)?;
     let selection = if rule.selection.is_default() { Selection::of_secrets() } else { rule.selection.clone() };
@@ -242,13 +242,13 @@ fn recipe(rule: &Rule, file: &str) -> Result<Recipe, SecretsError> {
 }
 
 /// Whether an encrypted Secret already contains a Docker config file, for the recipients of the rule.
-fn holds(bytes: &[u8], docker_config: &Secret<String>, rule: &Rule, keyring: &Keyring) -> bool {
+fn holds(bytes: &[u8], docker_config: &Secret<String>, rule: &CreationRule, keyring: &Keyring) -> bool {
     let Some(Ok(envelope)) = envelope::detect(bytes).map(|format| envelope::read(bytes, format)) else { return false };
     if rule.difference(&envelope.metadata).is_some() {
         return false;
     }
-    let revealed = keyring.open(&envelope.metadata).and_then(|key| open::reveal(&envelope, &key));
-    let expected = Plain::text(encoded(docker_config).expose().as_str());
+    let revealed = keyring.open(&envelope.metadata).and_then(|key| open::decrypt_values(&envelope, &key));
+    let expected = Plaintext::text(encoded(docker_config).expose().as_str());
     let is_value = |place: &str| place == format!("data[\"{KEY}\"]");
     revealed.is_ok_and(|values| values.iter().any(|value| is_value(&value.place) && value.plain == expected))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::config::{Config, Election, Flux, Name, Object, Receiver, Terms};
+use crate::cluster::config::{Config, Election, ElectionTiming, Flux, ObjectName, ObjectRef, Receiver};
 
 use crate::config::reader::{Environment, Section};
 
@@ -29,17 +29,17 @@ pub fn read(mut section: Section<'_>, environment: Environment<'_>) -> Config {
 }
 
 fn election(mut section: Section<'_>, environment: Environment<'_>) -> Option<Election> {
-    let lease = section.parsed::<Name>("lease").or_else(|| LEASE.parse().ok());
+    let lease = section.parsed::<ObjectName>("lease").or_else(|| LEASE.parse().ok());
     let namespace = section.parsed("namespace");
-    let usual = Terms::default();
-    let terms = Terms {
+    let usual = ElectionTiming::default();
+    let timing = ElectionTiming {
         lease_duration: section.duration("leaseDuration").unwrap_or(usual.lease_duration),
         renew_deadline: section.duration("renewDeadline").unwrap_or(usual.renew_deadline),
         retry_period: section.duration("retryPeriod").unwrap_or(usual.retry_period),
     };
-    let terms = terms.checked().map_err(|error| section.error(error)).ok();
+    let timing = timing.checked().map_err(|error| section.error(error)).ok();
     section.finish();
-    Some(Election { lease: lease?, namespace, identity: identity(environment), terms: terms? })
+    Some(Election { lease: lease?, namespace, identity: identity(environment), timing: timing? })
 }
 
 /// Returns the identity of this replica: POD_NAME, else the name of the machine, which in a pod is that of the pod.
@@ -54,7 +54,8 @@ fn flux(mut section: Section<'_>) -> Option<Flux> {
     if source.is_none() {
         section.error("`gitRepository` is required: the GitRepository that follows the branch, for example `{ name: flux-system }`");
     }
-    let namespaces = section.each_with("namespaces", |text| text.parse::<Name>().map_err(|error| error.to_string()));
+    let namespaces =
+        section.each_with("namespaces", |text| text.parse::<ObjectName>().map_err(|error| error.to_string()));
     let receiver = section.section("receiver").map(receiver);
     let timeout = section.duration("timeout").unwrap_or(TIMEOUT);
     section.finish();
@@ -64,11 +65,12 @@ fn flux(mut section: Section<'_>) -> Option<Flux> {
     Some(Flux { source, namespaces, receiver: receiver.flatten(), timeout })
 }
 
-fn source(mut section: Section<'_>) -> Option<Object> {
-    let name = section.parsed::<Name>("name");
-    let namespace = section.parsed::<Name>("namespace").map_or_else(|| NAMESPACE.to_owned(), |name| name.to_string());
+fn source(mut section: Section<'_>) -> Option<ObjectRef> {
+    let name = section.parsed::<ObjectName>("name");
+    let namespace =
+        section.parsed::<ObjectName>("namespace").map_or_else(|| NAMESPACE.to_owned(), |name| name.to_string());
     section.finish();
-    Some(Object { namespace, name: name?.to_string() })
+    Some(ObjectRef { namespace, name: name?.to_string() })
 }
 
 fn receiver(mut section: Section<'_>) -> Option<Receiver> {

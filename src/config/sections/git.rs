@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::reader::Section;
 use crate::config::values::template;
-use crate::cycle::commits::Style;
+use crate::cycle::write::commits::Style;
 use crate::manifest::paths::PathFilter;
 use crate::plan::batch::Batch;
 use crate::repo::config::{Branch, Https, Person, Signing, SigningKeyFile, Ssh};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::notify::config::{Channel, Forge, Place, Service};
+use crate::notify::config::{Channel, Forge, SecretSource, Service};
 use crate::notify::event::Kind;
 use crate::notify::webhook::Body;
 use crate::secret::Secret;
@@ -113,11 +113,11 @@ fn place(
     file: &'static str,
     variable: &'static str,
     is_needed: bool,
-) -> Option<Place> {
+) -> Option<SecretSource> {
     let has_any = section.has(file) || section.has(variable);
-    let from_file = section.path(file).map(Place::File);
+    let from_file = section.path(file).map(SecretSource::File);
     let value = section.parsed_with(variable, |name| match environment(name) {
-        Some(value) => Ok(Place::Value(Secret::new(value.trim().to_owned()))),
+        Some(value) => Ok(SecretSource::Value(Secret::new(value.trim().to_owned()))),
         None => Err(format!("the environment variable {name} is not set")),
     });
     if from_file.is_some() && value.is_some() || is_needed && !has_any {

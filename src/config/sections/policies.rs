@@ -1,27 +1,27 @@
 //! The sections `policies`, `fields` and `embedded`.
 
 use crate::config::reader::{Section, TextOrSection};
-use crate::manifest::conventions::{Conventions, FieldRule};
-use crate::plan::intent::Intent;
+use crate::manifest::field_rules::{FieldRule, FieldRules};
+use crate::plan::tree_config::TreeConfig;
 use crate::platform::PlatformError;
-use crate::policy::names::{Names, TagPattern};
 use crate::policy::order::{Order, SourceBranch};
 use crate::policy::range::Range;
 use crate::policy::rule::{INSPECT_LIMIT, ImagePattern, PolicySet, Rule};
+use crate::policy::tag_patterns::{TagPattern, TagPatterns};
 use crate::policy::tags::{Filter, ShaForm, TagRule};
 use crate::repo::config::Branch;
 use crate::secret::SafeUrl;
 
 /// Reads all three from the root of a file.
-pub fn read(root: &mut Section<'_>) -> Intent {
+pub fn read(root: &mut Section<'_>) -> TreeConfig {
     let rules = root.sections("policies").into_iter().filter_map(policy).collect();
-    Intent { policies: PolicySet { rules }, conventions: conventions(root) }
+    TreeConfig { policies: PolicySet { rules }, field_rules: field_rules(root) }
 }
 
 /// Reads `fields` and `embedded` from the root of a file.
-pub fn conventions(root: &mut Section<'_>) -> Conventions {
+pub fn field_rules(root: &mut Section<'_>) -> FieldRules {
     let rules = root.sections("fields").into_iter().filter_map(field_rule).collect();
-    Conventions { rules, embedded: root.boolean("embedded").unwrap_or(false) }
+    FieldRules { rules, embedded: root.boolean("embedded").unwrap_or(false) }
 }
 
 fn field_rule(mut section: Section<'_>) -> Option<FieldRule> {
@@ -59,7 +59,7 @@ pub fn policy(mut section: Section<'_>) -> Option<Rule> {
     };
     let pin = section.choice("pin", &[("digest", ())]).is_some();
     let mut patterns = |key| section.each_with(key, |text| TagPattern::parse(text).map_err(|error| error.to_string()));
-    let names = Names { allow: patterns("allow"), ignore: patterns("ignore") };
+    let tag_patterns = TagPatterns { allow: patterns("allow"), ignore: patterns("ignore") };
     let minimum_age = section.duration("minimumAge");
     let inspect_limit = section.number("inspectLimit").unwrap_or(INSPECT_LIMIT).max(1);
     let platforms =
@@ -74,7 +74,7 @@ pub fn policy(mut section: Section<'_>) -> Option<Rule> {
         tags: tags?,
         pin,
         track,
-        names,
+        tag_patterns,
         minimum_age,
         inspect_limit,
         platforms,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::forge::config::{ApiBase, Config, Kind, Untold};
+use crate::forge::config::{ApiBase, Config, Kind, UnknownForge};
 use crate::plan::template::Template;
 use crate::repo;
 
@@ -39,7 +39,7 @@ pub fn read(mut section: Section<'_>) -> (Option<PullRequest>, Option<Template>)
 
 impl PullRequest {
     /// Completes the section for a repository; `None` if no pull requests are configured.
-    pub fn settle(self, repo: &repo::config::Config) -> Result<Option<Config>, Untold> {
+    pub fn settle(self, repo: &repo::config::Config) -> Result<Option<Config>, UnknownForge> {
         let Some(head) = &repo.push_branch else { return Ok(None) };
         let kind = self.forge.map_or_else(|| Kind::of(&repo.url), Ok)?;
         Ok(Some(Config {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::reader::Section;
 use crate::config::values::path;
-use crate::cycle::secrets::{Gate, PullSecrets};
+use crate::cycle::secrets::verify::{PullSecrets, Strictness};
 
 /// The section `secrets`.
 #[derive(Debug, Default)]
@@ -12,7 +12,7 @@ pub struct SecretsSection {
     /// `ageKeyFiles`.
     pub age_key_files: Vec<PathBuf>,
     /// `gate`.
-    pub gate: Gate,
+    pub gate: Strictness,
     /// `pullSecrets`.
     pub pull_secrets: PullSecrets,
 }
@@ -20,7 +20,8 @@ pub struct SecretsSection {
 /// Reads the section.
 pub fn read(mut section: Section<'_>) -> SecretsSection {
     let age_key_files = section.each_with("ageKeyFiles", path);
-    let gate = section.choice("gate", &[("block", Gate::Block), ("warn", Gate::Warn), ("off", Gate::Off)]);
+    let gate =
+        section.choice("gate", &[("block", Strictness::Block), ("warn", Strictness::Warn), ("off", Strictness::Off)]);
     let checks = [("check", PullSecrets::Check), ("probe", PullSecrets::Probe), ("off", PullSecrets::Off)];
     let pull_secrets = section.choice("pullSecrets", &checks);
     section.finish();

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::observers::Observers;
-use crate::agent::runtime::{ConfigSource, LoadError, Runtime};
+use crate::agent::runtime::{ConfigLoader, LoadError, Runtime};
 use crate::agent::schedule::Agent;
 use crate::agent::server;
 use crate::agent::signals::Signals;
@@ -46,7 +46,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     forward(&signals)?;
     let again = arguments.git.clone();
     let load = move || runtime(&again).map_err(|error| -> LoadError { Box::new(error) });
-    let source = ConfigSource::new(arguments.git.config.clone(), Box::new(load));
+    let loader = ConfigLoader::new(arguments.git.config.clone(), Box::new(load));
     let runtime = runtime(&arguments.git)?;
     let elector = match &runtime.cluster.election {
         Some(election) => LeaderElector::start(Cluster::find().await?, election),
@@ -62,7 +62,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
             .map_err(|source| CliError::Listen { address, source })?;
         tracing::info!(%address, "serving health, metrics and status");
     }
-    Agent::new(source, runtime, observers, signals, elector).run().await;
+    Agent::new(loader, runtime, observers, signals, elector).run().await;
     served.cancel();
     Ok(ExitCode::SUCCESS)
 }

@@ -32,7 +32,7 @@ pub enum Kind {
     Quay,
     /// GitLab's pipeline events, and the notifications of its registry.
     Gitlab,
-    /// `{"images": ["ghcr.io/acme/app:1a2b3c4"]}`, for whatever can send a request.
+    /// `{"images": ["ghcr.io/acme/app:1a2b3c4"]}`, for anything that can send a request.
     Generic,
 }
 

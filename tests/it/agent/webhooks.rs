@@ -60,7 +60,7 @@ fn tell(address: &str, images: &[String]) -> u16 {
 
 /// How many cycles have ended.
 fn cycles(agent: &Agent) -> usize {
-    agent.log().matches("the cycle is done").count()
+    agent.log().matches("cycle finished").count()
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_push_to_the_registry_is_deployed_at_once() {
     std::fs::write(&file, text.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"))).expect("written");
     assert!(secret.exists());
     let agent = Agent::start(stage.home(), &file);
-    agent.wait_for("the cycle is done");
+    agent.wait_for("cycle finished");
     registry.push("org/app", "aaaaaa2", NEW);
     wait_until("the push is deployed", || stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
     registry.push("org/other", "bbbbbb2", NEW);
@@ -107,7 +107,7 @@ fn only_the_image_in_question_is_asked_for() {
     push("org/other", "bbbbbb1", OLD);
     let file = config(&stage, &stage.registry.host(), "  - { kind: generic, secretFile: SECRET }\n");
     let agent = Agent::start(stage.home(), &file);
-    agent.wait_for("the cycle is done");
+    agent.wait_for("cycle finished");
     let address = agent.address();
     push("org/other", "bbbbbb2", NEW);
     push("org/app", "aaaaaa2", NEW);
@@ -141,7 +141,7 @@ fn a_burst_is_a_few_cycles() {
     names.iter().for_each(|name| drop(stage.registry.push(&format!("org/{name}"), "aaaaaa1", OLD)));
     let file = config(&stage, &stage.registry.host(), "  - { kind: generic, secretFile: SECRET }\n");
     let agent = Agent::start(stage.home(), &file);
-    agent.wait_for("the cycle is done");
+    agent.wait_for("cycle finished");
     let address = agent.address();
     names.iter().for_each(|name| drop(stage.registry.push(&format!("org/{name}"), "aaaaaa2", NEW)));
     std::thread::scope(|scope| {
@@ -163,7 +163,7 @@ fn nobody_else_can_make_the_agent_do_anything() {
     let file = config(&stage, &stage.registry.host(), &webhooks.replace("HOST", &stage.registry.host()));
     std::fs::write(stage.home().join("secret.empty"), "\n").expect("written");
     let agent = Agent::start(stage.home(), &file);
-    agent.wait_for("the cycle is done");
+    agent.wait_for("cycle finished");
     let address = agent.address();
     stage.registry.push("org/app", "aaaaaa2", NEW);
     let body = json!({ "images": [stage.image("app")] }).to_string();
@@ -191,8 +191,8 @@ fn nobody_else_can_make_the_agent_do_anything() {
     assert_eq!(post(&format!("quay?token={SECRET}"), "", quay.as_bytes()), 202);
     wait_until("the news is deployed", || stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
     let (_, log) = agent.stop();
-    assert!(!log.contains(SECRET) && log.contains("a webhook with a wrong secret or signature was refused"), "{log}");
-    assert!(log.contains("the webhook's secret cannot be read"), "{log}");
+    assert!(!log.contains(SECRET) && log.contains("rejected a webhook with an invalid secret or signature"), "{log}");
+    assert!(log.contains("cannot read the webhook's secret"), "{log}");
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn a_follower_is_ready_does_nothing_and_takes_over_once_the_leader_is_silent() {
     scene.stage.registry.push("org/app", "aaaaaa2", NEW);
     wait_until("it follows", || agent.get("/readyz").status == 200);
     tell(&agent.address(), &scene.stage.image("app"));
-    agent.wait_for("there is news, and this replica does not lead; the leader looks by its schedule");
+    agent.wait_for("ignoring an event, because this replica does not lead; the leader finds the image in its next cycle");
     // The leader goes on for more than its lease.
     for _ in 0..30 {
         scene.cluster.hold("pod-x_1", 4);
@@ -219,7 +219,7 @@ fn without_the_api_nothing_is_pushed_and_with_it_all_is_well_again() {
         scene.cluster.trouble("", "/", fault, usize::MAX);
         agent.wait_for_metric("tagalong_leader 0");
         let ready = agent.get("/readyz");
-        assert!(ready.status == 503 && ready.body.contains("it is not known which replica leads"), "{ready:?}");
+        assert!(ready.status == 503 && ready.body.contains("the leader is unknown"), "{ready:?}");
         assert_eq!(agent.get("/healthz").status, 200);
         let built = if tag == "aaaaaa2" { NEW } else { NEWER };
         scene.stage.registry.push("org/app", tag, built);
@@ -251,7 +251,7 @@ fn a_lost_write_or_a_short_trouble_costs_nobody_the_lead() {
     scene.cluster.trouble("PUT", LEASE, Fault::Status(409), 2);
     scene.wait_for_requests(20);
     let log = agent.log();
-    assert!(log.contains("it is tried again") && !log.contains("does not lead any more"), "{log}");
+    assert!(log.contains("it is tried again") && !log.contains("no longer leads"), "{log}");
     assert_eq!(log.matches("this replica leads").count(), 1, "{log}");
     // Someone else took it: that ends it, whatever the reason.
     scene.cluster.hold("pod-x_1", 4);
@@ -265,7 +265,7 @@ fn a_right_that_is_missing_is_named_with_its_rule() {
     let scene = Scene::new();
     scene.cluster.trouble("POST", "/apis/coordination.k8s.io", Fault::Status(403), usize::MAX);
     let agent = scene.replica("pod-a", &scene.config(SHORT));
-    wait_until("it says what is wrong", || agent.get("/readyz").body.contains("it is not known which replica leads"));
+    wait_until("it says what is wrong", || agent.get("/readyz").body.contains("the leader is unknown"));
     let ready = agent.get("/readyz").body;
     let rule =
         "{ apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create] } in the namespace flux-system";

@@ -51,7 +51,7 @@ impl Agent {
     /// How many cycles have ended, whichever way.
     #[allow(dead_code, reason = "the soak tests use it")]
     pub fn cycles(&self) -> usize {
-        let ended = |line: &&String| line.contains("the cycle is done") || line.contains("the cycle failed");
+        let ended = |line: &&String| line.contains("cycle finished") || line.contains("cycle failed");
         self.log.lock().expect("unpoisoned").iter().filter(ended).count()
     }
 

@@ -193,7 +193,7 @@ fn told_to_stop_in_the_middle_of_a_push_the_agent_ends_the_cycle_first() {
     std::fs::write(&told, "").expect("written");
     let end = tagalong::finished(agent.wait_with_output().expect("it ends"));
     assert_eq!(end.code, 0, "{end:#?}");
-    assert!(end.stderr.contains("the cycle is done") && end.stderr.contains("the agent has stopped"), "{end:#?}");
+    assert!(end.stderr.contains("cycle finished") && end.stderr.contains("the agent has stopped"), "{end:#?}");
     assert!(stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
 }
 

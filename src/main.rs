@@ -1,4 +1,4 @@
-//! Arguments to a command, a command to an exit code.
+//! The binary `tagalong`.
 
 use std::process::ExitCode;
 

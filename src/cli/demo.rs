@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::demo::story;
+use crate::cycle::report::FileChange;
+use crate::demo::story::{self, Screen};
 
 use super::error::CliError;
 use super::output;
@@ -24,8 +25,7 @@ pub struct Arguments {
 
 /// Plays the demo.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    let tell = |text: &str| output::print(text);
-    let show = |changes: &[crate::cycle::report::FileChange]| output::print(&output::diff(changes));
-    story::play(arguments.keep, &tell, &show).await?;
+    let diff = |changes: &[FileChange]| output::print(&output::diff(changes));
+    story::play(arguments.keep, &Screen { print: &output::print, diff: &diff }).await?;
     Ok(ExitCode::SUCCESS)
 }

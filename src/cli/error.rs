@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 use crate::cluster::error::ClusterError;
 use crate::config::error::ConfigError;
 use crate::cycle::error::CycleError;
-use crate::demo::story::DemoError;
+use crate::demo::error::DemoError;
 use crate::fault::{Explain, Fault};
 use crate::forge::error::ForgeError;
 use crate::image::{ImageError, Repository};

@@ -67,12 +67,18 @@ fn readers_filter_and_turn_pages_without_scripts_at_any_width() {
 
     // From page to page, and back.
     browser.open(&start);
-    assert_eq!((caption(&browser).as_str(), browser.count("tbody tr")), ("Images 1 to 100 of 320, problems first", 100));
+    assert_eq!(
+        (caption(&browser).as_str(), browser.count("tbody tr")),
+        ("Images 1 to 100 of 320, problems first", 100)
+    );
     browser.follow(|browser| browser.click("a[rel=next]"));
     assert_eq!(browser.url(), format!("{start}?page=2#images"));
     assert_eq!(caption(&browser), "Images 101 to 200 of 320, problems first");
     browser.follow(|browser| browser.click("a[rel=prev]"));
-    assert_eq!((caption(&browser).as_str(), first(&browser)), ("Images 1 to 100 of 320, problems first", crowd.name(0)));
+    assert_eq!(
+        (caption(&browser).as_str(), first(&browser)),
+        ("Images 1 to 100 of 320, problems first", crowd.name(0))
+    );
 
     // By a count, and then by the form, which keeps the state.
     browser.follow(|browser| browser.click("a.no-candidate"));

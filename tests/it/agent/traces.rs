@@ -143,7 +143,7 @@ fn a_collector_that_fails_is_said_once_and_holds_up_nothing() {
             .env("OTEL_EXPORTER_OTLP_TRACES_HEADERS", format!("x-token={TOKEN}"));
         let run = finished(sync.output().expect("it starts")).ok();
         assert!(stage.origin.read("app.yaml").ends_with("bbbbbb2\n"));
-        assert_eq!(run.stderr.matches("the collector does not take our traces").count(), 1, "{run:#?}");
+        assert_eq!(run.stderr.matches("cannot send traces to the OpenTelemetry collector").count(), 1, "{run:#?}");
         assert!(!run.stderr.contains(TOKEN), "{run:#?}");
         drop(alive);
     }

@@ -130,7 +130,9 @@ fn a_follower_is_ready_does_nothing_and_takes_over_once_the_leader_is_silent() {
     scene.stage.registry.push("org/app", "aaaaaa2", NEW);
     wait_until("it follows", || agent.get("/readyz").status == 200);
     tell(&agent.address(), &scene.stage.image("app"));
-    agent.wait_for("ignoring an event, because this replica does not lead; the leader finds the image in its next cycle");
+    agent.wait_for(
+        "ignoring an event, because this replica does not lead; the leader finds the image in its next cycle",
+    );
     // The leader goes on for more than its lease.
     for _ in 0..30 {
         scene.cluster.hold("pod-x_1", 4);

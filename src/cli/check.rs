@@ -63,7 +63,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
     let repo = config.repo()?;
     let registry = Client::new(config.registry.clone())?;
-    let policies = match config.intent.own.policies.rules.len() {
+    let policies = match config.tree_config.own.policies.rules.len() {
         1 => "1 policy".to_owned(),
         count => format!("{count} policies"),
     };
@@ -84,7 +84,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let said = identities.as_ref().map(Clone::clone).map_err(|error| error as &dyn Explain);
     rows.push(Row::new("keys", "age identities".to_owned(), said));
     let mirrors = config.registry.hosts.iter().filter_map(|host| Some(&host.mirror.as_ref()?.host));
-    let hosts: BTreeSet<&String> = config.intent.allowed_hosts.iter().chain(mirrors).collect();
+    let hosts: BTreeSet<&String> = config.tree_config.allowed_hosts.iter().chain(mirrors).collect();
     for host in hosts {
         let file = config.registry.credentials_file_of(host);
         // A file that has not been read yet would fail only later.
@@ -96,7 +96,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         let said = answer.as_ref().map(|()| "responds".to_owned()).map_err(|error| error as &dyn Explain);
         rows.push(Row::new("registry", host.clone(), said));
     }
-    for branch in config.intent.own.policies.rules.iter().filter_map(|rule| rule.tags.order()?.branch()) {
+    for branch in config.tree_config.own.policies.rules.iter().filter_map(|rule| rule.tags.order()?.branch()) {
         // Those that only images name are not known before the images are inspected.
         let Some(url) = &branch.source else { continue };
         let tip = config

@@ -34,7 +34,7 @@ pub fn engine(config: &Config) -> Result<Engine, CliError> {
         forge: config.forge.clone().map(Forge::new).transpose()?,
         secrets: Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets),
     };
-    let source = config.intent.clone().into_source();
+    let source = config.tree_config.clone().into_source();
     let (repo, paths, style) = (config.repo()?.clone(), config.paths.clone(), config.style.clone());
     Ok(Engine::new(repo, paths, config.attempts, style, services, source))
 }

@@ -14,15 +14,15 @@ use super::folder::Folder;
 
 /// Returns all image fields of a folder or of the branch's tip, with the policies in force there.
 pub fn inventory(config: &Config, dir: Option<&Path>) -> Result<(Arc<Inventory>, PolicySet), CliError> {
-    let (inventory, intent) = match dir {
+    let (inventory, tree_config) = match dir {
         Some(dir) => {
-            let (inventory, intent) = Folder::open(dir)?.inventory(&config.paths, &config.intent)?;
-            (Arc::new(inventory), intent)
+            let (inventory, tree_config) = Folder::open(dir)?.inventory(&config.paths, &config.tree_config)?;
+            (Arc::new(inventory), tree_config)
         }
         None => connect::engine(config)?.inventory()?,
     };
     for note in inventory.notes(&config.paths).map_err(CycleError::from)? {
         tracing::warn!("{note}");
     }
-    Ok((inventory, intent.policies))
+    Ok((inventory, tree_config.policies))
 }

@@ -133,7 +133,7 @@ fn in_folder(
     let config = connect::configuration(&arguments.git)?;
     let paths = path_filter(&arguments.git.paths)?;
     let folder = Folder::open(dir)?;
-    let (inventory, intent) = folder.inventory(&paths, &config.intent)?;
+    let (inventory, tree_config) = folder.inventory(&paths, &config.tree_config)?;
     let mut notes = inventory.notes(&paths).map_err(CycleError::from)?;
     let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets);
     let update_mac = |before: &[u8], after: &[u8]| secrets.update_mac(before, after);
@@ -153,8 +153,9 @@ fn in_folder(
     // All files are edited before the first one is written, so that an error changes nothing.
     for file in gated.files() {
         let before = folder.read(file)?;
-        let after =
-            gated.edited(file, &before, follow, &intent.field_rules, Some(&update_mac)).map_err(CycleError::from)?;
+        let after = gated
+            .edited(file, &before, follow, &tree_config.field_rules, Some(&update_mac))
+            .map_err(CycleError::from)?;
         changes.push(FileChange { file: file.to_owned(), before, after });
     }
     if mode == Mode::Push {

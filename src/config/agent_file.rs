@@ -24,7 +24,7 @@ pub struct FileConfig {
     /// The section `sources`.
     pub sources: Vec<SourceConfig>,
     /// The sections `policies`, `fields` and `embedded`.
-    pub intent: TreeConfig,
+    pub tree_config: TreeConfig,
     /// The section `secrets`.
     pub secrets: SecretsSection,
     /// The section `agent`.
@@ -42,7 +42,7 @@ pub fn read(root: Node, environment: Environment<'_>, diagnostics: &Diagnostics)
         git: root.section("git").map(sections::git::read).unwrap_or_default(),
         registries: sections::registries::read(root.sections("registries")),
         sources: sections::sources::read(root.sections("sources")),
-        intent: sections::policies::read(&mut root),
+        tree_config: sections::policies::read(&mut root),
         secrets: root.section("secrets").map(sections::secrets::read).unwrap_or_default(),
         agent: root.section("agent").map(sections::agent::read).unwrap_or_default(),
         notify: sections::notify::read(root.sections("notify"), environment),

@@ -26,7 +26,7 @@ use super::document;
 use super::error::ConfigError;
 use super::overrides::Overrides;
 use super::reader::Environment;
-use super::repository_file::IntentReader;
+use super::repository_file::TreeConfigReader;
 use super::sections::git::GitSection;
 
 /// The time limit of git operations, unless configured.
@@ -52,7 +52,7 @@ pub struct Config {
     /// The source repositories of images.
     pub sources: Sources,
     /// The agent's policies and fields, and those that a repository may add.
-    pub intent: IntentReader,
+    pub tree_config: TreeConfigReader,
     /// Keys, and checks of secrets.
     pub secrets: Secrets,
     /// The agent.
@@ -79,7 +79,7 @@ impl Config {
     pub fn load(overrides: &Overrides, environment: Environment<'_>) -> Result<Config, ConfigError> {
         let file = overrides.file.clone().or_else(|| environment("TAGALONG_CONFIG").map(PathBuf::from));
         let from_file = file.as_deref().map(|file| read_file(file, environment)).transpose()?.unwrap_or_default();
-        let FileConfig { mut git, registries, sources, intent, secrets, agent, notify, cluster } = from_file;
+        let FileConfig { mut git, registries, sources, tree_config, secrets, agent, notify, cluster } = from_file;
         let home = environment("HOME").map(PathBuf::from);
         let cache_dir = cache_dir(overrides, environment, home.as_deref());
         let timeout = git.timeout.unwrap_or(TIMEOUT);
@@ -94,7 +94,7 @@ impl Config {
             (Some(repo), Some(section)) => section.settle(repo)?,
             _ => None,
         };
-        let entries = source_entries(sources, repo.as_ref(), &intent, home.as_deref());
+        let entries = source_entries(sources, repo.as_ref(), &tree_config, home.as_deref());
         let credentials_file = overrides.registry_auth_file.clone();
         let age_key_files = [secrets.age_key_files, overrides.age_key_files.clone()].concat();
         Ok(Config {
@@ -104,7 +104,7 @@ impl Config {
             paths,
             attempts,
             style,
-            intent: IntentReader { allowed_hosts: allowed_hosts(&registries, &intent), own: intent },
+            tree_config: TreeConfigReader { allowed_hosts: allowed_hosts(&registries, &tree_config), own: tree_config },
             registry: registry::config::Config {
                 hosts: registries,
                 credentials_file: credentials_file.or_else(|| docker_config(environment, home.as_deref())),
@@ -177,20 +177,20 @@ fn repository(
 fn source_entries(
     sources: Vec<SourceConfig>,
     repo: Option<&repo::config::Config>,
-    intent: &TreeConfig,
+    tree_config: &TreeConfig,
     home: Option<&Path>,
 ) -> Vec<SourceConfig> {
     let configured =
         sources.into_iter().map(|entry| SourceConfig { ssh: with_known_hosts(entry.ssh.clone(), home), ..entry });
-    let named = intent.policies.rules.iter().filter_map(|rule| rule.tags.order()?.branch()?.source.as_ref());
+    let named = tree_config.policies.rules.iter().filter_map(|rule| rule.tags.order()?.branch()?.source.as_ref());
     let named = named.map(|url| SourceConfig::open(url.clone(), with_known_hosts(Ssh::default(), home)));
     configured.chain(repo.and_then(SourceConfig::beside)).chain(named).collect()
 }
 
 /// The hosts that policies in the repository may refer to: those under `registries`, and those that the agent's own
 /// policies name.
-fn allowed_hosts(registries: &[HostConfig], intent: &TreeConfig) -> BTreeSet<String> {
-    let literal = intent.policies.rules.iter().flat_map(|rule| &rule.images).filter_map(|pattern| pattern.host());
+fn allowed_hosts(registries: &[HostConfig], tree_config: &TreeConfig) -> BTreeSet<String> {
+    let literal = tree_config.policies.rules.iter().flat_map(|rule| &rule.images).filter_map(|pattern| pattern.host());
     registries.iter().map(|host| host.host.clone()).chain(literal.map(str::to_owned)).collect()
 }
 
@@ -276,8 +276,8 @@ agent:
         assert_eq!(repo.cache_dir, Path::new("/home/me/.cache/tagalong"));
         assert_eq!(config.registry.hosts.len(), 2);
         assert!(config.registry.hosts[1].plain_http && !config.registry.hosts[0].plain_http);
-        assert_eq!(config.intent.own.policies.rules.len(), 3);
-        assert!(config.intent.own.policies.rules[1].pin);
+        assert_eq!(config.tree_config.own.policies.rules.len(), 3);
+        assert!(config.tree_config.own.policies.rules[1].pin);
         assert_eq!(config.agent.interval.as_secs(), 30);
         assert_eq!((config.agent.listen, config.agent.suspend), (None, true));
         assert_eq!((config.agent.deadline.as_secs(), config.agent.grace.as_secs()), (300, 50));
@@ -288,7 +288,10 @@ agent:
                 .contains("agent.listen: expected a string, found a number; quote it")
         );
         assert!(diagnostics("agent: {listen: 'x:1'}")[0].contains("0.0.0.0:8080, or off"));
-        assert!(config.intent.allowed_hosts.contains("ghcr.io") && config.intent.allowed_hosts.contains("docker.io"));
+        assert!(
+            config.tree_config.allowed_hosts.contains("ghcr.io")
+                && config.tree_config.allowed_hosts.contains("docker.io")
+        );
         assert!(config.paths.wants("apps/x.yaml") && !config.paths.wants("x.yaml"));
     }
 

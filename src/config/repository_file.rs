@@ -15,27 +15,27 @@ use super::sections::policies::{field_rules, policy};
 
 /// The agent's own policies and fields, to which those of the repository's file are added.
 #[derive(Debug, Clone, Default)]
-pub struct IntentReader {
+pub struct TreeConfigReader {
     /// Those of the agent's own file.
     pub own: TreeConfig,
     /// The hosts that policies in the repository may refer to.
     pub allowed_hosts: BTreeSet<String>,
 }
 
-impl IntentReader {
+impl TreeConfigReader {
     /// Returns the policies and fields for a tree, with those of the repository's file if it has one.
     pub fn read(&self, repository_file: Option<&[u8]>, hosts: Hosts) -> Result<TreeConfig, ConfigError> {
-        let mut intent = self.own.clone();
-        let Some(bytes) = repository_file else { return Ok(intent) };
+        let mut tree_config = self.own.clone();
+        let Some(bytes) = repository_file else { return Ok(tree_config) };
         let root = document::parse(bytes, REPOSITORY_FILE).map_err(|error| ConfigError::Invalid(vec![error]))?;
         let diagnostics = Diagnostics::of(REPOSITORY_FILE);
         let allowed = (hosts == Hosts::Allowed).then_some(&self.allowed_hosts);
         let found = read(root, allowed, &diagnostics);
         diagnostics.into_result().map_err(ConfigError::Invalid)?;
-        intent.policies.rules.extend(found.policies.rules);
-        intent.field_rules.rules.extend(found.field_rules.rules);
-        intent.field_rules.embedded |= found.field_rules.embedded;
-        Ok(intent)
+        tree_config.policies.rules.extend(found.policies.rules);
+        tree_config.field_rules.rules.extend(found.field_rules.rules);
+        tree_config.field_rules.embedded |= found.field_rules.embedded;
+        Ok(tree_config)
     }
 
     /// Converts the reader to the form that the engine takes.
@@ -58,7 +58,7 @@ fn read(root: Node, allowed_hosts: Option<&BTreeSet<String>>, diagnostics: &Diag
         }
     }
     let list = root.sections("policies");
-    let mut intent = TreeConfig { field_rules: field_rules(&mut root), ..TreeConfig::default() };
+    let mut tree_config = TreeConfig { field_rules: field_rules(&mut root), ..TreeConfig::default() };
     for section in list {
         let at = *section.at();
         let Some(rule) = policy(section) else { continue };
@@ -73,10 +73,10 @@ fn read(root: Node, allowed_hosts: Option<&BTreeSet<String>>, diagnostics: &Diag
                 None => diagnostics.add(&at, "policies", "patterns in the repository's file must name a host"),
             }
         }
-        intent.policies.rules.push(rule);
+        tree_config.policies.rules.push(rule);
     }
     root.finish();
-    intent
+    tree_config
 }
 
 #[cfg(test)]
@@ -86,8 +86,8 @@ mod tests {
     #[test]
     fn the_repository_may_name_policies_for_allowed_hosts_only() {
         let own = b"policies:\n- images: [ghcr.io/acme/*]\n  tags: { sha: {} }\n";
-        let own = IntentReader::default().read(Some(own), Hosts::Any).expect("any host");
-        let reader = IntentReader { own, allowed_hosts: BTreeSet::from(["ghcr.io".to_owned()]) };
+        let own = TreeConfigReader::default().read(Some(own), Hosts::Any).expect("any host");
+        let reader = TreeConfigReader { own, allowed_hosts: BTreeSet::from(["ghcr.io".to_owned()]) };
         let good = b"policies:\n- images: [ghcr.io/other/*]\n  tags: { sha: {} }\n";
         assert_eq!(reader.read(Some(good), Hosts::Allowed).expect("allowed").policies.rules.len(), 2);
         let refused = |text: &str| reader.read(Some(text.as_bytes()), Hosts::Allowed).expect_err("refused").to_string();

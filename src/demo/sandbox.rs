@@ -44,7 +44,7 @@ impl Sandbox {
         let client = Client::new(config.registry.clone())?;
         let (sources, secrets) = (config.sources.clone(), Secrets::default());
         let services = Services { registry: client, sources, forge: None, secrets };
-        let source = config.intent.clone().into_source();
+        let source = config.tree_config.clone().into_source();
         let (repo, paths) = (config.repo()?.clone(), config.paths.clone());
         let engine = Engine::new(repo, paths, config.attempts, config.style.clone(), services, source);
         let sandbox = Sandbox { folder, registry, engine, built: Timestamp::now() };

@@ -13,6 +13,7 @@
 //! - [`digits`]: SHAs that are digits alone
 //! - `contest`: which of several builds a field should hold, and by which of its tags
 //! - [`choose`]: the choice
+//! - [`minimum_age`]: images that are too young for their policy
 //! - [`no_choice`]: why there is none
 //! - [`scope`]: which images a pass is about
 //! - [`retention`]: what a cleanup of the registry would delete
@@ -24,6 +25,7 @@ pub mod digits;
 pub mod first_parent_history;
 pub mod form;
 pub mod likely_newest;
+pub mod minimum_age;
 pub mod no_choice;
 pub mod number;
 pub mod order;

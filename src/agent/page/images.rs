@@ -10,7 +10,7 @@ use crate::agent::query::{Query, QueryError, Sizes};
 use crate::agent::row::Row;
 use crate::agent::snapshot::Snapshot;
 use crate::agent::status::Rollout;
-use crate::cycle::status::{Held, Place, Why};
+use crate::cycle::status::{HoldStatus, Place, Why};
 use crate::fault::Explain;
 use crate::image::{Repository, Version};
 
@@ -190,7 +190,7 @@ fn places(all: &[Place], image: &Repository) -> Markup {
     }
 }
 
-fn held(hold: &Held, link: Option<&CommitLink>) -> Markup {
+fn held(hold: &HoldStatus, link: Option<&CommitLink>) -> Markup {
     let version = Version { tag: hold.tag.clone(), digest: hold.digest.clone() };
     html! {
         p {

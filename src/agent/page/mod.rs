@@ -185,7 +185,7 @@ mod tests {
     use crate::agent::row::Row;
     use crate::agent::snapshot::SnapshotStore;
     use crate::agent::status::Rollout;
-    use crate::cycle::status::{Held, ImageStatus, Place, State, Why};
+    use crate::cycle::status::{HoldStatus, ImageStatus, Place, State, Why};
     use crate::image::Tag;
     use crate::plan::skip::Reason;
 
@@ -207,7 +207,7 @@ mod tests {
             candidate: candidate.map(tag),
             current: files.iter().map(place).collect(),
             reasons: vec![Why { field: None, reason: Reason::BlockedSecret, tag: None, detail: detail.to_owned() }],
-            holds: vec![Held {
+            holds: vec![HoldStatus {
                 tag: Some(tag("0badf00d")),
                 digest: None,
                 since: at,

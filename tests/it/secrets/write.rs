@@ -103,7 +103,7 @@ fn a_pull_secret_has_one_registry_and_follows_the_rules() {
     let printed = desk.pull_secret(&[]).ok();
     assert_eq!(desk.opened(&printed.stdout).0, head);
     let verified = run(desk.home.path(), &["secrets", "verify", "--dir", &desk.at("infra").display().to_string()]).ok();
-    assert!(verified.stdout.contains("1 ok, 0 not"), "{verified:#?}");
+    assert!(verified.stdout.contains("1 ok, 0 not ok"), "{verified:#?}");
 }
 
 #[test]
@@ -116,11 +116,11 @@ fn an_unusable_pull_secret_is_not_written() {
     };
     fails(&[], 2, "a.yaml: no creation rule");
     desk.write("infra/.sops.yaml", &desk.rules(&[&desk.sops.recipient], "path_regex: ("));
-    fails(&[], 2, ".sops.yaml cannot be used");
+    fails(&[], 2, "cannot use .sops.yaml");
     desk.write("infra/.sops.yaml", &desk.rules(&[&desk.sops.recipient], "encrypted_regex: ^password$"));
-    fails(&[], 2, "the credential would stay in clear");
+    fails(&[], 2, "the credential would not be encrypted");
     desk.write("infra/.sops.yaml", &desk.rules(&[&desk.sops.recipient], "unencrypted_suffix: _plain"));
-    fails(&[], 2, "its kind and name would be encrypted");
+    fails(&[], 2, "the kind and name of the Secret would be encrypted");
     desk.write(
         "infra/.sops.yaml",
         &desk.rules(&[&desk.sops.recipient], "pgp: FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4"),
@@ -135,7 +135,7 @@ fn an_unusable_pull_secret_is_not_written() {
     fails(&["--docker-config", &empty], 2, "refresh token");
     desk.write("infra/other.yaml", SECRET);
     let occupied = desk.pull_secret(&["--file", "other.yaml"]).fails_with(2);
-    assert!(occupied.stderr.contains("other.yaml is there already"), "{occupied:#?}");
+    assert!(occupied.stderr.contains("other.yaml exists already"), "{occupied:#?}");
     assert_eq!(desk.read("infra/other.yaml"), SECRET);
 }
 

@@ -367,9 +367,9 @@ fn an_ambiguous_sha_is_reported() {
 fn mistakes_are_reported_and_sources_are_checked() {
     let wrong = History::new("latest", "{ sha: { order: built, branch: main } }", "sources:\n- { insteadOf: x }\n");
     let said = wrong.sync().fails_with(2).stderr;
-    assert!(said.contains("policies[0].tags.sha: `source` and `branch` belong to `order: commit`"), "{said}");
+    assert!(said.contains("policies[0].tags.sha: `source` and `branch` require `order: commit`"), "{said}");
     assert!(said.contains("sources[0].insteadOf: not a URL"), "{said}");
-    assert!(said.contains("sources[0]: `url` is needed"), "{said}");
+    assert!(said.contains("sources[0]: `url` is required"), "{said}");
 
     let (history, first) = History::usual();
     let check = || {

@@ -89,8 +89,8 @@ fn ambiguous_digit_tags_are_reported_and_never_up_to_date() {
     let status = stage.tagalong(&["status", "--output", "json"]).ok().json();
     assert_eq!(status[0]["state"], "no-candidate", "{status:#}");
     let text = stage.tagalong(&["explain", &stage.image("app")]).ok().stdout;
-    assert!(text.contains("tags that are dropped\n  1234567 consists of digits only, so it may be a date"), "{text}");
-    // Its digest is written beside the tag all the same, where the policy wants that.
+    assert!(text.contains("excluded tags\n  1234567 consists of digits only, so it may be a date"), "{text}");
+    // Its digest is still written next to the tag, if the policy asks for it.
     let pinned = stage.home().join("pinned.yaml");
     let text = std::fs::read_to_string(stage.config()).expect("there").replace("  tags:", "  pin: digest\n  tags:");
     std::fs::write(&pinned, text).expect("written");

@@ -193,7 +193,7 @@ fn an_agent_asked_to_stop_during_a_push_finishes_the_cycle() {
     std::fs::write(&told, "").expect("written");
     let end = tagalong::finished(agent.wait_with_output().expect("it ends"));
     assert_eq!(end.code, 0, "{end:#?}");
-    assert!(end.stderr.contains("the cycle is done") && end.stderr.contains("the agent has stopped"), "{end:#?}");
+    assert!(end.stderr.contains("cycle finished") && end.stderr.contains("the agent has stopped"), "{end:#?}");
     assert!(stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
 }
 

@@ -1,25 +1,25 @@
-//! What the section `cluster` means.
+//! The section `cluster`.
 
 use std::time::Duration;
 
 use crate::cluster::config::{Config, Election, ElectionTiming, Flux, ObjectName, ObjectRef, Receiver};
 
-use super::reader::{Environment, Section};
+use crate::config::reader::{Environment, Section};
 
-/// How long a commit may take to be applied, unless configured.
+/// The time within which Flux must apply a commit, unless configured.
 const TIMEOUT: Duration = Duration::from_secs(600);
-/// What the Lease is called, unless configured.
+/// The name of the Lease, unless configured.
 const LEASE: &str = "tagalong";
-/// Where Flux lives, unless configured.
+/// The namespace of Flux, unless configured.
 const NAMESPACE: &str = "flux-system";
-/// Where Linux has the name of the machine.
+/// The file in which Linux shows the name of the machine.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// Reads the section.
 pub fn read(mut section: Section<'_>, environment: Environment<'_>) -> Config {
     let (leader_election, of_flux) = (section.section("leaderElection"), section.section("flux"));
     if leader_election.is_none() && of_flux.is_none() {
-        section.error("one of `leaderElection` and `flux` is needed, such as leaderElection: { lease: tagalong }");
+        section.error("`leaderElection` or `flux` is required, for example `leaderElection: { lease: tagalong }`");
     }
     section.finish();
     Config {
@@ -42,7 +42,7 @@ fn election(mut section: Section<'_>, environment: Environment<'_>) -> Option<El
     Some(Election { lease: lease?, namespace, identity: identity(environment), timing: timing? })
 }
 
-/// What this replica is called: the pod as it was told, else the machine, which in a pod has its name.
+/// Returns the identity of this replica: POD_NAME, else the name of the machine, which in a pod is that of the pod.
 fn identity(environment: Environment<'_>) -> String {
     let machine = || std::fs::read_to_string(HOST_NAME).ok().map(|name| name.trim().to_owned());
     let name = environment("POD_NAME").filter(|name| !name.is_empty()).or_else(machine);
@@ -52,7 +52,7 @@ fn identity(environment: Environment<'_>) -> String {
 fn flux(mut section: Section<'_>) -> Option<Flux> {
     let source = section.section("gitRepository").and_then(source);
     if source.is_none() {
-        section.error("`gitRepository` is needed: the one that reads the branch, such as { name: flux-system }");
+        section.error("`gitRepository` is required: the GitRepository that follows the branch, for example `{ name: flux-system }`");
     }
     let namespaces =
         section.each_with("namespaces", |text| text.parse::<ObjectName>().map_err(|error| error.to_string()));
@@ -60,11 +60,8 @@ fn flux(mut section: Section<'_>) -> Option<Flux> {
     let timeout = section.duration("timeout").unwrap_or(TIMEOUT);
     section.finish();
     let source = source?;
-    let namespaces = match namespaces.is_empty() {
-        true => source.namespace.parse().into_iter().collect(),
-        false => namespaces,
-    };
-    // A receiver that lacks what it needs is a mistake already.
+    let namespaces = if namespaces.is_empty() { source.namespace.parse().into_iter().collect() } else { namespaces };
+    // An incomplete receiver has been reported already.
     Some(Flux { source, namespaces, receiver: receiver.flatten(), timeout })
 }
 
@@ -79,7 +76,7 @@ fn source(mut section: Section<'_>) -> Option<ObjectRef> {
 fn receiver(mut section: Section<'_>) -> Option<Receiver> {
     let url_file = section.path("urlFile");
     if url_file.is_none() {
-        section.error("`urlFile` is needed: a file with the whole URL of the Receiver");
+        section.error("`urlFile` is required: a file with the full URL of the Receiver");
     }
     let secret_file = section.path("secretFile");
     section.finish();

@@ -1,4 +1,4 @@
-//! What the section `notify` means: a list of channels.
+//! The section `notify`: a list of channels.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::notify::event::Kind;
 use crate::notify::webhook::Body;
 use crate::secret::Secret;
 
-use super::reader::{Environment, Section};
+use crate::config::reader::{Environment, Section};
 
-/// A message each so often, unless configured.
+/// The minimum time between two messages, unless configured.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// Reads the list.
@@ -26,7 +26,7 @@ pub fn read(sections: Vec<Section<'_>>, environment: Environment<'_>) -> Vec<Cha
         if let Some((kind, service)) = service {
             let name = name.unwrap_or_else(|| kind.to_owned());
             if channels.iter().any(|other| other.name == name) {
-                section.error(format!("two channels are named {name}; give them a `name`"));
+                section.error(format!("two channels are called `{name}`; give each its own `name`"));
             }
             let kinds = if kinds.is_empty() { Kind::ALL.into_iter().collect() } else { kinds.into_iter().collect() };
             channels.push(Channel { name, kinds, pause, ca_file, service });
@@ -37,7 +37,7 @@ pub fn read(sections: Vec<Section<'_>>, environment: Environment<'_>) -> Vec<Cha
 }
 
 fn unknown(text: &str) -> String {
-    format!("`{text}` is no event; there are {}", Kind::ALL.map(Kind::name).join(", "))
+    format!("`{text}` is not an event; expected one of {}", Kind::ALL.map(Kind::name).join(", "))
 }
 
 /// The one service of a channel.
@@ -49,7 +49,7 @@ fn service(section: &mut Section<'_>, environment: Environment<'_>) -> Option<(&
         inner.finish();
     }
     if found.len() != 1 {
-        section.error("exactly one of slack, discord, teams, matrix, webhook, gitea, github is needed");
+        section.error("exactly one of slack, discord, teams, matrix, webhook, gitea and github is required");
     }
     let (kind, service) = found.pop()?;
     Some((kind, service?))
@@ -64,7 +64,7 @@ fn one(kind: &str, section: &mut Section<'_>, environment: Environment<'_>) -> O
         "matrix" => {
             let (server, room) = (section.parsed_with("server", server), section.parsed_with("room", room));
             if server.is_none() || room.is_none() {
-                section.error("`server` and `room` are needed");
+                section.error("`server` and `room` are required");
             }
             let token = needed(section, "tokenFile", "tokenEnv")?;
             Some(Service::Matrix { server: server?, room: room?, token })
@@ -89,13 +89,13 @@ fn one(kind: &str, section: &mut Section<'_>, environment: Environment<'_>) -> O
                 (None, true) => Url::parse("https://api.github.com").ok(),
                 (Some(server), false) => Url::parse(&format!("{}/api/v1", server.as_str().trim_end_matches('/'))).ok(),
                 (None, false) => {
-                    section.error("`server` is needed, such as https://gitea.example.com");
+                    section.error("`server` is required, for example https://gitea.example.com");
                     None
                 }
             };
             let repository = section.parsed_with("repository", repository);
             if repository.is_none() {
-                section.error("`repository` is needed: owner/name of the infrastructure repository");
+                section.error("`repository` is required: owner/name of the infrastructure repository");
             }
             let context = section.parsed_with("context", |text| Ok(text.to_owned()));
             let token = needed(section, "tokenFile", "tokenEnv")?;
@@ -106,7 +106,7 @@ fn one(kind: &str, section: &mut Section<'_>, environment: Environment<'_>) -> O
     }
 }
 
-/// A URL or token in a file or in a variable of the environment: never in the configuration itself.
+/// Reads a URL or token from a file or an environment variable: it is never in the configuration itself.
 fn place(
     section: &mut Section<'_>,
     environment: Environment<'_>,
@@ -118,25 +118,26 @@ fn place(
     let from_file = section.path(file).map(SecretSource::File);
     let value = section.parsed_with(variable, |name| match environment(name) {
         Some(value) => Ok(SecretSource::Value(Secret::new(value.trim().to_owned()))),
-        None => Err(format!("the environment has no {name}")),
+        None => Err(format!("the environment variable {name} is not set")),
     });
     if from_file.is_some() && value.is_some() || is_needed && !has_any {
-        section.error(format!("one of {file} and {variable} is needed"));
+        section.error(format!("exactly one of {file} and {variable} is required"));
     }
     from_file.or(value)
 }
 
 fn server(text: &str) -> Result<Url, String> {
-    let wrong = || "write a URL such as https://git.example.com, without credentials".to_owned();
+    let wrong = || "expected a URL such as https://git.example.com, without credentials".to_owned();
     let url = Url::parse(text).map_err(|_| wrong())?;
     let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
     if matches!(url.scheme(), "https" | "http") && is_plain { Ok(url) } else { Err(wrong()) }
 }
 
 fn room(text: &str) -> Result<String, String> {
-    match text.starts_with('!') {
-        true => Ok(text.to_owned()),
-        false => Err("a room's id is needed, such as !abc:example.com; an alias (#…) is none".to_owned()),
+    if text.starts_with('!') {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a room ID such as !abc:example.com; an alias (#…) does not work".to_owned())
     }
 }
 
@@ -144,6 +145,6 @@ fn repository(text: &str) -> Result<String, String> {
     let is_word = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
     match text.split_once('/') {
         Some((owner, name)) if is_word(owner) && is_word(name) => Ok(text.to_owned()),
-        _ => Err(format!("`{text}` is no owner/name")),
+        _ => Err(format!("expected owner/name, found `{text}`")),
     }
 }

@@ -1,4 +1,4 @@
-//! What the section `git.pullRequest` means.
+//! The section `git.pullRequest`.
 
 use std::path::PathBuf;
 
@@ -6,10 +6,10 @@ use crate::forge::config::{ApiBase, Config, Kind, UnknownForge};
 use crate::plan::template::Template;
 use crate::repo;
 
-use super::reader::Section;
-use super::sections::template;
+use crate::config::reader::Section;
+use crate::config::values::template;
 
-/// The section, as far as it can be told without the repository.
+/// The section, as far as it can be read without knowing the repository.
 #[derive(Debug)]
 pub struct PullRequest {
     forge: Option<Kind>,
@@ -18,25 +18,27 @@ pub struct PullRequest {
     labels: Vec<String>,
 }
 
-/// Reads the section; apart from it the title, which is a matter of words.
+/// Reads the section, and apart from it the template of the title.
 pub fn read(mut section: Section<'_>) -> (Option<PullRequest>, Option<Template>) {
     let products = [("gitea", Kind::Gitea), ("github", Kind::GitHub), ("gitlab", Kind::GitLab)];
     let (forge, url) = (section.choice("forge", &products), section.parsed("url"));
     let token_file = section.path("tokenFile");
     let title = section.parsed_with("title", template);
-    let labels = section.each_with("labels", |text| match text.trim().is_empty() || text.contains(',') {
-        true => Err("a label is a text without commas".to_owned()),
-        false => Ok(text.to_owned()),
+    let labels = section.each_with("labels", |text| {
+        if text.trim().is_empty() || text.contains(',') {
+            return Err("a label must not be empty or contain commas".to_owned());
+        }
+        Ok(text.to_owned())
     });
     if token_file.is_none() {
-        section.error("`tokenFile` is needed: a file with a token of the forge");
+        section.error("`tokenFile` is required: a file with an access token for the forge");
     }
     section.finish();
     (token_file.map(|token_file| PullRequest { forge, url, token_file, labels }), title)
 }
 
 impl PullRequest {
-    /// What it comes to for a repository; nothing where nothing is proposed.
+    /// Completes the section for a repository; `None` if no pull requests are configured.
     pub fn settle(self, repo: &repo::config::Config) -> Result<Option<Config>, UnknownForge> {
         let Some(head) = &repo.push_branch else { return Ok(None) };
         let kind = self.forge.map_or_else(|| Kind::of(&repo.url), Ok)?;

@@ -1,18 +1,18 @@
-//! What the section `agent` means.
+//! The section `agent`.
 
 use std::path::PathBuf;
 
 use crate::agent::config::Config;
 use crate::agent::webhook::config::Webhook;
 
-use super::reader::Section;
-use super::sections;
+use crate::config::reader::Section;
+use crate::config::values::registry_host;
 
 /// Reads the section.
 pub fn read(mut section: Section<'_>) -> Config {
     let defaults = Config::default();
     let listen = section.unless_off("listen", |text| {
-        text.parse().map_err(|_| format!("`{text}` is no address; write one such as 0.0.0.0:8080, or off"))
+        text.parse().map_err(|_| format!("`{text}` is not a valid address; use one such as 0.0.0.0:8080, or off"))
     });
     let config = Config {
         interval: section.duration("interval").unwrap_or(defaults.interval),
@@ -32,9 +32,9 @@ fn webhook(mut section: Section<'_>) -> Option<Webhook> {
     let secret_file = section.parsed("secretFile").filter(|path: &PathBuf| !path.as_os_str().is_empty());
     if kind.is_none() || secret_file.is_none() {
         section
-            .error("`kind` and `secretFile` are needed, such as kind: gitea, secretFile: /etc/tagalong/webhook/secret");
+            .error("`kind` and `secretFile` are required, for example `kind: gitea` and `secretFile: /etc/tagalong/webhook/secret`");
     }
-    let registry = section.parsed_with("registry", sections::registry_host);
+    let registry = section.parsed_with("registry", registry_host);
     section.finish();
     Some(Webhook { kind: kind?, secret_file: secret_file?, registry })
 }

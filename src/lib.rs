@@ -1,36 +1,36 @@
-//! # The map of the house
+//! # Map of the crate
 //!
-//! Tagalong keeps the image tags of an infrastructure repository in step with the registry. Its modules stand on floors: a
-//! module imports only from floors below its own, and no files import each other in a circle. `tests/layers.rs` reads this
-//! table and proves it.
+//! Tagalong keeps the image tags in an infrastructure repository up to date with the registry. The modules form layers: a
+//! module imports only from layers below its own, and no files import each other in a circle. `tests/layers.rs` reads this
+//! table and checks it.
 //!
-//! | floor | modules | contents |
+//! | layer | modules | what they do |
 //! | --- | --- | --- |
 //! | 0 | [`fault`] | kinds of failure, with exit codes and help |
-//! | 1 | [`image`], [`path`], [`platform`], [`secret`] | the vocabulary: names, references, values that redact themselves |
-//! | 2 | [`yaml`] | values of a file with their places, and edits that change nothing else |
-//! | 2 | [`policy`] | which tag an image should have, and why |
-//! | 2 | [`http`] | HTTP clients, the same for all outside systems |
-//! | 3 | [`manifest`] | image fields: where they are, how they are edited, which ones decide |
-//! | 3 | [`sops`] | encrypted files: opened, verified, written |
+//! | 1 | [`image`], [`path`], [`platform`], [`secret`] | the vocabulary: names of images, files and platforms, values that redact themselves |
+//! | 2 | [`yaml`] | YAML parsed into nodes with their positions; edits to the bytes, each verified |
+//! | 2 | [`policy`] | which tags match, how they are ordered, which one is chosen, or why none is |
+//! | 2 | [`http`] | HTTP clients for all outside systems: TLS, redirects, time limits |
+//! | 3 | [`manifest`] | image fields and their shapes, edits, kustomizations and what they shadow |
+//! | 3 | [`sops`] | SOPS files and age: decrypted, verified, checked against `.sops.yaml`, written |
 //! | 3 | [`registry`] | the OCI distribution API |
-//! | 3 | [`cluster`] | Kubernetes: which replica leads, and what became of a commit |
-//! | 3 | [`forge`] | pull requests |
+//! | 3 | [`cluster`] | Kubernetes: leader election, and what Flux makes of a commit |
+//! | 3 | [`forge`] | pull requests on Gitea, GitHub and GitLab |
 //! | 3 | [`repo`] | git on a bare clone |
 //! | 3 | [`telemetry`] | logs and traces |
-//! | 4 | [`keys`] | age identities, from where sops takes them |
-//! | 4 | [`plan`] | what should change on a tip, and what may |
-//! | 5 | [`notify`] | chats, webhooks and commit statuses |
-//! | 5 | [`cycle`] | from fetch to push, and again after a lost race |
-//! | 6 | [`agent`] | cycles by schedule, and what is shown of them |
+//! | 4 | [`keys`] | age identities, from the places where sops looks |
+//! | 4 | [`plan`] | fields and candidates to a plan, holds, commit messages |
+//! | 5 | [`notify`] | notifications: chats, webhooks, commit statuses |
+//! | 5 | [`cycle`] | one cycle from fetch to push, planned again after a lost race |
+//! | 6 | [`agent`] | scheduled cycles and what reports on them: log, metrics, status page |
 //! | 7 | [`config`] | `tagalong.yaml`, flags and environment |
-//! | 8 | [`demo`] | the embedded registry and repository |
-//! | 9 | [`cli`] | the command line, one file a command |
+//! | 8 | [`demo`] | the demo with its embedded registry and repository |
+//! | 9 | [`cli`] | the command line, one file per command |
 //!
 //! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`yaml`], [`policy`], [`manifest`], [`sops`], [`plan`].
-//! Pure modules use no runtime, no files, no environment and no clock, and only pure modules.
+//! Pure modules use no runtime, no files, no environment and no clock, and only import pure modules.
 //!
-//! Data flows one way: registry to policy to plan to gates to repository to report.
+//! Data flows one way: from registry to policy, plan, gates, repository and report.
 
 pub mod agent;
 pub mod cli;

@@ -1,6 +1,6 @@
-//! The modules stand on floors: a module imports only from floors below its own, pure modules touch nothing outside, and
-//! no two files import each other, directly or around a circle. The floors are those of the one table in `src/lib.rs`; the
-//! imports are read from the syntax tree of each file, tests apart.
+//! The modules form layers: a module imports only from layers below its own, pure modules touch nothing outside, and no
+//! two files import each other, directly or in a circle. The layers come from the table in `src/lib.rs`, the imports from
+//! the syntax tree of each file without its tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, ItemUse, UseTree, Visibility};
 
-/// What pure code may not touch: runtimes, the network, files, the environment, the clock.
+/// What pure code must not use: runtimes, the network, files, the environment, the clock.
 const IMPURE: [&str; 9] = [
     "tokio",
     "reqwest",
@@ -37,7 +37,7 @@ fn no_files_import_each_other_in_a_circle() {
 }
 
 #[test]
-fn folders_list_what_they_hold() {
+fn folder_headers_list_their_files() {
     for (path, text) in House::of_crate().files {
         assert!(text.starts_with("//! "), "{path}: the first line says what it is for");
         let Some(folder) = path.strip_suffix("/mod.rs") else { continue };
@@ -86,10 +86,10 @@ fn circles_are_found() {
     assert!(circles(&[face, neighbour, ("cli/y.rs", "")]).is_empty(), "another module of the same folder");
 }
 
-/// The sources of the crate, by their paths from `src`, and the floors of its modules.
+/// The source files of the crate by their path below `src`, and the layers of its modules.
 struct House {
     files: BTreeMap<String, String>,
-    floors: BTreeMap<String, usize>,
+    layers: BTreeMap<String, usize>,
     pure: BTreeSet<String>,
 }
 
@@ -109,25 +109,25 @@ impl House {
         House::with_files(files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect())
     }
 
-    /// Reads the floors from the table of `src/lib.rs`.
+    /// Reads the layers from the table of `src/lib.rs`.
     fn with_files(files: BTreeMap<String, String>) -> House {
         let map = include_str!("../src/lib.rs");
         let names = |text: &str| -> Vec<String> { text.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
-        let mut floors = BTreeMap::new();
+        let mut layers = BTreeMap::new();
         for row in map.lines().filter_map(|line| line.strip_prefix("//! | ")) {
             let cells: Vec<&str> = row.split(" | ").collect();
-            let Ok(floor) = cells[0].parse::<usize>() else { continue };
-            floors.extend(names(cells[1]).into_iter().map(|module| (module, floor)));
+            let Ok(layer) = cells[0].parse::<usize>() else { continue };
+            layers.extend(names(cells[1]).into_iter().map(|module| (module, layer)));
         }
         let pure = map.lines().filter(|line| line.starts_with("//! Pure: ")).flat_map(names).collect();
-        House { files, floors, pure }
+        House { files, layers, pure }
     }
 
     fn offences(&self) -> Vec<String> {
         let mut offences = Vec::new();
         for (path, text) in self.files.iter().filter(|(path, _)| !matches!(path.as_str(), "lib.rs" | "main.rs")) {
             let module = module_of(path)[0].clone();
-            let Some(own) = self.floors.get(&module) else {
+            let Some(own) = self.layers.get(&module) else {
                 offences.push(format!("{path}: {module} is not in the table of src/lib.rs"));
                 continue;
             };
@@ -136,12 +136,12 @@ impl House {
                 offences.push(format!("{path}: re-exports hide who depends on whom"));
             }
             for names in &imports.own {
-                match self.floors.get(&names[0]) {
+                match self.layers.get(&names[0]) {
                     _ if names[0] == module => {}
                     Some(_) if self.pure.contains(&module) && !self.pure.contains(&names[0]) => {
                         offences.push(format!("{path}: {module} is pure and imports {}", names.join("::")));
                     }
-                    Some(floor) if floor < own => {}
+                    Some(layer) if layer < own => {}
                     _ => offences.push(format!("{path}: {module} imports {}, which is not below it", names.join("::"))),
                 }
             }
@@ -179,7 +179,7 @@ impl House {
     }
 }
 
-/// The files that can be reached from one over its imports.
+/// The files that can be reached from a file through imports.
 fn reachable<'f>(from: &'f String, edges: &BTreeMap<&'f String, BTreeSet<&'f String>>) -> BTreeSet<&'f String> {
     let (mut open, mut reached) = (vec![from], BTreeSet::new());
     while let Some(path) = open.pop() {
@@ -206,7 +206,7 @@ fn children(folder: &str) -> BTreeSet<String> {
     stems.filter(|stem| stem != "mod").collect()
 }
 
-/// What a file names of other modules, of this crate and of others.
+/// The names in a file that refer to other modules, of this crate and of others.
 #[derive(Default)]
 struct Imports {
     module: Names,
@@ -227,7 +227,7 @@ impl Imports {
                 imports.aliases.insert(ident.to_string(), child);
             }
         }
-        // Aliases first: they may stand below what uses them.
+        // Aliases first, because they may be below their uses.
         file.items.iter().for_each(|item| {
             if let Item::Use(item) = item {
                 imports.visit_item_use(item);
@@ -320,7 +320,7 @@ impl<'ast> Visit<'ast> for Imports {
     }
 
     fn visit_macro(&mut self, item: &'ast syn::Macro) {
-        // What macros are given is text to the syntax tree.
+        // Arguments of macros are only tokens in the syntax tree.
         let text = item.tokens.to_string().replace(' ', "");
         for (at, _) in text.match_indices("crate::") {
             let path: String = text[at..].chars().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cluster::election::Leadership;
-use crate::cycle::status::{Held, Place, State, Why};
+use crate::cycle::status::{HoldStatus, Place, State, Why};
 use crate::image::{Repository, Tag};
 
 use super::listing::Order;
@@ -58,7 +58,7 @@ struct Image<'s> {
     candidate: Option<&'s Tag>,
     current: &'s [Place],
     reasons: &'s [Why],
-    holds: &'s [Held],
+    holds: &'s [HoldStatus],
     since: Timestamp,
     commit: Option<&'s str>,
     rollouts: &'s [Rollout],

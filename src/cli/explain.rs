@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cycle::explain::{Explanation, FieldStory, explain};
+use crate::cycle::explain::{ExplainedField, Explanation, explain};
 
 use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
@@ -102,7 +102,7 @@ fn shortened(lines: impl ExactSizeIterator<Item = String>) -> Vec<String> {
     shown
 }
 
-fn held(field: &FieldStory) -> String {
+fn held(field: &ExplainedField) -> String {
     match (&field.tag, &field.digest) {
         (Some(tag), Some(digest)) => format!("{tag}@{digest}"),
         (Some(tag), None) => tag.to_string(),
@@ -111,7 +111,7 @@ fn held(field: &FieldStory) -> String {
     }
 }
 
-fn results(field: &FieldStory) -> Vec<String> {
+fn results(field: &ExplainedField) -> Vec<String> {
     let place = format!("{}:{}", field.file, field.line);
     if let Some(by) = &field.shadowed_by {
         return vec![format!("{place} is left: {by} decides")];

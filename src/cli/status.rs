@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cycle::status::{Held, ImageStatus, Place};
+use crate::cycle::status::{HoldStatus, ImageStatus, Place};
 use crate::image::Tag;
 
 use super::arguments::{GitArguments, OutputArguments};
@@ -62,8 +62,8 @@ fn version(place: &Place) -> String {
 }
 
 /// A hold in a line.
-pub fn hold(image: &str, held: &Held) -> String {
-    let Held { tag, since, by, reason, commit, pull_request, .. } = held;
+pub fn hold(image: &str, held: &HoldStatus) -> String {
+    let HoldStatus { tag, since, by, reason, commit, pull_request, .. } = held;
     let tag = tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
     let commit = commit.as_ref().map(|id| format!("commit {}", id.chars().take(7).collect::<String>()));
     let origin = commit.or_else(|| pull_request.clone()).unwrap_or_default();

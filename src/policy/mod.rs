@@ -14,6 +14,7 @@
 //! - [`digits`]: SHAs that consist of digits only
 //! - `contest`: chooses among builds, and among the tags of a build
 //! - [`seen`]: tags with what is known about them; [`choose`]: the choice of a tag
+//! - [`minimum_age`]: images that are too young for their policy
 //! - [`no_choice`]: the reasons for choosing none
 //! - [`scope`]: the images that a cycle is about
 //! - [`retention`]: the tags that a cleanup of the registry would delete
@@ -44,6 +45,7 @@ pub mod digits;
 pub mod first_parent_history;
 pub mod form;
 pub mod likely_newest;
+pub mod minimum_age;
 pub mod no_choice;
 pub mod number;
 pub mod order;

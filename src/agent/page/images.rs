@@ -9,7 +9,7 @@ use crate::agent::listing::{Order, Selection};
 use crate::agent::query::{Query, QueryError, Sizes};
 use crate::agent::snapshot::Snapshot;
 use crate::agent::status::{Rollout, Row};
-use crate::cycle::status::{Held, Place, Why};
+use crate::cycle::status::{HoldStatus, Place, Why};
 use crate::fault::Explain;
 use crate::image::{Repository, Version};
 
@@ -189,7 +189,7 @@ fn places(all: &[Place], image: &Repository) -> Markup {
     }
 }
 
-fn held(hold: &Held, link: Option<&CommitLink>) -> Markup {
+fn held(hold: &HoldStatus, link: Option<&CommitLink>) -> Markup {
     let version = Version { tag: hold.tag.clone(), digest: hold.digest.clone() };
     html! {
         p {

@@ -184,7 +184,7 @@ mod tests {
     use crate::agent::listing::Listing;
     use crate::agent::snapshot::SnapshotStore;
     use crate::agent::status::{Rollout, Row};
-    use crate::cycle::status::{Held, ImageStatus, Place, State, Why};
+    use crate::cycle::status::{HoldStatus, ImageStatus, Place, State, Why};
     use crate::image::Tag;
     use crate::plan::skip::Reason;
 
@@ -206,7 +206,7 @@ mod tests {
             candidate: candidate.map(tag),
             current: files.iter().map(place).collect(),
             reasons: vec![Why { field: None, reason: Reason::BlockedSecret, tag: None, detail: detail.to_owned() }],
-            holds: vec![Held {
+            holds: vec![HoldStatus {
                 tag: Some(tag("0badf00d")),
                 digest: None,
                 since: at,

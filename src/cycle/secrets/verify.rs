@@ -63,7 +63,7 @@ pub struct Secrets {
     known: Mutex<Known>,
 }
 
-/// What is remembered from one pass to the next.
+/// What is remembered from one cycle to the next.
 #[derive(Debug, Default)]
 struct Known {
     setting: Setting,

@@ -1,5 +1,5 @@
-//! What operators see of the agent and do to it while it runs: health, metrics, the status page, signals, a changed
-//! configuration.
+//! What operators see of the running agent, and what they do to it: health, metrics, the status page, signals,
+//! configuration changes.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::support::tagalong;
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";
 
-/// Writes a file in one step, as careful editors and Kubernetes do.
+/// Replaces a file in one step, like careful editors and Kubernetes.
 fn replace(file: &Path, text: &str) {
     let new = file.with_extension("new");
     fs::write(&new, text).expect("written");
@@ -20,7 +20,7 @@ fn replace(file: &Path, text: &str) {
 }
 
 #[test]
-fn health_metrics_and_status_tell_what_the_cycles_did() {
+fn health_metrics_and_status_show_what_the_cycles_did() {
     let stage =
         Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n"), ("<b>.yaml", "image: HOST/org/gone:aaaaaa1\n")]);
     stage.registry.push("org/app", "aaaaaa1", OLD);
@@ -69,7 +69,7 @@ fn health_metrics_and_status_tell_what_the_cycles_did() {
 }
 
 #[test]
-fn an_agent_that_got_nowhere_is_alive_but_not_ready_and_says_why() {
+fn an_agent_without_a_finished_cycle_is_alive_but_not_ready_and_says_why() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     let text = fs::read_to_string(stage.config()).expect("there");
     let url = text.lines().find(|line| line.trim().starts_with("url: ")).expect("a URL");
@@ -87,7 +87,7 @@ fn an_agent_that_got_nowhere_is_alive_but_not_ready_and_says_why() {
 }
 
 #[test]
-fn a_changed_configuration_is_taken_up_and_a_wrong_one_kept_out() {
+fn a_changed_configuration_takes_effect_and_an_invalid_one_is_rejected() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     stage.registry.push("org/app", "aaaaaa1", OLD);
     let config = stage.config();
@@ -146,7 +146,7 @@ fn a_push_that_never_ends_does_not_outlive_the_grace() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_an_error_and_off_serves_nothing() {
+fn an_address_in_use_is_an_error_and_off_serves_nothing() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     stage.registry.push("org/app", "aaaaaa1", OLD);
     let config = stage.config();

@@ -1,4 +1,4 @@
-//! `status` and `explain` tell how images stand, and why, without changing anything.
+//! `status` and `explain` show the state of images and the reasons for it, without changing anything.
 
 use crate::support::infra::Stage;
 
@@ -19,7 +19,7 @@ fn stage() -> Stage {
 }
 
 #[test]
-fn the_status_names_what_is_held_since_when_by_whom_and_why() {
+fn status_shows_holds_with_time_person_and_reason() {
     let stage = stage();
     let image = stage.image("app");
     let status = || stage.tagalong(&["status", "--output", "json"]).ok().json();
@@ -52,7 +52,7 @@ fn the_status_names_what_is_held_since_when_by_whom_and_why() {
 }
 
 #[test]
-fn every_step_to_a_decision_is_told() {
+fn explain_shows_every_step_of_a_decision() {
     let stage = stage();
     let image = stage.image("app");
     let story = stage.tagalong(&["explain", &image, "--output", "json"]).ok().json();
@@ -86,7 +86,7 @@ fn every_step_to_a_decision_is_told() {
 }
 
 #[test]
-fn what_nothing_governs_and_what_is_not_there_is_said() {
+fn explain_reports_images_without_a_policy_or_a_field() {
     let stage = stage();
     let foreign = format!("{}/else/thing", stage.registry.host());
     let text = stage.tagalong(&["explain", &foreign]).ok().stdout;

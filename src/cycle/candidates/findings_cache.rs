@@ -1,4 +1,4 @@
-//! What is kept of surveys from one cycle to the next. While a registry lists the same tags, and policies and fields are
+//! What is kept of findings from one cycle to the next. While a registry lists the same tags, and policies and fields are
 //! the same, what follows for the fields is the same: it costs one request and nothing per tag.
 
 use std::collections::{BTreeSet, HashMap};
@@ -7,70 +7,30 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use crate::image::{Repository, Tag, Version};
-use crate::plan::decide::NoSurvey;
+use crate::plan::findings::NoFindings;
 use crate::plan::findings::{Findings, Settled};
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
 use crate::registry::listing::Fingerprint;
 
-use super::scan::Aside;
+use super::scan_notes::ScanNotes;
+use super::validity::{Presence, Validity};
 
-/// What was asked for by name, because a listing does not tell it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// It was there.
-    There,
-    /// It was not there.
-    Gone,
-    /// Its image was too broken to tell when it was built.
-    Broken(String),
-}
-
-/// How long a survey is good for while the registry lists the same tags.
-#[derive(Debug, Clone, Default)]
-pub struct Lasting {
-    is_over: bool,
-    until: Option<Timestamp>,
-    as_long_as: Vec<(Tag, Found)>,
-}
-
-impl Lasting {
-    /// It is good for this pass only.
-    pub fn is_over(&mut self) {
-        self.is_over = true;
-    }
-
-    /// Whether it is good for longer than this pass.
-    pub fn lasts(&self) -> bool {
-        !self.is_over
-    }
-
-    /// It is good until then at most.
-    pub fn until(&mut self, at: Option<Timestamp>) {
-        self.until = self.until.into_iter().chain(at).min();
-    }
-
-    /// It is good as long as a tag is found as it was this time.
-    pub fn as_long_as(&mut self, tag: Tag, found: Found) {
-        self.as_long_as.push((tag, found));
-    }
-}
-
-/// What is kept of the survey of a repository.
+/// What is kept of the scan of a repository.
 #[derive(Debug)]
 pub struct Entry {
     /// The listing that it was made of.
     pub fingerprint: Fingerprint,
-    result: Result<Arc<Settled>, NoSurvey>,
-    aside: Aside,
-    lasting: Lasting,
+    result: Result<Arc<Settled>, NoFindings>,
+    scan_notes: ScanNotes,
+    validity: Validity,
 }
 
 impl Entry {
     /// What it says.
-    pub fn findings(&self) -> (Result<Findings, NoSurvey>, Aside) {
-        (self.result.clone().map(Findings::Settled), self.aside.clone())
+    pub fn findings(&self) -> (Result<Findings, NoFindings>, ScanNotes) {
+        (self.result.clone().map(Findings::Settled), self.scan_notes.clone())
     }
 
     /// Whether everything that the listing does not tell is as it was. That is asked of the registry.
@@ -80,16 +40,16 @@ impl Entry {
         repository: &Repository,
         part_cache: &PartCache,
     ) -> Result<bool, RegistryError> {
-        for (tag, before) in &self.lasting.as_long_as {
+        for (tag, before) in self.validity.conditions() {
             let version = Version::from(tag.clone());
             let now = match before {
-                Found::There | Found::Gone => registry.digest(repository, &version).await.map(drop),
-                Found::Broken(_) => registry.inspect(repository, &version, part_cache).await.map(drop),
+                Presence::There | Presence::Gone => registry.digest(repository, &version).await.map(drop),
+                Presence::Broken(_) => registry.inspect(repository, &version, part_cache).await.map(drop),
             };
             let now = match now {
-                Ok(()) => Found::There,
-                Err(error) if error.is_not_found() => Found::Gone,
-                Err(error) if error.concerns_image() => Found::Broken(error.to_string()),
+                Ok(()) => Presence::There,
+                Err(error) if error.is_not_found() => Presence::Gone,
+                Err(error) if error.concerns_image() => Presence::Broken(error.to_string()),
                 Err(error) => return Err(error),
             };
             if now != *before {
@@ -100,9 +60,9 @@ impl Entry {
     }
 }
 
-/// What is kept of all surveys.
+/// What is kept of all findings.
 #[derive(Debug, Default)]
-pub struct Kept(Mutex<State>);
+pub struct FindingsCache(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -114,8 +74,8 @@ struct State {
     pass: u64,
 }
 
-impl Kept {
-    /// Begins a pass under the policies that come of the repository's own file; gives whether they are the same as before.
+impl FindingsCache {
+    /// Begins a cycle under the policies that come of the repository's own file; gives whether they are the same as before.
     /// Else nothing that was kept counts any more.
     pub fn begin(&self, file: Option<Vec<u8>>) -> bool {
         let mut state = self.state();
@@ -135,18 +95,18 @@ impl Kept {
             Ok(settled) => settled.tells_of(held),
             Err(_) => true,
         };
-        let is_ripe = entry.lasting.until.is_some_and(|until| until <= now);
+        let is_ripe = entry.validity.has_ended(now);
         (tells && !is_ripe).then_some(entry)
     }
 
-    /// Keeps what a survey came to, if it is good for longer than this pass.
+    /// Keeps what a scan came to, if it is good for longer than this cycle.
     pub fn put(
         &self,
         repository: &Repository,
         fingerprint: Fingerprint,
-        result: &Result<Findings, NoSurvey>,
-        aside: &Aside,
-        lasting: Lasting,
+        result: &Result<Findings, NoFindings>,
+        scan_notes: &ScanNotes,
+        validity: Validity,
     ) {
         let result = match result {
             Ok(Findings::Settled(settled)) => Some(Ok(Arc::clone(settled))),
@@ -154,16 +114,16 @@ impl Kept {
             Err(no) => Some(Err(no.clone())),
         };
         let mut state = self.state();
-        match result.filter(|_| lasting.lasts()) {
+        match result.filter(|_| validity.outlasts_cycle()) {
             Some(result) => {
-                let entry = Entry { fingerprint, result, aside: aside.clone(), lasting };
+                let entry = Entry { fingerprint, result, scan_notes: scan_notes.clone(), validity };
                 state.entries.insert(repository.clone(), Arc::new(entry));
             }
             None => drop(state.entries.remove(repository)),
         }
     }
 
-    /// Notes that a repository was asked for in this pass.
+    /// Notes that a repository was asked for in this cycle.
     pub fn note_asked(&self, repository: &Repository) {
         let mut state = self.state();
         let pass = state.pass;

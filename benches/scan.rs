@@ -60,7 +60,7 @@ fn with_clone<T>(work: impl FnOnce(&BareClone, CommitId) -> T) -> T {
 }
 
 fn of_interest() -> Prefilter {
-    Prefilter::of_words([words(support::IMAGES)].into_iter())
+    Prefilter::from_words([words(support::IMAGES)].into_iter())
 }
 
 /// Everything, as `tagalong images` reads it.
@@ -161,7 +161,7 @@ fn bump_to_commit(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 5, sample_size = 1)]
 fn bump_to_commit_cold(bencher: Bencher<'_, '_>) {
     let wanted = [support::bump("fedcba9")];
-    let prefilter = Prefilter::of_images(wanted.iter().map(|wanted| &wanted.repository));
+    let prefilter = Prefilter::from_images(wanted.iter().map(|wanted| &wanted.repository));
     with_clone(|clone, tip| {
         bencher.bench_local(|| commit(clone, tip, &TreeCache::new(PathFilter::default()), &wanted, &prefilter));
     });

@@ -21,14 +21,14 @@ pub enum Prefilter {
 
 impl Prefilter {
     /// Makes a filter from the words of each image's name; an image without words could be in any file.
-    pub fn of_words(images: impl Iterator<Item = Vec<String>>) -> Prefilter {
+    pub fn from_words(images: impl Iterator<Item = Vec<String>>) -> Prefilter {
         let words: Vec<Vec<String>> = images.collect();
         if words.iter().any(Vec::is_empty) { Prefilter::Everything } else { Prefilter::Words(words) }
     }
 
     /// Makes a filter from the names of images.
-    pub fn of_images<'i>(images: impl Iterator<Item = &'i Repository>) -> Prefilter {
-        Prefilter::of_words(images.map(|image| words(image.as_str())))
+    pub fn from_images<'i>(images: impl Iterator<Item = &'i Repository>) -> Prefilter {
+        Prefilter::from_words(images.map(|image| words(image.as_str())))
     }
 
     /// Returns a search for these images.
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn files_without_the_words_are_passed_over() {
         let images = ["ghcr.io/acme/app", "nginx"].map(|name| name.parse().expect(name));
-        let prefilter = Prefilter::of_images(images.iter());
+        let prefilter = Prefilter::from_images(images.iter());
         let need = |path: &str, text: &str| prefilter.search().need(path, text.as_bytes(), &FieldRules::default());
         let wants = |path: &str, text: &str| need(path, text) == Need::Whole;
         assert!(wants("a.yaml", "image: ghcr.io/acme/app:v1"));
@@ -118,9 +118,9 @@ mod tests {
     fn patterns_are_searched_by_their_literal_components() {
         assert_eq!(words("ghcr.io/acme/*"), ["ghcr.io", "acme"]);
         assert_eq!(words("docker.io/library/nginx"), ["nginx"]);
-        assert_eq!(Prefilter::of_words([words("docker.io/library/*")].into_iter()), Prefilter::Everything);
-        assert_eq!(Prefilter::of_words([words("**")].into_iter()), Prefilter::Everything);
-        let nothing = Prefilter::of_words(std::iter::empty());
+        assert_eq!(Prefilter::from_words([words("docker.io/library/*")].into_iter()), Prefilter::Everything);
+        assert_eq!(Prefilter::from_words([words("**")].into_iter()), Prefilter::Everything);
+        let nothing = Prefilter::from_words(std::iter::empty());
         assert_eq!(nothing.search().need("a.yaml", b"image: a/b:1", &FieldRules::default()), Need::Nothing);
     }
 }

@@ -171,7 +171,7 @@ fn document_of(error: &SopsError) -> usize {
 /// Returns the reason why a file without readable metadata is a SOPS file nevertheless.
 fn lost(path: &str, bytes: &[u8]) -> Option<String> {
     envelope::lost_metadata(bytes).then_some(())?;
-    let format = Format::of_path(path);
+    let format = Format::from_path(path);
     let parsed = parse(bytes, format);
     let encrypted = |items: &Vec<Item>| {
         let everything = Selection::default();
@@ -201,7 +201,7 @@ fn plaintext_findings(path: &str, bytes: &[u8], rules: Option<&CreationRules>) -
     let name = path.rsplit('/').next().unwrap_or_default();
     let demanded = rules.and_then(|rules| rules.demands(path)).filter(|_| !matches!(name, ".sops.yaml" | ".sops.yml"));
     let mentions_secret = bytes.windows(6).any(|window| window == b"Secret");
-    let format = Format::of_path(path);
+    let format = Format::from_path(path);
     if demanded.is_none() && (!mentions_secret || !matches!(format, Format::Yaml | Format::Json)) {
         return Vec::new();
     }

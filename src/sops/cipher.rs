@@ -67,7 +67,7 @@ impl DataKey {
     }
 
     /// Makes a key from its bytes; `None` unless there are 32.
-    pub fn of_bytes(bytes: &[u8]) -> Option<DataKey> {
+    pub fn from_bytes(bytes: &[u8]) -> Option<DataKey> {
         Some(DataKey(Secret::new(bytes.try_into().ok()?)))
     }
 
@@ -93,7 +93,7 @@ pub fn check_form(text: &str) -> Result<(), CipherError> {
     for (part, name) in [(parts.data, "data"), (parts.iv, "iv"), (parts.tag, "tag")] {
         decoded(part, name)?;
     }
-    Type::of_name(parts.kind).map(|_| ()).ok_or(CipherError::UnknownType)
+    Type::from_name(parts.kind).map(|_| ()).ok_or(CipherError::UnknownType)
 }
 
 /// Decrypts a value. An empty text is its own plaintext.
@@ -105,7 +105,7 @@ pub fn decrypt(text: &str, key: &DataKey, additional: &str) -> Result<Plaintext,
     let mut data = decoded(parts.data, "data")?;
     let nonce = decoded(parts.iv, "iv")?;
     data.extend_from_slice(&decoded(parts.tag, "tag")?);
-    let kind = Type::of_name(parts.kind).ok_or(CipherError::UnknownType)?;
+    let kind = Type::from_name(parts.kind).ok_or(CipherError::UnknownType)?;
     let split = data.len().checked_sub(16).ok_or(CipherError::Refused)?;
     let tag = Array::<u8, U16>::try_from(&data[split..]).map_err(|_| CipherError::Refused)?;
     data.truncate(split);
@@ -116,7 +116,7 @@ pub fn decrypt(text: &str, key: &DataKey, additional: &str) -> Result<Plaintext,
     };
     let bytes = Secret::new(data);
     opened.ok_or(CipherError::Refused)?;
-    Plaintext::of_decrypted(kind, bytes).ok_or(CipherError::NotOfType(kind.name()))
+    Plaintext::from_decrypted(kind, bytes).ok_or(CipherError::NotOfType(kind.name()))
 }
 
 /// Encrypts a value. An empty value stays empty.
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     fn key() -> DataKey {
-        DataKey::of_bytes(&[7; 32]).expect("32 bytes")
+        DataKey::from_bytes(&[7; 32]).expect("32 bytes")
     }
 
     #[test]

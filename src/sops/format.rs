@@ -34,7 +34,7 @@ impl Format {
     }
 
     /// Returns the format that sops assumes for a file, by its name.
-    pub fn of_path(path: &str) -> Format {
+    pub fn from_path(path: &str) -> Format {
         match path {
             _ if path.ends_with(".yaml") || path.ends_with(".yml") => Format::Yaml,
             _ if path.ends_with(".json") => Format::Json,

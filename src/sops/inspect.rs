@@ -60,7 +60,7 @@ fn verdict(path: &str, document: usize, status: FileStatus, reason: String) -> F
 fn generators(path: &str, bytes: &[u8]) -> Vec<Generated> {
     let wanted = b"secretGenerator";
     let mentions = || bytes.windows(wanted.len()).any(|window| window == wanted);
-    let is_yaml = Format::of_path(path) == Format::Yaml || path.rsplit('/').next() == Some("Kustomization");
+    let is_yaml = Format::from_path(path) == Format::Yaml || path.rsplit('/').next() == Some("Kustomization");
     if !is_yaml || !mentions() {
         return Vec::new();
     }

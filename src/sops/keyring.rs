@@ -59,7 +59,7 @@ impl Keyring {
         let broken = || SopsError::DataKey { recipient: recipients().join(", ") };
         if metadata.groups.len() == 1 {
             let share = shares.first().ok_or_else(|| not_decrypted(metadata))?;
-            return DataKey::of_bytes(share.expose()).ok_or_else(broken);
+            return DataKey::from_bytes(share.expose()).ok_or_else(broken);
         }
         let needed = metadata.threshold.unwrap_or(metadata.groups.len());
         match shares.len() {
@@ -67,7 +67,7 @@ impl Keyring {
             opened if opened < needed.max(2) => {
                 Err(SopsError::TooFewGroups { opened, needed, recipients: recipients() })
             }
-            _ => shamir::combine(&shares).and_then(|key| DataKey::of_bytes(key.expose())).ok_or_else(broken),
+            _ => shamir::combine(&shares).and_then(|key| DataKey::from_bytes(key.expose())).ok_or_else(broken),
         }
     }
 

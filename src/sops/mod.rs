@@ -1,7 +1,7 @@
 //! SOPS files: detected, decrypted, verified, judged and written, byte for byte as sops does it. All functions are
 //! pure; plaintext is wiped from memory as soon as it has been used.
 //!
-//! - [`envelope`]: a file with its metadata, in any of the five formats ([`format`]), which [`parse`] reads; [`flat`]:
+//! - [`envelope`]: a file with its metadata, in any of the five formats (`format`), which [`parse`] reads; [`flat`]:
 //!   metadata without nesting
 //! - [`metadata`]: the `sops` block, read from [`raw`]; [`recipients`]: the recipients of a file
 //! - [`tree`]: documents in the order in which SOPS walks them

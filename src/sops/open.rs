@@ -89,7 +89,7 @@ pub fn values(path: &str, bytes: &[u8], keyring: &Keyring) -> Result<Vec<Decrypt
         let envelope = detected.into_envelope()?;
         return decrypt_values(&envelope, &keyring.open(&envelope.metadata)?);
     }
-    let parsed = parse(bytes, Format::of_path(path))?;
+    let parsed = parse(bytes, Format::from_path(path))?;
     let mut values = Vec::new();
     for (document, items) in parsed.documents.iter().enumerate() {
         tree::walk(items, &Selection::default(), &mut |visit: Visit<'_, '_>| {

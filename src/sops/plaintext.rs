@@ -35,7 +35,7 @@ impl Type {
     }
 
     /// Returns the type with a name. Sops also knows `bytes`, but no released version can read such a value.
-    pub fn of_name(name: &str) -> Option<Type> {
+    pub fn from_name(name: &str) -> Option<Type> {
         use Type::*;
         [Str, Int, Float, Bool, Time, Comment].into_iter().find(|kind| kind.name() == name)
     }
@@ -85,7 +85,7 @@ impl Plaintext {
 
     /// Makes a value of a type from decrypted bytes, in the spelling that SOPS authenticates; `None` if they are not a
     /// value of that type.
-    pub fn of_decrypted(kind: Type, bytes: Secret<Vec<u8>>) -> Option<Plaintext> {
+    pub fn from_decrypted(kind: Type, bytes: Secret<Vec<u8>>) -> Option<Plaintext> {
         let text = || std::str::from_utf8(bytes.expose()).ok();
         Some(match kind {
             Type::Str | Type::Comment => Plaintext { kind, bytes },

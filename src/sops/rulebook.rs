@@ -20,7 +20,7 @@ pub struct RuleBook {
 
 /// A `.sops.yaml` that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names of the fields say it all")]
+#[allow(missing_docs, reason = "the fields speak for themselves")]
 pub struct BrokenRules<'b> {
     pub file: String,
     pub error: &'b RulesError,

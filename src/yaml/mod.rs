@@ -3,11 +3,11 @@
 //! - [`node`]: nodes, and the parser that produces them
 //! - [`scan`]: a file as a list of nodes with their positions
 //! - [`comment`]: comments after values
-//! - [`patch`]: a single replacement of bytes
+//! - `patch`: a single replacement of bytes
 //! - [`place`]: lines and columns, translated to byte offsets
 //! - [`plain`]: texts that change their meaning when written without quotes
 //! - [`extent`]: the end of each scalar, and the comments between scalars
-//! - [`span`]: nodes, translated to byte ranges
+//! - `span`: nodes, translated to byte ranges
 //! - [`splice`]: edits, each verified by parsing the result; [`splice_error`]: why an edit was refused
 
 pub mod comment;

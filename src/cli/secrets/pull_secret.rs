@@ -187,7 +187,7 @@ fn inside(file: &str) -> Result<String, CliError> {
     if file.starts_with('/') || parts.is_empty() || parts.contains(&"..") {
         return Err(refused("is not a path below --dir"));
     }
-    if format::Format::of_path(file) != format::Format::Yaml {
+    if format::Format::from_path(file) != format::Format::Yaml {
         return Err(refused("does not end in .yaml"));
     }
     Ok(parts.join("/"))

@@ -22,7 +22,7 @@ impl SecretKey {
     }
 
     /// Makes a private key from its bytes.
-    pub fn of_bytes(bytes: &[u8]) -> Option<SecretKey> {
+    pub fn from_bytes(bytes: &[u8]) -> Option<SecretKey> {
         Some(SecretKey(Secret::new(bytes.try_into().ok()?)))
     }
 

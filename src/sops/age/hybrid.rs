@@ -47,7 +47,7 @@ pub struct PublicKey(Vec<u8>);
 
 impl SecretKey {
     /// Makes a private key from its bytes.
-    pub fn of_bytes(bytes: &[u8]) -> Option<SecretKey> {
+    pub fn from_bytes(bytes: &[u8]) -> Option<SecretKey> {
         Some(SecretKey(Secret::new(bytes.try_into().ok()?)))
     }
 
@@ -93,7 +93,7 @@ impl SecretKey {
 
 impl PublicKey {
     /// Makes a public key from its bytes.
-    pub fn of_bytes(bytes: &[u8]) -> Option<PublicKey> {
+    pub fn from_bytes(bytes: &[u8]) -> Option<PublicKey> {
         let key = PublicKey(bytes.to_vec());
         key.parts().map(|_| key.clone())
     }

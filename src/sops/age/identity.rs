@@ -69,7 +69,7 @@ impl Identity {
             return Some(Identity::X25519(key));
         }
         let (kind, bytes) = bech32::decode(text)?;
-        (kind == "age-secret-key-pq-").then(|| hybrid::SecretKey::of_bytes(bytes.expose()).map(Identity::Hybrid))?
+        (kind == "age-secret-key-pq-").then(|| hybrid::SecretKey::from_bytes(bytes.expose()).map(Identity::Hybrid))?
     }
 
     /// Parses a key file: age identities, one per line, with comments and blank lines; or one SSH private key.

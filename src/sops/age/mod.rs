@@ -5,7 +5,7 @@
 //! post-quantum keys, which it does not support yet, and SSH keys, for which it would bring in an RSA implementation
 //! with an open advisory.
 //!
-//! - [`file`]: files, encrypted and decrypted
+//! - `file`: files, encrypted and decrypted
 //! - [`identity`], [`recipient`]: keys of any kind
 //! - [`hybrid`], [`ssh`]: the kinds that the crate lacks; [`curve`]: the parts of X25519 that both need
 //! - [`bech32`]: the encoding of keys

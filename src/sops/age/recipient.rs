@@ -33,7 +33,7 @@ impl Recipient {
                 let recipient = text.parse().ok().filter(|_| is_usable);
                 recipient.map(Recipient::X25519)
             }
-            "age1pq" => hybrid::PublicKey::of_bytes(bytes.expose()).map(Recipient::Hybrid),
+            "age1pq" => hybrid::PublicKey::from_bytes(bytes.expose()).map(Recipient::Hybrid),
             _ => None,
         }
     }

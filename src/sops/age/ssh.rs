@@ -82,7 +82,7 @@ impl PublicKey {
     /// Binds a shared secret to the SSH key.
     fn tweak(&self, shared: Secret<[u8; 32]>) -> Option<Secret<[u8; 32]>> {
         let tweak = derive(b"", &self.wire, LABEL);
-        curve::SecretKey::of_bytes(tweak.expose())?.shared(&curve::PublicKey(*shared.expose()))
+        curve::SecretKey::from_bytes(tweak.expose())?.shared(&curve::PublicKey(*shared.expose()))
     }
 }
 
@@ -168,7 +168,7 @@ impl<'a> Wire<'a> {
         let public: [u8; 32] = self.string()?.try_into().ok()?;
         let seed = self.string()?.first_chunk::<32>()?;
         let hash = Secret::new(<[u8; 64]>::from(Sha512::digest(seed)));
-        let key = curve::SecretKey::of_bytes(&hash.expose()[..32])?;
+        let key = curve::SecretKey::from_bytes(&hash.expose()[..32])?;
         let mut wire = Vec::new();
         for part in [KIND.as_bytes(), &public] {
             wire.extend_from_slice(&(part.len() as u32).to_be_bytes());

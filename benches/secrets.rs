@@ -11,12 +11,13 @@ mod sops;
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use getrandom::SysRng;
+use parking_lot::Mutex;
 use rand_core::UnwrapErr;
 use tagalong::cycle::secrets::{Gate, PullSecrets, Secrets};
 use tagalong::keys::Sources;
@@ -67,7 +68,7 @@ static STAGE: LazyLock<Mutex<Stage>> = LazyLock::new(|| {
 });
 
 fn on_stage<T>(work: impl FnOnce(&Stage) -> T) -> T {
-    work(&STAGE.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&STAGE.lock())
 }
 
 impl Stage {

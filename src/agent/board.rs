@@ -1,10 +1,11 @@
 //! What the agent shows of itself: fed by the schedule, read by the server.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use parking_lot::RwLock;
 
 use crate::cluster::election::Leadership;
 use crate::cluster::flux::{FluxEvent, FluxTask};
@@ -79,12 +80,12 @@ impl Default for Board {
 impl Board {
     /// What there is to see now.
     pub fn view(&self) -> Arc<View> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.read())
     }
 
     /// Whether the agent is alive, and if not why: a cycle is stuck, which only a restart ends.
     pub fn health(&self, now: Instant) -> Result<(), String> {
-        let view = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let view = self.0.read();
         match view.stuck_at {
             Some(at) if at < now => Err("a cycle is stuck far past its deadline".to_owned()),
             _ => Ok(()),
@@ -94,7 +95,7 @@ impl Board {
     /// Whether the agent is at work, and if not why: it has a configuration and got to the end of a cycle, or another
     /// replica leads and this one is ready to take over.
     pub fn readiness(&self) -> Result<(), String> {
-        let view = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let view = self.0.read();
         if view.is_stopping {
             return Err("the agent was told to stop".to_owned());
         }
@@ -171,7 +172,7 @@ impl Board {
     }
 
     fn change(&self, change: impl FnOnce(&mut View)) {
-        let mut view = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut view = self.0.write();
         change(Arc::make_mut(&mut view));
     }
 }

@@ -2,8 +2,8 @@
 //! number of images without a bound.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -260,7 +260,7 @@ impl Metrics {
     }
 
     fn moved(&self, image: &Repository) {
-        let mut own = self.updated.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = self.updated.lock();
         if own.len() < UPDATES_SERIES {
             own.insert(image.clone());
         }
@@ -276,7 +276,7 @@ impl Metrics {
             [("image", standing.image.to_string()), ("reason", standing.state.name().to_owned())]
         };
         let shown: BTreeSet<Labels> = worst.take(KEPT_BACK_SERIES).map(labels).collect();
-        let mut before = self.kept_back_now.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = self.kept_back_now.lock();
         for gone in before.difference(&shown) {
             self.kept_back.remove(gone);
         }

@@ -302,11 +302,11 @@ fn pause(interval: Duration, failures: u32, random: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use futures_util::FutureExt;
     use futures_util::future::LocalBoxFuture;
+    use parking_lot::Mutex;
 
     use crate::agent::config::Config;
     use crate::agent::setup::Load;
@@ -348,10 +348,10 @@ mod tests {
             _budget: Duration,
             _give_up: CancellationToken,
         ) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
-            self.scopes.lock().expect("unpoisoned").push(scope);
-            self.modes.lock().expect("unpoisoned").push(mode);
-            let scene = self.scenes.lock().expect("unpoisoned").pop_front();
-            if self.scenes.lock().expect("unpoisoned").is_empty() {
+            self.scopes.lock().push(scope);
+            self.modes.lock().push(mode);
+            let scene = self.scenes.lock().pop_front();
+            if self.scenes.lock().is_empty() {
                 match self.then {
                     Some(then) => then(&self.signals),
                     None => self.signals.stop.cancel(),
@@ -478,8 +478,8 @@ mod tests {
         let said = play(&work, Box::new(load)).await;
         assert!(said.contains("tagalong_config_reads_total{result=\"refused\"} 1\n"), "{said}");
         assert!(said.contains("tagalong_config_last_read_successful 1\n"), "{said}");
-        assert_eq!(*work.modes.lock().expect("unpoisoned"), [Mode::Push]);
-        assert_eq!(*later.modes.lock().expect("unpoisoned"), [Mode::Suspended]);
+        assert_eq!(*work.modes.lock(), [Mode::Push]);
+        assert_eq!(*later.modes.lock(), [Mode::Suspended]);
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -490,7 +490,7 @@ mod tests {
         let target = |path: &str| BTreeSet::from([Target { host: None, path: path.to_owned(), with_below: false }]);
         let (told, wake) = (Arc::clone(&work), work.signals.wake.clone());
         let teller = tokio::spawn(async move {
-            while told.scopes.lock().expect("unpoisoned").is_empty() {
+            while told.scopes.lock().is_empty() {
                 tokio::task::yield_now().await;
             }
             wake.call(target("somebody/else"));
@@ -507,7 +507,7 @@ mod tests {
         );
         agent.run().await;
         teller.await.expect("it ends");
-        let scopes = work.scopes.lock().expect("unpoisoned").clone();
+        let scopes = work.scopes.lock().clone();
         assert_eq!((scopes.len(), &scopes[0]), (3, &Scope::All));
         assert!(scopes[1] != Scope::All && work.follows(&scopes[1]), "{scopes:?}");
         // It moved nothing, so there is a second look, and no third.

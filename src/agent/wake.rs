@@ -2,8 +2,9 @@
 //! way, one cycle follows.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::policy::scope::{Scope, Target};
@@ -29,7 +30,7 @@ impl Wake {
         if targets.is_empty() {
             return;
         }
-        let mut news = self.inner.news.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut news = self.inner.news.lock();
         *news = Some(match news.take() {
             Some(Scope::All) => Scope::All,
             Some(Scope::Only(known)) if known.len() + targets.len() > MOST => Scope::All,
@@ -55,7 +56,7 @@ impl Wake {
 
     /// The news so far, if there is any; it is forgotten.
     pub fn take(&self) -> Option<Scope> {
-        self.inner.news.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.inner.news.lock().take()
     }
 }
 

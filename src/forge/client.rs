@@ -1,9 +1,10 @@
 //! What is asked of any forge: which pull requests there are, and one to be opened, changed or closed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use super::config::{Config, Kind};
 use super::error::ForgeError;
@@ -104,7 +105,7 @@ impl Forge {
     /// All pull requests of ours, by number. Of what was seen before only what has changed since is asked for, so one
     /// request is enough as a rule.
     pub async fn pull_requests(&self) -> Result<Vec<PullRequest>, ForgeError> {
-        let until = self.lock().until;
+        let until = self.seen.lock().until;
         let mut newest = until;
         let mut found = Vec::new();
         for page in 1..=PAGES {
@@ -116,7 +117,7 @@ impl Forge {
                 break;
             }
         }
-        let mut seen = self.lock();
+        let mut seen = self.seen.lock();
         // The newest of a page comes first.
         for pull_request in found.into_iter().rev() {
             seen.own.insert(pull_request.number, pull_request);
@@ -127,7 +128,7 @@ impl Forge {
 
     /// Those that were seen before, without asking.
     pub fn known(&self) -> Vec<PullRequest> {
-        self.lock().own.values().cloned().collect()
+        self.seen.lock().own.values().cloned().collect()
     }
 
     /// Opens one.
@@ -161,9 +162,5 @@ impl Forge {
             Kind::GitHub => github::page(self, page).await,
             Kind::GitLab => gitlab::page(self, page).await,
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,8 +1,9 @@
 //! The queues of the channels. Handing over an event never waits: a queue that is full loses it, and says so.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -68,7 +69,7 @@ impl Dispatcher {
 
     /// What became of events since this was asked last.
     pub fn take_deliveries(&self) -> Vec<Deliveries> {
-        std::mem::take(&mut self.deliveries.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.deliveries.lock())
     }
 
     /// Takes no more, and lets what waits be brought within a time.
@@ -88,7 +89,7 @@ impl Dispatcher {
 
 fn note(deliveries: &Mutex<Vec<Deliveries>>, channel: &str, result: &'static str, events: usize) {
     let made = Deliveries { channel: channel.to_owned(), result, events: events as u64 };
-    deliveries.lock().unwrap_or_else(PoisonError::into_inner).push(made);
+    deliveries.lock().push(made);
 }
 
 /// Brings what waits until the queue is closed and empty. A chat is told of all that waits at once.

@@ -1,8 +1,9 @@
 //! A client of any number of registries (OCI distribution specification 1.1).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
@@ -141,7 +142,7 @@ impl Client {
 
     /// The requests that were sent to each host since this was asked last.
     pub fn take_traffic(&self) -> Vec<Traffic> {
-        let hosts = self.inner.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let hosts = self.inner.hosts.lock();
         hosts.values().flat_map(|host| host.take_traffic()).collect()
     }
 
@@ -154,7 +155,7 @@ impl Client {
     }
 
     pub(super) fn host(&self, name: &str) -> Result<Arc<Host>, RegistryError> {
-        let mut hosts = self.inner.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = self.inner.hosts.lock();
         if let Some(host) = hosts.get(name) {
             return Ok(Arc::clone(host));
         }

@@ -4,10 +4,11 @@
 //! specification 1.1, section "Checking if content exists in the registry".
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use parking_lot::Mutex;
 use reqwest::{Method, StatusCode};
 
 use crate::image::{Digest, Reference, Repository, Tag, Version};
@@ -43,11 +44,11 @@ pub struct PartCache {
 impl PartCache {
     /// Takes note of a manifest that the registry handed out, and of the tag that it was asked for by.
     pub(super) fn note_manifest(&self, repository: &Repository, version: &Version, read: FetchedManifest) {
-        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tags = self.tags.lock();
         if let (None, Some(tag), true) = (&version.digest, &version.tag, tags.len() < MOST_NOTED) {
             tags.insert((repository.clone(), tag.clone()), read.digest.clone());
         }
-        let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut manifests = self.manifests.lock();
         if manifests.len() < MOST_NOTED {
             manifests.insert((repository.clone(), read.digest.clone()), read);
         }
@@ -55,7 +56,7 @@ impl PartCache {
 
     /// Takes note of a configuration of so many bytes that the registry handed out.
     pub(super) fn note_image_config(&self, repository: &Repository, digest: &Digest, size: u64) {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = self.parts.lock();
         if parts.len() < MOST_NOTED {
             parts.insert((repository.clone(), digest.clone()), Part::There(Some(size)));
         }
@@ -63,13 +64,13 @@ impl PartCache {
 
     fn tagged(&self, repository: &Repository, version: &Version) -> Option<Digest> {
         let tag = version.tag.as_ref().filter(|_| version.digest.is_none())?;
-        let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        let tags = self.tags.lock();
         tags.get(&(repository.clone(), tag.clone())).cloned()
     }
 
     fn noted(&self, repository: &Repository, version: &Version) -> Option<FetchedManifest> {
         let key = (repository.clone(), version.digest.clone()?);
-        self.manifests.lock().unwrap_or_else(PoisonError::into_inner).remove(&key)
+        self.manifests.lock().remove(&key)
     }
 }
 
@@ -246,12 +247,12 @@ impl IntegrityCheck<'_> {
     async fn blob(&self, what: String, part: &Descriptor) -> Result<Option<Flaw>, RegistryError> {
         let digest = parse_digest(self.repository, &part.digest)?;
         let key = (self.repository.clone(), digest.clone());
-        let known = self.part_cache.parts.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let known = self.part_cache.parts.lock().get(&key).cloned();
         let found = match known {
             Some(found) => found,
             None => {
                 let found = self.client.blob(self.repository, &digest).await?;
-                self.part_cache.parts.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
+                self.part_cache.parts.lock().insert(key, found.clone());
                 found
             }
         };

@@ -4,9 +4,9 @@
 //! "RateLimit header fields for HTTP", early and late forms), and Docker Hub's `76;w=21600`, which counts manifests that
 //! are pulled and nothing else.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
@@ -64,7 +64,7 @@ impl RateLimit {
 
     /// Asks for leave to send a request. `metered` ones pull a manifest.
     pub fn take(&self, now: Instant, metered: bool) -> Permit {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let state = &mut *state;
         let left = |until: Option<Instant>| until.map(|until| until.saturating_duration_since(now)).unwrap_or_default();
         let pause = left(state.paused).max(if metered { left(state.metered) } else { Duration::ZERO });
@@ -83,7 +83,7 @@ impl RateLimit {
 
     /// Learns from an answer.
     pub fn answered(&self, now: Instant, status: StatusCode, headers: &HeaderMap, metered: bool) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.silences = 0;
         let announced = announced(headers);
         if status != StatusCode::TOO_MANY_REQUESTS {
@@ -115,7 +115,7 @@ impl RateLimit {
 
     /// Learns that no answer came.
     pub fn silent(&self, now: Instant) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.silences += 1;
         if state.silences >= SILENCES {
             state.paused = later(state.paused, now + DOWN);

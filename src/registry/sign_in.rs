@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use reqwest::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{StatusCode, Url};
 
@@ -69,7 +70,7 @@ impl SignIn {
 
     /// The header for what is known of the host so far; `None` is anonymous.
     pub async fn authorization(self: &Arc<Self>, scope: &str) -> Result<Option<Secret<String>>, RegistryError> {
-        let challenge = lock(&self.challenge).clone();
+        let challenge = self.challenge.lock().clone();
         match challenge {
             None => Ok(None),
             Some(Challenge::Basic) => match self.credential(scope).await? {
@@ -77,7 +78,7 @@ impl SignIn {
                 Some(Credential::RefreshToken(_)) | None => Ok(None),
             },
             Some(Challenge::Bearer { realm, service }) => {
-                let held = lock(&self.tokens).get(scope).filter(|token| token.is_good(Instant::now())).cloned();
+                let held = self.tokens.lock().get(scope).filter(|token| token.is_good(Instant::now())).cloned();
                 let token = match held {
                     Some(token) => token,
                     None => {
@@ -106,7 +107,7 @@ impl SignIn {
         base: &Url,
         scope: &str,
     ) -> Result<Option<Secret<String>>, RegistryError> {
-        let held = lock(&self.tokens).get(ACCESS_TOKEN).filter(|token| token.is_good(Instant::now())).cloned();
+        let held = self.tokens.lock().get(ACCESS_TOKEN).filter(|token| token.is_good(Instant::now())).cloned();
         if let Some(held) = held {
             return Ok(Some(bearer(&held)));
         }
@@ -135,9 +136,9 @@ impl SignIn {
         let headers = headers.get_all(WWW_AUTHENTICATE).iter();
         let challenge = headers.filter_map(|value| value.to_str().ok()).find_map(Challenge::parse);
         let challenge = challenge.ok_or_else(|| self.denied(scope))?;
-        *lock(&self.challenge) = Some(challenge);
+        *self.challenge.lock() = Some(challenge);
         // Only the token that was refused goes: another request may have brought a new one meanwhile.
-        let mut tokens = lock(&self.tokens);
+        let mut tokens = self.tokens.lock();
         if used.is_some() && tokens.get(scope).map(bearer).as_ref() == used {
             tokens.remove(scope);
         }
@@ -214,7 +215,7 @@ impl SignIn {
                 let response: Option<TokenResponse> = serde_json::from_slice(&response.body).ok();
                 let token = response.and_then(|response| response.into_token(Instant::now()));
                 let token = token.ok_or_else(|| self.broken("it holds no token"))?;
-                lock(&self.tokens).insert(scope.to_owned(), token.clone());
+                self.tokens.lock().insert(scope.to_owned(), token.clone());
                 Ok(token)
             }
         }
@@ -257,9 +258,4 @@ fn basic(user: &str, password: &Secret<String>) -> Secret<String> {
 
 fn bearer(token: &Token) -> Secret<String> {
     Secret::new(format!("Bearer {}", token.value.expose()))
-}
-
-/// A lock that a panicking thread left behind still holds good values here: they are only caches.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

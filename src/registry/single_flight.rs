@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
+use parking_lot::Mutex;
 
 /// Work that is under way, by what it is for. Its result is handed to all that wait, and then forgotten.
 pub struct SingleFlight<K, V: Clone> {
@@ -17,7 +17,7 @@ impl<K: Eq + Hash + Clone, V: Clone> SingleFlight<K, V> {
     /// Joins the work under way for `key`, or starts it. Work that nobody waits for any more is dropped.
     pub async fn join(&self, key: &K, start: impl FnOnce() -> BoxFuture<'static, V>) -> V {
         let flight: Shared<BoxFuture<'static, V>> = {
-            let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut flying = self.flying.lock();
             match flying.get(key).and_then(WeakShared::upgrade) {
                 // One that has landed is old news.
                 Some(flight) if flight.peek().is_none() => flight,
@@ -31,7 +31,7 @@ impl<K: Eq + Hash + Clone, V: Clone> SingleFlight<K, V> {
             }
         };
         let result = flight.clone().await;
-        let mut flying = self.flying.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flying = self.flying.lock();
         let landed = flying.get(key).is_some_and(|weak| weak.upgrade().is_none_or(|other| other.ptr_eq(&flight)));
         if landed {
             flying.remove(key);
@@ -77,6 +77,6 @@ mod tests {
         let (a, b, c) = tokio::join!(ask("x"), ask("x"), ask("y"));
         assert_eq!((a, b, c), (0, 0, 1));
         assert_eq!(ask("x").await, 2);
-        assert!(in_flight.flying.lock().expect("unpoisoned").is_empty());
+        assert!(in_flight.flying.lock().is_empty());
     }
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use redb::backends::InMemoryBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
 
@@ -148,7 +148,7 @@ impl Store {
     }
 
     fn compact(&self, size: u64) {
-        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let mut database = self.database.write();
         let mut work = || -> Result<(), Failure> {
             let transaction = database.begin_write()?;
             let stats = transaction.stats()?;
@@ -170,7 +170,7 @@ impl Store {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 
     /// Readers wait meanwhile: they would miss what has left memory and is not in the file yet.
@@ -181,7 +181,7 @@ impl Store {
         waiting.written += std::mem::take(&mut waiting.bytes) as u64;
         let entries = std::mem::take(&mut waiting.entries);
         let written = {
-            let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            let database = self.database.read();
             write(&database, &entries)
         };
         match written {
@@ -193,7 +193,7 @@ impl Store {
     fn read<T>(&self, work: impl FnOnce(&Database) -> Result<T, Failure>) -> Option<T> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let result = {
-            let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            let database = self.database.read();
             work(&database)
         };
         result.map_err(|failure| self.give_up(failure.as_ref())).ok()
@@ -203,7 +203,7 @@ impl Store {
     fn give_up(&self, failure: &dyn std::error::Error) {
         tracing::warn!(%failure, "the cache of registries cannot be used; going on without it");
         if let Some(database) = in_memory() {
-            *self.database.write().unwrap_or_else(PoisonError::into_inner) = database;
+            *self.database.write() = database;
         }
     }
 

@@ -1,7 +1,8 @@
 //! How many requests a host was sent, by what it answered.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 /// Requests of one kind to one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +22,12 @@ pub(super) struct Tally(Mutex<BTreeMap<Option<u16>, u64>>);
 impl Tally {
     /// Counts a request.
     pub(super) fn count(&self, status: Option<u16>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(status).or_default() += 1;
+        *self.0.lock().entry(status).or_default() += 1;
     }
 
     /// Takes the counts.
     pub(super) fn take(&self, host: &str) -> impl Iterator<Item = Traffic> + use<> {
-        let counts = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let counts = std::mem::take(&mut *self.0.lock());
         let host = host.to_owned();
         counts.into_iter().map(move |(status, requests)| Traffic { host: host.clone(), status, requests })
     }

@@ -268,7 +268,7 @@ fn a_right_that_is_missing_is_named_with_its_rule() {
     let ready = agent.get("/readyz").body;
     let rule =
         "{ apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create] } in the namespace flux-system";
-    assert!(ready.contains("does not let us make the Lease flux-system/tagalong (403)"), "{ready}");
+    assert!(ready.contains("does not allow us to create the Lease flux-system/tagalong (403)"), "{ready}");
     assert!(ready.contains(rule), "{ready}");
     scene.cluster.heal();
     agent.wait_for_metric("tagalong_leader 1");
@@ -287,7 +287,7 @@ fn who_is_not_asked_to_take_part_asks_nothing() {
 
     let config = scene.config(SHORT).display().to_string();
     let run = tagalong::run(scene.stage.home(), &["run", "--config", &config]).fails_with(2);
-    assert!(run.stderr.contains("error: it cannot be told where the Kubernetes API is"), "{run:?}");
+    assert!(run.stderr.contains("error: no Kubernetes API is configured"), "{run:?}");
     assert!(run.stderr.contains("help: run in a pod with a service account's token"), "{run:?}");
 }
 

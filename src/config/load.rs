@@ -467,7 +467,7 @@ agent:
         for expected in [
             "git.pushOptions: a push option is one line of text",
             "`bitbucket` is not known; there are gitea, github and gitlab",
-            "git.pullRequest.url: the token would travel in clear text; use https",
+            "git.pullRequest.url: the token would be sent in clear text; use https",
             "git.pullRequest.labels: a label is a text without commas",
             "git.pullRequest: `tokenFile` is needed",
         ] {

@@ -7,8 +7,9 @@ use futures_util::{StreamExt, stream};
 use tokio::task::block_in_place;
 
 use crate::fault::{Explain, Fault};
-use crate::forge::client::{Draft, Forge, PullRequest, State};
+use crate::forge::client::Forge;
 use crate::forge::error::ForgeError;
+use crate::forge::pull_request::{Draft, PullRequest, State};
 use crate::image::{Repository, Version};
 use crate::plan::gate::GatedUpdate;
 use crate::plan::proposal::{self, Closed};
@@ -118,7 +119,7 @@ impl Engine {
         let compare = |update: &GatedUpdate| addresses.get(&change_of(update)).cloned();
         let draft = Draft { title: self.style.title.title(updates), text: proposal::text(updates, &compare) };
         let done = match &heard.open {
-            Some(open) => forge.change(open.number, &draft).await.map(|()| open.url.clone()),
+            Some(open) => forge.update(open.number, &draft).await.map(|()| open.url.clone()),
             None => forge.open(&draft).await.map(|opened| opened.url),
         };
         match done {

@@ -253,7 +253,7 @@ fn a_token_that_is_refused_is_said_and_not_shown() {
             let run = scene.tagalong(&[command]);
             assert_eq!(run.code, 5, "{run:#?}");
             let said = format!("{}{}", run.stdout, run.stderr);
-            assert!(said.contains("refused the token from") && said.contains("pullRequest.tokenFile"), "{said}");
+            assert!(said.contains("rejected the token from") && said.contains("pullRequest.tokenFile"), "{said}");
             assert!(!said.contains("another-secret"), "{said}");
         }
         assert_eq!(git(&scene.stage.origin.path, &["branch", "--list", PROPOSALS]), "", "nothing was pushed");

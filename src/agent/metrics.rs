@@ -296,6 +296,8 @@ impl Metrics {
 mod tests {
     use std::time::Duration;
 
+    use crate::plan::skip::Reason;
+
     use super::*;
 
     fn outcome(result: Result<Report, Failure>) -> Outcome {
@@ -324,7 +326,7 @@ mod tests {
             commit: Some("f00".to_owned()),
             updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
             attempts: 3,
-            ..report(vec![ImageStatus { image: image.clone(), ..standing("app", State::BlockedSecret) }])
+            ..report(vec![ImageStatus { image: image.clone(), ..standing("app", State::Kept(Reason::BlockedSecret)) }])
         };
         let traffic = [
             Traffic { host: "ghcr.io".to_owned(), status: Some(200), requests: 7 },
@@ -396,7 +398,9 @@ mod tests {
     fn of_many_images_the_worst_have_series_and_the_same_ones_in_each_cycle() {
         let metrics = Metrics::default();
         let images = |blocked: usize| {
-            let state = |image| if image < blocked { State::BlockedImage } else { State::NoCandidate };
+            let state = |image| {
+                if image < blocked { State::Kept(Reason::BlockedImage) } else { State::Kept(Reason::NoCandidate) }
+            };
             // The worst have the last names.
             let images = (0..5000).map(|image| standing(&format!("app-{:04}", 9999 - image), state(image)));
             let mut images: Vec<ImageStatus> = images.collect();

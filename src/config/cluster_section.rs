@@ -19,7 +19,7 @@ const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 pub fn read(mut section: Section<'_>, environment: Environment<'_>) -> Config {
     let (leader_election, of_flux) = (section.section("leaderElection"), section.section("flux"));
     if leader_election.is_none() && of_flux.is_none() {
-        section.mistake("one of `leaderElection` and `flux` is needed, such as leaderElection: { lease: tagalong }");
+        section.error("one of `leaderElection` and `flux` is needed, such as leaderElection: { lease: tagalong }");
     }
     section.finish();
     Config {
@@ -37,7 +37,7 @@ fn election(mut section: Section<'_>, environment: Environment<'_>) -> Option<El
         renew_deadline: section.duration("renewDeadline").unwrap_or(usual.renew_deadline),
         retry_period: section.duration("retryPeriod").unwrap_or(usual.retry_period),
     };
-    let timing = timing.checked().map_err(|error| section.mistake(error)).ok();
+    let timing = timing.checked().map_err(|error| section.error(error)).ok();
     section.finish();
     Some(Election { lease: lease?, namespace, identity: identity(environment), timing: timing? })
 }
@@ -52,7 +52,7 @@ fn identity(environment: Environment<'_>) -> String {
 fn flux(mut section: Section<'_>) -> Option<Flux> {
     let source = section.section("gitRepository").and_then(source);
     if source.is_none() {
-        section.mistake("`gitRepository` is needed: the one that reads the branch, such as { name: flux-system }");
+        section.error("`gitRepository` is needed: the one that reads the branch, such as { name: flux-system }");
     }
     let namespaces =
         section.each_with("namespaces", |text| text.parse::<ObjectName>().map_err(|error| error.to_string()));
@@ -79,7 +79,7 @@ fn source(mut section: Section<'_>) -> Option<ObjectRef> {
 fn receiver(mut section: Section<'_>) -> Option<Receiver> {
     let url_file = section.path("urlFile");
     if url_file.is_none() {
-        section.mistake("`urlFile` is needed: a file with the whole URL of the Receiver");
+        section.error("`urlFile` is needed: a file with the whole URL of the Receiver");
     }
     let secret_file = section.path("secretFile");
     section.finish();

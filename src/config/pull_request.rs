@@ -29,7 +29,7 @@ pub fn read(mut section: Section<'_>) -> (Option<PullRequest>, Option<Template>)
         false => Ok(text.to_owned()),
     });
     if token_file.is_none() {
-        section.mistake("`tokenFile` is needed: a file with a token of the forge");
+        section.error("`tokenFile` is needed: a file with a token of the forge");
     }
     section.finish();
     (token_file.map(|token_file| PullRequest { forge, url, token_file, labels }), title)

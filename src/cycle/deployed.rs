@@ -16,8 +16,8 @@ use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
 use crate::repo::source::Sources;
 
-use super::kept::Kept;
-use super::round::{Extent, Round};
+use super::candidates::kept::Kept;
+use super::candidates::round::{Extent, Round};
 
 /// How many images are asked for at a time; the client bounds the requests to each host.
 const IMAGES: usize = 16;

@@ -125,8 +125,7 @@ impl Agent {
             let span = tracing::info_span!("cycle", number);
             let outcome = self.cycle(number, next.scope()).instrument(span.clone()).await;
             failures = if outcome.result.is_ok() { 0 } else { failures + 1 };
-            let traffic = self.runtime.runner.take_traffic();
-            span.in_scope(|| self.observers.cycle_ended(&outcome, &traffic));
+            span.in_scope(|| self.observers.cycle_ended(&outcome));
             self.rollouts.cycle_ended(&outcome);
             if let (NextCycle::Updated(targets), Ok(report)) = (&next, &outcome.result) {
                 self.schedule_recheck(report, targets);
@@ -319,7 +318,6 @@ mod tests {
     use crate::agent::worker::CycleRunner;
     use crate::cycle::error::CycleError;
     use crate::image::Repository;
-    use crate::registry::traffic::Traffic;
 
     use super::*;
 
@@ -372,10 +370,6 @@ mod tests {
                 }
             }
             .boxed_local()
-        }
-
-        fn take_traffic(&self) -> Vec<Traffic> {
-            Vec::new()
         }
     }
 

@@ -11,6 +11,7 @@
 //! - `chat`: Slack, Discord, Teams and Matrix
 //! - [`webhook`]: any other service, through a template
 //! - `commit_status`: commit statuses on Gitea and GitHub
+//! - [`metrics`]: counts the deliveries
 //! - [`error`]: the errors of a delivery
 
 mod chat;
@@ -20,6 +21,7 @@ mod delivery;
 pub mod dispatcher;
 pub mod error;
 pub mod event;
+pub mod metrics;
 mod request;
 pub mod secret_source;
 mod service;

@@ -19,7 +19,7 @@ use super::error::RegistryError;
 use super::host::{Authentication, Host, Request};
 use super::manifest::ACCEPT;
 use super::metadata::ImageMetadata;
-use super::traffic::Traffic;
+use super::metrics::RegistryMetrics;
 use super::transport::Response;
 
 const PING_LIMIT: usize = 1 << 20;
@@ -33,6 +33,7 @@ pub struct Client {
 #[derive(Debug)]
 struct Inner {
     config: Config,
+    metrics: RegistryMetrics,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
     /// Opened when something is to be looked up: who only connects leaves no file.
     cache: OnceLock<Cache>,
@@ -44,11 +45,19 @@ impl Client {
     /// # Errors
     /// A file of certificates that cannot be used.
     pub fn new(config: Config) -> Result<Client, RegistryError> {
+        Client::with_metrics(config, RegistryMetrics::default())
+    }
+
+    /// Creates a client that counts into existing metrics, as after a change of configuration.
+    ///
+    /// # Errors
+    /// A file of certificates that cannot be used.
+    pub fn with_metrics(config: Config, metrics: RegistryMetrics) -> Result<Client, RegistryError> {
         let mut hosts = HashMap::new();
         for host in &config.hosts {
-            hosts.insert(host.host.clone(), Arc::new(Host::new(&host.host, &config)?));
+            hosts.insert(host.host.clone(), Arc::new(Host::new(&host.host, &config, metrics.clone())?));
         }
-        let inner = Inner { config, hosts: Mutex::new(hosts), cache: OnceLock::new() };
+        let inner = Inner { config, metrics, hosts: Mutex::new(hosts), cache: OnceLock::new() };
         Ok(Client { inner: Arc::new(inner) })
     }
 
@@ -140,14 +149,12 @@ impl Client {
         self.inner.cache.get().into_iter().for_each(Cache::flush);
     }
 
-    /// The requests that were sent to each host since this was asked last.
-    pub fn take_traffic(&self) -> Vec<Traffic> {
-        let hosts = self.inner.hosts.lock();
-        hosts.values().flat_map(|host| host.take_traffic()).collect()
-    }
-
     pub(super) fn config(&self) -> &Config {
         &self.inner.config
+    }
+
+    pub(super) fn metrics(&self) -> &RegistryMetrics {
+        &self.inner.metrics
     }
 
     pub(super) fn cache(&self) -> &Cache {
@@ -159,7 +166,7 @@ impl Client {
         if let Some(host) = hosts.get(name) {
             return Ok(Arc::clone(host));
         }
-        let host = Arc::new(Host::new(name, &self.inner.config)?);
+        let host = Arc::new(Host::new(name, &self.inner.config, self.inner.metrics.clone())?);
         hosts.insert(name.to_owned(), Arc::clone(&host));
         Ok(host)
     }

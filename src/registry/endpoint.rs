@@ -94,6 +94,7 @@ impl Client {
         let host = Host::with_credential_source(
             repository.host(),
             self.config(),
+            self.metrics().clone(),
             CredentialSource::Given { credential, from },
         )?;
         Ok(Endpoint { host: Arc::new(host), path: repository.path().to_owned(), mirror_of: None })

@@ -19,10 +19,10 @@ use crate::secret::Secret;
 
 use super::config::{Config, Mirror};
 use super::error::RegistryError;
+use super::metrics::RegistryMetrics;
 use super::rate_limit::{Permit, RateLimit};
 use super::sign_in::{CredentialSource, SignIn};
 use super::single_flight::SingleFlight;
-use super::traffic::{Tally, Traffic};
 use super::transport::{Response, Transport, unreachable};
 
 /// The host of Docker Hub's own API.
@@ -97,21 +97,27 @@ pub struct Host {
     sign_in: Arc<SignIn>,
     permits: Semaphore,
     rate_limit: RateLimit,
-    tally: Tally,
+    metrics: RegistryMetrics,
     in_flight: SingleFlight<Arc<Request>, Result<Arc<Response>, RegistryError>>,
 }
 
 impl Host {
     /// Prepares a host; connects to nothing yet.
-    pub fn new(name: &str, config: &Config) -> Result<Host, RegistryError> {
+    pub fn new(name: &str, config: &Config, metrics: RegistryMetrics) -> Result<Host, RegistryError> {
         let file = config.credentials_file_of(account_of(name)).map(Path::to_owned);
-        Host::with_credential_source(name, config, file.map_or(CredentialSource::Nothing, CredentialSource::File))
+        Host::with_credential_source(
+            name,
+            config,
+            metrics,
+            file.map_or(CredentialSource::Nothing, CredentialSource::File),
+        )
     }
 
     /// The same, showing something else than what is configured.
     pub fn with_credential_source(
         name: &str,
         config: &Config,
+        metrics: RegistryMetrics,
         credential_source: CredentialSource,
     ) -> Result<Host, RegistryError> {
         let own = config.of_host(account_of(name));
@@ -136,7 +142,7 @@ impl Host {
             transport,
             permits: Semaphore::new(config.concurrency.max(1)),
             rate_limit: RateLimit::new(per_second.unwrap_or(usual), per_second.unwrap_or(burst)),
-            tally: Tally::default(),
+            metrics,
             in_flight: SingleFlight::default(),
         })
     }
@@ -169,11 +175,6 @@ impl Host {
     /// Its name, as images write it.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// The requests that were sent since this was asked last.
-    pub fn take_traffic(&self) -> impl Iterator<Item = Traffic> + use<> {
-        self.tally.take(&self.name)
     }
 
     async fn send_with_retries(&self, request: &Request) -> Result<Response, RegistryError> {
@@ -276,14 +277,14 @@ impl Host {
         let response = match self.transport.fetch(builder, request.limit, &request.target).await {
             Ok(response) => response,
             Err(error) => {
-                self.tally.count(None);
+                self.metrics.count(&self.name, None);
                 if matches!(error, RegistryError::TimedOut { .. } | RegistryError::Unreachable { .. }) {
                     self.rate_limit.silent(Instant::now());
                 }
                 return Err(error);
             }
         };
-        self.tally.count(Some(response.status.as_u16()));
+        self.metrics.count(&self.name, Some(response.status.as_u16()));
         tracing::Span::current().record("http.response.status_code", response.status.as_u16());
         self.rate_limit.answered(Instant::now(), response.status, &response.headers, request.is_metered());
         tracing::debug!(

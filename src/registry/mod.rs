@@ -23,7 +23,7 @@
 //! - [`listing`]: the cached part of a tag listing that shows whether it has changed
 //! - [`store`]: the file behind the cache
 //! - `packed`: the encoding of values in that file
-//! - [`traffic`]: requests to a host, counted by status
+//! - [`metrics`]: counts the requests
 
 pub mod auth;
 pub mod cache;
@@ -39,6 +39,7 @@ pub mod integrity;
 pub mod listing;
 pub mod manifest;
 pub mod metadata;
+pub mod metrics;
 mod packed;
 mod push_times;
 pub mod rate_limit;
@@ -47,5 +48,4 @@ mod single_flight;
 mod source_labels;
 pub mod store;
 pub mod tags;
-pub mod traffic;
 pub mod transport;

@@ -264,7 +264,7 @@ fn no_command_gives_a_secret_away() {
         "no identity at hand",
         "is refused",
         "no age identity",
-        "it is no JSON",
+        "it is not valid JSON",
     ] {
         assert!(seen.contains(words), "nothing went wrong by: {words}");
     }

@@ -10,10 +10,11 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
+use parking_lot::Mutex;
 use tagalong::cycle::tree::cache::TreeCache;
 use tagalong::image::{Reference, Version};
 use tagalong::manifest::edit::{FollowRefs, Move, edit};
@@ -55,7 +56,7 @@ fn main() {
 }
 
 fn with_clone<T>(work: impl FnOnce(&BareClone, CommitId) -> T) -> T {
-    let clone = CLONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let clone = CLONE.lock();
     work(&clone.0, clone.1)
 }
 

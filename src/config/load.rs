@@ -331,8 +331,8 @@ agent:
         assert_eq!((forge.repository.as_str(), forge.api.host()), ("acme/infra", "api.github.com"));
         let refused = |url: &str, text: &str| git(url, text).expect_err("refused").to_string();
         let untold = refused("git@git.example.com:acme/infra.git", request);
-        assert!(untold.contains("give git.pullRequest.forge: gitea, github or gitlab"), "{untold}");
-        assert!(refused("/srv/infra.git", request).contains("a path on this machine"));
+        assert!(untold.contains("set git.pullRequest.forge to gitea, github or gitlab"), "{untold}");
+        assert!(refused("/srv/infra.git", request).contains("a local path"));
         assert!(refused("/srv/infra.git", "pushBranch: main").contains("are both `main`"));
         let said = diagnostics(
             "git:\n  pushOptions: ['']\n  pullRequest: { forge: bitbucket, url: 'http://git.example.com', labels: ['a,b'] }\n",

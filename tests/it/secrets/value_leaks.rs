@@ -264,7 +264,7 @@ fn no_command_reveals_a_secret() {
         "no available identity",
         "is refused",
         "not a valid age identity",
-        "it is no JSON",
+        "it is not valid JSON",
     ] {
         assert!(seen.contains(words), "nothing went wrong by: {words}");
     }

@@ -187,7 +187,7 @@ impl Bench {
         };
         // The first cycle reads everything.
         arrives(&before);
-        agent.wait_for("the cycle is done");
+        agent.wait_for("cycle finished");
         let mut times = Vec::new();
         for _ in 0..TURNS {
             std::thread::sleep(Duration::from_millis(500));

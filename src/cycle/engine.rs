@@ -15,7 +15,6 @@ use crate::manifest::prefilter::Prefilter;
 use crate::plan::message::Purpose;
 use crate::plan::tree_config::TreeConfig;
 use crate::policy::scope::Scope;
-use crate::registry::traffic::Traffic;
 use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::config::Branch;
@@ -163,11 +162,6 @@ impl Engine {
             })
         };
         race(&self.repo.branch, self.attempts, clone, make).await
-    }
-
-    /// Takes the counts of requests to each registry since the last call.
-    pub fn take_traffic(&self) -> Vec<Traffic> {
-        self.services.registry.take_traffic()
     }
 
     /// Returns the external systems that cycles use.

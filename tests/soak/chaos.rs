@@ -334,7 +334,7 @@ impl World {
             }
             Fault::ConfigurationBroken => {
                 // It is reported and rejected; the next valid one takes effect.
-                let refused = |agent: &Agent| agent.log().matches("the new configuration is wrong").count();
+                let refused = |agent: &Agent| agent.log().matches("the new configuration is invalid").count();
                 let before = refused(self.agent());
                 self.configure("policies: [");
                 wait_until("it is refused", || {

@@ -64,7 +64,7 @@ fn health_metrics_and_status_show_what_the_cycles_did() {
     let (code, log) = agent.stop();
     assert_eq!(code, 0, "{log}");
     let moved = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let moved = moved.into_iter().find(|line| line["message"] == "moved").expect("said");
+    let moved = moved.into_iter().find(|line| line["message"] == "updated").expect("said");
     assert_eq!((&moved["span"]["name"], &moved["to"]), (&"cycle".into(), &"aaaaaa2".into()), "{moved}");
 }
 
@@ -97,9 +97,9 @@ fn a_changed_configuration_takes_effect_and_an_invalid_one_is_rejected() {
 
     replace(&config, &good.replace("interval", "intervall"));
     agent.wait_for_metric("tagalong_config_last_read_successful 0");
-    agent.wait_for("the one before stays in use");
+    agent.wait_for("keeping the current one");
     let page = agent.get("/").body;
-    assert!(page.contains("A new configuration was refused") && page.contains("did you mean `interval`?"), "{page}");
+    assert!(page.contains("The new configuration was rejected") && page.contains("did you mean `interval`?"), "{page}");
     stage.registry.push("org/app", "aaaaaa2", NEW);
     wait_until("the old one works on", || stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
 
@@ -137,7 +137,7 @@ fn a_push_that_never_ends_does_not_outlive_the_grace() {
     let agent = Agent::start(stage.home(), &config);
     wait_until("the push is under way", || begun.exists());
     agent.signal("TERM");
-    agent.wait_for("the cycle under way is given up");
+    agent.wait_for("aborting the running cycle");
     let (code, log) = agent.stop();
     fs::write(&over, "").expect("written");
     assert_eq!(code, 0, "{log}");
@@ -155,10 +155,10 @@ fn an_address_in_use_is_an_error_and_off_serves_nothing() {
     fs::write(&config, text.replace("127.0.0.1:0", &taken)).expect("written");
     let run = tagalong::run(stage.home(), &["run", "--config", &config.display().to_string()]).fails_with(1);
     assert!(run.stderr.contains(&format!("error: cannot listen on {taken}")), "{run:?}");
-    assert!(run.stderr.contains("help: give agent.listen another address, or `off`"), "{run:?}");
+    assert!(run.stderr.contains("help: set agent.listen to another address, or to `off`"), "{run:?}");
     fs::write(&config, text.replace("\"127.0.0.1:0\"", "off")).expect("written");
     let agent = Agent::start(stage.home(), &config);
-    agent.wait_for("the cycle is done");
-    assert!(!agent.log().contains("are served"), "{}", agent.log());
+    agent.wait_for("cycle finished");
+    assert!(!agent.log().contains("serving health"), "{}", agent.log());
     assert_eq!(agent.stop().0, 0);
 }

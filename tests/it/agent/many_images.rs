@@ -81,7 +81,7 @@ fn pages_filters_and_limits_work_for_many_images() {
     );
     assert!(first["images"][0].get("omitted").is_none());
     for (query, error) in [
-        ("?state=blokced", "`blokced` is not a state of images"),
+        ("?state=blokced", "`blokced` is not an image state"),
         ("?page=none", "`none` is not a valid `page`"),
         ("?limit=100000", "`100000` is not a valid `limit`"),
         ("?%FF%00=%ZZ&&==", "is not a known parameter"),
@@ -91,7 +91,7 @@ fn pages_filters_and_limits_work_for_many_images() {
         assert!(value["error"].as_str().expect("an error").contains(error) && value["help"].is_string(), "{value}");
         let page = agent.get(&format!("/{query}"));
         assert_eq!(page.status, 400, "{query}");
-        assert!(page.body.contains("The address was not understood") && page.body.contains(error), "{}", page.body);
+        assert!(page.body.contains("The address is not valid") && page.body.contains(error), "{}", page.body);
     }
 
     // The page, with problems first.
@@ -99,7 +99,7 @@ fn pages_filters_and_limits_work_for_many_images() {
     assert!(page.body.len() < 150_000, "{} bytes", page.body.len());
     assert_eq!(page.body.matches("<th scope=\"row\">").count(), 100);
     for part in [
-        "Images 1 to 100 of 1,200, trouble first",
+        "Images 1 to 100 of 1,200, problems first",
         "no candidate <strong>450</strong>",
         "up to date <strong>750</strong>",
         "more: <code>tagalong sync --dry-run</code>",
@@ -119,5 +119,5 @@ fn pages_filters_and_limits_work_for_many_images() {
     agent.wait_for_metric("tagalong_images{state=\"no-candidate\"} 450");
     let log = agent.log();
     assert!(log.lines().count() < 400, "{log}");
-    assert!(log.contains("350 more stay") && log.contains("more notes"), "{log}");
+    assert!(log.contains("350 more images are kept back") && log.contains("more notes"), "{log}");
 }

@@ -67,12 +67,18 @@ fn filters_and_pages_work_without_scripts_at_any_width() {
 
     // From page to page, and back.
     browser.open(&start);
-    assert_eq!((caption(&browser).as_str(), browser.count("tbody tr")), ("Images 1 to 100 of 320, trouble first", 100));
+    assert_eq!(
+        (caption(&browser).as_str(), browser.count("tbody tr")),
+        ("Images 1 to 100 of 320, problems first", 100)
+    );
     browser.follow(|browser| browser.click("a[rel=next]"));
     assert_eq!(browser.url(), format!("{start}?page=2#images"));
-    assert_eq!(caption(&browser), "Images 101 to 200 of 320, trouble first");
+    assert_eq!(caption(&browser), "Images 101 to 200 of 320, problems first");
     browser.follow(|browser| browser.click("a[rel=prev]"));
-    assert_eq!((caption(&browser).as_str(), first(&browser)), ("Images 1 to 100 of 320, trouble first", crowd.name(0)));
+    assert_eq!(
+        (caption(&browser).as_str(), first(&browser)),
+        ("Images 1 to 100 of 320, problems first", crowd.name(0))
+    );
 
     // By a count, and then by the form, which keeps the state.
     browser.follow(|browser| browser.click("a.no-candidate"));
@@ -85,7 +91,7 @@ fn filters_and_pages_work_without_scripts_at_any_width() {
     assert_eq!((first(&browser), browser.text("a[aria-current] strong")), (crowd.name(14), "11".to_owned()));
     browser.click("option[value='']");
     browser.follow(|browser| browser.write("input[name=q]", " apps/100.yaml\u{e007}"));
-    assert_eq!(caption(&browser), "Images 1 to 10 of 10 that match, trouble first");
+    assert_eq!(caption(&browser), "Images 1 to 10 of 10 that match, problems first");
 
     // Nothing overflows, however narrow the window and whatever the query.
     for query in ["?page=2", "?state=nowhere", "?q=nothing", "?q=app-7&state=kept-back"] {

@@ -143,7 +143,7 @@ fn a_failing_collector_is_reported_once_and_delays_nothing() {
             .env("OTEL_EXPORTER_OTLP_TRACES_HEADERS", format!("x-token={TOKEN}"));
         let run = finished(sync.output().expect("it starts")).ok();
         assert!(stage.origin.read("app.yaml").ends_with("bbbbbb2\n"));
-        assert_eq!(run.stderr.matches("the collector does not take our traces").count(), 1, "{run:#?}");
+        assert_eq!(run.stderr.matches("cannot send traces to the OpenTelemetry collector").count(), 1, "{run:#?}");
         assert!(!run.stderr.contains(TOKEN), "{run:#?}");
         drop(alive);
     }

@@ -60,7 +60,7 @@ fn tell(address: &str, images: &[String]) -> u16 {
 
 /// The number of finished cycles.
 fn cycles(agent: &Agent) -> usize {
-    agent.log().matches("the cycle is done").count()
+    agent.log().matches("cycle finished").count()
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_push_to_the_registry_is_deployed_at_once() {
     std::fs::write(&file, text.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"))).expect("written");
     assert!(secret.exists());
     let agent = Agent::start(stage.home(), &file);
-    agent.wait_for("the cycle is done");
+    agent.wait_for("cycle finished");
     registry.push("org/app", "aaaaaa2", NEW);
     wait_until("the push is deployed", || stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
     registry.push("org/other", "bbbbbb2", NEW);
@@ -107,7 +107,7 @@ fn only_the_image_of_the_event_is_queried() {
     push("org/other", "bbbbbb1", OLD);
     let file = config(&stage, &stage.registry.host(), "  - { kind: generic, secretFile: SECRET }\n");
     let agent = Agent::start(stage.home(), &file);
-    agent.wait_for("the cycle is done");
+    agent.wait_for("cycle finished");
     let address = agent.address();
     push("org/other", "bbbbbb2", NEW);
     push("org/app", "aaaaaa2", NEW);
@@ -142,7 +142,7 @@ fn a_burst_of_events_causes_few_cycles() {
     names.iter().for_each(|name| drop(stage.registry.push(&format!("org/{name}"), "aaaaaa1", OLD)));
     let file = config(&stage, &stage.registry.host(), "  - { kind: generic, secretFile: SECRET }\n");
     let agent = Agent::start(stage.home(), &file);
-    agent.wait_for("the cycle is done");
+    agent.wait_for("cycle finished");
     let address = agent.address();
     names.iter().for_each(|name| drop(stage.registry.push(&format!("org/{name}"), "aaaaaa2", NEW)));
     std::thread::scope(|scope| {
@@ -164,7 +164,7 @@ fn requests_without_the_secret_have_no_effect() {
     let file = config(&stage, &stage.registry.host(), &webhooks.replace("HOST", &stage.registry.host()));
     std::fs::write(stage.home().join("secret.empty"), "\n").expect("written");
     let agent = Agent::start(stage.home(), &file);
-    agent.wait_for("the cycle is done");
+    agent.wait_for("cycle finished");
     let address = agent.address();
     stage.registry.push("org/app", "aaaaaa2", NEW);
     let body = json!({ "images": [stage.image("app")] }).to_string();
@@ -192,8 +192,8 @@ fn requests_without_the_secret_have_no_effect() {
     assert_eq!(post(&format!("quay?token={SECRET}"), "", quay.as_bytes()), 202);
     wait_until("the news is deployed", || stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
     let (_, log) = agent.stop();
-    assert!(!log.contains(SECRET) && log.contains("a webhook with a wrong secret or signature was refused"), "{log}");
-    assert!(log.contains("the webhook's secret cannot be read"), "{log}");
+    assert!(!log.contains(SECRET) && log.contains("rejected a webhook with an invalid secret or signature"), "{log}");
+    assert!(log.contains("cannot read the webhook's secret"), "{log}");
 }
 
 #[test]
@@ -206,9 +206,9 @@ fn mistakes_in_webhooks_are_reported() {
     );
     let run = support::tagalong::run(stage.home(), &["sync", "--config", &file.display().to_string()]).fails_with(2);
     for said in [
-        "agent.webhooks[0].kind: `gogs` is not known; there are distribution, gitea, harbor, dockerhub, ghcr, quay, gitlab, generic",
-        "agent.webhooks[1]: `kind` and `secretFile` are needed",
-        "agent.webhooks[2].registry: `a/b` is no registry host",
+        "agent.webhooks[0].kind: invalid value `gogs`; expected one of distribution, gitea, harbor, dockerhub, ghcr, quay, gitlab, generic",
+        "agent.webhooks[1]: `kind` and `secretFile` are required",
+        "agent.webhooks[2].registry: `a/b` is not a registry host",
     ] {
         assert!(run.stderr.contains(said), "{said}: {run:#?}");
     }

@@ -78,7 +78,7 @@ fn a_rejected_set_changes_nothing() {
     let cases = [
         (vec!["set".to_owned(), format!("{}:x", stage.image("ap"))], 2, "similar images:"),
         (vec!["set".to_owned(), format!("{image}:missing")], 3, "no such image"),
-        (vec!["set".to_owned(), image.clone()], 2, "names no version"),
+        (vec!["set".to_owned(), image.clone()], 2, "has neither a tag nor a digest"),
         (
             vec!["set".to_owned(), format!("{image}:aaaaaa1"), "--path".to_owned(), "chart/broken.yaml".to_owned()],
             2,
@@ -144,7 +144,7 @@ fn images_and_check_report_without_changing_anything() {
     let keys = |check: &serde_json::Value| {
         check.as_array().expect("rows").iter().find(|row| row["check"] == "keys").expect("a row").clone()
     };
-    assert!(keys(&check)["detail"].as_str().expect("text").starts_with("none is at hand"), "{check:#}");
+    assert!(keys(&check)["detail"].as_str().expect("text").starts_with("none found"), "{check:#}");
     let (recipient, identity) = support::sops::new_key();
     let file = stage.home().join("age.key");
     let checked = |text: &str| {
@@ -154,7 +154,7 @@ fn images_and_check_report_without_changing_anything() {
         support::tagalong::finished(command.output().expect("the program starts"))
     };
     let found = checked(&identity);
-    assert_eq!(keys(&found.json())["detail"], format!("open what is encrypted to {recipient}"), "{found:#?}");
+    assert_eq!(keys(&found.json())["detail"], format!("decrypt files for {recipient}"), "{found:#?}");
     let broken = checked(&format!("{identity}X"));
     assert!(
         !keys(&broken.json())["ok"].as_bool().expect("a boolean") && !broken.stdout.contains(&identity),

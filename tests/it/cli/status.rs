@@ -66,7 +66,7 @@ fn explain_shows_every_step_of_a_decision() {
     assert_eq!(story["tags"][0]["order"], "2026-04-01T01:00:00Z");
     let dropped = story["dropped"].as_array().expect("a list");
     let rule = |tag: &str| dropped.iter().find(|dropped| dropped["tag"] == tag).expect("dropped")["rule"].to_string();
-    assert!(rule("latest").contains("names no commit") && rule("20260401").contains("digits alone"), "{story:#}");
+    assert!(rule("latest").contains("does not name a commit") && rule("20260401").contains("digits only"), "{story:#}");
     assert_eq!((&story["gates"][0]["version"], &story["gates"][0]["passed"]), (&"bbbbbb2".into(), &true.into()));
 
     stage.tagalong(&["sync"]).ok();
@@ -75,10 +75,10 @@ fn explain_shows_every_step_of_a_decision() {
     for expected in [
         "base/app.yaml:4  spec.containers[0].image holds aaaaaa1, overridden by prod/kustomization.yaml\n",
         "tags that name a commit, the newest by `order: built`\n",
-        "\ntags that fit, the newest first\n  bbbbbb2  2026-04-01T01:00:00Z\n  aaaaaa1  2026-04-01T00:00:00Z\n",
-        "  latest names no commit (7 to 64 hexadecimal digits)\n",
+        "\nmatching tags, newest first\n  bbbbbb2  2026-04-01T01:00:00Z\n  aaaaaa1  2026-04-01T00:00:00Z\n",
+        "  latest does not name a commit (7 to 64 hexadecimal digits)\n",
         &format!("  held: {image}:bbbbbb2 since "),
-        "  base/app.yaml:4 is left: prod/kustomization.yaml decides\n",
+        "  base/app.yaml:4 stays: overridden by prod/kustomization.yaml\n",
         "  prod/kustomization.yaml:4 stays at aaaaaa1: held: bbbbbb2 has been held since ",
     ] {
         assert!(text.contains(expected), "`{expected}` is missing in\n{text}");
@@ -91,7 +91,7 @@ fn explain_reports_images_without_a_policy_or_a_field() {
     let foreign = format!("{}/else/thing", stage.registry.host());
     let text = stage.tagalong(&["explain", &foreign]).ok().stdout;
     assert!(text.contains("none: no pattern under `policies` matches this image"), "{text}");
-    assert!(text.contains("foreign.yaml:1 stays at 1.0: nothing governs it"), "{text}");
+    assert!(text.contains("foreign.yaml:1 stays at 1.0: no policy governs it"), "{text}");
     let unknown = stage.tagalong(&["explain", &stage.image("ap")]).fails_with(2);
     assert!(unknown.stderr.contains("similar images: ") && unknown.stderr.contains(&stage.image("app")));
     let gone = stage.image("other");

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ::tagalong::cli::connect;
-use ::tagalong::config::load::{Config, Overrides};
+use ::tagalong::config::load::Config;
+use ::tagalong::config::overrides::Overrides;
 use ::tagalong::cycle::error::CycleError;
 use ::tagalong::cycle::operations::terms::Mode;
 use ::tagalong::policy::scope::Scope;
@@ -129,7 +130,9 @@ fn a_follower_is_ready_idle_and_takes_over_once_the_leader_is_silent() {
     scene.stage.registry.push("org/app", "aaaaaa2", NEW);
     wait_until("it follows", || agent.get("/readyz").status == 200);
     tell(&agent.address(), &scene.stage.image("app"));
-    agent.wait_for("there is news, and this replica does not lead; the leader looks by its schedule");
+    agent.wait_for(
+        "ignoring an event, because this replica does not lead; the leader finds the image in its next cycle",
+    );
     // The leader keeps leading for longer than its lease.
     for _ in 0..30 {
         scene.cluster.hold("pod-x_1", 4);
@@ -218,7 +221,7 @@ fn nothing_is_pushed_while_the_api_is_down() {
         scene.cluster.trouble("", "/", fault, usize::MAX);
         agent.wait_for_metric("tagalong_leader 0");
         let ready = agent.get("/readyz");
-        assert!(ready.status == 503 && ready.body.contains("it is not known which replica leads"), "{ready:?}");
+        assert!(ready.status == 503 && ready.body.contains("the leader is unknown"), "{ready:?}");
         assert_eq!(agent.get("/healthz").status, 200);
         let built = if tag == "aaaaaa2" { NEW } else { NEWER };
         scene.stage.registry.push("org/app", tag, built);
@@ -250,7 +253,7 @@ fn a_lost_write_or_a_short_outage_does_not_cost_the_lead() {
     scene.cluster.trouble("PUT", LEASE, Fault::Status(409), 2);
     scene.wait_for_requests(20);
     let log = agent.log();
-    assert!(log.contains("it is tried again") && !log.contains("does not lead any more"), "{log}");
+    assert!(log.contains("cannot renew the Lease; retrying") && !log.contains("no longer leads"), "{log}");
     assert_eq!(log.matches("this replica leads").count(), 1, "{log}");
     // Someone else has taken it: leadership ends, whatever the reason.
     scene.cluster.hold("pod-x_1", 4);
@@ -264,11 +267,11 @@ fn a_missing_permission_is_reported_with_the_rule_to_add() {
     let scene = Scene::new();
     scene.cluster.trouble("POST", "/apis/coordination.k8s.io", Fault::Status(403), usize::MAX);
     let agent = scene.replica("pod-a", &scene.config(SHORT));
-    wait_until("it says what is wrong", || agent.get("/readyz").body.contains("it is not known which replica leads"));
+    wait_until("it says what is wrong", || agent.get("/readyz").body.contains("the leader is unknown"));
     let ready = agent.get("/readyz").body;
     let rule =
         "{ apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create] } in the namespace flux-system";
-    assert!(ready.contains("does not let us make the Lease flux-system/tagalong (403)"), "{ready}");
+    assert!(ready.contains("does not allow us to create the Lease flux-system/tagalong (403)"), "{ready}");
     assert!(ready.contains(rule), "{ready}");
     scene.cluster.heal();
     agent.wait_for_metric("tagalong_leader 1");
@@ -287,8 +290,8 @@ fn without_leader_election_the_api_is_not_used() {
 
     let config = scene.config(SHORT).display().to_string();
     let run = tagalong::run(scene.stage.home(), &["run", "--config", &config]).fails_with(2);
-    assert!(run.stderr.contains("error: it cannot be told where the Kubernetes API is"), "{run:?}");
-    assert!(run.stderr.contains("help: run in a pod with a service account's token"), "{run:?}");
+    assert!(run.stderr.contains("error: no Kubernetes API is configured"), "{run:?}");
+    assert!(run.stderr.contains("help: run in a pod with a service account token"), "{run:?}");
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn an_applied_commit_is_reported_with_its_duration() {
     wait_until("Flux is asked to look", || scene.requested().is_some());
     let at = scene.requested().expect("asked");
     assert!(at.parse::<jiff::Timestamp>().is_ok() && at.ends_with('Z'), "{at}");
-    wait_until("the agent knows of its commit", || agent.get("/").body.contains("waits for Flux"));
+    wait_until("the agent knows of its commit", || agent.get("/").body.contains("waiting for Flux"));
     scene.cluster.kustomize("apps", "./apps", BUSY, BEFORE, &commit);
     scene.cluster.kustomize("apps", "./apps", READY, &commit, &commit);
     agent.wait_for_metric("tagalong_reconcile_total{outcome=\"applied\"} 1");
@@ -132,7 +132,7 @@ fn an_applied_commit_is_reported_with_its_duration() {
     // Nothing is pending, so no requests are sent anymore.
     let lists = |cluster: &Cluster| cluster.asked().iter().filter(|asked| asked.ends_with("kustomizations")).count();
     let before = lists(&scene.cluster);
-    wait_until("some cycles are done", || agent.log().matches("the cycle is done").count() > 10);
+    wait_until("some cycles are done", || agent.log().matches("cycle finished").count() > 10);
     assert_eq!(lists(&scene.cluster), before);
     let (code, log) = agent.stop();
     assert!(code == 0 && !log.contains(TOKEN), "{log}");
@@ -215,7 +215,7 @@ fn a_receiver_is_called_with_a_signature_instead() {
     // The path is a secret, whatever goes wrong.
     fs::write(&url, "http://127.0.0.1:1/hook/open-sesame-path\n").expect("written");
     scene.deploy("aaaaaa3", NEWER);
-    agent.wait_for("cannot tell Flux's Receiver at 127.0.0.1:1");
+    agent.wait_for("cannot notify Flux's Receiver at 127.0.0.1:1");
     agent.wait_for_metric("tagalong_flux_trouble{part=\"asking\"} 1");
     let page = agent.get("/").body;
     let (code, log) = agent.stop();
@@ -233,7 +233,7 @@ fn missing_permissions_are_reported_with_the_rules_to_add() {
         "resources: [gitrepositories], resourceNames: [infra], verbs: [patch] } in the namespace flux-system",
     );
     agent.wait_for("resources: [kustomizations], verbs: [list] } in the namespace flux-system");
-    assert_eq!(agent.log().matches("what becomes of commits cannot be seen").count(), 1, "{}", agent.log());
+    assert_eq!(agent.log().matches("cannot watch Flux apply commits").count(), 1, "{}", agent.log());
     // Once permitted, it works without another push.
     wait_until("Flux is asked to look", || scene.requested().is_some());
     scene.cluster.kustomize("apps", "./apps", READY, &commit, &commit);

@@ -252,7 +252,7 @@ fn woodpecker_deploys_with_the_plugin() {
 
     let typo = run(deploy, &[("PLUGIN_GIT_ULR", "x")]).fails_with(2);
     assert!(
-        typo.stderr.contains("PLUGIN_GIT_ULR: `set` knows no such setting; there are images, dir"),
+        typo.stderr.contains("PLUGIN_GIT_ULR: `set` has no such setting; expected one of images, dir"),
         "{}",
         typo.stderr
     );

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use tagalong::config::keys::{Key, Kind, keys};
+use tagalong::config::key::{Key, Kind};
+use tagalong::config::keys::keys;
 
 use crate::support::yaml;
 

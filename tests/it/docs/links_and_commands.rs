@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use tagalong::cli::Cli;
+use tagalong::cli::command_line::Cli;
 
 /// Every document with its text.
 fn documents() -> Vec<(PathBuf, String)> {

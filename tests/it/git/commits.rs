@@ -187,7 +187,7 @@ fn a_template_words_the_message() {
     );
     let run = sync(&stage, "message: 'deploy {{ nmae }}'\nbatch: day").fails_with(2);
     assert!(run.stderr.contains(":2:12: git.message: line 1: "), "{run:#?}");
-    assert!(run.stderr.contains(":3:10: git.batch: `day` is not known"), "{run:#?}");
+    assert!(run.stderr.contains(":3:10: git.batch: invalid value `day`"), "{run:#?}");
 }
 
 #[test]

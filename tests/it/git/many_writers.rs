@@ -195,10 +195,10 @@ fn agents_jobs_and_a_person_share_one_branch() {
     wait_until("the agents are done", || (0..followed).all(last));
     let mut by_agents = (0, 0);
     for agent in &mut agents {
-        let done = agent.stop("the cycle is done");
+        let done = agent.stop("cycle finished");
         by_agents.0 += done.iter().filter_map(|line| line["attempts"].as_u64()).sum::<u64>();
         by_agents.1 += done.iter().filter(|line| line["commit"] != "none").count() as u64;
-        assert_eq!(agent.stop("the cycle failed"), Vec::<serde_json::Value>::new());
+        assert_eq!(agent.stop("cycle failed"), Vec::<serde_json::Value>::new());
     }
     let tried = tried_by_jobs.iter().sum::<u64>();
     println!("the storm took {:?}", begun.elapsed());

@@ -139,10 +139,10 @@ fn a_steady_cycle_reads_its_cache_once_an_image_however_many_tags_there_are() {
     assert!(stage.origin.read("app-0.yaml").ends_with("a00003b\n"));
     let count = |lines: &str, text: &str| lines.lines().filter(|line| line.contains(text)).count();
     // From the end of one cycle to the end of the next.
-    let steady: Vec<&str> = log.split("the cycle is done").skip(3).take(2).collect();
+    let steady: Vec<&str> = log.split("cycle finished").skip(3).take(2).collect();
     for cycle in steady {
         assert_eq!(count(cycle, "\"registry request\""), images, "{cycle}");
-        let written = cycle.lines().find(|line| line.contains("the cache of registries was written")).expect("a line");
+        let written = cycle.lines().find(|line| line.contains("wrote the registry cache")).expect("a line");
         let written: serde_json::Value = serde_json::from_str(written).expect("JSON");
         assert_eq!(written["reads"], images, "{written}");
     }

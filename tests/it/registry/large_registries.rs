@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use tagalong::cli::connect;
-use tagalong::config::load::{Config, Overrides};
+use tagalong::config::load::Config;
+use tagalong::config::overrides::Overrides;
 use tagalong::cycle::engine::Engine;
 use tagalong::cycle::operations::terms::Mode;
 use tagalong::cycle::report::Report;

@@ -79,7 +79,7 @@ fn agent(home: &Path, config: &Path) -> String {
     let mut command = support::tagalong::command(home);
     command.args(["run", "--log-level", "trace", "--log-format", "json", "--config"]).arg(config);
     let agent = Agent::spawn(command);
-    agent.wait_for("the cycle is done");
+    agent.wait_for("cycle finished");
     let mut seen = String::new();
     for secret in [WEBHOOK, TOKEN] {
         let credential = format!("Authorization: Bearer {secret}\r\n");
@@ -88,7 +88,7 @@ fn agent(home: &Path, config: &Path) -> String {
     }
     fs::write(config, format!("{text}{WEBHOOK}: [")).expect("written");
     agent.signal("HUP");
-    agent.wait_for("the new configuration is wrong");
+    agent.wait_for("the new configuration is invalid");
     for page in ["/", "/metrics", "/healthz", "/readyz"] {
         seen.push_str(&format!("{:?}", agent.get(page)));
     }
@@ -261,10 +261,10 @@ fn no_command_reveals_a_secret() {
         "does not decrypt",
         "MAC does not match",
         "was moved here",
-        "no identity at hand",
+        "no available identity",
         "is refused",
-        "no age identity",
-        "it is no JSON",
+        "not a valid age identity",
+        "it is not valid JSON",
     ] {
         assert!(seen.contains(words), "nothing went wrong by: {words}");
     }

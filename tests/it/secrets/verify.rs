@@ -133,7 +133,7 @@ fn every_kind_of_mistake_is_found_in_files_and_in_git() {
 
     let only = ["secrets", "verify", "--dir", &dir, "--age-key-file", &keys, "--path", "apps/a"];
     let good = discreet(run(home.path(), &only), &sops.identity).ok();
-    assert!(good.stdout.ends_with("2 ok, 0 not\n"), "{good:#?}");
+    assert!(good.stdout.ends_with("2 ok, 0 not ok\n"), "{good:#?}");
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn rules_in_parent_folders_apply() {
     let dir = home.path().join("infra/apps").display().to_string();
     write(home.path(), &[("infra/.sops.yaml", "creation_rules: [{ path_regex: '(' }]\n".to_owned())]);
     let broken = run(home.path(), &["secrets", "verify", "--dir", &dir]).fails_with(2);
-    assert!(broken.stderr.contains("infra/.sops.yaml cannot be used"), "{broken:#?}");
+    assert!(broken.stderr.contains("error: cannot use ") && broken.stderr.contains("infra/.sops.yaml"), "{broken:#?}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Agent {
     /// The number of finished cycles, whatever their result.
     #[allow(dead_code, reason = "the soak tests use it")]
     pub fn cycles(&self) -> usize {
-        let ended = |line: &&String| line.contains("the cycle is done") || line.contains("the cycle failed");
+        let ended = |line: &&String| line.contains("cycle finished") || line.contains("cycle failed");
         self.log.lock().expect("unpoisoned").iter().filter(ended).count()
     }
 
@@ -62,7 +62,7 @@ impl Agent {
 
     /// The address of its server.
     pub fn address(&self) -> String {
-        self.wait_for("health, metrics and status are served");
+        self.wait_for("serving health, metrics and status");
         let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
         let log = self.log();
         let said = log.lines().filter_map(line).find_map(|line| line["address"].as_str().map(str::to_owned));

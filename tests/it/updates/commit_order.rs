@@ -194,7 +194,10 @@ fn digit_only_commits_are_recognized_by_the_history() {
     let image = history.stage.image("app");
     let config = history.config.display().to_string();
     let text = run(history.stage.home(), &["explain", &image, "--config", &config]).ok().stdout;
-    assert!(text.contains(&format!("  {other} is digits alone, and no commit of the branch begins so\n")), "{text}");
+    assert!(
+        text.contains(&format!("  {other} consists of digits only, and no commit on the branch begins with it\n")),
+        "{text}"
+    );
 }
 
 #[test]
@@ -230,7 +233,7 @@ fn after_a_force_push_the_next_build_is_deployed() {
     git(&history.source.path, &["update-ref", "refs/heads/main", &first]);
     let (reason, detail) = history.stays();
     assert_eq!(reason, "no-candidate");
-    assert!(detail.contains("nothing is moved back"), "{detail}");
+    assert!(detail.contains("tags are never moved back"), "{detail}");
 
     // And continues with other commits.
     let other = history.commit("the second in other words");
@@ -364,9 +367,9 @@ fn an_ambiguous_sha_is_reported() {
 fn mistakes_are_reported_and_sources_are_checked() {
     let wrong = History::new("latest", "{ sha: { order: built, branch: main } }", "sources:\n- { insteadOf: x }\n");
     let said = wrong.sync().fails_with(2).stderr;
-    assert!(said.contains("policies[0].tags.sha: `source` and `branch` belong to `order: commit`"), "{said}");
+    assert!(said.contains("policies[0].tags.sha: `source` and `branch` require `order: commit`"), "{said}");
     assert!(said.contains("sources[0].insteadOf: not a URL"), "{said}");
-    assert!(said.contains("sources[0]: `url` is needed"), "{said}");
+    assert!(said.contains("sources[0]: `url` is required"), "{said}");
 
     let (history, first) = History::usual();
     let check = || {

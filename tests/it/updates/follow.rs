@@ -81,7 +81,7 @@ fn nothing_moves_back_when_the_deployed_tag_is_gone() {
     assert_eq!(report["commit"], serde_json::Value::Null);
     assert_eq!(report["skipped"][0]["reason"], "no-candidate");
     let detail = report["skipped"][0]["detail"].as_str().expect("text");
-    assert!(detail.contains("aaaaaa1 is not known") && detail.contains("tagalong set"), "{detail}");
+    assert!(detail.contains("is newer than aaaaaa1:") && detail.contains("tagalong set"), "{detail}");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn an_agent_asked_to_stop_during_a_push_finishes_the_cycle() {
     std::fs::write(&told, "").expect("written");
     let end = tagalong::finished(agent.wait_with_output().expect("it ends"));
     assert_eq!(end.code, 0, "{end:#?}");
-    assert!(end.stderr.contains("the cycle is done") && end.stderr.contains("the agent has stopped"), "{end:#?}");
+    assert!(end.stderr.contains("cycle finished") && end.stderr.contains("the agent has stopped"), "{end:#?}");
     assert!(stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
 }
 

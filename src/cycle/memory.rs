@@ -1,6 +1,8 @@
 //! The memory of an engine between cycles. All of it is a cache.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::plan::hold::NamedHolds;
 use crate::repo::clone::CommitId;
@@ -40,7 +42,7 @@ pub struct KnownHolds {
 impl Memory {
     /// Reads or changes the memory.
     pub fn with<T>(&self, act: impl FnOnce(&mut Remembered) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.0.lock())
     }
 
     /// Returns the holds by name on a tip, without reading history if it is still the last one.

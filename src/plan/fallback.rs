@@ -1,4 +1,4 @@
-//! The next best tag where the best is broken in the registry, for policies that ask for it.
+//! Falls back to the next best tag if the best one is broken in the registry, for policies that allow it.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +10,8 @@ use super::findings::FindingsByImage;
 use super::gate::{Verification, Verifications, wanted};
 use super::skip::{Reason, Skipped};
 
-/// Strikes broken winners off the findings of policies with a fallback. Gives what was struck off, empty when the plan
-/// stands; else it is to be made again.
+/// Removes broken tags from the findings of policies with a fallback. Returns what was removed; unless that is empty,
+/// the plan has to be made again.
 pub fn strike(
     findings: &mut FindingsByImage,
     updates: &[Update],

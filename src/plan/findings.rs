@@ -1,4 +1,4 @@
-//! What was found out of an image: all of its tags, or no more than what follows from them for the fields there are.
+//! The findings about an image: all of its tags, or only the choices for its fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,49 +10,49 @@ use crate::policy::tags::TagRule;
 
 use super::candidates::{Candidates, CurrentTag};
 
-/// Why there is no scan of a repository.
+/// The reason why there are no findings about a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoFindings {
-    /// The registry says that it has no such repository.
+    /// The registry does not have the repository, or there is nothing to choose.
     Absent(String),
-    /// The registry could not say.
+    /// The registry could not answer.
     Failed(String),
-    /// The look at it has not come to its end; this says how far it is.
+    /// The scan is not finished; the text describes its progress.
     Unfinished(String),
 }
 
-/// What the registry said of each repository.
+/// The findings about each repository.
 pub type FindingsByImage = BTreeMap<Repository, Result<Findings, NoFindings>>;
 
-/// What was found out of an image.
+/// The findings about an image.
 #[derive(Debug, Clone)]
 pub enum Findings {
     /// All of its tags.
     AllTags(Candidates),
-    /// What follows from them. It is all that is kept of an image while its registry lists the same tags.
+    /// The choices for its fields. Only these are kept while the registry lists the same tags.
     Choices(Arc<Choices>),
 }
 
-/// What follows for a field.
+/// The choice for a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Choice {
-    /// What it holds.
+    /// Its current tag.
     current: Option<Tag>,
-    /// The tag that it should hold instead, or why it stays.
+    /// The new tag, or the reason why it stays.
     choice: Result<Tag, NoChoice>,
-    /// The other tags of the build that was chosen.
+    /// The other tags of the chosen build.
     siblings: Box<[Tag]>,
 }
 
-/// What follows for a field by the tag that it holds, and for one that holds none.
+/// The choices for fields, by their current tag, including one for fields without a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choices {
-    /// By what a field holds. There are few, so that looking through them is as good as anything.
+    /// One for each current tag. They are few, so a linear search is fast enough.
     choices: Box<[Choice]>,
 }
 
 impl Candidates {
-    /// The tag that a field should hold instead of what it holds, or why it stays.
+    /// Returns the new tag of a field, or the reason why it stays.
     pub fn choose(&self, rule: &TagRule, current: Option<&Tag>) -> Result<Tag, NoChoice> {
         let current = current.map(|tag| {
             let CurrentTag { position, build } = self.of_current(tag);
@@ -61,7 +61,7 @@ impl Candidates {
         rule.choose(&self.seen, current.as_ref())
     }
 
-    /// What follows for fields that hold these tags, or none.
+    /// Returns the choices for fields with these current tags, or without a tag.
     pub fn choices_for(&self, rule: &TagRule, current: &BTreeSet<&Tag>) -> Choices {
         let choices = |current: Option<&Tag>| {
             let choice = self.choose(rule, current);
@@ -82,15 +82,15 @@ impl Choices {
         chosen.into_iter().flat_map(|choices| &choices.siblings)
     }
 
-    /// Whether it tells what follows for fields that hold these tags.
+    /// Returns whether there are choices for fields with these current tags.
     pub fn covers(&self, current: &BTreeSet<&Tag>) -> bool {
         current.iter().all(|tag| self.choice(Some(tag)).is_some())
     }
 }
 
 impl Findings {
-    /// The tag that a field should hold instead of what it holds, or why it stays; `None` when that cannot be told, as it
-    /// was choices for fields that hold something else.
+    /// Returns the new tag of a field, or the reason why it stays. Returns `None` if there is no choice for its current
+    /// tag.
     pub fn choose(&self, rule: &TagRule, current: Option<&Tag>) -> Option<Result<Tag, NoChoice>> {
         match self {
             Findings::AllTags(candidates) => Some(candidates.choose(rule, current)),
@@ -98,7 +98,7 @@ impl Findings {
         }
     }
 
-    /// The other tags of the build of a tag that was chosen.
+    /// Returns the other tags of a chosen tag's build.
     pub fn siblings(&self, tag: &Tag) -> Vec<Tag> {
         match self {
             Findings::AllTags(candidates) => candidates.siblings(tag).cloned().collect(),
@@ -106,8 +106,8 @@ impl Findings {
         }
     }
 
-    /// Whether it tells what follows for fields that hold these tags. The tags that fields hold differ between two tips, and
-    /// what was not asked for is not known.
+    /// Returns whether they suffice for fields with these current tags. Current tags differ between tips, and those
+    /// that were not queried are not known.
     pub fn covers(&self, rule: &TagRule, current: &BTreeSet<&Tag>) -> bool {
         let is_known = |candidates: &Candidates, tag: &Tag| {
             rule.order().is_none()
@@ -120,7 +120,7 @@ impl Findings {
         }
     }
 
-    /// All of the tags, where they are at hand.
+    /// Returns all of the tags, if they are available.
     pub fn all_tags(&self) -> Option<&Candidates> {
         match self {
             Findings::AllTags(candidates) => Some(candidates),

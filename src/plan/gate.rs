@@ -1,5 +1,5 @@
-//! A plan to a gated plan. Only [`pass`] makes a [`GatedPlan`], and only a gated plan can be turned into the bytes of a
-//! commit: so nothing reaches the branch past the gates.
+//! Makes a gated plan from a plan. Only [`pass`] makes a [`GatedPlan`] for git, and only a gated plan can be turned
+//! into the bytes of a commit, so nothing reaches the branch without passing the gates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,29 +13,29 @@ use crate::manifest::field_rules::FieldRules;
 use super::decide::{Update, WantedDigest};
 use super::skip::{Reason, Skipped};
 
-/// What the registry says of one image, asked right before it is written.
+/// The verification of one image, made right before it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verification {
-    /// It is there.
+    /// It is complete.
     Whole {
         /// Its digest.
         digest: Digest,
-        /// When it was built, if it says.
+        /// The time when it was built, if known.
         created: Option<Timestamp>,
     },
-    /// It is not there, or not whole.
+    /// It is missing or incomplete.
     Broken(String),
-    /// The registry could not say.
+    /// The registry could not answer.
     Unknown(String),
 }
 
-/// The image that an update would write: what has to be asked of the registry.
+/// The image that an update would write, which has to be verified.
 pub type Wanted = (Repository, Version);
 
-/// What was found out about the images that a plan would write.
+/// The verifications of the images that a plan would write.
 pub type Verifications = BTreeMap<Wanted, Verification>;
 
-/// What an update would write, as far as the registry has to be asked about it.
+/// Returns the image that an update would write, which has to be verified.
 pub fn wanted(update: &Update) -> Wanted {
     let digest = match &update.digest {
         WantedDigest::Exactly(digest) => Some(digest.clone()),
@@ -44,7 +44,7 @@ pub fn wanted(update: &Update) -> Wanted {
     (update.field.repository.clone(), Version { tag: update.tag.clone(), digest })
 }
 
-/// All that has to be asked of the registry about an update: its image, and those whose fields read the same scalar.
+/// Returns all images that have to be verified for an update: its own, and those whose fields read the same scalar.
 pub fn all_wanted(update: &Update) -> Vec<Wanted> {
     let along = update.along.iter().map(|image| (image.clone(), Version { tag: update.tag.clone(), digest: None }));
     std::iter::once(wanted(update)).chain(along).collect()
@@ -55,19 +55,19 @@ pub fn all_wanted(update: &Update) -> Vec<Wanted> {
 pub struct GatedUpdate {
     /// The file, relative to the root.
     pub file: String,
-    /// The field as it stands on the tip.
+    /// The field on the tip.
     pub field: Field,
-    /// What it will hold.
+    /// The new version.
     pub to: Version,
-    /// The digest of the image that it will run.
+    /// The digest of the image that will run.
     pub digest: Option<Digest>,
-    /// Whether it goes back on purpose, so that what it leaves is held.
+    /// True if it goes back on purpose, so that the version it leaves is held.
     pub goes_back: bool,
-    /// When that image was built, where it is known.
+    /// The time when that image was built, if known.
     pub built: Option<Timestamp>,
 }
 
-/// An image that is whole.
+/// An image that is complete.
 #[derive(Debug, Clone)]
 struct VerifiedImage {
     digest: Digest,
@@ -75,7 +75,7 @@ struct VerifiedImage {
 }
 
 impl GatedUpdate {
-    /// What an update writes; `None` when the field holds it already.
+    /// Returns what an update writes, or `None` if the field is already like that.
     fn of(update: &Update, verified: Option<VerifiedImage>) -> Option<GatedUpdate> {
         let (verified, built) = verified.map_or((None, None), |verified| (Some(verified.digest), verified.created));
         let digest = match &update.digest {
@@ -99,7 +99,7 @@ pub struct GatedPlan {
     updates: Vec<GatedUpdate>,
 }
 
-/// Lets through the updates whose images are verified, and returns the others with the reasons.
+/// Passes the updates whose images are verified, and returns the others with the reasons.
 pub fn pass(updates: Vec<Update>, verifications: &Verifications) -> (GatedPlan, BTreeSet<Skipped>) {
     let mut gated = GatedPlan::default();
     let mut skipped = BTreeSet::new();
@@ -114,7 +114,8 @@ pub fn pass(updates: Vec<Update>, verifications: &Verifications) -> (GatedPlan, 
     (gated, skipped)
 }
 
-/// Returns what an update writes, if all images that it would deploy are whole and its field does not hold it already.
+/// Returns what an update writes, if all images that it would deploy are complete and its field is not like that
+/// already.
 pub fn judge(update: &Update, verifications: &Verifications) -> Result<GatedUpdate, (Reason, String)> {
     let not_queried = || (Reason::RegistryError, "the registry was not queried".to_owned());
     let mut first = None;
@@ -132,39 +133,38 @@ pub fn judge(update: &Update, verifications: &Verifications) -> Result<GatedUpda
     GatedUpdate::of(update, Some(verified)).ok_or((Reason::UpToDate, up_to_date))
 }
 
-/// For files outside git: there is no registry to ask and nothing is pushed, so what was asked for is done.
+/// Passes updates for files outside git without verification: no registry is known, and nothing is pushed.
 pub fn pass_unverified(updates: &[Update]) -> GatedPlan {
     GatedPlan { updates: updates.iter().filter_map(|update| GatedUpdate::of(update, None)).collect() }
 }
 
-/// Gives a SOPS file, from its bytes before and after an edit of clear values, a message authentication code that holds;
-/// or says why it cannot.
+/// Updates the message authentication code of a SOPS file, from its bytes before and after an edit of plaintext values.
+/// Returns the reason if that is not possible.
 pub type UpdateMac<'r> = dyn Fn(&[u8], &[u8]) -> Result<Vec<u8>, String> + 'r;
 
-/// An edit that could not be made.
+/// The error of an edit that could not be made.
+#[allow(missing_docs, reason = "the message explains the fields")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: cannot be edited")]
 pub struct ChangeError {
-    /// The file.
     pub file: String,
-    /// Why.
     #[source]
     pub source: EditError,
 }
 
 impl GatedPlan {
-    /// The updates, in the order of file and place.
+    /// Returns the updates, in the order of files and positions.
     pub fn updates(&self) -> &[GatedUpdate] {
         &self.updates
     }
 
-    /// Whether there is nothing to do.
+    /// Returns whether there are no updates.
     pub fn is_empty(&self) -> bool {
         self.updates.is_empty()
     }
 
-    /// The new bytes of one of its files. One that SOPS has sealed is given a new message authentication code by
-    /// `update_mac`, or refused where there is none.
+    /// Returns the new bytes of one of its files. `update_mac` updates the message authentication code of a SOPS file;
+    /// without it, such a file is rejected.
     pub fn edited(
         &self,
         file: &str,
@@ -185,17 +185,17 @@ impl GatedPlan {
         edited.map_err(|source| ChangeError { file: file.to_owned(), source })
     }
 
-    /// The files that it changes.
+    /// Returns the files that it changes.
     pub fn files(&self) -> BTreeSet<&str> {
         self.updates.iter().map(|update| update.file.as_str()).collect()
     }
 
-    /// A part of it: the updates that are wanted, in their order.
+    /// Returns the part of it with the wanted updates, in their order.
     pub fn part(&self, wanted: impl Fn(&GatedUpdate) -> bool) -> GatedPlan {
         GatedPlan { updates: self.updates.iter().filter(|update| wanted(update)).cloned().collect() }
     }
 
-    /// What else its updates change, because it reads the same scalars.
+    /// Returns notes about other fields that its updates change, because they read the same scalars.
     pub fn moved_along(&self) -> impl Iterator<Item = String> + '_ {
         let shared = self.updates.iter().filter(|update| !update.field.moves_along.is_empty());
         shared.map(|update| {
@@ -207,7 +207,7 @@ impl GatedPlan {
         })
     }
 
-    /// Takes the updates of a file out again, because its edit was refused.
+    /// Removes the updates of a file that cannot be edited.
     pub fn drop_file(&mut self, file: &str) {
         self.updates.retain(|update| update.file != file);
     }
@@ -215,7 +215,7 @@ impl GatedPlan {
 
 #[cfg(test)]
 impl GatedUpdate {
-    /// For tests: an update of a file with one image.
+    /// Makes an update of a file with one image, for tests.
     pub(super) fn example(file: &str, name: &str, from: &str, to: &str) -> GatedUpdate {
         let facts =
             crate::manifest::find::read(file, format!("image: {name}:{from}\n").as_bytes(), &FieldRules::default())

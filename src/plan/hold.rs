@@ -1,6 +1,6 @@
-//! What is held. A tag that the bot set and someone took away is not set again until a newer one comes, or until it is
-//! resumed: `git revert`, a forge's button and a hand edit all work, because what counts is the history of the field and
-//! not the wording of a message. Besides, people stop and resume images by name, in trailers.
+//! Holds. A tag that tagalong set and someone replaced is not set again until a newer one appears, or until it is
+//! resumed: `git revert`, a forge's revert button and a hand edit all work, because the history of the field counts and
+//! not the wording of a message. People also hold and resume images by name, in trailers.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use crate::image::{Repository, Version};
 
 use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, refers_to};
 
-/// A commit of the branch, as far as holds go.
+/// A commit of the branch, as far as it matters for holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitRecord {
-    /// How many commits ago.
+    /// The number of commits after it.
     pub ago: usize,
-    /// Its id.
+    /// Its ID.
     pub commit: String,
-    /// When it was committed.
+    /// The time of the commit.
     pub when: Timestamp,
     /// Its author.
     pub author: String,
     /// The first line of its message.
     pub subject: String,
-    /// What it says about itself.
+    /// Its trailers.
     pub trailers: Trailers,
 }
 
@@ -39,7 +39,7 @@ impl CommitRecord {
         }
     }
 
-    /// Whether it records that it moved a field of an image to a version.
+    /// Returns whether it records that it moved a field of an image to a version.
     pub fn sets(&self, image: &Repository, version: &Version) -> bool {
         self.records(image, |recorded| refers_to(version, &recorded.to))
     }
@@ -49,35 +49,35 @@ impl CommitRecord {
     }
 }
 
-/// A commit that changed what a field holds, or recorded that it did.
+/// A change of a field by a commit, or a recorded one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The commit.
     pub record: Arc<CommitRecord>,
-    /// The file that the field stood in after it, relative to the root.
+    /// The file of the field after it, relative to the root.
     pub file: String,
     /// The path of the field.
     pub path: String,
-    /// What the field held before it; `None` when it was not there.
+    /// The version before, or `None` if the field did not exist.
     pub from: Option<Version>,
-    /// What it held after; `None` when it was gone.
+    /// The version after, or `None` if the field was removed.
     pub to: Option<Version>,
 }
 
 impl Change {
-    /// Whether the commit records that it set this very field to a version.
+    /// Returns whether the commit records that it set this very field to a version.
     fn sets(&self, image: &Repository, version: &Version) -> bool {
         let is_here = |recorded: &RecordedMove| recorded.file == self.file && recorded.path == self.path;
         self.record.records(image, |recorded| is_here(recorded) && refers_to(version, &recorded.to))
     }
 }
 
-/// What is held by name.
+/// The holds by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NamedHolds(Vec<Hold>);
 
 impl NamedHolds {
-    /// What commits come to, given the newest first, on top of what was held before them.
+    /// Applies commits, given newest first, to the holds before them.
     pub fn after(before: &[Hold], records: &[Arc<CommitRecord>]) -> NamedHolds {
         let mut holds = before.to_vec();
         for record in records.iter().rev() {
@@ -93,12 +93,12 @@ impl NamedHolds {
         NamedHolds(holds)
     }
 
-    /// All of them, the oldest first.
+    /// Returns all of them, oldest first.
     pub fn all(&self) -> &[Hold] {
         &self.0
     }
 
-    /// The hold on a version of an image, if there is one.
+    /// Returns the hold on a version of an image, if there is one.
     pub fn on(&self, image: &Repository, version: &Version) -> Option<&Hold> {
         let concerns = |hold: &&Hold| {
             hold.target.image == *image && (hold.target.version.is_empty() || refers_to(&hold.target.version, version))
@@ -107,8 +107,8 @@ impl NamedHolds {
     }
 }
 
-/// The hold that the history of a field puts on a version. `changes` are those of the field, `records` those with trailers
-/// about holds, both the newest first.
+/// Returns the hold that the history of a field puts on a version. `changes` are those of the field, `records` are the
+/// commits with trailers about holds, both newest first.
 pub fn by_history(
     changes: &[Change],
     records: &[Arc<CommitRecord>],
@@ -116,12 +116,12 @@ pub fn by_history(
     meant: &Version,
 ) -> Option<Hold> {
     let holds = |version: &Option<Version>| version.as_ref().is_some_and(|version| refers_to(meant, version));
-    // Commits that were squashed record what they set, though nothing of it is left.
+    // Squashed commits record versions that they set, though these are not in the tree.
     let squashed = |change: &Change| !holds(&change.to) && change.sets(image, meant);
     let left = changes.iter().position(|change| holds(&change.from) != holds(&change.to) || squashed(change))?;
     let departure = &changes[left];
     if holds(&departure.to) {
-        // It came back.
+        // It was restored.
         return None;
     }
     let record = &departure.record;
@@ -129,7 +129,7 @@ pub fn by_history(
     let moved_on_by_us = record
         .records(image, |recorded| refers_to(meant, &recorded.from) && Some(&recorded.to) == onward)
         && !record.trailers.rollbacks.contains(image);
-    // Files and paths may have changed since, so the image is what counts.
+    // Files and paths may have changed since, so only the image counts.
     let set_by_us = |change: &Change| squashed(change) || holds(&change.to) && change.record.sets(image, meant);
     if moved_on_by_us || !changes[left..].iter().any(set_by_us) {
         return None;
@@ -141,8 +141,8 @@ pub fn by_history(
     (!resumed).then(|| record.hold(Target { image: image.clone(), version: meant.clone() }))
 }
 
-/// What the bot set an image to and never moved on from by itself, each with the last time that it did: it is still there,
-/// or someone took it away. `records` are given the newest first.
+/// Returns the versions of an image that tagalong set and never replaced itself, each with the last time: they are
+/// still deployed, or someone replaced them. `records` are given newest first.
 pub fn never_left(records: &[Arc<CommitRecord>], image: &Repository) -> Vec<(Version, Timestamp)> {
     let mut left = HashSet::new();
     let mut stayed: Vec<(Version, Timestamp)> = Vec::new();

@@ -1,6 +1,6 @@
-//! The parts of a commit's message that are ours: a subject that says what moved, and trailers that machines read.
+//! The fixed parts of a commit message: a subject that lists the updates, and trailers for machines.
 //!
-//! Trailers are as `git interpret-trailers` knows them: the last paragraph, `Key: value` a line.
+//! Trailers have the format of `git interpret-trailers`: the last paragraph, with `Key: value` lines.
 
 use std::collections::BTreeSet;
 
@@ -9,23 +9,23 @@ use crate::image::Version;
 use super::gate::GatedUpdate;
 use super::trailer::{Hold, Target, encode_word, single_line};
 
-/// The longest subject before it is cut to "and N more".
+/// The maximum length of a subject, before it is shortened to "and N more".
 const SUBJECT: usize = 72;
 
-/// What a commit is for, besides the fields that it moves.
+/// The purpose of a commit, in addition to its updates.
 #[derive(Debug, Clone, Default)]
 pub struct Purpose {
-    /// What is done.
+    /// The kind of the commit.
     pub act: Act,
-    /// Who asked for it.
+    /// The person or job that requested it.
     pub actor: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
-    /// What was held by name before it.
+    /// The holds by name before it.
     pub held: Vec<Hold>,
 }
 
-/// What a commit does.
+/// The kind of a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Act {
     /// It moves fields.
@@ -33,13 +33,13 @@ pub enum Act {
     Deploy,
     /// It moves fields back.
     RollBack,
-    /// It moves nothing and stops something.
+    /// It moves nothing and puts something on hold.
     Hold(Target),
-    /// It moves nothing and starts something again.
+    /// It moves nothing and ends holds.
     Resume(Target),
 }
 
-/// The subject that says what is done.
+/// Returns the subject of a commit.
 pub(super) fn subject_of(act: &Act, updates: &[GatedUpdate]) -> String {
     let verb = match act {
         Act::Deploy => "deploy",
@@ -59,7 +59,7 @@ pub(super) fn subject_of(act: &Act, updates: &[GatedUpdate]) -> String {
     subject(verb, &moves)
 }
 
-/// The trailers of a commit on top of `base`, one a line.
+/// Returns the trailers of a commit on top of `base`, one per line.
 pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -> String {
     let mut lines = Vec::new();
     for update in updates {
@@ -82,20 +82,21 @@ pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -
     lines.join("\n")
 }
 
-/// The trailer that records an update.
+/// Returns the trailer that records an update.
 pub(super) fn update_line(update: &GatedUpdate) -> String {
     let (image, from, to) = (&update.field.repository, whole(&update.field.version), whole(&update.to));
     format!("Tagalong-Update: {} {} {image} {from} -> {to}", encode_word(&update.file), encode_word(&update.field.path))
 }
 
 fn short_target(target: &Target) -> String {
-    match target.version.is_empty() {
-        true => target.image.short_name().to_owned(),
-        false => format!("{} {}", target.image.short_name(), short(&target.version)),
+    if target.version.is_empty() {
+        target.image.short_name().to_owned()
+    } else {
+        format!("{} {}", target.image.short_name(), short(&target.version))
     }
 }
 
-/// As many moves as fit, at least one, then how many more there are.
+/// Returns a subject with as many moves as fit, at least one, and the number of the others.
 fn subject(verb: &str, moves: &[String]) -> String {
     for shown in (1..=moves.len()).rev() {
         let rest = moves.len() - shown;

@@ -1,7 +1,7 @@
-//! Proposals: what a pull request says of updates, and what it holds back once it was closed without being merged.
+//! Proposals: the text of a pull request, and the holds of those that were closed without being merged.
 //!
-//! Besides a table for people its text holds the trailers of the updates in an HTML comment, which forges keep and do
-//! not show, so that it can be told later what it proposed.
+//! In addition to a table for people, the text has the trailers of the updates in an HTML comment, which forges keep
+//! but do not show. It records what the pull request proposed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,34 +15,34 @@ use super::hold::CommitRecord;
 use super::message::{short, update_line};
 use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, refers_to};
 
-/// Where the record of a proposal begins and ends.
+/// The start and the end of a proposal's record.
 const BEGIN: &str = "<!-- tagalong\n";
 const END: &str = "\n-->";
 
-/// The longest text; GitHub takes 65,536 characters, the others more.
+/// The maximum length of a text; GitHub accepts 65,536 characters, the others more.
 const LONGEST: usize = 60_000;
 
-/// What a reader of a pull request should know.
+/// The introduction of every pull request.
 const INTRODUCTION: &str = "Merging this deploys it. Closing it without merging holds these tags back until newer \
                             ones appear, or until `tagalong resume IMAGE`.";
 
 /// A pull request that was closed without being merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClosedPullRequest {
-    /// What people call it: `pull request #7`.
+    /// Its name for people, such as `pull request #7`.
     pub name: String,
-    /// Its address.
+    /// Its URL.
     pub url: String,
-    /// When it was closed.
+    /// The time when it was closed.
     pub at: Timestamp,
-    /// Who closed it, where the forge tells.
+    /// The person who closed it, if the forge reports that.
     pub by: Option<String>,
-    /// What it proposed.
+    /// The updates that it proposed.
     pub moves: Vec<RecordedMove>,
 }
 
-/// The text of a pull request that proposes updates. `compare` gives the address where the difference between what an
-/// update leaves and what it brings can be looked at.
+/// Returns the text of a pull request that proposes updates. `compare` returns the URL of a comparison between the
+/// commits of an update's old and new image.
 pub fn text(updates: &[GatedUpdate], compare: &dyn Fn(&GatedUpdate) -> Option<String>) -> String {
     let record = record(updates);
     let mut text = format!("{INTRODUCTION}\n\n| image | change | file |\n| --- | --- | --- |\n");
@@ -59,20 +59,20 @@ pub fn text(updates: &[GatedUpdate], compare: &dyn Fn(&GatedUpdate) -> Option<St
     text
 }
 
-/// What the text of a pull request records.
+/// Returns the updates that the text of a pull request records.
 pub fn recorded_moves(text: &str) -> Vec<RecordedMove> {
-    // Forges may keep text with the line ends of browsers.
+    // Forges may keep the line endings of browsers.
     let text = text.replace("\r\n", "\n");
     let record = text.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
     record.map(|(record, _)| Trailers::read(record).moves).unwrap_or_default()
 }
 
-/// What the text for these updates would record.
+/// Returns the updates that the text for these updates would record.
 pub fn moves_to_record(updates: &[GatedUpdate]) -> Vec<RecordedMove> {
     recorded_moves(&record(updates))
 }
 
-/// The text without its record: what a proposal says that was taken back, so that closing it holds nothing.
+/// Returns the text without its record, so that closing the pull request does not hold anything back.
 pub fn without_record(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     match text.split_once(BEGIN) {
@@ -81,8 +81,8 @@ pub fn without_record(text: &str) -> String {
     }
 }
 
-/// The hold that closed pull requests put on a version of an image. `records` are the commits of the branch that tell what
-/// was resumed.
+/// Returns the hold that closed pull requests put on a version of an image. `records` are the commits of the branch
+/// that show what was resumed.
 pub fn hold_by_closed(
     closed: &[ClosedPullRequest],
     records: &[Arc<CommitRecord>],
@@ -104,7 +104,7 @@ pub fn hold_by_closed(
     })
 }
 
-/// The pull request that was closed last of those that proposed a version of an image.
+/// Returns the last closed pull request of those that proposed a version of an image.
 pub fn last<'c>(closed: &'c [ClosedPullRequest], image: &Repository, meant: &Version) -> Option<&'c ClosedPullRequest> {
     let proposes = |closed: &&ClosedPullRequest| {
         closed.moves.iter().any(|moved| moved.image == *image && refers_to(meant, &moved.to))
@@ -112,7 +112,8 @@ pub fn last<'c>(closed: &'c [ClosedPullRequest], image: &Repository, meant: &Ver
     closed.iter().filter(proposes).max_by_key(|closed| closed.at)
 }
 
-/// The address where two commits of a repository can be compared. `page` is where a browser shows the repository.
+/// Returns the URL of a comparison between two commits of a repository. `page` is the URL of the repository for
+/// browsers.
 pub fn compare_address(page: &str, from: &str, to: &str) -> Option<String> {
     let is_commit = |text: &str| (7..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_commit(from) || !is_commit(to) || from == to {
@@ -120,7 +121,7 @@ pub fn compare_address(page: &str, from: &str, to: &str) -> Option<String> {
     }
     let host = page.split("://").nth(1)?.split('/').next()?;
     let below = if host.contains("gitlab") { "-/compare" } else { "compare" };
-    // Brackets would end a link of Markdown.
+    // Parentheses would end a Markdown link.
     let page = page.replace('(', "%28").replace(')', "%29");
     Some(format!("{page}/{below}/{from}...{to}"))
 }
@@ -131,8 +132,8 @@ fn record(updates: &[GatedUpdate]) -> String {
     format!("{BEGIN}{}{END}\n", lines.join("\n"))
 }
 
-/// A line that does not end the comment that it stands in. Only names of files and fields can hold such a thing, and
-/// those are read percent-decoded.
+/// Escapes a line so that it does not end the HTML comment around it. Only names of files and fields can contain such
+/// text, and those are percent-decoded when they are read.
 fn escape_comment_end(line: &str) -> String {
     line.replace("-->", "--%3E").replace("--!>", "--!%3E")
 }
@@ -140,10 +141,11 @@ fn escape_comment_end(line: &str) -> String {
 fn row(update: &GatedUpdate, compare: Option<String>) -> String {
     let (from, to) = (&update.field.version, &update.to);
     let bare = |version: &Version| Version { tag: None, ..version.clone() };
-    // A tag that stays has another digest.
-    let change = match from.tag == to.tag && to.digest.is_some() {
-        true => format!("{} {} → {}", short(to), short(&bare(from)), short(&bare(to))),
-        false => format!("{} → {}", short(from), short(to)),
+    // If the tag stays, the digest differs.
+    let change = if from.tag == to.tag && to.digest.is_some() {
+        format!("{} {} → {}", short(to), short(&bare(from)), short(&bare(to)))
+    } else {
+        format!("{} → {}", short(from), short(to))
     };
     let change = match compare {
         Some(address) => format!("[{}]({address})", code(&change)),
@@ -152,7 +154,7 @@ fn row(update: &GatedUpdate, compare: Option<String>) -> String {
     format!("| {} | {change} | {} |\n", code(update.field.repository.as_str()), code(&update.file))
 }
 
-/// A text as code within a cell of a table.
+/// Formats a text as code within a table cell.
 fn code(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     format!("`{}`", plain.replace('`', "'").replace('|', "\\|"))

@@ -1,7 +1,7 @@
-//! The words of a commit's message, by a template in the language of Jinja (minijinja).
+//! Templates for commit messages, in the language of Jinja (minijinja).
 //!
-//! A template gives the subject and the text below it. Trailers are no part of it: whatever it says, they follow as the
-//! last paragraph, and no line before them can be taken for one.
+//! A template produces the subject and the text below it. Trailers are not part of it: they always follow as the last
+//! paragraph, and no line before them can be mistaken for one.
 
 use std::collections::BTreeSet;
 
@@ -16,13 +16,13 @@ use super::gate::GatedUpdate;
 use super::message::{self, Act, Purpose};
 use super::trailer::single_line;
 
-/// The words when nothing else is configured.
+/// The default template.
 const DEFAULT: &str = "{{ subject }}";
 
-/// So many steps a template may take: a thousand updates are written well within it.
+/// The maximum number of steps of a template; a thousand updates need far fewer.
 const FUEL: u64 = 1_000_000;
 
-/// A template that was tried.
+/// A valid template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     source: String,
@@ -34,14 +34,14 @@ impl Default for Template {
     }
 }
 
-/// A text that is no template.
+/// The error of an invalid template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct TemplateError {
     message: String,
 }
 
-/// What a template can name.
+/// The variables of a template.
 #[derive(Debug, Serialize)]
 struct Variables {
     subject: String,
@@ -51,7 +51,7 @@ struct Variables {
     updates: Vec<UpdateVariables>,
 }
 
-/// One update, as a template sees it.
+/// The variables of one update.
 #[derive(Debug, Clone, Serialize)]
 struct UpdateVariables {
     app: String,
@@ -65,7 +65,8 @@ struct UpdateVariables {
 }
 
 impl Template {
-    /// Reads a template and tries it on examples, so that a name that does not exist is found now and not at a push.
+    /// Parses a template and renders it with examples, so that an unknown variable is an error now and not during a
+    /// push.
     pub fn parse(source: &str) -> Result<Template, TemplateError> {
         let template = Template { source: source.to_owned() };
         for count in [1, 3] {
@@ -77,22 +78,22 @@ impl Template {
         Ok(template)
     }
 
-    /// The whole message of a commit on top of `base` that makes these updates: subject, text, trailers. What moves
-    /// nothing is said in our own words.
+    /// Returns the complete message of a commit on top of `base`: subject, text and trailers. Commits without updates
+    /// do not use the template.
     pub fn message(&self, updates: &[GatedUpdate], purpose: &Purpose, base: &str) -> String {
         let trailers = message::trailers(updates, purpose, base);
         if updates.is_empty() {
             return format!("{}\n\n{trailers}", message::subject_of(&purpose.act, updates));
         }
         let variables = Variables::of(&purpose.act, updates);
-        // A template that fails on what was deployed just now must not stop a deploy.
+        // A template that fails for the current updates must not prevent a deployment.
         let text = render(&self.source, &variables).unwrap_or_default();
         let text = without_trailers(&text);
         let text = if text.is_empty() { variables.subject } else { text };
         format!("{text}\n\n{trailers}")
     }
 
-    /// The title of a pull request that proposes these updates: the first line of what the template says.
+    /// Returns the title of a pull request that proposes these updates: the first line of the rendered template.
     pub fn title(&self, updates: &[GatedUpdate]) -> String {
         let variables = Variables::of(&Act::Deploy, updates);
         let text = render(&self.source, &variables).unwrap_or_default();
@@ -101,12 +102,12 @@ impl Template {
     }
 }
 
-/// What a template makes of variables. It cannot run for ever, and naming what does not exist is an error.
+/// Renders a template. Its running time is limited, and an unknown variable is an error.
 pub fn render(source: &str, variables: &impl Serialize) -> Result<String, TemplateError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     environment.set_fuel(Some(FUEL));
-    // Lines that hold only a block leave no empty line behind.
+    // Lines with only a block leave no empty line behind.
     if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
         environment.set_syntax(syntax);
     }
@@ -151,7 +152,7 @@ impl Variables {
         }
     }
 
-    /// Updates as they could be: with and without a tag before, with and without a digest.
+    /// Makes example updates: with and without a tag before, with and without a digest.
     fn example(count: usize) -> Variables {
         let update = |n: usize| UpdateVariables {
             app: format!("apps/shop-{n}"),
@@ -167,13 +168,13 @@ impl Variables {
     }
 }
 
-/// The app that a file belongs to: its folder, or the file's own name where it stands at the root.
+/// Returns the app of a file: its folder, or the file's own name at the root.
 pub fn app(file: &str) -> &str {
     file.rsplit_once('/').map_or(file, |(folder, _)| folder)
 }
 
-/// Words that cannot be taken for trailers and do not hide those that follow: git looks for trailers above a line that
-/// starts with `---` and above a scissors line, and a careless reader looks for `Tagalong-` in any line.
+/// Escapes lines that could be mistaken for trailers or hide the trailers that follow: git looks for trailers above a
+/// line that starts with `---` and above a scissors line, and a simple reader looks for `Tagalong-` in any line.
 fn without_trailers(text: &str) -> String {
     let plain: String = text.chars().filter(|c| *c == '\n' || *c == '\t' || !c.is_control()).collect();
     let mut text = String::new();
@@ -188,7 +189,7 @@ fn without_trailers(text: &str) -> String {
     text.trim_matches('\n').trim_start().to_owned()
 }
 
-/// How the names of all our trailers start.
+/// The start of the names of all our trailers.
 const TRAILER: &str = "Tagalong-";
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //! are the same, the choices for fields are the same: that costs one request per image, and nothing per tag.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::image::{Repository, Tag, Version};
 use crate::plan::findings::NoFindings;
@@ -148,6 +149,6 @@ impl FindingsCache {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

@@ -114,10 +114,7 @@ impl From<RegistryError> for Stop {
 
 impl From<RegistryError> for NoFindings {
     fn from(error: RegistryError) -> NoFindings {
-        match error.is_not_found() {
-            true => NoFindings::Absent(error.to_string()),
-            false => NoFindings::Failed(error.to_string()),
-        }
+        if error.is_not_found() { NoFindings::Absent(error.to_string()) } else { NoFindings::Failed(error.to_string()) }
     }
 }
 
@@ -483,9 +480,10 @@ impl<'s> Scanner<'s> {
     /// that image may be the newest.
     async fn inspections(&self, tags: Vec<Tag>) -> Result<Vec<(Tag, Inspected)>, RegistryError> {
         let inspected = |tag: Tag| async {
-            match self.inspections.is_time_up() && !self.known.contains_key(&tag) {
-                true => Ok(None),
-                false => self.inspected(tag).await.map(Some),
+            if self.inspections.is_time_up() && !self.known.contains_key(&tag) {
+                Ok(None)
+            } else {
+                self.inspected(tag).await.map(Some)
             }
         };
         let inspections: Vec<_> = tags.into_iter().map(inspected).collect();

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::plan::findings::NoFindings;
 use crate::policy::first_parent_history::FirstParentHistory;
@@ -32,7 +34,7 @@ impl SourceHistories<'_> {
     ) -> Result<Arc<FirstParentHistory>, NoFindings> {
         let config = self.sources.config(source, branch).map_err(|error| NoFindings::from(&error))?;
         let key = (config.url.expose().to_owned(), branch.to_owned());
-        let slot = Arc::clone(self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
+        let slot = Arc::clone(self.slots.lock().entry(key).or_default());
         let mut slot_value = slot.lock().await;
         let wanted = match &*slot_value {
             None => Wanted::AtHand,

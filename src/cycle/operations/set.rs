@@ -1,4 +1,4 @@
-//! Write references that were given, into every field of their images.
+//! Writes the given references into every field of their images.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,20 +23,20 @@ use super::operation::{Operation, Planned};
 use super::request;
 use super::terms::{Attribution, Terms};
 
-/// Write references that were given.
+/// Writes the given references.
 #[derive(Debug, Clone)]
 pub struct Set {
-    /// The references that every field of their images will read.
+    /// The references to write into every field of their images.
     pub references: Vec<Reference>,
-    /// Whether a field may go back to an older build.
+    /// Allows fields to go back to an older build.
     pub allow_downgrade: bool,
-    /// Whether a field may come to hold what is held.
+    /// Allows versions that are held.
     pub force: bool,
-    /// Whether the refs of remote bases move along.
+    /// Determines whether the refs of remote bases are updated too.
     pub follow: FollowRefs,
-    /// How long an image that is not there yet may take to arrive.
+    /// The time to wait for an image that is not in its registry yet.
     pub wait_image: Duration,
-    /// Who asked, and why.
+    /// The person or job that requested it, and the reason.
     pub by: Attribution,
 }
 
@@ -80,7 +80,7 @@ impl Set {
                     });
                 }
                 Direction::Forward => {}
-                // What is left on purpose is not to come back by itself.
+                // A version that was replaced on purpose must not return by itself.
                 Direction::Back | Direction::Unknown => update.goes_back = self.allow_downgrade,
             }
         }
@@ -88,12 +88,12 @@ impl Set {
     }
 }
 
-/// Which way a field would move.
+/// The direction in which a field would move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Direction {
     /// To an image that was built later.
     Forward,
-    /// To one that was built before the one it holds.
+    /// To an image that was built earlier.
     Back,
     /// The age of one of them is not known.
     Unknown,
@@ -105,14 +105,15 @@ async fn direction(
     registry: &Client,
 ) -> Result<Direction, RegistryError> {
     let version = &update.field.version;
-    let old = match version.is_empty() {
-        true => None,
-        false => match registry.image(&update.field.repository, version).await {
+    let old = if version.is_empty() {
+        None
+    } else {
+        match registry.image(&update.field.repository, version).await {
             Ok(image) => image.created,
             Err(error) if error.is_not_found() => None,
             Err(RegistryError::InvalidResponse { .. }) => None,
             Err(error) => return Err(error),
-        },
+        }
     };
     let new = match verifications.get(&wanted(update)) {
         Some(Verification::Whole { created, .. }) => *created,

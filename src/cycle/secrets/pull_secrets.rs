@@ -1,5 +1,5 @@
-//! Whether the pods around a field could pull what it would say: their pull secrets, as far as they live in the
-//! repository, open and hold an entry for the image's registry.
+//! Checks that the pods of an image can pull it: that their pull secrets, as far as they are in the repository, can be
+//! opened and have an entry for the image's registry.
 
 use std::cell::OnceCell;
 use std::collections::btree_map::Entry;
@@ -33,10 +33,10 @@ use crate::cycle::services::Services;
 use crate::cycle::tip::Tip;
 use crate::cycle::tree::walk::Listing;
 
-/// What is wrong with pull secrets, by file and image.
+/// The problems with pull secrets, by file and image.
 pub type Flaws = BTreeMap<(String, Repository), String>;
 
-/// Returns what is wrong with the pull secrets that the images of updates would be pulled with.
+/// Returns the problems with the pull secrets that pods would use to pull the images of updates.
 pub async fn flaws(
     services: &Services,
     tip: &Tip,
@@ -66,7 +66,7 @@ pub async fn flaws(
     Ok(flaws)
 }
 
-/// Whether a pod could pull an image.
+/// A pod's pull of an image.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Pull {
     file: String,
@@ -75,38 +75,38 @@ struct Pull {
     owner: String,
 }
 
-/// What the repository says to it.
+/// The assessment of a pull by the files of the repository.
 enum Assessment {
-    /// Nothing: there is no pull secret, or one that is made elsewhere or cannot be opened here.
+    /// Unknown: there is no pull secret, or one that is created elsewhere or cannot be decrypted here.
     Unknown,
-    /// No pull secret is of any use.
+    /// No pull secret is usable.
     Useless(String),
     /// There are entries for the registry.
     Entries(Vec<HostEntry>),
 }
 
-/// An entry for the registry.
+/// An entry for the image's registry.
 struct HostEntry {
     credential: Credential,
     /// The pull secret and its file.
     from: String,
 }
 
-/// What a pull secret is good for.
+/// The use of a pull secret for an image.
 enum SecretUse {
     Entry(HostEntry),
     None(String),
-    /// It cannot be opened here.
+    /// It cannot be decrypted here.
     NotKnown,
 }
 
-/// Everything about a tip that pods are judged by.
+/// The files of a tip that decide about pulls.
 struct TipSecrets<'v> {
     tip: &'v Tip,
     secrets: &'v Secrets,
     keyring: Keyring,
     listing: Arc<Listing>,
-    /// What all files say of credentials, once that was asked for.
+    /// The facts about credentials in all files, once they were read.
     all: OnceCell<BTreeMap<String, Arc<PodFacts>>>,
 }
 
@@ -121,7 +121,7 @@ fn assessments(
     let mut assessments = BTreeMap::new();
     let files: BTreeSet<&str> = updates.iter().map(|update| update.file.as_str()).collect();
     let around = closures.around_each(&files, tip_secrets.listing.keys().map(String::as_str));
-    // What all of them are deployed with is read at once.
+    // All files that are deployed with any of them are read at once.
     let all: BTreeSet<&str> = around.values().flatten().copied().collect();
     secrets.pods(tip, &tip_secrets.listing, all.into_iter(), Subset::Everything)?;
     for update in updates {
@@ -139,11 +139,11 @@ fn assessments(
     Ok(assessments)
 }
 
-/// What is deployed together with a field.
+/// The files that are deployed together with a field.
 struct Deployment<'v> {
     tip_secrets: &'v TipSecrets<'v>,
     files: BTreeMap<String, Arc<PodFacts>>,
-    /// The namespace that all is put into, if kustomizations say so with one voice.
+    /// The namespace of all objects, if kustomizations set the same one.
     namespace: Option<String>,
 }
 
@@ -154,7 +154,7 @@ impl<'v> Deployment<'v> {
         Deployment { tip_secrets, files, namespace }
     }
 
-    /// The pods that run the image of an update. A release is asked only for fields of its own.
+    /// Returns the pods that run the image of an update. A release counts only for its own fields.
     fn pods_of(&self, update: &Update) -> Vec<&Pod> {
         let image = &update.field.repository;
         let is_image = |name: &str| name.parse::<Repository>().is_ok_and(|name| name == *image);
@@ -164,9 +164,12 @@ impl<'v> Deployment<'v> {
             renamed || is_image(name)
         };
         let pods = self.files.iter().flat_map(|(file, facts)| facts.pods.iter().map(move |pod| (file, pod)));
-        let concerned = pods.filter(|(file, pod)| match pod.is_release {
-            true => **file == update.file && pod.document == update.field.document,
-            false => pod.images.iter().any(runs),
+        let concerned = pods.filter(|(file, pod)| {
+            if pod.is_release {
+                **file == update.file && pod.document == update.field.document
+            } else {
+                pod.images.iter().any(runs)
+            }
         });
         concerned.map(|(_, pod)| pod).collect()
     }
@@ -193,7 +196,8 @@ impl<'v> Deployment<'v> {
         })
     }
 
-    /// The names of a pod's pull secrets: its own with those that patches add, else those of its service account.
+    /// Returns the names of a pod's pull secrets: its own including those from patches, or else those of its service
+    /// account.
     fn names_of(&self, pod: &Pod) -> Result<BTreeSet<String>, RepoError> {
         let pods = self.files.values().flat_map(|facts| &facts.pods);
         let own: BTreeSet<String> = pods
@@ -211,7 +215,7 @@ impl<'v> Deployment<'v> {
         Ok(own.flat_map(|account| account.pull_secrets.clone()).collect())
     }
 
-    /// What the Secrets of a name are good for; nothing when the repository has none of that name.
+    /// Returns the uses of the Secrets with a name; empty if the repository has none of that name.
     fn uses(&self, pod: &Pod, name: &str, image: &Repository) -> Result<Vec<SecretUse>, RepoError> {
         let mut uses = Vec::new();
         for (file, facts) in &self.files {
@@ -237,12 +241,12 @@ impl<'v> Deployment<'v> {
         Ok(uses)
     }
 
-    /// Whether two objects that are deployed together may be in one namespace.
+    /// Returns whether two objects that are deployed together may be in the same namespace.
     fn is_near(&self, one: &Option<String>, other: &Option<String>) -> bool {
         self.namespace.is_some() || one.is_none() || other.is_none() || one == other
     }
 
-    /// Whether an object from elsewhere is in the namespace of a pod.
+    /// Returns whether an object from elsewhere is known to be in the namespace of a pod.
     fn is_known_to_be_in(&self, pod: &Pod, namespace: &Option<String>) -> bool {
         let own = self.namespace.as_ref().or(pod.namespace.as_ref());
         own.is_some() && own == namespace.as_ref()
@@ -250,7 +254,7 @@ impl<'v> Deployment<'v> {
 }
 
 impl TipSecrets<'_> {
-    /// What the files of the tip say of credentials, of those that say anything.
+    /// Returns the facts about credentials in all files of the tip that have any.
     fn all(&self) -> Result<&BTreeMap<String, Arc<PodFacts>>, RepoError> {
         if let Some(all) = self.all.get() {
             return Ok(all);
@@ -261,7 +265,7 @@ impl TipSecrets<'_> {
         Ok(self.all.get_or_init(|| all))
     }
 
-    /// The values of a file; `None` when no identity here opens it.
+    /// Returns the values of a file, or `None` if no available identity decrypts it.
     fn values(&self, file: &str) -> Result<Option<Result<Vec<Decrypted>, SopsError>>, RepoError> {
         let bytes = Secret::new(self.tip.file(file)?.unwrap_or_default());
         Ok(match open::values(file, bytes.expose(), &self.keyring) {
@@ -290,7 +294,7 @@ impl TipSecrets<'_> {
             clear.or_else(|| value("data", key).map(decoded))
         });
         Ok(match found {
-            // What Flux substitutes is not known here.
+            // The values that Flux substitutes are not known here.
             Some(text) if text.starts_with(b"${") => SecretUse::NotKnown,
             Some(text) => entry(Secret::new(text), image, from),
             None => SecretUse::None(format!("{from} has no {KEY}, so it is not a pull secret")),
@@ -318,7 +322,7 @@ impl TipSecrets<'_> {
     }
 }
 
-/// The JSON document that values come from: all of it within one value, or each value in its place.
+/// Returns the JSON document that values come from, which is either a single value or made of all of them.
 fn whole(values: &[Decrypted]) -> Secret<Vec<u8>> {
     if let [only] = values
         && only.path == ["data"]
@@ -339,7 +343,7 @@ fn whole(values: &[Decrypted]) -> Secret<Vec<u8>> {
     Secret::new(root.to_string().into_bytes())
 }
 
-/// What a Docker config file is good for.
+/// Returns the use of a Docker config file for an image.
 fn entry(text: Secret<Vec<u8>>, image: &Repository, from: String) -> SecretUse {
     let host = image.host();
     let hosts = credentials::hosts_in(&text);
@@ -354,7 +358,8 @@ fn entry(text: Secret<Vec<u8>>, image: &Repository, from: String) -> SecretUse {
     }
 }
 
-/// Tries entries out; what is wrong when the registry takes none of them. One that cannot be asked holds nothing back.
+/// Tests entries against the registry. Returns the problem if it accepts none of them. An entry that cannot be tested
+/// keeps nothing back.
 async fn probe(registry: &Client, pull: &Pull, entries: Vec<HostEntry>) -> Option<String> {
     let (repository, version) = &pull.image;
     let mut refused = Vec::new();

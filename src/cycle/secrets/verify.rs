@@ -1,12 +1,13 @@
-//! The verdicts on the SOPS files of a tip. A file is not verified again while its blob, the rules above it and the
-//! identities at hand stay the same.
+//! The verdicts on the SOPS files of a tip. A file is not verified again while its blob, the rules that apply to it and
+//! the available identities stay the same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use getrandom::SysRng;
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use rand_core::UnwrapErr;
 
 use crate::keys::KeySources;
@@ -27,34 +28,35 @@ use crate::cycle::error::CycleError;
 use crate::cycle::tip::Tip;
 use crate::cycle::tree::walk::Listing;
 
-/// Is told, while files are judged, how many of how many are done. What was judged before does not count.
+/// A callback that receives the number of verified files and of all files to verify. Files with known verdicts do not
+/// count.
 pub type Progress<'p> = dyn Fn(usize, usize) + Sync + 'p;
 
-/// What happens to a field whose secrets are broken.
+/// The treatment of fields whose secrets are broken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Strictness {
-    /// It stays.
+    /// They stay.
     #[default]
     Block,
-    /// It moves, and what is wrong is texts.
+    /// They move, and the problem is reported.
     Warn,
-    /// It moves, and nothing is looked at.
+    /// They move, and nothing is verified.
     Off,
 }
 
-/// What is asked of the pull secrets that would pull an image.
+/// The requirement for the pull secrets of an image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PullSecrets {
-    /// That they hold an entry for its registry.
+    /// They have an entry for its registry.
     #[default]
     Check,
-    /// That this entry is good for pulling it.
+    /// The registry accepts this entry.
     Probe,
-    /// Nothing.
+    /// None.
     Off,
 }
 
-/// Judges the secrets of tips.
+/// Verifies the secrets of tips.
 #[derive(Debug, Default)]
 pub struct Secrets {
     sources: KeySources,
@@ -63,7 +65,7 @@ pub struct Secrets {
     known: Mutex<Known>,
 }
 
-/// What is remembered from one cycle to the next.
+/// The results that are kept from one cycle to the next.
 #[derive(Debug, Default)]
 struct Known {
     settings: Settings,
@@ -72,28 +74,28 @@ struct Known {
     pods: HashMap<PodKey, Arc<PodFacts>>,
 }
 
-/// A file, and which part of what it says of pods.
+/// A file, and the subset of its facts about pods.
 type PodKey = (BlobId, String, Subset);
 
-/// What verdicts depend on besides the file.
+/// The inputs of verdicts apart from the file.
 #[derive(Debug, Default, PartialEq)]
 struct Settings {
-    /// Whose identities are at hand.
+    /// The recipients of the available identities.
     recipients: Vec<String>,
     /// The files with the rules.
     rules: Vec<(String, BlobId)>,
 }
 
-/// As many verdicts are kept whatever the size of the tree.
+/// The number of verdicts that are kept regardless of the size of the tree.
 const LEAST_KEPT: usize = 1_000;
 
 impl Secrets {
-    /// With identities from these sources.
+    /// Makes a verifier that takes identities from these sources.
     pub fn new(sources: KeySources, strictness: Strictness, pull_secrets: PullSecrets) -> Secrets {
         Secrets { sources, strictness, pull_secrets, known: Mutex::default() }
     }
 
-    /// The identities that are at hand now.
+    /// Returns the identities that are available now.
     pub fn keyring(&self) -> Result<Keyring, CycleError> {
         Ok(self.sources.keyring()?)
     }
@@ -105,18 +107,18 @@ impl Secrets {
         Ok(self.known().judge(&Snapshot { tip, listing: &listing, keyring: &keyring }, &all, progress)?)
     }
 
-    /// What happens to a field whose secrets are broken.
+    /// Returns the treatment of fields whose secrets are broken.
     pub fn strictness(&self) -> Strictness {
         self.strictness
     }
 
-    /// What is asked of pull secrets.
+    /// Returns the requirement for pull secrets.
     pub fn pull_secrets(&self) -> PullSecrets {
         if self.strictness == Strictness::Off { PullSecrets::Off } else { self.pull_secrets }
     }
 
-    /// Returns what is wrong with the secrets that files are deployed with, by file. Without an identity only what can be
-    /// seen without one is reported.
+    /// Returns the problems with the secrets that files are deployed with, by file. Without an identity, only problems
+    /// that show without one are reported.
     #[tracing::instrument(level = "debug", name = "secrets", skip_all, fields(files = files.len()))]
     pub fn flaws(
         &self,
@@ -131,7 +133,7 @@ impl Secrets {
         let (keyring, listing) = (self.keyring()?, tip.listing()?);
         let snapshot = Snapshot { tip, listing: &listing, keyring: &keyring };
         let closures = closures.around_each(files, listing.keys().map(String::as_str));
-        // What all of them are deployed with is read at once.
+        // All files that are deployed with any of them are inspected at once.
         let all: BTreeSet<&str> = closures.values().flatten().copied().collect();
         let mut known = self.known();
         known.use_settings(&snapshot)?;
@@ -148,7 +150,7 @@ impl Secrets {
         Ok(flaws)
     }
 
-    /// Returns those of some SOPS files that open and verify, so that they can be edited.
+    /// Returns those SOPS files that decrypt and verify, so that they can be edited.
     pub fn openable<'f>(&self, tip: &Tip, files: &BTreeSet<&'f str>) -> Result<BTreeSet<&'f str>, CycleError> {
         if files.is_empty() {
             return Ok(BTreeSet::new());
@@ -165,14 +167,14 @@ impl Secrets {
         Ok(files.iter().copied().filter(opens).collect())
     }
 
-    /// Gives a SOPS file whose clear values were edited a new message authentication code.
+    /// Updates the message authentication code of a SOPS file whose plaintext values were edited.
     pub fn update_mac(&self, before: &[u8], after: &[u8]) -> Result<Vec<u8>, String> {
         let keyring = self.sources.keyring().map_err(|error| error.to_string())?;
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         update_mac::update_mac(before, after, &keyring, &now, &mut UnwrapErr(SysRng)).map_err(|error| error.to_string())
     }
 
-    /// Returns what some files of a tip say of pods. Each blob is read once.
+    /// Returns the facts about pods in files of a tip. Each blob is read once.
     pub fn pods<'f>(
         &self,
         tip: &Tip,
@@ -195,7 +197,7 @@ impl Secrets {
         Ok(wanted.into_iter().filter_map(found).collect())
     }
 
-    /// Returns the rules of a tip.
+    /// Returns the rules of a tip's `.sops.yaml` files.
     pub fn rules(&self, tip: &Tip, listing: &Listing, keyring: &Keyring) -> Result<RuleBook, RepoError> {
         let mut known = self.known();
         known.use_settings(&Snapshot { tip, listing, keyring })?;
@@ -203,11 +205,11 @@ impl Secrets {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 
-/// Files to be verified, and with what.
+/// The files of a tip, and the identities to verify them with.
 struct Snapshot<'v> {
     tip: &'v Tip,
     listing: &'v Listing,
@@ -215,8 +217,8 @@ struct Snapshot<'v> {
 }
 
 impl Known {
-    /// The verdicts on some files of a tip and on those that their kustomizations make Secrets of, in the order of their
-    /// paths.
+    /// Returns the verdicts on files of a tip, and on those that their kustomizations generate Secrets from, in the
+    /// order of their paths.
     fn judge(
         &mut self,
         snapshot: &Snapshot<'_>,
@@ -235,7 +237,7 @@ impl Known {
         verdicts(files, exists, |files| self.inspect(snapshot, files, progress), read_source)
     }
 
-    /// Drops what other rules or identities came to.
+    /// Drops the results for other rules or identities.
     fn use_settings(&mut self, snapshot: &Snapshot<'_>) -> Result<(), RepoError> {
         let rules = snapshot.listing.iter().filter(|(path, _)| RuleBook::is_rules(path));
         let settings = Settings {
@@ -254,7 +256,7 @@ impl Known {
         Ok(())
     }
 
-    /// The inspections of files.
+    /// Returns the inspections of files.
     fn inspect(
         &mut self,
         snapshot: &Snapshot<'_>,
@@ -285,8 +287,8 @@ impl Known {
     }
 }
 
-/// Whether a verdict keeps fields back. What no identity could open, because its keys are held by services, is not held
-/// against anyone; nor, without any identity, what would need one.
+/// Returns whether a verdict keeps updates back. A file that can only be decrypted by a key service does not, nor,
+/// without any identity, one that requires an identity.
 fn is_flaw(verdict: &FileVerdict, keyring: &Keyring) -> bool {
     match verdict.status {
         FileStatus::Ok => false,

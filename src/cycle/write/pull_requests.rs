@@ -1,4 +1,4 @@
-//! The pull requests at the forge, queried once a cycle and only where the answer matters.
+//! The pull requests at the forge, queried at most once per cycle, and only if they matter.
 
 use crate::fault::{Explain, Fault};
 use crate::forge::client::Forge;
@@ -10,11 +10,11 @@ use crate::cycle::error::CycleError;
 /// The pull requests at the forge.
 #[derive(Debug, Clone, Default)]
 pub struct PullRequests {
-    /// The open one, if there is one.
+    /// The open one, if any.
     pub open: Option<PullRequest>,
     /// Those that were closed without being merged.
     pub closed: Vec<ClosedPullRequest>,
-    /// Why the forge did not answer, if it did not: the rest is what was known before.
+    /// The error of the forge, if it did not answer: the rest is then what was known before.
     pub stale: Option<String>,
 }
 
@@ -38,8 +38,8 @@ impl PullRequests {
     }
 }
 
-/// Returns the pull requests, which are `known` once they were queried. A forge that refuses the token is an error; one
-/// that cannot be reached is not, and what was known before has to do.
+/// Returns the pull requests, which are `known` once they were queried. It is an error if the forge rejects the token;
+/// if it cannot be reached, what was known before is returned.
 pub async fn query<'k>(
     forge: Option<&Forge>,
     known: &'k mut Option<PullRequests>,

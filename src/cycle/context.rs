@@ -35,7 +35,7 @@ pub struct Context<'c> {
     pub config: TreeConfig,
     /// Its image fields that the operation concerns.
     pub inventory: Arc<Inventory>,
-    /// What the cycle has learned so far.
+    /// The knowledge of the cycle.
     pub state: &'c mut CycleState,
     /// Determines whether the cycle writes.
     pub mode: Mode,

@@ -130,7 +130,7 @@ pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation,
     let decision = engine.decide(&FollowOne(image), &mut state).await?;
     let Inputs { policies, holds, named, .. } = &decision.inputs;
     let rule = policies.rule_for(image);
-    let mut story = Explanation {
+    let mut explanation = Explanation {
         image: image.clone(),
         policy: rule.map(|rule| Policy { name: rule.name.clone(), tags: rule.tags.to_string() }),
         fields: fields(&decision, image),
@@ -143,38 +143,38 @@ pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation,
     };
     for hold in holds.iter().chain(named.all()).filter(|hold| hold.target.image == *image) {
         let held = HoldStatus::from(hold);
-        if !story.holds.contains(&held) {
-            story.holds.push(held);
+        if !explanation.holds.contains(&held) {
+            explanation.holds.push(held);
         }
     }
-    let Some(rule) = rule else { return Ok(story) };
+    let Some(rule) = rule else { return Ok(explanation) };
     match engine.services().registry.tags(image).await {
-        Ok(listed) => story.dropped = listed.iter().filter_map(|tag| dropped(rule, tag)).collect(),
-        Err(error) => story.registry_error = Some(error.to_string()),
+        Ok(listed) => explanation.dropped = listed.iter().filter_map(|tag| dropped(rule, tag)).collect(),
+        Err(error) => explanation.registry_error = Some(error.to_string()),
     }
     match state.findings.get(image) {
         Some(Ok(findings)) => {
-            let Some(candidates) = findings.all_tags() else { return Ok(story) };
-            story.tags = in_order(rule, candidates);
+            let Some(candidates) = findings.all_tags() else { return Ok(explanation) };
+            explanation.tags = in_order(rule, candidates);
             let doubt = |seen: &Seen| Some(DroppedTag { tag: seen.tag.clone(), rule: seen.doubt?.to_string() });
-            story.dropped.extend(candidates.seen.iter().filter_map(doubt));
+            explanation.dropped.extend(candidates.seen.iter().filter_map(doubt));
         }
-        Some(Err(NoFindings::Absent(words) | NoFindings::Failed(words) | NoFindings::Unfinished(words))) => {
-            story.registry_error = Some(words.clone());
+        Some(Err(NoFindings::Absent(detail) | NoFindings::Failed(detail) | NoFindings::Unfinished(detail))) => {
+            explanation.registry_error = Some(detail.clone());
         }
         None => {}
     }
-    Ok(story)
+    Ok(explanation)
 }
 
 /// Returns the rule that drops a tag because of its name.
 fn dropped(rule: &Rule, tag: &Tag) -> Option<DroppedTag> {
-    let words = match (rule.tag_patterns.allows(tag), rule.tags.rank(tag)) {
+    let detail = match (rule.tag_patterns.allows(tag), rule.tags.rank(tag)) {
         (false, _) => "`allow` and `ignore` rule it out".to_owned(),
         (true, Err(misfit)) => misfit.to_string(),
         (true, Ok(_)) => return None,
     };
-    Some(DroppedTag { tag: tag.clone(), rule: words })
+    Some(DroppedTag { tag: tag.clone(), rule: detail })
 }
 
 /// Returns the tags that can be chosen, newest first; tags without a known position come last.
@@ -188,7 +188,7 @@ fn in_order(rule: &Rule, candidates: &Candidates) -> Vec<ExplainedTag> {
     }
     let firsts = rule.tags.first_of_builds(sure());
     let by_order = rule.tags.order().is_some();
-    let story = |(_, seen): (Rank, &Seen)| ExplainedTag {
+    let explanation = |(_, seen): (Rank, &Seen)| ExplainedTag {
         tag: seen.tag.clone(),
         order: match (by_order, seen.standing) {
             (true, None) => Some("unknown".to_owned()),
@@ -202,12 +202,12 @@ fn in_order(rule: &Rule, candidates: &Candidates) -> Vec<ExplainedTag> {
             })
         }),
     };
-    ranked.into_iter().map(story).collect()
+    ranked.into_iter().map(explanation).collect()
 }
 
 fn fields(decision: &Decision, image: &Repository) -> Vec<ExplainedField> {
     let of_image = decision.inputs.inventory.fields.iter().filter(|located| located.field.repository == *image);
-    let story = |located: &Located| {
+    let explanation = |located: &Located| {
         let field = &located.field;
         let update = decision.gated.updates().iter().find(|update| {
             update.file == located.file && update.field.path == field.path && update.field.repository == *image
@@ -225,7 +225,7 @@ fn fields(decision: &Decision, image: &Repository) -> Vec<ExplainedField> {
             stays: if free { stays(&decision.skipped, image, &Address::of(&located.file, field)) } else { Vec::new() },
         }
     };
-    of_image.map(story).collect()
+    of_image.map(explanation).collect()
 }
 
 /// Returns the reasons why a field stays.
@@ -237,7 +237,7 @@ fn stays(skipped: &[Skipped], image: &Repository, address: &Address) -> Vec<Fiel
 /// Returns the results of the gates for chosen versions; those that passed come last.
 fn gates(state: &CycleState, rule: Option<&Rule>, image: &Repository) -> Vec<GateResult> {
     let of_image = state.verifications.iter().filter(|((of, _), _)| of == image);
-    let mut stories: Vec<GateResult> = of_image
+    let mut results: Vec<GateResult> = of_image
         .map(|((_, version), verification)| {
             let (passed, detail) = match verification {
                 Verification::Whole { digest, created } => {
@@ -245,11 +245,11 @@ fn gates(state: &CycleState, rule: Option<&Rule>, image: &Repository) -> Vec<Gat
                     let built = created.map(|at| format!(", built {at}")).unwrap_or_default();
                     (young.is_none(), young.unwrap_or_else(|| format!("complete, {digest}{built}")))
                 }
-                Verification::Broken(words) | Verification::Unknown(words) => (false, words.clone()),
+                Verification::Broken(detail) | Verification::Unknown(detail) => (false, detail.clone()),
             };
             GateResult { version: version.to_string(), passed, detail }
         })
         .collect();
-    stories.sort_by_key(|story| Reverse(story.passed));
-    stories
+    results.sort_by_key(|explanation| Reverse(explanation.passed));
+    results
 }

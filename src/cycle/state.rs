@@ -106,9 +106,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn updates_of_an_image_leave_what_is_known_of_others() {
+    fn a_scope_keeps_the_notes_of_other_images() {
         let image = |name: &str| -> Repository { name.parse().expect("a name") };
-        let note = |name: &str| ImageNote { image: image(name), text: format!("{name}: some tags are left out") };
+        let note = |name: &str| ImageNote { image: image(name), text: format!("{name}: some tags are ignored") };
         let both =
             || CycleState { notes: [note("r.io/org/app"), note("r.io/org/app2")].into(), ..CycleState::default() };
         let scope = Scope::Only([Target::image(&image("r.io/org/app"))].into());

@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_that_are_printed() {
+    fn names_match_their_serialized_form() {
         for (index, state) in State::ALL.into_iter().enumerate() {
             assert_eq!((state.index(), serde_json::to_value(state).expect("a name")), (index, state.name().into()));
         }

@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_settled_says_the_same_as_the_whole() {
+    fn choices_are_the_same_as_those_of_all_tags() {
         let tag = |text: &str| text.parse::<Tag>().expect("a tag");
         let at = |second| Standing::At(jiff::Timestamp::from_second(second).expect("a time"));
         let seen = |text: &str, second| Seen::new(tag(text), Some(at(second)));
@@ -159,6 +159,6 @@ mod tests {
         assert!(choices.choose(&rule, Some(&other)).is_none() && whole.choose(&rule, Some(&other)).is_some());
         let one = BTreeSet::from([&other]);
         assert!(choices.covers(&rule, &all) && !choices.covers(&rule, &one));
-        assert!(whole.covers(&rule, &all) && !whole.covers(&rule, &one), "nobody asked for it");
+        assert!(whole.covers(&rule, &all) && !whole.covers(&rule, &one), "not queried");
     }
 }

@@ -187,7 +187,7 @@ mod tests {
         Change { record, file: "a.yaml".to_owned(), path: "image".to_owned(), from, to }
     }
 
-    /// A history from the oldest to the newest: `from to` by the bot, or with `!` by a person.
+    /// A history from the oldest to the newest: `from to` by tagalong, or with `!` by a person.
     fn history(steps: &[&str]) -> Vec<Change> {
         let version = |text: &str| (text != "-").then(|| tag(text));
         let change = |(ago, step): (usize, &&str)| {
@@ -216,26 +216,26 @@ mod tests {
     }
 
     #[test]
-    fn what_the_bot_set_and_someone_took_away_is_held() {
+    fn a_version_that_someone_replaced_is_held() {
         assert!(is_held(&["v1 v2", "v2 v1!"], "v2"), "a revert");
         assert!(is_held(&["v1 v2", "v2 v0!"], "v2"), "a hand edit");
         assert!(is_held(&["v1 v2", "v2 v1<"], "v2"), "a rollback by name");
         assert!(is_held(&["v1 v2", "v2 v1!", "v1 v2!", "v2 v1!"], "v2"), "reverted, restored, reverted");
         assert!(is_held(&["v1 v2", "v2 v3", "v3 v2!", "v2 v1!"], "v2"), "two steps back");
-        assert!(is_held(&["v1 v2", "v2 -!"], "v2"), "taken out as a whole");
+        assert!(is_held(&["v1 v2", "v2 -!"], "v2"), "removed");
     }
 
     #[test]
-    fn the_rest_is_not() {
+    fn other_versions_are_not_held() {
         assert!(!is_held(&["v1 v2", "v2 v1!"], "v3"), "a newer one");
         assert!(!is_held(&["v1 v2"], "v3"), "never seen");
-        assert!(!is_held(&["v1 v2", "v2 v3"], "v2"), "the bot moved on by itself");
+        assert!(!is_held(&["v1 v2", "v2 v3"], "v2"), "tagalong replaced it");
         assert!(!is_held(&["v1 v2!", "v2 v1!"], "v2"), "set by a person");
-        assert!(!is_held(&["v1 v2", "v2 v1!", "v1 v2!"], "v2"), "restored: it is there");
+        assert!(!is_held(&["v1 v2", "v2 v1!", "v1 v2!"], "v2"), "restored");
     }
 
     #[test]
-    fn what_the_bot_never_left_by_itself_is_known() {
+    fn versions_that_were_never_replaced_are_found() {
         let never_left = |steps: &[&str]| -> Vec<String> {
             let records: Vec<_> = history(steps).into_iter().map(|change| change.record).collect();
             never_left(&records, &image()).into_iter().map(|(version, _)| version.to_string()).collect()
@@ -257,7 +257,7 @@ mod tests {
         assert!(!held(&[resume(1, "acme/app:v2")]));
         assert!(held(&[resume(1, "acme/app:v3")]));
         assert!(held(&[resume(1, "acme/other")]));
-        assert!(held(&[resume(20, "acme/app")]), "resumed before it was taken away");
+        assert!(held(&[resume(20, "acme/app")]), "resumed before it was replaced");
     }
 
     #[test]
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_told_again_word_for_word() {
+    fn holds_survive_a_round_trip_through_trailers() {
         let hold = |target: &str| Hold {
             target: Target::read(target).expect("a target"),
             since: Timestamp::from_second(1_000_000).expect("a time"),
@@ -291,18 +291,18 @@ mod tests {
             origin: Origin::Commit("1a2b3c4".to_owned()),
         };
         for target in ["acme/app", "acme/app:v1", &format!("acme/app:v1@sha256:{}", "0".repeat(64))] {
-            let told = Trailers::read(&format!("x\n\nTagalong-Held: {}\n", hold(target).trailer()));
-            assert_eq!(told.held, [hold(target)]);
+            let read = Trailers::read(&format!("x\n\nTagalong-Held: {}\n", hold(target).trailer()));
+            assert_eq!(read.held, [hold(target)]);
             let later = [record(1, "x\n\nTagalong-Resume: acme/other\n")];
             let version = Target::read(target).expect("a target").version;
-            assert!(NamedHolds::after(&told.held, &later).on(&image(), &version).is_some(), "{target}");
+            assert!(NamedHolds::after(&read.held, &later).on(&image(), &version).is_some(), "{target}");
             let later = [record(1, "x\n\nTagalong-Resume: acme/app\n")];
-            assert_eq!(NamedHolds::after(&told.held, &later), NamedHolds::default(), "{target}");
+            assert_eq!(NamedHolds::after(&read.held, &later), NamedHolds::default(), "{target}");
         }
     }
 
     #[test]
-    fn commits_that_were_squashed_are_known_by_what_they_recorded() {
+    fn squashed_commits_are_recognized_by_their_records() {
         let squashed = |message: &str| {
             let change = changed(record(3, message), Some(tag("v1")), Some(tag("v1")));
             by_history(&[change], &[], &image(), &tag("v2")).is_some()

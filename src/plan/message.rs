@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn one_update_is_said_in_the_subject_and_in_a_trailer() {
+    fn a_single_update_is_in_the_subject_and_in_a_trailer() {
         let long = "1a2b3c4d5e6f708192a3b4c5d6e7f80912345678";
         let updates = [update("apps/a b.yaml", "ghcr.io/acme/supervisor", long, "5d6e7f8")];
         assert_eq!(subject_of(&Act::Deploy, &updates), "deploy: supervisor 1a2b3c4 -> 5d6e7f8");
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn many_updates_are_counted_and_equal_ones_said_once() {
+    fn many_updates_are_counted_and_equal_ones_listed_once() {
         let of = |n: usize| update(&format!("{n}.yaml"), &format!("acme/service-number-{n}"), "v1", "v2");
         let updates = [of(1), of(1), of(2), of(3), of(4)];
         assert_eq!(
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn who_moved_back_what_and_why_stands_in_trailers() {
+    fn trailers_record_who_moved_what_back_and_why() {
         let updates = [("a.yaml", true), ("b.yaml", true), ("c.yaml", false)]
             .map(|(file, goes_back)| GatedUpdate { goes_back, ..update(file, "acme/app", "v2", "v1") });
         let purpose = Purpose {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_says_what_it_stops() {
+    fn the_message_of_a_hold_names_its_target() {
         let target = Target::read("ghcr.io/acme/app:1a2b3c4").expect("a target");
         let purpose = Purpose { act: Act::Hold(target), ..Purpose::default() };
         assert_eq!(subject_of(&purpose.act, &[]), "hold: app 1a2b3c4");

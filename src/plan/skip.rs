@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_that_are_printed() {
+    fn names_match_their_serialized_form() {
         for reason in Reason::ALL {
             assert_eq!(serde_json::to_value(reason).expect("a name"), reason.name());
         }

@@ -214,7 +214,7 @@ mod tests {
                             Tagalong-Base: ba5e\n";
 
     #[test]
-    fn a_template_gives_the_words_and_trailers_follow() {
+    fn trailers_follow_the_text_of_a_template() {
         let source = "chore: {{ count }} of {{ apps | join(', ') }}\n\n{% for u in updates %}\n\
                       * {{ u.name }} {{ u.from }} -> {{ u.to }}{{ ' ' ~ u.digest if u.digest }}\n{% endfor %}\n";
         assert_eq!(
@@ -238,14 +238,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_template_is_told_with_its_line() {
-        let wrong = |source: &str| Template::parse(source).expect_err("wrong").to_string();
-        assert!(wrong("a\n{{ nmae }}").starts_with("line 2: "), "{}", wrong("a\n{{ nmae }}"));
-        assert!(wrong("{{ updates[0].tag }}").starts_with("line 1: "), "{}", wrong("{{ updates[0].tag }}"));
-        assert!(wrong("{% for u in updates %}").contains("line 1"), "{}", wrong("{% for u in updates %}"));
-        assert!(wrong(" \n").contains("empty message"));
+    fn an_invalid_template_is_reported_with_its_line() {
+        let error = |source: &str| Template::parse(source).expect_err("invalid").to_string();
+        assert!(error("a\n{{ nmae }}").starts_with("line 2: "), "{}", error("a\n{{ nmae }}"));
+        assert!(error("{{ updates[0].tag }}").starts_with("line 1: "), "{}", error("{{ updates[0].tag }}"));
+        assert!(error("{% for u in updates %}").contains("line 1"), "{}", error("{% for u in updates %}"));
+        assert!(error(" \n").contains("empty message"));
         assert!(
-            wrong("{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}").contains("fuel")
+            error("{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}").contains("fuel")
         );
     }
 

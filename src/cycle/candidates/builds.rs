@@ -105,7 +105,7 @@ impl BuildScan<'_> {
 
     async fn doubt(&self, tag: &Tag, version: &Version) -> Result<Option<Doubt>, RegistryError> {
         let revision = match self.registry.source_labels(self.repository, version).await {
-            Ok(said) => said.revision,
+            Ok(labels) => labels.revision,
             Err(error) if error.is_not_found() || error.concerns_image() => None,
             Err(error) => return Err(error),
         };

@@ -156,11 +156,11 @@ impl CommitOrder<'_> {
         }
         let likely = current.iter().cloned().chain(likely_newest_first(fitting.to_vec()));
         for tag in likely.take(MAX_SOURCE_QUERIES) {
-            let Some(said) = self.source_labels(&tag).await?.and_then(|source_labels| source_labels.source) else {
+            let Some(source) = self.source_labels(&tag).await?.and_then(|source_labels| source_labels.source) else {
                 continue;
             };
-            return said.parse().map_err(|error| {
-                NoFindings::Absent(format!("{tag} names an invalid source, {}: {error}", printable(&said)))
+            return source.parse().map_err(|error| {
+                NoFindings::Absent(format!("{tag} names an invalid source, {}: {error}", printable(&source)))
             });
         }
         let detail = "no image names its source (org.opencontainers.image.source); \
@@ -211,7 +211,7 @@ impl CommitOrder<'_> {
     /// Returns the source labels of an image, or `None` if the registry does not have it. A broken image has no labels.
     async fn source_labels(&self, tag: &Tag) -> Result<Option<SourceLabels>, RegistryError> {
         match self.registry.source_labels(self.repository, &version(tag)).await {
-            Ok(said) => Ok(Some(said)),
+            Ok(labels) => Ok(Some(labels)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) if error.concerns_image() => Ok(Some(SourceLabels::default())),
             Err(error) => Err(error),
@@ -219,7 +219,7 @@ impl CommitOrder<'_> {
     }
 
     fn ambiguous(&self, commits: &BTreeMap<Tag, Commit>, history: &FirstParentHistory) -> Vec<String> {
-        let said = commits.iter().filter_map(|(tag, commit)| match found(history, commit) {
+        let notes = commits.iter().filter_map(|(tag, commit)| match found(history, commit) {
             Lookup::Ambiguous(several) => Some(format!(
                 "{}:{tag} is ignored: it could be any of the commits {}; use longer tags, or label images with \
                  org.opencontainers.image.revision",
@@ -228,7 +228,7 @@ impl CommitOrder<'_> {
             )),
             _ => None,
         });
-        said.collect()
+        notes.collect()
     }
 
     fn none_placed(

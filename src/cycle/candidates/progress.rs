@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Returns the progress of each repository, and of all together. `counts` has for each, in the order of the scan, the
 /// number of inspected tags and of all tags; `pace` is the number of tags inspected per second, if known.
-pub fn words(counts: &[(usize, usize)], pace: Option<f64>) -> (Vec<String>, Option<String>) {
+pub fn describe(counts: &[(usize, usize)], pace: Option<f64>) -> (Vec<String>, Option<String>) {
     let mut left = 0;
     let of_each = counts.iter().map(|&(looked, total)| {
         left += total - looked;
@@ -59,16 +59,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_said_how_far_a_look_is_and_how_long_it_takes() {
-        let (each, all) = words(&[(0, 900), (12_000, 195_000)], Some(200.0));
+    fn progress_has_the_count_and_the_time_left() {
+        let (each, all) = describe(&[(0, 900), (12_000, 195_000)], Some(200.0));
         assert!(each[0].starts_with("inspected 0 of 900 tags, less than a minute left; "), "{each:?}");
         assert!(each[1].starts_with("inspected 12,000 of 195,000 tags, about 16 min left; "), "{each:?}");
-        let all = all.expect("words");
+        let all = all.expect("a text");
         assert!(
             all.starts_with("the first scan of 2 images continues") && all.contains(": inspected 12,000 of 195,900")
         );
-        assert!(words(&[(1, 2)], None).0[0].starts_with("inspected 1 of 2 tags; "));
-        assert_eq!(words(&[], Some(1.0)), (Vec::new(), None));
+        assert!(describe(&[(1, 2)], None).0[0].starts_with("inspected 1 of 2 tags; "));
+        assert_eq!(describe(&[], Some(1.0)), (Vec::new(), None));
         assert_eq!(
             (about(Duration::from_secs(7201)), with_commas(1_234_567)),
             ("about 3 h".into(), "1,234,567".into())

@@ -27,7 +27,7 @@ use crate::registry::listing::Fingerprint;
 use crate::repo::source::Sources;
 
 use super::findings_cache::{CachedFindings, FindingsCache};
-use super::progress::{images, words};
+use super::progress::{describe, images};
 use super::scan::{Inspections, Scanner, Stop};
 use super::scan_notes::{ImageNote, RoundNotes, ScanNotes};
 use super::source_histories::SourceHistories;
@@ -294,9 +294,8 @@ impl<'o> Tally<'o> {
             }
             Visit::Later(later) => self.later.push(later),
             Visit::NotQueried(followed) => {
-                let words =
-                    "there was no time to query the registry in this cycle; the next one starts with this image";
-                findings.insert(followed.repository.clone(), Err(NoFindings::Unfinished(words.to_owned())));
+                let text = "there was no time to query the registry in this cycle; the next one starts with this image";
+                findings.insert(followed.repository.clone(), Err(NoFindings::Unfinished(text.to_owned())));
                 self.not_queried += 1;
             }
         }
@@ -305,17 +304,17 @@ impl<'o> Tally<'o> {
     /// Adds the progress of repositories that are not finished.
     fn finish(mut self, findings: &mut FindingsByImage, pace: Option<f64>) -> RoundNotes {
         let counts: Vec<(usize, usize)> = self.later.iter().map(|later| (later.inspected, later.total)).collect();
-        let (of_each, of_all) = words(&counts, pace);
-        for (later, words) in self.later.iter().zip(of_each) {
-            findings.insert(later.followed.repository.clone(), Err(NoFindings::Unfinished(words)));
+        let (of_each, of_all) = describe(&counts, pace);
+        for (later, text) in self.later.iter().zip(of_each) {
+            findings.insert(later.followed.repository.clone(), Err(NoFindings::Unfinished(text)));
         }
         self.notes.progress.extend(of_all);
         if self.not_queried > 0 {
-            let words = format!(
+            let text = format!(
                 "there was no time to scan {}; the next cycle starts with what was left out",
                 images(self.not_queried)
             );
-            self.notes.progress.push(words);
+            self.notes.progress.push(text);
         }
         self.notes
     }

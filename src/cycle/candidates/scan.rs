@@ -90,7 +90,7 @@ pub struct Scanner<'s> {
     known: HashMap<Tag, ImageMetadata>,
 }
 
-/// What a look at an image gave.
+/// The result of inspecting an image.
 enum Inspected {
     /// Its metadata.
     Image(ImageMetadata),

@@ -139,7 +139,7 @@ pub async fn requested(
             // If both are given, the tag has to exist too; the digest decides what runs.
             let now = registry.digest(repository, &Version { digest: None, ..version.clone() }).await?;
             if version.digest.as_ref() != Some(&now) {
-                tracing::warn!(image = %repository, asked = %version, %now, "the tag points to another image now");
+                tracing::warn!(image = %repository, requested = %version, %now, "the tag points to another image now");
             }
         }
         let verification = Verification::Whole { digest: image.digest, created: image.created };

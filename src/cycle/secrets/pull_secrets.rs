@@ -52,7 +52,7 @@ pub async fn flaws(
     for (pull, assessment) in assessments {
         let flaw = match assessment {
             Assessment::Unknown => None,
-            Assessment::Useless(words) => Some(words),
+            Assessment::Useless(text) => Some(text),
             Assessment::Entries(entries) if checks == PullSecrets::Probe => {
                 probe(&services.registry, &pull, entries).await
             }

@@ -240,7 +240,7 @@ fn gates(state: &CycleState, rule: Option<&Rule>, image: &Repository) -> Vec<Gat
     let mut results: Vec<GateResult> = of_image
         .map(|((_, version), verification)| {
             let (passed, detail) = match verification {
-                Verification::Whole { digest, created } => {
+                Verification::Complete { digest, created } => {
                     let young = rule.and_then(|rule| too_young(rule, *created, Timestamp::now()));
                     let built = created.map(|at| format!(", built {at}")).unwrap_or_default();
                     (young.is_none(), young.unwrap_or_else(|| format!("complete, {digest}{built}")))

@@ -17,7 +17,7 @@ use super::skip::{Reason, Skipped};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verification {
     /// It is complete.
-    Whole {
+    Complete {
         /// Its digest.
         digest: Digest,
         /// The time when it was built, if known.
@@ -121,7 +121,7 @@ pub fn judge(update: &Update, verifications: &Verifications) -> Result<GatedUpda
     let mut first = None;
     for wanted in all_wanted(update) {
         match verifications.get(&wanted).ok_or_else(not_queried)? {
-            Verification::Whole { digest, created } => {
+            Verification::Complete { digest, created } => {
                 first.get_or_insert_with(|| VerifiedImage { digest: digest.clone(), created: *created });
             }
             Verification::Broken(detail) => return Err((Reason::BlockedImage, detail.clone())),

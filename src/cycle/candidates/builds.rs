@@ -61,7 +61,7 @@ impl BuildScan<'_> {
 
     /// Returns the contents of the images of tags. A missing or broken image is a build of its own.
     async fn contents(&self, tags: BTreeSet<Tag>) -> Result<Contents, RegistryError> {
-        let inspections = tags.into_iter().map(|tag| async move {
+        let pending = tags.into_iter().map(|tag| async move {
             let version = Version::from(tag.clone());
             match self.registry.inspect(self.repository, &version, self.part_cache).await {
                 Ok(image) => Ok(Some((tag, Content::from(&image)))),
@@ -69,9 +69,9 @@ impl BuildScan<'_> {
                 Err(error) => Err(error),
             }
         });
-        let inspections: Vec<_> = inspections.collect();
-        let inspections: Vec<Result<Option<_>, _>> = stream::iter(inspections).buffer_unordered(TAGS).collect().await;
-        inspections.into_iter().filter_map(Result::transpose).collect()
+        let pending: Vec<_> = pending.collect();
+        let results: Vec<Result<Option<_>, _>> = stream::iter(pending).buffer_unordered(TAGS).collect().await;
+        results.into_iter().filter_map(Result::transpose).collect()
     }
 
     /// Determines which of the doubtful tags are commits, from the labels of their images. Only images newer than

@@ -6,17 +6,17 @@ use std::time::Duration;
 /// number of inspected tags and of all tags; `pace` is the number of tags inspected per second, if known.
 pub fn describe(counts: &[(usize, usize)], pace: Option<f64>) -> (Vec<String>, Option<String>) {
     let mut left = 0;
-    let of_each = counts.iter().map(|&(looked, total)| {
-        left += total - looked;
-        let far = far(looked, total, left, pace);
-        format!("{far}; the image moves only once all are inspected, because any of them may be the newest")
+    let of_each = counts.iter().map(|&(inspected, total)| {
+        left += total - inspected;
+        let progress = progress(inspected, total, left, pace);
+        format!("{progress}; the image moves only once all are inspected, because any of them may be the newest")
     });
     let of_each: Vec<String> = of_each.collect();
-    let (looked, total) = counts.iter().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
+    let (inspected, total) = counts.iter().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
     let of_all = format!(
         "the first scan of {} continues in the next cycle: {}",
         images(counts.len()),
-        far(looked, total, left, pace)
+        progress(inspected, total, left, pace)
     );
     (of_each, (!counts.is_empty()).then_some(of_all))
 }
@@ -26,11 +26,11 @@ pub fn images(count: usize) -> String {
     if count == 1 { "1 image".to_owned() } else { format!("{} images", with_commas(count)) }
 }
 
-fn far(looked: usize, total: usize, left: usize, pace: Option<f64>) -> String {
-    let how_far = format!("inspected {} of {} tags", with_commas(looked), with_commas(total));
+fn progress(inspected: usize, total: usize, left: usize, pace: Option<f64>) -> String {
+    let progress = format!("inspected {} of {} tags", with_commas(inspected), with_commas(total));
     match pace.filter(|pace| *pace > 0.0) {
-        Some(pace) => format!("{how_far}, {} left", about(Duration::from_secs_f64(left as f64 / pace))),
-        None => how_far,
+        Some(pace) => format!("{progress}, {} left", about(Duration::from_secs_f64(left as f64 / pace))),
+        None => progress,
     }
 }
 

@@ -135,12 +135,10 @@ impl Round<'_> {
         later.sort_by_key(|later| later.total - later.inspected);
         let (begun, before) = (Instant::now(), inspections.count.load(Ordering::Relaxed));
         let visits = stream::iter(later).map(|later| async move {
-            match inspections.is_time_up() {
-                true => Visit::Later(later),
-                false => {
-                    self.visit(later.followed, Listing::Known(later.fingerprint), usize::MAX, inspections, histories)
-                        .await
-                }
+            if inspections.is_time_up() {
+                Visit::Later(later)
+            } else {
+                self.visit(later.followed, Listing::Known(later.fingerprint), usize::MAX, inspections, histories).await
             }
         });
         let mut visits = visits.buffered(REPOSITORIES);
@@ -278,7 +276,7 @@ impl CachedFindings {
 /// The combined results of a round.
 #[derive(Default)]
 struct Tally<'o> {
-    notes: RoundNotes,
+    round_notes: RoundNotes,
     later: Vec<Later<'o>>,
     not_queried: usize,
 }
@@ -288,9 +286,9 @@ impl<'o> Tally<'o> {
         match visit {
             Visit::Done(followed, result, scan_notes) => {
                 findings.insert(followed.repository.clone(), result);
-                self.notes.broken.extend(scan_notes.broken);
+                self.round_notes.broken.extend(scan_notes.broken);
                 let note = |text| ImageNote { image: followed.repository.clone(), text };
-                self.notes.notes.extend(scan_notes.notes.into_iter().map(note));
+                self.round_notes.notes.extend(scan_notes.notes.into_iter().map(note));
             }
             Visit::Later(later) => self.later.push(later),
             Visit::NotQueried(followed) => {
@@ -308,15 +306,15 @@ impl<'o> Tally<'o> {
         for (later, text) in self.later.iter().zip(of_each) {
             findings.insert(later.followed.repository.clone(), Err(NoFindings::Unfinished(text)));
         }
-        self.notes.progress.extend(of_all);
+        self.round_notes.progress.extend(of_all);
         if self.not_queried > 0 {
             let text = format!(
                 "there was no time to scan {}; the next cycle starts with what was left out",
                 images(self.not_queried)
             );
-            self.notes.progress.push(text);
+            self.round_notes.progress.push(text);
         }
-        self.notes
+        self.round_notes
     }
 }
 

@@ -283,12 +283,12 @@ impl<'s> Scanner<'s> {
             current: self.current(self.of_form(current), listed, contents).await?,
             ..Candidates::default()
         };
-        let inspections = self.inspections([known, unknown].concat()).await?;
-        if inspections.len() < total {
-            return Err(Stop::Later { inspected: inspections.len(), total });
+        let inspected = self.inspect_all([known, unknown].concat()).await?;
+        if inspected.len() < total {
+            return Err(Stop::Later { inspected: inspected.len(), total });
         }
-        for (tag, inspected) in inspections {
-            let standing = match inspected {
+        for (tag, result) in inspected {
+            let standing = match result {
                 Inspected::Image(image) => {
                     contents.insert(tag.clone(), Content::from(&image));
                     image.created.map(Standing::At)
@@ -316,11 +316,11 @@ impl<'s> Scanner<'s> {
 
     /// Returns digit-only tags with their ages: those that are known, and of the others the likeliest to be new.
     async fn in_doubt(&mut self, tags: Vec<Tag>, contents: &mut Contents) -> Result<Vec<Seen>, NoFindings> {
-        let (mut worth_a_look, unknown): (Vec<Tag>, Vec<Tag>) =
+        let (mut to_inspect, unknown): (Vec<Tag>, Vec<Tag>) =
             tags.into_iter().partition(|tag| self.known.contains_key(tag));
         let mut unknown = likely_newest_first(unknown);
         let later = unknown.split_off(unknown.len().min(DOUBTFUL).min(self.rule.inspect_limit as usize));
-        worth_a_look.extend(unknown);
+        to_inspect.extend(unknown);
         if let Some(example) = later.first() {
             self.validity.end_with_cycle();
             self.scan_notes.notes.push(format!(
@@ -330,7 +330,7 @@ impl<'s> Scanner<'s> {
             ));
         }
         let mut seen: Vec<Seen> = unread(later).collect();
-        for (tag, inspected) in self.inspections(worth_a_look).await? {
+        for (tag, inspected) in self.inspect_all(to_inspect).await? {
             let Inspected::Image(image) = inspected else { continue };
             contents.insert(tag.clone(), Content::from(&image));
             match image.created {
@@ -364,7 +364,7 @@ impl<'s> Scanner<'s> {
                     Err(error) => return Err(error),
                 }
             }
-            let (tag, inspected) = self.inspected(tag).await?;
+            let (tag, inspected) = self.inspect(tag).await?;
             let age = match inspected {
                 Inspected::Image(image) => {
                     contents.insert(tag.clone(), Content::from(&image));
@@ -478,20 +478,20 @@ impl<'s> Scanner<'s> {
 
     /// Inspects images as long as there is time. It is an error if the registry cannot answer for one of them, because
     /// that image may be the newest.
-    async fn inspections(&self, tags: Vec<Tag>) -> Result<Vec<(Tag, Inspected)>, RegistryError> {
-        let inspected = |tag: Tag| async {
+    async fn inspect_all(&self, tags: Vec<Tag>) -> Result<Vec<(Tag, Inspected)>, RegistryError> {
+        let inspect = |tag: Tag| async {
             if self.inspections.is_time_up() && !self.known.contains_key(&tag) {
                 Ok(None)
             } else {
-                self.inspected(tag).await.map(Some)
+                self.inspect(tag).await.map(Some)
             }
         };
-        let inspections: Vec<_> = tags.into_iter().map(inspected).collect();
-        let inspections = stream::iter(inspections).buffer_unordered(TAGS).collect::<Vec<_>>().await;
-        inspections.into_iter().filter_map(Result::transpose).collect()
+        let pending: Vec<_> = tags.into_iter().map(inspect).collect();
+        let results = stream::iter(pending).buffer_unordered(TAGS).collect::<Vec<_>>().await;
+        results.into_iter().filter_map(Result::transpose).collect()
     }
 
-    async fn inspected(&self, tag: Tag) -> Result<(Tag, Inspected), RegistryError> {
+    async fn inspect(&self, tag: Tag) -> Result<(Tag, Inspected), RegistryError> {
         let inspected = match self.image(&tag).await {
             Ok(image) => Inspected::Image(image),
             Err(error) if error.is_not_found() => Inspected::Gone,

@@ -35,8 +35,8 @@ impl SourceHistories<'_> {
         let config = self.sources.config(source, branch).map_err(|error| NoFindings::from(&error))?;
         let key = (config.url.expose().to_owned(), branch.to_owned());
         let slot = Arc::clone(self.slots.lock().entry(key).or_default());
-        let mut slot_value = slot.lock().await;
-        let wanted = match &*slot_value {
+        let mut history = slot.lock().await;
+        let wanted = match &*history {
             None => Wanted::AtHand,
             Some(Ok(known)) if known.len() <= enough_is_more_than && !known.is_whole() => Wanted::More,
             Some(known) => return known.clone(),
@@ -47,7 +47,7 @@ impl SourceHistories<'_> {
             Ok(Err(error)) => Err(NoFindings::from(&SourceError::Repo(error))),
             Err(stopped) => Err(NoFindings::Failed(stopped.to_string())),
         };
-        *slot_value = Some(result.clone());
+        *history = Some(result.clone());
         result
     }
 }

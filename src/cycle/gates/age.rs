@@ -27,7 +27,7 @@ impl Gate for Age {
         let verdict = |update: &Update| {
             let rule = context.config.policies.rule_for(&update.field.repository);
             let created = match context.state.verifications.get(&wanted(update)) {
-                Some(Verification::Whole { created, .. }) => *created,
+                Some(Verification::Complete { created, .. }) => *created,
                 _ => None,
             };
             let why = rule.and_then(|rule| too_young(rule, created, context.now));

@@ -118,10 +118,10 @@ async fn verify_image(
     let digest = registry.digest_in_cycle(repository, version, part_cache).await?;
     let is_deployed = |current: &&Version| current.tag == version.tag && current.digest.as_ref() == Some(&digest);
     if current.iter().all(is_deployed) {
-        return Ok(Verification::Whole { digest, created: None });
+        return Ok(Verification::Complete { digest, created: None });
     }
-    let image = whole(registry, part_cache, repository, version, digest, policies).await?;
-    Ok(Verification::Whole { digest: image.digest, created: image.created })
+    let image = verify_exact(registry, part_cache, repository, version, digest, policies).await?;
+    Ok(Verification::Complete { digest: image.digest, created: image.created })
 }
 
 /// Verifies images that a person requested.
@@ -134,7 +134,7 @@ pub async fn requested(
     let mut verifications = Verifications::new();
     for Reference { repository, version } in references {
         let digest = registry.digest(repository, version).await?;
-        let image = whole(registry, part_cache, repository, version, digest, policies).await?;
+        let image = verify_exact(registry, part_cache, repository, version, digest, policies).await?;
         if version.digest.is_some() && version.tag.is_some() {
             // If both are given, the tag has to exist too; the digest decides what runs.
             let now = registry.digest(repository, &Version { digest: None, ..version.clone() }).await?;
@@ -142,7 +142,7 @@ pub async fn requested(
                 tracing::warn!(image = %repository, requested = %version, %now, "the tag points to another image now");
             }
         }
-        let verification = Verification::Whole { digest: image.digest, created: image.created };
+        let verification = Verification::Complete { digest: image.digest, created: image.created };
         verifications.insert((repository.clone(), version.clone()), verification);
     }
     Ok(verifications)
@@ -165,7 +165,7 @@ pub async fn arrival(registry: &Client, references: &[Reference], deadline: Inst
 }
 
 /// Verifies the image of a digest and reads its metadata.
-async fn whole(
+async fn verify_exact(
     registry: &Client,
     part_cache: &PartCache,
     repository: &Repository,

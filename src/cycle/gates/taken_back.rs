@@ -43,7 +43,7 @@ fn compared(updates: &[Update], context: &mut Context<'_>) -> Result<BTreeSet<Re
     let Context { history, tip, state, .. } = context;
     let mut images = BTreeSet::new();
     for update in updates {
-        if let Some(Verification::Whole { created, .. }) = state.verifications.get(&wanted(update))
+        if let Some(Verification::Complete { created, .. }) = state.verifications.get(&wanted(update))
             && history.has_other_than(tip, update, *created)?
         {
             images.insert(update.field.repository.clone());

@@ -58,7 +58,7 @@ impl History {
         verifications: &Verifications,
     ) -> Result<Option<Hold>, RepoError> {
         let depth = depth(update, verifications);
-        for version in version(update, verifications).into_iter().chain(siblings(update, findings)) {
+        for version in version_to_check(update, verifications).into_iter().chain(siblings(update, findings)) {
             let hold = self.hold_on(tip, &update.file, &update.field, &version, depth)?;
             if hold.is_some() {
                 return Ok(hold);
@@ -75,8 +75,8 @@ impl History {
         findings: &FindingsByImage,
         verifications: &Verifications,
     ) -> Result<Option<Hold>, RepoError> {
-        for version in version(update, verifications).into_iter().chain(siblings(update, findings)) {
-            let hold = self.hold_by_closing(tip, &update.field.repository, &version)?;
+        for version in version_to_check(update, verifications).into_iter().chain(siblings(update, findings)) {
+            let hold = self.closed_hold_on(tip, &update.field.repository, &version)?;
             if hold.is_some() {
                 return Ok(hold);
             }
@@ -128,7 +128,7 @@ impl History {
         verifications: &Verifications,
     ) -> Result<Option<Hold>, RepoError> {
         let field = &update.field;
-        let (Some(rule), Some(Ok(findings)), Some(tag), Some(Verification::Whole { created, .. })) = (
+        let (Some(rule), Some(Ok(findings)), Some(tag), Some(Verification::Complete { created, .. })) = (
             policies.rule_for(&field.repository),
             findings.get(&field.repository),
             &update.tag,
@@ -178,7 +178,7 @@ impl History {
     }
 
     /// Returns the hold that closed pull requests put on a version of an image.
-    fn hold_by_closing(
+    fn closed_hold_on(
         &mut self,
         tip: &mut Tip,
         image: &Repository,
@@ -196,7 +196,7 @@ impl History {
         let moves = self.closed.iter().flat_map(|closed| &closed.moves);
         let versions: Vec<Version> =
             moves.filter(|moved| moved.image == *image).map(|moved| moved.to.clone()).collect();
-        let holds = versions.iter().map(|version| self.hold_by_closing(tip, image, version));
+        let holds = versions.iter().map(|version| self.closed_hold_on(tip, image, version));
         Ok(holds.collect::<Result<Vec<_>, RepoError>>()?.into_iter().flatten().collect())
     }
 
@@ -292,9 +292,9 @@ impl History {
 
 /// Returns the version that a hold must concern to keep an update back, or `None` if the tag stays and its current
 /// digest is not known.
-fn version(update: &Update, verifications: &Verifications) -> Option<Version> {
+fn version_to_check(update: &Update, verifications: &Verifications) -> Option<Version> {
     let verified = match verifications.get(&wanted(update)) {
-        Some(Verification::Whole { digest, .. }) => Some(digest),
+        Some(Verification::Complete { digest, .. }) => Some(digest),
         _ => None,
     };
     let stays = update.tag == update.field.version.tag;
@@ -320,7 +320,7 @@ fn siblings(update: &Update, findings: &FindingsByImage) -> Vec<Version> {
 /// Returns how far back the version of an update may have been deployed: not before it was built.
 fn depth(update: &Update, verifications: &Verifications) -> Depth {
     match verifications.get(&wanted(update)) {
-        Some(Verification::Whole { created, .. }) => Depth::to(*created),
+        Some(Verification::Complete { created, .. }) => Depth::to(*created),
         // It will not be written.
         _ => Depth::Usual,
     }

@@ -116,7 +116,7 @@ async fn direction(
         }
     };
     let new = match verifications.get(&wanted(update)) {
-        Some(Verification::Whole { created, .. }) => *created,
+        Some(Verification::Complete { created, .. }) => *created,
         _ => None,
     };
     Ok(match (old, new) {

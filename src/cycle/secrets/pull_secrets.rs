@@ -95,15 +95,15 @@ struct HostEntry {
 /// The use of a pull secret for an image.
 enum SecretUse {
     Entry(HostEntry),
-    None(String),
+    Useless(String),
     /// It cannot be decrypted here.
-    NotKnown,
+    Unknown,
 }
 
 /// The files of a tip that decide about pulls.
-struct TipSecrets<'v> {
-    tip: &'v Tip,
-    secrets: &'v Secrets,
+struct TipSecrets<'t> {
+    tip: &'t Tip,
+    secrets: &'t Secrets,
     keyring: Keyring,
     listing: Arc<Listing>,
     /// The facts about credentials in all files, once they were read.
@@ -127,7 +127,7 @@ fn assessments(
     for update in updates {
         let closure = around.get(update.file.as_str()).into_iter().flatten().copied();
         let around =
-            Deployment::of(&tip_secrets, secrets.pods(tip, &tip_secrets.listing, closure, Subset::Everything)?);
+            DeployedFiles::of(&tip_secrets, secrets.pods(tip, &tip_secrets.listing, closure, Subset::Everything)?);
         for pod in &around.pods_of(update) {
             let image = gate::wanted(update);
             let pull = Pull { file: update.file.clone(), image, owner: pod.owner.clone() };
@@ -140,18 +140,18 @@ fn assessments(
 }
 
 /// The files that are deployed together with a field.
-struct Deployment<'v> {
-    tip_secrets: &'v TipSecrets<'v>,
+struct DeployedFiles<'t> {
+    tip_secrets: &'t TipSecrets<'t>,
     files: BTreeMap<String, Arc<PodFacts>>,
     /// The namespace of all objects, if kustomizations set the same one.
     namespace: Option<String>,
 }
 
-impl<'v> Deployment<'v> {
-    fn of(tip_secrets: &'v TipSecrets<'v>, files: BTreeMap<String, Arc<PodFacts>>) -> Deployment<'v> {
+impl<'t> DeployedFiles<'t> {
+    fn of(tip_secrets: &'t TipSecrets<'t>, files: BTreeMap<String, Arc<PodFacts>>) -> DeployedFiles<'t> {
         let namespaces: BTreeSet<String> = files.values().filter_map(|facts| facts.namespace.clone()).collect();
         let namespace = if namespaces.len() == 1 { namespaces.into_iter().next() } else { None };
-        Deployment { tip_secrets, files, namespace }
+        DeployedFiles { tip_secrets, files, namespace }
     }
 
     /// Returns the pods that run the image of an update. A release counts only for its own fields.
@@ -183,8 +183,8 @@ impl<'v> Deployment<'v> {
             }
             for one in uses {
                 match one {
-                    SecretUse::NotKnown => return Ok(Assessment::Unknown),
-                    SecretUse::None(why) => useless.push(why),
+                    SecretUse::Unknown => return Ok(Assessment::Unknown),
+                    SecretUse::Useless(why) => useless.push(why),
                     SecretUse::Entry(entry) => entries.push(entry),
                 }
             }
@@ -277,8 +277,8 @@ impl TipSecrets<'_> {
     fn secret(&self, file: &str, place: &SecretPlace, image: &Repository) -> Result<SecretUse, RepoError> {
         let from = format!("the pull secret {} ({file}, document {})", place.name, place.document);
         let values = match self.values(file)? {
-            None => return Ok(SecretUse::NotKnown),
-            Some(Err(error)) => return Ok(SecretUse::None(format!("{from} cannot be opened: {error}"))),
+            None => return Ok(SecretUse::Unknown),
+            Some(Err(error)) => return Ok(SecretUse::Useless(format!("{from} cannot be opened: {error}"))),
             Some(Ok(values)) => values,
         };
         let value = |section: &str, key: &str| {
@@ -295,9 +295,9 @@ impl TipSecrets<'_> {
         });
         Ok(match found {
             // The values that Flux substitutes are not known here.
-            Some(text) if text.starts_with(b"${") => SecretUse::NotKnown,
+            Some(text) if text.starts_with(b"${") => SecretUse::Unknown,
             Some(text) => entry(Secret::new(text), image, from),
-            None => SecretUse::None(format!("{from} has no {KEY}, so it is not a pull secret")),
+            None => SecretUse::Useless(format!("{from} has no {KEY}, so it is not a pull secret")),
         })
     }
 
@@ -309,14 +309,14 @@ impl TipSecrets<'_> {
     ) -> Result<SecretUse, RepoError> {
         let from = format!("the pull secret {} ({kustomization})", secret.name);
         let Some((_, source)) = secret.files.iter().find(|(key, _)| key == KEY || key == LEGACY_KEY) else {
-            return Ok(SecretUse::None(format!("{from} has no {KEY}, so it is not a pull secret")));
+            return Ok(SecretUse::Useless(format!("{from} has no {KEY}, so it is not a pull secret")));
         };
         let source = join(parent_of(kustomization), source).filter(|source| self.listing.contains_key(source));
-        let Some(source) = source else { return Ok(SecretUse::NotKnown) };
+        let Some(source) = source else { return Ok(SecretUse::Unknown) };
         let from = format!("{from}, from {source},");
         Ok(match self.values(&source)? {
-            None => SecretUse::NotKnown,
-            Some(Err(error)) => SecretUse::None(format!("{from} cannot be opened: {error}")),
+            None => SecretUse::Unknown,
+            Some(Err(error)) => SecretUse::Useless(format!("{from} cannot be opened: {error}")),
             Some(Ok(values)) => entry(whole(&values), image, from),
         })
     }
@@ -350,11 +350,11 @@ fn entry(text: Secret<Vec<u8>>, image: &Repository, from: String) -> SecretUse {
     match credentials::in_pull_secret(text, host, image.path()) {
         Ok(Some(credential @ Credential::Password { .. })) => SecretUse::Entry(HostEntry { credential, from }),
         Ok(Some(Credential::RefreshToken(_))) => {
-            SecretUse::None(format!("{from} holds a refresh token for {host}, which a kubelet cannot use"))
+            SecretUse::Useless(format!("{from} holds a refresh token for {host}, which a kubelet cannot use"))
         }
-        Ok(None) if hosts.is_empty() => SecretUse::None(format!("{from} has no entry for any registry")),
-        Ok(None) => SecretUse::None(format!("{from} has no entry for {host}, only for {}", hosts.join(", "))),
-        Err(reason) => SecretUse::None(format!("{from} cannot be used: {reason}")),
+        Ok(None) if hosts.is_empty() => SecretUse::Useless(format!("{from} has no entry for any registry")),
+        Ok(None) => SecretUse::Useless(format!("{from} has no entry for {host}, only for {}", hosts.join(", "))),
+        Err(reason) => SecretUse::Useless(format!("{from} cannot be used: {reason}")),
     }
 }
 

@@ -340,7 +340,7 @@ agent:
         for expected in [
             "git.pushOptions: a push option must be a single line",
             "invalid value `bitbucket`; expected gitea, github or gitlab",
-            "git.pullRequest.url: the token would travel in clear text; use https",
+            "git.pullRequest.url: the token would be sent in clear text; use https",
             "git.pullRequest.labels: a label must not be empty or contain commas",
             "git.pullRequest: `tokenFile` is required",
         ] {

@@ -21,7 +21,7 @@ use super::tip::Tip;
 
 /// The context of operations and gates.
 pub struct Context<'c> {
-    /// The systems around the repository.
+    /// The external systems.
     pub services: &'c Services,
     /// The findings of earlier cycles.
     pub findings_cache: &'c FindingsCache,

@@ -13,7 +13,7 @@
 //! - [`operations`]: the operations that a cycle can run
 //! - [`gates`]: the checks that an update has to pass before it is written
 //! - [`secrets`]: the SOPS files of a tip
-//! - [`write`]: commits, pushes and pull requests
+//! - [`write`](mod): commits, pushes and pull requests
 //! - [`deployed`]: checks that all deployed images can still be pulled
 //! - [`report`]: the result of a cycle
 //! - [`status`]: the state of each image

@@ -98,7 +98,7 @@ fn a_reverted_tag_waits_for_a_newer_one() {
     let image = format!("{}:bbbbbb2", stage.image("app"));
     let refused = stage.tagalong(&["set", &image]).fails_with(3);
     assert!(refused.stderr.contains("bbbbbb2 has been held since"), "{refused:#?}");
-    assert!(refused.stderr.contains("help: give --force"), "{refused:#?}");
+    assert!(refused.stderr.contains("help: pass --force"), "{refused:#?}");
     assert_eq!(tag(&stage), "aaaaaa1");
 
     push(&stage, "cccccc3", 5);
@@ -403,12 +403,12 @@ fn the_agent_respects_a_rollback_that_happens_while_it_runs() {
     let said = |words: &str| std::fs::read_to_string(stage.home().join("agent.log")).expect("a log").contains(words);
     wait_until("the first update", || tag(&stage) == "bbbbbb2");
     revert(&stage);
-    wait_until("the hold", || said("bbbbbb2 is held"));
+    wait_until("the hold", || said("bbbbbb2 has been held"));
     assert_eq!(tag(&stage), "aaaaaa1");
     push(&stage, "cccccc3", 5);
     wait_until("the newer one", || tag(&stage) == "cccccc3");
     revert(&stage);
-    wait_until("the second hold", || said("cccccc3 is held"));
+    wait_until("the second hold", || said("cccccc3 has been held"));
     drop(agent);
     is_held(&stage, "aaaaaa1", "cccccc3");
     let agent_again = command(stage.home()).args(["sync", "--config", &config]).output().expect("a run");

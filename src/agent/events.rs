@@ -118,7 +118,7 @@ impl EventTracker {
         let url = self.link.as_ref().map(|link| link.to(commit));
         let event = Event { kind, title, detail, commit: Some(commit.clone()), url, ..template };
         events.push(match changes.as_slice() {
-            [only] => Event { image: Some(only.image.clone()), tag: Some(only.to.clone()), ..event },
+            [only] => Event { image: Some(only.image.clone()), tag: Some(only.to.to_string()), ..event },
             _ => event,
         });
         events
@@ -146,8 +146,8 @@ impl EventTracker {
             events.push(Event { kind: Kind::Recovered, title, ..template.clone() });
         }
         // The forge notifies people of proposals.
-        if let Some(commit) = report.commit.as_ref().filter(|_| !report.is_proposal) {
-            events.push(update_event(report, commit, self.link.as_ref(), template));
+        if let Some(commit) = report.deployed() {
+            events.push(update_event(report, &commit.to_string(), self.link.as_ref(), template));
         }
         let problems = report.skipped.iter().filter_map(|skipped| Some((skipped, kind_of(skipped.reason)?)));
         let problems: BTreeMap<Problem, (&Skipped, Kind, u32)> = problems
@@ -230,10 +230,7 @@ fn kind_of(reason: Reason) -> Option<(Kind, u32)> {
 }
 
 fn update_event(report: &Report, commit: &str, link: Option<&CommitLink>, template: &Event) -> Event {
-    let line = |moved: &Moved| {
-        let from = moved.from.as_deref().unwrap_or("(none)");
-        format!("{} {from} -> {}", moved.image.short_name(), moved.to)
-    };
+    let line = |moved: &Moved| format!("{} {} -> {}", moved.image.short_name(), moved.from_text(), moved.to);
     let mut lines: Vec<String> = report.updates.iter().map(line).collect();
     lines.dedup();
     let more = lines.len().saturating_sub(1);
@@ -246,7 +243,7 @@ fn update_event(report: &Report, commit: &str, link: Option<&CommitLink>, templa
     let url = link.map(|link| link.to(commit));
     let event = Event { kind: Kind::Updated, title, detail, commit: Some(commit.to_owned()), url, ..template.clone() };
     match report.updates.as_slice() {
-        [only] => Event { image: Some(only.image.to_string()), tag: Some(only.to.clone()), ..event },
+        [only] => Event { image: Some(only.image.to_string()), tag: Some(only.to.to_string()), ..event },
         _ => event,
     }
 }
@@ -272,7 +269,11 @@ fn named(image: &Repository, tag: Option<&Tag>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::image::Version;
+
     use super::*;
+
+    const COMMIT: &str = "c0ffee0c0ffee0c0ffee0c0ffee0c0ffee0c0ffe";
 
     fn report(skipped: &[(&str, Reason)]) -> Report {
         let skipped = skipped.iter().map(|(tag, reason)| Skipped {
@@ -283,7 +284,7 @@ mod tests {
             detail: "why".to_owned(),
         });
         Report {
-            head: "f00".to_owned(),
+            head: None,
             commit: None,
             updates: Vec::new(),
             skipped: skipped.collect(),
@@ -409,17 +410,17 @@ mod tests {
             file: "a.yaml".to_owned(),
             path: "image".to_owned(),
             image: "ghcr.io/acme/shop".parse().expect("an image"),
-            from: Some("v1".to_owned()),
-            to: to.to_owned(),
+            from: Version::parse_tag("v1").expect("a tag"),
+            to: Version::parse_tag(to).expect("a tag"),
             digest: None,
             built: None,
         };
         let mut report = report(&[]);
-        report.commit = Some("c0ffee".to_owned());
+        report.commit = Some(COMMIT.parse().expect("an id"));
         report.updates = vec![moved("v2"), moved("v2"), moved("v3")];
         let outcome = Outcome { number: 1, ended: Timestamp::UNIX_EPOCH, took: Duration::ZERO, result: Ok(report) };
         let events = tracker.cycle_ended(&outcome, Instant::now());
         assert_eq!(events[0].title, "shop v1 -> v2 and 1 more");
-        assert_eq!(events[0].url.as_deref(), Some("https://git.example.com/c/c0ffee"));
+        assert_eq!(events[0].url.as_deref(), Some(&*format!("https://git.example.com/c/{COMMIT}")));
     }
 }

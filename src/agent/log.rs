@@ -46,7 +46,7 @@ impl Log {
 
     fn log_report(&mut self, report: &Report) {
         for moved in &report.updates {
-            let from = moved.from.as_deref().unwrap_or("(none)");
+            let from = moved.from_text();
             tracing::info!(file = %moved.file, path = %moved.path, image = %moved.image, from, to = %moved.to, "updated");
         }
         log_skipped(&report.skipped);
@@ -58,8 +58,8 @@ impl Log {
         }
         self.notes = notes;
         tracing::info!(
-            head = %report.head,
-            commit = report.commit.as_deref().unwrap_or("none"),
+            head = %report.head.map(|id| id.to_string()).unwrap_or_default(),
+            commit = %report.commit.map_or_else(|| "none".to_owned(), |id| id.to_string()),
             updates = report.updates.len(),
             attempts = report.attempts,
             duration_ms = report.duration_ms,

@@ -313,7 +313,7 @@ mod tests {
 
     fn report() -> Report {
         Report {
-            head: "f00".to_owned(),
+            head: None,
             commit: None,
             updates: Vec::new(),
             skipped: Vec::new(),

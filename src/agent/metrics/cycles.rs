@@ -93,7 +93,7 @@ impl CycleMetrics {
             self.pushed("lost-race", report.attempts.saturating_sub(1));
         }
         // Proposed updates are not deployed yet.
-        let is_deployed = report.commit.is_some() && !report.is_proposal;
+        let is_deployed = report.deployed().is_some();
         for moved in report.updates.iter().filter(|_| is_deployed) {
             self.updated(&moved.image);
             if let Some(built) = moved.built {

@@ -124,7 +124,7 @@ mod tests {
     use crate::cycle::error::CycleError;
     use crate::cycle::report::Report;
     use crate::cycle::status::{ImageStatus, State};
-    use crate::image::Repository;
+    use crate::image::{Repository, Version};
     use crate::notify::metrics::Delivery;
     use crate::plan::skip::Reason;
 
@@ -150,13 +150,13 @@ mod tests {
             file: "a.yaml".to_owned(),
             path: "image".to_owned(),
             image: image.clone(),
-            from: None,
-            to: "v2".to_owned(),
+            from: Version::default(),
+            to: Version::parse_tag("v2").expect("a tag"),
             digest: None,
             built: Some(Timestamp::from_second(second).expect("a time")),
         };
         let report = Report {
-            commit: Some("f00".to_owned()),
+            commit: "f00".parse().ok(),
             updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
             attempts: 3,
             ..report(vec![ImageStatus { image: image.clone(), ..status("app", State::Kept(Reason::BlockedSecret)) }])
@@ -224,7 +224,7 @@ mod tests {
 
     fn report(images: Vec<ImageStatus>) -> Report {
         Report {
-            head: "f00".to_owned(),
+            head: None,
             commit: None,
             updates: Vec::new(),
             skipped: Vec::new(),

@@ -150,7 +150,10 @@ fn wrong(setting: &str, reason: String) -> CliError {
 /// Returns the parser's message, without usage and hints about flags.
 fn message(error: &clap::Error) -> String {
     let text = error.render().to_string();
-    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
     let words: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
     words.join(" ").trim_start_matches("error: ").to_owned()
 }
@@ -240,6 +243,9 @@ mod tests {
         assert!(refused(&[("PLUGIN_COMMAND", "sett")]).contains("unknown command `sett`"));
         assert!(refused(&[]).contains("required"), "{}", refused(&[]));
         let said = refused(&[image, ("PLUGIN_WAIT_IMAGE", "soon")]);
-        assert!(said.contains("`soon` is not a valid duration") && !said.contains("Usage"), "{said}");
+        assert!(
+            said.contains("`soon` is not a valid duration") && !said.contains("Usage") && !said.contains("--help"),
+            "{said}"
+        );
     }
 }

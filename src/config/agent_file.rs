@@ -152,7 +152,7 @@ mod tests {
             "cluster.leaderElection.retryPeriod: `soon` is not a valid duration",
             "cluster.leaderElection: leaseDuration has to be longer than renewDeadline",
             "cluster.flux.gitRepository.namespace: a name of Kubernetes is needed",
-            "cluster.flux: `gitRepository` is required",
+            "cluster.flux.gitRepository: `name` is required",
             "cluster.flux.namespaces: a name of Kubernetes is needed",
             "cluster.flux.receiver: `urlFile` is required",
             "cluster.flux.receiver.url: unknown key",

@@ -301,10 +301,9 @@ agent:
         let said = diagnostics(text);
         let expect = [
             "2:8: git.url: not a URL",
-            "4:10: git.depth: expected a whole number, found a string",
             "3:3: git.brnch: unknown key; did you mean `branch`?",
+            "4:10: git.depth: expected a whole number, found a string",
             "6:14: policies[0].images: `ghcr.io/a:v1` is no pattern",
-            "6:5: policies[0]: `images` is required",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
             "9:13: agent.interval: expected a string, found a number",
             "10:1: registrys: unknown key; expected one of git, registries, sources, policies, fields, embedded, secrets, agent, notify, cluster",

@@ -63,7 +63,7 @@ fn one(kind: &str, section: &mut Section<'_>, environment: Environment<'_>) -> O
         "teams" => Some(Service::Teams { url: needed(section, "urlFile", "urlEnv")? }),
         "matrix" => {
             let (server, room) = (section.parsed_with("server", server), section.parsed_with("room", room));
-            if server.is_none() || room.is_none() {
+            if section.lacks("server") || section.lacks("room") {
                 section.error("`server` and `room` are required");
             }
             let token = needed(section, "tokenFile", "tokenEnv")?;
@@ -89,12 +89,14 @@ fn one(kind: &str, section: &mut Section<'_>, environment: Environment<'_>) -> O
                 (None, true) => Url::parse("https://api.github.com").ok(),
                 (Some(server), false) => Url::parse(&format!("{}/api/v1", server.as_str().trim_end_matches('/'))).ok(),
                 (None, false) => {
-                    section.error("`server` is required, for example https://gitea.example.com");
+                    if section.lacks("server") {
+                        section.error("`server` is required, for example https://gitea.example.com");
+                    }
                     None
                 }
             };
             let repository = section.parsed_with("repository", repository);
-            if repository.is_none() {
+            if section.lacks("repository") {
                 section.error("`repository` is required: owner/name of the infrastructure repository");
             }
             let context = section.parsed_with("context", |text| Ok(text.to_owned()));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+use tracing::field::display;
 
 use crate::cluster::election::{LeaderElector, Leadership};
 use crate::cycle::operations::terms::Mode;
@@ -236,9 +237,8 @@ impl Agent {
     }
 
     fn config_rejected(&self, rejection: LoadError) {
-        let cause = rejection.source().map(ToString::to_string).unwrap_or_default();
-        let help = rejection.help().unwrap_or_default();
-        tracing::error!(error = %rejection, %cause, %help, "the new configuration is invalid; keeping the current one");
+        let (cause, help) = (rejection.source().map(display), rejection.help());
+        tracing::error!(error = %rejection, cause, help, "the new configuration is invalid; keeping the current one");
         self.observers.config_rejected(&*rejection);
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration file: all of it is collected, so that it can be fixed in one go.
+//! The errors in a configuration file, collected so that all of them can be fixed in one go.
 
 use std::cell::RefCell;
 use std::fmt;

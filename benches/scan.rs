@@ -10,10 +10,11 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
+use parking_lot::Mutex;
 use tagalong::cycle::tree::cache::TreeCache;
 use tagalong::image::{Reference, Version};
 use tagalong::manifest::edit::{FollowRefs, Move, edit};
@@ -55,12 +56,12 @@ fn main() {
 }
 
 fn with_clone<T>(work: impl FnOnce(&BareClone, CommitId) -> T) -> T {
-    let clone = CLONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let clone = CLONE.lock();
     work(&clone.0, clone.1)
 }
 
 fn of_interest() -> Prefilter {
-    Prefilter::of_words([words(support::IMAGES)].into_iter())
+    Prefilter::from_words([words(support::IMAGES)].into_iter())
 }
 
 /// Everything, as `tagalong images` reads it.
@@ -161,7 +162,7 @@ fn bump_to_commit(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 5, sample_size = 1)]
 fn bump_to_commit_cold(bencher: Bencher<'_, '_>) {
     let wanted = [support::bump("fedcba9")];
-    let prefilter = Prefilter::of_images(wanted.iter().map(|wanted| &wanted.repository));
+    let prefilter = Prefilter::from_images(wanted.iter().map(|wanted| &wanted.repository));
     with_clone(|clone, tip| {
         bencher.bench_local(|| commit(clone, tip, &TreeCache::new(PathFilter::default()), &wanted, &prefilter));
     });

@@ -13,12 +13,13 @@ mod sops;
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use getrandom::SysRng;
+use parking_lot::Mutex;
 use rand_core::UnwrapErr;
 use tagalong::cycle::secrets::verify::{PullSecrets, Secrets, Strictness};
 use tagalong::cycle::tip::Tip;
@@ -29,7 +30,7 @@ use tagalong::repo::clone::BareClone;
 use tagalong::sops::audit::FileStatus;
 use tagalong::sops::encrypt::{Recipe, encrypt};
 use tagalong::sops::format::Format;
-use tagalong::sops::metadata_writer::Recipients;
+use tagalong::sops::recipients::Recipients;
 use tagalong::sops::selection::Selection;
 
 use sops::Sops;
@@ -72,7 +73,7 @@ static STAGE: LazyLock<Mutex<Stage>> = LazyLock::new(|| {
 });
 
 fn on_stage<T>(work: impl FnOnce(&Stage) -> T) -> T {
-    work(&STAGE.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&STAGE.lock())
 }
 
 impl Stage {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use git2::build::TreeUpdateBuilder;
 use git2::{Repository, Signature};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -97,7 +98,7 @@ pub fn serve(images: usize, tags: usize, marks: bool) {
 }
 
 async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, request: Request) -> Response {
-    let mut shelf = lock(&shelf);
+    let mut shelf = shelf.lock();
     let path = request.uri().path();
     if let Some(image) = path.strip_prefix("/push/") {
         shelf.push(image.parse().expect("a number"));
@@ -146,10 +147,6 @@ fn listing(shelf: &Shelf, image: usize, headers: &HeaderMap) -> Response {
         response.headers_mut().insert("etag", mark.parse().expect("a header"));
     }
     response
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A process that is killed when this value is dropped.

@@ -10,7 +10,6 @@ use crate::cluster::election::Leadership;
 use crate::cluster::flux::FluxEvent;
 use crate::fault::Explain;
 use crate::notify::dispatcher::Dispatcher;
-use crate::registry::traffic::Traffic;
 
 use super::events::EventTracker;
 use super::log::Log;
@@ -41,8 +40,8 @@ impl Observers {
     /// A configuration was loaded.
     pub fn configured(&mut self, runtime: &Runtime) {
         self.events.configured(runtime);
-        let before = std::mem::replace(&mut self.dispatcher, Dispatcher::start(runtime.notify.clone()));
-        self.metrics.delivered(&before.take_deliveries());
+        let dispatcher = Dispatcher::start(runtime.notify.clone(), self.metrics.notify.clone());
+        let before = std::mem::replace(&mut self.dispatcher, dispatcher);
         // Queued events are delivered in the background.
         tokio::spawn(before.close(CLOSE_TIMEOUT));
         self.snapshots.configured(runtime);
@@ -53,7 +52,7 @@ impl Observers {
     /// A configuration was rejected.
     pub fn config_rejected(&self, why: &dyn Explain) {
         self.snapshots.config_rejected(why);
-        self.metrics.refused();
+        self.metrics.config_rejected();
     }
 
     /// A cycle has started.
@@ -62,23 +61,22 @@ impl Observers {
     }
 
     /// A cycle has ended.
-    pub fn cycle_ended(&mut self, outcome: &Outcome, traffic: &[Traffic]) {
+    pub fn cycle_ended(&mut self, outcome: &Outcome) {
         self.log.cycle_ended(outcome);
-        self.metrics.learn(outcome, traffic);
+        self.metrics.cycle_ended(outcome);
         self.snapshots.cycle_ended(outcome);
         self.events.cycle_ended(outcome, Instant::now()).iter().for_each(|event| self.dispatcher.dispatch(event));
-        self.metrics.delivered(&self.dispatcher.take_deliveries());
     }
 
     /// The leadership of this replica may have changed.
     pub fn leadership_changed(&self, leadership: &Leadership) {
         self.snapshots.leadership_changed(leadership);
-        self.metrics.stands(leadership);
+        self.metrics.leadership_changed(leadership);
     }
 
     /// Flux is now watched, or no longer.
     pub fn flux_watched(&self, watches_flux: bool) {
-        self.metrics.watched(watches_flux);
+        self.metrics.flux_watched(watches_flux);
         self.snapshots.flux_watched(watches_flux);
     }
 
@@ -87,9 +85,8 @@ impl Observers {
         let at = Timestamp::now();
         self.log.rollout_event(event);
         self.snapshots.rollout_event(event, at);
-        self.metrics.hear(event, at);
+        self.metrics.rollout_event(event, at);
         self.events.rollout_event(event, at).iter().for_each(|event| self.dispatcher.dispatch(event));
-        self.metrics.delivered(&self.dispatcher.take_deliveries());
     }
 
     /// The agent is stopping.

@@ -73,8 +73,7 @@ impl Agent {
             let span = tracing::info_span!("cycle", number);
             let outcome = self.cycle(number, next.scope()).instrument(span.clone()).await;
             failures = if outcome.result.is_ok() { 0 } else { failures + 1 };
-            let traffic = self.runtime.runner.take_traffic();
-            span.in_scope(|| self.observers.cycle_ended(&outcome, &traffic));
+            span.in_scope(|| self.observers.cycle_ended(&outcome));
             self.rollouts.cycle_ended(&outcome);
             if let (NextCycle::Updated(targets), Ok(report)) = (&next, &outcome.result) {
                 self.schedule_recheck(report, targets);
@@ -246,18 +245,17 @@ impl Agent {
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use futures_util::FutureExt;
     use futures_util::future::LocalBoxFuture;
+    use parking_lot::Mutex;
 
     use crate::agent::config::Config;
     use crate::agent::runtime::Load;
     use crate::agent::worker::CycleRunner;
     use crate::cycle::error::CycleError;
     use crate::image::Repository;
-    use crate::registry::traffic::Traffic;
 
     use super::*;
 
@@ -292,10 +290,10 @@ mod tests {
             _budget: Duration,
             _abort: CancellationToken,
         ) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
-            self.scopes.lock().expect("unpoisoned").push(scope);
-            self.modes.lock().expect("unpoisoned").push(mode);
-            let step = self.steps.lock().expect("unpoisoned").pop_front();
-            if self.steps.lock().expect("unpoisoned").is_empty() {
+            self.scopes.lock().push(scope);
+            self.modes.lock().push(mode);
+            let step = self.steps.lock().pop_front();
+            if self.steps.lock().is_empty() {
                 match self.then {
                     Some(then) => then(&self.signals),
                     None => self.signals.stop.cancel(),
@@ -310,10 +308,6 @@ mod tests {
                 }
             }
             .boxed_local()
-        }
-
-        fn take_traffic(&self) -> Vec<Traffic> {
-            Vec::new()
         }
     }
 
@@ -416,8 +410,8 @@ mod tests {
         let metrics = play(&work, Box::new(load)).await;
         assert!(metrics.contains("tagalong_config_reads_total{result=\"refused\"} 1\n"), "{metrics}");
         assert!(metrics.contains("tagalong_config_last_read_successful 1\n"), "{metrics}");
-        assert_eq!(*work.modes.lock().expect("unpoisoned"), [Mode::Push]);
-        assert_eq!(*later.modes.lock().expect("unpoisoned"), [Mode::Suspended]);
+        assert_eq!(*work.modes.lock(), [Mode::Push]);
+        assert_eq!(*later.modes.lock(), [Mode::Suspended]);
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -428,7 +422,7 @@ mod tests {
         let target = |path: &str| BTreeSet::from([Target { host: None, path: path.to_owned(), with_below: false }]);
         let (waiting, trigger) = (Arc::clone(&work), work.signals.trigger.clone());
         let sender = tokio::spawn(async move {
-            while waiting.scopes.lock().expect("unpoisoned").is_empty() {
+            while waiting.scopes.lock().is_empty() {
                 tokio::task::yield_now().await;
             }
             trigger.fire(target("somebody/else"));
@@ -445,7 +439,7 @@ mod tests {
         );
         agent.run().await;
         sender.await.expect("it ends");
-        let scopes = work.scopes.lock().expect("unpoisoned").clone();
+        let scopes = work.scopes.lock().clone();
         assert_eq!((scopes.len(), &scopes[0]), (3, &Scope::All));
         assert!(scopes[1] != Scope::All && work.follows(&scopes[1]), "{scopes:?}");
         // It moved nothing, so its images are checked once more, and not a third time.

@@ -1,10 +1,11 @@
 //! The state that the agent shows: updated by the schedule, read by the server.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use parking_lot::RwLock;
 
 use crate::cluster::election::Leadership;
 use crate::cluster::flux::{FluxEvent, FluxTask};
@@ -80,12 +81,12 @@ impl Default for SnapshotStore {
 impl SnapshotStore {
     /// Returns the current snapshot.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.read())
     }
 
     /// Whether the agent is alive, or the reason why not: a cycle is stuck, which only a restart ends.
     pub fn health(&self, now: Instant) -> Result<(), String> {
-        let snapshot = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = self.0.read();
         match snapshot.stuck_at {
             Some(at) if at < now => Err("a cycle is stuck long past its deadline".to_owned()),
             _ => Ok(()),
@@ -95,7 +96,7 @@ impl SnapshotStore {
     /// Whether the agent is ready, or the reason why not: it has finished a cycle, or another replica leads and this one
     /// can take over.
     pub fn readiness(&self) -> Result<(), String> {
-        let snapshot = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = self.0.read();
         if snapshot.is_stopping {
             return Err("the agent is stopping".to_owned());
         }
@@ -172,7 +173,7 @@ impl SnapshotStore {
     }
 
     fn change(&self, change: impl FnOnce(&mut Snapshot)) {
-        let mut snapshot = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut snapshot = self.0.write();
         change(Arc::make_mut(&mut snapshot));
     }
 }

@@ -1,8 +1,9 @@
 //! Starts a cycle for images that were pushed. However often it fires while a cycle is running, one cycle follows.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::policy::scope::{Scope, Target};
@@ -28,7 +29,7 @@ impl Trigger {
         if targets.is_empty() {
             return;
         }
-        let mut pending = self.inner.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = self.inner.pending.lock();
         *pending = Some(match pending.take() {
             Some(Scope::All) => Scope::All,
             Some(Scope::Only(known)) if known.len() + targets.len() > MAX_TARGETS => Scope::All,
@@ -54,7 +55,7 @@ impl Trigger {
 
     /// Takes the images requested so far, if any.
     pub fn take(&self) -> Option<Scope> {
-        self.inner.pending.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.inner.pending.lock().take()
     }
 }
 

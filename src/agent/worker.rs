@@ -14,7 +14,6 @@ use crate::cycle::error::CycleError;
 use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
 use crate::policy::scope::Scope;
-use crate::registry::traffic::Traffic;
 
 use super::outcome::Failure;
 
@@ -36,9 +35,6 @@ pub trait CycleRunner: Send + Sync + 'static {
 
     /// Whether a policy governs any image of a scope.
     fn follows(&self, scope: &Scope) -> bool;
-
-    /// Returns the requests sent to registries since the last call.
-    fn take_traffic(&self) -> Vec<Traffic>;
 }
 
 impl CycleRunner for Engine {
@@ -54,10 +50,6 @@ impl CycleRunner for Engine {
 
     fn follows(&self, scope: &Scope) -> bool {
         Engine::follows(self, scope)
-    }
-
-    fn take_traffic(&self) -> Vec<Traffic> {
-        Engine::take_traffic(self)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::cycle::secrets::verify::Secrets;
 use crate::cycle::services::Services;
 use crate::forge::client::Forge;
 use crate::registry::client::Client;
+use crate::registry::metrics::RegistryMetrics;
 
 use super::arguments::{GitArguments, KeyArguments};
 use super::error::CliError;
@@ -28,8 +29,13 @@ pub fn configuration_with_keys(arguments: &GitArguments, keys: &KeyArguments) ->
 
 /// Builds the engine for a configuration.
 pub fn engine(config: &Config) -> Result<Engine, CliError> {
+    engine_with_metrics(config, RegistryMetrics::default())
+}
+
+/// The engine for a configuration, which counts into existing metrics.
+pub fn engine_with_metrics(config: &Config, metrics: RegistryMetrics) -> Result<Engine, CliError> {
     let services = Services {
-        registry: Client::new(config.registry.clone())?,
+        registry: Client::with_metrics(config.registry.clone(), metrics)?,
         sources: config.sources.clone(),
         forge: config.forge.clone().map(Forge::new).transpose()?,
         secrets: Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets),

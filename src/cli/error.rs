@@ -192,7 +192,7 @@ mod tests {
         let error = CliError::Reference { text: "A".to_owned(), source };
         let lines: Vec<String> = plain(&error).lines().map(str::to_owned).collect();
         assert_eq!(lines[0], "error: `A` is not a valid image reference");
-        assert!(lines[1].starts_with("cause: `A` is no image name"), "{lines:?}");
+        assert!(lines[1].starts_with("cause: `A` is not a valid image name"), "{lines:?}");
         assert_eq!(lines[2], "help: use NAME:TAG, NAME@DIGEST or NAME:TAG@DIGEST");
         assert_eq!(error.fault().exit_code(), 2);
     }

@@ -15,6 +15,7 @@ use crate::agent::signals::Signals;
 use crate::agent::webhook::endpoint;
 use crate::cluster::api::Cluster;
 use crate::cluster::election::LeaderElector;
+use crate::registry::metrics::RegistryMetrics;
 use crate::repo::clone::is_known_to_hold;
 
 use super::arguments::GitArguments;
@@ -44,15 +45,15 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let signals = Signals::default();
     forward(&signals)?;
-    let again = arguments.git.clone();
-    let load = move || runtime(&again).map_err(|error| -> LoadError { Box::new(error) });
+    let observers = Observers::default();
+    let (again, metrics) = (arguments.git.clone(), observers.metrics.registry.clone());
+    let load = move || runtime(&again, metrics.clone()).map_err(|error| -> LoadError { Box::new(error) });
     let loader = ConfigLoader::new(arguments.git.config.clone(), Box::new(load));
-    let runtime = runtime(&arguments.git)?;
+    let runtime = runtime(&arguments.git, observers.metrics.registry.clone())?;
     let elector = match &runtime.cluster.election {
         Some(election) => LeaderElector::start(Cluster::find().await?, election),
         None => LeaderElector::without_election(),
     };
-    let observers = Observers::default();
     let served = CancellationToken::new();
     if let Some(address) = runtime.config.listen {
         let router = server::router(Arc::clone(&observers.snapshots), Arc::clone(&observers.metrics))
@@ -68,9 +69,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
 }
 
 /// Builds everything that the current configuration asks for.
-fn runtime(arguments: &GitArguments) -> Result<Runtime, CliError> {
+fn runtime(arguments: &GitArguments, metrics: RegistryMetrics) -> Result<Runtime, CliError> {
     let config = connect::configuration(arguments)?;
-    let engine = connect::engine(&config)?;
+    let engine = connect::engine_with_metrics(&config, metrics)?;
     let repo = config.repo()?.clone();
     Ok(Runtime {
         runner: Arc::new(engine),

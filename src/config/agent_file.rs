@@ -148,12 +148,12 @@ mod tests {
         let wrong = "cluster:\n  leaderElection: { lease: ../x, leaseDuration: 5s, retryPeriod: soon }\n  flux:\n    gitRepository: { namespace: Flux }\n    namespaces: [a/b]\n    receiver: { url: 'https://x/hook/sesame' }\n    timeout: 0s\n";
         let found = errors(wrong);
         for part in [
-            "cluster.leaderElection.lease: a name of Kubernetes is needed",
+            "cluster.leaderElection.lease: not a Kubernetes name",
             "cluster.leaderElection.retryPeriod: `soon` is not a valid duration",
-            "cluster.leaderElection: leaseDuration has to be longer than renewDeadline",
-            "cluster.flux.gitRepository.namespace: a name of Kubernetes is needed",
+            "cluster.leaderElection: leaseDuration must be longer than renewDeadline",
+            "cluster.flux.gitRepository.namespace: not a Kubernetes name",
             "cluster.flux.gitRepository: `name` is required",
-            "cluster.flux.namespaces: a name of Kubernetes is needed",
+            "cluster.flux.namespaces: not a Kubernetes name",
             "cluster.flux.receiver: `urlFile` is required",
             "cluster.flux.receiver.url: unknown key",
             "cluster.flux.timeout: `0s` is not a valid duration",

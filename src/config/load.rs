@@ -303,7 +303,7 @@ agent:
             "2:8: git.url: not a URL",
             "3:3: git.brnch: unknown key; did you mean `branch`?",
             "4:10: git.depth: expected a whole number, found a string",
-            "6:14: policies[0].images: `ghcr.io/a:v1` is no pattern",
+            "6:14: policies[0].images: `ghcr.io/a:v1` is not a valid image pattern",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
             "9:13: agent.interval: expected a string, found a number",
             "10:1: registrys: unknown key; expected one of git, registries, sources, policies, fields, embedded, secrets, agent, notify, cluster",
@@ -330,8 +330,8 @@ agent:
         assert_eq!((forge.repository.as_str(), forge.api.host()), ("acme/infra", "api.github.com"));
         let refused = |url: &str, text: &str| git(url, text).expect_err("refused").to_string();
         let untold = refused("git@git.example.com:acme/infra.git", request);
-        assert!(untold.contains("give git.pullRequest.forge: gitea, github or gitlab"), "{untold}");
-        assert!(refused("/srv/infra.git", request).contains("a path on this machine"));
+        assert!(untold.contains("set git.pullRequest.forge to gitea, github or gitlab"), "{untold}");
+        assert!(refused("/srv/infra.git", request).contains("a local path"));
         assert!(refused("/srv/infra.git", "pushBranch: main").contains("are both `main`"));
         let found = diagnostics(
             "git:\n  pushOptions: ['']\n  pullRequest: { forge: bitbucket, url: 'http://git.example.com', labels: ['a,b'] }\n",
@@ -339,7 +339,7 @@ agent:
         for expected in [
             "git.pushOptions: a push option must be a single line",
             "invalid value `bitbucket`; expected gitea, github or gitlab",
-            "git.pullRequest.url: the token would travel in clear text; use https",
+            "git.pullRequest.url: the token would be sent in clear text; use https",
             "git.pullRequest.labels: a label must not be empty or contain commas",
             "git.pullRequest: `tokenFile` is required",
         ] {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde_saphyr::{Location, Spanned};
+use strsim::levenshtein;
 
 use super::diagnostics::Diagnostics;
 use super::document::{Node, Value, nothing};
@@ -278,15 +279,7 @@ fn expected<'w>(words: impl Iterator<Item = &'w str>) -> String {
 pub fn is_near(known: &str, given: &str) -> bool {
     let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_'], "");
     let (known, given) = (plain(known), plain(given));
-    if known == given {
-        return true;
-    }
-    let (short, long) = if known.len() <= given.len() { (&known, &given) } else { (&given, &known) };
-    let same_start = short.bytes().zip(long.bytes()).take_while(|(a, b)| a == b).count();
-    let rest = |text: &str, skip: usize| text.get(skip..).unwrap_or_default().to_owned();
-    let swapped = rest(short, same_start + 1) == rest(long, same_start + 1);
-    let dropped = rest(short, same_start) == rest(long, same_start + 1);
-    long.len() - short.len() <= 1 && long.len() > 2 && (swapped || dropped)
+    known == given || known.len().max(given.len()) > 2 && levenshtein(&known, &given) <= 1
 }
 
 #[cfg(test)]

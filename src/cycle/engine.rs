@@ -15,7 +15,6 @@ use crate::manifest::prefilter::Prefilter;
 use crate::plan::message::Purpose;
 use crate::plan::tree_config::TreeConfig;
 use crate::policy::scope::Scope;
-use crate::registry::traffic::Traffic;
 use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::config::Branch;
@@ -162,11 +161,6 @@ impl Engine {
             })
         };
         race(&self.repo.branch, self.attempts, clone, make).await
-    }
-
-    /// The requests that were sent to each registry since this was asked last.
-    pub fn take_traffic(&self) -> Vec<Traffic> {
-        self.services.registry.take_traffic()
     }
 
     /// The systems around the repository.

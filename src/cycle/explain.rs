@@ -12,10 +12,10 @@ use crate::plan::candidates::Candidates;
 use crate::plan::findings::NoFindings;
 use crate::plan::gate::ImageProof;
 use crate::plan::skip::{Address, Reason, Skipped};
-use crate::policy::builds::Kind;
-use crate::policy::choose::Seen;
+use crate::policy::build::Kind;
 use crate::policy::minimum_age::too_young;
 use crate::policy::rule::Rule;
+use crate::policy::seen::Seen;
 use crate::policy::tags::Rank;
 
 use super::candidates::round::Extent;
@@ -169,7 +169,7 @@ pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation,
 
 /// The rule that drops a tag by its name.
 fn dropped(rule: &Rule, tag: &Tag) -> Option<DroppedTag> {
-    let words = match (rule.tag_patterns.admit(tag), rule.tags.rank(tag)) {
+    let words = match (rule.tag_patterns.allows(tag), rule.tags.rank(tag)) {
         (false, _) => "`allow` and `ignore` rule it out".to_owned(),
         (true, Err(misfit)) => misfit.to_string(),
         (true, Ok(_)) => return None,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::image::Tag;
-use crate::policy::builds::Build;
-use crate::policy::choose::{Position, Seen};
+use crate::policy::build::Build;
+use crate::policy::seen::{Position, Seen};
 
 /// What is known of the images of one repository.
 #[derive(Debug, Clone, Default)]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::image::{Repository, Tag};
-use crate::policy::choose::{Current, Position};
 use crate::policy::no_choice::NoChoice;
+use crate::policy::seen::{Current, Position};
 use crate::policy::tags::TagRule;
 
 use super::candidates::{Candidates, CurrentTag};
@@ -131,8 +131,8 @@ impl Findings {
 
 #[cfg(test)]
 mod tests {
-    use crate::policy::choose::Seen;
     use crate::policy::order::{Order, Standing};
+    use crate::policy::seen::Seen;
     use crate::policy::tags::ShaForm;
 
     use super::*;

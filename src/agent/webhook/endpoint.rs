@@ -1,7 +1,7 @@
 //! `POST /webhooks/KIND`: accepts events, and triggers a cycle for the images that they name.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,6 +10,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use parking_lot::RwLock;
 
 use crate::agent::trigger::Trigger;
 use crate::policy::scope::Target;
@@ -33,11 +34,11 @@ pub struct Senders {
 impl Senders {
     /// Accepts these senders and no others.
     pub fn set(&self, webhooks: &[Webhook]) {
-        webhooks.clone_into(&mut self.webhooks.write().unwrap_or_else(PoisonError::into_inner));
+        webhooks.clone_into(&mut self.webhooks.write());
     }
 
     fn of_kind(&self, kind: &str) -> Vec<Webhook> {
-        let webhooks = self.webhooks.read().unwrap_or_else(PoisonError::into_inner);
+        let webhooks = self.webhooks.read();
         webhooks.iter().filter(|webhook| webhook.kind.as_str() == kind).cloned().collect()
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::fault::{Explain, Fault};
 use crate::sops::error::SopsError;
-use crate::sops::rules::RulesError;
+use crate::sops::rules_error::RulesError;
 
 /// Why a SOPS file cannot be written.
 #[derive(Debug, thiserror::Error)]

@@ -24,7 +24,7 @@ use crate::manifest::pull_secret::{KEY, Name, PullSecret, encoded};
 use crate::registry::credentials;
 use crate::secret::Secret;
 use crate::sops::encrypt::{self, Recipe};
-use crate::sops::envelope;
+use crate::sops::envelope::{self, Detected};
 use crate::sops::format;
 use crate::sops::keyring::Keyring;
 use crate::sops::open;
@@ -187,7 +187,7 @@ fn inside(file: &str) -> Result<String, CliError> {
     if file.starts_with('/') || parts.is_empty() || parts.contains(&"..") {
         return Err(refused("is not a path below --dir"));
     }
-    if format::Format::of_path(file) != format::Format::Yaml {
+    if format::Format::from_path(file) != format::Format::Yaml {
         return Err(refused("does not end in .yaml"));
     }
     Ok(parts.join("/"))
@@ -243,7 +243,7 @@ fn recipe(rule: &CreationRule, file: &str) -> Result<Recipe, SecretsError> {
 
 /// Whether an encrypted Secret already contains a Docker config file, for the recipients of the rule.
 fn holds(bytes: &[u8], docker_config: &Secret<String>, rule: &CreationRule, keyring: &Keyring) -> bool {
-    let Some(Ok(envelope)) = envelope::detect(bytes).map(|format| envelope::read(bytes, format)) else { return false };
+    let Some(Ok(envelope)) = envelope::detect(bytes).map(Detected::into_envelope) else { return false };
     if rule.difference(&envelope.metadata).is_some() {
         return false;
     }

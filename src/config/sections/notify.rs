@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::notify::config::{Channel, Forge, SecretSource, Service};
+use crate::notify::config::{Channel, Forge, Service};
 use crate::notify::event::Kind;
+use crate::notify::secret_source::SecretSource;
 use crate::notify::webhook::Body;
 use crate::secret::Secret;
 

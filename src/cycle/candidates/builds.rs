@@ -9,9 +9,9 @@ use futures_util::{StreamExt, stream};
 use crate::image::{Repository, Tag, Version};
 use crate::plan::candidates::{Candidates, CurrentTag};
 use crate::policy::builds::{Builds, Content};
-use crate::policy::choose::{Position, Seen};
 use crate::policy::digits::Doubt;
 use crate::policy::rule::Rule;
+use crate::policy::seen::{Position, Seen};
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
@@ -63,7 +63,7 @@ impl BuildScan<'_> {
     /// The images of tags. One that is not there, or is broken, is a build of its own.
     async fn contents(&self, tags: BTreeSet<Tag>) -> Result<Contents, RegistryError> {
         let looks = tags.into_iter().map(|tag| async move {
-            let version = Version { tag: Some(tag.clone()), digest: None };
+            let version = Version::from(tag.clone());
             match self.registry.inspect(self.repository, &version, self.part_cache).await {
                 Ok(image) => Ok(Some((tag, Content::from(&image)))),
                 Err(error) if error.is_not_found() || error.concerns_image() => Ok(None),
@@ -88,7 +88,7 @@ impl BuildScan<'_> {
                 tag.doubt = Some(Doubt::Older);
                 continue;
             }
-            let version = Version { tag: Some(tag.tag.clone()), digest: None };
+            let version = Version::from(tag.tag.clone());
             let is_known = self.registry.known_source_labels(self.repository, &version).is_some();
             tag.doubt = if asked == LABELS && !is_known {
                 Some(Doubt::Unread)

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use crate::image::{Repository, Tag, Version};
 use crate::plan::candidates::Candidates;
 use crate::plan::findings::NoFindings;
-use crate::policy::choose::{Position, Seen};
 use crate::policy::first_parent_history::{FirstParentHistory, Lookup};
 use crate::policy::likely_newest::likely_newest_first;
 use crate::policy::order::{HistoryPosition, SourceBranch, Standing};
+use crate::policy::seen::{Position, Seen};
 use crate::policy::tags::ShaForm;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
@@ -264,7 +264,7 @@ fn found(lineage: &FirstParentHistory, commit: &Commit) -> Lookup {
 }
 
 fn version(tag: &Tag) -> Version {
-    Version { tag: Some(tag.clone()), digest: None }
+    Version::from(tag.clone())
 }
 
 /// Words of an image, which may be anything and may hold a password.

@@ -41,7 +41,7 @@ impl Entry {
         part_cache: &PartCache,
     ) -> Result<bool, RegistryError> {
         for (tag, before) in self.validity.conditions() {
-            let version = Version { tag: Some(tag.clone()), digest: None };
+            let version = Version::from(tag.clone());
             let now = match before {
                 Presence::There | Presence::Gone => registry.digest(repository, &version).await.map(drop),
                 Presence::Broken(_) => registry.inspect(repository, &version, part_cache).await.map(drop),

@@ -13,12 +13,12 @@ use crate::plan::candidates::{Candidates, CurrentTag};
 use crate::plan::findings::NoFindings;
 use crate::plan::skip::{Reason, Skipped};
 use crate::policy::builds::Content;
-use crate::policy::choose::{Position, Seen};
 use crate::policy::digits::Doubt;
 use crate::policy::likely_newest::likely_newest_first;
 use crate::policy::minimum_age::{unknown_age, waits};
 use crate::policy::order::{Order, Standing};
 use crate::policy::rule::Rule;
+use crate::policy::seen::{Position, Seen};
 use crate::policy::tags::{Misfit, ShaForm, TagRule};
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
@@ -144,7 +144,7 @@ impl<'s> Scanner<'s> {
         histories: &SourceHistories<'_>,
     ) -> Result<Candidates, Stop> {
         let listed: BTreeSet<Tag> = tags.iter().cloned().collect();
-        tags.retain(|tag| self.rule.tag_patterns.admit(tag));
+        tags.retain(|tag| self.rule.tag_patterns.allows(tag));
         if tags.is_empty() && !listed.is_empty() {
             let detail = format!("`allow` and `ignore` leave none of {} tags", listed.len());
             return Err(NoFindings::Absent(detail).into());
@@ -340,7 +340,7 @@ impl<'s> Scanner<'s> {
     ) -> Result<BTreeMap<Tag, CurrentTag>, RegistryError> {
         let mut ages = BTreeMap::new();
         for tag in held {
-            let version = Version { tag: Some(tag.clone()), digest: None };
+            let version = Version::from(tag.clone());
             if !listed.contains(&tag) {
                 match self.registry.digest(self.repository, &version).await {
                     Ok(_) => self.validity.end_unless(tag.clone(), Presence::There),
@@ -390,7 +390,7 @@ impl<'s> Scanner<'s> {
         let fitting = seen.iter().filter(|seen| can_win(seen)).count();
         let mut young = 0;
         for candidate in seen.iter().take(fitting.min(self.rule.inspect_limit as usize)) {
-            let version = Version { tag: Some(candidate.tag.clone()), digest: None };
+            let version = Version::from(candidate.tag.clone());
             match self.registry.inspect(self.repository, &version, self.part_cache).await {
                 Ok(image) if image.created.is_some_and(|created| !self.is_young(created)) => break,
                 Ok(image) => {
@@ -493,7 +493,7 @@ impl<'s> Scanner<'s> {
             return Ok(image.clone());
         }
         self.looks.count.fetch_add(1, Ordering::Relaxed);
-        let version = Version { tag: Some(tag.clone()), digest: None };
+        let version = Version::from(tag.clone());
         self.registry.inspect(self.repository, &version, self.part_cache).await
     }
 }

@@ -299,7 +299,7 @@ fn meant(update: &Update, proofs: &Proofs) -> Option<Version> {
             Some(Version { tag: Some(tag), digest: Some(digest.clone()) })
         }
         (Version { digest: None, .. }, None) if stays => None,
-        (Version { tag: Some(tag), .. }, _) if !stays => Some(Version { tag: Some(tag), digest: None }),
+        (Version { tag: Some(tag), .. }, _) if !stays => Some(Version::from(tag)),
         (version, _) => Some(version),
     }
 }
@@ -310,7 +310,7 @@ fn siblings(update: &Update, findings: &FindingsByImage) -> Vec<Version> {
         return Vec::new();
     };
     let others = findings.siblings(tag).into_iter().filter(|other| update.field.version.tag.as_ref() != Some(other));
-    others.map(|tag| Version { tag: Some(tag), digest: None }).collect()
+    others.map(Version::from).collect()
 }
 
 /// How far back an update may have been made before: nothing held an image before it was built.

@@ -11,7 +11,7 @@ use rand_core::UnwrapErr;
 
 use crate::keys::KeySources;
 use crate::manifest::closure::Closures;
-use crate::manifest::kustomize::is_manifest_name;
+use crate::manifest::file_kind::is_manifest_name;
 use crate::manifest::pods::{self, PodFacts, Subset};
 use crate::repo::error::RepoError;
 use crate::repo::tree::BlobId;

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::manifest::field_rules::FieldRules;
-use crate::manifest::find::{self, file_references};
+use crate::manifest::graph::Graph;
 use crate::manifest::inventory::{self, Inventory, Reading};
-use crate::manifest::kustomize::Graph;
 use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::{Need, Prefilter};
+use crate::manifest::{file_references, find};
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::tree::{BlobId, TreeId};

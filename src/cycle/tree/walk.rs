@@ -6,9 +6,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::manifest::field_rules::FieldRules;
-use crate::manifest::find::has_kustomization_name;
+use crate::manifest::file_kind::{has_kustomization_name, is_manifest_name};
 use crate::manifest::inventory::Reading;
-use crate::manifest::kustomize::is_manifest_name;
 use crate::manifest::paths::PathFilter;
 use crate::repo::clone::BareClone;
 use crate::repo::error::RepoError;

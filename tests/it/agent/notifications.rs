@@ -128,6 +128,6 @@ fn a_channel_that_hangs_or_refuses_delays_nothing() {
     agent.wait_for_metric("tagalong_notifications_total{channel=\"github\",result=\"failed\"} 2");
     let (code, log) = agent.stop();
     assert_eq!(code, 0, "{log}");
-    assert!(log.contains("127.0.0.1 answered with status 404") && log.contains("URL or token"), "{log}");
-    assert!(log.contains("there is no time left to tell this channel") && !log.contains("sesame"), "{log}");
+    assert!(log.contains("127.0.0.1 responded with status 404") && log.contains("URL or token"), "{log}");
+    assert!(log.contains("no time left to deliver the channel") && !log.contains("sesame"), "{log}");
 }

@@ -66,7 +66,7 @@ fn explain_shows_every_step_of_a_decision() {
     assert_eq!(story["tags"][0]["order"], "2026-04-01T01:00:00Z");
     let dropped = story["dropped"].as_array().expect("a list");
     let rule = |tag: &str| dropped.iter().find(|dropped| dropped["tag"] == tag).expect("dropped")["rule"].to_string();
-    assert!(rule("latest").contains("names no commit") && rule("20260401").contains("digits alone"), "{story:#}");
+    assert!(rule("latest").contains("does not name a commit") && rule("20260401").contains("digits only"), "{story:#}");
     assert_eq!((&story["gates"][0]["version"], &story["gates"][0]["passed"]), (&"bbbbbb2".into(), &true.into()));
 
     stage.tagalong(&["sync"]).ok();
@@ -76,7 +76,7 @@ fn explain_shows_every_step_of_a_decision() {
         "base/app.yaml:4  spec.containers[0].image holds aaaaaa1, overridden by prod/kustomization.yaml\n",
         "tags that name a commit, the newest by `order: built`\n",
         "\nmatching tags, newest first\n  bbbbbb2  2026-04-01T01:00:00Z\n  aaaaaa1  2026-04-01T00:00:00Z\n",
-        "  latest names no commit (7 to 64 hexadecimal digits)\n",
+        "  latest does not name a commit (7 to 64 hexadecimal digits)\n",
         &format!("  held: {image}:bbbbbb2 since "),
         "  base/app.yaml:4 stays: overridden by prod/kustomization.yaml\n",
         "  prod/kustomization.yaml:4 stays at aaaaaa1: held: bbbbbb2 is held since ",

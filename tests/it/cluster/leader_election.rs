@@ -253,7 +253,7 @@ fn a_lost_write_or_a_short_outage_does_not_cost_the_lead() {
     scene.cluster.trouble("PUT", LEASE, Fault::Status(409), 2);
     scene.wait_for_requests(20);
     let log = agent.log();
-    assert!(log.contains("it is tried again") && !log.contains("no longer leads"), "{log}");
+    assert!(log.contains("cannot renew the Lease; retrying") && !log.contains("no longer leads"), "{log}");
     assert_eq!(log.matches("this replica leads").count(), 1, "{log}");
     // Someone else has taken it: leadership ends, whatever the reason.
     scene.cluster.hold("pod-x_1", 4);
@@ -271,7 +271,7 @@ fn a_missing_permission_is_reported_with_the_rule_to_add() {
     let ready = agent.get("/readyz").body;
     let rule =
         "{ apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create] } in the namespace flux-system";
-    assert!(ready.contains("does not let us make the Lease flux-system/tagalong (403)"), "{ready}");
+    assert!(ready.contains("does not allow us to create the Lease flux-system/tagalong (403)"), "{ready}");
     assert!(ready.contains(rule), "{ready}");
     scene.cluster.heal();
     agent.wait_for_metric("tagalong_leader 1");
@@ -290,8 +290,8 @@ fn without_leader_election_the_api_is_not_used() {
 
     let config = scene.config(SHORT).display().to_string();
     let run = tagalong::run(scene.stage.home(), &["run", "--config", &config]).fails_with(2);
-    assert!(run.stderr.contains("error: it cannot be told where the Kubernetes API is"), "{run:?}");
-    assert!(run.stderr.contains("help: run in a pod with a service account's token"), "{run:?}");
+    assert!(run.stderr.contains("error: no Kubernetes API is configured"), "{run:?}");
+    assert!(run.stderr.contains("help: run in a pod with a service account token"), "{run:?}");
 }
 
 #[test]

@@ -215,7 +215,7 @@ fn a_receiver_is_called_with_a_signature_instead() {
     // The path is a secret, whatever goes wrong.
     fs::write(&url, "http://127.0.0.1:1/hook/open-sesame-path\n").expect("written");
     scene.deploy("aaaaaa3", NEWER);
-    agent.wait_for("cannot tell Flux's Receiver at 127.0.0.1:1");
+    agent.wait_for("cannot notify Flux's Receiver at 127.0.0.1:1");
     agent.wait_for_metric("tagalong_flux_trouble{part=\"asking\"} 1");
     let page = agent.get("/").body;
     let (code, log) = agent.stop();

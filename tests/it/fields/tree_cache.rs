@@ -42,7 +42,7 @@ fn a_warm_cache_gives_the_same_as_a_cold_one() {
     let rule = FieldRule::new("**", "version", Some("acme/app")).expect("a rule");
     let views = [
         (FieldRules::default(), Prefilter::Everything),
-        (FieldRules::default(), Prefilter::of_images(["acme/app".parse().expect("a name")].iter())),
+        (FieldRules::default(), Prefilter::from_images(["acme/app".parse().expect("a name")].iter())),
         (FieldRules { rules: vec![rule], embedded: false }, Prefilter::Everything),
     ];
     let paths = || PathFilter::new(&["base", "prod", "moved", "other.yaml", "new.yaml"]).expect("globs");

@@ -170,5 +170,5 @@ fn credential_helpers_are_called_and_may_have_no_credentials() {
     assert!(run.stdout.contains("docker-credential-fails failed"), "{run:#?}");
     assert!(!format!("{run:?}").contains("leaked-secret-5"), "{run:#?}");
     let run = verify(folder.path(), &closed.host(), &json!({ "credsStore": "absent" }), &path);
-    assert!(run.stdout.contains("docker-credential-absent cannot be run"), "{run:#?}");
+    assert!(run.stdout.contains("cannot run docker-credential-absent"), "{run:#?}");
 }

@@ -83,7 +83,7 @@ fn each_bad_response_has_its_own_error() {
                 true => Some((200, vec![("Docker-Content-Digest".to_owned(), "sha256:x".to_owned())], manifest())),
                 false => good(request),
             }),
-            "is no digest",
+            "is not a valid digest",
         ),
         (
             "a manifest that is another one by its digest",
@@ -152,12 +152,12 @@ fn each_bad_response_has_its_own_error() {
         (
             "a failing disk",
             Box::new(move |request| if is_layer(request) { answer(500, json!({}), &[]) } else { good(request) }),
-            "answered 500",
+            "responded with 500",
         ),
         (
             "a page for people",
             Box::new(|_| Some((200, vec![("Content-Type".to_owned(), "text/html".to_owned())], b"<html>".to_vec()))),
-            "is no registry",
+            "is not a registry",
         ),
     ];
     for (name, script, words) in cases {
@@ -187,7 +187,7 @@ fn an_endless_list_of_tags_is_cut_off() {
     };
     let client = Client::new(Config { hosts: vec![own], ..Config::default() }).expect("a client");
     let error = run(client.tags(&app(&server.host()))).expect_err("endless");
-    assert!(error.to_string().contains("goes on after 2000 pages"), "{error}");
+    assert!(error.to_string().contains("more than 2000 pages"), "{error}");
 }
 
 /// A server that sends one byte at a time, forever.
@@ -301,10 +301,10 @@ fn other_registries_are_not_delayed() {
     assert_eq!(report["updates"].as_array().expect("updates").len(), 1, "{report:#}");
     assert!(stage.origin.read("good.yaml").ends_with("aaaaaa2\n"));
     for (host, reason, words) in [
-        (&bad[0], "registry-error", "did not answer within 2 s"),
-        (&bad[1], "registry-error", "answered 503"),
+        (&bad[0], "registry-error", "did not respond within 2 s"),
+        (&bad[1], "registry-error", "responded with 503"),
         (&bad[2], "blocked-image", "is missing"),
-        (&bad[3], "registry-error", "did not answer within 2 s"),
+        (&bad[3], "registry-error", "did not respond within 2 s"),
     ] {
         let mut skipped = report["skipped"].as_array().expect("skipped").iter();
         let of_host = |s: &&Value| s["image"].as_str().is_some_and(|image| image.starts_with(host.as_str()));

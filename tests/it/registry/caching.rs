@@ -142,7 +142,7 @@ fn a_steady_cycle_reads_its_cache_once_an_image_however_many_tags_there_are() {
     let steady: Vec<&str> = log.split("cycle finished").skip(3).take(2).collect();
     for cycle in steady {
         assert_eq!(count(cycle, "\"registry request\""), images, "{cycle}");
-        let written = cycle.lines().find(|line| line.contains("the cache of registries was written")).expect("a line");
+        let written = cycle.lines().find(|line| line.contains("wrote the registry cache")).expect("a line");
         let written: serde_json::Value = serde_json::from_str(written).expect("JSON");
         assert_eq!(written["reads"], images, "{written}");
     }

@@ -224,11 +224,11 @@ fn server_errors_are_told_apart() {
     let lie = format!("sha256:{}", "0".repeat(64));
     type Case = (&'static str, Box<dyn Fn(&support::scripted::Asked) -> Answer + Send + Sync>, &'static str);
     let cases: Vec<Case> = vec![
-        ("html", Box::new(html), "is no registry"),
-        ("broken JSON", Box::new(|_| Some((200, Vec::new(), b"{\"tags\": [".to_vec()))), "broken answer"),
-        ("500", Box::new(|_| answer(500, json!({}), &[])), "answered 500"),
+        ("html", Box::new(html), "is not a registry"),
+        ("broken JSON", Box::new(|_| Some((200, Vec::new(), b"{\"tags\": [".to_vec()))), "invalid response"),
+        ("500", Box::new(|_| answer(500, json!({}), &[])), "responded with 500"),
         ("huge", Box::new(|_| Some((200, Vec::new(), vec![b' '; (16 << 20) + 1]))), "larger than"),
-        ("silent", Box::new(|_| None), "did not answer within"),
+        ("silent", Box::new(|_| None), "did not respond within"),
         (
             "a lying digest",
             Box::new(move |request| {

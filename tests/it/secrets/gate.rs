@@ -86,7 +86,7 @@ fn without_an_identity_structure_is_checked_and_the_gate_can_be_opened() {
     let (code, report) = sync(&clear, &config(&clear, "gate: block"));
     assert_eq!((code, report["updates"].as_array().expect("updates").len()), (3, 1), "{report:#}");
     let detail = report["skipped"][0]["detail"].as_str().expect("text");
-    assert!(detail.contains("apps/a/secret.yaml, document 0: stringData.password"), "{detail}");
+    assert!(detail.contains("apps/a/secret.yaml, document 0: plaintext in a Secret: stringData.password"), "{detail}");
     let warned = support::tagalong::run(clear.home(), &["sync", "--config", &config(&clear, "gate: warn")]).ok();
     assert!(warned.stderr.contains("stringData.password") && warned.stdout.contains("aaaaaa2"), "{warned:#?}");
 

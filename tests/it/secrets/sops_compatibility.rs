@@ -9,9 +9,9 @@ use tagalong::sops::envelope;
 use tagalong::sops::error::SopsError;
 use tagalong::sops::format::Format;
 use tagalong::sops::keyring::Keyring;
-use tagalong::sops::metadata_writer::Recipients;
 use tagalong::sops::open::{self, Decrypted};
 use tagalong::sops::plaintext::Type;
+use tagalong::sops::recipients::Recipients;
 use tagalong::sops::rotate::rotate;
 use tagalong::sops::selection::Selection;
 use tagalong::sops::update_mac::update_mac;
@@ -21,8 +21,7 @@ use crate::support::sops::{Sops, keyring, new_key};
 
 /// Decrypts and verifies a file like tagalong.
 fn verify(bytes: &[u8], keyring: &Keyring) -> Result<Vec<Decrypted>, SopsError> {
-    let format = envelope::detect(bytes).ok_or(SopsError::NotSops)?;
-    let envelope = envelope::read(bytes, format)?;
+    let envelope = envelope::detect(bytes).ok_or(SopsError::NotSops)?.into_envelope()?;
     let key = keyring.open(&envelope.metadata)?;
     open::verify(&envelope, &key)?;
     open::decrypt_values(&envelope, &key)
@@ -223,12 +222,12 @@ fn other_formats_are_read_and_written() {
     for (name, content) in others() {
         for rule in ["", "mac_only_encrypted: true", "encrypted_regex: ^(a|A|B|text|list|data)$"] {
             let theirs = sops.encrypt(name, &content, rule);
-            let detected = envelope::detect(&theirs);
-            assert_eq!(detected, Some(Format::of_path(name)), "{name}");
+            let detected = envelope::detect(&theirs).map(|detected| detected.format);
+            assert_eq!(detected, Some(Format::from_path(name)), "{name}");
             let read = verify(&theirs, &sops.keyring()).unwrap_or_else(|error| panic!("{name}, {rule}: {error}"));
             let plain = sops.decrypt(name, &theirs, &[]).expect("decrypted");
             let recipe = recipe(&[&[&sops.recipient]], rule);
-            let ours = encrypt(&content, Format::of_path(name), &recipe, NOW, &mut rng());
+            let ours = encrypt(&content, Format::from_path(name), &recipe, NOW, &mut rng());
             let ours = ours.unwrap_or_else(|error| panic!("{name}, {rule}: {error}"));
             let again = sops.decrypt(name, &ours, &[]);
             let again = again.unwrap_or_else(|e| panic!("{name}, {rule}: {e}\n{}", String::from_utf8_lossy(&ours)));
@@ -293,7 +292,7 @@ fn key_groups_are_opened_and_written() {
         [("a.yaml", "a: 1\n"), ("a.env", "A=1\n"), ("a.ini", "[s]\na = 1\n"), ("a.json", "{\"a\": 1}")]
     {
         let theirs = sops.encrypt_by(name, content, &config);
-        let ours = encrypt(content.as_bytes(), Format::of_path(name), &recipe, NOW, &mut rng()).expect("encrypted");
+        let ours = encrypt(content.as_bytes(), Format::from_path(name), &recipe, NOW, &mut rng()).expect("encrypted");
         for file in [&theirs, &ours] {
             for pair in [[0, 1], [2, 1], [0, 2]] {
                 let identities = pair.map(|at| keys[at].1.as_str());
@@ -528,7 +527,7 @@ fn values_that_sops_does_not_encrypt_are_rejected() {
         sops.write(name, content);
         let theirs = sops.run(&["encrypt", "--age", &sops.recipient, name]);
         let ours =
-            encrypt(content.as_bytes(), Format::of_path(name), &recipe(&[&[&sops.recipient]], ""), NOW, &mut rng());
+            encrypt(content.as_bytes(), Format::from_path(name), &recipe(&[&[&sops.recipient]], ""), NOW, &mut rng());
         assert!(!theirs.status.success() && ours.is_err(), "{name} {content}: {ours:?}");
     }
 }

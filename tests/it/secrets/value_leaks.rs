@@ -261,10 +261,10 @@ fn no_command_reveals_a_secret() {
         "does not decrypt",
         "MAC does not match",
         "was moved here",
-        "no identity at hand",
+        "no available identity",
         "is refused",
-        "no age identity",
-        "it is no JSON",
+        "not a valid age identity",
+        "it is not valid JSON",
     ] {
         assert!(seen.contains(words), "nothing went wrong by: {words}");
     }

@@ -125,7 +125,7 @@ fn an_unusable_pull_secret_is_not_written() {
         "infra/.sops.yaml",
         &desk.rules(&[&desk.sops.recipient], "pgp: FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4"),
     );
-    fails(&[], 3, "pgp FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4, which cannot be done here");
+    fails(&[], 3, "pgp FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4, which is not supported");
     desk.write("infra/.sops.yaml", &desk.rules(&[&desk.sops.recipient], FLUX));
     desk.write("empty.json", "{}");
     let empty = desk.at("empty.json").display().to_string();
@@ -221,16 +221,19 @@ fn if_one_file_cannot_be_rotated_none_is() {
     // A cloud key service, in the file or required by the rules, is neither dropped nor ignored.
     let pgp = "    pgp:\n        - created_at: \"2026-11-21T08:00:00Z\"\n          enc: x\n          fp: FBC7B9E2\n    lastmodified";
     desk.write("infra/broken.yaml", &secret.replacen("    lastmodified", pgp, 1));
-    check("failed  broken.yaml: it is to be encrypted to pgp FBC7B9E2, which cannot be done here");
+    check("failed  broken.yaml: it should be encrypted to pgp FBC7B9E2, which is not supported");
     desk.write("infra/broken.yaml", &secret);
     let by_rule = format!("creation_rules:\n- path_regex: broken\n  kms: arn:x\n  age: {}\n", desk.sops.recipient);
     desk.write("infra/.sops.yaml", &by_rule);
-    check("failed  broken.yaml: it is to be encrypted to kms arn:x, which cannot be done here");
+    check("failed  broken.yaml: it should be encrypted to kms arn:x, which is not supported");
     desk.write("infra/.sops.yaml", "creation_rules:\n- path_regex: (\n");
     check("failed  broken.yaml: .sops.yaml cannot be used: rule 1: ");
     fs::remove_file(desk.at(".config/sops/age/keys.txt")).expect("there");
     fs::remove_file(desk.at("infra/.sops.yaml")).expect("there");
-    check(&format!("failed  broken.yaml: no identity at hand opens it; it is encrypted to {}", desk.sops.recipient));
+    check(&format!(
+        "failed  broken.yaml: no available identity can decrypt it; it is encrypted to {}",
+        desk.sops.recipient
+    ));
 }
 
 fn key_file(home: &Path, sops: &Sops) -> String {

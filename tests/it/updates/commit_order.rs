@@ -194,7 +194,10 @@ fn digit_only_commits_are_recognized_by_the_history() {
     let image = history.stage.image("app");
     let config = history.config.display().to_string();
     let text = run(history.stage.home(), &["explain", &image, "--config", &config]).ok().stdout;
-    assert!(text.contains(&format!("  {other} is digits alone, and no commit of the branch begins so\n")), "{text}");
+    assert!(
+        text.contains(&format!("  {other} consists of digits only, and no commit on the branch begins with it\n")),
+        "{text}"
+    );
 }
 
 #[test]
@@ -230,7 +233,7 @@ fn after_a_force_push_the_next_build_is_deployed() {
     git(&history.source.path, &["update-ref", "refs/heads/main", &first]);
     let (reason, detail) = history.stays();
     assert_eq!(reason, "no-candidate");
-    assert!(detail.contains("nothing is moved back"), "{detail}");
+    assert!(detail.contains("tags are never moved back"), "{detail}");
 
     // And continues with other commits.
     let other = history.commit("the second in other words");

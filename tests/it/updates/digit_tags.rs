@@ -72,7 +72,10 @@ fn the_image_shows_that_digits_are_a_commit() {
     push("20260401", 7, &whole("20260401"));
     moves_to(&stage, "20260401");
     let text = stage.tagalong(&["explain", &stage.image("app")]).ok().stdout;
-    assert!(text.contains("  2345678 is digits alone, so it may be a date or a build number; it is older"), "{text}");
+    assert!(
+        text.contains("  2345678 consists of digits only, so it may be a date or a build number; it is older"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -81,12 +84,12 @@ fn ambiguous_digit_tags_are_reported_and_never_up_to_date() {
     moves_to(&stage, "bbbbbbbb");
     let (reason, detail) = stays(&stage);
     assert_eq!(reason, "no-candidate");
-    let words = "holds bbbbbbbb, the newest that is known to be a commit, but 1234567 may be newer: it is digits alone";
+    let words = "holds bbbbbbbb, the newest tag that is known to be a commit, but 1234567 may be newer: it consists of digits only";
     assert!(detail.starts_with(words) && detail.contains(REVISION), "{detail}");
     let status = stage.tagalong(&["status", "--output", "json"]).ok().json();
     assert_eq!(status[0]["state"], "no-candidate", "{status:#}");
     let text = stage.tagalong(&["explain", &stage.image("app")]).ok().stdout;
-    assert!(text.contains("excluded tags\n  1234567 is digits alone, so it may be a date"), "{text}");
+    assert!(text.contains("excluded tags\n  1234567 consists of digits only, so it may be a date"), "{text}");
     // Its digest is still written next to the tag, if the policy asks for it.
     let pinned = stage.home().join("pinned.yaml");
     let text = std::fs::read_to_string(stage.config()).expect("there").replace("  tags:", "  pin: digest\n  tags:");

@@ -238,7 +238,7 @@ fn a_forge_that_is_down_does_not_undo_the_push() {
     let scene = Scene::new(Kind::GitHub, &["bbbbbb2"]);
     scene.forge.state().is_down = true;
     let run = scene.tagalong(&["sync", "--output", "json"]).ok();
-    assert!(run.stderr.contains("answered 503") && run.stderr.contains("next cycle"), "{run:#?}");
+    assert!(run.stderr.contains("responded with 503") && run.stderr.contains("next cycle"), "{run:#?}");
     assert_eq!((run.json()["commit"].as_str(), scene.proposed()), (Some(&*scene.at(PROPOSALS)), "bbbbbb2".to_owned()));
     scene.forge.state().is_down = false;
     assert_eq!(scene.sync()["commit"], serde_json::Value::Null);
@@ -254,7 +254,7 @@ fn a_rejected_token_is_reported_but_not_printed() {
             let run = scene.tagalong(&[command]);
             assert_eq!(run.code, 5, "{run:#?}");
             let said = format!("{}{}", run.stdout, run.stderr);
-            assert!(said.contains("refused the token from") && said.contains("pullRequest.tokenFile"), "{said}");
+            assert!(said.contains("rejected the token from") && said.contains("pullRequest.tokenFile"), "{said}");
             assert!(!said.contains("another-secret"), "{said}");
         }
         assert_eq!(git(&scene.stage.origin.path, &["branch", "--list", PROPOSALS]), "", "nothing was pushed");

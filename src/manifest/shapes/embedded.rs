@@ -7,11 +7,11 @@ use crate::manifest::field::{Shape, Slots};
 use crate::manifest::value::looks_like_version;
 use crate::yaml::node::{Kind, NodeId};
 
-use super::Finder;
+use super::finder::Finder;
 
 impl Finder<'_, '_> {
-    /// The references inside scalars that are no field themselves.
-    pub(super) fn embedded(&mut self) {
+    /// Adds the references inside scalars that are not fields themselves.
+    pub(in crate::manifest) fn embedded(&mut self) {
         let scan = self.scan;
         for id in scan.ids() {
             let Kind::Scalar { value, .. } = scan.kind(id) else { continue };
@@ -33,7 +33,8 @@ impl Finder<'_, '_> {
     }
 }
 
-/// The references in a text, each a word of its own: with a host or a path before the name, and a tag or a digest behind.
+/// Returns the references in a text, each a word of its own, with a host or a path before the name and a tag or a
+/// digest after it.
 fn references(text: &str) -> Vec<(Range<usize>, Reference)> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@');
     let mut found = Vec::new();

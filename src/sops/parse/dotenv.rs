@@ -1,22 +1,21 @@
-//! Dotenv files: `KEY=value` lines. Metadata stands among them, as keys that start with `sops_`.
+//! Dotenv files: `KEY=value` lines. Metadata is among them, under keys that start with `sops_`.
 
 use crate::sops::error::SopsError;
-use crate::sops::metadata::Fields;
+use crate::sops::flat;
+use crate::sops::format::DOTENV_PREFIX;
 use crate::sops::plaintext::Plaintext;
+use crate::sops::raw::MetadataSpans;
 use crate::sops::tree::{Item, Leaf, Node, Writing};
 
-use super::{Parsed, flat};
+use super::parsed::Parsed;
 
-/// What keys of the metadata start with.
-pub const PREFIX: &str = "sops_";
-
-/// Reads a file.
-pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
+/// Parses a file.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, SopsError> {
     let text = std::str::from_utf8(bytes)
-        .map_err(|error| SopsError::Unreadable(format!("no UTF-8 text (byte {})", error.valid_up_to())))?;
+        .map_err(|error| SopsError::Unreadable(format!("not UTF-8 text (byte {})", error.valid_up_to())))?;
     let mut parsed = Parsed { documents: vec![Vec::new()], ..Parsed::default() };
     let mut flat_pairs = Vec::new();
-    let mut fields = Fields { mac: 0..0, last_modified: 0..0, block: 0..0 };
+    let mut fields = MetadataSpans { mac: 0..0, last_modified: 0..0, block: 0..0 };
     let mut at = 0;
     for (number, line) in text.split('\n').enumerate() {
         let start = at;
@@ -34,7 +33,7 @@ pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
             return Err(SopsError::Unreadable(format!("line {} is not KEY=value", number + 1)));
         };
         let span = start + key.len() + 1..start + line.len();
-        if let Some(name) = key.strip_prefix(PREFIX) {
+        if let Some(name) = key.strip_prefix(DOTENV_PREFIX) {
             match name {
                 "mac" => fields.mac = span.clone(),
                 "lastmodified" => fields.last_modified = span.clone(),
@@ -51,7 +50,7 @@ pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
     }
     if !flat_pairs.is_empty() {
         parsed.metadata = Some(flat::nest(&flat_pairs));
-        parsed.fields = vec![fields];
+        parsed.spans = vec![fields];
     }
     Ok(parsed)
 }

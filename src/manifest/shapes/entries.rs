@@ -2,14 +2,14 @@
 
 use crate::image::Repository;
 use crate::manifest::field::{Shape, Slots};
-use crate::manifest::kustomize::{ImageEntry, Kustomization};
+use crate::manifest::kustomization::{ImageEntry, Kustomization};
 use crate::yaml::node::NodeId;
 
-use super::{Finder, version_of};
+use super::finder::{Finder, version_of};
 
 impl Finder<'_, '_> {
-    /// What a kustomization says: its files, its images, its remote bases.
-    pub(super) fn kustomization(&mut self, root: NodeId) -> Kustomization {
+    /// Reads a kustomization: its files, its images, its remote bases.
+    pub(in crate::manifest) fn kustomization(&mut self, root: NodeId) -> Kustomization {
         let scan = self.scan;
         let list = |key: &str| scan.get(root, key).map(|list| scan.items(list).collect::<Vec<_>>()).unwrap_or_default();
         let resources = [list("resources"), list("bases"), list("components")].concat();
@@ -21,7 +21,7 @@ impl Finder<'_, '_> {
         Kustomization { resources, files: self.files_of(root), images: entries }
     }
 
-    /// The files that a kustomization reads besides its resources.
+    /// Returns the files that a kustomization reads in addition to its resources.
     fn files_of(&self, root: NodeId) -> Vec<String> {
         let scan = self.scan;
         let list = |parent: NodeId, key: &str| {
@@ -36,13 +36,13 @@ impl Finder<'_, '_> {
             found.extend(list(generator, "files"));
         }
         let texts = found.into_iter().filter_map(|id| scan.scalar(id));
-        // A patch may stand here itself, and `files` may give a key: `KEY=FILE`.
+        // A patch may be inline, and an entry of `files` may give a key: `KEY=FILE`.
         let names = texts.filter(|text| !text.is_empty() && !text.contains('\n'));
         names.map(|text| text.split_once('=').map_or(text, |(_, file)| file).to_owned()).collect()
     }
 
-    /// The entries of `images` below a mapping.
-    pub(super) fn entries(&mut self, parent: NodeId, refs: &[(NodeId, String)]) -> Vec<ImageEntry> {
+    /// Reads the entries of `images` below a mapping.
+    pub(in crate::manifest) fn entries(&mut self, parent: NodeId, refs: &[(NodeId, String)]) -> Vec<ImageEntry> {
         let scan = self.scan;
         let Some(images) = scan.get(parent, "images") else { return Vec::new() };
         let entries: Vec<NodeId> = scan.items(images).collect();
@@ -74,7 +74,7 @@ impl Finder<'_, '_> {
                 Err(_) => return Some(summary),
             }
         }
-        // Something that is no tag (`${TAG}`): the entry overrides, but it is not ours to edit.
+        // If it is not a tag (`${TAG}`), the entry overrides fields, but cannot be edited.
         let (Some(version), Ok(repository)) = (version, written_name.parse::<Repository>()) else {
             return Some(summary);
         };
@@ -85,15 +85,16 @@ impl Finder<'_, '_> {
         let held_by = new_tag.or(written_digest).map(|(_, value)| value);
         let mut spot = self.spot(Shape::Kustomization, held_by.unwrap_or(name), version, slots);
         if held_by.is_none() {
-            // The key that an edit will add.
+            // The key that an edit would add.
             spot.path = format!("{}.newTag", scan.path(entry));
         }
         self.fields.push(spot.field(repository, written_name, true));
         Some(summary)
     }
 
-    /// A Flux OCIRepository whose `ref` names a tag or a digest; one that follows a semver range moves by itself.
-    pub(super) fn oci_repository(&mut self, root: NodeId) -> Option<()> {
+    /// Adds the field of a Flux OCIRepository whose `ref` gives a tag or a digest; with a semver range, Flux updates it
+    /// itself.
+    pub(in crate::manifest) fn oci_repository(&mut self, root: NodeId) -> Option<()> {
         let scan = self.scan;
         let spec = scan.get(root, "spec")?;
         let written_name = scan.get_scalar(spec, "url")?.strip_prefix("oci://")?.to_owned();
@@ -114,7 +115,7 @@ impl Finder<'_, '_> {
     }
 }
 
-/// The commit that a remote base is pinned to: `ref` of a URL's query, if it is a git SHA.
+/// Returns the commit that a remote base is pinned to: the `ref` in a URL's query, if it is a git SHA.
 fn git_ref(resource: &str) -> Option<&str> {
     let (_, query) = resource.split_once('?')?;
     let value = query.split('&').find_map(|pair| pair.strip_prefix("ref="))?;

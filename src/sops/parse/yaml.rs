@@ -4,22 +4,24 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::sops::error::{SopsError, ValueProblem};
+use crate::sops::format::METADATA_KEY;
 use crate::sops::go_scalar::{self, Resolved};
-use crate::sops::metadata::{Fields, MetadataError, Raw};
+use crate::sops::metadata_error::MetadataError;
 use crate::sops::plaintext::Plaintext;
+use crate::sops::raw::{MetadataSpans, Raw};
 use crate::sops::tree::{Item, Leaf, Node, Writing};
 use crate::yaml::extent::Extents;
 use crate::yaml::node::{Kind, NodeId, Style};
 use crate::yaml::scan::Scan;
 
 use super::comments::{self, Placed};
-use super::{METADATA_KEY, Parsed};
+use super::parsed::Parsed;
 
-/// More values than this, aliases expanded, are not written by people.
+/// People do not write more values than this, with aliases expanded.
 const MOST_NODES: usize = 1_000_000;
 
-/// Reads all documents of a file.
-pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
+/// Parses all documents of a file.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, SopsError> {
     let scan = Scan::read(bytes).map_err(|error| SopsError::Unreadable(error.to_string()))?;
     let extents = Extents::of(&scan).map_err(|error| SopsError::Unreadable(error.to_string()))?;
     let placed = comments::place(&scan, &extents);
@@ -33,7 +35,7 @@ pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
         if scan.pairs(root).filter(|(key, _)| scan.scalar(*key) == Some(METADATA_KEY)).count() > 1 {
             return Err(MetadataError::Twice(METADATA_KEY.to_owned()).into());
         }
-        parsed.fields.push(reader.fields(key, value)?);
+        parsed.spans.push(reader.fields(key, value)?);
         if document == 0 {
             parsed.metadata = Some(raw(&scan, value));
         }
@@ -58,7 +60,7 @@ impl Reader<'_, '_> {
             Kind::Scalar { value, style: Style::Plain } if matches!(value.as_str(), "" | "~" | "null") => {
                 Ok(Vec::new())
             }
-            _ => Err(SopsError::Unreadable("a document that is no mapping".to_owned())),
+            _ => Err(SopsError::Unreadable("a document that is not a mapping".to_owned())),
         }
     }
 
@@ -80,7 +82,7 @@ impl Reader<'_, '_> {
     fn node(&mut self, id: NodeId, writing: Writing) -> Result<Node, SopsError> {
         let scan = self.scan;
         let unsupported = |what| SopsError::Unsupported { place: scan.path(id), what };
-        self.budget = self.budget.checked_sub(1).ok_or_else(|| unsupported("a file with so many values"))?;
+        self.budget = self.budget.checked_sub(1).ok_or_else(|| unsupported("a file with this many values"))?;
         let in_flow = self.extents.is_flow(id);
         let writing = if in_flow && writing == Writing::Bare { Writing::Quoted } else { writing };
         match self.scan.kind(id) {
@@ -95,9 +97,9 @@ impl Reader<'_, '_> {
                 Ok(Node::List(items))
             }
             Kind::Scalar { value, style } => Ok(self.scalar(id, value, *style, writing)),
-            // An alias of something that holds it has no end.
+            // An alias of a node that contains it never ends.
             Kind::Alias(Some(target)) if !self.holds(*target, id) => self.node(*target, Writing::Never),
-            Kind::Alias(_) | Kind::Document => Err(unsupported("such an alias")),
+            Kind::Alias(_) | Kind::Document => Err(unsupported("an alias that contains itself")),
         }
     }
 
@@ -122,7 +124,7 @@ impl Reader<'_, '_> {
         Node::Leaf(Leaf { plain, at: extent.unwrap_or_default(), writing })
     }
 
-    /// Keys that are no text to Go's YAML are refused by SOPS.
+    /// Reads a key. SOPS refuses keys that are not strings to Go's YAML.
     fn key(&mut self, id: NodeId) -> String {
         let scan = self.scan;
         let Kind::Scalar { value, style } = scan.kind(scan.resolve(id)) else {
@@ -148,7 +150,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn fields(&self, key: NodeId, value: NodeId) -> Result<Fields, SopsError> {
+    fn fields(&self, key: NodeId, value: NodeId) -> Result<MetadataSpans, SopsError> {
         let field = |name| self.scan.get(value, name).and_then(|id| self.extents.scalar(id)).unwrap_or_default();
         let (mac, last_modified) = (field("mac"), field("lastmodified"));
         let start = self.extents.scalar(key).unwrap_or_default().start;
@@ -156,17 +158,17 @@ impl Reader<'_, '_> {
         for id in self.scan.descendants(value) {
             end = end.max(self.extents.scalar(id).unwrap_or_default().end);
         }
-        Ok(Fields { mac, last_modified, block: start..end })
+        Ok(MetadataSpans { mac, last_modified, block: start..end })
     }
 
-    /// Remembers the first thing that SOPS refuses.
+    /// Records the first thing that SOPS refuses.
     fn refuse(&mut self, id: NodeId, problem: ValueProblem) {
         let (document, place) = (self.document, self.scan.path(id));
         self.problem.get_or_insert(SopsError::Value { document, place, problem });
     }
 }
 
-/// A scalar with an explicit tag (go-yaml `resolve.go`); what does not fit its tag is nothing.
+/// Resolves a scalar with an explicit tag (go-yaml `resolve.go`); a value that does not fit its tag is null.
 fn tagged(tag: &str, value: &str) -> Result<Option<Plaintext>, go_scalar::TooLarge> {
     let Some(name) = tag.strip_prefix("tag:yaml.org,2002:") else { return Ok(Some(Plaintext::text(value))) };
     let resolved = go_scalar::resolve(value);
@@ -183,7 +185,7 @@ fn tagged(tag: &str, value: &str) -> Result<Option<Plaintext>, go_scalar::TooLar
     })
 }
 
-/// A part of the metadata, without types.
+/// Returns a part of the metadata, without types.
 pub fn raw(scan: &Scan<'_>, id: NodeId) -> Raw {
     let id = scan.resolve(id);
     match scan.kind(id) {
@@ -195,8 +197,8 @@ pub fn raw(scan: &Scan<'_>, id: NodeId) -> Raw {
     }
 }
 
-/// The byte where the `sops` block of each document goes: behind its last line. None where a block without indent does
-/// not fit.
+/// Returns the byte at which the `sops` block of each document is inserted: after its last line. `None` if a block
+/// without indentation does not fit.
 pub fn block_places(bytes: &[u8]) -> Result<Vec<Option<usize>>, SopsError> {
     let scan = Scan::read(bytes).map_err(|error| SopsError::Unreadable(error.to_string()))?;
     let extents = Extents::of(&scan).map_err(|error| SopsError::Unreadable(error.to_string()))?;
@@ -205,7 +207,7 @@ pub fn block_places(bytes: &[u8]) -> Result<Vec<Option<usize>>, SopsError> {
     for (document, root) in scan.documents() {
         let start = scan.descendants(document).filter_map(|id| extents.scalar(id)).map(|span| span.start).min();
         let last = scan.descendants(document).filter_map(|id| extents.scalar(id)).map(|span| span.end).max();
-        // An empty document: its own `---` is the first one not passed yet.
+        // For an empty document, its own `---` is the first one not passed yet.
         let markers = extents.markers.iter().copied();
         let opening = markers.clone().find(|marker| *marker >= at && Some(*marker) < start.or(Some(usize::MAX)));
         let content_end = last.or(opening.map(|marker| marker + 3)).unwrap_or(at);

@@ -1,7 +1,7 @@
-//! Where a comment of a YAML file belongs among keys and values, as Go's YAML attaches it and SOPS orders it.
+//! Places the comments of a YAML file among keys and values, as Go's YAML attaches them and SOPS orders them.
 //!
-//! A comment on a line of its own stands before what follows it, or at the end of the deepest block that is indented no
-//! more than the comment. A comment behind a value stands before that value's key.
+//! A comment on a line of its own comes before what follows it, or at the end of the deepest block that is not indented
+//! more than the comment. A comment after a value comes before that value's key.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,8 +10,8 @@ use crate::yaml::extent::{Comment, Extents};
 use crate::yaml::node::{Kind, NodeId};
 use crate::yaml::scan::Scan;
 
-/// The comments of a file by the collection that holds them and the key or item that they stand before; with no item,
-/// they stand at its end.
+/// The comments of a file, by the collection that contains them and the key or item that they precede; without an item,
+/// they are at its end.
 pub type Placed = HashMap<(NodeId, Option<NodeId>), Vec<Range<usize>>>;
 
 /// Places all comments of a file.
@@ -36,11 +36,11 @@ fn at_entry((collection, entry): Entry) -> (NodeId, Option<NodeId>) {
 struct Placer<'s, 'a> {
     scan: &'s Scan<'a>,
     extents: &'s Extents,
-    /// For each key, value and item.
+    /// The entry of each key, value and item.
     entries: HashMap<NodeId, Entry>,
-    /// What is written somewhere and holds nothing else, by its first byte.
+    /// The nodes that have bytes of their own and contain no others, by their first byte.
     tokens: Vec<(usize, NodeId)>,
-    /// For each comment, the first and the last of those right above and below it in the same column.
+    /// The first and last comment of each comment's run: those right above and below it in the same column.
     runs: Vec<(usize, usize)>,
 }
 
@@ -73,7 +73,7 @@ impl<'s, 'a> Placer<'s, 'a> {
         let index = self.tokens.partition_point(|(start, _)| *start < at);
         let mut before = index.checked_sub(1).map(|index| self.tokens[index]);
         let mut after = self.tokens.get(index).copied();
-        // A document's end separates.
+        // The end of a document separates.
         let marker = self.extents.markers.partition_point(|marker| *marker < at);
         let markers =
             (marker.checked_sub(1).map(|index| self.extents.markers[index]), self.extents.markers.get(marker));
@@ -103,7 +103,7 @@ impl<'s, 'a> Placer<'s, 'a> {
         }
     }
 
-    /// A comment on a line of its own, between two ways from the root.
+    /// Places a comment on a line of its own, between two paths from the root.
     fn own_line(
         &self,
         column: usize,
@@ -120,7 +120,7 @@ impl<'s, 'a> Placer<'s, 'a> {
             let block = before.iter().rev().find(|(collection, _)| !self.extents.is_flow(*collection));
             return block.map(|(collection, _)| (*collection, None));
         }
-        // Where dashes stand right below their key, a comment before the next key belongs to that one.
+        // If dashes are right below their key, a comment before the next key belongs to that key.
         let shared = common.checked_sub(1).map(|index| before[index].0);
         let outside = |list| shared.is_some() && self.level_with(list) == shared;
         let ending = before.iter().skip(common).rev();
@@ -135,7 +135,7 @@ impl<'s, 'a> Placer<'s, 'a> {
         after.get(common - 1).copied().map(at_entry)
     }
 
-    /// Behind the bracket that closes a flow collection: the comment is the first thing within it.
+    /// Places a comment after the bracket that closes a flow collection: as the first thing within it.
     fn closed_before(
         &self,
         comment: &Comment,
@@ -150,7 +150,7 @@ impl<'s, 'a> Placer<'s, 'a> {
         Some(if self.extents.is_flow(collection) { (collection, first) } else { (collection, Some(entry)) })
     }
 
-    /// The collections that hold a node, from the outermost.
+    /// Returns the collections that contain a node, from the outermost.
     fn way(&self, id: NodeId) -> Vec<Entry> {
         let mut way: Vec<Entry> =
             std::iter::successors(self.entries.get(&id), |(collection, _)| self.entries.get(collection))
@@ -164,14 +164,15 @@ impl<'s, 'a> Placer<'s, 'a> {
         self.scan.slice(self.scan.line_range(at).start..at).chars().count()
     }
 
-    /// The mapping that holds a list whose dashes stand right below its key.
+    /// Returns the mapping that contains a list whose dashes are right below its key.
     fn level_with(&self, list: NodeId) -> Option<NodeId> {
         let (mapping, _) = *self.entries.get(&list)?;
         let fits = matches!((self.scan.kind(mapping), self.scan.kind(list)), (Kind::Mapping, Kind::Sequence));
         (fits && self.column_of(mapping) == self.column_of(list)).then_some(mapping)
     }
 
-    /// The first comments behind a value, with a line right below that is indented less, are that value's own.
+    /// Returns whether a comment belongs to the value before it: the first comments after a value do if the line right
+    /// below is indented less.
     fn is_foot(&self, number: usize, value: usize) -> bool {
         let comments = &self.extents.comments;
         let (first, last) = self.runs[number];
@@ -202,7 +203,8 @@ impl<'s, 'a> Placer<'s, 'a> {
         runs
     }
 
-    /// Go's YAML counts comments right below `---`, with an empty line behind them, to the document before.
+    /// Returns whether a comment belongs to the previous document: comments right below `---` with an empty line after
+    /// them do in Go's YAML.
     fn is_foot_of_previous(&self, comment: &Comment, marker: usize) -> bool {
         let is_comment = |line: &str| line.trim_start().starts_with('#');
         let mut above = self.scan.slice(marker..comment.at.start).lines().skip(1).filter(|line| !line.is_empty());
@@ -214,7 +216,7 @@ impl<'s, 'a> Placer<'s, 'a> {
             && below.next().is_some_and(|line| line.trim().is_empty())
     }
 
-    /// The column of the keys of a mapping, or of the dashes of a list.
+    /// Returns the column of the keys of a mapping, or of the dashes of a list.
     fn column_of(&self, collection: NodeId) -> usize {
         let Some(first) = self.scan.children(collection).next() else { return 0 };
         let start = self.scan.start_in_file(first);

@@ -1,22 +1,24 @@
-//! INI files, as Go's `ini.v1` reads them: sections of keys; `#` and `;` start comments, within a line too.
-//! Metadata stands in the section `sops`.
+//! INI files, as Go's `ini.v1` reads them: sections of keys; `#` and `;` start comments, also within a line. The
+//! metadata is in the section `sops`.
 
 use std::ops::Range;
 
 use crate::sops::error::SopsError;
-use crate::sops::metadata::Fields;
+use crate::sops::flat;
+use crate::sops::format::METADATA_KEY;
 use crate::sops::plaintext::Plaintext;
+use crate::sops::raw::MetadataSpans;
 use crate::sops::tree::{Item, Leaf, Node, Writing};
 
-use super::{METADATA_KEY, Parsed, flat};
+use super::parsed::Parsed;
 
-/// The section of keys that stand before any other.
+/// The section of keys before the first section.
 const DEFAULT_SECTION: &str = "DEFAULT";
 
-/// Reads a file.
-pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
+/// Parses a file.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, SopsError> {
     let text = std::str::from_utf8(bytes)
-        .map_err(|error| SopsError::Unreadable(format!("no UTF-8 text (byte {})", error.valid_up_to())))?;
+        .map_err(|error| SopsError::Unreadable(format!("not UTF-8 text (byte {})", error.valid_up_to())))?;
     let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
     let mut reader = Reader { text, at: start, comment: String::new(), comment_at: 0..0 };
     let mut sections = vec![Section { name: DEFAULT_SECTION.to_owned(), ..Section::default() }];
@@ -27,7 +29,7 @@ pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
     let mut items = Vec::new();
     for section in sections {
         if section.name == METADATA_KEY {
-            parsed.fields = vec![section.fields()];
+            parsed.spans = vec![section.fields()];
             let flat: Vec<_> = section.pairs.iter().map(|pair| (pair.key.clone(), pair.value.clone())).collect();
             parsed.metadata = Some(flat::nest(&flat));
         } else {
@@ -54,10 +56,10 @@ struct Pair {
 }
 
 impl Section {
-    fn fields(&self) -> Fields {
+    fn fields(&self) -> MetadataSpans {
         let at = |key: &str| self.pairs.iter().find(|pair| pair.key == key).map(|pair| pair.at.clone());
         let end = self.pairs.last().map_or(self.start, |pair| pair.at.end);
-        Fields {
+        MetadataSpans {
             mac: at("mac").unwrap_or_default(),
             last_modified: at("lastmodified").unwrap_or_default(),
             block: self.start..end,
@@ -78,20 +80,21 @@ impl Section {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
-    /// What was gathered since the last key or section.
+    /// The comment since the last key or section.
     comment: String,
     comment_at: Range<usize>,
 }
 
 impl<'a> Reader<'a> {
-    /// The next line with its end, from its first character that is not blank, and where that stands.
+    /// Returns the next line, including its line ending, from its first non-blank character, and the position of that
+    /// character.
     fn next_line(&mut self) -> (&'a str, usize) {
         let (whole, start) = self.whole_line();
         let line = whole.trim_start();
         (line, start + whole.len() - line.len())
     }
 
-    /// The next line as it stands, with its end, and where it does.
+    /// Returns the next line, including its line ending, and its position.
     fn whole_line(&mut self) -> (&'a str, usize) {
         let (start, rest) = (self.at, &self.text[self.at..]);
         let line = &rest[..rest.find('\n').map_or(rest.len(), |end| end + 1)];
@@ -128,7 +131,7 @@ impl<'a> Reader<'a> {
         let (value, at) = self.value(&line[offset..], start + offset).map_err(fail)?;
         let comment = self.take_comment();
         let Some(section) = sections.last_mut() else { return Ok(()) };
-        // Of a key given twice, the last value stands in the place of the first one.
+        // If a key occurs twice, the last value replaces the first one.
         match section.pairs.iter_mut().find(|pair| pair.key == key) {
             Some(pair) => *pair = Pair { key, value, at, comment },
             None => section.pairs.push(Pair { key, value, at, comment }),
@@ -143,7 +146,7 @@ impl<'a> Reader<'a> {
         let quote = ["\"\"\"", "`"].into_iter().find(|quote| line.starts_with(quote));
         if let Some(quote) = quote.filter(|quote| *quote == "`" || line.len() > 3) {
             let body = &line[quote.len()..];
-            // What stands behind the quote is nothing.
+            // Anything after the quote is ignored.
             if let Some(close) = body.rfind(quote) {
                 return Ok((body[..close].to_owned(), start..start + line.trim_end().len()));
             }
@@ -178,7 +181,7 @@ impl<'a> Reader<'a> {
         Ok((value, start..end))
     }
 
-    /// A value over several lines, to the last quote of the first line that has one.
+    /// Reads a value over several lines, to the last quote of the first line that has one.
     fn lines(&mut self, mut value: String, start: usize, quote: &str) -> Result<(String, Range<usize>), &'static str> {
         while self.at < self.text.len() {
             let (line, at) = self.whole_line();
@@ -189,17 +192,15 @@ impl<'a> Reader<'a> {
             value.push_str(&line[..close]);
             let comment = line[close..].find(['#', ';']).map(|sign| close + sign);
             if let Some(comment) = comment {
-                // Behind a value of one line it would go on in the next.
+                // After a value on one line, it would continue on the next line.
                 if line.trim_end().ends_with('\\') {
-                    return Err(
-                        "a comment that ends with `\\` behind a value of several lines, which is not supported",
-                    );
+                    return Err("a comment that ends with `\\` after a value of several lines, which is not supported");
                 }
                 self.remember(&line[comment..], at + comment);
             }
             return Ok((value, start..at + line[..comment.unwrap_or(line.len())].trim_end().len()));
         }
-        Err("a value without an end")
+        Err("an unterminated value")
     }
 
     fn remember(&mut self, comment: &str, start: usize) {
@@ -210,7 +211,7 @@ impl<'a> Reader<'a> {
         self.comment.push_str(comment);
     }
 
-    /// The comment gathered so far, without its first sign.
+    /// Takes the comment so far, without its first sign.
     fn take_comment(&mut self) -> Option<Leaf> {
         let comment = std::mem::take(&mut self.comment);
         let body = comment.trim();
@@ -221,9 +222,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The key of a line and where the value starts.
+/// Returns the key of a line and the start of its value.
 fn key_of(line: &str) -> Option<(String, usize)> {
-    // Three of them are one from seven characters on.
+    // Three double quotes count as one from seven characters on.
     let mut quotes = ["\"\"\"", "\"", "`"].into_iter().filter(|quote| quote.len() == 1 || line.len() > 6);
     if let Some(quote) = quotes.find(|quote| line.starts_with(quote)) {
         let close = line[quote.len()..].find(quote)? + quote.len();

@@ -1,18 +1,20 @@
-//! What ties a kustomization to other files, read without the rest of it. Most kustomizations of a large tree hold no image
-//! of interest; of those, only this matters.
+//! Reads only the references of a kustomization to other files. Most kustomizations of a large tree hold no image of
+//! interest; nothing else in them matters.
 //!
-//! In a block mapping that is a document's root, keys begin at the first column, and nothing else but items of lists does
-//! (YAML 1.2.2, section 8.2): so the lines that matter can be told from those that do not without a parser, and the
-//! parser is given fewer. A text with anything else at the first column is read whole. Where what is left are lists of
-//! plain words, as nearly always, no parser is needed at all.
+//! In a block mapping at the root of a document, only keys and list items start in the first column (YAML 1.2.2,
+//! section 8.2). So the lines that matter can be recognised without a parser, and the parser gets fewer of them. A file
+//! with anything else in the first column is parsed as a whole. If the remaining lines are just lists of plain words,
+//! as is nearly always the case, no parser is needed at all.
 
-use crate::manifest::field_rules::FieldRules;
-use crate::manifest::kustomize::Kustomization;
 use crate::yaml::node::ScanError;
 
-use super::{FileFacts, has_kustomization_name, read};
+use super::facts::FileFacts;
+use super::field_rules::FieldRules;
+use super::file_kind::has_kustomization_name;
+use super::find::read;
+use super::kustomization::Kustomization;
 
-/// The keys that say what kind of a file it is, which files it takes in and which images it names.
+/// The keys for the kind of the file, the files that it includes and the images that it names.
 const KEYS: [&str; 11] = [
     "apiVersion",
     "kind",
@@ -27,7 +29,7 @@ const KEYS: [&str; 11] = [
     "secretGenerator",
 ];
 
-/// Reads what a file says as a kustomization, and nothing of its fields.
+/// Reads the references of a kustomization, but none of its fields.
 pub fn read_file_references(path: &str, bytes: &[u8]) -> Result<FileFacts, ScanError> {
     let field_rules = FieldRules::default();
     let excerpt = std::str::from_utf8(bytes).ok().and_then(excerpt);
@@ -35,16 +37,17 @@ pub fn read_file_references(path: &str, bytes: &[u8]) -> Result<FileFacts, ScanE
     if let Some(kustomization) = plain {
         return Ok(FileFacts { kustomization: Some(kustomization), ..FileFacts::default() });
     }
-    // An alias of what was left out, or text that is no YAML: then the whole of it says more.
+    // If that fails, an alias may refer to a line that was left out, or the text is not YAML: the whole file gives a
+    // better error.
     let excerpt = excerpt.and_then(|excerpt| read(path, excerpt.as_bytes(), &field_rules).ok());
     let facts = excerpt.map_or_else(|| read(path, bytes, &field_rules), Ok)?;
     Ok(FileFacts { kustomization: facts.kustomization, ..FileFacts::default() })
 }
 
-/// The lines that matter; `None` when it cannot be told which do, or none does.
+/// Returns the lines that matter; `None` if they cannot be recognised, or if there are none.
 fn excerpt(text: &str) -> Option<String> {
     let mut excerpt = String::new();
-    let (mut matters, mut begun, mut ties) = (false, false, false);
+    let (mut matters, mut begun, mut has_references) = (false, false, false);
     for line in text.split_inclusive('\n') {
         let first = line.bytes().next().unwrap_or(b'\n');
         match first {
@@ -53,7 +56,7 @@ fn excerpt(text: &str) -> Option<String> {
                 begun = true;
                 continue;
             }
-            // An item of the list that the key before holds.
+            // An item of the list of the previous key.
             b'-' if begun && line[1..].starts_with([' ', '\n']) => {}
             _ => {
                 let (key, value) = line.split_once(':')?;
@@ -63,25 +66,25 @@ fn excerpt(text: &str) -> Option<String> {
                 }
                 begun = true;
                 matters = KEYS.contains(&key);
-                ties |= matters && !matches!(key, "apiVersion" | "kind");
+                has_references |= matters && !matches!(key, "apiVersion" | "kind");
             }
         }
         if matters && first != b'#' {
             excerpt.push_str(line);
         }
     }
-    ties.then_some(excerpt)
+    has_references.then_some(excerpt)
 }
 
-/// The keys among [`KEYS`] that list files and nothing else: first the resources, then the others.
+/// The keys among [`KEYS`] that hold lists of files and nothing else: first the resources, then the others.
 const LISTS: [&str; 6] = ["resources", "bases", "components", "patchesStrategicMerge", "generators", "transformers"];
-/// How many of them list resources.
+/// The number of them that list resources.
 const OF_RESOURCES: usize = 3;
 
-/// What an excerpt says that is nothing but lists of plain words; `None` where it is anything else.
+/// Reads an excerpt that consists only of lists of plain words; `None` if it is anything else.
 fn plain(excerpt: &str) -> Option<Kustomization> {
     let mut lists: [Option<Vec<String>>; LISTS.len()] = Default::default();
-    // The list that items belong to, and how far they are indented.
+    // The list that items belong to, and their indentation.
     let mut open: Option<(usize, Option<usize>)> = None;
     for line in excerpt.lines() {
         let text = line.trim_matches(' ');
@@ -114,7 +117,7 @@ fn plain(excerpt: &str) -> Option<Kustomization> {
     Some(Kustomization { resources: of(resources), files: of(files), images: Vec::new() })
 }
 
-/// Whether a text is a scalar that means itself, whatever stands around it.
+/// Returns whether a text is a scalar with its literal value in every context.
 fn is_word(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/' | b'_' | b'-');
     !text.is_empty() && !text.starts_with('-') && text.bytes().all(is_plain)
@@ -133,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_matter_is_not_read() {
+    fn irrelevant_lines_are_not_read() {
         let text = "# ours\n---\nkind: Kustomization\nlabels:\n- pairs: {a: b}\nresources:\n- a.yaml\n\n# next\n- ../b\nnamespace: x\nconfigMapGenerator:\n  - name: c\n";
         assert_eq!(excerpt(text).as_deref(), Some("kind: Kustomization\nresources:\n- a.yaml\n\n- ../b\n"));
         let facts = read_file_references(PATH, text.as_bytes()).expect("read");
@@ -163,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_odd_is_read_whole() {
+    fn unusual_files_are_read_as_a_whole() {
         for text in [
             "\"resources\": [a]\n",
             "resources: [a,\nb]\n",
@@ -217,7 +220,7 @@ mod tests {
         fn the_ties_are_those_of_the_whole(pieces in prop::collection::vec(piece(), 0..6)) {
             let text = pieces.concat();
             let (ties, whole) = ties_and_whole(&text);
-            // Of what is broken where nobody looks, nothing has to be known.
+            // Errors in parts that are not read do not matter.
             if let Ok(whole) = whole {
                 prop_assert_eq!(ties.map(|facts| facts.kustomization), Ok(whole.kustomization), "{}", text);
             }

@@ -1,6 +1,6 @@
-//! The graph of kustomizations: which file an overlay takes in, and whose `images` override whose field.
+//! The graph of kustomizations: the files that each of them includes, and the fields that their `images` override.
 //!
-//! Paths are relative to the root of the repository, with `/`. Remote resources are no part of the graph.
+//! Paths are relative to the root of the repository, with `/`. Remote resources are not part of the graph.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -8,65 +8,35 @@ use std::sync::Arc;
 use crate::path::{join, parent_of};
 
 use super::closure::Closures;
+use super::facts::FileFacts;
 use super::field::Field;
-use super::find::{FileFacts, has_kustomization_name};
+use super::file_kind::has_kustomization_name;
+use super::kustomization::{ImageEntry, Kustomization};
 
-/// What a kustomization file says about other files and about images.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Kustomization {
-    /// `resources`, `bases` and `components`, as written.
-    pub resources: Vec<String>,
-    /// Other files that it reads, as written: those that Secrets are generated from, patches, generators, transformers.
-    pub files: Vec<String>,
-    /// The entries of `images`.
-    pub images: Vec<ImageEntry>,
-}
-
-/// An entry of `images`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageEntry {
-    /// The name that it matches.
-    pub name: String,
-    /// The name that comes out: `newName`, else `name`.
-    pub result: String,
-    /// Whether it sets the version (`newTag` or `digest`), not only the name.
-    pub overrides: bool,
-}
-
-/// Something about the graph that a person should know; never fatal.
+/// A problem with the graph that is reported but never fatal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum GraphProblem {
-    /// A local resource that is not there.
+    /// A local resource that does not exist.
     #[error("{file}: `{resource}` does not exist")]
-    Missing {
-        /// The kustomization.
-        file: String,
-        /// The resource, as written.
-        resource: String,
-    },
-    /// Kustomizations that take each other in.
-    #[error("{file}: kustomizations take each other in, by `{resource}`")]
-    Cycle {
-        /// The kustomization that closes the circle.
-        file: String,
-        /// The resource, as written.
-        resource: String,
-    },
+    Missing { file: String, resource: String },
+    /// Kustomizations that include each other.
+    #[error("{file}: kustomizations include each other, through `{resource}`")]
+    Cycle { file: String, resource: String },
 }
 
-/// The graph of all kustomizations of a tree. It holds as long as no file comes or goes and no kustomization changes.
+/// The graph of all kustomizations of a tree. It is valid until a file is added or removed, or a kustomization changes.
 #[derive(Debug, Default)]
 pub struct Graph {
     images: HashMap<Arc<str>, Vec<ImageEntry>>,
-    /// Who takes in what, and so what is deployed together.
+    /// The files that each kustomization includes, and so those that are deployed together.
     pub closures: Arc<Closures>,
-    /// What was found odd, in the order of the files.
+    /// The problems that were found, in the order of the files.
     pub problems: Vec<GraphProblem>,
 }
 
 impl Graph {
-    /// Builds the graph from all files that were read, given in order. `exists` tells of files that were not (other kinds
-    /// of files).
+    /// Builds the graph from all files that were parsed, given in order. `exists` also knows files of other kinds.
     pub fn build<'f>(
         files: impl Iterator<Item = (&'f Arc<str>, &'f FileFacts)>,
         exists: &dyn Fn(&str) -> bool,
@@ -101,8 +71,8 @@ impl Graph {
         Graph { images, closures: Arc::new(closures), problems }
     }
 
-    /// The kustomization whose `images` decides the version of a field, when each way from the field to an outermost
-    /// kustomization passes one that does. The nearest to the field is named.
+    /// Returns the kustomization whose `images` override a field, if every path from the field to an outermost
+    /// kustomization passes such a kustomization. Of several, the one nearest to the field is returned.
     pub fn shadowed_by(&self, file: &str, field: &Field) -> Option<String> {
         if !field.transformed {
             return None;
@@ -112,7 +82,7 @@ impl Graph {
     }
 }
 
-/// A kustomization that is among its own forebears.
+/// Returns a problem if a kustomization includes itself, directly or through others.
 fn cycle(closures: &Closures, file: &str) -> Option<GraphProblem> {
     let mut seen: HashSet<&str> = HashSet::new();
     let mut open: Vec<&Arc<str>> = closures.included_by(file).collect();
@@ -127,13 +97,13 @@ fn cycle(closures: &Closures, file: &str) -> Option<GraphProblem> {
     None
 }
 
-/// The ways from a file upwards.
+/// A walk along all paths upwards from a file.
 #[derive(Default)]
 struct Walk {
-    /// The first kustomization that overrides.
+    /// The first kustomization that overrides the field.
     nearest: Option<String>,
-    /// What was found out of a file and a name. One that is being looked at counts as overridden, so that a circle decides
-    /// nothing; and no pair is looked at twice, however many ways lead to it.
+    /// The results so far, by file and name. An entry that is still being worked on counts as overridden, so that a
+    /// cycle has no effect; and no pair is visited twice, however many paths lead to it.
     known: HashMap<(String, String), bool>,
 }
 
@@ -169,9 +139,4 @@ fn is_local(resource: &str) -> bool {
         && !resource.contains('?')
         && !resource.starts_with("git@")
         && !resource.starts_with("github.com/")
-}
-
-/// Whether a file may hold image fields at all, by its name.
-pub fn is_manifest_name(path: &str) -> bool {
-    [".yaml", ".yml", ".json"].iter().any(|extension| path.ends_with(extension)) || has_kustomization_name(path)
 }

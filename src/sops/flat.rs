@@ -2,12 +2,12 @@
 
 use std::mem::discriminant;
 
-use crate::sops::metadata::Raw;
+use super::raw::Raw;
 
 const MAP: &str = "__map_";
 const LIST: &str = "__list_";
 
-/// More items than this are no list of keys.
+/// A list of keys does not have more items than this.
 const MOST_ITEMS: usize = 1000;
 
 /// One step into nested metadata.
@@ -16,8 +16,8 @@ enum Step<'a> {
     Index(usize),
 }
 
-/// Flat keys and values, nested. `\n` in a value stands for a line end. A key that is a value here and a list or a
-/// mapping there stands in the result twice, and such an item of a list is no key, whichever came first.
+/// Nests flat keys and values. `\n` in a value is a line break. A key that is both a value and a list or mapping occurs
+/// twice in the result, and such an item of a list is not a key, whichever came first.
 pub fn nest(flat: &[(String, String)]) -> Raw {
     let mut root = Raw::Map(Vec::new());
     for (key, value) in flat {
@@ -28,7 +28,7 @@ pub fn nest(flat: &[(String, String)]) -> Raw {
     root
 }
 
-/// Nested metadata as flat keys and values, in the order of keys.
+/// Flattens nested metadata to keys and values, in the order of keys.
 pub fn flatten(raw: &Raw) -> Vec<(String, String)> {
     let mut flat = Vec::new();
     let Raw::Map(pairs) = raw else { return flat };
@@ -64,7 +64,7 @@ fn steps(key: &str) -> Option<Vec<Step<'_>>> {
         };
         let name = &body[..next(body)];
         steps.push(if is_list {
-            // As sops has it, what is no number is the first place.
+            // As in sops, anything that is not a number is the first position.
             Step::Index(name.parse().ok().filter(|index| *index < MOST_ITEMS).unwrap_or(0))
         } else {
             Step::Key(name)
@@ -102,7 +102,7 @@ fn put(node: &mut Raw, steps: &[Step<'_>], value: String) {
     }
 }
 
-/// What the steps lead into, empty.
+/// Returns an empty container for the next step.
 fn room(steps: &[Step<'_>]) -> Raw {
     match steps.first() {
         None => Raw::Text(String::new()),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_a_value_and_more_is_seen_in_any_order() {
+    fn conflicting_keys_are_detected_in_any_order() {
         let no_keys = [("age__list_0__map_enc", "a"), ("age__list_0__iap_recipient", "b")];
         let twice = [("mac", "a"), ("mac__map_b", "c")];
         for mut pairs in [no_keys, twice] {

@@ -1,29 +1,30 @@
-//! What rules and markers name: scalars that hold a whole reference, a tag or a digest.
+//! Scalars that rules and markers select: complete references, tags and digests.
 
 use std::collections::BTreeMap;
 
 use crate::image::{Digest, Reference, Repository, Version};
+use crate::manifest::facts::{FieldProblem, FieldProblemReason};
 use crate::manifest::field::{Pending, Shape, Slots, Spot};
 use crate::manifest::field_rules::FieldRules;
 use crate::manifest::marker::{self, FluxMarker, MarkerError, OwnMarker, Part};
 use crate::yaml::comment::{TrailingComment, comments_with};
 use crate::yaml::node::NodeId;
 
-use super::{FieldProblem, FieldProblemReason, Finder, name_of, version_of};
+use super::finder::{Finder, name_of, version_of};
 
-/// The scalars of one image within one mapping. A digest and a tag that stand side by side make one field.
+/// The scalars of one image within one mapping. A digest and a tag side by side make one field.
 #[derive(Default)]
 struct Group {
     tag: Option<NodeId>,
     digest: Option<NodeId>,
 }
 
-/// Groups by what names the image and by the mapping that holds the scalars.
+/// Groups, by the reference to their image and by the mapping that contains the scalars.
 type Groups<T> = BTreeMap<(T, Option<NodeId>), Group>;
 
 impl Finder<'_, '_> {
-    /// The scalars that rules of the configuration name.
-    pub(super) fn ruled(&mut self, path: &str, field_rules: &FieldRules) {
+    /// Adds the scalars that rules in the configuration select.
+    pub(in crate::manifest) fn ruled(&mut self, path: &str, field_rules: &FieldRules) {
         for rule in field_rules.rules.iter().filter(|rule| rule.concerns(path)) {
             for (_, root) in self.documents {
                 for ruled in rule.find(self.scan, *root) {
@@ -38,8 +39,8 @@ impl Finder<'_, '_> {
         }
     }
 
-    /// The scalars behind which a marker of our own stands.
-    pub(super) fn marked_by_us(&mut self) {
+    /// Adds the scalars with a marker of tagalong's own.
+    pub(in crate::manifest) fn marked_by_us(&mut self) {
         let mut groups: Groups<Repository> = BTreeMap::new();
         for (node, marker) in self.markers(marker::OWN, marker::own) {
             if self.is_claimed(node) {
@@ -59,9 +60,9 @@ impl Finder<'_, '_> {
         }
     }
 
-    /// The scalars behind which a marker of Flux stands and that no shape has found. Their image is told by a marker of
-    /// the same policy on a name or on a whole reference in the same file, else by the policy itself.
-    pub(super) fn marked_by_flux(&mut self) {
+    /// Adds the scalars with a marker of Flux that are not part of another shape. Their image comes from a marker of
+    /// the same policy on a name or a complete reference in the same file, else from the policy itself.
+    pub(in crate::manifest) fn marked_by_flux(&mut self) {
         let markers = self.markers(marker::FLUX, marker::flux);
         let mut images: BTreeMap<String, Repository> = BTreeMap::new();
         let mut groups: Groups<String> = BTreeMap::new();
@@ -91,7 +92,7 @@ impl Finder<'_, '_> {
         }
     }
 
-    /// The markers of one kind with the scalars before them.
+    /// Returns the markers of one kind with the scalars before them.
     fn markers<T>(&mut self, word: &str, read: impl Fn(&str) -> Option<Result<T, MarkerError>>) -> Vec<(NodeId, T)> {
         let mut markers = Vec::new();
         for TrailingComment { value, text, place } in comments_with(self.scan, word) {
@@ -106,7 +107,7 @@ impl Finder<'_, '_> {
         markers
     }
 
-    /// What a value is by its looks: a digest, a reference with a version, else a tag.
+    /// Guesses the part of a reference that a value holds: a digest, a complete reference, else a tag.
     fn part_of(&self, node: NodeId) -> Part {
         let value = self.scan.scalar(node).unwrap_or_default();
         if value.parse::<Digest>().is_ok() {
@@ -116,7 +117,7 @@ impl Finder<'_, '_> {
         if is_whole && version_of(value).is_none() { Part::Whole } else { Part::Tag }
     }
 
-    /// A field of a scalar that is meant to hold a whole reference.
+    /// Adds a field for a scalar that is declared to hold a complete reference.
     fn whole_reference(&mut self, node: NodeId) {
         let value = self.scan.scalar(node).unwrap_or_default();
         match value.parse::<Reference>() {
@@ -130,7 +131,7 @@ impl Finder<'_, '_> {
         }
     }
 
-    /// A field of a scalar that is meant to hold a tag.
+    /// Adds a field for a scalar that is declared to hold a tag.
     fn tag(&mut self, node: NodeId, image: Repository) {
         self.claim([node]);
         if let Some(spot) = self.apart(&Group { tag: Some(node), digest: None }) {
@@ -138,7 +139,7 @@ impl Finder<'_, '_> {
         }
     }
 
-    /// The field that a group makes up; none when the scalars hold something else than they should.
+    /// Returns the field of a group; `None` if a scalar does not hold what it was declared to hold.
     fn apart(&mut self, group: &Group) -> Option<Spot> {
         let scan = self.scan;
         let text = |node: NodeId| scan.scalar(node).unwrap_or_default();

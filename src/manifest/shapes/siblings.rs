@@ -1,13 +1,13 @@
-//! Values of charts: name and tag under keys side by side.
+//! Values of charts: name and tag under sibling keys.
 
 use crate::image::Repository;
 use crate::manifest::field::{Shape, Slots};
 use crate::yaml::node::NodeId;
 
-use super::{Finder, version_of};
+use super::finder::{Finder, version_of};
 
 impl Finder<'_, '_> {
-    /// Helm-style siblings: `repository` (or a bare `image`) beside `tag`, merged in or not.
+    /// Adds the field of Helm-style siblings: `repository` (or a bare `image`) next to `tag`, merged or not.
     pub(super) fn siblings(&mut self, mapping: NodeId) {
         let scan = self.scan;
         let Some((tag_key, tag)) = scan.pair(mapping, "tag") else { return };
@@ -15,7 +15,7 @@ impl Finder<'_, '_> {
         let by_repository = scan.pair(mapping, "repository");
         let Some((name_key, name)) = by_repository.or_else(|| scan.pair(mapping, "image")) else { return };
         let Some(name_text) = scan.scalar(name) else { return };
-        // What is merged in as a whole is a field where it is written.
+        // Siblings that are merged together are a field where they are written.
         let is_own = |key: NodeId| scan.parent(key) == Some(mapping);
         if !is_own(tag_key) && !is_own(name_key) || is_own(tag_key) && self.is_claimed(tag) {
             return;

@@ -1,27 +1,28 @@
-//! JSON files, and binary ones, which SOPS wraps into JSON. Read here with the places of all values.
+//! JSON files, and binary files, which SOPS wraps in JSON, parsed with the positions of all values.
 
 use crate::sops::error::SopsError;
+use crate::sops::format::METADATA_KEY;
 use crate::sops::go_scalar::parse_float;
-use crate::sops::metadata::{Fields, Raw};
 use crate::sops::plaintext::Plaintext;
+use crate::sops::raw::{MetadataSpans, Raw};
 use crate::sops::tree::{Item, Leaf, Node, Writing};
 
-use super::{METADATA_KEY, Parsed};
+use super::parsed::Parsed;
 
-/// Deeper nesting is not written by people, and must not exhaust the stack.
+/// People do not nest deeper than this, and deeper nesting must not exhaust the stack.
 const DEEPEST: usize = 200;
 
-/// Reads a file whose outermost value is an object.
-pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| unreadable("no UTF-8 text", error.valid_up_to()))?;
+/// Parses a file whose outermost value is an object.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, SopsError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| unreadable("not UTF-8 text", error.valid_up_to()))?;
     let mut reader = Reader { text, at: 0, depth: 0 };
     reader.blanks();
     let root = reader.value()?;
     reader.blanks();
     if reader.at < text.len() {
-        return Err(unreadable("text behind the end of the JSON value", reader.at));
+        return Err(unreadable("text after the end of the JSON value", reader.at));
     }
-    let Json::Object(pairs) = root.json else { return Err(unreadable("no JSON object", 0)) };
+    let Json::Object(pairs) = root.json else { return Err(unreadable("not a JSON object", 0)) };
     let mut parsed = Parsed::default();
     let mut items = Vec::new();
     for (key, value) in pairs {
@@ -35,7 +36,7 @@ pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
             }
             _ => None,
         };
-        parsed.fields = vec![Fields {
+        parsed.spans = vec![MetadataSpans {
             mac: field("mac").unwrap_or_default(),
             last_modified: field("lastmodified").unwrap_or_default(),
             block: key.at.start..value.at.end,
@@ -75,7 +76,7 @@ fn node(value: Value) -> Node {
         }
         Json::Array(values) => return Node::List(values.into_iter().map(|value| Item::Element(node(value))).collect()),
         Json::Text(text) => Plaintext::text(text),
-        // Go reads every number of JSON as one with a fraction.
+        // Go reads every JSON number as a float.
         Json::Number(number) => Plaintext::float(number),
         Json::Bool(value) => Plaintext::boolean(value),
     };
@@ -85,7 +86,7 @@ fn node(value: Value) -> Node {
 fn raw(value: Value) -> Raw {
     match value.json {
         Json::Object(pairs) => {
-            // Of a key given twice, Go takes the last value.
+            // If a key occurs twice, Go takes the last value.
             let mut kept: Vec<(String, Raw)> = Vec::new();
             for (key, value) in pairs {
                 kept.retain(|(name, _)| *name != key.text);
@@ -123,7 +124,7 @@ impl Reader<'_> {
     }
 
     fn fail<T>(&self) -> Result<T, SopsError> {
-        let what = if self.at >= self.text.len() { "the JSON text was cut off" } else { "no valid JSON" };
+        let what = if self.at >= self.text.len() { "the JSON text is truncated" } else { "not valid JSON" };
         Err(unreadable(what, self.at))
     }
 
@@ -172,7 +173,7 @@ impl Reader<'_> {
         if self.depth > DEEPEST { Err(unreadable("JSON nested too deeply", self.at)) } else { Ok(()) }
     }
 
-    /// After a value of a collection: whether another one follows.
+    /// Returns whether another value of a collection follows.
     fn more(&mut self, close: u8) -> Result<bool, SopsError> {
         self.blanks();
         match self.peek() {
@@ -277,7 +278,7 @@ impl Reader<'_> {
             b'u' => {
                 let Some(first) = self.hex() else { return self.fail() };
                 self.at += 4;
-                // Half of a pair alone is replaced, as Go does.
+                // An unpaired surrogate is replaced, as in Go.
                 let second = self.text[self.at..].starts_with("\\u").then(|| {
                     self.at += 2;
                     self.hex()
@@ -308,7 +309,7 @@ mod tests {
     use super::*;
 
     fn texts(json: &str) -> Vec<String> {
-        let parsed = read(json.as_bytes()).expect("valid JSON");
+        let parsed = parse(json.as_bytes()).expect("valid JSON");
         let shown = |node: &Node| match node {
             Node::Leaf(leaf) => format!(
                 "{} {} = {}",
@@ -341,10 +342,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_said() {
+    fn invalid_json_is_refused() {
         for json in ["", "[]", "{", "{\"a\"}", "{\"a\":01}", "{\"a\":1.}", "{\"a\":1,}", "{} x", "{\"a\":\"\n\"}"] {
-            assert!(read(json.as_bytes()).is_err(), "{json}");
+            assert!(parse(json.as_bytes()).is_err(), "{json}");
         }
-        assert!(read("{\"a\":".repeat(100_000).as_bytes()).is_err());
+        assert!(parse("{\"a\":".repeat(100_000).as_bytes()).is_err());
     }
 }

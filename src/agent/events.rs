@@ -90,8 +90,8 @@ impl EventTracker {
 
     /// Returns the events for an event from Flux.
     pub fn rollout_event(&mut self, event: &flux::FluxEvent, at: Timestamp) -> Vec<Event> {
-        let flux::FluxEvent::Rollout(word) = event else { return Vec::new() };
-        let RolloutEvent { commit, kustomization, changes, outcome, took } = word;
+        let flux::FluxEvent::Rollout(rollout) = event else { return Vec::new() };
+        let RolloutEvent { commit, kustomization, changes, outcome, took } = rollout;
         let (what, seconds) = (summary_of(changes), took.as_secs());
         let by = kustomization.as_ref().map_or_else(|| "Flux".to_owned(), ToString::to_string);
         let (kind, title, detail) = match outcome {
@@ -322,7 +322,7 @@ mod tests {
         }
         assert!(reported(&mut tracker, now, blocked()).is_empty());
         assert_eq!(reported(&mut tracker, now + QUIET_PERIOD, blocked()), [BLOCKED]);
-        // The next tag is blocked as well: that is news, and no recovery.
+        // The next tag is blocked as well, which is a new event and not a recovery.
         let next = reported(&mut tracker, now + QUIET_PERIOD, Ok(report(&[("v3", Reason::BlockedImage)])));
         assert_eq!(next, ["blocked: ghcr.io/acme/shop:v3 is kept back (blocked-image)"]);
     }
@@ -335,14 +335,14 @@ mod tests {
             ..report(&[("v2", Reason::BlockedImage)]).skipped.remove(0)
         };
         let all = || Report { skipped: (0..5000).map(problem).collect(), ..report(&[]) };
-        let said = reported(&mut tracker, now, Ok(all()));
-        assert_eq!(said.len(), MAX_EVENTS + 1);
-        assert_eq!(said[0], "blocked: ghcr.io/acme/app-0000:v2 is kept back (blocked-image)");
-        assert_eq!(said[MAX_EVENTS], "blocked: 4980 more images are kept back (blocked)");
+        let titles = reported(&mut tracker, now, Ok(all()));
+        assert_eq!(titles.len(), MAX_EVENTS + 1);
+        assert_eq!(titles[0], "blocked: ghcr.io/acme/app-0000:v2 is kept back (blocked-image)");
+        assert_eq!(titles[MAX_EVENTS], "blocked: 4980 more images are kept back (blocked)");
         assert!(reported(&mut tracker, now, Ok(all())).is_empty());
-        let said = reported(&mut tracker, now, Ok(report(&[])));
-        assert_eq!(said.len(), MAX_EVENTS + 1);
-        assert_eq!(said[MAX_EVENTS], "recovered: 4980 more images are no longer kept back");
+        let titles = reported(&mut tracker, now, Ok(report(&[])));
+        assert_eq!(titles.len(), MAX_EVENTS + 1);
+        assert_eq!(titles[MAX_EVENTS], "recovered: 4980 more images are no longer kept back");
     }
 
     #[test]
@@ -361,8 +361,8 @@ mod tests {
         assert!(reported(&mut tracker, now, down()).iter().any(|event| event.starts_with("recovered: cycles on")));
         let exhausted = CycleError::Exhausted { branch: "main".parse().expect("a branch"), attempts: 10 };
         let later = now + QUIET_PERIOD;
-        let said = reported(&mut tracker, later, Err(Failure::Cycle(Box::new(exhausted))));
-        assert_eq!(said, ["push-exhausted: someone else was first on main 10 times in a row"]);
+        let titles = reported(&mut tracker, later, Err(Failure::Cycle(Box::new(exhausted))));
+        assert_eq!(titles, ["push-exhausted: someone else was first on main 10 times in a row"]);
     }
 
     #[test]
@@ -370,36 +370,39 @@ mod tests {
         let mut tracker =
             EventTracker { link: "https://git.example.com/c/{sha}".parse().ok(), ..EventTracker::default() };
         let apps = ObjectRef { namespace: "flux-system".to_owned(), name: "apps".to_owned() };
-        let mut tell = |commit: &str, kustomization: Option<&ObjectRef>, outcome: Rollout| {
+        let mut report_rollout = |commit: &str, kustomization: Option<&ObjectRef>, outcome: Rollout| {
             let change = ImageChange {
                 image: "ghcr.io/acme/shop".to_owned(),
                 to: "v2".to_owned(),
                 file: "a.yaml".to_owned(),
                 built: None,
             };
-            let word = RolloutEvent {
+            let rollout = RolloutEvent {
                 commit: commit.to_owned(),
                 kustomization: kustomization.cloned(),
                 changes: vec![change],
                 outcome,
                 took: Duration::from_secs(12),
             };
-            let events = tracker.rollout_event(&flux::FluxEvent::Rollout(word), Timestamp::UNIX_EPOCH);
+            let events = tracker.rollout_event(&flux::FluxEvent::Rollout(rollout), Timestamp::UNIX_EPOCH);
             events.iter().map(|event| format!("{}: {}", event.kind.name(), event.title)).collect::<Vec<_>>()
         };
         let message = "cannot get sops data key".to_owned();
         let failed = Rollout::Failed { reason: "BuildFailed".to_owned(), message };
-        let said = ["reconcile-failed: shop v2 could not be applied by flux-system/apps (BuildFailed)"];
-        assert_eq!(tell("c0ffee", Some(&apps), failed), said);
+        let titles = ["reconcile-failed: shop v2 could not be applied by flux-system/apps (BuildFailed)"];
+        assert_eq!(report_rollout("c0ffee", Some(&apps), failed), titles);
         let applied = || Rollout::Applied { revision: "main@sha1:c0ffee".to_owned() };
-        let said =
+        let titles =
             ["recovered: flux-system/apps is applying commits again", "reconciled: shop v2 was applied after 12 s"];
-        assert_eq!(tell("c0ffee", Some(&apps), applied()), said);
-        assert_eq!(tell("c0ffee", Some(&apps), applied()), said[1..]);
+        assert_eq!(report_rollout("c0ffee", Some(&apps), applied()), titles);
+        assert_eq!(report_rollout("c0ffee", Some(&apps), applied()), titles[1..]);
         let overdue = Rollout::Overdue { stands: "nothing".to_owned() };
-        assert_eq!(tell("c0ffee", None, overdue), ["reconcile-failed: shop v2 was not applied by Flux within 12 s"]);
-        assert_eq!(tell("c0ffee", Some(&apps), applied()), said);
-        assert!(tell("c0ffee", None, Rollout::Superseded).is_empty());
+        assert_eq!(
+            report_rollout("c0ffee", None, overdue),
+            ["reconcile-failed: shop v2 was not applied by Flux within 12 s"]
+        );
+        assert_eq!(report_rollout("c0ffee", Some(&apps), applied()), titles);
+        assert!(report_rollout("c0ffee", None, Rollout::Superseded).is_empty());
     }
 
     #[test]

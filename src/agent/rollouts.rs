@@ -38,8 +38,7 @@ impl Rollouts {
                 Some((flux.clone(), runtime.repository.clone(), watch))
             }
             Err(error) => {
-                let help = error.help().unwrap_or_default();
-                tracing::error!(%error, %help, "cannot connect to the cluster; Flux is neither notified nor watched");
+                tracing::error!(%error, help = error.help(), "cannot connect to the cluster; Flux is neither notified nor watched");
                 None
             }
         };

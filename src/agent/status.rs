@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moved_stands_where_it_moved_to() {
+    fn moved_fields_have_their_new_versions() {
         let mut status = AgentStatus::default();
         let images = || vec![image_status(["v1", "v1"], State::Updating, Some("v2"))];
         status.cycle_ended(&outcome(1, 100, Ok(report(images(), &[("a.yaml", "v2"), ("b.yaml", "v2")]))));
@@ -325,7 +325,7 @@ mod tests {
             (status.images.rows()[0].commit.as_deref(), status.images.rows()[0].since.as_second()),
             (Some(COMMIT), 100)
         );
-        // Someone else moved it since.
+        // Somebody else has moved it since.
         let found = image_status(["v3", "v2"], State::UpToDate, None);
         status.cycle_ended(&outcome(3, 300, Ok(report(vec![found], &[]))));
         assert_eq!((status.images.rows()[0].commit.as_deref(), status.images.rows()[0].since.as_second()), (None, 300));
@@ -370,7 +370,7 @@ mod tests {
         Arc::make_mut(&mut status.rollouts).insert(name, vec![rollout]);
         let shown = status.clone();
         assert!(Arc::ptr_eq(&shown.images, &status.images) && Arc::ptr_eq(&shown.rollouts, &status.rollouts));
-        // The image is gone, and with it what became of it; whoever still reads the snapshot sees both.
+        // The image is gone with its rollouts, but readers of the older snapshot still see both.
         status.cycle_ended(&outcome(2, 200, Ok(report(images("acme/other"), &[]))));
         assert!(status.rollouts.is_empty() && shown.rollouts.len() == 1);
         assert_eq!(status.images.rows()[0].since.as_second(), 200);

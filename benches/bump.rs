@@ -1,5 +1,5 @@
-//! One bump, from a tag to a pushed commit, beside the shell job that it replaces: the same repository of ten thousand
-//! apps, the same server, the same machine, in turns. What counts is the ratio.
+//! One update, from a tag to a pushed commit, compared with the shell job that it replaces: the same repository of ten
+//! thousand apps, the same server, the same machine, in turns. Only the ratio matters.
 //!
 //! `cargo bench --bench bump`
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
@@ -22,7 +22,7 @@ use support::agent::Agent;
 use support::git::{HttpGit, Origin, Sshd, git};
 use support::registry::{Kind, Registry};
 
-/// How often each way is taken.
+/// How many times each variant runs.
 const TURNS: usize = 5;
 
 struct Bench {
@@ -34,7 +34,7 @@ struct Bench {
     tags: std::cell::Cell<usize>,
 }
 
-/// How one way was.
+/// The measurements of one variant.
 struct Measured {
     way: &'static str,
     times: Vec<Duration>,
@@ -43,7 +43,7 @@ struct Measured {
 
 fn main() {
     if std::env::args().any(|argument| argument == "--test") {
-        // `cargo test` asks whether it runs at all; that it compiles is enough.
+        // `cargo test` only checks that it compiles.
         return;
     }
     let bench = Bench::new();
@@ -89,7 +89,7 @@ impl Bench {
         format!("{}/org/app-{BUMPED}", self.registry.host())
     }
 
-    /// A tag that was never there before, each built after the one before.
+    /// A tag that has not been used before; each is built after the previous one.
     fn new_tag(&self) -> String {
         let n = self.tags.get() + 1;
         self.tags.set(n);
@@ -137,7 +137,7 @@ impl Bench {
         Measured { way: "the shell job", times, bytes }
     }
 
-    /// The command, with or without a clone from the time before.
+    /// The command, with or without an existing clone.
     fn set(&self, transport: &str, way: &'static str, cold: bool) -> Measured {
         let (config, cache) = (self.config(transport), self.path().join(format!("cache-{transport}")));
         let (mut times, mut bytes) = (Vec::new(), None);
@@ -155,7 +155,7 @@ impl Bench {
                 .stdout(Stdio::null())
                 .status();
             assert!(status.expect("it starts").success());
-            // The first one makes the clone that the others find.
+            // The first one creates the clone that the others use.
             if turn > 0 {
                 times.push(begun.elapsed());
             }
@@ -165,7 +165,7 @@ impl Bench {
         Measured { way, times, bytes }
     }
 
-    /// The agent, which has read the repository before: from word of a push to the registry to the pushed commit.
+    /// The agent, which has read the repository before: from the webhook to the pushed commit.
     fn agent(&self, transport: &str) -> Measured {
         let secret = self.path().join("secret");
         std::fs::write(&secret, "open-sesame\n").expect("written");
@@ -187,7 +187,7 @@ impl Bench {
         };
         // The first cycle reads everything.
         arrives(&before);
-        agent.wait_for("the cycle is done");
+        agent.wait_for("cycle finished");
         let mut times = Vec::new();
         for _ in 0..TURNS {
             std::thread::sleep(Duration::from_millis(500));
@@ -217,12 +217,12 @@ impl Bench {
         assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
     }
 
-    /// What the branch is at, read without a process.
+    /// The commit of the branch, read without a process.
     fn tip(&self) -> String {
         std::fs::read_to_string(self.origin.path.join("refs/heads/main")).unwrap_or_default()
     }
 
-    /// One connection that asks for the tip and nothing else.
+    /// One connection that only asks for the tip.
     fn handshake(&self, transport: &str) -> Measured {
         let ssh = format!(
             "ssh -F /dev/null -i {} -o UserKnownHostsFile={}",
@@ -251,7 +251,7 @@ impl Bench {
         file
     }
 
-    /// Ends the benchmark unless the branch holds a tag.
+    /// Panics unless the branch has a tag.
     fn holds(&self, tag: &str) {
         let file = format!("apps/team-{}/app-{BUMPED}/deployment.yaml", BUMPED % 100);
         assert!(self.origin.read(&file).contains(&format!("/app-{BUMPED}:{tag} ")), "{tag} of {OF_INTEREST}");
@@ -264,7 +264,7 @@ fn median(times: &[Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-/// What a folder takes of the disk, in whole blocks.
+/// The disk space that a folder uses, in whole blocks.
 fn size(folder: &Path) -> u64 {
     let entries = walkdir::WalkDir::new(folder).into_iter();
     entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.blocks() * 512)).sum()

@@ -19,10 +19,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
-/// Tags on one page when the client does not say.
+/// The default number of tags on a page.
 const PAGE: usize = 100;
 
-/// A registry that lives as long as this value.
+/// A registry that runs as long as this value exists.
 #[derive(Debug)]
 pub struct EmbeddedRegistry {
     address: SocketAddr,
@@ -34,7 +34,7 @@ pub struct EmbeddedRegistry {
 struct Store {
     repositories: Mutex<BTreeMap<String, Repository>>,
     requests: AtomicU64,
-    /// Called once, at the next question for a manifest's digest.
+    /// Called once, at the next request for a manifest's digest.
     before_digest: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
@@ -55,7 +55,7 @@ impl EmbeddedRegistry {
     /// Starts a registry on a port that the system chooses.
     ///
     /// # Errors
-    /// No loopback port can be had.
+    /// There is no free loopback port.
     pub async fn start() -> std::io::Result<EmbeddedRegistry> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -67,7 +67,7 @@ impl EmbeddedRegistry {
         Ok(EmbeddedRegistry { address, store, _running: stop.drop_guard() })
     }
 
-    /// Host and port, as image names write them.
+    /// Returns host and port, as written in image names.
     pub fn host(&self) -> String {
         self.address.to_string()
     }
@@ -97,12 +97,12 @@ impl EmbeddedRegistry {
         manifest_digest
     }
 
-    /// How many requests have been answered.
+    /// Returns the number of requests so far.
     pub fn requests(&self) -> u64 {
         self.store.requests.load(Ordering::Relaxed)
     }
 
-    /// Does something right before the next digest is told: between a plan and its push.
+    /// Runs `action` right before the next response with a digest, which is between a plan and its push.
     pub fn before_next_digest(&self, action: impl FnOnce() + Send + 'static) {
         *self.store.before_digest.lock() = Some(Box::new(action));
     }
@@ -134,7 +134,7 @@ async fn answer(State(store): State<Arc<Store>>, request: Request) -> Response {
     refusal(StatusCode::NOT_FOUND, "NAME_UNKNOWN")
 }
 
-/// Tags in pages, with a `Link` to the next (distribution specification 1.1, section "Listing Tags").
+/// Answers with a page of tags, and a `Link` to the next (distribution specification 1.1, section "Listing Tags").
 fn tags(store: &Store, name: &str, query: &str) -> Response {
     let repositories = store.repositories.lock();
     let Some(repository) = repositories.get(name) else {

@@ -102,8 +102,8 @@ impl EventTracker {
             Rollout::Failed { reason, message } => {
                 (Kind::ReconcileFailed, format!("{what} could not be applied by {by} ({reason})"), message.clone())
             }
-            Rollout::Overdue { stands } => {
-                (Kind::ReconcileFailed, format!("{what} was not applied by {by} within {seconds} s"), stands.clone())
+            Rollout::Overdue { state } => {
+                (Kind::ReconcileFailed, format!("{what} was not applied by {by} within {seconds} s"), state.clone())
             }
             Rollout::Superseded => return Vec::new(),
         };
@@ -396,7 +396,7 @@ mod tests {
             ["recovered: flux-system/apps is applying commits again", "reconciled: shop v2 was applied after 12 s"];
         assert_eq!(report_rollout("c0ffee", Some(&apps), applied()), titles);
         assert_eq!(report_rollout("c0ffee", Some(&apps), applied()), titles[1..]);
-        let overdue = Rollout::Overdue { stands: "nothing".to_owned() };
+        let overdue = Rollout::Overdue { state: "nothing".to_owned() };
         assert_eq!(
             report_rollout("c0ffee", None, overdue),
             ["reconcile-failed: shop v2 was not applied by Flux within 12 s"]

@@ -113,8 +113,8 @@ fn log_rollout(event: &RolloutEvent) {
         Rollout::Failed { reason, message } => {
             tracing::error!(%commit, %images, kustomization, %reason, %message, took_s, "commit could not be applied");
         }
-        Rollout::Overdue { stands } => {
-            tracing::error!(%commit, %images, kustomization, %stands, took_s, "commit not applied in time");
+        Rollout::Overdue { state } => {
+            tracing::error!(%commit, %images, kustomization, %state, took_s, "commit not applied in time");
         }
         Rollout::Superseded => {
             tracing::info!(%commit, %images, took_s, "commit superseded by a newer one for the same images")

@@ -166,7 +166,7 @@ impl AgentStatus {
         let detail = match &event.outcome {
             Became::Applied { .. } => None,
             Became::Failed { reason, message } => Some(format!("{reason}: {message}")),
-            Became::Overdue { stands } => Some(stands.clone()),
+            Became::Overdue { state } => Some(state.clone()),
             Became::Superseded => return,
         };
         let kustomization = event.kustomization.as_ref().map(ToString::to_string);

@@ -1,9 +1,10 @@
-//! The agent's metrics, in the OpenMetrics format that Prometheus reads. Each part registers the families that it counts.
+//! The agent's metrics, in the OpenMetrics format that Prometheus reads. Each part registers the families that it
+//! counts.
 //!
 //! - [`cycles`]: cycles, updates and pushes
 //! - [`images`]: the states of images, with a bounded number of series
 //! - [`config`]: the configuration in use
-//! - [`flux`]: what became of commits in the cluster
+//! - [`flux`]: the outcome of commits in the cluster
 
 pub mod config;
 pub mod cycles;

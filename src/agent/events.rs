@@ -362,7 +362,10 @@ mod tests {
         let exhausted = CycleError::Exhausted { branch: "main".parse().expect("a branch"), attempts: 10 };
         let later = now + QUIET_PERIOD;
         let titles = reported(&mut tracker, later, Err(Failure::Cycle(Box::new(exhausted))));
-        assert_eq!(titles, ["push-exhausted: someone else was first on main 10 times in a row"]);
+        assert_eq!(
+            titles,
+            ["push-exhausted: could not push to main: another push came first every time (attempts: 10)"]
+        );
     }
 
     #[test]

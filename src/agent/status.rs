@@ -247,7 +247,7 @@ fn apply_moves(status: &mut ImageStatus, moves: &Moves) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use crate::cycle::status::Place;
+    use crate::cycle::status::FieldVersion;
     use crate::image::{Tag, Version};
 
     use crate::plan::skip::Reason;
@@ -262,7 +262,7 @@ mod tests {
 
     /// An image with two fields.
     fn image_status(tags: [&str; 2], state: State, candidate: Option<&str>) -> ImageStatus {
-        let place = |(file, text): (&str, &str)| Place {
+        let place = |(file, text): (&str, &str)| FieldVersion {
             file: file.to_owned(),
             path: "image".to_owned(),
             tag: tag(text),

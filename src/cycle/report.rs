@@ -1,4 +1,4 @@
-//! What a cycle did.
+//! The result of a cycle.
 
 use std::sync::Arc;
 
@@ -11,28 +11,28 @@ use crate::repo::clone::CommitId;
 
 use super::status::ImageStatus;
 
-/// What a cycle did.
+/// The result of a cycle.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// The tip of the branch when the cycle ended; `None` outside git.
+    /// The tip of the branch at the end of the cycle; `None` outside git.
     pub head: Option<CommitId>,
     /// The commit that was pushed, if any.
     pub commit: Option<CommitId>,
-    /// Whether that commit is a proposal, so that the branch is where it was.
+    /// True if that commit is a proposal, so that the branch did not move.
     pub is_proposal: bool,
-    /// The fields that moved, or that would by what is proposed.
+    /// The fields that moved, or that would move with the proposal.
     pub updates: Vec<Moved>,
-    /// The images that stayed, with their reasons.
+    /// The fields and images that stayed, with the reasons.
     pub skipped: Vec<Skipped>,
-    /// How often a push was tried.
+    /// The number of attempts to push.
     pub attempts: u32,
-    /// How long the cycle took, in milliseconds.
+    /// The duration of the cycle in milliseconds.
     pub duration_ms: u64,
-    /// How each image that a policy governs stands; of a cycle that follows the policies.
+    /// The status of each image that a policy governs, for a cycle that follows the policies.
     pub images: Vec<ImageStatus>,
-    /// The files as they were and as they are.
+    /// The files before and after.
     pub changes: Arc<[FileChange]>,
-    /// What a person should know besides: files that are no YAML, fields that were left because they are overridden.
+    /// Notes for people, such as files that are not valid YAML and fields that are overridden.
     pub notes: Vec<String>,
 }
 
@@ -45,17 +45,17 @@ pub struct Moved {
     pub path: String,
     /// The image.
     pub image: Repository,
-    /// What it held, which may be nothing.
+    /// The version before, which may be empty.
     pub from: Version,
-    /// What it holds.
+    /// The new version.
     pub to: Version,
-    /// The digest of the image, where it was asked for.
+    /// The digest of the image, if it was queried.
     pub digest: Option<Digest>,
-    /// When the image was built, where that is known.
+    /// The time when the image was built, if known.
     pub built: Option<Timestamp>,
 }
 
-/// A file as it was and as it is.
+/// A file before and after.
 #[derive(Debug, Clone)]
 pub struct FileChange {
     /// The file.

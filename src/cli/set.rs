@@ -164,7 +164,7 @@ fn in_folder(
         }
     }
     Ok(Report {
-        head: String::new(),
+        head: None,
         commit: None,
         updates: gated.updates().iter().map(Moved::from).collect(),
         skipped: Vec::new(),

@@ -292,8 +292,8 @@ impl Engine {
         }
         let is_by_name = operation.terms().is_by_name();
         Ok(Report {
-            head: pushed.unwrap_or(tip).to_string(),
-            commit: commit.map(|id| id.to_string()),
+            head: Some(pushed.unwrap_or(tip)),
+            commit,
             is_proposal,
             updates: decision.gated.updates().iter().map(Moved::from).collect(),
             images: if is_by_name { Vec::new() } else { decision.statuses() },

@@ -1,26 +1,24 @@
-//! The result of a cycle, in the form that the command line promises.
+//! The result of a cycle.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use crate::image::{Digest, Repository, Version};
 use crate::plan::gate::GatedUpdate;
 use crate::plan::skip::Skipped;
+use crate::repo::clone::CommitId;
 
 use super::status::ImageStatus;
 
 /// The result of a cycle.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub struct Report {
-    /// The tip of the branch at the end of the cycle.
-    pub head: String,
+    /// The tip of the branch at the end of the cycle; `None` outside git.
+    pub head: Option<CommitId>,
     /// The commit that was pushed, if any.
-    pub commit: Option<String>,
+    pub commit: Option<CommitId>,
     /// True if that commit is a proposal, so that the branch did not move.
-    #[serde(skip)]
     pub is_proposal: bool,
     /// The fields that moved, or that would move with the proposal.
     pub updates: Vec<Moved>,
@@ -31,18 +29,15 @@ pub struct Report {
     /// The duration of the cycle in milliseconds.
     pub duration_ms: u64,
     /// The status of each image that a policy governs, for a cycle that follows the policies.
-    #[serde(skip)]
     pub images: Vec<ImageStatus>,
     /// The files before and after.
-    #[serde(skip)]
     pub changes: Arc<[FileChange]>,
     /// Notes for people, such as files that are not valid YAML and fields that are overridden.
-    #[serde(skip)]
     pub notes: Vec<String>,
 }
 
 /// A field that moved.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Moved {
     /// The file.
     pub file: String,
@@ -50,14 +45,13 @@ pub struct Moved {
     pub path: String,
     /// The image.
     pub image: Repository,
-    /// The version before; null if there was none.
-    pub from: Option<String>,
+    /// The version before, which may be empty.
+    pub from: Version,
     /// The new version.
-    pub to: String,
+    pub to: Version,
     /// The digest of the image, if it was queried.
     pub digest: Option<Digest>,
     /// The time when the image was built, if known.
-    #[serde(skip)]
     pub built: Option<Timestamp>,
 }
 
@@ -72,15 +66,28 @@ pub struct FileChange {
     pub after: Vec<u8>,
 }
 
+impl Report {
+    /// Returns the commit that was pushed to the branch itself.
+    pub fn deployed(&self) -> Option<CommitId> {
+        self.commit.filter(|_| !self.is_proposal)
+    }
+}
+
+impl Moved {
+    /// Returns what the field held, as text for people.
+    pub fn from_text(&self) -> String {
+        if self.from.is_empty() { "(none)".to_owned() } else { self.from.to_string() }
+    }
+}
+
 impl From<&GatedUpdate> for Moved {
     fn from(update: &GatedUpdate) -> Moved {
-        let shown = |version: &Version| (!version.is_empty()).then(|| version.to_string());
         Moved {
             file: update.file.clone(),
             path: update.field.path.clone(),
             image: update.field.repository.clone(),
-            from: shown(&update.field.version),
-            to: update.to.to_string(),
+            from: update.field.version.clone(),
+            to: update.to.clone(),
             digest: update.digest.clone(),
             built: update.built,
         }

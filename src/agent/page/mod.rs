@@ -24,7 +24,7 @@ use parts::{commit, number, optional, shortened, time};
 pub const STYLE: &str = include_str!("../page.css");
 
 /// Renders the page with the images that a query asks for; with all images and an error if the query is invalid.
-pub fn render(snapshot: &Snapshot, asked: &Result<Query, QueryError>) -> Markup {
+pub fn render(snapshot: &Snapshot, query: &Result<Query, QueryError>) -> Markup {
     let link = snapshot.commit_link.as_ref();
     html! {
         (DOCTYPE)
@@ -46,7 +46,7 @@ pub fn render(snapshot: &Snapshot, asked: &Result<Query, QueryError>) -> Markup 
                 }
                 main {
                     (overview(snapshot))
-                    (images::section(snapshot, asked))
+                    (images::section(snapshot, query))
                     section aria-labelledby="moves" {
                         h2 #moves { "Recent updates" }
                         @if snapshot.status.moves.is_empty() {
@@ -335,7 +335,7 @@ mod tests {
                 open.push(name.clone());
             }
             if let Some(id) = attribute(&attributes, "id") {
-                assert!(ids.insert(id.clone()), "{id} stands twice");
+                assert!(ids.insert(id.clone()), "{id} is not unique");
             }
         }
         assert!(open.is_empty(), "{open:?}");

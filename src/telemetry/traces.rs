@@ -39,11 +39,12 @@ struct TraceSettings {
     is_unnamed: bool,
 }
 
+/// A layer that makes spans.
+pub(super) type SpanLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
 impl Traces {
     /// Reads the environment, and returns the layer that makes spans if it asks for traces.
-    pub(super) fn from_environment(
-        runtime: &Handle,
-    ) -> Result<(Traces, Option<Box<dyn Layer<Registry> + Send + Sync>>), TelemetryError> {
+    pub(super) fn from_environment(runtime: &Handle) -> Result<(Traces, Option<SpanLayer>), TelemetryError> {
         let settings = TraceSettings::read(&|name| std::env::var(name).ok())?;
         if !settings.are_enabled {
             return Ok((Traces(None), None));

@@ -3,7 +3,7 @@
 //! An event is only a hint: the cycle that it starts decides what is chosen, proved and deployed. So an event that is
 //! replayed, late, or forged by someone who knows the secret does no harm.
 //!
-//! - [`config`]: settings
+//! - [`config`]: its settings
 //! - [`endpoint`]: `POST /webhooks/KIND`
 //! - `authentic`: authentication of senders
 //! - `events`: the images that an event names

@@ -1,15 +1,15 @@
 //! The sections of `tagalong.yaml`, each to the settings of the module that it configures.
 //!
-//! - [`git`]: `git`
-//! - [`transport`]: `ssh` and `https`, of `git` and of `sources`
-//! - [`pull_request`]: `git.pullRequest`
-//! - [`registries`]: `registries`
-//! - [`sources`]: `sources`
-//! - [`policies`]: `policies`, `fields` and `embedded`
-//! - [`secrets`]: `secrets`
-//! - [`agent`]: `agent`
-//! - [`notify`]: `notify`
-//! - [`cluster`]: `cluster`
+//! - [`git`]: the keys of `git`
+//! - [`transport`]: the keys of `ssh` and `https`, of `git` and of `sources`
+//! - [`pull_request`]: the keys of `git.pullRequest`
+//! - [`registries`]: the keys of `registries`
+//! - [`sources`]: the keys of `sources`
+//! - [`policies`]: the keys of `policies`, `fields` and `embedded`
+//! - [`secrets`]: the keys of `secrets`
+//! - [`agent`]: the keys of `agent`
+//! - [`notify`]: the keys of `notify`
+//! - [`cluster`]: the keys of `cluster`
 
 pub mod agent;
 pub mod cluster;

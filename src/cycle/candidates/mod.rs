@@ -2,6 +2,7 @@
 //!
 //! - [`round`]: one scan of the repositories of all images
 //! - [`scan`]: the scan of one repository
+//! - [`inspector`]: the inspection of its images
 //! - [`scan_notes`]: the notes of scans
 //! - [`findings_cache`]: the findings that are kept from one cycle to the next
 //! - [`validity`]: the conditions under which they remain valid
@@ -13,6 +14,7 @@
 pub mod builds;
 pub mod commit_order;
 pub mod findings_cache;
+pub mod inspector;
 pub mod progress;
 pub mod round;
 pub mod scan;

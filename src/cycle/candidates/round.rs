@@ -27,8 +27,9 @@ use crate::registry::listing::Fingerprint;
 use crate::repo::source::Sources;
 
 use super::findings_cache::{CachedFindings, FindingsCache};
+use super::inspector::Inspections;
 use super::progress::{describe, images};
-use super::scan::{Inspections, Scanner, Stop};
+use super::scan::{Scanner, Stop};
 use super::scan_notes::{ImageNote, RoundNotes, ScanNotes};
 use super::source_histories::SourceHistories;
 

@@ -1,11 +1,8 @@
 //! The scan of one repository: the tags that can be chosen, in their order.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use crate::image::{Repository, Tag, Version};
@@ -23,34 +20,16 @@ use crate::policy::tags::{Misfit, ShaForm, TagRule};
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
-use crate::registry::metadata::ImageMetadata;
 
 use super::builds::{self, BuildScan, Contents, unread};
 use super::commit_order::CommitOrder;
+use super::inspector::{Inspected, Inspections, Inspector};
 use super::scan_notes::ScanNotes;
 use super::source_histories::SourceHistories;
 use super::validity::{Presence, Validity};
 
-/// The number of tags of a repository that are inspected at a time.
-const TAGS: usize = 8;
 /// The number of digit-only tags, which may not be commits, that are inspected in one cycle.
 const DOUBTFUL: usize = 100;
-
-/// The time limit and the number of inspections in a round.
-#[derive(Debug, Default)]
-pub struct Inspections {
-    /// The time after which no inspection begins.
-    pub until: Option<Instant>,
-    /// The number of images that were inspected.
-    pub count: AtomicUsize,
-}
-
-impl Inspections {
-    /// Returns whether the time limit has passed.
-    pub fn is_time_up(&self) -> bool {
-        self.until.is_some_and(|until| Instant::now() >= until)
-    }
-}
 
 /// The reason why a scan ended without candidates.
 #[derive(Debug)]
@@ -74,10 +53,6 @@ pub struct Scanner<'s> {
     pub repository: &'s Repository,
     /// The policy that governs it.
     pub rule: &'s Rule,
-    /// The parts of images that were fetched before.
-    pub part_cache: &'s PartCache,
-    /// The inspections of this cycle.
-    pub inspections: &'s Inspections,
     /// The limit for new tags to inspect; if there are more, the scan is postponed.
     pub max_inspections: usize,
     /// The current time.
@@ -86,18 +61,7 @@ pub struct Scanner<'s> {
     pub scan_notes: ScanNotes,
     /// The conditions under which the result remains valid.
     pub validity: Validity,
-    /// The images that were inspected before.
-    known: HashMap<Tag, ImageMetadata>,
-}
-
-/// The result of inspecting an image.
-enum Inspected {
-    /// Its metadata.
-    Image(ImageMetadata),
-    /// It no longer exists.
-    Gone,
-    /// It is too broken to read.
-    Broken(String),
+    inspector: Inspector<'s>,
 }
 
 impl From<NoFindings> for Stop {
@@ -128,19 +92,9 @@ impl<'s> Scanner<'s> {
         inspections: &'s Inspections,
         now: Timestamp,
     ) -> Scanner<'s> {
-        let (scan_notes, validity, known) = Default::default();
-        Scanner {
-            registry,
-            repository,
-            rule,
-            part_cache,
-            inspections,
-            max_inspections: usize::MAX,
-            now,
-            scan_notes,
-            validity,
-            known,
-        }
+        let (scan_notes, validity) = Default::default();
+        let inspector = Inspector::new(registry, repository, part_cache, inspections);
+        Scanner { registry, repository, rule, max_inspections: usize::MAX, now, scan_notes, validity, inspector }
     }
 
     /// Scans the tags that the registry lists and the current tags of fields.
@@ -179,7 +133,12 @@ impl<'s> Scanner<'s> {
     }
 
     fn build_scan(&self) -> BuildScan<'_> {
-        BuildScan { registry: self.registry, repository: self.repository, rule: self.rule, part_cache: self.part_cache }
+        BuildScan {
+            registry: self.registry,
+            repository: self.repository,
+            rule: self.rule,
+            part_cache: self.inspector.part_cache,
+        }
     }
 
     /// Orders tags by commit. Most tags name theirs, so few images are inspected.
@@ -199,7 +158,7 @@ impl<'s> Scanner<'s> {
         }
         let fitting = match commit_order.form {
             ShaForm::Labelled(_) => {
-                self.known = self.registry.known_images(self.repository);
+                self.inspector.known = self.registry.known_images(self.repository);
                 let (known, unknown) = self.within_limit(shortlist.fitting);
                 [known, unknown].concat()
             }
@@ -272,7 +231,7 @@ impl<'s> Scanner<'s> {
         contents: &mut Contents,
     ) -> Result<Candidates, Stop> {
         let shortlist = self.rule.tags.shortlist(tags);
-        self.known = self.registry.known_images(self.repository);
+        self.inspector.known = self.registry.known_images(self.repository);
         let (known, unknown) = self.within_limit(shortlist.fitting);
         let total = known.len() + unknown.len();
         if unknown.len() > self.max_inspections {
@@ -283,7 +242,7 @@ impl<'s> Scanner<'s> {
             current: self.current(self.of_form(current), listed, contents).await?,
             ..Candidates::default()
         };
-        let inspected = self.inspect_all([known, unknown].concat()).await?;
+        let inspected = self.inspector.inspect_all([known, unknown].concat()).await?;
         if inspected.len() < total {
             return Err(Stop::Later { inspected: inspected.len(), total });
         }
@@ -317,7 +276,7 @@ impl<'s> Scanner<'s> {
     /// Returns digit-only tags with their ages: those that are known, and of the others the likeliest to be new.
     async fn in_doubt(&mut self, tags: Vec<Tag>, contents: &mut Contents) -> Result<Vec<Seen>, NoFindings> {
         let (mut to_inspect, unknown): (Vec<Tag>, Vec<Tag>) =
-            tags.into_iter().partition(|tag| self.known.contains_key(tag));
+            tags.into_iter().partition(|tag| self.inspector.known.contains_key(tag));
         let mut unknown = likely_newest_first(unknown);
         let later = unknown.split_off(unknown.len().min(DOUBTFUL).min(self.rule.inspect_limit as usize));
         to_inspect.extend(unknown);
@@ -330,7 +289,7 @@ impl<'s> Scanner<'s> {
             ));
         }
         let mut seen: Vec<Seen> = unread(later).collect();
-        for (tag, inspected) in self.inspect_all(to_inspect).await? {
+        for (tag, inspected) in self.inspector.inspect_all(to_inspect).await? {
             let Inspected::Image(image) = inspected else { continue };
             contents.insert(tag.clone(), Content::from(&image));
             match image.created {
@@ -364,7 +323,7 @@ impl<'s> Scanner<'s> {
                     Err(error) => return Err(error),
                 }
             }
-            let (tag, inspected) = self.inspect(tag).await?;
+            let (tag, inspected) = self.inspector.inspect(tag).await?;
             let age = match inspected {
                 Inspected::Image(image) => {
                     contents.insert(tag.clone(), Content::from(&image));
@@ -403,7 +362,7 @@ impl<'s> Scanner<'s> {
         let mut young = 0;
         for candidate in seen.iter().take(fitting.min(self.rule.inspect_limit as usize)) {
             let version = Version::from(candidate.tag.clone());
-            match self.registry.inspect(self.repository, &version, self.part_cache).await {
+            match self.registry.inspect(self.repository, &version, self.inspector.part_cache).await {
                 Ok(image) if image.created.is_some_and(|created| !self.is_young(created)) => break,
                 Ok(image) => {
                     self.note_young(&candidate.tag, image.created);
@@ -426,7 +385,8 @@ impl<'s> Scanner<'s> {
     /// Returns the tags to inspect: all that are known, and of the others as many as the policy allows, the likeliest
     /// to be new first.
     fn within_limit(&mut self, fitting: Vec<Tag>) -> (Vec<Tag>, Vec<Tag>) {
-        let (known, unknown): (Vec<Tag>, Vec<Tag>) = fitting.into_iter().partition(|tag| self.known.contains_key(tag));
+        let (known, unknown): (Vec<Tag>, Vec<Tag>) =
+            fitting.into_iter().partition(|tag| self.inspector.known.contains_key(tag));
         let (limit, count) = (self.rule.inspect_limit as usize, unknown.len());
         let mut unknown = likely_newest_first(unknown);
         if count > limit {
@@ -474,40 +434,6 @@ impl<'s> Scanner<'s> {
 
     fn all_young(&self, count: usize) -> NoFindings {
         NoFindings::Absent(format!("`minimumAge` excludes all matching tags ({count})"))
-    }
-
-    /// Inspects images as long as there is time. It is an error if the registry cannot answer for one of them, because
-    /// that image may be the newest.
-    async fn inspect_all(&self, tags: Vec<Tag>) -> Result<Vec<(Tag, Inspected)>, RegistryError> {
-        let inspect = |tag: Tag| async {
-            if self.inspections.is_time_up() && !self.known.contains_key(&tag) {
-                Ok(None)
-            } else {
-                self.inspect(tag).await.map(Some)
-            }
-        };
-        let pending: Vec<_> = tags.into_iter().map(inspect).collect();
-        let results = stream::iter(pending).buffer_unordered(TAGS).collect::<Vec<_>>().await;
-        results.into_iter().filter_map(Result::transpose).collect()
-    }
-
-    async fn inspect(&self, tag: Tag) -> Result<(Tag, Inspected), RegistryError> {
-        let inspected = match self.image(&tag).await {
-            Ok(image) => Inspected::Image(image),
-            Err(error) if error.is_not_found() => Inspected::Gone,
-            Err(error) if error.concerns_image() => Inspected::Broken(error.to_string()),
-            Err(error) => return Err(error),
-        };
-        Ok((tag, inspected))
-    }
-
-    async fn image(&self, tag: &Tag) -> Result<ImageMetadata, RegistryError> {
-        if let Some(image) = self.known.get(tag) {
-            return Ok(image.clone());
-        }
-        self.inspections.count.fetch_add(1, Ordering::Relaxed);
-        let version = Version::from(tag.clone());
-        self.registry.inspect(self.repository, &version, self.part_cache).await
     }
 }
 

@@ -262,7 +262,7 @@ fn no_command_reveals_a_secret() {
         "MAC does not match",
         "was moved here",
         "no available identity",
-        "is refused",
+        "was rejected",
         "not a valid age identity",
         "it is not valid JSON",
     ] {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
+use crate::http::redirect::RedirectError;
 
 use super::api_call::ApiCall;
 
@@ -48,6 +49,9 @@ pub enum ClusterError {
     /// The Receiver could not be notified. Its path is a secret, so only the host is named.
     #[error("cannot notify Flux's Receiver at {host}: {reason}")]
     Receiver { host: String, reason: String, status: Option<u16> },
+    /// The Receiver redirected the notification, which is not sent elsewhere.
+    #[error("cannot notify Flux's Receiver at {host}: {problem}")]
+    ReceiverRedirected { host: String, file: PathBuf, problem: RedirectError },
 }
 
 impl Explain for ClusterError {
@@ -65,7 +69,8 @@ impl Explain for ClusterError {
             | ClusterError::TimedOut { .. }
             | ClusterError::Refused { .. }
             | ClusterError::InvalidResponse { .. }
-            | ClusterError::Receiver { .. } => Fault::Transient,
+            | ClusterError::Receiver { .. }
+            | ClusterError::ReceiverRedirected { .. } => Fault::Transient,
         }
     }
 
@@ -101,6 +106,9 @@ impl Explain for ClusterError {
             ClusterError::Receiver { status: Some(400..500), .. } => {
                 "check the URL in cluster.flux.receiver.urlFile, which changes with the Receiver's token, and secretFile"
                     .to_owned()
+            }
+            ClusterError::ReceiverRedirected { file, problem, .. } => {
+                format!("if the Receiver is at {} now, write that URL to {}", problem.to, file.display())
             }
             ClusterError::Receiver { .. } => {
                 "check the network and Flux's notification-controller; Flux fetches on its own after its interval".to_owned()

@@ -4,10 +4,13 @@
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit, Mac};
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use sha2::Sha256;
 use url::Url;
 
 use crate::http;
+use crate::http::client::{Authorities, Client, Request, SendError};
 use crate::secret::Secret;
 
 use super::api::TIMEOUT;
@@ -15,7 +18,7 @@ use super::config::Receiver;
 use super::error::ClusterError;
 
 /// The header with the signature: `sha256=HEX` ("Generic HMAC receiver").
-const SIGNATURE: &str = "x-signature";
+const SIGNATURE: HeaderName = HeaderName::from_static("x-signature");
 /// The body; Flux accepts anything.
 const BODY: &str = "{}";
 
@@ -34,12 +37,21 @@ pub async fn notify(receiver: &Receiver) -> Result<(), ClusterError> {
             failed(http::root_cause(&error), None)
         }
     };
-    let client = http::builder(TIMEOUT).build().map_err(unreachable)?;
-    let mut request = client.post(url).header("content-type", "application/json").body(BODY);
+    let client = Client::new(TIMEOUT, Authorities::System, Vec::new()).map_err(unreachable)?;
+    let mut request = Request::new(Method::POST, url);
+    request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    request.body = Some(BODY.as_bytes().to_vec());
+    let not_sent = |error: SendError| match error {
+        SendError::Redirect(problem) => {
+            ClusterError::ReceiverRedirected { host: host.clone(), file: file.clone(), problem }
+        }
+        SendError::Connection(error) => unreachable(error),
+        SendError::TooLarge(_) | SendError::Header(_) => failed(error.to_string(), None),
+    };
     if let Some(file) = &receiver.secret_file {
-        request = request.header(SIGNATURE, signature(&read(file)?));
+        request = request.with_secret(SIGNATURE, &Secret::new(signature(&read(file)?))).map_err(not_sent)?;
     }
-    let status = request.send().await.map_err(unreachable)?.status();
+    let status = client.send(&request, 0).await.map_err(not_sent)?.status;
     if status.is_success() {
         Ok(())
     } else {

@@ -119,8 +119,11 @@ impl ApiBase {
     }
 
     /// The URL of `target`, which starts with a slash, below the base URL.
-    pub fn join(&self, target: &str) -> String {
-        format!("{}{target}", self.0.as_str().trim_end_matches('/'))
+    ///
+    /// # Errors
+    /// It is not a valid URL.
+    pub fn join(&self, target: &str) -> Result<Url, url::ParseError> {
+        Url::parse(&format!("{}{target}", self.0.as_str().trim_end_matches('/')))
     }
 }
 
@@ -158,12 +161,16 @@ mod tests {
         text.parse().expect(text)
     }
 
+    fn joined(base: &ApiBase) -> String {
+        base.join("/x").expect("a URL").into()
+    }
+
     #[test]
     fn the_forge_is_determined_from_the_repository() {
         let detected = |text: &str| {
             let url = url(text);
             let kind = Kind::of(&url)?;
-            Ok::<_, UnknownForge>((kind.repository(&url)?, ApiBase::of(kind, &url)?.join("/x")))
+            Ok::<_, UnknownForge>((kind.repository(&url)?, joined(&ApiBase::of(kind, &url)?)))
         };
         let pair = |name: &str, base: &str| Ok((name.to_owned(), base.to_owned()));
         assert_eq!(detected("git@github.com:acme/infra.git"), pair("acme/infra", "https://api.github.com/x"));
@@ -173,7 +180,7 @@ mod tests {
         assert_eq!(detected("/srv/git/infra.git"), Err(UnknownForge::Local));
         assert_eq!(detected("git@github.com:infra.git"), Err(UnknownForge::Path));
         let own = |kind: Kind| ApiBase::of(kind, &url("ssh://git@git.example.com:2222/x/a/infra.git"));
-        assert_eq!(own(Kind::GitHub).expect("detected").join("/x"), "https://git.example.com/api/v3/x");
+        assert_eq!(joined(&own(Kind::GitHub).expect("detected")), "https://git.example.com/api/v3/x");
         assert_eq!(own(Kind::Gitea).expect("detected").host(), "git.example.com");
         assert_eq!(Kind::Gitea.repository(&url("https://h/gitea/a/infra.git")).expect("detected"), "a/infra");
     }
@@ -182,11 +189,11 @@ mod tests {
     fn a_token_is_not_sent_in_clear_text() {
         let base = |text: &str| text.parse::<ApiBase>();
         assert_eq!(
-            base("https://git.example.com").expect("a base URL").completed(Kind::Gitea).join("/x"),
+            joined(&base("https://git.example.com").expect("a base URL").completed(Kind::Gitea)),
             "https://git.example.com/api/v1/x"
         );
         assert_eq!(
-            base("http://127.0.0.1:3000/gitea/api/v1/").expect("a base URL").completed(Kind::Gitea).join("/x"),
+            joined(&base("http://127.0.0.1:3000/gitea/api/v1/").expect("a base URL").completed(Kind::Gitea)),
             "http://127.0.0.1:3000/gitea/api/v1/x"
         );
         for text in ["http://git.example.com/api/v1", "ftp://x", "x", "https://u:hunter2@git.example.com"] {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
+use crate::http::redirect::RedirectError;
 
 /// A failed request to a forge.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,9 @@ pub enum ForgeError {
     /// The forge refused the request for another reason.
     #[error("{host} refused {what} ({status}): {message}")]
     Refused { host: String, what: String, status: u16, message: String },
+    /// The forge redirected the request in a way that is not followed.
+    #[error("cannot send {what} to {host}: {problem}")]
+    Redirected { host: String, what: String, problem: RedirectError },
     /// The response does not match the API's schema.
     #[error("{host} gave an unexpected response to {what}: {reason}")]
     InvalidResponse { host: String, what: String, reason: String },
@@ -44,6 +48,7 @@ impl Explain for ForgeError {
             ForgeError::Unreachable { .. }
             | ForgeError::TimedOut { .. }
             | ForgeError::Unavailable { .. }
+            | ForgeError::Redirected { .. }
             | ForgeError::InvalidResponse { .. } => Fault::Transient,
             ForgeError::Refused { .. } => Fault::Refused,
         }
@@ -65,6 +70,9 @@ impl Explain for ForgeError {
             }
             ForgeError::Unavailable { .. } => "the next cycle retries".to_owned(),
             ForgeError::Refused { .. } => "check the pull requests of the repository".to_owned(),
+            ForgeError::Redirected { problem, .. } => {
+                format!("if that is where the forge's API is now, set git.pullRequest.url to it ({}/…)", problem.to)
+            }
             ForgeError::InvalidResponse { .. } => {
                 "check git.pullRequest.url and git.pullRequest.forge, and that the product's API is available there"
                     .to_owned()

@@ -1,11 +1,12 @@
 //! Requests to the API of a forge, and its responses.
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::http;
+use crate::http::client::{self, Authorities, Client, SendError};
 use crate::secret::Secret;
 
 use super::config::{Config, Kind};
@@ -21,7 +22,7 @@ const MESSAGE: usize = 300;
 pub struct Transport {
     /// The settings of the forge.
     pub config: Config,
-    http: reqwest::Client,
+    client: Client,
 }
 
 /// A JSON response.
@@ -58,11 +59,12 @@ impl Request {
 impl Transport {
     /// Creates the client. Does not connect yet.
     pub fn new(config: Config) -> Result<Transport, ForgeError> {
-        let http = http::builder(config.timeout).build().map_err(|error| ForgeError::Unreachable {
+        let client = Client::new(config.timeout, Authorities::System, Vec::new());
+        let client = client.map_err(|error| ForgeError::Unreachable {
             host: config.api.host().to_owned(),
             reason: http::root_cause(&error),
         })?;
-        Ok(Transport { config, http })
+        Ok(Transport { config, client })
     }
 
     /// Sends a request and reads the response.
@@ -71,31 +73,23 @@ impl Transport {
         let host = || config.api.host().to_owned();
         let path = request.target.split('?').next().unwrap_or_default();
         let what = format!("{} {path}", request.method);
-        let url = config.api.join(&request.target);
-        let mut builder = self.http.request(request.method, url).headers(headers(config)?);
+        let failed = |error: SendError| failure(config, &what, error);
+        let url = config.api.join(&request.target).map_err(|error| ForgeError::InvalidResponse {
+            host: host(),
+            what: what.clone(),
+            reason: error.to_string(),
+        })?;
+        let mut sent = client::Request::new(request.method, url);
+        authenticate(config, &mut sent)?;
         if let Some(body) = &request.body {
-            builder = builder.json(body);
+            sent.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            sent.body = Some(body.to_string().into_bytes());
         }
-        let failed = |error: reqwest::Error| {
-            if error.is_timeout() {
-                ForgeError::TimedOut { host: host(), after: config.timeout }
-            } else {
-                ForgeError::Unreachable { host: host(), reason: http::root_cause(&error) }
-            }
-        };
-        let mut response = builder.send().await.map_err(failed)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > LIMIT {
-                return Err(ForgeError::InvalidResponse {
-                    host: host(),
-                    what,
-                    reason: format!("its body is larger than {LIMIT} bytes"),
-                });
-            }
+        let response = self.client.send(&sent, LIMIT).await.map_err(failed)?;
+        if let Some(problem) = response.wants_credentials_elsewhere() {
+            return Err(failed(problem.into()));
         }
+        let client::Response { status, headers, body, .. } = response;
         if !status.is_success() {
             return Err(refusal(config, status, &headers, &body, what));
         }
@@ -108,8 +102,21 @@ impl Transport {
     }
 }
 
-/// The headers that authenticate us to each product. The token's file is read on each call, so that it can be rotated.
-fn headers(config: &Config) -> Result<HeaderMap, ForgeError> {
+/// The error for a request that got no usable response.
+fn failure(config: &Config, what: &str, error: SendError) -> ForgeError {
+    let (host, what) = (config.api.host().to_owned(), what.to_owned());
+    match error {
+        SendError::Redirect(problem) => ForgeError::Redirected { host, what, problem },
+        SendError::Connection(error) if error.is_timeout() => ForgeError::TimedOut { host, after: config.timeout },
+        SendError::Connection(error) => ForgeError::Unreachable { host, reason: http::root_cause(&error) },
+        SendError::TooLarge(_) | SendError::Header(_) => {
+            ForgeError::InvalidResponse { host, what, reason: error.to_string() }
+        }
+    }
+}
+
+/// Authenticates a request to each product. The token's file is read on each call, so that it can be rotated.
+fn authenticate(config: &Config, request: &mut client::Request) -> Result<(), ForgeError> {
     let file = &config.token_file;
     let unreadable = |source| ForgeError::TokenFile { file: file.clone(), source };
     let text = Secret::new(std::fs::read_to_string(file).map_err(unreadable)?);
@@ -127,13 +134,12 @@ fn headers(config: &Config) -> Result<HeaderMap, ForgeError> {
         || std::io::Error::new(std::io::ErrorKind::InvalidData, "it must hold a single line of plain text");
     let mut value = HeaderValue::from_str(value.expose()).map_err(|_| unreadable(not_a_header()))?;
     value.set_sensitive(true);
-    let mut headers = HeaderMap::new();
-    headers.insert(name, value);
-    headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    request.secrets.insert(name, value);
+    request.headers.insert(ACCEPT, HeaderValue::from_static(accept));
     if config.kind == Kind::GitHub {
-        headers.insert("x-github-api-version", HeaderValue::from_static("2022-11-28"));
+        request.headers.insert("x-github-api-version", HeaderValue::from_static("2022-11-28"));
     }
-    Ok(headers)
+    Ok(())
 }
 
 fn refusal(config: &Config, status: StatusCode, headers: &HeaderMap, body: &[u8], what: String) -> ForgeError {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 
+use crate::http::client::{self, Authorities, Client, SendError};
 use crate::http::{self, ConnectionFailure};
 
 use super::config::Channel;
@@ -50,22 +51,30 @@ async fn send(channel: &Channel, request: &Request) -> Result<(), NotifyError> {
         let reason = if error.is_timeout() { "no response in time".to_owned() } else { http::root_cause(&error) };
         NotifyError::Unreachable { host: host.clone(), reason, failure: ConnectionFailure::of(&error) }
     };
-    let mut client = http::builder(TIMEOUT);
-    if let Some(file) = &channel.ca_file {
-        let unreadable = |source| NotifyError::Unreadable { file: file.clone(), source };
-        let pem = std::fs::read(file).map_err(unreadable)?;
-        let wrong = |reason| NotifyError::Authorities { file: file.clone(), reason };
-        client = client.tls_certs_merge(http::parse_certificates(&pem).map_err(wrong)?);
-    }
-    let client = client.build().map_err(unreachable)?;
-    let mut builder = client.request(request.method.clone(), request.url.clone()).body(request.body.clone());
+    let client = Client::new(TIMEOUT, authorities(channel)?, Vec::new()).map_err(unreachable)?;
+    let invalid = |_| NotifyError::InvalidHeader { host: host.clone() };
+    let mut sent = client::Request::new(request.method.clone(), request.url.clone());
     for (name, value) in &request.headers {
-        builder = builder.header(name, value.expose());
+        sent = sent.with_secret(name.clone(), value).map_err(invalid)?;
     }
-    let response = builder.send().await.map_err(unreachable)?;
-    if response.status().is_success() {
+    sent.body = Some(request.body.clone().into_bytes());
+    let response = client.send(&sent, 0).await.map_err(|error| match error {
+        SendError::Redirect(problem) => NotifyError::Redirected { host: host.clone(), problem },
+        SendError::Connection(error) => unreachable(error),
+        SendError::Header(_) | SendError::TooLarge(_) => NotifyError::InvalidHeader { host: host.clone() },
+    })?;
+    if response.status.is_success() {
         return Ok(());
     }
-    let wait = http::retry_after(response.headers());
-    Err(NotifyError::Refused { host, status: response.status().as_u16(), wait })
+    let wait = http::retry_after(&response.headers);
+    Err(NotifyError::Refused { host, status: response.status.as_u16(), wait })
+}
+
+/// The certificate authorities of a channel. Their file is read for each request, so that it can be rotated.
+fn authorities(channel: &Channel) -> Result<Authorities, NotifyError> {
+    let Some(file) = &channel.ca_file else { return Ok(Authorities::System) };
+    let unreadable = |source| NotifyError::Unreadable { file: file.clone(), source };
+    let pem = std::fs::read(file).map_err(unreadable)?;
+    let wrong = |reason| NotifyError::Authorities { file: file.clone(), reason };
+    Ok(Authorities::Also(http::parse_certificates(&pem).map_err(wrong)?))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
 use crate::http::ConnectionFailure;
+use crate::http::redirect::RedirectError;
 
 /// A failed delivery.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,12 @@ pub enum NotifyError {
     /// The service could not be reached.
     #[error("cannot reach {host}: {reason}")]
     Unreachable { host: String, reason: String, failure: ConnectionFailure },
+    /// A token or content type cannot be sent as a header. It is not repeated.
+    #[error("cannot notify {host}: its token or content type contains a line break or another control character")]
+    InvalidHeader { host: String },
+    /// The service redirected the request, which is not sent elsewhere.
+    #[error("cannot notify {host}: {problem}")]
+    Redirected { host: String, problem: RedirectError },
     /// The service rejected the request.
     #[error("{host} responded with status {status}")]
     Refused { host: String, status: u16, wait: Option<Duration> },
@@ -47,14 +54,17 @@ impl Explain for NotifyError {
         match self {
             NotifyError::Unreachable { .. } => Fault::Transient,
             NotifyError::Refused { status: 401 | 403 | 404 | 410, .. } => Fault::Denied,
-            NotifyError::Refused { .. } => Fault::Transient,
+            NotifyError::Refused { .. } | NotifyError::Redirected { .. } => Fault::Transient,
             _ => Fault::BadInput,
         }
     }
 
     fn help(&self) -> Option<String> {
         Some(match self {
-            NotifyError::Unreadable { .. } | NotifyError::InvalidUrl => {
+            NotifyError::Redirected { problem, .. } => {
+                format!("if the service is at {} now, configure that URL for this channel under `notify`", problem.to)
+            }
+            NotifyError::Unreadable { .. } | NotifyError::InvalidUrl | NotifyError::InvalidHeader { .. } => {
                 "check the file or variable of this channel under `notify`".to_owned()
             }
             NotifyError::Authorities { .. } => "use a file of PEM certificates".to_owned(),

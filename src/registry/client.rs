@@ -103,10 +103,6 @@ impl Client {
         &self.inner.config
     }
 
-    pub(super) fn metrics(&self) -> &RegistryMetrics {
-        &self.inner.metrics
-    }
-
     pub(super) fn cache(&self) -> &Cache {
         self.inner.cache.get_or_init(|| Cache::open(self.inner.config.cache_dir.as_deref()))
     }

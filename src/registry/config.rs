@@ -4,6 +4,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::http::redirect::RedirectHost;
+
+use super::realms::TokenServer;
+
 /// The settings of the registry client.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -65,6 +69,10 @@ pub struct HostConfig {
     pub requests_per_second: Option<u32>,
     /// The product behind it, whose own API reports push times.
     pub api: Option<Api>,
+    /// The token server at another origin that may receive the credentials.
+    pub realm: Option<TokenServer>,
+    /// Hosts that the registry may redirect to even if their addresses are private.
+    pub redirects: Vec<RedirectHost>,
 }
 
 /// A product with its own API in addition to the distribution API.

@@ -4,6 +4,7 @@
 use reqwest::{Method, StatusCode};
 use sha2::{Digest as _, Sha256, Sha512};
 
+use crate::http::client::Response;
 use crate::image::{Digest, Reference, Repository, Version};
 
 use super::client::Client;
@@ -12,7 +13,6 @@ use super::endpoint::Endpoint;
 use super::error::RegistryError;
 use super::manifest::{ACCEPT, Manifest};
 use super::response::{header, invalid_response, is_html, not_a_registry};
-use super::transport::Response;
 
 /// The largest manifests and image configs that are read, in bytes. The specification asks registries to accept
 /// manifests of 4 MiB.

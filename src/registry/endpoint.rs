@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use reqwest::Method;
 
+use crate::http::client::Response;
 use crate::image::Repository;
 
 use super::client::Client;
 use super::credentials::Credential;
 use super::error::RegistryError;
 use super::host::{Authentication, Host, Request};
-use super::sign_in::CredentialSource;
-use super::transport::Response;
 
 /// A host that serves a repository.
 #[derive(Debug)]
@@ -91,12 +90,7 @@ impl Client {
         credential: Credential,
         from: String,
     ) -> Result<Endpoint, RegistryError> {
-        let host = Host::with_credential_source(
-            repository.host(),
-            self.config(),
-            self.metrics().clone(),
-            CredentialSource::Given { credential, from },
-        )?;
+        let host = self.host(repository.host())?.with_credential(credential, from);
         Ok(Endpoint { host: Arc::new(host), path: repository.path().to_owned(), mirror_of: None })
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
 use crate::http::ConnectionFailure;
+use crate::http::redirect::{RedirectError, RedirectProblem};
 use crate::image::Repository;
 
 /// A failed request to a registry.
@@ -45,6 +46,12 @@ pub enum RegistryError {
     /// The response violates the specification.
     #[error("{host} gave an invalid response to {what}: {reason}")]
     InvalidResponse { host: String, what: String, reason: String },
+    /// The server redirected a request in a way that is not followed.
+    #[error("cannot get {what} from {host}: {problem}")]
+    Redirected { host: String, what: String, problem: RedirectError },
+    /// The credentials would be sent to another server.
+    #[error("{host} requires a token from {realm}, which may not receive the credentials for {host}")]
+    ForeignRealm { host: String, realm: String },
     /// The file with credentials cannot be used.
     #[error("cannot use the credentials in {}: {reason}", file.display())]
     CredentialsFile { file: PathBuf, reason: String },
@@ -104,13 +111,16 @@ impl Explain for RegistryError {
             RegistryError::NoRepository(_) | RegistryError::NoImage { .. } | RegistryError::Incomplete { .. } => {
                 Fault::Blocked
             }
-            RegistryError::NoCredentials { .. } | RegistryError::Denied { .. } => Fault::Denied,
+            RegistryError::NoCredentials { .. } | RegistryError::Denied { .. } | RegistryError::ForeignRealm { .. } => {
+                Fault::Denied
+            }
             RegistryError::CredentialsFile { .. } | RegistryError::CaFile { .. } => Fault::BadInput,
             RegistryError::RateLimited { .. }
             | RegistryError::Unreachable { .. }
             | RegistryError::TimedOut { .. }
             | RegistryError::ServerError { .. }
             | RegistryError::NotARegistry { .. }
+            | RegistryError::Redirected { .. }
             | RegistryError::InvalidResponse { .. } => Fault::Transient,
         }
     }
@@ -145,6 +155,22 @@ impl Explain for RegistryError {
             }
             RegistryError::NotARegistry { .. } => "check the host and port; the API is served under /v2/".to_owned(),
             RegistryError::InvalidResponse { .. } => "check the registry's own log and storage".to_owned(),
+            RegistryError::ForeignRealm { host, realm } => format!(
+                "if that is the registry's own token server, set `realm: {realm}` in the entry of {host} under `registries` \
+                 in tagalong.yaml"
+            ),
+            RegistryError::Redirected { host, problem, .. } => match problem.problem {
+                RedirectProblem::Private => format!(
+                    "if the registry keeps its content there, add \"{}\" to `redirects` in the entry of {host} under \
+                     `registries` in tagalong.yaml",
+                    problem.host()
+                ),
+                RedirectProblem::Credentials => {
+                    format!("if the images are at {} now, use that name and configure its credentials", problem.host())
+                }
+                _ => "check the external URL in the registry's own configuration, and any proxy in front of it"
+                    .to_owned(),
+            },
             RegistryError::CredentialsFile { .. } => "use a Docker config file, as `docker login` writes it".to_owned(),
             RegistryError::CaFile { .. } => "use a file of PEM certificates".to_owned(),
         })

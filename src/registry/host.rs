@@ -7,23 +7,25 @@ use std::time::{Duration, Instant};
 use backon::{ExponentialBuilder, Retryable};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use reqwest::header::{ACCEPT, AUTHORIZATION, IF_NONE_MATCH, RANGE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, IF_NONE_MATCH, RANGE};
 use reqwest::{Method, StatusCode, Url};
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
+use crate::http::client::{self, Response};
 use crate::http::retry_after;
 use crate::image::DEFAULT_HOST;
 use crate::secret::Secret;
 
 use super::config::{Config, Mirror};
+use super::credentials::Credential;
 use super::error::RegistryError;
 use super::metrics::RegistryMetrics;
 use super::rate_limit::{Permit, RateLimit};
 use super::sign_in::{CredentialSource, SignIn};
 use super::single_flight::SingleFlight;
-use super::transport::{Response, Transport, unreachable};
+use super::transport::{Transport, unreachable};
 
 /// The host of Docker Hub's own API.
 pub const HUB_API: &str = "hub.docker.com";
@@ -95,8 +97,8 @@ pub struct Host {
     base: Url,
     transport: Transport,
     sign_in: Arc<SignIn>,
-    permits: Semaphore,
-    rate_limit: RateLimit,
+    permits: Arc<Semaphore>,
+    rate_limit: Arc<RateLimit>,
     metrics: RegistryMetrics,
     in_flight: SingleFlight<Arc<Request>, Result<Arc<Response>, RegistryError>>,
 }
@@ -104,22 +106,6 @@ pub struct Host {
 impl Host {
     /// Creates a host with the configured credentials. Does not connect yet.
     pub fn new(name: &str, config: &Config, metrics: RegistryMetrics) -> Result<Host, RegistryError> {
-        let file = config.credentials_file_of(account_of(name)).map(Path::to_owned);
-        Host::with_credential_source(
-            name,
-            config,
-            metrics,
-            file.map_or(CredentialSource::Nothing, CredentialSource::File),
-        )
-    }
-
-    /// Creates a host with other credentials.
-    pub fn with_credential_source(
-        name: &str,
-        config: &Config,
-        metrics: RegistryMetrics,
-        credential_source: CredentialSource,
-    ) -> Result<Host, RegistryError> {
         let own = config.of_host(account_of(name));
         // A mirror needs no entry of its own, because its URL has the scheme.
         let is_plain_mirror = |mirror: &Mirror| mirror.host == name && mirror.plain_http;
@@ -131,20 +117,39 @@ impl Host {
         let base =
             Url::parse(&format!("{scheme}://{server}/")).map_err(|error| unreachable(name, error.to_string()))?;
         let timeout = own.and_then(|own| own.timeout).unwrap_or(config.timeout);
-        let transport = Transport::new(name, own.and_then(|own| own.ca_file.as_deref()), is_plain, timeout)?;
+        let ca_file = own.and_then(|own| own.ca_file.as_deref());
+        let redirects = own.map(|own| own.redirects.as_slice()).unwrap_or_default();
+        let transport = Transport::new(name, ca_file, is_plain, timeout, redirects)?;
         // Docker Hub locks out clients that send too fast; others announce their limits.
         let (usual, burst) = if is_hub { (10, 50) } else { (200, 1000) };
         let per_second = own.and_then(|own| own.requests_per_second);
+        let file = config.credentials_file_of(account_of(name)).map(Path::to_owned);
+        let credential_source = file.map_or(CredentialSource::Nothing, CredentialSource::File);
+        let token_server = own.and_then(|own| own.realm.clone());
         Ok(Host {
             name: name.to_owned(),
-            sign_in: SignIn::new(account_of(name), &base, transport.clone(), credential_source),
+            sign_in: SignIn::new(account_of(name), &base, transport.clone(), credential_source, token_server),
             base,
             transport,
-            permits: Semaphore::new(config.concurrency.max(1)),
-            rate_limit: RateLimit::new(per_second.unwrap_or(usual), per_second.unwrap_or(burst)),
+            permits: Arc::new(Semaphore::new(config.concurrency.max(1))),
+            rate_limit: Arc::new(RateLimit::new(per_second.unwrap_or(usual), per_second.unwrap_or(burst))),
             metrics,
             in_flight: SingleFlight::default(),
         })
+    }
+
+    /// The same host with another credential. They share connections and limits.
+    pub fn with_credential(&self, credential: Credential, from: String) -> Host {
+        Host {
+            name: self.name.clone(),
+            sign_in: self.sign_in.with_credential_source(CredentialSource::Given { credential, from }),
+            base: self.base.clone(),
+            transport: self.transport.clone(),
+            permits: Arc::clone(&self.permits),
+            rate_limit: Arc::clone(&self.rate_limit),
+            metrics: self.metrics.clone(),
+            in_flight: SingleFlight::default(),
+        }
     }
 
     /// Resolves a `Link` of a response. The next page may only be on the same host.
@@ -223,9 +228,8 @@ impl Host {
     /// Turns statuses that mean the same for every request into errors.
     fn check_status(&self, request: &Request, response: Response, signed_in: bool) -> Result<Response, RegistryError> {
         // Storage that the registry redirects to does not receive our credentials, so it does not reject them.
-        let from_host = response.url.origin() == self.base.origin();
         match response.status {
-            StatusCode::FORBIDDEN if !from_host => Ok(response),
+            StatusCode::FORBIDDEN if response.has_left => Ok(response),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if signed_in => Err(self.sign_in.denied(&request.scope)),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(RegistryError::NoCredentials { host: self.name.clone() })
@@ -263,18 +267,20 @@ impl Host {
         authorization: Option<&Secret<String>>,
     ) -> Result<Response, RegistryError> {
         let url = self.base.join(&request.target).map_err(|error| unreachable(&self.name, error.to_string()))?;
-        let mut builder = self.transport.http().request(request.method.clone(), url).header(ACCEPT, request.accept);
-        if let Some(authorization) = authorization {
-            builder = builder.header(AUTHORIZATION, authorization.expose());
-        }
+        let mut sent = client::Request::new(request.method.clone(), url);
+        sent.headers.insert(ACCEPT, HeaderValue::from_static(request.accept));
         if request.one_byte {
-            builder = builder.header(RANGE, "bytes=0-0");
+            sent.headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
         }
-        if let Some(etag) = &request.if_none_match {
-            builder = builder.header(IF_NONE_MATCH, etag);
+        if let Some(etag) = request.if_none_match.as_deref().and_then(|etag| HeaderValue::from_str(etag).ok()) {
+            sent.headers.insert(IF_NONE_MATCH, etag);
+        }
+        if let Some(authorization) = authorization {
+            let failed = |error| self.transport.failed(error, &request.target);
+            sent = sent.with_secret(AUTHORIZATION, authorization).map_err(failed)?;
         }
         let start = Instant::now();
-        let response = match self.transport.fetch(builder, request.limit, &request.target).await {
+        let response = match self.transport.fetch(&sent, request.limit, &request.target).await {
             Ok(response) => response,
             Err(error) => {
                 self.metrics.count(&self.name, None);
@@ -295,6 +301,10 @@ impl Host {
             ms = start.elapsed().as_millis() as u64,
             "registry request"
         );
+        // A challenge of a server that the registry redirected to is neither learned nor answered.
+        if let Some(problem) = response.wants_credentials_elsewhere() {
+            return Err(self.transport.failed(problem.into(), &request.target));
+        }
         Ok(response)
     }
 }

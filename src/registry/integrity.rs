@@ -12,6 +12,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use reqwest::{Method, StatusCode};
 
+use crate::http::client::Response;
 use crate::image::{Digest, Reference, Repository, Tag, Version};
 use crate::platform::Platform;
 
@@ -22,7 +23,6 @@ use super::error::{Flaw, RegistryError};
 use super::host::Request;
 use super::manifest::{Descriptor, ImageConfig, Manifest};
 use super::response::{header, not_a_registry};
-use super::transport::Response;
 
 /// The number of parts of one image that are checked concurrently; the client limits the requests to each host.
 const CONCURRENCY: usize = 8;

@@ -15,6 +15,7 @@
 //! - [`rate_limit`]: limits the rate of requests to one host
 //! - `single_flight`: sends identical concurrent requests once
 //! - `sign_in`: signs in to one host
+//! - [`realms`]: token servers that may receive a registry's credentials
 //! - [`auth`]: challenges and tokens
 //! - [`credentials`]: Docker config files and credential helpers
 //! - [`transport`]: HTTP to one host
@@ -46,6 +47,7 @@ pub mod metrics;
 mod packed;
 mod push_times;
 pub mod rate_limit;
+pub mod realms;
 mod response;
 mod sign_in;
 mod single_flight;

@@ -16,6 +16,7 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::http::client::Response;
 use crate::http::encode_path_segment;
 use crate::image::{DEFAULT_HOST, Repository, Tag};
 
@@ -24,7 +25,6 @@ use super::config::Api;
 use super::error::RegistryError;
 use super::host::{Authentication, HUB_API, Request};
 use super::response::{invalid_response, not_a_registry};
-use super::transport::Response;
 
 /// The largest page that is read, in bytes.
 const PAGE_LIMIT: usize = 16 << 20;

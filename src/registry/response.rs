@@ -3,10 +3,10 @@
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 
+use crate::http::client::Response;
 use crate::image::Repository;
 
 use super::error::RegistryError;
-use super::transport::Response;
 
 /// The value of a header, if it is text.
 pub(super) fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {

@@ -7,17 +7,19 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
-use reqwest::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
-use reqwest::{StatusCode, Url};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::{Method, StatusCode, Url};
 
+use crate::http::client::{Request, Response};
 use crate::http::retry_after;
 use crate::secret::Secret;
 
 use super::auth::{Challenge, Token, TokenResponse};
 use super::credentials::{self, Credential};
 use super::error::RegistryError;
+use super::realms::{TokenServer, may_have_credentials};
 use super::single_flight::SingleFlight;
-use super::transport::{Response, Transport, unreachable};
+use super::transport::{Transport, unreachable};
 
 const TOKEN_RESPONSE_LIMIT: usize = 1 << 20;
 const TOKEN_REQUEST: &str = "the request for a token";
@@ -46,7 +48,8 @@ pub enum CredentialSource {
 #[derive(Debug)]
 pub struct SignIn {
     name: String,
-    is_https: bool,
+    base: Url,
+    token_server: Option<TokenServer>,
     transport: Transport,
     credential_source: CredentialSource,
     challenge: Mutex<Option<Challenge>>,
@@ -56,16 +59,28 @@ pub struct SignIn {
 
 impl SignIn {
     /// Creates the state, without a challenge yet.
-    pub fn new(name: &str, base: &Url, transport: Transport, credential_source: CredentialSource) -> Arc<SignIn> {
+    pub fn new(
+        name: &str,
+        base: &Url,
+        transport: Transport,
+        credential_source: CredentialSource,
+        token_server: Option<TokenServer>,
+    ) -> Arc<SignIn> {
         Arc::new(SignIn {
             name: name.to_owned(),
-            is_https: base.scheme() == "https",
+            base: base.clone(),
+            token_server,
             transport,
             credential_source,
             challenge: Mutex::default(),
             tokens: Mutex::default(),
             fetching: SingleFlight::default(),
         })
+    }
+
+    /// The same host with another credential, without a challenge yet.
+    pub fn with_credential_source(&self, credential_source: CredentialSource) -> Arc<SignIn> {
+        SignIn::new(&self.name, &self.base, self.transport.clone(), credential_source, self.token_server.clone())
     }
 
     /// The `Authorization` header for the challenge so far; `None` is anonymous.
@@ -118,8 +133,8 @@ impl SignIn {
         let fetch = || {
             async move {
                 let body = serde_json::json!({ "identifier": user, "secret": password.expose() });
-                let request = this.transport.http().post(url).json(&body);
-                let response = this.transport.fetch(request, TOKEN_RESPONSE_LIMIT, TOKEN_REQUEST).await?;
+                let request = post(url, "application/json", body.to_string());
+                let response = this.transport.fetch(&request, TOKEN_RESPONSE_LIMIT, TOKEN_REQUEST).await?;
                 this.token_in(&response, ACCESS_TOKEN, || this.denied(&scope))
             }
             .boxed()
@@ -161,14 +176,18 @@ impl SignIn {
     /// Requests a token from the token server; anonymously if there are no credentials, as for public images.
     async fn fetch_token(&self, realm: &str, service: Option<&str>, scope: &str) -> Result<Token, RegistryError> {
         let mut url = Url::parse(realm).map_err(|_| self.invalid_response("its realm is not a valid URL"))?;
-        if self.is_https && url.scheme() != "https" {
+        if self.base.scheme() == "https" && url.scheme() != "https" {
             return Err(self.invalid_response("its token server does not use https"));
         }
         let credential = self.credential(scope).await?;
+        let is_trusted = may_have_credentials(&url, &self.base, self.token_server.as_ref());
+        if credential.is_some() && !is_trusted {
+            let realm = url.origin().ascii_serialization();
+            return Err(RegistryError::ForeignRealm { host: self.name.clone(), realm });
+        }
         let mut fields: Vec<(&str, &str)> = Vec::new();
         fields.extend(service.map(|service| ("service", service)));
         fields.extend((!scope.is_empty()).then_some(("scope", scope)));
-        let http = self.transport.http();
         let request = match &credential {
             Some(Credential::RefreshToken(token)) => {
                 fields.extend([
@@ -177,18 +196,26 @@ impl SignIn {
                     ("refresh_token", token.expose()),
                 ]);
                 let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-                http.post(url).header("Content-Type", "application/x-www-form-urlencoded").body(form)
+                post(url, "application/x-www-form-urlencoded", form)
             }
             Some(Credential::Password { user, password }) => {
                 url.query_pairs_mut().extend_pairs(fields);
-                http.get(url).header(AUTHORIZATION, basic(user, password).expose())
+                let request = Request::new(Method::GET, url).with_secret(AUTHORIZATION, &basic(user, password));
+                request.map_err(|error| self.transport.failed(error, TOKEN_REQUEST))?
             }
             None => {
                 url.query_pairs_mut().extend_pairs(fields);
-                http.get(url)
+                Request::new(Method::GET, url)
             }
         };
-        let response = self.transport.fetch(request, TOKEN_RESPONSE_LIMIT, TOKEN_REQUEST).await?;
+        let response = match is_trusted {
+            true => self.transport.fetch(&request, TOKEN_RESPONSE_LIMIT, TOKEN_REQUEST).await?,
+            false => {
+                let fetch =
+                    self.transport.fetch_as_redirected(&self.base, &request, TOKEN_RESPONSE_LIMIT, TOKEN_REQUEST);
+                fetch.await?
+            }
+        };
         self.token_in(&response, scope, || match credential {
             Some(_) => self.denied(scope),
             None => RegistryError::NoCredentials { host: self.name.clone() },
@@ -202,6 +229,9 @@ impl SignIn {
         scope: &str,
         refused: impl FnOnce() -> RegistryError,
     ) -> Result<Token, RegistryError> {
+        if let Some(problem) = response.wants_credentials_elsewhere() {
+            return Err(self.transport.failed(problem.into(), TOKEN_REQUEST));
+        }
         match response.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => Err(refused()),
             StatusCode::TOO_MANY_REQUESTS => {
@@ -255,6 +285,13 @@ fn basic(user: &str, password: &Secret<String>) -> Secret<String> {
     use base64::Engine;
     let pair = Secret::new(format!("{user}:{}", password.expose()));
     Secret::new(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair.expose())))
+}
+
+fn post(url: Url, content_type: &'static str, body: String) -> Request {
+    let mut request = Request::new(Method::POST, url);
+    request.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    request.body = Some(body.into_bytes());
+    request
 }
 
 fn bearer(token: &Token) -> Secret<String> {

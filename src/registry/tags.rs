@@ -7,6 +7,7 @@ use reqwest::header::ETAG;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
+use crate::http::client::Response;
 use crate::http::next_link;
 use crate::image::{Repository, Tag};
 
@@ -15,7 +16,6 @@ use super::endpoint::Endpoint;
 use super::error::RegistryError;
 use super::listing::{Fingerprint, Listing, Page, hash};
 use super::response::{header, invalid_response, is_html, is_registry_error, not_a_registry};
-use super::transport::Response;
 
 /// The largest page of tags that is read, in bytes.
 const PAGE_LIMIT: usize = 16 << 20;

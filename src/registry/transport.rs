@@ -3,31 +3,19 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
-use reqwest::{RequestBuilder, StatusCode, Url};
+use reqwest::Url;
 
+use crate::http::client::{Authorities, Client, Request, Response, SendError};
+use crate::http::redirect::RedirectHost;
 use crate::http::{self, ConnectionFailure};
 
 use super::error::RegistryError;
-
-/// A response, including its body.
-#[derive(Debug)]
-pub struct Response {
-    /// The HTTP status.
-    pub status: StatusCode,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body, which is no larger than the request's limit.
-    pub body: Vec<u8>,
-    /// The final URL, after redirects.
-    pub url: Url,
-}
 
 /// The HTTP client for one host. Clones share connections.
 #[derive(Debug, Clone)]
 pub struct Transport {
     name: String,
-    http: reqwest::Client,
+    client: Client,
     timeout: Duration,
 }
 
@@ -38,46 +26,49 @@ impl Transport {
         ca_file: Option<&Path>,
         is_plain: bool,
         timeout: Duration,
+        redirects: &[RedirectHost],
     ) -> Result<Transport, RegistryError> {
         let failed = |error: reqwest::Error| connection_failed(name, &error);
-        let http = match ca_file {
-            Some(file) => http::builder(timeout).tls_certs_only(certificates(file)?).build().map_err(failed)?,
-            None => match http::builder(timeout).build() {
+        let client = |authorities| Client::new(timeout, authorities, redirects.to_vec());
+        let client = match ca_file {
+            Some(file) => client(Authorities::Only(certificates(file)?)).map_err(failed)?,
+            None => match client(Authorities::System) {
                 // A machine without any certificate authorities can still speak plain HTTP.
-                Err(_) if is_plain => http::builder(timeout).tls_certs_only([]).build().map_err(failed)?,
+                Err(_) if is_plain => client(Authorities::Only(Vec::new())).map_err(failed)?,
                 built => built.map_err(failed)?,
             },
         };
-        Ok(Transport { name: name.to_owned(), http, timeout })
+        Ok(Transport { name: name.to_owned(), client, timeout })
     }
 
-    /// The client that builds requests.
-    pub fn http(&self) -> &reqwest::Client {
-        &self.http
+    /// Sends a request and reads the response; with a limit of 0, no body is returned. Errors name `what` was
+    /// requested.
+    pub async fn fetch(&self, request: &Request, limit: usize, what: &str) -> Result<Response, RegistryError> {
+        self.client.send(request, limit).await.map_err(|error| self.failed(error, what))
     }
 
-    /// Sends a request and reads the response; with a limit of 0, no body is read. Errors name `what` was requested.
-    pub async fn fetch(&self, request: RequestBuilder, limit: usize, what: &str) -> Result<Response, RegistryError> {
-        let mut response = request.send().await.map_err(|error| self.failed(&error))?;
-        let (status, headers, url) = (response.status(), response.headers().clone(), response.url().clone());
-        let mut body = Vec::new();
-        while limit > 0
-            && let Some(chunk) = response.chunk().await.map_err(|error| self.failed(&error))?
-        {
-            if body.len() + chunk.len() > limit {
-                let reason = format!("its body is larger than {limit} bytes");
-                return Err(RegistryError::InvalidResponse { host: self.name.clone(), what: what.to_owned(), reason });
+    /// The same for a URL that the server at another one named: it may lead no further than a redirect of that server.
+    pub async fn fetch_as_redirected(
+        &self,
+        from: &Url,
+        request: &Request,
+        limit: usize,
+        what: &str,
+    ) -> Result<Response, RegistryError> {
+        self.client.send_as_redirected(from, request, limit).await.map_err(|error| self.failed(error, what))
+    }
+
+    /// The registry's own error for a failed request.
+    pub fn failed(&self, error: SendError, what: &str) -> RegistryError {
+        let host = self.name.clone();
+        match error {
+            SendError::Redirect(problem) => RegistryError::Redirected { host, what: what.to_owned(), problem },
+            SendError::Connection(error) if error.is_timeout() => RegistryError::TimedOut { host, after: self.timeout },
+            SendError::Connection(error) => connection_failed(&host, &error),
+            SendError::TooLarge(_) | SendError::Header(_) => {
+                RegistryError::InvalidResponse { host, what: what.to_owned(), reason: error.to_string() }
             }
-            body.extend_from_slice(&chunk);
         }
-        Ok(Response { status, headers, body, url })
-    }
-
-    fn failed(&self, error: &reqwest::Error) -> RegistryError {
-        if error.is_timeout() {
-            return RegistryError::TimedOut { host: self.name.clone(), after: self.timeout };
-        }
-        connection_failed(&self.name, error)
     }
 }
 

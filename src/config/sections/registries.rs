@@ -2,6 +2,7 @@
 
 use crate::config::reader::Section;
 use crate::config::values::registry_host;
+use crate::http::redirect::RedirectHostError;
 use crate::registry::config::{Api, HostConfig};
 
 /// Reads the list.
@@ -20,6 +21,9 @@ pub fn read(sections: Vec<Section<'_>>) -> Vec<HostConfig> {
             requests_per_second: section.number("requestsPerSecond"),
             api: section
                 .choice("api", &[("gitea", Api::Gitea), ("harbor", Api::Harbor), ("dockerhub", Api::DockerHub)]),
+            realm: section.parsed("realm"),
+            redirects: section
+                .each_with("redirects", |text| text.parse().map_err(|error: RedirectHostError| error.to_string())),
         };
         match host {
             Some(host) if hosts.iter().any(|other| other.host == host) => {

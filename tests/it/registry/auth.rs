@@ -20,8 +20,9 @@ use crate::support::tokens::{REFRESH_TOKEN, TokenServer};
 
 const AT: &str = "2026-04-01T10:00:00Z";
 
-fn client(host: &str, credentials_file: Option<PathBuf>) -> Client {
-    let own = HostConfig { host: host.to_owned(), plain_http: true, credentials_file, ..HostConfig::default() };
+fn client(host: &str, tokens: &TokenServer, credentials_file: Option<PathBuf>) -> Client {
+    let realm = Some(format!("http://{}", tokens.server.host()).parse().expect("an origin"));
+    let own = HostConfig { host: host.to_owned(), plain_http: true, credentials_file, realm, ..HostConfig::default() };
     let config = Config { hosts: vec![own], timeout: Duration::from_secs(3), ..Config::default() };
     Client::new(config).expect("a client")
 }
@@ -60,7 +61,7 @@ fn a_real_registry_accepts_tokens_from_its_token_server() {
         written(folder.path(), name, &json!({ "auths": { &host: { "username": USER, "password": password } } }))
     };
     run(async {
-        let good = client(&host, Some(login("good.json", PASSWORD)));
+        let good = client(&host, &tokens, Some(login("good.json", PASSWORD)));
         for _ in 0..3 {
             assert_eq!(good.tags(&repository(&host, "org/app")).await.expect("tags").len(), 1);
         }
@@ -70,9 +71,9 @@ fn a_real_registry_accepts_tokens_from_its_token_server() {
         good.tags(&repository(&host, "org/other")).await.expect("tags");
         assert_eq!(tokens.server.asked().len(), 2);
 
-        let error = client(&host, Some(login("bad.json", "wrong"))).tags(&repository(&host, "org/app")).await;
+        let error = client(&host, &tokens, Some(login("bad.json", "wrong"))).tags(&repository(&host, "org/app")).await;
         assert!(matches!(error, Err(RegistryError::Denied { .. })), "{error:?}");
-        let error = client(&host, None).tags(&repository(&host, "org/app")).await;
+        let error = client(&host, &tokens, None).tags(&repository(&host, "org/app")).await;
         assert!(matches!(error, Err(RegistryError::NoCredentials { .. })), "{error:?}");
     });
 }
@@ -85,7 +86,7 @@ fn an_expired_token_is_replaced_midway() {
     let file =
         written(folder.path(), "c.json", &json!({ "auths": { &host: { "username": USER, "password": PASSWORD } } }));
     tokens.seconds.store(2, Ordering::SeqCst);
-    let client = client(&host, Some(file));
+    let client = client(&host, &tokens, Some(file));
     run(async {
         client.tags(&repository(&host, "org/app")).await.expect("tags");
         let asked = tokens.server.asked().len();
@@ -105,7 +106,7 @@ fn an_identity_token_is_exchanged_for_an_access_token() {
     let with = |token: &str| {
         let auth = STANDARD.encode("00000000-0000-0000-0000-000000000000:");
         let entry = json!({ "auths": { &host: { "auth": auth, "identitytoken": token } } });
-        client(&host, Some(written(folder.path(), &format!("{token}.json"), &entry)))
+        client(&host, &tokens, Some(written(folder.path(), &format!("{token}.json"), &entry)))
     };
     run(async {
         with(REFRESH_TOKEN).tags(&repository(&host, "org/app")).await.expect("tags");

@@ -6,4 +6,5 @@ mod caching;
 mod integrity;
 mod large_registries;
 mod mirrors;
+mod origins;
 mod protocol;

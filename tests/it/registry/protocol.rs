@@ -169,7 +169,8 @@ fn a_token_is_requested_once_per_scope() {
     });
     let folder = tempfile::tempdir().expect("a folder");
     let file = docker_config(folder.path(), &server.host(), USER, PASSWORD);
-    let client = client(&server.host(), |own| own.credentials_file = Some(file));
+    let realm = format!("http://{}", tokens.host()).parse().expect("an origin");
+    let client = client(&server.host(), |own| (own.credentials_file, own.realm) = (Some(file), Some(realm)));
     run(async {
         for _ in 0..3 {
             client.tags(&repository(&server.host())).await.expect("tags");

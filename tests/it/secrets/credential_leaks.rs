@@ -30,9 +30,10 @@ fn nothing_secret_is_ever_printed_or_stored() {
     let good = HttpGit::start(stage.home(), Some(GIT_TOKEN));
     let bad = HttpGit::start(stage.home(), Some("another"));
     let policies = format!(
-        "registries: [{{ host: \"{0}\", plainHttp: true, credentialsFile: {1} }}]\npolicies:\n- images: [\"{0}/**\"]\n  tags: {{ sha: {{}} }}\n",
+        "registries: [{{ host: \"{0}\", plainHttp: true, credentialsFile: {1}, realm: \"http://{2}\" }}]\npolicies:\n- images: [\"{0}/**\"]\n  tags: {{ sha: {{}} }}\n",
         registry.host(),
-        auth.display()
+        auth.display(),
+        tokens.host()
     );
     stage
         .origin

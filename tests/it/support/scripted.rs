@@ -6,6 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 /// A request of a client.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -17,10 +19,17 @@ pub struct Asked {
     pub accept: Option<String>,
     pub signature: Option<String>,
     pub body: String,
+    /// All headers, as they were sent.
+    pub head: String,
 }
 
 /// A response: status, headers, body. `None` sends nothing and keeps the connection open.
 pub type Answer = Option<(u16, Vec<(String, String)>, Vec<u8>)>;
+
+/// A connection, with or without TLS.
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
 
 /// A server on loopback that responds with a function and records requests.
 pub struct Scripted {
@@ -32,6 +41,18 @@ pub struct Scripted {
 
 impl Scripted {
     pub fn start(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
+        Scripted::start_with(None, script)
+    }
+
+    /// Starts a server with TLS. Its name is `localhost`.
+    pub fn start_tls(tls: Arc<ServerConfig>, script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
+        Scripted::start_with(Some(tls), script)
+    }
+
+    fn start_with(
+        tls: Option<Arc<ServerConfig>>,
+        script: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+    ) -> Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (asked, stop, script) = (Arc::default(), Arc::new(AtomicBool::new(false)), Arc::new(script));
@@ -48,8 +69,17 @@ impl Scripted {
                     break;
                 }
                 connections.fetch_add(1, Ordering::Relaxed);
-                let (asked, script) = (Arc::clone(&asked), Arc::clone(&script));
-                std::thread::spawn(move || stream.map(|stream| serve(stream, &asked, script.as_ref())));
+                let (asked, script, tls) = (Arc::clone(&asked), Arc::clone(&script), tls.clone());
+                std::thread::spawn(move || {
+                    let stream = stream?;
+                    match tls {
+                        None => serve(stream, &asked, script.as_ref()),
+                        Some(tls) => {
+                            let session = ServerConnection::new(tls).map_err(std::io::Error::other)?;
+                            serve(StreamOwned::new(session, stream), &asked, script.as_ref())
+                        }
+                    }
+                });
             }
         });
         server
@@ -57,6 +87,11 @@ impl Scripted {
 
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The base URL of a server with TLS.
+    pub fn tls_url(&self) -> String {
+        format!("https://localhost:{}", self.port)
     }
 
     pub fn connections(&self) -> usize {
@@ -75,9 +110,8 @@ impl Drop for Scripted {
     }
 }
 
-fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -> Answer) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut stream = stream;
+fn serve(stream: impl Stream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -> Answer) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
@@ -93,11 +127,13 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -
             accept: None,
             signature: None,
             body: String::new(),
+            head: String::new(),
         };
         let mut length = 0;
         loop {
             let mut line = String::new();
             reader.read_line(&mut line)?;
+            request.head.push_str(&line);
             match line.trim_end().split_once(": ") {
                 Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
                     request.authorization = Some(value.to_owned());
@@ -140,7 +176,8 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -
         if request.method != "HEAD" {
             bytes.extend_from_slice(&body);
         }
-        stream.write_all(&bytes)?;
+        reader.get_mut().write_all(&bytes)?;
+        reader.get_mut().flush()?;
     }
 }
 

@@ -1,5 +1,18 @@
 //! HTTP for all outside systems: clients with the same TLS, redirects and timeouts, and the causes of failed
 //! connections.
+//!
+//! Every secret is bound to an origin (scheme, host and port, RFC 6454). No client follows redirects on its own, and
+//! [`redirect`] is the only place that decides about them.
+//!
+//! - [`client`]: sends requests, follows redirects and limits the size of responses
+//! - [`redirect`]: decides which redirects are followed, and who receives secrets
+//! - [`reach`]: tells public addresses from those of this machine and of private networks
+//! - `resolver`: resolves names, and keeps redirects away from private addresses
+
+pub mod client;
+pub mod reach;
+pub mod redirect;
+mod resolver;
 
 use std::error::Error;
 use std::io;
@@ -11,18 +24,13 @@ use reqwest::header::{HeaderMap, LINK, RETRY_AFTER};
 /// All but the unreserved characters of a path segment (RFC 3986, section 2.3).
 const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A client that identifies itself, respects `timeout` and follows a few redirects, but never from https to http;
-/// reqwest drops credentials when the host changes.
+/// A client that identifies itself and respects `timeout`. It follows no redirects: [`client::Client`] does, for
+/// requests that need it.
 pub fn builder(timeout: Duration) -> reqwest::ClientBuilder {
     use_ring();
-    let redirects = reqwest::redirect::Policy::custom(|attempt| {
-        let from_https = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
-        let downgrade = from_https && attempt.url().scheme() != "https";
-        if downgrade || attempt.previous().len() > 5 { attempt.stop() } else { attempt.follow() }
-    });
     reqwest::Client::builder()
         .user_agent(concat!("tagalong/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirects)
+        .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(timeout.min(Duration::from_secs(10)))
         .timeout(timeout)
 }

@@ -1,0 +1,277 @@
+//! Sends requests, follows redirects and limits the size of responses.
+
+use std::time::{Duration, Instant};
+
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
+use reqwest::{Certificate, Method, StatusCode};
+use url::Url;
+
+use crate::secret::Secret;
+
+use super::redirect::{RedirectError, RedirectHost, RedirectProblem, Route};
+use super::resolver::{PrivateAddress, Resolver, limited};
+
+/// Bodies up to this size, in bytes, are read even if nobody needs them: only then is the connection used again.
+const DRAINED: u64 = 64 << 10;
+
+/// The certificate authorities that a client trusts.
+#[derive(Debug, Clone, Default)]
+pub enum Authorities {
+    /// The system's.
+    #[default]
+    System,
+    /// Only these.
+    Only(Vec<Certificate>),
+    /// The system's and these.
+    Also(Vec<Certificate>),
+}
+
+/// A client for one server and whatever it redirects to. Clones share connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    resolver: Resolver,
+    timeout: Duration,
+    allowed: Vec<RedirectHost>,
+}
+
+/// A request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The URL.
+    pub url: Url,
+    /// Headers that any server may see.
+    pub headers: HeaderMap,
+    /// Headers that only the origin of the URL may see.
+    pub secrets: HeaderMap,
+    /// The body, which only that origin may see.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Request {
+    /// A request without headers and body.
+    pub fn new(method: Method, url: Url) -> Request {
+        Request { method, url, headers: HeaderMap::new(), secrets: HeaderMap::new(), body: None }
+    }
+
+    /// Adds a header that only the origin of the URL may see.
+    ///
+    /// # Errors
+    /// The value contains a line break or another control character.
+    pub fn with_secret(mut self, name: HeaderName, value: &Secret<String>) -> Result<Request, SendError> {
+        let mut value = HeaderValue::from_str(value.expose())?;
+        value.set_sensitive(true);
+        self.secrets.insert(name, value);
+        Ok(self)
+    }
+}
+
+/// A response, including its body.
+#[derive(Debug)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, which is no larger than the limit.
+    pub body: Vec<u8>,
+    /// The final URL, after redirects.
+    pub url: Url,
+    /// Whether a redirect left the origin of the request. The response is then to a request without secrets, and its
+    /// challenges are not the server's.
+    pub has_left: bool,
+}
+
+impl Response {
+    /// The error for a response that requires credentials from a server that must not get them.
+    pub fn wants_credentials_elsewhere(&self) -> Option<RedirectError> {
+        let is_unauthorized = self.has_left && self.status == StatusCode::UNAUTHORIZED;
+        is_unauthorized.then(|| RedirectError::new(&self.url, RedirectProblem::Credentials))
+    }
+}
+
+/// A request that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// A redirect must not be followed.
+    #[error(transparent)]
+    Redirect(#[from] RedirectError),
+    /// The body is larger than the limit, in bytes.
+    #[error("its body is larger than {0} bytes")]
+    TooLarge(usize),
+    /// A header has an invalid value. It is not repeated.
+    #[error("a header contains a line break or another control character")]
+    Header(#[from] InvalidHeaderValue),
+    /// The connection failed or timed out.
+    #[error(transparent)]
+    Connection(#[from] reqwest::Error),
+}
+
+impl Client {
+    /// Creates a client. Does not connect yet. Redirects may lead to the `allowed` hosts even if their addresses are
+    /// private.
+    ///
+    /// # Errors
+    /// There are no usable certificate authorities.
+    pub fn new(timeout: Duration, authorities: Authorities, allowed: Vec<RedirectHost>) -> reqwest::Result<Client> {
+        let resolver = Resolver::default();
+        let builder = super::builder(timeout).dns_resolver(resolver.clone());
+        let builder = match authorities {
+            Authorities::System => builder,
+            Authorities::Only(certificates) => builder.tls_certs_only(certificates),
+            Authorities::Also(certificates) => builder.tls_certs_merge(certificates),
+        };
+        Ok(Client { http: builder.build()?, resolver, timeout, allowed })
+    }
+
+    /// Sends a request, follows redirects and reads the response, all within one timeout. With a limit of 0, the body
+    /// is not returned.
+    ///
+    /// # Errors
+    /// The server cannot be reached, redirects where it must not, or sends too much.
+    pub async fn send(&self, request: &Request, limit: usize) -> Result<Response, SendError> {
+        self.send_along(Route::new(request.url.clone()), request, limit).await
+    }
+
+    /// Sends a request to a URL that a server named, such as that of a token server. It may lead no further than a
+    /// redirect of that server.
+    ///
+    /// # Errors
+    /// The same as for [`Client::send`].
+    pub async fn send_as_redirected(&self, from: &Url, request: &Request, limit: usize) -> Result<Response, SendError> {
+        let mut route = self.route(from);
+        route.go_to(request.url.clone(), &self.allowed)?;
+        self.send_along(route, request, limit).await
+    }
+
+    /// A route from a server, with what is known about its addresses.
+    fn route(&self, from: &Url) -> Route {
+        let mut route = Route::new(from.clone());
+        self.look_up(&mut route);
+        route
+    }
+
+    /// Takes note of the addresses of the server that a route is at.
+    fn look_up(&self, route: &mut Route) {
+        if let Some(reach) = route.url().host_str().and_then(|name| self.resolver.reach(name)) {
+            route.resolved(reach);
+        }
+    }
+
+    async fn send_along(&self, mut route: Route, request: &Request, limit: usize) -> Result<Response, SendError> {
+        let end = Instant::now() + self.timeout;
+        loop {
+            let response = self.hop(&route, request, end).await?;
+            if route.is_at_origin() {
+                self.look_up(&mut route);
+            }
+            if route.follow(&request.method, response.status(), response.headers(), &self.allowed)? {
+                drain(response).await;
+                continue;
+            }
+            return read(response, limit, !route.carries_secrets()).await;
+        }
+    }
+
+    /// Sends one request of a route.
+    async fn hop(&self, route: &Route, request: &Request, end: Instant) -> Result<reqwest::Response, SendError> {
+        let url = route.url();
+        let mut builder = self.http.request(request.method.clone(), url.clone()).headers(request.headers.clone());
+        builder = builder.timeout(end.saturating_duration_since(Instant::now()));
+        if route.carries_secrets() {
+            builder = builder.headers(request.secrets.clone());
+            if let Some(body) = &request.body {
+                builder = builder.body(body.clone());
+            }
+        }
+        let sent = match (route.limit(&self.allowed), url.host_str()) {
+            (Some(reach), Some(name)) => limited(name.to_owned(), reach, builder.send()).await,
+            _ => builder.send().await,
+        };
+        sent.map_err(|error| match is_private(&error) {
+            true => SendError::Redirect(RedirectError::new(url, RedirectProblem::Private)),
+            false => SendError::Connection(error),
+        })
+    }
+}
+
+/// Whether a connection failed because a name leads to a private address.
+fn is_private(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<PrivateAddress>() || error.source().is_some_and(is_private)
+}
+
+async fn read(mut response: reqwest::Response, limit: usize, has_left: bool) -> Result<Response, SendError> {
+    let (status, headers, url) = (response.status(), response.headers().clone(), response.url().clone());
+    let mut body = Vec::new();
+    if limit == 0 {
+        drain(response).await;
+        return Ok(Response { status, headers, body, url, has_left });
+    }
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > limit {
+            return Err(SendError::TooLarge(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Response { status, headers, body, url, has_left })
+}
+
+/// Reads a small body to its end, so that the connection can be used again.
+async fn drain(mut response: reqwest::Response) {
+    let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_none_or(|length| length > DRAINED) {
+        return;
+    }
+    while let Ok(Some(_)) = response.chunk().await {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use reqwest::dns::Resolve;
+
+    use crate::http::reach::Reach;
+
+    use super::*;
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+    }
+
+    /// A server that closes every connection.
+    fn closing() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        std::thread::spawn(move || listener.incoming().take(4).for_each(drop));
+        format!("http://localhost:{port}/")
+    }
+
+    #[test]
+    fn a_name_is_checked_when_the_connection_is_made() {
+        let client = Client::new(Duration::from_secs(5), Authorities::Only(Vec::new()), Vec::new()).expect("a client");
+        let url = closing();
+        let refused = |name: &str, reach| {
+            let sent = run(async { limited(name.to_owned(), reach, client.http.get(&url).send()).await });
+            is_private(&sent.expect_err("closed"))
+        };
+        assert!(refused("localhost", Reach::Public));
+        assert!(refused("localhost", Reach::Private));
+        assert!(!refused("localhost", Reach::Loopback));
+        // The limit is for the name that a redirect leads to, not for that of a proxy.
+        assert!(!refused("storage.example.com", Reach::Public));
+    }
+
+    #[test]
+    fn the_reach_of_a_server_is_that_of_its_addresses() {
+        let resolver = Resolver::default();
+        let resolve = || resolver.resolve("localhost".parse().expect("a name"));
+        let limited = run(limited("localhost".to_owned(), Reach::Public, async { resolve().await.is_ok() }));
+        assert!(!limited);
+        assert_eq!(resolver.reach("localhost"), None, "only servers that requests are for count");
+        assert!(run(async { resolve().await }).is_ok());
+        assert_eq!(resolver.reach("localhost"), Some(Reach::Loopback));
+    }
+}

@@ -32,7 +32,7 @@ const LAYERS: [(&str, u8); 23] = [
 ];
 
 /// Who may import whom within a layer.
-const SIBLINGS: [(&str, &str); 16] = [
+const SIBLINGS: [(&str, &str); 17] = [
     ("manifest", "yaml"),
     ("sops", "yaml"),
     ("plan", "manifest"),
@@ -40,6 +40,7 @@ const SIBLINGS: [(&str, &str); 16] = [
     ("plan", "sops"),
     ("plan", "yaml"),
     ("registry", "http"),
+    ("repo", "http"),
     ("notify", "http"),
     ("forge", "http"),
     ("cluster", "http"),

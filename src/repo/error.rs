@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
 use crate::secret::SafeUrl;
@@ -19,7 +20,42 @@ pub enum RepoError {
         url: SafeUrl,
         /// Why.
         #[source]
+        source: Outage,
+    },
+    /// The server's certificate is not one to trust.
+    #[error("{url} has a certificate that is not trusted")]
+    Certificate {
+        /// The repository.
+        url: SafeUrl,
+        /// Why.
+        #[source]
         source: Words,
+    },
+    /// The server redirects to where nobody allowed to go.
+    #[error("{url} redirects to {to}, {why}")]
+    Redirected {
+        /// The repository.
+        url: SafeUrl,
+        /// Where to, without credentials and query.
+        to: String,
+        /// Why it is not followed.
+        why: &'static str,
+    },
+    /// The server says that there is no such repository, or none that we may see.
+    #[error("{url} was not found: {words}")]
+    NotFound {
+        /// The repository.
+        url: SafeUrl,
+        /// The server's words.
+        words: String,
+    },
+    /// The server knows who we are and gives us no access.
+    #[error("{url} gives no access: {words}")]
+    NoAccess {
+        /// The repository.
+        url: SafeUrl,
+        /// The server's words.
+        words: String,
     },
     /// The server refused our credentials.
     #[error("{url} refused the credentials: {with}")]
@@ -50,6 +86,14 @@ pub enum RepoError {
     /// The host's key is another than the one on file.
     #[error("the host key of {host} is NOT the one in {}: someone may be listening in", file.display())]
     HostKeyChanged {
+        /// The host, as known_hosts writes it.
+        host: String,
+        /// The file.
+        file: PathBuf,
+    },
+    /// The host's key is one that the file revokes.
+    #[error("the host key of {host} is revoked in {}", file.display())]
+    HostKeyRevoked {
         /// The host, as known_hosts writes it.
         host: String,
         /// The file.
@@ -129,6 +173,13 @@ pub enum RepoError {
         #[source]
         source: io::Error,
     },
+    /// Connections cannot be set up on this machine.
+    #[error("cannot set up connections to git servers")]
+    Setup {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// Git failed on this machine.
     #[error("{doing} failed")]
     Git {
@@ -141,6 +192,32 @@ pub enum RepoError {
     /// A commit that would change nothing was asked for: a bug.
     #[error("the commit would change nothing")]
     NothingChanged,
+}
+
+/// Why a server could not be reached, or no longer.
+#[derive(Debug, thiserror::Error)]
+pub enum Outage {
+    /// There is no connection.
+    #[error("{0}")]
+    NoConnection(String),
+    /// The connection ended before the work was done.
+    #[error("the connection broke: {0}")]
+    Cut(String),
+    /// The server said nothing for too long.
+    #[error("no answer within {limit:?}")]
+    Silent {
+        /// How long that was.
+        limit: Duration,
+    },
+    /// The work as a whole took too long.
+    #[error("not done after {limit:?}")]
+    TooLong {
+        /// How long that was.
+        limit: Duration,
+    },
+    /// The server answered with an error of its own, or with something that is not git.
+    #[error("{0}")]
+    Answer(String),
 }
 
 /// Someone else's words, with credentials taken out.
@@ -159,10 +236,15 @@ impl Explain for RepoError {
     fn fault(&self) -> Fault {
         match self {
             RepoError::Unreachable { .. } => Fault::Transient,
-            RepoError::Denied { .. } | RepoError::UnknownHost { .. } | RepoError::HostKeyChanged { .. } => {
-                Fault::Denied
-            }
-            RepoError::ClearText { .. }
+            RepoError::Denied { .. }
+            | RepoError::NoAccess { .. }
+            | RepoError::NotFound { .. }
+            | RepoError::Certificate { .. }
+            | RepoError::UnknownHost { .. }
+            | RepoError::HostKeyChanged { .. }
+            | RepoError::HostKeyRevoked { .. } => Fault::Denied,
+            RepoError::Redirected { .. }
+            | RepoError::ClearText { .. }
             | RepoError::Missing { .. }
             | RepoError::Empty { .. }
             | RepoError::BranchMissing { .. }
@@ -171,7 +253,7 @@ impl Explain for RepoError {
             | RepoError::Authorities { .. }
             | RepoError::Key { .. } => Fault::BadInput,
             RepoError::Refused { .. } => Fault::Refused,
-            RepoError::Folder { .. } | RepoError::Git { .. } => Fault::Local,
+            RepoError::Folder { .. } | RepoError::Setup { .. } | RepoError::Git { .. } => Fault::Local,
             RepoError::NothingChanged => Fault::Bug,
         }
     }
@@ -185,6 +267,14 @@ impl Explain for RepoError {
             RepoError::Denied { .. } => {
                 "check git.https.tokenFile; the token needs write access to the repository".to_owned()
             }
+            RepoError::NoAccess { .. } => "give the bot's key or token access to the repository".to_owned(),
+            RepoError::NotFound { .. } => {
+                "check git.url; many servers say the same of a repository that the key or token has no access to".to_owned()
+            }
+            RepoError::Certificate { .. } => "if a private authority signed it, name that in git.https.caFile".to_owned(),
+            RepoError::Redirected { .. } => {
+                "if that is where the repository is, set git.url to it".to_owned()
+            }
             RepoError::ClearText { .. } => "use https:// or ssh://".to_owned(),
             RepoError::UnknownHost { file, line, .. } => {
                 format!(
@@ -196,6 +286,8 @@ impl Explain for RepoError {
             RepoError::HostKeyChanged { file, .. } => {
                 format!("if the server was set up anew, replace its line in {}", file.display())
             }
+            RepoError::HostKeyRevoked { .. } => "ask the server's owner for its new key; nothing was sent".to_owned(),
+            RepoError::Setup { .. } => return None,
             RepoError::Missing { .. } => "check git.url or --git-url; a relative path is not understood".to_owned(),
             RepoError::Empty { .. } => "push a first commit to it".to_owned(),
             RepoError::BranchMissing { existing, .. } => {

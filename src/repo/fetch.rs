@@ -1,12 +1,12 @@
 //! Bringing over what the remote's branch has.
 
-use git2::{Direction, FetchOptions, Oid};
+use git2::{FetchOptions, Oid};
 
 use super::clone::{BareClone, CommitId, mirror_of, open_bare};
 use super::config::{Branch, EVERYTHING};
 use super::error::RepoError;
 use super::local;
-use super::remote::{self, SharedTrail};
+use super::remote::{self, Conversation};
 
 impl BareClone {
     /// The tip of the remote's branch, with everything needed to read it brought over. An unchanged tip costs one
@@ -90,14 +90,11 @@ impl BareClone {
 
     fn bring_over(&self, depth: u32, known: Known) -> Result<CommitId, RepoError> {
         let config = &self.config;
-        let trail = SharedTrail::default();
+        let conversation = Conversation::begin(config)?;
         let mut remote =
             self.repository.remote_anonymous(config.url.expose()).map_err(RepoError::git("preparing the remote"))?;
-        let callbacks = remote::callbacks(config, &trail)?;
-        let mut connection = remote
-            .connect_auth(Direction::Fetch, Some(callbacks), Some(remote::proxy()))
-            .map_err(|error| remote::reason(config, &trail, error))?;
-        let heads = connection.list().map_err(|error| remote::reason(config, &trail, error))?;
+        let mut connection = conversation.connect(&mut remote)?;
+        let heads = connection.list().map_err(|error| conversation.reason(error))?;
         let tip = remote::tip_of(config, remote::named(heads))?;
         let proposals = config.push_branch.as_ref().and_then(|branch| Some((branch, remote::find(heads, branch)?)));
         self.proposed.set(proposals.map(|(_, at)| CommitId(at)));
@@ -106,8 +103,7 @@ impl BareClone {
             return Ok(CommitId(tip));
         }
         let mut options = FetchOptions::new();
-        options.remote_callbacks(remote::callbacks(config, &trail)?);
-        options.proxy_options(remote::proxy()).follow_redirects(remote::REDIRECTS);
+        options.remote_callbacks(conversation.callbacks());
         options.download_tags(git2::AutotagOption::None);
         if depth > 0 {
             options.depth(i32::try_from(depth).unwrap_or(i32::MAX));
@@ -118,7 +114,7 @@ impl BareClone {
         connection
             .remote()
             .fetch(&refspecs, Some(&mut options), None)
-            .map_err(|error| self.fetch_reason(&trail, error))?;
+            .map_err(|error| self.fetch_reason(&conversation, error))?;
         drop(options);
         drop(connection);
         let fetched = |branch: &Branch| {
@@ -135,7 +131,7 @@ impl BareClone {
 
     /// Failures to write the clone and failures of its object store are not the network's. A clone that cannot be
     /// written would not be helped by making it anew.
-    fn fetch_reason(&self, trail: &SharedTrail, error: git2::Error) -> RepoError {
+    fn fetch_reason(&self, conversation: &Conversation<'_>, error: git2::Error) -> RepoError {
         use git2::ErrorClass::{Indexer, Odb, Os, Reference, Zlib};
         let (folder, words) = (self.repository.path(), error.message());
         if error.class() == Os && CANNOT_WRITE.iter().any(|reason| words.contains(reason)) {
@@ -146,7 +142,7 @@ impl BareClone {
                 RepoError::Git { doing: "fetching".to_owned(), source: error }
             }
             Odb | Reference | Indexer | Zlib => RepoError::Git { doing: "fetching".to_owned(), source: error },
-            _ => remote::reason(&self.config, trail, error),
+            _ => conversation.reason(error),
         }
     }
 

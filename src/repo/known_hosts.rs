@@ -1,7 +1,6 @@
 //! Which host keys are trusted: the known_hosts format of sshd(8), section "SSH_KNOWN_HOSTS FILE FORMAT".
 //!
-//! Names, `[host]:port`, `*` and `?` patterns, negation, hashed names and `@revoked` are read; certificate authorities
-//! (`@cert-authority`) are not, because libssh2 cannot negotiate host certificates.
+//! Names, `[host]:port`, `*` and `?` patterns, negation, hashed names, `@revoked` and `@cert-authority` are read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +16,9 @@ use sha2::{Digest, Sha256};
 pub enum Verdict {
     /// The key is on file for the host.
     Trusted,
-    /// The host is on file with another key of the same kind, or the key is revoked.
+    /// The key is revoked.
+    Revoked,
+    /// The host is on file with another key of the same kind.
     Changed,
     /// The host is not on file with a key of this kind.
     Unknown,
@@ -67,31 +68,89 @@ pub fn host_name(authority: &str) -> String {
     }
 }
 
-/// Looks a key up: `kind` is its algorithm (`ssh-ed25519`), `key` its public blob.
-pub fn look_up(text: &str, host: &str, kind: &str, key: &[u8]) -> Verdict {
-    let mut verdict = Verdict::Unknown;
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let (marker, rest) = match line.split_once(char::is_whitespace) {
-            Some((marker, rest)) if marker.starts_with('@') => (marker, rest.trim_start()),
-            _ => ("", line),
-        };
-        let mut parts = rest.split_whitespace();
-        let (Some(names), Some(kind_on_file), Some(blob)) = (parts.next(), parts.next(), parts.next()) else {
-            continue;
-        };
-        if marker == "@cert-authority" || !names_match(names, host) || kind_on_file != kind {
-            continue;
+/// What a known_hosts file says about one host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownHost {
+    lines: Vec<Line>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line {
+    marker: Marker,
+    kind: String,
+    key: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marker {
+    None,
+    Revoked,
+    CertAuthority,
+}
+
+impl KnownHost {
+    /// The lines of a file that are about a host, by the name that [`host_name`] gives it.
+    pub fn read(text: &str, host: &str) -> KnownHost {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        KnownHost { lines: lines.filter_map(|line| Line::read(line, host)).collect() }
+    }
+
+    /// What is said of a key: `kind` is its algorithm (`ssh-ed25519`), `key` its public blob.
+    pub fn verdict(&self, kind: &str, key: &[u8]) -> Verdict {
+        if self.revokes(key) {
+            return Verdict::Revoked;
         }
-        let same = STANDARD.decode(blob).is_ok_and(|on_file| on_file == key);
-        match (marker, same) {
-            ("@revoked", true) => return Verdict::Changed,
-            ("@revoked", false) => {}
-            (_, true) => verdict = Verdict::Trusted,
-            (_, false) if verdict == Verdict::Unknown => verdict = Verdict::Changed,
-            (_, false) => {}
+        let mut of_kind = self.lines.iter().filter(|line| line.marker == Marker::None && line.kind == kind);
+        match of_kind.clone().next() {
+            None => Verdict::Unknown,
+            Some(_) if of_kind.any(|line| line.key == key) => Verdict::Trusted,
+            Some(_) => Verdict::Changed,
         }
     }
-    verdict
+
+    /// Whether a key, of the host or of an authority, is revoked.
+    pub fn revokes(&self, key: &[u8]) -> bool {
+        self.lines.iter().any(|line| line.marker == Marker::Revoked && line.key == key)
+    }
+
+    /// The algorithms of the keys on file, in the order of the file.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().filter(|line| line.marker == Marker::None).map(|line| line.kind.as_str())
+    }
+
+    /// The public blobs of the authorities whose certificates the host may show.
+    pub fn authorities(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().filter(|line| line.marker == Marker::CertAuthority).map(|line| line.key.as_slice())
+    }
+}
+
+impl Line {
+    fn read(line: &str, host: &str) -> Option<Line> {
+        let (marker, rest) = match line.split_once(char::is_whitespace) {
+            Some(("@revoked", rest)) => (Marker::Revoked, rest),
+            Some(("@cert-authority", rest)) => (Marker::CertAuthority, rest),
+            // A marker that is not known is not a key to trust.
+            Some((marker, _)) if marker.starts_with('@') => return None,
+            _ => (Marker::None, line),
+        };
+        let mut parts = rest.split_whitespace();
+        let (names, kind, blob) = (parts.next()?, parts.next()?, parts.next()?);
+        // An authority vouches for a name, whatever the port (as ssh has it).
+        let is_named =
+            names_match(names, host) || marker == Marker::CertAuthority && names_match(names, name_without_port(host));
+        let key = STANDARD.decode(blob).ok().filter(|_| is_named)?;
+        Some(Line { marker, kind: kind.to_owned(), key })
+    }
+}
+
+/// The name in what [`host_name`] gives.
+pub fn name_without_port(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:")).map_or(host, |(name, _)| name)
+}
+
+/// Whether a host is one that a certificate is for; its names may be patterns.
+pub fn is_principal(principals: &[String], host: &str) -> bool {
+    principals.iter().any(|principal| pattern_matches(principal, name_without_port(host)))
 }
 
 /// The line that trusts a key.
@@ -152,7 +211,7 @@ mod tests {
     fn keys_are_looked_up_by_host_and_kind() {
         let key = STANDARD.encode("key");
         let file = format!("# mine\nexample.com,10.0.0.? ssh-ed25519 {key} comment\n!a.org,*.org ssh-rsa {key}\n");
-        let verdict = |host, kind, key: &str| look_up(&file, host, kind, key.as_bytes());
+        let verdict = |host, kind, key: &str| KnownHost::read(&file, host).verdict(kind, key.as_bytes());
         assert_eq!(verdict("example.com", "ssh-ed25519", "key"), Verdict::Trusted);
         assert_eq!(verdict("10.0.0.7", "ssh-ed25519", "key"), Verdict::Trusted);
         assert_eq!(verdict("example.com", "ssh-ed25519", "other"), Verdict::Changed);
@@ -160,9 +219,36 @@ mod tests {
         assert_eq!(verdict("[example.com]:2222", "ssh-ed25519", "key"), Verdict::Unknown);
         assert_eq!(verdict("b.org", "ssh-rsa", "key"), Verdict::Trusted);
         assert_eq!(verdict("a.org", "ssh-rsa", "key"), Verdict::Unknown);
-        let revoked = format!("@revoked * ssh-rsa {key}\nb.org ssh-rsa {key}\n@cert-authority * ssh-rsa {key}\n");
-        assert_eq!(look_up(&revoked, "b.org", "ssh-rsa", b"key"), Verdict::Changed);
-        assert_eq!(look_up(&format!("@cert-authority * ssh-rsa {key}"), "b.org", "ssh-rsa", b"key"), Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_revoked_key_is_never_trusted() {
+        let key = STANDARD.encode("key");
+        for file in [
+            format!("@revoked * ssh-rsa {key}\nb.org ssh-rsa {key}\n"),
+            format!("b.org ssh-rsa {key}\n@revoked\t*\tssh-rsa\t{key}\n"),
+        ] {
+            let known = KnownHost::read(&file, "b.org");
+            assert_eq!(known.verdict("ssh-rsa", b"key"), Verdict::Revoked, "{file}");
+            assert_eq!(known.verdict("ssh-rsa", b"other"), Verdict::Changed, "{file}");
+        }
+        assert!(KnownHost::read(&format!("@revoked * ssh-rsa {key}"), "b.org").revokes(b"key"));
+    }
+
+    #[test]
+    fn authorities_are_not_keys_of_the_host() {
+        let key = STANDARD.encode("key");
+        let known = KnownHost::read(
+            &format!("@cert-authority *.org ssh-rsa {key}\n@later b.org ssh-rsa {key}"),
+            "[b.org]:2222",
+        );
+        assert_eq!(known.verdict("ssh-rsa", b"key"), Verdict::Unknown);
+        assert_eq!(known.authorities().collect::<Vec<_>>(), [b"key"]);
+        assert_eq!(known.kinds().count(), 0);
+        let other = KnownHost::read(&format!("@cert-authority *.org ssh-rsa {key}"), "b.com");
+        assert_eq!(other.authorities().count(), 0);
+        assert!(is_principal(&["a.org".to_owned(), "*.b.org".to_owned()], "[git.b.org]:2222"));
+        assert!(!is_principal(&["a.org".to_owned()], "b.org") && !is_principal(&[], "b.org"));
     }
 
     #[test]
@@ -184,7 +270,7 @@ mod tests {
         mac.update(b"[127.0.0.1]:2222");
         let hash = STANDARD.encode(mac.finalize().into_bytes());
         let file = format!("|1|{salt}|{hash} ssh-ed25519 {}\n", STANDARD.encode("key"));
-        assert_eq!(look_up(&file, "[127.0.0.1]:2222", "ssh-ed25519", b"key"), Verdict::Trusted);
-        assert_eq!(look_up(&file, "127.0.0.1", "ssh-ed25519", b"key"), Verdict::Unknown);
+        assert_eq!(KnownHost::read(&file, "[127.0.0.1]:2222").verdict("ssh-ed25519", b"key"), Verdict::Trusted);
+        assert_eq!(KnownHost::read(&file, "127.0.0.1").verdict("ssh-ed25519", b"key"), Verdict::Unknown);
     }
 }

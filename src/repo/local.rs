@@ -12,7 +12,7 @@ use git2::{ErrorCode, Oid, Repository};
 
 use super::clone::{BareClone, CommitId};
 use super::config::Config;
-use super::error::{RepoError, Words};
+use super::error::{Outage, RepoError};
 use super::push::{Lease, Push};
 
 /// Where a clone says whose objects it reads.
@@ -66,7 +66,9 @@ pub(super) fn named(branches: &[(String, Oid)]) -> impl Iterator<Item = (&str, O
 fn open(config: &Config, path: &str) -> Result<Repository, RepoError> {
     Repository::open(path).map_err(|error| match error.code() {
         ErrorCode::NotFound => RepoError::Missing { url: config.url.clone() },
-        _ => RepoError::Unreachable { url: config.url.clone(), source: Words(error.message().to_owned()) },
+        _ => {
+            RepoError::Unreachable { url: config.url.clone(), source: Outage::NoConnection(error.message().to_owned()) }
+        }
     })
 }
 

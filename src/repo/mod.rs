@@ -4,10 +4,10 @@
 //!
 //! - [`config`]: what it has to be told
 //! - [`error`]: what goes wrong
-//! - `library`: what the git library keeps for the whole process: timeouts, certificate authorities
 //! - [`known_hosts`]: which host keys are trusted
-//! - `credentials`: what we have to show for ourselves
-//! - [`remote`]: the connection: host keys, the server's words
+//! - `credentials`: what a remote is shown
+//! - `transport`: connections over ssh and http
+//! - [`remote`]: one conversation with the remote
 //! - [`fetch`]: bringing over what the remote's branch has
 //! - [`history`]: which commits changed which files
 //! - `walk`: in which order they are read
@@ -30,12 +30,12 @@ pub mod fetch;
 pub mod folder;
 pub mod history;
 pub mod known_hosts;
-mod library;
 mod local;
 pub mod proposal;
 pub mod push;
 pub mod remote;
 mod signing;
 pub mod source;
+mod transport;
 pub mod tree;
 mod walk;

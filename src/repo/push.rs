@@ -12,7 +12,7 @@ use super::clone::{BareClone, CommitId};
 use super::config::{Branch, Config};
 use super::error::RepoError;
 use super::local;
-use super::remote::{self, SharedTrail};
+use super::remote::{self, Conversation};
 
 /// How a push ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,14 +59,14 @@ impl BareClone {
 
     fn push_to_server(&self, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
         let config = &self.config;
-        let trail = SharedTrail::default();
+        let conversation = Conversation::begin(config)?;
         let found = Cell::new(None);
         let status: RefCell<Option<Result<(), String>>> = RefCell::new(None);
         let branch = lease.branch.reference();
         // The library says so of a branch that is not there.
         let expected = lease.expected.map_or(Oid::ZERO_SHA1, |commit| commit.0);
         let force = if lease.is_on_base(config) { "" } else { "+" };
-        let mut callbacks = remote::callbacks(config, &trail)?;
+        let mut callbacks = conversation.callbacks();
         callbacks.push_negotiation(|updates| {
             let now = updates.iter().find(|update| update.dst_refname().ok() == Some(branch.as_str())).map(|u| u.src());
             found.set(now);
@@ -82,7 +82,7 @@ impl BareClone {
             Ok(())
         });
         let mut options = PushOptions::new();
-        options.remote_callbacks(callbacks).proxy_options(remote::proxy()).follow_redirects(remote::REDIRECTS);
+        options.remote_callbacks(callbacks);
         let push_options: Vec<&str> = config.push_options.iter().map(String::as_str).collect();
         options.remote_push_options(&push_options);
         let mut remote =
@@ -94,30 +94,29 @@ impl BareClone {
         }
         match (status.into_inner(), result) {
             (Some(Ok(())), _) => Ok(Push::Done),
-            (Some(Err(words)), _) => self.judge(lease, words, &trail),
+            (Some(Err(words)), _) => self.judge(lease, words, &conversation),
             (None, Err(error)) if error.code() == ErrorCode::NotFastForward => {
                 Ok(Push::LostRace { words: error.message().to_owned() })
             }
             (None, Err(error)) if error.message().contains(NO_PUSH_OPTIONS) => {
                 Err(RepoError::NoPushOptions { url: config.url.clone() })
             }
-            (None, Err(error)) => Err(remote::reason(config, &trail, error)),
+            (None, Err(error)) => Err(conversation.reason(error)),
             (None, Ok(())) => {
                 let silent = Error::from_str("the server did not say what became of the push");
-                Err(remote::reason(config, &trail, silent))
+                Err(conversation.reason(silent))
             }
         }
     }
 
     /// A refusal is a lost race when the server's words are those of one; else it is the server's last word.
-    fn judge(&self, lease: Lease<'_>, words: String, trail: &SharedTrail) -> Result<Push, RepoError> {
+    fn judge(&self, lease: Lease<'_>, words: String, conversation: &Conversation<'_>) -> Result<Push, RepoError> {
         // A server that lets nobody replace commits says the same as one where someone was first.
         let is_forbidden = !lease.is_on_base(&self.config) && words.contains("non-fast-forward");
         if is_race(&words) && !is_forbidden {
             return Ok(Push::LostRace { words });
         }
-        let printed: Vec<String> = trail.borrow().words.lines().map(|line| line.trim().to_owned()).collect();
-        let printed: Vec<String> = printed.into_iter().filter(|line| !line.is_empty()).collect();
+        let printed = conversation.printed();
         let words = if printed.is_empty() { words } else { format!("{words}: {}", printed.join(" / ")) };
         let words = remote::redacted(&self.config, &words);
         Err(RepoError::Refused { url: self.config.url.clone(), branch: lease.branch.clone(), words })

@@ -217,9 +217,10 @@ fn a_rotated_key_or_token_is_taken_up_without_a_restart() {
     stage.registry.push("org/app", "bbbbbb1", "2026-04-02T10:00:00Z");
     wait_until("the first is deployed", || deployed("bbbbbb1"));
     let by_first_key = signer();
-    stage.sshd.admit_only(&stage.sshd.other_key());
-    wait_until("the old key is refused", refused);
+    // The connection with the old key goes as soon as the file holds another one.
     fs::copy(stage.sshd.other_key(), &key).expect("copied");
+    wait_until("the new key is not admitted yet", refused);
+    stage.sshd.admit_only(&stage.sshd.other_key());
     let other = ssh_key(stage.home(), "other-signing", &["-t", "ed25519"], "");
     fs::copy(&other, &signing).expect("copied");
     stage.registry.push("org/app", "cccccc1", "2026-04-03T10:00:00Z");

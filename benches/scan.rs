@@ -12,16 +12,16 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use tagalong::cycle::tree::TreeCache;
+use tagalong::cycle::tree::cache::TreeCache;
 use tagalong::image::{Reference, Version};
-use tagalong::manifest::conventions::Conventions;
 use tagalong::manifest::edit::{FollowRefs, Move, edit};
+use tagalong::manifest::field_rules::FieldRules;
 use tagalong::manifest::find;
-use tagalong::manifest::interest::{Interest, Need, words};
 use tagalong::manifest::paths::PathFilter;
-use tagalong::plan::decide::{self, Openable};
+use tagalong::manifest::prefilter::{Need, Prefilter, words};
+use tagalong::plan::decide;
 use tagalong::plan::gate;
-use tagalong::plan::message::Occasion;
+use tagalong::plan::message::Purpose;
 use tagalong::plan::template::Template;
 use tagalong::repo::clone::{BareClone, CommitId};
 use tagalong::repo::tree::{BlobId, EntryKind};
@@ -37,16 +37,15 @@ static CLONE: LazyLock<Mutex<(BareClone, CommitId, tempfile::TempDir)>> = LazyLo
 fn main() {
     let files = support::files();
     let bytes: usize = files.values().map(String::len).sum();
-    let interest = of_interest();
-    let search = interest.search();
+    let prefilter = of_interest();
+    let search = prefilter.search();
     let needs = |need: Need| {
-        let of =
-            |(path, text): &(&String, &String)| search.need(path, text.as_bytes(), &Conventions::default()) == need;
+        let of = |(path, text): &(&String, &String)| search.need(path, text.as_bytes(), &FieldRules::default()) == need;
         files.iter().filter(of).count()
     };
-    let (whole, ties) = (needs(Need::Whole), needs(Need::Ties));
+    let (whole, references) = (needs(Need::Whole), needs(Need::FileReferences));
     println!(
-        "{} files, {:.1} MB of YAML; {whole} are parsed, and of {ties} kustomizations what ties them to other files",
+        "{} files, {:.1} MB of YAML; {whole} are parsed, and of {references} kustomizations what references them to other files",
         files.len(),
         bytes as f64 / 1e6
     );
@@ -58,24 +57,24 @@ fn with_clone<T>(work: impl FnOnce(&BareClone, CommitId) -> T) -> T {
     work(&clone.0, clone.1)
 }
 
-fn of_interest() -> Interest {
-    Interest::in_words([words(support::IMAGES)].into_iter())
+fn of_interest() -> Prefilter {
+    Prefilter::of_words([words(support::IMAGES)].into_iter())
 }
 
 /// Everything, as `tagalong images` reads it.
-fn all() -> Interest {
-    Interest::Everything
+fn all() -> Prefilter {
+    Prefilter::Everything
 }
 
-/// The tip of a clone that was never looked at: trees walked, blobs inflated, those of interest parsed.
-#[divan::bench(args = ["of interest", "everything"], sample_count = 5, sample_size = 1)]
+/// The tip of a clone that was never looked at: trees walked, blobs inflated, those of prefilter parsed.
+#[divan::bench(args = ["of prefilter", "everything"], sample_count = 5, sample_size = 1)]
 fn cold(bencher: Bencher<'_, '_>, what: &str) {
-    let interest = if what == "everything" { all() } else { of_interest() };
+    let prefilter = if what == "everything" { all() } else { of_interest() };
     let bytes: usize = support::files().values().map(String::len).sum();
     with_clone(|clone, tip| {
         bencher.counter(BytesCount::new(bytes)).bench_local(|| {
             let cache = TreeCache::new(PathFilter::default());
-            let inventory = cache.inventory(clone, tip, &Conventions::default(), &interest).expect("read");
+            let inventory = cache.inventory(clone, tip, &FieldRules::default(), &prefilter).expect("read");
             // What was read is kept; to drop it is no part of reading.
             (cache, inventory)
         });
@@ -117,15 +116,15 @@ fn blobs(clone: &BareClone, tip: CommitId) -> Vec<BlobId> {
 /// A tip that differs in one file from the one before.
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn warm(bencher: Bencher<'_, '_>) {
-    let (cache, interest) = (TreeCache::new(PathFilter::default()), of_interest());
+    let (cache, prefilter) = (TreeCache::new(PathFilter::default()), of_interest());
     with_clone(|clone, tip| {
         let wanted = [support::bump("fedcba9")];
-        let other = commit(clone, tip, &cache, &wanted, &interest);
+        let other = commit(clone, tip, &cache, &wanted, &prefilter);
         let tips = [tip, other];
         let mut turn = 0;
         bencher.bench_local(|| {
             turn += 1;
-            cache.inventory(clone, tips[turn % 2], &Conventions::default(), &interest).expect("read")
+            cache.inventory(clone, tips[turn % 2], &FieldRules::default(), &prefilter).expect("read")
         });
     });
 }
@@ -133,9 +132,9 @@ fn warm(bencher: Bencher<'_, '_>) {
 /// The same tip again.
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn unchanged(bencher: Bencher<'_, '_>) {
-    let (cache, interest) = (TreeCache::new(PathFilter::default()), of_interest());
+    let (cache, prefilter) = (TreeCache::new(PathFilter::default()), of_interest());
     with_clone(|clone, tip| {
-        let look = || cache.inventory(clone, tip, &Conventions::default(), &interest);
+        let look = || cache.inventory(clone, tip, &FieldRules::default(), &prefilter);
         look().expect("read");
         bencher.bench_local(|| look().expect("read"));
     });
@@ -145,13 +144,13 @@ fn unchanged(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn bump_to_commit(bencher: Bencher<'_, '_>) {
     let cache = TreeCache::new(PathFilter::default());
-    let interest = of_interest();
+    let prefilter = of_interest();
     with_clone(|clone, tip| {
-        let mut tip = commit(clone, tip, &cache, &[support::bump("fedcba9")], &interest);
+        let mut tip = commit(clone, tip, &cache, &[support::bump("fedcba9")], &prefilter);
         let mut turn = 0;
         bencher.bench_local(|| {
             turn += 1;
-            tip = commit(clone, tip, &cache, &[support::bump(&format!("{turn:07x}"))], &interest);
+            tip = commit(clone, tip, &cache, &[support::bump(&format!("{turn:07x}"))], &prefilter);
         });
     });
 }
@@ -160,25 +159,31 @@ fn bump_to_commit(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 5, sample_size = 1)]
 fn bump_to_commit_cold(bencher: Bencher<'_, '_>) {
     let wanted = [support::bump("fedcba9")];
-    let interest = Interest::in_images(wanted.iter().map(|wanted| &wanted.repository));
+    let prefilter = Prefilter::of_images(wanted.iter().map(|wanted| &wanted.repository));
     with_clone(|clone, tip| {
-        bencher.bench_local(|| commit(clone, tip, &TreeCache::new(PathFilter::default()), &wanted, &interest));
+        bencher.bench_local(|| commit(clone, tip, &TreeCache::new(PathFilter::default()), &wanted, &prefilter));
     });
 }
 
-fn commit(clone: &BareClone, tip: CommitId, cache: &TreeCache, wanted: &[Reference], interest: &Interest) -> CommitId {
-    let (paths, conventions) = (PathFilter::default(), Conventions::default());
-    let inventory = cache.inventory(clone, tip, &conventions, interest).expect("read");
-    let asked = decide::as_asked(&inventory, wanted, &paths, &Openable::new()).expect("found");
-    let (gated, _) = gate::pass_unproved(asked.plan);
+fn commit(
+    clone: &BareClone,
+    tip: CommitId,
+    cache: &TreeCache,
+    wanted: &[Reference],
+    prefilter: &Prefilter,
+) -> CommitId {
+    let (paths, field_rules) = (PathFilter::default(), FieldRules::default());
+    let inventory = cache.inventory(clone, tip, &field_rules, prefilter).expect("read");
+    let asked = decide::as_asked(&inventory, wanted, &paths).expect("found");
+    let gated = gate::pass_unproved(&asked.plan.updates);
     let mut changes = BTreeMap::new();
     for file in gated.files() {
         let before = clone.file(tip, file).expect("read").expect("there");
-        let after = gated.edited(file, &before, FollowRefs::Yes, &conventions, None).expect("edited");
+        let after = gated.edited(file, &before, FollowRefs::Yes, &field_rules, None).expect("edited");
         changes.insert(file.to_owned(), after);
     }
     clone
-        .commit(tip, &changes, &Template::default().message(gated.updates(), &Occasion::default(), &tip.to_string()))
+        .commit(tip, &changes, &Template::default().message(gated.updates(), &Purpose::default(), &tip.to_string()))
         .expect("a commit")
 }
 
@@ -186,12 +191,12 @@ fn commit(clone: &BareClone, tip: CommitId, cache: &TreeCache, wanted: &[Referen
 #[divan::bench(args = [1, 1_000])]
 fn edit_fields(bencher: Bencher<'_, '_>, fields: usize) {
     let text: String = (0..fields).map(|n| format!("- name: app-{n}\n  image: acme/app:v1  # by CI\n")).collect();
-    let facts = find::read("a.yaml", text.as_bytes(), &Conventions::default()).expect("valid YAML");
+    let facts = find::read("a.yaml", text.as_bytes(), &FieldRules::default()).expect("valid YAML");
     assert_eq!(facts.fields.len(), fields);
     let to = Version::parse_tag("v2").expect("a version");
     let moves: Vec<Move<'_>> = facts.fields.iter().map(|field| Move { field, to: &to }).collect();
     bencher.counter(BytesCount::new(text.len())).bench(|| {
-        edit("a.yaml", black_box(text.as_bytes()), &moves, FollowRefs::Yes, &Conventions::default()).expect("edited")
+        edit("a.yaml", black_box(text.as_bytes()), &moves, FollowRefs::Yes, &FieldRules::default()).expect("edited")
     });
 }
 
@@ -206,5 +211,5 @@ fn large_file(bencher: Bencher<'_, '_>, form: &str) {
     let text = if form == "lines" { items } else { format!("[{items}{{}}]\n") };
     bencher
         .counter(BytesCount::new(text.len()))
-        .bench(|| find::read("a.yaml", black_box(text.as_bytes()), &Conventions::default()).expect("valid YAML"));
+        .bench(|| find::read("a.yaml", black_box(text.as_bytes()), &FieldRules::default()).expect("valid YAML"));
 }

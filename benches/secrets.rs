@@ -11,20 +11,23 @@ mod sops;
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Instant;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
-use tagalong::cycle::secrets::{Gate, PullSecrets, Secrets};
-use tagalong::keys::Sources;
-use tagalong::repo::clone::{BareClone, CommitId};
-use tagalong::sops::audit::Status;
-use tagalong::sops::block::Recipients;
+use tagalong::cycle::secrets::verify::{PullSecrets, Secrets, Strictness};
+use tagalong::cycle::tip::Tip;
+use tagalong::cycle::tree::cache::TreeCache;
+use tagalong::keys::KeySources;
+use tagalong::manifest::paths::PathFilter;
+use tagalong::repo::clone::BareClone;
+use tagalong::sops::audit::FileStatus;
 use tagalong::sops::encrypt::{Recipe, encrypt};
 use tagalong::sops::format::Format;
+use tagalong::sops::metadata_writer::Recipients;
 use tagalong::sops::selection::Selection;
 
 use sops::Sops;
@@ -38,8 +41,7 @@ const BY_SOPS: usize = 50;
 struct Stage {
     sops: Sops,
     files: BTreeMap<String, String>,
-    clone: BareClone,
-    tip: CommitId,
+    tip: Tip,
     _folder: tempfile::TempDir,
 }
 
@@ -62,8 +64,9 @@ static STAGE: LazyLock<Mutex<Stage>> = LazyLock::new(|| {
     let files: BTreeMap<String, String> = (0..FILES).map(file).collect();
     let folder = tempfile::tempdir().expect("a folder");
     let config = support::repository(folder.path(), &files);
-    let (clone, tip) = BareClone::open(config).and_then(BareClone::fetch).expect("a clone");
-    Mutex::new(Stage { sops, files, clone, tip, _folder: folder })
+    let trees = Arc::new(TreeCache::new(PathFilter::default()));
+    let tip = BareClone::open(config).and_then(|clone| Tip::fetch(clone, &trees)).expect("a clone");
+    Mutex::new(Stage { sops, files, tip, _folder: folder })
 });
 
 fn on_stage<T>(work: impl FnOnce(&Stage) -> T) -> T {
@@ -74,12 +77,12 @@ impl Stage {
     /// A judge who has seen nothing.
     fn judge(&self) -> Secrets {
         let environment = |name: &str| (name == "SOPS_AGE_KEY").then(|| self.sops.identity.clone());
-        Secrets::new(Sources::new(&environment, &[]), Gate::Block, PullSecrets::Check)
+        Secrets::new(KeySources::new(&environment, &[]), Strictness::Block, PullSecrets::Check)
     }
 
     fn verify(&self, judge: &Secrets) {
-        let verdicts = judge.verify(&self.clone, self.tip, &|_, _| ()).expect("judged");
-        assert!(verdicts.len() == FILES && verdicts.iter().all(|verdict| verdict.status == Status::Ok));
+        let verdicts = judge.verify(&self.tip, &|_, _| ()).expect("judged");
+        assert!(verdicts.len() == FILES && verdicts.iter().all(|verdict| verdict.status == FileStatus::Ok));
     }
 
     fn by_sops(&self) {

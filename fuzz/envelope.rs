@@ -7,12 +7,12 @@ use rand_core::UnwrapErr;
 use tagalong::secret::Secret;
 use tagalong::sops::age::bech32;
 use tagalong::sops::audit::audit;
-use tagalong::sops::block::Recipients;
 use tagalong::sops::encrypt::{Recipe, encrypt};
 use tagalong::sops::envelope;
 use tagalong::sops::error::SopsError;
 use tagalong::sops::format::Format;
 use tagalong::sops::keyring::Keyring;
+use tagalong::sops::metadata_writer::Recipients;
 use tagalong::sops::open;
 use tagalong::sops::selection::Selection;
 

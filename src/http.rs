@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{HeaderMap, LINK, RETRY_AFTER};
 
 /// What stands for itself in a part of a path (RFC 3986, section 2.3).
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A client in the making. It names us, waits no longer than `timeout`, and follows redirects, but never from https to
 /// http and not for ever; reqwest itself takes credentials off when the host changes.
@@ -31,15 +31,15 @@ pub fn use_ring() {
 }
 
 /// The certificates of PEM text, at least one; or what is wrong with it.
-pub fn authorities(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, String> {
+pub fn parse_certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, String> {
     let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| error.to_string())?;
     if certificates.is_empty() { Err("it holds no certificate".to_owned()) } else { Ok(certificates) }
 }
 
 /// The innermost reason says the most: "connection refused", "invalid peer certificate". It names no URL.
-pub fn innermost(error: &dyn Error) -> String {
+pub fn root_cause(error: &dyn Error) -> String {
     match error.source() {
-        Some(source) => innermost(source),
+        Some(source) => root_cause(source),
         None => error.to_string(),
     }
 }
@@ -56,8 +56,8 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// A text as a part of a path, or as the value of a query.
-pub fn in_path(text: &str) -> String {
-    utf8_percent_encode(text, IN_PATH).to_string()
+pub fn encode_path_segment(text: &str) -> String {
+    utf8_percent_encode(text, PATH_SEGMENT).to_string()
 }
 
 /// The target of `Link: <…>; rel="next"` (RFC 8288), among all that are given.

@@ -68,7 +68,7 @@ impl Explain for KeysError {
 
 /// Where identities are taken from. They are read anew at each call, so that rotated files are taken up.
 #[derive(Debug, Clone, Default)]
-pub struct Sources {
+pub struct KeySources {
     /// Identities that the environment holds itself (`SOPS_AGE_KEY`).
     inline: Option<Secret<String>>,
     /// Files and folders that have to be there.
@@ -77,15 +77,15 @@ pub struct Sources {
     usual: Option<PathBuf>,
 }
 
-impl Sources {
+impl KeySources {
     /// The sources of sops by an environment, and files and folders that were named besides.
-    pub fn new(environment: &dyn Fn(&str) -> Option<String>, named: &[PathBuf]) -> Sources {
+    pub fn new(environment: &dyn Fn(&str) -> Option<String>, named: &[PathBuf]) -> KeySources {
         let set = |name: &str| environment(name).filter(|value| !value.is_empty());
         let from_environment = ["SOPS_AGE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_FILE"].into_iter().filter_map(set);
         let base = set("XDG_CONFIG_HOME")
             .map(PathBuf::from)
             .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".config")));
-        Sources {
+        KeySources {
             inline: set("SOPS_AGE_KEY").map(Secret::new),
             named: from_environment.map(PathBuf::from).chain(named.iter().cloned()).collect(),
             usual: base.map(|base| base.join("sops/age/keys.txt")),
@@ -106,14 +106,14 @@ impl Sources {
             }
         }
         match self.usual.as_deref().map(|file| add_file(&mut keyring, file)) {
-            Some(Err(KeysError::Unreadable { source, .. })) if is_absence(&source) => {}
+            Some(Err(KeysError::Unreadable { source, .. })) if is_not_found(&source) => {}
             other => other.unwrap_or(Ok(()))?,
         }
         Ok(keyring)
     }
 }
 
-fn is_absence(error: &io::Error) -> bool {
+fn is_not_found(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
@@ -158,13 +158,13 @@ mod tests {
         bech32::encode("age-secret-key-", &[seed; 32]).expect("a key").to_ascii_uppercase()
     }
 
-    fn sources(variables: &[(&str, &str)], named: &[&Path]) -> Sources {
+    fn sources(variables: &[(&str, &str)], named: &[&Path]) -> KeySources {
         let map: BTreeMap<String, String> = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let named: Vec<PathBuf> = named.iter().map(|path| path.to_path_buf()).collect();
-        Sources::new(&|name| map.get(name).cloned(), &named)
+        KeySources::new(&|name| map.get(name).cloned(), &named)
     }
 
-    fn count(sources: &Sources) -> usize {
+    fn count(sources: &KeySources) -> usize {
         sources.keyring().expect("keys").recipients().count()
     }
 
@@ -196,7 +196,7 @@ mod tests {
         let file = folder.path().join("keys");
         let broken = format!("# mine\n{}X\n", key(7));
         fs::write(&file, &broken).expect("written");
-        let said = |sources: &Sources| {
+        let said = |sources: &KeySources| {
             let error = sources.keyring().expect_err("no keys");
             let all = format!("{error} {error:?} {sources:?} {}", error.help().unwrap_or_default());
             assert!(!all.contains(&key(7)[15..]), "{all}");

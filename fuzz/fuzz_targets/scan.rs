@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tagalong::manifest::conventions::{Conventions, FieldRule};
+use tagalong::manifest::field_rules::{FieldRule, FieldRules};
 use tagalong::manifest::find;
 use tagalong::yaml::comment::comments_with;
 use tagalong::yaml::scan::Scan;
@@ -21,6 +21,6 @@ fuzz_target!(|bytes: &[u8]| {
     }
     comments_with(&scan, "a");
     let rules = vec![FieldRule::new("**", "*.tag", Some("acme/{1}")).expect("a rule")];
-    let _ = find::read("kustomization.yaml", bytes, &Conventions { rules, embedded: true });
-    let _ = find::read("values.yaml", bytes, &Conventions::default());
+    let _ = find::read("kustomization.yaml", bytes, &FieldRules { rules, embedded: true });
+    let _ = find::read("values.yaml", bytes, &FieldRules::default());
 });

@@ -5,20 +5,20 @@
 
 use libfuzzer_sys::fuzz_target;
 use tagalong::image::Version;
-use tagalong::manifest::conventions::Conventions;
 use tagalong::manifest::edit::{EditError, FollowRefs, Move, edit};
 use tagalong::manifest::field::Field;
+use tagalong::manifest::field_rules::FieldRules;
 use tagalong::manifest::find;
 use tagalong::yaml::plain::is_ambiguous;
 
 const FILE: &str = "kustomization.yaml";
 
 fuzz_target!(|bytes: &[u8]| {
-    let conventions = Conventions { embedded: true, ..Conventions::default() };
-    let Ok(facts) = find::read(FILE, bytes, &conventions) else { return };
+    let field_rules = FieldRules { embedded: true, ..FieldRules::default() };
+    let Ok(facts) = find::read(FILE, bytes, &field_rules) else { return };
     let to = Version::parse_tag("fuzz-1a2b3c4").expect("a tag");
     for field in &facts.fields {
-        let Some(there) = moved(bytes, field, &to, &conventions) else { continue };
+        let Some(there) = moved(bytes, field, &to, &field_rules) else { continue };
         let (Some(tag), None) = (&field.version.tag, &field.version.digest) else { continue };
         let same = bytes.iter().zip(&there).take_while(|(a, b)| a == b).count();
         let left = bytes.len().min(there.len()) - same;
@@ -30,16 +30,16 @@ fuzz_target!(|bytes: &[u8]| {
         if is_ambiguous(tag.as_str()) {
             continue;
         }
-        let read = find::read(FILE, &there, &conventions).expect("the edit was proved");
+        let read = find::read(FILE, &there, &field_rules).expect("the edit was proved");
         let twin = read.fields.iter().find(|twin| twin.path == field.path && twin.place == field.place);
         let twin = twin.unwrap_or_else(|| panic!("{field:?}: gone"));
-        let back = moved(&there, twin, &field.version, &conventions).expect("the way back");
+        let back = moved(&there, twin, &field.version, &field_rules).expect("the way back");
         assert_eq!(String::from_utf8_lossy(&back), String::from_utf8_lossy(bytes), "{field:?}");
     }
 });
 
-fn moved(bytes: &[u8], field: &Field, to: &Version, conventions: &Conventions) -> Option<Vec<u8>> {
-    match edit(FILE, bytes, &[Move { field, to }], FollowRefs::No, conventions) {
+fn moved(bytes: &[u8], field: &Field, to: &Version, field_rules: &FieldRules) -> Option<Vec<u8>> {
+    match edit(FILE, bytes, &[Move { field, to }], FollowRefs::No, field_rules) {
         Ok(edited) => Some(edited),
         Err(EditError::Refused(refused)) if refused.is_bug() => panic!("{field:?}: {refused}"),
         Err(_) => None,

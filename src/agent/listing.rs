@@ -2,18 +2,19 @@
 
 use crate::cycle::status::State;
 use crate::image::Repository;
+use crate::plan::skip::Reason;
 
 use super::query::Query;
 use super::status::Row;
 
 /// The states in the order in which people want to see them: what needs someone comes first.
 pub const BY_TROUBLE: [State; State::ALL.len()] = [
-    State::BlockedImage,
-    State::BlockedSecret,
-    State::RegistryError,
-    State::Held,
-    State::Suspended,
-    State::NoCandidate,
+    State::Kept(Reason::BlockedImage),
+    State::Kept(Reason::BlockedSecret),
+    State::Kept(Reason::RegistryError),
+    State::Kept(Reason::Held),
+    State::Kept(Reason::Suspended),
+    State::Kept(Reason::NoCandidate),
     State::Updating,
     State::UpToDate,
 ];
@@ -57,7 +58,7 @@ pub struct Selection<'l> {
 impl Counts {
     /// The number of images in one state.
     pub fn of(&self, state: State) -> usize {
-        self.0[state as usize]
+        self.0[state.index()]
     }
 
     /// The number of images in any of the states.
@@ -66,7 +67,7 @@ impl Counts {
     }
 
     fn add(&mut self, state: State) {
-        self.0[state as usize] += 1;
+        self.0[state.index()] += 1;
     }
 }
 
@@ -81,10 +82,10 @@ impl<'s> FromIterator<&'s State> for Counts {
 impl Listing {
     /// A listing of rows in any order.
     pub fn new(mut rows: Vec<Row>) -> Listing {
-        rows.sort_by(|one, other| one.standing.image.cmp(&other.standing.image));
-        let counts = rows.iter().map(|row| &row.standing.state).collect();
+        rows.sort_by(|one, other| one.status.image.cmp(&other.status.image));
+        let counts = rows.iter().map(|row| &row.status.state).collect();
         let mut by_trouble: Vec<usize> = (0..rows.len()).collect();
-        by_trouble.sort_by_key(|row| BY_TROUBLE.iter().position(|state| *state == rows[*row].standing.state));
+        by_trouble.sort_by_key(|row| BY_TROUBLE.iter().position(|state| *state == rows[*row].status.state));
         Listing { rows, by_trouble, counts }
     }
 
@@ -95,7 +96,7 @@ impl Listing {
 
     /// The row of an image.
     pub fn row(&self, image: &Repository) -> Option<&Row> {
-        let found = self.rows.binary_search_by(|row| row.standing.image.cmp(image));
+        let found = self.rows.binary_search_by(|row| row.status.image.cmp(image));
         found.ok().map(|at| &self.rows[at])
     }
 
@@ -114,8 +115,8 @@ impl Listing {
         let with_text = (0..self.rows.len()).map(row).filter(|row| words.iter().all(|word| has(row, word)));
         let (mut counts, mut found) = (Counts::default(), Vec::new());
         for row in with_text {
-            counts.add(row.standing.state);
-            if query.takes(row.standing.state) {
+            counts.add(row.status.state);
+            if query.takes(row.status.state) {
                 found.push(row);
             }
         }
@@ -129,11 +130,11 @@ impl Listing {
 
 /// Whether a word in lower case is part of an image's name, of what it holds or should hold, or of where it does so.
 fn has(row: &Row, word: &str) -> bool {
-    let standing = &row.standing;
+    let status = &row.status;
     let has = |text: &str| text.to_lowercase().contains(word);
-    has(standing.image.as_str())
-        || standing.candidate.as_ref().is_some_and(|tag| has(tag.as_str()))
-        || standing.current.iter().any(|place| {
+    has(status.image.as_str())
+        || status.candidate.as_ref().is_some_and(|tag| has(tag.as_str()))
+        || status.current.iter().any(|place| {
             has(&place.file)
                 || place.tag.as_ref().is_some_and(|tag| has(tag.as_str()))
                 || place.digest.as_ref().is_some_and(|digest| has(digest.as_str()))
@@ -158,7 +159,7 @@ mod tests {
             tag: Some("1a2b3c4".parse().expect("a tag")),
             digest: None,
         };
-        let standing = ImageStatus {
+        let status = ImageStatus {
             image: format!("r.io/org/{name}").parse().expect("an image"),
             policy: "p".to_owned(),
             state,
@@ -167,15 +168,15 @@ mod tests {
             reasons: Vec::new(),
             holds: Vec::new(),
         };
-        Row { standing, since: Timestamp::UNIX_EPOCH, commit: None }
+        Row { status, since: Timestamp::UNIX_EPOCH, commit: None }
     }
 
     fn listing() -> Listing {
         let rows = [
             ("e", State::UpToDate),
-            ("d", State::BlockedSecret),
-            ("c", State::NoCandidate),
-            ("b", State::BlockedImage),
+            ("d", State::Kept(Reason::BlockedSecret)),
+            ("c", State::Kept(Reason::NoCandidate)),
+            ("b", State::Kept(Reason::BlockedImage)),
             ("a", State::UpToDate),
         ];
         Listing::new(rows.into_iter().map(|(name, state)| row(name, state)).collect())
@@ -185,7 +186,7 @@ mod tests {
     fn page(listing: &Listing, query: &str, order: Order) -> (String, usize, usize) {
         let query = Query::parse(Some(query), SIZES).expect("a query");
         let selection = listing.select(&query, order);
-        let names = selection.rows.iter().map(|row| row.standing.image.short_name()).collect();
+        let names = selection.rows.iter().map(|row| row.status.image.short_name()).collect();
         (names, selection.total, selection.pages)
     }
 
@@ -197,7 +198,7 @@ mod tests {
     fn each_state_has_its_place_among_the_troubles() {
         for state in State::ALL {
             assert_eq!(BY_TROUBLE.iter().filter(|other| **other == state).count(), 1, "{state}");
-            assert_eq!(State::ALL[state as usize], state);
+            assert_eq!(State::ALL[state.index()], state);
         }
     }
 
@@ -221,7 +222,7 @@ mod tests {
         assert_eq!(page(&listing, "q=apps/d&state=up-to-date", Order::Trouble), is("", 0, 1));
         let query = Query::parse(Some("q=apps/d&state=up-to-date"), SIZES).expect("a query");
         let counts = listing.select(&query, Order::Name).counts;
-        assert_eq!((counts.of(State::BlockedSecret), counts.sum(&State::ALL)), (1, 1));
+        assert_eq!((counts.of(State::Kept(Reason::BlockedSecret)), counts.sum(&State::ALL)), (1, 1));
         assert_eq!(listing.counts().of(State::UpToDate), 2);
     }
 
@@ -229,7 +230,7 @@ mod tests {
     fn an_image_is_found_by_its_name() {
         let listing = listing();
         let image = "r.io/org/c".parse().expect("an image");
-        assert_eq!(listing.row(&image).expect("there").standing.state, State::NoCandidate);
+        assert_eq!(listing.row(&image).expect("there").status.state, State::Kept(Reason::NoCandidate));
         assert!(listing.row(&"r.io/org/f".parse().expect("an image")).is_none());
     }
 }

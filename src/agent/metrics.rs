@@ -14,14 +14,14 @@ use prometheus_client::registry::{Registry, Unit};
 
 use jiff::Timestamp;
 
-use crate::cluster::election::Standing;
-use crate::cluster::flux::{News, Part};
-use crate::cluster::ledger::{Outcome as Rollout, Word};
+use crate::cluster::election::Leadership;
+use crate::cluster::flux::{FluxEvent, FluxTask};
+use crate::cluster::pending_rollouts::{RolloutEvent, RolloutOutcome as Rollout};
 use crate::cycle::error::CycleError;
 use crate::cycle::report::Report;
 use crate::cycle::status::{ImageStatus, State};
 use crate::image::Repository;
-use crate::notify::desk::Deliveries;
+use crate::notify::dispatcher::Deliveries;
 use crate::registry::traffic::Traffic;
 
 use super::config::Config;
@@ -191,8 +191,8 @@ impl Metrics {
         }
     }
 
-    pub(super) fn stands(&self, standing: &Standing) {
-        let leads = *standing == Standing::Leads;
+    pub(super) fn stands(&self, leadership: &Leadership) {
+        let leads = *leadership == Leadership::Leader;
         self.leader.set(leads.into());
         if !leads {
             // How images stand is the leader's to say.
@@ -204,13 +204,13 @@ impl Metrics {
     pub(super) fn watched(&self, is_watched: bool) {
         self.flux_trouble.clear();
         if is_watched {
-            Part::ALL.into_iter().for_each(|part| self.trouble(part, 0));
+            FluxTask::ALL.into_iter().for_each(|part| self.trouble(part, 0));
         }
     }
 
-    pub(super) fn hear(&self, news: &News, now: Timestamp) {
+    pub(super) fn hear(&self, news: &FluxEvent, now: Timestamp) {
         match news {
-            News::Word(Word { changes, outcome, took, .. }) => {
+            FluxEvent::Rollout(RolloutEvent { changes, outcome, took, .. }) => {
                 self.reconciled.get_or_create(&[("outcome", outcome.label().to_owned())]).inc();
                 if matches!(outcome, Rollout::Applied { .. }) {
                     self.reconcile_duration.observe(took.as_secs_f64());
@@ -221,12 +221,12 @@ impl Metrics {
                         .for_each(|built| self.rollout_lag.observe(lag(built)));
                 }
             }
-            News::Trouble(part, _) => self.trouble(*part, 1),
-            News::Over(part) => self.trouble(*part, 0),
+            FluxEvent::Failing(part, _) => self.trouble(*part, 1),
+            FluxEvent::Recovered(part) => self.trouble(*part, 0),
         }
     }
 
-    fn trouble(&self, part: Part, is_there: i64) {
+    fn trouble(&self, part: FluxTask, is_there: i64) {
         self.flux_trouble.get_or_create(&[("part", part.name().to_owned())]).set(is_there);
     }
 
@@ -296,6 +296,8 @@ impl Metrics {
 mod tests {
     use std::time::Duration;
 
+    use crate::plan::skip::Reason;
+
     use super::*;
 
     fn outcome(result: Result<Report, Failure>) -> Outcome {
@@ -324,7 +326,7 @@ mod tests {
             commit: Some("f00".to_owned()),
             updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
             attempts: 3,
-            ..report(vec![ImageStatus { image: image.clone(), ..standing("app", State::BlockedSecret) }])
+            ..report(vec![ImageStatus { image: image.clone(), ..standing("app", State::Kept(Reason::BlockedSecret)) }])
         };
         let traffic = [
             Traffic { host: "ghcr.io".to_owned(), status: Some(200), requests: 7 },
@@ -396,7 +398,9 @@ mod tests {
     fn of_many_images_the_worst_have_series_and_the_same_ones_in_each_cycle() {
         let metrics = Metrics::default();
         let images = |blocked: usize| {
-            let state = |image| if image < blocked { State::BlockedImage } else { State::NoCandidate };
+            let state = |image| {
+                if image < blocked { State::Kept(Reason::BlockedImage) } else { State::Kept(Reason::NoCandidate) }
+            };
             // The worst have the last names.
             let images = (0..5000).map(|image| standing(&format!("app-{:04}", 9999 - image), state(image)));
             let mut images: Vec<ImageStatus> = images.collect();
@@ -416,7 +420,7 @@ mod tests {
         metrics.learn(&outcome(Ok(report(images(4)))), &[]);
         let after = series(&metrics, "tagalong_image_kept_back");
         assert_eq!((after.len(), after.difference(&before).count()), (KEPT_BACK_SERIES, 1));
-        metrics.stands(&Standing::Follows { leader: "other".to_owned() });
+        metrics.stands(&Leadership::Follower { leader: "other".to_owned() });
         assert!(series(&metrics, "tagalong_image_kept_back").is_empty());
         assert!(metrics.encode().contains("tagalong_image_kept_back_omitted 0\n"));
     }

@@ -4,24 +4,25 @@ use url::form_urlencoded;
 
 use crate::cycle::status::State;
 use crate::fault::{Explain, Fault};
+use crate::plan::skip::Reason;
 
 /// The longest text to search for, in characters.
-pub const LONGEST: usize = 200;
+pub const MAX_TEXT: usize = 200;
 /// The characters of a wrong value that its error repeats.
-const REPEATED: usize = 60;
+const MAX_QUOTED: usize = 60;
 
 /// Names for several states at once.
 pub const GROUPS: [(&str, &[State]); 2] = [("kept-back", &KEPT_BACK), ("blocked", &BLOCKED)];
 /// The states in which something keeps an image from being updated.
 pub const KEPT_BACK: [State; 6] = [
-    State::BlockedImage,
-    State::BlockedSecret,
-    State::RegistryError,
-    State::Held,
-    State::Suspended,
-    State::NoCandidate,
+    State::Kept(Reason::BlockedImage),
+    State::Kept(Reason::BlockedSecret),
+    State::Kept(Reason::RegistryError),
+    State::Kept(Reason::Held),
+    State::Kept(Reason::Suspended),
+    State::Kept(Reason::NoCandidate),
 ];
-const BLOCKED: [State; 2] = [State::BlockedImage, State::BlockedSecret];
+const BLOCKED: [State; 2] = [State::Kept(Reason::BlockedImage), State::Kept(Reason::BlockedSecret)];
 
 /// The number of images on a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Explain for QueryError {
                 format!("use one or more of {}, joined by commas", names.join(", "))
             }
             QueryError::Number { most, .. } => format!("write a whole number from 1 to {most}"),
-            QueryError::Long => format!("search for at most {LONGEST} characters"),
+            QueryError::Long => format!("search for at most {MAX_TEXT} characters"),
         })
     }
 }
@@ -106,7 +107,7 @@ impl Query {
             match &*name {
                 _ if value.is_empty() => {}
                 "state" => query.states = states(value)?,
-                "q" if value.chars().count() > LONGEST => return Err(QueryError::Long),
+                "q" if value.chars().count() > MAX_TEXT => return Err(QueryError::Long),
                 "q" => value.clone_into(&mut query.text),
                 "page" => query.page = number("page", value, u32::MAX as usize)?,
                 _ => query.limit = number("limit", value, sizes.most)?,
@@ -199,7 +200,7 @@ fn number(name: &'static str, value: &str, most: usize) -> Result<usize, QueryEr
 
 /// The start of a text that may be of any length.
 fn shortened(text: &str) -> String {
-    text.chars().take(REPEATED).collect()
+    text.chars().take(MAX_QUOTED).collect()
 }
 
 #[cfg(test)]
@@ -234,7 +235,7 @@ mod tests {
             assert_eq!(parse(&link[1..]), Ok(query));
         }
         let query = parse("q=x&page=9").expect("a query");
-        assert_eq!(query.with(&[State::Held]).link(), "?state=held&q=x");
+        assert_eq!(query.with(&[State::Kept(Reason::Held)]).link(), "?state=held&q=x");
         assert_eq!(query.with(&[]).on(3).link(), "?q=x&page=3");
     }
 

@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use crate::cluster::api::Cluster;
 use crate::cluster::config::Flux;
-use crate::cluster::flux::{News, Watch};
-use crate::cluster::ledger::{Change, Pushed};
+use crate::cluster::flux::{FluxEvent, Watch};
+use crate::cluster::pending_rollouts::{ImageChange, PushedCommit};
 use crate::cycle::report::{Moved, Report};
 use crate::fault::Explain;
 use crate::secret::SafeUrl;
 
 use super::outcome::Outcome;
-use super::setup::Setup;
+use super::runtime::Runtime;
 
 /// The watch over Flux, as the configuration wants it.
 #[derive(Debug, Default)]
@@ -23,19 +23,19 @@ pub struct Rollouts {
 impl Rollouts {
     /// Takes up a configuration. What is waited for goes on being waited for, unless what Flux is asked has changed; gives
     /// whether it is watched, if that began anew or ended.
-    pub async fn configured(&mut self, setup: &Setup) -> Option<bool> {
-        let Some(flux) = &setup.cluster.flux else {
+    pub async fn configured(&mut self, runtime: &Runtime) -> Option<bool> {
+        let Some(flux) = &runtime.cluster.flux else {
             return self.watch.take().map(|_| false);
         };
         let is_same =
-            |(before, repository, _): &(Flux, SafeUrl, Watch)| (before, repository) == (flux, &setup.repository);
+            |(before, repository, _): &(Flux, SafeUrl, Watch)| (before, repository) == (flux, &runtime.repository);
         if self.watch.as_ref().is_some_and(is_same) {
             return None;
         }
         self.watch = match Cluster::find().await {
             Ok(cluster) => {
-                let watch = Watch::begin(cluster, flux.clone(), Arc::clone(&setup.lineage));
-                Some((flux.clone(), setup.repository.clone(), watch))
+                let watch = Watch::start(cluster, flux.clone(), Arc::clone(&runtime.ancestry));
+                Some((flux.clone(), runtime.repository.clone(), watch))
             }
             Err(error) => {
                 let help = error.help().unwrap_or_default();
@@ -47,7 +47,7 @@ impl Rollouts {
     }
 
     /// Learns how a cycle ended. What was proposed is not on the branch yet, and not watched.
-    pub fn learn(&self, outcome: &Outcome) {
+    pub fn cycle_ended(&self, outcome: &Outcome) {
         let (Some((_, _, watch)), Ok(report)) = (&self.watch, &outcome.result) else { return };
         if let Some(pushed) = pushed(report) {
             watch.pushed(pushed);
@@ -55,23 +55,23 @@ impl Rollouts {
     }
 
     /// Waits for news; for ever where nothing is watched.
-    pub async fn news(&mut self) -> News {
+    pub async fn next_event(&mut self) -> FluxEvent {
         match &mut self.watch {
-            Some((_, _, watch)) => watch.news().await,
+            Some((_, _, watch)) => watch.next_event().await,
             None => std::future::pending().await,
         }
     }
 }
 
-fn pushed(report: &Report) -> Option<Pushed> {
+fn pushed(report: &Report) -> Option<PushedCommit> {
     let commit = report.commit.as_ref().filter(|_| !report.is_proposal)?;
-    let change = |moved: &Moved| Change {
+    let change = |moved: &Moved| ImageChange {
         image: moved.image.to_string(),
         to: moved.to.clone(),
         file: moved.file.clone(),
         built: moved.built,
     };
-    let mut changes: Vec<Change> = report.updates.iter().map(change).collect();
+    let mut changes: Vec<ImageChange> = report.updates.iter().map(change).collect();
     changes.dedup();
-    Some(Pushed { commit: commit.clone(), at: Instant::now(), changes })
+    Some(PushedCommit { commit: commit.clone(), at: Instant::now(), changes })
 }

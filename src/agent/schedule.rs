@@ -9,26 +9,26 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::cluster::election::{Seat, Standing};
+use crate::cluster::election::{LeaderElector, Leadership};
+use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
-use crate::cycle::task::Mode;
 use crate::policy::scope::{Scope, Target};
 
+use super::observers::Observers;
 use super::outcome::{Failure, Outcome};
 use super::rollouts::Rollouts;
-use super::setup::{Refusal, Setup, Source};
-use super::sinks::Sinks;
-use super::wake::Wake;
+use super::runtime::{ConfigSource, LoadError, Runtime};
+use super::trigger::Trigger;
 use super::worker;
 
 /// How often the file of the configuration is looked at.
-const LOOK: Duration = Duration::from_secs(2);
+const CONFIG_POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// The longest pause after cycles that failed, unless the interval itself is longer.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// How long after news that changed nothing there is a second look.
-const SECOND_LOOK: Duration = Duration::from_secs(2);
+const MAX_BACKOFF: Duration = Duration::from_secs(300);
+/// How long after an event that led to no update its images are checked again.
+const RECHECK_DELAY: Duration = Duration::from_secs(2);
 /// How long a cycle that is given up may take to get to where it can end.
-const LAST_STEP: Duration = Duration::from_secs(2);
+const ABORT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the agent is told from outside while it runs.
 #[derive(Debug, Clone, Default)]
@@ -36,11 +36,11 @@ pub struct Signals {
     /// Stop; the cycle under way may end within its grace.
     pub stop: CancellationToken,
     /// Stop now.
-    pub hurry: CancellationToken,
+    pub stop_now: CancellationToken,
     /// Read the configuration again.
     pub reload: Arc<Notify>,
     /// Begin the next cycle now, for images of which there is news.
-    pub wake: Wake,
+    pub trigger: Trigger,
 }
 
 impl Signals {
@@ -48,7 +48,7 @@ impl Signals {
     async fn grace_is_over(&self, grace: Duration) {
         self.stop.cancelled().await;
         tokio::select! {
-            () = self.hurry.cancelled() => {}
+            () = self.stop_now.cancelled() => {}
             () = tokio::time::sleep(grace) => {}
         }
     }
@@ -56,107 +56,113 @@ impl Signals {
 
 /// What the next cycle looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Look {
+enum NextCycle {
     /// Everything.
-    AtAll,
+    Full,
     /// What there is news of.
-    AtNews(BTreeSet<Target>),
+    Updated(BTreeSet<Target>),
     /// The same once more.
-    Again(BTreeSet<Target>),
+    Recheck(BTreeSet<Target>),
 }
 
-impl Look {
-    fn at(scope: Scope) -> Look {
+impl NextCycle {
+    fn of(scope: Scope) -> NextCycle {
         match scope {
-            Scope::All => Look::AtAll,
-            Scope::Only(targets) => Look::AtNews(targets),
+            Scope::All => NextCycle::Full,
+            Scope::Only(targets) => NextCycle::Updated(targets),
         }
     }
 
     fn scope(&self) -> Scope {
         match self {
-            Look::AtAll => Scope::All,
-            Look::AtNews(targets) | Look::Again(targets) => Scope::Only(targets.clone()),
+            NextCycle::Full => Scope::All,
+            NextCycle::Updated(targets) | NextCycle::Recheck(targets) => Scope::Only(targets.clone()),
         }
     }
 }
 
 /// The agent.
 pub struct Agent {
-    source: Source,
-    setup: Setup,
-    sinks: Sinks,
+    source: ConfigSource,
+    runtime: Runtime,
+    observers: Observers,
     signals: Signals,
-    seat: Seat,
+    elector: LeaderElector,
     rollouts: Rollouts,
     /// What is looked at again, and when: registries tell of a push before they list its tag.
-    again: Option<(Instant, BTreeSet<Target>)>,
+    recheck: Option<(Instant, BTreeSet<Target>)>,
 }
 
 impl Agent {
-    /// An agent that works by `setup`, which was read from `source`, whenever it leads.
-    pub fn new(source: Source, setup: Setup, mut sinks: Sinks, signals: Signals, seat: Seat) -> Agent {
-        sinks.configured(&setup);
-        Agent { source, setup, sinks, signals, seat, rollouts: Rollouts::default(), again: None }
+    /// An agent that works by `runtime`, which was read from `source`, whenever it leads.
+    pub fn new(
+        source: ConfigSource,
+        runtime: Runtime,
+        mut observers: Observers,
+        signals: Signals,
+        elector: LeaderElector,
+    ) -> Agent {
+        observers.configured(&runtime);
+        Agent { source, runtime, observers, signals, elector, rollouts: Rollouts::default(), recheck: None }
     }
 
     /// Runs until it is told to stop. A cycle that fails, whatever the way, is followed by the next one, after a pause
     /// that grows with the failures.
     pub async fn run(mut self) {
-        tracing::info!(interval_s = self.setup.config.interval.as_secs_f64(), "the agent has started");
+        tracing::info!(interval_s = self.runtime.config.interval.as_secs_f64(), "the agent has started");
         self.watch().await;
         let (mut number, mut failures) = (0, 0);
-        let (mut look, mut due) = (Look::AtAll, Instant::now());
+        let (mut next, mut due) = (NextCycle::Full, Instant::now());
         loop {
-            if self.stand_by().await {
-                // Whatever there was news of meanwhile, a look at everything finds.
-                look = Look::AtAll;
+            if self.await_leadership().await {
+                // A full cycle finds whatever was pushed meanwhile.
+                next = NextCycle::Full;
             }
             if self.signals.stop.is_cancelled() {
                 break;
             }
             number += 1;
             let span = tracing::info_span!("cycle", number);
-            let outcome = self.cycle(number, look.scope()).instrument(span.clone()).await;
+            let outcome = self.cycle(number, next.scope()).instrument(span.clone()).await;
             failures = if outcome.result.is_ok() { 0 } else { failures + 1 };
-            let traffic = self.setup.work.take_traffic();
-            span.in_scope(|| self.sinks.tell(&outcome, &traffic));
-            self.rollouts.learn(&outcome);
-            if let (Look::AtNews(targets), Ok(report)) = (&look, &outcome.result) {
-                self.look_again(report, targets);
+            let traffic = self.runtime.runner.take_traffic();
+            span.in_scope(|| self.observers.cycle_ended(&outcome, &traffic));
+            self.rollouts.cycle_ended(&outcome);
+            if let (NextCycle::Updated(targets), Ok(report)) = (&next, &outcome.result) {
+                self.schedule_recheck(report, targets);
             }
-            // News, however much of it, does not put off the next look at everything.
-            if look == Look::AtAll || failures > 0 {
-                due = Instant::now() + pause(self.setup.config.interval, failures, fastrand::f64());
+            // Events, however many, do not postpone the next full cycle.
+            if next == NextCycle::Full || failures > 0 {
+                due = Instant::now() + backoff(self.runtime.config.interval, failures, fastrand::f64());
             }
-            look = self.rest(due).await;
+            next = self.next_cycle(due).await;
         }
-        tokio::join!(self.seat.leave(), self.sinks.stopped());
+        tokio::join!(self.elector.resign(), self.observers.stopped());
         tracing::info!("the agent has stopped");
     }
 
     /// Waits as long as this replica does not lead; gives whether it had to. The leader looks at everything by its
     /// schedule, so what there is news of here is found by it a little later.
-    async fn stand_by(&mut self) -> bool {
+    async fn await_leadership(&mut self) -> bool {
         let mut has_waited = false;
         loop {
-            let standing = self.seat.standing();
-            self.sinks.stands(&standing);
-            if standing == Standing::Leads || self.signals.stop.is_cancelled() {
+            let standing = self.elector.leadership();
+            self.observers.leadership_changed(&standing);
+            if standing == Leadership::Leader || self.signals.stop.is_cancelled() {
                 return has_waited;
             }
             has_waited = true;
             tokio::select! {
                 () = self.signals.stop.cancelled() => {}
-                () = self.seat.changed() => {}
-                _ = self.signals.wake.news() => {
+                () = self.elector.changed() => {}
+                _ = self.signals.trigger.fired() => {
                     tracing::info!("there is news, and this replica does not lead; the leader looks by its schedule");
                 }
-                news = self.rollouts.news() => self.sinks.hear(&news),
+                event = self.rollouts.next_event() => self.observers.rollout_event(&event),
                 () = self.signals.reload.notified() => {
                     self.reload().await;
                 }
-                () = tokio::time::sleep(LOOK) => {
+                () = tokio::time::sleep(CONFIG_POLL_INTERVAL) => {
                     if self.source.has_changed() {
                         self.reload().await;
                     }
@@ -166,16 +172,16 @@ impl Agent {
     }
 
     async fn cycle(&mut self, number: u64, scope: Scope) -> Outcome {
-        let Agent { setup, sinks, signals, seat, rollouts, .. } = self;
-        let (config, begun) = (&setup.config, Instant::now());
+        let Agent { runtime, observers, signals, elector, rollouts, .. } = self;
+        let (config, begun) = (&runtime.config, Instant::now());
         if scope == Scope::All {
             // What everything is looked at for is no news any more.
-            signals.wake.take();
+            signals.trigger.take();
         }
-        sinks.begun(begun, config.deadline);
+        observers.cycle_started(begun, config.deadline);
         let mode = if config.suspend { Mode::Suspended } else { Mode::Push };
         let give_up = CancellationToken::new();
-        let work = worker::run(Arc::clone(&setup.work), scope, mode, config.deadline, give_up.clone());
+        let work = worker::run(Arc::clone(&runtime.runner), scope, mode, config.deadline, give_up.clone());
         let grace_is_over = signals.grace_is_over(config.grace);
         tokio::pin!(work, grace_is_over);
         let (mut is_told, mut is_deposed) = (false, false);
@@ -184,20 +190,20 @@ impl Agent {
                 result = &mut work => break result,
                 () = signals.stop.cancelled(), if !is_told => {
                     is_told = true;
-                    sinks.stopping();
+                    observers.stopping();
                     tracing::info!(grace_s = config.grace.as_secs_f64(), "told to stop; the cycle under way may end");
                 }
                 () = &mut grace_is_over => {
                     tracing::warn!("the cycle under way is given up");
                     give_up.cancel();
-                    break tokio::time::timeout(LAST_STEP, work).await.unwrap_or(Err(Failure::Stopped));
+                    break tokio::time::timeout(ABORT_TIMEOUT, work).await.unwrap_or(Err(Failure::Stopped));
                 }
-                () = seat.lost(), if !is_deposed => {
+                () = elector.lost(), if !is_deposed => {
                     is_deposed = true;
                     tracing::warn!("this replica does not lead any more; the cycle under way is given up");
                     give_up.cancel();
                 }
-                news = rollouts.news() => sinks.hear(&news),
+                event = rollouts.next_event() => observers.rollout_event(&event),
             }
         };
         let result = match result {
@@ -208,46 +214,46 @@ impl Agent {
     }
 
     /// Looks again at those images of which there was news and that did not move.
-    fn look_again(&mut self, report: &Report, targets: &BTreeSet<Target>) {
+    fn schedule_recheck(&mut self, report: &Report, targets: &BTreeSet<Target>) {
         let has_moved = |target: &Target| report.updates.iter().any(|moved| target.covers(&moved.image));
-        let is_followed = |target: &Target| self.setup.work.follows(&Scope::Only(BTreeSet::from([target.clone()])));
+        let is_followed = |target: &Target| self.runtime.runner.follows(&Scope::Only(BTreeSet::from([target.clone()])));
         let mut still = targets.clone();
         still.retain(|target| !has_moved(target) && is_followed(target));
         if !still.is_empty() {
-            still.extend(self.again.take().into_iter().flat_map(|(_, targets)| targets));
-            self.again = Some((Instant::now() + SECOND_LOOK, still));
+            still.extend(self.recheck.take().into_iter().flat_map(|(_, targets)| targets));
+            self.recheck = Some((Instant::now() + RECHECK_DELAY, still));
         }
     }
 
     /// Waits for the next cycle; gives what it looks at. A new configuration is put to work at once.
-    async fn rest(&mut self, due: Instant) -> Look {
-        let again = self.again.as_ref().map_or(due, |(at, _)| *at).min(due);
+    async fn next_cycle(&mut self, due: Instant) -> NextCycle {
+        let again = self.recheck.as_ref().map_or(due, |(at, _)| *at).min(due);
         let (due, again) = (tokio::time::sleep_until(due.into()), tokio::time::sleep_until(again.into()));
         tokio::pin!(due, again);
         let mut was_told = false;
         loop {
             if (was_told || self.source.has_changed()) && self.reload().await {
-                return Look::AtAll;
+                return NextCycle::Full;
             }
             was_told = tokio::select! {
                 biased;
-                () = self.signals.stop.cancelled() => return Look::AtAll,
-                () = self.seat.lost() => return Look::AtAll,
-                () = &mut due => return Look::AtAll,
-                () = &mut again => return self.again.take().map_or(Look::AtAll, |(_, targets)| Look::Again(targets)),
-                scope = self.signals.wake.news() => {
-                    if self.setup.work.follows(&scope) {
-                        return Look::at(scope);
+                () = self.signals.stop.cancelled() => return NextCycle::Full,
+                () = self.elector.lost() => return NextCycle::Full,
+                () = &mut due => return NextCycle::Full,
+                () = &mut again => return self.recheck.take().map_or(NextCycle::Full, |(_, targets)| NextCycle::Recheck(targets)),
+                scope = self.signals.trigger.fired() => {
+                    if self.runtime.runner.follows(&scope) {
+                        return NextCycle::of(scope);
                     }
                     tracing::debug!("there is news of images that are not followed");
                     false
                 }
-                news = self.rollouts.news() => {
-                    self.sinks.hear(&news);
+                event = self.rollouts.next_event() => {
+                    self.observers.rollout_event(&event);
                     false
                 }
                 () = self.signals.reload.notified() => true,
-                () = tokio::time::sleep(LOOK) => false,
+                () = tokio::time::sleep(CONFIG_POLL_INTERVAL) => false,
             };
         }
     }
@@ -255,23 +261,23 @@ impl Agent {
     /// Takes up the configuration as it is now; a bad one is said and kept out.
     async fn reload(&mut self) -> bool {
         match self.source.read() {
-            Ok(setup) => {
-                if setup.config.listen != self.setup.config.listen {
+            Ok(runtime) => {
+                if runtime.config.listen != self.runtime.config.listen {
                     tracing::warn!("agent.listen has changed; it is taken up when the agent is started again");
                 }
-                if setup.cluster.election != self.setup.cluster.election {
+                if runtime.cluster.election != self.runtime.cluster.election {
                     tracing::warn!(
                         "cluster.leaderElection has changed; it is taken up when the agent is started again"
                     );
                 }
                 tracing::info!("the configuration was read again and is in use");
-                self.setup = setup;
-                self.sinks.configured(&self.setup);
+                self.runtime = runtime;
+                self.observers.configured(&self.runtime);
                 self.watch().await;
                 true
             }
-            Err(refusal) => {
-                self.refused(refusal);
+            Err(error) => {
+                self.config_rejected(error);
                 false
             }
         }
@@ -279,24 +285,24 @@ impl Agent {
 
     /// Watches what the configuration wants to be watched.
     async fn watch(&mut self) {
-        if let Some(is_watched) = self.rollouts.configured(&self.setup).await {
-            self.sinks.watched(is_watched);
+        if let Some(watches_flux) = self.rollouts.configured(&self.runtime).await {
+            self.observers.flux_watched(watches_flux);
         }
     }
 
-    fn refused(&self, refusal: Refusal) {
-        let cause = refusal.source().map(ToString::to_string).unwrap_or_default();
-        let help = refusal.help().unwrap_or_default();
-        tracing::error!(error = %refusal, %cause, %help, "the new configuration is wrong; the one before stays in use");
-        self.sinks.refused(&*refusal);
+    fn config_rejected(&self, rejection: LoadError) {
+        let cause = rejection.source().map(ToString::to_string).unwrap_or_default();
+        let help = rejection.help().unwrap_or_default();
+        tracing::error!(error = %rejection, %cause, %help, "the new configuration is wrong; the one before stays in use");
+        self.observers.config_rejected(&*rejection);
     }
 }
 
 /// How long to wait for the next cycle: the interval, doubled with each failure in a row up to some minutes, and give or
 /// take a tenth, so that many agents do not ask one registry in step. `random` is from 0 to 1.
-fn pause(interval: Duration, failures: u32, random: f64) -> Duration {
+fn backoff(interval: Duration, failures: u32, random: f64) -> Duration {
     let grown = interval.saturating_mul(1 << failures.min(16));
-    grown.min(LONGEST_PAUSE.max(interval)).mul_f64(0.9 + 0.2 * random)
+    grown.min(MAX_BACKOFF.max(interval)).mul_f64(0.9 + 0.2 * random)
 }
 
 #[cfg(test)]
@@ -309,8 +315,8 @@ mod tests {
     use futures_util::future::LocalBoxFuture;
 
     use crate::agent::config::Config;
-    use crate::agent::setup::Load;
-    use crate::agent::worker::Work;
+    use crate::agent::runtime::Load;
+    use crate::agent::worker::CycleRunner;
     use crate::cycle::error::CycleError;
     use crate::image::Repository;
     use crate::registry::traffic::Traffic;
@@ -319,7 +325,7 @@ mod tests {
 
     /// What a cycle of the script does.
     #[derive(Debug, Clone, Copy)]
-    enum Scene {
+    enum Step {
         Done,
         Fails,
         Panics,
@@ -327,7 +333,7 @@ mod tests {
     }
 
     struct Script {
-        scenes: Mutex<VecDeque<Scene>>,
+        steps: Mutex<VecDeque<Step>>,
         modes: Mutex<Vec<Mode>>,
         scopes: Mutex<Vec<Scope>>,
         signals: Signals,
@@ -335,13 +341,13 @@ mod tests {
         then: Option<fn(&Signals)>,
     }
 
-    impl Work for Script {
+    impl CycleRunner for Script {
         fn follows(&self, scope: &Scope) -> bool {
             let followed: Repository = "r.io/org/app".parse().expect("a name");
             scope.covers(&followed)
         }
 
-        fn pass(
+        fn run_cycle(
             &self,
             scope: Scope,
             mode: Mode,
@@ -350,19 +356,19 @@ mod tests {
         ) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
             self.scopes.lock().expect("unpoisoned").push(scope);
             self.modes.lock().expect("unpoisoned").push(mode);
-            let scene = self.scenes.lock().expect("unpoisoned").pop_front();
-            if self.scenes.lock().expect("unpoisoned").is_empty() {
+            let step = self.steps.lock().expect("unpoisoned").pop_front();
+            if self.steps.lock().expect("unpoisoned").is_empty() {
                 match self.then {
                     Some(then) => then(&self.signals),
                     None => self.signals.stop.cancel(),
                 }
             }
             async move {
-                match scene.expect("the script goes on") {
-                    Scene::Done => Ok(report()),
-                    Scene::Fails => Err(CycleError::Secret("no".to_owned())),
-                    Scene::Panics => panic!("a scene of the script"),
-                    Scene::Hangs => std::future::pending().await,
+                match step.expect("the script goes on") {
+                    Step::Done => Ok(report()),
+                    Step::Fails => Err(CycleError::Secret("no".to_owned())),
+                    Step::Panics => panic!("a step of the script"),
+                    Step::Hangs => std::future::pending().await,
                 }
             }
             .boxed_local()
@@ -388,7 +394,7 @@ mod tests {
         }
     }
 
-    fn setup(work: &Arc<Script>, suspend: bool) -> Setup {
+    fn runtime(work: &Arc<Script>, suspend: bool) -> Runtime {
         let config = Config {
             interval: Duration::from_millis(1),
             deadline: Duration::from_millis(50),
@@ -397,33 +403,33 @@ mod tests {
             ..Config::default()
         };
         let repository = "/srv/infra.git".parse().expect("a URL");
-        Setup {
-            work: Arc::clone(work) as Arc<dyn Work>,
+        Runtime {
+            runner: Arc::clone(work) as Arc<dyn CycleRunner>,
             config,
             repository,
             branch: "main".parse().expect("a branch"),
             notify: Vec::new(),
             cluster: Default::default(),
-            lineage: Arc::new(|_, _| false),
+            ancestry: Arc::new(|_, _| false),
         }
     }
 
-    fn script(scenes: &[Scene], then: Option<fn(&Signals)>) -> Arc<Script> {
-        let scenes = Mutex::new(scenes.iter().copied().collect());
-        Arc::new(Script {
-            scenes,
-            modes: Mutex::default(),
-            scopes: Mutex::default(),
-            signals: Signals::default(),
-            then,
-        })
+    fn script(steps: &[Step], then: Option<fn(&Signals)>) -> Arc<Script> {
+        let steps = Mutex::new(steps.iter().copied().collect());
+        Arc::new(Script { steps, modes: Mutex::default(), scopes: Mutex::default(), signals: Signals::default(), then })
     }
 
     /// Plays a script and gives what the metrics say in the end.
     async fn play(work: &Arc<Script>, load: Box<Load>) -> String {
-        let sinks = Sinks::default();
-        let metrics = Arc::clone(&sinks.metrics);
-        let agent = Agent::new(Source::new(None, load), setup(work, false), sinks, work.signals.clone(), Seat::alone());
+        let observers = Observers::default();
+        let metrics = Arc::clone(&observers.metrics);
+        let agent = Agent::new(
+            ConfigSource::new(None, load),
+            runtime(work, false),
+            observers,
+            work.signals.clone(),
+            LeaderElector::without_election(),
+        );
         agent.run().await;
         metrics.encode()
     }
@@ -434,7 +440,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn whatever_happens_in_a_cycle_the_next_one_runs() {
-        let work = script(&[Scene::Panics, Scene::Hangs, Scene::Fails, Scene::Done], None);
+        let work = script(&[Step::Panics, Step::Hangs, Step::Fails, Step::Done], None);
         let said = play(&work, no_load()).await;
         for result in ["panic", "deadline", "blocked", "done"] {
             assert!(said.contains(&format!("tagalong_cycles_total{{result=\"{result}\"}} 1\n")), "{said}");
@@ -443,28 +449,28 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn told_to_stop_a_cycle_that_does_not_end_is_given_up() {
-        let work = script(&[Scene::Done, Scene::Hangs], None);
+        let work = script(&[Step::Done, Step::Hangs], None);
         let said = play(&work, no_load()).await;
         assert!(said.contains("tagalong_cycles_total{result=\"stopped\"} 1\n"), "{said}");
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_wrong_configuration_is_kept_out_and_a_good_one_put_to_work() {
-        let work = script(&[Scene::Done], Some(|signals| signals.reload.notify_one()));
+        let work = script(&[Step::Done], Some(|signals| signals.reload.notify_one()));
         // The second script ends the run.
-        let scenes = Mutex::new(VecDeque::from([Scene::Done]));
+        let steps = Mutex::new(VecDeque::from([Step::Done]));
         let signals = work.signals.clone();
         let later = Arc::new(Script {
-            scenes,
+            steps,
             modes: Mutex::default(),
             scopes: Mutex::default(),
             signals: signals.clone(),
             then: None,
         });
         let (next, is_mended) = (Arc::clone(&later), AtomicBool::new(false));
-        let load = move || -> Result<Setup, Refusal> {
+        let load = move || -> Result<Runtime, LoadError> {
             if is_mended.swap(true, Ordering::Relaxed) {
-                return Ok(setup(&next, true));
+                return Ok(runtime(&next, true));
             }
             signals.reload.notify_one();
             Err(Box::new(CycleError::Secret("wrong".to_owned())))
@@ -478,38 +484,43 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn news_begins_a_cycle_about_its_images_and_only_where_they_are_followed() {
-        let work = script(&[Scene::Done, Scene::Done, Scene::Done], None);
-        let mut setup = setup(&work, false);
-        setup.config.interval = Duration::from_secs(3600);
+        let work = script(&[Step::Done, Step::Done, Step::Done], None);
+        let mut runtime = runtime(&work, false);
+        runtime.config.interval = Duration::from_secs(3600);
         let target = |path: &str| BTreeSet::from([Target { host: None, path: path.to_owned(), with_below: false }]);
-        let (told, wake) = (Arc::clone(&work), work.signals.wake.clone());
+        let (told, trigger) = (Arc::clone(&work), work.signals.trigger.clone());
         let teller = tokio::spawn(async move {
             while told.scopes.lock().expect("unpoisoned").is_empty() {
                 tokio::task::yield_now().await;
             }
-            wake.call(target("somebody/else"));
+            trigger.fire(target("somebody/else"));
             // Either by itself or with the other, it begins no cycle of its own.
             tokio::task::yield_now().await;
-            wake.call(target("org/app"));
+            trigger.fire(target("org/app"));
         });
-        let agent =
-            Agent::new(Source::new(None, no_load()), setup, Sinks::default(), work.signals.clone(), Seat::alone());
+        let agent = Agent::new(
+            ConfigSource::new(None, no_load()),
+            runtime,
+            Observers::default(),
+            work.signals.clone(),
+            LeaderElector::without_election(),
+        );
         agent.run().await;
         teller.await.expect("it ends");
         let scopes = work.scopes.lock().expect("unpoisoned").clone();
         assert_eq!((scopes.len(), &scopes[0]), (3, &Scope::All));
         assert!(scopes[1] != Scope::All && work.follows(&scopes[1]), "{scopes:?}");
-        // It moved nothing, so there is a second look, and no third.
+        // It moved nothing, so its images are checked once more, and not a third time.
         assert_eq!(scopes[2], Scope::Only(target("org/app")));
     }
 
     #[test]
     fn pauses_grow_with_failures_up_to_some_minutes() {
         let second = Duration::from_secs(1);
-        assert_eq!(pause(second * 30, 0, 0.5), second * 30);
-        assert_eq!(pause(second * 30, 2, 0.5), second * 120);
-        assert_eq!(pause(second * 30, 99, 0.5), LONGEST_PAUSE);
-        assert_eq!(pause(second * 3600, 99, 0.5), second * 3600);
-        assert!(pause(second, 0, 0.0) < second && pause(second, 0, 1.0) > second);
+        assert_eq!(backoff(second * 30, 0, 0.5), second * 30);
+        assert_eq!(backoff(second * 30, 2, 0.5), second * 120);
+        assert_eq!(backoff(second * 30, 99, 0.5), MAX_BACKOFF);
+        assert_eq!(backoff(second * 3600, 99, 0.5), second * 3600);
+        assert!(backoff(second, 0, 0.0) < second && backoff(second, 0, 1.0) > second);
     }
 }

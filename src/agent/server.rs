@@ -16,30 +16,30 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fault::Explain;
 
-use super::board::Board;
 use super::metrics::{MEDIA_TYPE, Metrics};
 use super::query::{Query, QueryError};
+use super::snapshot::SnapshotStore;
 use super::summary::Summary;
 use super::{page, summary};
 
 /// What every page may do: nothing but look as it does, and ask for itself with another filter.
-const POLICY: &str =
+const CONTENT_POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const PAGE_HEADERS: [(HeaderName, &str); 4] = [
-    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::CACHE_CONTROL, "no-store"),
 ];
 
 #[derive(Clone)]
-struct Shown {
-    board: Arc<Board>,
+struct AppState {
+    snapshots: Arc<SnapshotStore>,
     metrics: Arc<Metrics>,
 }
 
 /// What is served of the agent itself. Further routes are merged with it.
-pub fn router(board: Arc<Board>, metrics: Arc<Metrics>) -> Router {
+pub fn router(snapshots: Arc<SnapshotStore>, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/", get(status))
         .route("/status", get(summary))
@@ -47,7 +47,7 @@ pub fn router(board: Arc<Board>, metrics: Arc<Metrics>) -> Router {
         .route("/healthz", get(health))
         .route("/readyz", get(readiness))
         .route("/metrics", get(metrics_text))
-        .with_state(Shown { board, metrics })
+        .with_state(AppState { snapshots, metrics })
 }
 
 /// Serves until `stop`, in a task of its own; gives the address, which tells the port where the system chose one.
@@ -66,34 +66,34 @@ pub async fn serve(address: SocketAddr, router: Router, stop: CancellationToken)
     Ok(address)
 }
 
-async fn status(State(shown): State<Shown>, RawQuery(raw): RawQuery) -> Response {
+async fn status(State(app): State<AppState>, RawQuery(raw): RawQuery) -> Response {
     let asked = Query::parse(raw.as_deref(), page::images::SIZES);
     let status = if asked.is_ok() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    (status, PAGE_HEADERS, Html(page::render(&shown.board.view(), &asked).into_string())).into_response()
+    (status, PAGE_HEADERS, Html(page::render(&app.snapshots.snapshot(), &asked).into_string())).into_response()
 }
 
-async fn summary(State(shown): State<Shown>, RawQuery(raw): RawQuery) -> Response {
+async fn summary(State(app): State<AppState>, RawQuery(raw): RawQuery) -> Response {
     let headers = [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     match Query::parse(raw.as_deref(), summary::SIZES) {
         Ok(query) => {
-            let view = shown.board.view();
-            let summary = Summary::of(&view, query);
+            let snapshot = app.snapshots.snapshot();
+            let summary = Summary::of(&snapshot, query);
             (headers, [(header::LINK, summary.links())], Json(summary)).into_response()
         }
-        Err(error) => (StatusCode::BAD_REQUEST, headers, Json(Complaint::of(&error))).into_response(),
+        Err(error) => (StatusCode::BAD_REQUEST, headers, Json(ErrorBody::of(&error))).into_response(),
     }
 }
 
 /// Why a query is not answered, for machines and those who write them.
 #[derive(Serialize)]
-struct Complaint {
+struct ErrorBody {
     error: String,
     help: Option<String>,
 }
 
-impl Complaint {
-    fn of(error: &QueryError) -> Complaint {
-        Complaint { error: error.to_string(), help: error.help() }
+impl ErrorBody {
+    fn of(error: &QueryError) -> ErrorBody {
+        ErrorBody { error: error.to_string(), help: error.help() }
     }
 }
 
@@ -102,16 +102,16 @@ async fn style() -> Response {
     (headers, page::STYLE).into_response()
 }
 
-async fn health(State(shown): State<Shown>) -> Response {
-    answer(shown.board.health(Instant::now()))
+async fn health(State(app): State<AppState>) -> Response {
+    answer(app.snapshots.health(Instant::now()))
 }
 
-async fn readiness(State(shown): State<Shown>) -> Response {
-    answer(shown.board.readiness())
+async fn readiness(State(app): State<AppState>) -> Response {
+    answer(app.snapshots.readiness())
 }
 
-async fn metrics_text(State(shown): State<Shown>) -> Response {
-    ([(header::CONTENT_TYPE, MEDIA_TYPE)], shown.metrics.encode()).into_response()
+async fn metrics_text(State(app): State<AppState>) -> Response {
+    ([(header::CONTENT_TYPE, MEDIA_TYPE)], app.metrics.encode()).into_response()
 }
 
 fn answer(state: Result<(), String>) -> Response {

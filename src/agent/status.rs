@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cluster::ledger::{Outcome as Became, Word};
+use crate::cluster::pending_rollouts::{RolloutEvent, RolloutOutcome as Became};
 use crate::cycle::report::{Moved, Report};
 use crate::cycle::status::{ImageStatus, State};
 use crate::fault::Explain;
@@ -16,13 +16,13 @@ use super::listing::Listing;
 use super::outcome::{Failure, Outcome};
 
 /// At most this many moves are remembered.
-const MOVES: usize = 50;
+const MAX_MOVES: usize = 50;
 /// At most this many notes are remembered.
-const NOTES: usize = 50;
+const MAX_NOTES: usize = 50;
 
 /// What is known of the images, and of the cycles that told it. A clone shares whatever grows with the number of images.
 #[derive(Debug, Clone, Default)]
-pub struct Status {
+pub struct AgentStatus {
     /// The last cycle that got to its end.
     pub done: Option<Done>,
     /// The last cycle, if it did not.
@@ -87,7 +87,7 @@ pub struct Failed {
     /// When it ended.
     pub at: Timestamp,
     /// How many there were in a row.
-    pub in_a_row: u64,
+    pub consecutive: u64,
     /// What failed.
     pub error: String,
     /// Why.
@@ -100,7 +100,7 @@ pub struct Failed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// How it stands. What the cycle moved is in it already.
-    pub standing: ImageStatus,
+    pub status: ImageStatus,
     /// Since when it is so, as far as this agent has seen.
     pub since: Timestamp,
     /// The commit that brought what it holds, if this agent made it.
@@ -124,9 +124,9 @@ pub struct Move {
     pub commit: String,
 }
 
-impl Status {
+impl AgentStatus {
     /// Takes in how a cycle ended. After one that failed everything stands as it stood.
-    pub fn learn(&mut self, outcome: &Outcome) {
+    pub fn cycle_ended(&mut self, outcome: &Outcome) {
         match &outcome.result {
             Ok(report) => {
                 self.failed = None;
@@ -142,7 +142,7 @@ impl Status {
                 if let Some(commit) = report.commit.as_ref().filter(|_| !report.is_proposal) {
                     let moves = report.updates.iter().map(|moved| Move::of(moved, outcome.ended, commit));
                     moves.for_each(|moved| self.moves.push_front(moved));
-                    self.moves.truncate(MOVES);
+                    self.moves.truncate(MAX_MOVES);
                     // What became of the move before says nothing of this one.
                     let rollouts = Arc::make_mut(&mut self.rollouts);
                     report.updates.iter().for_each(|moved| drop(rollouts.remove(moved.image.as_str())));
@@ -150,11 +150,11 @@ impl Status {
             }
             Err(Failure::Stopped | Failure::Deposed) => {}
             Err(failure) => {
-                let in_a_row = self.failed.as_ref().map_or(0, |failed| failed.in_a_row) + 1;
+                let consecutive = self.failed.as_ref().map_or(0, |failed| failed.consecutive) + 1;
                 self.failed = Some(Failed {
                     number: outcome.number,
                     at: outcome.ended,
-                    in_a_row,
+                    consecutive,
                     error: failure.to_string(),
                     cause: std::error::Error::source(failure).map(ToString::to_string),
                     help: failure.help(),
@@ -165,14 +165,14 @@ impl Status {
 
     /// Drops what became of images that are not there any more.
     fn forget_rollouts(&mut self) {
-        let names: HashSet<&str> = self.images.rows().iter().map(|row| row.standing.image.as_str()).collect();
+        let names: HashSet<&str> = self.images.rows().iter().map(|row| row.status.image.as_str()).collect();
         if self.rollouts.keys().any(|image| !names.contains(image.as_str())) {
             Arc::make_mut(&mut self.rollouts).retain(|image, _| names.contains(image.as_str()));
         }
     }
 
     /// Takes in what became of a commit.
-    pub fn hear(&mut self, word: &Word, now: Timestamp) {
+    pub fn rollout_event(&mut self, word: &RolloutEvent, now: Timestamp) {
         let detail = match &word.outcome {
             Became::Applied { .. } => None,
             Became::Failed { reason, message } => Some(format!("{reason}: {message}")),
@@ -199,7 +199,7 @@ impl Status {
 
 impl Notes {
     fn of(all: &[String]) -> Notes {
-        Notes { first: all.iter().take(NOTES).cloned().collect(), more: all.len().saturating_sub(NOTES) }
+        Notes { first: all.iter().take(MAX_NOTES).cloned().collect(), more: all.len().saturating_sub(MAX_NOTES) }
     }
 }
 
@@ -221,20 +221,19 @@ fn rows(report: &Report, now: Timestamp, before: &Listing) -> Vec<Row> {
     let is_pushed = report.commit.is_some() && !report.is_proposal;
     let moves: Moves =
         report.updates.iter().filter(|_| is_pushed).map(|moved| ((&*moved.file, &*moved.path), moved)).collect();
-    let row = |standing: &ImageStatus| {
-        let mut standing = standing.clone();
-        let has_moved = take_in(&mut standing, &moves);
-        let last = before.row(&standing.image);
-        let same = last.filter(|row| row.standing.current == standing.current && !has_moved);
-        let is_as_it_was =
-            |row: &&Row| (row.standing.state, &row.standing.candidate) == (standing.state, &standing.candidate);
+    let row = |status: &ImageStatus| {
+        let mut status = status.clone();
+        let has_moved = take_in(&mut status, &moves);
+        let last = before.row(&status.image);
+        let same = last.filter(|row| row.status.current == status.current && !has_moved);
+        let is_as_it_was = |row: &&Row| (row.status.state, &row.status.candidate) == (status.state, &status.candidate);
         Row {
             since: same.filter(is_as_it_was).map_or(now, |row| row.since),
             commit: match has_moved {
                 true => report.commit.clone(),
                 false => same.and_then(|row| row.commit.clone()),
             },
-            standing,
+            status,
         }
     };
     report.images.iter().map(row).collect()
@@ -244,15 +243,15 @@ fn rows(report: &Report, now: Timestamp, before: &Listing) -> Vec<Row> {
 type Moves<'r> = HashMap<(&'r str, &'r str), &'r Moved>;
 
 /// Gives the fields what they hold since they moved; `false` where none did.
-fn take_in(standing: &mut ImageStatus, moves: &Moves) -> bool {
+fn take_in(status: &mut ImageStatus, moves: &Moves) -> bool {
     let mut has_moved = false;
-    for place in &mut standing.current {
+    for place in &mut status.current {
         let moved = moves.get(&(&*place.file, &*place.path));
         let Some(Ok(Version { tag, digest })) = moved.map(|moved| Version::parse_tag(&moved.to)) else { continue };
         (place.tag, place.digest, has_moved) = (tag, digest, true);
     }
-    if has_moved && standing.state == State::Updating {
-        (standing.state, standing.candidate) = (State::UpToDate, None);
+    if has_moved && status.state == State::Updating {
+        (status.state, status.candidate) = (State::UpToDate, None);
     }
     has_moved
 }
@@ -264,6 +263,8 @@ mod tests {
     use crate::cycle::status::Place;
     use crate::image::Tag;
 
+    use crate::plan::skip::Reason;
+
     use super::*;
 
     fn tag(text: &str) -> Option<Tag> {
@@ -271,7 +272,7 @@ mod tests {
     }
 
     /// An image with two fields.
-    fn standing(tags: [&str; 2], state: State, candidate: Option<&str>) -> ImageStatus {
+    fn image_status(tags: [&str; 2], state: State, candidate: Option<&str>) -> ImageStatus {
         let place = |(file, text): (&str, &str)| Place {
             file: file.to_owned(),
             path: "image".to_owned(),
@@ -320,53 +321,53 @@ mod tests {
 
     #[test]
     fn what_moved_stands_where_it_moved_to() {
-        let mut status = Status::default();
-        let images = || vec![standing(["v1", "v1"], State::Updating, Some("v2"))];
-        status.learn(&outcome(1, 100, Ok(report(images(), &[("a.yaml", "v2"), ("b.yaml", "v2")]))));
+        let mut status = AgentStatus::default();
+        let images = || vec![image_status(["v1", "v1"], State::Updating, Some("v2"))];
+        status.cycle_ended(&outcome(1, 100, Ok(report(images(), &[("a.yaml", "v2"), ("b.yaml", "v2")]))));
         let row = &status.images.rows()[0];
-        assert_eq!((row.standing.state, &row.standing.candidate), (State::UpToDate, &None));
-        assert!(row.standing.current.iter().all(|place| place.tag == tag("v2")));
+        assert_eq!((row.status.state, &row.status.candidate), (State::UpToDate, &None));
+        assert!(row.status.current.iter().all(|place| place.tag == tag("v2")));
         assert_eq!((row.commit.as_deref(), row.since.as_second()), (Some("c0ffee"), 100));
         assert_eq!(status.moves.len(), 2);
         // The next cycle finds it there.
-        let found = standing(["v2", "v2"], State::UpToDate, None);
-        status.learn(&outcome(2, 200, Ok(report(vec![found], &[]))));
+        let found = image_status(["v2", "v2"], State::UpToDate, None);
+        status.cycle_ended(&outcome(2, 200, Ok(report(vec![found], &[]))));
         assert_eq!(
             (status.images.rows()[0].commit.as_deref(), status.images.rows()[0].since.as_second()),
             (Some("c0ffee"), 100)
         );
         // Someone else moved it since.
-        let found = standing(["v3", "v2"], State::UpToDate, None);
-        status.learn(&outcome(3, 300, Ok(report(vec![found], &[]))));
+        let found = image_status(["v3", "v2"], State::UpToDate, None);
+        status.cycle_ended(&outcome(3, 300, Ok(report(vec![found], &[]))));
         assert_eq!((status.images.rows()[0].commit.as_deref(), status.images.rows()[0].since.as_second()), (None, 300));
     }
 
     #[test]
     fn what_is_as_it_was_keeps_its_time_and_a_failure_changes_no_row() {
-        let blocked = || vec![standing(["v1", "v1"], State::BlockedImage, Some("v2"))];
-        let mut status = Status::default();
-        status.learn(&outcome(1, 100, Ok(report(blocked(), &[]))));
-        status.learn(&outcome(2, 200, Err(Failure::Panicked)));
-        status.learn(&outcome(3, 300, Err(Failure::Overdue { after: Duration::from_secs(9) })));
+        let blocked = || vec![image_status(["v1", "v1"], State::Kept(Reason::BlockedImage), Some("v2"))];
+        let mut status = AgentStatus::default();
+        status.cycle_ended(&outcome(1, 100, Ok(report(blocked(), &[]))));
+        status.cycle_ended(&outcome(2, 200, Err(Failure::Panicked)));
+        status.cycle_ended(&outcome(3, 300, Err(Failure::Overdue { after: Duration::from_secs(9) })));
         let failed = status.failed.clone().expect("failed");
-        assert_eq!((failed.number, failed.in_a_row), (3, 2));
+        assert_eq!((failed.number, failed.consecutive), (3, 2));
         assert!(failed.help.expect("help").contains("agent.deadline"));
-        status.learn(&outcome(4, 400, Ok(report(blocked(), &[]))));
+        status.cycle_ended(&outcome(4, 400, Ok(report(blocked(), &[]))));
         assert_eq!((status.failed.as_ref(), status.images.rows()[0].since.as_second()), (None, 100));
-        let next = vec![standing(["v1", "v1"], State::BlockedImage, Some("v3"))];
-        status.learn(&outcome(5, 500, Ok(report(next, &[]))));
+        let next = vec![image_status(["v1", "v1"], State::Kept(Reason::BlockedImage), Some("v3"))];
+        status.cycle_ended(&outcome(5, 500, Ok(report(next, &[]))));
         assert_eq!(status.images.rows()[0].since.as_second(), 500);
     }
     #[test]
     fn what_grows_with_the_images_is_shared_and_bounded() {
-        let mut status = Status::default();
+        let mut status = AgentStatus::default();
         let images = |name: &str| {
             let image = name.parse().expect("an image");
-            vec![ImageStatus { image, ..standing(["v1", "v1"], State::UpToDate, None) }]
+            vec![ImageStatus { image, ..image_status(["v1", "v1"], State::UpToDate, None) }]
         };
         let notes: Vec<String> = (0..4362).map(|note| format!("{note}.yaml is not valid")).collect();
-        status.learn(&outcome(1, 100, Ok(Report { notes, ..report(images("acme/app"), &[]) })));
-        assert_eq!((status.notes.first.len(), status.notes.more), (NOTES, 4312));
+        status.cycle_ended(&outcome(1, 100, Ok(Report { notes, ..report(images("acme/app"), &[]) })));
+        assert_eq!((status.notes.first.len(), status.notes.more), (MAX_NOTES, 4312));
         let rollout = Rollout {
             outcome: "applied",
             detail: None,
@@ -376,12 +377,12 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             seconds: 1.0,
         };
-        let name = status.images.rows()[0].standing.image.to_string();
+        let name = status.images.rows()[0].status.image.to_string();
         Arc::make_mut(&mut status.rollouts).insert(name, vec![rollout]);
         let shown = status.clone();
         assert!(Arc::ptr_eq(&shown.images, &status.images) && Arc::ptr_eq(&shown.rollouts, &status.rollouts));
         // The image is gone, and with it what became of it; whoever still reads the snapshot sees both.
-        status.learn(&outcome(2, 200, Ok(report(images("acme/other"), &[]))));
+        status.cycle_ended(&outcome(2, 200, Ok(report(images("acme/other"), &[]))));
         assert!(status.rollouts.is_empty() && shown.rollouts.len() == 1);
         assert_eq!(status.images.rows()[0].since.as_second(), 200);
     }

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cluster::election::Standing;
+use crate::cluster::election::Leadership;
 use crate::cycle::status::{Held, Place, State, Why};
 use crate::image::{Repository, Tag};
 
-use super::board::View;
 use super::listing::Order;
 use super::query::{Query, Sizes};
+use super::snapshot::Snapshot;
 use super::status::{Rollout, Row};
 
 /// The number of images that one answer has.
@@ -23,17 +23,17 @@ const ITEMS: usize = 100;
 /// What there is to see, for machines: of the images one page, by name.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Summary<'v> {
+pub struct Summary<'s> {
     started: Timestamp,
     repository: Option<String>,
-    branch: Option<&'v str>,
+    branch: Option<&'s str>,
     is_suspended: bool,
     leads: bool,
-    leader: Option<&'v str>,
-    head: Option<&'v str>,
+    leader: Option<&'s str>,
+    head: Option<&'s str>,
     cycle_done: Option<Timestamp>,
-    failing: Option<&'v str>,
-    flux_troubles: Vec<&'v str>,
+    failing: Option<&'s str>,
+    flux_troubles: Vec<&'s str>,
     /// All images by state, whatever was asked for.
     counts: BTreeMap<&'static str, usize>,
     /// The number of images that match.
@@ -43,7 +43,7 @@ pub struct Summary<'v> {
     limit: usize,
     /// Where the next page is, from here.
     next: Option<String>,
-    images: Vec<Image<'v>>,
+    images: Vec<Image<'s>>,
     #[serde(skip)]
     query: Query,
 }
@@ -51,48 +51,48 @@ pub struct Summary<'v> {
 /// One image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Image<'v> {
-    image: &'v Repository,
-    policy: &'v str,
+struct Image<'s> {
+    image: &'s Repository,
+    policy: &'s str,
     state: State,
-    candidate: Option<&'v Tag>,
-    current: &'v [Place],
-    reasons: &'v [Why],
-    holds: &'v [Held],
+    candidate: Option<&'s Tag>,
+    current: &'s [Place],
+    reasons: &'s [Why],
+    holds: &'s [Held],
     since: Timestamp,
-    commit: Option<&'v str>,
-    rollouts: &'v [Rollout],
+    commit: Option<&'s str>,
+    rollouts: &'s [Rollout],
     /// How much of these lists is left out, where something is.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     omitted: BTreeMap<&'static str, usize>,
 }
 
 impl Summary<'_> {
-    /// What a view has of what is asked for.
-    pub fn of(view: &View, query: Query) -> Summary<'_> {
-        let status = &view.status;
+    /// What a snapshot has of what is asked for.
+    pub fn of(snapshot: &Snapshot, query: Query) -> Summary<'_> {
+        let status = &snapshot.status;
         let (selection, counts) = (status.images.select(&query, Order::Name), status.images.counts());
         Summary {
-            started: view.started,
-            repository: view.repository.as_ref().map(|(url, _)| url.to_string()),
-            branch: view.repository.as_ref().map(|(_, branch)| branch.as_str()),
-            is_suspended: view.is_suspended,
-            leads: view.standing == Standing::Leads,
-            leader: match &view.standing {
-                Standing::Follows { leader } => Some(leader),
-                Standing::Leads | Standing::Unknown { .. } => None,
+            started: snapshot.started,
+            repository: snapshot.repository.as_ref().map(|(url, _)| url.to_string()),
+            branch: snapshot.repository.as_ref().map(|(_, branch)| branch.as_str()),
+            is_suspended: snapshot.is_suspended,
+            leads: snapshot.leadership == Leadership::Leader,
+            leader: match &snapshot.leadership {
+                Leadership::Follower { leader } => Some(leader),
+                Leadership::Leader | Leadership::Unknown { .. } => None,
             },
             head: status.done.as_ref().map(|done| done.head.as_str()),
             cycle_done: status.done.as_ref().map(|done| done.at),
             failing: status.failed.as_ref().map(|failed| failed.error.as_str()),
-            flux_troubles: view.flux_troubles.values().map(String::as_str).collect(),
+            flux_troubles: snapshot.flux_troubles.values().map(String::as_str).collect(),
             counts: State::ALL.into_iter().map(|state| (state.name(), counts.of(state))).collect(),
             total: selection.total,
             page: query.page,
             pages: selection.pages,
             limit: query.limit,
             next: (query.page < selection.pages).then(|| address(&query, query.page + 1)),
-            images: selection.rows.into_iter().map(|row| Image::of(row, view)).collect(),
+            images: selection.rows.into_iter().map(|row| Image::of(row, snapshot)).collect(),
             query,
         }
     }
@@ -117,18 +117,18 @@ fn address(query: &Query, page: usize) -> String {
     format!("status{}", query.on(page).link())
 }
 
-impl<'v> Image<'v> {
-    fn of(row: &'v Row, view: &'v View) -> Image<'v> {
-        let (standing, rollouts) = (&row.standing, view.rollouts_of(row));
+impl<'s> Image<'s> {
+    fn of(row: &'s Row, snapshot: &'s Snapshot) -> Image<'s> {
+        let (status, rollouts) = (&row.status, snapshot.rollouts_of(row));
         let mut omitted = BTreeMap::new();
         Image {
-            image: &standing.image,
-            policy: &standing.policy,
-            state: standing.state,
-            candidate: standing.candidate.as_ref(),
-            current: first("current", &standing.current, &mut omitted),
-            reasons: first("reasons", &standing.reasons, &mut omitted),
-            holds: first("holds", &standing.holds, &mut omitted),
+            image: &status.image,
+            policy: &status.policy,
+            state: status.state,
+            candidate: status.candidate.as_ref(),
+            current: first("current", &status.current, &mut omitted),
+            reasons: first("reasons", &status.reasons, &mut omitted),
+            holds: first("holds", &status.holds, &mut omitted),
             since: row.since,
             commit: row.commit.as_deref(),
             rollouts: first("rollouts", rollouts, &mut omitted),

@@ -11,8 +11,8 @@ use tracing::{Instrument, Span};
 
 use crate::cycle::engine::Engine;
 use crate::cycle::error::CycleError;
+use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
-use crate::cycle::task::Mode;
 use crate::policy::scope::Scope;
 use crate::registry::traffic::Traffic;
 
@@ -20,13 +20,13 @@ use super::outcome::Failure;
 
 /// A cycle may look into images for this part of its deadline, and prove some for another; what it has by then is planned
 /// and pushed in the rest.
-const PARTS: u32 = 3;
+const BUDGET_DIVISOR: u32 = 3;
 
 /// What runs cycles.
-pub trait Work: Send + Sync + 'static {
+pub trait CycleRunner: Send + Sync + 'static {
     /// One pass about the images of a scope. After `budget` it looks into no further image and goes on with what it has;
     /// once `give_up` is cancelled, it pushes nothing any more.
-    fn pass(
+    fn run_cycle(
         &self,
         scope: Scope,
         mode: Mode,
@@ -41,15 +41,15 @@ pub trait Work: Send + Sync + 'static {
     fn take_traffic(&self) -> Vec<Traffic>;
 }
 
-impl Work for Engine {
-    fn pass(
+impl CycleRunner for Engine {
+    fn run_cycle(
         &self,
         scope: Scope,
         mode: Mode,
         budget: Duration,
         give_up: CancellationToken,
     ) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
-        async move { self.follow_news(&scope, mode, budget, &give_up).await }.boxed_local()
+        async move { self.follow_scope(&scope, mode, budget, &give_up).await }.boxed_local()
     }
 
     fn follows(&self, scope: &Scope) -> bool {
@@ -64,7 +64,7 @@ impl Work for Engine {
 /// Runs one cycle in a thread of its own. Past its deadline, or once `give_up` is cancelled, it ends where it next waits,
 /// or where it would push; what git does is never cut in two.
 pub async fn run(
-    work: Arc<dyn Work>,
+    runner: Arc<dyn CycleRunner>,
     scope: Scope,
     mode: Mode,
     deadline: Duration,
@@ -76,7 +76,7 @@ pub async fn run(
         let cycle = async {
             tokio::select! {
                 biased;
-                result = work.pass(scope, mode, deadline / PARTS, give_up.clone()) => result.map_err(|error| match error {
+                result = runner.run_cycle(scope, mode, deadline / BUDGET_DIVISOR, give_up.clone()) => result.map_err(|error| match error {
                     CycleError::GivenUp => Failure::Stopped,
                     error => Failure::Cycle(Box::new(error)),
                 }),

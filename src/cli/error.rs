@@ -18,7 +18,7 @@ use crate::registry::error::RegistryError;
 use crate::registry::store;
 use crate::telemetry::TelemetryError;
 
-use super::secrets::error::SealError;
+use super::secrets::error::SecretsError;
 
 /// Whatever ends a command.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +91,7 @@ pub enum CliError {
     NoVersion(String),
     /// Two arguments of `set` want different things of one image.
     #[error("`{one}` and `{other}` are two versions of one image")]
-    Twice {
+    ConflictingVersions {
         /// One of them.
         one: String,
         /// The other.
@@ -125,7 +125,7 @@ pub enum CliError {
     Runtime(#[source] io::Error),
     /// A SOPS file cannot be written.
     #[error(transparent)]
-    Seal(#[from] SealError),
+    Secrets(#[from] SecretsError),
     /// The demo could not go on.
     #[error(transparent)]
     Demo(#[from] DemoError),
@@ -147,12 +147,12 @@ impl Explain for CliError {
             | CliError::Tag { .. }
             | CliError::RollbackFrom { .. }
             | CliError::NoVersion(_)
-            | CliError::Twice { .. } => Fault::BadInput,
+            | CliError::ConflictingVersions { .. } => Fault::BadInput,
             CliError::File { source, .. } if source.kind() == io::ErrorKind::NotFound => Fault::BadInput,
             CliError::File { .. } | CliError::Listen { .. } | CliError::Stdout(_) | CliError::Runtime(_) => {
                 Fault::Local
             }
-            CliError::Seal(error) => error.fault(),
+            CliError::Secrets(error) => error.fault(),
             CliError::Demo(error) => error.fault(),
         }
     }
@@ -170,7 +170,7 @@ impl Explain for CliError {
                 Some(format!("write {image} --to TAG, or {image} alone to leave {tag} for what was before it"))
             }
             CliError::NoVersion(text) => Some(format!("write {text}:TAG, {text}@DIGEST or {text}:TAG@DIGEST")),
-            CliError::Twice { .. } => Some("give one of them".to_owned()),
+            CliError::ConflictingVersions { .. } => Some("give one of them".to_owned()),
             CliError::File { .. } => Some("check the path and who may read and write it".to_owned()),
             CliError::Settings(_) => Some("each flag is a setting; docs/recipes/woodpecker.md has examples".to_owned()),
             CliError::Listen { .. } => Some("give agent.listen another address, or `off`".to_owned()),
@@ -179,7 +179,7 @@ impl Explain for CliError {
             | CliError::Setting { .. }
             | CliError::Stdout(_)
             | CliError::Runtime(_) => None,
-            CliError::Seal(error) => error.help(),
+            CliError::Secrets(error) => error.help(),
             CliError::Demo(error) => error.help(),
         }
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cycle::explain::{Explanation, FieldStory};
+use crate::cycle::explain::{Explanation, FieldStory, explain};
 
 use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
@@ -38,7 +38,7 @@ const SHOWN: usize = 10;
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let image = super::hold::target(&arguments.image)?.image;
     let config = connect::configuration(&arguments.git)?;
-    let story = connect::engine(&config)?.explain(&image).await?;
+    let story = explain(&connect::engine(&config)?, &image).await?;
     match arguments.output.output {
         Format::Json => output::print_json(&story)?,
         Format::Text => output::print(&text(&story))?,

@@ -1,6 +1,6 @@
 //! Files below `--dir`: read whole, written whole, links never followed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs::Permissions;
 use std::io::Write;
 use std::num::NonZero;
@@ -13,20 +13,21 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::config::load::IntentReader;
 use crate::cycle::engine::Hosts;
-use crate::cycle::secrets::Progress;
-use crate::cycle::tree::REPOSITORY_FILE;
+use crate::cycle::secrets::verify::Progress;
+use crate::cycle::tree::cache::REPOSITORY_FILE;
 use crate::manifest::find;
 use crate::manifest::inventory::{self, Inventory};
 use crate::manifest::kustomize::{Graph, is_manifest_name};
 use crate::manifest::paths::PathFilter;
-use crate::plan::intent::Intent;
-use crate::sops::audit::Verdict;
+use crate::plan::tree_config::TreeConfig;
+use crate::sops::audit::FileVerdict;
 use crate::sops::inspect;
 use crate::sops::keyring::Keyring;
 use crate::sops::rulebook::{RULES_FILE, RuleBook};
+use crate::sops::verdicts::verdicts;
 
 use super::error::CliError;
-use super::secrets::error::SealError;
+use super::secrets::error::SecretsError;
 
 /// A folder of manifests.
 #[derive(Debug)]
@@ -47,12 +48,12 @@ impl Folder {
 
     /// Takes stock of the files, with what the folder's own file and the configuration ask of them. Nothing works on
     /// these files whose hosts could be abused. A file that was named is read whatever its name ends in.
-    pub fn inventory(&self, paths: &PathFilter, reader: &IntentReader) -> Result<(Inventory, Intent), CliError> {
+    pub fn inventory(&self, paths: &PathFilter, reader: &IntentReader) -> Result<(Inventory, TreeConfig), CliError> {
         let own = self.root.join(REPOSITORY_FILE).is_file().then(|| self.read(REPOSITORY_FILE)).transpose()?;
         let intent = reader.read(own.as_deref(), Hosts::Any)?;
         let (all_paths, files) = self.files(paths)?;
         let readings = in_parallel(&files, |path| {
-            let facts = find::read(path, &self.read(path)?, &intent.conventions);
+            let facts = find::read(path, &self.read(path)?, &intent.field_rules);
             Ok((Arc::from(path), Arc::new(facts)))
         })?;
         let exists = |path: &str| all_paths.contains(path);
@@ -60,36 +61,29 @@ impl Folder {
         Ok((Inventory::of(&readings, &graph, &exists, paths), intent))
     }
 
-    /// What is to be said about the secrets of files, in the order of their paths.
+    /// Returns the verdicts on the secrets of files, in the order of their paths.
     pub fn verify_secrets(
         &self,
         files: &[String],
         keyring: &Keyring,
         progress: &Progress<'_>,
-    ) -> Result<Vec<Verdict>, CliError> {
+    ) -> Result<Vec<FileVerdict>, CliError> {
         let rules = self.rules(files.iter().map(String::as_str).filter(|file| RuleBook::is_rules(file)))?;
         let done = AtomicUsize::new(0);
-        let found = in_parallel(files, |file| {
-            let inspection = inspect::inspect(file, &self.read(file)?, keyring, &rules);
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
-            Ok(inspection)
-        })?;
-        let mut verdicts: Vec<Verdict> = Vec::new();
-        let mut sources: BTreeMap<&str, &str> = BTreeMap::new();
-        for (file, inspection) in files.iter().zip(&found) {
-            verdicts.extend(inspection.verdicts.iter().cloned());
-            for source in inspection.sources.iter().filter(|source| files.binary_search(source).is_ok()) {
-                sources.entry(source).or_insert(file);
-            }
-        }
-        for (source, by) in sources {
-            let verdict = inspect::inspect_source(source, &self.read(source)?, by);
-            // One word about a file is enough, and the first is the more exact one.
-            let said = verdicts.iter().any(|other| other.file == source);
-            verdicts.extend(verdict.filter(|_| !said));
-        }
-        verdicts.sort_by(|a, b| (&a.file, a.document).cmp(&(&b.file, b.document)));
-        Ok(verdicts)
+        let inspect = |paths: &[&str]| {
+            let found = in_parallel(paths, |file| {
+                let inspection = inspect::inspect(file, &self.read(file)?, keyring, &rules);
+                progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
+                Ok((file.to_owned(), Arc::new(inspection)))
+            })?;
+            Ok(found.into_iter().collect())
+        };
+        let inspect_sources = |sources: &[(&str, &str)]| {
+            let read = |(path, by): &(&str, &str)| Ok(inspect::inspect_source(path, &self.read(path)?, by));
+            sources.iter().map(read).collect()
+        };
+        let all: Vec<&str> = files.iter().map(String::as_str).collect();
+        verdicts(&all, |path| files.binary_search_by(|file| file.as_str().cmp(path)).is_ok(), inspect, inspect_sources)
     }
 
     /// These `.sops.yaml`, and where the root has none the nearest one above it, as sops finds them.
@@ -107,7 +101,7 @@ impl Folder {
             if file.is_file() {
                 let bytes = std::fs::read(&file).map_err(|source| failed("read", &file, source))?;
                 let way = root.strip_prefix(above).unwrap_or(&root).to_string_lossy().into_owned();
-                let refused = |source| SealError::Rules { file: file.display().to_string(), source };
+                let refused = |source| SecretsError::Rules { file: file.display().to_string(), source };
                 book.add_above(&way, &bytes).map_err(refused)?;
                 break;
             }
@@ -191,8 +185,8 @@ impl Folder {
 }
 
 /// What a function makes of each file, in their order. All processors take part.
-pub fn in_parallel<T: Send>(
-    files: &[String],
+pub fn in_parallel<F: AsRef<str> + Sync, T: Send>(
+    files: &[F],
     make: impl Fn(&str) -> Result<T, CliError> + Sync,
 ) -> Result<Vec<T>, CliError> {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
@@ -200,7 +194,7 @@ pub fn in_parallel<T: Send>(
     let mut made = Vec::with_capacity(files.len());
     std::thread::scope(|scope| {
         let shares = files.chunks(files.len().div_ceil(threads).max(1));
-        let share = |share: &'_ [String]| share.iter().map(|file| make(file)).collect::<Result<Vec<T>, CliError>>();
+        let share = |share: &'_ [F]| share.iter().map(|file| make(file.as_ref())).collect::<Result<Vec<T>, CliError>>();
         let workers: Vec<_> = shares.map(|files| scope.spawn(move || share(files))).collect();
         for worker in workers {
             made.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cycle::task::{Mode, Note, Pause, Task};
+use crate::cycle::operations::hold::Hold;
+use crate::cycle::operations::operation::Operation;
+use crate::cycle::operations::terms::{Attribution, Mode};
 use crate::plan::trailer::Target;
 
 use super::arguments::{ActorArguments, GitArguments, OutputArguments};
@@ -14,7 +16,7 @@ use super::output;
 
 /// What is stopped or started again, and why.
 #[derive(Debug, Args)]
-pub struct PauseArguments {
+pub struct HoldArguments {
     /// The image, or one tag of it
     #[arg(value_name = "IMAGE[:TAG]")]
     image: String,
@@ -44,26 +46,26 @@ pub struct PauseArguments {
 )]
 pub struct Arguments {
     #[command(flatten)]
-    pause: PauseArguments,
+    hold: HoldArguments,
 }
 
 /// Holds.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    let (pause, arguments) = (arguments.pause.pause()?, arguments.pause);
-    arguments.push(&Task::Hold(&pause)).await
+    let (arguments, (target, by)) = (&arguments.hold, arguments.hold.request()?);
+    arguments.push(&Hold { target, by }).await
 }
 
-impl PauseArguments {
+impl HoldArguments {
     /// What they ask for.
-    pub fn pause(&self) -> Result<Pause, CliError> {
-        let note = Note { actor: self.actor.name(), reason: Some(self.reason.clone()) };
-        Ok(Pause { target: target(&self.image)?, note })
+    pub fn request(&self) -> Result<(Target, Attribution), CliError> {
+        let by = Attribution { actor: self.actor.name(), reason: Some(self.reason.clone()) };
+        Ok((target(&self.image)?, by))
     }
 
     /// Does it.
-    pub async fn push(&self, task: &Task<'_>) -> Result<ExitCode, CliError> {
+    pub async fn push(&self, operation: &dyn Operation) -> Result<ExitCode, CliError> {
         let config = connect::configuration(&self.git)?;
-        let report = connect::engine(&config)?.run(task, Mode::Push).await?;
+        let report = connect::engine(&config)?.run(operation, Mode::Push).await?;
         output::finish(&report, Mode::Push, &output::commit(&report), self.output.output)
     }
 }

@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
+use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::{FileChange, Report};
-use crate::cycle::task::Mode;
 use crate::plan::skip::Reason;
 
 use super::error::CliError;
@@ -54,7 +54,7 @@ pub fn commit(report: &Report) -> String {
 }
 
 /// A bar on stderr that says how many of how many are done; none where that is no terminal.
-pub fn bar(what: &str) -> ProgressBar {
+pub fn progress_bar(what: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template(&format!("{{bar:40}} {{pos}} of {{len}} {what}"));
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cycle::task::Task;
+use crate::cycle::operations::resume::Resume;
 
 use super::error::CliError;
-use super::hold::PauseArguments;
+use super::hold::HoldArguments;
 
 /// Start automation of an image again
 ///
@@ -18,11 +18,11 @@ use super::hold::PauseArguments;
 #[command(after_help = "Example:\n  tagalong resume ghcr.io/org/app --reason 'the fix is in'")]
 pub struct Arguments {
     #[command(flatten)]
-    pause: PauseArguments,
+    hold: HoldArguments,
 }
 
 /// Resumes.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    let pause = arguments.pause.pause()?;
-    arguments.pause.push(&Task::Resume(&pause)).await
+    let (target, by) = arguments.hold.request()?;
+    arguments.hold.push(&Resume { target, by }).await
 }

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cycle::task::{Mode, Note, Rollback, Task};
+use crate::cycle::operations::roll_back::RollBack;
+use crate::cycle::operations::terms::{Attribution, Mode};
 use crate::image::{Repository, Tag};
 
 use super::arguments::{ActorArguments, GitArguments, OutputArguments};
@@ -63,10 +64,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         .as_deref()
         .map(|text| text.parse().map_err(|source| CliError::Tag { text: text.to_owned(), source }))
         .transpose()?;
-    let note = Note { actor: arguments.actor.name(), reason: Some(arguments.reason.clone()) };
+    let by = Attribution { actor: arguments.actor.name(), reason: Some(arguments.reason.clone()) };
     let config = connect::configuration(&arguments.git)?;
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Push };
-    let rollback = Rollback { image, to, note };
-    let report = connect::engine(&config)?.run(&Task::RollBack(&rollback), mode).await?;
+    let operation = RollBack { image, to, by };
+    let report = connect::engine(&config)?.run(&operation, mode).await?;
     output::finish(&report, mode, &output::commit(&report), arguments.output.output)
 }

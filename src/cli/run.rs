@@ -7,13 +7,13 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::agent::observers::Observers;
+use crate::agent::runtime::{ConfigSource, LoadError, Runtime};
 use crate::agent::schedule::{Agent, Signals};
 use crate::agent::server;
-use crate::agent::setup::{Refusal, Setup, Source};
-use crate::agent::sinks::Sinks;
 use crate::agent::webhook::endpoint;
 use crate::cluster::api::Cluster;
-use crate::cluster::election::Seat;
+use crate::cluster::election::LeaderElector;
 use crate::repo::clone::is_known_to_hold;
 
 use super::arguments::GitArguments;
@@ -42,63 +42,63 @@ pub struct Arguments {
 /// Runs the agent.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let signals = Signals::default();
-    obey(&signals)?;
+    forward(&signals)?;
     let again = arguments.git.clone();
-    let load = move || setup(&again).map_err(|error| -> Refusal { Box::new(error) });
-    let source = Source::new(arguments.git.config.clone(), Box::new(load));
-    let setup = setup(&arguments.git)?;
-    let seat = match &setup.cluster.election {
-        Some(election) => Seat::take(Cluster::find().await?, election),
-        None => Seat::alone(),
+    let load = move || runtime(&again).map_err(|error| -> LoadError { Box::new(error) });
+    let source = ConfigSource::new(arguments.git.config.clone(), Box::new(load));
+    let runtime = runtime(&arguments.git)?;
+    let elector = match &runtime.cluster.election {
+        Some(election) => LeaderElector::start(Cluster::find().await?, election),
+        None => LeaderElector::without_election(),
     };
-    let sinks = Sinks::default();
+    let observers = Observers::default();
     let served = CancellationToken::new();
-    if let Some(address) = setup.config.listen {
-        let router = server::router(Arc::clone(&sinks.board), Arc::clone(&sinks.metrics))
-            .merge(endpoint::router(Arc::clone(&sinks.senders), signals.wake.clone()));
+    if let Some(address) = runtime.config.listen {
+        let router = server::router(Arc::clone(&observers.snapshots), Arc::clone(&observers.metrics))
+            .merge(endpoint::router(Arc::clone(&observers.senders), signals.trigger.clone()));
         let address = server::serve(address, router, served.clone())
             .await
             .map_err(|source| CliError::Listen { address, source })?;
         tracing::info!(%address, "health, metrics and status are served");
     }
-    Agent::new(source, setup, sinks, signals, seat).run().await;
+    Agent::new(source, runtime, observers, signals, elector).run().await;
     served.cancel();
     Ok(ExitCode::SUCCESS)
 }
 
 /// What the configuration comes to now.
-fn setup(arguments: &GitArguments) -> Result<Setup, CliError> {
+fn runtime(arguments: &GitArguments) -> Result<Runtime, CliError> {
     let config = connect::configuration(arguments)?;
     let engine = connect::engine(&config)?;
     let repo = config.repo()?.clone();
-    Ok(Setup {
-        work: Arc::new(engine),
+    Ok(Runtime {
+        runner: Arc::new(engine),
         config: config.agent,
         repository: repo.url.clone(),
         branch: repo.branch.clone(),
         notify: config.notify,
         cluster: config.cluster,
-        lineage: Arc::new(move |later, earlier| is_known_to_hold(&repo, later, earlier)),
+        ancestry: Arc::new(move |later, earlier| is_known_to_hold(&repo, later, earlier)),
     })
 }
 
 /// Hands the signals of the system on.
-fn obey(signals: &Signals) -> Result<(), CliError> {
+fn forward(signals: &Signals) -> Result<(), CliError> {
     let listen = |kind| signal(kind).map_err(CliError::Runtime);
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut hup = listen(SignalKind::hangup())?;
-    let told = signals.clone();
+    let signals = signals.clone();
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                Some(()) = hup.recv() => told.reload.notify_one(),
+                Some(()) = hup.recv() => signals.reload.notify_one(),
                 () = either(&mut term, &mut int) => break,
             }
         }
         tracing::info!("told to stop");
-        told.stop.cancel();
+        signals.stop.cancel();
         either(&mut term, &mut int).await;
-        told.hurry.cancel();
+        signals.stop_now.cancel();
     });
     Ok(())
 }

@@ -10,12 +10,13 @@ use clap::Args;
 use crate::config::load::path_filter;
 use crate::config::reader;
 use crate::cycle::error::CycleError;
+use crate::cycle::operations::set::Set;
+use crate::cycle::operations::terms::{Attribution, Mode};
 use crate::cycle::report::{FileChange, Moved, Report};
-use crate::cycle::secrets::Secrets;
-use crate::cycle::task::{Mode, Note, Request, Task};
+use crate::cycle::secrets::verify::Secrets;
 use crate::image::{Reference, Repository};
 use crate::manifest::edit::FollowRefs;
-use crate::plan::decide::{self, Openable};
+use crate::plan::decide::{self, RequestError};
 use crate::plan::gate;
 
 use super::arguments::{ActorArguments, GitArguments, OutputArguments};
@@ -93,15 +94,15 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     }
     let config = connect::configuration(&arguments.git)?;
     let engine = connect::engine(&config)?;
-    let request = Request {
-        wanted,
+    let operation = Set {
+        references: wanted,
         allow_downgrade: arguments.allow_downgrade,
         force: arguments.force,
         follow,
         wait_image: arguments.wait_image.unwrap_or_default(),
-        note: Note { actor: arguments.actor.actor.clone(), reason: arguments.reason.clone() },
+        by: Attribution { actor: arguments.actor.actor.clone(), reason: arguments.reason.clone() },
     };
-    let report = engine.run(&Task::Set(&request), mode).await?;
+    let report = engine.run(&operation, mode).await?;
     output::finish(&report, mode, &output::commit(&report), arguments.output.output)
 }
 
@@ -115,7 +116,7 @@ fn references(texts: &[String]) -> Result<Vec<Reference>, CliError> {
         }
         let before = by_name.insert(reference.repository.clone(), (text.clone(), reference.clone()));
         if let Some((one, _)) = before.filter(|(_, before)| *before != reference) {
-            return Err(CliError::Twice { one, other: text.clone() });
+            return Err(CliError::ConflictingVersions { one, other: text.clone() });
         }
     }
     Ok(by_name.into_values().map(|(_, reference)| reference).collect())
@@ -135,23 +136,25 @@ fn in_folder(
     let (inventory, intent) = folder.inventory(&paths, &config.intent)?;
     let mut notes = inventory.notes(&paths).map_err(CycleError::from)?;
     let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets);
-    let sealed = || inventory.fields.iter().filter(|located| located.sealed).map(|located| located.file.clone());
-    // Whether an identity opens the very file is found out when it is sealed again.
-    let has_identity = sealed().next().is_some() && !secrets.keyring()?.is_empty();
-    let openable = if has_identity { sealed().collect() } else { Openable::new() };
-    let reseal = |before: &[u8], after: &[u8]| secrets.reseal(before, after);
-    let asked = decide::as_asked(&inventory, wanted, &paths, &openable)
+    let update_mac = |before: &[u8], after: &[u8]| secrets.update_mac(before, after);
+    let asked = decide::as_asked(&inventory, wanted, &paths)
         .inspect_err(|_| notes.iter().for_each(|note| tracing::warn!("{note}")))
         .map_err(CycleError::from)?;
     notes.extend(asked.notes);
-    let (gated, _) = gate::pass_unproved(asked.plan);
+    // Whether an identity opens the very file is found out when its message authentication code is computed.
+    if let Some(update) = asked.plan.updates.iter().find(|update| update.encrypted)
+        && secrets.keyring()?.is_empty()
+    {
+        return Err(CycleError::Request(RequestError::Encrypted(update.why_encrypted())).into());
+    }
+    let gated = gate::pass_unproved(&asked.plan.updates);
     notes.extend(gated.moved_along());
     let mut changes = Vec::new();
     // All files are edited before the first is written: a refusal changes nothing.
     for file in gated.files() {
         let before = folder.read(file)?;
         let after =
-            gated.edited(file, &before, follow, &intent.conventions, Some(&reseal)).map_err(CycleError::from)?;
+            gated.edited(file, &before, follow, &intent.field_rules, Some(&update_mac)).map_err(CycleError::from)?;
         changes.push(FileChange { file: file.to_owned(), before, after });
     }
     if mode == Mode::Push {

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::cycle::operations::follow::Follow;
+use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
-use crate::cycle::task::{Mode, Task};
 use crate::fault::Fault;
 use crate::plan::skip::Reason;
 
@@ -44,7 +45,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         (false, true) => Mode::DryRun,
         (false, false) => Mode::Push,
     };
-    let report = engine.run(&Task::Follow, mode).await?;
+    let report = engine.run(&Follow, mode).await?;
     for note in &report.notes {
         tracing::warn!("{note}");
     }

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::http;
 
-use super::config::Object;
+use super::config::ObjectRef;
 use super::error::ClusterError;
 use super::kustomization::{Kustomization, Resource};
 
@@ -27,46 +27,48 @@ const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 
 /// What the API is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Call {
+pub enum ApiCall {
     /// A Lease is read.
-    ReadLease(Object),
+    ReadLease(ObjectRef),
     /// A Lease is made.
-    MakeLease(Object),
+    MakeLease(ObjectRef),
     /// A Lease is taken, renewed or left.
-    WriteLease(Object),
+    WriteLease(ObjectRef),
     /// A GitRepository is annotated.
-    Annotate(Object),
+    Annotate(ObjectRef),
     /// The Kustomizations of a namespace are listed.
     List(String),
 }
 
-impl fmt::Display for Call {
+impl fmt::Display for ApiCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Call::ReadLease(lease) => write!(f, "read the Lease {lease}"),
-            Call::MakeLease(lease) => write!(f, "make the Lease {lease}"),
-            Call::WriteLease(lease) => write!(f, "write the Lease {lease}"),
-            Call::Annotate(source) => write!(f, "annotate the GitRepository {source}"),
-            Call::List(namespace) => write!(f, "list the Kustomizations in {namespace}"),
+            ApiCall::ReadLease(lease) => write!(f, "read the Lease {lease}"),
+            ApiCall::MakeLease(lease) => write!(f, "make the Lease {lease}"),
+            ApiCall::WriteLease(lease) => write!(f, "write the Lease {lease}"),
+            ApiCall::Annotate(source) => write!(f, "annotate the GitRepository {source}"),
+            ApiCall::List(namespace) => write!(f, "list the Kustomizations in {namespace}"),
         }
     }
 }
 
-impl Call {
+impl ApiCall {
     /// The rule of a Role that allows it.
     pub fn rule(&self) -> String {
         let (group, resource, name, verb, namespace) = match self {
-            Call::ReadLease(Object { namespace, name }) => {
+            ApiCall::ReadLease(ObjectRef { namespace, name }) => {
                 ("coordination.k8s.io", "leases", Some(name), "get", namespace)
             }
-            Call::MakeLease(Object { namespace, .. }) => ("coordination.k8s.io", "leases", None, "create", namespace),
-            Call::WriteLease(Object { namespace, name }) => {
+            ApiCall::MakeLease(ObjectRef { namespace, .. }) => {
+                ("coordination.k8s.io", "leases", None, "create", namespace)
+            }
+            ApiCall::WriteLease(ObjectRef { namespace, name }) => {
                 ("coordination.k8s.io", "leases", Some(name), "update", namespace)
             }
-            Call::Annotate(Object { namespace, name }) => {
+            ApiCall::Annotate(ObjectRef { namespace, name }) => {
                 ("source.toolkit.fluxcd.io", "gitrepositories", Some(name), "patch", namespace)
             }
-            Call::List(namespace) => ("kustomize.toolkit.fluxcd.io", "kustomizations", None, "list", namespace),
+            ApiCall::List(namespace) => ("kustomize.toolkit.fluxcd.io", "kustomizations", None, "list", namespace),
         };
         let named = name.map(|name| format!(", resourceNames: [{name}]")).unwrap_or_default();
         format!(
@@ -77,9 +79,9 @@ impl Call {
     /// The key of the configuration that leads to it.
     pub fn key(&self) -> &'static str {
         match self {
-            Call::ReadLease(_) | Call::MakeLease(_) | Call::WriteLease(_) => "cluster.leaderElection",
-            Call::Annotate(_) => "cluster.flux.gitRepository",
-            Call::List(_) => "cluster.flux",
+            ApiCall::ReadLease(_) | ApiCall::MakeLease(_) | ApiCall::WriteLease(_) => "cluster.leaderElection",
+            ApiCall::Annotate(_) => "cluster.flux.gitRepository",
+            ApiCall::List(_) => "cluster.flux",
         }
     }
 }
@@ -103,16 +105,16 @@ impl Cluster {
         http::use_ring();
         let unusable = |reason: String| ClusterError::Access { reason };
         let mut config = if std::env::var_os(IN_CLUSTER).is_some() {
-            Config::incluster().map_err(|error| unusable(http::innermost(&error)))?
+            Config::incluster().map_err(|error| unusable(http::root_cause(&error)))?
         } else {
-            let file = Kubeconfig::from_env().map_err(|error| unusable(http::innermost(&error)))?;
+            let file = Kubeconfig::from_env().map_err(|error| unusable(http::root_cause(&error)))?;
             let file = file.ok_or(ClusterError::NoCluster)?;
             let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
-            config.map_err(|error| unusable(http::innermost(&error)))?
+            config.map_err(|error| unusable(http::root_cause(&error)))?
         };
         config.default_retry = false;
         config.connect_timeout = Some(TIMEOUT);
-        let client = Client::try_from(config).map_err(|error| unusable(http::innermost(&error)))?;
+        let client = Client::try_from(config).map_err(|error| unusable(http::root_cause(&error)))?;
         Ok(Cluster { client })
     }
 
@@ -122,31 +124,31 @@ impl Cluster {
     }
 
     /// Reads a Lease, if there is one.
-    pub async fn lease(&self, lease: &Object) -> Result<Option<Lease>, ClusterError> {
+    pub async fn lease(&self, lease: &ObjectRef) -> Result<Option<Lease>, ClusterError> {
         let leases = self.leases(lease);
-        within(Call::ReadLease(lease.clone()), leases.get_opt(&lease.name)).await
+        within(ApiCall::ReadLease(lease.clone()), leases.get_opt(&lease.name)).await
     }
 
     /// Makes a Lease; an error if someone else was first.
-    pub async fn make_lease(&self, lease: &Object, with: &Lease) -> Result<Lease, ClusterError> {
+    pub async fn make_lease(&self, lease: &ObjectRef, with: &Lease) -> Result<Lease, ClusterError> {
         let leases = self.leases(lease);
-        within(Call::MakeLease(lease.clone()), leases.create(&PostParams::default(), with)).await
+        within(ApiCall::MakeLease(lease.clone()), leases.create(&PostParams::default(), with)).await
     }
 
     /// Writes a Lease as it was read, but for what was changed; an error if it was written since.
-    pub async fn write_lease(&self, lease: &Object, with: &Lease) -> Result<Lease, ClusterError> {
+    pub async fn write_lease(&self, lease: &ObjectRef, with: &Lease) -> Result<Lease, ClusterError> {
         let leases = self.leases(lease);
-        within(Call::WriteLease(lease.clone()), leases.replace(&lease.name, &PostParams::default(), with)).await
+        within(ApiCall::WriteLease(lease.clone()), leases.replace(&lease.name, &PostParams::default(), with)).await
     }
 
     /// Asks Flux to look at a GitRepository now.
-    pub async fn annotate(&self, source: &Object, now: Timestamp) -> Result<(), ClusterError> {
+    pub async fn annotate(&self, source: &ObjectRef, now: Timestamp) -> Result<(), ClusterError> {
         let repositories: Api<DynamicObject> =
             self.custom("source.toolkit.fluxcd.io", "GitRepository", "gitrepositories", &source.namespace);
         let patch = json!({ "metadata": { "annotations": { REQUESTED_AT: now.to_string() } } });
         let (parameters, patch) = (PatchParams::default(), Patch::Merge(&patch));
         let patched = repositories.patch_metadata(&source.name, &parameters, &patch);
-        within(Call::Annotate(source.clone()), patched).await.map(drop)
+        within(ApiCall::Annotate(source.clone()), patched).await.map(drop)
     }
 
     /// The Kustomizations of a namespace, as the API server has them in memory: nothing is read from etcd for it.
@@ -154,11 +156,11 @@ impl Cluster {
         let all: Api<Resource> =
             self.custom("kustomize.toolkit.fluxcd.io", "Kustomization", "kustomizations", namespace);
         let parameters = ListParams::default().match_any();
-        let listed = within(Call::List(namespace.to_owned()), all.list(&parameters)).await?;
+        let listed = within(ApiCall::List(namespace.to_owned()), all.list(&parameters)).await?;
         Ok(listed.items.into_iter().map(|resource| Kustomization::of(namespace, resource)).collect())
     }
 
-    fn leases(&self, lease: &Object) -> Api<Lease> {
+    fn leases(&self, lease: &ObjectRef) -> Api<Lease> {
         Api::namespaced(self.client.clone(), &lease.namespace)
     }
 
@@ -172,26 +174,26 @@ impl Cluster {
     }
 }
 
-async fn within<T>(call: Call, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ClusterError> {
+async fn within<T>(call: ApiCall, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ClusterError> {
     match tokio::time::timeout(TIMEOUT, request).await {
         Ok(answer) => answer.map_err(|error| failure(call, error)),
         Err(_) => Err(ClusterError::TimedOut { call, after: TIMEOUT }),
     }
 }
 
-fn failure(call: Call, error: kube::Error) -> ClusterError {
+fn failure(call: ApiCall, error: kube::Error) -> ClusterError {
     match error {
         kube::Error::Api(status) => {
             let (code, words) = (status.code, status.message);
             match code {
                 401 | 403 => ClusterError::Denied { call, status: code, words },
-                404 => ClusterError::Missing { call, words },
+                404 => ClusterError::NotFound { call, words },
                 409 => ClusterError::Conflict { call },
                 _ => ClusterError::Refused { call, status: code, words },
             }
         }
-        kube::Error::SerdeError(error) => ClusterError::Broken { call, reason: error.to_string() },
-        kube::Error::Auth(error) => ClusterError::Access { reason: http::innermost(&error) },
-        error => ClusterError::Unreachable { call, reason: http::innermost(&error) },
+        kube::Error::SerdeError(error) => ClusterError::InvalidResponse { call, reason: error.to_string() },
+        kube::Error::Auth(error) => ClusterError::Access { reason: http::root_cause(&error) },
+        error => ClusterError::Unreachable { call, reason: http::root_cause(&error) },
     }
 }

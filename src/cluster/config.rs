@@ -18,18 +18,18 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Election {
     /// The Lease.
-    pub lease: Name,
+    pub lease: ObjectName,
     /// Its namespace; that of the service account, or of the kubeconfig's context, where none is said.
-    pub namespace: Option<Name>,
+    pub namespace: Option<ObjectName>,
     /// What this replica is called: the name of the pod, or of the machine.
     pub identity: String,
     /// The times.
-    pub terms: Terms,
+    pub timing: ElectionTiming,
 }
 
 /// The times of an election, with the names and defaults of client-go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
+pub struct ElectionTiming {
     /// A leader that says nothing for so long leads no more. Whole seconds, as the Lease has it.
     pub lease_duration: Duration,
     /// A leader that could not renew for so long gives up, which is before anyone else may take over.
@@ -40,7 +40,7 @@ pub struct Terms {
 
 /// Times that do not go together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TermsError {
+pub enum ElectionTimingError {
     /// The Lease counts seconds.
     #[error("leaseDuration has to be whole seconds")]
     NoSeconds,
@@ -56,9 +56,9 @@ pub enum TermsError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flux {
     /// The GitRepository that reads the branch.
-    pub source: Object,
+    pub source: ObjectRef,
     /// Where Kustomizations are looked for.
-    pub namespaces: Vec<Name>,
+    pub namespaces: Vec<ObjectName>,
     /// The Receiver that is told of a push; without one the GitRepository is annotated.
     pub receiver: Option<Receiver>,
     /// How long a commit may take to be applied.
@@ -67,7 +67,7 @@ pub struct Flux {
 
 /// An object in a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Object {
+pub struct ObjectRef {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
@@ -85,16 +85,16 @@ pub struct Receiver {
 
 /// The name of an object or of a namespace: a part of a path to the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Name(String);
+pub struct ObjectName(String);
 
 /// A text that is no such name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a name of Kubernetes is needed: small letters, digits, `-` and `.`, such as flux-system")]
-pub struct NameError;
+pub struct ObjectNameError;
 
-impl Default for Terms {
-    fn default() -> Terms {
-        Terms {
+impl Default for ElectionTiming {
+    fn default() -> ElectionTiming {
+        ElectionTiming {
             lease_duration: Duration::from_secs(15),
             renew_deadline: Duration::from_secs(10),
             retry_period: Duration::from_secs(2),
@@ -102,50 +102,50 @@ impl Default for Terms {
     }
 }
 
-impl Terms {
+impl ElectionTiming {
     /// The times, if they go together.
-    pub fn checked(self) -> Result<Terms, TermsError> {
+    pub fn checked(self) -> Result<ElectionTiming, ElectionTimingError> {
         if self.lease_duration.subsec_nanos() != 0 {
-            return Err(TermsError::NoSeconds);
+            return Err(ElectionTimingError::NoSeconds);
         }
         if self.lease_duration <= self.renew_deadline {
-            return Err(TermsError::Overlap);
+            return Err(ElectionTimingError::Overlap);
         }
         if self.renew_deadline <= self.retry_period.mul_f64(1.2) {
-            return Err(TermsError::NoRetry);
+            return Err(ElectionTimingError::NoRetry);
         }
         Ok(self)
     }
 }
 
-impl FromStr for Name {
-    type Err = NameError;
+impl FromStr for ObjectName {
+    type Err = ObjectNameError;
 
     /// RFC 1123 subdomains, as Kubernetes has them ("Object Names and IDs").
-    fn from_str(text: &str) -> Result<Name, NameError> {
+    fn from_str(text: &str) -> Result<ObjectName, ObjectNameError> {
         let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         let is_label = |label: &str| {
             !label.is_empty() && label.chars().all(is_inner) && !label.starts_with('-') && !label.ends_with('-')
         };
         let is_name = text.len() <= 253 && text.split('.').all(is_label);
-        if is_name { Ok(Name(text.to_owned())) } else { Err(NameError) }
+        if is_name { Ok(ObjectName(text.to_owned())) } else { Err(ObjectNameError) }
     }
 }
 
-impl Name {
+impl ObjectName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Display for Object {
+impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
@@ -158,23 +158,23 @@ mod tests {
     #[test]
     fn names_are_parts_of_a_path_and_nothing_else() {
         for text in ["flux-system", "a", "9.b"] {
-            assert!(text.parse::<Name>().is_ok(), "{text}");
+            assert!(text.parse::<ObjectName>().is_ok(), "{text}");
         }
         for text in ["", "Flux", "a/b", "..", "-a", "a-", "a..b", "a?b", "ä", &"a".repeat(254)] {
-            assert!(text.parse::<Name>().is_err(), "{text}");
+            assert!(text.parse::<ObjectName>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_leader_gives_up_before_another_may_take_over() {
-        let times = |lease: u64, renew: u64, retry: u64| Terms {
+        let times = |lease: u64, renew: u64, retry: u64| ElectionTiming {
             lease_duration: Duration::from_millis(lease),
             renew_deadline: Duration::from_millis(renew),
             retry_period: Duration::from_millis(retry),
         };
-        assert_eq!(Terms::default().checked(), Ok(Terms::default()));
-        assert_eq!(times(10_000, 10_000, 2_000).checked(), Err(TermsError::Overlap));
-        assert_eq!(times(15_000, 10_000, 9_000).checked(), Err(TermsError::NoRetry));
-        assert_eq!(times(1_500, 1_000, 100).checked(), Err(TermsError::NoSeconds));
+        assert_eq!(ElectionTiming::default().checked(), Ok(ElectionTiming::default()));
+        assert_eq!(times(10_000, 10_000, 2_000).checked(), Err(ElectionTimingError::Overlap));
+        assert_eq!(times(15_000, 10_000, 9_000).checked(), Err(ElectionTimingError::NoRetry));
+        assert_eq!(times(1_500, 1_000, 100).checked(), Err(ElectionTimingError::NoSeconds));
     }
 }

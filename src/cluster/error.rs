@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
 
-use super::api::Call;
+use super::api::ApiCall;
 
 /// What goes wrong with the Kubernetes API and with Flux.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub enum ClusterError {
     #[error("cannot reach the Kubernetes API to {call}: {reason}")]
     Unreachable {
         /// What was asked for.
-        call: Call,
+        call: ApiCall,
         /// Why.
         reason: String,
     },
@@ -32,7 +32,7 @@ pub enum ClusterError {
     #[error("the Kubernetes API did not {call} within {} s", after.as_secs_f64())]
     TimedOut {
         /// What was asked for.
-        call: Call,
+        call: ApiCall,
         /// How long was waited.
         after: Duration,
     },
@@ -40,7 +40,7 @@ pub enum ClusterError {
     #[error("the Kubernetes API does not let us {call} ({status}): {words}")]
     Denied {
         /// What was asked for.
-        call: Call,
+        call: ApiCall,
         /// The HTTP status.
         status: u16,
         /// Its words.
@@ -48,9 +48,9 @@ pub enum ClusterError {
     },
     /// There is no such object, or no such kind of objects.
     #[error("the Kubernetes API cannot {call}, for it is not there: {words}")]
-    Missing {
+    NotFound {
         /// What was asked for.
-        call: Call,
+        call: ApiCall,
         /// Its words.
         words: String,
     },
@@ -58,13 +58,13 @@ pub enum ClusterError {
     #[error("the Kubernetes API did not {call}, for someone else was first")]
     Conflict {
         /// What was asked for.
-        call: Call,
+        call: ApiCall,
     },
     /// It said no.
     #[error("the Kubernetes API did not {call} ({status}): {words}")]
     Refused {
         /// What was asked for.
-        call: Call,
+        call: ApiCall,
         /// The HTTP status.
         status: u16,
         /// Its words.
@@ -72,9 +72,9 @@ pub enum ClusterError {
     },
     /// The answer is not what the API promises.
     #[error("the Kubernetes API was asked to {call}, and gave an answer that it does not promise: {reason}")]
-    Broken {
+    InvalidResponse {
         /// What was asked for.
-        call: Call,
+        call: ApiCall,
         /// What is wrong with it.
         reason: String,
     },
@@ -110,7 +110,7 @@ impl Explain for ClusterError {
         match self {
             ClusterError::NoCluster
             | ClusterError::Access { .. }
-            | ClusterError::Missing { .. }
+            | ClusterError::NotFound { .. }
             | ClusterError::ReceiverFile { .. }
             | ClusterError::ReceiverUrl { .. } => Fault::BadInput,
             ClusterError::Denied { .. } | ClusterError::Receiver { status: Some(400..500), .. } => Fault::Denied,
@@ -119,7 +119,7 @@ impl Explain for ClusterError {
             ClusterError::Unreachable { .. }
             | ClusterError::TimedOut { .. }
             | ClusterError::Refused { .. }
-            | ClusterError::Broken { .. }
+            | ClusterError::InvalidResponse { .. }
             | ClusterError::Receiver { .. } => Fault::Transient,
         }
     }
@@ -144,10 +144,10 @@ impl Explain for ClusterError {
                 "the Role needs a rule such as {}; deploy/cluster-access/role.yaml has it",
                 call.rule()
             ),
-            ClusterError::Missing { call, .. } => format!("check {} and that Flux is installed", call.key()),
+            ClusterError::NotFound { call, .. } => format!("check {} and that Flux is installed", call.key()),
             ClusterError::Conflict { .. } => "it is tried again by itself".to_owned(),
             ClusterError::Refused { call, .. } => format!("look at the object; check {}", call.key()),
-            ClusterError::Broken { call, .. } => {
+            ClusterError::InvalidResponse { call, .. } => {
                 format!("check {}: that version of the API has to be there", call.key())
             }
             ClusterError::ReceiverFile { .. } | ClusterError::ReceiverUrl { .. } => {

@@ -13,7 +13,7 @@ use super::api::Cluster;
 use super::config::Flux;
 use super::error::ClusterError;
 use super::kustomization::Kustomization;
-use super::ledger::{Ledger, Lineage, Pushed, Word};
+use super::pending_rollouts::{Ancestry, PendingRollouts, PushedCommit, RolloutEvent};
 use super::receiver;
 
 /// From one look to the next, at first.
@@ -25,33 +25,33 @@ const CLOSE_LOOKS: u32 = 60;
 
 /// What a watch has to say.
 #[derive(Debug)]
-pub enum News {
+pub enum FluxEvent {
     /// What became of a commit.
-    Word(Word),
+    Rollout(RolloutEvent),
     /// Something does not work; said once as long as it stays so.
-    Trouble(Part, ClusterError),
+    Failing(FluxTask, ClusterError),
     /// It works again.
-    Over(Part),
+    Recovered(FluxTask),
 }
 
 /// What is done about Flux.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
+pub enum FluxTask {
     /// It is asked to look.
     Asking,
     /// It is watched.
     Watching,
 }
 
-impl Part {
+impl FluxTask {
     /// All of them.
-    pub const ALL: [Part; 2] = [Part::Asking, Part::Watching];
+    pub const ALL: [FluxTask; 2] = [FluxTask::Asking, FluxTask::Watching];
 
     /// A short lowercase name for metrics and logs.
     pub fn name(self) -> &'static str {
         match self {
-            Part::Asking => "asking",
-            Part::Watching => "watching",
+            FluxTask::Asking => "asking",
+            FluxTask::Watching => "watching",
         }
     }
 }
@@ -59,43 +59,43 @@ impl Part {
 /// A watch over Flux, which ends with this value.
 #[derive(Debug)]
 pub struct Watch {
-    pushes: mpsc::UnboundedSender<Pushed>,
-    news: mpsc::UnboundedReceiver<News>,
+    pushes: mpsc::UnboundedSender<PushedCommit>,
+    events: mpsc::UnboundedReceiver<FluxEvent>,
     _end: DropGuard,
 }
 
 impl Watch {
     /// Begins one. `lineage` knows which commits hold which.
-    pub fn begin(cluster: Cluster, flux: Flux, lineage: Arc<Lineage>) -> Watch {
+    pub fn start(cluster: Cluster, flux: Flux, ancestry: Arc<Ancestry>) -> Watch {
         let (pushes, pushed) = mpsc::unbounded_channel();
-        let (sender, news) = mpsc::unbounded_channel();
-        let ledger = Ledger::new(flux.source.clone(), flux.timeout);
+        let (sender, events) = mpsc::unbounded_channel();
+        let pending = PendingRollouts::new(flux.source.clone(), flux.timeout);
         let end = CancellationToken::new();
         let watcher = Watcher {
             cluster,
             flux,
-            lineage,
-            ledger,
-            news: sender,
-            troubles: BTreeMap::new(),
+            ancestry,
+            pending,
+            events: sender,
+            failures: BTreeMap::new(),
             is_asked: true,
             looks: 0,
         };
         let ended = end.clone();
         tokio::spawn(async move { ended.run_until_cancelled(watcher.run(pushed)).await });
-        Watch { pushes, news, _end: end.drop_guard() }
+        Watch { pushes, events, _end: end.drop_guard() }
     }
 
     /// A commit was pushed.
-    pub fn pushed(&self, pushed: Pushed) {
+    pub fn pushed(&self, pushed: PushedCommit) {
         // The task is there as long as we are.
         let _ = self.pushes.send(pushed);
     }
 
     /// Waits for news.
-    pub async fn news(&mut self) -> News {
-        match self.news.recv().await {
-            Some(news) => news,
+    pub async fn next_event(&mut self) -> FluxEvent {
+        match self.events.recv().await {
+            Some(events) => events,
             None => std::future::pending().await,
         }
     }
@@ -104,11 +104,11 @@ impl Watch {
 struct Watcher {
     cluster: Cluster,
     flux: Flux,
-    lineage: Arc<Lineage>,
-    ledger: Ledger,
-    news: mpsc::UnboundedSender<News>,
+    ancestry: Arc<Ancestry>,
+    pending: PendingRollouts,
+    events: mpsc::UnboundedSender<FluxEvent>,
     /// What is wrong, as it was told.
-    troubles: BTreeMap<Part, String>,
+    failures: BTreeMap<FluxTask, String>,
     /// Whether Flux was asked to look at all that was pushed.
     is_asked: bool,
     /// How often was looked since the last push.
@@ -116,18 +116,18 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn run(mut self, mut pushed: mpsc::UnboundedReceiver<Pushed>) {
+    async fn run(mut self, mut pushed: mpsc::UnboundedReceiver<PushedCommit>) {
         loop {
             let pause = if self.looks < CLOSE_LOOKS { LOOK } else { LATER_LOOK };
             tokio::select! {
                 push = pushed.recv() => {
                     let Some(push) = push else { return };
                     (self.looks, self.is_asked) = (0, false);
-                    let words = self.ledger.add(push);
+                    let words = self.pending.add(push);
                     self.tell(words);
                     self.ask().await;
                 }
-                () = tokio::time::sleep(pause), if !self.ledger.is_empty() => {
+                () = tokio::time::sleep(pause), if !self.pending.is_empty() => {
                     self.looks = self.looks.saturating_add(1);
                     if !self.is_asked {
                         self.ask().await;
@@ -145,21 +145,21 @@ impl Watcher {
             None => self.cluster.annotate(&self.flux.source, Timestamp::now()).await,
         };
         self.is_asked = asked.is_ok();
-        self.note(Part::Asking, asked.err());
+        self.note(FluxTask::Asking, asked.err());
     }
 
     /// Looks at what has become of the commits that wait.
     async fn look(&mut self) {
         let (words, error) = match self.kustomizations().await {
             Ok(all) => {
-                let (ledger, lineage) = (&mut self.ledger, Arc::clone(&self.lineage));
-                let learn = || ledger.learn(&all, Instant::now(), &*lineage);
+                let (pending, ancestry) = (&mut self.pending, Arc::clone(&self.ancestry));
+                let learn = || pending.learn(&all, Instant::now(), &*ancestry);
                 (tokio::task::block_in_place(learn), None)
             }
-            Err(error) => (self.ledger.give_up(Instant::now(), &error.to_string()), Some(error)),
+            Err(error) => (self.pending.give_up(Instant::now(), &error.to_string()), Some(error)),
         };
         self.tell(words);
-        self.note(Part::Watching, error);
+        self.note(FluxTask::Watching, error);
     }
 
     async fn kustomizations(&self) -> Result<Vec<Kustomization>, ClusterError> {
@@ -170,26 +170,26 @@ impl Watcher {
         Ok(all)
     }
 
-    fn tell(&self, words: Vec<Word>) {
-        for word in words {
+    fn tell(&self, words: Vec<RolloutEvent>) {
+        for event in words {
             // Whoever does not listen any more is at its end.
-            let _ = self.news.send(News::Word(word));
+            let _ = self.events.send(FluxEvent::Rollout(event));
         }
     }
 
-    fn note(&mut self, part: Part, error: Option<ClusterError>) {
-        let before = self.troubles.remove(&part);
-        let news = match error {
-            None => before.map(|_| News::Over(part)),
+    fn note(&mut self, task: FluxTask, error: Option<ClusterError>) {
+        let before = self.failures.remove(&task);
+        let events = match error {
+            None => before.map(|_| FluxEvent::Recovered(task)),
             Some(error) => {
                 let words = error.to_string();
                 let is_news = before.as_ref() != Some(&words);
-                self.troubles.insert(part, words);
-                is_news.then_some(News::Trouble(part, error))
+                self.failures.insert(task, words);
+                is_news.then_some(FluxEvent::Failing(task, error))
             }
         };
-        if let Some(news) = news {
-            let _ = self.news.send(news);
+        if let Some(events) = events {
+            let _ = self.events.send(events);
         }
     }
 }

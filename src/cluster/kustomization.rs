@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::config::Object;
+use super::config::ObjectRef;
 
 /// Reasons for which a Kustomization is not ready and nothing is wrong with it.
 const WAITING: [&str; 3] = ["DependencyNotReady", "HealthCheckCanceled", "Progressing"];
@@ -54,14 +54,14 @@ pub struct Condition {
 #[derive(Debug, Clone)]
 pub struct Kustomization {
     /// Where it is.
-    pub name: Object,
+    pub name: ObjectRef,
     spec: Spec,
     status: Status,
 }
 
 /// How a Kustomization stands to a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Progress {
     /// It has applied it, or a later one.
     Applied {
         /// What it has applied.
@@ -82,12 +82,12 @@ impl Kustomization {
     /// An object of a namespace.
     pub fn of(namespace: &str, resource: Resource) -> Kustomization {
         let name = resource.metadata.name.unwrap_or_default();
-        let name = Object { namespace: namespace.to_owned(), name };
+        let name = ObjectRef { namespace: namespace.to_owned(), name };
         Kustomization { name, spec: resource.spec, status: resource.status.unwrap_or_default() }
     }
 
     /// Whether it applies what a GitRepository holds. A reference without a namespace is to its own.
-    pub fn takes_from(&self, source: &Object) -> bool {
+    pub fn takes_from(&self, source: &ObjectRef) -> bool {
         let SourceRef { kind, name, namespace } = &self.spec.source_ref;
         let namespace = namespace.as_deref().filter(|namespace| !namespace.is_empty());
         kind == "GitRepository"
@@ -109,24 +109,24 @@ impl Kustomization {
     }
 
     /// How it stands to a commit; `reaches` tells whether another commit is it, or holds it.
-    pub fn verdict(&self, reaches: &dyn Fn(&str) -> bool) -> Verdict {
+    pub fn progress(&self, reaches: &dyn Fn(&str) -> bool) -> Progress {
         let is_reached = |revision: &str| commit_of(revision).is_some_and(reaches);
         let condition = |kind: &str| self.status.conditions.iter().find(|condition| condition.kind == kind);
-        let Some(ready) = condition("Ready") else { return Verdict::Waiting };
+        let Some(ready) = condition("Ready") else { return Progress::Waiting };
         match ready.status.as_str() {
             "True" if is_reached(&self.status.last_applied_revision) => {
-                Verdict::Applied { revision: self.status.last_applied_revision.clone() }
+                Progress::Applied { revision: self.status.last_applied_revision.clone() }
             }
             "False" if !WAITING.contains(&ready.reason.as_str()) => {
                 // Flux notes what it attempts once it has fetched it; before, only what it says of its progress tells.
                 let fetching = condition("Reconciling").filter(|_| ready.reason == NOT_FETCHED);
                 let mut words = fetching.map_or("", |fetching| &fetching.message).split_whitespace();
                 match is_reached(&self.status.last_attempted_revision) || words.any(is_reached) {
-                    true => Verdict::Failed { reason: ready.reason.clone(), message: ready.message.clone() },
-                    false => Verdict::Waiting,
+                    true => Progress::Failed { reason: ready.reason.clone(), message: ready.message.clone() },
+                    false => Progress::Waiting,
                 }
             }
-            _ => Verdict::Waiting,
+            _ => Progress::Waiting,
         }
     }
 }
@@ -153,7 +153,7 @@ mod tests {
         Kustomization::of("tenants", serde_json::from_value(object).expect("an object"))
     }
 
-    fn verdict(ready: (&str, &str), applied: &str, attempted: &str) -> Verdict {
+    fn progress(ready: (&str, &str), applied: &str, attempted: &str) -> Progress {
         let status = json!({
             "conditions": [
                 { "type": "Reconciling", "status": "True", "reason": "ProgressingWithRetry", "message": format!("Fetching manifests for revision main@sha1:{OURS} with a timeout of 5m0s") },
@@ -162,18 +162,18 @@ mod tests {
             "lastAppliedRevision": format!("main@sha1:{applied}"),
             "lastAttemptedRevision": format!("main@sha1:{attempted}"),
         });
-        kustomization(json!({}), status).verdict(&|commit| commit == OURS || commit == LATER)
+        kustomization(json!({}), status).progress(&|commit| commit == OURS || commit == LATER)
     }
 
     #[test]
     fn a_commit_is_applied_when_it_or_a_later_one_is_ready() {
         for applied in [OURS, LATER] {
             let revision = format!("main@sha1:{applied}");
-            assert_eq!(verdict(("True", "ReconciliationSucceeded"), applied, applied), Verdict::Applied { revision });
+            assert_eq!(progress(("True", "ReconciliationSucceeded"), applied, applied), Progress::Applied { revision });
         }
-        assert_eq!(verdict(("True", "ReconciliationSucceeded"), EARLIER, EARLIER), Verdict::Waiting);
-        assert_eq!(verdict(("Unknown", "Progressing"), EARLIER, OURS), Verdict::Waiting);
-        assert_eq!(kustomization(json!({}), json!({})).verdict(&|_| true), Verdict::Waiting);
+        assert_eq!(progress(("True", "ReconciliationSucceeded"), EARLIER, EARLIER), Progress::Waiting);
+        assert_eq!(progress(("Unknown", "Progressing"), EARLIER, OURS), Progress::Waiting);
+        assert_eq!(kustomization(json!({}), json!({})).progress(&|_| true), Progress::Waiting);
         assert_eq!(commit_of(&format!("main/{OURS}")), Some(OURS));
         assert_eq!(commit_of("v1@sha1:short"), None);
     }
@@ -181,22 +181,22 @@ mod tests {
     #[test]
     fn a_commit_has_failed_when_it_was_tried_and_something_is_wrong() {
         for reason in ["BuildFailed", "ReconciliationFailed", "HealthCheckFailed", "ArtifactFailed", "PruneFailed"] {
-            let failed = Verdict::Failed { reason: reason.to_owned(), message: "why".to_owned() };
-            assert_eq!(verdict(("False", reason), EARLIER, OURS), failed);
+            let failed = Progress::Failed { reason: reason.to_owned(), message: "why".to_owned() };
+            assert_eq!(progress(("False", reason), EARLIER, OURS), failed);
         }
         // What failed before, with another commit, is not this one's failure.
-        assert_eq!(verdict(("False", "BuildFailed"), EARLIER, EARLIER), Verdict::Waiting);
-        assert_eq!(verdict(("False", "DependencyNotReady"), EARLIER, OURS), Verdict::Waiting);
-        assert_eq!(verdict(("False", "HealthCheckCanceled"), EARLIER, OURS), Verdict::Waiting);
+        assert_eq!(progress(("False", "BuildFailed"), EARLIER, EARLIER), Progress::Waiting);
+        assert_eq!(progress(("False", "DependencyNotReady"), EARLIER, OURS), Progress::Waiting);
+        assert_eq!(progress(("False", "HealthCheckCanceled"), EARLIER, OURS), Progress::Waiting);
         // It could not be fetched, so it does not count as attempted.
-        assert!(matches!(verdict(("False", "ArtifactFailed"), EARLIER, EARLIER), Verdict::Failed { .. }));
+        assert!(matches!(progress(("False", "ArtifactFailed"), EARLIER, EARLIER), Progress::Failed { .. }));
     }
 
     #[test]
     fn the_source_is_in_the_namespace_of_the_kustomization_unless_said() {
         let takes = |spec: Value| {
             kustomization(spec, json!({}))
-                .takes_from(&Object { namespace: "flux-system".to_owned(), name: "infra".to_owned() })
+                .takes_from(&ObjectRef { namespace: "flux-system".to_owned(), name: "infra".to_owned() })
         };
         let reference = |namespace: &str| json!({ "kind": "GitRepository", "name": "infra", "namespace": namespace });
         assert!(takes(json!({ "sourceRef": reference("flux-system") })));

@@ -1,15 +1,15 @@
-//! Kubernetes: which of several replicas leads, and what became of a commit in the cluster. Nobody has to have one;
-//! what is not configured is not asked for.
+//! Kubernetes: leader election among replicas, and what became of commits in the cluster. Both are optional, and the API
+//! is queried only for what is configured.
 //!
-//! - [`config`]: what it has to be told
-//! - [`api`]: the Kubernetes API, as far as it is used here
-//! - [`lease`]: whose turn it is, told from a Lease
-//! - [`election`]: one replica leads
-//! - [`kustomization`]: what Flux says of a Kustomization
-//! - [`ledger`]: commits that wait to be applied
-//! - [`flux`]: Flux is asked to look, and watched
-//! - [`receiver`]: Flux is told by the URL of a Receiver
-//! - [`error`]: what goes wrong
+//! - [`config`]: the settings of this module
+//! - [`api`]: the parts of the Kubernetes API that are used
+//! - [`lease`]: decides from a Lease who may lead
+//! - [`election`]: takes part in leader election
+//! - [`kustomization`]: the status that Flux reports for a Kustomization
+//! - [`pending_rollouts`]: commits that Flux has not applied yet
+//! - [`flux`]: notifies Flux of commits, and watches it until they are applied
+//! - [`receiver`]: notifies Flux through the URL of a Receiver
+//! - [`error`]: the errors of this module
 
 pub mod api;
 pub mod config;
@@ -18,5 +18,5 @@ pub mod error;
 pub mod flux;
 pub mod kustomization;
 pub mod lease;
-pub mod ledger;
+pub mod pending_rollouts;
 pub mod receiver;

@@ -28,7 +28,7 @@ pub async fn tell(receiver: &Receiver) -> Result<(), ClusterError> {
     let failed = |reason: String, status| ClusterError::Receiver { host: host.clone(), reason, status };
     let unreachable = |error: reqwest::Error| match error.is_timeout() {
         true => failed(format!("it did not answer within {} s", TIMEOUT.as_secs()), None),
-        false => failed(http::innermost(&error), None),
+        false => failed(http::root_cause(&error), None),
     };
     let client = http::builder(TIMEOUT).build().map_err(unreachable)?;
     let mut request = client.post(url).header("content-type", "application/json").body(BODY);

@@ -31,9 +31,8 @@ fn webhook(mut section: Section<'_>) -> Option<Webhook> {
     let kind = section.parsed("kind");
     let secret_file = section.parsed("secretFile").filter(|path: &PathBuf| !path.as_os_str().is_empty());
     if kind.is_none() || secret_file.is_none() {
-        section.mistake(
-            "`kind` and `secretFile` are needed, such as kind: gitea, secretFile: /etc/tagalong/webhook/secret",
-        );
+        section
+            .error("`kind` and `secretFile` are needed, such as kind: gitea, secretFile: /etc/tagalong/webhook/secret");
     }
     let registry = section.parsed_with("registry", sections::registry_host);
     section.finish();

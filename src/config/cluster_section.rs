@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::config::{Config, Election, Flux, Name, Object, Receiver, Terms};
+use crate::cluster::config::{Config, Election, ElectionTiming, Flux, ObjectName, ObjectRef, Receiver};
 
 use super::reader::{Environment, Section};
 
@@ -19,7 +19,7 @@ const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 pub fn read(mut section: Section<'_>, environment: Environment<'_>) -> Config {
     let (leader_election, of_flux) = (section.section("leaderElection"), section.section("flux"));
     if leader_election.is_none() && of_flux.is_none() {
-        section.mistake("one of `leaderElection` and `flux` is needed, such as leaderElection: { lease: tagalong }");
+        section.error("one of `leaderElection` and `flux` is needed, such as leaderElection: { lease: tagalong }");
     }
     section.finish();
     Config {
@@ -29,17 +29,17 @@ pub fn read(mut section: Section<'_>, environment: Environment<'_>) -> Config {
 }
 
 fn election(mut section: Section<'_>, environment: Environment<'_>) -> Option<Election> {
-    let lease = section.parsed::<Name>("lease").or_else(|| LEASE.parse().ok());
+    let lease = section.parsed::<ObjectName>("lease").or_else(|| LEASE.parse().ok());
     let namespace = section.parsed("namespace");
-    let usual = Terms::default();
-    let terms = Terms {
+    let usual = ElectionTiming::default();
+    let timing = ElectionTiming {
         lease_duration: section.duration("leaseDuration").unwrap_or(usual.lease_duration),
         renew_deadline: section.duration("renewDeadline").unwrap_or(usual.renew_deadline),
         retry_period: section.duration("retryPeriod").unwrap_or(usual.retry_period),
     };
-    let terms = terms.checked().map_err(|error| section.mistake(error)).ok();
+    let timing = timing.checked().map_err(|error| section.error(error)).ok();
     section.finish();
-    Some(Election { lease: lease?, namespace, identity: identity(environment), terms: terms? })
+    Some(Election { lease: lease?, namespace, identity: identity(environment), timing: timing? })
 }
 
 /// What this replica is called: the pod as it was told, else the machine, which in a pod has its name.
@@ -52,9 +52,10 @@ fn identity(environment: Environment<'_>) -> String {
 fn flux(mut section: Section<'_>) -> Option<Flux> {
     let source = section.section("gitRepository").and_then(source);
     if source.is_none() {
-        section.mistake("`gitRepository` is needed: the one that reads the branch, such as { name: flux-system }");
+        section.error("`gitRepository` is needed: the one that reads the branch, such as { name: flux-system }");
     }
-    let namespaces = section.each_with("namespaces", |text| text.parse::<Name>().map_err(|error| error.to_string()));
+    let namespaces =
+        section.each_with("namespaces", |text| text.parse::<ObjectName>().map_err(|error| error.to_string()));
     let receiver = section.section("receiver").map(receiver);
     let timeout = section.duration("timeout").unwrap_or(TIMEOUT);
     section.finish();
@@ -67,17 +68,18 @@ fn flux(mut section: Section<'_>) -> Option<Flux> {
     Some(Flux { source, namespaces, receiver: receiver.flatten(), timeout })
 }
 
-fn source(mut section: Section<'_>) -> Option<Object> {
-    let name = section.parsed::<Name>("name");
-    let namespace = section.parsed::<Name>("namespace").map_or_else(|| NAMESPACE.to_owned(), |name| name.to_string());
+fn source(mut section: Section<'_>) -> Option<ObjectRef> {
+    let name = section.parsed::<ObjectName>("name");
+    let namespace =
+        section.parsed::<ObjectName>("namespace").map_or_else(|| NAMESPACE.to_owned(), |name| name.to_string());
     section.finish();
-    Some(Object { namespace, name: name?.to_string() })
+    Some(ObjectRef { namespace, name: name?.to_string() })
 }
 
 fn receiver(mut section: Section<'_>) -> Option<Receiver> {
     let url_file = section.path("urlFile");
     if url_file.is_none() {
-        section.mistake("`urlFile` is needed: a file with the whole URL of the Receiver");
+        section.error("`urlFile` is needed: a file with the whole URL of the Receiver");
     }
     let secret_file = section.path("secretFile");
     section.finish();

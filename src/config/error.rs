@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use crate::fault::{Explain, Fault};
-use crate::forge::config::Untold;
+use crate::forge::config::UnknownForge;
 use crate::repo::config::Branch;
 
-use super::reader::Mistake;
+use super::reader::Diagnostic;
 
 /// What is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
@@ -20,11 +20,11 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
-    /// The file holds mistakes.
-    #[error("{}", mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Mistakes {
+    /// The file holds diagnostics.
+    #[error("{}", diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Diagnostics {
         /// All of them.
-        mistakes: Vec<Mistake>,
+        diagnostics: Vec<Diagnostic>,
     },
     /// A flag's value is wrong.
     #[error("{flag}: {reason}")]
@@ -36,7 +36,7 @@ pub enum ConfigError {
     },
     /// It cannot be told which forge to ask.
     #[error("git.pullRequest: {0}")]
-    Forge(#[from] Untold),
+    Forge(#[from] UnknownForge),
     /// The branch for proposals is the one that is read.
     #[error("git.pushBranch and the branch that is read are both {0}")]
     SameBranch(Branch),
@@ -60,7 +60,7 @@ impl Explain for ConfigError {
             }
             ConfigError::NoCacheDir => Some("give --cache-dir".to_owned()),
             ConfigError::Unreadable { .. } => Some("give the path of a tagalong.yaml with --config".to_owned()),
-            ConfigError::Mistakes { .. } => Some("docs/configuration.md lists every key".to_owned()),
+            ConfigError::Diagnostics { .. } => Some("docs/configuration.md lists every key".to_owned()),
             ConfigError::SameBranch(_) => Some("give another branch, or leave pushBranch out".to_owned()),
             ConfigError::Flag { .. } | ConfigError::Forge(_) => None,
         }

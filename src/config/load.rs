@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use crate::agent;
 use crate::cluster;
-use crate::cycle::commits::Style;
-use crate::cycle::engine::{Hosts, IntentSource};
-use crate::cycle::secrets::{Gate, PullSecrets};
-use crate::cycle::tree::REPOSITORY_FILE;
+use crate::cycle::engine::{ConfigSource, Hosts};
+use crate::cycle::secrets::verify::{PullSecrets, Strictness};
+use crate::cycle::tree::cache::REPOSITORY_FILE;
+use crate::cycle::write::commits::Style;
 use crate::fault::Explain;
 use crate::forge;
 use crate::keys;
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
-use crate::plan::intent::Intent;
+use crate::plan::tree_config::TreeConfig;
 use crate::registry;
 use crate::repo;
 use crate::repo::config::{Branch, Person, Ssh, USUAL_DEPTH, USUAL_HISTORY_LIMIT};
@@ -23,7 +23,7 @@ use crate::repo::source::{SourceConfig, Sources};
 
 use super::document::Node;
 use super::error::ConfigError;
-use super::reader::{Environment, Mistake, Mistakes, nothing};
+use super::reader::{Diagnostic, Diagnostics, Environment, nothing};
 use super::sections::{self, FileConfig};
 
 /// What the command line says about configuration.
@@ -78,7 +78,7 @@ pub struct Config {
     pub agent: agent::config::Config,
     /// Where news goes.
     pub notify: Vec<Channel>,
-    /// What the cluster is asked.
+    /// Settings for leader election and Flux.
     pub cluster: cluster::config::Config,
 }
 
@@ -86,40 +86,40 @@ pub struct Config {
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
     /// Where identities are taken from.
-    pub keys: keys::Sources,
+    pub keys: keys::KeySources,
     /// What happens to a field whose secrets are broken.
-    pub gate: Gate,
-    /// What is asked of pull secrets.
+    pub gate: Strictness,
+    /// The checks of pull secrets.
     pub pull_secrets: PullSecrets,
 }
 
-/// The agent's own policies and conventions, which those of the repository's file are added to.
+/// The agent's own policies and field rules, which those of the repository's file are added to.
 #[derive(Debug, Clone, Default)]
 pub struct IntentReader {
     /// Those of the agent's own file.
-    pub own: Intent,
+    pub own: TreeConfig,
     /// The hosts that policies in the repository may concern.
     pub allowed_hosts: BTreeSet<String>,
 }
 
 impl IntentReader {
     /// What holds for a tree, with the repository's own file if it has one.
-    pub fn read(&self, repository_file: Option<&[u8]>, hosts: Hosts) -> Result<Intent, ConfigError> {
+    pub fn read(&self, repository_file: Option<&[u8]>, hosts: Hosts) -> Result<TreeConfig, ConfigError> {
         let mut intent = self.own.clone();
         let Some(bytes) = repository_file else { return Ok(intent) };
-        let mistakes = Mistakes::of(REPOSITORY_FILE);
+        let diagnostics = Diagnostics::of(REPOSITORY_FILE);
         let root = parse(bytes, REPOSITORY_FILE)?;
         let allowed = (hosts == Hosts::Allowed).then_some(&self.allowed_hosts);
-        let found = sections::repository_file(root, allowed, &mistakes);
-        settled(mistakes)?;
+        let found = sections::repository_file(root, allowed, &diagnostics);
+        into_result(diagnostics)?;
         intent.policies.rules.extend(found.policies.rules);
-        intent.conventions.rules.extend(found.conventions.rules);
-        intent.conventions.embedded |= found.conventions.embedded;
+        intent.field_rules.rules.extend(found.field_rules.rules);
+        intent.field_rules.embedded |= found.field_rules.embedded;
         Ok(intent)
     }
 
     /// The same in the form that the engine takes.
-    pub fn into_source(self) -> Box<IntentSource> {
+    pub fn into_source(self) -> Box<ConfigSource> {
         Box::new(move |file, hosts| {
             self.read(file, hosts).map_err(|error| -> Box<dyn Explain + Send + Sync> { Box::new(error) })
         })
@@ -212,7 +212,7 @@ impl Config {
             },
             intent: IntentReader { own: intent, allowed_hosts },
             secrets: Secrets {
-                keys: keys::Sources::new(
+                keys: keys::KeySources::new(
                     environment,
                     &[secrets.age_key_files, overrides.age_key_files.clone()].concat(),
                 ),
@@ -239,15 +239,15 @@ pub fn path_filter(globs: &[String]) -> Result<PathFilter, ConfigError> {
 fn read_file(file: &Path, environment: Environment<'_>) -> Result<FileConfig, ConfigError> {
     let bytes = std::fs::read(file).map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
     let name = file.display().to_string();
-    let mistakes = Mistakes::of(&name);
-    let config = sections::agent_file(parse(&bytes, &name)?, environment, &mistakes);
-    settled(mistakes)?;
+    let diagnostics = Diagnostics::of(&name);
+    let config = sections::agent_file(parse(&bytes, &name)?, environment, &diagnostics);
+    into_result(diagnostics)?;
     Ok(config)
 }
 
-fn settled(mistakes: Mistakes) -> Result<(), ConfigError> {
-    let mistakes = mistakes.into_list();
-    if mistakes.is_empty() { Ok(()) } else { Err(ConfigError::Mistakes { mistakes }) }
+fn into_result(diagnostics: Diagnostics) -> Result<(), ConfigError> {
+    let diagnostics = diagnostics.into_list();
+    if diagnostics.is_empty() { Ok(()) } else { Err(ConfigError::Diagnostics { diagnostics }) }
 }
 
 fn parse(bytes: &[u8], file: &str) -> Result<Node, ConfigError> {
@@ -257,7 +257,7 @@ fn parse(bytes: &[u8], file: &str) -> Result<Node, ConfigError> {
         // The reader's own words come with a picture of the line; the first line of them says it.
         let words = error.without_snippet().to_string();
         let text = format!("{file}{at}: {}", words.lines().next().unwrap_or_default());
-        ConfigError::Mistakes { mistakes: vec![Mistake { text }] }
+        ConfigError::Diagnostics { diagnostics: vec![Diagnostic { text }] }
     })
 }
 
@@ -307,11 +307,11 @@ mod tests {
         Config::load(&overrides, &|name| (name == "HOME").then(|| "/home/me".to_owned()))
     }
 
-    /// The mistakes without the name of the file.
-    fn mistakes(text: &str) -> Vec<String> {
+    /// The diagnostics without the name of the file.
+    fn diagnostics(text: &str) -> Vec<String> {
         match load(text) {
-            Err(ConfigError::Mistakes { mistakes }) => {
-                mistakes.iter().map(|m| m.text.split_once(':').expect("a place").1.to_owned()).collect()
+            Err(ConfigError::Diagnostics { diagnostics }) => {
+                diagnostics.iter().map(|m| m.text.split_once(':').expect("a place").1.to_owned()).collect()
             }
             other => panic!("{other:?}"),
         }
@@ -362,8 +362,8 @@ agent:
         assert_eq!((config.agent.deadline.as_secs(), config.agent.grace.as_secs()), (300, 50));
         assert!(config.agent.commit_link.is_some_and(|link| link.to("1a").ends_with("/infra/commit/1a")));
         assert_eq!(load("agent: {listen: '127.0.0.1:0'}").expect("valid").agent.listen.expect("on").port(), 0);
-        assert!(mistakes("agent: {listen: 8080}")[0].contains("agent.listen: a text is needed"));
-        assert!(mistakes("agent: {listen: 'x:1'}")[0].contains("0.0.0.0:8080, or off"));
+        assert!(diagnostics("agent: {listen: 8080}")[0].contains("agent.listen: a text is needed"));
+        assert!(diagnostics("agent: {listen: 'x:1'}")[0].contains("0.0.0.0:8080, or off"));
         assert!(config.intent.allowed_hosts.contains("ghcr.io") && config.intent.allowed_hosts.contains("docker.io"));
         assert!(config.paths.wants("apps/x.yaml") && !config.paths.wants("x.yaml"));
     }
@@ -371,7 +371,7 @@ agent:
     #[test]
     fn every_mistake_is_said_at_once_with_its_place() {
         let text = "git:\n  url: nonsense\n  brnch: main\n  depth: many\npolicies:\n  - images: [ghcr.io/a:v1]\n    tags: { sha: { pattern: x } }\nagent:\n  interval: 30\nregistrys: []\n";
-        let said = mistakes(text);
+        let said = diagnostics(text);
         let expect = [
             "2:8: git.url: not a URL",
             "4:10: git.depth: a whole number is needed, not a text",
@@ -391,12 +391,13 @@ agent:
     #[test]
     fn secrets_are_read_and_their_mistakes_said() {
         let secrets = |text: &str| load(&format!("secrets: {{ {text} }}\n")).expect("valid").secrets;
-        assert_eq!((secrets("").gate, secrets("").pull_secrets), (Gate::Block, PullSecrets::Check));
-        assert_eq!((secrets("gate: off").gate, secrets("gate: 'off'").gate), (Gate::Off, Gate::Off));
+        assert_eq!((secrets("").gate, secrets("").pull_secrets), (Strictness::Block, PullSecrets::Check));
+        assert_eq!((secrets("gate: off").gate, secrets("gate: 'off'").gate), (Strictness::Off, Strictness::Off));
         assert_eq!(secrets("pullSecrets: off").pull_secrets, PullSecrets::Off);
         let both = secrets("gate: warn, pullSecrets: probe");
-        assert_eq!((both.gate, both.pull_secrets), (Gate::Warn, PullSecrets::Probe));
-        let said = mistakes("secrets:\n  ageKeyFiles: ['', 5]\n  gate: true\n  pullSecrets: ping\n  ageKeyFile: /x\n");
+        assert_eq!((both.gate, both.pull_secrets), (Strictness::Warn, PullSecrets::Probe));
+        let said =
+            diagnostics("secrets:\n  ageKeyFiles: ['', 5]\n  gate: true\n  pullSecrets: ping\n  ageKeyFile: /x\n");
         let expect = [
             "2:17: secrets.ageKeyFiles: a path is needed",
             "2:21: secrets.ageKeyFiles: a text is needed",
@@ -409,9 +410,9 @@ agent:
         }
         assert_eq!(said.len(), expect.len(), "{said:#?}");
         assert!(
-            mistakes("secrets: { gate: shut }\n")[0].contains("`shut` is not known; there are block, warn and off")
+            diagnostics("secrets: { gate: shut }\n")[0].contains("`shut` is not known; there are block, warn and off")
         );
-        assert!(mistakes("secrets: [a]\n")[0].contains("a mapping is needed, not a list"));
+        assert!(diagnostics("secrets: [a]\n")[0].contains("a mapping is needed, not a list"));
     }
 
     #[test]
@@ -424,7 +425,7 @@ agent:
         let Service::Gitea(forge) = &channels[2].service else { panic!("{channels:?}") };
         assert_eq!(forge.api.as_str(), "https://g.example/api/v1");
         let wrong = "notify:\n- slack: {url: 'https://x'}\n- teams: {urlEnv: NOWHERE}\n  events: [update]\n- webhook: {urlFile: /u, template: '{{ titel }}'}\n  slack: {urlFile: /u}\n- matrix: {server: 'https://u:sesame@m', room: '#a:m', tokenFile: /t}\n- github: {repository: infra, tokenFile: /t, tokenEnv: HOME}\n";
-        let said = mistakes(wrong);
+        let said = diagnostics(wrong);
         for part in [
             "notify[0].slack: one of urlFile and urlEnv is needed",
             "notify[0].slack.url: unknown key",
@@ -461,7 +462,7 @@ agent:
         assert!(untold.contains("give git.pullRequest.forge: gitea, github or gitlab"), "{untold}");
         assert!(refused("/srv/infra.git", request).contains("a path on this machine"));
         assert!(refused("/srv/infra.git", "pushBranch: main").contains("are both main"));
-        let said = mistakes(
+        let said = diagnostics(
             "git:\n  pushOptions: ['']\n  pullRequest: { forge: bitbucket, url: 'http://git.example.com', labels: ['a,b'] }\n",
         );
         for expected in [
@@ -473,7 +474,7 @@ agent:
         ] {
             assert!(said.iter().any(|said| said.contains(expected)), "{said:#?} lacks {expected}");
         }
-        let alone = mistakes("git: { pullRequest: { tokenFile: /t } }\n");
+        let alone = diagnostics("git: { pullRequest: { tokenFile: /t } }\n");
         assert!(alone[0].contains("`pullRequest` needs `pushBranch`"), "{alone:?}");
     }
 
@@ -483,13 +484,13 @@ agent:
         assert_eq!(load("").expect("valid").cluster, cluster::config::Config::default());
         let election = cluster("leaderElection: {}").election.expect("an election");
         assert_eq!((election.lease.as_str(), election.namespace.as_ref()), ("tagalong", None));
-        assert!(!election.identity.is_empty() && election.terms == cluster::config::Terms::default());
+        assert!(!election.identity.is_empty() && election.timing == cluster::config::ElectionTiming::default());
         let flux = cluster("flux: { gitRepository: { name: infra, namespace: flux }, timeout: 5m }").flux;
         let flux = flux.expect("Flux");
         assert_eq!((flux.source.to_string().as_str(), flux.timeout.as_secs()), ("flux/infra", 300));
         assert_eq!(flux.namespaces.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["flux"]);
         let wrong = "cluster:\n  leaderElection: { lease: ../x, leaseDuration: 5s, retryPeriod: soon }\n  flux:\n    gitRepository: { namespace: Flux }\n    namespaces: [a/b]\n    receiver: { url: 'https://x/hook/sesame' }\n    timeout: 0s\n";
-        let said = mistakes(wrong);
+        let said = diagnostics(wrong);
         for part in [
             "cluster.leaderElection.lease: a name of Kubernetes is needed",
             "cluster.leaderElection.retryPeriod: `soon` is no duration",
@@ -505,17 +506,17 @@ agent:
         }
         assert_eq!(said.len(), 9, "{said:#?}");
         assert!(!said.iter().any(|said| said.contains("sesame")), "{said:#?}");
-        assert!(mistakes("cluster: {}\n")[0].contains("one of `leaderElection` and `flux` is needed"));
+        assert!(diagnostics("cluster: {}\n")[0].contains("one of `leaderElection` and `flux` is needed"));
     }
 
     #[test]
     fn what_is_no_yaml_is_said_with_its_place() {
-        assert!(mistakes("git: [\n")[0].contains(':'), "{:?}", mistakes("git: [\n"));
-        assert!(mistakes("- a\n")[0].contains("a mapping is needed, not a list"));
+        assert!(diagnostics("git: [\n")[0].contains(':'), "{:?}", diagnostics("git: [\n"));
+        assert!(diagnostics("- a\n")[0].contains("a mapping is needed, not a list"));
         assert!(
-            mistakes("git: {url: /x}\ngit: {url: /y}\n")[0].starts_with("2:1"),
+            diagnostics("git: {url: /x}\ngit: {url: /y}\n")[0].starts_with("2:1"),
             "{:?}",
-            mistakes("git: {url: /x}\ngit: {url: /y}\n")
+            diagnostics("git: {url: /x}\ngit: {url: /y}\n")
         );
         assert!(matches!(load("").expect("valid").repo(), Err(ConfigError::NoRepository)));
     }
@@ -536,7 +537,7 @@ agent:
             refused("registries:\n- host: evil.example.com\n").contains("only `policies`, `fields` and `embedded` may")
         );
         let any = b"policies:\n- images: [other.example.com/*]\n  tags: { sha: {} }\nfields:\n- {file: a.yaml, path: tag, image: nginx}\n";
-        assert_eq!(config.intent.read(Some(any), Hosts::Any).expect("any host").conventions.rules.len(), 1);
+        assert_eq!(config.intent.read(Some(any), Hosts::Any).expect("any host").field_rules.rules.len(), 1);
     }
 
     #[test]

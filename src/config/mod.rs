@@ -1,9 +1,9 @@
 //! Configuration: `tagalong.yaml`, flags and the environment, to each module's own settings. Every mistake is reported
 //! at once, each with its place.
 //!
-//! - [`catalogue`]: every key that a file may hold
+//! - [`keys`]: every key that a file may hold
 //! - [`document`]: YAML to values with their places
-//! - [`reader`]: values to types, collecting mistakes
+//! - [`reader`]: values to types, collecting diagnostics
 //! - [`sections`]: what each section means
 //! - [`agent_section`]: what the section `agent` means
 //! - [`cluster_section`]: what the section `cluster` means
@@ -13,10 +13,10 @@
 //! - [`error`]: what goes wrong
 
 pub mod agent_section;
-pub mod catalogue;
 pub mod cluster_section;
 pub mod document;
 pub mod error;
+pub mod keys;
 pub mod load;
 pub mod notify_section;
 pub mod pull_request;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::notify::config::{Channel, Forge, Place, Service};
+use crate::notify::config::{Channel, Forge, SecretSource, Service};
 use crate::notify::event::Kind;
 use crate::notify::webhook::Body;
 use crate::secret::Secret;
@@ -26,7 +26,7 @@ pub fn read(sections: Vec<Section<'_>>, environment: Environment<'_>) -> Vec<Cha
         if let Some((kind, service)) = service {
             let name = name.unwrap_or_else(|| kind.to_owned());
             if channels.iter().any(|other| other.name == name) {
-                section.mistake(format!("two channels are named {name}; give them a `name`"));
+                section.error(format!("two channels are named {name}; give them a `name`"));
             }
             let kinds = if kinds.is_empty() { Kind::ALL.into_iter().collect() } else { kinds.into_iter().collect() };
             channels.push(Channel { name, kinds, pause, ca_file, service });
@@ -49,7 +49,7 @@ fn service(section: &mut Section<'_>, environment: Environment<'_>) -> Option<(&
         inner.finish();
     }
     if found.len() != 1 {
-        section.mistake("exactly one of slack, discord, teams, matrix, webhook, gitea, github is needed");
+        section.error("exactly one of slack, discord, teams, matrix, webhook, gitea, github is needed");
     }
     let (kind, service) = found.pop()?;
     Some((kind, service?))
@@ -64,7 +64,7 @@ fn one(kind: &str, section: &mut Section<'_>, environment: Environment<'_>) -> O
         "matrix" => {
             let (server, room) = (section.parsed_with("server", server), section.parsed_with("room", room));
             if server.is_none() || room.is_none() {
-                section.mistake("`server` and `room` are needed");
+                section.error("`server` and `room` are needed");
             }
             let token = needed(section, "tokenFile", "tokenEnv")?;
             Some(Service::Matrix { server: server?, room: room?, token })
@@ -89,13 +89,13 @@ fn one(kind: &str, section: &mut Section<'_>, environment: Environment<'_>) -> O
                 (None, true) => Url::parse("https://api.github.com").ok(),
                 (Some(server), false) => Url::parse(&format!("{}/api/v1", server.as_str().trim_end_matches('/'))).ok(),
                 (None, false) => {
-                    section.mistake("`server` is needed, such as https://gitea.example.com");
+                    section.error("`server` is needed, such as https://gitea.example.com");
                     None
                 }
             };
             let repository = section.parsed_with("repository", repository);
             if repository.is_none() {
-                section.mistake("`repository` is needed: owner/name of the infrastructure repository");
+                section.error("`repository` is needed: owner/name of the infrastructure repository");
             }
             let context = section.parsed_with("context", |text| Ok(text.to_owned()));
             let token = needed(section, "tokenFile", "tokenEnv")?;
@@ -113,15 +113,15 @@ fn place(
     file: &'static str,
     variable: &'static str,
     is_needed: bool,
-) -> Option<Place> {
+) -> Option<SecretSource> {
     let has_any = section.has(file) || section.has(variable);
-    let from_file = section.path(file).map(Place::File);
+    let from_file = section.path(file).map(SecretSource::File);
     let value = section.parsed_with(variable, |name| match environment(name) {
-        Some(value) => Ok(Place::Value(Secret::new(value.trim().to_owned()))),
+        Some(value) => Ok(SecretSource::Value(Secret::new(value.trim().to_owned()))),
         None => Err(format!("the environment has no {name}")),
     });
     if from_file.is_some() && value.is_some() || is_needed && !has_any {
-        section.mistake(format!("one of {file} and {variable} is needed"));
+        section.error(format!("one of {file} and {variable} is needed"));
     }
     from_file.or(value)
 }

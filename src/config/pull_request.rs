@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::forge::config::{ApiBase, Config, Kind, Untold};
+use crate::forge::config::{ApiBase, Config, Kind, UnknownForge};
 use crate::plan::template::Template;
 use crate::repo;
 
@@ -29,7 +29,7 @@ pub fn read(mut section: Section<'_>) -> (Option<PullRequest>, Option<Template>)
         false => Ok(text.to_owned()),
     });
     if token_file.is_none() {
-        section.mistake("`tokenFile` is needed: a file with a token of the forge");
+        section.error("`tokenFile` is needed: a file with a token of the forge");
     }
     section.finish();
     (token_file.map(|token_file| PullRequest { forge, url, token_file, labels }), title)
@@ -37,7 +37,7 @@ pub fn read(mut section: Section<'_>) -> (Option<PullRequest>, Option<Template>)
 
 impl PullRequest {
     /// What it comes to for a repository; nothing where nothing is proposed.
-    pub fn settle(self, repo: &repo::config::Config) -> Result<Option<Config>, Untold> {
+    pub fn settle(self, repo: &repo::config::Config) -> Result<Option<Config>, UnknownForge> {
         let Some(head) = &repo.push_branch else { return Ok(None) };
         let kind = self.forge.map_or_else(|| Kind::of(&repo.url), Ok)?;
         Ok(Some(Config {

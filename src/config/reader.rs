@@ -1,4 +1,4 @@
-//! Values to types. Mistakes are collected, not returned: the person who wrote the file sees all of them at once.
+//! Values to types. Diagnostics are collected, not returned: the person who wrote the file sees all of them at once.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -8,66 +8,66 @@ use std::time::Duration;
 
 use serde_saphyr::{Location, Spanned};
 
-use super::catalogue::{Key, Kind};
 use super::document::{Node, Value};
+use super::keys::{Key, Kind};
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
+pub struct Diagnostic {
     /// `file:line:column: key: what is wrong`.
     pub text: String,
 }
 
-impl fmt::Display for Mistake {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-/// The mistakes of one file.
+/// The diagnostics of one file.
 #[derive(Debug)]
-pub struct Mistakes {
+pub struct Diagnostics {
     file: String,
-    found: RefCell<Vec<Mistake>>,
-    asked: Option<RefCell<Vec<Key>>>,
+    found: RefCell<Vec<Diagnostic>>,
+    recorded: Option<RefCell<Vec<Key>>>,
 }
 
-impl Mistakes {
+impl Diagnostics {
     /// None yet.
-    pub fn of(file: &str) -> Mistakes {
-        Mistakes { file: file.to_owned(), found: RefCell::default(), asked: None }
+    pub fn of(file: &str) -> Diagnostics {
+        Diagnostics { file: file.to_owned(), found: RefCell::default(), recorded: None }
     }
 
-    /// Notes the keys that are asked for, and has every section read as if it were there. What comes of it besides means
-    /// nothing.
-    pub fn noting_keys() -> Mistakes {
-        Mistakes { asked: Some(RefCell::default()), ..Mistakes::of("") }
+    /// Records the keys that are read, with every section read as if it were present. The values read this way are
+    /// meaningless.
+    pub fn recording_keys() -> Diagnostics {
+        Diagnostics { recorded: Some(RefCell::default()), ..Diagnostics::of("") }
     }
 
-    /// The keys that were asked for, in the order in which they were.
+    /// The recorded keys, in the order in which they were read.
     pub fn into_keys(self) -> Vec<Key> {
-        self.asked.map(RefCell::into_inner).unwrap_or_default()
+        self.recorded.map(RefCell::into_inner).unwrap_or_default()
     }
 
-    fn notes_keys(&self) -> bool {
-        self.asked.is_some()
+    fn records_keys(&self) -> bool {
+        self.recorded.is_some()
     }
 
     /// Adds one.
     pub fn add(&self, at: &Location, path: &str, what: impl fmt::Display) {
         let colon = if path.is_empty() { "" } else { ": " };
         let text = format!("{}:{}:{}: {path}{colon}{what}", self.file, at.line(), at.column());
-        self.found.borrow_mut().push(Mistake { text });
+        self.found.borrow_mut().push(Diagnostic { text });
     }
 
     /// All of them.
-    pub fn into_list(self) -> Vec<Mistake> {
+    pub fn into_list(self) -> Vec<Diagnostic> {
         self.found.into_inner()
     }
 }
 
 /// What a key holds that may hold a text or a mapping.
-pub enum Form<'m> {
+pub enum TextOrSection<'m> {
     /// A text, or what is to be called one.
     Text(Node),
     /// A mapping.
@@ -83,22 +83,22 @@ pub struct Section<'m> {
     pairs: Vec<(Spanned<String>, Node)>,
     known: Vec<&'static str>,
     at: Location,
-    mistakes: &'m Mistakes,
+    diagnostics: &'m Diagnostics,
 }
 
 impl<'m> Section<'m> {
     /// Begins to read a mapping; anything else is a mistake and reads as an empty one.
-    pub fn new(path: &str, node: Node, mistakes: &'m Mistakes) -> Section<'m> {
+    pub fn new(path: &str, node: Node, diagnostics: &'m Diagnostics) -> Section<'m> {
         let at = node.referenced;
         let pairs = match node.value {
             Value::Map(pairs) => pairs,
             Value::Null => Vec::new(),
             other => {
-                mistakes.add(&at, path, format!("a mapping is needed, not {}", other.kind()));
+                diagnostics.add(&at, path, format!("a mapping is needed, not {}", other.kind()));
                 Vec::new()
             }
         };
-        Section { path: path.to_owned(), pairs, known: Vec::new(), at, mistakes }
+        Section { path: path.to_owned(), pairs, known: Vec::new(), at, diagnostics }
     }
 
     /// Where the mapping starts.
@@ -112,8 +112,8 @@ impl<'m> Section<'m> {
     }
 
     /// Says that something is wrong with the mapping as a whole.
-    pub fn mistake(&self, what: impl fmt::Display) {
-        self.mistakes.add(&self.at, &self.path, what);
+    pub fn error(&self, what: impl fmt::Display) {
+        self.diagnostics.add(&self.at, &self.path, what);
     }
 
     /// Takes the value of a key.
@@ -125,29 +125,29 @@ impl<'m> Section<'m> {
 
     /// Takes a mapping.
     pub fn section(&mut self, key: &'static str) -> Option<Section<'m>> {
-        self.ask(key, Kind::Section);
-        self.take_or_suppose(key).map(|node| self.inside(key, node))
+        self.record(key, Kind::Section);
+        self.take_or_empty(key).map(|node| self.subsection(key, node))
     }
 
     /// Takes a text or a mapping.
-    pub fn text_or_section(&mut self, key: &'static str) -> Option<Form<'m>> {
-        self.ask(key, Kind::TextOrSection);
-        let node = self.take_or_suppose(key)?;
+    pub fn text_or_section(&mut self, key: &'static str) -> Option<TextOrSection<'m>> {
+        self.record(key, Kind::TextOrSection);
+        let node = self.take_or_empty(key)?;
         match node.value {
-            Value::Map(_) | Value::Null => Some(Form::Section(self.inside(key, node))),
-            _ => Some(Form::Text(node)),
+            Value::Map(_) | Value::Null => Some(TextOrSection::Section(self.subsection(key, node))),
+            _ => Some(TextOrSection::Text(node)),
         }
     }
 
     /// Takes a list of mappings.
     pub fn sections(&mut self, key: &'static str) -> Vec<Section<'m>> {
-        self.ask(key, Kind::Sections);
+        self.record(key, Kind::Sections);
         let path = self.path_of(key);
-        if self.mistakes.notes_keys() {
-            return vec![Section::new(&format!("{path}[]"), nothing(), self.mistakes)];
+        if self.diagnostics.records_keys() {
+            return vec![Section::new(&format!("{path}[]"), nothing(), self.diagnostics)];
         }
         let items = self.list(key).into_iter().enumerate();
-        items.map(|(index, node)| Section::new(&format!("{path}[{index}]"), node, self.mistakes)).collect()
+        items.map(|(index, node)| Section::new(&format!("{path}[{index}]"), node, self.diagnostics)).collect()
     }
 
     /// Takes a list.
@@ -156,7 +156,7 @@ impl<'m> Section<'m> {
             None => Vec::new(),
             Some(Spanned { value: Value::List(items), .. }) => items,
             Some(node) => {
-                self.wrong(key, &node, "a list is needed");
+                self.type_error(key, &node, "a list is needed");
                 Vec::new()
             }
         }
@@ -169,28 +169,28 @@ impl<'m> Section<'m> {
 
     /// Takes a text that a function understands.
     pub fn parsed_with<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-        self.ask(key, Kind::Text);
+        self.record(key, Kind::Text);
         let node = self.take(key)?;
-        self.understood(key, &node, parse)
+        self.interpret(key, &node, parse)
     }
 
     /// Takes one of several words.
     pub fn choice<T: Clone>(&mut self, key: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
-        self.ask(key, Kind::Choice(choices.iter().map(|(word, _)| *word).collect()));
+        self.record(key, Kind::Choice(choices.iter().map(|(word, _)| *word).collect()));
         let node = self.take_word(key)?;
-        self.understood(key, &node, |text| match choices.iter().find(|(word, _)| *word == text) {
+        self.interpret(key, &node, |text| match choices.iter().find(|(word, _)| *word == text) {
             Some((_, choice)) => Ok(choice.clone()),
             None => Err(format!("`{text}` is not known; {}", there_are(choices.iter().map(|(word, _)| *word)))),
         })
     }
 
     /// What a function understands of a text that has been taken.
-    pub fn understood<T>(&self, key: &str, node: &Node, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    pub fn interpret<T>(&self, key: &str, node: &Node, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let Value::Text(text) = &node.value else {
-            self.wrong(key, node, "a text is needed (in quotes if need be)");
+            self.type_error(key, node, "a text is needed (in quotes if need be)");
             return None;
         };
-        self.judge(key, node, parse(text))
+        self.checked(key, node, parse(text))
     }
 
     /// Whether a key is there, without taking it.
@@ -199,8 +199,8 @@ impl<'m> Section<'m> {
     }
 
     /// Begins to read a mapping that has been taken.
-    pub fn inside(&self, key: &str, node: Node) -> Section<'m> {
-        Section::new(&self.path_of(key), node, self.mistakes)
+    pub fn subsection(&self, key: &str, node: Node) -> Section<'m> {
+        Section::new(&self.path_of(key), node, self.diagnostics)
     }
 
     /// Takes the path of a file or folder.
@@ -213,29 +213,29 @@ impl<'m> Section<'m> {
 
     /// Takes a list of texts that a function understands.
     pub fn each_with<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
-        self.ask(key, Kind::Texts);
+        self.record(key, Kind::Texts);
         let mut all = Vec::new();
         for node in self.list(key) {
-            all.extend(self.understood(key, &node, &parse));
+            all.extend(self.interpret(key, &node, &parse));
         }
         all
     }
 
     /// Takes `off`, which gives `Some(None)`, or a text that a function understands.
     pub fn unless_off<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Option<T>> {
-        self.ask(key, Kind::Text);
+        self.record(key, Kind::Text);
         let node = self.take_word(key)?;
-        self.understood(key, &node, |text| if text == "off" { Ok(None) } else { parse(text).map(Some) })
+        self.interpret(key, &node, |text| if text == "off" { Ok(None) } else { parse(text).map(Some) })
     }
 
     /// Takes `true` or `false`.
     pub fn boolean(&mut self, key: &'static str) -> Option<bool> {
-        self.ask(key, Kind::Boolean);
+        self.record(key, Kind::Boolean);
         let node = self.take(key)?;
         match node.value {
             Value::Bool(value) => Some(value),
             _ => {
-                self.wrong(key, &node, "true or false is needed");
+                self.type_error(key, &node, "true or false is needed");
                 None
             }
         }
@@ -243,14 +243,14 @@ impl<'m> Section<'m> {
 
     /// Takes a whole number from 0.
     pub fn number(&mut self, key: &'static str) -> Option<u32> {
-        self.ask(key, Kind::Number);
+        self.record(key, Kind::Number);
         let node = self.take(key)?;
         match &node.value {
             Value::Number(text) => {
-                self.judge(key, &node, text.parse().map_err(|_| format!("`{text}` is no whole number from 0")))
+                self.checked(key, &node, text.parse().map_err(|_| format!("`{text}` is no whole number from 0")))
             }
             _ => {
-                self.wrong(key, &node, "a whole number is needed");
+                self.type_error(key, &node, "a whole number is needed");
                 None
             }
         }
@@ -258,9 +258,9 @@ impl<'m> Section<'m> {
 
     /// Takes a duration such as `30s`, `5m` or `1h`.
     pub fn duration(&mut self, key: &'static str) -> Option<Duration> {
-        self.ask(key, Kind::Duration);
+        self.record(key, Kind::Duration);
         let node = self.take(key)?;
-        self.understood(key, &node, duration)
+        self.interpret(key, &node, duration)
     }
 
     /// Ends the section: what was not taken is unknown.
@@ -271,7 +271,7 @@ impl<'m> Section<'m> {
                 Some(known) => format!("; did you mean `{known}`?"),
                 None => format!("; there are {}", self.known.join(", ")),
             };
-            self.mistakes.add(&key.referenced, &self.path_of(&key.value), format!("unknown key{hint}"));
+            self.diagnostics.add(&key.referenced, &self.path_of(&key.value), format!("unknown key{hint}"));
         }
     }
 
@@ -282,24 +282,24 @@ impl<'m> Section<'m> {
         Some(if is_off { Node { value: Value::Text("off".to_owned()), ..node } } else { node })
     }
 
-    fn ask(&self, key: &str, kind: Kind) {
-        if let Some(asked) = &self.mistakes.asked {
-            asked.borrow_mut().push(Key { path: self.path_of(key), kind });
+    fn record(&self, key: &str, kind: Kind) {
+        if let Some(recorded) = &self.diagnostics.recorded {
+            recorded.borrow_mut().push(Key { path: self.path_of(key), kind });
         }
     }
 
     /// Takes the value of a key, or nothing in place of it where keys are noted.
-    fn take_or_suppose(&mut self, key: &'static str) -> Option<Node> {
+    fn take_or_empty(&mut self, key: &'static str) -> Option<Node> {
         let taken = self.take(key);
-        if self.mistakes.notes_keys() { Some(nothing()) } else { taken }
+        if self.diagnostics.records_keys() { Some(nothing()) } else { taken }
     }
 
-    fn judge<T>(&self, key: &str, node: &Node, result: Result<T, String>) -> Option<T> {
-        result.map_err(|reason| self.mistakes.add(&node.referenced, &self.path_of(key), reason)).ok()
+    fn checked<T>(&self, key: &str, node: &Node, result: Result<T, String>) -> Option<T> {
+        result.map_err(|reason| self.diagnostics.add(&node.referenced, &self.path_of(key), reason)).ok()
     }
 
-    fn wrong(&self, key: &str, node: &Node, needed: &str) {
-        self.mistakes.add(&node.referenced, &self.path_of(key), format!("{needed}, not {}", node.value.kind()));
+    fn type_error(&self, key: &str, node: &Node, needed: &str) {
+        self.diagnostics.add(&node.referenced, &self.path_of(key), format!("{needed}, not {}", node.value.kind()));
     }
 }
 

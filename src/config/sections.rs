@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use crate::agent;
 use crate::cluster;
-use crate::cycle::commits::Style;
-use crate::cycle::secrets::{Gate, PullSecrets};
-use crate::manifest::conventions::{Conventions, FieldRule};
+use crate::cycle::secrets::verify::{PullSecrets, Strictness};
+use crate::cycle::write::commits::Style;
+use crate::manifest::field_rules::{FieldRule, FieldRules};
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
 use crate::plan::batch::Batch;
-use crate::plan::intent::Intent;
 use crate::plan::template::Template;
+use crate::plan::tree_config::TreeConfig;
 use crate::platform::PlatformError;
-use crate::policy::names::{Names, TagPattern};
 use crate::policy::order::{Order, SourceBranch};
 use crate::policy::range::Range;
 use crate::policy::rule::{INSPECT_LIMIT, ImagePattern, PolicySet, Rule};
+use crate::policy::tag_patterns::{TagPattern, TagPatterns};
 use crate::policy::tags::{Filter, ShaForm, TagRule};
 use crate::registry::config::{Api, HostConfig};
 use crate::repo::config::{Branch, Https, Person, Signing, SigningKeyFile, Ssh};
@@ -31,7 +31,7 @@ use super::cluster_section;
 use super::document::Node;
 use super::notify_section;
 use super::pull_request::{self, PullRequest};
-use super::reader::{Environment, Form, Mistakes, Section};
+use super::reader::{Diagnostics, Environment, Section, TextOrSection};
 
 /// What a file says, before flags and environment.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ pub struct FileConfig {
     /// The section `sources`.
     pub sources: Vec<SourceConfig>,
     /// The sections `policies`, `fields` and `embedded`.
-    pub intent: Intent,
+    pub intent: TreeConfig,
     /// The section `secrets`.
     pub secrets: SecretsSection,
     /// The section `agent`.
@@ -60,7 +60,7 @@ pub struct SecretsSection {
     /// `ageKeyFiles`.
     pub age_key_files: Vec<PathBuf>,
     /// `gate`.
-    pub gate: Gate,
+    pub gate: Strictness,
     /// `pullSecrets`.
     pub pull_secrets: PullSecrets,
 }
@@ -103,8 +103,8 @@ pub struct GitSection {
 }
 
 /// Reads the agent's own file.
-pub fn agent_file(root: Node, environment: Environment<'_>, mistakes: &Mistakes) -> FileConfig {
-    let mut root = Section::new("", root, mistakes);
+pub fn agent_file(root: Node, environment: Environment<'_>, diagnostics: &Diagnostics) -> FileConfig {
+    let mut root = Section::new("", root, diagnostics);
     let config = FileConfig {
         git: root.section("git").map(git).unwrap_or_default(),
         registries: registries(&mut root),
@@ -122,28 +122,30 @@ pub fn agent_file(root: Node, environment: Environment<'_>, mistakes: &Mistakes)
 /// Reads `tagalong.yaml` at the root of the infrastructure repository. It holds policies, and what counts as an image
 /// field, and nothing else; and policies may concern only hosts that the agent's own file allows, so that nobody who can write to the repository can send the
 /// agent, or its credentials, elsewhere. Without `allowed_hosts` any host will do.
-pub fn repository_file(root: Node, allowed_hosts: Option<&BTreeSet<String>>, mistakes: &Mistakes) -> Intent {
-    let mut root = Section::new("", root, mistakes);
+pub fn repository_file(root: Node, allowed_hosts: Option<&BTreeSet<String>>, diagnostics: &Diagnostics) -> TreeConfig {
+    let mut root = Section::new("", root, diagnostics);
     for key in ["git", "registries", "sources", "agent", "secrets", "notify", "cluster"] {
         if let Some(node) = root.take(key) {
             let what = "only `policies`, `fields` and `embedded` may stand in the repository; connections and credentials belong to the agent's own file";
-            mistakes.add(&node.referenced, key, what);
+            diagnostics.add(&node.referenced, key, what);
         }
     }
     let list = root.sections("policies");
-    let mut intent = Intent { conventions: conventions(&mut root), ..Intent::default() };
+    let mut intent = TreeConfig { field_rules: field_rules(&mut root), ..TreeConfig::default() };
     for section in list {
         let at = *section.at();
         let Some(rule) = policy(section) else { continue };
         for (pattern, allowed_hosts) in rule.images.iter().filter_map(|pattern| Some((pattern, allowed_hosts?))) {
             match pattern.host() {
                 Some(host) if allowed_hosts.contains(host) => {}
-                Some(host) => mistakes.add(
+                Some(host) => diagnostics.add(
                     &at,
                     "policies",
                     format!("the host {host} is not allowed here; name it under `registries` of the agent's own file"),
                 ),
-                None => mistakes.add(&at, "policies", "in the repository's file a pattern has to spell out its host"),
+                None => {
+                    diagnostics.add(&at, "policies", "in the repository's file a pattern has to spell out its host")
+                }
             }
         }
         intent.policies.rules.push(rule);
@@ -182,7 +184,7 @@ fn git(mut section: Section<'_>) -> GitSection {
         style: Style { title: title.unwrap_or_default(), ..style },
     };
     if config.pull_request.is_some() && config.push_branch.is_none() {
-        section.mistake("`pullRequest` needs `pushBranch`: the branch that is to be merged");
+        section.error("`pullRequest` needs `pushBranch`: the branch that is to be merged");
     }
     section.finish();
     config
@@ -204,7 +206,7 @@ fn signing(mut section: Section<'_>) -> Option<Signing> {
     let openpgp = section.path("openpgpKeyFile").map(SigningKeyFile::OpenPgp);
     let passphrase_file = section.path("passphraseFile");
     if ssh.is_some() == openpgp.is_some() {
-        section.mistake("exactly one of sshKeyFile and openpgpKeyFile is needed");
+        section.error("exactly one of sshKeyFile and openpgpKeyFile is needed");
     }
     section.finish();
     Some(Signing { key: ssh.or(openpgp)?, passphrase_file })
@@ -217,7 +219,7 @@ fn person(mut section: Section<'_>) -> Option<Person> {
     };
     let (name, email) = (section.parsed_with("name", plain), section.parsed_with("email", plain));
     if name.is_none() || email.is_none() {
-        section.mistake("`name` and `email` are needed");
+        section.error("`name` and `email` are needed");
     }
     section.finish();
     Some(Person { name: name?, email: email? })
@@ -263,10 +265,10 @@ fn registries(root: &mut Section<'_>) -> Vec<HostConfig> {
         };
         match host {
             Some(host) if hosts.iter().any(|other| other.host == host) => {
-                section.mistake(format!("the host {host} stands here twice"));
+                section.error(format!("the host {host} stands here twice"));
             }
             Some(_) => hosts.push(config),
-            None => section.mistake("`host` is needed"),
+            None => section.error("`host` is needed"),
         }
         section.finish();
     }
@@ -288,7 +290,7 @@ fn sources(root: &mut Section<'_>) -> Vec<SourceConfig> {
     let sources = sections.filter_map(|mut section| {
         let url = section.parsed::<SafeUrl>("url");
         if url.is_none() {
-            section.mistake("`url` is needed: a repository, or what the URLs of several begin with");
+            section.error("`url` is needed: a repository, or what the URLs of several begin with");
         }
         let instead_of = section.parsed("insteadOf");
         let ssh = section.section("ssh").map(ssh).unwrap_or_default();
@@ -299,14 +301,14 @@ fn sources(root: &mut Section<'_>) -> Vec<SourceConfig> {
     sources.collect()
 }
 
-fn intent(root: &mut Section<'_>) -> Intent {
+fn intent(root: &mut Section<'_>) -> TreeConfig {
     let rules = root.sections("policies").into_iter().filter_map(policy).collect();
-    Intent { policies: PolicySet { rules }, conventions: conventions(root) }
+    TreeConfig { policies: PolicySet { rules }, field_rules: field_rules(root) }
 }
 
-fn conventions(root: &mut Section<'_>) -> Conventions {
+fn field_rules(root: &mut Section<'_>) -> FieldRules {
     let rules = root.sections("fields").into_iter().filter_map(field_rule).collect();
-    Conventions { rules, embedded: root.boolean("embedded").unwrap_or(false) }
+    FieldRules { rules, embedded: root.boolean("embedded").unwrap_or(false) }
 }
 
 fn field_rule(mut section: Section<'_>) -> Option<FieldRule> {
@@ -317,7 +319,7 @@ fn field_rule(mut section: Section<'_>) -> Option<FieldRule> {
         (Some(file), Some(path)) => FieldRule::new(&file, &path, image.as_deref()).map_err(|error| error.to_string()),
         _ => Err("`file` and `path` are needed, such as file: apps/*/values.yaml, path: image.tag".to_owned()),
     };
-    let rule = rule.map_err(|error| section.mistake(error)).ok();
+    let rule = rule.map_err(|error| section.error(error)).ok();
     section.finish();
     rule
 }
@@ -327,20 +329,20 @@ fn policy(mut section: Section<'_>) -> Option<Rule> {
         ImagePattern::parse(text).map(|pattern| (text.to_owned(), pattern)).map_err(|error| error.to_string())
     });
     if images.is_empty() {
-        section.mistake("`images` is needed: a list of patterns such as ghcr.io/acme/*");
+        section.error("`images` is needed: a list of patterns such as ghcr.io/acme/*");
     }
     let track = section.choice("track", &[("digest", ())]).is_some();
     let tags = match section.section("tags") {
         Some(tags) => tag_rule(tags),
         None if track => Some(TagRule::Held),
         None => {
-            section.mistake("`tags` is needed, such as tags: { sha: { order: built } }");
+            section.error("`tags` is needed, such as tags: { sha: { order: built } }");
             None
         }
     };
     let pin = section.choice("pin", &[("digest", ())]).is_some();
     let mut patterns = |key| section.each_with(key, |text| TagPattern::parse(text).map_err(|error| error.to_string()));
-    let names = Names { allow: patterns("allow"), ignore: patterns("ignore") };
+    let tag_patterns = TagPatterns { allow: patterns("allow"), ignore: patterns("ignore") };
     let minimum_age = section.duration("minimumAge");
     let inspect_limit = section.number("inspectLimit").unwrap_or(INSPECT_LIMIT).max(1);
     let platforms =
@@ -355,7 +357,7 @@ fn policy(mut section: Section<'_>) -> Option<Rule> {
         tags: tags?,
         pin,
         track,
-        names,
+        tag_patterns,
         minimum_age,
         inspect_limit,
         platforms,
@@ -379,7 +381,7 @@ fn tag_rule(mut section: Section<'_>) -> Option<TagRule> {
         rules.push(ordered(alphabetical).map(|(descending, filter)| TagRule::Alphabetical { descending, filter }));
     }
     if rules.len() != 1 {
-        section.mistake("exactly one of sha, semver, numerical, alphabetical is needed");
+        section.error("exactly one of sha, semver, numerical, alphabetical is needed");
     }
     section.finish();
     rules.pop().flatten()
@@ -393,7 +395,7 @@ fn sha_rule(mut section: Section<'_>) -> Option<TagRule> {
     let order = section.choice("order", &[("built", Order::Built), ("pushed", Order::Pushed), ("commit", commit)]);
     let order = order.unwrap_or_default();
     if has_history && !matches!(order, Order::Commit(_)) {
-        section.mistake("`source` and `branch` belong to `order: commit`");
+        section.error("`source` and `branch` belong to `order: commit`");
     }
     let has_pattern = section.has("pattern");
     let form = section.parsed_with("pattern", |text| ShaForm::pattern(text, &order).map_err(|error| error.to_string()));
@@ -405,17 +407,17 @@ fn sha_rule(mut section: Section<'_>) -> Option<TagRule> {
     }
 }
 
-fn semver_rule(section: &Section<'_>, form: Form<'_>) -> Option<TagRule> {
+fn semver_rule(section: &Section<'_>, form: TextOrSection<'_>) -> Option<TagRule> {
     let parse = |text: &str| Range::parse(text).map_err(|error| error.to_string());
     match form {
-        Form::Text(node) => {
-            let range = section.understood("semver", &node, parse)?;
+        TextOrSection::Text(node) => {
+            let range = section.interpret("semver", &node, parse)?;
             Some(TagRule::Semver { range, filter: Filter::default() })
         }
-        Form::Section(mut inner) => {
+        TextOrSection::Section(mut inner) => {
             let range = inner.parsed_with("range", parse);
             if range.is_none() {
-                inner.mistake("`range` is needed, such as \"^1.4\"");
+                inner.error("`range` is needed, such as \"^1.4\"");
             }
             let filter = filter(&mut inner);
             inner.finish();
@@ -435,7 +437,7 @@ fn filter(section: &mut Section<'_>) -> Option<Filter> {
     let text = |text: &str| Ok(text.to_owned());
     let (pattern, extract) = (section.parsed_with("pattern", text), section.parsed_with("extract", text));
     let filter = Filter::new(pattern.as_deref(), extract.as_deref());
-    filter.map_err(|error| section.mistake(error)).ok()
+    filter.map_err(|error| section.error(error)).ok()
 }
 
 fn secrets(mut section: Section<'_>) -> SecretsSection {
@@ -443,7 +445,8 @@ fn secrets(mut section: Section<'_>) -> SecretsSection {
         true => Err("a path is needed".to_owned()),
         false => Ok(PathBuf::from(text)),
     });
-    let gate = section.choice("gate", &[("block", Gate::Block), ("warn", Gate::Warn), ("off", Gate::Off)]);
+    let gate =
+        section.choice("gate", &[("block", Strictness::Block), ("warn", Strictness::Warn), ("off", Strictness::Off)]);
     let words = [("check", PullSecrets::Check), ("probe", PullSecrets::Probe), ("off", PullSecrets::Off)];
     let pull_secrets = section.choice("pullSecrets", &words);
     section.finish();

@@ -13,11 +13,11 @@ use crate::plan::decide::{Surveys, governed};
 use crate::policy::rule::PolicySet;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
-use crate::registry::integrity::Audit;
+use crate::registry::integrity::PartCache;
 use crate::repo::source::Sources;
 
-use super::kept::Kept;
-use super::round::{Extent, Round};
+use super::candidates::kept::Kept;
+use super::candidates::round::{Extent, Round};
 
 /// How many images are asked for at a time; the client bounds the requests to each host.
 const IMAGES: usize = 16;
@@ -71,16 +71,17 @@ pub async fn verify(
         let place = format!("{}:{}", located.file, field.place.line);
         images.entry((&field.repository, field.version.clone())).or_default().push(place);
     }
-    let audit = Audit::default();
-    let warnings = doomed(registry, sources, inventory, policies, &audit).await;
+    let part_cache = PartCache::default();
+    let warnings = doomed(registry, sources, inventory, policies, &part_cache).await;
     let checks: Vec<_> = images
         .into_iter()
         .map(|((repository, version), places)| {
             let warning = version.tag.as_ref().and_then(|tag| warnings.get(&(repository, tag)).cloned());
-            let audit = &audit;
+            let part_cache = &part_cache;
             async move {
                 let platforms = policies.platforms_of(repository);
-                let (status, detail) = match registry.prove(repository, &version, platforms, audit).await {
+                let (status, detail) = match registry.check_integrity(repository, &version, platforms, part_cache).await
+                {
                     Ok(_) => (Status::Ok, None),
                     Err(error) => (status_of(&error), Some(error.to_string())),
                 };
@@ -94,7 +95,7 @@ pub async fn verify(
 
 fn status_of(error: &RegistryError) -> Status {
     match error {
-        error if error.is_of_image() => Status::Broken,
+        error if error.concerns_image() => Status::Broken,
         _ => Status::Unknown,
     }
 }
@@ -105,14 +106,14 @@ async fn doomed<'i>(
     sources: &Sources,
     inventory: &'i Inventory,
     policies: &'i PolicySet,
-    audit: &Audit,
+    part_cache: &PartCache,
 ) -> BTreeMap<(&'i Repository, &'i Tag), String> {
     let rules = policies.rules.iter().filter(|rule| rule.keep.is_some()).cloned().collect();
     let mut surveys = Surveys::new();
     let policies_that_keep = PolicySet { rules };
     let kept = Kept::default();
     let (extent, now) = (Extent::Whole, Timestamp::now());
-    let round = Round { registry, sources, audit, kept: &kept, extent, until: None, now };
+    let round = Round { registry, sources, part_cache, kept: &kept, extent, until: None, now };
     round.complete(&mut surveys, inventory, &policies_that_keep).await;
     let mut doomed = BTreeMap::new();
     let mut seen = BTreeSet::new();

@@ -1,150 +1,124 @@
-//! The pass itself.
+//! Runs operations, each on the newest tip of the branch.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
 use crate::fault::Explain;
-use crate::forge::client::Forge;
-use crate::manifest::conventions::Conventions;
-use crate::manifest::edit::FollowRefs;
-use crate::manifest::interest::Interest;
 use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
-use crate::plan::gate::{self, GatedPlan, GatedUpdate};
+use crate::manifest::prefilter::Prefilter;
 use crate::plan::hold::NamedHolds;
-use crate::plan::intent::Intent;
-use crate::plan::message::{Act, Occasion};
-use crate::plan::skip::{Reason, Skipped};
-use crate::plan::trailer::Hold;
-use crate::policy::rule::PolicySet;
+use crate::plan::message::Purpose;
+use crate::plan::tree_config::TreeConfig;
 use crate::policy::scope::Scope;
-use crate::registry::client::Client;
 use crate::registry::traffic::Traffic;
 use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
+use crate::repo::config::Branch;
 use crate::repo::error::RepoError;
-use crate::repo::push::{Lease, Push};
-use crate::repo::source::Sources;
-use crate::sops::audit::Verdict;
+use crate::sops::audit::FileVerdict;
 
-use super::commits::{self, Edits, Style};
+use super::candidates::kept::Kept;
+use super::context::Context;
+use super::decision::Decision;
 use super::error::CycleError;
-use super::follow::{Budget, Learned};
-use super::kept::Kept;
-use super::past::Past;
-use super::proof;
-use super::pull_secrets;
-use super::push;
-use super::read_back::Horizon;
+use super::gates::image;
+use super::gates::list::{self as gates, Passed};
+use super::history::branch::History;
+use super::history::read_back::Horizon;
+use super::operations::follow::Follow;
+use super::operations::operation::Operation;
+use super::operations::rotate::Rotation;
+use super::operations::terms::{Mode, Terms};
 use super::report::{FileChange, Moved, Report};
-use super::secrets::{Gate, Progress, Secrets};
-use super::status::{self, ImageStatus};
-use super::task::{Mode, Task};
-use super::tree::{REPOSITORY_FILE, TreeCache};
+use super::secrets::verify::Progress;
+use super::services::Services;
+use super::state::{Budget, CycleState};
+use super::status::{ImageStatus, Inputs};
+use super::tip::Tip;
+use super::tree::cache::{REPOSITORY_FILE, TreeCache};
+use super::write::commits::{self, Edits, Style};
+use super::write::proposal::{self, Withdrawal};
+use super::write::race::{Attempt, Candidate, race};
 
-/// Gives what is asked of a tip, from the bytes of the repository's own file if it has one.
-pub type IntentSource = dyn Fn(Option<&[u8]>, Hosts) -> Result<Intent, Box<dyn Explain + Send + Sync>> + Send + Sync;
+/// Returns what is configured for a tree, from the bytes of the repository's own file if it has one.
+pub type ConfigSource =
+    dyn Fn(Option<&[u8]>, Hosts) -> Result<TreeConfig, Box<dyn Explain + Send + Sync>> + Send + Sync;
 
-/// Which hosts the policies of the repository's own file may concern.
+/// The hosts that policies of the repository's own file may concern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hosts {
     /// Those that the agent's own file allows.
     Allowed,
-    /// Any: nothing will be asked of them because of a policy.
+    /// Any: no request will be sent to them because of a policy.
     Any,
 }
 
-/// Runs passes on one repository. What it keeps between them are caches.
+/// Runs operations on one repository. What it remembers between them is a cache.
 pub struct Engine {
-    pub(super) repo: repo::config::Config,
-    pub(super) paths: PathFilter,
-    pub(super) attempts: u32,
-    pub(super) style: Style,
-    pub(super) registry: Client,
-    pub(super) sources: Sources,
-    pub(super) forge: Option<Arc<Forge>>,
-    intent: Box<IntentSource>,
-    trees: TreeCache,
-    pub(super) secrets: Secrets,
-    /// What is kept of registries from one pass to the next.
-    pub(super) kept: Kept,
-    held: Mutex<Option<HeldAt>>,
-    /// What the last pass learned, for one that is about some images only.
-    learned: Mutex<Option<Learned>>,
-    /// The tips of the branch and of the branch for proposals for which nothing was left to be closed.
-    pub(super) settled: Mutex<Option<(CommitId, CommitId)>>,
-    /// Where the branch was seen last.
-    last: Mutex<Option<CommitId>>,
+    repo: repo::config::Config,
+    paths: PathFilter,
+    attempts: u32,
+    style: Style,
+    services: Services,
+    config: Box<ConfigSource>,
+    trees: Arc<TreeCache>,
+    /// What registries had in the last cycle.
+    kept: Kept,
+    memory: Mutex<Memory>,
+}
+
+/// What is remembered of the last cycle.
+#[derive(Default)]
+struct Memory {
+    /// What it learned, for one that is about some images only.
+    state: Option<CycleState>,
+    /// Where the branch was.
+    tip: Option<CommitId>,
+    /// What was held by name there.
+    holds: Option<(CommitId, KnownHolds)>,
+    /// The tips of the branch and of the branch for proposals for which no pull request was left to be closed.
+    settled: Option<(CommitId, CommitId)>,
+}
+
+/// What is held by name, and how far back that is known.
+#[derive(Clone)]
+struct KnownHolds {
+    named: Arc<NamedHolds>,
+    horizon: Option<Horizon>,
+}
+
+/// How a cycle runs.
+struct Run<'r> {
+    mode: Mode,
+    state: &'r mut CycleState,
+    start: Instant,
+    /// Once it is cancelled, nothing is pushed any more.
+    give_up: CancellationToken,
+}
+
+/// A decision that was carried out, or that needed nothing to be done.
+struct Outcome {
+    /// The tip of the branch before, and that of the branch for proposals.
+    tips: (CommitId, Option<CommitId>),
+    /// Whether the branch for proposals holds nothing that the branch does not.
+    is_merged: bool,
+    decision: Decision,
+    changes: Arc<[FileChange]>,
+    commit: Option<CommitId>,
+    attempts: u32,
+    /// Whether what is decided is on the branch for proposals.
+    is_proposed: bool,
 }
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("repo", &self.repo).finish_non_exhaustive()
-    }
-}
-
-/// The systems beside the repository.
-#[derive(Debug)]
-pub struct Upstream {
-    /// The registries.
-    pub registry: Client,
-    /// The repositories that images are built from.
-    pub sources: Sources,
-    /// Where pull requests are opened, if they are.
-    pub forge: Option<Arc<Forge>>,
-}
-
-/// A plan that passed the gates, with what else there is to say.
-pub(super) struct Decided {
-    pub(super) gated: GatedPlan,
-    pub(super) skipped: Vec<Skipped>,
-    pub(super) notes: Vec<String>,
-    follow: FollowRefs,
-    conventions: Conventions,
-    occasion: Occasion,
-    pub(super) scene: Scene,
-}
-
-/// What is held by name on a tip, and how far back that is known.
-#[derive(Clone)]
-struct HeldAt {
-    tip: CommitId,
-    named: Arc<NamedHolds>,
-    horizon: Option<Horizon>,
-}
-
-/// What the status of images is told from.
-pub(super) struct Scene {
-    pub(super) inventory: Arc<Inventory>,
-    pub(super) policies: PolicySet,
-    pub(super) holds: Vec<Hold>,
-    pub(super) named: Arc<NamedHolds>,
-}
-
-impl Decided {
-    /// Whether there is nothing to commit.
-    fn is_idle(&self) -> bool {
-        self.gated.is_empty() && matches!(self.occasion.act, Act::Deploy | Act::RollBack)
-    }
-
-    /// How the images that policies govern stand.
-    fn statuses(&self) -> Vec<ImageStatus> {
-        let Scene { inventory, policies, holds, named } = &self.scene;
-        status::of_images(inventory, policies, &self.gated, &self.skipped, holds, named)
-    }
-
-    /// Lets nothing move.
-    fn suspend(&mut self) {
-        let updates = std::mem::take(&mut self.gated);
-        self.skipped.extend(updates.updates().iter().map(|update| {
-            let GatedUpdate { file, field, to, .. } = update;
-            let detail = format!("{file}: {} would move to {to}, but `agent.suspend` is set", field.path);
-            Skipped::field(file, field, to.tag.clone(), Reason::Suspended, detail)
-        }));
     }
 }
 
@@ -155,178 +129,108 @@ impl Engine {
         paths: PathFilter,
         attempts: u32,
         style: Style,
-        upstream: Upstream,
-        intent: Box<IntentSource>,
-        secrets: Secrets,
+        services: Services,
+        config: Box<ConfigSource>,
     ) -> Engine {
-        let Upstream { registry, sources, forge } = upstream;
-        let trees = TreeCache::new(paths.clone());
-        let (kept, held, learned, settled, last) = Default::default();
-        Engine {
-            repo,
-            attempts,
-            style,
-            registry,
-            sources,
-            forge,
-            intent,
-            trees,
-            paths,
-            secrets,
-            kept,
-            held,
-            learned,
-            settled,
-            last,
-        }
+        let trees = Arc::new(TreeCache::new(paths.clone()));
+        let (kept, memory) = Default::default();
+        Engine { repo, paths, attempts, style, services, config, trees, kept, memory }
     }
 
-    /// One pass. After a lost race everything is planned again on the new tip; nothing is ever merged as text.
-    pub async fn run(&self, task: &Task<'_>, mode: Mode) -> Result<Report, CycleError> {
-        self.pass(task, mode, &mut Learned::default(), &CancellationToken::new()).await
+    /// Runs an operation.
+    pub async fn run(&self, operation: &dyn Operation, mode: Mode) -> Result<Report, CycleError> {
+        let state = &mut CycleState::default();
+        self.cycle(operation, Run { mode, state, start: Instant::now(), give_up: CancellationToken::new() }).await
     }
 
-    /// One pass that follows the policies, after another one perhaps: where there is news of some images only, registries
-    /// are asked about those, and the others are taken to be as they were. After `budget` no further image is looked into,
-    /// and after as long again none is proved: the pass goes on with what it has. Once it is given up, nothing is pushed any more.
-    pub async fn follow_news(
+    /// Follows the policies, knowing what the last cycle learned: registries are queried about the images of a scope, and the
+    /// others are taken to be as they were. After `budget` no further image is scanned, and after as long again none is
+    /// verified: the cycle goes on with what it has. Once it is given up, nothing is pushed any more.
+    pub async fn follow_scope(
         &self,
         scope: &Scope,
         mode: Mode,
         budget: Duration,
         give_up: &CancellationToken,
     ) -> Result<Report, CycleError> {
-        let before = self.learned.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
-        let mut learned = before.apart_from(scope);
-        learned.budget = Some(Budget::from_now(budget));
-        let result = self.pass(&Task::Follow, mode, &mut learned, give_up).await;
-        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Some(learned);
+        let before = self.remember(|memory| memory.state.take()).unwrap_or_default();
+        let mut state = before.outside(scope);
+        state.budget = Some(Budget::from_now(budget));
+        let run = Run { mode, state: &mut state, start: Instant::now(), give_up: give_up.clone() };
+        let result = self.cycle(&Follow, run).await;
+        self.remember(|memory| memory.state = Some(state));
         result
     }
 
-    /// Whether news is of any image that is followed, as far as is known.
+    /// Returns whether any image of a scope is followed, as far as is known.
     pub fn follows(&self, scope: &Scope) -> bool {
-        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        learned.as_ref().is_none_or(|learned| learned.knows(scope))
+        self.remember(|memory| memory.state.as_ref().is_none_or(|state| state.covers(scope)))
     }
 
-    #[tracing::instrument(level = "debug", skip_all)]
-    async fn pass(
-        &self,
-        task: &Task<'_>,
-        mode: Mode,
-        learned: &mut Learned,
-        give_up: &CancellationToken,
-    ) -> Result<Report, CycleError> {
-        let start = Instant::now();
-        let mut clone = block_in_place(|| BareClone::open(self.repo_for(task)))?;
-        let mut guess = self.guess(task, mode);
-        for attempt in 1..=self.attempts {
-            let (begun, guessed) = (Instant::now(), guess.take());
-            let (tip, mut decided);
-            (clone, tip, decided) = match guessed {
-                Some(guess) => self.decide_on_guess(clone, guess, task, learned, start).await?,
-                None => self.decide_on_tip(clone, task, learned, start).await?,
-            };
-            self.note_last(tip);
-            if mode == Mode::Suspended {
-                decided.suspend();
-            }
-            let (decided, changes) = block_in_place(|| self.edit(&clone, tip, decided, task))?;
-            let changes: Arc<[FileChange]> = changes.into();
-            let report = |head: CommitId, commit: Option<CommitId>, attempts: u32| Report {
-                head: head.to_string(),
-                commit: commit.map(|id| id.to_string()),
-                is_proposal: false,
-                updates: decided.gated.updates().iter().map(Moved::from).collect(),
-                skipped: decided.skipped.clone(),
-                attempts,
-                duration_ms: start.elapsed().as_millis() as u64,
-                images: if matches!(task, Task::Follow) { decided.statuses() } else { Vec::new() },
-                changes: Arc::clone(&changes),
-                notes: decided.notes.clone(),
-            };
-            if decided.is_idle() || mode == Mode::DryRun {
-                let mut report = report(tip, None, attempt - 1);
-                if mode == Mode::Push && !task.is_by_name() {
-                    report.notes.extend(self.withdraw((&clone, tip), &decided, learned).await?);
+    /// Encrypts the SOPS files of the branch with new data keys, and pushes that as one commit.
+    pub async fn rotate_secrets(&self, mode: Mode) -> Result<Rotation, CycleError> {
+        let clone = block_in_place(|| BareClone::open(self.repo.clone()))?;
+        let make = async |clone: BareClone, _| {
+            block_in_place(|| {
+                let tip = Tip::fetch(clone, &self.trees)?;
+                let mut rotation = Rotation::of(&tip, &self.paths, &self.services.secrets)?;
+                if mode == Mode::DryRun || rotation.files.is_empty() || !rotation.is_whole() {
+                    return Ok(Attempt::Settled(rotation));
                 }
-                return Ok(report);
-            }
-            let branch = self.branch_for(task);
-            if self.is_proposed(&clone, tip, branch, &changes)? {
-                let mut report = report(tip, None, attempt - 1);
-                report.notes.extend(self.request(&decided, learned).await?);
-                return Ok(report);
-            }
-            let edits = Edits {
-                gated: &decided.gated,
-                changes: &changes,
-                follow: decided.follow,
-                conventions: &decided.conventions,
-                secrets: &self.secrets,
-                occasion: &decided.occasion,
-            };
-            let commit = block_in_place(|| commits::write(&clone, tip, edits, &self.style))?;
-            if give_up.is_cancelled() {
-                return Err(CycleError::GivenUp);
-            }
-            let expected = if *branch == self.repo.branch { Some(tip) } else { clone.proposed() };
-            match block_in_place(|| push::confirmed(&clone, commit, Lease { branch, expected }))? {
-                Push::Done if *branch == self.repo.branch => {
-                    self.note_last(commit);
-                    return Ok(report(commit, Some(commit), attempt));
-                }
-                Push::Done => {
-                    let mut report = Report { is_proposal: true, ..report(tip, Some(commit), attempt) };
-                    report.notes.extend(self.request(&decided, learned).await?);
-                    return Ok(report);
-                }
-                Push::LostRace { .. } if guessed == Some(tip) => learned.begin_again(),
-                Push::LostRace { words } => {
-                    tracing::info!(attempt, %words, "someone else was first; planning again on the new tip");
-                    push::pause(attempt, self.attempts, begun).await;
-                }
-            }
-        }
-        Err(CycleError::Exhausted { branch: self.branch_for(task).clone(), attempts: self.attempts })
+                let (commit, expected) = (rotation.write(&tip)?, Some(tip.commit));
+                rotation.commit = Some(commit);
+                Ok(Attempt::Push(Box::new(Candidate { tip, commit, expected, is_guess: false, outcome: rotation })))
+            })
+        };
+        race(&self.repo.branch, self.attempts, clone, make).await
     }
 
     /// The requests that were sent to each registry since this was asked last.
     pub fn take_traffic(&self) -> Vec<Traffic> {
-        self.registry.take_traffic()
+        self.services.registry.take_traffic()
     }
 
-    /// How the images that policies govern stand. Nothing is written.
+    /// The systems around the repository.
+    pub(super) fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// Returns the state of each image that a policy governs. Nothing is written.
     pub async fn status(&self) -> Result<Vec<ImageStatus>, CycleError> {
-        let decided = self.would(&Task::Follow, &mut Learned::default()).await?;
-        decided.notes.iter().for_each(|note| tracing::warn!("{note}"));
-        Ok(decided.statuses())
+        let decision = self.decide(&Follow, &mut CycleState::default()).await?;
+        decision.notes.iter().for_each(|note| tracing::warn!("{note}"));
+        Ok(decision.statuses())
     }
 
-    /// What a task would come to now.
-    pub(super) async fn would(&self, task: &Task<'_>, learned: &mut Learned) -> Result<Decided, CycleError> {
-        let clone = block_in_place(|| BareClone::open(self.repo_for(task)))?;
-        let (clone, tip, decided) = self.decide_on_tip(clone, task, learned, Instant::now()).await?;
-        Ok(block_in_place(|| self.edit(&clone, tip, decided, task))?.0)
+    /// Decides what an operation would do now.
+    pub(super) async fn decide(
+        &self,
+        operation: &dyn Operation,
+        state: &mut CycleState,
+    ) -> Result<Decision, CycleError> {
+        let run = &mut Run { mode: Mode::DryRun, state, start: Instant::now(), give_up: CancellationToken::new() };
+        let clone = block_in_place(|| BareClone::open(self.repo_for(operation)))?;
+        let (tip, mut decision) = self.decide_on_tip(clone, operation, run).await?;
+        block_in_place(|| decision.edit(&tip, &self.services.secrets, operation.terms().is_by_name()))?;
+        Ok(decision)
     }
 
-    /// The image fields of the branch's tip with what is asked of them, for commands that only look.
-    pub fn inventory(&self) -> Result<(Arc<Inventory>, Intent), CycleError> {
+    /// Returns the image fields of the branch's tip with what is configured for them, for commands that only look.
+    pub fn inventory(&self) -> Result<(Arc<Inventory>, TreeConfig), CycleError> {
         block_in_place(|| {
-            let (clone, tip) = BareClone::open(self.repo.clone())?.fetch()?;
-            let intent = self.intent(&clone, tip, Hosts::Any)?;
-            let inventory = self.look(&clone, tip, &intent, &Interest::Everything)?;
-            Ok((inventory, intent))
+            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
+            let config = self.tree_config(&tip, Hosts::Any)?;
+            let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
+            Ok((inventory, config))
         })
     }
 
-    /// What is to be said about the secrets of the branch's tip.
-    pub fn verify_secrets(&self, progress: &Progress<'_>) -> Result<Vec<Verdict>, CycleError> {
+    /// Returns the verdicts on the secrets of the branch's tip.
+    pub fn verify_secrets(&self, progress: &Progress<'_>) -> Result<Vec<FileVerdict>, CycleError> {
         block_in_place(|| {
-            let (clone, tip) = BareClone::open(self.repo.clone())?.fetch()?;
-            let mut verdicts = self.secrets.verify(&clone, tip, progress)?;
-            if let Some(file) = self.paths.missing(&|path| clone.has(tip, path)) {
+            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
+            let mut verdicts = self.services.secrets.verify(&tip, progress)?;
+            if let Some(file) = self.paths.missing(&|path| tip.has(path)) {
                 return Err(CycleError::NamedFile(NamedFileError::Missing { file: file.to_owned() }));
             }
             verdicts.retain(|verdict| self.paths.wants(&verdict.file));
@@ -334,48 +238,151 @@ impl Engine {
         })
     }
 
-    pub(super) fn intent(&self, clone: &BareClone, tip: CommitId, hosts: Hosts) -> Result<Intent, CycleError> {
-        let file = clone.file(tip, REPOSITORY_FILE)?;
-        (self.intent)(file.as_deref(), hosts).map_err(CycleError::Configuration)
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn cycle(&self, operation: &dyn Operation, mut run: Run<'_>) -> Result<Report, CycleError> {
+        let clone = block_in_place(|| BareClone::open(self.repo_for(operation)))?;
+        let branch = self.branch_for(operation);
+        let mut guess = self.guess(operation, run.mode);
+        let mut was_guess = false;
+        let make = async |clone: BareClone, attempt: u32| {
+            if std::mem::take(&mut was_guess) {
+                run.state.begin_again();
+            }
+            let (tip, decision, is_guess) = match guess.take() {
+                Some(guess) => self.decide_on_guess(Tip::new(clone, guess, &self.trees), operation, &mut run).await?,
+                None => {
+                    let (tip, decision) = self.decide_on_tip(clone, operation, &mut run).await?;
+                    (tip, decision, false)
+                }
+            };
+            was_guess = is_guess;
+            self.remember(|memory| memory.tip = Some(tip.commit));
+            let attempt = block_in_place(|| self.attempt(tip, decision, operation, run.mode, attempt))?;
+            if matches!(attempt, Attempt::Push(_)) && run.give_up.is_cancelled() {
+                return Err(CycleError::GivenUp);
+            }
+            Ok(match attempt {
+                Attempt::Push(candidate) => Attempt::Push(Box::new(Candidate { is_guess, ..*candidate })),
+                settled => settled,
+            })
+        };
+        let outcome = race(branch, self.attempts, clone, make).await?;
+        self.finish(outcome, operation, run).await
     }
 
-    pub(super) fn look(
+    /// Makes the commit for a decision, if it needs one.
+    fn attempt(
         &self,
-        clone: &BareClone,
-        tip: CommitId,
-        intent: &Intent,
-        what: &Interest,
-    ) -> Result<Arc<Inventory>, RepoError> {
-        self.trees.inventory(clone, tip, &intent.conventions, what)
+        tip: Tip,
+        mut decision: Decision,
+        operation: &dyn Operation,
+        mode: Mode,
+        attempt: u32,
+    ) -> Result<Attempt<Outcome>, CycleError> {
+        let branch = self.branch_for(operation);
+        let is_proposal = *branch != self.repo.branch;
+        let changes = decision.edit(&tip, &self.services.secrets, operation.terms().is_by_name())?;
+        let proposed = tip.clone.proposed();
+        let is_idle = decision.is_idle() || mode == Mode::DryRun;
+        let is_proposed = !is_idle && is_proposal && commits::are_proposed(&tip, proposed, &changes)?;
+        let is_merged = proposed.is_some_and(|there| tip.clone.contains(tip.commit, there));
+        let (commit, attempts) = if is_idle || is_proposed {
+            (None, attempt - 1)
+        } else {
+            let edits = Edits {
+                gated: &decision.gated,
+                changes: &changes,
+                follow: decision.follow,
+                field_rules: &decision.field_rules,
+                secrets: &self.services.secrets,
+                purpose: &decision.purpose,
+            };
+            (Some(commits::write(&tip, edits, &self.style)?), attempt)
+        };
+        let tips = (tip.commit, proposed);
+        let is_proposed = is_proposed || is_proposal && commit.is_some();
+        let outcome = Outcome { tips, is_merged, decision, changes, commit, attempts, is_proposed };
+        let Some(commit) = commit else { return Ok(Attempt::Settled(outcome)) };
+        let expected = if is_proposal { proposed } else { Some(tip.commit) };
+        Ok(Attempt::Push(Box::new(Candidate { tip, commit, expected, is_guess: false, outcome })))
     }
 
-    /// Where the branch was after the last pass of this engine, and may well be still. A guess that is wrong takes an
-    /// attempt, so there has to be another one.
-    fn guess(&self, task: &Task<'_>, mode: Mode) -> Option<CommitId> {
-        let is_direct = mode == Mode::Push && !task.is_by_name() && *self.branch_for(task) == self.repo.branch;
-        let is_direct = is_direct && self.attempts > 1;
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).filter(|_| is_direct)
+    /// Reports an outcome, and brings the pull request in line with it.
+    async fn finish(&self, outcome: Outcome, operation: &dyn Operation, run: Run<'_>) -> Result<Report, CycleError> {
+        let notes = self.tend_pull_request(&outcome, operation, run.mode, run.state).await?;
+        let Outcome { tips: (tip, _), decision, changes, commit, attempts, is_proposed, .. } = outcome;
+        let is_proposal = is_proposed && commit.is_some();
+        let pushed = commit.filter(|_| !is_proposal);
+        if let Some(commit) = pushed {
+            self.remember(|memory| memory.tip = Some(commit));
+        }
+        let is_by_name = operation.terms().is_by_name();
+        Ok(Report {
+            head: pushed.unwrap_or(tip).to_string(),
+            commit: commit.map(|id| id.to_string()),
+            is_proposal,
+            updates: decision.gated.updates().iter().map(Moved::from).collect(),
+            images: if is_by_name { Vec::new() } else { decision.statuses() },
+            skipped: decision.skipped,
+            attempts,
+            duration_ms: run.start.elapsed().as_millis() as u64,
+            changes,
+            notes: [decision.notes, notes].concat(),
+        })
     }
 
-    fn note_last(&self, tip: CommitId) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(tip);
+    /// Opens, changes or closes the pull request. Returns what a person should know about it.
+    async fn tend_pull_request(
+        &self,
+        outcome: &Outcome,
+        operation: &dyn Operation,
+        mode: Mode,
+        state: &mut CycleState,
+    ) -> Result<Vec<String>, CycleError> {
+        let Outcome { tips: (tip, proposed), decision, .. } = outcome;
+        if outcome.is_proposed {
+            return proposal::announce(&self.services, &self.style.title, decision, state).await;
+        }
+        let may_withdraw = outcome.commit.is_none() && mode == Mode::Push && !operation.terms().is_by_name();
+        let (Some(forge), Some(proposed), true) = (&self.services.forge, proposed, may_withdraw) else {
+            return Ok(Vec::new());
+        };
+        let tips = (*tip, *proposed);
+        if outcome.is_merged || self.remember(|memory| memory.settled == Some(tips)) {
+            return Ok(Vec::new());
+        }
+        let branch = &self.repo.branch;
+        Ok(match proposal::withdraw(forge, branch, &tip.to_string(), decision, state).await? {
+            Withdrawal::Settled => {
+                self.remember(|memory| memory.settled = Some(tips));
+                Vec::new()
+            }
+            Withdrawal::Open(notes) => notes,
+        })
+    }
+
+    /// Where the branch was after the last cycle, and may well be still. A guess that is wrong takes an attempt, so there has
+    /// to be another one.
+    fn guess(&self, operation: &dyn Operation, mode: Mode) -> Option<CommitId> {
+        let is_direct = !operation.terms().is_by_name() && *self.branch_for(operation) == self.repo.branch;
+        let may_guess = is_direct && mode == Mode::Push && self.attempts > 1;
+        self.remember(|memory| memory.tip).filter(|_| may_guess)
     }
 
     /// Decides on a tip that was not asked for: the push compares it with what the server has, which spares the connection
     /// that asks. Where nothing would be pushed, or something is wrong, the server is asked after all.
     async fn decide_on_guess(
         &self,
-        mut clone: BareClone,
-        guess: CommitId,
-        task: &Task<'_>,
-        learned: &mut Learned,
-        start: Instant,
-    ) -> Result<(BareClone, CommitId, Decided), CycleError> {
-        match self.decide(&mut clone, guess, task, learned).await {
-            Ok(decided) if !decided.is_idle() => Ok((clone, guess, decided)),
+        mut guess: Tip,
+        operation: &dyn Operation,
+        run: &mut Run<'_>,
+    ) -> Result<(Tip, Decision, bool), CycleError> {
+        match self.decide_on(&mut guess, operation, run).await {
+            Ok(decision) if !decision.is_idle() => Ok((guess, decision, true)),
             _ => {
-                learned.begin_again();
-                self.decide_on_tip(clone, task, learned, start).await
+                run.state.begin_again();
+                let (tip, decision) = self.decide_on_tip(guess.clone, operation, run).await?;
+                Ok((tip, decision, false))
             }
         }
     }
@@ -385,112 +392,122 @@ impl Engine {
     async fn decide_on_tip(
         &self,
         clone: BareClone,
-        task: &Task<'_>,
-        learned: &mut Learned,
-        start: Instant,
-    ) -> Result<(BareClone, CommitId, Decided), CycleError> {
-        let (mut clone, tip) = block_in_place(|| clone.fetch())?;
-        let deadline = start + task.wait_image();
-        match (self.decide(&mut clone, tip, task, learned).await, task) {
-            (Ok(decided), _) => Ok((clone, tip, decided)),
-            (Err(CycleError::Registry(error)), Task::Set(request))
-                if error.is_absence() && Instant::now() < deadline =>
-            {
-                drop(clone);
-                proof::arrival(&self.registry, &request.wanted, deadline).await?;
-                let (mut clone, tip) = block_in_place(|| BareClone::open(self.repo_for(task))?.fetch())?;
-                let decided = self.decide(&mut clone, tip, task, learned).await?;
-                Ok((clone, tip, decided))
+        operation: &dyn Operation,
+        run: &mut Run<'_>,
+    ) -> Result<(Tip, Decision), CycleError> {
+        let mut tip = block_in_place(|| Tip::fetch(clone, &self.trees))?;
+        let (awaited, wait) = operation.awaited();
+        let deadline = run.start + wait;
+        let mut tip = match self.decide_on(&mut tip, operation, run).await {
+            Ok(decision) => return Ok((tip, decision)),
+            Err(CycleError::Registry(error)) if error.is_not_found() && Instant::now() < deadline => {
+                drop(tip);
+                image::arrival(&self.services.registry, awaited, deadline).await?;
+                block_in_place(|| Tip::fetch(BareClone::open(self.repo_for(operation))?, &self.trees))?
             }
             // Objects are missing: the clone is no good, but everything in it can be fetched again.
-            (Err(CycleError::Repo(error @ RepoError::Git { .. })), _) => {
-                let (mut clone, tip) = block_in_place(|| clone.renew(error)?.fetch())?;
-                let decided = self.decide(&mut clone, tip, task, learned).await?;
-                Ok((clone, tip, decided))
+            Err(CycleError::Repo(error @ RepoError::Git { .. })) => {
+                block_in_place(|| Tip::fetch(tip.clone.renew(error)?, &self.trees))?
             }
-            (Err(error), _) => Err(error),
-        }
+            Err(error) => return Err(error),
+        };
+        let decision = self.decide_on(&mut tip, operation, run).await?;
+        Ok((tip, decision))
     }
 
-    /// What shall and may change on a tip.
-    async fn decide(
+    /// Decides what will be written on a tip.
+    async fn decide_on(
         &self,
-        clone: &mut BareClone,
-        tip: CommitId,
-        task: &Task<'_>,
-        learned: &mut Learned,
-    ) -> Result<Decided, CycleError> {
-        let mut intended = self.intend(clone, tip, task, learned).await?;
-        let (plan, closures) = (&intended.plan, &intended.inventory.closures);
-        let files = plan.updates.iter().map(|update| update.file.as_str()).collect();
-        let mut flaws = block_in_place(|| self.secrets.flaws(clone, tip, closures, &files))?;
-        pull_secrets::add_flaws(&self.secrets, (clone, tip), closures, plan, &self.registry, &mut flaws).await?;
-        if self.secrets.gate() == Gate::Warn {
-            intended.notes.extend(std::mem::take(&mut flaws).into_words());
-        }
-        if let (true, Some(flaw)) = (task.is_by_name(), flaws.clone().into_words().next()) {
-            return Err(CycleError::Secret(flaw));
-        }
-        let holds = std::mem::take(&mut intended.plan.holds);
-        let (gated, skipped) = gate::pass(intended.plan, &learned.proofs, &flaws);
-        intended.notes.extend(gated.moved_along());
-        let Intent { policies, conventions } = intended.intent;
-        let HeldAt { named, horizon, .. } = block_in_place(|| self.held_at(clone, tip, &conventions))?;
-        let note = horizon.map(|horizon| horizon.note());
-        intended.notes.extend(note.filter(|note| !intended.notes.contains(note)));
-        clone.note_sound();
-        Ok(Decided {
+        tip: &mut Tip,
+        operation: &dyn Operation,
+        run: &mut Run<'_>,
+    ) -> Result<Decision, CycleError> {
+        let terms = operation.terms();
+        let hosts = if terms.is_by_name() { Hosts::Any } else { Hosts::Allowed };
+        let (config, inventory) = block_in_place(|| {
+            let config = self.tree_config(tip, hosts)?;
+            let inventory = operation.inventory(tip, &config, &self.paths)?;
+            Ok::<_, CycleError>((config, inventory))
+        })?;
+        let notes = inventory.notes(&self.paths)?;
+        let mut context = Context {
+            services: &self.services,
+            kept: &self.kept,
+            paths: &self.paths,
+            history: History::new(config.field_rules.clone()),
+            tip,
+            config,
+            inventory,
+            state: &mut *run.state,
+            mode: run.mode,
+            terms,
+            now: Timestamp::now(),
+            notes,
+        };
+        let (passed, purpose) = loop {
+            let (plan, purpose) = operation.plan(&mut context).await?;
+            if let Some(passed) = gates::pass(plan, &mut context).await? {
+                break (passed, purpose);
+            }
+        };
+        block_in_place(|| self.decision(context, passed, purpose, operation))
+    }
+
+    fn decision(
+        &self,
+        mut context: Context<'_>,
+        passed: Passed,
+        purpose: Purpose,
+        operation: &dyn Operation,
+    ) -> Result<Decision, CycleError> {
+        let Passed { gated, skipped, holds } = passed;
+        gated.moved_along().for_each(|note| context.note(note));
+        let KnownHolds { named, horizon } = self.known_holds(context.tip, &mut context.history)?;
+        horizon.into_iter().for_each(|horizon| context.note(horizon.note()));
+        context.tip.clone.note_sound();
+        let Context { config: TreeConfig { policies, field_rules }, inventory, notes, .. } = context;
+        Ok(Decision {
             gated,
-            skipped: skipped.into_iter().collect(),
-            notes: intended.notes,
-            follow: intended.follow,
-            conventions,
-            occasion: Occasion { held: named.all().to_vec(), ..intended.occasion },
-            scene: Scene { inventory: intended.inventory, policies, holds, named },
+            skipped,
+            notes,
+            follow: operation.follow_refs(),
+            field_rules,
+            purpose: Purpose { held: named.all().to_vec(), ..purpose },
+            inputs: Inputs { inventory, policies, holds, named },
         })
     }
 
-    /// What is held by name on a tip, which is remembered of the last one.
-    fn held_at(&self, clone: &mut BareClone, tip: CommitId, conventions: &Conventions) -> Result<HeldAt, RepoError> {
-        let mut known = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = known.as_ref().filter(|held| held.tip == tip) {
-            return Ok(held.clone());
+    /// What is held by name on a tip. That of the last tip is remembered.
+    fn known_holds(&self, tip: &mut Tip, history: &mut History) -> Result<KnownHolds, RepoError> {
+        let remembered = self.remember(|memory| memory.holds.clone());
+        if let Some((_, known)) = remembered.filter(|(of, _)| *of == tip.commit) {
+            return Ok(known);
         }
-        let mut past = Past::new(clone, tip, conventions);
-        let named = Arc::new(past.named()?.clone());
-        let held = HeldAt { tip, named, horizon: past.horizon().cloned() };
-        Ok(known.insert(held).clone())
+        let named = Arc::new(history.named(tip)?.clone());
+        let known = KnownHolds { named, horizon: history.horizon().cloned() };
+        self.remember(|memory| memory.holds = Some((tip.commit, known.clone())));
+        Ok(known)
     }
 
-    /// The new bytes of all files. A file that cannot be edited keeps its fields back; for what was asked for by name
-    /// it is an error.
-    fn edit(
-        &self,
-        clone: &BareClone,
-        tip: CommitId,
-        mut decided: Decided,
-        task: &Task<'_>,
-    ) -> Result<(Decided, Vec<FileChange>), CycleError> {
-        let files: Vec<String> = decided.gated.files().into_iter().map(str::to_owned).collect();
-        let mut changes = Vec::new();
-        let reseal = |before: &[u8], after: &[u8]| self.secrets.reseal(before, after);
-        for file in files {
-            let before = clone.file(tip, &file)?.unwrap_or_default();
-            match decided.gated.edited(&file, &before, decided.follow, &decided.conventions, Some(&reseal)) {
-                Ok(after) => changes.push(FileChange { file, before, after }),
-                Err(error) if task.is_by_name() => return Err(error.into()),
-                Err(error) => {
-                    let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                    tracing::error!(%file, %error, %why, "the edit was refused");
-                    for update in decided.gated.updates().iter().filter(|update| update.file == file) {
-                        let (tag, detail) = (update.to.tag.clone(), format!("{error}: {why}"));
-                        let skipped = Skipped::field(&file, &update.field, tag, Reason::NoCandidate, detail);
-                        decided.skipped.push(skipped);
-                    }
-                    decided.gated.drop_file(&file);
-                }
-            }
-        }
-        Ok((decided, changes))
+    fn tree_config(&self, tip: &Tip, hosts: Hosts) -> Result<TreeConfig, CycleError> {
+        let file = tip.file(REPOSITORY_FILE)?;
+        (self.config)(file.as_deref(), hosts).map_err(CycleError::Configuration)
+    }
+
+    /// The branch that an operation pushes to. Only what follows policies is proposed; what a person asked for by name goes
+    /// to the branch itself.
+    fn branch_for(&self, operation: &dyn Operation) -> &Branch {
+        let proposes = operation.terms() == Terms::Policies;
+        self.repo.push_branch.as_ref().filter(|_| proposes).unwrap_or(&self.repo.branch)
+    }
+
+    /// The git side for an operation, which needs to know of the branch for proposals only where it pushes there.
+    fn repo_for(&self, operation: &dyn Operation) -> repo::config::Config {
+        let push_branch = self.repo.push_branch.clone().filter(|_| operation.terms() == Terms::Policies);
+        repo::config::Config { push_branch, ..self.repo.clone() }
+    }
+
+    fn remember<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {
+        act(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

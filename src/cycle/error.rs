@@ -86,7 +86,7 @@ impl Explain for CycleError {
             CycleError::Registry(error) => error.fault(),
             CycleError::Keys(error) => error.fault(),
             CycleError::Configuration(error) => error.fault(),
-            CycleError::Request(RequestError::Sealed(_))
+            CycleError::Request(RequestError::Encrypted(_))
             | CycleError::Downgrade { .. }
             | CycleError::Held { .. }
             | CycleError::Secret(_) => Fault::Blocked,
@@ -96,7 +96,7 @@ impl Explain for CycleError {
                 EditError::NeedsTag { .. } | EditError::NeedsDigest { .. } | EditError::Unreadable(_) => {
                     Fault::BadInput
                 }
-                EditError::Sealed | EditError::Reseal(_) => Fault::Blocked,
+                EditError::Encrypted | EditError::UpdateMac(_) => Fault::Blocked,
                 EditError::Refused(ref refused) if !refused.is_bug() => Fault::Local,
                 EditError::Moved { .. } | EditError::Refused(_) => Fault::Bug,
             },
@@ -119,7 +119,7 @@ impl Explain for CycleError {
                 let names: Vec<&str> = closest.iter().map(Repository::as_str).collect();
                 Some(format!("the closest images found are {}", names.join(", ")))
             }
-            CycleError::Request(RequestError::Sealed(_)) => Some("edit the file with sops".to_owned()),
+            CycleError::Request(RequestError::Encrypted(_)) => Some("edit the file with sops".to_owned()),
             CycleError::NamedFile(NamedFileError::Missing { .. }) => {
                 Some("paths are relative to --dir, or to the root of the repository".to_owned())
             }
@@ -128,7 +128,7 @@ impl Explain for CycleError {
             }
             CycleError::Change(error) => match error.source {
                 EditError::NeedsTag { .. } => Some("write IMAGE:TAG@DIGEST".to_owned()),
-                EditError::Sealed | EditError::Reseal(_) => Some("edit the file with sops".to_owned()),
+                EditError::Encrypted | EditError::UpdateMac(_) => Some("edit the file with sops".to_owned()),
                 _ => {
                     Some("nothing was changed; edit this file by hand, and report the file's shape as a bug".to_owned())
                 }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::image::{Digest, Repository, Tag};
@@ -15,12 +16,14 @@ use crate::policy::choose::Seen;
 use crate::policy::rule::Rule;
 use crate::policy::tags::Rank;
 
-use super::engine::{Decided, Engine};
+use super::candidates::round::Extent;
+use super::decision::Decision;
+use super::engine::Engine;
 use super::error::CycleError;
-use super::follow::Learned;
-use super::round::Extent;
-use super::status::Held;
-use super::task::Task;
+use super::gates::age::too_young;
+use super::operations::follow::FollowOne;
+use super::state::CycleState;
+use super::status::{Held, Inputs};
 
 /// Why an image stands as it does.
 #[derive(Debug, Clone, Serialize)]
@@ -119,55 +122,53 @@ pub struct GateStory {
     pub detail: String,
 }
 
-impl Engine {
-    /// Explains how an image stands. Nothing is written.
-    pub async fn explain(&self, image: &Repository) -> Result<Explanation, CycleError> {
-        let mut learned = Learned::default();
-        learned.extent = Extent::Whole;
-        let decided = self.would(&Task::FollowOne(image), &mut learned).await?;
-        let scene = &decided.scene;
-        let rule = scene.policies.rule_for(image);
-        let mut story = Explanation {
-            image: image.clone(),
-            policy: rule.map(|rule| Policy { name: rule.name.clone(), tags: rule.tags.to_string() }),
-            fields: fields(&decided, image),
-            tags: Vec::new(),
-            dropped: Vec::new(),
-            registry_error: None,
-            holds: Vec::new(),
-            gates: gates(&learned, image),
-            notes: decided.notes.clone(),
-        };
-        for hold in scene.holds.iter().chain(scene.named.all()).filter(|hold| hold.target.image == *image) {
-            let held = Held::from(hold);
-            if !story.holds.contains(&held) {
-                story.holds.push(held);
-            }
+/// Explains the state of an image. Nothing is written.
+pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation, CycleError> {
+    let mut state = CycleState::default();
+    state.extent = Extent::Whole;
+    let decision = engine.decide(&FollowOne(image), &mut state).await?;
+    let Inputs { policies, holds, named, .. } = &decision.inputs;
+    let rule = policies.rule_for(image);
+    let mut story = Explanation {
+        image: image.clone(),
+        policy: rule.map(|rule| Policy { name: rule.name.clone(), tags: rule.tags.to_string() }),
+        fields: fields(&decision, image),
+        tags: Vec::new(),
+        dropped: Vec::new(),
+        registry_error: None,
+        holds: Vec::new(),
+        gates: gates(&state, rule, image),
+        notes: decision.notes.clone(),
+    };
+    for hold in holds.iter().chain(named.all()).filter(|hold| hold.target.image == *image) {
+        let held = Held::from(hold);
+        if !story.holds.contains(&held) {
+            story.holds.push(held);
         }
-        let Some(rule) = rule else { return Ok(story) };
-        match self.registry.tags(image).await {
-            Ok(listed) => story.dropped = listed.iter().filter_map(|tag| dropped(rule, tag)).collect(),
-            Err(error) => story.registry_error = Some(error.to_string()),
-        }
-        match learned.surveys.get(image) {
-            Some(Ok(findings)) => {
-                let Some(survey) = findings.whole() else { return Ok(story) };
-                story.tags = in_order(rule, survey);
-                let doubt = |seen: &Seen| Some(DroppedTag { tag: seen.tag.clone(), rule: seen.doubt?.to_string() });
-                story.dropped.extend(survey.seen.iter().filter_map(doubt));
-            }
-            Some(Err(NoSurvey::Absent(words) | NoSurvey::Failed(words) | NoSurvey::Unfinished(words))) => {
-                story.registry_error = Some(words.clone());
-            }
-            None => {}
-        }
-        Ok(story)
     }
+    let Some(rule) = rule else { return Ok(story) };
+    match engine.services().registry.tags(image).await {
+        Ok(listed) => story.dropped = listed.iter().filter_map(|tag| dropped(rule, tag)).collect(),
+        Err(error) => story.registry_error = Some(error.to_string()),
+    }
+    match state.surveys.get(image) {
+        Some(Ok(findings)) => {
+            let Some(survey) = findings.whole() else { return Ok(story) };
+            story.tags = in_order(rule, survey);
+            let doubt = |seen: &Seen| Some(DroppedTag { tag: seen.tag.clone(), rule: seen.doubt?.to_string() });
+            story.dropped.extend(survey.seen.iter().filter_map(doubt));
+        }
+        Some(Err(NoSurvey::Absent(words) | NoSurvey::Failed(words) | NoSurvey::Unfinished(words))) => {
+            story.registry_error = Some(words.clone());
+        }
+        None => {}
+    }
+    Ok(story)
 }
 
 /// The rule that drops a tag by its name.
 fn dropped(rule: &Rule, tag: &Tag) -> Option<DroppedTag> {
-    let words = match (rule.names.admit(tag), rule.tags.rank(tag)) {
+    let words = match (rule.tag_patterns.admit(tag), rule.tags.rank(tag)) {
         (false, _) => "`allow` and `ignore` rule it out".to_owned(),
         (true, Err(misfit)) => misfit.to_string(),
         (true, Ok(_)) => return None,
@@ -203,11 +204,11 @@ fn in_order(rule: &Rule, survey: &Survey) -> Vec<TagStory> {
     ranked.into_iter().map(story).collect()
 }
 
-fn fields(decided: &Decided, image: &Repository) -> Vec<FieldStory> {
-    let of_image = decided.scene.inventory.fields.iter().filter(|located| located.field.repository == *image);
+fn fields(decision: &Decision, image: &Repository) -> Vec<FieldStory> {
+    let of_image = decision.inputs.inventory.fields.iter().filter(|located| located.field.repository == *image);
     let story = |located: &Located| {
         let field = &located.field;
-        let update = decided.gated.updates().iter().find(|update| {
+        let update = decision.gated.updates().iter().find(|update| {
             update.file == located.file && update.field.path == field.path && update.field.repository == *image
         });
         let free = located.shadowed_by.is_none() && update.is_none();
@@ -220,7 +221,7 @@ fn fields(decided: &Decided, image: &Repository) -> Vec<FieldStory> {
             digest: field.version.digest.clone(),
             shadowed_by: located.shadowed_by.clone(),
             moves_to: update.map(|update| update.to.to_string()),
-            stays: if free { stays(&decided.skipped, image, &Address::of(&located.file, field)) } else { Vec::new() },
+            stays: if free { stays(&decision.skipped, image, &Address::of(&located.file, field)) } else { Vec::new() },
         }
     };
     of_image.map(story).collect()
@@ -232,19 +233,18 @@ fn stays(skipped: &[Skipped], image: &Repository, address: &Address) -> Vec<Stay
     concerning.map(|skipped| Stay { reason: skipped.reason, detail: skipped.detail.clone() }).collect()
 }
 
-/// What the gates found out, the newest last.
-fn gates(learned: &Learned, image: &Repository) -> Vec<GateStory> {
-    let of_image = learned.proofs.iter().filter(|((of, _), _)| of == image);
+/// What the gates found out about the images of chosen tags, those that passed last.
+fn gates(state: &CycleState, rule: Option<&Rule>, image: &Repository) -> Vec<GateStory> {
+    let of_image = state.proofs.iter().filter(|((of, _), _)| of == image);
     let mut stories: Vec<GateStory> = of_image
         .map(|((_, version), proof)| {
             let (passed, detail) = match proof {
                 ImageProof::Whole { digest, created } => {
+                    let young = rule.and_then(|rule| too_young(rule, *created, Timestamp::now()));
                     let built = created.map(|at| format!(", built {at}")).unwrap_or_default();
-                    (true, format!("whole, {digest}{built}"))
+                    (young.is_none(), young.unwrap_or_else(|| format!("whole, {digest}{built}")))
                 }
-                ImageProof::Broken(words) | ImageProof::TooYoung(words) | ImageProof::Unknown(words) => {
-                    (false, words.clone())
-                }
+                ImageProof::Broken(words) | ImageProof::Unknown(words) => (false, words.clone()),
             };
             GateStory { version: version.to_string(), passed, detail }
         })

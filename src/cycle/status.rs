@@ -1,10 +1,12 @@
 //! How each image that a policy governs stands: what it holds, what it could hold, and what keeps it.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::image::{Digest, Repository, Tag};
 use crate::manifest::inventory::Inventory;
@@ -35,53 +37,60 @@ pub struct ImageStatus {
     pub holds: Vec<Held>,
 }
 
-/// What matters most about an image, what matters most last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
+/// The state of an image: of the states of its fields, the one that matters most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// All of its fields hold what they should.
     UpToDate,
-    /// No tag can be chosen for some.
-    NoCandidate,
-    /// Some move, in this pass or in the next.
+    /// Some move, in this cycle or in the next.
     Updating,
-    /// Some are held.
-    Held,
-    /// The registry did not answer.
-    RegistryError,
-    /// Secrets beside some are broken.
-    BlockedSecret,
-    /// The image that some would hold is not there, or not whole.
-    BlockedImage,
-    /// Automation is suspended by configuration.
-    Suspended,
+    /// Some stay for this reason.
+    Kept(Reason),
 }
 
 impl State {
-    /// All of them.
-    pub const ALL: [State; 8] = [
+    /// All of them, what matters most last.
+    pub const ALL: [State; Reason::ALL.len() + 1] = [
         State::UpToDate,
-        State::NoCandidate,
+        State::Kept(Reason::NoCandidate),
         State::Updating,
-        State::Held,
-        State::RegistryError,
-        State::BlockedSecret,
-        State::BlockedImage,
-        State::Suspended,
+        State::Kept(Reason::Held),
+        State::Kept(Reason::RegistryError),
+        State::Kept(Reason::BlockedSecret),
+        State::Kept(Reason::BlockedImage),
+        State::Kept(Reason::Suspended),
     ];
 
-    /// Its name, which is that of the reason for it.
+    /// Returns its place among all of them.
+    pub fn index(self) -> usize {
+        State::ALL.iter().position(|state| *state == self).unwrap_or_default()
+    }
+
+    /// Returns its name, which is that of the reason for it.
     pub fn name(self) -> &'static str {
         match self {
             State::UpToDate => Reason::UpToDate.name(),
-            State::NoCandidate => Reason::NoCandidate.name(),
             State::Updating => "updating",
-            State::Held => Reason::Held.name(),
-            State::RegistryError => Reason::RegistryError.name(),
-            State::BlockedSecret => Reason::BlockedSecret.name(),
-            State::BlockedImage => Reason::BlockedImage.name(),
-            State::Suspended => Reason::Suspended.name(),
+            State::Kept(reason) => reason.name(),
         }
+    }
+}
+
+impl Ord for State {
+    fn cmp(&self, other: &State) -> Ordering {
+        self.index().cmp(&other.index())
+    }
+}
+
+impl PartialOrd for State {
+    fn partial_cmp(&self, other: &State) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 
@@ -93,15 +102,7 @@ impl fmt::Display for State {
 
 impl From<Reason> for State {
     fn from(reason: Reason) -> State {
-        match reason {
-            Reason::UpToDate => State::UpToDate,
-            Reason::NoCandidate => State::NoCandidate,
-            Reason::Held => State::Held,
-            Reason::RegistryError => State::RegistryError,
-            Reason::BlockedSecret => State::BlockedSecret,
-            Reason::BlockedImage => State::BlockedImage,
-            Reason::Suspended => State::Suspended,
-        }
+        if reason == Reason::UpToDate { State::UpToDate } else { State::Kept(reason) }
     }
 }
 
@@ -166,15 +167,21 @@ impl From<&Hold> for Held {
     }
 }
 
-/// How all images that policies govern stand, by name.
-pub fn of_images(
-    inventory: &Inventory,
-    policies: &PolicySet,
-    gated: &GatedPlan,
-    skipped: &[Skipped],
-    holds: &[Hold],
-    named: &NamedHolds,
-) -> Vec<ImageStatus> {
+/// What the state of images follows from, besides what a cycle decided.
+pub struct Inputs {
+    /// The image fields of the tip.
+    pub inventory: Arc<Inventory>,
+    /// The policies.
+    pub policies: PolicySet,
+    /// The holds that keep fields back.
+    pub holds: Vec<Hold>,
+    /// What is held by name.
+    pub named: Arc<NamedHolds>,
+}
+
+/// Returns the state of each image that a policy governs, by name.
+pub fn of_images(inputs: &Inputs, gated: &GatedPlan, skipped: &[Skipped]) -> Vec<ImageStatus> {
+    let Inputs { inventory, policies, holds, named } = inputs;
     let mut images: BTreeMap<&Repository, ImageStatus> = BTreeMap::new();
     for (located, rule) in governed(inventory, policies) {
         let field = &located.field;
@@ -209,7 +216,7 @@ pub fn of_images(
         let Some(status) = images.get_mut(&hold.target.image) else { continue };
         let held = Held::from(hold);
         if held.tag.is_none() && held.digest.is_none() {
-            status.state = status.state.max(State::Held);
+            status.state = status.state.max(State::Kept(Reason::Held));
         }
         if !status.holds.contains(&held) {
             status.holds.push(held);
@@ -224,11 +231,12 @@ mod tests {
 
     #[test]
     fn names_are_those_that_are_printed() {
-        for state in State::ALL {
-            assert_eq!(serde_json::to_value(state).expect("a name"), state.name());
+        for (index, state) in State::ALL.into_iter().enumerate() {
+            assert_eq!((state.index(), serde_json::to_value(state).expect("a name")), (index, state.name().into()));
         }
         for reason in Reason::ALL {
             assert_eq!(State::from(reason).name(), reason.name());
+            assert!(State::ALL.contains(&State::from(reason)));
         }
     }
 }

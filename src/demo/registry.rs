@@ -25,21 +25,21 @@ const PAGE: usize = 100;
 #[derive(Debug)]
 pub struct EmbeddedRegistry {
     address: SocketAddr,
-    shelf: Arc<Shelf>,
+    store: Arc<Store>,
     _running: DropGuard,
 }
 
 #[derive(Default)]
-struct Shelf {
+struct Store {
     repositories: Mutex<BTreeMap<String, Repository>>,
     requests: AtomicU64,
     /// Called once, at the next question for a manifest's digest.
     before_digest: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
-impl std::fmt::Debug for Shelf {
+impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shelf").finish_non_exhaustive()
+        f.debug_struct("Store").finish_non_exhaustive()
     }
 }
 
@@ -58,12 +58,12 @@ impl EmbeddedRegistry {
     pub async fn start() -> std::io::Result<EmbeddedRegistry> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let shelf = Arc::new(Shelf::default());
+        let store = Arc::new(Store::default());
         let stop = CancellationToken::new();
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&shelf));
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&store));
         let stopped = stop.clone().cancelled_owned();
         tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stopped).await });
-        Ok(EmbeddedRegistry { address, shelf, _running: stop.drop_guard() })
+        Ok(EmbeddedRegistry { address, store, _running: stop.drop_guard() })
     }
 
     /// Host and port, as image names write them.
@@ -71,7 +71,7 @@ impl EmbeddedRegistry {
         self.address.to_string()
     }
 
-    /// Puts an image on the shelf, built at `created`, and gives its digest.
+    /// Adds an image to the registry, built at `created`, and gives its digest.
     pub fn push(&self, repository: &str, tag: &str, created: Timestamp) -> String {
         let layer = format!("the files of {repository}:{tag}").into_bytes();
         let layer_digest = digest(&layer);
@@ -87,7 +87,7 @@ impl EmbeddedRegistry {
         });
         let manifest = manifest.to_string().into_bytes();
         let manifest_digest = digest(&manifest);
-        let mut repositories = lock(&self.shelf.repositories);
+        let mut repositories = lock(&self.store.repositories);
         let repository = repositories.entry(repository.to_owned()).or_default();
         for (kind, bytes) in [(LAYER, layer), (CONFIG, config), (MANIFEST, manifest)] {
             repository.contents.insert(digest(&bytes), (kind, bytes));
@@ -98,17 +98,17 @@ impl EmbeddedRegistry {
 
     /// How many requests have been answered.
     pub fn requests(&self) -> u64 {
-        self.shelf.requests.load(Ordering::Relaxed)
+        self.store.requests.load(Ordering::Relaxed)
     }
 
     /// Does something right before the next digest is told: between a plan and its push.
     pub fn before_next_digest(&self, action: impl FnOnce() + Send + 'static) {
-        *lock(&self.shelf.before_digest) = Some(Box::new(action));
+        *lock(&self.store.before_digest) = Some(Box::new(action));
     }
 }
 
-async fn answer(State(shelf): State<Arc<Shelf>>, request: Request) -> Response {
-    shelf.requests.fetch_add(1, Ordering::Relaxed);
+async fn answer(State(store): State<Arc<Store>>, request: Request) -> Response {
+    store.requests.fetch_add(1, Ordering::Relaxed);
     let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
     let is_head = request.method() == Method::HEAD;
     if !is_head && request.method() != Method::GET {
@@ -119,14 +119,14 @@ async fn answer(State(shelf): State<Arc<Shelf>>, request: Request) -> Response {
     }
     let Some(rest) = path.strip_prefix("/v2/") else { return refusal(StatusCode::NOT_FOUND, "NAME_UNKNOWN") };
     if let Some(name) = rest.strip_suffix("/tags/list") {
-        return tags(&shelf, name, &query);
+        return tags(&store, name, &query);
     }
     for (kind, missing) in [("/manifests/", "MANIFEST_UNKNOWN"), ("/blobs/", "BLOB_UNKNOWN")] {
         if let Some((name, reference)) = rest.split_once(kind) {
-            if is_head && let Some(action) = lock(&shelf.before_digest).take() {
+            if is_head && let Some(action) = lock(&store.before_digest).take() {
                 action();
             }
-            let content = content(&shelf, name, reference);
+            let content = content(&store, name, reference);
             return content.unwrap_or_else(|| refusal(StatusCode::NOT_FOUND, missing));
         }
     }
@@ -134,8 +134,8 @@ async fn answer(State(shelf): State<Arc<Shelf>>, request: Request) -> Response {
 }
 
 /// Tags in pages, with a `Link` to the next (distribution specification 1.1, section "Listing Tags").
-fn tags(shelf: &Shelf, name: &str, query: &str) -> Response {
-    let repositories = lock(&shelf.repositories);
+fn tags(store: &Store, name: &str, query: &str) -> Response {
+    let repositories = lock(&store.repositories);
     let Some(repository) = repositories.get(name) else {
         return refusal(StatusCode::NOT_FOUND, "NAME_UNKNOWN");
     };
@@ -159,8 +159,8 @@ fn tags(shelf: &Shelf, name: &str, query: &str) -> Response {
     }
 }
 
-fn content(shelf: &Shelf, name: &str, reference: &str) -> Option<Response> {
-    let repositories = lock(&shelf.repositories);
+fn content(store: &Store, name: &str, reference: &str) -> Option<Response> {
+    let repositories = lock(&store.repositories);
     let repository = repositories.get(name)?;
     let digest = repository.tags.get(reference).map_or(reference, String::as_str);
     let (kind, bytes) = repository.contents.get(digest)?;

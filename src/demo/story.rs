@@ -7,11 +7,13 @@ use jiff::{Timestamp, ToSpan};
 
 use crate::config::error::ConfigError;
 use crate::config::load::{Config, Overrides};
-use crate::cycle::engine::{Engine, Upstream};
+use crate::cycle::engine::Engine;
 use crate::cycle::error::CycleError;
+use crate::cycle::operations::follow::Follow;
+use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::{FileChange, Report};
-use crate::cycle::secrets::Secrets;
-use crate::cycle::task::{Mode, Task};
+use crate::cycle::secrets::verify::Secrets;
+use crate::cycle::services::Services;
 use crate::fault::{Explain, Fault};
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
@@ -24,7 +26,7 @@ use super::registry::EmbeddedRegistry;
 pub enum DemoError {
     /// No temporary folder, no port, no file.
     #[error("the demo could not set its stage")]
-    Stage(#[from] std::io::Error),
+    Setup(#[from] std::io::Error),
     /// The temporary repository.
     #[error("the demo could not make its repository")]
     Git(#[from] git2::Error),
@@ -45,7 +47,7 @@ pub enum DemoError {
 impl Explain for DemoError {
     fn fault(&self) -> Fault {
         match self {
-            DemoError::Stage(_) | DemoError::Git(_) => Fault::Local,
+            DemoError::Setup(_) | DemoError::Git(_) => Fault::Local,
             DemoError::Config(error) => error.fault(),
             DemoError::Registry(error) => error.fault(),
             DemoError::Cycle(error) => error.fault(),
@@ -55,7 +57,7 @@ impl Explain for DemoError {
 
     fn help(&self) -> Option<String> {
         match self {
-            DemoError::Stage(_) | DemoError::Git(_) => {
+            DemoError::Setup(_) | DemoError::Git(_) => {
                 Some("the demo needs a temporary folder and a loopback port".to_owned())
             }
             _ => None,
@@ -69,24 +71,24 @@ pub async fn play<E: From<DemoError>>(
     tell: &dyn Fn(&str) -> Result<(), E>,
     show: &dyn Fn(&[FileChange]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let stage = Stage::set().await.map_err(E::from)?;
+    let sandbox = Sandbox::create().await.map_err(E::from)?;
     let said = |text: String| tell(&text);
-    let host = stage.registry.host();
+    let host = sandbox.registry.host();
     said(heading("1. A registry and an infrastructure repository"))?;
     said(format!(
         "The registry listens on {host}; the repository is {}.\nThree apps run build {}: a kustomization, a deployment, \
          Helm values.\nOne policy: images {host}/acme/*, the SHA tag built last.\n",
-        stage.repository().display(),
+        sandbox.repository().display(),
         TAGS[0]
     ))?;
 
     said(heading("2. CI pushes a new build; the agent's cycle finds it"))?;
-    stage.push_builds(1);
+    sandbox.push_builds(1);
     said(format!(
         "Pushed {} for all three. As text it sorts before {}; it was built later, and that is what counts.\n\n",
         TAGS[1], TAGS[0]
     ))?;
-    let report = stage.cycle().await.map_err(E::from)?;
+    let report = sandbox.cycle().await.map_err(E::from)?;
     show(&report.changes)?;
     said(format!(
         "\nOne commit for the cycle, {}. Comments, quotes and blanks are as they were.\n",
@@ -94,21 +96,21 @@ pub async fn play<E: From<DemoError>>(
     ))?;
 
     said(heading("3. Nothing new, nothing done"))?;
-    let before = stage.registry.requests();
-    let report = stage.cycle().await.map_err(E::from)?;
+    let before = sandbox.registry.requests();
+    let report = sandbox.cycle().await.map_err(E::from)?;
     if report.commit.is_some() {
         return Err(DemoError::Unexpected("it pushed without need".to_owned()).into());
     }
-    said(format!("The next cycle asks {} questions and pushes nothing.\n", stage.registry.requests() - before))?;
+    said(format!("The next cycle asks {} questions and pushes nothing.\n", sandbox.registry.requests() - before))?;
 
     said(heading("4. Someone else pushes first"))?;
-    stage.push_builds(2);
-    let path = stage.repository();
-    stage.registry.before_next_digest(move || {
+    sandbox.push_builds(2);
+    let path = sandbox.repository();
+    sandbox.registry.before_next_digest(move || {
         // Fails only if the repository is gone, and then the cycle says so.
         let _ = infrastructure::commit_by_a_person(&path);
     });
-    let report = stage.cycle().await.map_err(E::from)?;
+    let report = sandbox.cycle().await.map_err(E::from)?;
     if report.attempts != 2 {
         return Err(DemoError::Unexpected(format!("{} pushes instead of two", report.attempts)).into());
     }
@@ -118,28 +120,28 @@ pub async fn play<E: From<DemoError>>(
          her commit\nand won at attempt {}. Nothing was merged, nothing was lost:\n\n",
         report.attempts
     ))?;
-    let history = infrastructure::history(&stage.repository()).map_err(|error| E::from(error.into()))?;
+    let history = infrastructure::history(&sandbox.repository()).map_err(|error| E::from(error.into()))?;
     said(format!("{}\n", history.join("\n")))?;
 
     said(heading("What to try next"))?;
     said(next_steps())?;
     if keep {
-        let folder = stage.folder.keep();
+        let folder = sandbox.folder.keep();
         said(format!("\nThe repository is kept in {}.\n", folder.join("infra.git").display()))?;
     }
     Ok(())
 }
 
 /// The temporary folder, the registry and the engine.
-struct Stage {
+struct Sandbox {
     folder: tempfile::TempDir,
     registry: EmbeddedRegistry,
     engine: Engine,
     built: Timestamp,
 }
 
-impl Stage {
-    async fn set() -> Result<Stage, DemoError> {
+impl Sandbox {
+    async fn create() -> Result<Sandbox, DemoError> {
         let folder = tempfile::Builder::new().prefix("tagalong-demo-").tempdir()?;
         let registry = EmbeddedRegistry::start().await?;
         infrastructure::create(&repository_in(folder.path()), &registry.host())?;
@@ -149,14 +151,14 @@ impl Stage {
             Overrides { file: Some(file), cache_dir: Some(folder.path().join("cache")), ..Overrides::default() };
         let config = Config::load(&overrides, &|_| None)?;
         let client = Client::new(config.registry.clone())?;
-        let upstream = Upstream { registry: client, sources: config.sources.clone(), forge: None };
+        let (sources, secrets) = (config.sources.clone(), Secrets::default());
+        let services = Services { registry: client, sources, forge: None, secrets };
         let source = config.intent.clone().into_source();
         let (repo, paths) = (config.repo()?.clone(), config.paths.clone());
-        let engine =
-            Engine::new(repo, paths, config.attempts, config.style.clone(), upstream, source, Secrets::default());
-        let stage = Stage { folder, registry, engine, built: Timestamp::now() };
-        stage.push_builds(0);
-        Ok(stage)
+        let engine = Engine::new(repo, paths, config.attempts, config.style.clone(), services, source);
+        let sandbox = Sandbox { folder, registry, engine, built: Timestamp::now() };
+        sandbox.push_builds(0);
+        Ok(sandbox)
     }
 
     fn repository(&self) -> PathBuf {
@@ -175,7 +177,7 @@ impl Stage {
     }
 
     async fn cycle(&self) -> Result<Report, DemoError> {
-        Ok(self.engine.run(&Task::Follow, Mode::Push).await?)
+        Ok(self.engine.run(&Follow, Mode::Push).await?)
     }
 }
 

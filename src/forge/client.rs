@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::config::{Config, Kind};
 use super::error::ForgeError;
-use super::transport::{Answer, Transport};
+use super::transport::{Response, Transport};
 use super::{gitea, github, gitlab, pulls};
 
 /// More pages than this are not read; each holds 50 pull requests or more.
@@ -53,7 +53,7 @@ pub struct Draft {
 
 /// One of the pull requests of a page.
 #[derive(Debug)]
-pub(super) struct Listed {
+pub(super) struct ListedPullRequest {
     /// When it was changed last: pages begin with what was changed last.
     pub updated: Timestamp,
     /// What it is, if it is from the branch for proposals to the branch that is read.
@@ -108,7 +108,7 @@ impl Forge {
         let mut newest = until;
         let mut found = Vec::new();
         for page in 1..=PAGES {
-            let Answer { body: listed, has_next } = self.page(page).await?;
+            let Response { body: listed, has_next } = self.page(page).await?;
             newest = newest.max(listed.iter().map(|listed| listed.updated).max());
             let is_known = until.is_some_and(|until| listed.iter().any(|listed| listed.updated < until));
             found.extend(listed.into_iter().filter_map(|listed| listed.own));
@@ -155,7 +155,7 @@ impl Forge {
         }
     }
 
-    async fn page(&self, page: usize) -> Result<Answer<Vec<Listed>>, ForgeError> {
+    async fn page(&self, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
         match self.config.kind {
             Kind::Gitea => gitea::page(self, page).await,
             Kind::GitHub => github::page(self, page).await,

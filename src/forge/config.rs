@@ -42,7 +42,7 @@ pub enum Kind {
 
 /// Why it cannot be told which forge to ask, or where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Untold {
+pub enum UnknownForge {
     /// The host is none that is known.
     #[error(
         "the host of git.url does not tell which product it is; give git.pullRequest.forge: gitea, github or gitlab"
@@ -86,14 +86,14 @@ impl FromStr for ApiBase {
 
 impl ApiBase {
     /// Where a product has its API by its own documentation, for a repository of it.
-    pub fn of(kind: Kind, repository: &SafeUrl) -> Result<ApiBase, Untold> {
-        let page = repository.page().ok_or(Untold::Local)?;
+    pub fn of(kind: Kind, repository: &SafeUrl) -> Result<ApiBase, UnknownForge> {
+        let page = repository.page().ok_or(UnknownForge::Local)?;
         let host = &page[url::Position::BeforeScheme..url::Position::AfterPort];
-        let place = match (kind, page.host_str()) {
+        let repository_path = match (kind, page.host_str()) {
             (Kind::GitHub, Some("github.com")) => "https://api.github.com".to_owned(),
             _ => host.to_owned(),
         };
-        let base = Url::parse(&place).map_err(|_| Untold::Path)?;
+        let base = Url::parse(&repository_path).map_err(|_| UnknownForge::Path)?;
         Ok(ApiBase(base).completed(kind))
     }
 
@@ -125,25 +125,25 @@ impl ApiBase {
 
 impl Kind {
     /// The product behind a host that everybody knows.
-    pub fn of(repository: &SafeUrl) -> Result<Kind, Untold> {
-        let page = repository.page().ok_or(Untold::Local)?;
+    pub fn of(repository: &SafeUrl) -> Result<Kind, UnknownForge> {
+        let page = repository.page().ok_or(UnknownForge::Local)?;
         match page.host_str() {
             Some("github.com") => Ok(Kind::GitHub),
             Some("gitlab.com") => Ok(Kind::GitLab),
             Some("codeberg.org") => Ok(Kind::Gitea),
-            _ => Err(Untold::Kind),
+            _ => Err(UnknownForge::Kind),
         }
     }
 
     /// The name by which a product knows a repository: GitLab has groups within groups, the others owner and name, which
     /// may stand below some other path.
-    pub fn repository(self, repository: &SafeUrl) -> Result<String, Untold> {
-        let page = repository.page().ok_or(Untold::Local)?;
+    pub fn repository(self, repository: &SafeUrl) -> Result<String, UnknownForge> {
+        let page = repository.page().ok_or(UnknownForge::Local)?;
         let parts: Vec<&str> = page.path().split('/').filter(|part| !part.is_empty()).collect();
         let named = match (self, parts.as_slice()) {
             (Kind::GitLab, [_, _, ..]) => parts.join("/"),
             (_, [.., owner, name]) => format!("{owner}/{name}"),
-            _ => return Err(Untold::Path),
+            _ => return Err(UnknownForge::Path),
         };
         Ok(named)
     }
@@ -162,15 +162,15 @@ mod tests {
         let told = |text: &str| {
             let url = url(text);
             let kind = Kind::of(&url)?;
-            Ok::<_, Untold>((kind.repository(&url)?, ApiBase::of(kind, &url)?.join("/x")))
+            Ok::<_, UnknownForge>((kind.repository(&url)?, ApiBase::of(kind, &url)?.join("/x")))
         };
         let pair = |name: &str, base: &str| Ok((name.to_owned(), base.to_owned()));
         assert_eq!(told("git@github.com:acme/infra.git"), pair("acme/infra", "https://api.github.com/x"));
         assert_eq!(told("https://gitlab.com/a/b/infra"), pair("a/b/infra", "https://gitlab.com/api/v4/x"));
         assert_eq!(told("ssh://git@codeberg.org/a/infra.git"), pair("a/infra", "https://codeberg.org/api/v1/x"));
-        assert_eq!(told("git@git.example.com:a/infra.git"), Err(Untold::Kind));
-        assert_eq!(told("/srv/git/infra.git"), Err(Untold::Local));
-        assert_eq!(told("git@github.com:infra.git"), Err(Untold::Path));
+        assert_eq!(told("git@git.example.com:a/infra.git"), Err(UnknownForge::Kind));
+        assert_eq!(told("/srv/git/infra.git"), Err(UnknownForge::Local));
+        assert_eq!(told("git@github.com:infra.git"), Err(UnknownForge::Path));
         let own = |kind: Kind| ApiBase::of(kind, &url("ssh://git@git.example.com:2222/x/a/infra.git"));
         assert_eq!(own(Kind::GitHub).expect("told").join("/x"), "https://git.example.com/api/v3/x");
         assert_eq!(own(Kind::Gitea).expect("told").host(), "git.example.com");

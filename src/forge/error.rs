@@ -58,7 +58,7 @@ pub enum ForgeError {
     },
     /// It is in trouble, or wants to be asked later.
     #[error("{host} answered {status} to {what}{}", wait.map(|wait| format!("; it asks to wait {} s", wait.as_secs())).unwrap_or_default())]
-    Later {
+    Unavailable {
         /// The host.
         host: String,
         /// The HTTP status.
@@ -82,7 +82,7 @@ pub enum ForgeError {
     },
     /// The answer is not what its API promises.
     #[error("{host} gave an answer to {what} that its API does not promise: {reason}")]
-    Broken {
+    InvalidResponse {
         /// The host.
         host: String,
         /// What was asked for.
@@ -99,8 +99,8 @@ impl Explain for ForgeError {
             ForgeError::Denied { .. } | ForgeError::NotFound { .. } => Fault::Denied,
             ForgeError::Unreachable { .. }
             | ForgeError::TimedOut { .. }
-            | ForgeError::Later { .. }
-            | ForgeError::Broken { .. } => Fault::Transient,
+            | ForgeError::Unavailable { .. }
+            | ForgeError::InvalidResponse { .. } => Fault::Transient,
             ForgeError::Refused { .. } => Fault::Refused,
         }
     }
@@ -119,9 +119,9 @@ impl Explain for ForgeError {
             ForgeError::Unreachable { .. } | ForgeError::TimedOut { .. } => {
                 "check git.pullRequest.url, the network and that the forge runs".to_owned()
             }
-            ForgeError::Later { .. } => "the next cycle asks again".to_owned(),
+            ForgeError::Unavailable { .. } => "the next cycle asks again".to_owned(),
             ForgeError::Refused { .. } => "look at the pull requests of the repository".to_owned(),
-            ForgeError::Broken { .. } => {
+            ForgeError::InvalidResponse { .. } => {
                 "check git.pullRequest.url and git.pullRequest.forge: that product's API has to be there".to_owned()
             }
         })

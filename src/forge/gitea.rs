@@ -5,10 +5,10 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::client::{Draft, Forge, Listed, PullRequest};
+use super::client::{Draft, Forge, ListedPullRequest, PullRequest};
 use super::error::ForgeError;
 use super::pulls;
-use super::transport::{Answer, Question};
+use super::transport::{Request, Response};
 
 /// The most that a page holds where nobody has configured another bound.
 const PAGE: usize = 50;
@@ -22,10 +22,10 @@ struct Label {
     name: String,
 }
 
-pub async fn page(forge: &Forge, page: usize) -> Result<Answer<Vec<Listed>>, ForgeError> {
+pub async fn page(forge: &Forge, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
     // Those of one branch cannot be asked for, so all pass by.
-    let place = pulls::place(forge);
-    pulls::page(forge, format!("{place}/pulls?state=all&sort=recentupdate&page={page}&limit={PAGE}")).await
+    let repository_path = pulls::repository_path(forge);
+    pulls::page(forge, format!("{repository_path}/pulls?state=all&sort=recentupdate&page={page}&limit={PAGE}")).await
 }
 
 pub async fn open(forge: &Forge, draft: &Draft) -> Result<PullRequest, ForgeError> {
@@ -35,23 +35,23 @@ pub async fn open(forge: &Forge, draft: &Draft) -> Result<PullRequest, ForgeErro
 
 /// The ids of the wanted labels. Those that are not there yet are made.
 async fn labels(forge: &Forge) -> Result<Vec<i64>, ForgeError> {
-    let place = format!("{}/labels", pulls::place(forge));
+    let repository_path = format!("{}/labels", pulls::repository_path(forge));
     let mut wanted: Vec<&String> = forge.config.labels.iter().collect();
     let mut ids = Vec::new();
     let (mut page, mut has_next) = (0, true);
     while !wanted.is_empty() && has_next {
         page += 1;
-        let question = Question::get(format!("{place}?page={page}&limit={PAGE}"));
-        let answer = forge.transport.ask::<Vec<Label>>(&forge.config, question).await?;
-        has_next = answer.has_next;
-        for label in answer.body.iter().filter(|label| forge.config.labels.contains(&label.name)) {
+        let request = Request::get(format!("{repository_path}?page={page}&limit={PAGE}"));
+        let response = forge.transport.send::<Vec<Label>>(&forge.config, request).await?;
+        has_next = response.has_next;
+        for label in response.body.iter().filter(|label| forge.config.labels.contains(&label.name)) {
             ids.push(label.id);
             wanted.retain(|name| **name != label.name);
         }
     }
     for name in wanted {
-        let question = Question::send(Method::POST, place.clone(), json!({ "name": name, "color": COLOUR }));
-        ids.push(forge.transport.ask::<Label>(&forge.config, question).await?.body.id);
+        let request = Request::send(Method::POST, repository_path.clone(), json!({ "name": name, "color": COLOUR }));
+        ids.push(forge.transport.send::<Label>(&forge.config, request).await?.body.id);
     }
     Ok(ids)
 }

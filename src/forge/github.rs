@@ -3,19 +3,20 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::http::in_path;
+use crate::http::encode_path_segment;
 
-use super::client::{Draft, Forge, Listed, PullRequest};
+use super::client::{Draft, Forge, ListedPullRequest, PullRequest};
 use super::error::ForgeError;
 use super::pulls;
-use super::transport::{Answer, Question};
+use super::transport::{Request, Response};
 
-pub async fn page(forge: &Forge, page: usize) -> Result<Answer<Vec<Listed>>, ForgeError> {
+pub async fn page(forge: &Forge, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
     let owner = forge.config.repository.split('/').next().unwrap_or_default();
-    let head = in_path(&format!("{owner}:{}", forge.config.head));
-    let (place, base) = (pulls::place(forge), in_path(&forge.config.base));
-    let target =
-        format!("{place}/pulls?state=all&head={head}&base={base}&sort=updated&direction=desc&per_page=100&page={page}");
+    let head = encode_path_segment(&format!("{owner}:{}", forge.config.head));
+    let (repository_path, base) = (pulls::repository_path(forge), encode_path_segment(&forge.config.base));
+    let target = format!(
+        "{repository_path}/pulls?state=all&head={head}&base={base}&sort=updated&direction=desc&per_page=100&page={page}"
+    );
     pulls::page(forge, target).await
 }
 
@@ -23,9 +24,9 @@ pub async fn open(forge: &Forge, draft: &Draft) -> Result<PullRequest, ForgeErro
     let pull = pulls::open(forge, draft, json!({})).await?;
     if !forge.config.labels.is_empty() {
         // It makes those that are not there yet.
-        let target = format!("{}/issues/{}/labels", pulls::place(forge), pull.number);
-        let question = Question::send(Method::POST, target, json!({ "labels": forge.config.labels }));
-        forge.transport.ask::<Value>(&forge.config, question).await?;
+        let target = format!("{}/issues/{}/labels", pulls::repository_path(forge), pull.number);
+        let request = Request::send(Method::POST, target, json!({ "labels": forge.config.labels }));
+        forge.transport.send::<Value>(&forge.config, request).await?;
     }
     Ok(pull.into_own())
 }

@@ -5,11 +5,11 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::http::in_path;
+use crate::http::encode_path_segment;
 
-use super::client::{Draft, Forge, Listed, PullRequest, State};
+use super::client::{Draft, Forge, ListedPullRequest, PullRequest, State};
 use super::error::ForgeError;
-use super::transport::{Answer, Question};
+use super::transport::{Request, Response};
 
 #[derive(Deserialize)]
 struct MergeRequest {
@@ -31,16 +31,16 @@ struct User {
     username: String,
 }
 
-pub async fn page(forge: &Forge, page: usize) -> Result<Answer<Vec<Listed>>, ForgeError> {
+pub async fn page(forge: &Forge, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
     let target = format!(
         "{}?state=all&source_branch={}&target_branch={}&order_by=updated_at&sort=desc&per_page=100&page={page}",
-        place(forge),
-        in_path(&forge.config.head),
-        in_path(&forge.config.base)
+        repository_path(forge),
+        encode_path_segment(&forge.config.head),
+        encode_path_segment(&forge.config.base)
     );
-    let answer = forge.transport.ask::<Vec<MergeRequest>>(&forge.config, Question::get(target)).await?;
-    let Answer { body, has_next } = answer;
-    Ok(Answer { body: body.into_iter().map(|merge_request| merge_request.listed(forge)).collect(), has_next })
+    let response = forge.transport.send::<Vec<MergeRequest>>(&forge.config, Request::get(target)).await?;
+    let Response { body, has_next } = response;
+    Ok(Response { body: body.into_iter().map(|merge_request| merge_request.listed(forge)).collect(), has_next })
 }
 
 pub async fn open(forge: &Forge, draft: &Draft) -> Result<PullRequest, ForgeError> {
@@ -52,8 +52,8 @@ pub async fn open(forge: &Forge, draft: &Draft) -> Result<PullRequest, ForgeErro
         // It makes those that are not there yet.
         "labels": forge.config.labels.join(","),
     });
-    let question = Question::send(Method::POST, place(forge), body);
-    let merge_request = forge.transport.ask::<MergeRequest>(&forge.config, question).await?.body;
+    let request = Request::send(Method::POST, repository_path(forge), body);
+    let merge_request = forge.transport.send::<MergeRequest>(&forge.config, request).await?.body;
     Ok(merge_request.into_own())
 }
 
@@ -63,28 +63,28 @@ pub async fn change(forge: &Forge, number: u64, draft: &Draft) -> Result<(), For
 
 pub async fn close(forge: &Forge, number: u64, text: &str, why: &str) -> Result<(), ForgeError> {
     edit(forge, number, json!({ "state_event": "close", "description": text })).await?;
-    let target = format!("{}/{number}/notes", place(forge));
-    let question = Question::send(Method::POST, target, json!({ "body": why }));
-    forge.transport.ask::<Value>(&forge.config, question).await.map(drop)
+    let target = format!("{}/{number}/notes", repository_path(forge));
+    let request = Request::send(Method::POST, target, json!({ "body": why }));
+    forge.transport.send::<Value>(&forge.config, request).await.map(drop)
 }
 
 async fn edit(forge: &Forge, number: u64, body: Value) -> Result<(), ForgeError> {
-    let question = Question::send(Method::PUT, format!("{}/{number}", place(forge)), body);
-    forge.transport.ask::<Value>(&forge.config, question).await.map(drop)
+    let request = Request::send(Method::PUT, format!("{}/{number}", repository_path(forge)), body);
+    forge.transport.send::<Value>(&forge.config, request).await.map(drop)
 }
 
-fn place(forge: &Forge) -> String {
-    format!("/projects/{}/merge_requests", in_path(&forge.config.repository))
+fn repository_path(forge: &Forge) -> String {
+    format!("/projects/{}/merge_requests", encode_path_segment(&forge.config.repository))
 }
 
 impl MergeRequest {
-    fn listed(self, forge: &Forge) -> Listed {
+    fn listed(self, forge: &Forge) -> ListedPullRequest {
         // Someone's fork may have a branch of the same name.
         let is_own = self.source_project_id.is_some()
             && self.source_project_id == self.target_project_id
             && self.source_branch == forge.config.head
             && self.target_branch == forge.config.base;
-        Listed { updated: self.updated_at, own: is_own.then(|| self.into_own()) }
+        ListedPullRequest { updated: self.updated_at, own: is_own.then(|| self.into_own()) }
     }
 
     fn into_own(self) -> PullRequest {

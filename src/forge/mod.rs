@@ -1,11 +1,11 @@
-//! Pull requests at the forge that holds the infrastructure repository. GitLab calls them merge requests.
+//! Pull requests on the forge that hosts the infrastructure repository. GitLab calls them merge requests.
 //!
-//! - [`config`]: what it has to be told
-//! - [`error`]: what goes wrong
-//! - [`client`]: what is asked of any forge
-//! - `transport`: requests and answers
-//! - `gitea`, `github`, `gitlab`: how each of them is asked
-//! - `pulls`: what the first two have in common
+//! - [`config`]: the settings of this module
+//! - [`error`]: the errors of this module
+//! - [`client`]: the operations that every forge supports
+//! - `transport`: requests and responses
+//! - `gitea`, `github`, `gitlab`: the API of each forge
+//! - `pulls`: the API that Gitea and GitHub share
 
 pub mod client;
 pub mod config;

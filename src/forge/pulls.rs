@@ -8,9 +8,9 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::client::{Draft, Forge, Listed, PullRequest, State};
+use super::client::{Draft, Forge, ListedPullRequest, PullRequest, State};
 use super::error::ForgeError;
-use super::transport::{Answer, Question};
+use super::transport::{Request, Response};
 
 /// A pull request.
 #[derive(Deserialize)]
@@ -40,9 +40,9 @@ struct Repository {
 }
 
 /// A page of the list that a target names.
-pub async fn page(forge: &Forge, target: String) -> Result<Answer<Vec<Listed>>, ForgeError> {
-    let Answer { body, has_next } = forge.transport.ask::<Vec<Pull>>(&forge.config, Question::get(target)).await?;
-    Ok(Answer { body: body.into_iter().map(|pull| pull.listed(forge)).collect(), has_next })
+pub async fn page(forge: &Forge, target: String) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
+    let Response { body, has_next } = forge.transport.send::<Vec<Pull>>(&forge.config, Request::get(target)).await?;
+    Ok(Response { body: body.into_iter().map(|pull| pull.listed(forge)).collect(), has_next })
 }
 
 /// Makes a pull request from a body that has all but the branches.
@@ -56,8 +56,8 @@ pub async fn open(forge: &Forge, draft: &Draft, more: Value) -> Result<Pull, For
     if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
         body.extend(more);
     }
-    let question = Question::send(Method::POST, format!("{}/pulls", place(forge)), body);
-    Ok(forge.transport.ask::<Pull>(&forge.config, question).await?.body)
+    let request = Request::send(Method::POST, format!("{}/pulls", repository_path(forge)), body);
+    Ok(forge.transport.send::<Pull>(&forge.config, request).await?.body)
 }
 
 pub async fn change(forge: &Forge, number: u64, draft: &Draft) -> Result<(), ForgeError> {
@@ -66,30 +66,30 @@ pub async fn change(forge: &Forge, number: u64, draft: &Draft) -> Result<(), For
 
 pub async fn close(forge: &Forge, number: u64, text: &str, why: &str) -> Result<(), ForgeError> {
     edit(forge, number, json!({ "state": "closed", "body": text })).await?;
-    let target = format!("{}/issues/{number}/comments", place(forge));
-    let question = Question::send(Method::POST, target, json!({ "body": why }));
-    forge.transport.ask::<Value>(&forge.config, question).await.map(drop)
+    let target = format!("{}/issues/{number}/comments", repository_path(forge));
+    let request = Request::send(Method::POST, target, json!({ "body": why }));
+    forge.transport.send::<Value>(&forge.config, request).await.map(drop)
 }
 
 async fn edit(forge: &Forge, number: u64, body: Value) -> Result<(), ForgeError> {
-    let question = Question::send(Method::PATCH, format!("{}/pulls/{number}", place(forge)), body);
-    forge.transport.ask::<Value>(&forge.config, question).await.map(drop)
+    let request = Request::send(Method::PATCH, format!("{}/pulls/{number}", repository_path(forge)), body);
+    forge.transport.send::<Value>(&forge.config, request).await.map(drop)
 }
 
 /// Where all of the repository is.
-pub fn place(forge: &Forge) -> String {
+pub fn repository_path(forge: &Forge) -> String {
     format!("/repos/{}", forge.config.repository)
 }
 
 impl Pull {
-    fn listed(self, forge: &Forge) -> Listed {
+    fn listed(self, forge: &Forge) -> ListedPullRequest {
         let id = |tip: &Tip| tip.repo.as_ref().map(|repository| repository.id);
         // Someone's fork may have a branch of the same name.
         let is_own = id(&self.head).is_some()
             && id(&self.head) == id(&self.base)
             && self.head.name == forge.config.head
             && self.base.name == forge.config.base;
-        Listed { updated: self.updated_at, own: is_own.then(|| self.into_own()) }
+        ListedPullRequest { updated: self.updated_at, own: is_own.then(|| self.into_own()) }
     }
 
     pub fn into_own(self) -> PullRequest {

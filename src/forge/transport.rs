@@ -26,7 +26,7 @@ pub struct Transport {
 }
 
 /// An answer in JSON.
-pub struct Answer<T> {
+pub struct Response<T> {
     /// What it says.
     pub body: T,
     /// Whether there is a page after this one (RFC 8288; all three products tell so).
@@ -35,7 +35,7 @@ pub struct Answer<T> {
 
 /// A request.
 #[derive(Debug, Clone)]
-pub struct Question {
+pub struct Request {
     /// How.
     pub method: Method,
     /// The path and query below the API's place.
@@ -44,15 +44,15 @@ pub struct Question {
     pub body: Option<Value>,
 }
 
-impl Question {
+impl Request {
     /// Asks for something.
-    pub fn get(target: String) -> Question {
-        Question { method: Method::GET, target, body: None }
+    pub fn get(target: String) -> Request {
+        Request { method: Method::GET, target, body: None }
     }
 
     /// Sends something.
-    pub fn send(method: Method, target: String, body: Value) -> Question {
-        Question { method, target, body: Some(body) }
+    pub fn send(method: Method, target: String, body: Value) -> Request {
+        Request { method, target, body: Some(body) }
     }
 }
 
@@ -61,32 +61,36 @@ impl Transport {
     pub fn new(config: &Config) -> Result<Transport, ForgeError> {
         let http = http::builder(config.timeout).build().map_err(|error| ForgeError::Unreachable {
             host: config.api.host().to_owned(),
-            reason: http::innermost(&error),
+            reason: http::root_cause(&error),
         })?;
         Ok(Transport { http, timeout: config.timeout })
     }
 
     /// Asks, and reads the answer.
-    pub async fn ask<T: DeserializeOwned>(&self, config: &Config, question: Question) -> Result<Answer<T>, ForgeError> {
+    pub async fn send<T: DeserializeOwned>(
+        &self,
+        config: &Config,
+        request: Request,
+    ) -> Result<Response<T>, ForgeError> {
         let host = || config.api.host().to_owned();
-        let path = question.target.split('?').next().unwrap_or_default();
-        let what = format!("{} {path}", question.method);
-        let url = config.api.join(&question.target);
-        let mut request = self.http.request(question.method, url).headers(headers(config)?);
-        if let Some(body) = &question.body {
-            request = request.json(body);
+        let path = request.target.split('?').next().unwrap_or_default();
+        let what = format!("{} {path}", request.method);
+        let url = config.api.join(&request.target);
+        let mut builder = self.http.request(request.method, url).headers(headers(config)?);
+        if let Some(body) = &request.body {
+            builder = builder.json(body);
         }
         let failed = |error: reqwest::Error| match error.is_timeout() {
             true => ForgeError::TimedOut { host: host(), after: self.timeout },
-            false => ForgeError::Unreachable { host: host(), reason: http::innermost(&error) },
+            false => ForgeError::Unreachable { host: host(), reason: http::root_cause(&error) },
         };
-        let mut response = request.send().await.map_err(failed)?;
+        let mut response = builder.send().await.map_err(failed)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             body.extend_from_slice(&chunk);
             if body.len() > LIMIT {
-                return Err(ForgeError::Broken {
+                return Err(ForgeError::InvalidResponse {
                     host: host(),
                     what,
                     reason: format!("it is longer than {LIMIT} bytes"),
@@ -96,12 +100,12 @@ impl Transport {
         if !status.is_success() {
             return Err(refusal(config, status, &headers, &body, what));
         }
-        let body = serde_json::from_slice(&body).map_err(|error| ForgeError::Broken {
+        let body = serde_json::from_slice(&body).map_err(|error| ForgeError::InvalidResponse {
             host: host(),
             what,
             reason: error.to_string(),
         })?;
-        Ok(Answer { body, has_next: http::next_link(&headers).is_some() })
+        Ok(Response { body, has_next: http::next_link(&headers).is_some() })
     }
 }
 
@@ -140,16 +144,16 @@ fn refusal(config: &Config, status: StatusCode, headers: &HeaderMap, body: &[u8]
     let is_spent = headers.get("x-ratelimit-remaining").is_some_and(|left| left.as_bytes() == b"0");
     match status {
         StatusCode::FORBIDDEN if is_spent || wait.is_some() => {
-            ForgeError::Later { host, status: status.as_u16(), what, wait }
+            ForgeError::Unavailable { host, status: status.as_u16(), what, wait }
         }
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
-            ForgeError::Later { host, status: status.as_u16(), what, wait }
+            ForgeError::Unavailable { host, status: status.as_u16(), what, wait }
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             ForgeError::Denied { host, file, status: status.as_u16(), what }
         }
         StatusCode::NOT_FOUND => ForgeError::NotFound { host, repository: config.repository.clone(), file },
-        status if status.is_server_error() => ForgeError::Later { host, status: status.as_u16(), what, wait },
+        status if status.is_server_error() => ForgeError::Unavailable { host, status: status.as_u16(), what, wait },
         status => ForgeError::Refused { host, what, status: status.as_u16(), words: words(body) },
     }
 }

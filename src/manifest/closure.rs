@@ -11,7 +11,7 @@ use super::find::KUSTOMIZATION_NAMES;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Closures {
     /// For each kustomization the files that it takes in, other kustomizations among them.
-    takes: HashMap<Arc<str>, Vec<Arc<str>>>,
+    includes: HashMap<Arc<str>, Vec<Arc<str>>>,
     /// For each file the kustomizations that take it in directly.
     parents: HashMap<Arc<str>, Vec<Parent>>,
 }
@@ -27,7 +27,7 @@ struct Parent {
 impl Closures {
     /// None yet, with room for so many kustomizations.
     pub(super) fn with_capacity(kustomizations: usize) -> Closures {
-        Closures { takes: HashMap::with_capacity(kustomizations), parents: HashMap::with_capacity(kustomizations) }
+        Closures { includes: HashMap::with_capacity(kustomizations), parents: HashMap::with_capacity(kustomizations) }
     }
 
     /// Adds a kustomization with the resources and the other files that it takes in.
@@ -39,11 +39,11 @@ impl Closures {
             }
         }
         resources.extend(files);
-        self.takes.insert(Arc::clone(kustomization), resources);
+        self.includes.insert(Arc::clone(kustomization), resources);
     }
 
     /// The kustomizations that have a file among their resources.
-    pub(super) fn takers(&self, file: &str) -> impl Iterator<Item = &Arc<str>> {
+    pub(super) fn included_by(&self, file: &str) -> impl Iterator<Item = &Arc<str>> {
         let parents = self.parents.get(file).into_iter().flatten();
         parents.filter(|parent| parent.as_resource).map(|parent| &parent.file)
     }
@@ -51,7 +51,7 @@ impl Closures {
     /// The files, of all of a tree, that are deployed together with a file: the closure of its kustomizations; without
     /// any, its folder.
     pub fn around<'l>(&'l self, file: &'l str, all: impl Iterator<Item = &'l str>) -> BTreeSet<&'l str> {
-        let own = match self.takes.get_key_value(file) {
+        let own = match self.includes.get_key_value(file) {
             Some((file, _)) => vec![file.as_ref()],
             None => self.parents_of(file).collect(),
         };
@@ -70,7 +70,7 @@ impl Closures {
         let mut open: Vec<&str> = roots.into_iter().collect();
         while let Some(next) = open.pop() {
             if found.insert(next) {
-                open.extend(self.takes.get(next).into_iter().flatten().map(AsRef::as_ref));
+                open.extend(self.includes.get(next).into_iter().flatten().map(AsRef::as_ref));
             }
         }
         found
@@ -90,8 +90,8 @@ impl Closures {
     }
 
     fn kustomizations_in(&self, file: &str) -> usize {
-        let taken = self.takes.get(file).into_iter().flatten();
-        taken.filter(|target| self.takes.contains_key(*target)).count()
+        let taken = self.includes.get(file).into_iter().flatten();
+        taken.filter(|target| self.includes.contains_key(*target)).count()
     }
 
     /// Whether two files are deployed together where no kustomization says so: Flux takes in a folder with all below it,
@@ -104,7 +104,7 @@ impl Closures {
         let mut inner = parent_of(other);
         while inner.len() > folder.len() {
             let has_own =
-                KUSTOMIZATION_NAMES.iter().any(|name| self.takes.contains_key(child_of(inner, name).as_str()));
+                KUSTOMIZATION_NAMES.iter().any(|name| self.includes.contains_key(child_of(inner, name).as_str()));
             if has_own {
                 return false;
             }
@@ -117,7 +117,7 @@ impl Closures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::conventions::Conventions;
+    use crate::manifest::field_rules::FieldRules;
     use crate::manifest::find::{self, FileFacts};
     use crate::manifest::kustomize::Graph;
 
@@ -125,7 +125,7 @@ mod tests {
         let read: Vec<(Arc<str>, FileFacts)> = files
             .iter()
             .map(|(path, text)| {
-                ((*path).into(), find::read(path, text.as_bytes(), &Conventions::default()).expect("YAML"))
+                ((*path).into(), find::read(path, text.as_bytes(), &FieldRules::default()).expect("YAML"))
             })
             .collect();
         let graph = Graph::build(read.iter().map(|(path, facts)| (path, facts)), &|_| true);

@@ -8,8 +8,8 @@ use crate::yaml::node::{NodeId, ScanError};
 use crate::yaml::scan::Scan;
 use crate::yaml::splice::{self, Change, SpliceError};
 
-use super::conventions::Conventions;
 use super::field::{Field, Slots};
+use super::field_rules::FieldRules;
 use super::find::{self, FileFacts};
 
 /// A field and the version that it shall hold.
@@ -29,10 +29,10 @@ pub enum EditError {
     Unreadable(#[source] ScanError),
     /// A SOPS file: an edit would break its message authentication code.
     #[error("encrypted by SOPS: an edit in clear text would break its message authentication code")]
-    Sealed,
+    Encrypted,
     /// A SOPS file that was edited, but cannot be given a new message authentication code.
     #[error("encrypted by SOPS, and its message authentication code cannot be made anew: {0}")]
-    Reseal(String),
+    UpdateMac(String),
     /// A field that is a tag was asked to hold a digest without one.
     #[error("{path}: this value is a tag and cannot hold a digest alone; give the tag as well")]
     NeedsTag {
@@ -72,26 +72,26 @@ pub fn edit(
     bytes: &[u8],
     moves: &[Move<'_>],
     follow: FollowRefs,
-    conventions: &Conventions,
+    field_rules: &FieldRules,
 ) -> Result<Vec<u8>, EditError> {
     let scan = Scan::read(bytes).map_err(EditError::Unreadable)?;
-    let facts = find::read_scan(path, &scan, conventions);
-    if facts.sealed {
-        return Err(EditError::Sealed);
+    let facts = find::read_scan(path, &scan, field_rules);
+    if facts.encrypted {
+        return Err(EditError::Encrypted);
     }
     edited(bytes, &scan, &facts, moves, follow)
 }
 
 /// The same for a SOPS file. What comes out has a message authentication code that does not hold any more.
-pub fn edit_sealed(
+pub fn edit_encrypted(
     path: &str,
     bytes: &[u8],
     moves: &[Move<'_>],
     follow: FollowRefs,
-    conventions: &Conventions,
+    field_rules: &FieldRules,
 ) -> Result<Vec<u8>, EditError> {
     let scan = Scan::read(bytes).map_err(EditError::Unreadable)?;
-    let facts = find::read_scan(path, &scan, conventions);
+    let facts = find::read_scan(path, &scan, field_rules);
     edited(bytes, &scan, &facts, moves, follow)
 }
 
@@ -274,11 +274,11 @@ mod tests {
     use super::*;
 
     fn moved(bytes: &[u8], to: &str) -> Result<Vec<u8>, EditError> {
-        let conventions = Conventions { embedded: true, ..Conventions::default() };
-        let facts = find::read("kustomization.yaml", bytes, &conventions).map_err(EditError::Unreadable)?;
+        let field_rules = FieldRules { embedded: true, ..FieldRules::default() };
+        let facts = find::read("kustomization.yaml", bytes, &field_rules).map_err(EditError::Unreadable)?;
         let to = Version::parse_tag(to).expect("a version");
         let moves: Vec<Move<'_>> = facts.fields.iter().map(|field| Move { field, to: &to }).collect();
-        edit("kustomization.yaml", bytes, &moves, FollowRefs::Yes, &conventions)
+        edit("kustomization.yaml", bytes, &moves, FollowRefs::Yes, &field_rules)
     }
 
     /// A line or a few, with `@` where the tag stands, in shapes that people write.

@@ -26,7 +26,7 @@ pub struct Located {
     /// The kustomization whose `images` overrides this field.
     pub shadowed_by: Option<String>,
     /// Whether the file is sealed by SOPS: no edit in clear text can be made.
-    pub sealed: bool,
+    pub encrypted: bool,
 }
 
 /// A file that was named cannot be worked on.
@@ -141,7 +141,7 @@ impl Inventory {
             file: file.to_owned(),
             shadowed_by: graph.shadowed_by(file, &field),
             field,
-            sealed: facts.sealed,
+            encrypted: facts.encrypted,
         }));
     }
 
@@ -204,7 +204,7 @@ fn edits(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::conventions::Conventions;
+    use super::super::field_rules::FieldRules;
     use super::super::find;
     use super::*;
 
@@ -212,7 +212,7 @@ mod tests {
         let exists = |path: &str| files.iter().any(|(file, _)| *file == path);
         let readings: Vec<(Arc<str>, Reading)> = files
             .iter()
-            .map(|(path, text)| ((*path).into(), Arc::new(find::read(path, text.as_bytes(), &Conventions::default()))))
+            .map(|(path, text)| ((*path).into(), Arc::new(find::read(path, text.as_bytes(), &FieldRules::default()))))
             .collect();
         Inventory::of(&readings, &Graph::build(readable(&readings), &exists), &exists, &PathFilter::default())
     }

@@ -19,12 +19,12 @@ pub struct Kustomization {
     /// Other files that it reads, as written: those that Secrets are generated from, patches, generators, transformers.
     pub files: Vec<String>,
     /// The entries of `images`.
-    pub images: Vec<Entry>,
+    pub images: Vec<ImageEntry>,
 }
 
 /// An entry of `images`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct ImageEntry {
     /// The name that it matches.
     pub name: String,
     /// The name that comes out: `newName`, else `name`.
@@ -57,7 +57,7 @@ pub enum GraphProblem {
 /// The graph of all kustomizations of a tree. It holds as long as no file comes or goes and no kustomization changes.
 #[derive(Debug, Default)]
 pub struct Graph {
-    images: HashMap<Arc<str>, Vec<Entry>>,
+    images: HashMap<Arc<str>, Vec<ImageEntry>>,
     /// Who takes in what, and so what is deployed together.
     pub closures: Arc<Closures>,
     /// What was found odd, in the order of the files.
@@ -115,13 +115,13 @@ impl Graph {
 /// A kustomization that is among its own forebears.
 fn cycle(closures: &Closures, file: &str) -> Option<GraphProblem> {
     let mut seen: HashSet<&str> = HashSet::new();
-    let mut open: Vec<&Arc<str>> = closures.takers(file).collect();
+    let mut open: Vec<&Arc<str>> = closures.included_by(file).collect();
     while let Some(next) = open.pop() {
         if **next == *file {
             return Some(GraphProblem::Cycle { file: file.to_owned(), resource: parent_of(file).to_owned() });
         }
         if seen.insert(next) {
-            open.extend(closures.takers(next));
+            open.extend(closures.included_by(next));
         }
     }
     None
@@ -139,7 +139,7 @@ struct Walk {
 
 impl Walk {
     fn each_way_overrides(&mut self, graph: &Graph, file: &str, name: &str) -> bool {
-        let mut parents = graph.closures.takers(file).peekable();
+        let mut parents = graph.closures.included_by(file).peekable();
         if parents.peek().is_none() {
             return false;
         }

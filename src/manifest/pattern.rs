@@ -26,7 +26,7 @@ pub struct PathPattern {
 }
 
 /// A node that a path leads to, with what stood in place of each `*`: the key, or the number of the item.
-pub type Found = (NodeId, Vec<String>);
+pub type Match = (NodeId, Vec<String>);
 
 impl PathPattern {
     /// Reads a path.
@@ -65,7 +65,7 @@ impl PathPattern {
     }
 
     /// The nodes that it leads to from a root.
-    pub fn find(&self, scan: &Scan<'_>, root: NodeId) -> Vec<Found> {
+    pub fn find(&self, scan: &Scan<'_>, root: NodeId) -> Vec<Match> {
         let mut found = vec![(root, Vec::new())];
         for step in &self.steps {
             found = found.into_iter().flat_map(|(node, passed)| take(scan, node, step, &passed)).collect();
@@ -90,7 +90,7 @@ impl PathPattern {
     }
 }
 
-fn take(scan: &Scan<'_>, node: NodeId, step: &Step, passed: &[String]) -> Vec<Found> {
+fn take(scan: &Scan<'_>, node: NodeId, step: &Step, passed: &[String]) -> Vec<Match> {
     let by = |text: String| [passed, &[text]].concat();
     match step {
         Step::Key(key) => scan.get(node, key).map(|value| (value, passed.to_vec())).into_iter().collect(),
@@ -112,7 +112,7 @@ mod tests {
         let scan = Scan::read(text.as_bytes()).expect("valid YAML");
         let (_, root) = scan.documents().next().expect("a document");
         let pattern = PathPattern::parse(path).expect(path);
-        let shown = |(node, passed): Found| {
+        let shown = |(node, passed): Match| {
             format!("{}={} {}", scan.path(node), scan.scalar(node).unwrap_or("-"), passed.join(","))
         };
         pattern.find(&scan, root).into_iter().map(shown).collect()

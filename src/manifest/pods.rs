@@ -78,25 +78,25 @@ pub struct GeneratedSecret {
 
 /// Which part of what a file says is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Part {
+pub enum Subset {
     /// All of it.
     Everything,
     /// Secrets and service accounts.
     Credentials,
 }
 
-impl Part {
+impl Subset {
     /// A file without any of these words says nothing.
     fn words(self) -> &'static [&'static [u8]] {
         match self {
-            Part::Everything => &[b"ecret", b"ServiceAccount", b"containers", b"namespace", b"newName"],
-            Part::Credentials => &[b"Secret", b"ServiceAccount"],
+            Subset::Everything => &[b"ecret", b"ServiceAccount", b"containers", b"namespace", b"newName"],
+            Subset::Credentials => &[b"Secret", b"ServiceAccount"],
         }
     }
 }
 
 /// Reads a file; one that is no YAML says nothing.
-pub fn read(path: &str, bytes: &[u8], part: Part) -> PodFacts {
+pub fn read(path: &str, bytes: &[u8], part: Subset) -> PodFacts {
     let mut facts = PodFacts::default();
     if !part.words().iter().any(|word| memchr::memmem::find(bytes, word).is_some()) {
         return facts;
@@ -229,7 +229,7 @@ items:
 
     #[test]
     fn pods_accounts_and_secrets_are_found() {
-        let facts = read("a.yaml", DEPLOYMENT.as_bytes(), Part::Everything);
+        let facts = read("a.yaml", DEPLOYMENT.as_bytes(), Subset::Everything);
         assert_eq!(facts.pods.len(), 1);
         let pod = &facts.pods[0];
         assert_eq!(
@@ -256,18 +256,18 @@ items:
     #[test]
     fn releases_and_kustomizations_say_it_in_their_own_ways() {
         let release = "kind: HelmRelease\nmetadata: { name: x }\nspec: { values: { global: { imagePullSecrets: [a] }, image: { pullSecrets: [{ name: b }] } } }\n";
-        let facts = read("a.yaml", release.as_bytes(), Part::Everything);
+        let facts = read("a.yaml", release.as_bytes(), Subset::Everything);
         assert!(
             facts.pods.len() == 1 && facts.pods[0].is_release && facts.pods[0].pull_secrets == ["a", "b"],
             "{facts:?}"
         );
         let text = "namespace: prod\nimages: [{ name: app, newName: r.io/a/b }, { name: c }]\nsecretGenerator:\n- { name: g, files: [.dockerconfigjson=x/pull.json, y/z.txt] }\n";
-        let facts = read("k/kustomization.yaml", text.as_bytes(), Part::Everything);
+        let facts = read("k/kustomization.yaml", text.as_bytes(), Subset::Everything);
         assert_eq!(facts.renames, [("app".to_owned(), "r.io/a/b".to_owned())]);
         let files =
             [(".dockerconfigjson", "x/pull.json"), ("z.txt", "y/z.txt")].map(|(k, f)| (k.to_owned(), f.to_owned()));
         assert_eq!((facts.generated[0].files.as_slice(), facts.namespace.as_deref()), (&files[..], Some("prod")));
-        assert_eq!(read("a.yaml", b"image: x:1\n", Part::Everything), PodFacts::default());
-        assert_eq!(read("a.yaml", b"kind: Secret\n  {{ x }}", Part::Everything), PodFacts::default());
+        assert_eq!(read("a.yaml", b"image: x:1\n", Subset::Everything), PodFacts::default());
+        assert_eq!(read("a.yaml", b"kind: Secret\n  {{ x }}", Subset::Everything), PodFacts::default());
     }
 }

@@ -16,7 +16,7 @@ pub const TYPE: &str = "kubernetes.io/dockerconfigjson";
 pub const KEY: &str = ".dockerconfigjson";
 
 /// The key of pull secrets in the form before `auths`.
-pub const OLD_KEY: &str = ".dockercfg";
+pub const LEGACY_KEY: &str = ".dockercfg";
 
 /// A name that an object of Kubernetes can have (RFC 1123 subdomain).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -10,7 +10,7 @@ use crate::secret::Secret;
 
 use super::error::NotifyError;
 use super::event::Event;
-use super::letter::Letter;
+use super::request::Request;
 
 /// As many events are told of in one message; of more, only how many there are.
 const LINES: usize = 15;
@@ -67,7 +67,7 @@ fn cut(text: &str, most: usize) -> String {
 }
 
 /// Slack's mrkdwn: `&`, `<` and `>` are the only characters with a meaning to links and mentions.
-pub(super) fn slack(url: Url, events: &[Event]) -> Result<Letter, NotifyError> {
+pub(super) fn slack(url: Url, events: &[Event]) -> Result<Request, NotifyError> {
     let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let text = Lines::of(events).text(|line| {
         let sign = if line.is_trouble { ":warning: " } else { "" };
@@ -78,11 +78,11 @@ pub(super) fn slack(url: Url, events: &[Event]) -> Result<Letter, NotifyError> {
         let detail = if line.detail.is_empty() { String::new() } else { format!("\n{}", escape(&line.detail)) };
         format!("{sign}{title}{detail}")
     });
-    Ok(Letter::json(url, &json!({ "text": text, "unfurl_links": false })))
+    Ok(Request::json(url, &json!({ "text": text, "unfurl_links": false })))
 }
 
 /// Discord: embeds, and no mentions whatever the text says.
-pub(super) fn discord(url: Url, events: &[Event]) -> Result<Letter, NotifyError> {
+pub(super) fn discord(url: Url, events: &[Event]) -> Result<Request, NotifyError> {
     let lines = Lines::of(events);
     // As many embeds as Discord takes.
     let embeds = lines.lines.iter().take(10).map(|line| {
@@ -96,11 +96,11 @@ pub(super) fn discord(url: Url, events: &[Event]) -> Result<Letter, NotifyError>
     let embeds: Vec<_> = embeds.collect();
     let more = events.len() - embeds.len();
     let content = if more > 0 { format!("and {more} more") } else { String::new() };
-    Ok(Letter::json(url, &json!({ "content": content, "embeds": embeds, "allowed_mentions": { "parse": [] } })))
+    Ok(Request::json(url, &json!({ "content": content, "embeds": embeds, "allowed_mentions": { "parse": [] } })))
 }
 
 /// Teams: an adaptive card of plain text blocks.
-pub(super) fn teams(url: Url, events: &[Event]) -> Result<Letter, NotifyError> {
+pub(super) fn teams(url: Url, events: &[Event]) -> Result<Request, NotifyError> {
     let lines = Lines::of(events);
     let mut body = Vec::new();
     for line in &lines.lines {
@@ -120,7 +120,7 @@ pub(super) fn teams(url: Url, events: &[Event]) -> Result<Letter, NotifyError> {
         "body": body, "actions": actions,
     });
     let attachment = json!({ "contentType": "application/vnd.microsoft.card.adaptive", "content": card });
-    Ok(Letter::json(url, &json!({ "type": "message", "attachments": [attachment] })))
+    Ok(Request::json(url, &json!({ "type": "message", "attachments": [attachment] })))
 }
 
 /// Text in an adaptive card that is not read as Markdown.
@@ -139,13 +139,13 @@ pub(super) fn matrix(
     token: &Secret<String>,
     events: &[Event],
     key: &str,
-) -> Result<Letter, NotifyError> {
+) -> Result<Request, NotifyError> {
     let room = utf8_percent_encode(room, NON_ALPHANUMERIC);
     let path = format!("_matrix/client/v3/rooms/{room}/send/m.room.message/{key}");
     let url = format!("{}/{path}", server.as_str().trim_end_matches('/'));
     let url = Url::parse(&url).map_err(|_| NotifyError::NoUrl)?;
     let body = json!({ "msgtype": "m.notice", "body": Lines::of(events).plain(), "m.mentions": {} });
-    Ok(Letter { method: Method::PUT, ..Letter::json(url, &body) }.authorized("Bearer", token))
+    Ok(Request { method: Method::PUT, ..Request::json(url, &body) }.authorized("Bearer", token))
 }
 
 #[cfg(test)]
@@ -169,8 +169,8 @@ mod tests {
         Url::parse("https://hooks.example.com/T0/secret").expect("a URL")
     }
 
-    fn body(letter: Result<Letter, NotifyError>) -> Value {
-        serde_json::from_str(&letter.expect("a letter").body).expect("JSON")
+    fn body(request: Result<Request, NotifyError>) -> Value {
+        serde_json::from_str(&request.expect("a request").body).expect("JSON")
     }
 
     #[test]
@@ -205,10 +205,10 @@ mod tests {
     fn matrix_is_sent_the_same_message_under_the_same_key() {
         let server = Url::parse("https://matrix.example.com/").expect("a URL");
         let token = Secret::new("t0ken".to_owned());
-        let letter = matrix(&server, "!room:example.com", &token, &events(), "k1").expect("a letter");
-        assert_eq!(letter.method, Method::PUT);
-        assert_eq!(letter.url.path(), "/_matrix/client/v3/rooms/%21room%3Aexample%2Ecom/send/m.room.message/k1");
-        assert_eq!(letter.headers[1].1.expose(), "Bearer t0ken");
-        assert!(!format!("{:?}", letter.headers).contains("t0ken"));
+        let request = matrix(&server, "!room:example.com", &token, &events(), "k1").expect("a request");
+        assert_eq!(request.method, Method::PUT);
+        assert_eq!(request.url.path(), "/_matrix/client/v3/rooms/%21room%3Aexample%2Ecom/send/m.room.message/k1");
+        assert_eq!(request.headers[1].1.expose(), "Bearer t0ken");
+        assert!(!format!("{:?}", request.headers).contains("t0ken"));
     }
 }

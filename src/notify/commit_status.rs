@@ -6,14 +6,14 @@ use url::Url;
 use super::config::Forge;
 use super::error::NotifyError;
 use super::event::{Event, Kind};
-use super::letter::Letter;
+use super::request::Request;
 
 /// The longest description that GitHub takes.
 const DESCRIPTION: usize = 140;
 
 /// The request that marks the commit of an event; nothing where the event has none, or says nothing of it. What became of
 /// it in the cluster takes the place of its having been pushed.
-pub(super) fn letter(forge: &Forge, scheme: &str, events: &[Event]) -> Result<Option<Letter>, NotifyError> {
+pub(super) fn request(forge: &Forge, scheme: &str, events: &[Event]) -> Result<Option<Request>, NotifyError> {
     let Some(event) = events.first() else { return Ok(None) };
     let state = match event.kind {
         Kind::Updated | Kind::Reconciled => "success",
@@ -28,12 +28,12 @@ pub(super) fn letter(forge: &Forge, scheme: &str, events: &[Event]) -> Result<Op
     if let Some(url) = &event.url {
         body["target_url"] = url.as_str().into();
     }
-    Ok(Some(Letter::json(url, &body).authorized(scheme, &forge.token.read()?)))
+    Ok(Some(Request::json(url, &body).authorized(scheme, &forge.token.read()?)))
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::notify::config::Place;
+    use crate::notify::config::SecretSource;
     use crate::secret::Secret;
 
     use super::*;
@@ -43,19 +43,19 @@ mod tests {
         let forge = Forge {
             api: Url::parse("https://git.example.com/api/v1").expect("a URL"),
             repository: "org/infra".to_owned(),
-            token: Place::Value(Secret::new("t0ken".to_owned())),
+            token: SecretSource::Value(Secret::new("t0ken".to_owned())),
             context: "tagalong".to_owned(),
         };
-        let sent = |kind| letter(&forge, "token", &[Event::example(kind)]).expect("no error");
-        let marked = sent(Kind::Updated).expect("a letter");
+        let sent = |kind| request(&forge, "token", &[Event::example(kind)]).expect("no error");
+        let marked = sent(Kind::Updated).expect("a request");
         let id = "0123456789abcdef0123456789abcdef01234567";
         assert_eq!(marked.url.path(), format!("/api/v1/repos/org/infra/statuses/{id}"));
         let body: serde_json::Value = serde_json::from_str(&marked.body).expect("JSON");
         assert_eq!((&body["state"], &body["context"]), (&"success".into(), &"tagalong".into()));
-        let failed = sent(Kind::ReconcileFailed).expect("a letter").body;
+        let failed = sent(Kind::ReconcileFailed).expect("a request").body;
         assert_eq!(serde_json::from_str::<serde_json::Value>(&failed).expect("JSON")["state"], "failure");
         assert!(sent(Kind::Blocked).is_none());
         let without = Event { commit: None, ..Event::example(Kind::Updated) };
-        assert!(letter(&forge, "token", &[without]).expect("no error").is_none());
+        assert!(request(&forge, "token", &[without]).expect("no error").is_none());
     }
 }

@@ -30,17 +30,17 @@ pub enum Service {
     /// A Slack webhook, or what understands the same (Mattermost, Rocket.Chat).
     Slack {
         /// Its URL.
-        url: Place,
+        url: SecretSource,
     },
     /// A Discord webhook.
     Discord {
         /// Its URL.
-        url: Place,
+        url: SecretSource,
     },
     /// A workflow of Microsoft Teams that takes webhooks.
     Teams {
         /// Its URL.
-        url: Place,
+        url: SecretSource,
     },
     /// A room of Matrix.
     Matrix {
@@ -49,18 +49,18 @@ pub enum Service {
         /// The room's id.
         room: String,
         /// The access token of a user in it.
-        token: Place,
+        token: SecretSource,
     },
     /// Anything that takes a POST.
     Webhook {
         /// Its URL.
-        url: Place,
+        url: SecretSource,
         /// What is sent.
         body: Body,
         /// A bearer token.
-        token: Option<Place>,
+        token: Option<SecretSource>,
         /// The key of an HMAC-SHA256 over the body.
-        secret: Option<Place>,
+        secret: Option<SecretSource>,
     },
     /// The status of commits at Gitea or Forgejo.
     Gitea(Forge),
@@ -76,14 +76,14 @@ pub struct Forge {
     /// `owner/name`.
     pub repository: String,
     /// A token that may set the status of commits.
-    pub token: Place,
+    pub token: SecretSource,
     /// Whose status it is.
     pub context: String,
 }
 
 /// Where a URL or a token is. A file is read anew each time.
 #[derive(Debug, Clone)]
-pub enum Place {
+pub enum SecretSource {
     /// In a file.
     File(PathBuf),
     /// Here; it came from a variable of the environment.

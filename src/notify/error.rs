@@ -54,7 +54,7 @@ pub enum NotifyError {
 
 impl NotifyError {
     /// Whether another try may help.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         match self {
             NotifyError::Unreachable { .. } => true,
             NotifyError::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 500..),

@@ -1,22 +1,22 @@
-//! Where news goes: chats, webhooks, the status of a commit. Whoever has news hands it over and goes on; each channel
-//! has a queue and a task of its own.
+//! Notifications to chats, webhooks and commit statuses. Dispatching an event never blocks; each channel has its own queue
+//! and task.
 //!
-//! - [`config`]: what the channels have to be told
-//! - [`event`]: what there is to tell
-//! - [`desk`]: the queues, and how often a channel may be spoken to
-//! - [`courier`]: one delivery, tried again where that may help
-//! - [`letter`]: an event as the request that a service expects
-//! - [`chat`]: Slack, Discord, Teams, Matrix
-//! - [`webhook`]: any other service, by a template
-//! - [`commit_status`]: Gitea's and GitHub's mark on a commit
-//! - [`error`]: what goes wrong
+//! - [`config`]: the settings of the channels
+//! - [`event`]: the events that channels are notified of
+//! - [`dispatcher`]: the queues of the channels, and how often each is served
+//! - `delivery`: delivers events to one channel, with retries
+//! - `request`: turns events into the request that a service expects
+//! - `chat`: Slack, Discord, Teams and Matrix
+//! - [`webhook`]: any other service, through a template
+//! - `commit_status`: commit statuses on Gitea and GitHub
+//! - [`error`]: the errors of a delivery
 
 mod chat;
 mod commit_status;
 pub mod config;
-mod courier;
-pub mod desk;
+mod delivery;
+pub mod dispatcher;
 pub mod error;
 pub mod event;
-mod letter;
+mod request;
 pub mod webhook;

@@ -11,7 +11,7 @@ use crate::secret::Secret;
 
 use super::error::NotifyError;
 use super::event::{Event, Kind};
-use super::letter::Letter;
+use super::request::Request;
 
 /// The header with the HMAC of the body, in the form that GitHub made usual: `sha256=HEX`.
 const SIGNATURE: HeaderName = HeaderName::from_static("x-tagalong-signature-256");
@@ -34,12 +34,12 @@ impl Body {
         Ok(Body { template, content_type: content_type.unwrap_or_else(|| "application/json".to_owned()) })
     }
 
-    pub(super) fn letter(
+    pub(super) fn request(
         &self,
         url: Url,
         event: &Event,
         secret: Option<&Secret<String>>,
-    ) -> Result<Letter, NotifyError> {
+    ) -> Result<Request, NotifyError> {
         let failed = |words: String| NotifyError::Template(words);
         let body = match &self.template {
             Some(source) => template::render(source, event).map_err(|error| failed(error.to_string()))?,
@@ -51,7 +51,7 @@ impl Body {
             let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
             headers.push((SIGNATURE, Secret::new(format!("sha256={hex}"))));
         }
-        Ok(Letter { method: Method::POST, url, headers, body })
+        Ok(Request { method: Method::POST, url, headers, body })
     }
 }
 
@@ -67,12 +67,12 @@ mod tests {
     fn without_a_template_the_event_is_sent_as_json_and_signed() {
         let body = Body::new(None, None).expect("a body");
         let key = Secret::new("key".to_owned());
-        let letter = body.letter(url(), &Event::example(Kind::Updated), Some(&key)).expect("a letter");
-        let sent: serde_json::Value = serde_json::from_str(&letter.body).expect("JSON");
+        let request = body.request(url(), &Event::example(Kind::Updated), Some(&key)).expect("a request");
+        let sent: serde_json::Value = serde_json::from_str(&request.body).expect("JSON");
         assert_eq!((&sent["kind"], &sent["image"]), (&"updated".into(), &"ghcr.io/acme/shop".into()));
         let mut mac = Hmac::<Sha256>::new_from_slice(b"key").expect("any length");
-        mac.update(letter.body.as_bytes());
-        let hex = letter.headers[1].1.expose().strip_prefix("sha256=").expect("a prefix").to_owned();
+        mac.update(request.body.as_bytes());
+        let hex = request.headers[1].1.expose().strip_prefix("sha256=").expect("a prefix").to_owned();
         let bytes: Vec<u8> = (0..32).map(|n| u8::from_str_radix(&hex[2 * n..2 * n + 2], 16).expect("hex")).collect();
         assert!(mac.verify_slice(&bytes).is_ok());
     }
@@ -82,7 +82,7 @@ mod tests {
         let body = Body::new(Some("{\"text\": {{ title | tojson }}}".to_owned()), None).expect("a body");
         let event = Event { title: "a \"quoted\" title".to_owned(), ..Event::example(Kind::Failed) };
         let sent: serde_json::Value =
-            serde_json::from_str(&body.letter(url(), &event, None).expect("a letter").body).expect("JSON");
+            serde_json::from_str(&body.request(url(), &event, None).expect("a request").body).expect("JSON");
         assert_eq!(sent["text"], "a \"quoted\" title");
         let wrong = Body::new(Some("{{ titel }}".to_owned()), None).expect_err("wrong").to_string();
         assert!(wrong.starts_with("line 1: "), "{wrong}");

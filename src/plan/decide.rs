@@ -7,13 +7,12 @@ use crate::manifest::field::Field;
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::paths::PathFilter;
 use crate::policy::builds::Build;
-use crate::policy::choose::{Age, Seen};
+use crate::policy::choose::{Position, Seen};
 use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
 
 use super::findings::Findings;
 use super::skip::{Reason, Skipped};
-use super::trailer::Hold;
 
 /// What is known of the images of one repository.
 #[derive(Debug, Clone, Default)]
@@ -27,8 +26,8 @@ pub struct Survey {
 /// What is known of a tag that a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
-    /// How old its image is.
-    pub age: Age,
+    /// Its position in the policy's order.
+    pub position: Position,
     /// The build that it is of.
     pub build: Option<Build>,
 }
@@ -37,9 +36,9 @@ impl Survey {
     /// What is known of a tag that a field holds: it may have been asked for as such, or be among those that can be chosen.
     pub fn of_held(&self, tag: &Tag) -> Held {
         let listed = || self.seen.iter().find(|seen| seen.tag == *tag);
-        let as_listed = |seen: &Seen| Some(Held { age: Age::Known(seen.standing?), build: seen.build });
+        let as_listed = |seen: &Seen| Some(Held { position: Position::Known(seen.standing?), build: seen.build });
         let known = self.held.get(tag).copied().or_else(|| listed().and_then(as_listed));
-        known.unwrap_or(Held { age: Age::Unasked, build: None })
+        known.unwrap_or(Held { position: Position::NotQueried, build: None })
     }
 
     /// The other tags of the build that a tag is of.
@@ -90,12 +89,22 @@ pub struct Update {
     pub along: Vec<Repository>,
     /// Whether it goes back on purpose, so that what it leaves is held.
     pub goes_back: bool,
+    /// Whether the file is encrypted by SOPS, so that it can be edited only with an identity that opens it.
+    pub encrypted: bool,
 }
 
 impl Update {
     pub(super) fn new(located: &Located, tag: Option<Tag>, digest: DigestWish) -> Update {
         let (file, field) = (located.file.clone(), located.field.clone());
-        Update { file, field, tag, digest, along: Vec::new(), goes_back: false }
+        Update { file, field, tag, digest, along: Vec::new(), goes_back: false, encrypted: located.encrypted }
+    }
+
+    /// Returns why it cannot be written when no identity opens its file.
+    pub fn why_encrypted(&self) -> String {
+        format!(
+            "{}: {} is in a file encrypted by SOPS, whose message authentication code an edit would break",
+            self.file, self.field.path
+        )
     }
 }
 
@@ -106,8 +115,6 @@ pub struct Plan {
     pub updates: Vec<Update>,
     /// What stays, each with its reason.
     pub skipped: BTreeSet<Skipped>,
-    /// The holds that keep some of them.
-    pub holds: Vec<Hold>,
 }
 
 /// The fields that policies govern: not shadowed, and matched by a rule.
@@ -119,15 +126,8 @@ pub fn governed<'i>(
     free.filter_map(|located| Some((located, policies.rule_for(&located.field.repository)?)))
 }
 
-/// Files sealed by SOPS that an identity at hand opens, so that they can be edited and sealed again.
-pub type Openable = BTreeSet<String>;
-
-pub(super) fn is_shut(located: &Located, openable: &Openable) -> bool {
-    located.sealed && !openable.contains(&located.file)
-}
-
 /// Plans what policies ask for.
-pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys, openable: &Openable) -> Plan {
+pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys) -> Plan {
     let mut plan = Plan::default();
     for (located, rule) in governed(inventory, policies) {
         let field = &located.field;
@@ -152,7 +152,6 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys,
             continue;
         };
         match chosen {
-            Ok(tag) if is_shut(located, openable) => skip(Some(tag), Reason::BlockedSecret, sealed(located)),
             Ok(tag) => {
                 let digest = match rule.pin || rule.track || field.version.digest.is_some() {
                     true => DigestWish::OfTag,
@@ -163,7 +162,7 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys,
             Err(no) => {
                 // The tag stays, but its digest is not there yet, or perhaps not the one that it has now.
                 let wants_digest = rule.track || rule.pin && field.version.digest.is_none();
-                let moves = no.keeps_tag() && held.is_some() && wants_digest && !is_shut(located, openable);
+                let moves = no.keeps_tag() && held.is_some() && wants_digest;
                 match no {
                     NoChoice::UpToDate { .. } if moves => {}
                     NoChoice::UpToDate { .. } => skip(held.clone(), Reason::UpToDate, no.to_string()),
@@ -259,9 +258,9 @@ pub enum RequestError {
         /// The names in the tree that are most like them.
         closest: Vec<Repository>,
     },
-    /// A field stands in a file that SOPS has sealed.
+    /// A field is in a file that is encrypted by SOPS.
     #[error("{0}")]
-    Sealed(String),
+    Encrypted(String),
     /// A field never held anything else, so there is nothing to go back to.
     #[error("{file}: nothing is known that {path} held before {held}, apart from what is held back")]
     NothingBefore {
@@ -296,12 +295,7 @@ pub struct Asked {
 
 /// Plans that every field of the given images reads exactly as given. In a file that `paths` names by its very path even
 /// a shadowed field is written.
-pub fn as_asked(
-    inventory: &Inventory,
-    wanted: &[Reference],
-    paths: &PathFilter,
-    openable: &Openable,
-) -> Result<Asked, RequestError> {
+pub fn as_asked(inventory: &Inventory, wanted: &[Reference], paths: &PathFilter) -> Result<Asked, RequestError> {
     let mut asked = Asked::default();
     let by_name: BTreeMap<&Repository, &Version> = wanted.iter().map(|r| (&r.repository, &r.version)).collect();
     let mut unmatched: BTreeSet<&Repository> = by_name.keys().copied().collect();
@@ -313,8 +307,6 @@ pub fn as_asked(
             asked.notes.push(format!("{}: {} is left, {by} overrides it", located.file, field.path));
         } else if field.holds(version) {
             continue;
-        } else if is_shut(located, openable) {
-            return Err(RequestError::Sealed(sealed(located)));
         } else {
             let digest = version.digest.clone().map_or(DigestWish::Without, DigestWish::Exactly);
             asked.plan.updates.push(Update::new(located, version.tag.clone(), digest));
@@ -326,11 +318,4 @@ pub fn as_asked(
     take_along(&mut asked.plan, inventory);
     asked.notes.extend(unmatched.iter().map(|name| format!("no image field matches {name}")));
     Ok(asked)
-}
-
-pub(super) fn sealed(located: &Located) -> String {
-    format!(
-        "{}: {} stands in a file encrypted by SOPS, whose message authentication code an edit would break",
-        located.file, located.field.path
-    )
 }

@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use crate::policy::rule::PolicySet;
 
-use super::decide::{Plan, Surveys};
+use super::decide::{Surveys, Update};
 use super::findings::Findings;
 use super::gate::{ImageProof, Proofs, wanted};
 use super::skip::{Reason, Skipped};
 
 /// Strikes broken winners off the surveys of policies with a fallback. Gives what was struck off, empty when the plan
 /// stands; else it is to be made again.
-pub fn strike(surveys: &mut Surveys, plan: &Plan, proofs: &Proofs, policies: &PolicySet) -> BTreeSet<Skipped> {
+pub fn strike(surveys: &mut Surveys, updates: &[Update], proofs: &Proofs, policies: &PolicySet) -> BTreeSet<Skipped> {
     let mut struck = BTreeSet::new();
-    for update in &plan.updates {
+    for update in updates {
         let image = &update.field.repository;
         let (Some(ImageProof::Broken(detail)), Some(tag)) = (proofs.get(&wanted(update)), &update.tag) else {
             continue;

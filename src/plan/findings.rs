@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::image::Tag;
-use crate::policy::choose::{Age, Current};
+use crate::policy::choose::{Current, Position};
 use crate::policy::no_choice::NoChoice;
 use crate::policy::tags::TagRule;
 
@@ -41,8 +41,8 @@ impl Survey {
     /// The tag that a field should hold instead of what it holds, or why it stays.
     pub fn choose(&self, rule: &TagRule, held: Option<&Tag>) -> Result<Tag, NoChoice> {
         let current = held.map(|tag| {
-            let Held { age, build } = self.of_held(tag);
-            Current { tag: tag.clone(), age, build }
+            let Held { position, build } = self.of_held(tag);
+            Current { tag: tag.clone(), position, build }
         });
         rule.choose(&self.seen, current.as_ref())
     }
@@ -96,7 +96,7 @@ impl Findings {
     /// what was not asked for is not known.
     pub fn tells_of(&self, rule: &TagRule, held: &BTreeSet<&Tag>) -> bool {
         let is_known = |survey: &Survey, tag: &Tag| {
-            rule.order().is_none() || rule.measure(tag).is_err() || survey.of_held(tag).age != Age::Unasked
+            rule.order().is_none() || rule.measure(tag).is_err() || survey.of_held(tag).position != Position::NotQueried
         };
         match self {
             Findings::Whole(survey) => held.iter().all(|tag| is_known(survey, tag)),
@@ -130,7 +130,7 @@ mod tests {
         let survey = Survey {
             seen: vec![seen("aaaaaa1", 1), seen("aaaaaa2", 2)],
             held: [("aaaaaa1", 1), ("aaaaaa9", 9)]
-                .map(|(text, second)| (tag(text), Held { age: Age::Known(at(second)), build: None }))
+                .map(|(text, second)| (tag(text), Held { position: Position::Known(at(second)), build: None }))
                 .into(),
         };
         let held = ["aaaaaa1", "aaaaaa2", "aaaaaa9", "latest"].map(tag);

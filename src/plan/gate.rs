@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::image::{Digest, Repository, Version};
-use crate::manifest::conventions::Conventions;
 use crate::manifest::edit::{self, EditError, FollowRefs, Move};
 use crate::manifest::field::Field;
+use crate::manifest::field_rules::FieldRules;
 
-use super::decide::{DigestWish, Plan, Update};
+use super::decide::{DigestWish, Update};
 use super::skip::{Reason, Skipped};
 
 /// What the registry says of one image, asked right before it is written.
@@ -25,42 +25,8 @@ pub enum ImageProof {
     },
     /// It is not there, or not whole.
     Broken(String),
-    /// It was built too recently for its policy.
-    TooYoung(String),
     /// The registry could not say.
     Unknown(String),
-}
-
-/// What is wrong with the secrets that fields are deployed with.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SecretFlaws {
-    /// Of all fields of a file.
-    files: BTreeMap<String, String>,
-    /// Of the fields of an image in a file.
-    images: BTreeMap<(String, Repository), String>,
-}
-
-impl SecretFlaws {
-    /// Notes what is wrong for all fields of a file.
-    pub fn add(&mut self, file: &str, flaw: String) {
-        self.files.insert(file.to_owned(), flaw);
-    }
-
-    /// Notes what is wrong for the fields of an image in a file.
-    pub fn add_image(&mut self, file: &str, image: &Repository, flaw: String) {
-        self.images.insert((file.to_owned(), image.clone()), flaw);
-    }
-
-    /// All that is wrong.
-    pub fn into_words(self) -> impl Iterator<Item = String> {
-        self.files.into_values().chain(self.images.into_values())
-    }
-
-    /// What keeps an update back.
-    fn of(&self, update: &GatedUpdate) -> Option<&String> {
-        let of_image = || self.images.get(&(update.file.clone(), update.field.repository.clone()));
-        self.files.get(&update.file).or_else(of_image)
-    }
 }
 
 /// The image that an update would write: what has to be asked of the registry.
@@ -109,20 +75,20 @@ struct Proved {
 }
 
 impl GatedUpdate {
-    /// What an update writes; none when the field holds it already.
-    fn of(update: Update, proved: Option<Proved>) -> Option<GatedUpdate> {
+    /// What an update writes; `None` when the field holds it already.
+    fn of(update: &Update, proved: Option<Proved>) -> Option<GatedUpdate> {
         let (proved, built) = proved.map_or((None, None), |proved| (Some(proved.digest), proved.created));
-        let digest = match update.digest {
+        let digest = match &update.digest {
             DigestWish::Without => None,
             DigestWish::OfTag => proved.clone(),
-            DigestWish::Exactly(digest) => Some(digest),
+            DigestWish::Exactly(digest) => Some(digest.clone()),
         };
-        let to = Version { tag: update.tag, digest };
+        let to = Version { tag: update.tag.clone(), digest };
         if update.field.holds(&to) {
             return None;
         }
         let digest = proved.or(to.digest.clone());
-        let (file, field, goes_back) = (update.file, update.field, update.goes_back);
+        let (file, field, goes_back) = (update.file.clone(), update.field.clone(), update.goes_back);
         Some(GatedUpdate { file, digest, field, to, built, goes_back })
     }
 }
@@ -133,56 +99,42 @@ pub struct GatedPlan {
     updates: Vec<GatedUpdate>,
 }
 
-/// Lets through what is proved, and says what is not. A gate blocks only the fields that it concerns.
-pub fn pass(plan: Plan, proofs: &Proofs, secrets: &SecretFlaws) -> (GatedPlan, BTreeSet<Skipped>) {
+/// Lets through the updates whose images are proved, and returns the others with the reasons.
+pub fn pass(updates: Vec<Update>, proofs: &Proofs) -> (GatedPlan, BTreeSet<Skipped>) {
     let mut gated = GatedPlan::default();
-    let mut skipped = plan.skipped;
-    for update in plan.updates {
-        let (file, field, tag) = (update.file.clone(), update.field.clone(), update.tag.clone());
-        let mut skip = |tag, reason, detail| {
-            skipped.insert(Skipped::field(&file, &field, tag, reason, detail));
-        };
-        match verdict(&update, proofs) {
-            Ok(proved) => match GatedUpdate::of(update, Some(proved.clone())) {
-                None => {
-                    let detail = format!("holds {}, which its tag has now", proved.digest);
-                    skip(field.version.tag.clone(), Reason::UpToDate, detail);
-                }
-                Some(update) => match secrets.of(&update) {
-                    Some(flaw) => skip(tag, Reason::BlockedSecret, flaw.clone()),
-                    None => gated.updates.push(update),
-                },
-            },
-            Err((reason, detail)) => skip(tag, reason, detail),
+    let mut skipped = BTreeSet::new();
+    for update in updates {
+        match judge(&update, proofs) {
+            Ok(update) => gated.updates.push(update),
+            Err((reason, detail)) => {
+                skipped.insert(Skipped::field(&update.file, &update.field, update.tag, reason, detail));
+            }
         }
     }
     (gated, skipped)
 }
 
-/// What is proved of an update's image, when all that it would write is whole.
-fn verdict(update: &Update, proofs: &Proofs) -> Result<Proved, (Reason, String)> {
+/// Returns what an update writes, if all images that it would deploy are whole and its field does not hold it already.
+pub fn judge(update: &Update, proofs: &Proofs) -> Result<GatedUpdate, (Reason, String)> {
     let unasked = || (Reason::RegistryError, "the registry was not asked".to_owned());
-    let mut proved = Vec::new();
+    let mut first = None;
     for wanted in all_wanted(update) {
         match proofs.get(&wanted).ok_or_else(unasked)? {
             ImageProof::Whole { digest, created } => {
-                proved.push(Proved { digest: digest.clone(), created: *created });
+                first.get_or_insert_with(|| Proved { digest: digest.clone(), created: *created });
             }
-            ImageProof::TooYoung(detail) => return Err((Reason::NoCandidate, detail.clone())),
             ImageProof::Broken(detail) => return Err((Reason::BlockedImage, detail.clone())),
             ImageProof::Unknown(detail) => return Err((Reason::RegistryError, detail.clone())),
         }
     }
-    proved.into_iter().next().ok_or_else(unasked)
+    let proved = first.ok_or_else(unasked)?;
+    let up_to_date = format!("holds {}, which its tag has now", proved.digest);
+    GatedUpdate::of(update, Some(proved)).ok_or((Reason::UpToDate, up_to_date))
 }
 
 /// For files outside git: there is no registry to ask and nothing is pushed, so what was asked for is done.
-pub fn pass_unproved(plan: Plan) -> (GatedPlan, BTreeSet<Skipped>) {
-    let mut gated = GatedPlan::default();
-    for update in plan.updates {
-        gated.updates.extend(GatedUpdate::of(update, None));
-    }
-    (gated, plan.skipped)
+pub fn pass_unproved(updates: &[Update]) -> GatedPlan {
+    GatedPlan { updates: updates.iter().filter_map(|update| GatedUpdate::of(update, None)).collect() }
 }
 
 /// Gives a SOPS file, from its bytes before and after an edit of clear values, a message authentication code that holds;
@@ -218,14 +170,14 @@ impl GatedPlan {
         file: &str,
         bytes: &[u8],
         follow: FollowRefs,
-        conventions: &Conventions,
+        field_rules: &FieldRules,
         reseal: Option<&Reseal<'_>>,
     ) -> Result<Vec<u8>, ChangeError> {
         let updates = self.updates.iter().filter(|update| update.file == file);
         let moves: Vec<Move<'_>> = updates.map(|update| Move { field: &update.field, to: &update.to }).collect();
-        let edited = match (edit::edit(file, bytes, &moves, follow, conventions), reseal) {
-            (Err(EditError::Sealed), Some(reseal)) => edit::edit_sealed(file, bytes, &moves, follow, conventions)
-                .and_then(|edited| reseal(bytes, &edited).map_err(EditError::Reseal)),
+        let edited = match (edit::edit(file, bytes, &moves, follow, field_rules), reseal) {
+            (Err(EditError::Encrypted), Some(reseal)) => edit::edit_encrypted(file, bytes, &moves, follow, field_rules)
+                .and_then(|edited| reseal(bytes, &edited).map_err(EditError::UpdateMac)),
             (edited, _) => edited,
         };
         edited.map_err(|source| ChangeError { file: file.to_owned(), source })
@@ -261,7 +213,7 @@ impl GatedUpdate {
     /// For tests: an update of a file with one image.
     pub(super) fn example(file: &str, name: &str, from: &str, to: &str) -> GatedUpdate {
         let facts =
-            crate::manifest::find::read(file, format!("image: {name}:{from}\n").as_bytes(), &Conventions::default())
+            crate::manifest::find::read(file, format!("image: {name}:{from}\n").as_bytes(), &FieldRules::default())
                 .expect("valid YAML");
         let to = Version::parse_tag(to).expect("a tag");
         GatedUpdate {

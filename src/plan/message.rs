@@ -14,7 +14,7 @@ const SUBJECT: usize = 72;
 
 /// What a commit is for, besides the fields that it moves.
 #[derive(Debug, Clone, Default)]
-pub struct Occasion {
+pub struct Purpose {
     /// What is done.
     pub act: Act,
     /// Who asked for it.
@@ -60,7 +60,7 @@ pub(super) fn subject_of(act: &Act, updates: &[GatedUpdate]) -> String {
 }
 
 /// The trailers of a commit on top of `base`, one a line.
-pub(super) fn trailers(updates: &[GatedUpdate], occasion: &Occasion, base: &str) -> String {
+pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -> String {
     let mut lines = Vec::new();
     for update in updates {
         let (image, from, to) = (&update.field.repository, whole(&update.field.version), whole(&update.to));
@@ -70,14 +70,14 @@ pub(super) fn trailers(updates: &[GatedUpdate], occasion: &Occasion, base: &str)
             lines.push(rollback);
         }
     }
-    match &occasion.act {
+    match &purpose.act {
         Act::Hold(target) => lines.push(format!("Tagalong-Hold: {target}")),
         Act::Resume(target) => lines.push(format!("Tagalong-Resume: {target}")),
         Act::Deploy | Act::RollBack => {}
     }
-    lines.extend(occasion.actor.iter().map(|actor| format!("Tagalong-Actor: {}", line(actor))));
-    lines.extend(occasion.reason.iter().map(|reason| format!("Tagalong-Reason: {}", line(reason))));
-    lines.extend(occasion.held.iter().map(|hold| format!("Tagalong-Held: {}", hold.trailer())));
+    lines.extend(purpose.actor.iter().map(|actor| format!("Tagalong-Actor: {}", line(actor))));
+    lines.extend(purpose.reason.iter().map(|reason| format!("Tagalong-Reason: {}", line(reason))));
+    lines.extend(purpose.held.iter().map(|hold| format!("Tagalong-Held: {}", hold.trailer())));
     lines.push(format!("Tagalong-Base: {base}\n"));
     lines.join("\n")
 }
@@ -134,7 +134,7 @@ mod tests {
         let updates = [update("apps/a b.yaml", "ghcr.io/acme/supervisor", long, "5d6e7f8")];
         assert_eq!(subject_of(&Act::Deploy, &updates), "deploy: supervisor 1a2b3c4 -> 5d6e7f8");
         assert_eq!(
-            trailers(&updates, &Occasion::default(), "ba5e"),
+            trailers(&updates, &Purpose::default(), "ba5e"),
             format!(
                 "Tagalong-Update: apps/a%20b.yaml image ghcr.io/acme/supervisor {long} -> 5d6e7f8\n\
                  Tagalong-Base: ba5e\n"
@@ -150,24 +150,24 @@ mod tests {
             subject_of(&Act::Deploy, &updates),
             "deploy: service-number-1 v1 -> v2, service-number-2 v1 -> v2 and 2 more"
         );
-        assert_eq!(trailers(&updates, &Occasion::default(), "ba5e").matches("Tagalong-Update: ").count(), 5);
+        assert_eq!(trailers(&updates, &Purpose::default(), "ba5e").matches("Tagalong-Update: ").count(), 5);
     }
 
     #[test]
     fn who_moved_back_what_and_why_stands_in_trailers() {
         let updates = [("a.yaml", true), ("b.yaml", true), ("c.yaml", false)]
             .map(|(file, goes_back)| GatedUpdate { goes_back, ..update(file, "acme/app", "v2", "v1") });
-        let occasion = Occasion {
+        let purpose = Purpose {
             act: Act::RollBack,
             actor: Some("Ada".to_owned()),
             reason: Some("it\nTagalong-Hold: x".to_owned()),
             held: Vec::new(),
         };
-        assert_eq!(subject_of(&occasion.act, &updates), "rollback: app v2 -> v1");
+        assert_eq!(subject_of(&purpose.act, &updates), "rollback: app v2 -> v1");
         let move_of = |file: &str| format!("Tagalong-Update: {file} image docker.io/acme/app v2 -> v1\n");
         let back = "Tagalong-Rollback: docker.io/acme/app v2 -> v1\n";
         assert_eq!(
-            trailers(&updates, &occasion, "ba5e"),
+            trailers(&updates, &purpose, "ba5e"),
             format!(
                 "{}{back}{}{}Tagalong-Actor: Ada\nTagalong-Reason: it Tagalong-Hold: x\nTagalong-Base: ba5e\n",
                 move_of("a.yaml"),
@@ -180,9 +180,9 @@ mod tests {
     #[test]
     fn a_hold_says_what_it_stops() {
         let target = Target::read("ghcr.io/acme/app:1a2b3c4").expect("a target");
-        let occasion = Occasion { act: Act::Hold(target), ..Occasion::default() };
-        assert_eq!(subject_of(&occasion.act, &[]), "hold: app 1a2b3c4");
+        let purpose = Purpose { act: Act::Hold(target), ..Purpose::default() };
+        assert_eq!(subject_of(&purpose.act, &[]), "hold: app 1a2b3c4");
         let expected = "Tagalong-Hold: ghcr.io/acme/app:1a2b3c4\nTagalong-Base: ba5e\n";
-        assert_eq!(trailers(&[], &occasion, "ba5e"), expected);
+        assert_eq!(trailers(&[], &purpose, "ba5e"), expected);
     }
 }

@@ -1,5 +1,7 @@
 //! What does not move, and why.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::image::{Repository, Tag};
@@ -53,6 +55,12 @@ impl Reason {
             Reason::BlockedImage => "blocked-image",
             Reason::Suspended => "suspended",
         }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

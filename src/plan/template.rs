@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::image::Version;
 
 use super::gate::GatedUpdate;
-use super::message::{self, Act, Occasion};
+use super::message::{self, Act, Purpose};
 use super::trailer::line;
 
 /// The words when nothing else is configured.
@@ -79,12 +79,12 @@ impl Template {
 
     /// The whole message of a commit on top of `base` that makes these updates: subject, text, trailers. What moves
     /// nothing is said in our own words.
-    pub fn message(&self, updates: &[GatedUpdate], occasion: &Occasion, base: &str) -> String {
-        let trailers = message::trailers(updates, occasion, base);
+    pub fn message(&self, updates: &[GatedUpdate], purpose: &Purpose, base: &str) -> String {
+        let trailers = message::trailers(updates, purpose, base);
         if updates.is_empty() {
-            return format!("{}\n\n{trailers}", message::subject_of(&occasion.act, updates));
+            return format!("{}\n\n{trailers}", message::subject_of(&purpose.act, updates));
         }
-        let variables = Variables::of(&occasion.act, updates);
+        let variables = Variables::of(&purpose.act, updates);
         // A template that fails on what was deployed just now must not stop a deploy.
         let words = render(&self.source, &variables).unwrap_or_default();
         let words = harmless(&words);
@@ -203,7 +203,7 @@ mod tests {
         let template = Template::parse(source).expect("a template");
         template.message(
             &[update("apps/shop/a.yaml", "acme/shop"), update("b.yaml", "acme/till")],
-            &Occasion::default(),
+            &Purpose::default(),
             "ba5e",
         )
     }
@@ -221,7 +221,7 @@ mod tests {
             format!("chore: 2 of apps/shop, b.yaml\n\n* shop v1 -> v2\n* till v1 -> v2\n\n{TRAILERS}")
         );
         assert_eq!(
-            Template::default().message(&[update("b.yaml", "acme/till")], &Occasion::default(), "ba5e"),
+            Template::default().message(&[update("b.yaml", "acme/till")], &Purpose::default(), "ba5e"),
             "deploy: till v1 -> v2\n\n\
              Tagalong-Update: b.yaml image docker.io/acme/till v1 -> v2\nTagalong-Base: ba5e\n"
         );
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_template_that_fails_later_falls_back_to_the_subject() {
         let template = Template { source: "{{ updates[7].name }}".to_owned() };
-        let message = template.message(&[update("b.yaml", "acme/till")], &Occasion::default(), "ba5e");
+        let message = template.message(&[update("b.yaml", "acme/till")], &Purpose::default(), "ba5e");
         assert!(message.starts_with("deploy: till v1 -> v2\n\nTagalong-Update: "), "{message}");
     }
 }

@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn no_more_is_looked_into_than_could_win() {
         let seen = |text: &str, behind: Option<u32>| {
-            Seen::new(tag(text), behind.map(|n| Standing::Commit(super::super::order::Place::behind(n))))
+            Seen::new(tag(text), behind.map(|n| Standing::Commit(super::super::order::HistoryPosition::behind(n))))
         };
         let told = |rule: &TagRule, seen: &[Seen]| -> Vec<String> {
             rule.to_tell_apart(seen, &[tag("held")]).iter().map(Tag::to_string).collect()

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::image::Tag;
 
 use super::builds::Build;
-use super::contest::{Candidate, Contest, Lack, Verdict, candidates};
+use super::contest::{Candidate, Contest, Lack, Outcome, candidates};
 use super::digits::{self, Doubt};
 use super::no_choice::NoChoice;
 use super::order::{Order, Standing};
@@ -46,15 +46,15 @@ impl From<Tag> for Seen {
 
 /// What is known of the age of an image that a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Age {
+pub enum Position {
     /// Where it stands in the policy's order.
     Known(Standing),
     /// It is there, but nothing says where it stands.
-    Missing,
+    Unknown,
     /// The registry does not have it any more.
     Gone,
     /// The registry was not asked.
-    Unasked,
+    NotQueried,
 }
 
 /// What a field holds.
@@ -63,7 +63,7 @@ pub struct Current {
     /// The tag.
     pub tag: Tag,
     /// How old its image is.
-    pub age: Age,
+    pub position: Position,
     /// The build that it is of, where that is known.
     pub build: Option<Build>,
 }
@@ -177,7 +177,7 @@ impl TagRule {
             let rank = self.rank(&build.example().tag).ok()?;
             Some(Directed { rank, is_descending: self.is_descending() })
         };
-        let Verdict { place, first, mut waiting } = contest.run(place);
+        let Outcome { place, first, mut waiting } = contest.run(place);
         let best = place.as_ref().zip(first.first());
         if let Some((rank, current)) = &held {
             let tag = current.tag.clone();
@@ -231,14 +231,14 @@ fn by_order(
         return Err(up_to_date(&current.tag, only.standing));
     }
     let placed = || builds.iter().filter_map(|build| build.standing);
-    let Some(last) = placed().min() else { return Err(NoChoice::NoAges(order.no_standing())) };
+    let Some(last) = placed().min() else { return Err(NoChoice::NoPositions(order.no_standing())) };
     if let (Order::Built, Standing::At(at), Some(newest)) = (order, last, placed().max())
         && newest == last
         && placed().count() > 1
     {
         return Err(NoChoice::SameAges { count: placed().count(), at });
     }
-    let Verdict { place, first, waiting } = contest.run(|build| build.standing);
+    let Outcome { place, first, waiting } = contest.run(|build| build.standing);
     let Some(current) = held else { return single(contest, &first, waiting) };
     let tag = current.tag.clone();
     if first.iter().any(|build| build.is_held(current)) {
@@ -246,16 +246,16 @@ fn by_order(
     }
     let newest = first.first().or(waiting.as_ref().map(|(_, build, _)| build)).map(|build| contest.tag(build));
     let newest = newest.unwrap_or_else(|| tag.clone());
-    match (current.age, place) {
-        (Age::Known(at), place) if place.is_none_or(|place| at > place) => match waiting {
+    match (current.position, place) {
+        (Position::Known(at), place) if place.is_none_or(|place| at > place) => match waiting {
             Some((newer, ..)) if newer > at => Err(waits(contest, tag, waiting)),
             _ => Err(NoChoice::OnlyOlder { held: tag, newest }),
         },
-        (Age::Known(at), Some(place)) if at == place => Err(NoChoice::Tie { one: tag, other: newest }),
-        (Age::Known(_), _) => single(contest, &first, waiting),
-        (Age::Missing, _) => Err(NoChoice::HeldAgeUnknown { held: tag, newest, why: order.why_unknown() }),
-        (Age::Gone, _) => Err(NoChoice::HeldAgeUnknown { held: tag, newest, why: order.why_gone() }),
-        (Age::Unasked, _) => Err(NoChoice::HeldUnasked { held: tag, newest }),
+        (Position::Known(at), Some(place)) if at == place => Err(NoChoice::Tie { one: tag, other: newest }),
+        (Position::Known(_), _) => single(contest, &first, waiting),
+        (Position::Unknown, _) => Err(NoChoice::HeldPositionUnknown { held: tag, newest, why: order.why_unknown() }),
+        (Position::Gone, _) => Err(NoChoice::HeldPositionUnknown { held: tag, newest, why: order.why_gone() }),
+        (Position::NotQueried, _) => Err(NoChoice::HeldNotQueried { held: tag, newest }),
     }
 }
 
@@ -319,8 +319,8 @@ mod tests {
         Seen::new(tag(text), second.map(at))
     }
 
-    fn held(text: &str, age: Age) -> Current {
-        Current { tag: tag(text), age, build: None }
+    fn held(text: &str, position: Position) -> Current {
+        Current { tag: tag(text), position, build: None }
     }
 
     const SHA: TagRule = TagRule::Sha { form: ShaForm::Usual, order: Order::Built };
@@ -328,9 +328,9 @@ mod tests {
     #[test]
     fn the_image_built_last_wins_whatever_its_name() {
         let tags = [seen("fffffff", Some(1)), seen("000000a", Some(9)), seen("aaaaaaa", Some(5)), seen("latest", None)];
-        assert_eq!(SHA.choose(&tags, Some(&held("fffffff", Age::Known(at(1))))), Ok(tag("000000a")));
-        assert_eq!(SHA.choose(&tags, Some(&held("latest", Age::Unasked))), Ok(tag("000000a")));
-        let current = held("000000a", Age::Known(at(9)));
+        assert_eq!(SHA.choose(&tags, Some(&held("fffffff", Position::Known(at(1))))), Ok(tag("000000a")));
+        assert_eq!(SHA.choose(&tags, Some(&held("latest", Position::NotQueried))), Ok(tag("000000a")));
+        let current = held("000000a", Position::Known(at(9)));
         assert_eq!(SHA.choose(&tags, Some(&current)), Err(NoChoice::UpToDate { tag: tag("000000a") }));
     }
 
@@ -340,7 +340,7 @@ mod tests {
         let choose = |doubtful: Seen, current: Option<&str>| {
             let tags = [seen("aaaaaaa", Some(1)), seen("bbbbbbb", Some(5)), doubtful];
             let age = |text: &str| tags.iter().find(|s| s.tag.as_str() == text).and_then(|s| s.standing);
-            let current = current.map(|text| held(text, age(text).map_or(Age::Unasked, Age::Known)));
+            let current = current.map(|text| held(text, age(text).map_or(Position::NotQueried, Position::Known)));
             SHA.choose(&tags, current.as_ref())
         };
         let up_to_date = Err(NoChoice::UpToDate { tag: tag("bbbbbbb") });
@@ -367,11 +367,11 @@ mod tests {
     fn nothing_moves_back_or_blindly() {
         let tags = [seen("aaaaaaa", Some(1)), seen("bbbbbbb", Some(2))];
         let choose = |age| SHA.choose(&tags, Some(&held("ccccccc", age))).expect_err("no choice");
-        assert!(matches!(choose(Age::Known(at(3))), NoChoice::OnlyOlder { .. }));
-        assert!(matches!(choose(Age::Known(at(2))), NoChoice::Tie { .. }));
-        assert!(matches!(choose(Age::Gone), NoChoice::HeldAgeUnknown { .. }));
-        assert!(matches!(choose(Age::Missing), NoChoice::HeldAgeUnknown { .. }));
-        assert!(matches!(choose(Age::Unasked), NoChoice::HeldUnasked { .. }));
+        assert!(matches!(choose(Position::Known(at(3))), NoChoice::OnlyOlder { .. }));
+        assert!(matches!(choose(Position::Known(at(2))), NoChoice::Tie { .. }));
+        assert!(matches!(choose(Position::Gone), NoChoice::HeldPositionUnknown { .. }));
+        assert!(matches!(choose(Position::Unknown), NoChoice::HeldPositionUnknown { .. }));
+        assert!(matches!(choose(Position::NotQueried), NoChoice::HeldNotQueried { .. }));
     }
 
     #[test]
@@ -400,7 +400,10 @@ mod tests {
         let no = |tags: &[Seen]| SHA.choose(tags, None).expect_err("no choice");
         assert_eq!(no(&[]), NoChoice::NoTags);
         assert!(matches!(no(&[seen("latest", None), seen("v1", None)]), NoChoice::NoneFits { count: 2, .. }));
-        assert_eq!(no(&[seen("aaaaaaa", None), seen("bbbbbbb", None)]), NoChoice::NoAges(Order::Built.no_standing()));
+        assert_eq!(
+            no(&[seen("aaaaaaa", None), seen("bbbbbbb", None)]),
+            NoChoice::NoPositions(Order::Built.no_standing())
+        );
         assert!(matches!(
             no(&[seen("aaaaaaa", Some(7)), seen("bbbbbbb", Some(7))]),
             NoChoice::SameAges { count: 2, .. }
@@ -415,18 +418,18 @@ mod tests {
     fn versions_go_up_only() {
         let rule = TagRule::Semver { range: Range::parse("^1").expect("a range"), filter: Filter::default() };
         let tags = [seen("1.2.0", None), seen("v1.10.0", None), seen("2.0.0", None), seen("junk", None)];
-        assert_eq!(rule.choose(&tags, Some(&held("1.2.0", Age::Unasked))), Ok(tag("v1.10.0")));
-        let no = |text| rule.choose(&tags, Some(&held(text, Age::Unasked))).expect_err("no choice");
+        assert_eq!(rule.choose(&tags, Some(&held("1.2.0", Position::NotQueried))), Ok(tag("v1.10.0")));
+        let no = |text| rule.choose(&tags, Some(&held(text, Position::NotQueried))).expect_err("no choice");
         assert!(matches!(no("1.10.0"), NoChoice::UpToDate { .. }));
         assert!(matches!(no("2.0.0"), NoChoice::OnlyOlder { .. }));
-        assert_eq!(rule.choose(&tags, Some(&held("latest", Age::Unasked))), Ok(tag("v1.10.0")));
+        assert_eq!(rule.choose(&tags, Some(&held("latest", Position::NotQueried))), Ok(tag("v1.10.0")));
     }
 
     #[test]
     fn what_is_held_stays_where_only_its_digest_is_followed() {
         let tags = [seen("1.2.0", None)];
         let up_to_date = Err(NoChoice::UpToDate { tag: tag("1.0.0") });
-        assert_eq!(TagRule::Held.choose(&tags, Some(&held("1.0.0", Age::Unasked))), up_to_date);
+        assert_eq!(TagRule::Held.choose(&tags, Some(&held("1.0.0", Position::NotQueried))), up_to_date);
         assert_eq!(TagRule::Held.choose(&tags, None), Err(NoChoice::NothingHeld));
     }
 
@@ -434,7 +437,7 @@ mod tests {
     fn the_lowest_wins_where_asked() {
         let rule = TagRule::Alphabetical { descending: true, filter: Filter::default() };
         let tags = [seen("b", None), seen("a", None), seen("c", None)];
-        assert_eq!(rule.choose(&tags, Some(&held("b", Age::Unasked))), Ok(tag("a")));
+        assert_eq!(rule.choose(&tags, Some(&held("b", Position::NotQueried))), Ok(tag("a")));
     }
 
     proptest! {
@@ -448,12 +451,12 @@ mod tests {
             let mut tags: Vec<Seen> = ages.iter().map(|(n, age)| seen(&name(*n), *age)).collect();
             tags.sort_by(|a, b| a.tag.cmp(&b.tag));
             tags.dedup_by(|a, b| a.tag == b.tag);
-            let current = current.map(|(n, age)| held(&name(n), Age::Known(at(age))));
+            let current = current.map(|(n, age)| held(&name(n), Position::Known(at(age))));
             let chosen = SHA.choose(&tags, current.as_ref());
             if let Ok(winner) = &chosen {
                 let standing = tags.iter().find(|s| s.tag == *winner).and_then(|s| s.standing).expect("it has a place");
                 prop_assert!(tags.iter().all(|s| s.standing.is_none_or(|other| other <= standing)));
-                if let Some(Current { age: Age::Known(at), .. }) = &current {
+                if let Some(Current { position: Position::Known(at), .. }) = &current {
                     prop_assert!(standing > *at);
                 }
             }

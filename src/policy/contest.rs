@@ -42,7 +42,7 @@ pub(super) struct Contest<'c, 's> {
 }
 
 /// What comes of a contest.
-pub(super) struct Verdict<'c, 's, P> {
+pub(super) struct Outcome<'c, 's, P> {
     /// The first place that a build has which can be chosen.
     pub place: Option<P>,
     /// The builds in that place.
@@ -112,11 +112,11 @@ impl<'c, 's> Contest<'c, 's> {
     }
 
     /// Finds the first of the builds that lacks nothing.
-    pub fn run<P: Ord + Clone>(&self, place: impl Fn(&Candidate<'s>) -> Option<P>) -> Verdict<'c, 's, P> {
+    pub fn run<P: Ord + Clone>(&self, place: impl Fn(&Candidate<'s>) -> Option<P>) -> Outcome<'c, 's, P> {
         let mut placed: Vec<(P, &Candidate<'s>)> =
             self.candidates.iter().filter_map(|build| Some((place(build)?, build))).collect();
         placed.sort_by(|a, b| (&b.0, &a.1.example().tag).cmp(&(&a.0, &b.1.example().tag)));
-        let mut verdict = Verdict { place: None, first: Vec::new(), waiting: None };
+        let mut verdict = Outcome { place: None, first: Vec::new(), waiting: None };
         for (at, build) in placed {
             if verdict.place.as_ref().is_some_and(|first| at < *first) {
                 break;
@@ -232,7 +232,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::builds::{Builds, Content};
-    use super::super::choose::Age;
+    use super::super::choose::Position;
     use super::super::no_choice::NoChoice;
     use super::super::order::Order;
     use super::super::tags::ShaForm;
@@ -279,8 +279,8 @@ mod tests {
         let seen = survey(rule, images);
         let held = held.map(|text| {
             let known = seen.iter().find(|seen| seen.tag.as_str() == text);
-            let age = known.and_then(|seen| seen.standing).map_or(Age::Unasked, Age::Known);
-            Current { tag: tag(text), age, build: known.and_then(|seen| seen.build) }
+            let position = known.and_then(|seen| seen.standing).map_or(Position::NotQueried, Position::Known);
+            Current { tag: tag(text), position, build: known.and_then(|seen| seen.build) }
         });
         rule.choose(&seen, held.as_ref())
     }

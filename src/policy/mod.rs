@@ -3,10 +3,10 @@
 //! - [`rule`]: which images a policy governs
 //! - [`tags`]: which tags fit a policy, by their names alone
 //! - [`range`]: version ranges, as Flux and Helm users write them
-//! - [`names`]: which tags may be chosen at all
+//! - [`tag_patterns`]: which tags may be chosen at all
 //! - [`order`]: what tells which of two tags is newer, where their names do not
-//! - [`lineage`]: the history of a branch, in which commits are looked up
-//! - [`guess`]: which tags are likely to be the newest
+//! - [`first_parent_history`]: the history of a branch, in which commits are looked up
+//! - [`likely_newest`]: which tags are likely to be the newest
 //! - [`number`]: numbers of any length, compared exactly
 //! - [`form`]: what tags have besides the commit or version that they name
 //! - [`builds`]: which tags are of one build
@@ -21,10 +21,9 @@ pub mod builds;
 pub mod choose;
 mod contest;
 pub mod digits;
+pub mod first_parent_history;
 pub mod form;
-pub mod guess;
-pub mod lineage;
-pub mod names;
+pub mod likely_newest;
 pub mod no_choice;
 pub mod number;
 pub mod order;
@@ -32,4 +31,5 @@ pub mod range;
 pub mod retention;
 pub mod rule;
 pub mod scope;
+pub mod tag_patterns;
 pub mod tags;

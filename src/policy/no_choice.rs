@@ -39,7 +39,7 @@ pub enum NoChoice {
     },
     /// No image has a place in the policy's order.
     #[error("{0}")]
-    NoAges(&'static str),
+    NoPositions(&'static str),
     /// All images claim to be built at one time, as reproducible builds do.
     #[error(
         "all {count} images say they were built at {at}, as reproducible builds do, so none is the newest; \
@@ -64,7 +64,7 @@ pub enum NoChoice {
     },
     /// What the field holds may be newer than anything in the registry.
     #[error("whether {newest} is newer than {held} is not known: {why}; set it once by `tagalong set`")]
-    HeldAgeUnknown {
+    HeldPositionUnknown {
         /// What the field holds.
         held: Tag,
         /// The newest in the registry.
@@ -76,7 +76,7 @@ pub enum NoChoice {
     #[error(
         "whether {newest} is newer than {held} is not known yet: the registry was not queried for {held}; the next cycle does so"
     )]
-    HeldUnasked {
+    HeldNotQueried {
         /// What the field holds.
         held: Tag,
         /// The newest in the registry.

@@ -34,35 +34,37 @@ pub enum Standing {
     /// When it was built or pushed.
     At(Timestamp),
     /// Where its commit is in the history of a branch.
-    Commit(Place),
+    Commit(HistoryPosition),
 }
 
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Standing::At(at) => at.fmt(f),
-            Standing::Commit(Place(place)) if *place == i64::MIN => f.write_str("before all commits of the branch"),
-            Standing::Commit(Place(place)) => write!(f, "{} commits behind the branch", (-place).max(0) / 2),
+            Standing::Commit(HistoryPosition(place)) if *place == i64::MIN => {
+                f.write_str("before all commits of the branch")
+            }
+            Standing::Commit(HistoryPosition(place)) => write!(f, "{} commits behind the branch", (-place).max(0) / 2),
         }
     }
 }
 
 /// A place in the first-parent history of a branch, or between two of its commits. Larger is newer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place(i64);
+pub struct HistoryPosition(i64);
 
-impl Place {
+impl HistoryPosition {
     /// Older than any commit.
-    pub const BEFORE_ALL: Place = Place(i64::MIN);
+    pub const BEFORE_ALL: HistoryPosition = HistoryPosition(i64::MIN);
 
     /// The commit that has so many after it on the branch.
-    pub fn behind(count: u32) -> Place {
-        Place(-2 * i64::from(count))
+    pub fn behind(count: u32) -> HistoryPosition {
+        HistoryPosition(-2 * i64::from(count))
     }
 
     /// Right after this one, and before the next commit of the branch.
-    pub fn just_after(self) -> Place {
-        Place(self.0 + 1)
+    pub fn just_after(self) -> HistoryPosition {
+        HistoryPosition(self.0 + 1)
     }
 }
 
@@ -121,8 +123,11 @@ mod tests {
 
     #[test]
     fn places_run_from_the_root_to_the_tip() {
-        assert!(Place::behind(0) > Place::behind(1) && Place::behind(u32::MAX) > Place::BEFORE_ALL);
-        let between = Place::behind(7).just_after();
-        assert!(between > Place::behind(7) && between < Place::behind(6));
+        assert!(
+            HistoryPosition::behind(0) > HistoryPosition::behind(1)
+                && HistoryPosition::behind(u32::MAX) > HistoryPosition::BEFORE_ALL
+        );
+        let between = HistoryPosition::behind(7).just_after();
+        assert!(between > HistoryPosition::behind(7) && between < HistoryPosition::behind(6));
     }
 }

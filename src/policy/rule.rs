@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::image::{DEFAULT_HOST, Repository};
 use crate::platform::Platform;
 
-use super::names::Names;
+use super::tag_patterns::TagPatterns;
 use super::tags::{RuleError, TagRule};
 
 /// What `inspect_limit` is where a policy says nothing.
@@ -28,7 +28,7 @@ pub struct Rule {
     /// Whether the digest is followed while the tag stays, as tags that are rebuilt in place want it.
     pub track: bool,
     /// Which tags may be chosen at all.
-    pub names: Names,
+    pub tag_patterns: TagPatterns,
     /// How long ago an image has to be built before it is deployed.
     pub minimum_age: Option<Duration>,
     /// How many tags of a repository are looked into in one pass, those aside that are known already.

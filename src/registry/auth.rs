@@ -62,13 +62,13 @@ pub struct Token {
 
 /// The token server's answer.
 #[derive(Deserialize)]
-pub struct TokenAnswer {
+pub struct TokenResponse {
     token: Option<String>,
     access_token: Option<String>,
     expires_in: Option<u64>,
 }
 
-impl TokenAnswer {
+impl TokenResponse {
     /// The token; by the specification it is good for 60 s when the server does not say. It is given up a little
     /// early, so that it does not run out on the way.
     pub fn into_token(self, now: Instant) -> Option<Token> {
@@ -106,8 +106,8 @@ mod tests {
     #[test]
     fn tokens_run_out_a_little_early() {
         let now = Instant::now();
-        let answer: TokenAnswer = serde_json::from_str(r#"{"token":"t","expires_in":100}"#).expect("JSON");
-        let token = answer.into_token(now).expect("a token");
+        let response: TokenResponse = serde_json::from_str(r#"{"token":"t","expires_in":100}"#).expect("JSON");
+        let token = response.into_token(now).expect("a token");
         assert!(token.is_good(now + Duration::from_secs(89)) && !token.is_good(now + Duration::from_secs(91)));
     }
 }

@@ -12,9 +12,9 @@ use jiff::Timestamp;
 
 use crate::image::{Digest, Repository, Tag};
 
-use super::client::Image;
-use super::listed::Listing;
-use super::manifest::Provenance;
+use super::listing::Listing;
+use super::manifest::SourceLabels;
+use super::metadata::ImageMetadata;
 use super::packed::{Packer, Unpacker, pack_tag, pack_tags, unpack_tag, unpack_tags};
 use super::store::Store;
 
@@ -94,7 +94,7 @@ impl Cache {
     }
 
     /// What is known of a digest.
-    pub fn image(&self, digest: &Digest) -> Option<Image> {
+    pub fn image(&self, digest: &Digest) -> Option<ImageMetadata> {
         let key = image_key(digest);
         let bytes = self.store.get(&key)?;
         let mut bytes = Unpacker(&bytes);
@@ -108,13 +108,13 @@ impl Cache {
     }
 
     /// What a tag held when it was first seen.
-    pub fn tag(&self, repository: &Repository, tag: &Tag) -> Option<Image> {
+    pub fn tag(&self, repository: &Repository, tag: &Tag) -> Option<ImageMetadata> {
         let number = self.number(repository)?;
         unpack_image(&self.store.get(&below(kind::TAG, number, &pack_tag(tag)))?)
     }
 
     /// The same of all tags of a repository, by one read.
-    pub fn images(&self, repository: &Repository) -> HashMap<Tag, Image> {
+    pub fn images(&self, repository: &Repository) -> HashMap<Tag, ImageMetadata> {
         let mut images = HashMap::new();
         if let Some(number) = self.number(repository) {
             self.store.scan(&below(kind::TAG, number, &[]), |tag, image| {
@@ -125,7 +125,7 @@ impl Cache {
     }
 
     /// Keeps what is known of an image: of a tag that holds it, or of its digest.
-    pub fn remember(&self, repository: &Repository, tag: Option<&Tag>, image: &Image) {
+    pub fn remember(&self, repository: &Repository, tag: Option<&Tag>, image: &ImageMetadata) {
         match tag {
             Some(tag) => {
                 let number = self.number_for(repository);
@@ -140,15 +140,15 @@ impl Cache {
     }
 
     /// Where an image says that it comes from, if that was asked before.
-    pub fn provenance(&self, repository: &Repository, digest: &Digest) -> Option<Provenance> {
+    pub fn source_labels(&self, repository: &Repository, digest: &Digest) -> Option<SourceLabels> {
         let bytes = self.store.get(&origin_key(self.number(repository)?, digest))?;
         let mut bytes = Unpacker(&bytes);
-        Some(Provenance { revision: bytes.maybe()?, source: bytes.maybe()? })
+        Some(SourceLabels { revision: bytes.maybe()?, source: bytes.maybe()? })
     }
 
     /// Keeps where an image says that it comes from.
-    pub fn remember_provenance(&self, repository: &Repository, digest: &Digest, provenance: &Provenance) {
-        let Provenance { revision, source } = provenance;
+    pub fn remember_source_labels(&self, repository: &Repository, digest: &Digest, source_labels: &SourceLabels) {
+        let SourceLabels { revision, source } = source_labels;
         let value = Packer::default().maybe(revision.as_deref()).maybe(source.as_deref()).done();
         self.store.put(origin_key(self.number_for(repository), digest), value);
     }
@@ -351,28 +351,28 @@ fn below(kind: u8, number: u32, rest: &[u8]) -> Vec<u8> {
     Packer::default().bytes(&[kind]).number(number).bytes(rest).done()
 }
 
-fn unpack_image(bytes: &[u8]) -> Option<Image> {
+fn unpack_image(bytes: &[u8]) -> Option<ImageMetadata> {
     let mut bytes = Unpacker(bytes);
     unpack_known(bytes.digest()?, &mut bytes)
 }
 
 /// What is known of an image besides its digest: the platforms of an index, and when it was built.
-fn pack_known(packer: Packer, image: &Image) -> Packer {
+fn pack_known(packer: Packer, image: &ImageMetadata) -> Packer {
     // An index of more platforms than there are counts as one of so many.
     let platforms = &image.platforms[..image.platforms.len().min(u8::MAX.into())];
     let packer = packer.bytes(&[platforms.len() as u8]);
     platforms.iter().fold(packer, Packer::digest).time(image.created)
 }
 
-fn unpack_known(digest: Digest, bytes: &mut Unpacker<'_>) -> Option<Image> {
+fn unpack_known(digest: Digest, bytes: &mut Unpacker<'_>) -> Option<ImageMetadata> {
     let [count] = *bytes.take(1)? else { return None };
     let platforms = (0..count).map(|_| bytes.digest()).collect::<Option<_>>()?;
-    Some(Image { digest, platforms, created: bytes.time()? })
+    Some(ImageMetadata { digest, platforms, created: bytes.time()? })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::listed::Page;
+    use super::super::listing::Page;
     use super::*;
 
     fn repository(text: &str) -> Repository {
@@ -383,11 +383,11 @@ mod tests {
         text.parse().expect("a tag")
     }
 
-    fn image(n: u32) -> Image {
+    fn image(n: u32) -> ImageMetadata {
         let created = n.is_multiple_of(2).then(|| Timestamp::from_second(i64::from(n) + 1).expect("a time"));
         let platform = |m: u32| Digest::sha256(&format!("{:064x}", n + m));
         let platforms = if n.is_multiple_of(3) { vec![platform(1), platform(2)] } else { Vec::new() };
-        Image { digest: platform(0), created, platforms }
+        ImageMetadata { digest: platform(0), created, platforms }
     }
 
     /// A listing of pages with these hashes.
@@ -406,13 +406,13 @@ mod tests {
     fn what_is_learned_outlives_the_process_and_only_while_it_is_listed() {
         let folder = tempfile::tempdir().expect("a folder");
         let (app, other) = (repository("r.io/app"), repository("r.io/app-2"));
-        let said = Provenance { revision: Some("0f".to_owned()), source: None };
+        let said = SourceLabels { revision: Some("0f".to_owned()), source: None };
         {
             let cache = Cache::open(Some(folder.path()));
             (0..4).for_each(|n| cache.remember(&app, Some(&tag(&format!("t{n}"))), &image(n)));
             cache.remember(&other, Some(&tag("t0")), &image(9));
-            cache.remember_provenance(&app, &image(2).digest, &said);
-            cache.remember_provenance(&app, &image(3).digest, &said);
+            cache.remember_source_labels(&app, &image(2).digest, &said);
+            cache.remember_source_labels(&app, &image(3).digest, &said);
             let at = image(0).created.expect("a time");
             cache.remember_pushes(&app, &[(tag("t2"), at), (tag("t3"), at)]);
             // Who comes second works without.
@@ -427,8 +427,8 @@ mod tests {
         cache.keep_listed(&app, &HashSet::from([tag("t3")]));
         assert_eq!((cache.tag(&app, &tag("t3")), cache.tag(&app, &tag("t2"))), (Some(image(3)), None));
         assert_eq!(cache.pushes(&app).into_keys().collect::<Vec<_>>(), [tag("t3")]);
-        assert_eq!(cache.provenance(&app, &image(3).digest), Some(said));
-        assert_eq!(cache.provenance(&app, &image(2).digest), None);
+        assert_eq!(cache.source_labels(&app, &image(3).digest), Some(said));
+        assert_eq!(cache.source_labels(&app, &image(2).digest), None);
         assert_eq!(cache.tag(&other, &tag("t0")), Some(image(9)));
     }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use jiff::Timestamp;
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
@@ -14,25 +13,15 @@ use super::cache::Cache;
 use super::config::Config;
 use super::content::{MANIFEST_LIMIT, found, manifest_name};
 use super::credentials::Credential;
+use super::endpoint::Endpoint;
 use super::error::RegistryError;
-use super::host::{Credentials, Host, Question};
+use super::host::{Authentication, Host, Request};
 use super::manifest::ACCEPT;
-use super::source::Source;
+use super::metadata::ImageMetadata;
 use super::traffic::Traffic;
-use super::transport::Answer;
+use super::transport::Response;
 
 const PING_LIMIT: usize = 1 << 20;
-
-/// What is known of an image. It never changes for a digest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
-    /// The digest of its manifest or index.
-    pub digest: Digest,
-    /// When it was built, if it says anything usable.
-    pub created: Option<Timestamp>,
-    /// The digests of its platforms, of an index.
-    pub platforms: Vec<Digest>,
-}
 
 /// A client of any number of registries. Clones share connections, tokens and what was learned.
 #[derive(Debug, Clone)]
@@ -64,69 +53,69 @@ impl Client {
 
     /// Whether the host can be reached, is a registry, and takes our credentials (section "Determining Support").
     pub async fn ping(&self, host: &str) -> Result<(), RegistryError> {
-        let question = Question {
+        let request = Request {
             method: Method::GET,
             target: "/v2/".to_owned(),
             accept: "application/json",
             scope: String::new(),
-            credentials: Credentials::Challenged,
+            authentication: Authentication::Challenged,
             limit: PING_LIMIT,
             one_byte: false,
             if_none_match: None,
         };
-        let answer = self.host(host)?.ask(&question).await?;
-        if answer.status.is_success() && !is_html(&answer) {
+        let response = self.host(host)?.send(&request).await?;
+        if response.status.is_success() && !is_html(&response) {
             return Ok(());
         }
-        Err(not_a_registry(host, &answer))
+        Err(not_a_registry(host, &response))
     }
 
     /// The digest that a tag has now, or whether a digest is there (section "Checking if content exists in the
     /// registry"). Always asks.
     pub async fn digest(&self, repository: &Repository, version: &Version) -> Result<Digest, RegistryError> {
-        let sources = self.sources(repository)?;
-        if let Some(mirror) = sources.trusted_mirror() {
+        let endpoints = self.endpoints(repository)?;
+        if let Some(mirror) = endpoints.trusted_mirror() {
             match self.digest_at(mirror, repository, version).await {
                 Ok(digest) => return Ok(digest),
                 Err(error) => mirror.passed_over(&error),
             }
         }
-        self.digest_at(&sources.origin, repository, version).await
+        self.digest_at(&endpoints.origin, repository, version).await
     }
 
     /// Whether a credential, which comes `from` somewhere, is good for pulling an image.
-    pub async fn try_out(
+    pub async fn check_credential(
         &self,
         repository: &Repository,
         version: &Version,
         credential: Credential,
         from: String,
     ) -> Result<(), RegistryError> {
-        let source = self.source_showing(repository, credential, from)?;
-        self.digest_at(&source, repository, version).await.map(drop)
+        let endpoint = self.endpoint_with_credential(repository, credential, from)?;
+        self.digest_at(&endpoint, repository, version).await.map(drop)
     }
 
     async fn digest_at(
         &self,
-        source: &Source,
+        endpoint: &Endpoint,
         repository: &Repository,
         version: &Version,
     ) -> Result<Digest, RegistryError> {
-        let question = source.question(Method::HEAD, &manifest_name(version), ACCEPT, MANIFEST_LIMIT);
-        let answer = source.ask(&question).await?;
-        found(repository, version, &answer)?;
-        match header(&answer, "docker-content-digest").map(|text| text.parse()) {
-            Some(Ok(digest)) => consistent(version, digest, repository, &question.target),
+        let request = endpoint.request(Method::HEAD, &manifest_name(version), ACCEPT, MANIFEST_LIMIT);
+        let response = endpoint.send(&request).await?;
+        found(repository, version, &response)?;
+        match header(&response, "docker-content-digest").map(|text| text.parse()) {
+            Some(Ok(digest)) => consistent(version, digest, repository, &request.target),
             Some(Err(_)) => {
-                Err(broken(repository, &question.target, "its Docker-Content-Digest is no digest".to_owned()))
+                Err(broken(repository, &request.target, "its Docker-Content-Digest is no digest".to_owned()))
             }
             // The header is optional: then only the bytes tell.
-            None => Ok(self.manifest_at(source, repository, version).await?.digest),
+            None => Ok(self.manifest_at(endpoint, repository, version).await?.digest),
         }
     }
 
     /// What was learned of an image before, if anything. Asks nothing.
-    pub fn known(&self, repository: &Repository, version: &Version) -> Option<Image> {
+    pub fn known(&self, repository: &Repository, version: &Version) -> Option<ImageMetadata> {
         let of_tag = || self.cache().tag(repository, version.tag.as_ref()?);
         match &version.digest {
             Some(digest) => of_tag().filter(|image| image.digest == *digest).or_else(|| self.cache().image(digest)),
@@ -135,12 +124,12 @@ impl Client {
     }
 
     /// What was learned of the tags of a repository before. Asks nothing.
-    pub fn known_tags(&self, repository: &Repository) -> HashMap<Tag, Image> {
+    pub fn known_images(&self, repository: &Repository) -> HashMap<Tag, ImageMetadata> {
         self.cache().images(repository)
     }
 
     /// Keeps what was learned of an image.
-    pub(super) fn remember(&self, repository: &Repository, version: &Version, image: &Image) {
+    pub(super) fn remember(&self, repository: &Repository, version: &Version, image: &ImageMetadata) {
         let tag: Option<&Tag> = version.tag.as_ref().filter(|_| version.digest.is_none());
         self.cache().remember(repository, tag, image);
     }
@@ -190,30 +179,30 @@ fn consistent(
     }
 }
 
-pub(super) fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
-    answer.headers.get(name).and_then(|value| value.to_str().ok())
+pub(super) fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response.headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-pub(super) fn is_html(answer: &Answer) -> bool {
-    header(answer, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("text/html"))
+pub(super) fn is_html(response: &Response) -> bool {
+    header(response, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("text/html"))
 }
 
 /// Whether a body is the distribution API's own error (section "Error Codes").
-pub(super) fn is_registry_error(answer: &Answer) -> bool {
+pub(super) fn is_registry_error(response: &Response) -> bool {
     #[derive(Deserialize)]
     struct Errors {
         #[serde(rename = "errors")]
         _errors: Vec<serde::de::IgnoredAny>,
     }
-    serde_json::from_slice::<Errors>(&answer.body).is_ok()
+    serde_json::from_slice::<Errors>(&response.body).is_ok()
 }
 
-pub(super) fn not_a_registry(host: &str, answer: &Answer) -> RegistryError {
-    let kind = header(answer, CONTENT_TYPE.as_str()).unwrap_or("no content type");
-    let reason = format!("{} answered status {} ({kind})", answer.url.path(), answer.status.as_u16());
+pub(super) fn not_a_registry(host: &str, response: &Response) -> RegistryError {
+    let kind = header(response, CONTENT_TYPE.as_str()).unwrap_or("no content type");
+    let reason = format!("{} answered status {} ({kind})", response.url.path(), response.status.as_u16());
     RegistryError::NotARegistry { host: host.to_owned(), reason }
 }
 
 pub(super) fn broken(repository: &Repository, what: &str, reason: String) -> RegistryError {
-    RegistryError::Broken { host: repository.host().to_owned(), what: what.to_owned(), reason }
+    RegistryError::InvalidResponse { host: repository.host().to_owned(), what: what.to_owned(), reason }
 }

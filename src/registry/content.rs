@@ -6,19 +6,19 @@ use sha2::{Digest as _, Sha256, Sha512};
 use crate::image::{Digest, Reference, Repository, Version};
 
 use super::client::{Client, broken, header, is_html, not_a_registry};
+use super::endpoint::Endpoint;
 use super::error::RegistryError;
 use super::manifest::{ACCEPT, Manifest};
-use super::source::Source;
-use super::transport::Answer;
+use super::transport::Response;
 
 /// A manifest and a configuration are read up to these sizes, in bytes. The specification wants registries to take
 /// manifests of 4 MiB.
 pub(super) const MANIFEST_LIMIT: usize = 8 << 20;
-const CONFIGURATION_LIMIT: usize = 8 << 20;
+const IMAGE_CONFIG_LIMIT: usize = 8 << 20;
 
 /// A manifest or index with what its bytes are.
 #[derive(Debug)]
-pub(super) struct Read {
+pub(super) struct FetchedManifest {
     /// What the bytes hash to.
     pub digest: Digest,
     /// How many bytes it has.
@@ -30,9 +30,15 @@ pub(super) struct Read {
 impl Client {
     /// A manifest or index, its bytes proved against the digest that was asked for or claimed. By digest it may come
     /// from a mirror; what a tag means is asked of the registry first then.
-    pub(super) async fn manifest(&self, repository: &Repository, version: &Version) -> Result<Read, RegistryError> {
-        let sources = self.sources(repository)?;
-        let Some(mirror) = &sources.mirror else { return self.manifest_at(&sources.origin, repository, version).await };
+    pub(super) async fn manifest(
+        &self,
+        repository: &Repository,
+        version: &Version,
+    ) -> Result<FetchedManifest, RegistryError> {
+        let endpoints = self.endpoints(repository)?;
+        let Some(mirror) = &endpoints.mirror else {
+            return self.manifest_at(&endpoints.origin, repository, version).await;
+        };
         let digest = match &version.digest {
             Some(digest) => digest.clone(),
             None => self.digest(repository, version).await?,
@@ -42,86 +48,86 @@ impl Client {
             Ok(read) => Ok(read),
             Err(error) => {
                 mirror.passed_over(&error);
-                self.manifest_at(&sources.origin, repository, &exact).await
+                self.manifest_at(&endpoints.origin, repository, &exact).await
             }
         }
     }
 
     pub(super) async fn manifest_at(
         &self,
-        source: &Source,
+        endpoint: &Endpoint,
         repository: &Repository,
         version: &Version,
-    ) -> Result<Read, RegistryError> {
-        let question = source.question(Method::GET, &manifest_name(version), ACCEPT, MANIFEST_LIMIT);
-        let answer = source.ask(&question).await?;
-        found(repository, version, &answer)?;
-        let target = &question.target;
-        let claimed = header(&answer, "docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
+    ) -> Result<FetchedManifest, RegistryError> {
+        let request = endpoint.request(Method::GET, &manifest_name(version), ACCEPT, MANIFEST_LIMIT);
+        let response = endpoint.send(&request).await?;
+        found(repository, version, &response)?;
+        let target = &request.target;
+        let claimed = header(&response, "docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
         let expected = version.digest.clone().or(claimed);
         let digest = match expected {
             Some(expected) => {
-                let actual = digest_of(&answer.body, &expected);
+                let actual = digest_of(&response.body, &expected);
                 if actual != expected {
                     return Err(broken(repository, target, format!("its bytes hash to {actual}, not to {expected}")));
                 }
                 expected
             }
-            None => sha256(&answer.body),
+            None => sha256(&response.body),
         };
-        let manifest: Manifest = serde_json::from_slice(&answer.body)
+        let manifest: Manifest = serde_json::from_slice(&response.body)
             .map_err(|error| broken(repository, target, format!("not a manifest ({error})")))?;
         if manifest.is_neither() {
             return Err(broken(repository, target, "it is neither a manifest nor an index".to_owned()));
         }
-        Ok(Read { digest, size: answer.body.len() as u64, manifest })
+        Ok(FetchedManifest { digest, size: response.body.len() as u64, manifest })
     }
 
     /// The bytes of a configuration; `None` when the registry does not have it.
-    pub(super) async fn configuration(
+    pub(super) async fn image_config(
         &self,
         repository: &Repository,
         digest: &Digest,
     ) -> Result<Option<Vec<u8>>, RegistryError> {
-        let sources = self.sources(repository)?;
-        if let Some(mirror) = &sources.mirror {
-            match self.configuration_at(mirror, repository, digest).await {
+        let endpoints = self.endpoints(repository)?;
+        if let Some(mirror) = &endpoints.mirror {
+            match self.image_config_at(mirror, repository, digest).await {
                 Ok(Some(bytes)) => return Ok(Some(bytes)),
                 Ok(None) => {}
                 Err(error) => mirror.passed_over(&error),
             }
         }
-        self.configuration_at(&sources.origin, repository, digest).await
+        self.image_config_at(&endpoints.origin, repository, digest).await
     }
 
-    async fn configuration_at(
+    async fn image_config_at(
         &self,
-        source: &Source,
+        endpoint: &Endpoint,
         repository: &Repository,
         digest: &Digest,
     ) -> Result<Option<Vec<u8>>, RegistryError> {
-        let question = source.question(Method::GET, &format!("blobs/{digest}"), "*/*", CONFIGURATION_LIMIT);
-        let answer = source.ask(&question).await?;
-        match answer.status {
+        let request = endpoint.request(Method::GET, &format!("blobs/{digest}"), "*/*", IMAGE_CONFIG_LIMIT);
+        let response = endpoint.send(&request).await?;
+        match response.status {
             StatusCode::NOT_FOUND => Ok(None),
-            status if !status.is_success() => Err(not_a_registry(repository.host(), &answer)),
-            _ if digest_of(&answer.body, digest) != *digest => {
-                Err(broken(repository, &question.target, "its bytes do not hash to its digest".to_owned()))
+            status if !status.is_success() => Err(not_a_registry(repository.host(), &response)),
+            _ if digest_of(&response.body, digest) != *digest => {
+                Err(broken(repository, &request.target, "its bytes do not hash to its digest".to_owned()))
             }
-            _ => Ok(Some(answer.body.clone())),
+            _ => Ok(Some(response.body.clone())),
         }
     }
 }
 
 /// What an answer to a question for a manifest means.
-pub(super) fn found(repository: &Repository, version: &Version, answer: &Answer) -> Result<(), RegistryError> {
-    match answer.status {
-        status if status.is_success() && !is_html(answer) => Ok(()),
+pub(super) fn found(repository: &Repository, version: &Version, response: &Response) -> Result<(), RegistryError> {
+    match response.status {
+        status if status.is_success() && !is_html(response) => Ok(()),
         StatusCode::NOT_FOUND => {
             let reference = Reference { repository: repository.clone(), version: version.clone() };
             Err(RegistryError::NoImage { image: reference.to_string() })
         }
-        _ => Err(not_a_registry(repository.host(), answer)),
+        _ => Err(not_a_registry(repository.host(), response)),
     }
 }
 

@@ -21,7 +21,7 @@ pub enum RegistryError {
     },
     /// The image is there, but not all of it.
     #[error("{image} is not whole: {}", flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    NotWhole {
+    Incomplete {
         /// The whole reference.
         image: String,
         /// What is missing or wrong.
@@ -87,7 +87,7 @@ pub enum RegistryError {
     },
     /// The answer cannot be right.
     #[error("{host} gave a broken answer to {what}: {reason}")]
-    Broken {
+    InvalidResponse {
         /// The host.
         host: String,
         /// What was asked for.
@@ -132,7 +132,7 @@ impl fmt::Display for Flaw {
 
 impl RegistryError {
     /// Whether asking again may help.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(
             self,
             RegistryError::RateLimited { .. }
@@ -143,17 +143,17 @@ impl RegistryError {
     }
 
     /// Whether it took as long as a request may take: asking again would hold up others for as long again.
-    pub(super) fn took_all_patience(&self) -> bool {
+    pub(super) fn used_full_timeout(&self) -> bool {
         matches!(self, RegistryError::TimedOut { .. })
     }
 
     /// Whether it is this very image that is at fault, not the registry as a whole.
-    pub fn is_of_image(&self) -> bool {
-        self.is_absence() || matches!(self, RegistryError::NotWhole { .. } | RegistryError::Broken { .. })
+    pub fn concerns_image(&self) -> bool {
+        self.is_not_found() || matches!(self, RegistryError::Incomplete { .. } | RegistryError::InvalidResponse { .. })
     }
 
     /// Whether the registry said with authority that the image is not there.
-    pub fn is_absence(&self) -> bool {
+    pub fn is_not_found(&self) -> bool {
         matches!(self, RegistryError::NoRepository(_) | RegistryError::NoImage { .. })
     }
 }
@@ -161,7 +161,7 @@ impl RegistryError {
 impl Explain for RegistryError {
     fn fault(&self) -> Fault {
         match self {
-            RegistryError::NoRepository(_) | RegistryError::NoImage { .. } | RegistryError::NotWhole { .. } => {
+            RegistryError::NoRepository(_) | RegistryError::NoImage { .. } | RegistryError::Incomplete { .. } => {
                 Fault::Blocked
             }
             RegistryError::NoCredentials { .. } | RegistryError::Denied { .. } => Fault::Denied,
@@ -171,7 +171,7 @@ impl Explain for RegistryError {
             | RegistryError::TimedOut { .. }
             | RegistryError::ServerError { .. }
             | RegistryError::NotARegistry { .. }
-            | RegistryError::Broken { .. } => Fault::Transient,
+            | RegistryError::InvalidResponse { .. } => Fault::Transient,
         }
     }
 
@@ -181,7 +181,7 @@ impl Explain for RegistryError {
             RegistryError::NoImage { .. } => {
                 "check the tag; with --wait-image, `set` waits for a push to finish".to_owned()
             }
-            RegistryError::NotWhole { .. } => {
+            RegistryError::Incomplete { .. } => {
                 "push the image again; a cleanup of the registry may have taken what it still needs".to_owned()
             }
             RegistryError::NoCredentials { host } => {
@@ -208,7 +208,7 @@ impl Explain for RegistryError {
                 "look at the registry's own log".to_owned()
             }
             RegistryError::NotARegistry { .. } => "check the host and port; the API lives under /v2/".to_owned(),
-            RegistryError::Broken { .. } => "look at the registry's own log and storage".to_owned(),
+            RegistryError::InvalidResponse { .. } => "look at the registry's own log and storage".to_owned(),
             RegistryError::CredentialsFile { .. } => {
                 "give a Docker config file, as `docker login` writes it".to_owned()
             }

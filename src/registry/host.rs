@@ -19,11 +19,11 @@ use crate::secret::Secret;
 
 use super::config::{Config, Mirror};
 use super::error::RegistryError;
-use super::flights::Flights;
-use super::pace::{Leave, Pace};
-use super::sign_in::{Shown, SignIn};
+use super::rate_limit::{Permit, RateLimit};
+use super::sign_in::{CredentialSource, SignIn};
+use super::single_flight::SingleFlight;
 use super::traffic::{Tally, Traffic};
-use super::transport::{Answer, Transport, unreachable};
+use super::transport::{Response, Transport, unreachable};
 
 /// The host of Docker Hub's own API.
 pub const HUB_API: &str = "hub.docker.com";
@@ -35,7 +35,7 @@ fn account_of(name: &str) -> &str {
 
 /// What is asked of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Question {
+pub struct Request {
     /// GET or HEAD.
     pub method: Method,
     /// The path and query below the host.
@@ -45,7 +45,7 @@ pub struct Question {
     /// The token's scope, such as `repository:org/app:pull`; empty for none.
     pub scope: String,
     /// What is shown for who we are.
-    pub credentials: Credentials,
+    pub authentication: Authentication,
     /// The largest body that is read, in bytes.
     pub limit: usize,
     /// Whether the headers are enough: one byte is asked for, and none read.
@@ -56,7 +56,7 @@ pub struct Question {
 
 /// What is shown to a host for who we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Credentials {
+pub enum Authentication {
     /// What the host challenges for, as registries do.
     Challenged,
     /// User and password, unasked, as APIs beside the registry want it.
@@ -65,7 +65,7 @@ pub enum Credentials {
     AccessToken,
 }
 
-impl Question {
+impl Request {
     fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
@@ -77,14 +77,14 @@ impl Question {
 }
 
 /// An attempt that failed, and whether another one would be of no use.
-struct Failed {
+struct FailedAttempt {
     error: RegistryError,
     is_final: bool,
 }
 
-impl From<RegistryError> for Failed {
-    fn from(error: RegistryError) -> Failed {
-        Failed { error, is_final: false }
+impl From<RegistryError> for FailedAttempt {
+    fn from(error: RegistryError) -> FailedAttempt {
+        FailedAttempt { error, is_final: false }
     }
 }
 
@@ -96,20 +96,24 @@ pub struct Host {
     transport: Transport,
     sign_in: Arc<SignIn>,
     permits: Semaphore,
-    pace: Pace,
+    rate_limit: RateLimit,
     tally: Tally,
-    flights: Flights<Arc<Question>, Result<Arc<Answer>, RegistryError>>,
+    in_flight: SingleFlight<Arc<Request>, Result<Arc<Response>, RegistryError>>,
 }
 
 impl Host {
     /// Prepares a host; connects to nothing yet.
     pub fn new(name: &str, config: &Config) -> Result<Host, RegistryError> {
         let file = config.credentials_file_of(account_of(name)).map(Path::to_owned);
-        Host::showing(name, config, file.map_or(Shown::Nothing, Shown::File))
+        Host::with_credential_source(name, config, file.map_or(CredentialSource::Nothing, CredentialSource::File))
     }
 
     /// The same, showing something else than what is configured.
-    pub fn showing(name: &str, config: &Config, shown: Shown) -> Result<Host, RegistryError> {
+    pub fn with_credential_source(
+        name: &str,
+        config: &Config,
+        credential_source: CredentialSource,
+    ) -> Result<Host, RegistryError> {
         let own = config.of_host(account_of(name));
         // A mirror needs no entry of its own: its URL says how it is spoken to.
         let is_plain_mirror = |mirror: &Mirror| mirror.host == name && mirror.plain_http;
@@ -127,13 +131,13 @@ impl Host {
         let per_second = own.and_then(|own| own.requests_per_second);
         Ok(Host {
             name: name.to_owned(),
-            sign_in: SignIn::new(account_of(name), &base, transport.clone(), shown),
+            sign_in: SignIn::new(account_of(name), &base, transport.clone(), credential_source),
             base,
             transport,
             permits: Semaphore::new(config.concurrency.max(1)),
-            pace: Pace::new(per_second.unwrap_or(usual), per_second.unwrap_or(burst)),
+            rate_limit: RateLimit::new(per_second.unwrap_or(usual), per_second.unwrap_or(burst)),
             tally: Tally::default(),
-            flights: Flights::default(),
+            in_flight: SingleFlight::default(),
         })
     }
 
@@ -147,19 +151,19 @@ impl Host {
 
     /// Asks, again where that may help, signing in where the registry wants it. What is being asked already is not asked
     /// a second time.
-    pub async fn ask(self: &Arc<Self>, question: &Question) -> Result<Arc<Answer>, RegistryError> {
-        let question = &Arc::new(question.clone());
-        let (host, asked) = (Arc::clone(self), Arc::clone(question));
-        let ask = || beside_connections(async move { host.persist(&asked).await.map(Arc::new) });
-        self.flights.join(question, ask).await
+    pub async fn send(self: &Arc<Self>, request: &Request) -> Result<Arc<Response>, RegistryError> {
+        let request = &Arc::new(request.clone());
+        let (host, sent) = (Arc::clone(self), Arc::clone(request));
+        let start = || beside_connections(async move { host.send_with_retries(&sent).await.map(Arc::new) });
+        self.in_flight.join(request, start).await
     }
 
     /// Asks once, for who has somewhere else to ask.
-    pub async fn try_once(self: &Arc<Self>, question: &Question) -> Result<Arc<Answer>, RegistryError> {
-        let question = &Arc::new(question.clone());
-        let (host, asked) = (Arc::clone(self), Arc::clone(question));
-        let ask = || async move { host.ask_once(&asked).await.map(Arc::new).map_err(|failed| failed.error) }.boxed();
-        self.flights.join(question, ask).await
+    pub async fn send_once(self: &Arc<Self>, request: &Request) -> Result<Arc<Response>, RegistryError> {
+        let request = &Arc::new(request.clone());
+        let (host, sent) = (Arc::clone(self), Arc::clone(request));
+        let start = || async move { host.attempt(&sent).await.map(Arc::new).map_err(|failed| failed.error) }.boxed();
+        self.in_flight.join(request, start).await
     }
 
     /// Its name, as images write it.
@@ -172,69 +176,71 @@ impl Host {
         self.tally.take(&self.name)
     }
 
-    async fn persist(&self, question: &Question) -> Result<Answer, RegistryError> {
+    async fn send_with_retries(&self, request: &Request) -> Result<Response, RegistryError> {
         let delays =
             ExponentialBuilder::default().with_min_delay(Duration::from_millis(250)).with_max_times(2).with_jitter();
-        (|| self.ask_once(question))
+        (|| self.attempt(request))
             .retry(delays)
-            .when(|failed: &Failed| !failed.is_final && failed.error.is_passing() && !failed.error.took_all_patience())
+            .when(|failed: &FailedAttempt| {
+                !failed.is_final && failed.error.is_transient() && !failed.error.used_full_timeout()
+            })
             .await
             .map_err(|failed| failed.error)
     }
 
-    async fn ask_once(&self, question: &Question) -> Result<Answer, Failed> {
+    async fn attempt(&self, request: &Request) -> Result<Response, FailedAttempt> {
         // A host that is not to be asked now is not to be asked a moment later either.
-        let not_now = |error| Err(Failed { error, is_final: true });
-        match self.pace.take(Instant::now(), question.is_metered()) {
-            Leave::After(wait) => tokio::time::sleep(wait).await,
-            Leave::Limited(wait) => {
+        let not_now = |error| Err(FailedAttempt { error, is_final: true });
+        match self.rate_limit.take(Instant::now(), request.is_metered()) {
+            Permit::After(wait) => tokio::time::sleep(wait).await,
+            Permit::Limited(wait) => {
                 return not_now(RegistryError::RateLimited { host: self.name.clone(), wait: Some(wait) });
             }
-            Leave::Down => {
+            Permit::Down => {
                 let reason = "it has not answered for a while and is left alone for some seconds".to_owned();
                 return not_now(unreachable(&self.name, reason));
             }
         }
         let _permit = self.permits.acquire().await.map_err(|closed| unreachable(&self.name, closed.to_string()))?;
-        let authorization = match question.credentials {
-            Credentials::Challenged => self.sign_in.authorization(&question.scope).await?,
-            Credentials::Basic => self.sign_in.basic(&question.scope).await?,
-            Credentials::AccessToken => self.sign_in.access_token(&self.base, &question.scope).await?,
+        let authorization = match request.authentication {
+            Authentication::Challenged => self.sign_in.authorization(&request.scope).await?,
+            Authentication::Basic => self.sign_in.basic(&request.scope).await?,
+            Authentication::AccessToken => self.sign_in.access_token(&self.base, &request.scope).await?,
         };
-        let answer = self.send(question, authorization.as_ref()).await?;
-        if answer.status != StatusCode::UNAUTHORIZED || question.credentials != Credentials::Challenged {
-            return Ok(self.judge(question, answer, authorization.is_some())?);
+        let response = self.exchange(request, authorization.as_ref()).await?;
+        if response.status != StatusCode::UNAUTHORIZED || request.authentication != Authentication::Challenged {
+            return Ok(self.judge(request, response, authorization.is_some())?);
         }
-        self.sign_in.challenged(&answer.headers, &question.scope, authorization.as_ref())?;
-        let Some(authorization) = self.sign_in.authorization(&question.scope).await? else {
+        self.sign_in.challenged(&response.headers, &request.scope, authorization.as_ref())?;
+        let Some(authorization) = self.sign_in.authorization(&request.scope).await? else {
             return Err(RegistryError::NoCredentials { host: self.name.clone() }.into());
         };
-        let answer = self.send(question, Some(&authorization)).await?;
-        Ok(self.judge(question, answer, true)?)
+        let response = self.exchange(request, Some(&authorization)).await?;
+        Ok(self.judge(request, response, true)?)
     }
 
     /// Turns statuses that mean the same for every question into errors.
-    fn judge(&self, question: &Question, answer: Answer, signed_in: bool) -> Result<Answer, RegistryError> {
+    fn judge(&self, request: &Request, response: Response, signed_in: bool) -> Result<Response, RegistryError> {
         // Storage that the registry redirects to knows nothing of our credentials and does not judge them.
-        let from_host = answer.url.origin() == self.base.origin();
-        match answer.status {
-            StatusCode::FORBIDDEN if !from_host => Ok(answer),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if signed_in => Err(self.sign_in.denied(&question.scope)),
+        let from_host = response.url.origin() == self.base.origin();
+        match response.status {
+            StatusCode::FORBIDDEN if !from_host => Ok(response),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if signed_in => Err(self.sign_in.denied(&request.scope)),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(RegistryError::NoCredentials { host: self.name.clone() })
             }
             StatusCode::TOO_MANY_REQUESTS => {
-                let wait = retry_after(&answer.headers);
+                let wait = retry_after(&response.headers);
                 Err(RegistryError::RateLimited { host: self.name.clone(), wait })
             }
             status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => {
                 Err(RegistryError::ServerError {
                     host: self.name.clone(),
                     status: status.as_u16(),
-                    what: question.target.clone(),
+                    what: request.target.clone(),
                 })
             }
-            _ => Ok(answer),
+            _ => Ok(response),
         }
     }
 
@@ -242,49 +248,53 @@ impl Host {
         level = "debug",
         skip_all,
         fields(
-            otel.name = %question.method,
+            otel.name = %request.method,
             otel.kind = "client",
-            http.request.method = %question.method,
+            http.request.method = %request.method,
             server.address = %self.name,
-            url.path = question.path(),
+            url.path = request.path(),
             http.response.status_code,
         )
     )]
-    async fn send(&self, question: &Question, authorization: Option<&Secret<String>>) -> Result<Answer, RegistryError> {
-        let url = self.base.join(&question.target).map_err(|error| unreachable(&self.name, error.to_string()))?;
-        let mut request = self.transport.http().request(question.method.clone(), url).header(ACCEPT, question.accept);
+    async fn exchange(
+        &self,
+        request: &Request,
+        authorization: Option<&Secret<String>>,
+    ) -> Result<Response, RegistryError> {
+        let url = self.base.join(&request.target).map_err(|error| unreachable(&self.name, error.to_string()))?;
+        let mut builder = self.transport.http().request(request.method.clone(), url).header(ACCEPT, request.accept);
         if let Some(authorization) = authorization {
-            request = request.header(AUTHORIZATION, authorization.expose());
+            builder = builder.header(AUTHORIZATION, authorization.expose());
         }
-        if question.one_byte {
-            request = request.header(RANGE, "bytes=0-0");
+        if request.one_byte {
+            builder = builder.header(RANGE, "bytes=0-0");
         }
-        if let Some(mark) = &question.if_none_match {
-            request = request.header(IF_NONE_MATCH, mark);
+        if let Some(mark) = &request.if_none_match {
+            builder = builder.header(IF_NONE_MATCH, mark);
         }
         let start = Instant::now();
-        let answer = match self.transport.fetch(request, question.limit, &question.target).await {
-            Ok(answer) => answer,
+        let response = match self.transport.fetch(builder, request.limit, &request.target).await {
+            Ok(response) => response,
             Err(error) => {
                 self.tally.count(None);
                 if matches!(error, RegistryError::TimedOut { .. } | RegistryError::Unreachable { .. }) {
-                    self.pace.silent(Instant::now());
+                    self.rate_limit.silent(Instant::now());
                 }
                 return Err(error);
             }
         };
-        self.tally.count(Some(answer.status.as_u16()));
-        tracing::Span::current().record("http.response.status_code", answer.status.as_u16());
-        self.pace.answered(Instant::now(), answer.status, &answer.headers, question.is_metered());
+        self.tally.count(Some(response.status.as_u16()));
+        tracing::Span::current().record("http.response.status_code", response.status.as_u16());
+        self.rate_limit.answered(Instant::now(), response.status, &response.headers, request.is_metered());
         tracing::debug!(
             host = %self.name,
-            method = %question.method,
-            path = question.path(),
-            status = answer.status.as_u16(),
+            method = %request.method,
+            path = request.path(),
+            status = response.status.as_u16(),
             ms = start.elapsed().as_millis() as u64,
             "registry request"
         );
-        Ok(answer)
+        Ok(response)
     }
 }
 

@@ -14,12 +14,12 @@ use crate::image::{Digest, Reference, Repository, Tag, Version};
 use crate::platform::Platform;
 
 use super::client::{Client, header, not_a_registry};
-use super::content::{Read, parse_digest};
+use super::content::{FetchedManifest, parse_digest};
+use super::endpoint::Endpoint;
 use super::error::{Flaw, RegistryError};
-use super::host::Question;
-use super::manifest::{Configuration, Descriptor, Manifest};
-use super::source::Source;
-use super::transport::Answer;
+use super::host::Request;
+use super::manifest::{Descriptor, ImageConfig, Manifest};
+use super::transport::Response;
 
 /// How many parts of one image are asked for at a time; the client bounds the requests to each host.
 const PARTS: usize = 8;
@@ -32,17 +32,17 @@ const DEPTH: u8 = 4;
 
 /// What was found out about the parts of images. It holds for one pass: what a registry has changes.
 #[derive(Debug, Clone, Default)]
-pub struct Audit {
+pub struct PartCache {
     parts: Arc<Mutex<HashMap<(Repository, Digest), Part>>>,
     /// Manifests that the registry handed out in this pass already.
-    manifests: Arc<Mutex<HashMap<(Repository, Digest), Read>>>,
+    manifests: Arc<Mutex<HashMap<(Repository, Digest), FetchedManifest>>>,
     /// What it had under tags then.
     tags: Arc<Mutex<HashMap<(Repository, Tag), Digest>>>,
 }
 
-impl Audit {
+impl PartCache {
     /// Takes note of a manifest that the registry handed out, and of the tag that it was asked for by.
-    pub(super) fn note_manifest(&self, repository: &Repository, version: &Version, read: Read) {
+    pub(super) fn note_manifest(&self, repository: &Repository, version: &Version, read: FetchedManifest) {
         let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
         if let (None, Some(tag), true) = (&version.digest, &version.tag, tags.len() < MOST_NOTED) {
             tags.insert((repository.clone(), tag.clone()), read.digest.clone());
@@ -54,7 +54,7 @@ impl Audit {
     }
 
     /// Takes note of a configuration of so many bytes that the registry handed out.
-    pub(super) fn note_configuration(&self, repository: &Repository, digest: &Digest, size: u64) {
+    pub(super) fn note_image_config(&self, repository: &Repository, digest: &Digest, size: u64) {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
         if parts.len() < MOST_NOTED {
             parts.insert((repository.clone(), digest.clone()), Part::There(Some(size)));
@@ -67,7 +67,7 @@ impl Audit {
         tags.get(&(repository.clone(), tag.clone())).cloned()
     }
 
-    fn noted(&self, repository: &Repository, version: &Version) -> Option<Read> {
+    fn noted(&self, repository: &Repository, version: &Version) -> Option<FetchedManifest> {
         let key = (repository.clone(), version.digest.clone()?);
         self.manifests.lock().unwrap_or_else(PoisonError::into_inner).remove(&key)
     }
@@ -81,22 +81,22 @@ enum Part {
 }
 
 /// What is being proved.
-struct Proof<'p> {
+struct IntegrityCheck<'p> {
     client: &'p Client,
     repository: &'p Repository,
     platforms: &'p [Platform],
-    audit: &'p Audit,
+    part_cache: &'p PartCache,
 }
 
 impl Client {
     /// The digest that a version has in this pass: what a tag held when its manifest was handed out is not asked again.
-    pub async fn digest_of_pass(
+    pub async fn digest_in_cycle(
         &self,
         repository: &Repository,
         version: &Version,
-        audit: &Audit,
+        part_cache: &PartCache,
     ) -> Result<Digest, RegistryError> {
-        match audit.tagged(repository, version) {
+        match part_cache.tagged(repository, version) {
             Some(digest) => Ok(digest),
             None => self.digest(repository, version).await,
         }
@@ -106,20 +106,20 @@ impl Client {
     /// when there are none; attestations aside), their configurations and layers. Gives its digest.
     ///
     /// # Errors
-    /// [`RegistryError::NotWhole`] names everything that is missing or wrong.
-    pub async fn prove(
+    /// [`RegistryError::Incomplete`] names everything that is missing or wrong.
+    pub async fn check_integrity(
         &self,
         repository: &Repository,
         version: &Version,
         platforms: &[Platform],
-        audit: &Audit,
+        part_cache: &PartCache,
     ) -> Result<Digest, RegistryError> {
-        let read = match audit.noted(repository, version) {
+        let read = match part_cache.noted(repository, version) {
             Some(read) => read,
             None => self.manifest(repository, version).await?,
         };
         let digest = read.digest.clone();
-        let proof = Proof { client: self, repository, platforms, audit };
+        let proof = IntegrityCheck { client: self, repository, platforms, part_cache };
         let mut flaws = proof.image(read).await?;
         if flaws.is_empty() {
             return Ok(digest);
@@ -127,21 +127,21 @@ impl Client {
         flaws.sort();
         flaws.dedup();
         let image = Reference { repository: repository.clone(), version: version.clone() };
-        Err(RegistryError::NotWhole { image: image.to_string(), flaws })
+        Err(RegistryError::Incomplete { image: image.to_string(), flaws })
     }
 }
 
-impl Proof<'_> {
-    async fn image(&self, read: Read) -> Result<Vec<Flaw>, RegistryError> {
+impl IntegrityCheck<'_> {
+    async fn image(&self, read: FetchedManifest) -> Result<Vec<Flaw>, RegistryError> {
         if read.manifest.is_index() {
             return self.index(&read.digest, &read.manifest, DEPTH).await;
         }
-        let configuration = match self.platforms {
+        let image_config = match self.platforms {
             [] => None,
             _ => self.platform_of(&read.manifest).await?,
         };
-        let mut flaws = self.manifest(&read.digest, &read.manifest, &label(configuration.as_ref())).await?;
-        if let Some(built) = configuration {
+        let mut flaws = self.manifest(&read.digest, &read.manifest, &label(image_config.as_ref())).await?;
+        if let Some(built) = image_config {
             let unserved = self.platforms.iter().filter(|wanted| !wanted.is_served_by(&built));
             flaws.extend(unserved.map(|wanted| lacks(&read.digest, wanted)));
         }
@@ -199,8 +199,10 @@ impl Proof<'_> {
         let version = Version { tag: None, digest: Some(digest.clone()) };
         let read = match self.listed(&version).await {
             Ok(read) => read,
-            Err(error) if error.is_absence() => return Ok(vec![flaw("is missing".to_owned())]),
-            Err(RegistryError::Broken { reason, .. }) => return Ok(vec![flaw(format!("is broken: {reason}"))]),
+            Err(error) if error.is_not_found() => return Ok(vec![flaw("is missing".to_owned())]),
+            Err(RegistryError::InvalidResponse { reason, .. }) => {
+                return Ok(vec![flaw(format!("is broken: {reason}"))]);
+            }
             Err(error) => return Err(error),
         };
         let mut flaws: Vec<Flaw> = wrong_size(child.size, Some(read.size)).map(flaw).into_iter().collect();
@@ -217,11 +219,11 @@ impl Proof<'_> {
     }
 
     /// A manifest that an index lists. A mirror may have the bytes; that it is there is for the registry to say.
-    async fn listed(&self, version: &Version) -> Result<Read, RegistryError> {
-        if let Some(read) = self.audit.noted(self.repository, version) {
+    async fn listed(&self, version: &Version) -> Result<FetchedManifest, RegistryError> {
+        if let Some(read) = self.part_cache.noted(self.repository, version) {
             return Ok(read);
         }
-        if self.client.sources(self.repository)?.mirror.is_some() {
+        if self.client.endpoints(self.repository)?.mirror.is_some() {
             self.client.digest(self.repository, version).await?;
         }
         self.client.manifest(self.repository, version).await
@@ -229,9 +231,9 @@ impl Proof<'_> {
 
     /// A manifest: its configuration and every layer that the registry has to have.
     async fn manifest(&self, digest: &Digest, manifest: &Manifest, label: &str) -> Result<Vec<Flaw>, RegistryError> {
-        let configuration = manifest.config.iter().map(|part| (format!("the configuration{label}"), part));
+        let image_config = manifest.config.iter().map(|part| (format!("the configuration{label}"), part));
         let layers = manifest.layers().filter(|layer| !layer.is_foreign());
-        let parts = configuration.chain(layers.map(|part| (format!("a layer{label}"), part)));
+        let parts = image_config.chain(layers.map(|part| (format!("a layer{label}"), part)));
         let parts: Vec<_> = parts.collect();
         if parts.len() > MOST_PARTS {
             return Ok(vec![too_many(&format!("the manifest{label}"), digest, parts.len())]);
@@ -244,12 +246,12 @@ impl Proof<'_> {
     async fn blob(&self, what: String, part: &Descriptor) -> Result<Option<Flaw>, RegistryError> {
         let digest = parse_digest(self.repository, &part.digest)?;
         let key = (self.repository.clone(), digest.clone());
-        let known = self.audit.parts.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let known = self.part_cache.parts.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         let found = match known {
             Some(found) => found,
             None => {
                 let found = self.client.blob(self.repository, &digest).await?;
-                self.audit.parts.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
+                self.part_cache.parts.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
                 found
             }
         };
@@ -264,47 +266,52 @@ impl Proof<'_> {
     async fn platform_of(&self, manifest: &Manifest) -> Result<Option<Platform>, RegistryError> {
         let Some(config) = &manifest.config else { return Ok(None) };
         let digest = parse_digest(self.repository, &config.digest)?;
-        let bytes = self.client.configuration(self.repository, &digest).await?;
-        Ok(bytes.and_then(|bytes| Configuration::read(&bytes).ok()).and_then(|found| found.platform()))
+        let bytes = self.client.image_config(self.repository, &digest).await?;
+        Ok(bytes.and_then(|bytes| ImageConfig::read(&bytes).ok()).and_then(|found| found.platform()))
     }
 }
 
 impl Client {
     /// Asks whether a blob is there.
     async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Part, RegistryError> {
-        let sources = self.sources(repository)?;
-        if let Some(mirror) = sources.trusted_mirror() {
+        let endpoints = self.endpoints(repository)?;
+        if let Some(mirror) = endpoints.trusted_mirror() {
             match self.blob_at(mirror, repository, digest).await {
                 Ok(Part::Missing) => {}
                 Ok(found) => return Ok(found),
                 Err(error) => mirror.passed_over(&error),
             }
         }
-        self.blob_at(&sources.origin, repository, digest).await
+        self.blob_at(&endpoints.origin, repository, digest).await
     }
 
     /// Storage that a registry redirects to may know GET alone: then one byte is asked for, which brings the whole size
     /// along (RFC 9110 section 14.4).
-    async fn blob_at(&self, source: &Source, repository: &Repository, digest: &Digest) -> Result<Part, RegistryError> {
+    async fn blob_at(
+        &self,
+        endpoint: &Endpoint,
+        repository: &Repository,
+        digest: &Digest,
+    ) -> Result<Part, RegistryError> {
         let name = format!("blobs/{digest}");
-        let answer = source.ask(&source.question(Method::HEAD, &name, "*/*", 0)).await?;
-        let length = |answer: &Answer| header(answer, "content-length").and_then(|text| text.parse().ok());
-        match answer.status {
-            StatusCode::OK => return Ok(Part::There(length(&answer))),
+        let response = endpoint.send(&endpoint.request(Method::HEAD, &name, "*/*", 0)).await?;
+        let length = |response: &Response| header(response, "content-length").and_then(|text| text.parse().ok());
+        match response.status {
+            StatusCode::OK => return Ok(Part::There(length(&response))),
             StatusCode::NOT_FOUND => return Ok(Part::Missing),
             StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {}
-            _ => return Err(not_a_registry(repository.host(), &answer)),
+            _ => return Err(not_a_registry(repository.host(), &response)),
         }
-        let get = Question { one_byte: true, ..source.question(Method::GET, &name, "*/*", 0) };
-        let answer = source.ask(&get).await?;
-        match answer.status {
+        let get = Request { one_byte: true, ..endpoint.request(Method::GET, &name, "*/*", 0) };
+        let response = endpoint.send(&get).await?;
+        match response.status {
             StatusCode::PARTIAL_CONTENT => {
-                let range = header(&answer, "content-range").unwrap_or_default();
+                let range = header(&response, "content-range").unwrap_or_default();
                 Ok(Part::There(range.rsplit('/').next().and_then(|size| size.parse().ok())))
             }
-            StatusCode::OK => Ok(Part::There(length(&answer))),
+            StatusCode::OK => Ok(Part::There(length(&response))),
             StatusCode::NOT_FOUND => Ok(Part::Missing),
-            _ => Err(not_a_registry(repository.host(), &answer)),
+            _ => Err(not_a_registry(repository.host(), &response)),
         }
     }
 }

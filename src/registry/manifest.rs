@@ -54,41 +54,41 @@ struct DescribedPlatform {
 
 /// What matters of an image's configuration.
 #[derive(Debug, Deserialize)]
-pub struct Configuration {
+pub struct ImageConfig {
     created: Option<String>,
     #[serde(default)]
     os: String,
     #[serde(default)]
     architecture: String,
     variant: Option<String>,
-    config: Option<RunConfiguration>,
+    config: Option<ExecutionConfig>,
 }
 
 /// How an image is run; of that only its labels matter.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct RunConfiguration {
+struct ExecutionConfig {
     labels: Option<BTreeMap<String, String>>,
 }
 
 /// Where an image says that it comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Provenance {
+pub struct SourceLabels {
     /// The commit (`org.opencontainers.image.revision`).
     pub revision: Option<String>,
     /// The repository (`org.opencontainers.image.source`).
     pub source: Option<String>,
 }
 
-impl Provenance {
-    fn among(pairs: &BTreeMap<String, String>) -> Provenance {
+impl SourceLabels {
+    fn among(pairs: &BTreeMap<String, String>) -> SourceLabels {
         let said = |key: &str| pairs.get(key).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        Provenance { revision: said(REVISION), source: said(SOURCE) }
+        SourceLabels { revision: said(REVISION), source: said(SOURCE) }
     }
 
     /// This, and from the other what is missing here.
-    pub fn or(self, other: Provenance) -> Provenance {
-        Provenance { revision: self.revision.or(other.revision), source: self.source.or(other.source) }
+    pub fn or(self, other: SourceLabels) -> SourceLabels {
+        SourceLabels { revision: self.revision.or(other.revision), source: self.source.or(other.source) }
     }
 
     /// Whether nothing is missing.
@@ -104,8 +104,8 @@ impl Manifest {
     }
 
     /// Where its annotations say the image comes from.
-    pub fn provenance(&self) -> Provenance {
-        Provenance::among(&self.annotations)
+    pub fn source_labels(&self) -> SourceLabels {
+        SourceLabels::among(&self.annotations)
     }
 
     /// The manifests of an index that are images: attestations and signatures are none.
@@ -147,9 +147,9 @@ impl Descriptor {
     }
 }
 
-impl Configuration {
+impl ImageConfig {
     /// Reads the configuration of an image.
-    pub fn read(bytes: &[u8]) -> Result<Configuration, serde_json::Error> {
+    pub fn read(bytes: &[u8]) -> Result<ImageConfig, serde_json::Error> {
         serde_json::from_slice(bytes)
     }
 
@@ -159,9 +159,9 @@ impl Configuration {
     }
 
     /// Where its labels say the image comes from.
-    pub fn provenance(&self) -> Provenance {
+    pub fn source_labels(&self) -> SourceLabels {
         let labels = self.config.as_ref().and_then(|config| config.labels.as_ref());
-        labels.map(Provenance::among).unwrap_or_default()
+        labels.map(SourceLabels::among).unwrap_or_default()
     }
 
     /// The platform that it says the image is for.

@@ -1,28 +1,29 @@
-//! The registry side: a client of the OCI distribution API (specification 1.1).
+//! A client for OCI registries (distribution specification 1.1).
 //!
-//! - [`config`]: what it has to be told
-//! - [`error`]: what goes wrong
-//! - [`client`]: what can be asked of a registry
-//! - [`content`]: manifests and blobs, their bytes proved against their digests
-//! - [`metadata`]: what is known of an image: its digest and when it was built
-//! - `provenance`: where an image says that it comes from: its commit and its source repository
-//! - [`integrity`]: whether an image is whole
-//! - [`tags`]: all tags of a repository
-//! - `pushed`: when tags were pushed, as the registry's own API tells
-//! - [`source`]: where a repository is asked for: its registry, and a mirror of it
-//! - [`host`]: one host: what is asked of it, how often, and again where that may help
-//! - [`transport`]: HTTP to one host
-//! - [`sign_in`]: signing in to one host
+//! - [`config`]: the client's settings
+//! - [`error`]: the client's errors
+//! - [`client`]: a client for any number of registries
+//! - `content`: manifests and blobs, verified against their digests
+//! - [`metadata`]: an image's digest, build time and platforms
+//! - `inspect`: reads that metadata from manifests and image configs
+//! - `source_labels`: the commit and source repository that an image was built from
+//! - [`integrity`]: checks that an image is complete
+//! - [`tags`]: lists the tags of a repository
+//! - `push_times`: when tags were pushed, from the registry product's own API
+//! - `endpoint`: the hosts that serve a repository: its registry and a mirror
+//! - [`host`]: sends requests to one host, with retries
+//! - [`rate_limit`]: how fast one host may be queried
+//! - `single_flight`: sends identical concurrent requests once
+//! - `sign_in`: signs in to one host
 //! - [`auth`]: challenges and tokens
-//! - [`cache`]: what was learned, kept on disk
-//! - [`listed`]: what of it tells whether a listing is still the same
-//! - [`store`]: the file that it is kept in
-//! - `packed`: the form of what is in the file
-//! - [`flights`]: the same question, asked by several at once, is sent once
-//! - [`pace`]: how fast one host may be asked
 //! - [`credentials`]: Docker config files and credential helpers
-//! - [`traffic`]: how many requests a host was sent, by what it answered
-//! - [`manifest`]: manifests, indexes, and when an image was built
+//! - [`transport`]: HTTP to one host
+//! - [`manifest`]: manifests, indexes and image configs
+//! - [`cache`]: what was learned about registries, kept on disk
+//! - [`listing`]: the cached part of a tag listing that shows whether it has changed
+//! - [`store`]: the file behind the cache
+//! - `packed`: the encoding of values in that file
+//! - [`traffic`]: requests to a host, counted by status
 
 pub mod auth;
 pub mod cache;
@@ -30,19 +31,20 @@ pub mod client;
 pub mod config;
 mod content;
 pub mod credentials;
+mod endpoint;
 pub mod error;
-mod flights;
 pub mod host;
+mod inspect;
 pub mod integrity;
-pub mod listed;
+pub mod listing;
 pub mod manifest;
-mod metadata;
-pub mod pace;
+pub mod metadata;
 mod packed;
-mod provenance;
-mod pushed;
+mod push_times;
+pub mod rate_limit;
 mod sign_in;
-mod source;
+mod single_flight;
+mod source_labels;
 pub mod store;
 pub mod tags;
 pub mod traffic;

@@ -12,13 +12,13 @@ use reqwest::{StatusCode, Url};
 use crate::http::retry_after;
 use crate::secret::Secret;
 
-use super::auth::{Challenge, Token, TokenAnswer};
+use super::auth::{Challenge, Token, TokenResponse};
 use super::credentials::{self, Credential};
 use super::error::RegistryError;
-use super::flights::Flights;
-use super::transport::{Answer, Transport, unreachable};
+use super::single_flight::SingleFlight;
+use super::transport::{Response, Transport, unreachable};
 
-const TOKEN_ANSWER_LIMIT: usize = 1 << 20;
+const TOKEN_RESPONSE_LIMIT: usize = 1 << 20;
 const TOKEN_REQUEST: &str = "the request for a token";
 /// In place of a scope, for the token of an API that has none.
 const ACCESS_TOKEN: &str = "access token";
@@ -27,7 +27,7 @@ const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a host is shown.
 #[derive(Debug)]
-pub enum Shown {
+pub enum CredentialSource {
     /// Nothing: requests are anonymous.
     Nothing,
     /// What a Docker config file has for it.
@@ -47,23 +47,23 @@ pub struct SignIn {
     name: String,
     is_https: bool,
     transport: Transport,
-    shown: Shown,
+    credential_source: CredentialSource,
     challenge: Mutex<Option<Challenge>>,
     tokens: Mutex<HashMap<String, Token>>,
-    asking: Flights<String, Result<Token, RegistryError>>,
+    asking: SingleFlight<String, Result<Token, RegistryError>>,
 }
 
 impl SignIn {
     /// Nothing is known yet.
-    pub fn new(name: &str, base: &Url, transport: Transport, shown: Shown) -> Arc<SignIn> {
+    pub fn new(name: &str, base: &Url, transport: Transport, credential_source: CredentialSource) -> Arc<SignIn> {
         Arc::new(SignIn {
             name: name.to_owned(),
             is_https: base.scheme() == "https",
             transport,
-            shown,
+            credential_source,
             challenge: Mutex::default(),
             tokens: Mutex::default(),
-            asking: Flights::default(),
+            asking: SingleFlight::default(),
         })
     }
 
@@ -117,8 +117,8 @@ impl SignIn {
             async move {
                 let body = serde_json::json!({ "identifier": user, "secret": password.expose() });
                 let request = this.transport.http().post(url).json(&body);
-                let answer = this.transport.fetch(request, TOKEN_ANSWER_LIMIT, TOKEN_REQUEST).await?;
-                this.token_in(&answer, ACCESS_TOKEN, || this.denied(&scope))
+                let response = this.transport.fetch(request, TOKEN_RESPONSE_LIMIT, TOKEN_REQUEST).await?;
+                this.token_in(&response, ACCESS_TOKEN, || this.denied(&scope))
             }
             .boxed()
         };
@@ -147,10 +147,10 @@ impl SignIn {
     /// The error for a refusal.
     pub fn denied(&self, scope: &str) -> RegistryError {
         let host = self.name.clone();
-        let from = match &self.shown {
-            Shown::File(file) => file.display().to_string(),
-            Shown::Given { from, .. } => from.clone(),
-            Shown::Nothing => return RegistryError::NoCredentials { host },
+        let from = match &self.credential_source {
+            CredentialSource::File(file) => file.display().to_string(),
+            CredentialSource::Given { from, .. } => from.clone(),
+            CredentialSource::Nothing => return RegistryError::NoCredentials { host },
         };
         let what = scope.split(':').nth(1).unwrap_or("this host").to_owned();
         RegistryError::Denied { host, from, what }
@@ -186,8 +186,8 @@ impl SignIn {
                 http.get(url)
             }
         };
-        let answer = self.transport.fetch(request, TOKEN_ANSWER_LIMIT, TOKEN_REQUEST).await?;
-        self.token_in(&answer, scope, || match credential {
+        let response = self.transport.fetch(request, TOKEN_RESPONSE_LIMIT, TOKEN_REQUEST).await?;
+        self.token_in(&response, scope, || match credential {
             Some(_) => self.denied(scope),
             None => RegistryError::NoCredentials { host: self.name.clone() },
         })
@@ -196,14 +196,14 @@ impl SignIn {
     /// The token in an answer, kept for its scope.
     fn token_in(
         &self,
-        answer: &Answer,
+        response: &Response,
         scope: &str,
         refused: impl FnOnce() -> RegistryError,
     ) -> Result<Token, RegistryError> {
-        match answer.status {
+        match response.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST => Err(refused()),
             StatusCode::TOO_MANY_REQUESTS => {
-                Err(RegistryError::RateLimited { host: self.name.clone(), wait: retry_after(&answer.headers) })
+                Err(RegistryError::RateLimited { host: self.name.clone(), wait: retry_after(&response.headers) })
             }
             status if !status.is_success() => Err(RegistryError::ServerError {
                 host: self.name.clone(),
@@ -211,8 +211,8 @@ impl SignIn {
                 what: TOKEN_REQUEST.to_owned(),
             }),
             _ => {
-                let answer: Option<TokenAnswer> = serde_json::from_slice(&answer.body).ok();
-                let token = answer.and_then(|answer| answer.into_token(Instant::now()));
+                let response: Option<TokenResponse> = serde_json::from_slice(&response.body).ok();
+                let token = response.and_then(|response| response.into_token(Instant::now()));
                 let token = token.ok_or_else(|| self.broken("it holds no token"))?;
                 lock(&self.tokens).insert(scope.to_owned(), token.clone());
                 Ok(token)
@@ -221,14 +221,18 @@ impl SignIn {
     }
 
     fn broken(&self, reason: &str) -> RegistryError {
-        RegistryError::Broken { host: self.name.clone(), what: TOKEN_REQUEST.to_owned(), reason: reason.to_owned() }
+        RegistryError::InvalidResponse {
+            host: self.name.clone(),
+            what: TOKEN_REQUEST.to_owned(),
+            reason: reason.to_owned(),
+        }
     }
 
     async fn credential(&self, scope: &str) -> Result<Option<Credential>, RegistryError> {
-        let file = match &self.shown {
-            Shown::Nothing => return Ok(None),
-            Shown::Given { credential, .. } => return Ok(Some(credential.clone())),
-            Shown::File(file) => file.clone(),
+        let file = match &self.credential_source {
+            CredentialSource::Nothing => return Ok(None),
+            CredentialSource::Given { credential, .. } => return Ok(Some(credential.clone())),
+            CredentialSource::File(file) => file.clone(),
         };
         let named = file.clone();
         let (name, path) = (self.name.clone(), scope.split(':').nth(1).unwrap_or_default().to_owned());

@@ -11,10 +11,10 @@ use crate::http::next_link;
 use crate::image::{Repository, Tag};
 
 use super::client::{Client, broken, header, is_html, is_registry_error, not_a_registry};
+use super::endpoint::Endpoint;
 use super::error::RegistryError;
-use super::listed::{Listing, Mark, Page, hash};
-use super::source::Source;
-use super::transport::Answer;
+use super::listing::{Fingerprint, Listing, Page, hash};
+use super::transport::Response;
 
 /// A page of tags is read up to this size, in bytes.
 const PAGE_LIMIT: usize = 16 << 20;
@@ -28,9 +28,9 @@ struct TagPage {
 
 /// What a registry lists.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub struct TagList {
     /// Tells this listing from others.
-    pub mark: Mark,
+    pub fingerprint: Fingerprint,
     /// The tags, in the order of the registry; `None` where the listing is the one that is known.
     pub tags: Option<Vec<Tag>>,
 }
@@ -45,15 +45,15 @@ impl Client {
 
     /// The same, without the tags where they are those of a listing that is known: then nothing is read but what the
     /// registry sends.
-    pub async fn list(&self, repository: &Repository, known: Option<Mark>) -> Result<Listed, RegistryError> {
-        let sources = self.sources(repository)?;
-        if let Some(mirror) = sources.trusted_mirror() {
+    pub async fn list(&self, repository: &Repository, known: Option<Fingerprint>) -> Result<TagList, RegistryError> {
+        let endpoints = self.endpoints(repository)?;
+        if let Some(mirror) = endpoints.trusted_mirror() {
             match self.list_at(mirror, repository, known).await {
                 Ok(listed) => return Ok(listed),
                 Err(error) => mirror.passed_over(&error),
             }
         }
-        self.list_at(&sources.origin, repository, known).await
+        self.list_at(&endpoints.origin, repository, known).await
     }
 
     /// The tags of a repository as they were listed last. Asks nothing.
@@ -64,19 +64,19 @@ impl Client {
 
     async fn list_at(
         &self,
-        source: &Source,
+        endpoint: &Endpoint,
         repository: &Repository,
-        known: Option<Mark>,
-    ) -> Result<Listed, RegistryError> {
-        let before = self.cache().listing(repository).filter(|before| before.host == source.host.name());
+        known: Option<Fingerprint>,
+    ) -> Result<TagList, RegistryError> {
+        let before = self.cache().listing(repository).filter(|before| before.host == endpoint.host.name());
         if let Some(before) = before {
-            let mut walk = Walk::new(self, source, repository, before);
+            let mut walk = Walk::new(self, endpoint, repository, before);
             if let Some(listed) = walk.follow(known).await? {
                 return Ok(listed);
             }
         }
         // What was remembered is not all there.
-        let mut walk = Walk::new(self, source, repository, Listing::default());
+        let mut walk = Walk::new(self, endpoint, repository, Listing::default());
         let listed = walk.follow(known).await?;
         listed.ok_or_else(|| {
             broken(repository, "tags/list", "it says that what was never read has not changed".to_owned())
@@ -119,7 +119,7 @@ enum Asked {
 /// The way through the pages of a listing.
 struct Walk<'w> {
     client: &'w Client,
-    source: &'w Source,
+    endpoint: &'w Endpoint,
     repository: &'w Repository,
     before: Listing,
     now: Listing,
@@ -132,15 +132,15 @@ struct Walk<'w> {
 }
 
 impl<'w> Walk<'w> {
-    fn new(client: &'w Client, source: &'w Source, repository: &'w Repository, before: Listing) -> Walk<'w> {
-        let now = Listing { host: source.host.name().to_owned(), pages: Vec::new() };
-        Walk { client, source, repository, before, now, found: None, changed: HashMap::new(), remembered: None }
+    fn new(client: &'w Client, endpoint: &'w Endpoint, repository: &'w Repository, before: Listing) -> Walk<'w> {
+        let now = Listing { host: endpoint.host.name().to_owned(), pages: Vec::new() };
+        Walk { client, endpoint, repository, before, now, found: None, changed: HashMap::new(), remembered: None }
     }
 
     /// Follows the pages to the end; `None` where what was remembered of them does not suffice.
-    async fn follow(&mut self, known: Option<Mark>) -> Result<Option<Listed>, RegistryError> {
+    async fn follow(&mut self, known: Option<Fingerprint>) -> Result<Option<TagList>, RegistryError> {
         let mut asked = HashSet::new();
-        let mut target = self.source.target("tags/list");
+        let mut target = self.endpoint.target("tags/list");
         while asked.insert(target.clone()) {
             if asked.len() > PAGES {
                 let reason = format!("the list of tags goes on after {PAGES} pages");
@@ -162,29 +162,29 @@ impl<'w> Walk<'w> {
         if let Some(found) = &self.found {
             cache.keep_listed(self.repository, &found.seen);
         }
-        let mark = self.now.mark();
-        if known == Some(mark) {
-            return Ok(Some(Listed { mark, tags: None }));
+        let fingerprint = self.now.fingerprint();
+        if known == Some(fingerprint) {
+            return Ok(Some(TagList { fingerprint, tags: None }));
         }
         let found = self.found.take().map(|found| found.tags);
         let tags = found.or_else(|| self.client.last_listed(self.repository));
-        Ok(tags.map(|tags| Listed { mark, tags: Some(tags) }))
+        Ok(tags.map(|tags| TagList { fingerprint, tags: Some(tags) }))
     }
 
     async fn ask(&self, target: String) -> Result<Asked, RegistryError> {
         let known = self.before.pages.get(self.now.pages.len()).filter(|page| page.target == target);
-        let mut question = self.source.question(Method::GET, "tags/list", "application/json", PAGE_LIMIT);
-        question.target = target;
-        question.if_none_match = known.and_then(|page| page.etag.clone());
-        let answer = self.source.ask(&question).await?;
-        let link = next_link(&answer.headers);
-        let link = link.and_then(|link| self.source.host.target_of_link(&answer.url, &link));
+        let mut request = self.endpoint.request(Method::GET, "tags/list", "application/json", PAGE_LIMIT);
+        request.target = target;
+        request.if_none_match = known.and_then(|page| page.etag.clone());
+        let response = self.endpoint.send(&request).await?;
+        let link = next_link(&response.headers);
+        let link = link.and_then(|link| self.endpoint.host.target_of_link(&response.url, &link));
         match known {
             // A registry that marks the names alone has nothing to say on the page after them.
-            Some(page) if answer.status == StatusCode::NOT_MODIFIED => {
+            Some(page) if response.status == StatusCode::NOT_MODIFIED => {
                 Ok(Asked::Same(Page { link: link.or_else(|| page.link.clone()), ..page.clone() }))
             }
-            known => self.read(known, question.target, link, &answer),
+            known => self.read(known, request.target, link, &response),
         }
     }
 
@@ -193,21 +193,21 @@ impl<'w> Walk<'w> {
         known: Option<&Page>,
         target: String,
         link: Option<String>,
-        answer: &Arc<Answer>,
+        response: &Arc<Response>,
     ) -> Result<Asked, RegistryError> {
-        match answer.status {
-            StatusCode::OK if !is_html(answer) => {}
-            StatusCode::NOT_FOUND if is_registry_error(answer) => {
+        match response.status {
+            StatusCode::OK if !is_html(response) => {}
+            StatusCode::NOT_FOUND if is_registry_error(response) => {
                 return Err(RegistryError::NoRepository(self.repository.clone()));
             }
-            _ => return Err(not_a_registry(self.repository.host(), answer)),
+            _ => return Err(not_a_registry(self.repository.host(), response)),
         }
-        let etag = header(answer, ETAG.as_str()).filter(|etag| !etag.is_empty()).map(str::to_owned);
-        let hash = hash(&answer.body);
+        let etag = header(response, ETAG.as_str()).filter(|etag| !etag.is_empty()).map(str::to_owned);
+        let hash = hash(&response.body);
         if let Some(page) = known.filter(|page| page.hash == hash) {
             return Ok(Asked::Same(Page { etag, link, ..page.clone() }));
         }
-        let listed: TagPage = serde_json::from_slice(&answer.body)
+        let listed: TagPage = serde_json::from_slice(&response.body)
             .map_err(|error| broken(self.repository, &target, format!("not a list of tags ({error})")))?;
         let tags = listed.tags.unwrap_or_default().iter().filter_map(|name| name.parse().ok()).collect();
         Ok(Asked::New(Page { target, etag, hash, link, is_last: false }, tags))

@@ -12,7 +12,7 @@ use super::error::RegistryError;
 
 /// An answer, read whole.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     /// The HTTP status.
     pub status: StatusCode,
     /// The headers.
@@ -39,7 +39,7 @@ impl Transport {
         is_plain: bool,
         timeout: Duration,
     ) -> Result<Transport, RegistryError> {
-        let failed = |error: reqwest::Error| unreachable(name, http::innermost(&error));
+        let failed = |error: reqwest::Error| unreachable(name, http::root_cause(&error));
         let http = match ca_file {
             Some(file) => http::builder(timeout).tls_certs_only(authorities(file)?).build().map_err(failed)?,
             None => match http::builder(timeout).build() {
@@ -57,7 +57,7 @@ impl Transport {
     }
 
     /// Sends a request and reads the answer; with a limit of 0 no body is read. `what` is named in errors.
-    pub async fn fetch(&self, request: RequestBuilder, limit: usize, what: &str) -> Result<Answer, RegistryError> {
+    pub async fn fetch(&self, request: RequestBuilder, limit: usize, what: &str) -> Result<Response, RegistryError> {
         let mut response = request.send().await.map_err(|error| self.failed(&error))?;
         let (status, headers, url) = (response.status(), response.headers().clone(), response.url().clone());
         let mut body = Vec::new();
@@ -66,18 +66,18 @@ impl Transport {
         {
             if body.len() + chunk.len() > limit {
                 let reason = format!("its body is larger than {limit} bytes");
-                return Err(RegistryError::Broken { host: self.name.clone(), what: what.to_owned(), reason });
+                return Err(RegistryError::InvalidResponse { host: self.name.clone(), what: what.to_owned(), reason });
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, headers, body, url })
+        Ok(Response { status, headers, body, url })
     }
 
     fn failed(&self, error: &reqwest::Error) -> RegistryError {
         if error.is_timeout() {
             return RegistryError::TimedOut { host: self.name.clone(), after: self.timeout };
         }
-        unreachable(&self.name, http::innermost(error))
+        unreachable(&self.name, http::root_cause(error))
     }
 }
 
@@ -90,5 +90,5 @@ pub fn unreachable(host: &str, reason: String) -> RegistryError {
 fn authorities(file: &Path) -> Result<Vec<reqwest::Certificate>, RegistryError> {
     let fail = |reason: String| RegistryError::CaFile { file: file.to_owned(), reason };
     let pem = std::fs::read(file).map_err(|error| fail(error.to_string()))?;
-    http::authorities(&pem).map_err(fail)
+    http::parse_certificates(&pem).map_err(fail)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use git2::{Commit, Delta, DiffFindOptions, ErrorCode, Oid, Repository, Tree};
 use jiff::Timestamp;
 
-use crate::policy::lineage::Lineage;
+use crate::policy::first_parent_history::FirstParentHistory;
 
 use super::clone::{BareClone, CommitId};
 use super::config::{EVERYTHING, USUAL_DEPTH};
@@ -157,7 +157,7 @@ impl BareClone {
     }
 
     /// The first parents of a commit, from the commit itself back to the first one or to where history was cut off.
-    pub fn first_parents(&self, from: CommitId) -> Result<Lineage, RepoError> {
+    pub fn first_parents(&self, from: CommitId) -> Result<FirstParentHistory, RepoError> {
         let (mut ids, mut id, cut) = (Vec::new(), from.0, self.cut());
         loop {
             let commit = self.repository.find_commit(id).map_err(RepoError::git(format!("reading commit {id}")))?;
@@ -166,7 +166,7 @@ impl BareClone {
             let is_cut = cut.contains(&id);
             match commit.parent_id(0) {
                 Ok(parent) if !is_cut => id = parent,
-                _ => return Ok(Lineage::new(ids.into_iter(), !is_cut)),
+                _ => return Ok(FirstParentHistory::new(ids.into_iter(), !is_cut)),
             }
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
-use crate::policy::lineage::Lineage;
+use crate::policy::first_parent_history::FirstParentHistory;
 use crate::secret::SafeUrl;
 
 use super::clone::BareClone;
@@ -180,7 +180,7 @@ pub enum Wanted {
 ///
 /// # Errors
 /// The remote cannot be reached or has no such branch, or the clone cannot be written.
-pub fn lineage(config: Config, wanted: Wanted) -> Result<Lineage, RepoError> {
+pub fn lineage(config: Config, wanted: Wanted) -> Result<FirstParentHistory, RepoError> {
     let (mut clone, tip) = BareClone::open(config)?.fetch()?;
     if wanted == Wanted::More {
         clone.deepen()?;

@@ -1,20 +1,20 @@
 //! A verdict for each file: whether it decrypts, and whether all is encrypted that should be, to whom it should be.
 
 use super::cipher;
-use super::clear;
 use super::envelope::{self, Envelope};
 use super::error::{SopsError, ValueProblem};
 use super::format::{self, Format};
 use super::keyring::Keyring;
 use super::open;
-use super::plain::Type;
-use super::rules::{Rule, Rules};
+use super::plaintext::Type;
+use super::plaintext_secrets;
+use super::rules::{CreationRule, CreationRules};
 use super::selection::Selection;
 use super::tree::{self, Item, Visit};
 
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub enum FileStatus {
     /// The file decrypts, its MAC holds, and its recipients are those of `.sops.yaml`.
     Ok,
     /// The file is broken.
@@ -27,28 +27,28 @@ pub enum Status {
     NoKey,
 }
 
-impl Status {
+impl FileStatus {
     /// The name in `--output json`.
     pub fn label(self) -> &'static str {
         match self {
-            Status::Ok => "ok",
-            Status::Failed => "failed",
-            Status::Plaintext => "plaintext",
-            Status::WrongRecipients => "wrong-recipients",
-            Status::NoKey => "no-key",
+            FileStatus::Ok => "ok",
+            FileStatus::Failed => "failed",
+            FileStatus::Plaintext => "plaintext",
+            FileStatus::WrongRecipients => "wrong-recipients",
+            FileStatus::NoKey => "no-key",
         }
     }
 }
 
 /// What is said of a file, or of one of its documents. It never holds a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct FileVerdict {
     /// The file's path, as it was given.
     pub file: String,
     /// The document that the reason is about, from 0.
     pub document: usize,
     /// What was found.
-    pub status: Status,
+    pub status: FileStatus,
     /// The format, of a SOPS file.
     pub format: Option<Format>,
     /// What is wrong, and where; none when nothing is.
@@ -59,8 +59,8 @@ pub struct Verdict {
 
 /// Judges a file. `path` is the one from the folder of the `.sops.yaml` that `rules` come from. A file that is no SOPS
 /// file, and need not be one, gets no verdict.
-pub fn audit(path: &str, bytes: &[u8], keyring: &Keyring, rules: Option<&Rules>) -> Vec<Verdict> {
-    let verdict = |document, status, reason: String| Verdict {
+pub fn audit(path: &str, bytes: &[u8], keyring: &Keyring, rules: Option<&CreationRules>) -> Vec<FileVerdict> {
+    let verdict = |document, status, reason: String| FileVerdict {
         file: path.to_owned(),
         document,
         status,
@@ -70,21 +70,22 @@ pub fn audit(path: &str, bytes: &[u8], keyring: &Keyring, rules: Option<&Rules>)
     };
     let Some(format) = envelope::detect(bytes) else {
         return match lost(path, bytes) {
-            Some(reason) => vec![verdict(0, Status::Failed, reason)],
-            None => {
-                in_clear(path, bytes, rules).into_iter().map(|(d, why)| verdict(d, Status::Plaintext, why)).collect()
-            }
+            Some(reason) => vec![verdict(0, FileStatus::Failed, reason)],
+            None => in_clear(path, bytes, rules)
+                .into_iter()
+                .map(|(d, why)| verdict(d, FileStatus::Plaintext, why))
+                .collect(),
         };
     };
     let envelope = match envelope::read(bytes, format) {
         Ok(envelope) => envelope,
         Err(error) => {
-            let found = verdict(document_of(&error), Status::Failed, error.to_string());
-            return vec![Verdict { format: Some(format), ..found }];
+            let found = verdict(document_of(&error), FileStatus::Failed, error.to_string());
+            return vec![FileVerdict { format: Some(format), ..found }];
         }
     };
     let found = judge(path, &envelope, keyring, rules);
-    let complete = |(document, status, reason)| Verdict {
+    let complete = |(document, status, reason)| FileVerdict {
         file: path.to_owned(),
         document,
         status,
@@ -95,14 +96,14 @@ pub fn audit(path: &str, bytes: &[u8], keyring: &Keyring, rules: Option<&Rules>)
     found.into_iter().map(complete).collect()
 }
 
-type Finding = (usize, Status, Option<String>);
+type Finding = (usize, FileStatus, Option<String>);
 
 /// Judges a SOPS file: first what can be seen without a key, then the rest.
-fn judge(path: &str, envelope: &Envelope, keyring: &Keyring, rules: Option<&Rules>) -> Vec<Finding> {
+fn judge(path: &str, envelope: &Envelope, keyring: &Keyring, rules: Option<&CreationRules>) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     for (document, items) in envelope.documents.iter().enumerate() {
-        for place in clear::secret_values(items) {
-            found.push((document, Status::Plaintext, Some(format!("{place} of a Secret is in clear"))));
+        for place in plaintext_secrets::secret_values(items) {
+            found.push((document, FileStatus::Plaintext, Some(format!("{place} of a Secret is in clear"))));
         }
     }
     if let Some(error) = visible_problem(envelope) {
@@ -116,9 +117,9 @@ fn judge(path: &str, envelope: &Envelope, keyring: &Keyring, rules: Option<&Rule
     }
     let opened = keyring.open(&envelope.metadata).and_then(|key| open::verify(envelope, &key));
     let difference = rules.and_then(|rules| rules.rule_for(path)).and_then(|rule| rule.difference(&envelope.metadata));
-    let wrong = difference.map(|difference| (0, Status::WrongRecipients, Some(difference)));
+    let wrong = difference.map(|difference| (0, FileStatus::WrongRecipients, Some(difference)));
     match opened {
-        Ok(()) => vec![wrong.unwrap_or((0, Status::Ok, None))],
+        Ok(()) => vec![wrong.unwrap_or((0, FileStatus::Ok, None))],
         Err(error) => [Some(finding(&error)), wrong].into_iter().flatten().collect(),
     }
 }
@@ -135,7 +136,7 @@ fn visible_problem(envelope: &Envelope) -> Option<SopsError> {
             let text = std::str::from_utf8(plain.expose()).unwrap_or_default();
             let problem = match plain.kind {
                 Type::Str if text.starts_with("ENC[") => cipher::check_form(text).err().map(ValueProblem::Cipher),
-                _ => Some(ValueProblem::InClear),
+                _ => Some(ValueProblem::Plaintext),
             };
             let Some(problem) = problem else { return Ok(()) };
             first = Some(SopsError::Value { document, place: visit.place(), problem });
@@ -150,9 +151,9 @@ fn visible_problem(envelope: &Envelope) -> Option<SopsError> {
 
 fn finding(error: &SopsError) -> Finding {
     let status = match error {
-        SopsError::NoIdentity { .. } | SopsError::TooFewGroups { .. } | SopsError::Foreign { .. } => Status::NoKey,
-        SopsError::Value { problem: ValueProblem::InClear, .. } => Status::Plaintext,
-        _ => Status::Failed,
+        SopsError::NoIdentity { .. } | SopsError::TooFewGroups { .. } | SopsError::Foreign { .. } => FileStatus::NoKey,
+        SopsError::Value { problem: ValueProblem::Plaintext, .. } => FileStatus::Plaintext,
+        _ => FileStatus::Failed,
     };
     (document_of(error), status, Some(error.to_string()))
 }
@@ -193,7 +194,7 @@ fn lost(path: &str, bytes: &[u8]) -> Option<String> {
 }
 
 /// What is in clear in a file that is no SOPS file, by document.
-fn in_clear(path: &str, bytes: &[u8], rules: Option<&Rules>) -> Vec<(usize, String)> {
+fn in_clear(path: &str, bytes: &[u8], rules: Option<&CreationRules>) -> Vec<(usize, String)> {
     let name = path.rsplit('/').next().unwrap_or_default();
     let demanded = rules.and_then(|rules| rules.demands(path)).filter(|_| !matches!(name, ".sops.yaml" | ".sops.yml"));
     let mentions_secret = bytes.windows(6).any(|window| window == b"Secret");
@@ -208,7 +209,7 @@ fn in_clear(path: &str, bytes: &[u8], rules: Option<&Rules>) -> Vec<(usize, Stri
     };
     let mut found = Vec::new();
     for (document, items) in parsed.documents.iter().enumerate() {
-        let places = clear::secret_values(items);
+        let places = plaintext_secrets::secret_values(items);
         if let Some(first) = places.first() {
             let more = if places.len() > 1 { format!(" and {} more", places.len() - 1) } else { String::new() };
             found.push((document, format!("{first}{more} of a Secret in clear text")));
@@ -217,8 +218,8 @@ fn in_clear(path: &str, bytes: &[u8], rules: Option<&Rules>) -> Vec<(usize, Stri
     if !found.is_empty() {
         return found;
     }
-    let wanted = |rule: &Rule| {
-        parsed.documents.iter().filter(|items| !clear::is_kubernetes(items)).any(|items| {
+    let wanted = |rule: &CreationRule| {
+        parsed.documents.iter().filter(|items| !plaintext_secrets::is_kubernetes(items)).any(|items| {
             let visit = &mut |visit: Visit<'_, '_>| {
                 if visit.selected && !visit.is_comment && !visit.leaf.plain.is_empty() { Err(()) } else { Ok(()) }
             };
@@ -237,8 +238,8 @@ mod tests {
     use crate::secret::Secret;
     use crate::sops::age::bech32;
     use crate::sops::age::identity::Identity;
-    use crate::sops::block::Recipients;
     use crate::sops::encrypt::{Recipe, encrypt};
+    use crate::sops::metadata_writer::Recipients;
 
     fn key(seed: u8) -> (String, Keyring) {
         let identity = bech32::encode("age-secret-key-", &[seed; 32]).expect("a key").to_ascii_uppercase();
@@ -263,8 +264,8 @@ mod tests {
         "apiVersion: v1\nkind: Secret\nmetadata:\n  name: app\nstringData:\n  password: hunter2\n  user: me\n";
     const RULE: &str = "^(data|stringData)$";
 
-    fn said(path: &str, text: &str, keyring: &Keyring, rules: Option<&Rules>) -> Vec<String> {
-        let shown = |v: Verdict| format!("{} {}: {}", v.document, v.status.label(), v.reason.unwrap_or_default());
+    fn said(path: &str, text: &str, keyring: &Keyring, rules: Option<&CreationRules>) -> Vec<String> {
+        let shown = |v: FileVerdict| format!("{} {}: {}", v.document, v.status.label(), v.reason.unwrap_or_default());
         let verdicts = audit(path, text.as_bytes(), keyring, rules);
         verdicts.iter().for_each(|verdict| assert!(!format!("{verdict:?}").contains("hunter2"), "{verdict:?}"));
         verdicts.into_iter().map(shown).collect()
@@ -275,7 +276,7 @@ mod tests {
         let (recipient, keyring) = key(1);
         let file = encrypted(SECRET, RULE, std::slice::from_ref(&recipient));
         let verdicts = audit("a.yaml", file.as_bytes(), &keyring, None);
-        assert_eq!((verdicts.len(), verdicts[0].status, verdicts[0].format), (1, Status::Ok, Some(Format::Yaml)));
+        assert_eq!((verdicts.len(), verdicts[0].status, verdicts[0].format), (1, FileStatus::Ok, Some(Format::Yaml)));
         assert_eq!(verdicts[0].recipients, [recipient]);
         assert_eq!(verdicts[0].reason, None);
     }
@@ -344,8 +345,9 @@ mod tests {
         let (one, keyring) = key(1);
         let (two, _) = key(2);
         let file = encrypted(SECRET, RULE, std::slice::from_ref(&one));
-        let rules =
-            |keys: &str| Rules::parse(format!("creation_rules: [{{age: '{keys}'}}]").as_bytes()).expect("rules");
+        let rules = |keys: &str| {
+            CreationRules::parse(format!("creation_rules: [{{age: '{keys}'}}]").as_bytes()).expect("rules")
+        };
         assert_eq!(said("a.yaml", &file, &keyring, Some(&rules(&one))), ["0 ok: "]);
         assert_eq!(
             said("a.yaml", &file, &keyring, Some(&rules(&format!("{one},{two}")))),
@@ -396,7 +398,7 @@ mod tests {
     fn files_that_the_rules_name_must_be_encrypted() {
         let keyring = Keyring::new();
         let rules = "creation_rules:\n- path_regex: secrets/\n  encrypted_regex: ^pass\n  age: x\n- age: x\n";
-        let rules = Rules::parse(rules.as_bytes()).expect("rules");
+        let rules = CreationRules::parse(rules.as_bytes()).expect("rules");
         let said = |path: &str, text: &str| said(path, text, &keyring, Some(&rules));
         assert_eq!(said("secrets/a.yaml", "password: hunter2\n").len(), 1);
         assert_eq!(said("secrets/a.env", "password=hunter2\n").len(), 1);

@@ -16,7 +16,7 @@ use zeroize::Zeroize;
 
 use crate::secret::Secret;
 
-use super::plain::{Plain, Type};
+use super::plaintext::{Plaintext, Type};
 
 /// What every encrypted value starts with.
 pub const PREFIX: &str = "ENC[AES256_GCM,";
@@ -97,9 +97,9 @@ pub fn check_form(text: &str) -> Result<(), CipherError> {
 }
 
 /// Decrypts a value. An empty text stands for itself.
-pub fn decrypt(text: &str, key: &DataKey, additional: &str) -> Result<Plain, CipherError> {
+pub fn decrypt(text: &str, key: &DataKey, additional: &str) -> Result<Plaintext, CipherError> {
     if text.is_empty() {
-        return Ok(Plain::text(""));
+        return Ok(Plaintext::text(""));
     }
     let parts = Parts::of(text)?;
     let mut data = decoded(parts.data, "data")?;
@@ -116,11 +116,11 @@ pub fn decrypt(text: &str, key: &DataKey, additional: &str) -> Result<Plain, Cip
     };
     let bytes = Secret::new(data);
     opened.ok_or(CipherError::Refused)?;
-    Plain::of_decrypted(kind, bytes).ok_or(CipherError::NotOfType(kind.name()))
+    Plaintext::of_decrypted(kind, bytes).ok_or(CipherError::NotOfType(kind.name()))
 }
 
 /// Encrypts a value. What is empty stays empty.
-pub fn encrypt(plain: &Plain, key: &DataKey, additional: &str, rng: &mut impl CryptoRng) -> String {
+pub fn encrypt(plain: &Plaintext, key: &DataKey, additional: &str, rng: &mut impl CryptoRng) -> String {
     if plain.is_empty() {
         return String::new();
     }
@@ -187,18 +187,20 @@ mod tests {
 
     #[test]
     fn values_come_back_with_their_type() {
-        for plain in [Plain::text("grüße"), Plain::boolean(true), Plain::float(1.5), Plain::comment(" why")] {
+        for plain in
+            [Plaintext::text("grüße"), Plaintext::boolean(true), Plaintext::float(1.5), Plaintext::comment(" why")]
+        {
             let text = encrypt(&plain, &key(), "a:b:", &mut UnwrapErr(SysRng));
             assert_eq!(decrypt(&text, &key(), "a:b:"), Ok(plain), "{text}");
             assert_eq!(decrypt(&text, &key(), "a:c:"), Err(CipherError::Refused));
         }
-        assert_eq!(encrypt(&Plain::text(""), &key(), "a:", &mut UnwrapErr(SysRng)), "");
-        assert_eq!(decrypt("", &key(), "a:"), Ok(Plain::text("")));
+        assert_eq!(encrypt(&Plaintext::text(""), &key(), "a:", &mut UnwrapErr(SysRng)), "");
+        assert_eq!(decrypt("", &key(), "a:"), Ok(Plaintext::text("")));
     }
 
     #[test]
     fn what_is_broken_is_said_without_its_value() {
-        let text = encrypt(&Plain::text("7"), &key(), "a:", &mut UnwrapErr(SysRng));
+        let text = encrypt(&Plaintext::text("7"), &key(), "a:", &mut UnwrapErr(SysRng));
         let error = |text: String| decrypt(&text, &key(), "a:").expect_err("broken");
         assert_eq!(error(text.replace("type:str", "type:bool")), CipherError::NotOfType("bool"));
         assert_eq!(error(text.replace("type:str", "type:text")), CipherError::UnknownType);

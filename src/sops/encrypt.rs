@@ -2,15 +2,15 @@
 
 use rand_core::CryptoRng;
 
-use super::block::{self, Recipients, Settings};
 use super::cipher::{self, DataKey};
 use super::envelope;
 use super::error::SopsError;
 use super::format::{self, Format, Parsed, yaml};
 use super::metadata::Metadata;
+use super::metadata_writer::{self, Recipients, Settings};
 use super::open::{self, MacWriter};
 use super::patch::{self, Patch};
-use super::plain::Plain;
+use super::plaintext::Plaintext;
 use super::selection::Selection;
 use super::tree::{self, Visit, Writing};
 
@@ -49,8 +49,8 @@ pub fn encrypt(
     let mut mac = MacWriter::new(recipe.mac_only_encrypted);
     let mut plains = Vec::new();
     let mut patches = patches(&parsed, recipe, &key, &mut mac, &mut plains, rng)?;
-    let raw = block::compose(&recipe.recipients, &settings, &key, &mac.written(), rng)?;
-    patches.extend(placed(bytes, format, &parsed, &block::write(&raw, format))?);
+    let raw = metadata_writer::compose(&recipe.recipients, &settings, &key, &mac.written(), rng)?;
+    patches.extend(placed(bytes, format, &parsed, &metadata_writer::write(&raw, format))?);
     let written = patch::apply(bytes, patches).ok_or(SopsError::Unproved)?;
     prove(&written, format, &key, &plains)?;
     Ok(written)
@@ -62,7 +62,7 @@ fn patches(
     recipe: &Recipe,
     key: &DataKey,
     mac: &mut MacWriter,
-    plains: &mut Vec<Plain>,
+    plains: &mut Vec<Plaintext>,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<Patch>, SopsError> {
     let mut patches = Vec::new();
@@ -134,7 +134,7 @@ fn encrypt_binary(
     key: &DataKey,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<u8>, SopsError> {
-    let plain = Plain::text(bytes);
+    let plain = Plaintext::text(bytes);
     let path = ["data".to_owned()];
     let selected = recipe.selection.selects(&path, &[Vec::new()], false);
     if !selected {
@@ -143,15 +143,20 @@ fn encrypt_binary(
     let text = cipher::encrypt(&plain, key, &cipher::additional_data(&path), rng);
     let mut mac = MacWriter::new(recipe.mac_only_encrypted);
     mac.add(&plain, true);
-    let raw = block::compose(&recipe.recipients, settings, key, &mac.written(), rng)?;
-    let block = block::write(&raw, Format::Binary);
+    let raw = metadata_writer::compose(&recipe.recipients, settings, key, &mac.written(), rng)?;
+    let block = metadata_writer::write(&raw, Format::Binary);
     let written = format!("{{\n\t\"data\": \"{text}\",\n\t{block}\n}}\n").into_bytes();
     prove(&written, Format::Binary, key, &[plain])?;
     Ok(written)
 }
 
 /// Opens what was written: the values are those that were there, and the MAC holds.
-pub(super) fn prove(written: &[u8], format: Format, key: &DataKey, plains: &[Plain]) -> Result<Metadata, SopsError> {
+pub(super) fn prove(
+    written: &[u8],
+    format: Format,
+    key: &DataKey,
+    plains: &[Plaintext],
+) -> Result<Metadata, SopsError> {
     let envelope = envelope::read(written, format).map_err(|_| SopsError::Unproved)?;
     let mut expected = plains.iter();
     let mut same = true;

@@ -101,7 +101,7 @@ pub enum SopsError {
     },
     /// The edited file differs from the original in more than clear values.
     #[error("{place}: only values in clear may change here")]
-    NotOnlyClear {
+    NotOnlyPlaintext {
         /// Where.
         place: String,
     },
@@ -115,7 +115,7 @@ pub enum SopsError {
 pub enum ValueProblem {
     /// It should be encrypted.
     #[error("is in clear, but the file's rules say that it is encrypted")]
-    InClear,
+    Plaintext,
     /// It does not decrypt.
     #[error("{0}")]
     Cipher(CipherError),

@@ -2,7 +2,7 @@
 
 use crate::path::{join, parent_of};
 
-use super::audit::{self, Status, Verdict};
+use super::audit::{self, FileStatus, FileVerdict};
 use super::envelope;
 use super::format::{self, Format};
 use super::generator::{self, Generated};
@@ -13,7 +13,7 @@ use super::rulebook::RuleBook;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inspection {
     /// What is said of it; nothing of a file that has to do with no secret.
-    pub verdicts: Vec<Verdict>,
+    pub verdicts: Vec<FileVerdict>,
     /// The files that a kustomization makes Secrets of, from the root. They must not be in clear.
     pub sources: Vec<String>,
 }
@@ -21,7 +21,10 @@ pub struct Inspection {
 /// Judges one file by its path from the root of the tree.
 pub fn inspect(path: &str, bytes: &[u8], keyring: &Keyring, rules: &RuleBook) -> Inspection {
     if let Some(error) = rules.error(path) {
-        return Inspection { verdicts: vec![verdict(path, 0, Status::Failed, error.to_string())], sources: Vec::new() };
+        return Inspection {
+            verdicts: vec![verdict(path, 0, FileStatus::Failed, error.to_string())],
+            sources: Vec::new(),
+        };
     }
     let mut verdicts = match rules.rules_for(path) {
         Ok(Some((rules, from_there))) => audit::audit(&from_there, bytes, keyring, Some(rules)),
@@ -34,7 +37,7 @@ pub fn inspect(path: &str, bytes: &[u8], keyring: &Keyring, rules: &RuleBook) ->
         if let Some(first) = literals.first() {
             let more = if literals.len() > 1 { format!(" and {} more", literals.len() - 1) } else { String::new() };
             let reason = format!("{first}{more} of a Secret in clear text");
-            verdicts.push(verdict(path, document, Status::Plaintext, reason));
+            verdicts.push(verdict(path, document, FileStatus::Plaintext, reason));
         }
         sources.extend(files.iter().filter_map(|file| join(parent_of(path), file)));
     }
@@ -42,14 +45,14 @@ pub fn inspect(path: &str, bytes: &[u8], keyring: &Keyring, rules: &RuleBook) ->
 }
 
 /// Judges a file that a kustomization makes a Secret of: it is a SOPS file, or empty. `inspect` says the rest.
-pub fn inspect_source(path: &str, bytes: &[u8], kustomization: &str) -> Option<Verdict> {
+pub fn inspect_source(path: &str, bytes: &[u8], kustomization: &str) -> Option<FileVerdict> {
     let in_clear = !bytes.is_empty() && envelope::detect(bytes).is_none();
     let reason = || format!("{kustomization} makes a Secret of this file, but it is in clear text");
-    in_clear.then(|| verdict(path, 0, Status::Plaintext, reason()))
+    in_clear.then(|| verdict(path, 0, FileStatus::Plaintext, reason()))
 }
 
-fn verdict(path: &str, document: usize, status: Status, reason: String) -> Verdict {
-    Verdict { file: path.to_owned(), document, status, format: None, reason: Some(reason), recipients: Vec::new() }
+fn verdict(path: &str, document: usize, status: FileStatus, reason: String) -> FileVerdict {
+    FileVerdict { file: path.to_owned(), document, status, format: None, reason: Some(reason), recipients: Vec::new() }
 }
 
 fn generators(path: &str, bytes: &[u8]) -> Vec<Generated> {
@@ -70,7 +73,7 @@ mod tests {
     fn said(path: &str, text: &str, rules: &RuleBook) -> Vec<String> {
         let found = inspect(path, text.as_bytes(), &Keyring::new(), rules);
         assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
-        let shown = |v: Verdict| format!("{} {} {}", v.file, v.status.label(), v.reason.unwrap_or_default());
+        let shown = |v: FileVerdict| format!("{} {} {}", v.file, v.status.label(), v.reason.unwrap_or_default());
         found.verdicts.into_iter().map(shown).collect()
     }
 

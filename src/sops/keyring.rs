@@ -109,10 +109,10 @@ mod tests {
 
     use super::*;
     use crate::sops::age::bech32;
-    use crate::sops::block::Recipients;
     use crate::sops::encrypt::{Recipe, encrypt};
     use crate::sops::envelope;
     use crate::sops::format::Format;
+    use crate::sops::metadata_writer::Recipients;
     use crate::sops::selection::Selection;
 
     fn keyring(kind: &str, seed: u8) -> Keyring {

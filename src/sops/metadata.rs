@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::block::Recipients;
 use super::error::SopsError;
-use super::number::parse_rfc3339;
+use super::go_scalar::parse_rfc3339;
+use super::metadata_writer::Recipients;
 use super::selection::{DEFAULT_UNENCRYPTED_SUFFIX, Selection};
 
 /// Metadata as the formats have it: texts, lists and mappings, not typed yet.

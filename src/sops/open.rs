@@ -9,7 +9,7 @@ use super::error::{SopsError, ValueProblem};
 use super::format::{self, Format};
 use super::keyring::Keyring;
 use super::metadata::Metadata;
-use super::plain::{Plain, Type};
+use super::plaintext::{Plaintext, Type};
 use super::selection::Selection;
 use super::tree::{self, Visit};
 
@@ -21,7 +21,7 @@ const MAC_ONLY_ENCRYPTED: [u8; 32] = [
 
 /// A decrypted value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revealed {
+pub struct Decrypted {
     /// The document, from 0.
     pub document: usize,
     /// The way to the value, for people.
@@ -29,7 +29,7 @@ pub struct Revealed {
     /// The keys that lead to it.
     pub path: Vec<String>,
     /// The value.
-    pub plain: Plain,
+    pub plain: Plaintext,
 }
 
 /// Proves that a file decrypts and that its MAC holds. No value outlives its turn.
@@ -38,34 +38,34 @@ pub fn verify(envelope: &Envelope, key: &DataKey) -> Result<(), SopsError> {
 }
 
 /// Decrypts and verifies a file, and gives its values and comments in order.
-pub fn reveal(envelope: &Envelope, key: &DataKey) -> Result<Vec<Revealed>, SopsError> {
+pub fn decrypt_values(envelope: &Envelope, key: &DataKey) -> Result<Vec<Decrypted>, SopsError> {
     let mut values = Vec::new();
     decrypt(envelope, key, &mut |document, visit, plain| {
-        values.push(Revealed::of(document, visit, plain));
+        values.push(Decrypted::of(document, visit, plain));
     })?;
     Ok(values)
 }
 
 /// The values of a file whether or not it is a SOPS file.
-pub fn values(path: &str, bytes: &[u8], keyring: &Keyring) -> Result<Vec<Revealed>, SopsError> {
+pub fn values(path: &str, bytes: &[u8], keyring: &Keyring) -> Result<Vec<Decrypted>, SopsError> {
     if let Some(format) = envelope::detect(bytes) {
         let envelope = envelope::read(bytes, format)?;
-        return reveal(&envelope, &keyring.open(&envelope.metadata)?);
+        return decrypt_values(&envelope, &keyring.open(&envelope.metadata)?);
     }
     let parsed = format::read(bytes, Format::of_path(path))?;
     let mut values = Vec::new();
     for (document, items) in parsed.documents.iter().enumerate() {
         tree::walk(items, &Selection::default(), &mut |visit: Visit<'_, '_>| {
-            values.push(Revealed::of(document, &visit, &visit.leaf.plain));
+            values.push(Decrypted::of(document, &visit, &visit.leaf.plain));
             Ok::<(), SopsError>(())
         })?;
     }
     Ok(values)
 }
 
-impl Revealed {
-    fn of(document: usize, visit: &Visit<'_, '_>, plain: &Plain) -> Revealed {
-        Revealed { document, place: visit.place(), path: visit.path.to_vec(), plain: plain.clone() }
+impl Decrypted {
+    fn of(document: usize, visit: &Visit<'_, '_>, plain: &Plaintext) -> Decrypted {
+        Decrypted { document, place: visit.place(), path: visit.path.to_vec(), plain: plain.clone() }
     }
 }
 
@@ -73,7 +73,7 @@ impl Revealed {
 pub(super) fn decrypt(
     envelope: &Envelope,
     key: &DataKey,
-    see: &mut dyn FnMut(usize, &Visit<'_, '_>, &Plain),
+    see: &mut dyn FnMut(usize, &Visit<'_, '_>, &Plaintext),
 ) -> Result<(), SopsError> {
     let mut mac = MacWriter::new(envelope.metadata.mac_only_encrypted);
     let mut misplaced = None;
@@ -111,23 +111,23 @@ impl MacWriter {
     }
 
     /// Adds a value, encrypted or not.
-    pub(super) fn add(&mut self, plain: &Plain, selected: bool) {
+    pub(super) fn add(&mut self, plain: &Plaintext, selected: bool) {
         if selected || !self.only_encrypted {
             self.hash.update(plain.expose());
         }
     }
 
     /// Adds what was decrypted on a walk, unless it is a comment.
-    pub(super) fn add_visited(&mut self, visit: &Visit<'_, '_>, plain: &Plain) {
+    pub(super) fn add_visited(&mut self, visit: &Visit<'_, '_>, plain: &Plaintext) {
         if plain.kind != Type::Comment {
             self.add(plain, visit.selected);
         }
     }
 
     /// The MAC as it is written before it is encrypted.
-    pub(super) fn written(self) -> Plain {
+    pub(super) fn written(self) -> Plaintext {
         let hash: String = self.hash.finalize().iter().map(|byte| format!("{byte:02X}")).collect();
-        Plain::text(hash)
+        Plaintext::text(hash)
     }
 }
 
@@ -137,7 +137,7 @@ fn check_mac(metadata: &Metadata, key: &DataKey, mac: MacWriter) -> Result<(), S
 }
 
 /// The value that stands at a place. A comment that does not decrypt was never encrypted.
-fn decrypted(visit: &Visit<'_, '_>, key: &DataKey) -> Result<Plain, ValueProblem> {
+fn decrypted(visit: &Visit<'_, '_>, key: &DataKey) -> Result<Plaintext, ValueProblem> {
     let plain = &visit.leaf.plain;
     if !visit.selected {
         return Ok(plain.clone());
@@ -146,10 +146,10 @@ fn decrypted(visit: &Visit<'_, '_>, key: &DataKey) -> Result<Plain, ValueProblem
         return Ok(plain.clone());
     }
     let text = std::str::from_utf8(plain.expose()).ok().filter(|_| matches!(plain.kind, Type::Str | Type::Comment));
-    let text = text.ok_or(ValueProblem::InClear)?;
+    let text = text.ok_or(ValueProblem::Plaintext)?;
     match cipher::decrypt(text, key, &cipher::additional_data(visit.path)) {
         Err(_) if visit.is_comment => Ok(plain.clone()),
-        Err(CipherError::Form) if !text.starts_with("ENC[") => Err(ValueProblem::InClear),
+        Err(CipherError::Form) if !text.starts_with("ENC[") => Err(ValueProblem::Plaintext),
         result => result.map_err(ValueProblem::Cipher),
     }
 }
@@ -176,6 +176,6 @@ fn explained(envelope: &Envelope, visit: &Visit<'_, '_>, key: &DataKey, problem:
     problem
 }
 
-fn looks_encrypted(plain: &Plain) -> bool {
+fn looks_encrypted(plain: &Plaintext) -> bool {
     plain.kind == Type::Str && plain.expose().starts_with(cipher::PREFIX.as_bytes())
 }

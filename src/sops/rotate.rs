@@ -6,16 +6,16 @@ use std::collections::BTreeSet;
 use rand_core::CryptoRng;
 
 use super::age::recipient;
-use super::block::{self, Recipients, Settings};
 use super::cipher::{self, DataKey};
 use super::encrypt;
 use super::envelope::{self, Envelope};
 use super::error::SopsError;
 use super::format::Format;
 use super::keyring::Keyring;
+use super::metadata_writer::{self, Recipients, Settings};
 use super::open::{self, MacWriter};
 use super::patch::{self, Patch};
-use super::plain::{Plain, Type};
+use super::plaintext::{Plaintext, Type};
 use super::rulebook::{BrokenRules, RuleBook};
 use super::rules::WantedKey;
 use super::tree::{self, Visit, Writing};
@@ -93,8 +93,8 @@ pub fn rotate(
     }
     let settings =
         Settings { selection: &metadata.selection, mac_only_encrypted: metadata.mac_only_encrypted, last_modified };
-    let raw = block::compose(recipients, &settings, &new, &mac.written(), rng)?;
-    let text = patch::with_line_ends_of(bytes, format, &block::write(&raw, format));
+    let raw = metadata_writer::compose(recipients, &settings, &new, &mac.written(), rng)?;
+    let text = patch::with_line_ends_of(bytes, format, &metadata_writer::write(&raw, format));
     for fields in &envelope.fields {
         patches.push((block_range(bytes, format, &fields.block)?, text.clone()));
     }
@@ -107,7 +107,7 @@ pub fn rotate(
 fn rewritten(
     envelope: &Envelope,
     visit: &Visit<'_, '_>,
-    plain: &Plain,
+    plain: &Plaintext,
     old: &DataKey,
     new: &DataKey,
     rng: &mut impl CryptoRng,
@@ -135,7 +135,7 @@ fn rewritten(
 }
 
 /// The additional data under which a comment decrypts, and the comment.
-fn owner_of(envelope: &Envelope, comment: &Plain, key: &DataKey) -> Option<(String, Plain)> {
+fn owner_of(envelope: &Envelope, comment: &Plaintext, key: &DataKey) -> Option<(String, Plaintext)> {
     let text = std::str::from_utf8(comment.expose()).ok()?;
     let mut found = None;
     for items in &envelope.documents {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::path::{child_of, parent_of};
 
-use super::rules::{Rules, RulesError};
+use super::rules::{CreationRules, RulesError};
 
 /// The name of the file with the rules.
 pub const RULES_FILE: &str = ".sops.yaml";
@@ -12,9 +12,9 @@ pub const RULES_FILE: &str = ".sops.yaml";
 /// The rules of a tree, by the folder that they stand in.
 #[derive(Debug, Clone, Default)]
 pub struct RuleBook {
-    folders: BTreeMap<String, Result<Rules, RulesError>>,
+    folders: BTreeMap<String, Result<CreationRules, RulesError>>,
     /// Rules above the tree, and the way from there to the tree's root.
-    above: Option<(String, Rules)>,
+    above: Option<(String, CreationRules)>,
 }
 
 /// A `.sops.yaml` that cannot be read.
@@ -34,12 +34,12 @@ impl RuleBook {
 
     /// Adds a `.sops.yaml` by its path from the root.
     pub fn add(&mut self, path: &str, bytes: &[u8]) {
-        self.folders.insert(parent_of(path).to_owned(), Rules::parse(bytes));
+        self.folders.insert(parent_of(path).to_owned(), CreationRules::parse(bytes));
     }
 
     /// Adds a `.sops.yaml` that stands above the root; `way` leads from its folder to the root.
     pub fn add_above(&mut self, way: &str, bytes: &[u8]) -> Result<(), RulesError> {
-        self.above = Some((way.trim_matches('/').to_owned(), Rules::parse(bytes)?));
+        self.above = Some((way.trim_matches('/').to_owned(), CreationRules::parse(bytes)?));
         Ok(())
     }
 
@@ -47,7 +47,7 @@ impl RuleBook {
     ///
     /// # Errors
     /// The nearest rules cannot be read, so which ones were meant is not known.
-    pub fn rules_for(&self, path: &str) -> Result<Option<(&Rules, String)>, BrokenRules<'_>> {
+    pub fn rules_for(&self, path: &str) -> Result<Option<(&CreationRules, String)>, BrokenRules<'_>> {
         let mut folder = path;
         while !folder.is_empty() {
             folder = parent_of(folder);

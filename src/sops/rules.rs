@@ -7,11 +7,11 @@ use crate::fault::{Explain, Fault};
 use crate::yaml::scan::Scan;
 
 use super::age::recipient;
-use super::block::Recipients;
 use super::error::SopsError;
 use super::format::yaml;
 use super::go_regex::{self, RegexError};
 use super::metadata::{MasterKey, Metadata, Raw};
+use super::metadata_writer::Recipients;
 use super::selection::Selection;
 
 /// Why a `.sops.yaml` cannot be used.
@@ -50,13 +50,13 @@ impl Explain for RulesError {
 
 /// The creation rules of a `.sops.yaml`.
 #[derive(Debug, Clone, Default)]
-pub struct Rules {
-    rules: Vec<Rule>,
+pub struct CreationRules {
+    rules: Vec<CreationRule>,
 }
 
 /// One creation rule.
 #[derive(Debug, Clone)]
-pub struct Rule {
+pub struct CreationRule {
     path: Option<Regex>,
     /// The key groups, each a list of the keys that shall open its share.
     pub groups: Vec<Vec<WantedKey>>,
@@ -108,23 +108,25 @@ impl WantedKey {
     }
 }
 
-impl Rules {
+impl CreationRules {
     /// Reads a `.sops.yaml`.
-    pub fn parse(bytes: &[u8]) -> Result<Rules, RulesError> {
+    pub fn parse(bytes: &[u8]) -> Result<CreationRules, RulesError> {
         let scan = Scan::read(bytes).map_err(|error| RulesError::Unreadable(error.to_string()))?;
-        let Some((_, root)) = scan.documents().next() else { return Ok(Rules::default()) };
+        let Some((_, root)) = scan.documents().next() else { return Ok(CreationRules::default()) };
         let raw = yaml::raw(&scan, root);
         let rules = raw.items("creation_rules").iter().enumerate();
-        Ok(Rules { rules: rules.map(|(index, raw)| Rule::read(raw, index + 1)).collect::<Result<_, _>>()? })
+        Ok(CreationRules {
+            rules: rules.map(|(index, raw)| CreationRule::read(raw, index + 1)).collect::<Result<_, _>>()?,
+        })
     }
 
     /// The rule of a file, by its path from the folder of the `.sops.yaml`.
-    pub fn rule_for(&self, path: &str) -> Option<&Rule> {
+    pub fn rule_for(&self, path: &str) -> Option<&CreationRule> {
         self.rules.iter().find(|rule| rule.path.as_ref().is_none_or(|regex| regex.is_match(path)))
     }
 
     /// The rule that says by name that a file is encrypted: not one for every file of its kind.
-    pub fn demands(&self, path: &str) -> Option<&Rule> {
+    pub fn demands(&self, path: &str) -> Option<&CreationRule> {
         let rule = self.rule_for(path)?;
         let regex = rule.path.as_ref()?;
         let extension = path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(_, extension)| extension);
@@ -133,8 +135,8 @@ impl Rules {
     }
 }
 
-impl Rule {
-    fn read(raw: &Raw, rule: usize) -> Result<Rule, RulesError> {
+impl CreationRule {
+    fn read(raw: &Raw, rule: usize) -> Result<CreationRule, RulesError> {
         let pattern = |error| RulesError::Pattern { rule, error };
         let path = raw.text("path_regex").map(go_regex::compile).transpose().map_err(pattern)?;
         let mut selections = Selection::KEYS.iter().filter_map(|key| Selection::of(key, raw.text(key)?));
@@ -147,7 +149,7 @@ impl Rule {
             [] => vec![group(raw, &RULE_KEYS)],
             groups => groups.iter().map(|raw| group(raw, &GROUP_KEYS)).collect(),
         };
-        Ok(Rule {
+        Ok(CreationRule {
             path,
             groups,
             threshold: threshold.map_err(|_| RulesError::Threshold { rule })?.filter(|threshold| *threshold > 0),
@@ -272,13 +274,13 @@ creation_rules:
     mac_only_encrypted: true
 ";
 
-    fn keys(rule: &Rule) -> Vec<Vec<String>> {
+    fn keys(rule: &CreationRule) -> Vec<Vec<String>> {
         rule.groups.iter().map(|group| group.iter().map(WantedKey::shown).collect()).collect()
     }
 
     #[test]
     fn the_first_rule_that_matches_counts() {
-        let rules = Rules::parse(CONFIG.as_bytes()).expect("rules");
+        let rules = CreationRules::parse(CONFIG.as_bytes()).expect("rules");
         let rule = rules.rule_for("apps/secrets/x.yaml").expect("a rule");
         assert_eq!(keys(rule), [["age1a", "age1b"]]);
         assert_eq!(rule.selection.written(), ("encrypted_regex", "^(data|stringData)$"));
@@ -291,7 +293,7 @@ creation_rules:
 
     #[test]
     fn keys_of_services_are_named_and_not_left_out() {
-        let rules = Rules::parse(CONFIG.as_bytes()).expect("rules");
+        let rules = CreationRules::parse(CONFIG.as_bytes()).expect("rules");
         let of = |path: &str| rules.rule_for(path).expect("a rule").recipients();
         assert_eq!(of("other.txt").expect("age alone").groups, [["age1c"]]);
         let keys = ["pgp FBC7B9E2", "kms arn:x"].map(str::to_owned).to_vec();
@@ -300,15 +302,15 @@ creation_rules:
 
     #[test]
     fn a_rule_for_every_file_demands_nothing_of_one() {
-        let rules = Rules::parse(CONFIG.as_bytes()).expect("rules");
+        let rules = CreationRules::parse(CONFIG.as_bytes()).expect("rules");
         assert!(rules.demands("secrets/x.yaml").is_some());
         assert!(rules.demands("x.env").is_none() && rules.demands("other.txt").is_none());
-        assert!(Rules::parse(b"stores: {}\n").expect("rules").rule_for("x").is_none());
+        assert!(CreationRules::parse(b"stores: {}\n").expect("rules").rule_for("x").is_none());
     }
 
     #[test]
     fn what_cannot_be_used_is_said() {
-        let error = |text: &str| Rules::parse(text.as_bytes()).expect_err("broken").to_string();
+        let error = |text: &str| CreationRules::parse(text.as_bytes()).expect_err("broken").to_string();
         assert_eq!(error("creation_rules:\n- path_regex: (\n"), "rule 1: the pattern `(` is not supported");
         assert!(error("creation_rules:\n- encrypted_regex: a\n  encrypted_suffix: b\n").contains("more than one"));
         assert!(error("creation_rules:\n- shamir_threshold: x\n").contains("shamir_threshold"));

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::plain::Plain;
+use super::plaintext::Plaintext;
 use super::selection::Selection;
 
 /// What stands in a mapping or a list.
@@ -33,7 +33,7 @@ pub enum Node {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
     /// What the file says there, with its type.
-    pub plain: Plain,
+    pub plain: Plaintext,
     /// Its bytes in the file, quotes included; for a comment, what follows the `#`.
     pub at: Range<usize>,
     /// How another value is written in its place.

@@ -44,7 +44,7 @@ pub enum TelemetryError {
 }
 
 /// Where something is told.
-type Sink = Box<dyn Layer<Registry> + Send + Sync>;
+type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Installs logs and traces for the whole process. `directives` are those of the tracing crate, such as `info` or
 /// `tagalong=debug`; `runtime` is where traces are sent. What is given has to be ended before the process.
@@ -57,14 +57,14 @@ pub fn install(format: LogFormat, directives: &str, runtime: &Handle) -> Result<
         TelemetryError::Level { directives, reason }
     })?;
     let log = fmt::layer().with_writer(std::io::stderr);
-    let log: Sink = match format {
+    let log: BoxedLayer = match format {
         LogFormat::Text => {
             log.with_ansi(std::io::stderr().is_terminal()).with_target(false).with_filter(filter).boxed()
         }
         LogFormat::Json => log.json().flatten_event(true).with_filter(filter).boxed(),
     };
     let (traces, spans) = Traces::from_environment(runtime)?;
-    let sinks: Vec<Sink> = [log].into_iter().chain(spans).collect();
-    tracing_subscriber::registry().with(sinks).init();
+    let layers: Vec<BoxedLayer> = [log].into_iter().chain(spans).collect();
+    tracing_subscriber::registry().with(layers).init();
     Ok(traces)
 }

@@ -17,13 +17,13 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::http;
 
-use super::{Sink, TelemetryError};
+use super::{BoxedLayer, TelemetryError};
 
 /// What we are called where nobody says otherwise.
 const SERVICE: &str = "tagalong";
 
 /// As long is waited for a collector, and for the last spans when the process ends.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The end of the process for spans that are on their way.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Traces(Option<SdkTracerProvider>);
 
 /// What the environment says of traces.
 #[derive(Debug, PartialEq, Eq)]
-struct Wish {
+struct TraceSettings {
     /// Whether they are wanted.
     are_wanted: bool,
     /// Whether the name of the service is ours to choose.
@@ -41,18 +41,18 @@ struct Wish {
 
 impl Traces {
     /// What the environment asks for, and the layer that makes spans of it.
-    pub(super) fn from_environment(runtime: &Handle) -> Result<(Traces, Option<Sink>), TelemetryError> {
-        let wish = Wish::read(&|name| std::env::var(name).ok())?;
-        if !wish.are_wanted {
+    pub(super) fn from_environment(runtime: &Handle) -> Result<(Traces, Option<BoxedLayer>), TelemetryError> {
+        let settings = TraceSettings::read(&|name| std::env::var(name).ok())?;
+        if !settings.are_wanted {
             return Ok((Traces(None), None));
         }
         let wrong = |reason: String| TelemetryError::Variable { name: ENDPOINT, reason };
-        let client = http::builder(PATIENCE).build().map_err(|error| wrong(http::innermost(&error)))?;
-        let carrier = Carrier { client, runtime: runtime.clone(), is_heard: AtomicBool::new(true) };
-        let exporter = SpanExporter::builder().with_http().with_http_client(carrier).build();
-        let exporter = exporter.map_err(|error| wrong(http::innermost(&error)))?;
+        let client = http::builder(TIMEOUT).build().map_err(|error| wrong(http::root_cause(&error)))?;
+        let client = CollectorClient { client, runtime: runtime.clone(), is_accepted: AtomicBool::new(true) };
+        let exporter = SpanExporter::builder().with_http().with_http_client(client).build();
+        let exporter = exporter.map_err(|error| wrong(http::root_cause(&error)))?;
         let mut resource = Resource::builder();
-        if wish.is_unnamed {
+        if settings.is_unnamed {
             resource = resource.with_service_name(SERVICE);
         }
         let resource = resource.with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION"))).build();
@@ -66,14 +66,14 @@ impl Traces {
     /// Sends what waits. The runtime has to be running still.
     pub fn end(self) {
         // Whoever does not answer now has been told of before.
-        self.0.into_iter().for_each(|provider| drop(provider.shutdown_with_timeout(PATIENCE)));
+        self.0.into_iter().for_each(|provider| drop(provider.shutdown_with_timeout(TIMEOUT)));
     }
 }
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-impl Wish {
-    fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<Wish, TelemetryError> {
+impl TraceSettings {
+    fn read(variable: &dyn Fn(&str) -> Option<String>) -> Result<TraceSettings, TelemetryError> {
         // An empty one is as good as none (section "Parsing empty value").
         let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let only = |name: &'static str, takes: &[&str]| match set(name) {
@@ -94,22 +94,22 @@ impl Wish {
         }
         let is_named = set("OTEL_SERVICE_NAME").is_some()
             || set("OTEL_RESOURCE_ATTRIBUTES").is_some_and(|attributes| attributes.contains("service.name="));
-        Ok(Wish { are_wanted, is_unnamed: !is_named })
+        Ok(TraceSettings { are_wanted, is_unnamed: !is_named })
     }
 }
 
 /// Carries spans to the collector, and says once when it cannot. Headers, which may hold tokens, are never shown.
 #[derive(Debug)]
-struct Carrier {
+struct CollectorClient {
     client: reqwest::Client,
     /// The exporter has a thread of its own, which is outside of any runtime.
     runtime: Handle,
     /// Whether the collector took what it was sent last.
-    is_heard: AtomicBool,
+    is_accepted: AtomicBool,
 }
 
 #[async_trait]
-impl HttpClient for Carrier {
+impl HttpClient for CollectorClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let host = request.uri().authority().map_or("", |authority| authority.host()).to_owned();
         let client = self.client.clone();
@@ -125,13 +125,13 @@ impl HttpClient for Carrier {
         let problem = match &result {
             Ok(answer) if answer.status().is_success() => None,
             Ok(answer) => Some(format!("it answered {}", answer.status())),
-            Err(error) => Some(http::innermost(error.as_ref())),
+            Err(error) => Some(http::root_cause(error.as_ref())),
         };
         match problem {
-            Some(why) if self.is_heard.swap(false, Ordering::Relaxed) => {
+            Some(why) if self.is_accepted.swap(false, Ordering::Relaxed) => {
                 tracing::warn!(%host, %why, "the collector does not take our traces; look at OTEL_EXPORTER_OTLP_*");
             }
-            None if !self.is_heard.swap(true, Ordering::Relaxed) => {
+            None if !self.is_accepted.swap(true, Ordering::Relaxed) => {
                 tracing::info!(%host, "the collector takes our traces again");
             }
             _ => {}
@@ -144,14 +144,14 @@ impl HttpClient for Carrier {
 mod tests {
     use super::*;
 
-    fn wish(variables: &[(&str, &str)]) -> Result<Wish, String> {
+    fn settings(variables: &[(&str, &str)]) -> Result<TraceSettings, String> {
         let value = |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned());
-        Wish::read(&value).map_err(|error| error.to_string())
+        TraceSettings::read(&value).map_err(|error| error.to_string())
     }
 
     #[test]
     fn traces_are_sent_only_where_the_environment_asks_for_them() {
-        let are_wanted = |variables: &[(&str, &str)]| wish(variables).expect("right").are_wanted;
+        let are_wanted = |variables: &[(&str, &str)]| settings(variables).expect("right").are_wanted;
         assert!(!are_wanted(&[]));
         assert!(!are_wanted(&[(ENDPOINT, " ")]));
         assert!(are_wanted(&[(ENDPOINT, "http://collector:4318")]));
@@ -163,17 +163,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_said() {
-        let error = wish(&[("OTEL_TRACES_EXPORTER", "zipkin")]).expect_err("unsupported");
+        let error = settings(&[("OTEL_TRACES_EXPORTER", "zipkin")]).expect_err("unsupported");
         assert_eq!(error, "OTEL_TRACES_EXPORTER: `zipkin` is not supported; it can be otlp or none");
-        let error = wish(&[(ENDPOINT, "http://c"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).expect_err("unsupported");
+        let error =
+            settings(&[(ENDPOINT, "http://c"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).expect_err("unsupported");
         assert_eq!(error, "OTEL_EXPORTER_OTLP_PROTOCOL: `grpc` is not supported; it can be http/protobuf");
         // What nobody uses need not be right.
-        assert!(wish(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).is_ok());
+        assert!(settings(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).is_ok());
     }
 
     #[test]
     fn a_name_that_is_given_is_kept() {
-        let is_unnamed = |variables: &[(&str, &str)]| wish(variables).expect("right").is_unnamed;
+        let is_unnamed = |variables: &[(&str, &str)]| settings(variables).expect("right").is_unnamed;
         assert!(is_unnamed(&[]) && is_unnamed(&[("OTEL_RESOURCE_ATTRIBUTES", "a=b")]));
         assert!(!is_unnamed(&[("OTEL_SERVICE_NAME", "deployer")]));
         assert!(!is_unnamed(&[("OTEL_RESOURCE_ATTRIBUTES", "a=b,service.name=deployer")]));

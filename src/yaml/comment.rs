@@ -10,7 +10,7 @@ use super::scan::Scan;
 
 /// A comment at the end of a line that holds a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Comment<'a> {
+pub struct TrailingComment<'a> {
     /// The last value on the line before the comment.
     pub value: NodeId,
     /// The comment, from behind its `#` to the end of the line.
@@ -21,7 +21,7 @@ pub struct Comment<'a> {
 
 /// The comments behind values that hold a word, in the order of the text. Costs one search over the bytes when there are
 /// none.
-pub fn comments_with<'a>(scan: &Scan<'a>, word: &str) -> Vec<Comment<'a>> {
+pub fn comments_with<'a>(scan: &Scan<'a>, word: &str) -> Vec<TrailingComment<'a>> {
     let text = scan.text();
     let mut comments = Vec::new();
     let mut last_on_line = None;
@@ -44,7 +44,7 @@ fn last_scalars(scan: &Scan<'_>) -> HashMap<usize, NodeId> {
     scalars.map(|id| (scan.line_of(scan.start(id)).start, id)).collect()
 }
 
-fn comment<'a>(scan: &Scan<'a>, last: NodeId, word: usize, line_end: usize) -> Option<Comment<'a>> {
+fn comment<'a>(scan: &Scan<'a>, last: NodeId, word: usize, line_end: usize) -> Option<TrailingComment<'a>> {
     let text = scan.text();
     let end = scan.span_in_text(last)?.end + usize::from(is_quoted(scan, last));
     let between = text.get(end..word)?;
@@ -59,7 +59,7 @@ fn comment<'a>(scan: &Scan<'a>, last: NodeId, word: usize, line_end: usize) -> O
         next.filter(|_| rest.chars().all(closes))?
     };
     let comment = text[end + hash + 1..line_end].trim_end_matches(['\r', '\n']);
-    Some(Comment { value, text: comment, place: scan.place_of(end + hash) })
+    Some(TrailingComment { value, text: comment, place: scan.place_of(end + hash) })
 }
 
 fn is_quoted(scan: &Scan<'_>, id: NodeId) -> bool {

@@ -37,7 +37,7 @@ fn memory_stays_as_it_is() {
     std::fs::write(&config, lines).expect("written");
     let mut command = support::tagalong::command(folder.path());
     // What each cycle says would be kept by the test.
-    command.args(["run", "--log-level", "warn,tagalong::cli=info,tagalong::agent=info,tagalong::agent::journal=warn"]);
+    command.args(["run", "--log-level", "warn,tagalong::cli=info,tagalong::agent=info,tagalong::agent::log=warn"]);
     command.args(["--log-format", "json", "--config"]).arg(&config);
     let agent = Agent::spawn(command);
     let done = || agent.metric("tagalong_cycles_total{result=\"done\"}") as usize;

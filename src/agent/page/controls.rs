@@ -4,10 +4,10 @@
 use maud::{Markup, html};
 
 use crate::agent::listing::{BY_TROUBLE, Selection};
-use crate::agent::query::{GROUPS, LONGEST, Query};
+use crate::agent::query::{GROUPS, MAX_TEXT, Query};
 use crate::cycle::status::State;
 
-use super::parts::{number, words};
+use super::parts::{label, number};
 
 /// How many pages before and after this one have links of their own.
 const NEIGHBOURS: usize = 2;
@@ -36,7 +36,7 @@ pub fn counts(query: &Query, selection: &Selection) -> Markup {
             ul .counts {
                 (count("all", "any", &[]))
                 @for (name, states) in groups { (count(&name.replace('-', " "), name, states)) }
-                @for state in BY_TROUBLE { (count(words(state), state.name(), &[state])) }
+                @for state in BY_TROUBLE { (count(label(state), state.name(), &[state])) }
             }
         }
     }
@@ -47,13 +47,13 @@ pub fn filter(query: &Query) -> Markup {
     let asked = query.state();
     let named = GROUPS.iter().map(|(name, _)| (*name, name.replace('-', " ")));
     let options: Vec<(&str, String)> =
-        named.chain(BY_TROUBLE.into_iter().map(|state| (state.name(), words(state).to_owned()))).collect();
+        named.chain(BY_TROUBLE.into_iter().map(|state| (state.name(), label(state).to_owned()))).collect();
     let is_other = !asked.is_empty() && options.iter().all(|(name, _)| *name != asked);
     html! {
         form .filter role="search" aria-label="Images" action="#images" {
             label {
                 "Image, tag or file"
-                input type="search" name="q" value=(query.text) maxlength=(LONGEST) autocomplete="off" spellcheck="false";
+                input type="search" name="q" value=(query.text) maxlength=(MAX_TEXT) autocomplete="off" spellcheck="false";
             }
             label {
                 "State"

@@ -4,17 +4,17 @@ use std::collections::{BTreeSet, HashSet};
 
 use maud::{Markup, html};
 
-use crate::agent::board::View;
 use crate::agent::link::CommitLink;
 use crate::agent::listing::{Order, Selection};
 use crate::agent::query::{Query, QueryError, Sizes};
+use crate::agent::snapshot::Snapshot;
 use crate::agent::status::{Rollout, Row};
 use crate::cycle::status::{Held, Place, Why};
 use crate::fault::Explain;
 use crate::image::{Repository, Version};
 
 use super::controls;
-use super::parts::{commit, first, number, optional, shortened, time, words};
+use super::parts::{commit, first, label, number, optional, shortened, time};
 
 /// The number of images on a page.
 pub const SIZES: Sizes = Sizes { usual: 100, most: 100 };
@@ -25,22 +25,22 @@ const FIELDS: usize = 10;
 const DETAILS: usize = 5;
 
 /// The images that are asked for.
-pub fn section(view: &View, asked: &Result<Query, QueryError>) -> Markup {
-    let images = &view.status.images;
+pub fn section(snapshot: &Snapshot, asked: &Result<Query, QueryError>) -> Markup {
+    let images = &snapshot.status.images;
     html! {
         section aria-labelledby="images" {
             h2 #images tabindex="-1" { "Images" }
             @if images.rows().is_empty() {
                 p { "No image is known yet that a policy governs." }
             } @else {
-                (list(view, asked))
+                (list(snapshot, asked))
             }
         }
     }
 }
 
-fn list(view: &View, asked: &Result<Query, QueryError>) -> Markup {
-    let images = &view.status.images;
+fn list(snapshot: &Snapshot, asked: &Result<Query, QueryError>) -> Markup {
+    let images = &snapshot.status.images;
     let mut query = asked.clone().unwrap_or_else(|_| Query::all(SIZES));
     let mut selection = images.select(&query, Order::Trouble);
     let past = (query.page > selection.pages).then_some(query.page);
@@ -63,13 +63,13 @@ fn list(view: &View, asked: &Result<Query, QueryError>) -> Markup {
         @if selection.rows.is_empty() {
             p { "No image matches. " a href="?#images" { "Show all images" } }
         } @else {
-            (table(view, &query, &selection))
+            (table(snapshot, &query, &selection))
             (controls::pages(&query, &selection))
         }
     }
 }
 
-fn table(view: &View, query: &Query, selection: &Selection) -> Markup {
+fn table(snapshot: &Snapshot, query: &Query, selection: &Selection) -> Markup {
     let before = (query.page - 1) * query.limit;
     html! {
         div .scroll role="region" tabindex="0" aria-labelledby="listed" {
@@ -86,10 +86,10 @@ fn table(view: &View, query: &Query, selection: &Selection) -> Markup {
                         @for head in ["Image", "Current", "State", "Candidate", "Since", "Why", "Fields", "Commit"] {
                             th scope="col" { (head) }
                         }
-                        @if view.is_watched { th scope="col" { "In the cluster" } }
+                        @if snapshot.watches_flux { th scope="col" { "In the cluster" } }
                     }
                 }
-                tbody { @for row in &selection.rows { (image(row, view)) } }
+                tbody { @for row in &selection.rows { (image(row, snapshot)) } }
             }
         }
     }
@@ -101,26 +101,26 @@ fn words_of(reasons: &[Why]) -> Vec<&str> {
     reasons.iter().map(|why| why.detail.as_str()).filter(|detail| seen.insert(*detail)).collect()
 }
 
-fn image(row: &Row, view: &View) -> Markup {
-    let (Row { standing, since, commit: made }, link) = (row, view.commit_link.as_ref());
-    let candidate = standing.candidate.as_ref().map(ToString::to_string);
-    let words_of = words_of(&standing.reasons);
-    let ((reasons, more_reasons), (holds, more_holds)) = (first(&words_of, DETAILS), first(&standing.holds, DETAILS));
+fn image(row: &Row, snapshot: &Snapshot) -> Markup {
+    let (Row { status, since, commit: made }, link) = (row, snapshot.commit_link.as_ref());
+    let candidate = status.candidate.as_ref().map(ToString::to_string);
+    let words_of = words_of(&status.reasons);
+    let ((reasons, more_reasons), (holds, more_holds)) = (first(&words_of, DETAILS), first(&status.holds, DETAILS));
     html! {
         tr {
-            th scope="row" { code { (standing.image) } }
-            td { (versions(&standing.current)) }
-            td { span class={ "state " (standing.state.name()) } { (words(standing.state)) } }
+            th scope="row" { code { (status.image) } }
+            td { (versions(&status.current)) }
+            td { span class={ "state " (status.state.name()) } { (label(status.state)) } }
             td { (optional(candidate.as_deref())) }
             td { (time(*since)) }
             td .why {
                 @for why in reasons { p { (shortened(why)) } }
                 @for hold in holds { (held(hold, link)) }
-                (more(more_reasons + more_holds, &standing.image))
+                (more(more_reasons + more_holds, &status.image))
             }
-            td .fields { (places(&standing.current, &standing.image)) }
+            td .fields { (places(&status.current, &status.image)) }
             td { @match made { Some(id) => (commit(id, link)), None => (optional(None)) } }
-            @if view.is_watched { td .why { (rollouts(view.rollouts_of(row), made.is_some())) } }
+            @if snapshot.watches_flux { td .why { (rollouts(snapshot.rollouts_of(row), made.is_some())) } }
         }
     }
 }

@@ -11,11 +11,11 @@ mod parts;
 
 use maud::{DOCTYPE, Markup, html};
 
-use crate::cluster::election::Standing;
+use crate::cluster::election::Leadership;
 
-use super::board::View;
 use super::link::CommitLink;
 use super::query::{KEPT_BACK, Query, QueryError};
+use super::snapshot::Snapshot;
 use super::status::{Done, Failed, Move, Notes};
 
 use parts::{commit, number, optional, shortened, time};
@@ -24,8 +24,8 @@ use parts::{commit, number, optional, shortened, time};
 pub const STYLE: &str = include_str!("../page.css");
 
 /// The page with the images that are asked for; with all of them and a word about it where that is not understood.
-pub fn render(view: &View, asked: &Result<Query, QueryError>) -> Markup {
-    let link = view.commit_link.as_ref();
+pub fn render(snapshot: &Snapshot, asked: &Result<Query, QueryError>) -> Markup {
+    let link = snapshot.commit_link.as_ref();
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -33,33 +33,33 @@ pub fn render(view: &View, asked: &Result<Query, QueryError>) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title(view)) }
+                title { (title(snapshot)) }
                 link rel="stylesheet" href="style.css";
             }
             body {
                 a .skip href="#images" { "Skip to the images" }
                 header {
                     h1 { "Tagalong" }
-                    @if let Some((url, branch)) = &view.repository {
+                    @if let Some((url, branch)) = &snapshot.repository {
                         p { "Keeps the images of " code { (url) } ", branch " code { (branch) } ", in step with the registry." }
                     }
                 }
                 main {
-                    (overview(view))
-                    (images::section(view, asked))
+                    (overview(snapshot))
+                    (images::section(snapshot, asked))
                     section aria-labelledby="moves" {
                         h2 #moves { "What moved" }
-                        @if view.status.moves.is_empty() {
+                        @if snapshot.status.moves.is_empty() {
                             p { "Nothing has moved since this agent was started." }
                         } @else {
-                            (moves(view.status.moves.iter(), link))
+                            (moves(snapshot.status.moves.iter(), link))
                         }
                     }
-                    (notes(&view.status.notes))
+                    (notes(&snapshot.status.notes))
                 }
                 footer {
                     p {
-                        "tagalong " (env!("CARGO_PKG_VERSION")) ", started " (time(view.started)) ". "
+                        "tagalong " (env!("CARGO_PKG_VERSION")) ", started " (time(snapshot.started)) ". "
                         a href="metrics" { "Metrics" } " · " a href="readyz" { "Readiness" }
                     }
                 }
@@ -68,8 +68,8 @@ pub fn render(view: &View, asked: &Result<Query, QueryError>) -> Markup {
     }
 }
 
-fn title(view: &View) -> String {
-    match (&view.status.failed, view.status.images.counts().sum(&KEPT_BACK)) {
+fn title(snapshot: &Snapshot) -> String {
+    match (&snapshot.status.failed, snapshot.status.images.counts().sum(&KEPT_BACK)) {
         (Some(_), _) => "Failing · Tagalong".to_owned(),
         (None, 0) => "Tagalong".to_owned(),
         (None, count) => format!("{} kept back · Tagalong", number(count)),
@@ -90,40 +90,40 @@ fn notes(notes: &Notes) -> Markup {
     }
 }
 
-fn overview(view: &View) -> Markup {
+fn overview(snapshot: &Snapshot) -> Markup {
     html! {
         section aria-labelledby="overview" {
             h2 #overview { "Now" }
-            @if let Some(failed) = &view.status.failed { (failure(failed)) }
-            @if let Some((at, why)) = &view.refused {
+            @if let Some(failed) = &snapshot.status.failed { (failure(failed)) }
+            @if let Some((at, why)) = &snapshot.rejected_config {
                 div .notice.bad {
                     h3 { "A new configuration was refused" }
                     p { "The one before stays in use. Read " (time(*at)) ":" }
                     pre { (why) }
                 }
             }
-            @match &view.standing {
-                Standing::Leads => {},
-                Standing::Follows { leader } => div .notice {
+            @match &snapshot.leadership {
+                Leadership::Leader => {},
+                Leadership::Follower { leader } => div .notice {
                     h3 { "Another replica leads" }
                     p { code { (leader) } " pushes. This one takes over when that one is gone." }
                 },
-                Standing::Unknown { why } => div .notice.bad {
+                Leadership::Unknown { reason: why } => div .notice.bad {
                     h3 { "It is not known which replica leads" }
                     p { "Nothing is pushed from here until it is." }
                     @if let Some(why) = why { pre { (why) } }
                 },
             }
-            @for trouble in view.flux_troubles.values() {
+            @for trouble in snapshot.flux_troubles.values() {
                 div .notice.bad { h3 { "Flux is out of reach" } pre { (trouble) } }
             }
-            @if view.is_suspended {
+            @if snapshot.is_suspended {
                 div .notice { h3 { "Suspended" } p { "Nothing moves while " code { "agent.suspend" } " is set." } }
             }
-            @match &view.status.done {
+            @match &snapshot.status.done {
                 Some(Done { number, at, seconds, head }) => p {
                     "Cycle " (number) " was done " (time(*at)) " in " (format!("{seconds:.1}")) " s, at "
-                    (commit(head, view.commit_link.as_ref())) "."
+                    (commit(head, snapshot.commit_link.as_ref())) "."
                 },
                 None => p { "No cycle has got to its end yet." },
             }
@@ -137,7 +137,7 @@ fn failure(failed: &Failed) -> Markup {
             h3 { "Cycle " (failed.number) " failed" }
             p {
                 (time(failed.at))
-                @if failed.in_a_row > 1 { ", the last of " (failed.in_a_row) " failures in a row" }
+                @if failed.consecutive > 1 { ", the last of " (failed.consecutive) " failures in a row" }
                 ". What is below is from before."
             }
             pre {
@@ -181,8 +181,8 @@ mod tests {
 
     use jiff::Timestamp;
 
-    use crate::agent::board::Board;
     use crate::agent::listing::Listing;
+    use crate::agent::snapshot::SnapshotStore;
     use crate::agent::status::{Rollout, Row};
     use crate::cycle::status::{Held, ImageStatus, Place, State, Why};
     use crate::image::Tag;
@@ -199,7 +199,7 @@ mod tests {
             tag: Some(tag("1a2b3c4d5e6f")),
             digest: None,
         };
-        let standing = ImageStatus {
+        let status = ImageStatus {
             image: image.parse().expect("an image"),
             policy: "ghcr.io/acme/*".to_owned(),
             state,
@@ -216,78 +216,79 @@ mod tests {
                 pull_request: None,
             }],
         };
-        Row { standing, since: at, commit: Some("c0ffee1234".to_owned()) }
+        Row { status, since: at, commit: Some("c0ffee1234".to_owned()) }
     }
 
-    /// A view with something of everything.
-    fn view() -> View {
-        let mut view = Arc::unwrap_or_clone(Board::default().view());
+    /// A snapshot with something of everything.
+    fn snapshot() -> Snapshot {
+        let mut snapshot = Arc::unwrap_or_clone(SnapshotStore::default().snapshot());
         let url = "https://user:hunter2@git.example.com/org/infra.git".parse().expect("a URL");
-        view.commit_link = CommitLink::of(&url);
-        view.repository = Some((url, "main".to_owned()));
-        view.is_suspended = true;
-        view.refused = Some((view.started, "tagalong.yaml:3:1: <img src=x>".to_owned()));
-        view.status.failed = Some(Failed {
+        snapshot.commit_link = CommitLink::of(&url);
+        snapshot.repository = Some((url, "main".to_owned()));
+        snapshot.is_suspended = true;
+        snapshot.rejected_config = Some((snapshot.started, "tagalong.yaml:3:1: <img src=x>".to_owned()));
+        snapshot.status.failed = Some(Failed {
             number: 8,
-            at: view.started,
-            in_a_row: 3,
+            at: snapshot.started,
+            consecutive: 3,
             error: "cannot reach \"git\"".to_owned(),
             cause: Some("connection refused".to_owned()),
             help: Some("check the network".to_owned()),
         });
-        view.status.done = Some(Done { number: 5, at: view.started, seconds: 0.42, head: "abcdef123456".to_owned() });
+        snapshot.status.done =
+            Some(Done { number: 5, at: snapshot.started, seconds: 0.42, head: "abcdef123456".to_owned() });
         let rows = vec![
             row("ghcr.io/acme/shop", State::UpToDate, None, "holds the newest tag", &["apps/shop/kustomization.yaml"]),
             row(
                 "ghcr.io/acme/till",
-                State::BlockedSecret,
+                State::Kept(Reason::BlockedSecret),
                 Some("5d6e7f8"),
                 "<script>alert(1)</script>",
                 &["a.yaml", "b.yaml"],
             ),
         ];
-        view.status.images = Arc::new(Listing::new(rows));
-        view.status.moves.push_front(Move {
-            at: view.started,
+        snapshot.status.images = Arc::new(Listing::new(rows));
+        snapshot.status.moves.push_front(Move {
+            at: snapshot.started,
             image: "ghcr.io/acme/shop".parse().expect("an image"),
             from: None,
             to: "1a2b3c4d5e6f".to_owned(),
             file: "apps/shop/kustomization.yaml".to_owned(),
             commit: "c0ffee1234".to_owned(),
         });
-        view.is_watched = true;
+        snapshot.watches_flux = true;
         let why = Some("the API does not answer".to_owned());
-        view.standing = Standing::Unknown { why };
+        snapshot.leadership = Leadership::Unknown { reason: why };
         let rollout = Rollout {
             outcome: "failed",
             detail: Some("BuildFailed: <b>".to_owned()),
             kustomization: Some("flux-system/apps".to_owned()),
             commit: "c0ffee1234".to_owned(),
             to: "1a2b3c4d5e6f".to_owned(),
-            at: view.started,
+            at: snapshot.started,
             seconds: 3.4,
         };
-        view.status.rollouts = Arc::new([("ghcr.io/acme/shop".to_owned(), vec![rollout])].into());
-        view.status.notes = Notes { first: vec!["charts/x.yaml is not valid YAML".to_owned()], more: 4312 };
-        view
+        snapshot.status.rollouts = Arc::new([("ghcr.io/acme/shop".to_owned(), vec![rollout])].into());
+        snapshot.status.notes = Notes { first: vec!["charts/x.yaml is not valid YAML".to_owned()], more: 4312 };
+        snapshot
     }
 
     /// The page that an address shows.
-    fn shown(view: &View, query: &str) -> String {
-        render(view, &Query::parse(Some(query), images::SIZES)).into_string()
+    fn shown(snapshot: &Snapshot, query: &str) -> String {
+        render(snapshot, &Query::parse(Some(query), images::SIZES)).into_string()
     }
 
-    /// A view with so many images; every seventh is blocked.
-    fn crowd(count: usize) -> View {
+    /// A snapshot with so many images; every seventh is blocked.
+    fn crowd(count: usize) -> Snapshot {
         let image = |number: usize| {
-            let state = if number.is_multiple_of(7) { State::BlockedImage } else { State::UpToDate };
+            let state = if number.is_multiple_of(7) { State::Kept(Reason::BlockedImage) } else { State::UpToDate };
             let name = format!("ghcr.io/acme/app-{number:05}");
             row(&name, state, None, "the registry does not have it", &["apps/app/kustomization.yaml"])
         };
         let rows: Vec<Row> = (0..count).map(image).collect();
-        let mut view = view();
-        view.status.images = Arc::new(Listing::new(rows));
-        view
+        let mut snapshot = snapshot();
+        snapshot.status.images = Arc::new(Listing::new(rows));
+        snapshot
     }
 
     /// The images in the table of a page.
@@ -309,10 +310,12 @@ mod tests {
 
     #[test]
     fn every_tag_is_closed_every_reference_found_and_every_table_told() {
-        for (view, query) in [(view(), ""), (crowd(1000), "page=5"), (crowd(1000), "state=none"), (view(), "q=none")] {
-            is_sound(&shown(&view, query));
+        for (snapshot, query) in
+            [(snapshot(), ""), (crowd(1000), "page=5"), (crowd(1000), "state=none"), (snapshot(), "q=none")]
+        {
+            is_sound(&shown(&snapshot, query));
         }
-        let all = shown(&view(), "");
+        let all = shown(&snapshot(), "");
         let count = |name: &str| all.matches(&format!("<{name}")).count();
         assert_eq!((count("table"), count("caption"), count("h1"), count("main")), (2, 2, 1, 1));
     }
@@ -351,18 +354,18 @@ mod tests {
 
     #[test]
     fn everything_is_escaped_and_nothing_secret_is_shown() {
-        let page = shown(&view(), "");
+        let page = shown(&snapshot(), "");
         assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && page.contains("&lt;img src=x&gt;"), "{page}");
         assert!(!page.contains("<script") && !page.contains("<img") && !page.contains("hunter2"), "{page}");
         assert!(page.contains("href=\"https://git.example.com/org/infra/commit/c0ffee1234\""), "{page}");
     }
     #[test]
     fn pages_show_every_image_once_and_trouble_first() {
-        let view = crowd(1000);
+        let snapshot = crowd(1000);
         let mut seen = Vec::new();
         let mut query = String::new();
         loop {
-            let page = shown(&view, &query);
+            let page = shown(&snapshot, &query);
             seen.extend(listed(&page).into_iter().map(str::to_owned));
             let Some((before, _)) = page.split_once("#images\" rel=\"next\"") else { break };
             before.rsplit_once("href=\"?").expect("an address").1.clone_into(&mut query);
@@ -375,8 +378,8 @@ mod tests {
 
     #[test]
     fn filters_stay_while_pages_are_turned() {
-        let view = crowd(5000);
-        let page = shown(&view, "state=blocked&q=APP&page=2");
+        let snapshot = crowd(5000);
+        let page = shown(&snapshot, "state=blocked&q=APP&page=2");
         assert!(page.contains("Images 101 to 200 of 715 that match"), "{page}");
         for link in
             ["?state=blocked&amp;q=APP&amp;page=3#images", "?q=APP#images", "?state=up-to-date&amp;q=APP#images"]
@@ -388,38 +391,39 @@ mod tests {
             page.contains("all <strong>5,000</strong>") && page.contains("blocked: image <strong>715</strong>"),
             "{page}"
         );
-        let page = shown(&view, "q=app-04999");
+        let page = shown(&snapshot, "q=app-04999");
         assert_eq!(listed(&page), ["04999"]);
-        assert!(shown(&view, "q=%3Cscript%3E").contains("value=\"&lt;script&gt;\""));
+        assert!(shown(&snapshot, "q=%3Cscript%3E").contains("value=\"&lt;script&gt;\""));
     }
 
     #[test]
     fn what_is_asked_wrongly_is_explained_and_the_last_page_shown_for_those_after_it() {
-        let view = crowd(250);
-        let page = shown(&view, "state=blokced");
+        let snapshot = crowd(250);
+        let page = shown(&snapshot, "state=blokced");
         assert!(page.contains("`blokced` is not a state of images") && listed(&page).len() == 100, "{page}");
-        let page = shown(&view, "page=99");
+        let page = shown(&snapshot, "page=99");
         assert!(page.contains("There is no page 99") && listed(&page).len() == 50, "{page}");
-        let page = shown(&view, "q=nowhere");
+        let page = shown(&snapshot, "q=nowhere");
         assert!(page.contains("No image matches.") && listed(&page).is_empty(), "{page}");
     }
 
     #[test]
     fn the_page_is_no_larger_for_more_images_fields_or_words() {
-        let size = |view: &View| shown(view, "").len();
+        let size = |snapshot: &Snapshot| shown(snapshot, "").len();
         // Long numbers are all that may differ.
         let few = size(&crowd(1000));
         assert!(size(&crowd(20_000)) < few + 500 && few < 150_000, "{few} bytes");
         let large = |fields: usize| {
             let files: Vec<String> = (0..fields).map(|file| format!("apps/{file}.yaml")).collect();
             let files: Vec<&str> = files.iter().map(String::as_str).collect();
-            let mut row = row("ghcr.io/acme/base", State::BlockedSecret, None, &"long ".repeat(fields), &files);
+            let mut row =
+                row("ghcr.io/acme/base", State::Kept(Reason::BlockedSecret), None, &"long ".repeat(fields), &files);
             let why =
-                |n: usize| Why { detail: format!("{n} {}", "long ".repeat(fields)), ..row.standing.reasons[0].clone() };
-            row.standing.reasons = (0..fields).map(why).collect();
-            let mut view = view();
-            view.status.images = Arc::new(Listing::new(vec![row]));
-            view
+                |n: usize| Why { detail: format!("{n} {}", "long ".repeat(fields)), ..row.status.reasons[0].clone() };
+            row.status.reasons = (0..fields).map(why).collect();
+            let mut snapshot = snapshot();
+            snapshot.status.images = Arc::new(Listing::new(vec![row]));
+            snapshot
         };
         assert!(size(&large(20_000)) < size(&large(1000)) + 100);
         let page = shown(&large(1000), "");

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use crate::agent::link::CommitLink;
 use crate::cycle::status::State;
+use crate::plan::skip::Reason;
 
 /// The longest text of an error or a reason that is shown, in characters.
 const LONGEST: usize = 500;
@@ -38,16 +39,16 @@ pub fn time(at: Timestamp) -> Markup {
 }
 
 /// A state in words.
-pub fn words(state: State) -> &'static str {
+pub fn label(state: State) -> &'static str {
     match state {
-        State::UpToDate => "up to date",
-        State::NoCandidate => "no candidate",
+        State::UpToDate | State::Kept(Reason::UpToDate) => "up to date",
+        State::Kept(Reason::NoCandidate) => "no candidate",
         State::Updating => "about to move",
-        State::Suspended => "suspended",
-        State::Held => "held",
-        State::RegistryError => "registry error",
-        State::BlockedSecret => "blocked: secret",
-        State::BlockedImage => "blocked: image",
+        State::Kept(Reason::Suspended) => "suspended",
+        State::Kept(Reason::Held) => "held",
+        State::Kept(Reason::RegistryError) => "registry error",
+        State::Kept(Reason::BlockedSecret) => "blocked: secret",
+        State::Kept(Reason::BlockedImage) => "blocked: image",
     }
 }
 

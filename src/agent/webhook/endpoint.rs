@@ -11,13 +11,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
-use crate::agent::wake::Wake;
+use crate::agent::trigger::Trigger;
 use crate::policy::scope::Target;
 use crate::secret::Secret;
 
 use super::authentic::is_authentic;
 use super::config::Webhook;
-use super::events::news;
+use super::events::updated_images;
 
 /// A body is read up to this size, in bytes. Registries send some kilobytes.
 const BODY_LIMIT: usize = 1 << 20;
@@ -45,12 +45,12 @@ impl Senders {
 #[derive(Clone)]
 struct Endpoint {
     senders: Arc<Senders>,
-    wake: Wake,
+    trigger: Trigger,
 }
 
-/// The routes of webhooks; `wake` is rung for what they tell.
-pub fn router(senders: Arc<Senders>, wake: Wake) -> Router {
-    Router::new().route("/webhooks/{kind}", post(receive)).with_state(Endpoint { senders, wake })
+/// The routes of webhooks; `trigger` is rung for what they tell.
+pub fn router(senders: Arc<Senders>, trigger: Trigger) -> Router {
+    Router::new().route("/webhooks/{kind}", post(receive)).with_state(Endpoint { senders, trigger })
 }
 
 async fn receive(
@@ -85,11 +85,11 @@ async fn receive(
         tracing::warn!(%kind, "a webhook with a wrong secret or signature was refused");
         return refusal(StatusCode::UNAUTHORIZED, "the secret or the signature is wrong");
     };
-    match news(kind, &body) {
+    match updated_images(kind, &body) {
         Ok(targets) => {
-            let targets = targets.into_iter().map(|target| known_as(&sender, target)).collect::<BTreeSet<_>>();
+            let targets = targets.into_iter().map(|target| deployed_as(&sender, target)).collect::<BTreeSet<_>>();
             tracing::debug!(%kind, images = targets.len(), "a webhook was received");
-            endpoint.wake.call(targets);
+            endpoint.trigger.fire(targets);
             (StatusCode::ACCEPTED, "accepted\n").into_response()
         }
         Err(error) => {
@@ -100,7 +100,7 @@ async fn receive(
 }
 
 /// A target under the host by which its images are deployed.
-fn known_as(sender: &Webhook, target: Target) -> Target {
+fn deployed_as(sender: &Webhook, target: Target) -> Target {
     Target { host: sender.registry.clone().or(target.host), ..target }
 }
 

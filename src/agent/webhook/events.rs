@@ -10,24 +10,24 @@ use crate::policy::scope::Target;
 use super::config::Kind;
 
 /// More images than this are named by no event.
-const MOST_IMAGES: usize = 1_000;
+const MAX_IMAGES: usize = 1_000;
 
 /// The images that an event tells news of; none when it tells of something else, such as a pull.
 ///
 /// # Errors
 /// The body is not what the sender's documentation promises.
-pub fn news(kind: Kind, body: &[u8]) -> Result<BTreeSet<Target>, serde_json::Error> {
+pub fn updated_images(kind: Kind, body: &[u8]) -> Result<BTreeSet<Target>, serde_json::Error> {
     let found: Vec<Option<Target>> = match kind {
-        Kind::Distribution => serde_json::from_slice::<Notifications>(body)?.news(),
-        Kind::Gitea => vec![serde_json::from_slice::<GiteaPackage>(body)?.news()],
-        Kind::Harbor => serde_json::from_slice::<HarborEvent>(body)?.news(),
-        Kind::DockerHub => vec![serde_json::from_slice::<HubPush>(body)?.news()],
-        Kind::Ghcr => vec![serde_json::from_slice::<GithubPackage>(body)?.news()],
+        Kind::Distribution => serde_json::from_slice::<Notifications>(body)?.images(),
+        Kind::Gitea => vec![serde_json::from_slice::<GiteaPackage>(body)?.images()],
+        Kind::Harbor => serde_json::from_slice::<HarborEvent>(body)?.images(),
+        Kind::DockerHub => vec![serde_json::from_slice::<HubPush>(body)?.images()],
+        Kind::Ghcr => vec![serde_json::from_slice::<GithubPackage>(body)?.images()],
         Kind::Quay => vec![reference(&serde_json::from_slice::<QuayPush>(body)?.docker_url)],
-        Kind::Gitlab => serde_json::from_slice::<GitlabEvent>(body)?.news(),
-        Kind::Generic => serde_json::from_slice::<Generic>(body)?.news(),
+        Kind::Gitlab => serde_json::from_slice::<GitlabEvent>(body)?.images(),
+        Kind::Generic => serde_json::from_slice::<Generic>(body)?.images(),
     };
-    Ok(found.into_iter().flatten().take(MOST_IMAGES).collect())
+    Ok(found.into_iter().flatten().take(MAX_IMAGES).collect())
 }
 
 /// The image of a reference, whatever its tag.
@@ -69,7 +69,7 @@ struct NotifiedRequest {
 
 impl Notifications {
     /// Pushes of tags: blobs, and manifests that only an index names, are on their way to one.
-    fn news(self) -> Vec<Option<Target>> {
+    fn images(self) -> Vec<Option<Target>> {
         let tags = self.events.into_iter().filter(|event| event.action == "push" && !event.target.tag.is_empty());
         tags.map(|event| {
             let host = event.request.map(|request| request.host).filter(|host| !host.is_empty());
@@ -103,7 +103,7 @@ struct Account {
 }
 
 impl GiteaPackage {
-    fn news(self) -> Option<Target> {
+    fn images(self) -> Option<Target> {
         let package = self.package;
         let url = url::Url::parse(&package.html_url).ok();
         let host = url.map(|url| url[url::Position::BeforeHost..url::Position::AfterPort].to_owned());
@@ -134,7 +134,7 @@ struct HarborResource {
 }
 
 impl HarborEvent {
-    fn news(self) -> Vec<Option<Target>> {
+    fn images(self) -> Vec<Option<Target>> {
         if !matches!(self.kind.as_str(), "PUSH_ARTIFACT" | "harbor.artifact.pushed") {
             return Vec::new();
         }
@@ -155,7 +155,7 @@ struct HubRepository {
 }
 
 impl HubPush {
-    fn news(self) -> Option<Target> {
+    fn images(self) -> Option<Target> {
         named(Some(DEFAULT_HOST.to_owned()), &self.repository.repo_name)
     }
 }
@@ -181,7 +181,7 @@ struct GithubVersion {
 }
 
 impl GithubPackage {
-    fn news(self) -> Option<Target> {
+    fn images(self) -> Option<Target> {
         let package = self.package.filter(|package| package.package_type.eq_ignore_ascii_case("container"))?;
         let is_push = matches!(self.action.as_str(), "published" | "updated");
         let owner = package.owner.map(|owner| owner.login).filter(|_| package.namespace.is_empty());
@@ -222,9 +222,9 @@ struct GitlabProject {
 }
 
 impl GitlabEvent {
-    fn news(self) -> Vec<Option<Target>> {
+    fn images(self) -> Vec<Option<Target>> {
         let event = match self {
-            GitlabEvent::Registry(notifications) => return notifications.news(),
+            GitlabEvent::Registry(notifications) => return notifications.images(),
             GitlabEvent::Project(event) => event,
         };
         let status = event.object_attributes.and_then(|pipeline| pipeline.status);
@@ -242,7 +242,7 @@ struct Generic {
 }
 
 impl Generic {
-    fn news(self) -> Vec<Option<Target>> {
+    fn images(self) -> Vec<Option<Target>> {
         self.images.iter().map(|image| reference(image)).collect()
     }
 }
@@ -255,7 +255,7 @@ mod tests {
 
     /// What an event tells news of, as `host/path`; `*` where the host is not told, and `/**` behind what lies below it.
     fn told(kind: Kind, event: &Value) -> Vec<String> {
-        let targets = news(kind, event.to_string().as_bytes()).expect("understood");
+        let targets = updated_images(kind, event.to_string().as_bytes()).expect("understood");
         let shown = |target: &Target| {
             let below = if target.with_below { "/**" } else { "" };
             format!("{}/{}{below}", target.host.as_deref().unwrap_or("*"), target.path)
@@ -356,14 +356,14 @@ mod tests {
         let event = json!({ "images": ["ghcr.io/acme/app:1a2b3c4", "nginx", "no image!"] });
         assert_eq!(told(Kind::Generic, &event), ["docker.io/library/nginx", "ghcr.io/acme/app"]);
         let many: Vec<String> = (0..5000).map(|n| format!("ghcr.io/acme/app-{n}")).collect();
-        assert_eq!(told(Kind::Generic, &json!({ "images": many })).len(), MOST_IMAGES);
+        assert_eq!(told(Kind::Generic, &json!({ "images": many })).len(), MAX_IMAGES);
     }
 
     #[test]
     fn what_is_no_event_is_refused() {
         for kind in Kind::ALL {
             for body in ["", "[]", "null", "{", "\"x\"", "{\"unexpected\": [1]}"] {
-                let refused = news(kind, body.as_bytes());
+                let refused = updated_images(kind, body.as_bytes());
                 // Other events of GitHub are not understood, and need not be.
                 assert!(refused.is_err() || kind == Kind::Ghcr && refused.is_ok_and(|n| n.is_empty()), "{kind} {body}");
             }

@@ -8,7 +8,7 @@ use crate::sops::rules::RulesError;
 
 /// What goes wrong where SOPS files are written.
 #[derive(Debug, thiserror::Error)]
-pub enum SealError {
+pub enum SecretsError {
     /// No rule says to whom a file is encrypted.
     #[error("{file}: no creation rule of a .sops.yaml in its folder or above is for it")]
     NoRule {
@@ -67,10 +67,10 @@ pub enum SealError {
     },
 }
 
-impl Explain for SealError {
+impl Explain for SecretsError {
     fn fault(&self) -> Fault {
         match self {
-            SealError::Sops { source, .. } => source.fault(),
+            SecretsError::Sops { source, .. } => source.fault(),
             _ => Fault::BadInput,
         }
     }
@@ -78,15 +78,17 @@ impl Explain for SealError {
     fn help(&self) -> Option<String> {
         let say = |text: &str| Some(text.to_owned());
         match self {
-            SealError::NoRule { .. } => say("add one with the recipients: `creation_rules: [{ age: age1… }]`"),
-            SealError::Rules { .. } => say("mend it; nothing is encrypted by rules that cannot be read"),
-            SealError::Selection { .. } => say("set `encrypted_regex: ^(data|stringData)$`, as Flux wants it"),
-            SealError::Sops { source, .. } => source.help(),
-            SealError::NoCredential { host, .. } => Some(format!("run `docker login {host}`, or give --docker-config")),
-            SealError::RefreshToken { host } => {
+            SecretsError::NoRule { .. } => say("add one with the recipients: `creation_rules: [{ age: age1… }]`"),
+            SecretsError::Rules { .. } => say("mend it; nothing is encrypted by rules that cannot be read"),
+            SecretsError::Selection { .. } => say("set `encrypted_regex: ^(data|stringData)$`, as Flux wants it"),
+            SecretsError::Sops { source, .. } => source.help(),
+            SecretsError::NoCredential { host, .. } => {
+                Some(format!("run `docker login {host}`, or give --docker-config"))
+            }
+            SecretsError::RefreshToken { host } => {
                 Some(format!("log in with a user and a password or token: `docker login -u USER {host}`"))
             }
-            SealError::Occupied { .. } => say("give another --file, or remove that one"),
+            SecretsError::Occupied { .. } => say("give another --file, or remove that one"),
         }
     }
 }

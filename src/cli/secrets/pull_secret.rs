@@ -27,13 +27,13 @@ use crate::sops::envelope;
 use crate::sops::format;
 use crate::sops::keyring::Keyring;
 use crate::sops::open;
-use crate::sops::plain::Plain;
+use crate::sops::plaintext::Plaintext;
 use crate::sops::rulebook::{BrokenRules, RuleBook};
-use crate::sops::rules::Rule;
+use crate::sops::rules::CreationRule;
 use crate::sops::selection::Selection;
 
 use super::KeyArguments;
-use super::error::SealError;
+use super::error::SecretsError;
 
 /// Write an encrypted pull secret for a registry
 ///
@@ -114,7 +114,7 @@ fn written(arguments: &Arguments) -> Result<ExitCode, CliError> {
         age_key_files: arguments.keys.age_key_files.clone(),
         ..Overrides::default()
     };
-    let config = connect::configuration_by(&overrides)?;
+    let config = connect::configuration_from(&overrides)?;
     let folder = Folder::open(&arguments.dir)?;
     let default = format!("{}.yaml", arguments.name.as_str());
     let file = match &arguments.file {
@@ -131,7 +131,7 @@ fn written(arguments: &Arguments) -> Result<ExitCode, CliError> {
     if let Some(before) = &before {
         if !secret.is_in(before) {
             let (namespace, name) = (secret.namespace.as_str().to_owned(), secret.name.as_str().to_owned());
-            return Err(SealError::Occupied { file, namespace, name }.into());
+            return Err(SecretsError::Occupied { file, namespace, name }.into());
         }
         let keyring = config.secrets.keys.keyring().map_err(CycleError::from)?;
         if holds(before, &docker_config, rule, &keyring) {
@@ -142,7 +142,7 @@ fn written(arguments: &Arguments) -> Result<ExitCode, CliError> {
     let manifest = secret.manifest(&docker_config);
     let sealed =
         encrypt::encrypt(manifest.expose().as_bytes(), format::Format::Yaml, &recipe, &now, &mut UnwrapErr(SysRng))
-            .map_err(|source| SealError::Sops { file: file.clone(), source })?;
+            .map_err(|source| SecretsError::Sops { file: file.clone(), source })?;
     if arguments.file.is_none() {
         return said(arguments, &recipients, &[], Some(String::from_utf8_lossy(&sealed).into_owned()));
     }
@@ -197,10 +197,10 @@ fn docker_config(arguments: &Arguments, config: &Config) -> Result<Secret<String
     let host = host(&arguments.registry)?;
     let file = arguments.docker_config.as_deref().or(config.registry.credentials_file_of(&host));
     let found = file.map(|file| credentials::look_up(file, &host, "")).transpose()?.flatten();
-    let none = || SealError::NoCredential { host: host.clone(), file: file.map(ToOwned::to_owned) };
+    let none = || SecretsError::NoCredential { host: host.clone(), file: file.map(ToOwned::to_owned) };
     let credential = found.ok_or_else(none)?;
     let written = credentials::written(&host, &credential);
-    Ok(written.ok_or_else(|| SealError::RefreshToken { host: host.clone() })?)
+    Ok(written.ok_or_else(|| SecretsError::RefreshToken { host: host.clone() })?)
 }
 
 /// The registry as image names have it.
@@ -213,16 +213,16 @@ fn host(text: &str) -> Result<String, CliError> {
     })
 }
 
-fn rule_of<'b>(book: &'b RuleBook, file: &str) -> Result<&'b Rule, SealError> {
-    let broken = |BrokenRules { file, error }: BrokenRules<'_>| SealError::Rules { file, source: error.clone() };
+fn rule_of<'b>(book: &'b RuleBook, file: &str) -> Result<&'b CreationRule, SecretsError> {
+    let broken = |BrokenRules { file, error }: BrokenRules<'_>| SecretsError::Rules { file, source: error.clone() };
     let found = book.rules_for(file).map_err(broken)?;
     let rule = found.and_then(|(rules, path)| rules.rule_for(&path));
-    rule.ok_or_else(|| SealError::NoRule { file: file.to_owned() })
+    rule.ok_or_else(|| SecretsError::NoRule { file: file.to_owned() })
 }
 
 /// What a rule comes to for a Secret: its value has to be encrypted, and what it is called has to stay readable.
-fn recipe(rule: &Rule, file: &str) -> Result<Recipe, SealError> {
-    let refused = |source| SealError::Sops { file: file.to_owned(), source };
+fn recipe(rule: &CreationRule, file: &str) -> Result<Recipe, SecretsError> {
+    let refused = |source| SecretsError::Sops { file: file.to_owned(), source };
     let recipients = rule.recipients().map_err(refused)?;
     let selection = match rule.selection.is_default() {
         true => Selection::of_secrets(),
@@ -233,7 +233,7 @@ fn recipe(rule: &Rule, file: &str) -> Result<Recipe, SealError> {
         let comments = vec![Vec::new(); path.len()];
         selection.selects(&path, &comments, false)
     };
-    let wrong = |what| SealError::Selection { file: file.to_owned(), what };
+    let wrong = |what| SecretsError::Selection { file: file.to_owned(), what };
     if !selects(&["data", KEY]) {
         return Err(wrong("the credential would stay in clear"));
     }
@@ -244,13 +244,13 @@ fn recipe(rule: &Rule, file: &str) -> Result<Recipe, SealError> {
 }
 
 /// Whether an encrypted Secret holds a Docker config file already, for the recipients of the rule.
-fn holds(bytes: &[u8], docker_config: &Secret<String>, rule: &Rule, keyring: &Keyring) -> bool {
+fn holds(bytes: &[u8], docker_config: &Secret<String>, rule: &CreationRule, keyring: &Keyring) -> bool {
     let Some(Ok(envelope)) = envelope::detect(bytes).map(|format| envelope::read(bytes, format)) else { return false };
     if rule.difference(&envelope.metadata).is_some() {
         return false;
     }
-    let revealed = keyring.open(&envelope.metadata).and_then(|key| open::reveal(&envelope, &key));
-    let expected = Plain::text(encoded(docker_config).expose().as_str());
+    let revealed = keyring.open(&envelope.metadata).and_then(|key| open::decrypt_values(&envelope, &key));
+    let expected = Plaintext::text(encoded(docker_config).expose().as_str());
     let is_value = |place: &str| place == format!("data[\"{KEY}\"]");
     revealed.is_ok_and(|values| values.iter().any(|value| is_value(&value.place) && value.plain == expected))
 }

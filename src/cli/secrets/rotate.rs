@@ -14,9 +14,9 @@ use crate::cli::folder::{Folder, in_parallel};
 use crate::cli::output::{self, Format};
 use crate::config::load::Config;
 use crate::cycle::error::CycleError;
+use crate::cycle::operations::rotate::{RotatedFile, Rotation};
+use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::FileChange;
-use crate::cycle::rotation::{Rotation, Turn};
-use crate::cycle::task::Mode;
 use crate::fault::Fault;
 use crate::manifest::inventory::NamedFileError;
 use crate::sops::rulebook::RuleBook;
@@ -75,10 +75,10 @@ struct Row {
     removed: Vec<String>,
 }
 
-impl From<&Turn> for Row {
-    fn from(turn: &Turn) -> Row {
-        let file = turn.file.clone();
-        match &turn.outcome {
+impl From<&RotatedFile> for Row {
+    fn from(rotated: &RotatedFile) -> Row {
+        let file = rotated.file.clone();
+        match &rotated.outcome {
             Ok(rotated) => {
                 let (added, removed) = (rotated.added.clone(), rotated.removed.clone());
                 Row { file, status: "rotated", reason: None, added, removed }
@@ -101,7 +101,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         None => connect::engine(&config)?.rotate_secrets(mode).await?,
     };
     let whole = rotation.is_whole();
-    let rows: Vec<Row> = rotation.turns.iter().map(Row::from).collect();
+    let rows: Vec<Row> = rotation.files.iter().map(Row::from).collect();
     match (arguments.output.output, mode) {
         (Format::Json, _) => {
             let rotated = rows.iter().filter(|row| row.status == "rotated").count();
@@ -114,7 +114,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
             })?;
         }
         (Format::Text, Mode::DryRun) if whole => {
-            let changes: Vec<FileChange> = rotation.turns.iter().filter_map(Turn::change).collect();
+            let changes: Vec<FileChange> = rotation.files.iter().filter_map(RotatedFile::change).collect();
             output::print(&output::diff(&changes))?;
         }
         (Format::Text, _) => output::print(&text(&rows, &rotation))?,
@@ -131,10 +131,10 @@ fn in_folder(config: &Config, dir: &Path, mode: Mode) -> Result<Rotation, CliErr
     }
     let rules = folder.rules(files.iter().map(String::as_str).filter(|file| RuleBook::is_rules(file)))?;
     files.retain(|file| config.paths.wants(file));
-    let turns = in_parallel(&files, |file| Ok(Turn::of(file, &folder.read(file)?, &keyring, &rules)))?;
-    let rotation = Rotation { turns: turns.into_iter().flatten().collect(), commit: None };
+    let rotated = in_parallel(&files, |file| Ok(RotatedFile::of(file, &folder.read(file)?, &keyring, &rules)))?;
+    let rotation = Rotation { files: rotated.into_iter().flatten().collect(), commit: None };
     if mode == Mode::Push && rotation.is_whole() {
-        for change in rotation.turns.iter().filter_map(Turn::change) {
+        for change in rotation.files.iter().filter_map(RotatedFile::change) {
             folder.write(&change.file, &change.after)?;
         }
     }

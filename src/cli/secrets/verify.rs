@@ -13,10 +13,10 @@ use crate::cli::folder::Folder;
 use crate::cli::output::{self, Format};
 use crate::config::load::Config;
 use crate::cycle::error::CycleError;
-use crate::cycle::secrets::Progress;
+use crate::cycle::secrets::verify::Progress;
 use crate::fault::Fault;
 use crate::manifest::inventory::NamedFileError;
-use crate::sops::audit::{Status, Verdict};
+use crate::sops::audit::{FileStatus, FileVerdict};
 
 use super::KeyArguments;
 
@@ -66,8 +66,8 @@ struct Row {
     recipients: Vec<String>,
 }
 
-impl From<Verdict> for Row {
-    fn from(verdict: Verdict) -> Row {
+impl From<FileVerdict> for Row {
+    fn from(verdict: FileVerdict) -> Row {
         Row {
             file: verdict.file,
             document: verdict.document,
@@ -82,7 +82,7 @@ impl From<Verdict> for Row {
 /// Judges all files.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration_with_keys(&arguments.git, &arguments.keys)?;
-    let bar = output::bar("files");
+    let bar = output::progress_bar("files");
     let progress = |done: usize, of: usize| {
         bar.set_length(of as u64);
         bar.set_position(done as u64);
@@ -94,7 +94,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     bar.finish_and_clear();
     let verdicts = verdicts?;
     let count = |status| verdicts.iter().filter(|verdict| verdict.status == status).count();
-    let (ok, failed, plaintext) = (count(Status::Ok), count(Status::Failed), count(Status::Plaintext));
+    let (ok, failed, plaintext) = (count(FileStatus::Ok), count(FileStatus::Failed), count(FileStatus::Plaintext));
     let all_good = ok == verdicts.len();
     let found = Found { files: verdicts.into_iter().map(Row::from).collect(), ok, failed, plaintext };
     match arguments.output.output {
@@ -104,7 +104,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     Ok(if all_good { ExitCode::SUCCESS } else { ExitCode::from(Fault::Blocked.exit_code()) })
 }
 
-fn in_folder(config: &Config, dir: &Path, progress: &Progress<'_>) -> Result<Vec<Verdict>, CliError> {
+fn in_folder(config: &Config, dir: &Path, progress: &Progress<'_>) -> Result<Vec<FileVerdict>, CliError> {
     let keyring = config.secrets.keys.keyring().map_err(CycleError::from)?;
     let folder = Folder::open(dir)?;
     let (all, files) = folder.walk()?;

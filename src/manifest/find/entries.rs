@@ -2,7 +2,7 @@
 
 use crate::image::Repository;
 use crate::manifest::field::{Shape, Slots};
-use crate::manifest::kustomize::{Entry, Kustomization};
+use crate::manifest::kustomize::{ImageEntry, Kustomization};
 use crate::yaml::node::NodeId;
 
 use super::{Finder, version_of};
@@ -42,14 +42,14 @@ impl Finder<'_, '_> {
     }
 
     /// The entries of `images` below a mapping.
-    pub(super) fn entries(&mut self, parent: NodeId, refs: &[(NodeId, String)]) -> Vec<Entry> {
+    pub(super) fn entries(&mut self, parent: NodeId, refs: &[(NodeId, String)]) -> Vec<ImageEntry> {
         let scan = self.scan;
         let Some(images) = scan.get(parent, "images") else { return Vec::new() };
         let entries: Vec<NodeId> = scan.items(images).collect();
         entries.into_iter().filter_map(|entry| self.entry(entry, refs)).collect()
     }
 
-    fn entry(&mut self, entry: NodeId, refs: &[(NodeId, String)]) -> Option<Entry> {
+    fn entry(&mut self, entry: NodeId, refs: &[(NodeId, String)]) -> Option<ImageEntry> {
         let scan = self.scan;
         let (name_key, name) = scan.pair(entry, "name")?;
         let name_text = scan.scalar(name)?;
@@ -63,7 +63,7 @@ impl Finder<'_, '_> {
         self.claim(all.into_iter().flatten());
         let text = |pair: Option<(NodeId, NodeId)>| pair.map(|(_, value)| scan.scalar(value).unwrap_or("?"));
         let overrides = text(new_tag).or(text(digest)).is_some_and(|text| !text.is_empty());
-        let summary = Entry { name: name_text.to_owned(), result: written_name.clone(), overrides };
+        let summary = ImageEntry { name: name_text.to_owned(), result: written_name.clone(), overrides };
         if is_named_otherwise {
             return Some(summary);
         }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::image::{Digest, Reference, Repository, Version};
-use crate::manifest::conventions::Conventions;
 use crate::manifest::field::{Pending, Shape, Slots, Spot};
+use crate::manifest::field_rules::FieldRules;
 use crate::manifest::marker::{self, FluxMarker, MarkerError, OwnMarker, Part};
-use crate::yaml::comment::{Comment, comments_with};
+use crate::yaml::comment::{TrailingComment, comments_with};
 use crate::yaml::node::NodeId;
 
 use super::{FieldProblem, FieldProblemReason, Finder, name_of, version_of};
@@ -23,8 +23,8 @@ type Groups<T> = BTreeMap<(T, Option<NodeId>), Group>;
 
 impl Finder<'_, '_> {
     /// The scalars that rules of the configuration name.
-    pub(super) fn ruled(&mut self, path: &str, conventions: &Conventions) {
-        for rule in conventions.rules.iter().filter(|rule| rule.concerns(path)) {
+    pub(super) fn ruled(&mut self, path: &str, field_rules: &FieldRules) {
+        for rule in field_rules.rules.iter().filter(|rule| rule.concerns(path)) {
             for (_, root) in self.documents {
                 for ruled in rule.find(self.scan, *root) {
                     match ruled.image {
@@ -94,7 +94,7 @@ impl Finder<'_, '_> {
     /// The markers of one kind with the scalars before them.
     fn markers<T>(&mut self, word: &str, read: impl Fn(&str) -> Option<Result<T, MarkerError>>) -> Vec<(NodeId, T)> {
         let mut markers = Vec::new();
-        for Comment { value, text, place } in comments_with(self.scan, word) {
+        for TrailingComment { value, text, place } in comments_with(self.scan, word) {
             match read(text) {
                 Some(Ok(marker)) => markers.push((value, marker)),
                 Some(Err(error)) => {

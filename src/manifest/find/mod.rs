@@ -6,13 +6,13 @@
 //! - [`siblings`]: values of charts
 //! - [`marked`]: what rules and markers name
 //! - [`embedded`]: references inside longer texts
-//! - [`ties`]: of a kustomization only what ties it to other files
+//! - [`file_references`]: of a kustomization only what ties it to other files
 
 mod embedded;
 mod entries;
+pub mod file_references;
 mod marked;
 mod siblings;
-pub mod ties;
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -22,8 +22,8 @@ use crate::yaml::node::{Kind, NodeId, ScanError};
 use crate::yaml::place::Place;
 use crate::yaml::scan::Scan;
 
-use super::conventions::{Conventions, FieldRuleError};
 use super::field::{Field, Pending, Shape, Slots, Spot};
+use super::field_rules::{FieldRuleError, FieldRules};
 use super::flux::FluxObject;
 use super::kustomize::Kustomization;
 use super::marker::MarkerError;
@@ -44,7 +44,7 @@ pub struct FileFacts {
     pub problems: Vec<FieldProblem>,
     /// Whether it is a SOPS file whose message authentication code covers values in clear text, so that an edit of
     /// any of them would make it unreadable.
-    pub sealed: bool,
+    pub encrypted: bool,
 }
 
 /// A marker or a rule that cannot be followed.
@@ -98,23 +98,23 @@ impl FileFacts {
 }
 
 /// Reads a file. `path` decides only whether a file without a kind is a kustomization, and which rules concern it.
-pub fn read(path: &str, bytes: &[u8], conventions: &Conventions) -> Result<FileFacts, ScanError> {
+pub fn read(path: &str, bytes: &[u8], field_rules: &FieldRules) -> Result<FileFacts, ScanError> {
     let scan = Scan::read(bytes)?;
-    Ok(read_scan(path, &scan, conventions))
+    Ok(read_scan(path, &scan, field_rules))
 }
 
 /// Reads a file that has been scanned already.
-pub(super) fn read_scan(path: &str, scan: &Scan<'_>, conventions: &Conventions) -> FileFacts {
+pub(super) fn read_scan(path: &str, scan: &Scan<'_>, field_rules: &FieldRules) -> FileFacts {
     let documents: Vec<(NodeId, NodeId)> = scan.documents().collect();
     let mut finder = Finder::new(scan, &documents);
-    finder.ruled(path, conventions);
+    finder.ruled(path, field_rules);
     finder.marked_by_us();
     let mut kustomization = None;
-    let mut sealed = false;
+    let mut encrypted = false;
     let mut flux = Vec::new();
     for (document, root) in &documents {
         let (document, root) = (*document, *root);
-        sealed |= is_sealed(scan, root);
+        encrypted |= is_encrypted(scan, root);
         if let Some((object, names)) = FluxObject::read(scan, root) {
             flux.push(object);
             finder.claim(names);
@@ -131,7 +131,7 @@ pub(super) fn read_scan(path: &str, scan: &Scan<'_>, conventions: &Conventions) 
         finder.walk(document);
     }
     finder.marked_by_flux();
-    if conventions.embedded {
+    if field_rules.embedded {
         finder.embedded();
     }
     let Finder { mut fields, mut pending, problems, .. } = finder;
@@ -145,7 +145,7 @@ pub(super) fn read_scan(path: &str, scan: &Scan<'_>, conventions: &Conventions) 
     fields.sort_by_key(|field| (field.document, field.place));
     // Kept as long as the file is, of which there are many with one field.
     fields.shrink_to_fit();
-    FileFacts { fields, pending, kustomization, flux, problems, sealed }
+    FileFacts { fields, pending, kustomization, flux, problems, encrypted }
 }
 
 /// Names that make a file a kustomization even without a kind, as kustomize has them.
@@ -174,7 +174,7 @@ pub(super) fn is_kind(scan: &Scan<'_>, root: NodeId, kind: &str, group: &str) ->
     scan.get_scalar(root, "kind") == Some(kind) && version.starts_with(group)
 }
 
-fn is_sealed(scan: &Scan<'_>, root: NodeId) -> bool {
+fn is_encrypted(scan: &Scan<'_>, root: NodeId) -> bool {
     let sops = scan.get(root, "sops").filter(|sops| scan.get(*sops, "mac").is_some());
     sops.is_some_and(|sops| scan.get_scalar(sops, "mac_only_encrypted") != Some("true"))
 }

@@ -6,7 +6,7 @@ use git2::transport::Service;
 use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
 
-use crate::http::innermost;
+use crate::http::root_cause;
 use crate::repo::credentials::Offer;
 use crate::repo::error::{Outage, RepoError, Words};
 
@@ -201,7 +201,7 @@ async fn words_of(mut response: Response) -> String {
 
 /// What an error of the client comes to.
 pub fn failed(operation: &Operation, error: &reqwest::Error) -> RepoError {
-    let words = innermost(error);
+    let words = root_cause(error);
     if error.is_connect() && is_certificate(error) {
         return RepoError::Certificate { url: operation.url().clone(), source: Words(words) };
     }

@@ -90,10 +90,10 @@ fn build(config: &Config, pem: Option<&[u8]>) -> Result<reqwest::Client, RepoErr
         Some(file) => RepoError::Authorities { file: file.clone(), source: Words(words) },
         None => RepoError::Unreachable { url: config.url.clone(), source: Outage::NoConnection(words) },
     };
-    let failed = |error: reqwest::Error| unusable(http::innermost(&error));
+    let failed = |error: reqwest::Error| unusable(http::root_cause(&error));
     match pem {
         Some(pem) => {
-            let authorities = http::authorities(pem).map_err(unusable)?;
+            let authorities = http::parse_certificates(pem).map_err(unusable)?;
             // On a machine without any authorities those of the file are all.
             match builder().tls_certs_merge(authorities.clone()).build() {
                 Err(_) => builder().tls_certs_only(authorities).build().map_err(failed),

@@ -2,7 +2,7 @@
 
 use crate::sops::error::SopsError;
 use crate::sops::metadata::Fields;
-use crate::sops::plain::Plain;
+use crate::sops::plaintext::Plaintext;
 use crate::sops::tree::{Item, Leaf, Node, Writing};
 
 use super::{Parsed, flat};
@@ -26,7 +26,7 @@ pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
         }
         if let Some(comment) = line.strip_prefix('#') {
             let leaf =
-                Leaf { plain: Plain::comment(comment), at: start + 1..start + line.len(), writing: Writing::Bare };
+                Leaf { plain: Plaintext::comment(comment), at: start + 1..start + line.len(), writing: Writing::Bare };
             parsed.documents[0].push(Item::Comment(leaf));
             continue;
         }
@@ -45,7 +45,7 @@ pub fn read(bytes: &[u8]) -> Result<Parsed, SopsError> {
             flat_pairs.push((name.to_owned(), value.to_owned()));
             continue;
         }
-        let plain = Plain::text(value.replace("\\n", "\n"));
+        let plain = Plaintext::text(value.replace("\\n", "\n"));
         let leaf = Leaf { plain, at: span, writing: Writing::Bare };
         parsed.documents[0].push(Item::Pair(key.to_owned(), Node::Leaf(leaf)));
     }

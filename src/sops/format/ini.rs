@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::sops::error::SopsError;
 use crate::sops::metadata::Fields;
-use crate::sops::plain::Plain;
+use crate::sops::plaintext::Plaintext;
 use crate::sops::tree::{Item, Leaf, Node, Writing};
 
 use super::{METADATA_KEY, Parsed, flat};
@@ -67,7 +67,7 @@ impl Section {
     fn item(self) -> Item {
         let mut items: Vec<Item> = self.comment.into_iter().map(Item::Comment).collect();
         for pair in self.pairs {
-            let leaf = Leaf { plain: Plain::text(pair.value), at: pair.at, writing: Writing::Bare };
+            let leaf = Leaf { plain: Plaintext::text(pair.value), at: pair.at, writing: Writing::Bare };
             items.push(Item::Pair(pair.key, Node::Leaf(leaf)));
             items.extend(pair.comment.map(Item::Comment));
         }
@@ -217,7 +217,7 @@ impl<'a> Reader<'a> {
         let sign = body.chars().next()?;
         let text = body.trim_start_matches([sign, ' ']);
         let at = self.comment_at.end - text.len().min(self.comment_at.len())..self.comment_at.end;
-        Some(Leaf { plain: Plain::comment(text), at, writing: Writing::Never })
+        Some(Leaf { plain: Plaintext::comment(text), at, writing: Writing::Never })
     }
 }
 

@@ -1,9 +1,9 @@
 //! JSON files, and binary ones, which SOPS wraps into JSON. Read here with the places of all values.
 
 use crate::sops::error::SopsError;
+use crate::sops::go_scalar::parse_float;
 use crate::sops::metadata::{Fields, Raw};
-use crate::sops::number::parse_float;
-use crate::sops::plain::Plain;
+use crate::sops::plaintext::Plaintext;
 use crate::sops::tree::{Item, Leaf, Node, Writing};
 
 use super::{METADATA_KEY, Parsed};
@@ -74,10 +74,10 @@ fn node(value: Value) -> Node {
             return Node::Map(pairs.into_iter().map(|(key, value)| Item::Pair(key.text, node(value))).collect());
         }
         Json::Array(values) => return Node::List(values.into_iter().map(|value| Item::Element(node(value))).collect()),
-        Json::Text(text) => Plain::text(text),
+        Json::Text(text) => Plaintext::text(text),
         // Go reads every number of JSON as one with a fraction.
-        Json::Number(number) => Plain::float(number),
-        Json::Bool(value) => Plain::boolean(value),
+        Json::Number(number) => Plaintext::float(number),
+        Json::Bool(value) => Plaintext::boolean(value),
     };
     Node::Leaf(Leaf { plain, at: value.at, writing: Writing::Quoted })
 }

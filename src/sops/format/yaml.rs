@@ -4,9 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::sops::error::{SopsError, ValueProblem};
+use crate::sops::go_scalar::{self, Resolved};
 use crate::sops::metadata::{Fields, MetadataError, Raw};
-use crate::sops::number::{self, Resolved};
-use crate::sops::plain::Plain;
+use crate::sops::plaintext::Plaintext;
 use crate::sops::tree::{Item, Leaf, Node, Writing};
 use crate::yaml::extent::Extents;
 use crate::yaml::node::{Kind, NodeId, Style};
@@ -108,11 +108,11 @@ impl Reader<'_, '_> {
     fn scalar(&mut self, id: NodeId, value: &str, style: Style, writing: Writing) -> Node {
         let tag = self.scan.tag(id);
         let plain = match tag.as_deref() {
-            None if style == Style::Plain => Plain::resolve(value),
-            None => Ok(Some(Plain::text(value))),
+            None if style == Style::Plain => Plaintext::resolve(value),
+            None => Ok(Some(Plaintext::text(value))),
             Some(tag) => tagged(tag, value),
         };
-        let plain = plain.unwrap_or_else(|number::TooLarge| {
+        let plain = plain.unwrap_or_else(|go_scalar::TooLarge| {
             self.refuse(id, ValueProblem::TooLarge);
             None
         });
@@ -131,7 +131,7 @@ impl Reader<'_, '_> {
         };
         let is_text = match scan.tag(id) {
             Some(tag) => tag.ends_with(":str"),
-            None => *style != Style::Plain || matches!(number::resolve(value), Ok(Resolved::Text)),
+            None => *style != Style::Plain || matches!(go_scalar::resolve(value), Ok(Resolved::Text)),
         };
         if !is_text {
             self.refuse(id, ValueProblem::Key);
@@ -142,7 +142,7 @@ impl Reader<'_, '_> {
     fn comments(&self, collection: NodeId, before: Option<NodeId>, writing: Writing, items: &mut Vec<Item>) {
         for at in self.placed.get(&(collection, before)).into_iter().flatten() {
             let content = at.start + 1..at.end;
-            let plain = Plain::comment(self.scan.slice(content.clone()));
+            let plain = Plaintext::comment(self.scan.slice(content.clone()));
             let writing = if writing == Writing::Never { Writing::Never } else { Writing::Bare };
             items.push(Item::Comment(Leaf { plain, at: content, writing }));
         }
@@ -167,19 +167,19 @@ impl Reader<'_, '_> {
 }
 
 /// A scalar with an explicit tag (go-yaml `resolve.go`); what does not fit its tag is nothing.
-fn tagged(tag: &str, value: &str) -> Result<Option<Plain>, number::TooLarge> {
-    let Some(name) = tag.strip_prefix("tag:yaml.org,2002:") else { return Ok(Some(Plain::text(value))) };
-    let resolved = number::resolve(value);
+fn tagged(tag: &str, value: &str) -> Result<Option<Plaintext>, go_scalar::TooLarge> {
+    let Some(name) = tag.strip_prefix("tag:yaml.org,2002:") else { return Ok(Some(Plaintext::text(value))) };
+    let resolved = go_scalar::resolve(value);
     Ok(match (name, resolved) {
-        ("binary", _) => STANDARD.decode(value).ok().map(Plain::text),
+        ("binary", _) => STANDARD.decode(value).ok().map(Plaintext::text),
         ("bool", Ok(Resolved::Bool(_))) | ("int", Ok(Resolved::Int(_))) | ("timestamp", Ok(Resolved::Time(_))) => {
-            Plain::resolve(value)?
+            Plaintext::resolve(value)?
         }
-        ("float", Ok(Resolved::Int(number))) => Some(Plain::float(number as f64)),
-        ("float", Ok(Resolved::Float(number))) => Some(Plain::float(number)),
+        ("float", Ok(Resolved::Int(number))) => Some(Plaintext::float(number as f64)),
+        ("float", Ok(Resolved::Float(number))) => Some(Plaintext::float(number)),
         ("int" | "float", Err(error)) => return Err(error),
         ("bool" | "int" | "float" | "timestamp" | "null", _) => None,
-        _ => Some(Plain::text(value)),
+        _ => Some(Plaintext::text(value)),
     })
 }
 

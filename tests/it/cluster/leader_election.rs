@@ -10,7 +10,7 @@ use std::process::Command;
 use ::tagalong::cli::connect;
 use ::tagalong::config::load::{Config, Overrides};
 use ::tagalong::cycle::error::CycleError;
-use ::tagalong::cycle::task::Mode;
+use ::tagalong::cycle::operations::terms::Mode;
 use ::tagalong::policy::scope::Scope;
 use tokio_util::sync::CancellationToken;
 
@@ -302,9 +302,9 @@ fn a_pass_that_was_given_up_pushes_nothing() {
     let engine = connect::engine(&config).expect("an engine");
     let (go_on, give_up) = (CancellationToken::new(), CancellationToken::new());
     give_up.cancel();
-    let given_up = runtime.block_on(engine.follow_news(&Scope::All, Mode::Push, std::time::Duration::MAX, &give_up));
+    let given_up = runtime.block_on(engine.follow_scope(&Scope::All, Mode::Push, std::time::Duration::MAX, &give_up));
     assert!(matches!(given_up, Err(CycleError::GivenUp)), "{given_up:?}");
     assert!(scene.holds("aaaaaa1"));
-    runtime.block_on(engine.follow_news(&Scope::All, Mode::Push, std::time::Duration::MAX, &go_on)).expect("done");
+    runtime.block_on(engine.follow_scope(&Scope::All, Mode::Push, std::time::Duration::MAX, &go_on)).expect("done");
     assert!(scene.holds("aaaaaa2"));
 }

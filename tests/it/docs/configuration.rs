@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use tagalong::config::catalogue::{Key, Kind, keys};
+use tagalong::config::keys::{Key, Kind, keys};
 
 use crate::support::yaml;
 

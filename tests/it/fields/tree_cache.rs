@@ -1,9 +1,9 @@
 //! What is kept from one tip to the next never shows: a warm look gives what a cold one gives.
 
-use tagalong::cycle::tree::TreeCache;
-use tagalong::manifest::conventions::{Conventions, FieldRule};
-use tagalong::manifest::interest::Interest;
+use tagalong::cycle::tree::cache::TreeCache;
+use tagalong::manifest::field_rules::{FieldRule, FieldRules};
 use tagalong::manifest::paths::PathFilter;
+use tagalong::manifest::prefilter::Prefilter;
 use tagalong::repo::clone::BareClone;
 use tagalong::repo::config::{Config, Https, Person, Ssh};
 
@@ -41,9 +41,9 @@ fn a_warm_look_gives_what_a_cold_one_gives() {
     };
     let rule = FieldRule::new("**", "version", Some("acme/app")).expect("a rule");
     let views = [
-        (Conventions::default(), Interest::Everything),
-        (Conventions::default(), Interest::in_images(["acme/app".parse().expect("a name")].iter())),
-        (Conventions { rules: vec![rule], embedded: false }, Interest::Everything),
+        (FieldRules::default(), Prefilter::Everything),
+        (FieldRules::default(), Prefilter::of_images(["acme/app".parse().expect("a name")].iter())),
+        (FieldRules { rules: vec![rule], embedded: false }, Prefilter::Everything),
     ];
     let paths = || PathFilter::new(&["base", "prod", "moved", "other.yaml", "new.yaml"]).expect("globs");
     let warm = TreeCache::new(paths());
@@ -65,9 +65,9 @@ fn a_warm_look_gives_what_a_cold_one_gives() {
         step();
         let tip;
         (clone, tip) = clone.fetch().expect("a fetch");
-        for (conventions, interest) in views.iter().cycle().take(4) {
-            let look = |cache: &TreeCache| cache.inventory(&clone, tip, conventions, interest).expect("read");
-            assert_eq!(look(&warm), look(&TreeCache::new(paths())), "step {number}, {interest:?}");
+        for (field_rules, prefilter) in views.iter().cycle().take(4) {
+            let look = |cache: &TreeCache| cache.inventory(&clone, tip, field_rules, prefilter).expect("read");
+            assert_eq!(look(&warm), look(&TreeCache::new(paths())), "step {number}, {prefilter:?}");
         }
     }
 }

@@ -65,7 +65,7 @@ fn a_real_registry_takes_the_tokens_of_its_token_server() {
             assert_eq!(good.tags(&repository(&host, "org/app")).await.expect("tags").len(), 1);
         }
         let version = tagalong::image::Version::parse_tag("one").expect("a tag");
-        good.prove(&repository(&host, "org/app"), &version, &[], &Default::default()).await.expect("whole");
+        good.check_integrity(&repository(&host, "org/app"), &version, &[], &Default::default()).await.expect("whole");
         assert_eq!(tokens.server.asked().len(), 1, "one token for one scope");
         good.tags(&repository(&host, "org/other")).await.expect("tags");
         assert_eq!(tokens.server.asked().len(), 2);

@@ -11,7 +11,7 @@ use tagalong::image::{Repository, Version};
 use tagalong::registry::client::Client;
 use tagalong::registry::config::{Config, HostConfig};
 use tagalong::registry::error::RegistryError;
-use tagalong::registry::integrity::Audit;
+use tagalong::registry::integrity::PartCache;
 
 use crate::support::infra::Stage;
 use crate::support::registry::{PASSWORD, USER, digest};
@@ -62,7 +62,7 @@ fn look(client: &Client, host: &str) -> Result<(), RegistryError> {
     run(async {
         client.digest(&app(host), &version).await?;
         client.image(&app(host), &version).await?;
-        client.prove(&app(host), &version, &[], &Audit::default()).await.map(drop)
+        client.check_integrity(&app(host), &version, &[], &PartCache::default()).await.map(drop)
     })
 }
 

@@ -6,7 +6,7 @@ use tagalong::platform::Platform;
 use tagalong::registry::client::Client;
 use tagalong::registry::config::{Config, HostConfig};
 use tagalong::registry::error::RegistryError;
-use tagalong::registry::integrity::Audit;
+use tagalong::registry::integrity::PartCache;
 
 use crate::support::buildah::Buildah;
 use crate::support::infra::Stage;
@@ -29,13 +29,13 @@ fn prove(registry: &Registry, tag: &str, platforms: &[&str]) -> Result<(), Regis
     let version = Version::parse_tag(tag).expect("a tag");
     let platforms: Vec<Platform> = platforms.iter().map(|text| text.parse().expect("a platform")).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(client.prove(&repository, &version, &platforms, &Audit::default())).map(drop)
+    runtime.block_on(client.check_integrity(&repository, &version, &platforms, &PartCache::default())).map(drop)
 }
 
 #[track_caller]
 fn flaws(result: Result<(), RegistryError>) -> Vec<String> {
     match result {
-        Err(RegistryError::NotWhole { flaws, .. }) => flaws.iter().map(ToString::to_string).collect(),
+        Err(RegistryError::Incomplete { flaws, .. }) => flaws.iter().map(ToString::to_string).collect(),
         other => panic!("{other:?}"),
     }
 }

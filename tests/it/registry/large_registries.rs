@@ -6,8 +6,8 @@ use std::time::Duration;
 use tagalong::cli::connect;
 use tagalong::config::load::{Config, Overrides};
 use tagalong::cycle::engine::Engine;
+use tagalong::cycle::operations::terms::Mode;
 use tagalong::cycle::report::Report;
-use tagalong::cycle::task::Mode;
 use tagalong::plan::skip::Reason;
 use tagalong::policy::scope::Scope;
 use tokio_util::sync::CancellationToken;
@@ -57,7 +57,7 @@ impl Scene {
 
     fn cycle(&self, engine: &Engine) -> Report {
         let go_on = CancellationToken::new();
-        self.runtime.block_on(engine.follow_news(&Scope::All, Mode::Push, BUDGET, &go_on)).expect("a cycle")
+        self.runtime.block_on(engine.follow_scope(&Scope::All, Mode::Push, BUDGET, &go_on)).expect("a cycle")
     }
 
     fn holds(&self, image: usize, tag: usize) -> bool {

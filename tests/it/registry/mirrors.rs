@@ -6,7 +6,7 @@ use serde_json::json;
 use tagalong::image::{Repository, Version};
 use tagalong::registry::client::Client;
 use tagalong::registry::config::{Config, HostConfig};
-use tagalong::registry::integrity::Audit;
+use tagalong::registry::integrity::PartCache;
 
 use crate::support;
 use crate::support::registry::{Kind, Registry};
@@ -85,7 +85,7 @@ fn content_comes_from_the_mirror_and_tags_from_the_registry() {
         tags.sort();
         assert_eq!(tags, ["moved", "one"]);
         client.image(&app, &tag("one")).await.expect("an image");
-        client.prove(&app, &tag("one"), &[], &Audit::default()).await.expect("whole");
+        client.check_integrity(&app, &tag("one"), &[], &PartCache::default()).await.expect("whole");
         assert_eq!(pulled(&origin), 0, "{:#?}", origin.asked());
         assert!(pulled(&mirror) >= 2);
         assert!(mirror.asked().iter().all(|asked| asked.target.ends_with(&format!("?ns={}", origin.host()))));
@@ -109,10 +109,13 @@ fn what_the_registry_lost_is_lost_whatever_the_mirror_has() {
     run(async {
         let app = app(&registry.host());
         let strict = client(&registry.host(), &url, false);
-        let error = strict.prove(&app, &tag("one"), &[], &Audit::default()).await.expect_err("not whole");
+        let error = strict.check_integrity(&app, &tag("one"), &[], &PartCache::default()).await.expect_err("not whole");
         assert!(error.to_string().contains(&child), "{error}");
         let trusting = client(&registry.host(), &url, true);
-        trusting.prove(&app, &tag("one"), &[], &Audit::default()).await.expect("whole, as the mirror says");
+        trusting
+            .check_integrity(&app, &tag("one"), &[], &PartCache::default())
+            .await
+            .expect("whole, as the mirror says");
     });
 }
 
@@ -137,7 +140,7 @@ fn a_mirror_that_lies_fails_or_is_gone_costs_nothing_but_time() {
                 assert_eq!(client.tags(&app).await.expect("tags").len(), 1);
                 let image = client.image(&app, &tag("one")).await.expect("an image");
                 assert_eq!(image.created, Some(NEW.parse().expect("a time")));
-                client.prove(&app, &tag("one"), &[], &Audit::default()).await.expect("whole");
+                client.check_integrity(&app, &tag("one"), &[], &PartCache::default()).await.expect("whole");
             });
         }
     }

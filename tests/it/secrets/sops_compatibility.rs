@@ -4,34 +4,34 @@
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use serde_json::Value;
-use tagalong::sops::block::Recipients;
 use tagalong::sops::encrypt::{Recipe, encrypt};
 use tagalong::sops::envelope;
 use tagalong::sops::error::SopsError;
 use tagalong::sops::format::Format;
 use tagalong::sops::keyring::Keyring;
-use tagalong::sops::open::{self, Revealed};
-use tagalong::sops::plain::Type;
-use tagalong::sops::reseal::reseal;
+use tagalong::sops::metadata_writer::Recipients;
+use tagalong::sops::open::{self, Decrypted};
+use tagalong::sops::plaintext::Type;
 use tagalong::sops::rotate::rotate;
 use tagalong::sops::selection::Selection;
+use tagalong::sops::update_mac::update_mac;
 
 use crate::support;
 use crate::support::sops::{Sops, keyring, new_key};
 
 /// Opens and verifies a file as tagalong does.
-fn verify(bytes: &[u8], keyring: &Keyring) -> Result<Vec<Revealed>, SopsError> {
+fn verify(bytes: &[u8], keyring: &Keyring) -> Result<Vec<Decrypted>, SopsError> {
     let format = envelope::detect(bytes).ok_or(SopsError::NotSops)?;
     let envelope = envelope::read(bytes, format)?;
     let key = keyring.open(&envelope.metadata)?;
     open::verify(&envelope, &key)?;
-    open::reveal(&envelope, &key)
+    open::decrypt_values(&envelope, &key)
 }
 
 /// Values without comments, numbers in one spelling: `place = value`.
-fn shown(values: &[Revealed]) -> Vec<String> {
+fn shown(values: &[Decrypted]) -> Vec<String> {
     let values = values.iter().filter(|value| value.plain.kind != Type::Comment);
-    let text = |value: &Revealed| String::from_utf8_lossy(value.plain.expose()).into_owned();
+    let text = |value: &Decrypted| String::from_utf8_lossy(value.plain.expose()).into_owned();
     values.map(|value| format!("{} = {}", value.place, text(value))).collect()
 }
 
@@ -321,7 +321,7 @@ fn a_changed_clear_value_gets_a_new_mac() {
         for rule in ["encrypted_regex: ^stringData$", "encrypted_regex: ^stringData$; mac_only_encrypted: true"] {
             let file = sops.encrypt(name, content, rule);
             let edited = String::from_utf8(file.clone()).expect("text").replacen(old, new, 1).into_bytes();
-            let sealed = reseal(&file, &edited, &sops.keyring(), NOW, &mut rng());
+            let sealed = update_mac(&file, &edited, &sops.keyring(), NOW, &mut rng());
             let sealed = sealed.unwrap_or_else(|error| panic!("{name}: {error}"));
             let plain = sops.decrypt(name, &sealed, &[]).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert!(String::from_utf8_lossy(&plain).contains(new), "{name}");
@@ -341,15 +341,15 @@ fn only_clear_values_may_change_under_a_new_mac() {
     let file = sops.encrypt("a.yaml", "image: v1\na: {x: 1, y: 2}\nb: 3\n", "encrypted_regex: ^(a|b)$");
     let text = String::from_utf8(file.clone()).expect("text");
     let refused = |original: &str, edited: &str| {
-        reseal(original.as_bytes(), edited.as_bytes(), &sops.keyring(), NOW, &mut rng()).expect_err("refused")
+        update_mac(original.as_bytes(), edited.as_bytes(), &sops.keyring(), NOW, &mut rng()).expect_err("refused")
     };
     let line = |key: &str| text.lines().find(|line| line.trim_start().starts_with(key)).expect("a line");
     let without_b = text.replace(&format!("{}\n", line("b:")), "");
-    assert!(matches!(refused(&text, &without_b), SopsError::NotOnlyClear { .. }));
+    assert!(matches!(refused(&text, &without_b), SopsError::NotOnlyPlaintext { .. }));
     let renamed = text.replace("b: ENC", "a: ENC");
-    assert!(matches!(refused(&text, &renamed), SopsError::NotOnlyClear { .. }));
+    assert!(matches!(refused(&text, &renamed), SopsError::NotOnlyPlaintext { .. }));
     let other_recipient = text.replace(&sops.recipient, &new_key().0);
-    assert!(matches!(refused(&text, &other_recipient), SopsError::NotOnlyClear { .. }));
+    assert!(matches!(refused(&text, &other_recipient), SopsError::NotOnlyPlaintext { .. }));
     // What someone else did to the file is not covered up.
     let tampered = text.replace("image: v1", "image: v0");
     assert_eq!(refused(&tampered, &text), SopsError::MacMismatch);

@@ -2,15 +2,19 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tagalong::cycle::secrets::{Gate, PullSecrets, Secrets};
-use tagalong::keys::Sources;
+use tagalong::cycle::secrets::verify::{PullSecrets, Secrets, Strictness};
+use tagalong::cycle::tip::Tip;
+use tagalong::cycle::tree::cache::TreeCache;
+use tagalong::keys::KeySources;
+use tagalong::manifest::paths::PathFilter;
 use tagalong::repo::clone::BareClone;
 use tagalong::repo::config::{Config, Https, Person, Ssh};
-use tagalong::sops::audit::Status;
+use tagalong::sops::audit::FileStatus;
 
 use crate::support::git::Origin;
 use crate::support::sops::{Sops, new_key};
@@ -231,15 +235,16 @@ fn what_was_judged_is_not_judged_again() {
         signing: None,
     };
     let environment = |name: &str| (name == "SOPS_AGE_KEY").then(|| sops.identity.clone());
-    let secrets = Secrets::new(Sources::new(&environment, &[]), Gate::Block, PullSecrets::Check);
+    let secrets = Secrets::new(KeySources::new(&environment, &[]), Strictness::Block, PullSecrets::Check);
+    let trees = Arc::new(TreeCache::new(PathFilter::default()));
     let judged = || {
         let count = AtomicUsize::new(0);
-        let (clone, tip) = BareClone::open(config.clone()).and_then(BareClone::fetch).expect("a clone");
+        let tip = BareClone::open(config.clone()).and_then(|clone| Tip::fetch(clone, &trees)).expect("a clone");
         let counted = |_, _| {
             count.fetch_add(1, Ordering::Relaxed);
         };
-        let verdicts = secrets.verify(&clone, tip, &counted).expect("judged");
-        (count.into_inner(), verdicts.iter().filter(|verdict| verdict.status == Status::Ok).count())
+        let verdicts = secrets.verify(&tip, &counted).expect("judged");
+        (count.into_inner(), verdicts.iter().filter(|verdict| verdict.status == FileStatus::Ok).count())
     };
     assert_eq!(judged(), (5, 5));
     assert_eq!(judged(), (0, 5));

@@ -32,7 +32,7 @@ fn pushed(client: &Client, host: &str, path: &str, tags: &[&str]) -> Result<Vec<
     let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().expect("a tag")).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let wanted: BTreeSet<&Tag> = tags.iter().collect();
-    let told = runtime.block_on(client.pushed(&repository, &wanted))?;
+    let told = runtime.block_on(client.push_times(&repository, &wanted))?;
     Ok(told.iter().map(|(tag, at)| format!("{tag} {at}")).collect())
 }
 
@@ -157,7 +157,7 @@ fn an_api_that_breaks_its_promise_is_said() {
     let server = Scripted::start(|_| answer(200, json!({ "unexpected": true }), &[]));
     for api in [Api::Gitea, Api::Harbor, Api::DockerHub] {
         let error = pushed(&client(&server.host(), api, None), &server.host(), "acme/app", &["aaaaaa1"]);
-        assert!(matches!(error, Err(RegistryError::Broken { .. })), "{error:?}");
+        assert!(matches!(error, Err(RegistryError::InvalidResponse { .. })), "{error:?}");
     }
     // One that gives the same page for ever is left.
     let package = json!([{ "name": "app", "version": "x", "created_at": "2026-04-01T10:00:00Z" }]);

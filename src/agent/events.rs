@@ -1,0 +1,424 @@
+//! What is worth telling people of outcomes: what moved, what is kept back and what fails, each once; and when it is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::cluster::config::ObjectRef;
+use crate::cluster::flux;
+use crate::cluster::pending_rollouts::{ImageChange, RolloutEvent, RolloutOutcome as Rollout};
+use crate::cycle::error::CycleError;
+use crate::cycle::report::{Moved, Report};
+use crate::fault::{Explain, Fault};
+use crate::image::{Repository, Tag};
+use crate::notify::event::{Event, Kind};
+use crate::plan::skip::{Reason, Skipped};
+
+use super::link::CommitLink;
+use super::outcome::{Failure, Outcome};
+use super::runtime::Runtime;
+
+/// What was told is not told again within this time, however often it comes and goes.
+const QUIET_PERIOD: Duration = Duration::from_secs(3600);
+/// Failures that may pass by themselves are told when there are so many in a row.
+const FAILURE_THRESHOLD: u32 = 3;
+/// At most this many events of one kind come from one cycle; one more tells how many there would have been.
+const MAX_EVENTS: usize = 20;
+/// At most this many updates are listed in the event that tells of their commit.
+const MAX_UPDATES: usize = 50;
+
+/// What keeps an image back.
+type Problem = (Repository, Option<Tag>, Reason);
+
+/// What is known already.
+#[derive(Debug, Default)]
+pub struct EventTracker {
+    repository: String,
+    branch: String,
+    link: Option<CommitLink>,
+    problems: BTreeMap<Problem, Sightings>,
+    failures: Sightings,
+    /// The Kustomizations of which it was told that they did not apply a commit.
+    failing: BTreeSet<Option<ObjectRef>>,
+}
+
+/// How often something was seen in a row, and when it was told.
+#[derive(Debug, Default, Clone, Copy)]
+struct Sightings {
+    consecutive: u32,
+    /// Whether it was told since it began.
+    is_reported: bool,
+    reported_at: Option<Instant>,
+}
+
+impl Sightings {
+    /// Sees it once more; `true` when it is time to tell.
+    fn seen(&mut self, threshold: u32, now: Instant) -> bool {
+        self.consecutive = self.consecutive.saturating_add(1);
+        let is_quiet = self.reported_at.is_some_and(|at| now.saturating_duration_since(at) < QUIET_PERIOD);
+        if self.is_reported || self.consecutive < threshold || is_quiet {
+            return false;
+        }
+        (self.is_reported, self.reported_at) = (true, Some(now));
+        true
+    }
+
+    /// Sees that it is over; `true` when that is to be told.
+    fn over(&mut self) -> bool {
+        self.consecutive = 0;
+        std::mem::take(&mut self.is_reported)
+    }
+}
+
+impl EventTracker {
+    /// Learns whose news these are.
+    pub fn configured(&mut self, runtime: &Runtime) {
+        self.repository = runtime.repository.to_string();
+        self.branch = runtime.branch.to_string();
+        self.link = runtime.commit_link();
+    }
+
+    /// What an outcome has that is new.
+    pub fn cycle_ended(&mut self, outcome: &Outcome, now: Instant) -> Vec<Event> {
+        let template = self.template(outcome.ended);
+        match &outcome.result {
+            Ok(report) => self.report_events(report, now, &template),
+            Err(failure) => self.failure_event(failure, now, &template).into_iter().collect(),
+        }
+    }
+
+    /// What there is to tell of what Flux says.
+    pub fn rollout_event(&mut self, event: &flux::FluxEvent, at: Timestamp) -> Vec<Event> {
+        let flux::FluxEvent::Rollout(word) = event else { return Vec::new() };
+        let RolloutEvent { commit, kustomization, changes, outcome, took } = word;
+        let (what, seconds) = (summary_of(changes), took.as_secs());
+        let by = kustomization.as_ref().map_or_else(|| "Flux".to_owned(), ToString::to_string);
+        let (kind, title, detail) = match outcome {
+            Rollout::Applied { revision } => {
+                let detail = format!("{by} has applied {revision}");
+                (Kind::Reconciled, format!("{what} was applied after {seconds} s"), detail)
+            }
+            Rollout::Failed { reason, message } => {
+                (Kind::ReconcileFailed, format!("{what} could not be applied by {by} ({reason})"), message.clone())
+            }
+            Rollout::Overdue { stands } => {
+                (Kind::ReconcileFailed, format!("{what} was not applied by {by} within {seconds} s"), stands.clone())
+            }
+            Rollout::Superseded => return Vec::new(),
+        };
+        let template = self.template(at);
+        let mut events = Vec::new();
+        if kind == Kind::ReconcileFailed {
+            self.failing.insert(kustomization.clone());
+        } else if self.failing.remove(kustomization) | self.failing.remove(&None) {
+            let title = format!("{by} applies commits again");
+            events.push(Event { kind: Kind::Recovered, title, ..template.clone() });
+        }
+        let url = self.link.as_ref().map(|link| link.to(commit));
+        let event = Event { kind, title, detail, commit: Some(commit.clone()), url, ..template };
+        events.push(match changes.as_slice() {
+            [only] => Event { image: Some(only.image.clone()), tag: Some(only.to.clone()), ..event },
+            _ => event,
+        });
+        events
+    }
+
+    fn template(&self, at: Timestamp) -> Event {
+        Event {
+            kind: Kind::Updated,
+            at,
+            repository: self.repository.clone(),
+            branch: self.branch.clone(),
+            title: String::new(),
+            detail: String::new(),
+            image: None,
+            tag: None,
+            commit: None,
+            url: None,
+        }
+    }
+
+    fn report_events(&mut self, report: &Report, now: Instant, template: &Event) -> Vec<Event> {
+        let mut events = Vec::new();
+        if self.failures.over() {
+            let title = format!("cycles on {} work again", self.branch);
+            events.push(Event { kind: Kind::Recovered, title, ..template.clone() });
+        }
+        // What is proposed, the forge tells people of.
+        if let Some(commit) = report.commit.as_ref().filter(|_| !report.is_proposal) {
+            events.push(update_event(report, commit, self.link.as_ref(), template));
+        }
+        let problems = report.skipped.iter().filter_map(|skipped| Some((skipped, kind_of(skipped.reason)?)));
+        let problems: BTreeMap<Problem, (&Skipped, Kind, u32)> = problems
+            .map(|(skipped, (kind, threshold))| {
+                ((skipped.image.clone(), skipped.tag.clone(), skipped.reason), (skipped, kind, threshold))
+            })
+            .collect();
+        let is_over = |(problem, known): (&Problem, &mut Sightings)| {
+            (!problems.contains_key(problem) && known.over()).then(|| problem.clone())
+        };
+        let still: BTreeSet<&Repository> = problems.keys().map(|(image, _, _)| image).collect();
+        let over: Vec<Problem> = self.problems.iter_mut().filter_map(is_over).collect();
+        for (image, tag, reason) in over {
+            // Another tag or another reason is told by itself.
+            if !still.contains(&image) {
+                let title = format!("{} is not kept back any more ({})", named(&image, tag.as_ref()), reason.name());
+                events.push(about(&image, tag.as_ref(), Event { kind: Kind::Recovered, title, ..template.clone() }));
+            }
+        }
+        for (problem, (skipped, kind, threshold)) in problems {
+            if self.problems.entry(problem).or_default().seen(threshold, now) {
+                let (image, tag) = (&skipped.image, skipped.tag.as_ref());
+                let title = format!("{} is kept back ({})", named(image, tag), skipped.reason.name());
+                let event = Event { kind, title, detail: skipped.detail.clone(), ..template.clone() };
+                events.push(about(image, tag, event));
+            }
+        }
+        let is_recent =
+            |known: &Sightings| known.reported_at.is_some_and(|at| now.saturating_duration_since(at) < QUIET_PERIOD);
+        self.problems.retain(|_, known| known.consecutive > 0 || is_recent(known));
+        bounded(events, template)
+    }
+
+    fn failure_event(&mut self, failure: &Failure, now: Instant, template: &Event) -> Option<Event> {
+        let (kind, threshold) = match failure {
+            Failure::Stopped | Failure::Deposed => return None,
+            Failure::Cycle(error) if matches!(**error, CycleError::Exhausted { .. }) => (Kind::PushExhausted, 1),
+            failure if failure.fault() == Fault::Transient => (Kind::Failed, FAILURE_THRESHOLD),
+            _ => (Kind::Failed, 1),
+        };
+        let cause = std::error::Error::source(failure).map(|cause| format!("cause: {cause}"));
+        let help = failure.help().map(|help| format!("help: {help}"));
+        let detail = cause.into_iter().chain(help).collect::<Vec<_>>().join("\n");
+        let title = failure.to_string();
+        self.failures.seen(threshold, now).then(|| Event { kind, title, detail, ..template.clone() })
+    }
+}
+
+/// The first events of each kind, and for the others one that says how many they are.
+fn bounded(events: Vec<Event>, template: &Event) -> Vec<Event> {
+    let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
+    let mut told = Vec::new();
+    for event in events {
+        let count = counts.entry(event.kind).or_default();
+        *count += 1;
+        if *count <= MAX_EVENTS {
+            told.push(event);
+        }
+    }
+    for (kind, count) in counts.into_iter().filter(|(_, count)| *count > MAX_EVENTS) {
+        let more = count - MAX_EVENTS;
+        let title = match kind {
+            Kind::Recovered => format!("{more} more images are not kept back any more"),
+            _ => format!("{more} more images are kept back ({})", kind.name()),
+        };
+        let detail = "the status page and `tagalong status` list them".to_owned();
+        told.push(Event { kind, title, detail, ..template.clone() });
+    }
+    told
+}
+
+/// As what a reason is told, and after how many cycles; most are nobody's problem.
+fn kind_of(reason: Reason) -> Option<(Kind, u32)> {
+    match reason {
+        Reason::BlockedImage | Reason::BlockedSecret => Some((Kind::Blocked, 1)),
+        Reason::RegistryError => Some((Kind::Blocked, FAILURE_THRESHOLD)),
+        Reason::Held => Some((Kind::Held, 1)),
+        Reason::UpToDate | Reason::NoCandidate | Reason::Suspended => None,
+    }
+}
+
+fn update_event(report: &Report, commit: &str, link: Option<&CommitLink>, template: &Event) -> Event {
+    let line = |moved: &Moved| {
+        let from = moved.from.as_deref().unwrap_or("(none)");
+        format!("{} {from} -> {}", moved.image.short_name(), moved.to)
+    };
+    let mut lines: Vec<String> = report.updates.iter().map(line).collect();
+    lines.dedup();
+    let more = lines.len().saturating_sub(1);
+    let first = lines.first().cloned().unwrap_or_default();
+    let title = if more > 0 { format!("{first} and {more} more") } else { first };
+    let unlisted = lines.len().saturating_sub(MAX_UPDATES);
+    lines.truncate(MAX_UPDATES);
+    lines.extend((unlisted > 0).then(|| format!("and {unlisted} more")));
+    let detail = if more > 0 { lines.join("\n") } else { String::new() };
+    let url = link.map(|link| link.to(commit));
+    let event = Event { kind: Kind::Updated, title, detail, commit: Some(commit.to_owned()), url, ..template.clone() };
+    match report.updates.as_slice() {
+        [only] => Event { image: Some(only.image.to_string()), tag: Some(only.to.clone()), ..event },
+        _ => event,
+    }
+}
+
+/// `shop 5d6e7f8`, `shop 5d6e7f8 and 2 more`.
+fn summary_of(changes: &[ImageChange]) -> String {
+    let short = |change: &ImageChange| {
+        let name = change.image.rsplit('/').next().unwrap_or_default();
+        format!("{name} {}", change.to)
+    };
+    let all: BTreeSet<String> = changes.iter().map(short).collect();
+    let first = all.first().cloned().unwrap_or_default();
+    if all.len() > 1 { format!("{first} and {} more", all.len() - 1) } else { first }
+}
+
+fn about(image: &Repository, tag: Option<&Tag>, event: Event) -> Event {
+    Event { image: Some(image.to_string()), tag: tag.map(ToString::to_string), ..event }
+}
+
+fn named(image: &Repository, tag: Option<&Tag>) -> String {
+    tag.map_or_else(|| image.to_string(), |tag| format!("{image}:{tag}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(skipped: &[(&str, Reason)]) -> Report {
+        let skipped = skipped.iter().map(|(tag, reason)| Skipped {
+            image: "ghcr.io/acme/shop".parse().expect("an image"),
+            field: None,
+            tag: Some(tag.parse().expect("a tag")),
+            reason: *reason,
+            detail: "why".to_owned(),
+        });
+        Report {
+            head: "f00".to_owned(),
+            commit: None,
+            updates: Vec::new(),
+            skipped: skipped.collect(),
+            attempts: 0,
+            is_proposal: false,
+            duration_ms: 0,
+            images: Vec::new(),
+            changes: [].into(),
+            notes: Vec::new(),
+        }
+    }
+
+    fn told(tracker: &mut EventTracker, now: Instant, result: Result<Report, Failure>) -> Vec<String> {
+        let outcome = Outcome { number: 1, ended: Timestamp::UNIX_EPOCH, took: Duration::ZERO, result };
+        tracker
+            .cycle_ended(&outcome, now)
+            .iter()
+            .map(|event| format!("{}: {}", event.kind.name(), event.title))
+            .collect()
+    }
+
+    const BLOCKED: &str = "blocked: ghcr.io/acme/shop:v2 is kept back (blocked-image)";
+
+    #[test]
+    fn trouble_is_told_once_and_its_end_too_and_flapping_not_at_all() {
+        let (mut tracker, now) = (EventTracker::default(), Instant::now());
+        let blocked = || Ok(report(&[("v2", Reason::BlockedImage)]));
+        assert_eq!(told(&mut tracker, now, blocked()), [BLOCKED]);
+        assert!(told(&mut tracker, now, blocked()).is_empty());
+        let over = "recovered: ghcr.io/acme/shop:v2 is not kept back any more (blocked-image)";
+        assert_eq!(told(&mut tracker, now, Ok(report(&[]))), [over]);
+        for _ in 0..3 {
+            assert!(told(&mut tracker, now, blocked()).is_empty());
+            assert!(told(&mut tracker, now, Ok(report(&[]))).is_empty());
+        }
+        assert!(told(&mut tracker, now, blocked()).is_empty());
+        assert_eq!(told(&mut tracker, now + QUIET_PERIOD, blocked()), [BLOCKED]);
+        // The next tag is blocked as well: that is news, and no recovery.
+        let next = told(&mut tracker, now + QUIET_PERIOD, Ok(report(&[("v3", Reason::BlockedImage)])));
+        assert_eq!(next, ["blocked: ghcr.io/acme/shop:v3 is kept back (blocked-image)"]);
+    }
+
+    #[test]
+    fn of_many_troubles_at_once_some_are_told_and_the_others_counted() {
+        let (mut tracker, now) = (EventTracker::default(), Instant::now());
+        let problem = |image: usize| Skipped {
+            image: format!("ghcr.io/acme/app-{image:04}").parse().expect("an image"),
+            ..report(&[("v2", Reason::BlockedImage)]).skipped.remove(0)
+        };
+        let all = || Report { skipped: (0..5000).map(problem).collect(), ..report(&[]) };
+        let said = told(&mut tracker, now, Ok(all()));
+        assert_eq!(said.len(), MAX_EVENTS + 1);
+        assert_eq!(said[0], "blocked: ghcr.io/acme/app-0000:v2 is kept back (blocked-image)");
+        assert_eq!(said[MAX_EVENTS], "blocked: 4980 more images are kept back (blocked)");
+        assert!(told(&mut tracker, now, Ok(all())).is_empty());
+        let said = told(&mut tracker, now, Ok(report(&[])));
+        assert_eq!(said.len(), MAX_EVENTS + 1);
+        assert_eq!(said[MAX_EVENTS], "recovered: 4980 more images are not kept back any more");
+    }
+
+    #[test]
+    fn what_may_pass_is_told_when_it_stays() {
+        let (mut tracker, now) = (EventTracker::default(), Instant::now());
+        let down = || Ok(report(&[("v1", Reason::RegistryError)]));
+        assert!(told(&mut tracker, now, down()).is_empty() && told(&mut tracker, now, down()).is_empty());
+        assert!(told(&mut tracker, now, Ok(report(&[("v1", Reason::UpToDate)]))).is_empty());
+        assert!(told(&mut tracker, now, down()).is_empty() && told(&mut tracker, now, down()).is_empty());
+        assert_eq!(told(&mut tracker, now, down()).len(), 1);
+
+        let overdue = || Err(Failure::Overdue { after: Duration::from_secs(9) });
+        assert!(told(&mut tracker, now, overdue()).is_empty() && told(&mut tracker, now, overdue()).is_empty());
+        assert_eq!(told(&mut tracker, now, overdue()), ["failed: the cycle was given up after 9 s"]);
+        assert!(told(&mut tracker, now, Err(Failure::Stopped)).is_empty());
+        assert!(told(&mut tracker, now, down()).iter().any(|told| told.starts_with("recovered: cycles on")));
+        let exhausted = CycleError::Exhausted { branch: "main".parse().expect("a branch"), attempts: 10 };
+        let later = now + QUIET_PERIOD;
+        let said = told(&mut tracker, later, Err(Failure::Cycle(Box::new(exhausted))));
+        assert_eq!(said, ["push-exhausted: someone else was first on main 10 times in a row"]);
+    }
+
+    #[test]
+    fn what_flux_makes_of_a_commit_is_told_and_that_it_works_again() {
+        let mut tracker =
+            EventTracker { link: "https://git.example.com/c/{sha}".parse().ok(), ..EventTracker::default() };
+        let apps = ObjectRef { namespace: "flux-system".to_owned(), name: "apps".to_owned() };
+        let mut tell = |commit: &str, kustomization: Option<&ObjectRef>, outcome: Rollout| {
+            let change = ImageChange {
+                image: "ghcr.io/acme/shop".to_owned(),
+                to: "v2".to_owned(),
+                file: "a.yaml".to_owned(),
+                built: None,
+            };
+            let word = RolloutEvent {
+                commit: commit.to_owned(),
+                kustomization: kustomization.cloned(),
+                changes: vec![change],
+                outcome,
+                took: Duration::from_secs(12),
+            };
+            let events = tracker.rollout_event(&flux::FluxEvent::Rollout(word), Timestamp::UNIX_EPOCH);
+            events.iter().map(|event| format!("{}: {}", event.kind.name(), event.title)).collect::<Vec<_>>()
+        };
+        let message = "cannot get sops data key".to_owned();
+        let failed = Rollout::Failed { reason: "BuildFailed".to_owned(), message };
+        let said = ["reconcile-failed: shop v2 could not be applied by flux-system/apps (BuildFailed)"];
+        assert_eq!(tell("c0ffee", Some(&apps), failed), said);
+        let applied = || Rollout::Applied { revision: "main@sha1:c0ffee".to_owned() };
+        let said = ["recovered: flux-system/apps applies commits again", "reconciled: shop v2 was applied after 12 s"];
+        assert_eq!(tell("c0ffee", Some(&apps), applied()), said);
+        assert_eq!(tell("c0ffee", Some(&apps), applied()), said[1..]);
+        let overdue = Rollout::Overdue { stands: "nothing".to_owned() };
+        assert_eq!(tell("c0ffee", None, overdue), ["reconcile-failed: shop v2 was not applied by Flux within 12 s"]);
+        assert_eq!(tell("c0ffee", Some(&apps), applied()), said);
+        assert!(tell("c0ffee", None, Rollout::Superseded).is_empty());
+    }
+
+    #[test]
+    fn what_moved_is_told_with_its_commit() {
+        let mut tracker =
+            EventTracker { link: "https://git.example.com/c/{sha}".parse().ok(), ..EventTracker::default() };
+        let moved = |to: &str| Moved {
+            file: "a.yaml".to_owned(),
+            path: "image".to_owned(),
+            image: "ghcr.io/acme/shop".parse().expect("an image"),
+            from: Some("v1".to_owned()),
+            to: to.to_owned(),
+            digest: None,
+            built: None,
+        };
+        let mut report = report(&[]);
+        report.commit = Some("c0ffee".to_owned());
+        report.updates = vec![moved("v2"), moved("v2"), moved("v3")];
+        let outcome = Outcome { number: 1, ended: Timestamp::UNIX_EPOCH, took: Duration::ZERO, result: Ok(report) };
+        let events = tracker.cycle_ended(&outcome, Instant::now());
+        assert_eq!(events[0].title, "shop v1 -> v2 and 1 more");
+        assert_eq!(events[0].url.as_deref(), Some("https://git.example.com/c/c0ffee"));
+    }
+}

@@ -1,0 +1,213 @@
+//! What the agent shows of itself: fed by the schedule, read by the server.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::cluster::election::Leadership;
+use crate::cluster::flux::{FluxEvent, FluxTask};
+use crate::fault::Explain;
+use crate::secret::SafeUrl;
+
+use super::link::CommitLink;
+use super::outcome::Outcome;
+use super::runtime::Runtime;
+use super::status::{AgentStatus, Rollout, Row};
+
+/// A cycle past its deadline has this long to get to where it can end.
+const STUCK_AFTER: Duration = Duration::from_secs(120);
+
+/// What the agent shows of itself. Whoever reads it shares a snapshot, which stays as it is while the next one is made.
+#[derive(Debug)]
+pub struct SnapshotStore(RwLock<Arc<Snapshot>>);
+
+/// What there is to see at one moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// When the agent was started.
+    pub started: Timestamp,
+    /// The repository and its branch, once there is a configuration.
+    pub repository: Option<(SafeUrl, String)>,
+    /// Where commits can be looked at.
+    pub commit_link: Option<CommitLink>,
+    /// Whether automation is suspended.
+    pub is_suspended: bool,
+    /// A configuration that was kept out since the one in use was taken up: when, and what is wrong with it.
+    pub rejected_config: Option<(Timestamp, String)>,
+    /// Whether this replica leads.
+    pub leadership: Leadership,
+    /// Whether Flux is watched.
+    pub watches_flux: bool,
+    /// What does not work about Flux.
+    pub flux_troubles: BTreeMap<FluxTask, String>,
+    /// The images.
+    pub status: AgentStatus,
+    /// Whether another replica led before.
+    has_followed: bool,
+    stuck_at: Option<Instant>,
+    is_stopping: bool,
+}
+
+impl Snapshot {
+    /// What became of an image in the cluster.
+    pub fn rollouts_of(&self, row: &Row) -> &[Rollout] {
+        self.status.rollouts.get(row.status.image.as_str()).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Default for SnapshotStore {
+    fn default() -> Self {
+        SnapshotStore(RwLock::new(Arc::new(Snapshot {
+            started: Timestamp::now(),
+            repository: None,
+            commit_link: None,
+            is_suspended: false,
+            rejected_config: None,
+            leadership: Leadership::Leader,
+            watches_flux: false,
+            flux_troubles: BTreeMap::new(),
+            status: AgentStatus::default(),
+            has_followed: false,
+            stuck_at: None,
+            is_stopping: false,
+        })))
+    }
+}
+
+impl SnapshotStore {
+    /// What there is to see now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the agent is alive, and if not why: a cycle is stuck, which only a restart ends.
+    pub fn health(&self, now: Instant) -> Result<(), String> {
+        let snapshot = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        match snapshot.stuck_at {
+            Some(at) if at < now => Err("a cycle is stuck far past its deadline".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the agent is at work, and if not why: it has a configuration and got to the end of a cycle, or another
+    /// replica leads and this one is ready to take over.
+    pub fn readiness(&self) -> Result<(), String> {
+        let snapshot = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if snapshot.is_stopping {
+            return Err("the agent was told to stop".to_owned());
+        }
+        match &snapshot.leadership {
+            Leadership::Leader => {}
+            Leadership::Follower { .. } => return Ok(()),
+            Leadership::Unknown { reason: Some(why) } => {
+                return Err(format!("it is not known which replica leads: {why}"));
+            }
+            Leadership::Unknown { reason: None } => return Err("it is not known yet which replica leads".to_owned()),
+        }
+        match (&snapshot.status.done, &snapshot.status.failed) {
+            (Some(_), _) => Ok(()),
+            // It was ready to take over, and is about to.
+            (None, None) if snapshot.has_followed => Ok(()),
+            (None, Some(failed)) => Err(format!("no cycle got to its end yet: {}", failed.error)),
+            (None, None) => Err("the first cycle is under way".to_owned()),
+        }
+    }
+
+    pub(super) fn configured(&self, runtime: &Runtime) {
+        self.change(|snapshot| {
+            snapshot.repository = Some((runtime.repository.clone(), runtime.branch.to_string()));
+            snapshot.commit_link = runtime.commit_link();
+            snapshot.is_suspended = runtime.config.suspend;
+            snapshot.rejected_config = None;
+        });
+    }
+
+    pub(super) fn config_rejected(&self, why: &dyn Explain) {
+        self.change(|snapshot| snapshot.rejected_config = Some((Timestamp::now(), why.to_string())));
+    }
+
+    pub(super) fn cycle_started(&self, at: Instant, deadline: Duration) {
+        self.change(|snapshot| snapshot.stuck_at = at.checked_add(deadline + STUCK_AFTER));
+    }
+
+    pub(super) fn cycle_ended(&self, outcome: &Outcome) {
+        self.change(|snapshot| {
+            snapshot.stuck_at = None;
+            snapshot.status.cycle_ended(outcome);
+        });
+    }
+
+    pub(super) fn leadership_changed(&self, leadership: &Leadership) {
+        self.change(|snapshot| {
+            snapshot.leadership.clone_from(leadership);
+            snapshot.has_followed |= matches!(leadership, Leadership::Follower { .. });
+        });
+    }
+
+    pub(super) fn flux_watched(&self, watches_flux: bool) {
+        self.change(|snapshot| {
+            snapshot.watches_flux = watches_flux;
+            snapshot.flux_troubles.clear();
+        });
+    }
+
+    pub(super) fn rollout_event(&self, event: &FluxEvent, now: Timestamp) {
+        self.change(|snapshot| match event {
+            FluxEvent::Rollout(word) => snapshot.status.rollout_event(word, now),
+            FluxEvent::Failing(part, error) => {
+                let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
+                snapshot.flux_troubles.insert(*part, format!("{error}{help}"));
+            }
+            FluxEvent::Recovered(part) => {
+                snapshot.flux_troubles.remove(part);
+            }
+        });
+    }
+
+    pub(super) fn stopping(&self) {
+        self.change(|snapshot| snapshot.is_stopping = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Snapshot)) {
+        let mut snapshot = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut snapshot));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::agent::outcome::Failure;
+
+    use super::*;
+
+    #[test]
+    fn whoever_follows_is_ready_and_stays_so_while_it_takes_over() {
+        let store = SnapshotStore::default();
+        assert!(store.readiness().is_err());
+        let why = Some("the API is gone".to_owned());
+        store.leadership_changed(&Leadership::Unknown { reason: why });
+        assert!(store.readiness().expect_err("unknown").contains("the API is gone"));
+        store.leadership_changed(&Leadership::Follower { leader: "other".to_owned() });
+        assert_eq!(store.readiness(), Ok(()));
+        store.leadership_changed(&Leadership::Leader);
+        assert_eq!(store.readiness(), Ok(()));
+        let result = Err(Failure::Panicked);
+        store.cycle_ended(&Outcome { number: 1, ended: Timestamp::now(), took: Duration::ZERO, result });
+        assert!(store.readiness().is_err());
+    }
+
+    #[test]
+    fn a_cycle_that_is_stuck_is_no_health_and_one_that_ends_late_is() {
+        let store = SnapshotStore::default();
+        let (now, deadline) = (Instant::now(), Duration::from_secs(60));
+        store.cycle_started(now, deadline);
+        assert_eq!(store.health(now + deadline), Ok(()));
+        assert!(store.health(now + deadline + STUCK_AFTER * 2).is_err());
+        let result = Err(Failure::Overdue { after: deadline });
+        store.cycle_ended(&Outcome { number: 1, ended: Timestamp::now(), took: deadline, result });
+        assert_eq!(store.health(now + deadline + STUCK_AFTER * 2), Ok(()));
+        assert!(store.readiness().expect_err("nothing was done yet").contains("given up after 60 s"));
+    }
+}

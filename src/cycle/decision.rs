@@ -1,0 +1,71 @@
+//! What an operation came to on a tip: what will be written, what stays and why.
+
+use std::sync::Arc;
+
+use crate::manifest::edit::FollowRefs;
+use crate::manifest::field_rules::FieldRules;
+use crate::plan::gate::GatedPlan;
+use crate::plan::message::{Act, Purpose};
+use crate::plan::skip::{Reason, Skipped};
+
+use super::error::CycleError;
+use super::report::FileChange;
+use super::secrets::verify::Secrets;
+use super::status::{self, ImageStatus, Inputs};
+use super::tip::Tip;
+
+/// What an operation came to on a tip.
+pub struct Decision {
+    /// The updates that passed all gates.
+    pub gated: GatedPlan,
+    /// The fields that stay.
+    pub skipped: Vec<Skipped>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// Whether the refs of remote bases move along.
+    pub follow: FollowRefs,
+    /// Where fields are found.
+    pub field_rules: FieldRules,
+    /// What the commit is for.
+    pub purpose: Purpose,
+    /// What the state of images follows from.
+    pub inputs: Inputs,
+}
+
+impl Decision {
+    /// Returns whether there is nothing to commit.
+    pub fn is_idle(&self) -> bool {
+        self.gated.is_empty() && matches!(self.purpose.act, Act::Deploy | Act::RollBack)
+    }
+
+    /// Returns the state of each image that a policy governs.
+    pub fn statuses(&self) -> Vec<ImageStatus> {
+        status::of_images(&self.inputs, &self.gated, &self.skipped)
+    }
+
+    /// Makes the new bytes of all files. A file that cannot be edited keeps its fields back, unless a person asked for them
+    /// by name.
+    pub fn edit(&mut self, tip: &Tip, secrets: &Secrets, is_by_name: bool) -> Result<Arc<[FileChange]>, CycleError> {
+        let files: Vec<String> = self.gated.files().into_iter().map(str::to_owned).collect();
+        let mut changes = Vec::new();
+        let update_mac = |before: &[u8], after: &[u8]| secrets.update_mac(before, after);
+        for file in files {
+            let before = tip.file(&file)?.unwrap_or_default();
+            match self.gated.edited(&file, &before, self.follow, &self.field_rules, Some(&update_mac)) {
+                Ok(after) => changes.push(FileChange { file, before, after }),
+                Err(error) if is_by_name => return Err(error.into()),
+                Err(error) => {
+                    let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                    tracing::error!(%file, %error, %why, "the edit was refused");
+                    for update in self.gated.updates().iter().filter(|update| update.file == file) {
+                        let (tag, detail) = (update.to.tag.clone(), format!("{error}: {why}"));
+                        let skipped = Skipped::field(&file, &update.field, tag, Reason::NoCandidate, detail);
+                        self.skipped.push(skipped);
+                    }
+                    self.gated.drop_file(&file);
+                }
+            }
+        }
+        Ok(changes.into())
+    }
+}

@@ -1,0 +1,44 @@
+//! Nothing that is held is written: neither by name, nor because someone took it back lately.
+//!
+//! It comes first, so that registries are not asked about images that stay anyway.
+
+use futures_util::FutureExt;
+use tokio::task::block_in_place;
+
+use crate::cycle::context::Context;
+use crate::cycle::error::CycleError;
+use crate::cycle::operations::terms::Terms;
+use crate::plan::decide::Update;
+
+use super::gate::{Gate, Refusal, Verdict, Verdicts};
+
+/// Nothing that is held is written.
+pub struct Held;
+
+impl Gate for Held {
+    fn name(&self) -> &'static str {
+        "held"
+    }
+
+    fn applies_to(&self, terms: Terms) -> bool {
+        terms.respects_holds()
+    }
+
+    fn judge<'g>(&'g self, updates: &'g [Update], context: &'g mut Context<'_>) -> Verdicts<'g> {
+        async move { block_in_place(|| updates.iter().map(|update| verdict(update, context)).collect()) }.boxed_local()
+    }
+
+    fn error(&self, update: &Update, refusal: &Refusal) -> Option<CycleError> {
+        let (image, file) = (update.field.repository.clone(), update.file.clone());
+        Some(CycleError::Held { image, file, hold: refusal.hold.clone()? })
+    }
+}
+
+fn verdict(update: &Update, context: &mut Context<'_>) -> Result<Verdict, CycleError> {
+    let Context { history, tip, state, .. } = context;
+    let hold = history.hold(tip, update, &state.surveys, &state.proofs)?;
+    Ok(hold.map_or(Verdict::Pass, |hold| {
+        let detail = hold.to_string();
+        Verdict::held(hold, detail)
+    }))
+}

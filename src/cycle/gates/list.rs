@@ -1,0 +1,69 @@
+//! All gates, in their order, and the way through them.
+
+use crate::cycle::context::Context;
+use crate::cycle::error::CycleError;
+use crate::plan::decide::Plan;
+use crate::plan::gate::{self, GatedPlan};
+use crate::plan::skip::Skipped;
+use crate::plan::trailer::Hold;
+
+use super::age::Age;
+use super::closed_proposals::ClosedProposals;
+use super::encrypted::Encrypted;
+use super::gate::{Gate, Refusal, Verdict};
+use super::held::Held;
+use super::image::Image;
+use super::pull_secrets::PullSecrets;
+use super::secrets::Secrets;
+use super::suspended::Suspended;
+use super::taken_back::TakenBack;
+
+/// All gates, in the order in which an update has to pass them. What costs no request comes before what does, and what
+/// is known only after a request comes behind it.
+const GATES: [&dyn Gate; 9] =
+    [&Held, &Image, &Age, &TakenBack, &ClosedProposals, &Encrypted, &Secrets, &PullSecrets, &Suspended];
+
+/// A plan that went through all gates.
+pub struct Passed {
+    /// The updates that passed.
+    pub gated: GatedPlan,
+    /// The fields that stay.
+    pub skipped: Vec<Skipped>,
+    /// The holds that keep some of them.
+    pub holds: Vec<Hold>,
+}
+
+/// Takes a plan through all gates. Returns `None` when it has to be made again, because a tag that it chose turned out to
+/// be broken and the policy takes the next best one.
+pub async fn pass(plan: Plan, context: &mut Context<'_>) -> Result<Option<Passed>, CycleError> {
+    let Plan { mut updates, mut skipped } = plan;
+    let mut holds = Vec::new();
+    let terms = context.terms;
+    for gate in GATES.iter().filter(|gate| gate.applies_to(terms)) {
+        if updates.is_empty() {
+            break;
+        }
+        let verdicts = gate.judge(&updates, context).await?;
+        if verdicts.contains(&Verdict::ChooseAgain) {
+            return Ok(None);
+        }
+        let mut passed = Vec::with_capacity(updates.len());
+        for (update, verdict) in updates.into_iter().zip(verdicts) {
+            let Verdict::Keep(refusal) = verdict else {
+                passed.push(update);
+                continue;
+            };
+            if let Some(error) = gate.error(&update, &refusal).filter(|_| terms.is_by_name()) {
+                return Err(error);
+            }
+            let Refusal { reason, detail, hold } = refusal;
+            tracing::debug!(gate = gate.name(), file = update.file, %reason, detail, "an update was kept back");
+            skipped.insert(Skipped::field(&update.file, &update.field, update.tag, reason, detail));
+            holds.extend(hold.map(|hold| *hold));
+        }
+        updates = passed;
+    }
+    let (gated, unproved) = gate::pass(updates, &context.state.proofs);
+    skipped.extend(unproved);
+    Ok(Some(Passed { gated, skipped: skipped.into_iter().collect(), holds }))
+}

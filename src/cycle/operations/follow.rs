@@ -1,0 +1,80 @@
+//! Follow the policies: every field moves to the tag that its policy chooses, if all gates let it.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::task::block_in_place;
+
+use crate::cycle::context::Context;
+use crate::cycle::error::CycleError;
+use crate::cycle::tip::Tip;
+use crate::cycle::tree::cache::REPOSITORY_FILE;
+use crate::image::Repository;
+use crate::manifest::inventory::Inventory;
+use crate::manifest::paths::PathFilter;
+use crate::plan::decide::{self, Plan};
+use crate::plan::message::Purpose;
+use crate::plan::rollback;
+use crate::plan::tree_config::TreeConfig;
+
+use super::operation::{Operation, Planned};
+use super::request;
+use super::terms::Terms;
+
+/// Follow the policies of all images.
+#[derive(Debug, Clone, Copy)]
+pub struct Follow;
+
+/// Follow those of one image, which has to be in the tree.
+#[derive(Debug, Clone, Copy)]
+pub struct FollowOne<'i>(pub &'i Repository);
+
+impl Operation for Follow {
+    fn terms(&self) -> Terms {
+        Terms::Policies
+    }
+
+    fn inventory(&self, tip: &Tip, config: &TreeConfig, _paths: &PathFilter) -> Result<Arc<Inventory>, CycleError> {
+        Ok(tip.inventory(&config.field_rules, &config.prefilter())?)
+    }
+
+    fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o> {
+        plan(context).boxed_local()
+    }
+}
+
+impl Operation for FollowOne<'_> {
+    fn terms(&self) -> Terms {
+        Terms::Policies
+    }
+
+    fn inventory(&self, tip: &Tip, config: &TreeConfig, paths: &PathFilter) -> Result<Arc<Inventory>, CycleError> {
+        request::inventory(tip, config, paths, [self.0], |inventory| rollback::known(inventory, self.0))
+    }
+
+    fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o> {
+        plan(context).boxed_local()
+    }
+}
+
+async fn plan(context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> {
+    if context.config.policies.rules.is_empty() {
+        context.note("no policy is configured, so no image is followed".to_owned());
+    }
+    if !context.kept.begin(context.tip.file(REPOSITORY_FILE)?) {
+        // The policies have changed since the registries were scanned.
+        context.state.surveys.clear();
+    }
+    context.scan().await;
+    block_in_place(|| context.services.registry.flush());
+    let Context { inventory, config, state, .. } = context;
+    let first = state.first_inventory(inventory);
+    let mut plan = decide::by_policy(inventory, &config.policies, &state.surveys);
+    if !Arc::ptr_eq(&first, inventory) {
+        decide::leave_moved(&mut plan, &first);
+    }
+    plan.skipped.extend(state.broken.iter().cloned());
+    let notes: Vec<String> = state.notes.iter().map(|note| &note.text).chain(&state.progress).cloned().collect();
+    notes.into_iter().for_each(|note| context.note(note));
+    Ok((plan, Purpose::default()))
+}

@@ -1,0 +1,69 @@
+//! Stop an image or a version of it, by a commit that changes no file.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::task::block_in_place;
+
+use crate::cycle::context::Context;
+use crate::cycle::error::CycleError;
+use crate::cycle::tip::Tip;
+use crate::manifest::edit::FollowRefs;
+use crate::manifest::inventory::Inventory;
+use crate::manifest::paths::PathFilter;
+use crate::plan::decide::Plan;
+use crate::plan::message::{Act, Purpose};
+use crate::plan::rollback;
+use crate::plan::trailer::Target;
+use crate::plan::tree_config::TreeConfig;
+
+use super::operation::{Operation, Planned};
+use super::request;
+use super::terms::{Attribution, Terms};
+
+/// Stop an image or a version of it.
+#[derive(Debug, Clone)]
+pub struct Hold {
+    /// The image, or one version of it.
+    pub target: Target,
+    /// Who asked, and why.
+    pub by: Attribution,
+}
+
+impl Operation for Hold {
+    fn terms(&self) -> Terms {
+        Terms::ByName { respects_holds: false }
+    }
+
+    fn inventory(&self, tip: &Tip, config: &TreeConfig, paths: &PathFilter) -> Result<Arc<Inventory>, CycleError> {
+        let image = &self.target.image;
+        request::inventory(tip, config, paths, [image], |inventory| rollback::known(inventory, image))
+    }
+
+    fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o> {
+        let purpose = block_in_place(|| self.purpose(context));
+        std::future::ready(purpose.map(|purpose| (Plan::default(), purpose))).boxed_local()
+    }
+
+    fn follow_refs(&self) -> FollowRefs {
+        FollowRefs::No
+    }
+}
+
+impl Hold {
+    fn purpose(&self, context: &mut Context<'_>) -> Result<Purpose, CycleError> {
+        let image = &self.target.image;
+        let before = context.history.named(context.tip)?.all().iter().find(|hold| {
+            hold.target.image == *image
+                && (hold.target.version.is_empty() || hold.target.version == self.target.version)
+        });
+        let act = match before.map(|hold| format!("{image}: {hold}")) {
+            Some(note) => {
+                context.note(note);
+                Act::Deploy
+            }
+            None => Act::Hold(self.target.clone()),
+        };
+        Ok(request::purpose(act, &self.by))
+    }
+}

@@ -1,0 +1,54 @@
+//! Images that a person names: the fields that hold them, and their verification.
+
+use std::sync::Arc;
+
+use crate::cycle::context::Context;
+use crate::cycle::error::CycleError;
+use crate::cycle::gates::image;
+use crate::cycle::tip::Tip;
+use crate::image::{Reference, Repository};
+use crate::manifest::inventory::Inventory;
+use crate::manifest::paths::PathFilter;
+use crate::manifest::prefilter::Prefilter;
+use crate::plan::decide::RequestError;
+use crate::plan::message::{Act, Purpose};
+use crate::plan::tree_config::TreeConfig;
+
+use super::terms::Attribution;
+
+/// Returns the fields of images that `check` accepts. Where they have none, the whole tree is read: only that can tell
+/// which names come closest.
+pub fn inventory<'n>(
+    tip: &Tip,
+    config: &TreeConfig,
+    paths: &PathFilter,
+    images: impl IntoIterator<Item = &'n Repository>,
+    check: impl Fn(&Inventory) -> Result<(), RequestError>,
+) -> Result<Arc<Inventory>, CycleError> {
+    let inventory = tip.inventory(&config.field_rules, &Prefilter::of_images(images.into_iter()))?;
+    if check(&inventory).is_ok() {
+        return Ok(inventory);
+    }
+    let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
+    match check(&inventory) {
+        Ok(()) => Ok(inventory),
+        Err(error) => {
+            inventory.notes(paths)?.iter().for_each(|note| tracing::warn!("{note}"));
+            Err(error.into())
+        }
+    }
+}
+
+/// Verifies references, unless that was done on an earlier tip.
+pub async fn verify(references: &[Reference], context: &mut Context<'_>) -> Result<(), CycleError> {
+    let Context { services, state, config, .. } = context;
+    if state.proofs.is_empty() {
+        state.proofs = image::requested(&services.registry, &state.part_cache, references, &config.policies).await?;
+    }
+    Ok(())
+}
+
+/// Returns what a commit is for that a person asked for.
+pub fn purpose(act: Act, by: &Attribution) -> Purpose {
+    Purpose { act, actor: by.actor.clone(), reason: by.reason.clone(), held: Vec::new() }
+}

@@ -1,0 +1,122 @@
+//! Write references that were given, into every field of their images.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+
+use crate::cycle::context::Context;
+use crate::cycle::error::CycleError;
+use crate::cycle::tip::Tip;
+use crate::image::Reference;
+use crate::manifest::edit::FollowRefs;
+use crate::manifest::inventory::Inventory;
+use crate::manifest::paths::PathFilter;
+use crate::plan::decide::{self, Asked, Plan, Update};
+use crate::plan::gate::{ImageProof, Proofs, wanted};
+use crate::plan::message::{Act, Purpose};
+use crate::plan::tree_config::TreeConfig;
+use crate::registry::client::Client;
+use crate::registry::error::RegistryError;
+
+use super::operation::{Operation, Planned};
+use super::request;
+use super::terms::{Attribution, Terms};
+
+/// Write references that were given.
+#[derive(Debug, Clone)]
+pub struct Set {
+    /// The references that every field of their images will read.
+    pub references: Vec<Reference>,
+    /// Whether a field may go back to an older build.
+    pub allow_downgrade: bool,
+    /// Whether a field may come to hold what is held.
+    pub force: bool,
+    /// Whether the refs of remote bases move along.
+    pub follow: FollowRefs,
+    /// How long an image that is not there yet may take to arrive.
+    pub wait_image: Duration,
+    /// Who asked, and why.
+    pub by: Attribution,
+}
+
+impl Operation for Set {
+    fn terms(&self) -> Terms {
+        Terms::ByName { respects_holds: !self.force }
+    }
+
+    fn inventory(&self, tip: &Tip, config: &TreeConfig, paths: &PathFilter) -> Result<Arc<Inventory>, CycleError> {
+        let images = self.references.iter().map(|reference| &reference.repository);
+        let check = |inventory: &Inventory| decide::as_asked(inventory, &self.references, paths).map(drop);
+        request::inventory(tip, config, paths, images, check)
+    }
+
+    fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o> {
+        self.plan_on(context).boxed_local()
+    }
+
+    fn awaited(&self) -> (&[Reference], Duration) {
+        (&self.references, self.wait_image)
+    }
+
+    fn follow_refs(&self) -> FollowRefs {
+        self.follow
+    }
+}
+
+impl Set {
+    async fn plan_on(&self, context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> {
+        let Asked { mut plan, notes } = decide::as_asked(&context.inventory, &self.references, context.paths)?;
+        notes.into_iter().for_each(|note| context.note(note));
+        request::verify(&self.references, context).await?;
+        for update in &mut plan.updates {
+            match direction(update, &context.state.proofs, &context.services.registry).await? {
+                Direction::Back if !self.allow_downgrade => {
+                    return Err(CycleError::Downgrade {
+                        image: update.field.repository.clone(),
+                        held: update.field.version.to_string(),
+                        to: wanted(update).1.to_string(),
+                        file: update.file.clone(),
+                    });
+                }
+                Direction::Forward => {}
+                // What is left on purpose is not to come back by itself.
+                Direction::Back | Direction::Unknown => update.goes_back = self.allow_downgrade,
+            }
+        }
+        Ok((plan, request::purpose(Act::Deploy, &self.by)))
+    }
+}
+
+/// Which way a field would move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    /// To an image that was built later.
+    Forward,
+    /// To one that was built before the one it holds.
+    Back,
+    /// The age of one of them is not known.
+    Unknown,
+}
+
+async fn direction(update: &Update, proofs: &Proofs, registry: &Client) -> Result<Direction, RegistryError> {
+    let version = &update.field.version;
+    let old = match version.is_empty() {
+        true => None,
+        false => match registry.image(&update.field.repository, version).await {
+            Ok(image) => image.created,
+            Err(error) if error.is_not_found() => None,
+            Err(RegistryError::InvalidResponse { .. }) => None,
+            Err(error) => return Err(error),
+        },
+    };
+    let new = match proofs.get(&wanted(update)) {
+        Some(ImageProof::Whole { created, .. }) => *created,
+        _ => None,
+    };
+    Ok(match (old, new) {
+        (Some(old), Some(new)) if old > new => Direction::Back,
+        (Some(_), Some(_)) => Direction::Forward,
+        _ => Direction::Unknown,
+    })
+}

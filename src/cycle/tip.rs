@@ -1,0 +1,65 @@
+//! The commit that a branch points to, with the clone that holds it and what is known of its tree.
+
+use std::sync::Arc;
+
+use crate::manifest::field_rules::FieldRules;
+use crate::manifest::inventory::Inventory;
+use crate::manifest::prefilter::Prefilter;
+use crate::repo::clone::{BareClone, CommitId};
+use crate::repo::error::RepoError;
+use crate::repo::tree::BlobId;
+
+use super::tree::cache::TreeCache;
+use super::tree::walk::Listing;
+
+/// The commit that a branch points to.
+#[derive(Debug)]
+pub struct Tip {
+    /// The clone that holds it, which is ours as long as this value lives.
+    pub clone: BareClone,
+    /// The commit.
+    pub commit: CommitId,
+    trees: Arc<TreeCache>,
+}
+
+impl Tip {
+    /// A commit of a clone. What its tree has in common with the one that was read last is not read again.
+    pub fn new(clone: BareClone, commit: CommitId, trees: &Arc<TreeCache>) -> Tip {
+        Tip { clone, commit, trees: Arc::clone(trees) }
+    }
+
+    /// Asks the remote for the tip, and brings it over if it is new.
+    pub fn fetch(clone: BareClone, trees: &Arc<TreeCache>) -> Result<Tip, RepoError> {
+        let (clone, commit) = clone.fetch()?;
+        Ok(Tip::new(clone, commit, trees))
+    }
+
+    /// Returns the bytes of the file at a path, if there is one.
+    pub fn file(&self, path: &str) -> Result<Option<Vec<u8>>, RepoError> {
+        self.clone.file(self.commit, path)
+    }
+
+    /// Returns whether there is a file or folder at a path.
+    pub fn has(&self, path: &str) -> bool {
+        self.clone.has(self.commit, path)
+    }
+
+    /// Returns all regular files.
+    pub fn listing(&self) -> Result<Arc<Listing>, RepoError> {
+        self.trees.listing(&self.clone, self.commit)
+    }
+
+    /// Returns the image fields, as far as `prefilter` goes.
+    pub fn inventory(&self, field_rules: &FieldRules, prefilter: &Prefilter) -> Result<Arc<Inventory>, RepoError> {
+        self.trees.inventory(&self.clone, self.commit, field_rules, prefilter)
+    }
+
+    /// Returns what `read` makes of each blob, in the order of the ids. All processors take part.
+    pub fn read_blobs<T: Send>(
+        &self,
+        ids: &[BlobId],
+        read: impl Fn(usize, &[u8]) -> T + Sync,
+    ) -> Result<Vec<T>, RepoError> {
+        self.clone.read_blobs(ids, read)
+    }
+}

@@ -1,0 +1,250 @@
+//! The folders of a tip, with the files in them that are read.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::manifest::field_rules::FieldRules;
+use crate::manifest::find::has_kustomization_name;
+use crate::manifest::inventory::Reading;
+use crate::manifest::kustomize::is_manifest_name;
+use crate::manifest::paths::PathFilter;
+use crate::repo::clone::BareClone;
+use crate::repo::error::RepoError;
+use crate::repo::tree::{BlobId, Entry, EntryKind, TreeId};
+
+/// All regular files of a tip by their paths.
+pub type Listing = BTreeMap<String, BlobId>;
+
+/// A folder with all below it.
+#[derive(Debug)]
+pub(super) struct Folder {
+    id: TreeId,
+    /// What stands in it, in git's order, which is that of whole paths: a folder as if its name ended in `/`.
+    children: Vec<Child>,
+}
+
+#[derive(Debug)]
+struct Child {
+    name: String,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Folder(Folder),
+    File(Held),
+    /// A file that is not read.
+    Unread(BlobId),
+    /// A symbolic link, a submodule, or a folder that is nested too deeply.
+    Other,
+}
+
+/// A file that is read.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub path: Arc<str>,
+    pub file: File,
+    /// What it says, once it was read; `Some(None)` when it cannot hold an image of prefilter.
+    pub reading: Option<Option<Reading>>,
+}
+
+/// A file, as far as what it says depends on it: its bytes, and as little of its path as matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct File {
+    pub blob: BlobId,
+    pub is_kustomization: bool,
+    /// Which rules concern it.
+    rules: Vec<usize>,
+}
+
+impl Folder {
+    /// Whether there is a file or folder at a path.
+    pub fn has(&self, path: &str) -> bool {
+        match path.split_once('/') {
+            None => self.find(path).is_some(),
+            Some((name, rest)) => match self.find(name).map(|at| &self.children[at].kind) {
+                Some(Kind::Folder(folder)) => folder.has(rest),
+                _ => false,
+            },
+        }
+    }
+
+    /// All files that are read, in the order of their paths.
+    pub fn files_mut(&mut self) -> impl Iterator<Item = &mut Held> {
+        let mut open = vec![self.children.iter_mut()];
+        std::iter::from_fn(move || {
+            loop {
+                match open.last_mut()?.next().map(|child| &mut child.kind) {
+                    Some(Kind::File(held)) => return Some(held),
+                    Some(Kind::Folder(folder)) => open.push(folder.children.iter_mut()),
+                    Some(Kind::Unread(_) | Kind::Other) => {}
+                    None => drop(open.pop()),
+                }
+            }
+        })
+    }
+
+    /// Adds all regular files below it to a listing. `path` is its own, and is left as it was.
+    pub fn list(&self, path: &mut String, listing: &mut Listing) {
+        let here = path.len();
+        for Child { name, kind } in &self.children {
+            if here > 0 {
+                path.push('/');
+            }
+            path.push_str(name);
+            match kind {
+                Kind::Folder(folder) => folder.list(path, listing),
+                Kind::File(Held { file: File { blob, .. }, .. }) | Kind::Unread(blob) => {
+                    listing.insert(path.clone(), *blob);
+                }
+                Kind::Other => {}
+            }
+            path.truncate(here);
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<usize> {
+        let named = |is_folder| self.children.binary_search_by(|child| child.order(name, is_folder)).ok();
+        named(false).or_else(|| named(true))
+    }
+}
+
+impl Child {
+    /// Whether it stands before something else, behind it, or is it, in git's order.
+    fn order(&self, name: &str, is_folder: bool) -> Ordering {
+        let (own, other) = (self.name.as_bytes(), name.as_bytes());
+        let common = own.len().min(other.len());
+        let next = |name: &[u8], is_folder: bool| name.get(common).copied().or(is_folder.then_some(b'/'));
+        let of_next = || next(own, self.kind.is_folder()).cmp(&next(other, is_folder));
+        own[..common].cmp(&other[..common]).then_with(of_next)
+    }
+}
+
+impl Kind {
+    fn is_folder(&self) -> bool {
+        matches!(self, Kind::Folder(_))
+    }
+
+    /// The bytes of a kustomization.
+    fn references(&self) -> Option<BlobId> {
+        match self {
+            Kind::File(held) if held.file.is_kustomization => Some(held.file.blob),
+            _ => None,
+        }
+    }
+}
+
+impl Hash for File {
+    /// The blob tells nearly all files apart.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.blob.hash(state);
+    }
+}
+
+impl File {
+    fn of(blob: BlobId, path: &str, field_rules: &FieldRules) -> File {
+        let concerned = field_rules.rules.iter().enumerate().filter(|(_, rule)| rule.concerns(path));
+        let rules = concerned.map(|(index, _)| index).collect();
+        File { blob, is_kustomization: has_kustomization_name(path), rules }
+    }
+}
+
+/// A walk through the folders of a tip.
+pub(super) struct Walk<'w> {
+    clone: &'w BareClone,
+    field_rules: &'w FieldRules,
+    /// Files that are named here are read whatever they are called.
+    paths: &'w PathFilter,
+    /// What is known of files that were not in the tree before.
+    known: &'w HashMap<File, Option<Reading>>,
+    /// Where it has come to.
+    path: String,
+    depth: usize,
+    /// Whether the tree is tied together in another way than before: a file came or went, or a kustomization changed.
+    pub references_changed: bool,
+    /// What files said that are not there any more, or say something else now.
+    pub left: Vec<(File, Option<Reading>)>,
+}
+
+/// Folders that stand deeper are left alone: no one writes such, and every level takes some of the stack.
+const DEEPEST: usize = 200;
+
+impl<'w> Walk<'w> {
+    /// A walk that starts at the root.
+    pub fn new(
+        clone: &'w BareClone,
+        field_rules: &'w FieldRules,
+        paths: &'w PathFilter,
+        known: &'w HashMap<File, Option<Reading>>,
+    ) -> Walk<'w> {
+        let (path, left) = Default::default();
+        Walk { clone, field_rules, paths, known, path, depth: 0, references_changed: false, left }
+    }
+
+    /// Reads a folder with all below it. What has not changed since `before` is taken over.
+    pub fn folder(&mut self, id: TreeId, before: Option<Folder>) -> Result<Folder, RepoError> {
+        let before = match before {
+            Some(folder) if folder.id == id => return Ok(folder),
+            before => before.map(|folder| folder.children).unwrap_or_default(),
+        };
+        let entries = self.clone.folder(id)?;
+        self.references_changed |= !entries.iter().map(|entry| &entry.name).eq(before.iter().map(|child| &child.name));
+        let mut before: HashMap<String, Kind> = before.into_iter().map(|child| (child.name, child.kind)).collect();
+        let mut children = Vec::with_capacity(entries.len());
+        let here = self.path.len();
+        self.depth += 1;
+        for Entry { name, kind } in entries {
+            if here > 0 {
+                self.path.push('/');
+            }
+            self.path.push_str(&name);
+            let last = if before.is_empty() { None } else { before.remove(&name) };
+            let last_references = last.as_ref().and_then(Kind::references);
+            let kind = self.child(kind, last)?;
+            self.references_changed |= kind.references() != last_references;
+            children.push(Child { name, kind });
+            self.path.truncate(here);
+        }
+        self.depth -= 1;
+        before.into_values().for_each(|kind| self.forget(kind));
+        Ok(Folder { id, children })
+    }
+
+    /// What stands where the walk has come to.
+    fn child(&mut self, entry: EntryKind, before: Option<Kind>) -> Result<Kind, RepoError> {
+        let before = match (entry, before) {
+            (EntryKind::File(blob), Some(Kind::File(held))) if held.file.blob == blob => return Ok(Kind::File(held)),
+            (EntryKind::Folder(id), Some(Kind::Folder(before))) => {
+                return self.folder(id, Some(before)).map(Kind::Folder);
+            }
+            (_, before) => before,
+        };
+        before.into_iter().for_each(|kind| self.forget(kind));
+        Ok(match entry {
+            EntryKind::Folder(_) if self.depth > DEEPEST => {
+                tracing::warn!(path = self.path, "left alone: no folder stands this deep");
+                Kind::Other
+            }
+            EntryKind::Folder(id) => Kind::Folder(self.folder(id, None)?),
+            EntryKind::File(blob) if is_manifest_name(&self.path) || self.paths.names(&self.path) => {
+                let path: Arc<str> = self.path.as_str().into();
+                let file = File::of(blob, &path, self.field_rules);
+                let reading = self.known.get(&file).cloned();
+                Kind::File(Held { path, file, reading })
+            }
+            EntryKind::File(blob) => Kind::Unread(blob),
+            EntryKind::Other => Kind::Other,
+        })
+    }
+
+    fn forget(&mut self, kind: Kind) {
+        let reading = |held: &mut Held| Some((held.file.clone(), held.reading.take()?));
+        match kind {
+            Kind::File(mut held) => self.left.extend(reading(&mut held)),
+            Kind::Folder(mut folder) => self.left.extend(folder.files_mut().filter_map(reading)),
+            Kind::Unread(_) | Kind::Other => {}
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A gated plan to commits: one, or a chain with one for each app or image, which is pushed as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::manifest::edit::FollowRefs;
+use crate::manifest::field_rules::FieldRules;
+use crate::plan::batch::Batch;
+use crate::plan::gate::{ChangeError, GatedPlan};
+use crate::plan::message::Purpose;
+use crate::plan::template::Template;
+use crate::repo::clone::CommitId;
+use crate::repo::error::RepoError;
+
+use crate::cycle::report::FileChange;
+use crate::cycle::secrets::verify::Secrets;
+use crate::cycle::tip::Tip;
+
+/// What commits look like.
+#[derive(Debug, Clone, Default)]
+pub struct Style {
+    /// The words of their messages.
+    pub message: Template,
+    /// The words of the titles of pull requests.
+    pub title: Template,
+    /// Which updates share one.
+    pub batch: Batch,
+}
+
+/// What the commits of a pass bring.
+#[derive(Debug, Clone, Copy)]
+pub struct Edits<'e> {
+    /// The updates.
+    pub gated: &'e GatedPlan,
+    /// The files as all of them leave them.
+    pub changes: &'e [FileChange],
+    /// Whether remote bases follow.
+    pub follow: FollowRefs,
+    /// Where fields are found.
+    pub field_rules: &'e FieldRules,
+    /// What seals files again.
+    pub secrets: &'e Secrets,
+    /// What the commits are for.
+    pub purpose: &'e Purpose,
+}
+
+/// Writes the commits on top of `tip` and gives the last one. Without any updates it is one that only says something.
+pub fn write(tip: &Tip, edits: Edits<'_>, style: &Style) -> Result<CommitId, RepoError> {
+    let (clone, tip) = (&tip.clone, tip.commit);
+    let message =
+        |gated: &GatedPlan, base: CommitId| style.message.message(gated.updates(), edits.purpose, &base.to_string());
+    if edits.gated.is_empty() {
+        return clone.remark(tip, &message(edits.gated, tip));
+    }
+    let mut head = tip;
+    let (mut written, mut open) = (BTreeSet::new(), BTreeSet::new());
+    for key in style.batch.keys(edits.gated) {
+        open.insert(key);
+        let news = edits.gated.part(|update| open.contains(&style.batch.key(update)));
+        let so_far = edits.gated.part(|update| {
+            let key = style.batch.key(update);
+            written.contains(&key) || open.contains(&key)
+        });
+        // What can only be edited together, such as two images on one anchor, waits for its companion.
+        let Ok(files) = edits.made(&news, &so_far) else { continue };
+        match clone.commit(head, &files, &message(&news, head)) {
+            Ok(commit) => {
+                head = commit;
+                written.append(&mut open);
+            }
+            // An edit before this one has brought its field along.
+            Err(RepoError::NothingChanged) if head != tip => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if head == tip { Err(RepoError::NothingChanged) } else { Ok(head) }
+}
+
+/// Returns whether the branch for proposals holds just these changes on this tip.
+pub fn are_proposed(tip: &Tip, proposed: Option<CommitId>, changes: &[FileChange]) -> Result<bool, RepoError> {
+    let Some(proposed) = proposed else { return Ok(false) };
+    let changes: BTreeMap<String, Vec<u8>> =
+        changes.iter().map(|change| (change.file.clone(), change.after.clone())).collect();
+    tip.clone.proposes(proposed, tip.commit, &changes)
+}
+
+impl Edits<'_> {
+    /// The files that `news` touches, with all edits of `so_far`: places are those of the tip, so every edit starts
+    /// there. With all of them the files are as they were made and proved already.
+    fn made(&self, news: &GatedPlan, so_far: &GatedPlan) -> Result<BTreeMap<String, Vec<u8>>, ChangeError> {
+        let files = news.files();
+        let touched = self.changes.iter().filter(|change| files.contains(change.file.as_str()));
+        if so_far.updates().len() == self.gated.updates().len() {
+            return Ok(touched.map(|change| (change.file.clone(), change.after.clone())).collect());
+        }
+        let edited = |change: &FileChange| {
+            let update_mac = |before: &[u8], after: &[u8]| self.secrets.update_mac(before, after);
+            let bytes =
+                so_far.edited(&change.file, &change.before, self.follow, self.field_rules, Some(&update_mac))?;
+            Ok((change.file.clone(), bytes))
+        };
+        touched.map(edited).collect()
+    }
+}

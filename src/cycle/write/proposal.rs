@@ -1,0 +1,145 @@
+//! The pull request that says what is on the branch for proposals.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::{StreamExt, stream};
+
+use crate::cycle::decision::Decision;
+use crate::cycle::error::CycleError;
+use crate::cycle::services::Services;
+use crate::cycle::state::CycleState;
+use crate::fault::{Explain, Fault};
+use crate::forge::client::{Draft, Forge, PullRequest};
+use crate::forge::error::ForgeError;
+use crate::image::{Repository, Version};
+use crate::plan::gate::GatedUpdate;
+use crate::plan::proposal;
+use crate::plan::skip::Reason;
+use crate::plan::template::Template;
+use crate::policy::rule::PolicySet;
+use crate::policy::tags::TagRule;
+use crate::registry::client::Client;
+use crate::repo::config::Branch;
+use crate::secret::SafeUrl;
+
+use super::pull_requests::query;
+
+/// How many images are queried for their sources at a time.
+const IMAGES: usize = 8;
+
+/// Opens the pull request for a proposal, or updates the one that is open. Returns what a person should know about it.
+pub async fn announce(
+    services: &Services,
+    title: &Template,
+    decision: &Decision,
+    state: &mut CycleState,
+) -> Result<Vec<String>, CycleError> {
+    let Some(forge) = &services.forge else { return Ok(Vec::new()) };
+    let pull_requests = query(Some(forge), &mut state.pull_requests).await?;
+    let updates = decision.gated.updates();
+    let is_said = |open: &PullRequest| proposal::recorded(&open.text) == proposal::records(updates);
+    if pull_requests.stale.is_some() || pull_requests.open.as_ref().is_some_and(is_said) {
+        return Ok(Vec::new());
+    }
+    let addresses = compare_addresses(&services.registry, updates, &decision.inputs.policies).await;
+    let compare = |update: &GatedUpdate| addresses.get(&change_of(update)).cloned();
+    let draft = Draft { title: title.title(updates), text: proposal::text(updates, &compare) };
+    let done = match &pull_requests.open {
+        Some(open) => forge.change(open.number, &draft).await.map(|()| open.url.clone()),
+        None => forge.open(&draft).await.map(|opened| opened.url),
+    };
+    match done {
+        Ok(url) => {
+            tracing::info!(%url, "the pull request says what is proposed");
+            Ok(Vec::new())
+        }
+        Err(error) => noted(error, "the branch is pushed, and the next cycle tries again"),
+    }
+}
+
+/// What came of a pull request that may have nothing to propose any more.
+pub enum Withdrawal {
+    /// There is none left to be closed.
+    Settled,
+    /// It stays open, or could not be closed; the notes are for a person.
+    Open(Vec<String>),
+}
+
+/// Closes the pull request that has nothing to propose any more. `branch` and `tip` are where it would have been merged.
+pub async fn withdraw(
+    forge: &Forge,
+    branch: &Branch,
+    tip: &str,
+    decision: &Decision,
+    state: &mut CycleState,
+) -> Result<Withdrawal, CycleError> {
+    let was_queried = state.pull_requests.is_some();
+    let pull_requests = query(Some(forge), &mut state.pull_requests).await?;
+    if let Some(why) = &pull_requests.stale {
+        return Ok(Withdrawal::Open(if was_queried { Vec::new() } else { vec![why.clone()] }));
+    }
+    let Some(open) = &pull_requests.open else { return Ok(Withdrawal::Settled) };
+    let proposed: BTreeSet<Repository> = proposal::recorded(&open.text).into_iter().map(|moved| moved.image).collect();
+    let of_it = decision.skipped.iter().filter(|skipped| proposed.contains(&skipped.image));
+    // What only waits may be proposed again in the next cycle.
+    let waits = |reason| !matches!(reason, Reason::UpToDate | Reason::NoCandidate | Reason::Held);
+    if of_it.clone().any(|skipped| waits(skipped.reason)) {
+        return Ok(Withdrawal::Open(Vec::new()));
+    }
+    let reasons: BTreeSet<String> = of_it.map(|skipped| format!("- `{}`: {}", skipped.image, skipped.detail)).collect();
+    let why = format!(
+        "Nothing of this is left to propose on `{branch}` at {tip}, so it is closed; nothing is held by that.\n\n{}\n",
+        reasons.into_iter().collect::<Vec<_>>().join("\n")
+    );
+    // Without its record it holds nothing.
+    if let Err(error) = forge.close(open.number, &proposal::without_record(&open.text), &why).await {
+        return noted(error, "the next cycle tries again").map(Withdrawal::Open);
+    }
+    tracing::info!(url = %open.url, "the pull request has nothing to propose any more and is closed");
+    Ok(Withdrawal::Settled)
+}
+
+/// The addresses where changes of images can be compared, for images that say where they come from.
+async fn compare_addresses(
+    registry: &Client,
+    updates: &[GatedUpdate],
+    policies: &PolicySet,
+) -> BTreeMap<Change, String> {
+    let changes: BTreeSet<Change> = updates.iter().map(change_of).collect();
+    let answers = stream::iter(changes).map(|change| async move {
+        let address = compare_address(registry, &change, policies).await?;
+        Some((change, address))
+    });
+    answers.buffer_unordered(IMAGES).filter_map(std::future::ready).collect().await
+}
+
+async fn compare_address(registry: &Client, (image, from, to): &Change, policies: &PolicySet) -> Option<String> {
+    let labels = registry.source_labels(image, to).await.ok()?;
+    let source: SafeUrl = labels.source?.parse().ok()?;
+    let page = source.page().filter(|_| matches!(source.scheme(), "https" | "http" | "ssh"))?;
+    let named = |version: &Version| match &policies.rule_for(image)?.tags {
+        TagRule::Sha { form, .. } => form.commit(version.tag.as_ref()?).map(str::to_owned),
+        _ => None,
+    };
+    let before = match named(from) {
+        Some(commit) => commit,
+        None => registry.source_labels(image, from).await.ok()?.revision?,
+    };
+    let after = named(to).or(labels.revision)?;
+    proposal::compare_address(page.as_str(), &before, &after)
+}
+
+/// An image, what a field leaves, and what it comes to.
+type Change = (Repository, Version, Version);
+
+fn change_of(update: &GatedUpdate) -> Change {
+    (update.field.repository.clone(), update.field.version.clone(), update.to.clone())
+}
+
+/// Returns the note about what failed at the forge after the push was done. Only what trying again does not help is an error.
+fn noted(error: ForgeError, then: &str) -> Result<Vec<String>, CycleError> {
+    match error.fault() {
+        Fault::Transient | Fault::Refused => Ok(vec![format!("{error}; {then}")]),
+        _ => Err(error.into()),
+    }
+}

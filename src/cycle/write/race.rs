@@ -1,0 +1,63 @@
+//! One attempt after the other until a commit is on the branch. After a lost race everything is made again on the new
+//! tip; nothing is ever merged as text.
+
+use std::time::Instant;
+
+use tokio::task::block_in_place;
+
+use crate::cycle::error::CycleError;
+use crate::cycle::tip::Tip;
+use crate::repo::clone::{BareClone, CommitId};
+use crate::repo::config::Branch;
+use crate::repo::push::{Lease, Push};
+
+use super::push;
+
+/// What was made of a tip.
+pub enum Attempt<T> {
+    /// Nothing is to be pushed.
+    Settled(T),
+    /// A commit is to be pushed.
+    Push(Box<Candidate<T>>),
+}
+
+/// A commit that is to be pushed.
+pub struct Candidate<T> {
+    /// The tip that it was made on.
+    pub tip: Tip,
+    /// The commit.
+    pub commit: CommitId,
+    /// Where the branch is expected to be.
+    pub expected: Option<CommitId>,
+    /// Whether the tip was not asked for: then losing the race says only that it was not the tip any more.
+    pub is_guess: bool,
+    /// The outcome once the commit is on the branch.
+    pub outcome: T,
+}
+
+/// Makes commits until one of them is on a branch. `make` is given the clone and the number of the attempt, from 1.
+pub async fn race<T>(
+    branch: &Branch,
+    attempts: u32,
+    mut clone: BareClone,
+    mut make: impl AsyncFnMut(BareClone, u32) -> Result<Attempt<T>, CycleError>,
+) -> Result<T, CycleError> {
+    for attempt in 1..=attempts {
+        let begun = Instant::now();
+        let candidate = match make(clone, attempt).await? {
+            Attempt::Settled(outcome) => return Ok(outcome),
+            Attempt::Push(candidate) => *candidate,
+        };
+        let Candidate { tip, commit, expected, is_guess, outcome } = candidate;
+        match block_in_place(|| push::confirmed(&tip.clone, commit, Lease { branch, expected }))? {
+            Push::Done => return Ok(outcome),
+            Push::LostRace { .. } if is_guess => {}
+            Push::LostRace { words } => {
+                tracing::info!(attempt, %words, "someone else was first; planning again on the new tip");
+                push::pause(attempt, attempts, begun).await;
+            }
+        }
+        clone = tip.clone;
+    }
+    Err(CycleError::Exhausted { branch: branch.clone(), attempts })
+}

@@ -1,0 +1,42 @@
+//! Fields that return to what they held before.
+
+use crate::image::{Repository, Version};
+use crate::manifest::inventory::{Inventory, Located};
+use crate::manifest::paths::PathFilter;
+
+use super::decide::{DigestWish, Plan, RequestError, Update, take_along};
+
+/// Returns the fields of an image that decide what is deployed. In a file that `paths` names by its very path even a shadowed
+/// field counts.
+pub fn fields<'i>(
+    inventory: &'i Inventory,
+    image: &Repository,
+    paths: &PathFilter,
+) -> Result<Vec<&'i Located>, RequestError> {
+    let decides = |located: &&Located| located.shadowed_by.is_none() || paths.names(&located.file);
+    let of_image = inventory.fields.iter().filter(|located| located.field.repository == *image);
+    let fields: Vec<&Located> = of_image.filter(decides).collect();
+    if fields.is_empty() { Err(RequestError::no_field(inventory, [image])) } else { Ok(fields) }
+}
+
+/// Checks that an image has any field at all, overridden or not.
+pub fn known(inventory: &Inventory, image: &Repository) -> Result<(), RequestError> {
+    match inventory.fields.iter().any(|located| located.field.repository == *image) {
+        true => Ok(()),
+        false => Err(RequestError::no_field(inventory, [image])),
+    }
+}
+
+/// Plans that fields go back, each to the version beside it.
+pub fn plan(inventory: &Inventory, targets: Vec<(&Located, Version)>) -> Plan {
+    let mut plan = Plan::default();
+    for (located, version) in targets {
+        if located.field.holds(&version) {
+            continue;
+        }
+        let digest = version.digest.map_or(DigestWish::Without, DigestWish::Exactly);
+        plan.updates.push(Update { goes_back: true, ..Update::new(located, version.tag, digest) });
+    }
+    take_along(&mut plan, inventory);
+    plan
+}

@@ -1,0 +1,22 @@
+//! What is configured for a tree.
+
+use crate::manifest::field_rules::FieldRules;
+use crate::manifest::prefilter::{Prefilter, words};
+use crate::policy::rule::PolicySet;
+
+/// What is configured for a tree.
+#[derive(Debug, Clone, Default)]
+pub struct TreeConfig {
+    /// Which images follow which tags.
+    pub policies: PolicySet,
+    /// What counts as an image field.
+    pub field_rules: FieldRules,
+}
+
+impl TreeConfig {
+    /// Returns the images that any policy governs.
+    pub fn prefilter(&self) -> Prefilter {
+        let patterns = self.policies.rules.iter().flat_map(|rule| &rule.images);
+        Prefilter::of_words(patterns.map(|pattern| words(pattern.as_str())))
+    }
+}

@@ -1,0 +1,60 @@
+//! Which tags may be chosen at all, whatever the rule says: patterns that allow and patterns that rule out.
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::image::Tag;
+
+use super::tags::RuleError;
+
+/// A pattern of tags: `*` stands for anything, `?` for one character, `[ab]` for one of them.
+#[derive(Debug, Clone)]
+pub struct TagPattern {
+    matcher: GlobMatcher,
+}
+
+/// Patterns that allow tags and patterns that rule them out.
+#[derive(Debug, Clone, Default)]
+pub struct TagPatterns {
+    /// A tag has to match one of them; empty for any tag.
+    pub allow: Vec<TagPattern>,
+    /// A tag may match none of them.
+    pub ignore: Vec<TagPattern>,
+}
+
+impl TagPattern {
+    /// Reads a pattern.
+    pub fn parse(text: &str) -> Result<TagPattern, RuleError> {
+        let fail = |reason: &str| RuleError::Tags { text: text.to_owned(), reason: reason.to_owned() };
+        if text.is_empty() || text.contains(['/', ':', '@']) || text.contains(char::is_whitespace) {
+            return Err(fail("write tags alone, such as *-rc* or 1.2.3"));
+        }
+        let glob = GlobBuilder::new(text).build().map_err(|error| fail(&error.kind().to_string()))?;
+        Ok(TagPattern { matcher: glob.compile_matcher() })
+    }
+}
+
+impl TagPatterns {
+    /// Whether a tag may be chosen.
+    pub fn admit(&self, tag: &Tag) -> bool {
+        let matches = |patterns: &[TagPattern]| patterns.iter().any(|pattern| pattern.matcher.is_match(tag.as_str()));
+        (self.allow.is_empty() || matches(&self.allow)) && !matches(&self.ignore)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_allow_and_rule_out() {
+        let parse = |texts: &[&str]| texts.iter().map(|text| TagPattern::parse(text).expect(text)).collect();
+        let names = TagPatterns { allow: parse(&["main-*", "1.?"]), ignore: parse(&["*-bad", "main-1a2b3c4"]) };
+        let admits = |tag: &str| names.admit(&tag.parse().expect("a tag"));
+        assert!(admits("main-abcdef0") && admits("1.2") && !admits("1.23") && !admits("dev-abcdef0"));
+        assert!(!admits("main-x-bad") && !admits("main-1a2b3c4"));
+        assert!(TagPatterns::default().admit(&"anything".parse().expect("a tag")));
+        for text in ["", "a b", "app:1", "[a"] {
+            assert!(TagPattern::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! When tags were pushed. The distribution API does not tell; the API of the product behind it does:
+//!
+//! - Gitea and Forgejo: `GET /api/v1/packages/{owner}?type=container&q={name}`, `created_at` of each version (their
+//!   swagger, operation `listPackages`)
+//! - Harbor: `GET /api/v2.0/projects/{project}/repositories/{repository}/artifacts`, `push_time` of each tag (its swagger,
+//!   operation `listArtifacts`; slashes in a repository are encoded twice)
+//! - Docker Hub: `GET /v2/namespaces/{namespace}/repositories/{repository}/tags`, `tag_last_pushed` (its API reference,
+//!   operation `ListRepositoryTags`)
+//!
+//! All three give the newest first, so pages are read until every tag in question has been met.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::http::encode_path_segment;
+use crate::image::{DEFAULT_HOST, Repository, Tag};
+
+use super::client::{Client, broken, not_a_registry};
+use super::config::Api;
+use super::error::RegistryError;
+use super::host::{Authentication, HUB_API, Request};
+use super::transport::Response;
+
+/// A page is read up to this size, in bytes.
+const PAGE_LIMIT: usize = 16 << 20;
+/// More pages than this are not read.
+const PAGES: usize = 200;
+
+/// A version of a package (Gitea, `Package`).
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    created_at: Timestamp,
+}
+
+/// An artifact and its tags (Harbor, `Artifact` and `Tag`).
+#[derive(Deserialize)]
+struct Artifact {
+    tags: Option<Vec<HarborTag>>,
+}
+
+#[derive(Deserialize)]
+struct HarborTag {
+    name: String,
+    push_time: Option<Timestamp>,
+}
+
+/// A page of tags (Docker Hub, `paginated_tags`).
+#[derive(Deserialize)]
+struct HubPage {
+    results: Vec<HubTag>,
+}
+
+#[derive(Deserialize)]
+struct HubTag {
+    name: String,
+    tag_last_pushed: Option<Timestamp>,
+    last_updated: Option<Timestamp>,
+}
+
+impl Client {
+    /// Whether the registry of an image tells when tags were pushed, as far as the configuration says.
+    pub fn reports_push_times(&self, repository: &Repository) -> bool {
+        self.api(repository).is_some()
+    }
+
+    /// When tags were pushed, of those in question that the registry's API tells. What was learned once is kept: a tag
+    /// that was seen before is taken not to have moved.
+    pub async fn push_times(
+        &self,
+        repository: &Repository,
+        wanted: &BTreeSet<&Tag>,
+    ) -> Result<BTreeMap<Tag, Timestamp>, RegistryError> {
+        let known = self.cache().pushes(repository).into_iter();
+        let mut told: BTreeMap<Tag, Timestamp> = known.filter(|(tag, _)| wanted.contains(tag)).collect();
+        let Some(api) = self.api(repository) else { return Ok(told) };
+        let host = self.host(if repository.host() == DEFAULT_HOST { HUB_API } else { repository.host() })?;
+        let mut met = BTreeSet::new();
+        let mut news = Vec::new();
+        for page in 1..=PAGES {
+            if wanted.iter().all(|tag| told.contains_key(*tag)) {
+                break;
+            }
+            let request = api.request(repository, page);
+            let response = host.send(&request).await?;
+            let before = met.len();
+            for (name, at) in api.page(repository, &request.target, page, &response)? {
+                met.insert(name.clone());
+                if let (Ok(tag), Some(at)) = (name.parse::<Tag>(), at)
+                    && wanted.contains(&tag)
+                    && told.insert(tag.clone(), at).is_none()
+                {
+                    news.push((tag, at));
+                }
+            }
+            // A page that brings nothing new is the end.
+            if met.len() == before {
+                break;
+            }
+        }
+        self.cache().remember_pushes(repository, &news);
+        Ok(told)
+    }
+
+    fn api(&self, repository: &Repository) -> Option<Api> {
+        let own = self.config().hosts.iter().find(|own| own.host == repository.host());
+        let hub = (repository.host() == DEFAULT_HOST).then_some(Api::DockerHub);
+        own.and_then(|own| own.api).or(hub)
+    }
+}
+
+impl Api {
+    fn request(self, repository: &Repository, page: usize) -> Request {
+        let (owner, name) = repository.path().split_once('/').unwrap_or(("library", repository.path()));
+        let (authentication, target) = match self {
+            Api::Gitea => {
+                let (owner, name) = (encode_path_segment(owner), encode_path_segment(name));
+                let target = format!("/api/v1/packages/{owner}?type=container&q={name}&page={page}&limit=50");
+                (Authentication::Basic, target)
+            }
+            Api::Harbor => {
+                let (project, name) = (encode_path_segment(owner), encode_path_segment(&encode_path_segment(name)));
+                let target = format!(
+                    "/api/v2.0/projects/{project}/repositories/{name}/artifacts\
+                     ?page={page}&page_size=100&with_tag=true&sort=-push_time"
+                );
+                (Authentication::Basic, target)
+            }
+            Api::DockerHub => {
+                let (namespace, name) = (encode_path_segment(owner), encode_path_segment(name));
+                let target = format!("/v2/namespaces/{namespace}/repositories/{name}/tags?page={page}&page_size=100");
+                (Authentication::AccessToken, target)
+            }
+        };
+        Request {
+            method: Method::GET,
+            target,
+            accept: "application/json",
+            scope: format!("repository:{}:pull", repository.path()),
+            authentication,
+            limit: PAGE_LIMIT,
+            one_byte: false,
+            if_none_match: None,
+        }
+    }
+
+    /// The names on a page, each with when it was pushed.
+    fn page(
+        self,
+        repository: &Repository,
+        target: &str,
+        page: usize,
+        response: &Response,
+    ) -> Result<Vec<(String, Option<Timestamp>)>, RegistryError> {
+        match response.status {
+            status if status.is_success() => {}
+            // Docker Hub has no page after the last.
+            StatusCode::NOT_FOUND if page > 1 => return Ok(Vec::new()),
+            StatusCode::NOT_FOUND => return Err(RegistryError::NoRepository(repository.clone())),
+            _ => return Err(not_a_registry(repository.host(), response)),
+        }
+        let names = match self {
+            Api::Gitea => {
+                let name = repository.path().split_once('/').map_or("", |(_, name)| name);
+                let versions = read::<Vec<Package>>(repository, target, response)?.into_iter();
+                // `q` finds every package that has the name in its own.
+                let versions = versions.filter(|package| package.name.eq_ignore_ascii_case(name));
+                versions.map(|package| (package.version, Some(package.created_at))).collect()
+            }
+            Api::Harbor => {
+                let artifacts = read::<Vec<Artifact>>(repository, target, response)?.into_iter();
+                let tags = artifacts.flat_map(|artifact| artifact.tags.unwrap_or_default());
+                tags.map(|tag| (tag.name, tag.push_time)).collect()
+            }
+            Api::DockerHub => {
+                let tags = read::<HubPage>(repository, target, response)?.results.into_iter();
+                tags.map(|tag| (tag.name, tag.tag_last_pushed.or(tag.last_updated))).collect()
+            }
+        };
+        Ok(names)
+    }
+}
+
+fn read<T: DeserializeOwned>(repository: &Repository, target: &str, response: &Response) -> Result<T, RegistryError> {
+    serde_json::from_slice(&response.body)
+        .map_err(|error| broken(repository, target, format!("not what its API promises ({error})")))
+}

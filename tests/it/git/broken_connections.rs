@@ -243,3 +243,47 @@ fn an_agent_outlives_its_server() {
     agent.wait().expect("ended");
     scene.stage.origin.is_sound();
 }
+
+#[test]
+fn a_server_that_drips_is_given_up() {
+    let (ssh, http) = (Scene::over_ssh("300ms"), Scene::over_http("300ms"));
+    let after_the_handshake = ssh.unharmed()[0][1] / 2;
+    // What is one answer has the time of one, and so has a packet of ssh; what goes on and on has that of an operation.
+    for (scene, after, words) in [
+        (&ssh, 0, "no answer within 300ms"),
+        (&ssh, after_the_handshake, "no answer within 300ms"),
+        (&http, 0, "no answer within 300ms"),
+        (&http, 300, "not done after 6s"),
+    ] {
+        scene.back();
+        scene.relay.set(Harm::Drip { after, delay: Duration::from_millis(100) });
+        let run = scene.fresh().fails_with(5);
+        assert!(run.stderr.contains(words), "after {after}: {run:#?}");
+        scene.is_whole_and_goes_on(&run, "dripping");
+    }
+}
+
+#[test]
+fn a_connection_that_was_kept_and_is_no_good_costs_one_try() {
+    let harms = [Harm::CutOld, Harm::StallOld, Harm::DripOld(Duration::from_millis(200))];
+    for scene in [Scene::over_ssh("1s"), Scene::over_http("1s")] {
+        let log = scene.stage.home().join("log");
+        let mut agent = tagalong::command(scene.stage.home())
+            .args(["run", "--config"])
+            .arg(&scene.config)
+            .stderr(fs::File::create(&log).expect("a log"))
+            .spawn()
+            .expect("it starts");
+        wait_until("the first is deployed", || scene.is_deployed());
+        for harm in harms.clone() {
+            scene.relay.set(harm);
+            scene.back();
+            wait_until("it is deployed again", || scene.is_deployed());
+        }
+        agent.kill().expect("killed");
+        agent.wait().expect("ended");
+        let log = fs::read_to_string(&log).expect("a log");
+        assert!(!log.contains("the cycle failed"), "{log}");
+        scene.stage.origin.is_sound();
+    }
+}

@@ -28,6 +28,15 @@ pub enum Harm {
     Stall { connection: usize, way: Way, after: usize },
     /// Every piece of bytes takes so long.
     Slow(Duration),
+    /// From the server a single byte comes every so often, once so many have gone: it never falls silent, and is never
+    /// done.
+    Drip { after: usize, delay: Duration },
+    /// Nothing passes any more on connections from before; they are kept open.
+    StallOld,
+    /// Connections from before drip.
+    DripOld(Duration),
+    /// Connections from before are cut.
+    CutOld,
     /// As soon as the file exists, nothing reaches the program any more and the connection ends; once.
     CutWhenThere(PathBuf),
     /// The same, and then the server is dead.
@@ -42,6 +51,8 @@ struct State {
     /// Bytes up and down of each connection.
     passed: Mutex<Vec<[usize; 2]>>,
     accepted: AtomicUsize,
+    /// Counts how often harm was set.
+    generation: AtomicUsize,
     stop: AtomicBool,
 }
 
@@ -81,6 +92,7 @@ impl Relay {
     /// Begins a new count of connections, with this done to them.
     pub fn set(&self, harm: Harm) {
         *self.state.harm.lock().expect("unpoisoned") = harm;
+        self.state.generation.fetch_add(1, Ordering::Relaxed);
         self.state.passed.lock().expect("unpoisoned").clear();
         self.state.accepted.store(0, Ordering::Relaxed);
     }
@@ -105,12 +117,31 @@ fn pump(state: &State, number: usize, way: Way, mut from: TcpStream, mut to: Tcp
         let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
     };
     let _ = from.set_read_timeout(Some(Duration::from_millis(20)));
+    let generation = state.generation.load(Ordering::Relaxed);
     let mut sent = 0;
     let mut buffer = [0; 4096];
     loop {
         let harm = state.harm.lock().expect("unpoisoned").clone();
         let mut room = buffer.len();
+        let is_old = state.generation.load(Ordering::Relaxed) != generation;
         match harm {
+            Harm::StallOld if is_old => {
+                std::thread::sleep(Duration::from_millis(20));
+                if state.stop.load(Ordering::Relaxed) {
+                    return end(&from, &to);
+                }
+                continue;
+            }
+            Harm::CutOld if is_old => return end(&from, &to),
+            Harm::Drip { after, .. } if way == Way::Down && sent < after => room = room.min(after - sent),
+            Harm::Drip { delay, .. } if way == Way::Down => {
+                room = 1;
+                std::thread::sleep(delay);
+            }
+            Harm::DripOld(delay) if is_old && way == Way::Down => {
+                room = 1;
+                std::thread::sleep(delay);
+            }
             Harm::Cut { connection, way: hurt, after } if connection == number && hurt == way => {
                 room = room.min(after.saturating_sub(sent));
                 if room == 0 {

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -30,8 +31,24 @@ pub struct Scripted {
     stop: Arc<AtomicBool>,
 }
 
+/// A connection, with or without TLS.
+trait Stream: Read + Write {}
+impl<S: Read + Write> Stream for S {}
+
 impl Scripted {
     pub fn start(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
+        Scripted::serve(None, script)
+    }
+
+    /// The same over TLS, for the name `localhost`, with a certificate by [`super::certificates`] in `folder`.
+    pub fn start_tls(folder: &Path, script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
+        Scripted::serve(Some(super::certificates::server_config(folder)), script)
+    }
+
+    fn serve(
+        tls: Option<Arc<rustls::ServerConfig>>,
+        script: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+    ) -> Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (asked, stop, script) = (Arc::default(), Arc::new(AtomicBool::new(false)), Arc::new(script));
@@ -48,8 +65,17 @@ impl Scripted {
                     break;
                 }
                 connections.fetch_add(1, Ordering::Relaxed);
-                let (asked, script) = (Arc::clone(&asked), Arc::clone(&script));
-                std::thread::spawn(move || stream.map(|stream| serve(stream, &asked, script.as_ref())));
+                let (asked, script, tls) = (Arc::clone(&asked), Arc::clone(&script), tls.clone());
+                std::thread::spawn(move || -> std::io::Result<()> {
+                    let stream: Box<dyn Stream> = match tls {
+                        Some(config) => {
+                            let session = rustls::ServerConnection::new(config).map_err(std::io::Error::other)?;
+                            Box::new(rustls::StreamOwned::new(session, stream?))
+                        }
+                        None => Box::new(stream?),
+                    };
+                    serve(stream, &asked, script.as_ref())
+                });
             }
         });
         server
@@ -57,6 +83,11 @@ impl Scripted {
 
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The host with its port by the name in the certificate.
+    pub fn tls_host(&self) -> String {
+        format!("localhost:{}", self.port)
     }
 
     pub fn connections(&self) -> usize {
@@ -75,9 +106,8 @@ impl Drop for Scripted {
     }
 }
 
-fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -> Answer) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    let mut stream = stream;
+fn serve(stream: Box<dyn Stream>, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -> Answer) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
@@ -140,7 +170,8 @@ fn serve(stream: TcpStream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -
         if request.method != "HEAD" {
             bytes.extend_from_slice(&body);
         }
-        stream.write_all(&bytes)?;
+        reader.get_mut().write_all(&bytes)?;
+        reader.get_mut().flush()?;
     }
 }
 

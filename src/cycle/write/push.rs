@@ -30,12 +30,12 @@ pub async fn pause(attempt: u32, attempts: u32, begun: Instant) {
     }
 }
 
-/// How long to wait after a lost race. The first is followed by another attempt at once: whoever was first has just
-/// pushed. Every further one tells of more rivals, whom it helps to spread; the unit is what the attempt took. Waiting
-/// does not help against a writer who never rests, so pauses grow no faster than that. `random` is from 0 to 1.
+/// How long to wait after a lost race. The first two are followed by another attempt at once: whoever was first has just
+/// pushed. Further ones tell of many rivals, whom it helps to spread; the unit is what the attempt took. Against a writer
+/// who never rests waiting does not help, so pauses soon grow no more. `random` is from 0 to 1.
 fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
     let unit = took.clamp(Duration::from_millis(50), Duration::from_secs(2));
-    unit.mul_f64(f64::from(attempt.saturating_sub(1).min(10)) * random)
+    unit.mul_f64(f64::from(attempt.saturating_sub(2).min(4)) * random)
 }
 
 #[cfg(test)]
@@ -45,10 +45,10 @@ mod tests {
     #[test]
     fn delays_grow_with_the_attempts_and_with_what_they_take() {
         let second = Duration::from_secs(1);
-        assert_eq!(delay(1, second, 1.0), Duration::ZERO);
-        assert!(delay(3, second, 0.5) > delay(2, second, 0.5));
-        assert!(delay(2, second, 0.5) > delay(2, second / 10, 0.5));
-        assert!(delay(2, Duration::ZERO, 0.5) > Duration::ZERO);
-        assert!(delay(100, second * 100, 1.0) <= 20 * second);
+        assert_eq!(delay(2, second, 1.0), Duration::ZERO);
+        assert!(delay(4, second, 0.5) > delay(3, second, 0.5));
+        assert!(delay(3, second, 0.5) > delay(3, second / 10, 0.5));
+        assert!(delay(3, Duration::ZERO, 0.5) > Duration::ZERO);
+        assert!(delay(100, second * 100, 1.0) <= 8 * second);
     }
 }

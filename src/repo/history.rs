@@ -101,6 +101,17 @@ impl BareClone {
         }
     }
 
+    /// How many commits came to a branch between two of its tips, as far as a crowd goes; none where that is not known.
+    pub fn landed(&self, since: CommitId, until: CommitId) -> usize {
+        let between = || {
+            let mut walk = self.repository.revwalk()?;
+            walk.push(until.0)?;
+            walk.hide(since.0)?;
+            Ok::<_, git2::Error>(walk.take(64).filter(Result::is_ok).count())
+        };
+        between().unwrap_or_default()
+    }
+
     /// The regular file at a path of a commit.
     pub fn blob(&self, at: CommitId, path: &str) -> Result<Option<BlobId>, RepoError> {
         let tree = self.repository.find_commit(at.0).and_then(|commit| commit.tree());

@@ -23,19 +23,42 @@ pub fn confirmed(clone: &BareClone, commit: CommitId, lease: Lease<'_>) -> Resul
     }
 }
 
-/// Waits after a lost race, unless there is no attempt left. `begun` is when this one did.
-pub async fn pause(attempt: u32, attempts: u32, begun: Instant) {
-    if attempt < attempts {
-        tokio::time::sleep(delay(attempt, begun.elapsed(), fastrand::f64())).await;
+/// Waits between attempts, by how many others push meanwhile.
+#[derive(Debug, Default)]
+pub struct Pauses {
+    /// The tip of the attempt before, and when that began.
+    before: Option<(CommitId, Instant)>,
+}
+
+impl Pauses {
+    /// Waits after a race for `tip` that was lost, unless there is no attempt left. `begun` is when this one did.
+    pub async fn wait(&mut self, attempt: u32, attempts: u32, begun: Instant, clone: &BareClone, tip: CommitId) {
+        let took = begun.elapsed();
+        // As many pushes of others fall into the time that an attempt takes.
+        let crowd = self.before.map_or(0.0, |(before, since)| {
+            clone.landed(before, tip) as f64 * took.as_secs_f64() / (begun - since).as_secs_f64().max(0.001)
+        });
+        self.before = Some((tip, begun));
+        if attempt < attempts {
+            tokio::time::sleep(delay(attempt, took, crowd, fastrand::f64())).await;
+        }
     }
 }
 
-/// How long to wait after a lost race. The first two are followed by another attempt at once: whoever was first has just
-/// pushed. Further ones tell of many rivals, whom it helps to spread; the unit is what the attempt took. Against a writer
-/// who never rests waiting does not help, so pauses soon grow no more. `random` is from 0 to 1.
-fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
+/// So many pushes of others in the time of an attempt are a crowd, where it helps all to spread attempts.
+const CROWD: f64 = 2.5;
+
+/// In no crowd, as many attempts follow each other at once.
+const AT_ONCE: u32 = 3;
+
+/// How long to wait after a lost race. Against a single writer, who may never rest, waiting does not help: the next
+/// attempt follows at once. In a crowd pauses grow with the attempts, and so they do late in any case, for a crowd does not
+/// show at a slow server. The unit is what an attempt takes. `random` is from 0 to 1.
+fn delay(attempt: u32, took: Duration, crowd: f64, random: f64) -> Duration {
     let unit = took.clamp(Duration::from_millis(50), Duration::from_secs(2));
-    unit.mul_f64(f64::from(attempt.saturating_sub(2).min(4)) * random)
+    let step = if crowd >= CROWD { attempt } else { attempt.saturating_sub(AT_ONCE) };
+    let grown = if step == 0 { Duration::ZERO } else { unit * 2_u32.pow(step.min(10) - 1) };
+    grown.min(Duration::from_secs(20)).mul_f64(0.1 + random)
 }
 
 #[cfg(test)]
@@ -43,12 +66,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_grow_with_the_attempts_and_with_what_they_take() {
+    fn pauses_grow_with_the_crowd_the_attempts_and_what_they_take() {
         let second = Duration::from_secs(1);
-        assert_eq!(delay(2, second, 1.0), Duration::ZERO);
-        assert!(delay(4, second, 0.5) > delay(3, second, 0.5));
-        assert!(delay(3, second, 0.5) > delay(3, second / 10, 0.5));
-        assert!(delay(3, Duration::ZERO, 0.5) > Duration::ZERO);
-        assert!(delay(100, second * 100, 1.0) <= 8 * second);
+        assert_eq!(delay(3, second, 1.0, 1.0), Duration::ZERO);
+        assert!(delay(1, second, 5.0, 0.5) > Duration::ZERO);
+        assert!(delay(2, second, 5.0, 0.5) > delay(1, second, 5.0, 0.5));
+        assert!(delay(2, second, 5.0, 0.5) > delay(2, second / 10, 5.0, 0.5));
+        assert!(delay(6, second, 1.0, 0.5) > delay(5, second, 1.0, 0.5));
+        assert!(delay(5, Duration::ZERO, 1.0, 0.0) > Duration::ZERO);
+        assert!(delay(100, second * 100, 5.0, 1.0) <= Duration::from_secs(22));
     }
 }

@@ -1,6 +1,6 @@
-//! One bump, from a tag to a pushed commit, beside the shell job that it replaces: the same repositories of three files,
-//! of five hundred and of ten thousand apps, the same server, the same machine, in turns. What counts is the ratio. Of ssh
-//! the connections that were made are counted in the server's log.
+//! One update, from a tag to a pushed commit, compared with the shell job that it replaces: repositories of three files, of
+//! five hundred and of ten thousand apps, the same server, the same machine, in turns. Only the ratio matters. The ssh
+//! connections are counted in the server's log.
 //!
 //! `cargo bench --bench bump`; `-- 3 500` measures the smaller ones. `TAGALONG_BENCH_BEFORE` names another build of the
 //! program, which is measured as well.
@@ -24,7 +24,7 @@ use support::agent::Agent;
 use support::git::{HttpGit, Origin, Sshd, git};
 use support::registry::{Kind, Registry};
 
-/// How often each way is taken.
+/// How many times each variant runs.
 const TURNS: usize = 5;
 
 struct Bench {
@@ -36,7 +36,7 @@ struct Bench {
     tags: std::cell::Cell<usize>,
 }
 
-/// How one way was.
+/// The measurements of one variant.
 struct Measured {
     way: String,
     times: Vec<Duration>,
@@ -47,7 +47,7 @@ struct Measured {
 
 fn main() {
     if std::env::args().any(|argument| argument == "--test") {
-        // `cargo test` asks whether it runs at all; that it compiles is enough.
+        // `cargo test` only checks that it compiles.
         return;
     }
     let asked: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
@@ -118,7 +118,7 @@ impl Bench {
         format!("{}/org/app-{BUMPED}", self.registry.host())
     }
 
-    /// A tag that was never there before, each built after the one before.
+    /// A tag that has not been used before; each is built after the previous one.
     fn new_tag(&self) -> String {
         let n = self.tags.get() + 1;
         self.tags.set(n);
@@ -166,7 +166,7 @@ impl Bench {
         Measured { way: "the shell job".to_owned(), times, bytes, connections: self.connections_since(made, TURNS) }
     }
 
-    /// The command, with or without a clone from the time before.
+    /// The command, with or without an existing clone.
     fn set(&self, program: &Path, transport: &str, way: &str, cold: bool) -> Measured {
         let (config, cache) = (self.config(transport), self.path().join(format!("cache-{transport}")));
         let (mut times, mut bytes, made) = (Vec::new(), None, self.sshd.handshakes());
@@ -184,7 +184,7 @@ impl Bench {
                 .stdout(Stdio::null())
                 .status();
             assert!(status.expect("it starts").success());
-            // The first one makes the clone that the others find.
+            // The first one creates the clone that the others use.
             if turn > 0 {
                 times.push(begun.elapsed());
             }
@@ -194,7 +194,7 @@ impl Bench {
         Measured { way: way.to_owned(), times, bytes, connections: self.connections_since(made, TURNS + 1) }
     }
 
-    /// The agent, which has read the repository before: from word of a push to the registry to the pushed commit.
+    /// The agent, which has read the repository before: from the webhook to the pushed commit.
     fn agent(&self, transport: &str) -> Vec<Measured> {
         let secret = self.path().join("secret");
         std::fs::write(&secret, "open-sesame\n").expect("written");
@@ -216,7 +216,7 @@ impl Bench {
         };
         // The first cycle reads everything.
         arrives(&before);
-        agent.wait_for("the cycle is done");
+        agent.wait_for("cycle finished");
         let (mut times, made) = (Vec::new(), self.sshd.handshakes());
         for _ in 0..TURNS {
             std::thread::sleep(Duration::from_millis(500));
@@ -264,12 +264,12 @@ impl Bench {
         assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
     }
 
-    /// What the branch is at, read without a process.
+    /// The commit of the branch, read without a process.
     fn tip(&self) -> String {
         std::fs::read_to_string(self.origin.path.join("refs/heads/main")).unwrap_or_default()
     }
 
-    /// One connection that asks for the tip and nothing else.
+    /// One connection that only asks for the tip.
     fn handshake(&self, transport: &str) -> Measured {
         let ssh = format!(
             "ssh -F /dev/null -i {} -o UserKnownHostsFile={}",
@@ -316,7 +316,7 @@ impl Bench {
         file
     }
 
-    /// Ends the benchmark unless the branch holds a tag.
+    /// Panics unless the branch has a tag.
     fn holds(&self, tag: &str) {
         let file = format!("apps/team-{}/app-{BUMPED}/deployment.yaml", BUMPED % 100);
         assert!(self.origin.read(&file).contains(&format!("/app-{BUMPED}:{tag} ")), "{tag} of {OF_INTEREST}");
@@ -335,7 +335,7 @@ fn median(times: &[Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-/// What a folder takes of the disk, in whole blocks.
+/// The disk space that a folder uses, in whole blocks.
 fn size(folder: &Path) -> u64 {
     let entries = walkdir::WalkDir::new(folder).into_iter();
     entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.blocks() * 512)).sum()

@@ -1,7 +1,8 @@
-//! What following a large registry costs: 200 images with 500 tags each. Requests, seconds and memory of the agent's
-//! first cycle, of a steady one, and of one that finds five new tags.
+//! The cost of following a large registry: 200 images with 500 tags each. Measures requests, seconds and memory of the
+//! agent's first cycle, of one with nothing new, and of one that finds five new tags.
 //!
-//! `cargo bench --bench registry`. The registry is another process of this program, so that the memory is the agent's own.
+//! `cargo bench --bench registry`. The registry is a separate process of this program, so the memory is the agent's
+//! alone.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports to a person")]
 

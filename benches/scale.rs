@@ -1,8 +1,9 @@
-//! How following a registry grows with it: 500 to 5,000 images of 40 and of 400 tags, listings with and without ETags.
-//! Requests, CPU seconds and peak memory of the agent's first cycle, of a steady one, of one that finds 50 new tags, and
-//! of the first one after a restart; beside it a bare HTTP client that sends the requests of the steady cycle.
+//! How the cost of following a registry grows with its size: 500 to 5,000 images with 40 and with 400 tags, listings
+//! with and without ETags. Measures requests, CPU seconds and peak memory of the agent's first cycle, of one with
+//! nothing new, of one that finds 50 new tags, and of the first one after a restart; for comparison, a bare HTTP client
+//! sends the requests of the cycle with nothing new.
 //!
-//! `cargo bench --bench scale`, all of which takes long; `cargo bench --bench scale -- 500x40 2500x40-etag` or
+//! `cargo bench --bench scale` takes long; `cargo bench --bench scale -- 500x40 2500x40-etag` or
 //! `TAGALONG_BENCH_SCALE="500x40 500x400"` measures a part.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports to a person")]
@@ -20,10 +21,10 @@ use registry::{Agent, counts, cpu, get, infrastructure, serve_if_asked, start};
 const IMAGES: [usize; 4] = [500, 1000, 2500, 5000];
 const TAGS: [usize; 2] = [40, 400];
 const NEW: usize = 50;
-/// The agent has as many requests under way.
+/// The number of concurrent requests, as in the agent.
 const UNDER_WAY: usize = 8;
 
-/// A registry of a size.
+/// The size of a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Size {
     tags: usize,
@@ -71,7 +72,7 @@ fn main() {
     }
 }
 
-/// Measures a registry; gives the CPU seconds of each cycle.
+/// Measures a registry and returns the CPU seconds of each cycle.
 fn measure(size: Size) -> Vec<(String, f64)> {
     let folder = tempfile::tempdir().expect("a folder");
     let (_registry, host) = start(size.images, size.tags, size.marks);
@@ -87,7 +88,7 @@ fn measure(size: Size) -> Vec<(String, f64)> {
     let mut agent = Agent::start(folder.path(), &file);
     let first = agent.cycle();
     row("first", &agent, (first, 0.0));
-    // The one after the first may look again at what was pushed.
+    // The second cycle may look again at what was pushed.
     for cycle in ["second", "steady"] {
         let before = agent.cpu();
         let seconds = agent.cycle();
@@ -113,7 +114,7 @@ fn line(size: Size, cycle: &str, requests: usize, seconds: f64, used: f64) {
     print!("{:<15} {cycle:<8} {requests:>9} {seconds:>8.2} {used:>8.2}", size.name());
 }
 
-/// The requests of a steady cycle by a client that does nothing else.
+/// Sends the requests of a cycle with nothing new, and does nothing else.
 fn bare(host: &str, size: Size) -> (usize, f64, f64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let _ = rustls::crypto::ring::default_provider().install_default();

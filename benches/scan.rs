@@ -1,6 +1,8 @@
-//! What a large repository costs: reading it cold and warm, editing fields, and one bump from tip to commit.
+//! The cost of a large repository: reading it with a cold and a warm cache, editing fields, and one update from tip to
+//! commit.
 //!
-//! `cargo bench --bench scan`. Compare figures of one run only: machines differ, and so do minutes of one machine.
+//! `cargo bench --bench scan`. Compare only figures of the same run: machines differ, and so does one machine from
+//! minute to minute.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports to a person")]
 
@@ -8,10 +10,11 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
+use parking_lot::Mutex;
 use tagalong::cycle::tree::cache::TreeCache;
 use tagalong::image::{Reference, Version};
 use tagalong::manifest::edit::{FollowRefs, Move, edit};
@@ -53,12 +56,12 @@ fn main() {
 }
 
 fn with_clone<T>(work: impl FnOnce(&BareClone, CommitId) -> T) -> T {
-    let clone = CLONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let clone = CLONE.lock();
     work(&clone.0, clone.1)
 }
 
 fn of_interest() -> Prefilter {
-    Prefilter::of_words([words(support::IMAGES)].into_iter())
+    Prefilter::from_words([words(support::IMAGES)].into_iter())
 }
 
 /// Everything, as `tagalong images` reads it.
@@ -66,8 +69,8 @@ fn all() -> Prefilter {
     Prefilter::Everything
 }
 
-/// The tip of a clone that was never looked at: trees walked, blobs inflated, those of prefilter parsed.
-#[divan::bench(args = ["of prefilter", "everything"], sample_count = 5, sample_size = 1)]
+/// The tip of a new clone: trees walked, blobs decompressed, relevant ones parsed.
+#[divan::bench(args = ["of interest", "everything"], sample_count = 5, sample_size = 1)]
 fn cold(bencher: Bencher<'_, '_>, what: &str) {
     let prefilter = if what == "everything" { all() } else { of_interest() };
     let bytes: usize = support::files().values().map(String::len).sum();
@@ -75,13 +78,13 @@ fn cold(bencher: Bencher<'_, '_>, what: &str) {
         bencher.counter(BytesCount::new(bytes)).bench_local(|| {
             let cache = TreeCache::new(PathFilter::default());
             let inventory = cache.inventory(clone, tip, &FieldRules::default(), &prefilter).expect("read");
-            // What was read is kept; to drop it is no part of reading.
+            // The results are kept, because dropping them is not part of reading.
             (cache, inventory)
         });
     });
 }
 
-/// Of that, what inflating all blobs costs.
+/// The part of that for decompressing all blobs.
 #[divan::bench(sample_count = 5, sample_size = 1)]
 fn inflate(bencher: Bencher<'_, '_>) {
     with_clone(|clone, tip| {
@@ -93,7 +96,7 @@ fn inflate(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// And what walking all trees does.
+/// The part of that for walking all trees.
 #[divan::bench(sample_count = 5, sample_size = 1)]
 fn walk(bencher: Bencher<'_, '_>) {
     with_clone(|clone, tip| bencher.bench_local(|| blobs(clone, tip)));
@@ -113,7 +116,7 @@ fn blobs(clone: &BareClone, tip: CommitId) -> Vec<BlobId> {
     blobs
 }
 
-/// A tip that differs in one file from the one before.
+/// A tip that differs from the previous one in a single file.
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn warm(bencher: Bencher<'_, '_>) {
     let (cache, prefilter) = (TreeCache::new(PathFilter::default()), of_interest());
@@ -140,7 +143,7 @@ fn unchanged(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// A fetched tip that differs in one file from the one before: look, plan, edit, prove, write the commit.
+/// A fetched tip that differs from the previous one in a single file: read, plan, edit, verify, write the commit.
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn bump_to_commit(bencher: Bencher<'_, '_>) {
     let cache = TreeCache::new(PathFilter::default());
@@ -155,11 +158,11 @@ fn bump_to_commit(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// The same without any cache, as a job in CI does it.
+/// The same without any cache, like a CI job.
 #[divan::bench(sample_count = 5, sample_size = 1)]
 fn bump_to_commit_cold(bencher: Bencher<'_, '_>) {
     let wanted = [support::bump("fedcba9")];
-    let prefilter = Prefilter::of_images(wanted.iter().map(|wanted| &wanted.repository));
+    let prefilter = Prefilter::from_images(wanted.iter().map(|wanted| &wanted.repository));
     with_clone(|clone, tip| {
         bencher.bench_local(|| commit(clone, tip, &TreeCache::new(PathFilter::default()), &wanted, &prefilter));
     });
@@ -187,7 +190,7 @@ fn commit(
         .expect("a commit")
 }
 
-/// One file with so many fields, all of which move.
+/// One file with this many fields, all of which move.
 #[divan::bench(args = [1, 1_000])]
 fn edit_fields(bencher: Bencher<'_, '_>, fields: usize) {
     let text: String = (0..fields).map(|n| format!("- name: app-{n}\n  image: acme/app:v1  # by CI\n")).collect();

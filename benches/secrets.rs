@@ -1,6 +1,8 @@
-//! What it costs to verify a thousand SOPS files, cold and warm, beside the real sops, one process a file.
+//! The cost of verifying a thousand SOPS files, with a cold and a warm cache, compared with the real sops at one
+//! process per file.
 //!
-//! `cargo bench --bench secrets`. Compare figures of one run only: machines differ, and so do minutes of one machine.
+//! `cargo bench --bench secrets`. Compare only figures of the same run: machines differ, and so does one machine from
+//! minute to minute.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports to a person")]
 
@@ -11,12 +13,13 @@ mod sops;
 mod support;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use getrandom::SysRng;
+use parking_lot::Mutex;
 use rand_core::UnwrapErr;
 use tagalong::cycle::secrets::verify::{PullSecrets, Secrets, Strictness};
 use tagalong::cycle::tip::Tip;
@@ -27,15 +30,15 @@ use tagalong::repo::clone::BareClone;
 use tagalong::sops::audit::FileStatus;
 use tagalong::sops::encrypt::{Recipe, encrypt};
 use tagalong::sops::format::Format;
-use tagalong::sops::metadata_writer::Recipients;
+use tagalong::sops::recipients::Recipients;
 use tagalong::sops::selection::Selection;
 
 use sops::Sops;
 
-/// How many files are verified.
+/// The number of files to verify.
 const FILES: usize = 1_000;
 
-/// How many of them sops decrypts.
+/// The number of them that sops decrypts.
 const BY_SOPS: usize = 50;
 
 struct Stage {
@@ -45,7 +48,7 @@ struct Stage {
     _folder: tempfile::TempDir,
 }
 
-/// A clone of a repository with all files, and a key that opens them.
+/// A clone of a repository with all files, and a key that decrypts them.
 static STAGE: LazyLock<Mutex<Stage>> = LazyLock::new(|| {
     let sops = Sops::new();
     let recipe = Recipe {
@@ -70,11 +73,11 @@ static STAGE: LazyLock<Mutex<Stage>> = LazyLock::new(|| {
 });
 
 fn on_stage<T>(work: impl FnOnce(&Stage) -> T) -> T {
-    work(&STAGE.lock().unwrap_or_else(PoisonError::into_inner))
+    work(&STAGE.lock())
 }
 
 impl Stage {
-    /// A judge who has seen nothing.
+    /// A verifier with an empty cache.
     fn judge(&self) -> Secrets {
         let environment = |name: &str| (name == "SOPS_AGE_KEY").then(|| self.sops.identity.clone());
         Secrets::new(KeySources::new(&environment, &[]), Strictness::Block, PullSecrets::Check)
@@ -108,13 +111,13 @@ fn main() {
     divan::main();
 }
 
-/// All files, by a process that has seen none of them.
+/// All files, with an empty cache.
 #[divan::bench(sample_count = 10, sample_size = 1)]
 fn cold(bencher: Bencher<'_, '_>) {
     on_stage(|stage| bencher.counter(ItemsCount::new(FILES)).bench_local(|| stage.verify(&stage.judge())));
 }
 
-/// All files once more, as the next cycle does it.
+/// All files again, as in the next cycle.
 #[divan::bench(sample_count = 10, sample_size = 10)]
 fn warm(bencher: Bencher<'_, '_>) {
     on_stage(|stage| {

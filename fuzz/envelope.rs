@@ -12,7 +12,7 @@ use tagalong::sops::envelope;
 use tagalong::sops::error::SopsError;
 use tagalong::sops::format::Format;
 use tagalong::sops::keyring::Keyring;
-use tagalong::sops::metadata_writer::Recipients;
+use tagalong::sops::recipients::Recipients;
 use tagalong::sops::open;
 use tagalong::sops::selection::Selection;
 
@@ -43,7 +43,7 @@ pub fn stands(format: Format, path: &str, bytes: &[u8]) {
             let key = KEYRING.open(&envelope.metadata).expect("its key");
             open::verify(&envelope, &key).expect("its values");
         }
-        Err(SopsError::Unproved) => panic!("what was written does not open"),
+        Err(SopsError::Unverified) => panic!("what was written does not open"),
         Err(_) => {}
     }
 }

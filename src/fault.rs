@@ -1,7 +1,7 @@
-//! What kind of failure an error is, whatever module it comes from.
+//! Kinds of failure, across all modules.
 //!
-//! Inside, every module has its own precise error enum. At the edge only three things matter: how the process exits,
-//! under which label the failure is counted, and what the person reading it should do.
+//! Each module has its own precise error enum. At the edge only three things matter: how the process exits, under which
+//! label the failure is counted, and what the person who reads it should do.
 
 use std::error::Error;
 use std::fmt;
@@ -9,26 +9,27 @@ use std::fmt;
 /// The kind of a failure. It decides the exit code and the metric label, nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
-    /// The command line, the configuration or a file of the user's is wrong, or names nothing that exists.
+    /// The command line, the configuration or a file of the user's is wrong, or refers to something that does not
+    /// exist.
     BadInput,
     /// A gate refused: a broken image, a broken secret, a hold, a downgrade, a closed window.
     Blocked,
-    /// Everything was right, but someone else was always first.
+    /// Nothing was wrong, but another writer won every race.
     Stale,
-    /// An outside system could not be reached or did not answer properly; trying again later may help.
+    /// An outside system could not be reached or did not answer properly; retrying later may help.
     Transient,
-    /// An outside system refused our credentials; trying again will not help.
+    /// An outside system refused our credentials; retrying will not help.
     Denied,
-    /// An outside system, reached and authenticated, said no in its own words (a hook, a protected branch).
+    /// An outside system accepted our credentials but rejected the request (a hook, a protected branch).
     Refused,
-    /// The local machine failed us: a disk that is full, a folder that cannot be written.
+    /// A failure of the local machine: a full disk, a folder that cannot be written.
     Local,
-    /// Tagalong itself is wrong.
+    /// A bug in tagalong.
     Bug,
 }
 
 impl Fault {
-    /// The exit code of the process, as the command line promises it.
+    /// Returns the exit code of the process, which the command line promises.
     pub fn exit_code(self) -> u8 {
         match self {
             Fault::BadInput => 2,
@@ -39,7 +40,7 @@ impl Fault {
         }
     }
 
-    /// A short lowercase name for logs and metrics.
+    /// Returns a short lowercase name for logs and metrics.
     pub fn label(self) -> &'static str {
         match self {
             Fault::BadInput => "bad-input",
@@ -60,14 +61,14 @@ impl fmt::Display for Fault {
     }
 }
 
-/// An error that knows its kind and its remedy. Every error enum of this crate implements it.
+/// An error with a kind and a remedy. Every error enum of this crate implements it.
 ///
-/// `Display` says what failed and on what; `source()` says why; `help()` says what to do.
+/// `Display` says what failed, `source()` why, and `help()` what to do about it.
 pub trait Explain: Error {
-    /// The kind of this failure.
+    /// Returns the kind of this failure.
     fn fault(&self) -> Fault;
 
-    /// One line with the remedy, without a final full stop; `None` when the message already says it all.
+    /// Returns one line with the remedy, without a final full stop; `None` if the message needs none.
     fn help(&self) -> Option<String> {
         None
     }

@@ -1,16 +1,17 @@
-//! HTTP clients, alike for all outside systems: TLS, redirects, time limits, and words for what goes wrong.
+//! HTTP for all outside systems: clients with the same TLS, redirects and timeouts, and the causes of failed connections.
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{HeaderMap, LINK, RETRY_AFTER};
 
-/// What stands for itself in a part of a path (RFC 3986, section 2.3).
+/// All but the unreserved characters of a path segment (RFC 3986, section 2.3).
 const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A client in the making. It names us, waits no longer than `timeout`, and follows redirects, but never from https to
-/// http and not for ever; reqwest itself takes credentials off when the host changes.
+/// A client that identifies itself, respects `timeout` and follows a few redirects, but never from https to http; reqwest
+/// drops credentials when the host changes.
 pub fn builder(timeout: Duration) -> reqwest::ClientBuilder {
     use_ring();
     let redirects = reqwest::redirect::Policy::custom(|attempt| {
@@ -25,18 +26,22 @@ pub fn builder(timeout: Duration) -> reqwest::ClientBuilder {
         .timeout(timeout)
 }
 
-/// Sets the provider of cryptography for TLS, one for the whole process; a second call finds it there.
+/// Installs the cryptography provider for TLS, once for the process; further calls do nothing.
 pub fn use_ring() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// The certificates of PEM text, at least one; or what is wrong with it.
+/// Parses at least one certificate from PEM text.
+///
+/// # Errors
+/// The problem, in words.
 pub fn parse_certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, String> {
     let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| error.to_string())?;
-    if certificates.is_empty() { Err("it holds no certificate".to_owned()) } else { Ok(certificates) }
+    if certificates.is_empty() { Err("it contains no certificate".to_owned()) } else { Ok(certificates) }
 }
 
-/// The innermost reason says the most: "connection refused", "invalid peer certificate". It names no URL.
+/// The message of the innermost cause, which is the most specific ("connection refused", "invalid peer certificate") and
+/// contains no URL.
 pub fn root_cause(error: &dyn Error) -> String {
     match error.source() {
         Some(source) => root_cause(source),
@@ -44,23 +49,61 @@ pub fn root_cause(error: &dyn Error) -> String {
     }
 }
 
-/// `Retry-After` in its two forms, seconds or a date.
+/// The kind of a failed connection, as far as advice depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionFailure {
+    /// The server's certificate is not trusted, or there are no authorities to trust.
+    Certificate,
+    /// The server does not speak TLS.
+    NotTls,
+    /// Any other failure.
+    Other,
+}
+
+impl ConnectionFailure {
+    /// Determines the kind from the TLS error in the chain of causes.
+    pub fn of(error: &(dyn Error + 'static)) -> ConnectionFailure {
+        match tls_error(error) {
+            // Building a client without any authorities fails with a general error.
+            Some(
+                rustls::Error::InvalidCertificate(_)
+                | rustls::Error::NoCertificatesPresented
+                | rustls::Error::General(_),
+            ) => ConnectionFailure::Certificate,
+            Some(rustls::Error::InvalidMessage(_)) => ConnectionFailure::NotTls,
+            _ => ConnectionFailure::Other,
+        }
+    }
+}
+
+fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return Some(error);
+    }
+    // The source of an I/O error is that of the error it wraps, not the wrapped error itself.
+    if let Some(wrapped) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        return tls_error(wrapped);
+    }
+    error.source().and_then(tls_error)
+}
+
+/// Parses `Retry-After`, given in seconds or as a date.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {
-        // A year is as good as for ever, and does not overflow.
+        // A year is as good as forever, and does not overflow.
         return Some(Duration::from_secs(seconds.min(365 * 24 * 3600)));
     }
     let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
     Duration::try_from(at.duration_since(jiff::Timestamp::now())).ok()
 }
 
-/// A text as a part of a path, or as the value of a query.
+/// Encodes a text as a path segment or as a query value.
 pub fn encode_path_segment(text: &str) -> String {
     utf8_percent_encode(text, PATH_SEGMENT).to_string()
 }
 
-/// The target of `Link: <…>; rel="next"` (RFC 8288), among all that are given.
+/// The target of `Link: <…>; rel="next"` (RFC 8288), among all links.
 pub fn next_link(headers: &HeaderMap) -> Option<String> {
     headers.get_all(LINK).iter().filter_map(|value| value.to_str().ok()).find_map(|text| {
         let mut rest = text;

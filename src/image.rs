@@ -1,37 +1,49 @@
-//! Names of images: parse, normalise, display.
+//! Names of images: parsed, normalised, displayed.
 //!
 //! The grammar is that of the OCI distribution specification 1.1 (section "Pulling manifests": `<name>`, `<reference>`)
 //! and of the Docker reference format on top of it: a first component with a dot, a colon or the word `localhost` is the
 //! registry host; without one the host is `docker.io`, and a single component there lives under `library/`.
+//!
+//! ```
+//! use tagalong::image::{ImageError, Reference};
+//!
+//! let reference: Reference = "ghcr.io/acme/shop:v1.4.0".parse()?;
+//! assert_eq!(reference.repository.host(), "ghcr.io");
+//! assert_eq!(reference.repository.path(), "acme/shop");
+//! assert_eq!(reference.version.to_string(), "v1.4.0");
+//!
+//! let short: Reference = "nginx:1.27".parse()?;
+//! assert_eq!(short.to_string(), "docker.io/library/nginx:1.27");
+//! # Ok::<(), ImageError>(())
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-/// The host that a name without a host means.
+/// The host of a name that gives none.
 pub const DEFAULT_HOST: &str = "docker.io";
 
-/// Why a text is no image reference, no tag or no digest. The text itself is repeated: names of images are not secret.
+/// The reason why a text is not a valid image name, tag or digest. Messages repeat the text: names of images are not
+/// secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum ImageError {
-    /// The name part breaks the grammar.
-    #[error("`{text}` is no image name: {reason}")]
-    Name {
-        /// The text as given.
-        text: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// The tag breaks the grammar `[A-Za-z0-9_][A-Za-z0-9._-]{0,127}`.
-    #[error("`{0}` is no tag: a tag has 1 to 128 letters, digits, `_`, `.` or `-`, and does not start with `.` or `-`")]
+    /// The name does not follow the grammar.
+    #[error("`{text}` is not a valid image name: {reason}")]
+    Name { text: String, reason: &'static str },
+    /// The tag does not follow the grammar `[A-Za-z0-9_][A-Za-z0-9._-]{0,127}`.
+    #[error(
+        "`{0}` is not a valid tag: a tag has 1 to 128 letters, digits, `_`, `.` or `-`, and does not start with `.` or `-`"
+    )]
     Tag(String),
-    /// The digest breaks the grammar `algorithm:hex`.
-    #[error("`{0}` is no digest: write sha256: and 64 lowercase hexadecimal digits")]
+    /// The digest does not follow the grammar `algorithm:hex`.
+    #[error("`{0}` is not a valid digest: write `sha256:` and 64 lowercase hexadecimal digits")]
     Digest(String),
 }
 
-/// A repository of images with its registry host, normalised: `nginx` is `docker.io/library/nginx`.
+/// A repository of images including its registry host, normalised: `nginx` is `docker.io/library/nginx`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Repository {
     full: String,
@@ -39,22 +51,22 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// The registry host with its port, such as `ghcr.io` or `127.0.0.1:5000`.
+    /// Returns the registry host with its port, such as `ghcr.io` or `127.0.0.1:5000`.
     pub fn host(&self) -> &str {
         &self.full[..self.host]
     }
 
-    /// The name within the registry, such as `library/nginx`: the `<name>` of the distribution API.
+    /// Returns the name within the registry, such as `library/nginx`: the `<name>` of the distribution API.
     pub fn path(&self) -> &str {
         &self.full[self.host + 1..]
     }
 
-    /// Host and name: `docker.io/library/nginx`.
+    /// Returns host and name: `docker.io/library/nginx`.
     pub fn as_str(&self) -> &str {
         &self.full
     }
 
-    /// The last component of the name: what people call the image.
+    /// Returns the last component of the name, by which people know the image.
     pub fn short_name(&self) -> &str {
         self.full.rsplit('/').next().unwrap_or(&self.full)
     }
@@ -72,23 +84,25 @@ impl FromStr for Repository {
             Some((first, rest)) if is_host(first) => (first, rest),
             _ => (DEFAULT_HOST, text),
         };
-        // The two old names of Docker Hub are one registry.
+        // Docker Hub's old name is the same registry.
         let host = if host == "index.docker.io" { DEFAULT_HOST } else { host };
         if !host_is_valid(host) {
-            return Err(fail("its registry host is not valid"));
+            return Err(fail("the registry host is not valid"));
         }
         if path.len() > 255 {
             return Err(fail("it is longer than 255 characters"));
         }
         if !path.split('/').all(component_is_valid) {
-            return Err(fail("each component is lowercase letters and digits, joined by `.`, `_`, `__` or dashes"));
+            return Err(fail(
+                "each component must be lowercase letters and digits, joined by `.`, `_`, `__` or dashes",
+            ));
         }
         let library = if host == DEFAULT_HOST && !path.contains('/') { "library/" } else { "" };
         Ok(Repository { full: format!("{host}/{library}{path}"), host: host.len() })
     }
 }
 
-/// Whether the first component of a name is a registry host rather than a user.
+/// Returns whether the first component of a name is a registry host rather than a user.
 fn is_host(first: &str) -> bool {
     first == "localhost" || first.contains(['.', ':']) || first.bytes().any(|b| b.is_ascii_uppercase())
 }
@@ -156,12 +170,12 @@ impl Serialize for Repository {
 pub struct Tag(String);
 
 impl Tag {
-    /// The text of the tag.
+    /// Returns the text of the tag.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The tag as people read it: a long git SHA by its first seven digits, anything else whole.
+    /// Returns the tag for display: the first seven digits of a long git SHA, anything else in full.
     pub fn short(&self) -> &str {
         let hex = self.0.len() >= 20 && self.0.bytes().all(|b| b.is_ascii_hexdigit());
         if hex { &self.0[..7] } else { &self.0 }
@@ -195,17 +209,17 @@ impl fmt::Display for Tag {
 pub struct Digest(String);
 
 impl Digest {
-    /// The digest with these 64 lowercase hexadecimal digits, as a hash function gives them.
+    /// Makes a digest of 64 lowercase hexadecimal digits, the output of a hash function.
     pub(crate) fn sha256(hex: &str) -> Digest {
         Digest(format!("sha256:{hex}"))
     }
 
-    /// The digest with these 128 lowercase hexadecimal digits, as a hash function gives them.
+    /// Makes a digest of 128 lowercase hexadecimal digits, the output of a hash function.
     pub(crate) fn sha512(hex: &str) -> Digest {
         Digest(format!("sha512:{hex}"))
     }
 
-    /// The text, with its algorithm.
+    /// Returns the text, including the algorithm.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -230,33 +244,40 @@ impl fmt::Display for Digest {
     }
 }
 
-/// What of a repository is meant: a tag, a digest, both, or neither. Written `[:TAG][@DIGEST]`.
+/// The version of an image: a tag, a digest, both, or neither. Written `[:TAG][@DIGEST]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Version {
-    /// The tag, where there is one.
+    /// The tag, if there is one.
     pub tag: Option<Tag>,
-    /// The digest, where there is one. With a tag beside it, the digest is what runtimes obey.
+    /// The digest, if there is one. If there is a tag as well, runtimes go by the digest.
     pub digest: Option<Digest>,
 }
 
 impl Version {
-    /// Reads `TAG`, `TAG@DIGEST` or `@DIGEST`: what Helm's `tag` may hold.
+    /// Parses `TAG`, `TAG@DIGEST` or `@DIGEST`, the values that Helm's `tag` may hold.
     pub fn parse_tag(text: &str) -> Result<Self, ImageError> {
         match text.split_once('@') {
             Some(("", digest)) => Ok(Version { tag: None, digest: Some(digest.parse()?) }),
             Some((tag, digest)) => Ok(Version { tag: Some(tag.parse()?), digest: Some(digest.parse()?) }),
-            None => Ok(Version { tag: Some(text.parse()?), digest: None }),
+            None => Ok(Version::from(text.parse::<Tag>()?)),
         }
     }
 
-    /// Neither tag nor digest.
+    /// Returns whether there is neither a tag nor a digest.
     pub fn is_empty(&self) -> bool {
         self.tag.is_none() && self.digest.is_none()
     }
 }
 
+impl From<Tag> for Version {
+    /// Makes a version of a tag without a digest.
+    fn from(tag: Tag) -> Version {
+        Version { tag: Some(tag), digest: None }
+    }
+}
+
 impl fmt::Display for Version {
-    /// `TAG`, `TAG@DIGEST` or `@DIGEST`.
+    /// Writes `TAG`, `TAG@DIGEST` or `@DIGEST`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(tag) = &self.tag {
             write!(f, "{tag}")?;
@@ -268,17 +289,17 @@ impl fmt::Display for Version {
     }
 }
 
-/// A whole image reference, `NAME[:TAG][@DIGEST]`.
+/// A complete image reference, `NAME[:TAG][@DIGEST]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reference {
-    /// Where the image lives, normalised.
+    /// The repository, normalised.
     pub repository: Repository,
-    /// Which of its images.
+    /// The version.
     pub version: Version,
 }
 
 impl Reference {
-    /// Splits a reference into its name as written and what follows it, without judging the name.
+    /// Splits a reference into its name as written, its tag and its digest, without validating them.
     fn split(text: &str) -> (&str, Option<&str>, Option<&str>) {
         let (rest, digest) = match text.split_once('@') {
             Some((rest, digest)) => (rest, Some(digest)),
@@ -292,7 +313,8 @@ impl Reference {
         }
     }
 
-    /// The name of a reference as it is written, with the host only if it is written: `nginx` of `nginx:1.27`.
+    /// Returns the name of a reference as it is written, with the host only if that is written: `nginx` of
+    /// `nginx:1.27`.
     pub fn written_name(text: &str) -> &str {
         Reference::split(text).0
     }
@@ -348,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reference_is_refused() {
+    fn invalid_references_are_refused() {
         for text in [
             "",
             ":",

@@ -1,4 +1,4 @@
-//! Age identities from where sops takes them, and from the places that the configuration names.
+//! Age identities, read from where sops looks for them and from the places that the configuration names.
 
 use std::fs;
 use std::io;
@@ -11,41 +11,29 @@ use crate::secret::Secret;
 use crate::sops::age::identity::IdentityError;
 use crate::sops::keyring::Keyring;
 
-/// The ending of key files in a folder, as Flux mounts them.
-const ENDING: &str = "agekey";
+/// The extension of key files in a folder, as Flux mounts them.
+const EXTENSION: &str = "agekey";
 
-/// Why identities cannot be had. It names the place, never the key.
+/// The reason why identities could not be loaded. It names the place, never the key.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum KeysError {
     /// A file or folder cannot be read.
-    #[error("cannot read the age identities of {}", path.display())]
+    #[error("cannot read age identities from {}", path.display())]
     Unreadable {
-        /// The file or folder.
         path: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
-    /// A file is no text.
-    #[error("{}: this is no text, so it holds no age identity", file.display())]
-    NoText {
-        /// The file.
-        file: PathBuf,
-    },
-    /// A file or variable holds something else than identities.
+    /// A file is not text.
+    #[error("{}: not a text file, so it holds no age identity", file.display())]
+    NoText { file: PathBuf },
+    /// A file or variable holds something other than identities.
     #[error("{place}: {source}")]
-    Identity {
-        /// The file or variable.
-        place: String,
-        /// What is wrong, with the line.
-        source: IdentityError,
-    },
+    Identity { place: String, source: IdentityError },
     /// A folder has no key file.
-    #[error("{}: there is no *.{ENDING} in this folder", folder.display())]
-    Empty {
-        /// The folder.
-        folder: PathBuf,
-    },
+    #[error("{}: this folder holds no *.{EXTENSION} file", folder.display())]
+    Empty { folder: PathBuf },
 }
 
 impl Explain for KeysError {
@@ -58,27 +46,27 @@ impl Explain for KeysError {
 
     fn help(&self) -> Option<String> {
         match self {
-            KeysError::Unreadable { .. } => Some("check the path and who may read it".to_owned()),
-            KeysError::NoText { .. } => Some("give a key file as age-keygen writes it".to_owned()),
+            KeysError::Unreadable { .. } => Some("check the path and its permissions".to_owned()),
+            KeysError::NoText { .. } => Some("use a key file as written by age-keygen".to_owned()),
             KeysError::Identity { source, .. } => source.help(),
-            KeysError::Empty { .. } => Some(format!("name the file itself, or end its name in .{ENDING}")),
+            KeysError::Empty { .. } => Some(format!("name the file itself, or give it the extension .{EXTENSION}")),
         }
     }
 }
 
-/// Where identities are taken from. They are read anew at each call, so that rotated files are taken up.
+/// The places that identities come from. They are read again at each call, so that rotated files take effect.
 #[derive(Debug, Clone, Default)]
 pub struct KeySources {
-    /// Identities that the environment holds itself (`SOPS_AGE_KEY`).
+    /// Identities in the environment itself (`SOPS_AGE_KEY`).
     inline: Option<Secret<String>>,
-    /// Files and folders that have to be there.
+    /// Files and folders that must exist.
     named: Vec<PathBuf>,
-    /// The user's own file, if there is one.
+    /// The user's own file, which may be missing.
     usual: Option<PathBuf>,
 }
 
 impl KeySources {
-    /// The sources of sops by an environment, and files and folders that were named besides.
+    /// Makes the sources that sops would use in an environment, plus the given files and folders.
     pub fn new(environment: &dyn Fn(&str) -> Option<String>, named: &[PathBuf]) -> KeySources {
         let set = |name: &str| environment(name).filter(|value| !value.is_empty());
         let from_environment = ["SOPS_AGE_KEY_FILE", "SOPS_AGE_SSH_PRIVATE_KEY_FILE"].into_iter().filter_map(set);
@@ -92,7 +80,7 @@ impl KeySources {
         }
     }
 
-    /// The identities of all sources; an empty keyring when there are none.
+    /// Loads the identities of all sources; an empty keyring if there are none.
     pub fn keyring(&self) -> Result<Keyring, KeysError> {
         let mut keyring = Keyring::new();
         if let Some(text) = &self.inline {
@@ -122,8 +110,8 @@ fn add_folder(keyring: &mut Keyring, folder: &Path) -> Result<(), KeysError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
-        // A mounted Secret shows its files as links.
-        if path.extension().is_some_and(|ending| ending == ENDING) && path.is_file() {
+        // Files of a mounted Secret are symbolic links.
+        if path.extension().is_some_and(|ending| ending == EXTENSION) && path.is_file() {
             files.push(path);
         }
     }
@@ -202,12 +190,12 @@ mod tests {
             assert!(!all.contains(&key(7)[15..]), "{all}");
             error.to_string()
         };
-        assert_eq!(said(&sources(&[], &[&file])), format!("{}: line 2: this is no age identity", file.display()));
-        assert_eq!(said(&sources(&[("SOPS_AGE_KEY", &broken)], &[])), "SOPS_AGE_KEY: line 2: this is no age identity");
+        assert_eq!(said(&sources(&[], &[&file])), format!("{}: line 2: not a valid age identity", file.display()));
+        assert_eq!(said(&sources(&[("SOPS_AGE_KEY", &broken)], &[])), "SOPS_AGE_KEY: line 2: not a valid age identity");
         let gone = folder.path().join("gone");
         assert!(said(&sources(&[("SOPS_AGE_KEY_FILE", &gone.display().to_string())], &[])).contains("gone"));
         assert!(said(&sources(&[], &[folder.path()])).contains("no *.agekey"));
         fs::write(&file, [0xff, 0xfe]).expect("written");
-        assert!(said(&sources(&[], &[&file])).contains("no text"));
+        assert!(said(&sources(&[], &[&file])).contains("not a text file"));
     }
 }

@@ -1,31 +1,36 @@
-//! # The map of the house
+//! # Map of the crate
 //!
-//! Tagalong keeps the image tags of an infrastructure repository in step with the registry. Modules stand in layers;
-//! a module imports only from layers below its own. `tests/layers.rs` proves it.
+//! Tagalong keeps the image tags in an infrastructure repository up to date with the registry. The modules form layers: a
+//! module imports only from layers below its own, and no files import each other in a circle. `tests/layers.rs` reads this
+//! table and checks it.
 //!
-//! | layer | modules | what lives there |
+//! | layer | modules | what they do |
 //! | --- | --- | --- |
-//! | 0 | [`image`], [`path`], [`platform`], [`secret`], [`fault`] | the vocabulary |
-//! | 1 | [`yaml`] | where each value of a file stands, and how to change one |
-//! | 1 | [`manifest`] | image fields: where they are, how they are edited, who shadows whom |
-//! | 1 | [`policy`] | which tag an image should have, and why |
-//! | 1 | [`sops`] | encrypted files: opened, judged, written |
-//! | 1 | [`plan`] | what shall change on a tip, and what may |
-//! | 2 | [`registry`] | the OCI distribution API |
-//! | 2 | [`cluster`] | Kubernetes: which replica leads, what became of a commit |
-//! | 2 | [`http`] | HTTP clients, alike for all outside systems |
-//! | 2 | [`forge`] | pull requests |
-//! | 2 | [`keys`] | age identities, from where sops takes them |
-//! | 2 | [`notify`] | where news goes |
-//! | 2 | [`repo`] | git on a bare clone |
-//! | 3 | [`cycle`] | one pass from fetch to push, and again after a lost race |
-//! | 4 | [`agent`] | passes by schedule, and what is shown of them |
-//! | 4 | [`cli`] | the command line, one file a command |
-//! | 4 | [`config`] | `tagalong.yaml`, flags and environment |
-//! | 4 | [`demo`] | the embedded registry and repository |
-//! | 4 | [`telemetry`] | logs and traces |
+//! | 0 | [`fault`] | kinds of failure, with exit codes and help |
+//! | 1 | [`image`], [`path`], [`platform`], [`secret`] | the vocabulary: names of images, files and platforms, values that redact themselves |
+//! | 2 | [`yaml`] | YAML parsed into nodes with their positions; edits to the bytes, each verified |
+//! | 2 | [`policy`] | which tags match, how they are ordered, which one is chosen, or why none is |
+//! | 2 | [`http`] | HTTP clients for all outside systems: TLS, redirects, time limits |
+//! | 3 | [`manifest`] | image fields and their shapes, edits, kustomizations and what they shadow |
+//! | 3 | [`sops`] | SOPS files and age: decrypted, verified, checked against `.sops.yaml`, written |
+//! | 3 | [`registry`] | the OCI distribution API |
+//! | 3 | [`cluster`] | Kubernetes: leader election, and what Flux makes of a commit |
+//! | 3 | [`forge`] | pull requests on Gitea, GitHub and GitLab |
+//! | 3 | [`repo`] | git on a bare clone |
+//! | 3 | [`telemetry`] | logs and traces |
+//! | 4 | [`keys`] | age identities, from the places where sops looks |
+//! | 4 | [`plan`] | fields and candidates to a plan, holds, commit messages |
+//! | 5 | [`notify`] | notifications: chats, webhooks, commit statuses |
+//! | 5 | [`cycle`] | one cycle from fetch to push, planned again after a lost race |
+//! | 6 | [`agent`] | scheduled cycles and what reports on them: log, metrics, status page |
+//! | 7 | [`config`] | `tagalong.yaml`, flags and environment |
+//! | 8 | [`demo`] | the demo with its embedded registry and repository |
+//! | 9 | [`cli`] | the command line, one file per command |
 //!
-//! Data flows one way: registry to policy to plan to gate to repository to report.
+//! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`yaml`], [`policy`], [`manifest`], [`sops`], [`plan`].
+//! Pure modules use no runtime, no files, no environment and no clock, and only import pure modules.
+//!
+//! Data flows one way: from registry to policy, plan, gates, repository and report.
 
 pub mod agent;
 pub mod cli;

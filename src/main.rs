@@ -1,10 +1,11 @@
-//! Arguments to a command, a command to an exit code.
+//! The binary `tagalong`.
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use tagalong::cli;
+use tagalong::cli::command_line::Cli;
+use tagalong::cli::dispatch;
 
 fn main() -> ExitCode {
-    cli::main(cli::Cli::parse())
+    dispatch::main(Cli::parse())
 }

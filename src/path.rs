@@ -1,18 +1,18 @@
-//! Paths within a tree: relative to its root, with `/`.
+//! Paths within a tree, relative to its root and separated by `/`.
 
 use memchr::memrchr;
 
-/// The folder of a file; empty for the root.
+/// Returns the folder of a file; empty for the root.
 pub fn parent_of(path: &str) -> &str {
     &path[..memrchr(b'/', path.as_bytes()).unwrap_or(0)]
 }
 
-/// The path of what stands in a folder.
+/// Returns the path of an entry of a folder.
 pub fn child_of(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { [folder, "/", name].concat() }
 }
 
-/// Resolves a relative path against a folder; `None` when it leaves the tree.
+/// Resolves a relative path against a folder; `None` if it leads out of the tree.
 pub fn join(folder: &str, relative: &str) -> Option<String> {
     if relative.starts_with('/') {
         return None;

@@ -1,4 +1,4 @@
-//! Platforms that images are built for: parse, compare, display.
+//! Platforms that images are built for: parsed, compared, displayed.
 //!
 //! Written `os/architecture` or `os/architecture/variant`, as in `platform` of OCI image index descriptors (image
 //! specification 1.1, section "Image Index Property Descriptions").
@@ -14,20 +14,20 @@ pub struct Platform {
     variant: Option<String>,
 }
 
-/// A text that is no platform.
+/// A text that is not a valid platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no platform; write for example linux/amd64 or linux/arm/v7")]
+#[error("`{0}` is not a valid platform; write for example linux/amd64 or linux/arm/v7")]
 pub struct PlatformError(String);
 
 impl Platform {
-    /// A platform from the words of a descriptor or of an image's configuration.
+    /// Makes a platform of the parts that a descriptor or an image's configuration gives.
     pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Platform {
         let variant = variant.filter(|variant| !variant.is_empty()).map(str::to_owned);
         Platform { os: os.to_owned(), architecture: architecture.to_owned(), variant }
     }
 
-    /// Whether an image for `built` serves who wants this platform. Without a variant any will do; arm64 has had one
-    /// variant so far, v8, which most tools leave out.
+    /// Returns whether an image built for `built` runs on this platform. Without a variant any variant will do; arm64
+    /// has had only one so far, v8, which most tools leave out.
     pub fn is_served_by(&self, built: &Platform) -> bool {
         let variant = |platform: &Platform| match (platform.architecture.as_str(), platform.variant.as_deref()) {
             ("arm64", None) => Some("v8".to_owned()),
@@ -37,7 +37,7 @@ impl Platform {
         same && (self.variant.is_none() || variant(self) == variant(built))
     }
 
-    /// Whether it stands for no platform at all, as attestations beside images do.
+    /// Returns whether it is the placeholder that attestations next to images carry in place of a platform.
     pub fn is_unknown(&self) -> bool {
         self.os == "unknown" && self.architecture == "unknown"
     }
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variant_matters_where_it_is_asked_for() {
+    fn a_variant_matters_if_it_is_requested() {
         let serves = |wanted: &str, built: &str| platform(wanted).is_served_by(&platform(built));
         assert!(serves("linux/arm", "linux/arm/v7") && !serves("linux/arm/v6", "linux/arm/v7"));
         assert!(serves("linux/arm64", "linux/arm64/v8") && serves("linux/arm64/v8", "linux/arm64"));

@@ -1,26 +1,27 @@
-//! Values that redact themselves: nothing here prints what it holds, whoever asks.
+//! Values that redact themselves: no type here prints what it holds.
 
 use std::fmt;
 use std::str::FromStr;
 
 use zeroize::Zeroize;
 
-/// A value that must never be printed: a token, a password, a private key. It is wiped from memory when dropped.
+/// A value that must never be printed, such as a token, a password or a private key. It is wiped from memory when
+/// dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret<T: Zeroize>(T);
 
 impl<T: Zeroize> Secret<T> {
-    /// Takes the value into custody.
+    /// Wraps a value.
     pub fn new(value: T) -> Self {
         Secret(value)
     }
 
-    /// The value itself. The name is long so that each use is seen in review.
+    /// Returns the value itself. The name stands out so that each use is noticed in review.
     pub fn expose(&self) -> &T {
         &self.0
     }
 
-    /// The value itself, to be filled in.
+    /// Returns the value itself, to be filled in.
     pub fn expose_mut(&mut self) -> &mut T {
         &mut self.0
     }
@@ -51,11 +52,11 @@ impl From<String> for Secret<String> {
 }
 
 /// The URL of a repository or of an endpoint: `https://…`, `ssh://…`, `file://…`, an absolute path, or the scp form
-/// `user@host:path`. Printed, it shows no password, and no user either where a user may be a token (http, https).
+/// `user@host:path`. Displayed, it shows no password, and no user either where a user may be a token (http, https).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SafeUrl(String);
 
-/// A text that is no URL of a repository. It does not repeat the text, which may hold a password.
+/// The reason why a text is not the URL of a repository. It does not repeat the text, which may contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a URL: {reason}")]
 pub struct UrlError {
@@ -63,12 +64,12 @@ pub struct UrlError {
 }
 
 impl SafeUrl {
-    /// The URL with everything in it, for the library that connects.
+    /// Returns the URL with its credentials, for the library that connects.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// `https`, `http`, `ssh` or `file`.
+    /// Returns `https`, `http`, `ssh` or `file`.
     pub fn scheme(&self) -> &str {
         match self.0.split_once("://") {
             Some((scheme, _)) => scheme,
@@ -77,7 +78,7 @@ impl SafeUrl {
         }
     }
 
-    /// The path on this machine, when the URL names one.
+    /// Returns the path on this machine, if the URL is one.
     pub fn local_path(&self) -> Option<&str> {
         match self.0.strip_prefix("file://") {
             Some(path) => Some(path),
@@ -85,7 +86,7 @@ impl SafeUrl {
         }
     }
 
-    /// Host and port as written, without the user; empty for local paths.
+    /// Returns host and port as written, without the user; empty for local paths.
     pub fn authority(&self) -> &str {
         let rest = match self.0.split_once("://") {
             Some(("file", _)) => return "",
@@ -96,8 +97,8 @@ impl SafeUrl {
         rest.rsplit_once('@').map_or(rest, |(_, host)| host)
     }
 
-    /// Where a browser shows the repository: forges do so below the same host and path. It holds no credentials. `None`
-    /// for a repository on this machine.
+    /// Returns the address at which a browser shows the repository: forges use the same host and path. It contains no
+    /// credentials. `None` for a repository on this machine.
     pub fn page(&self) -> Option<url::Url> {
         let (host, path) = match (self.scheme(), self.0.split_once("://")) {
             ("file", _) => return None,
@@ -114,7 +115,7 @@ impl SafeUrl {
         url::Url::parse(&format!("{scheme}://{host}/{path}")).ok()
     }
 
-    /// Whether the host is this machine, so that nobody listens in on the way.
+    /// Returns whether the host is this machine, so that nobody can listen in on the connection.
     pub fn is_loopback(&self) -> bool {
         ["127.0.0.1", "localhost", "[::1]"].iter().any(|host| {
             self.authority().strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
@@ -131,18 +132,18 @@ impl FromStr for SafeUrl {
             return fail("it is empty");
         }
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return fail("it holds white space");
+            return fail("it contains white space");
         }
         if let Some((scheme, rest)) = text.split_once("://") {
             if !matches!(scheme, "https" | "http" | "ssh" | "file") {
-                return fail("its scheme is none of https, http, ssh, file");
+                return fail("its scheme is not https, http, ssh or file");
             }
             if scheme == "file" && !rest.starts_with('/') {
-                return fail("after file:// an absolute path is needed");
+                return fail("`file://` must be followed by an absolute path");
             }
             let url = SafeUrl(text.to_owned());
             if scheme != "file" && (url.authority().is_empty() || url::Url::parse(text).is_err()) {
-                return fail("it names no valid host");
+                return fail("its host is not valid");
             }
             return Ok(url);
         }
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused_without_repeating_it() {
+    fn invalid_urls_are_refused_without_repeating_them() {
         for text in
             ["", "infra", "ftp://u:sesame@host/x", "https://", "file://relative", "a b:c", "https://u:sesame@/x"]
         {

@@ -1,58 +1,14 @@
-//! The house stands in layers: a module imports only from layers below its own. Proved from the source text.
+//! The modules form layers: a module imports only from layers below its own, pure modules touch nothing outside, and no
+//! two files import each other, directly or in a circle. The layers come from the table in `src/lib.rs`, the imports from
+//! the syntax tree of each file without its tests.
 
-use std::collections::BTreeSet;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Every top-level module and its layer.
-const LAYERS: [(&str, u8); 23] = [
-    ("fault", 0),
-    ("image", 0),
-    ("path", 0),
-    ("platform", 0),
-    ("secret", 0),
-    ("manifest", 1),
-    ("plan", 1),
-    ("policy", 1),
-    ("sops", 1),
-    ("yaml", 1),
-    ("cluster", 2),
-    ("forge", 2),
-    ("http", 2),
-    ("keys", 2),
-    ("notify", 2),
-    ("registry", 2),
-    ("repo", 2),
-    ("cycle", 3),
-    ("agent", 4),
-    ("cli", 4),
-    ("config", 4),
-    ("demo", 4),
-    ("telemetry", 4),
-];
+use syn::visit::{self, Visit};
+use syn::{Attribute, Item, ItemMod, ItemUse, UseTree, Visibility};
 
-/// Who may import whom within a layer.
-const SIBLINGS: [(&str, &str); 17] = [
-    ("manifest", "yaml"),
-    ("sops", "yaml"),
-    ("plan", "manifest"),
-    ("plan", "policy"),
-    ("plan", "sops"),
-    ("plan", "yaml"),
-    ("registry", "http"),
-    ("repo", "http"),
-    ("notify", "http"),
-    ("forge", "http"),
-    ("cluster", "http"),
-    ("config", "agent"),
-    ("cli", "agent"),
-    ("cli", "config"),
-    ("cli", "demo"),
-    ("cli", "telemetry"),
-    ("demo", "config"),
-];
-
-/// What pure code may not touch: runtimes, the network, files, the environment, the clock.
+/// What pure code must not use: runtimes, the network, files, the environment, the clock.
 const IMPURE: [&str; 9] = [
     "tokio",
     "reqwest",
@@ -65,175 +21,319 @@ const IMPURE: [&str; 9] = [
     "std::time::SystemTime",
 ];
 
+/// A path of names, from the root of the crate or of another one.
+type Names = Vec<String>;
+
 #[test]
 fn imports_run_downward() {
-    let mut offences = Vec::new();
-    for (path, text) in sources() {
-        offences.extend(offences_of(&path, &text));
-    }
+    let offences = House::of_crate().offences();
     assert!(offences.is_empty(), "\n{}", offences.join("\n"));
 }
 
 #[test]
-fn folders_say_what_they_hold() {
-    for (path, text) in sources() {
+fn no_files_import_each_other_in_a_circle() {
+    let circles = House::of_crate().circles();
+    assert!(circles.is_empty(), "\n{}", circles.join("\n"));
+}
+
+#[test]
+fn folder_headers_list_their_files() {
+    for (path, text) in House::of_crate().files {
         assert!(text.starts_with("//! "), "{path}: the first line says what it is for");
         let Some(folder) = path.strip_suffix("/mod.rs") else { continue };
+        let header: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
         for name in children(folder) {
-            let mentions = [format!("[`{name}`]"), format!("`{name}`")];
-            let header: Vec<&str> = text.lines().take_while(|line| line.starts_with("//!")).collect();
-            let header = header.join("\n");
-            assert!(mentions.iter().any(|m| header.contains(m)), "{path}: the header does not list {name}");
+            assert!(header.contains(&format!("`{name}`")), "{path}: the header does not list {name}");
             assert!(text.contains(&format!("mod {name};")), "{path}: {name} is not part of the crate");
         }
     }
 }
 
 #[test]
-fn the_checker_can_fail() {
-    let offends = |path: &str, text: &str| !offences_of(path, text).is_empty();
-    assert!(offends("plan/decide.rs", "use crate::registry::client::Client;"));
-    assert!(offends("plan/decide.rs", "fn f() { crate::repo::push::x() }"));
-    assert!(offends("yaml/scan.rs", "use crate::{image::Tag, manifest::find};"));
-    assert!(offends("yaml/scan.rs", "use super::super::manifest::find;"));
-    assert!(offends("policy/rule.rs", "use std::fs;"));
-    assert!(offends("policy/rule.rs", "let now = std::time::Instant::now();"));
-    assert!(offends("attic/x.rs", "// nothing"));
-    assert!(offends("cli/run.rs", "pub use crate::fault::Fault;"));
-    assert!(!offends("plan/decide.rs", "use crate::{image::Tag, manifest::find, policy::rule};"));
-    assert!(!offends("plan/decide.rs", "// crate::registry is not imported\nlet text = \"crate::registry\";"));
-    assert!(!offends("plan/decide.rs", "use super::skip::Reason;"));
-    assert!(!offends("policy/rule.rs", "#[cfg(test)]\nmod tests { use std::fs; }"));
+fn offences_are_found() {
+    let offences = |path: &str, text: &str| House::example(&[(path, text)]).offences();
+    let is_fine = |path: &str, text: &str| offences(path, text).is_empty();
+    assert!(!is_fine("plan/decide.rs", "use crate::registry::client::Client;"));
+    assert!(!is_fine("plan/decide.rs", "fn f() { crate::repo::push::x() }"));
+    assert!(!is_fine("plan/decide.rs", "fn f() { println!(\"{}\", crate::repo::push::x()) }"));
+    assert!(!is_fine("yaml/scan.rs", "use crate::{image::Tag, manifest::find};"));
+    assert!(!is_fine("yaml/scan.rs", "use super::super::manifest::find;"));
+    assert!(!is_fine("yaml/scan.rs", "use crate::policy::rule;"), "not below it, but beside it");
+    assert!(!is_fine("policy/rule.rs", "use std::fs;"));
+    assert!(!is_fine("policy/rule.rs", "fn f() { let now = std::time::Instant::now(); }"));
+    assert!(!is_fine("attic/x.rs", "// nothing"));
+    assert!(!is_fine("cli/run.rs", "pub use crate::fault::Fault;"));
+    assert!(is_fine("plan/decide.rs", "use crate::{image::Tag, manifest::find, policy::rule};"));
+    assert!(is_fine("plan/decide.rs", "// crate::registry is not imported\nconst TEXT: &str = \"crate::registry\";"));
+    assert!(is_fine("plan/decide.rs", "use super::skip::Reason;"));
+    assert!(is_fine("policy/rule.rs", "#[cfg(test)]\nmod tests { use std::fs; }"));
+    assert!(is_fine("cli/run.rs", "use std::fs;"), "not pure");
 }
 
-/// All sources below `src`, by their path from there.
-fn sources() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut open = vec![root.clone()];
-    let mut found = Vec::new();
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(&folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(&root).expect("below src").display().to_string();
-                found.push((name, fs::read_to_string(&path).expect("text")));
+#[test]
+fn circles_are_found() {
+    let circles = |files: &[(&str, &str)]| House::example(files).circles();
+    let there = ("plan/a.rs", "use super::b::B;\nuse crate::plan;\nfn f() { plan::skip::x() }");
+    let back = ("plan/b.rs", "fn f() -> crate::plan::c::C {}");
+    let around = ("plan/c.rs", "use crate::plan::a;");
+    let away = ("plan/c.rs", "#[cfg(test)]\nmod tests { use crate::plan::a; }");
+    assert_eq!(circles(&[there, back, around]).len(), 1);
+    assert!(circles(&[there, back, around])[0].contains("plan/c.rs -> plan/a.rs"));
+    assert!(circles(&[there, back, away]).is_empty());
+    let face = ("cli/mod.rs", "mod x;\nuse x::run;\npub struct Shared;");
+    assert_eq!(circles(&[face, ("cli/x.rs", "use super::Shared;")]).len(), 1);
+    let neighbour = ("cli/x.rs", "use super::y;");
+    assert!(circles(&[face, neighbour, ("cli/y.rs", "")]).is_empty(), "another module of the same folder");
+}
+
+/// The source files of the crate by their path below `src`, and the layers of its modules.
+struct House {
+    files: BTreeMap<String, String>,
+    layers: BTreeMap<String, usize>,
+    pure: BTreeSet<String>,
+}
+
+impl House {
+    fn of_crate() -> House {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let paths = walkdir::WalkDir::new(&root).into_iter().map(|entry| entry.expect("readable").into_path());
+        let sources = paths.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+        let named = sources.map(|path| {
+            let name = path.strip_prefix(&root).expect("below src").display().to_string();
+            (name, std::fs::read_to_string(&path).expect("text"))
+        });
+        House::with_files(named.collect())
+    }
+
+    fn example(files: &[(&str, &str)]) -> House {
+        House::with_files(files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect())
+    }
+
+    /// Reads the layers from the table of `src/lib.rs`.
+    fn with_files(files: BTreeMap<String, String>) -> House {
+        let map = include_str!("../src/lib.rs");
+        let names = |text: &str| -> Vec<String> { text.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+        let mut layers = BTreeMap::new();
+        for row in map.lines().filter_map(|line| line.strip_prefix("//! | ")) {
+            let cells: Vec<&str> = row.split(" | ").collect();
+            let Ok(layer) = cells[0].parse::<usize>() else { continue };
+            layers.extend(names(cells[1]).into_iter().map(|module| (module, layer)));
+        }
+        let pure = map.lines().filter(|line| line.starts_with("//! Pure: ")).flat_map(names).collect();
+        House { files, layers, pure }
+    }
+
+    fn offences(&self) -> Vec<String> {
+        let mut offences = Vec::new();
+        for (path, text) in self.files.iter().filter(|(path, _)| !matches!(path.as_str(), "lib.rs" | "main.rs")) {
+            let module = module_of(path)[0].clone();
+            let Some(own) = self.layers.get(&module) else {
+                offences.push(format!("{path}: {module} is not in the table of src/lib.rs"));
+                continue;
+            };
+            let imports = Imports::of(path, text);
+            if imports.re_exports {
+                offences.push(format!("{path}: re-exports hide who depends on whom"));
+            }
+            for names in &imports.own {
+                match self.layers.get(&names[0]) {
+                    _ if names[0] == module => {}
+                    Some(_) if self.pure.contains(&module) && !self.pure.contains(&names[0]) => {
+                        offences.push(format!("{path}: {module} is pure and imports {}", names.join("::")));
+                    }
+                    Some(layer) if layer < own => {}
+                    _ => offences.push(format!("{path}: {module} imports {}, which is not below it", names.join("::"))),
+                }
+            }
+            for names in imports.foreign.iter().filter(|_| self.pure.contains(&module)) {
+                let text = names.join("::");
+                let touches = |impure: &&&str| text == **impure || text.starts_with(&format!("{impure}::"));
+                let impure = IMPURE.iter().find(touches);
+                offences.extend(impure.map(|_| format!("{path}: pure code uses {text}")));
             }
         }
+        offences
     }
-    found.sort();
-    found
+
+    /// The circles of files, each with the imports that tie it.
+    fn circles(&self) -> Vec<String> {
+        let by_module: BTreeMap<Names, &String> = self.files.keys().map(|path| (module_of(path), path)).collect();
+        let file_of = |names: &Names| (1..=names.len()).rev().find_map(|end| by_module.get(&names[..end]).copied());
+        let mut edges: BTreeMap<&String, BTreeSet<&String>> = BTreeMap::new();
+        for (path, text) in &self.files {
+            let imports = Imports::of(path, text);
+            let imported = imports.own.iter().filter_map(file_of).filter(|other| *other != path);
+            edges.insert(path, imported.collect());
+        }
+        let reach: BTreeMap<&String, BTreeSet<&String>> =
+            edges.keys().map(|path| (*path, reachable(path, &edges))).collect();
+        let mut circles: BTreeSet<BTreeSet<&String>> = BTreeSet::new();
+        for (path, reached) in reach.iter().filter(|(path, reached)| reached.contains(*path)) {
+            circles.insert(reached.iter().copied().filter(|other| reach[other].contains(*path)).collect());
+        }
+        let describe = |circle: &BTreeSet<&String>| {
+            let ties = circle.iter().flat_map(|from| edges[from].intersection(circle).map(move |to| (from, to)));
+            ties.map(|(from, to)| format!("{from} -> {to}")).collect::<Vec<_>>().join("\n")
+        };
+        circles.iter().map(|circle| format!("a circle:\n{}", describe(circle))).collect()
+    }
+}
+
+/// The files that can be reached from a file through imports.
+fn reachable<'f>(from: &'f String, edges: &BTreeMap<&'f String, BTreeSet<&'f String>>) -> BTreeSet<&'f String> {
+    let (mut open, mut reached) = (vec![from], BTreeSet::new());
+    while let Some(path) = open.pop() {
+        open.extend(edges[path].iter().filter(|other| reached.insert(**other)));
+    }
+    reached
+}
+
+/// The module that a file is.
+fn module_of(path: &str) -> Names {
+    let stem = path.trim_end_matches(".rs");
+    let mut names: Names = stem.split('/').map(str::to_owned).collect();
+    if names.last().is_some_and(|last| last == "mod") {
+        names.pop();
+    }
+    names
 }
 
 /// The modules in a folder of `src`.
 fn children(folder: &str) -> BTreeSet<String> {
     let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
-    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     let stems = entries.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
     stems.filter(|stem| stem != "mod").collect()
 }
 
-fn layer(module: &str) -> Option<u8> {
-    LAYERS.iter().find(|(name, _)| *name == module).map(|(_, layer)| *layer)
+/// The names in a file that refer to other modules, of this crate and of others.
+#[derive(Default)]
+struct Imports {
+    module: Names,
+    /// The names that `use` brought into scope, and child modules, each with its path from the root of the crate.
+    aliases: BTreeMap<String, Names>,
+    own: BTreeSet<Names>,
+    foreign: BTreeSet<Names>,
+    re_exports: bool,
 }
 
-fn offences_of(path: &str, text: &str) -> Vec<String> {
-    if matches!(path, "lib.rs" | "main.rs") {
-        return Vec::new();
-    }
-    let module = path.split(['/', '.']).next().unwrap_or_default();
-    let Some(own) = layer(module) else { return vec![format!("{path}: {module} stands in no layer")] };
-    let mut offences = Vec::new();
-    let code = code_of(text);
-    for (number, line) in code.lines().enumerate() {
-        let at = format!("{path}:{}", number + 1);
-        if line.trim_start().starts_with("pub use ") {
-            offences.push(format!("{at}: re-exports hide who depends on whom"));
-        }
-        if own == 1 {
-            let impure = IMPURE
-                .iter()
-                .find(|name| line.contains(&format!("{name}::")) || line.contains(&format!("use {name};")));
-            offences.extend(impure.map(|name| format!("{at}: pure code uses {name}")));
-        }
-    }
-    for (number, imported) in imports(&code) {
-        let at = format!("{path}:{number}");
-        match layer(&imported) {
-            _ if imported == module => {}
-            None => offences.push(format!("{at}: {imported} stands in no layer")),
-            Some(other) if other < own => {}
-            Some(other) if other == own && SIBLINGS.contains(&(module, imported.as_str())) => {}
-            Some(0) if own == 0 && imported == "fault" => {}
-            Some(_) => offences.push(format!("{at}: {module} imports {imported}, which is not below it")),
-        }
-    }
-    offences
-}
-
-/// The source without comments, strings and test modules; lines keep their numbers.
-fn code_of(text: &str) -> String {
-    let body = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let mut code = String::new();
-    for line in body.lines() {
-        let mut in_string = false;
-        let mut previous = ' ';
-        let mut kept = String::new();
-        for c in line.chars() {
-            if !in_string && c == '/' && previous == '/' {
-                kept.pop();
-                break;
+impl Imports {
+    fn of(path: &str, text: &str) -> Imports {
+        let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let mut imports = Imports { module: module_of(path), ..Imports::default() };
+        for item in &file.items {
+            if let Item::Mod(ItemMod { ident, content: None, .. }) = item {
+                let child = [imports.module.clone(), vec![ident.to_string()]].concat();
+                imports.aliases.insert(ident.to_string(), child);
             }
-            if c == '"' && previous != '\\' && previous != '\'' {
-                in_string = !in_string;
-            } else if !in_string {
-                kept.push(c);
-            }
-            previous = if previous == '\\' && c == '\\' { ' ' } else { c };
         }
-        code.push_str(&kept);
-        code.push('\n');
+        // Aliases first, because they may be below their uses.
+        file.items.iter().for_each(|item| {
+            if let Item::Use(item) = item {
+                imports.visit_item_use(item);
+            }
+        });
+        imports.visit_file(&file);
+        imports
     }
-    code
-}
 
-/// The top-level modules that code names, with the lines where it does.
-fn imports(code: &str) -> Vec<(usize, String)> {
-    let mut found = Vec::new();
-    for marker in ["crate::", "super::super::"] {
-        for (at, _) in code.match_indices(marker) {
-            let line = code[..at].matches('\n').count() + 1;
-            let rest = &code[at + marker.len()..];
-            let name = |text: &str| {
-                text.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default().to_owned()
-            };
-            match rest.strip_prefix('{') {
-                Some(group) => found.extend(first_names(group).into_iter().map(|text| (line, name(&text)))),
-                None => found.push((line, name(rest))),
+    /// Notes a path. Returns it from the root of the crate, if it is of this crate.
+    fn note(&mut self, names: &[String]) -> Option<Names> {
+        let absolute = match names[0].as_str() {
+            "crate" => Some(names[1..].to_vec()),
+            "self" => Some([self.module.clone(), names[1..].to_vec()].concat()),
+            "super" => {
+                let ups = names.iter().take_while(|name| *name == "super").count();
+                let above = &self.module[..self.module.len().saturating_sub(ups)];
+                Some([above.to_vec(), names[ups..].to_vec()].concat())
+            }
+            first => self.aliases.get(first).map(|alias| [alias.clone(), names[1..].to_vec()].concat()),
+        };
+        let Some(absolute) = absolute else {
+            self.foreign.insert(names.to_vec());
+            return None;
+        };
+        if !absolute.is_empty() {
+            self.own.insert(absolute.clone());
+        }
+        Some(absolute)
+    }
+
+    fn note_tree(&mut self, before: &mut Names, tree: &UseTree) {
+        match tree {
+            UseTree::Path(path) => {
+                before.push(path.ident.to_string());
+                self.note_tree(before, &path.tree);
+                before.pop();
+            }
+            UseTree::Group(group) => group.items.iter().for_each(|tree| self.note_tree(before, tree)),
+            UseTree::Glob(_) => drop(self.note(before)),
+            UseTree::Name(name) => self.note_name(before, &name.ident.to_string(), &name.ident.to_string()),
+            UseTree::Rename(rename) => {
+                self.note_name(before, &rename.ident.to_string(), &rename.rename.to_string());
             }
         }
     }
-    found
-}
 
-/// The first names of a group `a::b, c::{d, e}}`.
-fn first_names(group: &str) -> Vec<String> {
-    let mut depth = 1;
-    let mut names = vec![String::new()];
-    for c in group.chars() {
-        match c {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' if depth == 1 => names.push(String::new()),
-            _ => {}
-        }
-        if depth == 0 {
-            break;
-        }
-        if let Some(last) = names.last_mut().filter(|_| c != ',') {
-            last.push(c);
+    fn note_name(&mut self, before: &[String], name: &str, alias: &str) {
+        let full = if name == "self" { before.to_vec() } else { [before.to_vec(), vec![name.to_owned()]].concat() };
+        let alias = if alias == "self" { full.last().cloned().unwrap_or_default() } else { alias.to_owned() };
+        if let Some(absolute) = self.note(&full) {
+            self.aliases.insert(alias, absolute);
         }
     }
-    names.into_iter().filter(|name| !name.trim().is_empty()).collect()
+}
+
+impl<'ast> Visit<'ast> for Imports {
+    fn visit_item_mod(&mut self, module: &'ast ItemMod) {
+        if !is_test(&module.attrs) {
+            visit::visit_item_mod(self, module);
+        }
+    }
+
+    fn visit_item_fn(&mut self, function: &'ast syn::ItemFn) {
+        if !is_test(&function.attrs) {
+            visit::visit_item_fn(self, function);
+        }
+    }
+
+    fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
+        if !is_test(&item.attrs) {
+            visit::visit_item_impl(self, item);
+        }
+    }
+
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        if is_test(&item.attrs) {
+            return;
+        }
+        self.re_exports |= !matches!(item.vis, Visibility::Inherited);
+        self.note_tree(&mut Vec::new(), &item.tree);
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let names: Names = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        if names.len() > 1 {
+            self.note(&names);
+        }
+        visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, item: &'ast syn::Macro) {
+        // Arguments of macros are only tokens in the syntax tree.
+        let text = item.tokens.to_string().replace(' ', "");
+        for (at, _) in text.match_indices("crate::") {
+            let path: String = text[at..].chars().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
+            self.note(&path.split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect::<Names>());
+        }
+        visit::visit_macro(self, item);
+    }
+}
+
+fn is_test(attributes: &[Attribute]) -> bool {
+    let is_test = |attribute: &Attribute| {
+        attribute.path().is_ident("cfg")
+            && attribute.meta.require_list().is_ok_and(|list| list.tokens.to_string() == "test")
+    };
+    attributes.iter().any(is_test)
 }

@@ -1,4 +1,4 @@
-//! A large infrastructure repository, made up: ten thousand apps of three files each, of which one in twenty holds an
+//! A large generated infrastructure repository: ten thousand apps of three files each, of which one in twenty uses an
 //! image of interest.
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
@@ -10,16 +10,16 @@ use git2::{Repository, Signature};
 use tagalong::image::Reference;
 use tagalong::repo::config::{Config, Https, Person, Ssh};
 
-/// How many apps there are.
+/// The number of apps.
 pub const APPS: usize = 10_000;
 
-/// Every so many apps one runs an image of interest, in two of its files: a Deployment and Helm values.
+/// One in this many apps runs an image of interest, in two of its files: a Deployment and Helm values.
 pub const OF_INTEREST: usize = 13;
 
 /// The images of interest.
 pub const IMAGES: &str = "gitea.example.com/org/*";
 
-/// The app that is bumped.
+/// The app that is updated.
 pub const BUMPED: usize = OF_INTEREST * 100;
 
 /// All files of the repository.
@@ -27,7 +27,7 @@ pub fn files() -> BTreeMap<String, String> {
     (0..APPS).flat_map(app).collect()
 }
 
-/// What a bump asks for.
+/// The update to make.
 pub fn bump(tag: &str) -> Reference {
     format!("gitea.example.com/org/app-{BUMPED}:{tag}").parse().expect("a reference")
 }
@@ -58,7 +58,7 @@ fn app(n: usize) -> Vec<(String, String)> {
     ]
 }
 
-/// Files as a bare repository, and the configuration of a clone of it below `folder`.
+/// Writes files to a bare repository, and returns the configuration of a clone of it below `folder`.
 pub fn repository(folder: &Path, files: &BTreeMap<String, String>) -> Config {
     let path: PathBuf = folder.join("infra.git");
     let repository = Repository::init_bare(&path).expect("a repository");

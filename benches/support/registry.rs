@@ -1,12 +1,12 @@
-//! A registry in a process of its own, so that the memory that is measured is the agent's: images are made up when they are
-//! asked for. Beside it what a measurement of the agent needs: its repository, its cycles, its CPU and memory.
+//! A registry in a process of its own, so that only the agent's memory is measured; its images are generated on
+//! request. Also what measuring the agent needs: its repository, its cycles, its CPU and memory.
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,22 +15,23 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use git2::build::TreeUpdateBuilder;
 use git2::{Repository, Signature};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// How many layers each image has.
+/// The number of layers of each image.
 pub const LAYERS: usize = 1;
 
-/// Images by their digests, computed when they are asked for.
+/// Images by digest, generated on request.
 #[derive(Default)]
 struct Shelf {
-    /// How many tags each image has.
+    /// The number of tags of each image.
     tags: Vec<usize>,
-    /// Whether listings are marked.
+    /// Whether listings have ETags.
     marks: bool,
-    /// Which tag a manifest or a configuration belongs to, by the first bytes of its digest.
+    /// The tags that manifests and configs belong to, by the first bytes of their digests.
     owners: HashMap<u64, (u32, u32)>,
-    /// How many requests there were, by kind.
+    /// The number of requests, by kind.
     counts: BTreeMap<&'static str, usize>,
 }
 
@@ -48,7 +49,7 @@ fn short(digest: &str) -> u64 {
     digest.get(7..23).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or_default()
 }
 
-/// The tag of an image with a number: 40 digits, as whole commits have them.
+/// The tag of an image with a number: 40 digits, like a full commit SHA.
 pub fn tag(image: usize, number: usize) -> String {
     let mut state = (image as u64) << 32 | number as u64;
     let mut next = || {
@@ -83,7 +84,7 @@ fn digest(bytes: &[u8]) -> String {
     format!("sha256:{hex}")
 }
 
-/// Serves `images` with `tags` each until its parent ends; prints where.
+/// Serves `images` with `tags` each until its parent process ends, and prints its address.
 pub fn serve(images: usize, tags: usize, marks: bool) {
     let mut shelf = Shelf { tags: vec![0; images], marks, ..Shelf::default() };
     (0..images).for_each(|image| (0..tags).for_each(|_| shelf.push(image)));
@@ -97,7 +98,7 @@ pub fn serve(images: usize, tags: usize, marks: bool) {
 }
 
 async fn answer(State(shelf): State<Arc<Mutex<Shelf>>>, request: Request) -> Response {
-    let mut shelf = lock(&shelf);
+    let mut shelf = shelf.lock();
     let path = request.uri().path();
     if let Some(image) = path.strip_prefix("/push/") {
         shelf.push(image.parse().expect("a number"));
@@ -148,11 +149,7 @@ fn listing(shelf: &Shelf, image: usize, headers: &HeaderMap) -> Response {
     response
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A process that ends with this value.
+/// A process that is killed when this value is dropped.
 pub struct Running(pub Child);
 
 impl Drop for Running {
@@ -162,7 +159,7 @@ impl Drop for Running {
     }
 }
 
-/// A registry that runs, and where.
+/// A running registry and its address.
 pub fn start(images: usize, tags: usize, marks: bool) -> (Running, String) {
     let mut registry = Command::new(std::env::current_exe().expect("a path"));
     registry.arg("serve").args([images.to_string(), tags.to_string(), marks.to_string()]).stdout(Stdio::piped());
@@ -172,7 +169,7 @@ pub fn start(images: usize, tags: usize, marks: bool) -> (Running, String) {
     (registry, host.trim().to_owned())
 }
 
-/// Serves, where that is what this process was started for.
+/// Runs the server if this process was started for it.
 pub fn serve_if_asked() -> bool {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [verb, images, tags, marks] = arguments.as_slice() else { return false };
@@ -182,7 +179,7 @@ pub fn serve_if_asked() -> bool {
     verb == "serve"
 }
 
-/// The agent at work, and its log.
+/// The running agent and its log.
 pub struct Agent {
     /// The process.
     pub process: Running,
@@ -199,7 +196,7 @@ impl Agent {
         Agent { process, log }
     }
 
-    /// Waits for the end of a cycle; gives its seconds.
+    /// Waits for the end of a cycle and returns its duration in seconds.
     pub fn cycle(&mut self) -> f64 {
         loop {
             let mut line = String::new();
@@ -212,20 +209,20 @@ impl Agent {
         }
     }
 
-    /// The most memory that it has had, in megabytes.
+    /// Its peak memory in megabytes.
     pub fn peak(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).expect("Linux");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
         line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
     }
 
-    /// The seconds of CPU that it has used.
+    /// The CPU seconds that it has used.
     pub fn cpu(&self) -> f64 {
         cpu(self.process.0.id())
     }
 }
 
-/// The seconds of CPU that a process has used, in ticks of a hundredth.
+/// The CPU seconds that a process has used, measured in ticks of a hundredth.
 pub fn cpu(process: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("Linux");
     let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
@@ -233,12 +230,12 @@ pub fn cpu(process: u32) -> f64 {
     (ticks(11) + ticks(12)) / 100.0
 }
 
-/// The requests since this was asked last, by kind.
+/// The requests since the last call, by kind.
 pub fn counts(host: &str) -> BTreeMap<String, usize> {
     serde_json::from_str(&get(host, "/counts")).expect("JSON")
 }
 
-/// What a host answers.
+/// The response of a host.
 pub fn get(host: &str, path: &str) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -248,8 +245,8 @@ pub fn get(host: &str, path: &str) -> String {
     })
 }
 
-/// An infrastructure repository with an app for each image, which runs the oldest tag, and the configuration of an agent
-/// that follows them.
+/// An infrastructure repository with an app for each image, which uses the oldest tag, and the configuration of an
+/// agent that follows them.
 pub fn infrastructure(folder: &Path, host: &str, images: usize) -> std::path::PathBuf {
     let repository = Repository::init_bare(folder.join("infra.git")).expect("a repository");
     let mut tree = TreeUpdateBuilder::new();

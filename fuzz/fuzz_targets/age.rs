@@ -1,4 +1,4 @@
-//! Whatever the bytes of an age file and of a key file.
+//! Parses any bytes as an age file and as a key file.
 
 #![no_main]
 

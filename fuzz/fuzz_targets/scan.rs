@@ -1,4 +1,4 @@
-//! Whatever the bytes: reading them never panics, and every span is the text of its value.
+//! Parses any bytes: reading them never panics, and every span is the text of its value.
 
 #![no_main]
 

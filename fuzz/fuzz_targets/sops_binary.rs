@@ -1,4 +1,4 @@
-//! Whatever the bytes of a SOPS file in binary form.
+//! Parses and judges any bytes as a SOPS file in binary format.
 
 #![no_main]
 

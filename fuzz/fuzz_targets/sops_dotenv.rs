@@ -1,4 +1,4 @@
-//! Whatever the bytes of a SOPS file in dotenv form.
+//! Parses and judges any bytes as a SOPS file in dotenv format.
 
 #![no_main]
 

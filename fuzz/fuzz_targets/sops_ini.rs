@@ -1,4 +1,4 @@
-//! Whatever the bytes of a SOPS file in INI form.
+//! Parses and judges any bytes as a SOPS file in INI format.
 
 #![no_main]
 

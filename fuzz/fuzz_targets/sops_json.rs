@@ -1,4 +1,4 @@
-//! Whatever the bytes of a SOPS file in JSON.
+//! Parses and judges any bytes as a SOPS file in JSON format.
 
 #![no_main]
 

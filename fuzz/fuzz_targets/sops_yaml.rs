@@ -1,4 +1,4 @@
-//! Whatever the bytes of a SOPS file in YAML.
+//! Parses and judges any bytes as a SOPS file in YAML format.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Whatever the file: an edit that is made changes nothing before its field and no line end, and the way back gives the
-//! bytes that were there.
+//! Edits any file: an edit changes nothing before its field and no line ending, and undoing it restores the original
+//! bytes.
 
 #![no_main]
 
@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(same >= offset(bytes, field), "{field:?}: bytes before the field changed");
         let replaced = &bytes[same..bytes.len() - after];
         assert!(!replaced.contains(&b'\n') && !replaced.contains(&b'\r'), "{field:?}: a line end changed");
-        // A tag that needs quotes gets them, and keeps them.
+        // A tag that needs quotes gets them and keeps them.
         if is_ambiguous(tag.as_str()) {
             continue;
         }
@@ -46,7 +46,7 @@ fn moved(bytes: &[u8], field: &Field, to: &Version, field_rules: &FieldRules) ->
     }
 }
 
-/// The byte at which a field's scalar starts.
+/// The byte offset of a field's scalar.
 fn offset(bytes: &[u8], field: &Field) -> usize {
     let text = std::str::from_utf8(bytes).expect("it was read");
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);

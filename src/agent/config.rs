@@ -1,4 +1,4 @@
-//! What the agent has to be told.
+//! The settings of the agent.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -9,19 +9,19 @@ use super::webhook::config::Webhook;
 /// Settings of the agent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// From the end of one cycle to the start of the next, give or take a tenth.
+    /// The time from the end of one cycle to the start of the next, with 10 % jitter.
     pub interval: Duration,
-    /// Where health, metrics and status are served; `None` serves nothing.
+    /// The address on which health, metrics and status are served; `None` serves nothing.
     pub listen: Option<SocketAddr>,
-    /// Who may tell of pushes.
+    /// The accepted senders of webhooks.
     pub webhooks: Vec<Webhook>,
-    /// Whether cycles only look.
+    /// Whether cycles only report, and change nothing.
     pub suspend: bool,
-    /// How long a cycle may take before it is given up.
+    /// The time after which a cycle is aborted.
     pub deadline: Duration,
-    /// How long the cycle under way may go on once the agent is told to stop.
+    /// The time that the running cycle has to finish once the agent is stopping.
     pub grace: Duration,
-    /// Where a commit can be looked at, if it cannot be told by the repository's URL.
+    /// The address of commits, if it cannot be derived from the repository's URL.
     pub commit_link: Option<CommitLink>,
 }
 

@@ -1,4 +1,4 @@
-//! What is worth telling people of outcomes: what moved, what is kept back and what fails, each once; and when it is over.
+//! The events that people are notified of: what moved, what is kept back and what fails, each once, and when it is over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -19,19 +19,19 @@ use super::link::CommitLink;
 use super::outcome::{Failure, Outcome};
 use super::runtime::Runtime;
 
-/// What was told is not told again within this time, however often it comes and goes.
+/// An event is not repeated within this time, however often its cause comes and goes.
 const QUIET_PERIOD: Duration = Duration::from_secs(3600);
-/// Failures that may pass by themselves are told when there are so many in a row.
+/// Failures that may be temporary are reported after this many in a row.
 const FAILURE_THRESHOLD: u32 = 3;
-/// At most this many events of one kind come from one cycle; one more tells how many there would have been.
+/// The maximum number of events of one kind per cycle; one more counts the others.
 const MAX_EVENTS: usize = 20;
-/// At most this many updates are listed in the event that tells of their commit.
+/// The maximum number of updates that are listed in the event for their commit.
 const MAX_UPDATES: usize = 50;
 
-/// What keeps an image back.
+/// A reason that keeps an image back.
 type Problem = (Repository, Option<Tag>, Reason);
 
-/// What is known already.
+/// Turns outcomes into events, and remembers what it has reported.
 #[derive(Debug, Default)]
 pub struct EventTracker {
     repository: String,
@@ -39,21 +39,21 @@ pub struct EventTracker {
     link: Option<CommitLink>,
     problems: BTreeMap<Problem, Sightings>,
     failures: Sightings,
-    /// The Kustomizations of which it was told that they did not apply a commit.
+    /// The Kustomizations that were reported to have failed to apply a commit.
     failing: BTreeSet<Option<ObjectRef>>,
 }
 
-/// How often something was seen in a row, and when it was told.
+/// The number of consecutive cycles in which something was seen, and the time at which it was reported.
 #[derive(Debug, Default, Clone, Copy)]
 struct Sightings {
     consecutive: u32,
-    /// Whether it was told since it began.
+    /// Whether it was reported since it started.
     is_reported: bool,
     reported_at: Option<Instant>,
 }
 
 impl Sightings {
-    /// Sees it once more; `true` when it is time to tell.
+    /// Counts another sighting; returns whether to report it now.
     fn seen(&mut self, threshold: u32, now: Instant) -> bool {
         self.consecutive = self.consecutive.saturating_add(1);
         let is_quiet = self.reported_at.is_some_and(|at| now.saturating_duration_since(at) < QUIET_PERIOD);
@@ -64,7 +64,7 @@ impl Sightings {
         true
     }
 
-    /// Sees that it is over; `true` when that is to be told.
+    /// Records that it is over; returns whether to report that.
     fn over(&mut self) -> bool {
         self.consecutive = 0;
         std::mem::take(&mut self.is_reported)
@@ -72,14 +72,14 @@ impl Sightings {
 }
 
 impl EventTracker {
-    /// Learns whose news these are.
+    /// Applies a configuration.
     pub fn configured(&mut self, runtime: &Runtime) {
         self.repository = runtime.repository.to_string();
         self.branch = runtime.branch.to_string();
         self.link = runtime.commit_link();
     }
 
-    /// What an outcome has that is new.
+    /// Returns the events for the outcome of a cycle.
     pub fn cycle_ended(&mut self, outcome: &Outcome, now: Instant) -> Vec<Event> {
         let template = self.template(outcome.ended);
         match &outcome.result {
@@ -88,7 +88,7 @@ impl EventTracker {
         }
     }
 
-    /// What there is to tell of what Flux says.
+    /// Returns the events for an event from Flux.
     pub fn rollout_event(&mut self, event: &flux::FluxEvent, at: Timestamp) -> Vec<Event> {
         let flux::FluxEvent::Rollout(word) = event else { return Vec::new() };
         let RolloutEvent { commit, kustomization, changes, outcome, took } = word;
@@ -112,7 +112,7 @@ impl EventTracker {
         if kind == Kind::ReconcileFailed {
             self.failing.insert(kustomization.clone());
         } else if self.failing.remove(kustomization) | self.failing.remove(&None) {
-            let title = format!("{by} applies commits again");
+            let title = format!("{by} is applying commits again");
             events.push(Event { kind: Kind::Recovered, title, ..template.clone() });
         }
         let url = self.link.as_ref().map(|link| link.to(commit));
@@ -142,10 +142,10 @@ impl EventTracker {
     fn report_events(&mut self, report: &Report, now: Instant, template: &Event) -> Vec<Event> {
         let mut events = Vec::new();
         if self.failures.over() {
-            let title = format!("cycles on {} work again", self.branch);
+            let title = format!("cycles on {} succeed again", self.branch);
             events.push(Event { kind: Kind::Recovered, title, ..template.clone() });
         }
-        // What is proposed, the forge tells people of.
+        // The forge notifies people of proposals.
         if let Some(commit) = report.commit.as_ref().filter(|_| !report.is_proposal) {
             events.push(update_event(report, commit, self.link.as_ref(), template));
         }
@@ -161,9 +161,9 @@ impl EventTracker {
         let still: BTreeSet<&Repository> = problems.keys().map(|(image, _, _)| image).collect();
         let over: Vec<Problem> = self.problems.iter_mut().filter_map(is_over).collect();
         for (image, tag, reason) in over {
-            // Another tag or another reason is told by itself.
+            // Another tag or another reason is reported on its own.
             if !still.contains(&image) {
-                let title = format!("{} is not kept back any more ({})", named(&image, tag.as_ref()), reason.name());
+                let title = format!("{} is no longer kept back ({})", named(&image, tag.as_ref()), reason.name());
                 events.push(about(&image, tag.as_ref(), Event { kind: Kind::Recovered, title, ..template.clone() }));
             }
         }
@@ -196,30 +196,30 @@ impl EventTracker {
     }
 }
 
-/// The first events of each kind, and for the others one that says how many they are.
+/// Limits the events of each kind, with one more event that counts the others.
 fn bounded(events: Vec<Event>, template: &Event) -> Vec<Event> {
     let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
-    let mut told = Vec::new();
+    let mut limited = Vec::new();
     for event in events {
         let count = counts.entry(event.kind).or_default();
         *count += 1;
         if *count <= MAX_EVENTS {
-            told.push(event);
+            limited.push(event);
         }
     }
     for (kind, count) in counts.into_iter().filter(|(_, count)| *count > MAX_EVENTS) {
         let more = count - MAX_EVENTS;
         let title = match kind {
-            Kind::Recovered => format!("{more} more images are not kept back any more"),
+            Kind::Recovered => format!("{more} more images are no longer kept back"),
             _ => format!("{more} more images are kept back ({})", kind.name()),
         };
-        let detail = "the status page and `tagalong status` list them".to_owned();
-        told.push(Event { kind, title, detail, ..template.clone() });
+        let detail = "see the status page or `tagalong status`".to_owned();
+        limited.push(Event { kind, title, detail, ..template.clone() });
     }
-    told
+    limited
 }
 
-/// As what a reason is told, and after how many cycles; most are nobody's problem.
+/// Returns the kind of event for a reason, and after how many cycles it is reported; most reasons are not.
 fn kind_of(reason: Reason) -> Option<(Kind, u32)> {
     match reason {
         Reason::BlockedImage | Reason::BlockedSecret => Some((Kind::Blocked, 1)),
@@ -296,7 +296,7 @@ mod tests {
         }
     }
 
-    fn told(tracker: &mut EventTracker, now: Instant, result: Result<Report, Failure>) -> Vec<String> {
+    fn reported(tracker: &mut EventTracker, now: Instant, result: Result<Report, Failure>) -> Vec<String> {
         let outcome = Outcome { number: 1, ended: Timestamp::UNIX_EPOCH, took: Duration::ZERO, result };
         tracker
             .cycle_ended(&outcome, now)
@@ -308,64 +308,64 @@ mod tests {
     const BLOCKED: &str = "blocked: ghcr.io/acme/shop:v2 is kept back (blocked-image)";
 
     #[test]
-    fn trouble_is_told_once_and_its_end_too_and_flapping_not_at_all() {
+    fn problems_and_their_end_are_reported_once_and_flapping_is_not() {
         let (mut tracker, now) = (EventTracker::default(), Instant::now());
         let blocked = || Ok(report(&[("v2", Reason::BlockedImage)]));
-        assert_eq!(told(&mut tracker, now, blocked()), [BLOCKED]);
-        assert!(told(&mut tracker, now, blocked()).is_empty());
-        let over = "recovered: ghcr.io/acme/shop:v2 is not kept back any more (blocked-image)";
-        assert_eq!(told(&mut tracker, now, Ok(report(&[]))), [over]);
+        assert_eq!(reported(&mut tracker, now, blocked()), [BLOCKED]);
+        assert!(reported(&mut tracker, now, blocked()).is_empty());
+        let over = "recovered: ghcr.io/acme/shop:v2 is no longer kept back (blocked-image)";
+        assert_eq!(reported(&mut tracker, now, Ok(report(&[]))), [over]);
         for _ in 0..3 {
-            assert!(told(&mut tracker, now, blocked()).is_empty());
-            assert!(told(&mut tracker, now, Ok(report(&[]))).is_empty());
+            assert!(reported(&mut tracker, now, blocked()).is_empty());
+            assert!(reported(&mut tracker, now, Ok(report(&[]))).is_empty());
         }
-        assert!(told(&mut tracker, now, blocked()).is_empty());
-        assert_eq!(told(&mut tracker, now + QUIET_PERIOD, blocked()), [BLOCKED]);
+        assert!(reported(&mut tracker, now, blocked()).is_empty());
+        assert_eq!(reported(&mut tracker, now + QUIET_PERIOD, blocked()), [BLOCKED]);
         // The next tag is blocked as well: that is news, and no recovery.
-        let next = told(&mut tracker, now + QUIET_PERIOD, Ok(report(&[("v3", Reason::BlockedImage)])));
+        let next = reported(&mut tracker, now + QUIET_PERIOD, Ok(report(&[("v3", Reason::BlockedImage)])));
         assert_eq!(next, ["blocked: ghcr.io/acme/shop:v3 is kept back (blocked-image)"]);
     }
 
     #[test]
-    fn of_many_troubles_at_once_some_are_told_and_the_others_counted() {
+    fn of_many_problems_some_are_reported_and_the_others_counted() {
         let (mut tracker, now) = (EventTracker::default(), Instant::now());
         let problem = |image: usize| Skipped {
             image: format!("ghcr.io/acme/app-{image:04}").parse().expect("an image"),
             ..report(&[("v2", Reason::BlockedImage)]).skipped.remove(0)
         };
         let all = || Report { skipped: (0..5000).map(problem).collect(), ..report(&[]) };
-        let said = told(&mut tracker, now, Ok(all()));
+        let said = reported(&mut tracker, now, Ok(all()));
         assert_eq!(said.len(), MAX_EVENTS + 1);
         assert_eq!(said[0], "blocked: ghcr.io/acme/app-0000:v2 is kept back (blocked-image)");
         assert_eq!(said[MAX_EVENTS], "blocked: 4980 more images are kept back (blocked)");
-        assert!(told(&mut tracker, now, Ok(all())).is_empty());
-        let said = told(&mut tracker, now, Ok(report(&[])));
+        assert!(reported(&mut tracker, now, Ok(all())).is_empty());
+        let said = reported(&mut tracker, now, Ok(report(&[])));
         assert_eq!(said.len(), MAX_EVENTS + 1);
-        assert_eq!(said[MAX_EVENTS], "recovered: 4980 more images are not kept back any more");
+        assert_eq!(said[MAX_EVENTS], "recovered: 4980 more images are no longer kept back");
     }
 
     #[test]
-    fn what_may_pass_is_told_when_it_stays() {
+    fn temporary_failures_are_reported_once_they_persist() {
         let (mut tracker, now) = (EventTracker::default(), Instant::now());
         let down = || Ok(report(&[("v1", Reason::RegistryError)]));
-        assert!(told(&mut tracker, now, down()).is_empty() && told(&mut tracker, now, down()).is_empty());
-        assert!(told(&mut tracker, now, Ok(report(&[("v1", Reason::UpToDate)]))).is_empty());
-        assert!(told(&mut tracker, now, down()).is_empty() && told(&mut tracker, now, down()).is_empty());
-        assert_eq!(told(&mut tracker, now, down()).len(), 1);
+        assert!(reported(&mut tracker, now, down()).is_empty() && reported(&mut tracker, now, down()).is_empty());
+        assert!(reported(&mut tracker, now, Ok(report(&[("v1", Reason::UpToDate)]))).is_empty());
+        assert!(reported(&mut tracker, now, down()).is_empty() && reported(&mut tracker, now, down()).is_empty());
+        assert_eq!(reported(&mut tracker, now, down()).len(), 1);
 
         let overdue = || Err(Failure::Overdue { after: Duration::from_secs(9) });
-        assert!(told(&mut tracker, now, overdue()).is_empty() && told(&mut tracker, now, overdue()).is_empty());
-        assert_eq!(told(&mut tracker, now, overdue()), ["failed: the cycle was given up after 9 s"]);
-        assert!(told(&mut tracker, now, Err(Failure::Stopped)).is_empty());
-        assert!(told(&mut tracker, now, down()).iter().any(|told| told.starts_with("recovered: cycles on")));
+        assert!(reported(&mut tracker, now, overdue()).is_empty() && reported(&mut tracker, now, overdue()).is_empty());
+        assert_eq!(reported(&mut tracker, now, overdue()), ["failed: the cycle was aborted after 9 s"]);
+        assert!(reported(&mut tracker, now, Err(Failure::Stopped)).is_empty());
+        assert!(reported(&mut tracker, now, down()).iter().any(|event| event.starts_with("recovered: cycles on")));
         let exhausted = CycleError::Exhausted { branch: "main".parse().expect("a branch"), attempts: 10 };
         let later = now + QUIET_PERIOD;
-        let said = told(&mut tracker, later, Err(Failure::Cycle(Box::new(exhausted))));
+        let said = reported(&mut tracker, later, Err(Failure::Cycle(Box::new(exhausted))));
         assert_eq!(said, ["push-exhausted: someone else was first on main 10 times in a row"]);
     }
 
     #[test]
-    fn what_flux_makes_of_a_commit_is_told_and_that_it_works_again() {
+    fn rollouts_are_reported_and_so_is_recovery() {
         let mut tracker =
             EventTracker { link: "https://git.example.com/c/{sha}".parse().ok(), ..EventTracker::default() };
         let apps = ObjectRef { namespace: "flux-system".to_owned(), name: "apps".to_owned() };
@@ -391,7 +391,8 @@ mod tests {
         let said = ["reconcile-failed: shop v2 could not be applied by flux-system/apps (BuildFailed)"];
         assert_eq!(tell("c0ffee", Some(&apps), failed), said);
         let applied = || Rollout::Applied { revision: "main@sha1:c0ffee".to_owned() };
-        let said = ["recovered: flux-system/apps applies commits again", "reconciled: shop v2 was applied after 12 s"];
+        let said =
+            ["recovered: flux-system/apps is applying commits again", "reconciled: shop v2 was applied after 12 s"];
         assert_eq!(tell("c0ffee", Some(&apps), applied()), said);
         assert_eq!(tell("c0ffee", Some(&apps), applied()), said[1..]);
         let overdue = Rollout::Overdue { stands: "nothing".to_owned() };
@@ -401,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moved_is_told_with_its_commit() {
+    fn updates_are_reported_with_their_commit() {
         let mut tracker =
             EventTracker { link: "https://git.example.com/c/{sha}".parse().ok(), ..EventTracker::default() };
         let moved = |to: &str| Moved {

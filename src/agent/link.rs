@@ -1,19 +1,19 @@
-//! Where a commit can be looked at.
+//! Links to commits at the forge.
 
 use std::str::FromStr;
 
 use crate::secret::SafeUrl;
 
-/// What stands for the commit's id.
-const PLACE: &str = "{sha}";
+/// The placeholder for the commit's ID.
+const PLACEHOLDER: &str = "{sha}";
 
 /// The address of any commit of a repository, at its forge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitLink(String);
 
-/// A text that is no such address.
+/// The error for an invalid address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("write an address such as https://git.example.com/org/infra/commit/{{sha}}")]
+#[error("expected an address such as https://git.example.com/org/infra/commit/{{sha}}")]
 pub struct LinkError;
 
 impl FromStr for CommitLink {
@@ -22,25 +22,25 @@ impl FromStr for CommitLink {
     fn from_str(text: &str) -> Result<CommitLink, LinkError> {
         let url = url::Url::parse(text).map_err(|_| LinkError)?;
         let is_plain = url.username().is_empty() && url.password().is_none();
-        let is_link = matches!(url.scheme(), "https" | "http") && is_plain && text.contains(PLACE);
+        let is_link = matches!(url.scheme(), "https" | "http") && is_plain && text.contains(PLACEHOLDER);
         if is_link { Ok(CommitLink(text.to_owned())) } else { Err(LinkError) }
     }
 }
 
 impl CommitLink {
-    /// What the URL of a repository tells: forges show commits below the same host and path. `None` for a repository on
-    /// this machine.
+    /// Derives the link from the URL of a repository: forges show commits below the same host and path. `None` for a
+    /// repository on this machine.
     pub fn of(repository: &SafeUrl) -> Option<CommitLink> {
         let page = repository.page()?;
         let host = page.host_str()?;
         let below = if host.contains("gitlab") { "-/commit" } else { "commit" };
         let below = if host == "bitbucket.org" { "commits" } else { below };
-        format!("{page}/{below}/{PLACE}").parse().ok()
+        format!("{page}/{below}/{PLACEHOLDER}").parse().ok()
     }
 
-    /// The address of one commit.
+    /// Returns the address of one commit.
     pub fn to(&self, commit: &str) -> String {
-        self.0.replace(PLACE, commit)
+        self.0.replace(PLACEHOLDER, commit)
     }
 }
 
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_forge_is_told_by_the_repository() {
+    fn links_are_derived_from_the_repository() {
         let link = |url: &str| CommitLink::of(&url.parse().expect(url)).map(|link| link.to("1a2b3c4"));
         let expect = Some("https://gitea.d-ma.be/mathias/infra/commit/1a2b3c4".to_owned());
         assert_eq!(link("ssh://git@gitea.d-ma.be:2222/mathias/infra.git"), expect);

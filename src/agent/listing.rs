@@ -1,13 +1,13 @@
-//! The images of one cycle, ordered once, so that a page of them costs no more than the page.
+//! The images of one cycle, sorted once, so that rendering a page of them costs no more than that page.
 
 use crate::cycle::status::State;
 use crate::image::Repository;
 use crate::plan::skip::Reason;
 
 use super::query::Query;
-use super::status::Row;
+use super::row::Row;
 
-/// The states in the order in which people want to see them: what needs someone comes first.
+/// The states in the order in which people want to see them: those that need attention come first.
 pub const BY_TROUBLE: [State; State::ALL.len()] = [
     State::Kept(Reason::BlockedImage),
     State::Kept(Reason::BlockedSecret),
@@ -19,7 +19,7 @@ pub const BY_TROUBLE: [State; State::ALL.len()] = [
     State::UpToDate,
 ];
 
-/// All images of one cycle. It never changes once it is made, so requests share it instead of copying it.
+/// All images of one cycle. It never changes, so requests share it instead of copying it.
 #[derive(Debug, Default)]
 pub struct Listing {
     /// By name.
@@ -38,30 +38,30 @@ pub struct Counts([usize; State::ALL.len()]);
 pub enum Order {
     /// By the names of the images.
     Name,
-    /// What needs someone first, by name within a state.
+    /// Those that need attention first, by name within a state.
     Trouble,
 }
 
 /// One page of the images that match a query.
 #[derive(Debug)]
 pub struct Selection<'l> {
-    /// The images on the page; none where the page is past the last one.
+    /// The images on the page; empty if the page is past the last one.
     pub rows: Vec<&'l Row>,
     /// The number of images that match.
     pub total: usize,
-    /// The number of pages; 1 where nothing matches.
+    /// The number of pages; 1 if nothing matches.
     pub pages: usize,
     /// The images that match the text of the query, whatever their state.
     pub counts: Counts,
 }
 
 impl Counts {
-    /// The number of images in one state.
+    /// Returns the number of images in one state.
     pub fn of(&self, state: State) -> usize {
         self.0[state.index()]
     }
 
-    /// The number of images in any of the states.
+    /// Returns the number of images in any of the states.
     pub fn sum(&self, states: &[State]) -> usize {
         states.iter().map(|state| self.of(*state)).sum()
     }
@@ -80,7 +80,7 @@ impl<'s> FromIterator<&'s State> for Counts {
 }
 
 impl Listing {
-    /// A listing of rows in any order.
+    /// A listing of rows, given in any order.
     pub fn new(mut rows: Vec<Row>) -> Listing {
         rows.sort_by(|one, other| one.status.image.cmp(&other.status.image));
         let counts = rows.iter().map(|row| &row.status.state).collect();
@@ -89,23 +89,23 @@ impl Listing {
         Listing { rows, by_trouble, counts }
     }
 
-    /// All rows, by name.
+    /// Returns all rows, by name.
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// The row of an image.
+    /// Returns the row of an image.
     pub fn row(&self, image: &Repository) -> Option<&Row> {
         let found = self.rows.binary_search_by(|row| row.status.image.cmp(image));
         found.ok().map(|at| &self.rows[at])
     }
 
-    /// The number of images in each state.
+    /// Returns the number of images in each state.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// The page that a query asks for. Looks at each row once, and copies none.
+    /// Returns the page that a query asks for. Looks at each row once, and copies none.
     pub fn select(&self, query: &Query, order: Order) -> Selection<'_> {
         let row = |at: usize| match order {
             Order::Name => &self.rows[at],
@@ -128,7 +128,7 @@ impl Listing {
     }
 }
 
-/// Whether a word in lower case is part of an image's name, of what it holds or should hold, or of where it does so.
+/// Whether a lowercase word is part of an image's name, of its current version or candidate, or of its files.
 fn has(row: &Row, word: &str) -> bool {
     let status = &row.status;
     let has = |text: &str| text.to_lowercase().contains(word);
@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    const SIZES: Sizes = Sizes { usual: 2, most: 10 };
+    const SIZES: Sizes = Sizes { default: 2, most: 10 };
 
     fn row(name: &str, state: State) -> Row {
         let current = Place {
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn each_state_has_its_place_among_the_troubles() {
+    fn each_state_has_a_place_in_the_order() {
         for state in State::ALL {
             assert_eq!(BY_TROUBLE.iter().filter(|other| **other == state).count(), 1, "{state}");
             assert_eq!(State::ALL[state.index()], state);

@@ -1,4 +1,4 @@
-//! What cycles did, in the log.
+//! Logs what cycles did.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -11,19 +11,19 @@ use crate::plan::skip::{Reason, Skipped};
 
 use super::outcome::{Failure, Outcome};
 
-/// At most this many images that stay, and this many new notes, are written down for each cycle.
+/// The maximum number of images that are kept back, and of new notes, logged per cycle.
 const MAX_LINES: usize = 100;
-/// At most this many images of a commit are named.
+/// The maximum number of images of a commit that are named.
 const MAX_IMAGES: usize = 20;
 
-/// What was said already.
+/// Logs what cycles did, and remembers which notes it has logged.
 #[derive(Debug, Default)]
 pub struct Log {
     notes: BTreeSet<String>,
 }
 
 impl Log {
-    /// Writes down how a cycle ended. What there is to note about the tree is said once, as long as it stays true.
+    /// Logs the outcome of a cycle. A note about the tree is logged only once, as long as it applies.
     pub fn cycle_ended(&mut self, outcome: &Outcome) {
         match &outcome.result {
             Ok(report) => self.log_report(report),
@@ -31,30 +31,30 @@ impl Log {
         }
     }
 
-    /// Writes down news from Flux.
+    /// Logs an event from Flux.
     pub fn rollout_event(&self, event: &FluxEvent) {
         match event {
-            FluxEvent::Rollout(word) => log_rollout(word),
-            FluxEvent::Failing(part, error) => {
+            FluxEvent::Rollout(event) => log_rollout(event),
+            FluxEvent::Failing(task, error) => {
                 let help = error.help().unwrap_or_default();
                 let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-                tracing::error!(%error, %cause, %help, "{}", describe(*part));
+                tracing::error!(%error, %cause, %help, "{}", describe(*task));
             }
-            FluxEvent::Recovered(part) => tracing::info!(part = part.name(), "Flux can be asked and watched again"),
+            FluxEvent::Recovered(task) => tracing::info!(task = task.name(), "Flux can be reached again"),
         }
     }
 
     fn log_report(&mut self, report: &Report) {
         for moved in &report.updates {
             let from = moved.from.as_deref().unwrap_or("(none)");
-            tracing::info!(file = %moved.file, path = %moved.path, image = %moved.image, from, to = %moved.to, "moved");
+            tracing::info!(file = %moved.file, path = %moved.path, image = %moved.image, from, to = %moved.to, "updated");
         }
         log_skipped(&report.skipped);
         let notes: BTreeSet<String> = report.notes.iter().cloned().collect();
         let new: Vec<&String> = notes.difference(&self.notes).collect();
         new.iter().take(MAX_LINES).for_each(|note| tracing::warn!("{note}"));
         if let Some(more) = excess(new.len(), MAX_LINES) {
-            tracing::warn!("{more} more notes; `tagalong sync --dry-run` shows them all");
+            tracing::warn!("{more} more notes; run `tagalong sync --dry-run` to see all of them");
         }
         self.notes = notes;
         tracing::info!(
@@ -63,16 +63,16 @@ impl Log {
             updates = report.updates.len(),
             attempts = report.attempts,
             duration_ms = report.duration_ms,
-            "the cycle is done"
+            "cycle finished"
         );
     }
 }
 
-/// Writes down what stays, the worst first, so that what is left out is always the least of it.
+/// Logs the images that are kept back, most severe first, so that the least severe ones are left out.
 fn log_skipped(skipped: &[Skipped]) {
-    let (fine, mut kept): (Vec<&Skipped>, Vec<&Skipped>) =
+    let (up_to_date, mut kept): (Vec<&Skipped>, Vec<&Skipped>) =
         skipped.iter().partition(|skipped| skipped.reason == Reason::UpToDate);
-    for Skipped { image, tag, .. } in fine {
+    for Skipped { image, tag, .. } in up_to_date {
         let tag = tag.as_ref().map(ToString::to_string).unwrap_or_default();
         tracing::debug!(%image, %tag, "up to date");
     }
@@ -80,48 +80,50 @@ fn log_skipped(skipped: &[Skipped]) {
     for Skipped { image, field, tag, reason, detail } in kept.iter().take(MAX_LINES) {
         let tag = tag.as_ref().map(ToString::to_string).unwrap_or_default();
         let (file, path) = field.as_ref().map(|field| (&*field.file, &*field.path)).unwrap_or_default();
-        tracing::warn!(%image, %tag, file, path, reason = reason.name(), %detail, "stays");
+        tracing::warn!(%image, %tag, file, path, reason = reason.name(), %detail, "kept back");
     }
     if let Some(more) = excess(kept.len(), MAX_LINES) {
-        tracing::warn!("{more} more stay; the status page and `tagalong status` list them");
+        tracing::warn!("{more} more images are kept back; see the status page or `tagalong status`");
     }
 }
 
-/// How much of a list goes beyond its bound, if anything.
+/// Returns by how much a list exceeds its limit, if it does.
 fn excess(count: usize, most: usize) -> Option<usize> {
     count.checked_sub(most).filter(|more| *more > 0)
 }
 
-fn describe(part: FluxTask) -> &'static str {
-    match part {
-        FluxTask::Asking => "Flux could not be asked to look; it does so by itself, after its interval",
-        FluxTask::Watching => "what becomes of commits cannot be seen",
+fn describe(task: FluxTask) -> &'static str {
+    match task {
+        FluxTask::Asking => "cannot notify Flux; it will look by itself after its interval",
+        FluxTask::Watching => "cannot watch Flux apply commits",
     }
 }
 
-fn log_rollout(word: &RolloutEvent) {
-    let RolloutEvent { commit, kustomization, outcome, .. } = word;
-    let named = word.changes.iter().take(MAX_IMAGES).map(|change| format!("{}:{}", change.image, change.to));
-    let more = excess(word.changes.len(), MAX_IMAGES).map(|more| format!("and {more} more"));
+fn log_rollout(event: &RolloutEvent) {
+    let RolloutEvent { commit, kustomization, outcome, .. } = event;
+    let named = event.changes.iter().take(MAX_IMAGES).map(|change| format!("{}:{}", change.image, change.to));
+    let more = excess(event.changes.len(), MAX_IMAGES).map(|more| format!("and {more} more"));
     let images = named.chain(more).collect::<Vec<_>>().join(" ");
     let by = kustomization.as_ref().map(ToString::to_string).unwrap_or_default();
-    let took_s = word.took.as_secs_f64();
+    let took_s = event.took.as_secs_f64();
     match outcome {
         Rollout::Applied { revision } => {
-            tracing::info!(%commit, %images, kustomization = %by, %revision, took_s, "the commit was applied");
+            tracing::info!(%commit, %images, kustomization = %by, %revision, took_s, "commit applied");
         }
         Rollout::Failed { reason, message } => {
-            tracing::error!(%commit, %images, kustomization = %by, %reason, %message, took_s, "the commit could not be applied");
+            tracing::error!(%commit, %images, kustomization = %by, %reason, %message, took_s, "commit could not be applied");
         }
         Rollout::Overdue { stands } => {
-            tracing::error!(%commit, %images, kustomization = %by, %stands, took_s, "the commit was not applied in time");
+            tracing::error!(%commit, %images, kustomization = %by, %stands, took_s, "commit not applied in time");
         }
-        Rollout::Superseded => tracing::info!(%commit, %images, took_s, "a newer commit moves the same images"),
+        Rollout::Superseded => {
+            tracing::info!(%commit, %images, took_s, "commit superseded by a newer one for the same images")
+        }
     }
 }
 
 fn log_failure(failure: &Failure) {
     let help = failure.help().unwrap_or_default();
     let cause = std::error::Error::source(failure).map(ToString::to_string).unwrap_or_default();
-    tracing::error!(kind = failure.label(), error = %failure, %cause, %help, "the cycle failed");
+    tracing::error!(kind = failure.label(), error = %failure, %cause, %help, "cycle failed");
 }

@@ -1,25 +1,28 @@
-//! The agent: cycles by schedule until it is told to stop, and what it shows of itself meanwhile.
+//! The agent: runs cycles on a schedule until it is stopped, and serves its status meanwhile.
 //!
-//! - [`config`]: what it has to be told
+//! - [`config`]: its settings
 //! - [`runtime`]: everything built from one configuration, and its replacement on reload
-//! - [`schedule`]: one cycle after the other
+//! - [`schedule`]: runs one cycle after the other
+//! - [`next_cycle`]: what the next cycle checks, and when
+//! - [`signals`]: the signals that stop, reload or trigger it
 //! - [`trigger`]: starts a cycle for the images of an event
-//! - [`webhook`]: being told of pushes
-//! - [`worker`]: one cycle, bounded in time and apart
-//! - [`rollouts`]: what becomes of commits in the cluster
-//! - [`outcome`]: how a cycle ended
-//! - [`observers`]: who is notified of outcomes
-//! - [`log`]: the log
-//! - [`events`]: the events that are sent to notification channels
+//! - [`webhook`]: events with which registries announce new images
+//! - [`worker`]: runs one cycle, limited in time and isolated
+//! - [`rollouts`]: the rollout of commits in the cluster
+//! - [`outcome`]: the outcome of a cycle
+//! - [`observers`]: the observers of outcomes
+//! - [`log`]: logs what cycles did
+//! - [`events`]: the events that people are notified of
 //! - [`metrics`]: counters for Prometheus
-//! - [`status`]: the state of every image
+//! - [`status`]: the status of every image
+//! - [`row`]: one image
 //! - [`listing`]: all images of a cycle, and pages of them
-//! - [`query`]: which images and which page are asked for
-//! - [`snapshot`]: what the server shows
+//! - [`query`]: the query string of the status page
+//! - [`snapshot`]: the state that the server shows
 //! - [`server`]: health, metrics and status over HTTP
 //! - [`page`]: the status page
 //! - [`summary`]: the same as JSON
-//! - [`link`]: where a commit can be looked at
+//! - [`link`]: links to commits at the forge
 
 pub mod config;
 pub mod events;
@@ -27,14 +30,17 @@ pub mod link;
 pub mod listing;
 pub mod log;
 pub mod metrics;
+pub mod next_cycle;
 pub mod observers;
 pub mod outcome;
 pub mod page;
 pub mod query;
 pub mod rollouts;
+pub mod row;
 pub mod runtime;
 pub mod schedule;
 pub mod server;
+pub mod signals;
 pub mod snapshot;
 pub mod status;
 pub mod summary;

@@ -1,4 +1,4 @@
-//! How a cycle ended: what every sink is told.
+//! The outcome of a cycle, which every observer is notified of.
 
 use std::time::Duration;
 
@@ -8,44 +8,44 @@ use crate::cycle::error::CycleError;
 use crate::cycle::report::Report;
 use crate::fault::{Explain, Fault};
 
-/// How a cycle ended.
+/// The outcome of a cycle.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Which cycle it was, from 1.
+    /// The number of the cycle, from 1.
     pub number: u64,
-    /// When it ended.
+    /// The time at which it ended.
     pub ended: Timestamp,
-    /// How long it took.
+    /// Its duration.
     pub took: Duration,
-    /// What it did, or why it did not get to its end.
+    /// Its report, or the reason why it did not finish.
     pub result: Result<Report, Failure>,
 }
 
-/// Why a cycle did not get to its end.
+/// The reason why a cycle did not finish.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Something went wrong in it.
+    /// It failed.
     #[error(transparent)]
     Cycle(Box<CycleError>),
     /// It took too long.
-    #[error("the cycle was given up after {} s", after.as_secs_f64())]
+    #[error("the cycle was aborted after {} s", after.as_secs_f64())]
     Overdue {
         /// Its deadline.
         after: Duration,
     },
-    /// It panicked. What the panic said stays out of here: it may hold anything.
-    #[error("the cycle met an internal error")]
+    /// It panicked. The message of the panic is left out: it may contain anything.
+    #[error("internal error in the cycle")]
     Panicked,
-    /// The agent was told to stop.
-    #[error("the cycle was given up because the agent was told to stop")]
+    /// The agent is stopping.
+    #[error("the cycle was aborted because the agent is stopping")]
     Stopped,
-    /// Another replica leads, or it is not known any more that this one does.
-    #[error("the cycle was given up because this replica does not lead any more")]
+    /// This replica lost the lead, or can no longer be sure of it.
+    #[error("the cycle was aborted because this replica no longer leads")]
     Deposed,
 }
 
 impl Failure {
-    /// A short lowercase name for metrics.
+    /// Returns a short lowercase name for metrics.
     pub fn label(&self) -> &'static str {
         match self {
             Failure::Cycle(error) => error.fault().label(),
@@ -70,11 +70,11 @@ impl Explain for Failure {
         match self {
             Failure::Cycle(error) => error.help(),
             Failure::Overdue { .. } => {
-                Some("look for a slow registry or git server, or raise agent.deadline".to_owned())
+                Some("check for a slow registry or git server, or raise agent.deadline".to_owned())
             }
-            Failure::Panicked => Some(
-                "this is a bug in tagalong; please report it with the line in the log that names the place".to_owned(),
-            ),
+            Failure::Panicked => {
+                Some("this is a bug in tagalong; please report it with the log line that names the location".to_owned())
+            }
             Failure::Stopped | Failure::Deposed => None,
         }
     }

@@ -1,4 +1,4 @@
-//! The part of an address after the `?`: which images to show, and which page of them.
+//! The query string of the status page: which images to show, and which page of them.
 
 use url::form_urlencoded;
 
@@ -6,9 +6,9 @@ use crate::cycle::status::State;
 use crate::fault::{Explain, Fault};
 use crate::plan::skip::Reason;
 
-/// The longest text to search for, in characters.
+/// The maximum length of a search text, in characters.
 pub const MAX_TEXT: usize = 200;
-/// The characters of a wrong value that its error repeats.
+/// The maximum number of characters of an invalid value that its error quotes.
 const MAX_QUOTED: usize = 60;
 
 /// Names for several states at once.
@@ -27,9 +27,9 @@ const BLOCKED: [State; 2] = [State::Kept(Reason::BlockedImage), State::Kept(Reas
 /// The number of images on a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
-    /// Where the query does not say.
-    pub usual: usize,
-    /// At most.
+    /// The default.
+    pub default: usize,
+    /// The maximum.
     pub most: usize,
 }
 
@@ -38,17 +38,17 @@ pub struct Sizes {
 pub struct Query {
     /// Their states; empty for any.
     states: Vec<State>,
-    /// Words that each of them has; empty for any.
+    /// Words that each of them must contain; empty for any.
     pub text: String,
     /// The page, from 1.
     pub page: usize,
     /// The number of images on a page.
     pub limit: usize,
-    /// Whether `limit` is the usual one, which links do not repeat.
-    is_usual: bool,
+    /// Whether `limit` is the default, which links do not repeat.
+    is_default_limit: bool,
 }
 
-/// A query that cannot be answered.
+/// An invalid query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
 pub enum QueryError {
@@ -56,11 +56,11 @@ pub enum QueryError {
     Unknown(String),
     #[error("`{0}` is given more than once")]
     Twice(String),
-    #[error("`{0}` is not a state of images")]
+    #[error("`{0}` is not an image state")]
     State(String),
     #[error("`{value}` is not a valid `{name}`")]
     Number { name: &'static str, value: String, most: usize },
-    #[error("the text to search for is too long")]
+    #[error("the search text is too long")]
     Long,
 }
 
@@ -72,12 +72,12 @@ impl Explain for QueryError {
     fn help(&self) -> Option<String> {
         Some(match self {
             QueryError::Unknown(_) => "use `state`, `q`, `page` and `limit`".to_owned(),
-            QueryError::Twice(_) => "give it once; several states are joined by commas".to_owned(),
+            QueryError::Twice(_) => "pass it once; separate several states by commas".to_owned(),
             QueryError::State(_) => {
                 let names: Vec<&str> = names().collect();
-                format!("use one or more of {}, joined by commas", names.join(", "))
+                format!("use one or more of {}, separated by commas", names.join(", "))
             }
-            QueryError::Number { most, .. } => format!("write a whole number from 1 to {most}"),
+            QueryError::Number { most, .. } => format!("use a whole number from 1 to {most}"),
             QueryError::Long => format!("search for at most {MAX_TEXT} characters"),
         })
     }
@@ -86,13 +86,13 @@ impl Explain for QueryError {
 impl Query {
     /// All images, from the first page on.
     pub fn all(sizes: Sizes) -> Query {
-        Query { states: Vec::new(), text: String::new(), page: 1, limit: sizes.usual, is_usual: true }
+        Query { states: Vec::new(), text: String::new(), page: 1, limit: sizes.default, is_default_limit: true }
     }
 
-    /// Reads what follows the `?` of an address. A parameter without a value, as forms send them, counts as not given.
+    /// Parses a query string. A parameter without a value, as sent by forms, counts as absent.
     ///
     /// # Errors
-    /// A parameter or value that means nothing here.
+    /// An unknown parameter, or an invalid value.
     pub fn parse(raw: Option<&str>, sizes: Sizes) -> Result<Query, QueryError> {
         let mut query = Query::all(sizes);
         let mut seen = Vec::new();
@@ -114,21 +114,21 @@ impl Query {
             }
             seen.push(name);
         }
-        query.is_usual = query.limit == sizes.usual;
+        query.is_default_limit = query.limit == sizes.default;
         Ok(query)
     }
 
-    /// Whether images in a state are asked for.
+    /// Whether images in a state match.
     pub fn takes(&self, state: State) -> bool {
         self.states.is_empty() || self.states.contains(&state)
     }
 
-    /// Whether some images are not asked for.
+    /// Whether the query excludes some images.
     pub fn is_narrow(&self) -> bool {
         !self.states.is_empty() || !self.text.is_empty()
     }
 
-    /// The states that are asked for, as the query names them; empty for any.
+    /// Returns the states that match, as written in a query; empty for any.
     pub fn state(&self) -> String {
         let is_it = |(_, states): &&(&str, &[State])| {
             states.len() == self.states.len() && states.iter().all(|state| self.states.contains(state))
@@ -139,22 +139,22 @@ impl Query {
         }
     }
 
-    /// The limit, where it is not the usual one.
-    pub fn unusual_limit(&self) -> Option<usize> {
-        (!self.is_usual).then_some(self.limit)
+    /// Returns the limit, unless it is the default.
+    pub fn custom_limit(&self) -> Option<usize> {
+        (!self.is_default_limit).then_some(self.limit)
     }
 
-    /// The same images, but another page of them.
+    /// Returns the query for another page of the same images.
     pub fn on(&self, page: usize) -> Query {
         Query { page, ..self.clone() }
     }
 
-    /// The first page of images in other states; of any for none.
+    /// Returns the query for the first page of images in other states; any state if there are none.
     pub fn with(&self, states: &[State]) -> Query {
         Query { states: states.to_vec(), page: 1, ..self.clone() }
     }
 
-    /// The query as part of an address, from the `?` on.
+    /// Returns the query string, including the `?`.
     pub fn link(&self) -> String {
         let mut pairs = form_urlencoded::Serializer::for_suffix("?".to_owned(), 1);
         let mut add = |name: &str, value: &str| {
@@ -169,14 +169,14 @@ impl Query {
         if self.page > 1 {
             add("page", &self.page.to_string());
         }
-        if let Some(limit) = self.unusual_limit() {
+        if let Some(limit) = self.custom_limit() {
             add("limit", &limit.to_string());
         }
         pairs.finish()
     }
 }
 
-/// All names that `state` takes.
+/// Returns all names that `state` accepts.
 pub fn names() -> impl Iterator<Item = &'static str> {
     GROUPS.iter().map(|(name, _)| *name).chain(State::ALL.into_iter().map(State::name))
 }
@@ -198,7 +198,7 @@ fn number(name: &'static str, value: &str, most: usize) -> Result<usize, QueryEr
     number.ok_or_else(|| QueryError::Number { name, value: shortened(value), most })
 }
 
-/// The start of a text that may be of any length.
+/// Returns the start of a text of any length.
 fn shortened(text: &str) -> String {
     text.chars().take(MAX_QUOTED).collect()
 }
@@ -209,14 +209,14 @@ mod tests {
 
     use super::*;
 
-    const SIZES: Sizes = Sizes { usual: 100, most: 1000 };
+    const SIZES: Sizes = Sizes { default: 100, most: 1000 };
 
     fn parse(raw: &str) -> Result<Query, QueryError> {
         Query::parse(Some(raw), SIZES)
     }
 
     #[test]
-    fn what_a_form_leaves_empty_is_not_asked() {
+    fn empty_parameters_of_forms_are_ignored() {
         let all = Query::all(SIZES);
         assert_eq!(parse("state=&q=+&page="), Ok(all.clone()));
         assert_eq!(Query::parse(None, SIZES), Ok(all.clone()));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn links_keep_all_of_a_query() {
+    fn links_preserve_the_query() {
         for (asked, link) in [
             ("state=blocked&q=a%26b+%C3%A9&page=2", "?state=blocked&q=a%26b+%C3%A9&page=2"),
             ("page=1&limit=100&state=blocked-secret,blocked-image", "?state=blocked"),
@@ -240,11 +240,11 @@ mod tests {
     }
 
     #[test]
-    fn what_means_nothing_is_explained() {
+    fn invalid_queries_are_explained() {
         for (asked, error, help) in [
             ("stat=held", "`stat` is not a known parameter", "use `state`"),
-            ("state=hold", "`hold` is not a state of images", "held"),
-            ("state=held,", "`` is not a state of images", "joined by commas"),
+            ("state=hold", "`hold` is not an image state", "held"),
+            ("state=held,", "`` is not an image state", "separated by commas"),
             ("page=0", "`0` is not a valid `page`", "from 1"),
             ("page=-1", "`-1` is not a valid `page`", "from 1"),
             ("page=99999999999999999999999", "is not a valid `page`", "to 4294967295"),
@@ -262,7 +262,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_asked_is_answered_and_links_say_the_same(raw in "\\PC{0,60}|(state|q|page|limit)=\\PC{0,20}") {
+        fn any_query_is_answered_and_links_round_trip(raw in "\\PC{0,60}|(state|q|page|limit)=\\PC{0,20}") {
             if let Ok(query) = parse(&raw) {
                 prop_assert!(query.page >= 1 && (1..=SIZES.most).contains(&query.limit));
                 prop_assert_eq!(parse(&query.link()[1..]), Ok(query));

@@ -1,4 +1,4 @@
-//! What becomes of commits in the cluster: they are handed to the watch over Flux, where there is one.
+//! The rollout of commits in the cluster: they are handed to the watch over Flux, if there is one.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,15 +14,15 @@ use crate::secret::SafeUrl;
 use super::outcome::Outcome;
 use super::runtime::Runtime;
 
-/// The watch over Flux, as the configuration wants it.
+/// The watch over Flux, if one is configured.
 #[derive(Debug, Default)]
 pub struct Rollouts {
     watch: Option<(Flux, SafeUrl, Watch)>,
 }
 
 impl Rollouts {
-    /// Takes up a configuration. What is waited for goes on being waited for, unless what Flux is asked has changed; gives
-    /// whether it is watched, if that began anew or ended.
+    /// Applies a configuration. Pending rollouts stay pending unless the settings of Flux have changed. Returns whether Flux
+    /// is watched, if that has changed.
     pub async fn configured(&mut self, runtime: &Runtime) -> Option<bool> {
         let Some(flux) = &runtime.cluster.flux else {
             return self.watch.take().map(|_| false);
@@ -39,14 +39,14 @@ impl Rollouts {
             }
             Err(error) => {
                 let help = error.help().unwrap_or_default();
-                tracing::error!(%error, %help, "Flux is neither asked nor watched");
+                tracing::error!(%error, %help, "cannot connect to the cluster; Flux is neither notified nor watched");
                 None
             }
         };
         Some(self.watch.is_some())
     }
 
-    /// Learns how a cycle ended. What was proposed is not on the branch yet, and not watched.
+    /// Starts to watch the commit of a cycle. A proposal is not on the branch yet, so it is not watched.
     pub fn cycle_ended(&self, outcome: &Outcome) {
         let (Some((_, _, watch)), Ok(report)) = (&self.watch, &outcome.result) else { return };
         if let Some(pushed) = pushed(report) {
@@ -54,7 +54,7 @@ impl Rollouts {
         }
     }
 
-    /// Waits for news; for ever where nothing is watched.
+    /// Waits for the next event; forever if nothing is watched.
     pub async fn next_event(&mut self) -> FluxEvent {
         match &mut self.watch {
             Some((_, _, watch)) => watch.next_event().await,

@@ -1,4 +1,4 @@
-//! What a configuration comes to, and a new one in its place while the agent runs.
+//! Everything built from one configuration, and its replacement while the agent runs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use super::config::Config;
 use super::link::CommitLink;
 use super::worker::CycleRunner;
 
-/// What a configuration comes to.
+/// Everything built from one configuration.
 pub struct Runtime {
-    /// What runs the cycles.
+    /// Runs the cycles.
     pub runner: Arc<dyn CycleRunner>,
     /// The agent's own settings.
     pub config: Config,
@@ -24,52 +24,52 @@ pub struct Runtime {
     pub repository: SafeUrl,
     /// Its branch.
     pub branch: Branch,
-    /// Where news goes.
+    /// The notification channels.
     pub notify: Vec<Channel>,
-    /// What the cluster is asked.
+    /// Settings for leader election and Flux.
     pub cluster: cluster::config::Config,
     /// Knows which commits of the repository hold which.
     pub ancestry: Arc<Ancestry>,
 }
 
 impl Runtime {
-    /// Where commits can be looked at.
+    /// Returns the address of commits at the forge, if there is one.
     pub fn commit_link(&self) -> Option<CommitLink> {
         self.config.commit_link.clone().or_else(|| CommitLink::of(&self.repository))
     }
 }
 
-/// Why a configuration is not taken.
+/// Why a configuration cannot be loaded.
 pub type LoadError = Box<dyn Explain + Send + Sync>;
 
-/// Reads the configuration.
+/// Loads the configuration.
 pub type Load = dyn Fn() -> Result<Runtime, LoadError> + Send + Sync;
 
-/// Where the configuration comes from.
-pub struct ConfigSource {
+/// Loads the configuration, and detects changes of its file.
+pub struct ConfigLoader {
     load: Box<Load>,
     file: Option<PathBuf>,
     seen: Option<Vec<u8>>,
 }
 
-impl ConfigSource {
-    /// The configuration that `load` reads, from `file` if there is one. What the file says now counts as known, so this
-    /// comes before it is read for the first time.
-    pub fn new(file: Option<PathBuf>, load: Box<Load>) -> ConfigSource {
-        let mut source = ConfigSource { load, file, seen: None };
+impl ConfigLoader {
+    /// A loader that calls `load`, which reads `file` if there is one. The current content of the file counts as known, so
+    /// this has to be called before the first load.
+    pub fn new(file: Option<PathBuf>, load: Box<Load>) -> ConfigLoader {
+        let mut source = ConfigLoader { load, file, seen: None };
         source.seen = source.bytes();
         source
     }
 
-    /// Reads it again.
+    /// Loads the configuration again.
     pub fn read(&mut self) -> Result<Runtime, LoadError> {
-        // Looked at first: what is written meanwhile shows as a change.
+        // The file is read first, so that a write in the meantime shows as a change.
         self.seen = self.bytes();
         (self.load)()
     }
 
-    /// Whether the file has come to say something else than when it was read. Its bytes are compared and nothing else,
-    /// because Kubernetes swaps a symbolic link above it. A file that is gone for now has not changed.
+    /// Whether the content of the file has changed since it was loaded. Only its bytes are compared, because Kubernetes
+    /// swaps a symbolic link above it. A file that is missing for now has not changed.
     pub fn has_changed(&self) -> bool {
         self.bytes().is_some_and(|bytes| self.seen.as_ref() != Some(&bytes))
     }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_swapped_link_above_the_file_is_a_change_and_a_missing_file_is_none() {
+    fn a_swapped_link_above_the_file_is_a_change_and_a_missing_file_is_not() {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         // As Kubernetes mounts a ConfigMap: the file is a link into `..data`, which is a link to the newest folder.
@@ -97,7 +97,7 @@ mod tests {
         symlink("..one", at("..data")).expect("linked");
         symlink("..data/tagalong.yaml", at("tagalong.yaml")).expect("linked");
         let load = || panic!("nobody asked for it");
-        let source = ConfigSource::new(Some(at("tagalong.yaml")), Box::new(load));
+        let source = ConfigLoader::new(Some(at("tagalong.yaml")), Box::new(load));
         assert!(!source.has_changed());
         std::fs::write(at("..one/tagalong.yaml"), "a").expect("touched");
         assert!(!source.has_changed());

@@ -1,4 +1,4 @@
-//! What the agent serves over HTTP: health, metrics, status.
+//! The HTTP server of the agent: health, metrics and status.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use super::snapshot::SnapshotStore;
 use super::summary::Summary;
 use super::{page, summary};
 
-/// What every page may do: nothing but look as it does, and ask for itself with another filter.
+/// Pages may only load their own style sheet, and submit forms to the agent.
 const CONTENT_POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const PAGE_HEADERS: [(HeaderName, &str); 4] = [
@@ -38,7 +38,7 @@ struct AppState {
     metrics: Arc<Metrics>,
 }
 
-/// What is served of the agent itself. Further routes are merged with it.
+/// Returns the routes for health, metrics and status. Further routes are merged with them.
 pub fn router(snapshots: Arc<SnapshotStore>, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/", get(status))
@@ -50,17 +50,17 @@ pub fn router(snapshots: Arc<SnapshotStore>, metrics: Arc<Metrics>) -> Router {
         .with_state(AppState { snapshots, metrics })
 }
 
-/// Serves until `stop`, in a task of its own; gives the address, which tells the port where the system chose one.
+/// Serves until `stop`, in a task of its own. Returns the address, with the port if the system chose one.
 ///
 /// # Errors
-/// The address cannot be had.
+/// The address cannot be used.
 pub async fn serve(address: SocketAddr, router: Router, stop: CancellationToken) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
     tokio::spawn(async move {
         if let Err(error) = server.await {
-            tracing::error!(%error, "the HTTP server has ended");
+            tracing::error!(%error, "the HTTP server has failed");
         }
     });
     Ok(address)
@@ -84,7 +84,7 @@ async fn summary(State(app): State<AppState>, RawQuery(raw): RawQuery) -> Respon
     }
 }
 
-/// Why a query is not answered, for machines and those who write them.
+/// Why a query is invalid, for scripts and their authors.
 #[derive(Serialize)]
 struct ErrorBody {
     error: String,

@@ -1,10 +1,11 @@
-//! What the agent shows of itself: fed by the schedule, read by the server.
+//! The state that the agent shows: updated by the schedule, read by the server.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use parking_lot::RwLock;
 
 use crate::cluster::election::Leadership;
 use crate::cluster::flux::{FluxEvent, FluxTask};
@@ -13,45 +14,46 @@ use crate::secret::SafeUrl;
 
 use super::link::CommitLink;
 use super::outcome::Outcome;
+use super::row::Row;
 use super::runtime::Runtime;
-use super::status::{AgentStatus, Rollout, Row};
+use super::status::{AgentStatus, Rollout};
 
-/// A cycle past its deadline has this long to get to where it can end.
+/// The time past its deadline after which a cycle counts as stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(120);
 
-/// What the agent shows of itself. Whoever reads it shares a snapshot, which stays as it is while the next one is made.
+/// The current snapshot. Readers share it, and it never changes; each change makes a new one.
 #[derive(Debug)]
 pub struct SnapshotStore(RwLock<Arc<Snapshot>>);
 
-/// What there is to see at one moment.
+/// The state of the agent at one moment.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// When the agent was started.
+    /// The time at which the agent started.
     pub started: Timestamp,
     /// The repository and its branch, once there is a configuration.
     pub repository: Option<(SafeUrl, String)>,
-    /// Where commits can be looked at.
+    /// The address of commits at the forge.
     pub commit_link: Option<CommitLink>,
     /// Whether automation is suspended.
     pub is_suspended: bool,
-    /// A configuration that was kept out since the one in use was taken up: when, and what is wrong with it.
+    /// The configuration that was rejected since the current one was loaded: the time, and the errors.
     pub rejected_config: Option<(Timestamp, String)>,
     /// Whether this replica leads.
     pub leadership: Leadership,
     /// Whether Flux is watched.
     pub watches_flux: bool,
-    /// What does not work about Flux.
+    /// The current problems with Flux.
     pub flux_troubles: BTreeMap<FluxTask, String>,
-    /// The images.
+    /// The status of the images, and of the last cycles.
     pub status: AgentStatus,
-    /// Whether another replica led before.
+    /// Whether another replica has led before.
     has_followed: bool,
     stuck_at: Option<Instant>,
     is_stopping: bool,
 }
 
 impl Snapshot {
-    /// What became of an image in the cluster.
+    /// Returns the rollouts of an image in the cluster.
     pub fn rollouts_of(&self, row: &Row) -> &[Rollout] {
         self.status.rollouts.get(row.status.image.as_str()).map_or(&[], Vec::as_slice)
     }
@@ -77,41 +79,41 @@ impl Default for SnapshotStore {
 }
 
 impl SnapshotStore {
-    /// What there is to see now.
+    /// Returns the current snapshot.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.read())
     }
 
-    /// Whether the agent is alive, and if not why: a cycle is stuck, which only a restart ends.
+    /// Whether the agent is alive, or the reason why not: a cycle is stuck, which only a restart ends.
     pub fn health(&self, now: Instant) -> Result<(), String> {
-        let snapshot = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = self.0.read();
         match snapshot.stuck_at {
-            Some(at) if at < now => Err("a cycle is stuck far past its deadline".to_owned()),
+            Some(at) if at < now => Err("a cycle is stuck long past its deadline".to_owned()),
             _ => Ok(()),
         }
     }
 
-    /// Whether the agent is at work, and if not why: it has a configuration and got to the end of a cycle, or another
-    /// replica leads and this one is ready to take over.
+    /// Whether the agent is ready, or the reason why not: it has finished a cycle, or another replica leads and this one
+    /// can take over.
     pub fn readiness(&self) -> Result<(), String> {
-        let snapshot = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = self.0.read();
         if snapshot.is_stopping {
-            return Err("the agent was told to stop".to_owned());
+            return Err("the agent is stopping".to_owned());
         }
         match &snapshot.leadership {
             Leadership::Leader => {}
             Leadership::Follower { .. } => return Ok(()),
             Leadership::Unknown { reason: Some(why) } => {
-                return Err(format!("it is not known which replica leads: {why}"));
+                return Err(format!("the leader is unknown: {why}"));
             }
-            Leadership::Unknown { reason: None } => return Err("it is not known yet which replica leads".to_owned()),
+            Leadership::Unknown { reason: None } => return Err("the leader is not known yet".to_owned()),
         }
         match (&snapshot.status.done, &snapshot.status.failed) {
             (Some(_), _) => Ok(()),
-            // It was ready to take over, and is about to.
+            // It was ready to take over, and is doing so.
             (None, None) if snapshot.has_followed => Ok(()),
-            (None, Some(failed)) => Err(format!("no cycle got to its end yet: {}", failed.error)),
-            (None, None) => Err("the first cycle is under way".to_owned()),
+            (None, Some(failed)) => Err(format!("no cycle has finished yet: {}", failed.error)),
+            (None, None) => Err("the first cycle is still running".to_owned()),
         }
     }
 
@@ -155,13 +157,13 @@ impl SnapshotStore {
 
     pub(super) fn rollout_event(&self, event: &FluxEvent, now: Timestamp) {
         self.change(|snapshot| match event {
-            FluxEvent::Rollout(word) => snapshot.status.rollout_event(word, now),
-            FluxEvent::Failing(part, error) => {
+            FluxEvent::Rollout(event) => snapshot.status.rollout_event(event, now),
+            FluxEvent::Failing(task, error) => {
                 let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
-                snapshot.flux_troubles.insert(*part, format!("{error}{help}"));
+                snapshot.flux_troubles.insert(*task, format!("{error}{help}"));
             }
-            FluxEvent::Recovered(part) => {
-                snapshot.flux_troubles.remove(part);
+            FluxEvent::Recovered(task) => {
+                snapshot.flux_troubles.remove(task);
             }
         });
     }
@@ -171,7 +173,7 @@ impl SnapshotStore {
     }
 
     fn change(&self, change: impl FnOnce(&mut Snapshot)) {
-        let mut snapshot = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut snapshot = self.0.write();
         change(Arc::make_mut(&mut snapshot));
     }
 }
@@ -183,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_follows_is_ready_and_stays_so_while_it_takes_over() {
+    fn a_follower_is_ready_and_stays_ready_while_it_takes_over() {
         let store = SnapshotStore::default();
         assert!(store.readiness().is_err());
         let why = Some("the API is gone".to_owned());
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_that_is_stuck_is_no_health_and_one_that_ends_late_is() {
+    fn a_stuck_cycle_is_unhealthy_until_it_ends() {
         let store = SnapshotStore::default();
         let (now, deadline) = (Instant::now(), Duration::from_secs(60));
         store.cycle_started(now, deadline);
@@ -208,6 +210,6 @@ mod tests {
         let result = Err(Failure::Overdue { after: deadline });
         store.cycle_ended(&Outcome { number: 1, ended: Timestamp::now(), took: deadline, result });
         assert_eq!(store.health(now + deadline + STUCK_AFTER * 2), Ok(()));
-        assert!(store.readiness().expect_err("nothing was done yet").contains("given up after 60 s"));
+        assert!(store.readiness().expect_err("nothing was done yet").contains("aborted after 60 s"));
     }
 }

@@ -1,4 +1,4 @@
-//! The state of every image, as the last cycles left it. This is all that the status page shows.
+//! The status of every image as of the last cycles.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -14,109 +14,99 @@ use crate::image::{Repository, Version};
 
 use super::listing::Listing;
 use super::outcome::{Failure, Outcome};
+use super::row::Row;
 
-/// At most this many moves are remembered.
+/// The maximum number of moves that are remembered.
 const MAX_MOVES: usize = 50;
-/// At most this many notes are remembered.
+/// The maximum number of notes that are remembered.
 const MAX_NOTES: usize = 50;
 
-/// What is known of the images, and of the cycles that told it. A clone shares whatever grows with the number of images.
+/// The status of the images and of the last cycles. Clones share everything that grows with the number of images.
 #[derive(Debug, Clone, Default)]
 pub struct AgentStatus {
-    /// The last cycle that got to its end.
+    /// The last cycle that finished.
     pub done: Option<Done>,
-    /// The last cycle, if it did not.
+    /// The last cycle, if it failed.
     pub failed: Option<Failed>,
     /// The images.
     pub images: Arc<Listing>,
-    /// What moved since the agent was started, the latest first.
+    /// The fields that moved since the agent started, latest first.
     pub moves: VecDeque<Move>,
-    /// Further things that a person should know about the tree.
+    /// Notes on the tree.
     pub notes: Notes,
-    /// What became of the last moves in the cluster, by image.
+    /// The rollouts of the last moves in the cluster, by image.
     pub rollouts: Arc<BTreeMap<String, Vec<Rollout>>>,
 }
 
-/// The first notes on the tree, and how many there are in all.
+/// The first notes on the tree, and the number of the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notes {
-    /// The first of them.
+    /// The first notes.
     pub first: Vec<String>,
-    /// The number of notes beyond those.
+    /// The number of other notes.
     pub more: usize,
 }
 
-/// What became of an image at one Kustomization.
+/// The rollout of an image by one Kustomization.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rollout {
     /// `applied`, `failed` or `overdue`.
     pub outcome: &'static str,
-    /// Why, where it was not applied.
+    /// The reason, if it was not applied.
     pub detail: Option<String>,
-    /// The Kustomization, where there is one.
+    /// The Kustomization, if there is one.
     pub kustomization: Option<String>,
     /// The commit that moved the image.
     pub commit: String,
-    /// What it moved it to.
+    /// The version that it moved to.
     pub to: String,
-    /// When this was seen.
+    /// The time at which this was observed.
     pub at: Timestamp,
-    /// How long after the push that was, in seconds.
+    /// The time since the push, in seconds.
     pub seconds: f64,
 }
 
-/// A cycle that got to its end.
+/// A cycle that finished.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Done {
     /// Its number.
     pub number: u64,
-    /// When.
+    /// The time at which it finished.
     pub at: Timestamp,
-    /// How long it took, in seconds.
+    /// Its duration, in seconds.
     pub seconds: f64,
-    /// The tip of the branch then.
+    /// The tip of the branch at that time.
     pub head: String,
 }
 
-/// Cycles that failed, one after the other up to now.
+/// Consecutive failed cycles, up to the last one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
-    /// The number of the last of them.
+    /// The number of the last cycle.
     pub number: u64,
-    /// When it ended.
+    /// The time at which it ended.
     pub at: Timestamp,
-    /// How many there were in a row.
+    /// The number of consecutive failures.
     pub consecutive: u64,
-    /// What failed.
+    /// The error.
     pub error: String,
-    /// Why.
+    /// Its cause.
     pub cause: Option<String>,
-    /// What to do.
+    /// What to do about it.
     pub help: Option<String>,
-}
-
-/// One image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// How it stands. What the cycle moved is in it already.
-    pub status: ImageStatus,
-    /// Since when it is so, as far as this agent has seen.
-    pub since: Timestamp,
-    /// The commit that brought what it holds, if this agent made it.
-    pub commit: Option<String>,
 }
 
 /// A field that moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Move {
-    /// When.
+    /// The time of the cycle.
     pub at: Timestamp,
     /// The image.
     pub image: Repository,
-    /// What the field held, if anything.
+    /// The previous version, if any.
     pub from: Option<String>,
-    /// What it holds.
+    /// The new version.
     pub to: String,
     /// The file.
     pub file: String,
@@ -125,7 +115,7 @@ pub struct Move {
 }
 
 impl AgentStatus {
-    /// Takes in how a cycle ended. After one that failed everything stands as it stood.
+    /// Records the outcome of a cycle. A failed cycle leaves the images as they were.
     pub fn cycle_ended(&mut self, outcome: &Outcome) {
         match &outcome.result {
             Ok(report) => {
@@ -143,7 +133,7 @@ impl AgentStatus {
                     let moves = report.updates.iter().map(|moved| Move::of(moved, outcome.ended, commit));
                     moves.for_each(|moved| self.moves.push_front(moved));
                     self.moves.truncate(MAX_MOVES);
-                    // What became of the move before says nothing of this one.
+                    // Rollouts of the previous move do not apply to this one.
                     let rollouts = Arc::make_mut(&mut self.rollouts);
                     report.updates.iter().for_each(|moved| drop(rollouts.remove(moved.image.as_str())));
                 }
@@ -163,7 +153,7 @@ impl AgentStatus {
         }
     }
 
-    /// Drops what became of images that are not there any more.
+    /// Drops the rollouts of images that are gone.
     fn forget_rollouts(&mut self) {
         let names: HashSet<&str> = self.images.rows().iter().map(|row| row.status.image.as_str()).collect();
         if self.rollouts.keys().any(|image| !names.contains(image.as_str())) {
@@ -171,27 +161,27 @@ impl AgentStatus {
         }
     }
 
-    /// Takes in what became of a commit.
-    pub fn rollout_event(&mut self, word: &RolloutEvent, now: Timestamp) {
-        let detail = match &word.outcome {
+    /// Records the rollout of a commit.
+    pub fn rollout_event(&mut self, event: &RolloutEvent, now: Timestamp) {
+        let detail = match &event.outcome {
             Became::Applied { .. } => None,
             Became::Failed { reason, message } => Some(format!("{reason}: {message}")),
             Became::Overdue { stands } => Some(stands.clone()),
             Became::Superseded => return,
         };
-        let kustomization = word.kustomization.as_ref().map(ToString::to_string);
+        let kustomization = event.kustomization.as_ref().map(ToString::to_string);
         let rollouts = Arc::make_mut(&mut self.rollouts);
-        for change in &word.changes {
+        for change in &event.changes {
             let of_image = rollouts.entry(change.image.clone()).or_default();
             of_image.retain(|before| before.kustomization != kustomization);
             of_image.push(Rollout {
-                outcome: word.outcome.label(),
+                outcome: event.outcome.label(),
                 detail: detail.clone(),
                 kustomization: kustomization.clone(),
-                commit: word.commit.clone(),
+                commit: event.commit.clone(),
                 to: change.to.clone(),
                 at: now,
-                seconds: word.took.as_secs_f64(),
+                seconds: event.took.as_secs_f64(),
             });
         }
     }
@@ -216,34 +206,31 @@ impl Move {
     }
 }
 
-/// The rows that a report comes to. What is as it was keeps its time and its commit.
+/// Builds the rows of a report. Unchanged images keep their time and commit.
 fn rows(report: &Report, now: Timestamp, before: &Listing) -> Vec<Row> {
     let is_pushed = report.commit.is_some() && !report.is_proposal;
     let moves: Moves =
         report.updates.iter().filter(|_| is_pushed).map(|moved| ((&*moved.file, &*moved.path), moved)).collect();
     let row = |status: &ImageStatus| {
         let mut status = status.clone();
-        let has_moved = take_in(&mut status, &moves);
+        let has_moved = apply_moves(&mut status, &moves);
         let last = before.row(&status.image);
         let same = last.filter(|row| row.status.current == status.current && !has_moved);
-        let is_as_it_was = |row: &&Row| (row.status.state, &row.status.candidate) == (status.state, &status.candidate);
+        let is_unchanged = |row: &&Row| (row.status.state, &row.status.candidate) == (status.state, &status.candidate);
         Row {
-            since: same.filter(is_as_it_was).map_or(now, |row| row.since),
-            commit: match has_moved {
-                true => report.commit.clone(),
-                false => same.and_then(|row| row.commit.clone()),
-            },
+            since: same.filter(is_unchanged).map_or(now, |row| row.since),
+            commit: if has_moved { report.commit.clone() } else { same.and_then(|row| row.commit.clone()) },
             status,
         }
     };
     report.images.iter().map(row).collect()
 }
 
-/// What moved, by file and field.
+/// The fields that moved, by file and path.
 type Moves<'r> = HashMap<(&'r str, &'r str), &'r Moved>;
 
-/// Gives the fields what they hold since they moved; `false` where none did.
-fn take_in(status: &mut ImageStatus, moves: &Moves) -> bool {
+/// Sets the fields that moved to their new versions; returns whether there are any.
+fn apply_moves(status: &mut ImageStatus, moves: &Moves) -> bool {
     let mut has_moved = false;
     for place in &mut status.current {
         let moved = moves.get(&(&*place.file, &*place.path));
@@ -343,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_it_was_keeps_its_time_and_a_failure_changes_no_row() {
+    fn what_is_unchanged_keeps_its_time_and_a_failure_changes_no_row() {
         let blocked = || vec![image_status(["v1", "v1"], State::Kept(Reason::BlockedImage), Some("v2"))];
         let mut status = AgentStatus::default();
         status.cycle_ended(&outcome(1, 100, Ok(report(blocked(), &[]))));

@@ -1,4 +1,4 @@
-//! What the status page shows, as JSON.
+//! The status page as JSON.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +6,22 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cluster::election::Leadership;
-use crate::cycle::status::{Held, Place, State, Why};
+use crate::cycle::status::{HoldStatus, Place, State, Why};
 use crate::image::{Repository, Tag};
 
 use super::listing::Order;
 use super::query::{Query, Sizes};
+use super::row::Row;
 use super::snapshot::Snapshot;
-use super::status::{Rollout, Row};
+use super::status::Rollout;
 
-/// The number of images that one answer has.
-pub const SIZES: Sizes = Sizes { usual: 500, most: 1000 };
+/// The number of images in one response.
+pub const SIZES: Sizes = Sizes { default: 500, most: 1000 };
 
-/// At most this many items of each list of an image are part of it.
+/// The maximum number of items in each list of an image.
 const ITEMS: usize = 100;
 
-/// What there is to see, for machines: of the images one page, by name.
+/// The state of the agent, with one page of the images, by name.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary<'s> {
@@ -34,14 +35,14 @@ pub struct Summary<'s> {
     cycle_done: Option<Timestamp>,
     failing: Option<&'s str>,
     flux_troubles: Vec<&'s str>,
-    /// All images by state, whatever was asked for.
+    /// The number of all images by state, whatever the query.
     counts: BTreeMap<&'static str, usize>,
     /// The number of images that match.
     total: usize,
     page: usize,
     pages: usize,
     limit: usize,
-    /// Where the next page is, from here.
+    /// The relative address of the next page.
     next: Option<String>,
     images: Vec<Image<'s>>,
     #[serde(skip)]
@@ -58,17 +59,17 @@ struct Image<'s> {
     candidate: Option<&'s Tag>,
     current: &'s [Place],
     reasons: &'s [Why],
-    holds: &'s [Held],
+    holds: &'s [HoldStatus],
     since: Timestamp,
     commit: Option<&'s str>,
     rollouts: &'s [Rollout],
-    /// How much of these lists is left out, where something is.
+    /// The number of items left out of each list, if any.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     omitted: BTreeMap<&'static str, usize>,
 }
 
 impl Summary<'_> {
-    /// What a snapshot has of what is asked for.
+    /// Selects the part of a snapshot that a query asks for.
     pub fn of(snapshot: &Snapshot, query: Query) -> Summary<'_> {
         let status = &snapshot.status;
         let (selection, counts) = (status.images.select(&query, Order::Name), status.images.counts());
@@ -97,8 +98,8 @@ impl Summary<'_> {
         }
     }
 
-    /// The header `Link` (RFC 8288) with the other pages. Its addresses are relative to this one, so they hold behind a
-    /// proxy that serves the agent below a path of its own.
+    /// Returns the header `Link` (RFC 8288) with the other pages. Its addresses are relative, so they also work behind a
+    /// proxy that serves the agent below a path.
     pub fn links(&self) -> String {
         let mut pages = vec![("first", 1), ("last", self.pages)];
         if self.page > 1 {
@@ -112,7 +113,7 @@ impl Summary<'_> {
     }
 }
 
-/// Where a page is, relative to any other.
+/// Returns the address of a page, relative to any other.
 fn address(query: &Query, page: usize) -> String {
     format!("status{}", query.on(page).link())
 }
@@ -137,7 +138,7 @@ impl<'s> Image<'s> {
     }
 }
 
-/// The first items of a list; says how many are left out.
+/// Returns the first items of a list, and records the number of the others.
 fn first<'l, T>(name: &'static str, all: &'l [T], omitted: &mut BTreeMap<&'static str, usize>) -> &'l [T] {
     if all.len() > ITEMS {
         omitted.insert(name, all.len() - ITEMS);

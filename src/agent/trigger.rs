@@ -1,17 +1,17 @@
-//! The bell by which the agent is woken for images of which there is news. However often it is rung while a cycle is under
-//! way, one cycle follows.
+//! Starts a cycle for images that were pushed. However often it fires while a cycle is running, one cycle follows.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::policy::scope::{Scope, Target};
 
-/// With more than this the next cycle is about everything.
+/// With more images than this, the next cycle is a full one.
 const MAX_TARGETS: usize = 1_000;
 
-/// The bell. Clones ring the same one.
+/// Starts a cycle for images that were pushed. Clones share their state.
 #[derive(Debug, Clone, Default)]
 pub struct Trigger {
     inner: Arc<Inner>,
@@ -24,12 +24,12 @@ struct Inner {
 }
 
 impl Trigger {
-    /// There is news of these images.
+    /// Requests a cycle for these images.
     pub fn fire(&self, targets: BTreeSet<Target>) {
         if targets.is_empty() {
             return;
         }
-        let mut pending = self.inner.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = self.inner.pending.lock();
         *pending = Some(match pending.take() {
             Some(Scope::All) => Scope::All,
             Some(Scope::Only(known)) if known.len() + targets.len() > MAX_TARGETS => Scope::All,
@@ -43,7 +43,7 @@ impl Trigger {
         self.inner.notify.notify_one();
     }
 
-    /// Waits until there is news; gives all that there is, and forgets it.
+    /// Waits until it has fired, and takes all requested images.
     pub async fn fired(&self) -> Scope {
         loop {
             if let Some(scope) = self.take() {
@@ -53,9 +53,9 @@ impl Trigger {
         }
     }
 
-    /// The news so far, if there is any; it is forgotten.
+    /// Takes the images requested so far, if any.
     pub fn take(&self) -> Option<Scope> {
-        self.inner.pending.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.inner.pending.lock().take()
     }
 }
 
@@ -68,21 +68,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_burst_is_one_call() {
+    async fn a_burst_starts_one_cycle() {
         let trigger = Trigger::default();
         trigger.fire(targets(0..0));
         assert_eq!(trigger.take(), None);
         (0..50).for_each(|n| trigger.fire(targets(n % 5..n % 5 + 1)));
         assert_eq!(trigger.fired().await, Scope::Only(targets(0..5)));
         assert_eq!(trigger.take(), None);
-        let (waiting, ringing) = (trigger.clone(), trigger.clone());
+        let (waiting, firing) = (trigger.clone(), trigger.clone());
         let waiter = tokio::spawn(async move { waiting.fired().await });
-        ringing.fire(targets(7..8));
+        firing.fire(targets(7..8));
         assert_eq!(waiter.await.expect("it ends"), Scope::Only(targets(7..8)));
     }
 
     #[test]
-    fn too_much_news_is_about_everything() {
+    fn too_many_images_make_a_full_cycle() {
         let trigger = Trigger::default();
         trigger.fire(targets(0..600));
         trigger.fire(targets(500..1000));

@@ -1,4 +1,4 @@
-//! One cycle at work: bounded in time, and apart from the agent, so that a panic in it ends nothing else.
+//! Runs one cycle, limited in time and isolated from the agent, so that a panic ends nothing else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,31 +14,27 @@ use crate::cycle::error::CycleError;
 use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
 use crate::policy::scope::Scope;
-use crate::registry::traffic::Traffic;
 
 use super::outcome::Failure;
 
-/// A cycle may look into images for this part of its deadline, and prove some for another; what it has by then is planned
-/// and pushed in the rest.
+/// A cycle may spend this fraction of its deadline on inspecting images, and the same again on proving them; what it has by
+/// then is planned and pushed in the rest.
 const BUDGET_DIVISOR: u32 = 3;
 
-/// What runs cycles.
+/// Runs cycles.
 pub trait CycleRunner: Send + Sync + 'static {
-    /// One pass about the images of a scope. After `budget` it looks into no further image and goes on with what it has;
-    /// once `give_up` is cancelled, it pushes nothing any more.
+    /// Runs one cycle for the images of a scope. After `budget` it inspects no further image and continues with what it has;
+    /// once `abort` is cancelled, it no longer pushes.
     fn run_cycle(
         &self,
         scope: Scope,
         mode: Mode,
         budget: Duration,
-        give_up: CancellationToken,
+        abort: CancellationToken,
     ) -> LocalBoxFuture<'_, Result<Report, CycleError>>;
 
-    /// Whether any image of a scope is followed.
+    /// Whether a policy governs any image of a scope.
     fn follows(&self, scope: &Scope) -> bool;
-
-    /// The requests that were sent to registries since this was asked last.
-    fn take_traffic(&self) -> Vec<Traffic>;
 }
 
 impl CycleRunner for Engine {
@@ -47,40 +43,36 @@ impl CycleRunner for Engine {
         scope: Scope,
         mode: Mode,
         budget: Duration,
-        give_up: CancellationToken,
+        abort: CancellationToken,
     ) -> LocalBoxFuture<'_, Result<Report, CycleError>> {
-        async move { self.follow_scope(&scope, mode, budget, &give_up).await }.boxed_local()
+        async move { self.follow_scope(&scope, mode, budget, &abort).await }.boxed_local()
     }
 
     fn follows(&self, scope: &Scope) -> bool {
         Engine::follows(self, scope)
     }
-
-    fn take_traffic(&self) -> Vec<Traffic> {
-        Engine::take_traffic(self)
-    }
 }
 
-/// Runs one cycle in a thread of its own. Past its deadline, or once `give_up` is cancelled, it ends where it next waits,
-/// or where it would push; what git does is never cut in two.
+/// Runs one cycle in a thread of its own. Past its deadline, or once `abort` is cancelled, it ends at the next point where
+/// it waits or would push; a git operation is never interrupted.
 pub async fn run(
     runner: Arc<dyn CycleRunner>,
     scope: Scope,
     mode: Mode,
     deadline: Duration,
-    give_up: CancellationToken,
+    abort: CancellationToken,
 ) -> Result<Report, Failure> {
     let (handle, span) = (Handle::current(), Span::current());
     let bounded = move || {
-        // Made where it runs: the clone that it holds stays in one thread.
+        // The future is created where it runs, because the clone that it holds must stay in one thread.
         let cycle = async {
             tokio::select! {
                 biased;
-                result = runner.run_cycle(scope, mode, deadline / BUDGET_DIVISOR, give_up.clone()) => result.map_err(|error| match error {
+                result = runner.run_cycle(scope, mode, deadline / BUDGET_DIVISOR, abort.clone()) => result.map_err(|error| match error {
                     CycleError::GivenUp => Failure::Stopped,
                     error => Failure::Cycle(Box::new(error)),
                 }),
-                () = give_up.cancelled() => Err(Failure::Stopped),
+                () = abort.cancelled() => Err(Failure::Stopped),
                 () = tokio::time::sleep(deadline) => Err(Failure::Overdue { after: deadline }),
             }
         };

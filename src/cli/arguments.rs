@@ -4,30 +4,31 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::load::Overrides;
+use crate::config::overrides::Overrides;
 
 use super::output::Format;
 
-/// Which repository, and where its clone lives.
+/// The repository, and the location of its clone.
 #[derive(Debug, Clone, Default, Args)]
 pub struct GitArguments {
-    /// The configuration file, tagalong.yaml
+    /// Configuration file (tagalong.yaml)
     #[arg(long, env = "TAGALONG_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// The infrastructure repository: https://…, ssh://…, user@host:path, or a path [config: git.url]
+    /// Infrastructure repository: https://…, ssh://…, user@host:path, or a local path [config: git.url]
     #[arg(long, value_name = "URL")]
     pub git_url: Option<String>,
 
-    /// The branch that is read and written [config: git.branch, else main]
+    /// Branch to read and write [config: git.branch, else main]
     #[arg(long, value_name = "BRANCH")]
     pub branch: Option<String>,
 
-    /// Where clones and caches live; deleting it loses nothing [default: $XDG_CACHE_HOME/tagalong, else ~/.cache/tagalong]
+    /// Folder for clones and caches, which is safe to delete [default: $XDG_CACHE_HOME/tagalong, else ~/.cache/tagalong]
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
 
-    /// Only these files, relative to the root; ** is allowed, a folder means all below it; repeatable [config: git.paths]
+    /// Only these files, relative to the root; ** is supported, and a folder means everything below it; repeatable
+    /// [config: git.paths]
     #[arg(long = "path", value_name = "GLOB")]
     pub paths: Vec<String>,
 
@@ -38,31 +39,30 @@ pub struct GitArguments {
 
 /// Files with credentials, for machines without a configuration file, such as CI.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Credentials")]
 pub struct CredentialArguments {
-    /// The private key for ssh [config: git.ssh.keyFile, else the ssh agent]
-    #[arg(long, value_name = "FILE")]
+    /// Private key for SSH [config: git.ssh.keyFile, else the SSH agent]
+    #[arg(long, help_heading = "Credentials", value_name = "FILE")]
     pub ssh_key_file: Option<PathBuf>,
 
-    /// The host keys that are trusted [config: git.ssh.knownHostsFile, else ~/.ssh/known_hosts]
-    #[arg(long, value_name = "FILE")]
+    /// Trusted host keys [config: git.ssh.knownHostsFile, else ~/.ssh/known_hosts]
+    #[arg(long, help_heading = "Credentials", value_name = "FILE")]
     pub known_hosts_file: Option<PathBuf>,
 
-    /// The password or token for https [config: git.https.tokenFile]
-    #[arg(long, value_name = "FILE")]
+    /// Password or token for HTTPS [config: git.https.tokenFile]
+    #[arg(long, help_heading = "Credentials", value_name = "FILE")]
     pub git_token_file: Option<PathBuf>,
 
-    /// The user beside the token; most forges take any [config: git.https.username]
-    #[arg(long, value_name = "NAME")]
+    /// User name to go with the token; most forges accept any [config: git.https.username]
+    #[arg(long, help_heading = "Credentials", value_name = "NAME")]
     pub git_username: Option<String>,
 
-    /// A Docker config file for registries without one of their own [default: $REGISTRY_AUTH_FILE, else Docker's]
-    #[arg(long, value_name = "FILE")]
+    /// Docker config file for registries that have none of their own [default: $REGISTRY_AUTH_FILE, else Docker's]
+    #[arg(long, help_heading = "Credentials", value_name = "FILE")]
     pub registry_auth_file: Option<PathBuf>,
 }
 
 impl GitArguments {
-    /// What they say about configuration.
+    /// Returns the overrides of the configuration.
     pub fn overrides(&self) -> Overrides {
         Overrides {
             file: self.config.clone(),
@@ -80,30 +80,39 @@ impl GitArguments {
     }
 }
 
-/// Who asks for something.
+/// Age identities in addition to those in the places that sops knows.
+#[derive(Debug, Clone, Default, Args)]
+pub struct KeyArguments {
+    /// File with age identities or an SSH private key, or a folder of *.agekey files; repeatable [also: SOPS_AGE_KEY,
+    /// SOPS_AGE_KEY_FILE, SOPS_AGE_SSH_PRIVATE_KEY_FILE, the user's sops age key file]
+    #[arg(long = "age-key-file", value_name = "FILE")]
+    pub age_key_files: Vec<PathBuf>,
+}
+
+/// The person or system that requests something.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ActorArguments {
-    /// Who asks; stands in the commit
+    /// Person or system that requests this, recorded in the commit
     #[arg(long, env = "TAGALONG_ACTOR", value_name = "NAME")]
     pub actor: Option<String>,
 }
 
 impl ActorArguments {
-    /// Who it is: as given, else as the CI system or the shell says.
+    /// Returns the given name, else the one reported by the CI system or the shell.
     pub fn name(&self) -> Option<String> {
         let known = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
         self.actor.clone().or_else(|| ACTOR_VARIABLES.iter().find_map(known))
     }
 }
 
-/// Where CI systems (Gitea and GitHub Actions, GitLab, Woodpecker) and shells say on whose behalf they run.
+/// The variables in which CI systems (Gitea and GitHub Actions, GitLab, Woodpecker) and shells name the user.
 const ACTOR_VARIABLES: [&str; 5] =
     ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "CI_PIPELINE_AUTHOR", "CI_COMMIT_AUTHOR", "USER"];
 
-/// How results are printed.
+/// The output format.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct OutputArguments {
-    /// How results are printed to stdout
+    /// Output format
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: Format,
 }

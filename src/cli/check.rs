@@ -18,10 +18,10 @@ use super::connect;
 use super::error::CliError;
 use super::output::{self, Format};
 
-/// Validate configuration, credentials and reachability; touch nothing
+/// Validate configuration, credentials and reachability, without changing anything
 ///
-/// Reads the configuration and the age identities, connects to the git server, to the forge of pull requests, to every
-/// registry that is named and to every source that a policy names, and says of each whether it answers and takes the
+/// Reads the configuration and the age identities, connects to the git server, the forge of pull requests, every configured
+/// registry and every source repository that a policy names, and reports for each whether it responds and accepts the
 /// credentials. Nothing is fetched, written or pushed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tagalong check --config tagalong.yaml")]
@@ -33,7 +33,7 @@ pub struct Arguments {
     output: OutputArguments,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Serialize)]
 struct Row {
     check: &'static str,
@@ -58,12 +58,15 @@ impl Row {
     }
 }
 
-/// Looks at everything.
+/// Checks everything.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
     let repo = config.repo()?;
     let registry = Client::new(config.registry.clone())?;
-    let policies = format!("{} policies", config.intent.own.policies.rules.len());
+    let policies = match config.tree_config.own.policies.rules.len() {
+        1 => "1 policy".to_owned(),
+        count => format!("{count} policies"),
+    };
     let mut rows = vec![Row::new("configuration", "tagalong.yaml and flags".to_owned(), Ok(policies))];
     let tip = block_in_place(|| remote::probe(repo));
     let at = tip.as_ref().map(|tip| format!("{} is at {tip}", repo.branch)).map_err(|error| error as &dyn Explain);
@@ -71,30 +74,30 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     if let Some(config) = &config.forge {
         let forge = Forge::new(config.clone())?;
         let said = forge.pull_requests().await;
-        let said = said.as_ref().map(|_| format!("shows the pull requests of {}", config.repository));
+        let said = said.as_ref().map(|_| format!("lists the pull requests of {}", config.repository));
         rows.push(Row::new("forge", forge.host().to_owned(), said.map_err(|error| error as &dyn Explain)));
     }
     let identities = config.secrets.keys.keyring().map(|keyring| match keyring.recipients().collect::<Vec<_>>() {
-        none if none.is_empty() => "none is at hand; secrets are checked as far as can be without".to_owned(),
-        recipients => format!("open what is encrypted to {}", recipients.join(", ")),
+        none if none.is_empty() => "none found; encrypted files are checked only as far as possible without".to_owned(),
+        recipients => format!("decrypt files for {}", recipients.join(", ")),
     });
     let said = identities.as_ref().map(Clone::clone).map_err(|error| error as &dyn Explain);
     rows.push(Row::new("keys", "age identities".to_owned(), said));
     let mirrors = config.registry.hosts.iter().filter_map(|host| Some(&host.mirror.as_ref()?.host));
-    let hosts: BTreeSet<&String> = config.intent.allowed_hosts.iter().chain(mirrors).collect();
+    let hosts: BTreeSet<&String> = config.tree_config.allowed_hosts.iter().chain(mirrors).collect();
     for host in hosts {
         let file = config.registry.credentials_file_of(host);
-        // A file that no one has asked for yet would go wrong only later.
+        // A file that has not been read yet would fail only later.
         let readable = file.map_or(Ok(()), |file| block_in_place(|| credentials::look_up(file, host, "")).map(drop));
         let answer = match readable {
             Ok(()) => registry.ping(host).await,
             Err(error) => Err(error),
         };
-        let said = answer.as_ref().map(|()| "answers".to_owned()).map_err(|error| error as &dyn Explain);
+        let said = answer.as_ref().map(|()| "responds".to_owned()).map_err(|error| error as &dyn Explain);
         rows.push(Row::new("registry", host.clone(), said));
     }
-    for branch in config.intent.own.policies.rules.iter().filter_map(|rule| rule.tags.order()?.branch()) {
-        // Those that only images name are known when images are looked at.
+    for branch in config.tree_config.own.policies.rules.iter().filter_map(|rule| rule.tags.order()?.branch()) {
+        // Those that only images name are not known before the images are inspected.
         let Some(url) = &branch.source else { continue };
         let tip = config
             .sources
@@ -108,7 +111,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Format::Json => output::print_json(&rows)?,
         Format::Text => output::print(&text(&rows))?,
     }
-    // Wrong input comes before what could not be reached: it may be the reason.
+    // Invalid input comes before servers that cannot be reached: it may be the reason.
     let code = rows.iter().filter_map(|row| row.fault).map(Fault::exit_code).min();
     Ok(ExitCode::from(code.unwrap_or(0)))
 }

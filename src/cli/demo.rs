@@ -4,15 +4,16 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::demo::story;
+use crate::cycle::report::FileChange;
+use crate::demo::story::{self, Screen};
 
 use super::error::CliError;
 use super::output;
 
 /// Show the whole loop on an embedded registry and a temporary repository
 ///
-/// Sets up a small infrastructure repository with three apps, pushes images to a registry inside this process, runs the
-/// agent's cycle, and shows each commit as a diff; then it loses a race on purpose and wins the next. Nothing outside a
+/// Creates a small infrastructure repository with three apps, pushes images to a registry inside this process, runs the
+/// agent's cycle, and shows each commit as a diff; then it loses a race on purpose and wins the next one. Nothing outside a
 /// temporary folder is touched, and no network is needed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tagalong demo")]
@@ -24,8 +25,7 @@ pub struct Arguments {
 
 /// Plays the demo.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    let tell = |text: &str| output::print(text);
-    let show = |changes: &[crate::cycle::report::FileChange]| output::print(&output::diff(changes));
-    story::play(arguments.keep, &tell, &show).await?;
+    let diff = |changes: &[FileChange]| output::print(&output::diff(changes));
+    story::play(arguments.keep, &Screen { print: &output::print, diff: &diff }).await?;
     Ok(ExitCode::SUCCESS)
 }

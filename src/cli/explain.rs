@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cycle::explain::{Explanation, FieldStory, explain};
+use crate::cycle::explain::{ExplainedField, Explanation, explain};
 
 use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
@@ -12,15 +12,15 @@ use super::error::CliError;
 use super::output::{self, Format};
 use super::status;
 
-/// Tell step by step why the fields of an image did or did not move
+/// Explain step by step why the fields of an image did or did not move
 ///
-/// Shows the fields that were found, the policy that governs them, the tags that the registry lists and which rule drops
-/// which, the order of the others, what is held, what the gates say, and what comes of it for each field. Asks the
-/// registry and the git server, and changes nothing.
+/// Shows the fields, the policy that governs them, the tags in the registry and the rules that exclude some of them, the
+/// order of the rest, holds, the results of the gates, and the outcome for each field. Queries the registry and the git
+/// server, and changes nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tagalong explain ghcr.io/org/app --config tagalong.yaml")]
 pub struct Arguments {
-    /// The image
+    /// Image to explain
     #[arg(value_name = "IMAGE")]
     image: String,
 
@@ -31,7 +31,7 @@ pub struct Arguments {
     output: OutputArguments,
 }
 
-/// As many tags are shown to people; machines get all.
+/// At most this many tags are shown in text; JSON has all of them.
 const SHOWN: usize = 10;
 
 /// Explains.
@@ -51,11 +51,11 @@ fn text(story: &Explanation) -> String {
     let mut say = |line: String| text.push_str(&format!("  {line}\n"));
     for field in &story.fields {
         let shadow = field.shadowed_by.as_ref().map(|by| format!(", overridden by {by}")).unwrap_or_default();
-        say(format!("{}:{}  {} holds {}{shadow}", field.file, field.line, field.path, held(field)));
+        say(format!("{}:{}  {} holds {}{shadow}", field.file, field.line, field.path, version(field)));
     }
     match &story.policy {
-        Some(policy) => say_title(&mut text, "policy", [format!("{}: {}", policy.name, policy.tags)]),
-        None => say_title(&mut text, "policy", ["none: no pattern under `policies` matches this image".to_owned()]),
+        Some(policy) => add_section(&mut text, "policy", [format!("{}: {}", policy.name, policy.tags)]),
+        None => add_section(&mut text, "policy", ["none: no pattern under `policies` matches this image".to_owned()]),
     }
     if story.policy.is_some() {
         let width = story.tags.iter().take(SHOWN).map(|tag| tag.tag.as_str().chars().count()).max().unwrap_or_default();
@@ -64,27 +64,27 @@ fn text(story: &Explanation) -> String {
             let note = tag.note.as_ref().map(|note| format!("  {note}")).unwrap_or_default();
             format!("{:width$}  {order}{note}", tag.tag.as_str()).trim_end().to_owned()
         });
-        say_title(&mut text, "tags that fit, the newest first", shortened(tags));
+        add_section(&mut text, "matching tags, newest first", shortened(tags));
         let dropped = story.dropped.iter().map(|tag| format!("{} {}", tag.tag, tag.rule));
-        say_title(&mut text, "tags that are dropped", shortened(dropped));
+        add_section(&mut text, "excluded tags", shortened(dropped));
     }
     if let Some(error) = &story.registry_error {
-        say_title(&mut text, "registry", [error.clone()]);
+        add_section(&mut text, "registry", [error.clone()]);
     }
     let image = story.image.to_string();
-    say_title(&mut text, "holds", story.holds.iter().map(|held| status::hold(&image, held)));
+    add_section(&mut text, "holds", story.holds.iter().map(|held| status::hold(&image, held)));
     let gates = story.gates.iter().map(|gate| {
         let end = if gate.passed { "passed" } else { "refused" };
         format!("{} {end}: {}", gate.version, gate.detail)
     });
-    say_title(&mut text, "gates", gates);
-    say_title(&mut text, "notes", story.notes.iter().cloned());
-    say_title(&mut text, "result", story.fields.iter().flat_map(results));
+    add_section(&mut text, "gates", gates);
+    add_section(&mut text, "notes", story.notes.iter().cloned());
+    add_section(&mut text, "result", story.fields.iter().flat_map(results));
     text
 }
 
-/// Lines under a title, which is left out where there is nothing to say.
-fn say_title(text: &mut String, title: &str, lines: impl IntoIterator<Item = String>) {
+/// Adds lines under a title, or nothing if there are no lines.
+fn add_section(text: &mut String, title: &str, lines: impl IntoIterator<Item = String>) {
     let mut lines = lines.into_iter().peekable();
     if lines.peek().is_some() {
         text.push_str(&format!("\n{title}\n"));
@@ -92,17 +92,17 @@ fn say_title(text: &mut String, title: &str, lines: impl IntoIterator<Item = Str
     }
 }
 
-/// The first lines, and how many more there are.
+/// Returns the first lines, and the number of the others.
 fn shortened(lines: impl ExactSizeIterator<Item = String>) -> Vec<String> {
     let more = lines.len().saturating_sub(SHOWN);
     let mut shown: Vec<String> = lines.take(SHOWN).collect();
     if more > 0 {
-        shown.push(format!("and {more} more; --output json shows all"));
+        shown.push(format!("and {more} more; use --output json to see all"));
     }
     shown
 }
 
-fn held(field: &FieldStory) -> String {
+fn version(field: &ExplainedField) -> String {
     match (&field.tag, &field.digest) {
         (Some(tag), Some(digest)) => format!("{tag}@{digest}"),
         (Some(tag), None) => tag.to_string(),
@@ -111,19 +111,19 @@ fn held(field: &FieldStory) -> String {
     }
 }
 
-fn results(field: &FieldStory) -> Vec<String> {
+fn results(field: &ExplainedField) -> Vec<String> {
     let place = format!("{}:{}", field.file, field.line);
     if let Some(by) = &field.shadowed_by {
-        return vec![format!("{place} is left: {by} decides")];
+        return vec![format!("{place} stays: overridden by {by}")];
     }
     if let Some(to) = &field.moves_to {
-        return vec![format!("{place} moves from {} to {to}", held(field))];
+        return vec![format!("{place} moves from {} to {to}", version(field))];
     }
     if field.stays.is_empty() {
-        return vec![format!("{place} stays at {}: nothing governs it", held(field))];
+        return vec![format!("{place} stays at {}: no policy governs it", version(field))];
     }
     let stay = |stay: &crate::cycle::explain::Stay| {
-        format!("{place} stays at {}: {}: {}", held(field), stay.reason.name(), stay.detail)
+        format!("{place} stays at {}: {}: {}", version(field), stay.reason.name(), stay.detail)
     };
     field.stays.iter().map(stay).collect()
 }

@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use walkdir::{DirEntry, WalkDir};
 
-use crate::config::load::IntentReader;
+use crate::config::repository_file::TreeConfigReader;
 use crate::cycle::engine::Hosts;
 use crate::cycle::secrets::verify::Progress;
 use crate::cycle::tree::cache::REPOSITORY_FILE;
+use crate::manifest::file_kind::is_manifest_name;
 use crate::manifest::find;
+use crate::manifest::graph::Graph;
 use crate::manifest::inventory::{self, Inventory};
-use crate::manifest::kustomize::{Graph, is_manifest_name};
 use crate::manifest::paths::PathFilter;
 use crate::plan::tree_config::TreeConfig;
 use crate::sops::audit::FileVerdict;
@@ -48,17 +49,21 @@ impl Folder {
 
     /// Takes stock of the files, with what the folder's own file and the configuration ask of them. Nothing works on
     /// these files whose hosts could be abused. A file that was named is read whatever its name ends in.
-    pub fn inventory(&self, paths: &PathFilter, reader: &IntentReader) -> Result<(Inventory, TreeConfig), CliError> {
+    pub fn inventory(
+        &self,
+        paths: &PathFilter,
+        reader: &TreeConfigReader,
+    ) -> Result<(Inventory, TreeConfig), CliError> {
         let own = self.root.join(REPOSITORY_FILE).is_file().then(|| self.read(REPOSITORY_FILE)).transpose()?;
-        let intent = reader.read(own.as_deref(), Hosts::Any)?;
+        let tree_config = reader.read(own.as_deref(), Hosts::Any)?;
         let (all_paths, files) = self.files(paths)?;
         let readings = in_parallel(&files, |path| {
-            let facts = find::read(path, &self.read(path)?, &intent.field_rules);
+            let facts = find::read(path, &self.read(path)?, &tree_config.field_rules);
             Ok((Arc::from(path), Arc::new(facts)))
         })?;
         let exists = |path: &str| all_paths.contains(path);
         let graph = Graph::build(inventory::readable(&readings), &exists);
-        Ok((Inventory::of(&readings, &graph, &exists, paths), intent))
+        Ok((Inventory::of(&readings, &graph, &exists, paths), tree_config))
     }
 
     /// Returns the verdicts on the secrets of files, in the order of their paths.

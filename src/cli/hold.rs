@@ -14,14 +14,14 @@ use super::connect;
 use super::error::CliError;
 use super::output;
 
-/// What is stopped or started again, and why.
+/// An image to hold or resume, and the reason.
 #[derive(Debug, Args)]
 pub struct HoldArguments {
-    /// The image, or one tag of it
+    /// Image, or one of its tags
     #[arg(value_name = "IMAGE[:TAG]")]
     image: String,
 
-    /// Why; stands in the commit
+    /// Reason, recorded in the commit
     #[arg(long, value_name = "TEXT")]
     reason: String,
 
@@ -35,11 +35,11 @@ pub struct HoldArguments {
     output: OutputArguments,
 }
 
-/// Stop automation of an image, or of one tag of it
+/// Stop automatic updates of an image, or to one of its tags
 ///
-/// Writes a commit that changes no file and says what is held, by whom and why. From then on nothing moves a field of the
-/// image, or none to that tag, until `tagalong resume`; `tagalong set` needs --force. Prints the commit's SHA, or
-/// `up to date` when it is held already.
+/// Writes a commit that changes no file and records what is held, by whom and why. From then on, nothing moves a field of
+/// the image, or moves one to that tag, until `tagalong resume`; `tagalong set` requires --force. Prints the commit's SHA,
+/// or `up to date` if it is held already.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tagalong hold ghcr.io/org/app --reason 'change freeze'\n  tagalong hold ghcr.io/org/app:1a2b3c4 --reason 'leaks memory'"
@@ -56,13 +56,13 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
 }
 
 impl HoldArguments {
-    /// What they ask for.
+    /// Parses the request.
     pub fn request(&self) -> Result<(Target, Attribution), CliError> {
         let by = Attribution { actor: self.actor.name(), reason: Some(self.reason.clone()) };
         Ok((target(&self.image)?, by))
     }
 
-    /// Does it.
+    /// Carries it out.
     pub async fn push(&self, operation: &dyn Operation) -> Result<ExitCode, CliError> {
         let config = connect::configuration(&self.git)?;
         let report = connect::engine(&config)?.run(operation, Mode::Push).await?;
@@ -70,7 +70,7 @@ impl HoldArguments {
     }
 }
 
-/// An image or one version of it, from an argument.
+/// Parses an argument that names an image or one of its versions.
 pub fn target(text: &str) -> Result<Target, CliError> {
     let reference: crate::image::Reference =
         text.parse().map_err(|source| CliError::Reference { text: text.to_owned(), source })?;

@@ -1,29 +1,26 @@
 //! `tagalong images`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::config::load::Config;
-use crate::cycle::error::CycleError;
 use crate::image::{Digest, Repository, Tag};
 use crate::manifest::field::Shape;
-use crate::manifest::inventory::{Inventory, Located};
+use crate::manifest::inventory::Located;
 use crate::policy::rule::PolicySet;
 
 use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
 use super::error::CliError;
-use super::folder::Folder;
 use super::images_verify;
+use super::inventory::inventory;
 use super::output::{self, Format};
 
-/// List every image field and what governs it
+/// List every image field and the policy that governs it
 ///
-/// Each line is one place that says which version of an image runs, with the policy that governs it, if any, and the
+/// Each line is one place that determines the version of an image, with the policy that governs it, if any, and the
 /// kustomization whose `images` overrides it, if any.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tagalong images --dir .\n  tagalong images --config tagalong.yaml --output json")]
@@ -32,7 +29,7 @@ pub struct Arguments {
     #[command(subcommand)]
     action: Option<Action>,
 
-    /// Look at the files below this folder instead of a git repository
+    /// Read the files below this folder instead of a git repository
     #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch"])]
     dir: Option<PathBuf>,
 
@@ -48,7 +45,7 @@ enum Action {
     Verify(images_verify::Arguments),
 }
 
-/// A row, in the form that the command line promises.
+/// A row, in the format that scripts rely on.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
@@ -78,21 +75,6 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Format::Text => output::print(&text(&rows))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// All image fields with the policies that hold for them, of a folder or of the branch's tip.
-pub fn inventory(config: &Config, dir: Option<&Path>) -> Result<(Arc<Inventory>, PolicySet), CliError> {
-    let (inventory, intent) = match dir {
-        Some(dir) => {
-            let (inventory, intent) = Folder::open(dir)?.inventory(&config.paths, &config.intent)?;
-            (Arc::new(inventory), intent)
-        }
-        None => connect::engine(config)?.inventory()?,
-    };
-    for note in inventory.notes(&config.paths).map_err(CycleError::from)? {
-        tracing::warn!("{note}");
-    }
-    Ok((inventory, intent.policies))
 }
 
 fn row(located: Located, policies: &PolicySet) -> Row {

@@ -14,22 +14,22 @@ use crate::registry::client::Client;
 use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
 use super::error::CliError;
-use super::images;
+use super::inventory::inventory;
 use super::output::{self, Format};
 
-/// Prove that every deployed image could still be pulled
+/// Prove that every deployed image can still be pulled
 ///
-/// For every image field, governed by a policy or not, the index, each platform's manifest, the configuration and every
-/// layer are asked for. Warns of deployed tags that a cleanup of the registry would delete, for policies that say how
-/// many tags it keeps (`keep`).
+/// For every image field, governed by a policy or not, checks that the registry has the index, each platform's manifest, the
+/// configuration and every layer. Warns of deployed tags that a cleanup of the registry would delete, for policies that set
+/// how many tags it keeps (`keep`).
 ///
-/// Exits with 3 when an image is broken or gone, and with 5 when a registry could not be asked.
+/// Exits with 3 if an image is broken or gone, and with 5 if a registry could not be reached.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tagalong images verify --config tagalong.yaml\n  tagalong images verify --dir . --output json"
 )]
 pub struct Arguments {
-    /// Look at the files below this folder instead of a git repository
+    /// Read the files below this folder instead of a git repository
     #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch"])]
     dir: Option<PathBuf>,
 
@@ -40,7 +40,7 @@ pub struct Arguments {
     output: OutputArguments,
 }
 
-/// What was found, in the form that scripts rely on.
+/// The result, in the format that scripts rely on.
 #[derive(Debug, Serialize)]
 struct Verdict {
     images: Vec<Deployed>,
@@ -49,10 +49,10 @@ struct Verdict {
     unknown: usize,
 }
 
-/// Proves what is deployed.
+/// Checks all deployed images.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
-    let (inventory, policies) = images::inventory(&config, arguments.dir.as_deref())?;
+    let (inventory, policies) = inventory(&config, arguments.dir.as_deref())?;
     let registry = Client::new(config.registry.clone())?;
     let images = deployed::verify(&registry, &config.sources, &inventory, &policies).await;
     let count = |status| images.iter().filter(|image| image.status == status).count();

@@ -1,4 +1,4 @@
-//! What goes to stdout.
+//! Output on stdout.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -14,16 +14,16 @@ use crate::plan::skip::Reason;
 
 use super::error::CliError;
 
-/// How results are printed.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// For people
     Text,
-    /// For machines.
+    /// For scripts
     Json,
 }
 
-/// Prints text; colours are dropped where stdout is no terminal.
+/// Prints text. Colours are removed unless stdout is a terminal.
 pub fn print(text: &str) -> Result<(), CliError> {
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::Stdout)
@@ -35,7 +35,7 @@ pub fn print_json<T: Serialize>(value: &T) -> Result<(), CliError> {
     print(&format!("{text}\n"))
 }
 
-/// Prints what a pass did that was asked for by name.
+/// Prints the result of an operation that was requested by name.
 pub fn finish(report: &Report, mode: Mode, text: &str, format: Format) -> Result<ExitCode, CliError> {
     for note in &report.notes {
         tracing::warn!("{note}");
@@ -48,19 +48,19 @@ pub fn finish(report: &Report, mode: Mode, text: &str, format: Format) -> Result
     Ok(ExitCode::SUCCESS)
 }
 
-/// The commit of a pass, in a line.
+/// Returns the commit of an operation, on a line.
 pub fn commit(report: &Report) -> String {
     format!("{}\n", report.commit.as_deref().unwrap_or("up to date"))
 }
 
-/// A bar on stderr that says how many of how many are done; none where that is no terminal.
+/// Returns a progress bar on stderr, which is hidden unless that is a terminal.
 pub fn progress_bar(what: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template(&format!("{{bar:40}} {{pos}} of {{len}} {what}"));
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// Rows as aligned columns.
+/// Formats rows as aligned columns.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = header.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
@@ -79,7 +79,7 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// A unified diff of all changes, as git prints it.
+/// Formats all changes as a unified diff, as git prints it.
 pub fn diff(changes: &[FileChange]) -> String {
     let style = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
     let (red, green, cyan, bold) =
@@ -109,7 +109,7 @@ pub fn diff(changes: &[FileChange]) -> String {
     text
 }
 
-/// What moved and what did not, a line each.
+/// Lists what moved and what did not, one per line.
 pub fn summary(report: &Report) -> String {
     let mut text = String::new();
     for moved in &report.updates {

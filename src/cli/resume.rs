@@ -9,11 +9,10 @@ use crate::cycle::operations::resume::Resume;
 use super::error::CliError;
 use super::hold::HoldArguments;
 
-/// Start automation of an image again
+/// Resume automatic updates of an image, or to one of its tags
 ///
-/// Writes a commit that changes no file and releases every hold on the image, or on one tag of it: those of
-/// `tagalong hold`, and those that a rollback, a revert or a hand edit left. Prints the commit's SHA, or `up to date` when
-/// nothing is held.
+/// Writes a commit that changes no file and releases every hold on the image, or on one of its tags, including those left by
+/// a rollback, a revert or a manual edit. Prints the commit's SHA, or `up to date` if nothing is held.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tagalong resume ghcr.io/org/app --reason 'the fix is in'")]
 pub struct Arguments {

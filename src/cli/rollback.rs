@@ -13,27 +13,27 @@ use super::connect;
 use super::error::CliError;
 use super::output;
 
-/// Go back to the tag before, and hold the one that is left
+/// Roll an image back to its previous tag, and hold the tag that it leaves
 ///
-/// Every field of the image goes back to what it held before, as the history of the branch says, or to the tag that is
-/// named. The tag that it leaves is held: automation passes it over, until a newer one appears or `tagalong resume`
-/// releases it. The image has to be whole in its registry, and the secrets beside it have to decrypt.
+/// Every field of the image returns to its previous version in the history of the branch, or to the given tag. The tag that
+/// it leaves is held: automation skips it until a newer one appears or `tagalong resume` releases it. The image must be
+/// complete in its registry, and the secrets next to it must decrypt.
 ///
-/// `git revert`, a forge's revert button and a hand edit have the same effect: what counts is what happened to the field.
+/// `git revert`, a forge's revert button and a manual edit have the same effect: what counts is what happened to the field.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tagalong rollback ghcr.io/org/app --reason 'errors at checkout'\n  tagalong rollback ghcr.io/org/app --to 1a2b3c4 --path 'apps/prod/**' --reason 'errors at checkout'"
 )]
 pub struct Arguments {
-    /// The image
+    /// Image to roll back
     #[arg(value_name = "IMAGE")]
     image: String,
 
-    /// Go to this tag instead of the one before
+    /// Go to this tag instead of the previous one
     #[arg(long, value_name = "TAG")]
     to: Option<String>,
 
-    /// Why; stands in the commit
+    /// Reason, recorded in the commit
     #[arg(long, value_name = "TEXT")]
     reason: String,
 
@@ -43,7 +43,7 @@ pub struct Arguments {
     #[command(flatten)]
     git: GitArguments,
 
-    /// Print the diff that would be committed; change nothing
+    /// Print the diff that would be committed, without changing anything
     #[arg(long)]
     dry_run: bool,
 
@@ -51,12 +51,12 @@ pub struct Arguments {
     output: OutputArguments,
 }
 
-/// Goes back.
+/// Rolls back.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let target = super::hold::target(&arguments.image)?;
     if !target.version.is_empty() {
-        let tag = target.version.to_string();
-        return Err(CliError::RollbackFrom { image: target.image, tag });
+        let version = target.version.to_string();
+        return Err(CliError::RollbackVersion { image: target.image, version });
     }
     let image: Repository = target.image;
     let to: Option<Tag> = arguments

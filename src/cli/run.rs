@@ -8,30 +8,32 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::observers::Observers;
-use crate::agent::runtime::{ConfigSource, LoadError, Runtime};
-use crate::agent::schedule::{Agent, Signals};
+use crate::agent::runtime::{ConfigLoader, LoadError, Runtime};
+use crate::agent::schedule::Agent;
 use crate::agent::server;
+use crate::agent::signals::Signals;
 use crate::agent::webhook::endpoint;
 use crate::cluster::api::Cluster;
 use crate::cluster::election::LeaderElector;
+use crate::registry::metrics::RegistryMetrics;
 use crate::repo::clone::is_known_to_hold;
 
 use super::arguments::GitArguments;
 use super::connect;
 use super::error::CliError;
 
-/// Run the agent: poll, update, push, until SIGTERM
+/// Run the agent: poll, update and push until SIGTERM
 ///
-/// The agent looks at the registries every `agent.interval` (one minute unless configured), moves every image field that
-/// a policy governs to the newest tag, and pushes one commit for each cycle that changes something. It keeps no state
-/// but caches: it can be killed and started anywhere, at any moment.
+/// The agent checks the registries every `agent.interval` (one minute by default), moves every image field governed by a
+/// policy to the newest tag, and pushes one commit per cycle that changes something. It keeps no state other than caches: it
+/// can be killed and started at any moment, on any machine.
 ///
-/// Health, metrics and a status page are served on `agent.listen` (port 8080 unless configured). The configuration is
-/// read again when its file changes and on SIGHUP; a wrong one is said and kept out. SIGTERM and SIGINT let the cycle
-/// that is under way end within `agent.grace`, and then the agent exits with 0; a second one cuts that short.
+/// Health, metrics and a status page are served on `agent.listen` (port 8080 by default). The configuration is read again
+/// when its file changes and on SIGHUP; an invalid one is reported and rejected. On SIGTERM or SIGINT, the running cycle may
+/// finish within `agent.grace`, and the agent exits with 0; a second signal stops it immediately.
 ///
-/// In a cluster (section `cluster`) one of several replicas leads and the others wait, and Flux is asked to apply each
-/// commit at once and watched until it has.
+/// In a cluster (section `cluster`), one of several replicas leads while the others wait, and Flux is asked to apply each
+/// commit immediately and watched until it has.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tagalong run --config tagalong.yaml")]
 pub struct Arguments {
@@ -43,15 +45,15 @@ pub struct Arguments {
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let signals = Signals::default();
     forward(&signals)?;
-    let again = arguments.git.clone();
-    let load = move || runtime(&again).map_err(|error| -> LoadError { Box::new(error) });
-    let source = ConfigSource::new(arguments.git.config.clone(), Box::new(load));
-    let runtime = runtime(&arguments.git)?;
+    let observers = Observers::default();
+    let (again, metrics) = (arguments.git.clone(), observers.metrics.registry.clone());
+    let load = move || runtime(&again, metrics.clone()).map_err(|error| -> LoadError { Box::new(error) });
+    let loader = ConfigLoader::new(arguments.git.config.clone(), Box::new(load));
+    let runtime = runtime(&arguments.git, observers.metrics.registry.clone())?;
     let elector = match &runtime.cluster.election {
         Some(election) => LeaderElector::start(Cluster::find().await?, election),
         None => LeaderElector::without_election(),
     };
-    let observers = Observers::default();
     let served = CancellationToken::new();
     if let Some(address) = runtime.config.listen {
         let router = server::router(Arc::clone(&observers.snapshots), Arc::clone(&observers.metrics))
@@ -59,17 +61,17 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         let address = server::serve(address, router, served.clone())
             .await
             .map_err(|source| CliError::Listen { address, source })?;
-        tracing::info!(%address, "health, metrics and status are served");
+        tracing::info!(%address, "serving health, metrics and status");
     }
-    Agent::new(source, runtime, observers, signals, elector).run().await;
+    Agent::new(loader, runtime, observers, signals, elector).run().await;
     served.cancel();
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the configuration comes to now.
-fn runtime(arguments: &GitArguments) -> Result<Runtime, CliError> {
+/// Builds everything that the current configuration asks for.
+fn runtime(arguments: &GitArguments, metrics: RegistryMetrics) -> Result<Runtime, CliError> {
     let config = connect::configuration(arguments)?;
-    let engine = connect::engine(&config)?;
+    let engine = connect::engine_with_metrics(&config, metrics)?;
     let repo = config.repo()?.clone();
     Ok(Runtime {
         runner: Arc::new(engine),
@@ -82,7 +84,7 @@ fn runtime(arguments: &GitArguments) -> Result<Runtime, CliError> {
     })
 }
 
-/// Hands the signals of the system on.
+/// Forwards signals of the system to the agent.
 fn forward(signals: &Signals) -> Result<(), CliError> {
     let listen = |kind| signal(kind).map_err(CliError::Runtime);
     let (mut term, mut int) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
@@ -95,7 +97,7 @@ fn forward(signals: &Signals) -> Result<(), CliError> {
                 () = either(&mut term, &mut int) => break,
             }
         }
-        tracing::info!("told to stop");
+        tracing::info!("received a signal to stop");
         signals.stop.cancel();
         either(&mut term, &mut int).await;
         signals.stop_now.cancel();

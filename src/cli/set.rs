@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::config::load::path_filter;
-use crate::config::reader;
+use crate::config::values::duration;
 use crate::cycle::error::CycleError;
 use crate::cycle::operations::set::Set;
 use crate::cycle::operations::terms::{Attribution, Mode};
@@ -25,22 +25,22 @@ use super::error::CliError;
 use super::folder::Folder;
 use super::output;
 
-/// Write exactly these references; what CI calls after a build
+/// Write exactly these references; what CI runs after a build
 ///
-/// After it, every field of the given images reads exactly what was given: whole references anywhere in YAML, `images`
-/// of kustomizations, Helm-style `repository` and `tag`. Nothing else in the files changes, not a comment and not a
-/// quote. On git the change is committed and pushed, again and again until no one else is first; with --dir files are
+/// Afterwards, every field of the given images reads exactly as given: whole references anywhere in YAML, `images` of
+/// kustomizations, Helm-style `repository` and `tag`. Nothing else in the files changes, not even a comment or a quote. On
+/// git, the change is committed and pushed, and planned again whenever somebody else pushes first; with --dir, files are
 /// changed in place, without git and without a registry.
 ///
-/// On git the image has to be in its registry, and a field is moved neither to an older build than it holds nor to a tag
-/// that is held: one that was set before and taken away since, or one that `tagalong hold` stopped. Prints the commit's
-/// SHA, or `up to date`.
+/// On git, the image must exist in its registry, and a field is moved neither to an older build than its current one nor to
+/// a held tag: one that was deployed before and then removed, or one stopped by `tagalong hold`. Prints the commit's SHA, or
+/// `up to date`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tagalong set registry.example.com/org/app:1a2b3c4 --git-url ssh://git@example.com/org/infra.git\n  tagalong set ghcr.io/org/app:1a2b3c4 ghcr.io/org/worker:1a2b3c4 --wait-image 2m\n  tagalong set nginx:1.27 --dir . --dry-run"
 )]
 pub struct Arguments {
-    /// The references to write
+    /// References to write
     #[arg(required = true, value_name = "IMAGE[:TAG][@DIGEST]")]
     images: Vec<String>,
 
@@ -51,27 +51,27 @@ pub struct Arguments {
     #[command(flatten)]
     git: GitArguments,
 
-    /// Print the diff that would be committed or written; change nothing
+    /// Print the diff that would be committed or written, without changing anything
     #[arg(long)]
     dry_run: bool,
 
-    /// Leave remote bases (https://…?ref=SHA) at their ref, even where it is the tag being replaced
+    /// Leave remote bases (https://…?ref=SHA) at their ref, even if it is the tag being replaced
     #[arg(long)]
     no_follow_refs: bool,
 
-    /// Wait so long for an image that is not in its registry yet, such as 2m
-    #[arg(long, value_name = "DURATION", value_parser = reader::duration)]
+    /// Wait up to this long for an image that is not in its registry yet, for example 2m
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait_image: Option<Duration>,
 
-    /// Move a field even to an image that was built before the one it holds; what it leaves is held then
+    /// Move a field even to an image that was built before its current one; the tag that it leaves is then held
     #[arg(long)]
     allow_downgrade: bool,
 
-    /// Move a field even to a tag that is held
+    /// Move a field even to a held tag
     #[arg(long)]
     force: bool,
 
-    /// Why; stands in the commit
+    /// Reason, recorded in the commit
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 
@@ -106,7 +106,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     output::finish(&report, mode, &output::commit(&report), arguments.output.output)
 }
 
-/// The arguments as references, one for each image.
+/// Parses the arguments, which must be one reference per image.
 fn references(texts: &[String]) -> Result<Vec<Reference>, CliError> {
     let mut by_name: BTreeMap<Repository, (String, Reference)> = BTreeMap::new();
     for text in texts {
@@ -133,7 +133,7 @@ fn in_folder(
     let config = connect::configuration(&arguments.git)?;
     let paths = path_filter(&arguments.git.paths)?;
     let folder = Folder::open(dir)?;
-    let (inventory, intent) = folder.inventory(&paths, &config.intent)?;
+    let (inventory, tree_config) = folder.inventory(&paths, &config.tree_config)?;
     let mut notes = inventory.notes(&paths).map_err(CycleError::from)?;
     let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets);
     let update_mac = |before: &[u8], after: &[u8]| secrets.update_mac(before, after);
@@ -141,7 +141,7 @@ fn in_folder(
         .inspect_err(|_| notes.iter().for_each(|note| tracing::warn!("{note}")))
         .map_err(CycleError::from)?;
     notes.extend(asked.notes);
-    // Whether an identity opens the very file is found out when its message authentication code is computed.
+    // Whether an identity decrypts a particular file shows when its MAC is updated.
     if let Some(update) = asked.plan.updates.iter().find(|update| update.encrypted)
         && secrets.keyring()?.is_empty()
     {
@@ -150,11 +150,12 @@ fn in_folder(
     let gated = gate::pass_unproved(&asked.plan.updates);
     notes.extend(gated.moved_along());
     let mut changes = Vec::new();
-    // All files are edited before the first is written: a refusal changes nothing.
+    // All files are edited before the first one is written, so that an error changes nothing.
     for file in gated.files() {
         let before = folder.read(file)?;
-        let after =
-            gated.edited(file, &before, follow, &intent.field_rules, Some(&update_mac)).map_err(CycleError::from)?;
+        let after = gated
+            .edited(file, &before, follow, &tree_config.field_rules, Some(&update_mac))
+            .map_err(CycleError::from)?;
         changes.push(FileChange { file: file.to_owned(), before, after });
     }
     if mode == Mode::Push {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cycle::status::{Held, ImageStatus, Place};
+use crate::cycle::status::{HoldStatus, ImageStatus, Place};
 use crate::image::Tag;
 
 use super::arguments::{GitArguments, OutputArguments};
@@ -12,10 +12,10 @@ use super::connect;
 use super::error::CliError;
 use super::output::{self, Format};
 
-/// Show current, candidate, held and blocked, per image
+/// Show current, candidate, held and blocked tags for each image
 ///
-/// One line for each image that a policy governs: what its fields hold, what they would hold, and what keeps them; below
-/// it what is held, since when, by whom and why. Asks the registries and the git server, and changes nothing.
+/// One line per image that is governed by a policy: its current version, its candidate, and what keeps it back; below it,
+/// its holds, with date, author and reason. Queries the registries and the git server, and changes nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  tagalong status --config tagalong.yaml\n  tagalong status --output json")]
 pub struct Arguments {
@@ -26,7 +26,7 @@ pub struct Arguments {
     output: OutputArguments,
 }
 
-/// Shows how images stand.
+/// Shows the status of all images.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
     let images = connect::engine(&config)?.status().await?;
@@ -61,9 +61,9 @@ fn version(place: &Place) -> String {
     }
 }
 
-/// A hold in a line.
-pub fn hold(image: &str, held: &Held) -> String {
-    let Held { tag, since, by, reason, commit, pull_request, .. } = held;
+/// Formats a hold as one line.
+pub fn hold(image: &str, held: &HoldStatus) -> String {
+    let HoldStatus { tag, since, by, reason, commit, pull_request, .. } = held;
     let tag = tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
     let commit = commit.as_ref().map(|id| format!("commit {}", id.chars().take(7).collect::<String>()));
     let origin = commit.or_else(|| pull_request.clone()).unwrap_or_default();

@@ -15,20 +15,20 @@ use super::connect;
 use super::error::CliError;
 use super::output::{self, Format};
 
-/// Do one cycle of the agent, then exit
+/// Run one cycle of the agent, then exit
 ///
-/// Every image field that a policy governs moves to the newest tag; all moves are one commit. With --dry-run nothing is
-/// written: the diff that would be committed is printed.
+/// Moves every image field governed by a policy to the newest tag, all in one commit. With --dry-run nothing is written: the
+/// diff that would be committed is printed.
 ///
-/// Exits with 3 when a gate kept something back, and with 5 when a registry could not be asked; what could be moved has
-/// been moved all the same.
+/// Exits with 3 if a gate kept something back, and with 5 if a registry could not be reached; everything else has been
+/// updated regardless.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tagalong sync --config tagalong.yaml --dry-run")]
 pub struct Arguments {
     #[command(flatten)]
     git: GitArguments,
 
-    /// Print the diff that would be committed; change nothing
+    /// Print the diff that would be committed, without changing anything
     #[arg(long)]
     dry_run: bool,
 

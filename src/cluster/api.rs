@@ -1,5 +1,5 @@
-//! The Kubernetes API, as far as it is used here. Each request has a time limit, and is asked once: whoever asks knows
-//! whether and when to ask again.
+//! The parts of the Kubernetes API that are used. Each request has a timeout and is sent once: the caller decides whether
+//! and when to retry.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,77 +14,17 @@ use serde_json::json;
 
 use crate::http;
 
+use super::api_call::ApiCall;
 use super::config::ObjectRef;
 use super::error::ClusterError;
 use super::kustomization::{Kustomization, Resource};
 
-/// How long one request may take.
+/// The timeout of a request.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
-/// What says that we run in a pod.
+/// The environment variable that is set in pods.
 const IN_CLUSTER: &str = "KUBERNETES_SERVICE_HOST";
-/// What Flux takes for a wish to look now (`meta.ReconcileRequestAnnotation`).
+/// The annotation that requests a reconciliation from Flux (`meta.ReconcileRequestAnnotation`).
 const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
-
-/// What the API is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ApiCall {
-    /// A Lease is read.
-    ReadLease(ObjectRef),
-    /// A Lease is made.
-    MakeLease(ObjectRef),
-    /// A Lease is taken, renewed or left.
-    WriteLease(ObjectRef),
-    /// A GitRepository is annotated.
-    Annotate(ObjectRef),
-    /// The Kustomizations of a namespace are listed.
-    List(String),
-}
-
-impl fmt::Display for ApiCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ApiCall::ReadLease(lease) => write!(f, "read the Lease {lease}"),
-            ApiCall::MakeLease(lease) => write!(f, "make the Lease {lease}"),
-            ApiCall::WriteLease(lease) => write!(f, "write the Lease {lease}"),
-            ApiCall::Annotate(source) => write!(f, "annotate the GitRepository {source}"),
-            ApiCall::List(namespace) => write!(f, "list the Kustomizations in {namespace}"),
-        }
-    }
-}
-
-impl ApiCall {
-    /// The rule of a Role that allows it.
-    pub fn rule(&self) -> String {
-        let (group, resource, name, verb, namespace) = match self {
-            ApiCall::ReadLease(ObjectRef { namespace, name }) => {
-                ("coordination.k8s.io", "leases", Some(name), "get", namespace)
-            }
-            ApiCall::MakeLease(ObjectRef { namespace, .. }) => {
-                ("coordination.k8s.io", "leases", None, "create", namespace)
-            }
-            ApiCall::WriteLease(ObjectRef { namespace, name }) => {
-                ("coordination.k8s.io", "leases", Some(name), "update", namespace)
-            }
-            ApiCall::Annotate(ObjectRef { namespace, name }) => {
-                ("source.toolkit.fluxcd.io", "gitrepositories", Some(name), "patch", namespace)
-            }
-            ApiCall::List(namespace) => ("kustomize.toolkit.fluxcd.io", "kustomizations", None, "list", namespace),
-        };
-        let named = name.map(|name| format!(", resourceNames: [{name}]")).unwrap_or_default();
-        format!(
-            "{{ apiGroups: [{group}], resources: [{resource}]{named}, verbs: [{verb}] }} in the namespace {namespace}"
-        )
-    }
-
-    /// The key of the configuration that leads to it.
-    pub fn key(&self) -> &'static str {
-        match self {
-            ApiCall::ReadLease(_) | ApiCall::MakeLease(_) | ApiCall::WriteLease(_) => "cluster.leaderElection",
-            ApiCall::Annotate(_) => "cluster.flux.gitRepository",
-            ApiCall::List(_) => "cluster.flux",
-        }
-    }
-}
 
 /// The Kubernetes API.
 #[derive(Clone)]
@@ -99,8 +39,8 @@ impl fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// The API of the cluster that this runs in, by the pod's service account; elsewhere the one that `KUBECONFIG` names.
-    /// Connects to nothing yet.
+    /// The API of the cluster that this process runs in, with the pod's service account; outside a pod, the one that
+    /// `KUBECONFIG` names. Does not connect yet.
     pub async fn find() -> Result<Cluster, ClusterError> {
         http::use_ring();
         let unusable = |reason: String| ClusterError::Access { reason };
@@ -129,19 +69,19 @@ impl Cluster {
         within(ApiCall::ReadLease(lease.clone()), leases.get_opt(&lease.name)).await
     }
 
-    /// Makes a Lease; an error if someone else was first.
-    pub async fn make_lease(&self, lease: &ObjectRef, with: &Lease) -> Result<Lease, ClusterError> {
+    /// Creates a Lease; an error if another client created it first.
+    pub async fn create_lease(&self, lease: &ObjectRef, with: &Lease) -> Result<Lease, ClusterError> {
         let leases = self.leases(lease);
-        within(ApiCall::MakeLease(lease.clone()), leases.create(&PostParams::default(), with)).await
+        within(ApiCall::CreateLease(lease.clone()), leases.create(&PostParams::default(), with)).await
     }
 
-    /// Writes a Lease as it was read, but for what was changed; an error if it was written since.
+    /// Writes back a Lease that was read and changed; an error if it has been written since.
     pub async fn write_lease(&self, lease: &ObjectRef, with: &Lease) -> Result<Lease, ClusterError> {
         let leases = self.leases(lease);
         within(ApiCall::WriteLease(lease.clone()), leases.replace(&lease.name, &PostParams::default(), with)).await
     }
 
-    /// Asks Flux to look at a GitRepository now.
+    /// Asks Flux to fetch a GitRepository now.
     pub async fn annotate(&self, source: &ObjectRef, now: Timestamp) -> Result<(), ClusterError> {
         let repositories: Api<DynamicObject> =
             self.custom("source.toolkit.fluxcd.io", "GitRepository", "gitrepositories", &source.namespace);
@@ -151,7 +91,7 @@ impl Cluster {
         within(ApiCall::Annotate(source.clone()), patched).await.map(drop)
     }
 
-    /// The Kustomizations of a namespace, as the API server has them in memory: nothing is read from etcd for it.
+    /// The Kustomizations of a namespace, from the API server's cache: this reads nothing from etcd.
     pub async fn kustomizations(&self, namespace: &str) -> Result<Vec<Kustomization>, ClusterError> {
         let all: Api<Resource> =
             self.custom("kustomize.toolkit.fluxcd.io", "Kustomization", "kustomizations", namespace);
@@ -176,7 +116,7 @@ impl Cluster {
 
 async fn within<T>(call: ApiCall, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ClusterError> {
     match tokio::time::timeout(TIMEOUT, request).await {
-        Ok(answer) => answer.map_err(|error| failure(call, error)),
+        Ok(result) => result.map_err(|error| failure(call, error)),
         Err(_) => Err(ClusterError::TimedOut { call, after: TIMEOUT }),
     }
 }
@@ -184,12 +124,12 @@ async fn within<T>(call: ApiCall, request: impl Future<Output = Result<T, kube::
 fn failure(call: ApiCall, error: kube::Error) -> ClusterError {
     match error {
         kube::Error::Api(status) => {
-            let (code, words) = (status.code, status.message);
+            let (code, message) = (status.code, status.message);
             match code {
-                401 | 403 => ClusterError::Denied { call, status: code, words },
-                404 => ClusterError::NotFound { call, words },
+                401 | 403 => ClusterError::Denied { call, status: code, message },
+                404 => ClusterError::NotFound { call, message },
                 409 => ClusterError::Conflict { call },
-                _ => ClusterError::Refused { call, status: code, words },
+                _ => ClusterError::Refused { call, status: code, message },
             }
         }
         kube::Error::SerdeError(error) => ClusterError::InvalidResponse { call, reason: error.to_string() },

@@ -1,65 +1,65 @@
-//! What the side of the cluster has to be told.
+//! The settings for Kubernetes and Flux.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Settings of the side of the cluster. Neither part needs the other.
+/// The settings for Kubernetes and Flux. Each part works without the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
-    /// How one of several replicas comes to lead, if it is to be just one.
+    /// Leader election among replicas, if it is enabled.
     pub election: Option<Election>,
-    /// What Flux is asked.
+    /// How Flux is notified and watched.
     pub flux: Option<Flux>,
 }
 
-/// How one of several replicas comes to lead.
+/// Leader election among replicas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Election {
     /// The Lease.
     pub lease: ObjectName,
-    /// Its namespace; that of the service account, or of the kubeconfig's context, where none is said.
+    /// Its namespace; by default that of the service account or of the kubeconfig's context.
     pub namespace: Option<ObjectName>,
-    /// What this replica is called: the name of the pod, or of the machine.
+    /// The name of this replica: that of the pod or the machine.
     pub identity: String,
-    /// The times.
+    /// Its durations.
     pub timing: ElectionTiming,
 }
 
-/// The times of an election, with the names and defaults of client-go.
+/// The durations of an election, with the names and defaults of client-go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ElectionTiming {
-    /// A leader that says nothing for so long leads no more. Whole seconds, as the Lease has it.
+    /// How long a leader keeps the Lease without renewing it. Whole seconds, as the Lease stores it.
     pub lease_duration: Duration,
-    /// A leader that could not renew for so long gives up, which is before anyone else may take over.
+    /// How long a leader tries to renew before it gives up, which is before another replica may take over.
     pub renew_deadline: Duration,
-    /// From one try to the next.
+    /// The interval between attempts.
     pub retry_period: Duration,
 }
 
-/// Times that do not go together.
+/// Durations that contradict each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ElectionTimingError {
-    /// The Lease counts seconds.
-    #[error("leaseDuration has to be whole seconds")]
+    /// The Lease stores whole seconds.
+    #[error("leaseDuration must be whole seconds")]
     NoSeconds,
-    /// Others could take over before the leader has given up.
-    #[error("leaseDuration has to be longer than renewDeadline, or two could lead")]
+    /// Another replica could take over before the leader has given up.
+    #[error("leaseDuration must be longer than renewDeadline, or two replicas could lead at once")]
     Overlap,
-    /// The leader would give up before its second try.
-    #[error("renewDeadline has to be longer than 1.2 times retryPeriod")]
+    /// The leader would give up before its second attempt.
+    #[error("renewDeadline must be longer than 1.2 times retryPeriod")]
     NoRetry,
 }
 
-/// What Flux is asked.
+/// How Flux is notified and watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flux {
-    /// The GitRepository that reads the branch.
+    /// The GitRepository that tracks the branch.
     pub source: ObjectRef,
-    /// Where Kustomizations are looked for.
+    /// The namespaces whose Kustomizations are watched.
     pub namespaces: Vec<ObjectName>,
-    /// The Receiver that is told of a push; without one the GitRepository is annotated.
+    /// The Receiver that is notified of a push; without one, the GitRepository is annotated.
     pub receiver: Option<Receiver>,
     /// How long a commit may take to be applied.
     pub timeout: Duration,
@@ -77,19 +77,19 @@ pub struct ObjectRef {
 /// A Receiver of Flux.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receiver {
-    /// The file with its URL, which is a secret: whoever knows it is let in.
+    /// The file with its URL, which is a secret: knowing it is enough to call the Receiver.
     pub url_file: PathBuf,
-    /// The file with the key of the signature, where the Receiver is of the type `generic-hmac`.
+    /// The file with the signing key, for a Receiver of the type `generic-hmac`.
     pub secret_file: Option<PathBuf>,
 }
 
-/// The name of an object or of a namespace: a part of a path to the API.
+/// The name of an object or a namespace, which is safe to use in an API path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectName(String);
 
-/// A text that is no such name.
+/// A text that is not a valid name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a name of Kubernetes is needed: small letters, digits, `-` and `.`, such as flux-system")]
+#[error("not a Kubernetes name: use lowercase letters, digits, `-` and `.`, as in flux-system")]
 pub struct ObjectNameError;
 
 impl Default for ElectionTiming {
@@ -103,7 +103,7 @@ impl Default for ElectionTiming {
 }
 
 impl ElectionTiming {
-    /// The times, if they go together.
+    /// Returns the durations if they are consistent.
     pub fn checked(self) -> Result<ElectionTiming, ElectionTimingError> {
         if self.lease_duration.subsec_nanos() != 0 {
             return Err(ElectionTimingError::NoSeconds);
@@ -121,7 +121,7 @@ impl ElectionTiming {
 impl FromStr for ObjectName {
     type Err = ObjectNameError;
 
-    /// RFC 1123 subdomains, as Kubernetes has them ("Object Names and IDs").
+    /// Parses an RFC 1123 subdomain, as Kubernetes requires ("Object Names and IDs").
     fn from_str(text: &str) -> Result<ObjectName, ObjectNameError> {
         let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         let is_label = |label: &str| {

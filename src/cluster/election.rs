@@ -1,5 +1,6 @@
-//! One of several replicas leads. A task of its own takes the Lease, renews it, and says how it stands; leading ends when
-//! the Lease is someone else's, or could not be renewed within the deadline, which is before anyone else may take it.
+//! Leader election: a background task acquires the Lease, renews it and reports the leadership. A leader steps down when
+//! another replica holds the Lease, or when it could not be renewed within the deadline, which is before another replica
+//! may take it.
 
 use std::time::{Duration, Instant};
 
@@ -15,45 +16,45 @@ use super::config::{Election, ElectionTiming, ObjectRef};
 use super::error::ClusterError;
 use super::lease::{LeaseAction, LeaseObserver};
 
-/// How long leaving may take, so that the pod ends in time. If it fails, the Lease expires.
+/// How long releasing the Lease may take, so that the pod ends in time. If it fails, the Lease expires.
 const RESIGN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How a replica stands.
+/// Whether this replica leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leadership {
-    /// It leads, or is alone by configuration.
+    /// It leads, or no election is configured.
     Leader,
-    /// Another one leads.
+    /// Another replica leads.
     Follower {
-        /// Who.
+        /// The identity of the leader.
         leader: String,
     },
-    /// It is not known who leads.
+    /// It is unknown which replica leads.
     Unknown {
-        /// Why: what went wrong and what to do, once something did.
+        /// What went wrong and what to do about it; `None` before the first attempt has ended.
         reason: Option<String>,
     },
 }
 
-/// The part of one replica in an election.
+/// This replica's participation in an election.
 #[derive(Debug)]
 pub struct LeaderElector {
     leadership: watch::Receiver<Leadership>,
-    /// The task that takes part, and what ends it; of whoever is alone there is none.
+    /// The background task and what stops it; `None` without an election.
     task: Option<(JoinHandle<()>, CancellationToken)>,
 }
 
 impl LeaderElector {
-    /// Nobody else is there.
+    /// A replica that always leads.
     pub fn without_election() -> LeaderElector {
         LeaderElector { leadership: watch::channel(Leadership::Leader).1, task: None }
     }
 
-    /// Takes part in an election.
+    /// Starts to take part in an election.
     pub fn start(cluster: Cluster, election: &Election) -> LeaderElector {
         let namespace = election.namespace.as_ref().map_or_else(|| cluster.namespace(), |name| name.as_str());
         let lease = ObjectRef { namespace: namespace.to_owned(), name: election.lease.to_string() };
-        // A container that is started again has the name of the one before.
+        // A restarted container has the same name as before.
         let identity = format!("{}_{:016x}", election.identity, fastrand::u64(..));
         let (leadership, shown) = watch::channel(Leadership::Unknown { reason: None });
         let (timing, resign) = (election.timing, CancellationToken::new());
@@ -64,43 +65,43 @@ impl LeaderElector {
         LeaderElector { leadership: shown, task: Some((task, resign)) }
     }
 
-    /// How this replica stands.
+    /// The current leadership.
     pub fn leadership(&self) -> Leadership {
         self.leadership.borrow().clone()
     }
 
-    /// Waits until it stands otherwise; for ever, where there is no election.
+    /// Waits until the leadership changes; forever without an election.
     pub async fn changed(&mut self) {
         if self.leadership.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Waits until it does not lead.
+    /// Waits until this replica does not lead.
     pub async fn lost(&mut self) {
         if self.leadership.wait_for(|leadership| *leadership != Leadership::Leader).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Ends its part. If it led, another replica may take over at once.
+    /// Leaves the election. If this replica led, another one may take over at once.
     pub async fn resign(self) {
         if let Some((task, resign)) = self.task {
             resign.cancel();
-            // It ends by its own time limit.
+            // The task limits its own time.
             let _ = task.await;
         }
     }
 }
 
-/// A replica that takes part.
+/// The background task of a replica.
 struct Candidate {
     cluster: Cluster,
     lease: ObjectRef,
     timing: ElectionTiming,
     observer: LeaseObserver,
     leadership: watch::Sender<Leadership>,
-    /// When the last renewal that succeeded was begun, while we lead.
+    /// When the last successful renewal began, while this replica leads.
     renewed: Option<Instant>,
 }
 
@@ -112,9 +113,9 @@ impl Candidate {
                 () = self.step() => {}
             }
             let pause = match self.may_lead_for() {
-                // Not beyond the moment at which the lead ends.
+                // Not beyond the moment at which the leadership ends.
                 Some(left) => self.timing.retry_period.min(left),
-                // Jittered, as client-go does for those that wait, so that they do not all come at once.
+                // With jitter, as in client-go, so that waiting replicas do not all try at once.
                 None => self.timing.retry_period.mul_f64(1.0 + 1.2 * fastrand::f64()),
             };
             tokio::select! {
@@ -128,22 +129,22 @@ impl Candidate {
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => format!("it took longer than {} s", RESIGN_TIMEOUT.as_secs()),
             };
-            tracing::warn!(lease = %self.lease, %error, "the Lease could not be left; another replica waits until it expires");
+            tracing::warn!(lease = %self.lease, %error, "cannot release the Lease; another replica takes over once it expires");
         }
     }
 
-    /// How long we may still lead without another renewal, while we lead.
+    /// How long this replica may still lead without another renewal, while it leads.
     fn may_lead_for(&self) -> Option<Duration> {
         let renewed = self.renewed?;
         Some(self.timing.renew_deadline.saturating_sub(renewed.elapsed()))
     }
 
-    /// One try, which while we lead takes no longer than we may.
+    /// Makes one attempt, which takes no longer than the remaining leadership.
     async fn step(&mut self) {
         let begun = Instant::now();
         let limit = self.may_lead_for().unwrap_or(self.timing.renew_deadline);
-        let tried = tokio::time::timeout(limit, self.attempt(begun)).await;
-        let error = match tried {
+        let attempted = tokio::time::timeout(limit, self.attempt(begun)).await;
+        let error = match attempted {
             Ok(Ok(leadership)) => {
                 self.renewed = (leadership == Leadership::Leader).then_some(begun);
                 return self.announce(leadership);
@@ -152,7 +153,7 @@ impl Candidate {
             Err(_) => None,
         };
         let words = error.as_ref().map_or_else(
-            || "the Kubernetes API did not answer in time".to_owned(),
+            || "the Kubernetes API did not respond in time".to_owned(),
             |error| match error.help() {
                 Some(help) => format!("{error}; {help}"),
                 None => error.to_string(),
@@ -161,10 +162,10 @@ impl Candidate {
         match (self.may_lead_for(), &error) {
             (Some(left), error) if !left.is_zero() => {
                 if !matches!(error, Some(ClusterError::Conflict { .. })) {
-                    tracing::warn!(lease = %self.lease, error = %words, "the Lease could not be renewed; it is tried again");
+                    tracing::warn!(lease = %self.lease, error = %words, "cannot renew the Lease; retrying");
                 }
             }
-            // Someone else was first, as the next look will tell.
+            // Another replica was first, as the next attempt will show.
             (None, Some(ClusterError::Conflict { .. })) => {}
             _ => {
                 self.renewed = None;
@@ -175,14 +176,15 @@ impl Candidate {
 
     async fn attempt(&mut self, begun: Instant) -> Result<Leadership, ClusterError> {
         let found = self.cluster.lease(&self.lease).await?;
-        let is_there = found.is_some();
+        let exists = found.is_some();
         let lease = match self.observer.observe(&self.lease, found, Timestamp::now(), Instant::now()) {
             LeaseAction::Wait { leader } => return Ok(Leadership::Follower { leader }),
             LeaseAction::Write(lease) => lease,
         };
-        let written = match is_there {
-            true => self.cluster.write_lease(&self.lease, &lease).await?,
-            false => self.cluster.make_lease(&self.lease, &lease).await?,
+        let written = if exists {
+            self.cluster.write_lease(&self.lease, &lease).await?
+        } else {
+            self.cluster.create_lease(&self.lease, &lease).await?
         };
         self.observer.wrote(&written, begun);
         Ok(Leadership::Leader)
@@ -198,8 +200,8 @@ impl Candidate {
 
     fn announce(&self, leadership: Leadership) {
         self.leadership.send_if_modified(|before| {
-            let is_news = *before != leadership;
-            if is_news {
+            let has_changed = *before != leadership;
+            if has_changed {
                 match &leadership {
                     Leadership::Leader => {
                         tracing::info!(lease = %self.lease, identity = self.observer.identity(), "this replica leads");
@@ -209,12 +211,12 @@ impl Candidate {
                     }
                     Leadership::Unknown { reason } => {
                         let reason = reason.as_deref().unwrap_or_default();
-                        tracing::error!(lease = %self.lease, error = reason, "it is not known which replica leads; nothing is pushed");
+                        tracing::error!(lease = %self.lease, error = reason, "it is unknown which replica leads; nothing is pushed");
                     }
                 }
                 before.clone_from(&leadership);
             }
-            is_news
+            has_changed
         });
     }
 }

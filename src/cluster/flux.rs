@@ -1,5 +1,5 @@
-//! Flux is asked to look at each commit, and watched until it has applied it. A task of its own does both, so that nobody
-//! waits for it; while nothing is waited for, nothing is asked.
+//! Notifies Flux of each pushed commit, and watches until it is applied. A background task does both; while no commit is
+//! pending, the API is not queried.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,35 +16,35 @@ use super::kustomization::Kustomization;
 use super::pending_rollouts::{Ancestry, PendingRollouts, PushedCommit, RolloutEvent};
 use super::receiver;
 
-/// From one look to the next, at first.
-const LOOK: Duration = Duration::from_secs(1);
-/// The same later on.
-const LATER_LOOK: Duration = Duration::from_secs(10);
-/// As many looks are close together.
-const CLOSE_LOOKS: u32 = 60;
+/// The interval between queries at first.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// The interval between queries later on.
+const LATER_INTERVAL: Duration = Duration::from_secs(10);
+/// The number of queries at the first interval.
+const FREQUENT_QUERIES: u32 = 60;
 
-/// What a watch has to say.
+/// An event of the watch.
 #[derive(Debug)]
 pub enum FluxEvent {
     /// What became of a commit.
     Rollout(RolloutEvent),
-    /// Something does not work; said once as long as it stays so.
+    /// A task fails; reported once as long as the error stays the same.
     Failing(FluxTask, ClusterError),
-    /// It works again.
+    /// A task works again.
     Recovered(FluxTask),
 }
 
-/// What is done about Flux.
+/// The two tasks of a watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FluxTask {
-    /// It is asked to look.
+    /// Asking Flux to fetch.
     Asking,
-    /// It is watched.
+    /// Watching the Kustomizations.
     Watching,
 }
 
 impl FluxTask {
-    /// All of them.
+    /// All tasks.
     pub const ALL: [FluxTask; 2] = [FluxTask::Asking, FluxTask::Watching];
 
     /// A short lowercase name for metrics and logs.
@@ -56,18 +56,18 @@ impl FluxTask {
     }
 }
 
-/// A watch over Flux, which ends with this value.
+/// A watch over Flux, which ends when this value is dropped.
 #[derive(Debug)]
 pub struct Watch {
-    pushes: mpsc::UnboundedSender<PushedCommit>,
+    pushed: mpsc::UnboundedSender<PushedCommit>,
     events: mpsc::UnboundedReceiver<FluxEvent>,
     _end: DropGuard,
 }
 
 impl Watch {
-    /// Begins one. `lineage` knows which commits hold which.
+    /// Starts a watch. `ancestry` returns which commits contain which.
     pub fn start(cluster: Cluster, flux: Flux, ancestry: Arc<Ancestry>) -> Watch {
-        let (pushes, pushed) = mpsc::unbounded_channel();
+        let (pushed, receiver) = mpsc::unbounded_channel();
         let (sender, events) = mpsc::unbounded_channel();
         let pending = PendingRollouts::new(flux.source.clone(), flux.timeout);
         let end = CancellationToken::new();
@@ -78,24 +78,24 @@ impl Watch {
             pending,
             events: sender,
             failures: BTreeMap::new(),
-            is_asked: true,
-            looks: 0,
+            is_notified: true,
+            queries: 0,
         };
         let ended = end.clone();
-        tokio::spawn(async move { ended.run_until_cancelled(watcher.run(pushed)).await });
-        Watch { pushes, events, _end: end.drop_guard() }
+        tokio::spawn(async move { ended.run_until_cancelled(watcher.run(receiver)).await });
+        Watch { pushed, events, _end: end.drop_guard() }
     }
 
-    /// A commit was pushed.
+    /// Adds a pushed commit.
     pub fn pushed(&self, pushed: PushedCommit) {
-        // The task is there as long as we are.
-        let _ = self.pushes.send(pushed);
+        // The task runs as long as this value exists.
+        let _ = self.pushed.send(pushed);
     }
 
-    /// Waits for news.
+    /// Waits for the next event.
     pub async fn next_event(&mut self) -> FluxEvent {
         match self.events.recv().await {
-            Some(events) => events,
+            Some(event) => event,
             None => std::future::pending().await,
         }
     }
@@ -107,59 +107,59 @@ struct Watcher {
     ancestry: Arc<Ancestry>,
     pending: PendingRollouts,
     events: mpsc::UnboundedSender<FluxEvent>,
-    /// What is wrong, as it was told.
+    /// The current errors, as they were reported.
     failures: BTreeMap<FluxTask, String>,
-    /// Whether Flux was asked to look at all that was pushed.
-    is_asked: bool,
-    /// How often was looked since the last push.
-    looks: u32,
+    /// Whether Flux was notified of all commits.
+    is_notified: bool,
+    /// The number of queries since the last push.
+    queries: u32,
 }
 
 impl Watcher {
     async fn run(mut self, mut pushed: mpsc::UnboundedReceiver<PushedCommit>) {
         loop {
-            let pause = if self.looks < CLOSE_LOOKS { LOOK } else { LATER_LOOK };
+            let pause = if self.queries < FREQUENT_QUERIES { INTERVAL } else { LATER_INTERVAL };
             tokio::select! {
                 push = pushed.recv() => {
                     let Some(push) = push else { return };
-                    (self.looks, self.is_asked) = (0, false);
-                    let words = self.pending.add(push);
-                    self.tell(words);
-                    self.ask().await;
+                    (self.queries, self.is_notified) = (0, false);
+                    let rollouts = self.pending.add(push);
+                    self.send(rollouts);
+                    self.notify().await;
                 }
                 () = tokio::time::sleep(pause), if !self.pending.is_empty() => {
-                    self.looks = self.looks.saturating_add(1);
-                    if !self.is_asked {
-                        self.ask().await;
+                    self.queries = self.queries.saturating_add(1);
+                    if !self.is_notified {
+                        self.notify().await;
                     }
-                    self.look().await;
+                    self.query().await;
                 }
             }
         }
     }
 
-    /// Asks Flux to look now.
-    async fn ask(&mut self) {
-        let asked = match &self.flux.receiver {
-            Some(receiver) => receiver::tell(receiver).await,
+    /// Asks Flux to fetch now.
+    async fn notify(&mut self) {
+        let notified = match &self.flux.receiver {
+            Some(receiver) => receiver::notify(receiver).await,
             None => self.cluster.annotate(&self.flux.source, Timestamp::now()).await,
         };
-        self.is_asked = asked.is_ok();
-        self.note(FluxTask::Asking, asked.err());
+        self.is_notified = notified.is_ok();
+        self.set_error(FluxTask::Asking, notified.err());
     }
 
-    /// Looks at what has become of the commits that wait.
-    async fn look(&mut self) {
-        let (words, error) = match self.kustomizations().await {
+    /// Queries the progress of the pending commits.
+    async fn query(&mut self) {
+        let (rollouts, error) = match self.kustomizations().await {
             Ok(all) => {
                 let (pending, ancestry) = (&mut self.pending, Arc::clone(&self.ancestry));
-                let learn = || pending.learn(&all, Instant::now(), &*ancestry);
-                (tokio::task::block_in_place(learn), None)
+                let update = || pending.update(&all, Instant::now(), &*ancestry);
+                (tokio::task::block_in_place(update), None)
             }
             Err(error) => (self.pending.give_up(Instant::now(), &error.to_string()), Some(error)),
         };
-        self.tell(words);
-        self.note(FluxTask::Watching, error);
+        self.send(rollouts);
+        self.set_error(FluxTask::Watching, error);
     }
 
     async fn kustomizations(&self) -> Result<Vec<Kustomization>, ClusterError> {
@@ -170,26 +170,26 @@ impl Watcher {
         Ok(all)
     }
 
-    fn tell(&self, words: Vec<RolloutEvent>) {
-        for event in words {
-            // Whoever does not listen any more is at its end.
+    fn send(&self, rollouts: Vec<RolloutEvent>) {
+        for event in rollouts {
+            // A receiver that is gone is shutting down.
             let _ = self.events.send(FluxEvent::Rollout(event));
         }
     }
 
-    fn note(&mut self, task: FluxTask, error: Option<ClusterError>) {
+    fn set_error(&mut self, task: FluxTask, error: Option<ClusterError>) {
         let before = self.failures.remove(&task);
-        let events = match error {
+        let event = match error {
             None => before.map(|_| FluxEvent::Recovered(task)),
             Some(error) => {
-                let words = error.to_string();
-                let is_news = before.as_ref() != Some(&words);
-                self.failures.insert(task, words);
-                is_news.then_some(FluxEvent::Failing(task, error))
+                let message = error.to_string();
+                let is_new = before.as_ref() != Some(&message);
+                self.failures.insert(task, message);
+                is_new.then_some(FluxEvent::Failing(task, error))
             }
         };
-        if let Some(events) = events {
-            let _ = self.events.send(events);
+        if let Some(event) = event {
+            let _ = self.events.send(event);
         }
     }
 }

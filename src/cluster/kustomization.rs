@@ -1,18 +1,18 @@
-//! What Flux says of a Kustomization (kustomize.toolkit.fluxcd.io/v1), and what that means for a commit.
+//! The status that Flux reports for a Kustomization (kustomize.toolkit.fluxcd.io/v1), and what it means for a commit.
 
 use serde::Deserialize;
 
 use super::config::ObjectRef;
 
-/// Reasons for which a Kustomization is not ready and nothing is wrong with it.
+/// Reasons for not being ready that are not failures.
 const WAITING: [&str; 3] = ["DependencyNotReady", "HealthCheckCanceled", "Progressing"];
-/// What it says before it has fetched what it is to apply.
+/// The reason that it reports until it has fetched what it is to apply.
 const NOT_FETCHED: &str = "ArtifactFailed";
 
-/// The object as the API has it.
+/// The object as the API returns it.
 pub type Resource = kube::core::Object<Spec, Status>;
 
-/// What is read of `spec`.
+/// The fields of `spec` that matter here.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Spec {
@@ -21,7 +21,7 @@ pub struct Spec {
     source_ref: SourceRef,
 }
 
-/// Where it takes its files from.
+/// The source that it applies.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct SourceRef {
@@ -30,7 +30,7 @@ pub struct SourceRef {
     namespace: Option<String>,
 }
 
-/// What is read of `status`.
+/// The fields of `status` that matter here.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Status {
@@ -53,40 +53,40 @@ pub struct Condition {
 /// A Kustomization.
 #[derive(Debug, Clone)]
 pub struct Kustomization {
-    /// Where it is.
+    /// Its namespace and name.
     pub name: ObjectRef,
     spec: Spec,
     status: Status,
 }
 
-/// How a Kustomization stands to a commit.
+/// A Kustomization's progress with a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// It has applied it, or a later one.
+    /// It has applied the commit or a later one.
     Applied {
-        /// What it has applied.
+        /// The applied revision.
         revision: String,
     },
-    /// It tried to, or to apply a later one, and failed.
+    /// It failed to apply the commit or a later one.
     Failed {
-        /// Why, in a word.
+        /// The reason, as one word.
         reason: String,
-        /// Why, in its own words.
+        /// The reason, as Flux explains it.
         message: String,
     },
-    /// It has not got to it, or is at it.
+    /// It has not started with the commit, or is applying it.
     Waiting,
 }
 
 impl Kustomization {
-    /// An object of a namespace.
+    /// The Kustomization of a namespace that the API returned.
     pub fn of(namespace: &str, resource: Resource) -> Kustomization {
         let name = resource.metadata.name.unwrap_or_default();
         let name = ObjectRef { namespace: namespace.to_owned(), name };
         Kustomization { name, spec: resource.spec, status: resource.status.unwrap_or_default() }
     }
 
-    /// Whether it applies what a GitRepository holds. A reference without a namespace is to its own.
+    /// Whether it applies a GitRepository. A reference without a namespace means the Kustomization's own.
     pub fn takes_from(&self, source: &ObjectRef) -> bool {
         let SourceRef { kind, name, namespace } = &self.spec.source_ref;
         let namespace = namespace.as_deref().filter(|namespace| !namespace.is_empty());
@@ -96,19 +96,19 @@ impl Kustomization {
             && !self.spec.suspend
     }
 
-    /// Whether a file of the repository stands below its path.
+    /// Whether a file of the repository is below its path.
     pub fn holds(&self, file: &str) -> bool {
         let path: Vec<&str> = self.spec.path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         let parts: Vec<&str> = file.split('/').collect();
         parts.len() > path.len() && parts.starts_with(&path)
     }
 
-    /// What it has applied last.
+    /// The last applied revision.
     pub fn applied(&self) -> &str {
         &self.status.last_applied_revision
     }
 
-    /// How it stands to a commit; `reaches` tells whether another commit is it, or holds it.
+    /// Its progress with a commit; `reaches` returns whether another commit is or contains that commit.
     pub fn progress(&self, reaches: &dyn Fn(&str) -> bool) -> Progress {
         let is_reached = |revision: &str| commit_of(revision).is_some_and(reaches);
         let condition = |kind: &str| self.status.conditions.iter().find(|condition| condition.kind == kind);
@@ -118,12 +118,13 @@ impl Kustomization {
                 Progress::Applied { revision: self.status.last_applied_revision.clone() }
             }
             "False" if !WAITING.contains(&ready.reason.as_str()) => {
-                // Flux notes what it attempts once it has fetched it; before, only what it says of its progress tells.
+                // Flux records an attempted revision once it has fetched it; before that, only the message names it.
                 let fetching = condition("Reconciling").filter(|_| ready.reason == NOT_FETCHED);
                 let mut words = fetching.map_or("", |fetching| &fetching.message).split_whitespace();
-                match is_reached(&self.status.last_attempted_revision) || words.any(is_reached) {
-                    true => Progress::Failed { reason: ready.reason.clone(), message: ready.message.clone() },
-                    false => Progress::Waiting,
+                if is_reached(&self.status.last_attempted_revision) || words.any(is_reached) {
+                    Progress::Failed { reason: ready.reason.clone(), message: ready.message.clone() }
+                } else {
+                    Progress::Waiting
                 }
             }
             _ => Progress::Waiting,
@@ -131,7 +132,7 @@ impl Kustomization {
     }
 }
 
-/// The commit of a revision: `main@sha1:<commit>`, and `main/<commit>` as Flux wrote it before 2.0.
+/// The commit of a revision: `main@sha1:<commit>`, or `main/<commit>` as Flux wrote it before 2.0.
 fn commit_of(revision: &str) -> Option<&str> {
     let (_, commit) = revision.rsplit_once([':', '/'])?;
     let is_id = matches!(commit.len(), 40 | 64) && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -184,11 +185,11 @@ mod tests {
             let failed = Progress::Failed { reason: reason.to_owned(), message: "why".to_owned() };
             assert_eq!(progress(("False", reason), EARLIER, OURS), failed);
         }
-        // What failed before, with another commit, is not this one's failure.
+        // An earlier failure with another commit is not a failure of this one.
         assert_eq!(progress(("False", "BuildFailed"), EARLIER, EARLIER), Progress::Waiting);
         assert_eq!(progress(("False", "DependencyNotReady"), EARLIER, OURS), Progress::Waiting);
         assert_eq!(progress(("False", "HealthCheckCanceled"), EARLIER, OURS), Progress::Waiting);
-        // It could not be fetched, so it does not count as attempted.
+        // It could not be fetched, so it is not recorded as attempted.
         assert!(matches!(progress(("False", "ArtifactFailed"), EARLIER, EARLIER), Progress::Failed { .. }));
     }
 

@@ -1,5 +1,5 @@
-//! Whose turn it is, told from a Lease. Clocks are never compared: how long a leader has said nothing is measured here,
-//! from when its record was last seen to change. The semantics are those of client-go's `leaderelection`.
+//! Decides from a Lease who may lead, with the semantics of client-go's `leaderelection`. Clocks of different machines are
+//! never compared: a Lease expires some time after its record was last observed to change, by the local clock.
 
 use std::time::{Duration, Instant};
 
@@ -10,41 +10,41 @@ use kube::api::ObjectMeta;
 
 use super::config::ObjectRef;
 
-/// What one replica has seen of a Lease.
+/// One replica's observations of a Lease.
 #[derive(Debug)]
 pub struct LeaseObserver {
     identity: String,
     duration: Duration,
-    seen: Option<(LeaseSpec, Instant)>,
+    observed: Option<(LeaseSpec, Instant)>,
 }
 
-/// What is to be done about a Lease.
+/// What to do about a Lease.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LeaseAction {
-    /// Someone else leads.
+    /// Wait, because another replica leads.
     Wait {
-        /// Who.
+        /// The identity of the leader.
         leader: String,
     },
-    /// It is ours to make, take or renew, by writing this.
+    /// Create, take or renew the Lease by writing this.
     Write(Box<Lease>),
 }
 
 impl LeaseObserver {
-    /// A replica by its identity, which no other has; it leads for so long after each renewal.
+    /// An observer for the replica with this unique identity, which leads for `duration` after each renewal.
     pub fn new(identity: String, duration: Duration) -> LeaseObserver {
-        LeaseObserver { identity, duration, seen: None }
+        LeaseObserver { identity, duration, observed: None }
     }
 
-    /// Who this is.
+    /// The identity of this replica.
     pub fn identity(&self) -> &str {
         &self.identity
     }
 
-    /// Looks at the Lease as it is, or is not there. `now` labels what is written; `at` is what is measured by.
+    /// Decides what to do about the current Lease, if it exists. `now` is written into the Lease; `at` measures time.
     pub fn observe(&mut self, place: &ObjectRef, lease: Option<Lease>, now: Timestamp, at: Instant) -> LeaseAction {
         let Some(mut lease) = lease else {
-            self.seen = None;
+            self.observed = None;
             let metadata = ObjectMeta {
                 name: Some(place.name.clone()),
                 namespace: Some(place.namespace.clone()),
@@ -54,11 +54,11 @@ impl LeaseObserver {
             return LeaseAction::Write(Box::new(Lease { metadata, spec }));
         };
         let spec = lease.spec.take().unwrap_or_default();
-        let since = match &self.seen {
-            Some((seen, since)) if *seen == spec => *since,
+        let since = match &self.observed {
+            Some((observed, since)) if *observed == spec => *since,
             _ => at,
         };
-        self.seen = Some((spec.clone(), since));
+        self.observed = Some((spec.clone(), since));
         let holder = spec.holder_identity.clone().unwrap_or_default();
         let seconds = spec.lease_duration_seconds.map_or(0, |seconds| seconds.max(0).unsigned_abs());
         let has_expired = at.saturating_duration_since(since) >= Duration::from_secs(seconds.into());
@@ -69,12 +69,12 @@ impl LeaseObserver {
         LeaseAction::Write(Box::new(lease))
     }
 
-    /// Remembers what was written, so that a change by another is told from our own.
+    /// Remembers what was written, to tell the changes of other replicas from our own.
     pub fn wrote(&mut self, lease: &Lease, at: Instant) {
-        self.seen = Some((lease.spec.clone().unwrap_or_default(), at));
+        self.observed = Some((lease.spec.clone().unwrap_or_default(), at));
     }
 
-    /// The Lease without a holder, if it is ours: whoever sees it need not wait for it to expire.
+    /// The Lease without a holder, if this replica holds it, so that others need not wait for it to expire.
     pub fn release(&self, mut lease: Lease, now: Timestamp) -> Option<Lease> {
         let spec = lease.spec.as_mut().filter(|spec| spec.holder_identity.as_ref() == Some(&self.identity))?;
         spec.holder_identity = Some(String::new());
@@ -83,7 +83,7 @@ impl LeaseObserver {
         Some(lease)
     }
 
-    /// The record by which we lead, after the one that is there.
+    /// The record that makes this replica the leader, derived from the current one.
     fn spec(&self, before: &LeaseSpec, now: Timestamp) -> LeaseSpec {
         let is_renewal = before.holder_identity.as_ref() == Some(&self.identity);
         let had_record = before.renew_time.is_some() || before.holder_identity.is_some();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_is_not_there_is_made_and_then_renewed() {
+    fn a_missing_lease_is_created_and_then_renewed() {
         let (mut one, start) = (observer("one"), Instant::now());
         let made = written(one.observe(&place(), None, at(100), start));
         let spec = made.spec.clone().expect("a spec");
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_is_waited_for_as_long_as_its_record_changes_whatever_its_clock_says() {
+    fn a_leader_is_respected_while_its_record_changes_whatever_its_clock_says() {
         let (mut one, mut two, start) = (observer("one"), observer("two"), Instant::now());
         // The leader's clock is years behind.
         let mut lease = written(one.observe(&place(), None, at(0), start));
@@ -163,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_was_left_is_taken_at_once_and_only_ones_own_is_left() {
+    fn a_released_lease_is_taken_at_once_and_only_the_holder_releases_it() {
         let (mut one, mut two, start) = (observer("one"), observer("two"), Instant::now());
         let held = written(one.observe(&place(), None, at(100), start));
         assert_eq!(two.release(held.clone(), at(101)), None);
-        let left = one.release(held.clone(), at(101)).expect("it is ours");
-        assert_eq!(left.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()), Some(""));
+        let released = one.release(held.clone(), at(101)).expect("held by this replica");
+        assert_eq!(released.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()), Some(""));
         two.observe(&place(), Some(held), at(100), start);
-        let taken = written(two.observe(&place(), Some(left), at(101), start + SECOND)).spec.expect("a spec");
+        let taken = written(two.observe(&place(), Some(released), at(101), start + SECOND)).spec.expect("a spec");
         assert_eq!((taken.holder_identity.as_deref(), taken.lease_transitions), (Some("two"), Some(1)));
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! - [`config`]: the settings of this module
 //! - [`api`]: the parts of the Kubernetes API that are used
+//! - [`api_call`]: a request, as errors name it
 //! - [`lease`]: decides from a Lease who may lead
 //! - [`election`]: takes part in leader election
 //! - [`kustomization`]: the status that Flux reports for a Kustomization
@@ -12,6 +13,7 @@
 //! - [`error`]: the errors of this module
 
 pub mod api;
+pub mod api_call;
 pub mod config;
 pub mod election;
 pub mod error;

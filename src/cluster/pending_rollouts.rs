@@ -1,5 +1,5 @@
-//! Commits that wait to be applied. Nothing is asked here and no clock is read: what Flux says goes in, what there is to
-//! tell comes out.
+//! Commits that Flux has not applied yet. Pure: takes the status of Kustomizations and the time, and returns the resulting
+//! events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -14,22 +14,22 @@ use super::kustomization::{Kustomization, Progress};
 pub struct PushedCommit {
     /// The commit.
     pub commit: String,
-    /// When that was.
+    /// When it was pushed.
     pub at: Instant,
-    /// What it moved.
+    /// The images that it updated.
     pub changes: Vec<ImageChange>,
 }
 
-/// An image that moved in a file.
+/// An image that was updated in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageChange {
     /// The image.
     pub image: String,
-    /// What the file holds now.
+    /// The tag or digest that the file has now.
     pub to: String,
     /// The file.
     pub file: String,
-    /// When the image was built, where that is known.
+    /// When the image was built, if known.
     pub built: Option<Timestamp>,
 }
 
@@ -38,13 +38,13 @@ pub struct ImageChange {
 pub struct RolloutEvent {
     /// The commit.
     pub commit: String,
-    /// Which Kustomization it is about; none, where there is none.
+    /// The Kustomization concerned; `None` if there is none.
     pub kustomization: Option<ObjectRef>,
-    /// The images that it is about.
+    /// The images concerned.
     pub changes: Vec<ImageChange>,
     /// What became of them.
     pub outcome: RolloutOutcome,
-    /// How long that took since the push.
+    /// The time since the push.
     pub took: Duration,
 }
 
@@ -53,22 +53,22 @@ pub struct RolloutEvent {
 pub enum RolloutOutcome {
     /// It was applied.
     Applied {
-        /// The revision that holds it.
+        /// The applied revision, which contains it.
         revision: String,
     },
-    /// It was tried, and failed. Flux goes on trying.
+    /// It could not be applied. Flux keeps retrying.
     Failed {
-        /// Why, in a word.
+        /// The reason, as one word.
         reason: String,
-        /// Why, in Flux's own words.
+        /// The reason, as Flux explains it.
         message: String,
     },
     /// It was not applied in time.
     Overdue {
-        /// How it stands instead.
+        /// The current state instead.
         stands: String,
     },
-    /// A newer commit moved the same images before it was applied.
+    /// A newer commit updated the same images before this one was applied.
     Superseded,
 }
 
@@ -84,10 +84,10 @@ impl RolloutOutcome {
     }
 }
 
-/// Whether the first commit is the second one or holds it, as far as is known.
+/// Returns whether the first commit is known to be or to contain the second one.
 pub type Ancestry = dyn Fn(&str, &str) -> bool + Send + Sync;
 
-/// The commits that wait.
+/// The commits that have not been applied yet.
 #[derive(Debug)]
 pub struct PendingRollouts {
     source: ObjectRef,
@@ -95,7 +95,7 @@ pub struct PendingRollouts {
     waiting: Vec<PendingRollout>,
 }
 
-/// A commit that waits.
+/// A commit that has not been applied yet.
 #[derive(Debug)]
 struct PendingRollout {
     pushed: PushedCommit,
@@ -104,17 +104,17 @@ struct PendingRollout {
 }
 
 impl PendingRollouts {
-    /// None yet. They are applied from a GitRepository, and have so much time for it.
+    /// No commits yet. They are applied from a GitRepository, and are overdue after `timeout`.
     pub fn new(source: ObjectRef, timeout: Duration) -> PendingRollouts {
         PendingRollouts { source, timeout, waiting: Vec::new() }
     }
 
-    /// Whether none waits.
+    /// Whether no commit is pending.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Adds a commit. What it moves once more, earlier ones need not wait for.
+    /// Adds a commit. Earlier commits stop waiting for the images that it updates again.
     pub fn add(&mut self, pushed: PushedCommit) -> Vec<RolloutEvent> {
         let mut events = Vec::new();
         for earlier in &mut self.waiting {
@@ -133,14 +133,14 @@ impl PendingRollouts {
         events
     }
 
-    /// Takes in what Flux says of all Kustomizations at a moment.
-    pub fn learn(&mut self, all: &[Kustomization], now: Instant, ancestry: &Ancestry) -> Vec<RolloutEvent> {
+    /// Updates all commits from the current status of the Kustomizations.
+    pub fn update(&mut self, all: &[Kustomization], now: Instant, ancestry: &Ancestry) -> Vec<RolloutEvent> {
         let all: Vec<&Kustomization> = all.iter().filter(|one| one.takes_from(&self.source)).collect();
         let mut events = Vec::new();
         let timeout = self.timeout;
         self.waiting.retain_mut(|waiting| {
             let concerned = concerned(&waiting.pushed.changes, &all);
-            events.extend(concerned.iter().filter_map(|(one, changes)| waiting.learn(one, changes, now, ancestry)));
+            events.extend(concerned.iter().filter_map(|(one, changes)| waiting.update(one, changes, now, ancestry)));
             let open = concerned.iter().filter(|(one, _)| !waiting.applied.contains(&one.name));
             let open: Vec<&(&Kustomization, Vec<ImageChange>)> = open.collect();
             if open.is_empty() && !concerned.is_empty() {
@@ -155,7 +155,7 @@ impl PendingRollouts {
         events
     }
 
-    /// Ends the wait of those whose time is over, where Flux says nothing any more.
+    /// Gives up on the commits that are overdue, while Flux cannot be queried.
     pub fn give_up(&mut self, now: Instant, why: &str) -> Vec<RolloutEvent> {
         let timeout = self.timeout;
         let is_over = |waiting: &PendingRollout| now.saturating_duration_since(waiting.pushed.at) >= timeout;
@@ -170,8 +170,8 @@ impl PendingRollouts {
     }
 }
 
-/// The Kustomizations that a commit concerns, with what it moved for each. A file belongs to those that have it below
-/// their paths; one that nobody has there, such as a base, to all.
+/// The Kustomizations that a commit concerns, each with the relevant changes. A file belongs to the Kustomizations that
+/// have it below their paths; a file below no path, such as one of a base, belongs to all.
 fn concerned<'k>(changes: &[ImageChange], all: &[&'k Kustomization]) -> Vec<(&'k Kustomization, Vec<ImageChange>)> {
     let is_homeless = |change: &ImageChange| !all.iter().any(|one| one.holds(&change.file));
     let of = |one: &Kustomization| {
@@ -182,8 +182,8 @@ fn concerned<'k>(changes: &[ImageChange], all: &[&'k Kustomization]) -> Vec<(&'k
 }
 
 impl PendingRollout {
-    /// What a Kustomization says that was not told yet.
-    fn learn(
+    /// The event for a Kustomization whose progress is new.
+    fn update(
         &mut self,
         one: &Kustomization,
         changes: &[ImageChange],
@@ -199,27 +199,27 @@ impl PendingRollout {
             Progress::Failed { reason, message } => RolloutOutcome::Failed { reason, message },
             Progress::Waiting => return None,
         };
-        let is_news = match &outcome {
+        let is_new = match &outcome {
             RolloutOutcome::Applied { .. } => self.applied.insert(one.name.clone()),
-            // Other words for the same failure, as of another try, are no news.
+            // Another message about a failure, as from a retry, is not a new event.
             _ => self.failed.insert(one.name.clone(), outcome.clone()).is_none(),
         };
-        is_news.then(|| self.event(Some(&one.name), changes.to_vec(), outcome, now))
+        is_new.then(|| self.event(Some(&one.name), changes.to_vec(), outcome, now))
     }
 
-    /// What there is to tell of those that have not applied it in time.
+    /// The events for the Kustomizations that have not applied it in time.
     fn overdue(&self, open: &[&(&Kustomization, Vec<ImageChange>)], now: Instant) -> Vec<RolloutEvent> {
         if open.is_empty() {
-            let stands = "no Kustomization that is not suspended takes from the GitRepository".to_owned();
+            let stands = "no active Kustomization uses the GitRepository".to_owned();
             return vec![self.event(None, self.pushed.changes.clone(), RolloutOutcome::Overdue { stands }, now)];
         }
-        let untold = open.iter().filter(|(one, _)| !self.failed.contains_key(&one.name));
+        let unreported = open.iter().filter(|(one, _)| !self.failed.contains_key(&one.name));
         let event = |(one, changes): &&(&Kustomization, Vec<ImageChange>)| {
             let at = if one.applied().is_empty() { "nothing" } else { one.applied() };
-            let stands = format!("what it has applied is {at}");
+            let stands = format!("it has applied {at}");
             self.event(Some(&one.name), changes.clone(), RolloutOutcome::Overdue { stands }, now)
         };
-        untold.map(event).collect()
+        unreported.map(event).collect()
     }
 
     fn event(
@@ -274,7 +274,7 @@ mod tests {
     const READY: (&str, &str) = ("True", "ReconciliationSucceeded");
     const BROKEN: (&str, &str) = ("False", "BuildFailed");
 
-    fn said(events: &[RolloutEvent]) -> Vec<String> {
+    fn labels(events: &[RolloutEvent]) -> Vec<String> {
         let one = |event: &RolloutEvent| {
             let images: Vec<&str> = event.changes.iter().map(|change| change.image.as_str()).collect();
             let name = event.kustomization.as_ref().map_or("-", |one| one.name.as_str());
@@ -283,7 +283,7 @@ mod tests {
         events.iter().map(one).collect()
     }
 
-    fn later_holds_earlier(later: &str, earlier: &str) -> bool {
+    fn later_contains_earlier(later: &str, earlier: &str) -> bool {
         later > earlier
     }
 
@@ -299,50 +299,53 @@ mod tests {
             ]
         };
         let wait = ("Unknown", "Progressing");
-        assert!(pending.learn(&all(wait, wait), now, &later_holds_earlier).is_empty());
+        assert!(pending.update(&all(wait, wait), now, &later_contains_earlier).is_empty());
         assert_eq!(
-            said(&pending.learn(&all(READY, BROKEN), now, &later_holds_earlier)),
+            labels(&pending.update(&all(READY, BROKEN), now, &later_contains_earlier)),
             ["1 shop applied shop", "1 cart failed cart"]
         );
-        assert!(pending.learn(&all(READY, BROKEN), now, &later_holds_earlier).is_empty());
-        // It works after all.
-        assert_eq!(said(&pending.learn(&all(READY, READY), now, &later_holds_earlier)), ["1 cart applied cart"]);
+        assert!(pending.update(&all(READY, BROKEN), now, &later_contains_earlier).is_empty());
+        // A retry succeeds.
+        assert_eq!(labels(&pending.update(&all(READY, READY), now, &later_contains_earlier)), ["1 cart applied cart"]);
         assert!(pending.is_empty());
     }
 
     #[test]
-    fn a_base_that_stands_below_no_path_concerns_all() {
+    fn a_base_below_no_path_concerns_all() {
         let (mut pending, now) = (pending(), Instant::now());
         pending.add(pushed(ONE, now, &[("shop", "bases/shop/x.yaml")]));
         let all = [kustomization("a", "./a", READY, ONE), kustomization("b", "./b", BROKEN, ONE)];
-        assert_eq!(said(&pending.learn(&all, now, &later_holds_earlier)), ["1 a applied shop", "1 b failed shop"]);
+        assert_eq!(
+            labels(&pending.update(&all, now, &later_contains_earlier)),
+            ["1 a applied shop", "1 b failed shop"]
+        );
     }
 
     #[test]
-    fn what_moves_again_is_superseded_and_the_rest_is_applied_with_the_later_commit() {
+    fn images_updated_again_are_superseded_and_the_rest_is_applied_with_the_later_commit() {
         let (mut pending, now) = (pending(), Instant::now());
         pending.add(pushed(ONE, now, &[("shop", "apps/shop.yaml"), ("cart", "apps/cart.yaml")]));
-        assert_eq!(said(&pending.add(pushed(TWO, now, &[("shop", "apps/shop.yaml")]))), ["1 - superseded shop"]);
-        let events = pending.learn(&[kustomization("apps", "./", READY, TWO)], now, &later_holds_earlier);
-        assert_eq!(said(&events), ["1 apps applied cart", "2 apps applied shop"]);
+        assert_eq!(labels(&pending.add(pushed(TWO, now, &[("shop", "apps/shop.yaml")]))), ["1 - superseded shop"]);
+        let events = pending.update(&[kustomization("apps", "./", READY, TWO)], now, &later_contains_earlier);
+        assert_eq!(labels(&events), ["1 apps applied cart", "2 apps applied shop"]);
         assert!(pending.is_empty());
     }
 
     #[test]
-    fn what_is_not_applied_in_time_is_told_once_and_what_failed_not_again() {
+    fn overdue_commits_are_reported_once_and_failed_ones_not_again() {
         let (mut pending, now) = (pending(), Instant::now());
         let files = [("shop", "apps/shop/x.yaml"), ("cart", "apps/cart/x.yaml")];
         pending.add(pushed(TWO, now, &files));
         let all = [kustomization("shop", "./apps/shop", READY, ONE), kustomization("cart", "./apps/cart", BROKEN, TWO)];
-        assert_eq!(said(&pending.learn(&all, now, &later_holds_earlier)), ["2 cart failed cart"]);
-        assert!(pending.learn(&all, now + TIMEOUT / 2, &later_holds_earlier).is_empty());
-        let events = pending.learn(&all, now + TIMEOUT, &later_holds_earlier);
-        assert_eq!(said(&events), ["2 shop overdue shop"]);
+        assert_eq!(labels(&pending.update(&all, now, &later_contains_earlier)), ["2 cart failed cart"]);
+        assert!(pending.update(&all, now + TIMEOUT / 2, &later_contains_earlier).is_empty());
+        let events = pending.update(&all, now + TIMEOUT, &later_contains_earlier);
+        assert_eq!(labels(&events), ["2 shop overdue shop"]);
         assert!(pending.is_empty());
         pending.add(pushed(TWO, now, &files));
-        assert_eq!(said(&pending.learn(&[], now + TIMEOUT, &later_holds_earlier)), ["2 - overdue shop,cart"]);
+        assert_eq!(labels(&pending.update(&[], now + TIMEOUT, &later_contains_earlier)), ["2 - overdue shop,cart"]);
         pending.add(pushed(TWO, now, &files));
         assert!(pending.give_up(now, "nobody answers").is_empty());
-        assert_eq!(said(&pending.give_up(now + TIMEOUT, "nobody answers")), ["2 - overdue shop,cart"]);
+        assert_eq!(labels(&pending.give_up(now + TIMEOUT, "nobody answers")), ["2 - overdue shop,cart"]);
     }
 }

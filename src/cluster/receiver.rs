@@ -1,4 +1,5 @@
-//! Flux is told by the URL of a Receiver, of the type `generic` or `generic-hmac` (notification.toolkit.fluxcd.io/v1).
+//! Notifies Flux through the URL of a Receiver of the type `generic` or `generic-hmac`
+//! (notification.toolkit.fluxcd.io/v1).
 
 use std::path::Path;
 
@@ -15,20 +16,23 @@ use super::error::ClusterError;
 
 /// The header with the signature: `sha256=HEX` ("Generic HMAC receiver").
 const SIGNATURE: &str = "x-signature";
-/// What is sent; Flux takes anything.
+/// The body; Flux accepts anything.
 const BODY: &str = "{}";
 
-/// Tells a Receiver. Its files are read now, so that rotated ones are taken up.
-pub async fn tell(receiver: &Receiver) -> Result<(), ClusterError> {
+/// Notifies a Receiver. Its files are read on each call, so that they can be rotated.
+pub async fn notify(receiver: &Receiver) -> Result<(), ClusterError> {
     let file = &receiver.url_file;
     let text = read(file)?;
     let url = Url::parse(text.expose()).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
     let url = url.ok_or_else(|| ClusterError::ReceiverUrl { file: file.clone() })?;
     let host = url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
     let failed = |reason: String, status| ClusterError::Receiver { host: host.clone(), reason, status };
-    let unreachable = |error: reqwest::Error| match error.is_timeout() {
-        true => failed(format!("it did not answer within {} s", TIMEOUT.as_secs()), None),
-        false => failed(http::root_cause(&error), None),
+    let unreachable = |error: reqwest::Error| {
+        if error.is_timeout() {
+            failed(format!("no response within {} s", TIMEOUT.as_secs()), None)
+        } else {
+            failed(http::root_cause(&error), None)
+        }
     };
     let client = http::builder(TIMEOUT).build().map_err(unreachable)?;
     let mut request = client.post(url).header("content-type", "application/json").body(BODY);
@@ -36,9 +40,10 @@ pub async fn tell(receiver: &Receiver) -> Result<(), ClusterError> {
         request = request.header(SIGNATURE, signature(&read(file)?));
     }
     let status = request.send().await.map_err(unreachable)?.status();
-    match status.is_success() {
-        true => Ok(()),
-        false => Err(failed(format!("it answered with status {}", status.as_u16()), Some(status.as_u16()))),
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(failed(format!("it responded with status {}", status.as_u16()), Some(status.as_u16())))
     }
 }
 
@@ -49,7 +54,7 @@ fn signature(key: &Secret<String>) -> String {
     format!("sha256={hex}")
 }
 
-/// What a file holds, without the line end that editors leave.
+/// Reads a file, without the trailing newline that editors add.
 fn read(file: &Path) -> Result<Secret<String>, ClusterError> {
     let fail = |source| ClusterError::ReceiverFile { file: file.to_owned(), source };
     let text = Secret::new(std::fs::read_to_string(file).map_err(fail)?);

@@ -3,21 +3,23 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 
-/// A value and where it stands.
+use super::diagnostics::Diagnostic;
+
+/// A value and its place in the file.
 pub type Node = Spanned<Value>;
 
-/// A value, before anyone has said what it should be.
+/// A value of any type.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Nothing.
+    /// Null.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number, as its reader prints it.
+    /// A number, as the parser prints it.
     Number(String),
-    /// A text.
+    /// A string.
     Text(String),
     /// A list.
     List(Vec<Node>),
@@ -26,17 +28,37 @@ pub enum Value {
 }
 
 impl Value {
-    /// What it is, for messages.
+    /// Returns the name of its type, for messages.
     pub fn kind(&self) -> &'static str {
         match self {
-            Value::Null => "nothing",
+            Value::Null => "null",
             Value::Bool(_) => "a boolean",
             Value::Number(_) => "a number",
-            Value::Text(_) => "a text",
+            Value::Text(_) => "a string",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
         }
     }
+}
+
+/// Parses a file. An empty one reads as nothing.
+///
+/// # Errors
+/// It is not valid YAML.
+pub fn parse(bytes: &[u8], file: &str) -> Result<Node, Diagnostic> {
+    let parsed = serde_saphyr::from_slice::<Option<Node>>(bytes);
+    parsed.map(|root| root.unwrap_or_else(nothing)).map_err(|error| {
+        let at = error.location().map(|at| format!(":{}:{}", at.line(), at.column())).unwrap_or_default();
+        // The parser's message is followed by a picture of the line; its first line says it all.
+        let message = error.without_snippet().to_string();
+        Diagnostic { text: format!("{file}{at}: {}", message.lines().next().unwrap_or_default()) }
+    })
+}
+
+/// A value that is nowhere in a file.
+pub fn nothing() -> Node {
+    let nowhere = Location::UNKNOWN;
+    Node { value: Value::Null, referenced: nowhere, defined: nowhere }
 }
 
 impl<'de> Deserialize<'de> for Value {

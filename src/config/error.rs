@@ -1,4 +1,4 @@
-//! What goes wrong when configuration is read.
+//! Why the configuration cannot be used.
 
 use std::path::PathBuf;
 
@@ -6,45 +6,32 @@ use crate::fault::{Explain, Fault};
 use crate::forge::config::UnknownForge;
 use crate::repo::config::Branch;
 
-use super::reader::Diagnostic;
+use super::diagnostics::Diagnostic;
 
-/// What is wrong with the configuration.
+/// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {}", file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file holds diagnostics.
-    #[error("{}", diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Diagnostics {
-        /// All of them.
-        diagnostics: Vec<Diagnostic>,
-    },
-    /// A flag's value is wrong.
+    #[error("cannot read the configuration file {}", file.display())]
+    Unreadable { file: PathBuf, source: std::io::Error },
+    /// The file is not valid.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Invalid(Vec<Diagnostic>),
+    /// A flag's value is not valid.
     #[error("{flag}: {reason}")]
-    Flag {
-        /// The flag.
-        flag: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
-    /// It cannot be told which forge to ask.
+    Flag { flag: &'static str, reason: String },
+    /// The repository's URL does not reveal the forge.
     #[error("git.pullRequest: {0}")]
     Forge(#[from] UnknownForge),
-    /// The branch for proposals is the one that is read.
-    #[error("git.pushBranch and the branch that is read are both {0}")]
+    /// The branch for pull requests is the branch that is read.
+    #[error("git.pushBranch and the branch that is read are both `{0}`")]
     SameBranch(Branch),
-    /// There is no repository to work on.
+    /// No repository is configured.
     #[error("no git repository is configured")]
     NoRepository,
-    /// The environment lacks what is needed.
-    #[error("there is no place for the clone: neither XDG_CACHE_HOME nor HOME is set")]
+    /// There is no default location for the clone.
+    #[error("no location for the clone: neither XDG_CACHE_HOME nor HOME is set")]
     NoCacheDir,
 }
 
@@ -55,13 +42,14 @@ impl Explain for ConfigError {
 
     fn help(&self) -> Option<String> {
         match self {
-            ConfigError::NoRepository => {
-                Some("give --git-url, or --config with git.url; or --dir to work on files".to_owned())
-            }
-            ConfigError::NoCacheDir => Some("give --cache-dir".to_owned()),
-            ConfigError::Unreadable { .. } => Some("give the path of a tagalong.yaml with --config".to_owned()),
-            ConfigError::Diagnostics { .. } => Some("docs/configuration.md lists every key".to_owned()),
-            ConfigError::SameBranch(_) => Some("give another branch, or leave pushBranch out".to_owned()),
+            ConfigError::NoRepository => Some(
+                "use --git-url, or set git.url in the file given by --config; to work on local files, use --dir"
+                    .to_owned(),
+            ),
+            ConfigError::NoCacheDir => Some("use --cache-dir to choose one".to_owned()),
+            ConfigError::Unreadable { .. } => Some("use --config with the path of a tagalong.yaml".to_owned()),
+            ConfigError::Invalid(_) => Some("docs/configuration.md describes every key".to_owned()),
+            ConfigError::SameBranch(_) => Some("choose a different branch, or remove git.pushBranch".to_owned()),
             ConfigError::Flag { .. } | ConfigError::Forge(_) => None,
         }
     }

@@ -1,24 +1,30 @@
-//! Configuration: `tagalong.yaml`, flags and the environment, to each module's own settings. Every mistake is reported
-//! at once, each with its place.
+//! Configuration: `tagalong.yaml`, flags and the environment, to each module's own settings. Every error is reported at
+//! once, each with its place.
 //!
-//! - [`keys`]: every key that a file may hold
-//! - [`document`]: YAML to values with their places
-//! - [`reader`]: values to types, collecting diagnostics
-//! - [`sections`]: what each section means
-//! - [`agent_section`]: what the section `agent` means
-//! - [`cluster_section`]: what the section `cluster` means
-//! - [`notify_section`]: what the section `notify` means
-//! - [`pull_request`]: what the section `git.pullRequest` means
 //! - [`load`]: files, flags and environment together
-//! - [`error`]: what goes wrong
+//! - [`overrides`]: the flags that override the file
+//! - [`defaults`]: default locations of files and folders
+//! - [`agent_file`]: the agent's own file
+//! - [`repository_file`]: the file in the infrastructure repository
+//! - [`sections`]: each section to the settings of a module
+//! - [`values`]: parsers of values that several sections share
+//! - [`reader`]: values to types
+//! - [`document`]: YAML to values with their places
+//! - [`diagnostics`]: what is wrong with a file
+//! - [`key`]: a key, and what it holds
+//! - [`keys`]: every key that a file may hold
+//! - [`error`]: why there is no configuration
 
-pub mod agent_section;
-pub mod cluster_section;
+pub mod agent_file;
+pub mod defaults;
+pub mod diagnostics;
 pub mod document;
 pub mod error;
+pub mod key;
 pub mod keys;
 pub mod load;
-pub mod notify_section;
-pub mod pull_request;
+pub mod overrides;
 pub mod reader;
+pub mod repository_file;
 pub mod sections;
+pub mod values;

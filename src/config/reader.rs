@@ -1,83 +1,30 @@
-//! Values to types. Diagnostics are collected, not returned: the person who wrote the file sees all of them at once.
+//! Values to types. Errors are collected rather than returned, so that all of them can be reported at once.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde_saphyr::{Location, Spanned};
+use strsim::levenshtein;
 
-use super::document::{Node, Value};
-use super::keys::{Key, Kind};
+use super::diagnostics::Diagnostics;
+use super::document::{Node, Value, nothing};
+use super::key::Kind;
+use super::values::{duration, path};
 
-/// One mistake.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostic {
-    /// `file:line:column: key: what is wrong`.
-    pub text: String,
-}
-
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-/// The diagnostics of one file.
-#[derive(Debug)]
-pub struct Diagnostics {
-    file: String,
-    found: RefCell<Vec<Diagnostic>>,
-    recorded: Option<RefCell<Vec<Key>>>,
-}
-
-impl Diagnostics {
-    /// None yet.
-    pub fn of(file: &str) -> Diagnostics {
-        Diagnostics { file: file.to_owned(), found: RefCell::default(), recorded: None }
-    }
-
-    /// Records the keys that are read, with every section read as if it were present. The values read this way are
-    /// meaningless.
-    pub fn recording_keys() -> Diagnostics {
-        Diagnostics { recorded: Some(RefCell::default()), ..Diagnostics::of("") }
-    }
-
-    /// The recorded keys, in the order in which they were read.
-    pub fn into_keys(self) -> Vec<Key> {
-        self.recorded.map(RefCell::into_inner).unwrap_or_default()
-    }
-
-    fn records_keys(&self) -> bool {
-        self.recorded.is_some()
-    }
-
-    /// Adds one.
-    pub fn add(&self, at: &Location, path: &str, what: impl fmt::Display) {
-        let colon = if path.is_empty() { "" } else { ": " };
-        let text = format!("{}:{}:{}: {path}{colon}{what}", self.file, at.line(), at.column());
-        self.found.borrow_mut().push(Diagnostic { text });
-    }
-
-    /// All of them.
-    pub fn into_list(self) -> Vec<Diagnostic> {
-        self.found.into_inner()
-    }
-}
-
-/// What a key holds that may hold a text or a mapping.
+/// The value of a key that may hold a string or a mapping.
 pub enum TextOrSection<'m> {
-    /// A text, or what is to be called one.
+    /// A string, or a value of another type that is reported as one that should be a string.
     Text(Node),
     /// A mapping.
     Section(Section<'m>),
 }
 
-/// The environment, so that a map can stand in for it.
+/// Looks up an environment variable. Tests pass a map instead.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
-/// A mapping that is being read: each key is taken once, and what is left is unknown.
+/// A mapping that is being read: each key is taken once, and what is left at the end is reported as unknown.
 pub struct Section<'m> {
     path: String,
     pairs: Vec<(Spanned<String>, Node)>,
@@ -87,31 +34,31 @@ pub struct Section<'m> {
 }
 
 impl<'m> Section<'m> {
-    /// Begins to read a mapping; anything else is a mistake and reads as an empty one.
+    /// Starts reading a mapping. Anything else is reported, and reads as an empty mapping.
     pub fn new(path: &str, node: Node, diagnostics: &'m Diagnostics) -> Section<'m> {
         let at = node.referenced;
         let pairs = match node.value {
             Value::Map(pairs) => pairs,
             Value::Null => Vec::new(),
             other => {
-                diagnostics.add(&at, path, format!("a mapping is needed, not {}", other.kind()));
+                diagnostics.add(&at, path, format!("expected a mapping, found {}", other.kind()));
                 Vec::new()
             }
         };
         Section { path: path.to_owned(), pairs, known: Vec::new(), at, diagnostics }
     }
 
-    /// Where the mapping starts.
+    /// Returns the place where the mapping starts.
     pub fn at(&self) -> &Location {
         &self.at
     }
 
-    /// The full name of a key.
+    /// Returns the full name of a key.
     pub fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    /// Says that something is wrong with the mapping as a whole.
+    /// Reports an error in the mapping as a whole.
     pub fn error(&self, what: impl fmt::Display) {
         self.diagnostics.add(&self.at, &self.path, what);
     }
@@ -129,7 +76,7 @@ impl<'m> Section<'m> {
         self.take_or_empty(key).map(|node| self.subsection(key, node))
     }
 
-    /// Takes a text or a mapping.
+    /// Takes a string or a mapping.
     pub fn text_or_section(&mut self, key: &'static str) -> Option<TextOrSection<'m>> {
         self.record(key, Kind::TextOrSection);
         let node = self.take_or_empty(key)?;
@@ -156,18 +103,18 @@ impl<'m> Section<'m> {
             None => Vec::new(),
             Some(Spanned { value: Value::List(items), .. }) => items,
             Some(node) => {
-                self.type_error(key, &node, "a list is needed");
+                self.type_error(key, &node, "expected a list");
                 Vec::new()
             }
         }
     }
 
-    /// Takes a text that parses as `T`.
+    /// Takes a string that parses as `T`.
     pub fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, key: &'static str) -> Option<T> {
         self.parsed_with(key, |text| text.parse::<T>().map_err(|error| error.to_string()))
     }
 
-    /// Takes a text that a function understands.
+    /// Takes a string that a function parses.
     pub fn parsed_with<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         self.record(key, Kind::Text);
         let node = self.take(key)?;
@@ -180,38 +127,36 @@ impl<'m> Section<'m> {
         let node = self.take_word(key)?;
         self.interpret(key, &node, |text| match choices.iter().find(|(word, _)| *word == text) {
             Some((_, choice)) => Ok(choice.clone()),
-            None => Err(format!("`{text}` is not known; {}", there_are(choices.iter().map(|(word, _)| *word)))),
+            None => Err(format!("invalid value `{text}`; {}", expected(choices.iter().map(|(word, _)| *word)))),
         })
     }
 
-    /// What a function understands of a text that has been taken.
+    /// Parses a string that has already been taken.
     pub fn interpret<T>(&self, key: &str, node: &Node, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let Value::Text(text) = &node.value else {
-            self.type_error(key, node, "a text is needed (in quotes if need be)");
+            let hint = if matches!(node.value, Value::Bool(_) | Value::Number(_)) { "; quote it" } else { "" };
+            self.add(key, node, format!("expected a string, found {}{hint}", node.value.kind()));
             return None;
         };
         self.checked(key, node, parse(text))
     }
 
-    /// Whether a key is there, without taking it.
+    /// Whether a key is present; does not take it.
     pub fn has(&self, key: &str) -> bool {
         self.pairs.iter().any(|(name, _)| name.value == key)
     }
 
-    /// Begins to read a mapping that has been taken.
+    /// Starts reading a mapping that has already been taken.
     pub fn subsection(&self, key: &str, node: Node) -> Section<'m> {
         Section::new(&self.path_of(key), node, self.diagnostics)
     }
 
     /// Takes the path of a file or folder.
     pub fn path(&mut self, key: &'static str) -> Option<PathBuf> {
-        self.parsed_with(key, |text| match text.is_empty() {
-            true => Err("a path is needed".to_owned()),
-            false => Ok(PathBuf::from(text)),
-        })
+        self.parsed_with(key, path)
     }
 
-    /// Takes a list of texts that a function understands.
+    /// Takes a list of strings that a function parses.
     pub fn each_with<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
         self.record(key, Kind::Texts);
         let mut all = Vec::new();
@@ -221,7 +166,7 @@ impl<'m> Section<'m> {
         all
     }
 
-    /// Takes `off`, which gives `Some(None)`, or a text that a function understands.
+    /// Takes `off`, which gives `Some(None)`, or a string that a function parses.
     pub fn unless_off<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Option<T>> {
         self.record(key, Kind::Text);
         let node = self.take_word(key)?;
@@ -235,22 +180,24 @@ impl<'m> Section<'m> {
         match node.value {
             Value::Bool(value) => Some(value),
             _ => {
-                self.type_error(key, &node, "true or false is needed");
+                self.type_error(key, &node, "expected true or false");
                 None
             }
         }
     }
 
-    /// Takes a whole number from 0.
+    /// Takes a non-negative whole number.
     pub fn number(&mut self, key: &'static str) -> Option<u32> {
         self.record(key, Kind::Number);
         let node = self.take(key)?;
         match &node.value {
-            Value::Number(text) => {
-                self.checked(key, &node, text.parse().map_err(|_| format!("`{text}` is no whole number from 0")))
-            }
+            Value::Number(text) => self.checked(
+                key,
+                &node,
+                text.parse().map_err(|_| format!("expected a non-negative whole number, found `{text}`")),
+            ),
             _ => {
-                self.type_error(key, &node, "a whole number is needed");
+                self.type_error(key, &node, "expected a whole number");
                 None
             }
         }
@@ -263,19 +210,19 @@ impl<'m> Section<'m> {
         self.interpret(key, &node, duration)
     }
 
-    /// Ends the section: what was not taken is unknown.
+    /// Ends the section: every key that was not taken is reported as unknown.
     pub fn finish(self) {
         for (key, _) in &self.pairs {
             let near = self.known.iter().find(|known| is_near(known, &key.value));
             let hint = match near {
                 Some(known) => format!("; did you mean `{known}`?"),
-                None => format!("; there are {}", self.known.join(", ")),
+                None => format!("; expected one of {}", self.known.join(", ")),
             };
             self.diagnostics.add(&key.referenced, &self.path_of(&key.value), format!("unknown key{hint}"));
         }
     }
 
-    /// Takes the value of a key that may be `off`, which YAML 1.1 takes for a boolean when it is bare.
+    /// Takes the value of a key that may be `off`, which YAML 1.1 reads as a boolean unless it is quoted.
     fn take_word(&mut self, key: &'static str) -> Option<Node> {
         let node = self.take(key)?;
         let is_off = node.value == Value::Bool(false);
@@ -283,78 +230,47 @@ impl<'m> Section<'m> {
     }
 
     fn record(&self, key: &str, kind: Kind) {
-        if let Some(recorded) = &self.diagnostics.recorded {
-            recorded.borrow_mut().push(Key { path: self.path_of(key), kind });
-        }
+        self.diagnostics.record(self.path_of(key), kind);
     }
 
-    /// Takes the value of a key, or nothing in place of it where keys are noted.
+    /// Takes the value of a key, or an empty one where keys are recorded.
     fn take_or_empty(&mut self, key: &'static str) -> Option<Node> {
         let taken = self.take(key);
         if self.diagnostics.records_keys() { Some(nothing()) } else { taken }
     }
 
     fn checked<T>(&self, key: &str, node: &Node, result: Result<T, String>) -> Option<T> {
-        result.map_err(|reason| self.diagnostics.add(&node.referenced, &self.path_of(key), reason)).ok()
+        result.map_err(|reason| self.add(key, node, reason)).ok()
     }
 
     fn type_error(&self, key: &str, node: &Node, needed: &str) {
-        self.diagnostics.add(&node.referenced, &self.path_of(key), format!("{needed}, not {}", node.value.kind()));
+        self.add(key, node, format!("{needed}, found {}", node.value.kind()));
+    }
+
+    fn add(&self, key: &str, node: &Node, what: impl fmt::Display) {
+        self.diagnostics.add(&node.referenced, &self.path_of(key), what);
     }
 }
 
-/// A value that stands nowhere.
-pub fn nothing() -> Node {
-    let nowhere = Location::UNKNOWN;
-    Node { value: Value::Null, referenced: nowhere, defined: nowhere }
-}
-
-/// `there is only a`, `there are a, b and c`.
-fn there_are<'w>(words: impl Iterator<Item = &'w str>) -> String {
+/// `expected a`, `expected a, b or c`.
+fn expected<'w>(words: impl Iterator<Item = &'w str>) -> String {
     let words: Vec<&str> = words.collect();
     match words.as_slice() {
-        [only] => format!("there is only `{only}`"),
-        [all @ .., last] => format!("there are {} and {last}", all.join(", ")),
-        [] => "there is none".to_owned(),
+        [all @ .., last] if !all.is_empty() => format!("expected {} or {last}", all.join(", ")),
+        words => format!("expected {}", words.concat()),
     }
 }
 
-/// Reads `30s`, `5m`, `1h`, `1h30m`, `250ms`; zero is no duration here.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let fail = || format!("`{text}` is no duration; write for example 30s, 5m or 1h");
-    let parsed: jiff::SignedDuration = text.parse().map_err(|_| fail())?;
-    let duration = Duration::try_from(parsed).map_err(|_| fail())?;
-    if duration.is_zero() { Err(fail()) } else { Ok(duration) }
-}
-
-/// One letter off, or only case and dashes apart.
+/// Whether two names differ by one letter, or only by case and dashes.
 pub fn is_near(known: &str, given: &str) -> bool {
     let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_'], "");
     let (known, given) = (plain(known), plain(given));
-    if known == given {
-        return true;
-    }
-    let (short, long) = if known.len() <= given.len() { (&known, &given) } else { (&given, &known) };
-    let same_start = short.bytes().zip(long.bytes()).take_while(|(a, b)| a == b).count();
-    let rest = |text: &str, skip: usize| text.get(skip..).unwrap_or_default().to_owned();
-    let swapped = rest(short, same_start + 1) == rest(long, same_start + 1);
-    let dropped = rest(short, same_start) == rest(long, same_start + 1);
-    long.len() - short.len() <= 1 && long.len() > 2 && (swapped || dropped)
+    known == given || known.len().max(given.len()) > 2 && levenshtein(&known, &given) <= 1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations() {
-        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        for text in ["", "30", "s", "-5s", "0s", "soon"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn near_keys_are_recognised() {

@@ -11,7 +11,7 @@ use crate::manifest::paths::PathFilter;
 use crate::plan::tree_config::TreeConfig;
 use crate::registry::integrity::PartCache;
 
-use super::candidates::kept::Kept;
+use super::candidates::findings_cache::FindingsCache;
 use super::candidates::round::Round;
 use super::history::branch::History;
 use super::operations::terms::{Mode, Terms};
@@ -24,7 +24,7 @@ pub struct Context<'c> {
     /// The systems around the repository.
     pub services: &'c Services,
     /// What registries had in the last cycle.
-    pub kept: &'c Kept,
+    pub kept: &'c FindingsCache,
     /// The files that are worked on.
     pub paths: &'c PathFilter,
     /// The tip that is planned on.
@@ -59,7 +59,7 @@ impl<'c> Context<'c> {
     pub async fn scan(&mut self) {
         let part_cache = self.state.part_cache.clone();
         let round = self.round(&part_cache);
-        let found = round.complete(&mut self.state.surveys, &self.inventory, &self.config.policies).await;
+        let found = round.complete(&mut self.state.findings, &self.inventory, &self.config.policies).await;
         self.state.broken.extend(found.broken);
         self.state.notes.extend(found.notes);
         if !found.progress.is_empty() {
@@ -71,7 +71,7 @@ impl<'c> Context<'c> {
     pub async fn scan_all_tags(&mut self, images: &BTreeSet<Repository>) {
         let part_cache = self.state.part_cache.clone();
         let round = self.round(&part_cache);
-        round.make_whole(&mut self.state.surveys, images, &self.inventory, &self.config.policies).await;
+        round.make_whole(&mut self.state.findings, images, &self.inventory, &self.config.policies).await;
     }
 
     fn round<'r>(&self, part_cache: &'r PartCache) -> Round<'r>

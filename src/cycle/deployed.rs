@@ -9,14 +9,15 @@ use serde::Serialize;
 use crate::image::{Digest, Repository, Tag, Version};
 use crate::manifest::field::Shape;
 use crate::manifest::inventory::Inventory;
-use crate::plan::decide::{Surveys, governed};
+use crate::plan::decide::governed;
+use crate::plan::findings::FindingsByImage;
 use crate::policy::rule::PolicySet;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
 use crate::repo::source::Sources;
 
-use super::candidates::kept::Kept;
+use super::candidates::findings_cache::FindingsCache;
 use super::candidates::round::{Extent, Round};
 
 /// How many images are asked for at a time; the client bounds the requests to each host.
@@ -109,22 +110,22 @@ async fn doomed<'i>(
     part_cache: &PartCache,
 ) -> BTreeMap<(&'i Repository, &'i Tag), String> {
     let rules = policies.rules.iter().filter(|rule| rule.keep.is_some()).cloned().collect();
-    let mut surveys = Surveys::new();
+    let mut findings = FindingsByImage::new();
     let policies_that_keep = PolicySet { rules };
-    let kept = Kept::default();
+    let kept = FindingsCache::default();
     let (extent, now) = (Extent::Whole, Timestamp::now());
     let round = Round { registry, sources, part_cache, kept: &kept, extent, until: None, now };
-    round.complete(&mut surveys, inventory, &policies_that_keep).await;
+    round.complete(&mut findings, inventory, &policies_that_keep).await;
     let mut doomed = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for (located, rule) in governed(inventory, policies) {
         let field = &located.field;
-        let survey = surveys.get(&field.repository).and_then(|survey| survey.as_ref().ok()?.whole());
-        let (Some(keep), Some(tag), Some(survey)) = (rule.keep, &field.version.tag, survey) else { continue };
+        let candidates = findings.get(&field.repository).and_then(|candidates| candidates.as_ref().ok()?.whole());
+        let (Some(keep), Some(tag), Some(candidates)) = (rule.keep, &field.version.tag, candidates) else { continue };
         if !seen.insert((&field.repository, tag)) {
             continue;
         }
-        if let Some(newer) = rule.tags.newer_than(tag, &survey.seen).filter(|newer| *newer >= keep as usize) {
+        if let Some(newer) = rule.tags.newer_than(tag, &candidates.seen).filter(|newer| *newer >= keep as usize) {
             let warning = format!("{newer} tags are newer; a cleanup that keeps {keep} deletes this one");
             doomed.insert((&field.repository, tag), warning);
         }

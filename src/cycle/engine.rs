@@ -1,7 +1,7 @@
 //! Runs operations, each on the newest tip of the branch.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -12,25 +12,23 @@ use crate::fault::Explain;
 use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::Prefilter;
-use crate::plan::hold::NamedHolds;
 use crate::plan::message::Purpose;
 use crate::plan::tree_config::TreeConfig;
 use crate::policy::scope::Scope;
-use crate::registry::traffic::Traffic;
 use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::config::Branch;
 use crate::repo::error::RepoError;
 use crate::sops::audit::FileVerdict;
 
-use super::candidates::kept::Kept;
+use super::candidates::findings_cache::FindingsCache;
 use super::context::Context;
 use super::decision::Decision;
 use super::error::CycleError;
 use super::gates::image;
 use super::gates::list::{self as gates, Passed};
 use super::history::branch::History;
-use super::history::read_back::Horizon;
+use super::memory::{KnownHolds, Memory};
 use super::operations::follow::Follow;
 use super::operations::operation::Operation;
 use super::operations::rotate::Rotation;
@@ -69,28 +67,8 @@ pub struct Engine {
     config: Box<ConfigSource>,
     trees: Arc<TreeCache>,
     /// What registries had in the last cycle.
-    kept: Kept,
-    memory: Mutex<Memory>,
-}
-
-/// What is remembered of the last cycle.
-#[derive(Default)]
-struct Memory {
-    /// What it learned, for one that is about some images only.
-    state: Option<CycleState>,
-    /// Where the branch was.
-    tip: Option<CommitId>,
-    /// What was held by name there.
-    holds: Option<(CommitId, KnownHolds)>,
-    /// The tips of the branch and of the branch for proposals for which no pull request was left to be closed.
-    settled: Option<(CommitId, CommitId)>,
-}
-
-/// What is held by name, and how far back that is known.
-#[derive(Clone)]
-struct KnownHolds {
-    named: Arc<NamedHolds>,
-    horizon: Option<Horizon>,
+    kept: FindingsCache,
+    memory: Memory,
 }
 
 /// How a cycle runs.
@@ -153,18 +131,18 @@ impl Engine {
         budget: Duration,
         give_up: &CancellationToken,
     ) -> Result<Report, CycleError> {
-        let before = self.remember(|memory| memory.state.take()).unwrap_or_default();
+        let before = self.memory.with(|memory| memory.state.take()).unwrap_or_default();
         let mut state = before.outside(scope);
         state.budget = Some(Budget::from_now(budget));
         let run = Run { mode, state: &mut state, start: Instant::now(), give_up: give_up.clone() };
         let result = self.cycle(&Follow, run).await;
-        self.remember(|memory| memory.state = Some(state));
+        self.memory.with(|memory| memory.state = Some(state));
         result
     }
 
     /// Returns whether any image of a scope is followed, as far as is known.
     pub fn follows(&self, scope: &Scope) -> bool {
-        self.remember(|memory| memory.state.as_ref().is_none_or(|state| state.covers(scope)))
+        self.memory.with(|memory| memory.state.as_ref().is_none_or(|state| state.covers(scope)))
     }
 
     /// Encrypts the SOPS files of the branch with new data keys, and pushes that as one commit.
@@ -183,11 +161,6 @@ impl Engine {
             })
         };
         race(&self.repo.branch, self.attempts, clone, make).await
-    }
-
-    /// The requests that were sent to each registry since this was asked last.
-    pub fn take_traffic(&self) -> Vec<Traffic> {
-        self.services.registry.take_traffic()
     }
 
     /// The systems around the repository.
@@ -238,7 +211,7 @@ impl Engine {
         })
     }
 
-    #[tracing::instrument(level = "debug", skip_all)]
+    #[tracing::instrument(level = "debug", name = "run", skip_all)]
     async fn cycle(&self, operation: &dyn Operation, mut run: Run<'_>) -> Result<Report, CycleError> {
         let clone = block_in_place(|| BareClone::open(self.repo_for(operation)))?;
         let branch = self.branch_for(operation);
@@ -256,7 +229,7 @@ impl Engine {
                 }
             };
             was_guess = is_guess;
-            self.remember(|memory| memory.tip = Some(tip.commit));
+            self.memory.with(|memory| memory.tip = Some(tip.commit));
             let attempt = block_in_place(|| self.attempt(tip, decision, operation, run.mode, attempt))?;
             if matches!(attempt, Attempt::Push(_)) && run.give_up.is_cancelled() {
                 return Err(CycleError::GivenUp);
@@ -314,7 +287,7 @@ impl Engine {
         let is_proposal = is_proposed && commit.is_some();
         let pushed = commit.filter(|_| !is_proposal);
         if let Some(commit) = pushed {
-            self.remember(|memory| memory.tip = Some(commit));
+            self.memory.with(|memory| memory.tip = Some(commit));
         }
         let is_by_name = operation.terms().is_by_name();
         Ok(Report {
@@ -348,13 +321,13 @@ impl Engine {
             return Ok(Vec::new());
         };
         let tips = (*tip, *proposed);
-        if outcome.is_merged || self.remember(|memory| memory.settled == Some(tips)) {
+        if outcome.is_merged || self.memory.with(|memory| memory.settled == Some(tips)) {
             return Ok(Vec::new());
         }
         let branch = &self.repo.branch;
         Ok(match proposal::withdraw(forge, branch, &tip.to_string(), decision, state).await? {
             Withdrawal::Settled => {
-                self.remember(|memory| memory.settled = Some(tips));
+                self.memory.with(|memory| memory.settled = Some(tips));
                 Vec::new()
             }
             Withdrawal::Open(notes) => notes,
@@ -366,7 +339,7 @@ impl Engine {
     fn guess(&self, operation: &dyn Operation, mode: Mode) -> Option<CommitId> {
         let is_direct = !operation.terms().is_by_name() && *self.branch_for(operation) == self.repo.branch;
         let may_guess = is_direct && mode == Mode::Push && self.attempts > 1;
-        self.remember(|memory| memory.tip).filter(|_| may_guess)
+        self.memory.with(|memory| memory.tip).filter(|_| may_guess)
     }
 
     /// Decides on a tip that was not asked for: the push compares it with what the server has, which spares the connection
@@ -462,7 +435,7 @@ impl Engine {
     ) -> Result<Decision, CycleError> {
         let Passed { gated, skipped, holds } = passed;
         gated.moved_along().for_each(|note| context.note(note));
-        let KnownHolds { named, horizon } = self.known_holds(context.tip, &mut context.history)?;
+        let KnownHolds { named, horizon } = self.memory.holds(context.tip, &mut context.history)?;
         horizon.into_iter().for_each(|horizon| context.note(horizon.note()));
         context.tip.clone.note_sound();
         let Context { config: TreeConfig { policies, field_rules }, inventory, notes, .. } = context;
@@ -475,18 +448,6 @@ impl Engine {
             purpose: Purpose { held: named.all().to_vec(), ..purpose },
             inputs: Inputs { inventory, policies, holds, named },
         })
-    }
-
-    /// What is held by name on a tip. That of the last tip is remembered.
-    fn known_holds(&self, tip: &mut Tip, history: &mut History) -> Result<KnownHolds, RepoError> {
-        let remembered = self.remember(|memory| memory.holds.clone());
-        if let Some((_, known)) = remembered.filter(|(of, _)| *of == tip.commit) {
-            return Ok(known);
-        }
-        let named = Arc::new(history.named(tip)?.clone());
-        let known = KnownHolds { named, horizon: history.horizon().cloned() };
-        self.remember(|memory| memory.holds = Some((tip.commit, known.clone())));
-        Ok(known)
     }
 
     fn tree_config(&self, tip: &Tip, hosts: Hosts) -> Result<TreeConfig, CycleError> {
@@ -505,9 +466,5 @@ impl Engine {
     fn repo_for(&self, operation: &dyn Operation) -> repo::config::Config {
         let push_branch = self.repo.push_branch.clone().filter(|_| operation.terms() == Terms::Policies);
         repo::config::Config { push_branch, ..self.repo.clone() }
-    }
-
-    fn remember<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {
-        act(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,4 +1,4 @@
-//! What goes wrong in a pass.
+//! What goes wrong in a cycle.
 
 use crate::fault::{Explain, Fault};
 use crate::forge::error::ForgeError;
@@ -13,7 +13,7 @@ use crate::registry::error::RegistryError;
 use crate::repo::config::Branch;
 use crate::repo::error::RepoError;
 
-/// What goes wrong in a pass.
+/// What goes wrong in a cycle.
 #[derive(Debug, thiserror::Error)]
 pub enum CycleError {
     /// The repository side.

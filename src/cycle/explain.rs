@@ -8,22 +8,23 @@ use serde::Serialize;
 use crate::image::{Digest, Repository, Tag};
 use crate::manifest::field::Shape;
 use crate::manifest::inventory::Located;
-use crate::plan::decide::{NoSurvey, Survey};
+use crate::plan::candidates::Candidates;
+use crate::plan::findings::NoFindings;
 use crate::plan::gate::ImageProof;
 use crate::plan::skip::{Address, Reason, Skipped};
-use crate::policy::builds::Kind;
-use crate::policy::choose::Seen;
+use crate::policy::build::Kind;
+use crate::policy::minimum_age::too_young;
 use crate::policy::rule::Rule;
+use crate::policy::seen::Seen;
 use crate::policy::tags::Rank;
 
 use super::candidates::round::Extent;
 use super::decision::Decision;
 use super::engine::Engine;
 use super::error::CycleError;
-use super::gates::age::too_young;
 use super::operations::follow::FollowOne;
 use super::state::CycleState;
-use super::status::{Held, Inputs};
+use super::status::{HoldStatus, Inputs};
 
 /// Why an image stands as it does.
 #[derive(Debug, Clone, Serialize)]
@@ -34,17 +35,17 @@ pub struct Explanation {
     /// The policy that governs it.
     pub policy: Option<Policy>,
     /// Its fields, and what comes of each.
-    pub fields: Vec<FieldStory>,
+    pub fields: Vec<ExplainedField>,
     /// The tags that can be chosen, the newest first.
-    pub tags: Vec<TagStory>,
+    pub tags: Vec<ExplainedTag>,
     /// The tags that cannot, each with the rule that drops it.
     pub dropped: Vec<DroppedTag>,
     /// Why the registry was of no use, if it was not.
     pub registry_error: Option<String>,
     /// What is held of the image.
-    pub holds: Vec<Held>,
+    pub holds: Vec<HoldStatus>,
     /// What the gates found out about images that were chosen.
-    pub gates: Vec<GateStory>,
+    pub gates: Vec<GateResult>,
     /// What a person should know besides.
     pub notes: Vec<String>,
 }
@@ -61,7 +62,7 @@ pub struct Policy {
 /// A field, and what comes of it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct FieldStory {
+pub struct ExplainedField {
     /// The file.
     pub file: String,
     /// The line, from 1.
@@ -93,7 +94,7 @@ pub struct Stay {
 
 /// A tag that can be chosen.
 #[derive(Debug, Clone, Serialize)]
-pub struct TagStory {
+pub struct ExplainedTag {
     /// The tag.
     pub tag: Tag,
     /// Where it stands in the order of the policy, where its name alone does not say.
@@ -113,7 +114,7 @@ pub struct DroppedTag {
 
 /// What the gates found out about an image.
 #[derive(Debug, Clone, Serialize)]
-pub struct GateStory {
+pub struct GateResult {
     /// Its version.
     pub version: String,
     /// Whether it may be written.
@@ -141,7 +142,7 @@ pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation,
         notes: decision.notes.clone(),
     };
     for hold in holds.iter().chain(named.all()).filter(|hold| hold.target.image == *image) {
-        let held = Held::from(hold);
+        let held = HoldStatus::from(hold);
         if !story.holds.contains(&held) {
             story.holds.push(held);
         }
@@ -151,14 +152,14 @@ pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation,
         Ok(listed) => story.dropped = listed.iter().filter_map(|tag| dropped(rule, tag)).collect(),
         Err(error) => story.registry_error = Some(error.to_string()),
     }
-    match state.surveys.get(image) {
+    match state.findings.get(image) {
         Some(Ok(findings)) => {
-            let Some(survey) = findings.whole() else { return Ok(story) };
-            story.tags = in_order(rule, survey);
+            let Some(candidates) = findings.whole() else { return Ok(story) };
+            story.tags = in_order(rule, candidates);
             let doubt = |seen: &Seen| Some(DroppedTag { tag: seen.tag.clone(), rule: seen.doubt?.to_string() });
-            story.dropped.extend(survey.seen.iter().filter_map(doubt));
+            story.dropped.extend(candidates.seen.iter().filter_map(doubt));
         }
-        Some(Err(NoSurvey::Absent(words) | NoSurvey::Failed(words) | NoSurvey::Unfinished(words))) => {
+        Some(Err(NoFindings::Absent(words) | NoFindings::Failed(words) | NoFindings::Unfinished(words))) => {
             story.registry_error = Some(words.clone());
         }
         None => {}
@@ -168,7 +169,7 @@ pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation,
 
 /// The rule that drops a tag by its name.
 fn dropped(rule: &Rule, tag: &Tag) -> Option<DroppedTag> {
-    let words = match (rule.tag_patterns.admit(tag), rule.tags.rank(tag)) {
+    let words = match (rule.tag_patterns.allows(tag), rule.tags.rank(tag)) {
         (false, _) => "`allow` and `ignore` rule it out".to_owned(),
         (true, Err(misfit)) => misfit.to_string(),
         (true, Ok(_)) => return None,
@@ -177,8 +178,8 @@ fn dropped(rule: &Rule, tag: &Tag) -> Option<DroppedTag> {
 }
 
 /// The tags that can be chosen, the newest first; those whose place is not known come last.
-fn in_order(rule: &Rule, survey: &Survey) -> Vec<TagStory> {
-    let sure = || survey.seen.iter().filter(|seen| seen.doubt.is_none());
+fn in_order(rule: &Rule, candidates: &Candidates) -> Vec<ExplainedTag> {
+    let sure = || candidates.seen.iter().filter(|seen| seen.doubt.is_none());
     let mut ranked: Vec<(Rank, &Seen)> =
         sure().filter_map(|seen| Some((rule.tags.rank(&seen.tag).ok()?, seen))).collect();
     ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| b.1.standing.cmp(&a.1.standing)));
@@ -187,7 +188,7 @@ fn in_order(rule: &Rule, survey: &Survey) -> Vec<TagStory> {
     }
     let firsts = rule.tags.first_of_builds(sure());
     let by_order = rule.tags.order().is_some();
-    let story = |(_, seen): (Rank, &Seen)| TagStory {
+    let story = |(_, seen): (Rank, &Seen)| ExplainedTag {
         tag: seen.tag.clone(),
         order: match (by_order, seen.standing) {
             (true, None) => Some("not known".to_owned()),
@@ -204,7 +205,7 @@ fn in_order(rule: &Rule, survey: &Survey) -> Vec<TagStory> {
     ranked.into_iter().map(story).collect()
 }
 
-fn fields(decision: &Decision, image: &Repository) -> Vec<FieldStory> {
+fn fields(decision: &Decision, image: &Repository) -> Vec<ExplainedField> {
     let of_image = decision.inputs.inventory.fields.iter().filter(|located| located.field.repository == *image);
     let story = |located: &Located| {
         let field = &located.field;
@@ -212,7 +213,7 @@ fn fields(decision: &Decision, image: &Repository) -> Vec<FieldStory> {
             update.file == located.file && update.field.path == field.path && update.field.repository == *image
         });
         let free = located.shadowed_by.is_none() && update.is_none();
-        FieldStory {
+        ExplainedField {
             file: located.file.clone(),
             line: field.place.line,
             path: field.path.clone(),
@@ -234,9 +235,9 @@ fn stays(skipped: &[Skipped], image: &Repository, address: &Address) -> Vec<Stay
 }
 
 /// What the gates found out about the images of chosen tags, those that passed last.
-fn gates(state: &CycleState, rule: Option<&Rule>, image: &Repository) -> Vec<GateStory> {
+fn gates(state: &CycleState, rule: Option<&Rule>, image: &Repository) -> Vec<GateResult> {
     let of_image = state.proofs.iter().filter(|((of, _), _)| of == image);
-    let mut stories: Vec<GateStory> = of_image
+    let mut stories: Vec<GateResult> = of_image
         .map(|((_, version), proof)| {
             let (passed, detail) = match proof {
                 ImageProof::Whole { digest, created } => {
@@ -246,7 +247,7 @@ fn gates(state: &CycleState, rule: Option<&Rule>, image: &Repository) -> Vec<Gat
                 }
                 ImageProof::Broken(words) | ImageProof::Unknown(words) => (false, words.clone()),
             };
-            GateStory { version: version.to_string(), passed, detail }
+            GateResult { version: version.to_string(), passed, detail }
         })
         .collect();
     stories.sort_by_key(|story| Reverse(story.passed));

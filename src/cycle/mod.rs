@@ -5,6 +5,7 @@
 //! - [`decision`]: what an operation came to on a tip
 //! - [`services`]: the systems around the repository
 //! - [`state`]: what a cycle has learned so far
+//! - [`memory`]: what an engine remembers between cycles
 //! - [`tip`]: the commit that a branch points to
 //! - [`tree`]: the files and image fields of a tip
 //! - [`history`]: the commits of a branch, and what is held because of them
@@ -28,6 +29,7 @@ pub mod error;
 pub mod explain;
 pub mod gates;
 pub mod history;
+pub mod memory;
 pub mod operations;
 pub mod report;
 pub mod secrets;

@@ -1,4 +1,4 @@
-//! What a pass did, in the form that the command line promises.
+//! What a cycle did, in the form that the command line promises.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::plan::skip::Skipped;
 
 use super::status::ImageStatus;
 
-/// What a pass did.
+/// What a cycle did.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// The tip of the branch when the pass ended.
+    /// The tip of the branch when the cycle ended.
     pub head: String,
     /// The commit that was pushed, if any.
     pub commit: Option<String>,
@@ -28,9 +28,9 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
     /// How often a push was tried.
     pub attempts: u32,
-    /// How long the pass took, in milliseconds.
+    /// How long the cycle took, in milliseconds.
     pub duration_ms: u64,
-    /// How each image that a policy governs stands; of a pass that follows the policies.
+    /// How each image that a policy governs stands; of a cycle that follows the policies.
     #[serde(skip)]
     pub images: Vec<ImageStatus>,
     /// The files as they were and as they are.

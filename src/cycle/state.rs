@@ -6,20 +6,21 @@ use std::time::{Duration, Instant};
 
 use crate::image::Repository;
 use crate::manifest::inventory::Inventory;
-use crate::plan::decide::{NoSurvey, Surveys};
+use crate::plan::findings::{FindingsByImage, NoFindings};
 use crate::plan::gate::Proofs;
 use crate::plan::skip::Skipped;
 use crate::policy::scope::Scope;
 use crate::registry::integrity::PartCache;
 
-use super::candidates::round::{Extent, ImageNote};
+use super::candidates::round::Extent;
+use super::candidates::scan_notes::ImageNote;
 use super::write::pull_requests::PullRequests;
 
 /// What a cycle has learned so far.
 #[derive(Debug, Default)]
 pub struct CycleState {
     /// The tags that registries have.
-    pub surveys: Surveys,
+    pub findings: FindingsByImage,
     /// The images that would be written, verified.
     pub proofs: Proofs,
     /// The parts of images that registries handed out for that.
@@ -70,15 +71,16 @@ impl CycleState {
     pub fn outside(mut self, scope: &Scope) -> CycleState {
         let is_kept = |image: &Repository| !scope.covers(image);
         // A first scan that is under way goes on when all images are scanned.
-        let is_known = |survey: &Result<_, NoSurvey>| matches!(survey, Ok(_) | Err(NoSurvey::Unfinished(_)));
-        self.surveys.retain(|image, survey| is_kept(image) && is_known(survey));
+        let is_known =
+            |candidates: &Result<_, NoFindings>| matches!(candidates, Ok(_) | Err(NoFindings::Unfinished(_)));
+        self.findings.retain(|image, candidates| is_kept(image) && is_known(candidates));
         self.broken.retain(|skipped| is_kept(&skipped.image));
         self.notes.retain(|note| is_kept(&note.image));
         if *scope == Scope::All {
             self.progress.clear();
         }
-        let CycleState { surveys, broken, notes, progress, .. } = self;
-        CycleState { surveys, broken, notes, progress, ..CycleState::default() }
+        let CycleState { findings, broken, notes, progress, .. } = self;
+        CycleState { findings, broken, notes, progress, ..CycleState::default() }
     }
 
     /// Returns the inventory that the cycle began with, which is this one if there was none before.
@@ -93,7 +95,7 @@ impl CycleState {
 
     /// Returns whether any image of a scope is known.
     pub fn covers(&self, scope: &Scope) -> bool {
-        self.surveys.keys().any(|image| scope.covers(image))
+        self.findings.keys().any(|image| scope.covers(image))
     }
 }
 

@@ -34,7 +34,7 @@ pub struct ImageStatus {
     /// Why fields stay.
     pub reasons: Vec<Why>,
     /// What is held of it.
-    pub holds: Vec<Held>,
+    pub holds: Vec<HoldStatus>,
 }
 
 /// The state of an image: of the states of its fields, the one that matters most.
@@ -136,7 +136,7 @@ pub struct Why {
 /// A hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Held {
+pub struct HoldStatus {
     /// The tag; null for all of the image.
     pub tag: Option<Tag>,
     /// The digest, where that is what is held.
@@ -153,9 +153,9 @@ pub struct Held {
     pub pull_request: Option<String>,
 }
 
-impl From<&Hold> for Held {
-    fn from(hold: &Hold) -> Held {
-        Held {
+impl From<&Hold> for HoldStatus {
+    fn from(hold: &Hold) -> HoldStatus {
+        HoldStatus {
             tag: hold.target.version.tag.clone(),
             digest: hold.target.version.digest.clone(),
             since: hold.since,
@@ -214,7 +214,7 @@ pub fn of_images(inputs: &Inputs, gated: &GatedPlan, skipped: &[Skipped]) -> Vec
     }
     for hold in holds.iter().chain(named.all()) {
         let Some(status) = images.get_mut(&hold.target.image) else { continue };
-        let held = Held::from(hold);
+        let held = HoldStatus::from(hold);
         if held.tag.is_none() && held.digest.is_none() {
             status.state = status.state.max(State::Kept(Reason::Held));
         }

@@ -1,4 +1,4 @@
-//! A small infrastructure repository: three apps, each with its image in another shape.
+//! A small infrastructure repository: three apps, each with a different shape of image field.
 
 use std::path::Path;
 
@@ -70,7 +70,7 @@ spec:
 /// The apps, by the last part of their image's name.
 pub const APPS: [&str; 3] = ["supervisor", "worker", "gateway"];
 
-/// Makes a bare repository with one commit.
+/// Creates a bare repository with one commit.
 pub fn create(path: &Path, registry: &str) -> Result<(), git2::Error> {
     let repository = Repository::init_bare(path)?;
     repository.set_head(&format!("refs/heads/{BRANCH}"))?;
@@ -92,7 +92,7 @@ pub fn create(path: &Path, registry: &str) -> Result<(), git2::Error> {
     Ok(())
 }
 
-/// What a person does meanwhile: a commit to an unrelated file, straight on the branch.
+/// Commits to an unrelated file, directly on the branch, as somebody else might do during a cycle.
 pub fn commit_by_a_person(path: &Path) -> Result<(), git2::Error> {
     let repository = Repository::open_bare(path)?;
     let branch = format!("refs/heads/{BRANCH}");
@@ -105,7 +105,7 @@ pub fn commit_by_a_person(path: &Path) -> Result<(), git2::Error> {
     Ok(())
 }
 
-/// The branch's commits, newest first: short id, author, subject.
+/// Returns the commits of the branch, newest first: short ID, author and subject.
 pub fn history(path: &Path) -> Result<Vec<String>, git2::Error> {
     let repository = Repository::open_bare(path)?;
     let mut walk = repository.revwalk()?;

@@ -1,9 +1,13 @@
 //! `tagalong demo`: the whole loop on one machine, with an embedded registry and a temporary repository.
 //!
-//! - [`registry`]: the embedded registry, which tests use too
+//! - [`registry`]: the embedded registry, which tests also use
 //! - [`infrastructure`]: a small infrastructure repository
-//! - [`story`]: what is shown, in order
+//! - [`sandbox`]: both, and an engine that works on them
+//! - [`story`]: the steps of the demo
+//! - [`error`]: why it cannot continue
 
+pub mod error;
 pub mod infrastructure;
 pub mod registry;
+pub mod sandbox;
 pub mod story;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::body::Body;
@@ -11,6 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -18,10 +19,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
-/// Tags on one page when the client does not say.
+/// The default number of tags on a page.
 const PAGE: usize = 100;
 
-/// A registry that lives as long as this value.
+/// A registry that runs as long as this value exists.
 #[derive(Debug)]
 pub struct EmbeddedRegistry {
     address: SocketAddr,
@@ -33,7 +34,7 @@ pub struct EmbeddedRegistry {
 struct Store {
     repositories: Mutex<BTreeMap<String, Repository>>,
     requests: AtomicU64,
-    /// Called once, at the next question for a manifest's digest.
+    /// Called once, at the next request for a manifest's digest.
     before_digest: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
@@ -54,7 +55,7 @@ impl EmbeddedRegistry {
     /// Starts a registry on a port that the system chooses.
     ///
     /// # Errors
-    /// No loopback port can be had.
+    /// There is no free loopback port.
     pub async fn start() -> std::io::Result<EmbeddedRegistry> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -66,7 +67,7 @@ impl EmbeddedRegistry {
         Ok(EmbeddedRegistry { address, store, _running: stop.drop_guard() })
     }
 
-    /// Host and port, as image names write them.
+    /// Returns host and port, as written in image names.
     pub fn host(&self) -> String {
         self.address.to_string()
     }
@@ -87,7 +88,7 @@ impl EmbeddedRegistry {
         });
         let manifest = manifest.to_string().into_bytes();
         let manifest_digest = digest(&manifest);
-        let mut repositories = lock(&self.store.repositories);
+        let mut repositories = self.store.repositories.lock();
         let repository = repositories.entry(repository.to_owned()).or_default();
         for (kind, bytes) in [(LAYER, layer), (CONFIG, config), (MANIFEST, manifest)] {
             repository.contents.insert(digest(&bytes), (kind, bytes));
@@ -96,14 +97,14 @@ impl EmbeddedRegistry {
         manifest_digest
     }
 
-    /// How many requests have been answered.
+    /// Returns the number of requests so far.
     pub fn requests(&self) -> u64 {
         self.store.requests.load(Ordering::Relaxed)
     }
 
-    /// Does something right before the next digest is told: between a plan and its push.
+    /// Runs `action` right before the next response with a digest, which is between a plan and its push.
     pub fn before_next_digest(&self, action: impl FnOnce() + Send + 'static) {
-        *lock(&self.store.before_digest) = Some(Box::new(action));
+        *self.store.before_digest.lock() = Some(Box::new(action));
     }
 }
 
@@ -123,7 +124,7 @@ async fn answer(State(store): State<Arc<Store>>, request: Request) -> Response {
     }
     for (kind, missing) in [("/manifests/", "MANIFEST_UNKNOWN"), ("/blobs/", "BLOB_UNKNOWN")] {
         if let Some((name, reference)) = rest.split_once(kind) {
-            if is_head && let Some(action) = lock(&store.before_digest).take() {
+            if is_head && let Some(action) = store.before_digest.lock().take() {
                 action();
             }
             let content = content(&store, name, reference);
@@ -133,9 +134,9 @@ async fn answer(State(store): State<Arc<Store>>, request: Request) -> Response {
     refusal(StatusCode::NOT_FOUND, "NAME_UNKNOWN")
 }
 
-/// Tags in pages, with a `Link` to the next (distribution specification 1.1, section "Listing Tags").
+/// Answers with a page of tags, and a `Link` to the next (distribution specification 1.1, section "Listing Tags").
 fn tags(store: &Store, name: &str, query: &str) -> Response {
-    let repositories = lock(&store.repositories);
+    let repositories = store.repositories.lock();
     let Some(repository) = repositories.get(name) else {
         return refusal(StatusCode::NOT_FOUND, "NAME_UNKNOWN");
     };
@@ -160,7 +161,7 @@ fn tags(store: &Store, name: &str, query: &str) -> Response {
 }
 
 fn content(store: &Store, name: &str, reference: &str) -> Option<Response> {
-    let repositories = lock(&store.repositories);
+    let repositories = store.repositories.lock();
     let repository = repositories.get(name)?;
     let digest = repository.tags.get(reference).map_or(reference, String::as_str);
     let (kind, bytes) = repository.contents.get(digest)?;
@@ -176,9 +177,4 @@ fn digest(bytes: &[u8]) -> String {
     let hash = Sha256::digest(bytes);
     let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
-}
-
-/// Nothing here is left half changed by a panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,110 +1,68 @@
-//! What is asked of any forge: which pull requests there are, and one to be opened, changed or closed.
+//! A client for any forge, which lists, opens, updates and closes pull requests.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use super::config::{Config, Kind};
 use super::error::ForgeError;
+use super::pull_request::{Draft, ListedPullRequest, PullRequest};
 use super::transport::{Response, Transport};
 use super::{gitea, github, gitlab, pulls};
 
-/// More pages than this are not read; each holds 50 pull requests or more.
+/// The most pages that are read; each holds 50 pull requests or more.
 const PAGES: usize = 40;
 
-/// A pull request from the branch for proposals to the branch that is read, both of the repository itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PullRequest {
-    /// Its number.
-    pub number: u64,
-    /// Where a browser shows it.
-    pub url: String,
-    /// Its text.
-    pub text: String,
-    /// What became of it.
-    pub state: State,
-}
-
-/// What became of a pull request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
-    /// It waits.
-    Open,
-    /// It was merged.
-    Merged,
-    /// It was closed without being merged.
-    Closed {
-        /// When.
-        at: Timestamp,
-        /// By whom, where the forge tells.
-        by: Option<String>,
-    },
-}
-
-/// What a pull request is to say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
-    /// Its title.
-    pub title: String,
-    /// Its text.
-    pub text: String,
-}
-
-/// One of the pull requests of a page.
-#[derive(Debug)]
-pub(super) struct ListedPullRequest {
-    /// When it was changed last: pages begin with what was changed last.
-    pub updated: Timestamp,
-    /// What it is, if it is from the branch for proposals to the branch that is read.
-    pub own: Option<PullRequest>,
-}
-
-/// What was seen of the pull requests; a cache.
+/// A cache of the pull requests that were listed before.
 #[derive(Debug, Default)]
 struct Seen {
     own: BTreeMap<u64, PullRequest>,
-    /// Everything that was changed before is in there.
+    /// All updates before this time are included.
     until: Option<Timestamp>,
 }
 
-/// The forge of a repository.
+/// A client for the forge of a repository.
 pub struct Forge {
-    pub(super) config: Config,
-    pub(super) transport: Transport,
+    transport: Transport,
     seen: Mutex<Seen>,
 }
 
 impl std::fmt::Debug for Forge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Forge").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Forge").field("config", self.config()).finish_non_exhaustive()
     }
 }
 
 impl Forge {
-    /// A forge; connects to nothing yet.
+    /// Creates a client. Does not connect yet.
     pub fn new(config: Config) -> Result<Arc<Forge>, ForgeError> {
-        let transport = Transport::new(&config)?;
-        Ok(Arc::new(Forge { config, transport, seen: Mutex::default() }))
+        let transport = Transport::new(config)?;
+        Ok(Arc::new(Forge { transport, seen: Mutex::default() }))
+    }
+
+    fn config(&self) -> &Config {
+        &self.transport.config
     }
 
     /// Host and port.
     pub fn host(&self) -> &str {
-        self.config.api.host()
+        self.config().api.host()
     }
 
-    /// What people call a pull request there.
+    /// The name of a pull request, in the forge's own terms.
     pub fn name(&self, number: u64) -> String {
-        match self.config.kind {
+        match self.config().kind {
             Kind::Gitea | Kind::GitHub => format!("pull request #{number}"),
             Kind::GitLab => format!("merge request !{number}"),
         }
     }
 
-    /// All pull requests of ours, by number. Of what was seen before only what has changed since is asked for, so one
-    /// request is enough as a rule.
+    /// All pull requests from the proposal branch, by number. Only those updated since the last call are requested, so one
+    /// request is usually enough.
     pub async fn pull_requests(&self) -> Result<Vec<PullRequest>, ForgeError> {
-        let until = self.lock().until;
+        let until = self.seen.lock().until;
         let mut newest = until;
         let mut found = Vec::new();
         for page in 1..=PAGES {
@@ -116,8 +74,8 @@ impl Forge {
                 break;
             }
         }
-        let mut seen = self.lock();
-        // The newest of a page comes first.
+        let mut seen = self.seen.lock();
+        // A page begins with the newest.
         for pull_request in found.into_iter().rev() {
             seen.own.insert(pull_request.number, pull_request);
         }
@@ -125,45 +83,41 @@ impl Forge {
         Ok(seen.own.values().cloned().collect())
     }
 
-    /// Those that were seen before, without asking.
+    /// The pull requests that were listed before. Sends no request.
     pub fn known(&self) -> Vec<PullRequest> {
-        self.lock().own.values().cloned().collect()
+        self.seen.lock().own.values().cloned().collect()
     }
 
-    /// Opens one.
+    /// Opens a pull request.
     pub async fn open(&self, draft: &Draft) -> Result<PullRequest, ForgeError> {
-        match self.config.kind {
-            Kind::Gitea => gitea::open(self, draft).await,
-            Kind::GitHub => github::open(self, draft).await,
-            Kind::GitLab => gitlab::open(self, draft).await,
+        match self.config().kind {
+            Kind::Gitea => gitea::open(&self.transport, draft).await,
+            Kind::GitHub => github::open(&self.transport, draft).await,
+            Kind::GitLab => gitlab::open(&self.transport, draft).await,
         }
     }
 
-    /// Changes what one says.
-    pub async fn change(&self, number: u64, draft: &Draft) -> Result<(), ForgeError> {
-        match self.config.kind {
-            Kind::Gitea | Kind::GitHub => pulls::change(self, number, draft).await,
-            Kind::GitLab => gitlab::change(self, number, draft).await,
+    /// Updates the title and description of a pull request.
+    pub async fn update(&self, number: u64, draft: &Draft) -> Result<(), ForgeError> {
+        match self.config().kind {
+            Kind::Gitea | Kind::GitHub => pulls::update(&self.transport, number, draft).await,
+            Kind::GitLab => gitlab::update(&self.transport, number, draft).await,
         }
     }
 
-    /// Closes one, with another text and a comment that says why.
+    /// Closes a pull request, with a new description and a comment that gives the reason.
     pub async fn close(&self, number: u64, text: &str, why: &str) -> Result<(), ForgeError> {
-        match self.config.kind {
-            Kind::Gitea | Kind::GitHub => pulls::close(self, number, text, why).await,
-            Kind::GitLab => gitlab::close(self, number, text, why).await,
+        match self.config().kind {
+            Kind::Gitea | Kind::GitHub => pulls::close(&self.transport, number, text, why).await,
+            Kind::GitLab => gitlab::close(&self.transport, number, text, why).await,
         }
     }
 
     async fn page(&self, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
-        match self.config.kind {
-            Kind::Gitea => gitea::page(self, page).await,
-            Kind::GitHub => github::page(self, page).await,
-            Kind::GitLab => gitlab::page(self, page).await,
+        match self.config().kind {
+            Kind::Gitea => gitea::page(&self.transport, page).await,
+            Kind::GitHub => github::page(&self.transport, page).await,
+            Kind::GitLab => gitlab::page(&self.transport, page).await,
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

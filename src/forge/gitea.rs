@@ -1,19 +1,19 @@
-//! Gitea and Forgejo, by their swagger (`/api/swagger`): `repoListPullRequests`, `repoCreatePullRequest`,
+//! Gitea and Forgejo, according to their swagger (`/api/swagger`): `repoListPullRequests`, `repoCreatePullRequest`,
 //! `issueListLabels`, `issueCreateLabel`.
 
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::client::{Draft, Forge, ListedPullRequest, PullRequest};
 use super::error::ForgeError;
+use super::pull_request::{Draft, ListedPullRequest, PullRequest};
 use super::pulls;
-use super::transport::{Request, Response};
+use super::transport::{Request, Response, Transport};
 
-/// The most that a page holds where nobody has configured another bound.
+/// The largest page, unless the server is configured otherwise.
 const PAGE: usize = 50;
 
-/// Labels that are made have to have some colour.
+/// New labels need a colour.
 const COLOUR: &str = "#207de5";
 
 #[derive(Deserialize)]
@@ -22,19 +22,19 @@ struct Label {
     name: String,
 }
 
-pub async fn page(forge: &Forge, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
-    // Those of one branch cannot be asked for, so all pass by.
+pub async fn page(forge: &Transport, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
+    // The list cannot be filtered by branch.
     let repository_path = pulls::repository_path(forge);
     pulls::page(forge, format!("{repository_path}/pulls?state=all&sort=recentupdate&page={page}&limit={PAGE}")).await
 }
 
-pub async fn open(forge: &Forge, draft: &Draft) -> Result<PullRequest, ForgeError> {
+pub async fn open(forge: &Transport, draft: &Draft) -> Result<PullRequest, ForgeError> {
     let labels = labels(forge).await?;
     Ok(pulls::open(forge, draft, json!({ "labels": labels })).await?.into_own())
 }
 
-/// The ids of the wanted labels. Those that are not there yet are made.
-async fn labels(forge: &Forge) -> Result<Vec<i64>, ForgeError> {
+/// The ids of the wanted labels. Missing labels are created.
+async fn labels(forge: &Transport) -> Result<Vec<i64>, ForgeError> {
     let repository_path = format!("{}/labels", pulls::repository_path(forge));
     let mut wanted: Vec<&String> = forge.config.labels.iter().collect();
     let mut ids = Vec::new();
@@ -42,7 +42,7 @@ async fn labels(forge: &Forge) -> Result<Vec<i64>, ForgeError> {
     while !wanted.is_empty() && has_next {
         page += 1;
         let request = Request::get(format!("{repository_path}?page={page}&limit={PAGE}"));
-        let response = forge.transport.send::<Vec<Label>>(&forge.config, request).await?;
+        let response = forge.send::<Vec<Label>>(request).await?;
         has_next = response.has_next;
         for label in response.body.iter().filter(|label| forge.config.labels.contains(&label.name)) {
             ids.push(label.id);
@@ -51,7 +51,7 @@ async fn labels(forge: &Forge) -> Result<Vec<i64>, ForgeError> {
     }
     for name in wanted {
         let request = Request::send(Method::POST, repository_path.clone(), json!({ "name": name, "color": COLOUR }));
-        ids.push(forge.transport.send::<Label>(&forge.config, request).await?.body.id);
+        ids.push(forge.send::<Label>(request).await?.body.id);
     }
     Ok(ids)
 }

@@ -1,16 +1,16 @@
-//! GitHub, by its REST API of 2022-11-28: "List pull requests", "Create a pull request", "Add labels to an issue".
+//! GitHub, according to its REST API of 2022-11-28: "List pull requests", "Create a pull request", "Add labels to an issue".
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::http::encode_path_segment;
 
-use super::client::{Draft, Forge, ListedPullRequest, PullRequest};
 use super::error::ForgeError;
+use super::pull_request::{Draft, ListedPullRequest, PullRequest};
 use super::pulls;
-use super::transport::{Request, Response};
+use super::transport::{Request, Response, Transport};
 
-pub async fn page(forge: &Forge, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
+pub async fn page(forge: &Transport, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
     let owner = forge.config.repository.split('/').next().unwrap_or_default();
     let head = encode_path_segment(&format!("{owner}:{}", forge.config.head));
     let (repository_path, base) = (pulls::repository_path(forge), encode_path_segment(&forge.config.base));
@@ -20,13 +20,13 @@ pub async fn page(forge: &Forge, page: usize) -> Result<Response<Vec<ListedPullR
     pulls::page(forge, target).await
 }
 
-pub async fn open(forge: &Forge, draft: &Draft) -> Result<PullRequest, ForgeError> {
+pub async fn open(forge: &Transport, draft: &Draft) -> Result<PullRequest, ForgeError> {
     let pull = pulls::open(forge, draft, json!({})).await?;
     if !forge.config.labels.is_empty() {
-        // It makes those that are not there yet.
+        // GitHub creates missing labels.
         let target = format!("{}/issues/{}/labels", pulls::repository_path(forge), pull.number);
         let request = Request::send(Method::POST, target, json!({ "labels": forge.config.labels }));
-        forge.transport.send::<Value>(&forge.config, request).await?;
+        forge.send::<Value>(request).await?;
     }
     Ok(pull.into_own())
 }

@@ -1,4 +1,4 @@
-//! GitLab, by its REST API v4: "List project merge requests", "Create MR", "Update MR", "Create new merge request note".
+//! GitLab, according to its REST API v4: "List project merge requests", "Create MR", "Update MR", "Create new merge request note".
 
 use jiff::Timestamp;
 use reqwest::Method;
@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::http::encode_path_segment;
 
-use super::client::{Draft, Forge, ListedPullRequest, PullRequest, State};
 use super::error::ForgeError;
-use super::transport::{Request, Response};
+use super::pull_request::{Draft, ListedPullRequest, PullRequest, State};
+use super::transport::{Request, Response, Transport};
 
 #[derive(Deserialize)]
 struct MergeRequest {
@@ -31,55 +31,55 @@ struct User {
     username: String,
 }
 
-pub async fn page(forge: &Forge, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
+pub async fn page(forge: &Transport, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
     let target = format!(
         "{}?state=all&source_branch={}&target_branch={}&order_by=updated_at&sort=desc&per_page=100&page={page}",
         repository_path(forge),
         encode_path_segment(&forge.config.head),
         encode_path_segment(&forge.config.base)
     );
-    let response = forge.transport.send::<Vec<MergeRequest>>(&forge.config, Request::get(target)).await?;
+    let response = forge.send::<Vec<MergeRequest>>(Request::get(target)).await?;
     let Response { body, has_next } = response;
     Ok(Response { body: body.into_iter().map(|merge_request| merge_request.listed(forge)).collect(), has_next })
 }
 
-pub async fn open(forge: &Forge, draft: &Draft) -> Result<PullRequest, ForgeError> {
+pub async fn open(forge: &Transport, draft: &Draft) -> Result<PullRequest, ForgeError> {
     let body = json!({
         "source_branch": forge.config.head,
         "target_branch": forge.config.base,
         "title": draft.title,
         "description": draft.text,
-        // It makes those that are not there yet.
+        // GitLab creates missing labels.
         "labels": forge.config.labels.join(","),
     });
     let request = Request::send(Method::POST, repository_path(forge), body);
-    let merge_request = forge.transport.send::<MergeRequest>(&forge.config, request).await?.body;
+    let merge_request = forge.send::<MergeRequest>(request).await?.body;
     Ok(merge_request.into_own())
 }
 
-pub async fn change(forge: &Forge, number: u64, draft: &Draft) -> Result<(), ForgeError> {
+pub async fn update(forge: &Transport, number: u64, draft: &Draft) -> Result<(), ForgeError> {
     edit(forge, number, json!({ "title": draft.title, "description": draft.text })).await
 }
 
-pub async fn close(forge: &Forge, number: u64, text: &str, why: &str) -> Result<(), ForgeError> {
+pub async fn close(forge: &Transport, number: u64, text: &str, why: &str) -> Result<(), ForgeError> {
     edit(forge, number, json!({ "state_event": "close", "description": text })).await?;
     let target = format!("{}/{number}/notes", repository_path(forge));
     let request = Request::send(Method::POST, target, json!({ "body": why }));
-    forge.transport.send::<Value>(&forge.config, request).await.map(drop)
+    forge.send::<Value>(request).await.map(drop)
 }
 
-async fn edit(forge: &Forge, number: u64, body: Value) -> Result<(), ForgeError> {
+async fn edit(forge: &Transport, number: u64, body: Value) -> Result<(), ForgeError> {
     let request = Request::send(Method::PUT, format!("{}/{number}", repository_path(forge)), body);
-    forge.transport.send::<Value>(&forge.config, request).await.map(drop)
+    forge.send::<Value>(request).await.map(drop)
 }
 
-fn repository_path(forge: &Forge) -> String {
+fn repository_path(forge: &Transport) -> String {
     format!("/projects/{}/merge_requests", encode_path_segment(&forge.config.repository))
 }
 
 impl MergeRequest {
-    fn listed(self, forge: &Forge) -> ListedPullRequest {
-        // Someone's fork may have a branch of the same name.
+    fn listed(self, forge: &Transport) -> ListedPullRequest {
+        // A fork may have a branch of the same name.
         let is_own = self.source_project_id.is_some()
             && self.source_project_id == self.target_project_id
             && self.source_branch == forge.config.head

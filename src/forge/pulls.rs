@@ -1,4 +1,4 @@
-//! What Gitea and GitHub have in common: the API of the one follows that of the other.
+//! The API that Gitea and GitHub share: Gitea's follows GitHub's.
 //!
 //! - Gitea's swagger (`/api/swagger`): `PullRequest`, `repoEditPullRequest`, `issueCreateComment`
 //! - GitHub's REST API: "List pull requests", "Update a pull request", "Create an issue comment"
@@ -8,11 +8,11 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::client::{Draft, Forge, ListedPullRequest, PullRequest, State};
 use super::error::ForgeError;
-use super::transport::{Request, Response};
+use super::pull_request::{Draft, ListedPullRequest, PullRequest, State};
+use super::transport::{Request, Response, Transport};
 
-/// A pull request.
+/// A pull request, as both return it.
 #[derive(Deserialize)]
 pub struct Pull {
     pub number: u64,
@@ -26,7 +26,7 @@ pub struct Pull {
     base: Tip,
 }
 
-/// One of its ends. The repository of a fork may be gone.
+/// One end of a pull request. The repository of a fork may be gone.
 #[derive(Deserialize)]
 struct Tip {
     #[serde(rename = "ref")]
@@ -39,14 +39,14 @@ struct Repository {
     id: u64,
 }
 
-/// A page of the list that a target names.
-pub async fn page(forge: &Forge, target: String) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
-    let Response { body, has_next } = forge.transport.send::<Vec<Pull>>(&forge.config, Request::get(target)).await?;
+/// A page of the list at `target`.
+pub async fn page(forge: &Transport, target: String) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
+    let Response { body, has_next } = forge.send::<Vec<Pull>>(Request::get(target)).await?;
     Ok(Response { body: body.into_iter().map(|pull| pull.listed(forge)).collect(), has_next })
 }
 
-/// Makes a pull request from a body that has all but the branches.
-pub async fn open(forge: &Forge, draft: &Draft, more: Value) -> Result<Pull, ForgeError> {
+/// Opens a pull request; `more` is added to the body.
+pub async fn open(forge: &Transport, draft: &Draft, more: Value) -> Result<Pull, ForgeError> {
     let mut body = json!({
         "title": draft.title,
         "body": draft.text,
@@ -57,34 +57,34 @@ pub async fn open(forge: &Forge, draft: &Draft, more: Value) -> Result<Pull, For
         body.extend(more);
     }
     let request = Request::send(Method::POST, format!("{}/pulls", repository_path(forge)), body);
-    Ok(forge.transport.send::<Pull>(&forge.config, request).await?.body)
+    Ok(forge.send::<Pull>(request).await?.body)
 }
 
-pub async fn change(forge: &Forge, number: u64, draft: &Draft) -> Result<(), ForgeError> {
+pub async fn update(forge: &Transport, number: u64, draft: &Draft) -> Result<(), ForgeError> {
     edit(forge, number, json!({ "title": draft.title, "body": draft.text })).await
 }
 
-pub async fn close(forge: &Forge, number: u64, text: &str, why: &str) -> Result<(), ForgeError> {
+pub async fn close(forge: &Transport, number: u64, text: &str, why: &str) -> Result<(), ForgeError> {
     edit(forge, number, json!({ "state": "closed", "body": text })).await?;
     let target = format!("{}/issues/{number}/comments", repository_path(forge));
     let request = Request::send(Method::POST, target, json!({ "body": why }));
-    forge.transport.send::<Value>(&forge.config, request).await.map(drop)
+    forge.send::<Value>(request).await.map(drop)
 }
 
-async fn edit(forge: &Forge, number: u64, body: Value) -> Result<(), ForgeError> {
+async fn edit(forge: &Transport, number: u64, body: Value) -> Result<(), ForgeError> {
     let request = Request::send(Method::PATCH, format!("{}/pulls/{number}", repository_path(forge)), body);
-    forge.transport.send::<Value>(&forge.config, request).await.map(drop)
+    forge.send::<Value>(request).await.map(drop)
 }
 
-/// Where all of the repository is.
-pub fn repository_path(forge: &Forge) -> String {
+/// The API path of the repository.
+pub fn repository_path(forge: &Transport) -> String {
     format!("/repos/{}", forge.config.repository)
 }
 
 impl Pull {
-    fn listed(self, forge: &Forge) -> ListedPullRequest {
+    fn listed(self, forge: &Transport) -> ListedPullRequest {
         let id = |tip: &Tip| tip.repo.as_ref().map(|repository| repository.id);
-        // Someone's fork may have a branch of the same name.
+        // A fork may have a branch of the same name.
         let is_own = id(&self.head).is_some()
             && id(&self.head) == id(&self.base)
             && self.head.name == forge.config.head

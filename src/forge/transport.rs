@@ -1,6 +1,4 @@
-//! Requests to the API of a forge, and their answers.
-
-use std::time::Duration;
+//! Requests to the API of a forge, and its responses.
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
@@ -13,65 +11,63 @@ use crate::secret::Secret;
 use super::config::{Config, Kind};
 use super::error::ForgeError;
 
-/// A body is read up to this size, in bytes.
+/// The largest body that is read, in bytes.
 const LIMIT: usize = 16 << 20;
 
-/// So much of what a forge says of a refusal is repeated, in characters.
-const WORDS: usize = 300;
+/// The longest error message that is repeated, in characters.
+const MESSAGE: usize = 300;
 
-/// The way to the API of one forge.
+/// The connection to the API of one forge.
 pub struct Transport {
+    /// The settings of the forge.
+    pub config: Config,
     http: reqwest::Client,
-    timeout: Duration,
 }
 
-/// An answer in JSON.
+/// A JSON response.
 pub struct Response<T> {
-    /// What it says.
+    /// The body.
     pub body: T,
-    /// Whether there is a page after this one (RFC 8288; all three products tell so).
+    /// Whether there is another page (RFC 8288, which all three products follow).
     pub has_next: bool,
 }
 
 /// A request.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// How.
+    /// The method.
     pub method: Method,
-    /// The path and query below the API's place.
+    /// The path and query below the API's base URL.
     pub target: String,
-    /// What is sent along.
+    /// The JSON body, if any.
     pub body: Option<Value>,
 }
 
 impl Request {
-    /// Asks for something.
+    /// A request that reads something.
     pub fn get(target: String) -> Request {
         Request { method: Method::GET, target, body: None }
     }
 
-    /// Sends something.
+    /// A request with a body.
     pub fn send(method: Method, target: String, body: Value) -> Request {
         Request { method, target, body: Some(body) }
     }
 }
 
 impl Transport {
-    /// Prepares the way; connects to nothing yet.
-    pub fn new(config: &Config) -> Result<Transport, ForgeError> {
+    /// Creates the client. Does not connect yet.
+    pub fn new(config: Config) -> Result<Transport, ForgeError> {
         let http = http::builder(config.timeout).build().map_err(|error| ForgeError::Unreachable {
             host: config.api.host().to_owned(),
             reason: http::root_cause(&error),
         })?;
-        Ok(Transport { http, timeout: config.timeout })
+        Ok(Transport { config, http })
     }
 
-    /// Asks, and reads the answer.
-    pub async fn send<T: DeserializeOwned>(
-        &self,
-        config: &Config,
-        request: Request,
-    ) -> Result<Response<T>, ForgeError> {
+    /// Sends a request and reads the response.
+    pub async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<Response<T>, ForgeError> {
+        let config = &self.config;
         let host = || config.api.host().to_owned();
         let path = request.target.split('?').next().unwrap_or_default();
         let what = format!("{} {path}", request.method);
@@ -80,9 +76,12 @@ impl Transport {
         if let Some(body) = &request.body {
             builder = builder.json(body);
         }
-        let failed = |error: reqwest::Error| match error.is_timeout() {
-            true => ForgeError::TimedOut { host: host(), after: self.timeout },
-            false => ForgeError::Unreachable { host: host(), reason: http::root_cause(&error) },
+        let failed = |error: reqwest::Error| {
+            if error.is_timeout() {
+                ForgeError::TimedOut { host: host(), after: config.timeout }
+            } else {
+                ForgeError::Unreachable { host: host(), reason: http::root_cause(&error) }
+            }
         };
         let mut response = builder.send().await.map_err(failed)?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -93,7 +92,7 @@ impl Transport {
                 return Err(ForgeError::InvalidResponse {
                     host: host(),
                     what,
-                    reason: format!("it is longer than {LIMIT} bytes"),
+                    reason: format!("its body is larger than {LIMIT} bytes"),
                 });
             }
         }
@@ -109,7 +108,7 @@ impl Transport {
     }
 }
 
-/// Who we are, in the way of each product. The token is read from its file now, so that a rotated one is taken up.
+/// The headers that authenticate us to each product. The token's file is read on each call, so that it can be rotated.
 fn headers(config: &Config) -> Result<HeaderMap, ForgeError> {
     let file = &config.token_file;
     let unreadable = |source| ForgeError::TokenFile { file: file.clone(), source };
@@ -124,9 +123,9 @@ fn headers(config: &Config) -> Result<HeaderMap, ForgeError> {
         Kind::GitLab => (HeaderName::from_static("private-token"), token.to_owned(), "application/json"),
     };
     let value = Secret::new(value);
-    let no_header =
-        || std::io::Error::new(std::io::ErrorKind::InvalidData, "it holds more than one line of plain text");
-    let mut value = HeaderValue::from_str(value.expose()).map_err(|_| unreadable(no_header()))?;
+    let not_a_header =
+        || std::io::Error::new(std::io::ErrorKind::InvalidData, "it must hold a single line of plain text");
+    let mut value = HeaderValue::from_str(value.expose()).map_err(|_| unreadable(not_a_header()))?;
     value.set_sensitive(true);
     let mut headers = HeaderMap::new();
     headers.insert(name, value);
@@ -154,22 +153,22 @@ fn refusal(config: &Config, status: StatusCode, headers: &HeaderMap, body: &[u8]
         }
         StatusCode::NOT_FOUND => ForgeError::NotFound { host, repository: config.repository.clone(), file },
         status if status.is_server_error() => ForgeError::Unavailable { host, status: status.as_u16(), what, wait },
-        status => ForgeError::Refused { host, what, status: status.as_u16(), words: words(body) },
+        status => ForgeError::Refused { host, what, status: status.as_u16(), message: message(body) },
     }
 }
 
-/// What a forge says of a refusal: its `message`, which is a text or a list of them, and GitHub's `errors`.
-fn words(body: &[u8]) -> String {
-    let said = serde_json::from_slice::<Value>(body).unwrap_or_default();
+/// The error message in a response: its `message`, which is a text or a list of texts, and GitHub's `errors`.
+fn message(body: &[u8]) -> String {
+    let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
     let mut parts: Vec<String> = Vec::new();
     for key in ["message", "error", "errors"] {
-        match &said[key] {
+        match &body[key] {
             Value::Null => {}
             Value::String(text) => parts.push(text.clone()),
             other => parts.push(other.to_string()),
         }
     }
     let text = parts.join(": ");
-    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WORDS).collect::<String>();
-    if plain.is_empty() { "it does not say why".to_owned() } else { plain }
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE).collect::<String>();
+    if plain.is_empty() { "no reason given".to_owned() } else { plain }
 }

@@ -1,36 +1,36 @@
-//! What is deployed together with a file: all that the kustomizations around it take in.
+//! The files that are deployed together with a file: everything that the kustomizations around it include.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::path::{child_of, parent_of};
 
-use super::find::KUSTOMIZATION_NAMES;
+use super::file_kind::KUSTOMIZATION_NAMES;
 
-/// Which kustomization takes in what, of a whole tree.
+/// The files that each kustomization of a tree includes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Closures {
-    /// For each kustomization the files that it takes in, other kustomizations among them.
+    /// The files that each kustomization includes, other kustomizations among them.
     includes: HashMap<Arc<str>, Vec<Arc<str>>>,
-    /// For each file the kustomizations that take it in directly.
+    /// The kustomizations that include each file directly.
     parents: HashMap<Arc<str>, Vec<Parent>>,
 }
 
-/// A kustomization that takes in a file.
+/// A kustomization that includes a file.
 #[derive(Debug, Clone, PartialEq)]
 struct Parent {
     file: Arc<str>,
-    /// Whether as one of its resources, rather than as a patch, or to generate something from.
+    /// True if the file is one of its resources, rather than a patch or the input of a generator.
     as_resource: bool,
 }
 
 impl Closures {
-    /// None yet, with room for so many kustomizations.
+    /// Makes an empty set with room for a number of kustomizations.
     pub(super) fn with_capacity(kustomizations: usize) -> Closures {
         Closures { includes: HashMap::with_capacity(kustomizations), parents: HashMap::with_capacity(kustomizations) }
     }
 
-    /// Adds a kustomization with the resources and the other files that it takes in.
+    /// Adds a kustomization with its resources and the other files that it includes.
     pub(super) fn add(&mut self, kustomization: &Arc<str>, mut resources: Vec<Arc<str>>, files: Vec<Arc<str>>) {
         for (targets, as_resource) in [(&resources, true), (&files, false)] {
             for target in targets {
@@ -42,14 +42,14 @@ impl Closures {
         self.includes.insert(Arc::clone(kustomization), resources);
     }
 
-    /// The kustomizations that have a file among their resources.
+    /// Returns the kustomizations that have a file among their resources.
     pub(super) fn included_by(&self, file: &str) -> impl Iterator<Item = &Arc<str>> {
         let parents = self.parents.get(file).into_iter().flatten();
         parents.filter(|parent| parent.as_resource).map(|parent| &parent.file)
     }
 
-    /// The files, of all of a tree, that are deployed together with a file: the closure of its kustomizations; without
-    /// any, its folder.
+    /// Returns the files, out of all files of a tree, that are deployed together with a file: those of its
+    /// kustomizations, or of its folder if it has none.
     pub fn around<'l>(&'l self, file: &'l str, all: impl Iterator<Item = &'l str>) -> BTreeSet<&'l str> {
         let own = match self.includes.get_key_value(file) {
             Some((file, _)) => vec![file.as_ref()],
@@ -62,7 +62,8 @@ impl Closures {
         let mut open = own;
         while let Some(next) = open.pop() {
             if roots.insert(next) {
-                // One that takes in several kustomizations lists apps; what is wrong with one is not the others' fault.
+                // A kustomization that includes several others is a list of apps; a flaw in one app must not block the
+                // others.
                 open.extend(self.parents_of(next).filter(|parent| self.kustomizations_in(parent) == 1));
             }
         }
@@ -76,7 +77,7 @@ impl Closures {
         found
     }
 
-    /// The same for each of some files.
+    /// Like `around`, for each of several files.
     pub fn around_each<'l>(
         &'l self,
         files: &BTreeSet<&'l str>,
@@ -94,8 +95,9 @@ impl Closures {
         taken.filter(|target| self.includes.contains_key(*target)).count()
     }
 
-    /// Whether two files are deployed together where no kustomization says so: Flux takes in a folder with all below it,
-    /// but for folders with kustomizations of their own. The root is no app, so what is below it does not count.
+    /// Returns whether two files are deployed together although no kustomization says so: Flux deploys a folder with
+    /// everything below it, except for folders with kustomizations of their own. The root is not an app, so files below
+    /// it do not count.
     fn shares_folder(&self, file: &str, other: &str) -> bool {
         let folder = parent_of(file);
         if folder.is_empty() {
@@ -117,9 +119,10 @@ impl Closures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::facts::FileFacts;
     use crate::manifest::field_rules::FieldRules;
-    use crate::manifest::find::{self, FileFacts};
-    use crate::manifest::kustomize::Graph;
+    use crate::manifest::find;
+    use crate::manifest::graph::Graph;
 
     fn around(files: &[(&str, &str)], file: &str) -> Vec<String> {
         let read: Vec<(Arc<str>, FileFacts)> = files
@@ -164,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overlay_of_one_base_belongs_to_what_stands_in_the_base() {
+    fn an_overlay_of_one_base_belongs_to_the_base() {
         let files = [
             ("base/deploy.yaml", "image: x/y:1\n"),
             ("base/kustomization.yaml", "resources: [deploy.yaml]\n"),

@@ -1,4 +1,21 @@
-//! Fields to new versions, byte for byte.
+//! Sets fields to new versions, leaving all other bytes as they are.
+//!
+//! ```
+//! use tagalong::image::Version;
+//! use tagalong::manifest::edit::{FollowRefs, Move, edit};
+//! use tagalong::manifest::field_rules::FieldRules;
+//! use tagalong::manifest::find;
+//!
+//! let bytes = b"containers:\n- image: ghcr.io/acme/shop:v1 # ask before you change it\n";
+//! let rules = FieldRules::default();
+//! let facts = find::read("shop.yaml", bytes, &rules)?;
+//! assert_eq!(facts.fields[0].path, "containers[0].image");
+//!
+//! let moves = [Move { field: &facts.fields[0], to: &Version::parse_tag("v2")? }];
+//! let edited = edit("shop.yaml", bytes, &moves, FollowRefs::Yes, &rules)?;
+//! assert_eq!(edited, b"containers:\n- image: ghcr.io/acme/shop:v2 # ask before you change it\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,67 +23,61 @@ use std::ops::Range;
 use crate::image::{Reference, Version};
 use crate::yaml::node::{NodeId, ScanError};
 use crate::yaml::scan::Scan;
-use crate::yaml::splice::{self, Change, SpliceError};
+use crate::yaml::splice::{self, Change};
+use crate::yaml::splice_error::SpliceError;
 
+use super::facts::FileFacts;
 use super::field::{Field, Slots};
 use super::field_rules::FieldRules;
-use super::find::{self, FileFacts};
+use super::find;
 
-/// A field and the version that it shall hold.
+/// A field and the version to set it to.
 #[derive(Debug, Clone)]
 pub struct Move<'f> {
     /// The field, as found in the same bytes.
     pub field: &'f Field,
-    /// What it shall hold.
+    /// The version to set it to.
     pub to: &'f Version,
 }
 
-/// Why a file was not edited. Nothing of it is changed then.
+/// The reason why a file was not edited. Nothing in it was changed then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum EditError {
     /// The file could not be read.
     #[error("not valid YAML")]
     Unreadable(#[source] ScanError),
-    /// A SOPS file: an edit would break its message authentication code.
-    #[error("encrypted by SOPS: an edit in clear text would break its message authentication code")]
+    /// A SOPS file whose message authentication code an edit would break.
+    #[error("encrypted by SOPS: editing a plaintext value would break its message authentication code")]
     Encrypted,
-    /// A SOPS file that was edited, but cannot be given a new message authentication code.
-    #[error("encrypted by SOPS, and its message authentication code cannot be made anew: {0}")]
+    /// A SOPS file whose message authentication code cannot be updated after an edit.
+    #[error("encrypted by SOPS, and its message authentication code cannot be updated: {0}")]
     UpdateMac(String),
-    /// A field that is a tag was asked to hold a digest without one.
-    #[error("{path}: this value is a tag and cannot hold a digest alone; give the tag as well")]
-    NeedsTag {
-        /// The field.
-        path: String,
-    },
-    /// A field that holds a digest was asked to hold none, and its scalar cannot go.
-    #[error("{path}: this value is a digest; give the digest as well")]
-    NeedsDigest {
-        /// The field.
-        path: String,
-    },
-    /// The field is not in these bytes.
-    #[error("{path}: the field is not there any more")]
-    Moved {
-        /// The field.
-        path: String,
-    },
-    /// The change could not be made or not be proved.
+    /// A field that holds a tag was to be set to a digest alone.
+    #[error("{path}: this value is a tag and cannot hold a digest alone; give the tag too")]
+    NeedsTag { path: String },
+    /// A field that holds a digest was to be set to a version without one, and its scalar cannot be removed.
+    #[error("{path}: this value is a digest; give the digest too")]
+    NeedsDigest { path: String },
+    /// The field no longer exists in these bytes.
+    #[error("{path}: this field no longer exists")]
+    Moved { path: String },
+    /// The change could not be made, or its result could not be verified.
     #[error("the edit was refused")]
     Refused(#[source] SpliceError),
 }
 
-/// Whether remote bases (`…?ref=SHA`) follow the tag of their kustomization.
+/// The handling of remote bases (`…?ref=SHA`) when the tag of their kustomization changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FollowRefs {
-    /// A ref that equals the tag being replaced is replaced too.
+    /// A ref that equals the replaced tag is replaced as well.
     Yes,
-    /// Refs stay.
+    /// Refs are left alone.
     No,
 }
 
-/// Moves fields of one file. `bytes` are those in which the fields were found; fields that hold their version already
-/// change nothing.
+/// Sets fields of one file. `bytes` are those in which the fields were found; fields that already hold their version
+/// are left alone.
 pub fn edit(
     path: &str,
     bytes: &[u8],
@@ -82,7 +93,7 @@ pub fn edit(
     edited(bytes, &scan, &facts, moves, follow)
 }
 
-/// The same for a SOPS file. What comes out has a message authentication code that does not hold any more.
+/// Like [`edit`], for a SOPS file. The message authentication code of the result is outdated and must be updated.
 pub fn edit_encrypted(
     path: &str,
     bytes: &[u8],
@@ -144,13 +155,13 @@ fn within(scan: &Scan<'_>, scalar: NodeId, part: &Range<usize>, to: &Version) ->
     Change::Part { node: scalar, at: part.clone(), text: renewed(old, to) }
 }
 
-/// A reference with its name as it stood and another version.
+/// Returns a reference with its name as written and another version.
 fn renewed(reference: &str, to: &Version) -> String {
     let colon = if to.tag.is_some() { ":" } else { "" };
     format!("{}{colon}{to}", Reference::written_name(reference))
 }
 
-/// Scalars that markers or rules name are never taken away, for the marker would go with them.
+/// Edits scalars that markers or rules select. They are never removed: the marker would go with them.
 fn apart(
     field: &Field,
     tag: Option<NodeId>,
@@ -198,8 +209,8 @@ fn siblings(
     Ok(())
 }
 
-/// An entry of a kustomization: keys that are there take the new values, a missing one is added behind its neighbour,
-/// one that has no value any more goes. A sole `digest` that becomes a tag (or the other way round) keeps its line.
+/// Edits an entry of a kustomization: existing keys take the new values, a missing one is added after its neighbour,
+/// and one without a value is removed. A lone `digest` that becomes a tag (or the other way round) keeps its line.
 fn entry(
     scan: &Scan<'_>,
     anchor_key: NodeId,
@@ -229,7 +240,7 @@ fn entry(
     }
 }
 
-/// Leaves `key` as the only one of tag and digest.
+/// Leaves `key` as the only key of tag and digest.
 fn only(
     scan: &Scan<'_>,
     anchor_key: NodeId,
@@ -252,8 +263,8 @@ fn only(
     }
 }
 
-/// The remote base with its new ref; none when two images of one old SHA part ways, for then no one can say which of
-/// them the manifests belong to.
+/// Sets the ref of a remote base; `None` if two images with the same old SHA get different tags, as it is unclear then
+/// which of them the manifests belong to.
 fn follow_ref(scan: &Scan<'_>, node: NodeId, asked: &[(&str, &str)]) -> Option<Change> {
     let (old, new) = asked.first()?;
     if asked.iter().any(|(_, other)| other != new) {
@@ -281,7 +292,7 @@ mod tests {
         edit("kustomization.yaml", bytes, &moves, FollowRefs::Yes, &field_rules)
     }
 
-    /// A line or a few, with `@` where the tag stands, in shapes that people write.
+    /// One or more lines in shapes that people write, with `@` in place of the tag.
     fn shape() -> impl Strategy<Value = &'static str> {
         prop::sample::select(vec![
             "image: acme/app:@",
@@ -300,7 +311,7 @@ mod tests {
         ])
     }
 
-    /// A text around shapes: other keys, comments, blank lines, documents; with one kind of line end.
+    /// A text around shapes: other keys, comments, blank lines, documents, with one kind of line ending.
     fn text() -> impl Strategy<Value = String> {
         let filler =
             prop::sample::select(vec!["", "# a comment: with image: x", "k: v", "list:\n- 1\n- two", "é: \"ü\""]);
@@ -311,7 +322,7 @@ mod tests {
             let parts: Vec<String> = documents
                 .iter()
                 .map(|(shape, before, after, in_list)| {
-                    // A list cannot stand beside keys.
+                    // A list cannot be next to keys.
                     let alone = shape.starts_with("- ") || *in_list && before.is_empty() && after.is_empty();
                     if alone { (*shape).to_owned() } else { format!("{before}\n{shape}\nlast: 1\n") }
                 })

@@ -1,4 +1,4 @@
-//! What an image field is: the place in a file that says which version of an image runs.
+//! Image fields: the places in files that determine which version of an image runs.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,21 +9,21 @@ use crate::image::{Repository, Version};
 use crate::yaml::node::NodeId;
 use crate::yaml::place::Place;
 
-/// The form that a field takes.
+/// The form of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
-    /// `image:` of a container or of anything else that runs one.
+    /// `image:` of a container or of anything else that runs an image.
     Workload,
     /// An entry of a kustomization's `images`.
     Kustomization,
-    /// Siblings `repository` (and `registry`) with `tag` (and `digest`), as charts take them.
+    /// Siblings `repository` (and `registry`) with `tag` (and `digest`), as charts have them.
     Helm,
     /// `spec.ref` of a Flux OCIRepository.
     OciRepository,
-    /// Any other scalar that is a whole reference, or a reference within one.
+    /// Any other scalar that is a complete reference, or a reference within a scalar.
     Value,
-    /// A scalar that a marker or a rule of the configuration names.
+    /// A scalar that a marker or a rule in the configuration selects.
     Marker,
 }
 
@@ -40,14 +40,14 @@ impl fmt::Display for Shape {
     }
 }
 
-/// One image field of a file.
+/// An image field of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    /// Which document of the file, from 0.
+    /// The document of the file, from 0.
     pub document: usize,
-    /// The way to the scalar that holds the tag, such as `spec.template.spec.containers[0].image`.
+    /// The path to the scalar that holds the tag, such as `spec.template.spec.containers[0].image`.
     pub path: String,
-    /// Where that scalar stands.
+    /// The position of that scalar.
     pub place: Place,
     /// The form of the field.
     pub shape: Shape,
@@ -55,19 +55,19 @@ pub struct Field {
     pub repository: Repository,
     /// The name by which a kustomization would match this field: as written, without tag and digest.
     pub written_name: String,
-    /// Whether kustomize's image transformer looks at this field.
+    /// True if kustomize's image transformer applies to this field.
     pub transformed: bool,
-    /// What the field holds now.
+    /// The version that the field holds.
     pub version: Version,
-    /// Other places that read the same scalar, by an anchor and its aliases: they move along.
+    /// Other paths that refer to the same scalar through an anchor and its aliases: they change with it.
     pub moves_along: Vec<String>,
     /// The scalars that make up the field.
     pub(super) slots: Slots,
 }
 
 impl Field {
-    /// Whether the field holds a version already, as far as it has a place for it: one that holds a digest alone knows
-    /// nothing of tags.
+    /// Returns whether the field already holds a version, as far as it has room for it: a field of only a digest
+    /// ignores tags.
     pub fn holds(&self, version: &Version) -> bool {
         match &self.slots {
             Slots::Apart { tag: None, .. } => self.version.digest == version.digest,
@@ -75,48 +75,49 @@ impl Field {
         }
     }
 
-    /// Whether an edit of this field would change another one as well, because they share a scalar. Both are of one file.
+    /// Returns whether an edit of this field would also change another field of the same file, because they share a
+    /// scalar.
     pub fn shares_scalar_with(&self, other: &Field) -> bool {
         let (own, others) = (self.slots.scalar(), other.slots.scalar());
         own.is_some() && own == others
     }
 }
 
-/// A field whose image is not known from its own file: it stands behind a marker that names a policy of Flux.
+/// A field whose image is not defined in its own file: its marker refers to a Flux policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
     /// `NAMESPACE:NAME` of the ImagePolicy.
     pub policy: String,
-    /// All but the image.
+    /// Everything except the image.
     pub(super) spot: Spot,
-    /// As in [`Field::moves_along`].
+    /// See [`Field::moves_along`].
     pub(super) moves_along: Vec<String>,
 }
 
 impl Pending {
-    /// Where it stands.
+    /// Returns its position.
     pub fn place(&self) -> Place {
         self.spot.place
     }
 
-    /// The way to the scalar that holds the tag.
+    /// Returns the path to the scalar that holds the tag.
     pub fn path(&self) -> &str {
         &self.spot.path
     }
 
-    /// What it holds now.
+    /// Returns the version that it holds.
     pub fn version(&self) -> &Version {
         &self.spot.version
     }
 
-    /// The field, once its image is known.
+    /// Returns the field for its image.
     pub fn named(&self, image: Repository) -> Field {
         let moves_along = self.moves_along.clone();
         Field { moves_along, ..self.spot.clone().field(image.clone(), image.to_string(), false) }
     }
 }
 
-/// What is known of a field apart from its image.
+/// Everything about a field except its image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spot {
     pub document: usize,
@@ -145,8 +146,8 @@ impl Spot {
     }
 }
 
-/// The scalars that make up a field. Node ids hold for the very bytes that were read; those of values are resolved, so
-/// never those of aliases.
+/// The scalars that make up a field. Node ids are valid only for the bytes that were parsed; those of values are
+/// resolved, so they are never aliases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Slots {
     /// One scalar holds name, tag and digest.
@@ -158,20 +159,20 @@ pub(super) enum Slots {
     Within {
         /// The scalar.
         scalar: NodeId,
-        /// Which bytes of its value.
+        /// The bytes of its value.
         part: Range<usize>,
     },
     /// An entry of a kustomization, or the `ref` of an OCIRepository.
     Entry {
-        /// How the tag's key is called: `newTag` or `tag`.
+        /// The name of the tag's key: `newTag` or `tag`.
         tag_key: &'static str,
-        /// The key behind which missing keys are added.
+        /// The key after which missing keys are added.
         anchor_key: NodeId,
         /// Key and value of the tag.
         tag: Option<(NodeId, NodeId)>,
         /// Key and value of `digest`.
         digest: Option<(NodeId, NodeId)>,
-        /// Remote resources of the same kustomization with their `?ref=`: scalar and the ref's text.
+        /// Remote resources of the same kustomization with a `?ref=`: the scalar and the text of the ref.
         refs: Vec<(NodeId, String)>,
     },
     /// Helm-style siblings.
@@ -181,7 +182,7 @@ pub(super) enum Slots {
         /// Key and value of `digest`.
         digest: Option<(NodeId, NodeId)>,
     },
-    /// Scalars that markers or rules name. At least one is there, and none is ever taken away.
+    /// Scalars that markers or rules select. There is at least one, and none is ever removed.
     Apart {
         /// The one that holds the tag.
         tag: Option<NodeId>,
@@ -191,11 +192,11 @@ pub(super) enum Slots {
 }
 
 impl Slots {
-    /// The scalar that an edit changes first.
+    /// Returns the scalar that an edit changes first.
     pub(super) fn scalar(&self) -> Option<NodeId> {
         match self {
             Slots::Whole { scalar } => Some(*scalar),
-            // Two parts of one scalar are edited side by side.
+            // Several parts of one scalar can be edited independently.
             Slots::Within { .. } => None,
             Slots::Entry { tag, digest, .. } => tag.or(*digest).map(|(_, value)| value),
             Slots::Siblings { tag, .. } => Some(*tag),

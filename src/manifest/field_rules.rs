@@ -1,5 +1,4 @@
-//! What counts as an image field beyond the shapes that everyone uses: rules for odd charts, and references inside
-//! longer texts.
+//! Image fields beyond the usual shapes: configured rules for unusual charts, and references inside longer texts.
 
 use crate::image::{Reference, Repository};
 use crate::yaml::node::NodeId;
@@ -8,35 +7,31 @@ use crate::yaml::scan::Scan;
 use super::paths::{PathError, PathFilter};
 use super::pattern::{PathPattern, PatternError};
 
-/// What counts as an image field beyond the usual shapes.
+/// The settings for image fields beyond the usual shapes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldRules {
-    /// Fields that no convention finds.
+    /// Rules for fields of unusual charts.
     pub rules: Vec<FieldRule>,
-    /// Whether references inside longer texts and block scalars are fields as well.
+    /// True if references inside longer texts and block scalars are fields as well.
     pub embedded: bool,
 }
 
-/// Why a rule cannot be followed.
+/// The reason why a rule is not valid, or cannot be applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum FieldRuleError {
-    /// The file pattern.
+    /// The file pattern is not valid.
     #[error(transparent)]
     File(#[from] PathError),
-    /// A path, of the rule or within its image.
+    /// A path is not valid: that of the rule, or one within its image.
     #[error(transparent)]
     Path(#[from] PatternError),
-    /// The image.
-    #[error("`{text}` is no image: {reason}")]
-    Image {
-        /// The text.
-        text: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// The image is not a valid name.
+    #[error("`{text}` is not a valid image name: {reason}")]
+    Image { text: String, reason: String },
 }
 
-/// A rule: in these files the scalar at this path is the tag of this image.
+/// A rule: in certain files, the scalar at a path is the tag of an image.
 #[derive(Debug, Clone)]
 pub struct FieldRule {
     source: (String, String, Option<String>),
@@ -57,24 +52,25 @@ impl Eq for FieldRule {}
 #[derive(Debug, Clone)]
 enum Piece {
     Text(String),
-    /// `{path}`: the scalar at a path of the same document.
+    /// `{path}`: the scalar at another path of the same document.
     Scalar(PathPattern),
-    /// `{1}`: what stood in place of the first `*` of the rule's path.
+    /// `{1}`: the text that the first `*` of the rule's path matched.
     Passed(usize),
 }
 
-/// A scalar that a rule names.
+/// A scalar that a rule selects.
 #[derive(Debug)]
-pub struct Ruled {
+pub struct RuleMatch {
     /// The scalar.
     pub node: NodeId,
-    /// The image whose tag it holds; `None` when the scalar is a whole reference. An error says what it came to instead.
+    /// The image whose tag it holds; `None` if the scalar is a complete reference. An error if the rule does not yield
+    /// an image.
     pub image: Option<Result<Repository, FieldRuleError>>,
 }
 
 impl FieldRule {
-    /// A rule from a pattern of files, a path within their documents, and an image with `{…}` for what stands elsewhere
-    /// in the document. Without an image the scalar is a whole reference.
+    /// Makes a rule from a pattern of files, a path within their documents, and an image with `{…}` for parts that are
+    /// elsewhere in the document. Without an image, the scalar is a complete reference.
     pub fn new(file: &str, path: &str, image: Option<&str>) -> Result<FieldRule, FieldRuleError> {
         let files = PathFilter::new(&[file])?;
         let pattern = PathPattern::parse(path)?;
@@ -83,16 +79,16 @@ impl FieldRule {
         Ok(FieldRule { source, files, path: pattern, image: pieces })
     }
 
-    /// Whether a file is meant.
+    /// Returns whether the rule applies to a file.
     pub fn concerns(&self, file: &str) -> bool {
         self.files.wants(file)
     }
 
-    /// The scalars of a document that the rule names.
-    pub fn find(&self, scan: &Scan<'_>, root: NodeId) -> Vec<Ruled> {
+    /// Returns the scalars of a document that the rule selects.
+    pub fn find(&self, scan: &Scan<'_>, root: NodeId) -> Vec<RuleMatch> {
         let scalars = self.path.find(scan, root).into_iter().filter(|(node, _)| scan.scalar(*node).is_some());
         let image = |passed: &[String]| self.image.as_ref().map(|pieces| join(pieces, scan, root, passed));
-        scalars.map(|(node, passed)| Ruled { node, image: image(&passed) }).collect()
+        scalars.map(|(node, passed)| RuleMatch { node, image: image(&passed) }).collect()
     }
 }
 
@@ -105,7 +101,7 @@ fn pieces(image: &str, path: &PathPattern) -> Result<Vec<Piece>, FieldRuleError>
         pieces.push(Piece::Text(text.to_owned()));
         pieces.push(match inner.parse::<usize>() {
             Ok(number) if (1..=path.wildcards()).contains(&number) => Piece::Passed(number - 1),
-            Ok(_) => return Err(fail("`path` does not have so many `*`")),
+            Ok(_) => return Err(fail("`path` does not have that many `*`")),
             Err(_) => {
                 let pattern = PathPattern::parse(inner)?;
                 if pattern.wildcards() > path.wildcards() {
@@ -134,7 +130,7 @@ fn join(pieces: &[Piece], scan: &Scan<'_>, root: NodeId, passed: &[String]) -> R
                 let scalar = node.and_then(|node| scan.scalar(node));
                 scalar.ok_or_else(|| FieldRuleError::Image {
                     text: name.clone() + "…",
-                    reason: "a path in the rule leads to no scalar here".to_owned(),
+                    reason: "a path in the rule does not lead to a scalar here".to_owned(),
                 })?
             }
         });
@@ -145,10 +141,10 @@ fn join(pieces: &[Piece], scan: &Scan<'_>, root: NodeId, passed: &[String]) -> R
 fn name_of(text: &str) -> Result<Repository, FieldRuleError> {
     let fail = |reason: String| FieldRuleError::Image { text: text.to_owned(), reason };
     let reference: Reference = text.parse().map_err(|error: crate::image::ImageError| fail(error.to_string()))?;
-    match reference.version.is_empty() {
-        true => Ok(reference.repository),
-        false => Err(fail("a name without tag and digest is needed".to_owned())),
+    if !reference.version.is_empty() {
+        return Err(fail("give a name without tag or digest".to_owned()));
     }
+    Ok(reference.repository)
 }
 
 #[cfg(test)]
@@ -162,7 +158,7 @@ mod tests {
         let (_, root) = scan.documents().next().expect("a document");
         let images = |path: &str, image: &str| -> Vec<String> {
             let rule = FieldRule::new("a.yaml", path, Some(image)).expect("a rule");
-            let shown = |ruled: Ruled| match ruled.image {
+            let shown = |ruled: RuleMatch| match ruled.image {
                 Some(Ok(image)) => image.to_string(),
                 Some(Err(error)) => error.to_string(),
                 None => "whole".to_owned(),
@@ -173,11 +169,14 @@ mod tests {
         assert_eq!(images("services.*.tag", "{registry}/{1}"), ["ghcr.io/acme/api", "ghcr.io/acme/web"]);
         let named = images("services.*.tag", "{registry}/{services.*.name}");
         assert_eq!(named[0], "ghcr.io/acme/app-api");
-        assert_eq!(named[1], "`ghcr.io/acme/…` is no image: a path in the rule leads to no scalar here");
+        assert_eq!(
+            named[1],
+            "`ghcr.io/acme/…` is not a valid image name: a path in the rule does not lead to a scalar here"
+        );
     }
 
     #[test]
-    fn what_is_no_rule_is_refused() {
+    fn invalid_rules_are_refused() {
         for (file, path, image) in [
             ("/etc/x", "a", Some("ghcr.io/a/b")),
             ("a.yaml", "a..b", Some("ghcr.io/a/b")),

@@ -1,4 +1,4 @@
-//! Policies of Flux's image automation, for markers that name one: which image each is about.
+//! Policies of Flux's image automation, to find the images of markers that refer to them.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use crate::image::Repository;
 use crate::yaml::node::NodeId;
 use crate::yaml::scan::Scan;
 
-use super::find::is_kind;
+use super::file_kind::is_kind;
 
 /// The API group of ImagePolicy and ImageRepository.
 pub const GROUP: &str = "image.toolkit.fluxcd.io/";
 
-/// Namespace, where the file gives one, and name of an object.
+/// The namespace, if the file gives one, and the name of an object.
 type Name = (Option<String>, String);
 
 /// An ImagePolicy or an ImageRepository.
@@ -21,7 +21,7 @@ pub enum FluxObject {
     Policy {
         /// The policy.
         name: Name,
-        /// The repository; without a namespace it is the policy's.
+        /// The repository; without a namespace, that of the policy applies.
         repository: Name,
     },
     /// An ImageRepository with its image.
@@ -34,7 +34,7 @@ pub enum FluxObject {
 }
 
 impl FluxObject {
-    /// Reads a document as one, with the scalar that is an image's name and never gets a tag.
+    /// Reads such an object, and the scalar in it that is an image's name and never gets a tag.
     pub(super) fn read(scan: &Scan<'_>, root: NodeId) -> Option<(FluxObject, Option<NodeId>)> {
         let name_in = |mapping: NodeId| -> Option<Name> {
             Some((
@@ -56,7 +56,7 @@ impl FluxObject {
     }
 }
 
-/// The images of all policies of a tree.
+/// The Flux policies and image repositories of a tree.
 #[derive(Debug, Default)]
 pub struct FluxPolicies<'f> {
     policies: BTreeMap<&'f str, Vec<(&'f Name, &'f Name)>>,
@@ -64,7 +64,7 @@ pub struct FluxPolicies<'f> {
 }
 
 impl<'f> FluxPolicies<'f> {
-    /// Gathers the objects of a tree.
+    /// Collects the objects of a tree.
     pub fn of(objects: impl Iterator<Item = &'f FluxObject>) -> FluxPolicies<'f> {
         let mut all = FluxPolicies::default();
         for object in objects {
@@ -80,8 +80,8 @@ impl<'f> FluxPolicies<'f> {
         all
     }
 
-    /// The image of a policy, given as `NAMESPACE:NAME`. Files often leave the namespace to a kustomization: an object
-    /// without one will do when it is the only one of its name.
+    /// Returns the image of a policy, given as `NAMESPACE:NAME`. Files often leave the namespace to a kustomization: an
+    /// object without one matches if it is the only one of its name.
     pub fn image(&self, policy: &str) -> Option<&'f Repository> {
         let (namespace, name) = policy.split_once(':')?;
         let (_, (repository_namespace, repository)) = only(self.policies.get(name)?, Some(namespace))?;

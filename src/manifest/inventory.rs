@@ -1,104 +1,92 @@
-//! All image fields of a tree: the fields of its files, and who shadows whom.
+//! All image fields of a tree, and the kustomizations that override them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use strsim::levenshtein;
 
 use crate::image::Repository;
 use crate::yaml::node::ScanError;
 
 use super::closure::Closures;
+use super::facts::{FieldProblem, FileFacts};
 use super::field::Field;
-use super::find::{FieldProblem, FileFacts};
 use super::flux::FluxPolicies;
-use super::kustomize::{Graph, GraphProblem};
+use super::graph::{Graph, GraphProblem};
 use super::paths::PathFilter;
 
-/// What reading one file gave. Shared, because the facts of a blob are kept from one cycle to the next.
+/// The result of reading one file. Shared, because the facts of a blob are kept from one cycle to the next.
 pub type Reading = Arc<Result<FileFacts, ScanError>>;
 
-/// An image field and where it is.
+/// An image field and its location.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Located {
     /// The file, relative to the root, with `/`.
     pub file: String,
     /// The field.
     pub field: Field,
-    /// The kustomization whose `images` overrides this field.
+    /// The kustomization whose `images` override this field.
     pub shadowed_by: Option<String>,
-    /// Whether the file is sealed by SOPS: no edit in clear text can be made.
+    /// True if the file is encrypted by SOPS, with a message authentication code that an edit would break.
     pub encrypted: bool,
 }
 
-/// A file that was named cannot be worked on.
+/// The reason why a file that was named explicitly cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum NamedFileError {
-    /// It is not there.
-    #[error("{file}: there is no such file")]
-    Missing {
-        /// The file.
-        file: String,
-    },
-    /// It is no YAML.
+    /// It does not exist.
+    #[error("{file}: no such file")]
+    Missing { file: String },
+    /// It is not valid YAML.
     #[error("{file}: cannot be read as YAML")]
     NotYaml {
-        /// The file.
         file: String,
-        /// Why.
         #[source]
         source: ScanError,
     },
 }
 
-/// Something about a tree that a person should know; never fatal.
+/// A problem with a tree that is reported but never fatal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum Problem {
-    /// About the kustomizations.
+    /// A problem with the kustomizations.
     #[error(transparent)]
     Graph(GraphProblem),
-    /// A marker or a rule that cannot be followed.
+    /// A marker or a rule that cannot be applied.
     #[error("{file}: {problem}")]
-    Field {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        problem: FieldProblem,
-    },
-    /// A marker names a policy of Flux that the tree does not have.
+    Field { file: String, problem: FieldProblem },
+    /// A marker refers to a Flux policy that the tree does not define.
     #[error(
-        "{file}: line {line}: the marker names the policy {policy}, but nothing here tells its image; \
+        "{file}: line {line}: the marker refers to the policy {policy}, but no file here defines its image; \
          write # tagalong: image=NAME, field=tag"
     )]
-    Policy {
-        /// The file.
-        file: String,
-        /// The line.
-        line: usize,
-        /// The policy.
-        policy: String,
-    },
+    Policy { file: String, line: usize, policy: String },
 }
 
-/// As many files that were left alone are named one by one; a repository of charts has hundreds.
+/// The number of files that are reported individually when they are left alone; a repository of charts has hundreds.
 const NAMED: usize = 10;
 
 /// All image fields of a tree.
 #[derive(Debug, Default, PartialEq)]
 pub struct Inventory {
-    /// The fields, in the order of file, document and place.
+    /// The fields, ordered by file, document and position.
     pub fields: Vec<Located>,
-    /// Files that could not be read as YAML, with the reason. They are left alone.
+    /// Files that could not be parsed as YAML, with the reason. They are left alone.
     pub unreadable: Vec<(String, ScanError)>,
-    /// What is deployed together.
+    /// The files that are deployed together.
     pub closures: Arc<Closures>,
-    /// What is odd about the tree.
+    /// The problems that were found.
     pub problems: Vec<Problem>,
-    /// A file that was named and is not there.
+    /// A file that was named explicitly and does not exist.
     missing: Option<String>,
 }
 
 impl Inventory {
-    /// Takes stock of files that have been read, given in the order of their paths; `exists` tells of all files and
-    /// folders of the tree, read or not. `paths` says which files' fields count: the others serve the graph alone.
+    /// Collects the fields of files that have been read, given in the order of their paths. `exists` knows all files
+    /// and folders of the tree, read or not. Only the fields of files that `paths` selects are included; the others
+    /// only matter for the graph.
     pub fn of(
         files: &[(Arc<str>, Reading)],
         graph: &Graph,
@@ -119,7 +107,7 @@ impl Inventory {
         inventory
     }
 
-    /// Takes the fields of one file.
+    /// Adds the fields of one file.
     fn take(&mut self, file: &str, facts: &FileFacts, graph: &Graph, flux: &FluxPolicies<'_>) {
         let mut fields = facts.fields.clone();
         for pending in &facts.pending {
@@ -145,10 +133,10 @@ impl Inventory {
         }));
     }
 
-    /// What a person should know of the tree besides its fields: files that were left alone, oddities of kustomizations.
+    /// Returns notes for the user: files that were left alone, and problems with kustomizations.
     ///
     /// # Errors
-    /// A file that was named by its very path is not there, or is one of those that were left alone.
+    /// Fails if a file that was named by its exact path does not exist, or is one of those that were left alone.
     pub fn notes(&self, paths: &PathFilter) -> Result<Vec<String>, NamedFileError> {
         if let Some(file) = &self.missing {
             return Err(NamedFileError::Missing { file: file.clone() });
@@ -160,13 +148,13 @@ impl Inventory {
         let mut notes: Vec<String> =
             left.map(|(file, error)| format!("{file}: left alone, not valid YAML: {error}")).collect();
         if let Some(more) = self.unreadable.len().checked_sub(NAMED).filter(|more| *more > 0) {
-            notes.push(format!("{more} more files are left alone, not valid YAML"));
+            notes.push(format!("{more} more files left alone, not valid YAML"));
         }
         notes.extend(self.problems.iter().map(ToString::to_string));
         Ok(notes)
     }
 
-    /// The names in the tree that are most like a name that was not found, best first, five at most.
+    /// Returns the up to five names in the tree that are most similar to a name that was not found, best first.
     pub fn closest(&self, wanted: &Repository) -> Vec<Repository> {
         let names: BTreeSet<&Repository> = self.fields.iter().map(|located| &located.field.repository).collect();
         let mut ranked: Vec<(usize, &Repository)> =
@@ -176,30 +164,14 @@ impl Inventory {
     }
 }
 
-/// The files that could be read, with what they say.
+/// Returns the files that could be parsed, with their facts.
 pub fn readable(files: &[(Arc<str>, Reading)]) -> impl Iterator<Item = (&Arc<str>, &FileFacts)> {
     files.iter().filter_map(|(path, reading)| Some((path, reading.as_ref().as_ref().ok()?)))
 }
 
-/// How unlike two names are. The last component is what people mistype least and mean most, so it counts double.
+/// Returns the distance between two names. The last component counts double: people mistype it least, and it says most.
 fn distance(a: &Repository, b: &Repository) -> usize {
-    2 * edits(a.short_name(), b.short_name()) + edits(a.as_str(), b.as_str())
-}
-
-/// The Levenshtein distance.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+    2 * levenshtein(a.short_name(), b.short_name()) + levenshtein(a.as_str(), b.as_str())
 }
 
 #[cfg(test)]
@@ -268,25 +240,25 @@ mod tests {
     }
 
     #[test]
-    fn circles_and_missing_files_are_said_and_not_fatal() {
+    fn cycles_and_missing_files_are_reported_and_not_fatal() {
         let found = inventory(&[
             ("a/kustomization.yaml", "resources: [../b, gone.yaml, https://example.com/x?ref=v1]\n"),
             ("b/kustomization.yaml", "resources: [../a]\n"),
         ]);
         let said: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
         assert!(said.contains(&"a/kustomization.yaml: `gone.yaml` does not exist".to_owned()), "{said:?}");
-        assert!(said.iter().any(|text| text.contains("take each other in")), "{said:?}");
+        assert!(said.iter().any(|text| text.contains("include each other")), "{said:?}");
     }
 
     #[test]
-    fn files_that_are_left_alone_are_said_and_many_are_counted() {
+    fn files_that_are_left_alone_are_listed_and_many_are_counted() {
         let names: Vec<String> = (10..25).map(|n| format!("{n}.yaml")).collect();
         let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "{{ x }}\na: [\n")).collect();
         let found = inventory(&files);
         let notes = found.notes(&PathFilter::default()).expect("none was named");
         assert_eq!(notes.len(), NAMED + 1);
         assert!(notes[0].starts_with("10.yaml: left alone"), "{notes:?}");
-        assert_eq!(notes[NAMED], "5 more files are left alone, not valid YAML");
+        assert_eq!(notes[NAMED], "5 more files left alone, not valid YAML");
         let named = PathFilter::new(&["24.yaml"]).expect("a path");
         assert!(matches!(found.notes(&named), Err(NamedFileError::NotYaml { file, .. }) if file == "24.yaml"));
     }
@@ -297,6 +269,5 @@ mod tests {
             inventory(&[("a.yaml", "a: ghcr.io/acme/supervisor:v1\nb: ghcr.io/acme/worker:v1\nc: nginx:1.2\n")]);
         let wanted = "ghcr.io/acme/supervisr".parse().expect("a name");
         assert_eq!(found.closest(&wanted)[0].as_str(), "ghcr.io/acme/supervisor");
-        assert_eq!(edits("kitten", "sitting"), 3);
     }
 }

@@ -1,36 +1,36 @@
-//! Markers: comments that say which image the value before them belongs to.
+//! Markers: comments that name the image of the value before them.
 //!
 //! - `# tagalong: image=NAME[, field=tag|digest|name]`
-//! - `# {"$imagepolicy": "NAMESPACE:NAME[:tag|:digest|:name]"}`, as Flux's image automation takes them
+//! - `# {"$imagepolicy": "NAMESPACE:NAME[:tag|:digest|:name]"}`, the markers of Flux's image automation
 
 use std::collections::BTreeMap;
 
 use crate::image::{Reference, Repository};
 
-/// The words that a comment has to hold to be a marker.
+/// The word that makes a comment a marker of tagalong's own.
 pub const OWN: &str = "tagalong:";
-/// The same for Flux's.
+/// The word that makes a comment a marker of Flux.
 pub const FLUX: &str = "$imagepolicy";
 
-/// Which part of a reference the value is.
+/// The part of a reference that a value holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// Name, tag and digest.
     Whole,
-    /// The tag alone.
+    /// Only the tag.
     Tag,
-    /// The digest alone.
+    /// Only the digest.
     Digest,
-    /// The name alone.
+    /// Only the name.
     Name,
 }
 
-/// A marker of our own.
+/// A marker of tagalong's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnMarker {
     /// The image.
     pub image: Repository,
-    /// The part, where it is said.
+    /// The part, if the marker gives it.
     pub part: Option<Part>,
 }
 
@@ -43,24 +43,19 @@ pub struct FluxMarker {
     pub part: Part,
 }
 
-/// A comment that means to be a marker and is none.
+/// A comment that looks like a marker but is not a valid one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum MarkerError {
-    /// One of our own.
+    /// A marker of tagalong's own.
     #[error("{reason}; write # tagalong: image=NAME[, field=tag|digest|name]")]
-    Own {
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// One of Flux.
+    Own { reason: String },
+    /// A marker of Flux.
     #[error("{reason}; write # {{\"$imagepolicy\": \"NAMESPACE:NAME[:tag|:digest|:name]\"}}")]
-    Flux {
-        /// What is wrong with it.
-        reason: String,
-    },
+    Flux { reason: String },
 }
 
-/// Reads a comment as a marker of our own; `None` when it does not begin like one.
+/// Parses a marker of tagalong's own; `None` if the comment does not begin like one.
 pub fn own(comment: &str) -> Option<Result<OwnMarker, MarkerError>> {
     let body = comment.trim().strip_prefix(OWN)?;
     Some(read_own(body).map_err(|reason| MarkerError::Own { reason }))
@@ -70,27 +65,27 @@ fn read_own(body: &str) -> Result<OwnMarker, String> {
     let (mut image, mut part) = (None, None);
     for setting in body.split(',') {
         let (key, value) =
-            setting.trim().split_once('=').ok_or_else(|| format!("`{}` is no key=value", setting.trim()))?;
+            setting.trim().split_once('=').ok_or_else(|| format!("`{}` is not key=value", setting.trim()))?;
         match (key.trim(), value.trim()) {
             ("image", name) => {
                 let reference: Reference = name.parse().map_err(|error: crate::image::ImageError| error.to_string())?;
                 if !reference.version.is_empty() {
-                    return Err(format!("`{name}` has a tag; a name alone is needed"));
+                    return Err(format!("`{name}` has a tag; give only a name"));
                 }
                 image = Some(reference.repository);
             }
             ("field", "tag") => part = Some(Part::Tag),
             ("field", "digest") => part = Some(Part::Digest),
             ("field", "name") => part = Some(Part::Name),
-            ("field", other) => return Err(format!("`{other}` is no field")),
-            (other, _) => return Err(format!("`{other}` is not known")),
+            ("field", other) => return Err(format!("`{other}` is not a valid field")),
+            (other, _) => return Err(format!("`{other}` is not a valid key")),
         }
     }
     let image = image.ok_or_else(|| "`image=` is missing".to_owned())?;
     Ok(OwnMarker { image, part })
 }
 
-/// Reads a comment as a marker of Flux; `None` when it does not begin like one.
+/// Parses a marker of Flux; `None` if the comment does not begin like one.
 pub fn flux(comment: &str) -> Option<Result<FluxMarker, MarkerError>> {
     let body = comment.trim();
     (body.starts_with('{') && body.contains(FLUX))
@@ -98,21 +93,21 @@ pub fn flux(comment: &str) -> Option<Result<FluxMarker, MarkerError>> {
 }
 
 fn read_flux(body: &str) -> Result<FluxMarker, String> {
-    // Words may follow the object.
+    // Text may follow the object.
     let mut objects = serde_json::Deserializer::from_str(body).into_iter::<BTreeMap<String, serde_json::Value>>();
-    let object = objects.next().and_then(Result::ok).ok_or_else(|| "it is no JSON object".to_owned())?;
+    let object = objects.next().and_then(Result::ok).ok_or_else(|| "it is not a JSON object".to_owned())?;
     let text = object.get(FLUX).and_then(serde_json::Value::as_str);
-    let text = text.ok_or_else(|| format!("`{FLUX}` holds no text"))?;
+    let text = text.ok_or_else(|| format!("`{FLUX}` is not a string"))?;
     let parts: Vec<&str> = text.split(':').collect();
     let (namespace, name, part) = match parts.as_slice() {
         [namespace, name] => (namespace, name, Part::Whole),
         [namespace, name, "tag"] => (namespace, name, Part::Tag),
         [namespace, name, "digest"] => (namespace, name, Part::Digest),
         [namespace, name, "name"] => (namespace, name, Part::Name),
-        _ => return Err(format!("`{text}` names no policy")),
+        _ => return Err(format!("`{text}` does not name a policy")),
     };
     if namespace.is_empty() || name.is_empty() {
-        return Err(format!("`{text}` names no policy"));
+        return Err(format!("`{text}` does not name a policy"));
     }
     Ok(FluxMarker { policy: format!("{namespace}:{name}"), part })
 }
@@ -134,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn mistyped_markers_are_told() {
+    fn mistyped_markers_are_reported() {
         for comment in [
             "tagalong: nginx",
             "tagalong: image=a/b:c",

@@ -1,33 +1,40 @@
-//! Image fields of Kubernetes manifests, kustomizations and Helm values: where they are and how they are edited.
+//! Image fields of Kubernetes manifests, kustomizations and Helm values: found and edited.
 //!
-//! - [`field`]: what an image field is
-//! - [`find`]: the fields of one file
-//! - [`closure`]: what is deployed together
-//! - [`field_rules`]: what counts as a field beyond the usual shapes
+//! - [`field`]: image fields
+//! - [`find`]: finds the fields of a file, by their `shapes`; [`facts`]: everything that is known about the file
+//! - [`file_kind`]: the kinds of files and documents
+//! - [`kustomization`]: the references of a kustomization to files and images; [`file_references`]: reads only those
+//! - [`closure`]: files that are deployed together
+//! - [`field_rules`]: configured rules for fields beyond the usual shapes
 //! - [`pattern`]: paths within documents
-//! - [`marker`]: comments that say which image a value belongs to
-//! - [`flux`]: policies that such comments name
-//! - [`prefilter`]: files that cannot hold an image of interest, told by their bytes
-//! - [`inventory`]: all fields of a tree
-//! - [`paths`]: which files of a tree are meant
+//! - [`marker`]: comments that name the image of a value
+//! - [`flux`]: Flux policies that such comments refer to
+//! - [`prefilter`]: rules out files by their bytes, before they are parsed
+//! - [`inventory`]: the fields of a whole tree
+//! - [`paths`]: selects files of a tree
 //! - [`pods`]: pods and the names of their pull secrets
 //! - [`pull_secret`]: Secrets that hold credentials for registries
-//! - [`value`]: which scalars are image references
-//! - [`kustomize`]: the graph of kustomizations, and who shadows whom
-//! - [`edit`]: fields to new versions, byte for byte
+//! - [`value`]: recognises image references
+//! - [`graph`]: the graph of kustomizations, and which fields are shadowed
+//! - [`edit`]: sets fields to new versions
 
 pub mod closure;
 pub mod edit;
+pub mod facts;
 pub mod field;
 pub mod field_rules;
+pub mod file_kind;
+pub mod file_references;
 pub mod find;
 pub mod flux;
+pub mod graph;
 pub mod inventory;
-pub mod kustomize;
+pub mod kustomization;
 pub mod marker;
 pub mod paths;
 pub mod pattern;
 pub mod pods;
 pub mod prefilter;
 pub mod pull_secret;
+mod shapes;
 pub mod value;

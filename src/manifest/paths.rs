@@ -1,18 +1,18 @@
-//! Which files of a tree are meant: globs over paths from the root.
+//! Selects files of a tree by globs over their paths from the root.
 
 use std::collections::BTreeSet;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-/// A text that is no glob.
+/// A text that is not a valid glob.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no pattern of paths: {reason}")]
+#[error("`{text}` is not a valid path pattern: {reason}")]
 pub struct PathError {
     text: String,
     reason: String,
 }
 
-/// Which files are meant. Without any pattern, all are.
+/// A selection of files. Without any pattern, all files are selected.
 #[derive(Debug, Clone, Default)]
 pub struct PathFilter {
     patterns: Option<GlobSet>,
@@ -20,7 +20,8 @@ pub struct PathFilter {
 }
 
 impl PathFilter {
-    /// A filter from globs: `*` within one component, `**` across them; a folder means all below it.
+    /// Makes a filter from globs: `*` matches within one component, `**` across components; a folder selects everything
+    /// below it.
     pub fn new<T: AsRef<str>>(globs: &[T]) -> Result<PathFilter, PathError> {
         if globs.is_empty() {
             return Ok(PathFilter::default());
@@ -31,7 +32,7 @@ impl PathFilter {
             let fail = |reason: String| PathError { text: text.to_owned(), reason };
             let clean = text.strip_prefix("./").unwrap_or(text).trim_end_matches('/');
             if clean.is_empty() || clean.starts_with('/') || clean.split('/').any(|part| part == "..") {
-                return Err(fail("paths are relative to the root and stay below it".to_owned()));
+                return Err(fail("paths must be relative to the root and stay below it".to_owned()));
             }
             for glob in [clean.to_owned(), format!("{clean}/**")] {
                 let built = GlobBuilder::new(&glob).literal_separator(true).build();
@@ -45,17 +46,17 @@ impl PathFilter {
         Ok(PathFilter { patterns: Some(patterns), named })
     }
 
-    /// Whether a file is meant.
+    /// Returns whether a file is selected.
     pub fn wants(&self, path: &str) -> bool {
         self.patterns.as_ref().is_none_or(|patterns| patterns.is_match(path))
     }
 
-    /// The first file or folder that is named by its very path and that a tree does not have.
+    /// Returns the first file or folder that is named by its exact path but does not exist in a tree.
     pub fn missing(&self, exists: &dyn Fn(&str) -> bool) -> Option<&str> {
         self.named.iter().find(|name| !exists(name)).map(String::as_str)
     }
 
-    /// Whether a file is named by its very path.
+    /// Returns whether a file is named by its exact path.
     pub fn names(&self, path: &str) -> bool {
         self.named.contains(path)
     }
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_the_root_is_refused() {
+    fn paths_that_leave_the_root_are_refused() {
         for text in ["", "/etc/passwd", "../x", "a/../../x", "a[", "./"] {
             assert!(PathFilter::new(&[text]).is_err(), "{text}");
         }

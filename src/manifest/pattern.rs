@@ -1,12 +1,12 @@
-//! Paths within documents, as listings show them, with `*` for any key or any item: `services.*.image.tag`,
-//! `spec.values["x.y/z"].tags[0]`, `apps[*].tag`.
+//! Patterns of paths within documents, in the notation of listings, with `*` for any key or any item:
+//! `services.*.image.tag`, `spec.values["x.y/z"].tags[0]`, `apps[*].tag`.
 
 use crate::yaml::node::{Kind, NodeId};
 use crate::yaml::scan::Scan;
 
-/// A text that is no path.
+/// A text that is not a valid path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no path within a document: {reason}")]
+#[error("`{text}` is not a valid path within a document: {reason}")]
 pub struct PatternError {
     text: String,
     reason: &'static str,
@@ -19,17 +19,17 @@ enum Step {
     Any,
 }
 
-/// A path within a document.
+/// A pattern of paths within a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathPattern {
     steps: Vec<Step>,
 }
 
-/// A node that a path leads to, with what stood in place of each `*`: the key, or the number of the item.
+/// A node that a path leads to, with the key or item number that each `*` matched.
 pub type Match = (NodeId, Vec<String>);
 
 impl PathPattern {
-    /// Reads a path.
+    /// Parses a pattern.
     pub fn parse(text: &str) -> Result<PathPattern, PatternError> {
         let fail = |reason| PatternError { text: text.to_owned(), reason };
         let mut steps = Vec::new();
@@ -41,12 +41,12 @@ impl PathPattern {
                 rest = after;
             } else if let Some(inner) = rest.strip_prefix('[') {
                 let (item, after) = inner.split_once(']').ok_or_else(|| fail("`[` without `]`"))?;
-                let number = || item.parse().map_err(|_| fail("between `[` and `]` a number from 0 or `*` is needed"));
+                let number = || item.parse().map_err(|_| fail("`[` and `]` must enclose a number from 0 or `*`"));
                 steps.push(if item == "*" { Step::Any } else { Step::Item(number()?) });
                 rest = after;
             } else {
                 let rest_of_path = if steps.is_empty() { Some(rest) } else { rest.strip_prefix('.') };
-                let key = rest_of_path.ok_or_else(|| fail("between two keys a `.` is needed"))?;
+                let key = rest_of_path.ok_or_else(|| fail("keys must be separated by `.`"))?;
                 let end = key.find(['.', '[']).unwrap_or(key.len());
                 match &key[..end] {
                     "" => return Err(fail("a key is missing")),
@@ -59,12 +59,12 @@ impl PathPattern {
         if steps.is_empty() { Err(fail("it is empty")) } else { Ok(PathPattern { steps }) }
     }
 
-    /// How many `*` it has.
+    /// Returns the number of `*` in it.
     pub fn wildcards(&self) -> usize {
         self.steps.iter().filter(|step| **step == Step::Any).count()
     }
 
-    /// The nodes that it leads to from a root.
+    /// Returns the nodes that it leads to from a root.
     pub fn find(&self, scan: &Scan<'_>, root: NodeId) -> Vec<Match> {
         let mut found = vec![(root, Vec::new())];
         for step in &self.steps {
@@ -73,7 +73,7 @@ impl PathPattern {
         found
     }
 
-    /// The node that it leads to when each `*` is what stood there in another path.
+    /// Returns the node that it leads to if each `*` stands for what it matched in another pattern.
     pub fn follow(&self, scan: &Scan<'_>, root: NodeId, passed: &[String]) -> Option<NodeId> {
         let mut passed = passed.iter();
         self.steps.iter().try_fold(root, |node, step| {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_refused() {
+    fn invalid_paths_are_refused() {
         for text in ["", ".", "a.", "a..b", "a[", "a[x]", "a[\"b", "[0]b", ".a"] {
             assert!(PathPattern::parse(text).is_err(), "{text}");
         }

@@ -1,12 +1,12 @@
-//! Pods, and where the credentials that their images are pulled with come from.
+//! Pods, and the sources of the credentials that their images are pulled with.
 
 use crate::image::Reference;
 use crate::yaml::node::NodeId;
 use crate::yaml::scan::Scan;
 
-use super::find::has_kustomization_name;
+use super::file_kind::has_kustomization_name;
 
-/// What a file says of pods and their pull secrets.
+/// The pods in a file, and everything that concerns their pull secrets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodFacts {
     /// The pods of its workloads.
@@ -15,11 +15,11 @@ pub struct PodFacts {
     pub accounts: Vec<Account>,
     /// Its Secrets.
     pub secrets: Vec<SecretPlace>,
-    /// The Secrets that it generates, of a kustomization.
+    /// The Secrets that it generates, if it is a kustomization.
     pub generated: Vec<GeneratedSecret>,
-    /// The images that it renames, of a kustomization: from and to, as written.
+    /// The images that it renames, if it is a kustomization: old and new name, as written.
     pub renames: Vec<(String, String)>,
-    /// The namespace that it puts all into, of a kustomization.
+    /// The namespace that it sets for everything, if it is a kustomization.
     pub namespace: Option<String>,
 }
 
@@ -30,14 +30,14 @@ pub struct Pod {
     pub owner: String,
     /// The document, from 0.
     pub document: usize,
-    /// The namespace, if it says.
+    /// The namespace, if it is given.
     pub namespace: Option<String>,
     /// The service account.
     pub account: String,
-    /// The names of its images, as written, without tag and digest; none of a chart's release, whose images are
+    /// The names of its images, as written, without tag and digest; none for the release of a chart, whose images are
     /// values.
     pub images: Vec<String>,
-    /// Whether this is the release of a chart.
+    /// True if this is the release of a chart.
     pub is_release: bool,
     /// The names of its `imagePullSecrets`.
     pub pull_secrets: Vec<String>,
@@ -46,7 +46,7 @@ pub struct Pod {
 /// A service account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// The namespace, if it says.
+    /// The namespace, if it is given.
     pub namespace: Option<String>,
     /// The name.
     pub name: String,
@@ -54,14 +54,14 @@ pub struct Account {
     pub pull_secrets: Vec<String>,
 }
 
-/// Where a Secret stands in a file.
+/// The location of a Secret in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretPlace {
     /// The document, from 0.
     pub document: usize,
-    /// The way to it within the document: empty, or `items[1].` of a list.
+    /// The path to it within the document: empty, or `items[1].` in a list.
     pub way: String,
-    /// The namespace, if it says.
+    /// The namespace, if it is given.
     pub namespace: Option<String>,
     /// The name.
     pub name: String,
@@ -72,21 +72,21 @@ pub struct SecretPlace {
 pub struct GeneratedSecret {
     /// The name, before a hash is added to it.
     pub name: String,
-    /// Its keys, and the files that they are read from, as written.
+    /// Its keys, and the files that their values are read from, as written.
     pub files: Vec<(String, String)>,
 }
 
-/// Which part of what a file says is wanted.
+/// A subset of the facts of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subset {
-    /// All of it.
+    /// All facts.
     Everything,
-    /// Secrets and service accounts.
+    /// Only Secrets and service accounts.
     Credentials,
 }
 
 impl Subset {
-    /// A file without any of these words says nothing.
+    /// Returns the words of which a file must contain at least one to have such facts.
     fn words(self) -> &'static [&'static [u8]] {
         match self {
             Subset::Everything => &[b"ecret", b"ServiceAccount", b"containers", b"namespace", b"newName"],
@@ -95,7 +95,7 @@ impl Subset {
     }
 }
 
-/// Reads a file; one that is no YAML says nothing.
+/// Reads a file; one that is not YAML has no facts.
 pub fn read(path: &str, bytes: &[u8], part: Subset) -> PodFacts {
     let mut facts = PodFacts::default();
     if !part.words().iter().any(|word| memchr::memmem::find(bytes, word).is_some()) {
@@ -163,7 +163,7 @@ impl PodFacts {
         }
     }
 
-    /// The pods within a workload; of a release all that its values say is one.
+    /// Adds the pods of a workload; all values of a release make up one pod.
     fn pods_of(&mut self, scan: &Scan<'_>, object: NodeId, mut whole: Pod) {
         for spec in scan.descendants(object) {
             let containers = items(scan, spec, "containers");
@@ -192,12 +192,12 @@ impl PodFacts {
     }
 }
 
-/// The items of a list below a key.
+/// Returns the items of a list below a key.
 fn items(scan: &Scan<'_>, mapping: NodeId, key: &str) -> Vec<NodeId> {
     scan.get(mapping, key).map(|list| scan.items(list).map(|item| scan.resolve(item)).collect()).unwrap_or_default()
 }
 
-/// Names in a list: of objects with a `name`, or, as charts have them, the names themselves.
+/// Returns the names in a list: of objects with a `name`, or plain names, as charts have them.
 fn names(scan: &Scan<'_>, mapping: NodeId, key: &str) -> Vec<String> {
     let name = |item: &NodeId| scan.scalar(*item).or(scan.get_scalar(*item, "name")).map(str::to_owned);
     items(scan, mapping, key).iter().filter_map(name).collect()

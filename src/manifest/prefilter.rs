@@ -1,36 +1,37 @@
-//! Which files can hold an image of interest at all, told by their bytes: a search costs a fraction of a reading.
+//! Rules out files that cannot hold an image of interest by searching their bytes, at a fraction of the cost of
+//! parsing.
 
 use memchr::memmem::Finder;
 
 use crate::image::Repository;
 
 use super::field_rules::FieldRules;
-use super::find::has_kustomization_name;
+use super::file_kind::has_kustomization_name;
 use super::flux;
 use super::marker;
 
-/// The images that matter, as words that a file with one of them holds.
+/// The images of interest, as words that a file with one of them contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prefilter {
     /// Every image, and every file that cannot be read.
     Everything,
-    /// For each image, or kind of images, words that all have to be there.
+    /// The words of each image or pattern of images, all of which must occur.
     Words(Vec<Vec<String>>),
 }
 
 impl Prefilter {
-    /// Images by the words that each one's name is made of; an image without words could stand anywhere.
-    pub fn of_words(images: impl Iterator<Item = Vec<String>>) -> Prefilter {
+    /// Makes a filter from the words of each image's name; an image without words could be in any file.
+    pub fn from_words(images: impl Iterator<Item = Vec<String>>) -> Prefilter {
         let words: Vec<Vec<String>> = images.collect();
         if words.iter().any(Vec::is_empty) { Prefilter::Everything } else { Prefilter::Words(words) }
     }
 
-    /// Images by name.
-    pub fn of_images<'i>(images: impl Iterator<Item = &'i Repository>) -> Prefilter {
-        Prefilter::of_words(images.map(|image| words(image.as_str())))
+    /// Makes a filter from the names of images.
+    pub fn from_images<'i>(images: impl Iterator<Item = &'i Repository>) -> Prefilter {
+        Prefilter::from_words(images.map(|image| words(image.as_str())))
     }
 
-    /// A search for these images.
+    /// Returns a search for these images.
     pub fn search(&self) -> Search<'_> {
         let finders = |words: &'_ Vec<String>| words.iter().map(|word| Finder::new(word).into_owned()).collect();
         match self {
@@ -43,12 +44,12 @@ impl Prefilter {
     }
 }
 
-/// What makes a file worth reading whatever its images: markers and policies that name none, and templates, which are
-/// reported.
+/// The words that make a file relevant whatever its images are: markers and policies that name no image, and templates,
+/// which are reported.
 const ALWAYS: [&str; 3] = [marker::FLUX, flux::GROUP, "{{"];
 
-/// The words of a name, or of a pattern of names, that stand in every file that holds it: its components as far as they
-/// are spelt out, but for Docker Hub's, which people leave away.
+/// Returns the words that occur in every file with a name, or with a name that matches a pattern: its literal
+/// components, except those of Docker Hub, which people leave out.
 pub fn words(name: &str) -> Vec<String> {
     let is_spelt_out = |part: &&str| !part.is_empty() && !part.contains(['*', '?', '[', ']', '{', '}', '\\']);
     let hub = name.starts_with("docker.io/");
@@ -56,14 +57,14 @@ pub fn words(name: &str) -> Vec<String> {
     parts.map(str::to_owned).collect()
 }
 
-/// How much of a file has to be read.
+/// The part of a file that has to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// It cannot hold an image of interest.
+    /// Nothing: it cannot hold an image of interest.
     Nothing,
-    /// Only what it says as a kustomization: those tie the tree together, whatever images they hold.
+    /// Only its references as a kustomization, which connect the files of the tree whatever images they hold.
     FileReferences,
-    /// All of it.
+    /// The whole file.
     Whole,
 }
 
@@ -75,17 +76,19 @@ pub struct Search<'i> {
 }
 
 impl Search<'_> {
-    /// How much of a file has to be read.
+    /// The part of a file that has to be read.
     pub fn need(&self, path: &str, bytes: &[u8], field_rules: &FieldRules) -> Need {
         let Some(images) = &self.images else { return Need::Whole };
         let holds = |finder: &Finder<'_>| finder.find(bytes).is_some();
         let is_wanted = images.iter().any(|words| words.iter().all(holds))
             || self.always.iter().any(holds)
             || field_rules.rules.iter().any(|rule| rule.concerns(path));
-        match is_wanted {
-            true => Need::Whole,
-            false if has_kustomization_name(path) => Need::FileReferences,
-            false => Need::Nothing,
+        if is_wanted {
+            Need::Whole
+        } else if has_kustomization_name(path) {
+            Need::FileReferences
+        } else {
+            Need::Nothing
         }
     }
 }
@@ -97,7 +100,7 @@ mod tests {
     #[test]
     fn files_without_the_words_are_passed_over() {
         let images = ["ghcr.io/acme/app", "nginx"].map(|name| name.parse().expect(name));
-        let prefilter = Prefilter::of_images(images.iter());
+        let prefilter = Prefilter::from_images(images.iter());
         let need = |path: &str, text: &str| prefilter.search().need(path, text.as_bytes(), &FieldRules::default());
         let wants = |path: &str, text: &str| need(path, text) == Need::Whole;
         assert!(wants("a.yaml", "image: ghcr.io/acme/app:v1"));
@@ -112,12 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn patterns_are_searched_by_what_they_spell_out() {
+    fn patterns_are_searched_by_their_literal_components() {
         assert_eq!(words("ghcr.io/acme/*"), ["ghcr.io", "acme"]);
         assert_eq!(words("docker.io/library/nginx"), ["nginx"]);
-        assert_eq!(Prefilter::of_words([words("docker.io/library/*")].into_iter()), Prefilter::Everything);
-        assert_eq!(Prefilter::of_words([words("**")].into_iter()), Prefilter::Everything);
-        let nothing = Prefilter::of_words(std::iter::empty());
+        assert_eq!(Prefilter::from_words([words("docker.io/library/*")].into_iter()), Prefilter::Everything);
+        assert_eq!(Prefilter::from_words([words("**")].into_iter()), Prefilter::Everything);
+        let nothing = Prefilter::from_words(std::iter::empty());
         assert_eq!(nothing.search().need("a.yaml", b"image: a/b:1", &FieldRules::default()), Need::Nothing);
     }
 }

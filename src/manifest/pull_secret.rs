@@ -1,4 +1,4 @@
-//! Pull secrets: the Secrets that a kubelet takes the credentials for registries from.
+//! Pull secrets: the Secrets with the registry credentials of a kubelet.
 
 use std::str::FromStr;
 
@@ -12,28 +12,28 @@ use crate::yaml::scan::Scan;
 /// The type of a pull secret.
 pub const TYPE: &str = "kubernetes.io/dockerconfigjson";
 
-/// The key of its one value: a Docker config file.
+/// The key of its only value, a Docker config file.
 pub const KEY: &str = ".dockerconfigjson";
 
-/// The key of pull secrets in the form before `auths`.
+/// The key of pull secrets in the legacy format, before `auths`.
 pub const LEGACY_KEY: &str = ".dockercfg";
 
-/// A name that an object of Kubernetes can have (RFC 1123 subdomain).
+/// A valid name of a Kubernetes object (RFC 1123 subdomain).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name(String);
 
-/// A text that is no such name.
+/// A text that is not a valid name of a Kubernetes object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no name of Kubernetes: a-z, 0-9, - and . may stand in it, letters and digits at both ends")]
+#[error("`{0}` is not a valid Kubernetes name: use a-z, 0-9, - and ., with a letter or digit at both ends")]
 pub struct NameError(String);
 
 impl Name {
-    /// The name as it is written.
+    /// Returns the text of the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name as YAML that no reader takes for a number or a boolean.
+    /// Returns the name as YAML, quoted if some reader would take it for a number or a boolean.
     fn in_yaml(&self) -> String {
         if is_ambiguous(&self.0) { format!("\"{}\"", self.0) } else { self.0.clone() }
     }
@@ -51,7 +51,7 @@ impl FromStr for Name {
     }
 }
 
-/// A pull secret that is to be written.
+/// A pull secret to be written.
 #[derive(Debug)]
 pub struct PullSecret {
     /// Its namespace.
@@ -61,7 +61,7 @@ pub struct PullSecret {
 }
 
 impl PullSecret {
-    /// The manifest in clear, with a Docker config file.
+    /// Returns the plaintext manifest with a Docker config file.
     pub fn manifest(&self, docker_config: &Secret<String>) -> Secret<String> {
         let (name, namespace, value) = (self.name.in_yaml(), self.namespace.in_yaml(), encoded(docker_config));
         let value = value.expose();
@@ -70,7 +70,7 @@ impl PullSecret {
         ))
     }
 
-    /// Whether a file is the manifest of this Secret and of nothing else, encrypted or not.
+    /// Returns whether a file is the manifest of this Secret and of nothing else, encrypted or not.
     pub fn is_in(&self, bytes: &[u8]) -> bool {
         let Ok(scan) = Scan::read(bytes) else { return false };
         let mut documents = scan.documents().map(|(_, root)| root);
@@ -82,7 +82,7 @@ impl PullSecret {
     }
 }
 
-/// A Docker config file as `data` holds it.
+/// Returns a Docker config file as it is stored in `data`.
 pub fn encoded(docker_config: &Secret<String>) -> Secret<String> {
     Secret::new(STANDARD.encode(docker_config.expose()))
 }

@@ -1,27 +1,28 @@
-//! Which scalars are image references.
+//! Recognises image references among scalars.
 //!
-//! Under a key that is about an image any reference is one. Elsewhere a text must look like an image and like nothing
-//! else: `redis:6379` is an address, `system:masters` a group, `12:30` a time.
+//! Under a key that refers to an image, any valid reference counts. Elsewhere a text must look like an image and like
+//! nothing else: `redis:6379` is an address, `system:masters` a group, `12:30` a time.
 
 use crate::image::Reference;
 
-/// Whether a key says that its value is an image: `image`, `imageName`, `sidecarImage`, `RENOVATE_IMAGE`, `bundle`.
+/// Returns whether a key says that its value is an image: `image`, `imageName`, `sidecarImage`, `RENOVATE_IMAGE`.
 pub fn key_names_image(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     key.ends_with("image") || key.ends_with("imagename") || key.ends_with("imageref")
 }
 
-/// Tags that are no versions and yet are of images.
+/// Tags of images that are not versions.
 const CHANNELS: [&str; 8] = ["latest", "stable", "edge", "main", "master", "nightly", "dev", "rolling"];
 
-/// Whether a tag looks like a version or a commit: it holds a digit, or is a SHA that happens to hold none.
+/// Returns whether a tag looks like a version or a commit: it contains a digit, or is a SHA that happens to contain
+/// none.
 pub fn looks_like_version(tag: &str) -> bool {
     tag.bytes().any(|b| b.is_ascii_digit()) || tag.len() >= 7 && tag.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// The reference that a scalar holds as a whole, where there is one with a tag or a digest.
+/// Parses a scalar that is a complete reference with a tag or a digest.
 pub fn reference(key: Option<&str>, value: &str) -> Option<Reference> {
-    // The cheapest test first: nearly all scalars end here.
+    // The cheapest test comes first: it rules out nearly all scalars.
     if value.len() < 3 || !value.contains([':', '@']) || value.contains("://") {
         return None;
     }
@@ -45,7 +46,7 @@ pub fn reference(key: Option<&str>, value: &str) -> Option<Reference> {
     (is_version && !is_port_or_number && !is_address && !name_is_number).then_some(reference)
 }
 
-/// A bare name, without tag and digest, that is an image because its key is exactly `image`.
+/// Parses a bare name, without tag and digest, which is an image only if its key is exactly `image`.
 pub fn bare_reference(key: &str, value: &str) -> Option<Reference> {
     if key != "image" {
         return None;
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_told_from_what_only_looks_like_them() {
+    fn references_are_distinguished_from_lookalikes() {
         let digest = format!("sha256:{}", "a".repeat(64));
         for yes in [
             "nginx:1.27",

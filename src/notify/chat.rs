@@ -1,5 +1,5 @@
-//! Slack, Discord, Teams and Matrix. Texts come from registries and repositories: none of them can mention a channel,
-//! add a link, or format itself.
+//! Slack, Discord, Teams and Matrix. Texts come from registries and repositories, so they are escaped: they cannot mention
+//! a channel, add a link or use formatting.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
@@ -12,12 +12,12 @@ use super::error::NotifyError;
 use super::event::Event;
 use super::request::Request;
 
-/// As many events are told of in one message; of more, only how many there are.
+/// The most events that one message describes; further ones are only counted.
 const LINES: usize = 15;
 /// The longest detail, in characters.
 const DETAIL: usize = 500;
 
-/// What events come to in a chat.
+/// Events as lines of a chat message.
 struct Lines {
     lines: Vec<Line>,
     more: usize,
@@ -41,7 +41,7 @@ impl Lines {
         Lines { lines: events.iter().take(LINES).map(line).collect(), more: events.len().saturating_sub(LINES) }
     }
 
-    /// As one text, each line made by a function.
+    /// The lines as one text, each formatted by `line`.
     fn text(&self, line: impl Fn(&Line) -> String) -> String {
         let mut lines: Vec<String> = self.lines.iter().map(line).collect();
         if self.more > 0 {
@@ -66,7 +66,7 @@ fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// Slack's mrkdwn: `&`, `<` and `>` are the only characters with a meaning to links and mentions.
+/// Slack's mrkdwn: only `&`, `<` and `>` can form links and mentions.
 pub(super) fn slack(url: Url, events: &[Event]) -> Result<Request, NotifyError> {
     let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let text = Lines::of(events).text(|line| {
@@ -81,10 +81,10 @@ pub(super) fn slack(url: Url, events: &[Event]) -> Result<Request, NotifyError> 
     Ok(Request::json(url, &json!({ "text": text, "unfurl_links": false })))
 }
 
-/// Discord: embeds, and no mentions whatever the text says.
+/// Discord: embeds, with mentions disabled.
 pub(super) fn discord(url: Url, events: &[Event]) -> Result<Request, NotifyError> {
     let lines = Lines::of(events);
-    // As many embeds as Discord takes.
+    // Discord accepts at most ten embeds.
     let embeds = lines.lines.iter().take(10).map(|line| {
         let colour = if line.is_trouble { 0x00a4_0e26 } else { 0x0011_6329 };
         let mut embed = json!({ "title": cut(&line.title, 250), "description": line.detail, "color": colour });
@@ -143,7 +143,7 @@ pub(super) fn matrix(
     let room = utf8_percent_encode(room, NON_ALPHANUMERIC);
     let path = format!("_matrix/client/v3/rooms/{room}/send/m.room.message/{key}");
     let url = format!("{}/{path}", server.as_str().trim_end_matches('/'));
-    let url = Url::parse(&url).map_err(|_| NotifyError::NoUrl)?;
+    let url = Url::parse(&url).map_err(|_| NotifyError::InvalidUrl)?;
     let body = json!({ "msgtype": "m.notice", "body": Lines::of(events).plain(), "m.mentions": {} });
     Ok(Request { method: Method::PUT, ..Request::json(url, &body) }.authorized("Bearer", token))
 }

@@ -1,4 +1,4 @@
-//! Gitea's and GitHub's mark on a commit. Both have the same API.
+//! Commit statuses on Gitea and GitHub, which have the same API.
 
 use serde_json::json;
 use url::Url;
@@ -8,11 +8,11 @@ use super::error::NotifyError;
 use super::event::{Event, Kind};
 use super::request::Request;
 
-/// The longest description that GitHub takes.
+/// The longest description that GitHub accepts.
 const DESCRIPTION: usize = 140;
 
-/// The request that marks the commit of an event; nothing where the event has none, or says nothing of it. What became of
-/// it in the cluster takes the place of its having been pushed.
+/// The request that sets the status of an event's commit; `None` if the event is not about a commit. The outcome in the
+/// cluster replaces the status of the push.
 pub(super) fn request(forge: &Forge, scheme: &str, events: &[Event]) -> Result<Option<Request>, NotifyError> {
     let Some(event) = events.first() else { return Ok(None) };
     let state = match event.kind {
@@ -22,7 +22,7 @@ pub(super) fn request(forge: &Forge, scheme: &str, events: &[Event]) -> Result<O
     };
     let Some(commit) = &event.commit else { return Ok(None) };
     let url = format!("{}/repos/{}/statuses/{commit}", forge.api.as_str().trim_end_matches('/'), forge.repository);
-    let url = Url::parse(&url).map_err(|_| NotifyError::NoUrl)?;
+    let url = Url::parse(&url).map_err(|_| NotifyError::InvalidUrl)?;
     let description: String = event.title.chars().take(DESCRIPTION).collect();
     let mut body = json!({ "state": state, "context": forge.context, "description": description });
     if let Some(url) = &event.url {
@@ -33,13 +33,13 @@ pub(super) fn request(forge: &Forge, scheme: &str, events: &[Event]) -> Result<O
 
 #[cfg(test)]
 mod tests {
-    use crate::notify::config::SecretSource;
+    use crate::notify::secret_source::SecretSource;
     use crate::secret::Secret;
 
     use super::*;
 
     #[test]
-    fn only_what_concerns_a_commit_marks_it() {
+    fn only_events_about_a_commit_set_its_status() {
         let forge = Forge {
             api: Url::parse("https://git.example.com/api/v1").expect("a URL"),
             repository: "org/infra".to_owned(),

@@ -1,12 +1,11 @@
-//! What the channels have to be told.
+//! The settings of the channels.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::secret::Secret;
-
 use super::event::Kind;
+use super::secret_source::SecretSource;
 use super::webhook::Body;
 
 /// One channel.
@@ -14,20 +13,20 @@ use super::webhook::Body;
 pub struct Channel {
     /// Its name, for logs and metrics.
     pub name: String,
-    /// The kinds of events that go to it.
+    /// The kinds of events that it receives.
     pub kinds: BTreeSet<Kind>,
-    /// At least so long from one message to the next; what happens meanwhile goes into one.
+    /// The shortest time between messages; events in the meantime are combined into one.
     pub pause: Duration,
-    /// PEM file with certificate authorities that are trusted besides those of the system.
+    /// A PEM file with certificate authorities to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
-    /// Who is told, and how.
+    /// The service that is notified.
     pub service: Service,
 }
 
-/// Who is told, and how.
+/// A service that is notified.
 #[derive(Debug, Clone)]
 pub enum Service {
-    /// A Slack webhook, or what understands the same (Mattermost, Rocket.Chat).
+    /// A Slack webhook, or a compatible one (Mattermost, Rocket.Chat).
     Slack {
         /// Its URL.
         url: SecretSource,
@@ -37,55 +36,46 @@ pub enum Service {
         /// Its URL.
         url: SecretSource,
     },
-    /// A workflow of Microsoft Teams that takes webhooks.
+    /// A Microsoft Teams workflow that accepts webhooks.
     Teams {
         /// Its URL.
         url: SecretSource,
     },
-    /// A room of Matrix.
+    /// A Matrix room.
     Matrix {
         /// The homeserver: `https://matrix.example.com`.
         server: url::Url,
-        /// The room's id.
+        /// The room's ID.
         room: String,
-        /// The access token of a user in it.
+        /// The access token of a user in the room.
         token: SecretSource,
     },
-    /// Anything that takes a POST.
+    /// Any service that accepts a POST.
     Webhook {
         /// Its URL.
         url: SecretSource,
-        /// What is sent.
+        /// The body of the request.
         body: Body,
         /// A bearer token.
         token: Option<SecretSource>,
         /// The key of an HMAC-SHA256 over the body.
         secret: Option<SecretSource>,
     },
-    /// The status of commits at Gitea or Forgejo.
+    /// Commit statuses on Gitea or Forgejo.
     Gitea(Forge),
-    /// The status of commits at GitHub.
+    /// Commit statuses on GitHub.
     GitHub(Forge),
 }
 
-/// A repository at a forge.
+/// A repository on a forge.
 #[derive(Debug, Clone)]
 pub struct Forge {
-    /// Where its API is.
+    /// The base URL of its API.
     pub api: url::Url,
     /// `owner/name`.
     pub repository: String,
-    /// A token that may set the status of commits.
+    /// A token that may set commit statuses.
     pub token: SecretSource,
-    /// Whose status it is.
+    /// The context of the status.
     pub context: String,
-}
-
-/// Where a URL or a token is. A file is read anew each time.
-#[derive(Debug, Clone)]
-pub enum SecretSource {
-    /// In a file.
-    File(PathBuf),
-    /// Here; it came from a variable of the environment.
-    Value(Secret<String>),
 }

@@ -1,22 +1,22 @@
-//! One delivery, tried again where that may help.
+//! Delivers events to one channel, with retries.
 
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 
-use crate::http;
+use crate::http::{self, ConnectionFailure};
 
 use super::config::Channel;
 use super::error::NotifyError;
 use super::event::Event;
 use super::request::Request;
 
-/// How long a service may take to answer.
+/// The timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest that a service's wish to be left alone is granted.
+/// The longest `Retry-After` that is honoured.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// Tells the service of events; `false` where it cannot be told of them.
+/// Delivers events; returns `false` if the service has no notion of them.
 pub(super) async fn deliver(channel: &Channel, events: &[Event]) -> Result<bool, NotifyError> {
     let key = format!("tagalong-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     let delays = ExponentialBuilder::default()
@@ -24,7 +24,7 @@ pub(super) async fn deliver(channel: &Channel, events: &[Event]) -> Result<bool,
         .with_max_delay(Duration::from_secs(60))
         .with_max_times(5)
         .with_jitter();
-    // Places are read anew for each try: a token may be rotated meanwhile.
+    // Secrets are read for each attempt, because a token may be rotated in the meantime.
     let attempt = || async {
         match channel.service.request(events, &key)? {
             Some(request) => send(channel, &request).await.map(|()| true),
@@ -39,7 +39,7 @@ pub(super) async fn deliver(channel: &Channel, events: &[Event]) -> Result<bool,
             _ => delay,
         })
         .notify(|error, delay| {
-            tracing::debug!(channel = %channel.name, %error, wait_s = delay.as_secs_f64(), "not delivered yet");
+            tracing::debug!(channel = %channel.name, %error, wait_s = delay.as_secs_f64(), "delivery failed; retrying");
         })
         .await
 }
@@ -47,8 +47,8 @@ pub(super) async fn deliver(channel: &Channel, events: &[Event]) -> Result<bool,
 async fn send(channel: &Channel, request: &Request) -> Result<(), NotifyError> {
     let host = request.url.host_str().unwrap_or_default().to_owned();
     let unreachable = |error: reqwest::Error| {
-        let reason = if error.is_timeout() { "it did not answer in time".to_owned() } else { http::root_cause(&error) };
-        NotifyError::Unreachable { host: host.clone(), reason }
+        let reason = if error.is_timeout() { "no response in time".to_owned() } else { http::root_cause(&error) };
+        NotifyError::Unreachable { host: host.clone(), reason, failure: ConnectionFailure::of(&error) }
     };
     let mut client = http::builder(TIMEOUT);
     if let Some(file) = &channel.ca_file {

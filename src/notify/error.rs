@@ -1,59 +1,38 @@
-//! What goes wrong with a delivery. URLs of webhooks are secrets; only their hosts are named.
+//! The errors of a delivery. URLs of webhooks are secrets; only their hosts are named.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
+use crate::http::ConnectionFailure;
 
-/// What goes wrong with a delivery.
+/// A failed delivery.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages name the fields")]
 pub enum NotifyError {
     /// The file with the URL or token cannot be read.
     #[error("cannot read {}", file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// What should be a URL is none.
-    #[error("what should be the URL of the channel is none")]
-    NoUrl,
-    /// A certificate authority cannot be used.
-    #[error("{}: {reason}", file.display())]
-    Authorities {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    Unreadable { file: PathBuf, source: io::Error },
+    /// The URL is invalid. It is not repeated.
+    #[error("the URL of the channel is not a valid http or https URL")]
+    InvalidUrl,
+    /// The certificate authorities cannot be used.
+    #[error("cannot use the certificates in {}: {reason}", file.display())]
+    Authorities { file: PathBuf, reason: String },
     /// The template failed on this event.
-    #[error("the template fails: {0}")]
+    #[error("the template failed: {0}")]
     Template(String),
     /// The service could not be reached.
     #[error("cannot reach {host}: {reason}")]
-    Unreachable {
-        /// Its host.
-        host: String,
-        /// Why.
-        reason: String,
-    },
-    /// The service did not take it.
-    #[error("{host} answered with status {status}")]
-    Refused {
-        /// Its host.
-        host: String,
-        /// The status.
-        status: u16,
-        /// How long it wants to be left alone.
-        wait: Option<Duration>,
-    },
+    Unreachable { host: String, reason: String, failure: ConnectionFailure },
+    /// The service rejected the request.
+    #[error("{host} responded with status {status}")]
+    Refused { host: String, status: u16, wait: Option<Duration> },
 }
 
 impl NotifyError {
-    /// Whether another try may help.
+    /// Whether another attempt may help.
     pub fn is_transient(&self) -> bool {
         match self {
             NotifyError::Unreachable { .. } => true,
@@ -75,22 +54,20 @@ impl Explain for NotifyError {
 
     fn help(&self) -> Option<String> {
         Some(match self {
-            NotifyError::Unreadable { .. } | NotifyError::NoUrl => {
-                "check the file that the channel names under `notify`".to_owned()
+            NotifyError::Unreadable { .. } | NotifyError::InvalidUrl => {
+                "check the file or variable of this channel under `notify`".to_owned()
             }
-            NotifyError::Authorities { .. } => "give a file of PEM certificates".to_owned(),
-            NotifyError::Template(_) => "docs/configuration.md lists what a template can name".to_owned(),
-            NotifyError::Unreachable { reason, .. }
-                if reason.contains("certificate") || reason.contains("UnknownIssuer") =>
-            {
-                "name the certificate authority in the channel's caFile".to_owned()
+            NotifyError::Authorities { .. } => "use a file of PEM certificates".to_owned(),
+            NotifyError::Template(_) => "docs/configuration.md lists the variables of templates".to_owned(),
+            NotifyError::Unreachable { failure: ConnectionFailure::Certificate, .. } => {
+                "set the channel's caFile to the service's certificate authority".to_owned()
             }
-            NotifyError::Unreachable { .. } => "check the network, and that the service runs".to_owned(),
+            NotifyError::Unreachable { .. } => "check the network, and that the service is running".to_owned(),
             NotifyError::Refused { status: 401 | 403 | 404 | 410, .. } => {
-                "check the channel's URL or token, and what it may do".to_owned()
+                "check the channel's URL or token, and its permissions".to_owned()
             }
             NotifyError::Refused { status: 429, .. } => "raise the channel's `pause`".to_owned(),
-            NotifyError::Refused { .. } => "look at the service's own log".to_owned(),
+            NotifyError::Refused { .. } => "check the service's own log".to_owned(),
         })
     }
 }

@@ -1,32 +1,32 @@
-//! What there is to tell.
+//! The events that channels are notified of.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// The kinds of events. Their names are those of the configuration.
+/// The kind of an event. The names are those of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// A commit that moves images was pushed.
+    /// A commit that updates images was pushed.
     Updated,
-    /// A gate keeps an image back.
+    /// A gate blocks an update.
     Blocked,
-    /// A hold keeps an image back.
+    /// A hold blocks an update.
     Held,
     /// A push lost every race.
     PushExhausted,
-    /// Cycles fail.
+    /// Cycles are failing.
     Failed,
     /// Flux has applied a commit.
     Reconciled,
-    /// Flux could not apply a commit, or has not in time.
+    /// Flux failed to apply a commit, or has not applied it in time.
     ReconcileFailed,
-    /// What was told before is over.
+    /// A problem reported before is over.
     Recovered,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Kind; 8] = [
         Kind::Updated,
         Kind::Blocked,
@@ -52,12 +52,12 @@ impl Kind {
         }
     }
 
-    /// The kind of a name.
+    /// The kind with a name.
     pub fn of(name: &str) -> Option<Kind> {
         Kind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether it is bad news.
+    /// Whether it reports a problem.
     pub fn is_trouble(self) -> bool {
         !matches!(self, Kind::Updated | Kind::Reconciled | Kind::Recovered)
     }
@@ -69,28 +69,28 @@ impl Kind {
 pub struct Event {
     /// Its kind.
     pub kind: Kind,
-    /// When it was noticed.
+    /// When it was detected.
     pub at: Timestamp,
     /// The infrastructure repository, without credentials.
     pub repository: String,
     /// Its branch.
     pub branch: String,
-    /// What happened, in one line.
+    /// A one-line summary.
     pub title: String,
-    /// Why, in some lines; may be empty.
+    /// Details in a few lines; may be empty.
     pub detail: String,
-    /// The image that it is about, if one.
+    /// The image concerned, if any.
     pub image: Option<String>,
-    /// The tag that it is about.
+    /// The tag concerned, if any.
     pub tag: Option<String>,
-    /// The commit that it is about.
+    /// The commit concerned, if any.
     pub commit: Option<String>,
-    /// Where that commit can be looked at.
+    /// The page of that commit, if known.
     pub url: Option<String>,
 }
 
 impl Event {
-    /// An event to try templates on.
+    /// An example event, to check templates with.
     pub fn example(kind: Kind) -> Event {
         Event {
             kind,

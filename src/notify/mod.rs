@@ -5,10 +5,13 @@
 //! - [`event`]: the events that channels are notified of
 //! - [`dispatcher`]: the queues of the channels, and how often each is served
 //! - `delivery`: delivers events to one channel, with retries
-//! - `request`: turns events into the request that a service expects
+//! - `service`: the request that each service expects for an event
+//! - `request`: a request to a service
+//! - [`secret_source`]: where a URL or a token comes from
 //! - `chat`: Slack, Discord, Teams and Matrix
 //! - [`webhook`]: any other service, through a template
 //! - `commit_status`: commit statuses on Gitea and GitHub
+//! - [`metrics`]: counts the deliveries
 //! - [`error`]: the errors of a delivery
 
 mod chat;
@@ -18,5 +21,8 @@ mod delivery;
 pub mod dispatcher;
 pub mod error;
 pub mod event;
+pub mod metrics;
 mod request;
+pub mod secret_source;
+mod service;
 pub mod webhook;

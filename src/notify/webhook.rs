@@ -1,4 +1,4 @@
-//! Any service that takes a POST: an event as JSON, or as a template makes it.
+//! Any service that accepts a POST: an event as JSON, or rendered by a template.
 
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Method;
@@ -13,10 +13,10 @@ use super::error::NotifyError;
 use super::event::{Event, Kind};
 use super::request::Request;
 
-/// The header with the HMAC of the body, in the form that GitHub made usual: `sha256=HEX`.
+/// The header with the HMAC of the body, in GitHub's format: `sha256=HEX`.
 const SIGNATURE: HeaderName = HeaderName::from_static("x-tagalong-signature-256");
 
-/// What is sent.
+/// The body of a webhook request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body {
     template: Option<String>,
@@ -24,7 +24,7 @@ pub struct Body {
 }
 
 impl Body {
-    /// By a template if there is one, which is tried on an event of each kind; else the event as JSON.
+    /// A body rendered by a template, which is checked with an event of each kind; without a template, the event as JSON.
     pub fn new(template: Option<String>, content_type: Option<String>) -> Result<Body, TemplateError> {
         if let Some(source) = &template {
             for kind in Kind::ALL {
@@ -40,7 +40,7 @@ impl Body {
         event: &Event,
         secret: Option<&Secret<String>>,
     ) -> Result<Request, NotifyError> {
-        let failed = |words: String| NotifyError::Template(words);
+        let failed = |message: String| NotifyError::Template(message);
         let body = match &self.template {
             Some(source) => template::render(source, event).map_err(|error| failed(error.to_string()))?,
             None => serde_json::to_string(event).map_err(|error| failed(error.to_string()))?,
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_makes_the_body_and_a_wrong_one_is_told_at_once() {
+    fn a_template_renders_the_body_and_an_invalid_one_is_reported_at_once() {
         let body = Body::new(Some("{\"text\": {{ title | tojson }}}".to_owned()), None).expect("a body");
         let event = Event { title: "a \"quoted\" title".to_owned(), ..Event::example(Kind::Failed) };
         let sent: serde_json::Value =

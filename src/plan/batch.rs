@@ -1,4 +1,4 @@
-//! How the updates of a pass are dealt out to commits.
+//! How the updates of a cycle are dealt out to commits.
 
 use super::gate::{GatedPlan, GatedUpdate};
 use super::template::app;
@@ -6,7 +6,7 @@ use super::template::app;
 /// Which updates share a commit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Batch {
-    /// All of a pass.
+    /// All of a cycle.
     #[default]
     Cycle,
     /// Those of one app: of one folder.

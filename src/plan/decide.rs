@@ -6,62 +6,11 @@ use crate::image::{Digest, Reference, Repository, Tag, Version};
 use crate::manifest::field::Field;
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::paths::PathFilter;
-use crate::policy::builds::Build;
-use crate::policy::choose::{Position, Seen};
 use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
 
-use super::findings::Findings;
+use super::findings::{FindingsByImage, NoFindings};
 use super::skip::{Reason, Skipped};
-
-/// What is known of the images of one repository.
-#[derive(Debug, Clone, Default)]
-pub struct Survey {
-    /// The tags that fit the policy, with their ages where the order needs them.
-    pub seen: Vec<Seen>,
-    /// What is known of the tags that fields hold now.
-    pub held: BTreeMap<Tag, Held>,
-}
-
-/// What is known of a tag that a field holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
-    /// Its position in the policy's order.
-    pub position: Position,
-    /// The build that it is of.
-    pub build: Option<Build>,
-}
-
-impl Survey {
-    /// What is known of a tag that a field holds: it may have been asked for as such, or be among those that can be chosen.
-    pub fn of_held(&self, tag: &Tag) -> Held {
-        let listed = || self.seen.iter().find(|seen| seen.tag == *tag);
-        let as_listed = |seen: &Seen| Some(Held { position: Position::Known(seen.standing?), build: seen.build });
-        let known = self.held.get(tag).copied().or_else(|| listed().and_then(as_listed));
-        known.unwrap_or(Held { position: Position::NotQueried, build: None })
-    }
-
-    /// The other tags of the build that a tag is of.
-    pub fn siblings<'s>(&'s self, tag: &'s Tag) -> impl Iterator<Item = &'s Tag> {
-        let build = self.seen.iter().find(|seen| seen.tag == *tag).and_then(|seen| seen.build);
-        let is_same = move |seen: &&Seen| build.zip(seen.build).is_some_and(|(one, other)| one.id == other.id);
-        self.seen.iter().filter(is_same).map(|seen| &seen.tag).filter(move |other| *other != tag)
-    }
-}
-
-/// Why there is no survey of a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoSurvey {
-    /// The registry says that it has no such repository.
-    Absent(String),
-    /// The registry could not say.
-    Failed(String),
-    /// The look at it has not come to its end; this says how far it is.
-    Unfinished(String),
-}
-
-/// What the registry said of each repository.
-pub type Surveys = BTreeMap<Repository, Result<Findings, NoSurvey>>;
 
 /// What digest an update writes beside the tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +76,7 @@ pub fn governed<'i>(
 }
 
 /// Plans what policies ask for.
-pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys) -> Plan {
+pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &FindingsByImage) -> Plan {
     let mut plan = Plan::default();
     for (located, rule) in governed(inventory, policies) {
         let field = &located.field;
@@ -135,13 +84,13 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys)
         let mut skip = |tag: Option<Tag>, reason, detail: String| {
             plan.skipped.insert(Skipped::field(&located.file, field, tag, reason, detail));
         };
-        let chosen = match surveys.get(&field.repository) {
+        let chosen = match findings.get(&field.repository) {
             Some(Ok(findings)) => findings.choose(&rule.tags, held.as_ref()),
-            Some(Err(NoSurvey::Absent(detail) | NoSurvey::Unfinished(detail))) => {
+            Some(Err(NoFindings::Absent(detail) | NoFindings::Unfinished(detail))) => {
                 skip(held, Reason::NoCandidate, detail.clone());
                 continue;
             }
-            Some(Err(NoSurvey::Failed(detail))) => {
+            Some(Err(NoFindings::Failed(detail))) => {
                 skip(held, Reason::RegistryError, detail.clone());
                 continue;
             }
@@ -178,7 +127,7 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, surveys: &Surveys)
     plan
 }
 
-/// Leaves fields that someone moved since the pass began: whoever did it meant it, so they wait for the next pass.
+/// Leaves fields that someone moved since the cycle began: whoever did it meant it, so they wait for the next cycle.
 pub fn leave_moved(plan: &mut Plan, before: &Inventory) {
     for update in std::mem::take(&mut plan.updates) {
         let field = &update.field;

@@ -1,20 +1,34 @@
 //! What was found out of an image: all of its tags, or no more than what follows from them for the fields there are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::image::Tag;
-use crate::policy::choose::{Current, Position};
+use crate::image::{Repository, Tag};
 use crate::policy::no_choice::NoChoice;
+use crate::policy::seen::{Current, Position};
 use crate::policy::tags::TagRule;
 
-use super::decide::{Held, Survey};
+use super::candidates::{Candidates, CurrentTag};
+
+/// Why there is no scan of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoFindings {
+    /// The registry says that it has no such repository.
+    Absent(String),
+    /// The registry could not say.
+    Failed(String),
+    /// The look at it has not come to its end; this says how far it is.
+    Unfinished(String),
+}
+
+/// What the registry said of each repository.
+pub type FindingsByImage = BTreeMap<Repository, Result<Findings, NoFindings>>;
 
 /// What was found out of an image.
 #[derive(Debug, Clone)]
 pub enum Findings {
     /// All of its tags.
-    Whole(Survey),
+    Whole(Candidates),
     /// What follows from them. It is all that is kept of an image while its registry lists the same tags.
     Settled(Arc<Settled>),
 }
@@ -37,11 +51,11 @@ pub struct Settled {
     choices: Box<[Choice]>,
 }
 
-impl Survey {
+impl Candidates {
     /// The tag that a field should hold instead of what it holds, or why it stays.
     pub fn choose(&self, rule: &TagRule, held: Option<&Tag>) -> Result<Tag, NoChoice> {
         let current = held.map(|tag| {
-            let Held { position, build } = self.of_held(tag);
+            let CurrentTag { position, build } = self.of_held(tag);
             Current { tag: tag.clone(), position, build }
         });
         rule.choose(&self.seen, current.as_ref())
@@ -79,7 +93,7 @@ impl Findings {
     /// was settled for fields that hold something else.
     pub fn choose(&self, rule: &TagRule, held: Option<&Tag>) -> Option<Result<Tag, NoChoice>> {
         match self {
-            Findings::Whole(survey) => Some(survey.choose(rule, held)),
+            Findings::Whole(candidates) => Some(candidates.choose(rule, held)),
             Findings::Settled(settled) => settled.choice(held).cloned(),
         }
     }
@@ -87,7 +101,7 @@ impl Findings {
     /// The other tags of the build of a tag that was chosen.
     pub fn siblings(&self, tag: &Tag) -> Vec<Tag> {
         match self {
-            Findings::Whole(survey) => survey.siblings(tag).cloned().collect(),
+            Findings::Whole(candidates) => candidates.siblings(tag).cloned().collect(),
             Findings::Settled(settled) => settled.siblings(tag).cloned().collect(),
         }
     }
@@ -95,19 +109,21 @@ impl Findings {
     /// Whether it tells what follows for fields that hold these tags. The tags that fields hold differ between two tips, and
     /// what was not asked for is not known.
     pub fn tells_of(&self, rule: &TagRule, held: &BTreeSet<&Tag>) -> bool {
-        let is_known = |survey: &Survey, tag: &Tag| {
-            rule.order().is_none() || rule.measure(tag).is_err() || survey.of_held(tag).position != Position::NotQueried
+        let is_known = |candidates: &Candidates, tag: &Tag| {
+            rule.order().is_none()
+                || rule.measure(tag).is_err()
+                || candidates.of_held(tag).position != Position::NotQueried
         };
         match self {
-            Findings::Whole(survey) => held.iter().all(|tag| is_known(survey, tag)),
+            Findings::Whole(candidates) => held.iter().all(|tag| is_known(candidates, tag)),
             Findings::Settled(settled) => settled.tells_of(held),
         }
     }
 
     /// All of the tags, where they are at hand.
-    pub fn whole(&self) -> Option<&Survey> {
+    pub fn whole(&self) -> Option<&Candidates> {
         match self {
-            Findings::Whole(survey) => Some(survey),
+            Findings::Whole(candidates) => Some(candidates),
             Findings::Settled(_) => None,
         }
     }
@@ -115,8 +131,8 @@ impl Findings {
 
 #[cfg(test)]
 mod tests {
-    use crate::policy::choose::Seen;
     use crate::policy::order::{Order, Standing};
+    use crate::policy::seen::Seen;
     use crate::policy::tags::ShaForm;
 
     use super::*;
@@ -127,15 +143,15 @@ mod tests {
         let at = |second| Standing::At(jiff::Timestamp::from_second(second).expect("a time"));
         let seen = |text: &str, second| Seen::new(tag(text), Some(at(second)));
         let rule = TagRule::Sha { form: ShaForm::Usual, order: Order::Built };
-        let survey = Survey {
+        let candidates = Candidates {
             seen: vec![seen("aaaaaa1", 1), seen("aaaaaa2", 2)],
             held: [("aaaaaa1", 1), ("aaaaaa9", 9)]
-                .map(|(text, second)| (tag(text), Held { position: Position::Known(at(second)), build: None }))
+                .map(|(text, second)| (tag(text), CurrentTag { position: Position::Known(at(second)), build: None }))
                 .into(),
         };
         let held = ["aaaaaa1", "aaaaaa2", "aaaaaa9", "latest"].map(tag);
-        let settled = Findings::Settled(Arc::new(survey.settle(&rule, &held.iter().collect())));
-        let whole = Findings::Whole(survey);
+        let settled = Findings::Settled(Arc::new(candidates.settle(&rule, &held.iter().collect())));
+        let whole = Findings::Whole(candidates);
         for held in held.iter().map(Some).chain([None]) {
             assert_eq!(settled.choose(&rule, held), whole.choose(&rule, held), "{held:?}");
         }

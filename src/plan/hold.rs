@@ -13,7 +13,7 @@ use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, is};
 
 /// A commit of the branch, as far as holds go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deed {
+pub struct CommitRecord {
     /// How many commits ago.
     pub ago: usize,
     /// Its id.
@@ -28,7 +28,7 @@ pub struct Deed {
     pub trailers: Trailers,
 }
 
-impl Deed {
+impl CommitRecord {
     fn hold(&self, target: Target) -> Hold {
         Hold {
             target,
@@ -53,7 +53,7 @@ impl Deed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The commit.
-    pub deed: Arc<Deed>,
+    pub record: Arc<CommitRecord>,
     /// The file that the field stood in after it, relative to the root.
     pub file: String,
     /// The path of the field.
@@ -68,7 +68,7 @@ impl Change {
     /// Whether the commit records that it set this very field to a version.
     fn sets(&self, image: &Repository, version: &Version) -> bool {
         let is_here = |recorded: &RecordedMove| recorded.file == self.file && recorded.path == self.path;
-        self.deed.records(image, |recorded| is_here(recorded) && is(version, &recorded.to))
+        self.record.records(image, |recorded| is_here(recorded) && is(version, &recorded.to))
     }
 }
 
@@ -78,15 +78,15 @@ pub struct NamedHolds(Vec<Hold>);
 
 impl NamedHolds {
     /// What commits come to, given the newest first, on top of what was held before them.
-    pub fn after(before: &[Hold], deeds: &[Arc<Deed>]) -> NamedHolds {
+    pub fn after(before: &[Hold], records: &[Arc<CommitRecord>]) -> NamedHolds {
         let mut holds = before.to_vec();
-        for deed in deeds.iter().rev() {
-            for resumed in &deed.trailers.resumes {
+        for record in records.iter().rev() {
+            for resumed in &record.trailers.resumes {
                 holds.retain(|hold| !resumed.covers(&hold.target));
             }
-            for target in &deed.trailers.holds {
+            for target in &record.trailers.holds {
                 if !holds.iter().any(|hold| hold.target == *target) {
-                    holds.push(deed.hold(target.clone()));
+                    holds.push(record.hold(target.clone()));
                 }
             }
         }
@@ -107,9 +107,14 @@ impl NamedHolds {
     }
 }
 
-/// The hold that the history of a field puts on a version. `changes` are those of the field, `deeds` those with trailers
+/// The hold that the history of a field puts on a version. `changes` are those of the field, `records` those with trailers
 /// about holds, both the newest first.
-pub fn by_history(changes: &[Change], deeds: &[Arc<Deed>], image: &Repository, meant: &Version) -> Option<Hold> {
+pub fn by_history(
+    changes: &[Change],
+    records: &[Arc<CommitRecord>],
+    image: &Repository,
+    meant: &Version,
+) -> Option<Hold> {
     let holds = |version: &Option<Version>| version.as_ref().is_some_and(|version| is(meant, version));
     // Commits that were squashed record what they set, though nothing of it is left.
     let squashed = |change: &Change| !holds(&change.to) && change.sets(image, meant);
@@ -119,35 +124,35 @@ pub fn by_history(changes: &[Change], deeds: &[Arc<Deed>], image: &Repository, m
         // It came back.
         return None;
     }
-    let deed = &departure.deed;
+    let record = &departure.record;
     let onward = departure.to.as_ref();
-    let moved_on_by_us = deed.records(image, |recorded| is(meant, &recorded.from) && Some(&recorded.to) == onward)
-        && !deed.trailers.rollbacks.contains(image);
+    let moved_on_by_us = record.records(image, |recorded| is(meant, &recorded.from) && Some(&recorded.to) == onward)
+        && !record.trailers.rollbacks.contains(image);
     // Files and paths may have changed since, so the image is what counts.
-    let set_by_us = |change: &Change| squashed(change) || holds(&change.to) && change.deed.sets(image, meant);
+    let set_by_us = |change: &Change| squashed(change) || holds(&change.to) && change.record.sets(image, meant);
     if moved_on_by_us || !changes[left..].iter().any(set_by_us) {
         return None;
     }
-    let resumed = deeds.iter().take_while(|resume| resume.ago < deed.ago).any(|resume| {
+    let resumed = records.iter().take_while(|resume| resume.ago < record.ago).any(|resume| {
         let target = Target { image: image.clone(), version: meant.clone() };
         resume.trailers.resumes.iter().any(|resumed| resumed.covers(&target))
     });
-    (!resumed).then(|| deed.hold(Target { image: image.clone(), version: meant.clone() }))
+    (!resumed).then(|| record.hold(Target { image: image.clone(), version: meant.clone() }))
 }
 
 /// What the bot set an image to and never moved on from by itself, each with the last time that it did: it is still there,
-/// or someone took it away. `deeds` are given the newest first.
-pub fn never_left(deeds: &[Arc<Deed>], image: &Repository) -> Vec<(Version, Timestamp)> {
+/// or someone took it away. `records` are given the newest first.
+pub fn never_left(records: &[Arc<CommitRecord>], image: &Repository) -> Vec<(Version, Timestamp)> {
     let mut left = HashSet::new();
     let mut stayed: Vec<(Version, Timestamp)> = Vec::new();
-    for deed in deeds {
-        let of_image = || deed.trailers.moves.iter().filter(|recorded| recorded.image == *image);
+    for record in records {
+        let of_image = || record.trailers.moves.iter().filter(|recorded| recorded.image == *image);
         for RecordedMove { file, path, to, .. } in of_image() {
             if !left.contains(&(file, path, to)) && stayed.iter().all(|(version, _)| version != to) {
-                stayed.push((to.clone(), deed.when));
+                stayed.push((to.clone(), record.when));
             }
         }
-        if !deed.trailers.rollbacks.contains(image) {
+        if !record.trailers.rollbacks.contains(image) {
             left.extend(of_image().map(|RecordedMove { file, path, from, .. }| (file, path, from)));
         }
     }
@@ -166,8 +171,8 @@ mod tests {
         Version::parse_tag(text).expect("a tag")
     }
 
-    fn deed(ago: usize, message: &str) -> Arc<Deed> {
-        Arc::new(Deed {
+    fn record(ago: usize, message: &str) -> Arc<CommitRecord> {
+        Arc::new(CommitRecord {
             ago,
             commit: format!("{ago:040x}"),
             when: Timestamp::from_second(1_000_000 - ago as i64).expect("a time"),
@@ -177,8 +182,8 @@ mod tests {
         })
     }
 
-    fn changed(deed: Arc<Deed>, from: Option<Version>, to: Option<Version>) -> Change {
-        Change { deed, file: "a.yaml".to_owned(), path: "image".to_owned(), from, to }
+    fn changed(record: Arc<CommitRecord>, from: Option<Version>, to: Option<Version>) -> Change {
+        Change { record, file: "a.yaml".to_owned(), path: "image".to_owned(), from, to }
     }
 
     /// A history from the oldest to the newest: `from to` by the bot, or with `!` by a person.
@@ -198,10 +203,10 @@ mod tests {
                         .replace(" - ->", " (none) ->")
                 }
             };
-            changed(deed(ago, &message), version(from), version(to))
+            changed(record(ago, &message), version(from), version(to))
         };
         let mut changes: Vec<Change> = steps.iter().rev().enumerate().map(change).collect();
-        changes.sort_by_key(|change| change.deed.ago);
+        changes.sort_by_key(|change| change.record.ago);
         changes
     }
 
@@ -231,8 +236,8 @@ mod tests {
     #[test]
     fn what_the_bot_never_left_by_itself_is_known() {
         let never_left = |steps: &[&str]| -> Vec<String> {
-            let deeds: Vec<_> = history(steps).into_iter().map(|change| change.deed).collect();
-            never_left(&deeds, &image()).into_iter().map(|(version, _)| version.to_string()).collect()
+            let records: Vec<_> = history(steps).into_iter().map(|change| change.record).collect();
+            never_left(&records, &image()).into_iter().map(|(version, _)| version.to_string()).collect()
         };
         assert_eq!(never_left(&["v1 v2", "v2 v3"]), ["v3"]);
         assert_eq!(never_left(&["v1 v2", "v2 v1!"]), ["v2"]);
@@ -244,9 +249,9 @@ mod tests {
     #[test]
     fn resuming_counts_from_then_on() {
         let mut changes = history(&["v1 v2", "v2 v1!"]);
-        changes.iter_mut().for_each(|change| Arc::make_mut(&mut change.deed).ago += 10);
-        let resume = |ago: usize, what: &str| deed(ago, &format!("resume\n\nTagalong-Resume: {what}\n"));
-        let held = |deeds: &[Arc<Deed>]| by_history(&changes, deeds, &image(), &tag("v2")).is_some();
+        changes.iter_mut().for_each(|change| Arc::make_mut(&mut change.record).ago += 10);
+        let resume = |ago: usize, what: &str| record(ago, &format!("resume\n\nTagalong-Resume: {what}\n"));
+        let held = |records: &[Arc<CommitRecord>]| by_history(&changes, records, &image(), &tag("v2")).is_some();
         assert!(!held(&[resume(1, "acme/app")]));
         assert!(!held(&[resume(1, "acme/app:v2")]));
         assert!(held(&[resume(1, "acme/app:v3")]));
@@ -256,14 +261,14 @@ mod tests {
 
     #[test]
     fn people_hold_images_and_tags_by_name() {
-        let deeds = |lines: &[&str]| -> Vec<Arc<Deed>> {
-            let deed = |(ago, line): (usize, &&str)| {
-                deed(ago, &format!("x\n\n{line}\nTagalong-Actor: Bob\nTagalong-Reason: freeze\n"))
+        let records = |lines: &[&str]| -> Vec<Arc<CommitRecord>> {
+            let record = |(ago, line): (usize, &&str)| {
+                record(ago, &format!("x\n\n{line}\nTagalong-Actor: Bob\nTagalong-Reason: freeze\n"))
             };
-            lines.iter().rev().enumerate().map(deed).collect()
+            lines.iter().rev().enumerate().map(record).collect()
         };
         let held = |lines: &[&str], candidate: &str| {
-            NamedHolds::after(&[], &deeds(lines)).on(&image(), &tag(candidate)).cloned()
+            NamedHolds::after(&[], &records(lines)).on(&image(), &tag(candidate)).cloned()
         };
         let all = held(&["Tagalong-Hold: acme/app"], "v2").expect("held");
         assert_eq!((all.target.version.is_empty(), all.by.as_str(), all.why.as_str()), (true, "Bob", "freeze"));
@@ -287,10 +292,10 @@ mod tests {
         for target in ["acme/app", "acme/app:v1", &format!("acme/app:v1@sha256:{}", "0".repeat(64))] {
             let told = Trailers::read(&format!("x\n\nTagalong-Held: {}\n", hold(target).trailer()));
             assert_eq!(told.held, [hold(target)]);
-            let later = [deed(1, "x\n\nTagalong-Resume: acme/other\n")];
+            let later = [record(1, "x\n\nTagalong-Resume: acme/other\n")];
             let version = Target::read(target).expect("a target").version;
             assert!(NamedHolds::after(&told.held, &later).on(&image(), &version).is_some(), "{target}");
-            let later = [deed(1, "x\n\nTagalong-Resume: acme/app\n")];
+            let later = [record(1, "x\n\nTagalong-Resume: acme/app\n")];
             assert_eq!(NamedHolds::after(&told.held, &later), NamedHolds::default(), "{target}");
         }
     }
@@ -298,7 +303,7 @@ mod tests {
     #[test]
     fn commits_that_were_squashed_are_known_by_what_they_recorded() {
         let squashed = |message: &str| {
-            let change = changed(deed(3, message), Some(tag("v1")), Some(tag("v1")));
+            let change = changed(record(3, message), Some(tag("v1")), Some(tag("v1")));
             by_history(&[change], &[], &image(), &tag("v2")).is_some()
         };
         let set = "Tagalong-Update: a.yaml image acme/app v1 -> v2\n";

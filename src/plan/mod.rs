@@ -1,6 +1,7 @@
 //! From fields and candidates to what shall change, and only what may.
 //!
 //! - [`batch`]: how updates are dealt out to commits
+//! - [`candidates`]: the tags of an image that a policy may choose
 //! - [`decide`]: fields and candidates to a plan
 //! - [`fallback`]: the next best tag where the best is broken
 //! - [`findings`]: what was found out of an image, or what follows from it
@@ -15,6 +16,7 @@
 //! - [`tree_config`]: what is configured for a tree
 
 pub mod batch;
+pub mod candidates;
 pub mod decide;
 pub mod fallback;
 pub mod findings;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::image::{Repository, Version};
 
 use super::gate::GatedUpdate;
-use super::hold::Deed;
+use super::hold::CommitRecord;
 use super::message::{short, update_line};
 use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, is};
 
@@ -81,13 +81,18 @@ pub fn without_record(text: &str) -> String {
     }
 }
 
-/// The hold that closed pull requests put on a version of an image. `deeds` are the commits of the branch that tell what
+/// The hold that closed pull requests put on a version of an image. `records` are the commits of the branch that tell what
 /// was resumed.
-pub fn by_closing(closed: &[Closed], deeds: &[Arc<Deed>], image: &Repository, meant: &Version) -> Option<Hold> {
+pub fn by_closing(
+    closed: &[Closed],
+    records: &[Arc<CommitRecord>],
+    image: &Repository,
+    meant: &Version,
+) -> Option<Hold> {
     let last = last(closed, image, meant)?;
     let target = Target { image: image.clone(), version: meant.clone() };
-    let resumes = |deed: &&Arc<Deed>| deed.trailers.resumes.iter().any(|resumed| resumed.covers(&target));
-    if deeds.iter().filter(resumes).any(|deed| deed.when >= last.at) {
+    let resumes = |record: &&Arc<CommitRecord>| record.trailers.resumes.iter().any(|resumed| resumed.covers(&target));
+    if records.iter().filter(resumes).any(|record| record.when >= last.at) {
         return None;
     }
     Some(Hold {
@@ -202,8 +207,8 @@ mod tests {
         }
     }
 
-    fn resume(second: i64, what: &str) -> Arc<Deed> {
-        Arc::new(Deed {
+    fn resume(second: i64, what: &str) -> Arc<CommitRecord> {
+        Arc::new(CommitRecord {
             ago: 0,
             commit: "1a2b3c4".to_owned(),
             when: Timestamp::from_second(second).expect("a time"),
@@ -217,8 +222,9 @@ mod tests {
     fn what_was_closed_is_held_until_it_is_resumed() {
         let image = "acme/app".parse::<Repository>().expect("a name");
         let tag = |text: &str| Version::parse_tag(text).expect("a tag");
-        let held =
-            |deeds: &[Arc<Deed>], to: &str| by_closing(&[closed(1, "v2"), closed(3, "v2")], deeds, &image, &tag(to));
+        let held = |records: &[Arc<CommitRecord>], to: &str| {
+            by_closing(&[closed(1, "v2"), closed(3, "v2")], records, &image, &tag(to))
+        };
         let hold = held(&[], "v2").expect("held");
         assert_eq!(
             hold.to_string(),

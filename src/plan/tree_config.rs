@@ -17,6 +17,6 @@ impl TreeConfig {
     /// Returns the images that any policy governs.
     pub fn prefilter(&self) -> Prefilter {
         let patterns = self.policies.rules.iter().flat_map(|rule| &rule.images);
-        Prefilter::of_words(patterns.map(|pattern| words(pattern.as_str())))
+        Prefilter::from_words(patterns.map(|pattern| words(pattern.as_str())))
     }
 }

@@ -1,4 +1,4 @@
-//! Which tags are of one build: a full and a short SHA, a version with and without a `v`, an index and the tags of its own
+//! Groups tags by build: a full and a short SHA, a version with and without a `v`, an index and the tags of its
 //! platforms.
 
 use std::cmp::Reverse;
@@ -6,46 +6,24 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::image::{Digest, Tag};
 
-use super::choose::Seen;
+use super::build::{Build, Kind};
 use super::order::Standing;
+use super::seen::Seen;
 use super::tags::TagRule;
 
-/// How many of the newest tags are looked into where the order alone does not tell builds apart.
+/// The number of newest tags that are inspected if the order alone does not tell builds apart.
 const NEWEST: usize = 24;
 
-/// The image of a tag, as far as it tells builds apart.
+/// The parts of a tag's image that tell builds apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
     /// Its digest.
     pub digest: Digest,
-    /// The digests of its platforms, of an index.
+    /// The digests of its platforms, if it is an index.
     pub platforms: Vec<Digest>,
 }
 
-/// The build that a tag is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Build {
-    /// Alike for all tags of one build, and for no others of the same survey.
-    pub id: u32,
-    /// What the tag is of it.
-    pub kind: Kind,
-}
-
-/// What a tag is of its build.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// All of it: an image of one platform.
-    Image,
-    /// All of it: an index.
-    Index {
-        /// Whether it lists more than one platform.
-        is_of_several: bool,
-    },
-    /// One of the platforms of an index that has a tag, too.
-    Part,
-}
-
-/// Tags with the builds that they are of.
+/// Tags with the builds that they belong to.
 #[derive(Debug, Clone, Default)]
 pub struct Builds(HashMap<Tag, Build>);
 
@@ -58,7 +36,7 @@ struct Known<'k> {
 }
 
 impl Known<'_> {
-    /// Whether the tags may name one commit: one of them shortens it, or none of them says it.
+    /// Returns whether two tags may name the same commit: one is a prefix of the other, or at least one names none.
     fn is_of_commit_of(&self, other: &Known<'_>) -> bool {
         match (self.commit, other.commit) {
             (Some(one), Some(other)) => one.starts_with(other) || other.starts_with(one),
@@ -68,9 +46,9 @@ impl Known<'_> {
 }
 
 impl Builds {
-    /// Groups tags into builds by their images. Tags of one image are one build where they name one commit, and where
-    /// nothing tells which of them is newer. Else they are not: a change that was reverted may come to the same image
-    /// again, and is new all the same.
+    /// Groups tags into builds by their images. Tags of one image are one build if they name one commit, and if nothing
+    /// tells which of them is newer. Otherwise they are different builds: a change that was reverted may lead to the
+    /// same image again, which is new all the same.
     pub fn of<'k>(
         rule: &TagRule,
         images: impl IntoIterator<Item = (&'k Tag, Option<Standing>, &'k Content)>,
@@ -96,7 +74,7 @@ impl Builds {
                 (0, false) => Kind::Part,
                 (count, _) => Kind::Index { is_of_several: count > 1 },
             };
-            // A platform that did not change is of several indexes: the newest counts.
+            // A platform that did not change is part of several indexes: the newest counts.
             let newest = |index: &&usize| (first_standing(&images[**index]), **index);
             let is_of = |index: &&usize| have_one_commit(image, &images[**index]);
             let whole = of.iter().filter(is_of).max_by_key(newest).filter(|_| kind == Kind::Part);
@@ -106,13 +84,13 @@ impl Builds {
         Builds(builds)
     }
 
-    /// The build of a tag, if its image is known.
+    /// Returns the build of a tag, if its image is known.
     pub fn get(&self, tag: &Tag) -> Option<Build> {
         self.0.get(tag).copied()
     }
 }
 
-/// The builds among tags of one image, which are sorted by their commits.
+/// Returns the builds among tags of one image, given in the order of their commits.
 fn of_one_digest<'a, 'k>(tags: &'a [Known<'k>]) -> Vec<Vec<&'a Known<'k>>> {
     // The shortest SHA of a commit comes right before all longer ones.
     let mut commits: Vec<Vec<&Known<'_>>> = Vec::new();
@@ -129,7 +107,7 @@ fn of_one_digest<'a, 'k>(tags: &'a [Known<'k>]) -> Vec<Vec<&'a Known<'k>>> {
     builds.into_values().collect()
 }
 
-/// Where the tags of a build stand: where the first of them does.
+/// Returns the standing of a build, which is that of its first tag.
 fn first_standing(build: &[&Known<'_>]) -> Option<Standing> {
     build.iter().filter_map(|known| known.standing).min()
 }
@@ -139,7 +117,7 @@ fn have_one_commit(one: &[&Known<'_>], other: &[&Known<'_>]) -> bool {
 }
 
 impl TagRule {
-    /// The tag of each build that goes before its others, by the number of the build.
+    /// Returns the preferred tag of each build, by the number of the build.
     pub fn first_of_builds<'s>(&self, seen: impl Iterator<Item = &'s Seen>) -> HashMap<u32, &'s Tag> {
         let mut firsts: HashMap<u32, (_, &Tag)> = HashMap::new();
         for (build, tag) in seen.filter_map(|seen| Some((seen.build?, &seen.tag))) {
@@ -152,8 +130,8 @@ impl TagRule {
         firsts.into_iter().map(|(id, (_, tag))| (id, tag)).collect()
     }
 
-    /// The tags whose images have to be known to tell the builds apart that could win: where names or places alone
-    /// decide, those that share the first place, and where tags have several forms, the newest.
+    /// Returns the tags whose images must be inspected to tell apart the builds that could win: those that share the
+    /// first place if names or positions alone decide, and the newest if tags have several forms.
     pub fn to_tell_apart(&self, seen: &[Seen], held: &[Tag]) -> BTreeSet<Tag> {
         let fitting = || seen.iter().filter(|seen| seen.doubt.is_none());
         if self.order().is_some() {
@@ -250,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_looked_into_than_could_win() {
+    fn only_tags_that_could_win_are_inspected() {
         let seen = |text: &str, behind: Option<u32>| {
             Seen::new(tag(text), behind.map(|n| Standing::Commit(super::super::order::HistoryPosition::behind(n))))
         };
@@ -275,7 +253,7 @@ mod tests {
             rotate in 0usize..12,
         ) {
             let names = ["1a2b3c4", "1a2b3c4d", "main-1a2b3c4", "amd64-1a2b3c4", "5d6e7f8", "main-5d6e7f8"];
-            // What a digest stands for does not change.
+            // The content of a digest does not change.
             let platforms: HashMap<u32, Vec<u32>> = images.iter().map(|(_, n, parts)| (*n, parts.clone())).collect();
             let mut images: Vec<(&str, Content)> =
                 images.iter().map(|(name, n, _)| (names[*name as usize], content(*n, &platforms[n]))).collect();
@@ -285,7 +263,7 @@ mod tests {
             let count = images.len().max(1);
             images.rotate_left(rotate % count);
             prop_assert_eq!(&before, &grouped(&images));
-            // One image with one commit is never torn apart.
+            // Tags with one image and one commit always stay together.
             for (name, content) in &images {
                 for (other, same) in &images {
                     let commit = |name: &str| name.rsplit('-').next().expect("one")[..7].to_owned();

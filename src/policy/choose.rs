@@ -1,4 +1,4 @@
-//! The choice of a tag, or why there is none.
+//! The choice of a tag, or the reason for choosing none.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -6,90 +6,35 @@ use jiff::Timestamp;
 
 use crate::image::Tag;
 
-use super::builds::Build;
 use super::contest::{Candidate, Contest, Lack, Outcome, candidates};
 use super::digits::{self, Doubt};
 use super::no_choice::NoChoice;
 use super::order::{Order, Standing};
+use super::seen::{Current, Position, Seen};
 use super::tags::{Misfit, Rank, TagRule};
-
-/// A tag of the registry with what is known of its image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// The tag.
-    pub tag: Tag,
-    /// Where it stands in the policy's order, if it has one and the tag a known place in it.
-    pub standing: Option<Standing>,
-    /// The build that it is of, where more than its name had to be known.
-    pub build: Option<Build>,
-    /// Why it cannot be chosen although it fits: it may be no commit at all.
-    pub doubt: Option<Doubt>,
-}
-
-impl Seen {
-    /// A tag that stands where it does, with nothing else known of it.
-    pub fn new(tag: Tag, standing: Option<Standing>) -> Seen {
-        Seen { tag, standing, build: None, doubt: None }
-    }
-
-    /// A tag that may be no commit.
-    pub fn in_doubt(tag: Tag) -> Seen {
-        Seen { doubt: Some(Doubt::Unread), ..Seen::from(tag) }
-    }
-}
-
-impl From<Tag> for Seen {
-    fn from(tag: Tag) -> Seen {
-        Seen::new(tag, None)
-    }
-}
-
-/// What is known of the age of an image that a field holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Position {
-    /// Where it stands in the policy's order.
-    Known(Standing),
-    /// It is there, but nothing says where it stands.
-    Unknown,
-    /// The registry does not have it any more.
-    Gone,
-    /// The registry was not asked.
-    NotQueried,
-}
-
-/// What a field holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Current {
-    /// The tag.
-    pub tag: Tag,
-    /// How old its image is.
-    pub position: Position,
-    /// The build that it is of, where that is known.
-    pub build: Option<Build>,
-}
 
 /// A tag that was chosen, the newest of those that the registry lists.
 #[derive(Debug, Clone, Copy)]
 pub struct Chosen<'c> {
     /// The tag.
     pub tag: &'c Tag,
-    /// When its image was built, if it says.
+    /// The time when its image was built, if it is known.
     pub built: Option<Timestamp>,
 }
 
 /// The tags of a registry, sorted by whether they fit a policy.
 #[derive(Debug, Default)]
 pub struct Shortlist {
-    /// Those that fit.
+    /// Tags that fit.
     pub fitting: Vec<Tag>,
-    /// Those that would fit if they were commits and not numbers, which their names do not say.
+    /// Tags that would fit if they are commits and not numbers, which their names do not tell.
     pub doubtful: Vec<Tag>,
-    /// Those that do not, each with the reason.
+    /// Tags that do not fit, each with the reason.
     pub dropped: Vec<(Tag, Misfit)>,
 }
 
 impl TagRule {
-    /// Sorts tags by whether they fit, by their names alone.
+    /// Sorts tags by whether they fit, judging by their names alone.
     pub fn shortlist(&self, tags: Vec<Tag>) -> Shortlist {
         let mut shortlist = Shortlist::default();
         for tag in tags {
@@ -105,13 +50,13 @@ impl TagRule {
         shortlist
     }
 
-    /// The tag that a field should hold instead of what it holds, or why it stays. `seen` may hold tags that do not
-    /// fit; they are passed over. The order of `seen` does not matter.
+    /// Chooses the tag that a field should hold instead of the current one, or returns the reason for keeping that.
+    /// `seen` may contain tags that do not fit, which are ignored. The order of `seen` does not matter.
     pub fn choose(&self, seen: &[Seen], current: Option<&Current>) -> Result<Tag, NoChoice> {
         if matches!(self, TagRule::Held) {
             return Err(current.map_or(NoChoice::NothingHeld, |held| NoChoice::UpToDate { tag: held.tag.clone() }));
         }
-        // What a field holds was taken for a commit once, whatever it looks like.
+        // A tag that a field holds was taken for a commit before, whatever it looks like.
         let is_sure = |seen: &&Seen| seen.doubt.is_none() || current.is_some_and(|current| current.tag == seen.tag);
         let fitting: Vec<&Seen> = seen.iter().filter(is_sure).filter(|seen| self.rank(&seen.tag).is_ok()).collect();
         if fitting.is_empty() {
@@ -130,9 +75,9 @@ impl TagRule {
         }
     }
 
-    /// Whether a tag that was chosen is known to be newer than one that was deployed before. One that is listed and was not
-    /// chosen is older, or has no place in the order any more; for one that is not, what counts is that the other was
-    /// built after it had been deployed.
+    /// Returns whether a chosen tag is known to be newer than one that was deployed before. A tag that is listed but
+    /// was not chosen is older, or no longer has a place in the order; a tag that is not listed is older if the chosen
+    /// one was built after it had been deployed.
     pub fn is_newer(&self, chosen: &Chosen<'_>, before: &Tag, deployed: Timestamp, seen: &[Seen]) -> bool {
         match (self, self.measure(before)) {
             // A placeholder protects nothing.
@@ -148,7 +93,7 @@ impl TagRule {
         if self.is_descending() { one < other } else { one > other }
     }
 
-    /// What the field holds, if it is of the policy's form at all: a placeholder such as `latest` protects nothing.
+    /// Returns the current tag if it matches the policy's form at all: a placeholder such as `latest` protects nothing.
     fn held<'c>(&self, current: Option<&'c Current>) -> Option<(Rank, &'c Current)> {
         current.and_then(|current| Some((self.measure(&current.tag).ok()?, current)))
     }
@@ -157,7 +102,7 @@ impl TagRule {
         matches!(self, TagRule::Sha { form, .. } if form.is_digits_alone(tag))
     }
 
-    /// Why a tag cannot be chosen.
+    /// Returns the reason why a tag cannot be chosen.
     fn unfit(&self, seen: &Seen) -> Option<String> {
         let misfit = self.rank(&seen.tag).err().map(|misfit| misfit.to_string());
         misfit.or(seen.doubt.map(|doubt| doubt.to_string()))
@@ -194,7 +139,7 @@ impl TagRule {
     }
 }
 
-/// A rank that larger is newer of, whichever way they run.
+/// A rank in its direction: the larger one is newer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Directed {
     rank: Rank,
@@ -259,7 +204,7 @@ fn by_order(
     }
 }
 
-/// Why a field stays that holds the newest of what can be chosen, or all of that is older.
+/// Returns the reason for keeping a tag that is the newest of those that can be chosen, or newer than all of them.
 fn waits<P>(contest: &Contest<'_, '_>, held: Tag, waiting: Option<(P, &Candidate<'_>, Lack)>) -> NoChoice {
     match waiting {
         Some((_, build, lack)) => unfinished(contest, build, lack),
@@ -271,7 +216,7 @@ fn unfinished(contest: &Contest<'_, '_>, build: &Candidate<'_>, lack: Lack) -> N
     NoChoice::Unfinished { newest: contest.tag(build), lacks: lack.words() }
 }
 
-/// The newest of the tags that may be a commit newer than something, or one whose place nobody knows.
+/// Returns the newest of the tags that may be commits newer than a standing, or one whose standing is unknown.
 fn newest_in_doubt(seen: &[Seen], than: Option<Standing>) -> Option<(Tag, Doubt)> {
     let may_be_newer = |seen: &&Seen| match (seen.doubt, seen.standing) {
         (Some(Doubt::Unread), None) => true,
@@ -282,7 +227,7 @@ fn newest_in_doubt(seen: &[Seen], than: Option<Standing>) -> Option<(Tag, Doubt)
     Some((newest.tag.clone(), newest.doubt?))
 }
 
-/// The tag of the one build of equally new ones; two different ones are a tie.
+/// Returns the tag of the only build in first place; several builds are a tie.
 fn single<P>(
     contest: &Contest<'_, '_>,
     first: &[&Candidate<'_>],
@@ -335,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_newer_is_said() {
+    fn tags_that_may_be_newer_are_reported() {
         let doubt = |second, doubt| Seen { doubt: Some(doubt), ..seen("1234567", second) };
         let choose = |doubtful: Seen, current: Option<&str>| {
             let tags = [seen("aaaaaaa", Some(1)), seen("bbbbbbb", Some(5)), doubtful];
@@ -347,7 +292,7 @@ mod tests {
         for (second, why) in [(Some(9), Doubt::Unlabelled), (Some(9), Doubt::Unread), (None, Doubt::Unread)] {
             let in_doubt = choose(doubt(second, why), Some("bbbbbbb"));
             assert!(matches!(in_doubt, Err(NoChoice::InDoubt { .. })), "{why:?}: {in_doubt:?}");
-            // It keeps nothing from moving on.
+            // It does not keep the field from moving on.
             assert_eq!(choose(doubt(second, why), Some("aaaaaaa")), Ok(tag("bbbbbbb")));
             assert_eq!(choose(doubt(second, why), None), Ok(tag("bbbbbbb")));
         }
@@ -356,11 +301,11 @@ mod tests {
         }
         let settled = seen("1234567", Some(9));
         assert_eq!(choose(settled, Some("bbbbbbb")), Ok(tag("1234567")));
-        // What is deployed was taken for a commit by someone.
+        // A deployed tag was taken for a commit by someone.
         let deployed = choose(doubt(Some(9), Doubt::Unlabelled), Some("1234567"));
         assert_eq!(deployed, Err(NoChoice::UpToDate { tag: tag("1234567") }));
         let nothing = SHA.choose(&[doubt(Some(9), Doubt::Unlabelled)], None).expect_err("no choice");
-        assert!(nothing.to_string().contains("1234567 is digits alone"), "{nothing}");
+        assert!(nothing.to_string().contains("1234567 consists of digits only"), "{nothing}");
     }
 
     #[test]
@@ -375,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_newer_than_something_deployed_before_is_known_or_not() {
+    fn a_tag_is_known_to_be_newer_than_a_deployed_one_or_not() {
         let is_newer = |rule: &TagRule, chosen: &str, built: Option<i64>, before: &str, listed: &[Seen]| {
             let second = |second| Timestamp::from_second(second).expect("a time");
             let (tag, before) = (&tag(chosen), tag(before));
@@ -396,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn unusable_ages_are_said() {
+    fn unusable_ages_are_reported() {
         let no = |tags: &[Seen]| SHA.choose(tags, None).expect_err("no choice");
         assert_eq!(no(&[]), NoChoice::NoTags);
         assert!(matches!(no(&[seen("latest", None), seen("v1", None)]), NoChoice::NoneFits { count: 2, .. }));
@@ -410,7 +355,7 @@ mod tests {
         ));
         let tie = [seen("aaaaaaa", Some(7)), seen("bbbbbbb", Some(7)), seen("ccccccc", Some(1))];
         assert!(matches!(no(&tie), NoChoice::Tie { .. }));
-        // One image without an age among others is passed over.
+        // An image without an age among others is ignored.
         assert_eq!(SHA.choose(&[seen("aaaaaaa", None), seen("bbbbbbb", Some(1))], None), Ok(tag("bbbbbbb")));
     }
 
@@ -426,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_stays_where_only_its_digest_is_followed() {
+    fn the_tag_stays_if_only_its_digest_is_followed() {
         let tags = [seen("1.2.0", None)];
         let up_to_date = Err(NoChoice::UpToDate { tag: tag("1.0.0") });
         assert_eq!(TagRule::Held.choose(&tags, Some(&held("1.0.0", Position::NotQueried))), up_to_date);
@@ -434,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_wins_where_asked() {
+    fn the_lowest_wins_if_configured() {
         let rule = TagRule::Alphabetical { descending: true, filter: Filter::default() };
         let tags = [seen("b", None), seen("a", None), seen("c", None)];
         assert_eq!(rule.choose(&tags, Some(&held("b", Position::NotQueried))), Ok(tag("a")));
@@ -442,7 +387,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_chosen_is_newer_and_does_not_depend_on_the_order(
+        fn the_choice_is_newer_and_does_not_depend_on_the_order(
             ages in prop::collection::vec((0u32..40, prop::option::of(0i64..8)), 0..12),
             current in prop::option::of((0u32..40, 0i64..8)),
             rotate in 0usize..12,

@@ -1,5 +1,5 @@
-//! Which of several builds a field should hold, and by which of its tags. A field keeps the form that its tag has, an index
-//! goes before its platforms, and a build whose tags are not all pushed yet waits.
+//! Chooses among builds, and among the tags of a build. A field keeps the form of its tag, an index is preferred to its
+//! platforms, and a build whose tags have not all been pushed yet has to wait.
 
 use std::cell::OnceCell;
 use std::cmp::Reverse;
@@ -7,56 +7,56 @@ use std::collections::{HashMap, HashSet};
 
 use crate::image::Tag;
 
-use super::builds::{Build, Kind};
-use super::choose::{Current, Seen};
+use super::build::{Build, Kind};
 use super::form::Form;
 use super::order::Standing;
+use super::seen::{Current, Seen};
 use super::tags::TagRule;
 
 /// A build with those of its tags that fit.
 #[derive(Debug)]
 pub(super) struct Candidate<'s> {
     members: Vec<&'s Seen>,
-    /// Where it stands in the policy's order. Of several tags the first that was pushed counts: another name makes an image
-    /// no newer. Platforms stand where their index does.
+    /// Its standing in the policy's order. Of several tags, the first that was pushed counts: another name does not
+    /// make an image newer. Platforms have the standing of their index.
     pub standing: Option<Standing>,
 }
 
-/// What a build lacks, so that it is not chosen for a field.
+/// The part that a build lacks, so that it is not chosen for a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lack {
-    /// The index, where the field holds one, or where other builds have one.
+    /// The index, if the field holds one, or if other builds have one.
     Index,
-    /// A tag of the form that the field has, where other builds have one.
+    /// A tag of the field's form, if other builds have one.
     Form,
 }
 
-/// The builds in question for a field.
+/// The builds that compete for a field.
 pub(super) struct Contest<'c, 's> {
     rule: &'c TagRule,
     candidates: &'c [Candidate<'s>],
     field: Option<(Form, Option<Build>)>,
-    /// What tags of platforms have around their commits.
+    /// The affixes of tags of platforms.
     part_affixes: OnceCell<HashSet<String>>,
     has_only_parts: OnceCell<bool>,
 }
 
-/// What comes of a contest.
+/// The outcome of a contest.
 pub(super) struct Outcome<'c, 's, P> {
-    /// The first place that a build has which can be chosen.
+    /// The first place held by a build that can be chosen.
     pub place: Option<P>,
     /// The builds in that place.
     pub first: Vec<&'c Candidate<'s>>,
-    /// The newest build before that place, and what it lacks.
+    /// The newest build ahead of that place, and the part that it lacks.
     pub waiting: Option<(P, &'c Candidate<'s>, Lack)>,
 }
 
 impl Lack {
-    /// What is missing.
+    /// Describes what is missing.
     pub fn words(self) -> &'static str {
         match self {
             Lack::Index => "it serves one platform, and no index with it has been pushed yet",
-            Lack::Form => "its build has no tag of the same form yet, as other builds do",
+            Lack::Form => "its build does not have a tag of the same form yet, as other builds do",
         }
     }
 }
@@ -70,13 +70,13 @@ impl<'s> Candidate<'s> {
         Candidate { members, standing }
     }
 
-    /// Whether a field holds one of its tags.
+    /// Returns whether a field holds one of its tags.
     pub fn is_held(&self, current: &Current) -> bool {
         let is_same = |build: Option<Build>| build.zip(current.build).is_some_and(|(one, other)| one.id == other.id);
         self.members.iter().any(|seen| seen.tag == current.tag || is_same(seen.build))
     }
 
-    /// The first of its tags by name.
+    /// Returns the first of its tags by name.
     pub fn example(&self) -> &'s Seen {
         self.members[0]
     }
@@ -90,7 +90,7 @@ impl<'s> Candidate<'s> {
     }
 }
 
-/// Puts tags together that are of one build.
+/// Groups tags by build.
 pub(super) fn candidates<'s>(fitting: impl Iterator<Item = &'s Seen>) -> Vec<Candidate<'s>> {
     let mut places: HashMap<u32, usize> = HashMap::new();
     let mut builds: Vec<Vec<&Seen>> = Vec::new();
@@ -111,7 +111,7 @@ impl<'c, 's> Contest<'c, 's> {
         Contest { rule, candidates, field, part_affixes, has_only_parts }
     }
 
-    /// Finds the first of the builds that lacks nothing.
+    /// Finds the first of the builds that lack nothing.
     pub fn run<P: Ord + Clone>(&self, place: impl Fn(&Candidate<'s>) -> Option<P>) -> Outcome<'c, 's, P> {
         let mut placed: Vec<(P, &Candidate<'s>)> =
             self.candidates.iter().filter_map(|build| Some((place(build)?, build))).collect();
@@ -132,21 +132,21 @@ impl<'c, 's> Contest<'c, 's> {
                 Some(_) => {}
             }
         }
-        // One that waits beside one that does not is no newer.
+        // A waiting build in the same place as one that can be chosen is not newer.
         if verdict.waiting.as_ref().map(|(at, _, _)| at) == verdict.place.as_ref() {
             verdict.waiting = None;
         }
         verdict
     }
 
-    /// The tag of a build that a field should hold.
+    /// Returns the tag of a build that a field should hold.
     pub fn tag(&self, build: &Candidate<'s>) -> Tag {
         let field = self.field.as_ref().map(|(form, _)| form);
         let suits = |seen: &&&Seen| {
             let form = self.rule.form_of(&seen.tag);
             (form.suits(field, self.is_part(seen, &form)), Reverse(seen.tag.clone()))
         };
-        // What is a choice for the field goes first, whatever else speaks for another.
+        // Tags that the field may hold come first, whatever else may speak for others.
         let open = build.members.iter().filter(|seen| self.is_open(seen, &self.rule.form_of(&seen.tag)));
         let best = open.max_by_key(suits).or_else(|| build.members.iter().max_by_key(suits));
         best.unwrap_or(&build.members[0]).tag.clone()
@@ -178,8 +178,8 @@ impl<'c, 's> Contest<'c, 's> {
         self.is_unfinished(build, field, &open).then_some(Lack::Form)
     }
 
-    /// Whether a tag of the form that a field has is still to come: other builds have it beside a form that this one has,
-    /// and no newer build went without it, as they do once a pipeline has changed.
+    /// Returns whether a tag of the field's form is still expected: other builds have one in addition to a form that
+    /// this build has, and no newer build went without it, as would be the case once a pipeline has changed.
     fn is_unfinished(&self, build: &Candidate<'s>, field: &Form, open: &[Form]) -> bool {
         let (mut is_usual, mut newest) = (false, None);
         let mut without = Vec::new();
@@ -195,7 +195,7 @@ impl<'c, 's> Contest<'c, 's> {
         is_usual && build.standing > newest && without.iter().filter(|at| **at > newest).count() == 1
     }
 
-    /// Whether a field may hold a tag: one of a platform only where the field holds such a one already.
+    /// Returns whether a field may hold a tag: that of a platform only if the field already holds such a tag.
     fn is_open(&self, seen: &Seen, form: &Form) -> bool {
         let is_of_field = || self.field.as_ref().is_some_and(|(field, _)| field.has_affixes_of(form));
         !self.is_part(seen, form) || is_of_field()
@@ -218,7 +218,7 @@ impl<'c, 's> Contest<'c, 's> {
         })
     }
 
-    /// Whether there is nothing but platforms: then they are what there is to choose from.
+    /// Returns whether there are only tags of platforms, so that the choice is among them.
     fn has_only_parts(&self) -> bool {
         *self.has_only_parts.get_or_init(|| {
             let mut members = self.candidates.iter().flat_map(|build| &build.members);
@@ -232,9 +232,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::builds::{Builds, Content};
-    use super::super::choose::Position;
     use super::super::no_choice::NoChoice;
     use super::super::order::Order;
+    use super::super::seen::Position;
     use super::super::tags::ShaForm;
     use super::*;
     use crate::image::Digest;
@@ -307,15 +307,15 @@ mod tests {
         for (held, ..) in new {
             assert_eq!(stays(&images, held), NoChoice::UpToDate { tag: tag(held) });
         }
-        // All that there is may be one build, and that is no tie.
+        // If there is only one build, that is not a tie.
         assert_eq!(chosen(&new, "latest"), WHOLE);
-        // Another build of the same commit is another build.
+        // Two builds of the same commit are different builds.
         let rebuilt = [&old[..], &[("ccccccc", 9, 9, &[]), (WHOLE, 9, 10, &[])]].concat();
         assert!(matches!(stays(&rebuilt, "aaaaaaa"), NoChoice::Tie { .. }));
     }
 
     #[test]
-    fn an_index_goes_before_its_platforms() {
+    fn an_index_is_preferred_to_its_platforms() {
         let old = [("aaaaaaa", 2, 1, &[2, 3][..]), ("amd64-aaaaaaa", 1, 2, &[]), ("arm64-aaaaaaa", 2, 3, &[])];
         let parts = [("amd64-ccccccc", 8, 8, &[][..]), ("arm64-ccccccc", 9, 9, &[])];
         let index = [("ccccccc", 9, 7, &[8, 9][..])];
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(chosen(&images, "latest"), "ccccccc");
         assert_eq!(chosen(&images, "amd64-aaaaaaa"), "amd64-ccccccc");
         assert_eq!(stays(&images, "arm64-ccccccc"), NoChoice::UpToDate { tag: tag("arm64-ccccccc") });
-        // Until it is there, nobody is given a platform who did not have it.
+        // Until it exists, a field does not get a platform that it did not have.
         for parts in [&parts[..1], &parts[1..], &parts] {
             let images = [&old[..], parts].concat();
             assert!(matches!(stays(&images, "aaaaaaa"), NoChoice::Unfinished { .. }), "{parts:?}");
@@ -332,7 +332,7 @@ mod tests {
         }
         let arm_alone = [&old[..], &parts[1..]].concat();
         assert!(matches!(stays(&arm_alone, "amd64-aaaaaaa"), NoChoice::Unfinished { .. }));
-        // A build that came before it is not kept waiting.
+        // An earlier build does not have to wait.
         let images = [&old[..], &[("bbbbbbb", 5, 4, &[5, 6])], &parts].concat();
         assert_eq!(chosen(&images, "aaaaaaa"), "bbbbbbb");
         // The annotation of an index may be older than what was built for it.
@@ -343,15 +343,15 @@ mod tests {
 
     #[test]
     fn platforms_are_known_by_their_index_or_their_names() {
-        // No index is called so, but what is called so has been a part of one.
+        // No index has such a name, but tags with such names have been parts of one.
         let old = [("aaaaaaa", 2, 1, &[2, 3][..]), ("one-aaaaaaa", 1, 2, &[])];
         assert_eq!(chosen(&[&old[..], &[("one-ccccccc", 9, 9, &[])]].concat(), "latest"), "aaaaaaa");
-        // What a field holds is an index, and what is new is none.
+        // The field holds an index, and the new tag is not one.
         let images = [("aaaaaaa", 2, 1, &[2, 3][..]), ("one-ccccccc", 9, 9, &[])];
         assert!(matches!(stays(&images, "aaaaaaa"), NoChoice::Unfinished { .. }));
-        // Of the same form it is the pipeline that has changed.
+        // If it has the same form, the pipeline has changed.
         assert_eq!(chosen(&[("aaaaaaa", 2, 1, &[2, 3]), ("ccccccc", 9, 9, &[])], "aaaaaaa"), "ccccccc");
-        // Names of architectures speak for themselves, unless there is nothing else.
+        // Names of architectures are recognised, unless there is nothing else.
         assert_eq!(chosen(&[("aaaaaaa", 1, 1, &[]), ("arm64-ccccccc", 9, 9, &[])], "latest"), "aaaaaaa");
         assert_eq!(chosen(&[("arm64-aaaaaaa", 1, 1, &[]), ("arm64-ccccccc", 9, 9, &[])], "latest"), "arm64-ccccccc");
     }
@@ -362,10 +362,10 @@ mod tests {
         let first = [&old[..], &[("ccccccc", 8, 8, &[])]].concat();
         assert!(matches!(stays(&first, "main-aaaaaaa"), NoChoice::Unfinished { .. }));
         assert_eq!(chosen(&first, "aaaaaaa"), "ccccccc");
-        // The pipeline has changed when another build goes without.
+        // The pipeline has changed once another build goes without.
         let second = [&first[..], &[("ddddddd", 9, 9, &[])]].concat();
         assert_eq!(chosen(&second, "main-aaaaaaa"), "ddddddd");
-        // Where no build ever had both, there is nothing to wait for.
+        // If no build ever had both, there is nothing to wait for.
         assert_eq!(chosen(&[("main-aaaaaaa", 1, 1, &[]), ("ccccccc", 8, 8, &[])], "main-aaaaaaa"), "ccccccc");
     }
 
@@ -375,19 +375,19 @@ mod tests {
         let images = [("aaaaaaa", 1, 1, &[][..]), ("ccccccc", 5, 5, &[]), ("prod-aaaaaaa", 9, 1, &[])];
         assert_eq!(choose(&pushed, &images, Some("aaaaaaa")), Ok(tag("ccccccc")));
         assert_eq!(choose(&pushed, &images, Some("ccccccc")), Err(NoChoice::UpToDate { tag: tag("ccccccc") }));
-        // What did not change is only given the name of the next commit, and no older than before.
+        // An image that did not change only gets the tag of the next commit, and does not become older.
         let built = rule(Order::Built);
         let images = [("aaaaaaa", 1, 1, &[][..]), ("ccccccc", 5, 5, &[]), ("ddddddd", 5, 5, &[])];
         assert_eq!(choose(&built, &images, Some("aaaaaaa")), Ok(tag("ccccccc")));
         assert_eq!(choose(&built, &images, Some("ddddddd")), Err(NoChoice::UpToDate { tag: tag("ddddddd") }));
-        // A change that was taken back comes to the same image, and is new.
+        // A reverted change leads to the same image, and is new.
         let images = [("aaaaaaa", 1, 1, &[][..]), ("ccccccc", 5, 5, &[]), ("ddddddd", 9, 1, &[])];
         assert_eq!(choose(&pushed, &images, Some("ccccccc")), Ok(tag("ddddddd")));
     }
 
     proptest! {
         #[test]
-        fn what_is_chosen_is_of_the_newest_build_and_does_not_depend_on_the_order(
+        fn the_choice_is_of_the_newest_build_and_does_not_depend_on_the_order(
             builds in prop::collection::vec((0i64..6, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()), 1..7),
             field in prop::option::of((0usize..7, 0usize..5)),
             rotate in 0usize..24,
@@ -432,7 +432,8 @@ mod tests {
             let form = |seen: &Seen| built.form_of(&seen.tag);
             let held = field.as_deref().and_then(of);
             if let Some(held) = held {
-                // Never back, never to a platform that the field did not have, and the form is kept where it can be.
+                // A field never moves back, never to a platform that it did not have, and keeps its form where
+                // possible.
                 prop_assert!(winner.standing >= held.standing);
                 prop_assert!(!same_build(&held));
                 let own = form(held);
@@ -443,7 +444,7 @@ mod tests {
                 let newer = |seen: &&Seen| form(seen).is_like(&own) && seen.standing > winner.standing && !is_part(seen);
                 prop_assert!(!seen.iter().any(|seen| newer(&seen)));
             } else {
-                // Without a form to keep, the newest that is no platform wins.
+                // Without a form to keep, the newest tag that is not a platform's wins.
                 let wholes: Vec<&Seen> = seen.iter().filter(|seen| !is_part(seen) && !form(seen).names_platform()).collect();
                 if field.is_none() && !wholes.is_empty() {
                     prop_assert!(wholes.iter().all(|seen| seen.standing <= winner.standing));

@@ -1,5 +1,5 @@
-//! SHAs that are digits alone, as one in 27 of those with seven digits is: they look like a date or a build number, so the
-//! other tags, or the image, have to say that they are commits.
+//! SHAs that consist of digits only, as one in 27 of those with seven digits does. They look like a date or a build
+//! number, so the other tags or the image must show that they are commits.
 
 use std::fmt;
 
@@ -8,25 +8,25 @@ use crate::image::Tag;
 use super::form::Form;
 use super::tags::TagRule;
 
-/// Why a tag that is digits alone is not taken for a commit.
+/// The reason why a tag that consists of digits only is not taken for a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Doubt {
-    /// Its image is known to be of another commit.
+    /// Its image was built from another commit.
     OtherCommit,
-    /// No commit of the branch begins so.
+    /// No commit on the branch begins with it.
     NotOnBranch,
     /// It is a date, and nothing says otherwise.
     Date,
-    /// It is older than what can be chosen, so its image was not asked for its commit.
+    /// It is older than the tags that can be chosen, so its image was not inspected.
     Older,
-    /// Its image does not say its commit.
+    /// Its image does not name its commit.
     Unlabelled,
-    /// Nobody looked at its image yet.
+    /// Its image has not been inspected yet.
     Unread,
 }
 
 impl Doubt {
-    /// Whether the tag may be a commit all the same.
+    /// Returns whether the tag may be a commit nevertheless.
     pub fn is_open(self) -> bool {
         matches!(self, Doubt::Unlabelled | Doubt::Unread)
     }
@@ -34,34 +34,31 @@ impl Doubt {
 
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("is digits alone, ")?;
+        f.write_str("consists of digits only, ")?;
         f.write_str(match self {
-            Doubt::OtherCommit => "and its image is of another commit (org.opencontainers.image.revision)",
-            Doubt::Date => "and a date, unless its image says otherwise (org.opencontainers.image.revision)",
-            Doubt::NotOnBranch => "and no commit of the branch begins so",
+            Doubt::OtherCommit => "and its image was built from another commit (org.opencontainers.image.revision)",
+            Doubt::Date => "and is a date unless its image says otherwise (org.opencontainers.image.revision)",
+            Doubt::NotOnBranch => "and no commit on the branch begins with it",
             Doubt::Older => "so it may be a date or a build number; it is older than the newest commit",
             Doubt::Unlabelled => {
                 "so it may be a date or a build number; label images with org.opencontainers.image.revision, \
-                 admit it by a `pattern` with a group `sha`, or rule it out by `ignore`"
+                 accept it with a `pattern` that has a group `sha`, or exclude it with `ignore`"
             }
-            Doubt::Unread => "so it may be a date or a build number; its image has not been looked into yet",
+            Doubt::Unread => "so it may be a date or a build number; its image has not been inspected yet",
         })
     }
 }
 
 impl TagRule {
-    /// What a doubt about a tag comes to: a date is taken for one as long as its image does not say otherwise.
+    /// Settles a doubt about a tag: a date is taken for a date unless its image says otherwise.
     pub fn weigh(&self, tag: &Tag, doubt: Doubt) -> Doubt {
-        match doubt.is_open() && self.commit_of(tag).is_some_and(is_time) {
-            true => Doubt::Date,
-            false => doubt,
-        }
+        if doubt.is_open() && self.commit_of(tag).is_some_and(is_time) { Doubt::Date } else { doubt }
     }
 }
 
-/// Parts tags that are digits alone by whether the names of the others say that they are commits: a longer tag begins with
-/// the same digits, or all others of its form are SHAs of its length and there are as few of digits alone as chance makes.
-/// `fitting` are tags that name commits, each with a letter.
+/// Splits tags that consist of digits only into commits and others, judging by the names of the other tags. A tag is a
+/// commit if a longer tag begins with the same digits, or if all others of its form are SHAs of its length and there
+/// are no more of digits only than chance explains. `fitting` are tags that name commits, each with a letter.
 pub(super) fn admit(rule: &TagRule, fitting: &[Tag], digits: Vec<Tag>) -> (Vec<Tag>, Vec<Tag>) {
     if digits.is_empty() {
         return (digits, Vec::new());
@@ -94,8 +91,8 @@ pub(super) fn admit(rule: &TagRule, fitting: &[Tag], digits: Vec<Tag>) -> (Vec<T
     digits.into_iter().partition(is_commit)
 }
 
-/// Whether digits begin with a date (`20260401`, `20260401120000`), or count the seconds or milliseconds since 1970, of
-/// the years from 2017 to 2033.
+/// Returns whether digits begin with a date (`20260401`, `20260401120000`), or are seconds or milliseconds since 1970
+/// in the years from 2017 to 2033.
 fn is_time(digits: &str) -> bool {
     let number = |from: usize, to: usize| digits.get(from..to).and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
     let is_date = digits.len() >= 8

@@ -1,4 +1,4 @@
-//! The first-parent history of a branch, in which commits are looked up by their SHA or the beginning of it.
+//! The first-parent history of a branch, in which commits are looked up by their SHA or a prefix of it.
 
 use super::order::HistoryPosition;
 
@@ -10,41 +10,41 @@ pub struct FirstParentHistory {
     is_whole: bool,
 }
 
-/// What a SHA comes to in a history.
+/// The result of looking up a SHA in a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
-    /// The one commit that it names.
+    /// The position of the only commit that matches.
     At(HistoryPosition),
-    /// None of them.
+    /// No commit matches.
     Nowhere,
-    /// More than one: it is too short.
+    /// Several commits match: the SHA is too short.
     Ambiguous(Vec<String>),
 }
 
 impl FirstParentHistory {
-    /// A history from its commits, newest first. `is_whole` says that it reaches back to the first commit.
+    /// Makes a history of its commits, newest first. `is_whole` says that it reaches back to the first commit.
     pub fn new(newest_first: impl Iterator<Item = String>, is_whole: bool) -> FirstParentHistory {
         let mut commits: Vec<(Box<str>, u32)> = newest_first.map(String::into_boxed_str).zip(0..).collect();
         commits.sort();
         FirstParentHistory { commits, is_whole }
     }
 
-    /// Whether it reaches back to the first commit.
+    /// Returns whether it reaches back to the first commit.
     pub fn is_whole(&self) -> bool {
         self.is_whole
     }
 
-    /// How many commits it has.
+    /// Returns the number of its commits.
     pub fn len(&self) -> usize {
         self.commits.len()
     }
 
-    /// Whether it has none.
+    /// Returns whether it has no commits.
     pub fn is_empty(&self) -> bool {
         self.commits.is_empty()
     }
 
-    /// Looks a SHA up, whole or shortened.
+    /// Looks up a SHA, full or abbreviated.
     pub fn find(&self, sha: &str) -> Lookup {
         let first = self.commits.partition_point(|(id, _)| **id < *sha);
         let matching: Vec<_> = self.commits[first..].iter().take_while(|(id, _)| id.starts_with(sha)).collect();

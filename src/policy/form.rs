@@ -1,5 +1,5 @@
-//! The form of a tag: what it has besides the commit, the version or the number that it names. Tags of one build differ in
-//! their forms, and a field keeps the one that it has.
+//! The form of a tag: everything around the commit, the version or the number that it names. Tags of one build differ
+//! in form, and a field keeps the form that it has.
 
 use std::cmp::Reverse;
 
@@ -7,7 +7,7 @@ use crate::image::Tag;
 
 use super::tags::TagRule;
 
-/// A SHA with this many digits is whole; SHA-256 has more.
+/// The number of digits of a full SHA; SHA-256 has more.
 const WHOLE: usize = 40;
 
 /// Architectures as tags spell them: Go's names, Docker's variants, and those of `uname`.
@@ -20,52 +20,52 @@ const ARCHITECTURES: [&str; 25] = [
 /// The form of a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Form {
-    /// What stands around the commit, which `*` stands for; or the whole tag. Numbers in it change from build to build, so
-    /// `#` stands for each.
+    /// The text around the commit, which is replaced by `*`, or the whole tag. Numbers in it change from build to
+    /// build, so each is replaced by `#`.
     affixes: String,
-    /// How many digits its commit has; 0 where it names none.
+    /// The number of digits of its commit; 0 if it names none.
     digits: usize,
     names_platform: bool,
 }
 
-/// How well a tag suits a field, the best last: what comes first decides first.
+/// The suitability of a tag for a field; the largest is the best. Earlier fields take precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Suitability {
     has_affixes_of_field: bool,
     is_whole_build: bool,
     is_like_field: bool,
     is_as_long_as_field: bool,
-    /// How many numbers a version has.
+    /// The number of numbers in a version.
     numbers: usize,
     plainness: Reverse<usize>,
     digits: usize,
 }
 
 impl Form {
-    /// Whether two tags differ in nothing but the commit, version or number that they name, and perhaps in how far a
-    /// commit is shortened.
+    /// Returns whether two tags differ only in the commit, version or number that they name, and perhaps in the length
+    /// of an abbreviated commit.
     pub fn is_like(&self, other: &Form) -> bool {
         self.has_affixes_of(other) && self.is_whole() == other.is_whole()
     }
 
-    /// Whether two tags have the same around what they name.
+    /// Returns whether two tags have the same text around what they name.
     pub fn has_affixes_of(&self, other: &Form) -> bool {
         self.affixes == other.affixes
     }
 
-    /// What a tag has around what it names.
+    /// Returns the text of the tag around what it names.
     pub fn affixes(&self) -> &str {
         &self.affixes
     }
 
-    /// Whether the name says that the tag is of one platform.
+    /// Returns whether the name shows that the tag is for one platform.
     pub fn names_platform(&self) -> bool {
         self.names_platform
     }
 
-    /// How well a tag of this form suits a field that holds one of another: the form of the field counts first, then an
-    /// index before one of its platforms. Without a field: the plain one, then the longest SHA, or the version with the
-    /// most numbers.
+    /// Returns the suitability of a tag of this form for a field with a tag of another form: the form of the field
+    /// counts first, then an index is preferred to its platforms. Without a field, the plainest tag is preferred, then
+    /// the longest SHA or the version with the most numbers.
     pub fn suits(&self, field: Option<&Form>, is_part: bool) -> Suitability {
         let is_of_field = |what: fn(&Form, &Form) -> bool| field.is_some_and(|field| what(self, field));
         let numbers = if self.digits == 0 { self.affixes.matches('#').count() } else { 0 };
@@ -86,7 +86,7 @@ impl Form {
 }
 
 impl TagRule {
-    /// The form of a tag that fits.
+    /// Returns the form of a tag that fits.
     pub fn form_of(&self, tag: &Tag) -> Form {
         let text = tag.as_str();
         let commit = match self {
@@ -103,7 +103,7 @@ impl TagRule {
     }
 }
 
-/// A text with `#` in place of numbers, those aside that belong to the name of an architecture.
+/// Replaces the numbers in a text by `#`, except those in the name of an architecture.
 fn without_numbers(text: &str, names_platform: &mut bool) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut last = "";
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_are_what_is_left_without_the_commit_and_numbers() {
+    fn forms_leave_out_the_commit_and_numbers() {
         let whole = "a".repeat(40);
         assert!(sha("1a2b3c4").is_like(&sha("1a2b3c4d")));
         assert!(!sha("1a2b3c4").is_like(&sha(&whole)) && sha("1a2b3c4").has_affixes_of(&sha(&whole)));

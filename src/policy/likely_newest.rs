@@ -1,12 +1,12 @@
-//! Which tags are likely to be the newest, where only a few can be looked into.
+//! Guesses which tags are the newest, for when only a few can be inspected.
 
 use crate::image::Tag;
 
 use super::number::Number;
 
-/// Puts tags in the order in which they are worth a look: those with the highest number in front of the commit first
-/// (`main-1042-1a2b3c4`, `20260401-1a2b3c4`), then those that the registry lists last, because those that keep the order
-/// of pushes list the oldest first.
+/// Sorts tags by how likely they are to be the newest: first those with the highest number in front of the commit
+/// (`main-1042-1a2b3c4`, `20260401-1a2b3c4`), then those that the registry lists last, because registries that keep the
+/// order of pushes list the oldest first.
 pub fn likely_newest_first(tags: Vec<Tag>) -> Vec<Tag> {
     let mut ranked: Vec<(Option<Number>, usize, Tag)> =
         tags.into_iter().enumerate().map(|(position, tag)| (number_before_commit(&tag), position, tag)).collect();
@@ -14,7 +14,7 @@ pub fn likely_newest_first(tags: Vec<Tag>) -> Vec<Tag> {
     ranked.into_iter().map(|(_, _, tag)| tag).collect()
 }
 
-/// The last word that is a number, the commit aside.
+/// Returns the last number before the commit.
 fn number_before_commit(tag: &Tag) -> Option<Number> {
     let (before, _) = tag.as_str().rsplit_once('-')?;
     before.rsplit(['-', '_', '.']).find_map(Number::parse)

@@ -1,22 +1,43 @@
-//! Which tag an image should have: what a policy says, how tags are ordered, which one is chosen and why none is.
+//! The tag that an image should have: policies, the order of tags, the choice of one, and the reasons for choosing
+//! none.
 //!
-//! - [`rule`]: which images a policy governs
-//! - [`tags`]: which tags fit a policy, by their names alone
+//! - [`rule`]: policies and the images that they govern
+//! - [`tags`]: the tags that fit a policy, by their names alone
 //! - [`range`]: version ranges, as Flux and Helm users write them
-//! - [`tag_patterns`]: which tags may be chosen at all
-//! - [`order`]: what tells which of two tags is newer, where their names do not
+//! - [`tag_patterns`]: patterns that allow or exclude tags
+//! - [`order`]: the order of tags whose names do not tell which is newer
 //! - [`first_parent_history`]: the history of a branch, in which commits are looked up
-//! - [`likely_newest`]: which tags are likely to be the newest
+//! - [`likely_newest`]: guesses which tags are the newest
 //! - [`number`]: numbers of any length, compared exactly
-//! - [`form`]: what tags have besides the commit or version that they name
-//! - [`builds`]: which tags are of one build
-//! - [`digits`]: SHAs that are digits alone
-//! - `contest`: which of several builds a field should hold, and by which of its tags
-//! - [`choose`]: the choice
-//! - [`no_choice`]: why there is none
-//! - [`scope`]: which images a pass is about
-//! - [`retention`]: what a cleanup of the registry would delete
+//! - [`form`]: the form of a tag around the commit or version that it names
+//! - [`build`]: the build that a tag belongs to; [`builds`]: groups tags by build
+//! - [`digits`]: SHAs that consist of digits only
+//! - `contest`: chooses among builds, and among the tags of a build
+//! - [`seen`]: tags with what is known about them; [`choose`]: the choice of a tag
+//! - [`minimum_age`]: images that are too young for their policy
+//! - [`no_choice`]: the reasons for choosing none
+//! - [`scope`]: the images that a cycle is about
+//! - [`retention`]: the tags that a cleanup of the registry would delete
+//!
+//! ```
+//! use tagalong::image::Tag;
+//! use tagalong::policy::no_choice::NoChoice;
+//! use tagalong::policy::range::Range;
+//! use tagalong::policy::seen::{Current, Position, Seen};
+//! use tagalong::policy::tags::{Filter, TagRule};
+//!
+//! let rule = TagRule::Semver { range: Range::parse("^1.4")?, filter: Filter::default() };
+//! let tag = |text: &str| text.parse::<Tag>();
+//! let listed = [tag("1.4.2")?, tag("1.10.0")?, tag("2.0.0")?, tag("latest")?].map(Seen::from);
+//! let current = |tag| Current { tag, position: Position::NotQueried, build: None };
+//!
+//! assert_eq!(rule.choose(&listed, Some(&current(tag("1.4.2")?)))?, tag("1.10.0")?);
+//! let newer = rule.choose(&listed, Some(&current(tag("1.11.0")?)));
+//! assert!(matches!(newer, Err(NoChoice::OnlyOlder { .. })));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+pub mod build;
 pub mod builds;
 pub mod choose;
 mod contest;
@@ -24,6 +45,7 @@ pub mod digits;
 pub mod first_parent_history;
 pub mod form;
 pub mod likely_newest;
+pub mod minimum_age;
 pub mod no_choice;
 pub mod number;
 pub mod order;
@@ -31,5 +53,6 @@ pub mod range;
 pub mod retention;
 pub mod rule;
 pub mod scope;
+pub mod seen;
 pub mod tag_patterns;
 pub mod tags;

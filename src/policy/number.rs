@@ -1,4 +1,4 @@
-//! Numbers of any length, compared exactly: a build number of 17 digits is no float.
+//! Numbers of any length, compared exactly: a build number of 17 digits does not fit a float.
 
 use std::cmp::Ordering;
 
@@ -13,7 +13,7 @@ pub struct Number {
 }
 
 impl Number {
-    /// Reads `[+-]digits[.digits]`.
+    /// Parses `[+-]digits[.digits]`.
     pub fn parse(text: &str) -> Option<Number> {
         let (negative, body) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -40,13 +40,8 @@ impl Ord for Number {
         match (self.negative, other.negative) {
             (false, false) => magnitude(self, other),
             (true, true) => magnitude(other, self),
-            (negative, _) => {
-                if negative {
-                    Ordering::Less
-                } else {
-                    Ordering::Greater
-                }
-            }
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
         }
     }
 }

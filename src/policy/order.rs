@@ -1,5 +1,5 @@
-//! How tags that name commits are ordered: by when their images were built or pushed, or by the place of their commits in
-//! the history of a branch.
+//! The order of tags that name commits: by the time when their images were built or pushed, or by the position of their
+//! commits in the history of a branch.
 
 use std::fmt;
 
@@ -7,33 +7,33 @@ use jiff::Timestamp;
 
 use crate::secret::SafeUrl;
 
-/// What tells which of two tags is newer, where their names do not.
+/// The criterion for which of two tags is newer if their names do not tell.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Order {
-    /// When the images were built.
+    /// The time when the images were built.
     #[default]
     Built,
-    /// When the tags were pushed, as the registry's own API tells.
+    /// The time when the tags were pushed, according to the registry's own API.
     Pushed,
-    /// The place of their commits in the first-parent history of a branch.
+    /// The position of their commits in the first-parent history of a branch.
     Commit(SourceBranch),
 }
 
 /// A branch of the repository that images are built from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceBranch {
-    /// The repository; without one the images say it (`org.opencontainers.image.source`).
+    /// The repository; if `None`, the images name it (`org.opencontainers.image.source`).
     pub source: Option<SafeUrl>,
     /// The branch.
     pub branch: String,
 }
 
-/// Where an image stands in an order. Larger is newer. One policy has one kind of them only.
+/// The standing of an image in an order. Larger is newer. One policy uses only one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// When it was built or pushed.
+    /// The time when it was built or pushed.
     At(Timestamp),
-    /// Where its commit is in the history of a branch.
+    /// The position of its commit in the history of a branch.
     Commit(HistoryPosition),
 }
 
@@ -42,34 +42,34 @@ impl fmt::Display for Standing {
         match self {
             Standing::At(at) => at.fmt(f),
             Standing::Commit(HistoryPosition(place)) if *place == i64::MIN => {
-                f.write_str("before all commits of the branch")
+                f.write_str("before all commits on the branch")
             }
             Standing::Commit(HistoryPosition(place)) => write!(f, "{} commits behind the branch", (-place).max(0) / 2),
         }
     }
 }
 
-/// A place in the first-parent history of a branch, or between two of its commits. Larger is newer.
+/// A position in the first-parent history of a branch, or between two of its commits. Larger is newer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HistoryPosition(i64);
 
 impl HistoryPosition {
-    /// Older than any commit.
+    /// The position before all commits.
     pub const BEFORE_ALL: HistoryPosition = HistoryPosition(i64::MIN);
 
-    /// The commit that has so many after it on the branch.
+    /// Returns the position of the commit with a number of commits after it on the branch.
     pub fn behind(count: u32) -> HistoryPosition {
         HistoryPosition(-2 * i64::from(count))
     }
 
-    /// Right after this one, and before the next commit of the branch.
+    /// Returns the position right after this one, and before the next commit of the branch.
     pub fn just_after(self) -> HistoryPosition {
         HistoryPosition(self.0 + 1)
     }
 }
 
 impl Order {
-    /// The branch whose history decides, if one does.
+    /// Returns the branch whose history decides, if this is the criterion.
     pub fn branch(&self) -> Option<&SourceBranch> {
         match self {
             Order::Commit(branch) => Some(branch),
@@ -77,28 +77,28 @@ impl Order {
         }
     }
 
-    /// Why no image of those that fit can be chosen, when none has a standing.
+    /// Explains why none of the images that fit can be chosen if none has a standing.
     pub fn no_standing(&self) -> &'static str {
         match self {
             Order::Built => {
                 "no image says when it was built; set the annotation or the config's `created` when building, \
                  or use a policy by version or number"
             }
-            Order::Pushed => "the registry does not say of any tag when it was pushed",
-            Order::Commit(_) => "no tag that could be chosen is of a commit of the branch",
+            Order::Pushed => "the registry does not report when tags were pushed",
+            Order::Commit(_) => "no eligible tag names a commit on the branch",
         }
     }
 
-    /// What is missing of an image that is there and has no standing.
+    /// Explains why an image that exists has no standing.
     pub fn why_unknown(&self) -> &'static str {
         match self {
             Order::Built => "its image does not say when it was built",
-            Order::Pushed => "the registry does not say when it was pushed",
-            Order::Commit(_) => "its commit is not on the branch, and it cannot be told when it was built",
+            Order::Pushed => "the registry does not report when it was pushed",
+            Order::Commit(_) => "its commit is not on the branch, and it is unknown when it was built",
         }
     }
 
-    /// What is missing of an image that the registry does not have.
+    /// Explains why an image that the registry does not have has no standing.
     pub fn why_gone(&self) -> &'static str {
         match self {
             Order::Built | Order::Pushed => "the registry does not have it",

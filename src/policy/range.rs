@@ -5,9 +5,11 @@
 
 use semver::{BuildMetadata, Prerelease, Version};
 
-/// A text that is no range.
+/// A text that is not a valid range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no version range: `{part}` is not understood; write for example ^1.4, ~1.2.0 or >=1.0.0 <2.0.0")]
+#[error(
+    "`{text}` is not a valid version range: cannot parse `{part}`; write for example ^1.4, ~1.2.0 or >=1.0.0 <2.0.0"
+)]
 pub struct RangeError {
     text: String,
     part: String,
@@ -22,7 +24,7 @@ pub struct Range {
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Alternative {
-    /// Each must hold: at least (inclusive), below (exclusive), or not.
+    /// The bounds, all of which must hold.
     bounds: Vec<Bound>,
     prereleases: bool,
 }
@@ -41,7 +43,7 @@ struct Partial {
 }
 
 impl Range {
-    /// Reads a range.
+    /// Parses a range.
     pub fn parse(text: &str) -> Result<Range, RangeError> {
         let fail = |part: &str| RangeError { text: text.to_owned(), part: part.to_owned() };
         let mut alternatives = Vec::new();
@@ -51,12 +53,12 @@ impl Range {
         Ok(Range { text: text.to_owned(), alternatives })
     }
 
-    /// The range as it was written.
+    /// Returns the range as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether a version is in the range.
+    /// Returns whether a version is in the range.
     pub fn matches(&self, version: &Version) -> bool {
         self.alternatives.iter().any(|alternative| alternative.matches(version))
     }
@@ -90,7 +92,7 @@ impl Alternative {
         self.prereleases |= !partial.pre.is_empty();
         let (low, wild_end) = (partial.low(), partial.wild_end());
         let is_exact = wild_end.is_none();
-        // The first version behind everything that the partial version names.
+        // The first version after everything that the partial version covers.
         let behind = wild_end.clone().unwrap_or_else(|| successor(&low));
         let bounds = match operator {
             "" | "=" | "==" => vec![Bound::AtLeast(low), Bound::Below(behind)],
@@ -118,7 +120,7 @@ impl Alternative {
             }
             _ => return Err(format!("{operator}{version}")),
         };
-        // `*` and `>=*` hold for every version, and have no end.
+        // `*` and `>=*` match every version and have no end.
         let any = partial.parts[0].is_none() && !is_exact;
         self.bounds.extend(bounds.into_iter().filter(|_| !any));
         Ok(())
@@ -168,7 +170,7 @@ impl Partial {
         Version { pre: self.pre.clone(), ..release(major, minor, patch) }
     }
 
-    /// The first version behind a partial one; `None` for a whole version.
+    /// Returns the first version after a partial one; `None` for a complete version.
     fn wild_end(&self) -> Option<Version> {
         match self.parts {
             [Some(_), Some(_), Some(_)] => None,
@@ -183,7 +185,8 @@ fn release(major: u64, minor: u64, patch: u64) -> Version {
     Version { major, minor, patch, pre: Prerelease::EMPTY, build: BuildMetadata::EMPTY }
 }
 
-/// The smallest version above one: for a release the next patch's first prerelease, else the prerelease with `.0`.
+/// Returns the smallest version above another: the next patch release for a release, the prerelease with `.0` appended
+/// for a prerelease.
 fn successor(version: &Version) -> Version {
     if version.pre.is_empty() {
         return release(version.major, version.minor, version.patch + 1);
@@ -204,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_hold_what_their_users_expect() {
+    fn ranges_contain_what_users_expect() {
         check("^1.4", &["1.4.0", "1.9.9"], &["1.3.9", "2.0.0", "1.5.0-rc.1", "2.0.0-rc.1"]);
         check("^0.2.3", &["0.2.3", "0.2.9"], &["0.2.2", "0.3.0"]);
         check("^0.0.3", &["0.0.3"], &["0.0.4"]);
@@ -226,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_refused_with_the_part() {
+    fn invalid_ranges_are_refused_with_the_part() {
         for text in ["", "foo", "^", ">>1", "1.2.3.4", "1.x.2", "^1 ||", "1.2-rc"] {
             assert!(Range::parse(text).is_err(), "{text}");
         }

@@ -1,13 +1,13 @@
-//! What a cleanup of the registry would delete that keeps the newest tags.
+//! The tags that a cleanup of the registry would delete if it keeps only the newest.
 
 use crate::image::Tag;
 
-use super::choose::Seen;
+use super::seen::Seen;
 use super::tags::{Rank, TagRule};
 
 impl TagRule {
-    /// How many of the tags are newer than one; `None` when that cannot be said, because the tag does not fit the rule,
-    /// or because an order decides in which it has no known place.
+    /// Returns the number of tags that are newer than a tag; `None` if that is unknown, because the tag does not fit
+    /// the rule, or because its standing in the order is unknown.
     pub fn newer_than(&self, tag: &Tag, seen: &[Seen]) -> Option<usize> {
         let held = self.measure(tag).ok()?;
         let others = || seen.iter().filter(|other| other.tag != *tag && other.doubt.is_none());
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_are_counted_where_they_decide() {
+    fn ages_are_counted_if_they_decide() {
         let rule = TagRule::Sha { form: ShaForm::Usual, order: Order::Built };
         let tags = [seen("aaaaaa1", Some(1)), seen("aaaaaa2", Some(2)), seen("aaaaaa3", None)];
         let count = |tag: &str| rule.newer_than(&tag.parse().expect("a tag"), &tags);

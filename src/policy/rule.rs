@@ -1,4 +1,4 @@
-//! Which images a policy governs.
+//! Policies, and the images that they govern.
 
 use std::time::Duration;
 
@@ -11,37 +11,37 @@ use crate::platform::Platform;
 use super::tag_patterns::TagPatterns;
 use super::tags::{RuleError, TagRule};
 
-/// What `inspect_limit` is where a policy says nothing.
+/// The default of `inspect_limit`.
 pub const INSPECT_LIMIT: u32 = 1000;
 
-/// A policy: these images take their tags by this rule.
+/// A policy: the images that it governs, and the rule that chooses their tags.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    /// How the policy is called in listings: its first image pattern.
+    /// The name of the policy in listings: its first image pattern.
     pub name: String,
     /// The images.
     pub images: Vec<ImagePattern>,
     /// The rule.
     pub tags: TagRule,
-    /// Whether the digest is written beside the tag.
+    /// True if the digest is written in addition to the tag.
     pub pin: bool,
-    /// Whether the digest is followed while the tag stays, as tags that are rebuilt in place want it.
+    /// True if the digest is followed while the tag stays the same, for tags that are rebuilt in place.
     pub track: bool,
-    /// Which tags may be chosen at all.
+    /// The patterns that allow or exclude tags.
     pub tag_patterns: TagPatterns,
-    /// How long ago an image has to be built before it is deployed.
+    /// The time that must pass between the build of an image and its deployment.
     pub minimum_age: Option<Duration>,
-    /// How many tags of a repository are looked into in one pass, those aside that are known already.
+    /// The number of tags of a repository that are inspected per cycle, not counting those that are known already.
     pub inspect_limit: u32,
-    /// The platforms that an image has to serve; empty for all that its index lists.
+    /// The platforms that an image must support; if empty, all that its index lists.
     pub platforms: Vec<Platform>,
-    /// Whether the next best tag is taken when the best is broken in the registry.
+    /// True if the next best tag is chosen when the best one is broken in the registry.
     pub fallback: bool,
-    /// How many tags a cleanup of the registry keeps, the newest first; nothing is deleted here.
+    /// The number of newest tags that a cleanup of the registry keeps; nothing is deleted here.
     pub keep: Option<u32>,
 }
 
-/// A pattern of image names: `*` stands for anything within one component, `**` for any number of components.
+/// A pattern of image names: `*` matches anything within one component, `**` any number of components.
 #[derive(Debug, Clone)]
 pub struct ImagePattern {
     matcher: GlobMatcher,
@@ -49,7 +49,7 @@ pub struct ImagePattern {
 }
 
 impl ImagePattern {
-    /// Reads a pattern; without a host it means Docker Hub, as image names do.
+    /// Parses a pattern; without a host it refers to Docker Hub, as image names do.
     pub fn parse(text: &str) -> Result<ImagePattern, RuleError> {
         let fail = |reason: &str| RuleError::Images { text: text.to_owned(), reason: reason.to_owned() };
         if text.is_empty() || text.contains("://") || text.contains('@') || text.contains(char::is_whitespace) {
@@ -57,7 +57,7 @@ impl ImagePattern {
         }
         let (first, rest) = text.split_once('/').unwrap_or(("", text));
         if rest.contains(':') {
-            return Err(fail("it names no tag; tags are chosen by `tags`"));
+            return Err(fail("it must not contain a tag; tags are chosen by `tags`"));
         }
         let has_host = first.contains(['.', ':', '*']) || first == "localhost";
         let full = match (has_host, first) {
@@ -71,23 +71,23 @@ impl ImagePattern {
         Ok(ImagePattern { matcher: glob.compile_matcher(), host: host.map(str::to_owned) })
     }
 
-    /// Whether an image matches.
+    /// Returns whether an image matches.
     pub fn matches(&self, image: &Repository) -> bool {
         self.matcher.is_match(image.as_str())
     }
 
-    /// The pattern, normalised as names are.
+    /// Returns the pattern, normalised like names.
     pub fn as_str(&self) -> &str {
         self.matcher.glob().glob()
     }
 
-    /// The registry host, when the pattern spells one out.
+    /// Returns the registry host, if the pattern contains a literal one.
     pub fn host(&self) -> Option<&str> {
         self.host.as_deref()
     }
 }
 
-/// All policies. The first that matches an image governs it.
+/// All policies. The first one that matches an image governs it.
 #[derive(Debug, Clone, Default)]
 pub struct PolicySet {
     /// The policies, in the order of their files.
@@ -95,7 +95,8 @@ pub struct PolicySet {
 }
 
 impl Rule {
-    /// When an image that was built at `created` is old enough to be deployed; `None` where any age will do.
+    /// Returns the time when an image that was built at `created` is old enough to be deployed; `None` if there is no
+    /// minimum age.
     pub fn ripe_at(&self, created: Timestamp) -> Option<Timestamp> {
         let age = self.minimum_age?;
         Some(created.checked_add(age).unwrap_or(Timestamp::MAX))
@@ -103,12 +104,12 @@ impl Rule {
 }
 
 impl PolicySet {
-    /// The policy that governs an image.
+    /// Returns the policy that governs an image.
     pub fn rule_for(&self, image: &Repository) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.images.iter().any(|pattern| pattern.matches(image)))
     }
 
-    /// The platforms that an image has to serve; empty for all that its index lists.
+    /// The platforms that an image must support; if empty, all that its index lists.
     pub fn platforms_of(&self, image: &Repository) -> &[Platform] {
         self.rule_for(image).map(|rule| rule.platforms.as_slice()).unwrap_or_default()
     }
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused() {
+    fn invalid_patterns_are_refused() {
         for text in ["", "https://ghcr.io/a", "ghcr.io/a:v1", "a b", "ghcr.io/[a", "a@sha256:0"] {
             assert!(ImagePattern::parse(text).is_err(), "{text}");
         }

@@ -1,32 +1,32 @@
-//! Which images a pass is about: all that policies govern, or a few of which there is news.
+//! The images that a cycle is about: all that policies govern, or a few that an event named.
 
 use std::collections::BTreeSet;
 
 use crate::image::Repository;
 
-/// Which images a pass is about.
+/// The images that a cycle is about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Scope {
-    /// All.
+    /// All images.
     #[default]
     All,
-    /// Those that any of these names.
+    /// Only images that match one of these targets.
     Only(BTreeSet<Target>),
 }
 
-/// What news about an image says of its name, which may be less than the whole of it.
+/// The name of an image as an event gives it, which may be incomplete.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Target {
-    /// The registry host; without one any will do.
+    /// The registry host; if `None`, any host matches.
     pub host: Option<String>,
     /// The name within the registry.
     pub path: String,
-    /// Whether all images below the name are meant, too.
+    /// True if all images below the name match as well.
     pub with_below: bool,
 }
 
 impl Scope {
-    /// Whether a pass is about an image.
+    /// Returns whether an image is in the scope.
     pub fn covers(&self, image: &Repository) -> bool {
         match self {
             Scope::All => true,
@@ -36,12 +36,12 @@ impl Scope {
 }
 
 impl Target {
-    /// One image.
+    /// Makes a target of one image.
     pub fn image(image: &Repository) -> Target {
         Target { host: Some(image.host().to_owned()), path: image.path().to_owned(), with_below: false }
     }
 
-    /// Whether it may mean an image.
+    /// Returns whether the target may refer to an image.
     pub fn covers(&self, image: &Repository) -> bool {
         let is_below = || image.path().strip_prefix(&self.path).is_some_and(|rest| rest.starts_with('/'));
         self.host.as_deref().is_none_or(|host| host == image.host())
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_cover_what_they_name() {
+    fn targets_cover_the_images_they_name() {
         let covers = |host: Option<&str>, path: &str, with_below: bool, image: &str| {
             let target = Target { host: host.map(str::to_owned), path: path.to_owned(), with_below };
             Scope::Only(BTreeSet::from([target])).covers(&image.parse().expect(image))

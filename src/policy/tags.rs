@@ -1,4 +1,4 @@
-//! Which tags fit a policy, by their names alone, and what they are compared by.
+//! The tags that fit a policy, judging by their names alone, and the values that they are compared by.
 
 use std::fmt;
 use std::ops::Range as Span;
@@ -12,123 +12,104 @@ use super::number::Number;
 use super::order::Order;
 use super::range::{Range, RangeError};
 
-/// How tags are chosen.
+/// The rule by which a tag is chosen.
 #[derive(Debug, Clone)]
 pub enum TagRule {
     /// Tags that name a git commit.
     Sha {
-        /// Which tags those are.
+        /// The form of such tags.
         form: ShaForm,
-        /// What tells which of them is the newest.
+        /// The criterion for the newest of them.
         order: Order,
     },
-    /// Versions; the highest in a range.
+    /// Versions: the highest one in a range is chosen.
     Semver {
         /// The range.
         range: Range,
-        /// What of a tag is the version.
+        /// The part of a tag that is the version.
         filter: Filter,
     },
     /// Numbers.
     Numerical {
-        /// Whether the lowest wins instead of the highest.
+        /// True if the lowest is chosen instead of the highest.
         descending: bool,
-        /// What of a tag is the number.
+        /// The part of a tag that is the number.
         filter: Filter,
     },
-    /// The tag that the field holds, whatever it is called: only its digest is followed.
+    /// The tag that the field holds, whatever its name: only its digest is followed.
     Held,
     /// Texts, compared byte by byte.
     Alphabetical {
-        /// Whether the first wins instead of the last.
+        /// True if the first is chosen instead of the last.
         descending: bool,
-        /// What of a tag is compared.
+        /// The part of a tag that is compared.
         filter: Filter,
     },
 }
 
-/// Which tags name a git commit.
+/// The form of tags that name a git commit.
 #[derive(Debug, Clone)]
 pub enum ShaForm {
-    /// 7 to 64 hexadecimal digits, alone or behind a prefix that ends in a dash.
+    /// 7 to 64 hexadecimal digits, alone or after a prefix that ends in a dash.
     Usual,
-    /// What a pattern with the named group `sha` matches.
+    /// Tags that match a pattern with the named group `sha`.
     Pattern(Regex),
-    /// What a pattern matches; the commit is told by the image (`org.opencontainers.image.revision`).
+    /// Tags that match a pattern; the image names the commit (`org.opencontainers.image.revision`).
     Labelled(Regex),
 }
 
-/// What of a tag is compared: Flux's `filterTags`.
+/// The part of a tag that is compared, like Flux's `filterTags`.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     pattern: Option<Regex>,
     extract: Option<String>,
 }
 
-/// A rule that cannot be.
+/// The reason why a rule is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum RuleError {
-    /// No regular expression.
-    #[error("`{text}` is no regular expression: {reason}")]
-    Pattern {
-        /// The text.
-        text: String,
-        /// The regex engine's words, last line.
-        reason: String,
-    },
-    /// A SHA pattern without its group.
+    /// A regular expression is not valid.
+    #[error("`{text}` is not a valid regular expression: {reason}")]
+    Pattern { text: String, reason: String },
+    /// A SHA pattern does not have the required group.
     #[error("`{0}` needs a group named sha around the commit, such as ^main-(?P<sha>[0-9a-f]{{7,40}})$")]
     NoShaGroup(String),
-    /// `extract` names a group that `pattern` does not have.
-    #[error("`{extract}` names a group that the pattern `{pattern}` does not have")]
-    NoGroup {
-        /// The text of `extract`.
-        extract: String,
-        /// The pattern, empty when none was given.
-        pattern: String,
-    },
-    /// No version range.
+    /// `extract` refers to a group that `pattern` does not have.
+    #[error("`{extract}` refers to a group that the pattern `{pattern}` does not have")]
+    NoGroup { extract: String, pattern: String },
+    /// A version range is not valid.
     #[error(transparent)]
     Range(#[from] RangeError),
-    /// No pattern of tags.
-    #[error("`{text}` is no pattern of tags: {reason}")]
-    Tags {
-        /// The text.
-        text: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// No pattern of image names.
-    #[error("`{text}` is no pattern of image names: {reason}")]
-    Images {
-        /// The text.
-        text: String,
-        /// What is wrong.
-        reason: String,
-    },
+    /// A tag pattern is not valid.
+    #[error("`{text}` is not a valid tag pattern: {reason}")]
+    Tags { text: String, reason: String },
+    /// An image pattern is not valid.
+    #[error("`{text}` is not a valid image pattern: {reason}")]
+    Images { text: String, reason: String },
 }
 
-/// Why a tag does not fit, by its name.
+/// The reason why a tag does not fit, judging by its name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
-    /// The pattern does not match.
+    /// It does not match the pattern.
     #[error("does not match the pattern `{0}`")]
     Pattern(String),
-    /// Not the form of a commit.
-    #[error("names no commit (7 to 64 hexadecimal digits)")]
+    /// It does not have the form of a commit.
+    #[error("does not name a commit (7 to 64 hexadecimal digits)")]
     NoSha,
-    /// Not a version.
-    #[error("is no version (semver 2.0.0)")]
+    /// It is not a version.
+    #[error("is not a version (semver 2.0.0)")]
     NoVersion,
-    /// Not in the range.
+    /// It is not in the range.
     #[error("is not in the range `{0}`")]
     OutOfRange(String),
-    /// Not a number.
-    #[error("is no number")]
+    /// It is not a number.
+    #[error("is not a number")]
     NoNumber,
 }
 
-/// What a tag is compared by. Larger is newer.
+/// The value that a tag is compared by. Larger is newer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
     /// By the policy's order, not by the name.
@@ -142,7 +123,7 @@ pub enum Rank {
 }
 
 impl Filter {
-    /// A filter from the texts of the configuration.
+    /// Makes a filter from the texts in the configuration.
     pub fn new(pattern: Option<&str>, extract: Option<&str>) -> Result<Filter, RuleError> {
         let pattern = pattern.map(compile).transpose()?;
         if let Some(extract) = extract {
@@ -169,7 +150,7 @@ impl Filter {
     }
 }
 
-/// The names (or numbers) of the groups in an `extract` text, as the regex crate expands them.
+/// Returns the names (or numbers) of the groups in an `extract` text, as the regex crate expands them.
 fn group_names(extract: &str) -> impl Iterator<Item = &str> {
     extract.split('$').skip(1).filter_map(|part| {
         if let Some(braced) = part.strip_prefix('{') {
@@ -188,7 +169,8 @@ fn compile(text: &str) -> Result<Regex, RuleError> {
 }
 
 impl ShaForm {
-    /// The form that a pattern describes. Only where commits are ordered by history may the commit be left to the image.
+    /// Makes the form that a pattern describes. The commit may be left to the image only if commits are ordered by
+    /// history.
     pub fn pattern(text: &str, order: &Order) -> Result<ShaForm, RuleError> {
         let pattern = compile(text)?;
         match (pattern.capture_names().flatten().any(|name| name == "sha"), order) {
@@ -198,12 +180,12 @@ impl ShaForm {
         }
     }
 
-    /// The commit that a tag names, whole or shortened; `None` where the image has to tell.
+    /// Returns the commit that a tag names, full or abbreviated; `None` if only the image names it.
     pub fn commit<'t>(&self, tag: &'t Tag) -> Option<&'t str> {
         self.commit_place(tag).map(|place| &tag.as_str()[place])
     }
 
-    /// Where a tag names its commit, in bytes.
+    /// Returns the bytes of a tag that name its commit.
     pub(super) fn commit_place(&self, tag: &Tag) -> Option<Span<usize>> {
         let text = tag.as_str();
         match self {
@@ -213,7 +195,7 @@ impl ShaForm {
         }
     }
 
-    /// Whether a tag that fits may as well be a date or a build number.
+    /// Returns whether a tag that fits could also be a date or a build number.
     pub(super) fn is_digits_alone(&self, tag: &Tag) -> bool {
         let is_number = |sha: &str| sha.len() < 40 && sha.bytes().all(|b| b.is_ascii_digit());
         matches!(self, ShaForm::Usual) && self.commit(tag).is_some_and(is_number)
@@ -221,7 +203,7 @@ impl ShaForm {
 
     fn fits(&self, tag: &str) -> Result<(), Misfit> {
         let is_hex = |t: &str| t.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        // Zeros are what git writes for no commit, and people until there is one.
+        // Git writes zeros for no commit, and people do so until there is one.
         let is_none = |t: &str| t.bytes().all(|b| b == b'0');
         let hex = |t: &str| (7..=64).contains(&t.len()) && is_hex(t) && !is_none(t);
         match self {
@@ -241,7 +223,7 @@ impl ShaForm {
 }
 
 impl TagRule {
-    /// What a tag is compared by, or why it does not fit.
+    /// Returns the value that a tag is compared by, or the reason why it does not fit.
     pub fn rank(&self, tag: &Tag) -> Result<Rank, Misfit> {
         let rank = self.measure(tag)?;
         match (self, &rank) {
@@ -252,7 +234,7 @@ impl TagRule {
         }
     }
 
-    /// What a tag is compared by, even where it is too old or too new to be chosen.
+    /// Returns the value that a tag is compared by, even if it is too old or too new to be chosen.
     pub fn measure(&self, tag: &Tag) -> Result<Rank, Misfit> {
         let text = tag.as_str();
         match self {
@@ -270,7 +252,7 @@ impl TagRule {
         }
     }
 
-    /// What tells which of two tags is newer, where their names do not.
+    /// Returns the criterion for which of two tags is newer, if their names do not tell.
     pub fn order(&self) -> Option<&Order> {
         match self {
             TagRule::Sha { order, .. } => Some(order),
@@ -278,7 +260,7 @@ impl TagRule {
         }
     }
 
-    /// The commit that a tag names, whole or shortened, where names say commits.
+    /// Returns the commit that a tag names, full or abbreviated, if tags name commits.
     pub fn commit_of<'t>(&self, tag: &'t Tag) -> Option<&'t str> {
         match self {
             TagRule::Sha { form, .. } => form.commit(tag),
@@ -286,7 +268,7 @@ impl TagRule {
         }
     }
 
-    /// Whether the smallest rank wins instead of the largest.
+    /// Returns whether the smallest rank is chosen instead of the largest.
     pub fn is_descending(&self) -> bool {
         matches!(self, TagRule::Numerical { descending: true, .. } | TagRule::Alphabetical { descending: true, .. })
     }
@@ -294,18 +276,18 @@ impl TagRule {
 
 impl fmt::Display for TagRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = if self.is_descending() { "first" } else { "last" };
+        let (number, name) = if self.is_descending() { ("lowest", "first") } else { ("highest", "last") };
         match self {
             TagRule::Sha { order, .. } => write!(f, "tags that name a commit, the newest by `order: {order}`"),
-            TagRule::Semver { range, .. } => write!(f, "versions, the highest of {}", range.as_str()),
-            TagRule::Numerical { .. } => write!(f, "numbers, the {end}"),
-            TagRule::Alphabetical { .. } => write!(f, "names, the {end} by the alphabet"),
-            TagRule::Held => f.write_str("the tag that is there, by the digest that it has now"),
+            TagRule::Semver { range, .. } => write!(f, "versions, the highest in {}", range.as_str()),
+            TagRule::Numerical { .. } => write!(f, "numbers, the {number}"),
+            TagRule::Alphabetical { .. } => write!(f, "names, the {name} in alphabetical order"),
+            TagRule::Held => f.write_str("the current tag, by its current digest"),
         }
     }
 }
 
-/// A version with an optional `v`, minor and patch being optional too (`v1`, `1.2`), as Masterminds/semver reads it.
+/// Parses a version with optional `v`, minor and patch (`v1`, `1.2`), like Masterminds/semver.
 fn lenient_version(text: &str) -> Option<Version> {
     let text = text.strip_prefix('v').unwrap_or(text);
     let core_end = text.find(['-', '+']).unwrap_or(text.len());

@@ -1,4 +1,4 @@
-//! Challenges and tokens: RFC 9110 section 11 for the header, and the distribution project's token authentication.
+//! Challenges and tokens, according to RFC 9110 section 11 and the distribution project's token authentication.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::secret::Secret;
 
-/// How a registry wants to be signed in to.
+/// The authentication that a registry asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Challenge {
     /// User and password with each request.
@@ -16,13 +16,13 @@ pub enum Challenge {
     Bearer {
         /// The token server.
         realm: String,
-        /// What the token server calls this registry.
+        /// The token server's name for this registry.
         service: Option<String>,
     },
 }
 
 impl Challenge {
-    /// The first challenge of a `WWW-Authenticate` header that we can meet.
+    /// Parses the first supported challenge of a `WWW-Authenticate` header.
     pub fn parse(header: &str) -> Option<Challenge> {
         let (scheme, rest) = header.trim().split_once(' ').unwrap_or((header.trim(), ""));
         if scheme.eq_ignore_ascii_case("basic") {
@@ -36,7 +36,7 @@ impl Challenge {
     }
 }
 
-/// `name="value", name=value`; commas inside quotes belong to the value.
+/// Parses `name="value", name=value`; commas inside quotes belong to the value.
 fn parameters(text: &str) -> HashMap<String, String> {
     let mut found = HashMap::new();
     let mut rest = text;
@@ -52,15 +52,15 @@ fn parameters(text: &str) -> HashMap<String, String> {
     found
 }
 
-/// A token and until when it is good.
+/// A token and its expiry.
 #[derive(Debug, Clone)]
 pub struct Token {
     /// The token.
     pub value: Secret<String>,
-    good_until: Instant,
+    expires: Instant,
 }
 
-/// The token server's answer.
+/// The token server's response.
 #[derive(Deserialize)]
 pub struct TokenResponse {
     token: Option<String>,
@@ -69,20 +69,20 @@ pub struct TokenResponse {
 }
 
 impl TokenResponse {
-    /// The token; by the specification it is good for 60 s when the server does not say. It is given up a little
-    /// early, so that it does not run out on the way.
+    /// The token, which is valid for 60 s if the server does not specify it. It expires here a little early, so that it does
+    /// not expire in transit.
     pub fn into_token(self, now: Instant) -> Option<Token> {
         let value = self.token.or(self.access_token)?;
         let seconds = self.expires_in.unwrap_or(60).min(24 * 3600);
         let margin = (seconds / 10).min(30);
-        Some(Token { value: Secret::new(value), good_until: now + Duration::from_secs(seconds - margin) })
+        Some(Token { value: Secret::new(value), expires: now + Duration::from_secs(seconds - margin) })
     }
 }
 
 impl Token {
-    /// Whether it can still be used.
-    pub fn is_good(&self, now: Instant) -> bool {
-        now < self.good_until
+    /// Whether it has not expired.
+    pub fn is_valid(&self, now: Instant) -> bool {
+        now < self.expires
     }
 }
 
@@ -104,10 +104,10 @@ mod tests {
     }
 
     #[test]
-    fn tokens_run_out_a_little_early() {
+    fn tokens_expire_a_little_early() {
         let now = Instant::now();
         let response: TokenResponse = serde_json::from_str(r#"{"token":"t","expires_in":100}"#).expect("JSON");
         let token = response.into_token(now).expect("a token");
-        assert!(token.is_good(now + Duration::from_secs(89)) && !token.is_good(now + Duration::from_secs(91)));
+        assert!(token.is_valid(now + Duration::from_secs(89)) && !token.is_valid(now + Duration::from_secs(91)));
     }
 }

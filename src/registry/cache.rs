@@ -1,49 +1,32 @@
-//! What was learned of registries, kept on disk. Deleting it costs requests and nothing else.
+//! What was learned about registries, kept on disk. Deleting it only costs requests.
 //!
-//! It holds what belongs to the repositories that are followed: their listings, and of each listed tag what is known of
-//! its image. Tags that are not listed any more are forgotten at once, repositories that nobody follows after some days.
-//! So its size is bounded by what is followed, and nothing that is needed is ever thrown out to make room.
+//! It holds the listings of the followed repositories, and the metadata of each listed tag's image. Tags that are no longer
+//! listed are removed at once, repositories that are no longer followed after some days. So its size is bounded by what is
+//! followed, and nothing needed is ever evicted to make room.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use crate::image::{Digest, Repository, Tag};
 
+use super::cache_format::{
+    image_key, key_below, kind, pack_metadata, repository_key, source_labels_key, unpack_image, unpack_metadata,
+};
 use super::listing::Listing;
 use super::manifest::SourceLabels;
 use super::metadata::ImageMetadata;
 use super::packed::{Packer, Unpacker, pack_tag, pack_tags, unpack_tag, unpack_tags};
 use super::store::Store;
 
-/// What nobody asked for on so many days is forgotten. Only days on which the cache was used count, so that nothing is
-/// lost while everything stands still, and two configurations that share a cache do not fight over it.
+/// Entries that were not used on this many days are removed. Only days on which the cache was used count, so that nothing is
+/// lost while the agent is stopped, and two configurations can share a cache.
 const DAYS: u32 = 14;
 const SECONDS_OF_A_DAY: i64 = 24 * 3600;
 
-/// The first bytes of keys.
-mod kind {
-    /// A repository by its name: its number, the last day of use, its listing.
-    pub const REPOSITORY: u8 = b'r';
-    /// A page of tags, by the repository's number and the place of the page.
-    pub const PAGE: u8 = b'p';
-    /// An image, by the repository's number and its tag.
-    pub const TAG: u8 = b't';
-    /// When a tag was pushed, likewise.
-    pub const PUSH: u8 = b'u';
-    /// Where an image comes from, by the repository's number and its digest.
-    pub const ORIGIN: u8 = b'o';
-    /// An image by its digest: the last day of use, and what is known of it.
-    pub const IMAGE: u8 = b'i';
-    /// The number of the next repository.
-    pub const NEXT: u8 = b'n';
-    /// How many days the cache was used, and the last of them.
-    pub const DAYS: u8 = b'd';
-}
-
-/// What was learned of registries.
+/// What was learned about registries.
 pub struct Cache {
     store: Store,
     state: Mutex<State>,
@@ -53,11 +36,11 @@ pub struct Cache {
 struct State {
     /// The numbers of repositories, each with the last day of use.
     numbers: HashMap<Repository, (u32, u32)>,
-    /// On how many days the cache was used.
+    /// The number of days on which the cache was used.
     days: u32,
     /// The last of them, counted from 1970.
     today: i64,
-    /// The day on which what nobody needs was forgotten last.
+    /// The day of the last cleanup.
     swept: Option<u32>,
 }
 
@@ -66,7 +49,7 @@ fn today() -> i64 {
 }
 
 impl Cache {
-    /// Opens the cache in a folder; without one, or where that fails, it lives in memory and ends with the process.
+    /// Opens the cache in a folder; without a folder, or if that fails, it is kept in memory.
     pub fn open(folder: Option<&Path>) -> Cache {
         Cache::open_on(folder, today())
     }
@@ -85,7 +68,7 @@ impl Cache {
 
     /// Counts a day of use.
     fn begin_day(&self, today: i64) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.today != today {
             (state.today, state.days) = (today, state.days.saturating_add(1));
             let day = u32::try_from(today).unwrap_or_default();
@@ -93,174 +76,174 @@ impl Cache {
         }
     }
 
-    /// What is known of a digest.
+    /// The metadata of a digest.
     pub fn image(&self, digest: &Digest) -> Option<ImageMetadata> {
         let key = image_key(digest);
         let bytes = self.store.get(&key)?;
         let mut bytes = Unpacker(&bytes);
         let used = bytes.number()?;
-        let image = unpack_known(digest.clone(), &mut bytes)?;
-        let days = self.state().days;
+        let image = unpack_metadata(digest.clone(), &mut bytes)?;
+        let days = self.state.lock().days;
         if used != days {
-            self.store.put(key, pack_known(Packer::default().number(days), &image).done());
+            self.store.put(key, pack_metadata(Packer::default().number(days), &image).done());
         }
         Some(image)
     }
 
-    /// What a tag held when it was first seen.
+    /// The metadata of a tag's image when it was first seen.
     pub fn tag(&self, repository: &Repository, tag: &Tag) -> Option<ImageMetadata> {
         let number = self.number(repository)?;
-        unpack_image(&self.store.get(&below(kind::TAG, number, &pack_tag(tag)))?)
+        unpack_image(&self.store.get(&key_below(kind::TAG, number, &pack_tag(tag)))?)
     }
 
-    /// The same of all tags of a repository, by one read.
+    /// The metadata of all tags of a repository, in one read.
     pub fn images(&self, repository: &Repository) -> HashMap<Tag, ImageMetadata> {
         let mut images = HashMap::new();
         if let Some(number) = self.number(repository) {
-            self.store.scan(&below(kind::TAG, number, &[]), |tag, image| {
+            self.store.scan(&key_below(kind::TAG, number, &[]), |tag, image| {
                 images.extend(unpack_tag(tag).zip(unpack_image(image)));
             });
         }
         images
     }
 
-    /// Keeps what is known of an image: of a tag that holds it, or of its digest.
+    /// Stores the metadata of an image under its tag, or under its digest.
     pub fn remember(&self, repository: &Repository, tag: Option<&Tag>, image: &ImageMetadata) {
         match tag {
             Some(tag) => {
                 let number = self.number_for(repository);
-                let value = pack_known(Packer::default().digest(&image.digest), image).done();
-                self.store.put(below(kind::TAG, number, &pack_tag(tag)), value);
+                let value = pack_metadata(Packer::default().digest(&image.digest), image).done();
+                self.store.put(key_below(kind::TAG, number, &pack_tag(tag)), value);
             }
             None => {
-                let value = pack_known(Packer::default().number(self.state().days), image).done();
+                let value = pack_metadata(Packer::default().number(self.state.lock().days), image).done();
                 self.store.put(image_key(&image.digest), value);
             }
         }
     }
 
-    /// Where an image says that it comes from, if that was asked before.
+    /// The source labels of an image.
     pub fn source_labels(&self, repository: &Repository, digest: &Digest) -> Option<SourceLabels> {
-        let bytes = self.store.get(&origin_key(self.number(repository)?, digest))?;
+        let bytes = self.store.get(&source_labels_key(self.number(repository)?, digest))?;
         let mut bytes = Unpacker(&bytes);
         Some(SourceLabels { revision: bytes.maybe()?, source: bytes.maybe()? })
     }
 
-    /// Keeps where an image says that it comes from.
+    /// Stores the source labels of an image.
     pub fn remember_source_labels(&self, repository: &Repository, digest: &Digest, source_labels: &SourceLabels) {
         let SourceLabels { revision, source } = source_labels;
         let value = Packer::default().maybe(revision.as_deref()).maybe(source.as_deref()).done();
-        self.store.put(origin_key(self.number_for(repository), digest), value);
+        self.store.put(source_labels_key(self.number_for(repository), digest), value);
     }
 
-    /// When tags were pushed, of those of which that was asked before.
+    /// The known push times of tags.
     pub fn pushes(&self, repository: &Repository) -> HashMap<Tag, Timestamp> {
         let mut pushes = HashMap::new();
         if let Some(number) = self.number(repository) {
-            self.store.scan(&below(kind::PUSH, number, &[]), |tag, at| {
+            self.store.scan(&key_below(kind::PUSH, number, &[]), |tag, at| {
                 pushes.extend(unpack_tag(tag).zip(Unpacker(at).time().flatten()));
             });
         }
         pushes
     }
 
-    /// Keeps when tags were pushed.
-    pub fn remember_pushes(&self, repository: &Repository, news: &[(Tag, Timestamp)]) {
-        if news.is_empty() {
+    /// Stores push times of tags.
+    pub fn remember_pushes(&self, repository: &Repository, new: &[(Tag, Timestamp)]) {
+        if new.is_empty() {
             return;
         }
         let number = self.number_for(repository);
-        for (tag, at) in news {
-            let key = below(kind::PUSH, number, &pack_tag(tag));
+        for (tag, at) in new {
+            let key = key_below(kind::PUSH, number, &pack_tag(tag));
             self.store.put(key, Packer::default().time(Some(*at)).done());
         }
     }
 
-    /// The listing of a repository as it was last, without its tags.
+    /// The last listing of a repository, without its tags.
     pub fn listing(&self, repository: &Repository) -> Option<Listing> {
         let bytes = self.store.get(&repository_key(repository.as_str()))?;
         let mut bytes = Unpacker(&bytes);
         let (number, used) = (bytes.number()?, bytes.number()?);
-        self.state().numbers.insert(repository.clone(), (number, used));
+        self.state.lock().numbers.insert(repository.clone(), (number, used));
         Listing::unpack(&mut bytes)
     }
 
-    /// The tags of a listing, page by page; `None` when not all of them are here.
+    /// The tags of a listing, page by page; `None` if any are missing.
     pub fn listed(&self, repository: &Repository, pages: usize) -> Option<Vec<Vec<Tag>>> {
         let number = self.number(repository)?;
         let mut listed = Vec::new();
-        self.store.scan(&below(kind::PAGE, number, &[]), |place, tags| {
+        self.store.scan(&key_below(kind::PAGE, number, &[]), |place, tags| {
             let is_next = Unpacker(place).number() == u32::try_from(listed.len()).ok();
             listed.extend(Some(tags).filter(|_| is_next).and_then(unpack_tags));
         });
         (listed.len() == pages).then_some(listed)
     }
 
-    /// Keeps a listing, with the tags of those of its pages that have changed.
-    pub fn keep_listing(&self, repository: &Repository, listing: &Listing, changed: &HashMap<usize, Vec<Tag>>) {
+    /// Stores a listing, with the tags of its changed pages.
+    pub fn store_listing(&self, repository: &Repository, listing: &Listing, changed: &HashMap<usize, Vec<Tag>>) {
         let number = self.number_for(repository);
         let page_key =
-            |place: usize| below(kind::PAGE, number, &u32::try_from(place).unwrap_or(u32::MAX).to_be_bytes());
+            |place: usize| key_below(kind::PAGE, number, &u32::try_from(place).unwrap_or(u32::MAX).to_be_bytes());
         for (place, tags) in changed {
             self.store.put(page_key(*place), pack_tags(tags.iter()));
         }
         let before = self.listing(repository).map_or(0, |before| before.pages.len());
         self.store.remove((listing.pages.len()..before).map(page_key).collect());
-        self.keep(repository, number, listing);
+        self.store_repository(repository, number, listing);
     }
 
-    /// Notes that a repository is followed still, with its listing as it was.
+    /// Records the use of a repository whose listing is unchanged.
     pub fn touch(&self, repository: &Repository, listing: &Listing) {
         let (known, days) = {
-            let state = self.state();
+            let state = self.state.lock();
             (state.numbers.get(repository).copied(), state.days)
         };
         if let Some((number, used)) = known
             && used != days
         {
-            self.keep(repository, number, listing);
+            self.store_repository(repository, number, listing);
         }
     }
 
-    fn keep(&self, repository: &Repository, number: u32, listing: &Listing) {
-        let days = self.state().days;
-        self.state().numbers.insert(repository.clone(), (number, days));
+    fn store_repository(&self, repository: &Repository, number: u32, listing: &Listing) {
+        let days = self.state.lock().days;
+        self.state.lock().numbers.insert(repository.clone(), (number, days));
         let value = listing.pack(Packer::default().number(number).number(days)).done();
         self.store.put(repository_key(repository.as_str()), value);
     }
 
-    /// Forgets the tags of a repository that are not listed any more, and what only they stood for.
-    pub fn keep_listed(&self, repository: &Repository, listed: &HashSet<Tag>) {
+    /// Removes the tags of a repository that are no longer listed, and the entries that only they refer to.
+    pub fn retain_tags(&self, repository: &Repository, listed: &HashSet<Tag>) {
         let Some(number) = self.number(repository) else { return };
         let (mut gone, mut stale, mut needed) = (Vec::new(), Vec::new(), HashSet::new());
         let is_listed = |tag: &[u8]| unpack_tag(tag).is_some_and(|tag| listed.contains(&tag));
-        self.store.scan(&below(kind::TAG, number, &[]), |tag, image| {
+        self.store.scan(&key_below(kind::TAG, number, &[]), |tag, image| {
             let digest = unpack_image(image).map(|image| image.digest);
             if is_listed(tag) {
                 needed.extend(digest);
             } else {
-                gone.push(below(kind::TAG, number, tag));
+                gone.push(key_below(kind::TAG, number, tag));
                 stale.extend(digest);
             }
         });
-        self.store.scan(&below(kind::PUSH, number, &[]), |tag, _| {
-            gone.extend((!is_listed(tag)).then(|| below(kind::PUSH, number, tag)));
+        self.store.scan(&key_below(kind::PUSH, number, &[]), |tag, _| {
+            gone.extend((!is_listed(tag)).then(|| key_below(kind::PUSH, number, tag)));
         });
         stale.retain(|digest| !needed.contains(digest));
-        gone.extend(stale.iter().map(|digest| origin_key(number, digest)));
+        gone.extend(stale.iter().map(|digest| source_labels_key(number, digest)));
         self.store.remove(gone);
     }
 
-    /// Brings what was learned to the disk, and forgets once a day what nobody needs any more. Until then nothing is lost
-    /// but for a crash, and then it is learned again.
+    /// Writes the cache to disk, and removes unused entries once a day. A crash before that loses only what can be fetched
+    /// again.
     pub fn flush(&self) {
         self.flush_on(today());
     }
 
     fn flush_on(&self, today: i64) {
         self.begin_day(today);
-        let days = self.state().days;
-        if self.state().swept.replace(days) != Some(days) {
+        let days = self.state.lock().days;
+        if self.state.lock().swept.replace(days) != Some(days) {
             self.sweep(days);
         }
         self.store.flush();
@@ -283,35 +266,39 @@ impl Cache {
         });
         for (name, number) in &repositories {
             gone.push(repository_key(name));
-            for kind in [kind::PAGE, kind::TAG, kind::PUSH, kind::ORIGIN] {
-                self.store.scan(&below(kind, *number, &[]), |rest, _| gone.push(below(kind, *number, rest)));
+            for kind in [kind::PAGE, kind::TAG, kind::PUSH, kind::SOURCE_LABELS] {
+                self.store.scan(&key_below(kind, *number, &[]), |rest, _| gone.push(key_below(kind, *number, rest)));
             }
-            self.state().numbers.retain(|_, (other, _)| other != number);
+            self.state.lock().numbers.retain(|_, (other, _)| other != number);
         }
         if !gone.is_empty() {
-            tracing::debug!(repositories = repositories.len(), entries = gone.len(), "forgotten, as nobody follows it");
+            tracing::debug!(
+                repositories = repositories.len(),
+                entries = gone.len(),
+                "removed unused entries from the registry cache"
+            );
         }
         self.store.remove(gone);
     }
 
-    /// The number of a repository that is known.
+    /// The number of a known repository.
     fn number(&self, repository: &Repository) -> Option<u32> {
-        if let Some((number, _)) = self.state().numbers.get(repository) {
+        if let Some((number, _)) = self.state.lock().numbers.get(repository) {
             return Some(*number);
         }
         let bytes = self.store.get(&repository_key(repository.as_str()))?;
         let mut bytes = Unpacker(&bytes);
         let (number, used) = (bytes.number()?, bytes.number()?);
-        self.state().numbers.insert(repository.clone(), (number, used));
+        self.state.lock().numbers.insert(repository.clone(), (number, used));
         Some(number)
     }
 
-    /// The number of a repository, a new one if it has none.
+    /// The number of a repository, assigned if it has none.
     fn number_for(&self, repository: &Repository) -> u32 {
         if let Some(number) = self.number(repository) {
             return number;
         }
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if let Some((number, _)) = state.numbers.get(repository) {
             return *number;
         }
@@ -323,51 +310,12 @@ impl Cache {
         self.store.put(repository_key(repository.as_str()), value);
         next
     }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cache").finish_non_exhaustive()
     }
-}
-
-fn repository_key(name: &str) -> Vec<u8> {
-    [&[kind::REPOSITORY], name.as_bytes()].concat()
-}
-
-fn image_key(digest: &Digest) -> Vec<u8> {
-    Packer::default().bytes(&[kind::IMAGE]).digest(digest).done()
-}
-
-fn origin_key(number: u32, digest: &Digest) -> Vec<u8> {
-    Packer::default().bytes(&[kind::ORIGIN]).number(number).digest(digest).done()
-}
-
-fn below(kind: u8, number: u32, rest: &[u8]) -> Vec<u8> {
-    Packer::default().bytes(&[kind]).number(number).bytes(rest).done()
-}
-
-fn unpack_image(bytes: &[u8]) -> Option<ImageMetadata> {
-    let mut bytes = Unpacker(bytes);
-    unpack_known(bytes.digest()?, &mut bytes)
-}
-
-/// What is known of an image besides its digest: the platforms of an index, and when it was built.
-fn pack_known(packer: Packer, image: &ImageMetadata) -> Packer {
-    // An index of more platforms than there are counts as one of so many.
-    let platforms = &image.platforms[..image.platforms.len().min(u8::MAX.into())];
-    let packer = packer.bytes(&[platforms.len() as u8]);
-    platforms.iter().fold(packer, Packer::digest).time(image.created)
-}
-
-fn unpack_known(digest: Digest, bytes: &mut Unpacker<'_>) -> Option<ImageMetadata> {
-    let [count] = *bytes.take(1)? else { return None };
-    let platforms = (0..count).map(|_| bytes.digest()).collect::<Option<_>>()?;
-    Some(ImageMetadata { digest, platforms, created: bytes.time()? })
 }
 
 #[cfg(test)]
@@ -403,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_learned_outlives_the_process_and_only_while_it_is_listed() {
+    fn entries_outlive_the_process_only_while_their_tags_are_listed() {
         let folder = tempfile::tempdir().expect("a folder");
         let (app, other) = (repository("r.io/app"), repository("r.io/app-2"));
         let said = SourceLabels { revision: Some("0f".to_owned()), source: None };
@@ -415,7 +363,7 @@ mod tests {
             cache.remember_source_labels(&app, &image(3).digest, &said);
             let at = image(0).created.expect("a time");
             cache.remember_pushes(&app, &[(tag("t2"), at), (tag("t3"), at)]);
-            // Who comes second works without.
+            // A second process works without the file.
             let second = Cache::open(Some(folder.path()));
             assert_eq!(second.tag(&app, &tag("t0")), None);
             second.remember(&app, None, &image(7));
@@ -424,7 +372,7 @@ mod tests {
         let cache = Cache::open(Some(folder.path()));
         assert_eq!(cache.tag(&app, &tag("t3")), Some(image(3)));
         assert_eq!(cache.images(&app), (0..4).map(|n| (tag(&format!("t{n}")), image(n))).collect());
-        cache.keep_listed(&app, &HashSet::from([tag("t3")]));
+        cache.retain_tags(&app, &HashSet::from([tag("t3")]));
         assert_eq!((cache.tag(&app, &tag("t3")), cache.tag(&app, &tag("t2"))), (Some(image(3)), None));
         assert_eq!(cache.pushes(&app).into_keys().collect::<Vec<_>>(), [tag("t3")]);
         assert_eq!(cache.source_labels(&app, &image(3).digest), Some(said));
@@ -433,16 +381,16 @@ mod tests {
     }
 
     #[test]
-    fn of_a_listing_the_pages_that_changed_are_replaced() {
+    fn changed_pages_of_a_listing_are_replaced() {
         let folder = tempfile::tempdir().expect("a folder");
         let app = repository("r.io/app");
         let tags = |texts: &[&str]| texts.iter().map(|text| tag(text)).collect::<Vec<Tag>>();
         let cache = Cache::open(Some(folder.path()));
         let pages = HashMap::from([(0, tags(&["a", "b"])), (1, tags(&["c"])), (2, tags(&[]))]);
-        cache.keep_listing(&app, &listing(&[1, 2, 9]), &pages);
+        cache.store_listing(&app, &listing(&[1, 2, 9]), &pages);
         assert_eq!(cache.listing(&app), Some(listing(&[1, 2, 9])));
         assert_eq!(cache.listed(&app, 3), Some(vec![tags(&["a", "b"]), tags(&["c"]), tags(&[])]));
-        cache.keep_listing(&app, &listing(&[1, 4]), &HashMap::from([(1, tags(&["d"]))]));
+        cache.store_listing(&app, &listing(&[1, 4]), &HashMap::from([(1, tags(&["d"]))]));
         drop(cache);
         let cache = Cache::open(Some(folder.path()));
         assert_eq!((cache.listing(&app), cache.listed(&app, 3)), (Some(listing(&[1, 4])), None));
@@ -450,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_is_followed_is_lost_however_much_it_is() {
+    fn nothing_that_is_followed_is_evicted() {
         let folder = tempfile::tempdir().expect("a folder");
         let (repositories, tags) = (300, 800);
         let app = |n: u32| repository(&format!("r.io/app-{n}"));
@@ -464,8 +412,8 @@ mod tests {
         }
         let cache = Cache::open(Some(folder.path()));
         let page = HashMap::from([(0, vec![tag("t")])]);
-        (0..6000).for_each(|n| cache.keep_listing(&repository(&format!("r.io/page-{n}")), &listing(&[1]), &page));
-        // One more changes nothing of the others.
+        (0..6000).for_each(|n| cache.store_listing(&repository(&format!("r.io/page-{n}")), &listing(&[1]), &page));
+        // One more does not affect the others.
         cache.flush();
         assert!((0..6000).all(|n| cache.listed(&repository(&format!("r.io/page-{n}")), 1).is_some()));
         let reads = cache.store.reads();
@@ -475,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_follows_is_forgotten_after_some_days_of_use() {
+    fn unused_entries_are_removed_after_some_days_of_use() {
         let folder = tempfile::tempdir().expect("a folder");
         let (app, other) = (repository("r.io/app"), repository("r.io/other"));
         let pages = HashMap::from([(0, vec![tag("t")])]);
@@ -483,7 +431,7 @@ mod tests {
         let follow = |cache: &Cache, which: &Repository, day: i64| {
             match cache.listing(which) {
                 Some(listing) => cache.touch(which, &listing),
-                None => cache.keep_listing(which, &listing(&[1]), &pages),
+                None => cache.store_listing(which, &listing(&[1]), &pages),
             }
             cache.flush_on(day);
         };
@@ -495,7 +443,7 @@ mod tests {
             cache.remember(&other, Some(&tag("t")), &image(2));
         }
         let knows_other = |cache: &Cache| (cache.listing(&other).is_some(), cache.tag(&other, &tag("t")).is_some());
-        // Ten years on nobody has used it in between.
+        // Ten years later, without any use in between.
         assert_eq!(knows_other(&open(4650)), (true, true));
         let cache = open(5000);
         for day in 5000..5013 {
@@ -507,7 +455,7 @@ mod tests {
         }
         assert_eq!((knows_other(&cache), cache.image(&image(1).digest).is_some()), ((false, false), true));
         assert_eq!(cache.listing(&app), Some(listing(&[1])));
-        // What comes back gets a number of its own.
+        // A repository that comes back gets a new number.
         cache.remember(&other, Some(&tag("u")), &image(2));
         assert_eq!((cache.images(&other).len(), cache.listed(&app, 1)), (1, Some(vec![vec![tag("t")]])));
     }

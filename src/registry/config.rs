@@ -1,26 +1,26 @@
-//! What the registry client has to be told.
+//! The settings of the registry client.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Settings of the registry client.
+/// The settings of the registry client.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Hosts that need something said about them; any other host is spoken to over TLS with the system's roots.
+    /// Hosts with settings of their own; all others are used over TLS with the system's certificate authorities.
     pub hosts: Vec<HostConfig>,
-    /// The Docker config file for hosts without one of their own; `None` means anonymous.
+    /// The Docker config file for hosts without their own; `None` means anonymous access.
     pub credentials_file: Option<PathBuf>,
-    /// How long one request may take, connection and body together.
+    /// The timeout of a request, including connection and body.
     pub timeout: Duration,
-    /// How many requests may be under way to one host.
+    /// The most concurrent requests to one host.
     pub concurrency: usize,
-    /// Where what was learned is kept; `None` keeps it in memory.
+    /// The folder of the cache; `None` keeps it in memory.
     pub cache_dir: Option<PathBuf>,
 }
 
 impl Config {
-    /// What is said about a host.
+    /// The settings of a host.
     pub fn of_host(&self, host: &str) -> Option<&HostConfig> {
         self.hosts.iter().find(|own| own.host == host)
     }
@@ -44,30 +44,30 @@ impl Default for Config {
     }
 }
 
-/// Settings of one registry host.
+/// The settings of one registry host.
 #[derive(Debug, Clone, Default)]
 pub struct HostConfig {
-    /// The host with its port, as image names write it.
+    /// The host with its port, as in image names.
     pub host: String,
     /// The Docker config file (`.dockerconfigjson`) with this host's credentials.
     pub credentials_file: Option<PathBuf>,
-    /// Speak HTTP without TLS. Only ever set by hand.
+    /// Whether to use HTTP without TLS. Only ever set by the user.
     pub plain_http: bool,
-    /// PEM file with the certificate authority that signed this host's certificate.
+    /// A PEM file with the certificate authority that signed the host's certificate.
     pub ca_file: Option<PathBuf>,
-    /// A mirror or pull-through cache of it.
+    /// A mirror or pull-through cache of the host.
     pub mirror: Option<Mirror>,
-    /// Whether the mirror may say what tags mean and what is there, too.
+    /// Whether the mirror is also trusted with digests of tags and with what exists.
     pub mirror_tags: bool,
-    /// How long one request may take; without it as long as for all.
+    /// The timeout of a request, if it differs from the general one.
     pub timeout: Option<Duration>,
-    /// How many requests a second it may be sent on average; without it what is usual.
+    /// The average number of requests per second, if it differs from the default.
     pub requests_per_second: Option<u32>,
-    /// The product behind it, whose own API tells when tags were pushed.
+    /// The product behind it, whose own API reports push times.
     pub api: Option<Api>,
 }
 
-/// A product with an API of its own besides that of the specification.
+/// A product with its own API in addition to the distribution API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {
     /// Gitea, and Forgejo.
@@ -83,13 +83,13 @@ pub enum Api {
 pub struct Mirror {
     /// Its host with its port.
     pub host: String,
-    /// Whether it speaks HTTP without TLS.
+    /// Whether it uses HTTP without TLS.
     pub plain_http: bool,
-    /// What stands in front of repositories there: empty, or ends in `/`.
+    /// The prefix of repositories there: empty, or ends in `/`.
     pub prefix: String,
 }
 
-/// A text that is no mirror. It is not repeated, as it may hold a password.
+/// An invalid mirror. It is not repeated, because it may contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a mirror: {0}")]
 pub struct MirrorError(&'static str);
@@ -97,14 +97,16 @@ pub struct MirrorError(&'static str);
 impl FromStr for Mirror {
     type Err = MirrorError;
 
-    /// Reads `http://host:port` or `https://host/prefix`.
+    /// Parses `http://host:port` or `https://host/prefix`.
     fn from_str(text: &str) -> Result<Mirror, MirrorError> {
-        let url = url::Url::parse(text).map_err(|_| MirrorError("write a URL such as http://10.0.20.10:5000"))?;
+        let url = url::Url::parse(text).map_err(|_| MirrorError("expected a URL such as http://10.0.20.10:5000"))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(MirrorError("its scheme is neither http nor https"));
         }
         if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
-            return Err(MirrorError("only host, port and path may stand here; credentials belong in credentialsFile"));
+            return Err(MirrorError(
+                "only a host, port and path are allowed here; credentials belong in credentialsFile",
+            ));
         }
         let path = url.path().trim_matches('/').trim_start_matches("v2").trim_matches('/');
         Ok(Mirror {

@@ -1,35 +1,84 @@
-//! Manifests and blobs, their bytes proved against their digests (OCI distribution specification 1.1, section "Pull").
+//! Manifests, their digests, and image configs, verified against the digest that was requested (OCI distribution
+//! specification 1.1, section "Pull").
 
 use reqwest::{Method, StatusCode};
 use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::image::{Digest, Reference, Repository, Version};
 
-use super::client::{Client, broken, header, is_html, not_a_registry};
+use super::client::Client;
+use super::credentials::Credential;
 use super::endpoint::Endpoint;
 use super::error::RegistryError;
 use super::manifest::{ACCEPT, Manifest};
+use super::response::{header, invalid_response, is_html, not_a_registry};
 use super::transport::Response;
 
-/// A manifest and a configuration are read up to these sizes, in bytes. The specification wants registries to take
+/// The largest manifests and image configs that are read, in bytes. The specification asks registries to accept
 /// manifests of 4 MiB.
 pub(super) const MANIFEST_LIMIT: usize = 8 << 20;
 const IMAGE_CONFIG_LIMIT: usize = 8 << 20;
 
-/// A manifest or index with what its bytes are.
+/// A manifest or index as it was fetched.
 #[derive(Debug)]
 pub(super) struct FetchedManifest {
-    /// What the bytes hash to.
+    /// The digest of its bytes.
     pub digest: Digest,
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub size: u64,
-    /// What it says.
+    /// Its content.
     pub manifest: Manifest,
 }
 
 impl Client {
-    /// A manifest or index, its bytes proved against the digest that was asked for or claimed. By digest it may come
-    /// from a mirror; what a tag means is asked of the registry first then.
+    /// The current digest of a tag; for a digest, checks that it exists (section "Checking if content exists in the
+    /// registry"). Always sends a request.
+    pub async fn digest(&self, repository: &Repository, version: &Version) -> Result<Digest, RegistryError> {
+        let endpoints = self.endpoints(repository)?;
+        if let Some(mirror) = endpoints.trusted_mirror() {
+            match self.digest_at(mirror, repository, version).await {
+                Ok(digest) => return Ok(digest),
+                Err(error) => mirror.log_skipped(&error),
+            }
+        }
+        self.digest_at(&endpoints.origin, repository, version).await
+    }
+
+    /// Checks that a credential can pull an image. `from` names where the credential comes from.
+    pub async fn check_credential(
+        &self,
+        repository: &Repository,
+        version: &Version,
+        credential: Credential,
+        from: String,
+    ) -> Result<(), RegistryError> {
+        let endpoint = self.endpoint_with_credential(repository, credential, from)?;
+        self.digest_at(&endpoint, repository, version).await.map(drop)
+    }
+
+    async fn digest_at(
+        &self,
+        endpoint: &Endpoint,
+        repository: &Repository,
+        version: &Version,
+    ) -> Result<Digest, RegistryError> {
+        let request = endpoint.request(Method::HEAD, &manifest_name(version), ACCEPT, MANIFEST_LIMIT);
+        let response = endpoint.send(&request).await?;
+        check_found(repository, version, &response)?;
+        match header(&response, "docker-content-digest").map(|text| text.parse()) {
+            Some(Ok(digest)) => consistent(version, digest, repository, &request.target),
+            Some(Err(_)) => Err(invalid_response(
+                repository,
+                &request.target,
+                "its Docker-Content-Digest is not a valid digest".to_owned(),
+            )),
+            // The header is optional; without it, the digest is that of the bytes.
+            None => Ok(self.manifest_at(endpoint, repository, version).await?.digest),
+        }
+    }
+
+    /// Fetches a manifest or index and verifies its bytes against the requested or claimed digest. A mirror may serve it by
+    /// digest; the digest of a tag comes from the registry itself.
     pub(super) async fn manifest(
         &self,
         repository: &Repository,
@@ -47,7 +96,7 @@ impl Client {
         match self.manifest_at(mirror, repository, &exact).await {
             Ok(read) => Ok(read),
             Err(error) => {
-                mirror.passed_over(&error);
+                mirror.log_skipped(&error);
                 self.manifest_at(&endpoints.origin, repository, &exact).await
             }
         }
@@ -61,7 +110,7 @@ impl Client {
     ) -> Result<FetchedManifest, RegistryError> {
         let request = endpoint.request(Method::GET, &manifest_name(version), ACCEPT, MANIFEST_LIMIT);
         let response = endpoint.send(&request).await?;
-        found(repository, version, &response)?;
+        check_found(repository, version, &response)?;
         let target = &request.target;
         let claimed = header(&response, "docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
         let expected = version.digest.clone().or(claimed);
@@ -69,21 +118,25 @@ impl Client {
             Some(expected) => {
                 let actual = digest_of(&response.body, &expected);
                 if actual != expected {
-                    return Err(broken(repository, target, format!("its bytes hash to {actual}, not to {expected}")));
+                    return Err(invalid_response(
+                        repository,
+                        target,
+                        format!("its bytes hash to {actual}, not to {expected}"),
+                    ));
                 }
                 expected
             }
             None => sha256(&response.body),
         };
         let manifest: Manifest = serde_json::from_slice(&response.body)
-            .map_err(|error| broken(repository, target, format!("not a manifest ({error})")))?;
+            .map_err(|error| invalid_response(repository, target, format!("not a manifest ({error})")))?;
         if manifest.is_neither() {
-            return Err(broken(repository, target, "it is neither a manifest nor an index".to_owned()));
+            return Err(invalid_response(repository, target, "it is neither a manifest nor an index".to_owned()));
         }
         Ok(FetchedManifest { digest, size: response.body.len() as u64, manifest })
     }
 
-    /// The bytes of a configuration; `None` when the registry does not have it.
+    /// Fetches an image config; `None` if the registry does not have it.
     pub(super) async fn image_config(
         &self,
         repository: &Repository,
@@ -94,7 +147,7 @@ impl Client {
             match self.image_config_at(mirror, repository, digest).await {
                 Ok(Some(bytes)) => return Ok(Some(bytes)),
                 Ok(None) => {}
-                Err(error) => mirror.passed_over(&error),
+                Err(error) => mirror.log_skipped(&error),
             }
         }
         self.image_config_at(&endpoints.origin, repository, digest).await
@@ -112,15 +165,34 @@ impl Client {
             StatusCode::NOT_FOUND => Ok(None),
             status if !status.is_success() => Err(not_a_registry(repository.host(), &response)),
             _ if digest_of(&response.body, digest) != *digest => {
-                Err(broken(repository, &request.target, "its bytes do not hash to its digest".to_owned()))
+                Err(invalid_response(repository, &request.target, "its bytes do not hash to its digest".to_owned()))
             }
             _ => Ok(Some(response.body.clone())),
         }
     }
 }
 
-/// What an answer to a question for a manifest means.
-pub(super) fn found(repository: &Repository, version: &Version, response: &Response) -> Result<(), RegistryError> {
+/// Checks that the digest in the response is the one that was requested.
+fn consistent(
+    version: &Version,
+    digest: Digest,
+    repository: &Repository,
+    target: &str,
+) -> Result<Digest, RegistryError> {
+    match &version.digest {
+        Some(requested) if *requested != digest => {
+            Err(invalid_response(repository, target, format!("it claims to be {digest}, not {requested}")))
+        }
+        _ => Ok(digest),
+    }
+}
+
+/// Checks that a response to a request for a manifest is a success.
+pub(super) fn check_found(
+    repository: &Repository,
+    version: &Version,
+    response: &Response,
+) -> Result<(), RegistryError> {
     match response.status {
         status if status.is_success() && !is_html(response) => Ok(()),
         StatusCode::NOT_FOUND => {
@@ -131,7 +203,7 @@ pub(super) fn found(repository: &Repository, version: &Version, response: &Respo
     }
 }
 
-/// By digest where there is one: that is what runtimes obey.
+/// The path of a manifest: by digest if there is one, as container runtimes do.
 pub(super) fn manifest_name(version: &Version) -> String {
     let reference = match (&version.digest, &version.tag) {
         (Some(digest), _) => digest.as_str(),
@@ -141,9 +213,11 @@ pub(super) fn manifest_name(version: &Version) -> String {
     format!("manifests/{reference}")
 }
 
-/// The digest that a manifest points to.
+/// Parses a digest that a manifest refers to.
 pub(super) fn parse_digest(repository: &Repository, text: &str) -> Result<Digest, RegistryError> {
-    text.parse().map_err(|_| broken(repository, "a manifest", format!("it points to `{text}`, which is no digest")))
+    text.parse().map_err(|_| {
+        invalid_response(repository, "a manifest", format!("it refers to `{text}`, which is not a valid digest"))
+    })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -154,7 +228,7 @@ fn sha256(bytes: &[u8]) -> Digest {
     Digest::sha256(&hex(&Sha256::digest(bytes)))
 }
 
-/// The digest of bytes by the algorithm of another digest.
+/// The digest of bytes, with the algorithm of another digest.
 fn digest_of(bytes: &[u8], like: &Digest) -> Digest {
     if like.as_str().starts_with("sha512:") { Digest::sha512(&hex(&Sha512::digest(bytes))) } else { sha256(bytes) }
 }

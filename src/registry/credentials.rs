@@ -13,7 +13,7 @@ use crate::secret::Secret;
 
 use super::error::RegistryError;
 
-/// What a registry is shown.
+/// A credential for a registry.
 #[derive(Debug, Clone)]
 pub enum Credential {
     /// User and password, or user and token.
@@ -23,51 +23,52 @@ pub enum Credential {
         /// The password.
         password: Secret<String>,
     },
-    /// A refresh token, to be changed for an access token by OAuth2.
+    /// A refresh token, which OAuth2 exchanges for an access token.
     RefreshToken(Secret<String>),
 }
 
-/// The credential for a repository of a host (an empty path means the host alone) from a Docker config file, as
-/// `docker login`, podman or a Kubernetes pull secret (`.dockerconfigjson`, the older `.dockercfg`) hold it; `None` when
-/// the file has none. Read anew at each call, so that a rotated file is taken up. Runs credential helpers, which may
-/// block.
+/// Looks up the credential for a repository of a host (an empty path means the host alone) in a Docker config file, as
+/// written by `docker login` or podman, or in a Kubernetes pull secret (`.dockerconfigjson` or the older `.dockercfg`);
+/// `None` if the file has none. The file is read on each call, so that it can be rotated. Runs credential helpers, which
+/// may block.
 pub fn look_up(file: &Path, host: &str, path: &str) -> Result<Option<Credential>, RegistryError> {
     let fail = |reason: String| RegistryError::CredentialsFile { file: file.to_owned(), reason };
     let text = Secret::new(std::fs::read(file).map_err(|error| fail(error.to_string()))?);
-    find(text, host, path, Helpers::Asked).map_err(fail)
+    find(text, host, path, Helpers::Run).map_err(fail)
 }
 
-/// The credential for a repository in the Docker config file that a pull secret holds. Helpers that it names are not run:
-/// whoever can write a Secret must not choose programs of this machine.
+/// Looks up the credential for a repository in the Docker config file of a pull secret. Credential helpers are not run:
+/// someone who can write a Secret must not be able to choose programs to run here.
 pub fn in_pull_secret(text: Secret<Vec<u8>>, host: &str, path: &str) -> Result<Option<Credential>, String> {
-    find(text, host, path, Helpers::PassedOver)
+    find(text, host, path, Helpers::Ignored)
 }
 
-/// The registries that a Docker config file has entries for.
+/// The registries with entries in a Docker config file.
 pub fn hosts_in(text: &Secret<Vec<u8>>) -> Vec<String> {
     let root: Value = serde_json::from_slice(text.expose()).unwrap_or_default();
     let auths = if is_old_form(&root) { &root } else { &root["auths"] };
-    // A user may stand in front of the host.
+    // A user may precede the host.
     let shown = |key: &String| plain(key).rsplit('@').next().unwrap_or_default().to_owned();
     auths.as_object().into_iter().flatten().map(|(key, _)| shown(key)).collect()
 }
 
-/// What becomes of the credential helpers that a file names.
+/// Whether the credential helpers in a file are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Helpers {
-    Asked,
-    PassedOver,
+    Run,
+    Ignored,
 }
 
 fn find(text: Secret<Vec<u8>>, host: &str, path: &str, helpers: Helpers) -> Result<Option<Credential>, String> {
-    // The reader's own words could repeat a piece of the file.
-    let root: Value = serde_json::from_slice(text.expose()).map_err(|_| "it is no JSON".to_owned())?;
-    let text = match is_old_form(&root) {
-        true => Secret::new(json!({ "auths": root }).to_string().into_bytes()),
-        false if helpers == Helpers::PassedOver => Secret::new(
-            json!({ "auths": root["auths"].as_object().cloned().unwrap_or_default() }).to_string().into_bytes(),
-        ),
-        false => text,
+    // The parser's own message could repeat a part of the file.
+    let root: Value = serde_json::from_slice(text.expose()).map_err(|_| "it is not valid JSON".to_owned())?;
+    let text = if is_old_form(&root) {
+        Secret::new(json!({ "auths": root }).to_string().into_bytes())
+    } else if helpers == Helpers::Ignored {
+        let auths = root["auths"].as_object().cloned().unwrap_or_default();
+        Secret::new(json!({ "auths": auths }).to_string().into_bytes())
+    } else {
+        text
     };
     let auths = if is_old_form(&root) { &root } else { &root["auths"] };
     for name in names(auths, host, path) {
@@ -79,7 +80,7 @@ fn find(text: Secret<Vec<u8>>, host: &str, path: &str, helpers: Helpers) -> Resu
                 return Ok(Some(Credential::RefreshToken(Secret::new(token))));
             }
             Err(CredentialRetrievalError::NoCredentialConfigured) => {}
-            // Helpers have one way to say that they know nothing, and print it to stdout.
+            // Helpers report a missing credential with this message, on stdout.
             Err(CredentialRetrievalError::HelperFailure { stdout, stderr, .. })
                 if format!("{stdout}{stderr}").contains("credentials not found") => {}
             Err(CredentialRetrievalError::HelperFailure { helper, .. }) => {
@@ -87,7 +88,7 @@ fn find(text: Secret<Vec<u8>>, host: &str, path: &str, helpers: Helpers) -> Resu
             }
             Err(CredentialRetrievalError::HelperCommunicationError) => {
                 let helper = root["credHelpers"][&name].as_str().or(root["credsStore"].as_str()).unwrap_or_default();
-                return Err(format!("docker-credential-{helper} cannot be run; is it installed?"));
+                return Err(format!("cannot run docker-credential-{helper}; is it installed?"));
             }
             Err(error) => return Err(error.to_string()),
         }
@@ -95,8 +96,8 @@ fn find(text: Secret<Vec<u8>>, host: &str, path: &str, helpers: Helpers) -> Resu
     Ok(None)
 }
 
-/// A Docker config file with the credential for one host alone, in the form that a kubelet reads; `None` for a refresh
-/// token, which a kubelet does not take.
+/// Writes a Docker config file with the credential for one host, as a kubelet reads it; `None` for a refresh token, which a
+/// kubelet does not support.
 pub fn written(host: &str, credential: &Credential) -> Option<Secret<String>> {
     let Credential::Password { user, password } = credential else { return None };
     let auth = Secret::new(STANDARD.encode(Secret::new(format!("{user}:{}", password.expose())).expose()));
@@ -109,7 +110,7 @@ fn quoted(text: &str) -> Secret<String> {
     Secret::new(Value::from(text).to_string())
 }
 
-/// The names of a host. Docker Hub's entry goes by the name of its old index.
+/// The names of a host. Docker Hub's entry has the name of its old index.
 fn hosts_of(host: &str) -> Vec<&str> {
     match host {
         "docker.io" => vec!["https://index.docker.io/v1/", "docker.io", "registry-1.docker.io"],
@@ -117,7 +118,7 @@ fn hosts_of(host: &str) -> Vec<&str> {
     }
 }
 
-/// The form before `auths`: hosts at the root, each with its entry.
+/// Whether the file has the form before `auths`, with the hosts at the root.
 fn is_old_form(root: &Value) -> bool {
     let known = ["auths", "credHelpers", "credsStore"];
     let is_entry = |entry: &Value| entry["auth"].is_string() || entry["username"].is_string();
@@ -125,9 +126,8 @@ fn is_old_form(root: &Value) -> bool {
     entries.is_some_and(|entries| !known.iter().any(|key| entries.contains_key(*key)) && entries.values().all(is_entry))
 }
 
-/// The names under which a credential may stand, the most exact first: entries for a part of a registry
-/// (`ghcr.io/acme`), then the host in the ways that people write it, then patterns (`*.example.com`), as kubelet takes
-/// them.
+/// The names that a credential may be under, the most specific first: entries for a part of a registry (`ghcr.io/acme`),
+/// then the host in its usual spellings, then patterns (`*.example.com`), as kubelet supports them.
 fn names(auths: &Value, host: &str, path: &str) -> Vec<String> {
     let hosts = hosts_of(host);
     let keys: Vec<&str> = auths.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
@@ -145,13 +145,13 @@ fn names(auths: &Value, host: &str, path: &str) -> Vec<String> {
         key.contains('*') && glob.is_ok_and(|glob| glob.compile_matcher().is_match(host))
     };
     names.extend(keys.iter().filter(is_pattern_of_host).map(|key| (*key).to_owned()));
-    // A helper is asked once for each name.
+    // A helper is run once for each name.
     let mut seen = HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
     names
 }
 
-/// A key of `auths` as host and path.
+/// Normalizes a key of `auths` to host and path.
 fn plain(key: &str) -> String {
     let key = key.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/');
     key.strip_suffix("/v1").or(key.strip_suffix("/v2")).unwrap_or(key).to_owned()
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_is_named_and_nothing_of_it_repeated() {
+    fn an_invalid_file_is_named_and_its_content_not_repeated() {
         let file = file(r#"{"auths": sesame"#);
         let error = look_up(file.path(), "ghcr.io", "").expect_err("broken").to_string();
         assert!(error.contains(&file.path().display().to_string()) && !error.contains("sesame"), "{error}");
@@ -236,13 +236,13 @@ mod tests {
         assert!(in_pull_secret(text(helpers), "r.io", "a").expect("readable").is_none());
         assert!(in_pull_secret(text(helpers), "q.io", "a").expect("readable").is_some());
         assert!(look_up(file(helpers).path(), "r.io", "a").is_err());
-        assert_eq!(in_pull_secret(text("{ sesame"), "r.io", "a").expect_err("broken"), "it is no JSON");
+        assert_eq!(in_pull_secret(text("{ sesame"), "r.io", "a").expect_err("broken"), "it is not valid JSON");
         assert_eq!(hosts_in(&text(r#"{"auths":{"https://me@r.io/v2/":{},"q.io":{}}}"#)), ["r.io", "q.io"]);
         assert!(hosts_in(&text("x")).is_empty());
     }
 
     #[test]
-    fn the_most_exact_entry_counts() {
+    fn the_most_specific_entry_applies() {
         let text = r#"{"auths":{
             "ghcr.io":{"auth":"bWF0aGlhczphbnk="},
             "ghcr.io/acme":{"auth":"bWF0aGlhczpvbmU="},

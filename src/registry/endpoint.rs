@@ -1,7 +1,7 @@
-//! Where a repository is asked for: at its registry, and at a mirror of it where one is configured.
+//! The hosts that serve a repository: its registry, and a mirror if one is configured.
 //!
-//! What is asked for by digest may come from anywhere, as its bytes prove themselves. What a tag means, and whether
-//! something is there, is for the registry to say, unless the mirror is trusted with that too.
+//! Anything requested by digest may come from either, because its bytes are verified. The digest of a tag, and whether
+//! something exists, comes from the registry itself, unless the mirror is trusted with that too.
 
 use std::sync::Arc;
 
@@ -16,37 +16,37 @@ use super::host::{Authentication, Host, Request};
 use super::sign_in::CredentialSource;
 use super::transport::Response;
 
-/// A host that has a repository.
+/// A host that serves a repository.
 #[derive(Debug)]
 pub struct Endpoint {
     /// The host.
     pub host: Arc<Host>,
-    /// What the repository is called there.
+    /// The repository's path there.
     path: String,
-    /// The registry that this is a mirror of.
+    /// The registry that this mirrors, if it is a mirror.
     mirror_of: Option<String>,
 }
 
-/// The registry of a repository, and its mirror if there is one.
+/// The registry of a repository, and its mirror, if any.
 #[derive(Debug)]
 pub struct Endpoints {
     /// The registry itself.
     pub origin: Endpoint,
     /// Its mirror.
     pub mirror: Option<Endpoint>,
-    /// Whether the mirror may say what tags mean and what is there.
+    /// Whether the mirror is trusted with digests of tags and with what exists.
     pub trusts_mirror: bool,
 }
 
 impl Endpoints {
-    /// The mirror, for what the registry itself has to say unless the mirror is trusted.
+    /// The mirror, if it is trusted with digests of tags and with what exists.
     pub fn trusted_mirror(&self) -> Option<&Endpoint> {
         self.mirror.as_ref().filter(|_| self.trusts_mirror)
     }
 }
 
 impl Endpoint {
-    /// A question for something of the repository, such as `manifests/TAG`.
+    /// A request for a resource of the repository, such as `manifests/TAG`.
     pub fn request(&self, method: Method, what: &str, accept: &'static str, limit: usize) -> Request {
         Request {
             method,
@@ -60,16 +60,16 @@ impl Endpoint {
         }
     }
 
-    /// The path and query of something of the repository.
+    /// The path and query of a resource of the repository.
     pub fn target(&self, what: &str) -> String {
-        // As containerd asks mirrors of several registries.
+        // As containerd queries mirrors of several registries.
         match &self.mirror_of {
             Some(host) => format!("/v2/{}/{what}?ns={host}", self.path),
             None => format!("/v2/{}/{what}", self.path),
         }
     }
 
-    /// Asks. A mirror is tried once: there is the registry to fall back to.
+    /// Sends a request. A mirror is tried once, because the registry is the fallback.
     pub async fn send(&self, request: &Request) -> Result<Arc<Response>, RegistryError> {
         match self.mirror_of {
             Some(_) => self.host.send_once(request).await,
@@ -77,14 +77,14 @@ impl Endpoint {
         }
     }
 
-    /// Says why a mirror was of no use.
-    pub fn passed_over(&self, error: &RegistryError) {
-        tracing::debug!(mirror = %self.host.name(), %error, "the mirror is passed over");
+    /// Logs why a mirror was not used.
+    pub fn log_skipped(&self, error: &RegistryError) {
+        tracing::debug!(mirror = %self.host.name(), %error, "skipping the mirror");
     }
 }
 
 impl Client {
-    /// Where a repository is asked for with a credential of its own, and without a mirror.
+    /// The registry of a repository, with a separate credential and without a mirror.
     pub(super) fn endpoint_with_credential(
         &self,
         repository: &Repository,
@@ -94,12 +94,13 @@ impl Client {
         let host = Host::with_credential_source(
             repository.host(),
             self.config(),
+            self.metrics().clone(),
             CredentialSource::Given { credential, from },
         )?;
         Ok(Endpoint { host: Arc::new(host), path: repository.path().to_owned(), mirror_of: None })
     }
 
-    /// Where a repository is asked for.
+    /// The hosts that serve a repository.
     pub(super) fn endpoints(&self, repository: &Repository) -> Result<Endpoints, RegistryError> {
         let own = self.config().of_host(repository.host());
         let mirror = match own.and_then(|own| own.mirror.as_ref()) {

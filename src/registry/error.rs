@@ -1,126 +1,66 @@
-//! What goes wrong on the registry side.
+//! The errors of registries.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
+use crate::http::ConnectionFailure;
 use crate::image::Repository;
 
-/// What goes wrong on the registry side.
+/// A failed request to a registry.
 #[derive(Debug, Clone, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages name the fields")]
 pub enum RegistryError {
-    /// The repository is not there.
+    /// The repository does not exist.
     #[error("{0}: the registry has no such repository")]
     NoRepository(Repository),
-    /// The tag or digest is not there.
+    /// The tag or digest does not exist.
     #[error("{image}: the registry has no such image")]
-    NoImage {
-        /// The whole reference.
-        image: String,
-    },
-    /// The image is there, but not all of it.
-    #[error("{image} is not whole: {}", flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Incomplete {
-        /// The whole reference.
-        image: String,
-        /// What is missing or wrong.
-        flaws: Vec<Flaw>,
-    },
-    /// No credentials are configured for a host that wants some.
-    #[error("{host} wants credentials and none are configured")]
-    NoCredentials {
-        /// The host.
-        host: String,
-    },
-    /// The credentials were refused.
-    #[error("{host} refused the credentials from {from} for {what}")]
-    Denied {
-        /// The host.
-        host: String,
-        /// The file.
-        from: String,
-        /// What was asked for.
-        what: String,
-    },
+    NoImage { image: String },
+    /// The image exists, but parts of it are missing or wrong.
+    #[error("{image} is incomplete: {}", flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Incomplete { image: String, flaws: Vec<Flaw> },
+    /// The host requires credentials, but none are configured.
+    #[error("{host} requires credentials, but none are configured")]
+    NoCredentials { host: String },
+    /// The credentials were rejected.
+    #[error("{host} rejected the credentials from {from} for {what}")]
+    Denied { host: String, from: String, what: String },
     /// Too many requests.
     #[error("{host} limits the rate of requests{}", wait.map(|w| format!("; it asks to wait {} s", w.as_secs_f64().ceil())).unwrap_or_default())]
-    RateLimited {
-        /// The host.
-        host: String,
-        /// How long the registry asks to wait.
-        wait: Option<Duration>,
-    },
-    /// No connection, or a broken one.
+    RateLimited { host: String, wait: Option<Duration> },
+    /// The connection failed.
     #[error("cannot reach {host}: {reason}")]
-    Unreachable {
-        /// The host.
-        host: String,
-        /// Why.
-        reason: String,
-    },
-    /// No answer in time.
-    #[error("{host} did not answer within {} s", after.as_secs())]
-    TimedOut {
-        /// The host.
-        host: String,
-        /// How long was waited.
-        after: Duration,
-    },
-    /// The server is in trouble.
-    #[error("{host} answered {status} to {what}")]
-    ServerError {
-        /// The host.
-        host: String,
-        /// The HTTP status.
-        status: u16,
-        /// What was asked for.
-        what: String,
-    },
-    /// Whatever answers there, it does not speak the distribution API.
-    #[error("{host} is no registry: {reason}")]
-    NotARegistry {
-        /// The host.
-        host: String,
-        /// What gave it away.
-        reason: String,
-    },
-    /// The answer cannot be right.
-    #[error("{host} gave a broken answer to {what}: {reason}")]
-    InvalidResponse {
-        /// The host.
-        host: String,
-        /// What was asked for.
-        what: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Unreachable { host: String, reason: String, failure: ConnectionFailure },
+    /// The host did not respond in time.
+    #[error("{host} did not respond within {} s", after.as_secs())]
+    TimedOut { host: String, after: Duration },
+    /// The server has a problem.
+    #[error("{host} responded with {status} to {what}")]
+    ServerError { host: String, status: u16, what: String },
+    /// The server does not implement the distribution API.
+    #[error("{host} is not a registry: {reason}")]
+    NotARegistry { host: String, reason: String },
+    /// The response violates the specification.
+    #[error("{host} gave an invalid response to {what}: {reason}")]
+    InvalidResponse { host: String, what: String, reason: String },
     /// The file with credentials cannot be used.
     #[error("cannot use the credentials in {}: {reason}", file.display())]
-    CredentialsFile {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    CredentialsFile { file: PathBuf, reason: String },
     /// The file with the certificate authority cannot be used.
     #[error("cannot use the certificates in {}: {reason}", file.display())]
-    CaFile {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    CaFile { file: PathBuf, reason: String },
 }
 
-/// What is wrong with a part of an image.
+/// A part of an image that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Flaw {
-    /// Which part: `a layer of linux/amd64`.
+    /// The part, such as `a layer of linux/amd64`.
     pub what: String,
     /// Its digest.
     pub digest: String,
-    /// What is wrong: `is missing`.
+    /// The problem, such as `is missing`.
     pub problem: String,
 }
 
@@ -131,7 +71,7 @@ impl fmt::Display for Flaw {
 }
 
 impl RegistryError {
-    /// Whether asking again may help.
+    /// Whether a retry may help.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
@@ -142,17 +82,17 @@ impl RegistryError {
         )
     }
 
-    /// Whether it took as long as a request may take: asking again would hold up others for as long again.
+    /// Whether the request took the whole timeout: a retry would delay others for as long again.
     pub(super) fn used_full_timeout(&self) -> bool {
         matches!(self, RegistryError::TimedOut { .. })
     }
 
-    /// Whether it is this very image that is at fault, not the registry as a whole.
+    /// Whether the error concerns this image only, not the registry as a whole.
     pub fn concerns_image(&self) -> bool {
         self.is_not_found() || matches!(self, RegistryError::Incomplete { .. } | RegistryError::InvalidResponse { .. })
     }
 
-    /// Whether the registry said with authority that the image is not there.
+    /// Whether the registry reported that the image does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, RegistryError::NoRepository(_) | RegistryError::NoImage { .. })
     }
@@ -177,42 +117,36 @@ impl Explain for RegistryError {
 
     fn help(&self) -> Option<String> {
         Some(match self {
-            RegistryError::NoRepository(_) => "check the name, and that a first image was pushed".to_owned(),
+            RegistryError::NoRepository(_) => "check the name, and that an image has been pushed".to_owned(),
             RegistryError::NoImage { .. } => {
                 "check the tag; with --wait-image, `set` waits for a push to finish".to_owned()
             }
             RegistryError::Incomplete { .. } => {
-                "push the image again; a cleanup of the registry may have taken what it still needs".to_owned()
+                "push the image again; a cleanup of the registry may have removed parts of it".to_owned()
             }
             RegistryError::NoCredentials { host } => {
                 format!(
-                    "give a Docker config file with an entry for {host}: registries[].credentialsFile, or REGISTRY_AUTH_FILE"
+                    "provide a Docker config file with an entry for {host} through registries[].credentialsFile or REGISTRY_AUTH_FILE"
                 )
             }
-            RegistryError::Denied { host, .. } => format!("check the entry for {host}: it needs the right to pull"),
+            RegistryError::Denied { host, .. } => format!("check the entry for {host}; it must be allowed to pull"),
             RegistryError::RateLimited { .. } => "poll less often, or sign in for a higher limit".to_owned(),
-            RegistryError::Unreachable { reason, host }
-                if reason.contains("certificate") || reason.contains("UnknownIssuer") =>
-            {
-                format!("name the certificate authority of {host} in registries[].caFile")
+            RegistryError::Unreachable { host, failure: ConnectionFailure::Certificate, .. } => {
+                format!("set registries[].caFile to the certificate authority of {host}")
             }
-            RegistryError::Unreachable { reason, host }
-                if reason.contains("InvalidContentType") || reason.contains("corrupt message") =>
-            {
-                format!("if {host} speaks plain http, say so: registries[].plainHttp: true")
+            RegistryError::Unreachable { host, failure: ConnectionFailure::NotTls, .. } => {
+                format!("if {host} uses plain HTTP, set registries[].plainHttp: true")
             }
             RegistryError::Unreachable { .. } => {
-                "check the name of the host, the network and that the registry runs".to_owned()
+                "check the host name, the network, and that the registry is running".to_owned()
             }
             RegistryError::TimedOut { .. } | RegistryError::ServerError { .. } => {
-                "look at the registry's own log".to_owned()
+                "check the registry's own log".to_owned()
             }
-            RegistryError::NotARegistry { .. } => "check the host and port; the API lives under /v2/".to_owned(),
-            RegistryError::InvalidResponse { .. } => "look at the registry's own log and storage".to_owned(),
-            RegistryError::CredentialsFile { .. } => {
-                "give a Docker config file, as `docker login` writes it".to_owned()
-            }
-            RegistryError::CaFile { .. } => "give a file of PEM certificates".to_owned(),
+            RegistryError::NotARegistry { .. } => "check the host and port; the API is served under /v2/".to_owned(),
+            RegistryError::InvalidResponse { .. } => "check the registry's own log and storage".to_owned(),
+            RegistryError::CredentialsFile { .. } => "use a Docker config file, as `docker login` writes it".to_owned(),
+            RegistryError::CaFile { .. } => "use a file of PEM certificates".to_owned(),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! One registry host: what is asked of it, how often, how many things at once, and again where that may help.
+//! Sends requests to one registry host, with retries and limits on their rate and number.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,49 +19,49 @@ use crate::secret::Secret;
 
 use super::config::{Config, Mirror};
 use super::error::RegistryError;
+use super::metrics::RegistryMetrics;
 use super::rate_limit::{Permit, RateLimit};
 use super::sign_in::{CredentialSource, SignIn};
 use super::single_flight::SingleFlight;
-use super::traffic::{Tally, Traffic};
 use super::transport::{Response, Transport, unreachable};
 
 /// The host of Docker Hub's own API.
 pub const HUB_API: &str = "hub.docker.com";
 
-/// Whose settings and credentials hold for a host: Docker Hub's API has a host of its own, but not an account.
+/// The host whose settings and credentials apply: Docker Hub's API has its own host, but not its own account.
 fn account_of(name: &str) -> &str {
     if name == HUB_API { DEFAULT_HOST } else { name }
 }
 
-/// What is asked of a host.
+/// A request to a host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Request {
     /// GET or HEAD.
     pub method: Method,
     /// The path and query below the host.
     pub target: String,
-    /// The media types wanted.
+    /// The accepted media types.
     pub accept: &'static str,
     /// The token's scope, such as `repository:org/app:pull`; empty for none.
     pub scope: String,
-    /// What is shown for who we are.
+    /// How the request authenticates.
     pub authentication: Authentication,
     /// The largest body that is read, in bytes.
     pub limit: usize,
-    /// Whether the headers are enough: one byte is asked for, and none read.
+    /// Whether only the headers are needed: one byte is requested, and none is read.
     pub one_byte: bool,
-    /// The mark of what is known already: then `304 Not Modified` is an answer.
+    /// The ETag of a cached response: then the response may be `304 Not Modified`.
     pub if_none_match: Option<String>,
 }
 
-/// What is shown to a host for who we are.
+/// How a request authenticates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Authentication {
-    /// What the host challenges for, as registries do.
+    /// As the host's challenge asks, as for registries.
     Challenged,
-    /// User and password, unasked, as APIs beside the registry want it.
+    /// With user and password, without a challenge, as for product APIs.
     Basic,
-    /// A token that user and password are exchanged for, as Docker Hub's API wants it.
+    /// With a token obtained for user and password, as for Docker Hub's API.
     AccessToken,
 }
 
@@ -70,13 +70,13 @@ impl Request {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// Whether it pulls a manifest, which is what Docker Hub counts.
+    /// Whether it pulls a manifest, which counts against Docker Hub's limit.
     fn is_metered(&self) -> bool {
         self.method == Method::GET && self.target.contains("/manifests/")
     }
 }
 
-/// An attempt that failed, and whether another one would be of no use.
+/// A failed attempt, and whether a retry is useless.
 struct FailedAttempt {
     error: RegistryError,
     is_final: bool,
@@ -97,25 +97,31 @@ pub struct Host {
     sign_in: Arc<SignIn>,
     permits: Semaphore,
     rate_limit: RateLimit,
-    tally: Tally,
+    metrics: RegistryMetrics,
     in_flight: SingleFlight<Arc<Request>, Result<Arc<Response>, RegistryError>>,
 }
 
 impl Host {
-    /// Prepares a host; connects to nothing yet.
-    pub fn new(name: &str, config: &Config) -> Result<Host, RegistryError> {
+    /// Creates a host with the configured credentials. Does not connect yet.
+    pub fn new(name: &str, config: &Config, metrics: RegistryMetrics) -> Result<Host, RegistryError> {
         let file = config.credentials_file_of(account_of(name)).map(Path::to_owned);
-        Host::with_credential_source(name, config, file.map_or(CredentialSource::Nothing, CredentialSource::File))
+        Host::with_credential_source(
+            name,
+            config,
+            metrics,
+            file.map_or(CredentialSource::Nothing, CredentialSource::File),
+        )
     }
 
-    /// The same, showing something else than what is configured.
+    /// Creates a host with other credentials.
     pub fn with_credential_source(
         name: &str,
         config: &Config,
+        metrics: RegistryMetrics,
         credential_source: CredentialSource,
     ) -> Result<Host, RegistryError> {
         let own = config.of_host(account_of(name));
-        // A mirror needs no entry of its own: its URL says how it is spoken to.
+        // A mirror needs no entry of its own, because its URL has the scheme.
         let is_plain_mirror = |mirror: &Mirror| mirror.host == name && mirror.plain_http;
         let is_plain = own.is_some_and(|own| own.plain_http)
             || config.hosts.iter().filter_map(|host| host.mirror.as_ref()).any(is_plain_mirror);
@@ -126,7 +132,7 @@ impl Host {
             Url::parse(&format!("{scheme}://{server}/")).map_err(|error| unreachable(name, error.to_string()))?;
         let timeout = own.and_then(|own| own.timeout).unwrap_or(config.timeout);
         let transport = Transport::new(name, own.and_then(|own| own.ca_file.as_deref()), is_plain, timeout)?;
-        // Docker Hub locks out whoever asks in a hurry; others are bounded by what they announce.
+        // Docker Hub locks out clients that send too fast; others announce their limits.
         let (usual, burst) = if is_hub { (10, 50) } else { (200, 1000) };
         let per_second = own.and_then(|own| own.requests_per_second);
         Ok(Host {
@@ -136,12 +142,12 @@ impl Host {
             transport,
             permits: Semaphore::new(config.concurrency.max(1)),
             rate_limit: RateLimit::new(per_second.unwrap_or(usual), per_second.unwrap_or(burst)),
-            tally: Tally::default(),
+            metrics,
             in_flight: SingleFlight::default(),
         })
     }
 
-    /// Resolves a `Link` of an answer. Only the host itself is asked for a next page.
+    /// Resolves a `Link` of a response. The next page may only be on the same host.
     pub fn target_of_link(&self, from: &Url, link: &str) -> Option<String> {
         let url = from.join(link).ok()?;
         let same = url.origin() == self.base.origin() || url.origin() == from.origin();
@@ -149,16 +155,16 @@ impl Host {
         same.then(|| format!("{}{query}", url.path()))
     }
 
-    /// Asks, again where that may help, signing in where the registry wants it. What is being asked already is not asked
-    /// a second time.
+    /// Sends a request, with retries, and signs in if the registry asks for it. Identical concurrent requests are sent
+    /// once.
     pub async fn send(self: &Arc<Self>, request: &Request) -> Result<Arc<Response>, RegistryError> {
         let request = &Arc::new(request.clone());
         let (host, sent) = (Arc::clone(self), Arc::clone(request));
-        let start = || beside_connections(async move { host.send_with_retries(&sent).await.map(Arc::new) });
+        let start = || on_runtime(async move { host.send_with_retries(&sent).await.map(Arc::new) });
         self.in_flight.join(request, start).await
     }
 
-    /// Asks once, for who has somewhere else to ask.
+    /// Sends a request without retries, for callers that have an alternative.
     pub async fn send_once(self: &Arc<Self>, request: &Request) -> Result<Arc<Response>, RegistryError> {
         let request = &Arc::new(request.clone());
         let (host, sent) = (Arc::clone(self), Arc::clone(request));
@@ -166,14 +172,9 @@ impl Host {
         self.in_flight.join(request, start).await
     }
 
-    /// Its name, as images write it.
+    /// The name of the host, as in image names.
     pub fn name(&self) -> &str {
         &self.name
-    }
-
-    /// The requests that were sent since this was asked last.
-    pub fn take_traffic(&self) -> impl Iterator<Item = Traffic> + use<> {
-        self.tally.take(&self.name)
     }
 
     async fn send_with_retries(&self, request: &Request) -> Result<Response, RegistryError> {
@@ -189,16 +190,16 @@ impl Host {
     }
 
     async fn attempt(&self, request: &Request) -> Result<Response, FailedAttempt> {
-        // A host that is not to be asked now is not to be asked a moment later either.
-        let not_now = |error| Err(FailedAttempt { error, is_final: true });
-        match self.rate_limit.take(Instant::now(), request.is_metered()) {
+        // A retry would not be permitted either.
+        let not_permitted = |error| Err(FailedAttempt { error, is_final: true });
+        match self.rate_limit.acquire(Instant::now(), request.is_metered()) {
             Permit::After(wait) => tokio::time::sleep(wait).await,
             Permit::Limited(wait) => {
-                return not_now(RegistryError::RateLimited { host: self.name.clone(), wait: Some(wait) });
+                return not_permitted(RegistryError::RateLimited { host: self.name.clone(), wait: Some(wait) });
             }
             Permit::Down => {
-                let reason = "it has not answered for a while and is left alone for some seconds".to_owned();
-                return not_now(unreachable(&self.name, reason));
+                let reason = "it has not responded for a while; requests are paused for some seconds".to_owned();
+                return not_permitted(unreachable(&self.name, reason));
             }
         }
         let _permit = self.permits.acquire().await.map_err(|closed| unreachable(&self.name, closed.to_string()))?;
@@ -209,19 +210,19 @@ impl Host {
         };
         let response = self.exchange(request, authorization.as_ref()).await?;
         if response.status != StatusCode::UNAUTHORIZED || request.authentication != Authentication::Challenged {
-            return Ok(self.judge(request, response, authorization.is_some())?);
+            return Ok(self.check_status(request, response, authorization.is_some())?);
         }
         self.sign_in.challenged(&response.headers, &request.scope, authorization.as_ref())?;
         let Some(authorization) = self.sign_in.authorization(&request.scope).await? else {
             return Err(RegistryError::NoCredentials { host: self.name.clone() }.into());
         };
         let response = self.exchange(request, Some(&authorization)).await?;
-        Ok(self.judge(request, response, true)?)
+        Ok(self.check_status(request, response, true)?)
     }
 
-    /// Turns statuses that mean the same for every question into errors.
-    fn judge(&self, request: &Request, response: Response, signed_in: bool) -> Result<Response, RegistryError> {
-        // Storage that the registry redirects to knows nothing of our credentials and does not judge them.
+    /// Turns statuses that mean the same for every request into errors.
+    fn check_status(&self, request: &Request, response: Response, signed_in: bool) -> Result<Response, RegistryError> {
+        // Storage that the registry redirects to does not receive our credentials, so it does not reject them.
         let from_host = response.url.origin() == self.base.origin();
         match response.status {
             StatusCode::FORBIDDEN if !from_host => Ok(response),
@@ -269,23 +270,23 @@ impl Host {
         if request.one_byte {
             builder = builder.header(RANGE, "bytes=0-0");
         }
-        if let Some(mark) = &request.if_none_match {
-            builder = builder.header(IF_NONE_MATCH, mark);
+        if let Some(etag) = &request.if_none_match {
+            builder = builder.header(IF_NONE_MATCH, etag);
         }
         let start = Instant::now();
         let response = match self.transport.fetch(builder, request.limit, &request.target).await {
             Ok(response) => response,
             Err(error) => {
-                self.tally.count(None);
+                self.metrics.count(&self.name, None);
                 if matches!(error, RegistryError::TimedOut { .. } | RegistryError::Unreachable { .. }) {
-                    self.rate_limit.silent(Instant::now());
+                    self.rate_limit.no_response(Instant::now());
                 }
                 return Err(error);
             }
         };
-        self.tally.count(Some(response.status.as_u16()));
+        self.metrics.count(&self.name, Some(response.status.as_u16()));
         tracing::Span::current().record("http.response.status_code", response.status.as_u16());
-        self.rate_limit.answered(Instant::now(), response.status, &response.headers, request.is_metered());
+        self.rate_limit.response(Instant::now(), response.status, &response.headers, request.is_metered());
         tracing::debug!(
             host = %self.name,
             method = %request.method,
@@ -298,9 +299,9 @@ impl Host {
     }
 }
 
-/// Runs work where the connections are served, so that an answer wakes whoever waits for it once and not at each step.
-/// Work that nobody waits for any more ends.
-fn beside_connections<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> BoxFuture<'static, T> {
+/// Runs work on the runtime's threads, where connections are served, so that the waiting thread wakes once and not at each
+/// step. The work is aborted when nobody waits for it any more.
+fn on_runtime<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> BoxFuture<'static, T> {
     let task = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
     task.map(|ended| ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))).boxed()
 }

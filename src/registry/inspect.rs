@@ -1,28 +1,29 @@
-//! What is known of an image: its digest and when it was built.
+//! Reads the metadata of images: their digest, build time and platforms.
 
 use crate::image::{Digest, Repository, Version};
 
-use super::client::{Client, broken};
+use super::client::Client;
 use super::content::{FetchedManifest, parse_digest};
 use super::error::{Flaw, RegistryError};
 use super::integrity::PartCache;
 use super::manifest::{Descriptor, ImageConfig, Manifest};
 use super::metadata::ImageMetadata;
+use super::response::invalid_response;
 
 use jiff::Timestamp;
 
-/// At most this many platforms of an index are kept.
+/// The most platforms of an index that are kept.
 const MOST_PLATFORMS: usize = 64;
 
 impl Client {
-    /// What is known of an image. What was learned once is kept by digest; and a tag that was seen before is taken not
-    /// to have moved, as tags made of commits do not: whoever must be sure asks [`Client::digest`] first.
+    /// The metadata of an image, which is cached by digest. A cached tag is assumed not to have moved, as tags made from
+    /// commits do not; call [`Client::digest`] first to be sure.
     pub async fn image(&self, repository: &Repository, version: &Version) -> Result<ImageMetadata, RegistryError> {
         self.inspect(repository, version, &PartCache::default()).await
     }
 
-    /// The same, with note taken of what the registry handed out for it: that need not be asked for again to prove the
-    /// image whole.
+    /// The same, and caches what was fetched in `part_cache`, so that checking the image's integrity does not fetch it
+    /// again.
     pub async fn inspect(
         &self,
         repository: &Repository,
@@ -42,13 +43,13 @@ impl Client {
         };
         let platforms = platforms(&read.manifest);
         let image = ImageMetadata { digest: read.digest.clone(), created, platforms };
-        self.note(part_cache, repository, version, read)?;
+        self.cache_part(part_cache, repository, version, read)?;
         self.remember(repository, version, &image);
         Ok(image)
     }
 
-    /// The newest of an index's platforms: they are built one after the other. One that is gone is passed over as long
-    /// as another can tell; whether the image is whole is asked elsewhere.
+    /// The newest build time of an index's platforms, which are built one after the other. A missing platform is ignored as
+    /// long as another one has a build time; the integrity check reports it.
     async fn created_of_platforms(
         &self,
         repository: &Repository,
@@ -56,21 +57,21 @@ impl Client {
         manifest: &Manifest,
         part_cache: &PartCache,
     ) -> Result<Option<Timestamp>, RegistryError> {
-        let (mut newest, mut gone, mut told) = (None, None, false);
+        let (mut newest, mut missing_part, mut found) = (None, None, false);
         for platform in manifest.platforms() {
             match self.created_of_platform(repository, platform, part_cache).await {
                 Ok(created) => {
                     newest = newest.max(created);
-                    told = true;
+                    found = true;
                 }
                 Err(error) if error.is_not_found() => {
-                    gone = gone.or(Some(missing(repository, index, "the manifest", &platform.digest)))
+                    missing_part = missing_part.or(Some(missing(repository, index, "the manifest", &platform.digest)))
                 }
-                Err(error @ RegistryError::Incomplete { .. }) => gone = gone.or(Some(error)),
+                Err(error @ RegistryError::Incomplete { .. }) => missing_part = missing_part.or(Some(error)),
                 Err(error) => return Err(error),
             }
         }
-        gone.filter(|_| !told).map_or(Ok(newest), Err)
+        missing_part.filter(|_| !found).map_or(Ok(newest), Err)
     }
 
     async fn created_of_platform(
@@ -86,7 +87,7 @@ impl Client {
             Some(created) => Some(created),
             None => self.created_of_config(repository, &digest, &read.manifest, part_cache).await?,
         };
-        self.note(part_cache, repository, &version, read)?;
+        self.cache_part(part_cache, repository, &version, read)?;
         Ok(created)
     }
 
@@ -100,17 +101,18 @@ impl Client {
         let Some(config) = &manifest.config else { return Ok(None) };
         let digest = parse_digest(repository, &config.digest)?;
         let bytes = self.image_config(repository, &digest).await?;
-        let bytes = bytes.ok_or_else(|| missing(repository, image, "the configuration", &config.digest))?;
-        let image_config = ImageConfig::read(&bytes)
-            .map_err(|error| broken(repository, &digest.to_string(), format!("not a configuration ({error})")))?;
+        let bytes = bytes.ok_or_else(|| missing(repository, image, "the image config", &config.digest))?;
+        let image_config = ImageConfig::read(&bytes).map_err(|error| {
+            invalid_response(repository, &digest.to_string(), format!("not an image config ({error})"))
+        })?;
         if !self.has_mirror(repository)? {
-            part_cache.note_image_config(repository, &digest, bytes.len() as u64);
+            part_cache.add_image_config(repository, &digest, bytes.len() as u64);
         }
         Ok(image_config.created())
     }
 
-    /// Takes note of what the registry itself handed out. What a mirror has proves nothing.
-    fn note(
+    /// Caches what the registry itself served. What a mirror has does not show that the registry has it.
+    fn cache_part(
         &self,
         part_cache: &PartCache,
         repository: &Repository,
@@ -118,7 +120,7 @@ impl Client {
         read: FetchedManifest,
     ) -> Result<(), RegistryError> {
         if !self.has_mirror(repository)? {
-            part_cache.note_manifest(repository, version, read);
+            part_cache.add_manifest(repository, version, read);
         }
         Ok(())
     }
@@ -128,7 +130,7 @@ impl Client {
     }
 }
 
-/// The digests of an index's platforms, none of a manifest.
+/// The digests of an index's platforms; empty for a manifest.
 fn platforms(manifest: &Manifest) -> Vec<Digest> {
     let listed = manifest.platforms().filter(|_| manifest.is_index());
     listed.filter_map(|platform| platform.digest.parse().ok()).take(MOST_PLATFORMS).collect()

@@ -1,86 +1,89 @@
-//! Whether an image is whole: everything that a runtime would pull is in the registry, with the right size and hash.
+//! Checks that an image is complete: everything that a runtime would pull is in the registry, with the right size and
+//! digest.
 //!
 //! OCI image specification 1.1, sections "Image Index", "Image Manifest", "Content Descriptors"; distribution
 //! specification 1.1, section "Checking if content exists in the registry".
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use parking_lot::Mutex;
 use reqwest::{Method, StatusCode};
 
 use crate::image::{Digest, Reference, Repository, Tag, Version};
 use crate::platform::Platform;
 
-use super::client::{Client, header, not_a_registry};
+use super::client::Client;
 use super::content::{FetchedManifest, parse_digest};
 use super::endpoint::Endpoint;
 use super::error::{Flaw, RegistryError};
 use super::host::Request;
 use super::manifest::{Descriptor, ImageConfig, Manifest};
+use super::response::{header, not_a_registry};
 use super::transport::Response;
 
-/// How many parts of one image are asked for at a time; the client bounds the requests to each host.
-const PARTS: usize = 8;
-/// An image with more parts than this is none: a runtime takes 127 layers.
-const MOST_PARTS: usize = 1024;
-/// How many manifests, and parts of them, a pass remembers from before it proves anything. Where many are new, few win.
-const MOST_NOTED: usize = 512;
-/// An index may list indexes. Deeper than this none is known to go.
+/// The number of parts of one image that are checked concurrently; the client limits the requests to each host.
+const CONCURRENCY: usize = 8;
+/// The most parts that an image may have: a runtime supports 127 layers.
+const MAX_PARTS: usize = 1024;
+/// The most manifests, and parts of them, that are cached before integrity checks. Of many new images, few are checked.
+const MAX_CACHED: usize = 512;
+/// The deepest nesting of indexes.
 const DEPTH: u8 = 4;
 
-/// What was found out about the parts of images. It holds for one pass: what a registry has changes.
+/// A cache of the parts of images. It is valid for one cycle, because a registry's content changes.
 #[derive(Debug, Clone, Default)]
 pub struct PartCache {
     parts: Arc<Mutex<HashMap<(Repository, Digest), Part>>>,
-    /// Manifests that the registry handed out in this pass already.
+    /// Manifests that the registry has served in this cycle.
     manifests: Arc<Mutex<HashMap<(Repository, Digest), FetchedManifest>>>,
-    /// What it had under tags then.
+    /// The digests of their tags.
     tags: Arc<Mutex<HashMap<(Repository, Tag), Digest>>>,
 }
 
 impl PartCache {
-    /// Takes note of a manifest that the registry handed out, and of the tag that it was asked for by.
-    pub(super) fn note_manifest(&self, repository: &Repository, version: &Version, read: FetchedManifest) {
-        let mut tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (None, Some(tag), true) = (&version.digest, &version.tag, tags.len() < MOST_NOTED) {
+    /// Caches a manifest that the registry served, and the tag that it was requested by.
+    pub(super) fn add_manifest(&self, repository: &Repository, version: &Version, read: FetchedManifest) {
+        let mut tags = self.tags.lock();
+        if let (None, Some(tag), true) = (&version.digest, &version.tag, tags.len() < MAX_CACHED) {
             tags.insert((repository.clone(), tag.clone()), read.digest.clone());
         }
-        let mut manifests = self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
-        if manifests.len() < MOST_NOTED {
+        let mut manifests = self.manifests.lock();
+        if manifests.len() < MAX_CACHED {
             manifests.insert((repository.clone(), read.digest.clone()), read);
         }
     }
 
-    /// Takes note of a configuration of so many bytes that the registry handed out.
-    pub(super) fn note_image_config(&self, repository: &Repository, digest: &Digest, size: u64) {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        if parts.len() < MOST_NOTED {
-            parts.insert((repository.clone(), digest.clone()), Part::There(Some(size)));
+    /// Caches that the registry has an image config of this size.
+    pub(super) fn add_image_config(&self, repository: &Repository, digest: &Digest, size: u64) {
+        let mut parts = self.parts.lock();
+        if parts.len() < MAX_CACHED {
+            parts.insert((repository.clone(), digest.clone()), Part::Present(Some(size)));
         }
     }
 
     fn tagged(&self, repository: &Repository, version: &Version) -> Option<Digest> {
         let tag = version.tag.as_ref().filter(|_| version.digest.is_none())?;
-        let tags = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        let tags = self.tags.lock();
         tags.get(&(repository.clone(), tag.clone())).cloned()
     }
 
-    fn noted(&self, repository: &Repository, version: &Version) -> Option<FetchedManifest> {
+    fn take_manifest(&self, repository: &Repository, version: &Version) -> Option<FetchedManifest> {
         let key = (repository.clone(), version.digest.clone()?);
-        self.manifests.lock().unwrap_or_else(PoisonError::into_inner).remove(&key)
+        self.manifests.lock().remove(&key)
     }
 }
 
-/// What a registry has of a blob: its size, if it says, or that it is missing.
+/// Whether a registry has a blob, and its size if the registry reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
-    There(Option<u64>),
+    Present(Option<u64>),
     Missing,
 }
 
-/// What is being proved.
+/// The check of one image.
 struct IntegrityCheck<'p> {
     client: &'p Client,
     repository: &'p Repository,
@@ -89,7 +92,7 @@ struct IntegrityCheck<'p> {
 }
 
 impl Client {
-    /// The digest that a version has in this pass: what a tag held when its manifest was handed out is not asked again.
+    /// The digest of a version in this cycle: a tag whose manifest was fetched in this cycle is not requested again.
     pub async fn digest_in_cycle(
         &self,
         repository: &Repository,
@@ -102,11 +105,11 @@ impl Client {
         }
     }
 
-    /// Proves that an image is whole: its index, the manifest of each of these platforms (of all that the index lists
-    /// when there are none; attestations aside), their configurations and layers. Gives its digest.
+    /// Checks that an image is complete: its index, the manifest of each of `platforms` (if empty, of all platforms that the
+    /// index lists, except attestations), their image configs and layers. Returns its digest.
     ///
     /// # Errors
-    /// [`RegistryError::Incomplete`] names everything that is missing or wrong.
+    /// [`RegistryError::Incomplete`] lists everything that is missing or wrong.
     pub async fn check_integrity(
         &self,
         repository: &Repository,
@@ -114,13 +117,13 @@ impl Client {
         platforms: &[Platform],
         part_cache: &PartCache,
     ) -> Result<Digest, RegistryError> {
-        let read = match part_cache.noted(repository, version) {
+        let read = match part_cache.take_manifest(repository, version) {
             Some(read) => read,
             None => self.manifest(repository, version).await?,
         };
         let digest = read.digest.clone();
-        let proof = IntegrityCheck { client: self, repository, platforms, part_cache };
-        let mut flaws = proof.image(read).await?;
+        let check = IntegrityCheck { client: self, repository, platforms, part_cache };
+        let mut flaws = check.image(read).await?;
         if flaws.is_empty() {
             return Ok(digest);
         }
@@ -148,7 +151,7 @@ impl IntegrityCheck<'_> {
         Ok(flaws)
     }
 
-    /// An index: each of its manifests that is needed.
+    /// Checks each manifest of an index that is needed.
     fn index<'a>(
         &'a self,
         digest: &'a Digest,
@@ -158,7 +161,7 @@ impl IntegrityCheck<'_> {
         async move {
             let children: Vec<&Descriptor> = index.platforms().filter(|child| self.needs(child)).collect();
             let mut flaws: Vec<Flaw> = Vec::new();
-            // An index within an index says nothing of its platforms, so what is lacking is said for the outermost only.
+            // A nested index does not state its platforms, so missing platforms are reported for the outermost index only.
             let lists_indexes = children.iter().any(|child| child.platform().is_none());
             if depth == DEPTH && !lists_indexes {
                 let listed: Vec<Platform> = children.iter().filter_map(|child| child.platform()).collect();
@@ -170,18 +173,18 @@ impl IntegrityCheck<'_> {
                 let problem = "lists no image".to_owned();
                 flaws.push(Flaw { what: "the index".to_owned(), digest: digest.to_string(), problem });
             }
-            if children.len() > MOST_PARTS {
+            if children.len() > MAX_PARTS {
                 return Ok(vec![too_many("the index", digest, children.len())]);
             }
-            let looks: Vec<_> = children.into_iter().map(|child| self.child(child, depth)).collect();
-            let found = stream::iter(looks).buffer_unordered(PARTS);
+            let checks: Vec<_> = children.into_iter().map(|child| self.child(child, depth)).collect();
+            let found = stream::iter(checks).buffer_unordered(CONCURRENCY);
             flaws.extend(found.try_collect::<Vec<_>>().await?.into_iter().flatten());
             Ok(flaws)
         }
         .boxed()
     }
 
-    /// Whether a manifest of an index is for a platform that is needed.
+    /// Whether a manifest of an index is for one of the wanted platforms.
     fn needs(&self, child: &Descriptor) -> bool {
         match child.platform() {
             Some(built) if !self.platforms.is_empty() => {
@@ -218,9 +221,9 @@ impl IntegrityCheck<'_> {
         Ok(flaws)
     }
 
-    /// A manifest that an index lists. A mirror may have the bytes; that it is there is for the registry to say.
+    /// Fetches a manifest that an index lists. A mirror may serve the bytes, but the registry itself must have it.
     async fn listed(&self, version: &Version) -> Result<FetchedManifest, RegistryError> {
-        if let Some(read) = self.part_cache.noted(self.repository, version) {
+        if let Some(read) = self.part_cache.take_manifest(self.repository, version) {
             return Ok(read);
         }
         if self.client.endpoints(self.repository)?.mirror.is_some() {
@@ -229,40 +232,40 @@ impl IntegrityCheck<'_> {
         self.client.manifest(self.repository, version).await
     }
 
-    /// A manifest: its configuration and every layer that the registry has to have.
+    /// Checks the image config of a manifest, and every layer that the registry must have.
     async fn manifest(&self, digest: &Digest, manifest: &Manifest, label: &str) -> Result<Vec<Flaw>, RegistryError> {
         let image_config = manifest.config.iter().map(|part| (format!("the configuration{label}"), part));
         let layers = manifest.layers().filter(|layer| !layer.is_foreign());
         let parts = image_config.chain(layers.map(|part| (format!("a layer{label}"), part)));
         let parts: Vec<_> = parts.collect();
-        if parts.len() > MOST_PARTS {
+        if parts.len() > MAX_PARTS {
             return Ok(vec![too_many(&format!("the manifest{label}"), digest, parts.len())]);
         }
-        let looks: Vec<_> = parts.into_iter().map(|(what, part)| self.blob(what, part)).collect();
-        let found = stream::iter(looks).buffer_unordered(PARTS);
+        let checks: Vec<_> = parts.into_iter().map(|(what, part)| self.blob(what, part)).collect();
+        let found = stream::iter(checks).buffer_unordered(CONCURRENCY);
         Ok(found.try_collect::<Vec<_>>().await?.into_iter().flatten().collect())
     }
 
     async fn blob(&self, what: String, part: &Descriptor) -> Result<Option<Flaw>, RegistryError> {
         let digest = parse_digest(self.repository, &part.digest)?;
         let key = (self.repository.clone(), digest.clone());
-        let known = self.part_cache.parts.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let known = self.part_cache.parts.lock().get(&key).cloned();
         let found = match known {
             Some(found) => found,
             None => {
                 let found = self.client.blob(self.repository, &digest).await?;
-                self.part_cache.parts.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
+                self.part_cache.parts.lock().insert(key, found.clone());
                 found
             }
         };
         let problem = match found {
-            Part::There(size) => wrong_size(part.size, size),
+            Part::Present(size) => wrong_size(part.size, size),
             Part::Missing => Some("is missing".to_owned()),
         };
         Ok(problem.map(|problem| Flaw { what, digest: part.digest.clone(), problem }))
     }
 
-    /// What a manifest that stands alone is for; only its configuration tells.
+    /// The platform of a manifest outside an index, which only its image config states.
     async fn platform_of(&self, manifest: &Manifest) -> Result<Option<Platform>, RegistryError> {
         let Some(config) = &manifest.config else { return Ok(None) };
         let digest = parse_digest(self.repository, &config.digest)?;
@@ -272,21 +275,21 @@ impl IntegrityCheck<'_> {
 }
 
 impl Client {
-    /// Asks whether a blob is there.
+    /// Checks whether a blob exists.
     async fn blob(&self, repository: &Repository, digest: &Digest) -> Result<Part, RegistryError> {
         let endpoints = self.endpoints(repository)?;
         if let Some(mirror) = endpoints.trusted_mirror() {
             match self.blob_at(mirror, repository, digest).await {
                 Ok(Part::Missing) => {}
                 Ok(found) => return Ok(found),
-                Err(error) => mirror.passed_over(&error),
+                Err(error) => mirror.log_skipped(&error),
             }
         }
         self.blob_at(&endpoints.origin, repository, digest).await
     }
 
-    /// Storage that a registry redirects to may know GET alone: then one byte is asked for, which brings the whole size
-    /// along (RFC 9110 section 14.4).
+    /// Storage that a registry redirects to may support only GET: then one byte is requested, and the response includes the
+    /// whole size (RFC 9110 section 14.4).
     async fn blob_at(
         &self,
         endpoint: &Endpoint,
@@ -297,7 +300,7 @@ impl Client {
         let response = endpoint.send(&endpoint.request(Method::HEAD, &name, "*/*", 0)).await?;
         let length = |response: &Response| header(response, "content-length").and_then(|text| text.parse().ok());
         match response.status {
-            StatusCode::OK => return Ok(Part::There(length(&response))),
+            StatusCode::OK => return Ok(Part::Present(length(&response))),
             StatusCode::NOT_FOUND => return Ok(Part::Missing),
             StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {}
             _ => return Err(not_a_registry(repository.host(), &response)),
@@ -307,27 +310,27 @@ impl Client {
         match response.status {
             StatusCode::PARTIAL_CONTENT => {
                 let range = header(&response, "content-range").unwrap_or_default();
-                Ok(Part::There(range.rsplit('/').next().and_then(|size| size.parse().ok())))
+                Ok(Part::Present(range.rsplit('/').next().and_then(|size| size.parse().ok())))
             }
-            StatusCode::OK => Ok(Part::There(length(&response))),
+            StatusCode::OK => Ok(Part::Present(length(&response))),
             StatusCode::NOT_FOUND => Ok(Part::Missing),
             _ => Err(not_a_registry(repository.host(), &response)),
         }
     }
 }
 
-fn wrong_size(said: Option<u64>, has: Option<u64>) -> Option<String> {
-    let (said, has) = (said?, has?);
-    (said != has).then(|| format!("has {has} bytes, not {said}"))
+fn wrong_size(expected: Option<u64>, actual: Option<u64>) -> Option<String> {
+    let (expected, actual) = (expected?, actual?);
+    (expected != actual).then(|| format!("has {actual} bytes, not {expected}"))
 }
 
-/// ` of linux/amd64`, or nothing where the platform is not said.
+/// ` of linux/amd64`, or nothing if the platform is unknown.
 fn label(platform: Option<&Platform>) -> String {
     platform.map(|platform| format!(" of {platform}")).unwrap_or_default()
 }
 
 fn too_many(what: &str, digest: &Digest, count: usize) -> Flaw {
-    let problem = format!("lists {count} parts, more than {MOST_PARTS}");
+    let problem = format!("lists {count} parts, more than {MAX_PARTS}");
     Flaw { what: what.to_owned(), digest: digest.to_string(), problem }
 }
 

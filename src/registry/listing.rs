@@ -1,39 +1,39 @@
-//! What is remembered of a listing of tags, so that it need not be read again while it stays the same.
+//! The cached part of a tag listing that shows whether it has changed.
 
 use sha2::{Digest as _, Sha256};
 
 use super::packed::{Packer, Unpacker};
 
-/// A listing of tags, page by page, without the tags themselves.
+/// The pages of a tag listing, without the tags themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// The host that listed them.
+    /// The host that listed the tags.
     pub host: String,
-    /// Its pages, in their order.
+    /// The pages, in order.
     pub pages: Vec<Page>,
 }
 
 /// A page of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// The path and query that it was asked for by.
+    /// The path and query of the page.
     pub target: String,
-    /// The registry's mark of it, where the registry has marks.
+    /// Its ETag, if the registry sent one.
     pub etag: Option<String>,
-    /// The hash of its bytes.
+    /// The hash of its body.
     pub hash: [u8; 32],
-    /// The path and query of the page after it, as far as the registry links to one.
+    /// The path and query of the next page, if the registry links to one.
     pub link: Option<String>,
-    /// Whether it is the last page all the same, because it brought nothing new.
+    /// Whether it is the last page despite a link, because it has no new tags.
     pub is_last: bool,
 }
 
-/// Tells two listings apart: while it is the same, the registry lists the same tags.
+/// Identifies a listing: as long as it is the same, the registry lists the same tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
 impl Listing {
-    /// Its mark.
+    /// The fingerprint of the listing.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut hash = Sha256::new();
         self.pages.iter().for_each(|page| hash.update(page.hash));
@@ -63,13 +63,13 @@ impl Listing {
 }
 
 impl Page {
-    /// Where to go on reading.
+    /// The path and query of the page to read next.
     pub fn next(&self) -> Option<&String> {
         self.link.as_ref().filter(|_| !self.is_last)
     }
 }
 
-/// The hash of a page's bytes.
+/// Hashes the body of a page.
 pub fn hash(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }

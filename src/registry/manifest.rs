@@ -1,4 +1,4 @@
-//! Manifests, indexes, and when an image was built (OCI image specification 1.1, sections "Image Manifest", "Image
+//! Manifests, indexes and image configs (OCI image specification 1.1, sections "Image Manifest", "Image
 //! Index", "Content Descriptors", "Image Configuration", "Annotations"; and Docker's image manifest version 2, schema 2).
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::platform::Platform;
 
-/// What is asked for when a manifest is.
+/// The media types of manifests and indexes.
 pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 
@@ -16,21 +16,21 @@ const CREATED: &str = "org.opencontainers.image.created";
 const REVISION: &str = "org.opencontainers.image.revision";
 const SOURCE: &str = "org.opencontainers.image.source";
 
-/// A manifest or an index; which of them shows in what it holds.
+/// A manifest or an index, depending on its fields.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     #[serde(default)]
     annotations: BTreeMap<String, String>,
-    /// The configuration, of a manifest.
+    /// The image config, of a manifest.
     pub config: Option<Descriptor>,
-    /// Absent or null where a writer had none.
+    /// Some writers omit it or write null.
     layers: Option<Vec<Descriptor>>,
     /// The manifests, of an index.
     manifests: Option<Vec<Descriptor>>,
 }
 
-/// Something that a manifest points to (section "Content Descriptors").
+/// A reference to content from a manifest (section "Content Descriptors").
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
@@ -38,7 +38,7 @@ pub struct Descriptor {
     media_type: String,
     /// Its digest.
     pub digest: String,
-    /// How many bytes it has. The specification wants it; without it any size will do.
+    /// Its size in bytes. The specification requires it; without it, any size is accepted.
     pub size: Option<u64>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
@@ -52,7 +52,7 @@ struct DescribedPlatform {
     variant: Option<String>,
 }
 
-/// What matters of an image's configuration.
+/// The fields of an image config that matter here.
 #[derive(Debug, Deserialize)]
 pub struct ImageConfig {
     created: Option<String>,
@@ -64,14 +64,14 @@ pub struct ImageConfig {
     config: Option<ExecutionConfig>,
 }
 
-/// How an image is run; of that only its labels matter.
+/// The execution parameters, of which only the labels matter here.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ExecutionConfig {
     labels: Option<BTreeMap<String, String>>,
 }
 
-/// Where an image says that it comes from.
+/// The commit and source repository that an image was built from, according to its labels or annotations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceLabels {
     /// The commit (`org.opencontainers.image.revision`).
@@ -81,34 +81,34 @@ pub struct SourceLabels {
 }
 
 impl SourceLabels {
-    fn among(pairs: &BTreeMap<String, String>) -> SourceLabels {
-        let said = |key: &str| pairs.get(key).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        SourceLabels { revision: said(REVISION), source: said(SOURCE) }
+    fn from_labels(pairs: &BTreeMap<String, String>) -> SourceLabels {
+        let label = |key: &str| pairs.get(key).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        SourceLabels { revision: label(REVISION), source: label(SOURCE) }
     }
 
-    /// This, and from the other what is missing here.
+    /// Adds the fields of `other` that are missing here.
     pub fn or(self, other: SourceLabels) -> SourceLabels {
         SourceLabels { revision: self.revision.or(other.revision), source: self.source.or(other.source) }
     }
 
-    /// Whether nothing is missing.
+    /// Whether both fields are present.
     pub fn is_complete(&self) -> bool {
         self.revision.is_some() && self.source.is_some()
     }
 }
 
 impl Manifest {
-    /// When the annotation says the image was built.
+    /// When the image was built, according to its annotation.
     pub fn created(&self) -> Option<Timestamp> {
         self.annotations.get(CREATED).and_then(|text| usable(text))
     }
 
-    /// Where its annotations say the image comes from.
+    /// The source labels among its annotations.
     pub fn source_labels(&self) -> SourceLabels {
-        SourceLabels::among(&self.annotations)
+        SourceLabels::from_labels(&self.annotations)
     }
 
-    /// The manifests of an index that are images: attestations and signatures are none.
+    /// The manifests of an index that are images, not attestations or signatures.
     pub fn platforms(&self) -> impl Iterator<Item = &Descriptor> {
         self.manifests.iter().flatten().filter(|descriptor| {
             let unknown = descriptor.platform().is_some_and(|platform| platform.is_unknown());
@@ -116,30 +116,30 @@ impl Manifest {
         })
     }
 
-    /// The layers, of a manifest.
+    /// The layers of a manifest.
     pub fn layers(&self) -> impl Iterator<Item = &Descriptor> {
         self.layers.iter().flatten()
     }
 
-    /// Whether it is an index of manifests.
+    /// Whether it is an index.
     pub fn is_index(&self) -> bool {
         self.config.is_none() && self.manifests.is_some()
     }
 
-    /// Whether it is neither a manifest nor an index, whatever else the bytes may be.
+    /// Whether it is neither a manifest nor an index.
     pub fn is_neither(&self) -> bool {
         self.config.is_none() && self.manifests.is_none()
     }
 }
 
 impl Descriptor {
-    /// The platform that an index gives for it.
+    /// Its platform, according to the index.
     pub fn platform(&self) -> Option<Platform> {
         let platform = self.platform.as_ref()?;
         Some(Platform::new(&platform.os, &platform.architecture, platform.variant.as_deref()))
     }
 
-    /// Whether a registry need not have it: layers that may only be had from their owner, whatever their compression
+    /// Whether a registry need not have it: layers that only their owner may distribute, whatever their compression
     /// (section "Non-Distributable Layers"; Docker calls them foreign).
     pub fn is_foreign(&self) -> bool {
         self.media_type.starts_with("application/vnd.oci.image.layer.nondistributable.")
@@ -148,30 +148,30 @@ impl Descriptor {
 }
 
 impl ImageConfig {
-    /// Reads the configuration of an image.
+    /// Parses an image config.
     pub fn read(bytes: &[u8]) -> Result<ImageConfig, serde_json::Error> {
         serde_json::from_slice(bytes)
     }
 
-    /// When it says the image was built.
+    /// When the image was built.
     pub fn created(&self) -> Option<Timestamp> {
         self.created.as_deref().and_then(usable)
     }
 
-    /// Where its labels say the image comes from.
+    /// The source labels among its labels.
     pub fn source_labels(&self) -> SourceLabels {
         let labels = self.config.as_ref().and_then(|config| config.labels.as_ref());
-        labels.map(SourceLabels::among).unwrap_or_default()
+        labels.map(SourceLabels::from_labels).unwrap_or_default()
     }
 
-    /// The platform that it says the image is for.
+    /// The platform of the image.
     pub fn platform(&self) -> Option<Platform> {
         let known = !self.os.is_empty() && !self.architecture.is_empty();
         known.then(|| Platform::new(&self.os, &self.architecture, self.variant.as_deref()))
     }
 }
 
-/// A time that can tell two images apart: reproducible builds write the epoch, some tools the year 1.
+/// Parses a time that can order images: reproducible builds write the epoch, and some tools the year 1.
 fn usable(text: &str) -> Option<Timestamp> {
     let at: Timestamp = text.parse().ok()?;
     (at > Timestamp::UNIX_EPOCH).then_some(at)
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages_that_mean_nothing_are_none() {
+    fn meaningless_build_times_are_ignored() {
         assert!(usable("2026-11-01T10:00:00Z").is_some());
         assert!(usable("2026-11-01T10:00:00.123456789+02:00").is_some());
         assert_eq!(usable("1970-01-01T00:00:00Z"), None);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn attestations_are_no_platforms() {
+    fn attestations_are_not_platforms() {
         let index: Manifest = serde_json::from_str(
             r#"{"manifests":[
                 {"digest":"a","platform":{"os":"linux","architecture":"amd64"}},
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_layers_need_not_be_there() {
+    fn foreign_layers_need_not_exist() {
         let is_foreign = |kind: &str| {
             let text = format!(r#"{{"mediaType":"{kind}","digest":"a","size":1}}"#);
             serde_json::from_str::<Descriptor>(&text).expect("JSON").is_foreign()

@@ -18,15 +18,18 @@
 //! - [`auth`]: challenges and tokens
 //! - [`credentials`]: Docker config files and credential helpers
 //! - [`transport`]: HTTP to one host
+//! - `response`: what responses have in common
 //! - [`manifest`]: manifests, indexes and image configs
 //! - [`cache`]: what was learned about registries, kept on disk
+//! - `cache_format`: the keys and values of the cache
 //! - [`listing`]: the cached part of a tag listing that shows whether it has changed
 //! - [`store`]: the file behind the cache
 //! - `packed`: the encoding of values in that file
-//! - [`traffic`]: requests to a host, counted by status
+//! - [`metrics`]: counts the requests
 
 pub mod auth;
 pub mod cache;
+mod cache_format;
 pub mod client;
 pub mod config;
 mod content;
@@ -39,13 +42,14 @@ pub mod integrity;
 pub mod listing;
 pub mod manifest;
 pub mod metadata;
+pub mod metrics;
 mod packed;
 mod push_times;
 pub mod rate_limit;
+mod response;
 mod sign_in;
 mod single_flight;
 mod source_labels;
 pub mod store;
 pub mod tags;
-pub mod traffic;
 pub mod transport;

@@ -1,4 +1,4 @@
-//! Values of the cache as few bytes: digests and times in binary, texts behind their length.
+//! A compact encoding of the cache's values: digests and times in binary, texts preceded by their length.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use crate::image::{Digest, Tag};
 const SHA256: u8 = 1;
 const SHA512: u8 = 2;
 
-/// Bytes that are being written.
+/// Encodes a value.
 #[derive(Debug, Default)]
 pub(super) struct Packer(Vec<u8>);
 
@@ -26,7 +26,7 @@ impl Packer {
         self.number(u32::try_from(text.len()).unwrap_or(u32::MAX)).bytes(text.as_bytes())
     }
 
-    /// A text that may be missing.
+    /// Appends an optional text.
     pub(super) fn maybe(self, text: Option<&str>) -> Packer {
         match text {
             Some(text) => self.bytes(&[1]).text(text),
@@ -45,7 +45,7 @@ impl Packer {
         packed
     }
 
-    /// A time that may be missing, to the nanosecond: two images are equally new only if they say exactly the same.
+    /// Appends an optional time, to the nanosecond: two images are equally new only if their times are exactly the same.
     pub(super) fn time(self, time: Option<Timestamp>) -> Packer {
         match time {
             Some(time) => self.bytes(&time.as_second().to_be_bytes()).bytes(&time.subsec_nanosecond().to_be_bytes()),
@@ -58,7 +58,7 @@ impl Packer {
     }
 }
 
-/// Bytes that are being read; `None` wherever they are not what was written.
+/// Decodes a value; `None` if the bytes are not valid.
 #[derive(Debug)]
 pub(super) struct Unpacker<'b>(pub(super) &'b [u8]);
 
@@ -93,7 +93,7 @@ impl<'b> Unpacker<'b> {
         }
     }
 
-    /// What is left as a time.
+    /// Decodes the rest as an optional time.
     pub(super) fn time(&mut self) -> Option<Option<Timestamp>> {
         if self.0.is_empty() {
             return Some(None);
@@ -108,12 +108,12 @@ impl<'b> Unpacker<'b> {
     }
 }
 
-/// What a packed tag of hexadecimal digits begins with; no tag does.
+/// The first byte of a packed tag of hexadecimal digits; no tag begins with it.
 const HEX: u8 = 0;
-/// Fewer digits are not worth it.
+/// The fewest digits that are packed.
 const FEWEST_DIGITS: usize = 16;
 
-/// A tag as few bytes: one that is a whole git SHA takes half of its length.
+/// Packs a tag: a full git SHA takes half its length.
 pub(super) fn pack_tag(tag: &Tag) -> Vec<u8> {
     let text = tag.as_str().as_bytes();
     let is_hex = text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -126,7 +126,7 @@ pub(super) fn pack_tag(tag: &Tag) -> Vec<u8> {
     packed
 }
 
-/// The tag that was packed.
+/// Unpacks a tag.
 pub(super) fn unpack_tag(bytes: &[u8]) -> Option<Tag> {
     match bytes.split_first()? {
         (&HEX, packed) => hex(packed).parse().ok(),
@@ -134,7 +134,7 @@ pub(super) fn unpack_tag(bytes: &[u8]) -> Option<Tag> {
     }
 }
 
-/// Many tags, each behind its length.
+/// Packs tags, each preceded by its length.
 pub(super) fn pack_tags<'t>(tags: impl Iterator<Item = &'t Tag>) -> Vec<u8> {
     let mut packed = Vec::new();
     for tag in tags.map(pack_tag) {
@@ -145,7 +145,7 @@ pub(super) fn pack_tags<'t>(tags: impl Iterator<Item = &'t Tag>) -> Vec<u8> {
     packed
 }
 
-/// The tags that were packed.
+/// Unpacks tags.
 pub(super) fn unpack_tags(bytes: &[u8]) -> Option<Vec<Tag>> {
     let (mut bytes, mut tags) = (Unpacker(bytes), Vec::new());
     while !bytes.is_empty() {
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_are_packed_and_those_of_digits_to_half_their_length() {
+    fn tags_are_packed_and_hexadecimal_ones_to_half_their_length() {
         let texts = ["1.0", "latest", "0123456789abcdef", "0123456789abcdeF", "abcdef0", "0123456789abcdef0", "A"];
         let mut tags: Vec<Tag> = texts.iter().map(|text| text.parse().expect("a tag")).collect();
         tags.push("0f".repeat(20).parse().expect("a tag"));
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_packed_is_unpacked() {
+    fn packed_values_are_unpacked() {
         let digests = [Digest::sha256(&"0f".repeat(32)), Digest::sha512(&"a7".repeat(64))];
         let times = ["2026-04-01T10:00:00Z", "1969-12-31T23:59:59.25Z", "2026-04-01T10:00:00.000000001Z"];
         for (digest, time) in digests.iter().flat_map(|digest| times.map(|time| (digest, time))) {
@@ -194,7 +194,7 @@ mod tests {
                 assert_eq!((read.maybe(), read.maybe()), (Some(None), Some(Some("x".to_owned()))));
                 assert_eq!((read.digest(), read.time()), (Some(digest.clone()), Some(time)));
                 assert!(read.is_empty());
-                // Bytes that end early are no panic.
+                // Truncated bytes do not panic.
                 for length in 0..bytes.len() {
                     let mut cut = Unpacker(&bytes[..length]);
                     let _ = (cut.number(), cut.text(), cut.maybe(), cut.maybe(), cut.digest(), cut.time());

@@ -1,4 +1,4 @@
-//! When tags were pushed. The distribution API does not tell; the API of the product behind it does:
+//! When tags were pushed. The distribution API does not report that, but the API of the registry product does:
 //!
 //! - Gitea and Forgejo: `GET /api/v1/packages/{owner}?type=container&q={name}`, `created_at` of each version (their
 //!   swagger, operation `listPackages`)
@@ -7,7 +7,7 @@
 //! - Docker Hub: `GET /v2/namespaces/{namespace}/repositories/{repository}/tags`, `tag_last_pushed` (its API reference,
 //!   operation `ListRepositoryTags`)
 //!
-//! All three give the newest first, so pages are read until every tag in question has been met.
+//! All three list the newest first, so pages are read until every wanted tag has been seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,15 +19,16 @@ use serde::de::DeserializeOwned;
 use crate::http::encode_path_segment;
 use crate::image::{DEFAULT_HOST, Repository, Tag};
 
-use super::client::{Client, broken, not_a_registry};
+use super::client::Client;
 use super::config::Api;
 use super::error::RegistryError;
 use super::host::{Authentication, HUB_API, Request};
+use super::response::{invalid_response, not_a_registry};
 use super::transport::Response;
 
-/// A page is read up to this size, in bytes.
+/// The largest page that is read, in bytes.
 const PAGE_LIMIT: usize = 16 << 20;
-/// More pages than this are not read.
+/// The most pages that are read.
 const PAGES: usize = 200;
 
 /// A version of a package (Gitea, `Package`).
@@ -64,47 +65,47 @@ struct HubTag {
 }
 
 impl Client {
-    /// Whether the registry of an image tells when tags were pushed, as far as the configuration says.
+    /// Whether the registry of an image reports push times, according to the configuration.
     pub fn reports_push_times(&self, repository: &Repository) -> bool {
         self.api(repository).is_some()
     }
 
-    /// When tags were pushed, of those in question that the registry's API tells. What was learned once is kept: a tag
-    /// that was seen before is taken not to have moved.
+    /// The push times of the wanted tags, as far as the registry's API reports them. They are cached: a known tag is assumed
+    /// not to have moved.
     pub async fn push_times(
         &self,
         repository: &Repository,
         wanted: &BTreeSet<&Tag>,
     ) -> Result<BTreeMap<Tag, Timestamp>, RegistryError> {
         let known = self.cache().pushes(repository).into_iter();
-        let mut told: BTreeMap<Tag, Timestamp> = known.filter(|(tag, _)| wanted.contains(tag)).collect();
-        let Some(api) = self.api(repository) else { return Ok(told) };
+        let mut found: BTreeMap<Tag, Timestamp> = known.filter(|(tag, _)| wanted.contains(tag)).collect();
+        let Some(api) = self.api(repository) else { return Ok(found) };
         let host = self.host(if repository.host() == DEFAULT_HOST { HUB_API } else { repository.host() })?;
-        let mut met = BTreeSet::new();
-        let mut news = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut new = Vec::new();
         for page in 1..=PAGES {
-            if wanted.iter().all(|tag| told.contains_key(*tag)) {
+            if wanted.iter().all(|tag| found.contains_key(*tag)) {
                 break;
             }
             let request = api.request(repository, page);
             let response = host.send(&request).await?;
-            let before = met.len();
+            let before = seen.len();
             for (name, at) in api.page(repository, &request.target, page, &response)? {
-                met.insert(name.clone());
+                seen.insert(name.clone());
                 if let (Ok(tag), Some(at)) = (name.parse::<Tag>(), at)
                     && wanted.contains(&tag)
-                    && told.insert(tag.clone(), at).is_none()
+                    && found.insert(tag.clone(), at).is_none()
                 {
-                    news.push((tag, at));
+                    new.push((tag, at));
                 }
             }
-            // A page that brings nothing new is the end.
-            if met.len() == before {
+            // A page with nothing new is the last.
+            if seen.len() == before {
                 break;
             }
         }
-        self.cache().remember_pushes(repository, &news);
-        Ok(told)
+        self.cache().remember_pushes(repository, &new);
+        Ok(found)
     }
 
     fn api(&self, repository: &Repository) -> Option<Api> {
@@ -149,7 +150,7 @@ impl Api {
         }
     }
 
-    /// The names on a page, each with when it was pushed.
+    /// The names on a page, each with its push time.
     fn page(
         self,
         repository: &Repository,
@@ -159,7 +160,7 @@ impl Api {
     ) -> Result<Vec<(String, Option<Timestamp>)>, RegistryError> {
         match response.status {
             status if status.is_success() => {}
-            // Docker Hub has no page after the last.
+            // Docker Hub responds with 404 after the last page.
             StatusCode::NOT_FOUND if page > 1 => return Ok(Vec::new()),
             StatusCode::NOT_FOUND => return Err(RegistryError::NoRepository(repository.clone())),
             _ => return Err(not_a_registry(repository.host(), response)),
@@ -168,7 +169,7 @@ impl Api {
             Api::Gitea => {
                 let name = repository.path().split_once('/').map_or("", |(_, name)| name);
                 let versions = read::<Vec<Package>>(repository, target, response)?.into_iter();
-                // `q` finds every package that has the name in its own.
+                // `q` matches every package whose name contains this one.
                 let versions = versions.filter(|package| package.name.eq_ignore_ascii_case(name));
                 versions.map(|package| (package.version, Some(package.created_at))).collect()
             }
@@ -188,5 +189,5 @@ impl Api {
 
 fn read<T: DeserializeOwned>(repository: &Repository, target: &str, response: &Response) -> Result<T, RegistryError> {
     serde_json::from_slice(&response.body)
-        .map_err(|error| broken(repository, target, format!("not what its API promises ({error})")))
+        .map_err(|error| invalid_response(repository, target, format!("it does not match the API ({error})")))
 }

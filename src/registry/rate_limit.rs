@@ -1,27 +1,27 @@
-//! How fast one host may be asked: a token bucket, the limits that the host itself announces, and what failures say.
+//! Limits the rate of requests to one host: by a token bucket, by the limits that the host announces, and after failures.
 //!
 //! Announced limits: `Retry-After` (RFC 9110 section 10.2.3), `RateLimit-Remaining` and `RateLimit-Reset` (IETF draft
-//! "RateLimit header fields for HTTP", early and late forms), and Docker Hub's `76;w=21600`, which counts manifests that
-//! are pulled and nothing else.
+//! "RateLimit header fields for HTTP", early and late forms), and Docker Hub's `76;w=21600`, which counts only pulled
+//! manifests.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
 use crate::http::retry_after;
 
-/// The longest that a host's wish to wait is granted within one request.
+/// The longest pause that a request waits for.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// As many refusals in a row, and nobody waits for the host any more until its pause is over.
+/// After this many consecutive refusals, requests fail instead of waiting for a pause to end.
 const REFUSALS: u32 = 3;
-/// As many requests in a row without an answer, and the host counts as down.
-const SILENCES: u32 = 6;
-/// How long a host that is down is left alone.
+/// After this many consecutive requests without a response, the host is considered down.
+const NO_RESPONSES: u32 = 6;
+/// How long requests to a host that is down are paused.
 const DOWN: Duration = Duration::from_secs(15);
 
-/// The pace of one host.
+/// The rate limit of one host.
 #[derive(Debug)]
 pub struct RateLimit {
     per_second: f64,
@@ -31,44 +31,44 @@ pub struct RateLimit {
 
 #[derive(Debug)]
 struct State {
-    /// Requests that may be sent at once; below zero are those that wait already.
+    /// The number of requests that may be sent at once; negative while requests are waiting.
     tokens: f64,
-    /// When the tokens were counted.
+    /// When `tokens` was updated.
     counted: Instant,
-    /// Until when nothing is asked, and until when no manifest is pulled.
+    /// The end of the pause for all requests, and of that for pulling manifests.
     paused: Option<Instant>,
     metered: Option<Instant>,
     refusals: u32,
-    silences: u32,
+    no_responses: u32,
 }
 
 /// Whether a request may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permit {
-    /// After this time.
+    /// It may be sent after this time.
     After(Duration),
-    /// The host limits us for so long that it is not waited for.
+    /// It may not be sent: the host limits us for too long to wait.
     Limited(Duration),
-    /// The host did not answer lately.
+    /// It may not be sent: the host is down.
     Down,
 }
 
 impl RateLimit {
-    /// A pace of so many requests a second on average, and so many at once.
+    /// Allows this many requests per second on average, and `burst` at once.
     pub fn new(per_second: u32, burst: u32) -> RateLimit {
         let burst = f64::from(burst.max(1));
         let state =
-            State { tokens: burst, counted: Instant::now(), paused: None, metered: None, refusals: 0, silences: 0 };
+            State { tokens: burst, counted: Instant::now(), paused: None, metered: None, refusals: 0, no_responses: 0 };
         RateLimit { per_second: f64::from(per_second.max(1)), burst, state: Mutex::new(state) }
     }
 
-    /// Asks for leave to send a request. `metered` ones pull a manifest.
-    pub fn take(&self, now: Instant, metered: bool) -> Permit {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Acquires a permit for a request. `metered` requests pull a manifest.
+    pub fn acquire(&self, now: Instant, metered: bool) -> Permit {
+        let mut state = self.state.lock();
         let state = &mut *state;
         let left = |until: Option<Instant>| until.map(|until| until.saturating_duration_since(now)).unwrap_or_default();
         let pause = left(state.paused).max(if metered { left(state.metered) } else { Duration::ZERO });
-        if !pause.is_zero() && state.silences >= SILENCES {
+        if !pause.is_zero() && state.no_responses >= NO_RESPONSES {
             return Permit::Down;
         }
         if pause > LONGEST_WAIT || (!pause.is_zero() && state.refusals >= REFUSALS) {
@@ -81,10 +81,10 @@ impl RateLimit {
         Permit::After(pause.max(Duration::from_secs_f64(debt)))
     }
 
-    /// Learns from an answer.
-    pub fn answered(&self, now: Instant, status: StatusCode, headers: &HeaderMap, metered: bool) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.silences = 0;
+    /// Updates the limit from a response.
+    pub fn response(&self, now: Instant, status: StatusCode, headers: &HeaderMap, metered: bool) {
+        let mut state = self.state.lock();
+        state.no_responses = 0;
         let announced = announced(headers);
         if status != StatusCode::TOO_MANY_REQUESTS {
             state.refusals = 0;
@@ -99,13 +99,13 @@ impl RateLimit {
             }
             return;
         }
-        // What was under way when the first of them was refused tells nothing new.
+        // Responses to requests sent before the first refusal add no information.
         if state.paused.is_none_or(|until| until <= now) {
             state.refusals += 1;
         }
         let growing = Duration::from_secs(1 << state.refusals.min(6)) / 2;
         let wait = retry_after(headers).or(announced.map(|announced| announced.wait)).unwrap_or(growing);
-        // Docker Hub refuses pulls alone.
+        // Docker Hub refuses only pulls.
         if announced.is_some_and(|announced| announced.pulls_only) && metered {
             state.metered = later(state.metered, now + wait);
         } else {
@@ -113,11 +113,11 @@ impl RateLimit {
         }
     }
 
-    /// Learns that no answer came.
-    pub fn silent(&self, now: Instant) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.silences += 1;
-        if state.silences >= SILENCES {
+    /// Updates the limit after a request without a response.
+    pub fn no_response(&self, now: Instant) {
+        let mut state = self.state.lock();
+        state.no_responses += 1;
+        if state.no_responses >= NO_RESPONSES {
             state.paused = later(state.paused, now + DOWN);
         }
     }
@@ -127,11 +127,11 @@ fn later(one: Option<Instant>, other: Instant) -> Option<Instant> {
     Some(one.map_or(other, |one| one.max(other)))
 }
 
-/// What a host says of its limit.
+/// The limit that a host announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct AnnouncedLimit {
     remaining: u64,
-    /// How long until there is more.
+    /// The time until more requests are allowed.
     wait: Duration,
     /// Whether only pulled manifests count, as on Docker Hub.
     pulls_only: bool,
@@ -142,7 +142,7 @@ fn announced(headers: &HeaderMap) -> Option<AnnouncedLimit> {
     if let Some(remaining) = text("ratelimit-remaining").or_else(|| text("x-ratelimit-remaining")) {
         let reset = text("ratelimit-reset").and_then(|text| text.parse().ok()).map(Duration::from_secs);
         let window = |text: &str| text.split_once(";w=").and_then(|(_, window)| window.parse::<u64>().ok());
-        // Without a word on the reset, a window that slides gives one request back each so often.
+        // Without a reset time, a sliding window returns one request at regular intervals.
         let limit = text("ratelimit-limit").map(|limit| (number(limit), window(limit)));
         let share = match limit {
             Some((Some(count), Some(window))) => Some(Duration::from_secs(window / count.max(1))),
@@ -162,7 +162,7 @@ fn announced(headers: &HeaderMap) -> Option<AnnouncedLimit> {
     Some(AnnouncedLimit { remaining: field(["remaining", "r"])?, wait, pulls_only: false })
 }
 
-/// The digits that a text starts with.
+/// The number that a text starts with.
 fn number(text: &str) -> Option<u64> {
     text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
@@ -182,63 +182,63 @@ mod tests {
         let rate_limit = RateLimit::new(10, 3);
         let now = Instant::now();
         for _ in 0..3 {
-            assert_eq!(rate_limit.take(now, false), Permit::After(Duration::ZERO));
+            assert_eq!(rate_limit.acquire(now, false), Permit::After(Duration::ZERO));
         }
-        assert_eq!(rate_limit.take(now, false), Permit::After(SECOND / 10));
-        assert_eq!(rate_limit.take(now, false), Permit::After(SECOND / 5));
-        assert_eq!(rate_limit.take(now + SECOND * 2, false), Permit::After(Duration::ZERO));
+        assert_eq!(rate_limit.acquire(now, false), Permit::After(SECOND / 10));
+        assert_eq!(rate_limit.acquire(now, false), Permit::After(SECOND / 5));
+        assert_eq!(rate_limit.acquire(now + SECOND * 2, false), Permit::After(Duration::ZERO));
     }
 
     #[test]
-    fn a_refusal_pauses_the_whole_host_and_a_storm_is_not_waited_out() {
+    fn a_refusal_pauses_the_whole_host_and_repeated_ones_fail_requests() {
         let rate_limit = RateLimit::new(100, 100);
         let now = Instant::now();
         let refused = |now, wait| {
-            rate_limit.answered(now, StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", wait)]), false)
+            rate_limit.response(now, StatusCode::TOO_MANY_REQUESTS, &headers(&[("retry-after", wait)]), false)
         };
         refused(now, "5");
         refused(now, "5");
-        assert_eq!(rate_limit.take(now, false), Permit::After(SECOND * 5));
+        assert_eq!(rate_limit.acquire(now, false), Permit::After(SECOND * 5));
         refused(now + SECOND * 5, "5");
         refused(now + SECOND * 10, "5");
-        assert_eq!(rate_limit.take(now + SECOND * 10, false), Permit::Limited(SECOND * 5));
+        assert_eq!(rate_limit.acquire(now + SECOND * 10, false), Permit::Limited(SECOND * 5));
         let now = now + SECOND * 16;
-        assert_eq!(rate_limit.take(now, false), Permit::After(Duration::ZERO));
-        rate_limit.answered(now, StatusCode::OK, &headers(&[]), false);
+        assert_eq!(rate_limit.acquire(now, false), Permit::After(Duration::ZERO));
+        rate_limit.response(now, StatusCode::OK, &headers(&[]), false);
         refused(now, "3600");
-        assert_eq!(rate_limit.take(now, false), Permit::Limited(SECOND * 3600));
+        assert_eq!(rate_limit.acquire(now, false), Permit::Limited(SECOND * 3600));
     }
 
     #[test]
-    fn what_a_host_announces_is_heeded_before_it_refuses() {
+    fn announced_limits_are_respected_before_a_refusal() {
         let now = Instant::now();
         let after = |pairs: &[(&'static str, &str)], metered: bool| {
             let rate_limit = RateLimit::new(100, 100);
-            rate_limit.answered(now, StatusCode::OK, &headers(pairs), metered);
-            (rate_limit.take(now, false), rate_limit.take(now, true))
+            rate_limit.response(now, StatusCode::OK, &headers(pairs), metered);
+            (rate_limit.acquire(now, false), rate_limit.acquire(now, true))
         };
         let (go, wait) = (Permit::After(Duration::ZERO), Permit::After(SECOND * 30));
         assert_eq!(after(&[("ratelimit-remaining", "0"), ("ratelimit-reset", "30")], false), (wait, wait));
         assert_eq!(after(&[("ratelimit", "limit=100, remaining=0, reset=30")], false), (wait, wait));
         assert_eq!(after(&[("ratelimit", "\"default\";r=0;t=30")], false), (wait, wait));
         assert_eq!(after(&[("ratelimit", "\"default\";r=9;t=30")], false), (go, go));
-        // Docker Hub: a hundred pulls in six hours; asking whether something is there is free.
+        // Docker Hub: a hundred pulls in six hours; HEAD requests are free.
         let hub = [("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", "0;w=21600")];
         assert_eq!(after(&hub, true), (go, Permit::Limited(SECOND * 216)));
         assert_eq!(after(&hub, false), (go, go));
     }
 
     #[test]
-    fn a_host_that_never_answers_is_left_alone_for_a_while() {
+    fn requests_to_a_host_that_is_down_are_paused() {
         let rate_limit = RateLimit::new(100, 100);
         let now = Instant::now();
-        (1..SILENCES).for_each(|_| rate_limit.silent(now));
-        assert_eq!(rate_limit.take(now, false), Permit::After(Duration::ZERO));
-        rate_limit.silent(now);
-        assert_eq!(rate_limit.take(now, false), Permit::Down);
-        assert_eq!(rate_limit.take(now + DOWN, false), Permit::After(Duration::ZERO));
-        rate_limit.answered(now, StatusCode::OK, &headers(&[]), false);
-        rate_limit.silent(now);
-        assert_eq!(rate_limit.take(now + DOWN, false), Permit::After(Duration::ZERO));
+        (1..NO_RESPONSES).for_each(|_| rate_limit.no_response(now));
+        assert_eq!(rate_limit.acquire(now, false), Permit::After(Duration::ZERO));
+        rate_limit.no_response(now);
+        assert_eq!(rate_limit.acquire(now, false), Permit::Down);
+        assert_eq!(rate_limit.acquire(now + DOWN, false), Permit::After(Duration::ZERO));
+        rate_limit.response(now, StatusCode::OK, &headers(&[]), false);
+        rate_limit.no_response(now);
+        assert_eq!(rate_limit.acquire(now + DOWN, false), Permit::After(Duration::ZERO));
     }
 }

@@ -1,11 +1,12 @@
-//! Signing in to one host: its challenge, its credential, its tokens, each asked for once.
+//! Signs in to one host: its challenge, credential and tokens, each requested once.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use reqwest::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 use reqwest::{StatusCode, Url};
 
@@ -20,28 +21,28 @@ use super::transport::{Response, Transport, unreachable};
 
 const TOKEN_RESPONSE_LIMIT: usize = 1 << 20;
 const TOKEN_REQUEST: &str = "the request for a token";
-/// In place of a scope, for the token of an API that has none.
+/// Used as the scope for the token of an API without scopes.
 const ACCESS_TOKEN: &str = "access token";
-/// How long a credential helper may take.
+/// The timeout of a credential helper.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a host is shown.
+/// Where the credential for a host comes from.
 #[derive(Debug)]
 pub enum CredentialSource {
-    /// Nothing: requests are anonymous.
+    /// There is none: requests are anonymous.
     Nothing,
-    /// What a Docker config file has for it.
+    /// A Docker config file.
     File(PathBuf),
-    /// This credential.
+    /// A given credential.
     Given {
         /// The credential.
         credential: Credential,
-        /// Where it comes from, for people.
+        /// Where it comes from, for messages.
         from: String,
     },
 }
 
-/// What is known of signing in to a host.
+/// The state of signing in to a host.
 #[derive(Debug)]
 pub struct SignIn {
     name: String,
@@ -50,11 +51,11 @@ pub struct SignIn {
     credential_source: CredentialSource,
     challenge: Mutex<Option<Challenge>>,
     tokens: Mutex<HashMap<String, Token>>,
-    asking: SingleFlight<String, Result<Token, RegistryError>>,
+    fetching: SingleFlight<String, Result<Token, RegistryError>>,
 }
 
 impl SignIn {
-    /// Nothing is known yet.
+    /// Creates the state, without a challenge yet.
     pub fn new(name: &str, base: &Url, transport: Transport, credential_source: CredentialSource) -> Arc<SignIn> {
         Arc::new(SignIn {
             name: name.to_owned(),
@@ -63,13 +64,13 @@ impl SignIn {
             credential_source,
             challenge: Mutex::default(),
             tokens: Mutex::default(),
-            asking: SingleFlight::default(),
+            fetching: SingleFlight::default(),
         })
     }
 
-    /// The header for what is known of the host so far; `None` is anonymous.
+    /// The `Authorization` header for the challenge so far; `None` is anonymous.
     pub async fn authorization(self: &Arc<Self>, scope: &str) -> Result<Option<Secret<String>>, RegistryError> {
-        let challenge = lock(&self.challenge).clone();
+        let challenge = self.challenge.lock().clone();
         match challenge {
             None => Ok(None),
             Some(Challenge::Basic) => match self.credential(scope).await? {
@@ -77,13 +78,14 @@ impl SignIn {
                 Some(Credential::RefreshToken(_)) | None => Ok(None),
             },
             Some(Challenge::Bearer { realm, service }) => {
-                let held = lock(&self.tokens).get(scope).filter(|token| token.is_good(Instant::now())).cloned();
+                let held = self.tokens.lock().get(scope).filter(|token| token.is_valid(Instant::now())).cloned();
                 let token = match held {
                     Some(token) => token,
                     None => {
                         let (this, wanted) = (Arc::clone(self), scope.to_owned());
-                        let ask = || async move { this.fetch_token(&realm, service.as_deref(), &wanted).await }.boxed();
-                        self.asking.join(&scope.to_owned(), ask).await?
+                        let fetch =
+                            || async move { this.fetch_token(&realm, service.as_deref(), &wanted).await }.boxed();
+                        self.fetching.join(&scope.to_owned(), fetch).await?
                     }
                 };
                 Ok(Some(bearer(&token)))
@@ -91,7 +93,7 @@ impl SignIn {
         }
     }
 
-    /// The header with user and password; `None` is anonymous.
+    /// The `Authorization` header with user and password; `None` is anonymous.
     pub async fn basic(&self, scope: &str) -> Result<Option<Secret<String>>, RegistryError> {
         Ok(match self.credential(scope).await? {
             Some(Credential::Password { user, password }) => Some(basic(&user, &password)),
@@ -99,21 +101,21 @@ impl SignIn {
         })
     }
 
-    /// The header with a token of Docker Hub's API (its reference, operation `AuthCreateAccessToken`); `None` is
+    /// The `Authorization` header with a token of Docker Hub's API (its reference, operation `AuthCreateAccessToken`); `None` is
     /// anonymous.
     pub async fn access_token(
         self: &Arc<Self>,
         base: &Url,
         scope: &str,
     ) -> Result<Option<Secret<String>>, RegistryError> {
-        let held = lock(&self.tokens).get(ACCESS_TOKEN).filter(|token| token.is_good(Instant::now())).cloned();
+        let held = self.tokens.lock().get(ACCESS_TOKEN).filter(|token| token.is_valid(Instant::now())).cloned();
         if let Some(held) = held {
             return Ok(Some(bearer(&held)));
         }
         let Some(Credential::Password { user, password }) = self.credential(scope).await? else { return Ok(None) };
         let url = base.join("v2/auth/token").map_err(|error| unreachable(&self.name, error.to_string()))?;
         let (this, scope) = (Arc::clone(self), scope.to_owned());
-        let ask = || {
+        let fetch = || {
             async move {
                 let body = serde_json::json!({ "identifier": user, "secret": password.expose() });
                 let request = this.transport.http().post(url).json(&body);
@@ -122,10 +124,10 @@ impl SignIn {
             }
             .boxed()
         };
-        Ok(Some(bearer(&self.asking.join(&ACCESS_TOKEN.to_owned(), ask).await?)))
+        Ok(Some(bearer(&self.fetching.join(&ACCESS_TOKEN.to_owned(), fetch).await?)))
     }
 
-    /// Learns from a refusal how the host wants to be signed in to. `used` is what was refused.
+    /// Remembers the challenge in a 401 response. `used` is the header that was rejected.
     pub fn challenged(
         &self,
         headers: &HeaderMap,
@@ -135,16 +137,16 @@ impl SignIn {
         let headers = headers.get_all(WWW_AUTHENTICATE).iter();
         let challenge = headers.filter_map(|value| value.to_str().ok()).find_map(Challenge::parse);
         let challenge = challenge.ok_or_else(|| self.denied(scope))?;
-        *lock(&self.challenge) = Some(challenge);
-        // Only the token that was refused goes: another request may have brought a new one meanwhile.
-        let mut tokens = lock(&self.tokens);
+        *self.challenge.lock() = Some(challenge);
+        // Only the rejected token is dropped: another request may have fetched a new one in the meantime.
+        let mut tokens = self.tokens.lock();
         if used.is_some() && tokens.get(scope).map(bearer).as_ref() == used {
             tokens.remove(scope);
         }
         Ok(())
     }
 
-    /// The error for a refusal.
+    /// The error for rejected credentials.
     pub fn denied(&self, scope: &str) -> RegistryError {
         let host = self.name.clone();
         let from = match &self.credential_source {
@@ -156,11 +158,11 @@ impl SignIn {
         RegistryError::Denied { host, from, what }
     }
 
-    /// Asks the token server; anonymously when there are no credentials, as for public images.
+    /// Requests a token from the token server; anonymously if there are no credentials, as for public images.
     async fn fetch_token(&self, realm: &str, service: Option<&str>, scope: &str) -> Result<Token, RegistryError> {
-        let mut url = Url::parse(realm).map_err(|_| self.broken("its realm is no URL"))?;
+        let mut url = Url::parse(realm).map_err(|_| self.invalid_response("its realm is not a valid URL"))?;
         if self.is_https && url.scheme() != "https" {
-            return Err(self.broken("its token server is not reached over https"));
+            return Err(self.invalid_response("its token server does not use https"));
         }
         let credential = self.credential(scope).await?;
         let mut fields: Vec<(&str, &str)> = Vec::new();
@@ -193,7 +195,7 @@ impl SignIn {
         })
     }
 
-    /// The token in an answer, kept for its scope.
+    /// Reads the token from a response and keeps it for its scope.
     fn token_in(
         &self,
         response: &Response,
@@ -213,14 +215,14 @@ impl SignIn {
             _ => {
                 let response: Option<TokenResponse> = serde_json::from_slice(&response.body).ok();
                 let token = response.and_then(|response| response.into_token(Instant::now()));
-                let token = token.ok_or_else(|| self.broken("it holds no token"))?;
-                lock(&self.tokens).insert(scope.to_owned(), token.clone());
+                let token = token.ok_or_else(|| self.invalid_response("it contains no token"))?;
+                self.tokens.lock().insert(scope.to_owned(), token.clone());
                 Ok(token)
             }
         }
     }
 
-    fn broken(&self, reason: &str) -> RegistryError {
+    fn invalid_response(&self, reason: &str) -> RegistryError {
         RegistryError::InvalidResponse {
             host: self.name.clone(),
             what: TOKEN_REQUEST.to_owned(),
@@ -236,14 +238,14 @@ impl SignIn {
         };
         let named = file.clone();
         let (name, path) = (self.name.clone(), scope.split(':').nth(1).unwrap_or_default().to_owned());
-        // A credential helper is a process of its own and may take its time, but not for ever.
+        // A credential helper is a separate process and may be slow, but not forever.
         let look = tokio::task::spawn_blocking(move || credentials::look_up(&file, &name, &path));
         match tokio::time::timeout(HELPER_TIMEOUT, look).await {
             Ok(Ok(found)) => found,
             Ok(Err(stopped)) => Err(unreachable(&self.name, stopped.to_string())),
             Err(_) => Err(RegistryError::CredentialsFile {
                 file: named,
-                reason: format!("its credential helper did not answer within {} s", HELPER_TIMEOUT.as_secs()),
+                reason: format!("its credential helper did not respond within {} s", HELPER_TIMEOUT.as_secs()),
             }),
         }
     }
@@ -257,9 +259,4 @@ fn basic(user: &str, password: &Secret<String>) -> Secret<String> {
 
 fn bearer(token: &Token) -> Secret<String> {
     Secret::new(format!("Bearer {}", token.value.expose()))
-}
-
-/// A lock that a panicking thread left behind still holds good values here: they are only caches.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

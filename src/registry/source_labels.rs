@@ -1,16 +1,17 @@
-//! Where an image says that it comes from: annotations of its index or manifest, else labels of its configuration (OCI
-//! image specification 1.1, section "Pre-Defined Annotation Keys").
+//! The commit and source repository that an image was built from, according to the annotations of its index or manifest or
+//! the labels of its image config (OCI image specification 1.1, section "Pre-Defined Annotation Keys").
 
 use crate::image::{Digest, Repository, Version};
 
-use super::client::{Client, broken};
+use super::client::Client;
 use super::content::{FetchedManifest, parse_digest};
 use super::error::RegistryError;
 use super::inspect::missing;
 use super::manifest::{ImageConfig, SourceLabels};
+use super::response::invalid_response;
 
 impl Client {
-    /// Where an image says that it comes from. Kept by digest; a tag that was seen before is taken not to have moved.
+    /// The source labels of an image, which are cached by digest. A cached tag is assumed not to have moved.
     pub async fn source_labels(
         &self,
         repository: &Repository,
@@ -21,20 +22,20 @@ impl Client {
             return Ok(known);
         }
         let read = self.manifest(repository, &exactly(digest.clone())).await?;
-        let mut said = read.manifest.source_labels();
-        if !said.is_complete() {
-            said = said.or(self.source_labels_below(repository, read).await?);
+        let mut labels = read.manifest.source_labels();
+        if !labels.is_complete() {
+            labels = labels.or(self.source_labels_below(repository, read).await?);
         }
-        self.cache().remember_source_labels(repository, &digest, &said);
-        Ok(said)
+        self.cache().remember_source_labels(repository, &digest, &labels);
+        Ok(labels)
     }
 
-    /// Where an image is known to come from, if that was asked before. Asks nothing.
+    /// The cached source labels of an image. Sends no request.
     pub fn known_source_labels(&self, repository: &Repository, version: &Version) -> Option<SourceLabels> {
         self.cache().source_labels(repository, &self.known(repository, version)?.digest)
     }
 
-    /// What a manifest's configuration says; of an index the first platform that is there speaks for all.
+    /// The labels of a manifest's image config; for an index, those of the first platform that exists.
     async fn source_labels_below(
         &self,
         repository: &Repository,
@@ -47,13 +48,11 @@ impl Client {
             let version = exactly(parse_digest(repository, &platform.digest)?);
             match self.manifest(repository, &version).await {
                 Ok(inner) => {
-                    let said = inner.manifest.source_labels();
-                    let complete = said.is_complete();
-                    return if complete {
-                        Ok(said)
-                    } else {
-                        Ok(said.or(self.source_labels_of_config(repository, &inner).await?))
-                    };
+                    let labels = inner.manifest.source_labels();
+                    if labels.is_complete() {
+                        return Ok(labels);
+                    }
+                    return Ok(labels.or(self.source_labels_of_config(repository, &inner).await?));
                 }
                 Err(error) if error.is_not_found() => {}
                 Err(error) => return Err(error),
@@ -70,9 +69,10 @@ impl Client {
         let Some(config) = &read.manifest.config else { return Ok(SourceLabels::default()) };
         let digest = parse_digest(repository, &config.digest)?;
         let bytes = self.image_config(repository, &digest).await?;
-        let bytes = bytes.ok_or_else(|| missing(repository, &read.digest, "the configuration", &config.digest))?;
-        let image_config = ImageConfig::read(&bytes)
-            .map_err(|error| broken(repository, &digest.to_string(), format!("not a configuration ({error})")))?;
+        let bytes = bytes.ok_or_else(|| missing(repository, &read.digest, "the image config", &config.digest))?;
+        let image_config = ImageConfig::read(&bytes).map_err(|error| {
+            invalid_response(repository, &digest.to_string(), format!("not an image config ({error})"))
+        })?;
         Ok(image_config.source_labels())
     }
 }

@@ -1,29 +1,29 @@
-//! Keys and values in one file, written in batches. Deleting the file costs requests and nothing else.
+//! Keys and values in one file, written in batches. Deleting the file only costs requests.
 //!
-//! Whoever opens the file first has it; another process works without one meanwhile. A file of another version, and one
-//! that is not sound, is replaced.
+//! The first process to open the file owns it; others work without it. A file that is damaged or of another version is
+//! replaced.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
+use parking_lot::{Mutex, RwLock};
 use redb::backends::InMemoryBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
 
-/// The thread that opens the file. The library trusts its file, so one that was damaged makes it panic: that is no bug
-/// of ours, and ends this thread only.
+/// The name of the thread that opens the file. The library trusts its file, so a damaged one makes it panic: that is not a
+/// bug of tagalong, and ends only this thread.
 pub const OPENING: &str = "opening-the-cache";
 /// Raise it when the meaning of an entry changes.
 const VERSION: &str = "2";
 const FILE: &str = "registries.redb";
-/// How much of the file is kept in memory, in bytes.
+/// The size of the library's page cache, in bytes.
 const MEMORY: usize = 3 << 20;
-/// Entries that wait to be written, at most, and their bytes. They are lost in a crash, and learned again.
-const MOST_WAITING: usize = 1000;
-const MOST_WAITING_BYTES: usize = 1 << 20;
-/// A file below this size is not compacted, in bytes.
+/// The most entries, and bytes of them, that are buffered before a write. A crash loses them, and they are fetched again.
+const MAX_BUFFERED: usize = 1000;
+const MAX_BUFFERED_BYTES: usize = 1 << 20;
+/// The smallest file that is compacted, in bytes.
 const SMALL: u64 = 4 << 20;
 
 /// The version of the file.
@@ -32,38 +32,38 @@ const ENTRIES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("entries
 
 type Failure = Box<dyn std::error::Error>;
 
-/// Keys and values.
+/// A key-value store.
 pub(super) struct Store {
     database: RwLock<Database>,
     file: Option<PathBuf>,
-    waiting: Mutex<Waiting>,
+    buffer: Mutex<Buffer>,
     reads: AtomicU64,
 }
 
-/// Entries that are to be written; those without a value are to be removed.
+/// Entries to be written; those without a value are to be removed.
 #[derive(Debug, Default)]
-struct Waiting {
+struct Buffer {
     entries: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     bytes: usize,
-    /// Bytes that were written or removed since it was last seen how much of the file is in use.
+    /// The bytes written or removed since the file was last checked for unused space.
     written: u64,
 }
 
 impl Store {
-    /// Opens the file in a folder; without one, or where that fails, all is in memory and ends with the process.
+    /// Opens the file in a folder; without a folder, or if that fails, everything is kept in memory.
     pub(super) fn open(folder: Option<&Path>) -> Store {
         let opened = folder.and_then(on_disk);
         let file = opened.as_ref().and(folder).map(|folder| folder.join(FILE));
         let database = opened.or_else(in_memory);
-        // Memory that cannot be had is no error that anybody could handle.
-        let database = database.unwrap_or_else(|| unreachable!("a store in memory can always be made"));
-        Store { database: RwLock::new(database), file, waiting: Mutex::default(), reads: AtomicU64::new(0) }
+        // Running out of memory is not an error that could be handled.
+        let database = database.unwrap_or_else(|| unreachable!("a store in memory can always be created"));
+        Store { database: RwLock::new(database), file, buffer: Mutex::default(), reads: AtomicU64::new(0) }
     }
 
     /// The value of a key.
     pub(super) fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        if let Some(waiting) = self.waiting().entries.get(key) {
-            return waiting.clone();
+        if let Some(buffer) = self.buffer.lock().entries.get(key) {
+            return buffer.clone();
         }
         self.read(|database| {
             let transaction = database.begin_read()?;
@@ -76,15 +76,15 @@ impl Store {
         .flatten()
     }
 
-    /// All entries whose keys begin with a prefix, by their keys. What `each` is given of a key is what follows the prefix.
+    /// Calls `each` for all entries whose keys begin with a prefix, in order of their keys, with the rest of the key.
     pub(super) fn scan(&self, prefix: &[u8], mut each: impl FnMut(&[u8], &[u8])) {
         let from = (Bound::Included(prefix.to_vec()), Bound::Unbounded);
-        let waiting: Vec<(Vec<u8>, Option<Vec<u8>>)> = {
-            let waiting = self.waiting();
-            let below = waiting.entries.range(from).take_while(|(key, _)| key.starts_with(prefix));
+        let buffer: Vec<(Vec<u8>, Option<Vec<u8>>)> = {
+            let buffer = self.buffer.lock();
+            let below = buffer.entries.range(from).take_while(|(key, _)| key.starts_with(prefix));
             below.map(|(key, value)| (key.clone(), value.clone())).collect()
         };
-        let mut waiting = waiting.iter().peekable();
+        let mut buffer = buffer.iter().peekable();
         let mut tell = |key: &[u8], value: Option<&[u8]>| {
             if let (Some(rest), Some(value)) = (key.strip_prefix(prefix), value) {
                 each(rest, value);
@@ -102,65 +102,65 @@ impl Store {
                 if !key.value().starts_with(prefix) {
                     break;
                 }
-                while let Some((newer, instead)) = waiting.next_if(|(newer, _)| newer.as_slice() < key.value()) {
+                while let Some((newer, instead)) = buffer.next_if(|(newer, _)| newer.as_slice() < key.value()) {
                     tell(newer, instead.as_deref());
                 }
-                match waiting.next_if(|(newer, _)| newer.as_slice() == key.value()) {
+                match buffer.next_if(|(newer, _)| newer.as_slice() == key.value()) {
                     Some((newer, instead)) => tell(newer, instead.as_deref()),
                     None => tell(key.value(), Some(value.value())),
                 }
             }
             Ok(())
         });
-        waiting.for_each(|(key, value)| tell(key, value.as_deref()));
+        buffer.for_each(|(key, value)| tell(key, value.as_deref()));
     }
 
-    /// Writes an entry, by and by.
+    /// Buffers an entry to be written.
     pub(super) fn put(&self, key: Vec<u8>, value: Vec<u8>) {
         self.change(key, Some(value));
     }
 
-    /// Removes entries, by and by.
+    /// Buffers entries to be removed.
     pub(super) fn remove(&self, keys: Vec<Vec<u8>>) {
         keys.into_iter().for_each(|key| self.change(key, None));
     }
 
     fn change(&self, key: Vec<u8>, value: Option<Vec<u8>>) {
-        let mut waiting = self.waiting();
-        waiting.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-        waiting.entries.insert(key, value);
-        if waiting.entries.len() >= MOST_WAITING || waiting.bytes >= MOST_WAITING_BYTES {
-            self.write(&mut waiting);
+        let mut buffer = self.buffer.lock();
+        buffer.bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+        buffer.entries.insert(key, value);
+        if buffer.entries.len() >= MAX_BUFFERED || buffer.bytes >= MAX_BUFFERED_BYTES {
+            self.write(&mut buffer);
         }
     }
 
-    /// Brings everything to the disk, and gives back to it what is not needed.
+    /// Writes everything to disk, and compacts the file if much of it is unused.
     pub(super) fn flush(&self) {
-        let mut waiting = self.waiting();
-        self.write(&mut waiting);
+        let mut buffer = self.buffer.lock();
+        self.write(&mut buffer);
         let (reads, size) = (self.reads.swap(0, Ordering::Relaxed), self.size());
-        tracing::debug!(reads, bytes = size, "the cache of registries was written");
-        // To see how much is in use takes a walk over all of it.
-        if size > SMALL && waiting.written * 2 > size {
-            waiting.written = 0;
+        tracing::debug!(reads, bytes = size, "wrote the registry cache");
+        // Measuring the used space walks the whole file.
+        if size > SMALL && buffer.written * 2 > size {
+            buffer.written = 0;
             self.compact(size);
         }
     }
 
     fn compact(&self, size: u64) {
-        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let mut database = self.database.write();
         let mut work = || -> Result<(), Failure> {
             let transaction = database.begin_write()?;
             let stats = transaction.stats()?;
             transaction.abort()?;
             if (stats.stored_bytes() + stats.metadata_bytes()) * 2 < size {
                 database.compact()?;
-                tracing::debug!(before = size, bytes = self.size(), "the cache of registries was compacted");
+                tracing::debug!(before = size, bytes = self.size(), "compacted the registry cache");
             }
             Ok(())
         };
         if let Err(error) = work() {
-            tracing::debug!(%error, "the cache of registries was not compacted");
+            tracing::debug!(%error, "cannot compact the registry cache");
         }
     }
 
@@ -169,23 +169,19 @@ impl Store {
         self.file.as_ref().and_then(|file| std::fs::metadata(file).ok()).map_or(0, |found| found.len())
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Readers wait meanwhile: they would miss what has left memory and is not in the file yet.
-    fn write(&self, waiting: &mut Waiting) {
-        if waiting.entries.is_empty() {
+    /// Readers wait in the meantime: they would miss entries that have left the buffer and are not in the file yet.
+    fn write(&self, buffer: &mut Buffer) {
+        if buffer.entries.is_empty() {
             return;
         }
-        waiting.written += std::mem::take(&mut waiting.bytes) as u64;
-        let entries = std::mem::take(&mut waiting.entries);
+        buffer.written += std::mem::take(&mut buffer.bytes) as u64;
+        let entries = std::mem::take(&mut buffer.entries);
         let written = {
-            let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            let database = self.database.read();
             write(&database, &entries)
         };
         match written {
-            Ok(removed) => waiting.written += removed,
+            Ok(removed) => buffer.written += removed,
             Err(failure) => self.give_up(failure.as_ref()),
         }
     }
@@ -193,17 +189,17 @@ impl Store {
     fn read<T>(&self, work: impl FnOnce(&Database) -> Result<T, Failure>) -> Option<T> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let result = {
-            let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            let database = self.database.read();
             work(&database)
         };
         result.map_err(|failure| self.give_up(failure.as_ref())).ok()
     }
 
-    /// A disk that is full or fails costs the cache, not the cycle.
+    /// Continues in memory, because a full or failing disk must not fail the cycle.
     fn give_up(&self, failure: &dyn std::error::Error) {
-        tracing::warn!(%failure, "the cache of registries cannot be used; going on without it");
+        tracing::warn!(%failure, "cannot use the registry cache; continuing without it");
         if let Some(database) = in_memory() {
-            *self.database.write().unwrap_or_else(PoisonError::into_inner) = database;
+            *self.database.write() = database;
         }
     }
 
@@ -219,7 +215,7 @@ impl Drop for Store {
     }
 }
 
-/// Writes entries; gives how many bytes were removed.
+/// Writes entries; returns the number of bytes removed.
 fn write(database: &Database, entries: &BTreeMap<Vec<u8>, Option<Vec<u8>>>) -> Result<u64, Failure> {
     let transaction = database.begin_write()?;
     let mut removed = 0;
@@ -244,10 +240,11 @@ fn in_memory() -> Option<Database> {
     Database::builder().create_with_backend(InMemoryBackend::new()).ok()
 }
 
-/// The file in a folder, sound and of our version; `None` when another process has it or there can be none.
+/// Opens the file in a folder, and replaces it if it is damaged or of another version; `None` if another process owns it or
+/// it cannot be created.
 fn on_disk(folder: &Path) -> Option<Database> {
     if let Err(error) = std::fs::create_dir_all(folder) {
-        tracing::debug!(folder = %folder.display(), %error, "no cache of registries");
+        tracing::debug!(folder = %folder.display(), %error, "cannot create the registry cache");
         return None;
     }
     let file = folder.join(FILE);
@@ -258,11 +255,11 @@ fn on_disk(folder: &Path) -> Option<Database> {
         match opened {
             Ok(Ok(Some(database))) => return Some(database),
             Ok(Err(DatabaseError::DatabaseAlreadyOpen)) => {
-                tracing::debug!(file = %file.display(), "another process has the cache of registries; going on without");
+                tracing::debug!(file = %file.display(), "another process owns the registry cache; continuing without it");
                 return None;
             }
             Ok(Ok(None) | Err(_)) | Err(_) => {
-                tracing::info!(file = %file.display(), "the cache of registries is replaced by an empty one");
+                tracing::info!(file = %file.display(), "replacing the registry cache with an empty one");
                 std::fs::remove_file(&file).ok()?;
             }
         }
@@ -270,20 +267,20 @@ fn on_disk(folder: &Path) -> Option<Database> {
     None
 }
 
-/// Opens a file and proves it; `None` when it is not to be used.
+/// Opens and checks a file; `None` if it is damaged or of another version.
 fn sound(file: &Path) -> Result<Option<Database>, DatabaseError> {
     let mut database = Database::builder().set_cache_size(MEMORY).create(file)?;
     if !database.check_integrity()? {
         return Ok(None);
     }
     let of_version = || -> Result<bool, Failure> {
-        // Looked up before it is written: a commit waits for the disk.
-        let said = match database.begin_read()?.open_table(ABOUT) {
+        // Read before it is written, because a commit waits for the disk.
+        let version = match database.begin_read()?.open_table(ABOUT) {
             Ok(about) => about.get("version")?.map(|version| version.value() == VERSION),
             Err(TableError::TableDoesNotExist(_)) => None,
             Err(error) => return Err(error.into()),
         };
-        if let Some(is_ours) = said {
+        if let Some(is_ours) = version {
             return Ok(is_ours);
         }
         let transaction = database.begin_write()?;
@@ -306,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_read_as_if_it_were_written() {
+    fn buffered_entries_are_read_as_if_they_were_written() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(Some(folder.path()));
         let put = |key: &str, value: &str| store.put(key.into(), value.into());
@@ -327,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_removed_makes_the_file_smaller_while_it_is_open() {
+    fn removing_entries_shrinks_the_file_while_it_is_open() {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(Some(folder.path()));
         let key = |n: u32| n.to_be_bytes().to_vec();
@@ -341,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_sound_is_replaced() {
+    fn a_damaged_file_is_replaced() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join(FILE);
         let key = |n: u32| n.to_be_bytes().to_vec();

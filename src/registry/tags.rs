@@ -1,4 +1,4 @@
-//! All tags of a repository (OCI distribution specification 1.1, section "Listing Tags").
+//! Lists the tags of a repository (OCI distribution specification 1.1, section "Listing Tags").
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,15 +10,16 @@ use serde::Deserialize;
 use crate::http::next_link;
 use crate::image::{Repository, Tag};
 
-use super::client::{Client, broken, header, is_html, is_registry_error, not_a_registry};
+use super::client::Client;
 use super::endpoint::Endpoint;
 use super::error::RegistryError;
 use super::listing::{Fingerprint, Listing, Page, hash};
+use super::response::{header, invalid_response, is_html, is_registry_error, not_a_registry};
 use super::transport::Response;
 
-/// A page of tags is read up to this size, in bytes.
+/// The largest page of tags that is read, in bytes.
 const PAGE_LIMIT: usize = 16 << 20;
-/// More pages than this are no list but a loop.
+/// The most pages that are read; more are taken for a loop.
 const PAGES: usize = 2_000;
 
 #[derive(Deserialize)]
@@ -26,37 +27,35 @@ struct TagPage {
     tags: Option<Vec<String>>,
 }
 
-/// What a registry lists.
+/// The tags of a repository, as listed.
 #[derive(Debug, Clone)]
 pub struct TagList {
-    /// Tells this listing from others.
+    /// Identifies this listing.
     pub fingerprint: Fingerprint,
-    /// The tags, in the order of the registry; `None` where the listing is the one that is known.
+    /// The tags, in the registry's order; `None` if the listing is the known one.
     pub tags: Option<Vec<Tag>>,
 }
 
 impl Client {
-    /// All tags of a repository, in the order of the registry. Pages are followed through `Link`, whatever the registry
-    /// thinks of page sizes; names that are no tags are left out. Where the registry marks its pages (ETag), only those
-    /// that changed are sent again.
+    /// All tags of a repository, in the registry's order. Pages are followed through `Link`, whatever their size; names that
+    /// are not valid tags are omitted. If the registry supports ETags, only changed pages are transferred again.
     pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
         Ok(self.list(repository, None).await?.tags.unwrap_or_default())
     }
 
-    /// The same, without the tags where they are those of a listing that is known: then nothing is read but what the
-    /// registry sends.
+    /// The same, without the tags if the listing is the `known` one: then the cached tags are not read.
     pub async fn list(&self, repository: &Repository, known: Option<Fingerprint>) -> Result<TagList, RegistryError> {
         let endpoints = self.endpoints(repository)?;
         if let Some(mirror) = endpoints.trusted_mirror() {
             match self.list_at(mirror, repository, known).await {
                 Ok(listed) => return Ok(listed),
-                Err(error) => mirror.passed_over(&error),
+                Err(error) => mirror.log_skipped(&error),
             }
         }
         self.list_at(&endpoints.origin, repository, known).await
     }
 
-    /// The tags of a repository as they were listed last. Asks nothing.
+    /// The tags of a repository as last listed. Sends no request.
     pub fn last_listed(&self, repository: &Repository) -> Option<Vec<Tag>> {
         let pages = self.cache().listing(repository)?.pages.len();
         Some(Found::of(&self.cache().listed(repository, pages)?).tags)
@@ -75,16 +74,20 @@ impl Client {
                 return Ok(listed);
             }
         }
-        // What was remembered is not all there.
+        // The cached listing is incomplete.
         let mut walk = Walk::new(self, endpoint, repository, Listing::default());
         let listed = walk.follow(known).await?;
         listed.ok_or_else(|| {
-            broken(repository, "tags/list", "it says that what was never read has not changed".to_owned())
+            invalid_response(
+                repository,
+                "tags/list",
+                "it reports a page as unchanged that was never requested".to_owned(),
+            )
         })
     }
 }
 
-/// The tags that were found so far.
+/// The distinct tags found so far.
 #[derive(Debug, Default)]
 struct Found {
     seen: HashSet<Tag>,
@@ -100,7 +103,7 @@ impl Found {
         found
     }
 
-    /// Adds a page; gives whether it brought anything new.
+    /// Adds a page; returns whether it has any new tags.
     fn add(&mut self, page: Vec<Tag>) -> bool {
         let before = self.tags.len();
         self.tags.extend(page.into_iter().filter(|tag| self.seen.insert(tag.clone())));
@@ -108,15 +111,15 @@ impl Found {
     }
 }
 
-/// A page as it was asked for just now.
-enum Asked {
-    /// It is as it was.
+/// A page as just fetched.
+enum FetchedPage {
+    /// The page is unchanged.
     Same(Page),
-    /// It is new, with these tags.
+    /// The page is new or has changed, with these tags.
     New(Page, Vec<Tag>),
 }
 
-/// The way through the pages of a listing.
+/// A walk through the pages of a listing.
 struct Walk<'w> {
     client: &'w Client,
     endpoint: &'w Endpoint,
@@ -125,28 +128,28 @@ struct Walk<'w> {
     now: Listing,
     /// The tags of the pages so far, once one of them has changed.
     found: Option<Found>,
-    /// The tags of pages that have changed.
+    /// The tags of changed pages.
     changed: HashMap<usize, Vec<Tag>>,
-    /// The tags of all pages before, once they were read.
-    remembered: Option<Vec<Vec<Tag>>>,
+    /// The cached tags of all pages, once they have been read.
+    cached: Option<Vec<Vec<Tag>>>,
 }
 
 impl<'w> Walk<'w> {
     fn new(client: &'w Client, endpoint: &'w Endpoint, repository: &'w Repository, before: Listing) -> Walk<'w> {
         let now = Listing { host: endpoint.host.name().to_owned(), pages: Vec::new() };
-        Walk { client, endpoint, repository, before, now, found: None, changed: HashMap::new(), remembered: None }
+        Walk { client, endpoint, repository, before, now, found: None, changed: HashMap::new(), cached: None }
     }
 
-    /// Follows the pages to the end; `None` where what was remembered of them does not suffice.
+    /// Follows the pages to the end; `None` if the cached pages are incomplete.
     async fn follow(&mut self, known: Option<Fingerprint>) -> Result<Option<TagList>, RegistryError> {
-        let mut asked = HashSet::new();
+        let mut visited = HashSet::new();
         let mut target = self.endpoint.target("tags/list");
-        while asked.insert(target.clone()) {
-            if asked.len() > PAGES {
-                let reason = format!("the list of tags goes on after {PAGES} pages");
-                return Err(broken(self.repository, &target, reason));
+        while visited.insert(target.clone()) {
+            if visited.len() > PAGES {
+                let reason = format!("the list of tags has more than {PAGES} pages");
+                return Err(invalid_response(self.repository, &target, reason));
             }
-            let page = self.ask(target).await?;
+            let page = self.fetch(target).await?;
             let Some(next) = self.take(page) else { return Ok(None) };
             match next {
                 Some(next) => target = next,
@@ -157,10 +160,10 @@ impl<'w> Walk<'w> {
         if self.now == self.before {
             cache.touch(self.repository, &self.now);
         } else {
-            cache.keep_listing(self.repository, &self.now, &self.changed);
+            cache.store_listing(self.repository, &self.now, &self.changed);
         }
         if let Some(found) = &self.found {
-            cache.keep_listed(self.repository, &found.seen);
+            cache.retain_tags(self.repository, &found.seen);
         }
         let fingerprint = self.now.fingerprint();
         if known == Some(fingerprint) {
@@ -171,7 +174,7 @@ impl<'w> Walk<'w> {
         Ok(tags.map(|tags| TagList { fingerprint, tags: Some(tags) }))
     }
 
-    async fn ask(&self, target: String) -> Result<Asked, RegistryError> {
+    async fn fetch(&self, target: String) -> Result<FetchedPage, RegistryError> {
         let known = self.before.pages.get(self.now.pages.len()).filter(|page| page.target == target);
         let mut request = self.endpoint.request(Method::GET, "tags/list", "application/json", PAGE_LIMIT);
         request.target = target;
@@ -180,9 +183,9 @@ impl<'w> Walk<'w> {
         let link = next_link(&response.headers);
         let link = link.and_then(|link| self.endpoint.host.target_of_link(&response.url, &link));
         match known {
-            // A registry that marks the names alone has nothing to say on the page after them.
+            // A registry whose ETag covers only the names sends no link to the next page.
             Some(page) if response.status == StatusCode::NOT_MODIFIED => {
-                Ok(Asked::Same(Page { link: link.or_else(|| page.link.clone()), ..page.clone() }))
+                Ok(FetchedPage::Same(Page { link: link.or_else(|| page.link.clone()), ..page.clone() }))
             }
             known => self.read(known, request.target, link, &response),
         }
@@ -194,7 +197,7 @@ impl<'w> Walk<'w> {
         target: String,
         link: Option<String>,
         response: &Arc<Response>,
-    ) -> Result<Asked, RegistryError> {
+    ) -> Result<FetchedPage, RegistryError> {
         match response.status {
             StatusCode::OK if !is_html(response) => {}
             StatusCode::NOT_FOUND if is_registry_error(response) => {
@@ -205,46 +208,46 @@ impl<'w> Walk<'w> {
         let etag = header(response, ETAG.as_str()).filter(|etag| !etag.is_empty()).map(str::to_owned);
         let hash = hash(&response.body);
         if let Some(page) = known.filter(|page| page.hash == hash) {
-            return Ok(Asked::Same(Page { etag, link, ..page.clone() }));
+            return Ok(FetchedPage::Same(Page { etag, link, ..page.clone() }));
         }
         let listed: TagPage = serde_json::from_slice(&response.body)
-            .map_err(|error| broken(self.repository, &target, format!("not a list of tags ({error})")))?;
+            .map_err(|error| invalid_response(self.repository, &target, format!("not a list of tags ({error})")))?;
         let tags = listed.tags.unwrap_or_default().iter().filter_map(|name| name.parse().ok()).collect();
-        Ok(Asked::New(Page { target, etag, hash, link, is_last: false }, tags))
+        Ok(FetchedPage::New(Page { target, etag, hash, link, is_last: false }, tags))
     }
 
-    /// Takes a page; gives where to go on, and `None` where what was remembered does not suffice.
-    #[expect(clippy::option_option, reason = "the end of the list is no failure")]
-    fn take(&mut self, page: Asked) -> Option<Option<String>> {
+    /// Adds a page; returns the next target, and `None` if the cached pages are incomplete.
+    #[expect(clippy::option_option, reason = "the end of the list is not a failure")]
+    fn take(&mut self, page: FetchedPage) -> Option<Option<String>> {
         let place = self.now.pages.len();
         let (mut page, tags) = match page {
-            Asked::Same(page) if self.found.is_none() => {
+            FetchedPage::Same(page) if self.found.is_none() => {
                 let next = page.next().cloned();
                 self.now.pages.push(page);
                 return Some(next);
             }
-            Asked::Same(page) => (page, self.remembered()?.get(place)?.clone()),
-            Asked::New(page, tags) => {
+            FetchedPage::Same(page) => (page, self.cached()?.get(place)?.clone()),
+            FetchedPage::New(page, tags) => {
                 self.changed.insert(place, tags.clone());
                 (page, tags)
             }
         };
         if self.found.is_none() {
-            let pages = if place > 0 { self.remembered()?.get(..place)? } else { &[] };
+            let pages = if place > 0 { self.cached()?.get(..place)? } else { &[] };
             self.found = Some(Found::of(pages));
         }
-        // A page that brings nothing new is the end, even where the registry links to it for ever.
+        // A page without new tags is the last, even if the registry keeps linking to it.
         page.is_last = !self.found.as_mut()?.add(tags);
         let next = page.next().cloned();
         self.now.pages.push(page);
         Some(next)
     }
 
-    /// The tags of all pages before.
-    fn remembered(&mut self) -> Option<&Vec<Vec<Tag>>> {
-        if self.remembered.is_none() {
-            self.remembered = self.client.cache().listed(self.repository, self.before.pages.len());
+    /// The cached tags of all pages.
+    fn cached(&mut self) -> Option<&Vec<Vec<Tag>>> {
+        if self.cached.is_none() {
+            self.cached = self.client.cache().listed(self.repository, self.before.pages.len());
         }
-        self.remembered.as_ref()
+        self.cached.as_ref()
     }
 }

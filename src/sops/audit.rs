@@ -1,34 +1,36 @@
-//! A verdict for each file: whether it decrypts, and whether all is encrypted that should be, to whom it should be.
+//! Judges files: whether they decrypt, whether everything that should be encrypted is, and whether the recipients are
+//! right.
 
 use super::cipher;
 use super::envelope::{self, Envelope};
 use super::error::{SopsError, ValueProblem};
-use super::format::{self, Format};
+use super::format::Format;
 use super::keyring::Keyring;
 use super::open;
+use super::parse::file::parse;
 use super::plaintext::Type;
 use super::plaintext_secrets;
 use super::rules::{CreationRule, CreationRules};
 use super::selection::Selection;
 use super::tree::{self, Item, Visit};
 
-/// What was found.
+/// The status of a file, or of one of its documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileStatus {
     /// The file decrypts, its MAC holds, and its recipients are those of `.sops.yaml`.
     Ok,
     /// The file is broken.
     Failed,
-    /// Something is in clear text that should not be.
+    /// Something is in plaintext that should not be.
     Plaintext,
     /// The file decrypts, but its recipients are not those of `.sops.yaml`.
     WrongRecipients,
-    /// No identity at hand opens it, so nothing more can be said.
+    /// No available identity can decrypt it, so nothing more is known.
     NoKey,
 }
 
 impl FileStatus {
-    /// The name in `--output json`.
+    /// Returns the name in `--output json`.
     pub fn label(self) -> &'static str {
         match self {
             FileStatus::Ok => "ok",
@@ -40,25 +42,25 @@ impl FileStatus {
     }
 }
 
-/// What is said of a file, or of one of its documents. It never holds a value.
+/// The verdict on a file, or on one of its documents. It never contains a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileVerdict {
-    /// The file's path, as it was given.
+    /// The file's path, as given.
     pub file: String,
     /// The document that the reason is about, from 0.
     pub document: usize,
-    /// What was found.
+    /// The status of a file, or of one of its documents.
     pub status: FileStatus,
-    /// The format, of a SOPS file.
+    /// The format, if it is a SOPS file.
     pub format: Option<Format>,
-    /// What is wrong, and where; none when nothing is.
+    /// The problem and its location; `None` if there is none.
     pub reason: Option<String>,
-    /// To whom the file is encrypted.
+    /// The recipients that the file is encrypted to.
     pub recipients: Vec<String>,
 }
 
-/// Judges a file. `path` is the one from the folder of the `.sops.yaml` that `rules` come from. A file that is no SOPS
-/// file, and need not be one, gets no verdict.
+/// Judges a file. `path` is relative to the folder of the `.sops.yaml` that `rules` come from. A file that is not a
+/// SOPS file, and need not be one, gets no verdict.
 pub fn audit(path: &str, bytes: &[u8], keyring: &Keyring, rules: Option<&CreationRules>) -> Vec<FileVerdict> {
     let verdict = |document, status, reason: String| FileVerdict {
         file: path.to_owned(),
@@ -68,16 +70,17 @@ pub fn audit(path: &str, bytes: &[u8], keyring: &Keyring, rules: Option<&Creatio
         reason: Some(reason),
         recipients: Vec::new(),
     };
-    let Some(format) = envelope::detect(bytes) else {
+    let Some(detected) = envelope::detect(bytes) else {
         return match lost(path, bytes) {
             Some(reason) => vec![verdict(0, FileStatus::Failed, reason)],
-            None => in_clear(path, bytes, rules)
+            None => plaintext_findings(path, bytes, rules)
                 .into_iter()
                 .map(|(d, why)| verdict(d, FileStatus::Plaintext, why))
                 .collect(),
         };
     };
-    let envelope = match envelope::read(bytes, format) {
+    let format = detected.format;
+    let envelope = match detected.into_envelope() {
         Ok(envelope) => envelope,
         Err(error) => {
             let found = verdict(document_of(&error), FileStatus::Failed, error.to_string());
@@ -98,12 +101,12 @@ pub fn audit(path: &str, bytes: &[u8], keyring: &Keyring, rules: Option<&Creatio
 
 type Finding = (usize, FileStatus, Option<String>);
 
-/// Judges a SOPS file: first what can be seen without a key, then the rest.
+/// Judges a SOPS file, beginning with the problems that are visible without a key.
 fn judge(path: &str, envelope: &Envelope, keyring: &Keyring, rules: Option<&CreationRules>) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     for (document, items) in envelope.documents.iter().enumerate() {
         for place in plaintext_secrets::secret_values(items) {
-            found.push((document, FileStatus::Plaintext, Some(format!("{place} of a Secret is in clear"))));
+            found.push((document, FileStatus::Plaintext, Some(format!("plaintext in a Secret: {place}"))));
         }
     }
     if let Some(error) = visible_problem(envelope) {
@@ -124,7 +127,7 @@ fn judge(path: &str, envelope: &Envelope, keyring: &Keyring, rules: Option<&Crea
     }
 }
 
-/// What is wrong with the values of a file whether or not a key is at hand.
+/// Returns the first problem with a file's values that is visible without a key.
 fn visible_problem(envelope: &Envelope) -> Option<SopsError> {
     let mut first = None;
     for (document, items) in envelope.documents.iter().enumerate() {
@@ -165,11 +168,11 @@ fn document_of(error: &SopsError) -> usize {
     }
 }
 
-/// Why a file without readable metadata is a SOPS file all the same.
+/// Returns the reason why a file without readable metadata is a SOPS file nevertheless.
 fn lost(path: &str, bytes: &[u8]) -> Option<String> {
     envelope::lost_metadata(bytes).then_some(())?;
-    let format = Format::of_path(path);
-    let parsed = format::read(bytes, format);
+    let format = Format::from_path(path);
+    let parsed = parse(bytes, format);
     let encrypted = |items: &Vec<Item>| {
         let everything = Selection::default();
         tree::walk(items, &everything, &mut |visit: Visit<'_, '_>| {
@@ -181,29 +184,29 @@ fn lost(path: &str, bytes: &[u8]) -> Option<String> {
     match parsed {
         Ok(parsed) => {
             let place = parsed.documents.iter().find_map(encrypted)?;
-            Some(format!("{place} is encrypted, but the file has no sops metadata: it was cut off or edited by hand"))
+            Some(format!("{place} is encrypted, but the file has no sops metadata: it was truncated or edited by hand"))
         }
-        // Text that mentions encrypted values is no SOPS file; what has the form of one, but cannot be read, is.
+        // A text that mentions encrypted values is not a SOPS file; an unreadable file that looks like one is.
         Err(error) => {
             let has_block =
                 bytes.windows(5).any(|window| window == b"sops:" || window == b"sops\"" || window == b"sops_");
             let looks = format != Format::Binary && (has_block || bytes.windows(9).any(|w| w == b": ENC[AES"));
-            looks.then(|| format!("it holds encrypted values, but {error}"))
+            looks.then(|| format!("it contains encrypted values, but {error}"))
         }
     }
 }
 
-/// What is in clear in a file that is no SOPS file, by document.
-fn in_clear(path: &str, bytes: &[u8], rules: Option<&CreationRules>) -> Vec<(usize, String)> {
+/// Returns what is in plaintext in a file that is not a SOPS file, by document.
+fn plaintext_findings(path: &str, bytes: &[u8], rules: Option<&CreationRules>) -> Vec<(usize, String)> {
     let name = path.rsplit('/').next().unwrap_or_default();
     let demanded = rules.and_then(|rules| rules.demands(path)).filter(|_| !matches!(name, ".sops.yaml" | ".sops.yml"));
     let mentions_secret = bytes.windows(6).any(|window| window == b"Secret");
-    let format = Format::of_path(path);
+    let format = Format::from_path(path);
     if demanded.is_none() && (!mentions_secret || !matches!(format, Format::Yaml | Format::Json)) {
         return Vec::new();
     }
-    let by_rule = || vec![(0, "by .sops.yaml this file is encrypted, but it is in clear".to_owned())];
-    let Ok(parsed) = format::read(bytes, format) else {
+    let by_rule = || vec![(0, ".sops.yaml says that this file is encrypted, but it is in plaintext".to_owned())];
+    let Ok(parsed) = parse(bytes, format) else {
         let whole = demanded.is_some() && format == Format::Binary && !bytes.is_empty();
         return if whole { by_rule() } else { Vec::new() };
     };
@@ -212,7 +215,7 @@ fn in_clear(path: &str, bytes: &[u8], rules: Option<&CreationRules>) -> Vec<(usi
         let places = plaintext_secrets::secret_values(items);
         if let Some(first) = places.first() {
             let more = if places.len() > 1 { format!(" and {} more", places.len() - 1) } else { String::new() };
-            found.push((document, format!("{first}{more} of a Secret in clear text")));
+            found.push((document, format!("plaintext in a Secret: {first}{more}")));
         }
     }
     if !found.is_empty() {
@@ -239,7 +242,7 @@ mod tests {
     use crate::sops::age::bech32;
     use crate::sops::age::identity::Identity;
     use crate::sops::encrypt::{Recipe, encrypt};
-    use crate::sops::metadata_writer::Recipients;
+    use crate::sops::recipients::Recipients;
 
     fn key(seed: u8) -> (String, Keyring) {
         let identity = bech32::encode("age-secret-key-", &[seed; 32]).expect("a key").to_ascii_uppercase();
@@ -282,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_is_named_with_its_place() {
+    fn problems_are_reported_with_their_place() {
         let (recipient, keyring) = key(1);
         let file = encrypted(SECRET, RULE, &[recipient]);
         let line = |key: &str| file.lines().find(|line| line.contains(key)).expect("a line").to_owned();
@@ -292,10 +295,10 @@ mod tests {
             assert!(found.len() == 1 && found[0].starts_with(expected), "{found:?}, not {expected}");
         };
         let (password, user) = (value("password"), value("user"));
-        check(&file.replace(&password, "hunter2"), "0 plaintext: stringData.password of a Secret is in clear");
+        check(&file.replace(&password, "hunter2"), "0 plaintext: plaintext in a Secret: stringData.password");
         let swapped = file.replace(&password, "*").replace(&user, &password).replace('*', &user);
         check(&swapped, "0 failed: stringData.password was moved here from stringData.user");
-        check(&file.replace(",data:", ",data:*"), "0 failed: stringData.password its `data`");
+        check(&file.replace(",data:", ",data:*"), "0 failed: stringData.password has a part `data`");
         check(&file.replace("name: app", "name: other"), "0 failed: its MAC does not match");
         check(&file.replace("2026-11-21", "2026-11-20"), "0 failed: its `mac` does not decrypt");
         check(
@@ -311,32 +314,34 @@ mod tests {
     }
 
     #[test]
-    fn without_the_identity_nothing_is_claimed_but_what_can_be_seen() {
+    fn without_the_identity_only_visible_problems_are_reported() {
         let (recipient, _) = key(1);
         let (_, other) = key(2);
         let file = encrypted(SECRET, RULE, std::slice::from_ref(&recipient));
-        let none = format!("0 no-key: no identity at hand opens it; it is encrypted to {recipient}");
+        let none = format!("0 no-key: no available identity can decrypt it; it is encrypted to {recipient}");
         assert_eq!(said("a.yaml", &file, &other, None), [none.as_str()]);
         assert_eq!(said("a.yaml", &file, &Keyring::new(), None), [none]);
         let clear = file.replace("  user: ENC", "  more: hunter2\n  user: ENC");
         let found = said("a.yaml", &clear, &other, None);
-        assert_eq!(found, ["0 plaintext: stringData.more of a Secret is in clear"]);
+        assert_eq!(found, ["0 plaintext: plaintext in a Secret: stringData.more"]);
         let pgp = file.replace("age:", "pgp:").replace("recipient:", "fp:");
         assert_eq!(
             said("a.yaml", &pgp, &other, None),
-            [format!("0 no-key: its key is held by pgp {recipient}, which cannot be asked here")]
+            [format!("0 no-key: it is encrypted only to pgp {recipient}, which is not supported")]
         );
     }
 
     #[test]
-    fn a_recipient_whose_identity_does_not_open_is_a_failure() {
+    fn a_recipient_whose_identity_does_not_decrypt_is_a_failure() {
         let (recipient, keyring) = key(1);
         let (other, _) = key(2);
         let file = encrypted(SECRET, RULE, std::slice::from_ref(&other)).replace(&other, &recipient);
         let found = said("a.yaml", &file, &keyring, None);
         assert_eq!(
             found,
-            [format!("0 failed: what it holds for {recipient} is not its data key: it was cut off or edited by hand")]
+            [format!(
+                "0 failed: its entry for {recipient} does not contain the data key: the file was truncated or edited by hand"
+            )]
         );
     }
 
@@ -351,26 +356,26 @@ mod tests {
         assert_eq!(said("a.yaml", &file, &keyring, Some(&rules(&one))), ["0 ok: "]);
         assert_eq!(
             said("a.yaml", &file, &keyring, Some(&rules(&format!("{one},{two}")))),
-            [format!("0 wrong-recipients: it is not encrypted to {two} (by .sops.yaml)")]
+            [format!("0 wrong-recipients: differs from .sops.yaml: it is not encrypted to {two}")]
         );
         assert_eq!(
             said("a.yaml", &file, &keyring, Some(&rules(&two))),
             [format!(
-                "0 wrong-recipients: it is not encrypted to {two}; it is encrypted to {one} as well (by .sops.yaml)"
+                "0 wrong-recipients: differs from .sops.yaml: it is not encrypted to {two}; it is also encrypted to {one}"
             )]
         );
     }
 
     #[test]
-    fn secrets_in_clear_text_are_found() {
+    fn plaintext_secrets_are_found() {
         let keyring = Keyring::new();
         let many = format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  a: b\n---\n{SECRET}");
         assert_eq!(
             said("a.yaml", &many, &keyring, None),
-            ["1 plaintext: stringData.password and 1 more of a Secret in clear text"]
+            ["1 plaintext: plaintext in a Secret: stringData.password and 1 more"]
         );
         let json = r#"{"apiVersion": "v1", "kind": "Secret", "data": {"a": "aHVudGVyMg=="}}"#;
-        assert_eq!(said("a.json", json, &keyring, None), ["0 plaintext: data.a of a Secret in clear text"]);
+        assert_eq!(said("a.json", json, &keyring, None), ["0 plaintext: plaintext in a Secret: data.a"]);
         assert_eq!(said("a.yaml", "{{ if x }}\nkind: Secret\n", &keyring, None), Vec::<String>::new());
         assert_eq!(said("docs.md", SECRET, &keyring, None), Vec::<String>::new());
     }

@@ -1,7 +1,7 @@
-//! One value: `ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]`, to and from clear.
+//! A single value, encrypted and decrypted: `ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]`.
 //!
-//! AES-256 in GCM with a nonce of 32 bytes, the value's path as additional data, so that a value which is moved to
-//! another key no longer decrypts.
+//! The cipher is AES-256-GCM with a nonce of 32 bytes. The value's path is the additional data, so that a value that is
+//! moved to another key no longer decrypts.
 
 use aes_gcm::AesGcm;
 use aes_gcm::aead::array::Array;
@@ -18,10 +18,10 @@ use crate::secret::Secret;
 
 use super::plaintext::{Plaintext, Type};
 
-/// What every encrypted value starts with.
+/// The prefix of every encrypted value.
 pub const PREFIX: &str = "ENC[AES256_GCM,";
 
-/// Go's `StdEncoding`: padding is needed, unused bits may be anything.
+/// Go's `StdEncoding`: padding is required, unused bits are ignored.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -29,35 +29,35 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Why a value does not decrypt. It never holds a value.
+/// The reason why a value does not decrypt. It never contains a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CipherError {
-    /// Not of the form of an encrypted value.
-    #[error("is not of the form ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]: it was cut off or edited by hand")]
+    /// It does not have the form of an encrypted value.
+    #[error("does not have the form ENC[AES256_GCM,data:…,iv:…,tag:…,type:…]: it was truncated or edited by hand")]
     Form,
-    /// A part is not base64.
-    #[error("its `{0}` is not base64: it was cut off or edited by hand")]
+    /// One of its parts is not base64.
+    #[error("has a part `{0}` that is not base64: it was truncated or edited by hand")]
     NotBase64(&'static str),
-    /// The nonce has a length that no sops writes.
-    #[error("its `iv` has {0} bytes, which is not supported")]
+    /// The nonce has a length that sops does not write.
+    #[error("has an `iv` of {0} bytes, which is not supported")]
     Nonce(usize),
-    /// The type is none that is known.
-    #[error("its type is unknown")]
+    /// The type is unknown.
+    #[error("has an unknown type")]
     UnknownType,
     /// Authentication failed.
     #[error("does not decrypt: it was edited by hand, or moved here from another key or file")]
     Refused,
-    /// It decrypts, but is no value of its type.
-    #[error("decrypts, but is no {0}: its type was edited by hand")]
+    /// It decrypts, but is not a value of its type.
+    #[error("decrypts, but not to a value of type {0}: its type was edited by hand")]
     NotOfType(&'static str),
 }
 
-/// The key of a file, which encrypts its values.
+/// The key that encrypts the values of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataKey(Secret<[u8; 32]>);
 
 impl DataKey {
-    /// A new key.
+    /// Generates a new key.
     pub fn generate(rng: &mut impl CryptoRng) -> DataKey {
         let mut bytes = [0; 32];
         rng.fill_bytes(&mut bytes);
@@ -66,37 +66,37 @@ impl DataKey {
         key
     }
 
-    /// A key from its bytes, of which there must be 32.
-    pub fn of_bytes(bytes: &[u8]) -> Option<DataKey> {
+    /// Makes a key from its bytes; `None` unless there are 32.
+    pub fn from_bytes(bytes: &[u8]) -> Option<DataKey> {
         Some(DataKey(Secret::new(bytes.try_into().ok()?)))
     }
 
-    /// The key itself.
+    /// Returns the key itself.
     pub fn expose(&self) -> &[u8; 32] {
         self.0.expose()
     }
 }
 
-/// Whether a text looks like an encrypted value, or like one that was cut off.
+/// Returns whether a text looks like an encrypted value, or like a truncated one.
 pub fn looks_encrypted(text: &str) -> bool {
     text.starts_with(PREFIX)
 }
 
-/// Additional data of a value: the keys that lead to it, list positions left out.
+/// Returns the additional data of a value: the keys that lead to it, without list positions.
 pub fn additional_data(path: &[String]) -> String {
     format!("{}:", path.join(":"))
 }
 
-/// Whether a text has the form of an encrypted value, as far as can be seen without its key.
+/// Checks that a text has the form of an encrypted value, as far as that is visible without the key.
 pub fn check_form(text: &str) -> Result<(), CipherError> {
     let parts = Parts::of(text)?;
     for (part, name) in [(parts.data, "data"), (parts.iv, "iv"), (parts.tag, "tag")] {
         decoded(part, name)?;
     }
-    Type::of_name(parts.kind).map(|_| ()).ok_or(CipherError::UnknownType)
+    Type::from_name(parts.kind).map(|_| ()).ok_or(CipherError::UnknownType)
 }
 
-/// Decrypts a value. An empty text stands for itself.
+/// Decrypts a value. An empty text is its own plaintext.
 pub fn decrypt(text: &str, key: &DataKey, additional: &str) -> Result<Plaintext, CipherError> {
     if text.is_empty() {
         return Ok(Plaintext::text(""));
@@ -105,7 +105,7 @@ pub fn decrypt(text: &str, key: &DataKey, additional: &str) -> Result<Plaintext,
     let mut data = decoded(parts.data, "data")?;
     let nonce = decoded(parts.iv, "iv")?;
     data.extend_from_slice(&decoded(parts.tag, "tag")?);
-    let kind = Type::of_name(parts.kind).ok_or(CipherError::UnknownType)?;
+    let kind = Type::from_name(parts.kind).ok_or(CipherError::UnknownType)?;
     let split = data.len().checked_sub(16).ok_or(CipherError::Refused)?;
     let tag = Array::<u8, U16>::try_from(&data[split..]).map_err(|_| CipherError::Refused)?;
     data.truncate(split);
@@ -116,10 +116,10 @@ pub fn decrypt(text: &str, key: &DataKey, additional: &str) -> Result<Plaintext,
     };
     let bytes = Secret::new(data);
     opened.ok_or(CipherError::Refused)?;
-    Plaintext::of_decrypted(kind, bytes).ok_or(CipherError::NotOfType(kind.name()))
+    Plaintext::from_decrypted(kind, bytes).ok_or(CipherError::NotOfType(kind.name()))
 }
 
-/// Encrypts a value. What is empty stays empty.
+/// Encrypts a value. An empty value stays empty.
 pub fn encrypt(plain: &Plaintext, key: &DataKey, additional: &str, rng: &mut impl CryptoRng) -> String {
     if plain.is_empty() {
         return String::new();
@@ -129,7 +129,7 @@ pub fn encrypt(plain: &Plaintext, key: &DataKey, additional: &str, rng: &mut imp
     let mut data = plain.expose().to_vec();
     let cipher = AesGcm::<Aes256, U32>::new(&Array::from(*key.expose()));
     let tag = cipher.encrypt_inout_detached(&Array(nonce), additional.as_bytes(), data.as_mut_slice().into());
-    // GCM refuses texts of 64 GiB and more, which no file holds.
+    // GCM refuses texts of 64 GiB and more, which do not occur.
     let tag = tag.unwrap_or_default();
     let encode = |bytes: &[u8]| BASE64.encode(bytes);
     let (data, iv, tag) = (encode(&data), encode(&nonce), encode(&tag));
@@ -146,7 +146,7 @@ where
     cipher.decrypt_inout_detached(&nonce, additional.as_bytes(), data.into(), tag).ok()
 }
 
-/// `^ENC\[AES256_GCM,data:(.+),iv:(.+),tag:(.+),type:(.+)\]`, each part as long as it can be.
+/// `^ENC\[AES256_GCM,data:(.+),iv:(.+),tag:(.+),type:(.+)\]`, with greedy parts.
 struct Parts<'a> {
     data: &'a str,
     iv: &'a str,
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     fn key() -> DataKey {
-        DataKey::of_bytes(&[7; 32]).expect("32 bytes")
+        DataKey::from_bytes(&[7; 32]).expect("32 bytes")
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_is_said_without_its_value() {
+    fn problems_are_reported_without_the_value() {
         let text = encrypt(&Plaintext::text("7"), &key(), "a:", &mut UnwrapErr(SysRng));
         let error = |text: String| decrypt(&text, &key(), "a:").expect_err("broken");
         assert_eq!(error(text.replace("type:str", "type:bool")), CipherError::NotOfType("bool"));

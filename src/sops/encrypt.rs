@@ -1,31 +1,36 @@
-//! A plain file becomes a SOPS file. Every value is replaced where it stands; the rest of the file stays as it is.
+//! Encrypts plaintext files. Every value is replaced in place; the rest of the file stays as it is.
 
 use rand_core::CryptoRng;
 
 use super::cipher::{self, DataKey};
 use super::envelope;
 use super::error::SopsError;
-use super::format::{self, Format, Parsed, yaml};
+use super::format::Format;
 use super::metadata::Metadata;
-use super::metadata_writer::{self, Recipients, Settings};
+use super::metadata_writer::{self, Settings};
 use super::open::{self, MacWriter};
+use super::parse::file::parse;
+use super::parse::parsed::Parsed;
+use super::parse::yaml;
 use super::patch::{self, Patch};
 use super::plaintext::Plaintext;
+use super::recipients::Recipients;
 use super::selection::Selection;
 use super::tree::{self, Visit, Writing};
 
-/// What a file is encrypted by.
+/// The settings for encrypting a file.
 #[derive(Debug, Clone)]
 pub struct Recipe {
-    /// To whom.
+    /// The recipients.
     pub recipients: Recipients,
-    /// Which values.
+    /// The values that are encrypted.
     pub selection: Selection,
-    /// Whether the MAC covers only what is encrypted.
+    /// True if the MAC covers only encrypted values.
     pub mac_only_encrypted: bool,
 }
 
-/// Encrypts a plain file. `last_modified` is the time now, in RFC 3339. The result is proved by opening it again.
+/// Encrypts a plaintext file. `last_modified` is the current time, in RFC 3339. The result is verified by decrypting
+/// it.
 pub fn encrypt(
     bytes: &[u8],
     format: Format,
@@ -39,24 +44,24 @@ pub fn encrypt(
     if format == Format::Binary {
         return encrypt_binary(bytes, recipe, &settings, &key, rng);
     }
-    let parsed = format::read(bytes, format)?;
+    let parsed = parse(bytes, format)?;
     if let Some(problem) = parsed.problem {
         return Err(problem);
     }
     if parsed.metadata.is_some() {
-        return Err(SopsError::Unsupported { place: "sops".to_owned(), what: "a file that is encrypted already" });
+        return Err(SopsError::Unsupported { place: "sops".to_owned(), what: "a file that is already encrypted" });
     }
     let mut mac = MacWriter::new(recipe.mac_only_encrypted);
     let mut plains = Vec::new();
     let mut patches = patches(&parsed, recipe, &key, &mut mac, &mut plains, rng)?;
     let raw = metadata_writer::compose(&recipe.recipients, &settings, &key, &mac.written(), rng)?;
     patches.extend(placed(bytes, format, &parsed, &metadata_writer::write(&raw, format))?);
-    let written = patch::apply(bytes, patches).ok_or(SopsError::Unproved)?;
-    prove(&written, format, &key, &plains)?;
+    let written = patch::apply(bytes, patches).ok_or(SopsError::Unverified)?;
+    verify(&written, format, &key, &plains)?;
     Ok(written)
 }
 
-/// The replacement of every value that is selected.
+/// Returns the replacements of all selected values.
 fn patches(
     parsed: &Parsed,
     recipe: &Recipe,
@@ -80,7 +85,7 @@ fn patches(
             let text = match leaf.writing {
                 Writing::Bare => text,
                 Writing::Quoted => format!("\"{text}\""),
-                // A comment that cannot be encrypted stays readable, for sops too.
+                // A comment that cannot be encrypted stays readable, as with sops.
                 Writing::Never if visit.is_comment => return Ok(()),
                 Writing::Never => {
                     return Err(SopsError::Unsupported { place: visit.place(), what: "an alias or explicit tag" });
@@ -93,7 +98,7 @@ fn patches(
     Ok(patches)
 }
 
-/// Where the block goes.
+/// Returns the insertion of the `sops` block.
 fn placed(bytes: &[u8], format: Format, parsed: &Parsed, block: &str) -> Result<Vec<Patch>, SopsError> {
     let block = patch::with_line_ends_of(bytes, format, block);
     let newline = patch::with_line_ends_of(bytes, format, "\n");
@@ -114,7 +119,7 @@ fn placed(bytes: &[u8], format: Format, parsed: &Parsed, block: &str) -> Result<
             places.into_iter().enumerate().map(patch).collect()
         }
         Format::Json | Format::Binary => {
-            let close = bytes.iter().rposition(|b| *b == b'}').ok_or(SopsError::Unproved)?;
+            let close = bytes.iter().rposition(|b| *b == b'}').ok_or(SopsError::Unverified)?;
             let end = bytes[..close].iter().rposition(|b| !b.is_ascii_whitespace()).map_or(0, |at| at + 1);
             let comma = if parsed.documents.iter().all(Vec::is_empty) { "" } else { "," };
             Ok(vec![(end..close, format!("{comma}{newline}\t{block}{newline}"))])
@@ -138,7 +143,7 @@ fn encrypt_binary(
     let path = ["data".to_owned()];
     let selected = recipe.selection.selects(&path, &[Vec::new()], false);
     if !selected {
-        return Err(SopsError::Unsupported { place: "data".to_owned(), what: "a binary file that stays in clear" });
+        return Err(SopsError::Unsupported { place: "data".to_owned(), what: "a binary file that stays in plaintext" });
     }
     let text = cipher::encrypt(&plain, key, &cipher::additional_data(&path), rng);
     let mut mac = MacWriter::new(recipe.mac_only_encrypted);
@@ -146,25 +151,25 @@ fn encrypt_binary(
     let raw = metadata_writer::compose(&recipe.recipients, settings, key, &mac.written(), rng)?;
     let block = metadata_writer::write(&raw, Format::Binary);
     let written = format!("{{\n\t\"data\": \"{text}\",\n\t{block}\n}}\n").into_bytes();
-    prove(&written, Format::Binary, key, &[plain])?;
+    verify(&written, Format::Binary, key, &[plain])?;
     Ok(written)
 }
 
-/// Opens what was written: the values are those that were there, and the MAC holds.
-pub(super) fn prove(
+/// Verifies a written file: its values are the original ones, and its MAC is valid.
+pub(super) fn verify(
     written: &[u8],
     format: Format,
     key: &DataKey,
     plains: &[Plaintext],
 ) -> Result<Metadata, SopsError> {
-    let envelope = envelope::read(written, format).map_err(|_| SopsError::Unproved)?;
+    let envelope = envelope::read(written, format).map_err(|_| SopsError::Unverified)?;
     let mut expected = plains.iter();
     let mut same = true;
     let opened = open::decrypt(&envelope, key, &mut |_, visit, plain| {
         same &= visit.is_comment || expected.next() == Some(plain);
     });
-    let proved = opened.is_ok() && same && expected.next().is_none();
-    if proved { Ok(envelope.metadata) } else { Err(SopsError::Unproved) }
+    let verified = opened.is_ok() && same && expected.next().is_none();
+    if verified { Ok(envelope.metadata) } else { Err(SopsError::Unverified) }
 }
 
 #[cfg(test)]
@@ -176,9 +181,9 @@ mod tests {
     use super::*;
 
     proptest! {
-        // What cannot be encrypted is refused for a reason, and not because the result does not open.
+        // Files that cannot be encrypted are refused for a reason, not because the result does not decrypt.
         #[test]
-        fn what_is_encrypted_opens_again(
+        fn encrypted_files_decrypt(
             text in "[ab:#\n \\-\\[\\]{}\"'|>&*!,0-9.~=;`\r\\\\]{0,32}",
             format in prop::sample::select(vec![Format::Yaml, Format::Json, Format::Dotenv, Format::Ini]),
         ) {
@@ -187,7 +192,7 @@ mod tests {
             let recipe = Recipe { recipients, selection: Selection::default(), mac_only_encrypted: false };
             let (text, mut rng) = (text.as_bytes(), UnwrapErr(SysRng));
             let error = encrypt(text, format, &recipe, "2026-04-01T00:00:00Z", &mut rng).err();
-            prop_assert_ne!(error, Some(SopsError::Unproved));
+            prop_assert_ne!(error, Some(SopsError::Unverified));
         }
     }
 }

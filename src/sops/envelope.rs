@@ -1,12 +1,15 @@
-//! A SOPS file: found by its metadata, not by its name, and read with it.
+//! SOPS files: detected by their metadata, not by their names, and read together with it.
 
 use super::cipher;
 use super::error::SopsError;
-use super::format::{self, Format, METADATA_KEY, Parsed, dotenv};
-use super::metadata::{Fields, Metadata, Raw};
+use super::format::{DOTENV_PREFIX, Format, METADATA_KEY};
+use super::metadata::Metadata;
+use super::parse::file::parse;
+use super::parse::parsed::Parsed;
+use super::raw::{MetadataSpans, Raw};
 use super::tree::Item;
 
-/// A SOPS file, read but not decrypted.
+/// A SOPS file that was read but not decrypted.
 #[derive(Debug)]
 pub struct Envelope {
     /// Its format.
@@ -15,12 +18,39 @@ pub struct Envelope {
     pub documents: Vec<Vec<Item>>,
     /// Its metadata.
     pub metadata: Metadata,
-    /// Where the metadata stands.
-    pub fields: Vec<Fields>,
+    /// The positions of the metadata.
+    pub spans: Vec<MetadataSpans>,
 }
 
-/// The format of a SOPS file; `None` when the bytes have no metadata of SOPS. Cheap for files that have none.
-pub fn detect(bytes: &[u8]) -> Option<Format> {
+/// A file with SOPS metadata, parsed but not yet read as an envelope.
+#[derive(Debug)]
+pub struct Detected {
+    /// Its format.
+    pub format: Format,
+    pub(super) parsed: Parsed,
+}
+
+impl Detected {
+    /// Reads the file as an envelope; fails if anything in it is broken.
+    pub fn into_envelope(self) -> Result<Envelope, SopsError> {
+        Envelope::of(self.format, self.parsed)
+    }
+}
+
+impl Envelope {
+    /// Makes the envelope of a parsed file.
+    pub(super) fn of(format: Format, parsed: Parsed) -> Result<Envelope, SopsError> {
+        let Parsed { documents, metadata, spans, problem } = parsed;
+        let metadata = Metadata::read(&metadata.ok_or(SopsError::NotSops)?)?;
+        match problem {
+            Some(problem) => Err(problem),
+            None => Ok(Envelope { format, documents, metadata, spans }),
+        }
+    }
+}
+
+/// Detects a SOPS file by its metadata; `None` if there is none. Cheap for files without metadata.
+pub fn detect(bytes: &[u8]) -> Option<Detected> {
     let mentions = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
     if !mentions(METADATA_KEY.as_bytes()) || !(mentions(b"mac") || mentions(b"lastmodified")) {
         return None;
@@ -30,40 +60,36 @@ pub fn detect(bytes: &[u8]) -> Option<Format> {
     let is_object = text.trim_start().strip_prefix('{').is_some_and(|rest| rest.trim_start().starts_with(['"', '}']));
     let candidates = [
         (Format::Json, is_object),
-        (Format::Dotenv, has_line(&|line| line.strip_prefix(dotenv::PREFIX).is_some_and(|rest| rest.contains('=')))),
+        (Format::Dotenv, has_line(&|line| line.strip_prefix(DOTENV_PREFIX).is_some_and(|rest| rest.contains('=')))),
         (Format::Ini, has_line(&|line| line.trim_start().starts_with("[sops]"))),
         (Format::Yaml, !is_object),
     ];
-    let fits = |format: &Format| {
-        let Ok(parsed) = format::read(bytes, *format) else { return false };
-        parsed.metadata.as_ref().is_some_and(is_metadata)
+    let likely = candidates.into_iter().filter(|(_, is_likely)| *is_likely).map(|(format, _)| format);
+    let fitting = |format| {
+        let parsed = parse(bytes, format).ok().filter(|parsed| parsed.metadata.as_ref().is_some_and(is_metadata))?;
+        Some((format, parsed))
     };
-    let format = candidates.into_iter().filter(|(_, likely)| *likely).map(|(format, _)| format).find(fits)?;
-    Some(if format == Format::Json && is_binary(bytes) { Format::Binary } else { format })
+    let (format, parsed) = likely.into_iter().find_map(fitting)?;
+    let format = if format == Format::Json && is_binary(&parsed) { Format::Binary } else { format };
+    Some(Detected { format, parsed })
 }
 
-/// Whether a text that is no SOPS file holds encrypted values: one that lost its metadata.
+/// Returns whether a file without metadata contains encrypted values, so that it lost its metadata.
 pub fn lost_metadata(bytes: &[u8]) -> bool {
     bytes.windows(cipher::PREFIX.len()).any(|window| window == cipher::PREFIX.as_bytes())
 }
 
-/// Reads a SOPS file.
+/// Reads a SOPS file in a known format.
 pub fn read(bytes: &[u8], format: Format) -> Result<Envelope, SopsError> {
-    let Parsed { documents, metadata, fields, problem } = format::read(bytes, format)?;
-    let metadata = Metadata::read(&metadata.ok_or(SopsError::NotSops)?)?;
-    match problem {
-        Some(problem) => Err(problem),
-        None => Ok(Envelope { format, documents, metadata, fields }),
-    }
+    Envelope::of(format, parse(bytes, format)?)
 }
 
-/// Something is called `sops` in many files; metadata has at least one of these.
+/// Many files have a key `sops`; metadata has at least one of these keys.
 fn is_metadata(raw: &Raw) -> bool {
     let Raw::Map(pairs) = raw else { return false };
     pairs.iter().any(|(key, _)| matches!(key.as_str(), "mac" | "lastmodified"))
 }
 
-fn is_binary(bytes: &[u8]) -> bool {
-    let Ok(parsed) = format::read(bytes, Format::Json) else { return false };
+fn is_binary(parsed: &Parsed) -> bool {
     matches!(parsed.documents.first().map(Vec::as_slice), Some([Item::Pair(key, _)]) if key == "data")
 }

@@ -1,17 +1,17 @@
-//! `secretGenerator` of kustomizations: the values that stand in it, and the files that it names.
+//! `secretGenerator` of kustomizations: the values that it contains, and the files that it refers to.
 
 use super::tree::{Item, Node};
 
-/// What the generators of a kustomization hold in clear or name.
+/// The plaintext values in the generators of a kustomization, and the files that they refer to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Generated {
-    /// The ways to literals in clear, with the name of each.
+    /// The paths to plaintext literals, with the name of each.
     pub literals: Vec<String>,
     /// The files, as written.
     pub files: Vec<String>,
 }
 
-/// Reads the generators of a kustomization. Empty literals, and those that Flux substitutes (`${NAME}`), are no values.
+/// Reads the generators of a kustomization. Empty literals, and those that Flux substitutes (`${NAME}`), do not count.
 pub fn generated(document: &[Item]) -> Generated {
     let mut found = Generated::default();
     for (index, generator) in maps(value(document, "secretGenerator")).enumerate() {
@@ -72,14 +72,15 @@ fn text(node: &Node) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sops::format::{self, Format};
+    use crate::sops::format::Format;
+    use crate::sops::parse::file::parse;
 
     #[test]
     fn literals_and_files_are_found_and_values_are_not_repeated() {
         let text = "secretGenerator:\n- name: a\n  literals: [user=me, password=hunter2, 'empty=', 'later=${PASSWORD}']\n  \
                     envs: [a.env]\n- { name: b, env: b.env, files: [tls.key=keys/tls.key, plain.txt] }\nconfigMapGenerator:\n\
                     - { name: c, literals: [a=b], envs: [c.env] }\n";
-        let parsed = format::read(text.as_bytes(), Format::Yaml).expect("YAML");
+        let parsed = parse(text.as_bytes(), Format::Yaml).expect("YAML");
         let found = generated(&parsed.documents[0]);
         assert_eq!(
             found.literals,

@@ -1,16 +1,16 @@
-//! Patterns in the syntax of Go, as files and `.sops.yaml` have them, for Rust's regex crate. Both are of RE2's family;
-//! they part where classes are written (`\d` is ASCII in Go, `[` needs no escape within brackets).
+//! Translates patterns in Go's syntax, as used in files and `.sops.yaml`, for Rust's regex crate. Both descend from
+//! RE2; they differ in classes (`\d` is ASCII in Go, `[` needs no escape within brackets).
 
 use regex::Regex;
 
-/// A pattern that cannot be read.
+/// A pattern that is not valid, or not supported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the pattern `{pattern}` is not supported")]
 pub struct RegexError {
     pattern: String,
 }
 
-/// Reads a pattern of Go.
+/// Compiles a pattern in Go's syntax.
 pub fn compile(pattern: &str) -> Result<Regex, RegexError> {
     let error = || RegexError { pattern: pattern.to_owned() };
     Regex::new(&translate(pattern).ok_or_else(error)?).map_err(|_| error())
@@ -40,7 +40,7 @@ fn translate(pattern: &str) -> Option<String> {
                 translated.push_str(&rest[..end + 3]);
                 rest = &rest[end + 3..];
             }
-            // Within brackets Go takes these as they are; Rust has a use for them.
+            // Within brackets, these are literal in Go but have a meaning in Rust.
             '[' | '&' | '~' if in_class => {
                 translated.push('\\');
                 translated.push(c);
@@ -69,7 +69,7 @@ fn translate(pattern: &str) -> Option<String> {
     Some(translated)
 }
 
-/// Classes of Go are ASCII.
+/// Writes an escape. Go's classes are ASCII.
 fn push_escape(translated: &mut String, escaped: char, in_class: bool) {
     let (class, negated) = match escaped.to_ascii_lowercase() {
         'd' => ("0-9", escaped == 'D'),
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_mean_what_they_mean_to_go() {
+    fn patterns_mean_the_same_as_in_go() {
         let matches = |pattern: &str, text: &str| compile(pattern).expect(pattern).is_match(text);
         assert!(matches("^(data|stringData)$", "stringData"));
         assert!(matches(r"secrets/.*\.ya?ml$", "apps/secrets/x.yaml"));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_said() {
+    fn unsupported_patterns_are_refused() {
         assert_eq!(compile("(").expect_err("no pattern").to_string(), "the pattern `(` is not supported");
     }
 }

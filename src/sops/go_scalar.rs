@@ -1,19 +1,19 @@
-//! What Go's YAML (v3) and Go's `strconv` read in a text: SOPS authenticates values in clear by their type and value,
-//! so `017` counts as 15, `yes` as a text and `2026-04-01` as a time.
+//! Reads scalars like Go's YAML (v3) and Go's `strconv`. SOPS authenticates plaintext values by their type and value,
+//! so `017` counts as 15, `yes` as a string and `2026-04-01` as a time.
 
-/// A whole number beyond 64 bits with sign, which SOPS cannot hold.
+/// An integer beyond 64 bits with sign, which SOPS does not support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a whole number that is larger than SOPS can hold")]
+#[error("an integer that is too large for SOPS")]
 pub struct TooLarge;
 
-/// What a plain scalar stands for.
+/// The value of a plain scalar.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Resolved {
     /// Nothing.
     Null,
     /// True or false.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i64),
     /// Any other number.
     Float(f64),
@@ -23,7 +23,7 @@ pub enum Resolved {
     Text,
 }
 
-/// Reads a plain scalar without tag (go-yaml `resolve.go`).
+/// Resolves a plain scalar without tag (go-yaml `resolve.go`).
 pub fn resolve(text: &str) -> Result<Resolved, TooLarge> {
     Ok(match text {
         "" | "~" | "null" | "Null" | "NULL" => Resolved::Null,
@@ -66,7 +66,7 @@ enum Whole {
     Beyond,
 }
 
-/// Go's `ParseInt` with base 0: `0x`, `0o`, `0b` and a leading `0` name the base.
+/// Go's `ParseInt` with base 0: `0x`, `0o`, `0b` and a leading `0` give the base.
 fn parse_whole(text: &str) -> Option<Whole> {
     let (negative, body) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -110,7 +110,7 @@ fn is_yaml_float(text: &str) -> bool {
     mantissa_fits && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)))
 }
 
-/// A number without the `_` that Go allows between digits; `None` where one stands elsewhere.
+/// Removes the `_` that Go allows between digits; `None` if there is one anywhere else.
 fn go_literal(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
@@ -118,7 +118,7 @@ fn go_literal(text: &str) -> Option<String> {
     underscores.all(|at| digit(at.checked_sub(1)) && digit(Some(at + 1))).then(|| text.replace('_', ""))
 }
 
-/// Go's `ParseFloat`, for decimal numbers: none when out of range.
+/// Go's `ParseFloat`, for decimal numbers: `None` if out of range.
 pub fn parse_float(text: &str) -> Option<f64> {
     let body = text.strip_prefix(['-', '+']).unwrap_or(text);
     if body.starts_with(|c: char| c.is_ascii_alphabetic()) {
@@ -159,7 +159,7 @@ pub fn write_float(number: f64) -> String {
     }
 }
 
-/// The four forms of times that Go's YAML reads, as RFC 3339.
+/// Parses the four forms of times that Go's YAML reads, to RFC 3339.
 fn parse_yaml_time(text: &str) -> Option<String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     if digits != 4 || text.as_bytes().get(4) != Some(&b'-') {
@@ -185,7 +185,7 @@ fn parse_yaml_time(text: &str) -> Option<String> {
     }
 }
 
-/// An RFC 3339 time in the spelling that Go writes; `None` when it is none.
+/// Parses an RFC 3339 time and returns it in Go's spelling; `None` if it is not valid.
 pub fn parse_rfc3339(text: &str) -> Option<String> {
     let mut clock = Clock { rest: text };
     let date = clock.date(2)?;
@@ -195,13 +195,13 @@ pub fn parse_rfc3339(text: &str) -> Option<String> {
     clock.rest.is_empty().then(|| format!("{date}T{time}{zone}"))
 }
 
-/// Reads a time from the left.
+/// A reader of dates and times.
 struct Clock<'a> {
     rest: &'a str,
 }
 
 impl Clock<'_> {
-    /// A number of `least` to `most` digits.
+    /// Reads a number of `least` to `most` digits.
     fn number(&mut self, least: usize, most: usize) -> Option<u32> {
         let digits = self.rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
         let (number, rest) = self.rest.split_at(digits);
@@ -231,7 +231,7 @@ impl Clock<'_> {
         (1..=days).contains(&day).then(|| format!("{year:04}-{month:02}-{day:02}"))
     }
 
-    /// Hours, minutes, seconds and what there is of a fraction, to the nanosecond.
+    /// Reads hours, minutes, seconds and an optional fraction, to the nanosecond.
     fn time(&mut self, least: usize) -> Option<String> {
         let hour = self.number(least, 2)?;
         self.expect(':')?;
@@ -285,7 +285,7 @@ mod tests {
         }
     }
 
-    /// What Go's YAML v3 says of the same texts.
+    /// The values that Go's YAML v3 reads in the same texts.
     #[test]
     fn plain_scalars_are_typed_as_go_types_them() {
         for (text, expected) in [
@@ -321,7 +321,7 @@ mod tests {
             ("tRUE", "text"),
             ("~", "null"),
             ("9223372036854775807", "int 9223372036854775807"),
-            ("9223372036854775808", "a whole number that is larger than SOPS can hold"),
+            ("9223372036854775808", "an integer that is too large for SOPS"),
             ("-9223372036854775809", "float -9223372036854776000"),
             ("99999999999999999999", "float 100000000000000000000"),
             ("2026-04-01", "time 2026-04-01T00:00:00Z"),

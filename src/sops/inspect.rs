@@ -1,20 +1,21 @@
-//! The files of a tree, judged one by one: SOPS files, Secrets in clear text, and what kustomizations make Secrets of.
+//! Judges the files of a tree: SOPS files, plaintext Secrets, and files that kustomizations generate Secrets from.
 
 use crate::path::{join, parent_of};
 
 use super::audit::{self, FileStatus, FileVerdict};
 use super::envelope;
-use super::format::{self, Format};
+use super::format::Format;
 use super::generator::{self, Generated};
 use super::keyring::Keyring;
+use super::parse::file::parse;
 use super::rulebook::RuleBook;
 
-/// What one file came to.
+/// The result of inspecting one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inspection {
-    /// What is said of it; nothing of a file that has to do with no secret.
+    /// The verdicts on the file; none if it has nothing to do with secrets.
     pub verdicts: Vec<FileVerdict>,
-    /// The files that a kustomization makes Secrets of, from the root. They must not be in clear.
+    /// The files that the kustomization generates Secrets from, relative to the root. They must not be in plaintext.
     pub sources: Vec<String>,
 }
 
@@ -28,7 +29,7 @@ pub fn inspect(path: &str, bytes: &[u8], keyring: &Keyring, rules: &RuleBook) ->
     }
     let mut verdicts = match rules.rules_for(path) {
         Ok(Some((rules, from_there))) => audit::audit(&from_there, bytes, keyring, Some(rules)),
-        // Of rules that cannot be read it is said where they stand.
+        // Rules that cannot be read are reported for their own file.
         Ok(None) | Err(_) => audit::audit(path, bytes, keyring, None),
     };
     verdicts.iter_mut().for_each(|verdict| verdict.file = path.to_owned());
@@ -36,7 +37,7 @@ pub fn inspect(path: &str, bytes: &[u8], keyring: &Keyring, rules: &RuleBook) ->
     for (document, Generated { literals, files }) in generators(path, bytes).into_iter().enumerate() {
         if let Some(first) = literals.first() {
             let more = if literals.len() > 1 { format!(" and {} more", literals.len() - 1) } else { String::new() };
-            let reason = format!("{first}{more} of a Secret in clear text");
+            let reason = format!("plaintext in a generated Secret: {first}{more}");
             verdicts.push(verdict(path, document, FileStatus::Plaintext, reason));
         }
         sources.extend(files.iter().filter_map(|file| join(parent_of(path), file)));
@@ -44,11 +45,12 @@ pub fn inspect(path: &str, bytes: &[u8], keyring: &Keyring, rules: &RuleBook) ->
     Inspection { verdicts, sources }
 }
 
-/// Judges a file that a kustomization makes a Secret of: it is a SOPS file, or empty. `inspect` says the rest.
+/// Judges a file that a kustomization generates a Secret from: it must be a SOPS file, or empty. `inspect` covers
+/// everything else.
 pub fn inspect_source(path: &str, bytes: &[u8], kustomization: &str) -> Option<FileVerdict> {
-    let in_clear = !bytes.is_empty() && envelope::detect(bytes).is_none();
-    let reason = || format!("{kustomization} makes a Secret of this file, but it is in clear text");
-    in_clear.then(|| verdict(path, 0, FileStatus::Plaintext, reason()))
+    let is_plaintext = !bytes.is_empty() && envelope::detect(bytes).is_none();
+    let reason = || format!("{kustomization} generates a Secret from this file, but it is in plaintext");
+    is_plaintext.then(|| verdict(path, 0, FileStatus::Plaintext, reason()))
 }
 
 fn verdict(path: &str, document: usize, status: FileStatus, reason: String) -> FileVerdict {
@@ -58,11 +60,11 @@ fn verdict(path: &str, document: usize, status: FileStatus, reason: String) -> F
 fn generators(path: &str, bytes: &[u8]) -> Vec<Generated> {
     let wanted = b"secretGenerator";
     let mentions = || bytes.windows(wanted.len()).any(|window| window == wanted);
-    let is_yaml = Format::of_path(path) == Format::Yaml || path.rsplit('/').next() == Some("Kustomization");
+    let is_yaml = Format::from_path(path) == Format::Yaml || path.rsplit('/').next() == Some("Kustomization");
     if !is_yaml || !mentions() {
         return Vec::new();
     }
-    let parsed = format::read(bytes, Format::Yaml);
+    let parsed = parse(bytes, Format::Yaml);
     parsed.map(|parsed| parsed.documents.iter().map(|items| generator::generated(items)).collect()).unwrap_or_default()
 }
 
@@ -85,7 +87,7 @@ mod tests {
         let text = "password: hunter2\n";
         assert_eq!(
             said("apps/a/secret.yaml", text, &rules),
-            ["apps/a/secret.yaml plaintext by .sops.yaml this file is encrypted, but it is in clear"]
+            ["apps/a/secret.yaml plaintext .sops.yaml says that this file is encrypted, but it is in plaintext"]
         );
         assert_eq!(said("a/secret.yaml", text, &rules), Vec::<String>::new());
         assert!(said("broken/.sops.yaml", "", &rules)[0].starts_with("broken/.sops.yaml failed rule 1: "));
@@ -100,7 +102,7 @@ mod tests {
         assert_eq!(
             said("apps/a/kustomization.yaml", text, &rules),
             [
-                "apps/a/kustomization.yaml plaintext secretGenerator[0].literals[0] (a) and 1 more of a Secret in clear text"
+                "apps/a/kustomization.yaml plaintext plaintext in a generated Secret: secretGenerator[0].literals[0] (a) and 1 more"
             ]
         );
         assert!(inspect_source("x.env", b"A=b\n", "k").is_some());

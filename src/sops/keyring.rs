@@ -1,4 +1,4 @@
-//! The identities at hand, and the data key that they open.
+//! The available identities, which decrypt data keys.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::error::SopsError;
 use super::metadata::{MasterKey, Metadata};
 use super::shamir;
 
-/// The identities at hand.
+/// The available identities.
 #[derive(Debug, Clone, Default)]
 pub struct Keyring {
     identities: Vec<Identity>,
@@ -20,12 +20,12 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// An empty keyring, which opens nothing.
+    /// Makes an empty keyring, which decrypts nothing.
     pub fn new() -> Keyring {
         Keyring::default()
     }
 
-    /// Adds the identities of a key file: of age, one a line, or an SSH private key.
+    /// Adds the identities of a key file: age identities, one per line, or an SSH private key.
     pub fn add_file(&mut self, text: &Secret<String>) -> Result<(), IdentityError> {
         for identity in Identity::parse_file(text.expose())? {
             self.recipients.insert(identity.recipient().written());
@@ -34,22 +34,22 @@ impl Keyring {
         Ok(())
     }
 
-    /// Whether there is no identity.
+    /// Returns whether there are no identities.
     pub fn is_empty(&self) -> bool {
         self.identities.is_empty()
     }
 
-    /// Whether the identity of a recipient is here.
+    /// Returns whether the identity of a recipient is available.
     pub fn holds(&self, recipient: &str) -> bool {
         self.recipients.contains(&recipient::normalized(recipient))
     }
 
-    /// The recipients whose identities are here.
+    /// Returns the recipients whose identities are available.
     pub fn recipients(&self) -> impl Iterator<Item = &str> {
         self.recipients.iter().map(String::as_str)
     }
 
-    /// Opens the data key of a file. Everything that an identity opens must agree.
+    /// Decrypts the data key of a file. All entries that an identity decrypts must agree.
     pub fn open(&self, metadata: &Metadata) -> Result<DataKey, SopsError> {
         let mut shares = Vec::new();
         for group in &metadata.groups {
@@ -58,20 +58,20 @@ impl Keyring {
         let recipients = || metadata.recipients();
         let broken = || SopsError::DataKey { recipient: recipients().join(", ") };
         if metadata.groups.len() == 1 {
-            let share = shares.first().ok_or_else(|| not_opened(metadata))?;
-            return DataKey::of_bytes(share.expose()).ok_or_else(broken);
+            let share = shares.first().ok_or_else(|| not_decrypted(metadata))?;
+            return DataKey::from_bytes(share.expose()).ok_or_else(broken);
         }
         let needed = metadata.threshold.unwrap_or(metadata.groups.len());
         match shares.len() {
-            0 => Err(not_opened(metadata)),
+            0 => Err(not_decrypted(metadata)),
             opened if opened < needed.max(2) => {
                 Err(SopsError::TooFewGroups { opened, needed, recipients: recipients() })
             }
-            _ => shamir::combine(&shares).and_then(|key| DataKey::of_bytes(key.expose())).ok_or_else(broken),
+            _ => shamir::combine(&shares).and_then(|key| DataKey::from_bytes(key.expose())).ok_or_else(broken),
         }
     }
 
-    /// The data key, or the share of it, that a group holds.
+    /// Decrypts the data key, or the share of it, in a group.
     fn open_group(&self, group: &[MasterKey]) -> Result<Option<Secret<Vec<u8>>>, SopsError> {
         let mut found: Option<Secret<Vec<u8>>> = None;
         for key in group {
@@ -79,7 +79,7 @@ impl Keyring {
             let broken = || SopsError::DataKey { recipient: recipient.clone() };
             let opened = match file::decrypt(enc.as_bytes(), &self.identities) {
                 Ok(share) => share,
-                // What is for others is not ours to judge; what is for us must open.
+                // Entries for others are ignored; those for available identities must decrypt.
                 Err(AgeError::NoMatch | AgeError::Form) if !self.holds(recipient) => continue,
                 _ => return Err(broken()),
             };
@@ -92,8 +92,8 @@ impl Keyring {
     }
 }
 
-/// Why nothing was opened: no identity fits, or none can.
-fn not_opened(metadata: &Metadata) -> SopsError {
+/// Returns the reason why nothing was decrypted: no identity fits, or no kind of key is supported.
+fn not_decrypted(metadata: &Metadata) -> SopsError {
     let here = metadata.keys().any(|key| match key {
         MasterKey::Age { recipient, .. } => recipient::is_known(recipient),
         MasterKey::Foreign { .. } => false,
@@ -112,7 +112,7 @@ mod tests {
     use crate::sops::encrypt::{Recipe, encrypt};
     use crate::sops::envelope;
     use crate::sops::format::Format;
-    use crate::sops::metadata_writer::Recipients;
+    use crate::sops::recipients::Recipients;
     use crate::sops::selection::Selection;
 
     fn keyring(kind: &str, seed: u8) -> Keyring {
@@ -160,10 +160,10 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_services_are_not_asked() {
+    fn keys_of_services_are_not_supported() {
         let mut metadata = metadata(vec![keyring("age-secret-key-", 1).recipients().map(str::to_owned).collect()]);
         metadata.groups = vec![vec![MasterKey::Foreign { service: "pgp".to_owned(), name: "FBC7".to_owned() }]];
         let error = keyring("age-secret-key-", 1).open(&metadata).expect_err("not asked");
-        assert_eq!(error.to_string(), "its key is held by pgp FBC7, which cannot be asked here");
+        assert_eq!(error.to_string(), "it is encrypted only to pgp FBC7, which is not supported");
     }
 }

@@ -1,114 +1,32 @@
-//! The `sops` block of a file: to whom its key is encrypted, what it covers, and the MAC.
-
-use std::ops::Range;
+//! The metadata of a file: the recipients of its key, the values that are encrypted, and the MAC.
 
 use super::error::SopsError;
 use super::go_scalar::parse_rfc3339;
-use super::metadata_writer::Recipients;
+use super::metadata_error::MetadataError;
+use super::raw::Raw;
+use super::recipients::Recipients;
 use super::selection::{DEFAULT_UNENCRYPTED_SUFFIX, Selection};
 
-/// Metadata as the formats have it: texts, lists and mappings, not typed yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Raw {
-    /// A text; of what is read, any scalar.
-    Text(String),
-    /// A number or a boolean, to be written without quotes.
-    Word(String),
-    /// A list.
-    List(Vec<Raw>),
-    /// A mapping.
-    Map(Vec<(String, Raw)>),
-}
-
-impl Raw {
-    /// The value of a key.
-    pub fn get(&self, key: &str) -> Option<&Raw> {
-        match self {
-            Raw::Map(pairs) => pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value),
-            _ => None,
-        }
-    }
-
-    /// A text that is there and not empty.
-    pub fn text(&self, key: &str) -> Option<&str> {
-        match self.get(key)? {
-            Raw::Text(text) | Raw::Word(text) if !matches!(text.as_str(), "" | "null" | "~") => Some(text),
-            _ => None,
-        }
-    }
-
-    /// The items of a list.
-    pub fn items(&self, key: &str) -> &[Raw] {
-        match self.get(key) {
-            Some(Raw::List(items)) => items,
-            _ => &[],
-        }
-    }
-}
-
-/// Where the two fields stand that change with every edit, quotes included. A file of several documents has several.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fields {
-    /// The bytes of `mac`.
-    pub mac: Range<usize>,
-    /// The bytes of `lastmodified`.
-    pub last_modified: Range<usize>,
-    /// The whole block: from the start of its first line to the end of its last one.
-    pub block: Range<usize>,
-}
-
-/// What is wrong with the metadata of a file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MetadataError {
-    /// A field is missing, or has no value.
-    #[error("its sops metadata has no `{0}`: it was cut off or edited by hand")]
-    Missing(&'static str),
-    /// A key stands twice.
-    #[error("its sops metadata has `{0}` twice")]
-    Twice(String),
-    /// A list holds something else than keys.
-    #[error("its sops metadata has something in `{0}` that is no key")]
-    NoKey(String),
-    /// `version` is no version.
-    #[error("its `version` is no version of sops")]
-    Version,
-    /// `lastmodified` is no time.
-    #[error("its `lastmodified` is no RFC 3339 time")]
-    LastModified,
-    /// No key at all.
-    #[error("its sops metadata names no key")]
-    NoKeys,
-    /// Two rules at a time.
-    #[error("its sops metadata has more than one of the encrypted and unencrypted suffixes and patterns")]
-    Rules,
-    /// A pattern cannot be read.
-    #[error("its sops metadata: {0}")]
-    Pattern(#[from] super::go_regex::RegexError),
-    /// `shamir_threshold` is no number.
-    #[error("its `shamir_threshold` is no whole number")]
-    Threshold,
-}
-
-/// Metadata, read.
+/// The metadata of a file.
 #[derive(Debug, Clone)]
 pub struct Metadata {
     /// The key groups. With more than one, each holds a share of the data key.
     pub groups: Vec<Vec<MasterKey>>,
-    /// How many shares are needed.
+    /// The number of shares that are needed.
     pub threshold: Option<usize>,
-    /// When the file was written, in Go's spelling: additional data of the MAC.
+    /// The time when the file was written, in Go's spelling: the additional data of the MAC.
     pub last_modified: String,
     /// The MAC, encrypted.
     pub mac: String,
-    /// What is encrypted.
+    /// The values that are encrypted.
     pub selection: Selection,
-    /// Whether the MAC covers only what is encrypted.
+    /// True if the MAC covers only encrypted values.
     pub mac_only_encrypted: bool,
     /// The version of sops that wrote the file.
     pub version: String,
 }
 
-/// A key that can open the data key, or a share of it.
+/// A key that decrypts the data key, or a share of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MasterKey {
     /// An age recipient.
@@ -118,17 +36,17 @@ pub enum MasterKey {
         /// The data key, encrypted to it, in age's armor.
         enc: String,
     },
-    /// A key of a service that is not asked here.
+    /// A key of an unsupported service.
     Foreign {
         /// The service, as the metadata names it: `pgp`, `kms`, `gcp_kms`, `azure_kv`, `hc_vault`, `hckms`.
         service: String,
-        /// The name of the key there.
+        /// The name of the key.
         name: String,
     },
 }
 
 impl MasterKey {
-    /// The key's name for people: the recipient, or `pgp FINGERPRINT`.
+    /// Returns the key's name for display: the recipient, or `pgp FINGERPRINT`.
     pub fn name(&self) -> String {
         match self {
             MasterKey::Age { recipient, .. } => recipient.clone(),
@@ -137,7 +55,7 @@ impl MasterKey {
     }
 }
 
-/// Lists of keys by the name that metadata gives them, and the field that names the key.
+/// The lists of keys in metadata, with the field that names a key.
 pub const SERVICES: [(&str, &str); 6] = [
     ("kms", "arn"),
     ("gcp_kms", "resource_id"),
@@ -148,16 +66,17 @@ pub const SERVICES: [(&str, &str); 6] = [
 ];
 
 impl Metadata {
-    /// Reads the metadata.
+    /// Reads and checks the metadata.
     pub fn read(raw: &Raw) -> Result<Metadata, MetadataError> {
         unique(raw)?;
         let required = |key: &'static str| raw.text(key).ok_or(MetadataError::Missing(key));
         let last_modified = parse_rfc3339(required("lastmodified")?).ok_or(MetadataError::LastModified)?;
         semver::Version::parse(required("version")?).map_err(|_| MetadataError::Version)?;
         let own = group_of(raw)?;
-        let groups = match own.is_empty() {
-            false => vec![own],
-            true => raw.items("key_groups").iter().map(group_of).collect::<Result<_, _>>()?,
+        let groups = if own.is_empty() {
+            raw.items("key_groups").iter().map(group_of).collect::<Result<_, _>>()?
+        } else {
+            vec![own]
         };
         if groups.iter().all(Vec::is_empty) {
             return Err(MetadataError::NoKeys);
@@ -174,12 +93,12 @@ impl Metadata {
         })
     }
 
-    /// All keys of all groups.
+    /// Returns all keys of all groups.
     pub fn keys(&self) -> impl Iterator<Item = &MasterKey> {
         self.groups.iter().flatten()
     }
 
-    /// To whom the file is encrypted, unless keys of services are among them.
+    /// Returns the recipients of the file; fails if keys of services are among them.
     pub fn age_recipients(&self) -> Result<Recipients, SopsError> {
         let foreign: Vec<String> =
             self.keys().filter(|key| matches!(key, MasterKey::Foreign { .. })).map(MasterKey::name).collect();
@@ -190,13 +109,13 @@ impl Metadata {
         Ok(Recipients { groups, threshold: self.threshold })
     }
 
-    /// The names of all keys, for people.
+    /// Returns the names of all keys, for display.
     pub fn recipients(&self) -> Vec<String> {
         self.keys().map(MasterKey::name).collect()
     }
 }
 
-/// The keys of a group, age's last as SOPS has them. A list that is not known counts as one of an unknown service.
+/// Returns the keys of a group. An unknown list counts as that of an unknown service.
 fn group_of(raw: &Raw) -> Result<Vec<MasterKey>, MetadataError> {
     let Raw::Map(pairs) = raw else { return Err(MetadataError::NoKey("key_groups".to_owned())) };
     let mut keys = Vec::new();
@@ -224,7 +143,7 @@ fn group_of(raw: &Raw) -> Result<Vec<MasterKey>, MetadataError> {
     Ok(keys)
 }
 
-/// Go's YAML refuses keys that stand twice.
+/// Checks for duplicate keys, which Go's YAML refuses.
 fn unique(raw: &Raw) -> Result<(), MetadataError> {
     match raw {
         Raw::Text(_) | Raw::Word(_) => Ok(()),
@@ -242,14 +161,14 @@ fn selection_of(raw: &Raw) -> Result<Selection, MetadataError> {
     if found.next().is_some() { Err(MetadataError::Rules) } else { Ok(first) }
 }
 
-/// Old versions wrote the threshold of dotenv and INI files as a number with a fraction.
+/// Parses the threshold. Old versions wrote that of dotenv and INI files with a fraction.
 fn threshold_of(text: &str) -> Result<usize, MetadataError> {
     let number = text.parse::<f64>().map_err(|_| MetadataError::Threshold)?;
     let whole = number.fract() == 0.0 && (0.0..=255.0).contains(&number);
     if whole { Ok(number as usize) } else { Err(MetadataError::Threshold) }
 }
 
-/// SOPS writes times to the second.
+/// Removes the fraction of a time: SOPS writes times to the second.
 pub(super) fn without_fraction(time: &str) -> String {
     match time.find('.') {
         Some(point) => {

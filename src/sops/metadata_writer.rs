@@ -1,30 +1,23 @@
-//! The `sops` block, written: as sops writes it, in each format.
+//! Writes the `sops` block in each format, as sops does.
 
 use super::cipher::DataKey;
 use super::error::SopsError;
-use super::format::{Format, METADATA_KEY, dotenv, flat};
+use super::format::{DOTENV_PREFIX, Format, METADATA_KEY};
 use super::go_scalar::parse_rfc3339;
-use super::metadata::Raw;
+use super::metadata_error::MetadataError;
 use super::plaintext::Plaintext;
+use super::raw::Raw;
+use super::recipients::Recipients;
 use super::selection::Selection;
-use super::{age, cipher, shamir};
+use super::{age, cipher, flat, shamir};
 use crate::secret::Secret;
 use crate::yaml::plain::is_ambiguous;
 use rand_core::CryptoRng;
 
-/// The version of sops whose files these are.
+/// The version of sops whose format is written.
 pub const VERSION: &str = "3.11.0";
 
-/// To whom a file is encrypted: groups of age recipients, and how many groups are needed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recipients {
-    /// The groups. With more than one, each gets a share of the data key.
-    pub groups: Vec<Vec<String>>,
-    /// How many groups are needed; all of them if it says nothing.
-    pub threshold: Option<usize>,
-}
-
-/// What a block says besides keys and MAC.
+/// The settings in a block, apart from keys and MAC.
 pub(super) struct Settings<'a> {
     pub selection: &'a Selection,
     pub mac_only_encrypted: bool,
@@ -32,7 +25,7 @@ pub(super) struct Settings<'a> {
     pub last_modified: &'a str,
 }
 
-/// The metadata of a file whose values were encrypted with `key`.
+/// Composes the metadata of a file whose values are encrypted with `key`.
 pub(super) fn compose(
     recipients: &Recipients,
     settings: &Settings<'_>,
@@ -54,13 +47,13 @@ pub(super) fn compose(
     Ok(Raw::Map(pairs))
 }
 
-/// A time as SOPS writes it: RFC 3339, to the second.
+/// Returns a time as SOPS writes it: RFC 3339, to the second.
 pub(super) fn checked_time(text: &str) -> Result<String, SopsError> {
-    let time = parse_rfc3339(text).ok_or(super::metadata::MetadataError::LastModified)?;
+    let time = parse_rfc3339(text).ok_or(MetadataError::LastModified)?;
     Ok(super::metadata::without_fraction(&time))
 }
 
-/// The data key, or its shares, encrypted to all recipients.
+/// Encrypts the data key, or its shares, to all recipients.
 fn wrapped(recipients: &Recipients, key: &DataKey, rng: &mut impl CryptoRng) -> Result<Vec<(String, Raw)>, SopsError> {
     let groups = &recipients.groups;
     if let [group] = groups.as_slice() {
@@ -91,7 +84,7 @@ fn stanzas(group: &[String], share: &[u8]) -> Result<Raw, SopsError> {
     if list.is_empty() { Err(refused) } else { Ok(Raw::List(list)) }
 }
 
-/// The block as text, without a line end behind it.
+/// Returns the block as text, without a final line break.
 pub(super) fn write(raw: &Raw, format: Format) -> String {
     match format {
         Format::Yaml => {
@@ -106,7 +99,7 @@ pub(super) fn write(raw: &Raw, format: Format) -> String {
         }
         Format::Dotenv => {
             let lines: Vec<String> =
-                flat::flatten(raw).into_iter().map(|(key, value)| format!("{}{key}={value}", dotenv::PREFIX)).collect();
+                flat::flatten(raw).into_iter().map(|(key, value)| format!("{}{key}={value}", DOTENV_PREFIX)).collect();
             lines.join("\n")
         }
         Format::Ini => {
@@ -117,7 +110,7 @@ pub(super) fn write(raw: &Raw, format: Format) -> String {
     }
 }
 
-/// `#` and `;` would start a comment.
+/// Quotes a value in which `#` or `;` would start a comment.
 fn ini_value(value: &str) -> String {
     if value.contains(['#', ';']) { format!("`{value}`") } else { value.to_owned() }
 }
@@ -142,7 +135,7 @@ fn yaml(raw: &Raw, indent: usize, text: &mut String) {
         Raw::Word(word) => text.push_str(&format!(" {word}")),
         Raw::Text(value) if value.ends_with('\n') => {
             text.push_str(" |");
-            // Two deeper than its key, as go-yaml has it.
+            // Indented by two more than its key, as in go-yaml.
             let blanks = " ".repeat(indent - 2);
             value.lines().for_each(|line| text.push_str(&format!("\n{blanks}{line}")));
         }
@@ -151,7 +144,7 @@ fn yaml(raw: &Raw, indent: usize, text: &mut String) {
     }
 }
 
-/// Whether every YAML reader takes a text without quotes for that text.
+/// Returns whether every YAML reader takes a text without quotes literally.
 fn is_plain(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || "_-.+/=[],:@".contains(c);
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
@@ -186,7 +179,7 @@ fn json(raw: &Raw, depth: usize, text: &mut String) {
     }
 }
 
-/// A text between double quotes, with the escapes that JSON and YAML share.
+/// Returns a text in double quotes, with the escapes that JSON and YAML share.
 pub(super) fn json_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

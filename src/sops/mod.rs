@@ -1,20 +1,21 @@
-//! SOPS files: found, decrypted, verified, judged and written, byte by byte as sops does it. Bytes and values in, values
-//! out; what is read in clear is wiped as soon as it has been used.
+//! SOPS files: detected, decrypted, verified, judged and written, byte for byte as sops does it. All functions are
+//! pure; plaintext is wiped from memory as soon as it has been used.
 //!
-//! - [`envelope`]: a file with its metadata, in any of the five formats ([`format`])
-//! - [`metadata`]: the `sops` block
-//! - [`tree`]: documents as SOPS walks them
-//! - [`selection`]: which values are encrypted; [`go_regex`]: patterns in Go's syntax
-//! - [`plaintext`]: values in clear with their types; [`go_scalar`]: what Go reads in a text
-//! - [`cipher`]: one value, encrypted and decrypted
-//! - [`age`]: age's files and keys; [`shamir`]: secrets in shares; [`keyring`]: the data key of a file
-//! - [`open`]: all values decrypted, the MAC compared
-//! - [`encrypt`], [`rotate`], [`update_mac`]: files written, rewritten, and given a new MAC, through `patch`;
-//!   [`metadata_writer`]: the `sops` block, written
-//! - [`rules`]: what `.sops.yaml` asks for; [`plaintext_secrets`]: Secrets in clear text
-//!   [`generator`]: Secrets that kustomizations make
-//! - [`audit`]: a verdict for each file; [`inspect`], [`rulebook`], [`verdicts`]: for each file of a tree
-//! - [`error`]: what can go wrong
+//! - [`envelope`]: a file with its metadata, in any of the five formats (`format`), which [`parse`] reads; [`flat`]:
+//!   metadata without nesting
+//! - [`metadata`]: the `sops` block, read from [`raw`]; [`recipients`]: the recipients of a file
+//! - [`tree`]: documents in the order in which SOPS walks them
+//! - [`selection`]: the values that are encrypted; [`go_regex`]: patterns in Go's syntax
+//! - [`plaintext`]: plaintext values with their types; [`go_scalar`]: scalars as Go reads them
+//! - [`cipher`]: a single value, encrypted and decrypted
+//! - [`age`]: age's files and keys; [`shamir`]: shared secrets; [`keyring`]: the available identities
+//! - [`open`]: decrypts all values of a file and verifies the MAC
+//! - [`encrypt`], [`rotate`], [`update_mac`]: files encrypted, given a new data key, given a new MAC, through `patch`;
+//!   [`metadata_writer`]: writes the `sops` block
+//! - [`rules`]: the creation rules of `.sops.yaml`; [`plaintext_secrets`]: Secrets in plaintext; [`generator`]: Secrets
+//!   that kustomizations generate
+//! - [`audit`]: judges a file; [`inspect`], [`rulebook`], [`verdicts`]: judge the files of a tree
+//! - [`error`], [`metadata_error`], [`rules_error`]: the reasons for failures
 
 pub mod age;
 pub mod audit;
@@ -22,6 +23,7 @@ pub mod cipher;
 pub mod encrypt;
 pub mod envelope;
 pub mod error;
+pub mod flat;
 pub mod format;
 pub mod generator;
 pub mod go_regex;
@@ -29,14 +31,19 @@ pub mod go_scalar;
 pub mod inspect;
 pub mod keyring;
 pub mod metadata;
+pub mod metadata_error;
 pub mod metadata_writer;
 pub mod open;
+pub mod parse;
 mod patch;
 pub mod plaintext;
 pub mod plaintext_secrets;
+pub mod raw;
+pub mod recipients;
 pub mod rotate;
 pub mod rulebook;
 pub mod rules;
+pub mod rules_error;
 pub mod selection;
 pub mod shamir;
 pub mod tree;

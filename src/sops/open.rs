@@ -1,19 +1,56 @@
-//! A SOPS file, decrypted and verified as sops does it: every value that the file's rule selects decrypts under its own
-//! path, and the MAC is that of all values in order.
+//! Decrypts and verifies SOPS files as sops does: every selected value must decrypt under its own path, and the MAC
+//! must be that of all values in order.
+//!
+//! ```
+//! use getrandom::SysRng;
+//! use rand_core::UnwrapErr;
+//! use tagalong::secret::Secret;
+//! use tagalong::sops::encrypt::{Recipe, encrypt};
+//! use tagalong::sops::envelope;
+//! use tagalong::sops::format::Format;
+//! use tagalong::sops::keyring::Keyring;
+//! use tagalong::sops::open;
+//! use tagalong::sops::recipients::Recipients;
+//! use tagalong::sops::selection::Selection;
+//!
+//! let identity = "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
+//! let mut keyring = Keyring::new();
+//! keyring.add_file(&Secret::new(identity.to_owned()))?;
+//! let group = keyring.recipients().map(str::to_owned).collect();
+//! let recipe = Recipe {
+//!     recipients: Recipients { groups: vec![group], threshold: None },
+//!     selection: Selection::default(),
+//!     mac_only_encrypted: false,
+//! };
+//! let now = "2026-04-01T12:00:00Z";
+//! let file = encrypt(b"password: hunter2\n", Format::Yaml, &recipe, now, &mut UnwrapErr(SysRng))?;
+//!
+//! let envelope = envelope::detect(&file).ok_or("no metadata")?.into_envelope()?;
+//! let key = keyring.open(&envelope.metadata)?;
+//! let values = open::decrypt_values(&envelope, &key)?;
+//! assert_eq!(values[0].place, "password");
+//! assert_eq!(values[0].plain.expose(), b"hunter2");
+//!
+//! // A value that is moved to another key no longer decrypts.
+//! let moved = String::from_utf8(file)?.replace("password:", "token:");
+//! assert!(open::verify(&envelope::read(moved.as_bytes(), Format::Yaml)?, &key).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use sha2::{Digest, Sha512};
 
 use super::cipher::{self, CipherError, DataKey};
 use super::envelope::{self, Envelope};
 use super::error::{SopsError, ValueProblem};
-use super::format::{self, Format};
+use super::format::Format;
 use super::keyring::Keyring;
 use super::metadata::Metadata;
+use super::parse::file::parse;
 use super::plaintext::{Plaintext, Type};
 use super::selection::Selection;
 use super::tree::{self, Visit};
 
-/// What the MAC starts with when it covers encrypted values only, so that it never equals one over all values.
+/// The first bytes of a MAC that covers only encrypted values, so that it never equals one over all values.
 const MAC_ONLY_ENCRYPTED: [u8; 32] = [
     0x8a, 0x3f, 0xd2, 0xad, 0x54, 0xce, 0x66, 0x52, 0x7b, 0x10, 0x34, 0xf3, 0xd1, 0x47, 0xbe, 0x0b, 0x0b, 0x97, 0x5b,
     0x3b, 0xf4, 0x4f, 0x72, 0xc6, 0xfd, 0xad, 0xec, 0x81, 0x76, 0xf2, 0x7d, 0x69,
@@ -24,7 +61,7 @@ const MAC_ONLY_ENCRYPTED: [u8; 32] = [
 pub struct Decrypted {
     /// The document, from 0.
     pub document: usize,
-    /// The way to the value, for people.
+    /// The path to the value, for display.
     pub place: String,
     /// The keys that lead to it.
     pub path: Vec<String>,
@@ -32,12 +69,12 @@ pub struct Decrypted {
     pub plain: Plaintext,
 }
 
-/// Proves that a file decrypts and that its MAC holds. No value outlives its turn.
+/// Verifies that a file decrypts and that its MAC matches. Each value is dropped at once.
 pub fn verify(envelope: &Envelope, key: &DataKey) -> Result<(), SopsError> {
     decrypt(envelope, key, &mut |_, _, _| ())
 }
 
-/// Decrypts and verifies a file, and gives its values and comments in order.
+/// Decrypts and verifies a file, and returns its values and comments in order.
 pub fn decrypt_values(envelope: &Envelope, key: &DataKey) -> Result<Vec<Decrypted>, SopsError> {
     let mut values = Vec::new();
     decrypt(envelope, key, &mut |document, visit, plain| {
@@ -46,13 +83,13 @@ pub fn decrypt_values(envelope: &Envelope, key: &DataKey) -> Result<Vec<Decrypte
     Ok(values)
 }
 
-/// The values of a file whether or not it is a SOPS file.
+/// Returns the values of a file, whether or not it is a SOPS file.
 pub fn values(path: &str, bytes: &[u8], keyring: &Keyring) -> Result<Vec<Decrypted>, SopsError> {
-    if let Some(format) = envelope::detect(bytes) {
-        let envelope = envelope::read(bytes, format)?;
+    if let Some(detected) = envelope::detect(bytes) {
+        let envelope = detected.into_envelope()?;
         return decrypt_values(&envelope, &keyring.open(&envelope.metadata)?);
     }
-    let parsed = format::read(bytes, Format::of_path(path))?;
+    let parsed = parse(bytes, Format::from_path(path))?;
     let mut values = Vec::new();
     for (document, items) in parsed.documents.iter().enumerate() {
         tree::walk(items, &Selection::default(), &mut |visit: Visit<'_, '_>| {
@@ -69,7 +106,7 @@ impl Decrypted {
     }
 }
 
-/// Decrypts value by value, then compares the MAC.
+/// Decrypts value by value, then verifies the MAC.
 pub(super) fn decrypt(
     envelope: &Envelope,
     key: &DataKey,
@@ -95,7 +132,7 @@ pub(super) fn decrypt(
     }
 }
 
-/// The MAC, as it goes on.
+/// Computes a MAC value by value.
 pub(super) struct MacWriter {
     hash: Sha512,
     only_encrypted: bool,
@@ -117,14 +154,14 @@ impl MacWriter {
         }
     }
 
-    /// Adds what was decrypted on a walk, unless it is a comment.
+    /// Adds a value that was decrypted on a walk, unless it is a comment.
     pub(super) fn add_visited(&mut self, visit: &Visit<'_, '_>, plain: &Plaintext) {
         if plain.kind != Type::Comment {
             self.add(plain, visit.selected);
         }
     }
 
-    /// The MAC as it is written before it is encrypted.
+    /// Returns the MAC as it is written before encryption.
     pub(super) fn written(self) -> Plaintext {
         let hash: String = self.hash.finalize().iter().map(|byte| format!("{byte:02X}")).collect();
         Plaintext::text(hash)
@@ -136,7 +173,7 @@ fn check_mac(metadata: &Metadata, key: &DataKey, mac: MacWriter) -> Result<(), S
     if stored == mac.written() { Ok(()) } else { Err(SopsError::MacMismatch) }
 }
 
-/// The value that stands at a place. A comment that does not decrypt was never encrypted.
+/// Decrypts the value at a path. A comment that does not decrypt was never encrypted.
 fn decrypted(visit: &Visit<'_, '_>, key: &DataKey) -> Result<Plaintext, ValueProblem> {
     let plain = &visit.leaf.plain;
     if !visit.selected {
@@ -154,7 +191,7 @@ fn decrypted(visit: &Visit<'_, '_>, key: &DataKey) -> Result<Plaintext, ValuePro
     }
 }
 
-/// A value that does not decrypt where it stands may belong to another key of the file.
+/// Finds out whether a value that does not decrypt belongs to another key of the file.
 fn explained(envelope: &Envelope, visit: &Visit<'_, '_>, key: &DataKey, problem: ValueProblem) -> ValueProblem {
     if problem != ValueProblem::Cipher(CipherError::Refused) {
         return problem;

@@ -1,15 +1,15 @@
-//! A value in clear, with its type, as the bytes that SOPS encrypts and authenticates.
+//! A plaintext value with its type, as the bytes that SOPS encrypts and authenticates.
 
 use crate::secret::Secret;
 
 use super::go_scalar::{self, Resolved};
 
-/// The type of a value, as SOPS names it beside the encrypted value.
+/// The type of a value, which SOPS stores with the encrypted value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
     /// A text, or any bytes.
     Str,
-    /// A whole number.
+    /// An integer.
     Int,
     /// A number with a fraction.
     Float,
@@ -22,7 +22,7 @@ pub enum Type {
 }
 
 impl Type {
-    /// The name in `type:`.
+    /// Returns the name in `type:`.
     pub fn name(self) -> &'static str {
         match self {
             Type::Str => "str",
@@ -34,14 +34,14 @@ impl Type {
         }
     }
 
-    /// The type of a name. Sops knows `bytes` as well, but no released version can read such a value.
-    pub fn of_name(name: &str) -> Option<Type> {
+    /// Returns the type with a name. Sops also knows `bytes`, but no released version can read such a value.
+    pub fn from_name(name: &str) -> Option<Type> {
         use Type::*;
         [Str, Int, Float, Bool, Time, Comment].into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// A value in clear. It prints nothing of itself and is wiped when dropped.
+/// A plaintext value. It is not printed, and is wiped from memory when dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plaintext {
     /// Its type.
@@ -50,28 +50,28 @@ pub struct Plaintext {
 }
 
 impl Plaintext {
-    /// A text.
+    /// Makes a text.
     pub fn text(text: impl Into<Vec<u8>>) -> Plaintext {
         Plaintext { kind: Type::Str, bytes: Secret::new(text.into()) }
     }
 
-    /// A comment, without its `#`.
+    /// Makes a comment, without its `#`.
     pub fn comment(text: impl Into<Vec<u8>>) -> Plaintext {
         Plaintext { kind: Type::Comment, bytes: Secret::new(text.into()) }
     }
 
-    /// A number that has a fraction, or may have one.
+    /// Makes a float.
     pub fn float(number: f64) -> Plaintext {
         Plaintext { kind: Type::Float, bytes: Secret::new(go_scalar::write_float(number).into_bytes()) }
     }
 
-    /// A boolean, in the spelling that SOPS has from Python.
+    /// Makes a boolean, in the spelling that SOPS inherited from Python.
     pub fn boolean(value: bool) -> Plaintext {
         let bytes = if value { b"True".to_vec() } else { b"False".to_vec() };
         Plaintext { kind: Type::Bool, bytes: Secret::new(bytes) }
     }
 
-    /// What Go's YAML makes of a plain scalar: `None` for null, an error for a number that SOPS cannot hold.
+    /// Resolves a plain scalar like Go's YAML: `None` for null, an error for an integer that is too large for SOPS.
     pub fn resolve(text: &str) -> Result<Option<Plaintext>, go_scalar::TooLarge> {
         Ok(match go_scalar::resolve(text)? {
             Resolved::Null => None,
@@ -83,9 +83,9 @@ impl Plaintext {
         })
     }
 
-    /// Decrypted bytes as a value of a type, in the one spelling that SOPS authenticates; `None` when they are no value
-    /// of that type.
-    pub fn of_decrypted(kind: Type, bytes: Secret<Vec<u8>>) -> Option<Plaintext> {
+    /// Makes a value of a type from decrypted bytes, in the spelling that SOPS authenticates; `None` if they are not a
+    /// value of that type.
+    pub fn from_decrypted(kind: Type, bytes: Secret<Vec<u8>>) -> Option<Plaintext> {
         let text = || std::str::from_utf8(bytes.expose()).ok();
         Some(match kind {
             Type::Str | Type::Comment => Plaintext { kind, bytes },
@@ -96,12 +96,12 @@ impl Plaintext {
         })
     }
 
-    /// The bytes that are encrypted and that go into the MAC.
+    /// Returns the bytes that are encrypted and that the MAC covers.
     pub fn expose(&self) -> &[u8] {
         self.bytes.expose()
     }
 
-    /// Whether there is nothing to encrypt: SOPS stores empty texts and comments as they are.
+    /// Returns whether there is nothing to encrypt: SOPS stores empty texts and comments as they are.
     pub fn is_empty(&self) -> bool {
         self.expose().is_empty()
     }

@@ -1,18 +1,18 @@
-//! Secrets of Kubernetes in clear text.
+//! Finds Kubernetes Secrets in plaintext.
 
 use super::cipher;
 use super::plaintext::Type;
 use super::tree::{Item, Leaf, Node};
 
-/// The ways to values in clear within the Secrets of a document: those below `data` and `stringData` of an object of
-/// kind `Secret`, also within a `List`. Empty values, and those that Flux substitutes (`${NAME}`), are none.
+/// Returns the paths to plaintext values in the Secrets of a document: those below `data` and `stringData` of an object
+/// of kind `Secret`, also within a `List`. Empty values, and those that Flux substitutes (`${NAME}`), do not count.
 pub fn secret_values(document: &[Item]) -> Vec<String> {
     let mut found = Vec::new();
     object(document, "", &mut found);
     found
 }
 
-/// Whether a document is an object of Kubernetes.
+/// Returns whether a document is a Kubernetes object.
 pub fn is_kubernetes(document: &[Item]) -> bool {
     text(document, "apiVersion").is_some() && text(document, "kind").is_some()
 }
@@ -22,7 +22,7 @@ fn object(items: &[Item], place: &str, found: &mut Vec<String>) {
         (Some(b"v1"), Some(b"Secret")) => {
             for key in ["data", "stringData"] {
                 if let Some(Node::Map(values)) = value(items, key) {
-                    in_clear(values, &format!("{place}{key}"), found);
+                    plaintext_in(values, &format!("{place}{key}"), found);
                 }
             }
         }
@@ -40,7 +40,7 @@ fn object(items: &[Item], place: &str, found: &mut Vec<String>) {
     }
 }
 
-fn in_clear(values: &[Item], place: &str, found: &mut Vec<String>) {
+fn plaintext_in(values: &[Item], place: &str, found: &mut Vec<String>) {
     for item in values {
         let Item::Pair(key, Node::Leaf(leaf)) = item else { continue };
         if !is_covered(leaf) {
@@ -55,7 +55,7 @@ fn is_covered(leaf: &Leaf) -> bool {
     bytes.is_empty() || substituted || (leaf.plain.kind == Type::Str && bytes.starts_with(cipher::PREFIX.as_bytes()))
 }
 
-/// Of a key given twice the last counts, as for kubectl.
+/// Returns the value of a key. If the key occurs twice, the last one counts, as for kubectl.
 fn value<'i>(items: &'i [Item], key: &str) -> Option<&'i Node> {
     items.iter().rev().find_map(|item| match item {
         Item::Pair(name, node) if name == key => Some(node),
@@ -73,15 +73,16 @@ fn text<'i>(items: &'i [Item], key: &str) -> Option<&'i [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sops::format::{self, Format};
+    use crate::sops::format::Format;
+    use crate::sops::parse::file::parse;
 
     fn found(text: &str) -> Vec<String> {
-        let parsed = format::read(text.as_bytes(), Format::Yaml).expect("YAML");
+        let parsed = parse(text.as_bytes(), Format::Yaml).expect("YAML");
         parsed.documents.iter().flat_map(|items| secret_values(items)).collect()
     }
 
     #[test]
-    fn secrets_in_clear_are_found_wherever_they_stand() {
+    fn plaintext_secrets_are_found_everywhere() {
         let secret = "apiVersion: v1\nkind: Secret\nstringData:\n  a: x\n  b: ''\n  c: ${C}\n  d: 5\ndata:\n  e:\n";
         assert_eq!(found(secret), ["stringData.a", "stringData.d"]);
         assert_eq!(found(&format!("a: 1\n---\n{secret}")), ["stringData.a", "stringData.d"]);
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_left_alone() {
+    fn other_objects_are_left_alone() {
         assert_eq!(found("apiVersion: v1\nkind: ConfigMap\ndata:\n  a: x\n"), Vec::<String>::new());
         assert_eq!(found("apiVersion: x/v1\nkind: Secret\ndata:\n  a: x\n"), Vec::<String>::new());
         assert_eq!(found("apiVersion: v1\nkind: Secret\ndata:\n  a: ENC[AES256_GCM,data:x]\n"), Vec::<String>::new());

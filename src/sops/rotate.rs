@@ -1,5 +1,5 @@
-//! A new data key for a file, encrypted to the recipients that it should have. Clear values, comments in clear and the
-//! form of the file stay as they are.
+//! Gives a file a new data key, encrypted to the recipients that it should have. Plaintext values, plaintext comments
+//! and the layout of the file stay as they are.
 
 use std::collections::BTreeSet;
 
@@ -12,27 +12,28 @@ use super::envelope::{self, Envelope};
 use super::error::SopsError;
 use super::format::Format;
 use super::keyring::Keyring;
-use super::metadata_writer::{self, Recipients, Settings};
+use super::metadata_writer::{self, Settings};
 use super::open::{self, MacWriter};
 use super::patch::{self, Patch};
 use super::plaintext::{Plaintext, Type};
+use super::recipients::Recipients;
 use super::rulebook::{BrokenRules, RuleBook};
 use super::rules::WantedKey;
 use super::tree::{self, Visit, Writing};
 
-/// A file that was encrypted anew.
+/// A file with a new data key.
 #[derive(Debug, Clone)]
 pub struct Rotated {
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// To whom it is encrypted now and was not before.
+    /// The recipients that were added.
     pub added: Vec<String>,
-    /// To whom it was encrypted and is no longer.
+    /// The recipients that were removed.
     pub removed: Vec<String>,
 }
 
-/// Encrypts a file of a tree anew, for the recipients that the rules want; without a rule for those that it has. `None`
-/// when it is no SOPS file. Keys of services are never dropped but where a rule of age recipients alone says so.
+/// Gives a file of a tree a new data key, for the recipients that the rules require; without a rule, for those that it
+/// has. `None` if it is not a SOPS file. Keys of services are only dropped if a rule lists nothing but age recipients.
 pub fn rotate_by_rules(
     path: &str,
     bytes: &[u8],
@@ -41,17 +42,17 @@ pub fn rotate_by_rules(
     last_modified: &str,
     rng: &mut impl CryptoRng,
 ) -> Option<Result<Rotated, SopsError>> {
-    let format = envelope::detect(bytes)?;
+    let detected = envelope::detect(bytes)?;
     let broken = |BrokenRules { file, error }: BrokenRules<'_>| SopsError::Rules { file, source: error.clone() };
-    let mut rotated = || {
-        let metadata = envelope::read(bytes, format)?.metadata;
+    let rotated = || {
+        let envelope = detected.into_envelope()?;
         let found = rules.rules_for(path).map_err(broken)?;
         let recipients = match found.and_then(|(rules, path)| rules.rule_for(&path)) {
             Some(rule) => rule.recipients()?,
-            None => metadata.age_recipients()?,
+            None => envelope.metadata.age_recipients()?,
         };
-        let rotated = rotate(bytes, keyring, &recipients, last_modified, rng)?;
-        let before: BTreeSet<String> = metadata.keys().map(|key| WantedKey::of(key).shown()).collect();
+        let rotated = rotate_envelope(bytes, &envelope, keyring, &recipients, last_modified, rng)?;
+        let before: BTreeSet<String> = envelope.metadata.keys().map(|key| WantedKey::of(key).shown()).collect();
         let after: BTreeSet<String> =
             recipients.groups.iter().flatten().map(|name| recipient::normalized(name)).collect();
         let but = |one: &BTreeSet<String>, other: &BTreeSet<String>| one.difference(other).cloned().collect();
@@ -60,8 +61,8 @@ pub fn rotate_by_rules(
     Some(rotated())
 }
 
-/// Encrypts a file anew. `last_modified` is the time now, in RFC 3339. The file must verify first; the result is proved
-/// by opening it again.
+/// Gives a file a new data key. `last_modified` is the current time, in RFC 3339. The file must be valid; the result is
+/// verified by decrypting it.
 pub fn rotate(
     bytes: &[u8],
     keyring: &Keyring,
@@ -69,8 +70,19 @@ pub fn rotate(
     last_modified: &str,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<u8>, SopsError> {
-    let format = envelope::detect(bytes).ok_or(SopsError::NotSops)?;
-    let envelope = envelope::read(bytes, format)?;
+    let envelope = envelope::detect(bytes).ok_or(SopsError::NotSops)?.into_envelope()?;
+    rotate_envelope(bytes, &envelope, keyring, recipients, last_modified, rng)
+}
+
+fn rotate_envelope(
+    bytes: &[u8],
+    envelope: &Envelope,
+    keyring: &Keyring,
+    recipients: &Recipients,
+    last_modified: &str,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<u8>, SopsError> {
+    let format = envelope.format;
     let old = keyring.open(&envelope.metadata)?;
     let new = DataKey::generate(rng);
     let metadata = &envelope.metadata;
@@ -78,12 +90,12 @@ pub fn rotate(
     let mut patches: Vec<Patch> = Vec::new();
     let mut plains = Vec::new();
     let mut problem = None;
-    open::decrypt(&envelope, &old, &mut |_, visit, plain| {
+    open::decrypt(envelope, &old, &mut |_, visit, plain| {
         mac.add_visited(visit, plain);
         if !visit.is_comment {
             plains.push(plain.clone());
         }
-        match rewritten(&envelope, visit, plain, &old, &new, rng) {
+        match rewritten(envelope, visit, plain, &old, &new, rng) {
             Ok(patch) => patches.extend(patch),
             Err(error) => problem = problem.take().or(Some(error)),
         }
@@ -95,15 +107,15 @@ pub fn rotate(
         Settings { selection: &metadata.selection, mac_only_encrypted: metadata.mac_only_encrypted, last_modified };
     let raw = metadata_writer::compose(recipients, &settings, &new, &mac.written(), rng)?;
     let text = patch::with_line_ends_of(bytes, format, &metadata_writer::write(&raw, format));
-    for fields in &envelope.fields {
-        patches.push((block_range(bytes, format, &fields.block)?, text.clone()));
+    for spans in &envelope.spans {
+        patches.push((block_range(bytes, format, &spans.block)?, text.clone()));
     }
-    let written = patch::apply(bytes, patches).ok_or(SopsError::Unproved)?;
-    encrypt::prove(&written, format, &new, &plains)?;
+    let written = patch::apply(bytes, patches).ok_or(SopsError::Unverified)?;
+    encrypt::verify(&written, format, &new, &plains)?;
     Ok(written)
 }
 
-/// What stands in the place of an encrypted value or comment.
+/// Returns the replacement of an encrypted value or comment.
 fn rewritten(
     envelope: &Envelope,
     visit: &Visit<'_, '_>,
@@ -119,7 +131,7 @@ fn rewritten(
     let mut path = cipher::additional_data(visit.path);
     let mut plain = plain.clone();
     if visit.is_comment && plain == leaf.plain {
-        // Some version of sops counted this comment to another key.
+        // Some version of sops encrypted this comment under another key.
         let Some((owner, opened)) = owner_of(envelope, &leaf.plain, old) else { return Ok(None) };
         (path, plain) = (owner, opened);
     } else if !visit.selected {
@@ -134,7 +146,7 @@ fn rewritten(
     }
 }
 
-/// The additional data under which a comment decrypts, and the comment.
+/// Returns the additional data under which a comment decrypts, and the comment.
 fn owner_of(envelope: &Envelope, comment: &Plaintext, key: &DataKey) -> Option<(String, Plaintext)> {
     let text = std::str::from_utf8(comment.expose()).ok()?;
     let mut found = None;
@@ -153,7 +165,7 @@ fn owner_of(envelope: &Envelope, comment: &Plaintext, key: &DataKey) -> Option<(
     found
 }
 
-/// The bytes of the old block. Where it could hold something else as well, it is not replaced.
+/// Returns the bytes of the old block; fails if it may contain anything else.
 fn block_range(
     bytes: &[u8],
     format: Format,

@@ -1,33 +1,33 @@
-//! The `.sops.yaml` files of a tree: the nearest one above a file counts.
+//! The `.sops.yaml` files of a tree: the nearest one above a file applies.
 
 use std::collections::BTreeMap;
 
 use crate::path::{child_of, parent_of};
 
-use super::rules::{CreationRules, RulesError};
+use super::rules::CreationRules;
+use super::rules_error::RulesError;
 
-/// The name of the file with the rules.
+/// The name of a file with rules.
 pub const RULES_FILE: &str = ".sops.yaml";
 
-/// The rules of a tree, by the folder that they stand in.
+/// The rules of a tree, by the folder of their file.
 #[derive(Debug, Clone, Default)]
 pub struct RuleBook {
     folders: BTreeMap<String, Result<CreationRules, RulesError>>,
-    /// Rules above the tree, and the way from there to the tree's root.
+    /// Rules above the tree, and the path from there to the root of the tree.
     above: Option<(String, CreationRules)>,
 }
 
 /// A `.sops.yaml` that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields speak for themselves")]
 pub struct BrokenRules<'b> {
-    /// Its path from the root.
     pub file: String,
-    /// Why.
     pub error: &'b RulesError,
 }
 
 impl RuleBook {
-    /// Whether a file of a tree holds rules.
+    /// Returns whether a file of a tree contains rules.
     pub fn is_rules(path: &str) -> bool {
         path.rsplit('/').next() == Some(RULES_FILE)
     }
@@ -37,16 +37,16 @@ impl RuleBook {
         self.folders.insert(parent_of(path).to_owned(), CreationRules::parse(bytes));
     }
 
-    /// Adds a `.sops.yaml` that stands above the root; `way` leads from its folder to the root.
+    /// Adds a `.sops.yaml` from above the root; `way` leads from its folder to the root.
     pub fn add_above(&mut self, way: &str, bytes: &[u8]) -> Result<(), RulesError> {
         self.above = Some((way.trim_matches('/').to_owned(), CreationRules::parse(bytes)?));
         Ok(())
     }
 
-    /// The rules that hold for a file, and its path from where they stand.
+    /// Returns the rules for a file, and the path of the file from their folder.
     ///
     /// # Errors
-    /// The nearest rules cannot be read, so which ones were meant is not known.
+    /// Fails if the nearest rules cannot be read, as those further up are not meant.
     pub fn rules_for(&self, path: &str) -> Result<Option<(&CreationRules, String)>, BrokenRules<'_>> {
         let mut folder = path;
         while !folder.is_empty() {
@@ -65,7 +65,7 @@ impl RuleBook {
         Ok(self.above.as_ref().map(|(way, rules)| (rules, child_of(way, path))))
     }
 
-    /// Why the rules of a file cannot be read, if it holds such.
+    /// Returns the reason why the rules in a file cannot be read, if it contains any.
     pub fn error(&self, path: &str) -> Option<&RulesError> {
         self.folders.get(parent_of(path)).filter(|_| RuleBook::is_rules(path))?.as_ref().err()
     }

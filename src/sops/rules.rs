@@ -1,52 +1,19 @@
-//! `.sops.yaml`: which files are encrypted, to whom and how. The first rule whose `path_regex` matches counts, on the
-//! path from the folder of the `.sops.yaml`.
+//! The creation rules of `.sops.yaml`: which files are encrypted, how, and to which recipients. The first rule whose
+//! `path_regex` matches applies; it is matched against the path from the folder of the `.sops.yaml`.
 
 use regex::Regex;
 
-use crate::fault::{Explain, Fault};
 use crate::yaml::scan::Scan;
 
 use super::age::recipient;
 use super::error::SopsError;
-use super::format::yaml;
-use super::go_regex::{self, RegexError};
-use super::metadata::{MasterKey, Metadata, Raw};
-use super::metadata_writer::Recipients;
+use super::go_regex;
+use super::metadata::{MasterKey, Metadata};
+use super::parse::yaml;
+use super::raw::Raw;
+use super::recipients::Recipients;
+use super::rules_error::RulesError;
 use super::selection::Selection;
-
-/// Why a `.sops.yaml` cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RulesError {
-    /// It is no YAML.
-    #[error("it cannot be read: {0}")]
-    Unreadable(String),
-    /// A pattern cannot be read.
-    #[error("rule {rule}: {error}")]
-    Pattern {
-        /// The rule, from 1.
-        rule: usize,
-        /// What is wrong with it.
-        error: RegexError,
-    },
-    /// Two ways to say what is encrypted.
-    #[error("rule {rule} has more than one of the encrypted and unencrypted suffixes and patterns")]
-    Selections {
-        /// The rule, from 1.
-        rule: usize,
-    },
-    /// The threshold is no number.
-    #[error("rule {rule}: `shamir_threshold` is no whole number")]
-    Threshold {
-        /// The rule, from 1.
-        rule: usize,
-    },
-}
-
-impl Explain for RulesError {
-    fn fault(&self) -> Fault {
-        Fault::BadInput
-    }
-}
 
 /// The creation rules of a `.sops.yaml`.
 #[derive(Debug, Clone, Default)]
@@ -58,17 +25,17 @@ pub struct CreationRules {
 #[derive(Debug, Clone)]
 pub struct CreationRule {
     path: Option<Regex>,
-    /// The key groups, each a list of the keys that shall open its share.
+    /// The key groups, each a list of the keys that decrypt its share.
     pub groups: Vec<Vec<WantedKey>>,
-    /// How many groups are needed; all of them if it says nothing.
+    /// The number of groups that are needed; all of them if `None`.
     pub threshold: Option<usize>,
-    /// What is encrypted.
+    /// The values that are encrypted.
     pub selection: Selection,
-    /// Whether the MAC covers only what is encrypted.
+    /// True if the MAC covers only encrypted values.
     pub mac_only_encrypted: bool,
 }
 
-/// A key that a rule asks for.
+/// A key that a rule requires.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WantedKey {
     /// `age`, or a service as metadata names it.
@@ -87,14 +54,14 @@ impl WantedKey {
                 Some((_, key)) => key.split('/').next().unwrap_or_default().to_owned(),
                 None => name.trim().to_owned(),
             },
-            // An ARN may carry a role.
+            // An ARN may include a role.
             "kms" => name.split('+').next().unwrap_or_default().trim().to_owned(),
             _ => name.trim().to_owned(),
         };
         WantedKey { service: service.to_owned(), name }
     }
 
-    /// The key as metadata has it.
+    /// Returns a key of a file's metadata in this form.
     pub fn of(key: &MasterKey) -> WantedKey {
         match key {
             MasterKey::Age { recipient, .. } => WantedKey::new("age", recipient),
@@ -102,14 +69,14 @@ impl WantedKey {
         }
     }
 
-    /// The key for people.
+    /// Returns the key's name for display.
     pub fn shown(&self) -> String {
         if self.service == "age" { self.name.clone() } else { format!("{} {}", self.service, self.name) }
     }
 }
 
 impl CreationRules {
-    /// Reads a `.sops.yaml`.
+    /// Parses a `.sops.yaml`.
     pub fn parse(bytes: &[u8]) -> Result<CreationRules, RulesError> {
         let scan = Scan::read(bytes).map_err(|error| RulesError::Unreadable(error.to_string()))?;
         let Some((_, root)) = scan.documents().next() else { return Ok(CreationRules::default()) };
@@ -120,12 +87,12 @@ impl CreationRules {
         })
     }
 
-    /// The rule of a file, by its path from the folder of the `.sops.yaml`.
+    /// Returns the rule for a file, by its path from the folder of the `.sops.yaml`.
     pub fn rule_for(&self, path: &str) -> Option<&CreationRule> {
         self.rules.iter().find(|rule| rule.path.as_ref().is_none_or(|regex| regex.is_match(path)))
     }
 
-    /// The rule that says by name that a file is encrypted: not one for every file of its kind.
+    /// Returns the rule that requires a file by its name to be encrypted, unlike one for every file of its kind.
     pub fn demands(&self, path: &str) -> Option<&CreationRule> {
         let rule = self.rule_for(path)?;
         let regex = rule.path.as_ref()?;
@@ -158,7 +125,7 @@ impl CreationRule {
         })
     }
 
-    /// To whom a file is encrypted by this rule. Keys of services are not passed over in silence: files would lack them.
+    /// Returns the recipients of this rule. Fails for keys of services: files would silently lack them.
     pub fn recipients(&self) -> Result<Recipients, SopsError> {
         let foreign: Vec<String> =
             self.groups.iter().flatten().filter(|key| key.service != "age").map(WantedKey::shown).collect();
@@ -169,7 +136,7 @@ impl CreationRule {
         Ok(Recipients { groups: self.groups.iter().map(names).collect(), threshold: self.threshold })
     }
 
-    /// How the keys of a file differ from those of the rule; `None` when they do not.
+    /// Describes how the keys of a file differ from those of the rule; `None` if they do not.
     pub fn difference(&self, metadata: &Metadata) -> Option<String> {
         let sorted = |keys: &mut Vec<WantedKey>| {
             keys.sort();
@@ -185,25 +152,26 @@ impl CreationRule {
         };
         let missing = without(all(&wanted), &all(&found));
         let extra = without(all(&found), &all(&wanted));
-        let mut said = Vec::new();
+        let mut differences = Vec::new();
         if !missing.is_empty() {
-            said.push(format!("it is not encrypted to {}", missing.join(", ")));
+            differences.push(format!("it is not encrypted to {}", missing.join(", ")));
         }
         if !extra.is_empty() {
-            said.push(format!("it is encrypted to {} as well", extra.join(", ")));
+            differences.push(format!("it is also encrypted to {}", extra.join(", ")));
         }
-        if said.is_empty() && wanted != found {
-            said.push("its key groups are others".to_owned());
+        if differences.is_empty() && wanted != found {
+            differences.push("its key groups differ".to_owned());
         }
         let needed = |threshold: Option<usize>| threshold.unwrap_or(wanted.len());
-        if said.is_empty() && wanted.len() > 1 && needed(self.threshold) != needed(metadata.threshold) {
-            said.push("its shamir_threshold is another".to_owned());
+        if differences.is_empty() && wanted.len() > 1 && needed(self.threshold) != needed(metadata.threshold) {
+            differences.push("its shamir_threshold differs".to_owned());
         }
-        (!said.is_empty()).then(|| format!("{} (by .sops.yaml)", said.join("; ")))
+        (!differences.is_empty()).then(|| format!("differs from .sops.yaml: {}", differences.join("; ")))
     }
 }
 
-/// Keys of a rule, or of a key group, by service, and the field of the name where an entry is a mapping.
+/// The lists of keys of a rule or of a key group: name of the list, service, and the field with the name if an entry is
+/// a mapping.
 type KeyLists = [(&'static str, &'static str, &'static str); 6];
 
 const RULE_KEYS: KeyLists = [
@@ -301,7 +269,7 @@ creation_rules:
     }
 
     #[test]
-    fn a_rule_for_every_file_demands_nothing_of_one() {
+    fn a_rule_for_every_file_demands_nothing() {
         let rules = CreationRules::parse(CONFIG.as_bytes()).expect("rules");
         assert!(rules.demands("secrets/x.yaml").is_some());
         assert!(rules.demands("x.env").is_none() && rules.demands("other.txt").is_none());
@@ -309,7 +277,7 @@ creation_rules:
     }
 
     #[test]
-    fn what_cannot_be_used_is_said() {
+    fn unusable_rules_are_refused() {
         let error = |text: &str| CreationRules::parse(text.as_bytes()).expect_err("broken").to_string();
         assert_eq!(error("creation_rules:\n- path_regex: (\n"), "rule 1: the pattern `(` is not supported");
         assert!(error("creation_rules:\n- encrypted_regex: a\n  encrypted_suffix: b\n").contains("more than one"));

@@ -1,30 +1,30 @@
-//! Which values of a file are encrypted: by suffix or pattern of their keys, or by comments above them.
+//! Selects the values of a file that are encrypted: by a suffix or pattern of their keys, or by comments above them.
 
 use regex::Regex;
 
 use super::go_regex::{self, RegexError};
 
-/// The suffix of keys that stay in clear when a file says nothing else.
+/// The default suffix of keys that stay in plaintext.
 pub const DEFAULT_UNENCRYPTED_SUFFIX: &str = "_unencrypted";
 
-/// The one rule of a file. SOPS allows only one of them at a time.
+/// The rule of a file. SOPS allows only one at a time.
 #[derive(Debug, Clone)]
 pub enum Selection {
-    /// All but keys with this suffix, and what is below them.
+    /// Everything except keys with this suffix, and the values below them.
     UnencryptedSuffix(String),
-    /// Only keys with this suffix, and what is below them.
+    /// Only keys with this suffix, and the values below them.
     EncryptedSuffix(String),
-    /// All but keys that match, and what is below them.
+    /// Everything except keys that match, and the values below them.
     UnencryptedRegex(Pattern),
-    /// Only keys that match, and what is below them.
+    /// Only keys that match, and the values below them.
     EncryptedRegex(Pattern),
-    /// All but what a comment that matches stands above.
+    /// Everything except values below a comment that matches.
     UnencryptedCommentRegex(Pattern),
-    /// Only what a comment that matches stands above.
+    /// Only values below a comment that matches.
     EncryptedCommentRegex(Pattern),
 }
 
-/// A pattern in the syntax of Go.
+/// A pattern in Go's syntax.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     text: String,
@@ -32,7 +32,7 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Compiles a pattern.
     pub fn new(text: &str) -> Result<Pattern, RegexError> {
         Ok(Pattern { text: text.to_owned(), regex: go_regex::compile(text)? })
     }
@@ -49,7 +49,7 @@ impl Default for Selection {
 }
 
 impl Selection {
-    /// The keys under which a rule may stand in metadata and in `.sops.yaml`.
+    /// The keys of such rules in metadata and in `.sops.yaml`.
     pub const KEYS: [&str; 6] = [
         "unencrypted_suffix",
         "encrypted_suffix",
@@ -59,7 +59,7 @@ impl Selection {
         "encrypted_comment_regex",
     ];
 
-    /// The rule of a key and its text; `None` for any other key.
+    /// Makes the rule of a key with its text; `None` for any other key.
     pub fn of(key: &str, text: &str) -> Option<Result<Selection, RegexError>> {
         let pattern = Pattern::new;
         Some(match key {
@@ -73,18 +73,18 @@ impl Selection {
         })
     }
 
-    /// Whether it is what holds where nothing is said.
+    /// Returns whether this is the default.
     pub fn is_default(&self) -> bool {
         matches!(self, Selection::UnencryptedSuffix(suffix) if suffix == DEFAULT_UNENCRYPTED_SUFFIX)
     }
 
-    /// What Flux wants of Secrets: their values alone, so that it can tell what they are.
+    /// Returns the rule for Secrets in Flux: only their values are encrypted, so that Flux can recognise them.
     pub fn of_secrets() -> Selection {
         let text = "^(data|stringData)$";
         Selection::of(Self::KEYS[3], text).and_then(Result::ok).unwrap_or_default()
     }
 
-    /// The key and the text of the rule.
+    /// Returns the key and the text of the rule.
     pub fn written(&self) -> (&'static str, &str) {
         match self {
             Selection::UnencryptedSuffix(text) => (Self::KEYS[0], text),
@@ -96,8 +96,8 @@ impl Selection {
         }
     }
 
-    /// Whether the value at a path is encrypted. `comments` holds, for each level, the comments right above; for a
-    /// comment itself, it is the last one.
+    /// Returns whether the value at a path is encrypted. `comments` contains the comments right above, by level; a
+    /// comment itself is the last one.
     pub fn selects(&self, path: &[String], comments: &[Vec<String>], is_comment: bool) -> bool {
         match self {
             Selection::UnencryptedSuffix(suffix) => !path.iter().any(|key| key.ends_with(suffix)),
@@ -108,7 +108,7 @@ impl Selection {
                 !comments.iter().flatten().any(|comment| pattern.matches(comment))
             }
             Selection::EncryptedCommentRegex(pattern) => {
-                // The comment that says so stays readable itself.
+                // The comment with the pattern stays readable itself.
                 let own = usize::from(is_comment);
                 let (last, outer) =
                     comments.split_last().map_or((&[][..], &[][..]), |(last, outer)| (&last[..], outer));
@@ -116,11 +116,6 @@ impl Selection {
                 outer.iter().flatten().chain(last).any(|comment| pattern.matches(comment))
             }
         }
-    }
-
-    /// Whether comments decide.
-    pub fn is_by_comment(&self) -> bool {
-        matches!(self, Selection::UnencryptedCommentRegex(_) | Selection::EncryptedCommentRegex(_))
     }
 }
 

@@ -1,11 +1,12 @@
-//! Shamir's secret sharing over GF(2^8), as HashiCorp's Vault writes shares: the values, then the place.
+//! Shamir's secret sharing over GF(2^8), with shares in the format of HashiCorp's Vault: the values, then the x
+//! coordinate.
 
 use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
 use crate::secret::Secret;
 
-/// Splits a secret into shares, `threshold` of which give it back; `None` unless 2 ≤ threshold ≤ count ≤ 255.
+/// Splits a secret into shares, of which `threshold` restore it; `None` unless 2 ≤ threshold ≤ count ≤ 255.
 pub fn split(secret: &[u8], count: usize, threshold: usize, rng: &mut impl CryptoRng) -> Option<Vec<Secret<Vec<u8>>>> {
     let fits = threshold >= 2 && threshold <= count && count <= 255 && !secret.is_empty();
     fits.then_some(())?;
@@ -25,7 +26,7 @@ pub fn split(secret: &[u8], count: usize, threshold: usize, rng: &mut impl Crypt
     Some(shares.into_iter().map(Secret::new).collect())
 }
 
-/// The secret of shares that belong together; `None` when they cannot.
+/// Combines shares to their secret; `None` if they do not belong together.
 pub fn combine(shares: &[Secret<Vec<u8>>]) -> Option<Secret<Vec<u8>>> {
     let length = shares.first()?.expose().len();
     let mut places: Vec<u8> = Vec::new();
@@ -48,7 +49,7 @@ pub fn combine(shares: &[Secret<Vec<u8>>]) -> Option<Secret<Vec<u8>>> {
     Some(Secret::new((0..length - 1).map(byte).collect()))
 }
 
-/// The product in Rijndael's field, in the same time for all factors.
+/// Multiplies in Rijndael's field, in constant time.
 fn multiply(a: u8, b: u8) -> u8 {
     (0..8).rev().fold(0u8, |product, bit| {
         let reduce = (product >> 7).wrapping_neg() & 0x1b;
@@ -57,7 +58,7 @@ fn multiply(a: u8, b: u8) -> u8 {
     })
 }
 
-/// The 254th power: the inverse of all but 0.
+/// Returns the 254th power, which is the inverse of everything except 0.
 fn inverse(a: u8) -> u8 {
     (0..253).fold(a, |power, _| multiply(power, a))
 }
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_shared_or_combined_is_refused() {
+    fn invalid_shares_are_refused() {
         let rng = &mut UnwrapErr(SysRng);
         assert!(
             split(b"x", 2, 3, rng).is_none() && split(b"x", 3, 1, rng).is_none() && split(b"", 2, 2, rng).is_none()

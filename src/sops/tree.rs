@@ -1,11 +1,12 @@
-//! A file as SOPS sees it: documents of keys and values in order, comments among them, each with its place in the bytes.
+//! Files as SOPS sees them: documents of keys and values in order, with comments among them, each with its position in
+//! the bytes.
 
 use std::ops::Range;
 
 use super::plaintext::Plaintext;
 use super::selection::Selection;
 
-/// What stands in a mapping or a list.
+/// An entry of a mapping or a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// A key of a mapping and its value.
@@ -19,7 +20,7 @@ pub enum Item {
 /// A value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
-    /// Nothing: SOPS passes over it.
+    /// Nothing: SOPS skips it.
     Null,
     /// A value that may be encrypted.
     Leaf(Leaf),
@@ -29,29 +30,29 @@ pub enum Node {
     List(Vec<Item>),
 }
 
-/// A value that may be encrypted, and where it is written.
+/// A value that may be encrypted, and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
-    /// What the file says there, with its type.
+    /// The value as it is written in the file, with its type.
     pub plain: Plaintext,
-    /// Its bytes in the file, quotes included; for a comment, what follows the `#`.
+    /// Its bytes in the file, including quotes; for a comment, those after the `#`.
     pub at: Range<usize>,
-    /// How another value is written in its place.
+    /// The way in which another value is written in its place.
     pub writing: Writing,
 }
 
-/// How a value is written in a file.
+/// The way in which a value is written in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writing {
-    /// As it is.
+    /// Without quotes.
     Bare,
-    /// Between double quotes.
+    /// In double quotes.
     Quoted,
-    /// Not at all: an alias, or something else that names bytes which are not its own.
+    /// Not at all: an alias, or anything else without bytes of its own.
     Never,
 }
 
-/// One step of the way to a value.
+/// One step of the path to a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
     Key(String),
@@ -64,15 +65,15 @@ pub struct Visit<'w, 't> {
     pub leaf: &'t Leaf,
     /// The keys that lead to it.
     pub path: &'w [String],
-    /// Whether the file's rule says that it is encrypted.
+    /// True if the file's rule says that it is encrypted.
     pub selected: bool,
-    /// Whether it is a comment.
+    /// True if it is a comment.
     pub is_comment: bool,
     steps: &'w [Step],
 }
 
 impl Visit<'_, '_> {
-    /// The way to the value for people: `spec.containers[0].image`.
+    /// Returns the path to the value for display: `spec.containers[0].image`.
     pub fn place(&self) -> String {
         let mut place = String::new();
         for step in self.steps {
@@ -109,7 +110,7 @@ struct Walker<'v, 't, E> {
     visit: &'v mut dyn FnMut(Visit<'_, 't>) -> Result<(), E>,
     path: Vec<String>,
     steps: Vec<Step>,
-    /// For each open level, the comments since the last value.
+    /// The comments since the last value, for each open level.
     comments: Vec<Vec<String>>,
 }
 

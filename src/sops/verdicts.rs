@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::audit::FileVerdict;
 use super::inspect::Inspection;
 
-/// A file that a kustomization makes a Secret of, and the kustomization.
+/// A file that a kustomization generates a Secret from, and the kustomization.
 pub type Source<'s> = (&'s str, &'s str);
 
-/// Returns the verdicts on some files of a tree, and on the files that their kustomizations make Secrets of, in the order
-/// of their paths. `inspect` and `inspect_sources` read the files.
+/// Returns the verdicts on some files of a tree, and on the files that their kustomizations generate Secrets from, ordered
+/// by path. `inspect` and `inspect_sources` read the files.
 pub fn verdicts<E>(
     files: &[&str],
     exists: impl Fn(&str) -> bool,

@@ -1,4 +1,4 @@
-//! Comments behind values. The parser passes them over, so they are read from the bytes.
+//! Comments after values. The parser skips them, so they are read from the bytes.
 
 use std::collections::HashMap;
 
@@ -8,19 +8,19 @@ use super::node::{Kind, NodeId, Style};
 use super::place::Place;
 use super::scan::Scan;
 
-/// A comment at the end of a line that holds a value.
+/// A comment at the end of a line with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrailingComment<'a> {
     /// The last value on the line before the comment.
     pub value: NodeId,
-    /// The comment, from behind its `#` to the end of the line.
+    /// The comment, from after its `#` to the end of the line.
     pub text: &'a str,
-    /// Where its `#` stands.
+    /// The position of its `#`.
     pub place: Place,
 }
 
-/// The comments behind values that hold a word, in the order of the text. Costs one search over the bytes when there are
-/// none.
+/// Returns the comments after values that contain a word, in the order of the text. If there are none, this costs one
+/// search over the bytes.
 pub fn comments_with<'a>(scan: &Scan<'a>, word: &str) -> Vec<TrailingComment<'a>> {
     let text = scan.text();
     let mut comments = Vec::new();
@@ -38,7 +38,7 @@ pub fn comments_with<'a>(scan: &Scan<'a>, word: &str) -> Vec<TrailingComment<'a>
     comments
 }
 
-/// For the start of each line the last scalar that starts on it.
+/// Returns the last scalar that starts on each line, by the start of the line.
 fn last_scalars(scan: &Scan<'_>) -> HashMap<usize, NodeId> {
     let scalars = scan.ids().filter(|id| scan.span_in_text(*id).is_some());
     scalars.map(|id| (scan.line_of(scan.start(id)).start, id)).collect()
@@ -53,7 +53,7 @@ fn comment<'a>(scan: &Scan<'a>, last: NodeId, word: usize, line_end: usize) -> O
     let value = if between[..hash].chars().all(closes) {
         last
     } else {
-        // A key without a value: the parser marks the empty scalar elsewhere.
+        // A key without a value: the parser places the empty scalar elsewhere.
         let rest = between[..hash].trim_start_matches([' ', '\t']).strip_prefix(':')?;
         let next = scan.next(last).filter(|next| scan.scalar(*next) == Some("") && !is_quoted(scan, *next));
         next.filter(|_| rest.chars().all(closes))?
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_comment_is_none() {
+    fn lookalikes_of_comments_are_ignored() {
         for text in [
             "# a: x # mark\n",
             "a: 'x # mark'\n",

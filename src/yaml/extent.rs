@@ -1,7 +1,8 @@
-//! Where every scalar ends, however it is written, and the comments between them.
+//! The end of every scalar, in whatever style it is written, and the comments between scalars.
 //!
-//! The parser tells where a scalar starts, not where it ends, and says nothing of comments. Both are found by reading
-//! the text once more beside the parser's nodes: what stands between two scalars is structure, blanks or comments.
+//! The parser reports where a scalar starts, not where it ends, and does not report comments. Both are found by reading
+//! the text a second time alongside the parser's nodes: everything between two scalars is structure, blanks or
+//! comments.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -19,34 +20,34 @@ pub struct Extents {
     pub comments: Vec<Comment>,
     /// The dashes of block sequences, in the order of the text.
     dashes: Vec<usize>,
-    /// The starts of documents' `---` and `...` lines.
+    /// The starts of the `---` and `...` lines of documents.
     pub markers: Vec<usize>,
 }
 
 /// A comment, from its `#` to the end of its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comment {
-    /// Its bytes in the file, without the line end.
+    /// Its bytes in the file, without the line ending.
     pub at: Range<usize>,
-    /// Whether nothing but blanks stands before it on its line.
+    /// True if only blanks come before it on its line.
     pub alone: bool,
-    /// The last character before it that is not blank, on its own line.
+    /// The last non-blank character before it on its line.
     pub after: Option<char>,
 }
 
-/// A place where the text does not read as the parser's nodes say.
+/// A place where the text does not match the parser's nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("byte {0}: the extent of a value could not be found")]
 pub struct ExtentError(pub usize);
 
 impl Extents {
-    /// Reads the text of a scan once more.
+    /// Reads the text of a scan a second time.
     pub fn of(scan: &Scan<'_>) -> Result<Extents, ExtentError> {
         let mut reader = Reader { text: scan.text(), at: 0, line_start: 0, found: Extents::default() };
         let mut cursor = Cursor::default();
         for id in scan.ids() {
             let (value, style) = match scan.kind(id) {
-                // An empty plain scalar stands nowhere.
+                // An empty plain scalar has no bytes.
                 Kind::Scalar { value, style: Style::Plain } if value.is_empty() => continue,
                 Kind::Scalar { value, style } => (value, style),
                 collection @ (Kind::Mapping | Kind::Sequence) => {
@@ -66,23 +67,23 @@ impl Extents {
         Ok(reader.found.shifted(scan.offset()))
     }
 
-    /// The bytes of a scalar with its quotes or block header; none for an empty plain one.
+    /// Returns the bytes of a scalar including its quotes or block header; `None` for an empty plain one.
     pub fn scalar(&self, id: NodeId) -> Option<Range<usize>> {
         self.scalars.get(&id).cloned()
     }
 
-    /// Whether a mapping or sequence is written in brackets.
+    /// Returns whether a mapping or sequence is written in brackets.
     pub fn is_flow(&self, id: NodeId) -> bool {
         self.flows.contains(&id)
     }
 
-    /// The dash that comes last before a byte.
+    /// Returns the last dash before a byte.
     pub fn dash_before(&self, at: usize) -> Option<usize> {
         let index = self.dashes.partition_point(|dash| *dash < at);
         index.checked_sub(1).map(|index| self.dashes[index])
     }
 
-    /// Offsets of the text become offsets of the file.
+    /// Turns offsets in the text into offsets in the file.
     fn shifted(mut self, by: usize) -> Extents {
         let shift = |range: &mut Range<usize>| *range = range.start + by..range.end + by;
         self.scalars.values_mut().for_each(shift);
@@ -96,13 +97,13 @@ impl Extents {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
-    /// Where the line of `at` starts.
+    /// The start of the line that contains `at`.
     line_start: usize,
     found: Extents,
 }
 
 impl Reader<'_> {
-    /// Reads up to a scalar and over it.
+    /// Reads up to the end of a scalar.
     fn scalar(&mut self, start: usize, value: &str, style: Style) -> Option<Range<usize>> {
         let header = self.gap(start, style == Style::Block)?;
         let start = header.unwrap_or(start);
@@ -124,7 +125,7 @@ impl Reader<'_> {
         self.text[at..].find(['\n', '\r']).map_or(self.text.len(), |length| at + length)
     }
 
-    /// Passes over the text up to `to`.
+    /// Skips the text up to `to`.
     fn advance(&mut self, to: usize) {
         if let Some(end) = self.text.get(self.at..to).and_then(|passed| passed.rfind(['\n', '\r'])) {
             self.line_start = self.at + end + 1;
@@ -132,7 +133,7 @@ impl Reader<'_> {
         self.at = self.at.max(to);
     }
 
-    /// Reads structure, blanks and comments up to `end`; stops at the header of a block scalar where one is expected.
+    /// Reads structure, blanks and comments up to `end`, or up to the header of a block scalar if one is expected.
     fn gap(&mut self, end: usize, block: bool) -> Option<Option<usize>> {
         while self.at < end {
             let at = self.at;
@@ -158,7 +159,7 @@ impl Reader<'_> {
                     self.advance(self.line_end(at));
                     continue;
                 }
-                // Anchors, aliases and tags run to a blank or a bracket.
+                // Anchors, aliases and tags end at a blank or a bracket.
                 b'&' | b'*' | b'!' => {
                     let length = self.text[at..].find([' ', '\t', '\n', '\r', ',', '[', ']', '{', '}']);
                     self.advance(length.map_or(self.text.len(), |length| at + length.max(1)));
@@ -177,7 +178,7 @@ impl Reader<'_> {
         marker && rest[3..].chars().next().is_none_or(char::is_whitespace)
     }
 
-    /// A plain scalar over several lines is folded: its words stand in the text one after the other.
+    /// A plain scalar over several lines is folded: its words follow one another in the text.
     fn plain_end(&self, start: usize, value: &str) -> Option<usize> {
         let blank = |c: char| matches!(c, ' ' | '\t' | '\n' | '\r');
         let mut at = start;
@@ -205,7 +206,7 @@ impl Reader<'_> {
         None
     }
 
-    /// A block scalar ends before the first line that is indented less than its first one.
+    /// A block scalar ends before the first line that is indented less than its first line.
     fn block_end(&mut self, header: usize, value: &str) -> Option<usize> {
         let header_end = self.line_end(header);
         if let Some(hash) = self.text[header..header_end].find(" #") {
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_are_found_and_nothing_else() {
+    fn only_comments_are_found() {
         let text = "# top\na: x#y # one\nb: 'q # r' #two\nc: | # head\n  # text\n# after\nd: [1, # in\n 2]\n--- # doc\ne: &a#b 1\n";
         assert_eq!(read(text).1, ["# top", "# one", "#two", "# head", "# after", "# in", "# doc"]);
     }

@@ -1,4 +1,4 @@
-//! Nodes, and the parser that gives them.
+//! Nodes, and the parser that produces them.
 
 use std::collections::HashMap;
 
@@ -7,24 +7,20 @@ use yaml_rust2::scanner::TScalarStyle;
 
 use super::place::{Lines, Place};
 
-/// Why a file cannot be read as YAML.
+/// The reason why a file could not be read as YAML.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum ScanError {
     /// The bytes are not UTF-8.
     #[error("not UTF-8 text (byte {0})")]
     NotText(usize),
-    /// A zero byte ends the text for YAML parsers.
+    /// A zero byte, which would end the text for YAML parsers.
     #[error("a zero byte at byte {0}: not a text file")]
     ZeroByte(usize),
-    /// The parser refused.
+    /// The parser refused the text.
     #[error("line {}, column {}: {reason}", place.line, place.column)]
-    Syntax {
-        /// Where.
-        place: Place,
-        /// The parser's words.
-        reason: String,
-    },
-    /// `{{` outside quotes: a template that happens to parse, not the YAML that it will become.
+    Syntax { place: Place, reason: String },
+    /// `{{` outside quotes: a template that happens to parse, rather than the YAML that it renders to.
     #[error("line {}, column {}: `{{{{` outside quotes: this is a template, not YAML", .0.line, .0.column)]
     Template(Place),
 }
@@ -39,7 +35,7 @@ impl NodeId {
     }
 }
 
-/// How a scalar is written.
+/// The style in which a scalar is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// Without quotes.
@@ -52,71 +48,71 @@ pub enum Style {
     Block,
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     /// A document; its one child is the root.
     Document,
-    /// A mapping; its children are keys and values by turns.
+    /// A mapping; its children are alternately keys and values.
     Mapping,
     /// A sequence.
     Sequence,
-    /// A scalar with its value, still text.
+    /// A scalar; its value is still text.
     Scalar {
-        /// The value, quotes and escapes undone.
+        /// The value, with quotes removed and escapes resolved.
         value: String,
-        /// How it is written.
+        /// The style in which it is written.
         style: Style,
     },
-    /// An alias (`*name`) and the node that it stands for.
+    /// An alias (`*name`) and the node that it refers to.
     Alias(Option<NodeId>),
 }
 
-/// A node with all that the parser says of it.
+/// A node with everything that the parser reports about it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Node {
     pub kind: Kind,
     pub tag: Option<Tag>,
     pub anchored: bool,
-    /// The collection or document that holds it; none for a document.
+    /// The collection or document that contains it; `None` for a document.
     pub parent: Option<NodeId>,
-    /// Which of its parent's children it is, from 0.
+    /// Its index among its parent's children, from 0.
     pub ordinal: u32,
-    /// Line and column from 0, as the parser marks them.
+    /// Line and column from 0, as the parser reports them.
     pub line: u32,
     pub column: u32,
     /// The index after the last node of this subtree.
     pub end: u32,
 }
 
-/// Reads the nodes. Two things that libyaml and Go's YAML take are refused by the strict parser: within brackets and
-/// quotes a line that stands further left than its key, and a tab behind a key's colon. Such a line is joined to the one
-/// before it, by blanks in place of the line end, and such a tab becomes a blank: no byte moves. Returns the text as the
-/// parser took it, if that is not the text itself.
+/// Parses the nodes. The strict parser refuses two things that libyaml and Go's YAML accept: within brackets and
+/// quotes, a line that is indented less than its key, and a tab after a key's colon. Such a line is joined to the one
+/// before it by replacing the line ending with blanks, and such a tab becomes a blank, so no byte moves. Returns the
+/// text that was parsed if it differs from the given one.
 pub(super) fn read_leniently(text: &str) -> Result<(Vec<Node>, Option<String>), ScanError> {
-    let mut eased: Option<String> = None;
-    let readings = (MOST_READ / text.len().max(1)).clamp(1, MOST_EASED);
+    let mut relaxed: Option<String> = None;
+    let readings = (MAX_BYTES / text.len().max(1)).clamp(1, MAX_RELAXED);
     for _ in 0..readings {
-        let current = eased.as_deref().unwrap_or(text);
+        let current = relaxed.as_deref().unwrap_or(text);
         match read_nodes(current) {
-            Ok(nodes) => return Ok((nodes, eased)),
-            Err(error) => eased = Some(ease(current, &error).ok_or(error)?),
+            Ok(nodes) => return Ok((nodes, relaxed)),
+            Err(error) => relaxed = Some(relax(current, &error).ok_or(error)?),
         }
     }
-    let nodes = read_nodes(eased.as_deref().unwrap_or(text))?;
-    Ok((nodes, eased))
+    let nodes = read_nodes(relaxed.as_deref().unwrap_or(text))?;
+    Ok((nodes, relaxed))
 }
 
-/// Each place that is eased costs another reading; more of them than this are not written by people.
-const MOST_EASED: usize = 100;
+/// Each relaxed place costs another parse; people do not write more of them than this.
+const MAX_RELAXED: usize = 100;
 
-/// And no file is worth reading more bytes than this.
-const MOST_READ: usize = 50_000_000;
+/// No file is worth parsing more bytes than this.
+const MAX_BYTES: usize = 50_000_000;
 
-/// The text with the place of the error eased; `None` for an error that is one to every reader.
-fn ease(text: &str, error: &ScanError) -> Option<String> {
+/// Returns the text with the place of the error relaxed; `None` for an error that every reader would report.
+fn relax(text: &str, error: &ScanError) -> Option<String> {
     let ScanError::Syntax { place, reason } = error else { return None };
-    // The error about a quoted scalar points to its start, the one about a bracket to the line itself.
+    // The error for a quoted scalar points to its start, the one for a bracket to the line itself.
     match reason.as_str() {
         "invalid indentation in quoted scalar" => join_lines(text, place.line.checked_sub(1)?, true),
         "invalid indentation" => join_lines(text, place.line.checked_sub(2)?, false),
@@ -125,19 +121,19 @@ fn ease(text: &str, error: &ScanError) -> Option<String> {
     }
 }
 
-/// The text with the tabs right before a place turned to blanks.
+/// Returns the text with the tabs right before a place replaced by blanks.
 fn blank_tabs(text: &str, place: Place) -> Option<String> {
     let end = Lines::of(text).offset(text, place.line - 1, place.column - 1);
     let start = text[..end].trim_end_matches([' ', '\t']).len();
     text[start..end].contains('\t').then(|| format!("{}{}{}", &text[..start], " ".repeat(end - start), &text[end..]))
 }
 
-/// The text with a line joined to the next one.
+/// Returns the text with a line joined to the next one.
 fn join_lines(text: &str, upper: usize, in_quotes: bool) -> Option<String> {
     let lines = Lines::of(text);
     let line = lines.range(text, upper);
     let content = text[line.clone()].trim_end_matches(['\r', '\n']);
-    // A comment would swallow what is joined to it.
+    // A comment would swallow the joined line.
     let kept = if in_quotes { content } else { without_comment(content) };
     let blank = line.start + kept.len()..line.end;
     let has_break = line.len() > content.len();
@@ -154,11 +150,11 @@ fn without_comment(line: &str) -> &str {
     comment.map_or(line, |(at, _)| &line[..at])
 }
 
-/// Runs the parser event by event: it keeps its own stack, so deep nesting costs no recursion here.
+/// Runs the parser event by event. It keeps its own stack, so deep nesting needs no recursion here.
 fn read_nodes(text: &str) -> Result<Vec<Node>, ScanError> {
     let mut parser = Parser::new_from_str(text);
     let mut nodes: Vec<Node> = Vec::new();
-    // Collections that are not closed yet, each with the number of its children so far.
+    // The open collections, each with the number of its children so far.
     let mut open: Vec<(usize, u32)> = Vec::new();
     let mut anchors: HashMap<usize, NodeId> = HashMap::new();
     loop {

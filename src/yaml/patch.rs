@@ -1,34 +1,34 @@
-//! One change to bytes: which of them go, and what comes in their place.
+//! A single replacement of bytes, made for each kind of edit.
 
 use std::ops::Range;
 
 use super::node::{Kind, NodeId, Style};
 use super::plain::is_ambiguous;
 use super::scan::Scan;
-use super::splice::SpliceError;
+use super::splice_error::SpliceError;
 
 /// A replacement of bytes.
 pub(super) type Patch = (Range<usize>, String);
 
-/// The value that belongs to a key.
+/// Returns the value of a key.
 pub(super) fn value_of(scan: &Scan<'_>, key: NodeId) -> Option<NodeId> {
     let mapping = scan.parent(key)?;
     scan.pairs(mapping).find(|(k, _)| *k == key).map(|(_, value)| value)
 }
 
-/// The refusal of a scalar that is written in a way that is not edited.
+/// Returns the error for a scalar that is written in a way that cannot be edited in place.
 pub(super) fn not_editable(scan: &Scan<'_>, node: NodeId) -> SpliceError {
     SpliceError::NotEditable { path: scan.path(node) }
 }
 
-/// Nothing that would need an escape in any style.
+/// Returns whether a text needs no escape in any style.
 fn is_writable(text: &str) -> bool {
     let safe =
         |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'\\' | b'#' | b',' | b'{' | b'}' | b'[' | b']');
     !text.is_empty() && text.bytes().all(safe) && text.as_bytes()[0].is_ascii_alphanumeric() | text.starts_with('_')
 }
 
-/// A scalar takes another value, in its own style.
+/// Replaces the value of a scalar, keeping its style.
 pub(super) fn replace(scan: &Scan<'_>, node: NodeId, text: &str) -> Result<Patch, SpliceError> {
     if !is_writable(text) {
         return Err(SpliceError::Unwritable { path: scan.path(node), text: text.to_owned() });
@@ -38,14 +38,14 @@ pub(super) fn replace(scan: &Scan<'_>, node: NodeId, text: &str) -> Result<Patch
     if let Some(span) = scan.span(node) {
         return Ok((span, written));
     }
-    // A key without a value: the value goes behind the colon.
+    // A key without a value: the value is added after the colon.
     let key = scan.previous(node).filter(|_| plain && scan.scalar(node) == Some(""));
     let colon = key.and_then(|key| scan.after_colon(key)).filter(|_| !scan.is_anchored(node) && !scan.is_tagged(node));
     let at = colon.ok_or_else(|| not_editable(scan, node))?;
     Ok((at..at, format!(" {written}")))
 }
 
-/// A part of a scalar takes another text.
+/// Replaces a part of a scalar.
 pub(super) fn replace_part(
     scan: &Scan<'_>,
     node: NodeId,
@@ -68,7 +68,7 @@ fn quoted_if_ambiguous(scan: &Scan<'_>, text: &str) -> String {
     format!("{quote}{text}{quote}")
 }
 
-/// A mapping gets pairs right behind the one with the key `after`, in the manner of its neighbours.
+/// Adds pairs to a mapping right after the pair with the key `after`, in the style of their neighbours.
 pub(super) fn insert(
     bytes: &[u8],
     scan: &Scan<'_>,
@@ -102,7 +102,7 @@ pub(super) fn insert(
         let text: String = pairs.iter().map(|p| format!("{joint}{}", pair(p))).collect();
         return Ok((value_end..value_end, text));
     }
-    // Before a key that leads there are blanks and dashes; a tag or an anchor would make its column no indentation.
+    // Only blanks and dashes may come before the key: after a tag or an anchor, its column is not an indentation.
     if !before_key.iter().all(|b| matches!(b, b' ' | b'\t' | b'-')) {
         return Err(fail());
     }
@@ -116,11 +116,11 @@ pub(super) fn insert(
     Ok((end..end, text))
 }
 
-/// A pair goes, with its line where it has one of its own.
+/// Removes a pair, together with its line if that holds nothing else.
 pub(super) fn remove(bytes: &[u8], scan: &Scan<'_>, key: NodeId, value: NodeId) -> Result<Patch, SpliceError> {
     let fail = || not_editable(scan, key);
     let mapping = scan.parent(key).ok_or_else(fail)?;
-    // What is said of the pair besides would stay behind, or be missed by an alias.
+    // A tag would stay behind, and an anchor would be missed by its aliases.
     if scan.is_tagged(key) || scan.is_anchored(key) || scan.is_anchored(value) {
         return Err(fail());
     }
@@ -146,7 +146,7 @@ pub(super) fn remove(bytes: &[u8], scan: &Scan<'_>, key: NodeId, value: NodeId) 
     let leads = bytes[line.start..start].iter().all(|b| matches!(b, b' ' | b'\t'));
     if leads {
         let last = scan.line_range(end.saturating_sub(1).max(start));
-        // The last line of a file without a final newline takes the break before it along.
+        // Without a final newline, the line break before the last line goes as well.
         let whole = line.start..last.end;
         let unfinished = !bytes[whole.clone()].ends_with(b"\n") && !bytes[whole.clone()].ends_with(b"\r");
         let taken = if unfinished {
@@ -156,11 +156,11 @@ pub(super) fn remove(bytes: &[u8], scan: &Scan<'_>, key: NodeId, value: NodeId) 
         };
         return Ok((whole.start - taken.min(line_end(bytes).len())..whole.end, String::new()));
     }
-    // The first pair of a list item: the next pair moves up to the dash.
+    // For the first pair of a list item, the next pair moves up to the dash.
     next.map(|next| (start..next.start, String::new())).ok_or_else(fail)
 }
 
-/// The line end that the file uses first.
+/// Returns the first line ending of the file.
 fn line_end(bytes: &[u8]) -> &'static str {
     match bytes.iter().position(|b| matches!(b, b'\n' | b'\r')) {
         Some(at) if bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n') => "\r\n",

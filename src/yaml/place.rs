@@ -1,13 +1,13 @@
-//! Lines and columns to byte offsets.
+//! Lines and columns, translated to byte offsets.
 //!
-//! The parser's own byte index cannot be trusted after text that is not ASCII; its lines and columns (in characters)
-//! can. So offsets are found by walking the line.
+//! The parser's own byte index is wrong after text that is not ASCII; its lines and columns (in characters) are right.
+//! So offsets are found by walking the line.
 
 use std::iter::once;
 
 use memchr::memchr2_iter;
 
-/// Where something stands, counted from 1, columns in characters: what editors show.
+/// A position as editors show it: counted from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The line.
@@ -23,14 +23,15 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Reads the line ends of `text`.
+    /// Finds the line endings of `text`.
     pub fn of(text: &str) -> Lines {
         let bytes = text.as_bytes();
         let ends = memchr2_iter(b'\n', b'\r', bytes).filter(|at| !bytes[*at..].starts_with(b"\r\n"));
         Lines { starts: once(0).chain(ends.map(|at| at + 1)).collect() }
     }
 
-    /// The byte offset of a line and column, both from 0; past the end of the line it is the end of the text.
+    /// Returns the byte offset of a line and column, both from 0; for a column past the end of the line, the end of the
+    /// line.
     pub fn offset(&self, text: &str, line: usize, column: usize) -> usize {
         let Some(start) = self.starts.get(line).copied() else { return text.len() };
         let end = self.starts.get(line + 1).copied().unwrap_or(text.len());
@@ -42,12 +43,12 @@ impl Lines {
         content.char_indices().nth(column).map_or(end, |(at, _)| start + at)
     }
 
-    /// The line, from 0, that holds a byte offset.
+    /// Returns the line, from 0, that contains a byte offset.
     pub fn line_at(&self, offset: usize) -> usize {
         self.starts.partition_point(|start| *start <= offset).saturating_sub(1)
     }
 
-    /// The bytes of a line with its line end.
+    /// Returns the bytes of a line, including its line ending.
     pub fn range(&self, text: &str, line: usize) -> std::ops::Range<usize> {
         let start = self.starts.get(line).copied().unwrap_or(text.len());
         start..self.starts.get(line + 1).copied().unwrap_or(text.len())

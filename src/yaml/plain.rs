@@ -1,10 +1,10 @@
-//! Which texts change their meaning when written without quotes.
+//! Texts that change their meaning when written without quotes.
 //!
 //! YAML readers differ: what is a string to one (YAML 1.2 core schema, section 10.3.2) is a number, a boolean or a date
-//! to another (YAML 1.1 types). A tag is always meant as a string, so anything that any of them would take for another
-//! type is written in quotes.
+//! to another (YAML 1.1 types). A tag is always meant as a string, so it is quoted if any reader would take it for
+//! another type.
 
-/// Whether some YAML 1.1 or 1.2 reader takes `text`, written plain, for something else than a string.
+/// Returns whether any YAML 1.1 or 1.2 reader takes `text`, written plain, for something other than a string.
 pub fn is_ambiguous(text: &str) -> bool {
     is_word(text) || is_number(text) || is_sexagesimal(text) || is_date(text)
 }
@@ -15,7 +15,7 @@ fn is_word(text: &str) -> bool {
     WORDS.contains(&text.as_str()) || text == "="
 }
 
-/// Integers and floats of YAML 1.1 (with `_`, octal, hexadecimal, binary) and 1.2, infinities and NaN.
+/// Matches integers and floats of YAML 1.1 (with `_`, octal, hexadecimal, binary) and 1.2, infinities and NaN.
 fn is_number(text: &str) -> bool {
     let text = text.to_ascii_lowercase().replace('_', "");
     let body = text.strip_prefix(['+', '-']).unwrap_or(&text);
@@ -41,7 +41,7 @@ fn is_number(text: &str) -> bool {
     mantissa_is_number && exponent_is_number
 }
 
-/// Base 60 of YAML 1.1: `1:30`, `190:20:30.15`.
+/// Matches numbers to base 60 of YAML 1.1: `1:30`, `190:20:30.15`.
 fn is_sexagesimal(text: &str) -> bool {
     let body = text.strip_prefix(['+', '-']).unwrap_or(text);
     let mut parts = body.split(':');
@@ -50,7 +50,7 @@ fn is_sexagesimal(text: &str) -> bool {
     number(first) && body.contains(':') && parts.all(number)
 }
 
-/// Dates and times of YAML 1.1 (`2026-04-01`, `2026-4-1T10:00:00Z`): all that starts like one.
+/// Matches everything that starts like a date or time of YAML 1.1 (`2026-04-01`, `2026-4-1T10:00:00Z`).
 fn is_date(text: &str) -> bool {
     let mut parts = text.splitn(3, '-');
     let (Some(year), Some(month), Some(rest)) = (parts.next(), parts.next(), parts.next()) else { return false };

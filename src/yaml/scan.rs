@@ -1,74 +1,74 @@
-//! Bytes to nodes: every document of a file as a flat list in the order of the text, each node with its place.
+//! A file as nodes: all documents in one flat list in the order of the text, each node with its position.
 //!
-//! The flat list keeps a 10 MB file cheap: a node knows where its subtree ends, so children are reached by leaping.
+//! The flat list keeps a 10 MB file cheap: a node knows where its subtree ends, so siblings are reached in one step.
 
 use std::ops::Range;
 
 use super::node::{Kind, Node, NodeId, ScanError, Style, read_leniently};
 use super::place::{Lines, Place};
 
-/// A file, read.
+/// A parsed file.
 #[derive(Debug)]
 pub struct Scan<'a> {
     pub(super) text: &'a str,
-    /// The bytes of a byte order mark before the text.
+    /// The length of the byte order mark before the text.
     pub(super) offset: usize,
     pub(super) lines: Lines,
-    pub(super) eased: Option<Eased>,
+    pub(super) relaxed: Option<Relaxed>,
     pub(super) nodes: Vec<Node>,
 }
 
-/// The text as the parser took it, byte for byte as long as the file's, where that is not the text itself.
+/// The text that was parsed if it is not the file's own; both have the same length.
 #[derive(Debug)]
-pub(super) struct Eased {
+pub(super) struct Relaxed {
     pub(super) text: String,
     pub(super) lines: Lines,
 }
 
 impl<'a> Scan<'a> {
-    /// Reads all documents of a file.
+    /// Parses all documents of a file.
     pub fn read(bytes: &'a [u8]) -> Result<Scan<'a>, ScanError> {
         let text = std::str::from_utf8(bytes).map_err(|e| ScanError::NotText(e.valid_up_to()))?;
         if let Some(at) = memchr::memchr(0, bytes) {
             return Err(ScanError::ZeroByte(at));
         }
         let body = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let (nodes, eased) = read_leniently(body)?;
+        let (nodes, relaxed) = read_leniently(body)?;
         let lines = Lines::of(body);
-        let eased = eased.map(|text| Eased { lines: Lines::of(&text), text });
-        let scan = Scan { text: body, offset: text.len() - body.len(), lines, eased, nodes };
+        let relaxed = relaxed.map(|text| Relaxed { lines: Lines::of(&text), text });
+        let scan = Scan { text: body, offset: text.len() - body.len(), lines, relaxed, nodes };
         match scan.template_brace() {
             Some(place) => Err(ScanError::Template(place)),
             None => Ok(scan),
         }
     }
 
-    /// All nodes, in the order of the text.
+    /// Returns all nodes, in the order of the text.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
         (0..self.nodes.len() as u32).map(NodeId)
     }
 
-    /// What a node is.
+    /// Returns the kind of a node.
     pub fn kind(&self, id: NodeId) -> &Kind {
         &self.nodes[id.index()].kind
     }
 
-    /// Whether the node carries an explicit YAML tag such as `!!str`.
+    /// Returns whether a node has an explicit YAML tag such as `!!str`.
     pub fn is_tagged(&self, id: NodeId) -> bool {
         self.nodes[id.index()].tag.is_some()
     }
 
-    /// The explicit YAML tag of a node, in full: `tag:yaml.org,2002:str` for `!!str`.
+    /// Returns the explicit YAML tag of a node, in full: `tag:yaml.org,2002:str` for `!!str`.
     pub fn tag(&self, id: NodeId) -> Option<String> {
         self.nodes[id.index()].tag.as_ref().map(|tag| format!("{}{}", tag.handle, tag.suffix))
     }
 
-    /// Whether the node carries an anchor (`&name`).
+    /// Returns whether a node has an anchor (`&name`).
     pub fn is_anchored(&self, id: NodeId) -> bool {
         self.nodes[id.index()].anchored
     }
 
-    /// The node itself, or the one that it is an alias of.
+    /// Returns the node itself, or the target of an alias.
     pub fn resolve(&self, id: NodeId) -> NodeId {
         match self.kind(id) {
             Kind::Alias(Some(target)) => *target,
@@ -76,12 +76,12 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// A pair with its value resolved.
+    /// Returns a pair with its value resolved.
     pub fn resolved(&self, (key, value): (NodeId, NodeId)) -> (NodeId, NodeId) {
         (key, self.resolve(value))
     }
 
-    /// The value of a scalar, aliases followed.
+    /// Returns the value of a scalar, following aliases.
     pub fn scalar(&self, id: NodeId) -> Option<&str> {
         match self.kind(self.resolve(id)) {
             Kind::Scalar { value, .. } => Some(value),
@@ -89,7 +89,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// How a scalar is written, aliases not followed.
+    /// Returns the style of a scalar, without following aliases.
     pub fn style(&self, id: NodeId) -> Option<Style> {
         match self.kind(id) {
             Kind::Scalar { style, .. } => Some(*style),
@@ -97,7 +97,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The children of a document, mapping or sequence.
+    /// Returns the children of a document, mapping or sequence.
     pub fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         let leaf = matches!(self.kind(id), Kind::Scalar { .. } | Kind::Alias(_));
         let end = self.nodes[id.index()].end;
@@ -111,33 +111,34 @@ impl<'a> Scan<'a> {
         })
     }
 
-    /// A node and everything below it, in the order of the text.
+    /// Returns a node and everything below it, in the order of the text.
     pub fn descendants(&self, id: NodeId) -> impl Iterator<Item = NodeId> + use<> {
         (id.0..self.nodes[id.index()].end).map(NodeId)
     }
 
-    /// A node and everything below it, as a range.
+    /// Returns a node and everything below it, as a range.
     pub fn subtree(&self, id: NodeId) -> Range<NodeId> {
         id..NodeId(self.nodes[id.index()].end)
     }
 
-    /// Keys and values of a mapping; nothing for other nodes.
+    /// Returns the keys and values of a mapping; nothing for other nodes.
     pub fn pairs(&self, id: NodeId) -> impl Iterator<Item = (NodeId, NodeId)> + '_ {
         let mut children = matches!(self.kind(id), Kind::Mapping).then(|| self.children(id)).into_iter().flatten();
         std::iter::from_fn(move || Some((children.next()?, children.next()?)))
     }
 
-    /// Items of a sequence, aliases followed; nothing for other nodes.
+    /// Returns the items of a sequence, following aliases; nothing for other nodes.
     pub fn items(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         let id = self.resolve(id);
         matches!(self.kind(id), Kind::Sequence).then(|| self.children(id)).into_iter().flatten()
     }
 
-    /// The pair of a mapping (aliases followed) with a key. Of a key given twice the last counts, as for kubectl. A key
-    /// that the mapping lacks is looked for in what it merges in (`<<`, the merge type of YAML 1.1).
+    /// Returns the pair of a mapping (following aliases) with a given key. If the key occurs twice, the last pair
+    /// counts, as for kubectl. A key that the mapping lacks is looked up in the mappings that it merges (`<<`, the
+    /// merge type of YAML 1.1).
     pub fn pair(&self, mapping: NodeId, key: &str) -> Option<(NodeId, NodeId)> {
         let mut open = vec![mapping];
-        for _ in 0..MOST_MERGED {
+        for _ in 0..MAX_MERGED {
             let (mut found, mut merged) = (None, None);
             for (name, value) in self.pairs(self.resolve(open.pop()?)) {
                 match self.scalar(name) {
@@ -162,17 +163,17 @@ impl<'a> Scan<'a> {
         None
     }
 
-    /// The value of a key of a mapping.
+    /// Returns the value of a key of a mapping.
     pub fn get(&self, mapping: NodeId, key: &str) -> Option<NodeId> {
         self.pair(mapping, key).map(|(_, value)| value)
     }
 
-    /// The value of a key of a mapping, if it is a scalar.
+    /// Returns the value of a key of a mapping, if it is a scalar.
     pub fn get_scalar(&self, mapping: NodeId, key: &str) -> Option<&str> {
         self.get(mapping, key).and_then(|value| self.scalar(value))
     }
 
-    /// The documents of the file with their roots.
+    /// Returns the documents of the file with their roots.
     pub fn documents(&self) -> impl Iterator<Item = (NodeId, NodeId)> + '_ {
         let mut next = 0;
         std::iter::from_fn(move || {
@@ -182,38 +183,39 @@ impl<'a> Scan<'a> {
         })
     }
 
-    /// The collection or document that a node is a child of.
+    /// Returns the collection or document that contains a node.
     pub fn parent(&self, id: NodeId) -> Option<NodeId> {
         self.nodes[id.index()].parent
     }
 
-    /// Whether a node is a key of a mapping.
+    /// Returns whether a node is a key of a mapping.
     pub fn is_key(&self, id: NodeId) -> bool {
         let in_mapping = self.parent(id).is_some_and(|parent| matches!(self.kind(parent), Kind::Mapping));
         in_mapping && self.nodes[id.index()].ordinal.is_multiple_of(2)
     }
 
-    /// The node that stands right before another in the text: the key of a scalar value.
+    /// Returns the node right before another in the text, such as the key of a scalar value.
     pub fn previous(&self, id: NodeId) -> Option<NodeId> {
         id.0.checked_sub(1).map(NodeId)
     }
 
-    /// The node that stands right behind another in the text.
+    /// Returns the node right after another in the text.
     pub fn next(&self, id: NodeId) -> Option<NodeId> {
         let next = id.0 + 1;
         (next < self.nodes.len() as u32).then_some(NodeId(next))
     }
 
-    /// Where a node starts, for people.
+    /// Returns where a node starts, for display.
     pub fn place(&self, id: NodeId) -> Place {
         let node = &self.nodes[id.index()];
-        if self.eased.is_none() {
+        if self.relaxed.is_none() {
             return Place { line: node.line as usize + 1, column: node.column as usize + 1 };
         }
         self.place_of(self.start(id))
     }
 
-    /// The way from the root of its document to a node: `spec.containers[0].image`. A key has the path of its value.
+    /// Returns the path from the root of its document to a node: `spec.containers[0].image`. A key has the path of its
+    /// value.
     pub fn path(&self, id: NodeId) -> String {
         let mut way = Vec::new();
         let mut node = id;
@@ -237,34 +239,34 @@ impl<'a> Scan<'a> {
         path
     }
 
-    /// The text that was read, without a byte order mark.
+    /// Returns the text, without a byte order mark.
     pub(super) fn text(&self) -> &'a str {
         self.text
     }
 
-    /// What differs between two nodes apart from their place: for the proof that an edit changed nothing else.
+    /// Returns whether two nodes are equal except for their position, to verify that an edit changed nothing else.
     pub(super) fn same_but_for_place(&self, id: NodeId, other: &Scan<'_>, other_id: NodeId) -> bool {
         let (a, b) = (&self.nodes[id.index()], &other.nodes[other_id.index()]);
         let same_kind = match (&a.kind, &b.kind) {
-            // Anchors are compared by the node that they name, which inserted pairs may have moved.
+            // Aliases are compared by their target elsewhere: inserted pairs may have moved it.
             (Kind::Alias(_), Kind::Alias(_)) => true,
             (a, b) => a == b,
         };
         same_kind && a.tag == b.tag && a.anchored == b.anchored
     }
 
-    /// Whether two nodes carry the same tag and anchor flag.
+    /// Returns whether two nodes have the same tag and anchor flag.
     pub(super) fn same_properties(&self, id: NodeId, other: &Scan<'_>, other_id: NodeId) -> bool {
         let (a, b) = (&self.nodes[id.index()], &other.nodes[other_id.index()]);
         a.tag == b.tag && a.anchored == b.anchored
     }
 
-    /// How many nodes a subtree has, itself included.
+    /// Returns the number of nodes of a subtree, including its root.
     pub(super) fn size(&self, id: NodeId) -> u32 {
         self.nodes[id.index()].end - id.0
     }
 
-    /// A flow mapping that is the first key of a flow mapping: `{{`, which no one writes but a template.
+    /// Finds a flow mapping that is the first key of a flow mapping: `{{`, which only occurs in templates.
     fn template_brace(&self) -> Option<Place> {
         let is_mapping = |id: NodeId| matches!(self.kind(id), Kind::Mapping);
         let outer =
@@ -273,10 +275,10 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// How many mappings are looked into for one key. Merges of merges could be made to grow without end.
-const MOST_MERGED: usize = 64;
+/// The number of mappings that are searched for one key: merges of merges could grow without bound.
+const MAX_MERGED: usize = 64;
 
-/// Appends a key to a path, in brackets when it would not read as one name.
+/// Appends a key to a path, in brackets if it would not read as a single name.
 fn push_key(path: &mut String, key: &str) {
     let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$'));
     if !plain {
@@ -321,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_yaml_is_said_with_its_place() {
+    fn invalid_yaml_is_reported_with_its_place() {
         let error = |bytes: &[u8]| Scan::read(bytes).expect_err("not YAML").to_string();
         assert!(error(b"a: b\nc: [1\n").starts_with("line "), "{}", error(b"a: b\nc: [1\n"));
         assert_eq!(

@@ -1,5 +1,5 @@
-//! Nodes to bytes. Spans are worked out only for the few scalars that are edited, and are checked against the value that
-//! the parser read: a span that does not decode to its value is no span.
+//! Nodes, translated to byte ranges. Spans are computed only for the few scalars that are edited, and are checked
+//! against the value that the parser read: a span whose text is not that value is rejected.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use super::node::{Kind, NodeId, Style};
 use super::place::Place;
 use super::scan::Scan;
 
-/// How far a walk along the nodes has come.
+/// The progress of a walk along the nodes.
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
     line: usize,
@@ -16,19 +16,19 @@ pub(super) struct Cursor {
 }
 
 impl<'a> Scan<'a> {
-    /// Whether a mapping or sequence is written in flow style (`{…}`, `[…]`).
+    /// Returns whether a mapping or sequence is written in flow style (`{…}`, `[…]`).
     pub fn is_flow(&self, id: NodeId) -> bool {
         let at = self.start(id);
         self.text[at..].starts_with(['{', '['])
     }
 
-    /// The byte span of a scalar's content, without quotes, in the file's bytes. `None` when the scalar is an alias,
-    /// spans lines, holds escapes, or anything else about it is not as plain as a value that can be replaced must be.
+    /// Returns the byte span of a scalar's content, without quotes, in the file's bytes. `None` if the scalar is an
+    /// alias, spans lines, contains escapes, or is otherwise not simple enough to be replaced in place.
     pub fn span(&self, id: NodeId) -> Option<Range<usize>> {
         self.span_in_text(id).map(|span| self.in_file(span))
     }
 
-    /// The same in the text, which starts behind a byte order mark.
+    /// Like `span`, but in the text, which starts after a byte order mark.
     pub(super) fn span_in_text(&self, id: NodeId) -> Option<Range<usize>> {
         let Kind::Scalar { value, style } = self.kind(id) else { return None };
         let start = self.start(id);
@@ -47,23 +47,23 @@ impl<'a> Scan<'a> {
             && self.text.get(content.clone()) == Some(value)
             && self.text[..content.start].ends_with(quote)
             && self.text[content.end..].starts_with(quote)
-            // An empty plain scalar stands nowhere: the parser marks it behind the line.
+            // An empty plain scalar has no bytes: the parser places it after the line.
             && !(value.is_empty() && quote.is_empty());
         exact.then_some(content)
     }
 
-    /// The bytes of the whole line, line end included, that holds a byte of the text.
+    /// Returns the bytes of the whole line, including its line ending, that contains a byte of the text.
     pub(super) fn line_of(&self, at: usize) -> Range<usize> {
         self.lines.range(self.text, self.lines.line_at(at))
     }
 
-    /// Where a byte of the text stands, for people.
+    /// Returns the position of a byte of the text, for display.
     pub(super) fn place_of(&self, at: usize) -> Place {
         let line = self.line_of(at).start;
         Place { line: self.lines.line_at(at) + 1, column: self.text[line..at].chars().count() + 1 }
     }
 
-    /// The byte span of a scalar with its quotes, in the file's bytes.
+    /// Returns the byte span of a scalar including its quotes, in the file's bytes.
     pub fn outer_span(&self, id: NodeId) -> Option<Range<usize>> {
         let span = self.span(id)?;
         Some(match self.style(id) {
@@ -72,9 +72,9 @@ impl<'a> Scan<'a> {
         })
     }
 
-    /// The byte span of a part of a scalar's value, in the file's bytes. It stands somewhere between the start of the
-    /// scalar and the next node. As often as its text occurs in the value before it, so often it occurs in the bytes
-    /// before it; where escapes make that wrong, an edit there cannot be proved and is refused.
+    /// Returns the byte span of a part of a scalar's value, in the file's bytes. It lies between the start of the
+    /// scalar and the next node. Its text is taken to occur in those bytes as often before it as in the value; where
+    /// escapes make that wrong, the edit fails its verification and is refused.
     pub fn part_span(&self, id: NodeId, part: Range<usize>) -> Option<Range<usize>> {
         let value = self.scalar(id)?;
         let wanted = value.get(part.clone()).filter(|wanted| !wanted.is_empty())?;
@@ -86,12 +86,12 @@ impl<'a> Scan<'a> {
         Some(self.in_file(start + at..start + at + wanted.len()))
     }
 
-    /// Where a byte of the file stands, for people.
+    /// Returns the position of a byte of the file, for display.
     pub fn place_in_file(&self, at: usize) -> Place {
         self.place_of(at - self.offset)
     }
 
-    /// The byte after the colon that follows a key, in the file's bytes: where the value of an empty pair would stand.
+    /// Returns the byte after the colon of a key, in the file's bytes: the place of the value of an empty pair.
     pub fn after_colon(&self, key: NodeId) -> Option<usize> {
         let end = self.outer_span(key)?.end - self.offset;
         let rest = &self.text[end..];
@@ -99,47 +99,48 @@ impl<'a> Scan<'a> {
         rest[blanks..].starts_with(':').then_some(self.offset + end + blanks + 1)
     }
 
-    /// The bytes of the whole line that holds a byte of the file, line end included.
+    /// Returns the bytes of the whole line, including its line ending, that contains a byte of the file.
     pub fn line_range(&self, at: usize) -> Range<usize> {
         self.in_file(self.line_of(at - self.offset))
     }
 
-    /// The text of the file between two of its bytes.
+    /// Returns the text of a byte range of the file.
     pub fn slice(&self, range: Range<usize>) -> &'a str {
         &self.text[range.start - self.offset..range.end - self.offset]
     }
 
-    /// The lines from a byte of the file to its end; the first one may be a part of a line.
+    /// Returns the lines from a byte of the file to its end; the first one may be partial.
     pub fn lines_from(&self, at: usize) -> impl Iterator<Item = &'a str> {
         self.text[at - self.offset..].lines()
     }
 
-    /// The bytes of a byte order mark before the text.
+    /// Returns the length of the byte order mark before the text.
     pub(super) fn offset(&self) -> usize {
         self.offset
     }
 
-    /// The byte of the file where a node starts, as the parser marks it: a block scalar starts at its content.
+    /// Returns the byte of the file where a node starts, as the parser reports it: a block scalar starts at its
+    /// content.
     pub fn start_in_file(&self, id: NodeId) -> usize {
         self.start(id) + self.offset
     }
 
-    /// Where a node starts in the text.
+    /// Returns the byte of the text where a node starts.
     pub(super) fn start(&self, id: NodeId) -> usize {
         let node = &self.nodes[id.index()];
         let (line, column) = (node.line as usize, node.column as usize);
-        match &self.eased {
-            Some(eased) => eased.lines.offset(&eased.text, line, column),
+        match &self.relaxed {
+            Some(relaxed) => relaxed.lines.offset(&relaxed.text, line, column),
             None => self.lines.offset(self.text, line, column),
         }
     }
 
-    /// The same as `start`, for nodes asked in the order of the text: a long line is walked once, not for each node.
+    /// Like `start`, for nodes visited in the order of the text: a long line is walked once instead of once per node.
     pub(super) fn start_after(&self, id: NodeId, cursor: &mut Cursor) -> usize {
         let node = &self.nodes[id.index()];
         let (line, column) = (node.line as usize, node.column as usize);
-        let (text, lines) = match &self.eased {
-            Some(eased) => (eased.text.as_str(), &eased.lines),
+        let (text, lines) = match &self.relaxed {
+            Some(relaxed) => (relaxed.text.as_str(), &relaxed.lines),
             None => (self.text, &self.lines),
         };
         if cursor.line != line || cursor.column > column {
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_replaced_simply_has_no_span() {
+    fn complex_scalars_have_no_span() {
         assert_eq!(spans("- \"a\\tb\"\n- 'it''s'\n- two\n  lines\n- |\n  a\n  b\n"), Vec::<&str>::new());
     }
 
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn within_brackets_and_quotes_lines_may_stand_left() {
+    fn lines_within_brackets_and_quotes_may_be_indented_less() {
         let text = "spec:\n  args: [\n    \"é\", a,\n  ]\n  more: {\r\n    b: c\r\n  }\n  image: x\n";
         assert_eq!(spans(text), ["spec", "args", "é", "a", "more", "b", "c", "image", "x"]);
         let scan = Scan::read(text.as_bytes()).expect("valid YAML");

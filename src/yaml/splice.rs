@@ -1,131 +1,101 @@
-//! Changes to bytes: each replaces one scalar, adds one pair or takes one away, and all together are proved by reading
-//! the result again. What comes out holds the same documents with exactly the asked changes, or nothing comes out.
+//! Edits of bytes. Each change replaces a scalar, adds a pair or removes one, and all of them are verified by parsing
+//! the result: it holds the same documents with exactly the requested changes, or there is no result.
+//!
+//! ```
+//! use tagalong::yaml::scan::Scan;
+//! use tagalong::yaml::splice::{Change, apply};
+//!
+//! let bytes = b"image:\n  name: nginx # the web server\n  tag: '1.26'\n";
+//! let scan = Scan::read(bytes)?;
+//! let (_, root) = scan.documents().next().ok_or("no document")?;
+//! let tag = scan.get(root, "image").and_then(|image| scan.get(image, "tag")).ok_or("no tag")?;
+//!
+//! let edited = apply(bytes, &scan, &[Change::Value { node: tag, text: "1.27".to_owned() }])?;
+//! assert_eq!(edited, b"image:\n  name: nginx # the web server\n  tag: '1.27'\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::node::{Kind, NodeId, ScanError};
+use super::node::{Kind, NodeId};
 use super::patch::{Patch, insert, not_editable, remove, replace, replace_part, value_of};
 use super::scan::Scan;
+use super::splice_error::SpliceError;
 
 /// One change to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A scalar takes another value.
+    /// Replaces the value of a scalar.
     Value {
         /// The scalar, key or value.
         node: NodeId,
-        /// The value, as text.
+        /// The new value, as text.
         text: String,
     },
-    /// A part of a scalar takes another text.
+    /// Replaces a part of a scalar.
     Part {
         /// The scalar.
         node: NodeId,
-        /// Which bytes of its value.
+        /// The bytes of its value that are replaced.
         at: Range<usize>,
         /// The new text of that part.
         text: String,
     },
-    /// A mapping gets a pair, right behind one that it has.
+    /// Adds a pair to a mapping, right after an existing one.
     Insert {
-        /// The key behind whose value the pair goes.
+        /// The key of the existing pair.
         after: NodeId,
         /// The new key.
         key: &'static str,
         /// The new value, as text.
         text: String,
     },
-    /// A pair goes.
+    /// Removes a pair.
     Remove {
         /// Its key.
         key: NodeId,
     },
 }
 
-/// Why a change was not made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SpliceError {
-    /// Two changes want different things of the same bytes.
-    #[error("{path}: two changes at once, `{one}` and `{other}`")]
-    Conflict {
-        /// The way to the scalar.
-        path: String,
-        /// What one of them writes.
-        one: String,
-        /// What the other writes.
-        other: String,
-    },
-    /// The scalar is written in a way that is not edited (over several lines, with escapes).
-    #[error("{path}: this scalar is written in a way that cannot be edited in place")]
-    NotEditable {
-        /// The way to the scalar.
-        path: String,
-    },
-    /// The text would need escapes.
-    #[error("{path}: `{text}` cannot be written there")]
-    Unwritable {
-        /// The way to the scalar.
-        path: String,
-        /// The text.
-        text: String,
-    },
-    /// The result is no YAML any more: a bug.
-    #[error("the edited file could not be read again")]
-    Unreadable(#[source] ScanError),
-    /// The result holds something else than what was asked: a bug.
-    #[error("{path}: the edited file does not read as asked")]
-    Unproved {
-        /// Where the two readings part.
-        path: String,
-    },
-}
-
-/// Makes the changes and proves them. Changes that say the same twice are made once.
+/// Makes the changes and verifies the result. Identical changes are made once.
 pub fn apply(bytes: &[u8], scan: &Scan<'_>, changes: &[Change]) -> Result<Vec<u8>, SpliceError> {
-    let asked = Asked::gather(scan, changes)?;
-    let mut patches = asked.patches(bytes, scan)?;
+    let requested = Requested::gather(scan, changes)?;
+    let mut patches = requested.patches(bytes, scan)?;
     patches.sort_by_key(|(range, _)| (range.start, range.end));
     let mut edited = Vec::with_capacity(bytes.len() + 64);
     let mut at = 0;
     for (range, text) in &patches {
         if range.start < at {
-            return Err(SpliceError::Unproved { path: format!("byte {}", range.start) });
+            return Err(SpliceError::Unverified { path: format!("byte {}", range.start) });
         }
         edited.extend_from_slice(&bytes[at..range.start]);
         edited.extend_from_slice(text.as_bytes());
         at = range.end;
     }
     edited.extend_from_slice(&bytes[at..]);
-    asked.prove(scan, &edited)?;
+    requested.verify(scan, &edited)?;
     Ok(edited)
 }
 
-/// The changes, by the node that they concern.
+/// The changes, by the node that they affect.
 #[derive(Default)]
-struct Asked<'a> {
+struct Requested<'a> {
     values: BTreeMap<NodeId, &'a str>,
     parts: BTreeMap<NodeId, BTreeMap<(usize, usize), &'a str>>,
     inserts: BTreeMap<NodeId, Vec<(&'static str, &'a str)>>,
     removals: BTreeMap<NodeId, NodeId>,
 }
 
-impl SpliceError {
-    /// Whether the fault is ours: the edit was made and did not come out as asked. Nothing of it is kept.
-    pub fn is_bug(&self) -> bool {
-        matches!(self, SpliceError::Unreadable(_) | SpliceError::Unproved { .. })
-    }
-}
-
-impl<'a> Asked<'a> {
-    fn gather(scan: &Scan<'_>, changes: &'a [Change]) -> Result<Asked<'a>, SpliceError> {
-        let mut asked = Asked::default();
+impl<'a> Requested<'a> {
+    fn gather(scan: &Scan<'_>, changes: &'a [Change]) -> Result<Requested<'a>, SpliceError> {
+        let mut requested = Requested::default();
         for change in changes {
             match change {
                 Change::Value { node, text } => {
                     let node = scan.resolve(*node);
-                    let before = asked.values.insert(node, text);
+                    let before = requested.values.insert(node, text);
                     if let Some(one) = before.filter(|one| one != text) {
                         let (one, other) = (one.to_owned(), text.clone());
                         return Err(SpliceError::Conflict { path: scan.path(node), one, other });
@@ -133,26 +103,26 @@ impl<'a> Asked<'a> {
                 }
                 Change::Part { node, at, text } => {
                     let node = scan.resolve(*node);
-                    let before = asked.parts.entry(node).or_default().insert((at.start, at.end), text);
+                    let before = requested.parts.entry(node).or_default().insert((at.start, at.end), text);
                     if let Some(one) = before.filter(|one| one != text) {
                         let (one, other) = (one.to_owned(), text.clone());
                         return Err(SpliceError::Conflict { path: scan.path(node), one, other });
                     }
                 }
                 Change::Insert { after, key, text } => {
-                    let pairs = asked.inserts.entry(*after).or_default();
+                    let pairs = requested.inserts.entry(*after).or_default();
                     if !pairs.contains(&(*key, text.as_str())) {
                         pairs.push((key, text));
                     }
                 }
                 Change::Remove { key } => {
                     let value = value_of(scan, *key);
-                    asked.removals.insert(*key, value.ok_or_else(|| not_editable(scan, *key))?);
+                    requested.removals.insert(*key, value.ok_or_else(|| not_editable(scan, *key))?);
                 }
             }
         }
-        asked.values.retain(|node, _| !asked.removals.values().any(|value| value == node));
-        Ok(asked)
+        requested.values.retain(|node, _| !requested.removals.values().any(|value| value == node));
+        Ok(requested)
     }
 
     fn patches(&self, bytes: &[u8], scan: &Scan<'_>) -> Result<Vec<Patch>, SpliceError> {
@@ -174,7 +144,7 @@ impl<'a> Asked<'a> {
         Ok(patches)
     }
 
-    /// What a scalar that changes shall read; `None` for all other nodes.
+    /// Returns the expected value of a scalar that changes; `None` for all other nodes.
     fn expected(&self, before: &Scan<'_>, id: NodeId) -> Option<Cow<'a, str>> {
         if let Some(text) = self.values.get(&id) {
             return Some(Cow::Borrowed(text));
@@ -187,12 +157,12 @@ impl<'a> Asked<'a> {
         Some(Cow::Owned(value))
     }
 
-    /// Reads the result and walks both readings side by side.
-    fn prove(&self, before: &Scan<'_>, edited: &[u8]) -> Result<(), SpliceError> {
+    /// Parses the result and walks both versions side by side.
+    fn verify(&self, before: &Scan<'_>, edited: &[u8]) -> Result<(), SpliceError> {
         let after = Scan::read(edited).map_err(SpliceError::Unreadable)?;
-        let fail = |id: NodeId| Err(SpliceError::Unproved { path: before.path(id) });
+        let fail = |id: NodeId| Err(SpliceError::Unverified { path: before.path(id) });
         let mut fresh = after.ids();
-        // For each old node the new one, unless it was taken away.
+        // The new node for each old one, unless it was removed.
         let mut twins: Vec<Option<NodeId>> = Vec::new();
         let mut gone: u32 = 0;
         let mut inserted: BTreeMap<u32, &Vec<(&'static str, &str)>> = BTreeMap::new();
@@ -223,13 +193,18 @@ impl<'a> Asked<'a> {
         }
         let at_end = inserted.values().all(|pairs| expect_pairs(pairs, &after, &mut fresh).is_some());
         if !at_end || fresh.next().is_some() {
-            return Err(SpliceError::Unproved { path: "end of the file".to_owned() });
+            return Err(SpliceError::Unverified { path: "end of the file".to_owned() });
         }
-        self.prove_shape(before, &after, &twins)
+        self.verify_structure(before, &after, &twins)
     }
 
-    /// Proves that each collection still holds as many children, and that aliases name the same nodes.
-    fn prove_shape(&self, before: &Scan<'_>, after: &Scan<'_>, twins: &[Option<NodeId>]) -> Result<(), SpliceError> {
+    /// Verifies that each collection has the expected number of children, and that aliases refer to the same nodes.
+    fn verify_structure(
+        &self,
+        before: &Scan<'_>,
+        after: &Scan<'_>,
+        twins: &[Option<NodeId>],
+    ) -> Result<(), SpliceError> {
         for (id, twin) in before.ids().zip(twins) {
             let Some(twin) = twin else { continue };
             let kept = |child: &NodeId| {
@@ -244,14 +219,14 @@ impl<'a> Asked<'a> {
                 _ => true,
             };
             if !same_children || !same_target {
-                return Err(SpliceError::Unproved { path: before.path(id) });
+                return Err(SpliceError::Unverified { path: before.path(id) });
             }
         }
         Ok(())
     }
 }
 
-/// Takes the next nodes for inserted pairs; `None` when they are not what was inserted.
+/// Consumes the nodes of inserted pairs; `None` if they are not the expected ones.
 fn expect_pairs(
     pairs: &[(&'static str, &str)],
     after: &Scan<'_>,
@@ -293,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_changes_and_nothing_else() {
+    fn only_the_value_changes() {
         assert_eq!(set("a:  x   # c\r\nb: y", "a", "z").as_deref(), Ok("a:  z   # c\r\nb: y"));
         assert_eq!(set("a: 'x'\n", "a", "1.10").as_deref(), Ok("a: '1.10'\n"));
         assert_eq!(set("a: x\n", "a", "1.10").as_deref(), Ok("a: \"1.10\"\n"));
@@ -308,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_values_change_where_they_stand() {
+    fn parts_of_values_change_in_place() {
         let change = |text: &str, parts: &[(&str, usize)]| {
             let scan = Scan::read(text.as_bytes()).expect("valid YAML");
             let value = node(&scan, "a", 1);
@@ -373,12 +348,12 @@ mod tests {
     }
 
     #[test]
-    fn two_minds_about_one_scalar_are_refused() {
+    fn conflicting_changes_are_refused() {
         let text = "a: &v x\nb: *v\n";
         let scan = Scan::read(text.as_bytes()).expect("valid YAML");
         let change = |path: &str, text: &str| Change::Value { node: node(&scan, path, 1), text: text.to_owned() };
         assert!(apply(text.as_bytes(), &scan, &[change("a", "1.0.0"), change("b", "1.0.0")]).is_ok());
         let error = apply(text.as_bytes(), &scan, &[change("a", "one"), change("b", "two")]).expect_err("conflict");
-        assert_eq!(error.to_string(), "a: two changes at once, `one` and `two`");
+        assert_eq!(error.to_string(), "a: conflicting changes, `one` and `two`");
     }
 }

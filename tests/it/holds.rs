@@ -1,4 +1,4 @@
-//! What was taken back stays back, whoever took it back and however, until something newer comes or it is released.
+//! What was undone stays undone, by whomever and however, until there is something newer or the hold is released.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,7 +16,7 @@ fn deployment(tag: &str) -> String {
     format!("kind: Deployment\nspec:\n  containers:\n  - name: app\n    image: HOST/org/app:{tag}\n")
 }
 
-/// An app that holds `aaaaaa1`, with that and the given tags in the registry, each built an hour after the one before.
+/// An app at `aaaaaa1`; that and the given tags are in the registry, each built an hour after the previous one.
 fn stage(tags: &[&str]) -> Stage {
     let stage = Stage::new(&[(FILE, &deployment("aaaaaa1"))]);
     for (hour, tag) in ["aaaaaa1"].iter().chain(tags).enumerate() {
@@ -36,7 +36,7 @@ fn tag(stage: &Stage) -> String {
         .expect("a tag")
 }
 
-/// A person's own clone, at the tip.
+/// A person's clone, at the tip.
 fn person(stage: &Stage) -> PathBuf {
     let work = stage.home().join("person");
     if !work.exists() {
@@ -72,7 +72,7 @@ fn is_held(stage: &Stage, expected: &str, held: &str) {
     assert_eq!((&skipped["reason"], &skipped["tag"]), (&"held".into(), &held.into()), "{report:#}");
 }
 
-/// The program with a cache of its own, as a new replica has it.
+/// Runs the program with a cache of its own, like a new replica.
 fn elsewhere(stage: &Stage, name: &str, arguments: &[&str]) -> Run {
     let cache = stage.home().join(name).display().to_string();
     stage.tagalong(&[arguments, &["--cache-dir", &cache]].concat())
@@ -94,7 +94,7 @@ fn a_reverted_tag_waits_for_a_newer_one() {
     let detail = report["skipped"][0]["detail"].as_str().expect("a text");
     assert!(detail.contains("by Ada (Revert \"deploy: app aaaaaa1 -> bbbbbb2\""), "{detail}");
 
-    // A late job of CI is not let in either, unless it insists.
+    // A late CI job is refused too, unless forced.
     let image = format!("{}:bbbbbb2", stage.image("app"));
     let refused = stage.tagalong(&["set", &image]).fails_with(3);
     assert!(refused.stderr.contains("bbbbbb2 is held since"), "{refused:#?}");
@@ -111,7 +111,7 @@ fn a_reverted_tag_waits_for_a_newer_one() {
 }
 
 #[test]
-fn what_the_registry_lost_meanwhile_does_not_let_in_what_is_older() {
+fn a_held_tag_missing_in_the_registry_does_not_let_in_an_older_one() {
     let stage = stage(&["bbbbbb2"]);
     let lost = stage.registry.push("org/app", "cccccc3", "2026-04-01T05:00:00Z");
     syncs_to(&stage, "cccccc3");
@@ -123,12 +123,12 @@ fn what_the_registry_lost_meanwhile_does_not_let_in_what_is_older() {
     let detail = report["skipped"][0]["detail"].as_str().expect("a text");
     assert!(detail.starts_with("cccccc3 is held since"), "{detail}");
     assert!(detail.ends_with("; bbbbbb2 is not known to be newer"), "{detail}");
-    // People may know better.
+    // People can override it.
     let resume = ["resume", &stage.image("app"), "--reason", "it was not the build"];
     stage.tagalong(&resume).ok();
     syncs_to(&stage, "bbbbbb2");
 
-    // What was built after the lost one had been deployed is newer.
+    // Anything built after the lost tag was deployed is newer.
     let lost = stage.registry.push("org/app", "cccccc4", "2026-04-01T06:00:00Z");
     syncs_to(&stage, "cccccc4");
     revert(&stage);
@@ -138,7 +138,7 @@ fn what_the_registry_lost_meanwhile_does_not_let_in_what_is_older() {
 }
 
 #[test]
-fn a_hand_edit_and_a_revert_of_a_revert_count_as_what_they_do() {
+fn edits_by_hand_and_reverts_of_reverts_count_by_their_effect() {
     let stage = stage(&["bbbbbb2"]);
     syncs_to(&stage, "bbbbbb2");
     edit(&stage, "aaaaaa1");
@@ -146,7 +146,7 @@ fn a_hand_edit_and_a_revert_of_a_revert_count_as_what_they_do() {
     revert(&stage);
     assert_eq!(tag(&stage), "bbbbbb2");
     syncs_to(&stage, "bbbbbb2");
-    // Of its own a person's choice holds nothing: the bot never set what was taken away here.
+    // A person's choice alone is not a hold: the bot never set the tag that was undone here.
     push(&stage, "cccccc3", 5);
     edit(&stage, "cccccc3");
     edit(&stage, "bbbbbb2");
@@ -154,7 +154,7 @@ fn a_hand_edit_and_a_revert_of_a_revert_count_as_what_they_do() {
 }
 
 #[test]
-fn a_rollback_by_name_goes_back_step_by_step() {
+fn rollback_goes_back_step_by_step() {
     let stage = stage(&["bbbbbb2"]);
     let image = stage.image("app");
     syncs_to(&stage, "bbbbbb2");
@@ -202,7 +202,7 @@ fn a_rollback_by_name_goes_back_step_by_step() {
 }
 
 #[test]
-fn a_rollback_is_refused_where_it_would_break_something() {
+fn a_rollback_that_would_break_something_is_refused() {
     let stage = stage(&["bbbbbb2"]);
     let image = stage.image("app");
     syncs_to(&stage, "bbbbbb2");
@@ -218,7 +218,7 @@ fn a_rollback_is_refused_where_it_would_break_something() {
 }
 
 #[test]
-fn what_is_held_by_name_stays_until_it_is_resumed() {
+fn a_hold_by_name_lasts_until_it_is_resumed() {
     let stage = stage(&[]);
     let image = stage.image("app");
     let tree = git(&stage.origin.path, &["rev-parse", "main^{tree}"]);
@@ -243,7 +243,7 @@ fn what_is_held_by_name_stays_until_it_is_resumed() {
     syncs_to(&stage, "bbbbbb2");
     assert_eq!(stage.tagalong(&["resume", &image, "--reason", "again"]).ok().stdout, "up to date\n");
 
-    // One tag alone.
+    // Only one tag.
     stage.tagalong(&["hold", &format!("{image}:cccccc3"), "--reason", "leaks"]).ok();
     assert_eq!(stage.origin.subjects()[0], "hold: app cccccc3");
     push(&stage, "cccccc3", 6);
@@ -255,7 +255,7 @@ fn what_is_held_by_name_stays_until_it_is_resumed() {
 }
 
 #[test]
-fn a_hold_outlives_the_history_that_is_here() {
+fn a_hold_outlives_the_history_in_the_clone() {
     let stage = stage(&[]);
     stage.origin.commit("another app", &[("apps/other/a.yaml", &format!("image: {}:aaaaaa1\n", stage.image("other")))]);
     stage.registry.push("org/other", "aaaaaa1", "2026-04-01T00:00:00Z");
@@ -279,9 +279,9 @@ fn a_hold_outlives_the_history_that_is_here() {
         stage.origin.commit(&format!("unrelated {n}"), &[("README", &format!("{n}\n"))]);
     }
     push(&stage, "bbbbbb2", 5);
-    // Nothing within reach tells of it, so more history is brought over.
+    // Nothing in the clone mentions it, so more history is fetched.
     assert_eq!(shallow("one")["skipped"][0]["reason"], "held");
-    // A commit of ours tells it again, so that the next need not look further.
+    // One of our commits repeats it, so the next cycle need not look further.
     stage.registry.push("org/other", "bbbbbb2", "2026-04-02T00:00:00Z");
     let report = shallow("two");
     assert_eq!(report["updates"][0]["to"], "bbbbbb2", "{report:#}");
@@ -293,7 +293,7 @@ fn a_hold_outlives_the_history_that_is_here() {
     assert!(skipped.expect("held")["detail"].as_str().expect("a text").contains("by Bob (change freeze"), "{report:#}");
     let shallow_file = support::git::clone_in(&stage.home().join("three")).join("shallow");
     assert!(shallow_file.exists(), "no more history was brought over");
-    // A copy of that commit somewhere else tells nothing of what is held there.
+    // A copy of that commit elsewhere says nothing about the holds there.
     let work = person(&stage);
     let copied = stage.origin.tip();
     stage.tagalong(&["resume", &stage.image("app"), "--reason", "over"]).ok();
@@ -305,7 +305,7 @@ fn a_hold_outlives_the_history_that_is_here() {
 }
 
 #[test]
-fn history_that_was_rewritten_tells_the_same() {
+fn rewritten_history_gives_the_same_holds() {
     for how in ["rebase", "squash"] {
         let stage = stage(&["bbbbbb2"]);
         syncs_to(&stage, "bbbbbb2");
@@ -343,7 +343,7 @@ fn a_file_that_was_moved_keeps_its_history() {
 }
 
 #[test]
-fn a_tag_that_is_built_anew_is_held_by_its_digest() {
+fn a_rebuilt_tag_is_held_by_its_digest() {
     let stage = stage(&[]);
     let text = std::fs::read_to_string(stage.config()).expect("there");
     let (sha, track) = ("tags: { sha: { order: built } }", "track: digest");
@@ -363,7 +363,7 @@ fn a_tag_that_is_built_anew_is_held_by_its_digest() {
     assert_ne!(tag(&stage), first, "what is newer goes out");
 }
 
-/// What the last part of the image reads once its digest is followed: the digest's own hex.
+/// The last part of the image field once its digest is followed: the hex digits of the digest.
 fn tag_with_digest(stage: &Stage) -> String {
     let run = stage.tagalong(&["sync", "--dry-run", "--output", "json"]).ok().json();
     let digest = run["updates"][0]["digest"].as_str().expect("a digest").to_owned();
@@ -418,7 +418,7 @@ fn the_agent_respects_a_rollback_that_happens_while_it_runs() {
 }
 
 #[test]
-fn the_first_cycle_after_a_rollback_knows_what_is_held() {
+fn the_first_cycle_after_a_rollback_reports_the_hold() {
     let stage = stage(&["bbbbbb2"]);
     let agent = Agent::start(stage.home(), &stage.config());
     wait_until("the first update", || tag(&stage) == "bbbbbb2");
@@ -430,12 +430,12 @@ fn the_first_cycle_after_a_rollback_knows_what_is_held() {
     assert!(!log.contains("no-candidate"), "{log}");
     assert_eq!(stage.origin.tip(), rollback);
 
-    // Only a tag that the registry was asked for is reported as gone.
+    // Only a tag that was looked up in the registry is reported as gone.
     edit(&stage, "ddddddd");
     let edited = stage.origin.tip();
     agent.wait_for(&format!("\"head\":\"{edited}\""));
     let log = agent.log();
-    assert!(log.contains("is newer than ddddddd is not known: the registry does not have it"), "{log}");
+    assert!(log.contains("is newer than ddddddd: the registry does not have it"), "{log}");
     assert!(!log.contains("was not queried"), "{log}");
 }
 
@@ -443,7 +443,7 @@ fn assert_linear(path: &Path) {
     assert_eq!(git(path, &["rev-list", "--merges", "main"]), "");
 }
 
-/// A process that ends with this value.
+/// A process that is killed when this value is dropped.
 struct Ended(std::process::Child);
 
 impl Drop for Ended {

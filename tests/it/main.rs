@@ -1,6 +1,6 @@
-//! Tests of the whole program, by subject, against a real registry, sshd and git. All of them run in one process, so none
-//! may change what belongs to the process: environment, working directory, panic hook, limits, libgit2's timeouts and
-//! authorities. Whatever needs its own goes through [`support::tagalong`], which runs the program as a child.
+//! Tests of the whole program, by subject, against a real registry, sshd and git. All of them run in one process, so
+//! none may change process-wide state: environment, working directory, panic hook, limits, libgit2's timeouts and
+//! authorities. Tests that need their own use [`support::tagalong`], which runs the program as a child process.
 
 mod agent;
 mod cli;

@@ -1,11 +1,11 @@
-//! Every file of the test crates is compiled. A file that no `mod` line leads to is ignored by the compiler, and its tests
-//! would pass by never running.
+//! Every file of the test crates is compiled. The compiler ignores a file without a `mod` line, so its tests would seem
+//! to pass without ever running.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The sources below a folder that cannot be reached from its `main.rs`, by their path from there.
+/// The sources below a folder that are not reachable from its `main.rs`, as relative paths.
 fn forgotten(root: &Path) -> Vec<String> {
     let mut reached = BTreeSet::new();
     let mut open = vec![(root.join("main.rs"), root.to_owned())];
@@ -23,7 +23,7 @@ fn forgotten(root: &Path) -> Vec<String> {
     sources.difference(&reached).map(|file| file.strip_prefix(root).expect("below it").display().to_string()).collect()
 }
 
-/// The module that a line declares to be in a file.
+/// The module in another file that a line declares.
 fn module(line: &str) -> Option<&str> {
     let rest = line.trim_start();
     let rest = rest.strip_prefix("pub ").unwrap_or(rest);

@@ -1,8 +1,8 @@
-//! Faults of every kind, drawn at random while the agent runs, images are built and people push. At the end every field is
-//! what a simple model says, nothing is lost and nothing was done twice.
+//! Faults of every kind, injected at random while the agent runs, images are built and people push. In the end every
+//! field has the value that a simple model predicts, nothing is lost and nothing was done twice.
 //!
-//! `TAGALONG_TEST_SEED` repeats a run as far as processes can be made to repeat themselves; `./test --large` makes it a
-//! thousand cycles long.
+//! `TAGALONG_TEST_SEED` repeats a run, as far as processes can be repeated; `./test --large` makes it a thousand cycles
+//! long.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -25,16 +25,16 @@ use crate::support::tagalong;
 
 const IMAGES: usize = 6;
 
-/// What is known of an image without looking at what the program does.
+/// The expected state of an image, independent of the program.
 #[derive(Debug)]
 struct Expected {
-    /// What people took away.
+    /// The tags that people undid.
     taken_back: BTreeSet<String>,
-    /// What stood there after someone did so last.
+    /// The tag that the last of them restored.
     restored: String,
 }
 
-/// What goes wrong while some cycles pass.
+/// The fault during some cycles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {
     Nothing,
@@ -89,7 +89,7 @@ const FAULTS: [Fault; 22] = [
 struct World {
     random: Rng,
     agent: Option<Agent>,
-    /// Cycles of agents that are no more.
+    /// Cycles of agents that have ended.
     cycles_before: usize,
     shelf: Arc<Mutex<Shelf>>,
     registry: Scripted,
@@ -101,7 +101,7 @@ struct World {
     has_clock: bool,
     expected: Vec<Expected>,
     notes: usize,
-    /// The second after that of the newest build, and the one before that of the oldest.
+    /// The second after the newest build, and the one before the oldest.
     builds: (i64, i64),
     folder: tempfile::TempDir,
 }
@@ -154,7 +154,7 @@ impl World {
         self.shelf.lock().expect("unpoisoned")
     }
 
-    /// Writes the configuration, with more lines for the agent, or with anything that makes it wrong.
+    /// Writes the configuration, with more lines for the agent, or with anything that makes it invalid.
     fn configure(&self, more: &str) {
         let text = format!(
             "git: {{ url: 'http://127.0.0.1:{}/infra.git', timeout: 2s }}\n\
@@ -177,7 +177,7 @@ impl World {
             command.env("LD_PRELOAD", self.at("clock.so")).env("WALL_CLOCK", self.at("clock"));
         }
         let agent = Agent::spawn(command);
-        // Before that a signal would end it.
+        // Before that, a signal would kill it.
         agent.wait_for("the agent has started");
         self.agent = Some(agent);
     }
@@ -190,7 +190,7 @@ impl World {
         self.cycles_before + self.agent().cycles()
     }
 
-    /// Lets some cycles pass; pauses after failures are cut short, as an operator can.
+    /// Lets some cycles pass, and ends pauses after failures early, as an operator can.
     fn pass(&self, cycles: usize) {
         let end = self.agent().cycles() + cycles;
         wait_until("cycles go on", || {
@@ -206,7 +206,7 @@ impl World {
         }
     }
 
-    /// A build is pushed, the newest of all or the oldest.
+    /// Pushes a build, the newest of all or the oldest.
     fn build(&mut self, image: usize, is_new: bool) {
         let (newest, oldest) = &mut self.builds;
         let second = if is_new { *newest } else { *oldest };
@@ -218,13 +218,13 @@ impl World {
         self.shelf().tags[image].push((name(image, second), second));
     }
 
-    /// A person pushes something else.
+    /// Pushes something else, as a person.
     fn note(&mut self) {
         self.notes += 1;
         self.origin.commit("a note", &[(&format!("notes/{}", self.notes), "x\n")]);
     }
 
-    /// A person takes back what the bot did last to a field.
+    /// Undoes the bot's last change of a field, as a person.
     fn take_back(&mut self, image: usize) {
         let (file, host) = (file(image), self.registry.host());
         for _ in 0..20 {
@@ -250,7 +250,7 @@ impl World {
         }
     }
 
-    /// What goes on anyway.
+    /// The normal activity.
     fn live(&mut self) {
         let image = self.random.usize(..IMAGES);
         match self.random.u8(..10) {
@@ -261,7 +261,7 @@ impl World {
         }
     }
 
-    /// Something goes wrong, some cycles pass, and it is right again.
+    /// Injects a fault, lets some cycles pass, and removes it.
     fn suffer(&mut self, fault: Fault) {
         let (cycles, gone) = (self.random.usize(1..3), self.at("infra.away"));
         let mood = |world: &World, mood: Mood| {
@@ -295,7 +295,7 @@ impl World {
                 std::fs::remove_file(self.origin.path.join("hooks/pre-receive")).expect("removed");
             }
             Fault::GitRacing => {
-                // People are quick, but not without end.
+                // People are fast, but not endlessly.
                 for _ in 0..8 {
                     self.agent().signal("HUP");
                     self.note();
@@ -315,7 +315,7 @@ impl World {
                 self.disk.iter().for_each(SmallDisk::make_room);
             }
             Fault::Killed | Fault::KilledAndEmptied => {
-                // Anywhere within a cycle.
+                // At any point of a cycle.
                 std::thread::sleep(Duration::from_millis(self.random.u64(..150)));
                 self.kill();
                 if fault == Fault::KilledAndEmptied {
@@ -333,8 +333,8 @@ impl World {
                 self.pass(cycles);
             }
             Fault::ConfigurationBroken => {
-                // It is said and kept out; the next good one is taken up.
-                let refused = |agent: &Agent| agent.log().matches("the new configuration is wrong").count();
+                // It is reported and rejected; the next valid one takes effect.
+                let refused = |agent: &Agent| agent.log().matches("the new configuration is invalid").count();
                 let before = refused(self.agent());
                 self.configure("policies: [");
                 wait_until("it is refused", || {
@@ -355,7 +355,7 @@ impl World {
                 self.pass(cycles);
             }
             Fault::ClusterDown => {
-                // For longer than a leader may go without.
+                // For longer than a leader can do without.
                 self.cluster.trouble("", "", support::cluster::Fault::Status(500), usize::MAX);
                 std::thread::sleep(Duration::from_millis(self.random.u64(500..2500)));
                 self.cluster.heal();
@@ -364,7 +364,7 @@ impl World {
         }
     }
 
-    /// What a field has to hold once everything is well.
+    /// The value a field must have once everything is well.
     fn wanted(&self, image: usize) -> String {
         let newest = {
             let shelf = self.shelf();
@@ -383,7 +383,7 @@ impl World {
         self.shelf().tags[image].iter().find(|(name, _)| name == tag).expect("a build").1
     }
 
-    /// Nothing was done twice, and no field ever went back but by a person's hand.
+    /// Checks that nothing was done twice and that no field ever moved back except by a person.
     fn is_told_once(&self) {
         let log = git(&self.origin.path, &["log", "--reverse", "--format=%B", "main"]);
         let mut done: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -412,7 +412,7 @@ fn line(host: &str, image: usize, tag: &str) -> String {
     format!("image: {host}/org/app-{image}:{tag}\n")
 }
 
-/// Builds what moves the clock; false where that cannot be done.
+/// Builds the library that changes the clock; false if that is not possible.
 fn preload(library: &std::path::Path) -> bool {
     let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/soak/clock.c");
     let mut compile = Command::new("cc");
@@ -426,7 +426,7 @@ fn preload(library: &std::path::Path) -> bool {
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures are worth reading, and the seed is needed when it fails")]
-fn whatever_happens_everything_is_right_in_the_end() {
+fn everything_is_right_after_any_faults() {
     let seed = std::env::var("TAGALONG_TEST_SEED").ok().and_then(|text| text.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     let length = if support::is_large() { 1_000 } else { 60 };
@@ -437,7 +437,7 @@ fn whatever_happens_everything_is_right_in_the_end() {
     while world.cycles() < length {
         world.live();
         let fault = FAULTS[world.random.usize(..FAULTS.len())];
-        // Memory is watched over the second half, in one process.
+        // Memory is measured over the second half, in one process.
         let is_late = world.cycles() > length / 2;
         if is_late && matches!(fault, Fault::Killed | Fault::KilledAndEmptied) {
             continue;

@@ -1,5 +1,5 @@
-//! The long tests, in a crate of their own because they would keep the others waiting. `./test --large` makes them far
-//! longer still.
+//! The long tests, in a crate of their own because the others would have to wait for them. `./test --large` makes them
+//! much longer.
 
 mod chaos;
 mod memory;

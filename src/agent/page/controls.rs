@@ -1,5 +1,5 @@
-//! The controls of the list of images: how many there are in each state, a filter, links between pages. All of it is
-//! links and a form, so it works without JavaScript.
+//! The controls of the list of images: counts by state, a filter, and links between pages. They are links and a form, so
+//! they work without JavaScript.
 
 use maud::{Markup, html};
 
@@ -9,10 +9,10 @@ use crate::cycle::status::State;
 
 use super::parts::{label, number};
 
-/// How many pages before and after this one have links of their own.
+/// The number of pages before and after this one that have links of their own.
 const NEIGHBOURS: usize = 2;
 
-/// The number of images in each state, each with a link to them.
+/// The number of images in each state, with links to them.
 pub fn counts(query: &Query, selection: &Selection) -> Markup {
     let count = |shown: &str, class: &str, states: &[State]| {
         let target = query.with(states);
@@ -28,7 +28,7 @@ pub fn counts(query: &Query, selection: &Selection) -> Markup {
             }
         }
     };
-    // A group says nothing new where it has images of one state alone.
+    // A group is only useful if it has images in more than one state.
     let is_mixed = |states: &[State]| states.iter().filter(|state| selection.counts.of(**state) > 0).count() > 1;
     let groups = GROUPS.into_iter().filter(|(name, states)| is_mixed(states) || *name == query.state());
     html! {
@@ -65,14 +65,14 @@ pub fn filter(query: &Query) -> Markup {
                     }
                 }
             }
-            @if let Some(limit) = query.unusual_limit() { input type="hidden" name="limit" value=(limit); }
+            @if let Some(limit) = query.custom_limit() { input type="hidden" name="limit" value=(limit); }
             button type="submit" { "Filter" }
             @if query.is_narrow() { a href="?#images" { "Show all" } }
         }
     }
 }
 
-/// Links to the other pages of what the query asks for.
+/// Links to the other pages of the same query.
 pub fn pages(query: &Query, selection: &Selection) -> Markup {
     let (page, last) = (query.page, selection.pages);
     let near = page.saturating_sub(NEIGHBOURS).max(1)..=(page + NEIGHBOURS).min(last);

@@ -1,4 +1,4 @@
-//! The list of images, one page of it.
+//! One page of the list of images.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -7,9 +7,10 @@ use maud::{Markup, html};
 use crate::agent::link::CommitLink;
 use crate::agent::listing::{Order, Selection};
 use crate::agent::query::{Query, QueryError, Sizes};
+use crate::agent::row::Row;
 use crate::agent::snapshot::Snapshot;
-use crate::agent::status::{Rollout, Row};
-use crate::cycle::status::{Held, Place, Why};
+use crate::agent::status::Rollout;
+use crate::cycle::status::{HoldStatus, Place, Why};
 use crate::fault::Explain;
 use crate::image::{Repository, Version};
 
@@ -17,21 +18,21 @@ use super::controls;
 use super::parts::{commit, first, label, number, optional, shortened, time};
 
 /// The number of images on a page.
-pub const SIZES: Sizes = Sizes { usual: 100, most: 100 };
+pub const SIZES: Sizes = Sizes { default: 100, most: 100 };
 
-/// At most this many fields of an image are shown.
+/// The maximum number of fields that are shown of an image.
 const FIELDS: usize = 10;
-/// At most this many versions, reasons, holds and rollouts of an image are shown.
+/// The maximum number of versions, reasons, holds and rollouts that are shown of an image.
 const DETAILS: usize = 5;
 
-/// The images that are asked for.
+/// Renders the images that a query asks for.
 pub fn section(snapshot: &Snapshot, asked: &Result<Query, QueryError>) -> Markup {
     let images = &snapshot.status.images;
     html! {
         section aria-labelledby="images" {
             h2 #images tabindex="-1" { "Images" }
             @if images.rows().is_empty() {
-                p { "No image is known yet that a policy governs." }
+                p { "No images governed by a policy are known yet." }
             } @else {
                 (list(snapshot, asked))
             }
@@ -53,7 +54,7 @@ fn list(snapshot: &Snapshot, asked: &Result<Query, QueryError>) -> Markup {
         (controls::filter(&query))
         @if let Err(error) = asked {
             div .notice.bad role="alert" {
-                h3 { "The address was not understood, so all images are shown" }
+                h3 { "The address is not valid, so all images are shown" }
                 p { (error) @if let Some(help) = error.help() { ": " (help) } "." }
             }
         }
@@ -61,7 +62,7 @@ fn list(snapshot: &Snapshot, asked: &Result<Query, QueryError>) -> Markup {
             div .notice { p { "There is no page " (number(page)) ". This is the last one." } }
         }
         @if selection.rows.is_empty() {
-            p { "No image matches. " a href="?#images" { "Show all images" } }
+            p { "No images match. " a href="?#images" { "Show all images" } }
         } @else {
             (table(snapshot, &query, &selection))
             (controls::pages(&query, &selection))
@@ -78,7 +79,7 @@ fn table(snapshot: &Snapshot, query: &Query, selection: &Selection) -> Markup {
                     span {
                         "Images " (number(before + 1)) " to " (number(before + selection.rows.len()))
                         " of " (number(selection.total)) @if query.is_narrow() { " that match" }
-                        @if query.state().is_empty() { ", trouble first" }
+                        @if query.state().is_empty() { ", problems first" }
                     }
                 }
                 thead {
@@ -95,8 +96,8 @@ fn table(snapshot: &Snapshot, query: &Query, selection: &Selection) -> Markup {
     }
 }
 
-/// Why fields stay, with what holds for many of them only once.
-fn words_of(reasons: &[Why]) -> Vec<&str> {
+/// Returns the reasons why fields are kept back, without duplicates.
+fn details_of(reasons: &[Why]) -> Vec<&str> {
     let mut seen = HashSet::new();
     reasons.iter().map(|why| why.detail.as_str()).filter(|detail| seen.insert(*detail)).collect()
 }
@@ -104,8 +105,8 @@ fn words_of(reasons: &[Why]) -> Vec<&str> {
 fn image(row: &Row, snapshot: &Snapshot) -> Markup {
     let (Row { status, since, commit: made }, link) = (row, snapshot.commit_link.as_ref());
     let candidate = status.candidate.as_ref().map(ToString::to_string);
-    let words_of = words_of(&status.reasons);
-    let ((reasons, more_reasons), (holds, more_holds)) = (first(&words_of, DETAILS), first(&status.holds, DETAILS));
+    let details_of = details_of(&status.reasons);
+    let ((reasons, more_reasons), (holds, more_holds)) = (first(&details_of, DETAILS), first(&status.holds, DETAILS));
     html! {
         tr {
             th scope="row" { code { (status.image) } }
@@ -125,20 +126,20 @@ fn image(row: &Row, snapshot: &Snapshot) -> Markup {
     }
 }
 
-/// What is left out of the details of an image, and how to see it.
+/// The number of details that are left out, and how to see them.
 fn more(count: usize, image: &Repository) -> Markup {
     html! {
         @if count > 0 { p { "and " (number(count)) " more: " code { "tagalong explain " (image) } } }
     }
 }
 
-/// What became of an image in the cluster.
+/// The rollouts of an image in the cluster.
 fn rollouts(rollouts: &[Rollout], has_moved: bool) -> Markup {
-    // The latest stand at the end.
+    // The latest are at the end.
     let latest = &rollouts[rollouts.len().saturating_sub(DETAILS)..];
     html! {
         @match (latest, has_moved) {
-            ([], true) => "waits for Flux",
+            ([], true) => "waiting for Flux",
             ([], false) => (optional(None)),
             (latest, _) => {
                 @for Rollout { outcome, detail, kustomization, at, seconds, .. } in latest {
@@ -150,14 +151,14 @@ fn rollouts(rollouts: &[Rollout], has_moved: bool) -> Markup {
                     @if let Some(detail) = detail { p { (shortened(detail)) } }
                 }
                 @if rollouts.len() > latest.len() {
-                    p { "and at " (number(rollouts.len() - latest.len())) " more Kustomizations before" }
+                    p { "and at " (number(rollouts.len() - latest.len())) " more Kustomizations" }
                 }
             },
         }
     }
 }
 
-/// What the fields of an image hold, each version once.
+/// The current versions of an image, without duplicates.
 fn versions(places: &[Place]) -> Markup {
     let versions: BTreeSet<Option<String>> = places.iter().map(version).collect();
     html! {
@@ -180,7 +181,7 @@ fn places(all: &[Place], image: &Repository) -> Markup {
                 summary { (number(all.len())) " fields" }
                 ul {
                     @for place in shown {
-                        li { code { (place.file) ": " (place.path) } " holds " (optional(version(place).as_deref())) }
+                        li { code { (place.file) ": " (place.path) } " has " (optional(version(place).as_deref())) }
                     }
                 }
                 (more(left_out, image))
@@ -189,12 +190,12 @@ fn places(all: &[Place], image: &Repository) -> Markup {
     }
 }
 
-fn held(hold: &Held, link: Option<&CommitLink>) -> Markup {
+fn held(hold: &HoldStatus, link: Option<&CommitLink>) -> Markup {
     let version = Version { tag: hold.tag.clone(), digest: hold.digest.clone() };
     html! {
         p {
-            @if version.is_empty() { "All of it" } @else { code { (version) } }
-            " is held since " (time(hold.since)) " by " (hold.by) ": " (shortened(&hold.reason)) " ("
+            @if version.is_empty() { "All tags" } @else { code { (version) } }
+            " held since " (time(hold.since)) " by " (hold.by) ": " (shortened(&hold.reason)) " ("
             @if let Some(id) = &hold.commit { (commit(id, link)) }
             @if let Some(url) = &hold.pull_request { a href=(url) { "pull request" } }
             ")"

@@ -1,5 +1,5 @@
-//! The status page: plain HTML, complete without JavaScript, read well by eyes, keyboards and screen readers. Its size does
-//! not depend on the number of images.
+//! The status page: plain HTML without JavaScript, accessible by keyboard and screen reader. Its size does not depend on the
+//! number of images.
 //!
 //! - [`images`]: the list of images
 //! - `controls`: its filter and its pages
@@ -20,10 +20,10 @@ use super::status::{Done, Failed, Move, Notes};
 
 use parts::{commit, number, optional, shortened, time};
 
-/// How the page looks.
+/// The style sheet of the page.
 pub const STYLE: &str = include_str!("../page.css");
 
-/// The page with the images that are asked for; with all of them and a word about it where that is not understood.
+/// Renders the page with the images that a query asks for; with all images and an error if the query is invalid.
 pub fn render(snapshot: &Snapshot, asked: &Result<Query, QueryError>) -> Markup {
     let link = snapshot.commit_link.as_ref();
     html! {
@@ -48,9 +48,9 @@ pub fn render(snapshot: &Snapshot, asked: &Result<Query, QueryError>) -> Markup 
                     (overview(snapshot))
                     (images::section(snapshot, asked))
                     section aria-labelledby="moves" {
-                        h2 #moves { "What moved" }
+                        h2 #moves { "Recent updates" }
                         @if snapshot.status.moves.is_empty() {
-                            p { "Nothing has moved since this agent was started." }
+                            p { "Nothing has been updated since this agent started." }
                         } @else {
                             (moves(snapshot.status.moves.iter(), link))
                         }
@@ -93,12 +93,12 @@ fn notes(notes: &Notes) -> Markup {
 fn overview(snapshot: &Snapshot) -> Markup {
     html! {
         section aria-labelledby="overview" {
-            h2 #overview { "Now" }
+            h2 #overview { "Overview" }
             @if let Some(failed) = &snapshot.status.failed { (failure(failed)) }
             @if let Some((at, why)) = &snapshot.rejected_config {
                 div .notice.bad {
-                    h3 { "A new configuration was refused" }
-                    p { "The one before stays in use. Read " (time(*at)) ":" }
+                    h3 { "The new configuration was rejected" }
+                    p { "The previous one stays in use. Read " (time(*at)) ":" }
                     pre { (why) }
                 }
             }
@@ -106,26 +106,26 @@ fn overview(snapshot: &Snapshot) -> Markup {
                 Leadership::Leader => {},
                 Leadership::Follower { leader } => div .notice {
                     h3 { "Another replica leads" }
-                    p { code { (leader) } " pushes. This one takes over when that one is gone." }
+                    p { code { (leader) } " pushes. This replica takes over when that one is gone." }
                 },
                 Leadership::Unknown { reason: why } => div .notice.bad {
-                    h3 { "It is not known which replica leads" }
-                    p { "Nothing is pushed from here until it is." }
+                    h3 { "The leader is unknown" }
+                    p { "This replica pushes nothing until it is known." }
                     @if let Some(why) = why { pre { (why) } }
                 },
             }
-            @for trouble in snapshot.flux_troubles.values() {
-                div .notice.bad { h3 { "Flux is out of reach" } pre { (trouble) } }
+            @for problem in snapshot.flux_troubles.values() {
+                div .notice.bad { h3 { "Flux cannot be reached" } pre { (problem) } }
             }
             @if snapshot.is_suspended {
-                div .notice { h3 { "Suspended" } p { "Nothing moves while " code { "agent.suspend" } " is set." } }
+                div .notice { h3 { "Suspended" } p { "Nothing is updated while " code { "agent.suspend" } " is set." } }
             }
             @match &snapshot.status.done {
                 Some(Done { number, at, seconds, head }) => p {
-                    "Cycle " (number) " was done " (time(*at)) " in " (format!("{seconds:.1}")) " s, at "
+                    "Cycle " (number) " finished " (time(*at)) " after " (format!("{seconds:.1}")) " s, at "
                     (commit(head, snapshot.commit_link.as_ref())) "."
                 },
-                None => p { "No cycle has got to its end yet." },
+                None => p { "No cycle has finished yet." },
             }
         }
     }
@@ -138,7 +138,7 @@ fn failure(failed: &Failed) -> Markup {
             p {
                 (time(failed.at))
                 @if failed.consecutive > 1 { ", the last of " (failed.consecutive) " failures in a row" }
-                ". What is below is from before."
+                ". Everything below is as of the last finished cycle."
             }
             pre {
                 "error: " (failed.error)
@@ -153,7 +153,7 @@ fn moves<'m>(moves: impl Iterator<Item = &'m Move>, link: Option<&CommitLink>) -
     html! {
         div .scroll role="region" tabindex="0" aria-labelledby="moved" {
             table {
-                caption #moved { "Fields that this agent moved, the latest first" }
+                caption #moved { "Fields updated by this agent, latest first" }
                 thead {
                     tr { @for head in ["When", "Image", "From", "To", "File", "Commit"] { th scope="col" { (head) } } }
                 }
@@ -182,9 +182,10 @@ mod tests {
     use jiff::Timestamp;
 
     use crate::agent::listing::Listing;
+    use crate::agent::row::Row;
     use crate::agent::snapshot::SnapshotStore;
-    use crate::agent::status::{Rollout, Row};
-    use crate::cycle::status::{Held, ImageStatus, Place, State, Why};
+    use crate::agent::status::Rollout;
+    use crate::cycle::status::{HoldStatus, ImageStatus, Place, State, Why};
     use crate::image::Tag;
     use crate::plan::skip::Reason;
 
@@ -206,7 +207,7 @@ mod tests {
             candidate: candidate.map(tag),
             current: files.iter().map(place).collect(),
             reasons: vec![Why { field: None, reason: Reason::BlockedSecret, tag: None, detail: detail.to_owned() }],
-            holds: vec![Held {
+            holds: vec![HoldStatus {
                 tag: Some(tag("0badf00d")),
                 digest: None,
                 since: at,
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn every_tag_is_closed_every_reference_found_and_every_table_told() {
+    fn every_tag_is_closed_every_reference_resolves_and_every_table_has_a_caption() {
         for (snapshot, query) in
             [(snapshot(), ""), (crowd(1000), "page=5"), (crowd(1000), "state=none"), (snapshot(), "q=none")]
         {
@@ -360,7 +361,7 @@ mod tests {
         assert!(page.contains("href=\"https://git.example.com/org/infra/commit/c0ffee1234\""), "{page}");
     }
     #[test]
-    fn pages_show_every_image_once_and_trouble_first() {
+    fn pages_show_every_image_once_and_problems_first() {
         let snapshot = crowd(1000);
         let mut seen = Vec::new();
         let mut query = String::new();
@@ -377,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_stay_while_pages_are_turned() {
+    fn filters_are_kept_from_page_to_page() {
         let snapshot = crowd(5000);
         let page = shown(&snapshot, "state=blocked&q=APP&page=2");
         assert!(page.contains("Images 101 to 200 of 715 that match"), "{page}");
@@ -397,18 +398,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_wrongly_is_explained_and_the_last_page_shown_for_those_after_it() {
+    fn invalid_queries_are_explained_and_pages_past_the_last_show_the_last() {
         let snapshot = crowd(250);
         let page = shown(&snapshot, "state=blokced");
-        assert!(page.contains("`blokced` is not a state of images") && listed(&page).len() == 100, "{page}");
+        assert!(page.contains("`blokced` is not an image state") && listed(&page).len() == 100, "{page}");
         let page = shown(&snapshot, "page=99");
         assert!(page.contains("There is no page 99") && listed(&page).len() == 50, "{page}");
         let page = shown(&snapshot, "q=nowhere");
-        assert!(page.contains("No image matches.") && listed(&page).is_empty(), "{page}");
+        assert!(page.contains("No images match.") && listed(&page).is_empty(), "{page}");
     }
 
     #[test]
-    fn the_page_is_no_larger_for_more_images_fields_or_words() {
+    fn the_page_does_not_grow_with_images_fields_or_texts() {
         let size = |snapshot: &Snapshot| shown(snapshot, "").len();
         // Long numbers are all that may differ.
         let few = size(&crowd(1000));

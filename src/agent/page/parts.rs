@@ -1,4 +1,4 @@
-//! The small parts of the page: times, commits, numbers, and what is left out of long lists and texts.
+//! Small parts of the page: times, commits, numbers, and shortened lists and texts.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,10 @@ use crate::agent::link::CommitLink;
 use crate::cycle::status::State;
 use crate::plan::skip::Reason;
 
-/// The longest text of an error or a reason that is shown, in characters.
-const LONGEST: usize = 500;
+/// The maximum length of an error or a reason that is shown, in characters.
+const MAX_LENGTH: usize = 500;
 
-/// A value that may be missing, which a screen reader says as a word.
+/// A value that may be missing, which screen readers read as a word.
 pub fn optional(value: Option<&str>) -> Markup {
     html! {
         @match value {
@@ -22,7 +22,7 @@ pub fn optional(value: Option<&str>) -> Markup {
     }
 }
 
-/// A commit, linked where there is a place to look at it.
+/// A commit, with a link if there is one.
 pub fn commit(id: &str, link: Option<&CommitLink>) -> Markup {
     let short: String = id.chars().take(7).collect();
     html! {
@@ -33,17 +33,17 @@ pub fn commit(id: &str, link: Option<&CommitLink>) -> Markup {
     }
 }
 
-/// A time, for people and for machines.
+/// A time, readable for people and machines.
 pub fn time(at: Timestamp) -> Markup {
     html! { time datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ")) { (at.strftime("%Y-%m-%d %H:%M:%S UTC")) } }
 }
 
-/// A state in words.
+/// Returns the text for a state.
 pub fn label(state: State) -> &'static str {
     match state {
         State::UpToDate | State::Kept(Reason::UpToDate) => "up to date",
         State::Kept(Reason::NoCandidate) => "no candidate",
-        State::Updating => "about to move",
+        State::Updating => "updating",
         State::Kept(Reason::Suspended) => "suspended",
         State::Kept(Reason::Held) => "held",
         State::Kept(Reason::RegistryError) => "registry error",
@@ -52,7 +52,7 @@ pub fn label(state: State) -> &'static str {
     }
 }
 
-/// A number as people read it: `4,312`.
+/// Formats a number with separators: `4,312`.
 pub fn number(value: usize) -> String {
     let digits = value.to_string();
     let mut text = String::new();
@@ -65,15 +65,15 @@ pub fn number(value: usize) -> String {
     text
 }
 
-/// The first items of a list, and how many follow.
+/// Returns the first items of a list, and the number of the others.
 pub fn first<T>(all: &[T], most: usize) -> (&[T], usize) {
     let shown = all.len().min(most);
     (&all[..shown], all.len() - shown)
 }
 
-/// A text, or the start of a very long one.
+/// Returns a text, or the start of a very long one.
 pub fn shortened(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(LONGEST) {
+    match text.char_indices().nth(MAX_LENGTH) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
         None => Cow::Borrowed(text),
     }
@@ -86,8 +86,8 @@ mod tests {
     #[test]
     fn numbers_are_grouped_and_long_texts_cut_between_characters() {
         assert_eq!([0, 999, 4312, 1_000_000].map(number), ["0", "999", "4,312", "1,000,000"]);
-        assert_eq!(shortened(&"é".repeat(LONGEST)), "é".repeat(LONGEST));
-        assert_eq!(shortened(&"é".repeat(LONGEST + 1)), format!("{}…", "é".repeat(LONGEST)));
+        assert_eq!(shortened(&"é".repeat(MAX_LENGTH)), "é".repeat(MAX_LENGTH));
+        assert_eq!(shortened(&"é".repeat(MAX_LENGTH + 1)), format!("{}…", "é".repeat(MAX_LENGTH)));
         assert_eq!((first(&[1, 2, 3], 2), first(&[1], 2)), ((&[1, 2][..], 1), (&[1][..], 0)));
     }
 }

@@ -1,4 +1,4 @@
-//! Who sent an event: whoever knows the secret. Compared in constant time.
+//! Authentication of events by a shared secret, in constant time.
 
 use axum::http::{HeaderMap, header};
 use hmac::{Hmac, KeyInit, Mac};
@@ -8,14 +8,14 @@ use crate::secret::Secret;
 
 use super::config::Kind;
 
-/// Headers with the HMAC-SHA256 of the body, in hexadecimal, after `sha256=` or not (GitHub, "Validating webhook
+/// Headers with the HMAC-SHA256 of the body, in hexadecimal, with or without the prefix `sha256=` (GitHub, "Validating webhook
 /// deliveries"; Gitea, "Webhooks").
 const SIGNATURES: [&str; 3] = ["x-hub-signature-256", "x-gitea-signature", "x-forgejo-signature"];
-/// GitLab sends the secret as it is.
+/// The header in which GitLab sends the secret itself.
 const GITLAB_TOKEN: &str = "x-gitlab-token";
 
-/// Whether an event was sent by someone who knows the secret. A signature counts alone; without one the secret may be
-/// shown in `Authorization`, as a bearer token or as it is, and in the URL by senders that know nothing better.
+/// Whether the sender of an event knows the secret. If there is a signature, it alone decides; without one, the secret may be
+/// in `Authorization`, with or without `Bearer`, and for senders that support nothing else in the URL.
 pub fn is_authentic(kind: Kind, secret: &Secret<String>, headers: &HeaderMap, query: &str, body: &[u8]) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let mut signatures = SIGNATURES.iter().filter(|name| headers.contains_key(**name)).peekable();
@@ -26,7 +26,7 @@ pub fn is_authentic(kind: Kind, secret: &Secret<String>, headers: &HeaderMap, qu
         .or_else(|| text(header::AUTHORIZATION.as_str()).map(|value| value.strip_prefix("Bearer ").unwrap_or(value)));
     match shown {
         Some(shown) => is_same(secret, shown),
-        None if kind.knows_urls_only() => {
+        None if kind.supports_urls_only() => {
             let mut pairs = url::form_urlencoded::parse(query.as_bytes());
             pairs.find(|(key, _)| key == "token").is_some_and(|(_, shown)| is_same(secret, &shown))
         }
@@ -42,7 +42,7 @@ fn is_signed(secret: &Secret<String>, signature: &str, body: &[u8]) -> bool {
     })
 }
 
-/// Compares two texts by their HMACs: neither where they differ nor how long they are shows in the time that it takes.
+/// Compares two texts by their HMACs, so that the time reveals neither where they differ nor how long they are.
 fn is_same(secret: &Secret<String>, shown: &str) -> bool {
     let (Some(mut ours), Some(mut theirs)) = (keyed(secret), keyed(secret)) else { return false };
     ours.update(secret.expose().as_bytes());
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_signature_is_not_made_good_by_a_token() {
+    fn a_token_does_not_make_up_for_a_wrong_signature() {
         let token = ("authorization", "Bearer It's a Secret to Everybody");
         assert!(judged(Kind::Generic, &[token], "", b"x"));
         assert!(!judged(Kind::Generic, &[token, ("x-hub-signature-256", SIGNATURE)], "", b"x"));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_shown_where_each_sender_can() {
+    fn tokens_are_accepted_where_each_sender_can_put_them() {
         let secret = "It's a Secret to Everybody";
         assert!(judged(Kind::Harbor, &[("authorization", secret)], "", b""));
         assert!(judged(Kind::Gitlab, &[("x-gitlab-token", secret)], "", b""));

@@ -1,4 +1,4 @@
-//! What webhooks have to be told.
+//! Settings of webhooks.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,15 +7,15 @@ use std::str::FromStr;
 /// A sender of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// What it sends.
+    /// The format of its events.
     pub kind: Kind,
-    /// The file with the secret that it shares with us; read again for each event.
+    /// The file with the shared secret; read again for each event.
     pub secret_file: PathBuf,
-    /// The host under which its images are deployed, where its events name another one or none.
+    /// The host under which its images are deployed, if its events name another one or none.
     pub registry: Option<String>,
 }
 
-/// What a sender sends.
+/// The format of a sender's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Notifications of the distribution registry (its documentation, "Notifications").
@@ -32,12 +32,12 @@ pub enum Kind {
     Quay,
     /// GitLab's pipeline events, and the notifications of its registry.
     Gitlab,
-    /// `{"images": ["ghcr.io/acme/app:1a2b3c4"]}`, for whatever can send a request.
+    /// `{"images": ["ghcr.io/acme/app:1a2b3c4"]}`, for anything that can send a request.
     Generic,
 }
 
 impl Kind {
-    /// All of them.
+    /// All formats.
     pub const ALL: [Kind; 8] = [
         Kind::Distribution,
         Kind::Gitea,
@@ -49,7 +49,7 @@ impl Kind {
         Kind::Generic,
     ];
 
-    /// Its name in the configuration and in the path.
+    /// Returns its name in the configuration and in the path.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Distribution => "distribution",
@@ -63,8 +63,8 @@ impl Kind {
         }
     }
 
-    /// Whether its sender can add neither a signature nor a header, so that the secret may stand in the URL.
-    pub fn knows_urls_only(self) -> bool {
+    /// Whether its sender supports neither signatures nor headers, so that the secret has to be in the URL.
+    pub fn supports_urls_only(self) -> bool {
         matches!(self, Kind::DockerHub | Kind::Quay)
     }
 }
@@ -75,9 +75,9 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A text that is no kind of webhook.
+/// The error for an unknown kind of webhook.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not known; there are {known}", known = Kind::ALL.map(Kind::as_str).join(", "))]
+#[error("invalid value `{0}`; expected one of {known}", known = Kind::ALL.map(Kind::as_str).join(", "))]
 pub struct KindError(String);
 
 impl FromStr for Kind {

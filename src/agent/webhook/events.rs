@@ -1,4 +1,4 @@
-//! What an event says: the images of which there are new tags.
+//! The images that an event names.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,13 @@ use crate::policy::scope::Target;
 
 use super::config::Kind;
 
-/// More images than this are named by no event.
+/// The maximum number of images that are taken from one event.
 const MAX_IMAGES: usize = 1_000;
 
-/// The images that an event tells news of; none when it tells of something else, such as a pull.
+/// Returns the images for which an event announces new tags; none if it is about something else, such as a pull.
 ///
 /// # Errors
-/// The body is not what the sender's documentation promises.
+/// The body is not as documented by the sender.
 pub fn updated_images(kind: Kind, body: &[u8]) -> Result<BTreeSet<Target>, serde_json::Error> {
     let found: Vec<Option<Target>> = match kind {
         Kind::Distribution => serde_json::from_slice::<Notifications>(body)?.images(),
@@ -30,12 +30,12 @@ pub fn updated_images(kind: Kind, body: &[u8]) -> Result<BTreeSet<Target>, serde
     Ok(found.into_iter().flatten().take(MAX_IMAGES).collect())
 }
 
-/// The image of a reference, whatever its tag.
+/// Returns the image of a reference, whatever its tag.
 fn reference(text: &str) -> Option<Target> {
     text.parse::<Reference>().ok().map(|reference| Target::image(&reference.repository))
 }
 
-/// A name within a host that may not be told. Names of images are in lower case, those of accounts may not be.
+/// A name on a host that may be unknown. Image names are lowercase, but account names may not be.
 fn named(host: Option<String>, path: &str) -> Option<Target> {
     (!path.is_empty()).then(|| Target { host, path: path.to_ascii_lowercase(), with_below: false })
 }
@@ -68,7 +68,7 @@ struct NotifiedRequest {
 }
 
 impl Notifications {
-    /// Pushes of tags: blobs, and manifests that only an index names, are on their way to one.
+    /// Only pushes of tags count: blobs and untagged manifests precede one.
     fn images(self) -> Vec<Option<Target>> {
         let tags = self.events.into_iter().filter(|event| event.action == "push" && !event.target.tag.is_empty());
         tags.map(|event| {
@@ -229,13 +229,13 @@ impl GitlabEvent {
         };
         let status = event.object_attributes.and_then(|pipeline| pipeline.status);
         let is_built = event.object_kind == "pipeline" && status.as_deref() == Some("success");
-        // The images of a project bear its name, or names below it; which host has them, the event does not say.
+        // The images of a project have its name, or names below it; the event does not name their host.
         let project = named(None, &event.project.path_with_namespace).filter(|_| is_built);
         vec![project.map(|target| Target { with_below: true, ..target })]
     }
 }
 
-/// For whatever can send a request.
+/// For anything that can send a request.
 #[derive(Deserialize)]
 struct Generic {
     images: Vec<String>,
@@ -253,8 +253,8 @@ mod tests {
 
     use super::*;
 
-    /// What an event tells news of, as `host/path`; `*` where the host is not told, and `/**` behind what lies below it.
-    fn told(kind: Kind, event: &Value) -> Vec<String> {
+    /// The images of an event, as `host/path`; `*` if the host is unknown, and `/**` if names below are included.
+    fn images_of(kind: Kind, event: &Value) -> Vec<String> {
         let targets = updated_images(kind, event.to_string().as_bytes()).expect("understood");
         let shown = |target: &Target| {
             let below = if target.with_below { "/**" } else { "" };
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_distribution_registry_tells_of_pushed_tags() {
+    fn the_distribution_registry_announces_pushed_tags() {
         let event = |action: &str, target: Value| {
             json!({ "id": "320678d8-ca14-430f-8bb6-4ca139cd83f7", "timestamp": "2016-03-09T14:44:26.402973972-08:00",
                 "action": action, "target": target,
@@ -277,26 +277,26 @@ mod tests {
             "repository": "org/app", "url": "http://192.168.100.227:5000/v2/org/app/manifests/sha256:fea8", "tag": "1a2b3c4" });
         let blob = json!({ "mediaType": "application/octet-stream", "repository": "org/app", "url": "x", "size": 1 });
         let events = json!({ "events": [event("push", blob), event("pull", manifest.clone()), event("push", manifest.clone())] });
-        assert_eq!(told(Kind::Distribution, &events), ["192.168.100.227:5000/org/app"]);
+        assert_eq!(images_of(Kind::Distribution, &events), ["192.168.100.227:5000/org/app"]);
         // Our own pulls must not wake us.
-        assert!(told(Kind::Distribution, &json!({ "events": [event("pull", manifest)] })).is_empty());
+        assert!(images_of(Kind::Distribution, &json!({ "events": [event("pull", manifest)] })).is_empty());
     }
 
     #[test]
-    fn gitea_tells_of_container_packages() {
+    fn gitea_announces_container_packages() {
         let event = |action: &str, kind: &str| {
             json!({ "action": action, "repository": null, "sender": { "id": 1, "login": "ci" }, "organization": null,
                 "package": { "id": 13, "owner": { "id": 2, "login": "Mathias", "username": "Mathias" }, "creator": { "login": "ci" },
                     "type": kind, "name": "team/app", "version": "1a2b3c4", "created_at": "2026-04-01T10:00:00Z",
                     "html_url": "https://gitea.example.com:8443/Mathias/-/packages/container/team%2Fapp/1a2b3c4" } })
         };
-        assert_eq!(told(Kind::Gitea, &event("created", "container")), ["gitea.example.com:8443/mathias/team/app"]);
-        assert!(told(Kind::Gitea, &event("deleted", "container")).is_empty());
-        assert!(told(Kind::Gitea, &event("created", "npm")).is_empty());
+        assert_eq!(images_of(Kind::Gitea, &event("created", "container")), ["gitea.example.com:8443/mathias/team/app"]);
+        assert!(images_of(Kind::Gitea, &event("deleted", "container")).is_empty());
+        assert!(images_of(Kind::Gitea, &event("created", "npm")).is_empty());
     }
 
     #[test]
-    fn harbor_tells_in_two_formats() {
+    fn harbor_has_two_formats() {
         let data = json!({
             "resources": [{ "digest": "sha256:8a9e9863dbb6e10edb5adfe917c00da84e1700fa76e7ed02476aa6e6fb8ee0d8", "tag": "latest",
                 "resource_url": "hub.harbor.com/test-webhook/debian:latest" }],
@@ -304,21 +304,21 @@ mod tests {
                 "repo_full_name": "test-webhook/debian", "repo_type": "private" } });
         let event =
             |kind: &str| json!({ "type": kind, "occur_at": 1586922308, "operator": "admin", "event_data": data });
-        assert_eq!(told(Kind::Harbor, &event("PUSH_ARTIFACT")), ["hub.harbor.com/test-webhook/debian"]);
-        assert!(told(Kind::Harbor, &event("PULL_ARTIFACT")).is_empty());
+        assert_eq!(images_of(Kind::Harbor, &event("PUSH_ARTIFACT")), ["hub.harbor.com/test-webhook/debian"]);
+        assert!(images_of(Kind::Harbor, &event("PULL_ARTIFACT")).is_empty());
         let cloud = json!({ "specversion": "1.0", "id": "4b2f89a6", "requestid": "9fdd2e7e", "type": "harbor.artifact.pushed",
             "source": "/projects/2/webhook/policies/15", "datacontenttype": "application/json",
             "time": "2023-04-03T06:23:46Z", "operator": "admin", "data": data });
-        assert_eq!(told(Kind::Harbor, &cloud), ["hub.harbor.com/test-webhook/debian"]);
+        assert_eq!(images_of(Kind::Harbor, &cloud), ["hub.harbor.com/test-webhook/debian"]);
     }
 
     #[test]
-    fn docker_hub_github_and_quay_tell_of_one_image() {
+    fn docker_hub_github_and_quay_announce_one_image() {
         let hub = json!({ "callback_url": "https://registry.hub.docker.com/u/svendowideit/testhook/hook/2141b5bi/",
             "push_data": { "pushed_at": 1417566161, "pusher": "trustedbuilder", "tag": "latest" },
             "repository": { "comment_count": 0, "is_private": true, "name": "testhook", "namespace": "svendowideit",
                 "owner": "svendowideit", "repo_name": "svendowideit/testhook", "status": "Active" } });
-        assert_eq!(told(Kind::DockerHub, &hub), ["docker.io/svendowideit/testhook"]);
+        assert_eq!(images_of(Kind::DockerHub, &hub), ["docker.io/svendowideit/testhook"]);
 
         let package = json!({ "id": 1, "name": "hello-docker", "namespace": "Octo-Org", "ecosystem": "CONTAINER",
             "package_type": "CONTAINER", "owner": { "login": "Octo-Org", "id": 2 },
@@ -326,41 +326,41 @@ mod tests {
                 "container_metadata": { "tag": { "name": "1a2b3c4", "digest": "sha256:00" } } } });
         for key in ["package", "registry_package"] {
             let event = json!({ "action": "published", key: package, "sender": { "login": "ci" } });
-            assert_eq!(told(Kind::Ghcr, &event), ["ghcr.io/octo-org/hello-docker"]);
+            assert_eq!(images_of(Kind::Ghcr, &event), ["ghcr.io/octo-org/hello-docker"]);
         }
-        assert!(told(Kind::Ghcr, &json!({ "zen": "Design for failure.", "hook_id": 1, "hook": {} })).is_empty());
+        assert!(images_of(Kind::Ghcr, &json!({ "zen": "Design for failure.", "hook_id": 1, "hook": {} })).is_empty());
 
         let quay = json!({ "name": "repository", "repository": "mynamespace/repository", "namespace": "mynamespace",
             "docker_url": "quay.io/mynamespace/repository", "homepage": "https://quay.io/repository/mynamespace/repository",
             "updated_tags": ["latest"] });
-        assert_eq!(told(Kind::Quay, &quay), ["quay.io/mynamespace/repository"]);
+        assert_eq!(images_of(Kind::Quay, &quay), ["quay.io/mynamespace/repository"]);
     }
 
     #[test]
-    fn gitlab_tells_of_pipelines_and_by_its_registry() {
+    fn gitlab_announces_pipelines_and_pushes() {
         let event = |kind: &str, status: &str| {
             json!({ "object_kind": kind, "object_attributes": { "id": 31, "ref": "master", "status": status },
                 "project": { "id": 1, "name": "Gitlab Test", "path_with_namespace": "Gitlab-Org/gitlab-test" } })
         };
-        assert_eq!(told(Kind::Gitlab, &event("pipeline", "success")), ["*/gitlab-org/gitlab-test/**"]);
-        assert!(told(Kind::Gitlab, &event("pipeline", "running")).is_empty());
-        assert!(told(Kind::Gitlab, &event("push", "success")).is_empty());
+        assert_eq!(images_of(Kind::Gitlab, &event("pipeline", "success")), ["*/gitlab-org/gitlab-test/**"]);
+        assert!(images_of(Kind::Gitlab, &event("pipeline", "running")).is_empty());
+        assert!(images_of(Kind::Gitlab, &event("push", "success")).is_empty());
         let target = json!({ "repository": "gitlab-org/gitlab-test", "tag": "1a2b3c4" });
         let notification =
             json!({ "events": [{ "action": "push", "target": target, "request": { "host": "r.example.com" } }] });
-        assert_eq!(told(Kind::Gitlab, &notification), ["r.example.com/gitlab-org/gitlab-test"]);
+        assert_eq!(images_of(Kind::Gitlab, &notification), ["r.example.com/gitlab-org/gitlab-test"]);
     }
 
     #[test]
-    fn anything_can_tell_of_images_by_their_names() {
+    fn generic_events_list_images() {
         let event = json!({ "images": ["ghcr.io/acme/app:1a2b3c4", "nginx", "no image!"] });
-        assert_eq!(told(Kind::Generic, &event), ["docker.io/library/nginx", "ghcr.io/acme/app"]);
+        assert_eq!(images_of(Kind::Generic, &event), ["docker.io/library/nginx", "ghcr.io/acme/app"]);
         let many: Vec<String> = (0..5000).map(|n| format!("ghcr.io/acme/app-{n}")).collect();
-        assert_eq!(told(Kind::Generic, &json!({ "images": many })).len(), MAX_IMAGES);
+        assert_eq!(images_of(Kind::Generic, &json!({ "images": many })).len(), MAX_IMAGES);
     }
 
     #[test]
-    fn what_is_no_event_is_refused() {
+    fn invalid_events_are_rejected() {
         for kind in Kind::ALL {
             for body in ["", "[]", "null", "{", "\"x\"", "{\"unexpected\": [1]}"] {
                 let refused = updated_images(kind, body.as_bytes());

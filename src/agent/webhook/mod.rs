@@ -1,12 +1,12 @@
-//! Being told of pushes: what registries send when there is a new image, so that its cycle begins at once.
+//! Webhooks, with which registries announce new images, so that a cycle starts at once.
 //!
-//! An event is a hint and nothing else: what is chosen, proved and deployed is decided by the cycle that it starts. So an
-//! event that is sent again, late or by someone who knows the secret does no harm.
+//! An event is only a hint: the cycle that it starts decides what is chosen, proved and deployed. So an event that is
+//! replayed, late, or forged by someone who knows the secret does no harm.
 //!
-//! - [`config`]: what it has to be told
+//! - [`config`]: settings
 //! - [`endpoint`]: `POST /webhooks/KIND`
-//! - `authentic`: who sent an event
-//! - `events`: what an event says
+//! - `authentic`: authentication of senders
+//! - `events`: the images that an event names
 
 mod authentic;
 pub mod config;

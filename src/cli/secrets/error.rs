@@ -1,70 +1,30 @@
-//! What goes wrong where SOPS files are written.
+//! Why a SOPS file cannot be written.
 
 use std::path::PathBuf;
 
 use crate::fault::{Explain, Fault};
 use crate::sops::error::SopsError;
-use crate::sops::rules::RulesError;
+use crate::sops::rules_error::RulesError;
 
-/// What goes wrong where SOPS files are written.
+/// Why a SOPS file cannot be written.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
 pub enum SecretsError {
-    /// No rule says to whom a file is encrypted.
-    #[error("{file}: no creation rule of a .sops.yaml in its folder or above is for it")]
-    NoRule {
-        /// The file.
-        file: String,
-    },
-    /// The rules cannot be read.
-    #[error("{file} cannot be used")]
-    Rules {
-        /// The `.sops.yaml`.
-        file: String,
-        /// Why.
-        #[source]
-        source: RulesError,
-    },
-    /// A rule encrypts something else than the values of a Secret.
-    #[error("{file}: by the rule of .sops.yaml {what}")]
-    Selection {
-        /// The file.
-        file: String,
-        /// What would be wrong.
-        what: &'static str,
-    },
-    /// A file cannot be encrypted.
-    #[error("{file}: cannot be encrypted")]
-    Sops {
-        /// The file.
-        file: String,
-        /// Why.
-        #[source]
-        source: SopsError,
-    },
-    /// There is no credential for a registry.
-    #[error("there is no credential for {host} in {}", file.as_ref().map_or("any Docker config file".to_owned(), |file| file.display().to_string()))]
-    NoCredential {
-        /// The registry.
-        host: String,
-        /// Where it was looked for.
-        file: Option<PathBuf>,
-    },
-    /// What there is of a registry cannot be used by a kubelet.
-    #[error("the credential for {host} is a refresh token, which a kubelet cannot use")]
-    RefreshToken {
-        /// The registry.
-        host: String,
-    },
-    /// There is another file in the place.
-    #[error("{file} is there already, and is not the Secret {namespace}/{name}")]
-    Occupied {
-        /// The file.
-        file: String,
-        /// The namespace of the Secret.
-        namespace: String,
-        /// The name of the Secret.
-        name: String,
-    },
+    #[error("{file}: no creation rule of a .sops.yaml in its folder or above matches")]
+    NoRule { file: String },
+    #[error("cannot use {file}")]
+    Rules { file: String, source: RulesError },
+    /// A rule encrypts too little of a Secret, or too much.
+    #[error("{file}: with its rule in .sops.yaml, {what}")]
+    Selection { file: String, what: &'static str },
+    #[error("cannot encrypt {file}")]
+    Sops { file: String, source: SopsError },
+    #[error("no credential for {host} in {}", file.as_ref().map_or("any Docker config file".to_owned(), |file| file.display().to_string()))]
+    NoCredential { host: String, file: Option<PathBuf> },
+    #[error("the credential for {host} is a refresh token, which kubelets cannot use")]
+    RefreshToken { host: String },
+    #[error("{file} exists already, and is not the Secret {namespace}/{name}")]
+    Occupied { file: String, namespace: String, name: String },
 }
 
 impl Explain for SecretsError {
@@ -78,17 +38,17 @@ impl Explain for SecretsError {
     fn help(&self) -> Option<String> {
         let say = |text: &str| Some(text.to_owned());
         match self {
-            SecretsError::NoRule { .. } => say("add one with the recipients: `creation_rules: [{ age: age1… }]`"),
-            SecretsError::Rules { .. } => say("mend it; nothing is encrypted by rules that cannot be read"),
-            SecretsError::Selection { .. } => say("set `encrypted_regex: ^(data|stringData)$`, as Flux wants it"),
+            SecretsError::NoRule { .. } => say("add a rule with the recipients: `creation_rules: [{ age: age1… }]`"),
+            SecretsError::Rules { .. } => say("fix it; nothing is encrypted by invalid rules"),
+            SecretsError::Selection { .. } => say("set `encrypted_regex: ^(data|stringData)$`, as Flux expects"),
             SecretsError::Sops { source, .. } => source.help(),
             SecretsError::NoCredential { host, .. } => {
-                Some(format!("run `docker login {host}`, or give --docker-config"))
+                Some(format!("run `docker login {host}`, or use --docker-config"))
             }
             SecretsError::RefreshToken { host } => {
-                Some(format!("log in with a user and a password or token: `docker login -u USER {host}`"))
+                Some(format!("log in with a user name and a password or token: `docker login -u USER {host}`"))
             }
-            SecretsError::Occupied { .. } => say("give another --file, or remove that one"),
+            SecretsError::Occupied { .. } => say("choose another --file, or remove that one"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `tagalong secrets`
 //!
-//! - [`error`]: what goes wrong where files are written
+//! - [`error`]: why a SOPS file cannot be written
 //! - [`pull_secret`]: `tagalong secrets pull-secret`
 //! - [`rotate`]: `tagalong secrets rotate`
 //! - [`verify`]: `tagalong secrets verify`
@@ -10,16 +10,15 @@ pub mod pull_secret;
 pub mod rotate;
 pub mod verify;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use super::error::CliError;
 
-/// Work on the SOPS files of a repository
+/// Verify, write and rotate the SOPS files of a repository
 ///
-/// Identities are taken from where sops takes them, from --age-key-file, and from the configuration.
+/// Identities are taken from the same places as in sops, from --age-key-file, and from the configuration.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tagalong secrets verify --dir .\n  tagalong secrets pull-secret --registry ghcr.io --name ghcr --namespace shop --file apps/shop/ghcr.yaml\n  tagalong secrets rotate --dir ."
@@ -34,15 +33,6 @@ enum Action {
     Verify(verify::Arguments),
     PullSecret(pull_secret::Arguments),
     Rotate(rotate::Arguments),
-}
-
-/// Where age identities are, besides the places that sops knows.
-#[derive(Debug, Clone, Default, Args)]
-pub struct KeyArguments {
-    /// A file with age identities or an SSH private key, or a folder of *.agekey files; repeatable [also: SOPS_AGE_KEY,
-    /// SOPS_AGE_KEY_FILE, SOPS_AGE_SSH_PRIVATE_KEY_FILE, the user's sops age key file]
-    #[arg(long = "age-key-file", value_name = "FILE")]
-    pub age_key_files: Vec<PathBuf>,
 }
 
 /// Runs one of them.

@@ -10,12 +10,13 @@ use rand_core::UnwrapErr;
 use serde::Serialize;
 use tokio::task::block_in_place;
 
-use crate::cli::arguments::OutputArguments;
+use crate::cli::arguments::{KeyArguments, OutputArguments};
 use crate::cli::connect;
 use crate::cli::error::CliError;
 use crate::cli::folder::Folder;
 use crate::cli::output::{self, Format};
-use crate::config::load::{Config, Overrides};
+use crate::config::load::Config;
+use crate::config::overrides::Overrides;
 use crate::cycle::error::CycleError;
 use crate::cycle::report::FileChange;
 use crate::image::Repository;
@@ -23,7 +24,7 @@ use crate::manifest::pull_secret::{KEY, Name, PullSecret, encoded};
 use crate::registry::credentials;
 use crate::secret::Secret;
 use crate::sops::encrypt::{self, Recipe};
-use crate::sops::envelope;
+use crate::sops::envelope::{self, Detected};
 use crate::sops::format;
 use crate::sops::keyring::Keyring;
 use crate::sops::open;
@@ -32,53 +33,53 @@ use crate::sops::rulebook::{BrokenRules, RuleBook};
 use crate::sops::rules::CreationRule;
 use crate::sops::selection::Selection;
 
-use super::KeyArguments;
 use super::error::SecretsError;
 
 /// Write an encrypted pull secret for a registry
 ///
-/// Makes a Secret of type kubernetes.io/dockerconfigjson that holds the credential of one registry and of no other, taken
-/// from a Docker config file (credential helpers are asked), and encrypts it as the creation rule of the nearest
-/// .sops.yaml says that holds for its file. Where that rule does not say which values are encrypted, those below data and
-/// stringData are, as Flux wants it. What is written is never in clear.
+/// Creates a Secret of type kubernetes.io/dockerconfigjson with the credential of one registry and no other, taken from a
+/// Docker config file (credential helpers are supported), and encrypts it by the creation rule of the nearest .sops.yaml
+/// that matches its file. If that rule does not select values, those below data and stringData are encrypted, as Flux expects.
+/// Nothing is ever written in plaintext.
 ///
-/// With --file it is written there; a Secret of the same name in that file is replaced, and left as it is when an identity
-/// at hand shows that it holds the same. Without --file it is printed, by the rule that holds for NAME.yaml.
+/// With --file, the Secret is written to that file, where it replaces a Secret of the same name; the file is left unchanged
+/// if an available identity shows that it already contains the same credential. Without --file, the Secret is printed,
+/// encrypted by the rule that matches NAME.yaml.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tagalong secrets pull-secret --registry ghcr.io --name ghcr --namespace shop --file apps/shop/ghcr.yaml\n  tagalong secrets pull-secret --registry registry.example.com --name pull --namespace shop --docker-config auth.json | kubectl diff -f -"
 )]
 pub struct Arguments {
-    /// The registry, as image names write it
+    /// Registry, as written in image names
     #[arg(long, value_name = "HOST")]
     registry: String,
 
-    /// The name of the Secret
+    /// Name of the Secret
     #[arg(long, value_name = "NAME")]
     name: Name,
 
-    /// The namespace of the Secret
+    /// Namespace of the Secret
     #[arg(long, value_name = "NS")]
     namespace: Name,
 
-    /// Take the credential from this Docker config file [default: registries[].credentialsFile of the configuration, else
+    /// Docker config file that contains the credential [default: registries[].credentialsFile of the configuration, else
     /// REGISTRY_AUTH_FILE, else $DOCKER_CONFIG/config.json, else ~/.docker/config.json]
     #[arg(long, value_name = "FILE")]
     docker_config: Option<PathBuf>,
 
-    /// Write to this file, relative to --dir
+    /// File to write, relative to --dir
     #[arg(long, value_name = "FILE")]
     file: Option<String>,
 
-    /// The folder that --file is relative to
+    /// Folder that --file is relative to
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
 
-    /// Print the diff that would be written; change nothing
+    /// Print the diff that would be written, without changing anything
     #[arg(long, requires = "file")]
     dry_run: bool,
 
-    /// The configuration file, tagalong.yaml
+    /// Configuration file (tagalong.yaml)
     #[arg(long, env = "TAGALONG_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -89,26 +90,26 @@ pub struct Arguments {
     output: OutputArguments,
 }
 
-/// What was written, for scripts.
+/// The result, in the format that scripts rely on.
 #[derive(Debug, Serialize)]
 struct Written<'w> {
     registry: &'w str,
     name: &'w str,
     namespace: &'w str,
-    /// The file; null when the manifest is printed.
+    /// The file; null if the manifest is printed instead.
     file: Option<&'w str>,
     changed: bool,
     recipients: Vec<String>,
-    /// The encrypted manifest, where there is no file.
+    /// The encrypted manifest, if there is no file.
     manifest: Option<String>,
 }
 
-/// Makes the Secret.
+/// Writes the Secret.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    block_in_place(|| written(&arguments))
+    block_in_place(|| write(&arguments))
 }
 
-fn written(arguments: &Arguments) -> Result<ExitCode, CliError> {
+fn write(arguments: &Arguments) -> Result<ExitCode, CliError> {
     let overrides = Overrides {
         file: arguments.config.clone(),
         age_key_files: arguments.keys.age_key_files.clone(),
@@ -135,25 +136,25 @@ fn written(arguments: &Arguments) -> Result<ExitCode, CliError> {
         }
         let keyring = config.secrets.keys.keyring().map_err(CycleError::from)?;
         if holds(before, &docker_config, rule, &keyring) {
-            return said(arguments, &recipients, &[], None);
+            return print(arguments, &recipients, &[], None);
         }
     }
     let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let manifest = secret.manifest(&docker_config);
-    let sealed =
+    let encrypted =
         encrypt::encrypt(manifest.expose().as_bytes(), format::Format::Yaml, &recipe, &now, &mut UnwrapErr(SysRng))
             .map_err(|source| SecretsError::Sops { file: file.clone(), source })?;
     if arguments.file.is_none() {
-        return said(arguments, &recipients, &[], Some(String::from_utf8_lossy(&sealed).into_owned()));
+        return print(arguments, &recipients, &[], Some(String::from_utf8_lossy(&encrypted).into_owned()));
     }
     if !arguments.dry_run {
-        folder.write(&file, &sealed)?;
+        folder.write(&file, &encrypted)?;
     }
-    // The old file may be in clear, so it is not shown.
-    said(arguments, &recipients, &[FileChange { file, before: Vec::new(), after: sealed }], None)
+    // The old file may contain plaintext, so it is not shown.
+    print(arguments, &recipients, &[FileChange { file, before: Vec::new(), after: encrypted }], None)
 }
 
-fn said(
+fn print(
     arguments: &Arguments,
     recipients: &[String],
     changes: &[FileChange],
@@ -179,20 +180,20 @@ fn said(
     Ok(ExitCode::SUCCESS)
 }
 
-/// A path below the folder.
+/// Normalizes a path, which must be below the folder.
 fn inside(file: &str) -> Result<String, CliError> {
     let parts: Vec<&str> = file.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     let refused = |reason: &str| CliError::Flag { flag: "--file", reason: format!("`{file}` {reason}") };
     if file.starts_with('/') || parts.is_empty() || parts.contains(&"..") {
-        return Err(refused("is no path below --dir"));
+        return Err(refused("is not a path below --dir"));
     }
-    if format::Format::of_path(file) != format::Format::Yaml {
+    if format::Format::from_path(file) != format::Format::Yaml {
         return Err(refused("does not end in .yaml"));
     }
     Ok(parts.join("/"))
 }
 
-/// A Docker config file with the credential of the registry alone.
+/// Returns a Docker config file with the credential of the registry alone.
 fn docker_config(arguments: &Arguments, config: &Config) -> Result<Secret<String>, CliError> {
     let host = host(&arguments.registry)?;
     let file = arguments.docker_config.as_deref().or(config.registry.credentials_file_of(&host));
@@ -203,12 +204,12 @@ fn docker_config(arguments: &Arguments, config: &Config) -> Result<Secret<String
     Ok(written.ok_or_else(|| SecretsError::RefreshToken { host: host.clone() })?)
 }
 
-/// The registry as image names have it.
+/// Parses a registry, as written in image names.
 fn host(text: &str) -> Result<String, CliError> {
     let repository = format!("{text}/any/image").parse::<Repository>().ok();
     let host = repository.filter(|repository| repository.path() == "any/image").map(|found| found.host().to_owned());
     host.ok_or_else(|| {
-        let reason = format!("`{text}` is no registry; write HOST or HOST:PORT, as image names do");
+        let reason = format!("`{text}` is not a registry host; use HOST or HOST:PORT, as in image names");
         CliError::Flag { flag: "--registry", reason }
     })
 }
@@ -220,14 +221,11 @@ fn rule_of<'b>(book: &'b RuleBook, file: &str) -> Result<&'b CreationRule, Secre
     rule.ok_or_else(|| SecretsError::NoRule { file: file.to_owned() })
 }
 
-/// What a rule comes to for a Secret: its value has to be encrypted, and what it is called has to stay readable.
+/// Derives from a rule how the Secret is encrypted: its value has to be, and its kind and name have to stay readable.
 fn recipe(rule: &CreationRule, file: &str) -> Result<Recipe, SecretsError> {
     let refused = |source| SecretsError::Sops { file: file.to_owned(), source };
     let recipients = rule.recipients().map_err(refused)?;
-    let selection = match rule.selection.is_default() {
-        true => Selection::of_secrets(),
-        false => rule.selection.clone(),
-    };
+    let selection = if rule.selection.is_default() { Selection::of_secrets() } else { rule.selection.clone() };
     let selects = |path: &[&str]| {
         let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
         let comments = vec![Vec::new(); path.len()];
@@ -235,17 +233,17 @@ fn recipe(rule: &CreationRule, file: &str) -> Result<Recipe, SecretsError> {
     };
     let wrong = |what| SecretsError::Selection { file: file.to_owned(), what };
     if !selects(&["data", KEY]) {
-        return Err(wrong("the credential would stay in clear"));
+        return Err(wrong("the credential would not be encrypted"));
     }
     if selects(&["kind"]) || selects(&["metadata", "name"]) {
-        return Err(wrong("its kind and name would be encrypted too"));
+        return Err(wrong("the kind and name of the Secret would be encrypted"));
     }
     Ok(Recipe { recipients, selection, mac_only_encrypted: rule.mac_only_encrypted })
 }
 
-/// Whether an encrypted Secret holds a Docker config file already, for the recipients of the rule.
+/// Whether an encrypted Secret already contains a Docker config file, for the recipients of the rule.
 fn holds(bytes: &[u8], docker_config: &Secret<String>, rule: &CreationRule, keyring: &Keyring) -> bool {
-    let Some(Ok(envelope)) = envelope::detect(bytes).map(|format| envelope::read(bytes, format)) else { return false };
+    let Some(Ok(envelope)) = envelope::detect(bytes).map(Detected::into_envelope) else { return false };
     if rule.difference(&envelope.metadata).is_some() {
         return false;
     }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::arguments::{GitArguments, OutputArguments};
+use crate::cli::arguments::{GitArguments, KeyArguments, OutputArguments};
 use crate::cli::connect;
 use crate::cli::error::CliError;
 use crate::cli::folder::{Folder, in_parallel};
@@ -21,19 +21,17 @@ use crate::fault::Fault;
 use crate::manifest::inventory::NamedFileError;
 use crate::sops::rulebook::RuleBook;
 
-use super::KeyArguments;
-
-/// Encrypt SOPS files anew, with new data keys, to the recipients of .sops.yaml
+/// Re-encrypt SOPS files with new data keys, for the recipients in .sops.yaml
 ///
-/// Every file gets a new data key and all its values are encrypted with it, for the recipients that .sops.yaml wants, or,
-/// where no rule is for the file, for those that it has. What is in clear, comments and the form of the file stay. Each
-/// file has to verify before, and is proved by opening it again.
+/// Every file gets a new data key, and all its values are encrypted with it, for the recipients that .sops.yaml lists or, if
+/// no rule matches the file, for its current ones. Plaintext values, comments and formatting are kept. Each file has to
+/// verify beforehand, and the result is proved by decrypting it.
 ///
-/// It is all or nothing: where one file cannot be encrypted anew, none is, and each of them is named. Files that are to be
-/// encrypted to PGP keys or keys of services are refused; --path leaves them out.
+/// It is all or nothing: if one file cannot be re-encrypted, none is, and every such file is reported. Files encrypted for
+/// PGP keys or cloud keys are refused; exclude them with --path.
 ///
-/// On git the change is committed and pushed; with --dir files are changed in place. Whoever could read the old files can
-/// still read them in the history: change the secrets themselves as well when a recipient is taken away.
+/// On git, the change is committed and pushed; with --dir, files are changed in place. Anyone who could read the old files
+/// can still read them in the history: after you remove a recipient, change the secrets themselves as well.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tagalong secrets rotate --dir . --dry-run\n  tagalong secrets rotate --config tagalong.yaml --path 'apps/shop/**'"
@@ -49,7 +47,7 @@ pub struct Arguments {
     #[command(flatten)]
     git: GitArguments,
 
-    /// Print the diff that would be committed or written; change nothing
+    /// Print the diff that would be committed or written, without changing anything
     #[arg(long)]
     dry_run: bool,
 
@@ -57,9 +55,9 @@ pub struct Arguments {
     output: OutputArguments,
 }
 
-/// What was done, for scripts.
+/// The result, in the format that scripts rely on.
 #[derive(Debug, Serialize)]
-struct Done {
+struct Summary {
     files: Vec<Row>,
     rotated: usize,
     failed: usize,
@@ -92,7 +90,7 @@ impl From<&RotatedFile> for Row {
     }
 }
 
-/// Encrypts the files anew.
+/// Re-encrypts the files.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration_with_keys(&arguments.git, &arguments.keys)?;
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Push };
@@ -106,7 +104,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         (Format::Json, _) => {
             let rotated = rows.iter().filter(|row| row.status == "rotated").count();
             let commit = rotation.commit.map(|id| id.to_string());
-            output::print_json(&Done {
+            output::print_json(&Summary {
                 rotated: if whole { rotated } else { 0 },
                 failed: rows.len() - rotated,
                 files: rows,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::arguments::{GitArguments, OutputArguments};
+use crate::cli::arguments::{GitArguments, KeyArguments, OutputArguments};
 use crate::cli::connect;
 use crate::cli::error::CliError;
 use crate::cli::folder::Folder;
@@ -18,22 +18,20 @@ use crate::fault::Fault;
 use crate::manifest::inventory::NamedFileError;
 use crate::sops::audit::{FileStatus, FileVerdict};
 
-use super::KeyArguments;
-
-/// Prove that every SOPS file decrypts and that no Secret is in clear text
+/// Prove that every SOPS file decrypts and that no Secret is in plaintext
 ///
-/// SOPS files are found by their metadata, whatever their names. Each must decrypt, its MAC must hold, all must be
-/// encrypted that its rules say, to the recipients that .sops.yaml says. Secrets in clear text, files that .sops.yaml
-/// wants encrypted, and literals and files of a kustomization's secretGenerator in clear are found as well. Nothing is
+/// SOPS files are recognized by their metadata, whatever their names. Each must decrypt, have a valid MAC, and be encrypted
+/// as far as its rules require, for the recipients listed in .sops.yaml. Secrets in plaintext, files that .sops.yaml requires
+/// to be encrypted, and plaintext literals and files of a kustomization's secretGenerator are reported as well. Nothing is
 /// written, and no value is printed.
 ///
-/// Exits with 3 when anything is not as it should be.
+/// Exits with 3 unless everything is ok.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tagalong secrets verify --dir .\n  tagalong secrets verify --config tagalong.yaml --age-key-file age.agekey --output json"
 )]
 pub struct Arguments {
-    /// Look at the files below this folder instead of a git repository
+    /// Read the files below this folder instead of a git repository
     #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch"])]
     dir: Option<PathBuf>,
 
@@ -47,9 +45,9 @@ pub struct Arguments {
     output: OutputArguments,
 }
 
-/// What was found, in the form that scripts rely on.
+/// The result, in the format that scripts rely on.
 #[derive(Debug, Serialize)]
-struct Found {
+struct Summary {
     files: Vec<Row>,
     ok: usize,
     failed: usize,
@@ -79,7 +77,7 @@ impl From<FileVerdict> for Row {
     }
 }
 
-/// Judges all files.
+/// Verifies all files.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration_with_keys(&arguments.git, &arguments.keys)?;
     let bar = output::progress_bar("files");
@@ -96,7 +94,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let count = |status| verdicts.iter().filter(|verdict| verdict.status == status).count();
     let (ok, failed, plaintext) = (count(FileStatus::Ok), count(FileStatus::Failed), count(FileStatus::Plaintext));
     let all_good = ok == verdicts.len();
-    let found = Found { files: verdicts.into_iter().map(Row::from).collect(), ok, failed, plaintext };
+    let found = Summary { files: verdicts.into_iter().map(Row::from).collect(), ok, failed, plaintext };
     match arguments.output.output {
         Format::Json => output::print_json(&found)?,
         Format::Text => output::print(&text(&found))?,
@@ -116,7 +114,7 @@ fn in_folder(config: &Config, dir: &Path, progress: &Progress<'_>) -> Result<Vec
     Ok(verdicts)
 }
 
-fn text(found: &Found) -> String {
+fn text(found: &Summary) -> String {
     let cells = |row: &Row| {
         vec![
             row.status.to_owned(),
@@ -129,5 +127,5 @@ fn text(found: &Found) -> String {
     let rows: Vec<Vec<String>> = found.files.iter().map(cells).collect();
     let table = output::table(&["STATUS", "FILE", "DOCUMENT", "FORMAT", "WHY"], &rows);
     let bad = found.files.len() - found.ok;
-    format!("{table}{} ok, {bad} not\n", found.ok)
+    format!("{table}{} ok, {bad} not ok\n", found.ok)
 }

@@ -1,4 +1,4 @@
-//! What a survey has to know of images besides their places in the policy's order: which tags are of one build, and
+//! What a scan has to know of images besides their places in the policy's order: which tags are of one build, and
 //! whether tags that are digits alone are commits.
 
 use std::cmp::Reverse;
@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, stream};
 
 use crate::image::{Repository, Tag, Version};
-use crate::plan::decide::{Held, Survey};
+use crate::plan::candidates::{Candidates, CurrentTag};
 use crate::policy::builds::{Builds, Content};
-use crate::policy::choose::{Position, Seen};
 use crate::policy::digits::Doubt;
 use crate::policy::rule::Rule;
+use crate::policy::seen::{Position, Seen};
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
@@ -19,7 +19,7 @@ use crate::registry::metadata::ImageMetadata;
 
 /// How many tags of a repository are looked into at a time.
 const TAGS: usize = 8;
-/// How many images that are newer than all known commits are asked for their commit in one survey.
+/// How many images that are newer than all known commits are asked for their commit in one scan.
 const LABELS: usize = 16;
 
 /// What is known of the images of tags.
@@ -31,39 +31,39 @@ impl From<&ImageMetadata> for Content {
     }
 }
 
-/// A repository whose survey is being completed.
+/// A repository whose scan is being completed.
 #[derive(Clone, Copy)]
-pub(super) struct Telling<'t> {
+pub(super) struct BuildScan<'t> {
     pub registry: &'t Client,
     pub repository: &'t Repository,
     pub rule: &'t Rule,
     pub part_cache: &'t PartCache,
 }
 
-impl Telling<'_> {
+impl BuildScan<'_> {
     /// Notes for each tag the build that it is of. `contents` holds what is known already; where the policy's order does
     /// not want every image to be looked into, the few that could win are. Gives whether all of those could be read.
-    pub async fn builds(&self, survey: &mut Survey, mut contents: Contents) -> Result<bool, RegistryError> {
-        let held: Vec<Tag> = survey.held.keys().cloned().collect();
-        let wanted = self.rule.tags.to_tell_apart(&survey.seen, &held);
+    pub async fn builds(&self, candidates: &mut Candidates, mut contents: Contents) -> Result<bool, RegistryError> {
+        let held: Vec<Tag> = candidates.held.keys().cloned().collect();
+        let wanted = self.rule.tags.to_tell_apart(&candidates.seen, &held);
         let unknown: BTreeSet<Tag> = wanted.into_iter().filter(|tag| !contents.contains_key(tag)).collect();
         let count = unknown.len();
         let read = self.contents(unknown).await?;
         let are_all_read = read.len() == count;
         contents.extend(read);
-        let standings: BTreeMap<&Tag, &Seen> = survey.seen.iter().map(|seen| (&seen.tag, seen)).collect();
+        let standings: BTreeMap<&Tag, &Seen> = candidates.seen.iter().map(|seen| (&seen.tag, seen)).collect();
         let known =
             contents.iter().map(|(tag, content)| (tag, standings.get(tag).and_then(|seen| seen.standing), content));
         let builds = Builds::of(&self.rule.tags, known);
-        survey.seen.iter_mut().for_each(|seen| seen.build = builds.get(&seen.tag));
-        survey.held.iter_mut().for_each(|(tag, held)| held.build = builds.get(tag));
+        candidates.seen.iter_mut().for_each(|seen| seen.build = builds.get(&seen.tag));
+        candidates.held.iter_mut().for_each(|(tag, held)| held.build = builds.get(tag));
         Ok(are_all_read)
     }
 
     /// The images of tags. One that is not there, or is broken, is a build of its own.
     async fn contents(&self, tags: BTreeSet<Tag>) -> Result<Contents, RegistryError> {
         let looks = tags.into_iter().map(|tag| async move {
-            let version = Version { tag: Some(tag.clone()), digest: None };
+            let version = Version::from(tag.clone());
             match self.registry.inspect(self.repository, &version, self.part_cache).await {
                 Ok(image) => Ok(Some((tag, Content::from(&image)))),
                 Err(error) if error.is_not_found() || error.concerns_image() => Ok(None),
@@ -88,7 +88,7 @@ impl Telling<'_> {
                 tag.doubt = Some(Doubt::Older);
                 continue;
             }
-            let version = Version { tag: Some(tag.tag.clone()), digest: None };
+            let version = Version::from(tag.tag.clone());
             let is_known = self.registry.known_source_labels(self.repository, &version).is_some();
             tag.doubt = if asked == LABELS && !is_known {
                 Some(Doubt::Unread)
@@ -120,8 +120,8 @@ impl Telling<'_> {
 }
 
 /// The position of a tag that a field holds, its build not being known yet.
-pub(super) fn held(position: Position) -> Held {
-    Held { position, build: None }
+pub(super) fn held(position: Position) -> CurrentTag {
+    CurrentTag { position, build: None }
 }
 
 /// Tags that are digits alone, of which nothing else is known yet.

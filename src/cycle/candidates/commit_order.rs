@@ -7,11 +7,12 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use crate::image::{Repository, Tag, Version};
-use crate::plan::decide::{NoSurvey, Survey};
-use crate::policy::choose::{Position, Seen};
+use crate::plan::candidates::Candidates;
+use crate::plan::findings::NoFindings;
 use crate::policy::first_parent_history::{FirstParentHistory, Lookup};
 use crate::policy::likely_newest::likely_newest_first;
 use crate::policy::order::{HistoryPosition, SourceBranch, Standing};
+use crate::policy::seen::{Position, Seen};
 use crate::policy::tags::ShaForm;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
@@ -19,15 +20,15 @@ use crate::registry::manifest::SourceLabels;
 use crate::secret::SafeUrl;
 
 use super::builds;
-use super::source_histories::Lineages;
+use super::source_histories::SourceHistories;
 
 /// How many images are asked for at a time.
 const IMAGES: usize = 8;
 /// How many images are asked for the repository that they come from, before it is taken that none says so.
 const ASKED_FOR_SOURCE: usize = 5;
 
-/// The placing of one repository's tags under way.
-pub struct Placing<'p> {
+/// The commit_order of one repository's tags under way.
+pub struct CommitOrder<'p> {
     /// Where images are asked for what their tags do not say.
     pub registry: &'p Client,
     /// The images.
@@ -37,7 +38,7 @@ pub struct Placing<'p> {
     /// Which tags name commits, and where in them.
     pub form: &'p ShaForm,
     /// The histories.
-    pub lineages: &'p Lineages<'p>,
+    pub histories: &'p SourceHistories<'p>,
 }
 
 /// The commit of a tag.
@@ -51,35 +52,40 @@ enum Commit {
     Gone,
 }
 
-impl Placing<'_> {
+impl CommitOrder<'_> {
     /// Places the tags that fit, and those that fields hold. `notes` takes what there is to say besides.
-    pub async fn place(&self, fitting: Vec<Tag>, held: Vec<Tag>, notes: &mut Vec<String>) -> Result<Survey, NoSurvey> {
+    pub async fn place(
+        &self,
+        fitting: Vec<Tag>,
+        held: Vec<Tag>,
+        notes: &mut Vec<String>,
+    ) -> Result<Candidates, NoFindings> {
         let source = self.source(&fitting, &held).await?;
         let all: BTreeSet<Tag> = fitting.iter().chain(&held).cloned().collect();
         let mut commits = self.commits(all).await?;
         let mut enough_is_more_than = 0;
         loop {
-            let lineage = self.lineages.get(&source, &self.branch.branch, enough_is_more_than).await?;
+            let lineage = self.histories.get(&source, &self.branch.branch, enough_is_more_than).await?;
             self.tell_apart(&mut commits, &lineage).await?;
-            if let Some(survey) = self.placed(&commits, &lineage, &fitting, &held).await? {
+            if let Some(candidates) = self.placed(&commits, &lineage, &fitting, &held).await? {
                 notes.extend(self.ambiguous(&commits, &lineage));
-                return Ok(survey);
+                return Ok(candidates);
             }
             if lineage.is_whole() || lineage.len() <= enough_is_more_than {
-                return Err(NoSurvey::Absent(self.none_placed(&source, &commits, &lineage, &fitting)));
+                return Err(NoFindings::Absent(self.none_placed(&source, &commits, &lineage, &fitting)));
             }
             enough_is_more_than = lineage.len();
         }
     }
 
-    /// The standings by a history; `None` when it does not reach back far enough to tell.
+    /// The standings by a history; `None` when it does not depth back far enough to tell.
     async fn placed(
         &self,
         commits: &BTreeMap<Tag, Commit>,
         lineage: &FirstParentHistory,
         fitting: &[Tag],
         held: &[Tag],
-    ) -> Result<Option<Survey>, RegistryError> {
+    ) -> Result<Option<Candidates>, RegistryError> {
         let place = |tag: &Tag| match commits.get(tag).map(|commit| found(lineage, commit)) {
             Some(Lookup::At(place)) => Some(place),
             _ => None,
@@ -91,7 +97,7 @@ impl Placing<'_> {
             return Ok(None);
         }
         let seen = |tag: &Tag| Seen::new(tag.clone(), place(tag).map(Standing::Commit));
-        let mut survey = Survey { seen: fitting.iter().map(seen).collect(), ..Survey::default() };
+        let mut candidates = Candidates { seen: fitting.iter().map(seen).collect(), ..Candidates::default() };
         for tag in held {
             let age = match (place(tag), commits.get(tag)) {
                 (Some(place), _) => Position::Known(Standing::Commit(place)),
@@ -115,9 +121,9 @@ impl Placing<'_> {
             if !is_sure && !lineage.is_whole() {
                 return Ok(None);
             }
-            survey.held.insert(tag.clone(), builds::held(age));
+            candidates.held.insert(tag.clone(), builds::held(age));
         }
-        Ok(Some(survey))
+        Ok(Some(candidates))
     }
 
     /// Where an image stands whose commit is not on the branch, as after a force push or where a person deployed another
@@ -143,7 +149,7 @@ impl Placing<'_> {
     }
 
     /// The source repository: the policy's, else what the images say.
-    async fn source(&self, fitting: &[Tag], held: &[Tag]) -> Result<SafeUrl, NoSurvey> {
+    async fn source(&self, fitting: &[Tag], held: &[Tag]) -> Result<SafeUrl, NoFindings> {
         if let Some(source) = &self.branch.source {
             return Ok(source.clone());
         }
@@ -153,12 +159,12 @@ impl Placing<'_> {
                 continue;
             };
             return said.parse().map_err(|error| {
-                NoSurvey::Absent(format!("{tag} says that its source is {}: {error}", printable(&said)))
+                NoFindings::Absent(format!("{tag} says that its source is {}: {error}", printable(&said)))
             });
         }
         let detail = "no image says where its source is (org.opencontainers.image.source); \
                       say it in the policy: sha: { order: commit, source: URL }";
-        Err(NoSurvey::Absent(detail.to_owned()))
+        Err(NoFindings::Absent(detail.to_owned()))
     }
 
     /// The commits of tags: from their names, else from their images.
@@ -258,7 +264,7 @@ fn found(lineage: &FirstParentHistory, commit: &Commit) -> Lookup {
 }
 
 fn version(tag: &Tag) -> Version {
-    Version { tag: Some(tag.clone()), digest: None }
+    Version::from(tag.clone())
 }
 
 /// Words of an image, which may be anything and may hold a password.

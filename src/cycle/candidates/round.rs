@@ -14,9 +14,10 @@ use jiff::Timestamp;
 
 use crate::image::{Repository, Tag};
 use crate::manifest::inventory::Inventory;
-use crate::plan::decide::{NoSurvey, Survey, Surveys, governed};
+use crate::plan::candidates::Candidates;
+use crate::plan::decide::governed;
 use crate::plan::findings::Findings;
-use crate::plan::skip::Skipped;
+use crate::plan::findings::{FindingsByImage, NoFindings};
 use crate::policy::rule::{PolicySet, Rule};
 use crate::policy::tags::TagRule;
 use crate::registry::client::Client;
@@ -25,37 +26,18 @@ use crate::registry::integrity::PartCache;
 use crate::registry::listing::Fingerprint;
 use crate::repo::source::Sources;
 
-use super::kept::{Entry, Kept};
+use super::findings_cache::{Entry, FindingsCache};
 use super::progress::{images, words};
-use super::scan::{Aside, Looks, Stop, Surveyor};
-use super::source_histories::Lineages;
+use super::scan::{Looks, Scanner, Stop};
+use super::scan_notes::{ImageNote, RoundNotes, ScanNotes};
+use super::source_histories::SourceHistories;
 
-/// How many repositories are surveyed at a time; the client bounds the requests to each host.
+/// How many repositories are scanned at a time; the client bounds the requests to each host.
 const REPOSITORIES: usize = 16;
 /// A repository with more new tags than this waits until all others were asked for.
 const FEW: usize = 10;
 
-/// What else there is to say of a round.
-#[derive(Debug, Default)]
-pub struct Told {
-    /// Tags that cannot be judged, because their images are too broken to tell when they were built.
-    pub broken: Vec<Skipped>,
-    /// What was left out, and why.
-    pub notes: Vec<ImageNote>,
-    /// How far looks are that have not come to their end.
-    pub progress: Vec<String>,
-}
-
-/// What was left out of an image's tags, and why.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ImageNote {
-    /// The image.
-    pub image: Repository,
-    /// What there is to say, the image's name included.
-    pub text: String,
-}
-
-/// How much of a survey is wanted.
+/// How much of a scan is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Extent {
     /// What follows for the fields.
@@ -74,7 +56,7 @@ pub struct Round<'r> {
     /// What was handed out before.
     pub part_cache: &'r PartCache,
     /// What is kept of the round before.
-    pub kept: &'r Kept,
+    pub kept: &'r FindingsCache,
     /// How much is wanted.
     pub extent: Extent,
     /// When it shall end with what it has.
@@ -96,13 +78,13 @@ struct Open<'o> {
 enum Listing {
     /// The registry.
     Asked,
-    /// It was asked for in this pass already; its fingerprint, where that is known.
+    /// It was asked for in this cycle already; its fingerprint, where that is known.
     AtHand(Option<Fingerprint>),
 }
 
 /// What came of a repository.
 enum Visit<'o> {
-    Done(Open<'o>, Result<Findings, NoSurvey>, Aside),
+    Done(Open<'o>, Result<Findings, NoFindings>, ScanNotes),
     /// More tags are to be looked into.
     Later(Later<'o>),
     /// There was no time to ask for it.
@@ -118,27 +100,32 @@ struct Later<'o> {
 }
 
 impl Round<'_> {
-    /// Surveys all governed repositories of which `surveys` does not tell yet what follows for the fields. A registry that
+    /// FindingsByImage all governed repositories of which `findings` does not tell yet what follows for the fields. A registry that
     /// fails spoils its own images only.
-    pub async fn complete(&self, surveys: &mut Surveys, inventory: &Inventory, policies: &PolicySet) -> Told {
+    pub async fn complete(
+        &self,
+        findings: &mut FindingsByImage,
+        inventory: &Inventory,
+        policies: &PolicySet,
+    ) -> RoundNotes {
         let open = open(inventory, policies);
         self.kept.keep_only(|repository| open.contains_key(repository));
         let mut open: Vec<Open<'_>> = open.into_values().collect();
-        open.retain(|open| match surveys.get(open.repository) {
+        open.retain(|open| match findings.get(open.repository) {
             Some(Ok(findings)) => !findings.tells_of(&open.rule.tags, &open.held),
             Some(Err(_)) => false,
             None => true,
         });
         // Where there was no time to ask for all of them, others come first the next time.
         open.sort_by_key(|open| self.kept.asked(open.repository));
-        let (looks, lineages) = (Looks { until: self.until, ..Looks::default() }, Lineages::new(self.sources));
-        let (looks, lineages) = (&looks, &lineages);
+        let (looks, histories) = (Looks { until: self.until, ..Looks::default() }, SourceHistories::new(self.sources));
+        let (looks, histories) = (&looks, &histories);
         let mut tally = Tally::default();
 
-        let visits = stream::iter(open).map(|open| self.visit(open, Listing::Asked, FEW, looks, lineages));
+        let visits = stream::iter(open).map(|open| self.visit(open, Listing::Asked, FEW, looks, histories));
         let mut visits = visits.buffer_unordered(REPOSITORIES);
         while let Some(visit) = visits.next().await {
-            tally.take(surveys, visit);
+            tally.take(findings, visit);
         }
         drop(visits);
 
@@ -148,23 +135,23 @@ impl Round<'_> {
         let visits = stream::iter(later).map(|later| async move {
             match looks.are_over() {
                 true => Visit::Later(later),
-                false => self.visit(later.open, Listing::AtHand(later.fingerprint), usize::MAX, looks, lineages).await,
+                false => self.visit(later.open, Listing::AtHand(later.fingerprint), usize::MAX, looks, histories).await,
             }
         });
         let mut visits = visits.buffered(REPOSITORIES);
         while let Some(visit) = visits.next().await {
-            tally.take(surveys, visit);
+            tally.take(findings, visit);
         }
         drop(visits);
         let count = looks.count.load(Ordering::Relaxed) - before;
-        tally.finish(surveys, (count > 0).then(|| count as f64 / begun.elapsed().as_secs_f64().max(0.001)))
+        tally.finish(findings, (count > 0).then(|| count as f64 / begun.elapsed().as_secs_f64().max(0.001)))
     }
 
-    /// Surveys repositories once more with all of their tags, where what follows for the fields does not suffice. As a rule
+    /// FindingsByImage repositories once more with all of their tags, where what follows for the fields does not suffice. As a rule
     /// nothing is asked for it.
     pub async fn make_whole(
         &self,
-        surveys: &mut Surveys,
+        findings: &mut FindingsByImage,
         wanted: &BTreeSet<Repository>,
         inventory: &Inventory,
         policies: &PolicySet,
@@ -172,18 +159,18 @@ impl Round<'_> {
         if wanted.is_empty() {
             return;
         }
-        let is_settled = |repository: &Repository| matches!(surveys.get(repository), Some(Ok(Findings::Settled(_))));
+        let is_settled = |repository: &Repository| matches!(findings.get(repository), Some(Ok(Findings::Settled(_))));
         let open = open(inventory, policies).into_values();
         let open: Vec<_> =
             open.filter(|open| wanted.contains(open.repository) && is_settled(open.repository)).collect();
-        let (looks, lineages) = (Looks::default(), Lineages::new(self.sources));
-        let (looks, lineages) = (&looks, &lineages);
+        let (looks, histories) = (Looks::default(), SourceHistories::new(self.sources));
+        let (looks, histories) = (&looks, &histories);
         let whole = &Round { extent: Extent::Whole, ..*self };
         let visits =
-            stream::iter(open).map(|open| whole.visit(open, Listing::AtHand(None), usize::MAX, looks, lineages));
+            stream::iter(open).map(|open| whole.visit(open, Listing::AtHand(None), usize::MAX, looks, histories));
         for visit in visits.buffer_unordered(REPOSITORIES).collect::<Vec<_>>().await {
             if let Visit::Done(open, result, _) = visit {
-                surveys.insert(open.repository.clone(), result);
+                findings.insert(open.repository.clone(), result);
             }
         }
     }
@@ -194,10 +181,10 @@ impl Round<'_> {
         listing: Listing,
         most: usize,
         looks: &Looks,
-        lineages: &Lineages<'_>,
+        histories: &SourceHistories<'_>,
     ) -> Visit<'o> {
         if matches!(open.rule.tags, TagRule::Held) {
-            return Visit::Done(open, Ok(Findings::Whole(Survey::default())), Aside::default());
+            return Visit::Done(open, Ok(Findings::Whole(Candidates::default())), ScanNotes::default());
         }
         let kept = match (self.extent, listing) {
             (Extent::Settled, Listing::Asked) => self.kept.get(open.repository, &open.held, self.now),
@@ -217,26 +204,28 @@ impl Round<'_> {
                     None => Visit::Unasked(open),
                 };
             }
-            Err(error) => return Visit::Done(open, Err(error.into()), Aside::default()),
+            Err(error) => return Visit::Done(open, Err(error.into()), ScanNotes::default()),
         };
         let (registry, now) = (self.registry, self.now);
-        let mut surveyor = Surveyor::new(registry, open.repository, open.rule, self.part_cache, looks, now);
-        surveyor.most = most;
-        let survey = surveyor.survey(tags, &open.held, lineages).await;
-        let Surveyor { aside, lasting, .. } = surveyor;
-        let result = match survey {
+        let mut scanner = Scanner::new(registry, open.repository, open.rule, self.part_cache, looks, now);
+        scanner.most = most;
+        let candidates = scanner.scan(tags, &open.held, histories).await;
+        let Scanner { scan_notes, validity, .. } = scanner;
+        let result = match candidates {
             Err(Stop::Later { looked, total }) => return Visit::Later(Later { open, looked, total, fingerprint }),
             // The next cycle asks again.
-            Err(Stop::None(no @ NoSurvey::Failed(_))) => return Visit::Done(open, Err(no), aside),
+            Err(Stop::None(no @ NoFindings::Failed(_))) => return Visit::Done(open, Err(no), scan_notes),
             Err(Stop::None(no)) => Err(no),
             // What would not be the same another time is not worth being let go of.
-            Ok(survey) if self.extent == Extent::Whole || !lasting.lasts() => Ok(Findings::Whole(survey)),
-            Ok(survey) => Ok(Findings::Settled(Arc::new(survey.settle(&open.rule.tags, &open.held)))),
+            Ok(candidates) if self.extent == Extent::Whole || !validity.outlasts_cycle() => {
+                Ok(Findings::Whole(candidates))
+            }
+            Ok(candidates) => Ok(Findings::Settled(Arc::new(candidates.settle(&open.rule.tags, &open.held)))),
         };
         if let (Extent::Settled, Some(fingerprint)) = (self.extent, fingerprint) {
-            self.kept.put(open.repository, fingerprint, &result, &aside, lasting);
+            self.kept.put(open.repository, fingerprint, &result, &scan_notes, validity);
         }
-        Visit::Done(open, result, aside)
+        Visit::Done(open, result, scan_notes)
     }
 
     /// The fingerprint and the tags of a listing; no tags where what is kept of it still holds.
@@ -268,43 +257,43 @@ impl Round<'_> {
 
 impl Entry {
     fn visit<'o>(&self, open: Open<'o>) -> Visit<'o> {
-        let (result, aside) = self.findings();
-        Visit::Done(open, result, aside)
+        let (result, scan_notes) = self.findings();
+        Visit::Done(open, result, scan_notes)
     }
 }
 
 /// What comes together in a round.
 #[derive(Default)]
 struct Tally<'o> {
-    told: Told,
+    told: RoundNotes,
     later: Vec<Later<'o>>,
     unasked: usize,
 }
 
 impl<'o> Tally<'o> {
-    fn take(&mut self, surveys: &mut Surveys, visit: Visit<'o>) {
+    fn take(&mut self, findings: &mut FindingsByImage, visit: Visit<'o>) {
         match visit {
-            Visit::Done(open, result, aside) => {
-                surveys.insert(open.repository.clone(), result);
-                self.told.broken.extend(aside.broken);
+            Visit::Done(open, result, scan_notes) => {
+                findings.insert(open.repository.clone(), result);
+                self.told.broken.extend(scan_notes.broken);
                 let note = |text| ImageNote { image: open.repository.clone(), text };
-                self.told.notes.extend(aside.notes.into_iter().map(note));
+                self.told.notes.extend(scan_notes.notes.into_iter().map(note));
             }
             Visit::Later(later) => self.later.push(later),
             Visit::Unasked(open) => {
                 let words = "there was no time to ask the registry in this cycle; the next one begins with it";
-                surveys.insert(open.repository.clone(), Err(NoSurvey::Unfinished(words.to_owned())));
+                findings.insert(open.repository.clone(), Err(NoFindings::Unfinished(words.to_owned())));
                 self.unasked += 1;
             }
         }
     }
 
     /// Says of everything that is left how far it is.
-    fn finish(mut self, surveys: &mut Surveys, pace: Option<f64>) -> Told {
+    fn finish(mut self, findings: &mut FindingsByImage, pace: Option<f64>) -> RoundNotes {
         let counts: Vec<(usize, usize)> = self.later.iter().map(|later| (later.looked, later.total)).collect();
         let (of_each, of_all) = words(&counts, pace);
         for (later, words) in self.later.iter().zip(of_each) {
-            surveys.insert(later.open.repository.clone(), Err(NoSurvey::Unfinished(words)));
+            findings.insert(later.open.repository.clone(), Err(NoFindings::Unfinished(words)));
         }
         self.told.progress.extend(of_all);
         if self.unasked > 0 {

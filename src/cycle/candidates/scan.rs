@@ -9,39 +9,32 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use crate::image::{Repository, Tag, Version};
-use crate::plan::decide::{Held, NoSurvey, Survey};
+use crate::plan::candidates::{Candidates, CurrentTag};
+use crate::plan::findings::NoFindings;
 use crate::plan::skip::{Reason, Skipped};
 use crate::policy::builds::Content;
-use crate::policy::choose::{Position, Seen};
 use crate::policy::digits::Doubt;
 use crate::policy::likely_newest::likely_newest_first;
+use crate::policy::minimum_age::{unknown_age, waits};
 use crate::policy::order::{Order, Standing};
 use crate::policy::rule::Rule;
+use crate::policy::seen::{Position, Seen};
 use crate::policy::tags::{Misfit, ShaForm, TagRule};
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
 use crate::registry::metadata::ImageMetadata;
 
-use super::builds::{self, Contents, Telling, unread};
-use super::commit_order::Placing;
-use super::kept::{Found, Lasting};
-use super::source_histories::Lineages;
-use crate::cycle::gates::age::{unknown_age, waits};
+use super::builds::{self, BuildScan, Contents, unread};
+use super::commit_order::CommitOrder;
+use super::scan_notes::ScanNotes;
+use super::source_histories::SourceHistories;
+use super::validity::{Presence, Validity};
 
 /// How many tags of a repository are looked into at a time.
 const TAGS: usize = 8;
-/// How many tags that are digits alone, and may be no commits, are looked into in one pass.
+/// How many tags that are digits alone, and may be no commits, are looked into in one cycle.
 const DOUBTFUL: usize = 100;
-
-/// What else there is to say of a survey.
-#[derive(Debug, Clone, Default)]
-pub struct Aside {
-    /// Tags that cannot be judged, because their images are too broken to tell when they were built.
-    pub broken: Vec<Skipped>,
-    /// What was left out, and why.
-    pub notes: Vec<String>,
-}
 
 /// How long looks may take, and how many they are.
 #[derive(Debug, Default)]
@@ -59,11 +52,11 @@ impl Looks {
     }
 }
 
-/// Why a survey did not come to its end.
+/// Why a scan did not come to its end.
 #[derive(Debug)]
 pub enum Stop {
     /// There is none.
-    None(NoSurvey),
+    None(NoFindings),
     /// More tags are to be looked into than there is time for.
     Later {
         /// How many tags were looked into.
@@ -73,8 +66,8 @@ pub enum Stop {
     },
 }
 
-/// The survey of one repository under way.
-pub struct Surveyor<'s> {
+/// The scan of one repository under way.
+pub struct Scanner<'s> {
     /// Where it is asked for.
     pub registry: &'s Client,
     /// The repository.
@@ -83,16 +76,16 @@ pub struct Surveyor<'s> {
     pub rule: &'s Rule,
     /// What the registry handed out.
     pub part_cache: &'s PartCache,
-    /// The looks of this pass.
+    /// The looks of this cycle.
     pub looks: &'s Looks,
-    /// How many tags are looked into at most; where there are more, the survey waits for its turn.
+    /// How many tags are looked into at most; where there are more, the scan waits for its turn.
     pub most: usize,
     /// What counts as the time.
     pub now: Timestamp,
     /// What there is to say besides.
-    pub aside: Aside,
+    pub scan_notes: ScanNotes,
     /// How long it is good for while the registry lists the same tags.
-    pub lasting: Lasting,
+    pub validity: Validity,
     /// What was learned of the tags before.
     known: HashMap<Tag, ImageMetadata>,
 }
@@ -107,8 +100,8 @@ enum Look {
     Broken(String),
 }
 
-impl From<NoSurvey> for Stop {
-    fn from(no: NoSurvey) -> Stop {
+impl From<NoFindings> for Stop {
+    fn from(no: NoFindings) -> Stop {
         Stop::None(no)
     }
 }
@@ -119,17 +112,17 @@ impl From<RegistryError> for Stop {
     }
 }
 
-impl From<RegistryError> for NoSurvey {
-    fn from(error: RegistryError) -> NoSurvey {
+impl From<RegistryError> for NoFindings {
+    fn from(error: RegistryError) -> NoFindings {
         match error.is_not_found() {
-            true => NoSurvey::Absent(error.to_string()),
-            false => NoSurvey::Failed(error.to_string()),
+            true => NoFindings::Absent(error.to_string()),
+            false => NoFindings::Failed(error.to_string()),
         }
     }
 }
 
-impl<'s> Surveyor<'s> {
-    /// A survey that begins.
+impl<'s> Scanner<'s> {
+    /// A scan that begins.
     pub fn new(
         registry: &'s Client,
         repository: &'s Repository,
@@ -137,66 +130,66 @@ impl<'s> Surveyor<'s> {
         part_cache: &'s PartCache,
         looks: &'s Looks,
         now: Timestamp,
-    ) -> Surveyor<'s> {
-        let (aside, lasting, known) = Default::default();
-        Surveyor { registry, repository, rule, part_cache, looks, most: usize::MAX, now, aside, lasting, known }
+    ) -> Scanner<'s> {
+        let (scan_notes, validity, known) = Default::default();
+        Scanner { registry, repository, rule, part_cache, looks, most: usize::MAX, now, scan_notes, validity, known }
     }
 
-    /// Surveys the tags that the registry lists, and those that fields hold.
+    /// FindingsByImage the tags that the registry lists, and those that fields hold.
     #[tracing::instrument(level = "debug", skip_all, fields(image = %self.repository))]
-    pub async fn survey(
+    pub async fn scan(
         &mut self,
         mut tags: Vec<Tag>,
         held: &BTreeSet<&Tag>,
-        lineages: &Lineages<'_>,
-    ) -> Result<Survey, Stop> {
+        histories: &SourceHistories<'_>,
+    ) -> Result<Candidates, Stop> {
         let listed: BTreeSet<Tag> = tags.iter().cloned().collect();
-        tags.retain(|tag| self.rule.tag_patterns.admit(tag));
+        tags.retain(|tag| self.rule.tag_patterns.allows(tag));
         if tags.is_empty() && !listed.is_empty() {
             let detail = format!("`allow` and `ignore` leave none of {} tags", listed.len());
-            return Err(NoSurvey::Absent(detail).into());
+            return Err(NoFindings::Absent(detail).into());
         }
         let mut contents = Contents::new();
-        let mut survey = match &self.rule.tags {
+        let mut candidates = match &self.rule.tags {
             TagRule::Sha { order: Order::Built, .. } => self.by_age(tags, &listed, held, &mut contents).await,
             TagRule::Sha { order: Order::Pushed, .. } => self.by_push(tags, &listed, held).await,
             TagRule::Sha { order: Order::Commit(branch), form } => {
                 // The branch moves on, whatever the registry lists.
-                self.lasting.is_over();
+                self.validity.end_with_cycle();
                 let (registry, repository) = (self.registry, self.repository);
-                let placing = Placing { registry, repository, branch, form, lineages };
-                Ok(self.by_commit(placing, tags, held).await?)
+                let commit_order = CommitOrder { registry, repository, branch, form, histories };
+                Ok(self.by_commit(commit_order, tags, held).await?)
             }
             _ => Ok(self.by_rank(tags).await?),
         }?;
-        let are_all_read = self.telling().builds(&mut survey, contents).await?;
-        if !are_all_read || survey.seen.iter().any(|seen| seen.doubt == Some(Doubt::Unread)) {
+        let are_all_read = self.build_scan().builds(&mut candidates, contents).await?;
+        if !are_all_read || candidates.seen.iter().any(|seen| seen.doubt == Some(Doubt::Unread)) {
             // What was not read is looked into the next time.
-            self.lasting.is_over();
+            self.validity.end_with_cycle();
         }
-        Ok(survey)
+        Ok(candidates)
     }
 
-    fn telling(&self) -> Telling<'_> {
-        Telling { registry: self.registry, repository: self.repository, rule: self.rule, part_cache: self.part_cache }
+    fn build_scan(&self) -> BuildScan<'_> {
+        BuildScan { registry: self.registry, repository: self.repository, rule: self.rule, part_cache: self.part_cache }
     }
 
     /// Where commits decide, tags say them by their names, and few images are looked into.
     async fn by_commit(
         &mut self,
-        placing: Placing<'_>,
+        commit_order: CommitOrder<'_>,
         tags: Vec<Tag>,
         held: &BTreeSet<&Tag>,
-    ) -> Result<Survey, NoSurvey> {
+    ) -> Result<Candidates, NoFindings> {
         let mut shortlist = self.rule.tags.shortlist(tags);
         // The history tells which of them are commits.
         let doubtful: BTreeSet<Tag> = shortlist.doubtful.iter().cloned().collect();
         shortlist.fitting.append(&mut shortlist.doubtful);
         if shortlist.fitting.is_empty() {
             let held = self.of_form(held).into_iter().map(|tag| (tag, builds::held(Position::NotQueried)));
-            return Ok(Survey { seen: unplaced(shortlist.dropped).collect(), held: held.collect() });
+            return Ok(Candidates { seen: unplaced(shortlist.dropped).collect(), held: held.collect() });
         }
-        let fitting = match placing.form {
+        let fitting = match commit_order.form {
             ShaForm::Labelled(_) => {
                 self.known = self.registry.known_images(self.repository);
                 let (known, unknown) = self.within_limit(shortlist.fitting);
@@ -204,21 +197,26 @@ impl<'s> Surveyor<'s> {
             }
             ShaForm::Usual | ShaForm::Pattern(_) => shortlist.fitting,
         };
-        let mut survey = placing.place(fitting, self.of_form(held), &mut self.aside.notes).await?;
-        survey.seen = self.old_enough(survey.seen).await?;
-        for seen in survey.seen.iter_mut().filter(|seen| seen.standing.is_none() && doubtful.contains(&seen.tag)) {
+        let mut candidates = commit_order.place(fitting, self.of_form(held), &mut self.scan_notes.notes).await?;
+        candidates.seen = self.old_enough(candidates.seen).await?;
+        for seen in candidates.seen.iter_mut().filter(|seen| seen.standing.is_none() && doubtful.contains(&seen.tag)) {
             seen.doubt = Some(Doubt::NotOnBranch);
         }
-        survey.seen.extend(unplaced(shortlist.dropped));
-        Ok(survey)
+        candidates.seen.extend(unplaced(shortlist.dropped));
+        Ok(candidates)
     }
 
     /// Where the time of the push decides, the registry's own API tells it.
-    async fn by_push(&mut self, tags: Vec<Tag>, listed: &BTreeSet<Tag>, held: &BTreeSet<&Tag>) -> Result<Survey, Stop> {
+    async fn by_push(
+        &mut self,
+        tags: Vec<Tag>,
+        listed: &BTreeSet<Tag>,
+        held: &BTreeSet<&Tag>,
+    ) -> Result<Candidates, Stop> {
         if !self.registry.reports_push_times(self.repository) {
             let host = self.repository.host();
             let detail = format!("`order: pushed` needs the API of {host}: say which it is, registries[].api");
-            return Err(NoSurvey::Absent(detail).into());
+            return Err(NoFindings::Absent(detail).into());
         }
         let shortlist = self.rule.tags.shortlist(tags);
         let held = self.of_form(held);
@@ -226,7 +224,7 @@ impl<'s> Surveyor<'s> {
         let pushed = self.registry.push_times(self.repository, &wanted).await?;
         if wanted.iter().any(|tag| !pushed.contains_key(*tag)) {
             // The API may come to tell it.
-            self.lasting.is_over();
+            self.validity.end_with_cycle();
         }
         let standing = |tag: &Tag| pushed.get(tag).copied().map(Standing::At);
         let mut seen: Vec<Seen> =
@@ -236,7 +234,7 @@ impl<'s> Surveyor<'s> {
             // Where it stands in the order nobody will ever know.
             seen.doubt = seen.doubt.map(|doubt| if seen.standing.is_none() { Doubt::Unlabelled } else { doubt });
         }
-        self.telling().settle(&mut seen).await?;
+        self.build_scan().settle(&mut seen).await?;
         let (doubtful, sure): (Vec<Seen>, Vec<Seen>) = seen.into_iter().partition(|seen| seen.doubt.is_some());
         let mut seen = self.old_enough(sure).await?;
         seen.extend(doubtful);
@@ -246,7 +244,7 @@ impl<'s> Surveyor<'s> {
             None if listed.contains(tag) => Position::Unknown,
             None => Position::Gone,
         };
-        Ok(Survey { seen, held: held.into_iter().map(|tag| (tag.clone(), builds::held(age(&tag)))).collect() })
+        Ok(Candidates { seen, held: held.into_iter().map(|tag| (tag.clone(), builds::held(age(&tag)))).collect() })
     }
 
     /// The tags of fields that are of the policy's form.
@@ -261,7 +259,7 @@ impl<'s> Surveyor<'s> {
         listed: &BTreeSet<Tag>,
         held: &BTreeSet<&Tag>,
         contents: &mut Contents,
-    ) -> Result<Survey, Stop> {
+    ) -> Result<Candidates, Stop> {
         let shortlist = self.rule.tags.shortlist(tags);
         self.known = self.registry.known_images(self.repository);
         let (known, unknown) = self.within_limit(shortlist.fitting);
@@ -270,7 +268,8 @@ impl<'s> Surveyor<'s> {
             return Err(Stop::Later { looked: known.len(), total });
         }
         // What fields hold comes first: nothing moves before that is known.
-        let mut survey = Survey { held: self.held(self.of_form(held), listed, contents).await?, ..Survey::default() };
+        let mut candidates =
+            Candidates { held: self.held(self.of_form(held), listed, contents).await?, ..Candidates::default() };
         let looks = self.looks([known, unknown].concat()).await?;
         if looks.len() < total {
             return Err(Stop::Later { looked: looks.len(), total });
@@ -283,35 +282,35 @@ impl<'s> Surveyor<'s> {
                 }
                 // Deleted between the listing and the look: as if it had not been listed.
                 Look::Gone => {
-                    self.lasting.as_long_as(tag, Found::Gone);
+                    self.validity.end_unless(tag, Presence::Gone);
                     continue;
                 }
                 Look::Broken(detail) => {
-                    self.lasting.as_long_as(tag.clone(), Found::Broken(detail.clone()));
-                    self.aside.broken.push(Skipped::tag(self.repository, &tag, Reason::BlockedImage, detail));
+                    self.validity.end_unless(tag.clone(), Presence::Broken(detail.clone()));
+                    self.scan_notes.broken.push(Skipped::tag(self.repository, &tag, Reason::BlockedImage, detail));
                     None
                 }
             };
-            survey.seen.push(Seen::new(tag, standing));
+            candidates.seen.push(Seen::new(tag, standing));
         }
-        self.leave_out_young(&mut survey.seen)?;
-        survey.seen.extend(self.in_doubt(shortlist.doubtful, contents).await?);
-        self.telling().settle(&mut survey.seen).await?;
+        self.leave_out_young(&mut candidates.seen)?;
+        candidates.seen.extend(self.in_doubt(shortlist.doubtful, contents).await?);
+        self.build_scan().settle(&mut candidates.seen).await?;
         // Tags that do not fit by their names are kept for the reason why nothing fits.
-        survey.seen.extend(unplaced(shortlist.dropped));
-        Ok(survey)
+        candidates.seen.extend(unplaced(shortlist.dropped));
+        Ok(candidates)
     }
 
     /// Tags that are digits alone, with their ages: those that are known, and of the others the likeliest to be new.
-    async fn in_doubt(&mut self, tags: Vec<Tag>, contents: &mut Contents) -> Result<Vec<Seen>, NoSurvey> {
+    async fn in_doubt(&mut self, tags: Vec<Tag>, contents: &mut Contents) -> Result<Vec<Seen>, NoFindings> {
         let (mut worth_a_look, unknown): (Vec<Tag>, Vec<Tag>) =
             tags.into_iter().partition(|tag| self.known.contains_key(tag));
         let mut unknown = likely_newest_first(unknown);
         let later = unknown.split_off(unknown.len().min(DOUBTFUL).min(self.rule.inspect_limit as usize));
         worth_a_look.extend(unknown);
         if let Some(example) = later.first() {
-            self.lasting.is_over();
-            self.aside.notes.push(format!(
+            self.validity.end_with_cycle();
+            self.scan_notes.notes.push(format!(
                 "{}: {} tags that are digits alone, such as {example}, are not looked into yet; each pass looks into \
                  {DOUBTFUL} more",
                 self.repository,
@@ -338,15 +337,15 @@ impl<'s> Surveyor<'s> {
         held: Vec<Tag>,
         listed: &BTreeSet<Tag>,
         contents: &mut Contents,
-    ) -> Result<BTreeMap<Tag, Held>, RegistryError> {
+    ) -> Result<BTreeMap<Tag, CurrentTag>, RegistryError> {
         let mut ages = BTreeMap::new();
         for tag in held {
-            let version = Version { tag: Some(tag.clone()), digest: None };
+            let version = Version::from(tag.clone());
             if !listed.contains(&tag) {
                 match self.registry.digest(self.repository, &version).await {
-                    Ok(_) => self.lasting.as_long_as(tag.clone(), Found::There),
+                    Ok(_) => self.validity.end_unless(tag.clone(), Presence::There),
                     Err(error) if error.is_not_found() => {
-                        self.lasting.as_long_as(tag.clone(), Found::Gone);
+                        self.validity.end_unless(tag.clone(), Presence::Gone);
                         ages.insert(tag, builds::held(Position::Gone));
                         continue;
                     }
@@ -361,7 +360,7 @@ impl<'s> Surveyor<'s> {
                 }
                 Look::Gone => Position::Gone,
                 Look::Broken(detail) => {
-                    self.lasting.as_long_as(tag.clone(), Found::Broken(detail));
+                    self.validity.end_unless(tag.clone(), Presence::Broken(detail));
                     Position::Unknown
                 }
             };
@@ -371,13 +370,13 @@ impl<'s> Surveyor<'s> {
     }
 
     /// Where the name decides, nothing is looked into.
-    async fn by_rank(&mut self, tags: Vec<Tag>) -> Result<Survey, NoSurvey> {
+    async fn by_rank(&mut self, tags: Vec<Tag>) -> Result<Candidates, NoFindings> {
         let seen = tags.into_iter().map(Seen::from).collect();
-        Ok(Survey { seen: self.old_enough(seen).await?, held: BTreeMap::new() })
+        Ok(Candidates { seen: self.old_enough(seen).await?, held: BTreeMap::new() })
     }
 
     /// What is left where images have to be old enough: they are looked into from the best downward until one is.
-    async fn old_enough(&mut self, mut seen: Vec<Seen>) -> Result<Vec<Seen>, NoSurvey> {
+    async fn old_enough(&mut self, mut seen: Vec<Seen>) -> Result<Vec<Seen>, NoFindings> {
         if self.rule.minimum_age.is_none() {
             return Ok(seen);
         }
@@ -391,7 +390,7 @@ impl<'s> Surveyor<'s> {
         let fitting = seen.iter().filter(|seen| can_win(seen)).count();
         let mut young = 0;
         for candidate in seen.iter().take(fitting.min(self.rule.inspect_limit as usize)) {
-            let version = Version { tag: Some(candidate.tag.clone()), digest: None };
+            let version = Version::from(candidate.tag.clone());
             match self.registry.inspect(self.repository, &version, self.part_cache).await {
                 Ok(image) if image.created.is_some_and(|created| !self.is_young(created)) => break,
                 Ok(image) => {
@@ -400,7 +399,7 @@ impl<'s> Surveyor<'s> {
                 }
                 // It keeps its place, and the gate refuses it by name.
                 Err(error) if error.concerns_image() => {
-                    self.lasting.as_long_as(candidate.tag.clone(), Found::Broken(error.to_string()));
+                    self.validity.end_unless(candidate.tag.clone(), Presence::Broken(error.to_string()));
                     break;
                 }
                 Err(error) => return Err(error.into()),
@@ -419,8 +418,8 @@ impl<'s> Surveyor<'s> {
         let (limit, count) = (self.rule.inspect_limit as usize, unknown.len());
         let mut unknown = likely_newest_first(unknown);
         if count > limit {
-            self.lasting.is_over();
-            self.aside.notes.push(format!(
+            self.validity.end_with_cycle();
+            self.scan_notes.notes.push(format!(
                 "{}: {} of {} tags are not looked into yet (inspectLimit {limit}), so the newest of the others counts; \
                  each pass looks into {limit} more",
                 self.repository,
@@ -433,7 +432,7 @@ impl<'s> Surveyor<'s> {
     }
 
     /// Leaves out what the policy wants to be older.
-    fn leave_out_young(&mut self, seen: &mut Vec<Seen>) -> Result<(), NoSurvey> {
+    fn leave_out_young(&mut self, seen: &mut Vec<Seen>) -> Result<(), NoFindings> {
         let before = seen.len();
         let created = |seen: &Seen| match seen.standing {
             Some(Standing::At(at)) => Some(at),
@@ -443,7 +442,7 @@ impl<'s> Surveyor<'s> {
         let (young, ripe): (Vec<Seen>, Vec<Seen>) = std::mem::take(seen).into_iter().partition(is_young);
         *seen = ripe;
         for created in young.iter().filter_map(created) {
-            self.lasting.until(self.rule.ripe_at(created));
+            self.validity.end_at(self.rule.ripe_at(created));
         }
         if let Some(newest) = young.into_iter().max_by_key(|seen| seen.standing) {
             self.note_young(&newest.tag, created(&newest));
@@ -456,13 +455,13 @@ impl<'s> Surveyor<'s> {
     }
 
     fn note_young(&mut self, tag: &Tag, created: Option<Timestamp>) {
-        self.lasting.until(created.and_then(|created| self.rule.ripe_at(created)));
+        self.validity.end_at(created.and_then(|created| self.rule.ripe_at(created)));
         let why = created.and_then(|created| self.rule.ripe_at(created)).map_or_else(unknown_age, waits);
-        self.aside.notes.push(format!("{}:{tag} {why}", self.repository));
+        self.scan_notes.notes.push(format!("{}:{tag} {why}", self.repository));
     }
 
-    fn all_young(&self, count: usize) -> NoSurvey {
-        NoSurvey::Absent(format!("`minimumAge` keeps back all {count} tags that fit"))
+    fn all_young(&self, count: usize) -> NoFindings {
+        NoFindings::Absent(format!("`minimumAge` keeps back all {count} tags that fit"))
     }
 
     /// Looks at images, as long as there is time. A registry that cannot answer now is an error, because the one image that
@@ -494,7 +493,7 @@ impl<'s> Surveyor<'s> {
             return Ok(image.clone());
         }
         self.looks.count.fetch_add(1, Ordering::Relaxed);
-        let version = Version { tag: Some(tag.clone()), digest: None };
+        let version = Version::from(tag.clone());
         self.registry.inspect(self.repository, &version, self.part_cache).await
     }
 }

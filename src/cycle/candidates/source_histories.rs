@@ -1,26 +1,26 @@
-//! The histories of source repositories that one survey needs: each is fetched once, however many images come from it.
+//! The histories of source repositories that one scan needs: each is fetched once, however many images come from it.
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::plan::decide::NoSurvey;
+use crate::plan::findings::NoFindings;
 use crate::policy::first_parent_history::FirstParentHistory;
 use crate::repo::source::{SourceError, Sources, Wanted, lineage};
 use crate::secret::SafeUrl;
 
-type Slot = Arc<tokio::sync::Mutex<Option<Result<Arc<FirstParentHistory>, NoSurvey>>>>;
+type Slot = Arc<tokio::sync::Mutex<Option<Result<Arc<FirstParentHistory>, NoFindings>>>>;
 
 /// The histories that were fetched so far.
-pub struct Lineages<'s> {
+pub struct SourceHistories<'s> {
     sources: &'s Sources,
     slots: Mutex<HashMap<(String, String), Slot>>,
 }
 
-impl Lineages<'_> {
+impl SourceHistories<'_> {
     /// None yet.
-    pub fn new(sources: &Sources) -> Lineages<'_> {
-        Lineages { sources, slots: Mutex::default() }
+    pub fn new(sources: &Sources) -> SourceHistories<'_> {
+        SourceHistories { sources, slots: Mutex::default() }
     }
 
     /// The first-parent history of a branch, with more commits than `enough_is_more_than` if there are more.
@@ -29,8 +29,8 @@ impl Lineages<'_> {
         source: &SafeUrl,
         branch: &str,
         enough_is_more_than: usize,
-    ) -> Result<Arc<FirstParentHistory>, NoSurvey> {
-        let config = self.sources.config(source, branch).map_err(|error| NoSurvey::from(&error))?;
+    ) -> Result<Arc<FirstParentHistory>, NoFindings> {
+        let config = self.sources.config(source, branch).map_err(|error| NoFindings::from(&error))?;
         let key = (config.url.expose().to_owned(), branch.to_owned());
         let slot = Arc::clone(self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
         let mut held = slot.lock().await;
@@ -42,20 +42,20 @@ impl Lineages<'_> {
         let fetched = tokio::task::spawn_blocking(move || lineage(config, wanted)).await;
         let result = match fetched {
             Ok(Ok(lineage)) => Ok(Arc::new(lineage)),
-            Ok(Err(error)) => Err(NoSurvey::from(&SourceError::Repo(error))),
-            Err(stopped) => Err(NoSurvey::Failed(stopped.to_string())),
+            Ok(Err(error)) => Err(NoFindings::from(&SourceError::Repo(error))),
+            Err(stopped) => Err(NoFindings::Failed(stopped.to_string())),
         };
         *held = Some(result.clone());
         result
     }
 }
 
-impl From<&SourceError> for NoSurvey {
-    fn from(error: &SourceError) -> NoSurvey {
+impl From<&SourceError> for NoFindings {
+    fn from(error: &SourceError) -> NoFindings {
         let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
         match error {
-            SourceError::NotAllowed { .. } | SourceError::Branch(_) => NoSurvey::Absent(error.to_string()),
-            SourceError::NoCacheDir { .. } | SourceError::Repo(_) => NoSurvey::Failed(format!("{error}{cause}")),
+            SourceError::NotAllowed { .. } | SourceError::Branch(_) => NoFindings::Absent(error.to_string()),
+            SourceError::NoCacheDir { .. } | SourceError::Repo(_) => NoFindings::Failed(format!("{error}{cause}")),
         }
     }
 }

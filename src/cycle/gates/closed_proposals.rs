@@ -37,7 +37,7 @@ impl Gate for ClosedProposals {
 
 fn verdict(update: &Update, context: &mut Context<'_>) -> Result<Verdict, CycleError> {
     let Context { history, tip, state, .. } = context;
-    let hold = history.hold_by_closed(tip, update, &state.surveys, &state.proofs)?;
+    let hold = history.hold_by_closed(tip, update, &state.findings, &state.proofs)?;
     Ok(hold.map_or(Verdict::Pass, |hold| {
         let detail = hold.to_string();
         Verdict::held(hold, detail)

@@ -36,7 +36,7 @@ impl Gate for Held {
 
 fn verdict(update: &Update, context: &mut Context<'_>) -> Result<Verdict, CycleError> {
     let Context { history, tip, state, .. } = context;
-    let hold = history.hold(tip, update, &state.surveys, &state.proofs)?;
+    let hold = history.hold(tip, update, &state.findings, &state.proofs)?;
     Ok(hold.map_or(Verdict::Pass, |hold| {
         let detail = hold.to_string();
         Verdict::held(hold, detail)

@@ -77,7 +77,7 @@ async fn verify(updates: &[Update], context: &mut Context<'_>) {
         if until.is_some_and(|until| Instant::now() >= until) {
             return None;
         }
-        let proof = match prove(registry, part_cache, &key, &held, policies).await {
+        let proof = match verify_image(registry, part_cache, &key, &held, policies).await {
             Ok(proof) => proof,
             Err(error) if error.concerns_image() => ImageProof::Broken(error.to_string()),
             Err(error) => ImageProof::Unknown(error.to_string()),
@@ -102,14 +102,14 @@ async fn strike(updates: &[Update], context: &mut Context<'_>) -> BTreeSet<Repos
         updates.iter().filter(falls_back).map(|update| update.field.repository.clone()).collect();
     context.scan_all_tags(&broken).await;
     let Context { state, config, .. } = context;
-    let struck = fallback::strike(&mut state.surveys, updates, &state.proofs, &config.policies);
+    let struck = fallback::strike(&mut state.findings, updates, &state.proofs, &config.policies);
     let images = struck.iter().map(|skipped| skipped.image.clone()).collect();
     state.broken.extend(struck);
     images
 }
 
-#[tracing::instrument(level = "debug", skip_all, fields(image = %repository, %version))]
-async fn prove(
+#[tracing::instrument(level = "debug", name = "verify", skip_all, fields(image = %repository, %version))]
+async fn verify_image(
     registry: &Client,
     part_cache: &PartCache,
     (repository, version): &Wanted,

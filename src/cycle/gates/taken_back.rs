@@ -54,11 +54,11 @@ fn compared(updates: &[Update], context: &mut Context<'_>) -> Result<BTreeSet<Re
 
 fn verdict(update: &Update, context: &mut Context<'_>) -> Result<Verdict, CycleError> {
     let Context { history, tip, state, config, .. } = context;
-    if let Some(hold) = history.hold(tip, update, &state.surveys, &state.proofs)? {
+    if let Some(hold) = history.hold(tip, update, &state.findings, &state.proofs)? {
         let detail = hold.to_string();
         return Ok(Verdict::held(hold, detail));
     }
-    let hold = history.hold_on_newer(tip, update, &config.policies, &state.surveys, &state.proofs)?;
+    let hold = history.hold_on_newer(tip, update, &config.policies, &state.findings, &state.proofs)?;
     Ok(hold.map_or(Verdict::Pass, |hold| {
         let detail = format!("{hold}; {} is not known to be newer", wanted(update).1);
         Verdict::held(hold, detail)

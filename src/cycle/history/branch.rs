@@ -9,7 +9,8 @@ use crate::image::{Repository, Version};
 use crate::manifest::field::Field;
 use crate::manifest::field_rules::FieldRules;
 use crate::manifest::find;
-use crate::plan::decide::{Surveys, Update};
+use crate::plan::decide::Update;
+use crate::plan::findings::FindingsByImage;
 use crate::plan::gate::{ImageProof, Proofs, wanted};
 use crate::plan::hold::{self, Change, NamedHolds};
 use crate::plan::proposal::{self, Closed};
@@ -20,7 +21,7 @@ use crate::repo::clone::BareClone;
 use crate::repo::error::RepoError;
 use crate::repo::tree::BlobId;
 
-use super::read_back::{Horizon, Reach, Seen};
+use super::read_back::{Depth, Horizon, Seen};
 use crate::cycle::tip::Tip;
 
 /// The history behind a tip. Nothing of it is read before it is needed, and nothing twice.
@@ -44,7 +45,7 @@ impl History {
 
     /// What is held by name.
     pub fn named(&mut self, tip: &mut Tip) -> Result<&NamedHolds, RepoError> {
-        Ok(&self.seen(tip, Reach::Named)?.named)
+        Ok(&self.seen(tip, Depth::Named)?.named)
     }
 
     /// Returns the hold on what an update would write, or on another tag of the same build: what was taken away under one
@@ -53,11 +54,11 @@ impl History {
         &mut self,
         tip: &mut Tip,
         update: &Update,
-        surveys: &Surveys,
+        findings: &FindingsByImage,
         proofs: &Proofs,
     ) -> Result<Option<Hold>, RepoError> {
         let depth = depth(update, proofs);
-        for version in meant(update, proofs).into_iter().chain(siblings(update, surveys)) {
+        for version in meant(update, proofs).into_iter().chain(siblings(update, findings)) {
             let hold = self.hold_on(tip, &update.file, &update.field, &version, depth)?;
             if hold.is_some() {
                 return Ok(hold);
@@ -71,10 +72,10 @@ impl History {
         &mut self,
         tip: &mut Tip,
         update: &Update,
-        surveys: &Surveys,
+        findings: &FindingsByImage,
         proofs: &Proofs,
     ) -> Result<Option<Hold>, RepoError> {
-        for version in meant(update, proofs).into_iter().chain(siblings(update, surveys)) {
+        for version in meant(update, proofs).into_iter().chain(siblings(update, findings)) {
             let hold = self.hold_by_closing(tip, &update.field.repository, &version)?;
             if hold.is_some() {
                 return Ok(hold);
@@ -90,7 +91,7 @@ impl History {
         file: &str,
         field: &Field,
         meant: &Version,
-        depth: Reach,
+        depth: Depth,
     ) -> Result<Option<Hold>, RepoError> {
         match self.seen(tip, depth)?.named.on(&field.repository, meant) {
             Some(hold) => Ok(Some(hold.clone())),
@@ -105,15 +106,15 @@ impl History {
         file: &str,
         field: &Field,
         meant: &Version,
-        reach: Reach,
+        depth: Depth,
     ) -> Result<Option<Hold>, RepoError> {
         let image = &field.repository;
-        let Some(first) = self.seen(tip, reach)?.deeds.iter().rposition(|deed| deed.sets(image, meant)) else {
+        let Some(first) = self.seen(tip, depth)?.records.iter().rposition(|record| record.sets(image, meant)) else {
             return Ok(None);
         };
         let changes = self.changes(tip, file, field, first + 1)?;
-        let deeds = self.seen.as_ref().map_or(&[][..], |seen| &seen.deeds);
-        Ok(hold::by_history(&changes, deeds, image, meant))
+        let records = self.seen.as_ref().map_or(&[][..], |seen| &seen.records);
+        Ok(hold::by_history(&changes, records, image, meant))
     }
 
     /// Returns the hold on something that may be newer than what an update would write: a registry that does not list what
@@ -123,26 +124,26 @@ impl History {
         tip: &mut Tip,
         update: &Update,
         policies: &PolicySet,
-        surveys: &Surveys,
+        findings: &FindingsByImage,
         proofs: &Proofs,
     ) -> Result<Option<Hold>, RepoError> {
         let field = &update.field;
         let (Some(rule), Some(Ok(findings)), Some(tag), Some(ImageProof::Whole { created, .. })) = (
             policies.rule_for(&field.repository),
-            surveys.get(&field.repository),
+            findings.get(&field.repository),
             &update.tag,
             proofs.get(&wanted(update)),
         ) else {
             return Ok(None);
         };
-        let (reach, chosen) = (Reach::to(*created), Chosen { tag, built: *created });
-        let listed = findings.whole().map_or(&[][..], |survey| &survey.seen);
-        for (version, when) in self.never_left(tip, &field.repository, reach)?.iter() {
+        let (depth, chosen) = (Depth::to(*created), Chosen { tag, built: *created });
+        let listed = findings.whole().map_or(&[][..], |candidates| &candidates.seen);
+        for (version, when) in self.never_left(tip, &field.repository, depth)?.iter() {
             let Some(before) = version.tag.as_ref().filter(|before| *before != tag) else { continue };
             if version.tag == field.version.tag || rule.tags.is_newer(&chosen, before, *when, listed) {
                 continue;
             }
-            if let Some(hold) = self.hold_by_history(tip, &update.file, field, version, reach)? {
+            if let Some(hold) = self.hold_by_history(tip, &update.file, field, version, depth)? {
                 return Ok(Some(hold));
             }
         }
@@ -157,7 +158,7 @@ impl History {
         update: &Update,
         created: Option<Timestamp>,
     ) -> Result<bool, RepoError> {
-        let never_left = self.never_left(tip, &update.field.repository, Reach::to(created))?;
+        let never_left = self.never_left(tip, &update.field.repository, Depth::to(created))?;
         let tags = never_left.iter().filter_map(|(version, _)| version.tag.as_ref());
         let known = [update.tag.as_ref(), update.field.version.tag.as_ref()];
         Ok(tags.map(Some).any(|tag| !known.contains(&tag)))
@@ -168,10 +169,10 @@ impl History {
         &mut self,
         tip: &mut Tip,
         image: &Repository,
-        reach: Reach,
+        depth: Depth,
     ) -> Result<Arc<[(Version, Timestamp)]>, RepoError> {
-        let Seen { deeds, never_left, .. } = self.seen(tip, reach)?;
-        let of_image = || hold::never_left(deeds, image).into();
+        let Seen { records, never_left, .. } = self.seen(tip, depth)?;
+        let of_image = || hold::never_left(records, image).into();
         Ok(Arc::clone(never_left.entry(image.clone()).or_insert_with(of_image)))
     }
 
@@ -184,9 +185,9 @@ impl History {
     ) -> Result<Option<Hold>, RepoError> {
         let Some(last) = proposal::last(&self.closed, image, meant) else { return Ok(None) };
         let at = last.at;
-        self.seen(tip, Reach::Since(at))?;
-        let deeds = self.seen.as_ref().map_or(&[][..], |seen| &seen.deeds);
-        Ok(proposal::by_closing(&self.closed, deeds, image, meant))
+        self.seen(tip, Depth::Since(at))?;
+        let records = self.seen.as_ref().map_or(&[][..], |seen| &seen.records);
+        Ok(proposal::by_closing(&self.closed, records, image, meant))
     }
 
     /// Everything of an image that closed pull requests hold.
@@ -204,24 +205,24 @@ impl History {
         tip: &mut Tip,
         file: &str,
         field: &Field,
-        reach: Reach,
+        depth: Depth,
     ) -> Result<Vec<Hold>, RepoError> {
-        let commits = self.seen(tip, reach)?.deeds.len();
+        let commits = self.seen(tip, depth)?.records.len();
         let changes = self.changes(tip, file, field, commits)?;
-        let deeds = self.seen.as_ref().map_or(&[][..], |seen| &seen.deeds);
+        let records = self.seen.as_ref().map_or(&[][..], |seen| &seen.records);
         let mut meant: Vec<Version> = Vec::new();
         for left in changes.iter().filter_map(|change| change.from.as_ref()) {
             if !meant.iter().any(|other| other.tag == left.tag) {
                 meant.push(Version { digest: None, ..left.clone() });
             }
         }
-        Ok(meant.iter().filter_map(|meant| hold::by_history(&changes, deeds, &field.repository, meant)).collect())
+        Ok(meant.iter().filter_map(|meant| hold::by_history(&changes, records, &field.repository, meant)).collect())
     }
 
     /// What a field held before what it holds now, leaving out what is held: what a rollback goes back to.
     pub fn previous(&mut self, tip: &mut Tip, file: &str, field: &Field) -> Result<Option<Version>, RepoError> {
-        for reach in [Reach::Usual, Reach::Everything] {
-            let commits = self.seen(tip, reach)?.deeds.len();
+        for depth in [Depth::Usual, Depth::Everything] {
+            let commits = self.seen(tip, depth)?.records.len();
             let changes = self.changes(tip, file, field, commits)?;
             let Some(seen) = &self.seen else { break };
             let image = &field.repository;
@@ -229,7 +230,7 @@ impl History {
                 !version.is_empty()
                     && **version != field.version
                     && seen.named.on(image, version).is_none_or(|hold| hold.target.version.is_empty())
-                    && hold::by_history(&changes, &seen.deeds, image, version).is_none()
+                    && hold::by_history(&changes, &seen.records, image, version).is_none()
             };
             let found = changes.iter().filter_map(|change| change.from.as_ref()).find(is_free);
             if found.is_some() || seen.is_all {
@@ -246,8 +247,8 @@ impl History {
         let clone = &tip.clone;
         let mut versions = Versions { clone, field_rules: &self.field_rules, field, known: HashMap::new() };
         let mut changes = Vec::new();
-        for (id, deed) in seen.ids.iter().zip(&seen.deeds).take(commits) {
-            let is_recorded = deed.trailers.moves.iter().any(|recorded| recorded.file == path);
+        for (id, record) in seen.ids.iter().zip(&seen.records).take(commits) {
+            let is_recorded = record.trailers.moves.iter().any(|recorded| recorded.file == path);
             let after = path.clone();
             let (from, to) = match clone.change(*id, &path)? {
                 Some(change) => {
@@ -262,7 +263,7 @@ impl History {
                 None => continue,
             };
             if from != to || is_recorded {
-                changes.push(Change { deed: Arc::clone(deed), file: after, path: field.path.clone(), from, to });
+                changes.push(Change { record: Arc::clone(record), file: after, path: field.path.clone(), from, to });
             }
         }
         Ok(changes)
@@ -274,7 +275,7 @@ impl History {
     }
 
     /// Reads as far back as wanted, unless that was done.
-    fn seen(&mut self, tip: &mut Tip, depth: Reach) -> Result<&mut Seen, RepoError> {
+    fn seen(&mut self, tip: &mut Tip, depth: Depth) -> Result<&mut Seen, RepoError> {
         let usual = tip.clone.usual_depth();
         let known = self.seen.take().filter(|seen| seen.is_all || seen.reaches(depth, usual));
         let seen = match known {
@@ -298,26 +299,26 @@ fn meant(update: &Update, proofs: &Proofs) -> Option<Version> {
             Some(Version { tag: Some(tag), digest: Some(digest.clone()) })
         }
         (Version { digest: None, .. }, None) if stays => None,
-        (Version { tag: Some(tag), .. }, _) if !stays => Some(Version { tag: Some(tag), digest: None }),
+        (Version { tag: Some(tag), .. }, _) if !stays => Some(Version::from(tag)),
         (version, _) => Some(version),
     }
 }
 
 /// The other tags of the build that an update would write, apart from the one that its field holds.
-fn siblings(update: &Update, surveys: &Surveys) -> Vec<Version> {
-    let (Some(Ok(findings)), Some(tag)) = (surveys.get(&update.field.repository), &update.tag) else {
+fn siblings(update: &Update, findings: &FindingsByImage) -> Vec<Version> {
+    let (Some(Ok(findings)), Some(tag)) = (findings.get(&update.field.repository), &update.tag) else {
         return Vec::new();
     };
     let others = findings.siblings(tag).into_iter().filter(|other| update.field.version.tag.as_ref() != Some(other));
-    others.map(|tag| Version { tag: Some(tag), digest: None }).collect()
+    others.map(Version::from).collect()
 }
 
 /// How far back an update may have been made before: nothing held an image before it was built.
-fn depth(update: &Update, proofs: &Proofs) -> Reach {
+fn depth(update: &Update, proofs: &Proofs) -> Depth {
     match proofs.get(&wanted(update)) {
-        Some(ImageProof::Whole { created, .. }) => Reach::to(*created),
+        Some(ImageProof::Whole { created, .. }) => Depth::to(*created),
         // It is not going to be written.
-        _ => Reach::Usual,
+        _ => Depth::Usual,
     }
 }
 

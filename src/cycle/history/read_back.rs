@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::image::{Repository, Version};
-use crate::plan::hold::{Deed, NamedHolds};
+use crate::plan::hold::{CommitRecord, NamedHolds};
 use crate::plan::trailer::{Hold, Trailers};
 use crate::repo::checkpoint::Checkpoint;
 use crate::repo::clone::{BareClone, CommitId};
@@ -24,7 +24,7 @@ const OLDER_IN_A_ROW: usize = 16;
 
 /// How far back to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
+pub enum Depth {
     /// As far as it takes to tell what is held by name.
     Named,
     /// As far as `git.depth` says.
@@ -35,10 +35,10 @@ pub enum Reach {
     Everything,
 }
 
-impl Reach {
+impl Depth {
     /// As far back as an image can have been held, by when it was built.
-    pub fn to(created: Option<Timestamp>) -> Reach {
-        created.map_or(Reach::Everything, Reach::Since)
+    pub fn to(created: Option<Timestamp>) -> Depth {
+        created.map_or(Depth::Everything, Depth::Since)
     }
 }
 
@@ -46,7 +46,7 @@ impl Reach {
 #[derive(Debug, Default)]
 pub struct Seen {
     /// Commits, the newest first.
-    pub deeds: Vec<Arc<Deed>>,
+    pub records: Vec<Arc<CommitRecord>>,
     /// Their ids.
     pub ids: Vec<CommitId>,
     /// Whether those are all that can be seen.
@@ -93,11 +93,11 @@ enum End {
 
 impl Seen {
     /// Reads as far back as wanted from a tip, bringing more over where it is not here.
-    pub fn read(clone: &mut BareClone, tip: CommitId, reach: Reach) -> Result<Seen, RepoError> {
+    pub fn read(clone: &mut BareClone, tip: CommitId, depth: Depth) -> Result<Seen, RepoError> {
         let kept = clone.checkpoint();
         loop {
             let mut reading = Reading { seen: Seen::default(), kept: kept.as_ref(), is_told: false };
-            let end = match reading.run(clone, tip, reach)? {
+            let end = match reading.run(clone, tip, depth)? {
                 End::Cut => match clone.deepen()? {
                     Deepened::More => continue,
                     Deepened::AtLimit => End::Limited,
@@ -115,16 +115,16 @@ impl Seen {
         }
     }
 
-    /// Whether all that a reach wants was seen, what is held by name apart.
-    pub fn reaches(&self, reach: Reach, usual: usize) -> bool {
-        let is_usual = self.deeds.len() >= usual;
-        match reach {
-            Reach::Named => true,
-            Reach::Usual => is_usual,
-            Reach::Everything => false,
-            Reach::Since(built) => {
-                let is_older = |deed: &Arc<Deed>| deed.when < built - SKEW;
-                let mut last = self.deeds.iter().rev().take(OLDER_IN_A_ROW);
+    /// Whether all that a depth wants was seen, what is held by name apart.
+    pub fn reaches(&self, depth: Depth, usual: usize) -> bool {
+        let is_usual = self.records.len() >= usual;
+        match depth {
+            Depth::Named => true,
+            Depth::Usual => is_usual,
+            Depth::Everything => false,
+            Depth::Since(built) => {
+                let is_older = |record: &Arc<CommitRecord>| record.when < built - SKEW;
+                let mut last = self.records.iter().rev().take(OLDER_IN_A_ROW);
                 is_usual && last.len() == OLDER_IN_A_ROW && last.all(is_older)
             }
         }
@@ -160,7 +160,7 @@ struct Reading<'k> {
 }
 
 impl Reading<'_> {
-    fn run(&mut self, clone: &BareClone, tip: CommitId, reach: Reach) -> Result<End, RepoError> {
+    fn run(&mut self, clone: &BareClone, tip: CommitId, depth: Depth) -> Result<End, RepoError> {
         let usual = clone.usual_depth();
         let mut history = clone.history(tip)?;
         let mut is_cut = false;
@@ -168,7 +168,7 @@ impl Reading<'_> {
             let group = group?;
             is_cut |= group.iter().any(|logged| logged.is_cut);
             self.take(&group);
-            if self.is_told && self.seen.reaches(reach, usual) {
+            if self.is_told && self.seen.reaches(depth, usual) {
                 return Ok(End::Enough);
             }
         }
@@ -180,9 +180,9 @@ impl Reading<'_> {
     }
 
     fn take(&mut self, group: &[Logged]) {
-        let before = self.seen.deeds.len();
+        let before = self.seen.records.len();
         for logged in group {
-            self.seen.deeds.push(Arc::new(deed(logged, self.seen.deeds.len())));
+            self.seen.records.push(Arc::new(record(logged, self.seen.records.len())));
             self.seen.ids.push(logged.id);
         }
         if self.is_told {
@@ -192,23 +192,23 @@ impl Reading<'_> {
         if let Some((teller, at, holds)) = told {
             self.is_told = true;
             let later = later_than(teller, group).map(|index| before + index).filter(|index| *index != at);
-            let later: Vec<Arc<Deed>> =
-                (0..before).chain(later).map(|index| Arc::clone(&self.seen.deeds[index])).collect();
+            let later: Vec<Arc<CommitRecord>> =
+                (0..before).chain(later).map(|index| Arc::clone(&self.seen.records[index])).collect();
             self.seen.named = NamedHolds::after(&holds, &later);
         }
     }
 
     /// What was held by name when a commit had been made, if it tells or was looked into before.
     fn told_by(&mut self, logged: &Logged, at: usize) -> Option<Vec<Hold>> {
-        let deed = &self.seen.deeds[at];
+        let record = &self.seen.records[at];
         if let Some(kept) = self.kept.filter(|kept| kept.commit == logged.id) {
             self.seen.horizon = horizon_in(&kept.text);
             return Some(Trailers::read(&kept.text).held);
         }
         let parent = logged.parents.first().map(ToString::to_string);
         // It is one of ours, and is still where it was made. A copy of it elsewhere tells what was held there.
-        let tells_all = parent.is_some() && deed.trailers.base == parent;
-        tells_all.then(|| NamedHolds::after(&deed.trailers.held, &[Arc::clone(deed)]).all().to_vec())
+        let tells_all = parent.is_some() && record.trailers.base == parent;
+        tells_all.then(|| NamedHolds::after(&record.trailers.held, &[Arc::clone(record)]).all().to_vec())
     }
 
     fn finish(mut self, end: End) -> Seen {
@@ -218,11 +218,11 @@ impl Reading<'_> {
             End::Cut => Some(SHALLOW),
             End::Enough | End::All => None,
         };
-        if let Some((why, oldest)) = why.zip(self.seen.deeds.last()) {
+        if let Some((why, oldest)) = why.zip(self.seen.records.last()) {
             self.seen.horizon = Some(Horizon { commit: oldest.commit.clone(), when: oldest.when, why });
         }
         if !self.is_told {
-            self.seen.named = NamedHolds::after(&[], &self.seen.deeds);
+            self.seen.named = NamedHolds::after(&[], &self.seen.records);
         }
         self.seen
     }
@@ -241,8 +241,8 @@ fn later_than(commit: CommitId, group: &[Logged]) -> impl Iterator<Item = usize>
     group.iter().enumerate().filter_map(is_later).collect::<Vec<_>>().into_iter()
 }
 
-fn deed(logged: &Logged, ago: usize) -> Deed {
-    Deed {
+fn record(logged: &Logged, ago: usize) -> CommitRecord {
+    CommitRecord {
         ago,
         commit: logged.id.to_string(),
         when: logged.time,

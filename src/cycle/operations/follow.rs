@@ -63,13 +63,13 @@ async fn plan(context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> 
     }
     if !context.kept.begin(context.tip.file(REPOSITORY_FILE)?) {
         // The policies have changed since the registries were scanned.
-        context.state.surveys.clear();
+        context.state.findings.clear();
     }
     context.scan().await;
     block_in_place(|| context.services.registry.flush());
     let Context { inventory, config, state, .. } = context;
     let first = state.first_inventory(inventory);
-    let mut plan = decide::by_policy(inventory, &config.policies, &state.surveys);
+    let mut plan = decide::by_policy(inventory, &config.policies, &state.findings);
     if !Arc::ptr_eq(&first, inventory) {
         decide::leave_moved(&mut plan, &first);
     }

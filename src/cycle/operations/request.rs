@@ -25,7 +25,7 @@ pub fn inventory<'n>(
     images: impl IntoIterator<Item = &'n Repository>,
     check: impl Fn(&Inventory) -> Result<(), RequestError>,
 ) -> Result<Arc<Inventory>, CycleError> {
-    let inventory = tip.inventory(&config.field_rules, &Prefilter::of_images(images.into_iter()))?;
+    let inventory = tip.inventory(&config.field_rules, &Prefilter::from_images(images.into_iter()))?;
     if check(&inventory).is_ok() {
         return Ok(inventory);
     }

@@ -7,7 +7,7 @@ use tokio::task::block_in_place;
 
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
-use crate::cycle::history::read_back::Reach;
+use crate::cycle::history::read_back::Depth;
 use crate::cycle::tip::Tip;
 use crate::cycle::write::pull_requests;
 use crate::manifest::edit::FollowRefs;
@@ -75,9 +75,9 @@ impl Resume {
         {
             return Ok(true);
         }
-        for reach in [Reach::Usual, Reach::Everything] {
+        for depth in [Depth::Usual, Depth::Everything] {
             for located in inventory.fields.iter().filter(|located| located.field.repository == *image) {
-                let holds = history.held_by_history(tip, &located.file, &located.field, reach)?;
+                let holds = history.held_by_history(tip, &located.file, &located.field, depth)?;
                 if holds.iter().any(|hold| target.covers(&hold.target)) {
                     return Ok(true);
                 }

@@ -64,7 +64,7 @@ impl RollBack {
         let mut without = None;
         for located in rollback::fields(&inventory, &self.image, context.paths)? {
             let before = match &self.to {
-                Some(tag) => Some(Version { tag: Some(tag.clone()), digest: None }),
+                Some(tag) => Some(Version::from(tag.clone())),
                 None => context.history.previous(context.tip, &located.file, &located.field)?,
             };
             match before {

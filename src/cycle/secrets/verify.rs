@@ -11,7 +11,7 @@ use rand_core::UnwrapErr;
 
 use crate::keys::KeySources;
 use crate::manifest::closure::Closures;
-use crate::manifest::kustomize::is_manifest_name;
+use crate::manifest::file_kind::is_manifest_name;
 use crate::manifest::pods::{self, PodFacts, Subset};
 use crate::repo::error::RepoError;
 use crate::repo::tree::BlobId;
@@ -63,7 +63,7 @@ pub struct Secrets {
     known: Mutex<Known>,
 }
 
-/// What is remembered from one pass to the next.
+/// What is remembered from one cycle to the next.
 #[derive(Debug, Default)]
 struct Known {
     setting: Setting,

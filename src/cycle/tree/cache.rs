@@ -5,16 +5,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::manifest::field_rules::FieldRules;
-use crate::manifest::find::{self, file_references};
+use crate::manifest::graph::Graph;
 use crate::manifest::inventory::{self, Inventory, Reading};
-use crate::manifest::kustomize::Graph;
 use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::{Need, Prefilter};
+use crate::manifest::{file_references, find};
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::tree::{BlobId, TreeId};
 
-use super::walk::{File, Folder, Held, Listing, Walk};
+use super::walk::{File, Folder, Listing, ReadableFile, Walk};
 
 /// The repository's own file with policies, at its root.
 pub const REPOSITORY_FILE: &str = "tagalong.yaml";
@@ -149,7 +149,7 @@ impl Known {
     ) -> Result<Vec<(Arc<str>, Reading)>, RepoError> {
         self.walk(clone, root, paths)?;
         let Known { view, root: Some(root), gone, .. } = self else { return Ok(Vec::new()) };
-        let is_unread = |held: &&mut Held| held.reading.is_none();
+        let is_unread = |held: &&mut ReadableFile| held.reading.is_none();
         let unread: Vec<_> =
             root.files_mut().filter(is_unread).map(|held| (Arc::clone(&held.path), held.file.blob)).collect();
         let mut made = read(&unread, clone, view)?.into_iter();

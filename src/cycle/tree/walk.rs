@@ -6,9 +6,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::manifest::field_rules::FieldRules;
-use crate::manifest::find::has_kustomization_name;
+use crate::manifest::file_kind::{has_kustomization_name, is_manifest_name};
 use crate::manifest::inventory::Reading;
-use crate::manifest::kustomize::is_manifest_name;
 use crate::manifest::paths::PathFilter;
 use crate::repo::clone::BareClone;
 use crate::repo::error::RepoError;
@@ -34,7 +33,7 @@ struct Child {
 #[derive(Debug)]
 enum Kind {
     Folder(Folder),
-    File(Held),
+    File(ReadableFile),
     /// A file that is not read.
     Unread(BlobId),
     /// A symbolic link, a submodule, or a folder that is nested too deeply.
@@ -43,7 +42,7 @@ enum Kind {
 
 /// A file that is read.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct ReadableFile {
     pub path: Arc<str>,
     pub file: File,
     /// What it says, once it was read; `Some(None)` when it cannot hold an image of prefilter.
@@ -72,7 +71,7 @@ impl Folder {
     }
 
     /// All files that are read, in the order of their paths.
-    pub fn files_mut(&mut self) -> impl Iterator<Item = &mut Held> {
+    pub fn files_mut(&mut self) -> impl Iterator<Item = &mut ReadableFile> {
         let mut open = vec![self.children.iter_mut()];
         std::iter::from_fn(move || {
             loop {
@@ -96,7 +95,7 @@ impl Folder {
             path.push_str(name);
             match kind {
                 Kind::Folder(folder) => folder.list(path, listing),
-                Kind::File(Held { file: File { blob, .. }, .. }) | Kind::Unread(blob) => {
+                Kind::File(ReadableFile { file: File { blob, .. }, .. }) | Kind::Unread(blob) => {
                     listing.insert(path.clone(), *blob);
                 }
                 Kind::Other => {}
@@ -232,7 +231,7 @@ impl<'w> Walk<'w> {
                 let path: Arc<str> = self.path.as_str().into();
                 let file = File::of(blob, &path, self.field_rules);
                 let reading = self.known.get(&file).cloned();
-                Kind::File(Held { path, file, reading })
+                Kind::File(ReadableFile { path, file, reading })
             }
             EntryKind::File(blob) => Kind::Unread(blob),
             EntryKind::Other => Kind::Other,
@@ -240,7 +239,7 @@ impl<'w> Walk<'w> {
     }
 
     fn forget(&mut self, kind: Kind) {
-        let reading = |held: &mut Held| Some((held.file.clone(), held.reading.take()?));
+        let reading = |held: &mut ReadableFile| Some((held.file.clone(), held.reading.take()?));
         match kind {
             Kind::File(mut held) => self.left.extend(reading(&mut held)),
             Kind::Folder(mut folder) => self.left.extend(folder.files_mut().filter_map(reading)),

@@ -26,7 +26,7 @@ pub struct Style {
     pub batch: Batch,
 }
 
-/// What the commits of a pass bring.
+/// What the commits of a cycle bring.
 #[derive(Debug, Clone, Copy)]
 pub struct Edits<'e> {
     /// The updates.

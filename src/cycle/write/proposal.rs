@@ -9,8 +9,9 @@ use crate::cycle::error::CycleError;
 use crate::cycle::services::Services;
 use crate::cycle::state::CycleState;
 use crate::fault::{Explain, Fault};
-use crate::forge::client::{Draft, Forge, PullRequest};
+use crate::forge::client::Forge;
 use crate::forge::error::ForgeError;
+use crate::forge::pull_request::{Draft, PullRequest};
 use crate::image::{Repository, Version};
 use crate::plan::gate::GatedUpdate;
 use crate::plan::proposal;
@@ -45,7 +46,7 @@ pub async fn announce(
     let compare = |update: &GatedUpdate| addresses.get(&change_of(update)).cloned();
     let draft = Draft { title: title.title(updates), text: proposal::text(updates, &compare) };
     let done = match &pull_requests.open {
-        Some(open) => forge.change(open.number, &draft).await.map(|()| open.url.clone()),
+        Some(open) => forge.update(open.number, &draft).await.map(|()| open.url.clone()),
         None => forge.open(&draft).await.map(|opened| opened.url),
     };
     match done {

@@ -1,7 +1,8 @@
 //! The pull requests at the forge, queried once a cycle and only where the answer matters.
 
 use crate::fault::{Explain, Fault};
-use crate::forge::client::{Forge, PullRequest, State};
+use crate::forge::client::Forge;
+use crate::forge::pull_request::{PullRequest, State};
 use crate::plan::proposal::{self, Closed};
 
 use crate::cycle::error::CycleError;

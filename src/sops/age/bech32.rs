@@ -1,4 +1,4 @@
-//! Bech32 (BIP 173) without its limit of length: how age writes keys.
+//! Bech32 (BIP 173) without its length limit, the encoding of age's keys.
 
 use bech32::primitives::decode::CheckedHrpstring;
 use bech32::{Bech32, Checksum, Hrp};
@@ -16,13 +16,13 @@ impl Checksum for Unbounded {
     const TARGET_RESIDUE: u32 = Bech32::TARGET_RESIDUE;
 }
 
-/// Reads a text of one case: what stands before the last `1`, in lower case, and the bytes after it.
+/// Decodes a text in a single case: the prefix before the last `1`, in lower case, and the bytes after it.
 pub fn decode(text: &str) -> Option<(String, Secret<Vec<u8>>)> {
     let read = CheckedHrpstring::new::<Unbounded>(text).ok()?;
     Some((read.hrp().to_lowercase(), Secret::new(read.byte_iter().collect())))
 }
 
-/// Writes bytes behind a prefix, in lower case; `None` for what is no prefix.
+/// Encodes bytes after a prefix, in lower case; `None` if the prefix is not valid.
 pub fn encode(prefix: &str, bytes: &[u8]) -> Option<String> {
     bech32::encode_lower::<Unbounded>(Hrp::parse(prefix).ok()?, bytes).ok()
 }

@@ -1,4 +1,4 @@
-//! Age files, by the `age` crate.
+//! Age files, read and written by the `age` crate.
 
 use std::io::{Read, Write};
 use std::iter;
@@ -11,18 +11,18 @@ use crate::secret::Secret;
 use super::identity::Identity;
 use super::recipient::Recipient;
 
-/// Why a file does not open.
+/// The reason why a file could not be decrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AgeError {
-    /// It is no age file, or was cut off.
-    #[error("it is no complete age file")]
+    /// It is not an age file, or is truncated.
+    #[error("it is not a complete age file")]
     Form,
     /// None of the identities is a recipient.
-    #[error("no identity opens it")]
+    #[error("no identity can decrypt it")]
     NoMatch,
-    /// An identity opens the file key, but the rest was changed.
-    #[error("it was changed")]
-    Changed,
+    /// An identity decrypts the file key, but the rest was modified.
+    #[error("it was modified")]
+    Modified,
 }
 
 impl From<DecryptError> for AgeError {
@@ -30,14 +30,14 @@ impl From<DecryptError> for AgeError {
         match error {
             DecryptError::NoMatchingKeys => AgeError::NoMatch,
             DecryptError::InvalidMac | DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => {
-                AgeError::Changed
+                AgeError::Modified
             }
             _ => AgeError::Form,
         }
     }
 }
 
-/// Opens a file, armored or not, with the first identity that can. Blank lines around armor do not count.
+/// Decrypts a file, armored or not, with the first identity that fits. Blank lines around the armor are ignored.
 pub fn decrypt<'i>(
     bytes: &[u8],
     identities: impl IntoIterator<Item = &'i Identity>,
@@ -52,13 +52,13 @@ pub fn decrypt<'i>(
     let decryptor = Decryptor::new_buffered(file.as_slice())?;
     let identities = identities.into_iter().map(|identity| identity as &dyn age::Identity);
     let mut payload = decryptor.decrypt(identities)?;
-    // Room for all, so that nothing of it stays behind in smaller buffers.
+    // Allocated at full size, so that no plaintext is left behind in smaller buffers.
     let mut plain = Secret::new(Vec::with_capacity(bytes.len()));
-    payload.read_to_end(plain.expose_mut()).map_err(|_| AgeError::Changed)?;
+    payload.read_to_end(plain.expose_mut()).map_err(|_| AgeError::Modified)?;
     Ok(plain)
 }
 
-/// From the first line to the last one that are not blank. Blanks within those two lines are for the reader to refuse.
+/// Removes blank lines at both ends. Blanks within the first and last line are left for the reader to refuse.
 fn without_blank_lines_around(bytes: &[u8]) -> &[u8] {
     let (first, last) = (bytes.len() - bytes.trim_ascii_start().len(), bytes.trim_ascii_end().len());
     let start = bytes[..first].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
@@ -66,8 +66,8 @@ fn without_blank_lines_around(bytes: &[u8]) -> &[u8] {
     &bytes[start..end]
 }
 
-/// Whether the body of each stanza ends in a short line, if need be an empty one. The crate takes files of its own first
-/// versions that lack it; age does not, so sops would refuse them.
+/// Returns whether the body of each stanza ends in a short line, possibly an empty one. The crate accepts files without
+/// it, as its first versions wrote them; age does not, so sops would refuse them.
 fn ends_its_stanzas(file: &[u8]) -> bool {
     let mut is_open = false;
     for line in file.split(|b| *b == b'\n') {
@@ -80,7 +80,7 @@ fn ends_its_stanzas(file: &[u8]) -> bool {
     true
 }
 
-/// Encrypts to one recipient, as text; `None` for a recipient that no one can be.
+/// Encrypts to one recipient, as text; `None` for a recipient without a possible identity.
 pub fn encrypt(plain: &[u8], recipient: &Recipient) -> Option<String> {
     let encryptor = Encryptor::with_recipients(iter::once(recipient as &dyn age::Recipient)).ok()?;
     let armor = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor).ok()?;

@@ -1,4 +1,4 @@
-//! `mlkem768x25519` recipients, which a quantum computer does not break: `age1pq1…` and `AGE-SECRET-KEY-PQ-1…`.
+//! `mlkem768x25519` recipients, which resist quantum computers: `age1pq1…` and `AGE-SECRET-KEY-PQ-1…`.
 //!
 //! HPKE (RFC 9180) with the KEM MLKEM768-X25519 of draft-ietf-hpke-pq, also known as X-Wing; HKDF-SHA-256;
 //! ChaCha20-Poly1305.
@@ -30,8 +30,9 @@ const KEM_LABEL: &[u8] = br"\.//^\";
 const KEM_ID: u16 = 0x647a;
 const KDF_ID: u16 = 1;
 const AEAD_ID: u16 = 3;
-/// The ML-KEM part of a public key, and of an encapsulated one.
+/// The length of the ML-KEM part of a public key.
 const ENCAPSULATION_KEY: usize = 1184;
+/// The length of the ML-KEM part of an encapsulated key.
 const CIPHERTEXT: usize = 1088;
 
 /// A private key: the seed of an ML-KEM and an X25519 key.
@@ -43,12 +44,12 @@ pub struct SecretKey(Secret<[u8; 32]>);
 pub struct PublicKey(Vec<u8>);
 
 impl SecretKey {
-    /// A private key from its bytes.
-    pub fn of_bytes(bytes: &[u8]) -> Option<SecretKey> {
+    /// Makes a private key from its bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Option<SecretKey> {
         Some(SecretKey(Secret::new(bytes.try_into().ok()?)))
     }
 
-    /// Its public key.
+    /// Returns its public key.
     pub fn public(&self) -> PublicKey {
         let (lattice, curve) = self.parts();
         let mut bytes = lattice.encapsulation_key().to_bytes().to_vec();
@@ -56,7 +57,7 @@ impl SecretKey {
         PublicKey(bytes)
     }
 
-    /// The file key, if the stanza is for this key.
+    /// Returns the file key, if the stanza is for this key.
     pub fn unwrap(&self, stanza: &Stanza) -> Option<FileKey> {
         let [share] = stanza.args.as_slice() else { return None };
         let share = (stanza.tag == KIND).then(|| STANDARD_NO_PAD.decode(share).ok()).flatten()?;
@@ -87,18 +88,18 @@ impl SecretKey {
 }
 
 impl PublicKey {
-    /// A public key from its bytes.
-    pub fn of_bytes(bytes: &[u8]) -> Option<PublicKey> {
+    /// Makes a public key from its bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Option<PublicKey> {
         let key = PublicKey(bytes.to_vec());
         key.parts().map(|_| key.clone())
     }
 
-    /// The key as a recipient.
+    /// Returns the key as a recipient.
     pub fn written(&self) -> String {
         bech32::encode("age1pq", &self.0).unwrap_or_default()
     }
 
-    /// Wraps a file key; `None` for a key that no one can hold.
+    /// Wraps a file key; `None` for a key without a possible private key.
     pub fn wrap(&self, file_key: &FileKey) -> Option<Stanza> {
         let (lattice, curve) = self.parts()?;
         let (ciphertext, mut one) = lattice.encapsulate_with_rng(&mut UnwrapErr(SysRng));
@@ -122,7 +123,7 @@ impl PublicKey {
     }
 }
 
-/// Encrypts a file key with a key that is used once.
+/// Encrypts a file key with a single-use key.
 fn seal(key: &[u8; 32], nonce: &[u8; 12], file_key: &FileKey) -> Vec<u8> {
     let mut body = file_key.expose_secret().to_vec();
     let cipher = ChaCha20Poly1305::new(&Key::from(*key));
@@ -131,7 +132,7 @@ fn seal(key: &[u8; 32], nonce: &[u8; 12], file_key: &FileKey) -> Vec<u8> {
     body
 }
 
-/// Decrypts a file key; `None` when the key is another one.
+/// Decrypts a file key; `None` if the key does not fit.
 fn open(key: &[u8; 32], nonce: &[u8; 12], body: &[u8]) -> Option<FileKey> {
     let (data, tag) = body.split_at_checked(FILE_KEY_BYTES)?;
     let tag = Tag::try_from(tag).ok()?;
@@ -143,7 +144,7 @@ fn open(key: &[u8; 32], nonce: &[u8; 12], body: &[u8]) -> Option<FileKey> {
     .ok()
 }
 
-/// The secret of the combined KEM.
+/// Returns the secret of the combined KEM.
 fn combine(one: &[u8], other: &[u8; 32], point: &curve::PublicKey, public: &curve::PublicKey) -> Secret<[u8; 32]> {
     let mut hash = Sha3_256::new();
     for part in [one, other, &point.0, &public.0, KEM_LABEL] {
@@ -152,7 +153,7 @@ fn combine(one: &[u8], other: &[u8; 32], point: &curve::PublicKey, public: &curv
     Secret::new(hash.finalize().into())
 }
 
-/// The key schedule of HPKE in its base mode (RFC 9180 section 5.1): key and nonce of the only message.
+/// Runs the key schedule of HPKE in its base mode (RFC 9180 section 5.1): returns key and nonce of the only message.
 fn schedule(secret: &Secret<[u8; 32]>) -> (Secret<[u8; 32]>, [u8; 12]) {
     let suite = [&b"HPKE"[..], &KEM_ID.to_be_bytes(), &KDF_ID.to_be_bytes(), &AEAD_ID.to_be_bytes()].concat();
     let labeled = |label: &[u8], input: &[u8]| [b"HPKE-v1", suite.as_slice(), label, input].concat();
@@ -167,7 +168,7 @@ fn schedule(secret: &Secret<[u8; 32]>) -> (Secret<[u8; 32]>, [u8; 12]) {
     let mut nonce = [0; 12];
     let expand = |label: &[u8], output: &mut [u8]| {
         let info = [&(output.len() as u16).to_be_bytes()[..], &labeled(label, &context)].concat();
-        // So few bytes are always to be had.
+        // This few bytes can always be derived.
         let _ = expander.expand(&info, output);
     };
     expand(b"key", &mut key);

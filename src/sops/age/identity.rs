@@ -1,4 +1,4 @@
-//! Who can open a file.
+//! Identities: the private keys that decrypt files.
 
 use std::fmt;
 
@@ -22,25 +22,20 @@ pub enum Identity {
     Ssh(Box<ssh::SecretKey>),
 }
 
-/// Why a line or file of identities cannot be read. It never holds the key.
+/// The reason why a line or file of identities could not be read. It never contains the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum IdentityError {
-    /// A line is no identity.
-    #[error("line {line}: this is no age identity")]
-    Line {
-        /// The line, from 1.
-        line: usize,
-    },
-    /// The identity of a plugin.
-    #[error("line {line}: identities of age plugins cannot be used")]
-    Plugin {
-        /// The line, from 1.
-        line: usize,
-    },
-    /// The whole is a file that age encrypted with a passphrase.
+    /// A line is not an identity.
+    #[error("line {line}: not a valid age identity")]
+    Line { line: usize },
+    /// An identity is that of a plugin.
+    #[error("line {line}: identities of age plugins are not supported")]
+    Plugin { line: usize },
+    /// The file is encrypted by age with a passphrase.
     #[error("the identities are protected by a passphrase")]
     Passphrase,
-    /// An SSH key.
+    /// An SSH key cannot be used.
     #[error(transparent)]
     Ssh(#[from] SshKeyError),
 }
@@ -53,11 +48,11 @@ impl Explain for IdentityError {
     fn help(&self) -> Option<String> {
         let help = match self {
             IdentityError::Line { .. } => {
-                "a key file holds lines that start with AGE-SECRET-KEY-, or one SSH private key"
+                "a key file contains lines that start with AGE-SECRET-KEY-, or one SSH private key"
             }
-            IdentityError::Plugin { .. } => "give an identity that needs no plugin",
+            IdentityError::Plugin { .. } => "use an identity that needs no plugin",
             IdentityError::Passphrase | IdentityError::Ssh(_) => {
-                "give an identity without a passphrase: of age, or an SSH key of the kind Ed25519"
+                "use an age identity or an Ed25519 SSH key without a passphrase"
             }
         };
         Some(help.to_owned())
@@ -65,7 +60,7 @@ impl Explain for IdentityError {
 }
 
 impl Identity {
-    /// Reads one identity, without anything around it.
+    /// Parses one identity, without surrounding text.
     pub fn parse(text: &str) -> Option<Identity> {
         if !text.starts_with("AGE-SECRET-KEY-") {
             return None;
@@ -74,10 +69,10 @@ impl Identity {
             return Some(Identity::X25519(key));
         }
         let (kind, bytes) = bech32::decode(text)?;
-        (kind == "age-secret-key-pq-").then(|| hybrid::SecretKey::of_bytes(bytes.expose()).map(Identity::Hybrid))?
+        (kind == "age-secret-key-pq-").then(|| hybrid::SecretKey::from_bytes(bytes.expose()).map(Identity::Hybrid))?
     }
 
-    /// Reads a key file: identities of age, one a line, among comments and blank lines; or one SSH private key.
+    /// Parses a key file: age identities, one per line, with comments and blank lines; or one SSH private key.
     pub fn parse_file(text: &str) -> Result<Vec<Identity>, IdentityError> {
         let start = text.trim_start();
         if start.starts_with("-----BEGIN AGE ENCRYPTED FILE") || start.starts_with("age-encryption.org/") {
@@ -93,16 +88,14 @@ impl Identity {
                 continue;
             }
             let line = number + 1;
-            let error = match content.starts_with("AGE-PLUGIN-") {
-                true => IdentityError::Plugin { line },
-                false => IdentityError::Line { line },
-            };
+            let is_of_plugin = content.starts_with("AGE-PLUGIN-");
+            let error = if is_of_plugin { IdentityError::Plugin { line } } else { IdentityError::Line { line } };
             identities.push(Identity::parse(content).ok_or(error)?);
         }
         Ok(identities)
     }
 
-    /// The recipient that it opens files for.
+    /// Returns the recipient whose files it decrypts.
     pub fn recipient(&self) -> Recipient {
         match self {
             Identity::X25519(key) => Recipient::X25519(key.to_public()),

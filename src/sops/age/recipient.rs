@@ -1,4 +1,4 @@
-//! To whom a file is encrypted.
+//! Recipients: the public keys that files are encrypted to.
 
 use std::collections::HashSet;
 
@@ -19,7 +19,8 @@ pub enum Recipient {
 }
 
 impl Recipient {
-    /// Reads a recipient; `None` for those of plugins, RSA keys and anything else, and for keys that no one can hold.
+    /// Parses a recipient; `None` for those of plugins, RSA keys and anything else, and for keys without a possible
+    /// private key.
     pub fn parse(text: &str) -> Option<Recipient> {
         let text = text.trim();
         if text.starts_with("ssh-") {
@@ -32,12 +33,12 @@ impl Recipient {
                 let recipient = text.parse().ok().filter(|_| is_usable);
                 recipient.map(Recipient::X25519)
             }
-            "age1pq" => hybrid::PublicKey::of_bytes(bytes.expose()).map(Recipient::Hybrid),
+            "age1pq" => hybrid::PublicKey::from_bytes(bytes.expose()).map(Recipient::Hybrid),
             _ => None,
         }
     }
 
-    /// The recipient as it is written, SSH keys without their comment.
+    /// Returns the text of the recipient, SSH keys without their comment.
     pub fn written(&self) -> String {
         match self {
             Recipient::X25519(key) => key.to_string(),
@@ -54,8 +55,8 @@ impl age::Recipient for Recipient {
             Recipient::Hybrid(public) => public.wrap(key),
             Recipient::Ssh(public) => public.wrap(key),
         };
-        let refused = || EncryptError::Io(std::io::Error::other("no one can hold this key"));
-        // The label keeps weaker recipients from joining post-quantum ones in a file.
+        let refused = || EncryptError::Io(std::io::Error::other("there is no private key for this recipient"));
+        // The label keeps weaker recipients from being mixed with post-quantum ones in a file.
         let labels = match self {
             Recipient::Hybrid(_) => HashSet::from(["postquantum".to_owned()]),
             _ => HashSet::new(),
@@ -64,16 +65,17 @@ impl age::Recipient for Recipient {
     }
 }
 
-/// Whether a recipient is of a kind whose identities can be used here: not of a plugin, and no RSA key.
+/// Returns whether a recipient is of a supported kind: not of a plugin, and not an RSA key.
 pub fn is_known(text: &str) -> bool {
     Recipient::parse(text).is_some()
 }
 
-/// What a recipient's text says when it is compared: an SSH key without its comment, anything else without blanks.
+/// Returns a recipient's text for comparison: an SSH key without its comment, anything else without surrounding blanks.
 pub fn normalized(text: &str) -> String {
     let text = text.trim();
-    match text.starts_with("ssh-") {
-        true => text.split_ascii_whitespace().take(2).collect::<Vec<_>>().join(" "),
-        false => text.to_owned(),
+    if text.starts_with("ssh-") {
+        text.split_ascii_whitespace().take(2).collect::<Vec<_>>().join(" ")
+    } else {
+        text.to_owned()
     }
 }

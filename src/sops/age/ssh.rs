@@ -1,5 +1,5 @@
-//! `ssh-ed25519` recipients: SSH keys of the kind Ed25519, used as X25519 keys. RSA keys are not read: the one
-//! implementation of RSA in Rust leaks them through its timing (RUSTSEC-2023-0071).
+//! `ssh-ed25519` recipients: Ed25519 SSH keys, used as X25519 keys. RSA keys are not supported: the only implementation
+//! of RSA in Rust leaks them through its timing (RUSTSEC-2023-0071).
 
 use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
 use age_core::primitives::{aead_decrypt, aead_encrypt};
@@ -27,27 +27,27 @@ pub struct SecretKey {
 /// A public key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey {
-    /// The key as SSH sends it.
+    /// The key in SSH's wire format.
     wire: Vec<u8>,
     point: curve::PublicKey,
 }
 
-/// Why a private key cannot be used.
+/// The reason why a private key cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SshKeyError {
-    /// It is not in OpenSSH's format, or was cut off.
-    #[error("it is no complete OpenSSH private key")]
+    /// It is not in OpenSSH's format, or is truncated.
+    #[error("it is not a complete OpenSSH private key")]
     Form,
     /// It has a passphrase.
     #[error("it is protected by a passphrase")]
     Passphrase,
-    /// It is no Ed25519 key.
-    #[error("only SSH keys of the kind Ed25519 can be used")]
+    /// It is not an Ed25519 key.
+    #[error("only Ed25519 SSH keys are supported")]
     Kind,
 }
 
 impl PublicKey {
-    /// Reads a line of `authorized_keys`: kind, key, comment.
+    /// Parses a line of `authorized_keys`: kind, key, comment.
     pub fn parse(line: &str) -> Option<PublicKey> {
         let mut words = line.split_ascii_whitespace();
         let (kind, body) = (words.next()?, words.next()?);
@@ -60,7 +60,7 @@ impl PublicKey {
         Some(PublicKey { point: montgomery(key)?, wire })
     }
 
-    /// Wraps a file key; `None` for a key that no one can hold.
+    /// Wraps a file key; `None` for a key without a possible private key.
     pub fn wrap(&self, file_key: &FileKey) -> Option<Stanza> {
         let ephemeral = curve::SecretKey::ephemeral();
         let share = ephemeral.public();
@@ -70,7 +70,7 @@ impl PublicKey {
         Some(Stanza { tag: KIND.to_owned(), args, body: aead_encrypt(key.expose(), file_key.expose_secret()) })
     }
 
-    /// The key as a recipient.
+    /// Returns the key as a recipient.
     pub fn written(&self) -> String {
         format!("{KIND} {}", STANDARD.encode(&self.wire))
     }
@@ -82,12 +82,12 @@ impl PublicKey {
     /// Binds a shared secret to the SSH key.
     fn tweak(&self, shared: Secret<[u8; 32]>) -> Option<Secret<[u8; 32]>> {
         let tweak = derive(b"", &self.wire, LABEL);
-        curve::SecretKey::of_bytes(tweak.expose())?.shared(&curve::PublicKey(*shared.expose()))
+        curve::SecretKey::from_bytes(tweak.expose())?.shared(&curve::PublicKey(*shared.expose()))
     }
 }
 
 impl SecretKey {
-    /// Reads a private key file of OpenSSH (PROTOCOL.key).
+    /// Parses a private key file of OpenSSH (PROTOCOL.key).
     pub fn parse(text: &str) -> Result<SecretKey, SshKeyError> {
         let body = text.trim().strip_prefix("-----BEGIN OPENSSH PRIVATE KEY-----").ok_or(SshKeyError::Form)?;
         let body = body.strip_suffix("-----END OPENSSH PRIVATE KEY-----").ok_or(SshKeyError::Form)?;
@@ -108,12 +108,12 @@ impl SecretKey {
         reader.ed25519().ok_or(SshKeyError::Form)
     }
 
-    /// Its public key.
+    /// Returns its public key.
     pub fn public(&self) -> &PublicKey {
         &self.public
     }
 
-    /// The file key, if the stanza is for this key.
+    /// Returns the file key, if the stanza is for this key.
     pub fn unwrap(&self, stanza: &Stanza) -> Option<FileKey> {
         let [tag, share] = stanza.args.as_slice() else { return None };
         if stanza.tag != KIND || *tag != self.public.tag() {
@@ -127,12 +127,12 @@ impl SecretKey {
     }
 }
 
-/// An Ed25519 point as an X25519 one.
+/// Converts an Ed25519 point to an X25519 one.
 fn montgomery(key: [u8; 32]) -> Option<curve::PublicKey> {
     Some(curve::PublicKey(CompressedEdwardsY(key).decompress()?.to_montgomery().to_bytes()))
 }
 
-/// Numbers and strings of SSH, from the left (RFC 4251 section 5).
+/// A reader of SSH's numbers and strings (RFC 4251 section 5).
 struct Wire<'a>(&'a [u8]);
 
 impl<'a> Wire<'a> {
@@ -149,7 +149,7 @@ impl<'a> Wire<'a> {
         Some(string)
     }
 
-    /// Passes over the derivation and the public key, to the private part of the only key.
+    /// Skips the key derivation and the public key, and returns the private part of the only key.
     fn private(&mut self) -> Option<&'a [u8]> {
         self.string()?;
         self.string()?;
@@ -158,7 +158,7 @@ impl<'a> Wire<'a> {
         self.string()
     }
 
-    /// Passes over the two numbers that prove a passphrase right.
+    /// Skips the two numbers that verify a passphrase.
     fn key_kind(&mut self) -> Option<&'a [u8]> {
         (self.number()? == self.number()?).then_some(())?;
         self.string()
@@ -168,7 +168,7 @@ impl<'a> Wire<'a> {
         let public: [u8; 32] = self.string()?.try_into().ok()?;
         let seed = self.string()?.first_chunk::<32>()?;
         let hash = Secret::new(<[u8; 64]>::from(Sha512::digest(seed)));
-        let key = curve::SecretKey::of_bytes(&hash.expose()[..32])?;
+        let key = curve::SecretKey::from_bytes(&hash.expose()[..32])?;
         let mut wire = Vec::new();
         for part in [KIND.as_bytes(), &public] {
             wire.extend_from_slice(&(part.len() as u32).to_be_bytes());

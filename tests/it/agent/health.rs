@@ -1,5 +1,5 @@
-//! What operators see of the agent and do to it while it runs: health, metrics, the status page, signals, a changed
-//! configuration.
+//! What operators see of the running agent, and what they do to it: health, metrics, the status page, signals,
+//! configuration changes.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::support::tagalong;
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";
 
-/// Writes a file in one step, as careful editors and Kubernetes do.
+/// Replaces a file in one step, like careful editors and Kubernetes.
 fn replace(file: &Path, text: &str) {
     let new = file.with_extension("new");
     fs::write(&new, text).expect("written");
@@ -20,7 +20,7 @@ fn replace(file: &Path, text: &str) {
 }
 
 #[test]
-fn health_metrics_and_status_tell_what_the_cycles_did() {
+fn health_metrics_and_status_show_what_the_cycles_did() {
     let stage =
         Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n"), ("<b>.yaml", "image: HOST/org/gone:aaaaaa1\n")]);
     stage.registry.push("org/app", "aaaaaa1", OLD);
@@ -64,12 +64,12 @@ fn health_metrics_and_status_tell_what_the_cycles_did() {
     let (code, log) = agent.stop();
     assert_eq!(code, 0, "{log}");
     let moved = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let moved = moved.into_iter().find(|line| line["message"] == "moved").expect("said");
+    let moved = moved.into_iter().find(|line| line["message"] == "updated").expect("said");
     assert_eq!((&moved["span"]["name"], &moved["to"]), (&"cycle".into(), &"aaaaaa2".into()), "{moved}");
 }
 
 #[test]
-fn an_agent_that_got_nowhere_is_alive_but_not_ready_and_says_why() {
+fn an_agent_without_a_finished_cycle_is_alive_but_not_ready_and_says_why() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     let text = fs::read_to_string(stage.config()).expect("there");
     let url = text.lines().find(|line| line.trim().starts_with("url: ")).expect("a URL");
@@ -87,7 +87,7 @@ fn an_agent_that_got_nowhere_is_alive_but_not_ready_and_says_why() {
 }
 
 #[test]
-fn a_changed_configuration_is_taken_up_and_a_wrong_one_kept_out() {
+fn a_changed_configuration_takes_effect_and_an_invalid_one_is_rejected() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     stage.registry.push("org/app", "aaaaaa1", OLD);
     let config = stage.config();
@@ -97,9 +97,9 @@ fn a_changed_configuration_is_taken_up_and_a_wrong_one_kept_out() {
 
     replace(&config, &good.replace("interval", "intervall"));
     agent.wait_for_metric("tagalong_config_last_read_successful 0");
-    agent.wait_for("the one before stays in use");
+    agent.wait_for("keeping the current one");
     let page = agent.get("/").body;
-    assert!(page.contains("A new configuration was refused") && page.contains("did you mean `interval`?"), "{page}");
+    assert!(page.contains("The new configuration was rejected") && page.contains("did you mean `interval`?"), "{page}");
     stage.registry.push("org/app", "aaaaaa2", NEW);
     wait_until("the old one works on", || stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
 
@@ -137,7 +137,7 @@ fn a_push_that_never_ends_does_not_outlive_the_grace() {
     let agent = Agent::start(stage.home(), &config);
     wait_until("the push is under way", || begun.exists());
     agent.signal("TERM");
-    agent.wait_for("the cycle under way is given up");
+    agent.wait_for("aborting the running cycle");
     let (code, log) = agent.stop();
     fs::write(&over, "").expect("written");
     assert_eq!(code, 0, "{log}");
@@ -146,7 +146,7 @@ fn a_push_that_never_ends_does_not_outlive_the_grace() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_an_error_and_off_serves_nothing() {
+fn an_address_in_use_is_an_error_and_off_serves_nothing() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     stage.registry.push("org/app", "aaaaaa1", OLD);
     let config = stage.config();
@@ -155,10 +155,10 @@ fn an_address_that_is_taken_is_an_error_and_off_serves_nothing() {
     fs::write(&config, text.replace("127.0.0.1:0", &taken)).expect("written");
     let run = tagalong::run(stage.home(), &["run", "--config", &config.display().to_string()]).fails_with(1);
     assert!(run.stderr.contains(&format!("error: cannot listen on {taken}")), "{run:?}");
-    assert!(run.stderr.contains("help: give agent.listen another address, or `off`"), "{run:?}");
+    assert!(run.stderr.contains("help: set agent.listen to another address, or to `off`"), "{run:?}");
     fs::write(&config, text.replace("\"127.0.0.1:0\"", "off")).expect("written");
     let agent = Agent::start(stage.home(), &config);
-    agent.wait_for("the cycle is done");
-    assert!(!agent.log().contains("are served"), "{}", agent.log());
+    agent.wait_for("cycle finished");
+    assert!(!agent.log().contains("serving health"), "{}", agent.log());
     assert_eq!(agent.stop().0, 0);
 }

@@ -1,4 +1,4 @@
-//! However many images there are, what the agent shows of them stays small, and all of it can be got at.
+//! However many images there are, what the agent shows at once is limited, and all of it can be reached.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use crate::support::agent::Page;
 use crate::support::crowd::Crowd;
 
 const IMAGES: usize = 1200;
-/// Of these the registry has no tag that fits the policy.
+/// The number of images without a tag that matches the policy.
 const UNKNOWN: usize = 450;
-/// This one is in a thousand fields more.
+/// The image that is in a thousand fields more.
 const SHARED: usize = 999;
 
-/// What reads `/status`.
+/// A client of `/status`.
 struct Reader(Crowd);
 
 impl Reader {
@@ -23,7 +23,7 @@ impl Reader {
         (page, value)
     }
 
-    /// The images that following the header `Link` leads to, one page after the other.
+    /// The images found by following the header `Link` from page to page.
     fn walk(&self, query: &str) -> Vec<String> {
         let (mut found, mut target) = (Vec::new(), format!("/status{query}"));
         loop {
@@ -32,7 +32,7 @@ impl Reader {
             found.extend(names(&value));
             let links = page.headers.lines().find_map(|line| line.strip_prefix("link: ")).expect("links");
             let next = links.split(", ").find_map(|link| link.strip_suffix(">; rel=\"next\"")?.strip_prefix('<'));
-            // The headers are in lower case here.
+            // Header names are in lower case here.
             assert_eq!(next, value["next"].as_str().map(str::to_lowercase).as_deref(), "{links}");
             match &value["next"] {
                 Value::String(next) => target = format!("/{next}"),
@@ -48,7 +48,7 @@ fn names(status: &Value) -> Vec<String> {
 }
 
 #[test]
-fn pages_filters_and_bounds_hold_for_many_images() {
+fn pages_filters_and_limits_work_for_many_images() {
     let scene = Reader(Crowd::start(IMAGES, UNKNOWN, SHARED));
     let agent = &scene.0.agent;
     let name = |image: usize| scene.0.name(image);
@@ -81,7 +81,7 @@ fn pages_filters_and_bounds_hold_for_many_images() {
     );
     assert!(first["images"][0].get("omitted").is_none());
     for (query, error) in [
-        ("?state=blokced", "`blokced` is not a state of images"),
+        ("?state=blokced", "`blokced` is not an image state"),
         ("?page=none", "`none` is not a valid `page`"),
         ("?limit=100000", "`100000` is not a valid `limit`"),
         ("?%FF%00=%ZZ&&==", "is not a known parameter"),
@@ -91,15 +91,15 @@ fn pages_filters_and_bounds_hold_for_many_images() {
         assert!(value["error"].as_str().expect("an error").contains(error) && value["help"].is_string(), "{value}");
         let page = agent.get(&format!("/{query}"));
         assert_eq!(page.status, 400, "{query}");
-        assert!(page.body.contains("The address was not understood") && page.body.contains(error), "{}", page.body);
+        assert!(page.body.contains("The address is not valid") && page.body.contains(error), "{}", page.body);
     }
 
-    // The page: trouble first.
+    // The page, with problems first.
     let page = agent.get("/");
     assert!(page.body.len() < 150_000, "{} bytes", page.body.len());
     assert_eq!(page.body.matches("<th scope=\"row\">").count(), 100);
     for part in [
-        "Images 1 to 100 of 1,200, trouble first",
+        "Images 1 to 100 of 1,200, problems first",
         "no candidate <strong>450</strong>",
         "up to date <strong>750</strong>",
         "more: <code>tagalong sync --dry-run</code>",
@@ -119,5 +119,5 @@ fn pages_filters_and_bounds_hold_for_many_images() {
     agent.wait_for_metric("tagalong_images{state=\"no-candidate\"} 450");
     let log = agent.log();
     assert!(log.lines().count() < 400, "{log}");
-    assert!(log.contains("350 more stay") && log.contains("more notes"), "{log}");
+    assert!(log.contains("350 more images are kept back") && log.contains("more notes"), "{log}");
 }

@@ -1,4 +1,4 @@
-//! The agent while it runs: health, metrics, status page, traces, webhooks, notifications.
+//! The running agent: health, metrics, status page, traces, webhooks, notifications.
 
 mod health;
 mod many_images;

@@ -1,5 +1,5 @@
-//! News reaches the channels: each once, again where a service was down, without ever holding up a cycle, and without
-//! giving away the URL that is the key to a channel.
+//! Events reach the channels: each once, retried if a service was down, without ever delaying a cycle, and without
+//! leaking the URL, which is a secret.
 
 use std::fs;
 use std::path::PathBuf;
@@ -21,7 +21,8 @@ fn stage() -> Stage {
     stage
 }
 
-/// The stage's configuration with channels; `URL` stands for a file with the server's URL, `TOKEN` for one with a token.
+/// The stage's configuration with channels; `URL` is replaced by a file with the server's URL, `TOKEN` by one with a
+/// token.
 fn config(stage: &Stage, server: &Scripted, channels: &str) -> PathBuf {
     let file = |name: &str, text: String| {
         let file = stage.home().join(name);
@@ -47,11 +48,11 @@ fn ok(_: &Asked) -> scripted::Answer {
 }
 
 #[test]
-fn an_update_is_told_everywhere_and_marks_its_commit() {
+fn an_update_reaches_every_channel_and_sets_a_commit_status() {
     let stage = stage();
     let tries = AtomicUsize::new(0);
     let server = Scripted::start(move |asked| match asked.target.starts_with("/T0/") {
-        // The first try of each falls on a service that is down.
+        // The first attempt on each channel finds the service down.
         true if tries.fetch_add(1, Ordering::Relaxed) < 2 => scripted::json(503, json!({}), &[]),
         _ => ok(asked),
     });
@@ -84,7 +85,7 @@ fn an_update_is_told_everywhere_and_marks_its_commit() {
 }
 
 #[test]
-fn trouble_is_told_once_and_so_is_its_end() {
+fn a_problem_is_reported_once_and_so_is_its_end() {
     let stage = stage();
     let server = Scripted::start(ok);
     let channels = "- webhook: { urlFile: URL }\n  events: [blocked, recovered]\n";
@@ -98,7 +99,7 @@ fn trouble_is_told_once_and_so_is_its_end() {
     let event = bodies(&server, "/T0/").remove(0);
     assert_eq!((&event["kind"], &event["tag"]), (&"blocked".into(), &"aaaaaa2".into()), "{event:#}");
     assert!(event["detail"].as_str().expect("text").contains(&layer), "{event:#}");
-    // A few cycles later nothing more has been told.
+    // After a few more cycles, nothing more has been sent.
     let cycles = agent.get("/metrics").body.lines().find_map(|line| {
         line.strip_prefix("tagalong_cycles_total{result=\"done\"} ").and_then(|count| count.parse::<u64>().ok())
     });
@@ -111,7 +112,7 @@ fn trouble_is_told_once_and_so_is_its_end() {
 }
 
 #[test]
-fn a_channel_that_hangs_or_refuses_holds_nothing_up() {
+fn a_channel_that_hangs_or_refuses_delays_nothing() {
     let stage = stage();
     let server = Scripted::start(|asked| match asked.target.starts_with("/T0/") {
         true => None,
@@ -127,6 +128,6 @@ fn a_channel_that_hangs_or_refuses_holds_nothing_up() {
     agent.wait_for_metric("tagalong_notifications_total{channel=\"github\",result=\"failed\"} 2");
     let (code, log) = agent.stop();
     assert_eq!(code, 0, "{log}");
-    assert!(log.contains("127.0.0.1 answered with status 404") && log.contains("URL or token"), "{log}");
-    assert!(log.contains("there is no time left to tell this channel") && !log.contains("sesame"), "{log}");
+    assert!(log.contains("127.0.0.1 responded with status 404") && log.contains("URL or token"), "{log}");
+    assert!(log.contains("no time left to deliver the channel") && !log.contains("sesame"), "{log}");
 }

@@ -1,5 +1,5 @@
-//! The status page in a real browser, where there is one: it loads whole under its own policy, and is light or dark as
-//! its reader wishes. What can be told without a browser is proved beside the page.
+//! The status page in a real browser, if there is one: it loads completely under its own content security policy, and
+//! follows the color scheme. What can be tested without a browser is tested next to the page.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ fn run(browser: &str, home: &Path, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn the_page_loads_whole_and_follows_the_readers_colours() {
+fn the_page_loads_completely_and_follows_the_color_scheme() {
     let Some(browser) = chromium() else {
         return support::skipped("there is no Chromium on this machine (apt-get install chromium)");
     };
@@ -30,7 +30,7 @@ fn the_page_loads_whole_and_follows_the_readers_colours() {
     stage.registry.push("org/app", "aaaaaa2", "2026-04-02T10:00:00Z");
     let config = stage.config();
     let text = fs::read_to_string(&config).expect("there");
-    // One cycle, so that the page stays as it is.
+    // Only one cycle, so that the page does not change.
     fs::write(&config, text.replace("interval: 200ms", "interval: 1h")).expect("written");
     let agent = Agent::start(stage.home(), &config);
     wait_until("the first cycle is done", || agent.get("/readyz").status == 200);
@@ -39,7 +39,7 @@ fn the_page_loads_whole_and_follows_the_readers_colours() {
     let seen = run(browser, stage.home(), &["--dump-dom", &url]);
     let (dom, said) = (String::from_utf8_lossy(&seen.stdout), String::from_utf8_lossy(&seen.stderr));
     assert!(dom.contains("<main>") && dom.contains("aaaaaa2") && dom.contains("</table>"), "{dom}\n{said}");
-    // A stylesheet that the policy refuses, or markup that breaks it, is said here.
+    // The console reports a stylesheet that the policy blocks, or broken markup.
     let complaints: Vec<&str> = said.lines().filter(|line| line.contains("CONSOLE")).collect();
     assert!(complaints.iter().all(|line| line.contains("favicon")), "{complaints:#?}");
 
@@ -55,7 +55,7 @@ fn the_page_loads_whole_and_follows_the_readers_colours() {
 }
 
 #[test]
-fn readers_filter_and_turn_pages_without_scripts_at_any_width() {
+fn filters_and_pages_work_without_scripts_at_any_width() {
     let home = tempfile::tempdir().expect("a folder");
     let Some(browser) = Browser::start(home.path()) else {
         return support::skipped("there is no driver of Chromium on this machine (apt-get install chromium-driver)");
@@ -67,12 +67,18 @@ fn readers_filter_and_turn_pages_without_scripts_at_any_width() {
 
     // From page to page, and back.
     browser.open(&start);
-    assert_eq!((caption(&browser).as_str(), browser.count("tbody tr")), ("Images 1 to 100 of 320, trouble first", 100));
+    assert_eq!(
+        (caption(&browser).as_str(), browser.count("tbody tr")),
+        ("Images 1 to 100 of 320, problems first", 100)
+    );
     browser.follow(|browser| browser.click("a[rel=next]"));
     assert_eq!(browser.url(), format!("{start}?page=2#images"));
-    assert_eq!(caption(&browser), "Images 101 to 200 of 320, trouble first");
+    assert_eq!(caption(&browser), "Images 101 to 200 of 320, problems first");
     browser.follow(|browser| browser.click("a[rel=prev]"));
-    assert_eq!((caption(&browser).as_str(), first(&browser)), ("Images 1 to 100 of 320, trouble first", crowd.name(0)));
+    assert_eq!(
+        (caption(&browser).as_str(), first(&browser)),
+        ("Images 1 to 100 of 320, problems first", crowd.name(0))
+    );
 
     // By a count, and then by the form, which keeps the state.
     browser.follow(|browser| browser.click("a.no-candidate"));
@@ -85,9 +91,9 @@ fn readers_filter_and_turn_pages_without_scripts_at_any_width() {
     assert_eq!((first(&browser), browser.text("a[aria-current] strong")), (crowd.name(14), "11".to_owned()));
     browser.click("option[value='']");
     browser.follow(|browser| browser.write("input[name=q]", " apps/100.yaml\u{e007}"));
-    assert_eq!(caption(&browser), "Images 1 to 10 of 10 that match, trouble first");
+    assert_eq!(caption(&browser), "Images 1 to 10 of 10 that match, problems first");
 
-    // Nothing sticks out to the side, however narrow the window is and whatever is asked.
+    // Nothing overflows, however narrow the window and whatever the query.
     for query in ["?page=2", "?state=nowhere", "?q=nothing", "?q=app-7&state=kept-back"] {
         browser.open(&format!("{start}{query}"));
         for width in [390, 768, 1280, 1920] {

@@ -1,4 +1,4 @@
-//! Where the environment names a collector, every pass is one trace there; where it does not, nothing is sent.
+//! If the environment names a collector, every cycle is one trace there; if not, nothing is sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -19,7 +19,7 @@ use crate::support::tagalong::{command, finished};
 
 const TOKEN: &str = "canary-of-a-collector-token-6107";
 
-/// What reached the collector: the headers and the body of each request.
+/// The requests that reached the collector: headers and body.
 type Received = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
 
 /// A collector on loopback.
@@ -48,7 +48,7 @@ impl Collector {
         self.received.lock().expect("unpoisoned").clone()
     }
 
-    /// Ends it: from now on nobody listens there.
+    /// Shuts it down, so that connections are refused from now on.
     fn end(self) -> String {
         self.runtime.shutdown_background();
         self.address
@@ -83,7 +83,7 @@ fn sync(stage: &Stage) -> Command {
 }
 
 #[test]
-fn a_pass_is_one_trace() {
+fn a_cycle_is_one_trace() {
     let (collector, stage) = (Collector::start(StatusCode::OK), stage());
     let mut sync = sync(&stage);
     sync.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.address)
@@ -111,10 +111,10 @@ fn a_pass_is_one_trace() {
     let traces: BTreeSet<&Vec<u8>> = spans.iter().map(|span| &span.trace_id).collect();
     assert_eq!(traces.len(), 1, "{spans:#?}");
     let names: BTreeSet<&str> = spans.iter().map(|span| span.name.as_str()).collect();
-    for name in ["pass", "fetch", "survey", "prove", "push", "GET", "HEAD"] {
+    for name in ["run", "fetch", "scan", "verify", "push", "GET", "HEAD"] {
         assert!(names.contains(name), "no {name} in {names:?}");
     }
-    // All of them are below the pass.
+    // All of them are below the cycle's span.
     let by_id: BTreeMap<&Vec<u8>, &Span> = spans.iter().map(|span| (&span.span_id, span)).collect();
     for span in &spans {
         let mut outermost = span;
@@ -131,7 +131,7 @@ fn a_pass_is_one_trace() {
 }
 
 #[test]
-fn a_collector_that_fails_is_said_once_and_holds_up_nothing() {
+fn a_failing_collector_is_reported_once_and_delays_nothing() {
     for status in [Some(StatusCode::UNAUTHORIZED), None] {
         let (collector, stage) = (Collector::start(status.unwrap_or_default()), stage());
         let (address, alive) = match status {
@@ -143,14 +143,14 @@ fn a_collector_that_fails_is_said_once_and_holds_up_nothing() {
             .env("OTEL_EXPORTER_OTLP_TRACES_HEADERS", format!("x-token={TOKEN}"));
         let run = finished(sync.output().expect("it starts")).ok();
         assert!(stage.origin.read("app.yaml").ends_with("bbbbbb2\n"));
-        assert_eq!(run.stderr.matches("the collector does not take our traces").count(), 1, "{run:#?}");
+        assert_eq!(run.stderr.matches("cannot send traces to the OpenTelemetry collector").count(), 1, "{run:#?}");
         assert!(!run.stderr.contains(TOKEN), "{run:#?}");
         drop(alive);
     }
 }
 
 #[test]
-fn nothing_is_sent_unasked_and_what_cannot_be_done_is_refused() {
+fn traces_are_opt_in_and_unsupported_settings_are_rejected() {
     let (collector, stage) = (Collector::start(StatusCode::OK), stage());
     let mut off = sync(&stage);
     off.env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.address).env("OTEL_SDK_DISABLED", "true");

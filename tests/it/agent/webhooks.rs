@@ -1,4 +1,4 @@
-//! Webhooks: a push that the agent is told of is deployed at once, and nobody else can make it do anything.
+//! Webhooks: an announced push is deployed at once, and nobody without the secret can cause anything.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,7 +16,7 @@ const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";
 const SECRET: &str = "open-sesame-9";
 
-/// A configuration of an agent that would look by itself in an hour only.
+/// The configuration of an agent whose own schedule would take an hour.
 fn config(stage: &Stage, host: &str, webhooks: &str) -> PathBuf {
     let secret = stage.home().join("secret");
     std::fs::write(&secret, format!("{SECRET}\n")).expect("written");
@@ -31,12 +31,12 @@ fn config(stage: &Stage, host: &str, webhooks: &str) -> PathBuf {
     file
 }
 
-/// Sends a request as it is written, and gives the status of the answer.
+/// Sends a raw request and returns the status of the response.
 fn send(address: &str, head: &str, body: &[u8]) -> u16 {
     let mut stream = TcpStream::connect(address).expect("it listens");
     let head = format!("{head}\r\nHost: {address}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).expect("sent");
-    // A server that refuses a large body does not read it to its end.
+    // A server that rejects a large body does not read it to the end.
     let _ = stream.write_all(body);
     let mut text = Vec::new();
     let _ = stream.read_to_end(&mut text);
@@ -51,22 +51,22 @@ fn signature(body: &[u8]) -> String {
     mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Generic news of images, signed.
+/// A signed generic event about images.
 fn tell(address: &str, images: &[String]) -> u16 {
     let body = json!({ "images": images }).to_string();
     let head = format!("POST /webhooks/generic HTTP/1.1\r\nX-Hub-Signature-256: sha256={}", signature(body.as_bytes()));
     send(address, &head, body.as_bytes())
 }
 
-/// How many cycles have ended.
+/// The number of finished cycles.
 fn cycles(agent: &Agent) -> usize {
-    agent.log().matches("the cycle is done").count()
+    agent.log().matches("cycle finished").count()
 }
 
 #[test]
 fn a_push_to_the_registry_is_deployed_at_once() {
     let stage = Stage::new(&[("app.yaml", "image: none\n")]);
-    // The registry has to know the agent, and the agent the registry.
+    // The registry needs the agent's address, and the agent the registry's.
     let secret = stage.home().join("secret");
     let port = support::process::free_port();
     let registry = Registry::start_notifying(
@@ -87,19 +87,19 @@ fn a_push_to_the_registry_is_deployed_at_once() {
     std::fs::write(&file, text.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"))).expect("written");
     assert!(secret.exists());
     let agent = Agent::start(stage.home(), &file);
-    agent.wait_for("the cycle is done");
+    agent.wait_for("cycle finished");
     registry.push("org/app", "aaaaaa2", NEW);
     wait_until("the push is deployed", || stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
     registry.push("org/other", "bbbbbb2", NEW);
     wait_until("the other one, too", || stage.origin.read("other.yaml").ends_with("bbbbbb2\n"));
-    // What the agent itself pulled has been told of as well, and is no news.
+    // The registry also reported the agent's own pulls, which are ignored.
     let (code, log) = agent.stop();
     assert_eq!(code, 0, "{log}");
     assert!(!log.contains(SECRET));
 }
 
 #[test]
-fn only_the_image_in_question_is_asked_for() {
+fn only_the_image_of_the_event_is_queried() {
     let stage =
         Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n"), ("other.yaml", "image: HOST/org/other:bbbbbb1\n")]);
     let push = |name: &str, tag: &str, at: &str| stage.registry.push(name, tag, at);
@@ -107,7 +107,7 @@ fn only_the_image_in_question_is_asked_for() {
     push("org/other", "bbbbbb1", OLD);
     let file = config(&stage, &stage.registry.host(), "  - { kind: generic, secretFile: SECRET }\n");
     let agent = Agent::start(stage.home(), &file);
-    agent.wait_for("the cycle is done");
+    agent.wait_for("cycle finished");
     let address = agent.address();
     push("org/other", "bbbbbb2", NEW);
     push("org/app", "aaaaaa2", NEW);
@@ -115,15 +115,16 @@ fn only_the_image_in_question_is_asked_for() {
     wait_until("the news is deployed", || stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
     wait_until("the cycle ends", || cycles(&agent) == 2);
     assert!(stage.origin.read("other.yaml").ends_with("bbbbbb1\n"), "nobody told of it");
-    // The status is of all images all the same.
+    // The status still covers all images.
     let page = agent.get("/");
     assert!(page.body.contains("org/app") && page.body.contains("org/other"), "{page:?}");
 
-    // Told again: harmless. What moved nothing is looked at once more, in case the tag is listed a moment later.
+    // A repeated event does no harm. If nothing moved, the image is looked at once more, in case the tag is listed a
+    // moment later.
     assert_eq!(tell(&address, &[stage.image("app")]), 202);
     wait_until("the cycles end", || cycles(&agent) == 4);
     assert_eq!(stage.origin.subjects().len(), 2);
-    // Images that nobody follows begin no cycle.
+    // Images that nobody follows start no cycle.
     let strangers: Vec<String> = (0..20).map(|n| format!("ghcr.io/somebody/app-{n}")).collect();
     assert_eq!(tell(&address, &strangers), 202);
     assert_eq!(tell(&address, &[stage.image("other")]), 202);
@@ -132,7 +133,7 @@ fn only_the_image_in_question_is_asked_for() {
 }
 
 #[test]
-fn a_burst_is_a_few_cycles() {
+fn a_burst_of_events_causes_few_cycles() {
     let names: Vec<String> = (0..8).map(|n| format!("app-{n}")).collect();
     let files: Vec<(String, String)> =
         names.iter().map(|name| (format!("{name}.yaml"), format!("image: HOST/org/{name}:aaaaaa1\n"))).collect();
@@ -141,7 +142,7 @@ fn a_burst_is_a_few_cycles() {
     names.iter().for_each(|name| drop(stage.registry.push(&format!("org/{name}"), "aaaaaa1", OLD)));
     let file = config(&stage, &stage.registry.host(), "  - { kind: generic, secretFile: SECRET }\n");
     let agent = Agent::start(stage.home(), &file);
-    agent.wait_for("the cycle is done");
+    agent.wait_for("cycle finished");
     let address = agent.address();
     names.iter().for_each(|name| drop(stage.registry.push(&format!("org/{name}"), "aaaaaa2", NEW)));
     std::thread::scope(|scope| {
@@ -151,19 +152,19 @@ fn a_burst_is_a_few_cycles() {
     });
     let all_moved = || names.iter().all(|name| stage.origin.read(&format!("{name}.yaml")).ends_with("aaaaaa2\n"));
     wait_until("all are deployed", all_moved);
-    // Each cycle takes longer than all of them took to arrive.
+    // Each cycle takes longer than all of the events took to arrive.
     assert!(cycles(&agent) <= 6, "{}", agent.log());
 }
 
 #[test]
-fn nobody_else_can_make_the_agent_do_anything() {
+fn requests_without_the_secret_have_no_effect() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     stage.registry.push("org/app", "aaaaaa1", OLD);
     let webhooks = "  - { kind: generic, secretFile: SECRET }\n  - { kind: quay, secretFile: SECRET, registry: HOST }\n  - { kind: harbor, secretFile: SECRET.empty }\n";
     let file = config(&stage, &stage.registry.host(), &webhooks.replace("HOST", &stage.registry.host()));
     std::fs::write(stage.home().join("secret.empty"), "\n").expect("written");
     let agent = Agent::start(stage.home(), &file);
-    agent.wait_for("the cycle is done");
+    agent.wait_for("cycle finished");
     let address = agent.address();
     stage.registry.push("org/app", "aaaaaa2", NEW);
     let body = json!({ "images": [stage.image("app")] }).to_string();
@@ -186,17 +187,17 @@ fn nobody_else_can_make_the_agent_do_anything() {
     assert_eq!(post("generic", &format!("Authorization: Bearer {SECRET}"), &large), 413);
     assert_eq!(post("generic", &format!("Authorization: Bearer {SECRET}"), b"[]"), 400);
     assert_eq!(cycles(&agent), 1);
-    // And those that may, by what each can show. Quay calls the registry by another name than deployments do.
+    // Senders with the secret, each in the way it can send it. Quay names the registry differently than deployments do.
     let quay = json!({ "docker_url": "quay.io/org/app" }).to_string();
     assert_eq!(post(&format!("quay?token={SECRET}"), "", quay.as_bytes()), 202);
     wait_until("the news is deployed", || stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
     let (_, log) = agent.stop();
-    assert!(!log.contains(SECRET) && log.contains("a webhook with a wrong secret or signature was refused"), "{log}");
-    assert!(log.contains("the webhook's secret cannot be read"), "{log}");
+    assert!(!log.contains(SECRET) && log.contains("rejected a webhook with an invalid secret or signature"), "{log}");
+    assert!(log.contains("cannot read the webhook's secret"), "{log}");
 }
 
 #[test]
-fn mistakes_in_webhooks_are_said() {
+fn mistakes_in_webhooks_are_reported() {
     let stage = Stage::new(&[("app.yaml", "image: none\n")]);
     let file = config(
         &stage,
@@ -205,9 +206,9 @@ fn mistakes_in_webhooks_are_said() {
     );
     let run = support::tagalong::run(stage.home(), &["sync", "--config", &file.display().to_string()]).fails_with(2);
     for said in [
-        "agent.webhooks[0].kind: `gogs` is not known; there are distribution, gitea, harbor, dockerhub, ghcr, quay, gitlab, generic",
-        "agent.webhooks[1]: `kind` and `secretFile` are needed",
-        "agent.webhooks[2].registry: `a/b` is no registry host",
+        "agent.webhooks[0].kind: invalid value `gogs`; expected one of distribution, gitea, harbor, dockerhub, ghcr, quay, gitlab, generic",
+        "agent.webhooks[1]: `kind` and `secretFile` are required",
+        "agent.webhooks[2].registry: `a/b` is not a registry host",
     ] {
         assert!(run.stderr.contains(said), "{said}: {run:#?}");
     }

@@ -1,4 +1,4 @@
-//! Bad input gets a clear error with its place and the promised exit code, and changes nothing.
+//! Invalid input causes a clear error with its position and the documented exit code, and changes nothing.
 
 use crate::support;
 use crate::support::infra::Stage;
@@ -13,7 +13,7 @@ fn stage() -> Stage {
 }
 
 #[test]
-fn every_mistake_of_a_configuration_is_said_with_its_place() {
+fn every_configuration_mistake_is_reported_with_its_position() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("tagalong.yaml");
     let text = "git:\n  url: infra\n  depth: deep\n  brunch: main\nregistries:\n- host: https://ghcr.io\npolicies:\n- images: [ghcr.io/acme/*]\n  tags: { sha: { pattern: '[' }, semver: x }\n";
@@ -31,7 +31,7 @@ fn every_mistake_of_a_configuration_is_said_with_its_place() {
 }
 
 #[test]
-fn files_that_cannot_be_read_are_named() {
+fn unreadable_files_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let gone = folder.path().join("gone.yaml").display().to_string();
     let run_ = run(folder.path(), &["sync", "--config", &gone]).fails_with(2);
@@ -52,7 +52,7 @@ fn files_that_cannot_be_read_are_named() {
 }
 
 #[test]
-fn wrong_words_on_the_command_line_end_with_2() {
+fn an_invalid_command_line_exits_with_2() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path().display().to_string();
     for arguments in [
@@ -71,14 +71,14 @@ fn wrong_words_on_the_command_line_end_with_2() {
 }
 
 #[test]
-fn what_cannot_be_set_changes_nothing() {
+fn a_rejected_set_changes_nothing() {
     let stage = stage();
     let before = stage.origin.tip();
     let image = stage.image("app");
     let cases = [
         (vec!["set".to_owned(), format!("{}:x", stage.image("ap"))], 2, "the closest images found are"),
         (vec!["set".to_owned(), format!("{image}:missing")], 3, "no such image"),
-        (vec!["set".to_owned(), image.clone()], 2, "names no version"),
+        (vec!["set".to_owned(), image.clone()], 2, "has neither a tag nor a digest"),
         (
             vec!["set".to_owned(), format!("{image}:aaaaaa1"), "--path".to_owned(), "chart/broken.yaml".to_owned()],
             2,
@@ -97,7 +97,7 @@ fn what_cannot_be_set_changes_nothing() {
 }
 
 #[test]
-fn an_older_build_is_refused_unless_insisted_on() {
+fn an_older_build_is_refused_unless_forced() {
     let stage = stage();
     stage.registry.push("org/app", "bbbbbb1", "2026-03-01T10:00:00Z");
     let reference = format!("{}:bbbbbb1", stage.image("app"));
@@ -109,13 +109,13 @@ fn an_older_build_is_refused_unless_insisted_on() {
 }
 
 #[test]
-fn an_image_that_is_still_on_its_way_is_waited_for() {
+fn set_waits_for_an_image_that_is_still_being_pushed() {
     let stage = stage();
     let reference = format!("{}:cccccc1", stage.image("app"));
     let waiting = std::thread::scope(|scope| {
         let waiting =
             scope.spawn(|| stage.tagalong(&["set", &reference, "--wait-image", "30s", "--log-level", "info"]));
-        // The push comes once the program has begun to wait, or a little before: both must do.
+        // The push may come just before or after the program begins to wait; both must work.
         std::thread::sleep(std::time::Duration::from_millis(1500));
         stage.registry.push("org/app", "cccccc1", "2026-04-02T10:00:00Z");
         waiting.join().expect("a run")
@@ -125,7 +125,7 @@ fn an_image_that_is_still_on_its_way_is_waited_for() {
 }
 
 #[test]
-fn listing_and_checking_touch_nothing_and_say_what_they_see() {
+fn images_and_check_report_without_changing_anything() {
     let stage = stage();
     let before = stage.origin.tip();
     let rows = stage.tagalong(&["images", "--output", "json"]).ok().json();
@@ -144,7 +144,7 @@ fn listing_and_checking_touch_nothing_and_say_what_they_see() {
     let keys = |check: &serde_json::Value| {
         check.as_array().expect("rows").iter().find(|row| row["check"] == "keys").expect("a row").clone()
     };
-    assert!(keys(&check)["detail"].as_str().expect("text").starts_with("none is at hand"), "{check:#}");
+    assert!(keys(&check)["detail"].as_str().expect("text").starts_with("none found"), "{check:#}");
     let (recipient, identity) = support::sops::new_key();
     let file = stage.home().join("age.key");
     let checked = |text: &str| {
@@ -154,7 +154,7 @@ fn listing_and_checking_touch_nothing_and_say_what_they_see() {
         support::tagalong::finished(command.output().expect("the program starts"))
     };
     let found = checked(&identity);
-    assert_eq!(keys(&found.json())["detail"], format!("open what is encrypted to {recipient}"), "{found:#?}");
+    assert_eq!(keys(&found.json())["detail"], format!("decrypt files for {recipient}"), "{found:#?}");
     let broken = checked(&format!("{identity}X"));
     assert!(
         !keys(&broken.json())["ok"].as_bool().expect("a boolean") && !broken.stdout.contains(&identity),

@@ -1,4 +1,4 @@
-//! The demo tells the whole story, and help is there for whoever looks for it.
+//! The demo shows the whole loop, and help is easy to find.
 
 use crate::support;
 use crate::support::tagalong::run;
@@ -27,7 +27,7 @@ fn the_demo_needs_no_certificate_authorities() {
 }
 
 #[test]
-fn help_goes_to_stdout_and_no_arguments_are_explained() {
+fn help_goes_to_stdout_and_missing_arguments_are_explained() {
     let folder = tempfile::tempdir().expect("a folder");
     for command in ["run", "sync", "set", "images", "check", "demo"] {
         let help = run(folder.path(), &[command, "--help"]).ok();

@@ -1,4 +1,4 @@
-//! The command line: what it reports, what it refuses, and the demo.
+//! The command line: what it reports, what it rejects, and the demo.
 
 mod bad_input;
 mod demo;

@@ -1,4 +1,4 @@
-//! `status` and `explain` tell how images stand, and why, without changing anything.
+//! `status` and `explain` show the state of images and the reasons for it, without changing anything.
 
 use crate::support::infra::Stage;
 
@@ -19,7 +19,7 @@ fn stage() -> Stage {
 }
 
 #[test]
-fn the_status_names_what_is_held_since_when_by_whom_and_why() {
+fn status_shows_holds_with_time_person_and_reason() {
     let stage = stage();
     let image = stage.image("app");
     let status = || stage.tagalong(&["status", "--output", "json"]).ok().json();
@@ -52,7 +52,7 @@ fn the_status_names_what_is_held_since_when_by_whom_and_why() {
 }
 
 #[test]
-fn every_step_to_a_decision_is_told() {
+fn explain_shows_every_step_of_a_decision() {
     let stage = stage();
     let image = stage.image("app");
     let story = stage.tagalong(&["explain", &image, "--output", "json"]).ok().json();
@@ -66,7 +66,7 @@ fn every_step_to_a_decision_is_told() {
     assert_eq!(story["tags"][0]["order"], "2026-04-01T01:00:00Z");
     let dropped = story["dropped"].as_array().expect("a list");
     let rule = |tag: &str| dropped.iter().find(|dropped| dropped["tag"] == tag).expect("dropped")["rule"].to_string();
-    assert!(rule("latest").contains("names no commit") && rule("20260401").contains("digits alone"), "{story:#}");
+    assert!(rule("latest").contains("does not name a commit") && rule("20260401").contains("digits only"), "{story:#}");
     assert_eq!((&story["gates"][0]["version"], &story["gates"][0]["passed"]), (&"bbbbbb2".into(), &true.into()));
 
     stage.tagalong(&["sync"]).ok();
@@ -75,10 +75,10 @@ fn every_step_to_a_decision_is_told() {
     for expected in [
         "base/app.yaml:4  spec.containers[0].image holds aaaaaa1, overridden by prod/kustomization.yaml\n",
         "tags that name a commit, the newest by `order: built`\n",
-        "\ntags that fit, the newest first\n  bbbbbb2  2026-04-01T01:00:00Z\n  aaaaaa1  2026-04-01T00:00:00Z\n",
-        "  latest names no commit (7 to 64 hexadecimal digits)\n",
+        "\nmatching tags, newest first\n  bbbbbb2  2026-04-01T01:00:00Z\n  aaaaaa1  2026-04-01T00:00:00Z\n",
+        "  latest does not name a commit (7 to 64 hexadecimal digits)\n",
         &format!("  held: {image}:bbbbbb2 since "),
-        "  base/app.yaml:4 is left: prod/kustomization.yaml decides\n",
+        "  base/app.yaml:4 stays: overridden by prod/kustomization.yaml\n",
         "  prod/kustomization.yaml:4 stays at aaaaaa1: held: bbbbbb2 is held since ",
     ] {
         assert!(text.contains(expected), "`{expected}` is missing in\n{text}");
@@ -86,12 +86,12 @@ fn every_step_to_a_decision_is_told() {
 }
 
 #[test]
-fn what_nothing_governs_and_what_is_not_there_is_said() {
+fn explain_reports_images_without_a_policy_or_a_field() {
     let stage = stage();
     let foreign = format!("{}/else/thing", stage.registry.host());
     let text = stage.tagalong(&["explain", &foreign]).ok().stdout;
     assert!(text.contains("none: no pattern under `policies` matches this image"), "{text}");
-    assert!(text.contains("foreign.yaml:1 stays at 1.0: nothing governs it"), "{text}");
+    assert!(text.contains("foreign.yaml:1 stays at 1.0: no policy governs it"), "{text}");
     let unknown = stage.tagalong(&["explain", &stage.image("ap")]).fails_with(2);
     assert!(unknown.stderr.contains("the closest images found are ") && unknown.stderr.contains(&stage.image("app")));
     let gone = stage.image("other");

@@ -1,5 +1,5 @@
-//! Of several replicas one leads: it alone pushes, the others stay ready and take over when it is gone, and whoever does
-//! not know that it leads pushes nothing.
+//! One of several replicas leads: it alone pushes, the others stay ready and take over when it is gone, and a replica
+//! that is not sure to lead pushes nothing.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ::tagalong::cli::connect;
-use ::tagalong::config::load::{Config, Overrides};
+use ::tagalong::config::load::Config;
+use ::tagalong::config::overrides::Overrides;
 use ::tagalong::cycle::error::CycleError;
 use ::tagalong::cycle::operations::terms::Mode;
 use ::tagalong::policy::scope::Scope;
@@ -25,12 +26,12 @@ const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";
 const NEWER: &str = "2026-04-03T10:00:00Z";
 
-/// A lease that expires within a test, with times that a busy machine keeps.
+/// A lease that expires within a test, with times that even a busy machine can keep.
 const SHORT: &str = "{ leaseDuration: 4s, renewDeadline: 3s, retryPeriod: 200ms }";
-/// One that expires long after it.
+/// A lease that expires long after the test.
 const LONG: &str = "{ leaseDuration: 1h, renewDeadline: 30m, retryPeriod: 200ms }";
 
-/// An app that holds `aaaaaa1`, and a cluster.
+/// An app at `aaaaaa1`, and a cluster.
 struct Scene {
     stage: Stage,
     cluster: Cluster,
@@ -46,7 +47,7 @@ impl Scene {
         Scene { stage, cluster, kubeconfig }
     }
 
-    /// A configuration with an election.
+    /// The configuration with leader election.
     fn config(&self, election: &str) -> PathBuf {
         let text = fs::read_to_string(self.stage.config()).expect("there");
         let file = self.stage.home().join("cluster.yaml");
@@ -54,7 +55,7 @@ impl Scene {
         file
     }
 
-    /// A replica with a folder of its own.
+    /// A replica with a home folder of its own.
     fn replica(&self, name: &str, config: &Path) -> Agent {
         replica(&self.stage, name, config, &self.kubeconfig)
     }
@@ -67,7 +68,7 @@ impl Scene {
         self.stage.origin.read("app.yaml").ends_with(&format!("{tag}\n"))
     }
 
-    /// Waits until the API has been asked some more often.
+    /// Waits until the API has received several more requests.
     fn wait_for_requests(&self, more: usize) {
         let before = self.cluster.asked().len();
         wait_until("the API is asked", || self.cluster.asked().len() >= before + more);
@@ -83,7 +84,7 @@ fn replica(stage: &Stage, name: &str, config: &Path, kubeconfig: &Path) -> Agent
     Agent::spawn(command)
 }
 
-/// A webhook with news of an image.
+/// Sends a webhook about an image.
 fn tell(address: &str, image: &str) {
     let body = format!("{{\"images\": [\"{image}:aaaaaa2\"]}}");
     let mut stream = TcpStream::connect(address).expect("it listens");
@@ -95,7 +96,7 @@ fn tell(address: &str, image: &str) {
 }
 
 #[test]
-fn a_free_lease_is_taken_renewed_and_left() {
+fn a_free_lease_is_acquired_renewed_and_released() {
     let scene = Scene::new();
     let agent = scene.replica("pod-a", &scene.config(SHORT));
     agent.wait_for_metric("tagalong_leader 1");
@@ -103,7 +104,7 @@ fn a_free_lease_is_taken_renewed_and_left() {
     let spec = &lease["spec"];
     assert!(scene.cluster.holder().starts_with("pod-a_"), "{lease}");
     assert_eq!((&spec["leaseDurationSeconds"], &spec["leaseTransitions"]), (&4.into(), &0.into()), "{lease}");
-    // MicroTime has six digits, neither more nor fewer.
+    // MicroTime has exactly six digits.
     let times = ["acquireTime", "renewTime"].map(|key| spec[key].as_str().expect("a time").to_owned());
     assert!(times.iter().all(|time| time.len() == "2001-01-01T00:00:00.000000Z".len()), "{lease}");
     wait_until("it is renewed", || {
@@ -117,7 +118,7 @@ fn a_free_lease_is_taken_renewed_and_left() {
 }
 
 #[test]
-fn a_follower_is_ready_does_nothing_and_takes_over_once_the_leader_is_silent() {
+fn a_follower_is_ready_idle_and_takes_over_once_the_leader_is_silent() {
     let scene = Scene::new();
     scene.cluster.hold("pod-x_1", 4);
     let (secret, config) = (scene.stage.home().join("secret"), scene.config(SHORT));
@@ -129,8 +130,10 @@ fn a_follower_is_ready_does_nothing_and_takes_over_once_the_leader_is_silent() {
     scene.stage.registry.push("org/app", "aaaaaa2", NEW);
     wait_until("it follows", || agent.get("/readyz").status == 200);
     tell(&agent.address(), &scene.stage.image("app"));
-    agent.wait_for("there is news, and this replica does not lead; the leader looks by its schedule");
-    // The leader goes on for more than its lease.
+    agent.wait_for(
+        "ignoring an event, because this replica does not lead; the leader finds the image in its next cycle",
+    );
+    // The leader keeps leading for longer than its lease.
     for _ in 0..30 {
         scene.cluster.hold("pod-x_1", 4);
         let before = scene.cluster.asked().len();
@@ -144,14 +147,14 @@ fn a_follower_is_ready_does_nothing_and_takes_over_once_the_leader_is_silent() {
     assert!(agent.get("/").body.contains("Another replica leads"));
     assert!(scene.holds("aaaaaa1") && !scene.cluster.asked().iter().any(|asked| asked.starts_with("PUT")));
 
-    // It is heard of no more: what it held back is done at once.
+    // It is silent: what it held back is done at once.
     scene.deploys("aaaaaa2");
     let lease = scene.cluster.get(LEASE).expect("a Lease");
     assert!(scene.cluster.holder().starts_with("pod-a_") && lease["spec"]["leaseTransitions"] == 5, "{lease}");
     assert_eq!(agent.stop().0, 0);
 }
 
-/// Two replicas; the one that leads is told to stop.
+/// Runs two replicas and asks the leader to stop.
 fn the_other_takes_over(stage: &Stage, config: &Path, kubeconfig: &Path) {
     let one = replica(stage, "pod-a", config, kubeconfig);
     one.wait_for_metric("tagalong_leader 1");
@@ -164,7 +167,7 @@ fn the_other_takes_over(stage: &Stage, config: &Path, kubeconfig: &Path) {
     assert!(!other.get("/metrics").body.contains("tagalong_cycles_total{"));
     let (code, log) = one.stop();
     assert_eq!(code, 0, "{log}");
-    // Had it not been left, the Lease would last for an hour.
+    // If it had not been released, the Lease would last for an hour.
     other.wait_for_metric("tagalong_leader 1");
     stage.registry.push("org/app", "aaaaaa3", NEWER);
     wait_until("it is deployed", || holds("aaaaaa3"));
@@ -174,7 +177,7 @@ fn the_other_takes_over(stage: &Stage, config: &Path, kubeconfig: &Path) {
 }
 
 #[test]
-fn told_to_stop_the_leader_makes_way_at_once() {
+fn a_leader_asked_to_stop_releases_the_lease_at_once() {
     let scene = Scene::new();
     the_other_takes_over(&scene.stage, &scene.config(LONG), &scene.kubeconfig);
 }
@@ -194,7 +197,7 @@ fn the_same_on_a_real_cluster() {
 }
 
 #[test]
-fn whoever_is_killed_is_waited_for_until_its_lease_expires() {
+fn after_a_leader_is_killed_its_lease_has_to_expire() {
     let scene = Scene::new();
     let config = scene.config(SHORT);
     let mut one = Some(scene.replica("pod-a", &config));
@@ -209,7 +212,7 @@ fn whoever_is_killed_is_waited_for_until_its_lease_expires() {
 }
 
 #[test]
-fn without_the_api_nothing_is_pushed_and_with_it_all_is_well_again() {
+fn nothing_is_pushed_while_the_api_is_down() {
     let scene = Scene::new();
     let agent = scene.replica("pod-a", &scene.config(SHORT));
     wait_until("it is ready", || agent.get("/readyz").status == 200);
@@ -218,7 +221,7 @@ fn without_the_api_nothing_is_pushed_and_with_it_all_is_well_again() {
         scene.cluster.trouble("", "/", fault, usize::MAX);
         agent.wait_for_metric("tagalong_leader 0");
         let ready = agent.get("/readyz");
-        assert!(ready.status == 503 && ready.body.contains("it is not known which replica leads"), "{ready:?}");
+        assert!(ready.status == 503 && ready.body.contains("the leader is unknown"), "{ready:?}");
         assert_eq!(agent.get("/healthz").status, 200);
         let built = if tag == "aaaaaa2" { NEW } else { NEWER };
         scene.stage.registry.push("org/app", tag, built);
@@ -241,7 +244,7 @@ fn without_the_api_nothing_is_pushed_and_with_it_all_is_well_again() {
 }
 
 #[test]
-fn a_lost_write_or_a_short_trouble_costs_nobody_the_lead() {
+fn a_lost_write_or_a_short_outage_does_not_cost_the_lead() {
     let scene = Scene::new();
     let agent = scene.replica("pod-a", &scene.config(SHORT));
     agent.wait_for_metric("tagalong_leader 1");
@@ -250,9 +253,9 @@ fn a_lost_write_or_a_short_trouble_costs_nobody_the_lead() {
     scene.cluster.trouble("PUT", LEASE, Fault::Status(409), 2);
     scene.wait_for_requests(20);
     let log = agent.log();
-    assert!(log.contains("it is tried again") && !log.contains("does not lead any more"), "{log}");
+    assert!(log.contains("cannot renew the Lease; retrying") && !log.contains("no longer leads"), "{log}");
     assert_eq!(log.matches("this replica leads").count(), 1, "{log}");
-    // Someone else took it: that ends it, whatever the reason.
+    // Someone else has taken it: leadership ends, whatever the reason.
     scene.cluster.hold("pod-x_1", 4);
     agent.wait_for_metric("tagalong_leader 0");
     agent.wait_for_metric("tagalong_leader 1");
@@ -260,15 +263,15 @@ fn a_lost_write_or_a_short_trouble_costs_nobody_the_lead() {
 }
 
 #[test]
-fn a_right_that_is_missing_is_named_with_its_rule() {
+fn a_missing_permission_is_reported_with_the_rule_to_add() {
     let scene = Scene::new();
     scene.cluster.trouble("POST", "/apis/coordination.k8s.io", Fault::Status(403), usize::MAX);
     let agent = scene.replica("pod-a", &scene.config(SHORT));
-    wait_until("it says what is wrong", || agent.get("/readyz").body.contains("it is not known which replica leads"));
+    wait_until("it says what is wrong", || agent.get("/readyz").body.contains("the leader is unknown"));
     let ready = agent.get("/readyz").body;
     let rule =
         "{ apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create] } in the namespace flux-system";
-    assert!(ready.contains("does not let us make the Lease flux-system/tagalong (403)"), "{ready}");
+    assert!(ready.contains("does not allow us to create the Lease flux-system/tagalong (403)"), "{ready}");
     assert!(ready.contains(rule), "{ready}");
     scene.cluster.heal();
     agent.wait_for_metric("tagalong_leader 1");
@@ -276,7 +279,7 @@ fn a_right_that_is_missing_is_named_with_its_rule() {
 }
 
 #[test]
-fn who_is_not_asked_to_take_part_asks_nothing() {
+fn without_leader_election_the_api_is_not_used() {
     let scene = Scene::new();
     let agent = scene.replica("pod-a", &scene.stage.config());
     scene.stage.registry.push("org/app", "aaaaaa2", NEW);
@@ -287,12 +290,12 @@ fn who_is_not_asked_to_take_part_asks_nothing() {
 
     let config = scene.config(SHORT).display().to_string();
     let run = tagalong::run(scene.stage.home(), &["run", "--config", &config]).fails_with(2);
-    assert!(run.stderr.contains("error: it cannot be told where the Kubernetes API is"), "{run:?}");
-    assert!(run.stderr.contains("help: run in a pod with a service account's token"), "{run:?}");
+    assert!(run.stderr.contains("error: no Kubernetes API is configured"), "{run:?}");
+    assert!(run.stderr.contains("help: run in a pod with a service account token"), "{run:?}");
 }
 
 #[test]
-fn a_pass_that_was_given_up_pushes_nothing() {
+fn an_abandoned_cycle_pushes_nothing() {
     let scene = Scene::new();
     scene.stage.registry.push("org/app", "aaaaaa2", NEW);
     let home = scene.stage.home().display().to_string();

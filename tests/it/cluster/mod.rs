@@ -1,4 +1,4 @@
-//! Kubernetes: which replica leads, and what Flux makes of a commit.
+//! Kubernetes: leader election, and what Flux makes of a commit.
 
 mod leader_election;
 mod rollouts;

@@ -1,5 +1,5 @@
-//! What becomes of a commit in the cluster is told: Flux is asked to look at once, and watched until it has applied the
-//! commit, failed, or taken too long. Whatever it does, cycles go on.
+//! The outcome of a commit in the cluster is reported: Flux is notified, and watched until it has applied the commit,
+//! failed, or taken too long. Whatever it does, cycles continue.
 
 use std::fs;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ const BEFORE: &str = "0000000000000000000000000000000000000000";
 const READY: (&str, &str, &str) = ("True", "ReconciliationSucceeded", "Applied revision");
 const BUSY: (&str, &str, &str) = ("Unknown", "Progressing", "Reconciliation in progress");
 
-/// An app, a GitRepository with a Kustomization for it, and a channel that is told of everything.
+/// An app, a GitRepository with a Kustomization for it, and a channel that gets all events.
 struct Scene {
     stage: Stage,
     cluster: Cluster,
@@ -39,14 +39,14 @@ impl Scene {
             json!({ "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "metadata": name }),
         );
         cluster.kustomize("apps", "./apps", READY, BEFORE, BEFORE);
-        // It fails all the time, and has nothing to do with the app.
+        // It always fails, and has nothing to do with the app.
         let broken = ("False", "BuildFailed", "no such folder");
         cluster.kustomize("else", "./infrastructure", broken, BEFORE, BEFORE);
         let channel = Scripted::start(|_| scripted::json(200, json!({}), &[]));
         Scene { stage, cluster, channel }
     }
 
-    /// An agent that asks Flux, with more keys of the section.
+    /// An agent with `cluster.flux` and more keys of that section.
     fn agent(&self, flux: &str) -> Agent {
         let text = fs::read_to_string(self.stage.config()).expect("there");
         let url = self.file("url", &format!("http://{}/news\n", self.channel.host()));
@@ -76,42 +76,42 @@ impl Scene {
         self.stage.origin.tip()
     }
 
-    /// When Flux was asked to look, as the GitRepository tells.
+    /// The time of the last request to Flux, from the GitRepository's annotation.
     fn requested(&self) -> Option<String> {
         let source = self.cluster.get(SOURCE).expect("a GitRepository");
         assert_eq!(source["metadata"]["annotations"]["kept"], "yes", "{source}");
         source["metadata"]["annotations"]["reconcile.fluxcd.io/requestedAt"].as_str().map(str::to_owned)
     }
 
-    /// What the channel was told of a kind.
+    /// The events of a kind that the channel got.
     fn told(&self, kind: &str) -> Vec<Value> {
         let bodies =
             self.channel.asked().into_iter().filter_map(|asked| serde_json::from_str::<Value>(&asked.body).ok());
         bodies.filter(|body| body["kind"] == kind).collect()
     }
 
-    /// Waits until the channel was told of a kind so often, and gives the last of it.
+    /// Waits until the channel has got this many events of a kind, and returns the last one.
     fn wait_for_word(&self, kind: &str, count: usize) -> Value {
         wait_until(&format!("{kind} is told"), || self.told(kind).len() >= count);
         self.told(kind).pop().expect("told")
     }
 }
 
-/// What the agent says of the image as JSON.
+/// The agent's status of the image as JSON.
 fn rollout(agent: &Agent) -> Value {
     let status: Value = serde_json::from_str(&agent.get("/status").body).expect("JSON");
     status["images"][0]["rollouts"][0].clone()
 }
 
 #[test]
-fn a_commit_that_is_applied_is_told_with_its_time() {
+fn an_applied_commit_is_reported_with_its_duration() {
     let scene = Scene::new();
     let agent = scene.agent("");
     let commit = scene.deploy("aaaaaa2", NEW);
     wait_until("Flux is asked to look", || scene.requested().is_some());
     let at = scene.requested().expect("asked");
     assert!(at.parse::<jiff::Timestamp>().is_ok() && at.ends_with('Z'), "{at}");
-    wait_until("the agent knows of its commit", || agent.get("/").body.contains("waits for Flux"));
+    wait_until("the agent knows of its commit", || agent.get("/").body.contains("waiting for Flux"));
     scene.cluster.kustomize("apps", "./apps", BUSY, BEFORE, &commit);
     scene.cluster.kustomize("apps", "./apps", READY, &commit, &commit);
     agent.wait_for_metric("tagalong_reconcile_total{outcome=\"applied\"} 1");
@@ -129,17 +129,17 @@ fn a_commit_that_is_applied_is_told_with_its_time() {
     assert!(word["title"].as_str().expect("a title").starts_with("app aaaaaa2 was applied after "), "{word}");
     assert!(scene.told("reconcile-failed").is_empty());
 
-    // Nothing waits, so nothing is asked any more.
+    // Nothing is pending, so no requests are sent anymore.
     let lists = |cluster: &Cluster| cluster.asked().iter().filter(|asked| asked.ends_with("kustomizations")).count();
     let before = lists(&scene.cluster);
-    wait_until("some cycles are done", || agent.log().matches("the cycle is done").count() > 10);
+    wait_until("some cycles are done", || agent.log().matches("cycle finished").count() > 10);
     assert_eq!(lists(&scene.cluster), before);
     let (code, log) = agent.stop();
     assert!(code == 0 && !log.contains(TOKEN), "{log}");
 }
 
 #[test]
-fn a_secret_that_flux_cannot_decrypt_is_told_with_commit_and_image_and_its_end_too() {
+fn a_failed_commit_is_reported_with_commit_and_image_and_so_is_its_recovery() {
     let scene = Scene::new();
     let agent = scene.agent("");
     let commit = scene.deploy("aaaaaa2", NEW);
@@ -162,7 +162,7 @@ fn a_secret_that_flux_cannot_decrypt_is_told_with_commit_and_image_and_its_end_t
 }
 
 #[test]
-fn a_commit_that_is_not_applied_in_time_is_told_and_a_dependency_is_waited_for() {
+fn a_commit_not_applied_in_time_is_reported_and_dependencies_are_waited_for() {
     let scene = Scene::new();
     let agent = scene.agent(", timeout: 3s");
     let commit = scene.deploy("aaaaaa2", NEW);
@@ -179,15 +179,15 @@ fn a_commit_that_is_not_applied_in_time_is_told_and_a_dependency_is_waited_for()
 }
 
 #[test]
-fn what_comes_after_a_commit_holds_it() {
+fn a_later_revision_counts_as_applying_an_earlier_commit() {
     let scene = Scene::new();
     let agent = scene.agent("");
     scene.deploy("aaaaaa2", NEW);
-    // Flux was slower than the next push, of a person.
+    // Flux was slower than the next push, by a person.
     let later = scene.stage.origin.commit("something else", &[("README.md", "hello\n")]);
     scene.cluster.kustomize("apps", "./apps", READY, &later, &later);
     agent.wait_for_metric("tagalong_reconcile_total{outcome=\"applied\"} 1");
-    // What moves once more is not waited for twice.
+    // An image that moves again is not waited for twice.
     scene.deploy("aaaaaa3", NEWER);
     scene.stage.registry.push("org/app", "aaaaaa4", "2026-04-04T10:00:00Z");
     agent.wait_for_metric("tagalong_reconcile_total{outcome=\"superseded\"} 1");
@@ -195,7 +195,7 @@ fn what_comes_after_a_commit_holds_it() {
 }
 
 #[test]
-fn a_receiver_is_told_with_a_signature_instead() {
+fn a_receiver_is_called_with_a_signature_instead() {
     let scene = Scene::new();
     let receiver = Scripted::start(|_| scripted::json(200, json!({}), &[]));
     let url = scene.file("receiver", &format!("http://{}/hook/open-sesame-path\n", receiver.host()));
@@ -215,7 +215,7 @@ fn a_receiver_is_told_with_a_signature_instead() {
     // The path is a secret, whatever goes wrong.
     fs::write(&url, "http://127.0.0.1:1/hook/open-sesame-path\n").expect("written");
     scene.deploy("aaaaaa3", NEWER);
-    agent.wait_for("cannot tell Flux's Receiver at 127.0.0.1:1");
+    agent.wait_for("cannot notify Flux's Receiver at 127.0.0.1:1");
     agent.wait_for_metric("tagalong_flux_trouble{part=\"asking\"} 1");
     let page = agent.get("/").body;
     let (code, log) = agent.stop();
@@ -223,7 +223,7 @@ fn a_receiver_is_told_with_a_signature_instead() {
 }
 
 #[test]
-fn rights_that_are_missing_are_named_with_their_rules() {
+fn missing_permissions_are_reported_with_the_rules_to_add() {
     let scene = Scene::new();
     scene.cluster.trouble("PATCH", SOURCE, Fault::Status(403), 1);
     scene.cluster.trouble("GET", KUSTOMIZATIONS, Fault::Status(403), 2);
@@ -233,8 +233,8 @@ fn rights_that_are_missing_are_named_with_their_rules() {
         "resources: [gitrepositories], resourceNames: [infra], verbs: [patch] } in the namespace flux-system",
     );
     agent.wait_for("resources: [kustomizations], verbs: [list] } in the namespace flux-system");
-    assert_eq!(agent.log().matches("what becomes of commits cannot be seen").count(), 1, "{}", agent.log());
-    // Once it may, it does, without another push.
+    assert_eq!(agent.log().matches("cannot watch Flux apply commits").count(), 1, "{}", agent.log());
+    // Once permitted, it works without another push.
     wait_until("Flux is asked to look", || scene.requested().is_some());
     scene.cluster.kustomize("apps", "./apps", READY, &commit, &commit);
     agent.wait_for_metric("tagalong_reconcile_total{outcome=\"applied\"} 1");
@@ -243,7 +243,7 @@ fn rights_that_are_missing_are_named_with_their_rules() {
 }
 
 #[test]
-fn a_cluster_that_says_nothing_holds_up_nobody() {
+fn a_silent_cluster_delays_nothing() {
     let scene = Scene::new();
     scene.cluster.trouble("", "/", Fault::Silence, usize::MAX);
     let agent = scene.agent("");

@@ -1,4 +1,4 @@
-//! The agent as `deploy/` starts it, and whether it measures what the alerts and the dashboard watch.
+//! The agent, started the way `deploy/` does, exports the metrics that the alerts and the dashboard use.
 
 use std::fs;
 use std::process::Command;
@@ -33,7 +33,7 @@ fn expressions() -> (Value, Vec<String>) {
 }
 
 #[test]
-fn alerts_say_what_is_wrong_and_parse() {
+fn alerts_parse_and_have_summaries() {
     let (rules, expressions) = expressions();
     assert!(expressions.len() >= 20, "{expressions:?}");
     for rule in rules["groups"][0]["rules"].as_array().expect("rules") {
@@ -47,7 +47,7 @@ fn alerts_say_what_is_wrong_and_parse() {
     let service = the("Service", "tagalong");
     assert_eq!(monitor["spec"]["endpoints"][0]["port"], service["spec"]["ports"][0]["name"]);
 
-    // promtool knows the language; the expressions of the dashboard are made recording rules for it.
+    // promtool checks the expressions; those of the dashboard are turned into recording rules for it.
     let folder = tempfile::tempdir().expect("a folder");
     let mut groups = rules["groups"].as_array().expect("groups").clone();
     let recorded: Vec<Value> =
@@ -61,13 +61,13 @@ fn alerts_say_what_is_wrong_and_parse() {
     }
 }
 
-/// Everything that reads as a metric of ours in an expression.
+/// The metrics of tagalong in an expression.
 fn metrics_in(expression: &str) -> Vec<String> {
     let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.filter(|word| word.starts_with("tagalong_")).map(str::to_owned).collect()
 }
 
-/// What the files of the example stand for, on this machine, and the agent as the Deployment starts it.
+/// The example's files with local servers in place of its hosts, and the agent as the Deployment starts it.
 struct Deployed {
     registry: Registry,
     _sshd: Sshd,
@@ -116,7 +116,7 @@ impl Deployed {
         fs::create_dir_all(at("etc/config")).expect("a folder");
         fs::write(at("etc/config/tagalong.yaml"), config).expect("written");
 
-        // A cluster with Flux in it.
+        // A cluster with Flux.
         let cluster = Cluster::start();
         cluster.put(SOURCE, json!({ "metadata": { "name": "infra" } }));
 
@@ -139,18 +139,18 @@ impl Deployed {
         self.agent.get(self.container[name]["httpGet"]["path"].as_str().expect("a path")).status
     }
 
-    /// Flux applies what the branch holds.
+    /// Lets Flux apply the tip of the branch.
     fn apply(&self) {
         let (ready, commit) = (("True", "ReconciliationSucceeded", "Applied revision"), self.origin.tip());
         self.cluster.kustomize("apps", "./apps", ready, &commit, &commit);
     }
 
-    /// Whether the shop is to run a tag.
+    /// Whether the branch deploys the shop with a tag.
     fn runs(&self, tag: &str) -> bool {
         self.origin.read("apps/shop/app.yaml") == image(&self.registry.host(), "shop", tag)
     }
 
-    /// The forge tells of a push.
+    /// Sends the forge's webhook about a push.
     fn tell(&self, tag: &str) {
         let body = json!({ "action": "created", "sender": { "login": "ci" }, "package": {
             "owner": { "login": "org" }, "type": "container", "name": "shop", "version": tag,
@@ -169,7 +169,7 @@ fn image(host: &str, name: &str, tag: &str) -> String {
 }
 
 #[test]
-fn the_agent_runs_as_deployed_and_measures_what_is_watched() {
+fn the_agent_runs_as_deployed_and_exports_the_metrics_in_use() {
     let deployed = Deployed::start();
     let agent = &deployed.agent;
     assert_eq!(deployed.probe("livenessProbe"), 200);
@@ -193,7 +193,7 @@ fn the_agent_runs_as_deployed_and_measures_what_is_watched() {
 }
 
 #[test]
-fn from_a_push_to_a_rollback_and_on_to_what_mends_it() {
+fn from_a_push_to_a_rollback_to_the_fix() {
     let deployed = Deployed::start();
     let (agent, origin) = (&deployed.agent, &deployed.origin);
     wait_until("the agent is ready", || deployed.probe("readinessProbe") == 200);
@@ -201,7 +201,7 @@ fn from_a_push_to_a_rollback_and_on_to_what_mends_it() {
     deployed.apply();
     agent.wait_for_metric("tagalong_reconcile_total{outcome=\"applied\"} 1");
 
-    // CI pushes, the forge tells, the agent commits, Flux applies.
+    // CI pushes, the forge sends a webhook, the agent commits, Flux applies.
     deployed.registry.push("org/shop", "3c33333", "2026-04-03T10:00:00Z");
     deployed.tell("3c33333");
     wait_until("the push is deployed", || deployed.runs("3c33333"));
@@ -214,7 +214,7 @@ fn from_a_push_to_a_rollback_and_on_to_what_mends_it() {
     let page = agent.get("/").body;
     assert!(page.contains("3c33333") && page.contains(&commit[..7]), "{page}");
 
-    // It is no good: someone reverts the commit, as anyone would, and whatever is told twice changes nothing.
+    // The build is bad: someone reverts the commit, and repeated events change nothing.
     let work = deployed.folder.path().join("work");
     git(deployed.folder.path(), &["clone", "--quiet", "infra.git", "work"]);
     git(&work, &["revert", "--no-edit", "HEAD"]);
@@ -228,7 +228,7 @@ fn from_a_push_to_a_rollback_and_on_to_what_mends_it() {
     let page = agent.get("/").body;
     assert!(page.contains("held"), "{page}");
 
-    // What mends it goes out at once, and nothing is held any more.
+    // The fix is deployed at once, and nothing is held anymore.
     deployed.registry.push("org/shop", "4d44444", "2026-04-04T10:00:00Z");
     deployed.tell("4d44444");
     wait_until("the newer build is deployed", || deployed.runs("4d44444"));
@@ -238,14 +238,14 @@ fn from_a_push_to_a_rollback_and_on_to_what_mends_it() {
     agent.wait_for_metric("tagalong_reconcile_total{outcome=\"applied\"} 3");
     origin.is_sound();
 
-    // And the pod goes as pods do: whoever comes next need not wait for its lease.
+    // Then the pod is replaced, as pods are: its successor need not wait for the lease.
     let Deployed { agent, cluster, .. } = deployed;
     let (code, log) = agent.stop();
     assert_eq!((code, cluster.holder()), (0, String::new()), "{log}");
 }
 
 #[test]
-fn ports_and_times_fit_those_of_the_agent() {
+fn ports_and_times_match_the_agent() {
     let pod = the("Deployment", "tagalong")["spec"]["template"]["spec"].clone();
     let defaults = ::tagalong::agent::config::Config::default();
     let port = defaults.listen.expect("it listens").port();

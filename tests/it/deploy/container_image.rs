@@ -1,4 +1,4 @@
-//! What the Containerfile promises; and with `./test --large`, that it builds to an image that keeps it.
+//! What the Containerfile promises; and with `./test --large`, that the image it builds keeps these promises.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ fn read(file: &str) -> String {
     fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
-/// The instructions of the Containerfile: keyword, and the rest on one line.
+/// The instructions of the Containerfile: keyword and arguments, each on one line.
 fn instructions() -> Vec<(String, String)> {
     let text = read("Containerfile");
     let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
@@ -54,7 +54,7 @@ fn version(text: &str) -> Vec<u32> {
 }
 
 #[test]
-fn the_image_holds_little_and_runs_as_no_one() {
+fn the_image_is_minimal_and_runs_unprivileged() {
     let image = stage("image");
     assert_eq!(only(&image, "FROM"), "scratch AS image");
     assert_eq!(only(&image, "COPY"), "--from=build /out/ /", "nothing comes from elsewhere");
@@ -95,7 +95,7 @@ fn the_build_is_static_locked_and_of_this_version() {
 }
 
 #[test]
-fn the_builder_is_sent_what_is_copied_and_no_more() {
+fn the_build_context_is_exactly_what_is_copied() {
     let copied: BTreeSet<String> = stage("build")
         .iter()
         .filter(|(keyword, _)| keyword == "COPY")
@@ -114,7 +114,7 @@ fn the_builder_is_sent_what_is_copied_and_no_more() {
     assert_eq!(sent, copied);
 }
 
-/// Runs a program of the image's builder.
+/// Runs a program in the image's build stage.
 #[track_caller]
 fn run(program: &str, arguments: &[&str]) -> String {
     let output: Output =
@@ -127,7 +127,7 @@ fn is_here(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// A base image of Debian's packages and this machine's Rust, which stands in for the official one where no hub can
+/// A base image from Debian's packages and this machine's Rust, used instead of the official one where no registry can
 /// be reached.
 fn base(buildah: &Buildah) -> String {
     let tar = buildah.folder.path().join("debian.tar").display().to_string();
@@ -135,7 +135,7 @@ fn base(buildah: &Buildah) -> String {
     let container = buildah.run(&["from", "scratch"]);
     buildah.run(&["add", &container, &tar, "/"]);
     fs::remove_file(&tar).expect("removed");
-    // The steps are what is tried here, so the compiler need not try hard.
+    // Only the steps are tested here, so the compiler need not optimize.
     let variables = [
         "PATH=/usr/local/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "CARGO_HOME=/usr/local/cargo",
@@ -152,7 +152,7 @@ fn base(buildah: &Buildah) -> String {
 }
 
 #[test]
-fn the_image_builds_and_runs_on_nothing() {
+fn the_image_builds_and_runs_from_scratch() {
     if !support::is_large() {
         support::skipped("./test --large builds the image");
         return;
@@ -211,7 +211,7 @@ fn the_image_builds_and_runs_on_nothing() {
     assert_eq!(config["Labels"]["org.opencontainers.image.revision"], "1a2b3c4");
     assert_eq!(build("plugin")["Entrypoint"], json!(["/usr/bin/tagalong", "plugin"]));
 
-    // The files of the image are all that is there: no loader, no library, no shell. To run it adds files of the runtime's.
+    // The image has no other files: no loader, no library, no shell. Running it adds files of the runtime's.
     let container = buildah.run(&["from", "--pull-never", "agent"]);
     let mount = buildah.run(&["mount", &container]);
     let mut files = Vec::new();
@@ -221,7 +221,7 @@ fn the_image_builds_and_runs_on_nothing() {
     assert_eq!(said, format!("tagalong {}", env!("CARGO_PKG_VERSION")));
 }
 
-/// The files below a folder, by their path from there, sorted.
+/// The files below a folder as sorted relative paths.
 fn list(root: &Path, folder: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();

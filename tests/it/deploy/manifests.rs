@@ -1,12 +1,13 @@
-//! What `deploy/` promises: manifests that the Kubernetes API takes, a pod that can do little, files where the
-//! configuration looks for them, secrets that open.
+//! What `deploy/` promises: manifests that the Kubernetes API accepts, a restricted pod, files where the configuration
+//! expects them, secrets that decrypt.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use ::tagalong::config::load::{Config, Overrides};
+use ::tagalong::config::load::Config;
+use ::tagalong::config::overrides::Overrides;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -20,11 +21,11 @@ use crate::support;
 use crate::support::manifests::{deploy, everything, the};
 use crate::support::{sops, tagalong, yaml};
 
-/// Kinds that custom resource definitions bring, so that no crate knows them.
+/// Kinds from custom resource definitions, which no crate has types for.
 const CUSTOM: [&str; 2] = ["ServiceMonitor", "PrometheusRule"];
 
-/// What the API would drop or refuse of a document: `k8s-openapi` reads it as the API's own types, and what it does not
-/// write again was no field of them.
+/// The parts of a document that the API would drop or reject: `k8s-openapi` parses it as the API's own types, and what
+/// it does not write back was not a field.
 fn refused(document: &Value) -> Vec<String> {
     let kind = document["kind"].as_str().unwrap_or_default();
     match (document["apiVersion"].as_str().unwrap_or_default(), kind) {
@@ -37,7 +38,7 @@ fn refused(document: &Value) -> Vec<String> {
         ("rbac.authorization.k8s.io/v1", "Role") => lost_by::<Role>(document),
         ("rbac.authorization.k8s.io/v1", "RoleBinding") => lost_by::<RoleBinding>(document),
         ("v1", "Secret") => {
-            // Flux decrypts, and takes the metadata of SOPS away.
+            // Flux decrypts the file and removes the SOPS metadata.
             let mut decrypted = document.clone();
             decrypted.as_object_mut().expect("a mapping").remove("sops");
             lost_by::<Secret>(&decrypted)
@@ -58,7 +59,7 @@ fn lost_by<T: DeserializeOwned + Serialize>(document: &Value) -> Vec<String> {
     }
 }
 
-/// Adds the paths of what `given` holds and `kept` does not.
+/// Adds the paths that are in `given` but not in `kept`.
 fn compare(path: &str, given: &Value, kept: &Value, lost: &mut Vec<String>) {
     match (given, kept) {
         (Value::Object(given), Value::Object(kept)) => {
@@ -72,13 +73,13 @@ fn compare(path: &str, given: &Value, kept: &Value, lost: &mut Vec<String>) {
             }
         }
         _ if given == kept => {}
-        // An empty selector means everything, and is written as nothing.
+        // An empty selector means everything and is not written out.
         (Value::Object(given), Value::Null) if given.is_empty() => {}
         _ => lost.push(path.trim_start_matches('.').to_owned()),
     }
 }
 
-/// What the Pod Security Standard "restricted" (and a read-only root besides) has against a pod.
+/// Violations of the Pod Security Standard "restricted", and of a read-only root filesystem, by a pod.
 fn offences(pod: &Value) -> Vec<&'static str> {
     let mut found = Vec::new();
     let mut want = |holds: bool, what| {
@@ -121,7 +122,7 @@ fn offences(pod: &Value) -> Vec<&'static str> {
 }
 
 #[test]
-fn the_api_takes_every_manifest() {
+fn the_api_accepts_every_manifest() {
     let all = everything();
     for kind in [
         "Deployment",
@@ -169,7 +170,7 @@ fn the_pod_is_restricted() {
 }
 
 #[test]
-fn rights_are_no_more_than_what_is_used() {
+fn permissions_are_no_more_than_what_is_used() {
     let role = the("Role", "tagalong");
     let rights: Vec<(String, String, Vec<&str>)> = role["rules"]
         .as_array()
@@ -194,7 +195,7 @@ fn rights_are_no_more_than_what_is_used() {
     assert_eq!((&binding["roleRef"]["kind"], &binding["roleRef"]["name"]), (&json!("Role"), &json!("tagalong")));
     assert_eq!(binding["subjects"].as_array().map(Vec::len), Some(1));
     assert_eq!(binding["subjects"][0]["name"], the("ServiceAccount", "tagalong")["metadata"]["name"]);
-    // Whoever does not ask for them has none of them.
+    // Without the component there are none of them.
     let pod = the("Deployment", "tagalong")["spec"]["template"]["spec"].clone();
     assert_eq!(
         (&pod["automountServiceAccountToken"], &the("ServiceAccount", "tagalong")["automountServiceAccountToken"]),
@@ -203,10 +204,10 @@ fn rights_are_no_more_than_what_is_used() {
 }
 
 #[test]
-fn access_to_the_cluster_is_given_by_its_component() {
+fn cluster_access_comes_only_from_its_component() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("access");
     fs::create_dir_all(&folder).expect("a folder");
-    // kustomize takes no absolute paths.
+    // kustomize does not accept absolute paths.
     let up = folder.canonicalize().expect("a folder").components().skip(1).map(|_| "..").collect::<Vec<_>>().join("/");
     let kustomization = json!({
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -232,7 +233,7 @@ fn access_to_the_cluster_is_given_by_its_component() {
 }
 
 #[test]
-fn names_lead_to_what_is_there() {
+fn references_between_manifests_resolve() {
     let deployment = the("Deployment", "tagalong");
     let (labels, pod) =
         (&deployment["spec"]["template"]["metadata"]["labels"], &deployment["spec"]["template"]["spec"]);
@@ -260,7 +261,7 @@ fn names_lead_to_what_is_there() {
     assert!(mounts.iter().all(|mount| volumes.iter().any(|volume| volume["name"] == mount["name"])), "{mounts:?}");
 }
 
-/// What is mounted, by path: the keys of the ConfigMap's or the Secret's name.
+/// The names of the mounted ConfigMaps' and Secrets' keys, by mount path.
 fn mounted() -> BTreeMap<String, String> {
     let pod = the("Deployment", "tagalong")["spec"]["template"]["spec"].clone();
     let volumes = pod["volumes"].as_array().expect("volumes").clone();
@@ -276,7 +277,7 @@ fn mounted() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// All texts of a value that are absolute paths.
+/// All strings in a value that are absolute paths.
 fn paths_in(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::String(text) if text.starts_with('/') => found.push(text.clone()),
@@ -292,7 +293,7 @@ fn the_configuration_loads_and_finds_its_files() {
     for folder in ["flux-system", "example"] {
         let file = deploy(folder).join("tagalong.yaml");
         let overrides = Overrides { file: Some(file.clone()), ..Overrides::default() };
-        // The environment of the container: no home.
+        // The container's environment has no home.
         let environment = |name: &str| (name == "XDG_CACHE_HOME").then(|| "/var/cache".to_owned());
         let config = Config::load(&overrides, &environment).unwrap_or_else(|error| panic!("{error}"));
         let cache = config.repo().expect("a repository").cache_dir.display().to_string();
@@ -306,7 +307,7 @@ fn the_configuration_loads_and_finds_its_files() {
                 .iter()
                 .find(|(folder, _)| Path::new(&path).starts_with(folder))
                 .unwrap_or_else(|| panic!("{path} is not mounted"));
-            // The Secret of Flux's own, which is not part of this folder.
+            // Flux's own Secret, which is not part of this folder.
             if source == "sops-age" {
                 assert_eq!(path, *folder);
                 continue;
@@ -318,7 +319,7 @@ fn the_configuration_loads_and_finds_its_files() {
 }
 
 #[test]
-fn the_example_secrets_open_with_the_key_beside_them() {
+fn the_example_secrets_decrypt_with_the_example_key() {
     let home = tempfile::tempdir().expect("a folder");
     let example = deploy("example").display().to_string();
     let key = deploy("example/throwaway.agekey").display().to_string();
@@ -340,7 +341,7 @@ fn the_example_secrets_open_with_the_key_beside_them() {
     assert_eq!(verify(&file.display().to_string()).code, 3);
 }
 
-/// kubectl, or a word that it is not here.
+/// Runs kubectl, or reports that it is not installed.
 fn kustomize(folder: &Path) -> Option<Vec<Value>> {
     let output = match Command::new("kubectl").arg("kustomize").arg(folder).output() {
         Ok(output) => output,
@@ -354,7 +355,7 @@ fn kustomize(folder: &Path) -> Option<Vec<Value>> {
 }
 
 #[test]
-fn kubectl_renders_what_the_api_takes() {
+fn kubectl_renders_what_the_api_accepts() {
     for folder in ["flux-system", "example"] {
         let Some(all) = kustomize(&deploy(folder)) else { return };
         for document in &all {

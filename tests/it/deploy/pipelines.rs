@@ -48,7 +48,7 @@ impl World {
         World { folder, registry, sshd, origin }
     }
 
-    /// A pipeline with this world's hosts in place of the example's.
+    /// Reads a pipeline, with this world's hosts in place of the example's.
     fn pipeline(&self, name: &str) -> Value {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/ci").join(name);
         let mut text = fs::read_to_string(file).expect("a pipeline");
@@ -73,7 +73,7 @@ impl World {
             ("github.actor", USER),
             ("vars.REGISTRY_USER", USER),
             ("vars.KNOWN_HOSTS", known_hosts.trim_end()),
-            // Whoever pastes a key into a form loses its last line end.
+            // Pasting a key into a form loses its last line ending.
             ("secrets.DEPLOY_KEY", key.trim_end()),
             ("secrets.REGISTRY_PASSWORD", PASSWORD),
             ("secrets.GITHUB_TOKEN", PASSWORD),
@@ -81,7 +81,7 @@ impl World {
         Runner::new(&self.folder.path().join(name), &variables)
     }
 
-    /// The tag that an app is deployed with.
+    /// The deployed tag of an app.
     fn deployed(&self, app: &str) -> String {
         let text = self.origin.read(&format!("apps/{app}/app.yaml"));
         let (_, tag) = text.split_once(&format!("{}/org/{app}:", self.registry.host())).expect("the image");
@@ -94,14 +94,14 @@ impl World {
         format!("{{\"auths\":{{\"{}\":{{\"auth\":\"{auth}\"}}}}}}", self.registry.host())
     }
 
-    /// Runs a job of GitHub's or Gitea's kind; what it builds is pushed as built at `created`.
+    /// Runs a job of Gitea or GitHub Actions; the image it builds gets the date `created`.
     fn run(&self, runner: &Runner, workflow: &Value, created: &str) -> Vec<(String, Run)> {
         let push = |image: &str| {
             let (name, tag) = image.rsplit_once(':').expect("a tag");
             let repository = name.strip_prefix(&format!("{}/", self.registry.host())).expect("this registry");
             self.registry.push(repository, tag, created);
         };
-        // The builder only writes down what to push, so it is pushed before the job, for the sake of the steps after.
+        // The builder only records what to push, so the image is pushed before the job for the steps that follow.
         let image = workflow["env"]["IMAGE"].as_str().expect("an image");
         let sha = runner.variable("GITHUB_SHA");
         if workflow["jobs"]["deploy"]["steps"].to_string().contains("buildctl") {
@@ -145,8 +145,13 @@ fn gitea_actions_build_and_deploy() {
     let runner = world.runner("one", NEW);
     let ran = world.run(&runner, &workflow, "2026-04-02T10:00:00Z");
     all_well(&ran);
-    let steps =
-        ["Sign in to the registry", "Build and push", "Take tagalong out of its image", "Deploy", "Remove credentials"];
+    let steps = [
+        "Sign in to the registry",
+        "Build and push",
+        "Extract tagalong from its image",
+        "Deploy",
+        "Remove credentials",
+    ];
     assert_eq!(names(&ran), steps);
     assert_eq!(runner.built(), [format!("{}/org/shop:{NEW}", world.registry.host())]);
     assert_eq!((world.deployed("shop"), world.deployed("blog")), (NEW.to_owned(), OLD.to_owned()));
@@ -164,7 +169,7 @@ fn gitea_actions_build_and_deploy() {
         assert!(!said.contains(middle) && !said.contains(PASSWORD), "{name}");
     }
 
-    // The same job again changes nothing; one of an older commit that comes late is refused.
+    // Running the same job again changes nothing; a late one for an older commit is refused.
     let again = world.run(&runner, &workflow, "2026-04-02T10:00:00Z");
     all_well(&again);
     assert_eq!(step(&again, "Deploy").stdout, "up to date\n");
@@ -176,7 +181,7 @@ fn gitea_actions_build_and_deploy() {
 }
 
 #[test]
-fn jobs_of_many_apps_get_along() {
+fn jobs_of_many_apps_run_concurrently() {
     let world = World::new();
     let workflow = world.pipeline("gitea-actions.yaml");
     let other = {
@@ -202,12 +207,12 @@ fn github_actions_build_and_deploy() {
     let runner = world.runner("one", NEW);
     let ran = world.run(&runner, &workflow, "2026-04-02T10:00:00Z");
     all_well(&ran);
-    assert_eq!(names(&ran), ["Take tagalong out of its image", "Deploy", "Remove credentials"]);
+    assert_eq!(names(&ran), ["Extract tagalong from its image", "Deploy", "Remove credentials"]);
     assert_eq!(world.deployed("shop"), NEW);
 }
 
 #[test]
-fn woodpecker_deploys_by_plugin() {
+fn woodpecker_deploys_with_the_plugin() {
     let world = World::new();
     world.registry.push("org/shop", NEW, "2026-04-02T10:00:00Z");
     let pipeline = world.pipeline("woodpecker.yaml");
@@ -227,7 +232,7 @@ fn woodpecker_deploys_by_plugin() {
         command.arg("plugin").env("SSL_CERT_FILE", world.registry.ca_file()).env("CI_COMMIT_SHA", NEW);
         command.env("TMPDIR", world.folder.path());
         for (name, value) in plugin_variables(settings, &secrets) {
-            // Woodpecker fills its variables in before it starts a step.
+            // Woodpecker expands its variables before it starts a step.
             command.env(name, value.replace("${CI_COMMIT_SHA}", NEW));
         }
         tagalong::finished(command.envs(more.iter().copied()).output().expect("the program starts"))
@@ -247,7 +252,7 @@ fn woodpecker_deploys_by_plugin() {
 
     let typo = run(deploy, &[("PLUGIN_GIT_ULR", "x")]).fails_with(2);
     assert!(
-        typo.stderr.contains("PLUGIN_GIT_ULR: `set` knows no such setting; there are images, dir"),
+        typo.stderr.contains("PLUGIN_GIT_ULR: `set` has no such setting; expected one of images, dir"),
         "{}",
         typo.stderr
     );
@@ -297,14 +302,14 @@ fn a_button_rolls_back() {
         }
         runner.job(&workflow, "rollback", |_, action, _| panic!("{action} is not known"))
     };
-    // Whatever is typed is data.
+    // All input is treated as data.
     all_well(&press("back", "", "checkout fails; \"$(touch pwned)\" `id`"));
     assert_eq!(world.deployed("shop"), OLD);
     let message = world.origin.message();
     assert!(message.contains("Tagalong-Actor: ada") && message.contains("$(touch pwned)"), "{message}");
     assert!(!world.folder.path().join("back/work/pwned").exists());
 
-    // The tag that was left is held: the job that deployed it is refused now.
+    // The tag that was left is held, so the job that deployed it is refused now.
     let again = world.run(&world.runner("again", NEW), &world.pipeline("gitea-actions.yaml"), "2026-04-02T10:00:00Z");
     assert_eq!(step(&again, "Deploy").code, 3, "{again:#?}");
     all_well(&press("forth", NEW, "mended elsewhere"));
@@ -312,7 +317,7 @@ fn a_button_rolls_back() {
 }
 
 #[test]
-fn every_pipeline_is_run_here() {
+fn every_pipeline_is_tested() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/ci");
     let mut names: Vec<String> = fs::read_dir(folder)
         .expect("a folder")

@@ -1,11 +1,12 @@
-//! `docs/configuration.md` and `docs/tagalong.schema.json` say what the code reads: every key, and no other.
+//! `docs/configuration.md` and `docs/tagalong.schema.json` describe exactly the keys that the code reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use tagalong::config::keys::{Key, Kind, keys};
+use tagalong::config::key::{Key, Kind};
+use tagalong::config::keys::keys;
 
 use crate::support::yaml;
 
@@ -17,7 +18,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The words of a text that stand in backticks.
+/// The parts of a text in backticks.
 fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
@@ -27,8 +28,8 @@ fn top() -> BTreeMap<String, Kind> {
     keys().into_iter().filter(|key| !key.path.contains('.')).map(|key| (key.path, key.kind)).collect()
 }
 
-/// What the reference says of each key: those of a heading's tables, and of the heading itself. Keys of a list's items
-/// are `policies[].images`.
+/// The description of each key: from the tables below its heading, and from the text below the heading itself. Keys of
+/// list items are written `policies[].images`.
 fn described() -> BTreeMap<String, String> {
     let text = read(&docs("configuration.md"));
     let (top, mut found) = (top(), BTreeMap::new());
@@ -48,7 +49,7 @@ fn described() -> BTreeMap<String, String> {
             } else if let (true, Some(prefix)) = (is_table_of_keys && !cells[0].starts_with("---"), &prefix) {
                 let (default, meaning) = match cells.as_slice() {
                     [_, "", meaning] => (String::new(), *meaning),
-                    [_, "needed", meaning] => (" Needed.".to_owned(), *meaning),
+                    [_, "required", meaning] => (" Required.".to_owned(), *meaning),
                     [_, default, meaning] => (format!(" Default: {default}."), *meaning),
                     [_, meaning] => (String::new(), *meaning),
                     other => panic!("{other:?}"),
@@ -68,7 +69,7 @@ fn described() -> BTreeMap<String, String> {
     found
 }
 
-/// The first sentence of the paragraph that starts with a line.
+/// The first sentence of the paragraph that starts with this line.
 fn first_sentence(text: &str, line: &str) -> String {
     let paragraph = &text[text.find(line).expect("a line of the text")..];
     let paragraph = paragraph.split("\n\n").next().unwrap_or_default().replace('\n', " ");
@@ -88,7 +89,7 @@ fn every_key_is_described_and_no_other() {
         let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent.trim_end_matches("[]"));
         let inner = keys.iter().any(|other| other.path.starts_with(&format!("{path}.")));
         let own = described.get(path);
-        // A short section may be described as a whole, and one whose keys all are needs no word of its own.
+        // A short section may be described as a whole, and one whose keys are all described needs no text of its own.
         let text = own.or_else(|| described.get(parent).filter(|_| path.matches('.').count() > 1));
         assert!(text.is_some() || inner, "docs/configuration.md does not describe {path}");
         let words = quoted(text.map_or("", String::as_str)).join(" ");
@@ -100,7 +101,7 @@ fn every_key_is_described_and_no_other() {
     }
 }
 
-/// The schema of the file by JSON Schema, with the reference's words.
+/// The JSON Schema of the file, with descriptions from the reference.
 fn schema() -> Value {
     let (keys, described) = (keys(), described());
     let mut root = object(&keys, "", &described);
@@ -114,7 +115,7 @@ fn schema() -> Value {
     root
 }
 
-/// The schema of the mapping whose keys have a prefix.
+/// The schema of the mapping with a prefix.
 fn object(keys: &[Key], prefix: &str, described: &BTreeMap<String, String>) -> Value {
     let mut properties = Map::new();
     for Key { path, kind } in keys {
@@ -140,11 +141,14 @@ fn object(keys: &[Key], prefix: &str, described: &BTreeMap<String, String>) -> V
 }
 
 #[test]
-fn the_schema_is_that_of_the_code() {
+fn the_schema_matches_the_code() {
     let file = docs("tagalong.schema.json");
     let expected = format!("{:#}\n", schema());
     if std::env::var_os("TAGALONG_TEST_UPDATE").is_some() {
-        fs::write(&file, &expected).expect("written");
+        // Replaced in one step: other tests read it at the same time.
+        let new = file.with_extension("new");
+        fs::write(&new, &expected).expect("written");
+        fs::rename(&new, &file).expect("renamed");
     }
     assert!(
         read(&file) == expected,
@@ -153,7 +157,7 @@ fn the_schema_is_that_of_the_code() {
 }
 
 #[test]
-fn the_schema_takes_what_the_reader_takes_and_refuses_the_rest() {
+fn the_schema_accepts_what_the_reader_accepts_and_rejects_the_rest() {
     let schema: Value = serde_json::from_str(&read(&docs("tagalong.schema.json"))).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("a schema");
     let deploy = docs("../deploy");
@@ -179,7 +183,7 @@ fn the_schema_takes_what_the_reader_takes_and_refuses_the_rest() {
     }
 }
 
-/// All examples of the documentation in YAML that hold a configuration.
+/// Checks all YAML examples in the documentation that are configurations.
 #[test]
 fn every_example_is_valid() {
     let schema: Value = serde_json::from_str(&read(&docs("tagalong.schema.json"))).expect("JSON");

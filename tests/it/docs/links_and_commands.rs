@@ -1,12 +1,12 @@
-//! The documentation leads to what is there: its links, and the commands that it shows.
+//! Links in the documentation resolve, and the commands in it parse.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use tagalong::cli::Cli;
+use tagalong::cli::command_line::Cli;
 
-/// Every document, with its text.
+/// Every document with its text.
 fn documents() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let at_the_root = walkdir::WalkDir::new(root).max_depth(1);
@@ -16,7 +16,7 @@ fn documents() -> Vec<(PathBuf, String)> {
     documents.map(|path| (path.clone(), fs::read_to_string(path).expect("text"))).collect()
 }
 
-/// Whether a document has a heading that forges give this anchor.
+/// Whether a document has a heading with this anchor, as forges generate it.
 fn has_heading(text: &str, anchor: &str) -> bool {
     let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
@@ -26,7 +26,7 @@ fn has_heading(text: &str, anchor: &str) -> bool {
 }
 
 #[test]
-fn links_lead_to_files_and_headings() {
+fn links_resolve_to_files_and_headings() {
     let mut count = 0;
     for (file, text) in documents() {
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -48,7 +48,7 @@ fn links_lead_to_files_and_headings() {
 }
 
 #[test]
-fn commands_are_understood() {
+fn commands_parse() {
     let mut count = 0;
     for (file, text) in documents() {
         for block in text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()) {
@@ -68,7 +68,7 @@ fn commands_are_understood() {
     assert!(Cli::try_parse_from(words("tagalong set a:1 --wait-imag 2m")).is_err());
 }
 
-/// The words of a line as a shell reads them, short of expansions; a comment ends it.
+/// Splits a line into words like a shell, without expansions; a comment ends it.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

@@ -1,4 +1,6 @@
-//! The documentation, held to the code.
+//! The documentation, checked against the code.
 
 mod configuration;
 mod links_and_commands;
+mod module_map;
+mod tables;

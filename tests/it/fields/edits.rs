@@ -1,7 +1,7 @@
-//! `set --dir` changes what was asked for and not a byte more: folders before and after.
+//! `set --dir` changes what it was asked to change and not a byte more.
 //!
-//! Each folder of `fixtures/edits` holds `before`, `after` and `case.yaml` with `set` (the references), and where they
-//! apply `flags` and `exit`. Without `after` nothing may change.
+//! Each folder in `fixtures/edits` has `before`, `after` and `case.yaml` with `set` (the references) and optionally
+//! `flags` and `exit`. Without `after`, nothing may change.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,13 +20,13 @@ struct Case {
     flags: Vec<String>,
     #[serde(default)]
     exit: i32,
-    /// What stderr has to say.
+    /// Text that stderr must contain.
     #[serde(default)]
     says: Option<String>,
 }
 
 #[test]
-fn every_folder_comes_out_as_it_should() {
+fn every_fixture_matches() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/edits");
     let mut cases: Vec<_> =
         fs::read_dir(&root).expect("fixtures").map(|entry| entry.expect("an entry").path()).collect();
@@ -37,7 +37,7 @@ fn every_folder_comes_out_as_it_should() {
 }
 
 #[test]
-fn links_are_not_followed_and_modes_stay() {
+fn links_are_not_followed_and_modes_are_kept() {
     let work = tempfile::tempdir().expect("a folder");
     let at = |name: &str| work.path().join(name);
     let text = "image: acme/app:v1\n";
@@ -72,7 +72,7 @@ fn check(folder: &Path) -> Result<(), String> {
     let dir = work.path().display().to_string();
     let mut arguments = vec!["set", "--dir", &dir];
     arguments.extend(case.set.iter().chain(&case.flags).map(String::as_str));
-    // Twice: what reads as asked already is left alone.
+    // Twice: a field that already has the reference is left alone.
     for round in ["first", "second"] {
         let run = run(work.path(), &arguments);
         if run.code != case.exit {

@@ -1,4 +1,4 @@
-//! An image in clear within a SOPS file moves when an identity is at hand, and sops itself finds nothing else changed.
+//! A plaintext image in a SOPS file moves if an identity is available, and sops finds nothing else changed.
 
 use serde_json::json;
 

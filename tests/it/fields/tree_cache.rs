@@ -1,4 +1,4 @@
-//! What is kept from one tip to the next never shows: a warm look gives what a cold one gives.
+//! The cache between tips is never visible: a warm one gives the same result as a cold one.
 
 use tagalong::cycle::tree::cache::TreeCache;
 use tagalong::manifest::field_rules::{FieldRule, FieldRules};
@@ -13,7 +13,7 @@ const DEPLOYMENT: &str = "spec:\n  containers:\n  - image: acme/app:v1\n";
 const OVERLAY: &str = "resources: [../base]\nimages:\n- name: acme/app\n  newTag: v2\n";
 
 #[test]
-fn a_warm_look_gives_what_a_cold_one_gives() {
+fn a_warm_cache_gives_the_same_as_a_cold_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let origin = Origin::create(
         &folder.path().join("infra.git"),
@@ -42,7 +42,7 @@ fn a_warm_look_gives_what_a_cold_one_gives() {
     let rule = FieldRule::new("**", "version", Some("acme/app")).expect("a rule");
     let views = [
         (FieldRules::default(), Prefilter::Everything),
-        (FieldRules::default(), Prefilter::of_images(["acme/app".parse().expect("a name")].iter())),
+        (FieldRules::default(), Prefilter::from_images(["acme/app".parse().expect("a name")].iter())),
         (FieldRules { rules: vec![rule], embedded: false }, Prefilter::Everything),
     ];
     let paths = || PathFilter::new(&["base", "prod", "moved", "other.yaml", "new.yaml"]).expect("globs");
@@ -72,7 +72,7 @@ fn a_warm_look_gives_what_a_cold_one_gives() {
     }
 }
 
-/// Commits what a command of git does to the files.
+/// Commits the changes that a git command makes.
 fn with_git(origin: &Origin, command: &[&str]) {
     let folder = tempfile::tempdir().expect("a folder");
     let work = folder.path().join("work");

@@ -1,4 +1,4 @@
-//! Whatever key or token a git server wants, it is taken from its file, now; and a server that says nothing is given up.
+//! Keys and tokens of every kind are read from their files when they are used; and a silent server times out.
 
 use std::fs;
 use std::net::TcpListener;
@@ -20,7 +20,7 @@ fn stage() -> Stage {
     stage
 }
 
-/// Writes a configuration with this section `git`, and gives its file.
+/// Writes a configuration with this `git` section and returns its path.
 fn config(stage: &Stage, git: &str) -> PathBuf {
     let text = fs::read_to_string(stage.config()).expect("there");
     let rest = &text[text.find("registries:").expect("a section")..];
@@ -29,14 +29,14 @@ fn config(stage: &Stage, git: &str) -> PathBuf {
     file
 }
 
-/// `check` with a section `git`: it connects, shows who it is, and reads the branch.
+/// Runs `check` with a `git` section: it connects, authenticates, and reads the branch.
 fn check(stage: &Stage, git: &str, environment: &[(&str, &str)]) -> Run {
     let mut command = tagalong::command(stage.home());
     command.args(["check", "--output", "json", "--config"]).arg(config(stage, git)).envs(environment.iter().copied());
     tagalong::finished(command.output().expect("it starts"))
 }
 
-/// What `check` says of the git server.
+/// The output of `check` about the git server.
 fn said(run: &Run) -> String {
     let rows = run.json();
     let row = rows.as_array().expect("rows").iter().find(|row| row["check"] == "git").expect("a row").clone();
@@ -52,7 +52,7 @@ fn ssh_key(folder: &Path, name: &str, options: &[&str], passphrase: &str) -> Pat
 }
 
 #[test]
-fn keys_of_every_kind_open_ssh() {
+fn keys_of_every_type_work_over_ssh() {
     let stage = stage();
     let usual = stage.sshd.config(&stage.origin);
     let passphrase = stage.home().join("passphrase");
@@ -93,7 +93,7 @@ fn keys_of_every_kind_open_ssh() {
 }
 
 #[test]
-fn an_ssh_agent_is_asked_when_no_key_is_named() {
+fn an_ssh_agent_is_used_when_no_key_is_given() {
     let stage = stage();
     let usual = stage.sshd.config(&stage.origin);
     let section = usual.replace(&format!("keyFile: {}, ", stage.sshd.key().display()), "");
@@ -109,7 +109,7 @@ fn an_ssh_agent_is_asked_when_no_key_is_named() {
     add(&stage.sshd.other_key());
     let run = check(&stage, &section, &environment);
     assert!(run.code == 5 && said(&run).contains("the keys of the ssh agent"), "{run:#?}");
-    // The right one is found behind the wrong one.
+    // The right one comes after the wrong one.
     add(&stage.sshd.key());
     let run = check(&stage, &section, &environment);
     assert_eq!(run.code, 0, "{run:#?}");
@@ -118,7 +118,7 @@ fn an_ssh_agent_is_asked_when_no_key_is_named() {
 }
 
 #[test]
-fn hosts_are_known_by_hashed_lines_many_keys_or_pinned_fingerprints() {
+fn hosts_are_trusted_by_hashed_lines_several_keys_or_pinned_fingerprints() {
     let stage = stage();
     let usual = stage.sshd.config(&stage.origin);
     let known = stage.sshd.known_hosts();
@@ -126,7 +126,7 @@ fn hosts_are_known_by_hashed_lines_many_keys_or_pinned_fingerprints() {
     let name = line.split(' ').next().expect("a name").to_owned();
     let rsa = ssh_key(stage.home(), "rsa", &["-t", "rsa", "-b", "2048"], "");
     let other = |key: &Path| format!("{name} {}", fs::read_to_string(format!("{}.pub", key.display())).expect("a key"));
-    // An old key of the same kind, one of another kind, and the one that holds.
+    // An old key of the same type, one of another type, and the valid one.
     fs::write(&known, format!("{}{}{line}", other(&stage.sshd.other_key()), other(&rsa))).expect("written");
     assert_eq!(check(&stage, &usual, &[]).code, 0);
     let hashed = Command::new("ssh-keygen").args(["-q", "-H", "-f"]).arg(&known).status();
@@ -148,7 +148,7 @@ fn hosts_are_known_by_hashed_lines_many_keys_or_pinned_fingerprints() {
 }
 
 #[test]
-fn https_takes_a_private_authority_a_password_and_a_proxy() {
+fn https_supports_a_private_authority_a_password_and_a_proxy() {
     let stage = stage();
     support::certificates::make(stage.home());
     let https = HttpGit::start_tls(stage.home(), Some("ada:pass word"), stage.home());
@@ -181,7 +181,7 @@ fn https_takes_a_private_authority_a_password_and_a_proxy() {
     assert_eq!((run.code, proxy.asked().len()), (0, before), "{run:#?}");
 }
 
-/// The agent with a configuration; it ends with the value.
+/// An agent that is killed when this value is dropped.
 struct Agent(Child);
 
 impl Agent {
@@ -200,7 +200,7 @@ impl Drop for Agent {
 }
 
 #[test]
-fn a_rotated_key_or_token_is_taken_up_without_a_restart() {
+fn a_rotated_key_or_token_needs_no_restart() {
     let stage = stage();
     let log = stage.home().join("log");
     let deployed = |tag: &str| stage.origin.read("app.yaml").ends_with(&format!("{tag}\n"));
@@ -227,7 +227,7 @@ fn a_rotated_key_or_token_is_taken_up_without_a_restart() {
     wait_until("the second is deployed", || deployed("cccccc1"));
     drop(agent);
     let block = |commit: &str| commit.lines().skip_while(|line| !line.starts_with("gpgsig")).nth(1).map(str::to_owned);
-    // The first line of a signature holds the public key.
+    // The first line of a signature has the public key.
     assert!(block(&signer()).is_some() && block(&signer()) != block(&by_first_key));
 
     let token = stage.home().join("token");
@@ -246,7 +246,7 @@ fn a_rotated_key_or_token_is_taken_up_without_a_restart() {
 }
 
 #[test]
-fn a_server_that_accepts_and_says_nothing_is_given_up() {
+fn a_silent_server_times_out() {
     let stage = stage();
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = silent.local_addr().expect("an address").port();

@@ -1,5 +1,5 @@
-//! Connections that break, stall or crawl at any moment: the branch is before or after, never in between, and the next
-//! cycle is right. A relay stands between the program and the real server and harms what passes.
+//! Connections that break, stall or crawl at any moment: the branch is in its old or new state, never in between, and
+//! the next cycle is right. A relay between the program and the real server does the damage.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,15 @@ use crate::support::process::wait_until;
 use crate::support::proxy::{Harm, Relay, Way};
 use crate::support::tagalong::{self, Run};
 
-/// A timeout that a busy machine does not reach.
+/// A timeout that even a busy machine does not reach.
 const PATIENT: &str = "2m";
 
-/// A stage whose git server is reached by way of a relay.
+/// A stage whose git server is reached through a relay.
 struct Scene {
     stage: Stage,
     relay: Relay,
     config: PathBuf,
-    /// The same with a timeout that a busy machine does not reach.
+    /// The same with a timeout that even a busy machine does not reach.
     patient: PathBuf,
     _http: Option<HttpGit>,
 }
@@ -48,7 +48,7 @@ impl Scene {
         let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
         stage.registry.push("org/app", "aaaaaa1", "2026-04-01T10:00:00Z");
         stage.registry.push("org/app", "bbbbbb1", "2026-04-02T10:00:00Z");
-        // Something to bring over: text that does not compress.
+        // Something to transfer: text that does not compress.
         let noise: String = (0..2_000).map(|_| format!("{:016x}\n", fastrand::u64(..))).collect();
         stage.origin.commit("noise", &[("noise.txt", &noise)]);
         let (relay, section, http) = connect(&stage);
@@ -63,13 +63,13 @@ impl Scene {
         Scene { stage, relay, config, patient, _http: http }
     }
 
-    /// One cycle by a machine that has nothing yet.
+    /// Runs one cycle on a machine with an empty cache.
     fn fresh(&self) -> Run {
         let cache = tempfile::tempdir().expect("a folder");
         self.sync(&self.config, &["--cache-dir", &cache.path().display().to_string()])
     }
 
-    /// How many bytes pass each way on each connection of such a cycle when nothing is harmed.
+    /// The bytes in each direction on each connection of such a cycle, without damage.
     fn unharmed(&self) -> Vec<[usize; 2]> {
         self.relay.set(Harm::None);
         let cache = tempfile::tempdir().expect("a folder");
@@ -96,8 +96,8 @@ impl Scene {
         self.stage.origin.back(&[&image], &[("app.yaml", &format!("image: {image}:aaaaaa1\n"))]);
     }
 
-    /// What has to hold after a harmed cycle: the exit code tells the truth, and a cycle without harm finds its way, by
-    /// the same clone if there is one.
+    /// Checks the state after a damaged cycle: the exit code was right, and an undamaged cycle works, with the same
+    /// clone if there is one.
     fn is_whole_and_goes_on(&self, harmed: &Run, what: &str) {
         self.relay.set(Harm::None);
         assert!(matches!(harmed.code, 0 | 5), "{what}: {harmed:#?}");
@@ -110,7 +110,7 @@ impl Scene {
         assert!(self.is_deployed(), "{what}");
     }
 
-    /// Cuts each of the first connections each way at these parts of what passes in a cycle without harm.
+    /// Cuts each of the first connections, in each direction, at these fractions of the traffic of an undamaged cycle.
     fn cut_everywhere(&self, connections: usize, parts: &[usize]) {
         let passed = self.unharmed();
         assert!(passed.len() >= connections, "{passed:?}");
@@ -132,7 +132,7 @@ impl Scene {
     }
 }
 
-/// Where to cut: at these parts, or in a large run at every twentieth.
+/// The fractions at which to cut; every twentieth in a large run.
 fn parts(few: &[usize]) -> Vec<usize> {
     if support::is_large() { (0..20).map(|n| n * 5).collect() } else { few.to_vec() }
 }
@@ -150,7 +150,7 @@ fn cut_at_any_stage_of_fetch_and_push_over_http() {
 }
 
 #[test]
-fn a_server_that_falls_silent_on_the_way_is_given_up() {
+fn a_server_that_falls_silent_midway_times_out() {
     for scene in [Scene::over_ssh("1s"), Scene::over_http("1s")] {
         for (connection, totals) in scene.unharmed().iter().enumerate() {
             scene.back();
@@ -167,14 +167,14 @@ fn a_server_that_falls_silent_on_the_way_is_given_up() {
 #[test]
 fn a_slow_server_is_waited_for() {
     let scene = Scene::over_ssh(PATIENT);
-    // Well below a hundred kilobytes a second, and a delay for each piece.
+    // Well below a hundred kilobytes a second, with a delay for each chunk.
     scene.relay.set(Harm::Slow(Duration::from_millis(60)));
     let begun = Instant::now();
     scene.fresh().ok();
     assert!(begun.elapsed() > Duration::from_secs(2) && scene.is_deployed());
 }
 
-/// A hook that is run when the branch has been moved and before that is answered.
+/// A hook that runs after the branch has moved and before the response.
 fn when_moved(scene: &Scene) -> PathBuf {
     let moved = scene.stage.home().join("moved");
     let _ = fs::remove_file(&moved);
@@ -185,7 +185,7 @@ fn when_moved(scene: &Scene) -> PathBuf {
 }
 
 #[test]
-fn a_push_whose_answer_was_lost_is_known_to_be_done() {
+fn a_push_whose_response_was_lost_counts_as_done() {
     for scene in [Scene::over_ssh(PATIENT), Scene::over_http(PATIENT)] {
         let before = scene.stage.origin.subjects().len();
         let moved = when_moved(&scene);
@@ -196,7 +196,8 @@ fn a_push_whose_answer_was_lost_is_known_to_be_done() {
         assert_eq!((&report["commit"], &report["attempts"]), (&scene.stage.origin.tip().into(), &1.into()));
         assert_eq!(scene.stage.origin.subjects().len(), before + 1);
 
-        // The server dies right then: it cannot be asked, so the cycle has failed; the next one finds the work done.
+        // The server dies at that moment and cannot be queried, so the cycle has failed; the next one finds the work
+        // done.
         scene.back();
         fs::remove_file(&moved).expect("removed");
         scene.relay.set(Harm::DeadWhenThere(moved));
@@ -210,7 +211,7 @@ fn a_push_whose_answer_was_lost_is_known_to_be_done() {
 }
 
 #[test]
-fn a_push_that_lands_after_its_sender_has_gone_is_not_made_twice() {
+fn a_push_that_lands_after_its_sender_is_gone_is_not_repeated() {
     let scene = Scene::over_ssh(PATIENT);
     let before = scene.stage.origin.subjects().len();
     let asked = scene.stage.home().join("asked");
@@ -224,7 +225,7 @@ fn a_push_that_lands_after_its_sender_has_gone_is_not_made_twice() {
 }
 
 #[test]
-fn an_agent_outlives_its_server() {
+fn an_agent_survives_an_outage_of_the_server() {
     let scene = Scene::over_ssh(PATIENT);
     let log = scene.stage.home().join("log");
     let mut agent = tagalong::command(scene.stage.home())

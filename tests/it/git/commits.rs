@@ -1,4 +1,4 @@
-//! Commits say what moved in the words that were asked for, and bear signatures that git itself accepts.
+//! Commit messages follow the template, and signatures are accepted by git itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn stage() -> Stage {
     stage
 }
 
-/// Runs `sync` with more lines in the section `git`.
+/// Runs `sync` with more lines in the `git` section.
 fn sync(stage: &Stage, git: &str) -> Run {
     let config = stage.config_with("signing.yaml", git);
     tagalong::run(stage.home(), &["sync", "--output", "json", "--config", &config.display().to_string()])
@@ -37,7 +37,7 @@ fn ssh_key(folder: &Path, name: &str, kind: &[&str], passphrase: &str) -> PathBu
     file
 }
 
-/// What `git verify-commit` says of the tip to one who trusts this SSH key.
+/// The output of `git verify-commit` for the tip, trusting this SSH key.
 fn verified_by(stage: &Stage, key: &Path) -> Output {
     let public = fs::read_to_string(format!("{}.pub", key.display())).expect("a key");
     let signers = stage.home().join("allowed_signers");
@@ -55,7 +55,7 @@ fn is_good(output: &Output, words: &str) {
 }
 
 #[test]
-fn git_accepts_signatures_by_ssh_keys() {
+fn git_accepts_signatures_with_ssh_keys() {
     let stage = stage();
     let passphrase = stage.home().join("passphrase");
     fs::write(&passphrase, "correct horse\n").expect("written");
@@ -76,7 +76,7 @@ fn git_accepts_signatures_by_ssh_keys() {
     stage.origin.is_sound();
 }
 
-/// A GnuPG home of its own; its agent ends with it.
+/// A GnuPG home whose agent ends with it.
 struct Gnupg {
     home: tempfile::TempDir,
 }
@@ -110,12 +110,12 @@ impl Drop for Gnupg {
 }
 
 #[test]
-fn git_accepts_signatures_by_openpgp_keys() {
+fn git_accepts_signatures_with_openpgp_keys() {
     let stage = stage();
     let passphrase = stage.home().join("passphrase");
     fs::write(&passphrase, "correct horse\n").expect("written");
     let key = stage.home().join("key.asc");
-    // Name, what the primary key is, whether a subkey signs, whether in armour, the passphrase.
+    // Name, type of the primary key, whether a subkey signs, whether it is armored, the passphrase.
     let kinds = [
         ("ed25519", "sign", false, true, ""),
         ("ed25519", "cert", true, false, "correct horse"),
@@ -142,7 +142,7 @@ fn git_accepts_signatures_by_openpgp_keys() {
 }
 
 #[test]
-fn a_key_that_does_not_sign_stops_the_push_and_is_named() {
+fn an_unusable_signing_key_stops_the_push_and_is_named() {
     let stage = stage();
     let key = ssh_key(stage.home(), "locked", &["-t", "ed25519"], "correct horse");
     let passphrase = stage.home().join("passphrase");
@@ -166,7 +166,7 @@ fn a_key_that_does_not_sign_stops_the_push_and_is_named() {
 }
 
 #[test]
-fn a_template_says_it_in_the_words_of_the_house() {
+fn a_template_words_the_message() {
     let stage = stage();
     let template = "message: |\n  chore(deploy): {{ count }} update\n\n  {% for u in updates %}\n  {{ u.app }}: {{ u.from }} to {{ u.to }}\n  {% endfor %}\n  Tagalong-Hold: forged";
     let base = stage.origin.tip();
@@ -187,11 +187,11 @@ fn a_template_says_it_in_the_words_of_the_house() {
     );
     let run = sync(&stage, "message: 'deploy {{ nmae }}'\nbatch: day").fails_with(2);
     assert!(run.stderr.contains(":2:12: git.message: line 1: "), "{run:#?}");
-    assert!(run.stderr.contains(":3:10: git.batch: `day` is not known"), "{run:#?}");
+    assert!(run.stderr.contains(":3:10: git.batch: invalid value `day`"), "{run:#?}");
 }
 
 #[test]
-fn each_app_or_image_can_have_a_commit_of_its_own_in_one_push() {
+fn commits_per_app_or_image_are_one_push() {
     let host_files = |host: &str| {
         let two = |tag: &str| format!("a: {host}/org/a:{tag}\nb: {host}/org/b:{tag}\n");
         [("apps/one/x.yaml", two("aaaaaa1")), ("apps/two/y.yaml", two("aaaaaa1"))]

@@ -1,4 +1,4 @@
-//! What a file held before is read from history, and history that is not here is brought over.
+//! Earlier contents of a file are read from history, and history that is missing in the clone is fetched.
 
 use std::path::Path;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn open(cache: &Path, sshd: &Sshd, origin: &Origin, depth: u32) -> (BareClone, C
     BareClone::open(config).expect("a clone").fetch().expect("fetched")
 }
 
-/// The commits that changed `app.yaml`, and whether the walk ended for want of more.
+/// The commits that changed `app.yaml`, and whether the walk ended at the boundary of the clone.
 fn walk(clone: &BareClone, tip: CommitId) -> (Vec<(Logged, Change)>, bool) {
     let mut path = "app.yaml".to_owned();
     let mut changes = Vec::new();
@@ -56,7 +56,7 @@ fn text(clone: &BareClone, blob: Option<tagalong::repo::tree::BlobId>) -> Option
 }
 
 #[test]
-fn every_change_of_a_file_is_found_and_missing_history_is_brought_over() {
+fn every_change_of_a_file_is_found_and_missing_history_is_fetched() {
     let folder = tempfile::tempdir().expect("a folder");
     let origin = Origin::create(&folder.path().join("infra.git"), &[("other.yaml", "x\n")]);
     for n in 0..30 {
@@ -68,7 +68,7 @@ fn every_change_of_a_file_is_found_and_missing_history_is_brought_over() {
 
     let (some, is_cut) = walk(&clone, tip);
     assert!(is_cut);
-    // Of ten commits five are about the file; the last of the ten is where history is cut off.
+    // Five of ten commits change the file; the last of the ten is where history is cut off.
     assert_eq!(subjects(&some), ["app 29", "app 28", "app 27", "app 26"]);
 
     assert_eq!(clone.deepen().expect("deepened"), Deepened::More);
@@ -83,14 +83,14 @@ fn every_change_of_a_file_is_found_and_missing_history_is_brought_over() {
     }
     assert_eq!(clone.deepen().expect("asked"), Deepened::NoMore);
 
-    // And the clone goes on from there.
+    // And the clone can still be used.
     origin.commit("app 30", &[("app.yaml", "30\n")]);
     let (clone, tip) = clone.fetch().expect("fetched");
     assert_eq!(walk(&clone, tip).0.len(), 31);
 }
 
 #[test]
-fn what_a_merge_took_over_is_told_where_it_was_changed() {
+fn a_change_that_a_merge_brought_in_is_found_where_it_was_made() {
     let folder = tempfile::tempdir().expect("a folder");
     let origin = Origin::create(&folder.path().join("infra.git"), &[("app.yaml", "1\n"), ("other.yaml", "1\n")]);
     let work = folder.path().join("work");
@@ -116,7 +116,7 @@ fn what_a_merge_took_over_is_told_where_it_was_changed() {
 }
 
 #[test]
-fn a_file_that_was_moved_is_followed_to_where_it_stood() {
+fn a_moved_file_is_followed_to_its_old_path() {
     let folder = tempfile::tempdir().expect("a folder");
     let origin = Origin::create(&folder.path().join("infra.git"), &[("apps/old/app.yaml", "1\n2\n3\n4\n")]);
     origin.commit("edited", &[("apps/old/app.yaml", "1\n2\n3\n5\n")]);
@@ -134,7 +134,7 @@ fn a_file_that_was_moved_is_followed_to_where_it_stood() {
 }
 
 #[test]
-fn parents_are_told_even_where_they_are_not_here() {
+fn parents_are_reported_even_if_they_are_not_in_the_clone() {
     let folder = tempfile::tempdir().expect("a folder");
     let origin = Origin::create(&folder.path().join("infra.git"), &[("app.yaml", "x\n")]);
     let parent = origin.tip();

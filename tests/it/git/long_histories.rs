@@ -1,5 +1,5 @@
-//! Repositories that are older than tagalong: histories longer than any clone, over every transport, with what was done in
-//! them long ago.
+//! Repositories that are older than tagalong: histories longer than any clone, over every transport, where something
+//! happened long ago.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::support::git::{HttpGit, Origin, Sshd, clone_in, git};
 use crate::support::registry::{Kind, Registry};
 use crate::support::tagalong::{Run, run};
 
-/// How many commits there are.
+/// The number of commits.
 fn length() -> usize {
     if support::is_large() { 100_000 } else { 1_500 }
 }
@@ -23,7 +23,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// `special` gives the message and the tag of some commits, by their number; the others change another file.
+    /// `special` returns the message and the tag of some commits, by number; the others change another file.
     fn new(special: impl Fn(usize, &str) -> Option<(String, Option<&'static str>)>) -> Scene {
         let folder = tempfile::tempdir().expect("a folder");
         let registry = Registry::start(&folder.path().join("registry"), Kind::Plain);
@@ -42,7 +42,7 @@ impl Scene {
         Scene { folder, registry, sshd, origin }
     }
 
-    /// The same, in which a person set `aaaaaa1` once, far beyond the first clone's depth.
+    /// The same, but a person set `aaaaaa1` once, far beyond the first clone's depth.
     fn plain() -> Scene {
         Scene::new(|number, _| (number == 40).then(|| ("a person".to_owned(), Some("aaaaaa1"))))
     }
@@ -60,7 +60,7 @@ impl Scene {
         self.registry.push("org/app", "bbbbbb2", &now);
     }
 
-    /// Writes a configuration with a section `git`; what is kept of it stands in a cache of its name.
+    /// Writes a configuration with a `git` section and a cache of this name.
     fn config(&self, name: &str, git: &str) -> (PathBuf, PathBuf) {
         let text = format!(
             "{git}registries: [{{ host: \"{host}\", plainHttp: true }}]\npolicies:\n- images: [\"{host}/org/*\"]\n  tags: {{ sha: {{ order: built }} }}\n",
@@ -90,7 +90,7 @@ fn reasons(run: &Run) -> Vec<String> {
 }
 
 #[test]
-fn every_command_begins_in_a_grown_repository_over_every_transport() {
+fn every_command_works_in_an_old_repository_over_every_transport() {
     let scene = Scene::plain();
     scene.push_new();
     let http = HttpGit::start(scene.home(), None);
@@ -109,7 +109,7 @@ fn every_command_begins_in_a_grown_repository_over_every_transport() {
         let explained = scene.tagalong(&config, &["explain", &scene.image()]).ok();
         assert!(explained.stdout.contains("bbbbbb2"), "{name}: {explained:#?}");
         assert_eq!(scene.tagalong(&config, &["sync", "--output", "json"]).ok().json()["updates"][0]["to"], "bbbbbb2");
-        // What was there before was set 1,460 commits ago, unless the whole of history is too long to be read.
+        // The previous tag was set 1,460 commits ago, unless the history is too long to be read.
         let rolled_back = scene.tagalong(&config, &["rollback", &scene.image(), "--reason", "it fails"]).ok();
         assert_eq!(scene.tag(), "aaaaaa1", "{name}: {rolled_back:#?}");
         let again = scene.tagalong(&config, &["sync", "--output", "json"]).ok();
@@ -122,12 +122,12 @@ fn every_command_begins_in_a_grown_repository_over_every_transport() {
 }
 
 #[test]
-fn what_was_done_beyond_the_depth_of_the_clone_still_counts() {
+fn history_beyond_the_depth_of_the_clone_still_counts() {
     let scene = Scene::new(|number, image| {
         let update = |from: &str, to: &str| format!("Tagalong-Update: apps/app.yaml image {image} {from} -> {to}\n");
         match number {
             30 => Some(("a person".to_owned(), Some("aaaaaa1"))),
-            // Built before this commit, it was set by the bot and reverted by a person.
+            // Built before this commit, set by the bot and reverted by a person.
             40 => Some((format!("deploy: app\n\n{}", update("aaaaaa1", "cccccc3")), Some("cccccc3"))),
             50 => Some(("Revert \"deploy: app\"".to_owned(), Some("aaaaaa1"))),
             _ => None,
@@ -143,7 +143,7 @@ fn what_was_done_beyond_the_depth_of_the_clone_still_counts() {
         return;
     }
     assert_eq!(reasons(&held), ["held"], "{held:#?}");
-    // What history came to is kept by commit: nothing is fetched or read again.
+    // The results are cached by commit: nothing is fetched or read again.
     let again = scene.tagalong(&config, &["sync", "--output", "json"]).ok();
     assert_eq!(reasons(&again), ["held"]);
     assert!(!again.stderr.contains("more history"), "{again:#?}");
@@ -153,7 +153,7 @@ fn what_was_done_beyond_the_depth_of_the_clone_still_counts() {
 }
 
 #[test]
-fn a_hold_by_name_is_found_once_and_remembered() {
+fn a_hold_by_name_is_looked_up_once() {
     let hold = |number, image: &str| {
         (number == length() - 1_200).then(|| (format!("freeze\n\nTagalong-Hold: {image}\n"), None))
     };
@@ -164,10 +164,10 @@ fn a_hold_by_name_is_found_once_and_remembered() {
     for _ in 0..2 {
         assert_eq!(reasons(&scene.tagalong(&config, &["sync", "--output", "json"]).ok()), ["held"]);
     }
-    // Commits that come later are read on top of what is known.
+    // Later commits are added to what is known.
     scene.origin.commit("unrelated", &[("notes", "x\n")]);
     assert_eq!(reasons(&scene.tagalong(&config, &["sync", "--output", "json"]).ok()), ["held"]);
-    // What is remembered may be damaged or go: then history is read again.
+    // The cache may be damaged or deleted; then history is read again.
     let clone = clone_in(&config.1);
     let kept = || {
         let entries = fs::read_dir(&clone).expect("a clone").map(|entry| entry.expect("an entry").path());
@@ -183,7 +183,7 @@ fn a_hold_by_name_is_found_once_and_remembered() {
         fs::write(&file, damage).expect("written");
         assert_eq!(reasons(&scene.tagalong(&config, &["sync", "--output", "json"]).ok()), ["held"]);
     }
-    // A limit on what is read is reported wherever it matters, also from memory.
+    // A limit is reported wherever it matters, also from the cache.
     let config = scene.config("limited", &section.replace("git:\n", "git:\n  historyLimit: 300\n"));
     for _ in 0..2 {
         let status = scene.tagalong(&config, &["status"]).ok();
@@ -192,13 +192,13 @@ fn a_hold_by_name_is_found_once_and_remembered() {
     }
     let synced = scene.tagalong(&config, &["sync", "--output", "json"]).ok();
     assert_eq!(synced.json()["updates"][0]["to"], "bbbbbb2");
-    // From its own commit on, tagalong needs no more.
+    // From its own first commit on, tagalong needs no more.
     let status = scene.tagalong(&config, &["status"]).ok();
     assert!(!status.stderr.contains("history was read"), "{status:#?}");
 }
 
 #[test]
-fn force_pushes_repacks_and_clones_of_other_makes_do_no_harm() {
+fn force_pushes_repacks_and_foreign_clones_do_no_harm() {
     let scene = Scene::plain();
     scene.push_new();
     let config = scene.config("ssh", &scene.sshd.config(&scene.origin));
@@ -214,7 +214,7 @@ fn force_pushes_repacks_and_clones_of_other_makes_do_no_harm() {
     assert_eq!(sync().json()["updates"][0]["to"], "bbbbbb2");
     scene.tagalong(&config, &["rollback", &scene.image(), "--reason", "it fails"]).ok();
     assert_eq!(scene.tag(), "aaaaaa1");
-    // A history that has nothing in common with the one before.
+    // A history unrelated to the previous one.
     let other = Origin::import(
         &scene.home().join("other.git"),
         (0..1_200).map(|n| {
@@ -224,7 +224,7 @@ fn force_pushes_repacks_and_clones_of_other_makes_do_no_harm() {
     );
     git(&scene.origin.path, &["fetch", "--quiet", &other.path.display().to_string(), "+main:main"]);
     assert_eq!(sync().json()["updates"][0]["to"], "bbbbbb2");
-    // A clone as git makes it.
+    // A clone made by git.
     let clone = clone_in(&config.1);
     fs::remove_dir_all(&clone).expect("removed");
     let url = format!("file://{}", scene.origin.path.display());
@@ -236,7 +236,7 @@ fn force_pushes_repacks_and_clones_of_other_makes_do_no_harm() {
 }
 
 #[test]
-fn nothing_is_copied_from_a_repository_on_this_machine() {
+fn a_local_repository_is_not_copied() {
     let scene = Scene::plain();
     scene.push_new();
     let config = scene.config("path", &format!("git:\n  url: {}\n", scene.origin.path.display()));
@@ -247,12 +247,12 @@ fn nothing_is_copied_from_a_repository_on_this_machine() {
         files.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "pack")).count()
     };
     assert_eq!(packs(), 0);
-    // Copies that earlier versions made go.
+    // Copies made by earlier versions are deleted.
     fs::remove_dir_all(&clone).expect("removed");
     git(scene.home(), &["clone", "--quiet", "--bare", "--no-hardlinks", "infra.git", &clone.display().to_string()]);
     scene.tagalong(&config, &["sync"]).ok();
     assert_eq!((packs(), scene.tag().as_str()), (0, "bbbbbb2"));
-    // A shallow one has as much of a past as it has, and that is reported.
+    // A shallow one has only as much history as it has, which is reported.
     let shallow = scene.home().join("shallow.git");
     let url = format!("file://{}", scene.origin.path.display());
     git(scene.home(), &["clone", "--quiet", "--bare", "--depth", "20", &url, "shallow.git"]);
@@ -296,7 +296,7 @@ fn a_clone_that_seems_broken_is_replaced_once() {
     assert!(first.stderr.contains(&lost), "{first:#?}");
     let second = scene.tagalong(&config, &["status"]).fails_with(1);
     assert_eq!(second.stderr.matches("cloning again").count(), 0, "{second:#?}");
-    // Once it works, the clone is trusted to be at fault again.
+    // Once a cycle has succeeded, the clone can be blamed again.
     fs::write(&object, bytes).expect("written");
     scene.tagalong(&config, &["status"]).ok();
     fs::remove_file(&object).expect("removed");

@@ -1,5 +1,5 @@
-//! Agents, CI jobs and people on one branch, all at once: every field ends right, nobody's work is lost, history is a line.
-//! `./test --large` makes the storms large.
+//! Agents, CI jobs and people on one branch at the same time: every field ends up right, nobody's work is lost, and
+//! history is linear. `./test --large` runs more of them.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::support::tagalong::{self, Run};
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";
 
-/// How many take part.
+/// The number of writers.
 struct Size {
     agents: usize,
     jobs: usize,
@@ -36,7 +36,7 @@ fn text(kind: &str, n: usize, tag: &str) -> String {
     format!("kind: Deployment # {n}\nspec:\n  containers:\n  - image: HOST/{kind}/service-{n}:{tag}\n")
 }
 
-/// A stage with a field for each job and for each of so many followed images.
+/// A stage with a field for each job and for each followed image.
 fn stage(jobs: usize, followed: usize) -> Stage {
     let mut files: Vec<(String, String)> = (0..jobs).map(|n| (file("ci", n), text("ci", n, "aaaaaa0"))).collect();
     files.extend((0..followed).map(|n| (file("org", n), text("org", n, "aaaaaa0"))));
@@ -51,7 +51,7 @@ fn stage(jobs: usize, followed: usize) -> Stage {
     stage
 }
 
-/// A CI job: each has a machine of its own, so a cache of its own.
+/// Runs a CI job; each has a cache of its own, as on a machine of its own.
 fn job(stage: &Stage, config: &Path, n: usize) -> Run {
     let image = format!("{}/ci/service-{n}:bbbbbb1", stage.registry.host());
     let cache = stage.home().join(format!("cache-{n}")).display().to_string();
@@ -60,7 +60,7 @@ fn job(stage: &Stage, config: &Path, n: usize) -> Run {
     tagalong::run(stage.home(), &arguments)
 }
 
-/// Runs the jobs at one time and gives how many pushes each of them tried.
+/// Runs the jobs concurrently and returns how many pushes each of them tried.
 fn jobs(stage: &Stage, config: &Path, count: usize) -> Vec<u64> {
     std::thread::scope(|scope| {
         let runs: Vec<_> = (0..count).map(|n| scope.spawn(move || job(stage, config, n))).collect();
@@ -79,7 +79,7 @@ fn all_read(stage: &Stage, kind: &str, count: usize, tag: &str) {
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures are to be seen with --nocapture")]
-fn jobs_over_https_all_get_through() {
+fn concurrent_jobs_over_https_all_succeed() {
     let count = if support::is_large() { 20 } else { 6 };
     let stage = stage(count, 0);
     git(&stage.origin.path, &["config", "http.receivepack", "true"]);
@@ -102,7 +102,7 @@ fn jobs_over_https_all_get_through() {
     stage.origin.is_sound();
 }
 
-/// An agent with a machine of its own; it is told to stop and gives what its log says.
+/// Runs an agent with a cache of its own, asks it to stop, and returns its log.
 struct Agent {
     child: Option<Child>,
     log: std::path::PathBuf,
@@ -118,7 +118,7 @@ impl Agent {
         Agent { child: Some(child), log }
     }
 
-    /// The log's lines with this message.
+    /// The log lines with this message.
     fn stop(&mut self, message: &str) -> Vec<serde_json::Value> {
         if let Some(mut child) = self.child.take() {
             let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
@@ -141,7 +141,7 @@ impl Drop for Agent {
 }
 
 /// A person with a clone and the real git: commits unrelated files and pushes each, rebasing when others were first.
-/// Gives how many pushes that took.
+/// Returns how many pushes that took.
 fn person(stage: &Stage, commits: usize) -> usize {
     let (key, hosts) = (stage.sshd.key(), stage.sshd.known_hosts());
     let ssh = format!("ssh -i {} -o IdentitiesOnly=yes -o UserKnownHostsFile={}", key.display(), hosts.display());
@@ -196,10 +196,10 @@ fn agents_jobs_and_a_person_share_one_branch() {
     wait_until("the agents are done", || (0..followed).all(last));
     let mut by_agents = (0, 0);
     for agent in &mut agents {
-        let done = agent.stop("the cycle is done");
+        let done = agent.stop("cycle finished");
         by_agents.0 += done.iter().filter_map(|line| line["attempts"].as_u64()).sum::<u64>();
         by_agents.1 += done.iter().filter(|line| line["commit"] != "none").count() as u64;
-        assert_eq!(agent.stop("the cycle failed"), Vec::<serde_json::Value>::new());
+        assert_eq!(agent.stop("cycle failed"), Vec::<serde_json::Value>::new());
     }
     let tried = tried_by_jobs.iter().sum::<u64>();
     println!("the storm took {:?}", begun.elapsed());

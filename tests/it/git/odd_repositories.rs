@@ -1,4 +1,4 @@
-//! Whatever people and disks do to a repository, its branch or the local clone: the next cycle is right.
+//! Whatever people and disks do to a repository, its branch or the local clone, the next cycle is right.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -40,18 +40,18 @@ fn is_deployed(stage: &Stage) {
 }
 
 #[test]
-fn a_branch_that_was_rewritten_is_followed() {
+fn a_rewritten_branch_is_followed() {
     let stage = stage();
     sync(&stage).ok();
     is_deployed(&stage);
-    // Back to the first commit and on from there, as after `git push --force`.
+    // Reset to the first commit and continued from there, as after `git push --force`.
     let first = git(&stage.origin.path, &["rev-list", "--max-parents=0", "main"]);
     git(&stage.origin.path, &["update-ref", "refs/heads/main", first.trim()]);
     stage.origin.commit("another history", &[("notes.md", "x\n")]);
     sync(&stage).ok();
     is_deployed(&stage);
     assert_eq!(stage.origin.subjects()[1..], ["another history", "the first files"]);
-    // A history that shares nothing with the one before.
+    // A history unrelated to the previous one.
     let tree = git(&stage.origin.path, &["rev-parse", "main~1^{tree}"]);
     let orphan = git(&stage.origin.path, &["commit-tree", "-m", "from nothing", tree.trim()]);
     git(&stage.origin.path, &["update-ref", "refs/heads/main", orphan.trim()]);
@@ -61,7 +61,7 @@ fn a_branch_that_was_rewritten_is_followed() {
 }
 
 #[test]
-fn a_branch_that_goes_and_comes_again_is_followed() {
+fn a_deleted_and_recreated_branch_is_followed() {
     let stage = stage();
     let log = stage.home().join("log");
     let mut agent = tagalong::command(stage.home())
@@ -84,16 +84,16 @@ fn a_branch_that_goes_and_comes_again_is_followed() {
 }
 
 #[test]
-fn a_push_that_the_server_takes_back_is_made_again_by_the_next_cycle() {
+fn a_push_that_the_server_reverts_is_made_again_by_the_next_cycle() {
     let stage = stage();
     let once = stage.home().join("once");
-    // The server says yes, and then puts the branch back where it was.
+    // The server accepts the push and then resets the branch.
     let hook = format!("read old new ref; [ -e {0} ] || git update-ref $ref $old; touch {0}", once.display());
     stage.origin.hook("post-receive", &hook);
     sync(&stage).ok();
     assert_ne!(sync(&stage).ok().json()["commit"], serde_json::Value::Null);
     is_deployed(&stage);
-    // What others put on top meanwhile takes nothing away.
+    // Commits that others add on top in the meantime change nothing about that.
     back(&stage);
     let on_top = "export GIT_AUTHOR_NAME=A GIT_AUTHOR_EMAIL=a GIT_COMMITTER_NAME=A GIT_COMMITTER_EMAIL=a; \
         git update-ref refs/heads/main $(git commit-tree -p main -m 'on top' 'main^{tree}')";
@@ -105,10 +105,10 @@ fn a_push_that_the_server_takes_back_is_made_again_by_the_next_cycle() {
 }
 
 #[test]
-fn a_protected_branch_refuses_in_its_own_words_and_is_not_pressed() {
+fn a_protected_branch_is_quoted_and_not_retried() {
     let stage = stage();
     let count = stage.home().join("count");
-    // As forges do it: the update hook of one branch.
+    // The way forges do it: an update hook for one branch.
     let hook = format!(
         "echo x >> {}; echo 'GitLab: You are not allowed to push to protected branches' >&2; exit 1",
         count.display()
@@ -121,7 +121,7 @@ fn a_protected_branch_refuses_in_its_own_words_and_is_not_pressed() {
 }
 
 #[test]
-fn pointers_attributes_and_modules_are_left_as_they_are() {
+fn lfs_pointers_attributes_and_submodules_are_left_alone() {
     let stage = stage();
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n";
     stage.origin.commit(
@@ -162,10 +162,10 @@ fn pointers_attributes_and_modules_are_left_as_they_are() {
 }
 
 #[test]
-fn names_of_branches_may_be_odd() {
+fn unusual_branch_names_work() {
     let stage = stage();
     let path = &stage.origin.path;
-    // Tags and branches whose names are like those of ours.
+    // Tags and branches with names similar to ours.
     git(path, &["tag", "main"]);
     git(path, &["update-ref", "refs/heads/refs/heads/main", "refs/tags/main"]);
     git(path, &["update-ref", "refs/heads/heads/main", "refs/tags/main"]);
@@ -187,7 +187,7 @@ fn names_of_branches_may_be_odd() {
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures are to be seen with --nocapture")]
-fn a_folder_with_fifty_thousand_entries_is_no_trouble() {
+fn a_folder_with_fifty_thousand_entries_works() {
     let stage = stage();
     let mut stream = String::from("blob\nmark :1\ndata 2\nx\n\n");
     stream.push_str(
@@ -216,13 +216,13 @@ fn a_folder_with_fifty_thousand_entries_is_no_trouble() {
 }
 
 #[test]
-fn a_full_disk_is_said_and_leaves_nothing_half_done() {
+fn a_full_disk_is_reported_and_leaves_nothing_half_done() {
     let stage = stage();
     let cache = stage.home().join("small");
     let Some(_disk) = SmallDisk::mount(&cache, "512k") else {
         return support::skipped("this user may not mount a small file system");
     };
-    // Text that does not compress, more of it than there is room for.
+    // Incompressible text, more than there is space for.
     let noise: String = (0..60_000).map(|_| format!("{:016x}\n", fastrand::u64(..))).collect();
     stage.origin.commit("big", &[("noise.txt", &noise)]);
     let tip = stage.origin.tip();
@@ -230,7 +230,7 @@ fn a_full_disk_is_said_and_leaves_nothing_half_done() {
     let run = stage.tagalong(&["sync", "--cache-dir", &in_cache]).fails_with(1);
     assert!(run.stderr.contains("No space left on device"), "{run:#?}");
     assert_eq!(stage.origin.tip(), tip);
-    // There is room again, with what was left behind still there.
+    // There is space again, with the leftovers still there.
     stage.origin.commit("small again", &[("noise.txt", "quiet\n")]);
     let first = git(&stage.origin.path, &["rev-list", "--max-parents=0", "main"]);
     git(&stage.origin.path, &["update-ref", "refs/heads/main", first.trim()]);
@@ -239,7 +239,7 @@ fn a_full_disk_is_said_and_leaves_nothing_half_done() {
 }
 
 #[test]
-fn a_clone_of_another_repository_in_our_place_does_no_harm() {
+fn a_clone_of_another_repository_in_the_cache_does_no_harm() {
     let stage = stage();
     sync(&stage).ok();
     let cache = stage.home().join(".cache/tagalong");
@@ -272,7 +272,7 @@ fn two_agents_on_one_cache_take_turns() {
         agent.wait().expect("ended");
     }
     stage.origin.is_sound();
-    // None of the two repeated what the other had done.
+    // Neither repeated what the other had done.
     let subjects = stage.origin.subjects();
     assert!(subjects.len() <= 5, "{subjects:?}");
 }

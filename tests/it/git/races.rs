@@ -26,7 +26,7 @@ fn stage() -> Stage {
     stage
 }
 
-/// One `set` process; each writer has a machine of its own, so a cache of its own.
+/// Runs one `set` process; each writer has a cache of its own, as on a machine of its own.
 fn set(stage: &Stage, n: usize) -> Run {
     let cache = stage.home().join(format!("cache-{n}")).display().to_string();
     stage.tagalong(&[
@@ -39,7 +39,7 @@ fn set(stage: &Stage, n: usize) -> Run {
     ])
 }
 
-/// All writers start at one time, and all succeed.
+/// Starts all writers at the same time; all must succeed.
 #[expect(clippy::print_stdout, reason = "the figures are to be seen with --nocapture")]
 fn all_at_once(stage: &Stage) {
     std::thread::scope(|scope| {
@@ -67,7 +67,7 @@ fn twenty_processes_at_once_make_twenty_commits() {
 }
 
 #[test]
-fn a_person_who_commits_after_every_push_loses_nothing_either() {
+fn a_person_who_commits_after_every_push_loses_nothing() {
     let stage = stage();
     stage.origin.hook("post-receive", &format!("{BY_A_PERSON}; git update-ref refs/heads/main $(by_a_person)"));
     all_at_once(&stage);
@@ -77,7 +77,7 @@ fn a_person_who_commits_after_every_push_loses_nothing_either() {
     every_field_is_right(&stage);
 }
 
-/// A commit on top of the branch by someone else; prints its id.
+/// Adds someone else's commit to the branch and prints its ID.
 const BY_A_PERSON: &str = "by_a_person() { \
     export GIT_AUTHOR_NAME=Ada GIT_AUTHOR_EMAIL=a@example.com GIT_COMMITTER_NAME=Ada GIT_COMMITTER_EMAIL=a@example.com; \
     git commit-tree -p main -m 'by a person' 'main^{tree}'; }";
@@ -98,9 +98,9 @@ fn processes_that_share_a_cache_wait_for_each_other() {
 }
 
 #[test]
-fn a_branch_that_never_holds_still_ends_with_exit_code_4() {
+fn a_branch_that_never_stops_moving_exits_with_4() {
     let stage = stage();
-    // Whoever pushes finds that the branch has just moved.
+    // Every push finds that the branch has just moved.
     let moved = "unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES; cat >/dev/null";
     stage.origin.hook("pre-receive", &format!("{BY_A_PERSON}; {moved}; git update-ref refs/heads/main $(by_a_person)"));
     let config = stage.config();
@@ -116,7 +116,7 @@ fn a_branch_that_never_holds_still_ends_with_exit_code_4() {
 }
 
 #[test]
-fn killed_at_any_moment_the_branch_is_before_or_after_and_the_next_cycle_works() {
+fn killing_the_process_leaves_the_branch_before_or_after_and_the_next_cycle_works() {
     let stage = stage();
     let config = stage.config().display().to_string();
     let before = deployment(0, "aaaaaa0").replace("HOST", &stage.registry.host());
@@ -154,7 +154,7 @@ fn killed_at_any_moment_the_branch_is_before_or_after_and_the_next_cycle_works()
     assert!(landed < 24, "no run was killed in time");
 }
 
-/// The server's own process may still be at work when the client is dead; its locks go with it.
+/// Waits for the server's own process, which may still be running after the client was killed; its locks go with it.
 fn clear_ref_locks(origin: &Path) {
     let lock = origin.join("refs/heads/main.lock");
     support::process::wait_until("the server is done", || !lock.exists());

@@ -1,4 +1,5 @@
-//! Real git servers over ssh, http and paths: who is let in, what is kept, what is refused and how it is said.
+//! Real git servers over ssh, http and local paths: who has access, what is kept, what is refused and how that is
+//! reported.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +10,7 @@ use crate::support::git::{HttpGit, Origin, Sshd, clone_in, git};
 use crate::support::registry::{Kind, Registry};
 use crate::support::tagalong::{Run, run};
 
-/// A repository, a registry with `org/app:bbbbbb1`, and no git server yet.
+/// A repository and a registry with `org/app:bbbbbb1`, but no git server yet.
 struct Scene {
     folder: tempfile::TempDir,
     registry: Registry,
@@ -30,7 +31,7 @@ impl Scene {
         self.folder.path()
     }
 
-    /// Runs `set` with a section `git`.
+    /// Runs `set` with a `git` section.
     fn set(&self, git: &str) -> Run {
         let host = self.registry.host();
         let file = self.home().join("tagalong.yaml");
@@ -51,7 +52,7 @@ impl Scene {
 }
 
 #[test]
-fn over_ssh_http_and_paths_the_commit_arrives() {
+fn commits_arrive_over_ssh_http_and_local_paths() {
     let scene = Scene::new();
     let sshd = Sshd::start(&scene.home().join("sshd"));
     let token_file = scene.home().join("token");
@@ -76,7 +77,7 @@ fn over_ssh_http_and_paths_the_commit_arrives() {
 }
 
 #[test]
-fn over_https_the_certificate_has_to_be_good() {
+fn https_requires_a_valid_certificate() {
     let scene = Scene::new();
     git(&scene.origin.path, &["config", "http.receivepack", "true"]);
     support::certificates::make(scene.home());
@@ -87,7 +88,7 @@ fn over_https_the_certificate_has_to_be_good() {
     let run = scene.set(&section).fails_with(5);
     assert!(run.stderr.contains("certificate"), "{run:#?}");
     assert!(!scene.is_set());
-    // With the authority among those that the system trusts, the same works.
+    // With the authority among the system's, the same works.
     let trusted = support::tagalong::command(scene.home())
         .args(["set", &format!("{}/org/app:bbbbbb1", scene.registry.host()), "--config"])
         .arg(scene.home().join("tagalong.yaml"))
@@ -98,7 +99,7 @@ fn over_https_the_certificate_has_to_be_good() {
 }
 
 #[test]
-fn modes_links_and_submodules_stay_as_they_are() {
+fn modes_links_and_submodules_are_kept() {
     let scene = Scene::new();
     let work = scene.home().join("work");
     git(scene.home(), &["clone", "--quiet", "infra.git", "work"]);
@@ -122,7 +123,7 @@ fn modes_links_and_submodules_stay_as_they_are() {
 }
 
 #[test]
-fn a_clone_of_one_commit_is_enough() {
+fn a_clone_of_depth_one_is_enough() {
     let scene = Scene::new();
     let sshd = Sshd::start(&scene.home().join("sshd"));
     for n in 0..5 {
@@ -132,7 +133,7 @@ fn a_clone_of_one_commit_is_enough() {
     scene.set(&section).ok();
     assert!(scene.is_set());
     assert_eq!(scene.origin.subjects().len(), 7);
-    // And the clone goes on from there.
+    // And the clone can still be used.
     scene.back();
     scene.set(&section).ok();
     assert!(scene.is_set());
@@ -140,7 +141,7 @@ fn a_clone_of_one_commit_is_enough() {
 }
 
 #[test]
-fn who_is_not_let_in_is_told_why_and_what_to_do() {
+fn denied_access_is_explained_with_a_remedy() {
     let scene = Scene::new();
     let sshd = Sshd::start(&scene.home().join("sshd"));
     let good = sshd.config(&scene.origin);
@@ -183,7 +184,7 @@ fn who_is_not_let_in_is_told_why_and_what_to_do() {
 }
 
 #[test]
-fn what_is_not_there_is_said() {
+fn missing_repositories_and_branches_are_reported() {
     let scene = Scene::new();
     let run = scene.set(&format!("git:\n  url: {}\n  branch: mian\n", scene.origin.path.display())).fails_with(2);
     assert!(run.stderr.contains("has no branch mian") && run.stderr.contains("the repository has main"), "{run:#?}");
@@ -197,7 +198,7 @@ fn what_is_not_there_is_said() {
 }
 
 #[test]
-fn a_hook_that_refuses_is_quoted_and_not_asked_again() {
+fn a_rejecting_hook_is_quoted_and_not_retried() {
     let scene = Scene::new();
     let sshd = Sshd::start(&scene.home().join("sshd"));
     let count = scene.home().join("count");
@@ -211,7 +212,7 @@ fn a_hook_that_refuses_is_quoted_and_not_asked_again() {
 }
 
 #[test]
-fn a_spoilt_clone_is_made_anew() {
+fn a_damaged_clone_is_replaced() {
     let scene = Scene::new();
     let section = format!("git:\n  url: {}\n", scene.origin.path.display());
     let cache = scene.home().join(".cache/tagalong");

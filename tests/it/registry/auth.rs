@@ -1,4 +1,4 @@
-//! Registries are signed in to as their users do: tokens, refresh tokens, credential helpers, pull secrets.
+//! Signing in to registries as users do: tokens, refresh tokens, credential helpers, pull secrets.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -40,7 +40,7 @@ fn written(folder: &Path, name: &str, content: &Value) -> PathBuf {
     file
 }
 
-/// A registry that wants tokens, with two images in it.
+/// A registry that requires tokens, with two images.
 fn token_registry(folder: &Path) -> (TokenServer, Registry) {
     let tokens = TokenServer::start(&folder.join("tokens"));
     let plain = Registry::start(&folder.join("registry"), Kind::Plain);
@@ -52,7 +52,7 @@ fn token_registry(folder: &Path) -> (TokenServer, Registry) {
 }
 
 #[test]
-fn a_real_registry_takes_the_tokens_of_its_token_server() {
+fn a_real_registry_accepts_tokens_from_its_token_server() {
     let folder = tempfile::tempdir().expect("a folder");
     let (tokens, registry) = token_registry(folder.path());
     let host = registry.host();
@@ -78,7 +78,7 @@ fn a_real_registry_takes_the_tokens_of_its_token_server() {
 }
 
 #[test]
-fn a_token_that_ran_out_is_replaced_on_the_way() {
+fn an_expired_token_is_replaced_midway() {
     let folder = tempfile::tempdir().expect("a folder");
     let (tokens, registry) = token_registry(folder.path());
     let host = registry.host();
@@ -98,7 +98,7 @@ fn a_token_that_ran_out_is_replaced_on_the_way() {
 }
 
 #[test]
-fn an_identity_token_is_changed_for_an_access_token() {
+fn an_identity_token_is_exchanged_for_an_access_token() {
     let folder = tempfile::tempdir().expect("a folder");
     let (tokens, registry) = token_registry(folder.path());
     let host = registry.host();
@@ -116,7 +116,7 @@ fn an_identity_token_is_changed_for_an_access_token() {
     });
 }
 
-/// Writes a credential helper and gives the folder to put on the PATH.
+/// Writes a credential helper and returns the folder to put on the PATH.
 fn helper(folder: &Path, name: &str, script: &str) -> String {
     let bin = folder.join("bin");
     fs::create_dir_all(&bin).expect("a folder");
@@ -126,7 +126,7 @@ fn helper(folder: &Path, name: &str, script: &str) -> String {
     format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default())
 }
 
-/// `tagalong images verify` on a folder with one image, with credentials from a file.
+/// Runs `tagalong images verify` on a folder with one image, with credentials from a file.
 fn verify(folder: &Path, host: &str, docker_config: &Value, path: &str) -> support::tagalong::Run {
     fs::create_dir_all(folder.join("tree")).expect("a folder");
     fs::write(folder.join("tree/app.yaml"), format!("image: {host}/org/app:one\n")).expect("written");
@@ -146,7 +146,7 @@ fn verify(folder: &Path, host: &str, docker_config: &Value, path: &str) -> suppo
 }
 
 #[test]
-fn credential_helpers_are_asked_and_not_found_means_anonymous() {
+fn credential_helpers_are_called_and_may_have_no_credentials() {
     let folder = tempfile::tempdir().expect("a folder");
     let closed = Registry::start(&folder.path().join("closed"), Kind::Htpasswd);
     let open = Registry::start(&folder.path().join("open"), Kind::Plain);
@@ -163,12 +163,12 @@ fn credential_helpers_are_asked_and_not_found_means_anonymous() {
         verify(folder.path(), &closed.host(), &config, &path).ok();
         verify(folder.path(), &open.host(), &config, &path).ok();
     }
-    // What the helper says may be a secret.
+    // The helper's output may be a secret.
     let config = json!({ "credHelpers": { closed.host(): "fails" } });
     let run = verify(folder.path(), &closed.host(), &config, &path);
     assert_eq!(run.code, 5, "{run:#?}");
     assert!(run.stdout.contains("docker-credential-fails failed"), "{run:#?}");
     assert!(!format!("{run:?}").contains("leaked-secret-5"), "{run:#?}");
     let run = verify(folder.path(), &closed.host(), &json!({ "credsStore": "absent" }), &path);
-    assert!(run.stdout.contains("docker-credential-absent cannot be run"), "{run:#?}");
+    assert!(run.stdout.contains("cannot run docker-credential-absent"), "{run:#?}");
 }

@@ -1,4 +1,5 @@
-//! Whatever a registry answers, the reason is said, no secret leaves, and the images of others are not held up.
+//! Whatever a registry responds, the problem is reported, no secret leaks, and images of other registries are not
+//! delayed.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -30,7 +31,7 @@ fn manifest() -> Vec<u8> {
     .into_bytes()
 }
 
-/// A good registry with one image under every tag.
+/// A working registry with one image under every tag.
 fn good(request: &Asked) -> Answer {
     let path = request.target.as_str();
     let body = match path {
@@ -56,7 +57,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
 }
 
-/// Reads the age of an image and proves it whole.
+/// Reads the age of an image and checks that it is complete.
 fn look(client: &Client, host: &str) -> Result<(), RegistryError> {
     let version = Version::parse_tag("aaaaaa1").expect("a tag");
     run(async {
@@ -67,7 +68,7 @@ fn look(client: &Client, host: &str) -> Result<(), RegistryError> {
 }
 
 #[test]
-fn each_lie_is_told_apart_and_explained() {
+fn each_bad_response_has_its_own_error() {
     let is_config = |request: &Asked| request.target.ends_with(&digest(CONFIG));
     let is_layer = |request: &Asked| request.target.ends_with(&digest(LAYER));
     let is_manifest = |request: &Asked| request.target.contains("/manifests/");
@@ -82,7 +83,7 @@ fn each_lie_is_told_apart_and_explained() {
                 true => Some((200, vec![("Docker-Content-Digest".to_owned(), "sha256:x".to_owned())], manifest())),
                 false => good(request),
             }),
-            "is no digest",
+            "is not a valid digest",
         ),
         (
             "a manifest that is another one by its digest",
@@ -151,12 +152,12 @@ fn each_lie_is_told_apart_and_explained() {
         (
             "a failing disk",
             Box::new(move |request| if is_layer(request) { answer(500, json!({}), &[]) } else { good(request) }),
-            "answered 500",
+            "responded with 500",
         ),
         (
             "a page for people",
             Box::new(|_| Some((200, vec![("Content-Type".to_owned(), "text/html".to_owned())], b"<html>".to_vec()))),
-            "is no registry",
+            "is not a registry",
         ),
     ];
     for (name, script, words) in cases {
@@ -172,7 +173,7 @@ fn each_lie_is_told_apart_and_explained() {
 }
 
 #[test]
-fn a_list_of_tags_without_end_is_given_up() {
+fn an_endless_list_of_tags_is_cut_off() {
     let server = Scripted::start(|request| {
         let page: usize = request.target.split("page=").nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
         let link = format!("</v2/org/app/tags/list?page={}>; rel=\"next\"", page + 1);
@@ -186,10 +187,10 @@ fn a_list_of_tags_without_end_is_given_up() {
     };
     let client = Client::new(Config { hosts: vec![own], ..Config::default() }).expect("a client");
     let error = run(client.tags(&app(&server.host()))).expect_err("endless");
-    assert!(error.to_string().contains("goes on after 2000 pages"), "{error}");
+    assert!(error.to_string().contains("more than 2000 pages"), "{error}");
 }
 
-/// A server that answers a byte at a time, for ever.
+/// A server that sends one byte at a time, forever.
 fn dripping() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let host = listener.local_addr().expect("an address").to_string();
@@ -213,7 +214,7 @@ fn dripping() -> String {
 }
 
 #[test]
-fn a_body_that_drips_is_given_up_in_time() {
+fn a_body_that_trickles_times_out() {
     let host = dripping();
     let start = Instant::now();
     let own = HostConfig {
@@ -230,7 +231,7 @@ fn a_body_that_drips_is_given_up_in_time() {
 }
 
 #[test]
-fn storage_elsewhere_gets_no_credentials_and_may_know_get_alone() {
+fn external_storage_gets_no_credentials_and_may_support_only_get() {
     let folder = tempfile::tempdir().expect("a folder");
     let storage = Scripted::start(|request| match request.method.as_str() {
         "HEAD" => answer(403, json!({}), &[]),
@@ -254,7 +255,7 @@ fn storage_elsewhere_gets_no_credentials_and_may_know_get_alone() {
 }
 
 #[test]
-fn redirects_in_a_circle_end() {
+fn redirect_loops_end() {
     let server = Scripted::start(|request| answer(307, json!({}), &[("Location", &request.target)]));
     let error = run(client(&server.host(), None).tags(&app(&server.host()))).expect_err("no answer");
     assert!(error.to_string().contains("307"), "{error}");
@@ -262,7 +263,7 @@ fn redirects_in_a_circle_end() {
 }
 
 #[test]
-fn the_images_of_others_are_not_held_up() {
+fn other_registries_are_not_delayed() {
     let hanging = Scripted::start(|_| None);
     let failing = Scripted::start(|_| answer(503, json!({}), &[]));
     let lying = Scripted::start(|request| match request.target.ends_with(&digest(LAYER)) {
@@ -293,17 +294,17 @@ fn the_images_of_others_are_not_held_up() {
     std::fs::write(&config, text).expect("written");
     let start = Instant::now();
     let run = stage.tagalong(&["sync", "--output", "json"]);
-    // Three attempts of thirty seconds each would be the usual patience of clients.
+    // Typical clients would wait for three attempts of thirty seconds each.
     assert!(start.elapsed() < Duration::from_secs(45), "{:?}", start.elapsed());
     assert_eq!(run.code, 3, "{run:#?}");
     let report = run.json();
     assert_eq!(report["updates"].as_array().expect("updates").len(), 1, "{report:#}");
     assert!(stage.origin.read("good.yaml").ends_with("aaaaaa2\n"));
     for (host, reason, words) in [
-        (&bad[0], "registry-error", "did not answer within 2 s"),
-        (&bad[1], "registry-error", "answered 503"),
+        (&bad[0], "registry-error", "did not respond within 2 s"),
+        (&bad[1], "registry-error", "responded with 503"),
         (&bad[2], "blocked-image", "is missing"),
-        (&bad[3], "registry-error", "did not answer within 2 s"),
+        (&bad[3], "registry-error", "did not respond within 2 s"),
     ] {
         let mut skipped = report["skipped"].as_array().expect("skipped").iter();
         let of_host = |s: &&Value| s["image"].as_str().is_some_and(|image| image.starts_with(host.as_str()));

@@ -1,4 +1,5 @@
-//! What was learned is not asked again: a steady cycle costs one listing an image, and a new tag its metadata once.
+//! What is known is not requested again: a cycle with nothing new costs one listing per image, and a new tag costs its
+//! metadata once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,10 +19,10 @@ use crate::support::scripted::{Answer, Asked, Scripted, json as answer};
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 
-/// The layer that all images of the shelf share.
+/// The layer that all images share.
 const LAYER: &[u8] = b"a layer";
 
-/// A registry in a few lines: tag `n` was built in second `n` of 2026; requests are counted by the test.
+/// A minimal registry: tag `n` was built in second `n` of 2026; the test counts requests.
 fn shelf(tags: usize, request: &Asked) -> Answer {
     let path = request.target.split('?').next().unwrap_or_default();
     let config = |n: usize| {
@@ -69,7 +70,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
 }
 
-/// A stage whose images live on a scripted registry.
+/// A stage whose images are on a scripted registry.
 fn stage_on(server: &Scripted, policy: &str, files: &[(&str, &str)]) -> (Stage, String) {
     let host = server.host();
     let files: Vec<(&str, String)> = files.iter().map(|(name, text)| (*name, text.replace("SERVER", &host))).collect();
@@ -99,7 +100,7 @@ fn a_steady_cycle_costs_one_listing_and_a_new_tag_its_metadata_once() {
     };
     let (_, first) = sync();
     assert!(stage.origin.read("app.yaml").ends_with("a000013\n"));
-    // A listing, two requests a tag, and whether the winner's layer is there: all else of it was just handed out.
+    // A listing, two requests per tag, and whether the candidate's layer exists: everything else was just fetched.
     assert_eq!(first, 1 + 20 * 2 + 1);
     assert_eq!(sync().1, 1, "another process, and nothing new");
     tags.store(21, Ordering::SeqCst);
@@ -108,7 +109,7 @@ fn a_steady_cycle_costs_one_listing_and_a_new_tag_its_metadata_once() {
     assert_eq!(new, 1 + 3);
     assert_eq!(sync().1, 1);
 
-    // The cache is a cache: damaged or gone, everything is as before.
+    // The cache is only a cache: damaged or deleted, everything works as before.
     let file = stage.home().join(".cache/tagalong/registries.redb");
     std::fs::write(&file, "garbage").expect("there");
     let (run, again) = sync();
@@ -138,24 +139,24 @@ fn a_steady_cycle_reads_its_cache_once_an_image_however_many_tags_there_are() {
     assert!(stage.origin.read("app-0.yaml").ends_with("a00003b\n"));
     let count = |lines: &str, text: &str| lines.lines().filter(|line| line.contains(text)).count();
     // From the end of one cycle to the end of the next.
-    let steady: Vec<&str> = log.split("the cycle is done").skip(3).take(2).collect();
+    let steady: Vec<&str> = log.split("cycle finished").skip(3).take(2).collect();
     for cycle in steady {
         assert_eq!(count(cycle, "\"registry request\""), images, "{cycle}");
-        let written = cycle.lines().find(|line| line.contains("the cache of registries was written")).expect("a line");
+        let written = cycle.lines().find(|line| line.contains("wrote the registry cache")).expect("a line");
         let written: serde_json::Value = serde_json::from_str(written).expect("JSON");
         assert_eq!(written["reads"], images, "{written}");
     }
 }
 
 #[test]
-fn of_many_tags_the_first_sight_takes_some_and_says_what_it_left_out() {
+fn the_first_cycle_inspects_some_of_many_tags_and_reports_the_rest() {
     let server = Scripted::start(move |request| shelf(50, request));
     let policy = "- { images: [SERVER/org/*], tags: { sha: {} }, inspectLimit: 20 }";
     let (stage, config) = stage_on(&server, policy, &[("app.yaml", "image: SERVER/org/app:a000000\n")]);
     let sync = || support::tagalong::run(stage.home(), &["sync", "--config", &config]).ok();
     let first = sync();
     assert!(first.stderr.contains("30 of 50 tags are not looked into yet (inspectLimit 20)"), "{first:#?}");
-    // Nothing in the names tells; the end of the list is tried first.
+    // The names say nothing, so the end of the list is tried first.
     assert!(stage.origin.read("app.yaml").ends_with("a000031\n"));
     assert!(sync().stderr.contains("9 of 50 tags are not looked into yet"));
     assert!(sync().stderr.is_empty());
@@ -165,7 +166,7 @@ fn of_many_tags_the_first_sight_takes_some_and_says_what_it_left_out() {
 }
 
 #[test]
-fn a_listing_that_did_not_change_is_not_sent_again() {
+fn an_unchanged_listing_is_not_sent_again() {
     let server = Scripted::start(|request| {
         let page = if request.target.contains("last=") { "second" } else { "first" };
         let mark = format!("\"{page}\"");
@@ -190,7 +191,7 @@ fn a_listing_that_did_not_change_is_not_sent_again() {
 }
 
 #[test]
-fn the_same_question_is_under_way_once_and_connections_are_kept() {
+fn identical_requests_are_combined_and_connections_reused() {
     let server = Scripted::start(|request| {
         std::thread::sleep(Duration::from_millis(30));
         shelf(8, request)
@@ -209,7 +210,7 @@ fn the_same_question_is_under_way_once_and_connections_are_kept() {
 }
 
 #[test]
-fn one_token_serves_all_who_wait_for_it() {
+fn concurrent_requests_share_one_token() {
     let tokens = Scripted::start(|_| {
         std::thread::sleep(Duration::from_millis(50));
         answer(200, json!({ "token": "good", "expires_in": 300 }), &[])
@@ -229,8 +230,8 @@ fn one_token_serves_all_who_wait_for_it() {
 }
 
 #[test]
-fn a_storm_of_refusals_is_ridden_out_without_adding_to_it() {
-    // Refuses for a second and a half, by the clock, whoever asks.
+fn an_overloaded_registry_is_not_flooded() {
+    // Rejects everything for a second and a half.
     let start = std::time::Instant::now();
     let server = Scripted::start(move |request| match start.elapsed() < Duration::from_millis(1500) {
         true => answer(429, json!({}), &[("Retry-After", "1")]),
@@ -273,7 +274,7 @@ fn two_processes_on_one_cache_do_not_harm_each_other() {
     };
     for _ in 0..3 {
         let mut processes: Vec<_> = (0..4).map(|_| start()).collect();
-        // One is ended in the middle of whatever it does.
+        // One is killed in the middle of whatever it does.
         std::thread::sleep(Duration::from_millis(40));
         processes[0].kill().expect("ended");
         let ends: Vec<bool> = processes.into_iter().map(|mut child| child.wait().expect("it ends").success()).collect();

@@ -1,4 +1,4 @@
-//! Nothing is deployed that a node could not pull: the whole image is proved before a field moves.
+//! Nothing is deployed that a node could not pull: the image is checked completely before a field moves.
 
 use serde_json::{Value, json};
 use tagalong::image::{Repository, Version};
@@ -21,7 +21,7 @@ fn digest_of(descriptor: &Value) -> String {
     descriptor["digest"].as_str().expect("a digest").to_owned()
 }
 
-/// Asks whether an image is whole.
+/// Checks whether an image is complete.
 fn prove(registry: &Registry, tag: &str, platforms: &[&str]) -> Result<(), RegistryError> {
     let own = HostConfig { host: registry.host(), plain_http: true, ..HostConfig::default() };
     let client = Client::new(Config { hosts: vec![own], ..Config::default() }).expect("a client");
@@ -41,17 +41,17 @@ fn flaws(result: Result<(), RegistryError>) -> Vec<String> {
 }
 
 #[test]
-fn images_of_every_make_are_proved_and_what_is_missing_is_named() {
+fn images_of_every_format_are_checked_and_missing_parts_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let registry = Registry::start(&folder.path().join("registry"), Kind::Plain);
-    // OCI as it is, Docker's own types, and layers compressed by zstd.
+    // OCI types, Docker's own types, and layers compressed with zstd.
     let makes: [(&str, &[&str]); 3] = [
         ("oci", &["--all"]),
         ("docker", &["--format", "v2s2", "--dest-compress-format", "gzip"]),
         ("zstd", &["--dest-compress-format", "zstd"]),
     ];
     for (tag, arguments) in makes {
-        // A layout for each: skopeo reuses a layer that it has compressed before.
+        // A layout for each, because skopeo reuses a layer that it has compressed before.
         let layout = Layout::make(&folder.path().join(tag), &format!("2026-04-0{}T10:00:00Z", tag.len()));
         layout.push(&registry, "org/app", tag, arguments);
         prove(&registry, tag, &[]).unwrap_or_else(|error| panic!("{tag}: {error}"));
@@ -72,7 +72,7 @@ fn images_of_every_make_are_proved_and_what_is_missing_is_named() {
     registry.lose(&digest_of(&zstd["config"]));
     assert!(flaws(prove(&registry, "zstd", &[])).iter().any(|flaw| flaw.starts_with("the configuration sha256:")));
 
-    // The attestation of an index is not needed; a child is, where its platform is.
+    // The attestation in an index is not required; a child for a required platform is.
     let index = registry.manifest("org/app", "oci");
     let [amd64, arm64, attestation] = [0, 1, 2].map(|n| digest_of(&index["manifests"][n]));
     registry.lose(&attestation);
@@ -90,7 +90,7 @@ fn images_of_every_make_are_proved_and_what_is_missing_is_named() {
 }
 
 #[test]
-fn images_by_buildah_are_proved_and_what_is_missing_is_named() {
+fn images_by_buildah_are_checked_and_missing_parts_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let registry = Registry::start(&folder.path().join("registry"), Kind::Plain);
     let buildah = Buildah::new();
@@ -122,7 +122,7 @@ fn images_by_buildah_are_proved_and_what_is_missing_is_named() {
     registry.lose(&digest_of(&zstd["layers"][0]));
     let lost = digest_of(&zstd["layers"][0]);
     assert_eq!(flaws(prove(&registry, "zstd", &[])), [format!("a layer {lost} is missing")]);
-    // A child of each kind of index, as a cleanup takes it that knows tags only.
+    // A child of each kind of index, deleted as by a cleanup that only knows tags.
     for (tag, what) in [("index", "linux/arm64"), ("list", "linux/arm64")] {
         let child = digest_of(&registry.manifest("org/app", tag)["manifests"][1]);
         registry.delete("org/app", &child);
@@ -132,7 +132,7 @@ fn images_by_buildah_are_proved_and_what_is_missing_is_named() {
 }
 
 #[test]
-fn a_platform_is_asked_of_single_images_and_foreign_layers_are_not() {
+fn platforms_are_checked_on_single_images_and_foreign_layers_are_skipped() {
     let folder = tempfile::tempdir().expect("a folder");
     let registry = Registry::start(folder.path(), Kind::Plain);
     registry.push("org/app", "one", NEW);
@@ -147,7 +147,7 @@ fn a_platform_is_asked_of_single_images_and_foreign_layers_are_not() {
 }
 
 #[test]
-fn a_broken_winner_is_refused_by_name_and_the_next_best_is_not_taken() {
+fn a_broken_candidate_is_named_and_the_next_best_is_not_chosen() {
     let stage = Stage::new(&[("a.yaml", "image: HOST/org/a:aaaaaa1\n"), ("b.yaml", "image: HOST/org/b:aaaaaa1\n")]);
     for name in ["org/a", "org/b"] {
         stage.registry.push(name, "aaaaaa1", OLD);
@@ -168,7 +168,7 @@ fn a_broken_winner_is_refused_by_name_and_the_next_best_is_not_taken() {
     assert!(detail.contains(&gone) && detail.contains("linux/arm64"), "{detail}");
     assert!(stage.origin.read("a.yaml").ends_with("aaaaaa1\n"));
 
-    // `set` is no way around it, and says the same.
+    // `set` cannot bypass it, and reports the same.
     let asked = stage.tagalong(&["set", &format!("{}:aaaaaa3", stage.image("a"))]).fails_with(3);
     assert!(asked.stderr.contains(&gone), "{asked:#?}");
 }
@@ -202,7 +202,7 @@ fn a_policy_may_fall_back_or_need_fewer_platforms() {
 }
 
 #[test]
-fn an_image_too_broken_to_be_dated_is_said() {
+fn an_image_too_broken_to_have_a_date_is_reported() {
     let stage = Stage::new(&[("a.yaml", "image: HOST/org/a:aaaaaa1\n")]);
     stage.registry.push("org/a", "aaaaaa1", OLD);
     stage.registry.push("org/a", "aaaaaa2", NEW);
@@ -216,7 +216,7 @@ fn an_image_too_broken_to_be_dated_is_said() {
 }
 
 #[test]
-fn all_that_is_deployed_is_verified_governed_or_not() {
+fn everything_deployed_is_verified_with_or_without_a_policy() {
     let stage = Stage::new(&[
         ("tagalong.yaml", "policies:\n- { images: [HOST/kept/*], tags: { semver: '*' }, keep: 2 }\n"),
         ("kept.yaml", "image: HOST/kept/app:1.0.0\n"),

@@ -1,10 +1,11 @@
-//! The first look at a large registry takes as many cycles as it needs: each goes on where the one before ended, says how
-//! far it is, and keeps no other image waiting.
+//! The first look at a large registry takes as many cycles as it needs: each continues where the previous one ended,
+//! reports its progress, and does not delay other images.
 
 use std::time::Duration;
 
 use tagalong::cli::connect;
-use tagalong::config::load::{Config, Overrides};
+use tagalong::config::load::Config;
+use tagalong::config::overrides::Overrides;
 use tagalong::cycle::engine::Engine;
 use tagalong::cycle::operations::terms::Mode;
 use tagalong::cycle::report::Report;
@@ -17,7 +18,7 @@ use crate::support::infra::Stage;
 use crate::support::scripted::Scripted;
 use crate::support::shelf::{Mood, Shelf};
 
-/// More tags than a cycle gets to look into: each takes two requests of 30 ms, eight at a time.
+/// More tags than a cycle can inspect: each takes two requests of 30 ms, eight at a time.
 const MANY: usize = 400;
 const BUDGET: Duration = Duration::from_millis(1000);
 
@@ -32,7 +33,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// An infrastructure that runs the oldest tag of each image.
+    /// An infrastructure repository with the oldest tag of each image.
     fn new(server: &Scripted, images: usize) -> Scene {
         let host = server.host();
         let files: Vec<(String, String)> =
@@ -65,7 +66,7 @@ impl Scene {
     }
 }
 
-/// How many tags of an image a report says were looked into.
+/// The number of inspected tags of an image, from a report.
 fn looked(report: &Report, image: &str) -> Option<usize> {
     let of_image = report.skipped.iter().find(|skipped| skipped.image.as_str().ends_with(image))?;
     let rest = of_image.detail.strip_prefix("looked into ")?;
@@ -75,7 +76,7 @@ fn looked(report: &Report, image: &str) -> Option<usize> {
 }
 
 #[test]
-fn a_look_that_is_cut_short_goes_on_and_others_move_meanwhile() {
+fn an_interrupted_inspection_continues_while_others_move() {
     let (shelf, server) = Shelf::serve(vec![tags(MANY), tags(3)]);
     shelf.lock().expect("unpoisoned").mood = Mood::Slow;
     let scene = Scene::new(&server, 2);
@@ -83,9 +84,9 @@ fn a_look_that_is_cut_short_goes_on_and_others_move_meanwhile() {
     let (mut before, mut cycles, mut notes) = (0, 0, Vec::new());
     while !scene.holds(0, MANY - 1) {
         match cycles {
-            // Something new elsewhere does not wait for it.
+            // New tags of other images do not wait for it.
             1 => shelf.lock().expect("unpoisoned").tags[1].push(("a000003".to_owned(), 3)),
-            // A restart takes nothing away.
+            // A restart loses nothing.
             2 => {
                 drop(engine);
                 engine = scene.engine();
@@ -96,7 +97,7 @@ fn a_look_that_is_cut_short_goes_on_and_others_move_meanwhile() {
         cycles += 1;
         if let Some(now) = looked(&report, "app-0") {
             assert!(now >= before && scene.holds(0, 0), "{now} after {before}");
-            // What takes few looks comes first.
+            // Images with few tags to inspect come first.
             assert!(now == before || scene.holds(1, if cycles > 1 { 3 } else { 2 }), "{report:#?}");
             before = now;
             notes.extend(report.notes);
@@ -105,7 +106,7 @@ fn a_look_that_is_cut_short_goes_on_and_others_move_meanwhile() {
     assert!(cycles > 2 && before > 0, "{cycles}");
     let of_all = |note: &String| note.starts_with("the first look at 1 image goes on in the next cycle: looked into ");
     assert!(notes.iter().all(of_all) && notes.iter().any(|note| note.ends_with(" left")), "{notes:?}");
-    // No tag was looked into twice: its manifest by its name, and its configuration.
+    // No tag was inspected twice: its manifest by name, and its config.
     let mut configurations: Vec<String> = server
         .asked()
         .into_iter()
@@ -116,14 +117,14 @@ fn a_look_that_is_cut_short_goes_on_and_others_move_meanwhile() {
     configurations.sort();
     configurations.dedup();
     assert_eq!(configurations.len(), MANY);
-    // Once it is finished, a cycle costs a listing an image.
+    // Once it is done, a cycle costs one listing per image.
     let asked = server.asked().len();
     scene.cycle(&engine);
     assert_eq!(server.asked().len() - asked, 2);
 }
 
 #[test]
-fn who_has_no_deadline_looks_at_everything() {
+fn without_a_deadline_everything_is_inspected() {
     let (_, server) = Shelf::serve(vec![tags(MANY)]);
     let scene = Scene::new(&server, 1);
     let config = scene.stage.home().join("large.yaml").display().to_string();
@@ -132,7 +133,7 @@ fn who_has_no_deadline_looks_at_everything() {
 }
 
 #[test]
-fn what_there_is_no_time_to_prove_moves_in_a_later_cycle() {
+fn images_not_checked_in_time_move_in_a_later_cycle() {
     let images = 60;
     let (shelf, server) = Shelf::serve((0..images).map(|_| tags(2)).collect());
     shelf.lock().expect("unpoisoned").mood = Mood::Slow;
@@ -145,7 +146,7 @@ fn what_there_is_no_time_to_prove_moves_in_a_later_cycle() {
         cycles += 1;
         assert!(report.skipped.iter().all(|skipped| skipped.reason != Reason::RegistryError), "{report:#?}");
     }
-    // 60 listings, looks at two images of each, and 60 proofs do not fit into one.
+    // 60 listings, inspecting two tags of each image, and 60 checks do not fit into one cycle.
     assert!(cycles > 1, "{cycles}");
     assert!((0..images).all(|image| scene.holds(image, 1)));
 }

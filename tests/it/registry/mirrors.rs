@@ -1,4 +1,4 @@
-//! A mirror brings content, proved by its digest; what a tag means is for the registry to say.
+//! A mirror provides content, which is verified by its digest; what a tag means is decided by the registry.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
 }
 
-/// A registry behind a server that counts what it is asked: method and target.
+/// A registry behind a server that records requests: method and target.
 fn counted(registry: &Registry) -> Scripted {
     let host = registry.host();
     Scripted::start(move |request| {
@@ -73,7 +73,7 @@ fn content_comes_from_the_mirror_and_tags_from_the_registry() {
     let copy = Registry::start(&folder.path().join("mirror"), Kind::Plain);
     registry.push("org/app", "one", NEW);
     copy.push("org/app", "one", NEW);
-    // The mirror is behind: its tag means another image.
+    // The mirror is outdated: its tag points to another image.
     registry.push("org/app", "moved", NEW);
     copy.push("org/app", "moved", OLD);
     copy.push("org/app", "only-there", OLD);
@@ -96,7 +96,7 @@ fn content_comes_from_the_mirror_and_tags_from_the_registry() {
 }
 
 #[test]
-fn what_the_registry_lost_is_lost_whatever_the_mirror_has() {
+fn content_missing_in_the_registry_is_missing_even_if_the_mirror_has_it() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().expect("a folder");
     let registry = Registry::start(&folder.path().join("origin"), Kind::Plain);
@@ -120,7 +120,7 @@ fn what_the_registry_lost_is_lost_whatever_the_mirror_has() {
 }
 
 #[test]
-fn a_mirror_that_lies_fails_or_is_gone_costs_nothing_but_time() {
+fn a_lying_failing_or_missing_mirror_costs_only_time() {
     let folder = tempfile::tempdir().expect("a folder");
     let registry = Registry::start(folder.path(), Kind::Plain);
     registry.push("org/app", "one", NEW);
@@ -130,7 +130,7 @@ fn a_mirror_that_lies_fails_or_is_gone_costs_nothing_but_time() {
     let gone = format!("127.0.0.1:{}", support::process::free_port());
     for mirror in [lies.host(), fails.host(), wants.host(), gone] {
         for mirror_tags in [false, true] {
-            // A mirror that may lie about tags is believed: that is what `mirrorTags` says.
+            // A mirror may be wrong about tags, and is trusted anyway: that is what `mirrorTags` means.
             if mirror == lies.host() && mirror_tags {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Registries: the protocol, credentials, what is cached, and answers that cannot be trusted.
+//! Registries: the protocol, credentials, caching, and responses that cannot be trusted.
 
 mod auth;
 mod bad_answers;

@@ -1,4 +1,4 @@
-//! Real registries are asked as they want to be, and bad ones are told from good ones.
+//! Real registries get the requests they expect, and errors of bad ones are told apart.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,7 +70,7 @@ fn a_plain_registry_gives_tags_digests_and_ages() {
 }
 
 #[test]
-fn a_registry_with_passwords_takes_the_right_one_only() {
+fn a_registry_with_passwords_requires_the_right_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let registry = Registry::start(folder.path(), Kind::Htpasswd);
     registry.push("org/app", "one", AT);
@@ -91,7 +91,7 @@ fn a_registry_with_passwords_takes_the_right_one_only() {
 }
 
 #[test]
-fn a_private_authority_is_trusted_only_when_it_is_named() {
+fn a_private_authority_is_trusted_only_when_configured() {
     let folder = tempfile::tempdir().expect("a folder");
     let registry = Registry::start(folder.path(), Kind::Tls);
     registry.push("org/app", "one", AT);
@@ -105,7 +105,7 @@ fn a_private_authority_is_trusted_only_when_it_is_named() {
         let error = client(&host, |own| own.plain_http = false).tags(&app).await.expect_err("refused");
         assert!(error.help().expect("help").contains("caFile"), "{error}");
     });
-    // A client that speaks TLS to a plain port, and the reverse, are told so.
+    // TLS to a plain port, and plain HTTP to a TLS port, are reported as such.
     let plain = Registry::start(&folder.path().join("plain"), Kind::Plain);
     run(async {
         let error = client(&plain.host(), |own| own.plain_http = false).ping(&plain.host()).await.expect_err("refused");
@@ -114,7 +114,7 @@ fn a_private_authority_is_trusted_only_when_it_is_named() {
 }
 
 #[test]
-fn every_page_is_read_and_a_loop_of_pages_ends() {
+fn every_page_is_read_and_page_loops_end() {
     let pages = |request: &support::scripted::Asked| -> Answer {
         let last: usize = request.target.split("last=").nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
         let tags: Vec<String> = (last..250.min(last + 100)).map(|n| format!("t{n}")).collect();
@@ -138,7 +138,7 @@ fn every_page_is_read_and_a_loop_of_pages_ends() {
 }
 
 #[test]
-fn a_rate_limit_is_waited_out_when_the_registry_says_how_long() {
+fn an_announced_rate_limit_is_waited_out() {
     let count = AtomicUsize::new(0);
     let server = Scripted::start(move |_| match count.fetch_add(1, Ordering::Relaxed) {
         0 => answer(429, json!({}), &[("Retry-After", "1")]),
@@ -156,7 +156,7 @@ fn a_rate_limit_is_waited_out_when_the_registry_says_how_long() {
 }
 
 #[test]
-fn a_token_server_is_asked_once_for_each_scope() {
+fn a_token_is_requested_once_per_scope() {
     let tokens = Scripted::start(|request| {
         assert!(request.target.contains("scope=repository%3Aorg%2Fapp%3Apull"), "{}", request.target);
         assert_eq!(request.authorization.as_deref(), Some("Basic cHVsbGVyOm9wZW4tc2VzYW1lLTc="));
@@ -180,7 +180,7 @@ fn a_token_server_is_asked_once_for_each_scope() {
 }
 
 #[test]
-fn a_host_is_never_asked_more_than_so_many_things_at_once() {
+fn concurrent_requests_to_a_host_are_limited() {
     static OPEN: AtomicUsize = AtomicUsize::new(0);
     static MOST: AtomicUsize = AtomicUsize::new(0);
     let server = Scripted::start(|_| {
@@ -216,7 +216,7 @@ fn credentials_do_not_follow_a_redirect_to_another_host() {
 }
 
 #[test]
-fn bad_servers_are_told_from_good_ones() {
+fn server_errors_are_told_apart() {
     let html = |_: &support::scripted::Asked| -> Answer {
         Some((200, vec![("Content-Type".to_owned(), "text/html; charset=utf-8".to_owned())], b"<html>".to_vec()))
     };
@@ -224,11 +224,11 @@ fn bad_servers_are_told_from_good_ones() {
     let lie = format!("sha256:{}", "0".repeat(64));
     type Case = (&'static str, Box<dyn Fn(&support::scripted::Asked) -> Answer + Send + Sync>, &'static str);
     let cases: Vec<Case> = vec![
-        ("html", Box::new(html), "is no registry"),
-        ("broken JSON", Box::new(|_| Some((200, Vec::new(), b"{\"tags\": [".to_vec()))), "broken answer"),
-        ("500", Box::new(|_| answer(500, json!({}), &[])), "answered 500"),
+        ("html", Box::new(html), "is not a registry"),
+        ("broken JSON", Box::new(|_| Some((200, Vec::new(), b"{\"tags\": [".to_vec()))), "invalid response"),
+        ("500", Box::new(|_| answer(500, json!({}), &[])), "responded with 500"),
         ("huge", Box::new(|_| Some((200, Vec::new(), vec![b' '; (16 << 20) + 1]))), "larger than"),
-        ("silent", Box::new(|_| None), "did not answer within"),
+        ("silent", Box::new(|_| None), "did not respond within"),
         (
             "a lying digest",
             Box::new(move |request| {
@@ -241,7 +241,7 @@ fn bad_servers_are_told_from_good_ones() {
     ];
     for (name, script, words) in cases {
         let server = Scripted::start(script);
-        // Only for silence is there nothing to wait for.
+        // Only silence is worth waiting for.
         let timeout = (name == "silent").then_some(Duration::from_millis(1500));
         let client = client(&server.host(), |own| own.timeout = timeout);
         let error = run(async {

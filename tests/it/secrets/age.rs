@@ -1,4 +1,4 @@
-//! Data keys are opened as age opens files, and age opens what is written here.
+//! Data keys are decrypted like age does, and age decrypts what is written here.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A vector of C2SP: what is expected, the identities, and the file.
+/// A C2SP test vector: the expected result, the identities, and the file.
 fn judge(vector: &[u8]) -> Result<(), String> {
     let end = vector.windows(2).position(|pair| pair == b"\n\n").expect("a header") + 2;
     let header = std::str::from_utf8(&vector[..end]).expect("text");
@@ -43,7 +43,7 @@ fn judge(vector: &[u8]) -> Result<(), String> {
 }
 
 #[test]
-fn the_vectors_of_the_specification_hold() {
+fn the_test_vectors_of_the_specification_pass() {
     let mut wrong = Vec::new();
     let mut count = 0;
     for entry in fs::read_dir(fixtures().join("testkit")).expect("vectors") {
@@ -58,7 +58,7 @@ fn the_vectors_of_the_specification_hold() {
 }
 
 #[test]
-fn a_post_quantum_file_of_another_implementation_opens() {
+fn a_post_quantum_file_from_another_implementation_decrypts() {
     let vector: serde_json::Value =
         serde_json::from_slice(&fs::read(fixtures().join("hybrid.json")).expect("a vector")).expect("JSON");
     let text = |key: &str| vector[key].as_str().expect("text");
@@ -81,7 +81,7 @@ fn run(folder: &Path, program: &str, args: &[&str]) -> Vec<u8> {
 }
 
 #[test]
-fn the_real_age_reads_and_is_read() {
+fn files_are_exchanged_with_the_real_age() {
     let folder = TempDir::new().expect("a folder");
     let folder = folder.path();
     run(folder, "age-keygen", &["-o", "age.key"]);
@@ -98,7 +98,7 @@ fn the_real_age_reads_and_is_read() {
         assert_eq!(Recipient::parse(recipient), Some(identities[0].recipient()));
         let theirs = run(folder, "age", &["-e", "-a", "-r", recipient, "plain"]);
         assert_eq!(file::decrypt(&theirs, &identities).expect("opened").expose(), b"sesame");
-        // A length for each way that the last chunk can end.
+        // A length for each way the last chunk can end.
         for length in [0, 1, 32, 65_536, 70_000] {
             let plain = vec![7; length];
             let ours = file::encrypt(&plain, &identities[0].recipient()).expect("encrypted");
@@ -109,7 +109,7 @@ fn the_real_age_reads_and_is_read() {
 }
 
 #[test]
-fn identities_that_cannot_be_used_are_said_without_repeating_them() {
+fn unusable_identities_are_reported_without_printing_them() {
     let folder = TempDir::new().expect("a folder");
     let folder = folder.path();
     let error = |text: &str| Identity::parse_file(text).expect_err("not usable");
@@ -124,7 +124,7 @@ fn identities_that_cannot_be_used_are_said_without_repeating_them() {
     let cut: String = key("locked").lines().take(3).collect::<Vec<_>>().join("\n");
     assert_eq!(error(&cut), IdentityError::Ssh(SshKeyError::Form));
     assert!(Recipient::parse(&key("rsa.pub")).is_none());
-    // Indented lines and Windows' line ends are read.
+    // Indented lines and Windows line endings are accepted.
     let (_, identity) = support::sops::new_key();
     assert_eq!(Identity::parse_file(&format!("# c\r\n  {identity}\r\n")).expect("read").len(), 1);
 }

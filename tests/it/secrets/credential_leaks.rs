@@ -1,4 +1,4 @@
-//! No token, password or key reaches stdout, stderr, logs at their loudest, or the disk.
+//! No token, password or key reaches stdout, stderr, logs at the most verbose level, or the disk.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ const BEARER: &str = "bearer-token-77120";
 fn nothing_secret_is_ever_printed_or_stored() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     git(&stage.origin.path, &["config", "http.receivepack", "true"]);
-    // A registry that hands out a token and then fails in every way that repeats what it was sent.
+    // A registry that issues a token and then fails in every way that repeats what it was sent.
     let tokens = Scripted::start(|_| json(200, serde_json::json!({ "token": BEARER }), &[]));
     let realm = format!("Bearer realm=\"http://{}/token\"", tokens.host());
     let registry = Scripted::start(move |request| match request.authorization.as_deref() {

@@ -1,4 +1,5 @@
-//! Nothing is deployed beside a secret that would not decrypt: the bump waits, says why, and goes out once it is mended.
+//! Nothing is deployed along with a secret that does not decrypt: the update waits, says why, and goes out once the
+//! secret is fixed.
 
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ const NEW: &str = "2026-04-02T10:00:00Z";
 
 const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\nstringData:\n  password: hunter2\n";
 
-/// A stage whose app `a` has a secret; app `b` is its neighbour.
+/// A stage in which app `a` has a secret and app `b` is next to it.
 fn stage(secret: &str) -> Stage {
     let app =
         |name: &str| format!("resources: [secret.yaml]\nimages:\n- {{ name: HOST/org/{name}, newTag: aaaaaa1 }}\n");
@@ -28,7 +29,7 @@ fn stage(secret: &str) -> Stage {
     stage
 }
 
-/// The configuration with a section `secrets`.
+/// The configuration with a `secrets` section.
 fn config(stage: &Stage, secrets: &str) -> String {
     let text = std::fs::read_to_string(stage.config()).expect("there");
     let file = stage.home().join("with-secrets.yaml");
@@ -43,7 +44,7 @@ fn sync(stage: &Stage, config: &str) -> (i32, Value) {
 }
 
 #[test]
-fn a_broken_secret_keeps_back_its_app_alone_until_it_is_mended() {
+fn a_broken_secret_blocks_only_its_app_until_it_is_fixed() {
     let sops = Sops::new();
     let good = sops.encrypt("secret.yaml", SECRET, "encrypted_regex: ^(data|stringData)$");
     let good = String::from_utf8(good).expect("text");
@@ -62,7 +63,7 @@ fn a_broken_secret_keeps_back_its_app_alone_until_it_is_mended() {
     assert!(detail.contains("apps/a/secret.yaml, document 0: ") && detail.contains("MAC"), "{detail}");
     assert!(stage.origin.read("apps/a/kustomization.yaml").contains("aaaaaa1"));
 
-    // `set` is no way around it.
+    // `set` cannot bypass it.
     let image = format!("{}:aaaaaa2", stage.image("a"));
     let asked = support::tagalong::run(stage.home(), &["set", &image, "--config", &config]).fails_with(3);
     assert!(asked.stderr.contains("apps/a/secret.yaml"), "{asked:#?}");
@@ -74,7 +75,7 @@ fn a_broken_secret_keeps_back_its_app_alone_until_it_is_mended() {
 }
 
 #[test]
-fn without_an_identity_what_can_be_seen_is_checked_and_the_gate_can_be_opened() {
+fn without_an_identity_structure_is_checked_and_the_gate_can_be_opened() {
     let sops = Sops::new();
     let encrypted = sops.encrypt("secret.yaml", SECRET, "encrypted_regex: ^(data|stringData)$");
     let sealed = stage(&String::from_utf8(encrypted).expect("text"));
@@ -85,7 +86,7 @@ fn without_an_identity_what_can_be_seen_is_checked_and_the_gate_can_be_opened() 
     let (code, report) = sync(&clear, &config(&clear, "gate: block"));
     assert_eq!((code, report["updates"].as_array().expect("updates").len()), (3, 1), "{report:#}");
     let detail = report["skipped"][0]["detail"].as_str().expect("text");
-    assert!(detail.contains("apps/a/secret.yaml, document 0: stringData.password"), "{detail}");
+    assert!(detail.contains("apps/a/secret.yaml, document 0: plaintext in a Secret: stringData.password"), "{detail}");
     let warned = support::tagalong::run(clear.home(), &["sync", "--config", &config(&clear, "gate: warn")]).ok();
     assert!(warned.stderr.contains("stringData.password") && warned.stdout.contains("aaaaaa2"), "{warned:#?}");
 

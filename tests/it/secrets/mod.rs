@@ -1,4 +1,4 @@
-//! SOPS files: verified, written, and as a gate; and secrets that must never be printed.
+//! SOPS files, verified, written, and as a gate; and secrets that must never be printed.
 
 mod age;
 mod credential_leaks;

@@ -1,4 +1,4 @@
-//! No image is deployed that its pods could not pull: a pull secret of the repository that is of no use is said before.
+//! No image is deployed that its pods could not pull: a useless pull secret in the repository is reported first.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +16,7 @@ fn auths(host: &str, password: &str) -> String {
     json!({ "auths": { host: { "auth": STANDARD.encode(format!("{USER}:{password}")) } } }).to_string()
 }
 
-/// A pull secret, in clear.
+/// A plaintext pull secret.
 fn pull_secret(namespace: &str, docker_config: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Secret\nmetadata: {{ name: pull{namespace} }}\ntype: kubernetes.io/dockerconfigjson\ndata:\n    .dockerconfigjson: {}\n",
@@ -36,7 +36,7 @@ struct Test {
 }
 
 impl Test {
-    /// A registry that wants a password, which the agent knows.
+    /// A registry that requires a password, which the agent knows.
     fn new() -> Test {
         let stage = Stage::with_registry(Kind::Htpasswd, &[("README.md", "x\n")]);
         let auth = auths(&stage.registry.host(), PASSWORD);
@@ -71,7 +71,7 @@ impl Test {
         file.display().to_string()
     }
 
-    /// The apps that moved, and for those that were held back why.
+    /// The apps that moved, and the reasons for those that were kept back.
     fn sync(&self, secrets: &str) -> (Vec<String>, Vec<(String, String)>) {
         let run = run(self.stage.home(), &["sync", "--output", "json", "--config", &self.config(secrets)]);
         assert!(!format!("{run:?}").contains(PASSWORD), "{run:#?}");
@@ -92,7 +92,7 @@ impl Test {
 const USES: &str = "imagePullSecrets: [{ name: pull }]";
 
 #[test]
-fn a_pull_secret_of_the_repository_holds_an_entry_for_the_registry() {
+fn pull_secrets_must_have_an_entry_for_the_registry() {
     let test = Test::new();
     let host = test.stage.registry.host();
     let good = test.sealed(&pull_secret("", &auths(&host, PASSWORD)));
@@ -110,11 +110,11 @@ fn a_pull_secret_of_the_repository_holds_an_entry_for_the_registry() {
         &[
             ("good/app.yaml", deployment("good", "", USES)),
             ("good/pull.yaml", good),
-            // Through a kustomization, whose entry is what moves.
+            // Through a kustomization whose entry moves.
             ("other/kustomization.yaml", list("app.yaml, pull.yaml", "other")),
             ("other/app.yaml", deployment("other", "", USES)),
             ("other/pull.yaml", other.clone()),
-            // Made by someone else in the cluster.
+            // Created by someone else in the cluster.
             ("outside/app.yaml", deployment("outside", "", USES)),
             ("account/app.yaml", deployment("account", "", "serviceAccountName: runner")),
             ("account/account.yaml", account.to_owned()),
@@ -130,7 +130,7 @@ fn a_pull_secret_of_the_repository_holds_an_entry_for_the_registry() {
             ("open/app.yaml", deployment("open", "", "restartPolicy: Always")),
         ],
     );
-    // Without an identity nothing is known, so nothing is held back.
+    // Without an identity nothing is known, so nothing is blocked.
     let dry =
         run(test.stage.home(), &["sync", "--dry-run", "--output", "json", "--config", &test.config("gate: block")]);
     assert_eq!(dry.json()["updates"].as_array().expect("updates").len(), 8, "{dry:#?}");
@@ -163,7 +163,7 @@ fn a_pull_secret_of_the_repository_holds_an_entry_for_the_registry() {
         expect.iter().map(|(app, why)| ((*app).to_owned(), why.replace("HOST", &host))).collect();
     assert_eq!(held, expect);
 
-    // By name it is refused as well, and what is wrong can be passed over on purpose.
+    // `set` is refused as well, unless the gate is opened deliberately.
     let image = format!("{}:aaaaaa2", test.stage.image("far"));
     let refused = run(test.stage.home(), &["set", &image, "--config", &test.config(&test.with_key())]).fails_with(3);
     assert!(refused.stderr.contains("has no entry for"), "{refused:#?}");
@@ -176,7 +176,7 @@ fn a_pull_secret_of_the_repository_holds_an_entry_for_the_registry() {
 }
 
 #[test]
-fn an_entry_is_tried_out_on_request() {
+fn probe_tries_the_entry_on_the_registry() {
     let test = Test::new();
     let host = test.stage.registry.host();
     let (good, stale) = (auths(&host, PASSWORD), auths(&host, "of-last-year"));
@@ -187,7 +187,7 @@ fn an_entry_is_tried_out_on_request() {
             ("good/pull.yaml", test.sealed(&pull_secret("", &good))),
             ("stale/app.yaml", deployment("stale", "", USES)),
             ("stale/pull.yaml", test.sealed(&pull_secret("", &stale))),
-            // A kubelet tries all that it has.
+            // A kubelet tries all of its secrets.
             ("both/app.yaml", deployment("both", "", "imagePullSecrets: [{ name: pull }, { name: pull-2 }]")),
             ("both/pull.yaml", test.sealed(&pull_secret("", &stale))),
             ("both/pull-2.yaml", test.sealed(&pull_secret("-2", &good))),

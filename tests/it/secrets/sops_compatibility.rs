@@ -1,5 +1,5 @@
-//! What sops wrote is read, what sops refuses is refused, and what is written here, sops reads: in every format, type
-//! and option, beside the real sops.
+//! Files that sops wrote can be read, files that sops rejects are rejected, and sops can read what is written here: in
+//! every format, type and option, compared with the real sops.
 
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
@@ -9,9 +9,9 @@ use tagalong::sops::envelope;
 use tagalong::sops::error::SopsError;
 use tagalong::sops::format::Format;
 use tagalong::sops::keyring::Keyring;
-use tagalong::sops::metadata_writer::Recipients;
 use tagalong::sops::open::{self, Decrypted};
 use tagalong::sops::plaintext::Type;
+use tagalong::sops::recipients::Recipients;
 use tagalong::sops::rotate::rotate;
 use tagalong::sops::selection::Selection;
 use tagalong::sops::update_mac::update_mac;
@@ -19,16 +19,15 @@ use tagalong::sops::update_mac::update_mac;
 use crate::support;
 use crate::support::sops::{Sops, keyring, new_key};
 
-/// Opens and verifies a file as tagalong does.
+/// Decrypts and verifies a file like tagalong.
 fn verify(bytes: &[u8], keyring: &Keyring) -> Result<Vec<Decrypted>, SopsError> {
-    let format = envelope::detect(bytes).ok_or(SopsError::NotSops)?;
-    let envelope = envelope::read(bytes, format)?;
+    let envelope = envelope::detect(bytes).ok_or(SopsError::NotSops)?.into_envelope()?;
     let key = keyring.open(&envelope.metadata)?;
     open::verify(&envelope, &key)?;
     open::decrypt_values(&envelope, &key)
 }
 
-/// Values without comments, numbers in one spelling: `place = value`.
+/// The values without comments, numbers in one spelling: `place = value`.
 fn shown(values: &[Decrypted]) -> Vec<String> {
     let values = values.iter().filter(|value| value.plain.kind != Type::Comment);
     let text = |value: &Decrypted| String::from_utf8_lossy(value.plain.expose()).into_owned();
@@ -37,7 +36,7 @@ fn shown(values: &[Decrypted]) -> Vec<String> {
 
 const NOW: &str = "2026-11-21T08:00:00Z";
 
-/// A recipe for one group of recipients; `rule` as in `.sops.yaml`.
+/// A recipe for one group of recipients; `rule` is as in `.sops.yaml`.
 fn recipe(groups: &[&[&str]], rule: &str) -> Recipe {
     let selection = rule.split("; ").find_map(|line| {
         let (key, pattern) = line.split_once(": ")?;
@@ -55,7 +54,7 @@ fn rng() -> UnwrapErr<SysRng> {
     UnwrapErr(SysRng)
 }
 
-/// What sops decrypted to JSON, in the same form.
+/// The JSON that sops decrypted, in the same form.
 fn flattened(json: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
     flatten(String::new(), &serde_json::from_slice(json).expect("JSON"), &mut lines);
@@ -138,7 +137,7 @@ under_unencrypted:
 x.y/z: dotted
 "#;
 
-/// What may be encrypted, as `.sops.yaml` says it.
+/// Options of `.sops.yaml` for what to encrypt.
 const RULES: &[&str] = &[
     "",
     "mac_only_encrypted: true",
@@ -166,7 +165,7 @@ fn yaml_of_every_type_is_read() {
 }
 
 #[test]
-fn what_is_encrypted_here_sops_decrypts() {
+fn sops_decrypts_what_is_encrypted_here() {
     let sops = Sops::new();
     for rule in RULES {
         let recipe = recipe(&[&[&sops.recipient]], rule);
@@ -177,7 +176,7 @@ fn what_is_encrypted_here_sops_decrypts() {
         let mut ours = shown(&verify(&file, &sops.keyring()).expect("verified"));
         ours.sort();
         assert_eq!(ours, flattened(&json), "{rule}");
-        // Comments come back where they were.
+        // Comments return to their places.
         let yaml = sops.decrypt("a.yaml", &file, &[]).expect("decrypted");
         let original = sops.decrypt("b.yaml", sops.encrypt("b.yaml", YAML, rule), &[]).expect("decrypted");
         assert_eq!(String::from_utf8_lossy(&yaml), String::from_utf8_lossy(&original), "{rule}\n{text}");
@@ -200,7 +199,7 @@ const DOTENV: &str = "# why\nA=1\nB=two words\nC=a\\nb\nEMPTY=\n\nD='quoted'\nE_
 
 const INI: &str = "top = 1\n; about\n[one]\n; why\na = 1\nb = two words\nempty =\nq = \"quoted\"\n\n[two]\na:x\nc_unencrypted = stays\n";
 
-/// Files of the formats besides YAML: name, content, what sops decrypts it to.
+/// Files in the formats other than YAML: name, content, what sops decrypts it to.
 fn others() -> Vec<(&'static str, Vec<u8>)> {
     let binary: Vec<u8> = (0..=255).collect();
     vec![
@@ -223,12 +222,12 @@ fn other_formats_are_read_and_written() {
     for (name, content) in others() {
         for rule in ["", "mac_only_encrypted: true", "encrypted_regex: ^(a|A|B|text|list|data)$"] {
             let theirs = sops.encrypt(name, &content, rule);
-            let detected = envelope::detect(&theirs);
-            assert_eq!(detected, Some(Format::of_path(name)), "{name}");
+            let detected = envelope::detect(&theirs).map(|detected| detected.format);
+            assert_eq!(detected, Some(Format::from_path(name)), "{name}");
             let read = verify(&theirs, &sops.keyring()).unwrap_or_else(|error| panic!("{name}, {rule}: {error}"));
             let plain = sops.decrypt(name, &theirs, &[]).expect("decrypted");
             let recipe = recipe(&[&[&sops.recipient]], rule);
-            let ours = encrypt(&content, Format::of_path(name), &recipe, NOW, &mut rng());
+            let ours = encrypt(&content, Format::from_path(name), &recipe, NOW, &mut rng());
             let ours = ours.unwrap_or_else(|error| panic!("{name}, {rule}: {error}"));
             let again = sops.decrypt(name, &ours, &[]);
             let again = again.unwrap_or_else(|e| panic!("{name}, {rule}: {e}\n{}", String::from_utf8_lossy(&ours)));
@@ -239,7 +238,7 @@ fn other_formats_are_read_and_written() {
 }
 
 #[test]
-fn files_of_several_documents_are_read_and_written() {
+fn files_with_several_documents_are_read_and_written() {
     let sops = Sops::new();
     let file = "# one\na: 1\n---\nb: 2 # two\nc: |\n  x\n---\n# three\nd:\n- e\n";
     let theirs = sops.encrypt("a.yaml", file, "");
@@ -253,7 +252,7 @@ fn files_of_several_documents_are_read_and_written() {
 }
 
 #[test]
-fn the_form_of_a_file_is_kept() {
+fn formatting_is_kept() {
     let sops = Sops::new();
     for file in [
         "a: 1\r\nb: two # c\r\nc: |\r\n  x\r\n  y\r\n",
@@ -293,7 +292,7 @@ fn key_groups_are_opened_and_written() {
         [("a.yaml", "a: 1\n"), ("a.env", "A=1\n"), ("a.ini", "[s]\na = 1\n"), ("a.json", "{\"a\": 1}")]
     {
         let theirs = sops.encrypt_by(name, content, &config);
-        let ours = encrypt(content.as_bytes(), Format::of_path(name), &recipe, NOW, &mut rng()).expect("encrypted");
+        let ours = encrypt(content.as_bytes(), Format::from_path(name), &recipe, NOW, &mut rng()).expect("encrypted");
         for file in [&theirs, &ours] {
             for pair in [[0, 1], [2, 1], [0, 2]] {
                 let identities = pair.map(|at| keys[at].1.as_str());
@@ -309,7 +308,7 @@ fn key_groups_are_opened_and_written() {
 }
 
 #[test]
-fn a_changed_clear_value_gets_a_new_mac() {
+fn a_changed_plaintext_value_updates_the_mac() {
     let sops = Sops::new();
     let yaml = "image: app:v1 # here\nlist: ['x']\nstringData:\n  password: hunter2\n---\nimage: app:v1\n";
     for (name, content, old, new) in [
@@ -336,7 +335,7 @@ fn a_changed_clear_value_gets_a_new_mac() {
 }
 
 #[test]
-fn only_clear_values_may_change_under_a_new_mac() {
+fn only_plaintext_values_may_change_when_the_mac_is_updated() {
     let sops = Sops::new();
     let file = sops.encrypt("a.yaml", "image: v1\na: {x: 1, y: 2}\nb: 3\n", "encrypted_regex: ^(a|b)$");
     let text = String::from_utf8(file.clone()).expect("text");
@@ -350,13 +349,13 @@ fn only_clear_values_may_change_under_a_new_mac() {
     assert!(matches!(refused(&text, &renamed), SopsError::NotOnlyPlaintext { .. }));
     let other_recipient = text.replace(&sops.recipient, &new_key().0);
     assert!(matches!(refused(&text, &other_recipient), SopsError::NotOnlyPlaintext { .. }));
-    // What someone else did to the file is not covered up.
+    // Tampering is not covered up.
     let tampered = text.replace("image: v1", "image: v0");
     assert_eq!(refused(&tampered, &text), SopsError::MacMismatch);
 }
 
 #[test]
-fn a_rotated_file_has_a_new_key_for_others() {
+fn a_rotated_file_has_a_new_key_for_other_recipients() {
     let sops = Sops::new();
     let (recipient, identity) = new_key();
     let recipients = Recipients { groups: vec![vec![recipient.clone()]], threshold: None };
@@ -377,10 +376,10 @@ fn a_rotated_file_has_a_new_key_for_others() {
     }
 }
 
-/// A file with something done to it, and what.
+/// A tampered file, and what was done to it.
 type Mutant = (String, Vec<u8>);
 
-/// What hands and accidents do to a file: to all of its values, or to some and the MAC.
+/// What people and accidents do to a file: to all of its values, or to some and the MAC.
 fn mutants(text: &str, all: bool, random: usize) -> Vec<Mutant> {
     let mut mutants: Vec<Mutant> = Vec::new();
     let mut add = |what: String, text: String| mutants.push((what, text.into_bytes()));
@@ -458,8 +457,8 @@ fn mutants(text: &str, all: bool, random: usize) -> Vec<Mutant> {
 }
 
 #[test]
-fn what_sops_refuses_is_refused() {
-    // Each run draws other files, so that many of them would find what one does not.
+fn files_that_sops_rejects_are_rejected() {
+    // Each run generates other files, so that many runs find what one does not.
     let random = if support::is_large() { 1_500 } else { 0 };
     let yaml =
         "# c\na: one\nb: 2\nc: true\nd: 1.5\ne: 2026-04-01\nl:\n    - x\n    - y\nf_unencrypted: stays\nm:\n    g: h\n";
@@ -476,7 +475,7 @@ fn what_sops_refuses_is_refused() {
             let sops = sops.again();
             let theirs = sops.decrypt(name, bytes, &[]);
             let ours = verify(bytes, &sops.keyring());
-            // Some broken keys of metadata make sops itself crash, which says nothing about the file.
+            // Some broken metadata makes sops itself crash, which says nothing about the file.
             let crashed = theirs.as_ref().is_err_and(|words| words.contains("goroutine "));
             let agree = crashed || theirs.is_ok() == ours.is_ok();
             (!agree).then(|| format!("{name}, {what}: sops {theirs:?}, tagalong {:?}", ours.map(|v| v.len())))
@@ -507,7 +506,7 @@ fn ssh_recipients_are_read_and_written() {
 }
 
 #[test]
-fn what_sops_does_not_encrypt_is_refused() {
+fn values_that_sops_does_not_encrypt_are_rejected() {
     let sops = Sops::new();
     for (name, content) in [
         ("a.yaml", "5: x\n"),
@@ -528,7 +527,7 @@ fn what_sops_does_not_encrypt_is_refused() {
         sops.write(name, content);
         let theirs = sops.run(&["encrypt", "--age", &sops.recipient, name]);
         let ours =
-            encrypt(content.as_bytes(), Format::of_path(name), &recipe(&[&[&sops.recipient]], ""), NOW, &mut rng());
+            encrypt(content.as_bytes(), Format::from_path(name), &recipe(&[&[&sops.recipient]], ""), NOW, &mut rng());
         assert!(!theirs.status.success() && ours.is_err(), "{name} {content}: {ours:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! Whatever goes wrong, no secret value, key, password, token or passphrase leaves the process: not by stdout, stderr,
-//! logs at their loudest, commits, or files that it keeps.
+//! Whatever goes wrong, no secret value, key, password, token or passphrase leaves the process: not through stdout,
+//! stderr, logs at the most verbose level, commits, or files on disk.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,13 +26,13 @@ const PASSPHRASE: &str = "canary-of-a-passphrase-1186";
 const WEBHOOK: &str = "canary-of-a-webhook-secret-4419";
 const RULE: &str = "encrypted_regex: ^(data|stringData|password|pin)$";
 
-/// The secrets, each in every form that it could show up in.
+/// The secrets, in every form they could show up in.
 fn forms(secrets: &[&str]) -> BTreeSet<String> {
     let mut forms = BTreeSet::new();
     for secret in secrets {
         forms.insert((*secret).to_owned());
         for user in ["", &format!("{USER}:"), "ada:"] {
-            // Base64 of the whole, and its inner part however it is aligned in a longer text.
+            // The whole in base64, and its inner part at any alignment in longer text.
             let encoded = STANDARD.encode(format!("{user}{secret}"));
             forms.insert(encoded.trim_end_matches('=').to_owned());
         }
@@ -50,7 +50,7 @@ fn holds_none(what: &str, text: &str, forms: &BTreeSet<String>) {
     }
 }
 
-/// Every object of a repository, as git shows it.
+/// Every object of a repository as text.
 fn objects(repository: &Path) -> String {
     let mut command = Command::new("git");
     command.current_dir(repository).args(["cat-file", "--batch", "--batch-all-objects"]);
@@ -63,8 +63,8 @@ fn docker_config(host: &str, password: &str) -> String {
     json!({ "auths": { host: { "auth": STANDARD.encode(format!("{USER}:{password}")) } } }).to_string()
 }
 
-/// What an agent says and shows that is called by webhooks, told of its news at an address that is a secret, and given a
-/// new configuration that is no good.
+/// Everything an agent says and shows while it gets webhooks, sends notifications to a secret URL, and is given an
+/// invalid configuration.
 fn agent(home: &Path, config: &Path) -> String {
     let nowhere = format!("http://127.0.0.1:9/{WEBHOOK}");
     fs::write(home.join("webhook"), WEBHOOK).expect("written");
@@ -79,7 +79,7 @@ fn agent(home: &Path, config: &Path) -> String {
     let mut command = support::tagalong::command(home);
     command.args(["run", "--log-level", "trace", "--log-format", "json", "--config"]).arg(config);
     let agent = Agent::spawn(command);
-    agent.wait_for("the cycle is done");
+    agent.wait_for("cycle finished");
     let mut seen = String::new();
     for secret in [WEBHOOK, TOKEN] {
         let credential = format!("Authorization: Bearer {secret}\r\n");
@@ -88,7 +88,7 @@ fn agent(home: &Path, config: &Path) -> String {
     }
     fs::write(config, format!("{text}{WEBHOOK}: [")).expect("written");
     agent.signal("HUP");
-    agent.wait_for("the new configuration is wrong");
+    agent.wait_for("the new configuration is invalid");
     for page in ["/", "/metrics", "/healthz", "/readyz"] {
         seen.push_str(&format!("{:?}", agent.get(page)));
     }
@@ -96,7 +96,7 @@ fn agent(home: &Path, config: &Path) -> String {
 }
 
 #[test]
-fn no_command_gives_a_secret_away() {
+fn no_command_reveals_a_secret() {
     let stage = Stage::with_registry(Kind::Htpasswd, &[("README.md", "x\n")]);
     git(&stage.origin.path, &["config", "http.receivepack", "true"]);
     let host = stage.registry.host();
@@ -256,21 +256,21 @@ fn no_command_gives_a_secret_away() {
     let secrets = [VALUE, STALE, TOKEN, PASSPHRASE, PASSWORD, WEBHOOK, key_body, other_body, signing_line];
     let forms_of_all = forms(&[&secrets[..], &[IN_CLEAR]].concat());
     holds_none("the output", &seen, &forms_of_all);
-    // What there was to do was done, and what was to go wrong went wrong: else nothing of this is proved.
+    // Everything that should succeed did, and everything that should fail did; otherwise this would prove nothing.
     for words in [
         "does not decrypt",
         "MAC does not match",
         "was moved here",
-        "no identity at hand",
+        "no available identity",
         "is refused",
-        "no age identity",
-        "it is no JSON",
+        "not a valid age identity",
+        "it is not valid JSON",
     ] {
         assert!(seen.contains(words), "nothing went wrong by: {words}");
     }
     assert!(stage.origin.read("good/app.yaml").contains("aaaaaa1"), "rolled back");
     assert!(stage.origin.subjects().iter().any(|subject| subject.starts_with("secrets: new data keys")), "rotated");
-    // The one value of the tree that was in clear from the start is in the repository, of course.
+    // The only value that was in plaintext from the start is in the repository, of course.
     let kept = forms(&[&secrets[..]].concat());
     let half = |text: String| text.replace(&good.replace(password, VALUE), "");
     holds_none("the repository", &half(objects(&stage.origin.path)), &kept);

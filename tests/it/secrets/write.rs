@@ -1,4 +1,4 @@
-//! Secrets that tagalong writes are those that sops would: it decrypts them, and follows the same `.sops.yaml`.
+//! Secrets written by tagalong are like those of sops: sops decrypts them, and they follow the same `.sops.yaml`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ const SECRET: &str =
     "# by hand\napiVersion: v1\nkind: Secret\nmetadata:\n    name: db\nstringData:\n    password: hunter2\n";
 const FLUX: &str = "encrypted_regex: ^(data|stringData)$";
 
-/// A folder with an identity where sops looks for it, a Docker config file, and a tree `infra`.
+/// A folder with an identity where sops finds it, a Docker config file, and a tree `infra`.
 struct Desk {
     sops: Sops,
     home: tempfile::TempDir,
@@ -48,7 +48,7 @@ impl Desk {
         format!("creation_rules:\n  - age: {}\n    {rule}\n", recipients.join(","))
     }
 
-    /// `secrets pull-secret` for ghcr.io.
+    /// Runs `secrets pull-secret` for ghcr.io.
     fn pull_secret(&self, more: &[&str]) -> support::tagalong::Run {
         let dir = self.at("infra").display().to_string();
         let usual =
@@ -60,7 +60,7 @@ impl Desk {
         run
     }
 
-    /// What a pull secret holds, by sops.
+    /// The contents of a pull secret, decrypted by sops.
     fn opened(&self, text: &str) -> (String, Value) {
         let plain = String::from_utf8(self.sops.decrypt("x.yaml", text, &[]).expect("sops decrypts it")).expect("text");
         let (head, value) = plain.split_once(".dockerconfigjson: ").expect("a value");
@@ -71,7 +71,7 @@ impl Desk {
 }
 
 #[test]
-fn a_pull_secret_holds_one_registry_and_follows_the_rules() {
+fn a_pull_secret_has_one_registry_and_follows_the_rules() {
     let desk = Desk::new();
     desk.write("infra/.sops.yaml", &desk.rules(&[&desk.sops.recipient], FLUX));
     desk.pull_secret(&["--file", "apps/shop/ghcr.yaml"]).ok();
@@ -83,7 +83,7 @@ fn a_pull_secret_holds_one_registry_and_follows_the_rules() {
     );
     let entry = json!({ "username": "me", "password": "open-sesame", "auth": "bWU6b3Blbi1zZXNhbWU=" });
     assert_eq!(config, json!({ "auths": { "ghcr.io": entry } }));
-    // The same again is nothing to do, another password is.
+    // Doing the same again changes nothing; another password does.
     let again = desk.pull_secret(&["--file", "apps/shop/ghcr.yaml", "--output", "json"]).ok().json();
     assert_eq!((&again["changed"], &again["file"]), (&json!(false), &json!("apps/shop/ghcr.yaml")));
     assert_eq!(desk.read("infra/apps/shop/ghcr.yaml"), written);
@@ -96,17 +96,18 @@ fn a_pull_secret_holds_one_registry_and_follows_the_rules() {
     assert_eq!(desk.read("infra/apps/shop/ghcr.yaml"), written);
     desk.pull_secret(&args).ok();
     assert_eq!(desk.opened(&desk.read("infra/apps/shop/ghcr.yaml")).1["auths"]["ghcr.io"]["password"], "open-sesame-2");
-    // Printed; the rule of a folder above counts, and one that says nothing of values encrypts those of Secrets.
+    // Printed; a rule in a parent folder applies, and one that does not say which values to encrypt encrypts those of
+    // Secrets.
     desk.write(".sops.yaml", &desk.rules(&[&desk.sops.recipient], "path_regex: ^infra/ghcr"));
     fs::remove_file(desk.at("infra/.sops.yaml")).expect("there");
     let printed = desk.pull_secret(&[]).ok();
     assert_eq!(desk.opened(&printed.stdout).0, head);
     let verified = run(desk.home.path(), &["secrets", "verify", "--dir", &desk.at("infra").display().to_string()]).ok();
-    assert!(verified.stdout.contains("1 ok, 0 not"), "{verified:#?}");
+    assert!(verified.stdout.contains("1 ok, 0 not ok"), "{verified:#?}");
 }
 
 #[test]
-fn a_pull_secret_that_could_not_be_used_is_not_written() {
+fn an_unusable_pull_secret_is_not_written() {
     let desk = Desk::new();
     let fails = |more: &[&str], code: i32, words: &str| {
         let run = desk.pull_secret(&[&["--file", "a.yaml"], more].concat()).fails_with(code);
@@ -115,26 +116,26 @@ fn a_pull_secret_that_could_not_be_used_is_not_written() {
     };
     fails(&[], 2, "a.yaml: no creation rule");
     desk.write("infra/.sops.yaml", &desk.rules(&[&desk.sops.recipient], "path_regex: ("));
-    fails(&[], 2, ".sops.yaml cannot be used");
+    fails(&[], 2, "cannot use .sops.yaml");
     desk.write("infra/.sops.yaml", &desk.rules(&[&desk.sops.recipient], "encrypted_regex: ^password$"));
-    fails(&[], 2, "the credential would stay in clear");
+    fails(&[], 2, "the credential would not be encrypted");
     desk.write("infra/.sops.yaml", &desk.rules(&[&desk.sops.recipient], "unencrypted_suffix: _plain"));
-    fails(&[], 2, "its kind and name would be encrypted");
+    fails(&[], 2, "the kind and name of the Secret would be encrypted");
     desk.write(
         "infra/.sops.yaml",
         &desk.rules(&[&desk.sops.recipient], "pgp: FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4"),
     );
-    fails(&[], 3, "pgp FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4, which cannot be done here");
+    fails(&[], 3, "pgp FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4, which is not supported");
     desk.write("infra/.sops.yaml", &desk.rules(&[&desk.sops.recipient], FLUX));
     desk.write("empty.json", "{}");
     let empty = desk.at("empty.json").display().to_string();
     fails(&["--docker-config", &empty], 2, "no credential for ghcr.io in ");
-    // "me" without a password is a refresh token's entry.
+    // "me" without a password is an entry with a refresh token.
     desk.write("empty.json", r#"{"auths":{"ghcr.io":{"auth":"PHRva2VuPjo=","identitytoken":"open-sesame"}}}"#);
     fails(&["--docker-config", &empty], 2, "refresh token");
     desk.write("infra/other.yaml", SECRET);
     let occupied = desk.pull_secret(&["--file", "other.yaml"]).fails_with(2);
-    assert!(occupied.stderr.contains("other.yaml is there already"), "{occupied:#?}");
+    assert!(occupied.stderr.contains("other.yaml exists already"), "{occupied:#?}");
     assert_eq!(desk.read("infra/other.yaml"), SECRET);
 }
 
@@ -196,7 +197,7 @@ fn rotated_files_have_new_keys_for_the_recipients_of_the_rules() {
     }
     desk.sops.write("s.yaml", &new);
     assert!(!desk.sops.run_as(&left_identity, &["decrypt", "s.yaml"]).status.success());
-    // And what sops rotates, tagalong verifies.
+    // And tagalong verifies what sops rotates.
     desk.sops.write(".sops.yaml", desk.read("infra/.sops.yaml"));
     assert!(desk.sops.run(&["rotate", "-i", "s.yaml"]).status.success());
     desk.write("infra/apps/s.yaml", &fs::read_to_string(desk.sops.path("s.yaml")).expect("text"));
@@ -204,7 +205,7 @@ fn rotated_files_have_new_keys_for_the_recipients_of_the_rules() {
 }
 
 #[test]
-fn where_one_file_cannot_be_rotated_none_is() {
+fn if_one_file_cannot_be_rotated_none_is() {
     let desk = Desk::new();
     let rules = desk.rules(&[&desk.sops.recipient], FLUX);
     let secret = String::from_utf8(desk.sops.encrypt_by("s.yaml", SECRET, &rules)).expect("text");
@@ -217,19 +218,22 @@ fn where_one_file_cannot_be_rotated_none_is() {
         assert_eq!(desk.read("infra/good.yaml"), secret);
     };
     check("failed  broken.yaml: its MAC does not match");
-    // A key of a service, in the file or wanted by the rules, is neither dropped nor passed over.
+    // A cloud key service, in the file or required by the rules, is neither dropped nor ignored.
     let pgp = "    pgp:\n        - created_at: \"2026-11-21T08:00:00Z\"\n          enc: x\n          fp: FBC7B9E2\n    lastmodified";
     desk.write("infra/broken.yaml", &secret.replacen("    lastmodified", pgp, 1));
-    check("failed  broken.yaml: it is to be encrypted to pgp FBC7B9E2, which cannot be done here");
+    check("failed  broken.yaml: it should be encrypted to pgp FBC7B9E2, which is not supported");
     desk.write("infra/broken.yaml", &secret);
     let by_rule = format!("creation_rules:\n- path_regex: broken\n  kms: arn:x\n  age: {}\n", desk.sops.recipient);
     desk.write("infra/.sops.yaml", &by_rule);
-    check("failed  broken.yaml: it is to be encrypted to kms arn:x, which cannot be done here");
+    check("failed  broken.yaml: it should be encrypted to kms arn:x, which is not supported");
     desk.write("infra/.sops.yaml", "creation_rules:\n- path_regex: (\n");
     check("failed  broken.yaml: .sops.yaml cannot be used: rule 1: ");
     fs::remove_file(desk.at(".config/sops/age/keys.txt")).expect("there");
     fs::remove_file(desk.at("infra/.sops.yaml")).expect("there");
-    check(&format!("failed  broken.yaml: no identity at hand opens it; it is encrypted to {}", desk.sops.recipient));
+    check(&format!(
+        "failed  broken.yaml: no available identity can decrypt it; it is encrypted to {}",
+        desk.sops.recipient
+    ));
 }
 
 fn key_file(home: &Path, sops: &Sops) -> String {
@@ -239,7 +243,7 @@ fn key_file(home: &Path, sops: &Sops) -> String {
 }
 
 #[test]
-fn on_git_a_rotation_is_one_commit() {
+fn a_rotation_on_git_is_one_commit() {
     let sops = Sops::new();
     let secret = String::from_utf8(sops.encrypt("s.yaml", SECRET, FLUX)).expect("text");
     let stage = Stage::new(&[("a/s.yaml", &secret), ("b/s.yaml", &secret), ("README.md", "x\n")]);

@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use super::process::wait_until;
 use super::tagalong;
 
-/// An agent that lives no longer than this value.
+/// An agent that is killed when this value is dropped.
 pub struct Agent {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
 }
 
-/// What the agent's server answered.
+/// A response of the agent's server.
 #[derive(Debug)]
 pub struct Page {
     pub status: u16,
@@ -31,7 +31,7 @@ impl Agent {
         Agent::spawn(command)
     }
 
-    /// Starts the agent by a command of the test's own.
+    /// Starts the agent with a command of the test's own.
     pub fn spawn(mut command: Command) -> Agent {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the agent starts");
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -48,33 +48,33 @@ impl Agent {
         self.log.lock().expect("unpoisoned").join("\n")
     }
 
-    /// How many cycles have ended, whichever way.
+    /// The number of finished cycles, whatever their result.
     #[allow(dead_code, reason = "the soak tests use it")]
     pub fn cycles(&self) -> usize {
-        let ended = |line: &&String| line.contains("the cycle is done") || line.contains("the cycle failed");
+        let ended = |line: &&String| line.contains("cycle finished") || line.contains("cycle failed");
         self.log.lock().expect("unpoisoned").iter().filter(ended).count()
     }
 
-    /// Waits until the log says something.
+    /// Waits until the log contains a text.
     pub fn wait_for(&self, text: &str) {
         wait_until(&format!("the log says {text}"), || self.log().contains(text));
     }
 
-    /// Where its server listens.
+    /// The address of its server.
     pub fn address(&self) -> String {
-        self.wait_for("health, metrics and status are served");
+        self.wait_for("serving health, metrics and status");
         let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok();
         let log = self.log();
         let said = log.lines().filter_map(line).find_map(|line| line["address"].as_str().map(str::to_owned));
         said.unwrap_or_else(|| panic!("no address in {log}"))
     }
 
-    /// Asks its server.
+    /// Sends its server a GET request.
     pub fn get(&self, target: &str) -> Page {
         self.ask("GET", target, "", "")
     }
 
-    /// Sends its server a request; `headers` are lines with their ends.
+    /// Sends its server a request; `headers` are lines with line endings.
     pub fn ask(&self, method: &str, target: &str, headers: &str, body: &str) -> Page {
         let address = self.address();
         let mut stream = TcpStream::connect(&address).expect("it listens");
@@ -91,7 +91,7 @@ impl Agent {
         Page { status, headers: headers.to_ascii_lowercase(), body: body.to_owned() }
     }
 
-    /// What one of its metrics reads now; 0 where there is none yet.
+    /// The current value of one of its metrics; 0 if there is none yet.
     #[allow(dead_code, reason = "the soak tests use it")]
     pub fn metric(&self, name: &str) -> f64 {
         let metrics = self.get("/metrics").body;
@@ -99,12 +99,12 @@ impl Agent {
         value.map_or(0.0, |value| value.parse().expect("a number"))
     }
 
-    /// Waits until one of its metrics reads so.
+    /// Waits until one of its metrics has a value.
     pub fn wait_for_metric(&self, line: &str) {
         wait_until(line, || self.get("/metrics").body.lines().any(|is| is == line));
     }
 
-    /// The kilobytes of memory that it has now (`VmRSS` in proc(5)).
+    /// Its current memory in kilobytes (`VmRSS` in proc(5)).
     #[allow(dead_code, reason = "the soak tests use it")]
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
@@ -118,7 +118,7 @@ impl Agent {
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().expect("kill starts").success());
     }
 
-    /// Tells it to stop, and gives its exit code and log.
+    /// Asks it to stop, and returns its exit code and log.
     pub fn stop(mut self) -> (i32, String) {
         self.signal("TERM");
         self.wait()

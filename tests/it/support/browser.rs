@@ -1,4 +1,4 @@
-//! Chromium, driven by WebDriver (https://www.w3.org/TR/webdriver2/) as a person would use it.
+//! Chromium, driven through WebDriver (https://www.w3.org/TR/webdriver2/), as a person would use it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::process::{Server, free_port, wait_until};
 
-/// The name of Chromium on this machine, where there is one.
+/// The name of Chromium on this machine, if it is installed.
 pub fn chromium() -> Option<&'static str> {
     ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| is_there(name))
 }
@@ -19,7 +19,7 @@ fn is_there(name: &str) -> bool {
     Command::new(name).arg("--version").output().is_ok_and(|run| run.status.success())
 }
 
-/// A browser with one window, which ends with this value.
+/// A browser with one window, closed when this value is dropped.
 pub struct Browser {
     _driver: Server,
     port: u16,
@@ -27,7 +27,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts a browser that runs no scripts of pages; `None` where Chromium or its driver is missing.
+    /// Starts a browser without JavaScript; `None` if Chromium or its driver is missing.
     pub fn start(home: &Path) -> Option<Browser> {
         let chromium = chromium().filter(|_| is_there("chromedriver"))?;
         let port = free_port();
@@ -54,53 +54,53 @@ impl Browser {
         self.tell("url", &json!({ "url": url }));
     }
 
-    /// The address that is open.
+    /// The current address.
     pub fn url(&self) -> String {
         self.get("url").as_str().expect("an address").to_owned()
     }
 
-    /// Does something that leads to another address, and waits for it: a form is sent only after the click has returned.
+    /// Does something that leads to another address, and waits for it: the click returns before the form has been sent.
     pub fn follow(&self, go: impl FnOnce(&Browser)) {
         let before = self.url();
         go(self);
         wait_until("another address is open", || self.url() != before);
     }
 
-    /// Makes the window so wide.
+    /// Sets the width of the window.
     pub fn resize(&self, width: u32) {
         self.tell("window/rect", &json!({ "width": width, "height": 900 }));
     }
 
-    /// Clicks on what a CSS selector finds.
+    /// Clicks on the element that a CSS selector finds.
     pub fn click(&self, selector: &str) {
         let element = self.find(selector);
         self.tell(&format!("element/{element}/click"), &json!({}));
     }
 
-    /// Types a text into what a CSS selector finds.
+    /// Types a text into the element that a CSS selector finds.
     pub fn write(&self, selector: &str, text: &str) {
         let element = self.find(selector);
         self.tell(&format!("element/{element}/value"), &json!({ "text": text }));
     }
 
-    /// The text of what a CSS selector finds, as it is shown.
+    /// The displayed text of the element that a CSS selector finds.
     pub fn text(&self, selector: &str) -> String {
         let element = self.find(selector);
         self.get(&format!("element/{element}/text")).as_str().expect("a text").to_owned()
     }
 
-    /// How many elements a CSS selector finds.
+    /// The number of elements that a CSS selector finds.
     pub fn count(&self, selector: &str) -> usize {
         let found = self.tell("elements", &json!({ "using": "css selector", "value": selector }));
         found.as_array().expect("elements").len()
     }
 
-    /// What a script of the test's own gives.
+    /// The result of a script of the test's own.
     pub fn evaluate(&self, script: &str) -> Value {
         self.tell("execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// What the console says since it was last asked.
+    /// The console messages since the last call.
     pub fn console(&self) -> Vec<String> {
         let entries = self.tell("se/log", &json!({ "type": "browser" }));
         entries.as_array().expect("entries").iter().map(|entry| entry["message"].to_string()).collect()
@@ -128,7 +128,7 @@ impl Browser {
     }
 }
 
-/// Sends a request; gives the first line of the answer and its body. The driver does not close connections.
+/// Sends a request and returns the status line and body of the response. The driver does not close connections.
 fn exchange(port: u16, method: &str, path: &str, body: &str) -> std::io::Result<(String, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
@@ -150,12 +150,12 @@ fn exchange(port: u16, method: &str, path: &str, body: &str) -> std::io::Result<
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver ends the browser with the session; there is nobody to tell of a failure.
+        // The driver closes the browser with the session; there is nobody to report a failure to.
         let _ = exchange(self.port, "DELETE", &format!("/session/{}", self.session), "");
     }
 }
 
-/// Where a program is; the driver looks for some names only.
+/// The path of a program, because the driver only looks for some names.
 fn which(name: &str) -> String {
     let found = Command::new("which").arg(name).output().expect("which starts");
     String::from_utf8_lossy(&found.stdout).trim().to_owned()

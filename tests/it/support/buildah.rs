@@ -1,4 +1,4 @@
-//! Images as buildah makes and pushes them, without a daemon and without privileges.
+//! Images built and pushed by buildah, without a daemon and without privileges.
 
 use std::fs;
 use std::path::Path;
@@ -6,18 +6,18 @@ use std::process::Command;
 
 use super::registry::Registry;
 
-/// buildah with its storage below a folder of the test's.
+/// buildah with its storage in a folder of the test's own.
 pub struct Buildah {
     pub folder: tempfile::TempDir,
 }
 
 impl Buildah {
-    /// Nothing is stored yet.
+    /// Starts with an empty storage.
     pub fn new() -> Buildah {
         Buildah { folder: tempfile::tempdir().expect("a folder") }
     }
 
-    /// Runs buildah, and gives what it prints.
+    /// Runs buildah and returns its output.
     #[track_caller]
     pub fn run(&self, arguments: &[&str]) -> String {
         let at = |name: &str| self.folder.path().join(name).display().to_string();

@@ -1,4 +1,4 @@
-//! A private certificate authority and a server's certificate by it, for the name `localhost`.
+//! A private certificate authority and a server certificate signed by it, for the name `localhost`.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 pub fn make(folder: &Path) {
     let mut authority = CertificateParams::new(Vec::new()).expect("parameters");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // OpenSSL takes a certificate that bears its issuer's name for a self-signed one.
+    // OpenSSL considers a certificate with its issuer's name self-signed.
     authority.distinguished_name.push(DnType::CommonName, "an authority for tests");
     let authority_key = KeyPair::generate().expect("a key");
     let certificate = authority.self_signed(&authority_key).expect("a certificate");

@@ -1,5 +1,5 @@
-//! The Kubernetes API as far as it is used: objects with versions, optimistic concurrency, merge patches, and whatever
-//! goes wrong with it. No real one fits into a test.
+//! A fake of the Kubernetes API, as far as it is used: objects with versions, optimistic concurrency, merge patches,
+//! and faults. A real one is too large for a test.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,18 +15,18 @@ pub const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/flux-system/lea
 pub const SOURCE: &str = "/apis/source.toolkit.fluxcd.io/v1/namespaces/flux-system/gitrepositories/infra";
 pub const KUSTOMIZATIONS: &str = "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/kustomizations";
 
-/// What goes wrong with a request.
+/// A fault of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It is refused with a status.
+    /// It is rejected with a status.
     Status(u16),
-    /// It is never answered.
+    /// It gets no response.
     Silence,
-    /// Someone else writes the object right before.
+    /// Someone else writes the object just before.
     SomeoneElse,
 }
 
-/// A fault of requests by a method (all, where it is empty) to paths with a beginning, so many times.
+/// A fault of requests with a method (any if empty) and a path prefix, for this many times.
 #[derive(Debug, Clone)]
 struct Trouble {
     method: &'static str,
@@ -57,7 +57,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts an API that holds no objects.
+    /// Starts an API without objects.
     pub fn start() -> Cluster {
         let state: Arc<Mutex<State>> = Arc::default();
         let shared = Arc::clone(&state);
@@ -69,7 +69,7 @@ impl Cluster {
         self.state.lock().expect("unpoisoned")
     }
 
-    /// Writes a kubeconfig that leads here.
+    /// Writes a kubeconfig for this API.
     pub fn kubeconfig(&self, folder: &Path) -> PathBuf {
         let file = folder.join("kubeconfig");
         let text = json!({
@@ -82,29 +82,29 @@ impl Cluster {
         file
     }
 
-    /// An object as it is.
+    /// An object in its current state.
     pub fn get(&self, path: &str) -> Option<Value> {
         self.state().objects.get(path).cloned()
     }
 
-    /// Puts an object there, whatever was there before.
+    /// Creates or replaces an object.
     pub fn put(&self, path: &str, object: Value) {
         self.state().put(path, object);
     }
 
-    /// Who holds the Lease.
+    /// The holder of the Lease.
     pub fn holder(&self) -> String {
         let lease = self.get(LEASE).unwrap_or_default();
         lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// The Lease in someone's hand; each call is a renewal.
+    /// Puts the Lease in someone's hands; each call is a renewal.
     pub fn hold(&self, holder: &str, seconds: u32) {
         let version = self.state().version;
         let spec = json!({
             "holderIdentity": holder,
             "leaseDurationSeconds": seconds,
-            // A clock of another age, which means nothing.
+            // A clock that is years off, which does not matter.
             "acquireTime": "2001-01-01T00:00:00.000000Z",
             "renewTime": format!("2001-01-01T00:00:00.{version:06}Z"),
             "leaseTransitions": 4,
@@ -134,24 +134,24 @@ impl Cluster {
         self.put(&format!("{KUSTOMIZATIONS}/{name}"), object);
     }
 
-    /// From now on something goes wrong.
+    /// Injects a fault.
     pub fn trouble(&self, method: &'static str, path: &'static str, fault: Fault, times: usize) {
         self.state().troubles.push(Trouble { method, path, fault, left: times });
     }
 
-    /// Nothing goes wrong any more.
+    /// Removes all faults.
     pub fn heal(&self) {
         self.state().troubles.clear();
     }
 
-    /// What was asked: methods and paths.
+    /// The requests so far: methods and paths.
     pub fn asked(&self) -> Vec<String> {
         let path = |target: &str| target.split('?').next().unwrap_or_default().to_owned();
         self.server.asked().iter().map(|asked| format!("{} {}", asked.method, path(&asked.target))).collect()
     }
 }
 
-/// A refusal as the API words it.
+/// An error in the API's format.
 fn refused(code: u16, reason: &str, message: &str) -> Answer {
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",

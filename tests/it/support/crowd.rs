@@ -1,4 +1,4 @@
-//! An agent that follows very many images.
+//! An agent that follows many images.
 
 use super::agent::Agent;
 use super::git::Origin;
@@ -6,8 +6,7 @@ use super::process::wait_until;
 use super::scripted::Scripted;
 use super::shelf::Shelf;
 
-/// An agent after its first cycle, with what it follows. Of each image `org/app-NUMBER` there is one field in
-/// `apps/HUNDREDS.yaml`.
+/// An agent after its first cycle, with its images. Each image `org/app-NUMBER` has one field in `apps/HUNDREDS.yaml`.
 pub struct Crowd {
     _folder: tempfile::TempDir,
     _registry: Scripted,
@@ -16,7 +15,7 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// Follows so many images. The registry has no tag that fits for the first `unknown` of them, and `shared` is in a
+    /// Follows this many images. The registry has no matching tag for the first `unknown` of them, and `shared` is in a
     /// thousand fields more.
     pub fn start(images: usize, unknown: usize, shared: usize) -> Crowd {
         let folder = tempfile::tempdir().expect("a folder");
@@ -34,7 +33,7 @@ impl Crowd {
             .map(|(file, images)| (format!("apps/{file}00.yaml"), documents(images)))
             .collect();
         files.push(("shared.yaml".to_owned(), documents(&[shared; 1000])));
-        // Each file that is not there is worth a note.
+        // Each missing file causes a note.
         let gone: String = (0..300).map(|file| format!("- gone-{file}.yaml\n")).collect();
         files.push(("kustomization.yaml".to_owned(), format!("resources:\n{gone}")));
         let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (file.as_str(), text.as_str())).collect();

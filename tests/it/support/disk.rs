@@ -1,16 +1,16 @@
-//! A small file system in memory, for those who may mount one.
+//! A small file system in memory, for users who may mount one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// It is there as long as this value lives.
+/// It is mounted until this value is dropped.
 pub struct SmallDisk {
     folder: PathBuf,
 }
 
 impl SmallDisk {
-    /// Mounts one of a size such as `512k` on a folder; `None` for a user who may not.
+    /// Mounts one with a size such as `512k` on a folder; `None` if the user may not.
     pub fn mount(folder: &Path, size: &str) -> Option<SmallDisk> {
         fs::create_dir_all(folder).expect("a folder");
         let mut command = Command::new("mount");
@@ -19,7 +19,7 @@ impl SmallDisk {
         is_mounted.then(|| SmallDisk { folder: folder.to_owned() })
     }
 
-    /// Fills what is left of it.
+    /// Fills the remaining space.
     #[allow(dead_code, reason = "the soak tests use it")]
     pub fn fill(&self) {
         let mut file = fs::File::create(self.filler()).expect("a file");
@@ -27,7 +27,7 @@ impl SmallDisk {
         while std::io::Write::write_all(&mut file, &block).is_ok() {}
     }
 
-    /// Makes room again.
+    /// Frees the space again.
     #[allow(dead_code, reason = "the soak tests use it")]
     pub fn make_room(&self) {
         let _ = fs::remove_file(self.filler());

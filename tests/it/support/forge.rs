@@ -1,4 +1,5 @@
-//! A forge as Gitea, GitHub and GitLab document theirs, as far as pull requests go. None of them fits into a test.
+//! A fake forge with the documented APIs of Gitea, GitHub and GitLab, as far as pull requests go. Real ones are too
+//! large for a test.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -57,7 +58,7 @@ pub struct State {
     pub pulls: Vec<Pull>,
     pub labels: Vec<String>,
     pub is_down: bool,
-    /// As many are on a page at most.
+    /// The maximum number of items per page.
     pub page: usize,
 }
 
@@ -67,7 +68,7 @@ pub struct Forge {
 }
 
 impl Forge {
-    /// Starts a forge that knows one repository: owner and name, or all groups and the name.
+    /// Starts a forge with one repository: owner and name, or all groups and the name.
     pub fn start(kind: Kind, repository: &str) -> Forge {
         let state = Arc::new(Mutex::new(State { page: 100, ..State::default() }));
         let (shared, place) = (Arc::clone(&state), place(kind, repository));
@@ -87,7 +88,7 @@ impl Forge {
         self.state().pulls.iter().find(|pull| pull.number == number).expect("a pull request").clone()
     }
 
-    /// What a person does with a pull request.
+    /// Does what a person does with a pull request.
     pub fn end(&self, number: u64, state: &'static str) {
         let mut all = self.state();
         let pull = all.pulls.iter_mut().find(|pull| pull.number == number).expect("a pull request");
@@ -96,7 +97,7 @@ impl Forge {
         pull.updated = Timestamp::now();
     }
 
-    /// Pull requests of others.
+    /// Adds pull requests by others.
     pub fn add(&self, head: &str, state: &'static str, text: &str, is_of_fork: bool) {
         let mut all = self.state();
         let number = all.pulls.len() as u64 + 1;
@@ -116,7 +117,7 @@ impl Forge {
         });
     }
 
-    /// What was asked: methods and paths.
+    /// The requests so far: methods and paths.
     pub fn asked(&self) -> Vec<String> {
         let path = |target: &str| target.split('?').next().unwrap_or_default().to_owned();
         self.server.asked().iter().map(|asked| format!("{} {}", asked.method, path(&asked.target))).collect()
@@ -279,7 +280,7 @@ fn text(body: &Value, key: &str) -> String {
     body[key].as_str().unwrap_or_else(|| panic!("no {key} in {body}")).to_owned()
 }
 
-/// As forges give them: whole seconds.
+/// A timestamp as forges write it, in whole seconds.
 fn time(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second()).expect("a time").to_string()
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use super::process::{Server, free_port, wait_until};
 
-/// Runs git with no configuration but its own, and gives its stdout.
+/// Runs git without any configuration of the user's, and returns its stdout.
 #[track_caller]
 pub fn git(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
@@ -27,7 +27,7 @@ pub fn git(folder: &Path, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The one clone in a cache, which holds other files as well.
+/// The only clone in a cache, which has other files as well.
 pub fn clone_in(cache: &Path) -> PathBuf {
     let folders = fs::read_dir(cache).expect("a cache").map(|entry| entry.expect("an entry").path());
     folders.map(|folder| folder.join("clone.git")).find(|clone| clone.is_dir()).expect("a clone")
@@ -39,7 +39,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Makes a repository with one commit that holds these files.
+    /// Creates a repository with one commit that has these files.
     pub fn create(path: &Path, files: &[(&str, &str)]) -> Origin {
         fs::create_dir_all(path).expect("a folder");
         git(path, &["init", "--quiet", "--bare", "--initial-branch=main", "."]);
@@ -50,8 +50,8 @@ impl Origin {
         origin
     }
 
-    /// Makes a repository with a long history (git-fast-import): the commits from the oldest to the newest, one a minute
-    /// until now, each with its message and the files that it writes.
+    /// Creates a repository with a long history (git-fast-import): the commits from oldest to newest, one a minute
+    /// until now, each with its message and the files it writes.
     pub fn import(path: &Path, commits: impl ExactSizeIterator<Item = (String, Vec<(String, String)>)>) -> Origin {
         let origin = Origin::create(path, &[]);
         let mut import = Command::new("git")
@@ -77,13 +77,13 @@ impl Origin {
         origin
     }
 
-    /// Commits files straight on the branch, as a person's push would; trying again when a push lands in between.
+    /// Commits files directly to the branch, like a person's push; tries again if another push comes first.
     pub fn commit(&self, message: &str, files: &[(&str, &str)]) -> String {
         (0..100).find_map(|_| self.commit_on(None, message, files)).expect("a branch that holds still")
     }
 
-    /// Tries that once, on the tip or on a commit that has to be the tip; `None` when it is not, or another push landed
-    /// in between.
+    /// Tries that once, on the tip or on a commit that must be the tip; `None` if it is not, or if another push came
+    /// first.
     pub fn commit_on(&self, base: Option<&str>, message: &str, files: &[(&str, &str)]) -> Option<String> {
         let work = tempfile::tempdir().expect("a folder");
         let index = work.path().join("index").display().to_string();
@@ -125,14 +125,14 @@ impl Origin {
         with_index(&["update-ref", "refs/heads/main", &commit, old]).0.then_some(commit)
     }
 
-    /// Commits files as they were, and that what was taken back so may come again.
+    /// Commits files as they were, along with a note that what was undone may come again.
     pub fn back(&self, images: &[&str], files: &[(&str, &str)]) {
         self.commit("back", files);
         let trailers: String = images.iter().map(|image| format!("Tagalong-Resume: {image}\n")).collect();
         self.commit(&format!("again\n\n{trailers}"), &[]);
     }
 
-    /// The bytes of a file at the tip.
+    /// The contents of a file at the tip.
     pub fn read(&self, file: &str) -> String {
         git(&self.path, &["show", &format!("main:{file}")])
     }
@@ -142,7 +142,7 @@ impl Origin {
         git(&self.path, &["rev-parse", "main"]).trim().to_owned()
     }
 
-    /// The subjects of the branch, newest first.
+    /// The subjects of the branch's commits, newest first.
     pub fn subjects(&self) -> Vec<String> {
         git(&self.path, &["log", "--format=%s", "main"]).lines().map(str::to_owned).collect()
     }
@@ -152,7 +152,7 @@ impl Origin {
         git(&self.path, &["log", "-1", "--format=%B", "main"])
     }
 
-    /// Ends the test unless the repository is sound and the branch is a line without merges.
+    /// Panics unless the repository is intact and its branch is linear.
     #[track_caller]
     pub fn is_sound(&self) {
         git(&self.path, &["fsck", "--strict", "--no-dangling"]);
@@ -167,7 +167,7 @@ impl Origin {
     }
 }
 
-/// An sshd of our own on a loopback port.
+/// An sshd on a loopback port.
 pub struct Sshd {
     _server: Server,
     port: u16,
@@ -184,7 +184,7 @@ impl Sshd {
     pub fn start_with(folder: &Path, host_key: &[&str], more: impl FnOnce(&Path) -> String) -> Sshd {
         fs::create_dir_all(folder).expect("a folder");
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).expect("a mode");
-        // Debian's sshd wants its privilege separation folder, which only the service makes.
+        // Debian's sshd needs its privilege separation folder, which only its service creates.
         let _ = fs::create_dir_all("/run/sshd");
         make_key(&folder.join("host"), host_key);
         for name in ["user", "other"] {
@@ -194,8 +194,8 @@ impl Sshd {
         let more = more(folder);
         for _ in 0..5 {
             let port = free_port();
-            // Another home, and a shell that takes itself for a nested one: else it reads the profiles of the user and
-            // of the machine at each command, and those may do anything.
+            // Another home, and a shell that believes it is nested: otherwise shells read the startup files of the user and
+            // of the machine for each command, and those may do anything.
             let config = format!(
                 "SetEnv HOME={0} SHLVL=3\nListenAddress 127.0.0.1:{port}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized\nPidFile none\n\
                  UsePAM no\nStrictModes no\nPasswordAuthentication no\nMaxStartups 200\nMaxSessions 200\n{more}",
@@ -217,25 +217,25 @@ impl Sshd {
         panic!("sshd found no port: {}", fs::read_to_string(folder.join("log")).unwrap_or_default());
     }
 
-    /// How many connections have logged in so far.
+    /// Returns how many connections have been authenticated so far.
     pub fn handshakes(&self) -> usize {
         let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
         log.lines().filter(|line| line.starts_with("Accepted publickey")).count()
     }
 
-    /// Lets a key in besides the usual one.
+    /// Authorizes another key.
     pub fn admit(&self, key: &Path) {
         let public = fs::read_to_string(format!("{}.pub", key.display())).expect("a key");
         let all = fs::read_to_string(self.folder.join("authorized")).expect("keys");
         fs::write(self.folder.join("authorized"), all + &public).expect("written");
     }
 
-    /// Lets in only this key from now on.
+    /// Authorizes only this key from now on.
     pub fn admit_only(&self, key: &Path) {
         fs::copy(format!("{}.pub", key.display()), self.folder.join("authorized")).expect("copied");
     }
 
-    /// The section `git` of a configuration that comes by way of a relay to this server.
+    /// The `git` section for a configuration that reaches this server through a relay.
     pub fn config_through(&self, relay: &super::proxy::Relay, origin: &Origin) -> String {
         let (direct, port) = (format!("127.0.0.1:{}", self.port), relay.port);
         let host_key = fs::read_to_string(self.folder.join("host.pub")).expect("a key");
@@ -257,22 +257,22 @@ impl Sshd {
         format!("ssh://{user}@127.0.0.1:{}{}", self.port, origin.path.display())
     }
 
-    /// The key that is let in.
+    /// The authorized key.
     pub fn key(&self) -> PathBuf {
         self.folder.join("user")
     }
 
-    /// A key that is not.
+    /// A key that is not authorized.
     pub fn other_key(&self) -> PathBuf {
         self.folder.join("other")
     }
 
-    /// The known hosts with this server.
+    /// The known_hosts file for this server.
     pub fn known_hosts(&self) -> PathBuf {
         self.folder.join("known_hosts")
     }
 
-    /// The section `git` of a configuration for a repository.
+    /// The `git` section for a repository.
     pub fn config(&self, origin: &Origin) -> String {
         format!(
             "git:\n  url: {}\n  ssh: {{ keyFile: {}, knownHostsFile: {} }}\n",
@@ -283,14 +283,14 @@ impl Sshd {
     }
 }
 
-/// Makes an ssh key without a passphrase.
+/// Creates an ssh key without a passphrase.
 pub fn make_key(file: &Path, options: &[&str]) {
     let mut command = Command::new("ssh-keygen");
     command.args(["-q", "-N", "", "-C", "", "-f"]).arg(file).args(options);
     assert!(command.status().expect("ssh-keygen starts").success());
 }
 
-/// git http-backend behind a bridge that speaks as much HTTP/1.1 as git clients need.
+/// git http-backend behind a bridge that supports as much HTTP/1.1 as git clients need.
 pub struct HttpGit {
     port: u16,
     tls: bool,
@@ -303,13 +303,13 @@ trait Stream: Read + Write {}
 impl<S: Read + Write> Stream for S {}
 
 impl HttpGit {
-    /// Serves all repositories below `root`; with a token, only to those who give it as password (`user:password`: as
-    /// both).
+    /// Serves all repositories below `root`; with a token, only to clients that send it as the password
+    /// (`user:password` for both).
     pub fn start(root: &Path, token: Option<&str>) -> HttpGit {
         HttpGit::serve(root, token, None)
     }
 
-    /// The same over TLS, for the name `localhost`, with a certificate by [`super::certificates`] in `folder`.
+    /// The same over TLS, for the name `localhost`, with a certificate from [`super::certificates`] in `folder`.
     pub fn start_tls(root: &Path, token: Option<&str>, folder: &Path) -> HttpGit {
         HttpGit::serve(root, token, Some(super::certificates::server_config(folder)))
     }
@@ -348,7 +348,7 @@ impl HttpGit {
         self.port
     }
 
-    /// Asks for another token from now on.
+    /// Requires another token from now on.
     pub fn set_token(&self, token: &str) {
         *self.token.lock().expect("unpoisoned") = Some(token.to_owned());
     }
@@ -363,12 +363,12 @@ impl HttpGit {
 impl Drop for HttpGit {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // Wakes the listener, so that its thread sees that it is to end.
+        // Wakes the listener so that its thread notices that it should end.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
 
-/// Answers one request and closes the connection.
+/// Responds to one request and closes the connection.
 fn answer(stream: Box<dyn Stream>, root: &Path, token: Option<&str>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();

@@ -6,7 +6,7 @@ use super::git::{Origin, Sshd};
 use super::registry::{Kind, Registry};
 use super::tagalong::{Run, run};
 
-/// The stage of most tests: everything real, everything on loopback, everything gone at the end.
+/// The setup for most tests: real servers on loopback, all gone at the end.
 pub struct Stage {
     pub folder: tempfile::TempDir,
     pub registry: Registry,
@@ -15,7 +15,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Starts the servers; in the files `HOST` stands for the registry.
+    /// Starts the servers; in the files, `HOST` is replaced by the registry.
     pub fn new(files: &[(&str, &str)]) -> Stage {
         Stage::with_registry(Kind::Plain, files)
     }
@@ -45,7 +45,7 @@ impl Stage {
             host = self.registry.host()
         );
         let file = self.folder.path().join("tagalong.yaml");
-        // Written once: processes that run at the same time read it.
+        // Written only once, because concurrent processes read it.
         if file.exists() {
             return file;
         }
@@ -53,7 +53,7 @@ impl Stage {
         file
     }
 
-    /// The configuration with more lines in its section `git`, in a file of their own.
+    /// Writes the configuration with more lines in its `git` section to a file of its own.
     pub fn config_with(&self, name: &str, git: &str) -> PathBuf {
         let text = std::fs::read_to_string(self.config()).expect("there");
         let lines: String = git.lines().map(|line| format!("  {line}\n")).collect();

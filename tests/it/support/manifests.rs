@@ -12,7 +12,7 @@ pub fn deploy(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(path)
 }
 
-/// All documents that a kustomization takes in, with their files.
+/// All documents that a kustomization includes, with their files.
 fn taken_in(folder: &Path) -> Vec<(PathBuf, Value)> {
     let kustomization = yaml::file(&folder.join("kustomization.yaml"));
     let mut found = Vec::new();
@@ -28,12 +28,12 @@ fn taken_in(folder: &Path) -> Vec<(PathBuf, Value)> {
     found
 }
 
-/// All documents that the manifests hold.
+/// All documents in the manifests.
 pub fn everything() -> Vec<(PathBuf, Value)> {
     taken_in(&deploy("example"))
 }
 
-/// The one document of a kind and name.
+/// The only document with a kind and name.
 #[track_caller]
 pub fn the(kind: &str, name: &str) -> Value {
     let all = everything();

@@ -23,12 +23,12 @@ pub mod tagalong;
 pub mod tokens;
 pub mod yaml;
 
-/// Whether tests that come in two sizes shall be large: `./test --large`.
+/// Whether tests that come in two sizes should be large: `./test --large`.
 pub fn is_large() -> bool {
     std::env::var_os("TAGALONG_TEST_LARGE").is_some()
 }
 
-/// Says that a test, or the rest of it, is skipped, and why.
+/// Reports that a test, or the rest of it, is skipped, and why.
 #[allow(clippy::print_stderr, reason = "whoever runs the tests is to know")]
 pub fn skipped(why: &str) {
     eprintln!("skipped: {why}");

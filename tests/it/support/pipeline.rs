@@ -1,4 +1,4 @@
-//! Pipelines of CI, run step by step as a runner does.
+//! CI pipelines, run step by step like a runner does.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::tagalong::{Run, finished};
 
-/// What stands in for the tools that build images: it takes the program under test out of "images", and writes down
-/// what it was asked to build.
+/// A stub for the tools that build images: it extracts the program under test from "images", and records what it was
+/// asked to build.
 const BUILDER: &str = r#"#!/bin/sh
 for word in "$@"; do
     case "$word" in
@@ -25,7 +25,7 @@ cp) cp TAGALONG "$3" ;;
 esac
 "#;
 
-/// A machine that runs the jobs of Gitea and GitHub Actions.
+/// A machine that runs jobs of Gitea and GitHub Actions.
 pub struct Runner {
     folder: PathBuf,
     variables: BTreeMap<String, String>,
@@ -46,12 +46,12 @@ impl Runner {
         Runner { folder: folder.to_owned(), variables }
     }
 
-    /// Sets a variable, or what `${{ … }}` stands for.
+    /// Sets a variable or the value of a `${{ … }}` expression.
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.insert(name.to_owned(), value.to_owned());
     }
 
-    /// Where the repository is checked out.
+    /// The path of the checked-out repository.
     pub fn work(&self) -> PathBuf {
         self.folder.join("work")
     }
@@ -61,20 +61,20 @@ impl Runner {
         self.variables.get(name).unwrap_or_else(|| panic!("{name} is not set"))
     }
 
-    /// Writes a file of the home.
+    /// Writes a file in the home folder.
     pub fn write_home(&self, name: &str, text: &str) {
         let file = self.folder.join("home").join(name);
         fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
         fs::write(file, text).expect("written");
     }
 
-    /// The images that the builder was asked for.
+    /// The images that were built.
     pub fn built(&self) -> Vec<String> {
         let text = fs::read_to_string(self.folder.join("temp/built")).unwrap_or_default();
         text.lines().filter_map(|line| Some(line.split_once("name=")?.1.split(',').next()?.to_owned())).collect()
     }
 
-    /// Every file that is left, with its text.
+    /// Every remaining file with its text.
     pub fn left(&self) -> Vec<(PathBuf, String)> {
         let mut open = vec![self.folder.join("home"), self.folder.join("temp")];
         let mut found = Vec::new();
@@ -91,8 +91,8 @@ impl Runner {
         found
     }
 
-    /// Runs the steps of a job. After one that fails, only those that always run do; `uses` is asked for actions.
-    /// Gives the steps that ran by their names.
+    /// Runs the steps of a job. After one fails, only those that always run do; `uses` is called for actions. Returns
+    /// the names of the steps that ran.
     pub fn job(&self, workflow: &Value, job: &str, mut uses: impl FnMut(&Runner, &str, &Value)) -> Vec<(String, Run)> {
         let mut ran: Vec<(String, Run)> = Vec::new();
         for step in workflow["jobs"][job]["steps"].as_array().expect("steps") {
@@ -130,7 +130,7 @@ impl Runner {
         finished(command.output().expect("bash starts"))
     }
 
-    /// A value with every `${{ … }}` filled in. One that nobody knows ends the test.
+    /// A value with every `${{ … }}` expanded. Panics on an unknown one.
     fn filled(&self, value: &Value, workflow: &Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(text, workflow)),
@@ -154,8 +154,8 @@ impl Runner {
     }
 }
 
-/// The variables that Woodpecker gives a plugin for its settings: names in upper case, lists joined by commas, secrets
-/// by their values.
+/// The variables that Woodpecker passes to a plugin for its settings: names in upper case, lists joined with commas,
+/// secrets by value.
 pub fn plugin_variables(settings: &Value, secrets: &BTreeMap<&str, String>) -> BTreeMap<String, String> {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),

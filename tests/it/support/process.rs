@@ -1,9 +1,9 @@
-//! Processes that end with the test that started them.
+//! Processes that do not outlive their test.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A server process, ended by its own id when dropped; the kernel ends it too if the test is killed.
+/// A server process, killed by its ID when dropped; the kernel kills it too if the test dies.
 pub struct Server {
     child: Child,
 }
@@ -30,7 +30,7 @@ impl Drop for Server {
     }
 }
 
-/// Asks again every 20 ms until `ready` says yes; panics after 20 s with `what`.
+/// Polls every 20 ms until `ready` returns true; panics after 20 s with `what`.
 pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
     let start = Instant::now();
     while !ready() {
@@ -39,8 +39,8 @@ pub fn wait_until(what: &str, mut ready: impl FnMut() -> bool) {
     }
 }
 
-/// A loopback port that was free a moment ago. For servers that cannot choose one themselves; start them again with
-/// another port if they find it taken.
+/// A loopback port that was free a moment ago, for servers that cannot choose one themselves. Start them again with
+/// another port if they find it in use.
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a loopback port").port()
 }

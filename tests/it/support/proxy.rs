@@ -1,4 +1,4 @@
-//! Relays on loopback, between the program and a real server, that pass bytes on and harm connections as told.
+//! Relays on loopback between the program and a real server, which forward bytes and damage connections as configured.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// From the program to the server.
@@ -16,39 +16,38 @@ pub enum Way {
     Down,
 }
 
-/// What is done to connections.
+/// The damage to connections.
 #[derive(Debug, Clone, Default)]
 pub enum Harm {
-    /// Nothing.
+    /// No damage.
     #[default]
     None,
-    /// The connection with this number, from 0, is cut when so many bytes have gone this way.
+    /// The connection with this number, from 0, is cut after this many bytes in this direction.
     Cut { connection: usize, way: Way, after: usize },
-    /// The same, but it is kept open and nothing passes any more, either way.
+    /// The same, but it stays open and nothing passes anymore, in either direction.
     Stall { connection: usize, way: Way, after: usize },
-    /// Every piece of bytes takes so long.
+    /// Every chunk of bytes is delayed by this much.
     Slow(Duration),
-    /// From the server a single byte comes every so often, once so many have gone: it never falls silent, and is never
-    /// done.
+    /// After this many bytes, the server's bytes arrive one at a time with this delay: it is never silent and never done.
     Drip { after: usize, delay: Duration },
-    /// Nothing passes any more on connections from before; they are kept open.
+    /// Nothing passes anymore on existing connections; they stay open.
     StallOld,
-    /// Connections from before drip.
+    /// Existing connections drip.
     DripOld(Duration),
-    /// Connections from before are cut.
+    /// Existing connections are cut.
     CutOld,
-    /// As soon as the file exists, nothing reaches the program any more and the connection ends; once.
+    /// Once the file exists, nothing reaches the program anymore and the connection ends; once.
     CutWhenThere(PathBuf),
-    /// The same, and then the server is dead.
+    /// The same, and afterwards the server is dead.
     DeadWhenThere(PathBuf),
-    /// New connections are closed at once, old ones are cut: the server has died.
+    /// The server is dead: new connections are closed at once, existing ones are cut.
     Dead,
 }
 
 #[derive(Default)]
 struct State {
     harm: Mutex<Harm>,
-    /// Bytes up and down of each connection.
+    /// The bytes sent and received on each connection.
     passed: Mutex<Vec<[usize; 2]>>,
     accepted: AtomicUsize,
     /// Counts how often harm was set.
@@ -56,14 +55,14 @@ struct State {
     stop: AtomicBool,
 }
 
-/// A relay to one server, as long as this value lives.
+/// A relay to one server, until this value is dropped.
 pub struct Relay {
     pub port: u16,
     state: Arc<State>,
 }
 
 impl Relay {
-    /// Relays to a loopback port.
+    /// Starts a relay to a loopback port.
     pub fn to(port: u16) -> Relay {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let relay = Relay { port: listener.local_addr().expect("an address").port(), state: Arc::default() };
@@ -89,7 +88,7 @@ impl Relay {
         relay
     }
 
-    /// Begins a new count of connections, with this done to them.
+    /// Starts counting connections again, with this damage.
     pub fn set(&self, harm: Harm) {
         *self.state.harm.lock().expect("unpoisoned") = harm;
         self.state.generation.fetch_add(1, Ordering::Relaxed);
@@ -97,7 +96,7 @@ impl Relay {
         self.state.accepted.store(0, Ordering::Relaxed);
     }
 
-    /// How many bytes went up and down on each connection since then.
+    /// The bytes sent and received on each connection since then.
     pub fn passed(&self) -> Vec<[usize; 2]> {
         self.state.passed.lock().expect("unpoisoned").clone()
     }
@@ -111,7 +110,7 @@ impl Drop for Relay {
     }
 }
 
-/// Passes bytes on until an end closes or harm is done. What has gone before the harm is delivered.
+/// Forwards bytes until one end closes or the connection is damaged. Everything before the damage is delivered.
 fn pump(state: &State, number: usize, way: Way, mut from: TcpStream, mut to: TcpStream) {
     let end = |from: &TcpStream, to: &TcpStream| {
         let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
@@ -194,7 +193,7 @@ fn pump(state: &State, number: usize, way: Way, mut from: TcpStream, mut to: Tcp
     }
 }
 
-/// A proxy for https as `HTTPS_PROXY` names it: it answers CONNECT and remembers where to.
+/// A proxy for https, to be used with `HTTPS_PROXY`: it answers CONNECT and records the targets.
 pub struct ConnectProxy {
     pub port: u16,
     asked: Arc<Mutex<Vec<String>>>,
@@ -214,7 +213,7 @@ impl ConnectProxy {
         proxy
     }
 
-    /// The hosts and ports that were asked for.
+    /// The requested hosts and ports.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("unpoisoned").clone()
     }

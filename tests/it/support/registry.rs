@@ -1,4 +1,4 @@
-//! Debian's docker-registry, and images pushed to it over its own API.
+//! Debian's docker-registry, with images pushed through its own API.
 
 use std::fs;
 use std::net::TcpStream;
@@ -12,13 +12,13 @@ use sha2::{Digest, Sha256};
 use super::certificates;
 use super::process::{Server, free_port, wait_until};
 
-/// The user and password of a registry that wants some.
+/// The user and password of a registry that requires them.
 pub const USER: &str = "puller";
 pub const PASSWORD: &str = "open-sesame-7";
 /// `htpasswd -nbBC 5 puller open-sesame-7`.
 const HTPASSWD: &str = "puller:$2y$05$C9vZxqxQVeql7Du/kXD73eXd.nj.c0LGnvcRqxV/8phhMIpgBv/9O";
 
-/// How a registry is set up.
+/// The setup of a registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Plain,
@@ -38,7 +38,7 @@ impl Kind {
     }
 }
 
-/// A registry that lives as long as this value.
+/// A registry that runs until this value is dropped.
 pub struct Registry {
     _server: Server,
     kind: Kind,
@@ -63,12 +63,12 @@ impl Registry {
         Registry::launch(folder, kind, &config, &auth)
     }
 
-    /// Starts a registry with a section `auth` of the test's own.
+    /// Starts a registry with an `auth` section of the test's own.
     pub fn start_with_auth(folder: &Path, auth: &str) -> Registry {
         Registry::launch(folder, Kind::Plain, "", auth)
     }
 
-    /// Starts a registry that tells an endpoint of what happens, showing a bearer token.
+    /// Starts a registry that sends notifications to an endpoint, with a bearer token.
     pub fn start_notifying(folder: &Path, url: &str, token: &str) -> Registry {
         fs::create_dir_all(folder.join("storage")).expect("a folder");
         let text = format!(
@@ -102,7 +102,7 @@ impl Registry {
         panic!("no registry: {}", fs::read_to_string(folder.join("log")).unwrap_or_default());
     }
 
-    /// Host and port, as image names write them.
+    /// Host and port as written in image names.
     pub fn host(&self) -> String {
         // The certificate is for a name, not for an address.
         let name = if self.kind.is_tls() { "localhost" } else { "127.0.0.1" };
@@ -114,7 +114,7 @@ impl Registry {
         self.folder.join("ca.pem")
     }
 
-    /// Pushes an image of one platform, built at `created`, and gives its digest.
+    /// Pushes an image of one platform, built at `created`, and returns its digest.
     pub fn push(&self, repository: &str, tag: &str, created: &str) -> String {
         self.block_on(async {
             let manifest = self.image(repository, tag, created, "amd64").await;
@@ -122,7 +122,7 @@ impl Registry {
         })
     }
 
-    /// Pushes an image of one platform with labels, built at `created`, and gives its digest.
+    /// Pushes an image of one platform with labels, built at `created`, and returns its digest.
     pub fn push_labelled(&self, repository: &str, tag: &str, created: &str, labels: &[(&str, &str)]) -> String {
         let labels: serde_json::Map<String, serde_json::Value> =
             labels.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
@@ -132,13 +132,13 @@ impl Registry {
         })
     }
 
-    /// Pushes an index of two platforms and an attestation, as buildx does.
+    /// Pushes an index of two platforms and an attestation, like buildx.
     pub fn push_index(&self, repository: &str, tag: &str, created: &str) -> String {
         self.block_on(async {
             let kind = "application/vnd.oci.image.manifest.v1+json";
             let mut manifests = Vec::new();
             for (architecture, os) in [("amd64", "linux"), ("arm64", "linux"), ("unknown", "unknown")] {
-                // An attestation made long after must not count.
+                // An attestation created long after must not count.
                 let at = if os == "unknown" { "2099-01-01T00:00:00Z" } else { created };
                 let manifest = self.image(repository, &format!("{tag}-{architecture}"), at, architecture).await;
                 let digest = self.put(repository, &digest(&manifest), kind, &manifest).await;
@@ -152,7 +152,7 @@ impl Registry {
         })
     }
 
-    /// Takes content away behind the registry's back, as a failing disk or a wrong cleanup does.
+    /// Deletes content behind the registry's back, like a failing disk or a wrong cleanup.
     pub fn lose(&self, digest: &str) {
         let hex = digest.strip_prefix("sha256:").expect("sha256");
         let data = self.folder.join(format!("storage/docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]));
@@ -178,7 +178,7 @@ impl Registry {
         })
     }
 
-    /// Gives an image that is there another tag; `reference` is a tag or a digest.
+    /// Gives an existing image another tag; `reference` is a tag or a digest.
     pub fn tag(&self, repository: &str, reference: &str, tag: &str) {
         self.block_on(async {
             let url = format!("{}/v2/{repository}/manifests/{reference}", self.base());
@@ -190,7 +190,7 @@ impl Registry {
         });
     }
 
-    /// The digests of the platforms of an index, in its order.
+    /// The digests of an index's platforms, in order.
     pub fn platforms(&self, repository: &str, tag: &str) -> Vec<String> {
         let index = self.manifest(repository, tag);
         let manifests = index["manifests"].as_array().expect("an index").iter();
@@ -198,13 +198,13 @@ impl Registry {
         images.map(|manifest| manifest["digest"].as_str().expect("a digest").to_owned()).collect()
     }
 
-    /// Takes away a tag, and keeps its image for the others that it has.
+    /// Removes a tag and keeps its image for the other tags.
     pub fn untag(&self, repository: &str, tag: &str) {
         let tags = self.folder.join(format!("storage/docker/registry/v2/repositories/{repository}/_manifests/tags"));
         fs::remove_dir_all(tags.join(tag)).expect("the tag was there");
     }
 
-    /// Pushes a manifest or index as it is given.
+    /// Pushes a manifest or index as is.
     pub fn put_manifest(&self, repository: &str, tag: &str, manifest: &serde_json::Value) -> String {
         let kind = manifest["mediaType"].as_str().expect("a media type").to_owned();
         self.block_on(self.put(repository, tag, &kind, &manifest.to_string().into_bytes()))
@@ -283,7 +283,7 @@ impl Registry {
     }
 }
 
-/// `sha256:` of bytes.
+/// The `sha256:` digest of bytes.
 pub fn digest(bytes: &[u8]) -> String {
     let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")

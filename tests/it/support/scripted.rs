@@ -1,5 +1,5 @@
-//! A server that answers as told: for what a real registry cannot be made to show, and for products that no machine has
-//! at hand.
+//! A server with scripted responses: for behavior that a real registry cannot be made to show, and for products that
+//! cannot run here.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// What a client asked.
+/// A request of a client.
 #[derive(Debug, Clone)]
 pub struct Asked {
     pub method: String,
@@ -20,10 +20,10 @@ pub struct Asked {
     pub body: String,
 }
 
-/// What is answered: status, headers, body. `None` says nothing and keeps the connection open.
+/// A response: status, headers, body. `None` sends nothing and keeps the connection open.
 pub type Answer = Option<(u16, Vec<(String, String)>, Vec<u8>)>;
 
-/// A server on loopback that answers each request by a function and remembers what was asked.
+/// A server on loopback that responds with a function and records requests.
 pub struct Scripted {
     port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -156,16 +156,16 @@ fn serve(stream: Box<dyn Stream>, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&As
         request.body = String::from_utf8_lossy(&body).into_owned();
         asked.lock().expect("unpoisoned").push(request.clone());
         let Some((status, headers, body)) = script(&request) else {
-            // Holds the line until the client gives up.
+            // Keeps the connection open until the client gives up.
             let mut rest = String::new();
             let _ = reader.read_line(&mut rest);
             return Ok(());
         };
         let fields: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        // A script may tell a length of its own.
+        // A script may send a length of its own.
         let says = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-length"));
         let length = if says { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
-        // One write: two would wait for the client's delayed acknowledgement, 40 ms each time.
+        // A single write: two would wait for the client's delayed acknowledgment, 40 ms each time.
         let mut bytes = format!("HTTP/1.1 {status} X\r\n{fields}{length}\r\n").into_bytes();
         if request.method != "HEAD" {
             bytes.extend_from_slice(&body);
@@ -175,7 +175,7 @@ fn serve(stream: Box<dyn Stream>, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&As
     }
 }
 
-/// An answer in JSON.
+/// A JSON response.
 pub fn json(status: u16, body: serde_json::Value, headers: &[(&str, &str)]) -> Answer {
     let mut all = vec![("Content-Type".to_owned(), "application/json".to_owned())];
     all.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));

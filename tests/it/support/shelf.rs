@@ -1,4 +1,4 @@
-//! A registry of images that are made up when they are asked for, in whatever mood. For what a real one cannot be made to
+//! A registry with images that are generated on request, in any mood: for behavior that a real one cannot be made to
 //! show, and for more tags than one could push.
 
 use std::sync::{Arc, Mutex};
@@ -9,40 +9,41 @@ use serde_json::json;
 use super::registry::digest;
 use super::scripted::{Answer, Asked, Scripted, json as answer};
 
-/// All images share it.
+/// The layer that all images share.
 const LAYER: &[u8] = b"a layer";
 
-/// What the registry does.
+/// The behavior of the registry.
 #[allow(dead_code, reason = "the soak tests use all of it")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
     Well,
-    /// It answers 503.
+    /// It responds with 503.
     Down,
-    /// It takes connections and says nothing.
+    /// It accepts connections and sends nothing.
     Silent,
-    /// It takes its time.
+    /// It is slow.
     Slow,
-    /// It has had enough: 429.
+    /// It is overloaded: 429.
     Full,
-    /// Bytes that do not hash to what they are called.
+    /// It sends bytes that do not match their digest.
     Lying,
-    /// Layers that are too short.
+    /// It sends layers that are too short.
     Short,
-    /// Lists without what was pushed last.
+    /// It lists tags without the latest push.
     Forgetful,
-    /// No JSON.
+    /// It sends invalid JSON.
     Garbled,
 }
 
-/// What the registry holds: of each image `org/app-NUMBER` the tags, with the second of 2026 in which they were built.
+/// The contents of the registry: for each image `org/app-NUMBER` the tags, with the second of 2026 in which they were
+/// built.
 pub struct Shelf {
     pub mood: Mood,
     pub tags: Vec<Vec<(String, i64)>>,
 }
 
 impl Shelf {
-    /// Serves a shelf that can be changed meanwhile.
+    /// Serves a registry whose contents can change meanwhile.
     pub fn serve(tags: Vec<Vec<(String, i64)>>) -> (Arc<Mutex<Shelf>>, Scripted) {
         let shelf = Arc::new(Mutex::new(Shelf { mood: Mood::Well, tags }));
         let served = Arc::clone(&shelf);

@@ -1,4 +1,4 @@
-//! Images as other tools push them: an OCI layout made here, copied by skopeo.
+//! Images as other tools push them: a generated OCI layout, copied by skopeo.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Makes the layout; `created` is when the images say they were built.
+    /// Creates the layout; `created` is the build date in the images.
     pub fn make(folder: &Path, created: &str) -> Layout {
         let layout = Layout { folder: folder.to_owned() };
         fs::create_dir_all(folder.join("blobs/sha256")).expect("a folder");
@@ -36,7 +36,7 @@ impl Layout {
         layout
     }
 
-    /// Pushes it by skopeo, with more arguments for `skopeo copy`.
+    /// Pushes it with skopeo, with more arguments for `skopeo copy`.
     pub fn push(&self, registry: &Registry, repository: &str, tag: &str, arguments: &[&str]) {
         let output = Command::new("skopeo")
             .args(["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"])

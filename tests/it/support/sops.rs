@@ -1,4 +1,4 @@
-//! The real sops, with keys of its own, and files that it wrote.
+//! The real sops with keys of its own, and files that it wrote.
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,8 +18,8 @@ pub struct Sops {
     pub identity: String,
 }
 
-/// Where sops is: PyPI's package brings the program and a slow script around it, which is passed over. Else the one in
-/// `PATH`, in full, because it runs without that variable.
+/// The path of sops: PyPI's package has the program and a slow script around it, which is bypassed. Otherwise the one
+/// in `PATH`, as an absolute path, because it runs without that variable.
 fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
@@ -46,7 +46,7 @@ pub fn new_key() -> (String, String) {
     (recipient, identity)
 }
 
-/// A keyring of these identities.
+/// A keyring with these identities.
 pub fn keyring(identities: &[&str]) -> Keyring {
     let mut keyring = Keyring::new();
     for identity in identities {
@@ -68,17 +68,17 @@ impl Sops {
         Sops { folder, recipient: self.recipient.clone(), identity: self.identity.clone() }
     }
 
-    /// The keyring of the folder's key.
+    /// A keyring with the folder's key.
     pub fn keyring(&self) -> Keyring {
         keyring(&[&self.identity])
     }
 
-    /// Runs sops in the folder with the folder's identity, and no other.
+    /// Runs sops in the folder with the folder's identity only.
     pub fn run(&self, args: &[&str]) -> Output {
         self.run_as(&self.identity, args)
     }
 
-    /// Runs sops in the folder with identities, one a line.
+    /// Runs sops in the folder with identities, one per line.
     pub fn run_as(&self, identities: &str, args: &[&str]) -> Output {
         let mut command = Command::new(program());
         command.current_dir(self.folder.path()).env_clear().env("SOPS_AGE_KEY", identities);
@@ -86,23 +86,23 @@ impl Sops {
         command.args(args).output().expect("sops; ./test installs it")
     }
 
-    /// The path of a file of the folder.
+    /// The path of a file in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Writes a file of the folder.
+    /// Writes a file in the folder.
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         fs::write(self.path(name), bytes).expect("written");
     }
 
-    /// What sops makes of a plain file for the folder's recipient, by a creation rule that holds `rule` as well.
+    /// Encrypts a file with sops for the folder's recipient, by a creation rule that includes `rule`.
     pub fn encrypt(&self, name: &str, bytes: impl AsRef<[u8]>, rule: &str) -> Vec<u8> {
         let rule = rule.replace("; ", "\n    ");
         self.encrypt_by(name, bytes, &format!("creation_rules:\n  - age: {}\n    {rule}\n", self.recipient))
     }
 
-    /// What sops makes of a plain file by a `.sops.yaml`.
+    /// Encrypts a file with sops by a `.sops.yaml`.
     pub fn encrypt_by(&self, name: &str, bytes: impl AsRef<[u8]>, config: &str) -> Vec<u8> {
         self.write(".sops.yaml", config);
         self.write(name, bytes);
@@ -111,7 +111,7 @@ impl Sops {
         output.stdout
     }
 
-    /// What sops decrypts a file to; its words when it refuses.
+    /// Decrypts a file with sops, or returns its error message.
     pub fn decrypt(&self, name: &str, bytes: impl AsRef<[u8]>, args: &[&str]) -> Result<Vec<u8>, String> {
         self.write(name, bytes);
         let output = self.run(&[&["decrypt"], args, &[name]].concat());
@@ -121,7 +121,7 @@ impl Sops {
         }
     }
 
-    /// A new SSH key of the folder: recipient and private key.
+    /// A new SSH key for the folder: recipient and private key.
     pub fn ssh_key(&self) -> (String, String) {
         let mut command = Command::new("ssh-keygen");
         command.current_dir(self.folder.path()).args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", "ssh.key"]);
@@ -130,7 +130,7 @@ impl Sops {
         (read("ssh.key.pub").trim().to_owned(), read("ssh.key"))
     }
 
-    /// What sops decrypts a file to with the folder's SSH key.
+    /// Decrypts a file with sops and the folder's SSH key.
     pub fn decrypt_by_ssh(&self, name: &str, bytes: impl AsRef<[u8]>) -> Vec<u8> {
         self.write(name, bytes);
         let mut command = Command::new(program());

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// What a run of the program gave.
+/// The result of a run of the program.
 #[derive(Debug)]
 pub struct Run {
     pub code: i32,
@@ -12,14 +12,14 @@ pub struct Run {
 }
 
 impl Run {
-    /// Ends the test unless the program succeeded.
+    /// Panics unless the program succeeded.
     #[track_caller]
     pub fn ok(self) -> Run {
         assert_eq!(self.code, 0, "{self:#?}");
         self
     }
 
-    /// Ends the test unless the program ended with a code and an error in the promised form.
+    /// Panics unless the program exited with a code and an error in the documented form.
     #[track_caller]
     pub fn fails_with(self, code: i32) -> Run {
         assert_eq!(self.code, code, "{self:#?}");
@@ -34,7 +34,7 @@ impl Run {
     }
 }
 
-/// The program with an environment of its own: nothing of the user's is read or written.
+/// The program with a clean environment: it reads and writes nothing of the user's.
 pub fn command(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tagalong"));
     command.env_clear().env("HOME", home).env("PATH", std::env::var_os("PATH").unwrap_or_default());

@@ -1,4 +1,4 @@
-//! A token server as the distribution project specifies it: JSON Web Tokens, signed with a certificate's key, good for
+//! A token server as specified by the distribution project: JSON Web Tokens, signed with a certificate's key, each for
 //! one scope.
 
 use std::fs;
@@ -18,14 +18,14 @@ use super::certificates;
 use super::registry::{PASSWORD, USER};
 use super::scripted::{Answer, Asked, Scripted, json as answer};
 
-/// A server that gives tokens to the one user, and to holders of the refresh token.
+/// A server that gives tokens to the only user, and to holders of the refresh token.
 pub struct TokenServer {
     pub server: Scripted,
-    /// How long tokens are good, in seconds.
+    /// The lifetime of tokens in seconds.
     pub seconds: Arc<AtomicU64>,
 }
 
-/// What is changed for an access token by OAuth2.
+/// The refresh token that OAuth2 exchanges for an access token.
 pub const REFRESH_TOKEN: &str = "refresh-sesame-9";
 
 impl TokenServer {
@@ -41,7 +41,7 @@ impl TokenServer {
         TokenServer { server, seconds }
     }
 
-    /// The section `auth` of a registry's configuration that wants these tokens.
+    /// The `auth` section for the configuration of a registry that requires these tokens.
     pub fn registry_auth(&self, folder: &Path) -> String {
         format!(
             "auth:\n  token:\n    realm: http://{}/token\n    service: tests\n    issuer: token-tests\n    rootcertbundle: {}/ca.pem\n",
@@ -82,12 +82,12 @@ fn give(request: &Asked, key: &KeyPair, certificate: &CertificateDer<'_>, second
     let signed = format!("{}.{}", encode(&header), encode(&claims));
     let signature = fixed(&key.sign(signed.as_bytes()).expect("a signature"));
     let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
-    // OAuth2 calls it by another name.
+    // OAuth2 has another name for it.
     let name = if request.method == "POST" { "access_token" } else { "token" };
     answer(200, json!({ name: token, "expires_in": seconds }), &[])
 }
 
-/// The two numbers of an ECDSA signature side by side, 32 bytes each, instead of in DER (RFC 7518 section 3.4).
+/// The two numbers of an ECDSA signature one after the other, 32 bytes each, instead of in DER (RFC 7518 section 3.4).
 fn fixed(der: &[u8]) -> Vec<u8> {
     let mut rest = &der[2..];
     let mut both = Vec::new();

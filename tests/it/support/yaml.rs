@@ -5,14 +5,14 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// The documents of a text; empty ones are left out.
+/// The documents in a text, without empty ones.
 #[track_caller]
 pub fn documents(text: &str) -> Vec<Value> {
     let all: Vec<Value> = serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     all.into_iter().filter(|document| !document.is_null()).collect()
 }
 
-/// The one document of a file.
+/// The only document in a file.
 #[track_caller]
 pub fn file(path: &Path) -> Value {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -21,7 +21,7 @@ pub fn file(path: &Path) -> Value {
     all.remove(0)
 }
 
-/// The texts of a list; nothing when there is no list.
+/// The strings of a list; empty if there is no list.
 pub fn texts(list: &Value) -> Vec<&str> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }

@@ -1,5 +1,5 @@
-//! `order: commit`: tags are ordered by the place of their commits in the history of a branch, whenever and however often
-//! their images were built.
+//! `order: commit`: tags are ordered by the position of their commits in the history of a branch, whenever and however
+//! often their images were built.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,8 @@ struct History {
 }
 
 impl History {
-    /// `tags` is what the policy says, in which `SOURCE` is the URL of the source; `more` are sections of the agent's own
-    /// file.
+    /// `tags` is the rule of the policy, in which `SOURCE` is replaced by the URL of the source; `more` are sections of
+    /// the agent's own file.
     fn new(deployed: &str, tags: &str, more: &str) -> History {
         let stage = Stage::new(&[("app.yaml", &format!("image: HOST/org/app:{deployed}\n"))]);
         let source = Origin::create(&stage.home().join("source.git"), &[("readme", "first\n")]);
@@ -38,7 +38,7 @@ impl History {
         History { stage, source, config }
     }
 
-    /// With the usual policy, and a first commit deployed.
+    /// The usual policy, and a first commit that is deployed.
     fn usual() -> (History, String) {
         let history = History::new("latest", "{ sha: { order: commit, source: SOURCE } }", "");
         let first = history.source.tip();
@@ -47,7 +47,7 @@ impl History {
         (history, first)
     }
 
-    /// Builds an image of a commit in an hour of a day.
+    /// Builds an image of a commit, at an hour of the day.
     fn build(&self, tag: &str, hour: u32) {
         self.stage.registry.push("org/app", tag, &at(hour));
     }
@@ -56,7 +56,7 @@ impl History {
         self.source.commit(text, &[("readme", text)])
     }
 
-    /// A commit on `main` that is taken away again, and only reachable from a branch of its own.
+    /// A commit on `main` that is then removed, so that only another branch has it.
     fn commit_elsewhere(&self, branch: &str, text: &str) -> String {
         let tip = self.source.tip();
         let commit = self.commit(text);
@@ -86,7 +86,7 @@ impl History {
         assert!(run.json()["commit"].is_string(), "{run:#?}");
     }
 
-    /// Ends the test unless nothing moves; gives reason and detail.
+    /// Panics if anything moves; returns the reason and detail.
     #[track_caller]
     fn stays(&self) -> (String, String) {
         let before = self.deployed();
@@ -98,7 +98,7 @@ impl History {
         (skipped["reason"].as_str().expect("text").to_owned(), skipped["detail"].as_str().expect("text").to_owned())
     }
 
-    /// The one clone of a source in the cache.
+    /// The only clone of a source in the cache.
     fn clone(&self) -> PathBuf {
         let sources = std::fs::read_dir(self.stage.home().join(".cache/tagalong/sources")).expect("clones");
         let clones: Vec<PathBuf> = sources.map(|entry| entry.expect("an entry").path().join("clone.git")).collect();
@@ -112,26 +112,26 @@ fn at(hour: u32) -> String {
 }
 
 #[test]
-fn the_place_in_the_history_decides_and_not_the_build() {
+fn the_position_in_history_decides_not_the_build_time() {
     let (history, first) = History::usual();
     let (second, third) = (history.commit("second"), history.commit("third"));
     history.build(&third, 3);
     history.moves_to(&third);
-    // An older commit that is built later: another run of its pipeline, or a slow one.
+    // An older commit that is built later, by a repeated or a slow pipeline.
     history.build(&second, 9);
     assert_eq!(history.stays().0, "up-to-date");
-    // The newest commit need not be the newest image: this one was built, and its clock set, before all others.
+    // The newest commit need not have the newest image: this one was built before all others, by its clock.
     let fourth = history.commit("fourth");
     history.build(&fourth, 2);
     history.moves_to(&fourth);
-    // Short tags, with something in front. Digits alone would pass for a build number.
+    // Short tags with a prefix. Digits alone would look like a build number.
     let has_letter = |commit: &String| commit[..9].contains(char::is_alphabetic);
     let fifth =
         (5..).map(|n| history.commit(&format!("commit {n}"))).find(has_letter).expect("one in seventy has none");
     let tag = format!("main-{}", &fifth[..9]);
     history.build(&tag, 1);
     history.moves_to(&tag);
-    // Whoever goes back by hand is brought forward by the next commit only.
+    // After going back by hand, only the next commit moves it forward.
     history.back_to(&first);
     history.moves_to(&tag);
 }
@@ -165,13 +165,13 @@ fn tags_of_one_build_are_one_candidate() {
     registry.tag("org/app", &third, &third[..7]);
     history.moves_to(&third[..7]);
 
-    // An image of one platform takes the place of an index only where it is called alike.
+    // An image of one platform replaces an index only if it has the same form of name.
     let fourth = history.commit("fourth");
     history.build(&format!("main-{}", &fourth[..7]), 4);
     assert_eq!(history.stays().0, "no-candidate");
     history.build(&fourth[..7], 5);
     history.moves_to(&fourth[..7]);
-    // Two builds of one commit are two.
+    // Two builds of the same commit are two builds.
     let fifth = history.commit("fifth");
     history.build(&fifth[..7], 6);
     history.build(&format!("main-{}", &fifth[..7]), 7);
@@ -181,30 +181,33 @@ fn tags_of_one_build_are_one_candidate() {
 }
 
 #[test]
-fn a_commit_of_digits_alone_is_known_by_the_history() {
+fn digit_only_commits_are_recognized_by_the_history() {
     let (history, _) = History::usual();
     let digits = |id: &String| id[..7].bytes().all(|b| b.is_ascii_digit());
     let number = (0..).map(|n| history.commit(&format!("number {n}"))).find(digits).expect("one in 27");
     history.build(&number[..7], 2);
     history.moves_to(&number[..7]);
-    // The newest number is no commit.
+    // The newest number is not a commit.
     let other = if number.starts_with('1') { "2222222" } else { "1111111" };
     history.build(other, 3);
     assert_eq!(history.stays().0, "up-to-date");
     let image = history.stage.image("app");
     let config = history.config.display().to_string();
     let text = run(history.stage.home(), &["explain", &image, "--config", &config]).ok().stdout;
-    assert!(text.contains(&format!("  {other} is digits alone, and no commit of the branch begins so\n")), "{text}");
+    assert!(
+        text.contains(&format!("  {other} consists of digits only, and no commit on the branch begins with it\n")),
+        "{text}"
+    );
 }
 
 #[test]
-fn what_is_not_on_the_branch_is_never_chosen() {
+fn commits_off_the_branch_are_never_chosen() {
     let (history, _) = History::usual();
     let feature = history.commit_elsewhere("feature", "a feature");
     history.build(&feature, 5);
     assert_eq!(history.stays().0, "up-to-date");
 
-    // Merged, it is still no commit of the branch's own line: the merge is.
+    // After the merge, it is still not on the branch's first-parent history: the merge commit is.
     let second = history.commit("second");
     history.build(&second, 6);
     history.moves_to(&second);
@@ -220,27 +223,27 @@ fn what_is_not_on_the_branch_is_never_chosen() {
 }
 
 #[test]
-fn a_force_pushed_branch_goes_on_from_what_was_built_since() {
+fn after_a_force_push_the_next_build_is_deployed() {
     let (history, first) = History::usual();
     let second = history.commit("second");
     history.build(&second, 5);
     history.moves_to(&second);
 
-    // The branch is taken back: nothing that is on it was built after what is deployed.
+    // The branch is reset: nothing on it was built after the deployed image.
     git(&history.source.path, &["update-ref", "refs/heads/main", &first]);
     let (reason, detail) = history.stays();
     assert_eq!(reason, "no-candidate");
-    assert!(detail.contains("nothing is moved back"), "{detail}");
+    assert!(detail.contains("tags are never moved back"), "{detail}");
 
-    // And goes on another way.
+    // And continues with other commits.
     let other = history.commit("the second in other words");
     history.build(&other, 6);
     history.moves_to(&other);
-    // What was deployed before is off the branch, however often it is built again.
+    // The commit that was deployed before is off the branch, however often it is built again.
     history.build(&second, 9);
     assert_eq!(history.stays().0, "up-to-date");
 
-    // A cache that is lost changes nothing.
+    // Losing the cache changes nothing.
     git(&history.source.path, &["update-ref", "refs/heads/main", &first]);
     std::fs::remove_dir_all(history.stage.home().join(".cache")).expect("removed");
     assert_eq!(history.stays().0, "no-candidate");
@@ -250,7 +253,7 @@ fn a_force_pushed_branch_goes_on_from_what_was_built_since() {
 }
 
 #[test]
-fn no_more_of_the_history_is_fetched_than_is_needed() {
+fn only_the_necessary_history_is_fetched() {
     let (history, _) = History::usual();
     let ids = grow(&history.source.path, 300);
     history.build(&ids[299], 2);
@@ -261,7 +264,7 @@ fn no_more_of_the_history_is_fetched_than_is_needed() {
     history.moves_to(&ids[299]);
     assert_eq!(count(), 50);
 
-    // What is deployed is far back and was built last: only its place tells that the tip is newer.
+    // The deployed commit is far back and was built last: only its position shows that the tip is newer.
     let back = &ids[20];
     history.build(back, 9);
     history.back_to(back);
@@ -270,7 +273,7 @@ fn no_more_of_the_history_is_fetched_than_is_needed() {
 }
 
 #[test]
-fn images_say_where_they_come_from() {
+fn images_name_their_source() {
     let history = History::new(
         "build-1",
         "{ sha: { order: commit, pattern: '^build-[0-9]+$' } }",
@@ -292,7 +295,7 @@ fn images_say_where_they_come_from() {
     history.stage.registry.push("org/app", "build-3", &at(5));
     history.moves_to("build-2");
 
-    // Labels lead nowhere that the agent's own file does not name.
+    // Labels cannot lead to hosts that the agent's own file does not name.
     push("build-2", &second, "https://evil.example.com/org/app");
     std::fs::remove_dir_all(history.stage.home().join(".cache")).expect("removed");
     let (reason, detail) = history.stays();
@@ -323,15 +326,15 @@ fn the_infrastructure_repository_cannot_lead_to_other_sources() {
         assert_eq!(reason, "no-candidate");
         assert!(detail.contains("is not allowed; name it under `sources`"), "{detail}");
     }
-    // On the git server of the infrastructure repository, with its key, sources may be read.
+    // Sources on the git server of the infrastructure repository may be read, with its key.
     policy(&history.stage.sshd.url(&history.source));
     history.moves_to(&history.source.tip());
 }
 
 #[test]
-fn a_sha_that_is_too_short_is_said() {
+fn an_ambiguous_sha_is_reported() {
     let (history, _) = History::usual();
-    // Two commits whose names begin alike.
+    // Two commits whose IDs begin alike.
     let object = |parent: Option<&str>, message: &str| {
         let parent = parent.map(|id| format!("parent {id}\n")).unwrap_or_default();
         let who = "Ada <ada@example.com> 1767225600 +0000";
@@ -354,19 +357,19 @@ fn a_sha_that_is_too_short_is_said() {
     let run = history.sync().ok();
     assert_eq!(history.deployed(), one[..8], "{run:#?}");
     assert!(run.stderr.contains(&format!("{} is left out: it may be any of the commits", &two[..7])), "{run:#?}");
-    // The image itself can tell.
+    // The image itself can resolve it.
     history.stage.registry.push_labelled("org/app", &two[..7], &at(6), &[("org.opencontainers.image.revision", &two)]);
     std::fs::remove_dir_all(history.stage.home().join(".cache")).expect("removed");
     history.moves_to(&two[..7]);
 }
 
 #[test]
-fn mistakes_are_said_and_sources_are_checked() {
+fn mistakes_are_reported_and_sources_are_checked() {
     let wrong = History::new("latest", "{ sha: { order: built, branch: main } }", "sources:\n- { insteadOf: x }\n");
     let said = wrong.sync().fails_with(2).stderr;
-    assert!(said.contains("policies[0].tags.sha: `source` and `branch` belong to `order: commit`"), "{said}");
+    assert!(said.contains("policies[0].tags.sha: `source` and `branch` require `order: commit`"), "{said}");
     assert!(said.contains("sources[0].insteadOf: not a URL"), "{said}");
-    assert!(said.contains("sources[0]: `url` is needed"), "{said}");
+    assert!(said.contains("sources[0]: `url` is required"), "{said}");
 
     let (history, first) = History::usual();
     let check = || {
@@ -383,7 +386,7 @@ fn mistakes_are_said_and_sources_are_checked() {
 }
 
 #[test]
-fn a_source_that_does_not_answer_spoils_its_own_images_only() {
+fn an_unreachable_source_affects_only_its_own_images() {
     let history = History::new("latest", "{ sha: { order: commit, source: SOURCE-gone } }", "");
     let host = history.stage.registry.host();
     let text = std::fs::read_to_string(&history.config).expect("there");
@@ -399,7 +402,7 @@ fn a_source_that_does_not_answer_spoils_its_own_images_only() {
     assert_eq!(run.json()["skipped"][0]["reason"], "registry-error");
 }
 
-/// Grows the branch by so many commits; gives their ids, oldest first.
+/// Adds this many commits to the branch; returns their IDs, oldest first.
 fn grow(repository: &Path, count: usize) -> Vec<String> {
     let tip = git(repository, &["rev-parse", "main"]);
     let commit = |n: usize| {

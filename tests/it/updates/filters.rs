@@ -1,4 +1,4 @@
-//! What a policy says besides its rule: tags allowed and ignored, a minimum age, digests that are followed.
+//! The keys of a policy other than its rule: allowed and ignored tags, a minimum age, tracked digests.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::support::infra::Stage;
 
 const OLD: &str = "2026-04-01T10:00:00Z";
 
-/// A time so many hours ago.
+/// The time this many hours ago.
 fn ago(hours: i64) -> String {
     (jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours)).to_string()
 }
@@ -62,7 +62,7 @@ fn an_image_waits_for_its_minimum_age() {
     {
         stage.registry.push("version/app", tag, &at);
     }
-    // A time that no sum can be made of is only very young.
+    // A date so late that the minimum age cannot be added simply means too young.
     stage.registry.push("version/new", "2.0.0", "9999-12-30T00:00:00Z");
     let run = stage.tagalong(&["sync", "--output", "json"]).ok();
     assert!(stage.origin.read("sha.yaml").ends_with("aaaaaa2\n"), "{run:#?}");
@@ -77,7 +77,7 @@ fn an_image_waits_for_its_minimum_age() {
 }
 
 #[test]
-fn a_tag_that_is_rebuilt_in_place_is_followed_by_its_digest() {
+fn a_tag_rebuilt_in_place_is_followed_by_its_digest() {
     let stage = Stage::new(&[
         (
             "tagalong.yaml",
@@ -108,7 +108,7 @@ fn a_tag_that_is_rebuilt_in_place_is_followed_by_its_digest() {
     assert_eq!(report["updates"].as_array().expect("updates").len(), 2, "{report:#}");
     assert!(stage.origin.read("moving.yaml").ends_with(&format!("2026.04@{moving}\n")));
     assert!(stage.origin.read("both.yaml").ends_with(&format!("1.0.0@{both}\n")));
-    // A pinned digest goes with its tag alone.
+    // A pinned digest changes only with its tag.
     assert!(stage.origin.read("pinned.yaml").ends_with(&format!("1.0.0@{pinned}\n")));
 
     // A rebuilt image that is broken is no exception.
@@ -122,7 +122,7 @@ fn a_tag_that_is_rebuilt_in_place_is_followed_by_its_digest() {
 }
 
 #[test]
-fn mistakes_in_these_keys_are_all_said() {
+fn all_mistakes_in_these_keys_are_reported() {
     let stage = Stage::new(&[(
         "tagalong.yaml",
         "policies:\n- images: [HOST/a/*]\n  tags: { sha: {} }\n  allow: ['a b']\n  ignore: x\n  minimumAge: soon\n  \

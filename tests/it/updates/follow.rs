@@ -21,7 +21,7 @@ const NEW: &str = "2026-04-02T10:00:00Z";
 fn the_image_built_last_is_deployed_once() {
     let stage = Stage::new(&[("apps/app/deployment.yaml", DEPLOYMENT)]);
     stage.registry.push("org/app", "ffffff1", OLD);
-    // Smaller in every alphabetical sense, and built later.
+    // Smaller in any alphabetical order, and built later.
     let digest = stage.registry.push("org/app", "000000a", NEW);
     stage.registry.push("org/app", "latest", "2026-05-01T10:00:00Z");
 
@@ -72,7 +72,7 @@ fn indexes_are_ordered_by_their_platforms_and_attestations_do_not_count() {
 }
 
 #[test]
-fn nothing_moves_back_when_the_registry_lost_what_is_deployed() {
+fn nothing_moves_back_when_the_deployed_tag_is_gone() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     let deployed = stage.registry.push("org/app", "aaaaaa1", NEW);
     stage.registry.push("org/app", "bbbbbb1", OLD);
@@ -81,11 +81,11 @@ fn nothing_moves_back_when_the_registry_lost_what_is_deployed() {
     assert_eq!(report["commit"], serde_json::Value::Null);
     assert_eq!(report["skipped"][0]["reason"], "no-candidate");
     let detail = report["skipped"][0]["detail"].as_str().expect("text");
-    assert!(detail.contains("aaaaaa1 is not known") && detail.contains("tagalong set"), "{detail}");
+    assert!(detail.contains("is newer than aaaaaa1:") && detail.contains("tagalong set"), "{detail}");
 }
 
 #[test]
-fn an_image_without_tags_spoils_no_other() {
+fn an_image_without_tags_does_not_affect_others() {
     let stage =
         Stage::new(&[("a.yaml", "image: HOST/org/a:aaaaaa1\n"), ("b.yaml", "image: HOST/org/never-pushed:aaaaaa1\n")]);
     stage.registry.push("org/a", "aaaaaa1", OLD);
@@ -98,7 +98,7 @@ fn an_image_without_tags_spoils_no_other() {
 }
 
 #[test]
-fn a_registry_that_is_down_is_said_and_spoils_no_other() {
+fn a_registry_outage_is_reported_and_does_not_affect_others() {
     let gone = support::process::free_port();
     let dead = format!("image: 127.0.0.1:{gone}/org/b:aaaaaa1\n");
     let stage = Stage::new(&[
@@ -121,7 +121,7 @@ fn a_registry_that_is_down_is_said_and_spoils_no_other() {
 }
 
 #[test]
-fn policies_in_the_repository_hold_and_a_dry_run_writes_nothing() {
+fn policies_in_the_repository_apply_and_a_dry_run_writes_nothing() {
     let stage = Stage::new(&[
         ("tagalong.yaml", "policies:\n- images: [\"HOST/team/*\"]\n  tags: { semver: '^1' }\n  pin: digest\n"),
         ("app.yaml", "image: HOST/team/app:1.9.0\n"),
@@ -135,12 +135,12 @@ fn policies_in_the_repository_hold_and_a_dry_run_writes_nothing() {
     assert_eq!(stage.origin.tip(), before);
     stage.tagalong(&["sync"]).ok();
     assert!(stage.origin.read("app.yaml").contains("team/app:1.10.0@sha256:"));
-    // The tag is the newest already; what the policy asks for besides is its digest.
+    // The tag is already the newest; the policy also asks for its digest.
     let unpinned = format!("image: {}/team/app:1.10.0\n", stage.registry.host());
     stage.origin.commit("another one, not pinned", &[("other.yaml", &unpinned)]);
     stage.tagalong(&["sync"]).ok();
     assert!(stage.origin.read("other.yaml").contains("team/app:1.10.0@sha256:"));
-    // A person who takes the digest away means it.
+    // A person who removes the digest does so on purpose.
     stage.origin.commit("unpinned by hand", &[("other.yaml", &unpinned)]);
     let report = stage.tagalong(&["sync", "--output", "json"]).ok().json();
     assert_eq!(stage.origin.read("other.yaml"), unpinned);
@@ -149,7 +149,7 @@ fn policies_in_the_repository_hold_and_a_dry_run_writes_nothing() {
 }
 
 #[test]
-fn the_agent_follows_until_it_is_told_to_stop() {
+fn the_agent_runs_until_it_is_asked_to_stop() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     stage.registry.push("org/app", "aaaaaa1", OLD);
     let config = stage.config();
@@ -171,13 +171,13 @@ fn the_agent_follows_until_it_is_told_to_stop() {
 }
 
 #[test]
-fn told_to_stop_in_the_middle_of_a_push_the_agent_ends_the_cycle_first() {
+fn an_agent_asked_to_stop_during_a_push_finishes_the_cycle() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     stage.registry.push("org/app", "aaaaaa1", OLD);
     stage.registry.push("org/app", "aaaaaa2", NEW);
     let begun = stage.home().join("begun");
     let told = stage.home().join("told");
-    // The server takes the push only once the agent has been told to stop.
+    // The server accepts the push only after the agent has been asked to stop.
     let hook = format!("touch {}; while [ ! -e {} ]; do sleep 0.05; done; exit 0", begun.display(), told.display());
     stage.origin.hook("pre-receive", &hook);
     let config = stage.config();
@@ -193,7 +193,7 @@ fn told_to_stop_in_the_middle_of_a_push_the_agent_ends_the_cycle_first() {
     std::fs::write(&told, "").expect("written");
     let end = tagalong::finished(agent.wait_with_output().expect("it ends"));
     assert_eq!(end.code, 0, "{end:#?}");
-    assert!(end.stderr.contains("the cycle is done") && end.stderr.contains("the agent has stopped"), "{end:#?}");
+    assert!(end.stderr.contains("cycle finished") && end.stderr.contains("the agent has stopped"), "{end:#?}");
     assert!(stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
 }
 
@@ -210,7 +210,7 @@ fn images_that_share_a_value_move_together_or_not_at_all() {
     assert_eq!(report["commit"], serde_json::Value::Null, "{report:#}");
     let detail = report["skipped"][0]["detail"].as_str().unwrap_or_default();
     assert!(detail.contains("shares its value by an anchor with"), "{report:#}");
-    // Asked for by name it is no different: the worker would run an image that is not there.
+    // `set` is no different: the worker would run an image that does not exist.
     stage.tagalong(&["set", &format!("{}:bbbbbb1", stage.image("app"))]);
     assert!(stage.origin.read("values.yaml").contains("&sha aaaaaa1"));
 
@@ -222,7 +222,7 @@ fn images_that_share_a_value_move_together_or_not_at_all() {
 }
 
 #[test]
-fn what_markers_and_rules_name_is_followed() {
+fn fields_named_by_markers_and_rules_are_followed() {
     let flux = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\nmetadata: {name: app}\nspec: {image: HOST/org/app}\n---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\nmetadata: {name: app}\nspec: {imageRepositoryRef: {name: app}}\n";
     let stage = Stage::new(&[
         (

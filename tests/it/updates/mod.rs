@@ -1,4 +1,4 @@
-//! Updates: which tag is chosen, and how it gets to the branch.
+//! Updates: which tag is chosen, and how it reaches the branch.
 
 mod commit_order;
 mod digit_tags;

@@ -1,4 +1,4 @@
-//! What follows policies can be proposed on a branch of its own, with one pull request, and a closed one is a no.
+//! Updates can be proposed on a branch of their own, with a pull request; closing it declines them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,8 +11,8 @@ use crate::support::tagalong::{Run, run};
 const FILE: &str = "apps/app/deployment.yaml";
 const PROPOSALS: &str = "tagalong/updates";
 
-/// An app that holds `aaaaaa1`, with that and the given tags in the registry, each built an hour after the one before,
-/// and a forge.
+/// An app at `aaaaaa1`; that and the given tags are in the registry, each built an hour after the previous one. And a
+/// forge.
 struct Scene {
     stage: Stage,
     forge: Forge,
@@ -48,7 +48,7 @@ impl Scene {
         scene
     }
 
-    /// Pushes an image that says where it comes from.
+    /// Pushes an image that names its source.
     fn push(&self, tag: &str, hour: usize) {
         let source = ("org.opencontainers.image.source", "https://git.example.com/org/app");
         let built = format!("2026-04-01T{hour:02}:00:00Z");
@@ -68,7 +68,7 @@ impl Scene {
         self.tagalong(&["sync", "--output", "json"]).ok().json()
     }
 
-    /// The commit that a branch is at.
+    /// The commit of a branch.
     fn at(&self, what: &str) -> String {
         git(&self.stage.origin.path, &["rev-parse", what]).trim().to_owned()
     }
@@ -78,7 +78,7 @@ impl Scene {
         text.split("org/app:").nth(1).expect("an image").split('\'').next().expect("a tag").to_owned()
     }
 
-    /// What the forge was asked for by some work.
+    /// The requests to the forge during some work.
     fn asked(&self, work: impl FnOnce()) -> Vec<String> {
         let before = self.forge.asked().len();
         work();
@@ -107,7 +107,7 @@ fn one_pull_request_is_opened_and_follows_newer_tags() {
         let record = format!("\nTagalong-Update: {FILE} spec.containers[0].image {image} aaaaaa1 -> bbbbbb2\n");
         assert!(pull.text.contains(&record), "{}", pull.text);
 
-        // A steady cycle asks once, pushes nothing and writes nothing.
+        // A cycle with nothing new sends one request, pushes nothing and writes nothing.
         let tip = scene.at(PROPOSALS);
         let asked = scene.asked(|| assert_eq!(scene.sync()["commit"], serde_json::Value::Null));
         assert!(asked.len() == 1 && asked[0].starts_with("GET "), "{asked:?}");
@@ -121,7 +121,7 @@ fn one_pull_request_is_opened_and_follows_newer_tags() {
         assert_eq!((pull.title.as_str(), pull.state), ("deploy: app aaaaaa1 -> cccccc3", "open"));
         assert!(pull.text.contains("cccccc3") && !pull.text.contains("bbbbbb2"), "{}", pull.text);
 
-        // Merged: the branch follows, and there is nothing to ask.
+        // Merged: the branch has it, and there is nothing to ask.
         git(&scene.stage.origin.path, &["update-ref", "refs/heads/main", PROPOSALS]);
         scene.forge.end(1, "merged");
         let asked = scene.asked(|| assert_eq!(scene.sync()["skipped"][0]["reason"], "up-to-date"));
@@ -134,7 +134,7 @@ fn one_pull_request_is_opened_and_follows_newer_tags() {
 }
 
 #[test]
-fn what_was_closed_without_merging_is_held() {
+fn tags_of_a_pull_request_closed_without_merging_are_held() {
     for kind in KINDS {
         let scene = Scene::new(kind, &["bbbbbb2"]);
         scene.sync();
@@ -159,7 +159,7 @@ fn what_was_closed_without_merging_is_held() {
         assert_eq!((scene.proposed(), scene.forge.pull(2).state), ("cccccc3".to_owned(), "open"));
         scene.forge.end(2, "closed");
         assert_eq!(scene.sync()["skipped"][0]["reason"], "held");
-        // Resuming is a commit on the branch itself, and lets it be proposed again.
+        // Resuming makes a commit on the branch itself, so that the tag is proposed again.
         let image = scene.stage.image("app");
         scene.tagalong(&["resume", &image, "--reason", "that was a mistake"]).ok();
         assert_eq!(scene.stage.origin.subjects()[0], "resume: app");
@@ -170,14 +170,14 @@ fn what_was_closed_without_merging_is_held() {
 }
 
 #[test]
-fn a_proposal_stands_on_the_newest_commit_of_the_branch() {
+fn a_proposal_is_based_on_the_newest_commit_of_the_branch() {
     let scene = Scene::new(Kind::Gitea, &["bbbbbb2"]);
     scene.sync();
     scene.stage.origin.commit("unrelated", &[("README", "hello\n")]);
     let asked = scene.asked(|| assert_eq!(scene.sync()["commit"], scene.at(PROPOSALS)));
     assert_eq!(scene.at(&format!("{PROPOSALS}^")), scene.at("main"));
     assert_eq!((asked.len(), scene.forge.state().pulls.len()), (1, 1), "{asked:?}");
-    // What someone put on top of it is no proposal of ours.
+    // A commit that someone added on top is not our proposal.
     let work = scene.stage.home().join("person");
     git(scene.stage.home(), &["clone", "--quiet", "--branch", PROPOSALS, "infra.git", "person"]);
     fs::write(work.join("README"), "changed\n").expect("written");
@@ -189,12 +189,13 @@ fn a_proposal_stands_on_the_newest_commit_of_the_branch() {
 }
 
 #[test]
-fn what_is_asked_for_by_name_goes_to_the_branch_and_empties_the_proposal() {
+fn explicit_commands_write_to_the_branch_and_empty_the_proposal() {
     for kind in KINDS {
         let scene = Scene::new(kind, &["bbbbbb2"]);
         scene.sync();
         let image = format!("{}:bbbbbb2", scene.stage.image("app"));
-        // Without a reason it would, within one second, be the very commit that is proposed, and so be its merge.
+        // Without a reason, it would be the very commit that is proposed if made within the same second, and so count
+        // as its merge.
         scene.tagalong(&["set", &image, "--reason", "at once"]).ok();
         assert!(scene.stage.origin.read(FILE).contains("bbbbbb2"));
         let report = scene.sync();
@@ -202,7 +203,7 @@ fn what_is_asked_for_by_name_goes_to_the_branch_and_empties_the_proposal() {
         let pull = scene.forge.pull(1);
         assert_eq!((pull.state, pull.comments.len()), ("closed", 1), "{pull:?}");
         assert!(pull.comments[0].contains("holds the newest tag, bbbbbb2"), "{pull:?}");
-        // The bot's own closing is nobody's no.
+        // When the bot closes it, nobody has declined.
         assert!(!pull.text.contains("Tagalong-"), "{}", pull.text);
         scene.push("cccccc3", 5);
         scene.sync();
@@ -211,7 +212,7 @@ fn what_is_asked_for_by_name_goes_to_the_branch_and_empties_the_proposal() {
 }
 
 #[test]
-fn two_at_once_end_with_one_proposal_and_one_pull_request() {
+fn two_concurrent_cycles_end_with_one_proposal_and_one_pull_request() {
     for kind in KINDS {
         let scene = Scene::new(kind, &[]);
         for (hour, tag) in [(3, "bbbbbb2"), (4, "cccccc3"), (5, "dddddd4")] {
@@ -223,7 +224,7 @@ fn two_at_once_end_with_one_proposal_and_one_pull_request() {
                 }
             });
             assert_eq!((scene.proposed().as_str(), scene.at(&format!("{PROPOSALS}^"))), (tag, scene.at("main")));
-            // Whoever came second may have heard of the pull request too late to word it.
+            // The second cycle may have seen the pull request too late to update its text.
             scene.sync();
             let pulls = scene.forge.state().pulls.clone();
             assert!(matches!(&pulls[..], [pull] if pull.state == "open" && pull.text.contains(tag)), "{pulls:#?}");
@@ -237,7 +238,7 @@ fn a_forge_that_is_down_does_not_undo_the_push() {
     let scene = Scene::new(Kind::GitHub, &["bbbbbb2"]);
     scene.forge.state().is_down = true;
     let run = scene.tagalong(&["sync", "--output", "json"]).ok();
-    assert!(run.stderr.contains("answered 503") && run.stderr.contains("next cycle"), "{run:#?}");
+    assert!(run.stderr.contains("responded with 503") && run.stderr.contains("next cycle"), "{run:#?}");
     assert_eq!((run.json()["commit"].as_str(), scene.proposed()), (Some(&*scene.at(PROPOSALS)), "bbbbbb2".to_owned()));
     scene.forge.state().is_down = false;
     assert_eq!(scene.sync()["commit"], serde_json::Value::Null);
@@ -245,7 +246,7 @@ fn a_forge_that_is_down_does_not_undo_the_push() {
 }
 
 #[test]
-fn a_token_that_is_refused_is_said_and_not_shown() {
+fn a_rejected_token_is_reported_but_not_printed() {
     for kind in KINDS {
         let scene = Scene::new(kind, &["bbbbbb2"]);
         fs::write(scene.stage.home().join("token"), "another-secret").expect("written");
@@ -253,7 +254,7 @@ fn a_token_that_is_refused_is_said_and_not_shown() {
             let run = scene.tagalong(&[command]);
             assert_eq!(run.code, 5, "{run:#?}");
             let said = format!("{}{}", run.stdout, run.stderr);
-            assert!(said.contains("refused the token from") && said.contains("pullRequest.tokenFile"), "{said}");
+            assert!(said.contains("rejected the token from") && said.contains("pullRequest.tokenFile"), "{said}");
             assert!(!said.contains("another-secret"), "{said}");
         }
         assert_eq!(git(&scene.stage.origin.path, &["branch", "--list", PROPOSALS]), "", "nothing was pushed");
@@ -264,14 +265,14 @@ fn a_token_that_is_refused_is_said_and_not_shown() {
 }
 
 #[test]
-fn pull_requests_of_others_hold_nothing_back() {
+fn pull_requests_by_others_hold_nothing() {
     for kind in KINDS {
         let scene = Scene::new(kind, &["bbbbbb2"]);
         let image = scene.stage.image("app");
         let record = format!(
             "<!-- tagalong\nTagalong-Update: {FILE} spec.containers[0].image {image} aaaaaa1 -> bbbbbb2\n-->\n"
         );
-        // A fork has a branch of the same name; another branch says the same; and all of that fills several pages.
+        // A fork has a branch of the same name; another branch has the same text; and all of that fills several pages.
         scene.forge.add(PROPOSALS, "closed", &record, true);
         scene.forge.add(PROPOSALS, "open", &record, true);
         for n in 0..5 {
@@ -280,7 +281,7 @@ fn pull_requests_of_others_hold_nothing_back() {
         scene.forge.state().page = 2;
         scene.sync();
         assert_eq!((scene.proposed(), scene.forge.pull(8).state), ("bbbbbb2".to_owned(), "open"));
-        // The oldest page tells of a no as well as the first.
+        // A pull request on the oldest page counts as well.
         scene.forge.add(PROPOSALS, "closed", &record, false);
         scene.forge.end(8, "merged");
         for _ in 0..3 {
@@ -291,7 +292,7 @@ fn pull_requests_of_others_hold_nothing_back() {
 }
 
 #[test]
-fn a_branch_alone_is_enough_and_works_on_local_paths() {
+fn a_push_branch_works_without_pull_requests_and_on_local_paths() {
     let scene = Scene::new(Kind::Gitea, &["bbbbbb2"]);
     let config = scene.stage.config_with("local.yaml", &format!("pushBranch: {PROPOSALS}"));
     let (config, path) = (config.display().to_string(), scene.stage.origin.path.display().to_string());
@@ -312,7 +313,7 @@ fn a_branch_alone_is_enough_and_works_on_local_paths() {
 }
 
 #[test]
-fn a_server_that_lets_nobody_replace_commits_is_told_from_a_lost_race() {
+fn a_server_that_forbids_force_pushes_is_not_a_lost_race() {
     let scene = Scene::new(Kind::Gitea, &["bbbbbb2"]);
     git(&scene.stage.origin.path, &["config", "receive.denyNonFastForwards", "true"]);
     scene.sync();

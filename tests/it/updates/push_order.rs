@@ -1,5 +1,5 @@
-//! `order: pushed`: the registry's own API tells when tags were pushed. Scripted servers stand in for products that cannot
-//! run here; their answers have the form that each product documents.
+//! `order: pushed`: the registry's own API provides push times. Scripted servers replace products that cannot run here,
+//! with the response formats that each product documents.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn client(host: &str, api: Api, credentials: Option<&Path>) -> Client {
     Client::new(Config { hosts: vec![own], timeout: Duration::from_secs(5), ..Config::default() }).expect("a client")
 }
 
-/// What a client learns of tags, as `tag time`.
+/// The push times that a client gets, as `tag time`.
 fn pushed(client: &Client, host: &str, path: &str, tags: &[&str]) -> Result<Vec<String>, RegistryError> {
     let repository: Repository = format!("{host}/{path}").parse().expect("a name");
     let tags: Vec<Tag> = tags.iter().map(|tag| tag.parse().expect("a tag")).collect();
@@ -45,14 +45,14 @@ fn credentials(folder: &Path, host: &str) -> std::path::PathBuf {
     file
 }
 
-/// A parameter of a request's query.
+/// A query parameter of a request.
 fn parameter(request: &Asked, name: &str) -> String {
     let query = request.target.split_once('?').map_or("", |(_, query)| query);
     let mut pairs = url::form_urlencoded::parse(query.as_bytes());
     pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
-/// One page of what there is, by a page number from 1.
+/// One page of the items, by page number from 1.
 fn page_of(all: &[Value], number: &str, size: &str) -> Vec<Value> {
     let (number, size): (usize, usize) = (number.parse().expect("a number"), size.parse().expect("a number"));
     all.iter().skip((number - 1) * size).take(size).cloned().collect()
@@ -61,7 +61,7 @@ fn page_of(all: &[Value], number: &str, size: &str) -> Vec<Value> {
 const BASIC: &str = "Basic cHVsbGVyOm9wZW4tc2VzYW1lLTc=";
 
 #[test]
-fn gitea_tells_by_its_packages() {
+fn gitea_push_times_come_from_its_packages() {
     let server = Scripted::start(|request| {
         if request.authorization.as_deref() != Some(BASIC) {
             return answer(401, json!({ "message": "token is required" }), &[]);
@@ -82,18 +82,18 @@ fn gitea_tells_by_its_packages() {
     let told = pushed(&client, &server.host(), "acme/team/app", &["aaaaa02", "aaaaa03"]).expect("told");
     assert_eq!(told, ["aaaaa02 2026-04-01T10:57:00Z", "aaaaa03 2026-04-01T10:56:00Z"]);
     assert_eq!(server.asked().len(), 1, "the first page told all");
-    // One more, on the second page; what was told before is not asked again.
+    // One more, on the second page; known ones are not requested again.
     let told = pushed(&client, &server.host(), "acme/team/app", &["aaaaa02", "aaaaa55"]).expect("told");
     assert_eq!(told[1], "aaaaa55 2026-04-01T10:04:00Z");
     assert_eq!(server.asked().len(), 3);
-    // A tag that it does not have, and one that belongs to another package: to the end, and no further.
+    // A tag that it does not have, and one of another package: reads to the end and no further.
     let told = pushed(&client, &server.host(), "acme/team/app", &["aaaaaa9", "bbbbbb1"]).expect("told");
     assert!(told.is_empty(), "{told:?}");
     assert_eq!(server.asked().len(), 6);
 }
 
 #[test]
-fn harbor_tells_by_its_artifacts() {
+fn harbor_push_times_come_from_its_artifacts() {
     let server = Scripted::start(|request| {
         let path = request.target.split('?').next().unwrap_or_default();
         if path != "/api/v2.0/projects/acme/repositories/team%252Fapp/artifacts" {
@@ -119,7 +119,7 @@ fn harbor_tells_by_its_artifacts() {
 }
 
 #[test]
-fn docker_hub_tells_by_its_tags_to_whoever_may_see_them() {
+fn docker_hub_push_times_come_from_its_tags() {
     let server = Scripted::start(|request| {
         if request.target == "/v2/auth/token" {
             let sent: Value = serde_json::from_str(&request.body).expect("JSON");
@@ -153,13 +153,13 @@ fn docker_hub_tells_by_its_tags_to_whoever_may_see_them() {
 }
 
 #[test]
-fn an_api_that_breaks_its_promise_is_said() {
+fn an_invalid_api_response_is_reported() {
     let server = Scripted::start(|_| answer(200, json!({ "unexpected": true }), &[]));
     for api in [Api::Gitea, Api::Harbor, Api::DockerHub] {
         let error = pushed(&client(&server.host(), api, None), &server.host(), "acme/app", &["aaaaaa1"]);
         assert!(matches!(error, Err(RegistryError::InvalidResponse { .. })), "{error:?}");
     }
-    // One that gives the same page for ever is left.
+    // Stops if it returns the same page forever.
     let package = json!([{ "name": "app", "version": "x", "created_at": "2026-04-01T10:00:00Z" }]);
     let server = Scripted::start(move |_| answer(200, package.clone(), &[]));
     let told = pushed(&client(&server.host(), Api::Gitea, None), &server.host(), "acme/app", &["aaaaaa1"]);
@@ -168,9 +168,9 @@ fn an_api_that_breaks_its_promise_is_said() {
 }
 
 #[test]
-fn the_push_decides_and_not_the_build() {
+fn the_push_time_decides_not_the_build_time() {
     let stage = Stage::new(&[("app.yaml", "image: FRONT/org/app:aaaaaa1\n")]);
-    // A registry with an API: a real one behind a front that answers for the product.
+    // A registry with an API: a real one behind a front end that responds for the product.
     let behind = stage.registry.host();
     let front = Scripted::start(move |request| match request.target.starts_with("/api/") {
         true => {
@@ -208,7 +208,7 @@ fn the_push_decides_and_not_the_build() {
     let run = sync(", api: gitea").ok();
     assert!(stage.origin.read("app.yaml").ends_with("aaaaaa2\n"), "{run:#?}");
     assert_eq!(sync(", api: gitea").ok().json()["skipped"][0]["reason"], "up-to-date");
-    // Of a build with several names the first push counts, and the field keeps its form.
+    // For a build with several tags the first push counts, and the field keeps its form.
     stage.registry.tag("org/app", "aaaaaa2", "main-aaaaaa2");
     assert_eq!(sync(", api: gitea").ok().json()["skipped"][0]["reason"], "up-to-date");
     stage.registry.push("org/app", "bbbbbbb", "2026-04-01T00:00:00Z");
@@ -219,7 +219,7 @@ fn the_push_decides_and_not_the_build() {
     assert_eq!(sync(", api: quay").fails_with(2).code, 2);
 }
 
-/// Hands a request on to a real registry.
+/// Forwards a request to a real registry.
 fn forward(host: &str, request: &Asked) -> Answer {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {

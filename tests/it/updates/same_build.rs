@@ -1,4 +1,5 @@
-//! Several tags of one build are one candidate: the form that a field has is kept, and an index goes before its platforms.
+//! Several tags of one build are one candidate: a field keeps its form, and an index takes precedence over its
+//! platforms.
 
 use serde_json::Value;
 
@@ -9,13 +10,13 @@ use crate::support::tagalong::run;
 const OLD: &str = "2026-04-01T10:00:00Z";
 const NEW: &str = "2026-04-02T10:00:00Z";
 
-/// Two commits, shortened and whole.
+/// Two commits, short and full.
 const A: &str = "aaaaaaa";
 const B: &str = "bbbbbbb";
 const WHOLE_A: &str = "aaaaaaa1aaaaaaa1aaaaaaa1aaaaaaa1aaaaaaa1";
 const WHOLE_B: &str = "bbbbbbb1bbbbbbb1bbbbbbb1bbbbbbb1bbbbbbb1";
 
-/// An app in several files, each of which holds a tag.
+/// An app in several files, each with a tag.
 fn stage(tags: &[&str]) -> Stage {
     let files: Vec<(String, String)> =
         tags.iter().map(|tag| (format!("{tag}.yaml"), format!("image: HOST/org/app:{tag}\n"))).collect();
@@ -23,7 +24,7 @@ fn stage(tags: &[&str]) -> Stage {
     Stage::new(&files)
 }
 
-/// What a file holds.
+/// The contents of a file.
 fn tag(stage: &Stage, file: &str) -> String {
     let text = stage.origin.read(&format!("{file}.yaml"));
     text.trim_end().rsplit(':').next().expect("a tag").to_owned()
@@ -33,7 +34,7 @@ fn sync(stage: &Stage) -> Value {
     stage.tagalong(&["sync", "--output", "json"]).ok().json()
 }
 
-/// Ends the test unless nothing moves; gives reasons and details.
+/// Panics if anything moves; returns reasons and details.
 #[track_caller]
 fn stays(stage: &Stage) -> Vec<(String, String)> {
     let report = sync(stage);
@@ -49,7 +50,7 @@ fn is_up_to_date(stage: &Stage) {
     assert!(all.iter().all(|(reason, _)| reason == "up-to-date"), "{all:?}");
 }
 
-/// Pushes what a pipeline does for a commit: one image under a short SHA, a whole one, and one with its branch.
+/// Pushes an image for a commit like a pipeline: under a short SHA, a full one, and one with its branch.
 fn push_names(stage: &Stage, short: &str, whole: &str, created: &str) {
     stage.registry.push("org/app", whole, created);
     stage.registry.tag("org/app", whole, short);
@@ -57,7 +58,7 @@ fn push_names(stage: &Stage, short: &str, whole: &str, created: &str) {
 }
 
 #[test]
-fn a_field_keeps_the_form_that_it_has() {
+fn a_field_keeps_the_form_of_its_tag() {
     let stage = stage(&[A, WHOLE_A, "main-aaaaaaa", "latest"]);
     push_names(&stage, A, WHOLE_A, OLD);
     stage.registry.tag("org/app", A, "latest");
@@ -70,13 +71,13 @@ fn a_field_keeps_the_form_that_it_has() {
     is_up_to_date(&stage);
     let text = stage.tagalong(&["explain", &stage.image("app")]).ok().stdout;
     assert!(text.contains(&format!("  {B}  ")) && text.contains(&format!("the same image as {WHOLE_B}\n")), "{text}");
-    // Another build of that time is no reason to move.
+    // Another build of the same time is no reason to move.
     stage.registry.push("org/app", "bbbbbbb1", "2026-04-02T10:00:00+00:00");
     is_up_to_date(&stage);
 }
 
 #[test]
-fn different_builds_of_one_time_are_a_tie() {
+fn different_builds_of_the_same_time_tie() {
     let stage = stage(&[A]);
     push_names(&stage, A, WHOLE_A, OLD);
     stage.registry.push("org/app", B, NEW);
@@ -87,10 +88,10 @@ fn different_builds_of_one_time_are_a_tie() {
 }
 
 #[test]
-fn what_was_taken_away_does_not_come_back_under_another_name() {
+fn an_undone_build_does_not_come_back_under_another_tag() {
     let stage = stage(&[A]);
     push_names(&stage, A, WHOLE_A, OLD);
-    // Another pipeline: only whole SHAs, so the field changes its form.
+    // Another pipeline with full SHAs only, so the field changes its form.
     stage.registry.push("org/app", WHOLE_B, NEW);
     stage.registry.push("org/app", &"c".repeat(40), "2026-04-03T10:00:00Z");
     sync(&stage);
@@ -106,7 +107,7 @@ fn what_was_taken_away_does_not_come_back_under_another_name() {
 }
 
 #[test]
-fn what_is_held_by_name_does_not_come_in_under_another_name() {
+fn a_held_build_does_not_come_in_under_another_tag() {
     let stage = stage(&[A]);
     push_names(&stage, A, WHOLE_A, OLD);
     push_names(&stage, B, WHOLE_B, NEW);
@@ -120,7 +121,7 @@ fn what_is_held_by_name_does_not_come_in_under_another_name() {
     assert_eq!(tag(&stage, A), B);
 }
 
-/// Tags the platforms of an index as pipelines do that build them one by one.
+/// Tags the platforms of an index like pipelines that build them one by one.
 fn tag_platforms(stage: &Stage, index: &str) {
     let platforms = stage.registry.platforms("org/app", index);
     for (digest, architecture) in platforms.iter().zip(["amd64", "arm64"]) {
@@ -153,13 +154,13 @@ fn an_index_is_waited_for_while_its_platforms_are_pushed() {
 }
 
 #[test]
-fn images_that_skopeo_copies_are_told_apart_as_well() {
+fn images_copied_by_skopeo_are_distinguished_too() {
     let stage = stage(&[A, "latest"]);
     let copy = |created: &str, short: &str, whole: &str| {
         let layout = Layout::make(&stage.home().join(short), created);
         layout.push(&stage.registry, "org/app", short, &["--all"]);
         layout.push(&stage.registry, "org/app", whole, &["--all"]);
-        // One platform of it, by its own tag.
+        // One of its platforms, by its own tag.
         layout.push(&stage.registry, "org/app", &format!("amd64-{short}"), &["--override-arch", "amd64"]);
     };
     copy(OLD, A, WHOLE_A);
@@ -170,12 +171,12 @@ fn images_that_skopeo_copies_are_told_apart_as_well() {
 }
 
 #[test]
-fn what_is_known_of_builds_is_kept_on_disk() {
+fn builds_are_cached_on_disk() {
     let stage = stage(&[A]);
     stage.registry.push_index("org/app", A, OLD);
     tag_platforms(&stage, A);
     is_up_to_date(&stage);
-    // Every process has it from the one before; the tag alone is not deployed.
+    // Every process reads it from the previous one's cache; the tag itself is not deployed.
     stage.registry.push("org/app", "one-ccccccc", NEW);
     let (reason, detail) = stays(&stage).remove(0);
     assert_eq!(reason, "no-candidate", "{detail}");
@@ -195,7 +196,7 @@ fn versions_with_and_without_a_v_are_one_build() {
         stage.registry.push("org/app", version, OLD);
         stage.registry.tag("org/app", version, &format!("v{version}"));
     }
-    // What docker/metadata-action pushes beside it.
+    // Other tags that docker/metadata-action pushes.
     stage.registry.tag("org/app", "1.3.0", "1.3");
     let report = sync();
     assert_eq!(report["updates"].as_array().map(Vec::len), Some(3), "{report:#}");
@@ -203,7 +204,7 @@ fn versions_with_and_without_a_v_are_one_build() {
         assert_eq!(tag(&stage, file), expected);
     }
     assert_eq!(sync()["commit"], Value::Null);
-    // Another image under the same version is another build.
+    // Another image with the same version is another build.
     stage.registry.push("org/app", "1.4.0", OLD);
     stage.registry.push("org/app", "v1.4.0", NEW);
     let report = sync();

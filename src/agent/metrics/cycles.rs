@@ -1,0 +1,118 @@
+//! Metrics of cycles, and of the updates and pushes that they make.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::agent::outcome::{Failure, Outcome};
+use crate::cycle::error::CycleError;
+use crate::cycle::report::Report;
+use crate::image::Repository;
+
+/// The most images whose updates have a series of their own, for as long as the process runs.
+pub(super) const UPDATES_SERIES: usize = 500;
+/// The label of all others. No image has such a name.
+const OTHERS: &str = "(others)";
+
+/// How long cycles take, in seconds.
+const DURATIONS: [f64; 11] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0];
+/// How long an image waits from its build to its deployment, in seconds: half a minute to a week.
+pub(super) const LAGS: [f64; 12] =
+    [15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 604_800.0];
+
+/// One label with its value.
+type Label = [(&'static str, String); 1];
+
+/// Metrics of cycles.
+#[derive(Debug)]
+pub struct CycleMetrics {
+    cycles: Family<Label, Counter>,
+    duration: Histogram,
+    last_done: Gauge,
+    updates: Family<Label, Counter>,
+    /// The images that have a series of `updates`.
+    updated: Mutex<BTreeSet<Repository>>,
+    lag: Histogram,
+    pushes: Family<Label, Counter>,
+}
+
+impl Default for CycleMetrics {
+    fn default() -> Self {
+        CycleMetrics {
+            cycles: Family::default(),
+            duration: Histogram::new(DURATIONS),
+            last_done: Gauge::default(),
+            updates: Family::default(),
+            updated: Mutex::default(),
+            lag: Histogram::new(LAGS),
+            pushes: Family::default(),
+        }
+    }
+}
+
+impl CycleMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register("cycles", "Cycles by how they ended: done, or why not", self.cycles.clone());
+        let help = "How long cycles took";
+        registry.register_with_unit("cycle_duration", help, Unit::Seconds, self.duration.clone());
+        let help = "When a cycle last got to its end, in Unix time";
+        registry.register_with_unit("cycle_last_done_timestamp", help, Unit::Seconds, self.last_done.clone());
+        let help = "Fields that were moved, by image; (others) once many images have moved";
+        registry.register("updates", help, self.updates.clone());
+        let help = "From the build of an image to the push of the commit that deploys it";
+        registry.register_with_unit("deploy_lag", help, Unit::Seconds, self.lag.clone());
+        let help = "Pushes that were tried, by how they went: done, lost-race";
+        registry.register("push_attempts", help, self.pushes.clone());
+    }
+
+    pub(super) fn ended(&self, outcome: &Outcome) {
+        self.duration.observe(outcome.took.as_secs_f64());
+        let result = outcome.result.as_ref().map_or_else(Failure::label, |_| "done");
+        self.cycles.get_or_create(&[("result", result.to_owned())]).inc();
+        match &outcome.result {
+            Ok(report) => self.done(report, outcome.ended),
+            Err(Failure::Cycle(error)) => {
+                if let CycleError::Exhausted { attempts, .. } = **error {
+                    self.pushed("lost-race", attempts);
+                }
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn done(&self, report: &Report, now: Timestamp) {
+        self.last_done.set(now.as_second());
+        if report.commit.is_some() {
+            self.pushed("done", 1);
+            self.pushed("lost-race", report.attempts.saturating_sub(1));
+        }
+        // Proposed updates are not deployed yet.
+        let is_deployed = report.commit.is_some() && !report.is_proposal;
+        for moved in report.updates.iter().filter(|_| is_deployed) {
+            self.updated(&moved.image);
+            if let Some(built) = moved.built {
+                // The clocks of two machines differ: an image from the future was built just now.
+                self.lag.observe(now.duration_since(built).as_secs_f64().max(0.0));
+            }
+        }
+    }
+
+    pub(super) fn updated(&self, image: &Repository) {
+        let mut updated = self.updated.lock();
+        if updated.len() < UPDATES_SERIES {
+            updated.insert(image.clone());
+        }
+        let name = if updated.contains(image) { image.as_str() } else { OTHERS };
+        self.updates.get_or_create(&[("image", name.to_owned())]).inc();
+    }
+
+    fn pushed(&self, result: &str, attempts: u32) {
+        self.pushes.get_or_create(&[("result", result.to_owned())]).inc_by(attempts.into());
+    }
+}

@@ -1,0 +1,288 @@
+//! The agent's metrics, in the OpenMetrics format that Prometheus reads. Each part registers the families that it counts.
+//!
+//! - [`cycles`]: cycles, updates and pushes
+//! - [`images`]: the states of images, with a bounded number of series
+//! - [`config`]: the configuration in use
+//! - [`flux`]: what became of commits in the cluster
+
+pub mod config;
+pub mod cycles;
+pub mod flux;
+pub mod images;
+
+use jiff::Timestamp;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+use crate::cluster::election::Leadership;
+use crate::cluster::flux::FluxEvent;
+use crate::notify::metrics::NotifyMetrics;
+use crate::registry::metrics::RegistryMetrics;
+
+use super::config::Config;
+use super::outcome::Outcome;
+
+use config::ConfigMetrics;
+use cycles::CycleMetrics;
+use flux::FluxMetrics;
+use images::ImageMetrics;
+
+/// The media type of [`Metrics::encode`].
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All metrics. Their names and labels are a promise to users.
+#[derive(Debug)]
+pub struct Metrics {
+    all: Registry,
+    /// Counted by registry clients.
+    pub registry: RegistryMetrics,
+    /// Counted by dispatchers of notifications.
+    pub notify: NotifyMetrics,
+    cycles: CycleMetrics,
+    images: ImageMetrics,
+    config: ConfigMetrics,
+    leader: Gauge,
+    flux: FluxMetrics,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Metrics {
+            all: Registry::with_prefix("tagalong"),
+            registry: RegistryMetrics::default(),
+            notify: NotifyMetrics::default(),
+            cycles: CycleMetrics::default(),
+            images: ImageMetrics::default(),
+            config: ConfigMetrics::default(),
+            leader: Gauge::default(),
+            flux: FluxMetrics::default(),
+        };
+        let all = &mut metrics.all;
+        all.register("build", "The program that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        metrics.cycles.register(all);
+        metrics.images.register(all);
+        metrics.registry.register(all);
+        metrics.config.register(all);
+        metrics.notify.register(all);
+        let help = "Whether this replica leads; it does where no election is configured";
+        all.register("leader", help, metrics.leader.clone());
+        metrics.flux.register(all);
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Encodes all metrics as text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = text::encode(&mut text, &self.all);
+        text
+    }
+
+    pub(super) fn configured(&self, config: &Config) {
+        self.config.accepted(config);
+    }
+
+    pub(super) fn config_rejected(&self) {
+        self.config.rejected();
+    }
+
+    pub(super) fn cycle_ended(&self, outcome: &Outcome) {
+        self.cycles.ended(outcome);
+        if let Ok(report) = &outcome.result {
+            self.images.set(&report.images);
+        }
+    }
+
+    pub(super) fn leadership_changed(&self, leadership: &Leadership) {
+        let leads = *leadership == Leadership::Leader;
+        self.leader.set(leads.into());
+        if !leads {
+            // Only the leader reports the states of images.
+            self.images.clear();
+        }
+    }
+
+    pub(super) fn flux_watched(&self, watches_flux: bool) {
+        self.flux.watched(watches_flux);
+    }
+
+    pub(super) fn rollout_event(&self, event: &FluxEvent, now: Timestamp) {
+        self.flux.observe(event, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use crate::agent::outcome::Failure;
+    use crate::cycle::error::CycleError;
+    use crate::cycle::report::Report;
+    use crate::cycle::status::{ImageStatus, State};
+    use crate::image::Repository;
+    use crate::notify::metrics::Delivery;
+    use crate::plan::skip::Reason;
+
+    use super::cycles::UPDATES_SERIES;
+    use super::images::KEPT_BACK_SERIES;
+
+    use super::*;
+
+    fn outcome(result: Result<Report, Failure>) -> Outcome {
+        Outcome {
+            number: 1,
+            ended: Timestamp::from_second(1_800_000_000).expect("a time"),
+            took: Duration::from_secs(2),
+            result,
+        }
+    }
+
+    #[test]
+    fn outcomes_are_counted_and_an_image_from_the_future_has_no_negative_lag() {
+        let metrics = Metrics::default();
+        let image: Repository = "ghcr.io/acme/app".parse().expect("an image");
+        let moved = |second: i64| crate::cycle::report::Moved {
+            file: "a.yaml".to_owned(),
+            path: "image".to_owned(),
+            image: image.clone(),
+            from: None,
+            to: "v2".to_owned(),
+            digest: None,
+            built: Some(Timestamp::from_second(second).expect("a time")),
+        };
+        let report = Report {
+            commit: Some("f00".to_owned()),
+            updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
+            attempts: 3,
+            ..report(vec![ImageStatus { image: image.clone(), ..status("app", State::Kept(Reason::BlockedSecret)) }])
+        };
+        metrics.cycle_ended(&outcome(Ok(report)));
+        metrics.cycle_ended(&outcome(Err(Failure::Panicked)));
+        let branch = "main".parse().expect("a branch");
+        metrics.cycle_ended(&outcome(Err(Failure::Cycle(Box::new(CycleError::Exhausted { branch, attempts: 10 })))));
+        let text = metrics.encode();
+        for line in [
+            "tagalong_cycles_total{result=\"done\"} 1",
+            "tagalong_cycles_total{result=\"panic\"} 1",
+            "tagalong_cycles_total{result=\"stale\"} 1",
+            "tagalong_cycle_duration_seconds_count 3",
+            "tagalong_cycle_last_done_timestamp_seconds 1800000000",
+            "tagalong_updates_total{image=\"ghcr.io/acme/app\"} 2",
+            "tagalong_deploy_lag_seconds_bucket{le=\"15.0\"} 1",
+            "tagalong_deploy_lag_seconds_bucket{le=\"60.0\"} 2",
+            "tagalong_deploy_lag_seconds_sum 45.0",
+            "tagalong_push_attempts_total{result=\"done\"} 1",
+            "tagalong_push_attempts_total{result=\"lost-race\"} 12",
+            "tagalong_images{state=\"blocked-secret\"} 1",
+            "tagalong_images{state=\"up-to-date\"} 0",
+            "tagalong_image_kept_back{image=\"ghcr.io/acme/app\",reason=\"blocked-secret\"} 1",
+            "tagalong_image_kept_back_omitted 0",
+        ] {
+            assert!(text.lines().any(|is| is == line), "{line} is missing from\n{text}");
+        }
+        assert!(text.contains("# TYPE tagalong_cycles counter") && text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn parts_count_into_the_same_families_for_as_long_as_the_process_runs() {
+        let metrics = Metrics::default();
+        for _reload in 0..2 {
+            let (registry, notify) = (metrics.registry.clone(), metrics.notify.clone());
+            registry.count("ghcr.io", Some(200));
+            registry.count("ghcr.io", None);
+            notify.count("chat", Delivery::Done, 3);
+            notify.count("chat", Delivery::Lost, 1);
+        }
+        let text = metrics.encode();
+        for line in [
+            "tagalong_registry_requests_total{host=\"ghcr.io\",code=\"200\"} 2",
+            "tagalong_registry_requests_total{host=\"ghcr.io\",code=\"none\"} 2",
+            "tagalong_notifications_total{channel=\"chat\",result=\"done\"} 6",
+            "tagalong_notifications_total{channel=\"chat\",result=\"lost\"} 2",
+        ] {
+            assert!(text.lines().any(|is| is == line), "{line} is missing from\n{text}");
+        }
+    }
+
+    /// An image of a state.
+    fn status(name: &str, state: State) -> ImageStatus {
+        ImageStatus {
+            image: format!("r.io/org/{name}").parse().expect("an image"),
+            policy: "p".to_owned(),
+            state,
+            candidate: None,
+            current: Vec::new(),
+            reasons: Vec::new(),
+            holds: Vec::new(),
+        }
+    }
+
+    fn report(images: Vec<ImageStatus>) -> Report {
+        Report {
+            head: "f00".to_owned(),
+            commit: None,
+            updates: Vec::new(),
+            skipped: Vec::new(),
+            attempts: 0,
+            is_proposal: false,
+            duration_ms: 0,
+            images,
+            changes: [].into(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The series of a metric.
+    fn series(metrics: &Metrics, name: &str) -> BTreeSet<String> {
+        let text = metrics.encode();
+        text.lines().filter(|line| line.starts_with(&format!("{name}{{"))).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn of_many_images_the_worst_have_series_and_the_same_ones_in_each_cycle() {
+        let metrics = Metrics::default();
+        let images = |blocked: usize| {
+            let state = |image| {
+                if image < blocked { State::Kept(Reason::BlockedImage) } else { State::Kept(Reason::NoCandidate) }
+            };
+            // The worst have the last names.
+            let images = (0..5000).map(|image| status(&format!("app-{:04}", 9999 - image), state(image)));
+            let mut images: Vec<ImageStatus> = images.collect();
+            images.sort_by(|one, other| one.image.cmp(&other.image));
+            images
+        };
+        metrics.cycle_ended(&outcome(Ok(report(images(3)))));
+        let before = series(&metrics, "tagalong_image_kept_back");
+        assert_eq!(before.len(), KEPT_BACK_SERIES);
+        assert_eq!(before.iter().filter(|line| line.contains("reason=\"blocked-image\"")).count(), 3);
+        let text = metrics.encode();
+        assert!(text.contains("tagalong_image_kept_back_omitted 4900\n"), "{text}");
+        assert!(text.contains("tagalong_images{state=\"no-candidate\"} 4997\n"), "{text}");
+        metrics.cycle_ended(&outcome(Ok(report(images(3)))));
+        assert_eq!(series(&metrics, "tagalong_image_kept_back"), before);
+        // One more is blocked, and takes the place of the last.
+        metrics.cycle_ended(&outcome(Ok(report(images(4)))));
+        let after = series(&metrics, "tagalong_image_kept_back");
+        assert_eq!((after.len(), after.difference(&before).count()), (KEPT_BACK_SERIES, 1));
+        metrics.leadership_changed(&Leadership::Follower { leader: "other".to_owned() });
+        assert!(series(&metrics, "tagalong_image_kept_back").is_empty());
+        assert!(metrics.encode().contains("tagalong_image_kept_back_omitted 0\n"));
+    }
+
+    #[test]
+    fn updates_of_many_images_are_counted_together() {
+        let metrics = Metrics::default();
+        for image in (0..UPDATES_SERIES + 7).chain(0..1) {
+            metrics.cycles.updated(&status(&format!("app-{image}"), State::UpToDate).image);
+        }
+        let all = series(&metrics, "tagalong_updates_total");
+        assert_eq!(all.len(), UPDATES_SERIES + 1);
+        assert!(all.contains("tagalong_updates_total{image=\"(others)\"} 7"), "{all:?}");
+        assert!(all.contains("tagalong_updates_total{image=\"r.io/org/app-0\"} 2"), "{all:?}");
+    }
+}

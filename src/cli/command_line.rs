@@ -1,0 +1,74 @@
+//! All commands and their options.
+
+use clap::{Parser, Subcommand};
+
+use crate::telemetry::log::LogFormat;
+
+use super::{check, demo, explain, hold, images, plugin, resume, rollback, run, secrets, set, status, sync};
+
+/// Keep the image tags of a GitOps repository in step with the registry
+///
+/// Tagalong polls registries for new images, updates the image fields of manifests, kustomizations and Helm values without
+/// touching anything else, and pushes commits for Flux or Argo CD to deploy. If somebody else pushes first, it plans again
+/// on the new tip.
+///
+/// Try `tagalong demo`: it shows the whole loop on this machine, without any configuration.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub(super) entry: Entry,
+
+    /// Log level on stderr: off, error, warn, info, debug, trace, or directives such as tagalong=debug [default: info for
+    /// `run`, otherwise warn]
+    #[arg(long, global = true, env = "TAGALONG_LOG", value_name = "LEVEL")]
+    pub(super) log_level: Option<String>,
+
+    /// Format of log lines
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(super) log_format: LogFormat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Entry {
+    #[command(flatten)]
+    Command(Box<Command>),
+    Plugin(plugin::Arguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    Run(run::Arguments),
+    Sync(sync::Arguments),
+    Set(set::Arguments),
+    Images(images::Arguments),
+    Status(status::Arguments),
+    Explain(explain::Arguments),
+    Rollback(rollback::Arguments),
+    Hold(hold::Arguments),
+    Resume(resume::Arguments),
+    Secrets(secrets::Arguments),
+    Check(check::Arguments),
+    Demo(demo::Arguments),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_command_and_every_option_has_a_help_text() {
+        let root = Cli::command();
+        root.clone().debug_assert();
+        for command in root.get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            assert!(command.get_long_about().is_some(), "{} is not explained", command.get_name());
+            assert!(command.get_after_help().is_some(), "{} has no example", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! From the command line to an exit code.
+
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+
+use crate::fault::Fault;
+use crate::telemetry::install::install;
+
+use super::command_line::{Cli, Command, Entry};
+use super::error::{self, CliError};
+use super::{check, demo, explain, hold, images, plugin_settings, resume, rollback, run, secrets, set, status, sync};
+
+/// Runs a command and returns its exit code.
+pub fn main(cli: Cli) -> ExitCode {
+    error::install_panic_hook();
+    // The hook has reported the panic, and no state is used afterwards.
+    match std::panic::catch_unwind(AssertUnwindSafe(|| start(cli))) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => error::report(&error),
+        Err(_) => ExitCode::from(Fault::Bug.exit_code()),
+    }
+}
+
+fn start(cli: Cli) -> Result<ExitCode, CliError> {
+    let command = match cli.entry {
+        Entry::Command(command) => *command,
+        Entry::Plugin(_) => {
+            let prepared = plugin_settings::prepare(std::env::vars_os())?;
+            // The files that the command line refers to exist until the command has ended.
+            return start(prepared.cli);
+        }
+    };
+    let default = match command {
+        Command::Run(_) => "info",
+        _ => "warn",
+    };
+    let level = cli.log_level.as_deref().unwrap_or(default);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
+    let traces = install(cli.log_format, level, runtime.handle())?;
+    let end = runtime.block_on(async {
+        match command {
+            Command::Run(arguments) => run::run(arguments).await,
+            Command::Sync(arguments) => sync::run(arguments).await,
+            Command::Set(arguments) => set::run(arguments).await,
+            Command::Images(arguments) => images::run(arguments).await,
+            Command::Status(arguments) => status::run(arguments).await,
+            Command::Explain(arguments) => explain::run(arguments).await,
+            Command::Rollback(arguments) => rollback::run(arguments).await,
+            Command::Hold(arguments) => hold::run(arguments).await,
+            Command::Resume(arguments) => resume::run(arguments).await,
+            Command::Secrets(arguments) => secrets::run(arguments).await,
+            Command::Check(arguments) => check::run(arguments).await,
+            Command::Demo(arguments) => demo::run(arguments).await,
+        }
+    });
+    traces.end();
+    // An aborted cycle may still be waiting for a server that never responds; the process does not wait for it.
+    runtime.shutdown_background();
+    end
+}

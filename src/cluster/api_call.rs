@@ -1,0 +1,66 @@
+//! A request to the Kubernetes API, as error messages and their advice name it.
+
+use std::fmt;
+
+use super::config::ObjectRef;
+
+/// A request to the Kubernetes API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiCall {
+    /// Reads a Lease.
+    ReadLease(ObjectRef),
+    /// Creates a Lease.
+    CreateLease(ObjectRef),
+    /// Takes, renews or releases a Lease.
+    WriteLease(ObjectRef),
+    /// Annotates a GitRepository.
+    Annotate(ObjectRef),
+    /// Lists the Kustomizations of a namespace.
+    List(String),
+}
+
+impl fmt::Display for ApiCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ApiCall::ReadLease(lease) => write!(f, "read the Lease {lease}"),
+            ApiCall::CreateLease(lease) => write!(f, "create the Lease {lease}"),
+            ApiCall::WriteLease(lease) => write!(f, "write the Lease {lease}"),
+            ApiCall::Annotate(source) => write!(f, "annotate the GitRepository {source}"),
+            ApiCall::List(namespace) => write!(f, "list the Kustomizations in {namespace}"),
+        }
+    }
+}
+
+impl ApiCall {
+    /// The rule of a Role that allows this call.
+    pub fn rule(&self) -> String {
+        let (group, resource, name, verb, namespace) = match self {
+            ApiCall::ReadLease(ObjectRef { namespace, name }) => {
+                ("coordination.k8s.io", "leases", Some(name), "get", namespace)
+            }
+            ApiCall::CreateLease(ObjectRef { namespace, .. }) => {
+                ("coordination.k8s.io", "leases", None, "create", namespace)
+            }
+            ApiCall::WriteLease(ObjectRef { namespace, name }) => {
+                ("coordination.k8s.io", "leases", Some(name), "update", namespace)
+            }
+            ApiCall::Annotate(ObjectRef { namespace, name }) => {
+                ("source.toolkit.fluxcd.io", "gitrepositories", Some(name), "patch", namespace)
+            }
+            ApiCall::List(namespace) => ("kustomize.toolkit.fluxcd.io", "kustomizations", None, "list", namespace),
+        };
+        let named = name.map(|name| format!(", resourceNames: [{name}]")).unwrap_or_default();
+        format!(
+            "{{ apiGroups: [{group}], resources: [{resource}]{named}, verbs: [{verb}] }} in the namespace {namespace}"
+        )
+    }
+
+    /// The configuration key that causes this call.
+    pub fn key(&self) -> &'static str {
+        match self {
+            ApiCall::ReadLease(_) | ApiCall::CreateLease(_) | ApiCall::WriteLease(_) => "cluster.leaderElection",
+            ApiCall::Annotate(_) => "cluster.flux.gitRepository",
+            ApiCall::List(_) => "cluster.flux",
+        }
+    }
+}

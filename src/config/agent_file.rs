@@ -1,0 +1,167 @@
+//! The agent's own `tagalong.yaml`, before flags and environment variables are applied.
+
+use crate::agent;
+use crate::cluster;
+use crate::notify::config::Channel;
+use crate::plan::tree_config::TreeConfig;
+use crate::registry::config::HostConfig;
+use crate::repo::source::SourceConfig;
+
+use super::diagnostics::Diagnostics;
+use super::document::Node;
+use super::reader::{Environment, Section};
+use super::sections;
+use super::sections::git::GitSection;
+use super::sections::secrets::SecretsSection;
+
+/// The settings in a file, before flags and environment variables are applied.
+#[derive(Debug, Default)]
+pub struct FileConfig {
+    /// The section `git`.
+    pub git: GitSection,
+    /// The section `registries`.
+    pub registries: Vec<HostConfig>,
+    /// The section `sources`.
+    pub sources: Vec<SourceConfig>,
+    /// The sections `policies`, `fields` and `embedded`.
+    pub tree_config: TreeConfig,
+    /// The section `secrets`.
+    pub secrets: SecretsSection,
+    /// The section `agent`.
+    pub agent: agent::config::Config,
+    /// The section `notify`.
+    pub notify: Vec<Channel>,
+    /// The section `cluster`.
+    pub cluster: cluster::config::Config,
+}
+
+/// Reads the agent's own file.
+pub fn read(root: Node, environment: Environment<'_>, diagnostics: &Diagnostics) -> FileConfig {
+    let mut root = Section::new("", root, diagnostics);
+    let config = FileConfig {
+        git: root.section("git").map(sections::git::read).unwrap_or_default(),
+        registries: sections::registries::read(root.sections("registries")),
+        sources: sections::sources::read(root.sections("sources")),
+        tree_config: sections::policies::read(&mut root),
+        secrets: root.section("secrets").map(sections::secrets::read).unwrap_or_default(),
+        agent: root.section("agent").map(sections::agent::read).unwrap_or_default(),
+        notify: sections::notify::read(root.sections("notify"), environment),
+        cluster: root
+            .section("cluster")
+            .map(|section| sections::cluster::read(section, environment))
+            .unwrap_or_default(),
+    };
+    root.finish();
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::diagnostics::Diagnostic;
+    use crate::config::document;
+    use crate::cycle::secrets::verify::{PullSecrets, Strictness};
+    use crate::notify::config::Service;
+    use crate::notify::event::Kind;
+
+    use super::*;
+
+    /// The settings in a file, or its errors without the file's name.
+    fn parsed(text: &str) -> Result<FileConfig, Vec<String>> {
+        let diagnostics = Diagnostics::of("f");
+        let root = document::parse(text.as_bytes(), "f").expect("YAML");
+        let config = read(root, &|name| (name == "HOME").then(|| "/home/me".to_owned()), &diagnostics);
+        let errors = |found: Vec<Diagnostic>| found.iter().map(|one| one.text.replacen("f:", "", 1)).collect();
+        diagnostics.into_result().map(|()| config).map_err(errors)
+    }
+
+    fn valid(text: &str) -> FileConfig {
+        parsed(text).expect("valid")
+    }
+
+    fn errors(text: &str) -> Vec<String> {
+        parsed(text).expect_err("errors")
+    }
+
+    #[test]
+    fn secrets_are_read_and_their_mistakes_said() {
+        let secrets = |text: &str| valid(&format!("secrets: {{ {text} }}\n")).secrets;
+        assert_eq!((secrets("").gate, secrets("").pull_secrets), (Strictness::Block, PullSecrets::Check));
+        assert_eq!((secrets("gate: off").gate, secrets("gate: 'off'").gate), (Strictness::Off, Strictness::Off));
+        assert_eq!(secrets("pullSecrets: off").pull_secrets, PullSecrets::Off);
+        let both = secrets("gate: warn, pullSecrets: probe");
+        assert_eq!((both.gate, both.pull_secrets), (Strictness::Warn, PullSecrets::Probe));
+        let said = errors("secrets:\n  ageKeyFiles: ['', 5]\n  gate: true\n  pullSecrets: ping\n  ageKeyFile: /x\n");
+        let expect = [
+            "2:17: secrets.ageKeyFiles: the path is empty",
+            "2:21: secrets.ageKeyFiles: expected a string",
+            "3:9: secrets.gate: expected a string, found a boolean; quote it",
+            "4:16: secrets.pullSecrets: invalid value `ping`; expected check, probe or off",
+            "5:3: secrets.ageKeyFile: unknown key; did you mean `ageKeyFiles`?",
+        ];
+        for (said, expected) in said.iter().zip(expect) {
+            assert!(said.starts_with(expected), "{said} is not {expected}");
+        }
+        assert_eq!(said.len(), expect.len(), "{said:#?}");
+        assert!(errors("secrets: { gate: shut }\n")[0].contains("invalid value `shut`; expected block, warn or off"));
+        assert!(errors("secrets: [a]\n")[0].contains("expected a mapping, found a list"));
+    }
+
+    #[test]
+    fn channels_take_their_secrets_from_files_and_the_environment_alone() {
+        let text = "notify:\n- slack: {urlEnv: HOME}\n- name: ops\n  matrix: {server: 'https://m.example', room: '!r:m.example', tokenFile: /t}\n  events: [blocked, failed]\n- gitea: {server: 'https://g.example/', repository: o/infra, tokenFile: /t}\n";
+        let channels = valid(text).notify;
+        assert_eq!(channels.iter().map(|channel| channel.name.as_str()).collect::<Vec<_>>(), ["slack", "ops", "gitea"]);
+        assert_eq!((channels[0].kinds.len(), channels[1].kinds.len()), (Kind::ALL.len(), 2));
+        assert!(!format!("{channels:?}").contains("/home/me"), "a URL from the environment is shown");
+        let Service::Gitea(forge) = &channels[2].service else { panic!("{channels:?}") };
+        assert_eq!(forge.api.as_str(), "https://g.example/api/v1");
+        let wrong = "notify:\n- slack: {url: 'https://x'}\n- teams: {urlEnv: NOWHERE}\n  events: [update]\n- webhook: {urlFile: /u, template: '{{ titel }}'}\n  slack: {urlFile: /u}\n- matrix: {server: 'https://u:sesame@m', room: '#a:m', tokenFile: /t}\n- github: {repository: infra, tokenFile: /t, tokenEnv: HOME}\n";
+        let said = errors(wrong);
+        for part in [
+            "notify[0].slack: exactly one of urlFile and urlEnv is required",
+            "notify[0].slack.url: unknown key",
+            "notify[1].teams.urlEnv: the environment variable NOWHERE is not set",
+            "notify[1].events: `update` is not an event; expected one of updated, blocked",
+            "notify[2]: exactly one of slack, discord",
+            "notify[2].webhook.template: line 1: ",
+            "notify[3].matrix.server: expected a URL such as",
+            "notify[3].matrix.room: expected a room ID",
+            "notify[4].github.repository: expected owner/name, found `infra`",
+            "notify[4].github: exactly one of tokenFile and tokenEnv is required",
+        ] {
+            assert!(said.iter().any(|said| said.contains(part)), "{part} is not in {said:#?}");
+        }
+        assert!(!said.iter().any(|said| said.contains("sesame")), "{said:#?}");
+    }
+
+    #[test]
+    fn the_cluster_is_read_and_its_mistakes_said() {
+        let cluster = |text: &str| valid(&format!("cluster: {{ {text} }}\n")).cluster;
+        assert_eq!(valid("").cluster, cluster::config::Config::default());
+        let election = cluster("leaderElection: {}").election.expect("an election");
+        assert_eq!((election.lease.as_str(), election.namespace.as_ref()), ("tagalong", None));
+        assert!(!election.identity.is_empty() && election.timing == cluster::config::ElectionTiming::default());
+        let flux = cluster("flux: { gitRepository: { name: infra, namespace: flux }, timeout: 5m }").flux;
+        let flux = flux.expect("Flux");
+        assert_eq!((flux.source.to_string().as_str(), flux.timeout.as_secs()), ("flux/infra", 300));
+        assert_eq!(flux.namespaces.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["flux"]);
+        let wrong = "cluster:\n  leaderElection: { lease: ../x, leaseDuration: 5s, retryPeriod: soon }\n  flux:\n    gitRepository: { namespace: Flux }\n    namespaces: [a/b]\n    receiver: { url: 'https://x/hook/sesame' }\n    timeout: 0s\n";
+        let said = errors(wrong);
+        for part in [
+            "cluster.leaderElection.lease: a name of Kubernetes is needed",
+            "cluster.leaderElection.retryPeriod: `soon` is not a valid duration",
+            "cluster.leaderElection: leaseDuration has to be longer than renewDeadline",
+            "cluster.flux.gitRepository.namespace: a name of Kubernetes is needed",
+            "cluster.flux: `gitRepository` is required",
+            "cluster.flux.namespaces: a name of Kubernetes is needed",
+            "cluster.flux.receiver: `urlFile` is required",
+            "cluster.flux.receiver.url: unknown key",
+            "cluster.flux.timeout: `0s` is not a valid duration",
+        ] {
+            assert!(said.iter().any(|said| said.contains(part)), "{part} is not in {said:#?}");
+        }
+        assert_eq!(said.len(), 9, "{said:#?}");
+        assert!(!said.iter().any(|said| said.contains("sesame")), "{said:#?}");
+        assert!(errors("cluster: {}\n")[0].contains("`leaderElection` or `flux` is required"));
+    }
+}

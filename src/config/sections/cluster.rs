@@ -1,0 +1,84 @@
+//! The section `cluster`.
+
+use std::time::Duration;
+
+use crate::cluster::config::{Config, Election, ElectionTiming, Flux, ObjectName, ObjectRef, Receiver};
+
+use crate::config::reader::{Environment, Section};
+
+/// The time within which Flux must apply a commit, unless configured.
+const TIMEOUT: Duration = Duration::from_secs(600);
+/// The name of the Lease, unless configured.
+const LEASE: &str = "tagalong";
+/// The namespace of Flux, unless configured.
+const NAMESPACE: &str = "flux-system";
+/// The file in which Linux shows the name of the machine.
+const HOST_NAME: &str = "/proc/sys/kernel/hostname";
+
+/// Reads the section.
+pub fn read(mut section: Section<'_>, environment: Environment<'_>) -> Config {
+    let (leader_election, of_flux) = (section.section("leaderElection"), section.section("flux"));
+    if leader_election.is_none() && of_flux.is_none() {
+        section.error("`leaderElection` or `flux` is required, for example `leaderElection: { lease: tagalong }`");
+    }
+    section.finish();
+    Config {
+        election: leader_election.and_then(|section| election(section, environment)),
+        flux: of_flux.and_then(flux),
+    }
+}
+
+fn election(mut section: Section<'_>, environment: Environment<'_>) -> Option<Election> {
+    let lease = section.parsed::<ObjectName>("lease").or_else(|| LEASE.parse().ok());
+    let namespace = section.parsed("namespace");
+    let usual = ElectionTiming::default();
+    let timing = ElectionTiming {
+        lease_duration: section.duration("leaseDuration").unwrap_or(usual.lease_duration),
+        renew_deadline: section.duration("renewDeadline").unwrap_or(usual.renew_deadline),
+        retry_period: section.duration("retryPeriod").unwrap_or(usual.retry_period),
+    };
+    let timing = timing.checked().map_err(|error| section.error(error)).ok();
+    section.finish();
+    Some(Election { lease: lease?, namespace, identity: identity(environment), timing: timing? })
+}
+
+/// Returns the identity of this replica: POD_NAME, else the name of the machine, which in a pod is that of the pod.
+fn identity(environment: Environment<'_>) -> String {
+    let machine = || std::fs::read_to_string(HOST_NAME).ok().map(|name| name.trim().to_owned());
+    let name = environment("POD_NAME").filter(|name| !name.is_empty()).or_else(machine);
+    name.unwrap_or_else(|| LEASE.to_owned())
+}
+
+fn flux(mut section: Section<'_>) -> Option<Flux> {
+    let source = section.section("gitRepository").and_then(source);
+    if source.is_none() {
+        section.error("`gitRepository` is required: the GitRepository that follows the branch, for example `{ name: flux-system }`");
+    }
+    let namespaces =
+        section.each_with("namespaces", |text| text.parse::<ObjectName>().map_err(|error| error.to_string()));
+    let receiver = section.section("receiver").map(receiver);
+    let timeout = section.duration("timeout").unwrap_or(TIMEOUT);
+    section.finish();
+    let source = source?;
+    let namespaces = if namespaces.is_empty() { source.namespace.parse().into_iter().collect() } else { namespaces };
+    // An incomplete receiver has been reported already.
+    Some(Flux { source, namespaces, receiver: receiver.flatten(), timeout })
+}
+
+fn source(mut section: Section<'_>) -> Option<ObjectRef> {
+    let name = section.parsed::<ObjectName>("name");
+    let namespace =
+        section.parsed::<ObjectName>("namespace").map_or_else(|| NAMESPACE.to_owned(), |name| name.to_string());
+    section.finish();
+    Some(ObjectRef { namespace, name: name?.to_string() })
+}
+
+fn receiver(mut section: Section<'_>) -> Option<Receiver> {
+    let url_file = section.path("urlFile");
+    if url_file.is_none() {
+        section.error("`urlFile` is required: a file with the full URL of the Receiver");
+    }
+    let secret_file = section.path("secretFile");
+    section.finish();
+    Some(Receiver { url_file: url_file?, secret_file })
+}

@@ -1,0 +1,158 @@
+//! The sections `policies`, `fields` and `embedded`.
+
+use crate::config::reader::{Section, TextOrSection};
+use crate::manifest::field_rules::{FieldRule, FieldRules};
+use crate::plan::tree_config::TreeConfig;
+use crate::platform::PlatformError;
+use crate::policy::order::{Order, SourceBranch};
+use crate::policy::range::Range;
+use crate::policy::rule::{INSPECT_LIMIT, ImagePattern, PolicySet, Rule};
+use crate::policy::tag_patterns::{TagPattern, TagPatterns};
+use crate::policy::tags::{Filter, ShaForm, TagRule};
+use crate::repo::config::Branch;
+use crate::secret::SafeUrl;
+
+/// Reads all three from the root of a file.
+pub fn read(root: &mut Section<'_>) -> TreeConfig {
+    let rules = root.sections("policies").into_iter().filter_map(policy).collect();
+    TreeConfig { policies: PolicySet { rules }, field_rules: field_rules(root) }
+}
+
+/// Reads `fields` and `embedded` from the root of a file.
+pub fn field_rules(root: &mut Section<'_>) -> FieldRules {
+    let rules = root.sections("fields").into_iter().filter_map(field_rule).collect();
+    FieldRules { rules, embedded: root.boolean("embedded").unwrap_or(false) }
+}
+
+fn field_rule(mut section: Section<'_>) -> Option<FieldRule> {
+    let text = |text: &str| Ok(text.to_owned());
+    let (file, path) = (section.parsed_with("file", text), section.parsed_with("path", text));
+    let image = section.parsed_with("image", text);
+    let rule = match (file, path) {
+        (Some(file), Some(path)) => FieldRule::new(&file, &path, image.as_deref()).map_err(|error| error.to_string()),
+        _ => {
+            Err("`file` and `path` are required, for example `file: apps/*/values.yaml` and `path: image.tag`"
+                .to_owned())
+        }
+    };
+    let rule = rule.map_err(|error| section.error(error)).ok();
+    section.finish();
+    rule
+}
+
+/// Reads one policy.
+pub fn policy(mut section: Section<'_>) -> Option<Rule> {
+    let images = section.each_with("images", |text| {
+        ImagePattern::parse(text).map(|pattern| (text.to_owned(), pattern)).map_err(|error| error.to_string())
+    });
+    if images.is_empty() {
+        section.error("`images` is required: a list of patterns such as ghcr.io/acme/*");
+    }
+    let track = section.choice("track", &[("digest", ())]).is_some();
+    let tags = match section.section("tags") {
+        Some(tags) => tag_rule(tags),
+        None if track => Some(TagRule::Held),
+        None => {
+            section.error("`tags` is required, for example `tags: { sha: { order: built } }`");
+            None
+        }
+    };
+    let pin = section.choice("pin", &[("digest", ())]).is_some();
+    let mut patterns = |key| section.each_with(key, |text| TagPattern::parse(text).map_err(|error| error.to_string()));
+    let tag_patterns = TagPatterns { allow: patterns("allow"), ignore: patterns("ignore") };
+    let minimum_age = section.duration("minimumAge");
+    let inspect_limit = section.number("inspectLimit").unwrap_or(INSPECT_LIMIT).max(1);
+    let platforms =
+        section.each_with("platforms", |text| text.parse().map_err(|error: PlatformError| error.to_string()));
+    let fallback = section.boolean("fallback").unwrap_or(false);
+    let keep = section.number("keep");
+    section.finish();
+    let name = images.first()?.0.clone();
+    Some(Rule {
+        name,
+        images: images.into_iter().map(|(_, pattern)| pattern).collect(),
+        tags: tags?,
+        pin,
+        track,
+        tag_patterns,
+        minimum_age,
+        inspect_limit,
+        platforms,
+        fallback,
+        keep,
+    })
+}
+
+fn tag_rule(mut section: Section<'_>) -> Option<TagRule> {
+    let mut rules = Vec::new();
+    if let Some(sha) = section.section("sha") {
+        rules.push(sha_rule(sha));
+    }
+    if let Some(form) = section.text_or_section("semver") {
+        rules.push(semver_rule(&section, form));
+    }
+    if let Some(numerical) = section.section("numerical") {
+        rules.push(ordered(numerical).map(|(descending, filter)| TagRule::Numerical { descending, filter }));
+    }
+    if let Some(alphabetical) = section.section("alphabetical") {
+        rules.push(ordered(alphabetical).map(|(descending, filter)| TagRule::Alphabetical { descending, filter }));
+    }
+    if rules.len() != 1 {
+        section.error("exactly one of sha, semver, numerical and alphabetical is required");
+    }
+    section.finish();
+    rules.pop().flatten()
+}
+
+fn sha_rule(mut section: Section<'_>) -> Option<TagRule> {
+    let has_history = section.has("source") || section.has("branch");
+    let source = section.parsed::<SafeUrl>("source");
+    let branch = section.parsed::<Branch>("branch").map_or_else(|| "main".to_owned(), |branch| branch.to_string());
+    let commit = Order::Commit(SourceBranch { source, branch });
+    let order = section.choice("order", &[("built", Order::Built), ("pushed", Order::Pushed), ("commit", commit)]);
+    let order = order.unwrap_or_default();
+    if has_history && !matches!(order, Order::Commit(_)) {
+        section.error("`source` and `branch` require `order: commit`");
+    }
+    let has_pattern = section.has("pattern");
+    let form = section.parsed_with("pattern", |text| ShaForm::pattern(text, &order).map_err(|error| error.to_string()));
+    section.finish();
+    match (has_pattern, form) {
+        (_, Some(form)) => Some(TagRule::Sha { form, order }),
+        (false, None) => Some(TagRule::Sha { form: ShaForm::Usual, order }),
+        (true, None) => None,
+    }
+}
+
+fn semver_rule(section: &Section<'_>, form: TextOrSection<'_>) -> Option<TagRule> {
+    let parse = |text: &str| Range::parse(text).map_err(|error| error.to_string());
+    match form {
+        TextOrSection::Text(node) => {
+            let range = section.interpret("semver", &node, parse)?;
+            Some(TagRule::Semver { range, filter: Filter::default() })
+        }
+        TextOrSection::Section(mut inner) => {
+            let range = inner.parsed_with("range", parse);
+            if range.is_none() {
+                inner.error("`range` is required, for example \"^1.4\"");
+            }
+            let filter = filter(&mut inner);
+            inner.finish();
+            Some(TagRule::Semver { range: range?, filter: filter? })
+        }
+    }
+}
+
+fn ordered(mut section: Section<'_>) -> Option<(bool, Filter)> {
+    let descending = section.choice("order", &[("asc", false), ("desc", true)]);
+    let filter = filter(&mut section);
+    section.finish();
+    Some((descending.unwrap_or(false), filter?))
+}
+
+fn filter(section: &mut Section<'_>) -> Option<Filter> {
+    let text = |text: &str| Ok(text.to_owned());
+    let (pattern, extract) = (section.parsed_with("pattern", text), section.parsed_with("extract", text));
+    let filter = Filter::new(pattern.as_deref(), extract.as_deref());
+    filter.map_err(|error| section.error(error)).ok()
+}

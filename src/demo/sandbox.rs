@@ -1,0 +1,94 @@
+//! The temporary repository, the embedded registry, and an engine that works on both.
+
+use std::path::{Path, PathBuf};
+
+use jiff::{Timestamp, ToSpan};
+
+use crate::config::load::Config;
+use crate::config::overrides::Overrides;
+use crate::cycle::engine::Engine;
+use crate::cycle::operations::follow::Follow;
+use crate::cycle::operations::terms::Mode;
+use crate::cycle::report::Report;
+use crate::cycle::secrets::verify::Secrets;
+use crate::cycle::services::Services;
+use crate::registry::client::Client;
+
+use super::error::DemoError;
+use super::infrastructure::{self, APPS, TAGS};
+use super::registry::EmbeddedRegistry;
+
+/// The temporary folder, the registry and the engine. Dropping it deletes the folder.
+pub struct Sandbox {
+    folder: tempfile::TempDir,
+    /// The registry.
+    pub registry: EmbeddedRegistry,
+    engine: Engine,
+    built: Timestamp,
+}
+
+impl Sandbox {
+    /// Creates everything that the demo works on, with the first build of all apps.
+    ///
+    /// # Errors
+    /// There is no temporary folder, or no port.
+    pub async fn create() -> Result<Sandbox, DemoError> {
+        let folder = tempfile::Builder::new().prefix("tagalong-demo-").tempdir()?;
+        let registry = EmbeddedRegistry::start().await?;
+        infrastructure::create(&repository_in(folder.path()), &registry.host())?;
+        let file = folder.path().join("tagalong.yaml");
+        std::fs::write(&file, configuration(folder.path(), &registry.host()))?;
+        let overrides =
+            Overrides { file: Some(file), cache_dir: Some(folder.path().join("cache")), ..Overrides::default() };
+        let config = Config::load(&overrides, &|_| None)?;
+        let client = Client::new(config.registry.clone())?;
+        let (sources, secrets) = (config.sources.clone(), Secrets::default());
+        let services = Services { registry: client, sources, forge: None, secrets };
+        let source = config.tree_config.clone().into_source();
+        let (repo, paths) = (config.repo()?.clone(), config.paths.clone());
+        let engine = Engine::new(repo, paths, config.attempts, config.style.clone(), services, source);
+        let sandbox = Sandbox { folder, registry, engine, built: Timestamp::now() };
+        sandbox.push_builds(0);
+        Ok(sandbox)
+    }
+
+    /// Returns the path of the repository.
+    pub fn repository(&self) -> PathBuf {
+        repository_in(self.folder.path())
+    }
+
+    /// Pushes the n-th build of all apps, each built an hour after the previous one.
+    pub fn push_builds(&self, n: i64) {
+        let tag = usize::try_from(n).ok().and_then(|n| TAGS.get(n));
+        for (app, tag) in APPS.iter().zip(std::iter::repeat(tag)) {
+            let hours = (n - TAGS.len() as i64).hours();
+            if let (Some(tag), Ok(created)) = (tag, self.built.checked_add(hours)) {
+                self.registry.push(&format!("acme/{app}"), tag, created);
+            }
+        }
+    }
+
+    /// Runs one cycle.
+    ///
+    /// # Errors
+    /// The cycle fails.
+    pub async fn cycle(&self) -> Result<Report, DemoError> {
+        Ok(self.engine.run(&Follow, Mode::Push).await?)
+    }
+
+    /// Keeps the temporary folder, and returns the path of the repository.
+    pub fn keep(self) -> PathBuf {
+        repository_in(&self.folder.keep())
+    }
+}
+
+fn repository_in(folder: &Path) -> PathBuf {
+    folder.join("infra.git")
+}
+
+fn configuration(folder: &Path, host: &str) -> String {
+    format!(
+        "git:\n  url: {}\nregistries:\n- host: {host}\n  plainHttp: true\npolicies:\n- images: [\"{host}/acme/*\"]\n  tags: {{ sha: {{ order: built }} }}\n",
+        repository_in(folder).display()
+    )
+}

@@ -1,0 +1,73 @@
+//! Everything that is known about one file once it has been parsed.
+
+use crate::image::{Repository, Version};
+use crate::yaml::place::Place;
+
+use super::field::{Field, Pending};
+use super::field_rules::FieldRuleError;
+use super::flux::FluxObject;
+use super::kustomization::Kustomization;
+use super::marker::MarkerError;
+
+/// Everything that is known about one file once it has been parsed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FileFacts {
+    /// Its image fields, in the order of document and place.
+    pub fields: Vec<Field>,
+    /// Fields whose image is defined by another file.
+    pub pending: Vec<Pending>,
+    /// Its references to files and images, if it is a kustomization.
+    pub kustomization: Option<Kustomization>,
+    /// The Flux policies and image repositories in it.
+    pub flux: Vec<FluxObject>,
+    /// Markers and rules that cannot be applied.
+    pub problems: Vec<FieldProblem>,
+    /// True if it is a SOPS file whose message authentication code also covers plaintext values, so that editing one
+    /// would make the file unreadable.
+    pub encrypted: bool,
+}
+
+/// A marker or a rule that cannot be applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {}, column {}: {reason}", place.line, place.column)]
+#[allow(missing_docs, reason = "the message explains the fields")]
+pub struct FieldProblem {
+    pub place: Place,
+    pub reason: FieldProblemReason,
+}
+
+/// The reason why a marker or a rule cannot be applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
+pub enum FieldProblemReason {
+    /// The marker is not valid.
+    #[error("this marker cannot be read: {0}")]
+    Marker(MarkerError),
+    /// The image of a rule cannot be determined.
+    #[error("a rule in `fields` selects this value, but its image cannot be determined: {0}")]
+    Rule(FieldRuleError),
+    /// The value is not what the marker or rule expects.
+    #[error("a marker or rule selects this value, but `{value}` is not {wanted}")]
+    Value { value: String, wanted: &'static str },
+}
+
+impl FileFacts {
+    /// Returns the version that the file holds of an image at a path. Lists grow and shrink over the years, so the path
+    /// does not matter if all fields of the image hold the same version.
+    pub fn version_of(&self, image: &Repository, path: &str) -> Option<&Version> {
+        let mut versions = self.fields.iter().filter(|field| field.repository == *image);
+        let exact = versions.clone().find(|field| field.path == path).map(|field| &field.version);
+        let pending = || self.pending.iter().find(|pending| pending.path() == path).map(Pending::version);
+        exact.or_else(pending).or_else(|| {
+            let first = &versions.next()?.version;
+            versions.all(|field| field.version == *first).then_some(first)
+        })
+    }
+
+    /// Returns whether a field is in this file.
+    pub(super) fn has(&self, field: &Field) -> bool {
+        let pending =
+            |pending: &Pending| pending.place() == field.place && pending.named(field.repository.clone()) == *field;
+        self.fields.contains(field) || self.pending.iter().any(pending)
+    }
+}

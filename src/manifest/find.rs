@@ -1,0 +1,93 @@
+//! Finds the image fields of one file, and its references to other files if it is a kustomization.
+//!
+//! Rules and markers come first, as they are explicit; then the usual shapes; then references inside longer texts.
+
+use std::ops::Range;
+
+use crate::yaml::node::{Kind, NodeId, ScanError};
+use crate::yaml::scan::Scan;
+
+use super::facts::FileFacts;
+use super::field::Slots;
+use super::field_rules::FieldRules;
+use super::file_kind::{is_kind, is_kustomization};
+use super::flux::FluxObject;
+use super::shapes::finder::Finder;
+
+/// Reads a file. `path` determines only whether a file without a `kind` is a kustomization, and which rules apply to
+/// it.
+pub fn read(path: &str, bytes: &[u8], field_rules: &FieldRules) -> Result<FileFacts, ScanError> {
+    let scan = Scan::read(bytes)?;
+    Ok(read_scan(path, &scan, field_rules))
+}
+
+/// Reads a file that has been parsed already.
+pub(super) fn read_scan(path: &str, scan: &Scan<'_>, field_rules: &FieldRules) -> FileFacts {
+    let documents: Vec<(NodeId, NodeId)> = scan.documents().collect();
+    let mut finder = Finder::new(scan, &documents);
+    finder.ruled(path, field_rules);
+    finder.marked_by_us();
+    let mut kustomization = None;
+    let mut encrypted = false;
+    let mut flux = Vec::new();
+    for (document, root) in &documents {
+        let (document, root) = (*document, *root);
+        encrypted |= is_encrypted(scan, root);
+        if let Some((object, names)) = FluxObject::read(scan, root) {
+            flux.push(object);
+            finder.claim(names);
+        }
+        if is_kustomization(path, scan, root) {
+            kustomization = Some(finder.kustomization(root));
+        } else if is_kind(scan, root, "Kustomization", "kustomize.toolkit.fluxcd.io/")
+            && let Some(spec) = scan.get(root, "spec")
+        {
+            finder.entries(spec, &[]);
+        } else if is_kind(scan, root, "OCIRepository", "source.toolkit.fluxcd.io/") {
+            finder.oci_repository(root);
+        }
+        finder.walk(document);
+    }
+    finder.marked_by_flux();
+    if field_rules.embedded {
+        finder.embedded();
+    }
+    let Finder { mut fields, mut pending, problems, .. } = finder;
+    let aliases = aliases(scan);
+    if !aliases.is_empty() {
+        fields.iter_mut().for_each(|field| field.moves_along = moves_along(scan, &aliases, &field.slots, &field.path));
+        for pending in &mut pending {
+            pending.moves_along = moves_along(scan, &aliases, &pending.spot.slots, &pending.spot.path);
+        }
+    }
+    fields.sort_by_key(|field| (field.document, field.place));
+    // Facts are kept in memory, and most files have only one field.
+    fields.shrink_to_fit();
+    FileFacts { fields, pending, kustomization, flux, problems, encrypted }
+}
+
+fn is_encrypted(scan: &Scan<'_>, root: NodeId) -> bool {
+    let sops = scan.get(root, "sops").filter(|sops| scan.get(*sops, "mac").is_some());
+    sops.is_some_and(|sops| scan.get_scalar(sops, "mac_only_encrypted") != Some("true"))
+}
+
+/// Returns each alias with the nodes that it refers to.
+fn aliases(scan: &Scan<'_>) -> Vec<(NodeId, Range<NodeId>)> {
+    let target = |id: NodeId| match scan.kind(id) {
+        Kind::Alias(Some(target)) => Some((id, scan.subtree(*target))),
+        _ => None,
+    };
+    scan.ids().filter_map(target).collect()
+}
+
+/// Returns the other paths that refer to a field's scalar.
+fn moves_along(scan: &Scan<'_>, aliases: &[(NodeId, Range<NodeId>)], slots: &Slots, own: &str) -> Vec<String> {
+    let Some(scalar) = slots.scalar() else { return Vec::new() };
+    let reading = aliases.iter().filter(|(_, target)| target.contains(&scalar)).map(|(alias, _)| scan.path(*alias));
+    let mut places: Vec<String> = reading.collect();
+    if !places.is_empty() {
+        places.insert(0, scan.path(scalar));
+    }
+    places.retain(|place| place != own);
+    places
+}

@@ -1,0 +1,41 @@
+//! What responses have in common: their headers, and the errors that they mean.
+
+use reqwest::header::CONTENT_TYPE;
+use serde::Deserialize;
+
+use crate::image::Repository;
+
+use super::error::RegistryError;
+use super::transport::Response;
+
+/// The value of a header, if it is text.
+pub(super) fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response.headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Whether a response is a web page.
+pub(super) fn is_html(response: &Response) -> bool {
+    header(response, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("text/html"))
+}
+
+/// Whether a body is an error of the distribution API (section "Error Codes").
+pub(super) fn is_registry_error(response: &Response) -> bool {
+    #[derive(Deserialize)]
+    struct Errors {
+        #[serde(rename = "errors")]
+        _errors: Vec<serde::de::IgnoredAny>,
+    }
+    serde_json::from_slice::<Errors>(&response.body).is_ok()
+}
+
+/// The error for a response that a registry would not give.
+pub(super) fn not_a_registry(host: &str, response: &Response) -> RegistryError {
+    let kind = header(response, CONTENT_TYPE.as_str()).unwrap_or("no content type");
+    let reason = format!("{} answered status {} ({kind})", response.url.path(), response.status.as_u16());
+    RegistryError::NotARegistry { host: host.to_owned(), reason }
+}
+
+/// The error for a response about a repository that violates the specification.
+pub(super) fn invalid_response(repository: &Repository, what: &str, reason: String) -> RegistryError {
+    RegistryError::InvalidResponse { host: repository.host().to_owned(), what: what.to_owned(), reason }
+}

@@ -11,7 +11,7 @@ use git2::{Error, ErrorClass, ErrorCode, Oid, PushOptions};
 use super::clone::{BareClone, CommitId};
 use super::config::{Branch, Config};
 use super::error::RepoError;
-use super::local;
+use super::local_push;
 use super::remote::{self, Conversation};
 
 /// How a push ended.
@@ -48,7 +48,10 @@ impl BareClone {
     #[tracing::instrument(level = "debug", skip_all, fields(branch = %lease.branch, %commit))]
     pub fn push(&self, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
         let pushed = match self.config.url.local_path() {
-            Some(path) => local::push(self, path, commit, lease)?,
+            Some(path) => match local_push::push(self, path, commit, lease.branch, lease.expected)? {
+                None => Push::Done,
+                Some(words) => Push::LostRace { words },
+            },
             None => self.push_to_server(commit, lease)?,
         };
         if pushed == Push::Done {

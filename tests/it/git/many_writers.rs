@@ -277,7 +277,7 @@ fn beside_a_steady_writer(stage: &Stage, url: &str, each: Duration, server: &str
         go_on.store(false, Ordering::Relaxed);
         writer.join().expect("the writer")
     });
-    assert_eq!(agent.stop("the cycle failed"), Vec::<serde_json::Value>::new());
+    assert_eq!(agent.stop("cycle failed"), Vec::<serde_json::Value>::new());
     times.sort();
     println!("a commit each {each:?}, a server that takes {server} s: from image to commit {times:?}");
     println!("median {:?}; the writer made {written} commits meanwhile", times[times.len() / 2]);

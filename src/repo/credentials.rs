@@ -1,5 +1,5 @@
-//! The credentials of a remote. Files are read at each operation and each commit, so that a rotated Secret is used
-//! without a restart.
+//! The credentials of a remote. Files are read for each operation and each commit, so that a rotated Secret is used without
+//! a restart.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub(super) enum Offer {
     Nothing,
 }
 
-/// A private key, with the certificate beside it if there is one.
+/// A private key, with the certificate next to it if there is one.
 pub(super) struct KeyOffer {
     pub key: Secret<String>,
     pub passphrase: Option<Secret<String>>,
@@ -29,7 +29,7 @@ pub(super) struct KeyOffer {
 }
 
 impl Offer {
-    /// Reads what the configuration names for the URL's scheme.
+    /// Reads the configured credentials for the URL's scheme.
     pub fn read(config: &Config) -> Result<Offer, RepoError> {
         match config.url.scheme() {
             "ssh" => {
@@ -63,7 +63,7 @@ impl Offer {
                 password: Secret::new(password),
                 from: "the URL".to_owned(),
             },
-            // Some forges take a token in the place of the user.
+            // Some forges accept a token in place of the user.
             (None, None) => match user {
                 Some(token) => {
                     Offer::Password { user: token, password: Secret::new(String::new()), from: "the URL".to_owned() }
@@ -79,7 +79,7 @@ impl Offer {
         }
     }
 
-    /// A hash of all of it, which changes with any part.
+    /// Returns a hash of all credentials.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         let mut add = |part: &str| {
@@ -105,24 +105,24 @@ impl Offer {
         hash.finalize().into()
     }
 
-    /// The error that says what was offered in vain.
+    /// Returns the error for credentials that were refused.
     pub fn refused(&self, config: &Config, user: &str) -> RepoError {
         let with = match self {
             Offer::Key(KeyOffer { file, .. }) => format!("user {user} with the key {}", file.display()),
             Offer::Agent => format!("user {user} with the keys of the ssh agent; no ssh.keyFile is set"),
             Offer::Password { from, .. } => format!("the token from {from}"),
-            Offer::Nothing => "none were given; a tokenFile is needed".to_owned(),
+            Offer::Nothing => "none were given; set git.https.tokenFile".to_owned(),
         };
         RepoError::Denied { url: config.url.clone(), with }
     }
 }
 
-/// Where the ssh agent listens.
+/// Returns the socket of the ssh agent.
 pub(super) fn agent_socket() -> Option<OsString> {
     std::env::var_os("SSH_AUTH_SOCK").filter(|socket| !socket.is_empty())
 }
 
-/// The certificate of a key, where ssh looks for it: in `KEY-cert.pub`.
+/// Reads the certificate of a key from where ssh looks for it, `KEY-cert.pub`.
 fn read_certificate(key: &Path) -> Result<Option<String>, RepoError> {
     let mut name = key.as_os_str().to_owned();
     name.push("-cert.pub");
@@ -134,7 +134,7 @@ fn read_certificate(key: &Path) -> Result<Option<String>, RepoError> {
     }
 }
 
-/// Whether a private key, in OpenSSH's format or in PEM, wants a passphrase.
+/// Returns whether a private key, in OpenSSH or PEM format, needs a passphrase.
 fn is_locked(key: &str) -> bool {
     match PrivateKey::from_openssh(key) {
         Ok(key) => key.is_encrypted(),
@@ -142,7 +142,7 @@ fn is_locked(key: &str) -> bool {
     }
 }
 
-/// The bytes of a file that holds a secret.
+/// Reads the bytes of a file that contains a secret.
 pub(super) fn read_bytes(file: &Path) -> Result<Secret<Vec<u8>>, RepoError> {
     let bytes = std::fs::read(file);
     bytes.map(Secret::new).map_err(|source| RepoError::Unreadable { file: file.to_owned(), source })
@@ -153,7 +153,7 @@ fn read_text(file: &Path) -> Result<Secret<String>, RepoError> {
     text.map(Secret::new).map_err(|source| RepoError::Unreadable { file: file.to_owned(), source })
 }
 
-/// A secret on one line; the final newline that editors add is no part of it.
+/// Reads a secret from a file, without the newline at its end.
 pub(super) fn read_secret(file: &Path) -> Result<Secret<String>, RepoError> {
     let whole = read_text(file)?;
     Ok(Secret::new(whole.expose().trim_end_matches(['\n', '\r']).to_owned()))

@@ -11,16 +11,16 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-/// What a known_hosts file says of a key.
+/// The result of looking up a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The key is on file for the host.
+    /// The key is known for the host.
     Trusted,
     /// The key is revoked.
     Revoked,
-    /// The host is on file with another key of the same kind.
+    /// Another key of the same type is known for the host.
     Changed,
-    /// The host is not on file with a key of this kind.
+    /// No key of this type is known for the host.
     Unknown,
 }
 
@@ -28,13 +28,13 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
-/// A text that is no fingerprint.
+/// A text that is not a fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no fingerprint; write it as ssh-keygen -lf prints it: SHA256: and 43 characters")]
+#[error("`{0}` is not a fingerprint; write it like ssh-keygen -lf does: SHA256: and 43 characters")]
 pub struct FingerprintError(String);
 
 impl Fingerprint {
-    /// That of a key's public blob.
+    /// Returns the fingerprint of a key's public blob.
     pub fn of(key: &[u8]) -> Fingerprint {
         Fingerprint(Sha256::digest(key).into())
     }
@@ -57,7 +57,7 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// How known_hosts names a host: `[host]:port` unless the port is 22.
+/// Returns the name of a host in known_hosts: `[host]:port` unless the port is 22.
 pub fn host_name(authority: &str) -> String {
     match authority.rsplit_once(':') {
         Some((host, "22")) => host.to_owned(),
@@ -68,7 +68,7 @@ pub fn host_name(authority: &str) -> String {
     }
 }
 
-/// What a known_hosts file says about one host.
+/// What a known_hosts file says about a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownHost {
     lines: Vec<Line>,
@@ -89,13 +89,13 @@ enum Marker {
 }
 
 impl KnownHost {
-    /// The lines of a file that are about a host, by the name that [`host_name`] gives it.
+    /// Reads the lines about a host, by its name from [`host_name`].
     pub fn read(text: &str, host: &str) -> KnownHost {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         KnownHost { lines: lines.filter_map(|line| Line::read(line, host)).collect() }
     }
 
-    /// What is said of a key: `kind` is its algorithm (`ssh-ed25519`), `key` its public blob.
+    /// Looks up a key: `kind` is its algorithm (`ssh-ed25519`), `key` its public blob.
     pub fn verdict(&self, kind: &str, key: &[u8]) -> Verdict {
         if self.revokes(key) {
             return Verdict::Revoked;
@@ -108,17 +108,17 @@ impl KnownHost {
         }
     }
 
-    /// Whether a key, of the host or of an authority, is revoked.
+    /// Returns whether a key of the host or of an authority is revoked.
     pub fn revokes(&self, key: &[u8]) -> bool {
         self.lines.iter().any(|line| line.marker == Marker::Revoked && line.key == key)
     }
 
-    /// The algorithms of the keys on file, in the order of the file.
+    /// Returns the algorithms of the known keys, in the order of the file.
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().filter(|line| line.marker == Marker::None).map(|line| line.kind.as_str())
     }
 
-    /// The public blobs of the authorities whose certificates the host may show.
+    /// Returns the public blobs of the authorities for the host.
     pub fn authorities(&self) -> impl Iterator<Item = &[u8]> {
         self.lines.iter().filter(|line| line.marker == Marker::CertAuthority).map(|line| line.key.as_slice())
     }
@@ -129,13 +129,13 @@ impl Line {
         let (marker, rest) = match line.split_once(char::is_whitespace) {
             Some(("@revoked", rest)) => (Marker::Revoked, rest),
             Some(("@cert-authority", rest)) => (Marker::CertAuthority, rest),
-            // A marker that is not known is not a key to trust.
+            // A line with an unknown marker is not trusted.
             Some((marker, _)) if marker.starts_with('@') => return None,
             _ => (Marker::None, line),
         };
         let mut parts = rest.split_whitespace();
         let (names, kind, blob) = (parts.next()?, parts.next()?, parts.next()?);
-        // An authority vouches for a name, whatever the port (as ssh has it).
+        // For authorities, ssh also looks up the host without its port.
         let is_named =
             names_match(names, host) || marker == Marker::CertAuthority && names_match(names, name_without_port(host));
         let key = STANDARD.decode(blob).ok().filter(|_| is_named)?;
@@ -143,17 +143,17 @@ impl Line {
     }
 }
 
-/// The name in what [`host_name`] gives.
+/// Returns the host in a name from [`host_name`].
 pub fn name_without_port(host: &str) -> &str {
     host.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:")).map_or(host, |(name, _)| name)
 }
 
-/// Whether a host is one that a certificate is for; its names may be patterns.
+/// Returns whether a certificate's principals, which may be patterns, include the host.
 pub fn is_principal(principals: &[String], host: &str) -> bool {
     principals.iter().any(|principal| pattern_matches(principal, name_without_port(host)))
 }
 
-/// The line that trusts a key.
+/// Returns the line that makes a key known.
 pub fn line(host: &str, kind: &str, key: &[u8]) -> String {
     format!("{host} {kind} {}", STANDARD.encode(key))
 }

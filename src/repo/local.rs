@@ -1,6 +1,6 @@
-//! A repository on this machine.
+//! Repositories on this machine.
 //!
-//! Nothing is copied from it: the clone reads its objects where they are (gitrepository-layout,
+//! Nothing is copied: the clone reads their objects in place (gitrepository-layout,
 //! `objects/info/alternates`), as `git clone --shared` does.
 
 use std::fs;
@@ -12,11 +12,10 @@ use git2::{ErrorCode, Oid, Repository};
 use super::config::Config;
 use super::error::{Outage, RepoError};
 
-/// Where a clone says whose objects it reads.
+/// The file of a clone that names the folders of further objects.
 pub(super) const ALTERNATES: &str = "objects/info/alternates";
 
-/// Lets a clone read the objects of a repository, as much of its history as it has itself. The clone has to be opened
-/// after that.
+/// Gives a clone access to the objects of a repository, with exactly its history. The clone must be opened afterwards.
 pub(super) fn share(config: &Config, path: &str, clone: &Path) -> Result<(), RepoError> {
     let origin = open(config, path)?;
     let objects = origin.commondir().join("objects");
@@ -41,7 +40,7 @@ fn write_if_new(file: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// The branches of a repository, each with its tip.
+/// Returns the branches of a repository with their tips.
 pub(super) fn branches(config: &Config, path: &str) -> Result<Vec<(String, Oid)>, RepoError> {
     let doing = || RepoError::git(format!("reading the branches of {path}"));
     let origin = open(config, path)?;
@@ -55,7 +54,7 @@ pub(super) fn branches(config: &Config, path: &str) -> Result<Vec<(String, Oid)>
     Ok(branches)
 }
 
-/// Branches as [`super::remote::tip_of`] takes them.
+/// Returns branches in the form of [`super::remote::tip_of`].
 pub(super) fn named(branches: &[(String, Oid)]) -> impl Iterator<Item = (&str, Oid)> + Clone {
     branches.iter().map(|(name, at)| (name.as_str(), *at))
 }

@@ -10,7 +10,7 @@ use super::config::Branch;
 use super::error::RepoError;
 use super::local;
 
-/// Moves a branch from what is expected there to `commit`. Returns the reason if someone else moved it first.
+/// Updates a branch from the expected commit to `commit`. Returns the reason if someone else updated it first.
 pub(super) fn push(
     clone: &BareClone,
     path: &str,
@@ -19,7 +19,7 @@ pub(super) fn push(
     expected: Option<CommitId>,
 ) -> Result<Option<String>, RepoError> {
     if !clone.config.push_options.is_empty() {
-        // Nobody would see them: hooks of a local repository do not run.
+        // Hooks of a local repository do not run, so nothing would receive them.
         return Err(RepoError::NoPushOptions { url: clone.config.url.clone() });
     }
     let doing = || RepoError::git(format!("pushing to {path}"));
@@ -52,10 +52,10 @@ pub(super) fn push(
     }
 }
 
-/// What the target notes in its reflog.
+/// The entry in the target's reflog.
 const REFLOG: &str = "push by tagalong";
 
-/// Writes a pack with all that the commit has and the target's branch has not.
+/// Writes a pack with everything in the commit that the target's branch does not have.
 fn bring_over(clone: &BareClone, target: &Repository, commit: CommitId) -> Result<(), git2::Error> {
     let mut walk = clone.repository.revwalk()?;
     walk.push(commit.0)?;

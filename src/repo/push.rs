@@ -1,8 +1,8 @@
-//! A push that replaces what it expects to replace, or nothing: compare and swap.
+//! A push that replaces what it expects to replace, or nothing: compare-and-swap.
 //!
-//! libgit2 has no force-with-lease, but before it sends anything it tells what the remote's ref is now; the push goes on
-//! only if that is what was expected there. The server compares once more when it moves the ref. A push
-//! counts only when the server has confirmed the ref: `push()` returns without an error even when it was refused.
+//! libgit2 has no force-with-lease. But before it sends anything it reports where the remote's ref is now, and the push only
+//! continues if that is the expected commit. The server compares again when it updates the ref. A push only counts if the
+//! server has confirmed the ref, because `push()` succeeds even if it was refused.
 
 use std::cell::{Cell, RefCell};
 
@@ -19,32 +19,32 @@ use super::remote::{self, Conversation};
 pub enum Push {
     /// The branch is at the commit.
     Done,
-    /// Someone else was first: the branch is not where it was expected.
+    /// Someone else was first: the branch is not at the expected commit.
     LostRace {
         /// How that was noticed.
         words: String,
     },
 }
 
-/// Which branch a push moves, and what it may replace.
+/// The branch that a push updates, and what it may replace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease<'l> {
     /// The branch.
     pub branch: &'l Branch,
-    /// Where it has to be; `None` where it must not be there yet.
+    /// The expected commit; `None` if the branch must not exist yet.
     pub expected: Option<CommitId>,
 }
 
 impl Lease<'_> {
-    /// Whether it is on the branch that is read, where nothing is ever replaced.
+    /// Returns whether it is on the branch that is read, where nothing is ever replaced.
     fn is_on_base(&self, config: &Config) -> bool {
         *self.branch == config.branch
     }
 }
 
 impl BareClone {
-    /// Moves a branch of the remote from what is expected there to `commit`. What is expected need not be among its
-    /// forebears, but on the branch that is read.
+    /// Updates a branch of the remote from the expected commit to `commit`. Except on the branch that is read, the expected
+    /// commit need not be an ancestor.
     #[tracing::instrument(level = "debug", skip_all, fields(branch = %lease.branch, %commit))]
     pub fn push(&self, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
         let pushed = match self.config.url.local_path() {
@@ -66,7 +66,7 @@ impl BareClone {
         let found = Cell::new(None);
         let status: RefCell<Option<Result<(), String>>> = RefCell::new(None);
         let branch = lease.branch.reference();
-        // The library says so of a branch that is not there.
+        // libgit2 reports a missing branch like this.
         let expected = lease.expected.map_or(Oid::ZERO_SHA1, |commit| commit.0);
         let force = if lease.is_on_base(config) { "" } else { "+" };
         let mut callbacks = conversation.callbacks();
@@ -106,15 +106,15 @@ impl BareClone {
             }
             (None, Err(error)) => Err(conversation.reason(error)),
             (None, Ok(())) => {
-                let silent = Error::from_str("the server did not say what became of the push");
+                let silent = Error::from_str("the server did not report whether the push succeeded");
                 Err(conversation.reason(silent))
             }
         }
     }
 
-    /// A refusal is a lost race when the server's words are those of one; else it is the server's last word.
+    /// A refusal counts as a lost race if the server's message says so, and as final otherwise.
     fn judge(&self, lease: Lease<'_>, words: String, conversation: &Conversation<'_>) -> Result<Push, RepoError> {
-        // A server that lets nobody replace commits says the same as one where someone was first.
+        // Servers that forbid replacing commits use the same message.
         let is_forbidden = !lease.is_on_base(&self.config) && words.contains("non-fast-forward");
         if is_race(&words) && !is_forbidden {
             return Ok(Push::LostRace { words });
@@ -126,10 +126,10 @@ impl BareClone {
     }
 }
 
-/// What the library says of a server without the capability `push-options` (gitprotocol-capabilities).
+/// libgit2's message for servers without the capability `push-options` (gitprotocol-capabilities).
 const NO_PUSH_OPTIONS: &str = "push-options not supported";
 
-/// The wordings of git servers and forges for a ref that moved in between.
+/// Returns whether this is a message of git servers and forges for a ref that has moved.
 fn is_race(words: &str) -> bool {
     const RACES: [&str; 8] = [
         "non-fast-forward",

@@ -1,4 +1,4 @@
-//! One conversation with the remote: what is asked over it, and the reason when it fails.
+//! A conversation with the remote: its references, its messages, and the error when it fails.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,24 +10,24 @@ use super::error::{Outage, RepoError};
 use super::transport::operation::Running;
 use super::{local, transport};
 
-/// A conversation with the remote, which this thread has until the value is dropped.
+/// A conversation of this thread with the remote, until the value is dropped.
 pub(super) struct Conversation<'c> {
     config: &'c Config,
     running: Running,
-    /// What the server printed for people.
+    /// The server's messages.
     printed: Rc<RefCell<String>>,
 }
 
-/// How much of what the server prints is kept.
+/// How much of the server's messages is kept.
 const MOST_WORDS: usize = 4096;
 
 impl<'c> Conversation<'c> {
-    /// Begins a conversation. Credentials are read from their files now, so that a rotated one is used.
+    /// Starts a conversation. Credentials are read from their files now, so that a rotated one is used.
     pub fn begin(config: &'c Config) -> Result<Conversation<'c>, RepoError> {
         Ok(Conversation { config, running: transport::begin(config)?, printed: Rc::default() })
     }
 
-    /// The callbacks of a fetch or a push, which keep what the server prints.
+    /// Returns callbacks for a fetch or a push, which keep the server's messages.
     pub fn callbacks<'a>(&self) -> RemoteCallbacks<'a> {
         let printed = Rc::clone(&self.printed);
         let mut callbacks = RemoteCallbacks::new();
@@ -49,14 +49,14 @@ impl<'c> Conversation<'c> {
         remote.connect_auth(Direction::Fetch, Some(self.callbacks()), None).map_err(|error| self.reason(error))
     }
 
-    /// The reason of a failed network operation: what the transport knows, else what libgit2 says.
+    /// Returns the error of a failed operation: the transport's, or else libgit2's.
     pub fn reason(&self, error: git2::Error) -> RepoError {
         let words = || Outage::Answer(redacted(self.config, error.message()));
         let left = self.running.take_failure();
         left.unwrap_or_else(|| RepoError::Unreachable { url: self.config.url.clone(), source: words() })
     }
 
-    /// The lines that the server printed for people.
+    /// Returns the server's messages, line by line.
     pub fn printed(&self) -> Vec<String> {
         let printed = self.printed.borrow();
         let lines = printed.lines().map(|line| line.trim().to_owned());
@@ -64,7 +64,7 @@ impl<'c> Conversation<'c> {
     }
 }
 
-/// Connects and asks where the branch is, without fetching or writing anything.
+/// Connects and returns the branch's tip, without fetching or writing anything.
 pub fn probe(config: &Config) -> Result<String, RepoError> {
     if let Some(path) = config.url.local_path() {
         let branches = local::branches(config, path)?;
@@ -78,7 +78,7 @@ pub fn probe(config: &Config) -> Result<String, RepoError> {
     tip_of(config, named(heads)).map(|tip| tip.to_string())
 }
 
-/// The branch's tip among all references of the remote.
+/// Returns the branch's tip among all references of the remote.
 pub(super) fn tip_of<'h>(
     config: &Config,
     heads: impl Iterator<Item = (&'h str, Oid)> + Clone,
@@ -93,18 +93,18 @@ pub(super) fn tip_of<'h>(
     Err(if existing.is_empty() { RepoError::Empty { url } } else { RepoError::BranchMissing { url, branch, existing } })
 }
 
-/// What a remote lists, as [`tip_of`] takes it.
+/// Returns a remote's references in the form of [`tip_of`].
 pub(super) fn named<'h>(heads: &'h [RemoteHead<'_>]) -> impl Iterator<Item = (&'h str, Oid)> + Clone {
     heads.iter().map(|head| (head.name(), head.oid()))
 }
 
-/// Where a branch is, among all that the remote lists.
+/// Returns a branch's tip among all references, if it exists.
 pub(super) fn find(heads: &[RemoteHead<'_>], branch: &Branch) -> Option<Oid> {
     let wanted = branch.reference();
     heads.iter().find(|head| head.name() == wanted).map(RemoteHead::oid)
 }
 
-/// Words that may repeat the URL, without what is secret in it.
+/// Removes the URL's secrets from a message.
 pub(super) fn redacted(config: &Config, words: &str) -> String {
     words.replace(config.url.expose(), &config.url.to_string())
 }

@@ -1,4 +1,4 @@
-//! Requests to one server, and where its redirects may lead.
+//! Requests to a server, and which of its redirects are followed.
 
 use std::net::IpAddr;
 
@@ -12,13 +12,13 @@ use crate::repo::error::{Outage, RepoError, Words};
 
 use super::operation::Operation;
 
-/// As many redirects are followed.
+/// The number of redirects that are followed.
 const MOST_REDIRECTS: usize = 5;
 
-/// How much of the body of a refusal is read.
+/// How much of the body of an error response is read.
 const MOST_WORDS: usize = 4096;
 
-/// The name that servers and git's documentation have for a service.
+/// Returns the name of a service in URLs and content types.
 pub fn name(service: Service) -> &'static str {
     match service {
         Service::UploadPackLs | Service::UploadPack => "git-upload-pack",
@@ -26,7 +26,7 @@ pub fn name(service: Service) -> &'static str {
     }
 }
 
-/// The URL of the repository without credentials, as far as the path.
+/// Returns the configured URL without credentials.
 fn configured(operation: &Operation) -> Result<Url, RepoError> {
     let url = Url::parse(operation.url().expose());
     let mut url = url.map_err(|error| operation.broken(Outage::NoConnection(error.to_string())))?;
@@ -35,28 +35,28 @@ fn configured(operation: &Operation) -> Result<Url, RepoError> {
     Ok(url)
 }
 
-/// The URL of something below a repository (gitprotocol-http). A query of the repository's own stays.
+/// Returns a URL below a repository (gitprotocol-http). The repository's own query is kept.
 fn below(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
     url
 }
 
-/// Where the references for a service are announced.
+/// Returns the URL of the list of references for a service.
 pub fn announcement(operation: &Operation, service: Service) -> Result<Url, RepoError> {
     let mut url = below(&configured(operation)?, "info/refs");
     url.query_pairs_mut().append_pair("service", name(service));
     Ok(url)
 }
 
-/// Where a request for a service goes: to the configured URL, or to where the announcement was found.
+/// Returns the URL for requests to a service: below the configured URL, or where the references were found.
 pub fn endpoint(operation: &Operation, service: Service) -> Result<Url, RepoError> {
-    let base = operation.base.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let base = operation.base.lock().clone();
     Ok(below(&base.map_or_else(|| configured(operation), Ok)?, name(service)))
 }
 
-/// Adds what every request of ours bears. Credentials go to the origin that they were configured for, and to no other.
-pub fn dressed(operation: &Operation, request: RequestBuilder, to: &Url) -> Result<RequestBuilder, RepoError> {
+/// Adds common headers to a request. Credentials are only sent to the origin that they were configured for.
+pub fn with_headers(operation: &Operation, request: RequestBuilder, to: &Url) -> Result<RequestBuilder, RepoError> {
     let request = request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(match &operation.offer {
         Offer::Password { user, password, .. } if to.origin() == configured(operation)?.origin() => {
@@ -66,36 +66,36 @@ pub fn dressed(operation: &Operation, request: RequestBuilder, to: &Url) -> Resu
     })
 }
 
-/// A request for the announcement of references.
-pub fn asks(
+/// Returns a request for the list of references.
+pub fn get(
     operation: &Operation,
     client: &reqwest::Client,
     service: Service,
     url: &Url,
 ) -> Result<RequestBuilder, RepoError> {
     let accepted = format!("application/x-{}-advertisement", name(service));
-    dressed(operation, client.get(url.clone()).header(ACCEPT, accepted), url)
+    with_headers(operation, client.get(url.clone()).header(ACCEPT, accepted), url)
 }
 
-/// A request that posts to a service.
-pub fn posts(operation: &Operation, client: &reqwest::Client, service: Service) -> Result<RequestBuilder, RepoError> {
+/// Returns a POST request to a service.
+pub fn post(operation: &Operation, client: &reqwest::Client, service: Service) -> Result<RequestBuilder, RepoError> {
     let url = endpoint(operation, service)?;
     let request = client.post(url.clone()).header(CONTENT_TYPE, format!("application/x-{}-request", name(service)));
-    dressed(operation, request.header(ACCEPT, format!("application/x-{}-result", name(service))), &url)
+    with_headers(operation, request.header(ACCEPT, format!("application/x-{}-result", name(service))), &url)
 }
 
-/// Whether an answer is a redirect.
+/// Returns whether a status is a redirect.
 pub fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// Where a redirect of the announcement leads, if that may be followed: to the announcement of another repository, not
-/// from https to http, not from elsewhere into this machine or a private network.
+/// Returns the target of a redirect if it may be followed: it must be the same kind of URL, not http after https, and not
+/// in a private network or on this machine unless the redirecting host is.
 pub fn redirected(operation: &Operation, from: &Url, response: &Response, followed: usize) -> Result<Url, RepoError> {
     let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
     let to = location.and_then(|location| from.join(location).ok());
     let Some(mut to) = to else {
-        return Err(operation.broken(Outage::Answer(format!("{} without a place to go to", response.status()))));
+        return Err(operation.broken(Outage::Answer(format!("{} without a usable Location", response.status()))));
     };
     let _ = (to.set_username(""), to.set_password(None));
     let refuse = |why| {
@@ -106,7 +106,7 @@ pub fn redirected(operation: &Operation, from: &Url, response: &Response, follow
     let asked = from.query_pairs().find(|(key, _)| key == "service").map(|(_, value)| value.into_owned());
     let is_same = to.query_pairs().any(|(key, value)| key == "service" && Some(&*value) == asked.as_deref());
     if followed >= MOST_REDIRECTS {
-        return refuse("one redirect too many");
+        return refuse("which is one redirect too many");
     }
     if !matches!(to.scheme(), "https" | "http") || from.scheme() == "https" && to.scheme() != "https" {
         return refuse("which is not https");
@@ -120,7 +120,7 @@ pub fn redirected(operation: &Operation, from: &Url, response: &Response, follow
     Ok(to)
 }
 
-/// Whether a host is written as an address of this machine or of a private network.
+/// Returns whether a host is an address, or a name, of this machine or of a private network.
 fn is_inside(url: &Url) -> bool {
     let is_inside = |ip: IpAddr| match ip {
         IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified(),
@@ -134,8 +134,8 @@ fn is_inside(url: &Url) -> bool {
     }
 }
 
-/// Remembers where the announcement was found, for the requests of this operation that follow.
-pub fn settle(operation: &Operation, announcement: &Url) {
+/// Stores where the references were found, for the following requests of the operation.
+pub fn remember(operation: &Operation, announcement: &Url) {
     let mut base = announcement.clone();
     let path = announcement.path();
     base.set_path(path.strip_suffix("/info/refs").unwrap_or(path));
@@ -148,10 +148,10 @@ pub fn settle(operation: &Operation, announcement: &Url) {
     if !others.is_empty() {
         base.query_pairs_mut().extend_pairs(others);
     }
-    *operation.base.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(base);
+    *operation.base.lock() = Some(base);
 }
 
-/// Ends the operation unless the answer is a success of the kind that was asked for.
+/// Returns an error unless the response is a success with the expected content type.
 pub fn checked(operation: &Operation, response: Response, expected: &str) -> Result<Response, RepoError> {
     let status = response.status();
     if !status.is_success() {
@@ -159,7 +159,7 @@ pub fn checked(operation: &Operation, response: Response, expected: &str) -> Res
     }
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("nothing");
     if kind.split(';').next().map(str::trim) != Some(expected) {
-        let words = format!("it answers with {kind} instead of {expected}; this is not the URL of a git repository");
+        let words = format!("the server sent {kind} instead of {expected}; this is not the URL of a git repository");
         return Err(operation.broken(Outage::Answer(words)));
     }
     Ok(response)
@@ -175,7 +175,11 @@ fn refusal(operation: &Operation, status: StatusCode, response: Response) -> Rep
         401 | 403 if !is_ours => {
             let mut to = from;
             to.set_query(None);
-            RepoError::Redirected { url, to: to.to_string(), why: "which asks for credentials and was sent none" }
+            RepoError::Redirected {
+                url,
+                to: to.to_string(),
+                why: "which requires credentials, and none were sent there",
+            }
         }
         401 => operation.offer.refused(&operation.config, ""),
         403 => RepoError::NoAccess { url, words },
@@ -184,7 +188,7 @@ fn refusal(operation: &Operation, status: StatusCode, response: Response) -> Rep
     }
 }
 
-/// What the body of a refusal says, if it is text for people.
+/// Returns the body of an error response if it is plain text.
 async fn words_of(mut response: Response) -> String {
     let is_text = response.headers().get(CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
     let mut body = Vec::new();
@@ -199,7 +203,7 @@ async fn words_of(mut response: Response) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What an error of the client comes to.
+/// Returns the error for a failed request.
 pub fn failed(operation: &Operation, error: &reqwest::Error) -> RepoError {
     let words = root_cause(error);
     if error.is_connect() && is_certificate(error) {

@@ -1,8 +1,9 @@
-//! The client that requests to a server share, with the connections that it keeps.
+//! The HTTP client shared by the requests to a server, with its kept connections.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::http;
@@ -15,10 +16,10 @@ use super::operation::Operation;
 /// An idle connection is closed after this time.
 const LONGEST_IDLE: Duration = Duration::from_secs(5 * 60);
 
-/// As many clients are kept.
+/// The number of clients that are kept.
 const MOST: usize = 16;
 
-/// What a client was made for; another operation may use it only if all of it is the same.
+/// What a client was made for. Another operation may only use it if all of this is the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Purpose {
     authority: String,
@@ -26,20 +27,20 @@ struct Purpose {
     authorities: Option<[u8; 32]>,
 }
 
-/// A client, and whether it may hold connections that have ended without a word.
+/// A client, and whether its connections may have died unnoticed.
 #[derive(Clone)]
 pub struct Client {
-    /// What requests are made with.
+    /// The client.
     pub http: reqwest::Client,
-    /// Whether an operation before this one has used it.
+    /// Whether an earlier operation has used it.
     pub is_used: bool,
     purpose: Purpose,
 }
 
 static KEPT: Mutex<Vec<Arc<Client>>> = Mutex::new(Vec::new());
 
-/// The client for an operation: one that was kept, unless `anew`.
-pub fn of(operation: &Operation, anew: bool) -> Result<Arc<Client>, RepoError> {
+/// Returns the client for an operation: a kept one, unless `fresh`.
+pub fn of(operation: &Operation, fresh: bool) -> Result<Arc<Client>, RepoError> {
     let config = &operation.config;
     let pem = match &config.https.ca_file {
         Some(file) if config.url.scheme() == "https" => Some(read_bytes(file)?),
@@ -50,8 +51,8 @@ pub fn of(operation: &Operation, anew: bool) -> Result<Arc<Client>, RepoError> {
         scheme: config.url.scheme().to_owned(),
         authorities: pem.as_ref().map(|pem| Sha256::digest(pem.expose()).into()),
     };
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-    if anew {
+    let mut kept = KEPT.lock();
+    if fresh {
         kept.retain(|client| client.purpose != purpose);
     }
     if let Some(client) = kept.iter().find(|client| client.purpose == purpose) {
@@ -69,17 +70,17 @@ pub fn of(operation: &Operation, anew: bool) -> Result<Arc<Client>, RepoError> {
     Ok(client)
 }
 
-/// Forgets the client of an operation, with its connections.
+/// Drops the client of an operation and its connections.
 pub fn forget(operation: &Operation) {
     let authority = operation.config.url.authority();
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner).retain(|client| client.purpose.authority != authority);
+    KEPT.lock().retain(|client| client.purpose.authority != authority);
 }
 
 fn build(config: &Config, pem: Option<&[u8]>) -> Result<reqwest::Client, RepoError> {
     http::use_ring();
     let builder = || {
         reqwest::Client::builder()
-            // Servers tell git from browsers by its name.
+            // Some servers recognize git by this name.
             .user_agent(concat!("git/2.0 (tagalong ", env!("CARGO_PKG_VERSION"), ")"))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(config.timeout)
@@ -94,7 +95,7 @@ fn build(config: &Config, pem: Option<&[u8]>) -> Result<reqwest::Client, RepoErr
     match pem {
         Some(pem) => {
             let authorities = http::parse_certificates(pem).map_err(unusable)?;
-            // On a machine without any authorities those of the file are all.
+            // On a machine without certificate authorities, those of the file are the only ones.
             match builder().tls_certs_merge(authorities.clone()).build() {
                 Err(_) => builder().tls_certs_only(authorities).build().map_err(failed),
                 built => built.map_err(failed),

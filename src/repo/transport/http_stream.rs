@@ -1,4 +1,4 @@
-//! One exchange over http, as libgit2 reads and writes it: a request for the references, or a post and its answer.
+//! An exchange over http, as libgit2 reads and writes it: the list of references, or a POST and its response.
 
 use std::io::{self, Cursor, Read, Write};
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use super::http;
 use super::http_client::{self, Client};
 use super::operation::Operation;
 
-/// How long a connection that was kept may take to answer before a new one is made.
+/// How long a kept connection may take to respond before a new one is made.
 const KEPT_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
-/// A body up to this size is sent with its length, as git does; servers and proxies take that more readily.
+/// Bodies up to this size are sent with their length, like git does; more servers and proxies accept that.
 const SENT_WHOLE: usize = 1 << 20;
 
-/// How long to wait for the end of an answer that nobody reads any more, so that its connection can be used again.
+/// How long to wait for the end of a response that is no longer needed, so that its connection can be reused.
 const DRAINED_WITHIN: Duration = Duration::from_secs(1);
 
-/// Begins an exchange. References are asked for now; a post goes out when its answer is read, or when it grows large.
+/// Starts an exchange. References are requested now; a POST is sent when its response is read, or when it grows large.
 pub fn open(operation: &Arc<Operation>, service: Service) -> Result<Box<dyn SmartSubtransportStream>, RepoError> {
     let state = match service {
         Service::UploadPackLs | Service::ReceivePackLs => State::Answer(Answer::of(announced(operation, service)?)),
@@ -34,14 +34,14 @@ pub fn open(operation: &Arc<Operation>, service: Service) -> Result<Box<dyn Smar
     Ok(Box::new(Stream { operation: Arc::clone(operation), client, service, state }))
 }
 
-/// Asks for the references, and follows the server to where they are. A connection that was kept gets a short try.
+/// Requests the references, following redirects. A kept connection gets a short try.
 fn announced(operation: &Operation, service: Service) -> Result<Response, RepoError> {
     let client = http_client::of(operation, false)?;
     let mut url = http::announcement(operation, service)?;
     let mut first = None;
     if client.is_used {
         let limit = KEPT_ANSWERS_WITHIN.min(operation.config.timeout);
-        let sent = operation.wait_for(limit, http::asks(operation, &client.http, service, &url)?.send());
+        let sent = operation.wait_for(limit, http::get(operation, &client.http, service, &url)?.send());
         first = sent.ok().and_then(Result::ok);
     }
     let client = if client.is_used && first.is_none() { http_client::of(operation, true)? } else { client };
@@ -49,32 +49,32 @@ fn announced(operation: &Operation, service: Service) -> Result<Response, RepoEr
         let response = match first.take() {
             Some(response) => response,
             None => {
-                let sent = operation.wait(http::asks(operation, &client.http, service, &url)?.send())?;
+                let sent = operation.wait(http::get(operation, &client.http, service, &url)?.send())?;
                 sent.map_err(|error| http::failed(operation, &error))?
             }
         };
         if !http::is_redirect(response.status()) {
-            http::settle(operation, &url);
+            http::remember(operation, &url);
             let expected = format!("application/x-{}-advertisement", http::name(service));
             return http::checked(operation, response, &expected);
         }
         url = http::redirected(operation, &url, &response, followed)?;
         tracing::debug!(host = url.host_str(), "the git server redirects");
     }
-    Err(operation.broken(Outage::Answer("it redirects for ever".to_owned())))
+    Err(operation.broken(Outage::Answer("it redirects forever".to_owned())))
 }
 
 enum State {
-    /// What is to be posted, as far as it is here.
+    /// The body of a POST so far.
     Gathering(Vec<u8>),
-    /// A large body, sent in pieces while it is made.
+    /// A large body, sent in chunks as it is written.
     Sending(mpsc::Sender<io::Result<Vec<u8>>>, JoinHandle<reqwest::Result<Response>>),
     Answer(Answer),
-    /// Nothing more can be done.
+    /// The exchange has failed.
     Over,
 }
 
-/// An answer, with what of it has arrived and was not read yet.
+/// A response, with the chunk that has not been read yet.
 struct Answer {
     response: Response,
     piece: Cursor<Vec<u8>>,
@@ -99,16 +99,16 @@ impl Stream {
         let words = error.to_string().replace('\0', "");
         self.operation.fail(error);
         self.state = State::Over;
-        // Whatever its connections are worth, new ones are worth more.
+        // Its connections may be broken.
         http_client::forget(&self.operation);
         io::Error::other(words)
     }
 
-    /// Sends the body, or the rest of it, and waits for the answer to begin.
+    /// Sends the rest of the body and waits for the response.
     fn posted(&mut self) -> Result<Answer, RepoError> {
         let sent = match std::mem::replace(&mut self.state, State::Over) {
             State::Gathering(body) => {
-                let request = http::posts(&self.operation, &self.client.http, self.service)?.body(body);
+                let request = http::post(&self.operation, &self.client.http, self.service)?.body(body);
                 self.operation.wait(request.send())?
             }
             State::Sending(pieces, answer) => {
@@ -117,7 +117,7 @@ impl Stream {
                 ended.map_err(|error| self.operation.broken(Outage::Cut(error.to_string())))?
             }
             State::Answer(answer) => return Ok(answer),
-            State::Over => return Err(self.operation.broken(Outage::Cut("it is over".to_owned()))),
+            State::Over => return Err(self.operation.broken(Outage::Cut("the exchange has failed".to_owned()))),
         };
         let response = sent.map_err(|error| http::failed(&self.operation, &error))?;
         let expected = format!("application/x-{}-result", http::name(self.service));
@@ -128,7 +128,7 @@ impl Stream {
         let (pieces, mut taken) = mpsc::channel(4);
         let _ = pieces.try_send(Ok(first));
         let body = Body::wrap_stream(futures_util::stream::poll_fn(move |context| taken.poll_recv(context)));
-        let request = http::posts(&self.operation, &self.client.http, self.service)?.body(body);
+        let request = http::post(&self.operation, &self.client.http, self.service)?.body(body);
         Ok(State::Sending(pieces, self.operation.runtime.spawn(request.send())))
     }
 
@@ -145,7 +145,7 @@ impl Stream {
             State::Sending(pieces, _) => {
                 let sent = self.operation.wait(pieces.send(Ok(data.to_vec())))?;
                 if sent.is_err() {
-                    // The server has answered before it had everything: with the reason.
+                    // The server responded early, with the reason.
                     let answer = self.posted()?;
                     self.state = State::Answer(answer);
                 }
@@ -186,7 +186,7 @@ impl Read for Stream {
 
 impl Write for Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        // libgit2 says goodbye after a failure, and would take an error of that for the failure.
+        // libgit2 still writes after a failure, and would report that error instead.
         if !self.operation.has_failed() {
             self.send(buffer).map_err(|error| self.give_up(error))?;
         }

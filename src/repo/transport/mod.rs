@@ -1,14 +1,14 @@
-//! Transports of our own for libgit2: ssh on `russh`, http and https on `reqwest`.
+//! Our own transports for libgit2: ssh with `russh`, http and https with `reqwest`.
 //!
-//! libgit2 speaks git's protocol; the connection that it speaks it over is ours. So credentials, host keys, certificate
-//! authorities, proxies and deadlines belong to one remote and not to the process, and errors keep their type.
+//! libgit2 handles git's protocol, these transports the connections. So credentials, host keys, certificate authorities,
+//! proxies and deadlines belong to a remote rather than to the process, and errors keep their types.
 //!
-//! - [`operation`]: one operation on a remote: what it connects with, how long it may take, what went wrong
-//! - [`runtime`]: where connections live, and how a blocking caller waits for them
-//! - [`http`]: requests to one server, and where its redirects may lead
-//! - [`http_client`]: the client that requests to a server share
-//! - [`http_stream`]: one exchange over http, as libgit2 reads and writes it
-//! - [`ssh`]: connections over ssh and what is kept of them
+//! - [`operation`]: an operation on a remote, with its credentials, its time limits and its error
+//! - [`runtime`]: the runtime of the connections, and how a blocking caller waits for them
+//! - [`http`]: requests to a server, and which of its redirects are followed
+//! - [`http_client`]: the HTTP client shared by the requests to a server
+//! - [`http_stream`]: an exchange over http, as libgit2 reads and writes it
+//! - [`ssh`]: connections over ssh
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -28,18 +28,18 @@ pub mod operation;
 pub mod runtime;
 pub mod ssh;
 
-/// Begins an operation on this thread.
+/// Starts an operation on this thread.
 pub fn begin(config: &Config) -> Result<Running, RepoError> {
     prepare()?;
     Operation::begin(config)
 }
 
-/// Sets libgit2 up, once for the process. Every operation passes through here before it connects.
+/// Configures libgit2, once per process. Every operation does this before it connects.
 fn prepare() -> Result<(), RepoError> {
     static PREPARED: OnceLock<Result<(), String>> = OnceLock::new();
     let prepared = PREPARED.get_or_init(|| {
-        // Objects are hashed when they arrive, and zlib has a checksum for what the disk does to them. Hashing each one
-        // again whenever it is read, which git does not do either, takes longer than reading it.
+        // Objects are hashed when they arrive, and zlib's checksum protects them on disk. Hashing an object each time it
+        // is read takes longer than reading it, and git does not do that either.
         git2::opts::strict_hash_verification(false);
         register().map_err(|error| error.message().to_owned())
     });
@@ -49,20 +49,20 @@ fn prepare() -> Result<(), RepoError> {
 #[allow(unsafe_code)]
 fn register() -> Result<(), Error> {
     for scheme in ["ssh", "http", "https"] {
-        // SAFETY: libgit2 keeps the list of transports without a lock, and reads it when a remote connects. Every
-        // operation that connects waits for the `OnceLock` above, so this write happens before every read and is the last.
+        // SAFETY: libgit2 has no lock for its list of transports, and reads the list when a remote connects. Every
+        // operation that connects waits for the `OnceLock` in `prepare`, so no read happens before the last write.
         unsafe { git2::transport::register(scheme, |remote| Transport::smart(remote, is_http(), Connector))? };
     }
     Ok(())
 }
 
-/// Whether the operation that runs on this thread speaks http, where every request stands alone.
+/// Returns whether this thread's operation uses http, where requests are independent of each other.
 fn is_http() -> bool {
     Operation::current().is_some_and(|operation| operation.url().scheme() != "ssh")
 }
 
-/// Connects for the operation that runs on this thread; libgit2 calls it there. The URL that libgit2 gives is ignored:
-/// its configuration may rewrite it, and credentials belong to the one that was configured.
+/// Connects for this thread's operation, called by libgit2. The URL that libgit2 passes is ignored: git's configuration may
+/// have rewritten it, and the credentials belong to the configured one.
 struct Connector;
 
 impl SmartSubtransport for Connector {
@@ -82,9 +82,9 @@ impl SmartSubtransport for Connector {
     }
 }
 
-/// Notes the error for the caller, and gives libgit2 one of its own.
+/// Stores the error for the caller and returns one for libgit2.
 fn given_up(operation: &Arc<Operation>, error: RepoError) -> Error {
-    // libgit2 takes no NUL.
+    // libgit2 does not accept NULs.
     let words = error.to_string().replace('\0', "");
     operation.fail(error);
     Error::new(ErrorCode::User, ErrorClass::Callback, words)

@@ -1,13 +1,14 @@
-//! One operation on a remote: what it connects with, how long it may take, what went wrong.
+//! An operation on a remote, with its credentials, its time limits and its error.
 //!
-//! libgit2 hands its transports a URL and nothing else, and loses the type of an error on its way through C. But it calls
-//! them on the thread of its caller; so the operation is put there, and the error is left in it.
+//! libgit2 only passes a URL to its transports, and errors lose their type in C. But it calls them on its caller's thread, so
+//! the current operation is stored in a thread-local, and errors are stored in the operation.
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
 use crate::repo::config::Config;
@@ -17,20 +18,20 @@ use crate::secret::SafeUrl;
 
 use super::runtime;
 
-/// As many times the limit for one answer may a whole operation take.
+/// A whole operation may take this many times as long as one response.
 const WHOLE: u32 = 20;
 
-/// One operation on a remote.
+/// An operation on a remote.
 pub struct Operation {
-    /// How the remote is reached.
+    /// The settings of the remote.
     pub config: Config,
-    /// The credentials, read from their files when the operation began.
+    /// The credentials, read from their files when the operation started.
     pub offer: Offer,
-    /// Where connections live.
+    /// The runtime of the connections.
     pub runtime: &'static Runtime,
     deadline: Instant,
     failure: Mutex<Option<RepoError>>,
-    /// Where the server has redirected this operation to.
+    /// The URL of the repository that the server redirected to.
     pub base: Mutex<Option<url::Url>>,
 }
 
@@ -38,7 +39,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<Operation>>> = const { RefCell::new(None) };
 }
 
-/// An operation that runs on this thread until this value is dropped.
+/// The current operation of this thread, until this value is dropped.
 pub struct Running {
     operation: Arc<Operation>,
     before: Option<Arc<Operation>>,
@@ -51,14 +52,14 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// Takes the reason why the operation failed, if a transport knows it.
+    /// Takes the error that a transport has stored.
     pub fn take_failure(&self) -> Option<RepoError> {
-        self.operation.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.operation.failure.lock().take()
     }
 }
 
 impl Operation {
-    /// Begins an operation on this thread. Credentials are read from their files now, so that a rotated one is used.
+    /// Starts an operation on this thread. Credentials are read from their files now, so that a rotated one is used.
     pub fn begin(config: &Config) -> Result<Running, RepoError> {
         let runtime = runtime::get().map_err(|source| RepoError::Setup { source })?;
         let operation = Arc::new(Operation {
@@ -73,22 +74,22 @@ impl Operation {
         Ok(Running { operation, before })
     }
 
-    /// The operation that runs on this thread.
+    /// Returns the current operation of this thread.
     pub fn current() -> Option<Arc<Operation>> {
         CURRENT.with_borrow(Clone::clone)
     }
 
-    /// The repository.
+    /// Returns the URL of the repository.
     pub fn url(&self) -> &SafeUrl {
         &self.config.url
     }
 
-    /// Waits for something of the connection, as long as the server may be silent and the operation may last.
+    /// Waits for a response, within the limits of one response and of the operation.
     pub fn wait<F: Future>(&self, future: F) -> Result<F::Output, RepoError> {
         self.wait_for(self.config.timeout, future)
     }
 
-    /// The same with another limit.
+    /// Waits within another limit, and that of the operation.
     pub fn wait_for<F: Future>(&self, limit: Duration, future: F) -> Result<F::Output, RepoError> {
         let until = (Instant::now() + limit).min(self.deadline);
         runtime::wait(self.runtime, until, future).ok_or_else(|| {
@@ -100,18 +101,18 @@ impl Operation {
         })
     }
 
-    /// The error of a connection that cannot be made or broke.
+    /// Returns the error for a connection that cannot be made or broke.
     pub fn broken(&self, source: Outage) -> RepoError {
         RepoError::Unreachable { url: self.config.url.clone(), source }
     }
 
-    /// Leaves the reason why the operation cannot go on; the first one counts, for others follow from it.
+    /// Stores the error that ends the operation. The first one counts, because others follow from it.
     pub fn fail(&self, error: RepoError) {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.failure.lock().get_or_insert(error);
     }
 
-    /// Whether it cannot go on.
+    /// Returns whether the operation has failed.
     pub fn has_failed(&self) -> bool {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.failure.lock().is_some()
     }
 }

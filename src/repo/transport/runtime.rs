@@ -1,4 +1,4 @@
-//! Where connections live, and how a blocking caller waits for them.
+//! The runtime of the connections, and how a blocking caller waits for them.
 
 use std::future::Future;
 use std::io;
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// The runtime of all connections. It outlives the operations, and so do the connections that are kept.
+/// Returns the runtime of all connections. It outlives operations, and so do kept connections.
 pub fn get() -> io::Result<&'static Runtime> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     if let Some(runtime) = RUNTIME.get() {
@@ -17,8 +17,8 @@ pub fn get() -> io::Result<&'static Runtime> {
     Ok(RUNTIME.get_or_init(|| made))
 }
 
-/// Waits on this thread for what happens on the runtime; `None` when it did not happen in time. The thread may belong to
-/// another runtime, which does not notice.
+/// Waits on this thread for a future that uses the runtime; `None` if it takes too long. The thread may belong to another
+/// runtime.
 pub fn wait<F: Future>(runtime: &Runtime, until: Instant, future: F) -> Option<F::Output> {
     let _entered = runtime.enter();
     let timeout = tokio::time::timeout_at(until.into(), future);

@@ -144,7 +144,7 @@ fn hosts_are_trusted_by_hashed_lines_several_keys_or_pinned_fingerprints() {
     let wrong = "\"SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU\"";
     assert_eq!(check(&stage, &pinned(wrong), &[]).code, 5);
     let run = check(&stage, &pinned("MD5"), &[]).fails_with(2);
-    assert!(run.stderr.contains("`MD5` is no fingerprint"), "{run:#?}");
+    assert!(run.stderr.contains("`MD5` is not a fingerprint"), "{run:#?}");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn https_supports_a_private_authority_a_password_and_a_proxy() {
     let run = check(&stage, &with_file("ca.pem").replace("username: ada", "username: eve"), &[]);
     assert!(run.code == 5 && said(&run).contains("refused the credentials"), "{run:#?}");
     let run = check(&stage, &with_file("password"), &[]);
-    assert!(run.code == 2 && said(&run).contains("holds no certificate authorities"), "{run:#?}");
+    assert!(run.code == 2 && said(&run).contains("contains no certificate authorities"), "{run:#?}");
     let run = check(&stage, &with_file("gone.pem"), &[]);
     assert!(run.code == 2 && said(&run).contains("cannot read"), "{run:#?}");
 

@@ -251,10 +251,10 @@ fn a_server_that_drips_is_given_up() {
     let after_the_handshake = ssh.unharmed()[0][1] / 2;
     // What is one answer has the time of one, and so has a packet of ssh; what goes on and on has that of an operation.
     for (scene, after, words) in [
-        (&ssh, 0, "no answer within 300ms"),
-        (&ssh, after_the_handshake, "no answer within 300ms"),
-        (&http, 0, "no answer within 300ms"),
-        (&http, 300, "not done after 6s"),
+        (&ssh, 0, "no response within 300ms"),
+        (&ssh, after_the_handshake, "no response within 300ms"),
+        (&http, 0, "no response within 300ms"),
+        (&http, 300, "not finished after 6s"),
     ] {
         scene.back();
         scene.relay.set(Harm::Drip { after, delay: Duration::from_millis(100) });

@@ -68,7 +68,7 @@ fn a_stranger_who_is_redirected_to_never_sees_the_token() {
         });
         let run = scene.redirects_to(format!("https://{}/infra.git/info/refs?QUERY", stranger.tls_host()));
         let run = run.fails_with(2);
-        assert!(run.stderr.contains("which asks for credentials and was sent none"), "{run:#?}");
+        assert!(run.stderr.contains("which requires credentials, and none were sent there"), "{run:#?}");
         assert!(!stranger.asked().is_empty());
         assert!(stranger.asked().iter().all(|asked| asked.authorization.is_none()), "{:?}", stranger.asked());
         assert!(scene.server.asked().iter().all(|asked| asked.authorization.is_some()));
@@ -87,7 +87,7 @@ fn redirects_are_followed_to_repositories_alone_and_never_in_the_clear() {
             format!("https://{}/infra.git/info/refs?service=git-other", stranger.tls_host()),
             "which is not where a repository announces",
         ),
-        (format!("https://{}/infra.git/info/refs?QUERY", scene.server.tls_host()), "one redirect too many"),
+        (format!("https://{}/infra.git/info/refs?QUERY", scene.server.tls_host()), "which is one redirect too many"),
         ("ftp://localhost/info/refs?QUERY".to_owned(), "which is not https"),
     ];
     for (location, why) in refused {

@@ -1,10 +1,10 @@
-//! User, host, port and path of a URL, and the command for the server.
+//! User, host, port and path of a URL, and the command to run.
 
 use git2::transport::Service;
 
 use crate::secret::SafeUrl;
 
-/// Where to connect to, and which repository to ask for there.
+/// A server and a repository on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// The user to log in as.
@@ -18,7 +18,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// The address in a URL, `ssh://user@host:port/path` or `user@host:path`.
+    /// Returns the address in a URL, `ssh://user@host:port/path` or `user@host:path`.
     pub fn of(url: &SafeUrl) -> Address {
         let text = url.expose();
         let (authority, path) = match text.split_once("://") {
@@ -36,7 +36,7 @@ impl Address {
             true => percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned(),
             false => text.to_owned(),
         };
-        // ssh://host/~user/repo is a path below a home folder.
+        // ssh://host/~user/repo is a path in a home folder.
         let path = path.strip_prefix('/').filter(|rest| rest.starts_with('~')).unwrap_or(path);
         Address {
             user: decoded(user),
@@ -46,7 +46,7 @@ impl Address {
         }
     }
 
-    /// What the server shall run, for a shell.
+    /// Returns the command for the server's shell.
     pub fn command(&self, service: Service) -> String {
         let program = match service {
             Service::UploadPackLs | Service::UploadPack => "git-upload-pack",

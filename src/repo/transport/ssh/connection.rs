@@ -1,10 +1,11 @@
-//! Making a connection: the socket, the server's key, our own.
+//! Making a connection: the socket, the key exchange, the authentication.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use russh::client::{self, Handle, Msg};
 use russh::{Channel, Preferred, SshId};
 use tokio::net::TcpStream;
@@ -19,7 +20,7 @@ use crate::repo::transport::operation::Operation;
 /// An idle connection is closed after this time.
 pub const LONGEST_IDLE: Duration = Duration::from_secs(5 * 60);
 
-/// A connection on which we are logged in.
+/// An authenticated connection.
 pub struct Connection {
     handle: Handle<Gatekeeper>,
     /// When it was made.
@@ -27,7 +28,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects, checks who the server is, and logs in.
+    /// Connects, verifies the server's key, and authenticates.
     pub fn open(operation: &Operation, address: &Address, keys: HostKeys) -> Result<Connection, RepoError> {
         let socket = operation.wait(dial(address, operation.config.timeout))?;
         let socket = socket.map_err(|words| operation.broken(Outage::NoConnection(words)))?;
@@ -35,7 +36,7 @@ impl Connection {
         let left = Arc::new(Mutex::new(Left::default()));
         let config = Arc::new(configuration(&keys, operation.config.timeout));
         let gatekeeper = Gatekeeper { keys, left: Arc::clone(&left) };
-        let take_left = || std::mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
+        let take_left = || std::mem::take(&mut *left.lock());
         let shaken = operation.wait(client::connect_stream(config, socket, gatekeeper))?;
         let mut handle = shaken.map_err(|error| {
             let Left { refusal, goodbye } = take_left();
@@ -45,7 +46,7 @@ impl Connection {
         match is_in {
             Ok(true) => Ok(Connection { handle, since: Instant::now() }),
             Ok(false) if !handle.is_closed() => Err(operation.offer.refused(&operation.config, &address.user)),
-            // The server hangs up on whoever has shown too many keys; else the connection broke.
+            // Servers disconnect after too many keys; otherwise the connection broke.
             Ok(false) => Err(match take_left().goodbye {
                 Some(words) if words.contains("authentication") => {
                     operation.offer.refused(&operation.config, &format!("{} ({words})", address.user))
@@ -56,12 +57,12 @@ impl Connection {
         }
     }
 
-    /// Whether it is known to have ended.
+    /// Returns whether the connection is known to have ended.
     pub fn is_closed(&self) -> bool {
         self.handle.is_closed()
     }
 
-    /// Opens a channel, waiting no longer than that.
+    /// Opens a channel within a limit.
     pub fn channel(&self, operation: &Operation, limit: Duration) -> Result<Channel<Msg>, RepoError> {
         let opened = operation.wait_for(limit, self.handle.channel_open_session())?;
         opened.map_err(|error| operation.broken(Outage::Cut(error.to_string())))
@@ -71,7 +72,7 @@ impl Connection {
 fn configuration(keys: &HostKeys, timeout: Duration) -> client::Config {
     client::Config {
         client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-tagalong_", env!("CARGO_PKG_VERSION")))),
-        // Operations end by their own limits.
+        // Operations have their own, shorter limits.
         inactivity_timeout: Some(LONGEST_IDLE.max(timeout * 2)),
         nodelay: true,
         preferred: Preferred {
@@ -83,7 +84,7 @@ fn configuration(keys: &HostKeys, timeout: Duration) -> client::Config {
     }
 }
 
-/// Connects to one of the host's addresses; each has its share of the time.
+/// Connects to one of the host's addresses; each gets its share of the time.
 async fn dial(address: &Address, timeout: Duration) -> Result<TcpStream, String> {
     let found = tokio::net::lookup_host((address.host.as_str(), address.port)).await;
     let found: Vec<SocketAddr> = found.map_err(|error| error.to_string())?.collect();

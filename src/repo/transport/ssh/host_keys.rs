@@ -1,10 +1,11 @@
-//! Whether the server is the one it should be.
+//! Verifying the server's key.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use parking_lot::Mutex;
 use russh::client::{DisconnectReason, Handler, Session};
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKeyOrCertificate};
@@ -13,7 +14,7 @@ use crate::repo::config::Config;
 use crate::repo::error::RepoError;
 use crate::repo::known_hosts::{self, Fingerprint, KnownHost, Verdict};
 
-/// What we hold about the keys of one host.
+/// What is known about the keys of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostKeys {
     host: String,
@@ -23,7 +24,7 @@ pub struct HostKeys {
 }
 
 impl HostKeys {
-    /// Reads what the configuration names about the host of its URL.
+    /// Reads what the configuration says about the host of its URL.
     pub fn read(config: &Config) -> Result<HostKeys, RepoError> {
         let host = known_hosts::host_name(config.url.authority());
         let file = config.ssh.known_hosts_file.clone();
@@ -37,8 +38,8 @@ impl HostKeys {
         Ok(HostKeys { host, file, known, pinned: config.ssh.host_fingerprints.clone() })
     }
 
-    /// The algorithms to ask the server for: first those of the keys on file, in the file's order, so that a server with
-    /// several keys shows one that can be checked.
+    /// Returns the algorithms to offer: those of known keys first, in the order of the file, so that a server with several
+    /// keys shows one that can be verified.
     pub fn algorithms(&self) -> Vec<Algorithm> {
         let mut algorithms = Vec::new();
         for kind in self.known.kinds() {
@@ -54,7 +55,7 @@ impl HostKeys {
         unique
     }
 
-    /// The algorithms of certificates to ask for: any where an authority may vouch for the host, else none.
+    /// Returns the certificate algorithms to offer: all if an authority is known for the host, otherwise none.
     pub fn certificate_algorithms(&self) -> Cow<'static, [Algorithm]> {
         match self.known.authorities().next() {
             Some(_) => Cow::Borrowed(&ALGORITHMS),
@@ -87,7 +88,7 @@ impl HostKeys {
         }
     }
 
-    /// Whether an authority on file has signed the certificate for this host and this time (PROTOCOL.certkeys).
+    /// Returns whether a known authority has signed the certificate for this host and this time (PROTOCOL.certkeys).
     fn vouches(&self, certificate: &Certificate) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let authority = certificate.signature_key();
@@ -102,7 +103,7 @@ impl HostKeys {
     }
 }
 
-/// The algorithms of host keys that are taken. RSA signs with SHA-2 alone.
+/// The accepted algorithms of host keys. RSA is only accepted with SHA-2.
 const ALGORITHMS: [Algorithm; 6] = [
     Algorithm::Ed25519,
     Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
@@ -112,7 +113,7 @@ const ALGORITHMS: [Algorithm; 6] = [
     Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
 ];
 
-/// How known_hosts names the keys of an algorithm.
+/// Returns the name of an algorithm's keys in known_hosts.
 fn kind_of(algorithm: &Algorithm) -> String {
     match algorithm {
         Algorithm::Rsa { .. } => "ssh-rsa".to_owned(),
@@ -120,20 +121,20 @@ fn kind_of(algorithm: &Algorithm) -> String {
     }
 }
 
-/// What a connection that ended has left behind.
+/// The errors of a connection that has ended.
 #[derive(Debug, Default)]
 pub struct Left {
-    /// Why the server's key was not taken.
+    /// Why the server's key was rejected.
     pub refusal: Option<RepoError>,
-    /// The server's reason to disconnect.
+    /// The server's reason for disconnecting.
     pub goodbye: Option<String>,
 }
 
-/// Judges the server's key when it is shown.
+/// Verifies the server's key when it arrives.
 pub struct Gatekeeper {
-    /// What is held about the host.
+    /// What is known about the host's keys.
     pub keys: HostKeys,
-    /// Where errors are left, which would lose their type on the way.
+    /// Where errors are stored, which would otherwise lose their type.
     pub left: Arc<Mutex<Left>>,
 }
 
@@ -142,19 +143,19 @@ impl Handler for Gatekeeper {
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
         let Err(error) = self.keys.check(shown) else { return Ok(true) };
-        self.left.lock().unwrap_or_else(PoisonError::into_inner).refusal = Some(error);
+        self.left.lock().refusal = Some(error);
         Ok(false)
     }
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), russh::Error> {
-        tracing::debug!(host = self.keys.host, %banner, "the ssh server shows a banner");
+        tracing::debug!(host = self.keys.host, %banner, "the ssh server sent a banner");
         Ok(())
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<russh::Error>) -> Result<(), russh::Error> {
         match reason {
             DisconnectReason::ReceivedDisconnect(info) => {
-                self.left.lock().unwrap_or_else(PoisonError::into_inner).goodbye = Some(info.message);
+                self.left.lock().goodbye = Some(info.message);
                 Ok(())
             }
             DisconnectReason::Error(error) => Err(error),

@@ -1,11 +1,12 @@
-//! Connections that are kept for the next operation, so that a handshake is made once and not for each of them.
+//! Connections kept for the next operation, so that not every operation needs a handshake.
 //!
-//! An operation has a connection to itself, and gives it back when all went well. It is used again only with the same
-//! credentials and the same host keys on file.
+//! An operation has a connection to itself and returns it if nothing went wrong. It is only reused with the same credentials
+//! and the same known host keys.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::repo::error::RepoError;
 
@@ -14,20 +15,20 @@ use super::connection::Connection;
 use super::host_keys::HostKeys;
 use crate::repo::transport::operation::Operation;
 
-/// After this time a connection is made again, so that a server that has withdrawn a key is heard.
+/// Connections are replaced after this time, so that a key that was revoked on the server stops working.
 const LONGEST_LIFE: Duration = Duration::from_secs(15 * 60);
 
-/// As many connections are kept at most, for all servers together.
+/// The number of connections that are kept, to all servers.
 const MOST: usize = 16;
 
-/// What a connection was made with; another operation may use it only if all of it is the same.
+/// What a connection was made for. Another operation may only use it if all of this is the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Purpose {
     user: String,
     host: String,
     port: u16,
     keys: HostKeys,
-    /// The file of the key, if there is one: several keys of one server do not put each other out.
+    /// The key file. Connections with different key files do not replace each other.
     file: Option<PathBuf>,
     offer: [u8; 32],
 }
@@ -35,7 +36,7 @@ pub struct Purpose {
 static KEPT: Mutex<Vec<(Purpose, Connection)>> = Mutex::new(Vec::new());
 
 impl Purpose {
-    /// What an operation would make a connection with.
+    /// Returns what an operation needs a connection for.
     pub fn of(operation: &Operation, address: &Address) -> Result<Purpose, RepoError> {
         Ok(Purpose {
             user: address.user.clone(),
@@ -47,21 +48,21 @@ impl Purpose {
         })
     }
 
-    /// The host keys on file.
+    /// Returns the known host keys.
     pub fn keys(&self) -> &HostKeys {
         &self.keys
     }
 
-    /// Whether a connection is to the same server by the same key file, whatever that held.
+    /// Returns whether both are for the same server and key file, whatever the file contained.
     fn is_to_same(&self, other: &Purpose) -> bool {
         (&self.user, &self.host, self.port, &self.file) == (&other.user, &other.host, other.port, &other.file)
     }
 }
 
-/// Takes a connection that was kept. Those that have ended or are too old go, and so do those whose key file or
+/// Takes a kept connection. Connections that have ended or are too old are dropped, and so are those whose key file or
 /// known_hosts has changed.
 pub fn take(purpose: &Purpose) -> Option<Connection> {
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = KEPT.lock();
     kept.retain(|(other, connection)| {
         let is_usable = !connection.is_closed() && connection.since.elapsed() < LONGEST_LIFE;
         is_usable && (other == purpose || !other.is_to_same(purpose))
@@ -73,7 +74,7 @@ pub fn take(purpose: &Purpose) -> Option<Connection> {
 /// Keeps a connection for the next operation with the same purpose.
 pub fn put(purpose: Purpose, connection: Connection) {
     let is_young = connection.since.elapsed() < LONGEST_LIFE;
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = KEPT.lock();
     if is_young && !connection.is_closed() && kept.len() < MOST {
         kept.push((purpose, connection));
     }

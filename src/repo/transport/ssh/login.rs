@@ -1,4 +1,4 @@
-//! Showing who we are: by key, by certificate, by what an ssh agent holds.
+//! Authentication by key, certificate or ssh agent.
 
 use std::sync::Arc;
 
@@ -17,16 +17,16 @@ use crate::repo::error::{RepoError, Words};
 use super::host_keys::Gatekeeper;
 use super::pem;
 
-/// What is shown to the server.
+/// What to authenticate with.
 pub enum Identity {
-    /// A key, and the certificate for it if there is one.
+    /// A key, with its certificate if it has one.
     Key(Arc<PrivateKey>, Option<Box<Certificate>>),
-    /// Whatever the ssh agent holds.
+    /// The keys and certificates of the ssh agent.
     Agent,
 }
 
 impl Identity {
-    /// What an offer comes to; decrypts the key where that is needed.
+    /// Returns the identity for credentials, decrypting the key if necessary.
     pub fn of(offer: &Offer) -> Result<Identity, RepoError> {
         let Offer::Key(offer) = offer else { return Ok(Identity::Agent) };
         let KeyOffer { key, passphrase, certificate, file } = offer;
@@ -48,7 +48,7 @@ impl Identity {
         Ok(Identity::Key(Arc::new(key), certificate.transpose()?))
     }
 
-    /// Logs in; whether the server has let us in.
+    /// Authenticates; returns whether the server has accepted it.
     pub async fn log_in(self, handle: &mut Handle<Gatekeeper>, user: &str) -> Result<bool, russh::Error> {
         match self {
             Identity::Key(key, certificate) => {
@@ -66,7 +66,7 @@ impl Identity {
     }
 }
 
-/// The hash for RSA signatures. A server that does not say what it takes is shown the strongest.
+/// Returns the hash for RSA signatures: the strongest, if the server does not say what it supports.
 async fn rsa_hash(handle: &Handle<Gatekeeper>) -> Result<Option<HashAlg>, russh::Error> {
     let supported = handle.best_supported_rsa_hash().await?;
     Ok(Some(supported.flatten().unwrap_or(HashAlg::Sha512)))
@@ -83,12 +83,12 @@ async fn with_certificate<S: Signer>(
     shown.is_ok_and(|result| result.success())
 }
 
-/// Tries everything that the agent holds, in its order, as long as the server goes along.
+/// Tries the agent's keys and certificates in its order, until the server disconnects.
 async fn with_agent(handle: &mut Handle<Gatekeeper>, user: &str) -> Result<bool, russh::Error> {
     let Some(socket) = agent_socket() else { return Ok(false) };
     let Ok(mut agent) = AgentClient::connect_uds(socket).await else { return Ok(false) };
     if let Some(binding) = handle.agent_session_binding() {
-        // Agents that do not know about destinations refuse, and serve all the same.
+        // Agents without support for destination constraints reject this, and work anyway.
         let _ = agent.bind_session(binding, false).await;
     }
     for identity in agent.request_identities().await.unwrap_or_default() {
@@ -113,10 +113,10 @@ async fn with_agent(handle: &mut Handle<Gatekeeper>, user: &str) -> Result<bool,
     Ok(false)
 }
 
-/// Signs with a key that is at hand.
+/// Signs with a key in memory.
 struct KeySigner(Arc<PrivateKey>);
 
-/// A signature that could not be made.
+/// Signing failed.
 struct CannotSign;
 
 impl From<SendError> for CannotSign {

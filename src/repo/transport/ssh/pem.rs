@@ -1,5 +1,5 @@
-//! Private keys in the encrypted form of old OpenSSL: PEM with `Proc-Type: 4,ENCRYPTED` (RFC 1421), which
-//! `ssh-keygen -m PEM` still writes.
+//! Private keys in the old encrypted PEM format, with `Proc-Type: 4,ENCRYPTED` (RFC 1421), which `ssh-keygen -m PEM` still
+//! writes.
 
 use aes::cipher::block_padding::Pkcs7;
 use aes::cipher::{BlockModeDecrypt, KeyIvInit};
@@ -10,8 +10,8 @@ use cbc::Decryptor;
 
 use crate::secret::Secret;
 
-/// Decrypts a key, and gives it as PEM without encryption. `None` where the text has another form, the passphrase is
-/// wrong, or the cipher is none of AES.
+/// Decrypts a key and returns it as unencrypted PEM. `None` if the text has another format, the passphrase is wrong, or the
+/// cipher is not AES.
 pub fn decrypt(text: &str, passphrase: &str) -> Option<Secret<String>> {
     let mut lines = text.lines().map(str::trim).skip_while(|line| !line.starts_with("-----BEGIN "));
     let label = lines.next()?.strip_prefix("-----BEGIN ")?.strip_suffix("-----")?;
@@ -43,7 +43,7 @@ fn decrypted<C: KeyIvInit + BlockModeDecrypt>(
     Some(buffer)
 }
 
-/// OpenSSL's derivation of keys (EVP_BytesToKey with MD5 and one round).
+/// Derives the key from a passphrase like OpenSSL (EVP_BytesToKey with MD5 and one round).
 fn derived(passphrase: &[u8], salt: &[u8]) -> Secret<Vec<u8>> {
     let mut key = Secret::new(Vec::with_capacity(32));
     let mut last = [0; 16];

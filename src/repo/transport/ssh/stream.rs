@@ -1,4 +1,4 @@
-//! One exchange on a channel, as libgit2 reads and writes it.
+//! An exchange on a channel, as libgit2 reads and writes it.
 
 use std::collections::VecDeque;
 use std::io::{self, Cursor, Read, Write};
@@ -18,19 +18,19 @@ use super::connection::Connection;
 use super::kept::{self, Purpose};
 use crate::repo::transport::operation::Operation;
 
-/// How long a connection that was kept may take to open a channel before a new one is made.
+/// How long a kept connection may take to open a channel before a new one is made.
 const KEPT_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long to wait for the server's last words once it has nothing more to send.
+/// How long to wait for the server's error message after its last data.
 const LAST_WORDS_WITHIN: Duration = Duration::from_secs(2);
 
-/// How much of what the server prints is kept.
+/// How much of the server's stderr is kept.
 const MOST_WORDS: usize = 4096;
 
-/// What libgit2 sends when it needs nothing more.
+/// The flush packet that libgit2 sends when it is done.
 const GOODBYE: &[u8] = b"0000";
 
-/// Opens a channel, on a connection that was kept or on a new one, and asks for the service there.
+/// Opens a channel, on a kept connection or a new one, and runs the service there.
 pub fn open(operation: &Arc<Operation>, service: Service) -> Result<Box<dyn SmartSubtransportStream>, RepoError> {
     let address = Address::of(operation.url());
     let purpose = Purpose::of(operation, &address)?;
@@ -56,10 +56,10 @@ fn connected(
     purpose: &Purpose,
 ) -> Result<(Connection, Channel<Msg>), RepoError> {
     while let Some(connection) = kept::take(purpose) {
-        // A peer that has gone without a word shows here; the operation goes on with a new connection.
+        // This is where a dead peer is noticed.
         match connection.channel(operation, KEPT_ANSWERS_WITHIN.min(operation.config.timeout)) {
             Ok(channel) => return Ok((connection, channel)),
-            Err(error) => tracing::debug!(%error, "a kept connection is of no use any more; connecting again"),
+            Err(error) => tracing::debug!(%error, "a kept connection does not work anymore; connecting again"),
         }
     }
     let connection = Connection::open(operation, address, purpose.keys().clone())?;
@@ -67,11 +67,11 @@ fn connected(
     Ok((connection, channel))
 }
 
-/// How far the server's side of a channel has ended.
+/// How the server has ended its side of a channel.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     None,
-    /// It sends nothing more.
+    /// There is no more data.
     Eof,
     /// The channel is closed.
     Closed,
@@ -84,9 +84,9 @@ struct Stream {
     kept: Option<(Purpose, Connection)>,
     reader: ChannelReadHalf,
     writer: ChannelWriteHalf<Msg>,
-    /// What has arrived and was not read yet.
+    /// Data that has arrived but has not been read.
     ahead: VecDeque<Cursor<Vec<u8>>>,
-    /// What the server has printed for people.
+    /// The server's stderr.
     printed: Vec<u8>,
     end: End,
     status: Option<u32>,
@@ -102,14 +102,14 @@ impl Stream {
             }
             Some(ChannelMsg::Eof) => self.end = End::Eof,
             Some(ChannelMsg::ExitStatus { exit_status }) => self.status = Some(exit_status),
-            Some(ChannelMsg::Failure) => self.printed.extend_from_slice(b"the server runs no commands"),
+            Some(ChannelMsg::Failure) => self.printed.extend_from_slice(b"the server does not allow this command"),
             Some(ChannelMsg::Close) => self.end = End::Closed,
             None if self.end != End::Closed => self.end = End::Cut,
             _ => {}
         }
     }
 
-    /// Waits for what the server has to say after its last byte, and tells from it why there is no more.
+    /// Waits for the server's error message after its last data, and returns the error for it.
     fn last_words(&mut self) -> RepoError {
         while matches!(self.end, End::None | End::Eof) {
             match self.operation.wait_for(LAST_WORDS_WITHIN, self.reader.wait()) {
@@ -120,7 +120,7 @@ impl Stream {
         let url = self.operation.url().clone();
         let words = printed_words(&self.printed);
         if words.is_empty() || self.end == End::Cut && self.status.is_none() {
-            return self.operation.broken(Outage::Cut("the server has ended it".to_owned()));
+            return self.operation.broken(Outage::Cut("the server closed it".to_owned()));
         }
         let lower = words.to_lowercase();
         let is_about = |phrases: &[&str]| phrases.iter().any(|phrase| lower.contains(phrase));
@@ -140,7 +140,7 @@ impl Stream {
     }
 }
 
-/// What a server has printed, on one line. Forges frame their words with empty lines and prefixes.
+/// Returns a server's stderr on one line, without the empty lines and prefixes that forges add.
 fn printed_words(printed: &[u8]) -> String {
     let text = String::from_utf8_lossy(printed);
     let lines = text.lines().map(|line| {
@@ -168,7 +168,7 @@ impl Read for Stream {
                 return Err(io::Error::other("the operation has failed"));
             }
             if self.end != End::None {
-                // libgit2 decides whether this is too early; then it is this that is wrong.
+                // libgit2 decides whether this is too early; if so, this is the error.
                 let error = self.last_words();
                 self.operation.fail(error);
                 return Ok(0);
@@ -183,13 +183,13 @@ impl Read for Stream {
 
 impl Write for Stream {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        // libgit2 says goodbye after a failure, and would take an error of that for the failure.
+        // libgit2 still writes after a failure, and would report that error instead.
         if self.operation.has_failed() {
             return Ok(buffer.len());
         }
         let Stream { operation, reader, writer, .. } = self;
         let mut arrived = Vec::new();
-        // What arrives meanwhile is taken in, for a server that cannot send does not read either.
+        // Data that arrives in the meantime is received, because a server that cannot send may not read either.
         let sent = operation.wait(async {
             let mut sending = pin!(writer.data_bytes(buffer.to_vec()));
             loop {
@@ -208,7 +208,7 @@ impl Write for Stream {
         arrived.into_iter().for_each(|message| self.receive(message));
         match sent {
             Ok(true) => Ok(buffer.len()),
-            // A server that is done has closed the channel before our goodbye.
+            // A server that is done may close the channel before libgit2's flush packet.
             Ok(false) if buffer == GOODBYE && self.end != End::Cut => Ok(buffer.len()),
             Ok(false) => {
                 let error = self.last_words();
@@ -225,7 +225,7 @@ impl Write for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        // A connection on which anything went wrong is not used again.
+        // A connection is not reused if anything went wrong.
         if self.operation.has_failed() || self.end == End::Cut {
             return;
         }
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_servers_words_come_without_their_frame() {
+    fn the_servers_message_is_shown_without_decoration() {
         let gitea =
             b"\r\nerror:\r\nerror: Deploy Key: 3:readonly is not authorized to write to ada/infra.\r\nerror:\r\n";
         assert_eq!(printed_words(gitea), "Deploy Key: 3:readonly is not authorized to write to ada/infra.");

@@ -177,8 +177,8 @@ fn commit(
 ) -> CommitId {
     let (paths, field_rules) = (PathFilter::default(), FieldRules::default());
     let inventory = cache.inventory(clone, tip, &field_rules, prefilter).expect("read");
-    let asked = decide::as_asked(&inventory, wanted, &paths).expect("found");
-    let gated = gate::pass_unproved(&asked.plan.updates);
+    let asked = decide::as_requested(&inventory, wanted, &paths).expect("found");
+    let gated = gate::pass_unverified(&asked.plan.updates);
     let mut changes = BTreeMap::new();
     for file in gated.files() {
         let before = clone.file(tip, file).expect("read").expect("there");

@@ -1,4 +1,5 @@
-//! HTTP for all outside systems: clients with the same TLS, redirects and timeouts, and the causes of failed connections.
+//! HTTP for all outside systems: clients with the same TLS, redirects and timeouts, and the causes of failed
+//! connections.
 
 use std::error::Error;
 use std::io;
@@ -10,8 +11,8 @@ use reqwest::header::{HeaderMap, LINK, RETRY_AFTER};
 /// All but the unreserved characters of a path segment (RFC 3986, section 2.3).
 const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A client that identifies itself, respects `timeout` and follows a few redirects, but never from https to http; reqwest
-/// drops credentials when the host changes.
+/// A client that identifies itself, respects `timeout` and follows a few redirects, but never from https to http;
+/// reqwest drops credentials when the host changes.
 pub fn builder(timeout: Duration) -> reqwest::ClientBuilder {
     use_ring();
     let redirects = reqwest::redirect::Policy::custom(|attempt| {
@@ -40,8 +41,8 @@ pub fn parse_certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, Strin
     if certificates.is_empty() { Err("it contains no certificate".to_owned()) } else { Ok(certificates) }
 }
 
-/// The message of the innermost cause, which is the most specific ("connection refused", "invalid peer certificate") and
-/// contains no URL.
+/// The message of the innermost cause, which is the most specific ("connection refused", "invalid peer certificate")
+/// and contains no URL.
 pub fn root_cause(error: &dyn Error) -> String {
     match error.source() {
         Some(source) => root_cause(source),

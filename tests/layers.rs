@@ -49,6 +49,27 @@ fn folder_headers_list_their_files() {
     }
 }
 
+/// Commits are made from gated plans alone, so gates cannot be bypassed as long as plans are passed in one place. Files
+/// outside git have no registry to verify images with.
+#[test]
+fn plans_are_passed_only_by_the_list_of_gates() {
+    let house = House::of_crate();
+    assert_eq!(house.users("plan::gate::pass"), ["cycle/gates/list.rs"]);
+    assert_eq!(house.users("plan::gate::pass_unverified"), ["cli/set.rs"]);
+}
+
+#[test]
+fn users_are_found() {
+    let list = ("cycle/gates/list.rs", "use crate::plan::gate::{self, Wanted};\nfn f() { gate::pass() }");
+    let users = |text: &str| House::example(&[list, ("cycle/engine.rs", text)]).users("plan::gate::pass").len();
+    assert_eq!(users("use crate::plan::gate::{self, judge};\nfn f() { gate::judge() }"), 1);
+    assert_eq!(users("use crate::plan::gate;\n#[cfg(test)]\nmod tests { fn f() { gate::pass() } }"), 1);
+    assert_eq!(users("fn f() { crate::plan::gate::pass() }"), 2);
+    assert_eq!(users("use crate::plan;\nfn f() { plan::gate::pass() }"), 2);
+    assert_eq!(users("use crate::plan::gate::pass as through;"), 2);
+    assert_eq!(users("use crate::plan::gate::*;"), 2, "everything in it");
+}
+
 #[test]
 fn offences_are_found() {
     let offences = |path: &str, text: &str| House::example(&[(path, text)]).offences();
@@ -155,6 +176,17 @@ impl House {
         offences
     }
 
+    /// Returns the files that refer to an item of another one, by its path from the root of the crate.
+    fn users(&self, item: &str) -> Vec<&str> {
+        let item: Names = item.split("::").map(str::to_owned).collect();
+        let parent = &item[..item.len() - 1];
+        let uses = |(path, text): &(&String, &String)| {
+            let imports = Imports::of(path, text);
+            imports.own.contains(&item) || imports.globs.iter().any(|glob| glob == parent)
+        };
+        self.files.iter().filter(uses).map(|(path, _)| path.as_str()).collect()
+    }
+
     /// The circles of files, each with the imports that tie it.
     fn circles(&self) -> Vec<String> {
         let by_module: BTreeMap<Names, &String> = self.files.keys().map(|path| (module_of(path), path)).collect();
@@ -213,6 +245,8 @@ struct Imports {
     /// The names that `use` brought into scope, and child modules, each with its path from the root of the crate.
     aliases: BTreeMap<String, Names>,
     own: BTreeSet<Names>,
+    /// The modules of this crate from which everything is imported.
+    globs: BTreeSet<Names>,
     foreign: BTreeSet<Names>,
     re_exports: bool,
 }
@@ -267,7 +301,10 @@ impl Imports {
                 before.pop();
             }
             UseTree::Group(group) => group.items.iter().for_each(|tree| self.note_tree(before, tree)),
-            UseTree::Glob(_) => drop(self.note(before)),
+            UseTree::Glob(_) => {
+                let module = self.note(before);
+                self.globs.extend(module);
+            }
             UseTree::Name(name) => self.note_name(before, &name.ident.to_string(), &name.ident.to_string()),
             UseTree::Rename(rename) => {
                 self.note_name(before, &rename.ident.to_string(), &rename.rename.to_string());

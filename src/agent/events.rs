@@ -90,8 +90,8 @@ impl EventTracker {
 
     /// Returns the events for an event from Flux.
     pub fn rollout_event(&mut self, event: &flux::FluxEvent, at: Timestamp) -> Vec<Event> {
-        let flux::FluxEvent::Rollout(word) = event else { return Vec::new() };
-        let RolloutEvent { commit, kustomization, changes, outcome, took } = word;
+        let flux::FluxEvent::Rollout(rollout) = event else { return Vec::new() };
+        let RolloutEvent { commit, kustomization, changes, outcome, took } = rollout;
         let (what, seconds) = (summary_of(changes), took.as_secs());
         let by = kustomization.as_ref().map_or_else(|| "Flux".to_owned(), ToString::to_string);
         let (kind, title, detail) = match outcome {
@@ -102,8 +102,8 @@ impl EventTracker {
             Rollout::Failed { reason, message } => {
                 (Kind::ReconcileFailed, format!("{what} could not be applied by {by} ({reason})"), message.clone())
             }
-            Rollout::Overdue { stands } => {
-                (Kind::ReconcileFailed, format!("{what} was not applied by {by} within {seconds} s"), stands.clone())
+            Rollout::Overdue { state } => {
+                (Kind::ReconcileFailed, format!("{what} was not applied by {by} within {seconds} s"), state.clone())
             }
             Rollout::Superseded => return Vec::new(),
         };
@@ -118,7 +118,7 @@ impl EventTracker {
         let url = self.link.as_ref().map(|link| link.to(commit));
         let event = Event { kind, title, detail, commit: Some(commit.clone()), url, ..template };
         events.push(match changes.as_slice() {
-            [only] => Event { image: Some(only.image.clone()), tag: Some(only.to.clone()), ..event },
+            [only] => Event { image: Some(only.image.clone()), tag: Some(only.to.to_string()), ..event },
             _ => event,
         });
         events
@@ -146,8 +146,8 @@ impl EventTracker {
             events.push(Event { kind: Kind::Recovered, title, ..template.clone() });
         }
         // The forge notifies people of proposals.
-        if let Some(commit) = report.commit.as_ref().filter(|_| !report.is_proposal) {
-            events.push(update_event(report, commit, self.link.as_ref(), template));
+        if let Some(commit) = report.deployed() {
+            events.push(update_event(report, &commit.to_string(), self.link.as_ref(), template));
         }
         let problems = report.skipped.iter().filter_map(|skipped| Some((skipped, kind_of(skipped.reason)?)));
         let problems: BTreeMap<Problem, (&Skipped, Kind, u32)> = problems
@@ -230,10 +230,7 @@ fn kind_of(reason: Reason) -> Option<(Kind, u32)> {
 }
 
 fn update_event(report: &Report, commit: &str, link: Option<&CommitLink>, template: &Event) -> Event {
-    let line = |moved: &Moved| {
-        let from = moved.from.as_deref().unwrap_or("(none)");
-        format!("{} {from} -> {}", moved.image.short_name(), moved.to)
-    };
+    let line = |moved: &Moved| format!("{} {} -> {}", moved.image.short_name(), moved.from_text(), moved.to);
     let mut lines: Vec<String> = report.updates.iter().map(line).collect();
     lines.dedup();
     let more = lines.len().saturating_sub(1);
@@ -246,7 +243,7 @@ fn update_event(report: &Report, commit: &str, link: Option<&CommitLink>, templa
     let url = link.map(|link| link.to(commit));
     let event = Event { kind: Kind::Updated, title, detail, commit: Some(commit.to_owned()), url, ..template.clone() };
     match report.updates.as_slice() {
-        [only] => Event { image: Some(only.image.to_string()), tag: Some(only.to.clone()), ..event },
+        [only] => Event { image: Some(only.image.to_string()), tag: Some(only.to.to_string()), ..event },
         _ => event,
     }
 }
@@ -272,7 +269,11 @@ fn named(image: &Repository, tag: Option<&Tag>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::image::Version;
+
     use super::*;
+
+    const COMMIT: &str = "c0ffee0c0ffee0c0ffee0c0ffee0c0ffee0c0ffe";
 
     fn report(skipped: &[(&str, Reason)]) -> Report {
         let skipped = skipped.iter().map(|(tag, reason)| Skipped {
@@ -283,7 +284,7 @@ mod tests {
             detail: "why".to_owned(),
         });
         Report {
-            head: "f00".to_owned(),
+            head: None,
             commit: None,
             updates: Vec::new(),
             skipped: skipped.collect(),
@@ -321,7 +322,7 @@ mod tests {
         }
         assert!(reported(&mut tracker, now, blocked()).is_empty());
         assert_eq!(reported(&mut tracker, now + QUIET_PERIOD, blocked()), [BLOCKED]);
-        // The next tag is blocked as well: that is news, and no recovery.
+        // The next tag is blocked as well, which is a new event and not a recovery.
         let next = reported(&mut tracker, now + QUIET_PERIOD, Ok(report(&[("v3", Reason::BlockedImage)])));
         assert_eq!(next, ["blocked: ghcr.io/acme/shop:v3 is kept back (blocked-image)"]);
     }
@@ -334,14 +335,14 @@ mod tests {
             ..report(&[("v2", Reason::BlockedImage)]).skipped.remove(0)
         };
         let all = || Report { skipped: (0..5000).map(problem).collect(), ..report(&[]) };
-        let said = reported(&mut tracker, now, Ok(all()));
-        assert_eq!(said.len(), MAX_EVENTS + 1);
-        assert_eq!(said[0], "blocked: ghcr.io/acme/app-0000:v2 is kept back (blocked-image)");
-        assert_eq!(said[MAX_EVENTS], "blocked: 4980 more images are kept back (blocked)");
+        let titles = reported(&mut tracker, now, Ok(all()));
+        assert_eq!(titles.len(), MAX_EVENTS + 1);
+        assert_eq!(titles[0], "blocked: ghcr.io/acme/app-0000:v2 is kept back (blocked-image)");
+        assert_eq!(titles[MAX_EVENTS], "blocked: 4980 more images are kept back (blocked)");
         assert!(reported(&mut tracker, now, Ok(all())).is_empty());
-        let said = reported(&mut tracker, now, Ok(report(&[])));
-        assert_eq!(said.len(), MAX_EVENTS + 1);
-        assert_eq!(said[MAX_EVENTS], "recovered: 4980 more images are no longer kept back");
+        let titles = reported(&mut tracker, now, Ok(report(&[])));
+        assert_eq!(titles.len(), MAX_EVENTS + 1);
+        assert_eq!(titles[MAX_EVENTS], "recovered: 4980 more images are no longer kept back");
     }
 
     #[test]
@@ -360,8 +361,11 @@ mod tests {
         assert!(reported(&mut tracker, now, down()).iter().any(|event| event.starts_with("recovered: cycles on")));
         let exhausted = CycleError::Exhausted { branch: "main".parse().expect("a branch"), attempts: 10 };
         let later = now + QUIET_PERIOD;
-        let said = reported(&mut tracker, later, Err(Failure::Cycle(Box::new(exhausted))));
-        assert_eq!(said, ["push-exhausted: someone else was first on main 10 times in a row"]);
+        let titles = reported(&mut tracker, later, Err(Failure::Cycle(Box::new(exhausted))));
+        assert_eq!(
+            titles,
+            ["push-exhausted: could not push to main: another push came first every time (attempts: 10)"]
+        );
     }
 
     #[test]
@@ -369,36 +373,39 @@ mod tests {
         let mut tracker =
             EventTracker { link: "https://git.example.com/c/{sha}".parse().ok(), ..EventTracker::default() };
         let apps = ObjectRef { namespace: "flux-system".to_owned(), name: "apps".to_owned() };
-        let mut tell = |commit: &str, kustomization: Option<&ObjectRef>, outcome: Rollout| {
+        let mut report_rollout = |commit: &str, kustomization: Option<&ObjectRef>, outcome: Rollout| {
             let change = ImageChange {
                 image: "ghcr.io/acme/shop".to_owned(),
                 to: "v2".to_owned(),
                 file: "a.yaml".to_owned(),
                 built: None,
             };
-            let word = RolloutEvent {
+            let rollout = RolloutEvent {
                 commit: commit.to_owned(),
                 kustomization: kustomization.cloned(),
                 changes: vec![change],
                 outcome,
                 took: Duration::from_secs(12),
             };
-            let events = tracker.rollout_event(&flux::FluxEvent::Rollout(word), Timestamp::UNIX_EPOCH);
+            let events = tracker.rollout_event(&flux::FluxEvent::Rollout(rollout), Timestamp::UNIX_EPOCH);
             events.iter().map(|event| format!("{}: {}", event.kind.name(), event.title)).collect::<Vec<_>>()
         };
         let message = "cannot get sops data key".to_owned();
         let failed = Rollout::Failed { reason: "BuildFailed".to_owned(), message };
-        let said = ["reconcile-failed: shop v2 could not be applied by flux-system/apps (BuildFailed)"];
-        assert_eq!(tell("c0ffee", Some(&apps), failed), said);
+        let titles = ["reconcile-failed: shop v2 could not be applied by flux-system/apps (BuildFailed)"];
+        assert_eq!(report_rollout("c0ffee", Some(&apps), failed), titles);
         let applied = || Rollout::Applied { revision: "main@sha1:c0ffee".to_owned() };
-        let said =
+        let titles =
             ["recovered: flux-system/apps is applying commits again", "reconciled: shop v2 was applied after 12 s"];
-        assert_eq!(tell("c0ffee", Some(&apps), applied()), said);
-        assert_eq!(tell("c0ffee", Some(&apps), applied()), said[1..]);
-        let overdue = Rollout::Overdue { stands: "nothing".to_owned() };
-        assert_eq!(tell("c0ffee", None, overdue), ["reconcile-failed: shop v2 was not applied by Flux within 12 s"]);
-        assert_eq!(tell("c0ffee", Some(&apps), applied()), said);
-        assert!(tell("c0ffee", None, Rollout::Superseded).is_empty());
+        assert_eq!(report_rollout("c0ffee", Some(&apps), applied()), titles);
+        assert_eq!(report_rollout("c0ffee", Some(&apps), applied()), titles[1..]);
+        let overdue = Rollout::Overdue { state: "nothing".to_owned() };
+        assert_eq!(
+            report_rollout("c0ffee", None, overdue),
+            ["reconcile-failed: shop v2 was not applied by Flux within 12 s"]
+        );
+        assert_eq!(report_rollout("c0ffee", Some(&apps), applied()), titles);
+        assert!(report_rollout("c0ffee", None, Rollout::Superseded).is_empty());
     }
 
     #[test]
@@ -409,17 +416,17 @@ mod tests {
             file: "a.yaml".to_owned(),
             path: "image".to_owned(),
             image: "ghcr.io/acme/shop".parse().expect("an image"),
-            from: Some("v1".to_owned()),
-            to: to.to_owned(),
+            from: Version::parse_tag("v1").expect("a tag"),
+            to: Version::parse_tag(to).expect("a tag"),
             digest: None,
             built: None,
         };
         let mut report = report(&[]);
-        report.commit = Some("c0ffee".to_owned());
+        report.commit = Some(COMMIT.parse().expect("an id"));
         report.updates = vec![moved("v2"), moved("v2"), moved("v3")];
         let outcome = Outcome { number: 1, ended: Timestamp::UNIX_EPOCH, took: Duration::ZERO, result: Ok(report) };
         let events = tracker.cycle_ended(&outcome, Instant::now());
         assert_eq!(events[0].title, "shop v1 -> v2 and 1 more");
-        assert_eq!(events[0].url.as_deref(), Some("https://git.example.com/c/c0ffee"));
+        assert_eq!(events[0].url.as_deref(), Some(&*format!("https://git.example.com/c/{COMMIT}")));
     }
 }

@@ -146,14 +146,14 @@ mod tests {
     use jiff::Timestamp;
 
     use crate::agent::query::Sizes;
-    use crate::cycle::status::{ImageStatus, Place};
+    use crate::cycle::status::{FieldVersion, ImageStatus};
 
     use super::*;
 
     const SIZES: Sizes = Sizes { default: 2, most: 10 };
 
     fn row(name: &str, state: State) -> Row {
-        let current = Place {
+        let current = FieldVersion {
             file: format!("Apps/{name}/x.yaml"),
             path: "image".to_owned(),
             tag: Some("1a2b3c4".parse().expect("a tag")),

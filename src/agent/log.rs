@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use tracing::field::display;
+
 use crate::cluster::flux::{FluxEvent, FluxTask};
 use crate::cluster::pending_rollouts::{RolloutEvent, RolloutOutcome as Rollout};
 use crate::cycle::report::Report;
@@ -36,9 +38,8 @@ impl Log {
         match event {
             FluxEvent::Rollout(event) => log_rollout(event),
             FluxEvent::Failing(task, error) => {
-                let help = error.help().unwrap_or_default();
-                let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-                tracing::error!(%error, %cause, %help, "{}", describe(*task));
+                let (cause, help) = (std::error::Error::source(error).map(display), error.help());
+                tracing::error!(%error, cause, help, "{}", describe(*task));
             }
             FluxEvent::Recovered(task) => tracing::info!(task = task.name(), "Flux can be reached again"),
         }
@@ -46,7 +47,7 @@ impl Log {
 
     fn log_report(&mut self, report: &Report) {
         for moved in &report.updates {
-            let from = moved.from.as_deref().unwrap_or("(none)");
+            let from = moved.from_text();
             tracing::info!(file = %moved.file, path = %moved.path, image = %moved.image, from, to = %moved.to, "updated");
         }
         log_skipped(&report.skipped);
@@ -58,8 +59,8 @@ impl Log {
         }
         self.notes = notes;
         tracing::info!(
-            head = %report.head,
-            commit = report.commit.as_deref().unwrap_or("none"),
+            head = %report.head.map(|id| id.to_string()).unwrap_or_default(),
+            commit = %report.commit.map_or_else(|| "none".to_owned(), |id| id.to_string()),
             updates = report.updates.len(),
             attempts = report.attempts,
             duration_ms = report.duration_ms,
@@ -73,14 +74,13 @@ fn log_skipped(skipped: &[Skipped]) {
     let (up_to_date, mut kept): (Vec<&Skipped>, Vec<&Skipped>) =
         skipped.iter().partition(|skipped| skipped.reason == Reason::UpToDate);
     for Skipped { image, tag, .. } in up_to_date {
-        let tag = tag.as_ref().map(ToString::to_string).unwrap_or_default();
-        tracing::debug!(%image, %tag, "up to date");
+        tracing::debug!(%image, tag = tag.as_ref().map(display), "up to date");
     }
     kept.sort_by_key(|skipped| Reverse(skipped.reason));
     for Skipped { image, field, tag, reason, detail } in kept.iter().take(MAX_LINES) {
-        let tag = tag.as_ref().map(ToString::to_string).unwrap_or_default();
-        let (file, path) = field.as_ref().map(|field| (&*field.file, &*field.path)).unwrap_or_default();
-        tracing::warn!(%image, %tag, file, path, reason = reason.name(), %detail, "kept back");
+        let (tag, field) = (tag.as_ref().map(display), field.as_ref());
+        let (file, path) = (field.map(|field| &*field.file), field.map(|field| &*field.path));
+        tracing::warn!(%image, tag, file, path, reason = reason.name(), %detail, "kept back");
     }
     if let Some(more) = excess(kept.len(), MAX_LINES) {
         tracing::warn!("{more} more images are kept back; see the status page or `tagalong status`");
@@ -104,17 +104,17 @@ fn log_rollout(event: &RolloutEvent) {
     let named = event.changes.iter().take(MAX_IMAGES).map(|change| format!("{}:{}", change.image, change.to));
     let more = excess(event.changes.len(), MAX_IMAGES).map(|more| format!("and {more} more"));
     let images = named.chain(more).collect::<Vec<_>>().join(" ");
-    let by = kustomization.as_ref().map(ToString::to_string).unwrap_or_default();
+    let kustomization = kustomization.as_ref().map(display);
     let took_s = event.took.as_secs_f64();
     match outcome {
         Rollout::Applied { revision } => {
-            tracing::info!(%commit, %images, kustomization = %by, %revision, took_s, "commit applied");
+            tracing::info!(%commit, %images, kustomization, %revision, took_s, "commit applied");
         }
         Rollout::Failed { reason, message } => {
-            tracing::error!(%commit, %images, kustomization = %by, %reason, %message, took_s, "commit could not be applied");
+            tracing::error!(%commit, %images, kustomization, %reason, %message, took_s, "commit could not be applied");
         }
-        Rollout::Overdue { stands } => {
-            tracing::error!(%commit, %images, kustomization = %by, %stands, took_s, "commit not applied in time");
+        Rollout::Overdue { state } => {
+            tracing::error!(%commit, %images, kustomization, %state, took_s, "commit not applied in time");
         }
         Rollout::Superseded => {
             tracing::info!(%commit, %images, took_s, "commit superseded by a newer one for the same images")
@@ -123,7 +123,6 @@ fn log_rollout(event: &RolloutEvent) {
 }
 
 fn log_failure(failure: &Failure) {
-    let help = failure.help().unwrap_or_default();
-    let cause = std::error::Error::source(failure).map(ToString::to_string).unwrap_or_default();
-    tracing::error!(kind = failure.label(), error = %failure, %cause, %help, "cycle failed");
+    let (cause, help) = (std::error::Error::source(failure).map(display), failure.help());
+    tracing::error!(kind = failure.label(), error = %failure, cause, help, "cycle failed");
 }

@@ -1,4 +1,4 @@
-//! What the next cycle checks, and how long the agent waits for it.
+//! The choice of the next cycle, and the delay before it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::policy::scope::{Scope, Target};
 /// The longest delay after failed cycles, unless the interval itself is longer.
 const MAX_BACKOFF: Duration = Duration::from_secs(300);
 
-/// What the next cycle checks.
+/// The images that the next cycle checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextCycle {
     /// All images.

@@ -225,12 +225,12 @@ mod tests {
 
     #[test]
     fn links_preserve_the_query() {
-        for (asked, link) in [
+        for (raw, link) in [
             ("state=blocked&q=a%26b+%C3%A9&page=2", "?state=blocked&q=a%26b+%C3%A9&page=2"),
             ("page=1&limit=100&state=blocked-secret,blocked-image", "?state=blocked"),
             ("state=held,up-to-date,held&limit=7", "?state=up-to-date%2Cheld&limit=7"),
         ] {
-            let query = parse(asked).expect("a query");
+            let query = parse(raw).expect("a query");
             assert_eq!(query.link(), link);
             assert_eq!(parse(&link[1..]), Ok(query));
         }
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn invalid_queries_are_explained() {
-        for (asked, error, help) in [
+        for (raw, error, help) in [
             ("stat=held", "`stat` is not a known parameter", "use `state`"),
             ("state=hold", "`hold` is not an image state", "held"),
             ("state=held,", "`` is not an image state", "separated by commas"),
@@ -251,7 +251,7 @@ mod tests {
             ("limit=1001", "`1001` is not a valid `limit`", "to 1000"),
             ("q=a&q=b", "`q` is given more than once", "once"),
         ] {
-            let wrong = parse(asked).expect_err(asked);
+            let wrong = parse(raw).expect_err(raw);
             assert!(wrong.to_string().contains(error), "{wrong}");
             assert!(wrong.help().expect("help").contains(help), "{wrong:?}");
         }

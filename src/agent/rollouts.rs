@@ -38,8 +38,7 @@ impl Rollouts {
                 Some((flux.clone(), runtime.repository.clone(), watch))
             }
             Err(error) => {
-                let help = error.help().unwrap_or_default();
-                tracing::error!(%error, %help, "cannot connect to the cluster; Flux is neither notified nor watched");
+                tracing::error!(%error, help = error.help(), "cannot connect to the cluster; Flux is neither notified nor watched");
                 None
             }
         };
@@ -64,14 +63,14 @@ impl Rollouts {
 }
 
 fn pushed(report: &Report) -> Option<PushedCommit> {
-    let commit = report.commit.as_ref().filter(|_| !report.is_proposal)?;
+    let commit = report.deployed()?;
     let change = |moved: &Moved| ImageChange {
         image: moved.image.to_string(),
-        to: moved.to.clone(),
+        to: moved.to.to_string(),
         file: moved.file.clone(),
         built: moved.built,
     };
     let mut changes: Vec<ImageChange> = report.updates.iter().map(change).collect();
     changes.dedup();
-    Some(PushedCommit { commit: commit.clone(), at: Instant::now(), changes })
+    Some(PushedCommit { commit: commit.to_string(), at: Instant::now(), changes })
 }

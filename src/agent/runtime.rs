@@ -96,7 +96,7 @@ mod tests {
         }
         symlink("..one", at("..data")).expect("linked");
         symlink("..data/tagalong.yaml", at("tagalong.yaml")).expect("linked");
-        let load = || panic!("nobody asked for it");
+        let load = || panic!("not expected to be called");
         let source = ConfigLoader::new(Some(at("tagalong.yaml")), Box::new(load));
         assert!(!source.has_changed());
         std::fs::write(at("..one/tagalong.yaml"), "a").expect("touched");

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+use tracing::field::display;
 
 use crate::cluster::election::{LeaderElector, Leadership};
 use crate::cycle::operations::terms::Mode;
@@ -235,9 +236,8 @@ impl Agent {
     }
 
     fn config_rejected(&self, rejection: LoadError) {
-        let cause = rejection.source().map(ToString::to_string).unwrap_or_default();
-        let help = rejection.help().unwrap_or_default();
-        tracing::error!(error = %rejection, %cause, %help, "the new configuration is invalid; keeping the current one");
+        let (cause, help) = (rejection.source().map(display), rejection.help());
+        tracing::error!(error = %rejection, cause, help, "the new configuration is invalid; keeping the current one");
         self.observers.config_rejected(&*rejection);
     }
 }
@@ -313,7 +313,7 @@ mod tests {
 
     fn report() -> Report {
         Report {
-            head: "f00".to_owned(),
+            head: None,
             commit: None,
             updates: Vec::new(),
             skipped: Vec::new(),
@@ -373,17 +373,17 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn whatever_happens_in_a_cycle_the_next_one_runs() {
         let work = script(&[Step::Panics, Step::Hangs, Step::Fails, Step::Done], None);
-        let said = play(&work, no_load()).await;
+        let metrics = play(&work, no_load()).await;
         for result in ["panic", "deadline", "blocked", "done"] {
-            assert!(said.contains(&format!("tagalong_cycles_total{{result=\"{result}\"}} 1\n")), "{said}");
+            assert!(metrics.contains(&format!("tagalong_cycles_total{{result=\"{result}\"}} 1\n")), "{metrics}");
         }
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_cycle_that_does_not_end_is_aborted_when_the_agent_stops() {
         let work = script(&[Step::Done, Step::Hangs], None);
-        let said = play(&work, no_load()).await;
-        assert!(said.contains("tagalong_cycles_total{result=\"stopped\"} 1\n"), "{said}");
+        let metrics = play(&work, no_load()).await;
+        assert!(metrics.contains("tagalong_cycles_total{result=\"stopped\"} 1\n"), "{metrics}");
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -407,9 +407,9 @@ mod tests {
             signals.reload.notify_one();
             Err(Box::new(CycleError::Secret("wrong".to_owned())))
         };
-        let said = play(&work, Box::new(load)).await;
-        assert!(said.contains("tagalong_config_reads_total{result=\"refused\"} 1\n"), "{said}");
-        assert!(said.contains("tagalong_config_last_read_successful 1\n"), "{said}");
+        let metrics = play(&work, Box::new(load)).await;
+        assert!(metrics.contains("tagalong_config_reads_total{result=\"refused\"} 1\n"), "{metrics}");
+        assert!(metrics.contains("tagalong_config_last_read_successful 1\n"), "{metrics}");
         assert_eq!(*work.modes.lock(), [Mode::Push]);
         assert_eq!(*later.modes.lock(), [Mode::Suspended]);
     }
@@ -420,9 +420,9 @@ mod tests {
         let mut runtime = runtime(&work, false);
         runtime.config.interval = Duration::from_secs(3600);
         let target = |path: &str| BTreeSet::from([Target { host: None, path: path.to_owned(), with_below: false }]);
-        let (told, trigger) = (Arc::clone(&work), work.signals.trigger.clone());
-        let teller = tokio::spawn(async move {
-            while told.scopes.lock().is_empty() {
+        let (waiting, trigger) = (Arc::clone(&work), work.signals.trigger.clone());
+        let sender = tokio::spawn(async move {
+            while waiting.scopes.lock().is_empty() {
                 tokio::task::yield_now().await;
             }
             trigger.fire(target("somebody/else"));
@@ -438,7 +438,7 @@ mod tests {
             LeaderElector::without_election(),
         );
         agent.run().await;
-        teller.await.expect("it ends");
+        sender.await.expect("it ends");
         let scopes = work.scopes.lock().clone();
         assert_eq!((scopes.len(), &scopes[0]), (3, &Scope::All));
         assert!(scopes[1] != Scope::All && work.follows(&scopes[1]), "{scopes:?}");

@@ -67,9 +67,9 @@ pub async fn serve(address: SocketAddr, router: Router, stop: CancellationToken)
 }
 
 async fn status(State(app): State<AppState>, RawQuery(raw): RawQuery) -> Response {
-    let asked = Query::parse(raw.as_deref(), page::images::SIZES);
-    let status = if asked.is_ok() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    (status, PAGE_HEADERS, Html(page::render(&app.snapshots.snapshot(), &asked).into_string())).into_response()
+    let query = Query::parse(raw.as_deref(), page::images::SIZES);
+    let status = if query.is_ok() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    (status, PAGE_HEADERS, Html(page::render(&app.snapshots.snapshot(), &query).into_string())).into_response()
 }
 
 async fn summary(State(app): State<AppState>, RawQuery(raw): RawQuery) -> Response {
@@ -84,7 +84,7 @@ async fn summary(State(app): State<AppState>, RawQuery(raw): RawQuery) -> Respon
     }
 }
 
-/// Why a query is invalid, for scripts and their authors.
+/// The error for an invalid query, for scripts and their authors.
 #[derive(Serialize)]
 struct ErrorBody {
     error: String,

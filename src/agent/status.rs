@@ -10,7 +10,7 @@ use crate::cluster::pending_rollouts::{RolloutEvent, RolloutOutcome as Became};
 use crate::cycle::report::{Moved, Report};
 use crate::cycle::status::{ImageStatus, State};
 use crate::fault::Explain;
-use crate::image::{Repository, Version};
+use crate::image::Repository;
 
 use super::listing::Listing;
 use super::outcome::{Failure, Outcome};
@@ -124,13 +124,13 @@ impl AgentStatus {
                     number: outcome.number,
                     at: outcome.ended,
                     seconds: outcome.took.as_secs_f64(),
-                    head: report.head.clone(),
+                    head: report.head.map(|id| id.to_string()).unwrap_or_default(),
                 });
                 self.images = Arc::new(Listing::new(rows(report, outcome.ended, &self.images)));
                 self.forget_rollouts();
                 self.notes = Notes::of(&report.notes);
-                if let Some(commit) = report.commit.as_ref().filter(|_| !report.is_proposal) {
-                    let moves = report.updates.iter().map(|moved| Move::of(moved, outcome.ended, commit));
+                if let Some(commit) = report.deployed() {
+                    let moves = report.updates.iter().map(|moved| Move::of(moved, outcome.ended, &commit.to_string()));
                     moves.for_each(|moved| self.moves.push_front(moved));
                     self.moves.truncate(MAX_MOVES);
                     // Rollouts of the previous move do not apply to this one.
@@ -166,7 +166,7 @@ impl AgentStatus {
         let detail = match &event.outcome {
             Became::Applied { .. } => None,
             Became::Failed { reason, message } => Some(format!("{reason}: {message}")),
-            Became::Overdue { stands } => Some(stands.clone()),
+            Became::Overdue { state } => Some(state.clone()),
             Became::Superseded => return,
         };
         let kustomization = event.kustomization.as_ref().map(ToString::to_string);
@@ -198,8 +198,8 @@ impl Move {
         Move {
             at,
             image: moved.image.clone(),
-            from: moved.from.clone(),
-            to: moved.to.clone(),
+            from: (!moved.from.is_empty()).then(|| moved.from.to_string()),
+            to: moved.to.to_string(),
             file: moved.file.clone(),
             commit: commit.to_owned(),
         }
@@ -208,9 +208,9 @@ impl Move {
 
 /// Builds the rows of a report. Unchanged images keep their time and commit.
 fn rows(report: &Report, now: Timestamp, before: &Listing) -> Vec<Row> {
-    let is_pushed = report.commit.is_some() && !report.is_proposal;
+    let commit = report.deployed().map(|id| id.to_string());
     let moves: Moves =
-        report.updates.iter().filter(|_| is_pushed).map(|moved| ((&*moved.file, &*moved.path), moved)).collect();
+        report.updates.iter().filter(|_| commit.is_some()).map(|moved| ((&*moved.file, &*moved.path), moved)).collect();
     let row = |status: &ImageStatus| {
         let mut status = status.clone();
         let has_moved = apply_moves(&mut status, &moves);
@@ -219,7 +219,7 @@ fn rows(report: &Report, now: Timestamp, before: &Listing) -> Vec<Row> {
         let is_unchanged = |row: &&Row| (row.status.state, &row.status.candidate) == (status.state, &status.candidate);
         Row {
             since: same.filter(is_unchanged).map_or(now, |row| row.since),
-            commit: if has_moved { report.commit.clone() } else { same.and_then(|row| row.commit.clone()) },
+            commit: if has_moved { commit.clone() } else { same.and_then(|row| row.commit.clone()) },
             status,
         }
     };
@@ -234,8 +234,8 @@ fn apply_moves(status: &mut ImageStatus, moves: &Moves) -> bool {
     let mut has_moved = false;
     for place in &mut status.current {
         let moved = moves.get(&(&*place.file, &*place.path));
-        let Some(Ok(Version { tag, digest })) = moved.map(|moved| Version::parse_tag(&moved.to)) else { continue };
-        (place.tag, place.digest, has_moved) = (tag, digest, true);
+        let Some(Moved { to, .. }) = moved else { continue };
+        (place.tag, place.digest, has_moved) = (to.tag.clone(), to.digest.clone(), true);
     }
     if has_moved && status.state == State::Updating {
         (status.state, status.candidate) = (State::UpToDate, None);
@@ -247,12 +247,14 @@ fn apply_moves(status: &mut ImageStatus, moves: &Moves) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use crate::cycle::status::Place;
-    use crate::image::Tag;
+    use crate::cycle::status::FieldVersion;
+    use crate::image::{Tag, Version};
 
     use crate::plan::skip::Reason;
 
     use super::*;
+
+    const COMMIT: &str = "c0ffee0c0ffee0c0ffee0c0ffee0c0ffee0c0ffe";
 
     fn tag(text: &str) -> Option<Tag> {
         Some(text.parse().expect("a tag"))
@@ -260,7 +262,7 @@ mod tests {
 
     /// An image with two fields.
     fn image_status(tags: [&str; 2], state: State, candidate: Option<&str>) -> ImageStatus {
-        let place = |(file, text): (&str, &str)| Place {
+        let place = |(file, text): (&str, &str)| FieldVersion {
             file: file.to_owned(),
             path: "image".to_owned(),
             tag: tag(text),
@@ -282,14 +284,14 @@ mod tests {
             file: (*file).to_owned(),
             path: "image".to_owned(),
             image: "acme/app".parse().expect("an image"),
-            from: Some("v1".to_owned()),
-            to: (*to).to_owned(),
+            from: Version::parse_tag("v1").expect("a tag"),
+            to: Version::parse_tag(to).expect("a tag"),
             digest: None,
             built: None,
         };
         Report {
-            head: "f00".to_owned(),
-            commit: (!moved.is_empty()).then(|| "c0ffee".to_owned()),
+            head: None,
+            commit: (!moved.is_empty()).then(|| COMMIT.parse().expect("an id")),
             updates: moved.iter().map(update).collect(),
             skipped: Vec::new(),
             attempts: 0,
@@ -307,23 +309,23 @@ mod tests {
     }
 
     #[test]
-    fn what_moved_stands_where_it_moved_to() {
+    fn moved_fields_have_their_new_versions() {
         let mut status = AgentStatus::default();
         let images = || vec![image_status(["v1", "v1"], State::Updating, Some("v2"))];
         status.cycle_ended(&outcome(1, 100, Ok(report(images(), &[("a.yaml", "v2"), ("b.yaml", "v2")]))));
         let row = &status.images.rows()[0];
         assert_eq!((row.status.state, &row.status.candidate), (State::UpToDate, &None));
         assert!(row.status.current.iter().all(|place| place.tag == tag("v2")));
-        assert_eq!((row.commit.as_deref(), row.since.as_second()), (Some("c0ffee"), 100));
+        assert_eq!((row.commit.as_deref(), row.since.as_second()), (Some(COMMIT), 100));
         assert_eq!(status.moves.len(), 2);
         // The next cycle finds it there.
         let found = image_status(["v2", "v2"], State::UpToDate, None);
         status.cycle_ended(&outcome(2, 200, Ok(report(vec![found], &[]))));
         assert_eq!(
             (status.images.rows()[0].commit.as_deref(), status.images.rows()[0].since.as_second()),
-            (Some("c0ffee"), 100)
+            (Some(COMMIT), 100)
         );
-        // Someone else moved it since.
+        // Somebody else has moved it since.
         let found = image_status(["v3", "v2"], State::UpToDate, None);
         status.cycle_ended(&outcome(3, 300, Ok(report(vec![found], &[]))));
         assert_eq!((status.images.rows()[0].commit.as_deref(), status.images.rows()[0].since.as_second()), (None, 300));
@@ -368,7 +370,7 @@ mod tests {
         Arc::make_mut(&mut status.rollouts).insert(name, vec![rollout]);
         let shown = status.clone();
         assert!(Arc::ptr_eq(&shown.images, &status.images) && Arc::ptr_eq(&shown.rollouts, &status.rollouts));
-        // The image is gone, and with it what became of it; whoever still reads the snapshot sees both.
+        // The image is gone with its rollouts, but readers of the older snapshot still see both.
         status.cycle_ended(&outcome(2, 200, Ok(report(images("acme/other"), &[]))));
         assert!(status.rollouts.is_empty() && shown.rollouts.len() == 1);
         assert_eq!(status.images.rows()[0].since.as_second(), 200);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cluster::election::Leadership;
-use crate::cycle::status::{HoldStatus, Place, State, Why};
+use crate::cycle::status::{FieldVersion, HoldStatus, State, StatusReason};
 use crate::image::{Repository, Tag};
 
 use super::listing::Order;
@@ -57,8 +57,8 @@ struct Image<'s> {
     policy: &'s str,
     state: State,
     candidate: Option<&'s Tag>,
-    current: &'s [Place],
-    reasons: &'s [Why],
+    current: &'s [FieldVersion],
+    reasons: &'s [StatusReason],
     holds: &'s [HoldStatus],
     since: Timestamp,
     commit: Option<&'s str>,

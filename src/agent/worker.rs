@@ -69,7 +69,7 @@ pub async fn run(
             tokio::select! {
                 biased;
                 result = runner.run_cycle(scope, mode, deadline / BUDGET_DIVISOR, abort.clone()) => result.map_err(|error| match error {
-                    CycleError::GivenUp => Failure::Stopped,
+                    CycleError::Abandoned => Failure::Stopped,
                     error => Failure::Cycle(Box::new(error)),
                 }),
                 () = abort.cancelled() => Err(Failure::Stopped),

@@ -7,11 +7,14 @@ use clap::Args;
 use serde::Serialize;
 use tokio::task::block_in_place;
 
+use crate::config::load::Config;
 use crate::fault::{Explain, Fault};
 use crate::forge::client::Forge;
+use crate::policy::order::SourceBranch;
 use crate::registry::client::Client;
 use crate::registry::credentials;
 use crate::repo::remote;
+use crate::secret::SafeUrl;
 
 use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
@@ -61,8 +64,22 @@ impl Row {
 /// Checks everything.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
+    let mut rows = repositories(&config).await?;
+    rows.push(keys(&config));
+    rows.extend(registries(&config).await?);
+    rows.extend(sources(&config));
+    match arguments.output.output {
+        Format::Json => output::print_json(&rows)?,
+        Format::Text => output::print(&text(&rows))?,
+    }
+    // Invalid input comes before servers that cannot be reached: it may be the reason.
+    let code = rows.iter().filter_map(|row| row.fault).map(Fault::exit_code).min();
+    Ok(ExitCode::from(code.unwrap_or(0)))
+}
+
+/// Checks the configuration, the infrastructure repository, and the forge of its pull requests.
+async fn repositories(config: &Config) -> Result<Vec<Row>, CliError> {
     let repo = config.repo()?;
-    let registry = Client::new(config.registry.clone())?;
     let policies = match config.tree_config.own.policies.rules.len() {
         1 => "1 policy".to_owned(),
         count => format!("{count} policies"),
@@ -73,18 +90,29 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     rows.push(Row::new("git", repo.url.to_string(), at));
     if let Some(config) = &config.forge {
         let forge = Forge::new(config.clone())?;
-        let said = forge.pull_requests().await;
-        let said = said.as_ref().map(|_| format!("lists the pull requests of {}", config.repository));
-        rows.push(Row::new("forge", forge.host().to_owned(), said.map_err(|error| error as &dyn Explain)));
+        let listed = forge.pull_requests().await;
+        let listed = listed.as_ref().map(|_| format!("lists the pull requests of {}", config.repository));
+        rows.push(Row::new("forge", forge.host().to_owned(), listed.map_err(|error| error as &dyn Explain)));
     }
+    Ok(rows)
+}
+
+/// Checks the age identities.
+fn keys(config: &Config) -> Row {
     let identities = config.secrets.keys.keyring().map(|keyring| match keyring.recipients().collect::<Vec<_>>() {
         none if none.is_empty() => "none found; encrypted files are checked only as far as possible without".to_owned(),
         recipients => format!("decrypt files for {}", recipients.join(", ")),
     });
-    let said = identities.as_ref().map(Clone::clone).map_err(|error| error as &dyn Explain);
-    rows.push(Row::new("keys", "age identities".to_owned(), said));
+    let identities = identities.as_ref().map(Clone::clone).map_err(|error| error as &dyn Explain);
+    Row::new("keys", "age identities".to_owned(), identities)
+}
+
+/// Checks the registries.
+async fn registries(config: &Config) -> Result<Vec<Row>, CliError> {
+    let registry = Client::new(config.registry.clone())?;
     let mirrors = config.registry.hosts.iter().filter_map(|host| Some(&host.mirror.as_ref()?.host));
     let hosts: BTreeSet<&String> = config.tree_config.allowed_hosts.iter().chain(mirrors).collect();
+    let mut rows = Vec::new();
     for host in hosts {
         let file = config.registry.credentials_file_of(host);
         // A file that has not been read yet would fail only later.
@@ -93,27 +121,23 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
             Ok(()) => registry.ping(host).await,
             Err(error) => Err(error),
         };
-        let said = answer.as_ref().map(|()| "responds".to_owned()).map_err(|error| error as &dyn Explain);
-        rows.push(Row::new("registry", host.clone(), said));
+        let answer = answer.as_ref().map(|()| "responds".to_owned()).map_err(|error| error as &dyn Explain);
+        rows.push(Row::new("registry", host.clone(), answer));
     }
-    for branch in config.tree_config.own.policies.rules.iter().filter_map(|rule| rule.tags.order()?.branch()) {
-        // Those that only images name are not known before the images are inspected.
-        let Some(url) = &branch.source else { continue };
-        let tip = config
-            .sources
-            .config(url, &branch.branch)
-            .and_then(|source| Ok(block_in_place(|| remote::probe(&source))?));
-        let at =
-            tip.as_ref().map(|tip| format!("{} is at {tip}", branch.branch)).map_err(|error| error as &dyn Explain);
-        rows.push(Row::new("source", url.to_string(), at));
-    }
-    match arguments.output.output {
-        Format::Json => output::print_json(&rows)?,
-        Format::Text => output::print(&text(&rows))?,
-    }
-    // Invalid input comes before servers that cannot be reached: it may be the reason.
-    let code = rows.iter().filter_map(|row| row.fault).map(Fault::exit_code).min();
-    Ok(ExitCode::from(code.unwrap_or(0)))
+    Ok(rows)
+}
+
+/// Checks the source repositories. Those that only images name are not known before the images are inspected.
+fn sources(config: &Config) -> Vec<Row> {
+    let branches = config.tree_config.own.policies.rules.iter().filter_map(|rule| rule.tags.order()?.branch());
+    let named = branches.filter_map(|branch| Some((branch, branch.source.as_ref()?)));
+    let row = |(branch, url): (&SourceBranch, &SafeUrl)| {
+        let source = config.sources.config(url, &branch.branch);
+        let tip = source.and_then(|source| Ok(block_in_place(|| remote::probe(&source))?));
+        let at = tip.as_ref().map(|tip| format!("{} is at {tip}", branch.branch));
+        Row::new("source", url.to_string(), at.map_err(|error| error as &dyn Explain))
+    };
+    named.map(row).collect()
 }
 
 fn text(rows: &[Row]) -> String {

@@ -116,7 +116,10 @@ impl Explain for CliError {
                 Some("every flag is a setting; see docs/recipes/woodpecker.md for examples".to_owned())
             }
             CliError::Listen { .. } => Some("set agent.listen to another address, or to `off`".to_owned()),
-            CliError::Telemetry(_)
+            CliError::Telemetry(TelemetryError::Level { .. }) => {
+                Some("use off, error, warn, info, debug, trace, or directives such as tagalong=debug".to_owned())
+            }
+            CliError::Telemetry(TelemetryError::Variable { .. })
             | CliError::Flag { .. }
             | CliError::Setting { .. }
             | CliError::Stdout(_)

@@ -122,7 +122,7 @@ fn results(field: &ExplainedField) -> Vec<String> {
     if field.stays.is_empty() {
         return vec![format!("{place} stays at {}: no policy governs it", version(field))];
     }
-    let stay = |stay: &crate::cycle::explain::Stay| {
+    let stay = |stay: &crate::cycle::explain::FieldReason| {
         format!("{place} stays at {}: {}: {}", version(field), stay.reason.name(), stay.detail)
     };
     field.stays.iter().map(stay).collect()

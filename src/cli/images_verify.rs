@@ -79,8 +79,8 @@ fn text(verdict: &Verdict) -> String {
         };
         let version = Version { tag: image.tag.clone(), digest: image.digest.clone() };
         let version = if version.is_empty() { "-".to_owned() } else { version.to_string() };
-        let said: Vec<&str> = image.detail.iter().chain(&image.warning).map(String::as_str).collect();
-        vec![status.to_owned(), image.image.to_string(), version, image.places.join(", "), said.join("; ")]
+        let details: Vec<&str> = image.detail.iter().chain(&image.warning).map(String::as_str).collect();
+        vec![status.to_owned(), image.image.to_string(), version, image.places.join(", "), details.join("; ")]
     };
     let rows: Vec<Vec<String>> = verdict.images.iter().map(cells).collect();
     let Verdict { ok, broken, unknown, .. } = verdict;

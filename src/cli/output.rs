@@ -9,8 +9,9 @@ use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
 use crate::cycle::operations::terms::Mode;
-use crate::cycle::report::{FileChange, Report};
-use crate::plan::skip::Reason;
+use crate::cycle::report::{FileChange, Moved, Report};
+use crate::image::{Digest, Repository};
+use crate::plan::skip::{Reason, Skipped};
 
 use super::error::CliError;
 
@@ -35,13 +36,55 @@ pub fn print_json<T: Serialize>(value: &T) -> Result<(), CliError> {
     print(&format!("{text}\n"))
 }
 
+/// A report, as scripts rely on it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReportJson<'r> {
+    head: String,
+    commit: Option<String>,
+    updates: Vec<MovedJson<'r>>,
+    skipped: &'r [Skipped],
+    attempts: u32,
+    duration_ms: u64,
+}
+
+#[derive(Serialize)]
+struct MovedJson<'r> {
+    file: &'r str,
+    path: &'r str,
+    image: &'r Repository,
+    from: Option<String>,
+    to: String,
+    digest: Option<&'r Digest>,
+}
+
+impl<'r> From<&'r Moved> for MovedJson<'r> {
+    fn from(moved: &'r Moved) -> MovedJson<'r> {
+        let Moved { file, path, image, from, to, digest, .. } = moved;
+        let from = (!from.is_empty()).then(|| from.to_string());
+        MovedJson { file, path, image, from, to: to.to_string(), digest: digest.as_ref() }
+    }
+}
+
+/// Prints a report as JSON.
+pub fn print_report(report: &Report) -> Result<(), CliError> {
+    print_json(&ReportJson {
+        head: report.head.map(|id| id.to_string()).unwrap_or_default(),
+        commit: report.commit.map(|id| id.to_string()),
+        updates: report.updates.iter().map(MovedJson::from).collect(),
+        skipped: &report.skipped,
+        attempts: report.attempts,
+        duration_ms: report.duration_ms,
+    })
+}
+
 /// Prints the result of an operation that was requested by name.
 pub fn finish(report: &Report, mode: Mode, text: &str, format: Format) -> Result<ExitCode, CliError> {
     for note in &report.notes {
         tracing::warn!("{note}");
     }
     match (format, mode) {
-        (Format::Json, _) => print_json(report)?,
+        (Format::Json, _) => print_report(report)?,
         (Format::Text, Mode::DryRun) if !report.changes.is_empty() => print(&diff(&report.changes))?,
         (Format::Text, _) => print(text)?,
     }
@@ -50,7 +93,7 @@ pub fn finish(report: &Report, mode: Mode, text: &str, format: Format) -> Result
 
 /// Returns the commit of an operation, on a line.
 pub fn commit(report: &Report) -> String {
-    format!("{}\n", report.commit.as_deref().unwrap_or("up to date"))
+    format!("{}\n", report.commit.map_or_else(|| "up to date".to_owned(), |id| id.to_string()))
 }
 
 /// Returns a progress bar on stderr, which is hidden unless that is a terminal.
@@ -113,8 +156,8 @@ pub fn diff(changes: &[FileChange]) -> String {
 pub fn summary(report: &Report) -> String {
     let mut text = String::new();
     for moved in &report.updates {
-        let from = moved.from.as_deref().unwrap_or("(none)");
-        text.push_str(&format!("{}: {} {} {from} -> {}\n", moved.file, moved.path, moved.image, moved.to));
+        let (from, Moved { file, path, image, to, .. }) = (moved.from_text(), moved);
+        text.push_str(&format!("{file}: {path} {image} {from} -> {to}\n"));
     }
     for skipped in report.skipped.iter().filter(|skipped| skipped.reason != Reason::UpToDate) {
         text.push_str(&format!("stays: {}: {}\n", skipped.image, skipped.detail));

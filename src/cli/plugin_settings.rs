@@ -150,9 +150,12 @@ fn wrong(setting: &str, reason: String) -> CliError {
 /// Returns the parser's message, without usage and hints about flags.
 fn message(error: &clap::Error) -> String {
     let text = error.render().to_string();
-    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
-    let words: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
-    words.join(" ").trim_start_matches("error: ").to_owned()
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let kept: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    kept.join(" ").trim_start_matches("error: ").to_owned()
 }
 
 #[cfg(test)]
@@ -179,7 +182,7 @@ mod tests {
 
     #[test]
     fn settings_are_flags() {
-        let said = line(&[
+        let found = line(&[
             ("PLUGIN_IMAGES", "ghcr.io/org/app:1a2b3c4, ghcr.io/org/worker:1a2b3c4"),
             ("PLUGIN_GIT_URL", "/srv/infra.git"),
             ("PLUGIN_PATH", "apps/{a,b}/**,clusters"),
@@ -201,10 +204,10 @@ mod tests {
             r#"log_level: Some("debug")"#,
             "branch: None",
         ] {
-            assert!(said.contains(part), "{part} is not in {said}");
+            assert!(found.contains(part), "{part} is not in {found}");
         }
-        let said = line(&[("PLUGIN_IMAGES", r#"["a/b:1", "c/d:2"]"#), ("PLUGIN_GIT_URL", "/srv/infra.git")]);
-        assert!(said.contains(r#"images: ["a/b:1", "c/d:2"]"#), "{said}");
+        let found = line(&[("PLUGIN_IMAGES", r#"["a/b:1", "c/d:2"]"#), ("PLUGIN_GIT_URL", "/srv/infra.git")]);
+        assert!(found.contains(r#"images: ["a/b:1", "c/d:2"]"#), "{found}");
         assert!(line(&[("PLUGIN_COMMAND", "secrets verify"), ("PLUGIN_DIR", ".")]).contains("Verify("));
     }
 
@@ -239,7 +242,10 @@ mod tests {
         );
         assert!(refused(&[("PLUGIN_COMMAND", "sett")]).contains("unknown command `sett`"));
         assert!(refused(&[]).contains("required"), "{}", refused(&[]));
-        let said = refused(&[image, ("PLUGIN_WAIT_IMAGE", "soon")]);
-        assert!(said.contains("`soon` is not a valid duration") && !said.contains("Usage"), "{said}");
+        let found = refused(&[image, ("PLUGIN_WAIT_IMAGE", "soon")]);
+        assert!(
+            found.contains("`soon` is not a valid duration") && !found.contains("Usage") && !found.contains("--help"),
+            "{found}"
+        );
     }
 }

@@ -137,7 +137,7 @@ fn in_folder(
     let mut notes = inventory.notes(&paths).map_err(CycleError::from)?;
     let secrets = Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets);
     let update_mac = |before: &[u8], after: &[u8]| secrets.update_mac(before, after);
-    let asked = decide::as_asked(&inventory, wanted, &paths)
+    let asked = decide::as_requested(&inventory, wanted, &paths)
         .inspect_err(|_| notes.iter().for_each(|note| tracing::warn!("{note}")))
         .map_err(CycleError::from)?;
     notes.extend(asked.notes);
@@ -147,7 +147,7 @@ fn in_folder(
     {
         return Err(CycleError::Request(RequestError::Encrypted(update.why_encrypted())).into());
     }
-    let gated = gate::pass_unproved(&asked.plan.updates);
+    let gated = gate::pass_unverified(&asked.plan.updates);
     notes.extend(gated.moved_along());
     let mut changes = Vec::new();
     // All files are edited before the first one is written, so that an error changes nothing.
@@ -164,7 +164,7 @@ fn in_folder(
         }
     }
     Ok(Report {
-        head: String::new(),
+        head: None,
         commit: None,
         updates: gated.updates().iter().map(Moved::from).collect(),
         skipped: Vec::new(),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cycle::status::{HoldStatus, ImageStatus, Place};
+use crate::cycle::status::{FieldVersion, HoldStatus, ImageStatus};
 use crate::image::Tag;
 
 use super::arguments::{GitArguments, OutputArguments};
@@ -53,7 +53,7 @@ fn text(images: &[ImageStatus]) -> String {
     text
 }
 
-fn version(place: &Place) -> String {
+fn version(place: &FieldVersion) -> String {
     match (&place.tag, &place.digest) {
         (Some(tag), _) => tag.to_string(),
         (None, Some(digest)) => digest.to_string(),

@@ -50,7 +50,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         tracing::warn!("{note}");
     }
     match arguments.output.output {
-        Format::Json => output::print_json(&report)?,
+        Format::Json => output::print_report(&report)?,
         Format::Text => output::print(&text(&report, mode))?,
     }
     Ok(ExitCode::from(exit_code(&report)))
@@ -62,8 +62,7 @@ fn text(report: &Report, mode: Mode) -> String {
         text.push_str(&output::diff(&report.changes));
         return text;
     }
-    let end = report.commit.as_deref().unwrap_or("up to date");
-    format!("{text}{end}\n")
+    format!("{text}{}", output::commit(report))
 }
 
 fn exit_code(report: &Report) -> u8 {

@@ -1,5 +1,5 @@
-//! The parts of the Kubernetes API that are used. Each request has a timeout and is sent once: the caller decides whether
-//! and when to retry.
+//! The parts of the Kubernetes API that are used. Each request has a timeout and is sent once: the caller decides
+//! whether and when to retry.
 
 use std::fmt;
 use std::time::Duration;

@@ -10,7 +10,7 @@ use std::time::Duration;
 pub struct Config {
     /// Leader election among replicas, if it is enabled.
     pub election: Option<Election>,
-    /// How Flux is notified and watched.
+    /// The settings for notifying and watching Flux.
     pub flux: Option<Flux>,
 }
 
@@ -30,9 +30,9 @@ pub struct Election {
 /// The durations of an election, with the names and defaults of client-go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ElectionTiming {
-    /// How long a leader keeps the Lease without renewing it. Whole seconds, as the Lease stores it.
+    /// The time until a Lease that is not renewed expires. Whole seconds, as the Lease stores it.
     pub lease_duration: Duration,
-    /// How long a leader tries to renew before it gives up, which is before another replica may take over.
+    /// The time until a leader that cannot renew gives up, which is before another replica may take over.
     pub renew_deadline: Duration,
     /// The interval between attempts.
     pub retry_period: Duration,
@@ -52,7 +52,7 @@ pub enum ElectionTimingError {
     NoRetry,
 }
 
-/// How Flux is notified and watched.
+/// The settings for notifying and watching Flux.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flux {
     /// The GitRepository that tracks the branch.
@@ -61,7 +61,7 @@ pub struct Flux {
     pub namespaces: Vec<ObjectName>,
     /// The Receiver that is notified of a push; without one, the GitRepository is annotated.
     pub receiver: Option<Receiver>,
-    /// How long a commit may take to be applied.
+    /// The time until a commit that is not applied is overdue.
     pub timeout: Duration,
 }
 

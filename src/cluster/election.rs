@@ -1,6 +1,6 @@
-//! Leader election: a background task acquires the Lease, renews it and reports the leadership. A leader steps down when
-//! another replica holds the Lease, or when it could not be renewed within the deadline, which is before another replica
-//! may take it.
+//! Leader election: a background task acquires the Lease, renews it and reports the leadership. A leader steps down
+//! when another replica holds the Lease, or when it could not be renewed within the deadline, which is before another
+//! replica may take it.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::config::{Election, ElectionTiming, ObjectRef};
 use super::error::ClusterError;
 use super::lease::{LeaseAction, LeaseObserver};
 
-/// How long releasing the Lease may take, so that the pod ends in time. If it fails, the Lease expires.
+/// The timeout of releasing the Lease, so that the pod ends in time. If it fails, the Lease expires.
 const RESIGN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether this replica leads.
@@ -133,7 +133,7 @@ impl Candidate {
         }
     }
 
-    /// How long this replica may still lead without another renewal, while it leads.
+    /// The remaining time that this replica may lead without another renewal, while it leads.
     fn may_lead_for(&self) -> Option<Duration> {
         let renewed = self.renewed?;
         Some(self.timing.renew_deadline.saturating_sub(renewed.elapsed()))

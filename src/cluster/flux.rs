@@ -1,5 +1,5 @@
-//! Notifies Flux of each pushed commit, and watches until it is applied. A background task does both; while no commit is
-//! pending, the API is not queried.
+//! Notifies Flux of each pushed commit, and watches until it is applied. A background task does both; while no commit
+//! is pending, the API is not queried.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ const FREQUENT_QUERIES: u32 = 60;
 /// An event of the watch.
 #[derive(Debug)]
 pub enum FluxEvent {
-    /// What became of a commit.
+    /// The outcome of a commit.
     Rollout(RolloutEvent),
     /// A task fails; reported once as long as the error stays the same.
     Failing(FluxTask, ClusterError),

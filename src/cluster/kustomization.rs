@@ -86,7 +86,7 @@ impl Kustomization {
         Kustomization { name, spec: resource.spec, status: resource.status.unwrap_or_default() }
     }
 
-    /// Whether it applies a GitRepository. A reference without a namespace means the Kustomization's own.
+    /// Returns whether it applies a GitRepository. A reference without a namespace means the Kustomization's own.
     pub fn takes_from(&self, source: &ObjectRef) -> bool {
         let SourceRef { kind, name, namespace } = &self.spec.source_ref;
         let namespace = namespace.as_deref().filter(|namespace| !namespace.is_empty());
@@ -96,7 +96,7 @@ impl Kustomization {
             && !self.spec.suspend
     }
 
-    /// Whether a file of the repository is below its path.
+    /// Returns whether a file of the repository is below its path.
     pub fn holds(&self, file: &str) -> bool {
         let path: Vec<&str> = self.spec.path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         let parts: Vec<&str> = file.split('/').collect();

@@ -1,5 +1,5 @@
-//! Decides from a Lease who may lead, with the semantics of client-go's `leaderelection`. Clocks of different machines are
-//! never compared: a Lease expires some time after its record was last observed to change, by the local clock.
+//! Decides from a Lease who may lead, with the semantics of client-go's `leaderelection`. Clocks of different machines
+//! are never compared: a Lease expires some time after its record was last observed to change, by the local clock.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ pub struct LeaseObserver {
     observed: Option<(LeaseSpec, Instant)>,
 }
 
-/// What to do about a Lease.
+/// The action to take on a Lease.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LeaseAction {
     /// Wait, because another replica leads.

@@ -1,5 +1,5 @@
-//! Kubernetes: leader election among replicas, and what became of commits in the cluster. Both are optional, and the API
-//! is queried only for what is configured.
+//! Kubernetes: leader election among replicas, and the outcome of commits in the cluster. Both are optional, and the
+//! API is queried only for what is configured.
 //!
 //! - [`config`]: the settings of this module
 //! - [`api`]: the parts of the Kubernetes API that are used

@@ -1,5 +1,5 @@
-//! Commits that Flux has not applied yet. Pure: takes the status of Kustomizations and the time, and returns the resulting
-//! events.
+//! Commits that Flux has not applied yet. Pure: takes the status of Kustomizations and the time, and returns the
+//! resulting events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ pub struct ImageChange {
     pub built: Option<Timestamp>,
 }
 
-/// What became of a commit, or of a part of it.
+/// The outcome of a commit, or of a part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RolloutEvent {
     /// The commit.
@@ -42,13 +42,13 @@ pub struct RolloutEvent {
     pub kustomization: Option<ObjectRef>,
     /// The images concerned.
     pub changes: Vec<ImageChange>,
-    /// What became of them.
+    /// Their outcome.
     pub outcome: RolloutOutcome,
     /// The time since the push.
     pub took: Duration,
 }
 
-/// What became of a commit.
+/// The outcome of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RolloutOutcome {
     /// It was applied.
@@ -66,7 +66,7 @@ pub enum RolloutOutcome {
     /// It was not applied in time.
     Overdue {
         /// The current state instead.
-        stands: String,
+        state: String,
     },
     /// A newer commit updated the same images before this one was applied.
     Superseded,
@@ -109,7 +109,7 @@ impl PendingRollouts {
         PendingRollouts { source, timeout, waiting: Vec::new() }
     }
 
-    /// Whether no commit is pending.
+    /// Returns whether no commit is pending.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -163,7 +163,7 @@ impl PendingRollouts {
         let (over, left): (Vec<PendingRollout>, Vec<PendingRollout>) = all.into_iter().partition(is_over);
         self.waiting = left;
         let event = |waiting: PendingRollout| {
-            let outcome = RolloutOutcome::Overdue { stands: why.to_owned() };
+            let outcome = RolloutOutcome::Overdue { state: why.to_owned() };
             waiting.event(None, waiting.pushed.changes.clone(), outcome, now)
         };
         over.into_iter().map(event).collect()
@@ -210,14 +210,14 @@ impl PendingRollout {
     /// The events for the Kustomizations that have not applied it in time.
     fn overdue(&self, open: &[&(&Kustomization, Vec<ImageChange>)], now: Instant) -> Vec<RolloutEvent> {
         if open.is_empty() {
-            let stands = "no active Kustomization uses the GitRepository".to_owned();
-            return vec![self.event(None, self.pushed.changes.clone(), RolloutOutcome::Overdue { stands }, now)];
+            let state = "no active Kustomization uses the GitRepository".to_owned();
+            return vec![self.event(None, self.pushed.changes.clone(), RolloutOutcome::Overdue { state }, now)];
         }
         let unreported = open.iter().filter(|(one, _)| !self.failed.contains_key(&one.name));
         let event = |(one, changes): &&(&Kustomization, Vec<ImageChange>)| {
             let at = if one.applied().is_empty() { "nothing" } else { one.applied() };
-            let stands = format!("it has applied {at}");
-            self.event(Some(&one.name), changes.clone(), RolloutOutcome::Overdue { stands }, now)
+            let state = format!("it has applied {at}");
+            self.event(Some(&one.name), changes.clone(), RolloutOutcome::Overdue { state }, now)
         };
         unreported.map(event).collect()
     }
@@ -345,7 +345,7 @@ mod tests {
         pending.add(pushed(TWO, now, &files));
         assert_eq!(labels(&pending.update(&[], now + TIMEOUT, &later_contains_earlier)), ["2 - overdue shop,cart"]);
         pending.add(pushed(TWO, now, &files));
-        assert!(pending.give_up(now, "nobody answers").is_empty());
-        assert_eq!(labels(&pending.give_up(now + TIMEOUT, "nobody answers")), ["2 - overdue shop,cart"]);
+        assert!(pending.give_up(now, "no response").is_empty());
+        assert_eq!(labels(&pending.give_up(now + TIMEOUT, "no response")), ["2 - overdue shop,cart"]);
     }
 }

@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(secrets("pullSecrets: off").pull_secrets, PullSecrets::Off);
         let both = secrets("gate: warn, pullSecrets: probe");
         assert_eq!((both.gate, both.pull_secrets), (Strictness::Warn, PullSecrets::Probe));
-        let said = errors("secrets:\n  ageKeyFiles: ['', 5]\n  gate: true\n  pullSecrets: ping\n  ageKeyFile: /x\n");
+        let found = errors("secrets:\n  ageKeyFiles: ['', 5]\n  gate: true\n  pullSecrets: ping\n  ageKeyFile: /x\n");
         let expect = [
             "2:17: secrets.ageKeyFiles: the path is empty",
             "2:21: secrets.ageKeyFiles: expected a string",
@@ -98,10 +98,10 @@ mod tests {
             "4:16: secrets.pullSecrets: invalid value `ping`; expected check, probe or off",
             "5:3: secrets.ageKeyFile: unknown key; did you mean `ageKeyFiles`?",
         ];
-        for (said, expected) in said.iter().zip(expect) {
-            assert!(said.starts_with(expected), "{said} is not {expected}");
+        for (error, expected) in found.iter().zip(expect) {
+            assert!(error.starts_with(expected), "{error} is not {expected}");
         }
-        assert_eq!(said.len(), expect.len(), "{said:#?}");
+        assert_eq!(found.len(), expect.len(), "{found:#?}");
         assert!(errors("secrets: { gate: shut }\n")[0].contains("invalid value `shut`; expected block, warn or off"));
         assert!(errors("secrets: [a]\n")[0].contains("expected a mapping, found a list"));
     }
@@ -116,7 +116,7 @@ mod tests {
         let Service::Gitea(forge) = &channels[2].service else { panic!("{channels:?}") };
         assert_eq!(forge.api.as_str(), "https://g.example/api/v1");
         let wrong = "notify:\n- slack: {url: 'https://x'}\n- teams: {urlEnv: NOWHERE}\n  events: [update]\n- webhook: {urlFile: /u, template: '{{ titel }}'}\n  slack: {urlFile: /u}\n- matrix: {server: 'https://u:sesame@m', room: '#a:m', tokenFile: /t}\n- github: {repository: infra, tokenFile: /t, tokenEnv: HOME}\n";
-        let said = errors(wrong);
+        let found = errors(wrong);
         for part in [
             "notify[0].slack: exactly one of urlFile and urlEnv is required",
             "notify[0].slack.url: unknown key",
@@ -129,9 +129,9 @@ mod tests {
             "notify[4].github.repository: expected owner/name, found `infra`",
             "notify[4].github: exactly one of tokenFile and tokenEnv is required",
         ] {
-            assert!(said.iter().any(|said| said.contains(part)), "{part} is not in {said:#?}");
+            assert!(found.iter().any(|error| error.contains(part)), "{part} is not in {found:#?}");
         }
-        assert!(!said.iter().any(|said| said.contains("sesame")), "{said:#?}");
+        assert!(!found.iter().any(|error| error.contains("sesame")), "{found:#?}");
     }
 
     #[test]
@@ -146,22 +146,22 @@ mod tests {
         assert_eq!((flux.source.to_string().as_str(), flux.timeout.as_secs()), ("flux/infra", 300));
         assert_eq!(flux.namespaces.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["flux"]);
         let wrong = "cluster:\n  leaderElection: { lease: ../x, leaseDuration: 5s, retryPeriod: soon }\n  flux:\n    gitRepository: { namespace: Flux }\n    namespaces: [a/b]\n    receiver: { url: 'https://x/hook/sesame' }\n    timeout: 0s\n";
-        let said = errors(wrong);
+        let found = errors(wrong);
         for part in [
-            "cluster.leaderElection.lease: a name of Kubernetes is needed",
+            "cluster.leaderElection.lease: not a Kubernetes name",
             "cluster.leaderElection.retryPeriod: `soon` is not a valid duration",
-            "cluster.leaderElection: leaseDuration has to be longer than renewDeadline",
-            "cluster.flux.gitRepository.namespace: a name of Kubernetes is needed",
-            "cluster.flux: `gitRepository` is required",
-            "cluster.flux.namespaces: a name of Kubernetes is needed",
+            "cluster.leaderElection: leaseDuration must be longer than renewDeadline",
+            "cluster.flux.gitRepository.namespace: not a Kubernetes name",
+            "cluster.flux.gitRepository: `name` is required",
+            "cluster.flux.namespaces: not a Kubernetes name",
             "cluster.flux.receiver: `urlFile` is required",
             "cluster.flux.receiver.url: unknown key",
             "cluster.flux.timeout: `0s` is not a valid duration",
         ] {
-            assert!(said.iter().any(|said| said.contains(part)), "{part} is not in {said:#?}");
+            assert!(found.iter().any(|error| error.contains(part)), "{part} is not in {found:#?}");
         }
-        assert_eq!(said.len(), 9, "{said:#?}");
-        assert!(!said.iter().any(|said| said.contains("sesame")), "{said:#?}");
+        assert_eq!(found.len(), 9, "{found:#?}");
+        assert!(!found.iter().any(|error| error.contains("sesame")), "{found:#?}");
         assert!(errors("cluster: {}\n")[0].contains("`leaderElection` or `flux` is required"));
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration file: all of it is collected, so that it can be fixed in one go.
+//! The errors in a configuration file, collected so that all of them can be fixed in one go.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -24,7 +24,8 @@ impl fmt::Display for Diagnostic {
 #[derive(Debug)]
 pub struct Diagnostics {
     file: String,
-    found: RefCell<Vec<Diagnostic>>,
+    /// The errors, each with its line and column.
+    found: RefCell<Vec<(u64, u64, Diagnostic)>>,
     recorded: Option<RefCell<Vec<Key>>>,
 }
 
@@ -61,12 +62,13 @@ impl Diagnostics {
     pub fn add(&self, at: &Location, path: &str, what: impl fmt::Display) {
         let colon = if path.is_empty() { "" } else { ": " };
         let text = format!("{}:{}:{}: {path}{colon}{what}", self.file, at.line(), at.column());
-        self.found.borrow_mut().push(Diagnostic { text });
+        self.found.borrow_mut().push((at.line(), at.column(), Diagnostic { text }));
     }
 
-    /// Returns the errors, if there are any.
+    /// Returns the errors, if there are any, in the order of their places.
     pub fn into_result(self) -> Result<(), Vec<Diagnostic>> {
-        let found = self.found.into_inner();
-        if found.is_empty() { Ok(()) } else { Err(found) }
+        let mut found = self.found.into_inner();
+        found.sort_by_key(|(line, column, _)| (*line, *column));
+        if found.is_empty() { Ok(()) } else { Err(found.into_iter().map(|(.., error)| error).collect()) }
     }
 }

@@ -31,7 +31,7 @@ use super::sections::git::GitSection;
 
 /// The time limit of git operations, unless configured.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How often a push is tried, unless configured.
+/// The number of attempts to push, unless configured.
 const ATTEMPTS: u32 = 10;
 
 /// Everything that can be configured.
@@ -298,21 +298,20 @@ agent:
     #[test]
     fn every_mistake_is_said_at_once_with_its_place() {
         let text = "git:\n  url: nonsense\n  brnch: main\n  depth: many\npolicies:\n  - images: [ghcr.io/a:v1]\n    tags: { sha: { pattern: x } }\nagent:\n  interval: 30\nregistrys: []\n";
-        let said = diagnostics(text);
+        let found = diagnostics(text);
         let expect = [
             "2:8: git.url: not a URL",
-            "4:10: git.depth: expected a whole number, found a string",
             "3:3: git.brnch: unknown key; did you mean `branch`?",
+            "4:10: git.depth: expected a whole number, found a string",
             "6:14: policies[0].images: `ghcr.io/a:v1` is not a valid image pattern",
-            "6:5: policies[0]: `images` is required",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
             "9:13: agent.interval: expected a string, found a number",
             "10:1: registrys: unknown key; expected one of git, registries, sources, policies, fields, embedded, secrets, agent, notify, cluster",
         ];
-        for (said, expected) in said.iter().zip(expect) {
-            assert!(said.starts_with(expected), "{said} is not {expected}");
+        for (error, expected) in found.iter().zip(expect) {
+            assert!(error.starts_with(expected), "{error} is not {expected}");
         }
-        assert_eq!(said.len(), expect.len(), "{said:#?}");
+        assert_eq!(found.len(), expect.len(), "{found:#?}");
     }
 
     #[test]
@@ -334,17 +333,17 @@ agent:
         assert!(untold.contains("set git.pullRequest.forge to gitea, github or gitlab"), "{untold}");
         assert!(refused("/srv/infra.git", request).contains("a local path"));
         assert!(refused("/srv/infra.git", "pushBranch: main").contains("are both `main`"));
-        let said = diagnostics(
+        let found = diagnostics(
             "git:\n  pushOptions: ['']\n  pullRequest: { forge: bitbucket, url: 'http://git.example.com', labels: ['a,b'] }\n",
         );
         for expected in [
             "git.pushOptions: a push option must be a single line",
             "invalid value `bitbucket`; expected gitea, github or gitlab",
-            "git.pullRequest.url: the token would travel in clear text; use https",
+            "git.pullRequest.url: the token would be sent in clear text; use https",
             "git.pullRequest.labels: a label must not be empty or contain commas",
             "git.pullRequest: `tokenFile` is required",
         ] {
-            assert!(said.iter().any(|said| said.contains(expected)), "{said:#?} lacks {expected}");
+            assert!(found.iter().any(|error| error.contains(expected)), "{found:#?} lacks {expected}");
         }
         let alone = diagnostics("git: { pullRequest: { tokenFile: /t } }\n");
         assert!(alone[0].contains("`pullRequest` requires `pushBranch`"), "{alone:?}");

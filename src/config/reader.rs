@@ -29,6 +29,8 @@ pub struct Section<'m> {
     path: String,
     pairs: Vec<(Spanned<String>, Node)>,
     known: Vec<&'static str>,
+    /// The known keys that are present, with any value but null or an empty list.
+    present: Vec<&'static str>,
     at: Location,
     diagnostics: &'m Diagnostics,
 }
@@ -45,7 +47,7 @@ impl<'m> Section<'m> {
                 Vec::new()
             }
         };
-        Section { path: path.to_owned(), pairs, known: Vec::new(), at, diagnostics }
+        Section { path: path.to_owned(), pairs, known: Vec::new(), present: Vec::new(), at, diagnostics }
     }
 
     /// Returns the place where the mapping starts.
@@ -67,7 +69,19 @@ impl<'m> Section<'m> {
     pub fn take(&mut self, key: &'static str) -> Option<Node> {
         self.known.push(key);
         let index = self.pairs.iter().position(|(name, _)| name.value == key)?;
-        Some(self.pairs.remove(index).1).filter(|node| node.value != Value::Null)
+        let node = self.pairs.remove(index).1;
+        match &node.value {
+            Value::Null => return None,
+            Value::List(items) if items.is_empty() => {}
+            _ => self.present.push(key),
+        }
+        Some(node)
+    }
+
+    /// Whether a key that has been taken is missing, or an empty list. A key with an invalid value is not missing: its error
+    /// has been reported.
+    pub fn lacks(&self, key: &str) -> bool {
+        !self.present.contains(&key)
     }
 
     /// Takes a mapping.

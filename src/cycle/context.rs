@@ -1,4 +1,4 @@
-//! What operations and gates work with: a tip, what is configured for its tree, and what the cycle has learned so far.
+//! The context of operations and gates: a tip, its configuration, and what the cycle has learned so far.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,31 +19,31 @@ use super::services::Services;
 use super::state::CycleState;
 use super::tip::Tip;
 
-/// What operations and gates work with.
+/// The context of operations and gates.
 pub struct Context<'c> {
-    /// The systems around the repository.
+    /// The external systems.
     pub services: &'c Services,
-    /// What registries had in the last cycle.
-    pub kept: &'c FindingsCache,
-    /// The files that are worked on.
+    /// The findings of earlier cycles.
+    pub findings_cache: &'c FindingsCache,
+    /// The files that may be edited.
     pub paths: &'c PathFilter,
     /// The tip that is planned on.
     pub tip: &'c mut Tip,
-    /// The history behind it.
+    /// The history of the branch up to it.
     pub history: History,
-    /// What is configured for its tree.
+    /// The policies and field rules for its tree.
     pub config: TreeConfig,
-    /// Its image fields, as far as the operation is about them.
+    /// Its image fields that the operation concerns.
     pub inventory: Arc<Inventory>,
-    /// What the cycle has learned so far.
+    /// The knowledge of the cycle.
     pub state: &'c mut CycleState,
-    /// Whether the cycle writes.
+    /// Determines whether the cycle writes.
     pub mode: Mode,
-    /// How strictly the operation is judged.
+    /// The strictness that applies to the operation.
     pub terms: Terms,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
-    /// What a person should know.
+    /// Notes for people.
     pub notes: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ impl<'c> Context<'c> {
         }
     }
 
-    /// Scans the repositories of all images that policies govern, as far as that is not done.
+    /// Scans the repositories of all images that policies govern, unless that was done already.
     pub async fn scan(&mut self) {
         let part_cache = self.state.part_cache.clone();
         let round = self.round(&part_cache);
@@ -67,11 +67,11 @@ impl<'c> Context<'c> {
         }
     }
 
-    /// Scans repositories again for all of their tags, where only what follows for the fields is known.
+    /// Scans repositories again for all of their tags, if only the choices for fields are known.
     pub async fn scan_all_tags(&mut self, images: &BTreeSet<Repository>) {
         let part_cache = self.state.part_cache.clone();
         let round = self.round(&part_cache);
-        round.make_whole(&mut self.state.findings, images, &self.inventory, &self.config.policies).await;
+        round.complete_all_tags(&mut self.state.findings, images, &self.inventory, &self.config.policies).await;
     }
 
     fn round<'r>(&self, part_cache: &'r PartCache) -> Round<'r>
@@ -80,6 +80,14 @@ impl<'c> Context<'c> {
     {
         let Services { registry, sources, .. } = self.services;
         let until = self.state.budget.and_then(|budget| budget.scans());
-        Round { registry, sources, part_cache, kept: self.kept, extent: self.state.extent, until, now: self.now }
+        Round {
+            registry,
+            sources,
+            part_cache,
+            findings_cache: self.findings_cache,
+            detail: self.state.detail,
+            until,
+            now: self.now,
+        }
     }
 }

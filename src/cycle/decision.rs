@@ -1,4 +1,4 @@
-//! What an operation came to on a tip: what will be written, what stays and why.
+//! The result of an operation on a tip: the updates to write, and the fields that stay, with the reasons.
 
 use std::sync::Arc;
 
@@ -14,21 +14,21 @@ use super::secrets::verify::Secrets;
 use super::status::{self, ImageStatus, Inputs};
 use super::tip::Tip;
 
-/// What an operation came to on a tip.
+/// The result of an operation on a tip.
 pub struct Decision {
     /// The updates that passed all gates.
     pub gated: GatedPlan,
     /// The fields that stay.
     pub skipped: Vec<Skipped>,
-    /// What a person should know.
+    /// Notes for people.
     pub notes: Vec<String>,
-    /// Whether the refs of remote bases move along.
+    /// Determines whether the refs of remote bases are updated too.
     pub follow: FollowRefs,
-    /// Where fields are found.
+    /// The rules for what is an image field.
     pub field_rules: FieldRules,
-    /// What the commit is for.
+    /// The purpose of the commit.
     pub purpose: Purpose,
-    /// What the state of images follows from.
+    /// The inputs for the status of images.
     pub inputs: Inputs,
 }
 
@@ -43,8 +43,8 @@ impl Decision {
         status::of_images(&self.inputs, &self.gated, &self.skipped)
     }
 
-    /// Makes the new bytes of all files. A file that cannot be edited keeps its fields back, unless a person asked for them
-    /// by name.
+    /// Makes the new bytes of all files. The fields of a file that cannot be edited stay; if a person requested the
+    /// operation, that is an error.
     pub fn edit(&mut self, tip: &Tip, secrets: &Secrets, is_by_name: bool) -> Result<Arc<[FileChange]>, CycleError> {
         let files: Vec<String> = self.gated.files().into_iter().map(str::to_owned).collect();
         let mut changes = Vec::new();
@@ -56,7 +56,7 @@ impl Decision {
                 Err(error) if is_by_name => return Err(error.into()),
                 Err(error) => {
                     let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                    tracing::error!(%file, %error, %why, "the edit was refused");
+                    tracing::error!(%file, %error, %why, "a file could not be edited; its fields stay");
                     for update in self.gated.updates().iter().filter(|update| update.file == file) {
                         let (tag, detail) = (update.to.tag.clone(), format!("{error}: {why}"));
                         let skipped = Skipped::field(&file, &update.field, tag, Reason::NoCandidate, detail);

@@ -1,4 +1,4 @@
-//! Whether all that is deployed could still be pulled, and would survive the next cleanup of its registry.
+//! Checks that all deployed images can still be pulled, and would survive the next cleanup of their registry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,44 +18,44 @@ use crate::registry::integrity::PartCache;
 use crate::repo::source::Sources;
 
 use super::candidates::findings_cache::FindingsCache;
-use super::candidates::round::{Extent, Round};
+use super::candidates::round::{Round, ScanDetail};
 
-/// How many images are asked for at a time; the client bounds the requests to each host.
+/// The number of images that are verified at a time; the client limits the requests to each host.
 const IMAGES: usize = 16;
 
-/// How a deployed image is.
+/// The state of a deployed image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// All of it is in the registry.
+    /// It is complete.
     Ok,
-    /// It is not there, or not all of it.
+    /// It is missing or incomplete.
     Broken,
-    /// The registry could not say.
+    /// The registry could not answer.
     Unknown,
 }
 
-/// A deployed image and how it is.
+/// A deployed image and its state.
 #[derive(Debug, Clone, Serialize)]
 pub struct Deployed {
     /// The image.
     pub image: Repository,
-    /// The tag, where the fields have one.
+    /// The tag, if the fields have one.
     pub tag: Option<Tag>,
-    /// The digest, where the fields have one. It is what runs then.
+    /// The digest, if the fields have one. It then decides which image runs.
     pub digest: Option<Digest>,
-    /// How it is.
+    /// The state.
     pub status: Status,
-    /// What is wrong.
+    /// The problem.
     pub detail: Option<String>,
-    /// What will go wrong if nothing is done.
+    /// The problem that is going to occur unless something is done.
     pub warning: Option<String>,
-    /// Where it stands: `file:line`.
+    /// The places of its fields: `file:line`.
     pub places: Vec<String>,
 }
 
-/// Proves every image that a field holds, governed by a policy or not. Fields that a kustomization overrides deploy
-/// nothing.
+/// Verifies every image that a field holds, whether a policy governs it or not. Fields that a kustomization overrides
+/// deploy nothing.
 pub async fn verify(
     registry: &Client,
     sources: &Sources,
@@ -65,7 +65,7 @@ pub async fn verify(
     let mut images: BTreeMap<(&Repository, Version), Vec<String>> = BTreeMap::new();
     for located in inventory.fields.iter().filter(|located| located.shadowed_by.is_none()) {
         let field = &located.field;
-        // An entry that only renames decides nothing.
+        // An entry that only renames an image does not decide its version.
         if field.shape == Shape::Kustomization && field.version.is_empty() {
             continue;
         }
@@ -73,7 +73,7 @@ pub async fn verify(
         images.entry((&field.repository, field.version.clone())).or_default().push(place);
     }
     let part_cache = PartCache::default();
-    let warnings = doomed(registry, sources, inventory, policies, &part_cache).await;
+    let warnings = expiring(registry, sources, inventory, policies, &part_cache).await;
     let checks: Vec<_> = images
         .into_iter()
         .map(|((repository, version), places)| {
@@ -101,8 +101,8 @@ fn status_of(error: &RegistryError) -> Status {
     }
 }
 
-/// The deployed tags that a cleanup would delete, for policies that say how many it keeps.
-async fn doomed<'i>(
+/// Returns the deployed tags that a cleanup would delete, for policies that say how many tags it keeps.
+async fn expiring<'i>(
     registry: &Client,
     sources: &Sources,
     inventory: &'i Inventory,
@@ -112,23 +112,23 @@ async fn doomed<'i>(
     let rules = policies.rules.iter().filter(|rule| rule.keep.is_some()).cloned().collect();
     let mut findings = FindingsByImage::new();
     let policies_that_keep = PolicySet { rules };
-    let kept = FindingsCache::default();
-    let (extent, now) = (Extent::Whole, Timestamp::now());
-    let round = Round { registry, sources, part_cache, kept: &kept, extent, until: None, now };
+    let findings_cache = FindingsCache::default();
+    let (detail, now) = (ScanDetail::AllTags, Timestamp::now());
+    let round = Round { registry, sources, part_cache, findings_cache: &findings_cache, detail, until: None, now };
     round.complete(&mut findings, inventory, &policies_that_keep).await;
-    let mut doomed = BTreeMap::new();
-    let mut seen = BTreeSet::new();
+    let mut expiring = BTreeMap::new();
+    let mut checked = BTreeSet::new();
     for (located, rule) in governed(inventory, policies) {
         let field = &located.field;
-        let candidates = findings.get(&field.repository).and_then(|candidates| candidates.as_ref().ok()?.whole());
+        let candidates = findings.get(&field.repository).and_then(|candidates| candidates.as_ref().ok()?.all_tags());
         let (Some(keep), Some(tag), Some(candidates)) = (rule.keep, &field.version.tag, candidates) else { continue };
-        if !seen.insert((&field.repository, tag)) {
+        if !checked.insert((&field.repository, tag)) {
             continue;
         }
         if let Some(newer) = rule.tags.newer_than(tag, &candidates.seen).filter(|newer| *newer >= keep as usize) {
-            let warning = format!("{newer} tags are newer; a cleanup that keeps {keep} deletes this one");
-            doomed.insert((&field.repository, tag), warning);
+            let warning = format!("{newer} tags are newer; a cleanup that keeps {keep} would delete this one");
+            expiring.insert((&field.repository, tag), warning);
         }
     }
-    doomed
+    expiring
 }

@@ -44,16 +44,16 @@ use super::write::commits::{self, Edits, Style};
 use super::write::proposal::{self, Withdrawal};
 use super::write::race::{Attempt, Candidate, race};
 
-/// Returns what is configured for a tree, from the bytes of the repository's own file if it has one.
+/// Returns the configuration of a tree, from the bytes of the repository's own file if it has one.
 pub type ConfigSource =
     dyn Fn(Option<&[u8]>, Hosts) -> Result<TreeConfig, Box<dyn Explain + Send + Sync>> + Send + Sync;
 
-/// The hosts that policies of the repository's own file may concern.
+/// The hosts that policies in the repository's own file may refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hosts {
-    /// Those that the agent's own file allows.
+    /// The hosts that the agent's own file allows.
     Allowed,
-    /// Any: no request will be sent to them because of a policy.
+    /// All hosts: no request is going to be sent because of a policy.
     Any,
 }
 
@@ -66,31 +66,31 @@ pub struct Engine {
     services: Services,
     config: Box<ConfigSource>,
     trees: Arc<TreeCache>,
-    /// What registries had in the last cycle.
-    kept: FindingsCache,
+    /// The findings of earlier cycles.
+    findings_cache: FindingsCache,
     memory: Memory,
 }
 
-/// How a cycle runs.
+/// The parameters of a cycle.
 struct Run<'r> {
     mode: Mode,
     state: &'r mut CycleState,
     start: Instant,
-    /// Once it is cancelled, nothing is pushed any more.
-    give_up: CancellationToken,
+    /// Nothing is pushed once this is cancelled.
+    abandoned: CancellationToken,
 }
 
-/// A decision that was carried out, or that needed nothing to be done.
+/// A decision that was carried out or required no action.
 struct Outcome {
-    /// The tip of the branch before, and that of the branch for proposals.
+    /// The previous tips of the branch and of the branch for proposals.
     tips: (CommitId, Option<CommitId>),
-    /// Whether the branch for proposals holds nothing that the branch does not.
+    /// True if the branch already contains the branch for proposals.
     is_merged: bool,
     decision: Decision,
     changes: Arc<[FileChange]>,
     commit: Option<CommitId>,
     attempts: u32,
-    /// Whether what is decided is on the branch for proposals.
+    /// True if the branch for proposals has these changes.
     is_proposed: bool,
 }
 
@@ -101,7 +101,7 @@ impl fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// An engine for a repository.
+    /// Makes an engine for a repository.
     pub fn new(
         repo: repo::config::Config,
         paths: PathFilter,
@@ -111,36 +111,37 @@ impl Engine {
         config: Box<ConfigSource>,
     ) -> Engine {
         let trees = Arc::new(TreeCache::new(paths.clone()));
-        let (kept, memory) = Default::default();
-        Engine { repo, paths, attempts, style, services, config, trees, kept, memory }
+        let (findings_cache, memory) = Default::default();
+        Engine { repo, paths, attempts, style, services, config, trees, findings_cache, memory }
     }
 
     /// Runs an operation.
     pub async fn run(&self, operation: &dyn Operation, mode: Mode) -> Result<Report, CycleError> {
         let state = &mut CycleState::default();
-        self.cycle(operation, Run { mode, state, start: Instant::now(), give_up: CancellationToken::new() }).await
+        self.cycle(operation, Run { mode, state, start: Instant::now(), abandoned: CancellationToken::new() }).await
     }
 
-    /// Follows the policies, knowing what the last cycle learned: registries are queried about the images of a scope, and the
-    /// others are taken to be as they were. After `budget` no further image is scanned, and after as long again none is
-    /// verified: the cycle goes on with what it has. Once it is given up, nothing is pushed any more.
+    /// Follows the policies, reusing what the last cycle learned: registries are queried only about the images of a
+    /// scope, and the others are assumed to be unchanged. After `budget` no further image is scanned, and after twice
+    /// that time no further image is verified: the cycle continues with what it has. Nothing is pushed once `abandoned`
+    /// is cancelled.
     pub async fn follow_scope(
         &self,
         scope: &Scope,
         mode: Mode,
         budget: Duration,
-        give_up: &CancellationToken,
+        abandoned: &CancellationToken,
     ) -> Result<Report, CycleError> {
         let before = self.memory.with(|memory| memory.state.take()).unwrap_or_default();
         let mut state = before.outside(scope);
         state.budget = Some(Budget::from_now(budget));
-        let run = Run { mode, state: &mut state, start: Instant::now(), give_up: give_up.clone() };
+        let run = Run { mode, state: &mut state, start: Instant::now(), abandoned: abandoned.clone() };
         let result = self.cycle(&Follow, run).await;
         self.memory.with(|memory| memory.state = Some(state));
         result
     }
 
-    /// Returns whether any image of a scope is followed, as far as is known.
+    /// Returns whether any image of a scope is followed. Before the first cycle, every image may be.
     pub fn follows(&self, scope: &Scope) -> bool {
         self.memory.with(|memory| memory.state.as_ref().is_none_or(|state| state.covers(scope)))
     }
@@ -163,7 +164,7 @@ impl Engine {
         race(&self.repo.branch, self.attempts, clone, make).await
     }
 
-    /// The systems around the repository.
+    /// Returns the external systems that cycles use.
     pub(super) fn services(&self) -> &Services {
         &self.services
     }
@@ -175,20 +176,20 @@ impl Engine {
         Ok(decision.statuses())
     }
 
-    /// Decides what an operation would do now.
+    /// Decides what an operation would do now. Nothing is written.
     pub(super) async fn decide(
         &self,
         operation: &dyn Operation,
         state: &mut CycleState,
     ) -> Result<Decision, CycleError> {
-        let run = &mut Run { mode: Mode::DryRun, state, start: Instant::now(), give_up: CancellationToken::new() };
+        let run = &mut Run { mode: Mode::DryRun, state, start: Instant::now(), abandoned: CancellationToken::new() };
         let clone = block_in_place(|| BareClone::open(self.repo_for(operation)))?;
         let (tip, mut decision) = self.decide_on_tip(clone, operation, run).await?;
         block_in_place(|| decision.edit(&tip, &self.services.secrets, operation.terms().is_by_name()))?;
         Ok(decision)
     }
 
-    /// Returns the image fields of the branch's tip with what is configured for them, for commands that only look.
+    /// Returns the image fields and the configuration of the branch's tip, for commands that only read.
     pub fn inventory(&self) -> Result<(Arc<Inventory>, TreeConfig), CycleError> {
         block_in_place(|| {
             let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
@@ -231,8 +232,8 @@ impl Engine {
             was_guess = is_guess;
             self.memory.with(|memory| memory.tip = Some(tip.commit));
             let attempt = block_in_place(|| self.attempt(tip, decision, operation, run.mode, attempt))?;
-            if matches!(attempt, Attempt::Push(_)) && run.give_up.is_cancelled() {
-                return Err(CycleError::GivenUp);
+            if matches!(attempt, Attempt::Push(_)) && run.abandoned.is_cancelled() {
+                return Err(CycleError::Abandoned);
             }
             Ok(match attempt {
                 Attempt::Push(candidate) => Attempt::Push(Box::new(Candidate { is_guess, ..*candidate })),
@@ -280,9 +281,9 @@ impl Engine {
         Ok(Attempt::Push(Box::new(Candidate { tip, commit, expected, is_guess: false, outcome })))
     }
 
-    /// Reports an outcome, and brings the pull request in line with it.
+    /// Reports an outcome, and updates the pull request accordingly.
     async fn finish(&self, outcome: Outcome, operation: &dyn Operation, run: Run<'_>) -> Result<Report, CycleError> {
-        let notes = self.tend_pull_request(&outcome, operation, run.mode, run.state).await?;
+        let notes = self.update_pull_request(&outcome, operation, run.mode, run.state).await?;
         let Outcome { tips: (tip, _), decision, changes, commit, attempts, is_proposed, .. } = outcome;
         let is_proposal = is_proposed && commit.is_some();
         let pushed = commit.filter(|_| !is_proposal);
@@ -291,8 +292,8 @@ impl Engine {
         }
         let is_by_name = operation.terms().is_by_name();
         Ok(Report {
-            head: pushed.unwrap_or(tip).to_string(),
-            commit: commit.map(|id| id.to_string()),
+            head: Some(pushed.unwrap_or(tip)),
+            commit,
             is_proposal,
             updates: decision.gated.updates().iter().map(Moved::from).collect(),
             images: if is_by_name { Vec::new() } else { decision.statuses() },
@@ -304,8 +305,8 @@ impl Engine {
         })
     }
 
-    /// Opens, changes or closes the pull request. Returns what a person should know about it.
-    async fn tend_pull_request(
+    /// Opens, changes or closes the pull request. Returns notes about it.
+    async fn update_pull_request(
         &self,
         outcome: &Outcome,
         operation: &dyn Operation,
@@ -334,16 +335,16 @@ impl Engine {
         })
     }
 
-    /// Where the branch was after the last cycle, and may well be still. A guess that is wrong takes an attempt, so there has
-    /// to be another one.
+    /// Returns the tip after the last cycle, which is probably still the tip. A wrong guess costs an attempt, so at
+    /// least two attempts must be allowed.
     fn guess(&self, operation: &dyn Operation, mode: Mode) -> Option<CommitId> {
         let is_direct = !operation.terms().is_by_name() && *self.branch_for(operation) == self.repo.branch;
         let may_guess = is_direct && mode == Mode::Push && self.attempts > 1;
         self.memory.with(|memory| memory.tip).filter(|_| may_guess)
     }
 
-    /// Decides on a tip that was not asked for: the push compares it with what the server has, which spares the connection
-    /// that asks. Where nothing would be pushed, or something is wrong, the server is asked after all.
+    /// Decides on a tip that was not fetched. This saves a connection, because the push compares the tip with the
+    /// remote's anyway. If nothing would be pushed, or something fails, the tip is fetched after all.
     async fn decide_on_guess(
         &self,
         mut guess: Tip,
@@ -360,8 +361,8 @@ impl Engine {
         }
     }
 
-    /// Fetches and decides. An image that was asked for and is on its way is waited for without the clone, which others
-    /// may want meanwhile.
+    /// Fetches the tip and decides. While this waits for a requested image to arrive, the clone is released for other
+    /// processes.
     async fn decide_on_tip(
         &self,
         clone: BareClone,
@@ -378,7 +379,7 @@ impl Engine {
                 image::arrival(&self.services.registry, awaited, deadline).await?;
                 block_in_place(|| Tip::fetch(BareClone::open(self.repo_for(operation))?, &self.trees))?
             }
-            // Objects are missing: the clone is no good, but everything in it can be fetched again.
+            // Objects are missing: the clone is damaged, but everything in it can be fetched again.
             Err(CycleError::Repo(error @ RepoError::Git { .. })) => {
                 block_in_place(|| Tip::fetch(tip.clone.renew(error)?, &self.trees))?
             }
@@ -388,7 +389,7 @@ impl Engine {
         Ok((tip, decision))
     }
 
-    /// Decides what will be written on a tip.
+    /// Decides what to write on a tip.
     async fn decide_on(
         &self,
         tip: &mut Tip,
@@ -405,7 +406,7 @@ impl Engine {
         let notes = inventory.notes(&self.paths)?;
         let mut context = Context {
             services: &self.services,
-            kept: &self.kept,
+            findings_cache: &self.findings_cache,
             paths: &self.paths,
             history: History::new(config.field_rules.clone()),
             tip,
@@ -455,14 +456,15 @@ impl Engine {
         (self.config)(file.as_deref(), hosts).map_err(CycleError::Configuration)
     }
 
-    /// The branch that an operation pushes to. Only what follows policies is proposed; what a person asked for by name goes
-    /// to the branch itself.
+    /// Returns the branch that an operation pushes to. Only updates by policies are proposed; operations that a person
+    /// requests go directly to the branch.
     fn branch_for(&self, operation: &dyn Operation) -> &Branch {
         let proposes = operation.terms() == Terms::Policies;
         self.repo.push_branch.as_ref().filter(|_| proposes).unwrap_or(&self.repo.branch)
     }
 
-    /// The git side for an operation, which needs to know of the branch for proposals only where it pushes there.
+    /// Returns the git configuration for an operation. It includes the branch for proposals only if the operation
+    /// pushes there.
     fn repo_for(&self, operation: &dyn Operation) -> repo::config::Config {
         let push_branch = self.repo.push_branch.clone().filter(|_| operation.terms() == Terms::Policies);
         repo::config::Config { push_branch, ..self.repo.clone() }

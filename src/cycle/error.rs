@@ -1,4 +1,4 @@
-//! What goes wrong in a cycle.
+//! The errors of a cycle.
 
 use crate::fault::{Explain, Fault};
 use crate::forge::error::ForgeError;
@@ -13,28 +13,29 @@ use crate::registry::error::RegistryError;
 use crate::repo::config::Branch;
 use crate::repo::error::RepoError;
 
-/// What goes wrong in a cycle.
+/// The error of a cycle.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum CycleError {
-    /// The repository side.
+    /// The infrastructure repository failed.
     #[error(transparent)]
     Repo(#[from] RepoError),
-    /// The forge.
+    /// The forge failed.
     #[error(transparent)]
     Forge(#[from] ForgeError),
-    /// The registry side.
+    /// A registry failed.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The age identities.
+    /// The age identities cannot be read.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// The repository's own file is wrong.
+    /// The repository's own file is invalid.
     #[error("{0}")]
     Configuration(Box<dyn Explain + Send + Sync>),
-    /// What was asked for by name is not there.
+    /// A request by name cannot be planned.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// A file that was named cannot be worked on.
+    /// A file that was named cannot be used.
     #[error(transparent)]
     NamedFile(#[from] NamedFileError),
     /// A file could not be edited.
@@ -42,40 +43,19 @@ pub enum CycleError {
     Change(#[from] ChangeError),
     /// A field would go back to an older build.
     #[error("{image}: {to} was built before {held}, which {file} holds")]
-    Downgrade {
-        /// The image.
-        image: Repository,
-        /// What the field holds.
-        held: String,
-        /// What was asked for.
-        to: String,
-        /// The file.
-        file: String,
-    },
-    /// A field would come to hold what is held.
+    Downgrade { image: Repository, held: String, to: String, file: String },
+    /// The requested version is held.
     #[error("{image}: {hold}; {file} stays as it is")]
-    Held {
-        /// The image.
-        image: Repository,
-        /// The file.
-        file: String,
-        /// The hold.
-        hold: Box<Hold>,
-    },
-    /// A secret beside a field that was asked for is broken.
+    Held { image: Repository, file: String, hold: Box<Hold> },
+    /// A secret that is deployed with a requested field is broken.
     #[error("{0}")]
     Secret(String),
-    /// It was given up right before the push.
-    #[error("the pass was given up before it pushed anything")]
-    GivenUp,
-    /// The push lost every race.
-    #[error("someone else was first on {branch} {attempts} times in a row")]
-    Exhausted {
-        /// The branch.
-        branch: Branch,
-        /// How often a push was tried.
-        attempts: u32,
-    },
+    /// The cycle was abandoned right before the push.
+    #[error("the cycle was abandoned before it pushed anything")]
+    Abandoned,
+    /// Every attempt lost the race.
+    #[error("could not push to {branch}: another push came first every time (attempts: {attempts})")]
+    Exhausted { branch: Branch, attempts: u32 },
 }
 
 impl Explain for CycleError {
@@ -101,7 +81,7 @@ impl Explain for CycleError {
                 EditError::Moved { .. } | EditError::Refused(_) => Fault::Bug,
             },
             CycleError::Exhausted { .. } => Fault::Stale,
-            CycleError::GivenUp => Fault::Transient,
+            CycleError::Abandoned => Fault::Transient,
         }
     }
 
@@ -113,38 +93,36 @@ impl Explain for CycleError {
             CycleError::Keys(error) => error.help(),
             CycleError::Configuration(error) => error.help(),
             CycleError::Request(RequestError::NoField { closest, .. }) if closest.is_empty() => {
-                Some("there are no image fields at all in the files that were looked at".to_owned())
+                Some("the files that were read contain no image fields".to_owned())
             }
             CycleError::Request(RequestError::NoField { closest, .. }) => {
                 let names: Vec<&str> = closest.iter().map(Repository::as_str).collect();
-                Some(format!("the closest images found are {}", names.join(", ")))
+                Some(format!("similar images: {}", names.join(", ")))
             }
             CycleError::Request(RequestError::Encrypted(_)) => Some("edit the file with sops".to_owned()),
             CycleError::NamedFile(NamedFileError::Missing { .. }) => {
                 Some("paths are relative to --dir, or to the root of the repository".to_owned())
             }
             CycleError::NamedFile(NamedFileError::NotYaml { .. }) => {
-                Some("templates and broken files are left alone; name another file".to_owned())
+                Some("templates and files with invalid YAML are never edited; name another file".to_owned())
             }
             CycleError::Change(error) => match error.source {
                 EditError::NeedsTag { .. } => Some("write IMAGE:TAG@DIGEST".to_owned()),
                 EditError::Encrypted | EditError::UpdateMac(_) => Some("edit the file with sops".to_owned()),
-                _ => {
-                    Some("nothing was changed; edit this file by hand, and report the file's shape as a bug".to_owned())
-                }
+                _ => Some(
+                    "nothing was changed; edit this file by hand, and please report its structure as a bug".to_owned(),
+                ),
             },
             CycleError::Request(RequestError::NothingBefore { .. }) => {
-                Some("name the tag: tagalong rollback IMAGE --to TAG --reason TEXT".to_owned())
+                Some("name the tag to return to: tagalong rollback IMAGE --to TAG --reason TEXT".to_owned())
             }
-            CycleError::Held { image, .. } => Some(format!(
-                "give --force to set it all the same, or release it: tagalong resume {image} --reason TEXT"
-            )),
-            CycleError::Downgrade { .. } => Some("give --allow-downgrade to move it all the same".to_owned()),
-            CycleError::Secret(_) => {
-                Some("mend the secret; `tagalong secrets verify` says all that is wrong".to_owned())
+            CycleError::Held { image, .. } => {
+                Some(format!("pass --force to set it anyway, or end the hold: tagalong resume {image} --reason TEXT"))
             }
-            CycleError::GivenUp => None,
-            CycleError::Exhausted { .. } => Some("run it again, or raise git.attempts".to_owned()),
+            CycleError::Downgrade { .. } => Some("pass --allow-downgrade to move it anyway".to_owned()),
+            CycleError::Secret(_) => Some("fix the secret; `tagalong secrets verify` lists all problems".to_owned()),
+            CycleError::Abandoned => None,
+            CycleError::Exhausted { .. } => Some("run the command again, or raise `git.attempts`".to_owned()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Why an image stands as it does, step by step: fields, policy, tags, order, holds, gates, and what comes of them.
+//! Explains the state of an image step by step: fields, policy, tags, order, holds, gates, and the result.
 
 use std::cmp::Reverse;
 
@@ -10,7 +10,7 @@ use crate::manifest::field::Shape;
 use crate::manifest::inventory::Located;
 use crate::plan::candidates::Candidates;
 use crate::plan::findings::NoFindings;
-use crate::plan::gate::ImageProof;
+use crate::plan::gate::Verification;
 use crate::plan::skip::{Address, Reason, Skipped};
 use crate::policy::build::Kind;
 use crate::policy::minimum_age::too_young;
@@ -18,7 +18,7 @@ use crate::policy::rule::Rule;
 use crate::policy::seen::Seen;
 use crate::policy::tags::Rank;
 
-use super::candidates::round::Extent;
+use super::candidates::round::ScanDetail;
 use super::decision::Decision;
 use super::engine::Engine;
 use super::error::CycleError;
@@ -26,7 +26,7 @@ use super::operations::follow::FollowOne;
 use super::state::CycleState;
 use super::status::{HoldStatus, Inputs};
 
-/// Why an image stands as it does.
+/// The explanation of an image's state.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
@@ -34,32 +34,32 @@ pub struct Explanation {
     pub image: Repository,
     /// The policy that governs it.
     pub policy: Option<Policy>,
-    /// Its fields, and what comes of each.
+    /// Its fields, with the result for each.
     pub fields: Vec<ExplainedField>,
     /// The tags that can be chosen, the newest first.
     pub tags: Vec<ExplainedTag>,
-    /// The tags that cannot, each with the rule that drops it.
+    /// The tags that cannot be chosen, each with the rule that drops it.
     pub dropped: Vec<DroppedTag>,
-    /// Why the registry was of no use, if it was not.
+    /// The error of the registry, if it failed.
     pub registry_error: Option<String>,
-    /// What is held of the image.
+    /// The holds on the image.
     pub holds: Vec<HoldStatus>,
-    /// What the gates found out about images that were chosen.
+    /// The results of the gates for versions that were chosen.
     pub gates: Vec<GateResult>,
-    /// What a person should know besides.
+    /// Notes for people.
     pub notes: Vec<String>,
 }
 
 /// A policy.
 #[derive(Debug, Clone, Serialize)]
 pub struct Policy {
-    /// How it is called in listings.
+    /// The name in listings.
     pub name: String,
-    /// Which tags it takes.
+    /// The rule for tags.
     pub tags: String,
 }
 
-/// A field, and what comes of it.
+/// A field with the result for it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedField {
@@ -67,28 +67,28 @@ pub struct ExplainedField {
     pub file: String,
     /// The line, from 1.
     pub line: usize,
-    /// The path in it.
+    /// The path in the file.
     pub path: String,
-    /// The form.
+    /// The shape.
     pub shape: Shape,
     /// The tag that it holds.
     pub tag: Option<Tag>,
     /// The digest that it holds.
     pub digest: Option<Digest>,
-    /// The kustomization that overrides it, so that it decides nothing.
+    /// The kustomization that overrides it, so that it has no effect.
     pub shadowed_by: Option<String>,
-    /// Where it moves.
+    /// The version to which it moves.
     pub moves_to: Option<String>,
-    /// Why it stays.
-    pub stays: Vec<Stay>,
+    /// The reasons why it stays.
+    pub stays: Vec<FieldReason>,
 }
 
-/// Why a field stays.
+/// A reason why a field stays.
 #[derive(Debug, Clone, Serialize)]
-pub struct Stay {
-    /// For machines.
+pub struct FieldReason {
+    /// The reason as a machine-readable name.
     pub reason: Reason,
-    /// For people.
+    /// The reason in plain text.
     pub detail: String,
 }
 
@@ -97,9 +97,9 @@ pub struct Stay {
 pub struct ExplainedTag {
     /// The tag.
     pub tag: Tag,
-    /// Where it stands in the order of the policy, where its name alone does not say.
+    /// Its position in the policy's order, if its name alone does not determine it.
     pub order: Option<String>,
-    /// What else is known of it: the tag that goes before it, where that is of the same build.
+    /// The tag of the same build that is preferred over it, if there is one.
     pub note: Option<String>,
 }
 
@@ -112,25 +112,25 @@ pub struct DroppedTag {
     pub rule: String,
 }
 
-/// What the gates found out about an image.
+/// The result of the gates for a version.
 #[derive(Debug, Clone, Serialize)]
 pub struct GateResult {
-    /// Its version.
+    /// The version.
     pub version: String,
-    /// Whether it may be written.
+    /// True if it may be written.
     pub passed: bool,
-    /// What was found out.
+    /// The details.
     pub detail: String,
 }
 
 /// Explains the state of an image. Nothing is written.
 pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation, CycleError> {
     let mut state = CycleState::default();
-    state.extent = Extent::Whole;
+    state.detail = ScanDetail::AllTags;
     let decision = engine.decide(&FollowOne(image), &mut state).await?;
     let Inputs { policies, holds, named, .. } = &decision.inputs;
     let rule = policies.rule_for(image);
-    let mut story = Explanation {
+    let mut explanation = Explanation {
         image: image.clone(),
         policy: rule.map(|rule| Policy { name: rule.name.clone(), tags: rule.tags.to_string() }),
         fields: fields(&decision, image),
@@ -143,41 +143,41 @@ pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation,
     };
     for hold in holds.iter().chain(named.all()).filter(|hold| hold.target.image == *image) {
         let held = HoldStatus::from(hold);
-        if !story.holds.contains(&held) {
-            story.holds.push(held);
+        if !explanation.holds.contains(&held) {
+            explanation.holds.push(held);
         }
     }
-    let Some(rule) = rule else { return Ok(story) };
+    let Some(rule) = rule else { return Ok(explanation) };
     match engine.services().registry.tags(image).await {
-        Ok(listed) => story.dropped = listed.iter().filter_map(|tag| dropped(rule, tag)).collect(),
-        Err(error) => story.registry_error = Some(error.to_string()),
+        Ok(listed) => explanation.dropped = listed.iter().filter_map(|tag| dropped(rule, tag)).collect(),
+        Err(error) => explanation.registry_error = Some(error.to_string()),
     }
     match state.findings.get(image) {
         Some(Ok(findings)) => {
-            let Some(candidates) = findings.whole() else { return Ok(story) };
-            story.tags = in_order(rule, candidates);
+            let Some(candidates) = findings.all_tags() else { return Ok(explanation) };
+            explanation.tags = in_order(rule, candidates);
             let doubt = |seen: &Seen| Some(DroppedTag { tag: seen.tag.clone(), rule: seen.doubt?.to_string() });
-            story.dropped.extend(candidates.seen.iter().filter_map(doubt));
+            explanation.dropped.extend(candidates.seen.iter().filter_map(doubt));
         }
-        Some(Err(NoFindings::Absent(words) | NoFindings::Failed(words) | NoFindings::Unfinished(words))) => {
-            story.registry_error = Some(words.clone());
+        Some(Err(NoFindings::Absent(detail) | NoFindings::Failed(detail) | NoFindings::Unfinished(detail))) => {
+            explanation.registry_error = Some(detail.clone());
         }
         None => {}
     }
-    Ok(story)
+    Ok(explanation)
 }
 
-/// The rule that drops a tag by its name.
+/// Returns the rule that drops a tag because of its name.
 fn dropped(rule: &Rule, tag: &Tag) -> Option<DroppedTag> {
-    let words = match (rule.tag_patterns.allows(tag), rule.tags.rank(tag)) {
+    let detail = match (rule.tag_patterns.allows(tag), rule.tags.rank(tag)) {
         (false, _) => "`allow` and `ignore` rule it out".to_owned(),
         (true, Err(misfit)) => misfit.to_string(),
         (true, Ok(_)) => return None,
     };
-    Some(DroppedTag { tag: tag.clone(), rule: words })
+    Some(DroppedTag { tag: tag.clone(), rule: detail })
 }
 
-/// The tags that can be chosen, the newest first; those whose place is not known come last.
+/// Returns the tags that can be chosen, newest first; tags without a known position come last.
 fn in_order(rule: &Rule, candidates: &Candidates) -> Vec<ExplainedTag> {
     let sure = || candidates.seen.iter().filter(|seen| seen.doubt.is_none());
     let mut ranked: Vec<(Rank, &Seen)> =
@@ -188,10 +188,10 @@ fn in_order(rule: &Rule, candidates: &Candidates) -> Vec<ExplainedTag> {
     }
     let firsts = rule.tags.first_of_builds(sure());
     let by_order = rule.tags.order().is_some();
-    let story = |(_, seen): (Rank, &Seen)| ExplainedTag {
+    let explanation = |(_, seen): (Rank, &Seen)| ExplainedTag {
         tag: seen.tag.clone(),
         order: match (by_order, seen.standing) {
-            (true, None) => Some("not known".to_owned()),
+            (true, None) => Some("unknown".to_owned()),
             (_, standing) => standing.map(|standing| standing.to_string()),
         },
         note: seen.build.and_then(|build| {
@@ -202,12 +202,12 @@ fn in_order(rule: &Rule, candidates: &Candidates) -> Vec<ExplainedTag> {
             })
         }),
     };
-    ranked.into_iter().map(story).collect()
+    ranked.into_iter().map(explanation).collect()
 }
 
 fn fields(decision: &Decision, image: &Repository) -> Vec<ExplainedField> {
     let of_image = decision.inputs.inventory.fields.iter().filter(|located| located.field.repository == *image);
-    let story = |located: &Located| {
+    let explanation = |located: &Located| {
         let field = &located.field;
         let update = decision.gated.updates().iter().find(|update| {
             update.file == located.file && update.field.path == field.path && update.field.repository == *image
@@ -225,31 +225,31 @@ fn fields(decision: &Decision, image: &Repository) -> Vec<ExplainedField> {
             stays: if free { stays(&decision.skipped, image, &Address::of(&located.file, field)) } else { Vec::new() },
         }
     };
-    of_image.map(story).collect()
+    of_image.map(explanation).collect()
 }
 
-/// Why a field stays.
-fn stays(skipped: &[Skipped], image: &Repository, address: &Address) -> Vec<Stay> {
+/// Returns the reasons why a field stays.
+fn stays(skipped: &[Skipped], image: &Repository, address: &Address) -> Vec<FieldReason> {
     let concerning = skipped.iter().filter(|skipped| skipped.concerns(image, address));
-    concerning.map(|skipped| Stay { reason: skipped.reason, detail: skipped.detail.clone() }).collect()
+    concerning.map(|skipped| FieldReason { reason: skipped.reason, detail: skipped.detail.clone() }).collect()
 }
 
-/// What the gates found out about the images of chosen tags, those that passed last.
+/// Returns the results of the gates for chosen versions; those that passed come last.
 fn gates(state: &CycleState, rule: Option<&Rule>, image: &Repository) -> Vec<GateResult> {
-    let of_image = state.proofs.iter().filter(|((of, _), _)| of == image);
-    let mut stories: Vec<GateResult> = of_image
-        .map(|((_, version), proof)| {
-            let (passed, detail) = match proof {
-                ImageProof::Whole { digest, created } => {
+    let of_image = state.verifications.iter().filter(|((of, _), _)| of == image);
+    let mut results: Vec<GateResult> = of_image
+        .map(|((_, version), verification)| {
+            let (passed, detail) = match verification {
+                Verification::Complete { digest, created } => {
                     let young = rule.and_then(|rule| too_young(rule, *created, Timestamp::now()));
                     let built = created.map(|at| format!(", built {at}")).unwrap_or_default();
-                    (young.is_none(), young.unwrap_or_else(|| format!("whole, {digest}{built}")))
+                    (young.is_none(), young.unwrap_or_else(|| format!("complete, {digest}{built}")))
                 }
-                ImageProof::Broken(words) | ImageProof::Unknown(words) => (false, words.clone()),
+                Verification::Broken(detail) | Verification::Unknown(detail) => (false, detail.clone()),
             };
             GateResult { version: version.to_string(), passed, detail }
         })
         .collect();
-    stories.sort_by_key(|story| Reverse(story.passed));
-    stories
+    results.sort_by_key(|explanation| Reverse(explanation.passed));
+    results
 }

@@ -1,6 +1,8 @@
-//! What an engine remembers between cycles. All of it is a cache.
+//! The memory of an engine between cycles. All of it is a cache.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::plan::hold::NamedHolds;
 use crate::repo::clone::CommitId;
@@ -11,39 +13,39 @@ use super::history::read_back::Horizon;
 use super::state::CycleState;
 use super::tip::Tip;
 
-/// What an engine remembers between cycles.
+/// The memory of an engine between cycles.
 #[derive(Default)]
 pub struct Memory(Mutex<Remembered>);
 
-/// What is remembered of the last cycle.
+/// The memory of the last cycle.
 #[derive(Default)]
 pub struct Remembered {
-    /// What it learned, for a cycle that is about some images only.
+    /// Its state, for a cycle that concerns only some images.
     pub state: Option<CycleState>,
-    /// Where the branch was.
+    /// The tip of the branch.
     pub tip: Option<CommitId>,
-    /// The tips of the branch and of the branch for proposals for which no pull request was left to be closed.
+    /// The tips of the branch and of the branch for proposals for which no open pull request was left.
     pub settled: Option<(CommitId, CommitId)>,
-    /// What was held by name on a tip.
+    /// The holds by name on a tip.
     holds: Option<(CommitId, KnownHolds)>,
 }
 
-/// What is held by name, and how far back that is known.
+/// The holds by name, and how far back they are known.
 #[derive(Clone)]
 pub struct KnownHolds {
     /// The holds.
     pub named: Arc<NamedHolds>,
-    /// Where reading history ended, if it was not read as far back as it should have been.
+    /// The commit where reading ended, if history was not read as far back as necessary.
     pub horizon: Option<Horizon>,
 }
 
 impl Memory {
-    /// Reads or changes what is remembered.
+    /// Reads or changes the memory.
     pub fn with<T>(&self, act: impl FnOnce(&mut Remembered) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.0.lock())
     }
 
-    /// Returns what is held by name on a tip, without reading history if it is still the last one.
+    /// Returns the holds by name on a tip, without reading history if it is still the last one.
     pub fn holds(&self, tip: &mut Tip, history: &mut History) -> Result<KnownHolds, RepoError> {
         let remembered = self.with(|memory| memory.holds.clone());
         if let Some((_, known)) = remembered.filter(|(of, _)| *of == tip.commit) {

@@ -1,24 +1,24 @@
-//! One cycle: fetch, candidates, plan, gates, commit, push; and again on the new tip when someone else was first.
+//! One cycle: fetch, candidates, plan, gates, commit, push; and again on the new tip if another push came first.
 //!
 //! - [`engine`]: runs operations, each on the newest tip
-//! - [`context`]: what operations and gates work with
-//! - [`decision`]: what an operation came to on a tip
-//! - [`services`]: the systems around the repository
-//! - [`state`]: what a cycle has learned so far
-//! - [`memory`]: what an engine remembers between cycles
+//! - [`context`]: the context of operations and gates
+//! - [`decision`]: the result of an operation on a tip
+//! - [`services`]: the external systems that cycles use
+//! - [`state`]: the knowledge of a cycle, which outlives a lost race
+//! - [`memory`]: the memory of an engine between cycles
 //! - [`tip`]: the commit that a branch points to
 //! - [`tree`]: the files and image fields of a tip
-//! - [`history`]: the commits of a branch, and what is held because of them
-//! - [`candidates`]: the tags that registries have
-//! - [`operations`]: what a cycle can do
-//! - [`gates`]: what an update has to pass before it is written
+//! - [`history`]: the commits of a branch, and the holds that follow from them
+//! - [`candidates`]: the tags in the registries
+//! - [`operations`]: the operations that a cycle can run
+//! - [`gates`]: the checks that an update has to pass before it is written
 //! - [`secrets`]: the SOPS files of a tip
-//! - [`write`]: commits, pushes and pull requests
-//! - [`deployed`]: whether everything that is deployed could still be pulled
-//! - [`report`]: what a cycle did
+//! - [`write`](mod): commits, pushes and pull requests
+//! - [`deployed`]: checks that all deployed images can still be pulled
+//! - [`report`]: the result of a cycle
 //! - [`status`]: the state of each image
-//! - [`explain`]: why an image is in its state, step by step
-//! - [`error`]: what goes wrong
+//! - [`explain`]: the explanation of an image's state, step by step
+//! - [`error`]: the errors of a cycle
 
 pub mod candidates;
 pub mod context;

@@ -1,48 +1,43 @@
-//! What a cycle did, in the form that the command line promises.
+//! The result of a cycle.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
 use crate::image::{Digest, Repository, Version};
 use crate::plan::gate::GatedUpdate;
 use crate::plan::skip::Skipped;
+use crate::repo::clone::CommitId;
 
 use super::status::ImageStatus;
 
-/// What a cycle did.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// The result of a cycle.
+#[derive(Debug, Clone)]
 pub struct Report {
-    /// The tip of the branch when the cycle ended.
-    pub head: String,
+    /// The tip of the branch at the end of the cycle; `None` outside git.
+    pub head: Option<CommitId>,
     /// The commit that was pushed, if any.
-    pub commit: Option<String>,
-    /// Whether that commit is a proposal, so that the branch is where it was.
-    #[serde(skip)]
+    pub commit: Option<CommitId>,
+    /// True if that commit is a proposal, so that the branch did not move.
     pub is_proposal: bool,
-    /// The fields that moved, or that would by what is proposed.
+    /// The fields that moved, or that would move with the proposal.
     pub updates: Vec<Moved>,
-    /// The images that stayed, with their reasons.
+    /// The fields and images that stayed, with the reasons.
     pub skipped: Vec<Skipped>,
-    /// How often a push was tried.
+    /// The number of attempts to push.
     pub attempts: u32,
-    /// How long the cycle took, in milliseconds.
+    /// The duration of the cycle in milliseconds.
     pub duration_ms: u64,
-    /// How each image that a policy governs stands; of a cycle that follows the policies.
-    #[serde(skip)]
+    /// The status of each image that a policy governs, for a cycle that follows the policies.
     pub images: Vec<ImageStatus>,
-    /// The files as they were and as they are.
-    #[serde(skip)]
+    /// The files before and after.
     pub changes: Arc<[FileChange]>,
-    /// What a person should know besides: files that are no YAML, fields that were left because they are overridden.
-    #[serde(skip)]
+    /// Notes for people, such as files that are not valid YAML and fields that are overridden.
     pub notes: Vec<String>,
 }
 
 /// A field that moved.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Moved {
     /// The file.
     pub file: String,
@@ -50,18 +45,17 @@ pub struct Moved {
     pub path: String,
     /// The image.
     pub image: Repository,
-    /// What it held; null when it held nothing.
-    pub from: Option<String>,
-    /// What it holds.
-    pub to: String,
-    /// The digest of the image, where it was asked for.
+    /// The version before, which may be empty.
+    pub from: Version,
+    /// The new version.
+    pub to: Version,
+    /// The digest of the image, if it was queried.
     pub digest: Option<Digest>,
-    /// When the image was built, where that is known.
-    #[serde(skip)]
+    /// The time when the image was built, if known.
     pub built: Option<Timestamp>,
 }
 
-/// A file as it was and as it is.
+/// A file before and after.
 #[derive(Debug, Clone)]
 pub struct FileChange {
     /// The file.
@@ -72,15 +66,28 @@ pub struct FileChange {
     pub after: Vec<u8>,
 }
 
+impl Report {
+    /// Returns the commit that was pushed to the branch itself.
+    pub fn deployed(&self) -> Option<CommitId> {
+        self.commit.filter(|_| !self.is_proposal)
+    }
+}
+
+impl Moved {
+    /// Returns what the field held, as text for people.
+    pub fn from_text(&self) -> String {
+        if self.from.is_empty() { "(none)".to_owned() } else { self.from.to_string() }
+    }
+}
+
 impl From<&GatedUpdate> for Moved {
     fn from(update: &GatedUpdate) -> Moved {
-        let shown = |version: &Version| (!version.is_empty()).then(|| version.to_string());
         Moved {
             file: update.file.clone(),
             path: update.field.path.clone(),
             image: update.field.repository.clone(),
-            from: shown(&update.field.version),
-            to: update.to.to_string(),
+            from: update.field.version.clone(),
+            to: update.to.clone(),
             digest: update.digest.clone(),
             built: update.built,
         }

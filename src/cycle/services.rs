@@ -1,4 +1,4 @@
-//! The systems around the repository.
+//! The external systems that cycles use, apart from the infrastructure repository.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use crate::repo::source::Sources;
 
 use super::secrets::verify::Secrets;
 
-/// The systems around the repository.
+/// The external systems that cycles use.
 #[derive(Debug)]
 pub struct Services {
     /// The registries.
     pub registry: Client,
-    /// The repositories that images are built from.
+    /// The repositories from which images are built.
     pub sources: Sources,
-    /// Where pull requests are opened, if they are.
+    /// The forge where pull requests are opened, if one is configured.
     pub forge: Option<Arc<Forge>>,
-    /// The age identities, and what they open.
+    /// The SOPS files and the identities that decrypt them.
     pub secrets: Secrets,
 }

@@ -1,4 +1,4 @@
-//! What a cycle has learned so far. A new tip does not change it, so it outlives a lost race.
+//! The knowledge of a cycle. A new tip does not change it, so it outlives a lost race.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,41 +7,41 @@ use std::time::{Duration, Instant};
 use crate::image::Repository;
 use crate::manifest::inventory::Inventory;
 use crate::plan::findings::{FindingsByImage, NoFindings};
-use crate::plan::gate::Proofs;
+use crate::plan::gate::Verifications;
 use crate::plan::skip::Skipped;
 use crate::policy::scope::Scope;
 use crate::registry::integrity::PartCache;
 
-use super::candidates::round::Extent;
+use super::candidates::round::ScanDetail;
 use super::candidates::scan_notes::ImageNote;
 use super::write::pull_requests::PullRequests;
 
-/// What a cycle has learned so far.
+/// The knowledge of a cycle.
 #[derive(Debug, Default)]
 pub struct CycleState {
-    /// The tags that registries have.
+    /// The findings about images.
     pub findings: FindingsByImage,
-    /// The images that would be written, verified.
-    pub proofs: Proofs,
-    /// The parts of images that registries handed out for that.
+    /// The verifications of images that would be written.
+    pub verifications: Verifications,
+    /// The parts of images that were fetched for them.
     pub part_cache: PartCache,
-    /// Tags that were left out, and why.
+    /// Notes about tags that were ignored.
     pub notes: BTreeSet<ImageNote>,
-    /// How far scans have come that are not finished.
+    /// The progress of unfinished scans.
     pub progress: Vec<String>,
-    /// The pull requests at the forge, once they were queried.
+    /// The pull requests at the forge, if they were queried.
     pub pull_requests: Option<PullRequests>,
-    /// How long registries may be queried; without a limit if `None`.
+    /// The time for querying registries; unlimited if `None`.
     pub budget: Option<Budget>,
-    /// How much of what registries have is wanted.
-    pub extent: Extent,
+    /// The detail that scans have to deliver.
+    pub detail: ScanDetail,
     /// Tags that cannot be chosen because their images are broken.
     pub broken: BTreeSet<Skipped>,
     /// The inventory of the tip that the cycle began with.
     first: Option<Arc<Inventory>>,
 }
 
-/// How long registries may be queried in a cycle.
+/// The time for querying registries in a cycle.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     begun: Instant,
@@ -54,23 +54,23 @@ impl Budget {
         Budget { begun: Instant::now(), each }
     }
 
-    /// Returns when no further tag is scanned. There is some time for it even where git took long.
+    /// Returns the time after which no further tag is inspected. If git took long, some time is still left.
     pub fn scans(&self) -> Option<Instant> {
         self.begun.checked_add(self.each).max(Instant::now().checked_add(self.each / 4))
     }
 
-    /// Returns when no further image is verified.
-    pub fn proofs(&self) -> Option<Instant> {
+    /// Returns the time after which no further image is verified.
+    pub fn verifications(&self) -> Option<Instant> {
         self.scans().and_then(|scans| scans.checked_add(self.each))
     }
 }
 
 impl CycleState {
-    /// Returns what a later cycle about the images of a scope need not ask again. Verified images are not part of it, as
-    /// they hold for one cycle.
+    /// Returns what a later cycle about the images of a scope does not have to query again. Verifications are not part
+    /// of it, because they are valid for one cycle only.
     pub fn outside(mut self, scope: &Scope) -> CycleState {
         let is_kept = |image: &Repository| !scope.covers(image);
-        // A first scan that is under way goes on when all images are scanned.
+        // An unfinished first scan continues when all images are scanned.
         let is_known =
             |candidates: &Result<_, NoFindings>| matches!(candidates, Ok(_) | Err(NoFindings::Unfinished(_)));
         self.findings.retain(|image, candidates| is_kept(image) && is_known(candidates));
@@ -88,12 +88,12 @@ impl CycleState {
         Arc::clone(self.first.get_or_insert_with(|| Arc::clone(inventory)))
     }
 
-    /// Forgets the tip that the cycle began with, because it was not the tip of the branch.
+    /// Forgets the inventory that the cycle began with, because its tip was not the tip of the branch.
     pub fn begin_again(&mut self) {
         self.first = None;
     }
 
-    /// Returns whether any image of a scope is known.
+    /// Returns whether there are findings about any image of a scope.
     pub fn covers(&self, scope: &Scope) -> bool {
         self.findings.keys().any(|image| scope.covers(image))
     }
@@ -106,9 +106,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn updates_of_an_image_leave_what_is_known_of_others() {
+    fn a_scope_keeps_the_notes_of_other_images() {
         let image = |name: &str| -> Repository { name.parse().expect("a name") };
-        let note = |name: &str| ImageNote { image: image(name), text: format!("{name}: some tags are left out") };
+        let note = |name: &str| ImageNote { image: image(name), text: format!("{name}: some tags are ignored") };
         let both =
             || CycleState { notes: [note("r.io/org/app"), note("r.io/org/app2")].into(), ..CycleState::default() };
         let scope = Scope::Only([Target::image(&image("r.io/org/app"))].into());

@@ -1,4 +1,4 @@
-//! How each image that a policy governs stands: what it holds, what it could hold, and what keeps it.
+//! The status of each image that a policy governs: its current versions, the candidate, and the reasons why it stays.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use crate::plan::skip::{Address, Reason, Skipped};
 use crate::plan::trailer::Hold;
 use crate::policy::rule::PolicySet;
 
-/// How an image stands.
+/// The status of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageStatus {
@@ -25,31 +25,31 @@ pub struct ImageStatus {
     pub image: Repository,
     /// The policy that governs it.
     pub policy: String,
-    /// What matters most about it.
+    /// The most important state among its fields.
     pub state: State,
-    /// The tag that its fields should hold, where that is another than they do.
+    /// The tag that its fields should move to, if any.
     pub candidate: Option<Tag>,
-    /// What its fields hold.
-    pub current: Vec<Place>,
-    /// Why fields stay.
-    pub reasons: Vec<Why>,
-    /// What is held of it.
+    /// Its fields with their current versions.
+    pub current: Vec<FieldVersion>,
+    /// The reasons why fields stay.
+    pub reasons: Vec<StatusReason>,
+    /// The holds on it.
     pub holds: Vec<HoldStatus>,
 }
 
-/// The state of an image: of the states of its fields, the one that matters most.
+/// The state of an image: the most important state among its fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// All of its fields hold what they should.
+    /// All of its fields are up to date.
     UpToDate,
-    /// Some move, in this cycle or in the next.
+    /// Some fields move, in this cycle or in the next one.
     Updating,
-    /// Some stay for this reason.
+    /// Some fields stay for this reason.
     Kept(Reason),
 }
 
 impl State {
-    /// All of them, what matters most last.
+    /// All states, the most important one last.
     pub const ALL: [State; Reason::ALL.len() + 1] = [
         State::UpToDate,
         State::Kept(Reason::NoCandidate),
@@ -61,12 +61,12 @@ impl State {
         State::Kept(Reason::Suspended),
     ];
 
-    /// Returns its place among all of them.
+    /// Returns its index in `ALL`.
     pub fn index(self) -> usize {
         State::ALL.iter().position(|state| *state == self).unwrap_or_default()
     }
 
-    /// Returns its name, which is that of the reason for it.
+    /// Returns its name. A state with a reason has the name of the reason.
     pub fn name(self) -> &'static str {
         match self {
             State::UpToDate => Reason::UpToDate.name(),
@@ -106,9 +106,9 @@ impl From<Reason> for State {
     }
 }
 
-/// A field and what it holds.
+/// A field and its current version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct FieldVersion {
     /// The file.
     pub file: String,
     /// The field.
@@ -119,17 +119,17 @@ pub struct Place {
     pub digest: Option<Digest>,
 }
 
-/// Why a field stays.
+/// A reason why a field stays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Why {
-    /// The field; `None` when this is about all fields of the image.
+pub struct StatusReason {
+    /// The field, or `None` if this concerns all fields of the image.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub field: Option<Address>,
-    /// For machines.
+    /// The reason as a machine-readable name.
     pub reason: Reason,
-    /// The tag that was not written, or that stays.
+    /// The tag that was not written, or the tag that stays.
     pub tag: Option<Tag>,
-    /// For people.
+    /// The reason in plain text.
     pub detail: String,
 }
 
@@ -137,19 +137,19 @@ pub struct Why {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HoldStatus {
-    /// The tag; null for all of the image.
+    /// The tag, or null if the whole image is held.
     pub tag: Option<Tag>,
-    /// The digest, where that is what is held.
+    /// The digest, if a digest is held.
     pub digest: Option<Digest>,
-    /// Since when.
+    /// The time when the hold began.
     pub since: Timestamp,
-    /// By whom.
+    /// The person or job that put it there.
     pub by: String,
-    /// Why.
+    /// The reason that was given.
     pub reason: String,
-    /// The commit that holds it, if it was one.
+    /// The commit that caused the hold, if one did.
     pub commit: Option<String>,
-    /// The address of the closed pull request that holds it, if it was one.
+    /// The URL of the closed pull request that caused the hold, if one did.
     pub pull_request: Option<String>,
 }
 
@@ -167,19 +167,19 @@ impl From<&Hold> for HoldStatus {
     }
 }
 
-/// What the state of images follows from, besides what a cycle decided.
+/// The inputs for the status of images, in addition to what a cycle decided.
 pub struct Inputs {
     /// The image fields of the tip.
     pub inventory: Arc<Inventory>,
     /// The policies.
     pub policies: PolicySet,
-    /// The holds that keep fields back.
+    /// The holds that keep updates back.
     pub holds: Vec<Hold>,
-    /// What is held by name.
+    /// The holds by name.
     pub named: Arc<NamedHolds>,
 }
 
-/// Returns the state of each image that a policy governs, by name.
+/// Returns the status of each image that a policy governs, sorted by name.
 pub fn of_images(inputs: &Inputs, gated: &GatedPlan, skipped: &[Skipped]) -> Vec<ImageStatus> {
     let Inputs { inventory, policies, holds, named } = inputs;
     let mut images: BTreeMap<&Repository, ImageStatus> = BTreeMap::new();
@@ -196,7 +196,7 @@ pub fn of_images(inputs: &Inputs, gated: &GatedPlan, skipped: &[Skipped]) -> Vec
             holds: Vec::new(),
         });
         let (tag, digest) = (field.version.tag.clone(), field.version.digest.clone());
-        status.current.push(Place { file: located.file.clone(), path: field.path.clone(), tag, digest });
+        status.current.push(FieldVersion { file: located.file.clone(), path: field.path.clone(), tag, digest });
     }
     for update in gated.updates() {
         let Some(status) = images.get_mut(&update.field.repository) else { continue };
@@ -210,7 +210,7 @@ pub fn of_images(inputs: &Inputs, gated: &GatedPlan, skipped: &[Skipped]) -> Vec
             status.candidate = tag.clone();
         }
         let (field, tag, detail) = (field.clone(), tag.clone(), detail.clone());
-        status.reasons.push(Why { field, reason: *reason, tag, detail });
+        status.reasons.push(StatusReason { field, reason: *reason, tag, detail });
     }
     for hold in holds.iter().chain(named.all()) {
         let Some(status) = images.get_mut(&hold.target.image) else { continue };
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_that_are_printed() {
+    fn names_match_their_serialized_form() {
         for (index, state) in State::ALL.into_iter().enumerate() {
             assert_eq!((state.index(), serde_json::to_value(state).expect("a name")), (index, state.name().into()));
         }

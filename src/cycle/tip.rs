@@ -1,4 +1,4 @@
-//! The commit that a branch points to, with the clone that holds it and what is known of its tree.
+//! The commit that a branch points to, with the clone that contains it and what is known about its tree.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::tree::walk::Listing;
 /// The commit that a branch points to.
 #[derive(Debug)]
 pub struct Tip {
-    /// The clone that holds it, which is ours as long as this value lives.
+    /// The clone that contains it. It is locked as long as this value exists.
     pub clone: BareClone,
     /// The commit.
     pub commit: CommitId,
@@ -23,12 +23,13 @@ pub struct Tip {
 }
 
 impl Tip {
-    /// A commit of a clone. What its tree has in common with the one that was read last is not read again.
+    /// Makes a tip from a commit of a clone. Parts of the tree that did not change since the last one are not read
+    /// again.
     pub fn new(clone: BareClone, commit: CommitId, trees: &Arc<TreeCache>) -> Tip {
         Tip { clone, commit, trees: Arc::clone(trees) }
     }
 
-    /// Asks the remote for the tip, and brings it over if it is new.
+    /// Queries the remote for the tip, and downloads it if it is new.
     pub fn fetch(clone: BareClone, trees: &Arc<TreeCache>) -> Result<Tip, RepoError> {
         let (clone, commit) = clone.fetch()?;
         Ok(Tip::new(clone, commit, trees))
@@ -49,12 +50,12 @@ impl Tip {
         self.trees.listing(&self.clone, self.commit)
     }
 
-    /// Returns the image fields, as far as `prefilter` goes.
+    /// Returns the image fields of the images that `prefilter` lets through.
     pub fn inventory(&self, field_rules: &FieldRules, prefilter: &Prefilter) -> Result<Arc<Inventory>, RepoError> {
         self.trees.inventory(&self.clone, self.commit, field_rules, prefilter)
     }
 
-    /// Returns what `read` makes of each blob, in the order of the ids. All processors take part.
+    /// Returns the results of `read` for each blob, in the order of the IDs. Blobs are read in parallel.
     pub fn read_blobs<T: Send>(
         &self,
         ids: &[BlobId],

@@ -72,7 +72,7 @@ impl EmbeddedRegistry {
         self.address.to_string()
     }
 
-    /// Adds an image to the registry, built at `created`, and gives its digest.
+    /// Adds an image to the registry, built at `created`, and returns its digest.
     pub fn push(&self, repository: &str, tag: &str, created: Timestamp) -> String {
         let layer = format!("the files of {repository}:{tag}").into_bytes();
         let layer_digest = digest(&layer);

@@ -97,7 +97,7 @@ async fn race<E: From<DemoError>>(sandbox: &Sandbox, screen: &Screen<'_, E>) -> 
 
 fn committed<E: From<DemoError>>(report: &Report) -> Result<String, E> {
     let commit = report.commit.as_ref().ok_or_else(|| DemoError::Unexpected("it pushed nothing".to_owned()))?;
-    Ok(commit.chars().take(7).collect())
+    Ok(commit.to_string().chars().take(7).collect())
 }
 
 impl<E> Screen<'_, E> {

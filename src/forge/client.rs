@@ -59,8 +59,8 @@ impl Forge {
         }
     }
 
-    /// All pull requests from the proposal branch, by number. Only those updated since the last call are requested, so one
-    /// request is usually enough.
+    /// All pull requests from the proposal branch, by number. Only those updated since the last call are requested, so
+    /// one request is usually enough.
     pub async fn pull_requests(&self) -> Result<Vec<PullRequest>, ForgeError> {
         let until = self.seen.lock().until;
         let mut newest = until;

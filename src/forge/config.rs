@@ -136,8 +136,8 @@ impl Kind {
         }
     }
 
-    /// The product's name of a repository: GitLab nests groups, the others have an owner and a name, possibly below another
-    /// path.
+    /// The product's name of a repository: GitLab nests groups, the others have an owner and a name, possibly below
+    /// another path.
     pub fn repository(self, repository: &SafeUrl) -> Result<String, UnknownForge> {
         let page = repository.page().ok_or(UnknownForge::Local)?;
         let parts: Vec<&str> = page.path().split('/').filter(|part| !part.is_empty()).collect();

@@ -1,4 +1,5 @@
-//! GitHub, according to its REST API of 2022-11-28: "List pull requests", "Create a pull request", "Add labels to an issue".
+//! GitHub, according to its REST API of 2022-11-28: "List pull requests", "Create a pull request", "Add labels to an
+//! issue".
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! GitLab, according to its REST API v4: "List project merge requests", "Create MR", "Update MR", "Create new merge request note".
+//! GitLab, according to its REST API v4: "List project merge requests", "Create MR", "Update MR", "Create new merge
+//! request note".
 
 use jiff::Timestamp;
 use reqwest::Method;

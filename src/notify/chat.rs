@@ -1,5 +1,5 @@
-//! Slack, Discord, Teams and Matrix. Texts come from registries and repositories, so they are escaped: they cannot mention
-//! a channel, add a link or use formatting.
+//! Slack, Discord, Teams and Matrix. Texts come from registries and repositories, so they are escaped: they cannot
+//! mention a channel, add a link or use formatting.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;

@@ -32,7 +32,7 @@ pub enum NotifyError {
 }
 
 impl NotifyError {
-    /// Whether another attempt may help.
+    /// Returns whether another attempt may help.
     pub fn is_transient(&self) -> bool {
         match self {
             NotifyError::Unreachable { .. } => true,

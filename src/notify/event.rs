@@ -57,7 +57,7 @@ impl Kind {
         Kind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether it reports a problem.
+    /// Returns whether it reports a problem.
     pub fn is_trouble(self) -> bool {
         !matches!(self, Kind::Updated | Kind::Reconciled | Kind::Recovered)
     }

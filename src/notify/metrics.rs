@@ -1,4 +1,4 @@
-//! Counts events by what became of them at each channel.
+//! Counts events by channel and result.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -10,7 +10,7 @@ pub struct NotifyMetrics {
     notifications: Family<[(&'static str, String); 2], Counter>,
 }
 
-/// What became of an event.
+/// The result of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     /// It was delivered.

@@ -1,5 +1,5 @@
-//! Notifications to chats, webhooks and commit statuses. Dispatching an event never blocks; each channel has its own queue
-//! and task.
+//! Notifications to chats, webhooks and commit statuses. Dispatching an event never blocks; each channel has its own
+//! queue and task.
 //!
 //! - [`config`]: the settings of the channels
 //! - [`event`]: the events that channels are notified of
@@ -7,7 +7,7 @@
 //! - `delivery`: delivers events to one channel, with retries
 //! - `service`: the request that each service expects for an event
 //! - `request`: a request to a service
-//! - [`secret_source`]: where a URL or a token comes from
+//! - [`secret_source`]: the source of a URL or a token
 //! - `chat`: Slack, Discord, Teams and Matrix
 //! - [`webhook`]: any other service, through a template
 //! - `commit_status`: commit statuses on Gitea and GitHub

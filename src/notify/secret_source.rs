@@ -1,4 +1,4 @@
-//! Where a URL or a token comes from.
+//! The source of a URL or a token.
 
 use std::path::PathBuf;
 

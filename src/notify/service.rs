@@ -9,7 +9,7 @@ use super::request::Request;
 use super::secret_source::SecretSource;
 
 impl Service {
-    /// Whether one message may contain several events.
+    /// Returns whether one message may contain several events.
     pub(super) fn is_chat(&self) -> bool {
         matches!(self, Service::Slack { .. } | Service::Discord { .. } | Service::Teams { .. } | Service::Matrix { .. })
     }

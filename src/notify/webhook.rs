@@ -24,7 +24,8 @@ pub struct Body {
 }
 
 impl Body {
-    /// A body rendered by a template, which is checked with an event of each kind; without a template, the event as JSON.
+    /// A body rendered by a template, which is checked with an event of each kind; without a template, the event as
+    /// JSON.
     pub fn new(template: Option<String>, content_type: Option<String>) -> Result<Body, TemplateError> {
         if let Some(source) = &template {
             for kind in Kind::ALL {

@@ -1,22 +1,22 @@
-//! How the updates of a cycle are dealt out to commits.
+//! The distribution of a cycle's updates to commits.
 
 use super::gate::{GatedPlan, GatedUpdate};
 use super::template::app;
 
-/// Which updates share a commit.
+/// The updates that share a commit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Batch {
-    /// All of a cycle.
+    /// All updates of a cycle.
     #[default]
     Cycle,
-    /// Those of one app: of one folder.
+    /// The updates of one app, that is, of one folder.
     App,
-    /// Those of one image.
+    /// The updates of one image.
     Image,
 }
 
 impl Batch {
-    /// Equal for updates that share a commit.
+    /// Returns a key that is the same for updates that share a commit.
     pub fn key(self, update: &GatedUpdate) -> String {
         match self {
             Batch::Cycle => String::new(),
@@ -25,7 +25,7 @@ impl Batch {
         }
     }
 
-    /// The keys of a plan, in the order in which its updates stand.
+    /// Returns the keys of a plan, in the order of its updates.
     pub fn keys(self, plan: &GatedPlan) -> Vec<String> {
         let mut keys = Vec::new();
         for update in plan.updates() {

@@ -1,4 +1,4 @@
-//! Fields and candidates to a plan: what an update is, as a function of a tip.
+//! Makes a plan from fields and candidates: an update is a function of a tip.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,61 +12,61 @@ use crate::policy::rule::{PolicySet, Rule};
 use super::findings::{FindingsByImage, NoFindings};
 use super::skip::{Reason, Skipped};
 
-/// What digest an update writes beside the tag.
+/// The digest that an update writes along with the tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DigestWish {
+pub enum WantedDigest {
     /// None.
     Without,
-    /// The one that the tag has in the registry.
+    /// The digest that the tag has in the registry.
     OfTag,
-    /// This one.
+    /// This digest.
     Exactly(Digest),
 }
 
-/// One field that shall move.
+/// A field that is to move.
 #[derive(Debug, Clone)]
 pub struct Update {
     /// The file, relative to the root.
     pub file: String,
-    /// The field as it stands on the tip that this was planned on.
+    /// The field on the tip for which this was planned.
     pub field: Field,
-    /// The tag that it shall hold.
+    /// The new tag.
     pub tag: Option<Tag>,
-    /// The digest that it shall hold.
-    pub digest: DigestWish,
-    /// Other images whose fields read the same scalar, by an anchor: they come to hold the same tag.
+    /// The new digest.
+    pub digest: WantedDigest,
+    /// Other images whose fields read the same scalar through an anchor, so that they move to the same tag.
     pub along: Vec<Repository>,
-    /// Whether it goes back on purpose, so that what it leaves is held.
+    /// True if it goes back on purpose, so that the version it leaves is held.
     pub goes_back: bool,
-    /// Whether the file is encrypted by SOPS, so that it can be edited only with an identity that opens it.
+    /// True if the file is encrypted with SOPS, so that only an identity that decrypts it allows an edit.
     pub encrypted: bool,
 }
 
 impl Update {
-    pub(super) fn new(located: &Located, tag: Option<Tag>, digest: DigestWish) -> Update {
+    pub(super) fn new(located: &Located, tag: Option<Tag>, digest: WantedDigest) -> Update {
         let (file, field) = (located.file.clone(), located.field.clone());
         Update { file, field, tag, digest, along: Vec::new(), goes_back: false, encrypted: located.encrypted }
     }
 
-    /// Returns why it cannot be written when no identity opens its file.
+    /// Returns the reason why it cannot be written if no identity decrypts its file.
     pub fn why_encrypted(&self) -> String {
         format!(
-            "{}: {} is in a file encrypted by SOPS, whose message authentication code an edit would break",
+            "{}: {} is in a file encrypted with SOPS, and an edit would invalidate its message authentication code",
             self.file, self.field.path
         )
     }
 }
 
-/// What shall change on a tip, before the gates.
+/// The updates for a tip, before the gates.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// The fields that shall move.
+    /// The fields that are to move.
     pub updates: Vec<Update>,
-    /// What stays, each with its reason.
+    /// The fields that stay, and the tags that cannot be chosen, with the reasons.
     pub skipped: BTreeSet<Skipped>,
 }
 
-/// The fields that policies govern: not shadowed, and matched by a rule.
+/// Returns the fields that policies govern: not shadowed, and matched by a rule.
 pub fn governed<'i>(
     inventory: &'i Inventory,
     policies: &'i PolicySet,
@@ -75,7 +75,7 @@ pub fn governed<'i>(
     free.filter_map(|located| Some((located, policies.rule_for(&located.field.repository)?)))
 }
 
-/// Plans what policies ask for.
+/// Plans the updates that policies require.
 pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &FindingsByImage) -> Plan {
     let mut plan = Plan::default();
     for (located, rule) in governed(inventory, policies) {
@@ -97,19 +97,20 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &Finding
             None => None,
         };
         let Some(chosen) = chosen else {
-            skip(held, Reason::RegistryError, "the registry was not asked".to_owned());
+            skip(held, Reason::RegistryError, "the registry was not queried".to_owned());
             continue;
         };
         match chosen {
             Ok(tag) => {
-                let digest = match rule.pin || rule.track || field.version.digest.is_some() {
-                    true => DigestWish::OfTag,
-                    false => DigestWish::Without,
+                let digest = if rule.pin || rule.track || field.version.digest.is_some() {
+                    WantedDigest::OfTag
+                } else {
+                    WantedDigest::Without
                 };
                 plan.updates.push(Update::new(located, Some(tag), digest));
             }
             Err(no) => {
-                // The tag stays, but its digest is not there yet, or perhaps not the one that it has now.
+                // The tag stays, but its digest is not written yet, or may have changed.
                 let wants_digest = rule.track || rule.pin && field.version.digest.is_none();
                 let moves = no.keeps_tag() && held.is_some() && wants_digest;
                 match no {
@@ -118,7 +119,7 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &Finding
                     _ => skip(held.clone(), Reason::NoCandidate, no.to_string()),
                 }
                 if moves {
-                    plan.updates.push(Update::new(located, held, DigestWish::OfTag));
+                    plan.updates.push(Update::new(located, held, WantedDigest::OfTag));
                 }
             }
         }
@@ -127,7 +128,7 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &Finding
     plan
 }
 
-/// Leaves fields that someone moved since the cycle began: whoever did it meant it, so they wait for the next cycle.
+/// Keeps fields that someone moved since the cycle began. That was on purpose, so they are left for the next cycle.
 pub fn leave_moved(plan: &mut Plan, before: &Inventory) {
     for update in std::mem::take(&mut plan.updates) {
         let field = &update.field;
@@ -139,7 +140,7 @@ pub fn leave_moved(plan: &mut Plan, before: &Inventory) {
         match before.fields.iter().find(same).map(|located| &located.field.version) {
             Some(held) if *held != field.version => {
                 let detail = format!(
-                    "{}: someone moved it from {held} to {} during this pass; it waits for the next",
+                    "{}: someone moved it from {held} to {} during this cycle; it is left for the next one",
                     update.file, field.version
                 );
                 let tag = field.version.tag.clone();
@@ -150,8 +151,8 @@ pub fn leave_moved(plan: &mut Plan, before: &Inventory) {
     }
 }
 
-/// Images whose fields read one scalar move together or not at all: those that policies govern have to choose the same
-/// tag, and of the others the gate wants to see that they have it.
+/// Drops updates of images that share a scalar but do not move together. Images with a policy have to choose the same
+/// tag; for the others, a gate checks that they have it.
 fn keep_in_step(plan: &mut Plan, inventory: &Inventory, policies: &PolicySet) {
     let mut apart = Vec::new();
     take_along(plan, inventory);
@@ -170,14 +171,14 @@ fn keep_in_step(plan: &mut Plan, inventory: &Inventory, policies: &PolicySet) {
     for (index, image) in apart.into_iter().rev() {
         let update = plan.updates.remove(index);
         let detail = format!(
-            "{}: {} shares its value by an anchor with {image}, which does not move to the same tag",
+            "{}: {} shares its value with {image} through an anchor, and {image} does not move to the same tag",
             update.file, update.field.path
         );
         plan.skipped.insert(Skipped::field(&update.file, &update.field, update.tag, Reason::NoCandidate, detail));
     }
 }
 
-/// The other images whose fields read the scalar of an update.
+/// Returns the other images whose fields read the scalar of an update.
 fn along(update: &Update, inventory: &Inventory) -> Vec<Repository> {
     if update.field.moves_along.is_empty() {
         return Vec::new();
@@ -189,37 +190,26 @@ fn along(update: &Update, inventory: &Inventory) -> Vec<Repository> {
     others.into_iter().cloned().collect()
 }
 
-/// Notes for each update which other images read its scalar.
+/// Sets for each update the other images that read its scalar.
 pub(super) fn take_along(plan: &mut Plan, inventory: &Inventory) {
     for update in &mut plan.updates {
         update.along = along(update, inventory);
     }
 }
 
-/// What was asked for by name cannot be planned.
+/// The error of a request by name that cannot be planned.
+#[allow(missing_docs, reason = "the messages explain the fields")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// No field holds any of the images.
     #[error("no image field matches {}", wanted.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
-    NoField {
-        /// The images asked for.
-        wanted: Vec<Repository>,
-        /// The names in the tree that are most like them.
-        closest: Vec<Repository>,
-    },
-    /// A field is in a file that is encrypted by SOPS.
+    NoField { wanted: Vec<Repository>, closest: Vec<Repository> },
+    /// A field is in a file that is encrypted with SOPS.
     #[error("{0}")]
     Encrypted(String),
-    /// A field never held anything else, so there is nothing to go back to.
-    #[error("{file}: nothing is known that {path} held before {held}, apart from what is held back")]
-    NothingBefore {
-        /// The file.
-        file: String,
-        /// The path of the field.
-        path: String,
-        /// What it holds.
-        held: Version,
-    },
+    /// A field has no earlier version to which it could return.
+    #[error("{file}: no earlier value of {path} is known, apart from {held} and what is held back")]
+    NothingBefore { file: String, path: String, held: Version },
 }
 
 impl RequestError {
@@ -233,19 +223,23 @@ impl RequestError {
     }
 }
 
-/// What a request by name comes to.
+/// The result of a request by name.
 #[derive(Debug, Default)]
-pub struct Asked {
-    /// What shall change.
+pub struct Requested {
+    /// The updates.
     pub plan: Plan,
-    /// What a person should know besides: fields that were left because they are overridden, images without a field.
+    /// Notes for people, about fields that are overridden and images without fields.
     pub notes: Vec<String>,
 }
 
-/// Plans that every field of the given images reads exactly as given. In a file that `paths` names by its very path even
-/// a shadowed field is written.
-pub fn as_asked(inventory: &Inventory, wanted: &[Reference], paths: &PathFilter) -> Result<Asked, RequestError> {
-    let mut asked = Asked::default();
+/// Plans to write the given references into all fields of their images. In a file that `paths` names exactly, even
+/// shadowed fields are written.
+pub fn as_requested(
+    inventory: &Inventory,
+    wanted: &[Reference],
+    paths: &PathFilter,
+) -> Result<Requested, RequestError> {
+    let mut requested = Requested::default();
     let by_name: BTreeMap<&Repository, &Version> = wanted.iter().map(|r| (&r.repository, &r.version)).collect();
     let mut unmatched: BTreeSet<&Repository> = by_name.keys().copied().collect();
     for located in &inventory.fields {
@@ -253,18 +247,18 @@ pub fn as_asked(inventory: &Inventory, wanted: &[Reference], paths: &PathFilter)
         let Some(version) = by_name.get(&field.repository) else { continue };
         unmatched.remove(&field.repository);
         if let Some(by) = located.shadowed_by.as_ref().filter(|_| !paths.names(&located.file)) {
-            asked.notes.push(format!("{}: {} is left, {by} overrides it", located.file, field.path));
+            requested.notes.push(format!("{}: {} is left alone because {by} overrides it", located.file, field.path));
         } else if field.holds(version) {
             continue;
         } else {
-            let digest = version.digest.clone().map_or(DigestWish::Without, DigestWish::Exactly);
-            asked.plan.updates.push(Update::new(located, version.tag.clone(), digest));
+            let digest = version.digest.clone().map_or(WantedDigest::Without, WantedDigest::Exactly);
+            requested.plan.updates.push(Update::new(located, version.tag.clone(), digest));
         }
     }
     if unmatched.len() == by_name.len() {
         return Err(RequestError::no_field(inventory, unmatched));
     }
-    take_along(&mut asked.plan, inventory);
-    asked.notes.extend(unmatched.iter().map(|name| format!("no image field matches {name}")));
-    Ok(asked)
+    take_along(&mut requested.plan, inventory);
+    requested.notes.extend(unmatched.iter().map(|name| format!("no image field matches {name}")));
+    Ok(requested)
 }

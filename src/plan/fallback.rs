@@ -1,4 +1,4 @@
-//! The next best tag where the best is broken in the registry, for policies that ask for it.
+//! Falls back to the next best tag if the best one is broken in the registry, for policies that allow it.
 
 use std::collections::BTreeSet;
 
@@ -7,25 +7,25 @@ use crate::policy::rule::PolicySet;
 use super::decide::Update;
 use super::findings::Findings;
 use super::findings::FindingsByImage;
-use super::gate::{ImageProof, Proofs, wanted};
+use super::gate::{Verification, Verifications, wanted};
 use super::skip::{Reason, Skipped};
 
-/// Strikes broken winners off the findings of policies with a fallback. Gives what was struck off, empty when the plan
-/// stands; else it is to be made again.
+/// Removes broken tags from the findings of policies with a fallback. Returns what was removed; unless that is empty,
+/// the plan has to be made again.
 pub fn strike(
     findings: &mut FindingsByImage,
     updates: &[Update],
-    proofs: &Proofs,
+    verifications: &Verifications,
     policies: &PolicySet,
 ) -> BTreeSet<Skipped> {
     let mut struck = BTreeSet::new();
     for update in updates {
         let image = &update.field.repository;
-        let (Some(ImageProof::Broken(detail)), Some(tag)) = (proofs.get(&wanted(update)), &update.tag) else {
+        let (Some(Verification::Broken(detail)), Some(tag)) = (verifications.get(&wanted(update)), &update.tag) else {
             continue;
         };
         let falls_back = policies.rule_for(image).is_some_and(|rule| rule.fallback);
-        let Some(Ok(Findings::Whole(candidates))) = findings.get_mut(image).filter(|_| falls_back) else { continue };
+        let Some(Ok(Findings::AllTags(candidates))) = findings.get_mut(image).filter(|_| falls_back) else { continue };
         let before = candidates.seen.len();
         candidates.seen.retain(|seen| seen.tag != *tag);
         if candidates.seen.len() < before {

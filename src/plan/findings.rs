@@ -1,4 +1,4 @@
-//! What was found out of an image: all of its tags, or no more than what follows from them for the fields there are.
+//! The findings about an image: all of its tags, or only the choices for its fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,121 +10,121 @@ use crate::policy::tags::TagRule;
 
 use super::candidates::{Candidates, CurrentTag};
 
-/// Why there is no scan of a repository.
+/// The reason why there are no findings about a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoFindings {
-    /// The registry says that it has no such repository.
+    /// The registry does not have the repository, or there is nothing to choose.
     Absent(String),
-    /// The registry could not say.
+    /// The registry could not answer.
     Failed(String),
-    /// The look at it has not come to its end; this says how far it is.
+    /// The scan is not finished; the text describes its progress.
     Unfinished(String),
 }
 
-/// What the registry said of each repository.
+/// The findings about each repository.
 pub type FindingsByImage = BTreeMap<Repository, Result<Findings, NoFindings>>;
 
-/// What was found out of an image.
+/// The findings about an image.
 #[derive(Debug, Clone)]
 pub enum Findings {
     /// All of its tags.
-    Whole(Candidates),
-    /// What follows from them. It is all that is kept of an image while its registry lists the same tags.
-    Settled(Arc<Settled>),
+    AllTags(Candidates),
+    /// The choices for its fields. Only these are kept while the registry lists the same tags.
+    Choices(Arc<Choices>),
 }
 
-/// What follows for a field.
+/// The choice for a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Choice {
-    /// What it holds.
-    held: Option<Tag>,
-    /// The tag that it should hold instead, or why it stays.
+    /// Its current tag.
+    current: Option<Tag>,
+    /// The new tag, or the reason why it stays.
     choice: Result<Tag, NoChoice>,
-    /// The other tags of the build that was chosen.
+    /// The other tags of the chosen build.
     siblings: Box<[Tag]>,
 }
 
-/// What follows for a field by the tag that it holds, and for one that holds none.
+/// The choices for fields, by their current tag, including one for fields without a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settled {
-    /// By what a field holds. There are few, so that looking through them is as good as anything.
+pub struct Choices {
+    /// One for each current tag. They are few, so a linear search is fast enough.
     choices: Box<[Choice]>,
 }
 
 impl Candidates {
-    /// The tag that a field should hold instead of what it holds, or why it stays.
-    pub fn choose(&self, rule: &TagRule, held: Option<&Tag>) -> Result<Tag, NoChoice> {
-        let current = held.map(|tag| {
-            let CurrentTag { position, build } = self.of_held(tag);
+    /// Returns the new tag of a field, or the reason why it stays.
+    pub fn choose(&self, rule: &TagRule, current: Option<&Tag>) -> Result<Tag, NoChoice> {
+        let current = current.map(|tag| {
+            let CurrentTag { position, build } = self.of_current(tag);
             Current { tag: tag.clone(), position, build }
         });
         rule.choose(&self.seen, current.as_ref())
     }
 
-    /// What follows for fields that hold these tags, or none.
-    pub fn settle(&self, rule: &TagRule, held: &BTreeSet<&Tag>) -> Settled {
-        let settled = |held: Option<&Tag>| {
-            let choice = self.choose(rule, held);
+    /// Returns the choices for fields with these current tags, or without a tag.
+    pub fn choices_for(&self, rule: &TagRule, current: &BTreeSet<&Tag>) -> Choices {
+        let choices = |current: Option<&Tag>| {
+            let choice = self.choose(rule, current);
             let siblings = choice.iter().flat_map(|tag| self.siblings(tag)).cloned().collect();
-            Choice { held: held.cloned(), choice, siblings }
+            Choice { current: current.cloned(), choice, siblings }
         };
-        Settled { choices: held.iter().map(|tag| Some(*tag)).chain([None]).map(settled).collect() }
+        Choices { choices: current.iter().map(|tag| Some(*tag)).chain([None]).map(choices).collect() }
     }
 }
 
-impl Settled {
-    fn choice(&self, held: Option<&Tag>) -> Option<&Result<Tag, NoChoice>> {
-        self.choices.iter().find(|settled| settled.held.as_ref() == held).map(|settled| &settled.choice)
+impl Choices {
+    fn choice(&self, current: Option<&Tag>) -> Option<&Result<Tag, NoChoice>> {
+        self.choices.iter().find(|choices| choices.current.as_ref() == current).map(|choices| &choices.choice)
     }
 
     fn siblings(&self, tag: &Tag) -> impl Iterator<Item = &Tag> {
-        let chosen = self.choices.iter().find(|settled| settled.choice.as_ref() == Ok(tag));
-        chosen.into_iter().flat_map(|settled| &settled.siblings)
+        let chosen = self.choices.iter().find(|choices| choices.choice.as_ref() == Ok(tag));
+        chosen.into_iter().flat_map(|choices| &choices.siblings)
     }
 
-    /// Whether it tells what follows for fields that hold these tags.
-    pub fn tells_of(&self, held: &BTreeSet<&Tag>) -> bool {
-        held.iter().all(|tag| self.choice(Some(tag)).is_some())
+    /// Returns whether there are choices for fields with these current tags.
+    pub fn covers(&self, current: &BTreeSet<&Tag>) -> bool {
+        current.iter().all(|tag| self.choice(Some(tag)).is_some())
     }
 }
 
 impl Findings {
-    /// The tag that a field should hold instead of what it holds, or why it stays; `None` when that cannot be told, as it
-    /// was settled for fields that hold something else.
-    pub fn choose(&self, rule: &TagRule, held: Option<&Tag>) -> Option<Result<Tag, NoChoice>> {
+    /// Returns the new tag of a field, or the reason why it stays. Returns `None` if there is no choice for its current
+    /// tag.
+    pub fn choose(&self, rule: &TagRule, current: Option<&Tag>) -> Option<Result<Tag, NoChoice>> {
         match self {
-            Findings::Whole(candidates) => Some(candidates.choose(rule, held)),
-            Findings::Settled(settled) => settled.choice(held).cloned(),
+            Findings::AllTags(candidates) => Some(candidates.choose(rule, current)),
+            Findings::Choices(choices) => choices.choice(current).cloned(),
         }
     }
 
-    /// The other tags of the build of a tag that was chosen.
+    /// Returns the other tags of a chosen tag's build.
     pub fn siblings(&self, tag: &Tag) -> Vec<Tag> {
         match self {
-            Findings::Whole(candidates) => candidates.siblings(tag).cloned().collect(),
-            Findings::Settled(settled) => settled.siblings(tag).cloned().collect(),
+            Findings::AllTags(candidates) => candidates.siblings(tag).cloned().collect(),
+            Findings::Choices(choices) => choices.siblings(tag).cloned().collect(),
         }
     }
 
-    /// Whether it tells what follows for fields that hold these tags. The tags that fields hold differ between two tips, and
-    /// what was not asked for is not known.
-    pub fn tells_of(&self, rule: &TagRule, held: &BTreeSet<&Tag>) -> bool {
+    /// Returns whether they suffice for fields with these current tags. Current tags differ between tips, and those
+    /// that were not queried are not known.
+    pub fn covers(&self, rule: &TagRule, current: &BTreeSet<&Tag>) -> bool {
         let is_known = |candidates: &Candidates, tag: &Tag| {
             rule.order().is_none()
                 || rule.measure(tag).is_err()
-                || candidates.of_held(tag).position != Position::NotQueried
+                || candidates.of_current(tag).position != Position::NotQueried
         };
         match self {
-            Findings::Whole(candidates) => held.iter().all(|tag| is_known(candidates, tag)),
-            Findings::Settled(settled) => settled.tells_of(held),
+            Findings::AllTags(candidates) => current.iter().all(|tag| is_known(candidates, tag)),
+            Findings::Choices(choices) => choices.covers(current),
         }
     }
 
-    /// All of the tags, where they are at hand.
-    pub fn whole(&self) -> Option<&Candidates> {
+    /// Returns all of the tags, if they are available.
+    pub fn all_tags(&self) -> Option<&Candidates> {
         match self {
-            Findings::Whole(candidates) => Some(candidates),
-            Findings::Settled(_) => None,
+            Findings::AllTags(candidates) => Some(candidates),
+            Findings::Choices(_) => None,
         }
     }
 }
@@ -138,27 +138,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_settled_says_the_same_as_the_whole() {
+    fn choices_are_the_same_as_those_of_all_tags() {
         let tag = |text: &str| text.parse::<Tag>().expect("a tag");
         let at = |second| Standing::At(jiff::Timestamp::from_second(second).expect("a time"));
         let seen = |text: &str, second| Seen::new(tag(text), Some(at(second)));
         let rule = TagRule::Sha { form: ShaForm::Usual, order: Order::Built };
         let candidates = Candidates {
             seen: vec![seen("aaaaaa1", 1), seen("aaaaaa2", 2)],
-            held: [("aaaaaa1", 1), ("aaaaaa9", 9)]
+            current: [("aaaaaa1", 1), ("aaaaaa9", 9)]
                 .map(|(text, second)| (tag(text), CurrentTag { position: Position::Known(at(second)), build: None }))
                 .into(),
         };
-        let held = ["aaaaaa1", "aaaaaa2", "aaaaaa9", "latest"].map(tag);
-        let settled = Findings::Settled(Arc::new(candidates.settle(&rule, &held.iter().collect())));
-        let whole = Findings::Whole(candidates);
-        for held in held.iter().map(Some).chain([None]) {
-            assert_eq!(settled.choose(&rule, held), whole.choose(&rule, held), "{held:?}");
+        let current = ["aaaaaa1", "aaaaaa2", "aaaaaa9", "latest"].map(tag);
+        let choices = Findings::Choices(Arc::new(candidates.choices_for(&rule, &current.iter().collect())));
+        let whole = Findings::AllTags(candidates);
+        for current in current.iter().map(Some).chain([None]) {
+            assert_eq!(choices.choose(&rule, current), whole.choose(&rule, current), "{current:?}");
         }
-        let (other, all) = (tag("aaaaaa3"), held.iter().collect());
-        assert!(settled.choose(&rule, Some(&other)).is_none() && whole.choose(&rule, Some(&other)).is_some());
+        let (other, all) = (tag("aaaaaa3"), current.iter().collect());
+        assert!(choices.choose(&rule, Some(&other)).is_none() && whole.choose(&rule, Some(&other)).is_some());
         let one = BTreeSet::from([&other]);
-        assert!(settled.tells_of(&rule, &all) && !settled.tells_of(&rule, &one));
-        assert!(whole.tells_of(&rule, &all) && !whole.tells_of(&rule, &one), "nobody asked for it");
+        assert!(choices.covers(&rule, &all) && !choices.covers(&rule, &one));
+        assert!(whole.covers(&rule, &all) && !whole.covers(&rule, &one), "not queried");
     }
 }

@@ -1,5 +1,5 @@
-//! A plan to a gated plan. Only [`pass`] makes a [`GatedPlan`], and only a gated plan can be turned into the bytes of a
-//! commit: so nothing reaches the branch past the gates.
+//! Makes a gated plan from a plan. Only [`pass`] makes a [`GatedPlan`] for git, and only a gated plan can be turned
+//! into the bytes of a commit, so nothing reaches the branch without passing the gates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,41 +10,41 @@ use crate::manifest::edit::{self, EditError, FollowRefs, Move};
 use crate::manifest::field::Field;
 use crate::manifest::field_rules::FieldRules;
 
-use super::decide::{DigestWish, Update};
+use super::decide::{Update, WantedDigest};
 use super::skip::{Reason, Skipped};
 
-/// What the registry says of one image, asked right before it is written.
+/// The verification of one image, made right before it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ImageProof {
-    /// It is there.
-    Whole {
+pub enum Verification {
+    /// It is complete.
+    Complete {
         /// Its digest.
         digest: Digest,
-        /// When it was built, if it says.
+        /// The time when it was built, if known.
         created: Option<Timestamp>,
     },
-    /// It is not there, or not whole.
+    /// It is missing or incomplete.
     Broken(String),
-    /// The registry could not say.
+    /// The registry could not answer.
     Unknown(String),
 }
 
-/// The image that an update would write: what has to be asked of the registry.
+/// The image that an update would write, which has to be verified.
 pub type Wanted = (Repository, Version);
 
-/// What was found out about the images that a plan would write.
-pub type Proofs = BTreeMap<Wanted, ImageProof>;
+/// The verifications of the images that a plan would write.
+pub type Verifications = BTreeMap<Wanted, Verification>;
 
-/// What an update would write, as far as the registry has to be asked about it.
+/// Returns the image that an update would write, which has to be verified.
 pub fn wanted(update: &Update) -> Wanted {
     let digest = match &update.digest {
-        DigestWish::Exactly(digest) => Some(digest.clone()),
-        DigestWish::Without | DigestWish::OfTag => None,
+        WantedDigest::Exactly(digest) => Some(digest.clone()),
+        WantedDigest::Without | WantedDigest::OfTag => None,
     };
     (update.field.repository.clone(), Version { tag: update.tag.clone(), digest })
 }
 
-/// All that has to be asked of the registry about an update: its image, and those whose fields read the same scalar.
+/// Returns all images that have to be verified for an update: its own, and those whose fields read the same scalar.
 pub fn all_wanted(update: &Update) -> Vec<Wanted> {
     let along = update.along.iter().map(|image| (image.clone(), Version { tag: update.tag.clone(), digest: None }));
     std::iter::once(wanted(update)).chain(along).collect()
@@ -55,39 +55,39 @@ pub fn all_wanted(update: &Update) -> Vec<Wanted> {
 pub struct GatedUpdate {
     /// The file, relative to the root.
     pub file: String,
-    /// The field as it stands on the tip.
+    /// The field on the tip.
     pub field: Field,
-    /// What it will hold.
+    /// The new version.
     pub to: Version,
-    /// The digest of the image that it will run.
+    /// The digest of the image that will run.
     pub digest: Option<Digest>,
-    /// Whether it goes back on purpose, so that what it leaves is held.
+    /// True if it goes back on purpose, so that the version it leaves is held.
     pub goes_back: bool,
-    /// When that image was built, where it is known.
+    /// The time when that image was built, if known.
     pub built: Option<Timestamp>,
 }
 
-/// An image that is whole.
+/// An image that is complete.
 #[derive(Debug, Clone)]
-struct Proved {
+struct VerifiedImage {
     digest: Digest,
     created: Option<Timestamp>,
 }
 
 impl GatedUpdate {
-    /// What an update writes; `None` when the field holds it already.
-    fn of(update: &Update, proved: Option<Proved>) -> Option<GatedUpdate> {
-        let (proved, built) = proved.map_or((None, None), |proved| (Some(proved.digest), proved.created));
+    /// Returns what an update writes, or `None` if the field is already like that.
+    fn of(update: &Update, verified: Option<VerifiedImage>) -> Option<GatedUpdate> {
+        let (verified, built) = verified.map_or((None, None), |verified| (Some(verified.digest), verified.created));
         let digest = match &update.digest {
-            DigestWish::Without => None,
-            DigestWish::OfTag => proved.clone(),
-            DigestWish::Exactly(digest) => Some(digest.clone()),
+            WantedDigest::Without => None,
+            WantedDigest::OfTag => verified.clone(),
+            WantedDigest::Exactly(digest) => Some(digest.clone()),
         };
         let to = Version { tag: update.tag.clone(), digest };
         if update.field.holds(&to) {
             return None;
         }
-        let digest = proved.or(to.digest.clone());
+        let digest = verified.or(to.digest.clone());
         let (file, field, goes_back) = (update.file.clone(), update.field.clone(), update.goes_back);
         Some(GatedUpdate { file, digest, field, to, built, goes_back })
     }
@@ -99,12 +99,12 @@ pub struct GatedPlan {
     updates: Vec<GatedUpdate>,
 }
 
-/// Lets through the updates whose images are proved, and returns the others with the reasons.
-pub fn pass(updates: Vec<Update>, proofs: &Proofs) -> (GatedPlan, BTreeSet<Skipped>) {
+/// Passes the updates whose images are verified, and returns the others with the reasons.
+pub fn pass(updates: Vec<Update>, verifications: &Verifications) -> (GatedPlan, BTreeSet<Skipped>) {
     let mut gated = GatedPlan::default();
     let mut skipped = BTreeSet::new();
     for update in updates {
-        match judge(&update, proofs) {
+        match judge(&update, verifications) {
             Ok(update) => gated.updates.push(update),
             Err((reason, detail)) => {
                 skipped.insert(Skipped::field(&update.file, &update.field, update.tag, reason, detail));
@@ -114,95 +114,100 @@ pub fn pass(updates: Vec<Update>, proofs: &Proofs) -> (GatedPlan, BTreeSet<Skipp
     (gated, skipped)
 }
 
-/// Returns what an update writes, if all images that it would deploy are whole and its field does not hold it already.
-pub fn judge(update: &Update, proofs: &Proofs) -> Result<GatedUpdate, (Reason, String)> {
-    let unasked = || (Reason::RegistryError, "the registry was not asked".to_owned());
+/// Returns what an update writes, if all images that it would deploy are complete and its field is not like that
+/// already.
+pub fn judge(update: &Update, verifications: &Verifications) -> Result<GatedUpdate, (Reason, String)> {
+    let not_queried = || (Reason::RegistryError, "the registry was not queried".to_owned());
     let mut first = None;
     for wanted in all_wanted(update) {
-        match proofs.get(&wanted).ok_or_else(unasked)? {
-            ImageProof::Whole { digest, created } => {
-                first.get_or_insert_with(|| Proved { digest: digest.clone(), created: *created });
+        match verifications.get(&wanted).ok_or_else(not_queried)? {
+            Verification::Complete { digest, created } => {
+                first.get_or_insert_with(|| VerifiedImage { digest: digest.clone(), created: *created });
             }
-            ImageProof::Broken(detail) => return Err((Reason::BlockedImage, detail.clone())),
-            ImageProof::Unknown(detail) => return Err((Reason::RegistryError, detail.clone())),
+            Verification::Broken(detail) => return Err((Reason::BlockedImage, detail.clone())),
+            Verification::Unknown(detail) => return Err((Reason::RegistryError, detail.clone())),
         }
     }
-    let proved = first.ok_or_else(unasked)?;
-    let up_to_date = format!("holds {}, which its tag has now", proved.digest);
-    GatedUpdate::of(update, Some(proved)).ok_or((Reason::UpToDate, up_to_date))
+    let verified = first.ok_or_else(not_queried)?;
+    let up_to_date = format!("holds {}, to which its tag points", verified.digest);
+    GatedUpdate::of(update, Some(verified)).ok_or((Reason::UpToDate, up_to_date))
 }
 
-/// For files outside git: there is no registry to ask and nothing is pushed, so what was asked for is done.
-pub fn pass_unproved(updates: &[Update]) -> GatedPlan {
+/// Passes updates for files outside git without verification: no registry is known, and nothing is pushed.
+pub fn pass_unverified(updates: &[Update]) -> GatedPlan {
     GatedPlan { updates: updates.iter().filter_map(|update| GatedUpdate::of(update, None)).collect() }
 }
 
-/// Gives a SOPS file, from its bytes before and after an edit of clear values, a message authentication code that holds;
-/// or says why it cannot.
-pub type Reseal<'r> = dyn Fn(&[u8], &[u8]) -> Result<Vec<u8>, String> + 'r;
+/// Updates the message authentication code of a SOPS file, from its bytes before and after an edit of plaintext values.
+/// Returns the reason if that is not possible.
+pub type UpdateMac<'r> = dyn Fn(&[u8], &[u8]) -> Result<Vec<u8>, String> + 'r;
 
-/// An edit that could not be made.
+/// The error of an edit that could not be made.
+#[allow(missing_docs, reason = "the message explains the fields")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: cannot be edited")]
 pub struct ChangeError {
-    /// The file.
     pub file: String,
-    /// Why.
     #[source]
     pub source: EditError,
 }
 
 impl GatedPlan {
-    /// The updates, in the order of file and place.
+    /// Returns the updates, in the order of files and positions.
     pub fn updates(&self) -> &[GatedUpdate] {
         &self.updates
     }
 
-    /// Whether there is nothing to do.
+    /// Returns whether there are no updates.
     pub fn is_empty(&self) -> bool {
         self.updates.is_empty()
     }
 
-    /// The new bytes of one of its files. One that SOPS has sealed is given a new message authentication code by
-    /// `reseal`, or refused where there is none.
+    /// Returns the new bytes of one of its files. `update_mac` updates the message authentication code of a SOPS file;
+    /// without it, such a file is rejected.
     pub fn edited(
         &self,
         file: &str,
         bytes: &[u8],
         follow: FollowRefs,
         field_rules: &FieldRules,
-        reseal: Option<&Reseal<'_>>,
+        update_mac: Option<&UpdateMac<'_>>,
     ) -> Result<Vec<u8>, ChangeError> {
         let updates = self.updates.iter().filter(|update| update.file == file);
         let moves: Vec<Move<'_>> = updates.map(|update| Move { field: &update.field, to: &update.to }).collect();
-        let edited = match (edit::edit(file, bytes, &moves, follow, field_rules), reseal) {
-            (Err(EditError::Encrypted), Some(reseal)) => edit::edit_encrypted(file, bytes, &moves, follow, field_rules)
-                .and_then(|edited| reseal(bytes, &edited).map_err(EditError::UpdateMac)),
+        let edited = match (edit::edit(file, bytes, &moves, follow, field_rules), update_mac) {
+            (Err(EditError::Encrypted), Some(update_mac)) => {
+                edit::edit_encrypted(file, bytes, &moves, follow, field_rules)
+                    .and_then(|edited| update_mac(bytes, &edited).map_err(EditError::UpdateMac))
+            }
             (edited, _) => edited,
         };
         edited.map_err(|source| ChangeError { file: file.to_owned(), source })
     }
 
-    /// The files that it changes.
+    /// Returns the files that it changes.
     pub fn files(&self) -> BTreeSet<&str> {
         self.updates.iter().map(|update| update.file.as_str()).collect()
     }
 
-    /// A part of it: the updates that are wanted, in their order.
+    /// Returns the part of it with the wanted updates, in their order.
     pub fn part(&self, wanted: impl Fn(&GatedUpdate) -> bool) -> GatedPlan {
         GatedPlan { updates: self.updates.iter().filter(|update| wanted(update)).cloned().collect() }
     }
 
-    /// What else its updates change, because it reads the same scalars.
+    /// Returns notes about other fields that its updates change, because they read the same scalars.
     pub fn moved_along(&self) -> impl Iterator<Item = String> + '_ {
         let shared = self.updates.iter().filter(|update| !update.field.moves_along.is_empty());
         shared.map(|update| {
             let others = update.field.moves_along.join(", ");
-            format!("{}: {} shares its value by an anchor: {others} moves along", update.file, update.field.path)
+            format!(
+                "{}: {} shares its value through an anchor, so {others} moves along",
+                update.file, update.field.path
+            )
         })
     }
 
-    /// Takes the updates of a file out again, because its edit was refused.
+    /// Removes the updates of a file that cannot be edited.
     pub fn drop_file(&mut self, file: &str) {
         self.updates.retain(|update| update.file != file);
     }
@@ -210,7 +215,7 @@ impl GatedPlan {
 
 #[cfg(test)]
 impl GatedUpdate {
-    /// For tests: an update of a file with one image.
+    /// Makes an update of a file with one image, for tests.
     pub(super) fn example(file: &str, name: &str, from: &str, to: &str) -> GatedUpdate {
         let facts =
             crate::manifest::find::read(file, format!("image: {name}:{from}\n").as_bytes(), &FieldRules::default())

@@ -1,6 +1,6 @@
-//! What is held. A tag that the bot set and someone took away is not set again until a newer one comes, or until it is
-//! resumed: `git revert`, a forge's button and a hand edit all work, because what counts is the history of the field and
-//! not the wording of a message. Besides, people stop and resume images by name, in trailers.
+//! Holds. A tag that tagalong set and someone replaced is not set again until a newer one appears, or until it is
+//! resumed: `git revert`, a forge's revert button and a hand edit all work, because the history of the field counts and
+//! not the wording of a message. People also hold and resume images by name, in trailers.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,22 +9,22 @@ use jiff::Timestamp;
 
 use crate::image::{Repository, Version};
 
-use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, is};
+use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, refers_to};
 
-/// A commit of the branch, as far as holds go.
+/// A commit of the branch, as far as it matters for holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitRecord {
-    /// How many commits ago.
+    /// The number of commits after it.
     pub ago: usize,
-    /// Its id.
+    /// Its ID.
     pub commit: String,
-    /// When it was committed.
+    /// The time of the commit.
     pub when: Timestamp,
     /// Its author.
     pub author: String,
     /// The first line of its message.
     pub subject: String,
-    /// What it says about itself.
+    /// Its trailers.
     pub trailers: Trailers,
 }
 
@@ -39,9 +39,9 @@ impl CommitRecord {
         }
     }
 
-    /// Whether it records that it moved a field of an image to a version.
+    /// Returns whether it records that it moved a field of an image to a version.
     pub fn sets(&self, image: &Repository, version: &Version) -> bool {
-        self.records(image, |recorded| is(version, &recorded.to))
+        self.records(image, |recorded| refers_to(version, &recorded.to))
     }
 
     fn records(&self, image: &Repository, wanted: impl Fn(&RecordedMove) -> bool) -> bool {
@@ -49,35 +49,35 @@ impl CommitRecord {
     }
 }
 
-/// A commit that changed what a field holds, or recorded that it did.
+/// A change of a field by a commit, or a recorded one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The commit.
     pub record: Arc<CommitRecord>,
-    /// The file that the field stood in after it, relative to the root.
+    /// The file of the field after it, relative to the root.
     pub file: String,
     /// The path of the field.
     pub path: String,
-    /// What the field held before it; `None` when it was not there.
+    /// The version before, or `None` if the field did not exist.
     pub from: Option<Version>,
-    /// What it held after; `None` when it was gone.
+    /// The version after, or `None` if the field was removed.
     pub to: Option<Version>,
 }
 
 impl Change {
-    /// Whether the commit records that it set this very field to a version.
+    /// Returns whether the commit records that it set this very field to a version.
     fn sets(&self, image: &Repository, version: &Version) -> bool {
         let is_here = |recorded: &RecordedMove| recorded.file == self.file && recorded.path == self.path;
-        self.record.records(image, |recorded| is_here(recorded) && is(version, &recorded.to))
+        self.record.records(image, |recorded| is_here(recorded) && refers_to(version, &recorded.to))
     }
 }
 
-/// What is held by name.
+/// The holds by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NamedHolds(Vec<Hold>);
 
 impl NamedHolds {
-    /// What commits come to, given the newest first, on top of what was held before them.
+    /// Applies commits, given newest first, to the holds before them.
     pub fn after(before: &[Hold], records: &[Arc<CommitRecord>]) -> NamedHolds {
         let mut holds = before.to_vec();
         for record in records.iter().rev() {
@@ -93,42 +93,43 @@ impl NamedHolds {
         NamedHolds(holds)
     }
 
-    /// All of them, the oldest first.
+    /// Returns all of them, oldest first.
     pub fn all(&self) -> &[Hold] {
         &self.0
     }
 
-    /// The hold on a version of an image, if there is one.
+    /// Returns the hold on a version of an image, if there is one.
     pub fn on(&self, image: &Repository, version: &Version) -> Option<&Hold> {
         let concerns = |hold: &&Hold| {
-            hold.target.image == *image && (hold.target.version.is_empty() || is(&hold.target.version, version))
+            hold.target.image == *image && (hold.target.version.is_empty() || refers_to(&hold.target.version, version))
         };
         self.0.iter().find(concerns)
     }
 }
 
-/// The hold that the history of a field puts on a version. `changes` are those of the field, `records` those with trailers
-/// about holds, both the newest first.
+/// Returns the hold that the history of a field puts on a version. `changes` are those of the field, `records` are the
+/// commits with trailers about holds, both newest first.
 pub fn by_history(
     changes: &[Change],
     records: &[Arc<CommitRecord>],
     image: &Repository,
     meant: &Version,
 ) -> Option<Hold> {
-    let holds = |version: &Option<Version>| version.as_ref().is_some_and(|version| is(meant, version));
-    // Commits that were squashed record what they set, though nothing of it is left.
+    let holds = |version: &Option<Version>| version.as_ref().is_some_and(|version| refers_to(meant, version));
+    // Squashed commits record versions that they set, though these are not in the tree.
     let squashed = |change: &Change| !holds(&change.to) && change.sets(image, meant);
     let left = changes.iter().position(|change| holds(&change.from) != holds(&change.to) || squashed(change))?;
     let departure = &changes[left];
     if holds(&departure.to) {
-        // It came back.
+        // It was restored.
         return None;
     }
     let record = &departure.record;
     let onward = departure.to.as_ref();
-    let moved_on_by_us = record.records(image, |recorded| is(meant, &recorded.from) && Some(&recorded.to) == onward)
+    let moved_on_by_us = record
+        .records(image, |recorded| refers_to(meant, &recorded.from) && Some(&recorded.to) == onward)
         && !record.trailers.rollbacks.contains(image);
-    // Files and paths may have changed since, so the image is what counts.
+    // Files and paths may have changed since, so only the image counts.
     let set_by_us = |change: &Change| squashed(change) || holds(&change.to) && change.record.sets(image, meant);
     if moved_on_by_us || !changes[left..].iter().any(set_by_us) {
         return None;
@@ -140,8 +141,8 @@ pub fn by_history(
     (!resumed).then(|| record.hold(Target { image: image.clone(), version: meant.clone() }))
 }
 
-/// What the bot set an image to and never moved on from by itself, each with the last time that it did: it is still there,
-/// or someone took it away. `records` are given the newest first.
+/// Returns the versions of an image that tagalong set and never replaced itself, each with the last time: they are
+/// still deployed, or someone replaced them. `records` are given newest first.
 pub fn never_left(records: &[Arc<CommitRecord>], image: &Repository) -> Vec<(Version, Timestamp)> {
     let mut left = HashSet::new();
     let mut stayed: Vec<(Version, Timestamp)> = Vec::new();
@@ -186,7 +187,7 @@ mod tests {
         Change { record, file: "a.yaml".to_owned(), path: "image".to_owned(), from, to }
     }
 
-    /// A history from the oldest to the newest: `from to` by the bot, or with `!` by a person.
+    /// A history from the oldest to the newest: `from to` by tagalong, or with `!` by a person.
     fn history(steps: &[&str]) -> Vec<Change> {
         let version = |text: &str| (text != "-").then(|| tag(text));
         let change = |(ago, step): (usize, &&str)| {
@@ -215,26 +216,26 @@ mod tests {
     }
 
     #[test]
-    fn what_the_bot_set_and_someone_took_away_is_held() {
+    fn a_version_that_someone_replaced_is_held() {
         assert!(is_held(&["v1 v2", "v2 v1!"], "v2"), "a revert");
         assert!(is_held(&["v1 v2", "v2 v0!"], "v2"), "a hand edit");
         assert!(is_held(&["v1 v2", "v2 v1<"], "v2"), "a rollback by name");
         assert!(is_held(&["v1 v2", "v2 v1!", "v1 v2!", "v2 v1!"], "v2"), "reverted, restored, reverted");
         assert!(is_held(&["v1 v2", "v2 v3", "v3 v2!", "v2 v1!"], "v2"), "two steps back");
-        assert!(is_held(&["v1 v2", "v2 -!"], "v2"), "taken out as a whole");
+        assert!(is_held(&["v1 v2", "v2 -!"], "v2"), "removed");
     }
 
     #[test]
-    fn the_rest_is_not() {
+    fn other_versions_are_not_held() {
         assert!(!is_held(&["v1 v2", "v2 v1!"], "v3"), "a newer one");
         assert!(!is_held(&["v1 v2"], "v3"), "never seen");
-        assert!(!is_held(&["v1 v2", "v2 v3"], "v2"), "the bot moved on by itself");
+        assert!(!is_held(&["v1 v2", "v2 v3"], "v2"), "tagalong replaced it");
         assert!(!is_held(&["v1 v2!", "v2 v1!"], "v2"), "set by a person");
-        assert!(!is_held(&["v1 v2", "v2 v1!", "v1 v2!"], "v2"), "restored: it is there");
+        assert!(!is_held(&["v1 v2", "v2 v1!", "v1 v2!"], "v2"), "restored");
     }
 
     #[test]
-    fn what_the_bot_never_left_by_itself_is_known() {
+    fn versions_that_were_never_replaced_are_found() {
         let never_left = |steps: &[&str]| -> Vec<String> {
             let records: Vec<_> = history(steps).into_iter().map(|change| change.record).collect();
             never_left(&records, &image()).into_iter().map(|(version, _)| version.to_string()).collect()
@@ -256,7 +257,7 @@ mod tests {
         assert!(!held(&[resume(1, "acme/app:v2")]));
         assert!(held(&[resume(1, "acme/app:v3")]));
         assert!(held(&[resume(1, "acme/other")]));
-        assert!(held(&[resume(20, "acme/app")]), "resumed before it was taken away");
+        assert!(held(&[resume(20, "acme/app")]), "resumed before it was replaced");
     }
 
     #[test]
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_told_again_word_for_word() {
+    fn holds_survive_a_round_trip_through_trailers() {
         let hold = |target: &str| Hold {
             target: Target::read(target).expect("a target"),
             since: Timestamp::from_second(1_000_000).expect("a time"),
@@ -290,18 +291,18 @@ mod tests {
             origin: Origin::Commit("1a2b3c4".to_owned()),
         };
         for target in ["acme/app", "acme/app:v1", &format!("acme/app:v1@sha256:{}", "0".repeat(64))] {
-            let told = Trailers::read(&format!("x\n\nTagalong-Held: {}\n", hold(target).trailer()));
-            assert_eq!(told.held, [hold(target)]);
+            let read = Trailers::read(&format!("x\n\nTagalong-Held: {}\n", hold(target).trailer()));
+            assert_eq!(read.held, [hold(target)]);
             let later = [record(1, "x\n\nTagalong-Resume: acme/other\n")];
             let version = Target::read(target).expect("a target").version;
-            assert!(NamedHolds::after(&told.held, &later).on(&image(), &version).is_some(), "{target}");
+            assert!(NamedHolds::after(&read.held, &later).on(&image(), &version).is_some(), "{target}");
             let later = [record(1, "x\n\nTagalong-Resume: acme/app\n")];
-            assert_eq!(NamedHolds::after(&told.held, &later), NamedHolds::default(), "{target}");
+            assert_eq!(NamedHolds::after(&read.held, &later), NamedHolds::default(), "{target}");
         }
     }
 
     #[test]
-    fn commits_that_were_squashed_are_known_by_what_they_recorded() {
+    fn squashed_commits_are_recognized_by_their_records() {
         let squashed = |message: &str| {
             let change = changed(record(3, message), Some(tag("v1")), Some(tag("v1")));
             by_history(&[change], &[], &image(), &tag("v2")).is_some()

@@ -1,31 +1,31 @@
-//! The parts of a commit's message that are ours: a subject that says what moved, and trailers that machines read.
+//! The fixed parts of a commit message: a subject that lists the updates, and trailers for machines.
 //!
-//! Trailers are as `git interpret-trailers` knows them: the last paragraph, `Key: value` a line.
+//! Trailers have the format of `git interpret-trailers`: the last paragraph, with `Key: value` lines.
 
 use std::collections::BTreeSet;
 
 use crate::image::Version;
 
 use super::gate::GatedUpdate;
-use super::trailer::{Hold, Target, line, word};
+use super::trailer::{Hold, Target, encode_word, single_line};
 
-/// The longest subject before it is cut to "and N more".
+/// The maximum length of a subject, before it is shortened to "and N more".
 const SUBJECT: usize = 72;
 
-/// What a commit is for, besides the fields that it moves.
+/// The purpose of a commit, in addition to its updates.
 #[derive(Debug, Clone, Default)]
 pub struct Purpose {
-    /// What is done.
+    /// The kind of the commit.
     pub act: Act,
-    /// Who asked for it.
+    /// The person or job that requested it.
     pub actor: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
-    /// What was held by name before it.
+    /// The holds by name before it.
     pub held: Vec<Hold>,
 }
 
-/// What a commit does.
+/// The kind of a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Act {
     /// It moves fields.
@@ -33,13 +33,13 @@ pub enum Act {
     Deploy,
     /// It moves fields back.
     RollBack,
-    /// It moves nothing and stops something.
+    /// It moves nothing and puts something on hold.
     Hold(Target),
-    /// It moves nothing and starts something again.
+    /// It moves nothing and ends holds.
     Resume(Target),
 }
 
-/// The subject that says what is done.
+/// Returns the subject of a commit.
 pub(super) fn subject_of(act: &Act, updates: &[GatedUpdate]) -> String {
     let verb = match act {
         Act::Deploy => "deploy",
@@ -59,7 +59,7 @@ pub(super) fn subject_of(act: &Act, updates: &[GatedUpdate]) -> String {
     subject(verb, &moves)
 }
 
-/// The trailers of a commit on top of `base`, one a line.
+/// Returns the trailers of a commit on top of `base`, one per line.
 pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -> String {
     let mut lines = Vec::new();
     for update in updates {
@@ -75,27 +75,28 @@ pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -
         Act::Resume(target) => lines.push(format!("Tagalong-Resume: {target}")),
         Act::Deploy | Act::RollBack => {}
     }
-    lines.extend(purpose.actor.iter().map(|actor| format!("Tagalong-Actor: {}", line(actor))));
-    lines.extend(purpose.reason.iter().map(|reason| format!("Tagalong-Reason: {}", line(reason))));
+    lines.extend(purpose.actor.iter().map(|actor| format!("Tagalong-Actor: {}", single_line(actor))));
+    lines.extend(purpose.reason.iter().map(|reason| format!("Tagalong-Reason: {}", single_line(reason))));
     lines.extend(purpose.held.iter().map(|hold| format!("Tagalong-Held: {}", hold.trailer())));
     lines.push(format!("Tagalong-Base: {base}\n"));
     lines.join("\n")
 }
 
-/// The trailer that records an update.
+/// Returns the trailer that records an update.
 pub(super) fn update_line(update: &GatedUpdate) -> String {
     let (image, from, to) = (&update.field.repository, whole(&update.field.version), whole(&update.to));
-    format!("Tagalong-Update: {} {} {image} {from} -> {to}", word(&update.file), word(&update.field.path))
+    format!("Tagalong-Update: {} {} {image} {from} -> {to}", encode_word(&update.file), encode_word(&update.field.path))
 }
 
 fn short_target(target: &Target) -> String {
-    match target.version.is_empty() {
-        true => target.image.short_name().to_owned(),
-        false => format!("{} {}", target.image.short_name(), short(&target.version)),
+    if target.version.is_empty() {
+        target.image.short_name().to_owned()
+    } else {
+        format!("{} {}", target.image.short_name(), short(&target.version))
     }
 }
 
-/// As many moves as fit, at least one, then how many more there are.
+/// Returns a subject with as many moves as fit, at least one, and the number of the others.
 fn subject(verb: &str, moves: &[String]) -> String {
     for shown in (1..=moves.len()).rev() {
         let rest = moves.len() - shown;
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn one_update_is_said_in_the_subject_and_in_a_trailer() {
+    fn a_single_update_is_in_the_subject_and_in_a_trailer() {
         let long = "1a2b3c4d5e6f708192a3b4c5d6e7f80912345678";
         let updates = [update("apps/a b.yaml", "ghcr.io/acme/supervisor", long, "5d6e7f8")];
         assert_eq!(subject_of(&Act::Deploy, &updates), "deploy: supervisor 1a2b3c4 -> 5d6e7f8");
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn many_updates_are_counted_and_equal_ones_said_once() {
+    fn many_updates_are_counted_and_equal_ones_listed_once() {
         let of = |n: usize| update(&format!("{n}.yaml"), &format!("acme/service-number-{n}"), "v1", "v2");
         let updates = [of(1), of(1), of(2), of(3), of(4)];
         assert_eq!(
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn who_moved_back_what_and_why_stands_in_trailers() {
+    fn trailers_record_who_moved_what_back_and_why() {
         let updates = [("a.yaml", true), ("b.yaml", true), ("c.yaml", false)]
             .map(|(file, goes_back)| GatedUpdate { goes_back, ..update(file, "acme/app", "v2", "v1") });
         let purpose = Purpose {
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_says_what_it_stops() {
+    fn the_message_of_a_hold_names_its_target() {
         let target = Target::read("ghcr.io/acme/app:1a2b3c4").expect("a target");
         let purpose = Purpose { act: Act::Hold(target), ..Purpose::default() };
         assert_eq!(subject_of(&purpose.act, &[]), "hold: app 1a2b3c4");

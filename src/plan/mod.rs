@@ -1,19 +1,19 @@
-//! From fields and candidates to what shall change, and only what may.
+//! Plans: the updates that follow from fields and candidates, and those of them that may be written.
 //!
-//! - [`batch`]: how updates are dealt out to commits
+//! - [`batch`]: the distribution of updates to commits
 //! - [`candidates`]: the tags of an image that a policy may choose
-//! - [`decide`]: fields and candidates to a plan
-//! - [`fallback`]: the next best tag where the best is broken
-//! - [`findings`]: what was found out of an image, or what follows from it
-//! - [`gate`]: a plan to a gated plan, the only thing that a commit is made from
-//! - [`hold`]: what is held, by the history of fields and by name
+//! - [`decide`]: makes a plan from fields and candidates
+//! - [`fallback`]: falls back to the next best tag if the best one is broken
+//! - [`findings`]: the findings about an image: all of its tags, or the choices for its fields
+//! - [`gate`]: makes a gated plan from a plan; commits are made from nothing else
+//! - [`hold`]: holds, from the history of fields and by name
 //! - [`message`]: the subject and the trailers of a commit
-//! - [`proposal`]: what a pull request says, and what one that was closed holds
-//! - [`rollback`]: fields that return to what they held before
-//! - [`skip`]: what does not move, and why
-//! - [`template`]: the words of a commit's message
-//! - [`trailer`]: what the trailers of a commit say
-//! - [`tree_config`]: what is configured for a tree
+//! - [`proposal`]: the text of a pull request, and the holds of closed ones
+//! - [`rollback`]: plans for fields that return to earlier versions
+//! - [`skip`]: the fields and tags that do not move, with the reasons
+//! - [`template`]: templates for commit messages
+//! - [`trailer`]: the trailers of a commit
+//! - [`tree_config`]: the configuration of a tree
 
 pub mod batch;
 pub mod candidates;

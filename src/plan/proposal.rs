@@ -1,7 +1,7 @@
-//! Proposals: what a pull request says of updates, and what it holds back once it was closed without being merged.
+//! Proposals: the text of a pull request, and the holds of those that were closed without being merged.
 //!
-//! Besides a table for people its text holds the trailers of the updates in an HTML comment, which forges keep and do
-//! not show, so that it can be told later what it proposed.
+//! In addition to a table for people, the text has the trailers of the updates in an HTML comment, which forges keep
+//! but do not show. It records what the pull request proposed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,39 +13,39 @@ use crate::image::{Repository, Version};
 use super::gate::GatedUpdate;
 use super::hold::CommitRecord;
 use super::message::{short, update_line};
-use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, is};
+use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, refers_to};
 
-/// Where the record of a proposal begins and ends.
+/// The start and the end of a proposal's record.
 const BEGIN: &str = "<!-- tagalong\n";
 const END: &str = "\n-->";
 
-/// The longest text; GitHub takes 65,536 characters, the others more.
+/// The maximum length of a text; GitHub accepts 65,536 characters, the others more.
 const LONGEST: usize = 60_000;
 
-/// What a reader of a pull request should know.
-const WORDS: &str = "Merging this deploys it. Closing it without merging holds these tags back until newer ones come, or \
-                     until `tagalong resume IMAGE`.";
+/// The introduction of every pull request.
+const INTRODUCTION: &str = "Merging this deploys it. Closing it without merging holds these tags back until newer \
+                            ones appear, or until `tagalong resume IMAGE`.";
 
 /// A pull request that was closed without being merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Closed {
-    /// What people call it: `pull request #7`.
+pub struct ClosedPullRequest {
+    /// Its name for people, such as `pull request #7`.
     pub name: String,
-    /// Its address.
+    /// Its URL.
     pub url: String,
-    /// When it was closed.
+    /// The time when it was closed.
     pub at: Timestamp,
-    /// Who closed it, where the forge tells.
+    /// The person who closed it, if the forge reports that.
     pub by: Option<String>,
-    /// What it proposed.
+    /// The updates that it proposed.
     pub moves: Vec<RecordedMove>,
 }
 
-/// The text of a pull request that proposes updates. `compare` gives the address where the difference between what an
-/// update leaves and what it brings can be looked at.
+/// Returns the text of a pull request that proposes updates. `compare` returns the URL of a comparison between the
+/// commits of an update's old and new image.
 pub fn text(updates: &[GatedUpdate], compare: &dyn Fn(&GatedUpdate) -> Option<String>) -> String {
     let record = record(updates);
-    let mut text = format!("{WORDS}\n\n| image | change | file |\n| --- | --- | --- |\n");
+    let mut text = format!("{INTRODUCTION}\n\n| image | change | file |\n| --- | --- | --- |\n");
     for (index, update) in updates.iter().enumerate() {
         let row = row(update, compare(update));
         if text.len() + row.len() + record.len() > LONGEST {
@@ -59,20 +59,20 @@ pub fn text(updates: &[GatedUpdate], compare: &dyn Fn(&GatedUpdate) -> Option<St
     text
 }
 
-/// What the text of a pull request records.
-pub fn recorded(text: &str) -> Vec<RecordedMove> {
-    // Forges may keep text with the line ends of browsers.
+/// Returns the updates that the text of a pull request records.
+pub fn recorded_moves(text: &str) -> Vec<RecordedMove> {
+    // Forges may keep the line endings of browsers.
     let text = text.replace("\r\n", "\n");
     let record = text.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
     record.map(|(record, _)| Trailers::read(record).moves).unwrap_or_default()
 }
 
-/// What the text for these updates would record.
-pub fn records(updates: &[GatedUpdate]) -> Vec<RecordedMove> {
-    recorded(&record(updates))
+/// Returns the updates that the text for these updates would record.
+pub fn moves_to_record(updates: &[GatedUpdate]) -> Vec<RecordedMove> {
+    recorded_moves(&record(updates))
 }
 
-/// The text without its record: what a proposal says that was taken back, so that closing it holds nothing.
+/// Returns the text without its record, so that closing the pull request does not hold anything back.
 pub fn without_record(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
     match text.split_once(BEGIN) {
@@ -81,10 +81,10 @@ pub fn without_record(text: &str) -> String {
     }
 }
 
-/// The hold that closed pull requests put on a version of an image. `records` are the commits of the branch that tell what
-/// was resumed.
-pub fn by_closing(
-    closed: &[Closed],
+/// Returns the hold that closed pull requests put on a version of an image. `records` are the commits of the branch
+/// that show what was resumed.
+pub fn hold_by_closed(
+    closed: &[ClosedPullRequest],
     records: &[Arc<CommitRecord>],
     image: &Repository,
     meant: &Version,
@@ -104,13 +104,16 @@ pub fn by_closing(
     })
 }
 
-/// The pull request that was closed last of those that proposed a version of an image.
-pub fn last<'c>(closed: &'c [Closed], image: &Repository, meant: &Version) -> Option<&'c Closed> {
-    let proposes = |closed: &&Closed| closed.moves.iter().any(|moved| moved.image == *image && is(meant, &moved.to));
+/// Returns the last closed pull request of those that proposed a version of an image.
+pub fn last<'c>(closed: &'c [ClosedPullRequest], image: &Repository, meant: &Version) -> Option<&'c ClosedPullRequest> {
+    let proposes = |closed: &&ClosedPullRequest| {
+        closed.moves.iter().any(|moved| moved.image == *image && refers_to(meant, &moved.to))
+    };
     closed.iter().filter(proposes).max_by_key(|closed| closed.at)
 }
 
-/// The address where two commits of a repository can be compared. `page` is where a browser shows the repository.
+/// Returns the URL of a comparison between two commits of a repository. `page` is the URL of the repository for
+/// browsers.
 pub fn compare_address(page: &str, from: &str, to: &str) -> Option<String> {
     let is_commit = |text: &str| (7..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_commit(from) || !is_commit(to) || from == to {
@@ -118,30 +121,31 @@ pub fn compare_address(page: &str, from: &str, to: &str) -> Option<String> {
     }
     let host = page.split("://").nth(1)?.split('/').next()?;
     let below = if host.contains("gitlab") { "-/compare" } else { "compare" };
-    // Brackets would end a link of Markdown.
+    // Parentheses would end a Markdown link.
     let page = page.replace('(', "%28").replace(')', "%29");
     Some(format!("{page}/{below}/{from}...{to}"))
 }
 
 fn record(updates: &[GatedUpdate]) -> String {
     let lines: BTreeSet<String> = updates.iter().map(update_line).collect();
-    let lines: Vec<String> = lines.into_iter().map(|line| unending(&line)).collect();
+    let lines: Vec<String> = lines.into_iter().map(|line| escape_comment_end(&line)).collect();
     format!("{BEGIN}{}{END}\n", lines.join("\n"))
 }
 
-/// A line that does not end the comment that it stands in. Only names of files and fields can hold such a thing, and
-/// those are read percent-decoded.
-fn unending(line: &str) -> String {
+/// Escapes a line so that it does not end the HTML comment around it. Only names of files and fields can contain such
+/// text, and those are percent-decoded when they are read.
+fn escape_comment_end(line: &str) -> String {
     line.replace("-->", "--%3E").replace("--!>", "--!%3E")
 }
 
 fn row(update: &GatedUpdate, compare: Option<String>) -> String {
     let (from, to) = (&update.field.version, &update.to);
     let bare = |version: &Version| Version { tag: None, ..version.clone() };
-    // A tag that stays has another digest.
-    let change = match from.tag == to.tag && to.digest.is_some() {
-        true => format!("{} {} → {}", short(to), short(&bare(from)), short(&bare(to))),
-        false => format!("{} → {}", short(from), short(to)),
+    // If the tag stays, the digest differs.
+    let change = if from.tag == to.tag && to.digest.is_some() {
+        format!("{} {} → {}", short(to), short(&bare(from)), short(&bare(to)))
+    } else {
+        format!("{} → {}", short(from), short(to))
     };
     let change = match compare {
         Some(address) => format!("[{}]({address})", code(&change)),
@@ -150,7 +154,7 @@ fn row(update: &GatedUpdate, compare: Option<String>) -> String {
     format!("| {} | {change} | {} |\n", code(update.field.repository.as_str()), code(&update.file))
 }
 
-/// A text as code within a cell of a table.
+/// Formats a text as code within a table cell.
 fn code(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     format!("`{}`", plain.replace('`', "'").replace('|', "\\|"))
@@ -178,13 +182,16 @@ mod tests {
         let (_, after) = text.split_once(BEGIN).expect("a record");
         assert!(after.ends_with("\n-->\n"));
         assert_eq!(after.matches("-->").count(), 1, "the comment ends at its end");
-        let moves = recorded(&text);
-        assert_eq!(moves, records(&updates));
+        let moves = recorded_moves(&text);
+        assert_eq!(moves, moves_to_record(&updates));
         assert_eq!((moves.len(), moves[0].file.as_str()), (2, "apps/a b-->.yaml"));
-        assert_eq!(recorded(&text.replace('\n', "\r\n")), moves);
+        assert_eq!(recorded_moves(&text.replace('\n', "\r\n")), moves);
         let rest = without_record(&text);
-        assert!(recorded(&rest).is_empty() && rest.contains("acme/other") && !rest.contains("Tagalong-"), "{rest}");
-        assert!(recorded("Tagalong-Update: a image acme/app v1 -> v2").is_empty(), "outside of the record");
+        assert!(
+            recorded_moves(&rest).is_empty() && rest.contains("acme/other") && !rest.contains("Tagalong-"),
+            "{rest}"
+        );
+        assert!(recorded_moves("Tagalong-Update: a image acme/app v1 -> v2").is_empty(), "outside of the record");
     }
 
     #[test]
@@ -194,16 +201,16 @@ mod tests {
         let text = text(&updates, &|_| None);
         assert!(text.len() <= LONGEST + 64, "{}", text.len());
         assert!(text.contains(" more are not shown."));
-        assert_eq!(recorded(&text).len(), 400);
+        assert_eq!(recorded_moves(&text).len(), 400);
     }
 
-    fn closed(number: i64, to: &str) -> Closed {
-        Closed {
+    fn closed(number: i64, to: &str) -> ClosedPullRequest {
+        ClosedPullRequest {
             name: format!("pull request #{number}"),
             url: format!("https://git.example.com/pulls/{number}"),
             at: Timestamp::from_second(1_000 * number).expect("a time"),
             by: None,
-            moves: records(&[update("a.yaml", "acme/app", to)]),
+            moves: moves_to_record(&[update("a.yaml", "acme/app", to)]),
         }
     }
 
@@ -223,12 +230,12 @@ mod tests {
         let image = "acme/app".parse::<Repository>().expect("a name");
         let tag = |text: &str| Version::parse_tag(text).expect("a tag");
         let held = |records: &[Arc<CommitRecord>], to: &str| {
-            by_closing(&[closed(1, "v2"), closed(3, "v2")], records, &image, &tag(to))
+            hold_by_closed(&[closed(1, "v2"), closed(3, "v2")], records, &image, &tag(to))
         };
         let hold = held(&[], "v2").expect("held");
         assert_eq!(
             hold.to_string(),
-            "v2 is held since 1970-01-01T00:50:00Z by someone (pull request #3 was closed without being merged, \
+            "v2 has been held since 1970-01-01T00:50:00Z by someone (pull request #3 was closed without being merged, \
              https://git.example.com/pulls/3)"
         );
         assert!(held(&[], "v3").is_none(), "a newer one");
@@ -237,7 +244,7 @@ mod tests {
         assert!(held(&[resume(4_000, "acme/app:v2")], "v2").is_none());
         assert!(held(&[resume(4_000, "acme/app:v3"), resume(5_000, "acme/other")], "v2").is_some());
         let other = "acme/other".parse::<Repository>().expect("a name");
-        assert!(by_closing(&[closed(1, "v2")], &[], &other, &tag("v2")).is_none());
+        assert!(hold_by_closed(&[closed(1, "v2")], &[], &other, &tag("v2")).is_none());
     }
 
     #[test]

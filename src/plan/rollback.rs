@@ -1,13 +1,13 @@
-//! Fields that return to what they held before.
+//! Plans for fields that return to earlier versions.
 
 use crate::image::{Repository, Version};
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::paths::PathFilter;
 
-use super::decide::{DigestWish, Plan, RequestError, Update, take_along};
+use super::decide::{Plan, RequestError, Update, WantedDigest, take_along};
 
-/// Returns the fields of an image that decide what is deployed. In a file that `paths` names by its very path even a shadowed
-/// field counts.
+/// Returns the fields of an image that decide what is deployed. In a file that `paths` names exactly, even shadowed
+/// fields count.
 pub fn fields<'i>(
     inventory: &'i Inventory,
     image: &Repository,
@@ -19,22 +19,23 @@ pub fn fields<'i>(
     if fields.is_empty() { Err(RequestError::no_field(inventory, [image])) } else { Ok(fields) }
 }
 
-/// Checks that an image has any field at all, overridden or not.
+/// Checks that an image has any field, whether overridden or not.
 pub fn known(inventory: &Inventory, image: &Repository) -> Result<(), RequestError> {
-    match inventory.fields.iter().any(|located| located.field.repository == *image) {
-        true => Ok(()),
-        false => Err(RequestError::no_field(inventory, [image])),
+    if inventory.fields.iter().any(|located| located.field.repository == *image) {
+        Ok(())
+    } else {
+        Err(RequestError::no_field(inventory, [image]))
     }
 }
 
-/// Plans that fields go back, each to the version beside it.
+/// Plans to return fields to the given versions.
 pub fn plan(inventory: &Inventory, targets: Vec<(&Located, Version)>) -> Plan {
     let mut plan = Plan::default();
     for (located, version) in targets {
         if located.field.holds(&version) {
             continue;
         }
-        let digest = version.digest.map_or(DigestWish::Without, DigestWish::Exactly);
+        let digest = version.digest.map_or(WantedDigest::Without, WantedDigest::Exactly);
         plan.updates.push(Update { goes_back: true, ..Update::new(located, version.tag, digest) });
     }
     take_along(&mut plan, inventory);

@@ -1,4 +1,4 @@
-//! What does not move, and why.
+//! The fields and tags that do not move, with the reasons.
 
 use std::fmt;
 
@@ -7,28 +7,29 @@ use serde::Serialize;
 use crate::image::{Repository, Tag};
 use crate::manifest::field::Field;
 
-/// Why a field does not move, what matters most last. The names are part of the command line's contract.
+/// The reason why a field does not move, in order of increasing importance. The names are part of the command line's
+/// contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// The field holds what it should.
+    /// The field is up to date.
     UpToDate,
     /// No tag can be chosen.
     NoCandidate,
-    /// The tag, or all of the image, is held.
+    /// The tag or the whole image is held.
     Held,
     /// The registry did not answer.
     RegistryError,
-    /// A SOPS file would not survive the edit.
+    /// A SOPS file that is deployed with the field is broken, or cannot be edited.
     BlockedSecret,
-    /// The image is not there, or not whole.
+    /// The image is missing or incomplete.
     BlockedImage,
     /// Automation is suspended by configuration.
     Suspended,
 }
 
 impl Reason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Reason; 7] = [
         Reason::UpToDate,
         Reason::NoCandidate,
@@ -39,12 +40,12 @@ impl Reason {
         Reason::Suspended,
     ];
 
-    /// Whether a tag was chosen and kept back.
+    /// Returns whether a tag was chosen and then kept back.
     pub fn keeps_a_candidate(self) -> bool {
         matches!(self, Reason::Held | Reason::BlockedSecret | Reason::BlockedImage | Reason::Suspended)
     }
 
-    /// Its name in the contract of the command line.
+    /// Returns its name in the contract of the command line.
     pub fn name(self) -> &'static str {
         match self {
             Reason::UpToDate => "up-to-date",
@@ -64,50 +65,50 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Where a field is.
+/// The location of a field.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Address {
     /// The file, relative to the root.
     pub file: String,
-    /// The path in it, like `spec.containers[0].image`.
+    /// The path in the file, such as `spec.containers[0].image`.
     pub path: String,
 }
 
 impl Address {
-    /// The address of a field of a file.
+    /// Returns the address of a field of a file.
     pub fn of(file: &str, field: &Field) -> Address {
         Address { file: file.to_owned(), path: field.path.clone() }
     }
 }
 
-/// A field that does not move, or a tag that none of an image's fields can move to.
+/// A field that does not move, or a tag to which none of an image's fields can move.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Skipped {
     /// The image.
     pub image: Repository,
-    /// The tag that was not written, or that stays.
+    /// The tag that was not written, or the tag that stays.
     pub tag: Option<Tag>,
-    /// Why, for machines.
+    /// The reason as a machine-readable name.
     pub reason: Reason,
-    /// Why, for people.
+    /// The reason in plain text.
     pub detail: String,
-    /// The field; `None` when this is about all fields of the image.
+    /// The field, or `None` if this concerns all fields of the image.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub field: Option<Address>,
 }
 
 impl Skipped {
-    /// A field that stays.
+    /// Makes an entry for a field that stays.
     pub fn field(file: &str, field: &Field, tag: Option<Tag>, reason: Reason, detail: String) -> Skipped {
         Skipped { image: field.repository.clone(), tag, reason, detail, field: Some(Address::of(file, field)) }
     }
 
-    /// A tag that no field can move to.
+    /// Makes an entry for a tag to which no field can move.
     pub fn tag(image: &Repository, tag: &Tag, reason: Reason, detail: String) -> Skipped {
         Skipped { image: image.clone(), tag: Some(tag.clone()), reason, detail, field: None }
     }
 
-    /// Whether it is about a field of an image.
+    /// Returns whether it concerns a field of an image.
     pub fn concerns(&self, image: &Repository, address: &Address) -> bool {
         self.image == *image && self.field.as_ref().is_none_or(|field| field == address)
     }
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_that_are_printed() {
+    fn names_match_their_serialized_form() {
         for reason in Reason::ALL {
             assert_eq!(serde_json::to_value(reason).expect("a name"), reason.name());
         }

@@ -1,7 +1,7 @@
-//! The words of a commit's message, by a template in the language of Jinja (minijinja).
+//! Templates for commit messages, in the language of Jinja (minijinja).
 //!
-//! A template gives the subject and the text below it. Trailers are no part of it: whatever it says, they follow as the
-//! last paragraph, and no line before them can be taken for one.
+//! A template produces the subject and the text below it. Trailers are not part of it: they always follow as the last
+//! paragraph, and no line before them can be mistaken for one.
 
 use std::collections::BTreeSet;
 
@@ -14,15 +14,15 @@ use crate::image::Version;
 
 use super::gate::GatedUpdate;
 use super::message::{self, Act, Purpose};
-use super::trailer::line;
+use super::trailer::single_line;
 
-/// The words when nothing else is configured.
+/// The default template.
 const DEFAULT: &str = "{{ subject }}";
 
-/// So many steps a template may take: a thousand updates are written well within it.
+/// The maximum number of steps of a template; a thousand updates need far fewer.
 const FUEL: u64 = 1_000_000;
 
-/// A template that was tried.
+/// A valid template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     source: String,
@@ -34,26 +34,26 @@ impl Default for Template {
     }
 }
 
-/// A text that is no template.
+/// The error of an invalid template.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{words}")]
+#[error("{message}")]
 pub struct TemplateError {
-    words: String,
+    message: String,
 }
 
-/// What a template can name.
+/// The variables of a template.
 #[derive(Debug, Serialize)]
 struct Variables {
     subject: String,
     count: usize,
     apps: Vec<String>,
     images: Vec<String>,
-    updates: Vec<Shown>,
+    updates: Vec<UpdateVariables>,
 }
 
-/// One update, as a template sees it.
+/// The variables of one update.
 #[derive(Debug, Clone, Serialize)]
-struct Shown {
+struct UpdateVariables {
     app: String,
     file: String,
     path: String,
@@ -65,48 +65,49 @@ struct Shown {
 }
 
 impl Template {
-    /// Reads a template and tries it on examples, so that a name that does not exist is found now and not at a push.
+    /// Parses a template and renders it with examples, so that an unknown variable is an error now and not during a
+    /// push.
     pub fn parse(source: &str) -> Result<Template, TemplateError> {
         let template = Template { source: source.to_owned() };
         for count in [1, 3] {
             let text = render(source, &Variables::example(count))?;
             if text.trim().is_empty() {
-                return Err(TemplateError { words: "it gives an empty message".to_owned() });
+                return Err(TemplateError { message: "it produces an empty message".to_owned() });
             }
         }
         Ok(template)
     }
 
-    /// The whole message of a commit on top of `base` that makes these updates: subject, text, trailers. What moves
-    /// nothing is said in our own words.
+    /// Returns the complete message of a commit on top of `base`: subject, text and trailers. Commits without updates
+    /// do not use the template.
     pub fn message(&self, updates: &[GatedUpdate], purpose: &Purpose, base: &str) -> String {
         let trailers = message::trailers(updates, purpose, base);
         if updates.is_empty() {
             return format!("{}\n\n{trailers}", message::subject_of(&purpose.act, updates));
         }
         let variables = Variables::of(&purpose.act, updates);
-        // A template that fails on what was deployed just now must not stop a deploy.
-        let words = render(&self.source, &variables).unwrap_or_default();
-        let words = harmless(&words);
-        let words = if words.is_empty() { variables.subject } else { words };
-        format!("{words}\n\n{trailers}")
+        // A template that fails for the current updates must not prevent a deployment.
+        let text = render(&self.source, &variables).unwrap_or_default();
+        let text = without_trailers(&text);
+        let text = if text.is_empty() { variables.subject } else { text };
+        format!("{text}\n\n{trailers}")
     }
 
-    /// The title of a pull request that proposes these updates: the first line of what the template says.
+    /// Returns the title of a pull request that proposes these updates: the first line of the rendered template.
     pub fn title(&self, updates: &[GatedUpdate]) -> String {
         let variables = Variables::of(&Act::Deploy, updates);
-        let words = render(&self.source, &variables).unwrap_or_default();
-        let title = words.lines().map(line).find(|line| !line.is_empty());
+        let text = render(&self.source, &variables).unwrap_or_default();
+        let title = text.lines().map(single_line).find(|line| !line.is_empty());
         title.unwrap_or(variables.subject)
     }
 }
 
-/// What a template makes of variables. It cannot run for ever, and naming what does not exist is an error.
+/// Renders a template. Its running time is limited, and an unknown variable is an error.
 pub fn render(source: &str, variables: &impl Serialize) -> Result<String, TemplateError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     environment.set_fuel(Some(FUEL));
-    // Lines that hold only a block leave no empty line behind.
+    // Lines with only a block leave no empty line behind.
     if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
         environment.set_syntax(syntax);
     }
@@ -117,14 +118,14 @@ impl TemplateError {
     fn of(error: &minijinja::Error) -> TemplateError {
         let detail = error.detail().map(str::to_owned).unwrap_or_else(|| error.kind().to_string());
         let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
-        TemplateError { words: format!("{line}{detail}; docs/configuration.md lists what a template can name") }
+        TemplateError { message: format!("{line}{detail}; docs/configuration.md lists the variables") }
     }
 }
 
 impl Variables {
     fn of(act: &Act, updates: &[GatedUpdate]) -> Variables {
         let shown = |version: &Version| (!version.is_empty()).then(|| version.to_string());
-        let updates_shown = updates.iter().map(|update| Shown {
+        let updates_shown = updates.iter().map(|update| UpdateVariables {
             app: app(&update.file).to_owned(),
             file: update.file.clone(),
             path: update.field.path.clone(),
@@ -137,8 +138,8 @@ impl Variables {
         Variables::about(message::subject_of(act, updates), updates_shown.collect())
     }
 
-    fn about(subject: String, updates: Vec<Shown>) -> Variables {
-        let distinct = |of: fn(&Shown) -> &String| {
+    fn about(subject: String, updates: Vec<UpdateVariables>) -> Variables {
+        let distinct = |of: fn(&UpdateVariables) -> &String| {
             let names: BTreeSet<&String> = updates.iter().map(of).collect();
             names.into_iter().cloned().collect()
         };
@@ -151,9 +152,9 @@ impl Variables {
         }
     }
 
-    /// Updates as they could be: with and without a tag before, with and without a digest.
+    /// Makes example updates: with and without a tag before, with and without a digest.
     fn example(count: usize) -> Variables {
-        let update = |n: usize| Shown {
+        let update = |n: usize| UpdateVariables {
             app: format!("apps/shop-{n}"),
             file: format!("apps/shop-{n}/deployment.yaml"),
             path: "spec.template.spec.containers[0].image".to_owned(),
@@ -167,15 +168,15 @@ impl Variables {
     }
 }
 
-/// The app that a file belongs to: its folder, or the file's own name where it stands at the root.
+/// Returns the app of a file: its folder, or the file's own name at the root.
 pub fn app(file: &str) -> &str {
     file.rsplit_once('/').map_or(file, |(folder, _)| folder)
 }
 
-/// Words that cannot be taken for trailers and do not hide those that follow: git looks for trailers above a line that
-/// starts with `---` and above a scissors line, and a careless reader looks for `Tagalong-` in any line.
-fn harmless(words: &str) -> String {
-    let plain: String = words.chars().filter(|c| *c == '\n' || *c == '\t' || !c.is_control()).collect();
+/// Escapes lines that could be mistaken for trailers or hide the trailers that follow: git looks for trailers above a
+/// line that starts with `---` and above a scissors line, and a simple reader looks for `Tagalong-` in any line.
+fn without_trailers(text: &str) -> String {
+    let plain: String = text.chars().filter(|c| *c == '\n' || *c == '\t' || !c.is_control()).collect();
     let mut text = String::new();
     for line in plain.lines().map(str::trim_end) {
         let start = line.get(..TRAILER.len()).unwrap_or_default();
@@ -188,7 +189,7 @@ fn harmless(words: &str) -> String {
     text.trim_matches('\n').trim_start().to_owned()
 }
 
-/// How the names of all our trailers start.
+/// The start of the names of all our trailers.
 const TRAILER: &str = "Tagalong-";
 
 #[cfg(test)]
@@ -213,7 +214,7 @@ mod tests {
                             Tagalong-Base: ba5e\n";
 
     #[test]
-    fn a_template_gives_the_words_and_trailers_follow() {
+    fn trailers_follow_the_text_of_a_template() {
         let source = "chore: {{ count }} of {{ apps | join(', ') }}\n\n{% for u in updates %}\n\
                       * {{ u.name }} {{ u.from }} -> {{ u.to }}{{ ' ' ~ u.digest if u.digest }}\n{% endfor %}\n";
         assert_eq!(
@@ -237,14 +238,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_template_is_told_with_its_line() {
-        let wrong = |source: &str| Template::parse(source).expect_err("wrong").to_string();
-        assert!(wrong("a\n{{ nmae }}").starts_with("line 2: "), "{}", wrong("a\n{{ nmae }}"));
-        assert!(wrong("{{ updates[0].tag }}").starts_with("line 1: "), "{}", wrong("{{ updates[0].tag }}"));
-        assert!(wrong("{% for u in updates %}").contains("line 1"), "{}", wrong("{% for u in updates %}"));
-        assert!(wrong(" \n").contains("empty message"));
+    fn an_invalid_template_is_reported_with_its_line() {
+        let error = |source: &str| Template::parse(source).expect_err("invalid").to_string();
+        assert!(error("a\n{{ nmae }}").starts_with("line 2: "), "{}", error("a\n{{ nmae }}"));
+        assert!(error("{{ updates[0].tag }}").starts_with("line 1: "), "{}", error("{{ updates[0].tag }}"));
+        assert!(error("{% for u in updates %}").contains("line 1"), "{}", error("{% for u in updates %}"));
+        assert!(error(" \n").contains("empty message"));
         assert!(
-            wrong("{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}").contains("fuel")
+            error("{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}").contains("fuel")
         );
     }
 

@@ -1,5 +1,5 @@
-//! What the trailers of a commit say. They are the only state that is kept, so they are read wherever they stand in a
-//! message: squashing and rebasing move them about.
+//! The trailers of a commit. They are the only state, so they are read anywhere in a message: squashing and rebasing
+//! move them.
 
 use std::fmt;
 
@@ -7,25 +7,25 @@ use jiff::Timestamp;
 
 use crate::image::{Reference, Repository, Version};
 
-/// What a commit says about itself.
+/// The trailers of a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trailers {
     /// `Tagalong-Update:` the fields that it moved.
     pub moves: Vec<RecordedMove>,
     /// `Tagalong-Rollback:` the images that it moved back on purpose.
     pub rollbacks: Vec<Repository>,
-    /// `Tagalong-Hold:` what it stopped.
+    /// `Tagalong-Hold:` the images or versions that it put on hold.
     pub holds: Vec<Target>,
-    /// `Tagalong-Resume:` what it started again.
+    /// `Tagalong-Resume:` the images or versions whose holds it ended.
     pub resumes: Vec<Target>,
-    /// `Tagalong-Actor:` who asked for it.
+    /// `Tagalong-Actor:` the person or job that requested it.
     pub actor: Option<String>,
-    /// `Tagalong-Reason:` why.
+    /// `Tagalong-Reason:` the reason.
     pub reason: Option<String>,
-    /// `Tagalong-Base:` the commit that it was made on top of. One that still stands there has told in `held` all that
-    /// was held by name, so that nobody has to look further back.
+    /// `Tagalong-Base:` the commit on top of which it was made. If that is still its parent, `held` lists all holds by
+    /// name, and no older commits have to be read.
     pub base: Option<String>,
-    /// `Tagalong-Held:` what was held by name when it was made.
+    /// `Tagalong-Held:` the holds by name at the time it was made.
     pub held: Vec<Hold>,
 }
 
@@ -38,9 +38,9 @@ pub struct RecordedMove {
     pub path: String,
     /// The image.
     pub image: Repository,
-    /// What the field held.
+    /// The version before.
     pub from: Version,
-    /// What it came to hold.
+    /// The version after.
     pub to: Version,
 }
 
@@ -49,36 +49,36 @@ pub struct RecordedMove {
 pub struct Target {
     /// The image.
     pub image: Repository,
-    /// The version; an empty one means all.
+    /// The version; an empty one means all versions.
     pub version: Version,
 }
 
 /// A hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
-    /// What is held.
+    /// The image or version that is held.
     pub target: Target,
-    /// Since when.
+    /// The time when the hold began.
     pub since: Timestamp,
-    /// By whom.
+    /// The person or job that caused it.
     pub by: String,
-    /// Why: the reason that was given, else what the commit says of itself.
+    /// The reason that was given, or else the subject of the commit.
     pub why: String,
-    /// What put it there.
+    /// The commit or pull request that caused it.
     pub origin: Origin,
 }
 
-/// What put a hold there.
+/// The origin of a hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// A commit of the branch, by its id.
+    /// A commit of the branch, by its ID.
     Commit(String),
-    /// A pull request that was closed, by its address.
+    /// A pull request that was closed, by its URL.
     PullRequest(String),
 }
 
 impl Origin {
-    /// The commit, if it was one.
+    /// Returns the commit, if it was one.
     pub fn commit(&self) -> Option<&str> {
         match self {
             Origin::Commit(id) => Some(id),
@@ -86,7 +86,7 @@ impl Origin {
         }
     }
 
-    /// The address of the pull request, if it was one.
+    /// Returns the URL of the pull request, if it was one.
     pub fn pull_request(&self) -> Option<&str> {
         match self {
             Origin::Commit(_) => None,
@@ -96,7 +96,7 @@ impl Origin {
 }
 
 impl Trailers {
-    /// Reads a message. Lines that cannot be read are no trailers of ours.
+    /// Reads a message. Lines that cannot be parsed are ignored.
     pub fn read(message: &str) -> Trailers {
         let mut trailers = Trailers::default();
         for line in message.lines() {
@@ -126,14 +126,14 @@ impl Target {
         Some(Target { image: repository, version })
     }
 
-    /// Whether to resume this is to resume the other: to resume an image is to resume all of its versions.
+    /// Returns whether resuming this also resumes the other: resuming an image resumes all of its versions.
     pub fn covers(&self, other: &Target) -> bool {
-        self.image == other.image && (self.version.is_empty() || is(&self.version, &other.version))
+        self.image == other.image && (self.version.is_empty() || refers_to(&self.version, &other.version))
     }
 }
 
-/// Whether what holds `held` holds what is `meant`: the same tag, and the same digest where one is meant.
-pub fn is(meant: &Version, held: &Version) -> bool {
+/// Returns whether `held` is the version that is `meant`: the same tag, and the same digest if one is meant.
+pub fn refers_to(meant: &Version, held: &Version) -> bool {
     meant.tag == held.tag && (meant.digest.is_none() || meant.digest == held.digest)
 }
 
@@ -146,8 +146,11 @@ impl fmt::Display for Target {
 
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what =
-            if self.target.version.is_empty() { "held".to_owned() } else { format!("{} is held", self.target.version) };
+        let what = if self.target.version.is_empty() {
+            "held".to_owned()
+        } else {
+            format!("{} has been held", self.target.version)
+        };
         write!(f, "{what} since {} by {} ({}, ", self.since, self.by, self.why)?;
         match &self.origin {
             Origin::Commit(id) => write!(f, "commit {})", id.chars().take(7).collect::<String>()),
@@ -157,18 +160,18 @@ impl fmt::Display for Hold {
 }
 
 impl Hold {
-    /// The value of a trailer that tells it again: what, since when, by which commit, by whom, why.
+    /// Returns the value of the trailer that repeats it: target, time, commit, person, reason.
     pub fn trailer(&self) -> String {
         let origin = match &self.origin {
-            Origin::Commit(origin) | Origin::PullRequest(origin) => word(origin),
+            Origin::Commit(origin) | Origin::PullRequest(origin) => encode_word(origin),
         };
-        format!("{} {} {origin} {} {}", self.target, self.since, word(&self.by), line(&self.why))
+        format!("{} {} {origin} {} {}", self.target, self.since, encode_word(&self.by), single_line(&self.why))
     }
 
     fn read(value: &str) -> Option<Hold> {
         let mut words = value.splitn(5, ' ');
         let (target, since) = (Target::read(words.next()?)?, words.next()?.parse().ok()?);
-        let (commit, by) = (unword(words.next()?), unword(words.next()?));
+        let (commit, by) = (decode_word(words.next()?), decode_word(words.next()?));
         Some(Hold { target, since, by, why: words.next()?.to_owned(), origin: Origin::Commit(commit) })
     }
 }
@@ -177,21 +180,28 @@ fn recorded_move(value: &str) -> Option<RecordedMove> {
     let words: Vec<&str> = value.split_whitespace().collect();
     let [file, path, image, from, "->", to] = words.as_slice() else { return None };
     let image = image.parse().ok()?;
-    Some(RecordedMove { file: unword(file), path: unword(path), image, from: version(from)?, to: version(to)? })
+    Some(RecordedMove {
+        file: decode_word(file),
+        path: decode_word(path),
+        image,
+        from: version(from)?,
+        to: version(to)?,
+    })
 }
 
 fn version(text: &str) -> Option<Version> {
     if text == "(none)" { Some(Version::default()) } else { Version::parse_tag(text).ok() }
 }
 
-/// A text as one line.
-pub(super) fn line(text: &str) -> String {
+/// Turns a text into a single line.
+pub(super) fn single_line(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A text as one word: white space, `%` and control characters percent-encoded, as in URLs (RFC 3986 section 2.1).
-pub(super) fn word(text: &str) -> String {
+/// Turns a text into a single word: white space, `%` and control characters are percent-encoded as in URLs (RFC 3986
+/// section 2.1).
+pub(super) fn encode_word(text: &str) -> String {
     let mut word = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_whitespace() || c.is_control() || c == '%' {
@@ -204,7 +214,7 @@ pub(super) fn word(text: &str) -> String {
     word
 }
 
-/// The text of a word.
-fn unword(word: &str) -> String {
+/// Returns the text of an encoded word.
+fn decode_word(word: &str) -> String {
     percent_encoding::percent_decode_str(word).decode_utf8_lossy().into_owned()
 }

@@ -1,20 +1,20 @@
-//! What is configured for a tree.
+//! The configuration of a tree.
 
 use crate::manifest::field_rules::FieldRules;
 use crate::manifest::prefilter::{Prefilter, words};
 use crate::policy::rule::PolicySet;
 
-/// What is configured for a tree.
+/// The configuration of a tree.
 #[derive(Debug, Clone, Default)]
 pub struct TreeConfig {
-    /// Which images follow which tags.
+    /// The policies, which say which images follow which tags.
     pub policies: PolicySet,
-    /// What counts as an image field.
+    /// The rules for what is an image field.
     pub field_rules: FieldRules,
 }
 
 impl TreeConfig {
-    /// Returns the images that any policy governs.
+    /// Returns a prefilter for the images that any policy governs.
     pub fn prefilter(&self) -> Prefilter {
         let patterns = self.policies.rules.iter().flat_map(|rule| &rule.images);
         Prefilter::from_words(patterns.map(|pattern| words(pattern.as_str())))

@@ -69,8 +69,8 @@ pub struct TokenResponse {
 }
 
 impl TokenResponse {
-    /// The token, which is valid for 60 s if the server does not specify it. It expires here a little early, so that it does
-    /// not expire in transit.
+    /// The token, which is valid for 60 s if the server does not specify it. It expires here a little early, so that it
+    /// does not expire in transit.
     pub fn into_token(self, now: Instant) -> Option<Token> {
         let value = self.token.or(self.access_token)?;
         let seconds = self.expires_in.unwrap_or(60).min(24 * 3600);
@@ -80,7 +80,7 @@ impl TokenResponse {
 }
 
 impl Token {
-    /// Whether it has not expired.
+    /// Returns whether it has not expired.
     pub fn is_valid(&self, now: Instant) -> bool {
         now < self.expires
     }

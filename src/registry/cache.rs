@@ -1,8 +1,8 @@
-//! What was learned about registries, kept on disk. Deleting it only costs requests.
+//! A cache of what registries returned, kept on disk. Deleting it only costs requests.
 //!
-//! It holds the listings of the followed repositories, and the metadata of each listed tag's image. Tags that are no longer
-//! listed are removed at once, repositories that are no longer followed after some days. So its size is bounded by what is
-//! followed, and nothing needed is ever evicted to make room.
+//! It holds the listings of the followed repositories, and the metadata of each listed tag's image. Tags that are no
+//! longer listed are removed at once, repositories that are no longer followed after some days. So its size is bounded
+//! by what is followed, and nothing needed is ever evicted to make room.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -21,12 +21,12 @@ use super::metadata::ImageMetadata;
 use super::packed::{Packer, Unpacker, pack_tag, pack_tags, unpack_tag, unpack_tags};
 use super::store::Store;
 
-/// Entries that were not used on this many days are removed. Only days on which the cache was used count, so that nothing is
-/// lost while the agent is stopped, and two configurations can share a cache.
+/// Entries that were not used on this many days are removed. Only days on which the cache was used count, so that
+/// nothing is lost while the agent is stopped, and two configurations can share a cache.
 const DAYS: u32 = 14;
 const SECONDS_OF_A_DAY: i64 = 24 * 3600;
 
-/// What was learned about registries.
+/// A cache of what registries returned.
 pub struct Cache {
     store: Store,
     state: Mutex<State>,
@@ -234,8 +234,8 @@ impl Cache {
         self.store.remove(gone);
     }
 
-    /// Writes the cache to disk, and removes unused entries once a day. A crash before that loses only what can be fetched
-    /// again.
+    /// Writes the cache to disk, and removes unused entries once a day. A crash before that loses only what can be
+    /// fetched again.
     pub fn flush(&self) {
         self.flush_on(today());
     }
@@ -354,13 +354,13 @@ mod tests {
     fn entries_outlive_the_process_only_while_their_tags_are_listed() {
         let folder = tempfile::tempdir().expect("a folder");
         let (app, other) = (repository("r.io/app"), repository("r.io/app-2"));
-        let said = SourceLabels { revision: Some("0f".to_owned()), source: None };
+        let labels = SourceLabels { revision: Some("0f".to_owned()), source: None };
         {
             let cache = Cache::open(Some(folder.path()));
             (0..4).for_each(|n| cache.remember(&app, Some(&tag(&format!("t{n}"))), &image(n)));
             cache.remember(&other, Some(&tag("t0")), &image(9));
-            cache.remember_source_labels(&app, &image(2).digest, &said);
-            cache.remember_source_labels(&app, &image(3).digest, &said);
+            cache.remember_source_labels(&app, &image(2).digest, &labels);
+            cache.remember_source_labels(&app, &image(3).digest, &labels);
             let at = image(0).created.expect("a time");
             cache.remember_pushes(&app, &[(tag("t2"), at), (tag("t3"), at)]);
             // A second process works without the file.
@@ -375,7 +375,7 @@ mod tests {
         cache.retain_tags(&app, &HashSet::from([tag("t3")]));
         assert_eq!((cache.tag(&app, &tag("t3")), cache.tag(&app, &tag("t2"))), (Some(image(3)), None));
         assert_eq!(cache.pushes(&app).into_keys().collect::<Vec<_>>(), [tag("t3")]);
-        assert_eq!(cache.source_labels(&app, &image(3).digest), Some(said));
+        assert_eq!(cache.source_labels(&app, &image(3).digest), Some(labels));
         assert_eq!(cache.source_labels(&app, &image(2).digest), None);
         assert_eq!(cache.tag(&other, &tag("t0")), Some(image(9)));
     }

@@ -77,8 +77,8 @@ impl Client {
         }
     }
 
-    /// Fetches a manifest or index and verifies its bytes against the requested or claimed digest. A mirror may serve it by
-    /// digest; the digest of a tag comes from the registry itself.
+    /// Fetches a manifest or index and verifies its bytes against the requested or claimed digest. A mirror may serve
+    /// it by digest; the digest of a tag comes from the registry itself.
     pub(super) async fn manifest(
         &self,
         repository: &Repository,

@@ -29,8 +29,8 @@ pub enum Credential {
 
 /// Looks up the credential for a repository of a host (an empty path means the host alone) in a Docker config file, as
 /// written by `docker login` or podman, or in a Kubernetes pull secret (`.dockerconfigjson` or the older `.dockercfg`);
-/// `None` if the file has none. The file is read on each call, so that it can be rotated. Runs credential helpers, which
-/// may block.
+/// `None` if the file has none. The file is read on each call, so that it can be rotated. Runs credential helpers,
+/// which may block.
 pub fn look_up(file: &Path, host: &str, path: &str) -> Result<Option<Credential>, RegistryError> {
     let fail = |reason: String| RegistryError::CredentialsFile { file: file.to_owned(), reason };
     let text = Secret::new(std::fs::read(file).map_err(|error| fail(error.to_string()))?);
@@ -96,8 +96,8 @@ fn find(text: Secret<Vec<u8>>, host: &str, path: &str, helpers: Helpers) -> Resu
     Ok(None)
 }
 
-/// Writes a Docker config file with the credential for one host, as a kubelet reads it; `None` for a refresh token, which a
-/// kubelet does not support.
+/// Writes a Docker config file with the credential for one host, as a kubelet reads it; `None` for a refresh token,
+/// which a kubelet does not support.
 pub fn written(host: &str, credential: &Credential) -> Option<Secret<String>> {
     let Credential::Password { user, password } = credential else { return None };
     let auth = Secret::new(STANDARD.encode(Secret::new(format!("{user}:{}", password.expose())).expose()));
@@ -118,7 +118,7 @@ fn hosts_of(host: &str) -> Vec<&str> {
     }
 }
 
-/// Whether the file has the form before `auths`, with the hosts at the root.
+/// Returns whether the file has the form before `auths`, with the hosts at the root.
 fn is_old_form(root: &Value) -> bool {
     let known = ["auths", "credHelpers", "credsStore"];
     let is_entry = |entry: &Value| entry["auth"].is_string() || entry["username"].is_string();
@@ -126,8 +126,8 @@ fn is_old_form(root: &Value) -> bool {
     entries.is_some_and(|entries| !known.iter().any(|key| entries.contains_key(*key)) && entries.values().all(is_entry))
 }
 
-/// The names that a credential may be under, the most specific first: entries for a part of a registry (`ghcr.io/acme`),
-/// then the host in its usual spellings, then patterns (`*.example.com`), as kubelet supports them.
+/// The names that a credential may be under, the most specific first: entries for a part of a registry
+/// (`ghcr.io/acme`), then the host in its usual spellings, then patterns (`*.example.com`), as kubelet supports them.
 fn names(auths: &Value, host: &str, path: &str) -> Vec<String> {
     let hosts = hosts_of(host);
     let keys: Vec<&str> = auths.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();

@@ -71,7 +71,7 @@ impl fmt::Display for Flaw {
 }
 
 impl RegistryError {
-    /// Whether a retry may help.
+    /// Returns whether a retry may help.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
@@ -82,17 +82,17 @@ impl RegistryError {
         )
     }
 
-    /// Whether the request took the whole timeout: a retry would delay others for as long again.
+    /// Returns whether the request took the whole timeout: a retry would delay others for as long again.
     pub(super) fn used_full_timeout(&self) -> bool {
         matches!(self, RegistryError::TimedOut { .. })
     }
 
-    /// Whether the error concerns this image only, not the registry as a whole.
+    /// Returns whether the error concerns this image only, not the registry as a whole.
     pub fn concerns_image(&self) -> bool {
         self.is_not_found() || matches!(self, RegistryError::Incomplete { .. } | RegistryError::InvalidResponse { .. })
     }
 
-    /// Whether the registry reported that the image does not exist.
+    /// Returns whether the registry reported that the image does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, RegistryError::NoRepository(_) | RegistryError::NoImage { .. })
     }

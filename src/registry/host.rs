@@ -44,7 +44,7 @@ pub struct Request {
     pub accept: &'static str,
     /// The token's scope, such as `repository:org/app:pull`; empty for none.
     pub scope: String,
-    /// How the request authenticates.
+    /// The authentication of the request.
     pub authentication: Authentication,
     /// The largest body that is read, in bytes.
     pub limit: usize,
@@ -54,7 +54,7 @@ pub struct Request {
     pub if_none_match: Option<String>,
 }
 
-/// How a request authenticates.
+/// The authentication of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Authentication {
     /// As the host's challenge asks, as for registries.
@@ -70,7 +70,7 @@ impl Request {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// Whether it pulls a manifest, which counts against Docker Hub's limit.
+    /// Returns whether it pulls a manifest, which counts against Docker Hub's limit.
     fn is_metered(&self) -> bool {
         self.method == Method::GET && self.target.contains("/manifests/")
     }
@@ -299,8 +299,8 @@ impl Host {
     }
 }
 
-/// Runs work on the runtime's threads, where connections are served, so that the waiting thread wakes once and not at each
-/// step. The work is aborted when nobody waits for it any more.
+/// Runs work on the runtime's threads, where connections are served, so that the waiting thread wakes once and not at
+/// each step. The work is aborted when nobody waits for it any more.
 fn on_runtime<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> BoxFuture<'static, T> {
     let task = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
     task.map(|ended| ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))).boxed()

@@ -16,8 +16,8 @@ use jiff::Timestamp;
 const MOST_PLATFORMS: usize = 64;
 
 impl Client {
-    /// The metadata of an image, which is cached by digest. A cached tag is assumed not to have moved, as tags made from
-    /// commits do not; call [`Client::digest`] first to be sure.
+    /// The metadata of an image, which is cached by digest. A cached tag is assumed not to have moved, as tags made
+    /// from commits do not; call [`Client::digest`] first to be sure.
     pub async fn image(&self, repository: &Repository, version: &Version) -> Result<ImageMetadata, RegistryError> {
         self.inspect(repository, version, &PartCache::default()).await
     }
@@ -48,8 +48,8 @@ impl Client {
         Ok(image)
     }
 
-    /// The newest build time of an index's platforms, which are built one after the other. A missing platform is ignored as
-    /// long as another one has a build time; the integrity check reports it.
+    /// The newest build time of an index's platforms, which are built one after the other. A missing platform is
+    /// ignored as long as another one has a build time; the integrity check reports it.
     async fn created_of_platforms(
         &self,
         repository: &Repository,

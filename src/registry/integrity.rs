@@ -105,8 +105,8 @@ impl Client {
         }
     }
 
-    /// Checks that an image is complete: its index, the manifest of each of `platforms` (if empty, of all platforms that the
-    /// index lists, except attestations), their image configs and layers. Returns its digest.
+    /// Checks that an image is complete: its index, the manifest of each of `platforms` (if empty, of all platforms
+    /// that the index lists, except attestations), their image configs and layers. Returns its digest.
     ///
     /// # Errors
     /// [`RegistryError::Incomplete`] lists everything that is missing or wrong.
@@ -161,7 +161,8 @@ impl IntegrityCheck<'_> {
         async move {
             let children: Vec<&Descriptor> = index.platforms().filter(|child| self.needs(child)).collect();
             let mut flaws: Vec<Flaw> = Vec::new();
-            // A nested index does not state its platforms, so missing platforms are reported for the outermost index only.
+            // A nested index does not state its platforms, so missing platforms are reported for the outermost index
+            // only.
             let lists_indexes = children.iter().any(|child| child.platform().is_none());
             if depth == DEPTH && !lists_indexes {
                 let listed: Vec<Platform> = children.iter().filter_map(|child| child.platform()).collect();
@@ -184,7 +185,7 @@ impl IntegrityCheck<'_> {
         .boxed()
     }
 
-    /// Whether a manifest of an index is for one of the wanted platforms.
+    /// Returns whether a manifest of an index is for one of the wanted platforms.
     fn needs(&self, child: &Descriptor) -> bool {
         match child.platform() {
             Some(built) if !self.platforms.is_empty() => {
@@ -288,8 +289,8 @@ impl Client {
         self.blob_at(&endpoints.origin, repository, digest).await
     }
 
-    /// Storage that a registry redirects to may support only GET: then one byte is requested, and the response includes the
-    /// whole size (RFC 9110 section 14.4).
+    /// Storage that a registry redirects to may support only GET: then one byte is requested, and the response includes
+    /// the whole size (RFC 9110 section 14.4).
     async fn blob_at(
         &self,
         endpoint: &Endpoint,

@@ -1,5 +1,5 @@
-//! Manifests, indexes and image configs (OCI image specification 1.1, sections "Image Manifest", "Image
-//! Index", "Content Descriptors", "Image Configuration", "Annotations"; and Docker's image manifest version 2, schema 2).
+//! Manifests, indexes and image configs (OCI image specification 1.1, sections "Image Manifest", "Image Index",
+//! "Content Descriptors", "Image Configuration", "Annotations"; and Docker's image manifest version 2, schema 2).
 
 use std::collections::BTreeMap;
 
@@ -91,7 +91,7 @@ impl SourceLabels {
         SourceLabels { revision: self.revision.or(other.revision), source: self.source.or(other.source) }
     }
 
-    /// Whether both fields are present.
+    /// Returns whether both fields are present.
     pub fn is_complete(&self) -> bool {
         self.revision.is_some() && self.source.is_some()
     }
@@ -121,12 +121,12 @@ impl Manifest {
         self.layers.iter().flatten()
     }
 
-    /// Whether it is an index.
+    /// Returns whether it is an index.
     pub fn is_index(&self) -> bool {
         self.config.is_none() && self.manifests.is_some()
     }
 
-    /// Whether it is neither a manifest nor an index.
+    /// Returns whether it is neither a manifest nor an index.
     pub fn is_neither(&self) -> bool {
         self.config.is_none() && self.manifests.is_none()
     }
@@ -139,8 +139,8 @@ impl Descriptor {
         Some(Platform::new(&platform.os, &platform.architecture, platform.variant.as_deref()))
     }
 
-    /// Whether a registry need not have it: layers that only their owner may distribute, whatever their compression
-    /// (section "Non-Distributable Layers"; Docker calls them foreign).
+    /// Returns whether a registry need not have it: layers that only their owner may distribute, whatever their
+    /// compression (section "Non-Distributable Layers"; Docker calls them foreign).
     pub fn is_foreign(&self) -> bool {
         self.media_type.starts_with("application/vnd.oci.image.layer.nondistributable.")
             || self.media_type.starts_with("application/vnd.docker.image.rootfs.foreign.")

@@ -1,4 +1,4 @@
-//! What is known about an image.
+//! The metadata of an image.
 
 use jiff::Timestamp;
 

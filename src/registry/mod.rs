@@ -12,15 +12,15 @@
 //! - `push_times`: when tags were pushed, from the registry product's own API
 //! - `endpoint`: the hosts that serve a repository: its registry and a mirror
 //! - [`host`]: sends requests to one host, with retries
-//! - [`rate_limit`]: how fast one host may be queried
+//! - [`rate_limit`]: limits the rate of requests to one host
 //! - `single_flight`: sends identical concurrent requests once
 //! - `sign_in`: signs in to one host
 //! - [`auth`]: challenges and tokens
 //! - [`credentials`]: Docker config files and credential helpers
 //! - [`transport`]: HTTP to one host
-//! - `response`: what responses have in common
+//! - `response`: headers and errors that all responses share
 //! - [`manifest`]: manifests, indexes and image configs
-//! - [`cache`]: what was learned about registries, kept on disk
+//! - [`cache`]: a cache of what registries returned, kept on disk
 //! - `cache_format`: the keys and values of the cache
 //! - [`listing`]: the cached part of a tag listing that shows whether it has changed
 //! - [`store`]: the file behind the cache

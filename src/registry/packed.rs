@@ -45,7 +45,8 @@ impl Packer {
         packed
     }
 
-    /// Appends an optional time, to the nanosecond: two images are equally new only if their times are exactly the same.
+    /// Appends an optional time, to the nanosecond: two images are equally new only if their times are exactly the
+    /// same.
     pub(super) fn time(self, time: Option<Timestamp>) -> Packer {
         match time {
             Some(time) => self.bytes(&time.as_second().to_be_bytes()).bytes(&time.subsec_nanosecond().to_be_bytes()),

@@ -2,8 +2,8 @@
 //!
 //! - Gitea and Forgejo: `GET /api/v1/packages/{owner}?type=container&q={name}`, `created_at` of each version (their
 //!   swagger, operation `listPackages`)
-//! - Harbor: `GET /api/v2.0/projects/{project}/repositories/{repository}/artifacts`, `push_time` of each tag (its swagger,
-//!   operation `listArtifacts`; slashes in a repository are encoded twice)
+//! - Harbor: `GET /api/v2.0/projects/{project}/repositories/{repository}/artifacts`, `push_time` of each tag (its
+//!   swagger, operation `listArtifacts`; slashes in a repository are encoded twice)
 //! - Docker Hub: `GET /v2/namespaces/{namespace}/repositories/{repository}/tags`, `tag_last_pushed` (its API reference,
 //!   operation `ListRepositoryTags`)
 //!
@@ -65,13 +65,13 @@ struct HubTag {
 }
 
 impl Client {
-    /// Whether the registry of an image reports push times, according to the configuration.
+    /// Returns whether the registry of an image reports push times, according to the configuration.
     pub fn reports_push_times(&self, repository: &Repository) -> bool {
         self.api(repository).is_some()
     }
 
-    /// The push times of the wanted tags, as far as the registry's API reports them. They are cached: a known tag is assumed
-    /// not to have moved.
+    /// The push times of the wanted tags, as far as the registry's API reports them. They are cached: a known tag is
+    /// assumed not to have moved.
     pub async fn push_times(
         &self,
         repository: &Repository,

@@ -1,4 +1,5 @@
-//! Limits the rate of requests to one host: by a token bucket, by the limits that the host announces, and after failures.
+//! Limits the rate of requests to one host: by a token bucket, by the limits that the host announces, and after
+//! failures.
 //!
 //! Announced limits: `Retry-After` (RFC 9110 section 10.2.3), `RateLimit-Remaining` and `RateLimit-Reset` (IETF draft
 //! "RateLimit header fields for HTTP", early and late forms), and Docker Hub's `76;w=21600`, which counts only pulled
@@ -18,7 +19,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const REFUSALS: u32 = 3;
 /// After this many consecutive requests without a response, the host is considered down.
 const NO_RESPONSES: u32 = 6;
-/// How long requests to a host that is down are paused.
+/// The pause of requests to a host that is down.
 const DOWN: Duration = Duration::from_secs(15);
 
 /// The rate limit of one host.

@@ -1,4 +1,4 @@
-//! What responses have in common: their headers, and the errors that they mean.
+//! Headers that all responses share, and the errors that a response may indicate.
 
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
@@ -13,12 +13,12 @@ pub(super) fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> 
     response.headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Whether a response is a web page.
+/// Returns whether a response is a web page.
 pub(super) fn is_html(response: &Response) -> bool {
     header(response, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("text/html"))
 }
 
-/// Whether a body is an error of the distribution API (section "Error Codes").
+/// Returns whether a body is an error of the distribution API (section "Error Codes").
 pub(super) fn is_registry_error(response: &Response) -> bool {
     #[derive(Deserialize)]
     struct Errors {

@@ -26,7 +26,7 @@ const ACCESS_TOKEN: &str = "access token";
 /// The timeout of a credential helper.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where the credential for a host comes from.
+/// The source of a host's credential.
 #[derive(Debug)]
 pub enum CredentialSource {
     /// There is none: requests are anonymous.
@@ -37,7 +37,7 @@ pub enum CredentialSource {
     Given {
         /// The credential.
         credential: Credential,
-        /// Where it comes from, for messages.
+        /// The origin that messages name.
         from: String,
     },
 }
@@ -101,8 +101,8 @@ impl SignIn {
         })
     }
 
-    /// The `Authorization` header with a token of Docker Hub's API (its reference, operation `AuthCreateAccessToken`); `None` is
-    /// anonymous.
+    /// The `Authorization` header with a token of Docker Hub's API (its reference, operation `AuthCreateAccessToken`);
+    /// `None` is anonymous.
     pub async fn access_token(
         self: &Arc<Self>,
         base: &Url,

@@ -1,5 +1,5 @@
-//! The commit and source repository that an image was built from, according to the annotations of its index or manifest or
-//! the labels of its image config (OCI image specification 1.1, section "Pre-Defined Annotation Keys").
+//! The commit and source repository that an image was built from, according to the annotations of its index or manifest
+//! or the labels of its image config (OCI image specification 1.1, section "Pre-Defined Annotation Keys").
 
 use crate::image::{Digest, Repository, Version};
 

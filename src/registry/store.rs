@@ -12,15 +12,16 @@ use parking_lot::{Mutex, RwLock};
 use redb::backends::InMemoryBackend;
 use redb::{Database, DatabaseError, ReadableDatabase, TableDefinition, TableError};
 
-/// The name of the thread that opens the file. The library trusts its file, so a damaged one makes it panic: that is not a
-/// bug of tagalong, and ends only this thread.
+/// The name of the thread that opens the file. The library trusts its file, so a damaged one makes it panic: that is
+/// not a bug of tagalong, and ends only this thread.
 pub const OPENING: &str = "opening-the-cache";
 /// Raise it when the meaning of an entry changes.
 const VERSION: &str = "2";
 const FILE: &str = "registries.redb";
 /// The size of the library's page cache, in bytes.
 const MEMORY: usize = 3 << 20;
-/// The most entries, and bytes of them, that are buffered before a write. A crash loses them, and they are fetched again.
+/// The most entries, and bytes of them, that are buffered before a write. A crash loses them, and they are fetched
+/// again.
 const MAX_BUFFERED: usize = 1000;
 const MAX_BUFFERED_BYTES: usize = 1 << 20;
 /// The smallest file that is compacted, in bytes.
@@ -240,8 +241,8 @@ fn in_memory() -> Option<Database> {
     Database::builder().create_with_backend(InMemoryBackend::new()).ok()
 }
 
-/// Opens the file in a folder, and replaces it if it is damaged or of another version; `None` if another process owns it or
-/// it cannot be created.
+/// Opens the file in a folder, and replaces it if it is damaged or of another version; `None` if another process owns
+/// it or it cannot be created.
 fn on_disk(folder: &Path) -> Option<Database> {
     if let Err(error) = std::fs::create_dir_all(folder) {
         tracing::debug!(folder = %folder.display(), %error, "cannot create the registry cache");

@@ -37,8 +37,8 @@ pub struct TagList {
 }
 
 impl Client {
-    /// All tags of a repository, in the registry's order. Pages are followed through `Link`, whatever their size; names that
-    /// are not valid tags are omitted. If the registry supports ETags, only changed pages are transferred again.
+    /// All tags of a repository, in the registry's order. Pages are followed through `Link`, whatever their size; names
+    /// that are not valid tags are omitted. If the registry supports ETags, only changed pages are transferred again.
     pub async fn tags(&self, repository: &Repository) -> Result<Vec<Tag>, RegistryError> {
         Ok(self.list(repository, None).await?.tags.unwrap_or_default())
     }

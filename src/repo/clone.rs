@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 
 use git2::build::TreeUpdateBuilder;
 use git2::{Commit, FileMode, Oid, Repository, RepositoryOpenFlags, Signature, Tree};
@@ -22,6 +23,14 @@ pub struct CommitId(pub(super) Oid);
 impl fmt::Display for CommitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl FromStr for CommitId {
+    type Err = git2::Error;
+
+    fn from_str(text: &str) -> Result<CommitId, git2::Error> {
+        Oid::from_str(text).map(CommitId)
     }
 }
 

@@ -18,7 +18,7 @@ use super::patch::{self, Patch};
 use super::plaintext::{Plaintext, Type};
 use super::recipients::Recipients;
 use super::rulebook::{BrokenRules, RuleBook};
-use super::rules::WantedKey;
+use super::rules::RequiredKey;
 use super::tree::{self, Visit, Writing};
 
 /// A file with a new data key.
@@ -52,7 +52,8 @@ pub fn rotate_by_rules(
             None => envelope.metadata.age_recipients()?,
         };
         let rotated = rotate_envelope(bytes, &envelope, keyring, &recipients, last_modified, rng)?;
-        let before: BTreeSet<String> = envelope.metadata.keys().map(|key| WantedKey::of(key).shown()).collect();
+        let before: BTreeSet<String> =
+            envelope.metadata.keys().map(|key| RequiredKey::of(key).display_name()).collect();
         let after: BTreeSet<String> =
             recipients.groups.iter().flatten().map(|name| recipient::normalized(name)).collect();
         let but = |one: &BTreeSet<String>, other: &BTreeSet<String>| one.difference(other).cloned().collect();

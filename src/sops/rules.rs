@@ -26,7 +26,7 @@ pub struct CreationRules {
 pub struct CreationRule {
     path: Option<Regex>,
     /// The key groups, each a list of the keys that decrypt its share.
-    pub groups: Vec<Vec<WantedKey>>,
+    pub groups: Vec<Vec<RequiredKey>>,
     /// The number of groups that are needed; all of them if `None`.
     pub threshold: Option<usize>,
     /// The values that are encrypted.
@@ -37,15 +37,15 @@ pub struct CreationRule {
 
 /// A key that a rule requires.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WantedKey {
+pub struct RequiredKey {
     /// `age`, or a service as metadata names it.
     pub service: String,
     /// The recipient, or the name of the key.
     pub name: String,
 }
 
-impl WantedKey {
-    fn new(service: &str, name: &str) -> WantedKey {
+impl RequiredKey {
+    fn new(service: &str, name: &str) -> RequiredKey {
         let name = match service {
             "age" => recipient::normalized(name),
             "pgp" => name.split_ascii_whitespace().collect::<String>().to_ascii_uppercase(),
@@ -58,19 +58,19 @@ impl WantedKey {
             "kms" => name.split('+').next().unwrap_or_default().trim().to_owned(),
             _ => name.trim().to_owned(),
         };
-        WantedKey { service: service.to_owned(), name }
+        RequiredKey { service: service.to_owned(), name }
     }
 
     /// Returns a key of a file's metadata in this form.
-    pub fn of(key: &MasterKey) -> WantedKey {
+    pub fn of(key: &MasterKey) -> RequiredKey {
         match key {
-            MasterKey::Age { recipient, .. } => WantedKey::new("age", recipient),
-            MasterKey::Foreign { service, name } => WantedKey::new(service, name),
+            MasterKey::Age { recipient, .. } => RequiredKey::new("age", recipient),
+            MasterKey::Foreign { service, name } => RequiredKey::new(service, name),
         }
     }
 
     /// Returns the key's name for display.
-    pub fn shown(&self) -> String {
+    pub fn display_name(&self) -> String {
         if self.service == "age" { self.name.clone() } else { format!("{} {}", self.service, self.name) }
     }
 }
@@ -128,27 +128,27 @@ impl CreationRule {
     /// Returns the recipients of this rule. Fails for keys of services: files would silently lack them.
     pub fn recipients(&self) -> Result<Recipients, SopsError> {
         let foreign: Vec<String> =
-            self.groups.iter().flatten().filter(|key| key.service != "age").map(WantedKey::shown).collect();
+            self.groups.iter().flatten().filter(|key| key.service != "age").map(RequiredKey::display_name).collect();
         if !foreign.is_empty() {
             return Err(SopsError::ForeignRecipients { keys: foreign });
         }
-        let names = |group: &Vec<WantedKey>| group.iter().map(|key| key.name.clone()).collect();
+        let names = |group: &Vec<RequiredKey>| group.iter().map(|key| key.name.clone()).collect();
         Ok(Recipients { groups: self.groups.iter().map(names).collect(), threshold: self.threshold })
     }
 
     /// Describes how the keys of a file differ from those of the rule; `None` if they do not.
     pub fn difference(&self, metadata: &Metadata) -> Option<String> {
-        let sorted = |keys: &mut Vec<WantedKey>| {
+        let sorted = |keys: &mut Vec<RequiredKey>| {
             keys.sort();
             keys.dedup();
         };
         let mut wanted = self.groups.clone();
-        let mut found: Vec<Vec<WantedKey>> =
-            metadata.groups.iter().map(|group| group.iter().map(WantedKey::of).collect()).collect();
+        let mut found: Vec<Vec<RequiredKey>> =
+            metadata.groups.iter().map(|group| group.iter().map(RequiredKey::of).collect()).collect();
         wanted.iter_mut().chain(&mut found).for_each(sorted);
-        let all = |groups: &[Vec<WantedKey>]| groups.concat();
-        let without = |keys: Vec<WantedKey>, others: &[WantedKey]| -> Vec<String> {
-            keys.into_iter().filter(|key| !others.contains(key)).map(|key| key.shown()).collect()
+        let all = |groups: &[Vec<RequiredKey>]| groups.concat();
+        let without = |keys: Vec<RequiredKey>, others: &[RequiredKey]| -> Vec<String> {
+            keys.into_iter().filter(|key| !others.contains(key)).map(|key| key.display_name()).collect()
         };
         let missing = without(all(&wanted), &all(&found));
         let extra = without(all(&found), &all(&wanted));
@@ -192,8 +192,8 @@ const GROUP_KEYS: KeyLists = [
     ("hc_vault", "hc_vault", ""),
 ];
 
-fn group(raw: &Raw, lists: &KeyLists) -> Vec<WantedKey> {
-    let mut keys: Vec<WantedKey> = Vec::new();
+fn group(raw: &Raw, lists: &KeyLists) -> Vec<RequiredKey> {
+    let mut keys: Vec<RequiredKey> = Vec::new();
     for merged in raw.items("merge") {
         keys.extend(group(merged, &GROUP_KEYS));
     }
@@ -210,7 +210,7 @@ fn group(raw: &Raw, lists: &KeyLists) -> Vec<WantedKey> {
             _ => Vec::new(),
         };
         let names = names.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|name| !name.is_empty());
-        for key in names.map(|name| WantedKey::new(service, name)) {
+        for key in names.map(|name| RequiredKey::new(service, name)) {
             if !keys.contains(&key) {
                 keys.push(key);
             }
@@ -243,7 +243,7 @@ creation_rules:
 ";
 
     fn keys(rule: &CreationRule) -> Vec<Vec<String>> {
-        rule.groups.iter().map(|group| group.iter().map(WantedKey::shown).collect()).collect()
+        rule.groups.iter().map(|group| group.iter().map(RequiredKey::display_name).collect()).collect()
     }
 
     #[test]

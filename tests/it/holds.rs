@@ -97,8 +97,8 @@ fn a_reverted_tag_waits_for_a_newer_one() {
     // A late CI job is refused too, unless forced.
     let image = format!("{}:bbbbbb2", stage.image("app"));
     let refused = stage.tagalong(&["set", &image]).fails_with(3);
-    assert!(refused.stderr.contains("bbbbbb2 is held since"), "{refused:#?}");
-    assert!(refused.stderr.contains("help: give --force"), "{refused:#?}");
+    assert!(refused.stderr.contains("bbbbbb2 has been held since"), "{refused:#?}");
+    assert!(refused.stderr.contains("help: pass --force"), "{refused:#?}");
     assert_eq!(tag(&stage), "aaaaaa1");
 
     push(&stage, "cccccc3", 5);
@@ -121,7 +121,7 @@ fn a_held_tag_missing_in_the_registry_does_not_let_in_an_older_one() {
     is_held(&stage, "aaaaaa1", "bbbbbb2");
     let report = elsewhere(&stage, "new", &["sync", "--output", "json"]).ok().json();
     let detail = report["skipped"][0]["detail"].as_str().expect("a text");
-    assert!(detail.starts_with("cccccc3 is held since"), "{detail}");
+    assert!(detail.starts_with("cccccc3 has been held since"), "{detail}");
     assert!(detail.ends_with("; bbbbbb2 is not known to be newer"), "{detail}");
     // People can override it.
     let resume = ["resume", &stage.image("app"), "--reason", "it was not the build"];
@@ -189,7 +189,7 @@ fn rollback_goes_back_step_by_step() {
     is_held(&stage, "aaaaaa1", "cccccc3");
     let nothing = stage.tagalong(&["rollback", &image, "--reason", "further"]).fails_with(2);
     assert!(
-        nothing.stderr.contains("nothing is known that spec.containers[0].image held before aaaaaa1"),
+        nothing.stderr.contains("no earlier value of spec.containers[0].image is known, apart from aaaaaa1"),
         "{nothing:#?}"
     );
     stage.tagalong(&["rollback", &image, "--to", "bbbbbb2", "--reason", "that was good"]).ok();
@@ -208,7 +208,7 @@ fn a_rollback_that_would_break_something_is_refused() {
     syncs_to(&stage, "bbbbbb2");
     let tip = stage.origin.tip();
     let unknown = stage.tagalong(&["rollback", &stage.image("ap"), "--reason", "x"]).fails_with(2);
-    assert!(unknown.stderr.contains(&format!("the closest images found are {image}")), "{unknown:#?}");
+    assert!(unknown.stderr.contains(&format!("similar images: {image}")), "{unknown:#?}");
     stage.tagalong(&["rollback", &format!("{image}:bbbbbb2"), "--reason", "x"]).fails_with(2);
     stage.tagalong(&["rollback", &image, "--to", "a b", "--reason", "x"]).fails_with(2);
     stage.tagalong(&["rollback", &image]).fails_with(2);
@@ -403,12 +403,12 @@ fn the_agent_respects_a_rollback_that_happens_while_it_runs() {
     let said = |words: &str| std::fs::read_to_string(stage.home().join("agent.log")).expect("a log").contains(words);
     wait_until("the first update", || tag(&stage) == "bbbbbb2");
     revert(&stage);
-    wait_until("the hold", || said("bbbbbb2 is held"));
+    wait_until("the hold", || said("bbbbbb2 has been held"));
     assert_eq!(tag(&stage), "aaaaaa1");
     push(&stage, "cccccc3", 5);
     wait_until("the newer one", || tag(&stage) == "cccccc3");
     revert(&stage);
-    wait_until("the second hold", || said("cccccc3 is held"));
+    wait_until("the second hold", || said("cccccc3 has been held"));
     drop(agent);
     is_held(&stage, "aaaaaa1", "cccccc3");
     let agent_again = command(stage.home()).args(["sync", "--config", &config]).output().expect("a run");
@@ -426,7 +426,7 @@ fn the_first_cycle_after_a_rollback_reports_the_hold() {
     let rollback = stage.origin.tip();
     agent.wait_for(&format!("\"head\":\"{rollback}\""));
     let log = agent.log();
-    assert!(log.contains("bbbbbb2 is held since"), "{log}");
+    assert!(log.contains("bbbbbb2 has been held since"), "{log}");
     assert!(!log.contains("no-candidate"), "{log}");
     assert_eq!(stage.origin.tip(), rollback);
 

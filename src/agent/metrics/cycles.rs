@@ -20,9 +20,9 @@ pub(super) const UPDATES_SERIES: usize = 500;
 /// The label of all others. No image has such a name.
 const OTHERS: &str = "(others)";
 
-/// How long cycles take, in seconds.
+/// The buckets of cycle durations, in seconds.
 const DURATIONS: [f64; 11] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0, 600.0];
-/// How long an image waits from its build to its deployment, in seconds: half a minute to a week.
+/// The buckets of the time from an image's build to its deployment, in seconds: up to a week.
 pub(super) const LAGS: [f64; 12] =
     [15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0, 43_200.0, 86_400.0, 604_800.0];
 
@@ -93,7 +93,7 @@ impl CycleMetrics {
             self.pushed("lost-race", report.attempts.saturating_sub(1));
         }
         // Proposed updates are not deployed yet.
-        let is_deployed = report.commit.is_some() && !report.is_proposal;
+        let is_deployed = report.deployed().is_some();
         for moved in report.updates.iter().filter(|_| is_deployed) {
             self.updated(&moved.image);
             if let Some(built) = moved.built {

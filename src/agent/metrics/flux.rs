@@ -1,4 +1,4 @@
-//! Metrics of what became of commits in the cluster.
+//! Metrics of the outcome of commits in the cluster.
 
 use jiff::Timestamp;
 use prometheus_client::metrics::counter::Counter;
@@ -12,10 +12,10 @@ use crate::cluster::pending_rollouts::{RolloutEvent, RolloutOutcome};
 
 use super::cycles::LAGS;
 
-/// How long Flux takes for a commit, in seconds.
+/// The buckets of the time that Flux takes for a commit, in seconds.
 const DURATIONS: [f64; 10] = [1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
 
-/// Metrics of what became of commits in the cluster.
+/// Metrics of the outcome of commits in the cluster.
 #[derive(Debug)]
 pub struct FluxMetrics {
     reconciled: Family<[(&'static str, String); 1], Counter>,

@@ -50,8 +50,8 @@ impl ImageMetrics {
         self.keep_back(&[], 0);
     }
 
-    /// Shows the images that are kept back, ordered by severity and then by name, so that each cycle omits the same ones.
-    /// A series that stays is never removed in between.
+    /// Shows the images that are kept back, ordered by severity and then by name, so that each cycle omits the same
+    /// ones. A series that stays is never removed in between.
     fn keep_back(&self, images: &[ImageStatus], count: usize) {
         let worst = KEPT_BACK.iter().flat_map(|state| images.iter().filter(move |image| image.state == *state));
         let labels = |image: &ImageStatus| -> Labels {

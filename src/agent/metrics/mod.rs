@@ -1,9 +1,10 @@
-//! The agent's metrics, in the OpenMetrics format that Prometheus reads. Each part registers the families that it counts.
+//! The agent's metrics, in the OpenMetrics format that Prometheus reads. Each part registers the families that it
+//! counts.
 //!
 //! - [`cycles`]: cycles, updates and pushes
 //! - [`images`]: the states of images, with a bounded number of series
 //! - [`config`]: the configuration in use
-//! - [`flux`]: what became of commits in the cluster
+//! - [`flux`]: the outcome of commits in the cluster
 
 pub mod config;
 pub mod cycles;
@@ -124,7 +125,7 @@ mod tests {
     use crate::cycle::error::CycleError;
     use crate::cycle::report::Report;
     use crate::cycle::status::{ImageStatus, State};
-    use crate::image::Repository;
+    use crate::image::{Repository, Version};
     use crate::notify::metrics::Delivery;
     use crate::plan::skip::Reason;
 
@@ -150,13 +151,13 @@ mod tests {
             file: "a.yaml".to_owned(),
             path: "image".to_owned(),
             image: image.clone(),
-            from: None,
-            to: "v2".to_owned(),
+            from: Version::default(),
+            to: Version::parse_tag("v2").expect("a tag"),
             digest: None,
             built: Some(Timestamp::from_second(second).expect("a time")),
         };
         let report = Report {
-            commit: Some("f00".to_owned()),
+            commit: "f00".parse().ok(),
             updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
             attempts: 3,
             ..report(vec![ImageStatus { image: image.clone(), ..status("app", State::Kept(Reason::BlockedSecret)) }])
@@ -224,7 +225,7 @@ mod tests {
 
     fn report(images: Vec<ImageStatus>) -> Report {
         Report {
-            head: "f00".to_owned(),
+            head: None,
             commit: None,
             updates: Vec::new(),
             skipped: Vec::new(),

@@ -44,11 +44,11 @@ pub fn counts(query: &Query, selection: &Selection) -> Markup {
 
 /// The form that filters by state and by text.
 pub fn filter(query: &Query) -> Markup {
-    let asked = query.state();
+    let current = query.state();
     let named = GROUPS.iter().map(|(name, _)| (*name, name.replace('-', " ")));
     let options: Vec<(&str, String)> =
         named.chain(BY_TROUBLE.into_iter().map(|state| (state.name(), label(state).to_owned()))).collect();
-    let is_other = !asked.is_empty() && options.iter().all(|(name, _)| *name != asked);
+    let is_other = !current.is_empty() && options.iter().all(|(name, _)| *name != current);
     html! {
         form .filter role="search" aria-label="Images" action="#images" {
             label {
@@ -59,9 +59,9 @@ pub fn filter(query: &Query) -> Markup {
                 "State"
                 select name="state" {
                     option value="" { "any" }
-                    @if is_other { option value=(asked) selected { (asked) } }
+                    @if is_other { option value=(current) selected { (current) } }
                     @for (name, shown) in &options {
-                        option value=(name) selected[*name == asked] { (shown) }
+                        option value=(name) selected[*name == current] { (shown) }
                     }
                 }
             }

@@ -10,7 +10,7 @@ use crate::agent::query::{Query, QueryError, Sizes};
 use crate::agent::row::Row;
 use crate::agent::snapshot::Snapshot;
 use crate::agent::status::Rollout;
-use crate::cycle::status::{HoldStatus, Place, Why};
+use crate::cycle::status::{FieldVersion, HoldStatus, StatusReason};
 use crate::fault::Explain;
 use crate::image::{Repository, Version};
 
@@ -97,7 +97,7 @@ fn table(snapshot: &Snapshot, query: &Query, selection: &Selection) -> Markup {
 }
 
 /// Returns the reasons why fields are kept back, without duplicates.
-fn details_of(reasons: &[Why]) -> Vec<&str> {
+fn details_of(reasons: &[StatusReason]) -> Vec<&str> {
     let mut seen = HashSet::new();
     reasons.iter().map(|why| why.detail.as_str()).filter(|detail| seen.insert(*detail)).collect()
 }
@@ -159,7 +159,7 @@ fn rollouts(rollouts: &[Rollout], has_moved: bool) -> Markup {
 }
 
 /// The current versions of an image, without duplicates.
-fn versions(places: &[Place]) -> Markup {
+fn versions(places: &[FieldVersion]) -> Markup {
     let versions: BTreeSet<Option<String>> = places.iter().map(version).collect();
     html! {
         @for version in versions.iter().take(DETAILS) { div { (optional(version.as_deref())) } }
@@ -167,12 +167,12 @@ fn versions(places: &[Place]) -> Markup {
     }
 }
 
-fn version(place: &Place) -> Option<String> {
+fn version(place: &FieldVersion) -> Option<String> {
     let version = Version { tag: place.tag.clone(), digest: place.digest.clone() };
     (!version.is_empty()).then(|| version.to_string())
 }
 
-fn places(all: &[Place], image: &Repository) -> Markup {
+fn places(all: &[FieldVersion], image: &Repository) -> Markup {
     let (shown, left_out) = first(all, FIELDS);
     html! {
         @match all {

@@ -24,7 +24,7 @@ use parts::{commit, number, optional, shortened, time};
 pub const STYLE: &str = include_str!("../page.css");
 
 /// Renders the page with the images that a query asks for; with all images and an error if the query is invalid.
-pub fn render(snapshot: &Snapshot, asked: &Result<Query, QueryError>) -> Markup {
+pub fn render(snapshot: &Snapshot, query: &Result<Query, QueryError>) -> Markup {
     let link = snapshot.commit_link.as_ref();
     html! {
         (DOCTYPE)
@@ -46,7 +46,7 @@ pub fn render(snapshot: &Snapshot, asked: &Result<Query, QueryError>) -> Markup 
                 }
                 main {
                     (overview(snapshot))
-                    (images::section(snapshot, asked))
+                    (images::section(snapshot, query))
                     section aria-labelledby="moves" {
                         h2 #moves { "Recent updates" }
                         @if snapshot.status.moves.is_empty() {
@@ -185,7 +185,7 @@ mod tests {
     use crate::agent::row::Row;
     use crate::agent::snapshot::SnapshotStore;
     use crate::agent::status::Rollout;
-    use crate::cycle::status::{HoldStatus, ImageStatus, Place, State, Why};
+    use crate::cycle::status::{FieldVersion, HoldStatus, ImageStatus, State, StatusReason};
     use crate::image::Tag;
     use crate::plan::skip::Reason;
 
@@ -194,7 +194,7 @@ mod tests {
     fn row(image: &str, state: State, candidate: Option<&str>, detail: &str, files: &[&str]) -> Row {
         let tag = |text: &str| text.parse::<Tag>().expect("a tag");
         let at = Timestamp::from_second(1_790_000_000).expect("a time");
-        let place = |file: &&str| Place {
+        let place = |file: &&str| FieldVersion {
             file: (*file).to_owned(),
             path: "images[0].newTag".to_owned(),
             tag: Some(tag("1a2b3c4d5e6f")),
@@ -206,7 +206,12 @@ mod tests {
             state,
             candidate: candidate.map(tag),
             current: files.iter().map(place).collect(),
-            reasons: vec![Why { field: None, reason: Reason::BlockedSecret, tag: None, detail: detail.to_owned() }],
+            reasons: vec![StatusReason {
+                field: None,
+                reason: Reason::BlockedSecret,
+                tag: None,
+                detail: detail.to_owned(),
+            }],
             holds: vec![HoldStatus {
                 tag: Some(tag("0badf00d")),
                 digest: None,
@@ -330,7 +335,7 @@ mod tests {
                 open.push(name.clone());
             }
             if let Some(id) = attribute(&attributes, "id") {
-                assert!(ids.insert(id.clone()), "{id} stands twice");
+                assert!(ids.insert(id.clone()), "{id} is not unique");
             }
         }
         assert!(open.is_empty(), "{open:?}");
@@ -419,8 +424,10 @@ mod tests {
             let files: Vec<&str> = files.iter().map(String::as_str).collect();
             let mut row =
                 row("ghcr.io/acme/base", State::Kept(Reason::BlockedSecret), None, &"long ".repeat(fields), &files);
-            let why =
-                |n: usize| Why { detail: format!("{n} {}", "long ".repeat(fields)), ..row.status.reasons[0].clone() };
+            let why = |n: usize| StatusReason {
+                detail: format!("{n} {}", "long ".repeat(fields)),
+                ..row.status.reasons[0].clone()
+            };
             row.status.reasons = (0..fields).map(why).collect();
             let mut snapshot = snapshot();
             snapshot.status.images = Arc::new(Listing::new(vec![row]));

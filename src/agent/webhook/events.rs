@@ -255,7 +255,7 @@ mod tests {
 
     /// The images of an event, as `host/path`; `*` if the host is unknown, and `/**` if names below are included.
     fn images_of(kind: Kind, event: &Value) -> Vec<String> {
-        let targets = updated_images(kind, event.to_string().as_bytes()).expect("understood");
+        let targets = updated_images(kind, event.to_string().as_bytes()).expect("a valid event");
         let shown = |target: &Target| {
             let below = if target.with_below { "/**" } else { "" };
             format!("{}/{}{below}", target.host.as_deref().unwrap_or("*"), target.path)
@@ -364,7 +364,7 @@ mod tests {
         for kind in Kind::ALL {
             for body in ["", "[]", "null", "{", "\"x\"", "{\"unexpected\": [1]}"] {
                 let refused = updated_images(kind, body.as_bytes());
-                // Other events of GitHub are not understood, and need not be.
+                // Other events of GitHub are ignored.
                 assert!(refused.is_err() || kind == Kind::Ghcr && refused.is_ok_and(|n| n.is_empty()), "{kind} {body}");
             }
         }

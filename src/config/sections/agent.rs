@@ -1,7 +1,5 @@
 //! The section `agent`.
 
-use std::path::PathBuf;
-
 use crate::agent::config::Config;
 use crate::agent::webhook::config::Webhook;
 
@@ -29,8 +27,8 @@ pub fn read(mut section: Section<'_>) -> Config {
 
 fn webhook(mut section: Section<'_>) -> Option<Webhook> {
     let kind = section.parsed("kind");
-    let secret_file = section.parsed("secretFile").filter(|path: &PathBuf| !path.as_os_str().is_empty());
-    if kind.is_none() || secret_file.is_none() {
+    let secret_file = section.path("secretFile");
+    if section.lacks("kind") || section.lacks("secretFile") {
         section
             .error("`kind` and `secretFile` are required, for example `kind: gitea` and `secretFile: /etc/tagalong/webhook/secret`");
     }

@@ -18,7 +18,7 @@ const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 /// Reads the section.
 pub fn read(mut section: Section<'_>, environment: Environment<'_>) -> Config {
     let (leader_election, of_flux) = (section.section("leaderElection"), section.section("flux"));
-    if leader_election.is_none() && of_flux.is_none() {
+    if section.lacks("leaderElection") && section.lacks("flux") {
         section.error("`leaderElection` or `flux` is required, for example `leaderElection: { lease: tagalong }`");
     }
     section.finish();
@@ -51,7 +51,7 @@ fn identity(environment: Environment<'_>) -> String {
 
 fn flux(mut section: Section<'_>) -> Option<Flux> {
     let source = section.section("gitRepository").and_then(source);
-    if source.is_none() {
+    if section.lacks("gitRepository") {
         section.error("`gitRepository` is required: the GitRepository that follows the branch, for example `{ name: flux-system }`");
     }
     let namespaces =
@@ -69,13 +69,16 @@ fn source(mut section: Section<'_>) -> Option<ObjectRef> {
     let name = section.parsed::<ObjectName>("name");
     let namespace =
         section.parsed::<ObjectName>("namespace").map_or_else(|| NAMESPACE.to_owned(), |name| name.to_string());
+    if section.lacks("name") {
+        section.error("`name` is required");
+    }
     section.finish();
     Some(ObjectRef { namespace, name: name?.to_string() })
 }
 
 fn receiver(mut section: Section<'_>) -> Option<Receiver> {
     let url_file = section.path("urlFile");
-    if url_file.is_none() {
+    if section.lacks("urlFile") {
         section.error("`urlFile` is required: a file with the full URL of the Receiver");
     }
     let secret_file = section.path("secretFile");

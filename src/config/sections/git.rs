@@ -82,7 +82,7 @@ pub fn read(mut section: Section<'_>) -> GitSection {
         signing: section.section("signing").and_then(signing),
         style: Style { title: title.unwrap_or_default(), ..style },
     };
-    if config.pull_request.is_some() && config.push_branch.is_none() {
+    if !section.lacks("pullRequest") && section.lacks("pushBranch") {
         section.error("`pullRequest` requires `pushBranch`, the branch to be merged");
     }
     section.finish();
@@ -114,7 +114,7 @@ fn person(mut section: Section<'_>) -> Option<Person> {
         Ok(text.to_owned())
     };
     let (name, email) = (section.parsed_with("name", plain), section.parsed_with("email", plain));
-    if name.is_none() || email.is_none() {
+    if section.lacks("name") || section.lacks("email") {
         section.error("`name` and `email` are required");
     }
     section.finish();

@@ -64,7 +64,7 @@ fn one(kind: &str, section: &mut Section<'_>, environment: Environment<'_>) -> O
         "teams" => Some(Service::Teams { url: needed(section, "urlFile", "urlEnv")? }),
         "matrix" => {
             let (server, room) = (section.parsed_with("server", server), section.parsed_with("room", room));
-            if server.is_none() || room.is_none() {
+            if section.lacks("server") || section.lacks("room") {
                 section.error("`server` and `room` are required");
             }
             let token = needed(section, "tokenFile", "tokenEnv")?;
@@ -82,29 +82,32 @@ fn one(kind: &str, section: &mut Section<'_>, environment: Environment<'_>) -> O
             let body = body.or_else(|| Body::new(None, content_type).ok())?;
             Some(Service::Webhook { url: url?, body, token, secret })
         }
-        _ => {
-            let is_github = kind == "github";
-            let given = section.parsed_with("server", server);
-            let api = match (given, is_github) {
-                (Some(server), true) => Some(server),
-                (None, true) => Url::parse("https://api.github.com").ok(),
-                (Some(server), false) => Url::parse(&format!("{}/api/v1", server.as_str().trim_end_matches('/'))).ok(),
-                (None, false) => {
-                    section.error("`server` is required, for example https://gitea.example.com");
-                    None
-                }
-            };
-            let repository = section.parsed_with("repository", repository);
-            if repository.is_none() {
-                section.error("`repository` is required: owner/name of the infrastructure repository");
-            }
-            let context = section.parsed_with("context", |text| Ok(text.to_owned()));
-            let token = needed(section, "tokenFile", "tokenEnv")?;
-            let context = context.unwrap_or_else(|| "tagalong".to_owned());
-            let forge = Forge { api: api?, repository: repository?, token, context };
-            Some(if is_github { Service::GitHub(forge) } else { Service::Gitea(forge) })
-        }
+        "github" => Some(Service::GitHub(forge(section, environment, true)?)),
+        _ => Some(Service::Gitea(forge(section, environment, false)?)),
     }
+}
+
+fn forge(section: &mut Section<'_>, environment: Environment<'_>, is_github: bool) -> Option<Forge> {
+    let server = section.parsed_with("server", server);
+    let api = match (server, is_github) {
+        (Some(server), true) => Some(server),
+        (None, true) => Url::parse("https://api.github.com").ok(),
+        (Some(server), false) => Url::parse(&format!("{}/api/v1", server.as_str().trim_end_matches('/'))).ok(),
+        (None, false) => {
+            if section.lacks("server") {
+                section.error("`server` is required, for example https://gitea.example.com");
+            }
+            None
+        }
+    };
+    let repository = section.parsed_with("repository", repository);
+    if section.lacks("repository") {
+        section.error("`repository` is required: owner/name of the infrastructure repository");
+    }
+    let context = section.parsed_with("context", |text| Ok(text.to_owned()));
+    let token = place(section, environment, "tokenFile", "tokenEnv", true)?;
+    let context = context.unwrap_or_else(|| "tagalong".to_owned());
+    Some(Forge { api: api?, repository: repository?, token, context })
 }
 
 /// Reads a URL or token from a file or an environment variable: it is never in the configuration itself.

@@ -45,7 +45,7 @@ pub fn policy(mut section: Section<'_>) -> Option<Rule> {
     let images = section.each_with("images", |text| {
         ImagePattern::parse(text).map(|pattern| (text.to_owned(), pattern)).map_err(|error| error.to_string())
     });
-    if images.is_empty() {
+    if section.lacks("images") {
         section.error("`images` is required: a list of patterns such as ghcr.io/acme/*");
     }
     let track = section.choice("track", &[("digest", ())]).is_some();
@@ -133,7 +133,7 @@ fn semver_rule(section: &Section<'_>, form: TextOrSection<'_>) -> Option<TagRule
         }
         TextOrSection::Section(mut inner) => {
             let range = inner.parsed_with("range", parse);
-            if range.is_none() {
+            if inner.lacks("range") {
                 inner.error("`range` is required, for example \"^1.4\"");
             }
             let filter = filter(&mut inner);

@@ -30,7 +30,7 @@ pub fn read(mut section: Section<'_>) -> (Option<PullRequest>, Option<Template>)
         }
         Ok(text.to_owned())
     });
-    if token_file.is_none() {
+    if section.lacks("tokenFile") {
         section.error("`tokenFile` is required: a file with an access token for the forge");
     }
     section.finish();

@@ -26,7 +26,8 @@ pub fn read(sections: Vec<Section<'_>>) -> Vec<HostConfig> {
                 section.error(format!("the host {host} is listed twice"));
             }
             Some(_) => hosts.push(config),
-            None => section.error("`host` is required"),
+            None if section.lacks("host") => section.error("`host` is required"),
+            None => {}
         }
         section.finish();
     }

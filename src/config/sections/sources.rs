@@ -10,7 +10,7 @@ use super::transport::{https, ssh};
 pub fn read(sections: Vec<Section<'_>>) -> Vec<SourceConfig> {
     let sources = sections.into_iter().filter_map(|mut section| {
         let url = section.parsed::<SafeUrl>("url");
-        if url.is_none() {
+        if section.lacks("url") {
             section.error("`url` is required: a repository, or the common prefix of several");
         }
         let instead_of = section.parsed("insteadOf");

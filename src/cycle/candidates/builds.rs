@@ -1,5 +1,4 @@
-//! What a scan has to know of images besides their places in the policy's order: which tags are of one build, and
-//! whether tags that are digits alone are commits.
+//! The builds that tags belong to, and whether digit-only tags are commits.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,12 +16,12 @@ use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
 use crate::registry::metadata::ImageMetadata;
 
-/// How many tags of a repository are looked into at a time.
+/// The number of tags of a repository that are inspected at a time.
 const TAGS: usize = 8;
-/// How many images that are newer than all known commits are asked for their commit in one scan.
+/// The number of images newer than all known commits whose commit is queried in one scan.
 const LABELS: usize = 16;
 
-/// What is known of the images of tags.
+/// The contents of the images of tags, as far as they are known.
 pub(super) type Contents = BTreeMap<Tag, Content>;
 
 impl From<&ImageMetadata> for Content {
@@ -31,7 +30,7 @@ impl From<&ImageMetadata> for Content {
     }
 }
 
-/// A repository whose scan is being completed.
+/// The part of a repository's scan that determines builds.
 #[derive(Clone, Copy)]
 pub(super) struct BuildScan<'t> {
     pub registry: &'t Client,
@@ -41,11 +40,11 @@ pub(super) struct BuildScan<'t> {
 }
 
 impl BuildScan<'_> {
-    /// Notes for each tag the build that it is of. `contents` holds what is known already; where the policy's order does
-    /// not want every image to be looked into, the few that could win are. Gives whether all of those could be read.
+    /// Sets the build of each tag. `contents` has what is known already; if the policy's order does not require every
+    /// image to be inspected, only the few that could win are. Returns whether all of those could be read.
     pub async fn builds(&self, candidates: &mut Candidates, mut contents: Contents) -> Result<bool, RegistryError> {
-        let held: Vec<Tag> = candidates.held.keys().cloned().collect();
-        let wanted = self.rule.tags.to_tell_apart(&candidates.seen, &held);
+        let current: Vec<Tag> = candidates.current.keys().cloned().collect();
+        let wanted = self.rule.tags.to_tell_apart(&candidates.seen, &current);
         let unknown: BTreeSet<Tag> = wanted.into_iter().filter(|tag| !contents.contains_key(tag)).collect();
         let count = unknown.len();
         let read = self.contents(unknown).await?;
@@ -56,13 +55,13 @@ impl BuildScan<'_> {
             contents.iter().map(|(tag, content)| (tag, standings.get(tag).and_then(|seen| seen.standing), content));
         let builds = Builds::of(&self.rule.tags, known);
         candidates.seen.iter_mut().for_each(|seen| seen.build = builds.get(&seen.tag));
-        candidates.held.iter_mut().for_each(|(tag, held)| held.build = builds.get(tag));
+        candidates.current.iter_mut().for_each(|(tag, current)| current.build = builds.get(tag));
         Ok(are_all_read)
     }
 
-    /// The images of tags. One that is not there, or is broken, is a build of its own.
+    /// Returns the contents of the images of tags. A missing or broken image is a build of its own.
     async fn contents(&self, tags: BTreeSet<Tag>) -> Result<Contents, RegistryError> {
-        let looks = tags.into_iter().map(|tag| async move {
+        let pending = tags.into_iter().map(|tag| async move {
             let version = Version::from(tag.clone());
             match self.registry.inspect(self.repository, &version, self.part_cache).await {
                 Ok(image) => Ok(Some((tag, Content::from(&image)))),
@@ -70,30 +69,30 @@ impl BuildScan<'_> {
                 Err(error) => Err(error),
             }
         });
-        let looks: Vec<_> = looks.collect();
-        let looks: Vec<Result<Option<_>, _>> = stream::iter(looks).buffer_unordered(TAGS).collect().await;
-        looks.into_iter().filter_map(Result::transpose).collect()
+        let pending: Vec<_> = pending.collect();
+        let results: Vec<Result<Option<_>, _>> = stream::iter(pending).buffer_unordered(TAGS).collect().await;
+        results.into_iter().filter_map(Result::transpose).collect()
     }
 
-    /// Settles which of the tags in doubt are commits, by what their images say. Only those are asked that would be newer
-    /// than what can be chosen, the newest first, until one is a commit.
-    pub async fn settle(&self, seen: &mut [Seen]) -> Result<(), RegistryError> {
+    /// Determines which of the doubtful tags are commits, from the labels of their images. Only images newer than
+    /// everything that can be chosen are queried, newest first, until one is a commit.
+    pub async fn resolve_doubts(&self, seen: &mut [Seen]) -> Result<(), RegistryError> {
         let newest = seen.iter().filter(|seen| seen.doubt.is_none()).filter_map(|seen| seen.standing).max();
-        let mut open: Vec<&mut Seen> =
+        let mut doubtful: Vec<&mut Seen> =
             seen.iter_mut().filter(|seen| seen.doubt.is_some() && seen.standing.is_some()).collect();
-        open.sort_by_cached_key(|seen| Reverse((seen.standing, seen.tag.clone())));
-        let (mut asked, mut is_found) = (0, false);
-        for tag in open {
+        doubtful.sort_by_cached_key(|seen| Reverse((seen.standing, seen.tag.clone())));
+        let (mut queried, mut is_found) = (0, false);
+        for tag in doubtful {
             if is_found || tag.standing <= newest {
                 tag.doubt = Some(Doubt::Older);
                 continue;
             }
             let version = Version::from(tag.tag.clone());
             let is_known = self.registry.known_source_labels(self.repository, &version).is_some();
-            tag.doubt = if asked == LABELS && !is_known {
+            tag.doubt = if queried == LABELS && !is_known {
                 Some(Doubt::Unread)
             } else {
-                asked += usize::from(!is_known);
+                queried += usize::from(!is_known);
                 self.doubt(&tag.tag, &version).await?
             };
             is_found |= tag.doubt.is_none();
@@ -106,7 +105,7 @@ impl BuildScan<'_> {
 
     async fn doubt(&self, tag: &Tag, version: &Version) -> Result<Option<Doubt>, RegistryError> {
         let revision = match self.registry.source_labels(self.repository, version).await {
-            Ok(said) => said.revision,
+            Ok(labels) => labels.revision,
             Err(error) if error.is_not_found() || error.concerns_image() => None,
             Err(error) => return Err(error),
         };
@@ -119,12 +118,12 @@ impl BuildScan<'_> {
     }
 }
 
-/// The position of a tag that a field holds, its build not being known yet.
-pub(super) fn held(position: Position) -> CurrentTag {
+/// Returns the position of the current tag of a field, without its build.
+pub(super) fn current(position: Position) -> CurrentTag {
     CurrentTag { position, build: None }
 }
 
-/// Tags that are digits alone, of which nothing else is known yet.
+/// Returns digit-only tags as doubtful ones, of which nothing else is known yet.
 pub(super) fn unread(tags: impl IntoIterator<Item = Tag>) -> impl Iterator<Item = Seen> {
     tags.into_iter().map(Seen::in_doubt)
 }

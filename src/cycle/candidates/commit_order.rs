@@ -1,4 +1,4 @@
-//! Where tags stand in the history of the branch that their images are built from.
+//! The order of tags by the history of the branch that their images are built from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,20 +22,20 @@ use crate::secret::SafeUrl;
 use super::builds;
 use super::source_histories::SourceHistories;
 
-/// How many images are asked for at a time.
+/// The number of images that are queried at a time.
 const IMAGES: usize = 8;
-/// How many images are asked for the repository that they come from, before it is taken that none says so.
-const ASKED_FOR_SOURCE: usize = 5;
+/// The number of images that are queried for their source before it is assumed that none names it.
+const MAX_SOURCE_QUERIES: usize = 5;
 
-/// The commit_order of one repository's tags under way.
+/// The inputs for ordering the tags of one repository by commit.
 pub struct CommitOrder<'p> {
-    /// Where images are asked for what their tags do not say.
+    /// The client that queries labels.
     pub registry: &'p Client,
     /// The images.
     pub repository: &'p Repository,
     /// The branch.
     pub branch: &'p SourceBranch,
-    /// Which tags name commits, and where in them.
+    /// The form of tags, which decides where they name a commit.
     pub form: &'p ShaForm,
     /// The histories.
     pub histories: &'p SourceHistories<'p>,
@@ -44,49 +44,50 @@ pub struct CommitOrder<'p> {
 /// The commit of a tag.
 #[derive(Debug, Clone)]
 enum Commit {
-    /// Its SHA, whole or shortened.
+    /// Its SHA, full or abbreviated.
     Sha(String),
-    /// The image is there, and does not say.
-    Unsaid,
+    /// The image exists but does not name its commit.
+    Unlabelled,
     /// The registry does not have the image.
     Gone,
 }
 
 impl CommitOrder<'_> {
-    /// Places the tags that fit, and those that fields hold. `notes` takes what there is to say besides.
+    /// Determines the positions of matching tags and of current ones. Adds notes about tags that are ignored to
+    /// `notes`.
     pub async fn place(
         &self,
         fitting: Vec<Tag>,
-        held: Vec<Tag>,
+        current: Vec<Tag>,
         notes: &mut Vec<String>,
     ) -> Result<Candidates, NoFindings> {
-        let source = self.source(&fitting, &held).await?;
-        let all: BTreeSet<Tag> = fitting.iter().chain(&held).cloned().collect();
+        let source = self.source(&fitting, &current).await?;
+        let all: BTreeSet<Tag> = fitting.iter().chain(&current).cloned().collect();
         let mut commits = self.commits(all).await?;
         let mut enough_is_more_than = 0;
         loop {
-            let lineage = self.histories.get(&source, &self.branch.branch, enough_is_more_than).await?;
-            self.tell_apart(&mut commits, &lineage).await?;
-            if let Some(candidates) = self.placed(&commits, &lineage, &fitting, &held).await? {
-                notes.extend(self.ambiguous(&commits, &lineage));
+            let history = self.histories.get(&source, &self.branch.branch, enough_is_more_than).await?;
+            self.disambiguate(&mut commits, &history).await?;
+            if let Some(candidates) = self.placed(&commits, &history, &fitting, &current).await? {
+                notes.extend(self.ambiguous(&commits, &history));
                 return Ok(candidates);
             }
-            if lineage.is_whole() || lineage.len() <= enough_is_more_than {
-                return Err(NoFindings::Absent(self.none_placed(&source, &commits, &lineage, &fitting)));
+            if history.is_whole() || history.len() <= enough_is_more_than {
+                return Err(NoFindings::Absent(self.none_placed(&source, &commits, &history, &fitting)));
             }
-            enough_is_more_than = lineage.len();
+            enough_is_more_than = history.len();
         }
     }
 
-    /// The standings by a history; `None` when it does not depth back far enough to tell.
+    /// Returns the candidates by a history, or `None` if it does not reach back far enough.
     async fn placed(
         &self,
         commits: &BTreeMap<Tag, Commit>,
-        lineage: &FirstParentHistory,
+        history: &FirstParentHistory,
         fitting: &[Tag],
-        held: &[Tag],
+        current: &[Tag],
     ) -> Result<Option<Candidates>, RegistryError> {
-        let place = |tag: &Tag| match commits.get(tag).map(|commit| found(lineage, commit)) {
+        let place = |tag: &Tag| match commits.get(tag).map(|commit| found(history, commit)) {
             Some(Lookup::At(place)) => Some(place),
             _ => None,
         };
@@ -98,7 +99,7 @@ impl CommitOrder<'_> {
         }
         let seen = |tag: &Tag| Seen::new(tag.clone(), place(tag).map(Standing::Commit));
         let mut candidates = Candidates { seen: fitting.iter().map(seen).collect(), ..Candidates::default() };
-        for tag in held {
+        for tag in current {
             let age = match (place(tag), commits.get(tag)) {
                 (Some(place), _) => Position::Known(Standing::Commit(place)),
                 (None, Some(Commit::Gone) | None) => Position::Gone,
@@ -112,22 +113,22 @@ impl CommitOrder<'_> {
                     Err(error) => return Err(error),
                 },
             };
-            // What is not in the part of the history that is at hand may be older than it. Where its image is older than
-            // that of the newest tag this makes no difference; else more has to be known.
+            // A commit outside of the available history may be older than it. If its image is older than the newest
+            // tag's, that makes no difference; otherwise more history is needed.
             let is_sure = match &age {
                 Position::Known(Standing::Commit(at)) => place(tag).is_some() || *at < newest_first[0].0,
                 _ => false,
             };
-            if !is_sure && !lineage.is_whole() {
+            if !is_sure && !history.is_whole() {
                 return Ok(None);
             }
-            candidates.held.insert(tag.clone(), builds::held(age));
+            candidates.current.insert(tag.clone(), builds::current(age));
         }
         Ok(Some(candidates))
     }
 
-    /// Where an image stands whose commit is not on the branch, as after a force push or where a person deployed another
-    /// branch: after every image that was not built after it.
+    /// Returns the position of an image whose commit is not on the branch, as after a force push or when a person
+    /// deployed another branch: after every image that was not built after it.
     async fn place_by_age(
         &self,
         created: Timestamp,
@@ -148,46 +149,46 @@ impl CommitOrder<'_> {
         Ok(self.registry.image(self.repository, &version(tag)).await?.created)
     }
 
-    /// The source repository: the policy's, else what the images say.
-    async fn source(&self, fitting: &[Tag], held: &[Tag]) -> Result<SafeUrl, NoFindings> {
+    /// Returns the source repository: the policy's, or else the one that the images name.
+    async fn source(&self, fitting: &[Tag], current: &[Tag]) -> Result<SafeUrl, NoFindings> {
         if let Some(source) = &self.branch.source {
             return Ok(source.clone());
         }
-        let likely = held.iter().cloned().chain(likely_newest_first(fitting.to_vec()));
-        for tag in likely.take(ASKED_FOR_SOURCE) {
-            let Some(said) = self.source_labels(&tag).await?.and_then(|source_labels| source_labels.source) else {
+        let likely = current.iter().cloned().chain(likely_newest_first(fitting.to_vec()));
+        for tag in likely.take(MAX_SOURCE_QUERIES) {
+            let Some(source) = self.source_labels(&tag).await?.and_then(|source_labels| source_labels.source) else {
                 continue;
             };
-            return said.parse().map_err(|error| {
-                NoFindings::Absent(format!("{tag} says that its source is {}: {error}", printable(&said)))
+            return source.parse().map_err(|error| {
+                NoFindings::Absent(format!("{tag} names an invalid source, {}: {error}", printable(&source)))
             });
         }
-        let detail = "no image says where its source is (org.opencontainers.image.source); \
-                      say it in the policy: sha: { order: commit, source: URL }";
+        let detail = "no image names its source (org.opencontainers.image.source); \
+                      set it in the policy: sha: { order: commit, source: URL }";
         Err(NoFindings::Absent(detail.to_owned()))
     }
 
-    /// The commits of tags: from their names, else from their images.
+    /// Returns the commits of tags: from their names, or else from their images.
     async fn commits(&self, tags: BTreeSet<Tag>) -> Result<BTreeMap<Tag, Commit>, RegistryError> {
-        let asks = tags.into_iter().map(|tag| async move {
+        let queries = tags.into_iter().map(|tag| async move {
             let commit = match self.form.commit(&tag) {
                 Some(sha) => Commit::Sha(sha.to_owned()),
                 None => self.revision(&tag).await?,
             };
             Ok((tag, commit))
         });
-        let asks: Vec<_> = asks.collect();
-        stream::iter(asks).buffer_unordered(IMAGES).collect::<Vec<_>>().await.into_iter().collect()
+        let queries: Vec<_> = queries.collect();
+        stream::iter(queries).buffer_unordered(IMAGES).collect::<Vec<_>>().await.into_iter().collect()
     }
 
-    /// Asks the images of tags that are too short to name one commit.
-    async fn tell_apart(
+    /// Resolves tags that are too short to name a single commit, from their images.
+    async fn disambiguate(
         &self,
         commits: &mut BTreeMap<Tag, Commit>,
-        lineage: &FirstParentHistory,
+        history: &FirstParentHistory,
     ) -> Result<(), RegistryError> {
         for (tag, commit) in commits.iter_mut() {
-            if let (Lookup::Ambiguous(several), Commit::Sha(short)) = (found(lineage, commit), commit.clone())
+            if let (Lookup::Ambiguous(several), Commit::Sha(short)) = (found(history, commit), commit.clone())
                 && let Commit::Sha(whole) = self.revision(tag).await?
                 && whole.starts_with(&short)
                 && several.contains(&whole)
@@ -203,52 +204,52 @@ impl CommitOrder<'_> {
         Ok(match self.source_labels(tag).await? {
             None => Commit::Gone,
             Some(SourceLabels { revision: Some(text), .. }) if is_sha(&text) => Commit::Sha(text.to_ascii_lowercase()),
-            Some(_) => Commit::Unsaid,
+            Some(_) => Commit::Unlabelled,
         })
     }
 
-    /// Where an image says that it comes from; `None` when the registry does not have it. A broken one says nothing.
+    /// Returns the source labels of an image, or `None` if the registry does not have it. A broken image has no labels.
     async fn source_labels(&self, tag: &Tag) -> Result<Option<SourceLabels>, RegistryError> {
         match self.registry.source_labels(self.repository, &version(tag)).await {
-            Ok(said) => Ok(Some(said)),
+            Ok(labels) => Ok(Some(labels)),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) if error.concerns_image() => Ok(Some(SourceLabels::default())),
             Err(error) => Err(error),
         }
     }
 
-    fn ambiguous(&self, commits: &BTreeMap<Tag, Commit>, lineage: &FirstParentHistory) -> Vec<String> {
-        let said = commits.iter().filter_map(|(tag, commit)| match found(lineage, commit) {
+    fn ambiguous(&self, commits: &BTreeMap<Tag, Commit>, history: &FirstParentHistory) -> Vec<String> {
+        let notes = commits.iter().filter_map(|(tag, commit)| match found(history, commit) {
             Lookup::Ambiguous(several) => Some(format!(
-                "{}:{tag} is left out: it may be any of the commits {}; use longer tags, or label images with \
+                "{}:{tag} is ignored: it could be any of the commits {}; use longer tags, or label images with \
                  org.opencontainers.image.revision",
                 self.repository,
                 several.iter().map(|id| id.chars().take(12).collect::<String>()).collect::<Vec<_>>().join(", ")
             )),
             _ => None,
         });
-        said.collect()
+        notes.collect()
     }
 
     fn none_placed(
         &self,
         source: &SafeUrl,
         commits: &BTreeMap<Tag, Commit>,
-        lineage: &Arc<FirstParentHistory>,
+        history: &Arc<FirstParentHistory>,
         fitting: &[Tag],
     ) -> String {
         let why = |tag: &Tag| {
-            let why = match commits.get(tag).map(|commit| (commit, found(lineage, commit))) {
-                Some((_, Lookup::Ambiguous(_))) => "may be any of several commits",
-                Some((Commit::Unsaid, _)) => "does not say its commit (org.opencontainers.image.revision)",
+            let why = match commits.get(tag).map(|commit| (commit, found(history, commit))) {
+                Some((_, Lookup::Ambiguous(_))) => "could be any of several commits",
+                Some((Commit::Unlabelled, _)) => "does not name its commit (org.opencontainers.image.revision)",
                 Some((Commit::Gone, _)) | None => "is not in the registry",
-                Some(_) => "is of a commit that is not on the branch",
+                Some(_) => "belongs to a commit that is not on the branch",
             };
             format!("{tag} {why}")
         };
         let examples: Vec<String> = fitting.iter().take(3).map(why).collect();
         format!(
-            "none of {} tags is of a commit in the history of {} of {source}: {}",
+            "none of {} tags belongs to a commit in the history of {} of {source}: {}",
             fitting.len(),
             self.branch.branch,
             examples.join("; ")
@@ -256,10 +257,10 @@ impl CommitOrder<'_> {
     }
 }
 
-fn found(lineage: &FirstParentHistory, commit: &Commit) -> Lookup {
+fn found(history: &FirstParentHistory, commit: &Commit) -> Lookup {
     match commit {
-        Commit::Sha(sha) => lineage.find(sha),
-        Commit::Unsaid | Commit::Gone => Lookup::Nowhere,
+        Commit::Sha(sha) => history.find(sha),
+        Commit::Unlabelled | Commit::Gone => Lookup::Nowhere,
     }
 }
 
@@ -267,7 +268,7 @@ fn version(tag: &Tag) -> Version {
     Version::from(tag.clone())
 }
 
-/// Words of an image, which may be anything and may hold a password.
+/// Makes a text from an image printable: it may contain anything, even a password.
 fn printable(text: &str) -> String {
     let shown = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
     shown.chars().filter(|c| !c.is_control()).take(80).collect()

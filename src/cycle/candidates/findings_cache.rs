@@ -1,14 +1,15 @@
-//! What is kept of findings from one cycle to the next. While a registry lists the same tags, and policies and fields are
-//! the same, what follows for the fields is the same: it costs one request and nothing per tag.
+//! The findings that are kept from one cycle to the next. While a registry lists the same tags, and policies and fields
+//! are the same, the choices for fields are the same: that costs one request per image, and nothing per tag.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::image::{Repository, Tag, Version};
 use crate::plan::findings::NoFindings;
-use crate::plan::findings::{Findings, Settled};
+use crate::plan::findings::{Choices, Findings};
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
@@ -17,23 +18,23 @@ use crate::registry::listing::Fingerprint;
 use super::scan_notes::ScanNotes;
 use super::validity::{Presence, Validity};
 
-/// What is kept of the scan of a repository.
+/// The cached findings of one repository.
 #[derive(Debug)]
-pub struct Entry {
-    /// The listing that it was made of.
+pub struct CachedFindings {
+    /// The fingerprint of the listing that they were made from.
     pub fingerprint: Fingerprint,
-    result: Result<Arc<Settled>, NoFindings>,
+    result: Result<Arc<Choices>, NoFindings>,
     scan_notes: ScanNotes,
     validity: Validity,
 }
 
-impl Entry {
-    /// What it says.
+impl CachedFindings {
+    /// Returns the findings.
     pub fn findings(&self) -> (Result<Findings, NoFindings>, ScanNotes) {
-        (self.result.clone().map(Findings::Settled), self.scan_notes.clone())
+        (self.result.clone().map(Findings::Choices), self.scan_notes.clone())
     }
 
-    /// Whether everything that the listing does not tell is as it was. That is asked of the registry.
+    /// Queries the registry, and returns whether everything that the listing does not show is unchanged.
     pub async fn holds(
         &self,
         registry: &Client,
@@ -60,26 +61,26 @@ impl Entry {
     }
 }
 
-/// What is kept of all findings.
+/// The cached findings of all repositories.
 #[derive(Debug, Default)]
 pub struct FindingsCache(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the repository's own file says, which may hold policies.
+    /// The repository's own file, which may contain policies.
     file: Option<Vec<u8>>,
-    entries: HashMap<Repository, Arc<Entry>>,
-    /// The pass in which each repository was asked for last.
-    asked: HashMap<Repository, u64>,
-    pass: u64,
+    entries: HashMap<Repository, Arc<CachedFindings>>,
+    /// The cycle in which each repository was queried last.
+    queried: HashMap<Repository, u64>,
+    cycle: u64,
 }
 
 impl FindingsCache {
-    /// Begins a cycle under the policies that come of the repository's own file; gives whether they are the same as before.
-    /// Else nothing that was kept counts any more.
+    /// Begins a cycle with the repository's own file. Returns whether the file is unchanged; otherwise the cache is
+    /// cleared.
     pub fn begin(&self, file: Option<Vec<u8>>) -> bool {
         let mut state = self.state();
-        state.pass += 1;
+        state.cycle += 1;
         let is_same = state.file == file;
         if !is_same {
             state.entries.clear();
@@ -88,18 +89,23 @@ impl FindingsCache {
         is_same
     }
 
-    /// What is kept of a repository, where it tells what follows for fields that hold these tags.
-    pub fn get(&self, repository: &Repository, held: &BTreeSet<&Tag>, now: Timestamp) -> Option<Arc<Entry>> {
+    /// Returns the cached findings of a repository, if they have choices for these current tags.
+    pub fn get(
+        &self,
+        repository: &Repository,
+        current: &BTreeSet<&Tag>,
+        now: Timestamp,
+    ) -> Option<Arc<CachedFindings>> {
         let entry = Arc::clone(self.state().entries.get(repository)?);
         let tells = match &entry.result {
-            Ok(settled) => settled.tells_of(held),
+            Ok(choices) => choices.covers(current),
             Err(_) => true,
         };
         let is_ripe = entry.validity.has_ended(now);
         (tells && !is_ripe).then_some(entry)
     }
 
-    /// Keeps what a scan came to, if it is good for longer than this cycle.
+    /// Caches the result of a scan, if it is valid beyond this cycle.
     pub fn put(
         &self,
         repository: &Repository,
@@ -109,40 +115,40 @@ impl FindingsCache {
         validity: Validity,
     ) {
         let result = match result {
-            Ok(Findings::Settled(settled)) => Some(Ok(Arc::clone(settled))),
-            Ok(Findings::Whole(_)) => None,
+            Ok(Findings::Choices(choices)) => Some(Ok(Arc::clone(choices))),
+            Ok(Findings::AllTags(_)) => None,
             Err(no) => Some(Err(no.clone())),
         };
         let mut state = self.state();
         match result.filter(|_| validity.outlasts_cycle()) {
             Some(result) => {
-                let entry = Entry { fingerprint, result, scan_notes: scan_notes.clone(), validity };
+                let entry = CachedFindings { fingerprint, result, scan_notes: scan_notes.clone(), validity };
                 state.entries.insert(repository.clone(), Arc::new(entry));
             }
             None => drop(state.entries.remove(repository)),
         }
     }
 
-    /// Notes that a repository was asked for in this cycle.
-    pub fn note_asked(&self, repository: &Repository) {
+    /// Records that a repository is queried in this cycle.
+    pub fn note_query(&self, repository: &Repository) {
         let mut state = self.state();
-        let pass = state.pass;
-        state.asked.insert(repository.clone(), pass);
+        let cycle = state.cycle;
+        state.queried.insert(repository.clone(), cycle);
     }
 
-    /// The pass in which a repository was asked for last.
-    pub fn asked(&self, repository: &Repository) -> u64 {
-        self.state().asked.get(repository).copied().unwrap_or_default()
+    /// Returns the cycle in which a repository was queried last.
+    pub fn last_queried(&self, repository: &Repository) -> u64 {
+        self.state().queried.get(repository).copied().unwrap_or_default()
     }
 
-    /// Lets go of repositories that are not followed any more.
+    /// Removes repositories that are no longer followed.
     pub fn keep_only(&self, is_followed: impl Fn(&Repository) -> bool) {
         let mut state = self.state();
         state.entries.retain(|repository, _| is_followed(repository));
-        state.asked.retain(|repository, _| is_followed(repository));
+        state.queried.retain(|repository, _| is_followed(repository));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

@@ -1,13 +1,13 @@
-//! The tags that registries have, as far as policies need to know them.
+//! The tags in the registries, as far as policies need to know them.
 //!
-//! - [`round`]: one cycle over the repositories of all images
-//! - [`scan`]: the tags of one repository
-//! - [`scan_notes`]: what scans have to report besides the tags
-//! - [`findings_cache`]: findings that are kept from one cycle to the next
-//! - [`validity`]: how long they hold
-//! - [`progress`]: how far a scan has come that takes longer than a cycle
-//! - [`builds`]: the tags that belong to one build, and digits that may be commits
-//! - [`commit_order`]: the position of tags in the history of their source branch
+//! - [`round`]: one scan of the repositories of all images
+//! - [`scan`]: the scan of one repository
+//! - [`scan_notes`]: the notes of scans
+//! - [`findings_cache`]: the findings that are kept from one cycle to the next
+//! - [`validity`]: the conditions under which they remain valid
+//! - [`progress`]: the progress of a scan that takes longer than a cycle
+//! - [`builds`]: the builds that tags belong to, and digit-only tags that may be commits
+//! - [`commit_order`]: the order of tags by the history of their source branch
 //! - [`source_histories`]: those histories, each fetched once
 
 pub mod builds;

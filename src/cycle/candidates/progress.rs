@@ -1,37 +1,36 @@
-//! The first look at a registry that takes longer than a cycle: how far it is, and how long it still takes.
+//! The progress of a first scan that takes longer than a cycle: how far it has come, and the time that is left.
 
 use std::time::Duration;
 
-/// Returns what there is to say of each repository, and of all together. `counts` says of each, in the order in which they
-/// are looked into, how many of its tags were looked into and how many there are; `pace` is how many are looked into in a
-/// second, where that is known.
-pub fn words(counts: &[(usize, usize)], pace: Option<f64>) -> (Vec<String>, Option<String>) {
+/// Returns the progress of each repository, and of all together. `counts` has for each, in the order of the scan, the
+/// number of inspected tags and of all tags; `pace` is the number of tags inspected per second, if known.
+pub fn describe(counts: &[(usize, usize)], pace: Option<f64>) -> (Vec<String>, Option<String>) {
     let mut left = 0;
-    let of_each = counts.iter().map(|&(looked, total)| {
-        left += total - looked;
-        let far = far(looked, total, left, pace);
-        format!("{far}; nothing moves until all are looked into, as any of them may be the newest")
+    let of_each = counts.iter().map(|&(inspected, total)| {
+        left += total - inspected;
+        let progress = progress(inspected, total, left, pace);
+        format!("{progress}; the image moves only once all are inspected, because any of them may be the newest")
     });
     let of_each: Vec<String> = of_each.collect();
-    let (looked, total) = counts.iter().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
+    let (inspected, total) = counts.iter().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
     let of_all = format!(
-        "the first look at {} goes on in the next cycle: {}",
+        "the first scan of {} continues in the next cycle: {}",
         images(counts.len()),
-        far(looked, total, left, pace)
+        progress(inspected, total, left, pace)
     );
     (of_each, (!counts.is_empty()).then_some(of_all))
 }
 
-/// So many images.
+/// Returns a number of images as text.
 pub fn images(count: usize) -> String {
     if count == 1 { "1 image".to_owned() } else { format!("{} images", with_commas(count)) }
 }
 
-fn far(looked: usize, total: usize, left: usize, pace: Option<f64>) -> String {
-    let how_far = format!("looked into {} of {} tags", with_commas(looked), with_commas(total));
+fn progress(inspected: usize, total: usize, left: usize, pace: Option<f64>) -> String {
+    let progress = format!("inspected {} of {} tags", with_commas(inspected), with_commas(total));
     match pace.filter(|pace| *pace > 0.0) {
-        Some(pace) => format!("{how_far}, {} left", about(Duration::from_secs_f64(left as f64 / pace))),
-        None => how_far,
+        Some(pace) => format!("{progress}, {} left", about(Duration::from_secs_f64(left as f64 / pace))),
+        None => progress,
     }
 }
 
@@ -60,16 +59,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_said_how_far_a_look_is_and_how_long_it_takes() {
-        let (each, all) = words(&[(0, 900), (12_000, 195_000)], Some(200.0));
-        assert!(each[0].starts_with("looked into 0 of 900 tags, less than a minute left; "), "{each:?}");
-        assert!(each[1].starts_with("looked into 12,000 of 195,000 tags, about 16 min left; "), "{each:?}");
-        let all = all.expect("words");
+    fn progress_has_the_count_and_the_time_left() {
+        let (each, all) = describe(&[(0, 900), (12_000, 195_000)], Some(200.0));
+        assert!(each[0].starts_with("inspected 0 of 900 tags, less than a minute left; "), "{each:?}");
+        assert!(each[1].starts_with("inspected 12,000 of 195,000 tags, about 16 min left; "), "{each:?}");
+        let all = all.expect("a text");
         assert!(
-            all.starts_with("the first look at 2 images goes on") && all.contains(": looked into 12,000 of 195,900")
+            all.starts_with("the first scan of 2 images continues") && all.contains(": inspected 12,000 of 195,900")
         );
-        assert!(words(&[(1, 2)], None).0[0].starts_with("looked into 1 of 2 tags; "));
-        assert_eq!(words(&[], Some(1.0)), (Vec::new(), None));
+        assert!(describe(&[(1, 2)], None).0[0].starts_with("inspected 1 of 2 tags; "));
+        assert_eq!(describe(&[], Some(1.0)), (Vec::new(), None));
         assert_eq!(
             (about(Duration::from_secs(7201)), with_commas(1_234_567)),
             ("about 3 h".into(), "1,234,567".into())

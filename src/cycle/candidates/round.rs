@@ -1,8 +1,8 @@
-//! What the registries have of all images that policies govern: a round over their repositories.
+//! One scan of the repositories of all images that policies govern.
 //!
-//! Repositories whose listing is as it was cost one request. Those where a few tags are new come next, and those with many
-//! last, the fewest first: so a registry that is looked at for the first time keeps nobody else waiting. A round with a
-//! budget ends with what it has, and the next one goes on from there.
+//! Repositories with an unchanged listing cost one request. Those with a few new tags come next, and those with many
+//! come last, the fewest first: so a registry that is scanned for the first time does not delay the others. A round
+//! with a time limit ends with what it has, and the next one continues from there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,103 +26,105 @@ use crate::registry::integrity::PartCache;
 use crate::registry::listing::Fingerprint;
 use crate::repo::source::Sources;
 
-use super::findings_cache::{Entry, FindingsCache};
-use super::progress::{images, words};
-use super::scan::{Looks, Scanner, Stop};
+use super::findings_cache::{CachedFindings, FindingsCache};
+use super::progress::{describe, images};
+use super::scan::{Inspections, Scanner, Stop};
 use super::scan_notes::{ImageNote, RoundNotes, ScanNotes};
 use super::source_histories::SourceHistories;
 
-/// How many repositories are scanned at a time; the client bounds the requests to each host.
+/// The number of repositories that are scanned at a time; the client limits the requests to each host.
 const REPOSITORIES: usize = 16;
-/// A repository with more new tags than this waits until all others were asked for.
+/// A repository with more new tags than this waits until all others were scanned.
 const FEW: usize = 10;
 
-/// How much of a scan is wanted.
+/// The detail that a scan has to deliver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Extent {
-    /// What follows for the fields.
+pub enum ScanDetail {
+    /// The choices for fields.
     #[default]
-    Settled,
-    /// All tags.
-    Whole,
+    Choices,
+    /// All tags with what is known about them.
+    AllTags,
 }
 
-/// A round over the repositories of images.
+/// One scan of the repositories of images.
 pub struct Round<'r> {
     /// The registries.
     pub registry: &'r Client,
-    /// The repositories that images are built from.
+    /// The repositories from which images are built.
     pub sources: &'r Sources,
-    /// What was handed out before.
+    /// The parts of images that were fetched before.
     pub part_cache: &'r PartCache,
-    /// What is kept of the round before.
-    pub kept: &'r FindingsCache,
-    /// How much is wanted.
-    pub extent: Extent,
-    /// When it shall end with what it has.
+    /// The findings of earlier rounds.
+    pub findings_cache: &'r FindingsCache,
+    /// The detail to deliver.
+    pub detail: ScanDetail,
+    /// The time at which it ends with what it has.
     pub until: Option<Instant>,
-    /// What counts as the time.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// A repository with its policy and the tags that fields hold.
+/// A repository with its policy and the current tags of its fields.
 #[derive(Debug, Clone)]
-struct Open<'o> {
+struct Followed<'o> {
     repository: &'o Repository,
     rule: &'o Rule,
-    held: BTreeSet<&'o Tag>,
+    current: BTreeSet<&'o Tag>,
 }
 
-/// Where the listing of a repository comes from.
+/// The origin of a repository's listing.
 #[derive(Debug, Clone, Copy)]
 enum Listing {
-    /// The registry.
-    Asked,
-    /// It was asked for in this cycle already; its fingerprint, where that is known.
-    AtHand(Option<Fingerprint>),
+    /// It is queried from the registry.
+    FromRegistry,
+    /// It was queried in this cycle already, with this fingerprint if known.
+    Known(Option<Fingerprint>),
 }
 
-/// What came of a repository.
+/// The result of visiting a repository.
 enum Visit<'o> {
-    Done(Open<'o>, Result<Findings, NoFindings>, ScanNotes),
-    /// More tags are to be looked into.
+    Done(Followed<'o>, Result<Findings, NoFindings>, ScanNotes),
+    /// More tags have to be inspected.
     Later(Later<'o>),
-    /// There was no time to ask for it.
-    Unasked(Open<'o>),
+    /// There was no time to query it.
+    NotQueried(Followed<'o>),
 }
 
-/// A repository whose turn comes later.
+/// A repository that is scanned after the others.
 struct Later<'o> {
-    open: Open<'o>,
-    looked: usize,
+    followed: Followed<'o>,
+    inspected: usize,
     total: usize,
     fingerprint: Option<Fingerprint>,
 }
 
 impl Round<'_> {
-    /// FindingsByImage all governed repositories of which `findings` does not tell yet what follows for the fields. A registry that
-    /// fails spoils its own images only.
+    /// Scans all governed repositories for which `findings` has no choices yet. A registry that fails affects only its
+    /// own images.
     pub async fn complete(
         &self,
         findings: &mut FindingsByImage,
         inventory: &Inventory,
         policies: &PolicySet,
     ) -> RoundNotes {
-        let open = open(inventory, policies);
-        self.kept.keep_only(|repository| open.contains_key(repository));
-        let mut open: Vec<Open<'_>> = open.into_values().collect();
-        open.retain(|open| match findings.get(open.repository) {
-            Some(Ok(findings)) => !findings.tells_of(&open.rule.tags, &open.held),
+        let followed = followed(inventory, policies);
+        self.findings_cache.keep_only(|repository| followed.contains_key(repository));
+        let mut followed: Vec<Followed<'_>> = followed.into_values().collect();
+        followed.retain(|followed| match findings.get(followed.repository) {
+            Some(Ok(findings)) => !findings.covers(&followed.rule.tags, &followed.current),
             Some(Err(_)) => false,
             None => true,
         });
-        // Where there was no time to ask for all of them, others come first the next time.
-        open.sort_by_key(|open| self.kept.asked(open.repository));
-        let (looks, histories) = (Looks { until: self.until, ..Looks::default() }, SourceHistories::new(self.sources));
-        let (looks, histories) = (&looks, &histories);
+        // If there was no time to query all of them, others come first the next time.
+        followed.sort_by_key(|followed| self.findings_cache.last_queried(followed.repository));
+        let (inspections, histories) =
+            (Inspections { until: self.until, ..Inspections::default() }, SourceHistories::new(self.sources));
+        let (inspections, histories) = (&inspections, &histories);
         let mut tally = Tally::default();
 
-        let visits = stream::iter(open).map(|open| self.visit(open, Listing::Asked, FEW, looks, histories));
+        let visits = stream::iter(followed)
+            .map(|followed| self.visit(followed, Listing::FromRegistry, FEW, inspections, histories));
         let mut visits = visits.buffer_unordered(REPOSITORIES);
         while let Some(visit) = visits.next().await {
             tally.take(findings, visit);
@@ -130,12 +132,13 @@ impl Round<'_> {
         drop(visits);
 
         let mut later = std::mem::take(&mut tally.later);
-        later.sort_by_key(|later| later.total - later.looked);
-        let (begun, before) = (Instant::now(), looks.count.load(Ordering::Relaxed));
+        later.sort_by_key(|later| later.total - later.inspected);
+        let (begun, before) = (Instant::now(), inspections.count.load(Ordering::Relaxed));
         let visits = stream::iter(later).map(|later| async move {
-            match looks.are_over() {
-                true => Visit::Later(later),
-                false => self.visit(later.open, Listing::AtHand(later.fingerprint), usize::MAX, looks, histories).await,
+            if inspections.is_time_up() {
+                Visit::Later(later)
+            } else {
+                self.visit(later.followed, Listing::Known(later.fingerprint), usize::MAX, inspections, histories).await
             }
         });
         let mut visits = visits.buffered(REPOSITORIES);
@@ -143,13 +146,13 @@ impl Round<'_> {
             tally.take(findings, visit);
         }
         drop(visits);
-        let count = looks.count.load(Ordering::Relaxed) - before;
+        let count = inspections.count.load(Ordering::Relaxed) - before;
         tally.finish(findings, (count > 0).then(|| count as f64 / begun.elapsed().as_secs_f64().max(0.001)))
     }
 
-    /// FindingsByImage repositories once more with all of their tags, where what follows for the fields does not suffice. As a rule
-    /// nothing is asked for it.
-    pub async fn make_whole(
+    /// Scans repositories again for all of their tags, if the choices for fields are not enough. This usually needs no
+    /// requests.
+    pub async fn complete_all_tags(
         &self,
         findings: &mut FindingsByImage,
         wanted: &BTreeSet<Repository>,
@@ -159,159 +162,170 @@ impl Round<'_> {
         if wanted.is_empty() {
             return;
         }
-        let is_settled = |repository: &Repository| matches!(findings.get(repository), Some(Ok(Findings::Settled(_))));
-        let open = open(inventory, policies).into_values();
-        let open: Vec<_> =
-            open.filter(|open| wanted.contains(open.repository) && is_settled(open.repository)).collect();
-        let (looks, histories) = (Looks::default(), SourceHistories::new(self.sources));
-        let (looks, histories) = (&looks, &histories);
-        let whole = &Round { extent: Extent::Whole, ..*self };
-        let visits =
-            stream::iter(open).map(|open| whole.visit(open, Listing::AtHand(None), usize::MAX, looks, histories));
+        let has_choices_only =
+            |repository: &Repository| matches!(findings.get(repository), Some(Ok(Findings::Choices(_))));
+        let followed = followed(inventory, policies).into_values();
+        let followed: Vec<_> = followed
+            .filter(|followed| wanted.contains(followed.repository) && has_choices_only(followed.repository))
+            .collect();
+        let (inspections, histories) = (Inspections::default(), SourceHistories::new(self.sources));
+        let (inspections, histories) = (&inspections, &histories);
+        let whole = &Round { detail: ScanDetail::AllTags, ..*self };
+        let visits = stream::iter(followed)
+            .map(|followed| whole.visit(followed, Listing::Known(None), usize::MAX, inspections, histories));
         for visit in visits.buffer_unordered(REPOSITORIES).collect::<Vec<_>>().await {
-            if let Visit::Done(open, result, _) = visit {
-                findings.insert(open.repository.clone(), result);
+            if let Visit::Done(followed, result, _) = visit {
+                findings.insert(followed.repository.clone(), result);
             }
         }
     }
 
     async fn visit<'o>(
         &self,
-        open: Open<'o>,
+        followed: Followed<'o>,
         listing: Listing,
-        most: usize,
-        looks: &Looks,
+        max_inspections: usize,
+        inspections: &Inspections,
         histories: &SourceHistories<'_>,
     ) -> Visit<'o> {
-        if matches!(open.rule.tags, TagRule::Held) {
-            return Visit::Done(open, Ok(Findings::Whole(Candidates::default())), ScanNotes::default());
+        if matches!(followed.rule.tags, TagRule::Held) {
+            return Visit::Done(followed, Ok(Findings::AllTags(Candidates::default())), ScanNotes::default());
         }
-        let kept = match (self.extent, listing) {
-            (Extent::Settled, Listing::Asked) => self.kept.get(open.repository, &open.held, self.now),
+        let cached = match (self.detail, listing) {
+            (ScanDetail::Choices, Listing::FromRegistry) => {
+                self.findings_cache.get(followed.repository, &followed.current, self.now)
+            }
             _ => None,
         };
-        if looks.are_over() {
-            return match kept {
-                Some(entry) => entry.visit(open),
-                None => Visit::Unasked(open),
+        if inspections.is_time_up() {
+            return match cached {
+                Some(entry) => entry.visit(followed),
+                None => Visit::NotQueried(followed),
             };
         }
-        let (fingerprint, tags) = match self.listed(&open, listing, kept.as_deref()).await {
+        let (fingerprint, tags) = match self.listed(&followed, listing, cached.as_deref()).await {
             Ok((fingerprint, Some(tags))) => (fingerprint, tags),
             Ok((_, None)) => {
-                return match kept {
-                    Some(entry) => entry.visit(open),
-                    None => Visit::Unasked(open),
+                return match cached {
+                    Some(entry) => entry.visit(followed),
+                    None => Visit::NotQueried(followed),
                 };
             }
-            Err(error) => return Visit::Done(open, Err(error.into()), ScanNotes::default()),
+            Err(error) => return Visit::Done(followed, Err(error.into()), ScanNotes::default()),
         };
         let (registry, now) = (self.registry, self.now);
-        let mut scanner = Scanner::new(registry, open.repository, open.rule, self.part_cache, looks, now);
-        scanner.most = most;
-        let candidates = scanner.scan(tags, &open.held, histories).await;
+        let mut scanner = Scanner::new(registry, followed.repository, followed.rule, self.part_cache, inspections, now);
+        scanner.max_inspections = max_inspections;
+        let candidates = scanner.scan(tags, &followed.current, histories).await;
         let Scanner { scan_notes, validity, .. } = scanner;
         let result = match candidates {
-            Err(Stop::Later { looked, total }) => return Visit::Later(Later { open, looked, total, fingerprint }),
-            // The next cycle asks again.
-            Err(Stop::None(no @ NoFindings::Failed(_))) => return Visit::Done(open, Err(no), scan_notes),
-            Err(Stop::None(no)) => Err(no),
-            // What would not be the same another time is not worth being let go of.
-            Ok(candidates) if self.extent == Extent::Whole || !validity.outlasts_cycle() => {
-                Ok(Findings::Whole(candidates))
+            Err(Stop::Later { inspected, total }) => {
+                return Visit::Later(Later { followed, inspected, total, fingerprint });
             }
-            Ok(candidates) => Ok(Findings::Settled(Arc::new(candidates.settle(&open.rule.tags, &open.held)))),
+            // The next cycle tries again.
+            Err(Stop::None(no @ NoFindings::Failed(_))) => return Visit::Done(followed, Err(no), scan_notes),
+            Err(Stop::None(no)) => Err(no),
+            // Findings that are not cached do not have to be reduced to the choices.
+            Ok(candidates) if self.detail == ScanDetail::AllTags || !validity.outlasts_cycle() => {
+                Ok(Findings::AllTags(candidates))
+            }
+            Ok(candidates) => {
+                Ok(Findings::Choices(Arc::new(candidates.choices_for(&followed.rule.tags, &followed.current))))
+            }
         };
-        if let (Extent::Settled, Some(fingerprint)) = (self.extent, fingerprint) {
-            self.kept.put(open.repository, fingerprint, &result, &scan_notes, validity);
+        if let (ScanDetail::Choices, Some(fingerprint)) = (self.detail, fingerprint) {
+            self.findings_cache.put(followed.repository, fingerprint, &result, &scan_notes, validity);
         }
-        Visit::Done(open, result, scan_notes)
+        Visit::Done(followed, result, scan_notes)
     }
 
-    /// The fingerprint and the tags of a listing; no tags where what is kept of it still holds.
+    /// Returns the fingerprint and the tags of a listing, without the tags if the cached findings are still valid.
     async fn listed(
         &self,
-        open: &Open<'_>,
+        followed: &Followed<'_>,
         listing: Listing,
-        kept: Option<&Entry>,
+        cached: Option<&CachedFindings>,
     ) -> Result<(Option<Fingerprint>, Option<Vec<Tag>>), RegistryError> {
-        if let Listing::AtHand(fingerprint) = listing
-            && let Some(tags) = self.registry.last_listed(open.repository)
+        if let Listing::Known(fingerprint) = listing
+            && let Some(tags) = self.registry.last_listed(followed.repository)
         {
             return Ok((fingerprint, Some(tags)));
         }
-        self.kept.note_asked(open.repository);
-        let listed = self.registry.list(open.repository, kept.map(|entry| entry.fingerprint)).await?;
+        self.findings_cache.note_query(followed.repository);
+        let listed = self.registry.list(followed.repository, cached.map(|entry| entry.fingerprint)).await?;
         let mut tags = listed.tags;
-        if let (None, Some(entry)) = (&tags, kept)
-            && !entry.holds(self.registry, open.repository, self.part_cache).await?
+        if let (None, Some(entry)) = (&tags, cached)
+            && !entry.holds(self.registry, followed.repository, self.part_cache).await?
         {
-            tags = self.registry.last_listed(open.repository);
+            tags = self.registry.last_listed(followed.repository);
             if tags.is_none() {
-                tags = self.registry.list(open.repository, None).await?.tags;
+                tags = self.registry.list(followed.repository, None).await?.tags;
             }
         }
         Ok((Some(listed.fingerprint), tags))
     }
 }
 
-impl Entry {
-    fn visit<'o>(&self, open: Open<'o>) -> Visit<'o> {
+impl CachedFindings {
+    fn visit<'o>(&self, followed: Followed<'o>) -> Visit<'o> {
         let (result, scan_notes) = self.findings();
-        Visit::Done(open, result, scan_notes)
+        Visit::Done(followed, result, scan_notes)
     }
 }
 
-/// What comes together in a round.
+/// The combined results of a round.
 #[derive(Default)]
 struct Tally<'o> {
-    told: RoundNotes,
+    round_notes: RoundNotes,
     later: Vec<Later<'o>>,
-    unasked: usize,
+    not_queried: usize,
 }
 
 impl<'o> Tally<'o> {
     fn take(&mut self, findings: &mut FindingsByImage, visit: Visit<'o>) {
         match visit {
-            Visit::Done(open, result, scan_notes) => {
-                findings.insert(open.repository.clone(), result);
-                self.told.broken.extend(scan_notes.broken);
-                let note = |text| ImageNote { image: open.repository.clone(), text };
-                self.told.notes.extend(scan_notes.notes.into_iter().map(note));
+            Visit::Done(followed, result, scan_notes) => {
+                findings.insert(followed.repository.clone(), result);
+                self.round_notes.broken.extend(scan_notes.broken);
+                let note = |text| ImageNote { image: followed.repository.clone(), text };
+                self.round_notes.notes.extend(scan_notes.notes.into_iter().map(note));
             }
             Visit::Later(later) => self.later.push(later),
-            Visit::Unasked(open) => {
-                let words = "there was no time to ask the registry in this cycle; the next one begins with it";
-                findings.insert(open.repository.clone(), Err(NoFindings::Unfinished(words.to_owned())));
-                self.unasked += 1;
+            Visit::NotQueried(followed) => {
+                let text = "there was no time to query the registry in this cycle; the next one starts with this image";
+                findings.insert(followed.repository.clone(), Err(NoFindings::Unfinished(text.to_owned())));
+                self.not_queried += 1;
             }
         }
     }
 
-    /// Says of everything that is left how far it is.
+    /// Adds the progress of repositories that are not finished.
     fn finish(mut self, findings: &mut FindingsByImage, pace: Option<f64>) -> RoundNotes {
-        let counts: Vec<(usize, usize)> = self.later.iter().map(|later| (later.looked, later.total)).collect();
-        let (of_each, of_all) = words(&counts, pace);
-        for (later, words) in self.later.iter().zip(of_each) {
-            findings.insert(later.open.repository.clone(), Err(NoFindings::Unfinished(words)));
+        let counts: Vec<(usize, usize)> = self.later.iter().map(|later| (later.inspected, later.total)).collect();
+        let (of_each, of_all) = describe(&counts, pace);
+        for (later, text) in self.later.iter().zip(of_each) {
+            findings.insert(later.followed.repository.clone(), Err(NoFindings::Unfinished(text)));
         }
-        self.told.progress.extend(of_all);
-        if self.unasked > 0 {
-            let words =
-                format!("there was no time to ask for {}; the next cycle begins with them", images(self.unasked));
-            self.told.progress.push(words);
+        self.round_notes.progress.extend(of_all);
+        if self.not_queried > 0 {
+            let text = format!(
+                "there was no time to scan {}; the next cycle starts with what was left out",
+                images(self.not_queried)
+            );
+            self.round_notes.progress.push(text);
         }
-        self.told
+        self.round_notes
     }
 }
 
-/// The repositories that policies govern, each with the tags that fields hold.
-fn open<'o>(inventory: &'o Inventory, policies: &'o PolicySet) -> BTreeMap<&'o Repository, Open<'o>> {
-    let mut open = BTreeMap::new();
+/// Returns the repositories that policies govern, each with the current tags of its fields.
+fn followed<'o>(inventory: &'o Inventory, policies: &'o PolicySet) -> BTreeMap<&'o Repository, Followed<'o>> {
+    let mut followed = BTreeMap::new();
     for (located, rule) in governed(inventory, policies) {
         let repository = &located.field.repository;
-        let entry = open.entry(repository).or_insert_with(|| Open { repository, rule, held: BTreeSet::new() });
-        entry.held.extend(&located.field.version.tag);
+        let entry =
+            followed.entry(repository).or_insert_with(|| Followed { repository, rule, current: BTreeSet::new() });
+        entry.current.extend(&located.field.version.tag);
     }
-    open
+    followed
 }

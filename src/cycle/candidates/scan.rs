@@ -1,4 +1,4 @@
-//! What a registry has of one image: the tags that can be chosen, in their order.
+//! The scan of one repository: the tags that can be chosen, in their order.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -31,72 +31,72 @@ use super::scan_notes::ScanNotes;
 use super::source_histories::SourceHistories;
 use super::validity::{Presence, Validity};
 
-/// How many tags of a repository are looked into at a time.
+/// The number of tags of a repository that are inspected at a time.
 const TAGS: usize = 8;
-/// How many tags that are digits alone, and may be no commits, are looked into in one cycle.
+/// The number of digit-only tags, which may not be commits, that are inspected in one cycle.
 const DOUBTFUL: usize = 100;
 
-/// How long looks may take, and how many they are.
+/// The time limit and the number of inspections in a round.
 #[derive(Debug, Default)]
-pub struct Looks {
-    /// After this no look is begun.
+pub struct Inspections {
+    /// The time after which no inspection begins.
     pub until: Option<Instant>,
-    /// How many images were looked into.
+    /// The number of images that were inspected.
     pub count: AtomicUsize,
 }
 
-impl Looks {
-    /// Whether it is too late for another one.
-    pub fn are_over(&self) -> bool {
+impl Inspections {
+    /// Returns whether the time limit has passed.
+    pub fn is_time_up(&self) -> bool {
         self.until.is_some_and(|until| Instant::now() >= until)
     }
 }
 
-/// Why a scan did not come to its end.
+/// The reason why a scan ended without candidates.
 #[derive(Debug)]
 pub enum Stop {
-    /// There is none.
+    /// There are no findings.
     None(NoFindings),
-    /// More tags are to be looked into than there is time for.
+    /// More tags have to be inspected than are allowed for now.
     Later {
-        /// How many tags were looked into.
-        looked: usize,
-        /// How many there are to look into.
+        /// The number of inspected tags.
+        inspected: usize,
+        /// The number of all tags to inspect.
         total: usize,
     },
 }
 
-/// The scan of one repository under way.
+/// A scan of one repository.
 pub struct Scanner<'s> {
-    /// Where it is asked for.
+    /// The registry.
     pub registry: &'s Client,
     /// The repository.
     pub repository: &'s Repository,
     /// The policy that governs it.
     pub rule: &'s Rule,
-    /// What the registry handed out.
+    /// The parts of images that were fetched before.
     pub part_cache: &'s PartCache,
-    /// The looks of this cycle.
-    pub looks: &'s Looks,
-    /// How many tags are looked into at most; where there are more, the scan waits for its turn.
-    pub most: usize,
-    /// What counts as the time.
+    /// The inspections of this cycle.
+    pub inspections: &'s Inspections,
+    /// The limit for new tags to inspect; if there are more, the scan is postponed.
+    pub max_inspections: usize,
+    /// The current time.
     pub now: Timestamp,
-    /// What there is to say besides.
+    /// The notes so far.
     pub scan_notes: ScanNotes,
-    /// How long it is good for while the registry lists the same tags.
+    /// The conditions under which the result remains valid.
     pub validity: Validity,
-    /// What was learned of the tags before.
+    /// The images that were inspected before.
     known: HashMap<Tag, ImageMetadata>,
 }
 
-/// What a look at an image gave.
-enum Look {
-    /// What is known of it.
+/// The result of inspecting an image.
+enum Inspected {
+    /// Its metadata.
     Image(ImageMetadata),
-    /// It is not there any more.
+    /// It no longer exists.
     Gone,
-    /// It is too broken to tell.
+    /// It is too broken to read.
     Broken(String),
 }
 
@@ -114,57 +114,65 @@ impl From<RegistryError> for Stop {
 
 impl From<RegistryError> for NoFindings {
     fn from(error: RegistryError) -> NoFindings {
-        match error.is_not_found() {
-            true => NoFindings::Absent(error.to_string()),
-            false => NoFindings::Failed(error.to_string()),
-        }
+        if error.is_not_found() { NoFindings::Absent(error.to_string()) } else { NoFindings::Failed(error.to_string()) }
     }
 }
 
 impl<'s> Scanner<'s> {
-    /// A scan that begins.
+    /// Makes a scan that has not begun.
     pub fn new(
         registry: &'s Client,
         repository: &'s Repository,
         rule: &'s Rule,
         part_cache: &'s PartCache,
-        looks: &'s Looks,
+        inspections: &'s Inspections,
         now: Timestamp,
     ) -> Scanner<'s> {
         let (scan_notes, validity, known) = Default::default();
-        Scanner { registry, repository, rule, part_cache, looks, most: usize::MAX, now, scan_notes, validity, known }
+        Scanner {
+            registry,
+            repository,
+            rule,
+            part_cache,
+            inspections,
+            max_inspections: usize::MAX,
+            now,
+            scan_notes,
+            validity,
+            known,
+        }
     }
 
-    /// FindingsByImage the tags that the registry lists, and those that fields hold.
+    /// Scans the tags that the registry lists and the current tags of fields.
     #[tracing::instrument(level = "debug", skip_all, fields(image = %self.repository))]
     pub async fn scan(
         &mut self,
         mut tags: Vec<Tag>,
-        held: &BTreeSet<&Tag>,
+        current: &BTreeSet<&Tag>,
         histories: &SourceHistories<'_>,
     ) -> Result<Candidates, Stop> {
         let listed: BTreeSet<Tag> = tags.iter().cloned().collect();
         tags.retain(|tag| self.rule.tag_patterns.allows(tag));
         if tags.is_empty() && !listed.is_empty() {
-            let detail = format!("`allow` and `ignore` leave none of {} tags", listed.len());
+            let detail = format!("`allow` and `ignore` exclude all tags ({})", listed.len());
             return Err(NoFindings::Absent(detail).into());
         }
         let mut contents = Contents::new();
         let mut candidates = match &self.rule.tags {
-            TagRule::Sha { order: Order::Built, .. } => self.by_age(tags, &listed, held, &mut contents).await,
-            TagRule::Sha { order: Order::Pushed, .. } => self.by_push(tags, &listed, held).await,
+            TagRule::Sha { order: Order::Built, .. } => self.by_age(tags, &listed, current, &mut contents).await,
+            TagRule::Sha { order: Order::Pushed, .. } => self.by_push(tags, &listed, current).await,
             TagRule::Sha { order: Order::Commit(branch), form } => {
-                // The branch moves on, whatever the registry lists.
+                // The branch moves independently of the registry.
                 self.validity.end_with_cycle();
                 let (registry, repository) = (self.registry, self.repository);
                 let commit_order = CommitOrder { registry, repository, branch, form, histories };
-                Ok(self.by_commit(commit_order, tags, held).await?)
+                Ok(self.by_commit(commit_order, tags, current).await?)
             }
             _ => Ok(self.by_rank(tags).await?),
         }?;
         let are_all_read = self.build_scan().builds(&mut candidates, contents).await?;
         if !are_all_read || candidates.seen.iter().any(|seen| seen.doubt == Some(Doubt::Unread)) {
-            // What was not read is looked into the next time.
+            // Images that could not be read are inspected the next time.
             self.validity.end_with_cycle();
         }
         Ok(candidates)
@@ -174,20 +182,20 @@ impl<'s> Scanner<'s> {
         BuildScan { registry: self.registry, repository: self.repository, rule: self.rule, part_cache: self.part_cache }
     }
 
-    /// Where commits decide, tags say them by their names, and few images are looked into.
+    /// Orders tags by commit. Most tags name theirs, so few images are inspected.
     async fn by_commit(
         &mut self,
         commit_order: CommitOrder<'_>,
         tags: Vec<Tag>,
-        held: &BTreeSet<&Tag>,
+        current: &BTreeSet<&Tag>,
     ) -> Result<Candidates, NoFindings> {
         let mut shortlist = self.rule.tags.shortlist(tags);
-        // The history tells which of them are commits.
+        // The history shows which of them are commits.
         let doubtful: BTreeSet<Tag> = shortlist.doubtful.iter().cloned().collect();
         shortlist.fitting.append(&mut shortlist.doubtful);
         if shortlist.fitting.is_empty() {
-            let held = self.of_form(held).into_iter().map(|tag| (tag, builds::held(Position::NotQueried)));
-            return Ok(Candidates { seen: unplaced(shortlist.dropped).collect(), held: held.collect() });
+            let current = self.of_form(current).into_iter().map(|tag| (tag, builds::current(Position::NotQueried)));
+            return Ok(Candidates { seen: unplaced(shortlist.dropped).collect(), current: current.collect() });
         }
         let fitting = match commit_order.form {
             ShaForm::Labelled(_) => {
@@ -197,7 +205,7 @@ impl<'s> Scanner<'s> {
             }
             ShaForm::Usual | ShaForm::Pattern(_) => shortlist.fitting,
         };
-        let mut candidates = commit_order.place(fitting, self.of_form(held), &mut self.scan_notes.notes).await?;
+        let mut candidates = commit_order.place(fitting, self.of_form(current), &mut self.scan_notes.notes).await?;
         candidates.seen = self.old_enough(candidates.seen).await?;
         for seen in candidates.seen.iter_mut().filter(|seen| seen.standing.is_none() && doubtful.contains(&seen.tag)) {
             seen.doubt = Some(Doubt::NotOnBranch);
@@ -206,24 +214,24 @@ impl<'s> Scanner<'s> {
         Ok(candidates)
     }
 
-    /// Where the time of the push decides, the registry's own API tells it.
+    /// Orders tags by the time of the push, which the registry's own API reports.
     async fn by_push(
         &mut self,
         tags: Vec<Tag>,
         listed: &BTreeSet<Tag>,
-        held: &BTreeSet<&Tag>,
+        current: &BTreeSet<&Tag>,
     ) -> Result<Candidates, Stop> {
         if !self.registry.reports_push_times(self.repository) {
             let host = self.repository.host();
-            let detail = format!("`order: pushed` needs the API of {host}: say which it is, registries[].api");
+            let detail = format!("`order: pushed` needs the API of {host}: set `api` for it in `registries`");
             return Err(NoFindings::Absent(detail).into());
         }
         let shortlist = self.rule.tags.shortlist(tags);
-        let held = self.of_form(held);
-        let wanted: BTreeSet<&Tag> = shortlist.fitting.iter().chain(&shortlist.doubtful).chain(&held).collect();
+        let current = self.of_form(current);
+        let wanted: BTreeSet<&Tag> = shortlist.fitting.iter().chain(&shortlist.doubtful).chain(&current).collect();
         let pushed = self.registry.push_times(self.repository, &wanted).await?;
         if wanted.iter().any(|tag| !pushed.contains_key(*tag)) {
-            // The API may come to tell it.
+            // The API may report it later.
             self.validity.end_with_cycle();
         }
         let standing = |tag: &Tag| pushed.get(tag).copied().map(Standing::At);
@@ -231,10 +239,10 @@ impl<'s> Scanner<'s> {
             shortlist.fitting.into_iter().map(Seen::from).chain(unread(shortlist.doubtful)).collect();
         for seen in &mut seen {
             seen.standing = standing(&seen.tag);
-            // Where it stands in the order nobody will ever know.
+            // Its position in the order will never be known.
             seen.doubt = seen.doubt.map(|doubt| if seen.standing.is_none() { Doubt::Unlabelled } else { doubt });
         }
-        self.build_scan().settle(&mut seen).await?;
+        self.build_scan().resolve_doubts(&mut seen).await?;
         let (doubtful, sure): (Vec<Seen>, Vec<Seen>) = seen.into_iter().partition(|seen| seen.doubt.is_some());
         let mut seen = self.old_enough(sure).await?;
         seen.extend(doubtful);
@@ -244,48 +252,53 @@ impl<'s> Scanner<'s> {
             None if listed.contains(tag) => Position::Unknown,
             None => Position::Gone,
         };
-        Ok(Candidates { seen, held: held.into_iter().map(|tag| (tag.clone(), builds::held(age(&tag)))).collect() })
+        Ok(Candidates {
+            seen,
+            current: current.into_iter().map(|tag| (tag.clone(), builds::current(age(&tag)))).collect(),
+        })
     }
 
-    /// The tags of fields that are of the policy's form.
-    fn of_form(&self, held: &BTreeSet<&Tag>) -> Vec<Tag> {
-        held.iter().filter(|tag| self.rule.tags.measure(tag).is_ok()).map(|tag| (*tag).clone()).collect()
+    /// Returns the current tags that have the policy's form.
+    fn of_form(&self, current: &BTreeSet<&Tag>) -> Vec<Tag> {
+        current.iter().filter(|tag| self.rule.tags.measure(tag).is_ok()).map(|tag| (*tag).clone()).collect()
     }
 
-    /// Where the age decides, every tag that fits is looked into: once, as it is taken not to move.
+    /// Orders tags by age. Every matching tag is inspected, but only once, because tags are assumed not to move.
     async fn by_age(
         &mut self,
         tags: Vec<Tag>,
         listed: &BTreeSet<Tag>,
-        held: &BTreeSet<&Tag>,
+        current: &BTreeSet<&Tag>,
         contents: &mut Contents,
     ) -> Result<Candidates, Stop> {
         let shortlist = self.rule.tags.shortlist(tags);
         self.known = self.registry.known_images(self.repository);
         let (known, unknown) = self.within_limit(shortlist.fitting);
         let total = known.len() + unknown.len();
-        if unknown.len() > self.most {
-            return Err(Stop::Later { looked: known.len(), total });
+        if unknown.len() > self.max_inspections {
+            return Err(Stop::Later { inspected: known.len(), total });
         }
-        // What fields hold comes first: nothing moves before that is known.
-        let mut candidates =
-            Candidates { held: self.held(self.of_form(held), listed, contents).await?, ..Candidates::default() };
-        let looks = self.looks([known, unknown].concat()).await?;
-        if looks.len() < total {
-            return Err(Stop::Later { looked: looks.len(), total });
+        // Current tags come first: no field moves before they are known.
+        let mut candidates = Candidates {
+            current: self.current(self.of_form(current), listed, contents).await?,
+            ..Candidates::default()
+        };
+        let inspected = self.inspect_all([known, unknown].concat()).await?;
+        if inspected.len() < total {
+            return Err(Stop::Later { inspected: inspected.len(), total });
         }
-        for (tag, look) in looks {
-            let standing = match look {
-                Look::Image(image) => {
+        for (tag, result) in inspected {
+            let standing = match result {
+                Inspected::Image(image) => {
                     contents.insert(tag.clone(), Content::from(&image));
                     image.created.map(Standing::At)
                 }
-                // Deleted between the listing and the look: as if it had not been listed.
-                Look::Gone => {
+                // Deleted since the listing: treated as if it had not been listed.
+                Inspected::Gone => {
                     self.validity.end_unless(tag, Presence::Gone);
                     continue;
                 }
-                Look::Broken(detail) => {
+                Inspected::Broken(detail) => {
                     self.validity.end_unless(tag.clone(), Presence::Broken(detail.clone()));
                     self.scan_notes.broken.push(Skipped::tag(self.repository, &tag, Reason::BlockedImage, detail));
                     None
@@ -295,31 +308,30 @@ impl<'s> Scanner<'s> {
         }
         self.leave_out_young(&mut candidates.seen)?;
         candidates.seen.extend(self.in_doubt(shortlist.doubtful, contents).await?);
-        self.build_scan().settle(&mut candidates.seen).await?;
-        // Tags that do not fit by their names are kept for the reason why nothing fits.
+        self.build_scan().resolve_doubts(&mut candidates.seen).await?;
+        // Tags whose names do not match are kept to explain why nothing matches.
         candidates.seen.extend(unplaced(shortlist.dropped));
         Ok(candidates)
     }
 
-    /// Tags that are digits alone, with their ages: those that are known, and of the others the likeliest to be new.
+    /// Returns digit-only tags with their ages: those that are known, and of the others the likeliest to be new.
     async fn in_doubt(&mut self, tags: Vec<Tag>, contents: &mut Contents) -> Result<Vec<Seen>, NoFindings> {
-        let (mut worth_a_look, unknown): (Vec<Tag>, Vec<Tag>) =
+        let (mut to_inspect, unknown): (Vec<Tag>, Vec<Tag>) =
             tags.into_iter().partition(|tag| self.known.contains_key(tag));
         let mut unknown = likely_newest_first(unknown);
         let later = unknown.split_off(unknown.len().min(DOUBTFUL).min(self.rule.inspect_limit as usize));
-        worth_a_look.extend(unknown);
+        to_inspect.extend(unknown);
         if let Some(example) = later.first() {
             self.validity.end_with_cycle();
             self.scan_notes.notes.push(format!(
-                "{}: {} tags that are digits alone, such as {example}, are not looked into yet; each pass looks into \
-                 {DOUBTFUL} more",
+                "{}: {} digit-only tags, such as {example}, are not inspected yet; each cycle inspects up to {DOUBTFUL} more",
                 self.repository,
                 later.len()
             ));
         }
         let mut seen: Vec<Seen> = unread(later).collect();
-        for (tag, look) in self.looks(worth_a_look).await? {
-            let Look::Image(image) = look else { continue };
+        for (tag, inspected) in self.inspect_all(to_inspect).await? {
+            let Inspected::Image(image) = inspected else { continue };
             contents.insert(tag.clone(), Content::from(&image));
             match image.created {
                 Some(created) if self.is_young(created) => {}
@@ -330,52 +342,52 @@ impl<'s> Scanner<'s> {
         Ok(seen)
     }
 
-    /// The ages of tags that fields hold. A registry that lists half its tags may still have them, so those that are not
-    /// listed are asked for by name; what is remembered of them counts only if they are still there.
-    async fn held(
+    /// Returns the ages of current tags. A registry that lists only some of its tags may still have the others, so
+    /// those are queried by name; what is remembered of them counts only if they still exist.
+    async fn current(
         &mut self,
-        held: Vec<Tag>,
+        current: Vec<Tag>,
         listed: &BTreeSet<Tag>,
         contents: &mut Contents,
     ) -> Result<BTreeMap<Tag, CurrentTag>, RegistryError> {
         let mut ages = BTreeMap::new();
-        for tag in held {
+        for tag in current {
             let version = Version::from(tag.clone());
             if !listed.contains(&tag) {
                 match self.registry.digest(self.repository, &version).await {
                     Ok(_) => self.validity.end_unless(tag.clone(), Presence::There),
                     Err(error) if error.is_not_found() => {
                         self.validity.end_unless(tag.clone(), Presence::Gone);
-                        ages.insert(tag, builds::held(Position::Gone));
+                        ages.insert(tag, builds::current(Position::Gone));
                         continue;
                     }
                     Err(error) => return Err(error),
                 }
             }
-            let (tag, look) = self.look(tag).await?;
-            let age = match look {
-                Look::Image(image) => {
+            let (tag, inspected) = self.inspect(tag).await?;
+            let age = match inspected {
+                Inspected::Image(image) => {
                     contents.insert(tag.clone(), Content::from(&image));
                     image.created.map_or(Position::Unknown, |at| Position::Known(Standing::At(at)))
                 }
-                Look::Gone => Position::Gone,
-                Look::Broken(detail) => {
+                Inspected::Gone => Position::Gone,
+                Inspected::Broken(detail) => {
                     self.validity.end_unless(tag.clone(), Presence::Broken(detail));
                     Position::Unknown
                 }
             };
-            ages.insert(tag, builds::held(age));
+            ages.insert(tag, builds::current(age));
         }
         Ok(ages)
     }
 
-    /// Where the name decides, nothing is looked into.
+    /// Orders tags by name, which needs no inspection.
     async fn by_rank(&mut self, tags: Vec<Tag>) -> Result<Candidates, NoFindings> {
         let seen = tags.into_iter().map(Seen::from).collect();
-        Ok(Candidates { seen: self.old_enough(seen).await?, held: BTreeMap::new() })
+        Ok(Candidates { seen: self.old_enough(seen).await?, current: BTreeMap::new() })
     }
 
-    /// What is left where images have to be old enough: they are looked into from the best downward until one is.
+    /// Drops the newest tags until one is old enough for the policy.
     async fn old_enough(&mut self, mut seen: Vec<Seen>) -> Result<Vec<Seen>, NoFindings> {
         if self.rule.minimum_age.is_none() {
             return Ok(seen);
@@ -397,7 +409,7 @@ impl<'s> Scanner<'s> {
                     self.note_young(&candidate.tag, image.created);
                     young += 1;
                 }
-                // It keeps its place, and the gate refuses it by name.
+                // It keeps its place, and the gate reports it.
                 Err(error) if error.concerns_image() => {
                     self.validity.end_unless(candidate.tag.clone(), Presence::Broken(error.to_string()));
                     break;
@@ -411,8 +423,8 @@ impl<'s> Scanner<'s> {
         Ok(seen.split_off(young))
     }
 
-    /// The tags to look into: all that are known, and of the others as many as the policy allows, what is likely to be the
-    /// newest first.
+    /// Returns the tags to inspect: all that are known, and of the others as many as the policy allows, the likeliest
+    /// to be new first.
     fn within_limit(&mut self, fitting: Vec<Tag>) -> (Vec<Tag>, Vec<Tag>) {
         let (known, unknown): (Vec<Tag>, Vec<Tag>) = fitting.into_iter().partition(|tag| self.known.contains_key(tag));
         let (limit, count) = (self.rule.inspect_limit as usize, unknown.len());
@@ -420,8 +432,8 @@ impl<'s> Scanner<'s> {
         if count > limit {
             self.validity.end_with_cycle();
             self.scan_notes.notes.push(format!(
-                "{}: {} of {} tags are not looked into yet (inspectLimit {limit}), so the newest of the others counts; \
-                 each pass looks into {limit} more",
+                "{}: {} of {} tags are not inspected yet (inspectLimit {limit}), so the newest of the others is chosen; \
+                 each cycle inspects up to {limit} more",
                 self.repository,
                 count - limit,
                 count + known.len(),
@@ -431,7 +443,7 @@ impl<'s> Scanner<'s> {
         (known, unknown)
     }
 
-    /// Leaves out what the policy wants to be older.
+    /// Drops tags that are not old enough for the policy.
     fn leave_out_young(&mut self, seen: &mut Vec<Seen>) -> Result<(), NoFindings> {
         let before = seen.len();
         let created = |seen: &Seen| match seen.standing {
@@ -461,44 +473,45 @@ impl<'s> Scanner<'s> {
     }
 
     fn all_young(&self, count: usize) -> NoFindings {
-        NoFindings::Absent(format!("`minimumAge` keeps back all {count} tags that fit"))
+        NoFindings::Absent(format!("`minimumAge` excludes all matching tags ({count})"))
     }
 
-    /// Looks at images, as long as there is time. A registry that cannot answer now is an error, because the one image that
-    /// it could not tell of may be the newest.
-    async fn looks(&self, tags: Vec<Tag>) -> Result<Vec<(Tag, Look)>, RegistryError> {
-        let look = |tag: Tag| async {
-            match self.looks.are_over() && !self.known.contains_key(&tag) {
-                true => Ok(None),
-                false => self.look(tag).await.map(Some),
+    /// Inspects images as long as there is time. It is an error if the registry cannot answer for one of them, because
+    /// that image may be the newest.
+    async fn inspect_all(&self, tags: Vec<Tag>) -> Result<Vec<(Tag, Inspected)>, RegistryError> {
+        let inspect = |tag: Tag| async {
+            if self.inspections.is_time_up() && !self.known.contains_key(&tag) {
+                Ok(None)
+            } else {
+                self.inspect(tag).await.map(Some)
             }
         };
-        let looks: Vec<_> = tags.into_iter().map(look).collect();
-        let looks = stream::iter(looks).buffer_unordered(TAGS).collect::<Vec<_>>().await;
-        looks.into_iter().filter_map(Result::transpose).collect()
+        let pending: Vec<_> = tags.into_iter().map(inspect).collect();
+        let results = stream::iter(pending).buffer_unordered(TAGS).collect::<Vec<_>>().await;
+        results.into_iter().filter_map(Result::transpose).collect()
     }
 
-    async fn look(&self, tag: Tag) -> Result<(Tag, Look), RegistryError> {
-        let look = match self.image(&tag).await {
-            Ok(image) => Look::Image(image),
-            Err(error) if error.is_not_found() => Look::Gone,
-            Err(error) if error.concerns_image() => Look::Broken(error.to_string()),
+    async fn inspect(&self, tag: Tag) -> Result<(Tag, Inspected), RegistryError> {
+        let inspected = match self.image(&tag).await {
+            Ok(image) => Inspected::Image(image),
+            Err(error) if error.is_not_found() => Inspected::Gone,
+            Err(error) if error.concerns_image() => Inspected::Broken(error.to_string()),
             Err(error) => return Err(error),
         };
-        Ok((tag, look))
+        Ok((tag, inspected))
     }
 
     async fn image(&self, tag: &Tag) -> Result<ImageMetadata, RegistryError> {
         if let Some(image) = self.known.get(tag) {
             return Ok(image.clone());
         }
-        self.looks.count.fetch_add(1, Ordering::Relaxed);
+        self.inspections.count.fetch_add(1, Ordering::Relaxed);
         let version = Version::from(tag.clone());
         self.registry.inspect(self.repository, &version, self.part_cache).await
     }
 }
 
-/// Tags that do not fit by their names, kept for the reason why nothing fits.
+/// Returns tags whose names do not match, which are kept to explain why nothing matches.
 fn unplaced(dropped: Vec<(Tag, Misfit)>) -> impl Iterator<Item = Seen> {
     dropped.into_iter().map(|(tag, _)| Seen::from(tag))
 }

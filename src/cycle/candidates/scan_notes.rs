@@ -1,14 +1,14 @@
-//! What a scan has to report besides the tags.
+//! The notes of scans about tags that were ignored, and about progress.
 
 use crate::image::Repository;
 use crate::plan::skip::Skipped;
 
-/// What the scan of one repository has to report.
+/// The notes of the scan of one repository.
 #[derive(Debug, Clone, Default)]
 pub struct ScanNotes {
-    /// Tags that cannot be judged, because their images are too broken to tell when they were built.
+    /// The tags whose age is unknown because their images are too broken.
     pub broken: Vec<Skipped>,
-    /// Tags that were left out, and why.
+    /// Notes about tags that were ignored.
     pub notes: Vec<String>,
 }
 
@@ -21,13 +21,13 @@ pub struct ImageNote {
     pub text: String,
 }
 
-/// What a round has to report.
+/// The notes of a round.
 #[derive(Debug, Default)]
 pub struct RoundNotes {
-    /// Tags that cannot be judged, because their images are too broken to tell when they were built.
+    /// The tags whose age is unknown because their images are too broken.
     pub broken: Vec<Skipped>,
-    /// Tags that were left out, and why.
+    /// Notes about tags that were ignored.
     pub notes: Vec<ImageNote>,
-    /// How far scans have come that are not finished.
+    /// The progress of unfinished scans.
     pub progress: Vec<String>,
 }

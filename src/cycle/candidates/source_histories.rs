@@ -1,8 +1,10 @@
-//! The histories of source repositories that one scan needs: each is fetched once, however many images come from it.
+//! The histories of source repositories for one round. Each is fetched once, however many images come from it.
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::plan::findings::NoFindings;
 use crate::policy::first_parent_history::FirstParentHistory;
@@ -11,19 +13,19 @@ use crate::secret::SafeUrl;
 
 type Slot = Arc<tokio::sync::Mutex<Option<Result<Arc<FirstParentHistory>, NoFindings>>>>;
 
-/// The histories that were fetched so far.
+/// The histories that have been fetched so far.
 pub struct SourceHistories<'s> {
     sources: &'s Sources,
     slots: Mutex<HashMap<(String, String), Slot>>,
 }
 
 impl SourceHistories<'_> {
-    /// None yet.
+    /// Makes an empty collection.
     pub fn new(sources: &Sources) -> SourceHistories<'_> {
         SourceHistories { sources, slots: Mutex::default() }
     }
 
-    /// The first-parent history of a branch, with more commits than `enough_is_more_than` if there are more.
+    /// Returns the first-parent history of a branch, with more commits than `enough_is_more_than` if there are more.
     pub async fn get(
         &self,
         source: &SafeUrl,
@@ -32,9 +34,9 @@ impl SourceHistories<'_> {
     ) -> Result<Arc<FirstParentHistory>, NoFindings> {
         let config = self.sources.config(source, branch).map_err(|error| NoFindings::from(&error))?;
         let key = (config.url.expose().to_owned(), branch.to_owned());
-        let slot = Arc::clone(self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
-        let mut held = slot.lock().await;
-        let wanted = match &*held {
+        let slot = Arc::clone(self.slots.lock().entry(key).or_default());
+        let mut history = slot.lock().await;
+        let wanted = match &*history {
             None => Wanted::AtHand,
             Some(Ok(known)) if known.len() <= enough_is_more_than && !known.is_whole() => Wanted::More,
             Some(known) => return known.clone(),
@@ -45,7 +47,7 @@ impl SourceHistories<'_> {
             Ok(Err(error)) => Err(NoFindings::from(&SourceError::Repo(error))),
             Err(stopped) => Err(NoFindings::Failed(stopped.to_string())),
         };
-        *held = Some(result.clone());
+        *history = Some(result.clone());
         result
     }
 }

@@ -1,21 +1,21 @@
-//! How long findings hold while a registry lists the same tags.
+//! The conditions under which findings remain valid while a registry lists the same tags.
 
 use jiff::Timestamp;
 
 use crate::image::Tag;
 
-/// How a tag was found that was looked up by name, because the listing does not tell it.
+/// The presence of a tag that was queried by name because the listing does not show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Presence {
-    /// It was there.
+    /// It exists.
     There,
-    /// It was not there.
+    /// It does not exist.
     Gone,
-    /// Its image was too broken to tell when it was built.
+    /// Its image is too broken to tell when it was built.
     Broken(String),
 }
 
-/// How long findings hold while the registry lists the same tags.
+/// The conditions under which findings remain valid while a registry lists the same tags.
 #[derive(Debug, Clone, Default)]
 pub struct Validity {
     ends_with_cycle: bool,
@@ -24,12 +24,12 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// Ends it with this cycle.
+    /// Ends it with the current cycle.
     pub fn end_with_cycle(&mut self) {
         self.ends_with_cycle = true;
     }
 
-    /// Returns whether it goes beyond this cycle.
+    /// Returns whether it goes beyond the current cycle.
     pub fn outlasts_cycle(&self) -> bool {
         !self.ends_with_cycle
     }
@@ -44,12 +44,12 @@ impl Validity {
         self.until.is_some_and(|until| until <= now)
     }
 
-    /// Ends it when a tag is not found any more as it was this time.
+    /// Ends it once the presence of a tag changes.
     pub fn end_unless(&mut self, tag: Tag, found: Presence) {
         self.conditions.push((tag, found));
     }
 
-    /// Returns the tags that have to be found as they were.
+    /// Returns the tags whose presence must not change.
     pub fn conditions(&self) -> &[(Tag, Presence)] {
         &self.conditions
     }

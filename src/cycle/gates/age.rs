@@ -1,17 +1,17 @@
-//! The image is old enough for its policy. It was when it was chosen, but tags move: it may have been built again since.
+//! Requires that the image is old enough for its policy. It was when it was chosen, but its tag may have moved since.
 
 use futures_util::FutureExt;
 
 use crate::cycle::context::Context;
 use crate::cycle::operations::terms::Terms;
 use crate::plan::decide::Update;
-use crate::plan::gate::{ImageProof, wanted};
+use crate::plan::gate::{Verification, wanted};
 use crate::plan::skip::Reason;
 use crate::policy::minimum_age::too_young;
 
 use super::gate::{Gate, Verdict, Verdicts};
 
-/// The image is old enough for its policy.
+/// Requires that the image is old enough for its policy.
 pub struct Age;
 
 impl Gate for Age {
@@ -26,8 +26,8 @@ impl Gate for Age {
     fn judge<'g>(&'g self, updates: &'g [Update], context: &'g mut Context<'_>) -> Verdicts<'g> {
         let verdict = |update: &Update| {
             let rule = context.config.policies.rule_for(&update.field.repository);
-            let created = match context.state.proofs.get(&wanted(update)) {
-                Some(ImageProof::Whole { created, .. }) => *created,
+            let created = match context.state.verifications.get(&wanted(update)) {
+                Some(Verification::Complete { created, .. }) => *created,
                 _ => None,
             };
             let why = rule.and_then(|rule| too_young(rule, created, context.now));

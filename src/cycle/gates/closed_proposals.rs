@@ -1,4 +1,4 @@
-//! Nothing is written that was proposed in a pull request which someone closed without merging it.
+//! Keeps back what was proposed in a pull request that someone closed without merging it.
 
 use futures_util::FutureExt;
 use tokio::task::block_in_place;
@@ -11,7 +11,7 @@ use crate::plan::decide::Update;
 
 use super::gate::{Gate, Verdict, Verdicts};
 
-/// Nothing is written that was proposed and turned down.
+/// Keeps back what was proposed and rejected.
 pub struct ClosedProposals;
 
 impl Gate for ClosedProposals {
@@ -37,7 +37,7 @@ impl Gate for ClosedProposals {
 
 fn verdict(update: &Update, context: &mut Context<'_>) -> Result<Verdict, CycleError> {
     let Context { history, tip, state, .. } = context;
-    let hold = history.hold_by_closed(tip, update, &state.findings, &state.proofs)?;
+    let hold = history.hold_by_closed(tip, update, &state.findings, &state.verifications)?;
     Ok(hold.map_or(Verdict::Pass, |hold| {
         let detail = hold.to_string();
         Verdict::held(hold, detail)

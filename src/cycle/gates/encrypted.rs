@@ -1,5 +1,5 @@
-//! A field within a SOPS file can be edited: an identity opens the file, so that its message authentication code can be
-//! computed again.
+//! Requires that a field in a SOPS file can be edited: an identity has to decrypt the file, so that its message
+//! authentication code can be updated.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::plan::skip::Reason;
 
 use super::gate::{Gate, Refusal, Verdict, Verdicts};
 
-/// A field within a SOPS file can be edited.
+/// Requires that a field in a SOPS file can be edited.
 pub struct Encrypted;
 
 impl Gate for Encrypted {

@@ -1,4 +1,4 @@
-//! What a gate is.
+//! The trait of gates, and their verdicts.
 
 use futures_util::future::LocalBoxFuture;
 
@@ -9,47 +9,47 @@ use crate::plan::decide::Update;
 use crate::plan::skip::Reason;
 use crate::plan::trailer::Hold;
 
-/// Judges updates before they are written. A gate keeps back only the updates that it has something against.
+/// A check that updates have to pass before they are written. A gate keeps back only the updates it objects to.
 pub trait Gate: Sync {
-    /// Returns its name, as logs and the documentation have it.
+    /// Returns its name in logs and in the documentation.
     fn name(&self) -> &'static str;
 
-    /// Returns whether it judges operations on these terms.
+    /// Returns whether it applies to operations with these terms.
     fn applies_to(&self, _terms: Terms) -> bool {
         true
     }
 
-    /// Judges updates that passed the gates before it. Returns a verdict for each, in their order.
+    /// Judges updates that passed the previous gates. Returns a verdict for each, in the same order.
     fn judge<'g>(&'g self, updates: &'g [Update], context: &'g mut Context<'_>) -> Verdicts<'g>;
 
-    /// Returns the error of an operation that a person asked for by name, where it cannot do the rest without this update.
+    /// Returns the error that ends an operation requested by a person, if the operation cannot do without this update.
     fn error(&self, _update: &Update, _refusal: &Refusal) -> Option<CycleError> {
         None
     }
 }
 
-/// The verdicts on updates, in their order.
+/// The verdicts on updates, in the same order.
 pub type Verdicts<'g> = LocalBoxFuture<'g, Result<Vec<Verdict>, CycleError>>;
 
-/// What a gate decides about an update.
+/// The verdict of a gate on an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It goes on to the next gate.
     Pass,
     /// The field stays.
     Keep(Refusal),
-    /// Its tag is out of the question, and its policy takes the next best one: the plan has to be made again.
+    /// The tag is broken and its policy falls back to the next best one: the plan has to be made again.
     ChooseAgain,
 }
 
-/// Why a field stays.
+/// The reason why a field stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// For machines.
+    /// The reason as a machine-readable name.
     pub reason: Reason,
-    /// For people.
+    /// The reason in plain text.
     pub detail: String,
-    /// The hold that keeps it, if it is one.
+    /// The hold that keeps the update back, if one does.
     pub hold: Option<Box<Hold>>,
 }
 

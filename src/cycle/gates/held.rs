@@ -1,6 +1,6 @@
-//! Nothing that is held is written: neither by name, nor because someone took it back lately.
+//! Keeps back what is held: by name, or because someone recently replaced it.
 //!
-//! It comes first, so that registries are not asked about images that stay anyway.
+//! It comes first, so that registries are not queried about images that stay anyway.
 
 use futures_util::FutureExt;
 use tokio::task::block_in_place;
@@ -12,7 +12,7 @@ use crate::plan::decide::Update;
 
 use super::gate::{Gate, Refusal, Verdict, Verdicts};
 
-/// Nothing that is held is written.
+/// Keeps back what is held.
 pub struct Held;
 
 impl Gate for Held {
@@ -36,7 +36,7 @@ impl Gate for Held {
 
 fn verdict(update: &Update, context: &mut Context<'_>) -> Result<Verdict, CycleError> {
     let Context { history, tip, state, .. } = context;
-    let hold = history.hold(tip, update, &state.findings, &state.proofs)?;
+    let hold = history.hold(tip, update, &state.findings, &state.verifications)?;
     Ok(hold.map_or(Verdict::Pass, |hold| {
         let detail = hold.to_string();
         Verdict::held(hold, detail)

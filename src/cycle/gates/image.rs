@@ -1,5 +1,5 @@
-//! The image is in its registry, and whole. That is asked right before it is written: tags may have moved or gone since
-//! they were listed.
+//! Requires that the image is complete in its registry. This is checked right before the image is written, because tags
+//! may have moved or gone since they were listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::cycle::operations::terms::Terms;
 use crate::image::{Digest, Reference, Repository, Version};
 use crate::plan::decide::Update;
 use crate::plan::fallback;
-use crate::plan::gate::{self, ImageProof, Proofs, Wanted, all_wanted, wanted};
+use crate::plan::gate::{self, Verification, Verifications, Wanted, all_wanted, wanted};
 use crate::plan::skip::Reason;
 use crate::policy::rule::PolicySet;
 use crate::registry;
@@ -21,13 +21,13 @@ use crate::registry::integrity::PartCache;
 
 use super::gate::{Gate, Verdict, Verdicts};
 
-/// How long until a missing image is asked for again.
+/// The time until a missing image is queried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// How many images are asked for at a time; the client bounds the requests to each host.
+/// The number of images that are verified at a time; the client limits the requests to each host.
 const IMAGES: usize = 16;
 
-/// The image is in its registry, and whole.
+/// Requires that the image is complete in its registry.
 pub struct Image;
 
 impl Gate for Image {
@@ -43,15 +43,15 @@ impl Gate for Image {
                 if struck.contains(&update.field.repository) {
                     return Verdict::ChooseAgain;
                 }
-                let proofs = &context.state.proofs;
-                if !all_wanted(update).iter().all(|wanted| proofs.contains_key(wanted)) {
+                let verifications = &context.state.verifications;
+                if !all_wanted(update).iter().all(|wanted| verifications.contains_key(wanted)) {
                     let detail = format!(
-                        "{}: there was no time to verify the image in this cycle; the next one goes on",
+                        "{}: there was no time to verify the image in this cycle; the next one continues",
                         update.file
                     );
                     return Verdict::keep(Reason::NoCandidate, detail);
                 }
-                gate::judge(update, proofs)
+                gate::judge(update, verifications)
                     .map_or_else(|(reason, detail)| Verdict::keep(reason, detail), |_| Verdict::Pass)
             };
             Ok(updates.iter().map(verdict).collect())
@@ -60,39 +60,38 @@ impl Gate for Image {
     }
 }
 
-/// Verifies every image that updates would write and that is not verified yet: whether all of it is there. What is
-/// deployed already, digest and all, moves nothing and is not verified again. Those for which there is no time are left
-/// without a proof.
+/// Verifies every image that updates would write and that is not verified yet. An image that is deployed with the same
+/// digest already is not verified again. Images for which there is no time remain unverified.
 async fn verify(updates: &[Update], context: &mut Context<'_>) {
     let Context { services, state, config, .. } = context;
-    let until = state.budget.and_then(|budget| budget.proofs());
+    let until = state.budget.and_then(|budget| budget.verifications());
     let (registry, policies, part_cache) = (&services.registry, &config.policies, &state.part_cache);
     let mut open: BTreeMap<Wanted, BTreeSet<&Version>> = BTreeMap::new();
     for update in updates {
-        for wanted in all_wanted(update).into_iter().filter(|wanted| !state.proofs.contains_key(wanted)) {
+        for wanted in all_wanted(update).into_iter().filter(|wanted| !state.verifications.contains_key(wanted)) {
             open.entry(wanted).or_default().insert(&update.field.version);
         }
     }
-    let answers = stream::iter(open).map(|(key, held)| async move {
+    let answers = stream::iter(open).map(|(key, current)| async move {
         if until.is_some_and(|until| Instant::now() >= until) {
             return None;
         }
-        let proof = match verify_image(registry, part_cache, &key, &held, policies).await {
-            Ok(proof) => proof,
-            Err(error) if error.concerns_image() => ImageProof::Broken(error.to_string()),
-            Err(error) => ImageProof::Unknown(error.to_string()),
+        let verification = match verify_image(registry, part_cache, &key, &current, policies).await {
+            Ok(verification) => verification,
+            Err(error) if error.concerns_image() => Verification::Broken(error.to_string()),
+            Err(error) => Verification::Unknown(error.to_string()),
         };
-        Some((key, proof))
+        Some((key, verification))
     });
-    let proofs = answers.buffer_unordered(IMAGES).collect::<Vec<_>>().await;
-    state.proofs.extend(proofs.into_iter().flatten());
+    let verifications = answers.buffer_unordered(IMAGES).collect::<Vec<_>>().await;
+    state.verifications.extend(verifications.into_iter().flatten());
 }
 
-/// Strikes broken tags off the candidates of policies that take the next best one then. Returns the images of which
-/// another tag may be chosen now.
+/// Removes broken tags from the candidates of policies with a fallback. Returns the images for which another tag may be
+/// chosen now.
 async fn strike(updates: &[Update], context: &mut Context<'_>) -> BTreeSet<Repository> {
     let falls_back = |update: &&Update| {
-        matches!(context.state.proofs.get(&wanted(update)), Some(ImageProof::Broken(_)))
+        matches!(context.state.verifications.get(&wanted(update)), Some(Verification::Broken(_)))
             && context.config.policies.rule_for(&update.field.repository).is_some_and(|rule| rule.fallback)
     };
     if context.terms != Terms::Policies {
@@ -102,7 +101,7 @@ async fn strike(updates: &[Update], context: &mut Context<'_>) -> BTreeSet<Repos
         updates.iter().filter(falls_back).map(|update| update.field.repository.clone()).collect();
     context.scan_all_tags(&broken).await;
     let Context { state, config, .. } = context;
-    let struck = fallback::strike(&mut state.findings, updates, &state.proofs, &config.policies);
+    let struck = fallback::strike(&mut state.findings, updates, &state.verifications, &config.policies);
     let images = struck.iter().map(|skipped| skipped.image.clone()).collect();
     state.broken.extend(struck);
     images
@@ -113,43 +112,43 @@ async fn verify_image(
     registry: &Client,
     part_cache: &PartCache,
     (repository, version): &Wanted,
-    held: &BTreeSet<&Version>,
+    current: &BTreeSet<&Version>,
     policies: &PolicySet,
-) -> Result<ImageProof, RegistryError> {
+) -> Result<Verification, RegistryError> {
     let digest = registry.digest_in_cycle(repository, version, part_cache).await?;
-    let is_deployed = |held: &&Version| held.tag == version.tag && held.digest.as_ref() == Some(&digest);
-    if held.iter().all(is_deployed) {
-        return Ok(ImageProof::Whole { digest, created: None });
+    let is_deployed = |current: &&Version| current.tag == version.tag && current.digest.as_ref() == Some(&digest);
+    if current.iter().all(is_deployed) {
+        return Ok(Verification::Complete { digest, created: None });
     }
-    let image = whole(registry, part_cache, repository, version, digest, policies).await?;
-    Ok(ImageProof::Whole { digest: image.digest, created: image.created })
+    let image = verify_exact(registry, part_cache, repository, version, digest, policies).await?;
+    Ok(Verification::Complete { digest: image.digest, created: image.created })
 }
 
-/// Verifies images that were asked for by name.
+/// Verifies images that a person requested.
 pub async fn requested(
     registry: &Client,
     part_cache: &PartCache,
     references: &[Reference],
     policies: &PolicySet,
-) -> Result<Proofs, RegistryError> {
-    let mut proofs = Proofs::new();
+) -> Result<Verifications, RegistryError> {
+    let mut verifications = Verifications::new();
     for Reference { repository, version } in references {
         let digest = registry.digest(repository, version).await?;
-        let image = whole(registry, part_cache, repository, version, digest, policies).await?;
+        let image = verify_exact(registry, part_cache, repository, version, digest, policies).await?;
         if version.digest.is_some() && version.tag.is_some() {
-            // With both given, the tag has to be there too; the digest decides what runs.
+            // If both are given, the tag has to exist too; the digest decides what runs.
             let now = registry.digest(repository, &Version { digest: None, ..version.clone() }).await?;
             if version.digest.as_ref() != Some(&now) {
-                tracing::warn!(image = %repository, asked = %version, %now, "the tag names another image now");
+                tracing::warn!(image = %repository, requested = %version, %now, "the tag points to another image now");
             }
         }
-        let proof = ImageProof::Whole { digest: image.digest, created: image.created };
-        proofs.insert((repository.clone(), version.clone()), proof);
+        let verification = Verification::Complete { digest: image.digest, created: image.created };
+        verifications.insert((repository.clone(), version.clone()), verification);
     }
-    Ok(proofs)
+    Ok(verifications)
 }
 
-/// Waits until all images are there, or until it is too late.
+/// Waits until all images exist, or until the deadline.
 pub async fn arrival(registry: &Client, references: &[Reference], deadline: Instant) -> Result<(), RegistryError> {
     for reference in references {
         loop {
@@ -165,8 +164,8 @@ pub async fn arrival(registry: &Client, references: &[Reference], deadline: Inst
     Ok(())
 }
 
-/// The image that a version names now, proved and read by its digest.
-async fn whole(
+/// Verifies the image of a digest and reads its metadata.
+async fn verify_exact(
     registry: &Client,
     part_cache: &PartCache,
     repository: &Repository,

@@ -1,4 +1,4 @@
-//! All gates, in their order, and the way through them.
+//! The list of all gates, and the function that takes a plan through them.
 
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
@@ -18,23 +18,23 @@ use super::secrets::Secrets;
 use super::suspended::Suspended;
 use super::taken_back::TakenBack;
 
-/// All gates, in the order in which an update has to pass them. What costs no request comes before what does, and what
-/// is known only after a request comes behind it.
+/// All gates, in the order in which an update has to pass them. Gates without requests come before those that send
+/// some, unless they need the results.
 const GATES: [&dyn Gate; 9] =
     [&Held, &Image, &Age, &TakenBack, &ClosedProposals, &Encrypted, &Secrets, &PullSecrets, &Suspended];
 
-/// A plan that went through all gates.
+/// The result of all gates.
 pub struct Passed {
     /// The updates that passed.
     pub gated: GatedPlan,
     /// The fields that stay.
     pub skipped: Vec<Skipped>,
-    /// The holds that keep some of them.
+    /// The holds that keep some of them back.
     pub holds: Vec<Hold>,
 }
 
-/// Takes a plan through all gates. Returns `None` when it has to be made again, because a tag that it chose turned out to
-/// be broken and the policy takes the next best one.
+/// Takes a plan through all gates. Returns `None` if it has to be made again, because a chosen tag turned out to be
+/// broken and its policy falls back to the next best one.
 pub async fn pass(plan: Plan, context: &mut Context<'_>) -> Result<Option<Passed>, CycleError> {
     let Plan { mut updates, mut skipped } = plan;
     let mut holds = Vec::new();
@@ -63,7 +63,7 @@ pub async fn pass(plan: Plan, context: &mut Context<'_>) -> Result<Option<Passed
         }
         updates = passed;
     }
-    let (gated, unproved) = gate::pass(updates, &context.state.proofs);
-    skipped.extend(unproved);
+    let (gated, unverified) = gate::pass(updates, &context.state.verifications);
+    skipped.extend(unverified);
     Ok(Some(Passed { gated, skipped: skipped.into_iter().collect(), holds }))
 }

@@ -1,16 +1,16 @@
-//! What an update has to pass before it is written.
+//! The checks that an update has to pass before it is written.
 //!
-//! - [`gate`]: what a gate is
-//! - [`list`]: all gates, in their order, and the way through them
-//! - [`held`]: nothing that is held is written
-//! - [`image`]: the image is in its registry, and whole
-//! - [`age`]: the image is old enough for its policy
-//! - [`taken_back`]: nothing is written that is older than what was taken back
-//! - [`closed_proposals`]: nothing is written that was proposed and turned down
-//! - [`encrypted`]: a field within a SOPS file can be edited
-//! - [`secrets`]: the SOPS files that are deployed with the field decrypt
-//! - [`pull_secrets`]: the pods that run the image could pull it
-//! - [`suspended`]: automation is not suspended
+//! - [`gate`]: the trait of gates, and their verdicts
+//! - [`list`]: the list of all gates, and the function that takes a plan through them
+//! - [`held`]: keeps back what is held
+//! - [`image`]: requires that the image is complete in its registry
+//! - [`age`]: requires that the image is old enough for its policy
+//! - [`taken_back`]: keeps back what may be older than something that was replaced
+//! - [`closed_proposals`]: keeps back what was proposed and rejected
+//! - [`encrypted`]: requires that a field in a SOPS file can be edited
+//! - [`secrets`]: requires that the SOPS files that are deployed with the field decrypt
+//! - [`pull_secrets`]: requires that the pull secrets of the image's pods fit
+//! - [`suspended`]: keeps everything back while automation is suspended
 
 pub mod age;
 pub mod closed_proposals;

@@ -1,4 +1,4 @@
-//! The pods that run the image could pull it, as far as their pull secrets are in the repository.
+//! Requires that the pods of the image can pull it, as far as their pull secrets are in the repository.
 
 use futures_util::FutureExt;
 
@@ -10,7 +10,7 @@ use crate::plan::decide::Update;
 use super::gate::{Gate, Refusal, Verdicts};
 use super::secrets;
 
-/// The pods that run the image could pull it.
+/// Requires that the pods of the image can pull it.
 pub struct PullSecrets;
 
 impl Gate for PullSecrets {

@@ -1,4 +1,5 @@
-//! The SOPS files that are deployed with the field decrypt, and no Secret among them is in plaintext.
+//! Requires that the SOPS files that are deployed with the field decrypt, and that no Secret among them is in
+//! plaintext.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use crate::plan::skip::Reason;
 
 use super::gate::{Gate, Refusal, Verdict, Verdicts};
 
-/// The SOPS files that are deployed with the field decrypt.
+/// Requires that the SOPS files that are deployed with the field decrypt.
 pub struct Secrets;
 
 impl Gate for Secrets {
@@ -37,7 +38,7 @@ impl Gate for Secrets {
     }
 }
 
-/// Returns the verdicts on updates whose secrets have these flaws: where it is configured so, a flaw is a note only.
+/// Returns the verdicts on updates whose secrets have these flaws. If configured so, a flaw only results in a note.
 pub fn verdicts(flaws: Vec<Option<String>>, context: &mut Context<'_>) -> Vec<Verdict> {
     let warns = context.services.secrets.strictness() == Strictness::Warn;
     let mut verdict = |flaw: Option<String>| match flaw {

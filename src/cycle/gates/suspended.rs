@@ -1,4 +1,4 @@
-//! Automation is not suspended. It comes last, so that everything that would move is reported.
+//! Keeps everything back while automation is suspended. It comes last, so that everything that would move is reported.
 
 use futures_util::FutureExt;
 
@@ -10,7 +10,7 @@ use crate::plan::skip::Reason;
 
 use super::gate::{Gate, Verdict, Verdicts};
 
-/// Automation is not suspended.
+/// Keeps everything back while automation is suspended.
 pub struct Suspended;
 
 impl Gate for Suspended {
@@ -24,7 +24,7 @@ impl Gate for Suspended {
 
     fn judge<'g>(&'g self, updates: &'g [Update], context: &'g mut Context<'_>) -> Verdicts<'g> {
         let is_suspended = context.mode == Mode::Suspended;
-        let verdict = |update: &Update| match gate::judge(update, &context.state.proofs) {
+        let verdict = |update: &Update| match gate::judge(update, &context.state.verifications) {
             Ok(gated) if is_suspended => {
                 let (file, path) = (&update.file, &update.field.path);
                 let detail = format!("{file}: {path} would move to {}, but `agent.suspend` is set", gated.to);

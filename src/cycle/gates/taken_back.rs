@@ -1,5 +1,5 @@
-//! Nothing is written that is older than what was taken back. How far back history is read for that follows from when the
-//! image was built, so this gate comes behind those that found it out.
+//! Keeps back what may be older than a version that someone replaced. The age of the image determines how far back
+//! history is read, so this gate comes after those that find it out.
 
 use std::collections::BTreeSet;
 
@@ -11,11 +11,11 @@ use crate::cycle::error::CycleError;
 use crate::cycle::operations::terms::Terms;
 use crate::image::Repository;
 use crate::plan::decide::Update;
-use crate::plan::gate::{ImageProof, wanted};
+use crate::plan::gate::{Verification, wanted};
 
 use super::gate::{Gate, Verdict, Verdicts};
 
-/// Nothing is written that is older than what was taken back.
+/// Keeps back what may be older than a version that someone replaced.
 pub struct TakenBack;
 
 impl Gate for TakenBack {
@@ -37,13 +37,13 @@ impl Gate for TakenBack {
     }
 }
 
-/// The images whose other tags have to be known: something else was deployed before that is not known to be older. They
-/// are few, so that their tags fit into memory.
+/// Returns the images whose other tags have to be known, because another version that may be newer was deployed before.
+/// They are few, so their tags fit into memory.
 fn compared(updates: &[Update], context: &mut Context<'_>) -> Result<BTreeSet<Repository>, CycleError> {
     let Context { history, tip, state, .. } = context;
     let mut images = BTreeSet::new();
     for update in updates {
-        if let Some(ImageProof::Whole { created, .. }) = state.proofs.get(&wanted(update))
+        if let Some(Verification::Complete { created, .. }) = state.verifications.get(&wanted(update))
             && history.has_other_than(tip, update, *created)?
         {
             images.insert(update.field.repository.clone());
@@ -54,11 +54,11 @@ fn compared(updates: &[Update], context: &mut Context<'_>) -> Result<BTreeSet<Re
 
 fn verdict(update: &Update, context: &mut Context<'_>) -> Result<Verdict, CycleError> {
     let Context { history, tip, state, config, .. } = context;
-    if let Some(hold) = history.hold(tip, update, &state.findings, &state.proofs)? {
+    if let Some(hold) = history.hold(tip, update, &state.findings, &state.verifications)? {
         let detail = hold.to_string();
         return Ok(Verdict::held(hold, detail));
     }
-    let hold = history.hold_on_newer(tip, update, &config.policies, &state.findings, &state.proofs)?;
+    let hold = history.hold_on_newer(tip, update, &config.policies, &state.findings, &state.verifications)?;
     Ok(hold.map_or(Verdict::Pass, |hold| {
         let detail = format!("{hold}; {} is not known to be newer", wanted(update).1);
         Verdict::held(hold, detail)

@@ -1,4 +1,4 @@
-//! What is held because of the commits of a branch: what they say by name, and what they did to fields.
+//! The holds that follow from the commits of a branch: by name, and from what they did to fields.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use crate::manifest::field_rules::FieldRules;
 use crate::manifest::find;
 use crate::plan::decide::Update;
 use crate::plan::findings::FindingsByImage;
-use crate::plan::gate::{ImageProof, Proofs, wanted};
+use crate::plan::gate::{Verification, Verifications, wanted};
 use crate::plan::hold::{self, Change, NamedHolds};
-use crate::plan::proposal::{self, Closed};
+use crate::plan::proposal::{self, ClosedPullRequest};
 use crate::plan::trailer::Hold;
 use crate::policy::choose::Chosen;
 use crate::policy::rule::PolicySet;
@@ -21,44 +21,44 @@ use crate::repo::clone::BareClone;
 use crate::repo::error::RepoError;
 use crate::repo::tree::BlobId;
 
-use super::read_back::{Depth, Horizon, Seen};
+use super::read_back::{Depth, Horizon, ReadHistory};
 use crate::cycle::tip::Tip;
 
-/// The history behind a tip. Nothing of it is read before it is needed, and nothing twice.
+/// The history of a tip. It is read only when needed, and only once.
 #[derive(Debug)]
 pub struct History {
     field_rules: FieldRules,
-    closed: Vec<Closed>,
-    seen: Option<Seen>,
+    closed: Vec<ClosedPullRequest>,
+    read: Option<ReadHistory>,
 }
 
 impl History {
-    /// A history of which nothing was read yet. Fields of older commits are found by these rules.
+    /// Makes a history that has not been read yet. These rules find the fields of older commits.
     pub fn new(field_rules: FieldRules) -> History {
-        History { field_rules, closed: Vec::new(), seen: None }
+        History { field_rules, closed: Vec::new(), read: None }
     }
 
     /// Adds the pull requests that were closed without being merged.
-    pub fn add_closed(&mut self, closed: Vec<Closed>) {
+    pub fn add_closed(&mut self, closed: Vec<ClosedPullRequest>) {
         self.closed.extend(closed);
     }
 
-    /// What is held by name.
+    /// Returns the holds by name.
     pub fn named(&mut self, tip: &mut Tip) -> Result<&NamedHolds, RepoError> {
-        Ok(&self.seen(tip, Depth::Named)?.named)
+        Ok(&self.read(tip, Depth::Named)?.named)
     }
 
-    /// Returns the hold on what an update would write, or on another tag of the same build: what was taken away under one
-    /// name does not come back under another.
+    /// Returns the hold on what an update would write, or on another tag of the same build: what was replaced under one
+    /// tag does not come back under another.
     pub fn hold(
         &mut self,
         tip: &mut Tip,
         update: &Update,
         findings: &FindingsByImage,
-        proofs: &Proofs,
+        verifications: &Verifications,
     ) -> Result<Option<Hold>, RepoError> {
-        let depth = depth(update, proofs);
-        for version in meant(update, proofs).into_iter().chain(siblings(update, findings)) {
+        let depth = depth(update, verifications);
+        for version in version_to_check(update, verifications).into_iter().chain(siblings(update, findings)) {
             let hold = self.hold_on(tip, &update.file, &update.field, &version, depth)?;
             if hold.is_some() {
                 return Ok(hold);
@@ -73,10 +73,10 @@ impl History {
         tip: &mut Tip,
         update: &Update,
         findings: &FindingsByImage,
-        proofs: &Proofs,
+        verifications: &Verifications,
     ) -> Result<Option<Hold>, RepoError> {
-        for version in meant(update, proofs).into_iter().chain(siblings(update, findings)) {
-            let hold = self.hold_by_closing(tip, &update.field.repository, &version)?;
+        for version in version_to_check(update, verifications).into_iter().chain(siblings(update, findings)) {
+            let hold = self.closed_hold_on(tip, &update.field.repository, &version)?;
             if hold.is_some() {
                 return Ok(hold);
             }
@@ -90,54 +90,54 @@ impl History {
         tip: &mut Tip,
         file: &str,
         field: &Field,
-        meant: &Version,
+        version: &Version,
         depth: Depth,
     ) -> Result<Option<Hold>, RepoError> {
-        match self.seen(tip, depth)?.named.on(&field.repository, meant) {
+        match self.read(tip, depth)?.named.on(&field.repository, version) {
             Some(hold) => Ok(Some(hold.clone())),
-            None => self.hold_by_history(tip, file, field, meant, depth),
+            None => self.hold_by_history(tip, file, field, version, depth),
         }
     }
 
-    /// The hold that the history of a field puts on a version.
+    /// Returns the hold that the history of a field puts on a version.
     fn hold_by_history(
         &mut self,
         tip: &mut Tip,
         file: &str,
         field: &Field,
-        meant: &Version,
+        version: &Version,
         depth: Depth,
     ) -> Result<Option<Hold>, RepoError> {
         let image = &field.repository;
-        let Some(first) = self.seen(tip, depth)?.records.iter().rposition(|record| record.sets(image, meant)) else {
+        let Some(first) = self.read(tip, depth)?.records.iter().rposition(|record| record.sets(image, version)) else {
             return Ok(None);
         };
         let changes = self.changes(tip, file, field, first + 1)?;
-        let records = self.seen.as_ref().map_or(&[][..], |seen| &seen.records);
-        Ok(hold::by_history(&changes, records, image, meant))
+        let records = self.read.as_ref().map_or(&[][..], |read| &read.records);
+        Ok(hold::by_history(&changes, records, image, version))
     }
 
-    /// Returns the hold on something that may be newer than what an update would write: a registry that does not list what
-    /// was taken away must not bring about what is older still.
+    /// Returns the hold on something that may be newer than what an update would write: if a registry no longer lists a
+    /// replaced version, something even older must not be deployed instead.
     pub fn hold_on_newer(
         &mut self,
         tip: &mut Tip,
         update: &Update,
         policies: &PolicySet,
         findings: &FindingsByImage,
-        proofs: &Proofs,
+        verifications: &Verifications,
     ) -> Result<Option<Hold>, RepoError> {
         let field = &update.field;
-        let (Some(rule), Some(Ok(findings)), Some(tag), Some(ImageProof::Whole { created, .. })) = (
+        let (Some(rule), Some(Ok(findings)), Some(tag), Some(Verification::Complete { created, .. })) = (
             policies.rule_for(&field.repository),
             findings.get(&field.repository),
             &update.tag,
-            proofs.get(&wanted(update)),
+            verifications.get(&wanted(update)),
         ) else {
             return Ok(None);
         };
         let (depth, chosen) = (Depth::to(*created), Chosen { tag, built: *created });
-        let listed = findings.whole().map_or(&[][..], |candidates| &candidates.seen);
+        let listed = findings.all_tags().map_or(&[][..], |candidates| &candidates.seen);
         for (version, when) in self.never_left(tip, &field.repository, depth)?.iter() {
             let Some(before) = version.tag.as_ref().filter(|before| *before != tag) else { continue };
             if version.tag == field.version.tag || rule.tags.is_newer(&chosen, before, *when, listed) {
@@ -150,8 +150,8 @@ impl History {
         Ok(None)
     }
 
-    /// Whether the bot set an image to something that it never moved on from by itself, apart from what a field holds and
-    /// would hold. The image that it would hold was built at `created`.
+    /// Returns whether tagalong set an image to a version that it never replaced itself, other than the current and the
+    /// new version of a field. The new image was built at `created`.
     pub fn has_other_than(
         &mut self,
         tip: &mut Tip,
@@ -164,42 +164,43 @@ impl History {
         Ok(tags.map(Some).any(|tag| !known.contains(&tag)))
     }
 
-    /// What the bot set an image to and never moved on from by itself, told once for all of its fields.
+    /// Returns the versions of an image that tagalong set and never replaced itself. They are computed once for all of
+    /// its fields.
     fn never_left(
         &mut self,
         tip: &mut Tip,
         image: &Repository,
         depth: Depth,
     ) -> Result<Arc<[(Version, Timestamp)]>, RepoError> {
-        let Seen { records, never_left, .. } = self.seen(tip, depth)?;
+        let ReadHistory { records, never_left, .. } = self.read(tip, depth)?;
         let of_image = || hold::never_left(records, image).into();
         Ok(Arc::clone(never_left.entry(image.clone()).or_insert_with(of_image)))
     }
 
-    /// The hold that closed pull requests put on a version of an image.
-    fn hold_by_closing(
+    /// Returns the hold that closed pull requests put on a version of an image.
+    fn closed_hold_on(
         &mut self,
         tip: &mut Tip,
         image: &Repository,
-        meant: &Version,
+        version: &Version,
     ) -> Result<Option<Hold>, RepoError> {
-        let Some(last) = proposal::last(&self.closed, image, meant) else { return Ok(None) };
+        let Some(last) = proposal::last(&self.closed, image, version) else { return Ok(None) };
         let at = last.at;
-        self.seen(tip, Depth::Since(at))?;
-        let records = self.seen.as_ref().map_or(&[][..], |seen| &seen.records);
-        Ok(proposal::by_closing(&self.closed, records, image, meant))
+        self.read(tip, Depth::Since(at))?;
+        let records = self.read.as_ref().map_or(&[][..], |read| &read.records);
+        Ok(proposal::hold_by_closed(&self.closed, records, image, version))
     }
 
-    /// Everything of an image that closed pull requests hold.
+    /// Returns all holds that closed pull requests put on an image.
     pub fn held_by_closing(&mut self, tip: &mut Tip, image: &Repository) -> Result<Vec<Hold>, RepoError> {
         let moves = self.closed.iter().flat_map(|closed| &closed.moves);
         let versions: Vec<Version> =
             moves.filter(|moved| moved.image == *image).map(|moved| moved.to.clone()).collect();
-        let holds = versions.iter().map(|version| self.hold_by_closing(tip, image, version));
+        let holds = versions.iter().map(|version| self.closed_hold_on(tip, image, version));
         Ok(holds.collect::<Result<Vec<_>, RepoError>>()?.into_iter().flatten().collect())
     }
 
-    /// Everything that the history of a field holds back, the newest first.
+    /// Returns all holds that follow from the history of a field, newest first.
     pub fn held_by_history(
         &mut self,
         tip: &mut Tip,
@@ -207,47 +208,50 @@ impl History {
         field: &Field,
         depth: Depth,
     ) -> Result<Vec<Hold>, RepoError> {
-        let commits = self.seen(tip, depth)?.records.len();
+        let commits = self.read(tip, depth)?.records.len();
         let changes = self.changes(tip, file, field, commits)?;
-        let records = self.seen.as_ref().map_or(&[][..], |seen| &seen.records);
-        let mut meant: Vec<Version> = Vec::new();
+        let records = self.read.as_ref().map_or(&[][..], |read| &read.records);
+        let mut version: Vec<Version> = Vec::new();
         for left in changes.iter().filter_map(|change| change.from.as_ref()) {
-            if !meant.iter().any(|other| other.tag == left.tag) {
-                meant.push(Version { digest: None, ..left.clone() });
+            if !version.iter().any(|other| other.tag == left.tag) {
+                version.push(Version { digest: None, ..left.clone() });
             }
         }
-        Ok(meant.iter().filter_map(|meant| hold::by_history(&changes, records, &field.repository, meant)).collect())
+        Ok(version
+            .iter()
+            .filter_map(|version| hold::by_history(&changes, records, &field.repository, version))
+            .collect())
     }
 
-    /// What a field held before what it holds now, leaving out what is held: what a rollback goes back to.
+    /// Returns the last version of a field before the current one that is not held: the target of a rollback.
     pub fn previous(&mut self, tip: &mut Tip, file: &str, field: &Field) -> Result<Option<Version>, RepoError> {
         for depth in [Depth::Usual, Depth::Everything] {
-            let commits = self.seen(tip, depth)?.records.len();
+            let commits = self.read(tip, depth)?.records.len();
             let changes = self.changes(tip, file, field, commits)?;
-            let Some(seen) = &self.seen else { break };
+            let Some(read) = &self.read else { break };
             let image = &field.repository;
             let is_free = |version: &&Version| {
                 !version.is_empty()
                     && **version != field.version
-                    && seen.named.on(image, version).is_none_or(|hold| hold.target.version.is_empty())
-                    && hold::by_history(&changes, &seen.records, image, version).is_none()
+                    && read.named.on(image, version).is_none_or(|hold| hold.target.version.is_empty())
+                    && hold::by_history(&changes, &read.records, image, version).is_none()
             };
             let found = changes.iter().filter_map(|change| change.from.as_ref()).find(is_free);
-            if found.is_some() || seen.is_all {
+            if found.is_some() || read.is_all {
                 return Ok(found.cloned());
             }
         }
         Ok(None)
     }
 
-    /// What the last `commits` commits did to a field, the newest first.
+    /// Returns the changes to a field by the last `commits` commits, newest first.
     fn changes(&mut self, tip: &Tip, file: &str, field: &Field, commits: usize) -> Result<Vec<Change>, RepoError> {
-        let Some(seen) = &self.seen else { return Ok(Vec::new()) };
+        let Some(read) = &self.read else { return Ok(Vec::new()) };
         let mut path = file.to_owned();
         let clone = &tip.clone;
         let mut versions = Versions { clone, field_rules: &self.field_rules, field, known: HashMap::new() };
         let mut changes = Vec::new();
-        for (id, record) in seen.ids.iter().zip(&seen.records).take(commits) {
+        for (id, record) in read.ids.iter().zip(&read.records).take(commits) {
             let is_recorded = record.trailers.moves.iter().any(|recorded| recorded.file == path);
             let after = path.clone();
             let (from, to) = match clone.change(*id, &path)? {
@@ -269,32 +273,32 @@ impl History {
         Ok(changes)
     }
 
-    /// Where reading had to end, if it was not read as far back as it should have been.
+    /// Returns the commit where reading ended, if history was not read as far back as necessary.
     pub fn horizon(&self) -> Option<&Horizon> {
-        self.seen.as_ref()?.horizon.as_ref()
+        self.read.as_ref()?.horizon.as_ref()
     }
 
-    /// Reads as far back as wanted, unless that was done.
-    fn seen(&mut self, tip: &mut Tip, depth: Depth) -> Result<&mut Seen, RepoError> {
+    /// Reads history to a depth, unless that was done already.
+    fn read(&mut self, tip: &mut Tip, depth: Depth) -> Result<&mut ReadHistory, RepoError> {
         let usual = tip.clone.usual_depth();
-        let known = self.seen.take().filter(|seen| seen.is_all || seen.reaches(depth, usual));
-        let seen = match known {
-            Some(seen) => seen,
-            None => Seen::read(&mut tip.clone, tip.commit, depth)?,
+        let known = self.read.take().filter(|read| read.is_all || read.reaches(depth, usual));
+        let read = match known {
+            Some(read) => read,
+            None => ReadHistory::read(&mut tip.clone, tip.commit, depth)?,
         };
-        Ok(self.seen.insert(seen))
+        Ok(self.read.insert(read))
     }
 }
 
-/// The version that holds have to be on to keep an update back; `None` while it is not known what a tag that stays stands
-/// for now.
-fn meant(update: &Update, proofs: &Proofs) -> Option<Version> {
-    let proved = match proofs.get(&wanted(update)) {
-        Some(ImageProof::Whole { digest, .. }) => Some(digest),
+/// Returns the version that a hold must concern to keep an update back, or `None` if the tag stays and its current
+/// digest is not known.
+fn version_to_check(update: &Update, verifications: &Verifications) -> Option<Version> {
+    let verified = match verifications.get(&wanted(update)) {
+        Some(Verification::Complete { digest, .. }) => Some(digest),
         _ => None,
     };
     let stays = update.tag == update.field.version.tag;
-    match (wanted(update).1, proved) {
+    match (wanted(update).1, verified) {
         (Version { tag: Some(tag), digest: None }, Some(digest)) if stays => {
             Some(Version { tag: Some(tag), digest: Some(digest.clone()) })
         }
@@ -304,7 +308,7 @@ fn meant(update: &Update, proofs: &Proofs) -> Option<Version> {
     }
 }
 
-/// The other tags of the build that an update would write, apart from the one that its field holds.
+/// Returns the other tags of the build that an update would write, except the field's current tag.
 fn siblings(update: &Update, findings: &FindingsByImage) -> Vec<Version> {
     let (Some(Ok(findings)), Some(tag)) = (findings.get(&update.field.repository), &update.tag) else {
         return Vec::new();
@@ -313,16 +317,16 @@ fn siblings(update: &Update, findings: &FindingsByImage) -> Vec<Version> {
     others.map(Version::from).collect()
 }
 
-/// How far back an update may have been made before: nothing held an image before it was built.
-fn depth(update: &Update, proofs: &Proofs) -> Depth {
-    match proofs.get(&wanted(update)) {
-        Some(ImageProof::Whole { created, .. }) => Depth::to(*created),
-        // It is not going to be written.
+/// Returns how far back the version of an update may have been deployed: not before it was built.
+fn depth(update: &Update, verifications: &Verifications) -> Depth {
+    match verifications.get(&wanted(update)) {
+        Some(Verification::Complete { created, .. }) => Depth::to(*created),
+        // It will not be written.
         _ => Depth::Usual,
     }
 }
 
-/// What files said of a field.
+/// The versions of a field in files of older commits.
 struct Versions<'v> {
     clone: &'v BareClone,
     field_rules: &'v FieldRules,

@@ -1,7 +1,7 @@
 //! The commits of a branch, as far as they matter for holds.
 //!
-//! - [`branch`]: what is held, and what fields held before
-//! - [`read_back`]: the commits, read no further back than necessary
+//! - [`branch`]: the holds, and earlier versions of fields
+//! - [`read_back`]: the commits, read only as far back as necessary
 
 pub mod branch;
 pub mod read_back;

@@ -1,5 +1,5 @@
-//! Reading the branch's history, as far as holds go: newest first, no further than it takes, and what it came to is kept
-//! by commit, so that the next run reads only what is new.
+//! Reads the branch's history for holds: newest first, only as far as necessary. Results are saved by commit, so that
+//! the next run reads only what is new.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -16,50 +16,51 @@ use crate::repo::error::RepoError;
 use crate::repo::fetch::Deepened;
 use crate::repo::history::Logged;
 
-/// Clocks of those who build images and of those who commit differ by less.
+/// The assumed limit for the difference between the clocks of builds and of commits.
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
 
-/// So many commits in a row have to be older than what is looked for; one alone may have been made by a wrong clock.
+/// The number of consecutive commits that have to be older than what is looked for; the date of a single one may be
+/// wrong.
 const OLDER_IN_A_ROW: usize = 16;
 
-/// How far back to look.
+/// The depth to which history is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// As far as it takes to tell what is held by name.
+    /// To where all holds by name are known.
     Named,
-    /// As far as `git.depth` says.
+    /// To `git.depth` commits.
     Usual,
-    /// As far as that, and further to where commits are older than this.
+    /// To `git.depth` commits, and further to where commits are older than this.
     Since(Timestamp),
     /// To the first commit.
     Everything,
 }
 
 impl Depth {
-    /// As far back as an image can have been held, by when it was built.
+    /// Returns the depth to which an image can have been deployed, by the time when it was built.
     pub fn to(created: Option<Timestamp>) -> Depth {
         created.map_or(Depth::Everything, Depth::Since)
     }
 }
 
-/// What was seen of the branch's history.
+/// The part of the branch's history that was read.
 #[derive(Debug, Default)]
-pub struct Seen {
-    /// Commits, the newest first.
+pub struct ReadHistory {
+    /// The commits, newest first.
     pub records: Vec<Arc<CommitRecord>>,
-    /// Their ids.
+    /// Their IDs.
     pub ids: Vec<CommitId>,
-    /// Whether those are all that can be seen.
+    /// True if no further commits can be read.
     pub is_all: bool,
-    /// What is held by name.
+    /// The holds by name.
     pub named: NamedHolds,
-    /// Where reading ended because of `git.historyLimit`.
+    /// The commit where reading ended, if history goes on.
     pub horizon: Option<Horizon>,
-    /// What was never left by the bot itself, of images that this was asked of.
+    /// The versions that tagalong set and never replaced itself, for images where this was computed.
     pub never_left: HashMap<Repository, Arc<[(Version, Timestamp)]>>,
 }
 
-/// The oldest commit that was read of a history that goes on.
+/// The oldest commit that was read, of a history that goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Horizon {
     commit: String,
@@ -67,36 +68,36 @@ pub struct Horizon {
     why: &'static str,
 }
 
-/// Why reading ended before the first commit.
+/// The reasons why reading ends before the first commit.
 const LIMITED: &str = "git.historyLimit";
 const SHALLOW: &str = "the remote is a shallow clone";
 
 impl Horizon {
-    /// What a person should know about it.
+    /// Returns a note for people.
     pub fn note(&self) -> String {
         let commit: String = self.commit.chars().take(7).collect();
         format!(
-            "history was read back to commit {commit} of {} and no further ({}): holds and rollbacks before it are not known",
+            "history was read back only to commit {commit} of {} ({}): earlier holds and rollbacks are unknown",
             self.when, self.why
         )
     }
 }
 
-/// How a reading ended.
+/// The end of a reading.
 enum End {
     Enough,
-    /// History is cut off here, and there may be more on the remote.
+    /// The clone is shallow here, and the remote may have more.
     Cut,
     Limited,
     All,
 }
 
-impl Seen {
-    /// Reads as far back as wanted from a tip, bringing more over where it is not here.
-    pub fn read(clone: &mut BareClone, tip: CommitId, depth: Depth) -> Result<Seen, RepoError> {
+impl ReadHistory {
+    /// Reads history from a tip to a depth, and fetches more of it as necessary.
+    pub fn read(clone: &mut BareClone, tip: CommitId, depth: Depth) -> Result<ReadHistory, RepoError> {
         let kept = clone.checkpoint();
         loop {
-            let mut reading = Reading { seen: Seen::default(), kept: kept.as_ref(), is_told: false };
+            let mut reading = Reading { read: ReadHistory::default(), kept: kept.as_ref(), knows_holds: false };
             let end = match reading.run(clone, tip, depth)? {
                 End::Cut => match clone.deepen()? {
                     Deepened::More => continue,
@@ -105,17 +106,17 @@ impl Seen {
                 },
                 end => end,
             };
-            // A remote that is shallow may know more tomorrow.
+            // A shallow remote may have more later.
             let is_lasting = !matches!(end, End::Cut);
-            let seen = reading.finish(end);
+            let read = reading.finish(end);
             if is_lasting && kept.is_none_or(|kept| kept.commit != tip) {
-                seen.keep(clone, tip);
+                read.keep(clone, tip);
             }
-            return Ok(seen);
+            return Ok(read);
         }
     }
 
-    /// Whether all that a depth wants was seen, what is held by name apart.
+    /// Returns whether history was read to a depth, apart from holds by name.
     pub fn reaches(&self, depth: Depth, usual: usize) -> bool {
         let is_usual = self.records.len() >= usual;
         match depth {
@@ -130,7 +131,7 @@ impl Seen {
         }
     }
 
-    /// Keeps what history came to for the next run.
+    /// Saves the results for the next run.
     fn keep(&self, clone: &BareClone, tip: CommitId) {
         let mut text = String::new();
         if let Some(horizon) = &self.horizon {
@@ -143,7 +144,7 @@ impl Seen {
     }
 }
 
-/// How the line of a checkpoint begins that says where reading ended.
+/// The start of the line of a checkpoint that records where reading ended.
 const HORIZON: &str = "horizon ";
 
 fn horizon_in(text: &str) -> Option<Horizon> {
@@ -151,12 +152,12 @@ fn horizon_in(text: &str) -> Option<Horizon> {
     Some(Horizon { commit: commit.to_owned(), when: when.parse().ok()?, why: LIMITED })
 }
 
-/// One reading under way.
+/// A reading in progress.
 struct Reading<'k> {
-    seen: Seen,
+    read: ReadHistory,
     kept: Option<&'k Checkpoint>,
-    /// Whether a commit was met that tells what was held before it.
-    is_told: bool,
+    /// True once a commit was read that lists all holds before it.
+    knows_holds: bool,
 }
 
 impl Reading<'_> {
@@ -168,7 +169,7 @@ impl Reading<'_> {
             let group = group?;
             is_cut |= group.iter().any(|logged| logged.is_cut);
             self.take(&group);
-            if self.is_told && self.seen.reaches(depth, usual) {
+            if self.knows_holds && self.read.reaches(depth, usual) {
                 return Ok(End::Enough);
             }
         }
@@ -180,55 +181,56 @@ impl Reading<'_> {
     }
 
     fn take(&mut self, group: &[Logged]) {
-        let before = self.seen.records.len();
+        let before = self.read.records.len();
         for logged in group {
-            self.seen.records.push(Arc::new(record(logged, self.seen.records.len())));
-            self.seen.ids.push(logged.id);
+            self.read.records.push(Arc::new(record(logged, self.read.records.len())));
+            self.read.ids.push(logged.id);
         }
-        if self.is_told {
+        if self.knows_holds {
             return;
         }
-        let told = group.iter().zip(before..).find_map(|(logged, at)| Some((logged.id, at, self.told_by(logged, at)?)));
-        if let Some((teller, at, holds)) = told {
-            self.is_told = true;
-            let later = later_than(teller, group).map(|index| before + index).filter(|index| *index != at);
+        let found =
+            group.iter().zip(before..).find_map(|(logged, at)| Some((logged.id, at, self.holds_at(logged, at)?)));
+        if let Some((source, at, holds)) = found {
+            self.knows_holds = true;
+            let later = later_than(source, group).map(|index| before + index).filter(|index| *index != at);
             let later: Vec<Arc<CommitRecord>> =
-                (0..before).chain(later).map(|index| Arc::clone(&self.seen.records[index])).collect();
-            self.seen.named = NamedHolds::after(&holds, &later);
+                (0..before).chain(later).map(|index| Arc::clone(&self.read.records[index])).collect();
+            self.read.named = NamedHolds::after(&holds, &later);
         }
     }
 
-    /// What was held by name when a commit had been made, if it tells or was looked into before.
-    fn told_by(&mut self, logged: &Logged, at: usize) -> Option<Vec<Hold>> {
-        let record = &self.seen.records[at];
+    /// Returns the holds by name right after a commit, if it lists them or was read in an earlier run.
+    fn holds_at(&mut self, logged: &Logged, at: usize) -> Option<Vec<Hold>> {
+        let record = &self.read.records[at];
         if let Some(kept) = self.kept.filter(|kept| kept.commit == logged.id) {
-            self.seen.horizon = horizon_in(&kept.text);
+            self.read.horizon = horizon_in(&kept.text);
             return Some(Trailers::read(&kept.text).held);
         }
         let parent = logged.parents.first().map(ToString::to_string);
-        // It is one of ours, and is still where it was made. A copy of it elsewhere tells what was held there.
-        let tells_all = parent.is_some() && record.trailers.base == parent;
-        tells_all.then(|| NamedHolds::after(&record.trailers.held, &[Arc::clone(record)]).all().to_vec())
+        // It is one of our commits, in its original place. A copy elsewhere lists the holds of another place.
+        let lists_all = parent.is_some() && record.trailers.base == parent;
+        lists_all.then(|| NamedHolds::after(&record.trailers.held, &[Arc::clone(record)]).all().to_vec())
     }
 
-    fn finish(mut self, end: End) -> Seen {
-        self.seen.is_all = !matches!(end, End::Enough);
+    fn finish(mut self, end: End) -> ReadHistory {
+        self.read.is_all = !matches!(end, End::Enough);
         let why = match end {
             End::Limited => Some(LIMITED),
             End::Cut => Some(SHALLOW),
             End::Enough | End::All => None,
         };
-        if let Some((why, oldest)) = why.zip(self.seen.records.last()) {
-            self.seen.horizon = Some(Horizon { commit: oldest.commit.clone(), when: oldest.when, why });
+        if let Some((why, oldest)) = why.zip(self.read.records.last()) {
+            self.read.horizon = Some(Horizon { commit: oldest.commit.clone(), when: oldest.when, why });
         }
-        if !self.is_told {
-            self.seen.named = NamedHolds::after(&[], &self.seen.records);
+        if !self.knows_holds {
+            self.read.named = NamedHolds::after(&[], &self.read.records);
         }
-        self.seen
+        self.read
     }
 }
 
-/// Where the commits of a group are that are not ancestors of one of them, itself included among those that are not.
+/// Returns the indexes of the commits in a group that are not ancestors of a commit, including its own.
 fn later_than(commit: CommitId, group: &[Logged]) -> impl Iterator<Item = usize> {
     let mut behind: HashSet<CommitId> = HashSet::new();
     let is_later = |(index, logged): (usize, &Logged)| {

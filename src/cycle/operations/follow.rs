@@ -1,4 +1,4 @@
-//! Follow the policies: every field moves to the tag that its policy chooses, if all gates let it.
+//! Follows the policies: every field moves to the tag that its policy chooses, if all gates allow it.
 
 use std::sync::Arc;
 
@@ -21,11 +21,11 @@ use super::operation::{Operation, Planned};
 use super::request;
 use super::terms::Terms;
 
-/// Follow the policies of all images.
+/// Follows the policies of all images.
 #[derive(Debug, Clone, Copy)]
 pub struct Follow;
 
-/// Follow those of one image, which has to be in the tree.
+/// Follows the policy of one image, which has to be in the tree.
 #[derive(Debug, Clone, Copy)]
 pub struct FollowOne<'i>(pub &'i Repository);
 
@@ -61,7 +61,7 @@ async fn plan(context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> 
     if context.config.policies.rules.is_empty() {
         context.note("no policy is configured, so no image is followed".to_owned());
     }
-    if !context.kept.begin(context.tip.file(REPOSITORY_FILE)?) {
+    if !context.findings_cache.begin(context.tip.file(REPOSITORY_FILE)?) {
         // The policies have changed since the registries were scanned.
         context.state.findings.clear();
     }

@@ -1,4 +1,4 @@
-//! Stop an image or a version of it, by a commit that changes no file.
+//! Puts an image or one version of it on hold, by a commit that changes no file.
 
 use std::sync::Arc;
 
@@ -21,12 +21,12 @@ use super::operation::{Operation, Planned};
 use super::request;
 use super::terms::{Attribution, Terms};
 
-/// Stop an image or a version of it.
+/// Puts an image or one version of it on hold.
 #[derive(Debug, Clone)]
 pub struct Hold {
     /// The image, or one version of it.
     pub target: Target,
-    /// Who asked, and why.
+    /// The person or job that requested it, and the reason.
     pub by: Attribution,
 }
 

@@ -1,14 +1,14 @@
-//! What a cycle can do. Each operation is a value that the engine runs.
+//! The operations that a cycle can run. Each is a value that the engine runs.
 //!
-//! - [`operation`]: what all of them are
-//! - [`terms`]: who asks for it, and how strictly it is judged
-//! - [`request`]: images that a person names, and the fields that hold them
-//! - [`follow`]: follow the policies
-//! - [`set`]: write references that were given
-//! - [`roll_back`]: return to what fields held before
-//! - [`hold`]: stop an image or a version of it
-//! - [`resume`]: start it again
-//! - [`rotate`]: encrypt SOPS files with new data keys
+//! - [`operation`]: the trait of operations
+//! - [`terms`]: the strictness that applies to an operation, and the person who requested it
+//! - [`request`]: images that a person names, with their fields and their verification
+//! - [`follow`]: follows the policies
+//! - [`set`]: writes the given references
+//! - [`roll_back`]: returns fields to earlier versions
+//! - [`hold`]: puts an image or one version of it on hold
+//! - [`resume`]: ends such holds
+//! - [`rotate`]: encrypts SOPS files with new data keys
 
 pub mod follow;
 pub mod hold;

@@ -1,4 +1,4 @@
-//! What an operation is.
+//! The trait of operations.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,27 +18,27 @@ use crate::plan::tree_config::TreeConfig;
 
 use super::terms::Terms;
 
-/// Something that can be done to a branch. The engine runs it on a tip, and again on each new one.
+/// An operation on a branch. The engine runs it on a tip, and again on each new one.
 pub trait Operation: Sync {
-    /// Returns how strictly it is judged.
+    /// Returns the strictness that applies to it.
     fn terms(&self) -> Terms;
 
-    /// Returns the image fields of a tip that it is about.
+    /// Returns the image fields of a tip that it concerns.
     fn inventory(&self, tip: &Tip, config: &TreeConfig, paths: &PathFilter) -> Result<Arc<Inventory>, CycleError>;
 
-    /// Plans it on a tip.
+    /// Plans its updates on a tip.
     fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o>;
 
-    /// Returns the images that may take some time to arrive in their registry, and how long.
+    /// Returns the images that may still have to arrive in their registry, and the time to wait for them.
     fn awaited(&self) -> (&[Reference], Duration) {
         (&[], Duration::ZERO)
     }
 
-    /// Returns whether the refs of remote bases move along.
+    /// Returns whether the refs of remote bases are updated too.
     fn follow_refs(&self) -> FollowRefs {
         FollowRefs::Yes
     }
 }
 
-/// A plan, and what its commit is for.
+/// A plan and the purpose of its commit.
 pub type Planned<'o> = LocalBoxFuture<'o, Result<(Plan, Purpose), CycleError>>;

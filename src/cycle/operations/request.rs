@@ -1,4 +1,4 @@
-//! Images that a person names: the fields that hold them, and their verification.
+//! Images that a person names: their fields and their verification.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use crate::plan::tree_config::TreeConfig;
 
 use super::terms::Attribution;
 
-/// Returns the fields of images that `check` accepts. Where they have none, the whole tree is read: only that can tell
-/// which names come closest.
+/// Returns the fields of images that `check` accepts. If there are none, the whole tree is read, because only then are
+/// similar names known.
 pub fn inventory<'n>(
     tip: &Tip,
     config: &TreeConfig,
@@ -39,16 +39,17 @@ pub fn inventory<'n>(
     }
 }
 
-/// Verifies references, unless that was done on an earlier tip.
+/// Verifies references, unless that was done for an earlier tip.
 pub async fn verify(references: &[Reference], context: &mut Context<'_>) -> Result<(), CycleError> {
     let Context { services, state, config, .. } = context;
-    if state.proofs.is_empty() {
-        state.proofs = image::requested(&services.registry, &state.part_cache, references, &config.policies).await?;
+    if state.verifications.is_empty() {
+        state.verifications =
+            image::requested(&services.registry, &state.part_cache, references, &config.policies).await?;
     }
     Ok(())
 }
 
-/// Returns what a commit is for that a person asked for.
+/// Returns the purpose of a commit that a person requested.
 pub fn purpose(act: Act, by: &Attribution) -> Purpose {
     Purpose { act, actor: by.actor.clone(), reason: by.reason.clone(), held: Vec::new() }
 }

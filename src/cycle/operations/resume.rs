@@ -1,4 +1,4 @@
-//! Start an image or a version of it again, by a commit that changes no file.
+//! Ends the holds on an image or on one version of it, by a commit that changes no file.
 
 use std::sync::Arc;
 
@@ -23,12 +23,12 @@ use super::operation::{Operation, Planned};
 use super::request;
 use super::terms::{Attribution, Terms};
 
-/// Start an image or a version of it again.
+/// Ends the holds on an image or on one version of it.
 #[derive(Debug, Clone)]
 pub struct Resume {
     /// The image, or one version of it.
     pub target: Target,
-    /// Who asked, and why.
+    /// The person or job that requested it, and the reason.
     pub by: Attribution,
 }
 
@@ -60,13 +60,13 @@ impl Resume {
         let act = if block_in_place(|| self.is_held(context))? {
             Act::Resume(self.target.clone())
         } else {
-            context.note(format!("{}: nothing of it is held", self.target));
+            context.note(format!("{}: there is no hold to end", self.target));
             Act::Deploy
         };
         Ok((Plan::default(), request::purpose(act, &self.by)))
     }
 
-    /// Whether anything of it is held: by name, by a closed pull request, or by what someone did to a field.
+    /// Returns whether there is a hold to end: by name, by a closed pull request, or from the history of a field.
     fn is_held(&self, context: &mut Context<'_>) -> Result<bool, CycleError> {
         let Context { history, tip, inventory, .. } = context;
         let (image, target) = (&self.target.image, &self.target);

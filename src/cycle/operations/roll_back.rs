@@ -1,4 +1,4 @@
-//! Return to what fields held before.
+//! Returns fields to earlier versions.
 
 use std::sync::Arc;
 
@@ -22,14 +22,14 @@ use super::operation::{Operation, Planned};
 use super::request;
 use super::terms::{Attribution, Terms};
 
-/// Return to what fields held before.
+/// Returns the fields of an image to an earlier version.
 #[derive(Debug, Clone)]
 pub struct RollBack {
     /// The image.
     pub image: Repository,
-    /// The tag to return to; `None` for what each field held before.
+    /// The tag to return to, or `None` for the previous version of each field.
     pub to: Option<Tag>,
-    /// Who asked, and why.
+    /// The person or job that requested it, and the reason.
     pub by: Attribution,
 }
 
@@ -57,7 +57,8 @@ impl RollBack {
         Ok((plan, request::purpose(Act::RollBack, &self.by)))
     }
 
-    /// Finds for each field what it returns to. A field that never held anything else stays, unless that is true of all.
+    /// Finds the version to which each field returns. A field without an earlier version stays, unless that is true of
+    /// all fields.
     fn targets(&self, context: &mut Context<'_>) -> Result<Plan, CycleError> {
         let inventory = Arc::clone(&context.inventory);
         let mut targets = Vec::new();

@@ -1,5 +1,5 @@
-//! Encrypt the SOPS files of a branch with new data keys, as one commit. It moves no image, so it needs no plan: each file
-//! is proved by opening it again.
+//! Encrypts the SOPS files of a branch with new data keys, as one commit. It moves no image, so it needs no plan: each
+//! file is verified by opening it again.
 
 use std::collections::BTreeMap;
 
@@ -19,50 +19,50 @@ use crate::sops::keyring::Keyring;
 use crate::sops::rotate::{self, Rotated};
 use crate::sops::rulebook::RuleBook;
 
-/// A SOPS file, and what became of it.
+/// A SOPS file with the result of its rotation.
 #[derive(Debug)]
 pub struct RotatedFile {
     /// The file.
     pub file: String,
     /// Its bytes before.
     pub before: Vec<u8>,
-    /// What it is encrypted to now, or why it is not.
+    /// The rotated file, or the error.
     pub outcome: Result<Rotated, SopsError>,
 }
 
 impl RotatedFile {
-    /// Encrypts a file anew; `None` when it is no SOPS file.
+    /// Encrypts a file with a new data key. Returns `None` if it is not a SOPS file.
     pub fn of(file: &str, bytes: &[u8], keyring: &Keyring, rules: &RuleBook) -> Option<RotatedFile> {
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let outcome = rotate::rotate_by_rules(file, bytes, keyring, rules, &now, &mut UnwrapErr(SysRng))?;
         Some(RotatedFile { file: file.to_owned(), before: bytes.to_vec(), outcome })
     }
 
-    /// The file as it was and as it is, if it could be encrypted anew.
+    /// Returns the file before and after, if it could be encrypted again.
     pub fn change(&self) -> Option<FileChange> {
         let rotated = self.outcome.as_ref().ok()?;
         Some(FileChange { file: self.file.clone(), before: self.before.clone(), after: rotated.bytes.clone() })
     }
 }
 
-/// What a rotation did. Where one file could not be encrypted anew, none was.
+/// The result of a rotation. If one file cannot be encrypted again, none is.
 #[derive(Debug)]
 pub struct Rotation {
-    /// All SOPS files that were meant.
+    /// All selected SOPS files.
     pub files: Vec<RotatedFile>,
     /// The commit that was pushed, if any.
     pub commit: Option<CommitId>,
 }
 
 impl Rotation {
-    /// Whether every file could be encrypted anew.
+    /// Returns whether every file could be encrypted again.
     pub fn is_whole(&self) -> bool {
         self.files.iter().all(|file| file.outcome.is_ok())
     }
 }
 
 impl Rotation {
-    /// Encrypts the SOPS files of a tip again, those that `paths` wants. Nothing is written.
+    /// Encrypts the SOPS files of a tip that `paths` selects. Nothing is written.
     pub fn of(tip: &Tip, paths: &PathFilter, secrets: &Secrets) -> Result<Rotation, CycleError> {
         if let Some(file) = paths.missing(&|path| tip.has(path)) {
             return Err(CycleError::NamedFile(NamedFileError::Missing { file: file.to_owned() }));

@@ -1,4 +1,4 @@
-//! Write references that were given, into every field of their images.
+//! Writes the given references into every field of their images.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use crate::image::Reference;
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
-use crate::plan::decide::{self, Asked, Plan, Update};
-use crate::plan::gate::{ImageProof, Proofs, wanted};
+use crate::plan::decide::{self, Plan, Requested, Update};
+use crate::plan::gate::{Verification, Verifications, wanted};
 use crate::plan::message::{Act, Purpose};
 use crate::plan::tree_config::TreeConfig;
 use crate::registry::client::Client;
@@ -23,20 +23,20 @@ use super::operation::{Operation, Planned};
 use super::request;
 use super::terms::{Attribution, Terms};
 
-/// Write references that were given.
+/// Writes the given references.
 #[derive(Debug, Clone)]
 pub struct Set {
-    /// The references that every field of their images will read.
+    /// The references to write into every field of their images.
     pub references: Vec<Reference>,
-    /// Whether a field may go back to an older build.
+    /// Allows fields to go back to an older build.
     pub allow_downgrade: bool,
-    /// Whether a field may come to hold what is held.
+    /// Allows versions that are held.
     pub force: bool,
-    /// Whether the refs of remote bases move along.
+    /// Determines whether the refs of remote bases are updated too.
     pub follow: FollowRefs,
-    /// How long an image that is not there yet may take to arrive.
+    /// The time to wait for an image that is not in its registry yet.
     pub wait_image: Duration,
-    /// Who asked, and why.
+    /// The person or job that requested it, and the reason.
     pub by: Attribution,
 }
 
@@ -47,7 +47,7 @@ impl Operation for Set {
 
     fn inventory(&self, tip: &Tip, config: &TreeConfig, paths: &PathFilter) -> Result<Arc<Inventory>, CycleError> {
         let images = self.references.iter().map(|reference| &reference.repository);
-        let check = |inventory: &Inventory| decide::as_asked(inventory, &self.references, paths).map(drop);
+        let check = |inventory: &Inventory| decide::as_requested(inventory, &self.references, paths).map(drop);
         request::inventory(tip, config, paths, images, check)
     }
 
@@ -66,11 +66,11 @@ impl Operation for Set {
 
 impl Set {
     async fn plan_on(&self, context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> {
-        let Asked { mut plan, notes } = decide::as_asked(&context.inventory, &self.references, context.paths)?;
+        let Requested { mut plan, notes } = decide::as_requested(&context.inventory, &self.references, context.paths)?;
         notes.into_iter().for_each(|note| context.note(note));
         request::verify(&self.references, context).await?;
         for update in &mut plan.updates {
-            match direction(update, &context.state.proofs, &context.services.registry).await? {
+            match direction(update, &context.state.verifications, &context.services.registry).await? {
                 Direction::Back if !self.allow_downgrade => {
                     return Err(CycleError::Downgrade {
                         image: update.field.repository.clone(),
@@ -80,7 +80,7 @@ impl Set {
                     });
                 }
                 Direction::Forward => {}
-                // What is left on purpose is not to come back by itself.
+                // A version that was replaced on purpose must not return by itself.
                 Direction::Back | Direction::Unknown => update.goes_back = self.allow_downgrade,
             }
         }
@@ -88,30 +88,35 @@ impl Set {
     }
 }
 
-/// Which way a field would move.
+/// The direction in which a field would move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Direction {
     /// To an image that was built later.
     Forward,
-    /// To one that was built before the one it holds.
+    /// To an image that was built earlier.
     Back,
     /// The age of one of them is not known.
     Unknown,
 }
 
-async fn direction(update: &Update, proofs: &Proofs, registry: &Client) -> Result<Direction, RegistryError> {
+async fn direction(
+    update: &Update,
+    verifications: &Verifications,
+    registry: &Client,
+) -> Result<Direction, RegistryError> {
     let version = &update.field.version;
-    let old = match version.is_empty() {
-        true => None,
-        false => match registry.image(&update.field.repository, version).await {
+    let old = if version.is_empty() {
+        None
+    } else {
+        match registry.image(&update.field.repository, version).await {
             Ok(image) => image.created,
             Err(error) if error.is_not_found() => None,
             Err(RegistryError::InvalidResponse { .. }) => None,
             Err(error) => return Err(error),
-        },
+        }
     };
-    let new = match proofs.get(&wanted(update)) {
-        Some(ImageProof::Whole { created, .. }) => *created,
+    let new = match verifications.get(&wanted(update)) {
+        Some(Verification::Complete { created, .. }) => *created,
         _ => None,
     };
     Ok(match (old, new) {

@@ -1,6 +1,6 @@
-//! Who asks for an operation, and how strictly it is judged.
+//! The strictness that applies to an operation, and the person who requested it.
 
-/// Whether a cycle writes.
+/// The mode of a cycle, which determines whether it writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// It commits and pushes.
@@ -11,7 +11,7 @@ pub enum Mode {
     Suspended,
 }
 
-/// Who asked for an operation by name, and why.
+/// The person or job that requested an operation, and the reason.
 #[derive(Debug, Clone, Default)]
 pub struct Attribution {
     /// The person or job.
@@ -20,25 +20,25 @@ pub struct Attribution {
     pub reason: Option<String>,
 }
 
-/// How strictly an operation is judged.
+/// The strictness that applies to an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Terms {
-    /// It follows policies: fields that a gate refuses stay, and the others move.
+    /// It follows policies: updates that a gate objects to are kept back, and the others are made.
     Policies,
-    /// A person asked for it by name: what a gate refuses is an error, and nothing moves.
+    /// A person requested it: an update that a gate objects to is an error, and nothing moves.
     ByName {
-        /// Whether what is held is refused.
+        /// True if versions that are held are rejected.
         respects_holds: bool,
     },
 }
 
 impl Terms {
-    /// Returns whether a person asked for it by name.
+    /// Returns whether a person requested it.
     pub fn is_by_name(self) -> bool {
         matches!(self, Terms::ByName { .. })
     }
 
-    /// Returns whether what is held is refused.
+    /// Returns whether versions that are held are rejected.
     pub fn respects_holds(self) -> bool {
         matches!(self, Terms::Policies | Terms::ByName { respects_holds: true })
     }

@@ -1,6 +1,6 @@
 //! The SOPS files of a tip.
 //!
-//! - [`verify`]: their verdicts, kept while the files, the rules and the identities are the same
+//! - [`verify`]: the verdicts on them, kept while the files, the rules and the identities are the same
 //! - [`pull_secrets`]: the pull secrets of the pods that run an image
 
 pub mod pull_secrets;

@@ -1,5 +1,5 @@
-//! Whether the pods around a field could pull what it would say: their pull secrets, as far as they live in the
-//! repository, open and hold an entry for the image's registry.
+//! Checks that the pods of an image can pull it: that their pull secrets, as far as they are in the repository, can be
+//! opened and have an entry for the image's registry.
 
 use std::cell::OnceCell;
 use std::collections::btree_map::Entry;
@@ -33,10 +33,10 @@ use crate::cycle::services::Services;
 use crate::cycle::tip::Tip;
 use crate::cycle::tree::walk::Listing;
 
-/// What is wrong with pull secrets, by file and image.
+/// The problems with pull secrets, by file and image.
 pub type Flaws = BTreeMap<(String, Repository), String>;
 
-/// Returns what is wrong with the pull secrets that the images of updates would be pulled with.
+/// Returns the problems with the pull secrets that pods would use to pull the images of updates.
 pub async fn flaws(
     services: &Services,
     tip: &Tip,
@@ -48,112 +48,113 @@ pub async fn flaws(
     if checks == PullSecrets::Off {
         return Ok(flaws);
     }
-    let answers = block_in_place(|| answers(&services.secrets, tip, closures, updates))?;
-    for (question, answer) in answers {
-        let flaw = match answer {
-            Answer::Open => None,
-            Answer::Useless(words) => Some(words),
-            Answer::Entries(entries) if checks == PullSecrets::Probe => {
-                try_out(&services.registry, &question, entries).await
+    let assessments = block_in_place(|| assessments(&services.secrets, tip, closures, updates))?;
+    for (pull, assessment) in assessments {
+        let flaw = match assessment {
+            Assessment::Unknown => None,
+            Assessment::Useless(text) => Some(text),
+            Assessment::Entries(entries) if checks == PullSecrets::Probe => {
+                probe(&services.registry, &pull, entries).await
             }
-            Answer::Entries(_) => None,
+            Assessment::Entries(_) => None,
         };
         if let Some(flaw) = flaw {
-            let Question { file, image: (image, _), owner } = question;
+            let Pull { file, image: (image, _), owner } = pull;
             flaws.insert((file, image), format!("{owner}: {flaw}"));
         }
     }
     Ok(flaws)
 }
 
-/// Whether a pod could pull an image.
+/// A pod's pull of an image.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Question {
+struct Pull {
     file: String,
     image: (Repository, Version),
     /// The workload.
     owner: String,
 }
 
-/// What the repository says to it.
-enum Answer {
-    /// Nothing: there is no pull secret, or one that is made elsewhere or cannot be opened here.
-    Open,
-    /// No pull secret is of any use.
+/// The assessment of a pull by the files of the repository.
+enum Assessment {
+    /// Unknown: there is no pull secret, or one that is created elsewhere or cannot be decrypted here.
+    Unknown,
+    /// No pull secret is usable.
     Useless(String),
     /// There are entries for the registry.
     Entries(Vec<HostEntry>),
 }
 
-/// An entry for the registry.
+/// An entry for the image's registry.
 struct HostEntry {
     credential: Credential,
     /// The pull secret and its file.
     from: String,
 }
 
-/// What a pull secret is good for.
-enum Use {
+/// The use of a pull secret for an image.
+enum SecretUse {
     Entry(HostEntry),
-    None(String),
-    /// It cannot be opened here.
-    NotKnown,
+    Useless(String),
+    /// It cannot be decrypted here.
+    Unknown,
 }
 
-/// Everything about a tip that pods are judged by.
-struct View<'v> {
-    tip: &'v Tip,
-    secrets: &'v Secrets,
+/// The files of a tip that decide about pulls.
+struct TipSecrets<'t> {
+    tip: &'t Tip,
+    secrets: &'t Secrets,
     keyring: Keyring,
     listing: Arc<Listing>,
-    /// What all files say of credentials, once that was asked for.
+    /// The facts about credentials in all files, once they were read.
     all: OnceCell<BTreeMap<String, Arc<PodFacts>>>,
 }
 
-fn answers(
+fn assessments(
     secrets: &Secrets,
     tip: &Tip,
     closures: &Closures,
     updates: &[Update],
-) -> Result<BTreeMap<Question, Answer>, CycleError> {
+) -> Result<BTreeMap<Pull, Assessment>, CycleError> {
     let listing = tip.listing()?;
-    let view = View { tip, secrets, keyring: secrets.keyring()?, listing, all: OnceCell::new() };
-    let mut answers = BTreeMap::new();
+    let tip_secrets = TipSecrets { tip, secrets, keyring: secrets.keyring()?, listing, all: OnceCell::new() };
+    let mut assessments = BTreeMap::new();
     let files: BTreeSet<&str> = updates.iter().map(|update| update.file.as_str()).collect();
-    let around = closures.around_each(&files, view.listing.keys().map(String::as_str));
-    // What all of them are deployed with is read at once.
+    let around = closures.around_each(&files, tip_secrets.listing.keys().map(String::as_str));
+    // All files that are deployed with any of them are read at once.
     let all: BTreeSet<&str> = around.values().flatten().copied().collect();
-    secrets.pods(tip, &view.listing, all.into_iter(), Subset::Everything)?;
+    secrets.pods(tip, &tip_secrets.listing, all.into_iter(), Subset::Everything)?;
     for update in updates {
         let closure = around.get(update.file.as_str()).into_iter().flatten().copied();
-        let around = Around::of(&view, secrets.pods(tip, &view.listing, closure, Subset::Everything)?);
+        let around =
+            DeployedFiles::of(&tip_secrets, secrets.pods(tip, &tip_secrets.listing, closure, Subset::Everything)?);
         for pod in &around.pods_of(update) {
             let image = gate::wanted(update);
-            let question = Question { file: update.file.clone(), image, owner: pod.owner.clone() };
-            if let Entry::Vacant(vacant) = answers.entry(question) {
-                vacant.insert(around.answer(pod, &update.field.repository)?);
+            let pull = Pull { file: update.file.clone(), image, owner: pod.owner.clone() };
+            if let Entry::Vacant(vacant) = assessments.entry(pull) {
+                vacant.insert(around.assess(pod, &update.field.repository)?);
             }
         }
     }
-    Ok(answers)
+    Ok(assessments)
 }
 
-/// What is deployed together with a field.
-struct Around<'v> {
-    view: &'v View<'v>,
+/// The files that are deployed together with a field.
+struct DeployedFiles<'t> {
+    tip_secrets: &'t TipSecrets<'t>,
     files: BTreeMap<String, Arc<PodFacts>>,
-    /// The namespace that all is put into, if kustomizations say so with one voice.
+    /// The namespace of all objects, if kustomizations set the same one.
     namespace: Option<String>,
 }
 
-impl<'v> Around<'v> {
-    fn of(view: &'v View<'v>, files: BTreeMap<String, Arc<PodFacts>>) -> Around<'v> {
+impl<'t> DeployedFiles<'t> {
+    fn of(tip_secrets: &'t TipSecrets<'t>, files: BTreeMap<String, Arc<PodFacts>>) -> DeployedFiles<'t> {
         let namespaces: BTreeSet<String> = files.values().filter_map(|facts| facts.namespace.clone()).collect();
         let namespace = if namespaces.len() == 1 { namespaces.into_iter().next() } else { None };
-        Around { view, files, namespace }
+        DeployedFiles { tip_secrets, files, namespace }
     }
 
-    /// The pods that run the image of an update. A release is asked only for fields of its own.
+    /// Returns the pods that run the image of an update. A release counts only for its own fields.
     fn pods_of(&self, update: &Update) -> Vec<&Pod> {
         let image = &update.field.repository;
         let is_image = |name: &str| name.parse::<Repository>().is_ok_and(|name| name == *image);
@@ -163,36 +164,40 @@ impl<'v> Around<'v> {
             renamed || is_image(name)
         };
         let pods = self.files.iter().flat_map(|(file, facts)| facts.pods.iter().map(move |pod| (file, pod)));
-        let concerned = pods.filter(|(file, pod)| match pod.is_release {
-            true => **file == update.file && pod.document == update.field.document,
-            false => pod.images.iter().any(runs),
+        let concerned = pods.filter(|(file, pod)| {
+            if pod.is_release {
+                **file == update.file && pod.document == update.field.document
+            } else {
+                pod.images.iter().any(runs)
+            }
         });
         concerned.map(|(_, pod)| pod).collect()
     }
 
-    fn answer(&self, pod: &Pod, image: &Repository) -> Result<Answer, RepoError> {
+    fn assess(&self, pod: &Pod, image: &Repository) -> Result<Assessment, RepoError> {
         let (mut entries, mut useless) = (Vec::new(), Vec::new());
         for name in self.names_of(pod)? {
             let uses = self.uses(pod, &name, image)?;
             if uses.is_empty() {
-                return Ok(Answer::Open);
+                return Ok(Assessment::Unknown);
             }
             for one in uses {
                 match one {
-                    Use::NotKnown => return Ok(Answer::Open),
-                    Use::None(why) => useless.push(why),
-                    Use::Entry(entry) => entries.push(entry),
+                    SecretUse::Unknown => return Ok(Assessment::Unknown),
+                    SecretUse::Useless(why) => useless.push(why),
+                    SecretUse::Entry(entry) => entries.push(entry),
                 }
             }
         }
         Ok(match (entries.is_empty(), useless.is_empty()) {
-            (false, _) => Answer::Entries(entries),
-            (true, false) => Answer::Useless(useless.join("; ")),
-            (true, true) => Answer::Open,
+            (false, _) => Assessment::Entries(entries),
+            (true, false) => Assessment::Useless(useless.join("; ")),
+            (true, true) => Assessment::Unknown,
         })
     }
 
-    /// The names of a pod's pull secrets: its own with those that patches add, else those of its service account.
+    /// Returns the names of a pod's pull secrets: its own including those from patches, or else those of its service
+    /// account.
     fn names_of(&self, pod: &Pod) -> Result<BTreeSet<String>, RepoError> {
         let pods = self.files.values().flat_map(|facts| &facts.pods);
         let own: BTreeSet<String> = pods
@@ -204,52 +209,52 @@ impl<'v> Around<'v> {
         }
         let inside = self.files.values().flat_map(|facts| &facts.accounts);
         let inside = inside.filter(|account| self.is_near(&pod.namespace, &account.namespace));
-        let outside = self.view.all()?.values().flat_map(|facts| &facts.accounts);
+        let outside = self.tip_secrets.all()?.values().flat_map(|facts| &facts.accounts);
         let outside = outside.filter(|account| self.is_known_to_be_in(pod, &account.namespace));
         let own = inside.chain(outside).filter(|account| account.name == pod.account);
         Ok(own.flat_map(|account| account.pull_secrets.clone()).collect())
     }
 
-    /// What the Secrets of a name are good for; nothing when the repository has none of that name.
-    fn uses(&self, pod: &Pod, name: &str, image: &Repository) -> Result<Vec<Use>, RepoError> {
+    /// Returns the uses of the Secrets with a name; empty if the repository has none of that name.
+    fn uses(&self, pod: &Pod, name: &str, image: &Repository) -> Result<Vec<SecretUse>, RepoError> {
         let mut uses = Vec::new();
         for (file, facts) in &self.files {
             for place in facts.secrets.iter().filter(|place| place.name == name) {
                 if self.is_near(&pod.namespace, &place.namespace) {
-                    uses.push(self.view.secret(file, place, image)?);
+                    uses.push(self.tip_secrets.secret(file, place, image)?);
                 }
             }
             for generated in facts.generated.iter().filter(|generated| generated.name == name) {
-                uses.push(self.view.generated(file, generated, image)?);
+                uses.push(self.tip_secrets.generated(file, generated, image)?);
             }
         }
         if !uses.is_empty() {
             return Ok(uses);
         }
-        for (file, facts) in self.view.all()? {
+        for (file, facts) in self.tip_secrets.all()? {
             for place in facts.secrets.iter().filter(|place| place.name == name) {
                 if self.is_known_to_be_in(pod, &place.namespace) {
-                    uses.push(self.view.secret(file, place, image)?);
+                    uses.push(self.tip_secrets.secret(file, place, image)?);
                 }
             }
         }
         Ok(uses)
     }
 
-    /// Whether two objects that are deployed together may be in one namespace.
+    /// Returns whether two objects that are deployed together may be in the same namespace.
     fn is_near(&self, one: &Option<String>, other: &Option<String>) -> bool {
         self.namespace.is_some() || one.is_none() || other.is_none() || one == other
     }
 
-    /// Whether an object from elsewhere is in the namespace of a pod.
+    /// Returns whether an object from elsewhere is known to be in the namespace of a pod.
     fn is_known_to_be_in(&self, pod: &Pod, namespace: &Option<String>) -> bool {
         let own = self.namespace.as_ref().or(pod.namespace.as_ref());
         own.is_some() && own == namespace.as_ref()
     }
 }
 
-impl View<'_> {
-    /// What the files of the tip say of credentials, of those that say anything.
+impl TipSecrets<'_> {
+    /// Returns the facts about credentials in all files of the tip that have any.
     fn all(&self) -> Result<&BTreeMap<String, Arc<PodFacts>>, RepoError> {
         if let Some(all) = self.all.get() {
             return Ok(all);
@@ -260,7 +265,7 @@ impl View<'_> {
         Ok(self.all.get_or_init(|| all))
     }
 
-    /// The values of a file; `None` when no identity here opens it.
+    /// Returns the values of a file, or `None` if no available identity decrypts it.
     fn values(&self, file: &str) -> Result<Option<Result<Vec<Decrypted>, SopsError>>, RepoError> {
         let bytes = Secret::new(self.tip.file(file)?.unwrap_or_default());
         Ok(match open::values(file, bytes.expose(), &self.keyring) {
@@ -269,11 +274,11 @@ impl View<'_> {
         })
     }
 
-    fn secret(&self, file: &str, place: &SecretPlace, image: &Repository) -> Result<Use, RepoError> {
+    fn secret(&self, file: &str, place: &SecretPlace, image: &Repository) -> Result<SecretUse, RepoError> {
         let from = format!("the pull secret {} ({file}, document {})", place.name, place.document);
         let values = match self.values(file)? {
-            None => return Ok(Use::NotKnown),
-            Some(Err(error)) => return Ok(Use::None(format!("{from} does not open: {error}"))),
+            None => return Ok(SecretUse::Unknown),
+            Some(Err(error)) => return Ok(SecretUse::Useless(format!("{from} cannot be opened: {error}"))),
             Some(Ok(values)) => values,
         };
         let value = |section: &str, key: &str| {
@@ -289,30 +294,35 @@ impl View<'_> {
             clear.or_else(|| value("data", key).map(decoded))
         });
         Ok(match found {
-            // What Flux substitutes is not known here.
-            Some(text) if text.starts_with(b"${") => Use::NotKnown,
+            // The values that Flux substitutes are not known here.
+            Some(text) if text.starts_with(b"${") => SecretUse::Unknown,
             Some(text) => entry(Secret::new(text), image, from),
-            None => Use::None(format!("{from} has no {KEY}, so it is no pull secret")),
+            None => SecretUse::Useless(format!("{from} has no {KEY}, so it is not a pull secret")),
         })
     }
 
-    fn generated(&self, kustomization: &str, secret: &GeneratedSecret, image: &Repository) -> Result<Use, RepoError> {
+    fn generated(
+        &self,
+        kustomization: &str,
+        secret: &GeneratedSecret,
+        image: &Repository,
+    ) -> Result<SecretUse, RepoError> {
         let from = format!("the pull secret {} ({kustomization})", secret.name);
         let Some((_, source)) = secret.files.iter().find(|(key, _)| key == KEY || key == LEGACY_KEY) else {
-            return Ok(Use::None(format!("{from} has no {KEY}, so it is no pull secret")));
+            return Ok(SecretUse::Useless(format!("{from} has no {KEY}, so it is not a pull secret")));
         };
         let source = join(parent_of(kustomization), source).filter(|source| self.listing.contains_key(source));
-        let Some(source) = source else { return Ok(Use::NotKnown) };
+        let Some(source) = source else { return Ok(SecretUse::Unknown) };
         let from = format!("{from}, from {source},");
         Ok(match self.values(&source)? {
-            None => Use::NotKnown,
-            Some(Err(error)) => Use::None(format!("{from} does not open: {error}")),
+            None => SecretUse::Unknown,
+            Some(Err(error)) => SecretUse::Useless(format!("{from} cannot be opened: {error}")),
             Some(Ok(values)) => entry(whole(&values), image, from),
         })
     }
 }
 
-/// The JSON document that values come from: all of it within one value, or each value in its place.
+/// Returns the JSON document that values come from, which is either a single value or made of all of them.
 fn whole(values: &[Decrypted]) -> Secret<Vec<u8>> {
     if let [only] = values
         && only.path == ["data"]
@@ -333,33 +343,34 @@ fn whole(values: &[Decrypted]) -> Secret<Vec<u8>> {
     Secret::new(root.to_string().into_bytes())
 }
 
-/// What a Docker config file is good for.
-fn entry(text: Secret<Vec<u8>>, image: &Repository, from: String) -> Use {
+/// Returns the use of a Docker config file for an image.
+fn entry(text: Secret<Vec<u8>>, image: &Repository, from: String) -> SecretUse {
     let host = image.host();
     let hosts = credentials::hosts_in(&text);
     match credentials::in_pull_secret(text, host, image.path()) {
-        Ok(Some(credential @ Credential::Password { .. })) => Use::Entry(HostEntry { credential, from }),
+        Ok(Some(credential @ Credential::Password { .. })) => SecretUse::Entry(HostEntry { credential, from }),
         Ok(Some(Credential::RefreshToken(_))) => {
-            Use::None(format!("{from} holds a refresh token for {host}, which a kubelet cannot use"))
+            SecretUse::Useless(format!("{from} holds a refresh token for {host}, which a kubelet cannot use"))
         }
-        Ok(None) if hosts.is_empty() => Use::None(format!("{from} has no entry for any registry")),
-        Ok(None) => Use::None(format!("{from} has no entry for {host}, only for {}", hosts.join(", "))),
-        Err(reason) => Use::None(format!("{from} cannot be used: {reason}")),
+        Ok(None) if hosts.is_empty() => SecretUse::Useless(format!("{from} has no entry for any registry")),
+        Ok(None) => SecretUse::Useless(format!("{from} has no entry for {host}, only for {}", hosts.join(", "))),
+        Err(reason) => SecretUse::Useless(format!("{from} cannot be used: {reason}")),
     }
 }
 
-/// Tries entries out; what is wrong when the registry takes none of them. One that cannot be asked holds nothing back.
-async fn try_out(registry: &Client, question: &Question, entries: Vec<HostEntry>) -> Option<String> {
-    let (repository, version) = &question.image;
+/// Tests entries against the registry. Returns the problem if it accepts none of them. An entry that cannot be tested
+/// keeps nothing back.
+async fn probe(registry: &Client, pull: &Pull, entries: Vec<HostEntry>) -> Option<String> {
+    let (repository, version) = &pull.image;
     let mut refused = Vec::new();
     for HostEntry { credential, from } in entries {
         match registry.check_credential(repository, version, credential, from.clone()).await {
             Ok(()) => return None,
             Err(error) if error.fault() == Fault::Denied || error.is_not_found() => {
-                refused.push(format!("{from} is refused: {error}"));
+                refused.push(format!("{from} was rejected: {error}"));
             }
             Err(error) => {
-                tracing::warn!(image = %repository, %error, "a pull secret could not be tried out");
+                tracing::warn!(image = %repository, %error, "a pull secret could not be tested");
                 return None;
             }
         }

@@ -1,12 +1,13 @@
-//! The verdicts on the SOPS files of a tip. A file is not verified again while its blob, the rules above it and the
-//! identities at hand stay the same.
+//! The verdicts on the SOPS files of a tip. A file is not verified again while its blob, the rules that apply to it and
+//! the available identities stay the same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use getrandom::SysRng;
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use rand_core::UnwrapErr;
 
 use crate::keys::KeySources;
@@ -27,34 +28,35 @@ use crate::cycle::error::CycleError;
 use crate::cycle::tip::Tip;
 use crate::cycle::tree::walk::Listing;
 
-/// Is told, while files are judged, how many of how many are done. What was judged before does not count.
+/// A callback that receives the number of verified files and of all files to verify. Files with known verdicts do not
+/// count.
 pub type Progress<'p> = dyn Fn(usize, usize) + Sync + 'p;
 
-/// What happens to a field whose secrets are broken.
+/// The treatment of fields whose secrets are broken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Strictness {
-    /// It stays.
+    /// They stay.
     #[default]
     Block,
-    /// It moves, and what is wrong is said.
+    /// They move, and the problem is reported.
     Warn,
-    /// It moves, and nothing is looked at.
+    /// They move, and nothing is verified.
     Off,
 }
 
-/// What is asked of the pull secrets that would pull an image.
+/// The requirement for the pull secrets of an image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PullSecrets {
-    /// That they hold an entry for its registry.
+    /// They have an entry for its registry.
     #[default]
     Check,
-    /// That this entry is good for pulling it.
+    /// The registry accepts this entry.
     Probe,
-    /// Nothing.
+    /// None.
     Off,
 }
 
-/// Judges the secrets of tips.
+/// Verifies the secrets of tips.
 #[derive(Debug, Default)]
 pub struct Secrets {
     sources: KeySources,
@@ -63,37 +65,37 @@ pub struct Secrets {
     known: Mutex<Known>,
 }
 
-/// What is remembered from one cycle to the next.
+/// The results that are kept from one cycle to the next.
 #[derive(Debug, Default)]
 struct Known {
-    setting: Setting,
+    settings: Settings,
     rules: RuleBook,
     inspections: HashMap<(BlobId, String), Arc<Inspection>>,
     pods: HashMap<PodKey, Arc<PodFacts>>,
 }
 
-/// A file, and which part of what it says of pods.
+/// A file, and the subset of its facts about pods.
 type PodKey = (BlobId, String, Subset);
 
-/// What verdicts depend on besides the file.
+/// The inputs of verdicts apart from the file.
 #[derive(Debug, Default, PartialEq)]
-struct Setting {
-    /// Whose identities are at hand.
+struct Settings {
+    /// The recipients of the available identities.
     recipients: Vec<String>,
     /// The files with the rules.
     rules: Vec<(String, BlobId)>,
 }
 
-/// As many verdicts are kept whatever the size of the tree.
+/// The number of verdicts that are kept regardless of the size of the tree.
 const LEAST_KEPT: usize = 1_000;
 
 impl Secrets {
-    /// With identities from these sources.
+    /// Makes a verifier that takes identities from these sources.
     pub fn new(sources: KeySources, strictness: Strictness, pull_secrets: PullSecrets) -> Secrets {
         Secrets { sources, strictness, pull_secrets, known: Mutex::default() }
     }
 
-    /// The identities that are at hand now.
+    /// Returns the identities that are available now.
     pub fn keyring(&self) -> Result<Keyring, CycleError> {
         Ok(self.sources.keyring()?)
     }
@@ -102,21 +104,21 @@ impl Secrets {
     pub fn verify(&self, tip: &Tip, progress: &Progress<'_>) -> Result<Vec<FileVerdict>, CycleError> {
         let (keyring, listing) = (self.keyring()?, tip.listing()?);
         let all: Vec<&str> = listing.keys().map(String::as_str).collect();
-        Ok(self.known().judge(&View { tip, listing: &listing, keyring: &keyring }, &all, progress)?)
+        Ok(self.known().judge(&Snapshot { tip, listing: &listing, keyring: &keyring }, &all, progress)?)
     }
 
-    /// What happens to a field whose secrets are broken.
+    /// Returns the treatment of fields whose secrets are broken.
     pub fn strictness(&self) -> Strictness {
         self.strictness
     }
 
-    /// What is asked of pull secrets.
+    /// Returns the requirement for pull secrets.
     pub fn pull_secrets(&self) -> PullSecrets {
         if self.strictness == Strictness::Off { PullSecrets::Off } else { self.pull_secrets }
     }
 
-    /// Returns what is wrong with the secrets that files are deployed with, by file. Without an identity only what can be
-    /// seen without one is reported.
+    /// Returns the problems with the secrets that files are deployed with, by file. Without an identity, only problems
+    /// that show without one are reported.
     #[tracing::instrument(level = "debug", name = "secrets", skip_all, fields(files = files.len()))]
     pub fn flaws(
         &self,
@@ -129,34 +131,34 @@ impl Secrets {
             return Ok(flaws);
         }
         let (keyring, listing) = (self.keyring()?, tip.listing()?);
-        let view = View { tip, listing: &listing, keyring: &keyring };
+        let snapshot = Snapshot { tip, listing: &listing, keyring: &keyring };
         let closures = closures.around_each(files, listing.keys().map(String::as_str));
-        // What all of them are deployed with is read at once.
+        // All files that are deployed with any of them are inspected at once.
         let all: BTreeSet<&str> = closures.values().flatten().copied().collect();
         let mut known = self.known();
-        known.look_with(&view)?;
-        known.inspect(&view, &all.into_iter().collect::<Vec<_>>(), &|_, _| ())?;
+        known.use_settings(&snapshot)?;
+        known.inspect(&snapshot, &all.into_iter().collect::<Vec<_>>(), &|_, _| ())?;
         for (file, closure) in closures {
             let closure: Vec<&str> = closure.into_iter().collect();
-            let verdicts = known.judge(&view, &closure, &|_, _| ())?;
-            let said: Vec<String> = verdicts.iter().filter(|verdict| is_flaw(verdict, &keyring)).map(words).collect();
-            if let Some(first) = said.first() {
-                let more = if said.len() > 1 { format!("; and {} more", said.len() - 1) } else { String::new() };
+            let verdicts = known.judge(&snapshot, &closure, &|_, _| ())?;
+            let texts: Vec<String> = verdicts.iter().filter(|verdict| is_flaw(verdict, &keyring)).map(text).collect();
+            if let Some(first) = texts.first() {
+                let more = if texts.len() > 1 { format!("; and {} more", texts.len() - 1) } else { String::new() };
                 flaws.insert(file.to_owned(), format!("{first}{more}"));
             }
         }
         Ok(flaws)
     }
 
-    /// Returns those of some SOPS files that open and verify, so that they can be edited.
+    /// Returns those SOPS files that decrypt and verify, so that they can be edited.
     pub fn openable<'f>(&self, tip: &Tip, files: &BTreeSet<&'f str>) -> Result<BTreeSet<&'f str>, CycleError> {
         if files.is_empty() {
             return Ok(BTreeSet::new());
         }
         let (keyring, listing) = (self.keyring()?, tip.listing()?);
-        let view = View { tip, listing: &listing, keyring: &keyring };
+        let snapshot = Snapshot { tip, listing: &listing, keyring: &keyring };
         let all: Vec<&str> = files.iter().copied().collect();
-        let verdicts = self.known().judge(&view, &all, &|_, _| ())?;
+        let verdicts = self.known().judge(&snapshot, &all, &|_, _| ())?;
         let opens = |file: &&str| {
             let mut own = verdicts.iter().filter(|verdict| verdict.file == **file).peekable();
             own.peek().is_some()
@@ -165,14 +167,14 @@ impl Secrets {
         Ok(files.iter().copied().filter(opens).collect())
     }
 
-    /// Gives a SOPS file whose clear values were edited a new message authentication code.
+    /// Updates the message authentication code of a SOPS file whose plaintext values were edited.
     pub fn update_mac(&self, before: &[u8], after: &[u8]) -> Result<Vec<u8>, String> {
         let keyring = self.sources.keyring().map_err(|error| error.to_string())?;
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         update_mac::update_mac(before, after, &keyring, &now, &mut UnwrapErr(SysRng)).map_err(|error| error.to_string())
     }
 
-    /// Returns what some files of a tip say of pods. Each blob is read once.
+    /// Returns the facts about pods in files of a tip. Each blob is read once.
     pub fn pods<'f>(
         &self,
         tip: &Tip,
@@ -195,85 +197,88 @@ impl Secrets {
         Ok(wanted.into_iter().filter_map(found).collect())
     }
 
-    /// Returns the rules of a tip.
+    /// Returns the rules of a tip's `.sops.yaml` files.
     pub fn rules(&self, tip: &Tip, listing: &Listing, keyring: &Keyring) -> Result<RuleBook, RepoError> {
         let mut known = self.known();
-        known.look_with(&View { tip, listing, keyring })?;
+        known.use_settings(&Snapshot { tip, listing, keyring })?;
         Ok(known.rules.clone())
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 
-/// Files to be verified, and with what.
-struct View<'v> {
+/// The files of a tip, and the identities to verify them with.
+struct Snapshot<'v> {
     tip: &'v Tip,
     listing: &'v Listing,
     keyring: &'v Keyring,
 }
 
 impl Known {
-    /// The verdicts on some files of a tip and on those that their kustomizations make Secrets of, in the order of their
-    /// paths.
+    /// Returns the verdicts on files of a tip, and on those that their kustomizations generate Secrets from, in the
+    /// order of their paths.
     fn judge(
         &mut self,
-        view: &View<'_>,
+        snapshot: &Snapshot<'_>,
         files: &[&str],
         progress: &Progress<'_>,
     ) -> Result<Vec<FileVerdict>, RepoError> {
-        self.look_with(view)?;
-        let exists = |path: &str| view.listing.contains_key(path);
+        self.use_settings(snapshot)?;
+        let exists = |path: &str| snapshot.listing.contains_key(path);
         let read_source = |sources: &[(&str, &str)]| {
-            let blobs: Vec<BlobId> = sources.iter().filter_map(|(path, _)| view.listing.get(*path).copied()).collect();
-            view.tip
+            let blobs: Vec<BlobId> =
+                sources.iter().filter_map(|(path, _)| snapshot.listing.get(*path).copied()).collect();
+            snapshot
+                .tip
                 .read_blobs(&blobs, |index, bytes| inspect::inspect_source(sources[index].0, bytes, sources[index].1))
         };
-        verdicts(files, exists, |files| self.inspect(view, files, progress), read_source)
+        verdicts(files, exists, |files| self.inspect(snapshot, files, progress), read_source)
     }
 
-    /// Drops what other rules or identities came to.
-    fn look_with(&mut self, view: &View<'_>) -> Result<(), RepoError> {
-        let rules = view.listing.iter().filter(|(path, _)| RuleBook::is_rules(path));
-        let setting = Setting {
-            recipients: view.keyring.recipients().map(str::to_owned).collect(),
+    /// Drops the results for other rules or identities.
+    fn use_settings(&mut self, snapshot: &Snapshot<'_>) -> Result<(), RepoError> {
+        let rules = snapshot.listing.iter().filter(|(path, _)| RuleBook::is_rules(path));
+        let settings = Settings {
+            recipients: snapshot.keyring.recipients().map(str::to_owned).collect(),
             rules: rules.map(|(path, blob)| (path.clone(), *blob)).collect(),
         };
-        if setting == self.setting {
+        if settings == self.settings {
             return Ok(());
         }
-        let blobs: Vec<BlobId> = setting.rules.iter().map(|(_, blob)| *blob).collect();
-        let read = view.tip.read_blobs(&blobs, |_, bytes| bytes.to_vec())?;
+        let blobs: Vec<BlobId> = settings.rules.iter().map(|(_, blob)| *blob).collect();
+        let read = snapshot.tip.read_blobs(&blobs, |_, bytes| bytes.to_vec())?;
         self.rules = RuleBook::default();
-        setting.rules.iter().zip(read).for_each(|((path, _), bytes)| self.rules.add(path, &bytes));
+        settings.rules.iter().zip(read).for_each(|((path, _), bytes)| self.rules.add(path, &bytes));
         self.inspections.clear();
-        self.setting = setting;
+        self.settings = settings;
         Ok(())
     }
 
-    /// The inspections of files.
+    /// Returns the inspections of files.
     fn inspect(
         &mut self,
-        view: &View<'_>,
+        snapshot: &Snapshot<'_>,
         files: &[&str],
         progress: &Progress<'_>,
     ) -> Result<BTreeMap<String, Arc<Inspection>>, RepoError> {
-        let listing = view.listing;
+        let listing = snapshot.listing;
         let wanted: Vec<(BlobId, String)> =
             files.iter().filter_map(|file| Some((*listing.get(*file)?, (*file).to_owned()))).collect();
         if self.inspections.len() > 2 * listing.len() + LEAST_KEPT {
             self.inspections.retain(|(blob, path), _| listing.get(path) == Some(blob));
         }
-        let open: Vec<&(BlobId, String)> = wanted.iter().filter(|file| !self.inspections.contains_key(*file)).collect();
-        let blobs: Vec<BlobId> = open.iter().map(|(blob, _)| *blob).collect();
+        let unread: Vec<&(BlobId, String)> =
+            wanted.iter().filter(|file| !self.inspections.contains_key(*file)).collect();
+        let blobs: Vec<BlobId> = unread.iter().map(|(blob, _)| *blob).collect();
         let (rules, done) = (&self.rules, AtomicUsize::new(0));
-        let made = view.tip.read_blobs(&blobs, |index, bytes| {
-            let inspection = inspect::inspect(&open[index].1, bytes, view.keyring, rules);
+        let made = snapshot.tip.read_blobs(&blobs, |index, bytes| {
+            let inspection = inspect::inspect(&unread[index].1, bytes, snapshot.keyring, rules);
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, blobs.len());
             Arc::new(inspection)
         })?;
-        self.inspections.extend(open.into_iter().cloned().zip(made));
+        self.inspections.extend(unread.into_iter().cloned().zip(made));
         let found = |file: (BlobId, String)| {
             let inspection = Arc::clone(self.inspections.get(&file)?);
             Some((file.1, inspection))
@@ -282,8 +287,8 @@ impl Known {
     }
 }
 
-/// Whether a verdict keeps fields back. What no identity could open, because its keys are held by services, is not held
-/// against anyone; nor, without any identity, what would need one.
+/// Returns whether a verdict keeps updates back. A file that can only be decrypted by a key service does not, nor,
+/// without any identity, one that requires an identity.
 fn is_flaw(verdict: &FileVerdict, keyring: &Keyring) -> bool {
     match verdict.status {
         FileStatus::Ok => false,
@@ -292,6 +297,6 @@ fn is_flaw(verdict: &FileVerdict, keyring: &Keyring) -> bool {
     }
 }
 
-fn words(verdict: &FileVerdict) -> String {
+fn text(verdict: &FileVerdict) -> String {
     format!("{}, document {}: {}", verdict.file, verdict.document, verdict.reason.as_deref().unwrap_or_default())
 }

@@ -1,5 +1,5 @@
-//! The tree of the last tip. Folders that did not change are not walked again, and what a file says is kept by the id of
-//! its blob.
+//! The tree of the last tip. Unchanged folders are not walked again, and the reading of a file is kept by the ID of its
+//! blob.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,7 +19,7 @@ use super::walk::{File, Folder, Listing, ReadableFile, Walk};
 /// The repository's own file with policies, at its root.
 pub const REPOSITORY_FILE: &str = "tagalong.yaml";
 
-/// What is known of the tree that was looked at last.
+/// The cache of the last tree.
 #[derive(Debug)]
 pub struct TreeCache {
     paths: PathFilter,
@@ -28,13 +28,13 @@ pub struct TreeCache {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// What the readings were made with.
-    view: View,
-    /// All folders of the last tip; none after one that could not be read.
+    /// The rules that the readings were made with.
+    reading_rules: ReadingRules,
+    /// All folders of the last tip; none if it could not be read.
     root: Option<Folder>,
-    /// What files said that are not in the tree any more: they may have moved, and what was taken back may come again.
+    /// The readings of files that are no longer in the tree: they may have moved, or a revert may restore them.
     gone: HashMap<File, Option<Reading>>,
-    /// The graph of kustomizations, as long as it holds.
+    /// The graph of kustomizations, as long as it is valid.
     graph: Option<Arc<Graph>>,
     /// The inventory of a tree.
     inventory: Option<(TreeId, Arc<Inventory>)>,
@@ -42,21 +42,21 @@ struct Known {
     listing: Option<(TreeId, Arc<Listing>)>,
 }
 
-/// What readings depend on besides the files.
+/// The inputs of readings apart from the files.
 #[derive(Debug, Clone, PartialEq)]
-struct View {
+struct ReadingRules {
     field_rules: FieldRules,
     prefilter: Prefilter,
 }
 
-impl Default for View {
-    fn default() -> View {
-        View { field_rules: FieldRules::default(), prefilter: Prefilter::Everything }
+impl Default for ReadingRules {
+    fn default() -> ReadingRules {
+        ReadingRules { field_rules: FieldRules::default(), prefilter: Prefilter::Everything }
     }
 }
 
 impl TreeCache {
-    /// Nothing is known yet. The fields of the files that `paths` wants will be told.
+    /// Makes an empty cache for the files that `paths` selects.
     pub fn new(paths: PathFilter) -> TreeCache {
         TreeCache { paths, known: Mutex::default() }
     }
@@ -75,7 +75,7 @@ impl TreeCache {
         Ok(listing)
     }
 
-    /// Returns the image fields of a tip, as far as `prefilter` goes.
+    /// Returns the image fields of a tip that `prefilter` lets through.
     pub fn inventory(
         &self,
         clone: &BareClone,
@@ -84,7 +84,7 @@ impl TreeCache {
         prefilter: &Prefilter,
     ) -> Result<Arc<Inventory>, RepoError> {
         let mut known = self.known();
-        known.look_with(View { field_rules: field_rules.clone(), prefilter: prefilter.clone() });
+        known.use_rules(ReadingRules { field_rules: field_rules.clone(), prefilter: prefilter.clone() });
         let root = clone.root(tip)?;
         if let Some((_, inventory)) = known.inventory.as_ref().filter(|(of, _)| *of == root) {
             return Ok(Arc::clone(inventory));
@@ -101,7 +101,7 @@ impl TreeCache {
         Ok(inventory)
     }
 
-    /// What is known. Whoever panicked while it was being brought up to date left half of something behind.
+    /// Returns the known state. A panic during an update leaves it incomplete, so it is then cleared.
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(|poisoned| {
             self.known.clear_poison();
@@ -113,25 +113,27 @@ impl TreeCache {
 }
 
 impl Known {
-    /// Drops what was made with another view.
-    fn look_with(&mut self, view: View) {
-        if self.view == view {
+    /// Drops readings that were made with other rules.
+    fn use_rules(&mut self, reading_rules: ReadingRules) {
+        if self.reading_rules == reading_rules {
             return;
         }
         let listing = self.listing.take();
-        let mut last = std::mem::replace(self, Known { view, listing, ..Known::default() });
-        if last.view.field_rules == self.view.field_rules && self.view.prefilter == Prefilter::Everything {
-            // What was read of files of prefilter still holds; of kustomizations it may have been a part.
-            let held = last.root.iter_mut().flat_map(Folder::files_mut);
-            let readings = held.filter_map(|held| Some((held.file.clone(), held.reading.take()?)));
+        let mut last = std::mem::replace(self, Known { reading_rules, listing, ..Known::default() });
+        if last.reading_rules.field_rules == self.reading_rules.field_rules
+            && self.reading_rules.prefilter == Prefilter::Everything
+        {
+            // Readings of prefiltered files are still valid, but those of kustomizations may be partial.
+            let readable = last.root.iter_mut().flat_map(Folder::files_mut);
+            let readings = readable.filter_map(|readable| Some((readable.file.clone(), readable.reading.take()?)));
             let is_whole = |(file, reading): &(File, Option<Reading>)| reading.is_some() && !file.is_kustomization;
             self.gone = readings.chain(last.gone).filter(is_whole).collect();
         }
     }
 
-    /// Brings the folders up to date. When that fails, nothing is known any more of the tree or its graph.
+    /// Updates the folders. If that fails, the tree and its graph are unknown.
     fn walk(&mut self, clone: &BareClone, root: TreeId, paths: &PathFilter) -> Result<&mut Folder, RepoError> {
-        let mut walk = Walk::new(clone, &self.view.field_rules, paths, &self.gone);
+        let mut walk = Walk::new(clone, &self.reading_rules.field_rules, paths, &self.gone);
         let graph = self.graph.take();
         let root = walk.folder(root, self.root.take())?;
         let (left, references_changed) = (walk.left, walk.references_changed);
@@ -140,7 +142,7 @@ impl Known {
         Ok(self.root.insert(root))
     }
 
-    /// What the files of a tip say, in the order of their paths. Files that were not read yet are read now.
+    /// Returns the readings of a tip's files, in the order of their paths. Files that were not read yet are read now.
     fn readings(
         &mut self,
         clone: &BareClone,
@@ -148,17 +150,20 @@ impl Known {
         paths: &PathFilter,
     ) -> Result<Vec<(Arc<str>, Reading)>, RepoError> {
         self.walk(clone, root, paths)?;
-        let Known { view, root: Some(root), gone, .. } = self else { return Ok(Vec::new()) };
-        let is_unread = |held: &&mut ReadableFile| held.reading.is_none();
-        let unread: Vec<_> =
-            root.files_mut().filter(is_unread).map(|held| (Arc::clone(&held.path), held.file.blob)).collect();
-        let mut made = read(&unread, clone, view)?.into_iter();
+        let Known { reading_rules, root: Some(root), gone, .. } = self else { return Ok(Vec::new()) };
+        let is_unread = |readable: &&mut ReadableFile| readable.reading.is_none();
+        let unread: Vec<_> = root
+            .files_mut()
+            .filter(is_unread)
+            .map(|readable| (Arc::clone(&readable.path), readable.file.blob))
+            .collect();
+        let mut new_readings = read(&unread, clone, reading_rules)?.into_iter();
         let (mut files, mut readings) = (0, Vec::new());
-        for held in root.files_mut() {
+        for readable in root.files_mut() {
             files += 1;
-            // Those without a reading are those that were not read, in the same order.
-            let reading = held.reading.get_or_insert_with(|| made.next().flatten());
-            readings.extend(reading.as_ref().map(|reading| (Arc::clone(&held.path), Arc::clone(reading))));
+            // Files without a reading are those that were read just now, in the same order.
+            let reading = readable.reading.get_or_insert_with(|| new_readings.next().flatten());
+            readings.extend(reading.as_ref().map(|reading| (Arc::clone(&readable.path), Arc::clone(reading))));
         }
         if gone.len() > files + LEAST_KEPT {
             gone.clear();
@@ -167,24 +172,28 @@ impl Known {
     }
 }
 
-/// What files say. Those that cannot hold an image of prefilter are only searched.
-fn read(files: &[(Arc<str>, BlobId)], clone: &BareClone, view: &View) -> Result<Vec<Option<Reading>>, RepoError> {
+/// Reads files. Those that cannot contain an image of the prefilter are only searched.
+fn read(
+    files: &[(Arc<str>, BlobId)],
+    clone: &BareClone,
+    reading_rules: &ReadingRules,
+) -> Result<Vec<Option<Reading>>, RepoError> {
     let blobs: Vec<BlobId> = files.iter().map(|(_, blob)| *blob).collect();
-    let search = view.prefilter.search();
-    let made = clone.read_blobs(&blobs, |index, bytes| -> Option<Reading> {
+    let search = reading_rules.prefilter.search();
+    let new_readings = clone.read_blobs(&blobs, |index, bytes| -> Option<Reading> {
         let path = &files[index].0;
-        match search.need(path, bytes, &view.field_rules) {
+        match search.need(path, bytes, &reading_rules.field_rules) {
             Need::Nothing => None,
             Need::FileReferences => Some(Arc::new(file_references::read_file_references(path, bytes))),
-            Need::Whole => Some(Arc::new(find::read(path, bytes, &view.field_rules))),
+            Need::Whole => Some(Arc::new(find::read(path, bytes, &reading_rules.field_rules))),
         }
     })?;
-    if !made.is_empty() {
-        let parsed = made.iter().flatten().count();
-        tracing::debug!(files = made.len(), parsed, "read what changed");
+    if !new_readings.is_empty() {
+        let parsed = new_readings.iter().flatten().count();
+        tracing::debug!(files = new_readings.len(), parsed, "read changed files");
     }
-    Ok(made)
+    Ok(new_readings)
 }
 
-/// As many readings of what is gone are kept whatever the size of the tree.
+/// The number of readings of removed files that are kept regardless of the size of the tree.
 const LEAST_KEPT: usize = 1_000;

@@ -1,8 +1,7 @@
-//! The files and image fields of a tip. Folders that did not change are not walked again, and files that were read once
-//! are not read again.
+//! The files and image fields of a tip. Unchanged folders are not walked again, and files are read only once.
 //!
-//! - [`cache`]: the tree of the last tip, with what its files say
-//! - [`walk`]: its folders, brought up to date
+//! - [`cache`]: the tree of the last tip, with the readings of its files
+//! - [`walk`]: its folders, updated to a new tip
 
 pub mod cache;
 pub mod walk;

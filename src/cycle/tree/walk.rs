@@ -1,4 +1,4 @@
-//! The folders of a tip, with the files in them that are read.
+//! The folders of a tip, with those of their files that are read.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -13,14 +13,14 @@ use crate::repo::clone::BareClone;
 use crate::repo::error::RepoError;
 use crate::repo::tree::{BlobId, Entry, EntryKind, TreeId};
 
-/// All regular files of a tip by their paths.
+/// All regular files of a tip, by path.
 pub type Listing = BTreeMap<String, BlobId>;
 
-/// A folder with all below it.
+/// A folder with everything below it.
 #[derive(Debug)]
 pub(super) struct Folder {
     id: TreeId,
-    /// What stands in it, in git's order, which is that of whole paths: a folder as if its name ended in `/`.
+    /// Its entries in git's order, which is that of whole paths: folders are sorted as if their names ended in `/`.
     children: Vec<Child>,
 }
 
@@ -45,21 +45,21 @@ enum Kind {
 pub(super) struct ReadableFile {
     pub path: Arc<str>,
     pub file: File,
-    /// What it says, once it was read; `Some(None)` when it cannot hold an image of prefilter.
+    /// Its reading, once it was read; `Some(None)` if it cannot contain an image of the prefilter.
     pub reading: Option<Option<Reading>>,
 }
 
-/// A file, as far as what it says depends on it: its bytes, and as little of its path as matters.
+/// The parts of a file that determine its reading: its bytes, and as little of its path as matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct File {
     pub blob: BlobId,
     pub is_kustomization: bool,
-    /// Which rules concern it.
+    /// The indexes of the field rules that apply to it.
     rules: Vec<usize>,
 }
 
 impl Folder {
-    /// Whether there is a file or folder at a path.
+    /// Returns whether there is a file or folder at a path.
     pub fn has(&self, path: &str) -> bool {
         match path.split_once('/') {
             None => self.find(path).is_some(),
@@ -70,13 +70,13 @@ impl Folder {
         }
     }
 
-    /// All files that are read, in the order of their paths.
+    /// Returns all files that are read, in the order of their paths.
     pub fn files_mut(&mut self) -> impl Iterator<Item = &mut ReadableFile> {
         let mut open = vec![self.children.iter_mut()];
         std::iter::from_fn(move || {
             loop {
                 match open.last_mut()?.next().map(|child| &mut child.kind) {
-                    Some(Kind::File(held)) => return Some(held),
+                    Some(Kind::File(readable)) => return Some(readable),
                     Some(Kind::Folder(folder)) => open.push(folder.children.iter_mut()),
                     Some(Kind::Unread(_) | Kind::Other) => {}
                     None => drop(open.pop()),
@@ -85,7 +85,7 @@ impl Folder {
         })
     }
 
-    /// Adds all regular files below it to a listing. `path` is its own, and is left as it was.
+    /// Adds all regular files below it to a listing. `path` is its own path, and is unchanged afterwards.
     pub fn list(&self, path: &mut String, listing: &mut Listing) {
         let here = path.len();
         for Child { name, kind } in &self.children {
@@ -111,7 +111,7 @@ impl Folder {
 }
 
 impl Child {
-    /// Whether it stands before something else, behind it, or is it, in git's order.
+    /// Returns its position relative to another entry in git's order.
     fn order(&self, name: &str, is_folder: bool) -> Ordering {
         let (own, other) = (self.name.as_bytes(), name.as_bytes());
         let common = own.len().min(other.len());
@@ -126,17 +126,17 @@ impl Kind {
         matches!(self, Kind::Folder(_))
     }
 
-    /// The bytes of a kustomization.
+    /// Returns the blob, if this is a kustomization.
     fn references(&self) -> Option<BlobId> {
         match self {
-            Kind::File(held) if held.file.is_kustomization => Some(held.file.blob),
+            Kind::File(readable) if readable.file.is_kustomization => Some(readable.file.blob),
             _ => None,
         }
     }
 }
 
 impl Hash for File {
-    /// The blob tells nearly all files apart.
+    /// Hashes the blob only, which distinguishes nearly all files.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.blob.hash(state);
     }
@@ -154,24 +154,24 @@ impl File {
 pub(super) struct Walk<'w> {
     clone: &'w BareClone,
     field_rules: &'w FieldRules,
-    /// Files that are named here are read whatever they are called.
+    /// Files that this names are read regardless of their extension.
     paths: &'w PathFilter,
-    /// What is known of files that were not in the tree before.
+    /// The readings of files that were removed from the tree earlier.
     known: &'w HashMap<File, Option<Reading>>,
-    /// Where it has come to.
+    /// The current path.
     path: String,
     depth: usize,
-    /// Whether the tree is tied together in another way than before: a file came or went, or a kustomization changed.
+    /// True if references between files may have changed: a file was added or removed, or a kustomization changed.
     pub references_changed: bool,
-    /// What files said that are not there any more, or say something else now.
+    /// The readings of files that were removed or changed.
     pub left: Vec<(File, Option<Reading>)>,
 }
 
-/// Folders that stand deeper are left alone: no one writes such, and every level takes some of the stack.
+/// The greatest depth of folders that are read. Nobody nests them deeper, and every level takes some of the stack.
 const DEEPEST: usize = 200;
 
 impl<'w> Walk<'w> {
-    /// A walk that starts at the root.
+    /// Makes a walk that starts at the root.
     pub fn new(
         clone: &'w BareClone,
         field_rules: &'w FieldRules,
@@ -182,7 +182,7 @@ impl<'w> Walk<'w> {
         Walk { clone, field_rules, paths, known, path, depth: 0, references_changed: false, left }
     }
 
-    /// Reads a folder with all below it. What has not changed since `before` is taken over.
+    /// Reads a folder with everything below it. Whatever has not changed since `before` is reused.
     pub fn folder(&mut self, id: TreeId, before: Option<Folder>) -> Result<Folder, RepoError> {
         let before = match before {
             Some(folder) if folder.id == id => return Ok(folder),
@@ -211,10 +211,12 @@ impl<'w> Walk<'w> {
         Ok(Folder { id, children })
     }
 
-    /// What stands where the walk has come to.
+    /// Reads the entry at the current path.
     fn child(&mut self, entry: EntryKind, before: Option<Kind>) -> Result<Kind, RepoError> {
         let before = match (entry, before) {
-            (EntryKind::File(blob), Some(Kind::File(held))) if held.file.blob == blob => return Ok(Kind::File(held)),
+            (EntryKind::File(blob), Some(Kind::File(readable))) if readable.file.blob == blob => {
+                return Ok(Kind::File(readable));
+            }
             (EntryKind::Folder(id), Some(Kind::Folder(before))) => {
                 return self.folder(id, Some(before)).map(Kind::Folder);
             }
@@ -223,7 +225,7 @@ impl<'w> Walk<'w> {
         before.into_iter().for_each(|kind| self.forget(kind));
         Ok(match entry {
             EntryKind::Folder(_) if self.depth > DEEPEST => {
-                tracing::warn!(path = self.path, "left alone: no folder stands this deep");
+                tracing::warn!(path = self.path, "skipped: folders nested this deeply are not read");
                 Kind::Other
             }
             EntryKind::Folder(id) => Kind::Folder(self.folder(id, None)?),
@@ -239,9 +241,9 @@ impl<'w> Walk<'w> {
     }
 
     fn forget(&mut self, kind: Kind) {
-        let reading = |held: &mut ReadableFile| Some((held.file.clone(), held.reading.take()?));
+        let reading = |readable: &mut ReadableFile| Some((readable.file.clone(), readable.reading.take()?));
         match kind {
-            Kind::File(mut held) => self.left.extend(reading(&mut held)),
+            Kind::File(mut readable) => self.left.extend(reading(&mut readable)),
             Kind::Folder(mut folder) => self.left.extend(folder.files_mut().filter_map(reading)),
             Kind::Unread(_) | Kind::Other => {}
         }

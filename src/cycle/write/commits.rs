@@ -1,4 +1,4 @@
-//! A gated plan to commits: one, or a chain with one for each app or image, which is pushed as a whole.
+//! Makes commits from a gated plan: one, or a chain with one for each app or image, which is pushed as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,35 +15,35 @@ use crate::cycle::report::FileChange;
 use crate::cycle::secrets::verify::Secrets;
 use crate::cycle::tip::Tip;
 
-/// What commits look like.
+/// The style of commits and pull requests.
 #[derive(Debug, Clone, Default)]
 pub struct Style {
-    /// The words of their messages.
+    /// The template of commit messages.
     pub message: Template,
-    /// The words of the titles of pull requests.
+    /// The template of titles of pull requests.
     pub title: Template,
-    /// Which updates share one.
+    /// The updates that share a commit.
     pub batch: Batch,
 }
 
-/// What the commits of a cycle bring.
+/// The contents of a cycle's commits.
 #[derive(Debug, Clone, Copy)]
 pub struct Edits<'e> {
     /// The updates.
     pub gated: &'e GatedPlan,
-    /// The files as all of them leave them.
+    /// The files before and after all updates.
     pub changes: &'e [FileChange],
-    /// Whether remote bases follow.
+    /// Determines whether the refs of remote bases are updated too.
     pub follow: FollowRefs,
-    /// Where fields are found.
+    /// The rules for what is an image field.
     pub field_rules: &'e FieldRules,
-    /// What seals files again.
+    /// The verifier that updates message authentication codes.
     pub secrets: &'e Secrets,
-    /// What the commits are for.
+    /// The purpose of the commits.
     pub purpose: &'e Purpose,
 }
 
-/// Writes the commits on top of `tip` and gives the last one. Without any updates it is one that only says something.
+/// Writes the commits on top of `tip` and returns the last one. Without updates, it is an empty commit with a message.
 pub fn write(tip: &Tip, edits: Edits<'_>, style: &Style) -> Result<CommitId, RepoError> {
     let (clone, tip) = (&tip.clone, tip.commit);
     let message =
@@ -60,14 +60,14 @@ pub fn write(tip: &Tip, edits: Edits<'_>, style: &Style) -> Result<CommitId, Rep
             let key = style.batch.key(update);
             written.contains(&key) || open.contains(&key)
         });
-        // What can only be edited together, such as two images on one anchor, waits for its companion.
+        // Updates that can only be made together, such as two images on one anchor, wait for the other one.
         let Ok(files) = edits.made(&news, &so_far) else { continue };
         match clone.commit(head, &files, &message(&news, head)) {
             Ok(commit) => {
                 head = commit;
                 written.append(&mut open);
             }
-            // An edit before this one has brought its field along.
+            // An earlier edit has already changed this field.
             Err(RepoError::NothingChanged) if head != tip => {}
             Err(error) => return Err(error),
         }
@@ -75,7 +75,7 @@ pub fn write(tip: &Tip, edits: Edits<'_>, style: &Style) -> Result<CommitId, Rep
     if head == tip { Err(RepoError::NothingChanged) } else { Ok(head) }
 }
 
-/// Returns whether the branch for proposals holds just these changes on this tip.
+/// Returns whether the branch for proposals has exactly these changes on this tip.
 pub fn are_proposed(tip: &Tip, proposed: Option<CommitId>, changes: &[FileChange]) -> Result<bool, RepoError> {
     let Some(proposed) = proposed else { return Ok(false) };
     let changes: BTreeMap<String, Vec<u8>> =
@@ -84,8 +84,8 @@ pub fn are_proposed(tip: &Tip, proposed: Option<CommitId>, changes: &[FileChange
 }
 
 impl Edits<'_> {
-    /// The files that `news` touches, with all edits of `so_far`: places are those of the tip, so every edit starts
-    /// there. With all of them the files are as they were made and proved already.
+    /// Returns the files that `news` changes, with all edits of `so_far`. Positions refer to the tip, so every edit
+    /// starts there. If these are all edits, the files are those that were already made and verified.
     fn made(&self, news: &GatedPlan, so_far: &GatedPlan) -> Result<BTreeMap<String, Vec<u8>>, ChangeError> {
         let files = news.files();
         let touched = self.changes.iter().filter(|change| files.contains(change.file.as_str()));

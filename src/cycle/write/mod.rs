@@ -1,9 +1,9 @@
 //! Commits, pushes and pull requests.
 //!
-//! - [`commits`]: from a gated plan to commits
-//! - [`race`]: an attempt after the other until a commit is on the branch
-//! - [`push`]: one push, made sure of
-//! - [`proposal`]: the pull request that says what is proposed
+//! - [`commits`]: makes commits from a gated plan
+//! - [`race`]: repeats an attempt until a commit is on the branch
+//! - [`push`]: one push, confirmed by the server
+//! - [`proposal`]: the pull request that describes the proposal
 //! - [`pull_requests`]: the pull requests at the forge
 
 pub mod commits;

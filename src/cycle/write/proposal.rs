@@ -1,4 +1,4 @@
-//! The pull request that says what is on the branch for proposals.
+//! The pull request that describes what is on the branch for proposals.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,10 +25,10 @@ use crate::secret::SafeUrl;
 
 use super::pull_requests::query;
 
-/// How many images are queried for their sources at a time.
+/// The number of images whose source labels are queried at a time.
 const IMAGES: usize = 8;
 
-/// Opens the pull request for a proposal, or updates the one that is open. Returns what a person should know about it.
+/// Opens the pull request for a proposal, or updates the one that is open. Returns notes about it.
 pub async fn announce(
     services: &Services,
     title: &Template,
@@ -38,7 +38,7 @@ pub async fn announce(
     let Some(forge) = &services.forge else { return Ok(Vec::new()) };
     let pull_requests = query(Some(forge), &mut state.pull_requests).await?;
     let updates = decision.gated.updates();
-    let is_said = |open: &PullRequest| proposal::recorded(&open.text) == proposal::records(updates);
+    let is_said = |open: &PullRequest| proposal::recorded_moves(&open.text) == proposal::moves_to_record(updates);
     if pull_requests.stale.is_some() || pull_requests.open.as_ref().is_some_and(is_said) {
         return Ok(Vec::new());
     }
@@ -51,22 +51,22 @@ pub async fn announce(
     };
     match done {
         Ok(url) => {
-            tracing::info!(%url, "the pull request says what is proposed");
+            tracing::info!(%url, "the pull request is up to date");
             Ok(Vec::new())
         }
-        Err(error) => noted(error, "the branch is pushed, and the next cycle tries again"),
+        Err(error) => noted(error, "the branch was pushed, and the next cycle tries again"),
     }
 }
 
-/// What came of a pull request that may have nothing to propose any more.
+/// The result of withdrawing a pull request.
 pub enum Withdrawal {
-    /// There is none left to be closed.
+    /// No open pull request is left.
     Settled,
-    /// It stays open, or could not be closed; the notes are for a person.
+    /// It stays open, or could not be closed; with notes for people.
     Open(Vec<String>),
 }
 
-/// Closes the pull request that has nothing to propose any more. `branch` and `tip` are where it would have been merged.
+/// Closes the pull request if it has nothing left to propose. `branch` and `tip` are where it would have been merged.
 pub async fn withdraw(
     forge: &Forge,
     branch: &Branch,
@@ -80,27 +80,28 @@ pub async fn withdraw(
         return Ok(Withdrawal::Open(if was_queried { Vec::new() } else { vec![why.clone()] }));
     }
     let Some(open) = &pull_requests.open else { return Ok(Withdrawal::Settled) };
-    let proposed: BTreeSet<Repository> = proposal::recorded(&open.text).into_iter().map(|moved| moved.image).collect();
+    let proposed: BTreeSet<Repository> =
+        proposal::recorded_moves(&open.text).into_iter().map(|moved| moved.image).collect();
     let of_it = decision.skipped.iter().filter(|skipped| proposed.contains(&skipped.image));
-    // What only waits may be proposed again in the next cycle.
+    // An update that only waits may be proposed again in the next cycle.
     let waits = |reason| !matches!(reason, Reason::UpToDate | Reason::NoCandidate | Reason::Held);
     if of_it.clone().any(|skipped| waits(skipped.reason)) {
         return Ok(Withdrawal::Open(Vec::new()));
     }
     let reasons: BTreeSet<String> = of_it.map(|skipped| format!("- `{}`: {}", skipped.image, skipped.detail)).collect();
     let why = format!(
-        "Nothing of this is left to propose on `{branch}` at {tip}, so it is closed; nothing is held by that.\n\n{}\n",
+        "Nothing of this is left to propose on `{branch}` at {tip}, so it is closed. This does not hold anything back.\n\n{}\n",
         reasons.into_iter().collect::<Vec<_>>().join("\n")
     );
-    // Without its record it holds nothing.
+    // Without its record it does not hold anything back.
     if let Err(error) = forge.close(open.number, &proposal::without_record(&open.text), &why).await {
         return noted(error, "the next cycle tries again").map(Withdrawal::Open);
     }
-    tracing::info!(url = %open.url, "the pull request has nothing to propose any more and is closed");
+    tracing::info!(url = %open.url, "closed the pull request, which has nothing left to propose");
     Ok(Withdrawal::Settled)
 }
 
-/// The addresses where changes of images can be compared, for images that say where they come from.
+/// Returns the URLs of comparisons between the commits of old and new images, for images that name their source.
 async fn compare_addresses(
     registry: &Client,
     updates: &[GatedUpdate],
@@ -130,14 +131,14 @@ async fn compare_address(registry: &Client, (image, from, to): &Change, policies
     proposal::compare_address(page.as_str(), &before, &after)
 }
 
-/// An image, what a field leaves, and what it comes to.
+/// An image with its old and its new version.
 type Change = (Repository, Version, Version);
 
 fn change_of(update: &GatedUpdate) -> Change {
     (update.field.repository.clone(), update.field.version.clone(), update.to.clone())
 }
 
-/// Returns the note about what failed at the forge after the push was done. Only what trying again does not help is an error.
+/// Returns a note about a failure of the forge after the push. Failures that persist are errors.
 fn noted(error: ForgeError, then: &str) -> Result<Vec<String>, CycleError> {
     match error.fault() {
         Fault::Transient | Fault::Refused => Ok(vec![format!("{error}; {then}")]),

@@ -1,20 +1,20 @@
-//! The pull requests at the forge, queried once a cycle and only where the answer matters.
+//! The pull requests at the forge, queried at most once per cycle, and only if they matter.
 
 use crate::fault::{Explain, Fault};
 use crate::forge::client::Forge;
 use crate::forge::pull_request::{PullRequest, State};
-use crate::plan::proposal::{self, Closed};
+use crate::plan::proposal::{self, ClosedPullRequest};
 
 use crate::cycle::error::CycleError;
 
 /// The pull requests at the forge.
 #[derive(Debug, Clone, Default)]
 pub struct PullRequests {
-    /// The open one, if there is one.
+    /// The open one, if any.
     pub open: Option<PullRequest>,
     /// Those that were closed without being merged.
-    pub closed: Vec<Closed>,
-    /// Why the forge did not answer, if it did not: the rest is what was known before.
+    pub closed: Vec<ClosedPullRequest>,
+    /// The error of the forge, if it did not answer: the rest is then what was known before.
     pub stale: Option<String>,
 }
 
@@ -25,12 +25,12 @@ impl PullRequests {
             match pull_request.state {
                 State::Open => sorted.open = Some(pull_request),
                 State::Merged => {}
-                State::Closed { at, by } => sorted.closed.push(Closed {
+                State::Closed { at, by } => sorted.closed.push(ClosedPullRequest {
                     name: forge.name(pull_request.number),
                     url: pull_request.url,
                     at,
                     by,
-                    moves: proposal::recorded(&pull_request.text),
+                    moves: proposal::recorded_moves(&pull_request.text),
                 }),
             }
         }
@@ -38,8 +38,8 @@ impl PullRequests {
     }
 }
 
-/// Returns the pull requests, which are `known` once they were queried. A forge that refuses the token is an error; one
-/// that cannot be reached is not, and what was known before has to do.
+/// Returns the pull requests, which are `known` once they were queried. It is an error if the forge rejects the token;
+/// if it cannot be reached, what was known before is returned.
 pub async fn query<'k>(
     forge: Option<&Forge>,
     known: &'k mut Option<PullRequests>,

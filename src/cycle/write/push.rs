@@ -1,4 +1,4 @@
-//! The push that no race is lost by: what the server reports counts, and where its report got lost, what it has.
+//! Pushing so that no race is lost: the server's report counts, or its tip if the report got lost.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::push::{Lease, Push};
 
-/// Pushes. When the connection breaks on the way, the server may have taken the commit all the same; so it is asked then.
+/// Pushes. If the connection breaks, the server may have accepted the commit anyway, so it is queried for the tip.
 pub fn confirmed(clone: &BareClone, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
     match clone.push(commit, lease) {
         Ok(reported) => Ok(reported),
@@ -23,18 +23,18 @@ pub fn confirmed(clone: &BareClone, commit: CommitId, lease: Lease<'_>) -> Resul
     }
 }
 
-/// Waits between attempts, by how many others push meanwhile.
+/// The pauses between attempts, which depend on how much others push in the meantime.
 #[derive(Debug, Default)]
 pub struct Pauses {
-    /// The tip of the attempt before, and when that began.
+    /// The tip of the previous attempt, and when it started.
     before: Option<(CommitId, Instant)>,
 }
 
 impl Pauses {
-    /// Waits after a race for `tip` that was lost, unless there is no attempt left. `begun` is when this one did.
+    /// Waits after an attempt on `tip` that started at `begun` and lost the race, unless it was the last one.
     pub async fn wait(&mut self, attempt: u32, attempts: u32, begun: Instant, clone: &BareClone, tip: CommitId) {
         let took = begun.elapsed();
-        // As many pushes of others fall into the time that an attempt takes.
+        // How many commits of others arrive in the time of an attempt.
         let crowd = self.before.map_or(0.0, |(before, since)| {
             clone.landed(before, tip) as f64 * took.as_secs_f64() / (begun - since).as_secs_f64().max(0.001)
         });
@@ -45,15 +45,15 @@ impl Pauses {
     }
 }
 
-/// So many pushes of others in the time of an attempt are a crowd, where it helps all to spread attempts.
+/// With this many commits of others in the time of an attempt there is a crowd, and spreading attempts helps everyone.
 const CROWD: f64 = 2.5;
 
-/// In no crowd, as many attempts follow each other at once.
+/// Without a crowd, this many attempts follow each other at once.
 const AT_ONCE: u32 = 3;
 
-/// How long to wait after a lost race. Against a single writer, who may never rest, waiting does not help: the next
-/// attempt follows at once. In a crowd pauses grow with the attempts, and so they do late in any case, for a crowd does not
-/// show at a slow server. The unit is what an attempt takes. `random` is from 0 to 1.
+/// Returns how long to wait after a lost race. Against a single writer, who may never pause, waiting does not help, so the
+/// next attempt follows at once. In a crowd, pauses grow with the attempts. They also grow after several attempts without
+/// a visible crowd, because a slow server hides it. The unit is the time of an attempt. `random` is between 0 and 1.
 fn delay(attempt: u32, took: Duration, crowd: f64, random: f64) -> Duration {
     let unit = took.clamp(Duration::from_millis(50), Duration::from_secs(2));
     let step = if crowd >= CROWD { attempt } else { attempt.saturating_sub(AT_ONCE) };

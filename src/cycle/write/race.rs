@@ -1,5 +1,5 @@
-//! One attempt after the other until a commit is on the branch. After a lost race everything is made again on the new
-//! tip; nothing is ever merged as text.
+//! Repeats an attempt until a commit is on the branch. After a lost race everything is made again on the new tip;
+//! nothing is ever merged as text.
 
 use std::time::Instant;
 
@@ -13,23 +13,23 @@ use crate::repo::push::{Lease, Push};
 
 use super::push::{self, Pauses};
 
-/// What was made of a tip.
+/// The result of an attempt on a tip.
 pub enum Attempt<T> {
-    /// Nothing is to be pushed.
+    /// There is nothing to push.
     Settled(T),
-    /// A commit is to be pushed.
+    /// There is a commit to push.
     Push(Box<Candidate<T>>),
 }
 
-/// A commit that is to be pushed.
+/// A commit to push.
 pub struct Candidate<T> {
     /// The tip that it was made on.
     pub tip: Tip,
     /// The commit.
     pub commit: CommitId,
-    /// Where the branch is expected to be.
+    /// The expected tip of the branch on the remote.
     pub expected: Option<CommitId>,
-    /// Whether the tip was not asked for: then losing the race says only that it was not the tip any more.
+    /// True if the tip was not fetched: then a lost race only means that the guess was wrong.
     pub is_guess: bool,
     /// The outcome once the commit is on the branch.
     pub outcome: T,
@@ -54,7 +54,7 @@ pub async fn race<T>(
             Push::Done => return Ok(outcome),
             Push::LostRace { .. } if is_guess => {}
             Push::LostRace { words } => {
-                tracing::info!(attempt, %words, "someone else was first; planning again on the new tip");
+                tracing::info!(attempt, %words, "another push came first; planning again on the new tip");
                 pauses.wait(attempt, attempts, begun, &tip.clone, tip.commit).await;
             }
         }

@@ -121,7 +121,7 @@ fn a_cycle_is_one_trace() {
         while let Some(parent) = by_id.get(&outermost.parent_span_id) {
             outermost = parent;
         }
-        assert_eq!(outermost.name, "pass", "{span:#?}");
+        assert_eq!(outermost.name, "run", "{span:#?}");
     }
     let listing =
         spans.iter().find(|span| attributes(span).get("url.path").is_some_and(|path| path.ends_with("/tags/list")));

@@ -76,7 +76,7 @@ fn a_rejected_set_changes_nothing() {
     let before = stage.origin.tip();
     let image = stage.image("app");
     let cases = [
-        (vec!["set".to_owned(), format!("{}:x", stage.image("ap"))], 2, "the closest images found are"),
+        (vec!["set".to_owned(), format!("{}:x", stage.image("ap"))], 2, "similar images:"),
         (vec!["set".to_owned(), format!("{image}:missing")], 3, "no such image"),
         (vec!["set".to_owned(), image.clone()], 2, "has neither a tag nor a digest"),
         (
@@ -92,7 +92,7 @@ fn a_rejected_set_changes_nothing() {
     }
     stage.registry.push("org/unused", "v1", "2026-04-01T10:00:00Z");
     let run = stage.tagalong(&["set", &format!("{}:v1", stage.image("unused"))]).fails_with(2);
-    assert!(run.stderr.contains("closest images found are") && run.stderr.contains(&image), "{run:#?}");
+    assert!(run.stderr.contains("similar images:") && run.stderr.contains(&image), "{run:#?}");
     assert_eq!(stage.origin.tip(), before);
 }
 

@@ -79,7 +79,7 @@ fn explain_shows_every_step_of_a_decision() {
         "  latest does not name a commit (7 to 64 hexadecimal digits)\n",
         &format!("  held: {image}:bbbbbb2 since "),
         "  base/app.yaml:4 stays: overridden by prod/kustomization.yaml\n",
-        "  prod/kustomization.yaml:4 stays at aaaaaa1: held: bbbbbb2 is held since ",
+        "  prod/kustomization.yaml:4 stays at aaaaaa1: held: bbbbbb2 has been held since ",
     ] {
         assert!(text.contains(expected), "`{expected}` is missing in\n{text}");
     }
@@ -93,7 +93,7 @@ fn explain_reports_images_without_a_policy_or_a_field() {
     assert!(text.contains("none: no pattern under `policies` matches this image"), "{text}");
     assert!(text.contains("foreign.yaml:1 stays at 1.0: no policy governs it"), "{text}");
     let unknown = stage.tagalong(&["explain", &stage.image("ap")]).fails_with(2);
-    assert!(unknown.stderr.contains("the closest images found are ") && unknown.stderr.contains(&stage.image("app")));
+    assert!(unknown.stderr.contains("similar images: ") && unknown.stderr.contains(&stage.image("app")));
     let gone = stage.image("other");
     stage.origin.commit("gone", &[("gone.yaml", &format!("image: {}:aaaaaa1\n", stage.image("gone")))]);
     let text = stage.tagalong(&["explain", &stage.image("gone")]).ok().stdout;

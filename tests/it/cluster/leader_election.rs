@@ -306,7 +306,7 @@ fn an_abandoned_cycle_pushes_nothing() {
     let (go_on, give_up) = (CancellationToken::new(), CancellationToken::new());
     give_up.cancel();
     let given_up = runtime.block_on(engine.follow_scope(&Scope::All, Mode::Push, std::time::Duration::MAX, &give_up));
-    assert!(matches!(given_up, Err(CycleError::GivenUp)), "{given_up:?}");
+    assert!(matches!(given_up, Err(CycleError::Abandoned)), "{given_up:?}");
     assert!(scene.holds("aaaaaa1"));
     runtime.block_on(engine.follow_scope(&Scope::All, Mode::Push, std::time::Duration::MAX, &go_on)).expect("done");
     assert!(scene.holds("aaaaaa2"));

@@ -187,7 +187,7 @@ fn a_hold_by_name_is_looked_up_once() {
     let config = scene.config("limited", &section.replace("git:\n", "git:\n  historyLimit: 300\n"));
     for _ in 0..2 {
         let status = scene.tagalong(&config, &["status"]).ok();
-        assert!(status.stderr.contains("history was read back to commit"), "{status:#?}");
+        assert!(status.stderr.contains("history was read back only to commit"), "{status:#?}");
         assert!(status.stderr.contains("git.historyLimit"), "{status:#?}");
     }
     let synced = scene.tagalong(&config, &["sync", "--output", "json"]).ok();

@@ -111,7 +111,7 @@ fn a_branch_that_never_stops_moving_exits_with_4() {
         &["set", &format!("{}:bbbbbb1", stage.image("service-0")), "--config", &config.display().to_string()],
     );
     let run = run.fails_with(4);
-    assert!(run.stderr.contains("3 times in a row"), "{run:#?}");
+    assert!(run.stderr.contains("another push came first every time (attempts: 3)"), "{run:#?}");
     assert!(stage.origin.read(&file(0)).contains("aaaaaa0"));
 }
 

@@ -155,10 +155,10 @@ fn the_first_cycle_inspects_some_of_many_tags_and_reports_the_rest() {
     let (stage, config) = stage_on(&server, policy, &[("app.yaml", "image: SERVER/org/app:a000000\n")]);
     let sync = || support::tagalong::run(stage.home(), &["sync", "--config", &config]).ok();
     let first = sync();
-    assert!(first.stderr.contains("30 of 50 tags are not looked into yet (inspectLimit 20)"), "{first:#?}");
+    assert!(first.stderr.contains("30 of 50 tags are not inspected yet (inspectLimit 20)"), "{first:#?}");
     // The names say nothing, so the end of the list is tried first.
     assert!(stage.origin.read("app.yaml").ends_with("a000031\n"));
-    assert!(sync().stderr.contains("9 of 50 tags are not looked into yet"));
+    assert!(sync().stderr.contains("9 of 50 tags are not inspected yet"));
     assert!(sync().stderr.is_empty());
     let before = server.asked().len();
     sync();

@@ -1,4 +1,4 @@
-//! The first look at a large registry takes as many cycles as it needs: each continues where the previous one ended,
+//! The first scan of a large registry takes as many cycles as it needs: each continues where the previous one ended,
 //! reports its progress, and does not delay other images.
 
 use std::time::Duration;
@@ -69,7 +69,7 @@ impl Scene {
 /// The number of inspected tags of an image, from a report.
 fn looked(report: &Report, image: &str) -> Option<usize> {
     let of_image = report.skipped.iter().find(|skipped| skipped.image.as_str().ends_with(image))?;
-    let rest = of_image.detail.strip_prefix("looked into ")?;
+    let rest = of_image.detail.strip_prefix("inspected ")?;
     assert_eq!(of_image.reason, Reason::NoCandidate);
     assert!(rest.contains(&format!(" of {MANY} tags")), "{rest}");
     rest.split(' ').next()?.parse().ok()
@@ -104,7 +104,7 @@ fn an_interrupted_inspection_continues_while_others_move() {
         }
     }
     assert!(cycles > 2 && before > 0, "{cycles}");
-    let of_all = |note: &String| note.starts_with("the first look at 1 image goes on in the next cycle: looked into ");
+    let of_all = |note: &String| note.starts_with("the first scan of 1 image continues in the next cycle: inspected ");
     assert!(notes.iter().all(of_all) && notes.iter().any(|note| note.ends_with(" left")), "{notes:?}");
     // No tag was inspected twice: its manifest by name, and its config.
     let mut configurations: Vec<String> = server

@@ -152,7 +152,7 @@ fn pull_secrets_must_have_an_entry_for_the_registry() {
         ),
         (
             "opaque",
-            "Deployment opaque: the pull secret pull (opaque/pull.yaml, document 0) has no .dockerconfigjson, so it is no pull secret",
+            "Deployment opaque: the pull secret pull (opaque/pull.yaml, document 0) has no .dockerconfigjson, so it is not a pull secret",
         ),
         (
             "other",
@@ -200,7 +200,7 @@ fn probe_tries_the_entry_on_the_registry() {
     assert_eq!(moved, ["both", "good"]);
     let (app, why) = &held[0];
     assert!(
-        app == "stale" && why.contains("the pull secret pull (stale/pull.yaml, document 0) is refused: "),
+        app == "stale" && why.contains("the pull secret pull (stale/pull.yaml, document 0) was rejected: "),
         "{held:?}"
     );
     assert!(!why.contains("of-last-year"), "{why}");

@@ -352,11 +352,11 @@ fn an_ambiguous_sha_is_reported() {
     history.build(&two[..7], 5);
     let (reason, detail) = history.stays();
     assert_eq!(reason, "no-candidate");
-    assert!(detail.contains("may be any of several commits"), "{detail}");
+    assert!(detail.contains("could be any of several commits"), "{detail}");
     history.build(&one[..8], 4);
     let run = history.sync().ok();
     assert_eq!(history.deployed(), one[..8], "{run:#?}");
-    assert!(run.stderr.contains(&format!("{} is left out: it may be any of the commits", &two[..7])), "{run:#?}");
+    assert!(run.stderr.contains(&format!("{} is ignored: it could be any of the commits", &two[..7])), "{run:#?}");
     // The image itself can resolve it.
     history.stage.registry.push_labelled("org/app", &two[..7], &at(6), &[("org.opencontainers.image.revision", &two)]);
     std::fs::remove_dir_all(history.stage.home().join(".cache")).expect("removed");

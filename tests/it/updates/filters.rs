@@ -39,7 +39,7 @@ fn tags_are_allowed_and_ignored_by_pattern() {
     let report = stage.tagalong(&["sync", "--output", "json"]).ok().json();
     assert!(stage.origin.read("a.yaml").ends_with("1.1.0\n"), "{report:#}");
     assert!(stage.origin.read("b.yaml").ends_with("main-aaaaaa2\n"), "{report:#}");
-    assert_eq!(reasons(&report), [("no-candidate", "`allow` and `ignore` leave none of 1 tags")]);
+    assert_eq!(reasons(&report), [("no-candidate", "`allow` and `ignore` exclude all tags (1)")]);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn an_image_waits_for_its_minimum_age() {
     let run = stage.tagalong(&["sync", "--output", "json"]).ok();
     assert!(stage.origin.read("sha.yaml").ends_with("aaaaaa2\n"), "{run:#?}");
     assert!(stage.origin.read("version.yaml").ends_with("1.1.0\n"), "{run:#?}");
-    assert_eq!(reasons(&run.json()), [("no-candidate", "`minimumAge` keeps back all 1 tags that fit")]);
+    assert_eq!(reasons(&run.json()), [("no-candidate", "`minimumAge` excludes all matching tags (1)")]);
     for note in ["sha/app:aaaaaa3 waits for its minimumAge until", "version/app:1.2.0 waits", "1.3.0 does not say when"]
     {
         assert!(run.stderr.contains(note), "{note}: {run:#?}");

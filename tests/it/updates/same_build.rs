@@ -100,7 +100,7 @@ fn an_undone_build_does_not_come_back_under_another_tag() {
     stage.registry.tag("org/app", &"c".repeat(40), "ccccccc");
     let (reason, detail) = stays(&stage).remove(0);
     assert_eq!(reason, "held", "{detail}");
-    assert!(detail.starts_with("cccccccccccccccccccccccccccccccccccccccc is held since"), "{detail}");
+    assert!(detail.starts_with("cccccccccccccccccccccccccccccccccccccccc has been held since"), "{detail}");
     push_names(&stage, "ddddddd", &"d".repeat(40), "2026-04-04T10:00:00Z");
     sync(&stage);
     assert_eq!(tag(&stage, A), "ddddddd");

@@ -1,7 +1,9 @@
-//! One update, from a tag to a pushed commit, compared with the shell job that it replaces: the same repository of ten
-//! thousand apps, the same server, the same machine, in turns. Only the ratio matters.
+//! One update, from a tag to a pushed commit, compared with the shell job that it replaces: repositories of three files, of
+//! five hundred and of ten thousand apps, the same server, the same machine, in turns. Only the ratio matters. The ssh
+//! connections are counted in the server's log.
 //!
-//! `cargo bench --bench bump`
+//! `cargo bench --bench bump`; `-- 3 500` measures the smaller ones. `TAGALONG_BENCH_BEFORE` names another build of the
+//! program, which is measured as well.
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
 #[path = "support/mod.rs"]
@@ -36,9 +38,11 @@ struct Bench {
 
 /// The measurements of one variant.
 struct Measured {
-    way: &'static str,
+    way: String,
     times: Vec<Duration>,
     bytes: Option<u64>,
+    /// ssh connections for each turn.
+    connections: f64,
 }
 
 fn main() {
@@ -46,32 +50,52 @@ fn main() {
         // `cargo test` only checks that it compiles.
         return;
     }
-    let bench = Bench::new();
-    for transport in ["ssh", "http"] {
-        let shell = bench.shell(transport);
-        let cold = bench.set(transport, "set, cold", true);
-        let cached = bench.set(transport, "set, clone at hand", false);
-        let warm = bench.agent(transport);
-        let handshake = bench.handshake(transport);
-        println!("\nover {transport}                    median   the shell job takes   bytes on disk");
-        let base = median(&shell.times);
-        for measured in [&shell, &cold, &cached, &warm, &handshake] {
-            let time = median(&measured.times);
-            let bytes = measured.bytes.map(|bytes| format!("{:.1} MB", bytes as f64 / 1e6)).unwrap_or_default();
-            let ratio = base.as_secs_f64() / time.as_secs_f64();
-            println!("{:24} {:>7.0} ms   {ratio:>12.1} times   {bytes:>14}", measured.way, time.as_secs_f64() * 1e3);
+    let asked: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let before = std::env::var_os("TAGALONG_BENCH_BEFORE").map(PathBuf::from);
+    for files in [3, 500, 3 * made_up::APPS].into_iter().filter(|size| asked.is_empty() || asked.contains(size)) {
+        let bench = Bench::new(files);
+        for transport in ["ssh", "http"] {
+            let mut all = vec![bench.shell(transport)];
+            let own = PathBuf::from(env!("CARGO_BIN_EXE_tagalong"));
+            for (program, name) in [(Some(&own), ""), (before.as_ref(), ", version before")] {
+                let Some(program) = program else { continue };
+                all.push(bench.set(program, transport, &format!("set, cold{name}"), true));
+                all.push(bench.set(program, transport, &format!("set, clone at hand{name}"), false));
+            }
+            all.extend(bench.agent(transport));
+            all.push(bench.handshake(transport));
+            if transport == "ssh" {
+                all.push(bench.bare_ssh());
+            }
+            println!(
+                "\n{files} files over {transport:6}               median   the shell job takes   connections   on disk"
+            );
+            let base = median(&all[0].times);
+            for Measured { way, times, bytes, connections } in &all {
+                let time = median(times);
+                let bytes = bytes.map(|bytes| format!("{:.1} MB", bytes as f64 / 1e6)).unwrap_or_default();
+                let ratio = base.as_secs_f64() / time.as_secs_f64();
+                let connections = if transport == "ssh" { format!("{connections:.1}") } else { String::new() };
+                println!(
+                    "{way:36} {:>6.0} ms   {ratio:>12.1} times   {connections:>11}   {bytes:>7}",
+                    time.as_secs_f64() * 1e3
+                );
+            }
         }
     }
 }
 
 impl Bench {
-    fn new() -> Bench {
+    fn new(files: usize) -> Bench {
         let folder = tempfile::tempdir().expect("a folder");
         let registry = Registry::start(&folder.path().join("registry"), Kind::Plain);
         let host = registry.host();
-        let files =
-            made_up::files().into_iter().map(|(file, text)| (file, text.replace("gitea.example.com", &host))).collect();
-        made_up::repository(folder.path(), &files);
+        let is_bumped = |file: &str| file.contains(&format!("/app-{BUMPED}/"));
+        // The app that is bumped, and as many others.
+        let (bumped, others): (Vec<_>, Vec<_>) = made_up::files().into_iter().partition(|(file, _)| is_bumped(file));
+        let chosen = bumped.into_iter().chain(others).take(files);
+        let chosen = chosen.map(|(file, text)| (file, text.replace("gitea.example.com", &host))).collect();
+        made_up::repository(folder.path(), &chosen);
         let origin = Origin { path: folder.path().join("infra.git") };
         git(&origin.path, &["symbolic-ref", "HEAD", "refs/heads/main"]);
         git(&origin.path, &["config", "http.receivepack", "true"]);
@@ -79,6 +103,11 @@ impl Bench {
         let sshd = Sshd::start(&folder.path().join("sshd"));
         let http = HttpGit::start(folder.path(), None);
         Bench { folder, registry, origin, sshd, http, tags: std::cell::Cell::new(0) }
+    }
+
+    /// ssh connections since so many were made, for each turn.
+    fn connections_since(&self, before: usize, turns: usize) -> f64 {
+        (self.sshd.handshakes() - before) as f64 / turns as f64
     }
 
     fn path(&self) -> &Path {
@@ -105,7 +134,7 @@ impl Bench {
 
     /// What a CI job does today.
     fn shell(&self, transport: &str) -> Measured {
-        let (mut times, mut bytes) = (Vec::new(), None);
+        let (mut times, mut bytes, made) = (Vec::new(), None, self.sshd.handshakes());
         for _ in 0..TURNS {
             let (tag, work) = (self.new_tag(), self.path().join("work"));
             let files = format!("apps/team-{}/app-{BUMPED}", BUMPED % 100);
@@ -134,20 +163,20 @@ impl Bench {
             self.holds(&tag);
             std::fs::remove_dir_all(&work).expect("removed");
         }
-        Measured { way: "the shell job", times, bytes }
+        Measured { way: "the shell job".to_owned(), times, bytes, connections: self.connections_since(made, TURNS) }
     }
 
     /// The command, with or without an existing clone.
-    fn set(&self, transport: &str, way: &'static str, cold: bool) -> Measured {
+    fn set(&self, program: &Path, transport: &str, way: &str, cold: bool) -> Measured {
         let (config, cache) = (self.config(transport), self.path().join(format!("cache-{transport}")));
-        let (mut times, mut bytes) = (Vec::new(), None);
+        let (mut times, mut bytes, made) = (Vec::new(), None, self.sshd.handshakes());
         for turn in 0..=TURNS {
             if cold {
                 let _ = std::fs::remove_dir_all(&cache);
             }
             let tag = self.new_tag();
             let begun = Instant::now();
-            let status = Command::new(env!("CARGO_BIN_EXE_tagalong"))
+            let status = Command::new(program)
                 .args(["set", &format!("{}:{tag}", self.image()), "--cache-dir"])
                 .arg(&cache)
                 .arg("--config")
@@ -162,11 +191,11 @@ impl Bench {
             bytes = Some(size(&cache));
             self.holds(&tag);
         }
-        Measured { way, times, bytes }
+        Measured { way: way.to_owned(), times, bytes, connections: self.connections_since(made, TURNS + 1) }
     }
 
     /// The agent, which has read the repository before: from the webhook to the pushed commit.
-    fn agent(&self, transport: &str) -> Measured {
+    fn agent(&self, transport: &str) -> Vec<Measured> {
         let secret = self.path().join("secret");
         std::fs::write(&secret, "open-sesame\n").expect("written");
         let policies = format!("policies:\n- images: [\"{}\"]\n  tags: {{ sha: {{ order: built }} }}\n", self.image());
@@ -188,7 +217,7 @@ impl Bench {
         // The first cycle reads everything.
         arrives(&before);
         agent.wait_for("cycle finished");
-        let mut times = Vec::new();
+        let (mut times, made) = (Vec::new(), self.sshd.handshakes());
         for _ in 0..TURNS {
             std::thread::sleep(Duration::from_millis(500));
             let (before, tag) = (self.tip(), self.new_tag());
@@ -198,8 +227,26 @@ impl Bench {
             times.push(begun.elapsed());
             self.holds(&tag);
         }
+        let way = "the agent, by webhook".to_owned();
+        let bump = Measured { way, times, bytes: None, connections: self.connections_since(made, TURNS) };
+        vec![bump, self.steady(agent)]
+    }
+
+    /// Cycles that find nothing new, by the agent's own measure.
+    fn steady(&self, agent: Agent) -> Measured {
+        let (made, mut times) = (self.sshd.handshakes(), Vec::new());
+        for _ in 0..TURNS {
+            std::thread::sleep(Duration::from_millis(500));
+            let before = cycles(&agent);
+            self.tell(&agent.address());
+            while cycles(&agent).0 == before.0 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            times.push(Duration::from_secs_f64(cycles(&agent).1 - before.1));
+        }
         assert_eq!(agent.stop().0, 0);
-        Measured { way: "the agent, by webhook", times, bytes: None }
+        let way = "the agent, nothing new".to_owned();
+        Measured { way, times, bytes: None, connections: self.connections_since(made, TURNS) }
     }
 
     fn tell(&self, address: &str) {
@@ -236,7 +283,25 @@ impl Bench {
             assert!(command.stdout(Stdio::null()).status().expect("git starts").success());
             begun.elapsed()
         };
-        Measured { way: "one connection of git's", times: (0..TURNS).map(|_| ask()).collect(), bytes: None }
+        let times = (0..TURNS).map(|_| ask()).collect();
+        Measured { way: "one connection of git's".to_owned(), times, bytes: None, connections: 1.0 }
+    }
+
+    /// `ssh host true`.
+    fn bare_ssh(&self) -> Measured {
+        let url = self.sshd.url(&self.origin);
+        let user = url.trim_start_matches("ssh://").split('@').next().unwrap_or_default();
+        let run = || {
+            let begun = Instant::now();
+            let mut command = Command::new("ssh");
+            command.args(["-F", "/dev/null", "-i"]).arg(self.sshd.key());
+            command.arg("-o").arg(format!("UserKnownHostsFile={}", self.sshd.known_hosts().display()));
+            command.args(["-p", &self.sshd.port().to_string(), &format!("{user}@127.0.0.1"), "true"]);
+            assert!(command.status().expect("ssh starts").success());
+            begun.elapsed()
+        };
+        let times = (0..TURNS).map(|_| run()).collect();
+        Measured { way: "ssh host true".to_owned(), times, bytes: None, connections: 1.0 }
     }
 
     fn config(&self, transport: &str) -> PathBuf {
@@ -256,6 +321,12 @@ impl Bench {
         let file = format!("apps/team-{}/app-{BUMPED}/deployment.yaml", BUMPED % 100);
         assert!(self.origin.read(&file).contains(&format!("/app-{BUMPED}:{tag} ")), "{tag} of {OF_INTEREST}");
     }
+}
+
+/// How many cycles an agent has made, and how long they took together.
+fn cycles(agent: &Agent) -> (f64, f64) {
+    let name = "tagalong_cycle_duration_seconds";
+    (agent.metric(&format!("{name}_count")), agent.metric(&format!("{name}_sum")))
 }
 
 fn median(times: &[Duration]) -> Duration {

@@ -372,7 +372,7 @@ agent:
         let bad = Overrides { branch: Some("a..b".to_owned()), ..overrides };
         assert_eq!(
             Config::load(&bad, &environment).expect_err("refused").to_string(),
-            "--branch: `a..b` is no name of a branch"
+            "--branch: `a..b` is not a valid branch name"
         );
     }
 }

@@ -1,5 +1,5 @@
-//! What was made of the history that ends at a commit, kept beside the clone so that nobody reads it twice. Like
-//! everything there it may be deleted at any moment. A file that was damaged counts as none.
+//! Results about the history of a commit, kept next to the clone so that history is not read twice. Like everything there
+//! they can be deleted at any time. A damaged file is ignored.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,17 +9,17 @@ use sha2::{Digest, Sha256};
 
 use super::clone::{BareClone, CommitId};
 
-/// What was made of the history that ends at a commit.
+/// Results about the history of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The commit.
     pub commit: CommitId,
-    /// What was made of it, in the words of whoever reads it again.
+    /// The results, in the format of their reader.
     pub text: String,
 }
 
 impl BareClone {
-    /// What was kept for the branch, if it is of this version and of the same history limit.
+    /// Reads the results for the branch, if they have this version and the same history limit.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         let kept = fs::read_to_string(self.checkpoint_file()).ok()?;
         let (sum, body) = kept.split_once('\n')?;
@@ -30,13 +30,13 @@ impl BareClone {
         Some(Checkpoint { commit: CommitId(Oid::from_str(commit).ok()?), text: text.to_owned() })
     }
 
-    /// Keeps it. Where that fails, history is read again.
+    /// Saves the results. If that fails, history is read again.
     pub fn keep_checkpoint(&self, checkpoint: &Checkpoint) {
         let body = format!("{}{}\n{}", self.checkpoint_header(), checkpoint.commit, checkpoint.text);
         let file = self.checkpoint_file();
         let kept = fs::write(&file, format!("{}\n{body}", checksum(&body)));
         if let Err(error) = kept {
-            tracing::debug!(file = %file.display(), %error, "what history says is not kept");
+            tracing::debug!(file = %file.display(), %error, "the results about history could not be saved");
         }
     }
 
@@ -45,7 +45,7 @@ impl BareClone {
         self.repository.path().join(format!("tagalong-history-{}", &branch[..12]))
     }
 
-    /// Raise the number when the meaning of the text changes.
+    /// Increase the number when the meaning of the text changes.
     fn checkpoint_header(&self) -> String {
         format!("1 {} ", self.config.history_limit)
     }

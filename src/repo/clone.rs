@@ -1,4 +1,4 @@
-//! The bare clone: read, write. The remote's branches are mirrored as `refs/tagalong/BRANCH`; there is no work
+//! Creating and writing the bare clone. The remote's branches are mirrored as `refs/tagalong/BRANCH`; there is no work
 //! tree, no index and no local branch.
 
 use std::cell::Cell;
@@ -16,7 +16,7 @@ use super::error::RepoError;
 use super::folder::Folder;
 use super::{local, signing};
 
-/// The id of a commit.
+/// The ID of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CommitId(pub(super) Oid);
 
@@ -38,9 +38,9 @@ impl FromStr for CommitId {
 pub struct BareClone {
     pub(super) config: Config,
     pub(super) repository: Repository,
-    /// Where the remote had the branch for proposals when it was asked last.
+    /// The last known tip of the remote's branch for proposals.
     pub(super) proposed: Cell<Option<CommitId>>,
-    // Dropped last: the lock outlives the handles.
+    // Dropped last, so that the lock outlives the handles.
     folder: Folder,
 }
 
@@ -51,9 +51,9 @@ impl fmt::Debug for BareClone {
 }
 
 impl BareClone {
-    /// Takes the clone's folder, clears what a killed process left in it, and opens or creates the clone. A clone that
-    /// cannot be opened is discarded: everything in it can be fetched again. So is one that has grown many small packs,
-    /// for that is cheaper than packing them.
+    /// Locks the clone's folder, cleans up after a killed process, and opens or creates the clone. A clone that cannot be
+    /// opened is discarded, because everything in it can be fetched again. So is one with many small packs, because that is
+    /// cheaper than repacking.
     pub fn open(config: Config) -> Result<BareClone, RepoError> {
         let folder = Folder::take(&config)?;
         let objects = folder.sweep()?;
@@ -62,7 +62,7 @@ impl BareClone {
             tracing::info!(folder = %path.display(), objects, "the local clone has many small files; cloning again");
             folder.discard()?;
         } else if config.url.local_path().is_some() && !path.join(local::ALTERNATES).exists() {
-            // It holds a copy of everything, as earlier versions made it.
+            // Earlier versions made a complete copy.
             folder.discard()?;
         }
         let repository = match path.exists().then(|| prepared(&config, &path)) {
@@ -77,8 +77,8 @@ impl BareClone {
         Ok(BareClone { config, repository, proposed: Cell::default(), folder })
     }
 
-    /// Throws a broken clone away and begins a new one in its place; an error where that was done a short while ago, and
-    /// [`BareClone::note_sound`] was not called since.
+    /// Replaces a broken clone with a new one. Fails if that was done recently and [`BareClone::note_sound`] was not called
+    /// since.
     pub fn renew(self, why: RepoError) -> Result<BareClone, RepoError> {
         if self.folder.was_renewed_lately() {
             return Err(why);
@@ -93,7 +93,7 @@ impl BareClone {
         Ok(BareClone { config, repository, proposed: Cell::default(), folder })
     }
 
-    /// Remembers that everything in the clone that was needed could be read.
+    /// Records that everything needed could be read from the clone.
     pub fn note_sound(&self) {
         self.folder.forget_renewal();
     }
@@ -107,8 +107,8 @@ impl BareClone {
         noted.map(drop).map_err(RepoError::git("noting the tip"))
     }
 
-    /// Writes a commit on top of `parent` in which the given files, all of them there already, have new bytes. Modes
-    /// are kept. Nothing points to the commit until it is pushed.
+    /// Writes a commit on top of `parent` with new bytes for existing files. Modes are kept. No reference points to the
+    /// commit until it is pushed.
     pub fn commit(
         &self,
         parent: CommitId,
@@ -126,7 +126,7 @@ impl BareClone {
         self.write(&parent, tree, message)
     }
 
-    /// A tree in which the given files, all of them there already, have new bytes.
+    /// Writes a tree with new bytes for existing files.
     pub(super) fn tree_with(&self, base: &Tree<'_>, changes: &BTreeMap<String, Vec<u8>>) -> Result<Oid, RepoError> {
         let doing = || RepoError::git("writing the tree");
         let mut update = TreeUpdateBuilder::new();
@@ -138,7 +138,7 @@ impl BareClone {
         update.create_updated(&self.repository, base).map_err(doing())
     }
 
-    /// Writes a commit on top of `parent` that changes no file: its message is what it is for.
+    /// Writes a commit on top of `parent` that changes no file and only carries its message.
     pub fn remark(&self, parent: CommitId, message: &str) -> Result<CommitId, RepoError> {
         let parent = self.repository.find_commit(parent.0).map_err(RepoError::git("writing the commit"))?;
         self.write(&parent, parent.tree_id(), message)
@@ -155,7 +155,7 @@ impl BareClone {
             Some(signing) => {
                 let content = repository.commit_create_buffer(&author, &committer, message, &tree, &[parent]);
                 let content = content.map_err(doing())?;
-                // The message is ours; names and addresses were read as text.
+                // All of it was text before.
                 let content = String::from_utf8_lossy(&content).into_owned();
                 repository.commit_signed(&content, &signing::sign(signing, &content)?, None)
             }
@@ -163,14 +163,14 @@ impl BareClone {
         id.map(CommitId).map_err(doing())
     }
 
-    /// Whether a commit is the other or one of its forebears.
+    /// Returns whether a commit is the tip or one of its ancestors.
     pub fn contains(&self, tip: CommitId, commit: CommitId) -> bool {
         tip == commit || self.repository.graph_descendant_of(tip.0, commit.0).unwrap_or(false)
     }
 }
 
-/// Whether a commit is the other or holds it, as far as the clone of a repository knows. The clone may be at work
-/// meanwhile, or not be there: then what it does not tell is taken to be unknown, which is `false`.
+/// Returns whether a commit is the earlier one or a descendant of it, as far as the clone of a repository knows. The clone
+/// may be in use or missing; what it does not know is `false`.
 pub fn is_known_to_hold(config: &Config, later: &str, earlier: &str) -> bool {
     let asked = || {
         let repository = open_bare(&Folder::clone_of(config))?;
@@ -179,12 +179,12 @@ pub fn is_known_to_hold(config: &Config, later: &str, earlier: &str) -> bool {
     later == earlier || asked().unwrap_or(false)
 }
 
-/// Where a branch of the remote is mirrored.
+/// Returns the reference that mirrors a branch of the remote.
 pub(super) fn mirror_of(branch: &Branch) -> String {
     format!("refs/tagalong/{branch}")
 }
 
-/// Each fetch adds a pack and each commit of ours a few loose objects.
+/// The number of object files after which a clone is replaced. Each fetch adds a pack, and each commit some loose objects.
 const MOST_OBJECT_FILES: usize = 4_000;
 
 fn new_clone(config: &Config, path: &Path) -> Result<Repository, RepoError> {
@@ -192,7 +192,7 @@ fn new_clone(config: &Config, path: &Path) -> Result<Repository, RepoError> {
     prepared(config, path)
 }
 
-/// An existing clone, opened, with the objects of a repository on this machine within reach.
+/// Opens an existing clone, with access to the objects of a local repository.
 fn prepared(config: &Config, path: &Path) -> Result<Repository, RepoError> {
     if let Some(origin) = config.url.local_path() {
         local::share(config, origin, path)?;
@@ -200,8 +200,8 @@ fn prepared(config: &Config, path: &Path) -> Result<Repository, RepoError> {
     open_bare(path).map_err(RepoError::git(format!("opening {}", path.display())))
 }
 
-/// Opens a bare repository with the boundary of its history, if it is shallow: libgit2's own `open_bare` forgets about
-/// that, and then walks on to commits that are not here.
+/// Opens a bare repository with the boundary of its history if it is shallow. libgit2's `open_bare` ignores the boundary,
+/// and then walks into commits that are missing.
 pub(super) fn open_bare(path: &Path) -> Result<Repository, git2::Error> {
     Repository::open_ext(path, RepositoryOpenFlags::BARE | RepositoryOpenFlags::NO_SEARCH, [] as [&OsStr; 0])
 }

@@ -1,4 +1,4 @@
-//! What the repository side has to be told.
+//! The settings of the repository side.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,56 +9,56 @@ use crate::secret::SafeUrl;
 
 use super::known_hosts::Fingerprint;
 
-/// As many commits of history a first clone takes where nothing else is said.
+/// The default number of commits in a first clone.
 pub const USUAL_DEPTH: u32 = 200;
 
-/// How many commits of history are ever read where nothing else is configured.
+/// The default number of commits of history that are read at most.
 pub const USUAL_HISTORY_LIMIT: u32 = 10_000;
 
-/// The depth, and the limit, that stand for all of history.
+/// The depth, and the limit, that means all of history.
 pub const EVERYTHING: u32 = 0;
 
 /// Settings of the git side.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the infrastructure repository lives.
+    /// The URL of the infrastructure repository.
     pub url: SafeUrl,
     /// The branch that is read and written.
     pub branch: Branch,
-    /// The branch that proposals are pushed to, where changes do not go to `branch` directly.
+    /// The branch that proposals are pushed to, if changes are not pushed to `branch` directly.
     pub push_branch: Option<Branch>,
     /// Push options that are sent with every push (git-push, `--push-option`).
     pub push_options: Vec<String>,
-    /// The folder under which clones are kept, one folder a URL.
+    /// The folder for clones, with one folder per URL.
     pub cache_dir: PathBuf,
-    /// How many commits of history a first clone takes; [`EVERYTHING`] takes all.
+    /// The number of commits in a first clone; [`EVERYTHING`] for all.
     pub depth: u32,
-    /// How many commits of history are read at most, and brought over for that; [`EVERYTHING`] sets no limit.
+    /// The number of commits of history that are read, and fetched for it, at most; [`EVERYTHING`] for no limit.
     pub history_limit: u32,
-    /// How long to wait for a connection, and for each answer on it.
+    /// How long to wait for a connection, and for each response on it.
     pub timeout: Duration,
     /// How to connect over ssh.
     pub ssh: Ssh,
     /// How to connect over https.
     pub https: Https,
-    /// Who the commits are by.
+    /// The author of the commits.
     pub author: Person,
-    /// Who commits them.
+    /// The committer.
     pub committer: Person,
-    /// Who vouches for them, if anyone.
+    /// How commits are signed, if they are.
     pub signing: Option<Signing>,
 }
 
 /// How to connect over ssh.
 #[derive(Debug, Clone, Default)]
 pub struct Ssh {
-    /// The private key; `None` asks the ssh agent.
+    /// The private key; `None` for the ssh agent.
     pub key_file: Option<PathBuf>,
     /// The file that holds the passphrase of the key.
     pub passphrase_file: Option<PathBuf>,
     /// The known hosts.
     pub known_hosts_file: PathBuf,
-    /// Fingerprints of host keys that are trusted besides.
+    /// Fingerprints of further trusted host keys.
     pub host_fingerprints: Vec<Fingerprint>,
 }
 
@@ -69,7 +69,7 @@ pub struct Https {
     pub username: Option<String>,
     /// The file that holds the password or token; read again at each connection.
     pub token_file: Option<PathBuf>,
-    /// Certificate authorities that are trusted besides those of the system, in PEM.
+    /// A PEM file with certificate authorities to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
 }
 
@@ -87,7 +87,7 @@ pub struct Signing {
 pub enum SigningKeyFile {
     /// An OpenSSH private key.
     Ssh(PathBuf),
-    /// An OpenPGP private key, in armour or not.
+    /// An OpenPGP private key, armored or not.
     OpenPgp(PathBuf),
 }
 
@@ -104,9 +104,9 @@ pub struct Person {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Branch(String);
 
-/// A text that is no name of a branch (git-check-ref-format).
+/// A text that is not the name of a branch (git-check-ref-format).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no name of a branch")]
+#[error("`{0}` is not a valid branch name")]
 pub struct BranchError(String);
 
 impl Branch {

@@ -1,9 +1,10 @@
-//! What we have to show for ourselves. Files are read at each connection and each commit, so that a rotated Secret is
-//! taken up without a restart.
+//! The credentials of a remote. Files are read for each operation and each commit, so that a rotated Secret is used without
+//! a restart.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use git2::Cred;
+use sha2::{Digest, Sha256};
 use ssh_key::PrivateKey;
 
 use crate::secret::Secret;
@@ -11,16 +12,24 @@ use crate::secret::Secret;
 use super::config::Config;
 use super::error::{RepoError, Words};
 
-/// What we have to show for ourselves.
+/// The credentials of a remote.
 pub(super) enum Offer {
-    Key { key: Secret<String>, passphrase: Option<Secret<String>>, file: PathBuf },
+    Key(KeyOffer),
     Agent,
     Password { user: String, password: Secret<String>, from: String },
     Nothing,
 }
 
+/// A private key, with the certificate next to it if there is one.
+pub(super) struct KeyOffer {
+    pub key: Secret<String>,
+    pub passphrase: Option<Secret<String>>,
+    pub certificate: Option<String>,
+    pub file: PathBuf,
+}
+
 impl Offer {
-    /// Reads what the configuration names for the URL's scheme.
+    /// Reads the configured credentials for the URL's scheme.
     pub fn read(config: &Config) -> Result<Offer, RepoError> {
         match config.url.scheme() {
             "ssh" => {
@@ -31,7 +40,8 @@ impl Offer {
                     let words = "it is encrypted, and no passphraseFile is given".to_owned();
                     return Err(RepoError::Key { file: file.clone(), source: Words(words) });
                 }
-                Ok(Offer::Key { key, passphrase, file: file.clone() })
+                let certificate = read_certificate(file)?;
+                Ok(Offer::Key(KeyOffer { key, passphrase, certificate, file: file.clone() }))
             }
             "http" | "https" => Offer::for_http(config),
             _ => Ok(Offer::Nothing),
@@ -53,7 +63,7 @@ impl Offer {
                 password: Secret::new(password),
                 from: "the URL".to_owned(),
             },
-            // Some forges take a token in the place of the user.
+            // Some forges accept a token in place of the user.
             (None, None) => match user {
                 Some(token) => {
                     Offer::Password { user: token, password: Secret::new(String::new()), from: "the URL".to_owned() }
@@ -69,32 +79,62 @@ impl Offer {
         }
     }
 
-    /// The offer in the library's form.
-    pub fn credential(&self, config: &Config, user: &str) -> Result<Cred, RepoError> {
-        let made = match self {
-            Offer::Key { key, passphrase, .. } => {
-                Cred::ssh_key_from_memory(user, None, key.expose(), passphrase.as_ref().map(|p| p.expose().as_str()))
-            }
-            Offer::Agent => Cred::ssh_key_from_agent(user),
-            Offer::Password { user, password, .. } => Cred::userpass_plaintext(user, password.expose()),
-            Offer::Nothing => return Err(self.refused(config, user)),
+    /// Returns a hash of all credentials.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let mut add = |part: &str| {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
         };
-        made.map_err(|_| self.refused(config, user))
+        match self {
+            Offer::Key(KeyOffer { key, passphrase, certificate, file }) => {
+                add("key");
+                add(key.expose());
+                add(passphrase.as_ref().map_or("", |passphrase| passphrase.expose()));
+                add(certificate.as_deref().unwrap_or_default());
+                add(&file.display().to_string());
+            }
+            Offer::Agent => add(&agent_socket().unwrap_or_default().to_string_lossy()),
+            Offer::Password { user, password, .. } => {
+                add("password");
+                add(user);
+                add(password.expose());
+            }
+            Offer::Nothing => {}
+        }
+        hash.finalize().into()
     }
 
-    /// The error that says what was offered in vain.
+    /// Returns the error for credentials that were refused.
     pub fn refused(&self, config: &Config, user: &str) -> RepoError {
         let with = match self {
-            Offer::Key { file, .. } => format!("user {user} with the key {}", file.display()),
+            Offer::Key(KeyOffer { file, .. }) => format!("user {user} with the key {}", file.display()),
             Offer::Agent => format!("user {user} with the keys of the ssh agent; no ssh.keyFile is set"),
             Offer::Password { from, .. } => format!("the token from {from}"),
-            Offer::Nothing => "none were given; a tokenFile is needed".to_owned(),
+            Offer::Nothing => "none were given; set git.https.tokenFile".to_owned(),
         };
         RepoError::Denied { url: config.url.clone(), with }
     }
 }
 
-/// Whether a private key, in OpenSSH's format or in PEM, wants a passphrase.
+/// Returns the socket of the ssh agent.
+pub(super) fn agent_socket() -> Option<OsString> {
+    std::env::var_os("SSH_AUTH_SOCK").filter(|socket| !socket.is_empty())
+}
+
+/// Reads the certificate of a key from where ssh looks for it, `KEY-cert.pub`.
+fn read_certificate(key: &Path) -> Result<Option<String>, RepoError> {
+    let mut name = key.as_os_str().to_owned();
+    name.push("-cert.pub");
+    let file = PathBuf::from(name);
+    match std::fs::read_to_string(&file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(RepoError::Unreadable { file, source }),
+    }
+}
+
+/// Returns whether a private key, in OpenSSH or PEM format, needs a passphrase.
 fn is_locked(key: &str) -> bool {
     match PrivateKey::from_openssh(key) {
         Ok(key) => key.is_encrypted(),
@@ -102,7 +142,7 @@ fn is_locked(key: &str) -> bool {
     }
 }
 
-/// The bytes of a file that holds a secret.
+/// Reads the bytes of a file that contains a secret.
 pub(super) fn read_bytes(file: &Path) -> Result<Secret<Vec<u8>>, RepoError> {
     let bytes = std::fs::read(file);
     bytes.map(Secret::new).map_err(|source| RepoError::Unreadable { file: file.to_owned(), source })
@@ -113,7 +153,7 @@ fn read_text(file: &Path) -> Result<Secret<String>, RepoError> {
     text.map(Secret::new).map_err(|source| RepoError::Unreadable { file: file.to_owned(), source })
 }
 
-/// A secret on one line; the final newline that editors add is no part of it.
+/// Reads a secret from a file, without the newline at its end.
 pub(super) fn read_secret(file: &Path) -> Result<Secret<String>, RepoError> {
     let whole = read_text(file)?;
     Ok(Secret::new(whole.expose().trim_end_matches(['\n', '\r']).to_owned()))

@@ -1,7 +1,8 @@
-//! What goes wrong on the repository side.
+//! The errors of the repository side.
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
 use crate::secret::SafeUrl;
@@ -9,141 +10,131 @@ use crate::secret::SafeUrl;
 use super::config::Branch;
 use super::known_hosts::Fingerprint;
 
-/// What goes wrong on the repository side.
+/// An error of the repository side.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
 pub enum RepoError {
     /// The git server could not be reached, or the connection broke.
     #[error("cannot reach {url}")]
     Unreachable {
-        /// The repository.
         url: SafeUrl,
-        /// Why.
+        #[source]
+        source: Outage,
+    },
+    /// The server's certificate is not trusted.
+    #[error("{url} has a certificate that is not trusted")]
+    Certificate {
+        url: SafeUrl,
         #[source]
         source: Words,
     },
+    /// The server redirects to a URL that must not be followed.
+    #[error("{url} redirects to {to}, {why}")]
+    Redirected { url: SafeUrl, to: String, why: &'static str },
+    /// The server reports that the repository does not exist, or that we may not see it.
+    #[error("{url} was not found: {words}")]
+    NotFound { url: SafeUrl, words: String },
+    /// The server accepted the credentials but denied access.
+    #[error("{url} denied access: {words}")]
+    NoAccess { url: SafeUrl, words: String },
     /// The server refused our credentials.
     #[error("{url} refused the credentials: {with}")]
-    Denied {
-        /// The repository.
-        url: SafeUrl,
-        /// What was offered.
-        with: String,
-    },
-    /// Credentials would travel in clear text.
+    Denied { url: SafeUrl, with: String },
+    /// Credentials would be sent unencrypted.
     #[error("{url} is plain http: the credentials would travel in clear text")]
-    ClearText {
-        /// The repository.
-        url: SafeUrl,
-    },
-    /// No one has vouched for the host's key.
+    ClearText { url: SafeUrl },
+    /// The host's key is not known.
     #[error("the host key of {host} is not known: {fingerprint}")]
-    UnknownHost {
-        /// The host, as known_hosts writes it.
-        host: String,
-        /// The file that was looked in.
-        file: PathBuf,
-        /// The line to add once the key has been checked.
-        line: String,
-        /// The key's fingerprint.
-        fingerprint: Fingerprint,
-    },
-    /// The host's key is another than the one on file.
+    UnknownHost { host: String, file: PathBuf, line: String, fingerprint: Fingerprint },
+    /// The host's key differs from the known one.
     #[error("the host key of {host} is NOT the one in {}: someone may be listening in", file.display())]
-    HostKeyChanged {
-        /// The host, as known_hosts writes it.
-        host: String,
-        /// The file.
-        file: PathBuf,
-    },
-    /// There is no repository at a path of this machine.
+    HostKeyChanged { host: String, file: PathBuf },
+    /// The host's key is revoked.
+    #[error("the host key of {host} is revoked in {}", file.display())]
+    HostKeyRevoked { host: String, file: PathBuf },
+    /// There is no repository at a local path.
     #[error("there is no git repository at {url}")]
-    Missing {
-        /// The path.
-        url: SafeUrl,
-    },
+    Missing { url: SafeUrl },
     /// The repository has no commit.
     #[error("{url} is empty: it has no branch at all")]
-    Empty {
-        /// The repository.
-        url: SafeUrl,
-    },
-    /// The branch is not there.
+    Empty { url: SafeUrl },
+    /// The branch does not exist.
     #[error("{url} has no branch {branch}")]
-    BranchMissing {
-        /// The repository.
-        url: SafeUrl,
-        /// The branch.
-        branch: Branch,
-        /// Some that it has.
-        existing: Vec<String>,
-    },
+    BranchMissing { url: SafeUrl, branch: Branch, existing: Vec<String> },
     /// A file with credentials or known hosts cannot be read.
     #[error("cannot read {}", file.display())]
     Unreadable {
-        /// The file.
         file: PathBuf,
-        /// Why.
         #[source]
         source: io::Error,
     },
     /// A file with certificate authorities cannot be used.
-    #[error("{} holds no certificate authorities", file.display())]
+    #[error("{} contains no certificate authorities", file.display())]
     Authorities {
-        /// The file.
         file: PathBuf,
-        /// Why.
         #[source]
         source: Words,
     },
     /// A private key cannot be used.
     #[error("cannot use the key {}", file.display())]
     Key {
-        /// The file of the key.
         file: PathBuf,
-        /// Why.
         #[source]
         source: Words,
     },
-    /// The server said no to the push, in its own words.
+    /// The server refused the push, with a message of its own.
     #[error("{url} refused the push to {branch}: {words}")]
-    Refused {
-        /// The repository.
-        url: SafeUrl,
-        /// The branch.
-        branch: Branch,
-        /// The server's words.
-        words: String,
-    },
-    /// The server takes no push options.
-    #[error("{url} does not take push options")]
-    NoPushOptions {
-        /// The repository.
-        url: SafeUrl,
-    },
+    Refused { url: SafeUrl, branch: Branch, words: String },
+    /// The server does not accept push options.
+    #[error("{url} does not accept push options")]
+    NoPushOptions { url: SafeUrl },
     /// The folder of the clone cannot be used.
     #[error("cannot use {}", folder.display())]
     Folder {
-        /// The folder.
         folder: PathBuf,
-        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Connections cannot be set up on this machine.
+    #[error("cannot set up connections to git servers")]
+    Setup {
         #[source]
         source: io::Error,
     },
     /// Git failed on this machine.
     #[error("{doing} failed")]
     Git {
-        /// What was being done.
         doing: String,
-        /// Why.
         #[source]
         source: git2::Error,
     },
-    /// A commit that would change nothing was asked for: a bug.
+    /// A commit would change nothing, which is a bug.
     #[error("the commit would change nothing")]
     NothingChanged,
 }
 
-/// Someone else's words, with credentials taken out.
+/// Why a server could not be reached, or the connection ended.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages explain the fields")]
+pub enum Outage {
+    /// Connecting failed.
+    #[error("{0}")]
+    NoConnection(String),
+    /// The connection ended too early.
+    #[error("the connection broke: {0}")]
+    Cut(String),
+    /// The server was silent for too long.
+    #[error("no response within {limit:?}")]
+    Silent { limit: Duration },
+    /// The operation took too long.
+    #[error("not finished after {limit:?}")]
+    TooLong { limit: Duration },
+    /// The server responded with an error, or with something other than git's protocol.
+    #[error("{0}")]
+    Answer(String),
+}
+
+/// A message from elsewhere, without credentials.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Words(pub String);
@@ -159,10 +150,15 @@ impl Explain for RepoError {
     fn fault(&self) -> Fault {
         match self {
             RepoError::Unreachable { .. } => Fault::Transient,
-            RepoError::Denied { .. } | RepoError::UnknownHost { .. } | RepoError::HostKeyChanged { .. } => {
-                Fault::Denied
-            }
-            RepoError::ClearText { .. }
+            RepoError::Denied { .. }
+            | RepoError::NoAccess { .. }
+            | RepoError::NotFound { .. }
+            | RepoError::Certificate { .. }
+            | RepoError::UnknownHost { .. }
+            | RepoError::HostKeyChanged { .. }
+            | RepoError::HostKeyRevoked { .. } => Fault::Denied,
+            RepoError::Redirected { .. }
+            | RepoError::ClearText { .. }
             | RepoError::Missing { .. }
             | RepoError::Empty { .. }
             | RepoError::BranchMissing { .. }
@@ -171,19 +167,27 @@ impl Explain for RepoError {
             | RepoError::Authorities { .. }
             | RepoError::Key { .. } => Fault::BadInput,
             RepoError::Refused { .. } => Fault::Refused,
-            RepoError::Folder { .. } | RepoError::Git { .. } => Fault::Local,
+            RepoError::Folder { .. } | RepoError::Setup { .. } | RepoError::Git { .. } => Fault::Local,
             RepoError::NothingChanged => Fault::Bug,
         }
     }
 
     fn help(&self) -> Option<String> {
         Some(match self {
-            RepoError::Unreachable { .. } => "check the URL, the network and that the git server runs".to_owned(),
+            RepoError::Unreachable { .. } => "check the URL, the network, and whether the git server is running".to_owned(),
             RepoError::Denied { url, .. } if url.scheme() == "ssh" => {
                 "add the public half of the key to the repository as a deploy key with write access".to_owned()
             }
             RepoError::Denied { .. } => {
                 "check git.https.tokenFile; the token needs write access to the repository".to_owned()
+            }
+            RepoError::NoAccess { .. } => "give the bot's key or token access to the repository".to_owned(),
+            RepoError::NotFound { .. } => {
+                "check git.url; many servers report the same if the key or token has no access to the repository".to_owned()
+            }
+            RepoError::Certificate { .. } => "if it was signed by a private authority, set git.https.caFile".to_owned(),
+            RepoError::Redirected { .. } => {
+                "if the repository is there, set git.url to it".to_owned()
             }
             RepoError::ClearText { .. } => "use https:// or ssh://".to_owned(),
             RepoError::UnknownHost { file, line, .. } => {
@@ -194,27 +198,29 @@ impl Explain for RepoError {
                 )
             }
             RepoError::HostKeyChanged { file, .. } => {
-                format!("if the server was set up anew, replace its line in {}", file.display())
+                format!("if the server was reinstalled, replace its line in {}", file.display())
             }
-            RepoError::Missing { .. } => "check git.url or --git-url; a relative path is not understood".to_owned(),
+            RepoError::HostKeyRevoked { .. } => "ask the server's owner for its new key".to_owned(),
+            RepoError::Setup { .. } => return None,
+            RepoError::Missing { .. } => "check git.url or --git-url; relative paths are not supported".to_owned(),
             RepoError::Empty { .. } => "push a first commit to it".to_owned(),
             RepoError::BranchMissing { existing, .. } => {
                 format!("set git.branch or --branch; the repository has {}", existing.join(", "))
             }
-            RepoError::Unreadable { .. } => "check the path and who may read it".to_owned(),
-            RepoError::Authorities { .. } => "check git.https.caFile; certificates in PEM are needed".to_owned(),
+            RepoError::Unreadable { .. } => "check the path and its permissions".to_owned(),
+            RepoError::Authorities { .. } => "check git.https.caFile; it must contain PEM certificates".to_owned(),
             RepoError::Key { .. } => {
                 "check the file and its passphraseFile; ssh-keygen -p turns any SSH key into OpenSSH's own format"
                     .to_owned()
             }
             RepoError::Refused { .. } => "give the bot's key or token the right to push to this branch".to_owned(),
             RepoError::NoPushOptions { .. } => {
-                "leave git.pushOptions out, or allow them on the server: git config receive.advertisePushOptions true"
+                "remove git.pushOptions, or allow them on the server: git config receive.advertisePushOptions true"
                     .to_owned()
             }
-            RepoError::Folder { .. } => "choose a folder that can be written with --cache-dir".to_owned(),
+            RepoError::Folder { .. } => "choose a writable folder with --cache-dir".to_owned(),
             RepoError::Git { .. } => {
-                "if this stays, run `git fsck` on the repository; the folder of the clone can be deleted, nothing is lost by it"
+                "if this persists, run `git fsck` on the repository; the folder of the clone can be deleted without loss"
                     .to_owned()
             }
             RepoError::NothingChanged => return None,

@@ -1,16 +1,16 @@
-//! Bringing over what the remote's branch has.
+//! Fetching the remote's branch.
 
-use git2::{Direction, FetchOptions, Oid};
+use git2::{FetchOptions, Oid};
 
 use super::clone::{BareClone, CommitId, mirror_of, open_bare};
 use super::config::{Branch, EVERYTHING};
 use super::error::RepoError;
 use super::local;
-use super::remote::{self, SharedTrail};
+use super::remote::{self, Conversation};
 
 impl BareClone {
-    /// The tip of the remote's branch, with everything needed to read it brought over. An unchanged tip costs one
-    /// connection and no download. A clone that turns out broken on the way is replaced, once.
+    /// Returns the tip of the remote's branch after fetching everything needed to read it. An unchanged tip costs no
+    /// download. A clone that turns out to be broken is replaced, once.
     #[tracing::instrument(level = "debug", skip_all)]
     pub fn fetch(self) -> Result<(BareClone, CommitId), RepoError> {
         match self.refresh() {
@@ -24,7 +24,7 @@ impl BareClone {
         }
     }
 
-    /// The same, but a broken clone is an error.
+    /// Fetches in the same way, but a broken clone is an error.
     pub fn refresh(&self) -> Result<CommitId, RepoError> {
         if let Some(path) = self.config.url.local_path() {
             return self.look_at(path);
@@ -33,8 +33,7 @@ impl BareClone {
         self.bring_over(if is_first { self.config.depth } else { AS_IT_IS }, Known::IsEnough)
     }
 
-    /// Brings over more of the history that ends at the branch's tip: several times of what is here, and at last as much
-    /// as the configuration allows.
+    /// Fetches more of the history of the branch: several times as much as there is, up to the configured limit.
     pub fn deepen(&mut self) -> Result<Deepened, RepoError> {
         if self.config.url.local_path().is_some() || !self.repository.is_shallow() {
             return Ok(Deepened::NoMore);
@@ -53,12 +52,12 @@ impl BareClone {
         };
         tracing::info!(here, depth, "more history is needed");
         self.bring_over(depth, Known::AskAnyway)?;
-        // The library keeps the former boundary in memory.
+        // libgit2 keeps the old boundary in memory.
         self.repository = open_bare(self.repository.path()).map_err(RepoError::git("opening the clone"))?;
         Ok(if self.count().map_err(counting())? > here { Deepened::More } else { Deepened::NoMore })
     }
 
-    /// The commits that can be reached from the tip.
+    /// Counts the commits reachable from the tip.
     fn count(&self) -> Result<u32, git2::Error> {
         let mut walk = self.repository.revwalk()?;
         walk.push_ref(&self.mirror())?;
@@ -70,7 +69,7 @@ impl BareClone {
         Ok(count)
     }
 
-    /// The tip of a repository on this machine, whose objects need not be brought over.
+    /// Returns the tip of a repository on this machine, whose objects are read in place.
     fn look_at(&self, path: &str) -> Result<CommitId, RepoError> {
         let config = &self.config;
         let branches = local::branches(config, path)?;
@@ -90,14 +89,11 @@ impl BareClone {
 
     fn bring_over(&self, depth: u32, known: Known) -> Result<CommitId, RepoError> {
         let config = &self.config;
-        let trail = SharedTrail::default();
+        let conversation = Conversation::begin(config)?;
         let mut remote =
             self.repository.remote_anonymous(config.url.expose()).map_err(RepoError::git("preparing the remote"))?;
-        let callbacks = remote::callbacks(config, &trail)?;
-        let mut connection = remote
-            .connect_auth(Direction::Fetch, Some(callbacks), Some(remote::proxy()))
-            .map_err(|error| remote::reason(config, &trail, error))?;
-        let heads = connection.list().map_err(|error| remote::reason(config, &trail, error))?;
+        let mut connection = conversation.connect(&mut remote)?;
+        let heads = connection.list().map_err(|error| conversation.reason(error))?;
         let tip = remote::tip_of(config, remote::named(heads))?;
         let proposals = config.push_branch.as_ref().and_then(|branch| Some((branch, remote::find(heads, branch)?)));
         self.proposed.set(proposals.map(|(_, at)| CommitId(at)));
@@ -106,8 +102,7 @@ impl BareClone {
             return Ok(CommitId(tip));
         }
         let mut options = FetchOptions::new();
-        options.remote_callbacks(remote::callbacks(config, &trail)?);
-        options.proxy_options(remote::proxy()).follow_redirects(remote::REDIRECTS);
+        options.remote_callbacks(conversation.callbacks());
         options.download_tags(git2::AutotagOption::None);
         if depth > 0 {
             options.depth(i32::try_from(depth).unwrap_or(i32::MAX));
@@ -118,7 +113,7 @@ impl BareClone {
         connection
             .remote()
             .fetch(&refspecs, Some(&mut options), None)
-            .map_err(|error| self.fetch_reason(&trail, error))?;
+            .map_err(|error| self.fetch_reason(&conversation, error))?;
         drop(options);
         drop(connection);
         let fetched = |branch: &Branch| {
@@ -133,9 +128,9 @@ impl BareClone {
         Ok(CommitId(tip))
     }
 
-    /// Failures to write the clone and failures of its object store are not the network's. A clone that cannot be
-    /// written would not be helped by making it anew.
-    fn fetch_reason(&self, trail: &SharedTrail, error: git2::Error) -> RepoError {
+    /// Returns the error of a failed fetch. Errors about writing the clone or about its objects are not the network's, and
+    /// cloning again does not help if the clone cannot be written.
+    fn fetch_reason(&self, conversation: &Conversation<'_>, error: git2::Error) -> RepoError {
         use git2::ErrorClass::{Indexer, Odb, Os, Reference, Zlib};
         let (folder, words) = (self.repository.path(), error.message());
         if error.class() == Os && CANNOT_WRITE.iter().any(|reason| words.contains(reason)) {
@@ -146,7 +141,7 @@ impl BareClone {
                 RepoError::Git { doing: "fetching".to_owned(), source: error }
             }
             Odb | Reference | Indexer | Zlib => RepoError::Git { doing: "fetching".to_owned(), source: error },
-            _ => remote::reason(&self.config, trail, error),
+            _ => conversation.reason(error),
         }
     }
 
@@ -158,39 +153,39 @@ impl BareClone {
         Err(RepoError::Git { doing: "fetching".to_owned(), source: missing })
     }
 
-    /// Whether a commit and its root tree are here.
+    /// Returns whether the clone has a commit and its root tree.
     fn has_whole(&self, tip: Oid) -> bool {
         self.repository.find_commit(tip).is_ok_and(|commit| commit.tree().is_ok())
     }
 }
 
-/// What the system says when it does not let us write (strerror: ENOSPC, EDQUOT, EROFS, EACCES).
+/// The system's messages when writing fails (strerror: ENOSPC, EDQUOT, EROFS, EACCES).
 const CANNOT_WRITE: [&str; 4] =
     ["No space left on device", "Disk quota exceeded", "Read-only file system", "Permission denied"];
 
-/// What became of the wish for more history.
+/// The result of fetching more history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deepened {
-    /// There is more of it here now.
+    /// There is more history now.
     More,
-    /// As much is here as the configuration allows.
+    /// The configured limit is reached.
     AtLimit,
-    /// All of it is here, as far as the remote has it: one that is shallow itself has not all.
+    /// The clone has everything that the remote has, which may be shallow itself.
     NoMore,
 }
 
-/// Whether a tip that is here has to be asked for.
+/// Whether to fetch a tip that the clone already has.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Known {
     IsEnough,
     AskAnyway,
 }
 
-/// The depth of a fetch that changes nothing about it.
+/// The depth of a fetch that does not change the depth of the clone.
 const AS_IT_IS: u32 = 0;
 
-/// Longer histories are brought over as a whole, where nothing limits them.
+/// Longer histories are fetched completely if there is no limit.
 const LONGEST: u32 = 100_000;
 
-/// The depth that git servers understand as no limit (gitprotocol-pack, INFINITE_DEPTH).
+/// The depth that means no limit to git servers (gitprotocol-pack, INFINITE_DEPTH).
 const ALL: u32 = 0x7fff_ffff;

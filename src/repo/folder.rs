@@ -1,8 +1,7 @@
-//! Where a clone lives, and who holds it.
+//! The folder of a clone and its lock.
 //!
-//! Below the cache folder each URL has a folder of its own with `lock` and `clone.git`, and with `renewed` while a repair
-//! has to prove itself. The lock is held by the kernel: it ends with the process, however that ends. Whoever holds it may
-//! clear what a killed predecessor left.
+//! In the cache folder, each URL has a folder with `lock` and `clone.git`, and `renewed` after a clone was replaced. The
+//! lock is a kernel lock, which ends with the process. Whoever holds it may clean up after a killed process.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -21,13 +20,12 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Where the clone of a repository is, or will be. Whoever does not hold the folder may read it, and has to be ready
-    /// for it to go.
+    /// Returns the path of the clone of a repository. It can be read without the lock, but may disappear.
     pub fn clone_of(config: &Config) -> PathBuf {
         config.cache_dir.join(folder_name(config.url.expose())).join("clone.git")
     }
 
-    /// Takes the folder of a repository, waiting for another process that has it.
+    /// Locks the folder of a repository, waiting for another process if necessary.
     pub fn take(config: &Config) -> Result<Folder, RepoError> {
         let path = config.cache_dir.join(folder_name(config.url.expose()));
         let fail = |source| RepoError::Folder { folder: path.clone(), source };
@@ -44,13 +42,13 @@ impl Folder {
         Ok(Folder { path, _lock: lock })
     }
 
-    /// The bare clone.
+    /// Returns the path of the bare clone.
     pub fn clone_path(&self) -> PathBuf {
         self.path.join("clone.git")
     }
 
-    /// Removes what a killed process may have left in the clone: lock files, which would stop git for ever, and
-    /// half-written packs. Gives the number of files that hold objects.
+    /// Removes what a killed process may have left in the clone: lock files, which would block git forever, and incomplete
+    /// packs. Returns the number of object files.
     pub fn sweep(&self) -> Result<usize, RepoError> {
         let clone = self.clone_path();
         let mut objects = 0;
@@ -67,22 +65,22 @@ impl Folder {
         Ok(objects)
     }
 
-    /// Whether a broken clone was replaced here less than an hour ago, and the new one was of no use yet: then it is not
+    /// Returns whether a broken clone was replaced less than an hour ago and the new one has not worked yet. Then it is not
     /// the clone that is broken.
     pub fn was_renewed_lately(&self) -> bool {
         let modified = fs::metadata(self.renewal()).and_then(|found| found.modified());
         modified.is_ok_and(|at| at.elapsed().is_ok_and(|since| since < RENEWALS_APART))
     }
 
-    /// Remembers that a broken clone is replaced now.
+    /// Records that a broken clone is replaced now.
     pub fn note_renewal(&self) -> Result<(), RepoError> {
         let file = self.renewal();
         fs::write(&file, "").map_err(|source| RepoError::Folder { folder: file, source })
     }
 
-    /// Forgets that, as the clone is of use.
+    /// Removes that record, because the clone works.
     pub fn forget_renewal(&self) {
-        // One that stays costs an hour in which a clone that breaks is not replaced.
+        // If this fails, a clone that breaks within the hour is not replaced.
         let _ = fs::remove_file(self.renewal());
     }
 
@@ -90,7 +88,7 @@ impl Folder {
         self.path.join("renewed")
     }
 
-    /// Throws the clone away.
+    /// Removes the clone.
     pub fn discard(&self) -> Result<(), RepoError> {
         let path = self.clone_path();
         let removed = if path.is_file() { fs::remove_file(&path) } else { fs::remove_dir_all(&path) };
@@ -101,7 +99,7 @@ impl Folder {
     }
 }
 
-/// A new clone that is broken as well is not replaced sooner than this: to clone in each cycle helps nobody.
+/// The time before a broken clone is replaced again. Cloning in each cycle would not help.
 const RENEWALS_APART: Duration = Duration::from_secs(3600);
 
 fn is_temporary_object(name: &str) -> bool {
@@ -112,7 +110,7 @@ fn remove(path: &Path) -> Result<(), RepoError> {
     fs::remove_file(path).map_err(|source| RepoError::Folder { folder: path.to_owned(), source })
 }
 
-/// The last two words of the URL for people, and its hash for uniqueness. Credentials change the hash only.
+/// Returns the last two words of the URL, for people, and its hash, for uniqueness. Credentials only change the hash.
 fn folder_name(url: &str) -> String {
     let words: Vec<&str> = url
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')

@@ -1,4 +1,4 @@
-//! The history of the branch: its commits, and what one of them did to a file.
+//! The history of the branch: its commits, and how a commit changed a file.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -14,30 +14,30 @@ use super::error::RepoError;
 use super::tree::{BlobId, is_regular};
 use super::walk::{Node, Walk};
 
-/// A commit that a walk through history comes across.
+/// A commit of the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logged {
     /// The commit.
     pub id: CommitId,
-    /// Its parents, whether they are here or not.
+    /// Its parents, including those that are not in the clone.
     pub parents: Vec<CommitId>,
-    /// Its whole message; bytes that are not UTF-8 are replaced.
+    /// Its complete message, with invalid UTF-8 replaced.
     pub message: String,
     /// The name of its author.
     pub author: String,
-    /// When it was committed, by its committer's clock.
+    /// The time of the commit, by its committer's clock.
     pub time: Timestamp,
-    /// Whether its forebears are not here, so that what it changed is not known. [`BareClone::deepen`] brings more, then
-    /// the walk has to begin again.
+    /// Whether its parents are not in the clone, so that its changes are not known. After [`BareClone::deepen`], the walk
+    /// has to start again.
     pub is_cut: bool,
 }
 
-/// What a commit did to a file.
+/// How a commit changed a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// What stood there, if anything, and under which path: the same, unless the file was moved.
+    /// The file before, if it existed, with its path, which differs if the file was moved.
     pub before: Option<(String, BlobId)>,
-    /// What stands there, if anything.
+    /// The file after, if it exists.
     pub after: Option<BlobId>,
 }
 
@@ -48,17 +48,17 @@ pub struct History<'c> {
     walk: Walk<Found>,
 }
 
-/// Where commits are read.
+/// The source of the commits.
 struct Source<'c> {
     repository: &'c Repository,
     cut: HashSet<Oid>,
 }
 
-/// A commit with what the walk goes by.
+/// A commit with what determines its order.
 struct Found {
     logged: Logged,
     seconds: i64,
-    /// Its parents, as far as they are here.
+    /// Its parents in the clone.
     onward: Vec<Oid>,
 }
 
@@ -79,8 +79,8 @@ impl Node for Found {
 }
 
 impl BareClone {
-    /// Walks from a commit to its ancestors. Of a history that is longer than [`Config::history_limit`] the newest
-    /// commits are read.
+    /// Walks from a commit to its ancestors. If the history is longer than [`Config::history_limit`], the newest commits are
+    /// read.
     ///
     /// [`Config::history_limit`]: super::config::Config::history_limit
     pub fn history(&self, from: CommitId) -> Result<History<'_>, RepoError> {
@@ -93,7 +93,7 @@ impl BareClone {
         Ok(History { source, walk: Walk::new(first, limit) })
     }
 
-    /// As many commits of history are looked at where nothing else is asked for.
+    /// Returns how many commits are shown by default.
     pub fn usual_depth(&self) -> usize {
         match self.config.depth {
             EVERYTHING => USUAL_DEPTH as usize,
@@ -101,14 +101,25 @@ impl BareClone {
         }
     }
 
-    /// The regular file at a path of a commit.
+    /// Returns how many commits a branch gained between two of its tips, at most 64, or 0 if that is unknown.
+    pub fn landed(&self, since: CommitId, until: CommitId) -> usize {
+        let between = || {
+            let mut walk = self.repository.revwalk()?;
+            walk.push(until.0)?;
+            walk.hide(since.0)?;
+            Ok::<_, git2::Error>(walk.take(64).filter(Result::is_ok).count())
+        };
+        between().unwrap_or_default()
+    }
+
+    /// Returns the regular file at a path in a commit.
     pub fn blob(&self, at: CommitId, path: &str) -> Result<Option<BlobId>, RepoError> {
         let tree = self.repository.find_commit(at.0).and_then(|commit| commit.tree());
         tree.and_then(|tree| blob_at(&tree, path)).map_err(RepoError::git(format!("reading {path} of {at}")))
     }
 
-    /// What a commit did to the file that has this path after it; none if it left it as it was. A merge counts only
-    /// where it differs from every parent: what it took from one of them was changed there.
+    /// Returns how a commit changed the file that has this path after it, or `None` if it did not. A merge only counts if it
+    /// differs from every parent.
     pub fn change(&self, id: CommitId, path: &str) -> Result<Option<Change>, RepoError> {
         self.changed(id, path).map_err(RepoError::git(format!("reading what commit {id} did to {path}")))
     }
@@ -137,7 +148,7 @@ impl BareClone {
         Ok(Some(Change { before, after }))
     }
 
-    /// Where a file that is new in a commit stood before, if it was moved there.
+    /// Returns the previous path of a file that is new in a commit, if it was moved.
     fn moved_from(
         &self,
         commit: &Commit<'_>,
@@ -156,13 +167,13 @@ impl BareClone {
         }))
     }
 
-    /// The first parents of a commit, from the commit itself back to the first one or to where history was cut off.
+    /// Returns the first-parent history of a commit, back to the first commit or to where the clone is cut off.
     pub fn first_parents(&self, from: CommitId) -> Result<FirstParentHistory, RepoError> {
         let (mut ids, mut id, cut) = (Vec::new(), from.0, self.cut());
         loop {
             let commit = self.repository.find_commit(id).map_err(RepoError::git(format!("reading commit {id}")))?;
             ids.push(id.to_string());
-            // The library may not have heard yet that history was cut off here.
+            // libgit2 may not know yet that the history is cut off here.
             let is_cut = cut.contains(&id);
             match commit.parent_id(0) {
                 Ok(parent) if !is_cut => id = parent,
@@ -171,14 +182,14 @@ impl BareClone {
         }
     }
 
-    /// The commits whose parents were not brought over (gitrepository-layout, `shallow`).
+    /// Returns the commits whose parents were not fetched (gitrepository-layout, `shallow`).
     fn cut(&self) -> HashSet<Oid> {
         let file = std::fs::read_to_string(self.repository.path().join("shallow")).unwrap_or_default();
         file.lines().filter_map(|line| Oid::from_str(line.trim()).ok()).collect()
     }
 }
 
-/// The regular file at a path.
+/// Returns the regular file at a path.
 fn blob_at(tree: &Tree<'_>, path: &str) -> Result<Option<BlobId>, git2::Error> {
     match tree.get_path(Path::new(path)) {
         Ok(entry) => Ok(is_regular(entry.filemode()).then(|| BlobId(entry.id()))),
@@ -188,7 +199,7 @@ fn blob_at(tree: &Tree<'_>, path: &str) -> Result<Option<BlobId>, git2::Error> {
 }
 
 impl History<'_> {
-    /// Whether commits were left out because the history is longer than the limit.
+    /// Returns whether commits were left out because the history is longer than the limit.
     pub fn is_limited(&self) -> bool {
         self.walk.is_limited()
     }
@@ -213,7 +224,7 @@ impl Source<'_> {
 
     fn found(&self, id: Oid) -> Result<Found, git2::Error> {
         let commit = self.repository.find_commit(id)?;
-        // The library says that a commit that was cut off has no parents; its header names them.
+        // For libgit2 a commit at the boundary has no parents, but its header names them.
         let header = String::from_utf8_lossy(commit.raw_header_bytes()).into_owned();
         let parents = header.lines().filter_map(|line| Oid::from_str(line.strip_prefix("parent ")?).ok());
         let parents: Vec<Oid> = parents.collect();

@@ -1,7 +1,6 @@
 //! Which host keys are trusted: the known_hosts format of sshd(8), section "SSH_KNOWN_HOSTS FILE FORMAT".
 //!
-//! Names, `[host]:port`, `*` and `?` patterns, negation, hashed names and `@revoked` are read; certificate authorities
-//! (`@cert-authority`) are not, because libssh2 cannot negotiate host certificates.
+//! Names, `[host]:port`, `*` and `?` patterns, negation, hashed names, `@revoked` and `@cert-authority` are read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,14 +11,16 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-/// What a known_hosts file says of a key.
+/// The result of looking up a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The key is on file for the host.
+    /// The key is known for the host.
     Trusted,
-    /// The host is on file with another key of the same kind, or the key is revoked.
+    /// The key is revoked.
+    Revoked,
+    /// Another key of the same type is known for the host.
     Changed,
-    /// The host is not on file with a key of this kind.
+    /// No key of this type is known for the host.
     Unknown,
 }
 
@@ -27,13 +28,13 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
-/// A text that is no fingerprint.
+/// A text that is not a fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no fingerprint; write it as ssh-keygen -lf prints it: SHA256: and 43 characters")]
+#[error("`{0}` is not a fingerprint; write it like ssh-keygen -lf does: SHA256: and 43 characters")]
 pub struct FingerprintError(String);
 
 impl Fingerprint {
-    /// That of a key's public blob.
+    /// Returns the fingerprint of a key's public blob.
     pub fn of(key: &[u8]) -> Fingerprint {
         Fingerprint(Sha256::digest(key).into())
     }
@@ -56,7 +57,7 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// How known_hosts names a host: `[host]:port` unless the port is 22.
+/// Returns the name of a host in known_hosts: `[host]:port` unless the port is 22.
 pub fn host_name(authority: &str) -> String {
     match authority.rsplit_once(':') {
         Some((host, "22")) => host.to_owned(),
@@ -67,34 +68,92 @@ pub fn host_name(authority: &str) -> String {
     }
 }
 
-/// Looks a key up: `kind` is its algorithm (`ssh-ed25519`), `key` its public blob.
-pub fn look_up(text: &str, host: &str, kind: &str, key: &[u8]) -> Verdict {
-    let mut verdict = Verdict::Unknown;
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let (marker, rest) = match line.split_once(char::is_whitespace) {
-            Some((marker, rest)) if marker.starts_with('@') => (marker, rest.trim_start()),
-            _ => ("", line),
-        };
-        let mut parts = rest.split_whitespace();
-        let (Some(names), Some(kind_on_file), Some(blob)) = (parts.next(), parts.next(), parts.next()) else {
-            continue;
-        };
-        if marker == "@cert-authority" || !names_match(names, host) || kind_on_file != kind {
-            continue;
-        }
-        let same = STANDARD.decode(blob).is_ok_and(|on_file| on_file == key);
-        match (marker, same) {
-            ("@revoked", true) => return Verdict::Changed,
-            ("@revoked", false) => {}
-            (_, true) => verdict = Verdict::Trusted,
-            (_, false) if verdict == Verdict::Unknown => verdict = Verdict::Changed,
-            (_, false) => {}
-        }
-    }
-    verdict
+/// What a known_hosts file says about a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownHost {
+    lines: Vec<Line>,
 }
 
-/// The line that trusts a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line {
+    marker: Marker,
+    kind: String,
+    key: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marker {
+    None,
+    Revoked,
+    CertAuthority,
+}
+
+impl KnownHost {
+    /// Reads the lines about a host, by its name from [`host_name`].
+    pub fn read(text: &str, host: &str) -> KnownHost {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        KnownHost { lines: lines.filter_map(|line| Line::read(line, host)).collect() }
+    }
+
+    /// Looks up a key: `kind` is its algorithm (`ssh-ed25519`), `key` its public blob.
+    pub fn verdict(&self, kind: &str, key: &[u8]) -> Verdict {
+        if self.revokes(key) {
+            return Verdict::Revoked;
+        }
+        let mut of_kind = self.lines.iter().filter(|line| line.marker == Marker::None && line.kind == kind);
+        match of_kind.clone().next() {
+            None => Verdict::Unknown,
+            Some(_) if of_kind.any(|line| line.key == key) => Verdict::Trusted,
+            Some(_) => Verdict::Changed,
+        }
+    }
+
+    /// Returns whether a key of the host or of an authority is revoked.
+    pub fn revokes(&self, key: &[u8]) -> bool {
+        self.lines.iter().any(|line| line.marker == Marker::Revoked && line.key == key)
+    }
+
+    /// Returns the algorithms of the known keys, in the order of the file.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().filter(|line| line.marker == Marker::None).map(|line| line.kind.as_str())
+    }
+
+    /// Returns the public blobs of the authorities for the host.
+    pub fn authorities(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().filter(|line| line.marker == Marker::CertAuthority).map(|line| line.key.as_slice())
+    }
+}
+
+impl Line {
+    fn read(line: &str, host: &str) -> Option<Line> {
+        let (marker, rest) = match line.split_once(char::is_whitespace) {
+            Some(("@revoked", rest)) => (Marker::Revoked, rest),
+            Some(("@cert-authority", rest)) => (Marker::CertAuthority, rest),
+            // A line with an unknown marker is not trusted.
+            Some((marker, _)) if marker.starts_with('@') => return None,
+            _ => (Marker::None, line),
+        };
+        let mut parts = rest.split_whitespace();
+        let (names, kind, blob) = (parts.next()?, parts.next()?, parts.next()?);
+        // For authorities, ssh also looks up the host without its port.
+        let is_named =
+            names_match(names, host) || marker == Marker::CertAuthority && names_match(names, name_without_port(host));
+        let key = STANDARD.decode(blob).ok().filter(|_| is_named)?;
+        Some(Line { marker, kind: kind.to_owned(), key })
+    }
+}
+
+/// Returns the host in a name from [`host_name`].
+pub fn name_without_port(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:")).map_or(host, |(name, _)| name)
+}
+
+/// Returns whether a certificate's principals, which may be patterns, include the host.
+pub fn is_principal(principals: &[String], host: &str) -> bool {
+    principals.iter().any(|principal| pattern_matches(principal, name_without_port(host)))
+}
+
+/// Returns the line that makes a key known.
 pub fn line(host: &str, kind: &str, key: &[u8]) -> String {
     format!("{host} {kind} {}", STANDARD.encode(key))
 }
@@ -152,7 +211,7 @@ mod tests {
     fn keys_are_looked_up_by_host_and_kind() {
         let key = STANDARD.encode("key");
         let file = format!("# mine\nexample.com,10.0.0.? ssh-ed25519 {key} comment\n!a.org,*.org ssh-rsa {key}\n");
-        let verdict = |host, kind, key: &str| look_up(&file, host, kind, key.as_bytes());
+        let verdict = |host, kind, key: &str| KnownHost::read(&file, host).verdict(kind, key.as_bytes());
         assert_eq!(verdict("example.com", "ssh-ed25519", "key"), Verdict::Trusted);
         assert_eq!(verdict("10.0.0.7", "ssh-ed25519", "key"), Verdict::Trusted);
         assert_eq!(verdict("example.com", "ssh-ed25519", "other"), Verdict::Changed);
@@ -160,9 +219,36 @@ mod tests {
         assert_eq!(verdict("[example.com]:2222", "ssh-ed25519", "key"), Verdict::Unknown);
         assert_eq!(verdict("b.org", "ssh-rsa", "key"), Verdict::Trusted);
         assert_eq!(verdict("a.org", "ssh-rsa", "key"), Verdict::Unknown);
-        let revoked = format!("@revoked * ssh-rsa {key}\nb.org ssh-rsa {key}\n@cert-authority * ssh-rsa {key}\n");
-        assert_eq!(look_up(&revoked, "b.org", "ssh-rsa", b"key"), Verdict::Changed);
-        assert_eq!(look_up(&format!("@cert-authority * ssh-rsa {key}"), "b.org", "ssh-rsa", b"key"), Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_revoked_key_is_never_trusted() {
+        let key = STANDARD.encode("key");
+        for file in [
+            format!("@revoked * ssh-rsa {key}\nb.org ssh-rsa {key}\n"),
+            format!("b.org ssh-rsa {key}\n@revoked\t*\tssh-rsa\t{key}\n"),
+        ] {
+            let known = KnownHost::read(&file, "b.org");
+            assert_eq!(known.verdict("ssh-rsa", b"key"), Verdict::Revoked, "{file}");
+            assert_eq!(known.verdict("ssh-rsa", b"other"), Verdict::Changed, "{file}");
+        }
+        assert!(KnownHost::read(&format!("@revoked * ssh-rsa {key}"), "b.org").revokes(b"key"));
+    }
+
+    #[test]
+    fn authorities_are_not_keys_of_the_host() {
+        let key = STANDARD.encode("key");
+        let known = KnownHost::read(
+            &format!("@cert-authority *.org ssh-rsa {key}\n@later b.org ssh-rsa {key}"),
+            "[b.org]:2222",
+        );
+        assert_eq!(known.verdict("ssh-rsa", b"key"), Verdict::Unknown);
+        assert_eq!(known.authorities().collect::<Vec<_>>(), [b"key"]);
+        assert_eq!(known.kinds().count(), 0);
+        let other = KnownHost::read(&format!("@cert-authority *.org ssh-rsa {key}"), "b.com");
+        assert_eq!(other.authorities().count(), 0);
+        assert!(is_principal(&["a.org".to_owned(), "*.b.org".to_owned()], "[git.b.org]:2222"));
+        assert!(!is_principal(&["a.org".to_owned()], "b.org") && !is_principal(&[], "b.org"));
     }
 
     #[test]
@@ -184,7 +270,7 @@ mod tests {
         mac.update(b"[127.0.0.1]:2222");
         let hash = STANDARD.encode(mac.finalize().into_bytes());
         let file = format!("|1|{salt}|{hash} ssh-ed25519 {}\n", STANDARD.encode("key"));
-        assert_eq!(look_up(&file, "[127.0.0.1]:2222", "ssh-ed25519", b"key"), Verdict::Trusted);
-        assert_eq!(look_up(&file, "127.0.0.1", "ssh-ed25519", b"key"), Verdict::Unknown);
+        assert_eq!(KnownHost::read(&file, "[127.0.0.1]:2222").verdict("ssh-ed25519", b"key"), Verdict::Trusted);
+        assert_eq!(KnownHost::read(&file, "127.0.0.1").verdict("ssh-ed25519", b"key"), Verdict::Unknown);
     }
 }

@@ -1,8 +1,7 @@
-//! A repository on this machine.
+//! Repositories on this machine.
 //!
-//! Nothing is copied from it: the clone reads its objects where they are (gitrepository-layout,
-//! `objects/info/alternates`), as `git clone --shared` does. libgit2's own local push overwrites a commit that landed in
-//! between; so for a push new objects are brought over as a pack, and the ref is moved by compare and swap.
+//! Nothing is copied: the clone reads their objects in place (gitrepository-layout,
+//! `objects/info/alternates`), as `git clone --shared` does.
 
 use std::fs;
 use std::io;
@@ -10,16 +9,13 @@ use std::path::Path;
 
 use git2::{ErrorCode, Oid, Repository};
 
-use super::clone::{BareClone, CommitId};
 use super::config::Config;
-use super::error::{RepoError, Words};
-use super::push::{Lease, Push};
+use super::error::{Outage, RepoError};
 
-/// Where a clone says whose objects it reads.
+/// The file of a clone that names the folders of further objects.
 pub(super) const ALTERNATES: &str = "objects/info/alternates";
 
-/// Lets a clone read the objects of a repository, as much of its history as it has itself. The clone has to be opened
-/// after that.
+/// Gives a clone access to the objects of a repository, with exactly its history. The clone must be opened afterwards.
 pub(super) fn share(config: &Config, path: &str, clone: &Path) -> Result<(), RepoError> {
     let origin = open(config, path)?;
     let objects = origin.commondir().join("objects");
@@ -44,7 +40,7 @@ fn write_if_new(file: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// The branches of a repository, each with its tip.
+/// Returns the branches of a repository with their tips.
 pub(super) fn branches(config: &Config, path: &str) -> Result<Vec<(String, Oid)>, RepoError> {
     let doing = || RepoError::git(format!("reading the branches of {path}"));
     let origin = open(config, path)?;
@@ -58,67 +54,17 @@ pub(super) fn branches(config: &Config, path: &str) -> Result<Vec<(String, Oid)>
     Ok(branches)
 }
 
-/// Branches as [`super::remote::tip_of`] takes them.
+/// Returns branches in the form of [`super::remote::tip_of`].
 pub(super) fn named(branches: &[(String, Oid)]) -> impl Iterator<Item = (&str, Oid)> + Clone {
     branches.iter().map(|(name, at)| (name.as_str(), *at))
 }
 
-fn open(config: &Config, path: &str) -> Result<Repository, RepoError> {
+/// Opens the repository at a path.
+pub(super) fn open(config: &Config, path: &str) -> Result<Repository, RepoError> {
     Repository::open(path).map_err(|error| match error.code() {
         ErrorCode::NotFound => RepoError::Missing { url: config.url.clone() },
-        _ => RepoError::Unreachable { url: config.url.clone(), source: Words(error.message().to_owned()) },
-    })
-}
-
-pub(super) fn push(clone: &BareClone, path: &str, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
-    if !clone.config.push_options.is_empty() {
-        // Nobody would see them: hooks of a local repository do not run.
-        return Err(RepoError::NoPushOptions { url: clone.config.url.clone() });
-    }
-    let doing = || RepoError::git(format!("pushing to {path}"));
-    let target = open(&clone.config, path)?;
-    let branch = lease.branch.reference();
-    let checked_out = target.head().is_ok_and(|head| head.name().ok() == Some(branch.as_str()));
-    if !target.is_bare() && checked_out {
-        return Err(RepoError::Refused {
-            url: clone.config.url.clone(),
-            branch: lease.branch.clone(),
-            words: "the branch is checked out there; use a bare repository".to_owned(),
-        });
-    }
-    bring_over(clone, &target, commit).map_err(doing())?;
-    let moved = match lease.expected {
-        Some(expected) => target.reference_matching(&branch, commit.0, true, expected.0, REFLOG),
-        None => target.reference(&branch, commit.0, false, REFLOG),
-    };
-    match moved {
-        Ok(_) => Ok(Push::Done),
-        Err(error)
-            if matches!(
-                error.code(),
-                ErrorCode::Modified | ErrorCode::Locked | ErrorCode::NotFound | ErrorCode::Exists
-            ) =>
-        {
-            Ok(Push::LostRace { words: error.message().to_owned() })
+        _ => {
+            RepoError::Unreachable { url: config.url.clone(), source: Outage::NoConnection(error.message().to_owned()) }
         }
-        Err(error) => Err(doing()(error)),
-    }
-}
-
-/// What the target notes in its reflog.
-const REFLOG: &str = "push by tagalong";
-
-/// Writes a pack with all that the commit has and the target's branch has not.
-fn bring_over(clone: &BareClone, target: &Repository, commit: CommitId) -> Result<(), git2::Error> {
-    let mut walk = clone.repository.revwalk()?;
-    walk.push(commit.0)?;
-    if let Ok(tip) = clone.repository.refname_to_id(&clone.mirror())
-        && target.find_commit(tip).is_ok()
-    {
-        walk.hide(tip)?;
-    }
-    let mut pack = clone.repository.packbuilder()?;
-    pack.insert_walk(&mut walk)?;
-    let folder = target.commondir().join("objects").join("pack");
-    pack.write(&folder, 0o444)
+    })
 }

@@ -1,25 +1,26 @@
-//! The repository side: git on a bare clone, without a work tree and without a git binary.
+//! git on a bare clone, without a work tree and without a git binary.
 //!
-//! Everything here blocks; callers on an async runtime say so to it.
+//! All functions block; callers on an async runtime must allow for that.
 //!
-//! - [`config`]: what it has to be told
-//! - [`error`]: what goes wrong
-//! - `library`: what the git library keeps for the whole process: timeouts, certificate authorities
+//! - [`config`]: the settings
+//! - [`error`]: what can go wrong
 //! - [`known_hosts`]: which host keys are trusted
-//! - `credentials`: what we have to show for ourselves
-//! - [`remote`]: the connection: host keys, the server's words
-//! - [`fetch`]: bringing over what the remote's branch has
+//! - `credentials`: the credentials of a remote
+//! - `transport`: connections over ssh and http
+//! - [`remote`]: a conversation with the remote
+//! - [`fetch`]: fetching the remote's branch
 //! - [`history`]: which commits changed which files
-//! - `walk`: in which order they are read
-//! - [`checkpoint`]: what was made of the history that ends at a commit, kept between runs
-//! - [`folder`]: where a clone lives, and who holds it
-//! - [`clone`]: the bare clone: make, write
-//! - [`tree`]: and read
-//! - [`source`]: the repositories that images are built from: how they are reached, and their history
-//! - `signing`: signatures of commits by SSH and OpenPGP keys
-//! - [`proposal`]: what stands on the branch for proposals
+//! - `walk`: the order in which commits are read
+//! - [`checkpoint`]: results about the history of a commit, kept between runs
+//! - [`folder`]: the folder of a clone and its lock
+//! - [`clone`]: creating and writing the bare clone
+//! - [`tree`]: reading its trees and blobs
+//! - [`source`]: access to the repositories that images are built from, and their history
+//! - `signing`: signing commits with SSH and OpenPGP keys
+//! - [`proposal`]: what is on the branch for proposals
 //! - [`push`]: a push that replaces what it expects to replace, or nothing
-//! - `local`: a repository on this machine, whose objects are read where they are
+//! - `local`: repositories on this machine, whose objects are read in place
+//! - `local_push`: a push to such a repository
 
 pub mod checkpoint;
 pub mod clone;
@@ -30,12 +31,13 @@ pub mod fetch;
 pub mod folder;
 pub mod history;
 pub mod known_hosts;
-mod library;
 mod local;
+mod local_push;
 pub mod proposal;
 pub mod push;
 pub mod remote;
 mod signing;
 pub mod source;
+mod transport;
 pub mod tree;
 mod walk;

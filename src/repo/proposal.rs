@@ -1,4 +1,4 @@
-//! What stands on the branch for proposals: commits on top of the branch that is read, which someone else takes over.
+//! The branch for proposals: commits on top of the branch that is read, for someone else to merge.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +9,19 @@ use super::config::Branch;
 use super::error::RepoError;
 
 impl BareClone {
-    /// Where the remote had the branch for proposals when it was asked last; `None` where there was none.
+    /// Returns the last known tip of the remote's branch for proposals, if it exists.
     pub fn proposed(&self) -> Option<CommitId> {
         self.proposed.get()
     }
 
-    /// Where the remote has a branch now: the one that is read, or the one for proposals.
+    /// Fetches and returns the tip of a branch, either the one that is read or the one for proposals.
     pub fn tip_of(&self, branch: &Branch) -> Result<Option<CommitId>, RepoError> {
         let tip = self.refresh()?;
         Ok(if *branch == self.config.branch { Some(tip) } else { self.proposed() })
     }
 
-    /// Whether a commit stands right on top of `base`, alone or as the last of a chain, and gives the files these bytes
-    /// and changes no other.
+    /// Returns whether a commit is directly on top of `base`, alone or as the last of a chain, and makes exactly these
+    /// changes.
     pub fn proposes(
         &self,
         commit: CommitId,
@@ -35,7 +35,7 @@ impl BareClone {
             && self.is_line(commit.0, base.0, changes.len()).map_err(doing())?)
     }
 
-    /// Whether single parents lead from a commit to the base, in so many steps at most.
+    /// Returns whether single parents lead from a commit to the base, in at most this many steps.
     fn is_line(&self, commit: Oid, base: Oid, most: usize) -> Result<bool, git2::Error> {
         let mut id = commit;
         for _ in 0..most {

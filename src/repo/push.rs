@@ -1,8 +1,8 @@
-//! A push that replaces what it expects to replace, or nothing: compare and swap.
+//! A push that replaces what it expects to replace, or nothing: compare-and-swap.
 //!
-//! libgit2 has no force-with-lease, but before it sends anything it tells what the remote's ref is now; the push goes on
-//! only if that is what was expected there. The server compares once more when it moves the ref. A push
-//! counts only when the server has confirmed the ref: `push()` returns without an error even when it was refused.
+//! libgit2 has no force-with-lease. But before it sends anything it reports where the remote's ref is now, and the push only
+//! continues if that is the expected commit. The server compares again when it updates the ref. A push only counts if the
+//! server has confirmed the ref, because `push()` succeeds even if it was refused.
 
 use std::cell::{Cell, RefCell};
 
@@ -11,44 +11,47 @@ use git2::{Error, ErrorClass, ErrorCode, Oid, PushOptions};
 use super::clone::{BareClone, CommitId};
 use super::config::{Branch, Config};
 use super::error::RepoError;
-use super::local;
-use super::remote::{self, SharedTrail};
+use super::local_push;
+use super::remote::{self, Conversation};
 
 /// How a push ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Push {
     /// The branch is at the commit.
     Done,
-    /// Someone else was first: the branch is not where it was expected.
+    /// Someone else was first: the branch is not at the expected commit.
     LostRace {
         /// How that was noticed.
         words: String,
     },
 }
 
-/// Which branch a push moves, and what it may replace.
+/// The branch that a push updates, and what it may replace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease<'l> {
     /// The branch.
     pub branch: &'l Branch,
-    /// Where it has to be; `None` where it must not be there yet.
+    /// The expected commit; `None` if the branch must not exist yet.
     pub expected: Option<CommitId>,
 }
 
 impl Lease<'_> {
-    /// Whether it is on the branch that is read, where nothing is ever replaced.
+    /// Returns whether it is on the branch that is read, where nothing is ever replaced.
     fn is_on_base(&self, config: &Config) -> bool {
         *self.branch == config.branch
     }
 }
 
 impl BareClone {
-    /// Moves a branch of the remote from what is expected there to `commit`. What is expected need not be among its
-    /// forebears, but on the branch that is read.
+    /// Updates a branch of the remote from the expected commit to `commit`. Except on the branch that is read, the expected
+    /// commit need not be an ancestor.
     #[tracing::instrument(level = "debug", skip_all, fields(branch = %lease.branch, %commit))]
     pub fn push(&self, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
         let pushed = match self.config.url.local_path() {
-            Some(path) => local::push(self, path, commit, lease)?,
+            Some(path) => match local_push::push(self, path, commit, lease.branch, lease.expected)? {
+                None => Push::Done,
+                Some(words) => Push::LostRace { words },
+            },
             None => self.push_to_server(commit, lease)?,
         };
         if pushed == Push::Done {
@@ -59,14 +62,14 @@ impl BareClone {
 
     fn push_to_server(&self, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
         let config = &self.config;
-        let trail = SharedTrail::default();
+        let conversation = Conversation::begin(config)?;
         let found = Cell::new(None);
         let status: RefCell<Option<Result<(), String>>> = RefCell::new(None);
         let branch = lease.branch.reference();
-        // The library says so of a branch that is not there.
+        // libgit2 reports a missing branch like this.
         let expected = lease.expected.map_or(Oid::ZERO_SHA1, |commit| commit.0);
         let force = if lease.is_on_base(config) { "" } else { "+" };
-        let mut callbacks = remote::callbacks(config, &trail)?;
+        let mut callbacks = conversation.callbacks();
         callbacks.push_negotiation(|updates| {
             let now = updates.iter().find(|update| update.dst_refname().ok() == Some(branch.as_str())).map(|u| u.src());
             found.set(now);
@@ -82,7 +85,7 @@ impl BareClone {
             Ok(())
         });
         let mut options = PushOptions::new();
-        options.remote_callbacks(callbacks).proxy_options(remote::proxy()).follow_redirects(remote::REDIRECTS);
+        options.remote_callbacks(callbacks);
         let push_options: Vec<&str> = config.push_options.iter().map(String::as_str).collect();
         options.remote_push_options(&push_options);
         let mut remote =
@@ -94,40 +97,39 @@ impl BareClone {
         }
         match (status.into_inner(), result) {
             (Some(Ok(())), _) => Ok(Push::Done),
-            (Some(Err(words)), _) => self.judge(lease, words, &trail),
+            (Some(Err(words)), _) => self.judge(lease, words, &conversation),
             (None, Err(error)) if error.code() == ErrorCode::NotFastForward => {
                 Ok(Push::LostRace { words: error.message().to_owned() })
             }
             (None, Err(error)) if error.message().contains(NO_PUSH_OPTIONS) => {
                 Err(RepoError::NoPushOptions { url: config.url.clone() })
             }
-            (None, Err(error)) => Err(remote::reason(config, &trail, error)),
+            (None, Err(error)) => Err(conversation.reason(error)),
             (None, Ok(())) => {
-                let silent = Error::from_str("the server did not say what became of the push");
-                Err(remote::reason(config, &trail, silent))
+                let silent = Error::from_str("the server did not report whether the push succeeded");
+                Err(conversation.reason(silent))
             }
         }
     }
 
-    /// A refusal is a lost race when the server's words are those of one; else it is the server's last word.
-    fn judge(&self, lease: Lease<'_>, words: String, trail: &SharedTrail) -> Result<Push, RepoError> {
-        // A server that lets nobody replace commits says the same as one where someone was first.
+    /// A refusal counts as a lost race if the server's message says so, and as final otherwise.
+    fn judge(&self, lease: Lease<'_>, words: String, conversation: &Conversation<'_>) -> Result<Push, RepoError> {
+        // Servers that forbid replacing commits use the same message.
         let is_forbidden = !lease.is_on_base(&self.config) && words.contains("non-fast-forward");
         if is_race(&words) && !is_forbidden {
             return Ok(Push::LostRace { words });
         }
-        let printed: Vec<String> = trail.borrow().words.lines().map(|line| line.trim().to_owned()).collect();
-        let printed: Vec<String> = printed.into_iter().filter(|line| !line.is_empty()).collect();
+        let printed = conversation.printed();
         let words = if printed.is_empty() { words } else { format!("{words}: {}", printed.join(" / ")) };
         let words = remote::redacted(&self.config, &words);
         Err(RepoError::Refused { url: self.config.url.clone(), branch: lease.branch.clone(), words })
     }
 }
 
-/// What the library says of a server without the capability `push-options` (gitprotocol-capabilities).
+/// libgit2's message for servers without the capability `push-options` (gitprotocol-capabilities).
 const NO_PUSH_OPTIONS: &str = "push-options not supported";
 
-/// The wordings of git servers and forges for a ref that moved in between.
+/// Returns whether this is a message of git servers and forges for a ref that has moved.
 fn is_race(words: &str) -> bool {
     const RACES: [&str; 8] = [
         "non-fast-forward",

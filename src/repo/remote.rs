@@ -1,125 +1,84 @@
-//! The connection: callbacks for credentials, host keys, and the server's words.
-//!
-//! libgit2 asks for credentials for ever and loses the reason of a refusal on its way through C; so the callbacks count
-//! their attempts and leave the real error behind for the caller.
+//! A conversation with the remote: its references, its messages, and the error when it fails.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use git2::{
-    CertificateCheckStatus, Cred, CredentialType, Direction, ErrorClass, ErrorCode, Oid, ProxyOptions, RemoteCallbacks,
-    RemoteHead, RemoteRedirect,
-};
+use git2::{Direction, Oid, RemoteCallbacks, RemoteConnection, RemoteHead};
 
 use super::config::{Branch, Config};
-use super::credentials::Offer;
-use super::error::{RepoError, Words};
-use super::known_hosts::{self, Fingerprint, Verdict};
-use super::{library, local};
+use super::error::{Outage, RepoError};
+use super::transport::operation::Running;
+use super::{local, transport};
 
-/// What the callbacks leave behind.
-#[derive(Default)]
-pub(super) struct Trail {
-    /// The real reason why the connection was given up.
-    pub error: Option<RepoError>,
-    /// What the server printed for people.
-    pub words: String,
+/// A conversation of this thread with the remote, until the value is dropped.
+pub(super) struct Conversation<'c> {
+    config: &'c Config,
+    running: Running,
+    /// The server's messages.
+    printed: Rc<RefCell<String>>,
 }
 
-pub(super) type SharedTrail = Rc<RefCell<Trail>>;
+/// How much of the server's messages is kept.
+const MOST_WORDS: usize = 4096;
 
-/// Proxies are taken from the environment and git's own configuration.
-pub(super) fn proxy() -> ProxyOptions<'static> {
-    let mut proxy = ProxyOptions::new();
-    proxy.auto();
-    proxy
-}
+impl<'c> Conversation<'c> {
+    /// Starts a conversation. Credentials are read from their files now, so that a rotated one is used.
+    pub fn begin(config: &'c Config) -> Result<Conversation<'c>, RepoError> {
+        Ok(Conversation { config, running: transport::begin(config)?, printed: Rc::default() })
+    }
 
-/// Redirects are followed at the first request only, as git does by default: later ones could carry credentials away.
-pub(super) const REDIRECTS: RemoteRedirect = RemoteRedirect::Initial;
+    /// Returns callbacks for a fetch or a push, which keep the server's messages.
+    pub fn callbacks<'a>(&self) -> RemoteCallbacks<'a> {
+        let printed = Rc::clone(&self.printed);
+        let mut callbacks = RemoteCallbacks::new();
+        callbacks.sideband_progress(move |text| {
+            let mut printed = printed.borrow_mut();
+            if printed.len() < MOST_WORDS {
+                printed.push_str(&String::from_utf8_lossy(text));
+            }
+            true
+        });
+        callbacks
+    }
 
-/// The callbacks of one connection. Credentials are read from their files now, so that a rotated one is taken up.
-pub(super) fn callbacks<'c>(config: &'c Config, trail: &SharedTrail) -> Result<RemoteCallbacks<'c>, RepoError> {
-    library::prepare(config)?;
-    let offer = Offer::read(config)?;
-    let mut callbacks = RemoteCallbacks::new();
-    let mut attempts = 0;
-    let left = Rc::clone(trail);
-    callbacks.credentials(move |_, user, allowed| {
-        let user = user.unwrap_or("git").to_owned();
-        if allowed.contains(CredentialType::USERNAME) {
-            return Cred::username(&user);
-        }
-        attempts += 1;
-        let answer = if attempts > 1 { Err(offer.refused(config, &user)) } else { offer.credential(config, &user) };
-        answer.map_err(|error| leave(&left, error))
-    });
-    let left = Rc::clone(trail);
-    callbacks.certificate_check(move |cert, _| match cert.as_hostkey() {
-        Some(key) => {
-            let kind = key.hostkey_type().map(|kind| kind.name()).unwrap_or("unknown");
-            let trusted = check_host_key(config, kind, key.hostkey().unwrap_or_default());
-            trusted.map(|()| CertificateCheckStatus::CertificateOk).map_err(|error| leave(&left, error))
-        }
-        // For TLS the library's own check decides; anything but this would accept bad certificates.
-        None => Ok(CertificateCheckStatus::CertificatePassthrough),
-    });
-    let left = Rc::clone(trail);
-    callbacks.sideband_progress(move |text| {
-        let mut trail = left.borrow_mut();
-        if trail.words.len() < 4096 {
-            trail.words.push_str(&String::from_utf8_lossy(text));
-        }
-        true
-    });
-    Ok(callbacks)
-}
+    /// Connects to the remote.
+    pub fn connect<'r, 'a>(
+        &self,
+        remote: &'r mut git2::Remote<'a>,
+    ) -> Result<RemoteConnection<'a, 'r, 'static>, RepoError> {
+        remote.connect_auth(Direction::Fetch, Some(self.callbacks()), None).map_err(|error| self.reason(error))
+    }
 
-fn leave(trail: &SharedTrail, error: RepoError) -> git2::Error {
-    let given_up = git2::Error::new(ErrorCode::User, ErrorClass::Callback, error.to_string());
-    trail.borrow_mut().error = Some(error);
-    given_up
-}
+    /// Returns the error of a failed operation: the transport's, or else libgit2's.
+    pub fn reason(&self, error: git2::Error) -> RepoError {
+        let words = || Outage::Answer(redacted(self.config, error.message()));
+        let left = self.running.take_failure();
+        left.unwrap_or_else(|| RepoError::Unreachable { url: self.config.url.clone(), source: words() })
+    }
 
-fn check_host_key(config: &Config, kind: &str, key: &[u8]) -> Result<(), RepoError> {
-    let host = known_hosts::host_name(config.url.authority());
-    let file = config.ssh.known_hosts_file.clone();
-    let text = match std::fs::read_to_string(&file) {
-        Ok(text) => text,
-        // No file is an empty file: the error then tells the line to begin it with.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(source) => return Err(RepoError::Unreadable { file, source }),
-    };
-    let fingerprint = Fingerprint::of(key);
-    let pinned = config.ssh.host_fingerprints.contains(&fingerprint);
-    match known_hosts::look_up(&text, &host, kind, key) {
-        Verdict::Trusted => Ok(()),
-        _ if pinned => Ok(()),
-        Verdict::Changed => Err(RepoError::HostKeyChanged { host, file }),
-        Verdict::Unknown => {
-            let line = known_hosts::line(&host, kind, key);
-            Err(RepoError::UnknownHost { host, file, line, fingerprint })
-        }
+    /// Returns the server's messages, line by line.
+    pub fn printed(&self) -> Vec<String> {
+        let printed = self.printed.borrow();
+        let lines = printed.lines().map(|line| line.trim().to_owned());
+        lines.filter(|line| !line.is_empty()).collect()
     }
 }
 
-/// Connects and asks where the branch is, without fetching or writing anything.
+/// Connects and returns the branch's tip, without fetching or writing anything.
 pub fn probe(config: &Config) -> Result<String, RepoError> {
     if let Some(path) = config.url.local_path() {
         let branches = local::branches(config, path)?;
         return tip_of(config, local::named(&branches)).map(|tip| tip.to_string());
     }
-    let trail = SharedTrail::default();
+    let conversation = Conversation::begin(config)?;
     let mut remote =
         git2::Remote::create_detached(config.url.expose()).map_err(RepoError::git("preparing the remote"))?;
-    let connection = remote
-        .connect_auth(Direction::Fetch, Some(callbacks(config, &trail)?), Some(proxy()))
-        .map_err(|error| reason(config, &trail, error))?;
-    let heads = connection.list().map_err(|error| reason(config, &trail, error))?;
+    let connection = conversation.connect(&mut remote)?;
+    let heads = connection.list().map_err(|error| conversation.reason(error))?;
     tip_of(config, named(heads)).map(|tip| tip.to_string())
 }
 
-/// The branch's tip among all references of the remote.
+/// Returns the branch's tip among all references of the remote.
 pub(super) fn tip_of<'h>(
     config: &Config,
     heads: impl Iterator<Item = (&'h str, Oid)> + Clone,
@@ -134,40 +93,18 @@ pub(super) fn tip_of<'h>(
     Err(if existing.is_empty() { RepoError::Empty { url } } else { RepoError::BranchMissing { url, branch, existing } })
 }
 
-/// What a remote lists, as [`tip_of`] takes it.
+/// Returns a remote's references in the form of [`tip_of`].
 pub(super) fn named<'h>(heads: &'h [RemoteHead<'_>]) -> impl Iterator<Item = (&'h str, Oid)> + Clone {
     heads.iter().map(|head| (head.name(), head.oid()))
 }
 
-/// Where a branch is, among all that the remote lists.
+/// Returns a branch's tip among all references, if it exists.
 pub(super) fn find(heads: &[RemoteHead<'_>], branch: &Branch) -> Option<Oid> {
     let wanted = branch.reference();
     heads.iter().find(|head| head.name() == wanted).map(RemoteHead::oid)
 }
 
-/// The reason of a failed network operation: what a callback left, else what the library says.
-pub(super) fn reason(config: &Config, trail: &SharedTrail, error: git2::Error) -> RepoError {
-    if let Some(left) = trail.borrow_mut().error.take() {
-        return left;
-    }
-    let url = config.url.clone();
-    // Over ssh a refused key is asked for once more, and then the callback has left its word. What else is called a matter
-    // of authentication is a connection that broke on the way; but one that has seen many keys of an agent may have had
-    // enough of them.
-    let broke = url.scheme() == "ssh" && config.ssh.key_file.is_some();
-    if error.code() == ErrorCode::Auth && !broke {
-        let offer = Offer::read(config).unwrap_or(Offer::Nothing);
-        return offer.refused(config, "git");
-    }
-    let about_key = ["private key", "passphrase"].iter().any(|words| error.message().contains(words));
-    if let Some(file) = config.ssh.key_file.as_ref().filter(|_| about_key && url.scheme() == "ssh") {
-        let words = "it is no private key that can be read, or the passphrase does not open it".to_owned();
-        return RepoError::Key { file: file.clone(), source: Words(words) };
-    }
-    RepoError::Unreachable { url, source: Words(redacted(config, error.message())) }
-}
-
-/// Words that may repeat the URL, without what is secret in it.
+/// Removes the URL's secrets from a message.
 pub(super) fn redacted(config: &Config, words: &str) -> String {
     words.replace(config.url.expose(), &config.url.to_string())
 }

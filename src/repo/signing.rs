@@ -1,6 +1,5 @@
-//! Signed commits: by an SSH key as `gpg.format = ssh` makes them (PROTOCOL.sshsig, namespace `git`), or by an OpenPGP
-//! key (RFC 9580, a detached signature in armour). Keys are read from their files at each commit, so that a rotated one
-//! is taken up.
+//! Signed commits: with an SSH key like `gpg.format = ssh` (PROTOCOL.sshsig, namespace `git`), or with an OpenPGP key
+//! (RFC 9580, an armored detached signature). Keys are read from their files for each commit, so that a rotated one is used.
 
 use std::path::{Path, PathBuf};
 
@@ -21,10 +20,10 @@ use super::config::{Signing, SigningKeyFile};
 use super::credentials::{read_bytes, read_secret};
 use super::error::{RepoError, Words};
 
-/// The namespace that git gives its signatures.
+/// The namespace of git's signatures.
 const NAMESPACE: &str = "git";
 
-/// The signature of a commit, as it stands in the commit's header.
+/// Returns the signature of a commit in the format of the commit's header.
 pub(super) fn sign(signing: &Signing, content: &str) -> Result<String, RepoError> {
     let passphrase = signing.passphrase_file.as_deref().map(read_secret).transpose()?;
     let file = match &signing.key {
@@ -59,7 +58,7 @@ fn by_ssh(key: &Secret<Vec<u8>>, passphrase: Option<&Secret<String>>, content: &
     signature?.to_pem(LineEnding::LF).map_err(|error| error.to_string())
 }
 
-/// RSA keys by way of the rsa crate: ssh-key 0.6 takes the first prime twice and refuses to sign.
+/// Signs with an RSA key. The rsa crate is used because ssh-key 0.6 uses the first prime twice and fails.
 fn by_rsa(key: &PrivateKey, pair: &RsaKeypair, content: &[u8]) -> Result<SshSig, String> {
     let number = |n: &Mpint| n.as_positive_bytes().map(BigUint::from_bytes_be).ok_or("it holds a negative number");
     let primes = vec![number(&pair.private.p)?, number(&pair.private.q)?];
@@ -95,7 +94,7 @@ fn detached(key: &impl SigningKey, password: &Password, content: &[u8]) -> Resul
     signature.to_armored_string(ArmorOptions::default())
 }
 
-/// The newest subkey that is there to sign and is neither revoked nor expired; without one the primary key signs.
+/// Returns the newest signing subkey that is neither revoked nor expired, or else the primary key.
 fn signing_subkey(key: &SignedSecretKey) -> Option<&pgp::packet::SecretSubkey> {
     let now = jiff::Timestamp::now().as_second();
     let usable = key.secret_subkeys.iter().filter(|subkey| {

@@ -1,4 +1,4 @@
-//! The repositories that images are built from: of them only the history of a branch is wanted.
+//! The repositories that images are built from. Only the history of a branch is needed of them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,27 +11,26 @@ use super::clone::BareClone;
 use super::config::{Branch, Config, EVERYTHING, Https, Person, Ssh};
 use super::error::RepoError;
 
-/// How many commits a first clone of a source takes. Deployed images are mostly young; more is fetched where needed.
+/// The number of commits in the first clone of a source. Deployed images are mostly recent; more is fetched if needed.
 const DEPTH: u32 = 50;
 
-/// The source repositories that may be asked, and how. Nothing that an image or the infrastructure repository says leads
-/// anywhere else.
+/// The source repositories that may be read, and how. Images and the infrastructure repository cannot add others.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// What may be asked; the first entry that covers a URL counts.
+    /// The allowed repositories; the first entry that covers a URL applies.
     pub entries: Vec<SourceConfig>,
-    /// The folder under which clones are kept; without one there can be none.
+    /// The folder for clones; without one, sources cannot be read.
     pub cache_dir: Option<PathBuf>,
-    /// How long to wait for a connection, and for each answer on it.
+    /// How long to wait for a connection, and for each response on it.
     pub timeout: Duration,
 }
 
-/// Source repositories that may be asked, and how.
+/// Source repositories that may be read, and how.
 #[derive(Debug, Clone)]
 pub struct SourceConfig {
-    /// The repository, or what the URLs of several begin with.
+    /// The repository, or the beginning of the URLs of several.
     pub url: SafeUrl,
-    /// What images and policies write in its place.
+    /// The URL that images and policies use instead.
     pub instead_of: Option<SafeUrl>,
     /// How to connect over ssh.
     pub ssh: Ssh,
@@ -39,23 +38,23 @@ pub struct SourceConfig {
     pub https: Https,
 }
 
-/// Why there is no history of a source.
+/// An error when reading the history of a source.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// Nobody has allowed to ask there.
-    #[error("the source {url} is not allowed; name it under `sources` of the agent's own file")]
+    /// The source is not allowed.
+    #[error("the source {url} is not allowed; add it to `sources` in the agent's own file")]
     NotAllowed {
         /// The source.
         url: SafeUrl,
     },
-    /// There is no place for a clone.
-    #[error("there is no place for a clone of {url}; give --cache-dir")]
+    /// There is no folder for clones.
+    #[error("there is no folder for a clone of {url}; set --cache-dir")]
     NoCacheDir {
         /// The source.
         url: SafeUrl,
     },
-    /// What the policy names is no branch.
-    #[error("`{0}` is no name of a branch")]
+    /// The policy's branch name is not valid.
+    #[error("`{0}` is not a valid branch name")]
     Branch(String),
     /// Git failed.
     #[error(transparent)]
@@ -89,7 +88,7 @@ impl Explain for SourceError {
 }
 
 impl Sources {
-    /// How a branch of a source is reached, if that is allowed.
+    /// Returns the configuration for a branch of a source, if it is allowed.
     pub fn config(&self, url: &SafeUrl, branch: &str) -> Result<Config, SourceError> {
         let covering = self.entries.iter().find_map(|entry| Some((entry, entry.covers(url)?)));
         let (entry, url) = covering.ok_or_else(|| SourceError::NotAllowed { url: url.clone() })?;
@@ -101,7 +100,7 @@ impl Sources {
             branch,
             push_branch: None,
             push_options: Vec::new(),
-            // Apart from the infrastructure repository, which may be the source itself.
+            // Separate from the infrastructure repository, which may be the source itself.
             cache_dir: cache_dir.join("sources"),
             depth: DEPTH,
             history_limit: EVERYTHING,
@@ -116,12 +115,12 @@ impl Sources {
 }
 
 impl SourceConfig {
-    /// An entry without credentials of its own.
+    /// Returns an entry without credentials.
     pub fn open(url: SafeUrl, ssh: Ssh) -> SourceConfig {
         SourceConfig { url, instead_of: None, ssh, https: Https::default() }
     }
 
-    /// All repositories on the host of another one, by the same credentials; `None` for a path of this machine.
+    /// Returns an entry for all repositories on another one's host, with the same credentials; `None` for local paths.
     pub fn beside(config: &Config) -> Option<SourceConfig> {
         let url = config.url.expose();
         let host = match url.split_once("://") {
@@ -134,7 +133,7 @@ impl SourceConfig {
         Some(SourceConfig { url: host?.parse().ok()?, instead_of: None, ssh, https })
     }
 
-    /// The URL by which this entry reaches a repository. Users and passwords come from the entry alone.
+    /// Returns the URL for a repository by this entry. Users and passwords only come from the entry.
     fn covers(&self, url: &SafeUrl) -> Option<SafeUrl> {
         let wanted = canonical(url);
         let prefixes = [Some(&self.url), self.instead_of.as_ref()];
@@ -154,7 +153,7 @@ impl SourceConfig {
     }
 }
 
-/// A URL without user and password, its scheme and host in lower case, in the form with a scheme.
+/// Returns a URL without user and password, with a scheme, and with scheme and host in lower case.
 fn canonical(url: &SafeUrl) -> String {
     if let Some(path) = url.local_path() {
         return format!("file://{path}");
@@ -167,16 +166,16 @@ fn canonical(url: &SafeUrl) -> String {
     format!("{}://{host}/{path}", url.scheme().to_ascii_lowercase())
 }
 
-/// How much of a history is wanted.
+/// How much of a history is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    /// What is at hand, brought up to the tip.
+    /// What the clone has, updated to the tip.
     AtHand,
-    /// More than is at hand.
+    /// More than the clone has.
     More,
 }
 
-/// The first-parent history of a source's branch, as the remote has it now.
+/// Returns the first-parent history of a source's branch on the remote.
 ///
 /// # Errors
 /// The remote cannot be reached or has no such branch, or the clone cannot be written.

@@ -11,46 +11,46 @@ use crate::path::child_of;
 use super::clone::{BareClone, CommitId, EXECUTABLE, open_bare};
 use super::error::RepoError;
 
-/// The id of a blob: the hash of its bytes, so equal ids mean equal files.
+/// The ID of a blob: the hash of its bytes, so equal IDs mean equal files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlobId(pub(super) Oid);
 
-/// The id of a tree: equal ids mean equal folders, with all below them.
+/// The ID of a tree: equal IDs mean equal folders with equal contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TreeId(Oid);
 
-/// What stands in a folder.
+/// An entry of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Its name.
     pub name: String,
-    /// What it is.
+    /// Its type.
     pub kind: EntryKind,
 }
 
-/// What an entry of a folder is.
+/// The type of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryKind {
     /// A regular or executable file.
     File(BlobId),
     /// A folder.
     Folder(TreeId),
-    /// A symbolic link or a submodule: never followed.
+    /// A symbolic link or a submodule, which is never followed.
     Other,
 }
 
 impl BareClone {
-    /// The root folder of a commit.
+    /// Returns the root folder of a commit.
     pub fn root(&self, at: CommitId) -> Result<TreeId, RepoError> {
         let commit = self.repository.find_commit(at.0);
         commit.map(|commit| TreeId(commit.tree_id())).map_err(RepoError::git(format!("reading commit {at}")))
     }
 
-    /// What stands in a folder, in the order of the tree.
+    /// Returns the entries of a folder, in the order of the tree.
     pub fn folder(&self, id: TreeId) -> Result<Vec<Entry>, RepoError> {
         let fail = |error| RepoError::git(format!("reading tree {}", id.0))(error);
         let tree = self.repository.find_tree(id.0).map_err(fail)?;
-        // A name that is not UTF-8 cannot be a manifest of ours.
+        // Manifests have UTF-8 names.
         let named = tree.iter().filter_map(|entry| {
             let kind = match (entry.kind(), entry.filemode()) {
                 (Some(ObjectType::Blob), mode) if is_regular(mode) => EntryKind::File(BlobId(entry.id())),
@@ -62,7 +62,7 @@ impl BareClone {
         Ok(named.collect())
     }
 
-    /// All regular files of a commit with their paths from the root.
+    /// Returns all regular files of a commit with their paths.
     pub fn files(&self, at: CommitId) -> Result<Vec<(String, BlobId)>, RepoError> {
         let mut open = vec![(String::new(), self.root(at)?)];
         let mut found = Vec::new();
@@ -79,7 +79,7 @@ impl BareClone {
         Ok(found)
     }
 
-    /// What a function makes of each blob, in the order of the ids. All processors take part.
+    /// Applies a function to each blob on all processors, and returns the results in the order of the IDs.
     pub fn read_blobs<T: Send>(
         &self,
         ids: &[BlobId],
@@ -100,13 +100,13 @@ impl BareClone {
         Ok(made.into_iter().map(|(_, made)| made).collect())
     }
 
-    /// Whether there is a file or folder at a path.
+    /// Returns whether there is a file or folder at a path.
     pub fn has(&self, at: CommitId, path: &str) -> bool {
         let tree = self.repository.find_commit(at.0).and_then(|commit| commit.tree());
         tree.is_ok_and(|tree| tree.get_path(Path::new(path)).is_ok())
     }
 
-    /// The bytes of the file at a path, if there is a file.
+    /// Returns the bytes of the file at a path, if there is one.
     pub fn file(&self, at: CommitId, path: &str) -> Result<Option<Vec<u8>>, RepoError> {
         let doing = || RepoError::git(format!("reading {path} of {at}"));
         let tree = self.repository.find_commit(at.0).and_then(|commit| commit.tree()).map_err(doing())?;
@@ -121,18 +121,18 @@ impl BareClone {
     }
 }
 
-/// So many blobs are read at a time; fewer are not worth another thread.
+/// The number of blobs that a thread reads at a time; fewer are not worth another thread.
 const SHARE: usize = 64;
 
-/// What a function makes of the blobs of one share after the other, until none is left: a processor that is slow, or has
-/// more to do, holds up no other.
+/// Applies a function to the blobs of one share after another until none is left, so that a slow processor does not hold up
+/// the others.
 fn read_shares<T>(
     path: &Path,
     ids: &[BlobId],
     next: &AtomicUsize,
     read: &impl Fn(usize, &[u8]) -> T,
 ) -> Result<Vec<(usize, T)>, RepoError> {
-    // A handle cannot be shared between threads; opening another one costs next to nothing.
+    // A handle cannot be shared between threads; opening another one is cheap.
     let repository = open_bare(path).map_err(RepoError::git(format!("opening {}", path.display())))?;
     let mut made = Vec::new();
     loop {
@@ -148,7 +148,7 @@ fn read_shares<T>(
     }
 }
 
-/// Whether an entry of a tree is a regular file, executable or not: no symbolic link and no submodule.
+/// Returns whether an entry is a regular file, executable or not.
 pub(super) fn is_regular(mode: i32) -> bool {
     matches!(mode, FILE | EXECUTABLE | GROUP_WRITABLE)
 }

@@ -1,4 +1,4 @@
-//! The push that no race is lost by: what the server has counts, not what it said.
+//! Pushing so that no race is lost: the server's report counts, or its tip if the report got lost.
 
 use std::time::{Duration, Instant};
 
@@ -7,23 +7,10 @@ use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::push::{Lease, Push};
 
-/// Pushes, and asks the server what it has then. When the connection breaks on the way, it may have taken the commit all
-/// the same; and when it says that it has, the branch must hold it.
+/// Pushes. If the connection breaks, the server may have accepted the commit anyway, so it is queried for the tip.
 pub fn confirmed(clone: &BareClone, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
     match clone.push(commit, lease) {
-        Ok(Push::Done) => match clone.tip_of(lease.branch) {
-            Ok(Some(now)) if clone.contains(now, commit) => Ok(Push::Done),
-            Ok(now) => {
-                let now = now.map_or_else(|| "gone".to_owned(), |now| format!("at {now}"));
-                let words = format!("the server confirmed the push, but the branch is {now}, which does not hold it");
-                Ok(Push::LostRace { words })
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the server confirmed the push, but could not be asked afterwards");
-                Ok(Push::Done)
-            }
-        },
-        Ok(lost) => Ok(lost),
+        Ok(reported) => Ok(reported),
         Err(error) if error.fault() == Fault::Transient => {
             tracing::warn!(%error, "the push broke off; asking the server what it has");
             match clone.tip_of(lease.branch) {
@@ -36,18 +23,41 @@ pub fn confirmed(clone: &BareClone, commit: CommitId, lease: Lease<'_>) -> Resul
     }
 }
 
-/// Waits after a lost race, unless there is no attempt left. `begun` is when this one did.
-pub async fn pause(attempt: u32, attempts: u32, begun: Instant) {
-    if attempt < attempts {
-        tokio::time::sleep(delay(attempt, begun.elapsed(), fastrand::f64())).await;
+/// The pauses between attempts, which depend on how much others push in the meantime.
+#[derive(Debug, Default)]
+pub struct Pauses {
+    /// The tip of the previous attempt, and when it started.
+    before: Option<(CommitId, Instant)>,
+}
+
+impl Pauses {
+    /// Waits after an attempt on `tip` that started at `begun` and lost the race, unless it was the last one.
+    pub async fn wait(&mut self, attempt: u32, attempts: u32, begun: Instant, clone: &BareClone, tip: CommitId) {
+        let took = begun.elapsed();
+        // How many commits of others arrive in the time of an attempt.
+        let crowd = self.before.map_or(0.0, |(before, since)| {
+            clone.landed(before, tip) as f64 * took.as_secs_f64() / (begun - since).as_secs_f64().max(0.001)
+        });
+        self.before = Some((tip, begun));
+        if attempt < attempts {
+            tokio::time::sleep(delay(attempt, took, crowd, fastrand::f64())).await;
+        }
     }
 }
 
-/// How long to wait after a lost race. The unit is what the attempt took: where many write at once, attempts are slow,
-/// and spreading them further apart is what lets each of them through. `random` is from 0 to 1.
-fn delay(attempt: u32, took: Duration, random: f64) -> Duration {
+/// With this many commits of others in the time of an attempt there is a crowd, and spreading attempts helps everyone.
+const CROWD: f64 = 2.5;
+
+/// Without a crowd, this many attempts follow each other at once.
+const AT_ONCE: u32 = 3;
+
+/// Returns how long to wait after a lost race. Against a single writer, who may never pause, waiting does not help, so the
+/// next attempt follows at once. In a crowd, pauses grow with the attempts. They also grow after several attempts without
+/// a visible crowd, because a slow server hides it. The unit is the time of an attempt. `random` is between 0 and 1.
+fn delay(attempt: u32, took: Duration, crowd: f64, random: f64) -> Duration {
     let unit = took.clamp(Duration::from_millis(50), Duration::from_secs(2));
-    let grown = unit.mul_f64(2.0_f64.powi(attempt.min(12) as i32 - 1));
+    let step = if crowd >= CROWD { attempt } else { attempt.saturating_sub(AT_ONCE) };
+    let grown = if step == 0 { Duration::ZERO } else { unit * 2_u32.pow(step.min(10) - 1) };
     grown.min(Duration::from_secs(20)).mul_f64(0.1 + random)
 }
 
@@ -56,11 +66,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_grow_with_the_attempts_and_with_what_they_take() {
+    fn pauses_grow_with_the_crowd_the_attempts_and_what_they_take() {
         let second = Duration::from_secs(1);
-        assert!(delay(2, second, 0.5) > delay(1, second, 0.5));
-        assert!(delay(1, second, 0.5) > delay(1, second / 10, 0.5));
-        assert!(delay(100, second * 100, 1.0) <= Duration::from_secs(22));
-        assert!(delay(1, Duration::ZERO, 0.0) > Duration::ZERO);
+        assert_eq!(delay(3, second, 1.0, 1.0), Duration::ZERO);
+        assert!(delay(1, second, 5.0, 0.5) > Duration::ZERO);
+        assert!(delay(2, second, 5.0, 0.5) > delay(1, second, 5.0, 0.5));
+        assert!(delay(2, second, 5.0, 0.5) > delay(2, second / 10, 5.0, 0.5));
+        assert!(delay(6, second, 1.0, 0.5) > delay(5, second, 1.0, 0.5));
+        assert!(delay(5, Duration::ZERO, 1.0, 0.0) > Duration::ZERO);
+        assert!(delay(100, second * 100, 5.0, 1.0) <= Duration::from_secs(22));
     }
 }

@@ -11,7 +11,7 @@ use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::config::Branch;
 use crate::repo::push::{Lease, Push};
 
-use super::push;
+use super::push::{self, Pauses};
 
 /// The result of an attempt on a tip.
 pub enum Attempt<T> {
@@ -42,6 +42,7 @@ pub async fn race<T>(
     mut clone: BareClone,
     mut make: impl AsyncFnMut(BareClone, u32) -> Result<Attempt<T>, CycleError>,
 ) -> Result<T, CycleError> {
+    let mut pauses = Pauses::default();
     for attempt in 1..=attempts {
         let begun = Instant::now();
         let candidate = match make(clone, attempt).await? {
@@ -54,7 +55,7 @@ pub async fn race<T>(
             Push::LostRace { .. } if is_guess => {}
             Push::LostRace { words } => {
                 tracing::info!(attempt, %words, "another push came first; planning again on the new tip");
-                push::pause(attempt, attempts, begun).await;
+                pauses.wait(attempt, attempts, begun, &tip.clone, tip.commit).await;
             }
         }
         clone = tip.clone;

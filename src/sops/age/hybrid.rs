@@ -11,9 +11,10 @@ use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce, Tag};
 use getrandom::SysRng;
 use hkdf::Hkdf;
-use ml_kem::kem::Decapsulate;
-use ml_kem::{B32, Ciphertext, EncapsulateDeterministic, Encoded, EncodedSizeUser, KemCore, MlKem768};
-use rand_core::{Rng, UnwrapErr};
+use ml_kem::kem::{Decapsulate, Encapsulate, Key as Encoded};
+use ml_kem::ml_kem_768::{DecapsulationKey, EncapsulationKey};
+use ml_kem::{KeyExport, Seed};
+use rand_core::UnwrapErr;
 use sha2::Sha256;
 use sha3::digest::{ExtendableOutput, Update, XofReader};
 use sha3::{Digest, Sha3_256, Shake256};
@@ -34,9 +35,6 @@ const ENCAPSULATION_KEY: usize = 1184;
 /// The length of the ML-KEM part of an encapsulated key.
 const CIPHERTEXT: usize = 1088;
 
-type DecapsulationKey = <MlKem768 as KemCore>::DecapsulationKey;
-type EncapsulationKey = <MlKem768 as KemCore>::EncapsulationKey;
-
 /// A private key: the seed of an ML-KEM and an X25519 key.
 #[derive(Clone)]
 pub struct SecretKey(Secret<[u8; 32]>);
@@ -54,7 +52,7 @@ impl SecretKey {
     /// Returns its public key.
     pub fn public(&self) -> PublicKey {
         let (lattice, curve) = self.parts();
-        let mut bytes = lattice.encapsulation_key().as_bytes().to_vec();
+        let mut bytes = lattice.encapsulation_key().to_bytes().to_vec();
         bytes.extend_from_slice(&curve.public().0);
         PublicKey(bytes)
     }
@@ -66,7 +64,7 @@ impl SecretKey {
         let (ciphertext, point) = share.split_at_checked(CIPHERTEXT)?;
         let point = curve::PublicKey(point.try_into().ok()?);
         let (lattice, curve) = self.parts();
-        let mut one = lattice.decapsulate(&Ciphertext::<MlKem768>::try_from(ciphertext).ok()?).ok()?;
+        let mut one = lattice.decapsulate_slice(ciphertext).ok()?;
         let secret = combine(&one, curve.shared(&point)?.expose(), &point, &curve.public());
         one.as_mut_slice().zeroize();
         let (key, nonce) = schedule(&secret);
@@ -78,15 +76,13 @@ impl SecretKey {
         shake.update(self.0.expose());
         let mut bytes = [0; 96];
         shake.finalize_xof().read(&mut bytes);
-        let (mut d, mut z) = (B32::default(), B32::default());
-        d.copy_from_slice(&bytes[..32]);
-        z.copy_from_slice(&bytes[32..64]);
+        let mut seed = Seed::default();
+        seed.copy_from_slice(&bytes[..64]);
         let mut scalar = [0; 32];
         scalar.copy_from_slice(&bytes[64..]);
         bytes.zeroize();
-        let (lattice, _) = MlKem768::generate_deterministic(&d, &z);
-        d.as_mut_slice().zeroize();
-        z.as_mut_slice().zeroize();
+        let lattice = DecapsulationKey::from_seed(seed);
+        seed.as_mut_slice().zeroize();
         (lattice, curve::SecretKey::new(Secret::new(scalar)))
     }
 }
@@ -106,14 +102,11 @@ impl PublicKey {
     /// Wraps a file key; `None` for a key without a possible private key.
     pub fn wrap(&self, file_key: &FileKey) -> Option<Stanza> {
         let (lattice, curve) = self.parts()?;
-        let mut message = B32::default();
-        UnwrapErr(SysRng).fill_bytes(&mut message);
-        let (ciphertext, mut one) = lattice.encapsulate_deterministic(&message).ok()?;
+        let (ciphertext, mut one) = lattice.encapsulate_with_rng(&mut UnwrapErr(SysRng));
         let ephemeral = curve::SecretKey::ephemeral();
         let point = ephemeral.public();
         let secret = combine(&one, ephemeral.shared(&curve)?.expose(), &point, &curve);
         one.as_mut_slice().zeroize();
-        message.as_mut_slice().zeroize();
         let (key, nonce) = schedule(&secret);
         let mut share = ciphertext.to_vec();
         share.extend_from_slice(&point.0);
@@ -124,9 +117,8 @@ impl PublicKey {
     fn parts(&self) -> Option<(EncapsulationKey, curve::PublicKey)> {
         let (lattice, curve) = self.0.split_at_checked(ENCAPSULATION_KEY)?;
         let encoded: &Encoded<EncapsulationKey> = lattice.try_into().ok()?;
-        let key = EncapsulationKey::from_bytes(encoded);
-        // Numbers beyond the modulus would be reduced (FIPS 203 section 7.2).
-        let lattice = (key.as_bytes() == *encoded).then_some(key)?;
+        // Numbers beyond the modulus are refused (FIPS 203 section 7.2).
+        let lattice = EncapsulationKey::new(encoded).ok()?;
         Some((lattice, curve::PublicKey(curve.try_into().ok()?)))
     }
 }

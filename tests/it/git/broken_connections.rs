@@ -139,8 +139,8 @@ fn parts(few: &[usize]) -> Vec<usize> {
 
 #[test]
 fn cut_at_any_stage_of_fetch_and_push_over_ssh() {
-    // The first connection fetches, the second pushes.
-    Scene::over_ssh(PATIENT).cut_everywhere(2, &parts(&[0, 50, 90]));
+    // One connection does everything: the handshake, the fetch, the push.
+    Scene::over_ssh(PATIENT).cut_everywhere(1, &parts(&[0, 20, 40, 60, 80, 95]));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_server_that_falls_silent_midway_times_out() {
 fn a_slow_server_is_waited_for() {
     let scene = Scene::over_ssh(PATIENT);
     // Well below a hundred kilobytes a second, with a delay for each chunk.
-    scene.relay.set(Harm::Slow(Duration::from_millis(20)));
+    scene.relay.set(Harm::Slow(Duration::from_millis(60)));
     let begun = Instant::now();
     scene.fresh().ok();
     assert!(begun.elapsed() > Duration::from_secs(2) && scene.is_deployed());
@@ -243,4 +243,48 @@ fn an_agent_survives_an_outage_of_the_server() {
     agent.kill().expect("killed");
     agent.wait().expect("ended");
     scene.stage.origin.is_sound();
+}
+
+#[test]
+fn a_server_that_drips_is_given_up() {
+    let (ssh, http) = (Scene::over_ssh("300ms"), Scene::over_http("300ms"));
+    let after_the_handshake = ssh.unharmed()[0][1] / 2;
+    // What is one answer has the time of one, and so has a packet of ssh; what goes on and on has that of an operation.
+    for (scene, after, words) in [
+        (&ssh, 0, "no response within 300ms"),
+        (&ssh, after_the_handshake, "no response within 300ms"),
+        (&http, 0, "no response within 300ms"),
+        (&http, 300, "not finished after 6s"),
+    ] {
+        scene.back();
+        scene.relay.set(Harm::Drip { after, delay: Duration::from_millis(100) });
+        let run = scene.fresh().fails_with(5);
+        assert!(run.stderr.contains(words), "after {after}: {run:#?}");
+        scene.is_whole_and_goes_on(&run, "dripping");
+    }
+}
+
+#[test]
+fn a_connection_that_was_kept_and_is_no_good_costs_one_try() {
+    let harms = [Harm::CutOld, Harm::StallOld, Harm::DripOld(Duration::from_millis(200))];
+    for scene in [Scene::over_ssh("1s"), Scene::over_http("1s")] {
+        let log = scene.stage.home().join("log");
+        let mut agent = tagalong::command(scene.stage.home())
+            .args(["run", "--config"])
+            .arg(&scene.config)
+            .stderr(fs::File::create(&log).expect("a log"))
+            .spawn()
+            .expect("it starts");
+        wait_until("the first is deployed", || scene.is_deployed());
+        for harm in harms.clone() {
+            scene.relay.set(harm);
+            scene.back();
+            wait_until("it is deployed again", || scene.is_deployed());
+        }
+        agent.kill().expect("killed");
+        agent.wait().expect("ended");
+        let log = fs::read_to_string(&log).expect("a log");
+        assert!(!log.contains("cycle failed"), "{log}");
+        scene.stage.origin.is_sound();
+    }
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support;
@@ -221,4 +222,78 @@ fn agents_jobs_and_a_person_share_one_branch() {
     trailers.dedup();
     assert_eq!(trailers.len(), all, "the same update was made twice");
     stage.origin.is_sound();
+}
+
+/// Someone who commits and pushes for as long as they are let, a commit in `each`, and gives how many commits they made.
+fn steady_writer(stage: &Stage, url: &str, each: Duration, go_on: &AtomicBool) -> usize {
+    let work = stage.home().join("writer");
+    let (key, hosts) = (stage.sshd.key(), stage.sshd.known_hosts());
+    let ssh = format!("ssh -F /dev/null -i {} -o UserKnownHostsFile={}", key.display(), hosts.display());
+    let run = |folder: &Path, arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.args(arguments).current_dir(folder);
+        command.env("GIT_SSH_COMMAND", &ssh).env("GIT_CONFIG_GLOBAL", "/dev/null");
+        command.envs([("GIT_AUTHOR_NAME", "Ada"), ("GIT_AUTHOR_EMAIL", "ada@example.com")]);
+        command.envs([("GIT_COMMITTER_NAME", "Ada"), ("GIT_COMMITTER_EMAIL", "ada@example.com")]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("git starts").success()
+    };
+    assert!(run(stage.home(), &["clone", "--quiet", url, "writer"]));
+    let mut commits = 0;
+    while go_on.load(Ordering::Relaxed) {
+        let begun = Instant::now();
+        fs::write(work.join("notes.md"), format!("note {commits}\n")).expect("written");
+        assert!(run(&work, &["add", "."]) && run(&work, &["commit", "--quiet", "-m", &format!("note {commits}")]));
+        while !run(&work, &["push", "--quiet", "origin", "main"]) {
+            assert!(run(&work, &["pull", "--quiet", "--rebase", "origin", "main"]));
+        }
+        commits += 1;
+        std::thread::sleep(each.saturating_sub(begun.elapsed()));
+    }
+    commits
+}
+
+/// One agent beside a steady writer, at a server that takes a while for each push: every image lands, nothing is lost.
+#[expect(clippy::print_stdout, reason = "the figures are to be seen with --nocapture")]
+fn beside_a_steady_writer(stage: &Stage, url: &str, each: Duration, server: &str) {
+    let bumps = if support::is_large() { 15 } else { 3 };
+    stage.origin.hook("pre-receive", &format!("sleep {server}"));
+    let config = stage.config_with("steady.yaml", "attempts: 100\ntimeout: 2m");
+    let mut agent = Agent::start(stage, &config, 0);
+    let go_on = AtomicBool::new(true);
+    let mut times = Vec::new();
+    let written = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| steady_writer(stage, url, each, &go_on));
+        for n in 0..bumps {
+            let tag = format!("bbbbb{n:02x}");
+            std::thread::sleep(Duration::from_millis(700));
+            stage.registry.push("org/service-0", &tag, &format!("2026-04-02T10:00:{n:02}Z"));
+            let begun = Instant::now();
+            let ending = format!(":{tag}\n");
+            while !stage.origin.read(&file("org", 0)).ends_with(&ending) && begun.elapsed() < Duration::from_secs(120) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            times.push(begun.elapsed());
+        }
+        go_on.store(false, Ordering::Relaxed);
+        writer.join().expect("the writer")
+    });
+    assert_eq!(agent.stop("cycle failed"), Vec::<serde_json::Value>::new());
+    times.sort();
+    println!("a commit each {each:?}, a server that takes {server} s: from image to commit {times:?}");
+    println!("median {:?}; the writer made {written} commits meanwhile", times[times.len() / 2]);
+    assert_eq!(stage.origin.subjects().len(), 1 + bumps + written);
+    stage.origin.is_sound();
+}
+
+#[test]
+fn a_writer_who_rests_little_starves_nobody() {
+    let stage = stage(0, 1);
+    // On the server's own machine, so faster than anybody else.
+    beside_a_steady_writer(&stage, "infra.git", Duration::from_millis(500), "0.15");
+}
+
+#[test]
+fn a_writer_who_never_rests_starves_nobody() {
+    let stage = stage(0, 1);
+    beside_a_steady_writer(&stage, &stage.sshd.url(&stage.origin), Duration::ZERO, "0.3");
 }

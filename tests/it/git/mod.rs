@@ -7,5 +7,7 @@ mod history;
 mod long_histories;
 mod many_writers;
 mod odd_repositories;
+mod origins;
 mod races;
+mod ssh;
 mod transports;

@@ -129,11 +129,11 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn start(folder: &Path, is_https: bool, script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
-    if is_https { Scripted::start_tls(certificates::server_config(folder), script) } else { Scripted::start(script) }
+    if is_https { Scripted::start_tls(folder, script) } else { Scripted::start(script) }
 }
 
 fn url(server: &Scripted, is_https: bool) -> String {
-    if is_https { server.tls_url() } else { format!("http://{}", server.host()) }
+    if is_https { format!("https://{}", server.tls_host()) } else { format!("http://{}", server.host()) }
 }
 
 /// A response that satisfies a client.
@@ -269,9 +269,9 @@ fn row(folder: &Path, sender: Sender, is_https: bool, to: To) {
     let (https, http) = (stranger(true), stranger(false));
     let location = match to {
         To::SameOrigin => "/moved".to_owned(),
-        To::OtherHttps => https.tls_url(),
+        To::OtherHttps => format!("https://{}", https.tls_host()),
         To::OtherHttp => url(&http, false),
-        To::ThereAndBack if is_https => https.tls_url(),
+        To::ThereAndBack if is_https => format!("https://{}", https.tls_host()),
         To::ThereAndBack => url(&http, false),
         To::Metadata => "https://169.254.169.254/latest/meta-data".to_owned(),
         To::Loop => "/start".to_owned(),
@@ -387,8 +387,13 @@ fn a_realm_at_the_registry_itself_needs_no_configuration() {
                 answer(401, json!({}), &[("WWW-Authenticate", &challenge)])
             }
         });
-        own.set(server.tls_url()).expect("set once");
-        assert_eq!(tags(registry(folder.path(), &server.tls_url(), None, refreshes)).expect("tags").len(), 1);
+        own.set(format!("https://{}", server.tls_host())).expect("set once");
+        assert_eq!(
+            tags(registry(folder.path(), &format!("https://{}", server.tls_host()), None, refreshes))
+                .expect("tags")
+                .len(),
+            1
+        );
     }
 }
 
@@ -398,11 +403,11 @@ fn anonymous_tokens_come_from_any_realm_that_a_redirect_may_lead_to() {
     let folder = folder.path();
     certificates::make(folder);
     let anonymous = |server: &Scripted| {
-        let own = registry(folder, &server.tls_url(), None, false);
+        let own = registry(folder, &format!("https://{}", server.tls_host()), None, false);
         tags(HostConfig { credentials_file: None, ..own })
     };
     let (https, http) = (generous(folder, true), generous(folder, false));
-    let server = token_registry(folder, true, &format!("{}/token", https.tls_url()));
+    let server = token_registry(folder, true, &format!("{}/token", format!("https://{}", https.tls_host())));
     assert_eq!(anonymous(&server).expect("tags").len(), 1);
     assert!(!https.asked().is_empty() && !https.asked().iter().any(is_secret), "{:#?}", https.asked());
     for (realm, words) in [

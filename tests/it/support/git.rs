@@ -177,26 +177,28 @@ pub struct Sshd {
 impl Sshd {
     /// Starts sshd with fresh keys below `folder`.
     pub fn start(folder: &Path) -> Sshd {
+        Sshd::start_with(folder, &["-t", "ed25519"], |_| String::new())
+    }
+
+    /// The same with another host key (options of ssh-keygen), and more lines of configuration, made when keys are there.
+    pub fn start_with(folder: &Path, host_key: &[&str], more: impl FnOnce(&Path) -> String) -> Sshd {
         fs::create_dir_all(folder).expect("a folder");
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).expect("a mode");
         // Debian's sshd needs its privilege separation folder, which only its service creates.
         let _ = fs::create_dir_all("/run/sshd");
-        for name in ["host", "user", "other"] {
-            let file = folder.join(name);
-            let made = Command::new("ssh-keygen")
-                .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
-                .arg(&file)
-                .status()
-                .expect("ssh-keygen starts");
-            assert!(made.success());
+        make_key(&folder.join("host"), host_key);
+        for name in ["user", "other"] {
+            make_key(&folder.join(name), &["-t", "ed25519"]);
         }
         fs::copy(folder.join("user.pub"), folder.join("authorized")).expect("copied");
+        let more = more(folder);
         for _ in 0..5 {
             let port = free_port();
-            // Another home, because shells read the user's own startup files at each login, and those may do anything.
+            // Another home, and a shell that believes it is nested: otherwise shells read the startup files of the user and
+            // of the machine for each command, and those may do anything.
             let config = format!(
-                "SetEnv HOME={0}\nListenAddress 127.0.0.1:{port}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized\nPidFile none\n\
-                 UsePAM no\nStrictModes no\nPasswordAuthentication no\nMaxStartups 200\nMaxSessions 200\n",
+                "SetEnv HOME={0} SHLVL=3\nListenAddress 127.0.0.1:{port}\nHostKey {0}/host\nAuthorizedKeysFile {0}/authorized\nPidFile none\n\
+                 UsePAM no\nStrictModes no\nPasswordAuthentication no\nMaxStartups 200\nMaxSessions 200\n{more}",
                 folder.display()
             );
             fs::write(folder.join("config"), config).expect("written");
@@ -213,6 +215,12 @@ impl Sshd {
             return Sshd { _server: server, port, folder: folder.to_owned() };
         }
         panic!("sshd found no port: {}", fs::read_to_string(folder.join("log")).unwrap_or_default());
+    }
+
+    /// Returns how many connections have been authenticated so far.
+    pub fn handshakes(&self) -> usize {
+        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        log.lines().filter(|line| line.starts_with("Accepted publickey")).count()
     }
 
     /// Authorizes another key.
@@ -273,6 +281,13 @@ impl Sshd {
             self.known_hosts().display()
         )
     }
+}
+
+/// Creates an ssh key without a passphrase.
+pub fn make_key(file: &Path, options: &[&str]) {
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-q", "-N", "", "-C", "", "-f"]).arg(file).args(options);
+    assert!(command.status().expect("ssh-keygen starts").success());
 }
 
 /// git http-backend behind a bridge that supports as much HTTP/1.1 as git clients need.

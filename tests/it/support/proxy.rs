@@ -28,6 +28,14 @@ pub enum Harm {
     Stall { connection: usize, way: Way, after: usize },
     /// Every chunk of bytes is delayed by this much.
     Slow(Duration),
+    /// After this many bytes, the server's bytes arrive one at a time with this delay: it is never silent and never done.
+    Drip { after: usize, delay: Duration },
+    /// Nothing passes anymore on existing connections; they stay open.
+    StallOld,
+    /// Existing connections drip.
+    DripOld(Duration),
+    /// Existing connections are cut.
+    CutOld,
     /// Once the file exists, nothing reaches the program anymore and the connection ends; once.
     CutWhenThere(PathBuf),
     /// The same, and afterwards the server is dead.
@@ -42,6 +50,8 @@ struct State {
     /// The bytes sent and received on each connection.
     passed: Mutex<Vec<[usize; 2]>>,
     accepted: AtomicUsize,
+    /// Counts how often harm was set.
+    generation: AtomicUsize,
     stop: AtomicBool,
 }
 
@@ -81,6 +91,7 @@ impl Relay {
     /// Starts counting connections again, with this damage.
     pub fn set(&self, harm: Harm) {
         *self.state.harm.lock().expect("unpoisoned") = harm;
+        self.state.generation.fetch_add(1, Ordering::Relaxed);
         self.state.passed.lock().expect("unpoisoned").clear();
         self.state.accepted.store(0, Ordering::Relaxed);
     }
@@ -105,12 +116,31 @@ fn pump(state: &State, number: usize, way: Way, mut from: TcpStream, mut to: Tcp
         let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
     };
     let _ = from.set_read_timeout(Some(Duration::from_millis(20)));
+    let generation = state.generation.load(Ordering::Relaxed);
     let mut sent = 0;
     let mut buffer = [0; 4096];
     loop {
         let harm = state.harm.lock().expect("unpoisoned").clone();
         let mut room = buffer.len();
+        let is_old = state.generation.load(Ordering::Relaxed) != generation;
         match harm {
+            Harm::StallOld if is_old => {
+                std::thread::sleep(Duration::from_millis(20));
+                if state.stop.load(Ordering::Relaxed) {
+                    return end(&from, &to);
+                }
+                continue;
+            }
+            Harm::CutOld if is_old => return end(&from, &to),
+            Harm::Drip { after, .. } if way == Way::Down && sent < after => room = room.min(after - sent),
+            Harm::Drip { delay, .. } if way == Way::Down => {
+                room = 1;
+                std::thread::sleep(delay);
+            }
+            Harm::DripOld(delay) if is_old && way == Way::Down => {
+                room = 1;
+                std::thread::sleep(delay);
+            }
             Harm::Cut { connection, way: hurt, after } if connection == number && hurt == way => {
                 room = room.min(after.saturating_sub(sent));
                 if room == 0 {

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -26,11 +27,6 @@ pub struct Asked {
 /// A response: status, headers, body. `None` sends nothing and keeps the connection open.
 pub type Answer = Option<(u16, Vec<(String, String)>, Vec<u8>)>;
 
-/// A connection, with or without TLS.
-trait Stream: Read + Write {}
-
-impl<S: Read + Write> Stream for S {}
-
 /// A server on loopback that responds with a function and records requests.
 pub struct Scripted {
     port: u16,
@@ -39,20 +35,22 @@ pub struct Scripted {
     stop: Arc<AtomicBool>,
 }
 
+/// A connection, with or without TLS.
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
 impl Scripted {
     pub fn start(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
-        Scripted::start_with(None, script)
+        Scripted::serve(None, script)
     }
 
-    /// Starts a server with TLS. Its name is `localhost`.
-    pub fn start_tls(tls: Arc<ServerConfig>, script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
-        Scripted::start_with(Some(tls), script)
+    /// The same over TLS, for the name `localhost`, with a certificate by [`super::certificates`] in `folder`.
+    pub fn start_tls(folder: &Path, script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
+        Scripted::serve(Some(super::certificates::server_config(folder)), script)
     }
 
-    fn start_with(
-        tls: Option<Arc<ServerConfig>>,
-        script: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
-    ) -> Scripted {
+    fn serve(tls: Option<Arc<ServerConfig>>, script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (asked, stop, script) = (Arc::default(), Arc::new(AtomicBool::new(false)), Arc::new(script));
@@ -70,15 +68,15 @@ impl Scripted {
                 }
                 connections.fetch_add(1, Ordering::Relaxed);
                 let (asked, script, tls) = (Arc::clone(&asked), Arc::clone(&script), tls.clone());
-                std::thread::spawn(move || {
-                    let stream = stream?;
-                    match tls {
-                        None => serve(stream, &asked, script.as_ref()),
-                        Some(tls) => {
-                            let session = ServerConnection::new(tls).map_err(std::io::Error::other)?;
-                            serve(StreamOwned::new(session, stream), &asked, script.as_ref())
+                std::thread::spawn(move || -> std::io::Result<()> {
+                    let stream: Box<dyn Stream> = match tls {
+                        Some(config) => {
+                            let session = ServerConnection::new(config).map_err(std::io::Error::other)?;
+                            Box::new(StreamOwned::new(session, stream?))
                         }
-                    }
+                        None => Box::new(stream?),
+                    };
+                    serve(stream, &asked, script.as_ref())
                 });
             }
         });
@@ -89,9 +87,9 @@ impl Scripted {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The base URL of a server with TLS.
-    pub fn tls_url(&self) -> String {
-        format!("https://localhost:{}", self.port)
+    /// The host with its port by the name in the certificate.
+    pub fn tls_host(&self) -> String {
+        format!("localhost:{}", self.port)
     }
 
     pub fn connections(&self) -> usize {
@@ -110,7 +108,7 @@ impl Drop for Scripted {
     }
 }
 
-fn serve(stream: impl Stream, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -> Answer) -> std::io::Result<()> {
+fn serve(stream: Box<dyn Stream>, asked: &Mutex<Vec<Asked>>, script: &dyn Fn(&Asked) -> Answer) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     loop {
         let mut line = String::new();

@@ -324,7 +324,7 @@ fn the_infrastructure_repository_cannot_lead_to_other_sources() {
         policy(source);
         let (reason, detail) = history.stays();
         assert_eq!(reason, "no-candidate");
-        assert!(detail.contains("is not allowed; name it under `sources`"), "{detail}");
+        assert!(detail.contains("is not allowed; add it to `sources`"), "{detail}");
     }
     // Sources on the git server of the infrastructure repository may be read, with its key.
     policy(&history.stage.sshd.url(&history.source));

@@ -336,8 +336,8 @@ fn push_options_arrive_or_are_refused_clearly() {
     let sync = || run(scene.stage.home(), &["sync", "--config", &config]);
     let main = scene.at("main");
     let refused = sync().fails_with(2);
-    assert!(refused.stderr.contains("does not take push options"), "{refused:#?}");
-    assert!(refused.stderr.contains("help: leave git.pushOptions out, or allow them"), "{refused:#?}");
+    assert!(refused.stderr.contains("does not accept push options"), "{refused:#?}");
+    assert!(refused.stderr.contains("help: remove git.pushOptions, or allow them"), "{refused:#?}");
     assert_eq!(scene.at("main"), main);
     git(&origin.path, &["config", "receive.advertisePushOptions", "true"]);
     sync().ok();

@@ -1,0 +1,118 @@
+//! An operation on a remote, with its credentials, its time limits and its error.
+//!
+//! libgit2 only passes a URL to its transports, and errors lose their type in C. But it calls them on its caller's thread, so
+//! the current operation is stored in a thread-local, and errors are stored in the operation.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::runtime::Runtime;
+
+use crate::repo::config::Config;
+use crate::repo::credentials::Offer;
+use crate::repo::error::{Outage, RepoError};
+use crate::secret::SafeUrl;
+
+use super::runtime;
+
+/// A whole operation may take this many times as long as one response.
+const WHOLE: u32 = 20;
+
+/// An operation on a remote.
+pub struct Operation {
+    /// The settings of the remote.
+    pub config: Config,
+    /// The credentials, read from their files when the operation started.
+    pub offer: Offer,
+    /// The runtime of the connections.
+    pub runtime: &'static Runtime,
+    deadline: Instant,
+    failure: Mutex<Option<RepoError>>,
+    /// The URL of the repository that the server redirected to.
+    pub base: Mutex<Option<url::Url>>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Operation>>> = const { RefCell::new(None) };
+}
+
+/// The current operation of this thread, until this value is dropped.
+pub struct Running {
+    operation: Arc<Operation>,
+    before: Option<Arc<Operation>>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        CURRENT.set(self.before.take());
+    }
+}
+
+impl Running {
+    /// Takes the error that a transport has stored.
+    pub fn take_failure(&self) -> Option<RepoError> {
+        self.operation.failure.lock().take()
+    }
+}
+
+impl Operation {
+    /// Starts an operation on this thread. Credentials are read from their files now, so that a rotated one is used.
+    pub fn begin(config: &Config) -> Result<Running, RepoError> {
+        let runtime = runtime::get().map_err(|source| RepoError::Setup { source })?;
+        let operation = Arc::new(Operation {
+            config: config.clone(),
+            offer: Offer::read(config)?,
+            runtime,
+            deadline: Instant::now() + config.timeout * WHOLE,
+            failure: Mutex::default(),
+            base: Mutex::default(),
+        });
+        let before = CURRENT.replace(Some(Arc::clone(&operation)));
+        Ok(Running { operation, before })
+    }
+
+    /// Returns the current operation of this thread.
+    pub fn current() -> Option<Arc<Operation>> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+
+    /// Returns the URL of the repository.
+    pub fn url(&self) -> &SafeUrl {
+        &self.config.url
+    }
+
+    /// Waits for a response, within the limits of one response and of the operation.
+    pub fn wait<F: Future>(&self, future: F) -> Result<F::Output, RepoError> {
+        self.wait_for(self.config.timeout, future)
+    }
+
+    /// Waits within another limit, and that of the operation.
+    pub fn wait_for<F: Future>(&self, limit: Duration, future: F) -> Result<F::Output, RepoError> {
+        let until = (Instant::now() + limit).min(self.deadline);
+        runtime::wait(self.runtime, until, future).ok_or_else(|| {
+            self.broken(if Instant::now() >= self.deadline {
+                Outage::TooLong { limit: self.config.timeout * WHOLE }
+            } else {
+                Outage::Silent { limit }
+            })
+        })
+    }
+
+    /// Returns the error for a connection that cannot be made or broke.
+    pub fn broken(&self, source: Outage) -> RepoError {
+        RepoError::Unreachable { url: self.config.url.clone(), source }
+    }
+
+    /// Stores the error that ends the operation. The first one counts, because others follow from it.
+    pub fn fail(&self, error: RepoError) {
+        self.failure.lock().get_or_insert(error);
+    }
+
+    /// Returns whether the operation has failed.
+    pub fn has_failed(&self) -> bool {
+        self.failure.lock().is_some()
+    }
+}

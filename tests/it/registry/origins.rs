@@ -407,7 +407,7 @@ fn anonymous_tokens_come_from_any_realm_that_a_redirect_may_lead_to() {
         tags(HostConfig { credentials_file: None, ..own })
     };
     let (https, http) = (generous(folder, true), generous(folder, false));
-    let server = token_registry(folder, true, &format!("{}/token", format!("https://{}", https.tls_host())));
+    let server = token_registry(folder, true, &format!("https://{}/token", https.tls_host()));
     assert_eq!(anonymous(&server).expect("tags").len(), 1);
     assert!(!https.asked().is_empty() && !https.asked().iter().any(is_secret), "{:#?}", https.asked());
     for (realm, words) in [

@@ -57,6 +57,7 @@ impl<'c> Context<'c> {
 
     /// Scans the repositories of all images that policies govern, unless that was done already.
     pub async fn scan(&mut self) {
+        self.state.note_queried();
         let part_cache = self.state.part_cache.clone();
         let round = self.round(&part_cache);
         let found = round.complete(&mut self.state.findings, &self.inventory, &self.config.policies).await;

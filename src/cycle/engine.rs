@@ -222,6 +222,7 @@ impl Engine {
             if std::mem::take(&mut was_guess) {
                 run.state.begin_again();
             }
+            run.state.forget_outdated();
             let (tip, decision, is_guess) = match guess.take() {
                 Some(guess) => self.decide_on_guess(Tip::new(clone, guess, &self.trees), operation, &mut run).await?,
                 None => {

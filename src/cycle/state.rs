@@ -39,7 +39,12 @@ pub struct CycleState {
     pub broken: BTreeSet<Skipped>,
     /// The inventory of the tip that the cycle began with.
     first: Option<Arc<Inventory>>,
+    /// The time when registries were queried first.
+    queried: Option<Instant>,
 }
+
+/// What registries said longer ago is queried again for another attempt.
+const OUTDATED: Duration = Duration::from_secs(10);
 
 /// The time for querying registries in a cycle.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +93,22 @@ impl CycleState {
         Arc::clone(self.first.get_or_insert_with(|| Arc::clone(inventory)))
     }
 
+    /// Notes that registries are queried now, unless they were before.
+    pub fn note_queried(&mut self) {
+        self.queried.get_or_insert_with(Instant::now);
+    }
+
+    /// Forgets what registries said if that was too long ago. Attempts that lose races take time, and what they would
+    /// deploy in the end should be the newest.
+    pub fn forget_outdated(&mut self) {
+        if self.queried.is_some_and(|queried| queried.elapsed() >= OUTDATED) {
+            self.queried = None;
+            self.findings.clear();
+            self.verifications.clear();
+            self.part_cache = PartCache::default();
+        }
+    }
+
     /// Forgets the inventory that the cycle began with, because its tip was not the tip of the branch.
     pub fn begin_again(&mut self) {
         self.first = None;
@@ -114,5 +135,19 @@ mod tests {
         let scope = Scope::Only([Target::image(&image("r.io/org/app"))].into());
         assert_eq!(both().outside(&scope).notes, [note("r.io/org/app2")].into());
         assert!(both().outside(&Scope::All).notes.is_empty());
+    }
+
+    #[test]
+    fn registries_are_queried_again_after_a_while() {
+        let image: Repository = "r.io/org/app".parse().expect("a name");
+        let findings = || [(image.clone(), Err(NoFindings::Absent("gone".to_owned())))].into();
+        let mut state = CycleState { findings: findings(), ..CycleState::default() };
+        state.note_queried();
+        state.forget_outdated();
+        assert_eq!(state.findings.len(), 1);
+        state.queried = Instant::now().checked_sub(OUTDATED);
+        state.note_queried();
+        state.forget_outdated();
+        assert!(state.findings.is_empty() && state.queried.is_none());
     }
 }

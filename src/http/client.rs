@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
-use reqwest::{Certificate, Method, StatusCode};
+use reqwest::{Certificate, Method, RequestBuilder, StatusCode};
 use url::Url;
 
 use crate::secret::Secret;
@@ -186,19 +186,30 @@ impl Client {
                 builder = builder.body(body.clone());
             }
         }
-        let sent = match (route.limit(&self.allowed), url.host_str()) {
-            (Some(reach), Some(name)) => limited(name.to_owned(), reach, builder.send()).await,
-            _ => builder.send().await,
-        };
-        sent.map_err(|error| match is_private(&error) {
+        send_within(route, &self.allowed, builder).await.map_err(|error| match is_private(&error) {
             true => SendError::Redirect(RedirectError::new(url, RedirectProblem::Private)),
             false => SendError::Connection(error),
         })
     }
 }
 
-/// Whether a connection failed because a name leads to a private address.
-fn is_private(error: &(dyn std::error::Error + 'static)) -> bool {
+/// Sends a request of a route, whose name may lead no further than the route may.
+///
+/// # Errors
+/// The server cannot be reached.
+pub async fn send_within(
+    route: &Route,
+    allowed: &[RedirectHost],
+    request: RequestBuilder,
+) -> reqwest::Result<reqwest::Response> {
+    match (route.limit(allowed), route.url().host_str()) {
+        (Some(reach), Some(name)) => limited(name.to_owned(), reach, request.send()).await,
+        _ => request.send().await,
+    }
+}
+
+/// Returns whether a connection failed because a name leads to a private address.
+pub fn is_private(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<PrivateAddress>() || error.source().is_some_and(is_private)
 }
 

@@ -7,12 +7,12 @@
 //! - [`client`]: sends requests, follows redirects and limits the size of responses
 //! - [`redirect`]: decides which redirects are followed, and who receives secrets
 //! - [`reach`]: tells public addresses from those of this machine and of private networks
-//! - `resolver`: resolves names, and keeps redirects away from private addresses
+//! - [`resolver`]: resolves names, and keeps redirects away from private addresses
 
 pub mod client;
 pub mod reach;
 pub mod redirect;
-mod resolver;
+pub mod resolver;
 
 use std::error::Error;
 use std::io;

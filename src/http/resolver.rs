@@ -18,23 +18,23 @@ tokio::task_local! {
 /// All addresses of a name are more private than the server that redirected there.
 #[derive(Debug, thiserror::Error)]
 #[error("the name leads to a private address")]
-pub(super) struct PrivateAddress;
+pub struct PrivateAddress;
 
 /// The system's resolver, which remembers the reach of names. Clones share what they remember.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Resolver {
+pub struct Resolver {
     seen: Arc<Mutex<HashMap<String, Reach>>>,
 }
 
 impl Resolver {
     /// The reach of a name that was resolved without a limit.
-    pub(super) fn reach(&self, name: &str) -> Option<Reach> {
+    pub fn reach(&self, name: &str) -> Option<Reach> {
         self.seen.lock().get(name).copied()
     }
 }
 
 /// Runs a request during which a name may only lead to addresses of this reach or a wider one.
-pub(super) async fn limited<T>(name: String, reach: Reach, request: impl Future<Output = T>) -> T {
+pub async fn limited<T>(name: String, reach: Reach, request: impl Future<Output = T>) -> T {
     LIMIT.scope((name, reach), request).await
 }
 

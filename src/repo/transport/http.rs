@@ -1,19 +1,19 @@
 //! Requests to a server, and which of its redirects are followed.
 
-use std::net::IpAddr;
-
 use git2::transport::Service;
-use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION};
-use reqwest::{RequestBuilder, Response, StatusCode, Url};
+use reqwest::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 
+use crate::http::client::is_private;
+use crate::http::redirect::{RedirectError, RedirectProblem, Route};
 use crate::http::root_cause;
 use crate::repo::credentials::Offer;
 use crate::repo::error::{Outage, RepoError, Words};
 
-use super::operation::Operation;
+use super::operation::{Base, Operation};
 
-/// The number of redirects that are followed.
-const MOST_REDIRECTS: usize = 5;
+/// Why a redirect is of no use whose target wants to know who is asking.
+const NO_CREDENTIALS: &str = "which requires credentials, and none were sent there";
 
 /// How much of the body of an error response is read.
 const MOST_WORDS: usize = 4096;
@@ -49,93 +49,58 @@ pub fn announcement(operation: &Operation, service: Service) -> Result<Url, Repo
     Ok(url)
 }
 
-/// Returns the URL for requests to a service: below the configured URL, or where the references were found.
-pub fn endpoint(operation: &Operation, service: Service) -> Result<Url, RepoError> {
-    let base = operation.base.lock().clone();
-    Ok(below(&base.map_or_else(|| configured(operation), Ok)?, name(service)))
-}
-
-/// Adds common headers to a request. Credentials are only sent to the origin that they were configured for.
-pub fn with_headers(operation: &Operation, request: RequestBuilder, to: &Url) -> Result<RequestBuilder, RepoError> {
+/// Adds common headers to a request, and the credentials if it is for the origin that they were configured for.
+fn with_headers(operation: &Operation, request: RequestBuilder, carries_secrets: bool) -> RequestBuilder {
     let request = request.header(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Ok(match &operation.offer {
-        Offer::Password { user, password, .. } if to.origin() == configured(operation)?.origin() => {
-            request.basic_auth(user, Some(password.expose()))
-        }
+    match &operation.offer {
+        Offer::Password { user, password, .. } if carries_secrets => request.basic_auth(user, Some(password.expose())),
         _ => request,
-    })
+    }
 }
 
 /// Returns a request for the list of references.
-pub fn get(
-    operation: &Operation,
-    client: &reqwest::Client,
-    service: Service,
-    url: &Url,
-) -> Result<RequestBuilder, RepoError> {
+pub fn get(operation: &Operation, client: &reqwest::Client, service: Service, route: &Route) -> RequestBuilder {
     let accepted = format!("application/x-{}-advertisement", name(service));
-    with_headers(operation, client.get(url.clone()).header(ACCEPT, accepted), url)
+    with_headers(operation, client.get(route.url().clone()).header(ACCEPT, accepted), route.carries_secrets())
 }
 
-/// Returns a POST request to a service.
+/// Returns a POST request to a service: below the configured URL, or where the references were found.
 pub fn post(operation: &Operation, client: &reqwest::Client, service: Service) -> Result<RequestBuilder, RepoError> {
-    let url = endpoint(operation, service)?;
-    let request = client.post(url.clone()).header(CONTENT_TYPE, format!("application/x-{}-request", name(service)));
-    with_headers(operation, request.header(ACCEPT, format!("application/x-{}-result", name(service))), &url)
+    let base = operation.base.lock().clone();
+    let Base { url, carries_secrets } =
+        base.map_or_else(|| configured(operation).map(|url| Base { url, carries_secrets: true }), Ok)?;
+    let request = client.post(below(&url, name(service)));
+    let request = request.header(CONTENT_TYPE, format!("application/x-{}-request", name(service)));
+    let request = request.header(ACCEPT, format!("application/x-{}-result", name(service)));
+    Ok(with_headers(operation, request, carries_secrets))
 }
 
-/// Returns whether a status is a redirect.
-pub fn is_redirect(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
-}
-
-/// Returns the target of a redirect if it may be followed: it must be the same kind of URL, not http after https, and not
-/// in a private network or on this machine unless the redirecting host is.
-pub fn redirected(operation: &Operation, from: &Url, response: &Response, followed: usize) -> Result<Url, RepoError> {
-    let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-    let to = location.and_then(|location| from.join(location).ok());
-    let Some(mut to) = to else {
-        return Err(operation.broken(Outage::Answer(format!("{} without a usable Location", response.status()))));
-    };
-    let _ = (to.set_username(""), to.set_password(None));
-    let refuse = |why| {
-        let mut shown = to.clone();
-        shown.set_query(None);
-        Err(RepoError::Redirected { url: operation.url().clone(), to: shown.to_string(), why })
-    };
-    let asked = from.query_pairs().find(|(key, _)| key == "service").map(|(_, value)| value.into_owned());
-    let is_same = to.query_pairs().any(|(key, value)| key == "service" && Some(&*value) == asked.as_deref());
-    if followed >= MOST_REDIRECTS {
-        return refuse("which is one redirect too many");
+/// Follows a redirect to where the repository announces its references, if the response is one.
+pub fn follow(operation: &Operation, route: &mut Route, response: &Response) -> Result<bool, RepoError> {
+    let requested = route.url().clone();
+    let refused = |error: RedirectError, why| RepoError::Redirected { url: operation.url().clone(), to: error.to, why };
+    let is_redirect = route.follow(&Method::GET, response.status(), response.headers(), &[]);
+    let is_redirect = is_redirect.map_err(|error| {
+        let why = match error.problem {
+            RedirectProblem::TooMany => "which is one redirect too many",
+            RedirectProblem::Unencrypted | RedirectProblem::Invalid => "which is not https",
+            RedirectProblem::Private => "which is inside a private network",
+            RedirectProblem::NotRepeated | RedirectProblem::Credentials => NO_CREDENTIALS,
+        };
+        refused(error, why)
+    })?;
+    let service = |url: &Url| url.query_pairs().find(|(key, _)| key == "service").map(|(_, value)| value.into_owned());
+    let announces = route.url().path().ends_with("/info/refs") && service(route.url()) == service(&requested);
+    if is_redirect && !announces {
+        let error = RedirectError::new(route.url(), RedirectProblem::Invalid);
+        return Err(refused(error, "which is not where a repository announces its references"));
     }
-    if !matches!(to.scheme(), "https" | "http") || from.scheme() == "https" && to.scheme() != "https" {
-        return refuse("which is not https");
-    }
-    if !to.path().ends_with("/info/refs") || !is_same {
-        return refuse("which is not where a repository announces its references");
-    }
-    if to.host() != from.host() && is_inside(&to) && !is_inside(from) {
-        return refuse("which is inside a private network");
-    }
-    Ok(to)
-}
-
-/// Returns whether a host is an address, or a name, of this machine or of a private network.
-fn is_inside(url: &Url) -> bool {
-    let is_inside = |ip: IpAddr| match ip {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local() || ip.is_unique_local() || ip.is_unspecified(),
-    };
-    match url.host() {
-        Some(url::Host::Ipv4(ip)) => is_inside(ip.into()),
-        Some(url::Host::Ipv6(ip)) => is_inside(ip.to_ipv4_mapped().map_or(ip.into(), IpAddr::from)),
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => true,
-    }
+    Ok(is_redirect)
 }
 
 /// Stores where the references were found, for the following requests of the operation.
-pub fn remember(operation: &Operation, announcement: &Url) {
+pub fn remember(operation: &Operation, route: &Route) {
+    let announcement = route.url();
     let mut base = announcement.clone();
     let path = announcement.path();
     base.set_path(path.strip_suffix("/info/refs").unwrap_or(path));
@@ -148,7 +113,7 @@ pub fn remember(operation: &Operation, announcement: &Url) {
     if !others.is_empty() {
         base.query_pairs_mut().extend_pairs(others);
     }
-    *operation.base.lock() = Some(base);
+    *operation.base.lock() = Some(Base { url: base, carries_secrets: route.carries_secrets() });
 }
 
 /// Returns an error unless the response is a success with the expected content type.
@@ -175,11 +140,7 @@ fn refusal(operation: &Operation, status: StatusCode, response: Response) -> Rep
         401 | 403 if !is_ours => {
             let mut to = from;
             to.set_query(None);
-            RepoError::Redirected {
-                url,
-                to: to.to_string(),
-                why: "which requires credentials, and none were sent there",
-            }
+            RepoError::Redirected { url, to: to.to_string(), why: NO_CREDENTIALS }
         }
         401 => operation.offer.refused(&operation.config, ""),
         403 => RepoError::NoAccess { url, words },
@@ -206,6 +167,11 @@ async fn words_of(mut response: Response) -> String {
 /// Returns the error for a failed request.
 pub fn failed(operation: &Operation, error: &reqwest::Error) -> RepoError {
     let words = root_cause(error);
+    if let (true, Some(url)) = (is_private(error), error.url()) {
+        let RedirectError { to, .. } = RedirectError::new(url, RedirectProblem::Private);
+        let url = operation.url().clone();
+        return RepoError::Redirected { url, to, why: "which is inside a private network" };
+    }
     if error.is_connect() && is_certificate(error) {
         return RepoError::Certificate { url: operation.url().clone(), source: Words(words) };
     }

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::http;
+use crate::http::resolver::Resolver;
 use crate::repo::config::Config;
 use crate::repo::credentials::read_bytes;
 use crate::repo::error::{Outage, RepoError, Words};
@@ -32,6 +33,8 @@ struct Purpose {
 pub struct Client {
     /// The client.
     pub http: reqwest::Client,
+    /// What it has found out about names.
+    pub resolver: Resolver,
     /// Whether an earlier operation has used it.
     pub is_used: bool,
     purpose: Purpose,
@@ -58,11 +61,12 @@ pub fn of(operation: &Operation, fresh: bool) -> Result<Arc<Client>, RepoError> 
     if let Some(client) = kept.iter().find(|client| client.purpose == purpose) {
         return Ok(Arc::clone(client));
     }
-    let made = {
+    let resolver = Resolver::default();
+    let http = {
         let _entered = operation.runtime.enter();
-        build(config, pem.as_ref().map(|pem| pem.expose().as_slice()))?
+        build(config, pem.as_ref().map(|pem| pem.expose().as_slice()), &resolver)?
     };
-    let client = Arc::new(Client { http: made, is_used: false, purpose });
+    let client = Arc::new(Client { http, resolver, is_used: false, purpose });
     if kept.len() >= MOST {
         kept.remove(0);
     }
@@ -76,13 +80,14 @@ pub fn forget(operation: &Operation) {
     KEPT.lock().retain(|client| client.purpose.authority != authority);
 }
 
-fn build(config: &Config, pem: Option<&[u8]>) -> Result<reqwest::Client, RepoError> {
+fn build(config: &Config, pem: Option<&[u8]>, resolver: &Resolver) -> Result<reqwest::Client, RepoError> {
     http::use_ring();
     let builder = || {
         reqwest::Client::builder()
             // Some servers recognize git by this name.
             .user_agent(concat!("git/2.0 (tagalong ", env!("CARGO_PKG_VERSION"), ")"))
             .redirect(reqwest::redirect::Policy::none())
+            .dns_resolver(resolver.clone())
             .connect_timeout(config.timeout)
             .pool_idle_timeout(LONGEST_IDLE)
             .http1_only()
@@ -101,9 +106,8 @@ fn build(config: &Config, pem: Option<&[u8]>) -> Result<reqwest::Client, RepoErr
                 built => built.map_err(failed),
             }
         }
-        None => match builder().build() {
-            Err(_) if config.url.scheme() == "http" => builder().tls_certs_only([]).build().map_err(failed),
-            built => built.map_err(failed),
-        },
+        // Without TLS, the system's certificate authorities are not needed, and reading them takes time.
+        None if config.url.scheme() == "http" => builder().tls_certs_only([]).build().map_err(failed),
+        None => builder().build().map_err(failed),
     }
 }

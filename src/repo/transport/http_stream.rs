@@ -9,6 +9,8 @@ use reqwest::{Body, Response};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::http::client::send_within;
+use crate::http::redirect::Route;
 use crate::repo::error::{Outage, RepoError};
 
 use super::http;
@@ -37,31 +39,35 @@ pub fn open(operation: &Arc<Operation>, service: Service) -> Result<Box<dyn Smar
 /// Requests the references, following redirects. A kept connection gets a short try.
 fn announced(operation: &Operation, service: Service) -> Result<Response, RepoError> {
     let client = http_client::of(operation, false)?;
-    let mut url = http::announcement(operation, service)?;
+    let mut route = Route::new(http::announcement(operation, service)?);
     let mut first = None;
     if client.is_used {
         let limit = KEPT_ANSWERS_WITHIN.min(operation.config.timeout);
-        let sent = operation.wait_for(limit, http::get(operation, &client.http, service, &url)?.send());
+        let sent = operation.wait_for(limit, http::get(operation, &client.http, service, &route).send());
         first = sent.ok().and_then(Result::ok);
     }
     let client = if client.is_used && first.is_none() { http_client::of(operation, true)? } else { client };
-    for followed in 0.. {
+    loop {
         let response = match first.take() {
             Some(response) => response,
             None => {
-                let sent = operation.wait(http::get(operation, &client.http, service, &url)?.send())?;
+                let request = http::get(operation, &client.http, service, &route);
+                let sent = operation.wait(send_within(&route, &[], request))?;
                 sent.map_err(|error| http::failed(operation, &error))?
             }
         };
-        if !http::is_redirect(response.status()) {
-            http::remember(operation, &url);
+        if let Some(reach) = route.url().host_str().and_then(|name| client.resolver.reach(name))
+            && route.is_at_origin()
+        {
+            route.resolved(reach);
+        }
+        if !http::follow(operation, &mut route, &response)? {
+            http::remember(operation, &route);
             let expected = format!("application/x-{}-advertisement", http::name(service));
             return http::checked(operation, response, &expected);
         }
-        url = http::redirected(operation, &url, &response, followed)?;
-        tracing::debug!(host = url.host_str(), "the git server redirects");
+        tracing::debug!(host = route.url().host_str(), "the git server redirects");
     }
-    Err(operation.broken(Outage::Answer("it redirects forever".to_owned())))
 }
 
 enum State {

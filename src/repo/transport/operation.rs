@@ -31,8 +31,17 @@ pub struct Operation {
     pub runtime: &'static Runtime,
     deadline: Instant,
     failure: Mutex<Option<RepoError>>,
-    /// The URL of the repository that the server redirected to.
-    pub base: Mutex<Option<url::Url>>,
+    /// Where the references of the repository were found.
+    pub base: Mutex<Option<Base>>,
+}
+
+/// Where the references of a repository were found.
+#[derive(Clone)]
+pub struct Base {
+    /// The URL of the repository.
+    pub url: url::Url,
+    /// Whether no redirect has left the configured origin, so that it gets the credentials.
+    pub carries_secrets: bool,
 }
 
 thread_local! {

@@ -38,8 +38,10 @@ fn the_image_moves_and_the_file_still_decrypts() {
     assert_eq!(String::from_utf8(decrypted).expect("text"), expected);
     let changed: Vec<&str> =
         written.lines().zip(sealed.lines()).filter(|(new, old)| new != old).map(|(new, _)| new.trim()).collect();
-    let keys: Vec<&str> = changed.iter().filter_map(|line| line.split_once(':')).map(|(key, _)| key).collect();
-    assert_eq!(keys, ["tag", "lastmodified", "mac"], "{changed:#?}");
+    let keys = changed.iter().filter_map(|line| line.split_once(':')).map(|(key, _)| key);
+    // Within the second in which sops encrypted the file, its time stays the same.
+    let keys: Vec<&str> = keys.filter(|key| *key != "lastmodified").collect();
+    assert_eq!(keys, ["tag", "mac"], "{changed:#?}");
 
     // By name, below --dir.
     let dir = stage.home().join("work");

@@ -149,24 +149,15 @@ impl Client {
     /// A route from a server, with what is known about its addresses.
     fn route(&self, from: &Url) -> Route {
         let mut route = Route::new(from.clone());
-        self.look_up(&mut route);
+        note_reach(&mut route, &self.resolver);
         route
-    }
-
-    /// Takes note of the addresses of the server that a route is at.
-    fn look_up(&self, route: &mut Route) {
-        if let Some(reach) = route.url().host_str().and_then(|name| self.resolver.reach(name)) {
-            route.resolved(reach);
-        }
     }
 
     async fn send_along(&self, mut route: Route, request: &Request, limit: usize) -> Result<Response, SendError> {
         let end = Instant::now() + self.timeout;
         loop {
             let response = self.hop(&route, request, end).await?;
-            if route.is_at_origin() {
-                self.look_up(&mut route);
-            }
+            note_reach(&mut route, &self.resolver);
             if route.follow(&request.method, response.status(), response.headers(), &self.allowed)? {
                 drain(response).await;
                 continue;
@@ -190,6 +181,14 @@ impl Client {
             true => SendError::Redirect(RedirectError::new(url, RedirectProblem::Private)),
             false => SendError::Connection(error),
         })
+    }
+}
+
+/// Takes note of the addresses of the first server, if that is where a route is.
+pub fn note_reach(route: &mut Route, resolver: &Resolver) {
+    let name = route.url().host_str().filter(|_| route.is_at_origin());
+    if let Some(reach) = name.and_then(|name| resolver.reach(name)) {
+        route.resolved(reach);
     }
 }
 

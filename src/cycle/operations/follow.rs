@@ -14,7 +14,6 @@ use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::plan::decide::{self, Plan};
 use crate::plan::message::Purpose;
-use crate::plan::rollback;
 use crate::plan::tree_config::TreeConfig;
 
 use super::operation::{Operation, Planned};
@@ -49,7 +48,7 @@ impl Operation for FollowOne<'_> {
     }
 
     fn inventory(&self, tip: &Tip, config: &TreeConfig, paths: &PathFilter) -> Result<Arc<Inventory>, CycleError> {
-        request::inventory(tip, config, paths, [self.0], |inventory| rollback::known(inventory, self.0))
+        request::inventory_of(self.0, tip, config, paths)
     }
 
     fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o> {

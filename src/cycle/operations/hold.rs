@@ -13,7 +13,6 @@ use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::plan::decide::Plan;
 use crate::plan::message::{Act, Purpose};
-use crate::plan::rollback;
 use crate::plan::trailer::Target;
 use crate::plan::tree_config::TreeConfig;
 
@@ -36,8 +35,7 @@ impl Operation for Hold {
     }
 
     fn inventory(&self, tip: &Tip, config: &TreeConfig, paths: &PathFilter) -> Result<Arc<Inventory>, CycleError> {
-        let image = &self.target.image;
-        request::inventory(tip, config, paths, [image], |inventory| rollback::known(inventory, image))
+        request::inventory_of(&self.target.image, tip, config, paths)
     }
 
     fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o> {

@@ -12,6 +12,7 @@ use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::Prefilter;
 use crate::plan::decide::RequestError;
 use crate::plan::message::{Act, Purpose};
+use crate::plan::rollback;
 use crate::plan::tree_config::TreeConfig;
 
 use super::terms::Attribution;
@@ -37,6 +38,16 @@ pub fn inventory<'n>(
             Err(error.into())
         }
     }
+}
+
+/// Returns the fields of an image that has to be in the tree, even if all of them are overridden.
+pub fn inventory_of(
+    image: &Repository,
+    tip: &Tip,
+    config: &TreeConfig,
+    paths: &PathFilter,
+) -> Result<Arc<Inventory>, CycleError> {
+    inventory(tip, config, paths, [image], |inventory| rollback::known(inventory, image))
 }
 
 /// Verifies references, unless that was done for an earlier tip.

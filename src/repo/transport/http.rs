@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 
 use crate::http::client::is_private;
 use crate::http::redirect::{RedirectError, RedirectProblem, Route};
-use crate::http::root_cause;
+use crate::http::{ConnectionFailure, root_cause};
 use crate::repo::credentials::Offer;
 use crate::repo::error::{Outage, RepoError, Words};
 
@@ -172,23 +172,8 @@ pub fn failed(operation: &Operation, error: &reqwest::Error) -> RepoError {
         let url = operation.url().clone();
         return RepoError::Redirected { url, to, why: "which is inside a private network" };
     }
-    if error.is_connect() && is_certificate(error) {
+    if error.is_connect() && ConnectionFailure::of(error) == ConnectionFailure::Certificate {
         return RepoError::Certificate { url: operation.url().clone(), source: Words(words) };
     }
     operation.broken(if error.is_connect() { Outage::NoConnection(words) } else { Outage::Cut(words) })
-}
-
-fn is_certificate(error: &reqwest::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-        let is_tls = |error: &(dyn std::error::Error + 'static)| {
-            matches!(error.downcast_ref::<rustls::Error>(), Some(rustls::Error::InvalidCertificate(_)))
-        };
-        if is_tls(error) || inner.is_some_and(|inner| is_tls(inner)) {
-            return true;
-        }
-        source = error.source();
-    }
-    false
 }

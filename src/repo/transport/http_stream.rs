@@ -9,7 +9,7 @@ use reqwest::{Body, Response};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::http::client::send_within;
+use crate::http::client::{note_reach, send_within};
 use crate::http::redirect::Route;
 use crate::repo::error::{Outage, RepoError};
 
@@ -56,11 +56,7 @@ fn announced(operation: &Operation, service: Service) -> Result<Response, RepoEr
                 sent.map_err(|error| http::failed(operation, &error))?
             }
         };
-        if let Some(reach) = route.url().host_str().and_then(|name| client.resolver.reach(name))
-            && route.is_at_origin()
-        {
-            route.resolved(reach);
-        }
+        note_reach(&mut route, &client.resolver);
         if !http::follow(operation, &mut route, &response)? {
             http::remember(operation, &route);
             let expected = format!("application/x-{}-advertisement", http::name(service));

@@ -4,3 +4,4 @@ mod agent;
 mod container_image;
 mod manifests;
 mod pipelines;
+mod release;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::support::agent::Agent;
-use crate::support::git::{Origin, Sshd, make_key};
+use crate::support::git::{Origin, Sshd, git, make_key};
 use crate::support::infra::Stage;
 use crate::support::process::{Server, wait_until};
 use crate::support::tagalong::{self, Run};
@@ -90,6 +90,21 @@ fn a_server_with_several_keys_shows_the_one_that_is_on_file() {
     let scene = Scene::new(HOST_KEY, more);
     let rsa = public(&scene.folder.path().join("sshd/rsa"));
     fs::write(scene.sshd.known_hosts(), format!("[127.0.0.1]:{} {rsa}", scene.sshd.port())).expect("written");
+    scene.is_let_in(&[], &[]);
+}
+
+#[test]
+fn banners_and_the_refs_of_pull_requests_do_no_harm() {
+    let more = |folder: &Path| {
+        fs::write(folder.join("banner"), "Welcome!\r\nEverything is logged.\n".repeat(100)).expect("written");
+        format!("Banner {}/banner\n", folder.display())
+    };
+    let scene = Scene::new(HOST_KEY, more);
+    let tip = scene.origin.tip();
+    for pull in 1..=50 {
+        git(&scene.origin.path, &["update-ref", &format!("refs/pull/{pull}/head"), &tip]);
+    }
+    git(&scene.origin.path, &["config", "transfer.hideRefs", "refs/pull/7"]);
     scene.is_let_in(&[], &[]);
 }
 

@@ -10,6 +10,7 @@
 //! | 1 | [`image`], [`path`], [`platform`], [`secret`] | the vocabulary: names of images, files and platforms, values that redact themselves |
 //! | 2 | [`yaml`] | YAML parsed into nodes with their positions; edits to the bytes, each verified |
 //! | 2 | [`policy`] | which tags match, how they are ordered, which one is chosen, or why none is |
+//! | 2 | [`window`] | deployment windows: local time, weekly periods, calendars |
 //! | 2 | [`http`] | HTTP clients for all outside systems: TLS, redirects, time limits |
 //! | 3 | [`manifest`] | image fields and their shapes, edits, kustomizations and what they shadow |
 //! | 3 | [`sops`] | SOPS files and age: decrypted, verified, checked against `.sops.yaml`, written |
@@ -27,7 +28,7 @@
 //! | 8 | [`demo`] | the demo with its embedded registry and repository |
 //! | 9 | [`cli`] | the command line, one file per command |
 //!
-//! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`yaml`], [`policy`], [`manifest`], [`sops`], [`plan`].
+//! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`yaml`], [`policy`], [`window`], [`manifest`], [`sops`], [`plan`].
 //! Pure modules use no runtime, no files, no environment and no clock, and only import pure modules.
 //!
 //! Data flows one way: from registry to policy, plan, gates, repository and report.
@@ -54,4 +55,5 @@ pub mod repo;
 pub mod secret;
 pub mod sops;
 pub mod telemetry;
+pub mod window;
 pub mod yaml;

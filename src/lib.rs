@@ -19,16 +19,17 @@
 //! | 3 | [`forge`] | pull requests on Gitea, GitHub and GitLab |
 //! | 3 | [`repo`] | git on a bare clone |
 //! | 3 | [`telemetry`] | logs and traces |
+//! | 4 | [`stage`] | stages: releases, what proves them, and what they wait for |
 //! | 4 | [`keys`] | age identities, from the places where sops looks |
-//! | 4 | [`plan`] | fields and candidates to a plan, holds, commit messages |
-//! | 5 | [`notify`] | notifications: chats, webhooks, commit statuses |
-//! | 5 | [`cycle`] | one cycle from fetch to push, planned again after a lost race |
-//! | 6 | [`agent`] | scheduled cycles and what reports on them: log, metrics, status page |
-//! | 7 | [`config`] | `tagalong.yaml`, flags and environment |
-//! | 8 | [`demo`] | the demo with its embedded registry and repository |
-//! | 9 | [`cli`] | the command line, one file per command |
+//! | 5 | [`plan`] | fields and candidates to a plan, holds, commit messages |
+//! | 6 | [`notify`] | notifications: chats, webhooks, commit statuses |
+//! | 6 | [`cycle`] | one cycle from fetch to push, planned again after a lost race |
+//! | 7 | [`agent`] | scheduled cycles and what reports on them: log, metrics, status page |
+//! | 8 | [`config`] | `tagalong.yaml`, flags and environment |
+//! | 9 | [`demo`] | the demo with its embedded registry and repository |
+//! | 10 | [`cli`] | the command line, one file per command |
 //!
-//! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`yaml`], [`policy`], [`window`], [`manifest`], [`sops`], [`plan`].
+//! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`yaml`], [`policy`], [`window`], [`manifest`], [`sops`], [`stage`], [`plan`].
 //! Pure modules use no runtime, no files, no environment and no clock, and only import pure modules.
 //!
 //! Data flows one way: from registry to policy, plan, gates, repository and report.
@@ -54,6 +55,7 @@ pub mod registry;
 pub mod repo;
 pub mod secret;
 pub mod sops;
+pub mod stage;
 pub mod telemetry;
 pub mod window;
 pub mod yaml;

@@ -1,0 +1,19 @@
+//! Stages: how releases move from one set of files to the next.
+//!
+//! - [`name`]: names of stages and releases
+//! - [`definition`]: stages, and what has to be true before a release enters one
+//! - [`stages`]: all stages of a tree
+//! - [`release`]: images that move together, identified by their digests
+//! - [`group`]: the fields of a stage that hold a release
+//! - [`timeline`]: which releases a stage has held, and since when
+//! - [`candidate`]: the releases that may enter a stage, and what they wait for
+//! - [`promotion`]: a release that enters a stage, with its evidence
+
+pub mod candidate;
+pub mod definition;
+pub mod group;
+pub mod name;
+pub mod promotion;
+pub mod release;
+pub mod stages;
+pub mod timeline;

@@ -1,0 +1,79 @@
+//! A release that enters a stage, with its evidence.
+
+use std::fmt;
+
+use super::name::Name;
+use super::release::Release;
+
+/// A release that enters a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promotion {
+    /// The stage.
+    pub stage: Name,
+    /// The stages before in which the release was proven.
+    pub from: Vec<Name>,
+    /// The name of the release's group.
+    pub group: String,
+    /// The release.
+    pub release: Release,
+    /// How many fields it moves. It moves all of them or none.
+    pub fields: usize,
+    /// What proves it.
+    pub evidence: Vec<Evidence>,
+}
+
+/// A piece of evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// What it is about: `soak`, `check`, `window` or `approval`.
+    pub kind: String,
+    /// What was found.
+    pub detail: String,
+    /// A link to it.
+    pub url: Option<String>,
+}
+
+impl Promotion {
+    /// Returns the value of the trailer that records it: `live <- paper stonks 1a2b3c4 (ID)`.
+    pub fn trailer(&self) -> String {
+        let from: Vec<&str> = self.from.iter().map(Name::as_str).collect();
+        let Promotion { stage, group, release, .. } = self;
+        format!("{stage} <- {} {group} {} ({})", from.join(","), release.short(), release.id())
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.detail)?;
+        self.url.iter().try_for_each(|url| write!(f, " {url}"))
+    }
+}
+
+impl Evidence {
+    /// Reads the value of a trailer.
+    pub fn read(text: &str) -> Option<Evidence> {
+        let (kind, rest) = text.trim().split_once(' ')?;
+        let (detail, url) = match rest.rsplit_once(' ') {
+            Some((detail, url)) if url.starts_with("https://") || url.starts_with("http://") => (detail, Some(url)),
+            _ => (rest, None),
+        };
+        Some(Evidence { kind: kind.to_owned(), detail: detail.to_owned(), url: url.map(str::to_owned) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_survives_its_trailer() {
+        for text in ["soak 26h 12m since 1a2b3c4", "check e2e/beta success https://ci.example.com/7"] {
+            assert_eq!(Evidence::read(text).expect("evidence").to_string(), text);
+        }
+        assert_eq!(
+            Evidence::read("check a b https://x.example/1").and_then(|evidence| evidence.url).as_deref(),
+            Some("https://x.example/1")
+        );
+        assert!(Evidence::read("soak").is_none());
+    }
+}

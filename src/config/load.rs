@@ -306,7 +306,7 @@ agent:
             "6:14: policies[0].images: `ghcr.io/a:v1` is not a valid image pattern",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
             "9:13: agent.interval: expected a string, found a number",
-            "10:1: registrys: unknown key; expected one of git, registries, sources, policies, fields, embedded, secrets, agent, notify, cluster",
+            "10:1: registrys: unknown key; expected one of git, registries, sources, policies, fields, embedded, stages, releases, windows, secrets, agent, notify, cluster",
         ];
         for (error, expected) in found.iter().zip(expect) {
             assert!(error.starts_with(expected), "{error} is not {expected}");

@@ -440,7 +440,7 @@ impl Engine {
         let KnownHolds { named, horizon } = self.memory.holds(context.tip, &mut context.history)?;
         horizon.into_iter().for_each(|horizon| context.note(horizon.note()));
         context.tip.clone.note_sound();
-        let Context { config: TreeConfig { policies, field_rules }, inventory, notes, .. } = context;
+        let Context { config: TreeConfig { policies, field_rules, .. }, inventory, notes, .. } = context;
         Ok(Decision {
             gated,
             skipped,

@@ -3,6 +3,7 @@
 use crate::manifest::field_rules::FieldRules;
 use crate::manifest::prefilter::{Prefilter, words};
 use crate::policy::rule::PolicySet;
+use crate::stage::stages::Stages;
 
 /// The configuration of a tree.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +12,8 @@ pub struct TreeConfig {
     pub policies: PolicySet,
     /// The rules for what is an image field.
     pub field_rules: FieldRules,
+    /// The stages that releases pass.
+    pub stages: Stages,
 }
 
 impl TreeConfig {

@@ -196,11 +196,19 @@ fn stay(
     let mut last: Option<Stay> = None;
     for tenure in upstream.tenures.iter().filter(is_same) {
         let Some(since) = tenure.since.clone() else { continue };
-        let until = tenure.until.as_ref().map_or(now, |until| until.when);
+        let until = tenure.end.as_ref().map_or(now, |end| end.at.when);
         let lasted = until.duration_since(since.when).max(SignedDuration::ZERO);
         let is_longer = last.as_ref().is_none_or(|last| last.lasted < lasted);
         if is_longer {
-            last = Some(Stay { stage: stage.clone(), since, is_there: tenure.until.is_none(), lasted });
+            last = Some(Stay { stage: stage.clone(), since, is_there: tenure.end.is_none(), lasted });
+        }
+        // The newest tenure comes first: what was taken back last stays back.
+        if tenure.end.as_ref().is_some_and(|end| end.takes_back) {
+            let detail = format!("{} was taken back in {stage}", release.short());
+            return Err(wait(Gate::Held, detail));
+        }
+        if tenure.end.is_none() {
+            break;
         }
     }
     let Some(stay) = last else {
@@ -251,6 +259,7 @@ mod tests {
     use crate::manifest::paths::PathFilter;
 
     use super::super::release::Build;
+    use super::super::timeline::End;
     use super::*;
 
     fn at(hour: i64) -> Timestamp {
@@ -272,9 +281,9 @@ mod tests {
         };
         let mut tenures = Vec::new();
         for (index, (digit, hour)) in arrivals.iter().enumerate() {
-            let until = arrivals.get(index + 1).map(|(_, next)| point(0, *next));
+            let end = arrivals.get(index + 1).map(|(_, next)| End { at: point(0, *next), takes_back: false });
             let held = Held::Release(release(*digit));
-            tenures.insert(0, Tenure { held, since: Some(point(0, *hour)), until });
+            tenures.insert(0, Tenure { held, since: Some(point(0, *hour)), end });
         }
         Upstream { stage: stage.parse().expect("a name"), tenures }
     }
@@ -350,6 +359,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_taken_back_stays_back_until_it_is_deployed_again() {
+        let live = history("live", &[('1', 5)]);
+        let mut beta = history("beta", &[('1', 0), ('2', 10), ('3', 14)]);
+        beta.tenures[1].end.as_mut().expect("an end").takes_back = true;
+        let stage = stage(2, any(&["beta"]));
+        let found = look(&stage, &live, &[beta], 15);
+        assert_eq!((soaked(&found).as_str(), found.waiting.len()), ("", 2));
+        assert_eq!(found.waiting[1].1.gate, Gate::Held);
+        let mut again = history("beta", &[('1', 0), ('2', 10), ('1', 14), ('2', 20)]);
+        again.tenures[2].end.as_mut().expect("an end").takes_back = true;
+        assert_eq!(soaked(&look(&stage, &live, &[again], 23)), "v2");
+    }
+
+    #[test]
     fn one_of_several_stages_is_enough_unless_all_are_required() {
         let live = history("live", &[('1', 5)]);
         let upstream = [history("a", &[('1', 0), ('2', 10)]), history("b", &[('1', 0), ('2', 30)])];
@@ -369,7 +392,7 @@ mod tests {
         let mut beta = history("beta", &[('1', 0)]);
         let versions =
             BTreeMap::from([("ghcr.io/acme/app".parse().expect("an image"), crate::image::Version::default())]);
-        beta.tenures.insert(0, Tenure { held: Held::Unrecorded(versions), since: None, until: None });
+        beta.tenures.insert(0, Tenure { held: Held::Unrecorded(versions), since: None, end: None });
         let found = look(&stage(0, any(&["beta"])), &history("live", &[('1', 5)]), &[beta], 10);
         assert_eq!(found.unusable[0].gate, Gate::Image);
     }

@@ -40,6 +40,13 @@ impl Stages {
         self.stages.is_empty()
     }
 
+    /// Adds others after these.
+    pub fn extend(&mut self, others: Stages) {
+        self.stages.extend(others.stages);
+        self.releases.extend(others.releases);
+        self.windows.extend(others.windows);
+    }
+
     /// Returns the stage that a file belongs to.
     pub fn of(&self, file: &str) -> Option<&Stage> {
         self.stages.iter().find(|stage| stage.paths.wants(file))

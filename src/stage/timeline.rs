@@ -37,6 +37,8 @@ pub struct FieldMove {
     pub to: Option<Version>,
     /// The digest that the commit records for the new version.
     pub recorded: Option<Digest>,
+    /// True if the version before was taken back: somebody replaced it, or tagalong rolled it back on request.
+    pub takes_back: bool,
 }
 
 /// A time in which a stage held the same versions.
@@ -46,8 +48,17 @@ pub struct Tenure {
     pub held: Held,
     /// The commit that brought them; `None` if it is older than the history that was read.
     pub since: Option<Point>,
-    /// The commit that replaced them; `None` if they are still there.
-    pub until: Option<Point>,
+    /// Their end; `None` if they are still there.
+    pub end: Option<End>,
+}
+
+/// The end of a tenure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// The commit that replaced the versions.
+    pub at: Point,
+    /// True if it took them back.
+    pub takes_back: bool,
 }
 
 /// The versions that a stage holds.
@@ -99,10 +110,10 @@ pub fn tenures(fields: &[&Located], moves: &[FieldMove]) -> Vec<Tenure> {
         state.insert((&located.file, &field.path), (&field.repository, &field.version));
     }
     let mut tenures: Vec<Tenure> = Vec::new();
-    let mut until = None;
+    let mut end = None;
     for commit in moves.chunk_by(|a, b| a.at.ago == b.at.ago) {
         let at = &commit[0].at;
-        push(&mut tenures, Tenure { held: held(&state, &records, at.ago), since: Some(at.clone()), until });
+        push(&mut tenures, Tenure { held: held(&state, &records, at.ago), since: Some(at.clone()), end });
         for moved in commit {
             let key = (moved.file.as_str(), moved.path.as_str());
             match &moved.from {
@@ -110,9 +121,9 @@ pub fn tenures(fields: &[&Located], moves: &[FieldMove]) -> Vec<Tenure> {
                 None => drop(state.remove(&key)),
             }
         }
-        until = Some(at.clone());
+        end = Some(End { at: at.clone(), takes_back: commit.iter().any(|moved| moved.takes_back) });
     }
-    push(&mut tenures, Tenure { held: held(&state, &records, usize::MAX), since: None, until });
+    push(&mut tenures, Tenure { held: held(&state, &records, usize::MAX), since: None, end });
     tenures
 }
 
@@ -163,5 +174,89 @@ impl Records<'_> {
     fn digest(&self, image: &Repository, version: &Version, ago: usize) -> Option<Digest> {
         let before = self.0.iter().filter(|(own, to, at, _)| *own == image && *to == version && *at >= ago);
         before.min_by_key(|(_, _, at, _)| *at).map(|(_, _, _, digest)| (*digest).clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::manifest::field_rules::FieldRules;
+    use crate::manifest::find;
+
+    use super::*;
+
+    fn located(file: &str, image: &str) -> Located {
+        let text = format!("image: {image}\n");
+        let facts = find::read(file, text.as_bytes(), &FieldRules::default()).expect("valid YAML");
+        Located { file: file.to_owned(), field: facts.fields[0].clone(), shadowed_by: None, encrypted: false }
+    }
+
+    fn digest(digit: char) -> Digest {
+        format!("sha256:{}", digit.to_string().repeat(64)).parse().expect("a digest")
+    }
+
+    fn moved(ago: usize, file: &str, from: &str, to: &str, recorded: Option<char>) -> FieldMove {
+        let version = |text: &str| (text != "-").then(|| Version::parse_tag(text).expect("a version"));
+        let at =
+            Point { ago, commit: ago.to_string(), when: Timestamp::from_second(1000 - ago as i64).expect("a time") };
+        FieldMove {
+            at,
+            file: file.to_owned(),
+            path: "image".to_owned(),
+            image: "acme/app".parse().expect("an image"),
+            from: version(from),
+            to: version(to),
+            recorded: recorded.map(digest),
+            takes_back: false,
+        }
+    }
+
+    fn shown(tenures: &[Tenure]) -> Vec<String> {
+        let show = |tenure: &Tenure| {
+            let held = match &tenure.held {
+                Held::Release(release) => release.short(),
+                Held::Unrecorded(_) => format!("{}?", tenure.held.tag().map(ToString::to_string).unwrap_or_default()),
+                Held::Mixed(_) => "mixed".to_owned(),
+                Held::Nothing => "nothing".to_owned(),
+            };
+            let ago = |point: Option<&Point>| point.map_or("…".to_owned(), |point| point.ago.to_string());
+            format!("{held} {}-{}", ago(tenure.since.as_ref()), ago(tenure.end.as_ref().map(|end| &end.at)))
+        };
+        tenures.iter().map(show).collect()
+    }
+
+    #[test]
+    fn tenures_follow_the_history_of_a_field() {
+        let field = located("a.yaml", "acme/app:v3");
+        let moves = [
+            moved(1, "a.yaml", "v2", "v3", Some('3')),
+            moved(5, "a.yaml", "v1", "v2", Some('2')),
+            moved(7, "a.yaml", "-", "v1", None),
+        ];
+        assert_eq!(shown(&tenures(&[&field], &moves)), ["v3 1-…", "v2 5-1", "v1? 7-5", "nothing …-7"]);
+    }
+
+    #[test]
+    fn fields_that_move_one_after_another_disagree_in_between() {
+        let (a, b) = (located("a.yaml", "acme/app:v2"), located("b.yaml", "acme/app:v2"));
+        let moves = [moved(1, "b.yaml", "v1", "v2", Some('2')), moved(2, "a.yaml", "v1", "v2", Some('2'))];
+        assert_eq!(shown(&tenures(&[&a, &b], &moves)), ["v2 1-…", "mixed 2-1", "v1? …-2"]);
+    }
+
+    #[test]
+    fn a_digest_is_the_one_that_was_recorded_last_before() {
+        let field = located("a.yaml", "acme/app:v1");
+        let moves = [
+            moved(1, "a.yaml", "v2", "v1", Some('9')),
+            moved(3, "a.yaml", "v1", "v2", Some('2')),
+            moved(5, "a.yaml", "v0", "v1", Some('1')),
+        ];
+        let tenures = tenures(&[&field], &moves);
+        let digests: Vec<Option<&Digest>> = tenures
+            .iter()
+            .map(|tenure| {
+                tenure.held.release().and_then(|release| release.images().values().next()).map(|build| &build.digest)
+            })
+            .collect();
+        assert_eq!(digests, [Some(&digest('9')), Some(&digest('2')), Some(&digest('1')), None]);
     }
 }

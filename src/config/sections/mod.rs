@@ -6,6 +6,7 @@
 //! - [`registries`]: the keys of `registries`
 //! - [`sources`]: the keys of `sources`
 //! - [`policies`]: the keys of `policies`, `fields` and `embedded`
+//! - [`stages`]: the keys of `stages`, `releases` and `windows`
 //! - [`secrets`]: the keys of `secrets`
 //! - [`agent`]: the keys of `agent`
 //! - [`notify`]: the keys of `notify`
@@ -20,4 +21,5 @@ pub mod pull_request;
 pub mod registries;
 pub mod secrets;
 pub mod sources;
+pub mod stages;
 pub mod transport;

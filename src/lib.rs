@@ -7,6 +7,7 @@
 //! | layer | modules | what they do |
 //! | --- | --- | --- |
 //! | 0 | [`fault`] | kinds of failure, with exit codes and help |
+//! | 1 | [`clock`] | the current time, limited to what every part can handle |
 //! | 1 | [`image`], [`path`], [`platform`], [`secret`] | the vocabulary: names of images, files and platforms, values that redact themselves |
 //! | 2 | [`yaml`] | YAML parsed into nodes with their positions; edits to the bytes, each verified |
 //! | 2 | [`policy`] | which tags match, how they are ordered, which one is chosen, or why none is |
@@ -34,6 +35,7 @@
 
 pub mod agent;
 pub mod cli;
+pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod cycle;

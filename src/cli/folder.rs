@@ -1,19 +1,20 @@
 //! Files below `--dir`: read whole, written whole, links never followed.
 
 use std::collections::HashSet;
-use std::fs::Permissions;
-use std::io::Write;
+use std::fs::{File, Permissions};
+use std::io::{ErrorKind, Read, Write};
 use std::num::NonZero;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::config::repository_file::TreeConfigReader;
 use crate::cycle::engine::Hosts;
-use crate::cycle::secrets::verify::Progress;
+use crate::cycle::secrets::verify::{Progress, inspection_of_large};
 use crate::cycle::tree::cache::REPOSITORY_FILE;
 use crate::manifest::file_kind::is_manifest_name;
 use crate::manifest::find;
@@ -21,11 +22,13 @@ use crate::manifest::graph::Graph;
 use crate::manifest::inventory::{self, Inventory};
 use crate::manifest::paths::PathFilter;
 use crate::plan::tree_config::TreeConfig;
+use crate::repo::tree::{Content, LARGE};
 use crate::sops::audit::FileVerdict;
 use crate::sops::inspect;
 use crate::sops::keyring::Keyring;
 use crate::sops::rulebook::{RULES_FILE, RuleBook};
 use crate::sops::verdicts::verdicts;
+use crate::yaml::node::{MAX_BYTES, ScanError};
 
 use super::error::CliError;
 use super::secrets::error::SecretsError;
@@ -34,6 +37,8 @@ use super::secrets::error::SecretsError;
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
+    /// Held by the thread that works on a large file.
+    large: Mutex<()>,
 }
 
 impl Folder {
@@ -41,10 +46,10 @@ impl Folder {
     pub fn open(root: &Path) -> Result<Folder, CliError> {
         let is_folder = std::fs::metadata(root).and_then(|found| match found.is_dir() {
             true => Ok(()),
-            false => Err(std::io::Error::new(std::io::ErrorKind::NotFound, "it is not a folder")),
+            false => Err(std::io::Error::new(ErrorKind::NotFound, "it is not a folder")),
         });
         is_folder.map_err(|source| failed("open", root, source))?;
-        Ok(Folder { root: root.to_owned() })
+        Ok(Folder { root: root.to_owned(), large: Mutex::default() })
     }
 
     /// Takes stock of the files, with what the folder's own file and the configuration ask of them. Nothing works on
@@ -58,7 +63,10 @@ impl Folder {
         let tree_config = reader.read(own.as_deref(), Hosts::Any)?;
         let (all_paths, files) = self.files(paths)?;
         let readings = in_parallel(&files, |path| {
-            let facts = find::read(path, &self.read(path)?, &tree_config.field_rules);
+            let facts = self.with(path, |content| match content {
+                Content::Bytes(bytes) => find::read(path, bytes, &tree_config.field_rules),
+                Content::TooLarge(size) => Err(ScanError::TooLarge { size }),
+            })?;
             Ok((Arc::from(path), Arc::new(facts)))
         })?;
         let exists = |path: &str| all_paths.contains(path);
@@ -77,14 +85,22 @@ impl Folder {
         let done = AtomicUsize::new(0);
         let inspect = |paths: &[&str]| {
             let found = in_parallel(paths, |file| {
-                let inspection = inspect::inspect(file, &self.read(file)?, keyring, &rules);
+                let inspection = self.with(file, |content| match content {
+                    Content::Bytes(bytes) => inspect::inspect(file, bytes, keyring, &rules),
+                    Content::TooLarge(size) => inspection_of_large(file, size),
+                })?;
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
                 Ok((file.to_owned(), Arc::new(inspection)))
             })?;
             Ok(found.into_iter().collect())
         };
         let inspect_sources = |sources: &[(&str, &str)]| {
-            let read = |(path, by): &(&str, &str)| Ok(inspect::inspect_source(path, &self.read(path)?, by));
+            let read = |(path, by): &(&str, &str)| {
+                self.with(path, |content| match content {
+                    Content::Bytes(bytes) => inspect::inspect_source(path, bytes, by),
+                    Content::TooLarge(size) => Some(inspect::too_large(path, size)),
+                })
+            };
             sources.iter().map(read).collect()
         };
         let all: Vec<&str> = files.iter().map(String::as_str).collect();
@@ -148,10 +164,27 @@ impl Folder {
         Ok((all_paths, files))
     }
 
-    /// The bytes of a file.
+    /// The bytes of a file. One that is too large to be read is an error.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, CliError> {
+        self.with(path, |content| match content {
+            Content::Bytes(bytes) => Ok(bytes.to_vec()),
+            Content::TooLarge(size) => {
+                let large = std::io::Error::new(ErrorKind::FileTooLarge, ScanError::TooLarge { size }.to_string());
+                Err(failed("read", &self.root.join(path), large))
+            }
+        })?
+    }
+
+    /// Applies a function to a file, one at a time if they are large.
+    pub fn with<T>(&self, path: &str, work: impl FnOnce(Content<'_>) -> T) -> Result<T, CliError> {
         let file = self.root.join(path);
-        std::fs::read(&file).map_err(|source| failed("read", &file, source))
+        let fail = |source| failed("read", &file, source);
+        let opened = File::open(&file).map_err(fail)?;
+        let size = opened.metadata().map_err(fail)?.len();
+        let _alone = (size > LARGE as u64).then(|| self.large.lock());
+        let mut bytes = Vec::new();
+        opened.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(fail)?;
+        Ok(work(if bytes.len() > MAX_BYTES { Content::TooLarge(size) } else { Content::Bytes(&bytes) }))
     }
 
     /// The bytes of a file that may be missing.
@@ -170,7 +203,7 @@ impl Folder {
         let replace = || -> std::io::Result<()> {
             std::fs::create_dir_all(folder)?;
             let mode = match std::fs::metadata(&file) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Permissions::from_mode(0o644),
+                Err(error) if error.kind() == ErrorKind::NotFound => Permissions::from_mode(0o644),
                 there => there?.permissions(),
             };
             let mut new = tempfile::NamedTempFile::new_in(folder)?;

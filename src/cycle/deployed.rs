@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
-use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::clock;
 use crate::image::{Digest, Repository, Tag, Version};
 use crate::manifest::field::Shape;
 use crate::manifest::inventory::Inventory;
@@ -113,7 +113,7 @@ async fn expiring<'i>(
     let mut findings = FindingsByImage::new();
     let policies_that_keep = PolicySet { rules };
     let findings_cache = FindingsCache::default();
-    let (detail, now) = (ScanDetail::AllTags, Timestamp::now());
+    let (detail, now) = (ScanDetail::AllTags, clock::now());
     let round = Round { registry, sources, part_cache, findings_cache: &findings_cache, detail, until: None, now };
     round.complete(&mut findings, inventory, &policies_that_keep).await;
     let mut expiring = BTreeMap::new();

@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::fault::Explain;
 use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
@@ -416,7 +416,7 @@ impl Engine {
             state: &mut *run.state,
             mode: run.mode,
             terms,
-            now: Timestamp::now(),
+            now: clock::now(),
             notes,
         };
         let (passed, purpose) = loop {

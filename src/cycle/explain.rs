@@ -2,9 +2,9 @@
 
 use std::cmp::Reverse;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::clock;
 use crate::image::{Digest, Repository, Tag};
 use crate::manifest::field::Shape;
 use crate::manifest::inventory::Located;
@@ -241,7 +241,7 @@ fn gates(state: &CycleState, rule: Option<&Rule>, image: &Repository) -> Vec<Gat
         .map(|((_, version), verification)| {
             let (passed, detail) = match verification {
                 Verification::Complete { digest, created } => {
-                    let young = rule.and_then(|rule| too_young(rule, *created, Timestamp::now()));
+                    let young = rule.and_then(|rule| too_young(rule, *created, clock::now()));
                     let built = created.map(|at| format!(", built {at}")).unwrap_or_default();
                     (young.is_none(), young.unwrap_or_else(|| format!("complete, {digest}{built}")))
                 }

@@ -7,7 +7,7 @@ use crate::manifest::inventory::Inventory;
 use crate::manifest::prefilter::Prefilter;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
-use crate::repo::tree::BlobId;
+use crate::repo::tree::{BlobId, Content};
 
 use super::tree::cache::TreeCache;
 use super::tree::walk::Listing;
@@ -59,7 +59,7 @@ impl Tip {
     pub fn read_blobs<T: Send>(
         &self,
         ids: &[BlobId],
-        read: impl Fn(usize, &[u8]) -> T + Sync,
+        read: impl Fn(usize, Content<'_>) -> T + Sync,
     ) -> Result<Vec<T>, RepoError> {
         self.clone.read_blobs(ids, read)
     }

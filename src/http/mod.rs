@@ -104,7 +104,7 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         return Some(Duration::from_secs(seconds.min(365 * 24 * 3600)));
     }
     let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Duration::try_from(at.duration_since(jiff::Timestamp::now())).ok()
+    Duration::try_from(at.duration_since(crate::clock::now())).ok()
 }
 
 /// Encodes a text as a path segment or as a query value.

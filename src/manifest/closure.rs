@@ -43,7 +43,7 @@ impl Closures {
     }
 
     /// Returns the kustomizations that have a file among their resources.
-    pub(super) fn included_by(&self, file: &str) -> impl Iterator<Item = &Arc<str>> {
+    pub(super) fn included_by(&self, file: &str) -> impl Iterator<Item = &Arc<str>> + use<'_> {
         let parents = self.parents.get(file).into_iter().flatten();
         parents.filter(|parent| parent.as_resource).map(|parent| &parent.file)
     }

@@ -12,13 +12,15 @@ use super::field::Slots;
 use super::field_rules::FieldRules;
 use super::file_kind::{is_kind, is_kustomization};
 use super::flux::FluxObject;
-use super::shapes::finder::Finder;
+use super::shapes::finder::{Finder, MAX_FIELDS};
 
 /// Reads a file. `path` determines only whether a file without a `kind` is a kustomization, and which rules apply to
 /// it.
 pub fn read(path: &str, bytes: &[u8], field_rules: &FieldRules) -> Result<FileFacts, ScanError> {
     let scan = Scan::read(bytes)?;
-    Ok(read_scan(path, &scan, field_rules))
+    let facts = read_scan(path, &scan, field_rules);
+    let is_limited = facts.fields.len() + facts.pending.len() > MAX_FIELDS;
+    if is_limited { Err(ScanError::TooManyFields { most: MAX_FIELDS }) } else { Ok(facts) }
 }
 
 /// Reads a file that has been parsed already.

@@ -38,7 +38,7 @@ pub enum NamedFileError {
     /// It does not exist.
     #[error("{file}: no such file")]
     Missing { file: String },
-    /// It is not valid YAML.
+    /// It is not valid YAML, or too large or too deep.
     #[error("{file}: cannot be read as YAML")]
     NotYaml {
         file: String,
@@ -73,7 +73,7 @@ const NAMED: usize = 10;
 pub struct Inventory {
     /// The fields, ordered by file, document and position.
     pub fields: Vec<Located>,
-    /// Files that could not be parsed as YAML, with the reason. They are left alone.
+    /// Files that could not be parsed as YAML, or are too large or too deep, with the reason. They are left alone.
     pub unreadable: Vec<(String, ScanError)>,
     /// The files that are deployed together.
     pub closures: Arc<Closures>,
@@ -144,12 +144,9 @@ impl Inventory {
         if let Some((file, source)) = self.unreadable.iter().find(|(file, _)| paths.names(file)) {
             return Err(NamedFileError::NotYaml { file: file.clone(), source: source.clone() });
         }
-        let left = self.unreadable.iter().take(NAMED);
-        let mut notes: Vec<String> =
-            left.map(|(file, error)| format!("{file}: left alone, not valid YAML: {error}")).collect();
-        if let Some(more) = self.unreadable.len().checked_sub(NAMED).filter(|more| *more > 0) {
-            notes.push(format!("{more} more files left alone, not valid YAML"));
-        }
+        let (limited, invalid): (Vec<_>, Vec<_>) = self.unreadable.iter().partition(|(_, error)| error.is_limit());
+        let mut notes = left_alone(&limited, "cannot be read");
+        notes.extend(left_alone(&invalid, "not valid YAML"));
         notes.extend(self.problems.iter().map(ToString::to_string));
         Ok(notes)
     }
@@ -162,6 +159,13 @@ impl Inventory {
         ranked.sort();
         ranked.into_iter().take(5).map(|(_, name)| name.clone()).collect()
     }
+}
+
+/// Returns notes for files that were left alone for a reason. Many files are counted rather than named.
+fn left_alone(files: &[&(String, ScanError)], reason: &str) -> Vec<String> {
+    let named = files.iter().take(NAMED).map(|(file, error)| format!("{file}: left alone, {reason}: {error}"));
+    let more = files.len().checked_sub(NAMED).filter(|more| *more > 0);
+    named.chain(more.map(|more| format!("{more} more files left alone, {reason}"))).collect()
 }
 
 /// Returns the files that could be parsed, with their facts.
@@ -240,6 +244,39 @@ mod tests {
     }
 
     #[test]
+    fn a_long_chain_of_kustomizations_is_followed_to_its_end() {
+        let length = 20_000;
+        let mut files: Vec<(String, String)> = (0..length)
+            .map(|n| (format!("k{n}/kustomization.yaml"), format!("resources: [../k{}]\n", n + 1)))
+            .collect();
+        files[0].1.push_str("images:\n- name: app\n  newTag: v2\n");
+        files.push((format!("k{length}/kustomization.yaml"), "resources: [app.yaml]\n".to_owned()));
+        files.push((format!("k{length}/app.yaml"), DEPLOYMENT.to_owned()));
+        let readings: Vec<(Arc<str>, Reading)> = files
+            .iter()
+            .map(|(path, text)| {
+                (path.as_str().into(), Arc::new(find::read(path, text.as_bytes(), &FieldRules::default())))
+            })
+            .collect();
+        let graph = Graph::build(readable(&readings), &|_| true);
+        let found = Inventory::of(&readings, &graph, &|_| true, &PathFilter::default());
+        let field = found.fields.iter().find(|located| located.file.ends_with("app.yaml")).expect("a field");
+        assert_eq!(field.shadowed_by.as_deref(), Some("k0/kustomization.yaml"));
+        assert_eq!(found.problems, []);
+    }
+
+    #[test]
+    fn a_file_with_too_many_fields_is_left_alone() {
+        let text = "- image: a/b:1\n".repeat(10_001);
+        let notes = inventory(&[("a.yaml", &text)]).notes(&PathFilter::default()).expect("none was named");
+        assert_eq!(
+            notes,
+            ["a.yaml: left alone, cannot be read: too large: files with up to 10000 image fields are read"]
+        );
+        assert_eq!(inventory(&[("a.yaml", &text[15..])]).fields.len(), 10_000);
+    }
+
+    #[test]
     fn cycles_and_missing_files_are_reported_and_not_fatal() {
         let found = inventory(&[
             ("a/kustomization.yaml", "resources: [../b, gone.yaml, https://example.com/x?ref=v1]\n"),
@@ -261,6 +298,15 @@ mod tests {
         assert_eq!(notes[NAMED], "5 more files left alone, not valid YAML");
         let named = PathFilter::new(&["24.yaml"]).expect("a path");
         assert!(matches!(found.notes(&named), Err(NamedFileError::NotYaml { file, .. }) if file == "24.yaml"));
+    }
+
+    #[test]
+    fn files_beyond_a_limit_are_not_called_invalid() {
+        let deep = "- ".repeat(1_000);
+        let notes =
+            inventory(&[("a.yaml", "a: [\n"), ("b.yaml", &deep)]).notes(&PathFilter::default()).expect("none named");
+        assert!(notes[0].starts_with("b.yaml: left alone, cannot be read: line 1, column 401: nested"), "{notes:?}");
+        assert!(notes[1].starts_with("a.yaml: left alone, not valid YAML: "), "{notes:?}");
     }
 
     #[test]

@@ -12,6 +12,11 @@ pub struct PathError {
     reason: String,
 }
 
+/// The length of the longest pattern. Nested alternatives are compiled by recursion.
+const MAX_PATTERN: usize = 1_000;
+
+const TOO_LONG: &str = "patterns may have up to 1000 bytes";
+
 /// A selection of files. Without any pattern, all files are selected.
 #[derive(Debug, Clone, Default)]
 pub struct PathFilter {
@@ -33,6 +38,12 @@ impl PathFilter {
             let clean = text.strip_prefix("./").unwrap_or(text).trim_end_matches('/');
             if clean.is_empty() || clean.starts_with('/') || clean.split('/').any(|part| part == "..") {
                 return Err(fail("paths must be relative to the root and stay below it".to_owned()));
+            }
+            if text.len() > MAX_PATTERN {
+                return Err(PathError {
+                    text: text.chars().take(40).collect::<String>() + "…",
+                    reason: TOO_LONG.to_owned(),
+                });
             }
             for glob in [clean.to_owned(), format!("{clean}/**")] {
                 let built = GlobBuilder::new(&glob).literal_separator(true).build();
@@ -84,6 +95,16 @@ mod tests {
     fn paths_that_leave_the_root_are_refused() {
         for text in ["", "/etc/passwd", "../x", "a/../../x", "a[", "./"] {
             assert!(PathFilter::new(&[text]).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn nested_alternatives_do_not_exhaust_the_stack() {
+        let nested = |depth: usize| "{a,".repeat(depth) + "b" + &"}".repeat(depth);
+        assert!(PathFilter::new(&[nested(10)]).expect("a glob").wants("b"));
+        // Nested less deeply, they exceed a limit of the regular expressions that they become.
+        for depth in [249, 250, 100_000] {
+            assert!(PathFilter::new(&[nested(depth)]).is_err(), "{depth}");
         }
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::image::{DEFAULT_HOST, Repository};
 use crate::platform::Platform;
 
-use super::tag_patterns::TagPatterns;
+use super::tag_patterns::{MAX_PATTERN, TagPatterns};
 use super::tags::{RuleError, TagRule};
 
 /// The default of `inspect_limit`.
@@ -52,6 +52,9 @@ impl ImagePattern {
     /// Parses a pattern; without a host it refers to Docker Hub, as image names do.
     pub fn parse(text: &str) -> Result<ImagePattern, RuleError> {
         let fail = |reason: &str| RuleError::Images { text: text.to_owned(), reason: reason.to_owned() };
+        if text.len() > MAX_PATTERN {
+            return Err(fail("patterns may have up to 1000 bytes"));
+        }
         if text.is_empty() || text.contains("://") || text.contains('@') || text.contains(char::is_whitespace) {
             return Err(fail("write a name such as ghcr.io/acme/*, without scheme, tag or digest"));
         }

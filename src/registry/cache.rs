@@ -10,6 +10,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
+use crate::clock;
 use crate::image::{Digest, Repository, Tag};
 
 use super::cache_format::{
@@ -45,7 +46,7 @@ struct State {
 }
 
 fn today() -> i64 {
-    Timestamp::now().as_second().div_euclid(SECONDS_OF_A_DAY)
+    clock::now().as_second().div_euclid(SECONDS_OF_A_DAY)
 }
 
 impl Cache {

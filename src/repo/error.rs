@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
 use crate::secret::SafeUrl;
+use crate::yaml::node::MAX_BYTES;
 
 use super::config::Branch;
 use super::known_hosts::Fingerprint;
@@ -101,6 +102,18 @@ pub enum RepoError {
         #[source]
         source: io::Error,
     },
+    /// A file of the repository is larger than what is read.
+    #[error("{file} is too large: {size} bytes; files of up to {} MiB are read", MAX_BYTES >> 20)]
+    TooLarge { file: String, size: u64 },
+    /// A folder of the repository is nested deeper than folders are read.
+    #[error("{folder} is nested too deeply: up to {most} levels of folders are read")]
+    TooDeep { folder: String, most: usize },
+    /// The tree has more files and folders than are read.
+    #[error("the repository has too many files: up to {most} files and folders are read")]
+    TooManyFiles { most: usize },
+    /// Git does not return from a call on this machine.
+    #[error("git hangs in the clone {}", folder.display())]
+    Hangs { folder: PathBuf },
     /// Git failed on this machine.
     #[error("{doing} failed")]
     Git {
@@ -165,9 +178,14 @@ impl Explain for RepoError {
             | RepoError::NoPushOptions { .. }
             | RepoError::Unreadable { .. }
             | RepoError::Authorities { .. }
-            | RepoError::Key { .. } => Fault::BadInput,
+            | RepoError::Key { .. }
+            | RepoError::TooLarge { .. }
+            | RepoError::TooDeep { .. }
+            | RepoError::TooManyFiles { .. } => Fault::BadInput,
             RepoError::Refused { .. } => Fault::Refused,
-            RepoError::Folder { .. } | RepoError::Setup { .. } | RepoError::Git { .. } => Fault::Local,
+            RepoError::Folder { .. } | RepoError::Setup { .. } | RepoError::Git { .. } | RepoError::Hangs { .. } => {
+                Fault::Local
+            }
             RepoError::NothingChanged => Fault::Bug,
         }
     }
@@ -219,6 +237,16 @@ impl Explain for RepoError {
                     .to_owned()
             }
             RepoError::Folder { .. } => "choose a writable folder with --cache-dir".to_owned(),
+            RepoError::TooLarge { .. } => "remove the file, or split it".to_owned(),
+            RepoError::TooDeep { .. } => "move the folder further up, or remove it".to_owned(),
+            RepoError::TooManyFiles { .. } => {
+                "check the newest commits for a tree that contains itself many times over".to_owned()
+            }
+            RepoError::Hangs { .. } => {
+                "the clone is replaced at the next start; if git hangs again, check the disk and run `git fsck` on the \
+                 repository"
+                    .to_owned()
+            }
             RepoError::Git { .. } => {
                 "if this persists, run `git fsck` on the repository; the folder of the clone can be deleted without loss"
                     .to_owned()

@@ -13,6 +13,8 @@
 //! - `walk`: the order in which commits are read
 //! - [`checkpoint`]: results about the history of a commit, kept between runs
 //! - [`folder`]: the folder of a clone and its lock
+//! - `loose`: finds incomplete objects
+//! - [`watchdog`]: notices when git does not return from a call
 //! - [`clone`]: creating and writing the bare clone
 //! - [`tree`]: reading its trees and blobs
 //! - [`source`]: access to the repositories that images are built from, and their history
@@ -33,6 +35,7 @@ pub mod history;
 pub mod known_hosts;
 mod local;
 mod local_push;
+mod loose;
 pub mod proposal;
 pub mod push;
 pub mod remote;
@@ -41,3 +44,4 @@ pub mod source;
 mod transport;
 pub mod tree;
 mod walk;
+pub mod watchdog;

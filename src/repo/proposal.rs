@@ -29,6 +29,7 @@ impl BareClone {
         changes: &BTreeMap<String, Vec<u8>>,
     ) -> Result<bool, RepoError> {
         let doing = || RepoError::git(format!("comparing {commit} with what is to be proposed"));
+        let _call = self.long_call();
         let tree = self.repository.find_commit(base.0).and_then(|base| base.tree()).map_err(doing())?;
         let theirs = self.repository.find_commit(commit.0).map_err(doing())?.tree_id();
         Ok(theirs == self.tree_with(&tree, changes)?

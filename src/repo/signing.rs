@@ -14,6 +14,7 @@ use ssh_key::private::{KeypairData, RsaKeypair};
 use ssh_key::rand_core::OsRng;
 use ssh_key::{Algorithm, HashAlg, LineEnding, Mpint, PrivateKey, SshSig};
 
+use crate::clock;
 use crate::secret::Secret;
 
 use super::config::{Signing, SigningKeyFile};
@@ -96,7 +97,7 @@ fn detached(key: &impl SigningKey, password: &Password, content: &[u8]) -> Resul
 
 /// Returns the newest signing subkey that is neither revoked nor expired, or else the primary key.
 fn signing_subkey(key: &SignedSecretKey) -> Option<&pgp::packet::SecretSubkey> {
-    let now = jiff::Timestamp::now().as_second();
+    let now = clock::now().as_second();
     let usable = key.secret_subkeys.iter().filter(|subkey| {
         let of = |kind| move |signature: &&Signature| signature.typ() == Some(kind);
         let newest = subkey.signatures.iter().filter(of(SignatureType::SubkeyBinding)).max_by_key(|s| s.created());

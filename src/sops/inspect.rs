@@ -1,6 +1,7 @@
 //! Judges the files of a tree: SOPS files, plaintext Secrets, and files that kustomizations generate Secrets from.
 
 use crate::path::{join, parent_of};
+use crate::yaml::node::ScanError;
 
 use super::audit::{self, FileStatus, FileVerdict};
 use super::envelope;
@@ -51,6 +52,11 @@ pub fn inspect_source(path: &str, bytes: &[u8], kustomization: &str) -> Option<F
     let is_plaintext = !bytes.is_empty() && envelope::detect(bytes).is_none();
     let reason = || format!("{kustomization} generates a Secret from this file, but it is in plaintext");
     is_plaintext.then(|| verdict(path, 0, FileStatus::Plaintext, reason()))
+}
+
+/// Returns the verdict on a file with secrets that is too large to be read.
+pub fn too_large(path: &str, size: u64) -> FileVerdict {
+    verdict(path, 0, FileStatus::Failed, ScanError::TooLarge { size }.to_string())
 }
 
 fn verdict(path: &str, document: usize, status: FileStatus, reason: String) -> FileVerdict {

@@ -7,8 +7,10 @@
 //! - [`endpoint`]: `POST /webhooks/KIND`
 //! - `authentic`: authentication of senders
 //! - `events`: the images that an event names
+//! - `refusals`: counts refused requests
 
 mod authentic;
 pub mod config;
 pub mod endpoint;
 mod events;
+mod refusals;

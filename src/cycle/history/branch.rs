@@ -19,7 +19,7 @@ use crate::policy::choose::Chosen;
 use crate::policy::rule::PolicySet;
 use crate::repo::clone::BareClone;
 use crate::repo::error::RepoError;
-use crate::repo::tree::BlobId;
+use crate::repo::tree::{BlobId, Content};
 
 use super::read_back::{Depth, Horizon, ReadHistory};
 use crate::cycle::tip::Tip;
@@ -341,7 +341,8 @@ impl Versions<'_> {
         if let Some(version) = self.known.get(&key) {
             return Ok(version.clone());
         }
-        let read = |_: usize, bytes: &[u8]| {
+        let read = |_: usize, content: Content<'_>| {
+            let Content::Bytes(bytes) = content else { return None };
             let facts = find::read(path, bytes, self.field_rules).ok()?;
             facts.version_of(&self.field.repository, &self.field.path).cloned()
         };

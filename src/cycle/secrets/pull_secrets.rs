@@ -267,7 +267,10 @@ impl TipSecrets<'_> {
 
     /// Returns the values of a file, or `None` if no available identity decrypts it.
     fn values(&self, file: &str) -> Result<Option<Result<Vec<Decrypted>, SopsError>>, RepoError> {
-        let bytes = Secret::new(self.tip.file(file)?.unwrap_or_default());
+        let bytes = match self.tip.file(file) {
+            Err(error @ RepoError::TooLarge { .. }) => return Ok(Some(Err(SopsError::Unreadable(error.to_string())))),
+            read => Secret::new(read?.unwrap_or_default()),
+        };
         Ok(match open::values(file, bytes.expose(), &self.keyring) {
             Err(SopsError::NoIdentity { .. } | SopsError::Foreign { .. } | SopsError::TooFewGroups { .. }) => None,
             values => Some(values),

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use getrandom::SysRng;
-use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use rand_core::UnwrapErr;
 
+use crate::clock;
 use crate::keys::KeySources;
 use crate::manifest::closure::Closures;
 use crate::manifest::file_kind::is_manifest_name;
 use crate::manifest::pods::{self, PodFacts, Subset};
 use crate::repo::error::RepoError;
-use crate::repo::tree::BlobId;
+use crate::repo::tree::{BlobId, Content};
 use crate::sops::age::recipient;
 use crate::sops::audit::{FileStatus, FileVerdict};
 use crate::sops::inspect::{self, Inspection};
@@ -170,7 +170,7 @@ impl Secrets {
     /// Updates the message authentication code of a SOPS file whose plaintext values were edited.
     pub fn update_mac(&self, before: &[u8], after: &[u8]) -> Result<Vec<u8>, String> {
         let keyring = self.sources.keyring().map_err(|error| error.to_string())?;
-        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let now = clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         update_mac::update_mac(before, after, &keyring, &now, &mut UnwrapErr(SysRng)).map_err(|error| error.to_string())
     }
 
@@ -191,7 +191,10 @@ impl Secrets {
             manifests.filter_map(|file| Some((*listing.get(file)?, file.to_owned(), part))).collect();
         let unread: Vec<_> = wanted.iter().filter(|file| !known.pods.contains_key(*file)).cloned().collect();
         let blobs: Vec<BlobId> = unread.iter().map(|(blob, ..)| *blob).collect();
-        let read = tip.read_blobs(&blobs, |index, bytes| Arc::new(pods::read(&unread[index].1, bytes, part)))?;
+        let read = tip.read_blobs(&blobs, |index, content| match content {
+            Content::Bytes(bytes) => Arc::new(pods::read(&unread[index].1, bytes, part)),
+            Content::TooLarge(_) => Arc::default(),
+        })?;
         known.pods.extend(unread.into_iter().zip(read));
         let found = |file: PodKey| Some((file.1.clone(), Arc::clone(known.pods.get(&file)?)));
         Ok(wanted.into_iter().filter_map(found).collect())
@@ -230,9 +233,10 @@ impl Known {
         let read_source = |sources: &[(&str, &str)]| {
             let blobs: Vec<BlobId> =
                 sources.iter().filter_map(|(path, _)| snapshot.listing.get(*path).copied()).collect();
-            snapshot
-                .tip
-                .read_blobs(&blobs, |index, bytes| inspect::inspect_source(sources[index].0, bytes, sources[index].1))
+            snapshot.tip.read_blobs(&blobs, |index, content| match content {
+                Content::Bytes(bytes) => inspect::inspect_source(sources[index].0, bytes, sources[index].1),
+                Content::TooLarge(size) => Some(inspect::too_large(sources[index].0, size)),
+            })
         };
         verdicts(files, exists, |files| self.inspect(snapshot, files, progress), read_source)
     }
@@ -248,9 +252,17 @@ impl Known {
             return Ok(());
         }
         let blobs: Vec<BlobId> = settings.rules.iter().map(|(_, blob)| *blob).collect();
-        let read = snapshot.tip.read_blobs(&blobs, |_, bytes| bytes.to_vec())?;
+        let read = snapshot.tip.read_blobs(&blobs, |_, content| match content {
+            Content::Bytes(bytes) => Ok(bytes.to_vec()),
+            Content::TooLarge(size) => Err(size),
+        })?;
         self.rules = RuleBook::default();
-        settings.rules.iter().zip(read).for_each(|((path, _), bytes)| self.rules.add(path, &bytes));
+        for ((path, _), read) in settings.rules.iter().zip(read) {
+            match read {
+                Ok(bytes) => self.rules.add(path, &bytes),
+                Err(size) => self.rules.add_too_large(path, size),
+            }
+        }
         self.inspections.clear();
         self.settings = settings;
         Ok(())
@@ -273,8 +285,12 @@ impl Known {
             wanted.iter().filter(|file| !self.inspections.contains_key(*file)).collect();
         let blobs: Vec<BlobId> = unread.iter().map(|(blob, _)| *blob).collect();
         let (rules, done) = (&self.rules, AtomicUsize::new(0));
-        let made = snapshot.tip.read_blobs(&blobs, |index, bytes| {
-            let inspection = inspect::inspect(&unread[index].1, bytes, snapshot.keyring, rules);
+        let made = snapshot.tip.read_blobs(&blobs, |index, content| {
+            let path = &unread[index].1;
+            let inspection = match content {
+                Content::Bytes(bytes) => inspect::inspect(path, bytes, snapshot.keyring, rules),
+                Content::TooLarge(size) => inspection_of_large(path, size),
+            };
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, blobs.len());
             Arc::new(inspection)
         })?;
@@ -285,6 +301,13 @@ impl Known {
         };
         Ok(wanted.into_iter().filter_map(found).collect())
     }
+}
+
+/// Judges a file that is too large to be read. Files that are not manifests become part of a Secret only through a
+/// kustomization, and are then judged as its sources.
+pub fn inspection_of_large(path: &str, size: u64) -> Inspection {
+    let verdicts = if is_manifest_name(path) { vec![inspect::too_large(path, size)] } else { Vec::new() };
+    Inspection { verdicts, sources: Vec::new() }
 }
 
 /// Returns whether a verdict keeps updates back. A file that can only be decrypted by a key service does not, nor,

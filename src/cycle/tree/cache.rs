@@ -12,7 +12,8 @@ use crate::manifest::prefilter::{Need, Prefilter};
 use crate::manifest::{file_references, find};
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
-use crate::repo::tree::{BlobId, TreeId};
+use crate::repo::tree::{BlobId, Content, TreeId};
+use crate::yaml::node::ScanError;
 
 use super::walk::{File, Folder, Listing, ReadableFile, Walk};
 
@@ -69,7 +70,7 @@ impl TreeCache {
             return Ok(Arc::clone(listing));
         }
         let mut listing = Listing::new();
-        known.walk(clone, root, &self.paths)?.list(&mut String::new(), &mut listing);
+        known.walk(clone, root, &self.paths)?.list(&mut String::new(), &mut listing)?;
         let listing = Arc::new(listing);
         known.listing = Some((root, Arc::clone(&listing)));
         Ok(listing)
@@ -180,8 +181,12 @@ fn read(
 ) -> Result<Vec<Option<Reading>>, RepoError> {
     let blobs: Vec<BlobId> = files.iter().map(|(_, blob)| *blob).collect();
     let search = reading_rules.prefilter.search();
-    let new_readings = clone.read_blobs(&blobs, |index, bytes| -> Option<Reading> {
+    let new_readings = clone.read_blobs(&blobs, |index, content| -> Option<Reading> {
         let path = &files[index].0;
+        let bytes = match content {
+            Content::Bytes(bytes) => bytes,
+            Content::TooLarge(size) => return Some(Arc::new(Err(ScanError::TooLarge { size }))),
+        };
         match search.need(path, bytes, &reading_rules.field_rules) {
             Need::Nothing => None,
             Need::FileReferences => Some(Arc::new(file_references::read_file_references(path, bytes))),

@@ -20,6 +20,8 @@ pub type Listing = BTreeMap<String, BlobId>;
 #[derive(Debug)]
 pub(super) struct Folder {
     id: TreeId,
+    /// The number of files and folders in it, at any depth.
+    entries: usize,
     /// Its entries in git's order, which is that of whole paths: folders are sorted as if their names ended in `/`.
     children: Vec<Child>,
 }
@@ -36,7 +38,9 @@ enum Kind {
     File(ReadableFile),
     /// A file that is not read.
     Unread(BlobId),
-    /// A symbolic link, a submodule, or a folder that is nested too deeply.
+    /// A folder that is nested too deeply.
+    TooDeep,
+    /// A symbolic link or a submodule.
     Other,
 }
 
@@ -78,7 +82,7 @@ impl Folder {
                 match open.last_mut()?.next().map(|child| &mut child.kind) {
                     Some(Kind::File(readable)) => return Some(readable),
                     Some(Kind::Folder(folder)) => open.push(folder.children.iter_mut()),
-                    Some(Kind::Unread(_) | Kind::Other) => {}
+                    Some(Kind::Unread(_) | Kind::TooDeep | Kind::Other) => {}
                     None => drop(open.pop()),
                 }
             }
@@ -86,7 +90,10 @@ impl Folder {
     }
 
     /// Adds all regular files below it to a listing. `path` is its own path, and is unchanged afterwards.
-    pub fn list(&self, path: &mut String, listing: &mut Listing) {
+    ///
+    /// # Errors
+    /// A folder is nested too deeply, so its files are not known.
+    pub fn list(&self, path: &mut String, listing: &mut Listing) -> Result<(), RepoError> {
         let here = path.len();
         for Child { name, kind } in &self.children {
             if here > 0 {
@@ -94,14 +101,16 @@ impl Folder {
             }
             path.push_str(name);
             match kind {
-                Kind::Folder(folder) => folder.list(path, listing),
+                Kind::Folder(folder) => folder.list(path, listing)?,
                 Kind::File(ReadableFile { file: File { blob, .. }, .. }) | Kind::Unread(blob) => {
                     listing.insert(path.clone(), *blob);
                 }
+                Kind::TooDeep => return Err(RepoError::TooDeep { folder: path.clone(), most: DEEPEST }),
                 Kind::Other => {}
             }
             path.truncate(here);
         }
+        Ok(())
     }
 
     fn find(&self, name: &str) -> Option<usize> {
@@ -161,6 +170,8 @@ pub(super) struct Walk<'w> {
     /// The current path.
     path: String,
     depth: usize,
+    /// The number of files and folders so far.
+    entries: usize,
     /// True if references between files may have changed: a file was added or removed, or a kustomization changed.
     pub references_changed: bool,
     /// The readings of files that were removed or changed.
@@ -169,6 +180,10 @@ pub(super) struct Walk<'w> {
 
 /// The greatest depth of folders that are read. Nobody nests them deeper, and every level takes some of the stack.
 const DEEPEST: usize = 200;
+
+/// The number of files and folders that are read. A few kilobytes of trees that contain the same tree many times over
+/// unfold to any number.
+const MOST_ENTRIES: usize = 500_000;
 
 impl<'w> Walk<'w> {
     /// Makes a walk that starts at the root.
@@ -179,16 +194,21 @@ impl<'w> Walk<'w> {
         known: &'w HashMap<File, Option<Reading>>,
     ) -> Walk<'w> {
         let (path, left) = Default::default();
-        Walk { clone, field_rules, paths, known, path, depth: 0, references_changed: false, left }
+        Walk { clone, field_rules, paths, known, path, depth: 0, entries: 0, references_changed: false, left }
     }
 
     /// Reads a folder with everything below it. Whatever has not changed since `before` is reused.
     pub fn folder(&mut self, id: TreeId, before: Option<Folder>) -> Result<Folder, RepoError> {
         let before = match before {
-            Some(folder) if folder.id == id => return Ok(folder),
+            Some(folder) if folder.id == id => {
+                self.count(folder.entries)?;
+                return Ok(folder);
+            }
             before => before.map(|folder| folder.children).unwrap_or_default(),
         };
         let entries = self.clone.folder(id)?;
+        let entries_before = self.entries;
+        self.count(entries.len())?;
         self.references_changed |= !entries.iter().map(|entry| &entry.name).eq(before.iter().map(|child| &child.name));
         let mut before: HashMap<String, Kind> = before.into_iter().map(|child| (child.name, child.kind)).collect();
         let mut children = Vec::with_capacity(entries.len());
@@ -208,7 +228,12 @@ impl<'w> Walk<'w> {
         }
         self.depth -= 1;
         before.into_values().for_each(|kind| self.forget(kind));
-        Ok(Folder { id, children })
+        Ok(Folder { id, entries: self.entries - entries_before, children })
+    }
+
+    fn count(&mut self, entries: usize) -> Result<(), RepoError> {
+        self.entries += entries;
+        if self.entries > MOST_ENTRIES { Err(RepoError::TooManyFiles { most: MOST_ENTRIES }) } else { Ok(()) }
     }
 
     /// Reads the entry at the current path.
@@ -226,7 +251,7 @@ impl<'w> Walk<'w> {
         Ok(match entry {
             EntryKind::Folder(_) if self.depth > DEEPEST => {
                 tracing::warn!(path = self.path, "skipped: folders nested this deeply are not read");
-                Kind::Other
+                Kind::TooDeep
             }
             EntryKind::Folder(id) => Kind::Folder(self.folder(id, None)?),
             EntryKind::File(blob) if is_manifest_name(&self.path) || self.paths.names(&self.path) => {
@@ -245,7 +270,7 @@ impl<'w> Walk<'w> {
         match kind {
             Kind::File(mut readable) => self.left.extend(reading(&mut readable)),
             Kind::Folder(mut folder) => self.left.extend(folder.files_mut().filter_map(reading)),
-            Kind::Unread(_) | Kind::Other => {}
+            Kind::Unread(_) | Kind::TooDeep | Kind::Other => {}
         }
     }
 }

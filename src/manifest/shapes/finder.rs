@@ -8,6 +8,9 @@ use crate::manifest::field::{Field, Pending, Shape, Slots, Spot};
 use crate::yaml::node::{Kind, NodeId};
 use crate::yaml::scan::Scan;
 
+/// The number of image fields of a file that is read. Each takes a kilobyte of memory for as long as the program runs.
+pub(in crate::manifest) const MAX_FIELDS: usize = 10_000;
+
 /// Finds the fields of one file.
 pub(in crate::manifest) struct Finder<'s, 'a> {
     pub(super) scan: &'s Scan<'a>,

@@ -33,6 +33,25 @@ pub fn clone_in(cache: &Path) -> PathBuf {
     folders.map(|folder| folder.join("clone.git")).find(|clone| clone.is_dir()).expect("a clone")
 }
 
+/// The loose objects of a bare repository.
+pub fn loose_objects(repository: &Path) -> Vec<PathBuf> {
+    let entries = |folder: &Path| {
+        let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        paths.collect::<Vec<PathBuf>>()
+    };
+    let folders = entries(&repository.join("objects")).into_iter();
+    let folders = folders.filter(|folder| folder.file_name().is_some_and(|name| name.len() == 2));
+    folders.flat_map(|folder| entries(&folder)).collect()
+}
+
+/// Cuts an object off in the middle of its content, as a crash of the machine does. Returns its bytes from before.
+pub fn cut(object: &Path) -> Vec<u8> {
+    let bytes = fs::read(object).expect("an object");
+    fs::set_permissions(object, fs::Permissions::from_mode(0o644)).expect("a mode");
+    fs::write(object, &bytes[..bytes.len().saturating_sub(12)]).expect("written");
+    bytes
+}
+
 /// A bare repository with a branch `main`.
 pub struct Origin {
     pub path: PathBuf,

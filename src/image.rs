@@ -170,6 +170,9 @@ impl Serialize for Repository {
 pub struct Tag(String);
 
 impl Tag {
+    /// The length of the longest tag.
+    pub const LONGEST: usize = 128;
+
     /// Returns the text of the tag.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -189,7 +192,7 @@ impl FromStr for Tag {
         let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         let mut bytes = text.bytes();
         let first = bytes.next().is_some_and(word);
-        if first && text.len() <= 128 && bytes.all(|b| word(b) || b == b'.' || b == b'-') {
+        if first && text.len() <= Tag::LONGEST && bytes.all(|b| word(b) || b == b'.' || b == b'-') {
             Ok(Tag(text.to_owned()))
         } else {
             Err(ImageError::Tag(text.to_owned()))

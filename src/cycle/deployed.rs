@@ -19,6 +19,7 @@ use crate::repo::source::Sources;
 
 use super::candidates::findings_cache::FindingsCache;
 use super::candidates::round::{Round, ScanDetail};
+use super::time_limit::TimeLimit;
 
 /// The number of images that are verified at a time; the client limits the requests to each host.
 const IMAGES: usize = 16;
@@ -114,7 +115,8 @@ async fn expiring<'i>(
     let policies_that_keep = PolicySet { rules };
     let findings_cache = FindingsCache::default();
     let (detail, now) = (ScanDetail::AllTags, clock::now());
-    let round = Round { registry, sources, part_cache, findings_cache: &findings_cache, detail, until: None, now };
+    let findings_cache = &findings_cache;
+    let round = Round { registry, sources, part_cache, findings_cache, detail, limit: TimeLimit::default(), now };
     round.complete(&mut findings, inventory, &policies_that_keep).await;
     let mut expiring = BTreeMap::new();
     let mut checked = BTreeSet::new();

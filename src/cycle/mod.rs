@@ -5,6 +5,7 @@
 //! - [`decision`]: the result of an operation on a tip
 //! - [`services`]: the external systems that cycles use
 //! - [`state`]: the knowledge of a cycle, which outlives a lost race
+//! - [`time_limit`]: work that is abandoned at a time
 //! - [`memory`]: the memory of an engine between cycles
 //! - [`tip`]: the commit that a branch points to
 //! - [`tree`]: the files and image fields of a tip
@@ -36,6 +37,7 @@ pub mod secrets;
 pub mod services;
 pub mod state;
 pub mod status;
+pub mod time_limit;
 pub mod tip;
 pub mod tree;
 pub mod write;

@@ -17,6 +17,8 @@ pub(super) mod kind {
     pub const PUSH: u8 = b'u';
     /// Source labels, by the repository's number and the digest.
     pub const SOURCE_LABELS: u8 = b'o';
+    /// What is stored by the number of a repository.
+    pub const BELOW_REPOSITORIES: [u8; 4] = [PAGE, TAG, PUSH, SOURCE_LABELS];
     /// An image, by its digest: the last day of use, and its metadata.
     pub const IMAGE: u8 = b'i';
     /// The number of the next repository.

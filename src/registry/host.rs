@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use crate::http::client::{self, Response};
-use crate::http::retry_after;
+use crate::http::wait::retry_after;
 use crate::image::DEFAULT_HOST;
 use crate::secret::Secret;
 
@@ -23,6 +23,7 @@ use super::credentials::Credential;
 use super::error::RegistryError;
 use super::metrics::RegistryMetrics;
 use super::rate_limit::{Permit, RateLimit};
+use super::room::HostRooms;
 use super::sign_in::{CredentialSource, SignIn};
 use super::single_flight::SingleFlight;
 use super::transport::{Transport, unreachable};
@@ -98,6 +99,7 @@ pub struct Host {
     transport: Transport,
     sign_in: Arc<SignIn>,
     permits: Arc<Semaphore>,
+    rooms: HostRooms,
     rate_limit: Arc<RateLimit>,
     metrics: RegistryMetrics,
     in_flight: SingleFlight<Arc<Request>, Result<Arc<Response>, RegistryError>>,
@@ -105,7 +107,12 @@ pub struct Host {
 
 impl Host {
     /// Creates a host with the configured credentials. Does not connect yet.
-    pub fn new(name: &str, config: &Config, metrics: RegistryMetrics) -> Result<Host, RegistryError> {
+    pub(super) fn new(
+        name: &str,
+        config: &Config,
+        metrics: RegistryMetrics,
+        rooms: HostRooms,
+    ) -> Result<Host, RegistryError> {
         let own = config.of_host(account_of(name));
         // A mirror needs no entry of its own, because its URL has the scheme.
         let is_plain_mirror = |mirror: &Mirror| mirror.host == name && mirror.plain_http;
@@ -116,7 +123,7 @@ impl Host {
         let server = if name == DEFAULT_HOST { "registry-1.docker.io" } else { name };
         let base =
             Url::parse(&format!("{scheme}://{server}/")).map_err(|error| unreachable(name, error.to_string()))?;
-        let timeout = own.and_then(|own| own.timeout).unwrap_or(config.timeout);
+        let timeout = config.timeout_of(account_of(name));
         let ca_file = own.and_then(|own| own.ca_file.as_deref());
         let redirects = own.map(|own| own.redirects.as_slice()).unwrap_or_default();
         let transport = Transport::new(name, ca_file, is_plain, timeout, redirects)?;
@@ -132,6 +139,7 @@ impl Host {
             base,
             transport,
             permits: Arc::new(Semaphore::new(config.concurrency.max(1))),
+            rooms,
             rate_limit: Arc::new(RateLimit::new(per_second.unwrap_or(usual), per_second.unwrap_or(burst))),
             metrics,
             in_flight: SingleFlight::default(),
@@ -146,6 +154,7 @@ impl Host {
             base: self.base.clone(),
             transport: self.transport.clone(),
             permits: Arc::clone(&self.permits),
+            rooms: self.rooms.clone(),
             rate_limit: Arc::clone(&self.rate_limit),
             metrics: self.metrics.clone(),
             in_flight: SingleFlight::default(),
@@ -167,6 +176,11 @@ impl Host {
         let (host, sent) = (Arc::clone(self), Arc::clone(request));
         let start = || on_runtime(async move { host.send_with_retries(&sent).await.map(Arc::new) });
         self.in_flight.join(request, start).await
+    }
+
+    /// The rooms for what is large.
+    pub(super) fn rooms(&self) -> &HostRooms {
+        &self.rooms
     }
 
     /// Sends a request without retries, for callers that have an alternative.

@@ -12,6 +12,7 @@
 //! - `push_times`: when tags were pushed, from the registry product's own API
 //! - `endpoint`: the hosts that serve a repository: its registry and a mirror
 //! - [`host`]: sends requests to one host, with retries
+//! - [`room`]: room in memory for what is large
 //! - [`rate_limit`]: limits the rate of requests to one host
 //! - `single_flight`: sends identical concurrent requests once
 //! - `sign_in`: signs in to one host
@@ -21,7 +22,9 @@
 //! - [`transport`]: HTTP to one host
 //! - `response`: headers and errors that all responses share
 //! - [`manifest`]: manifests, indexes and image configs
+//! - `bounded`: values in their JSON that take limited memory
 //! - [`cache`]: a cache of what registries returned, kept on disk
+//! - `cache_cleanup`: what the cache forgets
 //! - `cache_format`: the keys and values of the cache
 //! - [`listing`]: the cached part of a tag listing that shows whether it has changed
 //! - [`store`]: the file behind the cache
@@ -29,7 +32,9 @@
 //! - [`metrics`]: counts the requests
 
 pub mod auth;
+mod bounded;
 pub mod cache;
+mod cache_cleanup;
 mod cache_format;
 pub mod client;
 pub mod config;
@@ -49,6 +54,7 @@ mod push_times;
 pub mod rate_limit;
 pub mod realms;
 mod response;
+pub mod room;
 mod sign_in;
 mod single_flight;
 mod source_labels;

@@ -20,6 +20,7 @@ use crate::http::client::Response;
 use crate::http::encode_path_segment;
 use crate::image::{DEFAULT_HOST, Repository, Tag};
 
+use super::bounded::{List, Text};
 use super::client::Client;
 use super::config::Api;
 use super::error::RegistryError;
@@ -27,39 +28,44 @@ use super::host::{Authentication, HUB_API, Request};
 use super::response::{invalid_response, not_a_registry};
 
 /// The largest page that is read, in bytes.
-const PAGE_LIMIT: usize = 16 << 20;
+const PAGE_LIMIT: usize = 4 << 20;
+/// The most entries of a page that are read. Pages of at most 100 are requested.
+const ENTRIES: usize = 1_000;
 /// The most pages that are read.
 const PAGES: usize = 200;
+
+/// A name of a package or a tag, neither of which can be longer.
+type Name = Text<256>;
 
 /// A version of a package (Gitea, `Package`).
 #[derive(Deserialize)]
 struct Package {
-    name: String,
-    version: String,
+    name: Name,
+    version: Name,
     created_at: Timestamp,
 }
 
 /// An artifact and its tags (Harbor, `Artifact` and `Tag`).
 #[derive(Deserialize)]
 struct Artifact {
-    tags: Option<Vec<HarborTag>>,
+    tags: Option<List<HarborTag, ENTRIES>>,
 }
 
 #[derive(Deserialize)]
 struct HarborTag {
-    name: String,
+    name: Name,
     push_time: Option<Timestamp>,
 }
 
 /// A page of tags (Docker Hub, `paginated_tags`).
 #[derive(Deserialize)]
 struct HubPage {
-    results: Vec<HubTag>,
+    results: List<HubTag, ENTRIES>,
 }
 
 #[derive(Deserialize)]
 struct HubTag {
-    name: String,
+    name: Name,
     tag_last_pushed: Option<Timestamp>,
     last_updated: Option<Timestamp>,
 }
@@ -73,6 +79,14 @@ impl Client {
     /// The push times of the wanted tags, as far as the registry's API reports them. They are cached: a known tag is
     /// assumed not to have moved.
     pub async fn push_times(
+        &self,
+        repository: &Repository,
+        wanted: &BTreeSet<&Tag>,
+    ) -> Result<BTreeMap<Tag, Timestamp>, RegistryError> {
+        self.within_time(repository, "reporting push times", self.push_times_now(repository, wanted)).await
+    }
+
+    async fn push_times_now(
         &self,
         repository: &Repository,
         wanted: &BTreeSet<&Tag>,
@@ -168,22 +182,33 @@ impl Api {
         let names = match self {
             Api::Gitea => {
                 let name = repository.path().split_once('/').map_or("", |(_, name)| name);
-                let versions = read::<Vec<Package>>(repository, target, response)?.into_iter();
+                let versions =
+                    all(repository, target, read::<List<Package, ENTRIES>>(repository, target, response)?)?.into_iter();
                 // `q` matches every package whose name contains this one.
-                let versions = versions.filter(|package| package.name.eq_ignore_ascii_case(name));
-                versions.map(|package| (package.version, Some(package.created_at))).collect()
+                let versions = versions.filter(|package| package.name.0.eq_ignore_ascii_case(name));
+                versions.map(|package| (package.version.0, Some(package.created_at))).collect()
             }
             Api::Harbor => {
-                let artifacts = read::<Vec<Artifact>>(repository, target, response)?.into_iter();
-                let tags = artifacts.flat_map(|artifact| artifact.tags.unwrap_or_default());
-                tags.map(|tag| (tag.name, tag.push_time)).collect()
+                let artifacts =
+                    all(repository, target, read::<List<Artifact, ENTRIES>>(repository, target, response)?)?
+                        .into_iter();
+                let tags = artifacts.filter_map(|artifact| artifact.tags).flat_map(|tags| tags.kept);
+                tags.map(|tag| (tag.name.0, tag.push_time)).collect()
             }
             Api::DockerHub => {
-                let tags = read::<HubPage>(repository, target, response)?.results.into_iter();
-                tags.map(|tag| (tag.name, tag.tag_last_pushed.or(tag.last_updated))).collect()
+                let tags = all(repository, target, read::<HubPage>(repository, target, response)?.results)?.into_iter();
+                tags.map(|tag| (tag.name.0, tag.tag_last_pushed.or(tag.last_updated))).collect()
             }
         };
         Ok(names)
+    }
+}
+
+/// The entries of a page, unless it has far more than were requested.
+fn all<T>(repository: &Repository, target: &str, list: List<T, ENTRIES>) -> Result<Vec<T>, RegistryError> {
+    match list.count {
+        ..=ENTRIES => Ok(list.kept),
+        count => Err(invalid_response(repository, target, format!("it lists {count} entries, more than {ENTRIES}"))),
     }
 }
 

@@ -97,7 +97,7 @@ impl<'s> Scanner<'s> {
         Scanner { registry, repository, rule, max_inspections: usize::MAX, now, scan_notes, validity, inspector }
     }
 
-    /// Scans the tags that the registry lists and the current tags of fields.
+    /// Scans the tags that the registry lists, each once, and the current tags of fields.
     #[tracing::instrument(level = "debug", skip_all, fields(image = %self.repository))]
     pub async fn scan(
         &mut self,
@@ -105,10 +105,11 @@ impl<'s> Scanner<'s> {
         current: &BTreeSet<&Tag>,
         histories: &SourceHistories<'_>,
     ) -> Result<Candidates, Stop> {
-        let listed: BTreeSet<Tag> = tags.iter().cloned().collect();
+        let (count, listed): (usize, BTreeSet<Tag>) =
+            (tags.len(), tags.iter().filter(|tag| current.contains(tag)).cloned().collect());
         tags.retain(|tag| self.rule.tag_patterns.allows(tag));
-        if tags.is_empty() && !listed.is_empty() {
-            let detail = format!("`allow` and `ignore` exclude all tags ({})", listed.len());
+        if tags.is_empty() && count > 0 {
+            let detail = format!("`allow` and `ignore` exclude all tags ({count})");
             return Err(NoFindings::Absent(detail).into());
         }
         let mut contents = Contents::new();

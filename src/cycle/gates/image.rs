@@ -8,6 +8,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 
 use crate::cycle::context::Context;
 use crate::cycle::operations::terms::Terms;
+use crate::cycle::time_limit::{before, unfinished};
 use crate::image::{Digest, Reference, Repository, Version};
 use crate::plan::decide::Update;
 use crate::plan::fallback;
@@ -24,7 +25,7 @@ use super::gate::{Gate, Verdict, Verdicts};
 /// The time until a missing image is queried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The number of images that are verified at a time; the client limits the requests to each host.
+/// The number of images of one host that are verified at a time; the client limits the requests to each host.
 const IMAGES: usize = 16;
 
 /// Requires that the image is complete in its registry.
@@ -64,7 +65,7 @@ impl Gate for Image {
 /// digest already is not verified again. Images for which there is no time remain unverified.
 async fn verify(updates: &[Update], context: &mut Context<'_>) {
     let Context { services, state, config, .. } = context;
-    let until = state.budget.and_then(|budget| budget.verifications());
+    let limit = state.budget.map(|budget| budget.verifications()).unwrap_or_default();
     let (registry, policies, part_cache) = (&services.registry, &config.policies, &state.part_cache);
     let mut open: BTreeMap<Wanted, BTreeSet<&Version>> = BTreeMap::new();
     for update in updates {
@@ -72,18 +73,28 @@ async fn verify(updates: &[Update], context: &mut Context<'_>) {
             open.entry(wanted).or_default().insert(&update.field.version);
         }
     }
-    let answers = stream::iter(open).map(|(key, current)| async move {
-        if until.is_some_and(|until| Instant::now() >= until) {
+    let answer = |wanted| async move {
+        let (key, current): (Wanted, BTreeSet<&Version>) = wanted;
+        let begun = Instant::now();
+        if !limit.may_begin() {
             return None;
         }
-        let verification = match verify_image(registry, part_cache, &key, &current, policies).await {
-            Ok(verification) => verification,
-            Err(error) if error.concerns_image() => Verification::Broken(error.to_string()),
-            Err(error) => Verification::Unknown(error.to_string()),
+        let verification = match before(limit.end, verify_image(registry, part_cache, &key, &current, policies)).await {
+            None if !limit.was_enough(begun) => return None,
+            None => Verification::Unknown(unfinished(&key.0, begun)),
+            Some(Ok(verification)) => verification,
+            Some(Err(error)) if error.concerns_image() => Verification::Broken(error.to_string()),
+            Some(Err(error)) => Verification::Unknown(error.to_string()),
         };
         Some((key, verification))
-    });
-    let verifications = answers.buffer_unordered(IMAGES).collect::<Vec<_>>().await;
+    };
+    // A slow host delays only its own images.
+    let mut hosts: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for (key, current) in open {
+        hosts.entry(key.0.host().to_owned()).or_default().push((key, current));
+    }
+    let answers = hosts.into_values().map(|open| stream::iter(open).map(answer).buffer_unordered(IMAGES).boxed_local());
+    let verifications = stream::select_all(answers).collect::<Vec<_>>().await;
     state.verifications.extend(verifications.into_iter().flatten());
 }
 

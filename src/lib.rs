@@ -8,7 +8,7 @@
 //! | --- | --- | --- |
 //! | 0 | [`fault`] | kinds of failure, with exit codes and help |
 //! | 1 | [`clock`] | the current time, limited to what every part can handle |
-//! | 1 | [`image`], [`path`], [`platform`], [`secret`] | the vocabulary: names of images, files and platforms, values that redact themselves |
+//! | 1 | [`image`], [`path`], [`platform`], [`secret`], [`text`] | the vocabulary: names of images, files and platforms, values that redact themselves, foreign text made safe to show |
 //! | 2 | [`yaml`] | YAML parsed into nodes with their positions; edits to the bytes, each verified |
 //! | 2 | [`policy`] | which tags match, how they are ordered, which one is chosen, or why none is |
 //! | 2 | [`http`] | HTTP clients for all outside systems: TLS, redirects, time limits |
@@ -28,7 +28,9 @@
 //! | 8 | [`demo`] | the demo with its embedded registry and repository |
 //! | 9 | [`cli`] | the command line, one file per command |
 //!
-//! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`yaml`], [`policy`], [`manifest`], [`sops`], [`plan`].
+//! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`text`].
+//! Pure: [`yaml`], [`policy`], [`manifest`], [`sops`], [`plan`].
+//!
 //! Pure modules use no runtime, no files, no environment and no clock, and only import pure modules.
 //!
 //! Data flows one way: from registry to policy, plan, gates, repository and report.
@@ -56,4 +58,5 @@ pub mod repo;
 pub mod secret;
 pub mod sops;
 pub mod telemetry;
+pub mod text;
 pub mod yaml;

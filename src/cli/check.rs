@@ -13,7 +13,9 @@ use crate::forge::client::Forge;
 use crate::policy::order::SourceBranch;
 use crate::registry::client::Client;
 use crate::registry::credentials;
+use crate::repo;
 use crate::repo::remote;
+use crate::repo::signers::commits::verify_own;
 use crate::secret::SafeUrl;
 
 use super::arguments::{GitArguments, OutputArguments};
@@ -25,7 +27,8 @@ use super::output::{self, Format};
 ///
 /// Reads the configuration and the age identities, connects to the git server, the forge of pull requests, every configured
 /// registry and every source repository that a policy names, and reports for each whether it responds and accepts the
-/// credentials. Nothing is fetched, written or pushed.
+/// credentials. With `trust.signers`, it also reports whether own commits would count. Nothing is fetched, written or
+/// pushed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tagalong check --config tagalong.yaml")]
 pub struct Arguments {
@@ -88,6 +91,7 @@ async fn repositories(config: &Config) -> Result<Vec<Row>, CliError> {
     let tip = block_in_place(|| remote::probe(repo));
     let at = tip.as_ref().map(|tip| format!("{} is at {tip}", repo.branch)).map_err(|error| error as &dyn Explain);
     rows.push(Row::new("git", repo.url.to_string(), at));
+    rows.extend(signers(repo));
     if let Some(config) = &config.forge {
         let forge = Forge::new(config.clone())?;
         let listed = forge.pull_requests().await;
@@ -95,6 +99,19 @@ async fn repositories(config: &Config) -> Result<Vec<Row>, CliError> {
         rows.push(Row::new("forge", forge.host().to_owned(), listed.map_err(|error| error as &dyn Explain)));
     }
     Ok(rows)
+}
+
+/// Checks whether own commits would count, if only signed ones do.
+fn signers(repo: &repo::config::Config) -> Option<Row> {
+    let target = "trust.signers".to_owned();
+    match verify_own(repo) {
+        Ok(None) => None,
+        Ok(Some(keys)) => {
+            let keys = if keys == 1 { "1 key".to_owned() } else { format!("{keys} keys") };
+            Some(Row::new("signers", target, Ok(format!("{keys}, one of which signs own commits"))))
+        }
+        Err(error) => Some(Row::new("signers", target, Err(&error))),
+    }
 }
 
 /// Checks the age identities.
@@ -144,9 +161,10 @@ fn text(rows: &[Row]) -> String {
     let mut text = String::new();
     for row in rows {
         let state = if row.ok { "ok    " } else { "failed" };
-        text.push_str(&format!("{state}  {} {}: {}\n", row.check, row.target, row.detail));
+        let line = format!("{state}  {} {}: {}", row.check, row.target, row.detail);
+        text.push_str(&format!("{}\n", output::safe(&line)));
         if let Some(help) = &row.help {
-            text.push_str(&format!("        help: {help}\n"));
+            text.push_str(&format!("        help: {}\n", output::safe(help)));
         }
     }
     text

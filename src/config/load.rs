@@ -17,6 +17,7 @@ use crate::registry;
 use crate::registry::config::HostConfig;
 use crate::repo;
 use crate::repo::config::{Branch, Person, Ssh, USUAL_DEPTH, USUAL_HISTORY_LIMIT};
+use crate::repo::signers::source::SignerSource;
 use crate::repo::source::{SourceConfig, Sources};
 
 use super::agent_file::{self, FileConfig};
@@ -79,7 +80,8 @@ impl Config {
     pub fn load(overrides: &Overrides, environment: Environment<'_>) -> Result<Config, ConfigError> {
         let file = overrides.file.clone().or_else(|| environment("TAGALONG_CONFIG").map(PathBuf::from));
         let from_file = file.as_deref().map(|file| read_file(file, environment)).transpose()?.unwrap_or_default();
-        let FileConfig { mut git, registries, sources, tree_config, secrets, agent, notify, cluster } = from_file;
+        let FileConfig { mut git, registries, sources, tree_config, secrets, signers, agent, notify, cluster } =
+            from_file;
         let home = environment("HOME").map(PathBuf::from);
         let cache_dir = cache_dir(overrides, environment, home.as_deref());
         let timeout = git.timeout.unwrap_or(TIMEOUT);
@@ -89,7 +91,7 @@ impl Config {
         };
         let (attempts, style) = (git.attempts.unwrap_or(ATTEMPTS).max(1), std::mem::take(&mut git.style));
         let pull_request = git.pull_request.take();
-        let repo = repository(git, overrides, cache_dir.as_deref(), home.as_deref())?;
+        let repo = repository(git, signers, overrides, cache_dir.as_deref(), home.as_deref())?;
         let forge = match (&repo, pull_request) {
             (Some(repo), Some(section)) => section.settle(repo)?,
             _ => None,
@@ -131,6 +133,7 @@ impl Config {
 /// The settings of the repository, if one is configured.
 fn repository(
     git: GitSection,
+    signers: Vec<SignerSource>,
     overrides: &Overrides,
     cache_dir: Option<&Path>,
     home: Option<&Path>,
@@ -165,6 +168,7 @@ fn repository(
         committer: git.committer.unwrap_or_else(|| author.clone()),
         author,
         signing: git.signing,
+        signers,
     };
     if repo.push_branch.as_ref() == Some(&repo.branch) {
         return Err(ConfigError::SameBranch(repo.branch));
@@ -306,7 +310,7 @@ agent:
             "6:14: policies[0].images: `ghcr.io/a:v1` is not a valid image pattern",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
             "9:13: agent.interval: expected a string, found a number",
-            "10:1: registrys: unknown key; expected one of git, registries, sources, policies, fields, embedded, secrets, agent, notify, cluster",
+            "10:1: registrys: unknown key; expected one of git, registries, sources, policies, fields, embedded, secrets, trust, agent, notify, cluster",
         ];
         for (error, expected) in found.iter().zip(expect) {
             assert!(error.starts_with(expected), "{error} is not {expected}");

@@ -51,7 +51,7 @@ impl TreeConfigReader {
 /// agent, or its credentials, to another host. `None` allows any host.
 fn read(root: Node, allowed_hosts: Option<&BTreeSet<String>>, diagnostics: &Diagnostics) -> TreeConfig {
     let mut root = Section::new("", root, diagnostics);
-    for key in ["git", "registries", "sources", "agent", "secrets", "notify", "cluster"] {
+    for key in ["git", "registries", "sources", "trust", "agent", "secrets", "notify", "cluster"] {
         if let Some(node) = root.take(key) {
             let what = "only `policies`, `fields` and `embedded` are allowed in the repository; connections and credentials belong in the agent's own file";
             diagnostics.add(&node.referenced, key, what);

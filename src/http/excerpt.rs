@@ -1,21 +1,18 @@
 //! Excerpts of texts from servers, for messages, the log and the status page.
 
+use crate::text;
+
 /// The most characters of a text that are shown.
 const LONGEST: usize = 300;
 
 /// Returns the beginning of a text, on one line and without characters that change how the rest is displayed. What was
 /// cut off is counted.
-pub fn excerpt(text: &str) -> String {
-    let mut shown: String = text.chars().take(LONGEST).map(|c| if is_harmless(c) { c } else { ' ' }).collect();
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push_str(&format!("… ({} bytes)", text.len()));
+pub fn excerpt(whole: &str) -> String {
+    let mut shown: String = whole.chars().take(LONGEST).map(|c| if text::is_active(c) { ' ' } else { c }).collect();
+    if whole.chars().nth(LONGEST).is_some() {
+        shown.push_str(&format!("… ({} bytes)", whole.len()));
     }
     shown
-}
-
-/// Returns whether a character is neither a control character nor one that reverses the direction of the text.
-fn is_harmless(c: char) -> bool {
-    !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::image::{Reference, Repository, Version};
+use crate::text;
 
 /// The trailers of a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +28,17 @@ pub struct Trailers {
     pub base: Option<String>,
     /// `Tagalong-Held:` the holds by name at the time it was made.
     pub held: Vec<Hold>,
+}
+
+/// What a commit did to files, as far as it matters for what its message says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It has exactly the files of its only parent.
+    Nothing,
+    /// It changed files, or is a merge.
+    Files,
+    /// Its parent is not known.
+    Unknown,
 }
 
 /// A field that a commit moved.
@@ -110,12 +122,41 @@ impl Trailers {
                 "Resume" => trailers.resumes.extend(Target::read(value)),
                 "Base" => trailers.base = Some(value.trim().to_owned()),
                 "Held" => trailers.held.extend(Hold::read(value)),
-                "Actor" => trailers.actor = Some(value.trim().to_owned()),
-                "Reason" => trailers.reason = Some(value.trim().to_owned()),
+                "Actor" => trailers.actor = Some(single_line(value)),
+                "Reason" => trailers.reason = Some(single_line(value)),
                 _ => {}
             }
         }
         trailers
+    }
+}
+
+impl Trailers {
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        *self == Trailers::default()
+    }
+
+    /// Keeps what counts in a commit, by what it did and whether it is trusted.
+    ///
+    /// Messages are written by people who may not push: the text of a squashed pull request is its author's. So orders
+    /// count only in a commit that changes no file. Records of moves are compared with the change where they matter, and
+    /// all else counts only beside such a record or an order. In commits that are not trusted, records remain as well:
+    /// the change shows whether they are true, and without them undoing such a commit would not hold anything back.
+    pub fn counting(self, effect: Effect, is_trusted: bool) -> Trailers {
+        let none = Trailers::default;
+        match (effect, is_trusted) {
+            (Effect::Nothing, false) => none(),
+            (_, false) => Trailers { moves: self.moves, ..none() },
+            (Effect::Files, true) if self.moves.is_empty() => none(),
+            (Effect::Files, true) => Trailers { holds: Vec::new(), resumes: Vec::new(), ..self },
+            // Whether it changed files is not known, so it may hold and not resume.
+            (Effect::Unknown, true) => Trailers { resumes: Vec::new(), ..self },
+            (Effect::Nothing, true) if self.holds.is_empty() && self.resumes.is_empty() => {
+                Trailers { base: None, held: Vec::new(), ..self }
+            }
+            (Effect::Nothing, true) => self,
+        }
     }
 }
 
@@ -135,6 +176,11 @@ impl Target {
 /// Returns whether `held` is the version that is `meant`: the same tag, and the same digest if one is meant.
 pub fn refers_to(meant: &Version, held: &Version) -> bool {
     meant.tag == held.tag && (meant.digest.is_none() || meant.digest == held.digest)
+}
+
+/// Returns whether two versions can be the same: a record may lack the digest.
+pub fn agree(one: &Version, other: &Version) -> bool {
+    one.tag == other.tag && (one.digest.is_none() || other.digest.is_none() || one.digest == other.digest)
 }
 
 impl fmt::Display for Target {
@@ -193,18 +239,20 @@ fn version(text: &str) -> Option<Version> {
     if text == "(none)" { Some(Version::default()) } else { Version::parse_tag(text).ok() }
 }
 
+/// The longest text of a trailer that people write, in characters.
+const MAX_TEXT: usize = 1_000;
+
 /// Turns a text into a single line.
 pub(super) fn single_line(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+    text::cut(&text::words(text), MAX_TEXT).into_owned()
 }
 
-/// Turns a text into a single word: white space, `%` and control characters are percent-encoded as in URLs (RFC 3986
-/// section 2.1).
+/// Turns a text into a single word: white space, `%` and characters that would act on what shows them are percent-encoded
+/// as in URLs (RFC 3986 section 2.1).
 pub(super) fn encode_word(text: &str) -> String {
     let mut word = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_whitespace() || c.is_control() || c == '%' {
+        if c.is_whitespace() || text::is_active(c) || c == '%' {
             let mut buffer = [0; 4];
             c.encode_utf8(&mut buffer).bytes().for_each(|b| word.push_str(&format!("%{b:02X}")));
         } else {

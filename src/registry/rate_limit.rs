@@ -7,7 +7,6 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;

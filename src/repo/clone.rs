@@ -14,6 +14,7 @@ use git2::{Commit, FileMode, Oid, Repository, RepositoryOpenFlags, Signature, Tr
 use super::config::{Branch, Config, Person};
 use super::error::RepoError;
 use super::folder::{Folder, Swept};
+use super::signers::accepted::Signers;
 use super::{local, signing, watchdog};
 
 /// The ID of a commit.
@@ -40,6 +41,7 @@ pub struct BareClone {
     pub(super) repository: Repository,
     /// The last known tip of the remote's branch for proposals.
     pub(super) proposed: Cell<Option<CommitId>>,
+    pub(super) signers: Signers,
     // Dropped last, so that the lock outlives the handles.
     folder: Folder,
 }
@@ -55,6 +57,7 @@ impl BareClone {
     /// opened is discarded, because everything in it can be fetched again. So is one with an incomplete object, one that git
     /// did not return from, and one with many small packs, because that is cheaper than repacking.
     pub fn open(config: Config) -> Result<BareClone, RepoError> {
+        let signers = Signers::of(&config.signers)?;
         let folder = Folder::take(&config)?;
         let Swept { objects, incomplete } = folder.sweep()?;
         let path = folder.clone_path();
@@ -80,7 +83,7 @@ impl BareClone {
             Some(opened) => opened?,
             None => new_clone(&config, &path)?,
         };
-        Ok(BareClone { config, repository, proposed: Cell::default(), folder })
+        Ok(BareClone { config, repository, proposed: Cell::default(), signers, folder })
     }
 
     /// Replaces a broken clone with a new one. Fails if that was done recently and [`BareClone::note_sound`] was not called
@@ -91,12 +94,12 @@ impl BareClone {
         }
         let cause = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
         tracing::warn!(error = %why, %cause, "the local clone is broken; cloning again");
-        let BareClone { config, repository, folder, .. } = self;
+        let BareClone { config, repository, signers, folder, .. } = self;
         drop(repository);
         folder.discard()?;
         folder.note_renewal()?;
         let repository = new_clone(&config, &folder.clone_path())?;
-        Ok(BareClone { config, repository, proposed: Cell::default(), folder })
+        Ok(BareClone { config, repository, proposed: Cell::default(), signers, folder })
     }
 
     /// Records that everything needed could be read from the clone.
@@ -159,13 +162,22 @@ impl BareClone {
         let author = signature(&self.config.author)?;
         let committer = signature(&self.config.committer)?;
         let id = match &self.config.signing {
+            // It would be on the branch, and nobody would believe it.
+            None if matches!(self.signers, Signers::Only { .. }) => return Err(RepoError::Unsigned),
             None => repository.commit(None, &author, &committer, message, &tree, &[parent]),
             Some(signing) => {
                 let content = repository.commit_create_buffer(&author, &committer, message, &tree, &[parent]);
                 let content = content.map_err(doing())?;
                 // All of it was text before.
                 let content = String::from_utf8_lossy(&content).into_owned();
-                repository.commit_signed(&content, &signing::sign(signing, &content)?, None)
+                let signature = signing::sign(signing, &content)?;
+                let at = committer.when().seconds();
+                if let Signers::Only { keys, .. } = &self.signers
+                    && !keys.signed(&signature, content.as_bytes(), at)
+                {
+                    return Err(RepoError::OwnSignature { file: signing.key.path().to_owned() });
+                }
+                repository.commit_signed(&content, &signature, None)
             }
         };
         id.map(CommitId).map_err(doing())

@@ -83,6 +83,19 @@ pub enum RepoError {
         #[source]
         source: Words,
     },
+    /// A file of `trust.signers` cannot be used.
+    #[error("cannot use the signers in {}", file.display())]
+    Signers {
+        file: PathBuf,
+        #[source]
+        source: Words,
+    },
+    /// Only signed commits count, and ours would not be signed.
+    #[error("commits made with this configuration would not count: trust.signers is set, and git.signing is not")]
+    Unsigned,
+    /// Only commits by certain keys count, and our key is not among them.
+    #[error("commits signed with {} would not count: none of trust.signers accepts them", file.display())]
+    OwnSignature { file: PathBuf },
     /// The server refused the push, with a message of its own.
     #[error("{url} refused the push to {branch}: {words}")]
     Refused { url: SafeUrl, branch: Branch, words: String },
@@ -181,7 +194,10 @@ impl Explain for RepoError {
             | RepoError::Key { .. }
             | RepoError::TooLarge { .. }
             | RepoError::TooDeep { .. }
-            | RepoError::TooManyFiles { .. } => Fault::BadInput,
+            | RepoError::TooManyFiles { .. }
+            | RepoError::Signers { .. }
+            | RepoError::Unsigned
+            | RepoError::OwnSignature { .. } => Fault::BadInput,
             RepoError::Refused { .. } => Fault::Refused,
             RepoError::Folder { .. } | RepoError::Setup { .. } | RepoError::Git { .. } | RepoError::Hangs { .. } => {
                 Fault::Local
@@ -229,6 +245,17 @@ impl Explain for RepoError {
             RepoError::Authorities { .. } => "check git.https.caFile; it must contain PEM certificates".to_owned(),
             RepoError::Key { .. } => {
                 "check the file and its passphraseFile; ssh-keygen -p turns any SSH key into OpenSSH's own format"
+                    .to_owned()
+            }
+            RepoError::Signers { .. } => {
+                "write lines of allowed_signers as in ssh-keygen(1), or an OpenPGP public key as `gpg --export` prints it"
+                    .to_owned()
+            }
+            RepoError::Unsigned => {
+                "set git.signing to a key, and add its public half to trust.signers in every configuration".to_owned()
+            }
+            RepoError::OwnSignature { .. } => {
+                "add the public half of the key to trust.signers in every configuration, and check its options and expiry"
                     .to_owned()
             }
             RepoError::Refused { .. } => "give the bot's key or token the right to push to this branch".to_owned(),

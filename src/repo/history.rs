@@ -199,7 +199,7 @@ impl BareClone {
 }
 
 /// Returns the regular file at a path.
-fn blob_at(tree: &Tree<'_>, path: &str) -> Result<Option<BlobId>, git2::Error> {
+pub(super) fn blob_at(tree: &Tree<'_>, path: &str) -> Result<Option<BlobId>, git2::Error> {
     match tree.get_path(Path::new(path)) {
         Ok(entry) => Ok(is_regular(entry.filemode()).then(|| BlobId(entry.id()))),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),

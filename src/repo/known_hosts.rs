@@ -135,9 +135,9 @@ impl Line {
         };
         let mut parts = rest.split_whitespace();
         let (names, kind, blob) = (parts.next()?, parts.next()?, parts.next()?);
-        // For authorities, ssh also looks up the host without its port.
+        // For authorities, ssh also looks up the host without its port. What is revoked is revoked at every port.
         let is_named =
-            names_match(names, host) || marker == Marker::CertAuthority && names_match(names, name_without_port(host));
+            names_match(names, host) || marker != Marker::None && names_match(names, name_without_port(host));
         let key = STANDARD.decode(blob).ok().filter(|_| is_named)?;
         Some(Line { marker, kind: kind.to_owned(), key })
     }
@@ -233,6 +233,8 @@ mod tests {
             assert_eq!(known.verdict("ssh-rsa", b"other"), Verdict::Changed, "{file}");
         }
         assert!(KnownHost::read(&format!("@revoked * ssh-rsa {key}"), "b.org").revokes(b"key"));
+        assert!(KnownHost::read(&format!("@revoked b.org ssh-rsa {key}"), "[b.org]:2222").revokes(b"key"));
+        assert!(!KnownHost::read(&format!("@revoked a.org ssh-rsa {key}"), "[b.org]:2222").revokes(b"key"));
     }
 
     #[test]

@@ -19,6 +19,8 @@
 //! - [`tree`]: reading its trees and blobs
 //! - [`source`]: access to the repositories that images are built from, and their history
 //! - `signing`: signing commits with SSH and OpenPGP keys
+//! - [`signers`]: whose commits count
+//! - [`replaced`]: what a commit did to files, to compare with what it says
 //! - [`proposal`]: what is on the branch for proposals
 //! - [`push`]: a push that replaces what it expects to replace, or nothing
 //! - `local`: repositories on this machine, whose objects are read in place
@@ -39,6 +41,8 @@ mod loose;
 pub mod proposal;
 pub mod push;
 pub mod remote;
+pub mod replaced;
+pub mod signers;
 mod signing;
 pub mod source;
 mod transport;

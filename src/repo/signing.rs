@@ -20,16 +20,12 @@ use crate::secret::Secret;
 use super::config::{Signing, SigningKeyFile};
 use super::credentials::{read_bytes, read_secret};
 use super::error::{RepoError, Words};
-
-/// The namespace of git's signatures.
-const NAMESPACE: &str = "git";
+use super::signers::allowed::NAMESPACE;
 
 /// Returns the signature of a commit in the format of the commit's header.
 pub(super) fn sign(signing: &Signing, content: &str) -> Result<String, RepoError> {
     let passphrase = signing.passphrase_file.as_deref().map(read_secret).transpose()?;
-    let file = match &signing.key {
-        SigningKeyFile::Ssh(file) | SigningKeyFile::OpenPgp(file) => file,
-    };
+    let file = signing.key.path();
     let key = read_bytes(file)?;
     let signature = match &signing.key {
         SigningKeyFile::Ssh(_) => by_ssh(&key, passphrase.as_ref(), content.as_bytes()),

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use git2::{ErrorCode, ObjectType, Odb, Oid};
+use git2::{ErrorClass, ErrorCode, ObjectType, Odb, Oid};
 use parking_lot::Mutex;
 
+use crate::text;
 use crate::yaml::node::MAX_BYTES;
 
 use super::clone::{BareClone, CommitId, EXECUTABLE, open_bare};
@@ -59,19 +60,32 @@ impl BareClone {
         commit.map(|commit| TreeId(commit.tree_id())).map_err(RepoError::git(format!("reading commit {at}")))
     }
 
-    /// Returns the entries of a folder, in the order of the tree.
+    /// Returns the entries of a folder, in the order of the tree. Entries that no file system could hold, which only
+    /// plumbing can make, are left out, and so are all of a folder that git itself would call malformed: they must not
+    /// prevent the updates of other files.
     pub fn folder(&self, id: TreeId) -> Result<Vec<Entry>, RepoError> {
-        let fail = |error| RepoError::git(format!("reading tree {}", id.0))(error);
         let _call = self.short_call();
-        let tree = self.repository.find_tree(id.0).map_err(fail)?;
-        // Manifests have UTF-8 names.
+        let tree = match self.repository.find_tree(id.0) {
+            Ok(tree) => tree,
+            Err(error) if error.class() == ErrorClass::Tree => {
+                tracing::warn!(tree = %id.0, %error, "skipped: a folder of the repository is malformed");
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(RepoError::git(format!("reading tree {}", id.0))(error)),
+        };
         let named = tree.iter().filter_map(|entry| {
+            // Manifests have UTF-8 names.
+            let name = entry.name().ok()?;
+            if !is_usable(name) {
+                tracing::warn!(name, tree = %id.0, "skipped: git cannot check out a file of this name");
+                return None;
+            }
             let kind = match (entry.kind(), entry.filemode()) {
                 (Some(ObjectType::Blob), mode) if is_regular(mode) => EntryKind::File(BlobId(entry.id())),
                 (Some(ObjectType::Tree), _) => EntryKind::Folder(TreeId(entry.id())),
                 _ => EntryKind::Other,
             };
-            Some(Entry { name: entry.name().ok()?.to_owned(), kind })
+            Some(Entry { name: name.to_owned(), kind })
         });
         Ok(named.collect())
     }
@@ -181,6 +195,15 @@ fn read_shares<T>(
             made.push((index, read(index, Content::Bytes(blob.content()))));
         }
     }
+}
+
+/// Returns whether libgit2 writes a tree with an entry of this name. It refuses those that lead elsewhere, and all that a
+/// file system may take for `.git`.
+fn is_usable(name: &str) -> bool {
+    let plain: String =
+        name.chars().filter(|c| !text::is_active(*c) && !matches!(c, '\u{200c}' | '\u{200d}')).collect();
+    let plain = plain.split([':', '\\']).next().unwrap_or_default().trim_end_matches(['.', ' ']).to_ascii_lowercase();
+    !matches!(name, "" | "." | "..") && !name.contains('/') && !matches!(plain.as_str(), ".git" | "git~1")
 }
 
 /// Returns whether an entry is a regular file, executable or not.

@@ -173,7 +173,7 @@ fn print(
         (Format::Text, Some(manifest)) => output::print(&manifest)?,
         (Format::Text, None) if arguments.dry_run && !changes.is_empty() => output::print(&output::diff(changes))?,
         (Format::Text, None) => {
-            let written = |change: &FileChange| format!("{}: written\n", change.file);
+            let written = |change: &FileChange| format!("{}: written\n", output::safe(&change.file));
             output::print(&changes.first().map_or("up to date\n".to_owned(), written))?;
         }
     }

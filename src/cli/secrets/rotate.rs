@@ -150,13 +150,9 @@ fn text(rows: &[Row], rotation: &Rotation) -> String {
     let mut text = String::new();
     for row in rows.iter().filter(|row| rotation.is_whole() || row.reason.is_some()) {
         let why = row.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        text.push_str(&format!(
-            "{}  {}{why}{}{}\n",
-            row.status,
-            row.file,
-            with("+", &row.added),
-            with("-", &row.removed)
-        ));
+        let (added, removed) = (with("+", &row.added), with("-", &row.removed));
+        let line = format!("{}  {}{why}{added}{removed}", row.status, row.file);
+        text.push_str(&format!("{}\n", output::safe(&line)));
     }
     match (&rotation.commit, rotation.is_whole()) {
         (Some(commit), _) => text.push_str(&format!("{commit}\n")),

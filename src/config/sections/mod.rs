@@ -7,6 +7,7 @@
 //! - [`sources`]: the keys of `sources`
 //! - [`policies`]: the keys of `policies`, `fields` and `embedded`
 //! - [`secrets`]: the keys of `secrets`
+//! - [`trust`]: the keys of `trust`
 //! - [`agent`]: the keys of `agent`
 //! - [`notify`]: the keys of `notify`
 //! - [`cluster`]: the keys of `cluster`
@@ -21,3 +22,4 @@ pub mod registries;
 pub mod secrets;
 pub mod sources;
 pub mod transport;
+pub mod trust;

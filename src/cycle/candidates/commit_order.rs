@@ -18,6 +18,7 @@ use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::manifest::SourceLabels;
 use crate::secret::SafeUrl;
+use crate::text;
 
 use super::builds;
 use super::source_histories::SourceHistories;
@@ -271,5 +272,5 @@ fn version(tag: &Tag) -> Version {
 /// Makes a text from an image printable: it may contain anything, even a password.
 fn printable(text: &str) -> String {
     let shown = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
-    shown.chars().filter(|c| !c.is_control()).take(80).collect()
+    shown.chars().filter(|c| !text::is_active(*c)).take(80).collect()
 }

@@ -14,13 +14,14 @@ use crate::plan::findings::FindingsByImage;
 use crate::plan::gate::{Verification, Verifications, wanted};
 use crate::plan::hold::{self, Change, NamedHolds};
 use crate::plan::proposal::{self, ClosedPullRequest};
-use crate::plan::trailer::Hold;
+use crate::plan::trailer::{Effect, Hold, RecordedMove};
 use crate::policy::choose::Chosen;
 use crate::policy::rule::PolicySet;
 use crate::repo::clone::BareClone;
 use crate::repo::error::RepoError;
 use crate::repo::tree::{BlobId, Content};
 
+use super::confirm::confirms;
 use super::read_back::{Depth, Horizon, ReadHistory};
 use crate::cycle::tip::Tip;
 
@@ -172,9 +173,17 @@ impl History {
         image: &Repository,
         depth: Depth,
     ) -> Result<Arc<[(Version, Timestamp)]>, RepoError> {
-        let ReadHistory { records, never_left, .. } = self.read(tip, depth)?;
-        let of_image = || hold::never_left(records, image).into();
-        Ok(Arc::clone(never_left.entry(image.clone()).or_insert_with(of_image)))
+        let ReadHistory { records, ids, never_left, .. } = self.read(tip, depth)?;
+        if let Some(known) = never_left.get(image) {
+            return Ok(Arc::clone(known));
+        }
+        let records = &*records;
+        let confirms = |index: usize, recorded: &RecordedMove| {
+            confirms(&tip.clone, ids[index], &records[index].trailers.moves, recorded)
+        };
+        let of_image: Arc<[(Version, Timestamp)]> = hold::never_left(records, image, confirms)?.into();
+        never_left.insert(image.clone(), Arc::clone(&of_image));
+        Ok(of_image)
     }
 
     /// Returns the hold that closed pull requests put on a version of an image.
@@ -252,7 +261,9 @@ impl History {
         let mut versions = Versions { clone, field_rules: &self.field_rules, field, known: HashMap::new() };
         let mut changes = Vec::new();
         for (id, record) in read.ids.iter().zip(&read.records).take(commits) {
-            let is_recorded = record.trailers.moves.iter().any(|recorded| recorded.file == path);
+            // Squashed commits may record what their tree does not show.
+            let is_recorded =
+                record.effect == Effect::Nothing && record.trailers.moves.iter().any(|recorded| recorded.file == path);
             let after = path.clone();
             let (from, to) = match clone.change(*id, &path)? {
                 Some(change) => {

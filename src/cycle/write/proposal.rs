@@ -92,7 +92,8 @@ pub async fn withdraw(
     if of_it.clone().any(|skipped| waits(skipped.reason)) {
         return Ok(Withdrawal::Open(Vec::new()));
     }
-    let reasons: BTreeSet<String> = of_it.map(|skipped| format!("- `{}`: {}", skipped.image, skipped.detail)).collect();
+    let reasons: BTreeSet<String> =
+        of_it.map(|skipped| format!("- `{}`: {}", skipped.image, proposal::code(&skipped.detail))).collect();
     let why = format!(
         "Nothing of this is left to propose on `{branch}` at {tip}, so it is closed. This does not hold anything back.\n\n{}\n",
         reasons.into_iter().collect::<Vec<_>>().join("\n")

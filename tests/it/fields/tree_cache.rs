@@ -38,6 +38,7 @@ fn a_warm_cache_gives_the_same_as_a_cold_one() {
         committer: person,
         timeout: std::time::Duration::from_secs(30),
         signing: None,
+        signers: Vec::new(),
     };
     let rule = FieldRule::new("**", "version", Some("acme/app")).expect("a rule");
     let views = [

@@ -1,6 +1,6 @@
 //! The knowledge of a cycle. A new tip does not change it, so it outlives a lost race.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,8 +36,10 @@ pub struct CycleState {
     pub budget: Option<Budget>,
     /// The detail that scans have to deliver.
     pub detail: ScanDetail,
-    /// Tags that cannot be chosen because their images are broken.
+    /// Tags that cannot be chosen because their images are broken, dated in the future, or too old.
     pub broken: BTreeSet<Skipped>,
+    /// The number of tags of each image that were refused because they are older than what a field holds.
+    pub older: BTreeMap<Repository, usize>,
     /// The inventory of the tip that the cycle began with.
     first: Option<Arc<Inventory>>,
     /// The time when registries were queried first.
@@ -114,6 +116,7 @@ impl CycleState {
         if self.queried.is_some_and(|queried| queried.elapsed() >= OUTDATED) {
             self.queried = None;
             self.findings.retain(|_, findings| matches!(findings, Err(NoFindings::Failed(_))));
+            self.older.clear();
             self.verifications.clear();
             self.part_cache = PartCache::default();
         }

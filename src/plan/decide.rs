@@ -10,6 +10,7 @@ use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
 
 use super::findings::{FindingsByImage, NoFindings};
+use super::order_record::OrderedBy;
 use super::skip::{Reason, Skipped};
 
 /// The digest that an update writes along with the tag.
@@ -36,6 +37,8 @@ pub struct Update {
     pub digest: WantedDigest,
     /// Other images whose fields read the same scalar through an anchor, so that they move to the same tag.
     pub along: Vec<Repository>,
+    /// What decided that it moves.
+    pub ordered_by: OrderedBy,
     /// True if it goes back on purpose, so that the version it leaves is held.
     pub goes_back: bool,
     /// True if the file is encrypted with SOPS, so that only an identity that decrypts it allows an edit.
@@ -45,7 +48,8 @@ pub struct Update {
 impl Update {
     pub(super) fn new(located: &Located, tag: Option<Tag>, digest: WantedDigest) -> Update {
         let (file, field) = (located.file.clone(), located.field.clone());
-        Update { file, field, tag, digest, along: Vec::new(), goes_back: false, encrypted: located.encrypted }
+        let (ordered_by, encrypted) = (OrderedBy::Request, located.encrypted);
+        Update { file, field, tag, digest, along: Vec::new(), ordered_by, goes_back: false, encrypted }
     }
 
     /// Returns the reason why it cannot be written if no identity decrypts its file.
@@ -107,7 +111,8 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &Finding
                 } else {
                     WantedDigest::Without
                 };
-                plan.updates.push(Update::new(located, Some(tag), digest));
+                let ordered_by = OrderedBy::of(&rule.tags);
+                plan.updates.push(Update { ordered_by, ..Update::new(located, Some(tag), digest) });
             }
             Err(no) => {
                 // The tag stays, but its digest is not written yet, or may have changed.
@@ -119,7 +124,8 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &Finding
                     _ => skip(held.clone(), Reason::NoCandidate, no.to_string()),
                 }
                 if moves {
-                    plan.updates.push(Update::new(located, held, WantedDigest::OfTag));
+                    let ordered_by = OrderedBy::Digest;
+                    plan.updates.push(Update { ordered_by, ..Update::new(located, held, WantedDigest::OfTag) });
                 }
             }
         }

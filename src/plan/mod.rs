@@ -8,6 +8,8 @@
 //! - [`gate`]: makes a gated plan from a plan; commits are made from nothing else
 //! - [`hold`]: holds, from the history of fields and by name
 //! - [`message`]: the subject and the trailers of a commit
+//! - [`never_back`]: compares what an update would write with what its field holds
+//! - [`order_record`]: the record of what put a version in its place in the order
 //! - [`proposal`]: the text of a pull request, and the holds of closed ones
 //! - [`rollback`]: plans for fields that return to earlier versions
 //! - [`skip`]: the fields and tags that do not move, with the reasons
@@ -23,6 +25,8 @@ pub mod findings;
 pub mod gate;
 pub mod hold;
 pub mod message;
+pub mod never_back;
+pub mod order_record;
 pub mod proposal;
 pub mod rollback;
 pub mod skip;

@@ -212,6 +212,8 @@ mod tests {
 
     const TRAILERS: &str = "Tagalong-Update: apps/shop/a.yaml image docker.io/acme/shop v1 -> v2\n\
                             Tagalong-Update: b.yaml image docker.io/acme/till v1 -> v2\n\
+                            Tagalong-Order: docker.io/acme/shop:v2 built\n\
+                            Tagalong-Order: docker.io/acme/till:v2 built\n\
                             Tagalong-Base: ba5e\n";
 
     #[test]
@@ -225,7 +227,8 @@ mod tests {
         assert_eq!(
             Template::default().message(&[update("b.yaml", "acme/till")], &Purpose::default(), "ba5e"),
             "deploy: till v1 -> v2\n\n\
-             Tagalong-Update: b.yaml image docker.io/acme/till v1 -> v2\nTagalong-Base: ba5e\n"
+             Tagalong-Update: b.yaml image docker.io/acme/till v1 -> v2\n\
+             Tagalong-Order: docker.io/acme/till:v2 built\nTagalong-Base: ba5e\n"
         );
     }
 

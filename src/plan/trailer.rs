@@ -8,11 +8,15 @@ use jiff::Timestamp;
 use crate::image::{Reference, Repository, Version};
 use crate::text;
 
+use super::order_record::RecordedOrder;
+
 /// The trailers of a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trailers {
     /// `Tagalong-Update:` the fields that it moved.
     pub moves: Vec<RecordedMove>,
+    /// `Tagalong-Order:` what put the versions in their place in the order.
+    pub orders: Vec<RecordedOrder>,
     /// `Tagalong-Rollback:` the images that it moved back on purpose.
     pub rollbacks: Vec<Repository>,
     /// `Tagalong-Hold:` the images or versions that it put on hold.
@@ -117,6 +121,7 @@ impl Trailers {
             };
             match key {
                 "Update" => trailers.moves.extend(recorded_move(value)),
+                "Order" => trailers.orders.extend(RecordedOrder::read(value)),
                 "Rollback" => trailers.rollbacks.extend(value.split(' ').next().and_then(|image| image.parse().ok())),
                 "Hold" => trailers.holds.extend(Target::read(value)),
                 "Resume" => trailers.resumes.extend(Target::read(value)),

@@ -14,6 +14,7 @@
 //! - [`digits`]: SHAs that consist of digits only
 //! - `contest`: chooses among builds, and among the tags of a build
 //! - [`seen`]: tags with what is known about them; [`choose`]: the choice of a tag
+//! - [`dates`]: the dates of an image, and which of them are believed
 //! - [`minimum_age`]: images that are too young for their policy
 //! - [`no_choice`]: the reasons for choosing none
 //! - [`scope`]: the images that a cycle is about
@@ -41,6 +42,7 @@ pub mod build;
 pub mod builds;
 pub mod choose;
 mod contest;
+pub mod dates;
 pub mod digits;
 pub mod first_parent_history;
 pub mod form;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
-use jiff::Timestamp;
 
 use crate::image::{DEFAULT_HOST, Repository};
 use crate::platform::Platform;
@@ -29,7 +28,7 @@ pub struct Rule {
     pub track: bool,
     /// The patterns that allow or exclude tags.
     pub tag_patterns: TagPatterns,
-    /// The time that must pass between the build of an image and its deployment.
+    /// The time that must pass between the build of an image, or its arrival in the registry, and its deployment.
     pub minimum_age: Option<Duration>,
     /// The number of tags of a repository that are inspected per cycle, not counting those that are known already.
     pub inspect_limit: u32,
@@ -95,15 +94,6 @@ impl ImagePattern {
 pub struct PolicySet {
     /// The policies, in the order of their files.
     pub rules: Vec<Rule>,
-}
-
-impl Rule {
-    /// Returns the time when an image that was built at `created` is old enough to be deployed; `None` if there is no
-    /// minimum age.
-    pub fn ripe_at(&self, created: Timestamp) -> Option<Timestamp> {
-        let age = self.minimum_age?;
-        Some(created.checked_add(age).unwrap_or(Timestamp::MAX))
-    }
 }
 
 impl PolicySet {

@@ -16,7 +16,8 @@ use crate::clock;
 use crate::image::{Digest, Repository, Tag};
 
 use super::cache_format::{
-    image_key, key_below, kind, pack_metadata, repository_key, source_labels_key, unpack_image, unpack_metadata,
+    image_key, key_below, kind, pack_first_seen, pack_metadata, repository_key, source_labels_key, unpack_first_seen,
+    unpack_image, unpack_metadata,
 };
 use super::listing::Listing;
 use super::manifest::SourceLabels;
@@ -167,6 +168,42 @@ impl Cache {
         self.make_space();
     }
 
+    /// The known push time of a tag.
+    pub fn push(&self, repository: &Repository, tag: &Tag) -> Option<Timestamp> {
+        let number = self.number(repository)?;
+        Unpacker(&self.store.get(&key_below(kind::PUSH, number, &pack_tag(tag)))?).time().flatten()
+    }
+
+    /// Forgets the push time of a tag that has moved.
+    pub fn forget_push(&self, repository: &Repository, tag: &Tag) {
+        if let Some(number) = self.number(repository) {
+            self.store.remove(vec![key_below(kind::PUSH, number, &pack_tag(tag))]);
+        }
+    }
+
+    /// The image that a tag had when it was seen last, and when it had that for the first time.
+    pub fn first_seen(&self, repository: &Repository, tag: &Tag) -> Option<(Digest, Timestamp)> {
+        let number = self.number(repository)?;
+        unpack_first_seen(&self.store.get(&key_below(kind::FIRST_SEEN, number, &pack_tag(tag)))?)
+    }
+
+    /// The same for all tags of a repository, in one read.
+    pub fn all_first_seen(&self, repository: &Repository) -> HashMap<Tag, (Digest, Timestamp)> {
+        let mut seen = HashMap::new();
+        if let Some(number) = self.number(repository) {
+            self.store.scan(&key_below(kind::FIRST_SEEN, number, &[]), |tag, value| {
+                seen.extend(unpack_tag(tag).zip(unpack_first_seen(value)));
+            });
+        }
+        seen
+    }
+
+    /// Stores when the image of a tag was first seen.
+    pub fn remember_first_seen(&self, repository: &Repository, tag: &Tag, digest: &Digest, at: Timestamp) {
+        let key = key_below(kind::FIRST_SEEN, self.number_for(repository), &pack_tag(tag));
+        self.store.put(key, pack_first_seen(digest, at));
+    }
+
     /// The last listing of a repository, without its tags.
     pub fn listing(&self, repository: &Repository) -> Option<Listing> {
         let bytes = self.store.get(&repository_key(repository.as_str()))?;
@@ -245,9 +282,11 @@ impl Cache {
                 stale.extend(digest);
             }
         });
-        self.store.scan(&key_below(kind::PUSH, number, &[]), |tag, _| {
-            gone.extend((!is_listed(tag)).then(|| key_below(kind::PUSH, number, tag)));
-        });
+        for kind in [kind::PUSH, kind::FIRST_SEEN] {
+            self.store.scan(&key_below(kind, number, &[]), |tag, _| {
+                gone.extend((!is_listed(tag)).then(|| key_below(kind, number, tag)));
+            });
+        }
         stale.retain(|digest| !needed.contains(digest));
         gone.extend(stale.iter().map(|digest| source_labels_key(number, digest)));
         self.store.remove(gone);

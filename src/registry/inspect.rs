@@ -121,7 +121,7 @@ impl Client {
     }
 
     /// Caches what the registry itself served. What a mirror has does not show that the registry has it.
-    fn cache_part(
+    pub(super) fn cache_part(
         &self,
         part_cache: &PartCache,
         repository: &Repository,
@@ -134,7 +134,7 @@ impl Client {
         Ok(())
     }
 
-    fn has_mirror(&self, repository: &Repository) -> Result<bool, RegistryError> {
+    pub(super) fn has_mirror(&self, repository: &Repository) -> Result<bool, RegistryError> {
         Ok(self.endpoints(repository)?.mirror.is_some())
     }
 }

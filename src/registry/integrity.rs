@@ -76,7 +76,7 @@ impl PartCache {
         tags.get(&(repository.clone(), tag.clone())).cloned()
     }
 
-    fn take_manifest(&self, repository: &Repository, version: &Version) -> Option<FetchedManifest> {
+    pub(super) fn take_manifest(&self, repository: &Repository, version: &Version) -> Option<FetchedManifest> {
         let key = (repository.clone(), version.digest.clone()?);
         self.manifests.lock().remove(&key)
     }

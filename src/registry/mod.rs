@@ -7,9 +7,11 @@
 //! - [`metadata`]: an image's digest, build time and platforms
 //! - `inspect`: reads that metadata from manifests and image configs
 //! - `source_labels`: the commit and source repository that an image was built from
+//! - `config_date`: when the contents of an image were built, whatever its annotations say
 //! - [`integrity`]: checks that an image is complete
 //! - [`tags`]: lists the tags of a repository
 //! - `push_times`: when tags were pushed, from the registry product's own API
+//! - `arrival`: when images arrived in their registry
 //! - `endpoint`: the hosts that serve a repository: its registry and a mirror
 //! - [`host`]: sends requests to one host, with retries
 //! - [`room`]: room in memory for what is large
@@ -31,6 +33,7 @@
 //! - `packed`: the encoding of values in that file
 //! - [`metrics`]: counts the requests
 
+mod arrival;
 pub mod auth;
 mod bounded;
 pub mod cache;
@@ -38,6 +41,7 @@ mod cache_cleanup;
 mod cache_format;
 pub mod client;
 pub mod config;
+mod config_date;
 mod content;
 pub mod credentials;
 mod endpoint;

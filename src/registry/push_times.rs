@@ -16,9 +16,11 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::clock;
 use crate::http::client::Response;
 use crate::http::encode_path_segment;
 use crate::image::{DEFAULT_HOST, Repository, Tag};
+use crate::policy::dates::is_ahead;
 
 use super::bounded::{List, Text};
 use super::client::Client;
@@ -77,7 +79,7 @@ impl Client {
     }
 
     /// The push times of the wanted tags, as far as the registry's API reports them. They are cached: a known tag is
-    /// assumed not to have moved.
+    /// assumed not to have moved. A time in the future is not cached.
     pub async fn push_times(
         &self,
         repository: &Repository,
@@ -95,8 +97,7 @@ impl Client {
         let mut found: BTreeMap<Tag, Timestamp> = known.filter(|(tag, _)| wanted.contains(tag)).collect();
         let Some(api) = self.api(repository) else { return Ok(found) };
         let host = self.host(if repository.host() == DEFAULT_HOST { HUB_API } else { repository.host() })?;
-        let mut seen = BTreeSet::new();
-        let mut new = Vec::new();
+        let (mut seen, mut new, now) = (BTreeSet::new(), Vec::new(), clock::now());
         for page in 1..=PAGES {
             if wanted.iter().all(|tag| found.contains_key(*tag)) {
                 break;
@@ -109,6 +110,7 @@ impl Client {
                 if let (Ok(tag), Some(at)) = (name.parse::<Tag>(), at)
                     && wanted.contains(&tag)
                     && found.insert(tag.clone(), at).is_none()
+                    && !is_ahead(at, now)
                 {
                     new.push((tag, at));
                 }

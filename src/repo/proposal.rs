@@ -14,6 +14,11 @@ impl BareClone {
         self.proposed.get()
     }
 
+    /// Returns whether commits are pushed to a branch for proposals, so that what runs does not change at once.
+    pub fn is_for_proposals(&self) -> bool {
+        self.config.push_branch.is_some()
+    }
+
     /// Fetches and returns the tip of a branch, either the one that is read or the one for proposals.
     pub fn tip_of(&self, branch: &Branch) -> Result<Option<CommitId>, RepoError> {
         let tip = self.refresh()?;

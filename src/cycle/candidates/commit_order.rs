@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::image::{Repository, Tag, Version};
 use crate::plan::candidates::Candidates;
 use crate::plan::findings::NoFindings;
+use crate::policy::dates::is_ahead;
 use crate::policy::first_parent_history::{FirstParentHistory, Lookup};
 use crate::policy::likely_newest::likely_newest_first;
 use crate::policy::order::{HistoryPosition, SourceBranch, Standing};
@@ -40,6 +41,8 @@ pub struct CommitOrder<'p> {
     pub form: &'p ShaForm,
     /// The histories.
     pub histories: &'p SourceHistories<'p>,
+    /// The current time.
+    pub now: Timestamp,
 }
 
 /// The commit of a tag.
@@ -147,7 +150,8 @@ impl CommitOrder<'_> {
     }
 
     async fn created(&self, tag: &Tag) -> Result<Option<Timestamp>, RegistryError> {
-        Ok(self.registry.image(self.repository, &version(tag)).await?.created)
+        let built = self.registry.image(self.repository, &version(tag)).await?.created;
+        Ok(built.filter(|built| !is_ahead(*built, self.now)))
     }
 
     /// Returns the source repository: the policy's, or else the one that the images name.

@@ -1,18 +1,19 @@
 //! The scan of one repository: the tags that can be chosen, in their order.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
-use crate::image::{Repository, Tag, Version};
+use crate::image::{Digest, Repository, Tag, Version};
 use crate::plan::candidates::{Candidates, CurrentTag};
 use crate::plan::findings::NoFindings;
 use crate::plan::skip::{Reason, Skipped};
 use crate::policy::builds::Content;
+use crate::policy::dates::{self, believed_from, is_ahead};
 use crate::policy::digits::Doubt;
 use crate::policy::likely_newest::likely_newest_first;
-use crate::policy::minimum_age::{unknown_age, waits};
+use crate::policy::minimum_age::{Arrival, Ripe, unknown_age};
 use crate::policy::order::{Order, Standing};
 use crate::policy::rule::Rule;
 use crate::policy::seen::{Position, Seen};
@@ -30,6 +31,9 @@ use super::validity::{Presence, Validity};
 
 /// The number of digit-only tags, which may not be commits, that are inspected in one cycle.
 const DOUBTFUL: usize = 100;
+
+/// The number of newest tags whose push times are queried for `minimumAge`.
+const ARRIVALS: usize = 100;
 
 /// The reason why a scan ended without candidates.
 #[derive(Debug)]
@@ -119,8 +123,8 @@ impl<'s> Scanner<'s> {
             TagRule::Sha { order: Order::Commit(branch), form } => {
                 // The branch moves independently of the registry.
                 self.validity.end_with_cycle();
-                let (registry, repository) = (self.registry, self.repository);
-                let commit_order = CommitOrder { registry, repository, branch, form, histories };
+                let (registry, repository, now) = (self.registry, self.repository, self.now);
+                let commit_order = CommitOrder { registry, repository, branch, form, histories, now };
                 Ok(self.by_commit(commit_order, tags, current).await?)
             }
             _ => Ok(self.by_rank(tags).await?),
@@ -194,6 +198,13 @@ impl<'s> Scanner<'s> {
             // The API may report it later.
             self.validity.end_with_cycle();
         }
+        let (pushed, ahead): (BTreeMap<Tag, Timestamp>, _) =
+            pushed.into_iter().partition(|(_, at)| !is_ahead(*at, self.now));
+        if !ahead.is_empty() {
+            // The registry may correct that.
+            self.validity.end_with_cycle();
+            self.scan_notes.add_ahead(self.repository, ahead.into_iter().collect(), dates::pushed_ahead);
+        }
         let standing = |tag: &Tag| pushed.get(tag).copied().map(Standing::At);
         let mut seen: Vec<Seen> =
             shortlist.fitting.into_iter().map(Seen::from).chain(unread(shortlist.doubtful)).collect();
@@ -247,11 +258,17 @@ impl<'s> Scanner<'s> {
         if inspected.len() < total {
             return Err(Stop::Later { inspected: inspected.len(), total });
         }
+        let mut ahead = Vec::new();
         for (tag, result) in inspected {
             let standing = match result {
                 Inspected::Image(image) => {
                     contents.insert(tag.clone(), Content::from(&image));
-                    image.created.map(Standing::At)
+                    let built = image.created.map(|at| self.believe(at));
+                    // A current tag is reported already.
+                    let is_new = !candidates.current.contains_key(&tag);
+                    let lie = built.and_then(Result::err).filter(|_| is_new);
+                    ahead.extend(lie.map(|at| (tag.clone(), at)));
+                    built.and_then(Result::ok).map(Standing::At)
                 }
                 // Deleted since the listing: treated as if it had not been listed.
                 Inspected::Gone => {
@@ -266,7 +283,8 @@ impl<'s> Scanner<'s> {
             };
             candidates.seen.push(Seen::new(tag, standing));
         }
-        self.leave_out_young(&mut candidates.seen)?;
+        self.scan_notes.add_ahead(self.repository, ahead, dates::built_ahead);
+        self.leave_out_young(&mut candidates.seen, contents).await?;
         candidates.seen.extend(self.in_doubt(shortlist.doubtful, contents).await?);
         self.build_scan().resolve_doubts(&mut candidates.seen).await?;
         // Tags whose names do not match are kept to explain why nothing matches.
@@ -293,8 +311,8 @@ impl<'s> Scanner<'s> {
         for (tag, inspected) in self.inspector.inspect_all(to_inspect).await? {
             let Inspected::Image(image) = inspected else { continue };
             contents.insert(tag.clone(), Content::from(&image));
-            match image.created {
-                Some(created) if self.is_young(created) => {}
+            match image.created.and_then(|at| self.believe(at).ok()) {
+                Some(built) if self.ripe(built, None).is_some_and(|ripe| ripe.at > self.now) => {}
                 Some(at) => seen.push(Seen { standing: Some(Standing::At(at)), ..Seen::in_doubt(tag) }),
                 None => seen.push(Seen { doubt: Some(Doubt::Unlabelled), ..Seen::from(tag) }),
             }
@@ -328,7 +346,8 @@ impl<'s> Scanner<'s> {
             let age = match inspected {
                 Inspected::Image(image) => {
                     contents.insert(tag.clone(), Content::from(&image));
-                    image.created.map_or(Position::Unknown, |at| Position::Known(Standing::At(at)))
+                    let built = image.created.map(|at| self.existed_at(&tag, &image.digest, at));
+                    built.map_or(Position::Unknown, |at| Position::Known(Standing::At(at)))
                 }
                 Inspected::Gone => Position::Gone,
                 Inspected::Broken(detail) => {
@@ -364,9 +383,15 @@ impl<'s> Scanner<'s> {
         for candidate in seen.iter().take(fitting.min(self.rule.inspect_limit as usize)) {
             let version = Version::from(candidate.tag.clone());
             match self.registry.inspect(self.repository, &version, self.inspector.part_cache).await {
-                Ok(image) if image.created.is_some_and(|created| !self.is_young(created)) => break,
                 Ok(image) => {
-                    self.note_young(&candidate.tag, image.created);
+                    let built = image.created.map(|at| self.believe(at));
+                    let (tag, digest) = (&candidate.tag, &image.digest);
+                    let arrival = self.registry.known_arrival(self.repository, tag, digest, self.now).await;
+                    let ripe = built.and_then(Result::ok).and_then(|built| self.ripe(built, Some(arrival)));
+                    if ripe.is_some_and(|ripe| ripe.at <= self.now) {
+                        break;
+                    }
+                    self.note_young(&candidate.tag, ripe, built.and_then(Result::err));
                     young += 1;
                 }
                 // It keeps its place, and the gate reports it.
@@ -404,37 +429,88 @@ impl<'s> Scanner<'s> {
         (known, unknown)
     }
 
-    /// Drops tags that are not old enough for the policy.
-    fn leave_out_young(&mut self, seen: &mut Vec<Seen>) -> Result<(), NoFindings> {
-        let before = seen.len();
-        let created = |seen: &Seen| match seen.standing {
-            Some(Standing::At(at)) => Some(at),
-            _ => None,
-        };
-        let is_young = |seen: &Seen| created(seen).is_some_and(|created| self.is_young(created));
-        let (young, ripe): (Vec<Seen>, Vec<Seen>) = std::mem::take(seen).into_iter().partition(is_young);
-        *seen = ripe;
-        for created in young.iter().filter_map(created) {
-            self.validity.end_at(self.rule.ripe_at(created));
+    /// Drops tags that are not old enough for the policy. A tag without a date stays, but is not chosen.
+    async fn leave_out_young(&mut self, seen: &mut Vec<Seen>, contents: &Contents) -> Result<(), NoFindings> {
+        if self.rule.minimum_age.is_none() {
+            return Ok(());
         }
-        if let Some(newest) = young.into_iter().max_by_key(|seen| seen.standing) {
-            self.note_young(&newest.tag, created(&newest));
+        let arrivals = self.arrivals(seen, contents).await;
+        let ripe = |seen: &Seen| self.ripe(built(seen)?, arrivals.get(&seen.tag).copied());
+        let before = seen.len();
+        let (young, old): (Vec<Seen>, Vec<Seen>) =
+            std::mem::take(seen).into_iter().partition(|seen| ripe(seen).is_some_and(|ripe| ripe.at > self.now));
+        *seen = old;
+        let soonest = young.iter().filter_map(&ripe).map(|ripe| ripe.at).min();
+        let newest = young.into_iter().max_by_key(|seen| seen.standing).map(|seen| (ripe(&seen), seen.tag));
+        self.validity.end_at(soonest);
+        if let Some((ripe, tag)) = newest {
+            self.note_young(&tag, ripe, None);
         }
         if before > 0 && seen.is_empty() { Err(self.all_young(before)) } else { Ok(()) }
     }
 
-    fn is_young(&self, created: Timestamp) -> bool {
-        self.rule.ripe_at(created).is_some_and(|ripe| ripe > self.now)
+    /// Returns when the images of tags arrived. Push times are queried only for the newest of those that could be old
+    /// enough; a gate checks the one that is chosen.
+    async fn arrivals(&self, seen: &[Seen], contents: &Contents) -> HashMap<Tag, Arrival> {
+        let images = seen.iter().filter_map(|seen| Some((&seen.tag, &contents.get(&seen.tag)?.digest)));
+        let mut arrivals = self.registry.known_arrivals(self.repository, images, self.now);
+        if !self.registry.reports_push_times(self.repository) {
+            return arrivals;
+        }
+        let could_be_old =
+            |seen: &&Seen| built(seen).and_then(|built| self.ripe(built, None)).is_some_and(|ripe| ripe.at <= self.now);
+        let mut newest: Vec<&Seen> = seen.iter().filter(could_be_old).collect();
+        newest.sort_by_key(|seen| Reverse(seen.standing));
+        let wanted: BTreeSet<&Tag> = newest.into_iter().take(ARRIVALS).map(|seen| &seen.tag).collect();
+        arrivals.extend(self.registry.reported_arrivals(self.repository, &wanted, self.now).await);
+        arrivals
     }
 
-    fn note_young(&mut self, tag: &Tag, created: Option<Timestamp>) {
-        self.validity.end_at(created.and_then(|created| self.rule.ripe_at(created)));
-        let why = created.and_then(|created| self.rule.ripe_at(created)).map_or_else(unknown_age, waits);
+    fn ripe(&self, built: Timestamp, arrival: Option<Arrival>) -> Option<Ripe> {
+        Ripe::of(self.rule, built, arrival)
+    }
+
+    fn note_young(&mut self, tag: &Tag, ripe: Option<Ripe>, lie: Option<Timestamp>) {
+        self.validity.end_at(ripe.map(|ripe| ripe.at));
+        let why = lie.map_or_else(unknown_age, dates::built_ahead);
+        let why = ripe.map_or(why, |ripe| ripe.to_string());
         self.scan_notes.notes.push(format!("{}:{tag} {why}", self.repository));
+    }
+
+    /// Returns a date, as an error if it is not believed. Then the result is valid only until it is.
+    fn believe(&mut self, at: Timestamp) -> Result<Timestamp, Timestamp> {
+        if !is_ahead(at, self.now) {
+            return Ok(at);
+        }
+        self.validity.end_at(Some(believed_from(at)));
+        Err(at)
+    }
+
+    /// Returns when the image of a current tag was built, or, if it claims a time in the future, when it was first seen:
+    /// what is built after that is newer.
+    fn existed_at(&mut self, tag: &Tag, digest: &Digest, built: Timestamp) -> Timestamp {
+        let lie = match self.believe(built) {
+            Ok(built) => return built,
+            Err(lie) => lie,
+        };
+        let seen = self.registry.first_seen(self.repository, tag, digest, self.now);
+        self.scan_notes.notes.push(format!(
+            "{}:{tag} {}; it counts as built when it was first seen, at {seen}",
+            self.repository,
+            dates::built_ahead(lie)
+        ));
+        seen
     }
 
     fn all_young(&self, count: usize) -> NoFindings {
         NoFindings::Absent(format!("`minimumAge` excludes all matching tags ({count})"))
+    }
+}
+
+fn built(seen: &Seen) -> Option<Timestamp> {
+    match seen.standing {
+        Some(Standing::At(at)) => Some(at),
+        _ => None,
     }
 }
 

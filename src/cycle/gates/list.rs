@@ -13,6 +13,8 @@ use super::encrypted::Encrypted;
 use super::gate::{Gate, Refusal, Verdict};
 use super::held::Held;
 use super::image::Image;
+use super::moved::Moved;
+use super::older::Older;
 use super::pull_secrets::PullSecrets;
 use super::secrets::Secrets;
 use super::suspended::Suspended;
@@ -20,8 +22,8 @@ use super::taken_back::TakenBack;
 
 /// All gates, in the order in which an update has to pass them. Gates without requests come before those that send
 /// some, unless they need the results.
-const GATES: [&dyn Gate; 9] =
-    [&Held, &Image, &Age, &TakenBack, &ClosedProposals, &Encrypted, &Secrets, &PullSecrets, &Suspended];
+const GATES: [&dyn Gate; 11] =
+    [&Held, &Image, &Age, &Older, &TakenBack, &ClosedProposals, &Encrypted, &Secrets, &PullSecrets, &Moved, &Suspended];
 
 /// The result of all gates.
 pub struct Passed {

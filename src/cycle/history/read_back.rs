@@ -41,8 +41,8 @@ pub enum Depth {
 
 impl Depth {
     /// Returns the depth to which an image can have been deployed, by the time when it was built.
-    pub fn to(created: Option<Timestamp>) -> Depth {
-        created.map_or(Depth::Everything, Depth::Since)
+    pub fn to(built: Option<Timestamp>) -> Depth {
+        built.map_or(Depth::Everything, Depth::Since)
     }
 }
 
@@ -127,7 +127,8 @@ impl ReadHistory {
             Depth::Usual => is_usual,
             Depth::Everything => false,
             Depth::Since(built) => {
-                let is_older = |record: &Arc<CommitRecord>| record.when < built - SKEW;
+                let since = built.checked_sub(SKEW).unwrap_or(Timestamp::MIN);
+                let is_older = |record: &Arc<CommitRecord>| record.when < since;
                 let mut last = self.records.iter().rev().take(OLDER_IN_A_ROW);
                 is_usual && last.len() == OLDER_IN_A_ROW && last.all(is_older)
             }

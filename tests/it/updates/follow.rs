@@ -47,6 +47,7 @@ fn the_image_built_last_is_deployed_once() {
         format!(
             "deploy: app ffffff1 -> 000000a\n\n\
              Tagalong-Update: apps/app/deployment.yaml spec.template.spec.containers[0].image {image} ffffff1 -> 000000a\n\
+             Tagalong-Order: {image}:000000a@{digest} built built={NEW}\n\
              Tagalong-Base: {base}"
         )
     );

@@ -116,7 +116,7 @@ fn blobs(clone: &BareClone, tip: CommitId) -> Vec<BlobId> {
             match entry.kind {
                 EntryKind::Folder(id) => open.push(id),
                 EntryKind::File(blob) => blobs.push(blob),
-                EntryKind::Other => {}
+                EntryKind::Link(_) | EntryKind::Other => {}
             }
         }
     }

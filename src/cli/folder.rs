@@ -1,6 +1,6 @@
 //! Files below `--dir`: read whole, written whole, links never followed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read, Write};
 use std::num::NonZero;
@@ -14,20 +14,22 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::config::repository_file::TreeConfigReader;
 use crate::cycle::engine::Hosts;
-use crate::cycle::secrets::verify::{Progress, inspection_of_large};
+use crate::cycle::secrets::verify::Progress;
 use crate::cycle::tree::cache::REPOSITORY_FILE;
 use crate::manifest::file_kind::is_manifest_name;
 use crate::manifest::find;
 use crate::manifest::graph::Graph;
 use crate::manifest::inventory::{self, Inventory};
 use crate::manifest::paths::PathFilter;
+use crate::path::Links;
 use crate::plan::tree_config::TreeConfig;
 use crate::repo::tree::{Content, LARGE};
 use crate::sops::audit::FileVerdict;
-use crate::sops::inspect;
+use crate::sops::exposure::reference::Reference;
+use crate::sops::inspect::{self, Inspection};
 use crate::sops::keyring::Keyring;
 use crate::sops::rulebook::{RULES_FILE, RuleBook};
-use crate::sops::verdicts::verdicts;
+use crate::sops::verdicts::{Inspector, Tree, verdicts};
 use crate::yaml::node::{MAX_BYTES, ScanError};
 
 use super::error::CliError;
@@ -62,6 +64,7 @@ impl Folder {
         let own = self.root.join(REPOSITORY_FILE).is_file().then(|| self.read(REPOSITORY_FILE)).transpose()?;
         let tree_config = reader.read(own.as_deref(), Hosts::Any)?;
         let (all_paths, files) = self.files(paths)?;
+        let links = self.links()?;
         let readings = in_parallel(&files, |path| {
             let facts = self.with(path, |content| match content {
                 Content::Bytes(bytes) => find::read(path, bytes, &tree_config.field_rules),
@@ -70,7 +73,7 @@ impl Folder {
             Ok((Arc::from(path), Arc::new(facts)))
         })?;
         let exists = |path: &str| all_paths.contains(path);
-        let graph = Graph::build(inventory::readable(&readings), &exists);
+        let graph = Graph::build(inventory::readable(&readings), &exists, &links);
         Ok((Inventory::of(&readings, &graph, &exists, paths), tree_config))
     }
 
@@ -82,29 +85,13 @@ impl Folder {
         progress: &Progress<'_>,
     ) -> Result<Vec<FileVerdict>, CliError> {
         let rules = self.rules(files.iter().map(String::as_str).filter(|file| RuleBook::is_rules(file)))?;
-        let done = AtomicUsize::new(0);
-        let inspect = |paths: &[&str]| {
-            let found = in_parallel(paths, |file| {
-                let inspection = self.with(file, |content| match content {
-                    Content::Bytes(bytes) => inspect::inspect(file, bytes, keyring, &rules),
-                    Content::TooLarge(size) => inspection_of_large(file, size),
-                })?;
-                progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
-                Ok((file.to_owned(), Arc::new(inspection)))
-            })?;
-            Ok(found.into_iter().collect())
-        };
-        let inspect_sources = |sources: &[(&str, &str)]| {
-            let read = |(path, by): &(&str, &str)| {
-                self.with(path, |content| match content {
-                    Content::Bytes(bytes) => inspect::inspect_source(path, bytes, by),
-                    Content::TooLarge(size) => Some(inspect::too_large(path, size)),
-                })
-            };
-            sources.iter().map(read).collect()
-        };
+        let links = self.links()?;
+        let exists = |path: &str| files.binary_search_by(|file| file.as_str().cmp(path)).is_ok();
         let all: Vec<&str> = files.iter().map(String::as_str).collect();
-        verdicts(&all, |path| files.binary_search_by(|file| file.as_str().cmp(path)).is_ok(), inspect, inspect_sources)
+        let done = AtomicUsize::new(0);
+        let progress = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
+        let mut inspector = FolderInspector { folder: self, keyring, rules: &rules, progress: &progress };
+        verdicts(&all, Tree { exists: &exists, links: &links }, &mut inspector)
     }
 
     /// These `.sops.yaml`, and where the root has none the nearest one above it, as sops finds them.
@@ -145,16 +132,24 @@ impl Folder {
         Ok((all_paths, files))
     }
 
+    /// All symbolic links. One whose target is not UTF-8 leads out of the folder.
+    fn links(&self) -> Result<Links, CliError> {
+        let mut links = Vec::new();
+        for entry in self.entries() {
+            let (path, entry) = entry?;
+            if entry.path_is_symlink() {
+                let target = std::fs::read_link(entry.path()).map_err(|source| failed("read", entry.path(), source))?;
+                links.push((path, target.to_str().unwrap_or("/").to_owned()));
+            }
+        }
+        Ok(Links::new(links))
+    }
+
     /// All files and folders, and in order all files.
     pub fn walk(&self) -> Result<(HashSet<String>, Vec<String>), CliError> {
         let (mut all_paths, mut files) = (HashSet::new(), Vec::new());
-        let is_git = |entry: &DirEntry| entry.depth() > 0 && entry.file_name() == ".git";
-        for entry in WalkDir::new(&self.root).into_iter().filter_entry(|entry| !is_git(entry)) {
-            let entry = entry.map_err(|error| {
-                let path = error.path().unwrap_or(&self.root).to_owned();
-                failed("read", &path, error.into())
-            })?;
-            let Some(path) = self.relative(entry.path()) else { continue };
+        for entry in self.entries() {
+            let (path, entry) = entry?;
             if entry.file_type().is_file() {
                 files.push(path.clone());
             }
@@ -162,6 +157,19 @@ impl Folder {
         }
         files.sort();
         Ok((all_paths, files))
+    }
+
+    /// Everything below the folder except git's own files, with its path.
+    fn entries(&self) -> impl Iterator<Item = Result<(String, DirEntry), CliError>> + '_ {
+        let is_git = |entry: &DirEntry| entry.depth() > 0 && entry.file_name() == ".git";
+        let entries = WalkDir::new(&self.root).into_iter().filter_entry(move |entry| !is_git(entry));
+        entries.filter_map(|entry| match entry {
+            Ok(entry) => Some(Ok((self.relative(entry.path())?, entry))),
+            Err(error) => {
+                let path = error.path().unwrap_or(&self.root).to_owned();
+                Some(Err(failed("read", &path, error.into())))
+            }
+        })
     }
 
     /// The bytes of a file. One that is too large to be read is an error.
@@ -219,6 +227,40 @@ impl Folder {
     fn relative(&self, path: &Path) -> Option<String> {
         let parts: Option<Vec<&str>> = path.strip_prefix(&self.root).ok()?.iter().map(|part| part.to_str()).collect();
         parts.filter(|parts| !parts.is_empty()).map(|parts| parts.join("/"))
+    }
+}
+
+/// Inspects the files of a folder.
+struct FolderInspector<'f> {
+    folder: &'f Folder,
+    keyring: &'f Keyring,
+    rules: &'f RuleBook,
+    progress: &'f (dyn Fn() + Sync),
+}
+
+impl Inspector for FolderInspector<'_> {
+    type Error = CliError;
+
+    fn files(&mut self, files: &[&str]) -> Result<BTreeMap<String, Arc<Inspection>>, CliError> {
+        let found = in_parallel(files, |file| {
+            let inspection = self.folder.with(file, |content| match content {
+                Content::Bytes(bytes) => inspect::inspect(file, bytes, self.keyring, self.rules),
+                Content::TooLarge(size) => inspect::inspect_large(file, size),
+            })?;
+            (self.progress)();
+            Ok((file.to_owned(), Arc::new(inspection)))
+        })?;
+        Ok(found.into_iter().collect())
+    }
+
+    fn references(&mut self, references: &[Reference]) -> Result<Vec<Arc<Inspection>>, CliError> {
+        let inspect = |reference: &Reference| {
+            self.folder.with(&reference.path, |content| match content {
+                Content::Bytes(bytes) => Arc::new(inspect::inspect_reference(reference, bytes)),
+                Content::TooLarge(size) => Arc::new(inspect::inspect_large_reference(reference, size)),
+            })
+        };
+        references.iter().map(inspect).collect()
     }
 }
 

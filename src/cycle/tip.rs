@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::manifest::field_rules::FieldRules;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::prefilter::Prefilter;
+use crate::path::Links;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::tree::{BlobId, Content};
@@ -48,6 +49,11 @@ impl Tip {
     /// Returns all regular files.
     pub fn listing(&self) -> Result<Arc<Listing>, RepoError> {
         self.trees.listing(&self.clone, self.commit)
+    }
+
+    /// Returns all symbolic links.
+    pub fn links(&self) -> Result<Arc<Links>, RepoError> {
+        self.trees.links(&self.clone, self.commit)
     }
 
     /// Returns the image fields of the images that `prefilter` lets through.

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::path::{join, parent_of};
+use crate::path::{Links, join, parent_of};
 
 use super::closure::Closures;
 use super::facts::FileFacts;
@@ -36,10 +36,12 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Builds the graph from all files that were parsed, given in order. `exists` also knows files of other kinds.
+    /// Builds the graph from all files that were parsed, given in order. `exists` also knows files of other kinds; symbolic
+    /// links within the tree are followed.
     pub fn build<'f>(
         files: impl Iterator<Item = (&'f Arc<str>, &'f FileFacts)>,
         exists: &dyn Fn(&str) -> bool,
+        links: &Links,
     ) -> Graph {
         let named = files.filter(|(path, _)| has_kustomization_name(path));
         let kustomizations: Vec<(&Arc<str>, &Kustomization)> =
@@ -47,13 +49,13 @@ impl Graph {
         let by_folder: HashMap<&str, &Arc<str>> =
             kustomizations.iter().map(|(file, _)| (parent_of(file), *file)).collect();
         let mut closures = Closures::with_capacity(kustomizations.len());
-        let (mut images, mut problems, mut links) = (HashMap::new(), Vec::new(), HashMap::new());
+        let (mut images, mut problems, mut included) = (HashMap::new(), Vec::new(), HashMap::new());
         for (file, kustomization) in &kustomizations {
             if !kustomization.images.is_empty() {
                 images.insert(Arc::clone(file), kustomization.images.clone());
             }
             let target = |resource: &String| -> Option<Arc<str>> {
-                let path = join(parent_of(file), resource)?;
+                let path = links.resolve(&join(parent_of(file), resource)?)?;
                 let inner = by_folder.get(path.as_str());
                 Some(inner.map_or_else(|| path.as_str().into(), |inner| Arc::clone(inner)))
             };
@@ -64,11 +66,11 @@ impl Graph {
                     None => problems.push(GraphProblem::Missing { file: file.to_string(), resource: resource.clone() }),
                 }
             }
-            links.insert(Arc::clone(file), resources.clone());
+            included.insert(Arc::clone(file), resources.clone());
             let files = kustomization.files.iter().filter(|file| is_local(file)).filter_map(target);
             closures.add(file, resources, files.collect());
         }
-        let suspects = in_or_below_cycles(&links);
+        let suspects = in_or_below_cycles(&included);
         let suspects = kustomizations.iter().filter(|(file, _)| suspects.contains(&***file)).take(MOST_SUSPECTS);
         problems.extend(suspects.filter_map(|(file, _)| cycle(&closures, file)));
         Graph { images, closures: Arc::new(closures), problems }

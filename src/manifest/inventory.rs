@@ -183,6 +183,7 @@ mod tests {
     use super::super::field_rules::FieldRules;
     use super::super::find;
     use super::*;
+    use crate::path::Links;
 
     fn inventory(files: &[(&str, &str)]) -> Inventory {
         let exists = |path: &str| files.iter().any(|(file, _)| *file == path);
@@ -190,7 +191,12 @@ mod tests {
             .iter()
             .map(|(path, text)| ((*path).into(), Arc::new(find::read(path, text.as_bytes(), &FieldRules::default()))))
             .collect();
-        Inventory::of(&readings, &Graph::build(readable(&readings), &exists), &exists, &PathFilter::default())
+        Inventory::of(
+            &readings,
+            &Graph::build(readable(&readings), &exists, &Links::default()),
+            &exists,
+            &PathFilter::default(),
+        )
     }
 
     fn shadows(inventory: &Inventory) -> Vec<(&str, &str, Option<&str>)> {
@@ -258,7 +264,7 @@ mod tests {
                 (path.as_str().into(), Arc::new(find::read(path, text.as_bytes(), &FieldRules::default())))
             })
             .collect();
-        let graph = Graph::build(readable(&readings), &|_| true);
+        let graph = Graph::build(readable(&readings), &|_| true, &Links::default());
         let found = Inventory::of(&readings, &graph, &|_| true, &PathFilter::default());
         let field = found.fields.iter().find(|located| located.file.ends_with("app.yaml")).expect("a field");
         assert_eq!(field.shadowed_by.as_deref(), Some("k0/kustomization.yaml"));

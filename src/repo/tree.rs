@@ -39,7 +39,9 @@ pub enum EntryKind {
     File(BlobId),
     /// A folder.
     Folder(TreeId),
-    /// A symbolic link or a submodule, which is never followed.
+    /// A symbolic link; its blob is the target.
+    Link(BlobId),
+    /// A submodule, which is never followed.
     Other,
 }
 
@@ -82,6 +84,7 @@ impl BareClone {
             }
             let kind = match (entry.kind(), entry.filemode()) {
                 (Some(ObjectType::Blob), mode) if is_regular(mode) => EntryKind::File(BlobId(entry.id())),
+                (Some(ObjectType::Blob), LINK) => EntryKind::Link(BlobId(entry.id())),
                 (Some(ObjectType::Tree), _) => EntryKind::Folder(TreeId(entry.id())),
                 _ => EntryKind::Other,
             };
@@ -213,3 +216,4 @@ pub(super) fn is_regular(mode: i32) -> bool {
 
 const FILE: i32 = 0o100_644;
 const GROUP_WRITABLE: i32 = 0o100_664;
+const LINK: i32 = 0o120_000;

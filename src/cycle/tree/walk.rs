@@ -38,9 +38,11 @@ enum Kind {
     File(ReadableFile),
     /// A file that is not read.
     Unread(BlobId),
+    /// A symbolic link; its blob is the target.
+    Link(BlobId),
     /// A folder that is nested too deeply.
     TooDeep,
-    /// A symbolic link or a submodule.
+    /// A submodule.
     Other,
 }
 
@@ -82,7 +84,7 @@ impl Folder {
                 match open.last_mut()?.next().map(|child| &mut child.kind) {
                     Some(Kind::File(readable)) => return Some(readable),
                     Some(Kind::Folder(folder)) => open.push(folder.children.iter_mut()),
-                    Some(Kind::Unread(_) | Kind::TooDeep | Kind::Other) => {}
+                    Some(Kind::Unread(_) | Kind::Link(_) | Kind::TooDeep | Kind::Other) => {}
                     None => drop(open.pop()),
                 }
             }
@@ -106,11 +108,32 @@ impl Folder {
                     listing.insert(path.clone(), *blob);
                 }
                 Kind::TooDeep => return Err(RepoError::TooDeep { folder: path.clone(), most: DEEPEST }),
-                Kind::Other => {}
+                Kind::Link(_) | Kind::Other => {}
             }
             path.truncate(here);
         }
         Ok(())
+    }
+
+    /// Adds all symbolic links below it, with the blobs of their targets. `path` is its own path, and is unchanged
+    /// afterwards.
+    pub fn links(&self, path: &mut String, links: &mut Vec<(String, BlobId)>) {
+        let here = path.len();
+        for Child { name, kind } in &self.children {
+            if !matches!(kind, Kind::Link(_) | Kind::Folder(_)) {
+                continue;
+            }
+            if here > 0 {
+                path.push('/');
+            }
+            path.push_str(name);
+            match kind {
+                Kind::Link(blob) => links.push((path.clone(), *blob)),
+                Kind::Folder(folder) => folder.links(path, links),
+                _ => {}
+            }
+            path.truncate(here);
+        }
     }
 
     fn find(&self, name: &str) -> Option<usize> {
@@ -135,9 +158,10 @@ impl Kind {
         matches!(self, Kind::Folder(_))
     }
 
-    /// Returns the blob, if this is a kustomization.
+    /// Returns the blob, if this is a kustomization or a link.
     fn references(&self) -> Option<BlobId> {
         match self {
+            Kind::Link(blob) => Some(*blob),
             Kind::File(readable) if readable.file.is_kustomization => Some(readable.file.blob),
             _ => None,
         }
@@ -172,7 +196,7 @@ pub(super) struct Walk<'w> {
     depth: usize,
     /// The number of files and folders so far.
     entries: usize,
-    /// True if references between files may have changed: a file was added or removed, or a kustomization changed.
+    /// True if references between files may have changed: a file was added or removed, or a kustomization or link changed.
     pub references_changed: bool,
     /// The readings of files that were removed or changed.
     pub left: Vec<(File, Option<Reading>)>,
@@ -261,6 +285,7 @@ impl<'w> Walk<'w> {
                 Kind::File(ReadableFile { path, file, reading })
             }
             EntryKind::File(blob) => Kind::Unread(blob),
+            EntryKind::Link(blob) => Kind::Link(blob),
             EntryKind::Other => Kind::Other,
         })
     }
@@ -270,7 +295,7 @@ impl<'w> Walk<'w> {
         match kind {
             Kind::File(mut readable) => self.left.extend(reading(&mut readable)),
             Kind::Folder(mut folder) => self.left.extend(folder.files_mut().filter_map(reading)),
-            Kind::Unread(_) | Kind::TooDeep | Kind::Other => {}
+            Kind::Unread(_) | Kind::Link(_) | Kind::TooDeep | Kind::Other => {}
         }
     }
 }

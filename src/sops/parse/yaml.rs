@@ -18,7 +18,7 @@ use super::comments::{self, Placed};
 use super::parsed::Parsed;
 
 /// People do not write more values than this, with aliases expanded.
-const MOST_NODES: usize = 1_000_000;
+const MOST_NODES: usize = 100_000;
 
 /// Metadata and rules do not have more values than this, with aliases expanded.
 const MOST_METADATA_NODES: usize = 100_000;

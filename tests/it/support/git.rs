@@ -101,6 +101,14 @@ impl Origin {
         (0..100).find_map(|_| self.commit_on(None, message, files)).expect("a branch that holds still")
     }
 
+    /// Commits all files of a folder, with symbolic links as they are.
+    pub fn commit_folder(&self, message: &str, folder: &Path) {
+        let path = self.path.display().to_string();
+        let here = ["-c", "core.bare=false", "--git-dir", &path, "--work-tree", "."];
+        git(folder, &[&here[..], &["add", "--all", "--force", "."]].concat());
+        git(folder, &[&here[..], &["commit", "--quiet", "-m", message]].concat());
+    }
+
     /// Tries that once, on the tip or on a commit that must be the tip; `None` if it is not, or if another push came
     /// first.
     pub fn commit_on(&self, base: Option<&str>, message: &str, files: &[(&str, &str)]) -> Option<String> {

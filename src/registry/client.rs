@@ -13,10 +13,10 @@ use super::cache::Cache;
 use super::config::{Config, HostConfig};
 use super::error::RegistryError;
 use super::host::{Authentication, Host, Request};
+use super::memory::HostMemory;
 use super::metadata::ImageMetadata;
 use super::metrics::RegistryMetrics;
 use super::response::{is_html, not_a_registry};
-use super::room::HostRooms;
 
 const PING_LIMIT: usize = 1 << 20;
 /// The time for all requests that one question takes, as a multiple of the timeout of a request. Git operations have the
@@ -34,7 +34,7 @@ struct Inner {
     config: Config,
     metrics: RegistryMetrics,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
-    rooms: HostRooms,
+    memory: HostMemory,
     /// The repositories whose listings were long the last time.
     long: Mutex<HashSet<Repository>>,
     /// Opened on first use, so that a client that only connects leaves no file.
@@ -55,14 +55,14 @@ impl Client {
     /// # Errors
     /// A file of certificates cannot be used.
     pub fn with_metrics(config: Config, metrics: RegistryMetrics) -> Result<Client, RegistryError> {
-        let rooms = HostRooms::default();
+        let memory = HostMemory::default();
         let mut hosts = HashMap::new();
         for HostConfig { host, .. } in &config.hosts {
-            let host_rooms = rooms.for_another_host();
-            hosts.insert(host.clone(), Arc::new(Host::new(host, &config, metrics.clone(), host_rooms)?));
+            let host_memory = memory.for_another_host();
+            hosts.insert(host.clone(), Arc::new(Host::new(host, &config, metrics.clone(), host_memory)?));
         }
         let inner =
-            Inner { config, metrics, hosts: Mutex::new(hosts), rooms, long: Mutex::default(), cache: OnceLock::new() };
+            Inner { config, metrics, hosts: Mutex::new(hosts), memory, long: Mutex::default(), cache: OnceLock::new() };
         Ok(Client { inner: Arc::new(inner) })
     }
 
@@ -150,8 +150,8 @@ impl Client {
         if let Some(host) = hosts.get(name) {
             return Ok(Arc::clone(host));
         }
-        let rooms = self.inner.rooms.for_another_host();
-        let host = Arc::new(Host::new(name, &self.inner.config, self.inner.metrics.clone(), rooms)?);
+        let memory = self.inner.memory.for_another_host();
+        let host = Arc::new(Host::new(name, &self.inner.config, self.inner.metrics.clone(), memory)?);
         hosts.insert(name.to_owned(), Arc::clone(&host));
         Ok(host)
     }

@@ -118,7 +118,7 @@ impl Client {
         version: &Version,
     ) -> Result<FetchedManifest, RegistryError> {
         let request = endpoint.request(Method::GET, &manifest_name(version), ACCEPT, MANIFEST_LIMIT);
-        let (response, _room) = endpoint.send_in_room(&request).await?;
+        let (response, _slot) = endpoint.send_with_memory(&request).await?;
         check_found(repository, version, &response)?;
         let target = &request.target;
         let claimed = header(&response, "docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
@@ -172,7 +172,7 @@ impl Client {
         digest: &Digest,
     ) -> Result<Option<FetchedConfig>, RegistryError> {
         let request = endpoint.request(Method::GET, &format!("blobs/{digest}"), "*/*", IMAGE_CONFIG_LIMIT);
-        let (response, _room) = endpoint.send_in_room(&request).await?;
+        let (response, _slot) = endpoint.send_with_memory(&request).await?;
         match response.status {
             StatusCode::NOT_FOUND => Ok(None),
             status if !status.is_success() => Err(not_a_registry(repository.host(), &response)),

@@ -14,7 +14,7 @@ use super::client::Client;
 use super::credentials::Credential;
 use super::error::RegistryError;
 use super::host::{Authentication, Host, Request};
-use super::room::Room;
+use super::memory::Slot;
 
 /// The largest answers, in bytes, of which there may be as many as requests.
 pub const SMALL: usize = 256 << 10;
@@ -80,14 +80,14 @@ impl Endpoint {
         }
     }
 
-    /// Sends a request whose answer is usually small. A large one is requested again once there is room for it, which
+    /// Sends a request whose answer is usually small. A large one is requested again once there is memory for it, which
     /// is to be kept as long as the answer.
-    pub async fn send_in_room(&self, request: &Request) -> Result<(Arc<Response>, Option<Room>), RegistryError> {
+    pub async fn send_with_memory(&self, request: &Request) -> Result<(Arc<Response>, Option<Slot>), RegistryError> {
         let small = Request { limit: request.limit.min(SMALL), ..request.clone() };
         match self.send(&small).await {
             Err(RegistryError::TooLarge { .. }) if request.limit > SMALL => {
-                let room = self.host.rooms().answers.enter().await;
-                Ok((self.send(request).await?, Some(room)))
+                let slot = self.host.memory().answers.acquire().await;
+                Ok((self.send(request).await?, Some(slot)))
             }
             response => Ok((response?, None)),
         }

@@ -21,9 +21,9 @@ use crate::secret::Secret;
 use super::config::{Config, Mirror};
 use super::credentials::Credential;
 use super::error::RegistryError;
+use super::memory::HostMemory;
 use super::metrics::RegistryMetrics;
 use super::rate_limit::{Permit, RateLimit};
-use super::room::HostRooms;
 use super::sign_in::{CredentialSource, SignIn};
 use super::single_flight::SingleFlight;
 use super::transport::{Transport, unreachable};
@@ -99,7 +99,7 @@ pub struct Host {
     transport: Transport,
     sign_in: Arc<SignIn>,
     permits: Arc<Semaphore>,
-    rooms: HostRooms,
+    memory: HostMemory,
     rate_limit: Arc<RateLimit>,
     metrics: RegistryMetrics,
     in_flight: SingleFlight<Arc<Request>, Result<Arc<Response>, RegistryError>>,
@@ -111,7 +111,7 @@ impl Host {
         name: &str,
         config: &Config,
         metrics: RegistryMetrics,
-        rooms: HostRooms,
+        memory: HostMemory,
     ) -> Result<Host, RegistryError> {
         let own = config.of_host(account_of(name));
         // A mirror needs no entry of its own, because its URL has the scheme.
@@ -139,7 +139,7 @@ impl Host {
             base,
             transport,
             permits: Arc::new(Semaphore::new(config.concurrency.max(1))),
-            rooms,
+            memory,
             rate_limit: Arc::new(RateLimit::new(per_second.unwrap_or(usual), per_second.unwrap_or(burst))),
             metrics,
             in_flight: SingleFlight::default(),
@@ -154,7 +154,7 @@ impl Host {
             base: self.base.clone(),
             transport: self.transport.clone(),
             permits: Arc::clone(&self.permits),
-            rooms: self.rooms.clone(),
+            memory: self.memory.clone(),
             rate_limit: Arc::clone(&self.rate_limit),
             metrics: self.metrics.clone(),
             in_flight: SingleFlight::default(),
@@ -178,9 +178,9 @@ impl Host {
         self.in_flight.join(request, start).await
     }
 
-    /// The rooms for what is large.
-    pub(super) fn rooms(&self) -> &HostRooms {
-        &self.rooms
+    /// Returns its share of the memory for large responses.
+    pub(super) fn memory(&self) -> &HostMemory {
+        &self.memory
     }
 
     /// Sends a request without retries, for callers that have an alternative.

@@ -14,7 +14,7 @@
 //! - `arrival`: when images arrived in their registry
 //! - `endpoint`: the hosts that serve a repository: its registry and a mirror
 //! - [`host`]: sends requests to one host, with retries
-//! - [`room`]: room in memory for what is large
+//! - [`memory`]: limits how many large responses are in memory at a time
 //! - [`rate_limit`]: limits the rate of requests to one host
 //! - `single_flight`: sends identical concurrent requests once
 //! - `sign_in`: signs in to one host
@@ -51,6 +51,7 @@ mod inspect;
 pub mod integrity;
 pub mod listing;
 pub mod manifest;
+pub mod memory;
 pub mod metadata;
 pub mod metrics;
 mod packed;
@@ -58,7 +59,6 @@ mod push_times;
 pub mod rate_limit;
 pub mod realms;
 mod response;
-pub mod room;
 mod sign_in;
 mod single_flight;
 mod source_labels;

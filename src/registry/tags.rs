@@ -17,9 +17,9 @@ use super::client::Client;
 use super::endpoint::{Endpoint, SMALL};
 use super::error::RegistryError;
 use super::listing::{Fingerprint, Listing, Page, hash};
+use super::memory::Slot;
 use super::packed::pack_tags;
 use super::response::{header, invalid_response, is_html, is_registry_error, not_a_registry};
-use super::room::Room;
 
 /// The largest page of tags that is read, in bytes.
 const PAGE_LIMIT: usize = 16 << 20;
@@ -29,7 +29,7 @@ const PAGES: usize = 2_000;
 const TAGS: usize = 300_000;
 /// The size of all pages together, in bytes, with what is kept about each.
 const BYTES: usize = 24 << 20;
-/// A longer listing needs room: one of more bytes, more tags, or more bytes as they are cached.
+/// A longer listing needs a slot in memory: one of more bytes, more tags, or more bytes as they are cached.
 const SHORT: usize = 1 << 20;
 const FEW: usize = 20_000;
 const SHORT_CACHED: usize = 256 << 10;
@@ -60,8 +60,8 @@ pub struct TagList {
     pub fingerprint: Fingerprint,
     /// The tags, in the registry's order; `None` if the listing is the known one.
     pub tags: Option<Vec<Tag>>,
-    /// The room that a long list takes, which is to be kept as long as the tags.
-    pub room: Option<Room>,
+    /// The slot that a long list takes, which is to be kept as long as the tags.
+    pub slot: Option<Slot>,
 }
 
 impl Client {
@@ -90,12 +90,12 @@ impl Client {
     /// The tags of a repository as last listed. Sends no request.
     pub async fn last_listed(&self, repository: &Repository) -> Option<TagList> {
         let listing = self.cache().listing(repository)?;
-        let room = match self.cache().listed_bytes(repository) > SHORT_CACHED {
-            true => Some(self.host(repository.host()).ok()?.rooms().listings.enter().await),
+        let slot = match self.cache().listed_bytes(repository) > SHORT_CACHED {
+            true => Some(self.host(repository.host()).ok()?.memory().listings.acquire().await),
             false => None,
         };
         let tags = Some(self.read_listed(repository, listing.pages.len())?);
-        Some(TagList { fingerprint: listing.fingerprint(), tags, room })
+        Some(TagList { fingerprint: listing.fingerprint(), tags, slot })
     }
 
     fn read_listed(&self, repository: &Repository, pages: usize) -> Option<Vec<Tag>> {
@@ -178,8 +178,8 @@ struct Walk<'w> {
     cached: Option<Vec<Vec<Tag>>>,
     /// The size of the pages so far, in bytes.
     bytes: usize,
-    /// The room that it takes, if it is long.
-    room: Option<Room>,
+    /// The slot that it takes, if it is long.
+    slot: Option<Slot>,
 }
 
 impl<'w> Walk<'w> {
@@ -195,20 +195,20 @@ impl<'w> Walk<'w> {
             changed: HashMap::new(),
             cached: None,
             bytes: 0,
-            room: None,
+            slot: None,
         }
     }
 
-    async fn make_room(&mut self) {
-        if self.room.is_none() {
-            self.room = Some(self.endpoint.host.rooms().listings.enter().await);
+    async fn reserve(&mut self) {
+        if self.slot.is_none() {
+            self.slot = Some(self.endpoint.host.memory().listings.acquire().await);
         }
     }
 
-    /// Makes room for the cached tags of all pages, if they are to be read and are many.
-    async fn make_room_for_cached(&mut self) {
+    /// Reserves memory for the cached tags of all pages, if they are to be read and are many.
+    async fn reserve_for_cached(&mut self) {
         if self.cached.is_none() && self.client.cache().listed_bytes(self.repository) > SHORT_CACHED {
-            self.make_room().await;
+            self.reserve().await;
         }
     }
 
@@ -221,7 +221,7 @@ impl<'w> Walk<'w> {
     /// Follows the pages to the end; `None` if the cached pages are incomplete.
     async fn follow(&mut self, known: Option<Fingerprint>) -> Result<Option<TagList>, RegistryError> {
         if self.client.is_long(self.repository) {
-            self.make_room().await;
+            self.reserve().await;
         }
         let mut visited = HashSet::new();
         let mut target = self.endpoint.target("tags/list");
@@ -234,11 +234,11 @@ impl<'w> Walk<'w> {
                 return Err(self.too_long(&format!("{BYTES} bytes")));
             }
             if self.bytes > SHORT || self.found.as_ref().is_some_and(|found| found.tags.len() > FEW) {
-                self.make_room().await;
+                self.reserve().await;
             }
             let is_new = matches!(page, FetchedPage::New(..));
             if is_new == self.found.is_none() && !self.now.pages.is_empty() {
-                self.make_room_for_cached().await;
+                self.reserve_for_cached().await;
             }
             let Some(next) = self.take(page) else { return Ok(None) };
             if self.found.as_ref().is_some_and(|found| found.tags.len() > TAGS) {
@@ -253,16 +253,16 @@ impl<'w> Walk<'w> {
         self.store();
         let fingerprint = self.now.fingerprint();
         if known == Some(fingerprint) {
-            return Ok(Some(TagList { fingerprint, tags: None, room: None }));
+            return Ok(Some(TagList { fingerprint, tags: None, slot: None }));
         }
         let tags = match self.found.take() {
             Some(found) => Some(found.tags),
             None => {
-                self.make_room_for_cached().await;
+                self.reserve_for_cached().await;
                 self.client.read_listed(self.repository, self.now.pages.len())
             }
         };
-        Ok(tags.map(|tags| TagList { fingerprint, tags: Some(tags), room: self.room.take() }))
+        Ok(tags.map(|tags| TagList { fingerprint, tags: Some(tags), slot: self.slot.take() }))
     }
 
     /// Caches the listing.
@@ -275,19 +275,19 @@ impl<'w> Walk<'w> {
         }
         if let Some(found) = &self.found {
             cache.retain_tags(self.repository, &found.tags);
-            self.client.note_long(self.repository, self.room.is_some() && self.bytes > SMALL);
+            self.client.note_long(self.repository, self.slot.is_some() && self.bytes > SMALL);
         }
     }
 
     async fn fetch(&mut self, target: String) -> Result<FetchedPage, RegistryError> {
         let known = self.before.pages.get(self.now.pages.len()).filter(|page| page.target == target);
-        let limit = if self.room.is_some() { PAGE_LIMIT } else { SMALL };
+        let limit = if self.slot.is_some() { PAGE_LIMIT } else { SMALL };
         let mut request = self.endpoint.request(Method::GET, "tags/list", "application/json", limit);
         request.target = target;
         request.if_none_match = known.and_then(|page| page.etag.clone());
         let response = match self.endpoint.send(&request).await {
             Err(RegistryError::TooLarge { .. }) if limit < PAGE_LIMIT => {
-                self.make_room().await;
+                self.reserve().await;
                 request.limit = PAGE_LIMIT;
                 self.endpoint.send(&request).await?
             }

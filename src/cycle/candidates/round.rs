@@ -261,9 +261,9 @@ impl Round<'_> {
                 None => Visit::NotQueried(followed),
             };
         }
-        // The room is kept until the tags have been reduced to findings.
-        let (fingerprint, tags, _room) = match self.listed(&followed, listing, cached.as_deref()).await {
-            Ok((fingerprint, TagList { tags: Some(tags), room, .. })) => (fingerprint, tags, room),
+        // The slot is kept until the tags have been reduced to findings.
+        let (fingerprint, tags, _slot) = match self.listed(&followed, listing, cached.as_deref()).await {
+            Ok((fingerprint, TagList { tags: Some(tags), slot, .. })) => (fingerprint, tags, slot),
             Ok((_, TagList { tags: None, .. })) => {
                 return match cached {
                     Some(entry) => entry.visit(followed),

@@ -15,7 +15,8 @@ use walkdir::{DirEntry, WalkDir};
 use crate::config::repository_file::TreeConfigReader;
 use crate::cycle::engine::Hosts;
 use crate::cycle::secrets::verify::Progress;
-use crate::cycle::tree::cache::REPOSITORY_FILE;
+use crate::manifest::field_rules::FieldRules;
+use crate::manifest::file_kind::REPOSITORY_FILE;
 use crate::manifest::file_kind::is_manifest_name;
 use crate::manifest::find;
 use crate::manifest::graph::Graph;
@@ -63,7 +64,7 @@ impl Folder {
     ) -> Result<(Inventory, TreeConfig), CliError> {
         let own = self.root.join(REPOSITORY_FILE).is_file().then(|| self.read(REPOSITORY_FILE)).transpose()?;
         let tree_config = reader.read(own.as_deref(), Hosts::Any)?;
-        let (all_paths, files) = self.files(paths)?;
+        let (all_paths, files) = self.files(paths, &tree_config.field_rules)?;
         let links = self.links()?;
         let readings = in_parallel(&files, |path| {
             let facts = self.with(path, |content| match content {
@@ -126,9 +127,9 @@ impl Folder {
     }
 
     /// All files and folders, and in order those files that may be manifests.
-    fn files(&self, paths: &PathFilter) -> Result<(HashSet<String>, Vec<String>), CliError> {
+    fn files(&self, paths: &PathFilter, field_rules: &FieldRules) -> Result<(HashSet<String>, Vec<String>), CliError> {
         let (all_paths, mut files) = self.walk()?;
-        files.retain(|path| is_manifest_name(path) || paths.names(path));
+        files.retain(|path| is_manifest_name(path) || paths.names(path) || field_rules.take(path));
         Ok((all_paths, files))
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::cycle::engine::{ConfigSource, Hosts};
-use crate::cycle::tree::cache::REPOSITORY_FILE;
 use crate::fault::Explain;
+use crate::manifest::file_kind::REPOSITORY_FILE;
 use crate::plan::tree_config::TreeConfig;
 
 use super::diagnostics::Diagnostics;

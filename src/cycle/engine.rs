@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::fault::Explain;
+use crate::manifest::file_kind::REPOSITORY_FILE;
 use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::Prefilter;
@@ -39,7 +40,7 @@ use super::services::Services;
 use super::state::{Budget, CycleState};
 use super::status::{ImageStatus, Inputs};
 use super::tip::Tip;
-use super::tree::cache::{REPOSITORY_FILE, TreeCache};
+use super::tree::cache::TreeCache;
 use super::write::commits::{self, Edits, Style};
 use super::write::proposal::{self, Withdrawal};
 use super::write::race::{Attempt, Candidate, race};

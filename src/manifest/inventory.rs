@@ -1,6 +1,6 @@
 //! All image fields of a tree, and the kustomizations that override them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use strsim::levenshtein;
@@ -9,10 +9,10 @@ use crate::image::Repository;
 use crate::yaml::node::ScanError;
 
 use super::closure::Closures;
-use super::facts::{FieldProblem, FileFacts};
-use super::field::Field;
-use super::flux::FluxPolicies;
+use super::facts::{FieldProblem, FieldProblemReason, FileFacts};
+use super::field::{Field, Pending};
 use super::graph::{Graph, GraphProblem};
+use super::names::{Names, NoName};
 use super::paths::PathFilter;
 
 /// The result of reading one file. Shared, because the facts of a blob are kept from one cycle to the next.
@@ -65,6 +65,17 @@ pub enum Problem {
     Policy { file: String, line: usize, policy: String },
 }
 
+/// A value that looks like the tag of an image which nothing names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nameless {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The path to the value.
+    pub path: String,
+}
+
 /// The number of files that are reported individually when they are left alone; a repository of charts has hundreds.
 const NAMED: usize = 10;
 
@@ -79,6 +90,8 @@ pub struct Inventory {
     pub closures: Arc<Closures>,
     /// The problems that were found.
     pub problems: Vec<Problem>,
+    /// Values that look like the tag of an image which nothing names.
+    pub nameless: Vec<Nameless>,
     /// A file that was named explicitly and does not exist.
     missing: Option<String>,
 }
@@ -93,11 +106,11 @@ impl Inventory {
         exists: &dyn Fn(&str) -> bool,
         paths: &PathFilter,
     ) -> Inventory {
-        let flux = FluxPolicies::of(readable(files).flat_map(|(_, facts)| &facts.flux));
+        let names = Names::of(readable(files), exists);
         let mut inventory = Inventory { closures: Arc::clone(&graph.closures), ..Inventory::default() };
         for (file, reading) in files.iter().filter(|(path, _)| paths.wants(path)) {
             match reading.as_ref() {
-                Ok(facts) => inventory.take(file, facts, graph, &flux),
+                Ok(facts) => inventory.take(file, facts, graph, &names),
                 Err(error) => inventory.unreadable.push((file.to_string(), error.clone())),
             }
         }
@@ -108,29 +121,34 @@ impl Inventory {
     }
 
     /// Adds the fields of one file.
-    fn take(&mut self, file: &str, facts: &FileFacts, graph: &Graph, flux: &FluxPolicies<'_>) {
-        let mut fields = facts.fields.clone();
-        for pending in &facts.pending {
-            match flux.image(&pending.policy) {
-                Some(image) => fields.push(pending.named(image.clone())),
-                None => self.problems.push(Problem::Policy {
-                    file: file.to_owned(),
-                    line: pending.place().line,
-                    policy: pending.policy.clone(),
-                }),
-            }
+    fn take(&mut self, file: &Arc<str>, facts: &FileFacts, graph: &Graph, names: &Names<'_>) {
+        let (fields, nameless) = names.fields(file, facts);
+        for (pending, none) in nameless {
+            self.note_nameless(file, pending, none);
         }
-        if !facts.pending.is_empty() {
-            fields.sort_by_key(|field| (field.document, field.place));
-        }
-        let problem = |problem: &FieldProblem| Problem::Field { file: file.to_owned(), problem: problem.clone() };
+        let problem = |problem: &FieldProblem| Problem::Field { file: file.to_string(), problem: problem.clone() };
         self.problems.extend(facts.problems.iter().map(problem));
         self.fields.extend(fields.into_iter().map(|field| Located {
-            file: file.to_owned(),
+            file: file.to_string(),
             shadowed_by: graph.shadowed_by(file, &field),
             field,
             encrypted: facts.encrypted,
         }));
+    }
+
+    fn note_nameless(&mut self, file: &Arc<str>, pending: &Pending, none: NoName) {
+        let (file, place) = (file.to_string(), pending.place());
+        match none {
+            NoName::Policy(policy) => self.problems.push(Problem::Policy { file, line: place.line, policy }),
+            NoName::Rule(error) => {
+                let problem = FieldProblem { place, reason: FieldProblemReason::Rule(error) };
+                self.problems.push(Problem::Field { file, problem });
+            }
+            NoName::Values { is_likely: true } => {
+                self.nameless.push(Nameless { file, line: place.line, path: pending.path().to_owned() });
+            }
+            NoName::Values { is_likely: false } => {}
+        }
     }
 
     /// Returns notes for the user: files that were left alone, and problems with kustomizations.
@@ -151,6 +169,26 @@ impl Inventory {
         Ok(notes)
     }
 
+    /// Returns notes about files with values that look like the tag of an image which nothing names.
+    pub fn nameless_notes(&self) -> Vec<String> {
+        let mut by_file: BTreeMap<&str, Vec<&Nameless>> = BTreeMap::new();
+        for nameless in &self.nameless {
+            by_file.entry(&nameless.file).or_default().push(nameless);
+        }
+        let note = |(file, all): (&&str, &Vec<&Nameless>)| {
+            let first = all.first().map(|first| format!("{} in line {}", first.path, first.line)).unwrap_or_default();
+            let more = if all.len() > 1 { format!(" and {} more", all.len() - 1) } else { String::new() };
+            format!(
+                "{file}: no field for {first}{more}: it looks like the tag of an image, but no file names the image"
+            )
+        };
+        let mut notes: Vec<String> = by_file.iter().take(NAMED).map(note).collect();
+        if let Some(more) = by_file.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            notes.push(format!("{more} more files have values that look like tags of images which no file names"));
+        }
+        notes
+    }
+
     /// Returns the up to five names in the tree that are most similar to a name that was not found, best first.
     pub fn closest(&self, wanted: &Repository) -> Vec<Repository> {
         let names: BTreeSet<&Repository> = self.fields.iter().map(|located| &located.field.repository).collect();
@@ -169,7 +207,7 @@ fn left_alone(files: &[&(String, ScanError)], reason: &str) -> Vec<String> {
 }
 
 /// Returns the files that could be parsed, with their facts.
-pub fn readable(files: &[(Arc<str>, Reading)]) -> impl Iterator<Item = (&Arc<str>, &FileFacts)> {
+pub fn readable(files: &[(Arc<str>, Reading)]) -> impl Iterator<Item = (&Arc<str>, &FileFacts)> + Clone {
     files.iter().filter_map(|(path, reading)| Some((path, reading.as_ref().as_ref().ok()?)))
 }
 

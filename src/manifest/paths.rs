@@ -17,6 +17,12 @@ const MAX_PATTERN: usize = 1_000;
 
 const TOO_LONG: &str = "patterns may have up to 1000 bytes";
 
+impl PathError {
+    pub(super) fn new(text: &str, reason: String) -> PathError {
+        PathError { text: text.to_owned(), reason }
+    }
+}
+
 /// A selection of files. Without any pattern, all files are selected.
 #[derive(Debug, Clone, Default)]
 pub struct PathFilter {

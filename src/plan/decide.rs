@@ -12,6 +12,7 @@ use crate::policy::rule::{PolicySet, Rule};
 use super::findings::{FindingsByImage, NoFindings};
 use super::order_record::OrderedBy;
 use super::skip::{Reason, Skipped};
+use super::together;
 
 /// The digest that an update writes along with the tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,8 +89,16 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &Finding
         let mut skip = |tag: Option<Tag>, reason, detail: String| {
             plan.skipped.insert(Skipped::field(&located.file, field, tag, reason, detail));
         };
+        let together =
+            (!field.serves_also.is_empty()).then(|| together::choose(field, rule, policies, findings)).flatten();
+        if let Some((newer, detail)) = together.as_ref().and_then(|choice| choice.shortfall(&located.file, field)) {
+            skip(Some(newer), Reason::NoCandidate, detail);
+        }
         let chosen = match findings.get(&field.repository) {
-            Some(Ok(findings)) => findings.choose(&rule.tags, held.as_ref()),
+            Some(Ok(findings)) => match together {
+                Some(choice) => Some(choice.tag),
+                None => findings.choose(&rule.tags, held.as_ref()),
+            },
             Some(Err(NoFindings::Absent(detail) | NoFindings::Unfinished(detail))) => {
                 skip(held, Reason::NoCandidate, detail.clone());
                 continue;
@@ -176,8 +185,9 @@ fn keep_in_step(plan: &mut Plan, inventory: &Inventory, policies: &PolicySet) {
     }
     for (index, image) in apart.into_iter().rev() {
         let update = plan.updates.remove(index);
+        let through = if update.field.serves_also.is_empty() { " through an anchor" } else { "" };
         let detail = format!(
-            "{}: {} shares its value with {image} through an anchor, and {image} does not move to the same tag",
+            "{}: {} shares its value with {image}{through}, and {image} does not move to the same tag",
             update.file, update.field.path
         );
         plan.skipped.insert(Skipped::field(&update.file, &update.field, update.tag, Reason::NoCandidate, detail));
@@ -187,7 +197,7 @@ fn keep_in_step(plan: &mut Plan, inventory: &Inventory, policies: &PolicySet) {
 /// Returns the other images whose fields read the scalar of an update.
 fn along(update: &Update, inventory: &Inventory) -> Vec<Repository> {
     if update.field.moves_along.is_empty() {
-        return Vec::new();
+        return update.field.serves_also.clone();
     }
     let in_file = inventory.fields.iter().filter(|located| located.file == update.file);
     let sharing = in_file.map(|located| &located.field).filter(|field| field.shares_scalar_with(&update.field));

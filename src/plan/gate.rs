@@ -198,16 +198,24 @@ impl GatedPlan {
         GatedPlan { updates: self.updates.iter().filter(|update| wanted(update)).cloned().collect() }
     }
 
-    /// Returns notes about other fields that its updates change, because they read the same scalars.
+    /// Returns notes about other fields and images that its updates change, because they read the same scalars.
     pub fn moved_along(&self) -> impl Iterator<Item = String> + '_ {
         let shared = self.updates.iter().filter(|update| !update.field.moves_along.is_empty());
-        shared.map(|update| {
+        let shared = shared.map(|update| {
             let others = update.field.moves_along.join(", ");
             format!(
                 "{}: {} shares its value through an anchor, so {others} moves along",
                 update.file, update.field.path
             )
-        })
+        });
+        let updated: BTreeSet<(&str, &Repository)> =
+            self.updates.iter().map(|update| (update.file.as_str(), &update.field.repository)).collect();
+        let served =
+            self.updates.iter().flat_map(|update| update.field.serves_also.iter().map(move |image| (update, image)));
+        let served = served.filter(move |(update, image)| !updated.contains(&(update.file.as_str(), *image)));
+        shared.chain(served.map(|(update, image)| {
+            format!("{}: {} is the tag of {image} too, which moves along", update.file, update.field.path)
+        }))
     }
 
     /// Removes the updates of a file that cannot be edited.

@@ -14,6 +14,7 @@
 //! - [`rollback`]: plans for fields that return to earlier versions
 //! - [`skip`]: the fields and tags that do not move, with the reasons
 //! - [`template`]: templates for commit messages
+//! - [`together`]: values that are the tag of several images
 //! - [`trailer`]: the trailers of a commit
 //! - [`tree_config`]: the configuration of a tree
 
@@ -31,5 +32,6 @@ pub mod proposal;
 pub mod rollback;
 pub mod skip;
 pub mod template;
+pub mod together;
 pub mod trailer;
 pub mod tree_config;

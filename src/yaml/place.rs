@@ -44,6 +44,11 @@ impl Lines {
         content.char_indices().nth(column).map_or(end, |(at, _)| start + at)
     }
 
+    /// Returns the number of lines.
+    pub fn count(&self) -> usize {
+        self.starts.len()
+    }
+
     /// Returns the line, from 0, that contains a byte offset.
     pub fn line_at(&self, offset: usize) -> usize {
         self.starts.partition_point(|start| *start as usize <= offset).saturating_sub(1)

@@ -28,7 +28,14 @@ fn field_rule(mut section: Section<'_>) -> Option<FieldRule> {
     let text = |text: &str| Ok(text.to_owned());
     let (file, path) = (section.parsed_with("file", text), section.parsed_with("path", text));
     let image = section.parsed_with("image", text);
+    let images = section.each_with("images", text);
     let rule = match (file, path) {
+        (Some(_), Some(_)) if image.is_some() && !images.is_empty() => {
+            Err("give either `image` or `images`".to_owned())
+        }
+        (Some(file), Some(path)) if !images.is_empty() => {
+            FieldRule::for_several(&file, &path, &images).map_err(|error| error.to_string())
+        }
         (Some(file), Some(path)) => FieldRule::new(&file, &path, image.as_deref()).map_err(|error| error.to_string()),
         _ => {
             Err("`file` and `path` are required, for example `file: apps/*/values.yaml` and `path: image.tag`"

@@ -8,12 +8,13 @@ use tokio::task::block_in_place;
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
 use crate::cycle::tip::Tip;
-use crate::cycle::tree::cache::REPOSITORY_FILE;
 use crate::image::Repository;
+use crate::manifest::file_kind::REPOSITORY_FILE;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::plan::decide::{self, Plan};
 use crate::plan::message::Purpose;
+use crate::plan::together;
 use crate::plan::tree_config::TreeConfig;
 
 use super::operation::{Operation, Planned};
@@ -65,6 +66,8 @@ async fn plan(context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> 
         context.state.findings.clear();
     }
     context.scan().await;
+    let together = together::images(&context.inventory, &context.config.policies);
+    context.scan_all_tags(&together).await;
     block_in_place(|| context.services.registry.flush());
     let Context { inventory, config, state, .. } = context;
     let first = state.first_inventory(inventory);

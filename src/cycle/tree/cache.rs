@@ -18,9 +18,6 @@ use crate::yaml::node::ScanError;
 
 use super::walk::{File, Folder, Listing, ReadableFile, Walk};
 
-/// The repository's own file with policies, at its root.
-pub const REPOSITORY_FILE: &str = "tagalong.yaml";
-
 /// The cache of the last tree.
 #[derive(Debug)]
 pub struct TreeCache {

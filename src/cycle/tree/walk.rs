@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::manifest::field_rules::FieldRules;
-use crate::manifest::file_kind::{has_kustomization_name, is_manifest_name};
+use crate::manifest::field_rules::{FieldRule, FieldRules};
+use crate::manifest::file_kind::{
+    REPOSITORY_FILE, has_kustomization_name, is_argo_override, is_chart, is_manifest_name,
+};
 use crate::manifest::inventory::Reading;
 use crate::manifest::paths::PathFilter;
 use crate::repo::clone::BareClone;
@@ -60,8 +62,13 @@ pub(super) struct ReadableFile {
 pub(super) struct File {
     pub blob: BlobId,
     pub is_kustomization: bool,
+    is_chart: bool,
+    is_repository_file: bool,
+    is_argo_override: bool,
     /// The indexes of the field rules that apply to it.
     rules: Vec<usize>,
+    /// Its path, if the images of one of these rules depend on it.
+    path: Option<Arc<str>>,
 }
 
 impl Folder {
@@ -176,10 +183,20 @@ impl Hash for File {
 }
 
 impl File {
-    fn of(blob: BlobId, path: &str, field_rules: &FieldRules) -> File {
+    fn of(blob: BlobId, path: &Arc<str>, field_rules: &FieldRules) -> File {
         let concerned = field_rules.rules.iter().enumerate().filter(|(_, rule)| rule.concerns(path));
-        let rules = concerned.map(|(index, _)| index).collect();
-        File { blob, is_kustomization: has_kustomization_name(path), rules }
+        let concerned: Vec<(usize, &FieldRule)> = concerned.collect();
+        let depends_on_path = concerned.iter().any(|(_, rule)| rule.depends_on_path());
+        let rules = concerned.iter().map(|(index, _)| *index).collect();
+        File {
+            blob,
+            is_kustomization: has_kustomization_name(path),
+            is_chart: is_chart(path),
+            is_repository_file: **path == *REPOSITORY_FILE,
+            is_argo_override: is_argo_override(path),
+            rules,
+            path: depends_on_path.then(|| Arc::clone(path)),
+        }
     }
 }
 
@@ -278,7 +295,7 @@ impl<'w> Walk<'w> {
                 Kind::TooDeep
             }
             EntryKind::Folder(id) => Kind::Folder(self.folder(id, None)?),
-            EntryKind::File(blob) if is_manifest_name(&self.path) || self.paths.names(&self.path) => {
+            EntryKind::File(blob) if self.is_read() => {
                 let path: Arc<str> = self.path.as_str().into();
                 let file = File::of(blob, &path, self.field_rules);
                 let reading = self.known.get(&file).cloned();
@@ -288,6 +305,11 @@ impl<'w> Walk<'w> {
             EntryKind::Link(blob) => Kind::Link(blob),
             EntryKind::Other => Kind::Other,
         })
+    }
+
+    /// Returns whether the file at the current path is read.
+    fn is_read(&self) -> bool {
+        is_manifest_name(&self.path) || self.paths.names(&self.path) || self.field_rules.take(&self.path)
     }
 
     fn forget(&mut self, kind: Kind) {

@@ -11,7 +11,7 @@ impl Finder<'_, '_> {
     pub(in crate::manifest) fn walk(&mut self, document: NodeId) {
         let scan = self.scan;
         for id in scan.descendants(document) {
-            if self.fields.len() > MAX_FIELDS {
+            if self.fields.len() + self.pending.len() > MAX_FIELDS {
                 break;
             }
             match scan.kind(id) {

@@ -38,7 +38,7 @@ fn stage() -> (Stage, Scripted, PathBuf) {
     let files = [
         ("evil.yaml".to_owned(), format!("image: {host}/org/evil:aaaaaa1\n")),
         (format!("apps/{HOSTILE}.yaml"), format!("{key}:\n  image: {}:aaaaaa1\n", stage.image("app"))),
-        (format!("apps/broken-{HOSTILE}.yaml"), format!("image: {}:aaaaaa1\n  {key}: [\n", stage.image("app"))),
+        (format!("other/broken-{HOSTILE}.yaml"), format!("image: {}:aaaaaa1\n  {key}: [\n", stage.image("app"))),
     ];
     let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     stage.origin.commit("hostile files", &files);

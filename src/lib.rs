@@ -20,6 +20,7 @@
 //! | 3 | [`repo`] | git on a bare clone |
 //! | 3 | [`telemetry`] | logs and traces |
 //! | 4 | [`keys`] | age identities, from the places where sops looks |
+//! | 4 | [`survey`] | what moved in a history, and the configuration that follows from it |
 //! | 4 | [`plan`] | fields and candidates to a plan, holds, commit messages |
 //! | 5 | [`notify`] | notifications: chats, webhooks, commit statuses |
 //! | 5 | [`cycle`] | one cycle from fetch to push, planned again after a lost race |
@@ -29,7 +30,7 @@
 //! | 9 | [`cli`] | the command line, one file per command |
 //!
 //! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`text`].
-//! Pure: [`yaml`], [`policy`], [`manifest`], [`sops`], [`plan`].
+//! Pure: [`yaml`], [`policy`], [`manifest`], [`sops`], [`survey`], [`plan`].
 //!
 //! Pure modules use no runtime, no files, no environment and no clock, and only import pure modules.
 //!
@@ -57,6 +58,7 @@ pub mod registry;
 pub mod repo;
 pub mod secret;
 pub mod sops;
+pub mod survey;
 pub mod telemetry;
 pub mod text;
 pub mod yaml;

@@ -27,8 +27,8 @@ use super::output::{self, Format};
 ///
 /// Reads the configuration and the age identities, connects to the git server, the forge of pull requests, every configured
 /// registry and every source repository that a policy names, and reports for each whether it responds and accepts the
-/// credentials. With `trust.signers`, it also reports whether own commits would count. Nothing is fetched, written or
-/// pushed.
+/// credentials. With `trust.signers`, it also reports whether own commits would count. Then reads the branch, and reports
+/// policies and paths that have no effect on it. Nothing is pushed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tagalong check --config tagalong.yaml")]
 pub struct Arguments {
@@ -49,16 +49,19 @@ struct Row {
     help: Option<String>,
     #[serde(skip)]
     fault: Option<Fault>,
+    /// True if it is no error, and yet probably a mistake.
+    #[serde(skip)]
+    warns: bool,
 }
 
 impl Row {
     fn new(check: &'static str, target: String, result: Result<String, &dyn Explain>) -> Row {
         match result {
-            Ok(detail) => Row { check, target, ok: true, detail, help: None, fault: None },
+            Ok(detail) => Row { check, target, ok: true, detail, help: None, fault: None, warns: false },
             Err(error) => {
                 let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
                 let detail = format!("{error}{cause}");
-                Row { check, target, ok: false, detail, help: error.help(), fault: Some(error.fault()) }
+                Row { check, target, ok: false, detail, help: error.help(), fault: Some(error.fault()), warns: false }
             }
         }
     }
@@ -71,6 +74,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     rows.push(keys(&config));
     rows.extend(registries(&config).await?);
     rows.extend(sources(&config));
+    let can_read = rows.iter().all(|row| row.ok || row.check != "git");
+    rows.extend(can_read.then(|| effects(&config)).transpose()?.into_iter().flatten());
     match arguments.output.output {
         Format::Json => output::print_json(&rows)?,
         Format::Text => output::print(&text(&rows))?,
@@ -157,10 +162,25 @@ fn sources(config: &Config) -> Vec<Row> {
     named.map(row).collect()
 }
 
+/// Checks that every policy governs an image field of the branch, and that every path selects one.
+fn effects(config: &Config) -> Result<Vec<Row>, CliError> {
+    let target = || "policies and paths".to_owned();
+    let row = |result: Result<String, &dyn Explain>| Row::new("effect", target(), result);
+    Ok(match connect::engine(config)?.idle() {
+        Ok(notes) if notes.is_empty() => vec![row(Ok("each has an effect on the branch".to_owned()))],
+        Ok(notes) => notes.into_iter().map(|note| Row { warns: true, ..row(Ok(note)) }).collect(),
+        Err(error) => vec![row(Err(&error))],
+    })
+}
+
 fn text(rows: &[Row]) -> String {
     let mut text = String::new();
     for row in rows {
-        let state = if row.ok { "ok    " } else { "failed" };
+        let state = match (row.ok, row.warns) {
+            (false, _) => "failed",
+            (true, true) => "warns ",
+            (true, false) => "ok    ",
+        };
         let line = format!("{state}  {} {}: {}", row.check, row.target, row.detail);
         text.push_str(&format!("{}\n", output::safe(&line)));
         if let Some(help) = &row.help {

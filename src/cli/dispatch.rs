@@ -13,7 +13,9 @@ use crate::telemetry::install::install;
 
 use super::command_line::{Cli, Command, Entry};
 use super::error::{self, CliError};
-use super::{check, demo, explain, hold, images, plugin_settings, resume, rollback, run, secrets, set, status, sync};
+use super::{
+    check, demo, explain, hold, images, init, plugin_settings, resume, rollback, run, secrets, set, status, sync,
+};
 
 /// Runs a command and returns its exit code.
 pub fn main(cli: Cli) -> ExitCode {
@@ -87,6 +89,7 @@ async fn run_command(command: Command) -> Result<ExitCode, CliError> {
         Command::Resume(arguments) => resume::run(arguments).await,
         Command::Secrets(arguments) => secrets::run(arguments).await,
         Command::Check(arguments) => check::run(arguments).await,
+        Command::Init(arguments) => init::command::run(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
     }
 }

@@ -64,6 +64,9 @@ pub enum CliError {
     /// A file or folder below `--dir` cannot be used.
     #[error("cannot {doing} {}", path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },
+    /// A file is there already.
+    #[error("{} already exists", path.display())]
+    Exists { path: PathBuf },
     #[error("cannot write to stdout")]
     Stdout(#[source] io::Error),
     #[error("cannot listen on {address}")]
@@ -81,6 +84,7 @@ impl Explain for CliError {
             CliError::Cluster(error) => error.fault(),
             CliError::Registry(error) => error.fault(),
             CliError::Telemetry(_)
+            | CliError::Exists { .. }
             | CliError::Flag { .. }
             | CliError::Setting { .. }
             | CliError::Settings(_)
@@ -112,6 +116,9 @@ impl Explain for CliError {
             }
             CliError::NoVersion(text) => Some(format!("use {text}:TAG, {text}@DIGEST or {text}:TAG@DIGEST")),
             CliError::ConflictingVersions { .. } => Some("pass only one of them".to_owned()),
+            CliError::Exists { .. } => {
+                Some("use --dry-run to print the new one, or --file to write it elsewhere".to_owned())
+            }
             CliError::File { .. } => Some("check the path and its permissions".to_owned()),
             CliError::Settings(_) => {
                 Some("every flag is a setting; see docs/recipes/woodpecker.md for examples".to_owned())

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::image::{Digest, Repository, Tag};
 use crate::manifest::field::Shape;
 use crate::manifest::inventory::Located;
+use crate::plan::decide::policy_of;
 use crate::policy::rule::PolicySet;
 
 use super::arguments::{GitArguments, OutputArguments};
@@ -86,7 +87,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
 
 fn row(located: Located, policies: &PolicySet) -> Row {
     let field = located.field;
-    let policy = policies.rule_for(&field.repository).map(|rule| rule.name.clone());
+    let policy = policy_of(&field, policies).map(|rule| rule.name.clone());
     Row {
         file: located.file,
         document: field.document,

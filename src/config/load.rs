@@ -16,6 +16,7 @@ use crate::plan::tree_config::TreeConfig;
 use crate::registry;
 use crate::registry::config::HostConfig;
 use crate::repo;
+use crate::repo::checkout;
 use crate::repo::config::{Branch, Person, Ssh, USUAL_DEPTH, USUAL_HISTORY_LIMIT};
 use crate::repo::signers::source::SignerSource;
 use crate::repo::source::{SourceConfig, Sources};
@@ -27,11 +28,13 @@ use super::document;
 use super::error::ConfigError;
 use super::overrides::Overrides;
 use super::reader::Environment;
-use super::repository_file::TreeConfigReader;
+use super::repository_file::{FileHash, TreeConfigReader, hash};
 use super::sections::git::GitSection;
 
 /// The time limit of git operations, unless configured.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The configuration file, unless another one is named.
+const HERE: &str = "tagalong.yaml";
 /// The number of attempts to push, unless configured.
 const ATTEMPTS: u32 = 10;
 
@@ -79,7 +82,9 @@ impl Config {
     /// Reads the file if there is one, then applies flags, and the environment for what is still unset.
     pub fn load(overrides: &Overrides, environment: Environment<'_>) -> Result<Config, ConfigError> {
         let file = overrides.file.clone().or_else(|| environment("TAGALONG_CONFIG").map(PathBuf::from));
-        let from_file = file.as_deref().map(|file| read_file(file, environment)).transpose()?.unwrap_or_default();
+        let file = file.or_else(|| Some(PathBuf::from(HERE)).filter(|here| here.is_file()));
+        let from_file = file.as_deref().map(|file| read_file(file, environment)).transpose()?;
+        let (from_file, own_file) = from_file.map_or_else(Default::default, |(config, hash)| (config, Some(hash)));
         let FileConfig { mut git, registries, sources, tree_config, secrets, signers, agent, notify, cluster } =
             from_file;
         let home = environment("HOME").map(PathBuf::from);
@@ -106,7 +111,11 @@ impl Config {
             paths,
             attempts,
             style,
-            tree_config: TreeConfigReader { allowed_hosts: allowed_hosts(&registries, &tree_config), own: tree_config },
+            tree_config: TreeConfigReader {
+                allowed_hosts: allowed_hosts(&registries, &tree_config),
+                own: tree_config,
+                own_file,
+            },
             registry: registry::config::Config {
                 hosts: registries,
                 credentials_file: credentials_file.or_else(|| docker_config(environment, home.as_deref())),
@@ -138,13 +147,15 @@ fn repository(
     cache_dir: Option<&Path>,
     home: Option<&Path>,
 ) -> Result<Option<repo::config::Config>, ConfigError> {
-    let url = match &overrides.git_url {
-        Some(text) => Some(flag("--git-url", text)?),
-        None => git.url,
+    let checkout = overrides.git_url.as_deref().map(checkout_at).transpose()?.flatten();
+    let url = match (&overrides.git_url, &checkout) {
+        (Some(_), Some(root)) => Some(flag("--git-url", &root.display().to_string())?),
+        (Some(text), None) => Some(flag("--git-url", text)?),
+        (None, _) => git.url,
     };
     let branch = match &overrides.branch {
         Some(text) => Some(flag("--branch", text)?),
-        None => git.branch,
+        None => git.branch.or_else(|| checkout::branch(checkout.as_deref()?)),
     };
     let Some(url) = url else { return Ok(None) };
     let (mut ssh, mut https) = (git.ssh, git.https);
@@ -176,6 +187,16 @@ fn repository(
     Ok(Some(repo))
 }
 
+/// Returns the root of the repository that a relative path such as `.` is in; `None` for all other URLs.
+fn checkout_at(text: &str) -> Result<Option<PathBuf>, ConfigError> {
+    if !matches!(text, "." | "..") && !text.starts_with("./") && !text.starts_with("../") {
+        return Ok(None);
+    }
+    let root = checkout::root(Path::new(text));
+    let reason = || format!("`{text}` is not in a git repository");
+    root.map(Some).ok_or_else(|| ConfigError::Flag { flag: "--git-url", reason: reason() })
+}
+
 /// The repositories whose history may be read: those of the section `sources`, those next to the infrastructure
 /// repository, and those that the agent's own policies name.
 fn source_entries(
@@ -203,14 +224,15 @@ pub fn path_filter(globs: &[String]) -> Result<PathFilter, ConfigError> {
     PathFilter::new(globs).map_err(|error| ConfigError::Flag { flag: "--path", reason: error.to_string() })
 }
 
-fn read_file(file: &Path, environment: Environment<'_>) -> Result<FileConfig, ConfigError> {
+/// Reads the agent's own file, and returns its hash with it.
+fn read_file(file: &Path, environment: Environment<'_>) -> Result<(FileConfig, FileHash), ConfigError> {
     let bytes = std::fs::read(file).map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
     let name = file.display().to_string();
     let root = document::parse(&bytes, &name).map_err(|error| ConfigError::Invalid(vec![error]))?;
     let diagnostics = Diagnostics::of(&name);
     let config = agent_file::read(root, environment, &diagnostics);
     diagnostics.into_result().map_err(ConfigError::Invalid)?;
-    Ok(config)
+    Ok((config, hash(&bytes)))
 }
 
 fn flag<T: std::str::FromStr<Err: std::fmt::Display>>(name: &'static str, text: &str) -> Result<T, ConfigError> {

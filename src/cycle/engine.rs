@@ -29,6 +29,7 @@ use super::error::CycleError;
 use super::gates::image;
 use super::gates::list::{self as gates, Passed};
 use super::history::branch::History;
+use super::idle::{self, Thoroughness};
 use super::memory::{KnownHolds, Memory};
 use super::operations::follow::Follow;
 use super::operations::operation::Operation;
@@ -197,6 +198,16 @@ impl Engine {
             let config = self.tree_config(&tip, Hosts::Any)?;
             let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
             Ok((inventory, config))
+        })
+    }
+
+    /// Returns notes on the policies and paths that have no effect on the branch's tip.
+    pub fn idle(&self) -> Result<Vec<String>, CycleError> {
+        block_in_place(|| {
+            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
+            let config = self.tree_config(&tip, Hosts::Allowed)?;
+            let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
+            Ok(idle::notes(&tip, &config, &inventory, &self.paths, Thoroughness::WithSimilar)?)
         })
     }
 

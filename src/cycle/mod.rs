@@ -8,6 +8,7 @@
 //! - [`time_limit`]: work that is abandoned at a time
 //! - [`memory`]: the memory of an engine between cycles
 //! - [`tip`]: the commit that a branch points to
+//! - [`idle`]: policies and paths without effect
 //! - [`tree`]: the files and image fields of a tip
 //! - [`history`]: the commits of a branch, and the holds that follow from them
 //! - [`candidates`]: the tags in the registries
@@ -30,6 +31,7 @@ pub mod error;
 pub mod explain;
 pub mod gates;
 pub mod history;
+pub mod idle;
 pub mod memory;
 pub mod operations;
 pub mod report;

@@ -66,6 +66,8 @@ pub struct Field {
     pub transformed: bool,
     /// The version that the field holds.
     pub version: Version,
+    /// True if a marker comment stands next to its tag or its digest.
+    pub marked: bool,
     /// Other paths that refer to the same scalar through an anchor and its aliases: they change with it.
     pub moves_along: Vec<String>,
     /// The other images whose tag is the same scalar, according to the rule that selects it.
@@ -162,12 +164,14 @@ pub(super) struct Spot {
     pub place: Place,
     pub shape: Shape,
     pub version: Version,
+    /// See [`Field::marked`].
+    pub marked: bool,
     pub slots: Slots,
 }
 
 impl Spot {
     pub(super) fn field(self, repository: Repository, written_name: String, transformed: bool) -> Field {
-        let Spot { document, path, place, shape, version, slots } = self;
+        let Spot { document, path, place, shape, version, marked, slots } = self;
         Field {
             document,
             path,
@@ -177,6 +181,7 @@ impl Spot {
             written_name,
             transformed,
             version,
+            marked,
             moves_along: Vec::new(),
             serves_also: Vec::new(),
             named_in: None,
@@ -243,6 +248,20 @@ pub(super) enum Slots {
 }
 
 impl Slots {
+    /// Returns the scalars that hold the version.
+    pub(super) fn version_scalars(&self) -> impl Iterator<Item = NodeId> {
+        let (first, second) = match self {
+            Slots::Whole { scalar } | Slots::Within { scalar, .. } | Slots::Nested { scalar, .. } => {
+                (Some(*scalar), None)
+            }
+            Slots::Line { .. } => (None, None),
+            Slots::Entry { tag, digest, .. } => (tag.map(|(_, value)| value), digest.map(|(_, value)| value)),
+            Slots::Siblings { tag, digest } => (Some(*tag), digest.map(|(_, value)| value)),
+            Slots::Apart { tag, digest } => (*tag, *digest),
+        };
+        first.into_iter().chain(second)
+    }
+
     /// Returns the scalar that an edit changes first.
     pub(super) fn scalar(&self) -> Option<NodeId> {
         match self {

@@ -2,8 +2,10 @@
 //!
 //! Rules and markers come first, as they are explicit; then the usual shapes; then references inside longer texts.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
+use crate::yaml::comment::comments_with;
 use crate::yaml::node::{Kind, NodeId, ScanError};
 use crate::yaml::scan::Scan;
 
@@ -12,6 +14,7 @@ use super::field::Slots;
 use super::field_rules::FieldRules;
 use super::file_kind::{REPOSITORY_FILE, is_argo_override, is_chart, is_kind, is_kustomization};
 use super::flux::FluxObject;
+use super::marker;
 use super::shapes::finder::{Finder, MAX_FIELDS};
 use super::template;
 use super::values::read::{dependencies as dependencies_of, sources as sources_of, values as values_of};
@@ -54,6 +57,12 @@ pub(super) fn read_scan(path: &str, scan: &Scan<'_>, field_rules: &FieldRules) -
         finder.embedded();
     }
     let Finder { mut fields, mut pending, problems, values, .. } = finder;
+    let marked = marked_scalars(scan);
+    if !marked.is_empty() {
+        let is_marked = |slots: &Slots| slots.version_scalars().any(|id| marked.contains(&id));
+        fields.iter_mut().for_each(|field| field.marked = is_marked(&field.slots));
+        pending.iter_mut().for_each(|pending| pending.spot.marked = is_marked(&pending.spot.slots));
+    }
     let aliases = aliases(scan);
     if !aliases.is_empty() {
         fields.iter_mut().for_each(|field| field.moves_along = moves_along(scan, &aliases, &field.slots, &field.path));
@@ -103,6 +112,15 @@ fn read_document(path: &str, finder: &mut Finder<'_, '_>, document: NodeId, root
 fn is_encrypted(scan: &Scan<'_>, root: NodeId) -> bool {
     let sops = scan.get(root, "sops").filter(|sops| scan.get(*sops, "mac").is_some());
     sops.is_some_and(|sops| scan.get_scalar(sops, "mac_only_encrypted") != Some("true"))
+}
+
+/// Returns the scalars next to a valid marker, tagalong's own or Flux's.
+fn marked_scalars(scan: &Scan<'_>) -> HashSet<NodeId> {
+    let own =
+        comments_with(scan, marker::OWN).into_iter().filter(|comment| matches!(marker::own(comment.text), Some(Ok(_))));
+    let flux = comments_with(scan, marker::FLUX);
+    let flux = flux.into_iter().filter(|comment| matches!(marker::flux(comment.text), Some(Ok(_))));
+    own.chain(flux).map(|comment| scan.resolve(comment.value)).collect()
 }
 
 /// Returns each alias with the nodes that it refers to.

@@ -27,6 +27,8 @@ impl PathError {
 #[derive(Debug, Clone, Default)]
 pub struct PathFilter {
     patterns: Option<GlobSet>,
+    /// Each pattern by itself, as it was written.
+    each: Vec<(String, GlobSet)>,
     named: BTreeSet<String>,
 }
 
@@ -38,7 +40,7 @@ impl PathFilter {
             return Ok(PathFilter::default());
         }
         let mut builder = GlobSetBuilder::new();
-        let mut named = BTreeSet::new();
+        let (mut named, mut each) = (BTreeSet::new(), Vec::new());
         for text in globs.iter().map(AsRef::as_ref) {
             let fail = |reason: String| PathError { text: text.to_owned(), reason };
             let clean = text.strip_prefix("./").unwrap_or(text).trim_end_matches('/');
@@ -51,21 +53,31 @@ impl PathFilter {
                     reason: TOO_LONG.to_owned(),
                 });
             }
+            let mut own = GlobSetBuilder::new();
             for glob in [clean.to_owned(), format!("{clean}/**")] {
                 let built = GlobBuilder::new(&glob).literal_separator(true).build();
-                builder.add(built.map_err(|error| fail(error.to_string()))?);
+                let built = built.map_err(|error| fail(error.to_string()))?;
+                builder.add(built.clone());
+                own.add(built);
             }
+            each.push((text.to_owned(), own.build().map_err(|error| fail(error.to_string()))?));
             if !clean.contains(['*', '?', '[', '{']) {
                 named.insert(clean.to_owned());
             }
         }
         let patterns = builder.build().map_err(|error| PathError { text: String::new(), reason: error.to_string() })?;
-        Ok(PathFilter { patterns: Some(patterns), named })
+        Ok(PathFilter { patterns: Some(patterns), each, named })
     }
 
     /// Returns whether a file is selected.
     pub fn wants(&self, path: &str) -> bool {
         self.patterns.as_ref().is_none_or(|patterns| patterns.is_match(path))
+    }
+
+    /// Returns the patterns that select none of these files.
+    pub fn unmatched<'f>(&self, files: impl Iterator<Item = &'f str> + Clone) -> Vec<&str> {
+        let is_idle = |glob: &GlobSet| !files.clone().any(|file| glob.is_match(file));
+        self.each.iter().filter(|(_, glob)| is_idle(glob)).map(|(text, _)| text.as_str()).collect()
     }
 
     /// Returns the first file or folder that is named by its exact path but does not exist in a tree.
@@ -94,6 +106,7 @@ mod tests {
         }
         assert!(filter.names("clusters/a/x.yaml") && !filter.names("apps/a/b.yaml"));
         assert_eq!(filter.missing(&|path| path != "infra"), Some("infra"));
+        assert_eq!(filter.unmatched(["apps/a/b.yaml", "x.yml"].into_iter()), ["./clusters/a/x.yaml", "infra"]);
         assert!(PathFilter::new::<&str>(&[]).expect("empty").wants("anything"));
     }
 

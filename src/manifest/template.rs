@@ -32,7 +32,8 @@ pub(super) fn fields(bytes: &[u8]) -> Vec<Field> {
         let place = Place { line: number + 1, column: line[..part.start].chars().count() + 1 };
         let part = range.start + part.start..range.start + part.end;
         let slots = Slots::Line { part };
-        let spot = Spot { document: 0, path, place, shape: Shape::Template, version: reference.version, slots };
+        let spot =
+            Spot { document: 0, path, place, shape: Shape::Template, version: reference.version, marked: false, slots };
         found.push(spot.field(reference.repository, written_name, false));
     }
     found

@@ -71,13 +71,18 @@ pub struct Plan {
     pub skipped: BTreeSet<Skipped>,
 }
 
+/// Returns the policy that a field follows, unless something shadows it.
+pub fn policy_of<'p>(field: &Field, policies: &'p PolicySet) -> Option<&'p Rule> {
+    policies.rule_for(&field.repository).filter(|rule| field.marked || !rule.marked_only)
+}
+
 /// Returns the fields that policies govern: not shadowed, and matched by a rule.
 pub fn governed<'i>(
     inventory: &'i Inventory,
     policies: &'i PolicySet,
 ) -> impl Iterator<Item = (&'i Located, &'i Rule)> {
     let free = inventory.fields.iter().filter(|located| located.shadowed_by.is_none());
-    free.filter_map(|located| Some((located, policies.rule_for(&located.field.repository)?)))
+    free.filter_map(|located| Some((located, policy_of(&located.field, policies)?)))
 }
 
 /// Plans the updates that policies require.

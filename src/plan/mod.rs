@@ -17,6 +17,7 @@
 //! - [`together`]: values that are the tag of several images
 //! - [`trailer`]: the trailers of a commit
 //! - [`tree_config`]: the configuration of a tree
+//! - [`unmatched`]: policies that govern nothing
 
 pub mod batch;
 pub mod candidates;
@@ -35,3 +36,4 @@ pub mod template;
 pub mod together;
 pub mod trailer;
 pub mod tree_config;
+pub mod unmatched;

@@ -56,7 +56,10 @@ impl OrderedBy {
             TagRule::Sha { order: Order::Built, .. } => OrderedBy::Built,
             TagRule::Sha { order: Order::Pushed, .. } => OrderedBy::Pushed,
             TagRule::Sha { order: Order::Commit(_), .. } => OrderedBy::Commit,
-            TagRule::Semver { .. } | TagRule::Numerical { .. } | TagRule::Alphabetical { .. } => OrderedBy::Name,
+            TagRule::Semver { .. }
+            | TagRule::Calver { .. }
+            | TagRule::Numerical { .. }
+            | TagRule::Alphabetical { .. } => OrderedBy::Name,
             TagRule::Held => OrderedBy::Digest,
         }
     }

@@ -84,6 +84,7 @@ mod tests {
             name: "acme/*".to_owned(),
             images: Vec::new(),
             tags: TagRule::Held,
+            marked_only: false,
             pin: false,
             track: false,
             tag_patterns: Default::default(),

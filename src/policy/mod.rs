@@ -4,6 +4,7 @@
 //! - [`rule`]: policies and the images that they govern
 //! - [`tags`]: the tags that fit a policy, by their names alone
 //! - [`range`]: version ranges, as Flux and Helm users write them
+//! - [`calver`]: calendar versions and their formats
 //! - [`tag_patterns`]: patterns that allow or exclude tags
 //! - [`order`]: the order of tags whose names do not tell which is newer
 //! - [`first_parent_history`]: the history of a branch, in which commits are looked up
@@ -40,6 +41,7 @@
 
 pub mod build;
 pub mod builds;
+pub mod calver;
 pub mod choose;
 mod contest;
 pub mod dates;

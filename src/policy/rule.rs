@@ -22,6 +22,8 @@ pub struct Rule {
     pub images: Vec<ImagePattern>,
     /// The rule.
     pub tags: TagRule,
+    /// True if only fields with a marker comment follow the policy.
+    pub marked_only: bool,
     /// True if the digest is written in addition to the tag.
     pub pin: bool,
     /// True if the digest is followed while the tag stays the same, for tags that are rebuilt in place.

@@ -10,7 +10,9 @@
 //! - [`remote`]: a conversation with the remote
 //! - [`fetch`]: fetching the remote's branch
 //! - [`history`]: which commits changed which files
+//! - [`modified_files`]: the files that a commit changed in place
 //! - `walk`: the order in which commits are read
+//! - [`checkout`]: a checkout on this machine
 //! - [`checkpoint`]: results about the history of a commit, kept between runs
 //! - [`folder`]: the folder of a clone and its lock
 //! - `loose`: finds incomplete objects
@@ -26,6 +28,7 @@
 //! - `local`: repositories on this machine, whose objects are read in place
 //! - `local_push`: a push to such a repository
 
+pub mod checkout;
 pub mod checkpoint;
 pub mod clone;
 pub mod config;
@@ -38,6 +41,7 @@ pub mod known_hosts;
 mod local;
 mod local_push;
 mod loose;
+pub mod modified_files;
 pub mod proposal;
 pub mod push;
 pub mod remote;

@@ -4,6 +4,7 @@ use crate::config::reader::{Section, TextOrSection};
 use crate::manifest::field_rules::{FieldRule, FieldRules};
 use crate::plan::tree_config::TreeConfig;
 use crate::platform::PlatformError;
+use crate::policy::calver::CalverFormat;
 use crate::policy::order::{Order, SourceBranch};
 use crate::policy::range::Range;
 use crate::policy::rule::{INSPECT_LIMIT, ImagePattern, PolicySet, Rule};
@@ -64,6 +65,7 @@ pub fn policy(mut section: Section<'_>) -> Option<Rule> {
             None
         }
     };
+    let marked_only = section.choice("fields", &[("marked", true), ("all", false)]).unwrap_or(false);
     let pin = section.choice("pin", &[("digest", ())]).is_some();
     let mut patterns = |key| section.each_with(key, |text| TagPattern::parse(text).map_err(|error| error.to_string()));
     let tag_patterns = TagPatterns { allow: patterns("allow"), ignore: patterns("ignore") };
@@ -79,6 +81,7 @@ pub fn policy(mut section: Section<'_>) -> Option<Rule> {
         name,
         images: images.into_iter().map(|(_, pattern)| pattern).collect(),
         tags: tags?,
+        marked_only,
         pin,
         track,
         tag_patterns,
@@ -98,6 +101,9 @@ fn tag_rule(mut section: Section<'_>) -> Option<TagRule> {
     if let Some(form) = section.text_or_section("semver") {
         rules.push(semver_rule(&section, form));
     }
+    if let Some(form) = section.text_or_section("calver") {
+        rules.push(calver_rule(&section, form));
+    }
     if let Some(numerical) = section.section("numerical") {
         rules.push(ordered(numerical).map(|(descending, filter)| TagRule::Numerical { descending, filter }));
     }
@@ -105,7 +111,7 @@ fn tag_rule(mut section: Section<'_>) -> Option<TagRule> {
         rules.push(ordered(alphabetical).map(|(descending, filter)| TagRule::Alphabetical { descending, filter }));
     }
     if rules.len() != 1 {
-        section.error("exactly one of sha, semver, numerical and alphabetical is required");
+        section.error("exactly one of sha, semver, calver, numerical and alphabetical is required");
     }
     section.finish();
     rules.pop().flatten()
@@ -146,6 +152,25 @@ fn semver_rule(section: &Section<'_>, form: TextOrSection<'_>) -> Option<TagRule
             let filter = filter(&mut inner);
             inner.finish();
             Some(TagRule::Semver { range: range?, filter: filter? })
+        }
+    }
+}
+
+fn calver_rule(section: &Section<'_>, form: TextOrSection<'_>) -> Option<TagRule> {
+    let parse = |text: &str| CalverFormat::parse(text).map_err(|error| error.to_string());
+    match form {
+        TextOrSection::Text(node) => {
+            let format = section.interpret("calver", &node, parse)?;
+            Some(TagRule::Calver { format, filter: Filter::default() })
+        }
+        TextOrSection::Section(mut inner) => {
+            let format = inner.parsed_with("format", parse);
+            if inner.lacks("format") {
+                inner.error("`format` is required, for example YYYY.0M.MICRO");
+            }
+            let filter = filter(&mut inner);
+            inner.finish();
+            Some(TagRule::Calver { format: format?, filter: filter? })
         }
     }
 }

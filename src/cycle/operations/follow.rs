@@ -7,6 +7,7 @@ use tokio::task::block_in_place;
 
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
+use crate::cycle::idle::{self, Thoroughness};
 use crate::cycle::tip::Tip;
 use crate::image::Repository;
 use crate::manifest::file_kind::REPOSITORY_FILE;
@@ -39,7 +40,11 @@ impl Operation for Follow {
     }
 
     fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o> {
-        plan(context).boxed_local()
+        let follow = async move {
+            note_idle(context)?;
+            plan(context).await
+        };
+        follow.boxed_local()
     }
 }
 
@@ -55,6 +60,19 @@ impl Operation for FollowOne<'_> {
     fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o> {
         plan(context).boxed_local()
     }
+}
+
+/// Notes the policies and paths without effect. In the agent, where the notes of each cycle are the same, similar names are
+/// not searched for.
+fn note_idle(context: &mut Context<'_>) -> Result<(), CycleError> {
+    let thoroughness = match context.state.budget {
+        Some(_) => Thoroughness::Quick,
+        None => Thoroughness::WithSimilar,
+    };
+    let notes =
+        block_in_place(|| idle::notes(context.tip, &context.config, &context.inventory, context.paths, thoroughness))?;
+    notes.into_iter().for_each(|note| context.note(note));
+    Ok(())
 }
 
 async fn plan(context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> {

@@ -73,7 +73,8 @@ impl<'s, 'a> Finder<'s, 'a> {
     pub(super) fn spot(&self, shape: Shape, node: NodeId, version: Version, slots: Slots) -> Spot {
         let scan = self.scan;
         let document = self.documents.partition_point(|(document, _)| *document <= node).saturating_sub(1);
-        Spot { document, path: scan.path(node), place: scan.place(scan.resolve(node)), shape, version, slots }
+        let place = scan.place(scan.resolve(node));
+        Spot { document, path: scan.path(node), place, shape, version, marked: false, slots }
     }
 
     pub(in crate::manifest) fn claim(&mut self, nodes: impl IntoIterator<Item = NodeId>) {

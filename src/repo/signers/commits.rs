@@ -1,7 +1,7 @@
 //! Signatures of commits.
 
+use crate::clock;
 use git2::ErrorCode;
-use jiff::Timestamp;
 
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::config::Config;
@@ -20,7 +20,7 @@ pub fn verify_own(config: &Config) -> Result<Option<usize>, RepoError> {
     let signing = config.signing.as_ref().ok_or(RepoError::Unsigned)?;
     let content = "a signature to verify\n";
     let signature = signing::sign(signing, content)?;
-    if !keys.signed(&signature, content.as_bytes(), Timestamp::now().as_second()) {
+    if !keys.signed(&signature, content.as_bytes(), clock::now().as_second()) {
         return Err(RepoError::OwnSignature { file: signing.key.path().to_owned() });
     }
     Ok(Some(keys.count()))

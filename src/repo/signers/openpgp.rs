@@ -46,7 +46,7 @@ pub fn is_signed_by(keys: &[OpenPgpKey], signature: &str, content: &[u8]) -> boo
     let signed = &signature.signature;
     let Some(created) = signed.created().map(|at| i64::from(at.as_secs())) else { return false };
     let lasts = signed.signature_expiration_time().map_or(0, |span| i64::from(span.as_secs()));
-    let has_expired = lasts != 0 && created + lasts < jiff::Timestamp::now().as_second();
+    let has_expired = lasts != 0 && created + lasts < crate::clock::now().as_second();
     let is_of_data = matches!(signed.typ(), Some(SignatureType::Binary | SignatureType::Text));
     if has_expired || !is_of_data {
         return false;

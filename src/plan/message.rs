@@ -8,7 +8,7 @@ use crate::image::Version;
 
 use super::gate::GatedUpdate;
 use super::order_record::RecordedOrder;
-use super::trailer::{Hold, Target, encode_word, single_line};
+use super::trailer::{Hold, RecordedMove, Target, single_line, whole};
 
 /// The maximum length of a subject, before it is shortened to "and N more".
 const SUBJECT: usize = 72;
@@ -88,8 +88,10 @@ pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -
 
 /// Returns the trailer that records an update.
 pub(super) fn update_line(update: &GatedUpdate) -> String {
-    let (image, from, to) = (&update.field.repository, whole(&update.field.version), whole(&update.to));
-    format!("Tagalong-Update: {} {} {image} {from} -> {to}", encode_word(&update.file), encode_word(&update.field.path))
+    let GatedUpdate { file, field, to, .. } = update;
+    let (image, from) = (field.repository.clone(), field.version.clone());
+    let recorded = RecordedMove { file: file.clone(), path: field.path.clone(), image, from, to: to.clone() };
+    format!("Tagalong-Update: {}", recorded.trailer())
 }
 
 /// Returns the trailer that records what decided about an update.
@@ -127,10 +129,6 @@ pub(super) fn short(version: &Version) -> String {
         (None, Some(digest)) => digest.as_str().chars().take("sha256:".len() + 7).collect(),
         (None, None) => "(none)".to_owned(),
     }
-}
-
-fn whole(version: &Version) -> String {
-    if version.is_empty() { "(none)".to_owned() } else { version.to_string() }
 }
 
 #[cfg(test)]

@@ -60,6 +60,14 @@ pub struct RecordedMove {
     pub to: Version,
 }
 
+impl RecordedMove {
+    /// Returns the value of the trailer that records it.
+    pub fn trailer(&self) -> String {
+        let RecordedMove { file, path, image, from, to } = self;
+        format!("{} {} {image} {} -> {}", encode_word(file), encode_word(path), whole(from), whole(to))
+    }
+}
+
 /// An image, or one version of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -223,7 +231,9 @@ impl Hold {
         let mut words = value.splitn(5, ' ');
         let (target, since) = (Target::read(words.next()?)?, words.next()?.parse().ok()?);
         let (commit, by) = (decode_word(words.next()?), decode_word(words.next()?));
-        Some(Hold { target, since, by, why: words.next()?.to_owned(), origin: Origin::Commit(commit) })
+        // An empty reason, and the blank before it, is lost when the message is cleaned up.
+        let why = words.next().unwrap_or_default().to_owned();
+        Some(Hold { target, since, by, why, origin: Origin::Commit(commit) })
     }
 }
 
@@ -240,6 +250,11 @@ fn recorded_move(value: &str) -> Option<RecordedMove> {
     })
 }
 
+/// Writes a version that may be empty.
+pub(super) fn whole(version: &Version) -> String {
+    if version.is_empty() { "(none)".to_owned() } else { version.to_string() }
+}
+
 fn version(text: &str) -> Option<Version> {
     if text == "(none)" { Some(Version::default()) } else { Version::parse_tag(text).ok() }
 }
@@ -254,7 +269,7 @@ pub(super) fn single_line(text: &str) -> String {
 
 /// Turns a text into a single word: white space, `%` and characters that would act on what shows them are percent-encoded
 /// as in URLs (RFC 3986 section 2.1).
-pub(super) fn encode_word(text: &str) -> String {
+fn encode_word(text: &str) -> String {
     let mut word = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_whitespace() || text::is_active(c) || c == '%' {

@@ -23,6 +23,7 @@ use super::credentials::Credential;
 use super::error::RegistryError;
 use super::memory::HostMemory;
 use super::metrics::RegistryMetrics;
+use super::page_link::{self, url_of_target};
 use super::rate_limit::{Permit, RateLimit};
 use super::sign_in::{CredentialSource, SignIn};
 use super::single_flight::SingleFlight;
@@ -163,10 +164,7 @@ impl Host {
 
     /// Resolves a `Link` of a response. The next page may only be on the same host.
     pub fn target_of_link(&self, from: &Url, link: &str) -> Option<String> {
-        let url = from.join(link).ok()?;
-        let same = url.origin() == self.base.origin() || url.origin() == from.origin();
-        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-        same.then(|| format!("{}{query}", url.path()))
+        page_link::target_of_link(&self.base, from, link)
     }
 
     /// Sends a request, with retries, and signs in if the registry asks for it. Identical concurrent requests are sent
@@ -280,8 +278,7 @@ impl Host {
         request: &Request,
         authorization: Option<&Secret<String>>,
     ) -> Result<Response, RegistryError> {
-        let url = self.base.join(&request.target).map_err(|error| unreachable(&self.name, error.to_string()))?;
-        let mut sent = client::Request::new(request.method.clone(), url);
+        let mut sent = client::Request::new(request.method.clone(), url_of_target(&self.base, &request.target));
         sent.headers.insert(ACCEPT, HeaderValue::from_static(request.accept));
         if request.one_byte {
             sent.headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));

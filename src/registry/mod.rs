@@ -10,6 +10,7 @@
 //! - `config_date`: when the contents of an image were built, whatever its annotations say
 //! - [`integrity`]: checks that an image is complete
 //! - [`tags`]: lists the tags of a repository
+//! - [`page_link`]: links to further pages, and the requests that follow them
 //! - `push_times`: when tags were pushed, from the registry product's own API
 //! - `arrival`: when images arrived in their registry
 //! - `endpoint`: the hosts that serve a repository: its registry and a mirror
@@ -55,6 +56,7 @@ pub mod memory;
 pub mod metadata;
 pub mod metrics;
 mod packed;
+pub mod page_link;
 mod push_times;
 pub mod rate_limit;
 pub mod realms;

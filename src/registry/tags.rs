@@ -128,6 +128,17 @@ impl Client {
     }
 }
 
+/// Parses a page of a listing, and returns its tags with the number of names. Names that are not valid tags are omitted,
+/// and so is what exceeds the limit.
+///
+/// # Errors
+/// It is not a page of tags.
+pub fn tags_on_page(body: &[u8]) -> Result<(Vec<Tag>, usize), serde_json::Error> {
+    let page: TagPage = serde_json::from_slice(body)?;
+    let (names, count) = page.tags.map(|list| (list.kept, list.count)).unwrap_or_default();
+    Ok((names.into_iter().filter_map(|listed| listed.0).collect(), count))
+}
+
 /// The distinct tags found so far.
 #[derive(Debug, Default)]
 struct Found {
@@ -331,13 +342,11 @@ impl<'w> Walk<'w> {
         if let Some(page) = known.filter(|page| page.hash == hash) {
             return Ok(FetchedPage::Same(Page { etag, link, ..page.clone() }));
         }
-        let listed: TagPage = serde_json::from_slice(&response.body)
+        let (tags, count) = tags_on_page(&response.body)
             .map_err(|error| invalid_response(self.repository, &target, format!("not a list of tags ({error})")))?;
-        let (tags, count) = listed.tags.map(|list| (list.kept, list.count)).unwrap_or_default();
         if count > TAGS {
             return Err(self.too_long(&format!("{TAGS} tags")));
         }
-        let tags = tags.into_iter().filter_map(|listed| listed.0).collect();
         Ok(FetchedPage::New(Page { target, etag, hash, link, is_last: false }, tags))
     }
 

@@ -1,4 +1,4 @@
-//! What every format of SOPS has to stand, whatever the bytes.
+//! SOPS files in every format: reading and judging one never panics, and what can be encrypted can be opened again.
 
 use std::sync::LazyLock;
 
@@ -10,10 +10,12 @@ use tagalong::sops::audit::audit;
 use tagalong::sops::encrypt::{Recipe, encrypt};
 use tagalong::sops::envelope;
 use tagalong::sops::error::SopsError;
+use tagalong::sops::exposure;
+use tagalong::sops::exposure::reference::Role;
 use tagalong::sops::format::Format;
 use tagalong::sops::keyring::Keyring;
-use tagalong::sops::recipients::Recipients;
 use tagalong::sops::open;
+use tagalong::sops::recipients::Recipients;
 use tagalong::sops::selection::Selection;
 
 const TIME: &str = "2026-11-21T08:00:00Z";
@@ -31,15 +33,38 @@ static RECIPE: LazyLock<Recipe> = LazyLock::new(|| Recipe {
     mac_only_encrypted: false,
 });
 
-/// Reading and judging never panics; and what can be encrypted opens again.
-pub fn stands(format: Format, path: &str, bytes: &[u8]) {
+pub fn yaml(bytes: &[u8]) {
+    check(Format::Yaml, "a.yaml", bytes);
+}
+
+pub fn json(bytes: &[u8]) {
+    check(Format::Json, "a.json", bytes);
+}
+
+pub fn dotenv(bytes: &[u8]) {
+    check(Format::Dotenv, "a.env", bytes);
+}
+
+pub fn ini(bytes: &[u8]) {
+    check(Format::Ini, "a.ini", bytes);
+}
+
+pub fn binary(bytes: &[u8]) {
+    check(Format::Binary, "a", bytes);
+}
+
+fn check(format: Format, path: &str, bytes: &[u8]) {
     if let Ok(envelope) = envelope::read(bytes, format) {
         let _ = KEYRING.open(&envelope.metadata).and_then(|key| open::verify(&envelope, &key));
     }
-    let _ = audit(path, bytes, &KEYRING, None);
+    let reading = exposure::read::by_name(path, bytes);
+    let _ = audit(path, bytes, &reading.findings.list, &KEYRING, None);
+    for role in [Role::Kustomization, Role::Plugin, Role::PluginFolder] {
+        exposure::read::by_role(bytes, role);
+    }
     match encrypt(bytes, format, &RECIPE, TIME, &mut UnwrapErr(SysRng)) {
-        Ok(sealed) => {
-            let envelope = envelope::read(&sealed, format).expect("an envelope");
+        Ok(encrypted) => {
+            let envelope = envelope::read(&encrypted, format).expect("an envelope");
             let key = KEYRING.open(&envelope.metadata).expect("its key");
             open::verify(&envelope, &key).expect("its values");
         }

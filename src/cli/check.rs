@@ -49,7 +49,7 @@ struct Row {
     help: Option<String>,
     #[serde(skip)]
     fault: Option<Fault>,
-    /// True if it is no error, and yet probably a mistake.
+    /// True if it is not an error, but probably a mistake.
     #[serde(skip)]
     warns: bool,
 }

@@ -18,7 +18,7 @@ use super::tip::Tip;
 /// The number of similar paths that are named.
 const MOST: usize = 3;
 
-/// How much may be read to name what is similar.
+/// The amount that may be read to name similar images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Thoroughness {
     /// Nothing: a cycle follows another.

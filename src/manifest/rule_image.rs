@@ -100,9 +100,9 @@ pub(super) struct ImageTemplate {
 pub(super) struct Around<'a> {
     pub scan: &'a Scan<'a>,
     pub root: NodeId,
-    /// What the `*` of the rule's path matched.
+    /// The text that the `*` of the rule's path matched.
     pub passed: &'a [String],
-    /// What the pattern of files captured.
+    /// The text that the pattern of files captured.
     pub captured: &'a BTreeMap<String, String>,
 }
 

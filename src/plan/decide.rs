@@ -38,7 +38,7 @@ pub struct Update {
     pub digest: WantedDigest,
     /// Other images whose fields read the same scalar through an anchor, so that they move to the same tag.
     pub along: Vec<Repository>,
-    /// What decided that it moves.
+    /// The reason for its place in the order.
     pub ordered_by: OrderedBy,
     /// True if it goes back on purpose, so that the version it leaves is held.
     pub goes_back: bool,

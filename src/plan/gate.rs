@@ -65,7 +65,7 @@ pub struct GatedUpdate {
     pub goes_back: bool,
     /// The dates of that image.
     pub dates: Dates,
-    /// What decided that the field moves.
+    /// The reason for the new version's place in the order.
     pub ordered_by: OrderedBy,
 }
 

@@ -24,9 +24,9 @@ pub struct CommitRecord {
     pub author: String,
     /// The first line of its message.
     pub subject: String,
-    /// What it did to files.
+    /// Its effect on files.
     pub effect: Effect,
-    /// Whether its message counts in full.
+    /// True if its message counts in full.
     pub is_trusted: bool,
     /// Its trailers, as far as they count.
     pub trailers: Trailers,

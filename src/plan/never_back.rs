@@ -22,25 +22,25 @@ const SKEW: SignedDuration = SignedDuration::from_hours(24);
 pub enum GoesBack {
     /// The same order has already replaced it with what the field holds.
     Replaced {
-        /// When that happened.
+        /// The time when that happened.
         when: Timestamp,
         /// The commit.
         commit: String,
     },
     /// It is older than what the field holds.
     Older {
-        /// What happened earlier: `built` or `pushed`.
+        /// The event that was earlier: `built` or `pushed`.
         what: &'static str,
-        /// When that happened to the image that would be written.
+        /// The time of that event for the image that would be written.
         at: Timestamp,
-        /// When that happened to the image that the field holds.
+        /// The time of that event for the image that the field holds.
         held_at: Timestamp,
     },
     /// Its contents are older than those that the field holds, whatever its annotation says.
     OlderContents {
-        /// When they were built.
+        /// The time when they were built.
         at: Timestamp,
-        /// When those that the field holds were built.
+        /// The time when those that the field holds were built.
         held_at: Timestamp,
     },
     /// It no longer says when it was built.
@@ -70,7 +70,7 @@ impl fmt::Display for GoesBack {
     }
 }
 
-/// What commits recorded about an update.
+/// The records of commits about an update.
 #[derive(Debug, Default)]
 pub struct Recorded {
     /// The commit that replaced what the update would write with what the field holds, by the same order.
@@ -239,7 +239,7 @@ mod tests {
         steps.iter().rev().enumerate().map(record).collect()
     }
 
-    /// What commits recorded that did what they say.
+    /// Returns the records of commits, all of which are confirmed.
     fn all_true(update: &Update, to: &str, records: &[Arc<CommitRecord>]) -> Recorded {
         Recorded::of(update, &version(to), records, |_, _| Ok::<_, ()>(true)).expect("no error")
     }

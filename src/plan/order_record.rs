@@ -10,18 +10,18 @@ use crate::policy::dates::Dates;
 use crate::policy::order::Order;
 use crate::policy::tags::TagRule;
 
-/// What decided that a field moves to a version.
+/// The order that a version has its place in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrderedBy {
-    /// When images were built.
+    /// The time when images were built.
     Built,
-    /// When tags were pushed.
+    /// The time when tags were pushed.
     Pushed,
     /// The position of commits on a branch.
     Commit,
     /// The names of tags.
     Name,
-    /// What the tag points to.
+    /// The digest that the tag points to.
     Digest,
     /// A person or job that requested it.
     Request,
@@ -34,7 +34,7 @@ pub struct RecordedOrder {
     pub image: Repository,
     /// The version, with the digest of the image that was verified.
     pub version: Version,
-    /// What decided.
+    /// The order.
     pub by: OrderedBy,
     /// The dates of the image at that time.
     pub dates: Dates,

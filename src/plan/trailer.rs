@@ -34,7 +34,7 @@ pub struct Trailers {
     pub held: Vec<Hold>,
 }
 
-/// What a commit did to files, as far as it matters for what its message says.
+/// The effect of a commit on files, as far as it matters for what its message says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// It has exactly the files of its only parent.

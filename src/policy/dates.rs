@@ -8,11 +8,11 @@ pub const SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// The dates of an image, as far as they are known and not in the future.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dates {
-    /// When it was built, according to its annotation, or else its image config.
+    /// The time when it was built, according to its annotation, or else its image config.
     pub built: Option<Timestamp>,
-    /// When its newest image config was made, if an annotation says when it was built.
+    /// The time when its newest image config was made, if an annotation says when it was built.
     pub config: Option<Timestamp>,
-    /// When its tag was pushed, according to the registry's own API.
+    /// The time when its tag was pushed, according to the registry's own API.
     pub pushed: Option<Timestamp>,
 }
 

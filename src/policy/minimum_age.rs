@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::rule::Rule;
 
-/// When the image of a tag arrived in its registry.
+/// The arrival of a tag's image in its registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
     /// It was pushed then, according to the registry's own API.

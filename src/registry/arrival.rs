@@ -13,7 +13,7 @@ use crate::policy::minimum_age::Arrival;
 use super::client::Client;
 
 impl Client {
-    /// When the image that a tag has now arrived, with its digest as just requested. If the tag has moved since it was
+    /// Returns when the image that a tag has now arrived, with its digest as just requested. If the tag has moved since it was
     /// seen last, the image has just arrived, however long the tag has existed.
     pub async fn arrival(&self, repository: &Repository, tag: &Tag, digest: &Digest, now: Timestamp) -> Arrival {
         let before = self.cache().first_seen(repository, tag);
@@ -25,13 +25,13 @@ impl Client {
         self.reported(repository, tag, first_seen, now).await
     }
 
-    /// When the image of a known tag arrived, whose digest may be older than what the tag points to now.
+    /// Returns when the image of a known tag arrived, whose digest may be older than what the tag points to now.
     pub async fn known_arrival(&self, repository: &Repository, tag: &Tag, digest: &Digest, now: Timestamp) -> Arrival {
         let first_seen = self.first_seen(repository, tag, digest, now);
         self.reported(repository, tag, first_seen, now).await
     }
 
-    /// When the images of known tags arrived, as far as that is known without a request.
+    /// Returns when the images of known tags arrived, as far as that is known without a request.
     pub fn known_arrivals<'t>(
         &self,
         repository: &Repository,
@@ -47,7 +47,7 @@ impl Client {
         images.map(arrival).collect()
     }
 
-    /// When a known tag was first seen with the image that it was seen with last.
+    /// Returns when a known tag was first seen with the image that it was seen with last.
     pub fn first_seen(&self, repository: &Repository, tag: &Tag, digest: &Digest, now: Timestamp) -> Timestamp {
         self.first_seen_since(repository, tag, digest, self.cache().first_seen(repository, tag).as_ref(), now)
     }

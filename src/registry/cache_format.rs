@@ -17,11 +17,11 @@ pub(super) mod kind {
     pub const TAG: u8 = b't';
     /// A push time, by the repository's number and the tag.
     pub const PUSH: u8 = b'u';
-    /// When the image of a tag was first seen, by the repository's number and the tag: its digest and the time.
+    /// The time when the image of a tag was first seen, by the repository's number and the tag: its digest and the time.
     pub const FIRST_SEEN: u8 = b's';
     /// Source labels, by the repository's number and the digest.
     pub const SOURCE_LABELS: u8 = b'o';
-    /// What is stored by the number of a repository.
+    /// The kinds that are stored by the number of a repository.
     pub const BELOW_REPOSITORIES: [u8; 5] = [PAGE, TAG, PUSH, FIRST_SEEN, SOURCE_LABELS];
     /// An image, by its digest: the last day of use, and its metadata.
     pub const IMAGE: u8 = b'i';

@@ -15,7 +15,7 @@ use super::manifest::Descriptor;
 const MOST_PLATFORMS: usize = 64;
 
 impl Client {
-    /// When the newest image config of an image was made, if annotations say when the image was built: otherwise that
+    /// Returns when the newest image config of an image was made, if annotations say when the image was built: otherwise that
     /// is the same. What was fetched is kept in `part_cache`, so that checking the image's integrity does not fetch it
     /// again. Missing and broken parts have no date; the integrity check reports them.
     pub async fn config_date(

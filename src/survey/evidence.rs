@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::movements::Movement;
 use super::mover::Mover;
 
-/// How often something moved, since when, and by whom.
+/// The number of moves of something, their start, and who made them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Evidence {
     /// The number of moves.

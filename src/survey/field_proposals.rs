@@ -28,7 +28,7 @@ pub struct Unresolved {
     pub path: String,
     /// The reason.
     pub reason: &'static str,
-    /// How they moved.
+    /// Their moves.
     pub evidence: Evidence,
 }
 
@@ -148,7 +148,7 @@ fn is_something_else(place: &Place) -> bool {
     is_other || place.path.keys().any(|key| words.contains(&plain(key).as_str()))
 }
 
-/// Returns rules for values of the same path whose image's name is told in the same way.
+/// Returns rules for values of the same path whose image's name is found in the same way.
 fn named_rules(path: &str, name: &ImageName, moved: &[Moved<'_>], tree: &Tree<'_>) -> Vec<ProposedField> {
     let files: BTreeSet<String> = moved.iter().map(|(place, _)| place.file.clone()).collect();
     let (image, because, attempts) = match name {

@@ -5,7 +5,7 @@ use memchr::memmem::find;
 use super::flux::object::FluxObject;
 use super::name_template::NameTemplate;
 
-/// What a file says about the repository.
+/// The information that a file has about the repository.
 #[derive(Debug, Clone, Default)]
 pub struct FileTraits {
     /// Names of images that it puts together.

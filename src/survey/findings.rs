@@ -27,7 +27,7 @@ pub struct Findings {
     pub history: HistorySummary,
     /// The image fields by their shapes, before and after the rules.
     pub fields: FieldSummary,
-    /// What the repository is like.
+    /// The character of the repository.
     pub surroundings: Surroundings,
     /// Proposed rules under `fields`.
     pub rules: Vec<ProposedField>,

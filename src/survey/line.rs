@@ -95,7 +95,7 @@ fn plain(value: &str) -> &str {
 }
 
 impl DocumentPath {
-    /// Returns the path of a line by its indentation; `None` if the line has no key and is no item.
+    /// Returns the path of a line by its indentation; `None` if the line has neither a key nor an item.
     pub fn of_line(lines: &[&str], at: usize) -> Option<DocumentPath> {
         let own = Line::read(lines.get(at)?)?;
         let mut steps = Vec::new();

@@ -1,4 +1,4 @@
-//! A repository and its history, surveyed: what moved like a tag, what is no image field yet, and the configuration that
+//! A repository and its history, surveyed: what moved like a tag, which of that is not an image field yet, and the configuration that
 //! follows from it.
 //!
 //! - [`line`]: lines of YAML and their paths, without a parser

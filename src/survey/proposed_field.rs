@@ -21,6 +21,6 @@ pub struct ProposedField {
     pub is_incomplete: bool,
     /// The places that it was made from.
     pub places: Vec<Place>,
-    /// How they moved.
+    /// Their moves.
     pub evidence: Evidence,
 }

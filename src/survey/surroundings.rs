@@ -8,7 +8,7 @@ use super::file_traits::FileTraits;
 use super::glob::name_of;
 use super::stage;
 
-/// What the repository is like.
+/// The character of the repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Surroundings {

@@ -33,7 +33,7 @@ use crate::survey::proposed_field::ProposedField;
 use crate::survey::surroundings::Surroundings;
 use crate::survey::tree::{KnownFields, Tree};
 
-/// What to read.
+/// The text to read.
 pub struct Request<'r> {
     /// The configuration of the connection.
     pub config: &'r Config,

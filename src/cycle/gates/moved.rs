@@ -22,7 +22,7 @@ const IMAGES: usize = 16;
 /// Requires that tags still point to the images that were verified.
 pub struct Moved;
 
-/// What each image's tag points to now.
+/// The current digest of each image's tag.
 type Digests = BTreeMap<Wanted, Result<Digest, RegistryError>>;
 
 impl Gate for Moved {

@@ -20,7 +20,7 @@ impl Keys {
     /// Adds the keys in a text.
     ///
     /// # Errors
-    /// What is wrong in it.
+    /// The mistakes in it.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), String> {
         match std::str::from_utf8(bytes).map(str::trim_start) {
             Ok(text) if !text.starts_with("-----BEGIN PGP") => self.ssh.extend(allowed::read(text)?),

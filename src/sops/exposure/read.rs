@@ -14,7 +14,7 @@ pub const KUSTOMIZATION_NAMES: [&str; 3] = ["kustomization.yaml", "kustomization
 /// The result of reading a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// What was found.
+    /// The findings.
     pub findings: Findings,
     /// The first document that could not be read, although it may concern a Secret.
     pub unread: Option<Unread>,

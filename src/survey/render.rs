@@ -28,7 +28,7 @@ fn head(findings: &Findings) -> String {
     let since = history.since.map(|since| format!(" since {}", day(since))).unwrap_or_default();
     text.push_str(&comment(
         0,
-        &format!("Read: {} commits{since}, {} files.", history.commits, findings.surroundings.files),
+        &format!("Commits read: {}{since}. Files: {}.", history.commits, findings.surroundings.files),
     ));
     let fields = &findings.fields;
     let shapes = list(fields.shapes.iter().map(|(shape, count)| format!("{count} {shape}")));
@@ -37,10 +37,10 @@ fn head(findings: &Findings) -> String {
     let hosts = fields.hosts.iter().filter(|(host, _)| *host != PLACEHOLDER);
     let hosts = list(hosts.map(|(host, count)| format!("{host} ({count})")));
     if !hosts.is_empty() {
-        text.push_str(&comment(0, &format!("Registries of {} images: {hosts}.", fields.images)));
+        text.push_str(&comment(0, &format!("Registries, with their number of images: {hosts}.")));
     }
     if !history.movers.is_empty() {
-        let movers = list(history.movers.iter().map(|(mover, count)| format!("{} {count} times", mover.name())));
+        let movers = list(history.movers.iter().map(|(mover, count)| format!("{} ({count})", mover.name())));
         text.push_str(&comment(0, &format!("Moved by: {movers}.")));
     }
     for line in surroundings(findings) {
@@ -53,10 +53,10 @@ fn surroundings(findings: &Findings) -> Vec<String> {
     let found = &findings.surroundings;
     let mut lines = Vec::new();
     if found.flux_files > 0 {
-        lines.push(format!("Flux: {} files have objects of it.", found.flux_files));
+        lines.push(format!("Files with objects of Flux: {}.", found.flux_files));
     }
     if found.argo_cd_files > 0 {
-        lines.push(format!("Argo CD: {} files have objects of it.", found.argo_cd_files));
+        lines.push(format!("Files with objects of Argo CD: {}.", found.argo_cd_files));
     }
     if found.encrypted_files > 0 {
         let rules = if found.sops_rules.is_empty() { "none".to_owned() } else { found.sops_rules.join(", ") };

@@ -156,7 +156,12 @@ fn a_push_that_never_ends_does_not_outlive_the_grace() {
     stage.registry.push("org/app", "aaaaaa1", OLD);
     stage.registry.push("org/app", "aaaaaa2", NEW);
     let (begun, over) = (stage.home().join("begun"), stage.home().join("over"));
-    let hook = format!("touch {}; while [ ! -e {} ]; do sleep 0.05; done; exit 1", begun.display(), over.display());
+    // It also ends when the folder is gone.
+    let hook = format!(
+        "touch {begun}; while [ -e {begun} ] && [ ! -e {over} ]; do sleep 0.05; done; exit 1",
+        begun = begun.display(),
+        over = over.display()
+    );
     stage.origin.hook("pre-receive", &hook);
     let config = stage.config();
     let text = fs::read_to_string(&config).expect("there");

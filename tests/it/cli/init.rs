@@ -107,7 +107,7 @@ fn what_other_tools_move_is_left_to_them() {
     assert!(run.stdout.starts_with("wrote tagalong.yaml: 0 policies"), "{run:#?}");
     let text = std::fs::read_to_string(work.join("tagalong.yaml")).expect("written");
     assert!(text.contains("No policy, because Renovate moves them: quay.io/x/db"), "{text}");
-    assert!(text.contains("Moved by: Renovate 2 times."), "{text}");
+    assert!(text.contains("Moved by: Renovate (2)."), "{text}");
 }
 
 const FLUX: &str = "apiVersion: v1

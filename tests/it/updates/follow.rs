@@ -179,7 +179,12 @@ fn an_agent_asked_to_stop_during_a_push_finishes_the_cycle() {
     let begun = stage.home().join("begun");
     let told = stage.home().join("told");
     // The server accepts the push only after the agent has been asked to stop.
-    let hook = format!("touch {}; while [ ! -e {} ]; do sleep 0.05; done; exit 0", begun.display(), told.display());
+    // It also ends when the folder is gone.
+    let hook = format!(
+        "touch {begun}; while [ -e {begun} ] && [ ! -e {told} ]; do sleep 0.05; done; exit 0",
+        begun = begun.display(),
+        told = told.display()
+    );
     stage.origin.hook("pre-receive", &hook);
     let config = stage.config();
     let agent = tagalong::command(stage.home())

@@ -31,10 +31,11 @@ pub struct KnownFields {
 }
 
 impl KnownFields {
-    /// Collects the fields of an inventory.
+    /// Collects the fields of an inventory. Those whose image another file names are left out: with a rule, they are fields
+    /// wherever their file is read without that one, such as in a check of the changed files alone.
     pub fn of(inventory: &Inventory) -> KnownFields {
         let mut known = KnownFields::default();
-        for located in &inventory.fields {
+        for located in inventory.fields.iter().filter(|located| located.field.named_in.is_none()) {
             let field = &located.field;
             for path in field.moves_along.iter().chain([&field.path]) {
                 let place = Place { file: located.file.clone(), path: DocumentPath::of_listing(path) };

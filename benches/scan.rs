@@ -210,14 +210,19 @@ fn edit_fields(bencher: Bencher<'_, '_>, fields: usize) {
     });
 }
 
-/// One file of 12 MB: on many lines, and on a single one.
+/// One file that is nearly as large as files may be, on many lines and on a single one.
 #[divan::bench(args = ["lines", "one line"], sample_count = 3, sample_size = 1)]
 fn large_file(bencher: Bencher<'_, '_>, form: &str) {
-    let item = |n: usize| match form {
-        "lines" => format!("- name: \"item {n}\"\n  text: some more of it\n  image: acme/app:v{n}\n"),
-        _ => format!("{{\"name\": \"item {n}\", \"text\": \"some more of it\", \"image\": \"acme/app:v{n}\"}}, "),
+    let words = "some more of it ".repeat(8);
+    let item = |n: usize| {
+        let (key, value) =
+            if n % 6 == 0 { ("image", format!("acme/app:v{n}")) } else { ("other", format!("value {n}")) };
+        match form {
+            "lines" => format!("- name: \"item {n}\"\n  text: {words}\n  {key}: {value}\n"),
+            _ => format!("{{\"name\": \"item {n}\", \"text\": \"{words}\", \"{key}\": \"{value}\"}}, "),
+        }
     };
-    let items: String = (0..170_000).map(item).collect();
+    let items: String = (0..45_000).map(item).collect();
     let text = if form == "lines" { items } else { format!("[{items}{{}}]\n") };
     bencher
         .counter(BytesCount::new(text.len()))

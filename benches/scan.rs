@@ -216,7 +216,7 @@ fn large_file(bencher: Bencher<'_, '_>, form: &str) {
     let words = "some more of it ".repeat(8);
     let item = |n: usize| {
         let (key, value) =
-            if n % 6 == 0 { ("image", format!("acme/app:v{n}")) } else { ("other", format!("value {n}")) };
+            if n.is_multiple_of(6) { ("image", format!("acme/app:v{n}")) } else { ("other", format!("value {n}")) };
         match form {
             "lines" => format!("- name: \"item {n}\"\n  text: {words}\n  {key}: {value}\n"),
             _ => format!("{{\"name\": \"item {n}\", \"text\": \"{words}\", \"{key}\": \"{value}\"}}, "),

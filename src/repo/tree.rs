@@ -184,18 +184,24 @@ fn read_shares<T>(
         }
         for (index, id) in ids.iter().enumerate().skip(start).take(SHARE) {
             let fail = |error| RepoError::git(format!("reading blob {}", id.0))(error);
-            let call = watchdog::short(path, timeout);
+            let mut call = watchdog::short(path, timeout);
             let size = size(&odb, id.0).map_err(fail)?;
             if size > MAX_BYTES {
+                drop(call);
                 made.push((index, read(index, Content::TooLarge(size as u64))));
                 continue;
             }
-            drop(call);
-            let _alone = (size > LARGE).then(|| next.large.lock());
-            let call = watchdog::short(path, timeout);
+            let mut alone = None;
+            if size > LARGE {
+                // Waiting for another thread is not a call of git.
+                drop(call);
+                alone = Some(next.large.lock());
+                call = watchdog::short(path, timeout);
+            }
             let blob = repository.find_blob(id.0).map_err(fail)?;
             drop(call);
             made.push((index, read(index, Content::Bytes(blob.content()))));
+            drop(alone);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::raw::Raw;
 use super::rules_error::RulesError;
+use super::selection::Selection;
 
 /// Checks all of a `.sops.yaml`.
 pub fn check(root: &Raw) -> Result<(), RulesError> {
@@ -12,7 +13,7 @@ pub fn check(root: &Raw) -> Result<(), RulesError> {
     root.at("destination_rules").each(&mut |rule| rule.mapping())?;
     root.at("creation_rules").each(&mut |rule| {
         rule.mapping()?;
-        for key in TEXTS {
+        for key in TEXTS.into_iter().chain(Selection::KEYS) {
             rule.at(key).scalar("a text")?;
         }
         for key in KEYS {
@@ -34,17 +35,8 @@ pub fn is_true(text: &str) -> bool {
     ["true", "y", "yes", "on"].iter().any(|word| has_case_of_word(text, word))
 }
 
-/// The keys of a rule whose values are texts.
-const TEXTS: [&str; 8] = [
-    "path_regex",
-    "aws_profile",
-    "unencrypted_suffix",
-    "encrypted_suffix",
-    "unencrypted_regex",
-    "encrypted_regex",
-    "unencrypted_comment_regex",
-    "encrypted_comment_regex",
-];
+/// The keys of a rule whose values are texts, apart from those of selections.
+const TEXTS: [&str; 2] = ["path_regex", "aws_profile"];
 
 /// The keys of a rule that name recipients: a text or a list of texts.
 const KEYS: [&str; 6] = ["age", "pgp", "kms", "gcp_kms", "azure_keyvault", "hc_vault_transit_uri"];

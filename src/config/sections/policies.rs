@@ -139,38 +139,34 @@ fn sha_rule(mut section: Section<'_>) -> Option<TagRule> {
 
 fn semver_rule(section: &Section<'_>, form: TextOrSection<'_>) -> Option<TagRule> {
     let parse = |text: &str| Range::parse(text).map_err(|error| error.to_string());
-    match form {
-        TextOrSection::Text(node) => {
-            let range = section.interpret("semver", &node, parse)?;
-            Some(TagRule::Semver { range, filter: Filter::default() })
-        }
-        TextOrSection::Section(mut inner) => {
-            let range = inner.parsed_with("range", parse);
-            if inner.lacks("range") {
-                inner.error("`range` is required, for example \"^1.4\"");
-            }
-            let filter = filter(&mut inner);
-            inner.finish();
-            Some(TagRule::Semver { range: range?, filter: filter? })
-        }
-    }
+    let (range, filter) = parsed_and_filter(section, "semver", form, ("range", "\"^1.4\""), parse)?;
+    Some(TagRule::Semver { range, filter })
 }
 
 fn calver_rule(section: &Section<'_>, form: TextOrSection<'_>) -> Option<TagRule> {
     let parse = |text: &str| CalverFormat::parse(text).map_err(|error| error.to_string());
+    let (format, filter) = parsed_and_filter(section, "calver", form, ("format", "YYYY.0M.MICRO"), parse)?;
+    Some(TagRule::Calver { format, filter })
+}
+
+/// Reads a rule that is a text, or a mapping with the text under `own` and a filter. `example` is for its error.
+fn parsed_and_filter<T>(
+    section: &Section<'_>,
+    key: &'static str,
+    form: TextOrSection<'_>,
+    (own, example): (&'static str, &str),
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Option<(T, Filter)> {
     match form {
-        TextOrSection::Text(node) => {
-            let format = section.interpret("calver", &node, parse)?;
-            Some(TagRule::Calver { format, filter: Filter::default() })
-        }
+        TextOrSection::Text(node) => Some((section.interpret(key, &node, parse)?, Filter::default())),
         TextOrSection::Section(mut inner) => {
-            let format = inner.parsed_with("format", parse);
-            if inner.lacks("format") {
-                inner.error("`format` is required, for example YYYY.0M.MICRO");
+            let parsed = inner.parsed_with(own, parse);
+            if inner.lacks(own) {
+                inner.error(format!("`{own}` is required, for example {example}"));
             }
             let filter = filter(&mut inner);
             inner.finish();
-            Some(TagRule::Calver { format: format?, filter: filter? })
+            Some((parsed?, filter?))
         }
     }
 }

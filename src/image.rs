@@ -89,15 +89,15 @@ impl FromStr for Repository {
         if !host_is_valid(host) {
             return Err(fail("the registry host is not valid"));
         }
-        if path.len() > 255 {
-            return Err(fail("it is longer than 255 characters"));
-        }
         if !path.split('/').all(component_is_valid) {
             return Err(fail(
                 "each component must be lowercase letters and digits, joined by `.`, `_`, `__` or dashes",
             ));
         }
         let library = if host == DEFAULT_HOST && !path.contains('/') { "library/" } else { "" };
+        if library.len() + path.len() > 255 {
+            return Err(fail("it is longer than 255 characters"));
+        }
         Ok(Repository { full: format!("{host}/{library}{path}"), host: host.len() })
     }
 }
@@ -170,6 +170,9 @@ impl Serialize for Repository {
 pub struct Tag(String);
 
 impl Tag {
+    /// The length of the longest tag.
+    pub const LONGEST: usize = 128;
+
     /// Returns the text of the tag.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -189,7 +192,7 @@ impl FromStr for Tag {
         let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         let mut bytes = text.bytes();
         let first = bytes.next().is_some_and(word);
-        if first && text.len() <= 128 && bytes.all(|b| word(b) || b == b'.' || b == b'-') {
+        if first && text.len() <= Tag::LONGEST && bytes.all(|b| word(b) || b == b'.' || b == b'-') {
             Ok(Tag(text.to_owned()))
         } else {
             Err(ImageError::Tag(text.to_owned()))
@@ -398,6 +401,8 @@ mod tests {
             assert!(text.parse::<Reference>().is_err(), "{text}");
         }
         assert!(format!("a:{}", "x".repeat(129)).parse::<Reference>().is_err());
+        // The limit applies to the name within the registry, and so to `library/` as well.
+        assert!("x".repeat(247).parse::<Reference>().is_ok() && "x".repeat(248).parse::<Reference>().is_err());
     }
 
     #[test]

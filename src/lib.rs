@@ -7,7 +7,8 @@
 //! | layer | modules | what they do |
 //! | --- | --- | --- |
 //! | 0 | [`fault`] | kinds of failure, with exit codes and help |
-//! | 1 | [`image`], [`path`], [`platform`], [`secret`] | the vocabulary: names of images, files and platforms, values that redact themselves |
+//! | 1 | [`clock`] | the current time, limited to what every part can handle |
+//! | 1 | [`image`], [`path`], [`platform`], [`secret`], [`text`] | the vocabulary: names of images, files and platforms, values that redact themselves, foreign text made safe to show |
 //! | 2 | [`yaml`] | YAML parsed into nodes with their positions; edits to the bytes, each verified |
 //! | 2 | [`policy`] | which tags match, how they are ordered, which one is chosen, or why none is |
 //! | 2 | [`window`] | deployment windows: local time, weekly periods, calendars |
@@ -21,6 +22,7 @@
 //! | 3 | [`telemetry`] | logs and traces |
 //! | 4 | [`stage`] | stages: releases, what proves them, and what they wait for |
 //! | 4 | [`keys`] | age identities, from the places where sops looks |
+//! | 4 | [`survey`] | what moved in a history, and the configuration that follows from it |
 //! | 5 | [`plan`] | fields and candidates to a plan, holds, commit messages |
 //! | 6 | [`notify`] | notifications: chats, webhooks, commit statuses |
 //! | 6 | [`cycle`] | one cycle from fetch to push, planned again after a lost race |
@@ -29,13 +31,16 @@
 //! | 9 | [`demo`] | the demo with its embedded registry and repository |
 //! | 10 | [`cli`] | the command line, one file per command |
 //!
-//! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`yaml`], [`policy`], [`window`], [`manifest`], [`sops`], [`stage`], [`plan`].
+//! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`text`].
+//! Pure: [`yaml`], [`policy`], [`window`], [`manifest`], [`sops`], [`survey`], [`stage`], [`plan`].
+//!
 //! Pure modules use no runtime, no files, no environment and no clock, and only import pure modules.
 //!
 //! Data flows one way: from registry to policy, plan, gates, repository and report.
 
 pub mod agent;
 pub mod cli;
+pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod cycle;
@@ -56,6 +61,8 @@ pub mod repo;
 pub mod secret;
 pub mod sops;
 pub mod stage;
+pub mod survey;
 pub mod telemetry;
+pub mod text;
 pub mod window;
 pub mod yaml;

@@ -1,11 +1,3 @@
-//! Parses and judges any bytes as a SOPS file in INI format.
-
 #![no_main]
 
-#[path = "../envelope.rs"]
-mod envelope;
-
-use libfuzzer_sys::fuzz_target;
-use tagalong::sops::format::Format;
-
-fuzz_target!(|bytes: &[u8]| envelope::stands(Format::Ini, "a.ini", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::run("sops_ini", bytes));

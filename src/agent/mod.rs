@@ -20,11 +20,13 @@
 //! - [`query`]: the query string of the status page
 //! - [`snapshot`]: the state that the server shows
 //! - [`server`]: health, metrics and status over HTTP
+//! - `connections`: its connections, within limits
 //! - [`page`]: the status page
 //! - [`summary`]: the same as JSON
 //! - [`link`]: links to commits at the forge
 
 pub mod config;
+mod connections;
 pub mod events;
 pub mod link;
 pub mod listing;

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
+use crate::clock;
 use crate::cluster::election::Leadership;
 use crate::cluster::flux::FluxEvent;
 use crate::fault::Explain;
@@ -82,7 +81,7 @@ impl Observers {
 
     /// There is an event from Flux.
     pub fn rollout_event(&mut self, event: &FluxEvent) {
-        let at = Timestamp::now();
+        let at = clock::now();
         self.log.rollout_event(event);
         self.snapshots.rollout_event(event, at);
         self.metrics.rollout_event(event, at);

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing::field::display;
 
+use crate::clock;
 use crate::cluster::election::{LeaderElector, Leadership};
 use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
@@ -157,7 +157,7 @@ impl Agent {
             Err(Failure::Stopped) if is_deposed && !is_stopping => Err(Failure::Deposed),
             result => result,
         };
-        Outcome { number, ended: Timestamp::now(), took: begun.elapsed(), result }
+        Outcome { number, ended: clock::now(), took: begun.elapsed(), result }
     }
 
     /// Schedules another check of those images of an event that did not move.

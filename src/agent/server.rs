@@ -20,7 +20,7 @@ use super::metrics::{MEDIA_TYPE, Metrics};
 use super::query::{Query, QueryError};
 use super::snapshot::SnapshotStore;
 use super::summary::Summary;
-use super::{page, summary};
+use super::{connections, page, summary};
 
 /// Pages may only load their own style sheet, and submit forms to the agent.
 const CONTENT_POLICY: &str =
@@ -57,12 +57,7 @@ pub fn router(snapshots: Arc<SnapshotStore>, metrics: Arc<Metrics>) -> Router {
 pub async fn serve(address: SocketAddr, router: Router, stop: CancellationToken) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
-    let server = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-    tokio::spawn(async move {
-        if let Err(error) = server.await {
-            tracing::error!(%error, "the HTTP server has failed");
-        }
-    });
+    tokio::spawn(connections::serve(listener, router, stop));
     Ok(address)
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use parking_lot::RwLock;
 
+use crate::clock;
 use crate::cluster::election::Leadership;
 use crate::cluster::flux::{FluxEvent, FluxTask};
 use crate::fault::Explain;
@@ -62,7 +63,7 @@ impl Snapshot {
 impl Default for SnapshotStore {
     fn default() -> Self {
         SnapshotStore(RwLock::new(Arc::new(Snapshot {
-            started: Timestamp::now(),
+            started: clock::now(),
             repository: None,
             commit_link: None,
             is_suspended: false,
@@ -127,7 +128,7 @@ impl SnapshotStore {
     }
 
     pub(super) fn config_rejected(&self, why: &dyn Explain) {
-        self.change(|snapshot| snapshot.rejected_config = Some((Timestamp::now(), why.to_string())));
+        self.change(|snapshot| snapshot.rejected_config = Some((clock::now(), why.to_string())));
     }
 
     pub(super) fn cycle_started(&self, at: Instant, deadline: Duration) {

@@ -13,7 +13,9 @@ use crate::forge::client::Forge;
 use crate::policy::order::SourceBranch;
 use crate::registry::client::Client;
 use crate::registry::credentials;
+use crate::repo;
 use crate::repo::remote;
+use crate::repo::signers::commits::verify_own;
 use crate::secret::SafeUrl;
 
 use super::arguments::{GitArguments, OutputArguments};
@@ -25,7 +27,8 @@ use super::output::{self, Format};
 ///
 /// Reads the configuration and the age identities, connects to the git server, the forge of pull requests, every configured
 /// registry and every source repository that a policy names, and reports for each whether it responds and accepts the
-/// credentials. Nothing is fetched, written or pushed.
+/// credentials. With `trust.signers`, it also reports whether own commits would count. Then reads the branch, and reports
+/// policies and paths that have no effect on it. Nothing is pushed.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tagalong check --config tagalong.yaml")]
 pub struct Arguments {
@@ -46,16 +49,19 @@ struct Row {
     help: Option<String>,
     #[serde(skip)]
     fault: Option<Fault>,
+    /// True if it is not an error, but probably a mistake.
+    #[serde(skip)]
+    warns: bool,
 }
 
 impl Row {
     fn new(check: &'static str, target: String, result: Result<String, &dyn Explain>) -> Row {
         match result {
-            Ok(detail) => Row { check, target, ok: true, detail, help: None, fault: None },
+            Ok(detail) => Row { check, target, ok: true, detail, help: None, fault: None, warns: false },
             Err(error) => {
                 let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
                 let detail = format!("{error}{cause}");
-                Row { check, target, ok: false, detail, help: error.help(), fault: Some(error.fault()) }
+                Row { check, target, ok: false, detail, help: error.help(), fault: Some(error.fault()), warns: false }
             }
         }
     }
@@ -68,6 +74,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     rows.push(keys(&config));
     rows.extend(registries(&config).await?);
     rows.extend(sources(&config));
+    let can_read = rows.iter().all(|row| row.ok || row.check != "git");
+    rows.extend(can_read.then(|| effects(&config)).transpose()?.into_iter().flatten());
     match arguments.output.output {
         Format::Json => output::print_json(&rows)?,
         Format::Text => output::print(&text(&rows))?,
@@ -88,6 +96,7 @@ async fn repositories(config: &Config) -> Result<Vec<Row>, CliError> {
     let tip = block_in_place(|| remote::probe(repo));
     let at = tip.as_ref().map(|tip| format!("{} is at {tip}", repo.branch)).map_err(|error| error as &dyn Explain);
     rows.push(Row::new("git", repo.url.to_string(), at));
+    rows.extend(signers(repo));
     if let Some(config) = &config.forge {
         let forge = Forge::new(config.clone())?;
         let listed = forge.pull_requests().await;
@@ -95,6 +104,19 @@ async fn repositories(config: &Config) -> Result<Vec<Row>, CliError> {
         rows.push(Row::new("forge", forge.host().to_owned(), listed.map_err(|error| error as &dyn Explain)));
     }
     Ok(rows)
+}
+
+/// Checks whether own commits would count, if only signed ones do.
+fn signers(repo: &repo::config::Config) -> Option<Row> {
+    let target = "trust.signers".to_owned();
+    match verify_own(repo) {
+        Ok(None) => None,
+        Ok(Some(keys)) => {
+            let keys = if keys == 1 { "1 key".to_owned() } else { format!("{keys} keys") };
+            Some(Row::new("signers", target, Ok(format!("{keys}, one of which signs own commits"))))
+        }
+        Err(error) => Some(Row::new("signers", target, Err(&error))),
+    }
 }
 
 /// Checks the age identities.
@@ -140,13 +162,29 @@ fn sources(config: &Config) -> Vec<Row> {
     named.map(row).collect()
 }
 
+/// Checks that every policy governs an image field of the branch, and that every path selects one.
+fn effects(config: &Config) -> Result<Vec<Row>, CliError> {
+    let target = || "policies and paths".to_owned();
+    let row = |result: Result<String, &dyn Explain>| Row::new("effect", target(), result);
+    Ok(match connect::engine(config)?.idle() {
+        Ok(notes) if notes.is_empty() => vec![row(Ok("each has an effect on the branch".to_owned()))],
+        Ok(notes) => notes.into_iter().map(|note| Row { warns: true, ..row(Ok(note)) }).collect(),
+        Err(error) => vec![row(Err(&error))],
+    })
+}
+
 fn text(rows: &[Row]) -> String {
     let mut text = String::new();
     for row in rows {
-        let state = if row.ok { "ok    " } else { "failed" };
-        text.push_str(&format!("{state}  {} {}: {}\n", row.check, row.target, row.detail));
+        let state = match (row.ok, row.warns) {
+            (false, _) => "failed",
+            (true, true) => "warns ",
+            (true, false) => "ok    ",
+        };
+        let line = format!("{state}  {} {}: {}", row.check, row.target, row.detail);
+        text.push_str(&format!("{}\n", output::safe(&line)));
         if let Some(help) = &row.help {
-            text.push_str(&format!("        help: {help}\n"));
+            text.push_str(&format!("        help: {}\n", output::safe(help)));
         }
     }
     text

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::telemetry::log::LogFormat;
 
-use super::{check, demo, explain, hold, images, plugin, resume, rollback, run, secrets, set, status, sync};
+use super::{check, demo, explain, hold, images, init, plugin, resume, rollback, run, secrets, set, status, sync};
 
 /// Keep the image tags of a GitOps repository in step with the registry
 ///
@@ -49,6 +49,7 @@ pub(super) enum Command {
     Resume(resume::Arguments),
     Secrets(secrets::Arguments),
     Check(check::Arguments),
+    Init(init::command::Arguments),
     Demo(demo::Arguments),
 }
 

@@ -3,12 +3,19 @@
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
+use tokio::runtime::Handle;
+use tokio::sync::oneshot::{self, Receiver};
+
+use crate::cycle::error::CycleError;
 use crate::fault::Fault;
+use crate::repo::watchdog;
 use crate::telemetry::install::install;
 
 use super::command_line::{Cli, Command, Entry};
 use super::error::{self, CliError};
-use super::{check, demo, explain, hold, images, plugin_settings, resume, rollback, run, secrets, set, status, sync};
+use super::{
+    check, demo, explain, hold, images, init, plugin_settings, resume, rollback, run, secrets, set, status, sync,
+};
 
 /// Runs a command and returns its exit code.
 pub fn main(cli: Cli) -> ExitCode {
@@ -37,24 +44,52 @@ fn start(cli: Cli) -> Result<ExitCode, CliError> {
     let level = cli.log_level.as_deref().unwrap_or(default);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
     let traces = install(cli.log_format, level, runtime.handle())?;
+    let ended = run_in_thread(command, runtime.handle().clone())?;
     let end = runtime.block_on(async {
-        match command {
-            Command::Run(arguments) => run::run(arguments).await,
-            Command::Sync(arguments) => sync::run(arguments).await,
-            Command::Set(arguments) => set::run(arguments).await,
-            Command::Images(arguments) => images::run(arguments).await,
-            Command::Status(arguments) => status::run(arguments).await,
-            Command::Explain(arguments) => explain::run(arguments).await,
-            Command::Rollback(arguments) => rollback::run(arguments).await,
-            Command::Hold(arguments) => hold::run(arguments).await,
-            Command::Resume(arguments) => resume::run(arguments).await,
-            Command::Secrets(arguments) => secrets::run(arguments).await,
-            Command::Check(arguments) => check::run(arguments).await,
-            Command::Demo(arguments) => demo::run(arguments).await,
+        tokio::select! {
+            ended = ended => ended.unwrap_or_else(|_| Ok(ExitCode::from(Fault::Bug.exit_code()))),
+            hang = watchdog::hang() => Err(CycleError::from(hang).into()),
         }
     });
     traces.end();
     // An aborted cycle may still be waiting for a server that never responds; the process does not wait for it.
     runtime.shutdown_background();
     end
+}
+
+/// Runs a command in a thread of its own, because git may not return from a call in it. If it panics, which is reported by
+/// the hook, it sends nothing.
+fn run_in_thread(command: Command, runtime: Handle) -> Result<Receiver<Result<ExitCode, CliError>>, CliError> {
+    let (end, ended) = oneshot::channel();
+    let work = move || {
+        // Nobody waits any more if git hangs in another thread.
+        let _ = end.send(runtime.block_on(run_command(command)));
+    };
+    std::thread::Builder::new()
+        .name("command".to_owned())
+        .stack_size(STACK_SIZE)
+        .spawn(work)
+        .map_err(CliError::Runtime)?;
+    Ok(ended)
+}
+
+/// The size of a main thread's stack on Linux.
+const STACK_SIZE: usize = 8 << 20;
+
+async fn run_command(command: Command) -> Result<ExitCode, CliError> {
+    match command {
+        Command::Run(arguments) => run::run(arguments).await,
+        Command::Sync(arguments) => sync::run(arguments).await,
+        Command::Set(arguments) => set::run(arguments).await,
+        Command::Images(arguments) => images::run(arguments).await,
+        Command::Status(arguments) => status::run(arguments).await,
+        Command::Explain(arguments) => explain::run(arguments).await,
+        Command::Rollback(arguments) => rollback::run(arguments).await,
+        Command::Hold(arguments) => hold::run(arguments).await,
+        Command::Resume(arguments) => resume::run(arguments).await,
+        Command::Secrets(arguments) => secrets::run(arguments).await,
+        Command::Check(arguments) => check::run(arguments).await,
+        Command::Init(arguments) => init::command::run(arguments).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
+    }
 }

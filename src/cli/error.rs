@@ -17,6 +17,7 @@ use crate::image::{ImageError, Repository};
 use crate::registry::error::RegistryError;
 use crate::registry::store;
 use crate::telemetry::error::TelemetryError;
+use crate::text;
 
 use super::secrets::error::SecretsError;
 
@@ -63,6 +64,9 @@ pub enum CliError {
     /// A file or folder below `--dir` cannot be used.
     #[error("cannot {doing} {}", path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },
+    /// A file is there already.
+    #[error("{} already exists", path.display())]
+    Exists { path: PathBuf },
     #[error("cannot write to stdout")]
     Stdout(#[source] io::Error),
     #[error("cannot listen on {address}")]
@@ -80,6 +84,7 @@ impl Explain for CliError {
             CliError::Cluster(error) => error.fault(),
             CliError::Registry(error) => error.fault(),
             CliError::Telemetry(_)
+            | CliError::Exists { .. }
             | CliError::Flag { .. }
             | CliError::Setting { .. }
             | CliError::Settings(_)
@@ -111,6 +116,9 @@ impl Explain for CliError {
             }
             CliError::NoVersion(text) => Some(format!("use {text}:TAG, {text}@DIGEST or {text}:TAG@DIGEST")),
             CliError::ConflictingVersions { .. } => Some("pass only one of them".to_owned()),
+            CliError::Exists { .. } => {
+                Some("use --dry-run to print the new one, or --file to write it elsewhere".to_owned())
+            }
             CliError::File { .. } => Some("check the path and its permissions".to_owned()),
             CliError::Settings(_) => {
                 Some("every flag is a setting; see docs/recipes/woodpecker.md for examples".to_owned())
@@ -144,24 +152,29 @@ fn is_broken_pipe(error: &CliError) -> bool {
     matches!(error, CliError::Stdout(source) if source.kind() == io::ErrorKind::BrokenPipe)
 }
 
+/// The longest line of an error, in characters.
+const MAX_LINE: usize = 4_000;
+
+/// Formats an error. Its texts may come from outside, so they are escaped.
 fn rendered(error: &dyn Explain) -> String {
+    let safe = |line: &str| text::cut(&text::line(line), MAX_LINE).into_owned();
     let red = Style::new().fg_color(Some(AnsiColor::Red.into())).bold();
     let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into())).bold();
     let mut text = String::new();
     // Each error in a configuration file is one error here.
     for line in error.to_string().lines() {
-        text.push_str(&format!("{red}error:{red:#} {line}\n"));
+        text.push_str(&format!("{red}error:{red:#} {}\n", safe(line)));
     }
     let mut source = error.source();
     while let Some(cause) = source {
         let message = cause.to_string();
         for line in message.lines() {
-            text.push_str(&format!("{red}cause:{red:#} {line}\n"));
+            text.push_str(&format!("{red}cause:{red:#} {}\n", safe(line)));
         }
         source = cause.source();
     }
     if let Some(help) = error.help() {
-        text.push_str(&format!("{cyan}help:{cyan:#} {help}\n"));
+        text.push_str(&format!("{cyan}help:{cyan:#} {}\n", safe(&help)));
     }
     text
 }
@@ -195,5 +208,13 @@ mod tests {
         assert!(lines[1].starts_with("cause: `A` is not a valid image name"), "{lines:?}");
         assert_eq!(lines[2], "help: use NAME:TAG, NAME@DIGEST or NAME:TAG@DIGEST");
         assert_eq!(error.fault().exit_code(), 2);
+    }
+
+    #[test]
+    fn foreign_text_in_errors_is_escaped_and_cut() {
+        let error = CliError::Settings(format!("\x1b]0;title\x07\u{202e}{}", "x".repeat(10_000)));
+        let text = plain(&error);
+        assert!(text.starts_with(r"error: invalid settings: \u{1b}]0;title\u{7}\u{202e}xxx"), "{text}");
+        assert!(text.chars().count() < 5_000);
     }
 }

@@ -48,7 +48,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
 
 fn text(story: &Explanation) -> String {
     let mut text = format!("{}\n\nfields\n", story.image);
-    let mut say = |line: String| text.push_str(&format!("  {line}\n"));
+    let mut say = |line: String| text.push_str(&format!("  {}\n", output::safe(&line)));
     for field in &story.fields {
         let shadow = field.shadowed_by.as_ref().map(|by| format!(", overridden by {by}")).unwrap_or_default();
         say(format!("{}:{}  {} holds {}{shadow}", field.file, field.line, field.path, version(field)));
@@ -88,7 +88,7 @@ fn add_section(text: &mut String, title: &str, lines: impl IntoIterator<Item = S
     let mut lines = lines.into_iter().peekable();
     if lines.peek().is_some() {
         text.push_str(&format!("\n{title}\n"));
-        lines.for_each(|line| text.push_str(&format!("  {line}\n")));
+        lines.for_each(|line| text.push_str(&format!("  {}\n", output::safe(&line))));
     }
 }
 

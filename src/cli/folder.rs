@@ -1,31 +1,37 @@
 //! Files below `--dir`: read whole, written whole, links never followed.
 
-use std::collections::HashSet;
-use std::fs::Permissions;
-use std::io::Write;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{File, Permissions};
+use std::io::{ErrorKind, Read, Write};
 use std::num::NonZero;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::config::repository_file::TreeConfigReader;
 use crate::cycle::engine::Hosts;
 use crate::cycle::secrets::verify::Progress;
-use crate::cycle::tree::cache::REPOSITORY_FILE;
+use crate::manifest::field_rules::FieldRules;
+use crate::manifest::file_kind::REPOSITORY_FILE;
 use crate::manifest::file_kind::is_manifest_name;
 use crate::manifest::find;
 use crate::manifest::graph::Graph;
 use crate::manifest::inventory::{self, Inventory};
 use crate::manifest::paths::PathFilter;
+use crate::path::Links;
 use crate::plan::tree_config::TreeConfig;
+use crate::repo::tree::{Content, LARGE};
 use crate::sops::audit::FileVerdict;
-use crate::sops::inspect;
+use crate::sops::exposure::reference::Reference;
+use crate::sops::inspect::{self, Inspection};
 use crate::sops::keyring::Keyring;
 use crate::sops::rulebook::{RULES_FILE, RuleBook};
-use crate::sops::verdicts::verdicts;
+use crate::sops::verdicts::{Inspector, Tree, verdicts};
+use crate::yaml::node::{MAX_BYTES, ScanError};
 
 use super::error::CliError;
 use super::secrets::error::SecretsError;
@@ -34,6 +40,8 @@ use super::secrets::error::SecretsError;
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
+    /// Held by the thread that works on a large file.
+    large: Mutex<()>,
 }
 
 impl Folder {
@@ -41,10 +49,10 @@ impl Folder {
     pub fn open(root: &Path) -> Result<Folder, CliError> {
         let is_folder = std::fs::metadata(root).and_then(|found| match found.is_dir() {
             true => Ok(()),
-            false => Err(std::io::Error::new(std::io::ErrorKind::NotFound, "it is not a folder")),
+            false => Err(std::io::Error::new(ErrorKind::NotFound, "it is not a folder")),
         });
         is_folder.map_err(|source| failed("open", root, source))?;
-        Ok(Folder { root: root.to_owned() })
+        Ok(Folder { root: root.to_owned(), large: Mutex::default() })
     }
 
     /// Takes stock of the files, with what the folder's own file and the configuration ask of them. Nothing works on
@@ -56,13 +64,17 @@ impl Folder {
     ) -> Result<(Inventory, TreeConfig), CliError> {
         let own = self.root.join(REPOSITORY_FILE).is_file().then(|| self.read(REPOSITORY_FILE)).transpose()?;
         let tree_config = reader.read(own.as_deref(), Hosts::Any)?;
-        let (all_paths, files) = self.files(paths)?;
+        let (all_paths, files) = self.files(paths, &tree_config.field_rules)?;
+        let links = self.links()?;
         let readings = in_parallel(&files, |path| {
-            let facts = find::read(path, &self.read(path)?, &tree_config.field_rules);
+            let facts = self.with(path, |content| match content {
+                Content::Bytes(bytes) => find::read(path, bytes, &tree_config.field_rules),
+                Content::TooLarge(size) => Err(ScanError::TooLarge { size }),
+            })?;
             Ok((Arc::from(path), Arc::new(facts)))
         })?;
         let exists = |path: &str| all_paths.contains(path);
-        let graph = Graph::build(inventory::readable(&readings), &exists);
+        let graph = Graph::build(inventory::readable(&readings), &exists, &links);
         Ok((Inventory::of(&readings, &graph, &exists, paths), tree_config))
     }
 
@@ -74,21 +86,13 @@ impl Folder {
         progress: &Progress<'_>,
     ) -> Result<Vec<FileVerdict>, CliError> {
         let rules = self.rules(files.iter().map(String::as_str).filter(|file| RuleBook::is_rules(file)))?;
-        let done = AtomicUsize::new(0);
-        let inspect = |paths: &[&str]| {
-            let found = in_parallel(paths, |file| {
-                let inspection = inspect::inspect(file, &self.read(file)?, keyring, &rules);
-                progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
-                Ok((file.to_owned(), Arc::new(inspection)))
-            })?;
-            Ok(found.into_iter().collect())
-        };
-        let inspect_sources = |sources: &[(&str, &str)]| {
-            let read = |(path, by): &(&str, &str)| Ok(inspect::inspect_source(path, &self.read(path)?, by));
-            sources.iter().map(read).collect()
-        };
+        let links = self.links()?;
+        let exists = |path: &str| files.binary_search_by(|file| file.as_str().cmp(path)).is_ok();
         let all: Vec<&str> = files.iter().map(String::as_str).collect();
-        verdicts(&all, |path| files.binary_search_by(|file| file.as_str().cmp(path)).is_ok(), inspect, inspect_sources)
+        let done = AtomicUsize::new(0);
+        let progress = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
+        let mut inspector = FolderInspector { folder: self, keyring, rules: &rules, progress: &progress };
+        verdicts(&all, Tree { exists: &exists, links: &links }, &mut inspector)
     }
 
     /// These `.sops.yaml`, and where the root has none the nearest one above it, as sops finds them.
@@ -123,22 +127,30 @@ impl Folder {
     }
 
     /// All files and folders, and in order those files that may be manifests.
-    fn files(&self, paths: &PathFilter) -> Result<(HashSet<String>, Vec<String>), CliError> {
+    fn files(&self, paths: &PathFilter, field_rules: &FieldRules) -> Result<(HashSet<String>, Vec<String>), CliError> {
         let (all_paths, mut files) = self.walk()?;
-        files.retain(|path| is_manifest_name(path) || paths.names(path));
+        files.retain(|path| is_manifest_name(path) || paths.names(path) || field_rules.take(path));
         Ok((all_paths, files))
+    }
+
+    /// All symbolic links. One whose target is not UTF-8 leads out of the folder.
+    fn links(&self) -> Result<Links, CliError> {
+        let mut links = Vec::new();
+        for entry in self.entries() {
+            let (path, entry) = entry?;
+            if entry.path_is_symlink() {
+                let target = std::fs::read_link(entry.path()).map_err(|source| failed("read", entry.path(), source))?;
+                links.push((path, target.to_str().unwrap_or("/").to_owned()));
+            }
+        }
+        Ok(Links::new(links))
     }
 
     /// All files and folders, and in order all files.
     pub fn walk(&self) -> Result<(HashSet<String>, Vec<String>), CliError> {
         let (mut all_paths, mut files) = (HashSet::new(), Vec::new());
-        let is_git = |entry: &DirEntry| entry.depth() > 0 && entry.file_name() == ".git";
-        for entry in WalkDir::new(&self.root).into_iter().filter_entry(|entry| !is_git(entry)) {
-            let entry = entry.map_err(|error| {
-                let path = error.path().unwrap_or(&self.root).to_owned();
-                failed("read", &path, error.into())
-            })?;
-            let Some(path) = self.relative(entry.path()) else { continue };
+        for entry in self.entries() {
+            let (path, entry) = entry?;
             if entry.file_type().is_file() {
                 files.push(path.clone());
             }
@@ -148,10 +160,40 @@ impl Folder {
         Ok((all_paths, files))
     }
 
-    /// The bytes of a file.
+    /// Everything below the folder except git's own files, with its path.
+    fn entries(&self) -> impl Iterator<Item = Result<(String, DirEntry), CliError>> + '_ {
+        let is_git = |entry: &DirEntry| entry.depth() > 0 && entry.file_name() == ".git";
+        let entries = WalkDir::new(&self.root).into_iter().filter_entry(move |entry| !is_git(entry));
+        entries.filter_map(|entry| match entry {
+            Ok(entry) => Some(Ok((self.relative(entry.path())?, entry))),
+            Err(error) => {
+                let path = error.path().unwrap_or(&self.root).to_owned();
+                Some(Err(failed("read", &path, error.into())))
+            }
+        })
+    }
+
+    /// The bytes of a file. One that is too large to be read is an error.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, CliError> {
+        self.with(path, |content| match content {
+            Content::Bytes(bytes) => Ok(bytes.to_vec()),
+            Content::TooLarge(size) => {
+                let large = std::io::Error::new(ErrorKind::FileTooLarge, ScanError::TooLarge { size }.to_string());
+                Err(failed("read", &self.root.join(path), large))
+            }
+        })?
+    }
+
+    /// Applies a function to a file, one at a time if they are large.
+    pub fn with<T>(&self, path: &str, work: impl FnOnce(Content<'_>) -> T) -> Result<T, CliError> {
         let file = self.root.join(path);
-        std::fs::read(&file).map_err(|source| failed("read", &file, source))
+        let fail = |source| failed("read", &file, source);
+        let opened = File::open(&file).map_err(fail)?;
+        let size = opened.metadata().map_err(fail)?.len();
+        let _alone = (size > LARGE as u64).then(|| self.large.lock());
+        let mut bytes = Vec::new();
+        opened.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(fail)?;
+        Ok(work(if bytes.len() > MAX_BYTES { Content::TooLarge(size) } else { Content::Bytes(&bytes) }))
     }
 
     /// The bytes of a file that may be missing.
@@ -170,7 +212,7 @@ impl Folder {
         let replace = || -> std::io::Result<()> {
             std::fs::create_dir_all(folder)?;
             let mode = match std::fs::metadata(&file) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Permissions::from_mode(0o644),
+                Err(error) if error.kind() == ErrorKind::NotFound => Permissions::from_mode(0o644),
                 there => there?.permissions(),
             };
             let mut new = tempfile::NamedTempFile::new_in(folder)?;
@@ -186,6 +228,40 @@ impl Folder {
     fn relative(&self, path: &Path) -> Option<String> {
         let parts: Option<Vec<&str>> = path.strip_prefix(&self.root).ok()?.iter().map(|part| part.to_str()).collect();
         parts.filter(|parts| !parts.is_empty()).map(|parts| parts.join("/"))
+    }
+}
+
+/// Inspects the files of a folder.
+struct FolderInspector<'f> {
+    folder: &'f Folder,
+    keyring: &'f Keyring,
+    rules: &'f RuleBook,
+    progress: &'f (dyn Fn() + Sync),
+}
+
+impl Inspector for FolderInspector<'_> {
+    type Error = CliError;
+
+    fn files(&mut self, files: &[&str]) -> Result<BTreeMap<String, Arc<Inspection>>, CliError> {
+        let found = in_parallel(files, |file| {
+            let inspection = self.folder.with(file, |content| match content {
+                Content::Bytes(bytes) => inspect::inspect(file, bytes, self.keyring, self.rules),
+                Content::TooLarge(size) => inspect::inspect_large(file, size),
+            })?;
+            (self.progress)();
+            Ok((file.to_owned(), Arc::new(inspection)))
+        })?;
+        Ok(found.into_iter().collect())
+    }
+
+    fn references(&mut self, references: &[Reference]) -> Result<Vec<Arc<Inspection>>, CliError> {
+        let inspect = |reference: &Reference| {
+            self.folder.with(&reference.path, |content| match content {
+                Content::Bytes(bytes) => Arc::new(inspect::inspect_reference(reference, bytes)),
+                Content::TooLarge(size) => Arc::new(inspect::inspect_large_reference(reference, size)),
+            })
+        };
+        references.iter().map(inspect).collect()
     }
 }
 

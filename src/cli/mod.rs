@@ -12,6 +12,7 @@
 //! - [`hold`]: `tagalong hold`
 //! - [`images`]: `tagalong images`
 //! - [`images_verify`]: `tagalong images verify`
+//! - [`init`]: `tagalong init`
 //! - [`inventory`]: the image fields that a command works on
 //! - [`output`]: what goes to stdout
 //! - [`plugin`]: `tagalong plugin`
@@ -36,6 +37,7 @@ pub mod folder;
 pub mod hold;
 pub mod images;
 pub mod images_verify;
+pub mod init;
 pub mod inventory;
 pub mod output;
 pub mod plugin;

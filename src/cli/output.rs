@@ -1,6 +1,7 @@
 //! Output on stdout.
 
-use std::io::Write;
+use std::borrow::Cow;
+use std::io::{IsTerminal, Write, stdout};
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
@@ -12,6 +13,7 @@ use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::{FileChange, Moved, Report};
 use crate::image::{Digest, Repository};
 use crate::plan::skip::{Reason, Skipped};
+use crate::text;
 
 use super::error::CliError;
 
@@ -103,10 +105,19 @@ pub fn progress_bar(what: &str) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// Formats rows as aligned columns.
+/// The longest text that is shown in a line or a cell, in characters. JSON has all of it.
+const MAX_TEXT: usize = 1_000;
+
+/// Makes foreign text safe to show in a line.
+pub fn safe(text: &str) -> String {
+    text::cut(&text::line(text), MAX_TEXT).into_owned()
+}
+
+/// Formats rows as aligned columns. The cells may be foreign text.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| safe(cell)).collect()).collect();
     let mut widths: Vec<usize> = header.iter().map(|cell| cell.chars().count()).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -116,20 +127,26 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
         format!("{}\n", padded.join("  ").trim_end())
     };
     let mut text = line(&mut header.iter().copied());
-    for row in rows {
+    for row in &rows {
         text.push_str(&line(&mut row.iter().map(String::as_str)));
     }
     text
 }
 
-/// Formats all changes as a unified diff, as git prints it.
+/// Formats all changes as a unified diff, as git prints it. On a terminal, lines are escaped; elsewhere they are exact, so
+/// that the diff can be applied.
 pub fn diff(changes: &[FileChange]) -> String {
+    diff_for(changes, stdout().is_terminal())
+}
+
+fn diff_for(changes: &[FileChange], is_terminal: bool) -> String {
     let style = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
     let (red, green, cyan, bold) =
         (style(AnsiColor::Red), style(AnsiColor::Green), style(AnsiColor::Cyan), Style::new().bold());
     let mut text = String::new();
     for FileChange { file, before, after } in changes {
         let (before, after) = (String::from_utf8_lossy(before), String::from_utf8_lossy(after));
+        let file = text::line(file);
         text.push_str(&format!("{bold}--- a/{file}\n+++ b/{file}{bold:#}\n"));
         let diff = TextDiff::from_lines(before.as_ref(), after.as_ref());
         for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
@@ -145,6 +162,7 @@ pub fn diff(changes: &[FileChange]) -> String {
                     Some(body) => (body, "\n"),
                     None => (line, "\n\\ No newline at end of file\n"),
                 };
+                let body = if is_terminal { text::lines(body) } else { Cow::Borrowed(body) };
                 text.push_str(&format!("{style}{sign}{body}{style:#}{end}"));
             }
         }
@@ -157,10 +175,10 @@ pub fn summary(report: &Report) -> String {
     let mut text = String::new();
     for moved in &report.updates {
         let (from, Moved { file, path, image, to, .. }) = (moved.from_text(), moved);
-        text.push_str(&format!("{file}: {path} {image} {from} -> {to}\n"));
+        text.push_str(&format!("{}\n", safe(&format!("{file}: {path} {image} {from} -> {to}"))));
     }
     for skipped in report.skipped.iter().filter(|skipped| skipped.reason != Reason::UpToDate) {
-        text.push_str(&format!("stays: {}: {}\n", skipped.image, skipped.detail));
+        text.push_str(&format!("{}\n", safe(&format!("stays: {}: {}", skipped.image, skipped.detail))));
     }
     text
 }
@@ -181,6 +199,27 @@ mod tests {
             text,
             "--- a/apps/a.yaml\n+++ b/apps/a.yaml\n@@ -1,3 +1,3 @@\n a: 1\n-image: x:1\n+image: x:2\n b: 2\n\\ No newline at end of file\n"
         );
+    }
+
+    #[test]
+    fn a_diff_is_escaped_for_terminals_alone() {
+        let change = FileChange {
+            file: "a\x1b.yaml".to_owned(),
+            before: b"a: 1\r\n".to_vec(),
+            after: b"a: \x1b[8m2\r\n".to_vec(),
+        };
+        let shown = anstream::adapter::strip_str(&diff_for(std::slice::from_ref(&change), true)).to_string();
+        let header = "--- a/a\\u{1b}.yaml\n+++ b/a\\u{1b}.yaml\n@@ -1 +1 @@\n";
+        assert_eq!(shown, format!("{header}-a: 1\\r\n+a: \\u{{1b}}[8m2\\r\n"));
+        assert!(diff_for(&[change], false).contains("+a: \x1b[8m2\r"));
+    }
+
+    #[test]
+    fn foreign_text_stays_in_its_line_and_is_cut() {
+        let rows = vec![vec!["a\nb\x1b[2J".to_owned(), "é".repeat(2_000)]];
+        let text = table(&["X", "Y"], &rows);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains(r"a\nb\u{1b}[2J") && text.ends_with("é…\n") && text.chars().count() < 3_000, "{text}");
     }
 
     #[test]

@@ -67,5 +67,5 @@ pub fn hold(image: &str, held: &HoldStatus) -> String {
     let tag = tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default();
     let commit = commit.as_ref().map(|id| format!("commit {}", id.chars().take(7).collect::<String>()));
     let origin = commit.or_else(|| pull_request.clone()).unwrap_or_default();
-    format!("held: {image}{tag} since {since} by {by}: {reason} ({origin})")
+    output::safe(&format!("held: {image}{tag} since {since} by {by}: {reason} ({origin})"))
 }

@@ -4,11 +4,11 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::fault::Explain;
 
 use super::api::Cluster;
@@ -177,7 +177,7 @@ impl Candidate {
     async fn attempt(&mut self, begun: Instant) -> Result<Leadership, ClusterError> {
         let found = self.cluster.lease(&self.lease).await?;
         let exists = found.is_some();
-        let lease = match self.observer.observe(&self.lease, found, Timestamp::now(), Instant::now()) {
+        let lease = match self.observer.observe(&self.lease, found, clock::now(), Instant::now()) {
             LeaseAction::Wait { leader } => return Ok(Leadership::Follower { leader }),
             LeaseAction::Write(lease) => lease,
         };
@@ -192,7 +192,7 @@ impl Candidate {
 
     async fn release(&self) -> Result<(), ClusterError> {
         let found = self.cluster.lease(&self.lease).await?;
-        match found.and_then(|lease| self.observer.release(lease, Timestamp::now())) {
+        match found.and_then(|lease| self.observer.release(lease, clock::now())) {
             Some(lease) => self.cluster.write_lease(&self.lease, &lease).await.map(drop),
             None => Ok(()),
         }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -142,7 +141,7 @@ impl Watcher {
     async fn notify(&mut self) {
         let notified = match &self.flux.receiver {
             Some(receiver) => receiver::notify(receiver).await,
-            None => self.cluster.annotate(&self.flux.source, Timestamp::now()).await,
+            None => self.cluster.annotate(&self.flux.source, crate::clock::now()).await,
         };
         self.is_notified = notified.is_ok();
         self.set_error(FluxTask::Asking, notified.err());

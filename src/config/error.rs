@@ -43,7 +43,8 @@ impl Explain for ConfigError {
     fn help(&self) -> Option<String> {
         match self {
             ConfigError::NoRepository => Some(
-                "use --git-url, or set git.url in the file given by --config; to work on local files, use --dir"
+                "use --git-url (`.` for the repository in this folder), or set git.url in tagalong.yaml or in the file \
+                 given by --config; to work on local files, use --dir"
                     .to_owned(),
             ),
             ConfigError::NoCacheDir => Some("use --cache-dir to choose one".to_owned()),

@@ -16,7 +16,9 @@ use crate::plan::tree_config::TreeConfig;
 use crate::registry;
 use crate::registry::config::HostConfig;
 use crate::repo;
+use crate::repo::checkout;
 use crate::repo::config::{Branch, Person, Ssh, USUAL_DEPTH, USUAL_HISTORY_LIMIT};
+use crate::repo::signers::source::SignerSource;
 use crate::repo::source::{SourceConfig, Sources};
 
 use super::agent_file::{self, FileConfig};
@@ -26,11 +28,13 @@ use super::document;
 use super::error::ConfigError;
 use super::overrides::Overrides;
 use super::reader::Environment;
-use super::repository_file::TreeConfigReader;
+use super::repository_file::{FileHash, TreeConfigReader, hash};
 use super::sections::git::GitSection;
 
 /// The time limit of git operations, unless configured.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The configuration file, unless another one is named.
+const HERE: &str = "tagalong.yaml";
 /// The number of attempts to push, unless configured.
 const ATTEMPTS: u32 = 10;
 
@@ -78,8 +82,11 @@ impl Config {
     /// Reads the file if there is one, then applies flags, and the environment for what is still unset.
     pub fn load(overrides: &Overrides, environment: Environment<'_>) -> Result<Config, ConfigError> {
         let file = overrides.file.clone().or_else(|| environment("TAGALONG_CONFIG").map(PathBuf::from));
-        let from_file = file.as_deref().map(|file| read_file(file, environment)).transpose()?.unwrap_or_default();
-        let FileConfig { mut git, registries, sources, tree_config, secrets, agent, notify, cluster } = from_file;
+        let file = file.or_else(|| Some(PathBuf::from(HERE)).filter(|here| here.is_file()));
+        let from_file = file.as_deref().map(|file| read_file(file, environment)).transpose()?;
+        let (from_file, own_file) = from_file.map_or_else(Default::default, |(config, hash)| (config, Some(hash)));
+        let FileConfig { mut git, registries, sources, tree_config, secrets, signers, agent, notify, cluster } =
+            from_file;
         let home = environment("HOME").map(PathBuf::from);
         let cache_dir = cache_dir(overrides, environment, home.as_deref());
         let timeout = git.timeout.unwrap_or(TIMEOUT);
@@ -89,7 +96,7 @@ impl Config {
         };
         let (attempts, style) = (git.attempts.unwrap_or(ATTEMPTS).max(1), std::mem::take(&mut git.style));
         let pull_request = git.pull_request.take();
-        let repo = repository(git, overrides, cache_dir.as_deref(), home.as_deref())?;
+        let repo = repository(git, signers, overrides, cache_dir.as_deref(), home.as_deref())?;
         let forge = match (&repo, pull_request) {
             (Some(repo), Some(section)) => section.settle(repo)?,
             _ => None,
@@ -104,7 +111,11 @@ impl Config {
             paths,
             attempts,
             style,
-            tree_config: TreeConfigReader { allowed_hosts: allowed_hosts(&registries, &tree_config), own: tree_config },
+            tree_config: TreeConfigReader {
+                allowed_hosts: allowed_hosts(&registries, &tree_config),
+                own: tree_config,
+                own_file,
+            },
             registry: registry::config::Config {
                 hosts: registries,
                 credentials_file: credentials_file.or_else(|| docker_config(environment, home.as_deref())),
@@ -131,17 +142,20 @@ impl Config {
 /// The settings of the repository, if one is configured.
 fn repository(
     git: GitSection,
+    signers: Vec<SignerSource>,
     overrides: &Overrides,
     cache_dir: Option<&Path>,
     home: Option<&Path>,
 ) -> Result<Option<repo::config::Config>, ConfigError> {
-    let url = match &overrides.git_url {
-        Some(text) => Some(flag("--git-url", text)?),
-        None => git.url,
+    let checkout = overrides.git_url.as_deref().map(checkout_at).transpose()?.flatten();
+    let url = match (&overrides.git_url, &checkout) {
+        (Some(_), Some(root)) => Some(flag("--git-url", &root.display().to_string())?),
+        (Some(text), None) => Some(flag("--git-url", text)?),
+        (None, _) => git.url,
     };
     let branch = match &overrides.branch {
         Some(text) => Some(flag("--branch", text)?),
-        None => git.branch,
+        None => git.branch.or_else(|| checkout::branch(checkout.as_deref()?)),
     };
     let Some(url) = url else { return Ok(None) };
     let (mut ssh, mut https) = (git.ssh, git.https);
@@ -165,11 +179,22 @@ fn repository(
         committer: git.committer.unwrap_or_else(|| author.clone()),
         author,
         signing: git.signing,
+        signers,
     };
     if repo.push_branch.as_ref() == Some(&repo.branch) {
         return Err(ConfigError::SameBranch(repo.branch));
     }
     Ok(Some(repo))
+}
+
+/// Returns the root of the repository that a relative path such as `.` is in; `None` for all other URLs.
+fn checkout_at(text: &str) -> Result<Option<PathBuf>, ConfigError> {
+    if !matches!(text, "." | "..") && !text.starts_with("./") && !text.starts_with("../") {
+        return Ok(None);
+    }
+    let root = checkout::root(Path::new(text));
+    let reason = || format!("`{text}` is not in a git repository");
+    root.map(Some).ok_or_else(|| ConfigError::Flag { flag: "--git-url", reason: reason() })
 }
 
 /// The repositories whose history may be read: those of the section `sources`, those next to the infrastructure
@@ -199,14 +224,15 @@ pub fn path_filter(globs: &[String]) -> Result<PathFilter, ConfigError> {
     PathFilter::new(globs).map_err(|error| ConfigError::Flag { flag: "--path", reason: error.to_string() })
 }
 
-fn read_file(file: &Path, environment: Environment<'_>) -> Result<FileConfig, ConfigError> {
+/// Reads the agent's own file, and returns its hash with it.
+fn read_file(file: &Path, environment: Environment<'_>) -> Result<(FileConfig, FileHash), ConfigError> {
     let bytes = std::fs::read(file).map_err(|source| ConfigError::Unreadable { file: file.to_owned(), source })?;
     let name = file.display().to_string();
     let root = document::parse(&bytes, &name).map_err(|error| ConfigError::Invalid(vec![error]))?;
     let diagnostics = Diagnostics::of(&name);
     let config = agent_file::read(root, environment, &diagnostics);
     diagnostics.into_result().map_err(ConfigError::Invalid)?;
-    Ok(config)
+    Ok((config, hash(&bytes)))
 }
 
 fn flag<T: std::str::FromStr<Err: std::fmt::Display>>(name: &'static str, text: &str) -> Result<T, ConfigError> {
@@ -306,7 +332,7 @@ agent:
             "6:14: policies[0].images: `ghcr.io/a:v1` is not a valid image pattern",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
             "9:13: agent.interval: expected a string, found a number",
-            "10:1: registrys: unknown key; expected one of git, registries, sources, policies, fields, embedded, stages, releases, windows, secrets, agent, notify, cluster",
+            "10:1: registrys: unknown key; expected one of git, registries, sources, policies, fields, embedded, stages, releases, windows, secrets, trust, agent, notify, cluster",
         ];
         for (error, expected) in found.iter().zip(expect) {
             assert!(error.starts_with(expected), "{error} is not {expected}");

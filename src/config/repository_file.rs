@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use sha2::{Digest, Sha256};
+
 use crate::cycle::engine::{ConfigSource, Hosts};
-use crate::cycle::tree::cache::REPOSITORY_FILE;
 use crate::fault::Explain;
+use crate::manifest::file_kind::REPOSITORY_FILE;
 use crate::plan::tree_config::TreeConfig;
 
 use super::diagnostics::Diagnostics;
@@ -22,13 +24,25 @@ pub struct TreeConfigReader {
     pub own: TreeConfig,
     /// The hosts that policies in the repository may refer to.
     pub allowed_hosts: BTreeSet<String>,
+    /// The hash of the agent's own file. If the repository has the same file, it adds nothing to it.
+    pub own_file: Option<FileHash>,
+}
+
+/// The hash of a file (SHA-256).
+pub type FileHash = [u8; 32];
+
+/// Returns the hash of a file.
+pub fn hash(bytes: &[u8]) -> FileHash {
+    Sha256::digest(bytes).into()
 }
 
 impl TreeConfigReader {
     /// Returns the policies and fields for a tree, with those of the repository's file if it has one.
     pub fn read(&self, repository_file: Option<&[u8]>, hosts: Hosts) -> Result<TreeConfig, ConfigError> {
         let mut tree_config = self.own.clone();
-        let Some(bytes) = repository_file else { return Ok(tree_config) };
+        let Some(bytes) = repository_file.filter(|bytes| self.own_file != Some(hash(bytes))) else {
+            return Ok(tree_config);
+        };
         let root = document::parse(bytes, REPOSITORY_FILE).map_err(|error| ConfigError::Invalid(vec![error]))?;
         let diagnostics = Diagnostics::of(REPOSITORY_FILE);
         let allowed = (hosts == Hosts::Allowed).then_some(&self.allowed_hosts);
@@ -58,7 +72,7 @@ impl TreeConfigReader {
 /// agent, or its credentials, to another host. `None` allows any host.
 fn read(root: Node, allowed_hosts: Option<&BTreeSet<String>>, diagnostics: &Diagnostics) -> TreeConfig {
     let mut root = Section::new("", root, diagnostics);
-    for key in ["git", "registries", "sources", "agent", "secrets", "notify", "cluster"] {
+    for key in ["git", "registries", "sources", "trust", "agent", "secrets", "notify", "cluster"] {
         if let Some(node) = root.take(key) {
             let what = "only `policies`, `fields`, `embedded`, `stages`, `releases` and `windows` are allowed in the repository; connections and credentials belong in the agent's own file";
             diagnostics.add(&node.referenced, key, what);
@@ -92,10 +106,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_agents_own_file_may_be_the_one_in_the_repository() {
+        let file = b"git: {url: /srv/infra.git}\npolicies:\n- images: ['**']\n  tags: { sha: {} }\n";
+        let reader = TreeConfigReader { own_file: Some(hash(file)), ..TreeConfigReader::default() };
+        assert!(reader.read(Some(file), Hosts::Allowed).expect("the same file").policies.rules.is_empty());
+        let changed = [&file[..], b"# changed\n"].concat();
+        assert!(reader.read(Some(&changed), Hosts::Allowed).is_err(), "it may not set connections");
+    }
+
+    #[test]
     fn the_repository_may_name_policies_for_allowed_hosts_only() {
         let own = b"policies:\n- images: [ghcr.io/acme/*]\n  tags: { sha: {} }\n";
         let own = TreeConfigReader::default().read(Some(own), Hosts::Any).expect("any host");
-        let reader = TreeConfigReader { own, allowed_hosts: BTreeSet::from(["ghcr.io".to_owned()]) };
+        let reader = TreeConfigReader { own, allowed_hosts: BTreeSet::from(["ghcr.io".to_owned()]), own_file: None };
         let good = b"policies:\n- images: [ghcr.io/other/*]\n  tags: { sha: {} }\n";
         assert_eq!(reader.read(Some(good), Hosts::Allowed).expect("allowed").policies.rules.len(), 2);
         let refused = |text: &str| reader.read(Some(text.as_bytes()), Hosts::Allowed).expect_err("refused").to_string();

@@ -17,6 +17,7 @@ use super::history::branch::History;
 use super::operations::terms::{Mode, Terms};
 use super::services::Services;
 use super::state::CycleState;
+use super::time_limit::TimeLimit;
 use super::tip::Tip;
 
 /// The context of operations and gates.
@@ -59,7 +60,7 @@ impl<'c> Context<'c> {
     pub async fn scan(&mut self) {
         self.state.note_queried();
         let part_cache = self.state.part_cache.clone();
-        let round = self.round(&part_cache);
+        let round = self.round(&part_cache, self.state.budget.map(|budget| budget.scans()));
         let found = round.complete(&mut self.state.findings, &self.inventory, &self.config.policies).await;
         self.state.broken.extend(found.broken);
         self.state.notes.extend(found.notes);
@@ -71,23 +72,22 @@ impl<'c> Context<'c> {
     /// Scans repositories again for all of their tags, if only the choices for fields are known.
     pub async fn scan_all_tags(&mut self, images: &BTreeSet<Repository>) {
         let part_cache = self.state.part_cache.clone();
-        let round = self.round(&part_cache);
+        let round = self.round(&part_cache, self.state.budget.map(|budget| budget.verifications()));
         round.complete_all_tags(&mut self.state.findings, images, &self.inventory, &self.config.policies).await;
     }
 
-    fn round<'r>(&self, part_cache: &'r PartCache) -> Round<'r>
+    fn round<'r>(&self, part_cache: &'r PartCache, limit: Option<TimeLimit>) -> Round<'r>
     where
         'c: 'r,
     {
         let Services { registry, sources, .. } = self.services;
-        let until = self.state.budget.and_then(|budget| budget.scans());
         Round {
             registry,
             sources,
             part_cache,
             findings_cache: self.findings_cache,
             detail: self.state.detail,
-            until,
+            limit: limit.unwrap_or_default(),
             now: self.now,
         }
     }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
-use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::clock;
 use crate::image::{Digest, Repository, Tag, Version};
 use crate::manifest::field::Shape;
 use crate::manifest::inventory::Inventory;
@@ -19,6 +19,7 @@ use crate::repo::source::Sources;
 
 use super::candidates::findings_cache::FindingsCache;
 use super::candidates::round::{Round, ScanDetail};
+use super::time_limit::TimeLimit;
 
 /// The number of images that are verified at a time; the client limits the requests to each host.
 const IMAGES: usize = 16;
@@ -113,8 +114,9 @@ async fn expiring<'i>(
     let mut findings = FindingsByImage::new();
     let policies_that_keep = PolicySet { rules };
     let findings_cache = FindingsCache::default();
-    let (detail, now) = (ScanDetail::AllTags, Timestamp::now());
-    let round = Round { registry, sources, part_cache, findings_cache: &findings_cache, detail, until: None, now };
+    let (detail, now) = (ScanDetail::AllTags, clock::now());
+    let findings_cache = &findings_cache;
+    let round = Round { registry, sources, part_cache, findings_cache, detail, limit: TimeLimit::default(), now };
     round.complete(&mut findings, inventory, &policies_that_keep).await;
     let mut expiring = BTreeMap::new();
     let mut checked = BTreeSet::new();

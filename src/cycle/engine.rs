@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::fault::Explain;
+use crate::manifest::file_kind::REPOSITORY_FILE;
 use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::Prefilter;
@@ -28,6 +29,7 @@ use super::error::CycleError;
 use super::gates::image;
 use super::gates::list::{self as gates, Passed};
 use super::history::branch::History;
+use super::idle::{self, Thoroughness};
 use super::memory::{KnownHolds, Memory};
 use super::operations::follow::Follow;
 use super::operations::operation::Operation;
@@ -39,7 +41,7 @@ use super::services::Services;
 use super::state::{Budget, CycleState};
 use super::status::{ImageStatus, Inputs};
 use super::tip::Tip;
-use super::tree::cache::{REPOSITORY_FILE, TreeCache};
+use super::tree::cache::TreeCache;
 use super::write::commits::{self, Edits, Style};
 use super::write::proposal::{self, Withdrawal};
 use super::write::race::{Attempt, Candidate, race};
@@ -196,6 +198,16 @@ impl Engine {
             let config = self.tree_config(&tip, Hosts::Any)?;
             let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
             Ok((inventory, config))
+        })
+    }
+
+    /// Returns notes on the policies and paths that have no effect on the branch's tip.
+    pub fn idle(&self) -> Result<Vec<String>, CycleError> {
+        block_in_place(|| {
+            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
+            let config = self.tree_config(&tip, Hosts::Allowed)?;
+            let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
+            Ok(idle::notes(&tip, &config, &inventory, &self.paths, Thoroughness::WithSimilar)?)
         })
     }
 
@@ -416,7 +428,7 @@ impl Engine {
             state: &mut *run.state,
             mode: run.mode,
             terms,
-            now: Timestamp::now(),
+            now: clock::now(),
             notes,
         };
         let (passed, purpose) = loop {

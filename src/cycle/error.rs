@@ -47,6 +47,9 @@ pub enum CycleError {
     /// The requested version is held.
     #[error("{image}: {hold}; {file} stays as it is")]
     Held { image: Repository, file: String, hold: Box<Hold> },
+    /// The tag of a requested version points to another image than the one that was verified.
+    #[error("{0}")]
+    TagMoved(String),
     /// A secret that is deployed with a requested field is broken.
     #[error("{0}")]
     Secret(String),
@@ -69,6 +72,7 @@ impl Explain for CycleError {
             CycleError::Request(RequestError::Encrypted(_))
             | CycleError::Downgrade { .. }
             | CycleError::Held { .. }
+            | CycleError::TagMoved(_)
             | CycleError::Secret(_) => Fault::Blocked,
             CycleError::Request(RequestError::NoField { .. } | RequestError::NothingBefore { .. })
             | CycleError::NamedFile(_) => Fault::BadInput,
@@ -120,6 +124,7 @@ impl Explain for CycleError {
                 Some(format!("pass --force to set it anyway, or end the hold: tagalong resume {image} --reason TEXT"))
             }
             CycleError::Downgrade { .. } => Some("pass --allow-downgrade to move it anyway".to_owned()),
+            CycleError::TagMoved(_) => Some("run the command again, or name the digest: IMAGE:TAG@DIGEST".to_owned()),
             CycleError::Secret(_) => Some("fix the secret; `tagalong secrets verify` lists all problems".to_owned()),
             CycleError::Abandoned => None,
             CycleError::Exhausted { .. } => Some("run the command again, or raise `git.attempts`".to_owned()),

@@ -2,10 +2,10 @@
 
 use std::cmp::Reverse;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::image::{Digest, Repository, Tag};
+use crate::clock;
+use crate::image::{Digest, Repository, Tag, Version};
 use crate::manifest::field::Shape;
 use crate::manifest::inventory::Located;
 use crate::plan::candidates::Candidates;
@@ -17,6 +17,7 @@ use crate::policy::minimum_age::too_young;
 use crate::policy::rule::Rule;
 use crate::policy::seen::Seen;
 use crate::policy::tags::Rank;
+use crate::registry::client::Client;
 
 use super::candidates::round::ScanDetail;
 use super::decision::Decision;
@@ -138,7 +139,7 @@ pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation,
         dropped: Vec::new(),
         registry_error: None,
         holds: Vec::new(),
-        gates: gates(&state, rule, image),
+        gates: gates(&state, rule, image, &engine.services().registry),
         notes: decision.notes.clone(),
     };
     for hold in holds.iter().chain(named.all()).filter(|hold| hold.target.image == *image) {
@@ -235,14 +236,21 @@ fn stays(skipped: &[Skipped], image: &Repository, address: &Address) -> Vec<Fiel
 }
 
 /// Returns the results of the gates for chosen versions; those that passed come last.
-fn gates(state: &CycleState, rule: Option<&Rule>, image: &Repository) -> Vec<GateResult> {
+fn gates(state: &CycleState, rule: Option<&Rule>, image: &Repository, registry: &Client) -> Vec<GateResult> {
+    let now = clock::now();
+    // The gate has already queried it.
+    let arrival = |version: &Version, digest: &Digest| {
+        let tag = version.tag.as_ref().filter(|_| rule.is_some_and(|rule| rule.minimum_age.is_some()))?;
+        registry.known_arrivals(image, std::iter::once((tag, digest)), now).remove(tag)
+    };
     let of_image = state.verifications.iter().filter(|((of, _), _)| of == image);
     let mut results: Vec<GateResult> = of_image
         .map(|((_, version), verification)| {
             let (passed, detail) = match verification {
-                Verification::Complete { digest, created } => {
-                    let young = rule.and_then(|rule| too_young(rule, *created, Timestamp::now()));
-                    let built = created.map(|at| format!(", built {at}")).unwrap_or_default();
+                Verification::Complete { digest, dates } => {
+                    let arrival = arrival(version, digest);
+                    let young = rule.and_then(|rule| too_young(rule, dates.built, arrival, now));
+                    let built = dates.built.map(|at| format!(", built {at}")).unwrap_or_default();
                     (young.is_none(), young.unwrap_or_else(|| format!("complete, {digest}{built}")))
                 }
                 Verification::Broken(detail) | Verification::Unknown(detail) => (false, detail.clone()),

@@ -5,8 +5,10 @@
 //! - [`decision`]: the result of an operation on a tip
 //! - [`services`]: the external systems that cycles use
 //! - [`state`]: the knowledge of a cycle, which outlives a lost race
+//! - [`time_limit`]: work that is abandoned at a time
 //! - [`memory`]: the memory of an engine between cycles
 //! - [`tip`]: the commit that a branch points to
+//! - [`idle`]: policies and paths without effect
 //! - [`tree`]: the files and image fields of a tip
 //! - [`history`]: the commits of a branch, and the holds that follow from them
 //! - [`candidates`]: the tags in the registries
@@ -29,6 +31,7 @@ pub mod error;
 pub mod explain;
 pub mod gates;
 pub mod history;
+pub mod idle;
 pub mod memory;
 pub mod operations;
 pub mod report;
@@ -36,6 +39,7 @@ pub mod secrets;
 pub mod services;
 pub mod state;
 pub mod status;
+pub mod time_limit;
 pub mod tip;
 pub mod tree;
 pub mod write;

@@ -89,7 +89,7 @@ impl From<&GatedUpdate> for Moved {
             from: update.field.version.clone(),
             to: update.to.clone(),
             digest: update.digest.clone(),
-            built: update.built,
+            built: update.dates.built,
         }
     }
 }

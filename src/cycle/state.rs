@@ -1,6 +1,6 @@
 //! The knowledge of a cycle. A new tip does not change it, so it outlives a lost race.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use crate::registry::integrity::PartCache;
 
 use super::candidates::round::ScanDetail;
 use super::candidates::scan_notes::ImageNote;
+use super::time_limit::TimeLimit;
 use super::write::pull_requests::PullRequests;
 
 /// The knowledge of a cycle.
@@ -35,8 +36,10 @@ pub struct CycleState {
     pub budget: Option<Budget>,
     /// The detail that scans have to deliver.
     pub detail: ScanDetail,
-    /// Tags that cannot be chosen because their images are broken.
+    /// Tags that cannot be chosen because their images are broken, dated in the future, or too old.
     pub broken: BTreeSet<Skipped>,
+    /// The number of tags of each image that were refused because they are older than what a field holds.
+    pub older: BTreeMap<Repository, usize>,
     /// The inventory of the tip that the cycle began with.
     first: Option<Arc<Inventory>>,
     /// The time when registries were queried first.
@@ -45,6 +48,9 @@ pub struct CycleState {
 
 /// What registries said longer ago is queried again for another attempt.
 const OUTDATED: Duration = Duration::from_secs(10);
+
+/// The least time that is left for what has begun in time.
+const LEAST: Duration = Duration::from_secs(2);
 
 /// The time for querying registries in a cycle.
 #[derive(Debug, Clone, Copy)]
@@ -59,14 +65,19 @@ impl Budget {
         Budget { begun: Instant::now(), each }
     }
 
-    /// Returns the time after which no further tag is inspected. If git took long, some time is still left.
-    pub fn scans(&self) -> Option<Instant> {
-        self.begun.checked_add(self.each).max(Instant::now().checked_add(self.each / 4))
+    /// Returns the time for scans. If git took long, some is still left. What has begun in time may take half as long
+    /// again.
+    pub fn scans(&self) -> TimeLimit {
+        let last_start = self.begun.checked_add(self.each).max(Instant::now().checked_add(self.each / 4));
+        let more = (self.each / 2).max(LEAST);
+        TimeLimit { last_start, end: last_start.and_then(|last| last.checked_add(more)) }
     }
 
-    /// Returns the time after which no further image is verified.
-    pub fn verifications(&self) -> Option<Instant> {
-        self.scans().and_then(|scans| scans.checked_add(self.each))
+    /// Returns the time for the verification of images.
+    pub fn verifications(&self) -> TimeLimit {
+        let later = |time: Option<Instant>| time.and_then(|time| time.checked_add(self.each));
+        let TimeLimit { last_start, end } = self.scans();
+        TimeLimit { last_start: later(last_start), end: later(end) }
     }
 }
 
@@ -99,11 +110,13 @@ impl CycleState {
     }
 
     /// Forgets what registries said if that was too long ago. Attempts that lose races take time, and what they would
-    /// deploy in the end should be the newest.
+    /// deploy in the end should be the newest. Registries that failed are not queried again: one that is slow would cost
+    /// every attempt as much time as the first.
     pub fn forget_outdated(&mut self) {
         if self.queried.is_some_and(|queried| queried.elapsed() >= OUTDATED) {
             self.queried = None;
-            self.findings.clear();
+            self.findings.retain(|_, findings| matches!(findings, Err(NoFindings::Failed(_))));
+            self.older.clear();
             self.verifications.clear();
             self.part_cache = PartCache::default();
         }
@@ -140,14 +153,18 @@ mod tests {
     #[test]
     fn registries_are_queried_again_after_a_while() {
         let image: Repository = "r.io/org/app".parse().expect("a name");
-        let findings = || [(image.clone(), Err(NoFindings::Absent("gone".to_owned())))].into();
-        let mut state = CycleState { findings: findings(), ..CycleState::default() };
+        let failed: Repository = "slow.io/org/app".parse().expect("a name");
+        let findings = [
+            (image.clone(), Err(NoFindings::Absent("gone".to_owned()))),
+            (failed.clone(), Err(NoFindings::Failed("did not finish".to_owned()))),
+        ];
+        let mut state = CycleState { findings: findings.into(), ..CycleState::default() };
         state.note_queried();
         state.forget_outdated();
-        assert_eq!(state.findings.len(), 1);
+        assert_eq!(state.findings.len(), 2);
         state.queried = Instant::now().checked_sub(OUTDATED);
         state.note_queried();
         state.forget_outdated();
-        assert!(state.findings.is_empty() && state.queried.is_none());
+        assert!(state.findings.into_keys().eq([failed]) && state.queried.is_none());
     }
 }

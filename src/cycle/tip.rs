@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::manifest::field_rules::FieldRules;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::prefilter::Prefilter;
+use crate::path::Links;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
-use crate::repo::tree::BlobId;
+use crate::repo::tree::{BlobId, Content};
 
 use super::tree::cache::TreeCache;
 use super::tree::walk::Listing;
@@ -50,6 +51,11 @@ impl Tip {
         self.trees.listing(&self.clone, self.commit)
     }
 
+    /// Returns all symbolic links.
+    pub fn links(&self) -> Result<Arc<Links>, RepoError> {
+        self.trees.links(&self.clone, self.commit)
+    }
+
     /// Returns the image fields of the images that `prefilter` lets through.
     pub fn inventory(&self, field_rules: &FieldRules, prefilter: &Prefilter) -> Result<Arc<Inventory>, RepoError> {
         self.trees.inventory(&self.clone, self.commit, field_rules, prefilter)
@@ -59,7 +65,7 @@ impl Tip {
     pub fn read_blobs<T: Send>(
         &self,
         ids: &[BlobId],
-        read: impl Fn(usize, &[u8]) -> T + Sync,
+        read: impl Fn(usize, Content<'_>) -> T + Sync,
     ) -> Result<Vec<T>, RepoError> {
         self.clone.read_blobs(ids, read)
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, ToSpan};
 
+use crate::clock;
 use crate::config::load::Config;
 use crate::config::overrides::Overrides;
 use crate::cycle::engine::Engine;
@@ -47,7 +48,7 @@ impl Sandbox {
         let source = config.tree_config.clone().into_source();
         let (repo, paths) = (config.repo()?.clone(), config.paths.clone());
         let engine = Engine::new(repo, paths, config.attempts, config.style.clone(), services, source);
-        let sandbox = Sandbox { folder, registry, engine, built: Timestamp::now() };
+        let sandbox = Sandbox { folder, registry, engine, built: clock::now() };
         sandbox.push_builds(0);
         Ok(sandbox)
     }

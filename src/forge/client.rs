@@ -15,6 +15,11 @@ use super::{gitea, github, gitlab, pulls};
 /// The most pages that are read; each holds 50 pull requests or more.
 const PAGES: usize = 40;
 
+/// The time for all requests of an operation, as a multiple of the timeout of a request.
+const WHOLE: u32 = 5;
+/// The size of the texts on all pages, in bytes.
+const TEXTS: usize = 32 << 20;
+
 /// A cache of the pull requests that were listed before.
 #[derive(Debug, Default)]
 struct Seen {
@@ -62,6 +67,17 @@ impl Forge {
     /// All pull requests from the proposal branch, by number. Only those updated since the last call are requested, so
     /// one request is usually enough.
     pub async fn pull_requests(&self) -> Result<Vec<PullRequest>, ForgeError> {
+        self.within_time(self.pull_requests_now()).await
+    }
+
+    /// Limits the time of everything that one operation takes, however often the forge responds.
+    async fn within_time<T>(&self, work: impl Future<Output = Result<T, ForgeError>>) -> Result<T, ForgeError> {
+        let after = self.config().timeout * WHOLE;
+        let overdue = || ForgeError::TimedOut { host: self.host().to_owned(), after };
+        tokio::time::timeout(after, work).await.unwrap_or_else(|_| Err(overdue()))
+    }
+
+    async fn pull_requests_now(&self) -> Result<Vec<PullRequest>, ForgeError> {
         let until = self.seen.lock().until;
         let mut newest = until;
         let mut found = Vec::new();
@@ -70,6 +86,12 @@ impl Forge {
             newest = newest.max(listed.iter().map(|listed| listed.updated).max());
             let is_known = until.is_some_and(|until| listed.iter().any(|listed| listed.updated < until));
             found.extend(listed.into_iter().filter_map(|listed| listed.own));
+            let texts: usize = found.iter().map(|pull_request: &PullRequest| pull_request.text.len()).sum();
+            if texts > TEXTS {
+                let (host, what) = (self.host().to_owned(), "the list of pull requests".to_owned());
+                let reason = format!("their texts have more than {TEXTS} bytes");
+                return Err(ForgeError::InvalidResponse { host, what, reason });
+            }
             if is_known || !has_next {
                 break;
             }
@@ -91,9 +113,9 @@ impl Forge {
     /// Opens a pull request.
     pub async fn open(&self, draft: &Draft) -> Result<PullRequest, ForgeError> {
         match self.config().kind {
-            Kind::Gitea => gitea::open(&self.transport, draft).await,
-            Kind::GitHub => github::open(&self.transport, draft).await,
-            Kind::GitLab => gitlab::open(&self.transport, draft).await,
+            Kind::Gitea => self.within_time(gitea::open(&self.transport, draft)).await,
+            Kind::GitHub => self.within_time(github::open(&self.transport, draft)).await,
+            Kind::GitLab => self.within_time(gitlab::open(&self.transport, draft)).await,
         }
     }
 

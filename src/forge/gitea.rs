@@ -13,6 +13,9 @@ use super::transport::{Request, Response, Transport};
 /// The largest page, unless the server is configured otherwise.
 const PAGE: usize = 50;
 
+/// The most pages of labels that are read.
+const PAGES: usize = 40;
+
 /// New labels need a colour.
 const COLOUR: &str = "#207de5";
 
@@ -39,7 +42,7 @@ async fn labels(forge: &Transport) -> Result<Vec<i64>, ForgeError> {
     let mut wanted: Vec<&String> = forge.config.labels.iter().collect();
     let mut ids = Vec::new();
     let (mut page, mut has_next) = (0, true);
-    while !wanted.is_empty() && has_next {
+    while !wanted.is_empty() && has_next && page < PAGES {
         page += 1;
         let request = Request::get(format!("{repository_path}?page={page}&limit={PAGE}"));
         let response = forge.send::<Vec<Label>>(request).await?;

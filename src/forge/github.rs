@@ -2,7 +2,8 @@
 //! issue".
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde::de::IgnoredAny;
+use serde_json::json;
 
 use crate::http::encode_path_segment;
 
@@ -27,7 +28,7 @@ pub async fn open(forge: &Transport, draft: &Draft) -> Result<PullRequest, Forge
         // GitHub creates missing labels.
         let target = format!("{}/issues/{}/labels", pulls::repository_path(forge), pull.number);
         let request = Request::send(Method::POST, target, json!({ "labels": forge.config.labels }));
-        forge.send::<Value>(request).await?;
+        forge.send::<IgnoredAny>(request).await?;
     }
     Ok(pull.into_own())
 }

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use reqwest::Method;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use crate::http::encode_path_segment;
@@ -66,12 +67,12 @@ pub async fn close(forge: &Transport, number: u64, text: &str, why: &str) -> Res
     edit(forge, number, json!({ "state_event": "close", "description": text })).await?;
     let target = format!("{}/{number}/notes", repository_path(forge));
     let request = Request::send(Method::POST, target, json!({ "body": why }));
-    forge.send::<Value>(request).await.map(drop)
+    forge.send::<IgnoredAny>(request).await.map(drop)
 }
 
 async fn edit(forge: &Transport, number: u64, body: Value) -> Result<(), ForgeError> {
     let request = Request::send(Method::PUT, format!("{}/{number}", repository_path(forge)), body);
-    forge.send::<Value>(request).await.map(drop)
+    forge.send::<IgnoredAny>(request).await.map(drop)
 }
 
 fn repository_path(forge: &Transport) -> String {

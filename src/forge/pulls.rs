@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use reqwest::Method;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::error::ForgeError;
@@ -68,12 +69,12 @@ pub async fn close(forge: &Transport, number: u64, text: &str, why: &str) -> Res
     edit(forge, number, json!({ "state": "closed", "body": text })).await?;
     let target = format!("{}/issues/{number}/comments", repository_path(forge));
     let request = Request::send(Method::POST, target, json!({ "body": why }));
-    forge.send::<Value>(request).await.map(drop)
+    forge.send::<IgnoredAny>(request).await.map(drop)
 }
 
 async fn edit(forge: &Transport, number: u64, body: Value) -> Result<(), ForgeError> {
     let request = Request::send(Method::PATCH, format!("{}/pulls/{number}", repository_path(forge)), body);
-    forge.send::<Value>(request).await.map(drop)
+    forge.send::<IgnoredAny>(request).await.map(drop)
 }
 
 /// The API path of the repository.

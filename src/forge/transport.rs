@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::http;
 use crate::http::client::{self, Authorities, Client, SendError};
+use crate::http::excerpt::excerpt;
 use crate::secret::Secret;
 
 use super::config::{Config, Kind};
@@ -15,8 +16,8 @@ use super::error::ForgeError;
 /// The largest body that is read, in bytes.
 const LIMIT: usize = 16 << 20;
 
-/// The longest error message that is repeated, in characters.
-const MESSAGE: usize = 300;
+/// The largest body of an error that is parsed, in bytes.
+const ERROR_LIMIT: usize = 64 << 10;
 
 /// The connection to the API of one forge.
 pub struct Transport {
@@ -96,7 +97,7 @@ impl Transport {
         let body = serde_json::from_slice(&body).map_err(|error| ForgeError::InvalidResponse {
             host: host(),
             what,
-            reason: error.to_string(),
+            reason: excerpt(&error.to_string()),
         })?;
         Ok(Response { body, has_next: http::next_link(&headers).is_some() })
     }
@@ -144,7 +145,7 @@ fn authenticate(config: &Config, request: &mut client::Request) -> Result<(), Fo
 
 fn refusal(config: &Config, status: StatusCode, headers: &HeaderMap, body: &[u8], what: String) -> ForgeError {
     let (host, file) = (config.api.host().to_owned(), config.token_file.clone());
-    let wait = http::retry_after(headers);
+    let wait = http::wait::retry_after(headers);
     // GitHub, "Rate limits for the REST API": 403 as well as 429.
     let is_spent = headers.get("x-ratelimit-remaining").is_some_and(|left| left.as_bytes() == b"0");
     match status {
@@ -165,7 +166,8 @@ fn refusal(config: &Config, status: StatusCode, headers: &HeaderMap, body: &[u8]
 
 /// The error message in a response: its `message`, which is a text or a list of texts, and GitHub's `errors`.
 fn message(body: &[u8]) -> String {
-    let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let is_small = body.len() <= ERROR_LIMIT;
+    let body = is_small.then(|| serde_json::from_slice::<Value>(body).ok()).flatten().unwrap_or_default();
     let mut parts: Vec<String> = Vec::new();
     for key in ["message", "error", "errors"] {
         match &body[key] {
@@ -174,7 +176,6 @@ fn message(body: &[u8]) -> String {
             other => parts.push(other.to_string()),
         }
     }
-    let text = parts.join(": ");
-    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE).collect::<String>();
+    let plain = excerpt(&parts.join(": "));
     if plain.is_empty() { "no reason given".to_owned() } else { plain }
 }

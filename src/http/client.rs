@@ -1,10 +1,13 @@
 //! Sends requests, follows redirects and limits the size of responses.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
+use parking_lot::Mutex;
+use reqwest::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use reqwest::{Certificate, Method, RequestBuilder, StatusCode};
-use url::Url;
+use url::{Origin, Url};
 
 use crate::secret::Secret;
 
@@ -13,6 +16,9 @@ use super::resolver::{PrivateAddress, Resolver, limited};
 
 /// Bodies up to this size, in bytes, are read even if nobody needs them: only then is the connection used again.
 const DRAINED: u64 = 64 << 10;
+/// The most origins that redirects lead to whose connections are kept open for further requests. A server can name any
+/// number of them.
+const KEPT_ORIGINS: usize = 32;
 
 /// The certificate authorities that a client trusts.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +39,8 @@ pub struct Client {
     resolver: Resolver,
     timeout: Duration,
     allowed: Vec<RedirectHost>,
+    /// The origins that redirects have led to, as far as their connections are kept open.
+    kept_origins: Arc<Mutex<HashSet<Origin>>>,
 }
 
 /// A request.
@@ -123,7 +131,7 @@ impl Client {
             Authorities::Only(certificates) => builder.tls_certs_only(certificates),
             Authorities::Also(certificates) => builder.tls_certs_merge(certificates),
         };
-        Ok(Client { http: builder.build()?, resolver, timeout, allowed })
+        Ok(Client { http: builder.build()?, resolver, timeout, allowed, kept_origins: Arc::default() })
     }
 
     /// Sends a request, follows redirects and reads the response, all within one timeout. With a limit of 0, the body
@@ -166,11 +174,21 @@ impl Client {
         }
     }
 
+    /// Returns whether the connection to a server that a redirect leads to is kept open.
+    fn keeps_open(&self, url: &Url) -> bool {
+        let mut kept = self.kept_origins.lock();
+        let origin = url.origin();
+        kept.contains(&origin) || kept.len() < KEPT_ORIGINS && kept.insert(origin)
+    }
+
     /// Sends one request of a route.
     async fn hop(&self, route: &Route, request: &Request, end: Instant) -> Result<reqwest::Response, SendError> {
         let url = route.url();
         let mut builder = self.http.request(request.method.clone(), url.clone()).headers(request.headers.clone());
         builder = builder.timeout(end.saturating_duration_since(Instant::now()));
+        if !route.is_at_origin() && !self.keeps_open(url) {
+            builder = builder.header(CONNECTION, HeaderValue::from_static("close"));
+        }
         if route.carries_secrets() {
             builder = builder.headers(request.secrets.clone());
             if let Some(body) = &request.body {
@@ -219,6 +237,9 @@ async fn read(mut response: reqwest::Response, limit: usize, has_left: bool) -> 
         drain(response).await;
         return Ok(Response { status, headers, body, url, has_left });
     }
+    if response.content_length().is_some_and(|length| length > limit as u64) {
+        return Err(SendError::TooLarge(limit));
+    }
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > limit {
             return Err(SendError::TooLarge(limit));
@@ -239,7 +260,9 @@ async fn drain(mut response: reqwest::Response) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use reqwest::dns::Resolve;
 
@@ -257,6 +280,52 @@ mod tests {
         let port = listener.local_addr().expect("an address").port();
         std::thread::spawn(move || listener.incoming().take(4).for_each(drop));
         format!("http://localhost:{port}/")
+    }
+
+    /// Serves on all addresses of this machine, and redirects `/NUMBER` to another of them for each number. Counts the
+    /// connections that the client leaves open.
+    fn redirecting(open: Arc<AtomicUsize>) -> std::io::Result<u16> {
+        let listener = TcpListener::bind("0.0.0.0:0")?;
+        let port = listener.local_addr()?.port();
+        let serve = move |stream: TcpStream, open: &AtomicUsize| -> std::io::Result<()> {
+            let mut lines = BufReader::new(stream.try_clone()?).lines();
+            while let Some(first) = lines.next() {
+                let first = first?;
+                let head: Vec<String> =
+                    lines.by_ref().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+                let number: Option<u8> = first.split(['/', ' ']).nth(2).and_then(|number| number.parse().ok());
+                let answer = match number {
+                    Some(number) => format!("302 X\r\nLocation: http://127.0.1.{number}:{port}/\r\n"),
+                    None => "200 X\r\n".to_owned(),
+                };
+                let is_closed = head.iter().any(|line| line.eq_ignore_ascii_case("connection: close"));
+                open.fetch_add(usize::from(number.is_none() && !is_closed), Ordering::Relaxed);
+                (&stream).write_all(format!("HTTP/1.1 {answer}Content-Length: 0\r\n\r\n").as_bytes())?;
+            }
+            Ok(())
+        };
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let open = Arc::clone(&open);
+                std::thread::spawn(move || serve(stream, &open));
+            }
+        });
+        Ok(port)
+    }
+
+    #[test]
+    fn few_connections_to_servers_that_redirects_lead_to_are_kept_open() {
+        let open = Arc::new(AtomicUsize::new(0));
+        let port = redirecting(Arc::clone(&open)).expect("a port");
+        let client = Client::new(Duration::from_secs(5), Authorities::Only(Vec::new()), Vec::new()).expect("a client");
+        run(async {
+            for number in 0..100 {
+                let url = format!("http://127.0.0.1:{port}/{number}").parse().expect("a URL");
+                let response = client.send(&Request::new(Method::GET, url), 0).await.expect("an answer");
+                assert!(response.has_left);
+            }
+        });
+        assert_eq!(open.load(Ordering::Relaxed), KEPT_ORIGINS);
     }
 
     #[test]

@@ -8,18 +8,22 @@
 //! - [`redirect`]: decides which redirects are followed, and who receives secrets
 //! - [`reach`]: tells public addresses from those of this machine and of private networks
 //! - [`resolver`]: resolves names, and keeps redirects away from private addresses
+//! - [`wait`]: how long a server asks to wait
+//! - [`excerpt`]: the beginning of a text from a server, for messages
 
 pub mod client;
+pub mod excerpt;
 pub mod reach;
 pub mod redirect;
 pub mod resolver;
+pub mod wait;
 
 use std::error::Error;
 use std::io;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{HeaderMap, LINK, RETRY_AFTER};
+use reqwest::header::{HeaderMap, LINK};
 
 /// All but the unreserved characters of a path segment (RFC 3986, section 2.3).
 const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -94,17 +98,6 @@ fn tls_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> 
         return tls_error(wrapped);
     }
     error.source().and_then(tls_error)
-}
-
-/// Parses `Retry-After`, given in seconds or as a date.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        // A year is as good as forever, and does not overflow.
-        return Some(Duration::from_secs(seconds.min(365 * 24 * 3600)));
-    }
-    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Duration::try_from(at.duration_since(jiff::Timestamp::now())).ok()
 }
 
 /// Encodes a text as a path segment or as a query value.

@@ -11,10 +11,15 @@ use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Method, StatusCode};
 use url::{Origin, Url};
 
+use super::excerpt::excerpt;
 use super::reach::Reach;
 
 /// The most redirects that are followed.
 const LIMIT: usize = 5;
+
+/// The longest name of a host (RFC 1035, section 2.3.4), and the longest URL that is followed, in bytes.
+const LONGEST_HOST: usize = 255;
+const LONGEST_URL: usize = 16 << 10;
 
 /// A host that redirects may lead to even if its address is private.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +103,7 @@ impl fmt::Display for RedirectProblem {
 impl RedirectError {
     /// A problem with the server of a URL.
     pub fn new(url: &Url, problem: RedirectProblem) -> RedirectError {
-        RedirectError { to: url.origin().ascii_serialization(), problem }
+        RedirectError { to: excerpt(&url.origin().ascii_serialization()), problem }
     }
 
     /// The target's host and port.
@@ -156,7 +161,8 @@ impl Route {
     /// The redirect must not be followed.
     pub fn go_to(&mut self, mut next: Url, allowed: &[RedirectHost]) -> Result<(), RedirectError> {
         let refused = |next: &Url, problem| Err(RedirectError::new(next, problem));
-        if !matches!(next.scheme(), "https" | "http") || next.host().is_none() {
+        let has_host = next.host_str().is_some_and(|host| host.len() <= LONGEST_HOST);
+        if !matches!(next.scheme(), "https" | "http") || !has_host || next.as_str().len() > LONGEST_URL {
             return refused(&next, RedirectProblem::Invalid);
         }
         if self.hops == LIMIT {
@@ -250,6 +256,8 @@ mod tests {
         assert_eq!(led(&["https://s.example.com/", "http://s.example.com/"]), Err(RedirectProblem::Unencrypted));
         assert_eq!(led(&["ftp://r.example.com/"]), Err(RedirectProblem::Invalid));
         assert_eq!(led(&["data:text/plain,x"]), Err(RedirectProblem::Invalid));
+        let (host, path) = (format!("https://{}/", "x".repeat(256)), format!("/{}", "x".repeat(16 << 10)));
+        assert_eq!((led(&[&host]), led(&[&path])), (Err(RedirectProblem::Invalid), Err(RedirectProblem::Invalid)));
         assert_eq!(led(&["/1", "/2", "/3", "/4", "/5"]), Ok(true));
         assert_eq!(led(&["/1", "/2", "/3", "/4", "/5", "/6"]), Err(RedirectProblem::TooMany));
     }

@@ -43,7 +43,7 @@ impl Closures {
     }
 
     /// Returns the kustomizations that have a file among their resources.
-    pub(super) fn included_by(&self, file: &str) -> impl Iterator<Item = &Arc<str>> {
+    pub(super) fn included_by(&self, file: &str) -> impl Iterator<Item = &Arc<str>> + use<'_> {
         let parents = self.parents.get(file).into_iter().flatten();
         parents.filter(|parent| parent.as_resource).map(|parent| &parent.file)
     }
@@ -59,12 +59,16 @@ impl Closures {
             return all.filter(|other| self.shares_folder(file, other)).collect();
         }
         let mut roots: BTreeSet<&str> = BTreeSet::new();
+        let mut lists: Vec<&str> = Vec::new();
         let mut open = own;
         while let Some(next) = open.pop() {
             if roots.insert(next) {
                 // A kustomization that includes several others is a list of apps; a flaw in one app must not block the
                 // others.
-                open.extend(self.parents_of(next).filter(|parent| self.kustomizations_in(parent) == 1));
+                let (list, app): (Vec<&str>, Vec<&str>) =
+                    self.parents_of(next).partition(|parent| self.kustomizations_in(parent) > 1);
+                open.extend(app);
+                lists.extend(list);
             }
         }
         let mut found = BTreeSet::new();
@@ -72,6 +76,20 @@ impl Closures {
         while let Some(next) = open.pop() {
             if found.insert(next) {
                 open.extend(self.includes.get(next).into_iter().flatten().map(AsRef::as_ref));
+            }
+        }
+        found.extend(self.files_of_lists(lists));
+        found
+    }
+
+    /// Returns lists of apps, and whatever includes them, each with the files that belong to no app.
+    fn files_of_lists<'l>(&'l self, mut open: Vec<&'l str>) -> BTreeSet<&'l str> {
+        let mut found = BTreeSet::new();
+        while let Some(list) = open.pop() {
+            if found.insert(list) {
+                let included = self.includes.get(list).into_iter().flatten();
+                found.extend(included.filter(|file| !self.includes.contains_key(*file)).map(AsRef::as_ref));
+                open.extend(self.parents_of(list));
             }
         }
         found
@@ -96,23 +114,27 @@ impl Closures {
     }
 
     /// Returns whether two files are deployed together although no kustomization says so: Flux deploys a folder with
-    /// everything below it, except for folders with kustomizations of their own. The root is not an app, so files below
-    /// it do not count.
+    /// everything below it, except for folders with kustomizations of their own. The folder that it starts from can be
+    /// any of those above the file; the files right in these folders count, but not the apps next to this one. The root
+    /// is not an app, so files below it do not count.
     fn shares_folder(&self, file: &str, other: &str) -> bool {
-        let folder = parent_of(file);
-        if folder.is_empty() {
-            return parent_of(other).is_empty();
+        let (folder, other) = (parent_of(file), parent_of(other));
+        if folder.is_empty() || other.is_empty() {
+            return folder == other;
         }
-        let mut inner = parent_of(other);
-        while inner.len() > folder.len() {
-            let has_own =
-                KUSTOMIZATION_NAMES.iter().any(|name| self.includes.contains_key(child_of(inner, name).as_str()));
-            if has_own {
+        let is_above = folder.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
+        let (upper, mut inner) = if is_above { (other, folder) } else { (folder, other) };
+        while inner.len() > upper.len() {
+            if self.has_kustomization(inner) {
                 return false;
             }
             inner = parent_of(inner);
         }
-        inner == folder
+        inner == upper && !(is_above && self.has_kustomization(upper))
+    }
+
+    fn has_kustomization(&self, folder: &str) -> bool {
+        KUSTOMIZATION_NAMES.iter().any(|name| self.includes.contains_key(child_of(folder, name).as_str()))
     }
 }
 
@@ -123,6 +145,7 @@ mod tests {
     use crate::manifest::field_rules::FieldRules;
     use crate::manifest::find;
     use crate::manifest::graph::Graph;
+    use crate::path::Links;
 
     fn around(files: &[(&str, &str)], file: &str) -> Vec<String> {
         let read: Vec<(Arc<str>, FileFacts)> = files
@@ -131,14 +154,14 @@ mod tests {
                 ((*path).into(), find::read(path, text.as_bytes(), &FieldRules::default()).expect("YAML"))
             })
             .collect();
-        let graph = Graph::build(read.iter().map(|(path, facts)| (path, facts)), &|_| true);
+        let graph = Graph::build(read.iter().map(|(path, facts)| (path, facts)), &|_| true, &Links::default());
         graph.closures.around(file, files.iter().map(|(path, _)| *path)).into_iter().map(str::to_owned).collect()
     }
 
     #[test]
     fn bases_components_and_generated_secrets_belong_and_neighbours_do_not() {
         let files = [
-            ("apps/kustomization.yaml", "resources: [a/prod, b]\n"),
+            ("apps/kustomization.yaml", "resources: [a/prod, b, quota.yaml]\n"),
             ("apps/a/base/deploy.yaml", "image: x/y:1\n"),
             ("apps/a/base/kustomization.yaml", "resources: [deploy.yaml, ../../../shared.yaml]\n"),
             (
@@ -160,10 +183,15 @@ mod tests {
                 "apps/a/prod/p.yaml",
                 "apps/a/prod/s.env",
                 "apps/a/prod/t.key",
+                "apps/kustomization.yaml",
+                "apps/quota.yaml",
                 "shared.yaml",
             ]
         );
-        assert_eq!(around(&files, "apps/b/kustomization.yaml"), ["apps/b/kustomization.yaml", "apps/b/secret.yaml"]);
+        assert_eq!(
+            around(&files, "apps/b/kustomization.yaml"),
+            ["apps/b/kustomization.yaml", "apps/b/secret.yaml", "apps/kustomization.yaml", "apps/quota.yaml"]
+        );
     }
 
     #[test]
@@ -186,8 +214,12 @@ mod tests {
             ("apps/a/own/kustomization.yaml", "resources: [secret.yaml]\n"),
             ("apps/a/own/secret.yaml", ""),
             ("apps/ab/secret.yaml", ""),
+            ("apps/secret.yaml", ""),
         ];
         assert_eq!(around(&files, "a.yaml"), ["a.yaml", "b.yaml"]);
-        assert_eq!(around(&files, "apps/a/deploy.yaml"), ["apps/a/deploy.yaml", "apps/a/more/secret.yaml"]);
+        assert_eq!(
+            around(&files, "apps/a/deploy.yaml"),
+            ["apps/a/deploy.yaml", "apps/a/more/secret.yaml", "apps/secret.yaml"]
+        );
     }
 }

@@ -30,6 +30,7 @@ use super::facts::FileFacts;
 use super::field::{Field, Slots};
 use super::field_rules::FieldRules;
 use super::find;
+use super::template;
 
 /// A field and the version to set it to.
 #[derive(Debug, Clone)]
@@ -85,7 +86,10 @@ pub fn edit(
     follow: FollowRefs,
     field_rules: &FieldRules,
 ) -> Result<Vec<u8>, EditError> {
-    let scan = Scan::read(bytes).map_err(EditError::Unreadable)?;
+    let scan = match Scan::read(bytes) {
+        Ok(scan) => scan,
+        Err(error) => return template_edited(bytes, moves).unwrap_or(Err(EditError::Unreadable(error))),
+    };
     let facts = find::read_scan(path, &scan, field_rules);
     if facts.encrypted {
         return Err(EditError::Encrypted);
@@ -115,6 +119,7 @@ fn edited(
 ) -> Result<Vec<u8>, EditError> {
     let mut changes = Vec::new();
     let mut refs: BTreeMap<NodeId, Vec<(&str, &str)>> = BTreeMap::new();
+    let mut nested: Nested<'_> = BTreeMap::new();
     for Move { field, to } in moves {
         if !facts.has(field) {
             return Err(EditError::Moved { path: field.path.clone() });
@@ -122,24 +127,112 @@ fn edited(
         if field.holds(to) {
             continue;
         }
-        match &field.slots {
-            Slots::Whole { scalar } => changes.push(whole(scan, *scalar, to)),
-            Slots::Within { scalar, part } => changes.push(within(scan, *scalar, part, to)),
-            Slots::Apart { tag, digest } => apart(field, *tag, *digest, to, &mut changes)?,
-            Slots::Siblings { tag, digest } => siblings(scan, field, *tag, *digest, to, &mut changes)?,
-            Slots::Entry { tag_key, anchor_key, tag, digest, refs: remote } => {
-                entry(scan, *anchor_key, (tag_key, *tag), *digest, to, &mut changes);
-                let (Some(old), Some(new)) = (&field.version.tag, &to.tag) else { continue };
-                for (node, pinned) in remote.iter().filter(|(_, pinned)| pinned == old.as_str() && old != new) {
-                    refs.entry(*node).or_default().push((pinned, new.as_str()));
-                }
-            }
+        if let Slots::Nested { scalar, inner } = &field.slots {
+            nested.entry(*scalar).or_default().push((field, inner, to));
+            continue;
         }
+        change(scan, field, &field.slots, to, &mut changes)?;
+        let (Slots::Entry { refs: remote, .. }, Some(old), Some(new)) = (&field.slots, &field.version.tag, &to.tag)
+        else {
+            continue;
+        };
+        for (node, pinned) in remote.iter().filter(|(_, pinned)| pinned == old.as_str() && old != new) {
+            refs.entry(*node).or_default().push((pinned, new.as_str()));
+        }
+    }
+    for (scalar, moves) in nested {
+        changes.extend(within_text(scan, scalar, &moves)?);
     }
     if follow == FollowRefs::Yes {
         changes.extend(refs.iter().filter_map(|(node, asked)| follow_ref(scan, *node, asked)));
     }
     splice::apply(bytes, scan, &changes).map_err(EditError::Refused)
+}
+
+/// The moves within YAML that is the text of a scalar, by scalar.
+type Nested<'m> = BTreeMap<NodeId, Vec<(&'m Field, &'m Slots, &'m Version)>>;
+
+/// Adds the changes that set a field to a version.
+fn change(
+    scan: &Scan<'_>,
+    field: &Field,
+    slots: &Slots,
+    to: &Version,
+    changes: &mut Vec<Change>,
+) -> Result<(), EditError> {
+    match slots {
+        Slots::Whole { scalar } => changes.push(whole(scan, *scalar, to)),
+        Slots::Within { scalar, part } => changes.push(within(scan, *scalar, part, to)),
+        Slots::Apart { tag, digest } => apart(field, *tag, *digest, to, changes)?,
+        Slots::Siblings { tag, digest } => siblings(scan, field, *tag, *digest, to, changes)?,
+        Slots::Entry { tag_key, anchor_key, tag, digest, .. } => {
+            entry(scan, *anchor_key, (tag_key, *tag), *digest, to, changes);
+        }
+        Slots::Line { .. } | Slots::Nested { .. } => return Err(EditError::Moved { path: field.path.clone() }),
+    }
+    Ok(())
+}
+
+/// Edits YAML that is the text of a scalar: each line that comes out differently is a change to that part of the text.
+fn within_text(
+    scan: &Scan<'_>,
+    scalar: NodeId,
+    moves: &[(&Field, &Slots, &Version)],
+) -> Result<Vec<Change>, EditError> {
+    let before = scan.scalar(scalar).unwrap_or_default();
+    let inner = Scan::read(before.as_bytes()).map_err(EditError::Unreadable)?;
+    let mut changes = Vec::new();
+    for (field, slots, to) in moves {
+        change(&inner, field, slots, to, &mut changes)?;
+    }
+    let after = splice::apply(before.as_bytes(), &inner, &changes).map_err(EditError::Refused)?;
+    let refused = || EditError::Refused(SpliceError::NotEditable { path: scan.path(scalar) });
+    let after = String::from_utf8(after).map_err(|_| refused())?;
+    if before.lines().count() != after.lines().count() {
+        return Err(refused());
+    }
+    let mut start = 0;
+    let mut parts = Vec::new();
+    for (old, new) in before.split_inclusive('\n').zip(after.split_inclusive('\n')) {
+        if old != new {
+            let (at, text) = difference(old, new);
+            parts.push(Change::Part { node: scalar, at: start + at.start..start + at.end, text: text.to_owned() });
+        }
+        start += old.len();
+    }
+    Ok(parts)
+}
+
+/// Returns the words of a line that differ, and what they become.
+fn difference<'n>(old: &str, new: &'n str) -> (Range<usize>, &'n str) {
+    let same = |(a, b): &(char, char)| a == b;
+    let start: usize = old.chars().zip(new.chars()).take_while(same).map(|(a, _)| a.len_utf8()).sum();
+    let start = old[..start].rfind(char::is_whitespace).map_or(0, |at| at + 1);
+    let rest = (&old[start..], &new[start..]);
+    let end: usize = rest.0.chars().rev().zip(rest.1.chars().rev()).take_while(same).map(|(a, _)| a.len_utf8()).sum();
+    let tail = &old[old.len() - end..];
+    let end = tail.find(char::is_whitespace).map_or(0, |at| tail.len() - at);
+    (start..old.len() - end, &new[start..new.len() - end])
+}
+
+/// Edits a template; `None` if the file is not one.
+fn template_edited(bytes: &[u8], moves: &[Move<'_>]) -> Option<Result<Vec<u8>, EditError>> {
+    let fields = template::fields(bytes);
+    if fields.is_empty() {
+        return None;
+    }
+    let mut changes = Vec::new();
+    for Move { field, to } in moves {
+        match &field.slots {
+            Slots::Line { part } if fields.contains(field) => {
+                let old = std::str::from_utf8(&bytes[part.clone()]).unwrap_or_default();
+                changes.push((part.clone(), renewed(old, to)));
+            }
+            _ => return Some(Err(EditError::Moved { path: field.path.clone() })),
+        }
+    }
+    let refused = || EditError::Refused(SpliceError::Unverified { path: "a template".to_owned() });
+    Some(template::replace(bytes, changes).ok_or_else(refused))
 }
 
 fn value(node: NodeId, text: impl ToString) -> Change {

@@ -1,13 +1,16 @@
 //! Everything that is known about one file once it has been parsed.
 
+use std::collections::BTreeMap;
+
 use crate::image::{Repository, Version};
 use crate::yaml::place::Place;
 
 use super::field::{Field, Pending};
-use super::field_rules::FieldRuleError;
 use super::flux::FluxObject;
 use super::kustomization::Kustomization;
 use super::marker::MarkerError;
+use super::rule_image::FieldRuleError;
+use super::values::facts::{Dependency, ValuesFacts};
 
 /// Everything that is known about one file once it has been parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,8 +21,14 @@ pub struct FileFacts {
     pub pending: Vec<Pending>,
     /// Its references to files and images, if it is a kustomization.
     pub kustomization: Option<Kustomization>,
+    /// The values of charts in it: one for each document and release that has any.
+    pub values: Vec<ValuesFacts>,
+    /// The dependencies of the chart that it describes.
+    pub dependencies: Vec<Dependency>,
     /// The Flux policies and image repositories in it.
     pub flux: Vec<FluxObject>,
+    /// The scalars that rules insert into the names of images in other files, by path.
+    pub for_others: BTreeMap<String, String>,
     /// Markers and rules that cannot be applied.
     pub problems: Vec<FieldProblem>,
     /// True if it is a SOPS file whose message authentication code also covers plaintext values, so that editing one
@@ -58,7 +67,13 @@ impl FileFacts {
         let mut versions = self.fields.iter().filter(|field| field.repository == *image);
         let exact = versions.clone().find(|field| field.path == path).map(|field| &field.version);
         let pending = || self.pending.iter().find(|pending| pending.path() == path).map(Pending::version);
-        exact.or_else(pending).or_else(|| {
+        // The registry may be in another file.
+        let ends_alike = |field: &&Field| {
+            let rest = image.as_str().strip_suffix(field.repository.path());
+            field.path == path && rest.is_some_and(|rest| rest.ends_with('/'))
+        };
+        let unprefixed = || self.fields.iter().find(ends_alike).map(|field| &field.version);
+        exact.or_else(pending).or_else(unprefixed).or_else(|| {
             let first = &versions.next()?.version;
             versions.all(|field| field.version == *first).then_some(first)
         })
@@ -66,8 +81,10 @@ impl FileFacts {
 
     /// Returns whether a field is in this file.
     pub(super) fn has(&self, field: &Field) -> bool {
-        let pending =
-            |pending: &Pending| pending.place() == field.place && pending.named(field.repository.clone()) == *field;
-        self.fields.contains(field) || self.pending.iter().any(pending)
+        let pending = |pending: &Pending| {
+            pending.place() == field.place && pending.named(field.repository.clone(), None).is_same(field)
+        };
+        let own = |own: &Field| own.place == field.place && own.is_same(field);
+        self.fields.iter().any(own) || self.pending.iter().any(pending)
     }
 }

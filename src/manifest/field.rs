@@ -2,12 +2,16 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::image::{Repository, Version};
 use crate::yaml::node::NodeId;
 use crate::yaml::place::Place;
+
+use super::rule_image::NamePart;
+use super::values::facts::ValuesPlace;
 
 /// The form of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -25,6 +29,8 @@ pub enum Shape {
     Value,
     /// A scalar that a marker or a rule in the configuration selects.
     Marker,
+    /// A complete reference on a line of a template that is the same however the template is rendered.
+    Template,
 }
 
 impl fmt::Display for Shape {
@@ -36,6 +42,7 @@ impl fmt::Display for Shape {
             Shape::OciRepository => "oci-repository",
             Shape::Value => "value",
             Shape::Marker => "marker",
+            Shape::Template => "template",
         })
     }
 }
@@ -59,8 +66,14 @@ pub struct Field {
     pub transformed: bool,
     /// The version that the field holds.
     pub version: Version,
+    /// True if a marker comment stands next to its tag or its digest.
+    pub marked: bool,
     /// Other paths that refer to the same scalar through an anchor and its aliases: they change with it.
     pub moves_along: Vec<String>,
+    /// The other images whose tag is the same scalar, according to the rule that selects it.
+    pub serves_also: Vec<Repository>,
+    /// The file that names the image, if it is not the field's own.
+    pub named_in: Option<Arc<str>>,
     /// The scalars that make up the field.
     pub(super) slots: Slots,
 }
@@ -75,6 +88,16 @@ impl Field {
         }
     }
 
+    /// Returns whether this is the same field as another one, apart from what other files say about its image.
+    pub(super) fn is_same(&self, other: &Field) -> bool {
+        let is_prefixed = other.named_in.is_some() && other.repository.as_str().ends_with(&self.written_name);
+        let own = Field { serves_also: other.serves_also.clone(), named_in: other.named_in.clone(), ..self.clone() };
+        own == *other
+            || is_prefixed
+                && Field { repository: other.repository.clone(), written_name: other.written_name.clone(), ..own }
+                    == *other
+    }
+
     /// Returns whether an edit of this field would also change another field of the same file, because they share a
     /// scalar.
     pub fn shares_scalar_with(&self, other: &Field) -> bool {
@@ -83,11 +106,27 @@ impl Field {
     }
 }
 
-/// A field whose image is not defined in its own file: its marker refers to a Flux policy.
+/// The definition of an image outside the field's own file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameSource {
+    /// An ImagePolicy of Flux, as `NAMESPACE:NAME`.
+    Policy(String),
+    /// The values of a chart that are merged with those of the file.
+    Values {
+        /// The mapping that holds the tag.
+        place: ValuesPlace,
+        /// True if the tag is that of an image even if nothing names the image.
+        is_likely: bool,
+    },
+    /// A rule whose image depends on scalars of other files.
+    Rule(Vec<NamePart>),
+}
+
+/// A field whose image is not defined in its own file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pending {
-    /// `NAMESPACE:NAME` of the ImagePolicy.
-    pub policy: String,
+    /// The definition of the image.
+    pub name: NameSource,
     /// Everything except the image.
     pub(super) spot: Spot,
     /// See [`Field::moves_along`].
@@ -110,10 +149,10 @@ impl Pending {
         &self.spot.version
     }
 
-    /// Returns the field for its image.
-    pub fn named(&self, image: Repository) -> Field {
+    /// Returns the field for its image, which a file of values may have named.
+    pub fn named(&self, image: Repository, named_in: Option<Arc<str>>) -> Field {
         let moves_along = self.moves_along.clone();
-        Field { moves_along, ..self.spot.clone().field(image.clone(), image.to_string(), false) }
+        Field { moves_along, named_in, ..self.spot.clone().field(image.clone(), image.to_string(), false) }
     }
 }
 
@@ -125,12 +164,14 @@ pub(super) struct Spot {
     pub place: Place,
     pub shape: Shape,
     pub version: Version,
+    /// See [`Field::marked`].
+    pub marked: bool,
     pub slots: Slots,
 }
 
 impl Spot {
     pub(super) fn field(self, repository: Repository, written_name: String, transformed: bool) -> Field {
-        let Spot { document, path, place, shape, version, slots } = self;
+        let Spot { document, path, place, shape, version, marked, slots } = self;
         Field {
             document,
             path,
@@ -140,7 +181,10 @@ impl Spot {
             written_name,
             transformed,
             version,
+            marked,
             moves_along: Vec::new(),
+            serves_also: Vec::new(),
+            named_in: None,
             slots,
         }
     }
@@ -182,6 +226,18 @@ pub(super) enum Slots {
         /// Key and value of `digest`.
         digest: Option<(NodeId, NodeId)>,
     },
+    /// A part of a line of a file that is not YAML: name, tag and digest.
+    Line {
+        /// The bytes of the file.
+        part: Range<usize>,
+    },
+    /// The slots of a field within YAML that is itself the value of a scalar.
+    Nested {
+        /// The scalar.
+        scalar: NodeId,
+        /// The slots, whose nodes are those of the inner YAML.
+        inner: Box<Slots>,
+    },
     /// Scalars that markers or rules select. There is at least one, and none is ever removed.
     Apart {
         /// The one that holds the tag.
@@ -192,12 +248,26 @@ pub(super) enum Slots {
 }
 
 impl Slots {
+    /// Returns the scalars that hold the version.
+    pub(super) fn version_scalars(&self) -> impl Iterator<Item = NodeId> {
+        let (first, second) = match self {
+            Slots::Whole { scalar } | Slots::Within { scalar, .. } | Slots::Nested { scalar, .. } => {
+                (Some(*scalar), None)
+            }
+            Slots::Line { .. } => (None, None),
+            Slots::Entry { tag, digest, .. } => (tag.map(|(_, value)| value), digest.map(|(_, value)| value)),
+            Slots::Siblings { tag, digest } => (Some(*tag), digest.map(|(_, value)| value)),
+            Slots::Apart { tag, digest } => (*tag, *digest),
+        };
+        first.into_iter().chain(second)
+    }
+
     /// Returns the scalar that an edit changes first.
     pub(super) fn scalar(&self) -> Option<NodeId> {
         match self {
             Slots::Whole { scalar } => Some(*scalar),
             // Several parts of one scalar can be edited independently.
-            Slots::Within { .. } => None,
+            Slots::Within { .. } | Slots::Line { .. } | Slots::Nested { .. } => None,
             Slots::Entry { tag, digest, .. } => tag.or(*digest).map(|(_, value)| value),
             Slots::Siblings { tag, .. } => Some(*tag),
             Slots::Apart { tag, digest } => tag.or(*digest),

@@ -12,6 +12,19 @@ pub fn has_kustomization_name(path: &str) -> bool {
     KUSTOMIZATION_NAMES.into_iter().any(is_named)
 }
 
+/// The repository's own file with policies, at its root.
+pub const REPOSITORY_FILE: &str = "tagalong.yaml";
+
+/// Returns whether the name of a file makes it the description of a chart.
+pub fn is_chart(path: &str) -> bool {
+    path.strip_suffix("Chart.yaml").is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+}
+
+/// Returns whether the name of a file makes it the overrides of an Argo CD application's source.
+pub fn is_argo_override(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| name.starts_with(".argocd-source"))
+}
+
 /// Returns whether a document is a kustomization.
 pub(super) fn is_kustomization(path: &str, scan: &Scan<'_>, root: NodeId) -> bool {
     let version = scan.get_scalar(root, "apiVersion").unwrap_or_default();

@@ -15,7 +15,7 @@ use super::find::read;
 use super::kustomization::Kustomization;
 
 /// The keys for the kind of the file, the files that it includes and the images that it names.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "apiVersion",
     "kind",
     "resources",
@@ -27,6 +27,7 @@ const KEYS: [&str; 11] = [
     "generators",
     "transformers",
     "secretGenerator",
+    "configMapGenerator",
 ];
 
 /// Reads the references of a kustomization, but none of its fields.
@@ -83,12 +84,18 @@ const OF_RESOURCES: usize = 3;
 
 /// Reads an excerpt that consists only of lists of plain words; `None` if it is anything else.
 fn plain(excerpt: &str) -> Option<Kustomization> {
+    let mut config_maps = Vec::new();
+    let mut in_generators = false;
     let mut lists: [Option<Vec<String>>; LISTS.len()] = Default::default();
     // The list that items belong to, and their indentation.
     let mut open: Option<(usize, Option<usize>)> = None;
     for line in excerpt.lines() {
         let text = line.trim_matches(' ');
         let indent = line.len() - line.trim_start_matches(' ').len();
+        if in_generators && (indent > 0 || text.starts_with("- ")) {
+            generator_line(text, &mut config_maps)?;
+            continue;
+        }
         if let Some(item) = text.strip_prefix("- ") {
             let (list, own_indent) = open.as_mut()?;
             if *own_indent.get_or_insert(indent) != indent || !is_word(item) {
@@ -98,9 +105,11 @@ fn plain(excerpt: &str) -> Option<Kustomization> {
         } else if !text.is_empty() {
             let (key, value) = text.split_once(':').filter(|_| indent == 0)?;
             open = None;
+            in_generators = false;
             match (key, value.trim_start_matches(' ')) {
                 ("apiVersion", value) if is_word(value) => {}
                 ("kind", "Kustomization" | "Component") => {}
+                ("configMapGenerator", "") if config_maps.is_empty() => in_generators = true,
                 (key, "") => {
                     let list = LISTS.iter().position(|list| *list == key)?;
                     if lists[list].replace(Vec::new()).is_some() {
@@ -114,7 +123,27 @@ fn plain(excerpt: &str) -> Option<Kustomization> {
     }
     let (resources, files) = lists.split_at_mut(OF_RESOURCES);
     let of = |lists: &mut [Option<Vec<String>>]| lists.iter_mut().flatten().flat_map(std::mem::take).collect();
-    Some(Kustomization { resources: of(resources), files: of(files), images: Vec::new() })
+    Some(Kustomization { resources: of(resources), files: of(files), config_maps, ..Kustomization::default() })
+}
+
+/// Reads a line of a list of generators with a name and files in brackets, and nothing else.
+fn generator_line(text: &str, config_maps: &mut Vec<(String, Vec<String>)>) -> Option<()> {
+    let (is_first, pair) = text.strip_prefix("- ").map_or((false, text), |pair| (true, pair));
+    if pair.is_empty() {
+        return Some(());
+    }
+    match pair.split_once(": ")? {
+        ("name", name) if is_first && is_word(name) => config_maps.push((name.to_owned(), Vec::new())),
+        ("files", list) if !is_first => {
+            let items = list.strip_prefix('[')?.strip_suffix(']')?.split(',').map(|item| item.trim_matches(' '));
+            let (_, files) = config_maps.last_mut().filter(|(_, files)| files.is_empty())?;
+            for item in items {
+                is_word(item).then(|| files.push(item.to_owned()))?;
+            }
+        }
+        _ => return None,
+    }
+    Some(())
 }
 
 /// Returns whether a text is a scalar with its literal value in every context.
@@ -137,7 +166,7 @@ mod tests {
 
     #[test]
     fn irrelevant_lines_are_not_read() {
-        let text = "# ours\n---\nkind: Kustomization\nlabels:\n- pairs: {a: b}\nresources:\n- a.yaml\n\n# next\n- ../b\nnamespace: x\nconfigMapGenerator:\n  - name: c\n";
+        let text = "# ours\n---\nkind: Kustomization\nlabels:\n- pairs: {a: b}\nresources:\n- a.yaml\n\n# next\n- ../b\nnamespace: x\nconfigurations:\n  - c.yaml\n";
         assert_eq!(excerpt(text).as_deref(), Some("kind: Kustomization\nresources:\n- a.yaml\n\n- ../b\n"));
         let facts = read_file_references(PATH, text.as_bytes()).expect("read");
         assert_eq!(facts.kustomization.expect("one").resources, ["a.yaml", "../b"]);
@@ -149,7 +178,15 @@ mod tests {
         let found = plain(text).expect("plain");
         assert_eq!(found.resources, ["a.yaml", "../b", "../c"]);
         assert_eq!((found.files, found.images), (vec!["g.yaml".to_owned()], Vec::new()));
+        let text = "resources:\n- a.yaml\nconfigMapGenerator:\n  - name: app\n    files: [values.yaml, b.yaml]\n";
+        let found = plain(text).expect("plain");
+        assert_eq!(found.config_maps, [("app".to_owned(), vec!["values.yaml".to_owned(), "b.yaml".to_owned()])]);
         for text in [
+            "configMapGenerator:\n- name: app\n  envs: [a.env]\n",
+            "configMapGenerator:\n- name: app\n  files: [key=a.yaml]\n",
+            "configMapGenerator:\n- name: app\n  files:\n  - a.yaml\n",
+            "configMapGenerator:\n- files: [a.yaml]\n  name: app\n",
+            "configMapGenerator:\n- name: app\n    files: [a.yaml\n",
             "resources: [a]\n",
             "resources:\n- a # why\n",
             "resources:\n- a\n  b\n",

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::path::{join, parent_of};
+use crate::path::{Links, join, parent_of};
 
 use super::closure::Closures;
 use super::facts::FileFacts;
@@ -36,10 +36,12 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Builds the graph from all files that were parsed, given in order. `exists` also knows files of other kinds.
+    /// Builds the graph from all files that were parsed, given in order. `exists` also knows files of other kinds; symbolic
+    /// links within the tree are followed.
     pub fn build<'f>(
         files: impl Iterator<Item = (&'f Arc<str>, &'f FileFacts)>,
         exists: &dyn Fn(&str) -> bool,
+        links: &Links,
     ) -> Graph {
         let named = files.filter(|(path, _)| has_kustomization_name(path));
         let kustomizations: Vec<(&Arc<str>, &Kustomization)> =
@@ -47,13 +49,13 @@ impl Graph {
         let by_folder: HashMap<&str, &Arc<str>> =
             kustomizations.iter().map(|(file, _)| (parent_of(file), *file)).collect();
         let mut closures = Closures::with_capacity(kustomizations.len());
-        let (mut images, mut problems) = (HashMap::new(), Vec::new());
+        let (mut images, mut problems, mut included) = (HashMap::new(), Vec::new(), HashMap::new());
         for (file, kustomization) in &kustomizations {
             if !kustomization.images.is_empty() {
                 images.insert(Arc::clone(file), kustomization.images.clone());
             }
             let target = |resource: &String| -> Option<Arc<str>> {
-                let path = join(parent_of(file), resource)?;
+                let path = links.resolve(&join(parent_of(file), resource)?)?;
                 let inner = by_folder.get(path.as_str());
                 Some(inner.map_or_else(|| path.as_str().into(), |inner| Arc::clone(inner)))
             };
@@ -64,10 +66,13 @@ impl Graph {
                     None => problems.push(GraphProblem::Missing { file: file.to_string(), resource: resource.clone() }),
                 }
             }
+            included.insert(Arc::clone(file), resources.clone());
             let files = kustomization.files.iter().filter(|file| is_local(file)).filter_map(target);
             closures.add(file, resources, files.collect());
         }
-        problems.extend(kustomizations.iter().filter_map(|(file, _)| cycle(&closures, file)));
+        let suspects = in_or_below_cycles(&included);
+        let suspects = kustomizations.iter().filter(|(file, _)| suspects.contains(&***file)).take(MOST_SUSPECTS);
+        problems.extend(suspects.filter_map(|(file, _)| cycle(&closures, file)));
         Graph { images, closures: Arc::new(closures), problems }
     }
 
@@ -80,6 +85,30 @@ impl Graph {
         let mut walk = Walk::default();
         walk.each_way_overrides(self, file, &field.written_name).then_some(walk.nearest).flatten()
     }
+}
+
+/// The number of kustomizations that are checked for cycles; one that is reported is enough.
+const MOST_SUSPECTS: usize = 100;
+
+/// Returns the kustomizations that are part of a cycle or included by one: those that remain after all that no other
+/// includes were taken away, again and again. `links` are the resources of each.
+fn in_or_below_cycles(links: &HashMap<Arc<str>, Vec<Arc<str>>>) -> HashSet<&str> {
+    let mut parents: HashMap<&str, usize> = links.keys().map(|file| (&**file, 0)).collect();
+    for target in links.values().flatten() {
+        parents.entry(target).and_modify(|count| *count += 1);
+    }
+    let mut open: Vec<&str> = parents.iter().filter(|(_, count)| **count == 0).map(|(file, _)| *file).collect();
+    while let Some(file) = open.pop() {
+        parents.remove(file);
+        for target in links.get(file).into_iter().flatten() {
+            let Some(count) = parents.get_mut(&**target) else { continue };
+            *count -= 1;
+            if *count == 0 {
+                open.push(target);
+            }
+        }
+    }
+    parents.into_keys().collect()
 }
 
 /// Returns a problem if a kustomization includes itself, directly or through others.
@@ -99,38 +128,68 @@ fn cycle(closures: &Closures, file: &str) -> Option<GraphProblem> {
 
 /// A walk along all paths upwards from a file.
 #[derive(Default)]
-struct Walk {
+struct Walk<'g> {
     /// The first kustomization that overrides the field.
     nearest: Option<String>,
     /// The results so far, by file and name. An entry that is still being worked on counts as overridden, so that a
     /// cycle has no effect; and no pair is visited twice, however many paths lead to it.
-    known: HashMap<(String, String), bool>,
+    known: HashMap<Key<'g>, bool>,
 }
 
-impl Walk {
-    fn each_way_overrides(&mut self, graph: &Graph, file: &str, name: &str) -> bool {
-        let mut parents = graph.closures.included_by(file).peekable();
-        if parents.peek().is_none() {
-            return false;
-        }
-        let key = (file.to_owned(), name.to_owned());
-        if let Some(known) = self.known.get(&key) {
-            return *known;
-        }
-        self.known.insert(key.clone(), true);
-        let mut all = true;
-        for parent in parents {
+impl<'g> Walk<'g> {
+    /// Visits the kustomizations on all paths, depth first. Chains of kustomizations may be long, so it keeps its own
+    /// stack.
+    fn each_way_overrides(&mut self, graph: &'g Graph, file: &'g str, name: &'g str) -> bool {
+        let mut open = vec![Visit::of(graph, (file, name))];
+        let mut result = false;
+        self.known.insert((file, name), true);
+        while let Some(visit) = open.last_mut() {
+            let (key, name) = (visit.key, visit.key.1);
+            let Some(parent) = visit.parents.pop() else {
+                result = visit.all;
+                self.known.insert(key, result);
+                open.pop();
+                open.last_mut().into_iter().for_each(|below| below.all &= result);
+                continue;
+            };
             let entry = graph.images.get(parent).and_then(|images| images.iter().find(|entry| entry.name == name));
-            all &= match entry {
+            match entry {
                 Some(entry) if entry.overrides => {
                     self.nearest.get_or_insert_with(|| parent.to_string());
-                    true
                 }
-                entry => self.each_way_overrides(graph, parent, entry.map_or(name, |entry| &entry.result)),
-            };
+                entry => {
+                    let next = (&**parent, entry.map_or(name, |entry| &*entry.result));
+                    match self.known.get(&next) {
+                        Some(known) => visit.all &= known,
+                        None => {
+                            self.known.insert(next, true);
+                            open.push(Visit::of(graph, next));
+                        }
+                    }
+                }
+            }
         }
-        self.known.insert(key, all);
-        all
+        result
+    }
+}
+
+/// A file and the name that an image has there.
+type Key<'g> = (&'g str, &'g str);
+
+/// A file that is being visited.
+struct Visit<'g> {
+    key: Key<'g>,
+    /// The kustomizations that include it and were not visited yet, the first one last.
+    parents: Vec<&'g Arc<str>>,
+    /// False if some path leads to an outermost kustomization without being overridden.
+    all: bool,
+}
+
+impl<'g> Visit<'g> {
+    fn of(graph: &'g Graph, key: Key<'g>) -> Visit<'g> {
+        let mut parents: Vec<&Arc<str>> = graph.closures.included_by(key.0).collect();
+        parents.reverse();
+        Visit { key, all: !parents.is_empty(), parents }
     }
 }
 

@@ -1,6 +1,6 @@
 //! All image fields of a tree, and the kustomizations that override them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use strsim::levenshtein;
@@ -9,10 +9,10 @@ use crate::image::Repository;
 use crate::yaml::node::ScanError;
 
 use super::closure::Closures;
-use super::facts::{FieldProblem, FileFacts};
-use super::field::Field;
-use super::flux::FluxPolicies;
+use super::facts::{FieldProblem, FieldProblemReason, FileFacts};
+use super::field::{Field, Pending};
 use super::graph::{Graph, GraphProblem};
+use super::names::{Names, NoName};
 use super::paths::PathFilter;
 
 /// The result of reading one file. Shared, because the facts of a blob are kept from one cycle to the next.
@@ -38,7 +38,7 @@ pub enum NamedFileError {
     /// It does not exist.
     #[error("{file}: no such file")]
     Missing { file: String },
-    /// It is not valid YAML.
+    /// It is not valid YAML, or too large or too deep.
     #[error("{file}: cannot be read as YAML")]
     NotYaml {
         file: String,
@@ -65,6 +65,17 @@ pub enum Problem {
     Policy { file: String, line: usize, policy: String },
 }
 
+/// A value that looks like the tag of an image which nothing names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nameless {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The path to the value.
+    pub path: String,
+}
+
 /// The number of files that are reported individually when they are left alone; a repository of charts has hundreds.
 const NAMED: usize = 10;
 
@@ -73,12 +84,14 @@ const NAMED: usize = 10;
 pub struct Inventory {
     /// The fields, ordered by file, document and position.
     pub fields: Vec<Located>,
-    /// Files that could not be parsed as YAML, with the reason. They are left alone.
+    /// Files that could not be parsed as YAML, or are too large or too deep, with the reason. They are left alone.
     pub unreadable: Vec<(String, ScanError)>,
     /// The files that are deployed together.
     pub closures: Arc<Closures>,
     /// The problems that were found.
     pub problems: Vec<Problem>,
+    /// Values that look like the tag of an image which nothing names.
+    pub nameless: Vec<Nameless>,
     /// A file that was named explicitly and does not exist.
     missing: Option<String>,
 }
@@ -93,11 +106,11 @@ impl Inventory {
         exists: &dyn Fn(&str) -> bool,
         paths: &PathFilter,
     ) -> Inventory {
-        let flux = FluxPolicies::of(readable(files).flat_map(|(_, facts)| &facts.flux));
+        let names = Names::of(readable(files), exists);
         let mut inventory = Inventory { closures: Arc::clone(&graph.closures), ..Inventory::default() };
         for (file, reading) in files.iter().filter(|(path, _)| paths.wants(path)) {
             match reading.as_ref() {
-                Ok(facts) => inventory.take(file, facts, graph, &flux),
+                Ok(facts) => inventory.take(file, facts, graph, &names),
                 Err(error) => inventory.unreadable.push((file.to_string(), error.clone())),
             }
         }
@@ -108,29 +121,34 @@ impl Inventory {
     }
 
     /// Adds the fields of one file.
-    fn take(&mut self, file: &str, facts: &FileFacts, graph: &Graph, flux: &FluxPolicies<'_>) {
-        let mut fields = facts.fields.clone();
-        for pending in &facts.pending {
-            match flux.image(&pending.policy) {
-                Some(image) => fields.push(pending.named(image.clone())),
-                None => self.problems.push(Problem::Policy {
-                    file: file.to_owned(),
-                    line: pending.place().line,
-                    policy: pending.policy.clone(),
-                }),
-            }
+    fn take(&mut self, file: &Arc<str>, facts: &FileFacts, graph: &Graph, names: &Names<'_>) {
+        let (fields, nameless) = names.fields(file, facts);
+        for (pending, none) in nameless {
+            self.note_nameless(file, pending, none);
         }
-        if !facts.pending.is_empty() {
-            fields.sort_by_key(|field| (field.document, field.place));
-        }
-        let problem = |problem: &FieldProblem| Problem::Field { file: file.to_owned(), problem: problem.clone() };
+        let problem = |problem: &FieldProblem| Problem::Field { file: file.to_string(), problem: problem.clone() };
         self.problems.extend(facts.problems.iter().map(problem));
         self.fields.extend(fields.into_iter().map(|field| Located {
-            file: file.to_owned(),
+            file: file.to_string(),
             shadowed_by: graph.shadowed_by(file, &field),
             field,
             encrypted: facts.encrypted,
         }));
+    }
+
+    fn note_nameless(&mut self, file: &Arc<str>, pending: &Pending, none: NoName) {
+        let (file, place) = (file.to_string(), pending.place());
+        match none {
+            NoName::Policy(policy) => self.problems.push(Problem::Policy { file, line: place.line, policy }),
+            NoName::Rule(error) => {
+                let problem = FieldProblem { place, reason: FieldProblemReason::Rule(error) };
+                self.problems.push(Problem::Field { file, problem });
+            }
+            NoName::Values { is_likely: true } => {
+                self.nameless.push(Nameless { file, line: place.line, path: pending.path().to_owned() });
+            }
+            NoName::Values { is_likely: false } => {}
+        }
     }
 
     /// Returns notes for the user: files that were left alone, and problems with kustomizations.
@@ -144,14 +162,31 @@ impl Inventory {
         if let Some((file, source)) = self.unreadable.iter().find(|(file, _)| paths.names(file)) {
             return Err(NamedFileError::NotYaml { file: file.clone(), source: source.clone() });
         }
-        let left = self.unreadable.iter().take(NAMED);
-        let mut notes: Vec<String> =
-            left.map(|(file, error)| format!("{file}: left alone, not valid YAML: {error}")).collect();
-        if let Some(more) = self.unreadable.len().checked_sub(NAMED).filter(|more| *more > 0) {
-            notes.push(format!("{more} more files left alone, not valid YAML"));
-        }
+        let (limited, invalid): (Vec<_>, Vec<_>) = self.unreadable.iter().partition(|(_, error)| error.is_limit());
+        let mut notes = left_alone(&limited, "cannot be read");
+        notes.extend(left_alone(&invalid, "not valid YAML"));
         notes.extend(self.problems.iter().map(ToString::to_string));
         Ok(notes)
+    }
+
+    /// Returns notes about files with values that look like the tag of an image which nothing names.
+    pub fn nameless_notes(&self) -> Vec<String> {
+        let mut by_file: BTreeMap<&str, Vec<&Nameless>> = BTreeMap::new();
+        for nameless in &self.nameless {
+            by_file.entry(&nameless.file).or_default().push(nameless);
+        }
+        let note = |(file, all): (&&str, &Vec<&Nameless>)| {
+            let first = all.first().map(|first| format!("{} in line {}", first.path, first.line)).unwrap_or_default();
+            let more = if all.len() > 1 { format!(" and {} more", all.len() - 1) } else { String::new() };
+            format!(
+                "{file}: no field for {first}{more}: it looks like the tag of an image, but no file names the image"
+            )
+        };
+        let mut notes: Vec<String> = by_file.iter().take(NAMED).map(note).collect();
+        if let Some(more) = by_file.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            notes.push(format!("{more} more files have values that look like tags of images which no file names"));
+        }
+        notes
     }
 
     /// Returns the up to five names in the tree that are most similar to a name that was not found, best first.
@@ -164,8 +199,15 @@ impl Inventory {
     }
 }
 
+/// Returns notes for files that were left alone for a reason. Many files are counted rather than named.
+fn left_alone(files: &[&(String, ScanError)], reason: &str) -> Vec<String> {
+    let named = files.iter().take(NAMED).map(|(file, error)| format!("{file}: left alone, {reason}: {error}"));
+    let more = files.len().checked_sub(NAMED).filter(|more| *more > 0);
+    named.chain(more.map(|more| format!("{more} more files left alone, {reason}"))).collect()
+}
+
 /// Returns the files that could be parsed, with their facts.
-pub fn readable(files: &[(Arc<str>, Reading)]) -> impl Iterator<Item = (&Arc<str>, &FileFacts)> {
+pub fn readable(files: &[(Arc<str>, Reading)]) -> impl Iterator<Item = (&Arc<str>, &FileFacts)> + Clone {
     files.iter().filter_map(|(path, reading)| Some((path, reading.as_ref().as_ref().ok()?)))
 }
 
@@ -179,6 +221,7 @@ mod tests {
     use super::super::field_rules::FieldRules;
     use super::super::find;
     use super::*;
+    use crate::path::Links;
 
     fn inventory(files: &[(&str, &str)]) -> Inventory {
         let exists = |path: &str| files.iter().any(|(file, _)| *file == path);
@@ -186,7 +229,12 @@ mod tests {
             .iter()
             .map(|(path, text)| ((*path).into(), Arc::new(find::read(path, text.as_bytes(), &FieldRules::default()))))
             .collect();
-        Inventory::of(&readings, &Graph::build(readable(&readings), &exists), &exists, &PathFilter::default())
+        Inventory::of(
+            &readings,
+            &Graph::build(readable(&readings), &exists, &Links::default()),
+            &exists,
+            &PathFilter::default(),
+        )
     }
 
     fn shadows(inventory: &Inventory) -> Vec<(&str, &str, Option<&str>)> {
@@ -240,6 +288,39 @@ mod tests {
     }
 
     #[test]
+    fn a_long_chain_of_kustomizations_is_followed_to_its_end() {
+        let length = 20_000;
+        let mut files: Vec<(String, String)> = (0..length)
+            .map(|n| (format!("k{n}/kustomization.yaml"), format!("resources: [../k{}]\n", n + 1)))
+            .collect();
+        files[0].1.push_str("images:\n- name: app\n  newTag: v2\n");
+        files.push((format!("k{length}/kustomization.yaml"), "resources: [app.yaml]\n".to_owned()));
+        files.push((format!("k{length}/app.yaml"), DEPLOYMENT.to_owned()));
+        let readings: Vec<(Arc<str>, Reading)> = files
+            .iter()
+            .map(|(path, text)| {
+                (path.as_str().into(), Arc::new(find::read(path, text.as_bytes(), &FieldRules::default())))
+            })
+            .collect();
+        let graph = Graph::build(readable(&readings), &|_| true, &Links::default());
+        let found = Inventory::of(&readings, &graph, &|_| true, &PathFilter::default());
+        let field = found.fields.iter().find(|located| located.file.ends_with("app.yaml")).expect("a field");
+        assert_eq!(field.shadowed_by.as_deref(), Some("k0/kustomization.yaml"));
+        assert_eq!(found.problems, []);
+    }
+
+    #[test]
+    fn a_file_with_too_many_fields_is_left_alone() {
+        let text = "- image: a/b:1\n".repeat(10_001);
+        let notes = inventory(&[("a.yaml", &text)]).notes(&PathFilter::default()).expect("none was named");
+        assert_eq!(
+            notes,
+            ["a.yaml: left alone, cannot be read: too large: files with up to 10000 image fields are read"]
+        );
+        assert_eq!(inventory(&[("a.yaml", &text[15..])]).fields.len(), 10_000);
+    }
+
+    #[test]
     fn cycles_and_missing_files_are_reported_and_not_fatal() {
         let found = inventory(&[
             ("a/kustomization.yaml", "resources: [../b, gone.yaml, https://example.com/x?ref=v1]\n"),
@@ -261,6 +342,15 @@ mod tests {
         assert_eq!(notes[NAMED], "5 more files left alone, not valid YAML");
         let named = PathFilter::new(&["24.yaml"]).expect("a path");
         assert!(matches!(found.notes(&named), Err(NamedFileError::NotYaml { file, .. }) if file == "24.yaml"));
+    }
+
+    #[test]
+    fn files_beyond_a_limit_are_not_called_invalid() {
+        let deep = "- ".repeat(1_000);
+        let notes =
+            inventory(&[("a.yaml", "a: [\n"), ("b.yaml", &deep)]).notes(&PathFilter::default()).expect("none named");
+        assert!(notes[0].starts_with("b.yaml: left alone, cannot be read: line 1, column 401: nested"), "{notes:?}");
+        assert!(notes[1].starts_with("a.yaml: left alone, not valid YAML: "), "{notes:?}");
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub struct Kustomization {
     pub files: Vec<String>,
     /// The entries of `images`.
     pub images: Vec<ImageEntry>,
+    /// The ConfigMaps that it generates, with the files that they hold.
+    pub config_maps: Vec<(String, Vec<String>)>,
 }
 
 /// An entry of `images`.

@@ -1,7 +1,7 @@
 //! Patterns of paths within documents, in the notation of listings, with `*` for any key or any item:
 //! `services.*.image.tag`, `spec.values["x.y/z"].tags[0]`, `apps[*].tag`.
 
-use crate::yaml::node::{Kind, NodeId};
+use crate::yaml::node::NodeId;
 use crate::yaml::scan::Scan;
 
 /// A text that is not a valid path.
@@ -73,20 +73,19 @@ impl PathPattern {
         found
     }
 
-    /// Returns the node that it leads to if each `*` stands for what it matched in another pattern.
-    pub fn follow(&self, scan: &Scan<'_>, root: NodeId, passed: &[String]) -> Option<NodeId> {
-        let mut passed = passed.iter();
-        self.steps.iter().try_fold(root, |node, step| {
-            let fixed = match step {
-                Step::Any => {
-                    let text = passed.next()?;
-                    let is_list = matches!(scan.kind(scan.resolve(node)), Kind::Sequence);
-                    if is_list { Step::Item(text.parse().ok()?) } else { Step::Key(text.clone()) }
-                }
-                step => step.clone(),
+    /// Returns the nodes that it leads to if its first `*` stand for what those of another pattern matched. All others
+    /// match any key or item.
+    pub fn expand(&self, scan: &Scan<'_>, root: NodeId, passed: &[String]) -> Vec<Match> {
+        let mut found = vec![(root, Vec::new())];
+        for step in &self.steps {
+            let next = |(node, before): (NodeId, Vec<String>)| -> Vec<Match> {
+                let known = passed.get(before.len()).filter(|_| *step == Step::Any);
+                let is_known = |(_, now): &Match| known.is_none_or(|known| now.last() == Some(known));
+                take(scan, node, step, &before).into_iter().filter(is_known).collect()
             };
-            take(scan, node, &fixed, &[]).pop().map(|(node, _)| node)
-        })
+            found = found.into_iter().flat_map(next).collect();
+        }
+        found
     }
 }
 

@@ -95,6 +95,22 @@ impl Subset {
     }
 }
 
+/// The number of objects in lists, and of containers, that are read from one file with its aliases expanded.
+const MOST_ITEMS: usize = 100_000;
+
+/// The depth of lists within lists that are read. An alias can make a list contain itself.
+const MOST_LISTS: usize = 10;
+
+/// The place of an object in a file.
+#[derive(Clone, Copy)]
+struct Place<'p> {
+    document: usize,
+    /// The path to it within the document.
+    way: &'p str,
+    /// The number of lists that it is in.
+    depth: usize,
+}
+
 /// Reads a file; one that is not YAML has no facts.
 pub fn read(path: &str, bytes: &[u8], part: Subset) -> PodFacts {
     let mut facts = PodFacts::default();
@@ -102,11 +118,12 @@ pub fn read(path: &str, bytes: &[u8], part: Subset) -> PodFacts {
         return facts;
     }
     let Ok(scan) = Scan::read(bytes) else { return facts };
+    let mut budget = MOST_ITEMS;
     for (document, (_, root)) in scan.documents().enumerate() {
         if has_kustomization_name(path) {
             facts.kustomization(&scan, root);
         } else {
-            facts.object(&scan, root, document, "");
+            facts.object(&scan, root, Place { document, way: "", depth: 0 }, &mut budget);
         }
     }
     facts
@@ -131,7 +148,8 @@ impl PodFacts {
         }
     }
 
-    fn object(&mut self, scan: &Scan<'_>, object: NodeId, document: usize, way: &str) {
+    fn object(&mut self, scan: &Scan<'_>, object: NodeId, place: Place<'_>, budget: &mut usize) {
+        let Place { document, way, depth } = place;
         let Some(kind) = scan.get_scalar(object, "kind") else { return };
         let metadata = |key: &str| {
             let metadata = scan.get(object, "metadata")?;
@@ -139,11 +157,15 @@ impl PodFacts {
         };
         let (namespace, name) = (metadata("namespace"), metadata("name").unwrap_or_default());
         match kind {
-            "List" | "SecretList" => {
+            "List" | "SecretList" if depth < MOST_LISTS => {
                 for (index, item) in items(scan, object, "items").into_iter().enumerate() {
-                    self.object(scan, item, document, &format!("{way}items[{index}]."));
+                    let Some(left) = budget.checked_sub(1) else { return };
+                    *budget = left;
+                    let way = format!("{way}items[{index}].");
+                    self.object(scan, item, Place { document, way: &way, depth: depth + 1 }, budget);
                 }
             }
+            "List" | "SecretList" => {}
             "Secret" => self.secrets.push(SecretPlace { document, way: way.to_owned(), namespace, name }),
             "ServiceAccount" => {
                 self.accounts.push(Account { namespace, name, pull_secrets: names(scan, object, "imagePullSecrets") });
@@ -158,16 +180,18 @@ impl PodFacts {
                     is_release: kind == "HelmRelease",
                     pull_secrets: Vec::new(),
                 };
-                self.pods_of(scan, object, pod);
+                self.pods_of(scan, object, pod, budget);
             }
         }
     }
 
     /// Adds the pods of a workload; all values of a release make up one pod.
-    fn pods_of(&mut self, scan: &Scan<'_>, object: NodeId, mut whole: Pod) {
+    fn pods_of(&mut self, scan: &Scan<'_>, object: NodeId, mut whole: Pod, budget: &mut usize) {
         for spec in scan.descendants(object) {
             let containers = items(scan, spec, "containers");
             let pull_secrets = names(scan, spec, "imagePullSecrets");
+            let Some(left) = budget.checked_sub(containers.len() + pull_secrets.len()) else { break };
+            *budget = left;
             if whole.is_release {
                 whole.pull_secrets.extend(pull_secrets);
                 whole.pull_secrets.extend(names(scan, spec, "pullSecrets"));
@@ -251,6 +275,30 @@ items:
             name: "ghcr".to_owned(),
         };
         assert_eq!(facts.secrets, [place]);
+    }
+
+    #[test]
+    fn lists_that_contain_themselves_and_multiply_end() {
+        let endless = "kind: List\nitems: &x\n- { kind: Secret, metadata: { name: a } }\n- { kind: List, items: *x }\n";
+        assert_eq!(read("a.yaml", endless.as_bytes(), Subset::Everything).secrets.len(), MOST_LISTS);
+        let mut bomb = "- &l0 [{ kind: Secret, metadata: { name: a } }]\n".to_owned();
+        for n in 1..9 {
+            let items = format!("{{ kind: List, items: *l{} }},", n - 1).repeat(10);
+            bomb.push_str(&format!("- &l{n} [{items}]\n"));
+        }
+        let bomb = format!("kind: List\nlists:\n{bomb}items: *l8\n");
+        assert!(read("a.yaml", bomb.as_bytes(), Subset::Everything).secrets.len() <= MOST_ITEMS);
+    }
+
+    #[test]
+    fn containers_that_many_pods_share_are_read_a_limited_number_of_times() {
+        let shared = "{ image: 'a/b:1' },".repeat(1_000);
+        let text = format!(
+            "kind: X\nx: &x [{shared}]\n{}",
+            (0..1_000).map(|n| format!("k{n}: {{ containers: *x }}\n")).collect::<String>()
+        );
+        let facts = read("a.yaml", text.as_bytes(), Subset::Everything);
+        assert_eq!(facts.pods.iter().map(|pod| pod.images.len()).sum::<usize>(), MOST_ITEMS);
     }
 
     #[test]

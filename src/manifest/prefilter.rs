@@ -6,9 +6,10 @@ use memchr::memmem::Finder;
 use crate::image::Repository;
 
 use super::field_rules::FieldRules;
-use super::file_kind::has_kustomization_name;
+use super::file_kind::{has_kustomization_name, is_chart};
 use super::flux;
 use super::marker;
+use super::values::outline::{Outline, outline};
 
 /// The images of interest, as words that a file with one of them contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,10 +36,11 @@ impl Prefilter {
     pub fn search(&self) -> Search<'_> {
         let finders = |words: &'_ Vec<String>| words.iter().map(|word| Finder::new(word).into_owned()).collect();
         match self {
-            Prefilter::Everything => Search { images: None, always: Vec::new() },
+            Prefilter::Everything => Search { images: None, always: Vec::new(), values: ValuesSearch::default() },
             Prefilter::Words(images) => Search {
                 images: Some(images.iter().map(finders).collect()),
                 always: ALWAYS.iter().map(|word| Finder::new(*word)).collect(),
+                values: ValuesSearch::default(),
             },
         }
     }
@@ -73,6 +75,60 @@ pub enum Need {
 pub struct Search<'i> {
     images: Option<Vec<Vec<Finder<'static>>>>,
     always: Vec<Finder<'i>>,
+    values: ValuesSearch,
+}
+
+/// A search for files that are merged with others, so that they matter although they do not name an image of interest.
+#[derive(Debug)]
+struct ValuesSearch {
+    api_version: Finder<'static>,
+    application: Vec<Finder<'static>>,
+    helm_release: Finder<'static>,
+    local: Vec<Finder<'static>>,
+    dependencies: Finder<'static>,
+    releases: Finder<'static>,
+    registry: Finder<'static>,
+}
+
+impl Default for ValuesSearch {
+    fn default() -> ValuesSearch {
+        ValuesSearch {
+            api_version: Finder::new("apiVersion"),
+            application: ["argoproj.io/", "kind: Application"].map(Finder::new).into(),
+            helm_release: Finder::new("HelmRelease"),
+            local: ["GitRepository", "valuesFrom:"].map(Finder::new).into(),
+            dependencies: Finder::new("dependencies:"),
+            releases: Finder::new("releases:"),
+            registry: Finder::new("egistry:"),
+        }
+    }
+}
+
+impl ValuesSearch {
+    /// Returns whether a file holds values that may be merged with those of an image of interest, or says which files
+    /// do.
+    fn wants(&self, path: &str, bytes: &[u8], images: &[Vec<Finder<'static>>]) -> bool {
+        let is_yaml = [".yaml", ".yml"].iter().any(|extension| path.ends_with(extension));
+        if !is_yaml || has_kustomization_name(path) {
+            return false;
+        }
+        let has = |finder: &Finder<'_>| finder.find(bytes).is_some();
+        if has(&self.api_version) {
+            return is_chart(path) && has(&self.dependencies)
+                || has(&self.helm_release) && self.local.iter().any(has)
+                || self.application.iter().all(has);
+        }
+        // The first word is the host, if it is spelled out. Another file may hold it, or may hold all the others.
+        let is_host = |word: &Finder<'_>| word.needle().iter().any(|byte| matches!(byte, b'.' | b':'));
+        let without_host = |words: &[Finder<'static>]| usize::from(words.first().is_some_and(is_host));
+        let has_path = || images.iter().any(|words| words[without_host(words)..].iter().all(has));
+        let has_registry = || has(&self.registry) && images.iter().any(|words| words.first().is_some_and(has));
+        match outline(bytes) {
+            Outline::WithoutName => true,
+            Outline::WithoutHost => has_path() || has(&self.releases),
+            Outline::Complete => has_registry() || has(&self.releases),
+        }
+    }
 }
 
 impl Search<'_> {
@@ -82,7 +138,8 @@ impl Search<'_> {
         let holds = |finder: &Finder<'_>| finder.find(bytes).is_some();
         let is_wanted = images.iter().any(|words| words.iter().all(holds))
             || self.always.iter().any(holds)
-            || field_rules.rules.iter().any(|rule| rule.concerns(path));
+            || field_rules.rules.iter().any(|rule| rule.concerns(path))
+            || !images.is_empty() && self.values.wants(path, bytes, images);
         if is_wanted {
             Need::Whole
         } else if has_kustomization_name(path) {
@@ -112,6 +169,17 @@ mod tests {
         assert!(wants("a/kustomization.yaml", "images: [{name: ghcr.io/acme/app}]"));
         assert!(wants("a.yaml", "x: 1 # {\"$imagepolicy\": \"a:b:tag\"}"));
         assert!(wants("a.yaml", "image: {{ .Values.image }}"));
+        assert!(wants("values-prod.yaml", "image:\n  tag: v1"));
+        assert!(wants("values.yaml", "image:\n  repository: acme/app\n  tag: v1"));
+        assert!(wants("values.yaml", "global:\n  imageRegistry: ghcr.io\n"));
+        assert!(!wants("values.yaml", "image:\n  repository: acme/other\n  tag: v1"));
+        assert!(!wants("values.yaml", "image:\n  repository: quay.io/acme/app\n  tag: v1"));
+        assert!(wants("Chart.yaml", "apiVersion: v2\ndependencies: []"));
+        assert!(wants("a.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: Application"));
+        assert!(wants("a.yaml", "apiVersion: x/v1\nkind: HelmRelease\nkind: GitRepository"));
+        assert!(!wants("a.yaml", "apiVersion: x/v1\nkind: HelmRelease\nkind: HelmRepository\ntag: v1"));
+        assert!(!wants("a.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\ntag: v1"));
+        assert!(!wants("a.json", "{\"tag\": 1, \"tags\": []}"));
     }
 
     #[test]

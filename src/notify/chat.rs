@@ -1,5 +1,5 @@
 //! Slack, Discord, Teams and Matrix. Texts come from registries and repositories, so they are escaped: they cannot
-//! mention a channel, add a link or use formatting.
+//! mention anybody, hide a link behind other words or forge a line. Slack has no way to escape emphasis (`*bold*`).
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
@@ -7,6 +7,7 @@ use serde_json::json;
 use url::Url;
 
 use crate::secret::Secret;
+use crate::text;
 
 use super::error::NotifyError;
 use super::event::Event;
@@ -14,8 +15,12 @@ use super::request::Request;
 
 /// The most events that one message describes; further ones are only counted.
 const LINES: usize = 15;
+/// The longest title, in characters.
+const TITLE: usize = 200;
 /// The longest detail, in characters.
 const DETAIL: usize = 500;
+/// The longest title of an embed that Discord accepts, in characters.
+const EMBED_TITLE: usize = 256;
 
 /// Events as lines of a chat message.
 struct Lines {
@@ -33,8 +38,8 @@ struct Line {
 impl Lines {
     fn of(events: &[Event]) -> Lines {
         let line = |event: &Event| Line {
-            title: format!("{}: {}", event.kind.name(), event.title),
-            detail: cut(&event.detail, DETAIL),
+            title: text::cut(&text::line(&format!("{}: {}", event.kind.name(), event.title)), TITLE).into_owned(),
+            detail: text::cut(&text::lines(&event.detail), DETAIL).into_owned(),
             url: event.url.clone(),
             is_trouble: event.kind.is_trouble(),
         };
@@ -59,13 +64,6 @@ impl Lines {
     }
 }
 
-fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
-}
-
 /// Slack's mrkdwn: only `&`, `<` and `>` can form links and mentions.
 pub(super) fn slack(url: Url, events: &[Event]) -> Result<Request, NotifyError> {
     let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
@@ -81,13 +79,28 @@ pub(super) fn slack(url: Url, events: &[Event]) -> Result<Request, NotifyError> 
     Ok(Request::json(url, &json!({ "text": text, "unfurl_links": false })))
 }
 
-/// Discord: embeds, with mentions disabled.
+/// Escapes a text for Discord's Markdown, which removes a backslash before any punctuation.
+fn markdown(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if r"\`*_~|#<>[]()@:".contains(c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// Discord: embeds, with mentions disabled and Markdown escaped.
 pub(super) fn discord(url: Url, events: &[Event]) -> Result<Request, NotifyError> {
     let lines = Lines::of(events);
     // Discord accepts at most ten embeds.
     let embeds = lines.lines.iter().take(10).map(|line| {
         let colour = if line.is_trouble { 0x00a4_0e26 } else { 0x0011_6329 };
-        let mut embed = json!({ "title": cut(&line.title, 250), "description": line.detail, "color": colour });
+        // The limit counts the backslashes too.
+        let title = markdown(&line.title);
+        let title = if title.chars().count() > EMBED_TITLE { markdown(&text::cut(&line.title, 120)) } else { title };
+        let mut embed = json!({ "title": title, "description": markdown(&line.detail), "color": colour });
         if let Some(url) = &line.url {
             embed["url"] = url.as_str().into();
         }
@@ -190,6 +203,17 @@ mod tests {
         assert_eq!(sent["embeds"].as_array().expect("embeds").len(), 10);
         assert_eq!(sent["content"], "and 11 more");
         assert_eq!(sent["allowed_mentions"]["parse"], json!([]));
+        let mut event = Event::example(Kind::Blocked);
+        event.title = "[free](https://evil.example) \n**v1**\u{202e}".to_owned();
+        event.detail = "x\n# big\n<@&1> ||spoiler|| `code` \x1b[0m".to_owned();
+        let sent = body(discord(url(), &[event.clone()]));
+        let title = r"blocked\: \[free\]\(https\://evil.example\) \\n\*\*v1\*\*\\u{202e}";
+        assert_eq!(sent["embeds"][0]["title"], title);
+        let detail = "x\n\\# big\n\\<\\@&1\\> \\|\\|spoiler\\|\\| \\`code\\` \\\\u{1b}\\[0m";
+        assert_eq!(sent["embeds"][0]["description"], detail);
+        event.title = "*".repeat(1_000);
+        let sent = body(discord(url(), &[event]));
+        assert!(sent["embeds"][0]["title"].as_str().expect("a title").chars().count() <= EMBED_TITLE);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use serde_json::json;
 use url::Url;
 
+use crate::text;
+
 use super::config::Forge;
 use super::error::NotifyError;
 use super::event::{Event, Kind};
@@ -23,7 +25,8 @@ pub(super) fn request(forge: &Forge, scheme: &str, events: &[Event]) -> Result<O
     let Some(commit) = &event.commit else { return Ok(None) };
     let url = format!("{}/repos/{}/statuses/{commit}", forge.api.as_str().trim_end_matches('/'), forge.repository);
     let url = Url::parse(&url).map_err(|_| NotifyError::InvalidUrl)?;
-    let description: String = event.title.chars().take(DESCRIPTION).collect();
+    let title = text::words(&event.title);
+    let description: String = title.chars().take(DESCRIPTION).collect();
     let mut body = json!({ "state": state, "context": forge.context, "description": description });
     if let Some(url) = &event.url {
         body["target_url"] = url.as_str().into();

@@ -66,7 +66,7 @@ async fn send(channel: &Channel, request: &Request) -> Result<(), NotifyError> {
     if response.status.is_success() {
         return Ok(());
     }
-    let wait = http::retry_after(&response.headers);
+    let wait = http::wait::retry_after(&response.headers);
     Err(NotifyError::Refused { host, status: response.status.as_u16(), wait })
 }
 

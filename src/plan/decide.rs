@@ -10,7 +10,9 @@ use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
 
 use super::findings::{FindingsByImage, NoFindings};
+use super::order_record::OrderedBy;
 use super::skip::{Reason, Skipped};
+use super::together;
 
 /// The digest that an update writes along with the tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub struct Update {
     pub digest: WantedDigest,
     /// Other images whose fields read the same scalar through an anchor, so that they move to the same tag.
     pub along: Vec<Repository>,
+    /// The reason for its place in the order.
+    pub ordered_by: OrderedBy,
     /// True if it goes back on purpose, so that the version it leaves is held.
     pub goes_back: bool,
     /// True if the file is encrypted with SOPS, so that only an identity that decrypts it allows an edit.
@@ -45,7 +49,8 @@ pub struct Update {
 impl Update {
     pub(super) fn new(located: &Located, tag: Option<Tag>, digest: WantedDigest) -> Update {
         let (file, field) = (located.file.clone(), located.field.clone());
-        Update { file, field, tag, digest, along: Vec::new(), goes_back: false, encrypted: located.encrypted }
+        let (ordered_by, encrypted) = (OrderedBy::Request, located.encrypted);
+        Update { file, field, tag, digest, along: Vec::new(), ordered_by, goes_back: false, encrypted }
     }
 
     /// Returns the reason why it cannot be written if no identity decrypts its file.
@@ -66,13 +71,18 @@ pub struct Plan {
     pub skipped: BTreeSet<Skipped>,
 }
 
+/// Returns the policy that a field follows, unless something shadows it.
+pub fn policy_of<'p>(field: &Field, policies: &'p PolicySet) -> Option<&'p Rule> {
+    policies.rule_for(&field.repository).filter(|rule| field.marked || !rule.marked_only)
+}
+
 /// Returns the fields that policies govern: not shadowed, and matched by a rule.
 pub fn governed<'i>(
     inventory: &'i Inventory,
     policies: &'i PolicySet,
 ) -> impl Iterator<Item = (&'i Located, &'i Rule)> {
     let free = inventory.fields.iter().filter(|located| located.shadowed_by.is_none());
-    free.filter_map(|located| Some((located, policies.rule_for(&located.field.repository)?)))
+    free.filter_map(|located| Some((located, policy_of(&located.field, policies)?)))
 }
 
 /// Plans the updates that policies require.
@@ -84,8 +94,16 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &Finding
         let mut skip = |tag: Option<Tag>, reason, detail: String| {
             plan.skipped.insert(Skipped::field(&located.file, field, tag, reason, detail));
         };
+        let together =
+            (!field.serves_also.is_empty()).then(|| together::choose(field, rule, policies, findings)).flatten();
+        if let Some((newer, detail)) = together.as_ref().and_then(|choice| choice.shortfall(&located.file, field)) {
+            skip(Some(newer), Reason::NoCandidate, detail);
+        }
         let chosen = match findings.get(&field.repository) {
-            Some(Ok(findings)) => findings.choose(&rule.tags, held.as_ref()),
+            Some(Ok(findings)) => match together {
+                Some(choice) => Some(choice.tag),
+                None => findings.choose(&rule.tags, held.as_ref()),
+            },
             Some(Err(NoFindings::Absent(detail) | NoFindings::Unfinished(detail))) => {
                 skip(held, Reason::NoCandidate, detail.clone());
                 continue;
@@ -107,7 +125,8 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &Finding
                 } else {
                     WantedDigest::Without
                 };
-                plan.updates.push(Update::new(located, Some(tag), digest));
+                let ordered_by = OrderedBy::of(&rule.tags);
+                plan.updates.push(Update { ordered_by, ..Update::new(located, Some(tag), digest) });
             }
             Err(no) => {
                 // The tag stays, but its digest is not written yet, or may have changed.
@@ -119,7 +138,8 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &Finding
                     _ => skip(held.clone(), Reason::NoCandidate, no.to_string()),
                 }
                 if moves {
-                    plan.updates.push(Update::new(located, held, WantedDigest::OfTag));
+                    let ordered_by = OrderedBy::Digest;
+                    plan.updates.push(Update { ordered_by, ..Update::new(located, held, WantedDigest::OfTag) });
                 }
             }
         }
@@ -170,8 +190,9 @@ fn keep_in_step(plan: &mut Plan, inventory: &Inventory, policies: &PolicySet) {
     }
     for (index, image) in apart.into_iter().rev() {
         let update = plan.updates.remove(index);
+        let through = if update.field.serves_also.is_empty() { " through an anchor" } else { "" };
         let detail = format!(
-            "{}: {} shares its value with {image} through an anchor, and {image} does not move to the same tag",
+            "{}: {} shares its value with {image}{through}, and {image} does not move to the same tag",
             update.file, update.field.path
         );
         plan.skipped.insert(Skipped::field(&update.file, &update.field, update.tag, Reason::NoCandidate, detail));
@@ -181,7 +202,7 @@ fn keep_in_step(plan: &mut Plan, inventory: &Inventory, policies: &PolicySet) {
 /// Returns the other images whose fields read the scalar of an update.
 fn along(update: &Update, inventory: &Inventory) -> Vec<Repository> {
     if update.field.moves_along.is_empty() {
-        return Vec::new();
+        return update.field.serves_also.clone();
     }
     let in_file = inventory.fields.iter().filter(|located| located.file == update.file);
     let sharing = in_file.map(|located| &located.field).filter(|field| field.shares_scalar_with(&update.field));

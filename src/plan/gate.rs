@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
 use crate::image::{Digest, Repository, Version};
 use crate::manifest::edit::{self, EditError, FollowRefs, Move};
 use crate::manifest::field::Field;
 use crate::manifest::field_rules::FieldRules;
+use crate::policy::dates::Dates;
 
 use super::decide::{Update, WantedDigest};
+use super::order_record::OrderedBy;
 use super::skip::{Reason, Skipped};
 
 /// The verification of one image, made right before it is written.
@@ -20,8 +20,8 @@ pub enum Verification {
     Complete {
         /// Its digest.
         digest: Digest,
-        /// The time when it was built, if known.
-        created: Option<Timestamp>,
+        /// Its dates.
+        dates: Dates,
     },
     /// It is missing or incomplete.
     Broken(String),
@@ -63,21 +63,24 @@ pub struct GatedUpdate {
     pub digest: Option<Digest>,
     /// True if it goes back on purpose, so that the version it leaves is held.
     pub goes_back: bool,
-    /// The time when that image was built, if known.
-    pub built: Option<Timestamp>,
+    /// The dates of that image.
+    pub dates: Dates,
+    /// The reason for the new version's place in the order.
+    pub ordered_by: OrderedBy,
 }
 
 /// An image that is complete.
 #[derive(Debug, Clone)]
 struct VerifiedImage {
     digest: Digest,
-    created: Option<Timestamp>,
+    dates: Dates,
 }
 
 impl GatedUpdate {
     /// Returns what an update writes, or `None` if the field is already like that.
     fn of(update: &Update, verified: Option<VerifiedImage>) -> Option<GatedUpdate> {
-        let (verified, built) = verified.map_or((None, None), |verified| (Some(verified.digest), verified.created));
+        let dates = verified.as_ref().map(|verified| verified.dates).unwrap_or_default();
+        let verified = verified.map(|verified| verified.digest);
         let digest = match &update.digest {
             WantedDigest::Without => None,
             WantedDigest::OfTag => verified.clone(),
@@ -89,7 +92,7 @@ impl GatedUpdate {
         }
         let digest = verified.or(to.digest.clone());
         let (file, field, goes_back) = (update.file.clone(), update.field.clone(), update.goes_back);
-        Some(GatedUpdate { file, digest, field, to, built, goes_back })
+        Some(GatedUpdate { file, digest, field, to, goes_back, dates, ordered_by: update.ordered_by })
     }
 }
 
@@ -121,8 +124,8 @@ pub fn judge(update: &Update, verifications: &Verifications) -> Result<GatedUpda
     let mut first = None;
     for wanted in all_wanted(update) {
         match verifications.get(&wanted).ok_or_else(not_queried)? {
-            Verification::Complete { digest, created } => {
-                first.get_or_insert_with(|| VerifiedImage { digest: digest.clone(), created: *created });
+            Verification::Complete { digest, dates } => {
+                first.get_or_insert_with(|| VerifiedImage { digest: digest.clone(), dates: *dates });
             }
             Verification::Broken(detail) => return Err((Reason::BlockedImage, detail.clone())),
             Verification::Unknown(detail) => return Err((Reason::RegistryError, detail.clone())),
@@ -195,16 +198,24 @@ impl GatedPlan {
         GatedPlan { updates: self.updates.iter().filter(|update| wanted(update)).cloned().collect() }
     }
 
-    /// Returns notes about other fields that its updates change, because they read the same scalars.
+    /// Returns notes about other fields and images that its updates change, because they read the same scalars.
     pub fn moved_along(&self) -> impl Iterator<Item = String> + '_ {
         let shared = self.updates.iter().filter(|update| !update.field.moves_along.is_empty());
-        shared.map(|update| {
+        let shared = shared.map(|update| {
             let others = update.field.moves_along.join(", ");
             format!(
                 "{}: {} shares its value through an anchor, so {others} moves along",
                 update.file, update.field.path
             )
-        })
+        });
+        let updated: BTreeSet<(&str, &Repository)> =
+            self.updates.iter().map(|update| (update.file.as_str(), &update.field.repository)).collect();
+        let served =
+            self.updates.iter().flat_map(|update| update.field.serves_also.iter().map(move |image| (update, image)));
+        let served = served.filter(move |(update, image)| !updated.contains(&(update.file.as_str(), *image)));
+        shared.chain(served.map(|(update, image)| {
+            format!("{}: {} is the tag of {image} too, which moves along", update.file, update.field.path)
+        }))
     }
 
     /// Removes the updates of a file that cannot be edited.
@@ -226,8 +237,9 @@ impl GatedUpdate {
             field: facts.fields[0].clone(),
             to,
             digest: None,
-            built: None,
             goes_back: false,
+            dates: Dates::default(),
+            ordered_by: OrderedBy::Built,
         }
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::image::{Repository, Version};
 
-use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, refers_to};
+use super::trailer::{Effect, Hold, Origin, RecordedMove, Target, Trailers, agree, refers_to};
 
 /// A commit of the branch, as far as it matters for holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,11 @@ pub struct CommitRecord {
     pub author: String,
     /// The first line of its message.
     pub subject: String,
-    /// Its trailers.
+    /// Its effect on files.
+    pub effect: Effect,
+    /// True if its message counts in full.
+    pub is_trusted: bool,
+    /// Its trailers, as far as they count.
     pub trailers: Trailers,
 }
 
@@ -37,6 +41,12 @@ impl CommitRecord {
             why: self.trailers.reason.clone().unwrap_or_else(|| self.subject.clone()),
             origin: Origin::Commit(self.commit.clone()),
         }
+    }
+
+    /// Returns the hold by its author, whatever else it says about who and why.
+    fn hold_by_author(&self, target: Target) -> Hold {
+        let plain = CommitRecord { trailers: Trailers::default(), ..self.clone() };
+        plain.hold(target)
     }
 
     /// Returns whether it records that it moved a field of an image to a version.
@@ -65,10 +75,34 @@ pub struct Change {
 }
 
 impl Change {
-    /// Returns whether the commit records that it set this very field to a version.
-    fn sets(&self, image: &Repository, version: &Version) -> bool {
+    /// Returns whether the commit changes no file and records that it set this very field to a version: commits that set
+    /// it and took it back were squashed.
+    fn squashes(&self, image: &Repository, version: &Version) -> bool {
         let is_here = |recorded: &RecordedMove| recorded.file == self.file && recorded.path == self.path;
-        self.record.records(image, |recorded| is_here(recorded) && refers_to(version, &recorded.to))
+        self.record.effect == Effect::Nothing
+            && self.record.records(image, |recorded| is_here(recorded) && refers_to(version, &recorded.to))
+    }
+
+    /// Returns whether the commit records what it did. Files and paths may have changed since, so only the image counts.
+    /// A squashed commit may have several records that lead from the one version to the other.
+    fn is_recorded(&self, image: &Repository) -> bool {
+        let none = Version::default();
+        let from = self.from.as_ref().unwrap_or(&none);
+        let leads_from = self.record.records(image, |recorded| agree(&recorded.from, from));
+        let leads_to = |to: &Version| self.record.records(image, |recorded| agree(&recorded.to, to));
+        // Without its parent, only what it left is known.
+        (leads_from || self.record.effect == Effect::Unknown)
+            && self.from != self.to
+            && self.to.as_ref().is_some_and(leads_to)
+    }
+
+    /// Returns the hold that it causes. Who asked for it and why counts only if the message says what the commit did.
+    fn hold(&self, target: Target) -> Hold {
+        if self.record.effect == Effect::Nothing || self.is_recorded(&target.image) {
+            self.record.hold(target)
+        } else {
+            self.record.hold_by_author(target)
+        }
     }
 }
 
@@ -116,8 +150,7 @@ pub fn by_history(
     meant: &Version,
 ) -> Option<Hold> {
     let holds = |version: &Option<Version>| version.as_ref().is_some_and(|version| refers_to(meant, version));
-    // Squashed commits record versions that they set, though these are not in the tree.
-    let squashed = |change: &Change| !holds(&change.to) && change.sets(image, meant);
+    let squashed = |change: &Change| !holds(&change.to) && change.squashes(image, meant);
     let left = changes.iter().position(|change| holds(&change.from) != holds(&change.to) || squashed(change))?;
     let departure = &changes[left];
     if holds(&departure.to) {
@@ -125,12 +158,9 @@ pub fn by_history(
         return None;
     }
     let record = &departure.record;
-    let onward = departure.to.as_ref();
-    let moved_on_by_us = record
-        .records(image, |recorded| refers_to(meant, &recorded.from) && Some(&recorded.to) == onward)
-        && !record.trailers.rollbacks.contains(image);
-    // Files and paths may have changed since, so only the image counts.
-    let set_by_us = |change: &Change| squashed(change) || holds(&change.to) && change.record.sets(image, meant);
+    let moved_on_by_us =
+        record.is_trusted && departure.is_recorded(image) && !record.trailers.rollbacks.contains(image);
+    let set_by_us = |change: &Change| squashed(change) || holds(&change.to) && change.is_recorded(image);
     if moved_on_by_us || !changes[left..].iter().any(set_by_us) {
         return None;
     }
@@ -138,26 +168,37 @@ pub fn by_history(
         let target = Target { image: image.clone(), version: meant.clone() };
         resume.trailers.resumes.iter().any(|resumed| resumed.covers(&target))
     });
-    (!resumed).then(|| record.hold(Target { image: image.clone(), version: meant.clone() }))
+    (!resumed).then(|| departure.hold(Target { image: image.clone(), version: meant.clone() }))
 }
 
 /// Returns the versions of an image that tagalong set and never replaced itself, each with the last time: they are
-/// still deployed, or someone replaced them. `records` are given newest first.
-pub fn never_left(records: &[Arc<CommitRecord>], image: &Repository) -> Vec<(Version, Timestamp)> {
+/// still deployed, or someone replaced them. `records` are given newest first; `confirms` returns whether the commit at an
+/// index did what it records.
+pub fn never_left<E>(
+    records: &[Arc<CommitRecord>],
+    image: &Repository,
+    confirms: impl Fn(usize, &RecordedMove) -> Result<bool, E>,
+) -> Result<Vec<(Version, Timestamp)>, E> {
     let mut left = HashSet::new();
     let mut stayed: Vec<(Version, Timestamp)> = Vec::new();
-    for record in records {
-        let of_image = || record.trailers.moves.iter().filter(|recorded| recorded.image == *image);
-        for RecordedMove { file, path, to, .. } in of_image() {
+    for (index, record) in records.iter().enumerate() {
+        let mut moves = Vec::new();
+        for recorded in record.trailers.moves.iter().filter(|recorded| recorded.image == *image) {
+            if record.effect != Effect::Files || confirms(index, recorded)? {
+                moves.push(recorded);
+            }
+        }
+        for RecordedMove { file, path, to, .. } in &moves {
             if !left.contains(&(file, path, to)) && stayed.iter().all(|(version, _)| version != to) {
                 stayed.push((to.clone(), record.when));
             }
         }
-        if !record.trailers.rollbacks.contains(image) {
-            left.extend(of_image().map(|RecordedMove { file, path, from, .. }| (file, path, from)));
+        let moved_on = record.is_trusted && record.effect != Effect::Nothing;
+        if moved_on && !record.trailers.rollbacks.contains(image) {
+            left.extend(moves.iter().map(|RecordedMove { file, path, from, .. }| (file, path, from)));
         }
     }
-    stayed
+    Ok(stayed)
 }
 
 #[cfg(test)]
@@ -179,8 +220,17 @@ mod tests {
             when: Timestamp::from_second(1_000_000 - ago as i64).expect("a time"),
             author: "Ada".to_owned(),
             subject: message.lines().next().unwrap_or_default().to_owned(),
+            effect: Effect::Files,
+            is_trusted: true,
             trailers: Trailers::read(message),
         })
+    }
+
+    /// A commit with this message that changes no file.
+    fn order(ago: usize, message: &str) -> Arc<CommitRecord> {
+        let mut order = record(ago, message);
+        Arc::make_mut(&mut order).effect = Effect::Nothing;
+        order
     }
 
     fn changed(record: Arc<CommitRecord>, from: Option<Version>, to: Option<Version>) -> Change {
@@ -238,7 +288,8 @@ mod tests {
     fn versions_that_were_never_replaced_are_found() {
         let never_left = |steps: &[&str]| -> Vec<String> {
             let records: Vec<_> = history(steps).into_iter().map(|change| change.record).collect();
-            never_left(&records, &image()).into_iter().map(|(version, _)| version.to_string()).collect()
+            let confirmed = never_left(&records, &image(), |_, _| Ok::<_, ()>(true)).expect("no error");
+            confirmed.into_iter().map(|(version, _)| version.to_string()).collect()
         };
         assert_eq!(never_left(&["v1 v2", "v2 v3"]), ["v3"]);
         assert_eq!(never_left(&["v1 v2", "v2 v1!"]), ["v2"]);
@@ -304,13 +355,62 @@ mod tests {
     #[test]
     fn squashed_commits_are_recognized_by_their_records() {
         let squashed = |message: &str| {
-            let change = changed(record(3, message), Some(tag("v1")), Some(tag("v1")));
+            let change = changed(order(3, message), Some(tag("v1")), Some(tag("v1")));
             by_history(&[change], &[], &image(), &tag("v2")).is_some()
         };
         let set = "Tagalong-Update: a.yaml image acme/app v1 -> v2\n";
         assert!(squashed(&format!("squashed\n\n{set}\nThis reverts commit 1.\n")));
         assert!(!squashed(&set.replace("v2", "v3")));
         assert!(!squashed(&set.replace("a.yaml", "b.yaml")), "another field, which was moved");
+        // In a commit that changes files, the tree would have to show it.
+        let change = changed(record(3, set), Some(tag("v1")), Some(tag("v1")));
+        assert!(by_history(&[change], &[], &image(), &tag("v2")).is_none());
+    }
+
+    #[test]
+    fn records_that_contradict_the_change_do_not_count() {
+        let update = |from: &str, to: &str| format!("x\n\nTagalong-Update: a.yaml image acme/app {from} -> {to}\n");
+        let held = |first: &str, second: &str, is_trusted: bool| {
+            let mut set = changed(record(2, first), Some(tag("v1")), Some(tag("v2")));
+            let mut back = changed(record(1, second), Some(tag("v2")), Some(tag("v1")));
+            for change in [&mut set, &mut back] {
+                Arc::make_mut(&mut change.record).is_trusted = is_trusted;
+            }
+            by_history(&[back, set], &[], &image(), &tag("v2"))
+        };
+        let revert = "Revert\n\nTagalong-Actor: the boss\nTagalong-Reason: calm\n";
+        let hold = held(&update("v1", "v2"), revert, true).expect("held");
+        assert_eq!((hold.by.as_str(), hold.why.as_str()), ("Ada", "Revert"), "nothing else vouches for the actor");
+        assert!(held(&update("v1", "v2"), &update("v1", "v2"), true).is_some(), "a revert that repeats the message");
+        assert!(held(&update("v0", "v2"), revert, true).is_none(), "it did something else");
+        assert!(held(&update("v1", "v3"), revert, true).is_none(), "it set something else");
+        let chain = format!("{}Tagalong-Update: a.yaml image acme/app v3 -> v2\n", update("v1", "v3"));
+        assert!(held(&chain, revert, true).is_some(), "two commits squashed into one");
+        // A record in a commit that is not trusted holds and does not release.
+        assert!(held(&update("v1", "v2"), &update("v2", "v1"), true).is_none());
+        assert!(held(&update("v1", "v2"), &update("v2", "v1"), false).is_some());
+    }
+
+    #[test]
+    fn what_counts_depends_on_what_a_commit_did() {
+        let all = Trailers::read(
+            "x\n\nTagalong-Update: a.yaml image acme/app v1 -> v2\nTagalong-Hold: acme/app\nTagalong-Resume: acme/b\n\
+             Tagalong-Actor: Bob\nTagalong-Base: 1234567\n",
+        );
+        let counting = |effect, is_trusted| {
+            let Trailers { moves, holds, resumes, actor, base, .. } = all.clone().counting(effect, is_trusted);
+            [moves.len(), holds.len(), resumes.len(), usize::from(actor.is_some()), usize::from(base.is_some())]
+        };
+        assert_eq!(counting(Effect::Nothing, true), [1, 1, 1, 1, 1]);
+        assert_eq!(counting(Effect::Files, true), [1, 0, 0, 1, 1]);
+        assert_eq!(counting(Effect::Unknown, true), [1, 1, 0, 1, 1]);
+        assert_eq!(counting(Effect::Nothing, false), [0; 5]);
+        assert_eq!(counting(Effect::Files, false), [1, 0, 0, 0, 0]);
+        for lone in ["Tagalong-Base: 1234567\n", "Tagalong-Base: 1234567\nTagalong-Actor: Bob\n"] {
+            let lone = Trailers::read(&format!("x\n\n{lone}"));
+            assert!(lone.clone().counting(Effect::Files, true).is_empty());
+            assert_eq!(lone.counting(Effect::Nothing, true).base, None);
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use crate::image::Version;
 
 use super::gate::GatedUpdate;
-use super::trailer::{Hold, Target, encode_word, single_line};
+use super::order_record::RecordedOrder;
+use super::trailer::{Hold, RecordedMove, Target, single_line, whole};
 
 /// The maximum length of a subject, before it is shortened to "and N more".
 const SUBJECT: usize = 72;
@@ -70,6 +71,9 @@ pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -
             lines.push(rollback);
         }
     }
+    // What a version was when it was deployed first counts, not what the registry says when it is restored.
+    let orders: BTreeSet<String> = updates.iter().filter(|update| !update.goes_back).map(order_line).collect();
+    lines.extend(orders);
     match &purpose.act {
         Act::Hold(target) => lines.push(format!("Tagalong-Hold: {target}")),
         Act::Resume(target) => lines.push(format!("Tagalong-Resume: {target}")),
@@ -84,8 +88,18 @@ pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -
 
 /// Returns the trailer that records an update.
 pub(super) fn update_line(update: &GatedUpdate) -> String {
-    let (image, from, to) = (&update.field.repository, whole(&update.field.version), whole(&update.to));
-    format!("Tagalong-Update: {} {} {image} {from} -> {to}", encode_word(&update.file), encode_word(&update.field.path))
+    let GatedUpdate { file, field, to, .. } = update;
+    let (image, from) = (field.repository.clone(), field.version.clone());
+    let recorded = RecordedMove { file: file.clone(), path: field.path.clone(), image, from, to: to.clone() };
+    format!("Tagalong-Update: {}", recorded.trailer())
+}
+
+/// Returns the trailer that records what decided about an update.
+fn order_line(update: &GatedUpdate) -> String {
+    let version = Version { digest: update.digest.clone().or(update.to.digest.clone()), ..update.to.clone() };
+    let image = update.field.repository.clone();
+    let order = RecordedOrder { image, version, by: update.ordered_by, dates: update.dates };
+    format!("Tagalong-Order: {}", order.trailer())
 }
 
 fn short_target(target: &Target) -> String {
@@ -117,10 +131,6 @@ pub(super) fn short(version: &Version) -> String {
     }
 }
 
-fn whole(version: &Version) -> String {
-    if version.is_empty() { "(none)".to_owned() } else { version.to_string() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +148,7 @@ mod tests {
             trailers(&updates, &Purpose::default(), "ba5e"),
             format!(
                 "Tagalong-Update: apps/a%20b.yaml image ghcr.io/acme/supervisor {long} -> 5d6e7f8\n\
+                 Tagalong-Order: ghcr.io/acme/supervisor:5d6e7f8 built\n\
                  Tagalong-Base: ba5e\n"
             )
         );
@@ -151,7 +162,9 @@ mod tests {
             subject_of(&Act::Deploy, &updates),
             "deploy: service-number-1 v1 -> v2, service-number-2 v1 -> v2 and 2 more"
         );
-        assert_eq!(trailers(&updates, &Purpose::default(), "ba5e").matches("Tagalong-Update: ").count(), 5);
+        let trailers = trailers(&updates, &Purpose::default(), "ba5e");
+        assert_eq!(trailers.matches("Tagalong-Update: ").count(), 5);
+        assert_eq!(trailers.matches("Tagalong-Order: ").count(), 4);
     }
 
     #[test]
@@ -167,10 +180,11 @@ mod tests {
         assert_eq!(subject_of(&purpose.act, &updates), "rollback: app v2 -> v1");
         let move_of = |file: &str| format!("Tagalong-Update: {file} image docker.io/acme/app v2 -> v1\n");
         let back = "Tagalong-Rollback: docker.io/acme/app v2 -> v1\n";
+        let order = "Tagalong-Order: docker.io/acme/app:v1 built\n";
         assert_eq!(
             trailers(&updates, &purpose, "ba5e"),
             format!(
-                "{}{back}{}{}Tagalong-Actor: Ada\nTagalong-Reason: it Tagalong-Hold: x\nTagalong-Base: ba5e\n",
+                "{}{back}{}{}{order}Tagalong-Actor: Ada\nTagalong-Reason: it Tagalong-Hold: x\nTagalong-Base: ba5e\n",
                 move_of("a.yaml"),
                 move_of("b.yaml"),
                 move_of("c.yaml")

@@ -8,12 +8,16 @@
 //! - [`gate`]: makes a gated plan from a plan; commits are made from nothing else
 //! - [`hold`]: holds, from the history of fields and by name
 //! - [`message`]: the subject and the trailers of a commit
+//! - [`never_back`]: compares what an update would write with what its field holds
+//! - [`order_record`]: the record of what put a version in its place in the order
 //! - [`proposal`]: the text of a pull request, and the holds of closed ones
 //! - [`rollback`]: plans for fields that return to earlier versions
 //! - [`skip`]: the fields and tags that do not move, with the reasons
 //! - [`template`]: templates for commit messages
+//! - [`together`]: values that are the tag of several images
 //! - [`trailer`]: the trailers of a commit
 //! - [`tree_config`]: the configuration of a tree
+//! - [`unmatched`]: policies that govern nothing
 
 pub mod batch;
 pub mod candidates;
@@ -23,9 +27,13 @@ pub mod findings;
 pub mod gate;
 pub mod hold;
 pub mod message;
+pub mod never_back;
+pub mod order_record;
 pub mod proposal;
 pub mod rollback;
 pub mod skip;
 pub mod template;
+pub mod together;
 pub mod trailer;
 pub mod tree_config;
+pub mod unmatched;

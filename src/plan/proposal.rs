@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::image::{Repository, Version};
+use crate::text;
 
 use super::gate::GatedUpdate;
 use super::hold::CommitRecord;
@@ -21,6 +22,9 @@ const END: &str = "\n-->";
 
 /// The maximum length of a text; GitHub accepts 65,536 characters, the others more.
 const LONGEST: usize = 60_000;
+
+/// The longest text that is formatted as code, in characters.
+const MAX_CODE: usize = 300;
 
 /// The introduction of every pull request.
 const INTRODUCTION: &str = "Merging this deploys it. Closing it without merging holds these tags back until newer \
@@ -148,20 +152,26 @@ fn row(update: &GatedUpdate, compare: Option<String>) -> String {
         format!("{} → {}", short(from), short(to))
     };
     let change = match compare {
-        Some(address) => format!("[{}]({address})", code(&change)),
-        None => code(&change),
+        Some(address) => format!("[{}]({address})", cell(&change)),
+        None => cell(&change),
     };
-    format!("| {} | {change} | {} |\n", code(update.field.repository.as_str()), code(&update.file))
+    format!("| {} | {change} | {} |\n", cell(update.field.repository.as_str()), cell(&update.file))
+}
+
+/// Formats foreign text as code, in which neither markup nor mentions count.
+pub fn code(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if text::is_active(c) { ' ' } else { c }).collect();
+    format!("`{}`", text::cut(&plain, MAX_CODE).replace('`', "'"))
 }
 
 /// Formats a text as code within a table cell.
-fn code(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    format!("`{}`", plain.replace('`', "'").replace('|', "\\|"))
+fn cell(text: &str) -> String {
+    code(text).replace('|', "\\|")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::trailer::Effect;
     use super::*;
 
     fn update(file: &str, name: &str, to: &str) -> GatedUpdate {
@@ -195,6 +205,13 @@ mod tests {
     }
 
     #[test]
+    fn foreign_text_is_code_and_nothing_else() {
+        assert_eq!(code("x` @all [a](b)\n# c\u{202e}|"), "`x' @all [a](b) # c |`");
+        assert_eq!(cell("a|b"), "`a\\|b`");
+        assert!(code(&"x".repeat(10_000)).chars().count() < 400);
+    }
+
+    #[test]
     fn long_tables_are_cut_and_the_record_is_not() {
         let updates: Vec<GatedUpdate> =
             (0..400).map(|n| update(&format!("apps/app-{n:04}/deployment.yaml"), "acme/app", "v2")).collect();
@@ -221,6 +238,8 @@ mod tests {
             when: Timestamp::from_second(second).expect("a time"),
             author: "Ada".to_owned(),
             subject: "resume".to_owned(),
+            effect: Effect::Nothing,
+            is_trusted: true,
             trailers: Trailers::read(&format!("x\n\nTagalong-Resume: {what}\n")),
         })
     }

@@ -11,6 +11,7 @@ use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
 use crate::image::Version;
+use crate::text;
 
 use super::gate::GatedUpdate;
 use super::message::{self, Act, Purpose};
@@ -176,7 +177,7 @@ pub fn app(file: &str) -> &str {
 /// Escapes lines that could be mistaken for trailers or hide the trailers that follow: git looks for trailers above a
 /// line that starts with `---` and above a scissors line, and a simple reader looks for `Tagalong-` in any line.
 fn without_trailers(text: &str) -> String {
-    let plain: String = text.chars().filter(|c| *c == '\n' || *c == '\t' || !c.is_control()).collect();
+    let plain: String = text.chars().filter(|c| *c == '\n' || *c == '\t' || !text::is_active(*c)).collect();
     let mut text = String::new();
     for line in plain.lines().map(str::trim_end) {
         let start = line.get(..TRAILER.len()).unwrap_or_default();
@@ -211,6 +212,8 @@ mod tests {
 
     const TRAILERS: &str = "Tagalong-Update: apps/shop/a.yaml image docker.io/acme/shop v1 -> v2\n\
                             Tagalong-Update: b.yaml image docker.io/acme/till v1 -> v2\n\
+                            Tagalong-Order: docker.io/acme/shop:v2 built\n\
+                            Tagalong-Order: docker.io/acme/till:v2 built\n\
                             Tagalong-Base: ba5e\n";
 
     #[test]
@@ -224,7 +227,8 @@ mod tests {
         assert_eq!(
             Template::default().message(&[update("b.yaml", "acme/till")], &Purpose::default(), "ba5e"),
             "deploy: till v1 -> v2\n\n\
-             Tagalong-Update: b.yaml image docker.io/acme/till v1 -> v2\nTagalong-Base: ba5e\n"
+             Tagalong-Update: b.yaml image docker.io/acme/till v1 -> v2\n\
+             Tagalong-Order: docker.io/acme/till:v2 built\nTagalong-Base: ba5e\n"
         );
     }
 

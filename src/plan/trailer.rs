@@ -6,12 +6,17 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::image::{Reference, Repository, Version};
+use crate::text;
+
+use super::order_record::RecordedOrder;
 
 /// The trailers of a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trailers {
     /// `Tagalong-Update:` the fields that it moved.
     pub moves: Vec<RecordedMove>,
+    /// `Tagalong-Order:` what put the versions in their place in the order.
+    pub orders: Vec<RecordedOrder>,
     /// `Tagalong-Rollback:` the images that it moved back on purpose.
     pub rollbacks: Vec<Repository>,
     /// `Tagalong-Hold:` the images or versions that it put on hold.
@@ -29,6 +34,17 @@ pub struct Trailers {
     pub held: Vec<Hold>,
 }
 
+/// The effect of a commit on files, as far as it matters for what its message says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It has exactly the files of its only parent.
+    Nothing,
+    /// It changed files, or is a merge.
+    Files,
+    /// Its parent is not known.
+    Unknown,
+}
+
 /// A field that a commit moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedMove {
@@ -42,6 +58,14 @@ pub struct RecordedMove {
     pub from: Version,
     /// The version after.
     pub to: Version,
+}
+
+impl RecordedMove {
+    /// Returns the value of the trailer that records it.
+    pub fn trailer(&self) -> String {
+        let RecordedMove { file, path, image, from, to } = self;
+        format!("{} {} {image} {} -> {}", encode_word(file), encode_word(path), whole(from), whole(to))
+    }
 }
 
 /// An image, or one version of it.
@@ -105,17 +129,47 @@ impl Trailers {
             };
             match key {
                 "Update" => trailers.moves.extend(recorded_move(value)),
+                "Order" => trailers.orders.extend(RecordedOrder::read(value)),
                 "Rollback" => trailers.rollbacks.extend(value.split(' ').next().and_then(|image| image.parse().ok())),
                 "Hold" => trailers.holds.extend(Target::read(value)),
                 "Resume" => trailers.resumes.extend(Target::read(value)),
                 "Base" => trailers.base = Some(value.trim().to_owned()),
                 "Held" => trailers.held.extend(Hold::read(value)),
-                "Actor" => trailers.actor = Some(value.trim().to_owned()),
-                "Reason" => trailers.reason = Some(value.trim().to_owned()),
+                "Actor" => trailers.actor = Some(single_line(value)),
+                "Reason" => trailers.reason = Some(single_line(value)),
                 _ => {}
             }
         }
         trailers
+    }
+}
+
+impl Trailers {
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        *self == Trailers::default()
+    }
+
+    /// Keeps what counts in a commit, by what it did and whether it is trusted.
+    ///
+    /// Messages are written by people who may not push: the text of a squashed pull request is its author's. So orders
+    /// count only in a commit that changes no file. Records of moves are compared with the change where they matter, and
+    /// all else counts only beside such a record or an order. In commits that are not trusted, records remain as well:
+    /// the change shows whether they are true, and without them undoing such a commit would not hold anything back.
+    pub fn counting(self, effect: Effect, is_trusted: bool) -> Trailers {
+        let none = Trailers::default;
+        match (effect, is_trusted) {
+            (Effect::Nothing, false) => none(),
+            (_, false) => Trailers { moves: self.moves, ..none() },
+            (Effect::Files, true) if self.moves.is_empty() => none(),
+            (Effect::Files, true) => Trailers { holds: Vec::new(), resumes: Vec::new(), ..self },
+            // Whether it changed files is not known, so it may hold and not resume.
+            (Effect::Unknown, true) => Trailers { resumes: Vec::new(), ..self },
+            (Effect::Nothing, true) if self.holds.is_empty() && self.resumes.is_empty() => {
+                Trailers { base: None, held: Vec::new(), ..self }
+            }
+            (Effect::Nothing, true) => self,
+        }
     }
 }
 
@@ -135,6 +189,11 @@ impl Target {
 /// Returns whether `held` is the version that is `meant`: the same tag, and the same digest if one is meant.
 pub fn refers_to(meant: &Version, held: &Version) -> bool {
     meant.tag == held.tag && (meant.digest.is_none() || meant.digest == held.digest)
+}
+
+/// Returns whether two versions can be the same: a record may lack the digest.
+pub fn agree(one: &Version, other: &Version) -> bool {
+    one.tag == other.tag && (one.digest.is_none() || other.digest.is_none() || one.digest == other.digest)
 }
 
 impl fmt::Display for Target {
@@ -172,7 +231,9 @@ impl Hold {
         let mut words = value.splitn(5, ' ');
         let (target, since) = (Target::read(words.next()?)?, words.next()?.parse().ok()?);
         let (commit, by) = (decode_word(words.next()?), decode_word(words.next()?));
-        Some(Hold { target, since, by, why: words.next()?.to_owned(), origin: Origin::Commit(commit) })
+        // An empty reason, and the blank before it, is lost when the message is cleaned up.
+        let why = words.next().unwrap_or_default().to_owned();
+        Some(Hold { target, since, by, why, origin: Origin::Commit(commit) })
     }
 }
 
@@ -189,22 +250,29 @@ fn recorded_move(value: &str) -> Option<RecordedMove> {
     })
 }
 
+/// Writes a version that may be empty.
+pub(super) fn whole(version: &Version) -> String {
+    if version.is_empty() { "(none)".to_owned() } else { version.to_string() }
+}
+
 fn version(text: &str) -> Option<Version> {
     if text == "(none)" { Some(Version::default()) } else { Version::parse_tag(text).ok() }
 }
 
+/// The longest text of a trailer that people write, in characters.
+const MAX_TEXT: usize = 1_000;
+
 /// Turns a text into a single line.
 pub(super) fn single_line(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+    text::cut(&text::words(text), MAX_TEXT).into_owned()
 }
 
-/// Turns a text into a single word: white space, `%` and control characters are percent-encoded as in URLs (RFC 3986
-/// section 2.1).
-pub(super) fn encode_word(text: &str) -> String {
+/// Turns a text into a single word: white space, `%` and characters that would act on what shows them are percent-encoded
+/// as in URLs (RFC 3986 section 2.1).
+fn encode_word(text: &str) -> String {
     let mut word = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_whitespace() || c.is_control() || c == '%' {
+        if c.is_whitespace() || text::is_active(c) || c == '%' {
             let mut buffer = [0; 4];
             c.encode_utf8(&mut buffer).bytes().for_each(|b| word.push_str(&format!("%{b:02X}")));
         } else {

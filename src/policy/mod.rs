@@ -4,6 +4,7 @@
 //! - [`rule`]: policies and the images that they govern
 //! - [`tags`]: the tags that fit a policy, by their names alone
 //! - [`range`]: version ranges, as Flux and Helm users write them
+//! - [`calver`]: calendar versions and their formats
 //! - [`tag_patterns`]: patterns that allow or exclude tags
 //! - [`order`]: the order of tags whose names do not tell which is newer
 //! - [`first_parent_history`]: the history of a branch, in which commits are looked up
@@ -14,6 +15,7 @@
 //! - [`digits`]: SHAs that consist of digits only
 //! - `contest`: chooses among builds, and among the tags of a build
 //! - [`seen`]: tags with what is known about them; [`choose`]: the choice of a tag
+//! - [`dates`]: the dates of an image, and which of them are believed
 //! - [`minimum_age`]: images that are too young for their policy
 //! - [`no_choice`]: the reasons for choosing none
 //! - [`scope`]: the images that a cycle is about
@@ -39,8 +41,10 @@
 
 pub mod build;
 pub mod builds;
+pub mod calver;
 pub mod choose;
 mod contest;
+pub mod dates;
 pub mod digits;
 pub mod first_parent_history;
 pub mod form;

@@ -29,6 +29,13 @@ impl Number {
         let zero = whole.is_empty() && fraction.is_empty();
         Some(Number { negative: negative && !zero, whole, fraction })
     }
+
+    /// Returns a whole number as an integer, if it is small enough.
+    pub fn to_i16(&self) -> Option<i16> {
+        let whole = if self.whole.is_empty() { "0" } else { self.whole.as_str() };
+        let number: i16 = whole.parse().ok().filter(|_| self.fraction.is_empty())?;
+        Some(if self.negative { -number } else { number })
+    }
 }
 
 impl Ord for Number {

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
-use jiff::Timestamp;
 
 use crate::image::{DEFAULT_HOST, Repository};
 use crate::platform::Platform;
 
-use super::tag_patterns::TagPatterns;
+use super::tag_patterns::{MAX_PATTERN, TagPatterns};
 use super::tags::{RuleError, TagRule};
 
 /// The default of `inspect_limit`.
@@ -23,13 +22,15 @@ pub struct Rule {
     pub images: Vec<ImagePattern>,
     /// The rule.
     pub tags: TagRule,
+    /// True if only fields with a marker comment follow the policy.
+    pub marked_only: bool,
     /// True if the digest is written in addition to the tag.
     pub pin: bool,
     /// True if the digest is followed while the tag stays the same, for tags that are rebuilt in place.
     pub track: bool,
     /// The patterns that allow or exclude tags.
     pub tag_patterns: TagPatterns,
-    /// The time that must pass between the build of an image and its deployment.
+    /// The time that must pass between the build of an image, or its arrival in the registry, and its deployment.
     pub minimum_age: Option<Duration>,
     /// The number of tags of a repository that are inspected per cycle, not counting those that are known already.
     pub inspect_limit: u32,
@@ -52,6 +53,9 @@ impl ImagePattern {
     /// Parses a pattern; without a host it refers to Docker Hub, as image names do.
     pub fn parse(text: &str) -> Result<ImagePattern, RuleError> {
         let fail = |reason: &str| RuleError::Images { text: text.to_owned(), reason: reason.to_owned() };
+        if text.len() > MAX_PATTERN {
+            return Err(fail("patterns may have up to 1000 bytes"));
+        }
         if text.is_empty() || text.contains("://") || text.contains('@') || text.contains(char::is_whitespace) {
             return Err(fail("write a name such as ghcr.io/acme/*, without scheme, tag or digest"));
         }
@@ -92,15 +96,6 @@ impl ImagePattern {
 pub struct PolicySet {
     /// The policies, in the order of their files.
     pub rules: Vec<Rule>,
-}
-
-impl Rule {
-    /// Returns the time when an image that was built at `created` is old enough to be deployed; `None` if there is no
-    /// minimum age.
-    pub fn ripe_at(&self, created: Timestamp) -> Option<Timestamp> {
-        let age = self.minimum_age?;
-        Some(created.checked_add(age).unwrap_or(Timestamp::MAX))
-    }
 }
 
 impl PolicySet {

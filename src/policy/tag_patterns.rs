@@ -6,6 +6,9 @@ use crate::image::Tag;
 
 use super::tags::RuleError;
 
+/// The length of the longest pattern of tags or images. Nested alternatives are compiled by recursion.
+pub(super) const MAX_PATTERN: usize = 1_000;
+
 /// A pattern of tags: `*` matches anything, `?` one character, `[ab]` one of the listed characters.
 #[derive(Debug, Clone)]
 pub struct TagPattern {
@@ -25,6 +28,9 @@ impl TagPattern {
     /// Parses a pattern.
     pub fn parse(text: &str) -> Result<TagPattern, RuleError> {
         let fail = |reason: &str| RuleError::Tags { text: text.to_owned(), reason: reason.to_owned() };
+        if text.len() > MAX_PATTERN {
+            return Err(fail("patterns may have up to 1000 bytes"));
+        }
         if text.is_empty() || text.contains(['/', ':', '@']) || text.contains(char::is_whitespace) {
             return Err(fail("write only tags, such as *-rc* or 1.2.3"));
         }

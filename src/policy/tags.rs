@@ -8,6 +8,7 @@ use semver::Version;
 
 use crate::image::Tag;
 
+use super::calver::{CalendarVersion, CalverError, CalverFormat};
 use super::number::Number;
 use super::order::Order;
 use super::range::{Range, RangeError};
@@ -26,6 +27,13 @@ pub enum TagRule {
     Semver {
         /// The range.
         range: Range,
+        /// The part of a tag that is the version.
+        filter: Filter,
+    },
+    /// Calendar versions: the newest is chosen.
+    Calver {
+        /// The format.
+        format: CalverFormat,
         /// The part of a tag that is the version.
         filter: Filter,
     },
@@ -81,6 +89,9 @@ pub enum RuleError {
     /// A version range is not valid.
     #[error(transparent)]
     Range(#[from] RangeError),
+    /// A format of calendar versions is not valid.
+    #[error(transparent)]
+    Calver(#[from] CalverError),
     /// A tag pattern is not valid.
     #[error("`{text}` is not a valid tag pattern: {reason}")]
     Tags { text: String, reason: String },
@@ -104,6 +115,9 @@ pub enum Misfit {
     /// It is not in the range.
     #[error("is not in the range `{0}`")]
     OutOfRange(String),
+    /// It is not a calendar version.
+    #[error("is not a calendar version of the form `{0}`")]
+    NoCalendarVersion(String),
     /// It is not a number.
     #[error("is not a number")]
     NoNumber,
@@ -116,6 +130,8 @@ pub enum Rank {
     ByOrder,
     /// By version.
     Version(Version),
+    /// By calendar version.
+    CalendarVersion(CalendarVersion),
     /// By number.
     Number(Number),
     /// By text.
@@ -245,6 +261,10 @@ impl TagRule {
                 let version = lenient_version(&value).ok_or(Misfit::NoVersion)?;
                 Ok(Rank::Version(Version { build: semver::BuildMetadata::EMPTY, ..version }))
             }
+            TagRule::Calver { format, filter } => {
+                let version = format.read(&filter.apply(text)?).map(Rank::CalendarVersion);
+                version.ok_or_else(|| Misfit::NoCalendarVersion(format.to_string()))
+            }
             TagRule::Numerical { filter, .. } => {
                 Number::parse(&filter.apply(text)?).map(Rank::Number).ok_or(Misfit::NoNumber)
             }
@@ -280,6 +300,7 @@ impl fmt::Display for TagRule {
         match self {
             TagRule::Sha { order, .. } => write!(f, "tags that name a commit, the newest by `order: {order}`"),
             TagRule::Semver { range, .. } => write!(f, "versions, the highest in {}", range.as_str()),
+            TagRule::Calver { format, .. } => write!(f, "calendar versions of the form {format}, the newest"),
             TagRule::Numerical { .. } => write!(f, "numbers, the {number}"),
             TagRule::Alphabetical { .. } => write!(f, "names, the {name} in alphabetical order"),
             TagRule::Held => f.write_str("the current tag, by its current digest"),

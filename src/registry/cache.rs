@@ -2,40 +2,43 @@
 //!
 //! It holds the listings of the followed repositories, and the metadata of each listed tag's image. Tags that are no
 //! longer listed are removed at once, repositories that are no longer followed after some days. So its size is bounded
-//! by what is followed, and nothing needed is ever evicted to make room.
+//! by what is followed. If that is still too much, the largest repositories are forgotten: nobody needs so many tags,
+//! and the others keep theirs.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
+use crate::clock;
 use crate::image::{Digest, Repository, Tag};
 
 use super::cache_format::{
-    image_key, key_below, kind, pack_metadata, repository_key, source_labels_key, unpack_image, unpack_metadata,
+    image_key, key_below, kind, pack_first_seen, pack_metadata, repository_key, source_labels_key, unpack_first_seen,
+    unpack_image, unpack_metadata,
 };
 use super::listing::Listing;
 use super::manifest::SourceLabels;
 use super::metadata::ImageMetadata;
-use super::packed::{Packer, Unpacker, pack_tag, pack_tags, unpack_tag, unpack_tags};
-use super::store::Store;
+use super::packed::{Packer, Unpacker, pack_tag, unpack_tag, unpack_tags};
+use super::store::{LARGEST, Store};
 
-/// Entries that were not used on this many days are removed. Only days on which the cache was used count, so that
-/// nothing is lost while the agent is stopped, and two configurations can share a cache.
-const DAYS: u32 = 14;
 const SECONDS_OF_A_DAY: i64 = 24 * 3600;
 
 /// A cache of what registries returned.
 pub struct Cache {
-    store: Store,
-    state: Mutex<State>,
+    pub(super) store: Store,
+    pub(super) state: Mutex<State>,
+    /// The number of writes to disk after which its size was checked.
+    pub(super) checked: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     /// The numbers of repositories, each with the last day of use.
-    numbers: HashMap<Repository, (u32, u32)>,
+    pub numbers: HashMap<Repository, (u32, u32)>,
     /// The number of days on which the cache was used.
     days: u32,
     /// The last of them, counted from 1970.
@@ -45,23 +48,27 @@ struct State {
 }
 
 fn today() -> i64 {
-    Timestamp::now().as_second().div_euclid(SECONDS_OF_A_DAY)
+    clock::now().as_second().div_euclid(SECONDS_OF_A_DAY)
 }
 
 impl Cache {
     /// Opens the cache in a folder; without a folder, or if that fails, it is kept in memory.
     pub fn open(folder: Option<&Path>) -> Cache {
-        Cache::open_on(folder, today())
+        Cache::open_on(folder, today(), LARGEST)
     }
 
-    fn open_on(folder: Option<&Path>, today: i64) -> Cache {
-        let store = Store::open(folder);
+    pub(super) fn open_on(folder: Option<&Path>, today: i64, largest: u64) -> Cache {
+        let store = Store::open(folder, largest);
         let stored = store.get(&[kind::DAYS]).and_then(|bytes| {
             let mut bytes = Unpacker(&bytes);
             Some((bytes.number()?, i64::from(bytes.number()?)))
         });
         let (days, day) = stored.unwrap_or_default();
-        let cache = Cache { store, state: Mutex::new(State { days, today: day, ..State::default() }) };
+        let cache = Cache {
+            store,
+            state: Mutex::new(State { days, today: day, ..State::default() }),
+            checked: AtomicU64::new(0),
+        };
         cache.begin_day(today);
         cache
     }
@@ -120,6 +127,7 @@ impl Cache {
                 self.store.put(image_key(&image.digest), value);
             }
         }
+        self.make_space();
     }
 
     /// The source labels of an image.
@@ -157,6 +165,43 @@ impl Cache {
             let key = key_below(kind::PUSH, number, &pack_tag(tag));
             self.store.put(key, Packer::default().time(Some(*at)).done());
         }
+        self.make_space();
+    }
+
+    /// The known push time of a tag.
+    pub fn push(&self, repository: &Repository, tag: &Tag) -> Option<Timestamp> {
+        let number = self.number(repository)?;
+        Unpacker(&self.store.get(&key_below(kind::PUSH, number, &pack_tag(tag)))?).time().flatten()
+    }
+
+    /// Forgets the push time of a tag that has moved.
+    pub fn forget_push(&self, repository: &Repository, tag: &Tag) {
+        if let Some(number) = self.number(repository) {
+            self.store.remove(vec![key_below(kind::PUSH, number, &pack_tag(tag))]);
+        }
+    }
+
+    /// The image that a tag had when it was seen last, and when it had that for the first time.
+    pub fn first_seen(&self, repository: &Repository, tag: &Tag) -> Option<(Digest, Timestamp)> {
+        let number = self.number(repository)?;
+        unpack_first_seen(&self.store.get(&key_below(kind::FIRST_SEEN, number, &pack_tag(tag)))?)
+    }
+
+    /// The same for all tags of a repository, in one read.
+    pub fn all_first_seen(&self, repository: &Repository) -> HashMap<Tag, (Digest, Timestamp)> {
+        let mut seen = HashMap::new();
+        if let Some(number) = self.number(repository) {
+            self.store.scan(&key_below(kind::FIRST_SEEN, number, &[]), |tag, value| {
+                seen.extend(unpack_tag(tag).zip(unpack_first_seen(value)));
+            });
+        }
+        seen
+    }
+
+    /// Stores when the image of a tag was first seen.
+    pub fn remember_first_seen(&self, repository: &Repository, tag: &Tag, digest: &Digest, at: Timestamp) {
+        let key = key_below(kind::FIRST_SEEN, self.number_for(repository), &pack_tag(tag));
+        self.store.put(key, pack_first_seen(digest, at));
     }
 
     /// The last listing of a repository, without its tags.
@@ -179,17 +224,27 @@ impl Cache {
         (listed.len() == pages).then_some(listed)
     }
 
-    /// Stores a listing, with the tags of its changed pages.
-    pub fn store_listing(&self, repository: &Repository, listing: &Listing, changed: &HashMap<usize, Vec<Tag>>) {
+    /// The size of the tags of a listing as they are stored, in bytes.
+    pub fn listed_bytes(&self, repository: &Repository) -> usize {
+        let mut bytes = 0;
+        if let Some(number) = self.number(repository) {
+            self.store.scan(&key_below(kind::PAGE, number, &[]), |_, tags| bytes += tags.len());
+        }
+        bytes
+    }
+
+    /// Stores a listing, with the packed tags of its changed pages.
+    pub fn store_listing(&self, repository: &Repository, listing: &Listing, changed: HashMap<usize, Vec<u8>>) {
         let number = self.number_for(repository);
         let page_key =
             |place: usize| key_below(kind::PAGE, number, &u32::try_from(place).unwrap_or(u32::MAX).to_be_bytes());
         for (place, tags) in changed {
-            self.store.put(page_key(*place), pack_tags(tags.iter()));
+            self.store.put(page_key(place), tags);
         }
         let before = self.listing(repository).map_or(0, |before| before.pages.len());
         self.store.remove((listing.pages.len()..before).map(page_key).collect());
         self.store_repository(repository, number, listing);
+        self.make_space();
     }
 
     /// Records the use of a repository whose listing is unchanged.
@@ -213,8 +268,9 @@ impl Cache {
     }
 
     /// Removes the tags of a repository that are no longer listed, and the entries that only they refer to.
-    pub fn retain_tags(&self, repository: &Repository, listed: &HashSet<Tag>) {
+    pub fn retain_tags(&self, repository: &Repository, listed: &[Tag]) {
         let Some(number) = self.number(repository) else { return };
+        let listed: HashSet<&Tag> = listed.iter().collect();
         let (mut gone, mut stale, mut needed) = (Vec::new(), Vec::new(), HashSet::new());
         let is_listed = |tag: &[u8]| unpack_tag(tag).is_some_and(|tag| listed.contains(&tag));
         self.store.scan(&key_below(kind::TAG, number, &[]), |tag, image| {
@@ -226,9 +282,11 @@ impl Cache {
                 stale.extend(digest);
             }
         });
-        self.store.scan(&key_below(kind::PUSH, number, &[]), |tag, _| {
-            gone.extend((!is_listed(tag)).then(|| key_below(kind::PUSH, number, tag)));
-        });
+        for kind in [kind::PUSH, kind::FIRST_SEEN] {
+            self.store.scan(&key_below(kind, number, &[]), |tag, _| {
+                gone.extend((!is_listed(tag)).then(|| key_below(kind, number, tag)));
+            });
+        }
         stale.retain(|digest| !needed.contains(digest));
         gone.extend(stale.iter().map(|digest| source_labels_key(number, digest)));
         self.store.remove(gone);
@@ -247,38 +305,6 @@ impl Cache {
             self.sweep(days);
         }
         self.store.flush();
-    }
-
-    fn sweep(&self, days: u32) {
-        let is_stale = |value: &mut Unpacker<'_>| value.number().is_none_or(|used| used.saturating_add(DAYS) < days);
-        let (mut repositories, mut gone) = (Vec::new(), Vec::new());
-        self.store.scan(&[kind::REPOSITORY], |name, value| {
-            let mut value = Unpacker(value);
-            let number = value.number();
-            if is_stale(&mut value) {
-                repositories.extend(std::str::from_utf8(name).ok().map(str::to_owned).zip(number));
-            }
-        });
-        self.store.scan(&[kind::IMAGE], |digest, value| {
-            if is_stale(&mut Unpacker(value)) {
-                gone.push([&[kind::IMAGE], digest].concat());
-            }
-        });
-        for (name, number) in &repositories {
-            gone.push(repository_key(name));
-            for kind in [kind::PAGE, kind::TAG, kind::PUSH, kind::SOURCE_LABELS] {
-                self.store.scan(&key_below(kind, *number, &[]), |rest, _| gone.push(key_below(kind, *number, rest)));
-            }
-            self.state.lock().numbers.retain(|_, (other, _)| other != number);
-        }
-        if !gone.is_empty() {
-            tracing::debug!(
-                repositories = repositories.len(),
-                entries = gone.len(),
-                "removed unused entries from the registry cache"
-            );
-        }
-        self.store.remove(gone);
     }
 
     /// The number of a known repository.
@@ -321,6 +347,7 @@ impl std::fmt::Debug for Cache {
 #[cfg(test)]
 mod tests {
     use super::super::listing::Page;
+    use super::super::packed::pack_tags;
     use super::*;
 
     fn repository(text: &str) -> Repository {
@@ -372,7 +399,7 @@ mod tests {
         let cache = Cache::open(Some(folder.path()));
         assert_eq!(cache.tag(&app, &tag("t3")), Some(image(3)));
         assert_eq!(cache.images(&app), (0..4).map(|n| (tag(&format!("t{n}")), image(n))).collect());
-        cache.retain_tags(&app, &HashSet::from([tag("t3")]));
+        cache.retain_tags(&app, &[tag("t3")]);
         assert_eq!((cache.tag(&app, &tag("t3")), cache.tag(&app, &tag("t2"))), (Some(image(3)), None));
         assert_eq!(cache.pushes(&app).into_keys().collect::<Vec<_>>(), [tag("t3")]);
         assert_eq!(cache.source_labels(&app, &image(3).digest), Some(labels));
@@ -386,11 +413,12 @@ mod tests {
         let app = repository("r.io/app");
         let tags = |texts: &[&str]| texts.iter().map(|text| tag(text)).collect::<Vec<Tag>>();
         let cache = Cache::open(Some(folder.path()));
-        let pages = HashMap::from([(0, tags(&["a", "b"])), (1, tags(&["c"])), (2, tags(&[]))]);
-        cache.store_listing(&app, &listing(&[1, 2, 9]), &pages);
+        let packed = |texts: &[&str]| pack_tags(tags(texts).iter());
+        let pages = HashMap::from([(0, packed(&["a", "b"])), (1, packed(&["c"])), (2, packed(&[]))]);
+        cache.store_listing(&app, &listing(&[1, 2, 9]), pages);
         assert_eq!(cache.listing(&app), Some(listing(&[1, 2, 9])));
         assert_eq!(cache.listed(&app, 3), Some(vec![tags(&["a", "b"]), tags(&["c"]), tags(&[])]));
-        cache.store_listing(&app, &listing(&[1, 4]), &HashMap::from([(1, tags(&["d"]))]));
+        cache.store_listing(&app, &listing(&[1, 4]), HashMap::from([(1, packed(&["d"]))]));
         drop(cache);
         let cache = Cache::open(Some(folder.path()));
         assert_eq!((cache.listing(&app), cache.listed(&app, 3)), (Some(listing(&[1, 4])), None));
@@ -411,8 +439,9 @@ mod tests {
             }
         }
         let cache = Cache::open(Some(folder.path()));
-        let page = HashMap::from([(0, vec![tag("t")])]);
-        (0..6000).for_each(|n| cache.store_listing(&repository(&format!("r.io/page-{n}")), &listing(&[1]), &page));
+        let page = HashMap::from([(0, pack_tags([tag("t")].iter()))]);
+        (0..6000)
+            .for_each(|n| cache.store_listing(&repository(&format!("r.io/page-{n}")), &listing(&[1]), page.clone()));
         // One more does not affect the others.
         cache.flush();
         assert!((0..6000).all(|n| cache.listed(&repository(&format!("r.io/page-{n}")), 1).is_some()));
@@ -426,12 +455,12 @@ mod tests {
     fn unused_entries_are_removed_after_some_days_of_use() {
         let folder = tempfile::tempdir().expect("a folder");
         let (app, other) = (repository("r.io/app"), repository("r.io/other"));
-        let pages = HashMap::from([(0, vec![tag("t")])]);
-        let open = |day: i64| Cache::open_on(Some(folder.path()), day);
+        let pages = HashMap::from([(0, pack_tags([tag("t")].iter()))]);
+        let open = |day: i64| Cache::open_on(Some(folder.path()), day, LARGEST);
         let follow = |cache: &Cache, which: &Repository, day: i64| {
             match cache.listing(which) {
                 Some(listing) => cache.touch(which, &listing),
-                None => cache.store_listing(which, &listing(&[1]), &pages),
+                None => cache.store_listing(which, &listing(&[1]), pages.clone()),
             }
             cache.flush_on(day);
         };

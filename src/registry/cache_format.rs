@@ -1,5 +1,7 @@
 //! The keys and values of the cache.
 
+use jiff::Timestamp;
+
 use crate::image::Digest;
 
 use super::metadata::ImageMetadata;
@@ -15,8 +17,12 @@ pub(super) mod kind {
     pub const TAG: u8 = b't';
     /// A push time, by the repository's number and the tag.
     pub const PUSH: u8 = b'u';
+    /// The time when the image of a tag was first seen, by the repository's number and the tag: its digest and the time.
+    pub const FIRST_SEEN: u8 = b's';
     /// Source labels, by the repository's number and the digest.
     pub const SOURCE_LABELS: u8 = b'o';
+    /// The kinds that are stored by the number of a repository.
+    pub const BELOW_REPOSITORIES: [u8; 5] = [PAGE, TAG, PUSH, FIRST_SEEN, SOURCE_LABELS];
     /// An image, by its digest: the last day of use, and its metadata.
     pub const IMAGE: u8 = b'i';
     /// The number of the next repository.
@@ -52,6 +58,15 @@ pub(super) fn pack_metadata(packer: Packer, image: &ImageMetadata) -> Packer {
     let platforms = &image.platforms[..image.platforms.len().min(u8::MAX.into())];
     let packer = packer.bytes(&[platforms.len() as u8]);
     platforms.iter().fold(packer, Packer::digest).time(image.created)
+}
+
+pub(super) fn pack_first_seen(digest: &Digest, at: Timestamp) -> Vec<u8> {
+    Packer::default().digest(digest).time(Some(at)).done()
+}
+
+pub(super) fn unpack_first_seen(bytes: &[u8]) -> Option<(Digest, Timestamp)> {
+    let mut bytes = Unpacker(bytes);
+    Some((bytes.digest()?, bytes.time()??))
 }
 
 pub(super) fn unpack_metadata(digest: Digest, bytes: &mut Unpacker<'_>) -> Option<ImageMetadata> {

@@ -1,7 +1,8 @@
 //! A client for any number of registries (OCI distribution specification 1.1).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use reqwest::Method;
@@ -9,14 +10,18 @@ use reqwest::Method;
 use crate::image::{Repository, Tag, Version};
 
 use super::cache::Cache;
-use super::config::Config;
+use super::config::{Config, HostConfig};
 use super::error::RegistryError;
 use super::host::{Authentication, Host, Request};
+use super::memory::HostMemory;
 use super::metadata::ImageMetadata;
 use super::metrics::RegistryMetrics;
 use super::response::{is_html, not_a_registry};
 
 const PING_LIMIT: usize = 1 << 20;
+/// The time for all requests that one question takes, as a multiple of the timeout of a request. Git operations have the
+/// same.
+const WHOLE: u32 = 20;
 
 /// A client for any number of registries. Clones share connections, tokens and the cache.
 #[derive(Debug, Clone)]
@@ -29,6 +34,9 @@ struct Inner {
     config: Config,
     metrics: RegistryMetrics,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
+    memory: HostMemory,
+    /// The repositories whose listings were long the last time.
+    long: Mutex<HashSet<Repository>>,
     /// Opened on first use, so that a client that only connects leaves no file.
     cache: OnceLock<Cache>,
 }
@@ -47,11 +55,14 @@ impl Client {
     /// # Errors
     /// A file of certificates cannot be used.
     pub fn with_metrics(config: Config, metrics: RegistryMetrics) -> Result<Client, RegistryError> {
+        let memory = HostMemory::default();
         let mut hosts = HashMap::new();
-        for host in &config.hosts {
-            hosts.insert(host.host.clone(), Arc::new(Host::new(&host.host, &config, metrics.clone())?));
+        for HostConfig { host, .. } in &config.hosts {
+            let host_memory = memory.for_another_host();
+            hosts.insert(host.clone(), Arc::new(Host::new(host, &config, metrics.clone(), host_memory)?));
         }
-        let inner = Inner { config, metrics, hosts: Mutex::new(hosts), cache: OnceLock::new() };
+        let inner =
+            Inner { config, metrics, hosts: Mutex::new(hosts), memory, long: Mutex::default(), cache: OnceLock::new() };
         Ok(Client { inner: Arc::new(inner) })
     }
 
@@ -99,6 +110,33 @@ impl Client {
         self.inner.cache.get().into_iter().for_each(Cache::flush);
     }
 
+    /// Limits the time of everything that one question about a repository takes, however often the registry responds.
+    pub(super) async fn within_time<T>(
+        &self,
+        repository: &Repository,
+        what: &'static str,
+        work: impl Future<Output = Result<T, RegistryError>>,
+    ) -> Result<T, RegistryError> {
+        let after: Duration = self.config().timeout_of(repository.host()) * WHOLE;
+        let overdue = || RegistryError::Unfinished { host: repository.host().to_owned(), what, after };
+        tokio::time::timeout(after, work).await.unwrap_or_else(|_| Err(overdue()))
+    }
+
+    /// Returns whether a repository's listing was long the last time.
+    pub(super) fn is_long(&self, repository: &Repository) -> bool {
+        self.inner.long.lock().contains(repository)
+    }
+
+    /// Takes note of whether a repository's listing is long.
+    pub(super) fn note_long(&self, repository: &Repository, is_long: bool) {
+        let mut long = self.inner.long.lock();
+        if is_long {
+            long.insert(repository.clone());
+        } else {
+            long.remove(repository);
+        }
+    }
+
     pub(super) fn config(&self) -> &Config {
         &self.inner.config
     }
@@ -112,7 +150,8 @@ impl Client {
         if let Some(host) = hosts.get(name) {
             return Ok(Arc::clone(host));
         }
-        let host = Arc::new(Host::new(name, &self.inner.config, self.inner.metrics.clone())?);
+        let memory = self.inner.memory.for_another_host();
+        let host = Arc::new(Host::new(name, &self.inner.config, self.inner.metrics.clone(), memory)?);
         hosts.insert(name.to_owned(), Arc::clone(&host));
         Ok(host)
     }

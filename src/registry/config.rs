@@ -29,6 +29,11 @@ impl Config {
         self.hosts.iter().find(|own| own.host == host)
     }
 
+    /// The timeout of a request to a host.
+    pub fn timeout_of(&self, host: &str) -> Duration {
+        self.of_host(host).and_then(|own| own.timeout).unwrap_or(self.timeout)
+    }
+
     /// The Docker config file with the credentials for a host.
     pub fn credentials_file_of(&self, host: &str) -> Option<&Path> {
         let own = self.of_host(host).and_then(|own| own.credentials_file.as_deref());

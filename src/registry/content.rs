@@ -11,13 +11,13 @@ use super::client::Client;
 use super::credentials::Credential;
 use super::endpoint::Endpoint;
 use super::error::RegistryError;
-use super::manifest::{ACCEPT, Manifest};
+use super::manifest::{ACCEPT, ImageConfig, Manifest};
 use super::response::{header, invalid_response, is_html, not_a_registry};
 
 /// The largest manifests and image configs that are read, in bytes. The specification asks registries to accept
 /// manifests of 4 MiB.
-pub(super) const MANIFEST_LIMIT: usize = 8 << 20;
-const IMAGE_CONFIG_LIMIT: usize = 8 << 20;
+pub(super) const MANIFEST_LIMIT: usize = 4 << 20;
+const IMAGE_CONFIG_LIMIT: usize = 4 << 20;
 
 /// A manifest or index as it was fetched.
 #[derive(Debug)]
@@ -28,6 +28,15 @@ pub(super) struct FetchedManifest {
     pub size: u64,
     /// Its content.
     pub manifest: Manifest,
+}
+
+/// An image config as it was fetched.
+#[derive(Debug)]
+pub(super) struct FetchedConfig {
+    /// Its content, or the error if it has another form.
+    pub config: Result<ImageConfig, RegistryError>,
+    /// Its size in bytes.
+    pub size: u64,
 }
 
 impl Client {
@@ -109,7 +118,7 @@ impl Client {
         version: &Version,
     ) -> Result<FetchedManifest, RegistryError> {
         let request = endpoint.request(Method::GET, &manifest_name(version), ACCEPT, MANIFEST_LIMIT);
-        let response = endpoint.send(&request).await?;
+        let (response, _slot) = endpoint.send_with_memory(&request).await?;
         check_found(repository, version, &response)?;
         let target = &request.target;
         let claimed = header(&response, "docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
@@ -133,6 +142,9 @@ impl Client {
         if manifest.is_neither() {
             return Err(invalid_response(repository, target, "it is neither a manifest nor an index".to_owned()));
         }
+        if let Some(problem) = manifest.excess() {
+            return Err(invalid_response(repository, target, problem));
+        }
         Ok(FetchedManifest { digest, size: response.body.len() as u64, manifest })
     }
 
@@ -141,11 +153,11 @@ impl Client {
         &self,
         repository: &Repository,
         digest: &Digest,
-    ) -> Result<Option<Vec<u8>>, RegistryError> {
+    ) -> Result<Option<FetchedConfig>, RegistryError> {
         let endpoints = self.endpoints(repository)?;
         if let Some(mirror) = &endpoints.mirror {
             match self.image_config_at(mirror, repository, digest).await {
-                Ok(Some(bytes)) => return Ok(Some(bytes)),
+                Ok(Some(read)) => return Ok(Some(read)),
                 Ok(None) => {}
                 Err(error) => mirror.log_skipped(&error),
             }
@@ -158,16 +170,21 @@ impl Client {
         endpoint: &Endpoint,
         repository: &Repository,
         digest: &Digest,
-    ) -> Result<Option<Vec<u8>>, RegistryError> {
+    ) -> Result<Option<FetchedConfig>, RegistryError> {
         let request = endpoint.request(Method::GET, &format!("blobs/{digest}"), "*/*", IMAGE_CONFIG_LIMIT);
-        let response = endpoint.send(&request).await?;
+        let (response, _slot) = endpoint.send_with_memory(&request).await?;
         match response.status {
             StatusCode::NOT_FOUND => Ok(None),
             status if !status.is_success() => Err(not_a_registry(repository.host(), &response)),
             _ if digest_of(&response.body, digest) != *digest => {
                 Err(invalid_response(repository, &request.target, "its bytes do not hash to its digest".to_owned()))
             }
-            _ => Ok(Some(response.body.clone())),
+            _ => {
+                let config = ImageConfig::read(&response.body).map_err(|error| {
+                    invalid_response(repository, digest.as_str(), format!("not an image config ({error})"))
+                });
+                Ok(Some(FetchedConfig { config, size: response.body.len() as u64 }))
+            }
         }
     }
 }

@@ -13,6 +13,10 @@ use crate::secret::Secret;
 
 use super::error::RegistryError;
 
+/// The longest pattern of a host, in bytes. A host with scheme and port is shorter, and what a long pattern compiles to
+/// can be large.
+const LONGEST_PATTERN: usize = 300;
+
 /// A credential for a registry.
 #[derive(Debug, Clone)]
 pub enum Credential {
@@ -72,6 +76,11 @@ fn find(text: Secret<Vec<u8>>, host: &str, path: &str, helpers: Helpers) -> Resu
     };
     let auths = if is_old_form(&root) { &root } else { &root["auths"] };
     for name in names(auths, host, path) {
+        // A file may have thousands of names for a host, and is not parsed for each of them.
+        let entry = auths.get(&name).filter(|_| helpers == Helpers::Ignored);
+        let own =
+            entry.map(|entry| Secret::new(json!({ "auths": { (name.as_str()): entry } }).to_string().into_bytes()));
+        let text = own.as_ref().unwrap_or(&text);
         match docker_credential::get_credential_from_reader(text.expose().as_slice(), &name) {
             Ok(DockerCredential::UsernamePassword(user, password)) => {
                 return Ok(Some(Credential::Password { user, password: Secret::new(password) }));
@@ -141,8 +150,11 @@ fn names(auths: &Value, host: &str, path: &str) -> Vec<String> {
     names.extend(hosts.iter().map(|host| (*host).to_owned()));
     names.extend(keys.iter().filter(|key| hosts.contains(&plain(key).as_str())).map(|key| (*key).to_owned()));
     let is_pattern_of_host = |key: &&&str| {
+        if !key.contains('*') || key.len() > LONGEST_PATTERN {
+            return false;
+        }
         let glob = GlobBuilder::new(&plain(key)).literal_separator(true).build();
-        key.contains('*') && glob.is_ok_and(|glob| glob.compile_matcher().is_match(host))
+        glob.is_ok_and(|glob| glob.compile_matcher().is_match(host))
     };
     names.extend(keys.iter().filter(is_pattern_of_host).map(|key| (*key).to_owned()));
     // A helper is run once for each name.

@@ -14,6 +14,10 @@ use super::client::Client;
 use super::credentials::Credential;
 use super::error::RegistryError;
 use super::host::{Authentication, Host, Request};
+use super::memory::Slot;
+
+/// The largest answers, in bytes, of which there may be as many as requests.
+pub const SMALL: usize = 256 << 10;
 
 /// A host that serves a repository.
 #[derive(Debug)]
@@ -73,6 +77,19 @@ impl Endpoint {
         match self.mirror_of {
             Some(_) => self.host.send_once(request).await,
             None => self.host.send(request).await,
+        }
+    }
+
+    /// Sends a request whose answer is usually small. A large one is requested again once there is memory for it, which
+    /// is to be kept as long as the answer.
+    pub async fn send_with_memory(&self, request: &Request) -> Result<(Arc<Response>, Option<Slot>), RegistryError> {
+        let small = Request { limit: request.limit.min(SMALL), ..request.clone() };
+        match self.send(&small).await {
+            Err(RegistryError::TooLarge { .. }) if request.limit > SMALL => {
+                let slot = self.host.memory().answers.acquire().await;
+                Ok((self.send(request).await?, Some(slot)))
+            }
+            response => Ok((response?, None)),
         }
     }
 

@@ -20,7 +20,7 @@ pub enum RegistryError {
     #[error("{image}: the registry has no such image")]
     NoImage { image: String },
     /// The image exists, but parts of it are missing or wrong.
-    #[error("{image} is incomplete: {}", flaws.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("{image} is incomplete: {}", listed(flaws))]
     Incomplete { image: String, flaws: Vec<Flaw> },
     /// The host requires credentials, but none are configured.
     #[error("{host} requires credentials, but none are configured")]
@@ -37,6 +37,9 @@ pub enum RegistryError {
     /// The host did not respond in time.
     #[error("{host} did not respond within {} s", after.as_secs())]
     TimedOut { host: String, after: Duration },
+    /// The host did not finish what it was asked for in time, although it responded.
+    #[error("{host} did not finish {what} within {} s", after.as_secs())]
+    Unfinished { host: String, what: &'static str, after: Duration },
     /// The server has a problem.
     #[error("{host} responded with {status} to {what}")]
     ServerError { host: String, status: u16, what: String },
@@ -46,6 +49,9 @@ pub enum RegistryError {
     /// The response violates the specification.
     #[error("{host} gave an invalid response to {what}: {reason}")]
     InvalidResponse { host: String, what: String, reason: String },
+    /// The body of the response is too large.
+    #[error("{host} gave an invalid response to {what}: its body is larger than {limit} bytes")]
+    TooLarge { host: String, what: String, limit: usize },
     /// The server redirected a request in a way that is not followed.
     #[error("cannot get {what} from {host}: {problem}")]
     Redirected { host: String, what: String, problem: RedirectError },
@@ -77,6 +83,15 @@ impl fmt::Display for Flaw {
     }
 }
 
+/// The most flaws that a message lists.
+const FLAWS: usize = 10;
+
+fn listed(flaws: &[Flaw]) -> String {
+    let mut texts: Vec<String> = flaws.iter().take(FLAWS).map(ToString::to_string).collect();
+    texts.extend(flaws.len().checked_sub(FLAWS).filter(|more| *more > 0).map(|more| format!("{more} more flaws")));
+    texts.join("; ")
+}
+
 impl RegistryError {
     /// Returns whether a retry may help.
     pub fn is_transient(&self) -> bool {
@@ -96,7 +111,13 @@ impl RegistryError {
 
     /// Returns whether the error concerns this image only, not the registry as a whole.
     pub fn concerns_image(&self) -> bool {
-        self.is_not_found() || matches!(self, RegistryError::Incomplete { .. } | RegistryError::InvalidResponse { .. })
+        self.is_not_found()
+            || matches!(
+                self,
+                RegistryError::Incomplete { .. }
+                    | RegistryError::InvalidResponse { .. }
+                    | RegistryError::TooLarge { .. }
+            )
     }
 
     /// Returns whether the registry reported that the image does not exist.
@@ -118,6 +139,8 @@ impl Explain for RegistryError {
             RegistryError::RateLimited { .. }
             | RegistryError::Unreachable { .. }
             | RegistryError::TimedOut { .. }
+            | RegistryError::Unfinished { .. }
+            | RegistryError::TooLarge { .. }
             | RegistryError::ServerError { .. }
             | RegistryError::NotARegistry { .. }
             | RegistryError::Redirected { .. }
@@ -153,8 +176,13 @@ impl Explain for RegistryError {
             RegistryError::TimedOut { .. } | RegistryError::ServerError { .. } => {
                 "check the registry's own log".to_owned()
             }
+            RegistryError::Unfinished { .. } => {
+                "check why the registry is slow; registries[].timeout and agent.deadline set the limits".to_owned()
+            }
             RegistryError::NotARegistry { .. } => "check the host and port; the API is served under /v2/".to_owned(),
-            RegistryError::InvalidResponse { .. } => "check the registry's own log and storage".to_owned(),
+            RegistryError::InvalidResponse { .. } | RegistryError::TooLarge { .. } => {
+                "check the registry's own log and storage".to_owned()
+            }
             RegistryError::ForeignRealm { host, realm } => format!(
                 "if that is the registry's own token server, set `realm: {realm}` in the entry of {host} under `registries` \
                  in tagalong.yaml"

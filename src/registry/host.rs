@@ -14,14 +14,16 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use crate::http::client::{self, Response};
-use crate::http::retry_after;
+use crate::http::wait::retry_after;
 use crate::image::DEFAULT_HOST;
 use crate::secret::Secret;
 
 use super::config::{Config, Mirror};
 use super::credentials::Credential;
 use super::error::RegistryError;
+use super::memory::HostMemory;
 use super::metrics::RegistryMetrics;
+use super::page_link::{self, url_of_target};
 use super::rate_limit::{Permit, RateLimit};
 use super::sign_in::{CredentialSource, SignIn};
 use super::single_flight::SingleFlight;
@@ -98,6 +100,7 @@ pub struct Host {
     transport: Transport,
     sign_in: Arc<SignIn>,
     permits: Arc<Semaphore>,
+    memory: HostMemory,
     rate_limit: Arc<RateLimit>,
     metrics: RegistryMetrics,
     in_flight: SingleFlight<Arc<Request>, Result<Arc<Response>, RegistryError>>,
@@ -105,7 +108,12 @@ pub struct Host {
 
 impl Host {
     /// Creates a host with the configured credentials. Does not connect yet.
-    pub fn new(name: &str, config: &Config, metrics: RegistryMetrics) -> Result<Host, RegistryError> {
+    pub(super) fn new(
+        name: &str,
+        config: &Config,
+        metrics: RegistryMetrics,
+        memory: HostMemory,
+    ) -> Result<Host, RegistryError> {
         let own = config.of_host(account_of(name));
         // A mirror needs no entry of its own, because its URL has the scheme.
         let is_plain_mirror = |mirror: &Mirror| mirror.host == name && mirror.plain_http;
@@ -116,7 +124,7 @@ impl Host {
         let server = if name == DEFAULT_HOST { "registry-1.docker.io" } else { name };
         let base =
             Url::parse(&format!("{scheme}://{server}/")).map_err(|error| unreachable(name, error.to_string()))?;
-        let timeout = own.and_then(|own| own.timeout).unwrap_or(config.timeout);
+        let timeout = config.timeout_of(account_of(name));
         let ca_file = own.and_then(|own| own.ca_file.as_deref());
         let redirects = own.map(|own| own.redirects.as_slice()).unwrap_or_default();
         let transport = Transport::new(name, ca_file, is_plain, timeout, redirects)?;
@@ -132,6 +140,7 @@ impl Host {
             base,
             transport,
             permits: Arc::new(Semaphore::new(config.concurrency.max(1))),
+            memory,
             rate_limit: Arc::new(RateLimit::new(per_second.unwrap_or(usual), per_second.unwrap_or(burst))),
             metrics,
             in_flight: SingleFlight::default(),
@@ -146,6 +155,7 @@ impl Host {
             base: self.base.clone(),
             transport: self.transport.clone(),
             permits: Arc::clone(&self.permits),
+            memory: self.memory.clone(),
             rate_limit: Arc::clone(&self.rate_limit),
             metrics: self.metrics.clone(),
             in_flight: SingleFlight::default(),
@@ -154,10 +164,7 @@ impl Host {
 
     /// Resolves a `Link` of a response. The next page may only be on the same host.
     pub fn target_of_link(&self, from: &Url, link: &str) -> Option<String> {
-        let url = from.join(link).ok()?;
-        let same = url.origin() == self.base.origin() || url.origin() == from.origin();
-        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-        same.then(|| format!("{}{query}", url.path()))
+        page_link::target_of_link(&self.base, from, link)
     }
 
     /// Sends a request, with retries, and signs in if the registry asks for it. Identical concurrent requests are sent
@@ -167,6 +174,11 @@ impl Host {
         let (host, sent) = (Arc::clone(self), Arc::clone(request));
         let start = || on_runtime(async move { host.send_with_retries(&sent).await.map(Arc::new) });
         self.in_flight.join(request, start).await
+    }
+
+    /// Returns its share of the memory for large responses.
+    pub(super) fn memory(&self) -> &HostMemory {
+        &self.memory
     }
 
     /// Sends a request without retries, for callers that have an alternative.
@@ -266,8 +278,7 @@ impl Host {
         request: &Request,
         authorization: Option<&Secret<String>>,
     ) -> Result<Response, RegistryError> {
-        let url = self.base.join(&request.target).map_err(|error| unreachable(&self.name, error.to_string()))?;
-        let mut sent = client::Request::new(request.method.clone(), url);
+        let mut sent = client::Request::new(request.method.clone(), url_of_target(&self.base, &request.target));
         sent.headers.insert(ACCEPT, HeaderValue::from_static(request.accept));
         if request.one_byte {
             sent.headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));

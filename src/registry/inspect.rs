@@ -6,14 +6,13 @@ use super::client::Client;
 use super::content::{FetchedManifest, parse_digest};
 use super::error::{Flaw, RegistryError};
 use super::integrity::PartCache;
-use super::manifest::{Descriptor, ImageConfig, Manifest};
+use super::manifest::{Descriptor, Manifest};
 use super::metadata::ImageMetadata;
-use super::response::invalid_response;
 
 use jiff::Timestamp;
 
 /// The most platforms of an index that are kept.
-const MOST_PLATFORMS: usize = 64;
+const MOST_PLATFORMS: usize = 32;
 
 impl Client {
     /// The metadata of an image, which is cached by digest. A cached tag is assumed not to have moved, as tags made
@@ -30,9 +29,21 @@ impl Client {
         version: &Version,
         part_cache: &PartCache,
     ) -> Result<ImageMetadata, RegistryError> {
-        if let Some(image) = self.known(repository, version) {
-            return Ok(image);
+        match self.known(repository, version) {
+            Some(image) => Ok(image),
+            None => {
+                let work = self.inspect_now(repository, version, part_cache);
+                self.within_time(repository, "describing an image", work).await
+            }
         }
+    }
+
+    async fn inspect_now(
+        &self,
+        repository: &Repository,
+        version: &Version,
+        part_cache: &PartCache,
+    ) -> Result<ImageMetadata, RegistryError> {
         let read = self.manifest(repository, version).await?;
         let created = match read.manifest.created() {
             Some(created) => Some(created),
@@ -65,7 +76,7 @@ impl Client {
                     found = true;
                 }
                 Err(error) if error.is_not_found() => {
-                    missing_part = missing_part.or(Some(missing(repository, index, "the manifest", &platform.digest)))
+                    missing_part = missing_part.or(Some(missing(repository, index, "the manifest", platform.digest())))
                 }
                 Err(error @ RegistryError::Incomplete { .. }) => missing_part = missing_part.or(Some(error)),
                 Err(error) => return Err(error),
@@ -80,7 +91,7 @@ impl Client {
         platform: &Descriptor,
         part_cache: &PartCache,
     ) -> Result<Option<Timestamp>, RegistryError> {
-        let digest = parse_digest(repository, &platform.digest)?;
+        let digest = parse_digest(repository, platform.digest())?;
         let version = Version { tag: None, digest: Some(digest.clone()) };
         let read = self.manifest(repository, &version).await?;
         let created = match read.manifest.created() {
@@ -99,20 +110,18 @@ impl Client {
         part_cache: &PartCache,
     ) -> Result<Option<Timestamp>, RegistryError> {
         let Some(config) = &manifest.config else { return Ok(None) };
-        let digest = parse_digest(repository, &config.digest)?;
-        let bytes = self.image_config(repository, &digest).await?;
-        let bytes = bytes.ok_or_else(|| missing(repository, image, "the image config", &config.digest))?;
-        let image_config = ImageConfig::read(&bytes).map_err(|error| {
-            invalid_response(repository, &digest.to_string(), format!("not an image config ({error})"))
-        })?;
+        let digest = parse_digest(repository, config.digest())?;
+        let read = self.image_config(repository, &digest).await?;
+        let read = read.ok_or_else(|| missing(repository, image, "the image config", config.digest()))?;
+        let created = read.config?.created();
         if !self.has_mirror(repository)? {
-            part_cache.add_image_config(repository, &digest, bytes.len() as u64);
+            part_cache.add_image_config(repository, &digest, read.size);
         }
-        Ok(image_config.created())
+        Ok(created)
     }
 
     /// Caches what the registry itself served. What a mirror has does not show that the registry has it.
-    fn cache_part(
+    pub(super) fn cache_part(
         &self,
         part_cache: &PartCache,
         repository: &Repository,
@@ -125,7 +134,7 @@ impl Client {
         Ok(())
     }
 
-    fn has_mirror(&self, repository: &Repository) -> Result<bool, RegistryError> {
+    pub(super) fn has_mirror(&self, repository: &Repository) -> Result<bool, RegistryError> {
         Ok(self.endpoints(repository)?.mirror.is_some())
     }
 }
@@ -133,7 +142,7 @@ impl Client {
 /// The digests of an index's platforms; empty for a manifest.
 fn platforms(manifest: &Manifest) -> Vec<Digest> {
     let listed = manifest.platforms().filter(|_| manifest.is_index());
-    listed.filter_map(|platform| platform.digest.parse().ok()).take(MOST_PLATFORMS).collect()
+    listed.filter_map(|platform| platform.digest().parse().ok()).take(MOST_PLATFORMS).collect()
 }
 
 pub(super) fn missing(repository: &Repository, image: &Digest, what: &str, digest: &str) -> RegistryError {

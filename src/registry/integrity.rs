@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -21,15 +22,19 @@ use super::content::{FetchedManifest, parse_digest};
 use super::endpoint::Endpoint;
 use super::error::{Flaw, RegistryError};
 use super::host::Request;
-use super::manifest::{Descriptor, ImageConfig, Manifest};
+use super::manifest::{Descriptor, Manifest};
 use super::response::{header, not_a_registry};
 
 /// The number of parts of one image that are checked concurrently; the client limits the requests to each host.
 const CONCURRENCY: usize = 8;
-/// The most parts that an image may have: a runtime supports 127 layers.
-const MAX_PARTS: usize = 1024;
+/// The most parts of one image that are checked, over all of its platforms. Each takes a request.
+const MAX_PARTS: usize = 4096;
 /// The most manifests, and parts of them, that are cached before integrity checks. Of many new images, few are checked.
 const MAX_CACHED: usize = 512;
+/// The size of all cached manifests, in bytes.
+const MAX_CACHED_BYTES: u64 = 8 << 20;
+/// The most parts that are cached after they were checked.
+const MAX_CHECKED: usize = 100_000;
 /// The deepest nesting of indexes.
 const DEPTH: u8 = 4;
 
@@ -51,7 +56,8 @@ impl PartCache {
             tags.insert((repository.clone(), tag.clone()), read.digest.clone());
         }
         let mut manifests = self.manifests.lock();
-        if manifests.len() < MAX_CACHED {
+        let bytes: u64 = manifests.values().map(|cached| cached.size).sum();
+        if manifests.len() < MAX_CACHED && bytes + read.size <= MAX_CACHED_BYTES {
             manifests.insert((repository.clone(), read.digest.clone()), read);
         }
     }
@@ -70,7 +76,7 @@ impl PartCache {
         tags.get(&(repository.clone(), tag.clone())).cloned()
     }
 
-    fn take_manifest(&self, repository: &Repository, version: &Version) -> Option<FetchedManifest> {
+    pub(super) fn take_manifest(&self, repository: &Repository, version: &Version) -> Option<FetchedManifest> {
         let key = (repository.clone(), version.digest.clone()?);
         self.manifests.lock().remove(&key)
     }
@@ -89,6 +95,8 @@ struct IntegrityCheck<'p> {
     repository: &'p Repository,
     platforms: &'p [Platform],
     part_cache: &'p PartCache,
+    /// The number of parts so far.
+    parts: AtomicUsize,
 }
 
 impl Client {
@@ -117,12 +125,23 @@ impl Client {
         platforms: &[Platform],
         part_cache: &PartCache,
     ) -> Result<Digest, RegistryError> {
+        let work = self.check_integrity_now(repository, version, platforms, part_cache);
+        self.within_time(repository, "the check of an image", work).await
+    }
+
+    async fn check_integrity_now(
+        &self,
+        repository: &Repository,
+        version: &Version,
+        platforms: &[Platform],
+        part_cache: &PartCache,
+    ) -> Result<Digest, RegistryError> {
         let read = match part_cache.take_manifest(repository, version) {
             Some(read) => read,
             None => self.manifest(repository, version).await?,
         };
         let digest = read.digest.clone();
-        let check = IntegrityCheck { client: self, repository, platforms, part_cache };
+        let check = IntegrityCheck { client: self, repository, platforms, part_cache, parts: AtomicUsize::new(0) };
         let mut flaws = check.image(read).await?;
         if flaws.is_empty() {
             return Ok(digest);
@@ -174,8 +193,8 @@ impl IntegrityCheck<'_> {
                 let problem = "lists no image".to_owned();
                 flaws.push(Flaw { what: "the index".to_owned(), digest: digest.to_string(), problem });
             }
-            if children.len() > MAX_PARTS {
-                return Ok(vec![too_many("the index", digest, children.len())]);
+            if self.are_too_many(children.len()) {
+                return Ok(vec![too_many("the index", digest)]);
             }
             let checks: Vec<_> = children.into_iter().map(|child| self.child(child, depth)).collect();
             let found = stream::iter(checks).buffer_unordered(CONCURRENCY);
@@ -183,6 +202,11 @@ impl IntegrityCheck<'_> {
             Ok(flaws)
         }
         .boxed()
+    }
+
+    /// Counts parts, and returns whether the image has too many.
+    fn are_too_many(&self, parts: usize) -> bool {
+        self.parts.fetch_add(parts, Ordering::Relaxed) + parts > MAX_PARTS
     }
 
     /// Returns whether a manifest of an index is for one of the wanted platforms.
@@ -196,10 +220,10 @@ impl IntegrityCheck<'_> {
     }
 
     async fn child(&self, child: &Descriptor, depth: u8) -> Result<Vec<Flaw>, RegistryError> {
-        let digest = parse_digest(self.repository, &child.digest)?;
+        let digest = parse_digest(self.repository, child.digest())?;
         let label = label(child.platform().as_ref());
         let flaw =
-            |problem: String| Flaw { what: format!("the manifest{label}"), digest: child.digest.clone(), problem };
+            |problem: String| Flaw { what: format!("the manifest{label}"), digest: child.digest().to_owned(), problem };
         let version = Version { tag: None, digest: Some(digest.clone()) };
         let read = match self.listed(&version).await {
             Ok(read) => read,
@@ -214,7 +238,7 @@ impl IntegrityCheck<'_> {
             (false, _) => self.manifest(&digest, &read.manifest, &label).await?,
             (true, 0) => vec![Flaw {
                 what: format!("the index{label}"),
-                digest: child.digest.clone(),
+                digest: child.digest().to_owned(),
                 problem: "is nested too deeply".to_owned(),
             }],
             (true, _) => self.index(&digest, &read.manifest, depth - 1).await?,
@@ -239,8 +263,8 @@ impl IntegrityCheck<'_> {
         let layers = manifest.layers().filter(|layer| !layer.is_foreign());
         let parts = image_config.chain(layers.map(|part| (format!("a layer{label}"), part)));
         let parts: Vec<_> = parts.collect();
-        if parts.len() > MAX_PARTS {
-            return Ok(vec![too_many(&format!("the manifest{label}"), digest, parts.len())]);
+        if self.are_too_many(parts.len()) {
+            return Ok(vec![too_many(&format!("the manifest{label}"), digest)]);
         }
         let checks: Vec<_> = parts.into_iter().map(|(what, part)| self.blob(what, part)).collect();
         let found = stream::iter(checks).buffer_unordered(CONCURRENCY);
@@ -248,14 +272,17 @@ impl IntegrityCheck<'_> {
     }
 
     async fn blob(&self, what: String, part: &Descriptor) -> Result<Option<Flaw>, RegistryError> {
-        let digest = parse_digest(self.repository, &part.digest)?;
+        let digest = parse_digest(self.repository, part.digest())?;
         let key = (self.repository.clone(), digest.clone());
         let known = self.part_cache.parts.lock().get(&key).cloned();
         let found = match known {
             Some(found) => found,
             None => {
                 let found = self.client.blob(self.repository, &digest).await?;
-                self.part_cache.parts.lock().insert(key, found.clone());
+                let mut parts = self.part_cache.parts.lock();
+                if parts.len() < MAX_CHECKED {
+                    parts.insert(key, found.clone());
+                }
                 found
             }
         };
@@ -263,15 +290,15 @@ impl IntegrityCheck<'_> {
             Part::Present(size) => wrong_size(part.size, size),
             Part::Missing => Some("is missing".to_owned()),
         };
-        Ok(problem.map(|problem| Flaw { what, digest: part.digest.clone(), problem }))
+        Ok(problem.map(|problem| Flaw { what, digest: part.digest().to_owned(), problem }))
     }
 
     /// The platform of a manifest outside an index, which only its image config states.
     async fn platform_of(&self, manifest: &Manifest) -> Result<Option<Platform>, RegistryError> {
         let Some(config) = &manifest.config else { return Ok(None) };
-        let digest = parse_digest(self.repository, &config.digest)?;
-        let bytes = self.client.image_config(self.repository, &digest).await?;
-        Ok(bytes.and_then(|bytes| ImageConfig::read(&bytes).ok()).and_then(|found| found.platform()))
+        let digest = parse_digest(self.repository, config.digest())?;
+        let found = self.client.image_config(self.repository, &digest).await?;
+        Ok(found.and_then(|found| found.config.ok()).and_then(|config| config.platform()))
     }
 }
 
@@ -330,8 +357,8 @@ fn label(platform: Option<&Platform>) -> String {
     platform.map(|platform| format!(" of {platform}")).unwrap_or_default()
 }
 
-fn too_many(what: &str, digest: &Digest, count: usize) -> Flaw {
-    let problem = format!("lists {count} parts, more than {MAX_PARTS}");
+fn too_many(what: &str, digest: &Digest) -> Flaw {
+    let problem = format!("brings the image to more than {MAX_PARTS} parts");
     Flaw { what: what.to_owned(), digest: digest.to_string(), problem }
 }
 

@@ -7,11 +7,15 @@
 //! - [`metadata`]: an image's digest, build time and platforms
 //! - `inspect`: reads that metadata from manifests and image configs
 //! - `source_labels`: the commit and source repository that an image was built from
+//! - `config_date`: when the contents of an image were built, whatever its annotations say
 //! - [`integrity`]: checks that an image is complete
 //! - [`tags`]: lists the tags of a repository
+//! - [`page_link`]: links to further pages, and the requests that follow them
 //! - `push_times`: when tags were pushed, from the registry product's own API
+//! - `arrival`: when images arrived in their registry
 //! - `endpoint`: the hosts that serve a repository: its registry and a mirror
 //! - [`host`]: sends requests to one host, with retries
+//! - [`memory`]: limits how many large responses are in memory at a time
 //! - [`rate_limit`]: limits the rate of requests to one host
 //! - `single_flight`: sends identical concurrent requests once
 //! - `sign_in`: signs in to one host
@@ -21,18 +25,24 @@
 //! - [`transport`]: HTTP to one host
 //! - `response`: headers and errors that all responses share
 //! - [`manifest`]: manifests, indexes and image configs
+//! - `bounded`: values in their JSON that take limited memory
 //! - [`cache`]: a cache of what registries returned, kept on disk
+//! - `cache_cleanup`: what the cache forgets
 //! - `cache_format`: the keys and values of the cache
 //! - [`listing`]: the cached part of a tag listing that shows whether it has changed
 //! - [`store`]: the file behind the cache
 //! - `packed`: the encoding of values in that file
 //! - [`metrics`]: counts the requests
 
+mod arrival;
 pub mod auth;
+mod bounded;
 pub mod cache;
+mod cache_cleanup;
 mod cache_format;
 pub mod client;
 pub mod config;
+mod config_date;
 mod content;
 pub mod credentials;
 mod endpoint;
@@ -42,9 +52,11 @@ mod inspect;
 pub mod integrity;
 pub mod listing;
 pub mod manifest;
+pub mod memory;
 pub mod metadata;
 pub mod metrics;
 mod packed;
+pub mod page_link;
 mod push_times;
 pub mod rate_limit;
 pub mod realms;

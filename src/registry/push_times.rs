@@ -16,10 +16,13 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::clock;
 use crate::http::client::Response;
 use crate::http::encode_path_segment;
 use crate::image::{DEFAULT_HOST, Repository, Tag};
+use crate::policy::dates::is_ahead;
 
+use super::bounded::{List, Text};
 use super::client::Client;
 use super::config::Api;
 use super::error::RegistryError;
@@ -27,39 +30,44 @@ use super::host::{Authentication, HUB_API, Request};
 use super::response::{invalid_response, not_a_registry};
 
 /// The largest page that is read, in bytes.
-const PAGE_LIMIT: usize = 16 << 20;
+const PAGE_LIMIT: usize = 4 << 20;
+/// The most entries of a page that are read. Pages of at most 100 are requested.
+const ENTRIES: usize = 1_000;
 /// The most pages that are read.
 const PAGES: usize = 200;
+
+/// A name of a package or a tag, neither of which can be longer.
+type Name = Text<256>;
 
 /// A version of a package (Gitea, `Package`).
 #[derive(Deserialize)]
 struct Package {
-    name: String,
-    version: String,
+    name: Name,
+    version: Name,
     created_at: Timestamp,
 }
 
 /// An artifact and its tags (Harbor, `Artifact` and `Tag`).
 #[derive(Deserialize)]
 struct Artifact {
-    tags: Option<Vec<HarborTag>>,
+    tags: Option<List<HarborTag, ENTRIES>>,
 }
 
 #[derive(Deserialize)]
 struct HarborTag {
-    name: String,
+    name: Name,
     push_time: Option<Timestamp>,
 }
 
 /// A page of tags (Docker Hub, `paginated_tags`).
 #[derive(Deserialize)]
 struct HubPage {
-    results: Vec<HubTag>,
+    results: List<HubTag, ENTRIES>,
 }
 
 #[derive(Deserialize)]
 struct HubTag {
-    name: String,
+    name: Name,
     tag_last_pushed: Option<Timestamp>,
     last_updated: Option<Timestamp>,
 }
@@ -71,8 +79,16 @@ impl Client {
     }
 
     /// The push times of the wanted tags, as far as the registry's API reports them. They are cached: a known tag is
-    /// assumed not to have moved.
+    /// assumed not to have moved. A time in the future is not cached.
     pub async fn push_times(
+        &self,
+        repository: &Repository,
+        wanted: &BTreeSet<&Tag>,
+    ) -> Result<BTreeMap<Tag, Timestamp>, RegistryError> {
+        self.within_time(repository, "reporting push times", self.push_times_now(repository, wanted)).await
+    }
+
+    async fn push_times_now(
         &self,
         repository: &Repository,
         wanted: &BTreeSet<&Tag>,
@@ -81,8 +97,7 @@ impl Client {
         let mut found: BTreeMap<Tag, Timestamp> = known.filter(|(tag, _)| wanted.contains(tag)).collect();
         let Some(api) = self.api(repository) else { return Ok(found) };
         let host = self.host(if repository.host() == DEFAULT_HOST { HUB_API } else { repository.host() })?;
-        let mut seen = BTreeSet::new();
-        let mut new = Vec::new();
+        let (mut seen, mut new, now) = (BTreeSet::new(), Vec::new(), clock::now());
         for page in 1..=PAGES {
             if wanted.iter().all(|tag| found.contains_key(*tag)) {
                 break;
@@ -95,6 +110,7 @@ impl Client {
                 if let (Ok(tag), Some(at)) = (name.parse::<Tag>(), at)
                     && wanted.contains(&tag)
                     && found.insert(tag.clone(), at).is_none()
+                    && !is_ahead(at, now)
                 {
                     new.push((tag, at));
                 }
@@ -168,22 +184,33 @@ impl Api {
         let names = match self {
             Api::Gitea => {
                 let name = repository.path().split_once('/').map_or("", |(_, name)| name);
-                let versions = read::<Vec<Package>>(repository, target, response)?.into_iter();
+                let versions =
+                    all(repository, target, read::<List<Package, ENTRIES>>(repository, target, response)?)?.into_iter();
                 // `q` matches every package whose name contains this one.
-                let versions = versions.filter(|package| package.name.eq_ignore_ascii_case(name));
-                versions.map(|package| (package.version, Some(package.created_at))).collect()
+                let versions = versions.filter(|package| package.name.0.eq_ignore_ascii_case(name));
+                versions.map(|package| (package.version.0, Some(package.created_at))).collect()
             }
             Api::Harbor => {
-                let artifacts = read::<Vec<Artifact>>(repository, target, response)?.into_iter();
-                let tags = artifacts.flat_map(|artifact| artifact.tags.unwrap_or_default());
-                tags.map(|tag| (tag.name, tag.push_time)).collect()
+                let artifacts =
+                    all(repository, target, read::<List<Artifact, ENTRIES>>(repository, target, response)?)?
+                        .into_iter();
+                let tags = artifacts.filter_map(|artifact| artifact.tags).flat_map(|tags| tags.kept);
+                tags.map(|tag| (tag.name.0, tag.push_time)).collect()
             }
             Api::DockerHub => {
-                let tags = read::<HubPage>(repository, target, response)?.results.into_iter();
-                tags.map(|tag| (tag.name, tag.tag_last_pushed.or(tag.last_updated))).collect()
+                let tags = all(repository, target, read::<HubPage>(repository, target, response)?.results)?.into_iter();
+                tags.map(|tag| (tag.name.0, tag.tag_last_pushed.or(tag.last_updated))).collect()
             }
         };
         Ok(names)
+    }
+}
+
+/// The entries of a page, unless it has far more than were requested.
+fn all<T>(repository: &Repository, target: &str, list: List<T, ENTRIES>) -> Result<Vec<T>, RegistryError> {
+    match list.count {
+        ..=ENTRIES => Ok(list.kept),
+        count => Err(invalid_response(repository, target, format!("it lists {count} entries, more than {ENTRIES}"))),
     }
 }
 

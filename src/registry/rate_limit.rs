@@ -3,7 +3,7 @@
 //!
 //! Announced limits: `Retry-After` (RFC 9110 section 10.2.3), `RateLimit-Remaining` and `RateLimit-Reset` (IETF draft
 //! "RateLimit header fields for HTTP", early and late forms), and Docker Hub's `76;w=21600`, which counts only pulled
-//! manifests.
+//! manifests. All of them are capped ([`wait::LONGEST`]): a host that asks for more is queried again after that.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
-use crate::http::retry_after;
+use crate::http::wait::{self, retry_after};
 
 /// The longest pause that a request waits for.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -141,12 +141,13 @@ struct AnnouncedLimit {
 fn announced(headers: &HeaderMap) -> Option<AnnouncedLimit> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     if let Some(remaining) = text("ratelimit-remaining").or_else(|| text("x-ratelimit-remaining")) {
-        let reset = text("ratelimit-reset").and_then(|text| text.parse().ok()).map(Duration::from_secs);
+        let reset = text("ratelimit-reset").or_else(|| text("x-ratelimit-reset"));
+        let reset = reset.and_then(|text| wait::parse(text, crate::clock::now()));
         let window = |text: &str| text.split_once(";w=").and_then(|(_, window)| window.parse::<u64>().ok());
         // Without a reset time, a sliding window returns one request at regular intervals.
         let limit = text("ratelimit-limit").map(|limit| (number(limit), window(limit)));
         let share = match limit {
-            Some((Some(count), Some(window))) => Some(Duration::from_secs(window / count.max(1))),
+            Some((Some(count), Some(window))) => Some(Duration::from_secs(window / count.max(1)).min(wait::LONGEST)),
             _ => None,
         };
         let pulls_only = window(remaining).is_some() || matches!(limit, Some((_, Some(_))));
@@ -157,10 +158,11 @@ fn announced(headers: &HeaderMap) -> Option<AnnouncedLimit> {
     let fields = text("ratelimit")?;
     let field = |names: [&str; 2]| {
         let mut fields = fields.split([',', ';']).filter_map(|field| field.trim().split_once('='));
-        fields.find(|(name, _)| names.contains(name)).and_then(|(_, value)| value.parse::<u64>().ok())
+        fields.find(|(name, _)| names.contains(name)).map(|(_, value)| value)
     };
-    let wait = Duration::from_secs(field(["reset", "t"]).unwrap_or(1));
-    Some(AnnouncedLimit { remaining: field(["remaining", "r"])?, wait, pulls_only: false })
+    let wait = field(["reset", "t"]).and_then(|text| wait::parse(text, crate::clock::now()));
+    let remaining = field(["remaining", "r"])?.parse().ok()?;
+    Some(AnnouncedLimit { remaining, wait: wait.unwrap_or(Duration::from_secs(1)), pulls_only: false })
 }
 
 /// The number that a text starts with.
@@ -207,7 +209,7 @@ mod tests {
         assert_eq!(rate_limit.acquire(now, false), Permit::After(Duration::ZERO));
         rate_limit.response(now, StatusCode::OK, &headers(&[]), false);
         refused(now, "3600");
-        assert_eq!(rate_limit.acquire(now, false), Permit::Limited(SECOND * 3600));
+        assert_eq!(rate_limit.acquire(now, false), Permit::Limited(wait::LONGEST));
     }
 
     #[test]
@@ -223,6 +225,15 @@ mod tests {
         assert_eq!(after(&[("ratelimit", "limit=100, remaining=0, reset=30")], false), (wait, wait));
         assert_eq!(after(&[("ratelimit", "\"default\";r=0;t=30")], false), (wait, wait));
         assert_eq!(after(&[("ratelimit", "\"default\";r=9;t=30")], false), (go, go));
+        // However long the wait, in whatever form, the host is queried again within minutes.
+        let limited = Permit::Limited(wait::LONGEST);
+        for reset in ["18446744073709551615", "99999999999999999999", "4000000000", "4000000000000"] {
+            assert_eq!(after(&[("ratelimit-remaining", "0"), ("ratelimit-reset", reset)], false), (limited, limited));
+            assert_eq!(after(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", reset)], false).0, limited);
+            assert_eq!(after(&[("ratelimit", &format!("remaining=0, reset={reset}"))], false), (limited, limited));
+        }
+        let window = [("ratelimit-limit", "1;w=18446744073709551615"), ("ratelimit-remaining", "0")];
+        assert_eq!(after(&window, true).1, limited);
         // Docker Hub: a hundred pulls in six hours; HEAD requests are free.
         let hub = [("ratelimit-limit", "100;w=21600"), ("ratelimit-remaining", "0;w=21600")];
         assert_eq!(after(&hub, true), (go, Permit::Limited(SECOND * 216)));

@@ -4,6 +4,7 @@ use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 
 use crate::http::client::Response;
+use crate::http::excerpt::excerpt;
 use crate::image::Repository;
 
 use super::error::RegistryError;
@@ -31,11 +32,13 @@ pub(super) fn is_registry_error(response: &Response) -> bool {
 /// The error for a response that a registry would not give.
 pub(super) fn not_a_registry(host: &str, response: &Response) -> RegistryError {
     let kind = header(response, CONTENT_TYPE.as_str()).unwrap_or("no content type");
-    let reason = format!("{} answered status {} ({kind})", response.url.path(), response.status.as_u16());
+    let (path, status) = (excerpt(response.url.path()), response.status.as_u16());
+    let reason = format!("{path} answered status {status} ({})", excerpt(kind));
     RegistryError::NotARegistry { host: host.to_owned(), reason }
 }
 
-/// The error for a response about a repository that violates the specification.
+/// The error for a response about a repository that violates the specification. The reason may quote the response.
 pub(super) fn invalid_response(repository: &Repository, what: &str, reason: String) -> RegistryError {
-    RegistryError::InvalidResponse { host: repository.host().to_owned(), what: what.to_owned(), reason }
+    let (what, reason) = (excerpt(what), excerpt(&reason));
+    RegistryError::InvalidResponse { host: repository.host().to_owned(), what, reason }
 }

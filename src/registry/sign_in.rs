@@ -11,7 +11,8 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_A
 use reqwest::{Method, StatusCode, Url};
 
 use crate::http::client::{Request, Response};
-use crate::http::retry_after;
+use crate::http::excerpt::excerpt;
+use crate::http::wait::retry_after;
 use crate::secret::Secret;
 
 use super::auth::{Challenge, Token, TokenResponse};
@@ -21,7 +22,9 @@ use super::realms::{TokenServer, may_have_credentials};
 use super::single_flight::SingleFlight;
 use super::transport::{Transport, unreachable};
 
-const TOKEN_RESPONSE_LIMIT: usize = 1 << 20;
+const TOKEN_RESPONSE_LIMIT: usize = 256 << 10;
+/// The longest token, in bytes. It is sent as a header, of which servers accept less.
+const LONGEST_TOKEN: usize = 64 << 10;
 const TOKEN_REQUEST: &str = "the request for a token";
 /// Used as the scope for the token of an API without scopes.
 const ACCESS_TOKEN: &str = "access token";
@@ -182,7 +185,7 @@ impl SignIn {
         let credential = self.credential(scope).await?;
         let is_trusted = may_have_credentials(&url, &self.base, self.token_server.as_ref());
         if credential.is_some() && !is_trusted {
-            let realm = url.origin().ascii_serialization();
+            let realm = excerpt(&url.origin().ascii_serialization());
             return Err(RegistryError::ForeignRealm { host: self.name.clone(), realm });
         }
         let mut fields: Vec<(&str, &str)> = Vec::new();
@@ -246,6 +249,9 @@ impl SignIn {
                 let response: Option<TokenResponse> = serde_json::from_slice(&response.body).ok();
                 let token = response.and_then(|response| response.into_token(Instant::now()));
                 let token = token.ok_or_else(|| self.invalid_response("it contains no token"))?;
+                if token.value.expose().len() > LONGEST_TOKEN {
+                    return Err(self.invalid_response("its token is longer than 64 KiB"));
+                }
                 self.tokens.lock().insert(scope.to_owned(), token.clone());
                 Ok(token)
             }

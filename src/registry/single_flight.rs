@@ -8,6 +8,9 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use parking_lot::Mutex;
 
+/// The number of entries from which on those of dropped work are looked for.
+const MANY: usize = 512;
+
 /// Work in progress, by key. Its result goes to all that wait for it, and is then forgotten.
 pub struct SingleFlight<K, V: Clone> {
     in_progress: Mutex<HashMap<K, WeakShared<BoxFuture<'static, V>>>>,
@@ -22,6 +25,10 @@ impl<K: Eq + Hash + Clone, V: Clone> SingleFlight<K, V> {
                 // Finished work is outdated.
                 Some(flight) if flight.peek().is_none() => flight,
                 _ => {
+                    // Dropped work leaves its entry behind.
+                    if in_progress.len() >= MANY {
+                        in_progress.retain(|_, weak| weak.upgrade().is_some());
+                    }
                     let flight = start().shared();
                     if let Some(weak) = flight.downgrade() {
                         in_progress.insert(key.clone(), weak);
@@ -78,5 +85,15 @@ mod tests {
         assert_eq!((a, b, c), (0, 0, 1));
         assert_eq!(run("x").await, 2);
         assert!(single_flight.in_progress.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn dropped_work_is_forgotten() {
+        let single_flight: SingleFlight<usize, ()> = SingleFlight::default();
+        for key in 0..MANY * 4 {
+            let never = single_flight.join(&key, || std::future::pending().boxed());
+            assert!(never.now_or_never().is_none());
+        }
+        assert!(single_flight.in_progress.lock().len() <= MANY);
     }
 }

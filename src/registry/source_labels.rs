@@ -7,8 +7,7 @@ use super::client::Client;
 use super::content::{FetchedManifest, parse_digest};
 use super::error::RegistryError;
 use super::inspect::missing;
-use super::manifest::{ImageConfig, SourceLabels};
-use super::response::invalid_response;
+use super::manifest::SourceLabels;
 
 impl Client {
     /// The source labels of an image, which are cached by digest. A cached tag is assumed not to have moved.
@@ -18,9 +17,16 @@ impl Client {
         version: &Version,
     ) -> Result<SourceLabels, RegistryError> {
         let digest = self.image(repository, version).await?.digest;
-        if let Some(known) = self.cache().source_labels(repository, &digest) {
-            return Ok(known);
+        match self.cache().source_labels(repository, &digest) {
+            Some(known) => Ok(known),
+            None => {
+                let work = self.source_labels_now(repository, digest);
+                self.within_time(repository, "describing an image", work).await
+            }
         }
+    }
+
+    async fn source_labels_now(&self, repository: &Repository, digest: Digest) -> Result<SourceLabels, RegistryError> {
         let read = self.manifest(repository, &exactly(digest.clone())).await?;
         let mut labels = read.manifest.source_labels();
         if !labels.is_complete() {
@@ -45,7 +51,7 @@ impl Client {
             return self.source_labels_of_config(repository, &read).await;
         }
         for platform in read.manifest.platforms() {
-            let version = exactly(parse_digest(repository, &platform.digest)?);
+            let version = exactly(parse_digest(repository, platform.digest())?);
             match self.manifest(repository, &version).await {
                 Ok(inner) => {
                     let labels = inner.manifest.source_labels();
@@ -67,13 +73,10 @@ impl Client {
         read: &FetchedManifest,
     ) -> Result<SourceLabels, RegistryError> {
         let Some(config) = &read.manifest.config else { return Ok(SourceLabels::default()) };
-        let digest = parse_digest(repository, &config.digest)?;
-        let bytes = self.image_config(repository, &digest).await?;
-        let bytes = bytes.ok_or_else(|| missing(repository, &read.digest, "the image config", &config.digest))?;
-        let image_config = ImageConfig::read(&bytes).map_err(|error| {
-            invalid_response(repository, &digest.to_string(), format!("not an image config ({error})"))
-        })?;
-        Ok(image_config.source_labels())
+        let digest = parse_digest(repository, config.digest())?;
+        let found = self.image_config(repository, &digest).await?;
+        let found = found.ok_or_else(|| missing(repository, &read.digest, "the image config", config.digest()))?;
+        Ok(found.config?.source_labels())
     }
 }
 

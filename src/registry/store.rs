@@ -26,6 +26,10 @@ const MAX_BUFFERED: usize = 1000;
 const MAX_BUFFERED_BYTES: usize = 1 << 20;
 /// The smallest file that is compacted, in bytes.
 const SMALL: u64 = 4 << 20;
+/// The largest file, in bytes.
+pub(super) const LARGEST: u64 = 256 << 20;
+/// The most that is kept in memory without a file, as a part of that.
+const IN_MEMORY: u64 = 4;
 
 /// The version of the file.
 const ABOUT: TableDefinition<'_, &str, &str> = TableDefinition::new("about");
@@ -39,6 +43,11 @@ pub(super) struct Store {
     file: Option<PathBuf>,
     buffer: Mutex<Buffer>,
     reads: AtomicU64,
+    writes: AtomicU64,
+    /// The largest size of the file.
+    largest: u64,
+    /// The bytes written to memory since they were last counted, in addition to those counted.
+    in_memory: AtomicU64,
 }
 
 /// Entries to be written; those without a value are to be removed.
@@ -52,13 +61,58 @@ struct Buffer {
 
 impl Store {
     /// Opens the file in a folder; without a folder, or if that fails, everything is kept in memory.
-    pub(super) fn open(folder: Option<&Path>) -> Store {
+    pub(super) fn open(folder: Option<&Path>, largest: u64) -> Store {
         let opened = folder.and_then(on_disk);
         let file = opened.as_ref().and(folder).map(|folder| folder.join(FILE));
         let database = opened.or_else(in_memory);
         // Running out of memory is not an error that could be handled.
         let database = database.unwrap_or_else(|| unreachable!("a store in memory can always be created"));
-        Store { database: RwLock::new(database), file, buffer: Mutex::default(), reads: AtomicU64::new(0) }
+        Store {
+            database: RwLock::new(database),
+            file,
+            buffer: Mutex::default(),
+            reads: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            largest,
+            in_memory: AtomicU64::new(0),
+        }
+    }
+
+    /// The number of times that buffered entries were written.
+    pub(super) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether it is so large that something has to be removed. The library doubles a file that is full, so half
+    /// of the limit must not be exceeded.
+    pub(super) fn is_too_large(&self) -> bool {
+        if self.file.is_some() {
+            return self.size() > self.largest / 2;
+        }
+        let limit = self.largest / IN_MEMORY;
+        if self.in_memory.load(Ordering::Relaxed) <= limit {
+            return false;
+        }
+        // What was written may have replaced something.
+        let stored = self.read(|database| Ok(database.begin_write()?.stats()?.stored_bytes())).unwrap_or_default();
+        self.in_memory.store(stored, Ordering::Relaxed);
+        stored > limit
+    }
+
+    /// The bytes that may be left once something had to be removed.
+    pub(super) fn target(&self) -> u64 {
+        let limit = if self.file.is_some() { self.largest / 2 } else { self.largest / IN_MEMORY };
+        limit / 4
+    }
+
+    /// Writes everything, and makes the file as small as it can be. If that is not small enough, it is not used any
+    /// more.
+    pub(super) fn shrink(&self) {
+        self.write(&mut self.buffer.lock());
+        self.compact(u64::MAX);
+        if self.is_too_large() {
+            self.give_up(&std::io::Error::other("it cannot be made smaller"));
+        }
     }
 
     /// The value of a key.
@@ -175,7 +229,10 @@ impl Store {
         if buffer.entries.is_empty() {
             return;
         }
-        buffer.written += std::mem::take(&mut buffer.bytes) as u64;
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        let bytes = std::mem::take(&mut buffer.bytes) as u64;
+        buffer.written += bytes;
+        self.in_memory.fetch_add(bytes, Ordering::Relaxed);
         let entries = std::mem::take(&mut buffer.entries);
         let written = {
             let database = self.database.read();
@@ -201,6 +258,7 @@ impl Store {
         tracing::warn!(%failure, "cannot use the registry cache; continuing without it");
         if let Some(database) = in_memory() {
             *self.database.write() = database;
+            self.in_memory.store(0, Ordering::Relaxed);
         }
     }
 
@@ -306,7 +364,7 @@ mod tests {
     #[test]
     fn buffered_entries_are_read_as_if_they_were_written() {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(Some(folder.path()));
+        let store = Store::open(Some(folder.path()), LARGEST);
         let put = |key: &str, value: &str| store.put(key.into(), value.into());
         ["a1", "b1", "b3", "b5", "c1"].iter().for_each(|key| put(key, "old"));
         store.flush();
@@ -321,13 +379,13 @@ mod tests {
         store.flush();
         assert_eq!(all(&store, b"b"), expected);
         drop(store);
-        assert_eq!(all(&Store::open(Some(folder.path())), b"b"), expected);
+        assert_eq!(all(&Store::open(Some(folder.path()), LARGEST), b"b"), expected);
     }
 
     #[test]
     fn removing_entries_shrinks_the_file_while_it_is_open() {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(Some(folder.path()));
+        let store = Store::open(Some(folder.path()), LARGEST);
         let key = |n: u32| n.to_be_bytes().to_vec();
         (0..20_000).for_each(|n| store.put(key(n), vec![7; 500]));
         store.flush();
@@ -343,12 +401,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join(FILE);
         let key = |n: u32| n.to_be_bytes().to_vec();
-        let store = Store::open(Some(folder.path()));
+        let store = Store::open(Some(folder.path()), LARGEST);
         (0..200).for_each(|n| store.put(key(n), vec![7; 40]));
         drop(store);
         let good = std::fs::read(&file).expect("a file");
         let usable = || {
-            let store = Store::open(Some(folder.path()));
+            let store = Store::open(Some(folder.path()), LARGEST);
             assert!((0..200).all(|n| store.get(&key(n)).is_none_or(|value| value == [7; 40])));
             store.put(key(1), vec![8]);
             store.flush();

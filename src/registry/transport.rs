@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use crate::http::client::{Authorities, Client, Request, Response, SendError};
+use crate::http::excerpt::excerpt;
 use crate::http::redirect::RedirectHost;
 use crate::http::{self, ConnectionFailure};
 
@@ -60,14 +61,13 @@ impl Transport {
 
     /// The registry's own error for a failed request.
     pub fn failed(&self, error: SendError, what: &str) -> RegistryError {
-        let host = self.name.clone();
+        let (host, what) = (self.name.clone(), excerpt(what));
         match error {
-            SendError::Redirect(problem) => RegistryError::Redirected { host, what: what.to_owned(), problem },
+            SendError::Redirect(problem) => RegistryError::Redirected { host, what, problem },
             SendError::Connection(error) if error.is_timeout() => RegistryError::TimedOut { host, after: self.timeout },
             SendError::Connection(error) => connection_failed(&host, &error),
-            SendError::TooLarge(_) | SendError::Header(_) => {
-                RegistryError::InvalidResponse { host, what: what.to_owned(), reason: error.to_string() }
-            }
+            SendError::TooLarge(limit) => RegistryError::TooLarge { host, what, limit },
+            SendError::Header(_) => RegistryError::InvalidResponse { host, what, reason: error.to_string() },
         }
     }
 }
@@ -78,7 +78,7 @@ pub fn unreachable(host: &str, reason: String) -> RegistryError {
 }
 
 fn connection_failed(host: &str, error: &reqwest::Error) -> RegistryError {
-    let (reason, failure) = (http::root_cause(error), ConnectionFailure::of(error));
+    let (reason, failure) = (excerpt(&http::root_cause(error)), ConnectionFailure::of(error));
     RegistryError::Unreachable { host: host.to_owned(), reason, failure }
 }
 

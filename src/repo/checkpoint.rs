@@ -19,7 +19,7 @@ pub struct Checkpoint {
 }
 
 impl BareClone {
-    /// Reads the results for the branch, if they have this version and the same history limit.
+    /// Reads the results for the branch, if they have this version, the same history limit, and the same signers.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         let kept = fs::read_to_string(self.checkpoint_file()).ok()?;
         let (sum, body) = kept.split_once('\n')?;
@@ -47,7 +47,7 @@ impl BareClone {
 
     /// Increase the number when the meaning of the text changes.
     fn checkpoint_header(&self) -> String {
-        format!("1 {} ", self.config.history_limit)
+        format!("2 {} {} ", self.config.history_limit, self.signers.identity())
     }
 }
 

@@ -13,8 +13,9 @@ use git2::{Commit, FileMode, Oid, Repository, RepositoryOpenFlags, Signature, Tr
 
 use super::config::{Branch, Config, Person};
 use super::error::RepoError;
-use super::folder::Folder;
-use super::{local, signing};
+use super::folder::{Folder, Swept};
+use super::signers::accepted::Signers;
+use super::{local, signing, watchdog};
 
 /// The ID of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +41,7 @@ pub struct BareClone {
     pub(super) repository: Repository,
     /// The last known tip of the remote's branch for proposals.
     pub(super) proposed: Cell<Option<CommitId>>,
+    pub(super) signers: Signers,
     // Dropped last, so that the lock outlives the handles.
     folder: Folder,
 }
@@ -52,13 +54,20 @@ impl fmt::Debug for BareClone {
 
 impl BareClone {
     /// Locks the clone's folder, cleans up after a killed process, and opens or creates the clone. A clone that cannot be
-    /// opened is discarded, because everything in it can be fetched again. So is one with many small packs, because that is
-    /// cheaper than repacking.
+    /// opened is discarded, because everything in it can be fetched again. So is one with an incomplete object, one that git
+    /// did not return from, and one with many small packs, because that is cheaper than repacking.
     pub fn open(config: Config) -> Result<BareClone, RepoError> {
+        let signers = Signers::of(&config.signers)?;
         let folder = Folder::take(&config)?;
-        let objects = folder.sweep()?;
+        let Swept { objects, incomplete } = folder.sweep()?;
         let path = folder.clone_path();
-        if objects > MOST_OBJECT_FILES {
+        if folder.has_hung() {
+            tracing::warn!(folder = %path.display(), "git did not return from the local clone; cloning again");
+            folder.discard()?;
+        } else if let Some(file) = incomplete {
+            tracing::warn!(file = %file.display(), "the local clone has an incomplete object; cloning again");
+            folder.discard()?;
+        } else if objects > MOST_OBJECT_FILES {
             tracing::info!(folder = %path.display(), objects, "the local clone has many small files; cloning again");
             folder.discard()?;
         } else if config.url.local_path().is_some() && !path.join(local::ALTERNATES).exists() {
@@ -74,7 +83,7 @@ impl BareClone {
             Some(opened) => opened?,
             None => new_clone(&config, &path)?,
         };
-        Ok(BareClone { config, repository, proposed: Cell::default(), folder })
+        Ok(BareClone { config, repository, proposed: Cell::default(), signers, folder })
     }
 
     /// Replaces a broken clone with a new one. Fails if that was done recently and [`BareClone::note_sound`] was not called
@@ -85,12 +94,12 @@ impl BareClone {
         }
         let cause = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
         tracing::warn!(error = %why, %cause, "the local clone is broken; cloning again");
-        let BareClone { config, repository, folder, .. } = self;
+        let BareClone { config, repository, signers, folder, .. } = self;
         drop(repository);
         folder.discard()?;
         folder.note_renewal()?;
         let repository = new_clone(&config, &folder.clone_path())?;
-        Ok(BareClone { config, repository, proposed: Cell::default(), folder })
+        Ok(BareClone { config, repository, proposed: Cell::default(), signers, folder })
     }
 
     /// Records that everything needed could be read from the clone.
@@ -116,6 +125,7 @@ impl BareClone {
         message: &str,
     ) -> Result<CommitId, RepoError> {
         let doing = || RepoError::git("writing the commit");
+        let _call = self.short_call();
         let repository = &self.repository;
         let parent = repository.find_commit(parent.0).map_err(doing())?;
         let base = parent.tree().map_err(doing())?;
@@ -140,6 +150,7 @@ impl BareClone {
 
     /// Writes a commit on top of `parent` that changes no file and only carries its message.
     pub fn remark(&self, parent: CommitId, message: &str) -> Result<CommitId, RepoError> {
+        let _call = self.short_call();
         let parent = self.repository.find_commit(parent.0).map_err(RepoError::git("writing the commit"))?;
         self.write(&parent, parent.tree_id(), message)
     }
@@ -151,20 +162,40 @@ impl BareClone {
         let author = signature(&self.config.author)?;
         let committer = signature(&self.config.committer)?;
         let id = match &self.config.signing {
+            // It would be on the branch, and nobody would believe it.
+            None if matches!(self.signers, Signers::Only { .. }) => return Err(RepoError::Unsigned),
             None => repository.commit(None, &author, &committer, message, &tree, &[parent]),
             Some(signing) => {
                 let content = repository.commit_create_buffer(&author, &committer, message, &tree, &[parent]);
                 let content = content.map_err(doing())?;
                 // All of it was text before.
                 let content = String::from_utf8_lossy(&content).into_owned();
-                repository.commit_signed(&content, &signing::sign(signing, &content)?, None)
+                let signature = signing::sign(signing, &content)?;
+                let at = committer.when().seconds();
+                if let Signers::Only { keys, .. } = &self.signers
+                    && !keys.signed(&signature, content.as_bytes(), at)
+                {
+                    return Err(RepoError::OwnSignature { file: signing.key.path().to_owned() });
+                }
+                repository.commit_signed(&content, &signature, None)
             }
         };
         id.map(CommitId).map_err(doing())
     }
 
+    /// Registers a call of git that reads or writes a few objects.
+    pub(super) fn short_call(&self) -> watchdog::Running {
+        watchdog::short(self.repository.path(), self.config.timeout)
+    }
+
+    /// Registers a call of git that transfers objects, or walks through the history.
+    pub(super) fn long_call(&self) -> watchdog::Running {
+        watchdog::long(self.repository.path(), self.config.timeout)
+    }
+
     /// Returns whether a commit is the tip or one of its ancestors.
     pub fn contains(&self, tip: CommitId, commit: CommitId) -> bool {
+        let _call = self.long_call();
         tip == commit || self.repository.graph_descendant_of(tip.0, commit.0).unwrap_or(false)
     }
 }
@@ -174,6 +205,7 @@ impl BareClone {
 pub fn is_known_to_hold(config: &Config, later: &str, earlier: &str) -> bool {
     let asked = || {
         let repository = open_bare(&Folder::clone_of(config))?;
+        let _call = watchdog::long(repository.path(), config.timeout);
         repository.graph_descendant_of(Oid::from_str(later)?, Oid::from_str(earlier)?)
     };
     later == earlier || asked().unwrap_or(false)

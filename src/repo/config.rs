@@ -1,13 +1,14 @@
 //! The settings of the repository side.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use crate::secret::SafeUrl;
 
 use super::known_hosts::Fingerprint;
+use super::signers::source::SignerSource;
 
 /// The default number of commits in a first clone.
 pub const USUAL_DEPTH: u32 = 200;
@@ -47,6 +48,8 @@ pub struct Config {
     pub committer: Person,
     /// How commits are signed, if they are.
     pub signing: Option<Signing>,
+    /// The keys whose commits count; without any, all commits count.
+    pub signers: Vec<SignerSource>,
 }
 
 /// How to connect over ssh.
@@ -89,6 +92,15 @@ pub enum SigningKeyFile {
     Ssh(PathBuf),
     /// An OpenPGP private key, armored or not.
     OpenPgp(PathBuf),
+}
+
+impl SigningKeyFile {
+    /// Returns the file.
+    pub fn path(&self) -> &Path {
+        match self {
+            SigningKeyFile::Ssh(file) | SigningKeyFile::OpenPgp(file) => file,
+        }
+    }
 }
 
 /// Name and address in a commit.

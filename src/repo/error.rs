@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
 use crate::secret::SafeUrl;
+use crate::yaml::node::MAX_BYTES;
 
 use super::config::Branch;
 use super::known_hosts::Fingerprint;
@@ -82,6 +83,19 @@ pub enum RepoError {
         #[source]
         source: Words,
     },
+    /// A file of `trust.signers` cannot be used.
+    #[error("cannot use the signers in {}", file.display())]
+    Signers {
+        file: PathBuf,
+        #[source]
+        source: Words,
+    },
+    /// Only signed commits count, and ours would not be signed.
+    #[error("commits made with this configuration would not count: trust.signers is set, and git.signing is not")]
+    Unsigned,
+    /// Only commits by certain keys count, and our key is not among them.
+    #[error("commits signed with {} would not count: none of trust.signers accepts them", file.display())]
+    OwnSignature { file: PathBuf },
     /// The server refused the push, with a message of its own.
     #[error("{url} refused the push to {branch}: {words}")]
     Refused { url: SafeUrl, branch: Branch, words: String },
@@ -101,6 +115,18 @@ pub enum RepoError {
         #[source]
         source: io::Error,
     },
+    /// A file of the repository is larger than what is read.
+    #[error("{file} is too large: {size} bytes; files of up to {} MiB are read", MAX_BYTES >> 20)]
+    TooLarge { file: String, size: u64 },
+    /// A folder of the repository is nested deeper than folders are read.
+    #[error("{folder} is nested too deeply: up to {most} levels of folders are read")]
+    TooDeep { folder: String, most: usize },
+    /// The tree has more files and folders than are read.
+    #[error("the repository has too many files: up to {most} files and folders are read")]
+    TooManyFiles { most: usize },
+    /// Git does not return from a call on this machine.
+    #[error("git hangs in the clone {}", folder.display())]
+    Hangs { folder: PathBuf },
     /// Git failed on this machine.
     #[error("{doing} failed")]
     Git {
@@ -165,9 +191,17 @@ impl Explain for RepoError {
             | RepoError::NoPushOptions { .. }
             | RepoError::Unreadable { .. }
             | RepoError::Authorities { .. }
-            | RepoError::Key { .. } => Fault::BadInput,
+            | RepoError::Key { .. }
+            | RepoError::TooLarge { .. }
+            | RepoError::TooDeep { .. }
+            | RepoError::TooManyFiles { .. }
+            | RepoError::Signers { .. }
+            | RepoError::Unsigned
+            | RepoError::OwnSignature { .. } => Fault::BadInput,
             RepoError::Refused { .. } => Fault::Refused,
-            RepoError::Folder { .. } | RepoError::Setup { .. } | RepoError::Git { .. } => Fault::Local,
+            RepoError::Folder { .. } | RepoError::Setup { .. } | RepoError::Git { .. } | RepoError::Hangs { .. } => {
+                Fault::Local
+            }
             RepoError::NothingChanged => Fault::Bug,
         }
     }
@@ -213,12 +247,33 @@ impl Explain for RepoError {
                 "check the file and its passphraseFile; ssh-keygen -p turns any SSH key into OpenSSH's own format"
                     .to_owned()
             }
+            RepoError::Signers { .. } => {
+                "write lines of allowed_signers as in ssh-keygen(1), or an OpenPGP public key as `gpg --export` prints it"
+                    .to_owned()
+            }
+            RepoError::Unsigned => {
+                "set git.signing to a key, and add its public half to trust.signers in every configuration".to_owned()
+            }
+            RepoError::OwnSignature { .. } => {
+                "add the public half of the key to trust.signers in every configuration, and check its options and expiry"
+                    .to_owned()
+            }
             RepoError::Refused { .. } => "give the bot's key or token the right to push to this branch".to_owned(),
             RepoError::NoPushOptions { .. } => {
                 "remove git.pushOptions, or allow them on the server: git config receive.advertisePushOptions true"
                     .to_owned()
             }
             RepoError::Folder { .. } => "choose a writable folder with --cache-dir".to_owned(),
+            RepoError::TooLarge { .. } => "remove the file, or split it".to_owned(),
+            RepoError::TooDeep { .. } => "move the folder further up, or remove it".to_owned(),
+            RepoError::TooManyFiles { .. } => {
+                "check the newest commits for a tree that contains itself many times over".to_owned()
+            }
+            RepoError::Hangs { .. } => {
+                "the clone is replaced at the next start; if git hangs again, check the disk and run `git fsck` on the \
+                 repository"
+                    .to_owned()
+            }
             RepoError::Git { .. } => {
                 "if this persists, run `git fsck` on the repository; the folder of the clone can be deleted without loss"
                     .to_owned()

@@ -59,6 +59,7 @@ impl BareClone {
 
     /// Counts the commits reachable from the tip.
     fn count(&self) -> Result<u32, git2::Error> {
+        let _call = self.long_call();
         let mut walk = self.repository.revwalk()?;
         walk.push_ref(&self.mirror())?;
         let mut count: u32 = 0;
@@ -89,6 +90,7 @@ impl BareClone {
 
     fn bring_over(&self, depth: u32, known: Known) -> Result<CommitId, RepoError> {
         let config = &self.config;
+        let _call = self.long_call();
         let conversation = Conversation::begin(config)?;
         let mut remote =
             self.repository.remote_anonymous(config.url.expose()).map_err(RepoError::git("preparing the remote"))?;
@@ -155,6 +157,7 @@ impl BareClone {
 
     /// Returns whether the clone has a commit and its root tree.
     fn has_whole(&self, tip: Oid) -> bool {
+        let _call = self.short_call();
         self.repository.find_commit(tip).is_ok_and(|commit| commit.tree().is_ok())
     }
 }

@@ -1,7 +1,7 @@
 //! The folder of a clone and its lock.
 //!
-//! In the cache folder, each URL has a folder with `lock` and `clone.git`, and `renewed` after a clone was replaced. The
-//! lock is a kernel lock, which ends with the process. Whoever holds it may clean up after a killed process.
+//! In the cache folder, each URL has a folder with `lock` and `clone.git`, `renewed` after a clone was replaced, and `hangs`
+//! after git did not return from a call. The lock is a kernel lock, which ends with the process. Whoever holds it may clean up after a killed process.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::config::Config;
 use super::error::RepoError;
+use super::loose::{is_complete, is_loose};
 
 /// A folder that is ours until this value is dropped.
 #[derive(Debug)]
@@ -48,21 +49,30 @@ impl Folder {
     }
 
     /// Removes what a killed process may have left in the clone: lock files, which would block git forever, and incomplete
-    /// packs. Returns the number of object files.
-    pub fn sweep(&self) -> Result<usize, RepoError> {
+    /// packs.
+    pub fn sweep(&self) -> Result<Swept, RepoError> {
         let clone = self.clone_path();
-        let mut objects = 0;
+        let mut swept = Swept { objects: 0, incomplete: None };
         for entry in walkdir::WalkDir::new(&clone).into_iter().filter_map(Result::ok) {
             let name = entry.file_name().to_string_lossy();
-            let in_objects = entry.path().starts_with(clone.join("objects"));
+            let objects = clone.join("objects");
+            let in_objects = entry.path().starts_with(&objects);
             let left_over = if in_objects { is_temporary_object(&name) } else { name.ends_with(".lock") };
             if entry.file_type().is_file() && left_over {
                 remove(entry.path())?;
             } else if in_objects {
-                objects += 1;
+                swept.objects += 1;
+                if swept.incomplete.is_none() && is_loose(&objects, entry.path()) && !is_complete(entry.path()) {
+                    swept.incomplete = Some(entry.into_path());
+                }
             }
         }
-        Ok(objects)
+        Ok(swept)
+    }
+
+    /// Returns whether git did not return from a call in the clone, in a process that has ended since.
+    pub fn has_hung(&self) -> bool {
+        self.path.join(HANGS).exists()
     }
 
     /// Returns whether a broken clone was replaced less than an hour ago and the new one has not worked yet. Then it is not
@@ -93,11 +103,33 @@ impl Folder {
         let path = self.clone_path();
         let removed = if path.is_file() { fs::remove_file(&path) } else { fs::remove_dir_all(&path) };
         match removed {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            other => other.map_err(|source| RepoError::Folder { folder: path, source }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            other => other.map_err(|source| RepoError::Folder { folder: path, source })?,
         }
+        let hang = self.path.join(HANGS);
+        if hang.exists() { remove(&hang) } else { Ok(()) }
     }
 }
+
+/// The result of a sweep.
+#[derive(Debug)]
+pub struct Swept {
+    /// The number of object files.
+    pub objects: usize,
+    /// An object that was not written to its end.
+    pub incomplete: Option<PathBuf>,
+}
+
+/// Records that git does not return from a call in a clone, so that the clone is replaced when it is opened next.
+pub(super) fn note_hang(clone: &Path) {
+    let file = clone.with_file_name(HANGS);
+    if let Err(error) = fs::write(&file, "") {
+        tracing::warn!(file = %file.display(), %error, "cannot note that the clone is to be replaced");
+    }
+}
+
+/// The file that exists after git did not return from a call.
+const HANGS: &str = "hangs";
 
 /// The time before a broken clone is replaced again. Cloning in each cycle would not help.
 const RENEWALS_APART: Duration = Duration::from_secs(3600);

@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use git2::{Commit, Delta, DiffFindOptions, ErrorCode, Oid, Repository, Tree};
+use git2::{Commit, Delta, DiffFindOptions, ErrorCode, Oid, Tree};
 use jiff::Timestamp;
 
 use crate::policy::first_parent_history::FirstParentHistory;
+use crate::yaml::node::MAX_BYTES;
 
 use super::clone::{BareClone, CommitId};
 use super::config::{EVERYTHING, USUAL_DEPTH};
 use super::error::RepoError;
-use super::tree::{BlobId, is_regular};
+use super::tree::{BlobId, is_regular, size};
 use super::walk::{Node, Walk};
 
 /// A commit of the history.
@@ -50,7 +51,7 @@ pub struct History<'c> {
 
 /// The source of the commits.
 struct Source<'c> {
-    repository: &'c Repository,
+    clone: &'c BareClone,
     cut: HashSet<Oid>,
 }
 
@@ -84,7 +85,7 @@ impl BareClone {
     ///
     /// [`Config::history_limit`]: super::config::Config::history_limit
     pub fn history(&self, from: CommitId) -> Result<History<'_>, RepoError> {
-        let source = Source { repository: &self.repository, cut: self.cut() };
+        let source = Source { clone: self, cut: self.cut() };
         let first = source.read(from.0)?;
         let limit = match self.config.history_limit {
             EVERYTHING => usize::MAX,
@@ -103,6 +104,7 @@ impl BareClone {
 
     /// Returns how many commits a branch gained between two of its tips, at most 64, or 0 if that is unknown.
     pub fn landed(&self, since: CommitId, until: CommitId) -> usize {
+        let _call = self.long_call();
         let between = || {
             let mut walk = self.repository.revwalk()?;
             walk.push(until.0)?;
@@ -114,6 +116,7 @@ impl BareClone {
 
     /// Returns the regular file at a path in a commit.
     pub fn blob(&self, at: CommitId, path: &str) -> Result<Option<BlobId>, RepoError> {
+        let _call = self.short_call();
         let tree = self.repository.find_commit(at.0).and_then(|commit| commit.tree());
         tree.and_then(|tree| blob_at(&tree, path)).map_err(RepoError::git(format!("reading {path} of {at}")))
     }
@@ -121,6 +124,7 @@ impl BareClone {
     /// Returns how a commit changed the file that has this path after it, or `None` if it did not. A merge only counts if it
     /// differs from every parent.
     pub fn change(&self, id: CommitId, path: &str) -> Result<Option<Change>, RepoError> {
+        let _call = self.long_call();
         self.changed(id, path).map_err(RepoError::git(format!("reading what commit {id} did to {path}")))
     }
 
@@ -157,7 +161,11 @@ impl BareClone {
     ) -> Result<Option<(String, BlobId)>, git2::Error> {
         let Ok(parent) = commit.parent(0) else { return Ok(None) };
         let mut diff = self.repository.diff_tree_to_tree(Some(&parent.tree()?), Some(tree), None)?;
-        diff.find_similar(Some(DiffFindOptions::new().renames(true)))?;
+        let odb = self.repository.odb()?;
+        // Blobs are compared whole; those that are never read otherwise would take too much memory.
+        let is_large = |id: Oid| !id.is_zero() && size(&odb, id).map_or(true, |size| size > MAX_BYTES);
+        let any_large = diff.deltas().any(|delta| is_large(delta.old_file().id()) || is_large(delta.new_file().id()));
+        diff.find_similar(Some(DiffFindOptions::new().renames(true).exact_match_only(any_large)))?;
         let moved = diff
             .deltas()
             .find(|delta| delta.status() == Delta::Renamed && delta.new_file().path() == Some(Path::new(path)));
@@ -171,6 +179,7 @@ impl BareClone {
     pub fn first_parents(&self, from: CommitId) -> Result<FirstParentHistory, RepoError> {
         let (mut ids, mut id, cut) = (Vec::new(), from.0, self.cut());
         loop {
+            let _call = self.short_call();
             let commit = self.repository.find_commit(id).map_err(RepoError::git(format!("reading commit {id}")))?;
             ids.push(id.to_string());
             // libgit2 may not know yet that the history is cut off here.
@@ -190,7 +199,7 @@ impl BareClone {
 }
 
 /// Returns the regular file at a path.
-fn blob_at(tree: &Tree<'_>, path: &str) -> Result<Option<BlobId>, git2::Error> {
+pub(super) fn blob_at(tree: &Tree<'_>, path: &str) -> Result<Option<BlobId>, git2::Error> {
     match tree.get_path(Path::new(path)) {
         Ok(entry) => Ok(is_regular(entry.filemode()).then(|| BlobId(entry.id()))),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
@@ -223,7 +232,8 @@ impl Source<'_> {
     }
 
     fn found(&self, id: Oid) -> Result<Found, git2::Error> {
-        let commit = self.repository.find_commit(id)?;
+        let _call = self.clone.short_call();
+        let commit = self.clone.repository.find_commit(id)?;
         // For libgit2 a commit at the boundary has no parents, but its header names them.
         let header = String::from_utf8_lossy(commit.raw_header_bytes()).into_owned();
         let parents = header.lines().filter_map(|line| Oid::from_str(line.strip_prefix("parent ")?).ok());

@@ -57,14 +57,16 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// Returns the name of a host in known_hosts: `[host]:port` unless the port is 22.
+/// Returns the name of a host in known_hosts: `[host]:port` unless the port is 22. An IPv6 address has brackets only with
+/// a port.
 pub fn host_name(authority: &str) -> String {
+    let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_owned();
     match authority.rsplit_once(':') {
-        Some((host, "22")) => host.to_owned(),
+        Some((host, "22" | "")) if !host.ends_with(':') => bare(host),
         Some((host, port)) if !host.ends_with(':') && port.bytes().all(|b| b.is_ascii_digit()) => {
-            format!("[{}]:{port}", host.trim_start_matches('[').trim_end_matches(']'))
+            format!("[{}]:{port}", bare(host))
         }
-        _ => authority.to_owned(),
+        _ => bare(authority),
     }
 }
 
@@ -135,9 +137,9 @@ impl Line {
         };
         let mut parts = rest.split_whitespace();
         let (names, kind, blob) = (parts.next()?, parts.next()?, parts.next()?);
-        // For authorities, ssh also looks up the host without its port.
+        // For authorities, ssh also looks up the host without its port. What is revoked is revoked at every port.
         let is_named =
-            names_match(names, host) || marker == Marker::CertAuthority && names_match(names, name_without_port(host));
+            names_match(names, host) || marker != Marker::None && names_match(names, name_without_port(host));
         let key = STANDARD.decode(blob).ok().filter(|_| is_named)?;
         Some(Line { marker, kind: kind.to_owned(), key })
     }
@@ -181,18 +183,29 @@ fn hash_matches(hashed: &str, host: &str) -> Option<bool> {
     Some(mac.verify_slice(&STANDARD.decode(hash).ok()?).is_ok())
 }
 
+/// Matches a pattern with `*` and `?`. It goes back only to the last `*`, so that a pattern of many `*`, which may be a
+/// server's own in a certificate, takes no longer than its length times that of the host.
 fn pattern_matches(pattern: &str, host: &str) -> bool {
-    let (pattern, host) = (pattern.to_ascii_lowercase(), host.to_ascii_lowercase());
-    match pattern.split_once(['*', '?']) {
-        None => pattern == host,
-        Some((literal, rest)) => {
-            let Some(tail) = host.strip_prefix(literal) else { return false };
-            let many = pattern.as_bytes()[literal.len()] == b'*';
-            let longest = if many { tail.len() } else { 1.min(tail.len()) };
-            let shortest = usize::from(!many);
-            (shortest..=longest).any(|skip| tail.get(skip..).is_some_and(|tail| pattern_matches(rest, tail)))
+    let (pattern, host) = (pattern.as_bytes(), host.as_bytes());
+    let (mut at, mut matched, mut last_star) = (0, 0, None);
+    while matched < host.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                last_star = Some((at, matched));
+                at += 1;
+                continue;
+            }
+            Some(byte) if *byte == b'?' || byte.eq_ignore_ascii_case(&host[matched]) => {
+                (at, matched) = (at + 1, matched + 1)
+            }
+            _ => {
+                let Some((star, skipped)) = last_star else { return false };
+                last_star = Some((star, skipped + 1));
+                (at, matched) = (star + 1, skipped + 1);
+            }
         }
     }
+    pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]
@@ -205,6 +218,9 @@ mod tests {
         assert_eq!(host_name("example.com:22"), "example.com");
         assert_eq!(host_name("127.0.0.1:2222"), "[127.0.0.1]:2222");
         assert_eq!(host_name("[::1]:2222"), "[::1]:2222");
+        // Like OpenSSH, which writes no brackets for port 22.
+        assert_eq!((host_name("[::1]:22"), host_name("[::1]")), ("::1".to_owned(), "::1".to_owned()));
+        assert_eq!(host_name("example.com:"), "example.com");
     }
 
     #[test]
@@ -222,6 +238,30 @@ mod tests {
     }
 
     #[test]
+    fn patterns_match_whole_names() {
+        for (pattern, host) in [
+            ("*", ""),
+            ("*", "a.org"),
+            ("*.org", "a.b.org"),
+            ("a.*", "a."),
+            ("A.*.org", "a.b.ORG"),
+            ("10.0.0.?", "10.0.0.7"),
+            ("*?.org", "a.org"),
+            ("**b*", "aab"),
+            ("a*b*c", "abcbcc"),
+        ] {
+            assert!(pattern_matches(pattern, host), "{pattern} {host}");
+        }
+        for (pattern, host) in
+            [("", "a"), ("a.org", "b.a.org"), ("*.org", "a.com"), ("10.0.0.?", "10.0.0.17"), ("a?", "a"), ("*a", "ab")]
+        {
+            assert!(!pattern_matches(pattern, host), "{pattern} {host}");
+        }
+        // With a step back to each `*`, this would not end.
+        assert!(!pattern_matches(&("*a".repeat(40) + "b"), &"a".repeat(200)));
+    }
+
+    #[test]
     fn a_revoked_key_is_never_trusted() {
         let key = STANDARD.encode("key");
         for file in [
@@ -233,6 +273,8 @@ mod tests {
             assert_eq!(known.verdict("ssh-rsa", b"other"), Verdict::Changed, "{file}");
         }
         assert!(KnownHost::read(&format!("@revoked * ssh-rsa {key}"), "b.org").revokes(b"key"));
+        assert!(KnownHost::read(&format!("@revoked b.org ssh-rsa {key}"), "[b.org]:2222").revokes(b"key"));
+        assert!(!KnownHost::read(&format!("@revoked a.org ssh-rsa {key}"), "[b.org]:2222").revokes(b"key"));
     }
 
     #[test]

@@ -10,18 +10,25 @@
 //! - [`remote`]: a conversation with the remote
 //! - [`fetch`]: fetching the remote's branch
 //! - [`history`]: which commits changed which files
+//! - [`modified_files`]: the files that a commit changed in place
 //! - `walk`: the order in which commits are read
+//! - [`checkout`]: a checkout on this machine
 //! - [`checkpoint`]: results about the history of a commit, kept between runs
 //! - [`folder`]: the folder of a clone and its lock
+//! - `loose`: finds incomplete objects
+//! - [`watchdog`]: notices when git does not return from a call
 //! - [`clone`]: creating and writing the bare clone
 //! - [`tree`]: reading its trees and blobs
 //! - [`source`]: access to the repositories that images are built from, and their history
 //! - `signing`: signing commits with SSH and OpenPGP keys
+//! - [`signers`]: whose commits count
+//! - [`replaced`]: what a commit did to files, to compare with what it says
 //! - [`proposal`]: what is on the branch for proposals
 //! - [`push`]: a push that replaces what it expects to replace, or nothing
 //! - `local`: repositories on this machine, whose objects are read in place
 //! - `local_push`: a push to such a repository
 
+pub mod checkout;
 pub mod checkpoint;
 pub mod clone;
 pub mod config;
@@ -33,11 +40,16 @@ pub mod history;
 pub mod known_hosts;
 mod local;
 mod local_push;
+mod loose;
+pub mod modified_files;
 pub mod proposal;
 pub mod push;
 pub mod remote;
+pub mod replaced;
+pub mod signers;
 mod signing;
 pub mod source;
 mod transport;
 pub mod tree;
 mod walk;
+pub mod watchdog;

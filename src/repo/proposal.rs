@@ -14,6 +14,11 @@ impl BareClone {
         self.proposed.get()
     }
 
+    /// Returns whether commits are pushed to a branch for proposals, so that what runs does not change at once.
+    pub fn is_for_proposals(&self) -> bool {
+        self.config.push_branch.is_some()
+    }
+
     /// Fetches and returns the tip of a branch, either the one that is read or the one for proposals.
     pub fn tip_of(&self, branch: &Branch) -> Result<Option<CommitId>, RepoError> {
         let tip = self.refresh()?;
@@ -29,6 +34,7 @@ impl BareClone {
         changes: &BTreeMap<String, Vec<u8>>,
     ) -> Result<bool, RepoError> {
         let doing = || RepoError::git(format!("comparing {commit} with what is to be proposed"));
+        let _call = self.long_call();
         let tree = self.repository.find_commit(base.0).and_then(|base| base.tree()).map_err(doing())?;
         let theirs = self.repository.find_commit(commit.0).map_err(doing())?.tree_id();
         Ok(theirs == self.tree_with(&tree, changes)?

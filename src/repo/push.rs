@@ -47,6 +47,7 @@ impl BareClone {
     /// commit need not be an ancestor.
     #[tracing::instrument(level = "debug", skip_all, fields(branch = %lease.branch, %commit))]
     pub fn push(&self, commit: CommitId, lease: Lease<'_>) -> Result<Push, RepoError> {
+        let _call = self.long_call();
         let pushed = match self.config.url.local_path() {
             Some(path) => match local_push::push(self, path, commit, lease.branch, lease.expected)? {
                 None => Push::Done,

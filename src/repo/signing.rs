@@ -14,21 +14,18 @@ use ssh_key::private::{KeypairData, RsaKeypair};
 use ssh_key::rand_core::OsRng;
 use ssh_key::{Algorithm, HashAlg, LineEnding, Mpint, PrivateKey, SshSig};
 
+use crate::clock;
 use crate::secret::Secret;
 
 use super::config::{Signing, SigningKeyFile};
 use super::credentials::{read_bytes, read_secret};
 use super::error::{RepoError, Words};
-
-/// The namespace of git's signatures.
-const NAMESPACE: &str = "git";
+use super::signers::allowed::NAMESPACE;
 
 /// Returns the signature of a commit in the format of the commit's header.
 pub(super) fn sign(signing: &Signing, content: &str) -> Result<String, RepoError> {
     let passphrase = signing.passphrase_file.as_deref().map(read_secret).transpose()?;
-    let file = match &signing.key {
-        SigningKeyFile::Ssh(file) | SigningKeyFile::OpenPgp(file) => file,
-    };
+    let file = signing.key.path();
     let key = read_bytes(file)?;
     let signature = match &signing.key {
         SigningKeyFile::Ssh(_) => by_ssh(&key, passphrase.as_ref(), content.as_bytes()),
@@ -96,7 +93,7 @@ fn detached(key: &impl SigningKey, password: &Password, content: &[u8]) -> Resul
 
 /// Returns the newest signing subkey that is neither revoked nor expired, or else the primary key.
 fn signing_subkey(key: &SignedSecretKey) -> Option<&pgp::packet::SecretSubkey> {
-    let now = jiff::Timestamp::now().as_second();
+    let now = clock::now().as_second();
     let usable = key.secret_subkeys.iter().filter(|subkey| {
         let of = |kind| move |signature: &&Signature| signature.typ() == Some(kind);
         let newest = subkey.signatures.iter().filter(of(SignatureType::SubkeyBinding)).max_by_key(|s| s.created());

@@ -110,6 +110,7 @@ impl Sources {
             author: nobody.clone(),
             committer: nobody,
             signing: None,
+            signers: Vec::new(),
         })
     }
 }

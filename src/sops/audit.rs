@@ -1,18 +1,21 @@
 //! Judges files: whether they decrypt, whether everything that should be encrypted is, and whether the recipients are
 //! right.
 
+use super::age::file;
+use super::bounds;
 use super::cipher;
 use super::envelope::{self, Envelope};
 use super::error::{SopsError, ValueProblem};
+use super::exposure::finding::{Exposed, Finding};
 use super::format::Format;
 use super::keyring::Keyring;
+use super::metadata::{MasterKey, Metadata};
 use super::open;
 use super::parse::file::parse;
 use super::plaintext::Type;
-use super::plaintext_secrets;
 use super::rules::{CreationRule, CreationRules};
 use super::selection::Selection;
-use super::tree::{self, Item, Visit};
+use super::tree::{self, Item, Node, Visit};
 
 /// The status of a file, or of one of its documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub enum FileStatus {
     WrongRecipients,
     /// No available identity can decrypt it, so nothing more is known.
     NoKey,
+    /// It may contain a Secret in plaintext, but cannot be read or followed.
+    Unverified,
 }
 
 impl FileStatus {
@@ -38,6 +43,7 @@ impl FileStatus {
             FileStatus::Plaintext => "plaintext",
             FileStatus::WrongRecipients => "wrong-recipients",
             FileStatus::NoKey => "no-key",
+            FileStatus::Unverified => "unverified",
         }
     }
 }
@@ -59,58 +65,81 @@ pub struct FileVerdict {
     pub recipients: Vec<String>,
 }
 
-/// Judges a file. `path` is relative to the folder of the `.sops.yaml` that `rules` come from. A file that is not a
-/// SOPS file, and need not be one, gets no verdict.
-pub fn audit(path: &str, bytes: &[u8], keyring: &Keyring, rules: Option<&CreationRules>) -> Vec<FileVerdict> {
-    let verdict = |document, status, reason: String| FileVerdict {
-        file: path.to_owned(),
-        document,
-        status,
-        format: None,
-        reason: Some(reason),
-        recipients: Vec::new(),
-    };
-    let Some(detected) = envelope::detect(bytes) else {
-        return match lost(path, bytes) {
-            Some(reason) => vec![verdict(0, FileStatus::Failed, reason)],
-            None => plaintext_findings(path, bytes, rules)
-                .into_iter()
-                .map(|(d, why)| verdict(d, FileStatus::Plaintext, why))
-                .collect(),
-        };
-    };
-    let format = detected.format;
-    let envelope = match detected.into_envelope() {
-        Ok(envelope) => envelope,
-        Err(error) => {
-            let found = verdict(document_of(&error), FileStatus::Failed, error.to_string());
-            return vec![FileVerdict { format: Some(format), ..found }];
+/// Judges a file. `path` is relative to the folder of the `.sops.yaml` that `rules` come from; `exposed` is what was found
+/// in it as a manifest. A file that is not a SOPS file, and need not be one, gets no verdict.
+pub fn audit(
+    path: &str,
+    bytes: &[u8],
+    exposed: &[Finding],
+    keyring: &Keyring,
+    rules: Option<&CreationRules>,
+) -> Vec<FileVerdict> {
+    let (found, format, recipients) = match envelope::detect(bytes) {
+        None => (without_metadata(path, bytes, exposed, rules), None, Vec::new()),
+        Some(detected) => {
+            let format = detected.format;
+            match detected.into_envelope() {
+                Ok(envelope) => {
+                    let found = judge(path, &envelope, exposed, keyring, rules);
+                    (found, Some(format), envelope.metadata.recipients())
+                }
+                Err(error) => {
+                    let found = (document_of(&error), FileStatus::Failed, Some(error.to_string()));
+                    (vec![found], Some(format), Vec::new())
+                }
+            }
         }
     };
-    let found = judge(path, &envelope, keyring, rules);
     let complete = |(document, status, reason)| FileVerdict {
         file: path.to_owned(),
         document,
         status,
-        format: Some(format),
+        format,
         reason,
-        recipients: envelope.metadata.recipients(),
+        recipients: recipients.clone(),
     };
     found.into_iter().map(complete).collect()
 }
 
-type Finding = (usize, FileStatus, Option<String>);
+/// A document, its status, and the reason for it.
+type Judgment = (usize, FileStatus, Option<String>);
+
+/// Returns the verdict for something that was found in a manifest.
+pub(super) fn of_finding(finding: &Finding) -> Judgment {
+    let status = match finding.exposed {
+        Exposed::Plaintext => FileStatus::Plaintext,
+        Exposed::Unverified => FileStatus::Unverified,
+    };
+    (finding.document, status, Some(finding.reason.clone()))
+}
+
+/// Judges a file without metadata that can be read.
+fn without_metadata(path: &str, bytes: &[u8], exposed: &[Finding], rules: Option<&CreationRules>) -> Vec<Judgment> {
+    let mut found: Vec<Judgment> = exposed.iter().map(of_finding).collect();
+    if bounds::is_too_large_for_sops(bytes) && envelope::lost_metadata(bytes) {
+        found.push((0, FileStatus::Unverified, Some("it contains encrypted values, but is too large".to_owned())));
+    } else if let Some(reason) = lost(path, bytes) {
+        found.push((0, FileStatus::Failed, Some(reason)));
+    } else if found.is_empty() && is_demanded(path, bytes, rules) {
+        let reason = ".sops.yaml says that this file is encrypted, but it is in plaintext";
+        found.push((0, FileStatus::Plaintext, Some(reason.to_owned())));
+    }
+    found
+}
 
 /// Judges a SOPS file, beginning with the problems that are visible without a key.
-fn judge(path: &str, envelope: &Envelope, keyring: &Keyring, rules: Option<&CreationRules>) -> Vec<Finding> {
-    let mut found: Vec<Finding> = Vec::new();
-    for (document, items) in envelope.documents.iter().enumerate() {
-        for place in plaintext_secrets::secret_values(items) {
-            found.push((document, FileStatus::Plaintext, Some(format!("plaintext in a Secret: {place}"))));
-        }
-    }
+fn judge(
+    path: &str,
+    envelope: &Envelope,
+    exposed: &[Finding],
+    keyring: &Keyring,
+    rules: Option<&CreationRules>,
+) -> Vec<Judgment> {
+    let mut found: Vec<Judgment> = exposed.iter().map(of_finding).collect();
     if let Some(error) = visible_problem(envelope) {
         let problem = finding(&error);
+        // A damaged value is not in plaintext, although it no longer looks encrypted.
+        found.retain(|(document, ..)| problem.1 != FileStatus::Failed || *document != problem.0);
         if !found.iter().any(|(document, status, _)| (*document, *status) == (problem.0, problem.1)) {
             found.push(problem);
         }
@@ -120,11 +149,23 @@ fn judge(path: &str, envelope: &Envelope, keyring: &Keyring, rules: Option<&Crea
     }
     let opened = keyring.open(&envelope.metadata).and_then(|key| open::verify(envelope, &key));
     let difference = rules.and_then(|rules| rules.rule_for(path)).and_then(|rule| rule.difference(&envelope.metadata));
+    let difference = difference.or_else(|| hidden_recipient(&envelope.metadata));
     let wrong = difference.map(|difference| (0, FileStatus::WrongRecipients, Some(difference)));
     match opened {
         Ok(()) => vec![wrong.unwrap_or((0, FileStatus::Ok, None))],
         Err(error) => [Some(finding(&error)), wrong].into_iter().flatten().collect(),
     }
+}
+
+/// Returns the problem with an entry that more recipients can decrypt than the one that the metadata lists for it.
+fn hidden_recipient(metadata: &Metadata) -> Option<String> {
+    metadata.keys().find_map(|key| {
+        let MasterKey::Age { recipient, enc } = key else { return None };
+        let recipients = file::count_recipients(enc.as_bytes());
+        (recipients > 1).then(|| {
+            format!("its entry for {recipient} is encrypted to {recipients} recipients, and the metadata lists only this one")
+        })
+    })
 }
 
 /// Returns the first problem with a file's values that is visible without a key.
@@ -152,7 +193,7 @@ fn visible_problem(envelope: &Envelope) -> Option<SopsError> {
     first
 }
 
-fn finding(error: &SopsError) -> Finding {
+fn finding(error: &SopsError) -> Judgment {
     let status = match error {
         SopsError::NoIdentity { .. } | SopsError::TooFewGroups { .. } | SopsError::Foreign { .. } => FileStatus::NoKey,
         SopsError::Value { problem: ValueProblem::Plaintext, .. } => FileStatus::Plaintext,
@@ -168,68 +209,83 @@ fn document_of(error: &SopsError) -> usize {
     }
 }
 
+/// The extensions of texts that may show encrypted values without being SOPS files.
+const PROSE: [&str; 5] = [".md", ".markdown", ".rst", ".adoc", ".html"];
+
 /// Returns the reason why a file without readable metadata is a SOPS file nevertheless.
 fn lost(path: &str, bytes: &[u8]) -> Option<String> {
-    envelope::lost_metadata(bytes).then_some(())?;
-    let format = Format::from_path(path);
-    let parsed = parse(bytes, format);
-    let encrypted = |items: &Vec<Item>| {
-        let everything = Selection::default();
-        tree::walk(items, &everything, &mut |visit: Visit<'_, '_>| {
-            let encrypted = visit.leaf.plain.expose().starts_with(cipher::PREFIX.as_bytes());
-            if encrypted && !visit.is_comment { Err(visit.place()) } else { Ok(()) }
-        })
-        .err()
-    };
-    match parsed {
-        Ok(parsed) => {
-            let place = parsed.documents.iter().find_map(encrypted)?;
-            Some(format!("{place} is encrypted, but the file has no sops metadata: it was truncated or edited by hand"))
-        }
-        // A text that mentions encrypted values is not a SOPS file; an unreadable file that looks like one is.
-        Err(error) => {
-            let has_block =
-                bytes.windows(5).any(|window| window == b"sops:" || window == b"sops\"" || window == b"sops_");
-            let looks = format != Format::Binary && (has_block || bytes.windows(9).any(|w| w == b": ENC[AES"));
-            looks.then(|| format!("it contains encrypted values, but {error}"))
-        }
+    if !envelope::lost_metadata(bytes) || PROSE.iter().any(|extension| path.ends_with(extension)) {
+        return None;
     }
+    let format = Format::from_path(path);
+    let is_object = bytes.trim_ascii_start().starts_with(b"{");
+    let has_sections = bytes.trim_ascii_start().starts_with(b"[");
+    let formats: &[Format] = match format {
+        // The name does not tell.
+        Format::Binary if is_object => &[Format::Json],
+        Format::Binary if has_sections => &[Format::Ini],
+        Format::Binary => &[Format::Yaml, Format::Dotenv],
+        _ => &[format],
+    };
+    let (mut place, mut error) = (None, None);
+    // The last line of a truncated file may be incomplete.
+    let whole_lines = &bytes[..memchr::memrchr(b'\n', bytes).unwrap_or(0)];
+    for format in formats {
+        let parsed = parse(bytes, *format).or_else(|unreadable| {
+            error = Some(unreadable.clone());
+            parse(whole_lines, *format)
+        });
+        place = place.or_else(|| parsed.ok()?.documents.iter().find_map(|items| first_encrypted(items)));
+    }
+    if let Some(place) = place {
+        return Some(format!(
+            "{place} is encrypted, but the file has no sops metadata: it was truncated or edited by hand"
+        ));
+    }
+    // A text that mentions encrypted values is not a SOPS file; an unreadable file that looks like one is.
+    let contains = |needle: &[u8]| memchr::memmem::find(bytes, needle).is_some();
+    let has_block = || [&b"sops:"[..], b"sops\"", b"sops_"].into_iter().any(contains);
+    let has_value =
+        || [&b": ENC[AES"[..], b"=ENC[AES", b"= ENC[AES", b"- ENC[AES", b"\"ENC[AES"].into_iter().any(contains);
+    let error = error.filter(|_| (format != Format::Binary || is_object) && (has_block() || has_value()))?;
+    Some(format!("it contains encrypted values, but {error}"))
 }
 
-/// Returns what is in plaintext in a file that is not a SOPS file, by document.
-fn plaintext_findings(path: &str, bytes: &[u8], rules: Option<&CreationRules>) -> Vec<(usize, String)> {
+/// Returns the place of the first encrypted value of a document.
+fn first_encrypted(items: &[Item]) -> Option<String> {
+    let everything = Selection::default();
+    let visit = &mut |visit: Visit<'_, '_>| {
+        let encrypted = visit.leaf.plain.expose().starts_with(cipher::PREFIX.as_bytes());
+        if encrypted && !visit.is_comment { Err(visit.place()) } else { Ok(()) }
+    };
+    tree::walk(items, &everything, visit).err()
+}
+
+/// Returns whether the rules say by its name that a file without metadata is encrypted, and it has something to encrypt.
+fn is_demanded(path: &str, bytes: &[u8], rules: Option<&CreationRules>) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     let demanded = rules.and_then(|rules| rules.demands(path)).filter(|_| !matches!(name, ".sops.yaml" | ".sops.yml"));
-    let mentions_secret = bytes.windows(6).any(|window| window == b"Secret");
+    let Some(rule) = demanded else { return false };
     let format = Format::from_path(path);
-    if demanded.is_none() && (!mentions_secret || !matches!(format, Format::Yaml | Format::Json)) {
-        return Vec::new();
+    if bounds::is_too_large_for_sops(bytes) {
+        return true;
     }
-    let by_rule = || vec![(0, ".sops.yaml says that this file is encrypted, but it is in plaintext".to_owned())];
-    let Ok(parsed) = parse(bytes, format) else {
-        let whole = demanded.is_some() && format == Format::Binary && !bytes.is_empty();
-        return if whole { by_rule() } else { Vec::new() };
+    let Ok(parsed) = parse(bytes, format) else { return format == Format::Binary && !bytes.is_empty() };
+    parsed.documents.iter().filter(|items| !is_kubernetes(items)).any(|items| has_selected(items, rule))
+}
+
+/// Returns whether a document contains a value that a rule encrypts.
+fn has_selected(items: &[Item], rule: &CreationRule) -> bool {
+    let visit = &mut |visit: Visit<'_, '_>| {
+        if visit.selected && !visit.is_comment && !visit.leaf.plain.is_empty() { Err(()) } else { Ok(()) }
     };
-    let mut found = Vec::new();
-    for (document, items) in parsed.documents.iter().enumerate() {
-        let places = plaintext_secrets::secret_values(items);
-        if let Some(first) = places.first() {
-            let more = if places.len() > 1 { format!(" and {} more", places.len() - 1) } else { String::new() };
-            found.push((document, format!("plaintext in a Secret: {first}{more}")));
-        }
-    }
-    if !found.is_empty() {
-        return found;
-    }
-    let wanted = |rule: &CreationRule| {
-        parsed.documents.iter().filter(|items| !plaintext_secrets::is_kubernetes(items)).any(|items| {
-            let visit = &mut |visit: Visit<'_, '_>| {
-                if visit.selected && !visit.is_comment && !visit.leaf.plain.is_empty() { Err(()) } else { Ok(()) }
-            };
-            tree::walk(items, &rule.selection, visit).is_err()
-        })
-    };
-    if demanded.is_some_and(wanted) { by_rule() } else { Vec::new() }
+    tree::walk(items, &rule.selection, visit).is_err()
+}
+
+/// Returns whether a document is a Kubernetes object.
+fn is_kubernetes(items: &[Item]) -> bool {
+    let has = |key: &str| items.iter().any(|item| matches!(item, Item::Pair(name, Node::Leaf(_)) if name == key));
+    has("apiVersion") && has("kind")
 }
 
 #[cfg(test)]
@@ -242,6 +298,7 @@ mod tests {
     use crate::sops::age::bech32;
     use crate::sops::age::identity::Identity;
     use crate::sops::encrypt::{Recipe, encrypt};
+    use crate::sops::exposure::read;
     use crate::sops::recipients::Recipients;
 
     fn key(seed: u8) -> (String, Keyring) {
@@ -269,7 +326,8 @@ mod tests {
 
     fn said(path: &str, text: &str, keyring: &Keyring, rules: Option<&CreationRules>) -> Vec<String> {
         let shown = |v: FileVerdict| format!("{} {}: {}", v.document, v.status.label(), v.reason.unwrap_or_default());
-        let verdicts = audit(path, text.as_bytes(), keyring, rules);
+        let exposed = read::by_name(path, text.as_bytes()).findings.list;
+        let verdicts = audit(path, text.as_bytes(), &exposed, keyring, rules);
         verdicts.iter().for_each(|verdict| assert!(!format!("{verdict:?}").contains("hunter2"), "{verdict:?}"));
         verdicts.into_iter().map(shown).collect()
     }
@@ -278,7 +336,7 @@ mod tests {
     fn a_good_file_is_ok() {
         let (recipient, keyring) = key(1);
         let file = encrypted(SECRET, RULE, std::slice::from_ref(&recipient));
-        let verdicts = audit("a.yaml", file.as_bytes(), &keyring, None);
+        let verdicts = audit("a.yaml", file.as_bytes(), &[], &keyring, None);
         assert_eq!((verdicts.len(), verdicts[0].status, verdicts[0].format), (1, FileStatus::Ok, Some(Format::Yaml)));
         assert_eq!(verdicts[0].recipients, [recipient]);
         assert_eq!(verdicts[0].reason, None);
@@ -384,7 +442,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
             for path in ["a.yaml", "a.json", "a.env", "a.ini", "a"] {
-                let _ = audit(path, &bytes, &Keyring::new(), None);
+                let _ = audit(path, &bytes, &[], &Keyring::new(), None);
             }
         }
 
@@ -395,7 +453,7 @@ mod tests {
             for format in [Format::Yaml, Format::Json, Format::Dotenv, Format::Ini] {
                 let _ = envelope::read(text.as_bytes(), format);
             }
-            let _ = audit("a.yaml", text.as_bytes(), &Keyring::new(), None);
+            let _ = audit("a.yaml", text.as_bytes(), &[], &Keyring::new(), None);
         }
     }
 

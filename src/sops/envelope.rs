@@ -1,5 +1,6 @@
 //! SOPS files: detected by their metadata, not by their names, and read together with it.
 
+use super::bounds;
 use super::cipher;
 use super::error::SopsError;
 use super::format::{DOTENV_PREFIX, Format, METADATA_KEY};
@@ -49,10 +50,14 @@ impl Envelope {
     }
 }
 
-/// Detects a SOPS file by its metadata; `None` if there is none. Cheap for files without metadata.
+/// Detects a SOPS file by its metadata; `None` if there is none, or if the file is too large to be one. Cheap for files
+/// without metadata.
 pub fn detect(bytes: &[u8]) -> Option<Detected> {
-    let mentions = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    let mentions = |needle: &[u8]| memchr::memmem::find(bytes, needle).is_some();
     if !mentions(METADATA_KEY.as_bytes()) || !(mentions(b"mac") || mentions(b"lastmodified")) {
+        return None;
+    }
+    if bounds::is_too_large_for_sops(bytes) {
         return None;
     }
     let text = std::str::from_utf8(bytes).ok()?;
@@ -76,7 +81,7 @@ pub fn detect(bytes: &[u8]) -> Option<Detected> {
 
 /// Returns whether a file without metadata contains encrypted values, so that it lost its metadata.
 pub fn lost_metadata(bytes: &[u8]) -> bool {
-    bytes.windows(cipher::PREFIX.len()).any(|window| window == cipher::PREFIX.as_bytes())
+    memchr::memmem::find(bytes, cipher::PREFIX.as_bytes()).is_some()
 }
 
 /// Reads a SOPS file in a known format.

@@ -10,6 +10,13 @@ const LIST: &str = "__list_";
 /// A list of keys does not have more items than this.
 const MOST_ITEMS: usize = 1000;
 
+/// Metadata is not nested deeper than this.
+const MOST_STEPS: usize = 16;
+
+/// The lists of a file do not have more items than this in total. The number in a key decides how many there are, so a
+/// few bytes could ask for a lot of memory.
+const MOST_ROOM: usize = 10_000;
+
 /// One step into nested metadata.
 enum Step<'a> {
     Key(&'a str),
@@ -20,9 +27,10 @@ enum Step<'a> {
 /// twice in the result, and such an item of a list is not a key, whichever came first.
 pub fn nest(flat: &[(String, String)]) -> Raw {
     let mut root = Raw::Map(Vec::new());
+    let mut left = MOST_ROOM;
     for (key, value) in flat {
         if let Some(steps) = steps(key) {
-            put(&mut root, &steps, value.replace("\\n", "\n"));
+            put(&mut root, &steps, value.replace("\\n", "\n"), &mut left);
         }
     }
     root
@@ -58,6 +66,9 @@ fn steps(key: &str) -> Option<Vec<Step<'_>>> {
     let mut steps = vec![Step::Key(&key[..next(key)])];
     let mut rest = &key[next(key)..];
     while !rest.is_empty() {
+        if steps.len() == MOST_STEPS {
+            return None;
+        }
         let (body, is_list) = match rest.strip_prefix(MAP) {
             Some(body) => (body, false),
             None => (rest.strip_prefix(LIST)?, true),
@@ -74,7 +85,7 @@ fn steps(key: &str) -> Option<Vec<Step<'_>>> {
     Some(steps)
 }
 
-fn put(node: &mut Raw, steps: &[Step<'_>], value: String) {
+fn put(node: &mut Raw, steps: &[Step<'_>], value: String, left: &mut usize) {
     let Some((step, rest)) = steps.split_first() else {
         *node = Raw::Text(value);
         return;
@@ -87,16 +98,19 @@ fn put(node: &mut Raw, steps: &[Step<'_>], value: String) {
                 pairs.push(((*key).to_owned(), room(rest)));
                 pairs.len() - 1
             });
-            put(&mut pairs[index].1, rest, value);
+            put(&mut pairs[index].1, rest, value, left);
         }
         (Step::Index(index), Raw::List(items)) => {
             let hole = Raw::Map(Vec::new());
-            items.resize(items.len().max(index + 1), hole.clone());
+            let more = (index + 1).saturating_sub(items.len());
+            let Some(rest_of_room) = left.checked_sub(more) else { return };
+            *left = rest_of_room;
+            items.resize(items.len() + more, hole.clone());
             let item = &mut items[*index];
             if *item == hole {
                 *item = room(rest);
             }
-            if fits(item) { put(item, rest, value) } else { *item = Raw::Text(String::new()) }
+            if fits(item) { put(item, rest, value, left) } else { *item = Raw::Text(String::new()) }
         }
         _ => unreachable!("a step is taken into what `room` made for it"),
     }
@@ -117,6 +131,23 @@ mod tests {
 
     fn flat(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn keys_cannot_ask_for_endless_lists_or_depth() {
+        fn count(raw: &Raw) -> usize {
+            match raw {
+                Raw::Text(_) | Raw::Word(_) => 0,
+                Raw::List(items) => items.len() + items.iter().map(count).sum::<usize>(),
+                Raw::Map(pairs) => pairs.iter().map(|(_, value)| count(value)).sum(),
+            }
+        }
+        let keys: Vec<(String, String)> =
+            (0..100).map(|n| (format!("a{n}__list_999__list_999"), "x".to_owned())).collect();
+        let items = count(&nest(&keys));
+        assert!((1_000..=MOST_ROOM).contains(&items), "{items}");
+        let deep = flat(&[(&format!("a{}", "__map_a".repeat(100_000)), "x")]);
+        assert_eq!(nest(&deep), Raw::Map(Vec::new()));
     }
 
     #[test]

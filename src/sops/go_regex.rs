@@ -1,7 +1,7 @@
 //! Translates patterns in Go's syntax, as used in files and `.sops.yaml`, for Rust's regex crate. Both descend from
 //! RE2; they differ in classes (`\d` is ASCII in Go, `[` needs no escape within brackets).
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 /// A pattern that is not valid, or not supported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -10,10 +10,15 @@ pub struct RegexError {
     pattern: String,
 }
 
+/// The memory that a compiled pattern may take, in bytes. A few characters can ask for a lot, and a file can have many
+/// patterns.
+const MAX_SIZE: usize = 1 << 20;
+
 /// Compiles a pattern in Go's syntax.
 pub fn compile(pattern: &str) -> Result<Regex, RegexError> {
     let error = || RegexError { pattern: pattern.to_owned() };
-    Regex::new(&translate(pattern).ok_or_else(error)?).map_err(|_| error())
+    let translated = translate(pattern).ok_or_else(error)?;
+    RegexBuilder::new(&translated).size_limit(MAX_SIZE).build().map_err(|_| error())
 }
 
 fn translate(pattern: &str) -> Option<String> {
@@ -110,5 +115,7 @@ mod tests {
     #[test]
     fn unsupported_patterns_are_refused() {
         assert_eq!(compile("(").expect_err("no pattern").to_string(), "the pattern `(` is not supported");
+        assert!(compile("((a{100}){100}){100}").is_err());
+        assert!(compile(&"(".repeat(100_000)).is_err());
     }
 }

@@ -12,20 +12,22 @@
 //! - [`open`]: decrypts all values of a file and verifies the MAC
 //! - [`encrypt`], [`rotate`], [`update_mac`]: files encrypted, given a new data key, given a new MAC, through `patch`;
 //!   [`metadata_writer`]: writes the `sops` block
-//! - [`rules`]: the creation rules of `.sops.yaml`; [`plaintext_secrets`]: Secrets in plaintext; [`generator`]: Secrets
-//!   that kustomizations generate
+//! - [`rules`]: the creation rules of `.sops.yaml`, read through `rules_form`; [`exposure`]: Secrets in plaintext, and
+//!   whatever kustomizations make into Secrets
+//! - [`bounds`]: the largest files that are parsed
 //! - [`audit`]: judges a file; [`inspect`], [`rulebook`], [`verdicts`]: judge the files of a tree
 //! - [`error`], [`metadata_error`], [`rules_error`]: the reasons for failures
 
 pub mod age;
 pub mod audit;
+pub mod bounds;
 pub mod cipher;
 pub mod encrypt;
 pub mod envelope;
 pub mod error;
+pub mod exposure;
 pub mod flat;
 pub mod format;
-pub mod generator;
 pub mod go_regex;
 pub mod go_scalar;
 pub mod inspect;
@@ -37,13 +39,13 @@ pub mod open;
 pub mod parse;
 mod patch;
 pub mod plaintext;
-pub mod plaintext_secrets;
 pub mod raw;
 pub mod recipients;
 pub mod rotate;
 pub mod rulebook;
 pub mod rules;
 pub mod rules_error;
+mod rules_form;
 pub mod selection;
 pub mod shamir;
 pub mod tree;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::path::{child_of, parent_of};
+use crate::yaml::node::ScanError;
 
 use super::rules::CreationRules;
 use super::rules_error::RulesError;
@@ -35,6 +36,12 @@ impl RuleBook {
     /// Adds a `.sops.yaml` by its path from the root.
     pub fn add(&mut self, path: &str, bytes: &[u8]) {
         self.folders.insert(parent_of(path).to_owned(), CreationRules::parse(bytes));
+    }
+
+    /// Adds a `.sops.yaml` that is too large to be read.
+    pub fn add_too_large(&mut self, path: &str, size: u64) {
+        let error = RulesError::Unreadable(ScanError::TooLarge { size }.to_string());
+        self.folders.insert(parent_of(path).to_owned(), Err(error));
     }
 
     /// Adds a `.sops.yaml` from above the root; `way` leads from its folder to the root.

@@ -13,6 +13,7 @@ use super::parse::yaml;
 use super::raw::Raw;
 use super::recipients::Recipients;
 use super::rules_error::RulesError;
+use super::rules_form;
 use super::selection::Selection;
 
 /// The creation rules of a `.sops.yaml`.
@@ -77,10 +78,14 @@ impl RequiredKey {
 
 impl CreationRules {
     /// Parses a `.sops.yaml`.
+    ///
+    /// # Errors
+    /// Fails if sops would refuse the file: it is not YAML, or a value does not have the type or form that it must have.
     pub fn parse(bytes: &[u8]) -> Result<CreationRules, RulesError> {
         let scan = Scan::read(bytes).map_err(|error| RulesError::Unreadable(error.to_string()))?;
         let Some((_, root)) = scan.documents().next() else { return Ok(CreationRules::default()) };
         let raw = yaml::raw(&scan, root);
+        rules_form::check(&raw)?;
         let rules = raw.items("creation_rules").iter().enumerate();
         Ok(CreationRules {
             rules: rules.map(|(index, raw)| CreationRule::read(raw, index + 1)).collect::<Result<_, _>>()?,
@@ -121,7 +126,7 @@ impl CreationRule {
             groups,
             threshold: threshold.map_err(|_| RulesError::Threshold { rule })?.filter(|threshold| *threshold > 0),
             selection: selection.unwrap_or_default(),
-            mac_only_encrypted: raw.text("mac_only_encrypted") == Some("true"),
+            mac_only_encrypted: raw.text("mac_only_encrypted").is_some_and(rules_form::is_true),
         })
     }
 

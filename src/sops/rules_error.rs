@@ -17,6 +17,12 @@ pub enum RulesError {
     /// There is more than one rule for the values that are encrypted.
     #[error("rule {rule} has more than one of the encrypted and unencrypted suffixes and patterns")]
     Selections { rule: usize },
+    /// A value has another type than it must have.
+    #[error("{place} is not {wanted}")]
+    Form { place: String, wanted: &'static str },
+    /// A key occurs twice.
+    #[error("{place} has two keys `{key}`")]
+    Twice { place: String, key: String },
     /// The threshold is not a number.
     #[error("rule {rule}: `shamir_threshold` is not an integer")]
     Threshold { rule: usize },

@@ -1,10 +1,20 @@
-//! The log, which always goes to stderr: stdout is for data.
+//! The log, which always goes to stderr: stdout is for data. Values in its lines are foreign text, so each is escaped and
+//! cut. JSON escapes by itself.
 
+use std::fmt::Debug;
 use std::io::{IsTerminal, stderr};
 
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
+use crate::text;
+
 use super::error::TelemetryError;
+
+/// The longest value in a text line, in characters.
+const MAX_VALUE: usize = 4_000;
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -26,7 +36,24 @@ pub(super) fn layer(
     })?;
     let log = fmt::layer().with_writer(stderr);
     Ok(match format {
-        LogFormat::Text => log.with_ansi(stderr().is_terminal()).with_target(false).with_filter(filter).boxed(),
+        LogFormat::Text => {
+            let log = log.fmt_fields(debug_fn(write_field).delimited(" "));
+            log.with_ansi(stderr().is_terminal()).with_target(false).with_filter(filter).boxed()
+        }
         LogFormat::Json => log.json().flatten_event(true).with_filter(filter).boxed(),
     })
+}
+
+/// Writes one value as the crate's own format does, but on one line, whatever is in it.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    let value = format!("{value:?}");
+    let value = text::line(&value);
+    let value = text::cut(&value, MAX_VALUE);
+    match field.name() {
+        "message" => write!(writer, "{value}"),
+        // Only the log crate's name for a place in the source.
+        name if name.starts_with("log.") => Ok(()),
+        name if writer.has_ansi_escapes() => write!(writer, "\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m{value}"),
+        name => write!(writer, "{name}={value}"),
+    }
 }

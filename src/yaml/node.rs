@@ -23,7 +23,39 @@ pub enum ScanError {
     /// `{{` outside quotes: a template that happens to parse, rather than the YAML that it renders to.
     #[error("line {}, column {}: `{{{{` outside quotes: this is a template, not YAML", .0.line, .0.column)]
     Template(Place),
+    /// The file has more than [`MAX_BYTES`].
+    #[error("too large: {size} bytes; files of up to {} MiB are read", MAX_BYTES >> 20)]
+    TooLarge { size: u64 },
+    /// The file has more than [`MAX_NODES`] values.
+    #[error("too large: files with up to {MAX_NODES} values are read")]
+    TooManyNodes,
+    /// The file has more image fields than are read.
+    #[error("too large: files with up to {most} image fields are read")]
+    TooManyFields { most: usize },
+    /// Collections are nested in more than [`MAX_DEPTH`] others.
+    #[error("line {}, column {}: nested too deeply: up to {MAX_DEPTH} levels are read", .0.line, .0.column)]
+    TooDeep(Place),
 }
+
+impl ScanError {
+    /// Returns whether the file may be valid YAML, but exceeds a limit of what is read.
+    pub fn is_limit(&self) -> bool {
+        use ScanError::{TooDeep, TooLarge, TooManyFields, TooManyNodes};
+        matches!(self, TooLarge { .. } | TooManyNodes | TooManyFields { .. } | TooDeep(_))
+    }
+}
+
+/// The size of the largest file that is read. Kubernetes stores no object larger than 1.5 MiB; bundles of many are
+/// larger.
+pub const MAX_BYTES: usize = 10 << 20;
+
+/// The number of values in the largest file that is read. Each takes about a hundred bytes of memory, however short it
+/// is in the text.
+pub const MAX_NODES: usize = 500_000;
+
+/// The depth of the deepest collection that is read. People do not nest deeper, and code that recurses over collections
+/// must not exhaust its stack.
+pub const MAX_DEPTH: usize = 200;
 
 /// The index of a node in its [`super::scan::Scan`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +104,8 @@ pub enum Kind {
 #[derive(Debug, PartialEq)]
 pub(super) struct Node {
     pub kind: Kind,
-    pub tag: Option<Tag>,
+    /// Boxed because tags are rare and files have many nodes.
+    pub tag: Option<Box<Tag>>,
     pub anchored: bool,
     /// The collection or document that contains it; `None` for a document.
     pub parent: Option<NodeId>,
@@ -91,7 +124,7 @@ pub(super) struct Node {
 /// text that was parsed if it differs from the given one.
 pub(super) fn read_leniently(text: &str) -> Result<(Vec<Node>, Option<String>), ScanError> {
     let mut relaxed: Option<String> = None;
-    let readings = (MAX_BYTES / text.len().max(1)).clamp(1, MAX_RELAXED);
+    let readings = (RELAXED_BYTES / text.len().max(1)).clamp(1, MAX_RELAXED);
     for _ in 0..readings {
         let current = relaxed.as_deref().unwrap_or(text);
         match read_nodes(current) {
@@ -107,7 +140,7 @@ pub(super) fn read_leniently(text: &str) -> Result<(Vec<Node>, Option<String>), 
 const MAX_RELAXED: usize = 100;
 
 /// No file is worth parsing more bytes than this.
-const MAX_BYTES: usize = 50_000_000;
+const RELAXED_BYTES: usize = 50_000_000;
 
 /// Returns the text with the place of the error relaxed; `None` for an error that every reader would report.
 fn relax(text: &str, error: &ScanError) -> Option<String> {
@@ -150,7 +183,7 @@ fn without_comment(line: &str) -> &str {
     comment.map_or(line, |(at, _)| &line[..at])
 }
 
-/// Runs the parser event by event. It keeps its own stack, so deep nesting needs no recursion here.
+/// Runs the parser event by event. It keeps its own stack, so nesting needs no recursion here.
 fn read_nodes(text: &str) -> Result<Vec<Node>, ScanError> {
     let mut parser = Parser::new_from_str(text);
     let mut nodes: Vec<Node> = Vec::new();
@@ -158,9 +191,13 @@ fn read_nodes(text: &str) -> Result<Vec<Node>, ScanError> {
     let mut open: Vec<(usize, u32)> = Vec::new();
     let mut anchors: HashMap<usize, NodeId> = HashMap::new();
     loop {
-        let (event, mark) = parser.next_token().map_err(|error| ScanError::Syntax {
-            place: Place { line: error.marker().line(), column: error.marker().col() + 1 },
-            reason: error.info().to_owned(),
+        let (event, mark) = parser.next_token().map_err(|error| {
+            let place = Place { line: error.marker().line(), column: error.marker().col() + 1 };
+            match error.info() {
+                // The parser has a limit of its own for brackets, which it looks at ahead of its events.
+                "recursion limit exceeded" => ScanError::TooDeep(place),
+                reason => ScanError::Syntax { place, reason: reason.to_owned() },
+            }
         })?;
         let (kind, anchor, tag) = match event {
             Event::StreamEnd => return Ok(nodes),
@@ -179,6 +216,9 @@ fn read_nodes(text: &str) -> Result<Vec<Node>, ScanError> {
             Event::Alias(anchor) => (Kind::Alias(anchors.get(&anchor).copied()), 0, None),
         };
         let index = nodes.len();
+        if index >= MAX_NODES {
+            return Err(ScanError::TooManyNodes);
+        }
         if anchor > 0 {
             anchors.insert(anchor, NodeId(index as u32));
         }
@@ -188,11 +228,14 @@ fn read_nodes(text: &str) -> Result<Vec<Node>, ScanError> {
             *children += 1;
         }
         if matches!(kind, Kind::Document | Kind::Mapping | Kind::Sequence) {
+            if open.len() > MAX_DEPTH {
+                return Err(ScanError::TooDeep(Place { line: mark.line(), column: mark.col() + 1 }));
+            }
             open.push((index, 0));
         }
         nodes.push(Node {
             kind,
-            tag,
+            tag: tag.map(Box::new),
             anchored: anchor > 0,
             parent: place_in_parent.0,
             ordinal: place_in_parent.1,

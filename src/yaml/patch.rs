@@ -34,7 +34,9 @@ pub(super) fn replace(scan: &Scan<'_>, node: NodeId, text: &str) -> Result<Patch
         return Err(SpliceError::Unwritable { path: scan.path(node), text: text.to_owned() });
     }
     let plain = scan.style(node) == Some(Style::Plain);
-    let written = if plain && !scan.is_tagged(node) { quoted_if_ambiguous(scan, text) } else { text.to_owned() };
+    let is_number = || is_small_integer(text) && scan.scalar(node).is_some_and(is_integer);
+    let written =
+        if plain && !scan.is_tagged(node) && !is_number() { quoted_if_ambiguous(scan, text) } else { text.to_owned() };
     if let Some(span) = scan.span(node) {
         return Ok((span, written));
     }
@@ -52,11 +54,24 @@ pub(super) fn replace_part(
     part: Range<usize>,
     text: &str,
 ) -> Result<Patch, SpliceError> {
-    if !is_writable(text) {
+    // Nothing has to be escaped in a block.
+    let is_block = scan.style(node) == Some(Style::Block);
+    let is_graphic = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+    if !(is_writable(text) || is_block && is_graphic) {
         return Err(SpliceError::Unwritable { path: scan.path(node), text: text.to_owned() });
     }
     let span = scan.part_span(node, part).ok_or_else(|| not_editable(scan, node))?;
     Ok((span, text.to_owned()))
+}
+
+/// Returns whether a text is an integer to every YAML reader, written in the usual way.
+fn is_integer(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'))
+}
+
+/// Returns whether a text is an integer that nobody prints with an exponent, as Helm does from seven digits on.
+fn is_small_integer(text: &str) -> bool {
+    is_integer(text) && text.len() <= 6
 }
 
 fn quoted_if_ambiguous(scan: &Scan<'_>, text: &str) -> String {

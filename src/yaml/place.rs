@@ -19,7 +19,8 @@ pub struct Place {
 /// The starts of all lines of a text. A line ends with `\n`, `\r\n` or a lone `\r`, as in YAML 1.2 section 5.4.
 #[derive(Debug)]
 pub struct Lines {
-    starts: Vec<usize>,
+    // Files are smaller than 4 GiB, and may consist of line breaks.
+    starts: Vec<u32>,
 }
 
 impl Lines {
@@ -27,14 +28,14 @@ impl Lines {
     pub fn of(text: &str) -> Lines {
         let bytes = text.as_bytes();
         let ends = memchr2_iter(b'\n', b'\r', bytes).filter(|at| !bytes[*at..].starts_with(b"\r\n"));
-        Lines { starts: once(0).chain(ends.map(|at| at + 1)).collect() }
+        Lines { starts: once(0).chain(ends.map(|at| at as u32 + 1)).collect() }
     }
 
     /// Returns the byte offset of a line and column, both from 0; for a column past the end of the line, the end of the
     /// line.
     pub fn offset(&self, text: &str, line: usize, column: usize) -> usize {
-        let Some(start) = self.starts.get(line).copied() else { return text.len() };
-        let end = self.starts.get(line + 1).copied().unwrap_or(text.len());
+        let Some(start) = self.start(line) else { return text.len() };
+        let end = self.start(line + 1).unwrap_or(text.len());
         let content = &text[start..end];
         let ascii = content.as_bytes().get(..column).is_some_and(<[u8]>::is_ascii);
         if ascii {
@@ -43,15 +44,24 @@ impl Lines {
         content.char_indices().nth(column).map_or(end, |(at, _)| start + at)
     }
 
+    /// Returns the number of lines.
+    pub fn count(&self) -> usize {
+        self.starts.len()
+    }
+
     /// Returns the line, from 0, that contains a byte offset.
     pub fn line_at(&self, offset: usize) -> usize {
-        self.starts.partition_point(|start| *start <= offset).saturating_sub(1)
+        self.starts.partition_point(|start| *start as usize <= offset).saturating_sub(1)
     }
 
     /// Returns the bytes of a line, including its line ending.
     pub fn range(&self, text: &str, line: usize) -> std::ops::Range<usize> {
-        let start = self.starts.get(line).copied().unwrap_or(text.len());
-        start..self.starts.get(line + 1).copied().unwrap_or(text.len())
+        let start = self.start(line).unwrap_or(text.len());
+        start..self.start(line + 1).unwrap_or(text.len())
+    }
+
+    fn start(&self, line: usize) -> Option<usize> {
+        self.starts.get(line).map(|start| *start as usize)
     }
 }
 

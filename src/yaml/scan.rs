@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::node::{Kind, Node, NodeId, ScanError, Style, read_leniently};
+use super::node::{Kind, MAX_BYTES, Node, NodeId, ScanError, Style, read_leniently};
 use super::place::{Lines, Place};
 
 /// A parsed file.
@@ -28,6 +28,9 @@ pub(super) struct Relaxed {
 impl<'a> Scan<'a> {
     /// Parses all documents of a file.
     pub fn read(bytes: &'a [u8]) -> Result<Scan<'a>, ScanError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(ScanError::TooLarge { size: bytes.len() as u64 });
+        }
         let text = std::str::from_utf8(bytes).map_err(|e| ScanError::NotText(e.valid_up_to()))?;
         if let Some(at) = memchr::memchr(0, bytes) {
             return Err(ScanError::ZeroByte(at));
@@ -293,6 +296,7 @@ fn push_key(path: &mut String, key: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::node::{MAX_DEPTH, MAX_NODES};
     use super::*;
 
     #[test]
@@ -335,11 +339,31 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_does_not_overflow_the_stack() {
-        let deep = format!("{}{}", "[".repeat(250), "]".repeat(250));
-        assert!(Scan::read(deep.as_bytes()).is_ok());
-        assert!(Scan::read("[".repeat(100_000).as_bytes()).is_err());
-        let blocks: String = (0..2_000).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
-        assert!(Scan::read(blocks.as_bytes()).is_ok());
+    fn nesting_is_limited_in_every_style() {
+        let flow = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let sequences = |depth: usize| "- ".repeat(depth) + "a\n";
+        let mappings = |depth: usize| (0..depth).map(|n| format!("{}a:\n", " ".repeat(n))).collect::<String>();
+        let is_limited = |text: &str| Scan::read(text.as_bytes()).is_err_and(|error| error.is_limit());
+        for text in [flow(MAX_DEPTH), sequences(MAX_DEPTH), mappings(MAX_DEPTH)] {
+            assert!(Scan::read(text.as_bytes()).is_ok(), "{}", &text[..20]);
+        }
+        for depth in [MAX_DEPTH + 1, 1_000, 60_000] {
+            assert!(is_limited(&flow(depth)) && is_limited(&sequences(depth)), "{depth}");
+        }
+        // Mappings 60,000 deep would be a file of two gigabytes.
+        assert!(is_limited(&mappings(MAX_DEPTH + 1)) && is_limited(&mappings(2_000)));
+        let error = Scan::read(sequences(60_000).as_bytes()).expect_err("too deep").to_string();
+        assert_eq!(error, "line 1, column 401: nested too deeply: up to 200 levels are read");
+    }
+
+    #[test]
+    fn size_is_limited_in_bytes_and_values() {
+        let comment = format!("#{}", " ".repeat(MAX_BYTES));
+        let error = Scan::read(comment.as_bytes()).expect_err("too large");
+        assert_eq!(error.to_string(), "too large: 10485761 bytes; files of up to 10 MiB are read");
+        let many = "- a\n".repeat(MAX_NODES);
+        let error = Scan::read(many.as_bytes()).expect_err("too large");
+        assert_eq!(error.to_string(), "too large: files with up to 500000 values are read");
+        assert!(Scan::read(&many.as_bytes()[..many.len() - 8]).is_ok());
     }
 }

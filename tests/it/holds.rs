@@ -133,7 +133,7 @@ fn a_held_tag_missing_in_the_registry_does_not_let_in_an_older_one() {
     syncs_to(&stage, "cccccc4");
     revert(&stage);
     stage.registry.delete("org/app", &lost);
-    stage.registry.push("org/app", "ddddddd5", "2100-01-01T00:00:00Z");
+    stage.registry.push("org/app", "ddddddd5", &jiff::Timestamp::now().to_string());
     syncs_to(&stage, "ddddddd5");
 }
 

@@ -14,4 +14,5 @@ mod modules;
 mod registry;
 mod secrets;
 mod support;
+mod trust;
 mod updates;

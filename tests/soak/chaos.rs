@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -14,9 +13,10 @@ use fastrand::Rng;
 
 use crate::support;
 use crate::support::agent::Agent;
+use crate::support::clock;
 use crate::support::cluster::Cluster;
 use crate::support::disk::SmallDisk;
-use crate::support::git::{HttpGit, Origin, git};
+use crate::support::git::{HttpGit, Origin, cut, git, loose_objects};
 use crate::support::process::wait_until;
 use crate::support::proxy::{Harm, Relay, Way};
 use crate::support::scripted::Scripted;
@@ -51,6 +51,9 @@ enum Fault {
     GitRefusing,
     GitRacing,
     GitCut,
+    HugeFile,
+    DeepFile,
+    CloneCut,
     DiskFull,
     Killed,
     KilledAndEmptied,
@@ -61,7 +64,7 @@ enum Fault {
     ClusterDown,
 }
 
-const FAULTS: [Fault; 22] = [
+const FAULTS: [Fault; 25] = [
     Fault::Nothing,
     Fault::RegistryDown,
     Fault::RegistrySilent,
@@ -76,6 +79,9 @@ const FAULTS: [Fault; 22] = [
     Fault::GitRefusing,
     Fault::GitRacing,
     Fault::GitCut,
+    Fault::HugeFile,
+    Fault::DeepFile,
+    Fault::CloneCut,
     Fault::DiskFull,
     Fault::Killed,
     Fault::KilledAndEmptied,
@@ -129,7 +135,7 @@ impl World {
             agent: None,
             cycles_before: 0,
             expected: expected.collect(),
-            has_clock: preload(&folder.path().join("clock.so")),
+            has_clock: clock::build(&folder.path().join("clock.so")),
             shelf,
             registry,
             origin,
@@ -174,7 +180,7 @@ impl World {
         command.arg("--cache-dir").arg(self.at("cache"));
         command.env("KUBECONFIG", self.cluster.kubeconfig(self.folder.path()));
         if self.has_clock {
-            command.env("LD_PRELOAD", self.at("clock.so")).env("WALL_CLOCK", self.at("clock"));
+            clock::preload(&mut command, &self.at("clock.so"), &self.at("clock"));
         }
         let agent = Agent::spawn(command);
         // Before that, a signal would kill it.
@@ -309,6 +315,26 @@ impl World {
                 self.pass(cycles);
                 self.relay.set(Harm::None);
             }
+            Fault::HugeFile => {
+                let text = "# as large as it is useless\n".repeat(500_000);
+                self.origin.commit("huge", &[("huge.yaml", &text)]);
+                self.pass(cycles);
+                self.origin.commit("small again", &[("huge.yaml", "x: 1\n")]);
+            }
+            Fault::DeepFile => {
+                self.origin.commit("deep", &[("deep.yaml", &("- ".repeat(60_000) + "image: x/y:1\n"))]);
+                self.pass(cycles);
+                self.origin.commit("shallow again", &[("deep.yaml", "x: 1\n")]);
+            }
+            Fault::CloneCut => {
+                self.kill();
+                // There may be no clone yet.
+                let folders = std::fs::read_dir(self.at("cache")).into_iter().flatten().flatten();
+                let objects = folders.flat_map(|folder| loose_objects(&folder.path().join("clone.git")));
+                objects.for_each(|object| drop(cut(&object)));
+                self.start();
+                self.pass(cycles);
+            }
             Fault::DiskFull => {
                 self.disk.iter().for_each(SmallDisk::fill);
                 self.pass(cycles);
@@ -328,7 +354,8 @@ impl World {
                 self.pass(cycles);
             }
             Fault::ClockJumped => {
-                let days = self.random.i64(-400..400);
+                // Sometimes to a year that no calendar knows.
+                let days = if self.random.u8(..8) == 0 { 3_650_000 } else { self.random.i64(-400..400) };
                 std::fs::write(self.at("clock"), (days * 86_400).to_string()).expect("written");
                 self.pass(cycles);
             }
@@ -412,18 +439,6 @@ fn line(host: &str, image: usize, tag: &str) -> String {
     format!("image: {host}/org/app-{image}:{tag}\n")
 }
 
-/// Builds the library that changes the clock; false if that is not possible.
-fn preload(library: &std::path::Path) -> bool {
-    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/soak/clock.c");
-    let mut compile = Command::new("cc");
-    compile.args(["-shared", "-fPIC", "-O1", "-o"]).arg(library).arg(source).arg("-ldl");
-    let is_built = compile.status().is_ok_and(|status| status.success());
-    if !is_built {
-        support::skipped("the clock never jumps: there is no C compiler");
-    }
-    is_built
-}
-
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures are worth reading, and the seed is needed when it fails")]
 fn everything_is_right_after_any_faults() {
@@ -439,7 +454,7 @@ fn everything_is_right_after_any_faults() {
         let fault = FAULTS[world.random.usize(..FAULTS.len())];
         // Memory is measured over the second half, in one process.
         let is_late = world.cycles() > length / 2;
-        if is_late && matches!(fault, Fault::Killed | Fault::KilledAndEmptied) {
+        if is_late && matches!(fault, Fault::Killed | Fault::KilledAndEmptied | Fault::CloneCut) {
             continue;
         }
         *suffered.entry(fault).or_default() += 1;

@@ -145,7 +145,7 @@ fn rollouts(rollouts: &[Rollout], has_moved: bool) -> Markup {
                 @for Rollout { outcome, detail, kustomization, at, seconds, .. } in latest {
                     p {
                         (outcome)
-                        @if let Some(name) = kustomization { " by " code { (name) } }
+                        @if let Some(name) = kustomization { " by " code { (shortened(name)) } }
                         " " (time(*at)) ", " (format!("{seconds:.0}")) " s after the push"
                     }
                     @if let Some(detail) = detail { p { (shortened(detail)) } }
@@ -176,12 +176,12 @@ fn places(all: &[FieldVersion], image: &Repository) -> Markup {
     let (shown, left_out) = first(all, FIELDS);
     html! {
         @match all {
-            [place] => code { (place.file) ": " (place.path) },
+            [place] => code { (shortened(&place.file)) ": " (shortened(&place.path)) },
             _ => details {
                 summary { (number(all.len())) " fields" }
                 ul {
                     @for place in shown {
-                        li { code { (place.file) ": " (place.path) } " has " (optional(version(place).as_deref())) }
+                        li { code { (shortened(&place.file)) ": " (shortened(&place.path)) } " has " (optional(version(place).as_deref())) }
                     }
                 }
                 (more(left_out, image))
@@ -195,9 +195,13 @@ fn held(hold: &HoldStatus, link: Option<&CommitLink>) -> Markup {
     html! {
         p {
             @if version.is_empty() { "All tags" } @else { code { (version) } }
-            " held since " (time(hold.since)) " by " (hold.by) ": " (shortened(&hold.reason)) " ("
+            " held since " (time(hold.since)) " by " (shortened(&hold.by)) ": " (shortened(&hold.reason)) " ("
             @if let Some(id) = &hold.commit { (commit(id, link)) }
-            @if let Some(url) = &hold.pull_request { a href=(url) { "pull request" } }
+            @match hold.pull_request.as_deref() {
+                Some(url) if url.starts_with("https://") || url.starts_with("http://") => a href=(url) { "pull request" },
+                Some(_) => "pull request",
+                None => {},
+            }
             ")"
         }
     }

@@ -12,6 +12,7 @@ mod parts;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::cluster::election::Leadership;
+use crate::text::lines;
 
 use super::link::CommitLink;
 use super::query::{KEPT_BACK, Query, QueryError};
@@ -99,7 +100,7 @@ fn overview(snapshot: &Snapshot) -> Markup {
                 div .notice.bad {
                     h3 { "The new configuration was rejected" }
                     p { "The previous one stays in use. Read " (time(*at)) ":" }
-                    pre { (why) }
+                    pre { (lines(why)) }
                 }
             }
             @match &snapshot.leadership {
@@ -111,11 +112,11 @@ fn overview(snapshot: &Snapshot) -> Markup {
                 Leadership::Unknown { reason: why } => div .notice.bad {
                     h3 { "The leader is unknown" }
                     p { "This replica pushes nothing until it is known." }
-                    @if let Some(why) = why { pre { (why) } }
+                    @if let Some(why) = why { pre { (lines(why)) } }
                 },
             }
             @for problem in snapshot.flux_troubles.values() {
-                div .notice.bad { h3 { "Flux cannot be reached" } pre { (problem) } }
+                div .notice.bad { h3 { "Flux cannot be reached" } pre { (lines(problem)) } }
             }
             @if snapshot.is_suspended {
                 div .notice { h3 { "Suspended" } p { "Nothing is updated while " code { "agent.suspend" } " is set." } }
@@ -141,9 +142,9 @@ fn failure(failed: &Failed) -> Markup {
                 ". Everything below is as of the last finished cycle."
             }
             pre {
-                "error: " (failed.error)
-                @if let Some(cause) = &failed.cause { "\ncause: " (cause) }
-                @if let Some(help) = &failed.help { "\nhelp: " (help) }
+                "error: " (lines(&failed.error))
+                @if let Some(cause) = &failed.cause { "\ncause: " (lines(cause)) }
+                @if let Some(help) = &failed.help { "\nhelp: " (lines(help)) }
             }
         }
     }
@@ -164,7 +165,7 @@ fn moves<'m>(moves: impl Iterator<Item = &'m Move>, link: Option<&CommitLink>) -
                             th scope="row" { code { (moved.image) } }
                             td { (optional(moved.from.as_deref())) }
                             td { code { (moved.to) } }
-                            td { code { (moved.file) } }
+                            td { code { (shortened(&moved.file)) } }
                             td { (commit(&moved.commit, link)) }
                         }
                     }

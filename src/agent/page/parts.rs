@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use crate::agent::link::CommitLink;
 use crate::cycle::status::State;
 use crate::plan::skip::Reason;
+use crate::text;
 
 /// The maximum length of an error or a reason that is shown, in characters.
 const MAX_LENGTH: usize = 500;
@@ -16,7 +17,7 @@ const MAX_LENGTH: usize = 500;
 pub fn optional(value: Option<&str>) -> Markup {
     html! {
         @match value {
-            Some(value) => code { (value) },
+            Some(value) => code { (shortened(value)) },
             None => { span aria-hidden="true" { "–" } span .unseen { "none" } },
         }
     }
@@ -71,11 +72,11 @@ pub fn first<T>(all: &[T], most: usize) -> (&[T], usize) {
     (&all[..shown], all.len() - shown)
 }
 
-/// Returns a text, or the start of a very long one.
+/// Returns a foreign text, or the start of a very long one, without characters that would reorder the text around it.
 pub fn shortened(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(MAX_LENGTH) {
-        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
-        None => Cow::Borrowed(text),
+    match text::lines(text) {
+        Cow::Borrowed(text) => text::cut(text, MAX_LENGTH),
+        Cow::Owned(text) => Cow::Owned(text::cut(&text, MAX_LENGTH).into_owned()),
     }
 }
 
@@ -88,6 +89,7 @@ mod tests {
         assert_eq!([0, 999, 4312, 1_000_000].map(number), ["0", "999", "4,312", "1,000,000"]);
         assert_eq!(shortened(&"é".repeat(MAX_LENGTH)), "é".repeat(MAX_LENGTH));
         assert_eq!(shortened(&"é".repeat(MAX_LENGTH + 1)), format!("{}…", "é".repeat(MAX_LENGTH)));
+        assert_eq!(shortened("a\u{202e}b"), r"a\u{202e}b");
         assert_eq!((first(&[1, 2, 3], 2), first(&[1], 2)), ((&[1, 2][..], 1), (&[1][..], 0)));
     }
 }

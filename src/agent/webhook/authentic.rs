@@ -14,31 +14,50 @@ const SIGNATURES: [&str; 3] = ["x-hub-signature-256", "x-gitea-signature", "x-fo
 /// The header in which GitLab sends the secret itself.
 const GITLAB_TOKEN: &str = "x-gitlab-token";
 
-/// Whether the sender of an event knows the secret. If there is a signature, it alone decides; without one, the secret may be
-/// in `Authorization`, with or without `Bearer`, and for senders that support nothing else in the URL.
-pub fn is_authentic(kind: Kind, secret: &Secret<String>, headers: &HeaderMap, query: &str, body: &[u8]) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let mut signatures = SIGNATURES.iter().filter(|name| headers.contains_key(**name)).peekable();
-    if signatures.peek().is_some() {
-        return signatures.all(|name| text(name).is_some_and(|signature| is_signed(secret, signature, body)));
-    }
-    let shown = text(GITLAB_TOKEN)
-        .or_else(|| text(header::AUTHORIZATION.as_str()).map(|value| value.strip_prefix("Bearer ").unwrap_or(value)));
-    match shown {
-        Some(shown) => is_same(secret, shown),
-        None if kind.supports_urls_only() => {
-            let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-            pairs.find(|(key, _)| key == "token").is_some_and(|(_, shown)| is_same(secret, &shown))
+/// The proof in a request that its sender knows the secret.
+pub enum Proof {
+    /// The secret itself, which can be compared before the body has arrived.
+    Token(Secret<String>),
+    /// Signatures of the body.
+    Signatures(Vec<Vec<u8>>),
+}
+
+impl Proof {
+    /// Returns the proof in a request, if it has one. If there is a signature, it alone decides; without one, the secret may
+    /// be in `Authorization`, with or without `Bearer`, and for senders that support nothing else in the URL.
+    pub fn of(kind: Kind, headers: &HeaderMap, query: &str) -> Option<Proof> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let mut signatures = SIGNATURES.iter().filter(|name| headers.contains_key(**name)).peekable();
+        if signatures.peek().is_some() {
+            let decoded = signatures.map(|name| text(name).and_then(decoded));
+            return decoded.collect::<Option<_>>().map(Proof::Signatures);
         }
-        None => false,
+        let shown = text(GITLAB_TOKEN).or_else(|| {
+            text(header::AUTHORIZATION.as_str()).map(|value| value.strip_prefix("Bearer ").unwrap_or(value))
+        });
+        let shown = match shown {
+            None if kind.supports_urls_only() => {
+                let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+                pairs.find(|(key, _)| key == "token").map(|(_, shown)| shown.into_owned())
+            }
+            shown => shown.map(str::to_owned),
+        };
+        shown.map(|shown| Proof::Token(Secret::new(shown)))
+    }
+
+    /// Returns whether it proves that the sender knows a secret.
+    pub fn is_valid(&self, secret: &Secret<String>, body: &[u8]) -> bool {
+        match self {
+            Proof::Token(shown) => is_same(secret, shown.expose()),
+            Proof::Signatures(signatures) => signatures.iter().all(|signature| is_signed(secret, signature, body)),
+        }
     }
 }
 
-fn is_signed(secret: &Secret<String>, signature: &str, body: &[u8]) -> bool {
-    let Some(expected) = decoded(signature.strip_prefix("sha256=").unwrap_or(signature)) else { return false };
+fn is_signed(secret: &Secret<String>, signature: &[u8], body: &[u8]) -> bool {
     keyed(secret).is_some_and(|mut mac| {
         mac.update(body);
-        mac.verify_slice(&expected).is_ok()
+        mac.verify_slice(signature).is_ok()
     })
 }
 
@@ -54,7 +73,8 @@ fn keyed(secret: &Secret<String>) -> Option<Hmac<Sha256>> {
     Hmac::new_from_slice(secret.expose().as_bytes()).ok()
 }
 
-fn decoded(hex: &str) -> Option<Vec<u8>> {
+fn decoded(signature: &str) -> Option<Vec<u8>> {
+    let hex = signature.strip_prefix("sha256=").unwrap_or(signature);
     let digits =
         hex.as_bytes().chunks_exact(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
     if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()) { digits.collect() } else { None }
@@ -70,7 +90,8 @@ mod tests {
             all.append(*name, value.parse().expect("a value"));
         }
         // The example of GitHub's documentation, "Testing the webhook payload validation".
-        is_authentic(kind, &Secret::new("It's a Secret to Everybody".to_owned()), &all, query, body)
+        let secret = Secret::new("It's a Secret to Everybody".to_owned());
+        Proof::of(kind, &all, query).is_some_and(|proof| proof.is_valid(&secret, body))
     }
 
     const SIGNATURE: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";

@@ -2,28 +2,33 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use parking_lot::RwLock;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::agent::trigger::Trigger;
 use crate::policy::scope::Target;
 use crate::secret::Secret;
 
-use super::authentic::is_authentic;
-use super::config::Webhook;
+use super::authentic::Proof;
+use super::config::{Kind, Webhook};
 use super::events::updated_images;
+use super::refusals::Refusals;
 
 /// The maximum size of a body, in bytes. Registries send a few kilobytes.
 const BODY_LIMIT: usize = 1 << 20;
 /// The time within which a body must arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The number of bodies that are read at a time from senders that are not authenticated yet.
+const MAX_UNPROVEN_BODIES: usize = 8;
 
 /// The accepted senders, which change with the configuration.
 #[derive(Debug, Default)]
@@ -47,11 +52,24 @@ impl Senders {
 struct Endpoint {
     senders: Arc<Senders>,
     trigger: Trigger,
+    /// Requests without a valid proof.
+    refusals: Arc<Refusals>,
+    /// Requests that could not be authenticated because a secret cannot be read.
+    unreadable: Arc<Refusals>,
+    /// Permits to read the body of a sender that is not authenticated yet.
+    unproven_bodies: Arc<Semaphore>,
 }
 
 /// Returns the routes of webhooks, which fire `trigger`.
 pub fn router(senders: Arc<Senders>, trigger: Trigger) -> Router {
-    Router::new().route("/webhooks/{kind}", post(receive)).with_state(Endpoint { senders, trigger })
+    let endpoint = Endpoint {
+        senders,
+        trigger,
+        refusals: Arc::default(),
+        unreadable: Arc::default(),
+        unproven_bodies: Arc::new(Semaphore::new(MAX_UNPROVEN_BODIES)),
+    };
+    Router::new().route("/webhooks/{kind}", post(receive)).with_state(endpoint)
 }
 
 async fn receive(
@@ -65,38 +83,89 @@ async fn receive(
     let Some(kind) = senders.first().map(|webhook| webhook.kind) else {
         return refusal(StatusCode::NOT_FOUND, "no such webhook is configured");
     };
-    let body = match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or incomplete"),
-        Err(_) => return refusal(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive"),
-    };
-    let mut unreadable = false;
-    let sender = senders.into_iter().find(|webhook| match secret(webhook) {
-        Ok(secret) => is_authentic(kind, &secret, &headers, query.as_deref().unwrap_or_default(), &body),
-        Err(reason) => {
-            tracing::error!(%kind, file = %webhook.secret_file.display(), %reason, "cannot read the webhook's secret");
-            unreadable = true;
-            false
+    let proof = Proof::of(kind, &headers, query.as_deref().unwrap_or_default());
+    match endpoint.accept(kind, senders, proof, body).await {
+        Ok((sender, body)) => endpoint.handle(&sender, &body),
+        Err(refusal) => refusal,
+    }
+}
+
+impl Endpoint {
+    /// Returns the authenticated sender and the body. If the sender shows the secret itself, the body of a stranger is never
+    /// read; signatures are over the body, so the bodies of strangers are read as well, but few at a time.
+    async fn accept(
+        &self,
+        kind: Kind,
+        senders: Vec<Webhook>,
+        proof: Option<Proof>,
+        body: Body,
+    ) -> Result<(Webhook, Bytes), Response> {
+        match proof {
+            None => Err(self.reject(kind, &senders)),
+            Some(proof @ Proof::Token(_)) => match sender(&senders, &proof, &[]) {
+                Some(sender) => Ok((sender.clone(), read(body).await?)),
+                None => Err(self.reject(kind, &senders)),
+            },
+            Some(proof) => {
+                let permit = timeout(BODY_TIMEOUT, self.unproven_bodies.acquire()).await;
+                let Ok(Ok(_permit)) = permit else {
+                    return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "too many webhooks at once"));
+                };
+                let body = read(body).await?;
+                match sender(&senders, &proof, &body) {
+                    Some(sender) => Ok((sender.clone(), body)),
+                    None => Err(self.reject(kind, &senders)),
+                }
+            }
         }
-    });
-    let Some(sender) = sender else {
-        if unreadable {
+    }
+
+    /// Refuses a request that is not authentic, or that cannot be proven to be.
+    fn reject(&self, kind: Kind, senders: &[Webhook]) -> Response {
+        let now = Instant::now();
+        for webhook in senders {
+            let Err(reason) = secret(webhook) else { continue };
+            if let Some(count) = self.unreadable.count(now) {
+                let file = webhook.secret_file.display();
+                tracing::error!(%kind, %file, %reason, count, "cannot read the webhook's secret");
+            }
             return refusal(StatusCode::SERVICE_UNAVAILABLE, "the agent cannot read the webhook's secret");
         }
-        tracing::warn!(%kind, "rejected a webhook with an invalid secret or signature");
-        return refusal(StatusCode::UNAUTHORIZED, "invalid secret or signature");
-    };
-    match updated_images(kind, &body) {
-        Ok(targets) => {
-            let targets = targets.into_iter().map(|target| deployed_as(&sender, target)).collect::<BTreeSet<_>>();
-            tracing::debug!(%kind, images = targets.len(), "received a webhook");
-            endpoint.trigger.fire(targets);
-            (StatusCode::ACCEPTED, "accepted\n").into_response()
+        if let Some(count) = self.refusals.count(now) {
+            tracing::warn!(%kind, count, "rejected webhooks with an invalid secret or signature");
         }
-        Err(error) => {
-            tracing::warn!(%kind, %error, "cannot parse a webhook");
-            refusal(StatusCode::BAD_REQUEST, "not a valid event of this kind")
+        refusal(StatusCode::UNAUTHORIZED, "invalid secret or signature")
+    }
+
+    /// Triggers a cycle for the images of an event.
+    fn handle(&self, sender: &Webhook, body: &[u8]) -> Response {
+        let kind = sender.kind;
+        match updated_images(kind, body) {
+            Ok(targets) => {
+                let targets = targets.into_iter().map(|target| deployed_as(sender, target)).collect::<BTreeSet<_>>();
+                tracing::debug!(%kind, images = targets.len(), "received a webhook");
+                self.trigger.fire(targets);
+                (StatusCode::ACCEPTED, "accepted\n").into_response()
+            }
+            Err(error) => {
+                tracing::warn!(%kind, %error, "cannot parse a webhook");
+                refusal(StatusCode::BAD_REQUEST, "not a valid event of this kind")
+            }
         }
+    }
+}
+
+/// Returns the sender that a proof is valid for.
+fn sender<'w>(senders: &'w [Webhook], proof: &Proof, body: &[u8]) -> Option<&'w Webhook> {
+    senders.iter().find(|webhook| secret(webhook).is_ok_and(|secret| proof.is_valid(&secret, body)))
+}
+
+/// Reads a body, within its limits of size and time.
+async fn read(body: Body) -> Result<Bytes, Response> {
+    match timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or incomplete")),
+        Err(_) => Err(refusal(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive")),
     }
 }
 

@@ -6,9 +6,11 @@
 //! - [`config`]: its settings
 //! - [`endpoint`]: `POST /webhooks/KIND`
 //! - `authentic`: authentication of senders
-//! - `events`: the images that an event names
+//! - [`events`]: the images that an event names
+//! - `refusals`: counts refused requests
 
 mod authentic;
 pub mod config;
 pub mod endpoint;
-mod events;
+pub mod events;
+mod refusals;

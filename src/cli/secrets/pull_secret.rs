@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use getrandom::SysRng;
-use jiff::Timestamp;
 use rand_core::UnwrapErr;
 use serde::Serialize;
 use tokio::task::block_in_place;
@@ -15,6 +14,7 @@ use crate::cli::connect;
 use crate::cli::error::CliError;
 use crate::cli::folder::Folder;
 use crate::cli::output::{self, Format};
+use crate::clock;
 use crate::config::load::Config;
 use crate::config::overrides::Overrides;
 use crate::cycle::error::CycleError;
@@ -139,7 +139,7 @@ fn write(arguments: &Arguments) -> Result<ExitCode, CliError> {
             return print(arguments, &recipients, &[], None);
         }
     }
-    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let now = clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let manifest = secret.manifest(&docker_config);
     let encrypted =
         encrypt::encrypt(manifest.expose().as_bytes(), format::Format::Yaml, &recipe, &now, &mut UnwrapErr(SysRng))
@@ -173,7 +173,7 @@ fn print(
         (Format::Text, Some(manifest)) => output::print(&manifest)?,
         (Format::Text, None) if arguments.dry_run && !changes.is_empty() => output::print(&output::diff(changes))?,
         (Format::Text, None) => {
-            let written = |change: &FileChange| format!("{}: written\n", change.file);
+            let written = |change: &FileChange| format!("{}: written\n", output::safe(&change.file));
             output::print(&changes.first().map_or("up to date\n".to_owned(), written))?;
         }
     }

@@ -19,6 +19,7 @@ use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::FileChange;
 use crate::fault::Fault;
 use crate::manifest::inventory::NamedFileError;
+use crate::repo::tree::Content;
 use crate::sops::rulebook::RuleBook;
 
 /// Re-encrypt SOPS files with new data keys, for the recipients in .sops.yaml
@@ -129,7 +130,12 @@ fn in_folder(config: &Config, dir: &Path, mode: Mode) -> Result<Rotation, CliErr
     }
     let rules = folder.rules(files.iter().map(String::as_str).filter(|file| RuleBook::is_rules(file)))?;
     files.retain(|file| config.paths.wants(file));
-    let rotated = in_parallel(&files, |file| Ok(RotatedFile::of(file, &folder.read(file)?, &keyring, &rules)))?;
+    let rotated = in_parallel(&files, |file| {
+        folder.with(file, |content| match content {
+            Content::Bytes(bytes) => RotatedFile::of(file, bytes, &keyring, &rules),
+            Content::TooLarge(size) => RotatedFile::too_large(file, size),
+        })
+    })?;
     let rotation = Rotation { files: rotated.into_iter().flatten().collect(), commit: None };
     if mode == Mode::Push && rotation.is_whole() {
         for change in rotation.files.iter().filter_map(RotatedFile::change) {
@@ -144,13 +150,9 @@ fn text(rows: &[Row], rotation: &Rotation) -> String {
     let mut text = String::new();
     for row in rows.iter().filter(|row| rotation.is_whole() || row.reason.is_some()) {
         let why = row.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        text.push_str(&format!(
-            "{}  {}{why}{}{}\n",
-            row.status,
-            row.file,
-            with("+", &row.added),
-            with("-", &row.removed)
-        ));
+        let (added, removed) = (with("+", &row.added), with("-", &row.removed));
+        let line = format!("{}  {}{why}{added}{removed}", row.status, row.file);
+        text.push_str(&format!("{}\n", output::safe(&line)));
     }
     match (&rotation.commit, rotation.is_whole()) {
         (Some(commit), _) => text.push_str(&format!("{commit}\n")),

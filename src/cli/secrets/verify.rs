@@ -22,8 +22,8 @@ use crate::sops::audit::{FileStatus, FileVerdict};
 ///
 /// SOPS files are recognized by their metadata, whatever their names. Each must decrypt, have a valid MAC, and be encrypted
 /// as far as its rules require, for the recipients listed in .sops.yaml. Secrets in plaintext, files that .sops.yaml requires
-/// to be encrypted, and plaintext literals and files of a kustomization's secretGenerator are reported as well. Nothing is
-/// written, and no value is printed.
+/// to be encrypted, and whatever else a kustomization makes into Secrets (generators, patches, replacements) are reported as
+/// well. What cannot be read or followed is unverified. Nothing is written, and no value is printed.
 ///
 /// Exits with 3 unless everything is ok.
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@
 //! - [`policies`]: the keys of `policies`, `fields` and `embedded`
 //! - [`stages`]: the keys of `stages`, `releases` and `windows`
 //! - [`secrets`]: the keys of `secrets`
+//! - [`trust`]: the keys of `trust`
 //! - [`agent`]: the keys of `agent`
 //! - [`notify`]: the keys of `notify`
 //! - [`cluster`]: the keys of `cluster`
@@ -23,3 +24,4 @@ pub mod secrets;
 pub mod sources;
 pub mod stages;
 pub mod transport;
+pub mod trust;

@@ -4,6 +4,7 @@ use crate::config::reader::{Section, TextOrSection};
 use crate::manifest::field_rules::{FieldRule, FieldRules};
 use crate::plan::tree_config::TreeConfig;
 use crate::platform::PlatformError;
+use crate::policy::calver::CalverFormat;
 use crate::policy::order::{Order, SourceBranch};
 use crate::policy::range::Range;
 use crate::policy::rule::{INSPECT_LIMIT, ImagePattern, PolicySet, Rule};
@@ -30,7 +31,14 @@ fn field_rule(mut section: Section<'_>) -> Option<FieldRule> {
     let text = |text: &str| Ok(text.to_owned());
     let (file, path) = (section.parsed_with("file", text), section.parsed_with("path", text));
     let image = section.parsed_with("image", text);
+    let images = section.each_with("images", text);
     let rule = match (file, path) {
+        (Some(_), Some(_)) if image.is_some() && !images.is_empty() => {
+            Err("give either `image` or `images`".to_owned())
+        }
+        (Some(file), Some(path)) if !images.is_empty() => {
+            FieldRule::for_several(&file, &path, &images).map_err(|error| error.to_string())
+        }
         (Some(file), Some(path)) => FieldRule::new(&file, &path, image.as_deref()).map_err(|error| error.to_string()),
         _ => {
             Err("`file` and `path` are required, for example `file: apps/*/values.yaml` and `path: image.tag`"
@@ -59,6 +67,7 @@ pub fn policy(mut section: Section<'_>) -> Option<Rule> {
             None
         }
     };
+    let marked_only = section.choice("fields", &[("marked", true), ("all", false)]).unwrap_or(false);
     let pin = section.choice("pin", &[("digest", ())]).is_some();
     let mut patterns = |key| section.each_with(key, |text| TagPattern::parse(text).map_err(|error| error.to_string()));
     let tag_patterns = TagPatterns { allow: patterns("allow"), ignore: patterns("ignore") };
@@ -74,6 +83,7 @@ pub fn policy(mut section: Section<'_>) -> Option<Rule> {
         name,
         images: images.into_iter().map(|(_, pattern)| pattern).collect(),
         tags: tags?,
+        marked_only,
         pin,
         track,
         tag_patterns,
@@ -93,6 +103,9 @@ fn tag_rule(mut section: Section<'_>) -> Option<TagRule> {
     if let Some(form) = section.text_or_section("semver") {
         rules.push(semver_rule(&section, form));
     }
+    if let Some(form) = section.text_or_section("calver") {
+        rules.push(calver_rule(&section, form));
+    }
     if let Some(numerical) = section.section("numerical") {
         rules.push(ordered(numerical).map(|(descending, filter)| TagRule::Numerical { descending, filter }));
     }
@@ -100,7 +113,7 @@ fn tag_rule(mut section: Section<'_>) -> Option<TagRule> {
         rules.push(ordered(alphabetical).map(|(descending, filter)| TagRule::Alphabetical { descending, filter }));
     }
     if rules.len() != 1 {
-        section.error("exactly one of sha, semver, numerical and alphabetical is required");
+        section.error("exactly one of sha, semver, calver, numerical and alphabetical is required");
     }
     section.finish();
     rules.pop().flatten()
@@ -128,19 +141,34 @@ fn sha_rule(mut section: Section<'_>) -> Option<TagRule> {
 
 fn semver_rule(section: &Section<'_>, form: TextOrSection<'_>) -> Option<TagRule> {
     let parse = |text: &str| Range::parse(text).map_err(|error| error.to_string());
+    let (range, filter) = parsed_and_filter(section, "semver", form, ("range", "\"^1.4\""), parse)?;
+    Some(TagRule::Semver { range, filter })
+}
+
+fn calver_rule(section: &Section<'_>, form: TextOrSection<'_>) -> Option<TagRule> {
+    let parse = |text: &str| CalverFormat::parse(text).map_err(|error| error.to_string());
+    let (format, filter) = parsed_and_filter(section, "calver", form, ("format", "YYYY.0M.MICRO"), parse)?;
+    Some(TagRule::Calver { format, filter })
+}
+
+/// Reads a rule that is a text, or a mapping with the text under `own` and a filter. `example` is for its error.
+fn parsed_and_filter<T>(
+    section: &Section<'_>,
+    key: &'static str,
+    form: TextOrSection<'_>,
+    (own, example): (&'static str, &str),
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Option<(T, Filter)> {
     match form {
-        TextOrSection::Text(node) => {
-            let range = section.interpret("semver", &node, parse)?;
-            Some(TagRule::Semver { range, filter: Filter::default() })
-        }
+        TextOrSection::Text(node) => Some((section.interpret(key, &node, parse)?, Filter::default())),
         TextOrSection::Section(mut inner) => {
-            let range = inner.parsed_with("range", parse);
-            if inner.lacks("range") {
-                inner.error("`range` is required, for example \"^1.4\"");
+            let parsed = inner.parsed_with(own, parse);
+            if inner.lacks(own) {
+                inner.error(format!("`{own}` is required, for example {example}"));
             }
             let filter = filter(&mut inner);
             inner.finish();
-            Some(TagRule::Semver { range: range?, filter: filter? })
+            Some((parsed?, filter?))
         }
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::image::{Repository, Tag, Version};
 use crate::plan::candidates::Candidates;
 use crate::plan::findings::NoFindings;
+use crate::policy::dates::is_ahead;
 use crate::policy::first_parent_history::{FirstParentHistory, Lookup};
 use crate::policy::likely_newest::likely_newest_first;
 use crate::policy::order::{HistoryPosition, SourceBranch, Standing};
@@ -18,6 +19,7 @@ use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::manifest::SourceLabels;
 use crate::secret::SafeUrl;
+use crate::text;
 
 use super::builds;
 use super::source_histories::SourceHistories;
@@ -39,6 +41,8 @@ pub struct CommitOrder<'p> {
     pub form: &'p ShaForm,
     /// The histories.
     pub histories: &'p SourceHistories<'p>,
+    /// The current time.
+    pub now: Timestamp,
 }
 
 /// The commit of a tag.
@@ -146,7 +150,8 @@ impl CommitOrder<'_> {
     }
 
     async fn created(&self, tag: &Tag) -> Result<Option<Timestamp>, RegistryError> {
-        Ok(self.registry.image(self.repository, &version(tag)).await?.created)
+        let built = self.registry.image(self.repository, &version(tag)).await?.created;
+        Ok(built.filter(|built| !is_ahead(*built, self.now)))
     }
 
     /// Returns the source repository: the policy's, or else the one that the images name.
@@ -271,5 +276,5 @@ fn version(tag: &Tag) -> Version {
 /// Makes a text from an image printable: it may contain anything, even a password.
 fn printable(text: &str) -> String {
     let shown = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
-    shown.chars().filter(|c| !c.is_control()).take(80).collect()
+    shown.chars().filter(|c| !text::is_active(*c)).take(80).collect()
 }

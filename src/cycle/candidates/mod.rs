@@ -2,6 +2,7 @@
 //!
 //! - [`round`]: one scan of the repositories of all images
 //! - [`scan`]: the scan of one repository
+//! - `minimum_age`: the part of it that is about the minimum age of images
 //! - [`inspector`]: the inspection of its images
 //! - [`scan_notes`]: the notes of scans
 //! - [`findings_cache`]: the findings that are kept from one cycle to the next
@@ -15,6 +16,7 @@ pub mod builds;
 pub mod commit_order;
 pub mod findings_cache;
 pub mod inspector;
+mod minimum_age;
 pub mod progress;
 pub mod round;
 pub mod scan;

@@ -3,15 +3,22 @@
 //! Repositories with an unchanged listing cost one request. Those with a few new tags come next, and those with many
 //! come last, the fewest first: so a registry that is scanned for the first time does not delay the others. A round
 //! with a time limit ends with what it has, and the next one continues from there.
+//!
+//! Each host is scanned on its own, so that one that is slow, or never finishes, delays only its own images. What is
+//! not finished at the end is abandoned.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use futures_util::stream::FuturesUnordered;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
+use crate::cycle::time_limit::{TimeLimit, before, unfinished};
 use crate::image::{Repository, Tag};
 use crate::manifest::inventory::Inventory;
 use crate::plan::candidates::Candidates;
@@ -24,6 +31,7 @@ use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
 use crate::registry::listing::Fingerprint;
+use crate::registry::tags::TagList;
 use crate::repo::source::Sources;
 
 use super::findings_cache::{CachedFindings, FindingsCache};
@@ -32,11 +40,14 @@ use super::progress::{describe, images};
 use super::scan::{Scanner, Stop};
 use super::scan_notes::{ImageNote, RoundNotes, ScanNotes};
 use super::source_histories::SourceHistories;
+use super::validity::Validity;
 
-/// The number of repositories that are scanned at a time; the client limits the requests to each host.
+/// The number of repositories of one host that are scanned at a time; the client limits the requests to each host.
 const REPOSITORIES: usize = 16;
-/// A repository with more new tags than this waits until all others were scanned.
+/// A repository with more new tags than this waits until all others of its host were scanned.
 const FEW: usize = 10;
+/// Findings about more tags than this are reduced to the choices for fields.
+const MANY: usize = 5_000;
 
 /// The detail that a scan has to deliver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,8 +71,8 @@ pub struct Round<'r> {
     pub findings_cache: &'r FindingsCache,
     /// The detail to deliver.
     pub detail: ScanDetail,
-    /// The time at which it ends with what it has.
-    pub until: Option<Instant>,
+    /// The time at which it ends with what it has, and that at which what is not finished is abandoned.
+    pub limit: TimeLimit,
     /// The current time.
     pub now: Timestamp,
 }
@@ -88,7 +99,7 @@ enum Visit<'o> {
     Done(Followed<'o>, Result<Findings, NoFindings>, ScanNotes),
     /// More tags have to be inspected.
     Later(Later<'o>),
-    /// There was no time to query it.
+    /// There was no time, or too little, to query it.
     NotQueried(Followed<'o>),
 }
 
@@ -119,36 +130,82 @@ impl Round<'_> {
         });
         // If there was no time to query all of them, others come first the next time.
         followed.sort_by_key(|followed| self.findings_cache.last_queried(followed.repository));
-        let (inspections, histories) =
-            (Inspections { until: self.until, ..Inspections::default() }, SourceHistories::new(self.sources));
+        let (inspections, histories) = (
+            Inspections { until: self.limit.last_start, ..Inspections::default() },
+            SourceHistories::new(self.sources),
+        );
         let (inspections, histories) = (&inspections, &histories);
         let mut tally = Tally::default();
+        let pace = Pace::default();
+        let hosts = by_host(followed).into_values();
+        let mut hosts: FuturesUnordered<_> =
+            hosts.map(|followed| self.scan_host(followed, inspections, histories, &pace)).collect();
+        while let Some(visits) = hosts.next().await {
+            visits.into_iter().for_each(|visit| tally.take(findings, visit));
+        }
+        drop(hosts);
+        tally.finish(findings, pace.per_second(inspections))
+    }
 
+    /// Scans the repositories of one host: first those with few new tags, then those with many.
+    async fn scan_host<'o>(
+        &self,
+        followed: Vec<Followed<'o>>,
+        inspections: &Inspections,
+        histories: &SourceHistories<'_>,
+        pace: &Pace,
+    ) -> Vec<Visit<'o>> {
         let visits = stream::iter(followed)
-            .map(|followed| self.visit(followed, Listing::FromRegistry, FEW, inspections, histories));
-        let mut visits = visits.buffer_unordered(REPOSITORIES);
-        while let Some(visit) = visits.next().await {
-            tally.take(findings, visit);
-        }
-        drop(visits);
-
-        let mut later = std::mem::take(&mut tally.later);
-        later.sort_by_key(|later| later.total - later.inspected);
-        let (begun, before) = (Instant::now(), inspections.count.load(Ordering::Relaxed));
-        let visits = stream::iter(later).map(|later| async move {
-            if inspections.is_time_up() {
-                Visit::Later(later)
-            } else {
-                self.visit(later.followed, Listing::Known(later.fingerprint), usize::MAX, inspections, histories).await
+            .map(|followed| self.visit_in_time(followed, Listing::FromRegistry, FEW, inspections, histories));
+        let mut first = pin!(visits.buffer_unordered(REPOSITORIES));
+        let (mut done, mut later) = (Vec::new(), Vec::new());
+        // Repositories whose listing takes very long must not keep those with many tags waiting forever.
+        let half = self.half_time();
+        while let Some(visit) = before(half, first.next()).await.flatten() {
+            match visit {
+                Visit::Later(repository) => later.push(repository),
+                visit => done.push(visit),
             }
-        });
-        let mut visits = visits.buffered(REPOSITORIES);
-        while let Some(visit) = visits.next().await {
-            tally.take(findings, visit);
         }
-        drop(visits);
-        let count = inspections.count.load(Ordering::Relaxed) - before;
-        tally.finish(findings, (count > 0).then(|| count as f64 / begun.elapsed().as_secs_f64().max(0.001)))
+        later.sort_by_key(|later| later.total - later.inspected);
+        if !later.is_empty() {
+            pace.begin(inspections);
+        }
+        let second = stream::iter(later).map(|later| async move {
+            if inspections.is_time_up() {
+                return Visit::Later(later);
+            }
+            let listing = Listing::Known(later.fingerprint);
+            self.visit_in_time(later.followed, listing, usize::MAX, inspections, histories).await
+        });
+        done.extend(stream::select(first, second.buffered(REPOSITORIES)).collect::<Vec<_>>().await);
+        done
+    }
+
+    /// The middle of the time that is left for scans.
+    fn half_time(&self) -> Option<Instant> {
+        let (now, until) = (Instant::now(), self.limit.last_start?);
+        now.checked_add(until.saturating_duration_since(now) / 2)
+    }
+
+    /// Visits a repository, and abandons it if it is not finished in time.
+    async fn visit_in_time<'o>(
+        &self,
+        followed: Followed<'o>,
+        listing: Listing,
+        max_inspections: usize,
+        inspections: &Inspections,
+        histories: &SourceHistories<'_>,
+    ) -> Visit<'o> {
+        let begun = Instant::now();
+        let visit = self.visit(followed.clone(), listing, max_inspections, inspections, histories);
+        before(self.limit.end, visit).await.unwrap_or_else(|| {
+            if !self.limit.was_enough(begun) {
+                return Visit::NotQueried(followed);
+            }
+            let no = NoFindings::Failed(unfinished(followed.repository, begun));
+            Visit::Done(followed, Err(no), ScanNotes::default())
+        })
     }
 
     /// Scans repositories again for all of their tags, if the choices for fields are not enough. This usually needs no
@@ -173,7 +230,7 @@ impl Round<'_> {
         let (inspections, histories) = (&inspections, &histories);
         let whole = &Round { detail: ScanDetail::AllTags, ..*self };
         let visits = stream::iter(followed)
-            .map(|followed| whole.visit(followed, Listing::Known(None), usize::MAX, inspections, histories));
+            .map(|followed| whole.visit_in_time(followed, Listing::Known(None), usize::MAX, inspections, histories));
         for visit in visits.buffer_unordered(REPOSITORIES).collect::<Vec<_>>().await {
             if let Visit::Done(followed, result, _) = visit {
                 findings.insert(followed.repository.clone(), result);
@@ -204,9 +261,10 @@ impl Round<'_> {
                 None => Visit::NotQueried(followed),
             };
         }
-        let (fingerprint, tags) = match self.listed(&followed, listing, cached.as_deref()).await {
-            Ok((fingerprint, Some(tags))) => (fingerprint, tags),
-            Ok((_, None)) => {
+        // The slot is kept until the tags have been reduced to findings.
+        let (fingerprint, tags, _slot) = match self.listed(&followed, listing, cached.as_deref()).await {
+            Ok((fingerprint, TagList { tags: Some(tags), slot, .. })) => (fingerprint, tags, slot),
+            Ok((_, TagList { tags: None, .. })) => {
                 return match cached {
                     Some(entry) => entry.visit(followed),
                     None => Visit::NotQueried(followed),
@@ -226,10 +284,7 @@ impl Round<'_> {
             // The next cycle tries again.
             Err(Stop::None(no @ NoFindings::Failed(_))) => return Visit::Done(followed, Err(no), scan_notes),
             Err(Stop::None(no)) => Err(no),
-            // Findings that are not cached do not have to be reduced to the choices.
-            Ok(candidates) if self.detail == ScanDetail::AllTags || !validity.outlasts_cycle() => {
-                Ok(Findings::AllTags(candidates))
-            }
+            Ok(candidates) if self.keeps_all_tags(&candidates, &validity) => Ok(Findings::AllTags(candidates)),
             Ok(candidates) => {
                 Ok(Findings::Choices(Arc::new(candidates.choices_for(&followed.rule.tags, &followed.current))))
             }
@@ -240,30 +295,37 @@ impl Round<'_> {
         Visit::Done(followed, result, scan_notes)
     }
 
-    /// Returns the fingerprint and the tags of a listing, without the tags if the cached findings are still valid.
+    /// Returns whether all tags are kept. Findings that are not cached do not have to be reduced to the choices, unless
+    /// they would take much memory until the end of the cycle.
+    fn keeps_all_tags(&self, candidates: &Candidates, validity: &Validity) -> bool {
+        self.detail == ScanDetail::AllTags || !validity.outlasts_cycle() && candidates.seen.len() <= MANY
+    }
+
+    /// Returns the fingerprint, if known, and the tags of a listing, without the tags if the cached findings are still
+    /// valid.
     async fn listed(
         &self,
         followed: &Followed<'_>,
         listing: Listing,
         cached: Option<&CachedFindings>,
-    ) -> Result<(Option<Fingerprint>, Option<Vec<Tag>>), RegistryError> {
+    ) -> Result<(Option<Fingerprint>, TagList), RegistryError> {
         if let Listing::Known(fingerprint) = listing
-            && let Some(tags) = self.registry.last_listed(followed.repository)
+            && let Some(last) = self.registry.last_listed(followed.repository).await
         {
-            return Ok((fingerprint, Some(tags)));
+            return Ok((fingerprint, last));
         }
         self.findings_cache.note_query(followed.repository);
         let listed = self.registry.list(followed.repository, cached.map(|entry| entry.fingerprint)).await?;
-        let mut tags = listed.tags;
-        if let (None, Some(entry)) = (&tags, cached)
+        let fingerprint = Some(listed.fingerprint);
+        if let (None, Some(entry)) = (&listed.tags, cached)
             && !entry.holds(self.registry, followed.repository, self.part_cache).await?
         {
-            tags = self.registry.last_listed(followed.repository);
-            if tags.is_none() {
-                tags = self.registry.list(followed.repository, None).await?.tags;
-            }
+            return Ok(match self.registry.last_listed(followed.repository).await {
+                Some(last) => (fingerprint, last),
+                None => (fingerprint, self.registry.list(followed.repository, None).await?),
+            });
         }
-        Ok((Some(listed.fingerprint), tags))
+        Ok((fingerprint, listed))
     }
 }
 
@@ -317,6 +379,32 @@ impl<'o> Tally<'o> {
         }
         self.round_notes
     }
+}
+
+/// The number of tags that are inspected per second in repositories with many new ones.
+#[derive(Default)]
+struct Pace(Mutex<Option<(Instant, usize)>>);
+
+impl Pace {
+    /// Notes that the first of these repositories is scanned now.
+    fn begin(&self, inspections: &Inspections) {
+        self.0.lock().get_or_insert_with(|| (Instant::now(), inspections.count.load(Ordering::Relaxed)));
+    }
+
+    fn per_second(&self, inspections: &Inspections) -> Option<f64> {
+        let (begun, before) = (*self.0.lock())?;
+        let count = inspections.count.load(Ordering::Relaxed) - before;
+        (count > 0).then(|| count as f64 / begun.elapsed().as_secs_f64().max(0.001))
+    }
+}
+
+/// Groups repositories by their host, in the same order.
+fn by_host(followed: Vec<Followed<'_>>) -> BTreeMap<&str, Vec<Followed<'_>>> {
+    let mut hosts: BTreeMap<&str, Vec<Followed<'_>>> = BTreeMap::new();
+    for followed in followed {
+        hosts.entry(followed.repository.host()).or_default().push(followed);
+    }
+    hosts
 }
 
 /// Returns the repositories that policies govern, each with the current tags of its fields.

@@ -1,18 +1,17 @@
 //! The scan of one repository: the tags that can be chosen, in their order.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::image::{Repository, Tag, Version};
+use crate::image::{Digest, Repository, Tag, Version};
 use crate::plan::candidates::{Candidates, CurrentTag};
 use crate::plan::findings::NoFindings;
 use crate::plan::skip::{Reason, Skipped};
 use crate::policy::builds::Content;
+use crate::policy::dates::{self, believed_from, is_ahead};
 use crate::policy::digits::Doubt;
 use crate::policy::likely_newest::likely_newest_first;
-use crate::policy::minimum_age::{unknown_age, waits};
 use crate::policy::order::{Order, Standing};
 use crate::policy::rule::Rule;
 use crate::policy::seen::{Position, Seen};
@@ -61,7 +60,7 @@ pub struct Scanner<'s> {
     pub scan_notes: ScanNotes,
     /// The conditions under which the result remains valid.
     pub validity: Validity,
-    inspector: Inspector<'s>,
+    pub(super) inspector: Inspector<'s>,
 }
 
 impl From<NoFindings> for Stop {
@@ -97,7 +96,7 @@ impl<'s> Scanner<'s> {
         Scanner { registry, repository, rule, max_inspections: usize::MAX, now, scan_notes, validity, inspector }
     }
 
-    /// Scans the tags that the registry lists and the current tags of fields.
+    /// Scans the tags that the registry lists, each once, and the current tags of fields.
     #[tracing::instrument(level = "debug", skip_all, fields(image = %self.repository))]
     pub async fn scan(
         &mut self,
@@ -105,10 +104,11 @@ impl<'s> Scanner<'s> {
         current: &BTreeSet<&Tag>,
         histories: &SourceHistories<'_>,
     ) -> Result<Candidates, Stop> {
-        let listed: BTreeSet<Tag> = tags.iter().cloned().collect();
+        let (count, listed): (usize, BTreeSet<Tag>) =
+            (tags.len(), tags.iter().filter(|tag| current.contains(tag)).cloned().collect());
         tags.retain(|tag| self.rule.tag_patterns.allows(tag));
-        if tags.is_empty() && !listed.is_empty() {
-            let detail = format!("`allow` and `ignore` exclude all tags ({})", listed.len());
+        if tags.is_empty() && count > 0 {
+            let detail = format!("`allow` and `ignore` exclude all tags ({count})");
             return Err(NoFindings::Absent(detail).into());
         }
         let mut contents = Contents::new();
@@ -118,8 +118,8 @@ impl<'s> Scanner<'s> {
             TagRule::Sha { order: Order::Commit(branch), form } => {
                 // The branch moves independently of the registry.
                 self.validity.end_with_cycle();
-                let (registry, repository) = (self.registry, self.repository);
-                let commit_order = CommitOrder { registry, repository, branch, form, histories };
+                let (registry, repository, now) = (self.registry, self.repository, self.now);
+                let commit_order = CommitOrder { registry, repository, branch, form, histories, now };
                 Ok(self.by_commit(commit_order, tags, current).await?)
             }
             _ => Ok(self.by_rank(tags).await?),
@@ -193,6 +193,13 @@ impl<'s> Scanner<'s> {
             // The API may report it later.
             self.validity.end_with_cycle();
         }
+        let (pushed, ahead): (BTreeMap<Tag, Timestamp>, _) =
+            pushed.into_iter().partition(|(_, at)| !is_ahead(*at, self.now));
+        if !ahead.is_empty() {
+            // The registry may correct that.
+            self.validity.end_with_cycle();
+            self.scan_notes.add_ahead(self.repository, ahead.into_iter().collect(), dates::pushed_ahead);
+        }
         let standing = |tag: &Tag| pushed.get(tag).copied().map(Standing::At);
         let mut seen: Vec<Seen> =
             shortlist.fitting.into_iter().map(Seen::from).chain(unread(shortlist.doubtful)).collect();
@@ -246,11 +253,17 @@ impl<'s> Scanner<'s> {
         if inspected.len() < total {
             return Err(Stop::Later { inspected: inspected.len(), total });
         }
+        let mut ahead = Vec::new();
         for (tag, result) in inspected {
             let standing = match result {
                 Inspected::Image(image) => {
                     contents.insert(tag.clone(), Content::from(&image));
-                    image.created.map(Standing::At)
+                    let built = image.created.map(|at| self.believe(at));
+                    // A current tag is reported already.
+                    let is_new = !candidates.current.contains_key(&tag);
+                    let lie = built.and_then(Result::err).filter(|_| is_new);
+                    ahead.extend(lie.map(|at| (tag.clone(), at)));
+                    built.and_then(Result::ok).map(Standing::At)
                 }
                 // Deleted since the listing: treated as if it had not been listed.
                 Inspected::Gone => {
@@ -265,7 +278,8 @@ impl<'s> Scanner<'s> {
             };
             candidates.seen.push(Seen::new(tag, standing));
         }
-        self.leave_out_young(&mut candidates.seen)?;
+        self.scan_notes.add_ahead(self.repository, ahead, dates::built_ahead);
+        self.leave_out_young(&mut candidates.seen, contents).await?;
         candidates.seen.extend(self.in_doubt(shortlist.doubtful, contents).await?);
         self.build_scan().resolve_doubts(&mut candidates.seen).await?;
         // Tags whose names do not match are kept to explain why nothing matches.
@@ -292,8 +306,8 @@ impl<'s> Scanner<'s> {
         for (tag, inspected) in self.inspector.inspect_all(to_inspect).await? {
             let Inspected::Image(image) = inspected else { continue };
             contents.insert(tag.clone(), Content::from(&image));
-            match image.created {
-                Some(created) if self.is_young(created) => {}
+            match image.created.and_then(|at| self.believe(at).ok()) {
+                Some(built) if self.ripe(built, None).is_some_and(|ripe| ripe.at > self.now) => {}
                 Some(at) => seen.push(Seen { standing: Some(Standing::At(at)), ..Seen::in_doubt(tag) }),
                 None => seen.push(Seen { doubt: Some(Doubt::Unlabelled), ..Seen::from(tag) }),
             }
@@ -327,7 +341,8 @@ impl<'s> Scanner<'s> {
             let age = match inspected {
                 Inspected::Image(image) => {
                     contents.insert(tag.clone(), Content::from(&image));
-                    image.created.map_or(Position::Unknown, |at| Position::Known(Standing::At(at)))
+                    let built = image.created.map(|at| self.existed_at(&tag, &image.digest, at));
+                    built.map_or(Position::Unknown, |at| Position::Known(Standing::At(at)))
                 }
                 Inspected::Gone => Position::Gone,
                 Inspected::Broken(detail) => {
@@ -344,42 +359,6 @@ impl<'s> Scanner<'s> {
     async fn by_rank(&mut self, tags: Vec<Tag>) -> Result<Candidates, NoFindings> {
         let seen = tags.into_iter().map(Seen::from).collect();
         Ok(Candidates { seen: self.old_enough(seen).await?, current: BTreeMap::new() })
-    }
-
-    /// Drops the newest tags until one is old enough for the policy.
-    async fn old_enough(&mut self, mut seen: Vec<Seen>) -> Result<Vec<Seen>, NoFindings> {
-        if self.rule.minimum_age.is_none() {
-            return Ok(seen);
-        }
-        let rule = &self.rule.tags;
-        if rule.is_descending() {
-            seen.sort_by_cached_key(|seen| (rule.rank(&seen.tag).is_err(), rule.rank(&seen.tag).ok()));
-        } else {
-            seen.sort_by_cached_key(|seen| Reverse((rule.rank(&seen.tag).ok(), seen.standing)));
-        }
-        let can_win = |seen: &Seen| rule.rank(&seen.tag).is_ok() && (rule.order().is_none() || seen.standing.is_some());
-        let fitting = seen.iter().filter(|seen| can_win(seen)).count();
-        let mut young = 0;
-        for candidate in seen.iter().take(fitting.min(self.rule.inspect_limit as usize)) {
-            let version = Version::from(candidate.tag.clone());
-            match self.registry.inspect(self.repository, &version, self.inspector.part_cache).await {
-                Ok(image) if image.created.is_some_and(|created| !self.is_young(created)) => break,
-                Ok(image) => {
-                    self.note_young(&candidate.tag, image.created);
-                    young += 1;
-                }
-                // It keeps its place, and the gate reports it.
-                Err(error) if error.concerns_image() => {
-                    self.validity.end_unless(candidate.tag.clone(), Presence::Broken(error.to_string()));
-                    break;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if fitting > 0 && young == fitting {
-            return Err(self.all_young(young));
-        }
-        Ok(seen.split_off(young))
     }
 
     /// Returns the tags to inspect: all that are known, and of the others as many as the policy allows, the likeliest
@@ -403,37 +382,29 @@ impl<'s> Scanner<'s> {
         (known, unknown)
     }
 
-    /// Drops tags that are not old enough for the policy.
-    fn leave_out_young(&mut self, seen: &mut Vec<Seen>) -> Result<(), NoFindings> {
-        let before = seen.len();
-        let created = |seen: &Seen| match seen.standing {
-            Some(Standing::At(at)) => Some(at),
-            _ => None,
+    /// Returns a date, as an error if it is not believed. Then the result is valid only until it is.
+    pub(super) fn believe(&mut self, at: Timestamp) -> Result<Timestamp, Timestamp> {
+        if !is_ahead(at, self.now) {
+            return Ok(at);
+        }
+        self.validity.end_at(Some(believed_from(at)));
+        Err(at)
+    }
+
+    /// Returns when the image of a current tag was built, or, if it claims a time in the future, when it was first seen:
+    /// what is built after that is newer.
+    fn existed_at(&mut self, tag: &Tag, digest: &Digest, built: Timestamp) -> Timestamp {
+        let lie = match self.believe(built) {
+            Ok(built) => return built,
+            Err(lie) => lie,
         };
-        let is_young = |seen: &Seen| created(seen).is_some_and(|created| self.is_young(created));
-        let (young, ripe): (Vec<Seen>, Vec<Seen>) = std::mem::take(seen).into_iter().partition(is_young);
-        *seen = ripe;
-        for created in young.iter().filter_map(created) {
-            self.validity.end_at(self.rule.ripe_at(created));
-        }
-        if let Some(newest) = young.into_iter().max_by_key(|seen| seen.standing) {
-            self.note_young(&newest.tag, created(&newest));
-        }
-        if before > 0 && seen.is_empty() { Err(self.all_young(before)) } else { Ok(()) }
-    }
-
-    fn is_young(&self, created: Timestamp) -> bool {
-        self.rule.ripe_at(created).is_some_and(|ripe| ripe > self.now)
-    }
-
-    fn note_young(&mut self, tag: &Tag, created: Option<Timestamp>) {
-        self.validity.end_at(created.and_then(|created| self.rule.ripe_at(created)));
-        let why = created.and_then(|created| self.rule.ripe_at(created)).map_or_else(unknown_age, waits);
-        self.scan_notes.notes.push(format!("{}:{tag} {why}", self.repository));
-    }
-
-    fn all_young(&self, count: usize) -> NoFindings {
-        NoFindings::Absent(format!("`minimumAge` excludes all matching tags ({count})"))
+        let seen = self.registry.first_seen(self.repository, tag, digest, self.now);
+        self.scan_notes.notes.push(format!(
+            "{}:{tag} {}; it counts as built when it was first seen, at {seen}",
+            self.repository,
+            dates::built_ahead(lie)
+        ));
+        seen
     }
 }
 

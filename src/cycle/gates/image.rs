@@ -5,16 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt, stream};
+use jiff::Timestamp;
 
 use crate::cycle::context::Context;
 use crate::cycle::operations::terms::Terms;
+use crate::cycle::time_limit::{before, unfinished};
 use crate::image::{Digest, Reference, Repository, Version};
 use crate::plan::decide::Update;
 use crate::plan::fallback;
 use crate::plan::gate::{self, Verification, Verifications, Wanted, all_wanted, wanted};
 use crate::plan::skip::Reason;
+use crate::policy::dates::Dates;
 use crate::policy::rule::PolicySet;
-use crate::registry;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 use crate::registry::integrity::PartCache;
@@ -24,7 +26,7 @@ use super::gate::{Gate, Verdict, Verdicts};
 /// The time until a missing image is queried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The number of images that are verified at a time; the client limits the requests to each host.
+/// The number of images of one host that are verified at a time; the client limits the requests to each host.
 const IMAGES: usize = 16;
 
 /// Requires that the image is complete in its registry.
@@ -63,8 +65,8 @@ impl Gate for Image {
 /// Verifies every image that updates would write and that is not verified yet. An image that is deployed with the same
 /// digest already is not verified again. Images for which there is no time remain unverified.
 async fn verify(updates: &[Update], context: &mut Context<'_>) {
-    let Context { services, state, config, .. } = context;
-    let until = state.budget.and_then(|budget| budget.verifications());
+    let Context { services, state, config, now, .. } = context;
+    let (limit, now) = (state.budget.map(|budget| budget.verifications()).unwrap_or_default(), *now);
     let (registry, policies, part_cache) = (&services.registry, &config.policies, &state.part_cache);
     let mut open: BTreeMap<Wanted, BTreeSet<&Version>> = BTreeMap::new();
     for update in updates {
@@ -72,18 +74,29 @@ async fn verify(updates: &[Update], context: &mut Context<'_>) {
             open.entry(wanted).or_default().insert(&update.field.version);
         }
     }
-    let answers = stream::iter(open).map(|(key, current)| async move {
-        if until.is_some_and(|until| Instant::now() >= until) {
+    let answer = |wanted| async move {
+        let (key, current): (Wanted, BTreeSet<&Version>) = wanted;
+        let begun = Instant::now();
+        if !limit.may_begin() {
             return None;
         }
-        let verification = match verify_image(registry, part_cache, &key, &current, policies).await {
-            Ok(verification) => verification,
-            Err(error) if error.concerns_image() => Verification::Broken(error.to_string()),
-            Err(error) => Verification::Unknown(error.to_string()),
+        let verified = verify_image(registry, part_cache, &key, &current, policies, now);
+        let verification = match before(limit.end, verified).await {
+            None if !limit.was_enough(begun) => return None,
+            None => Verification::Unknown(unfinished(&key.0, begun)),
+            Some(Ok(verification)) => verification,
+            Some(Err(error)) if error.concerns_image() => Verification::Broken(error.to_string()),
+            Some(Err(error)) => Verification::Unknown(error.to_string()),
         };
         Some((key, verification))
-    });
-    let verifications = answers.buffer_unordered(IMAGES).collect::<Vec<_>>().await;
+    };
+    // A slow host delays only its own images.
+    let mut hosts: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for (key, current) in open {
+        hosts.entry(key.0.host().to_owned()).or_default().push((key, current));
+    }
+    let answers = hosts.into_values().map(|open| stream::iter(open).map(answer).buffer_unordered(IMAGES).boxed_local());
+    let verifications = stream::select_all(answers).collect::<Vec<_>>().await;
     state.verifications.extend(verifications.into_iter().flatten());
 }
 
@@ -114,14 +127,14 @@ async fn verify_image(
     (repository, version): &Wanted,
     current: &BTreeSet<&Version>,
     policies: &PolicySet,
+    now: Timestamp,
 ) -> Result<Verification, RegistryError> {
     let digest = registry.digest_in_cycle(repository, version, part_cache).await?;
     let is_deployed = |current: &&Version| current.tag == version.tag && current.digest.as_ref() == Some(&digest);
     if current.iter().all(is_deployed) {
-        return Ok(Verification::Complete { digest, created: None });
+        return Ok(Verification::Complete { digest, dates: Dates::default() });
     }
-    let image = verify_exact(registry, part_cache, repository, version, digest, policies).await?;
-    Ok(Verification::Complete { digest: image.digest, created: image.created })
+    verify_exact(registry, part_cache, repository, version, digest, policies, now).await
 }
 
 /// Verifies images that a person requested.
@@ -130,11 +143,12 @@ pub async fn requested(
     part_cache: &PartCache,
     references: &[Reference],
     policies: &PolicySet,
+    now: Timestamp,
 ) -> Result<Verifications, RegistryError> {
     let mut verifications = Verifications::new();
     for Reference { repository, version } in references {
         let digest = registry.digest(repository, version).await?;
-        let image = verify_exact(registry, part_cache, repository, version, digest, policies).await?;
+        let verification = verify_exact(registry, part_cache, repository, version, digest, policies, now).await?;
         if version.digest.is_some() && version.tag.is_some() {
             // If both are given, the tag has to exist too; the digest decides what runs.
             let now = registry.digest(repository, &Version { digest: None, ..version.clone() }).await?;
@@ -142,7 +156,6 @@ pub async fn requested(
                 tracing::warn!(image = %repository, requested = %version, %now, "the tag points to another image now");
             }
         }
-        let verification = Verification::Complete { digest: image.digest, created: image.created };
         verifications.insert((repository.clone(), version.clone()), verification);
     }
     Ok(verifications)
@@ -164,7 +177,7 @@ pub async fn arrival(registry: &Client, references: &[Reference], deadline: Inst
     Ok(())
 }
 
-/// Verifies the image of a digest and reads its metadata.
+/// Verifies the image of a digest and reads its dates.
 async fn verify_exact(
     registry: &Client,
     part_cache: &PartCache,
@@ -172,8 +185,13 @@ async fn verify_exact(
     version: &Version,
     digest: Digest,
     policies: &PolicySet,
-) -> Result<registry::metadata::ImageMetadata, RegistryError> {
+    now: Timestamp,
+) -> Result<Verification, RegistryError> {
     let exact = Version { tag: version.tag.clone(), digest: Some(digest) };
+    let config = registry.config_date(repository, &exact, part_cache).await?;
     registry.check_integrity(repository, &exact, policies.platforms_of(repository), part_cache).await?;
-    registry.image(repository, &exact).await
+    let image = registry.image(repository, &exact).await?;
+    let pushed = version.tag.as_ref().and_then(|tag| registry.known_push(repository, tag));
+    let dates = Dates { built: image.created, config, pushed }.believed(now);
+    Ok(Verification::Complete { digest: image.digest, dates })
 }

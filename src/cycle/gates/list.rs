@@ -2,9 +2,9 @@
 
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
-use crate::plan::decide::Plan;
+use crate::plan::decide::{Plan, Update};
 use crate::plan::gate::{self, GatedPlan};
-use crate::plan::skip::Skipped;
+use crate::plan::skip::{Reason, Skipped};
 use crate::plan::trailer::Hold;
 
 use super::age::Age;
@@ -13,6 +13,8 @@ use super::encrypted::Encrypted;
 use super::gate::{Gate, Refusal, Verdict};
 use super::held::Held;
 use super::image::Image;
+use super::moved::Moved;
+use super::older::Older;
 use super::pull_secrets::PullSecrets;
 use super::secrets::Secrets;
 use super::suspended::Suspended;
@@ -20,8 +22,8 @@ use super::taken_back::TakenBack;
 
 /// All gates, in the order in which an update has to pass them. Gates without requests come before those that send
 /// some, unless they need the results.
-const GATES: [&dyn Gate; 9] =
-    [&Held, &Image, &Age, &TakenBack, &ClosedProposals, &Encrypted, &Secrets, &PullSecrets, &Suspended];
+const GATES: [&dyn Gate; 11] =
+    [&Held, &Image, &Age, &Older, &TakenBack, &ClosedProposals, &Encrypted, &Secrets, &PullSecrets, &Moved, &Suspended];
 
 /// The result of all gates.
 pub struct Passed {
@@ -48,6 +50,7 @@ pub async fn pass(plan: Plan, context: &mut Context<'_>) -> Result<Option<Passed
             return Ok(None);
         }
         let mut passed = Vec::with_capacity(updates.len());
+        let mut kept: Vec<(Update, Reason)> = Vec::new();
         for (update, verdict) in updates.into_iter().zip(verdicts) {
             let Verdict::Keep(refusal) = verdict else {
                 passed.push(update);
@@ -58,12 +61,31 @@ pub async fn pass(plan: Plan, context: &mut Context<'_>) -> Result<Option<Passed
             }
             let Refusal { reason, detail, hold } = refusal;
             tracing::debug!(gate = gate.name(), file = update.file, %reason, detail, "an update was kept back");
-            skipped.insert(Skipped::field(&update.file, &update.field, update.tag, reason, detail));
+            skipped.insert(Skipped::field(&update.file, &update.field, update.tag.clone(), reason, detail));
             holds.extend(hold.map(|hold| *hold));
+            kept.push((update, reason));
         }
         updates = passed;
+        skipped.extend(keep_together(&mut updates, &kept));
     }
     let (gated, unverified) = gate::pass(updates, &context.state.verifications);
     skipped.extend(unverified);
     Ok(Some(Passed { gated, skipped: skipped.into_iter().collect(), holds }))
+}
+
+/// Removes the updates whose scalar is also that of an update that was kept back.
+fn keep_together(updates: &mut Vec<Update>, kept: &[(Update, Reason)]) -> Vec<Skipped> {
+    let mut skipped = Vec::new();
+    updates.retain(|update| {
+        let shares =
+            |(other, _): &&(Update, Reason)| other.file == update.file && other.field.shares_scalar_with(&update.field);
+        let Some((other, reason)) = kept.iter().find(shares) else { return true };
+        let detail = format!(
+            "{}: {} is the tag of {} too, which is kept back",
+            update.file, update.field.path, other.field.repository
+        );
+        skipped.push(Skipped::field(&update.file, &update.field, update.tag.clone(), *reason, detail));
+        false
+    });
+    skipped
 }

@@ -5,11 +5,13 @@
 //! - [`held`]: keeps back what is held
 //! - [`image`]: requires that the image is complete in its registry
 //! - [`age`]: requires that the image is old enough for its policy
+//! - [`older`]: keeps back what is older than what the field holds
 //! - [`taken_back`]: keeps back what may be older than something that was replaced
 //! - [`closed_proposals`]: keeps back what was proposed and rejected
 //! - [`encrypted`]: requires that a field in a SOPS file can be edited
 //! - [`secrets`]: requires that the SOPS files that are deployed with the field decrypt
 //! - [`pull_secrets`]: requires that the pull secrets of the image's pods fit
+//! - [`moved`]: requires that tags still point to the images that were verified
 //! - [`suspended`]: keeps everything back while automation is suspended
 
 pub mod age;
@@ -19,6 +21,8 @@ pub mod gate;
 pub mod held;
 pub mod image;
 pub mod list;
+pub mod moved;
+pub mod older;
 pub mod pull_secrets;
 pub mod secrets;
 pub mod suspended;

@@ -43,8 +43,8 @@ fn compared(updates: &[Update], context: &mut Context<'_>) -> Result<BTreeSet<Re
     let Context { history, tip, state, .. } = context;
     let mut images = BTreeSet::new();
     for update in updates {
-        if let Some(Verification::Complete { created, .. }) = state.verifications.get(&wanted(update))
-            && history.has_other_than(tip, update, *created)?
+        if let Some(Verification::Complete { dates, .. }) = state.verifications.get(&wanted(update))
+            && history.has_other_than(tip, update, dates.earliest())?
         {
             images.insert(update.field.repository.clone());
         }

@@ -13,14 +13,17 @@ use crate::plan::decide::Update;
 use crate::plan::findings::FindingsByImage;
 use crate::plan::gate::{Verification, Verifications, wanted};
 use crate::plan::hold::{self, Change, NamedHolds};
+use crate::plan::never_back::Recorded;
 use crate::plan::proposal::{self, ClosedPullRequest};
-use crate::plan::trailer::Hold;
+use crate::plan::trailer::{Effect, Hold, RecordedMove};
 use crate::policy::choose::Chosen;
+use crate::policy::dates::Dates;
 use crate::policy::rule::PolicySet;
 use crate::repo::clone::BareClone;
 use crate::repo::error::RepoError;
-use crate::repo::tree::BlobId;
+use crate::repo::tree::{BlobId, Content};
 
+use super::confirm::confirms;
 use super::read_back::{Depth, Horizon, ReadHistory};
 use crate::cycle::tip::Tip;
 
@@ -128,7 +131,7 @@ impl History {
         verifications: &Verifications,
     ) -> Result<Option<Hold>, RepoError> {
         let field = &update.field;
-        let (Some(rule), Some(Ok(findings)), Some(tag), Some(Verification::Complete { created, .. })) = (
+        let (Some(rule), Some(Ok(findings)), Some(tag), Some(Verification::Complete { dates, .. })) = (
             policies.rule_for(&field.repository),
             findings.get(&field.repository),
             &update.tag,
@@ -136,7 +139,7 @@ impl History {
         ) else {
             return Ok(None);
         };
-        let (depth, chosen) = (Depth::to(*created), Chosen { tag, built: *created });
+        let (depth, chosen) = (Depth::to(dates.earliest()), Chosen { tag, built: dates.contents() });
         let listed = findings.all_tags().map_or(&[][..], |candidates| &candidates.seen);
         for (version, when) in self.never_left(tip, &field.repository, depth)?.iter() {
             let Some(before) = version.tag.as_ref().filter(|before| *before != tag) else { continue };
@@ -151,17 +154,32 @@ impl History {
     }
 
     /// Returns whether tagalong set an image to a version that it never replaced itself, other than the current and the
-    /// new version of a field. The new image was built at `created`.
+    /// new version of a field. The new image was built at `built`.
     pub fn has_other_than(
         &mut self,
         tip: &mut Tip,
         update: &Update,
-        created: Option<Timestamp>,
+        built: Option<Timestamp>,
     ) -> Result<bool, RepoError> {
-        let never_left = self.never_left(tip, &update.field.repository, Depth::to(created))?;
+        let never_left = self.never_left(tip, &update.field.repository, Depth::to(built))?;
         let tags = never_left.iter().filter_map(|(version, _)| version.tag.as_ref());
         let known = [update.tag.as_ref(), update.field.version.tag.as_ref()];
         Ok(tags.map(Some).any(|tag| !known.contains(&tag)))
+    }
+
+    /// Returns what commits recorded about an update that would write `to`. They are read back to where the contents of
+    /// its image were built.
+    pub fn recorded(
+        &mut self,
+        tip: &mut Tip,
+        update: &Update,
+        to: &Version,
+        dates: &Dates,
+    ) -> Result<Recorded, RepoError> {
+        let ReadHistory { records, ids, .. } = self.read(tip, Depth::to(dates.earliest()))?;
+        Recorded::of(update, to, records, |index, recorded| {
+            confirms(&tip.clone, ids[index], &records[index].trailers.moves, recorded)
+        })
     }
 
     /// Returns the versions of an image that tagalong set and never replaced itself. They are computed once for all of
@@ -172,9 +190,17 @@ impl History {
         image: &Repository,
         depth: Depth,
     ) -> Result<Arc<[(Version, Timestamp)]>, RepoError> {
-        let ReadHistory { records, never_left, .. } = self.read(tip, depth)?;
-        let of_image = || hold::never_left(records, image).into();
-        Ok(Arc::clone(never_left.entry(image.clone()).or_insert_with(of_image)))
+        let ReadHistory { records, ids, never_left, .. } = self.read(tip, depth)?;
+        if let Some(known) = never_left.get(image) {
+            return Ok(Arc::clone(known));
+        }
+        let records = &*records;
+        let confirms = |index: usize, recorded: &RecordedMove| {
+            confirms(&tip.clone, ids[index], &records[index].trailers.moves, recorded)
+        };
+        let of_image: Arc<[(Version, Timestamp)]> = hold::never_left(records, image, confirms)?.into();
+        never_left.insert(image.clone(), Arc::clone(&of_image));
+        Ok(of_image)
     }
 
     /// Returns the hold that closed pull requests put on a version of an image.
@@ -252,7 +278,9 @@ impl History {
         let mut versions = Versions { clone, field_rules: &self.field_rules, field, known: HashMap::new() };
         let mut changes = Vec::new();
         for (id, record) in read.ids.iter().zip(&read.records).take(commits) {
-            let is_recorded = record.trailers.moves.iter().any(|recorded| recorded.file == path);
+            // Squashed commits may record what their tree does not show.
+            let is_recorded =
+                record.effect == Effect::Nothing && record.trailers.moves.iter().any(|recorded| recorded.file == path);
             let after = path.clone();
             let (from, to) = match clone.change(*id, &path)? {
                 Some(change) => {
@@ -320,7 +348,7 @@ fn siblings(update: &Update, findings: &FindingsByImage) -> Vec<Version> {
 /// Returns how far back the version of an update may have been deployed: not before it was built.
 fn depth(update: &Update, verifications: &Verifications) -> Depth {
     match verifications.get(&wanted(update)) {
-        Some(Verification::Complete { created, .. }) => Depth::to(*created),
+        Some(Verification::Complete { dates, .. }) => Depth::to(dates.earliest()),
         // It will not be written.
         _ => Depth::Usual,
     }
@@ -341,7 +369,8 @@ impl Versions<'_> {
         if let Some(version) = self.known.get(&key) {
             return Ok(version.clone());
         }
-        let read = |_: usize, bytes: &[u8]| {
+        let read = |_: usize, content: Content<'_>| {
+            let Content::Bytes(bytes) = content else { return None };
             let facts = find::read(path, bytes, self.field_rules).ok()?;
             facts.version_of(&self.field.repository, &self.field.path).cloned()
         };

@@ -9,12 +9,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::image::{Repository, Version};
 use crate::plan::hold::{CommitRecord, NamedHolds};
-use crate::plan::trailer::{Hold, Trailers};
+use crate::plan::trailer::{Effect, Hold, Trailers};
 use crate::repo::checkpoint::Checkpoint;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::fetch::Deepened;
 use crate::repo::history::Logged;
+use crate::text;
+
+use super::confirm::confirms;
 
 /// The assumed limit for the difference between the clocks of builds and of commits.
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
@@ -38,8 +41,8 @@ pub enum Depth {
 
 impl Depth {
     /// Returns the depth to which an image can have been deployed, by the time when it was built.
-    pub fn to(created: Option<Timestamp>) -> Depth {
-        created.map_or(Depth::Everything, Depth::Since)
+    pub fn to(built: Option<Timestamp>) -> Depth {
+        built.map_or(Depth::Everything, Depth::Since)
     }
 }
 
@@ -97,7 +100,7 @@ impl ReadHistory {
     pub fn read(clone: &mut BareClone, tip: CommitId, depth: Depth) -> Result<ReadHistory, RepoError> {
         let kept = clone.checkpoint();
         loop {
-            let mut reading = Reading { read: ReadHistory::default(), kept: kept.as_ref(), knows_holds: false };
+            let mut reading = Reading::of(tip, kept.as_ref());
             let end = match reading.run(clone, tip, depth)? {
                 End::Cut => match clone.deepen()? {
                     Deepened::More => continue,
@@ -124,7 +127,8 @@ impl ReadHistory {
             Depth::Usual => is_usual,
             Depth::Everything => false,
             Depth::Since(built) => {
-                let is_older = |record: &Arc<CommitRecord>| record.when < built - SKEW;
+                let since = built.checked_sub(SKEW).unwrap_or(Timestamp::MIN);
+                let is_older = |record: &Arc<CommitRecord>| record.when < since;
                 let mut last = self.records.iter().rev().take(OLDER_IN_A_ROW);
                 is_usual && last.len() == OLDER_IN_A_ROW && last.all(is_older)
             }
@@ -158,9 +162,18 @@ struct Reading<'k> {
     kept: Option<&'k Checkpoint>,
     /// True once a commit was read that lists all holds before it.
     knows_holds: bool,
+    /// The next commit of the line of first parents.
+    next_in_line: Option<CommitId>,
+    /// The holds that commits list whose parents are not in the clone. They count if there is nothing else.
+    held_at_boundary: Vec<Hold>,
 }
 
-impl Reading<'_> {
+impl<'k> Reading<'k> {
+    fn of(tip: CommitId, kept: Option<&'k Checkpoint>) -> Reading<'k> {
+        let (read, held_at_boundary) = Default::default();
+        Reading { read, kept, knows_holds: false, next_in_line: Some(tip), held_at_boundary }
+    }
+
     fn run(&mut self, clone: &BareClone, tip: CommitId, depth: Depth) -> Result<End, RepoError> {
         let usual = clone.usual_depth();
         let mut history = clone.history(tip)?;
@@ -168,7 +181,7 @@ impl Reading<'_> {
         for group in history.by_ref() {
             let group = group?;
             is_cut |= group.iter().any(|logged| logged.is_cut);
-            self.take(&group);
+            self.take(clone, &group)?;
             if self.knows_holds && self.read.reaches(depth, usual) {
                 return Ok(End::Enough);
             }
@@ -180,37 +193,54 @@ impl Reading<'_> {
         })
     }
 
-    fn take(&mut self, group: &[Logged]) {
+    fn take(&mut self, clone: &BareClone, group: &[Logged]) -> Result<(), RepoError> {
         let before = self.read.records.len();
         for logged in group {
-            self.read.records.push(Arc::new(record(logged, self.read.records.len())));
+            self.read.records.push(Arc::new(record(clone, logged, self.read.records.len())?));
             self.read.ids.push(logged.id);
         }
-        if self.knows_holds {
-            return;
-        }
-        let found =
-            group.iter().zip(before..).find_map(|(logged, at)| Some((logged.id, at, self.holds_at(logged, at)?)));
-        if let Some((source, at, holds)) = found {
+        for (logged, at) in group.iter().zip(before..) {
+            if self.knows_holds {
+                break;
+            }
+            let Some(holds) = self.holds_at(clone, logged, at)? else { continue };
             self.knows_holds = true;
-            let later = later_than(source, group).map(|index| before + index).filter(|index| *index != at);
+            let later = later_than(logged.id, group).map(|index| before + index).filter(|index| *index != at);
             let later: Vec<Arc<CommitRecord>> =
                 (0..before).chain(later).map(|index| Arc::clone(&self.read.records[index])).collect();
             self.read.named = NamedHolds::after(&holds, &later);
         }
+        Ok(())
     }
 
     /// Returns the holds by name right after a commit, if it lists them or was read in an earlier run.
-    fn holds_at(&mut self, logged: &Logged, at: usize) -> Option<Vec<Hold>> {
+    fn holds_at(&mut self, clone: &BareClone, logged: &Logged, at: usize) -> Result<Option<Vec<Hold>>, RepoError> {
+        let is_in_line = self.next_in_line == Some(logged.id);
+        if is_in_line {
+            self.next_in_line = logged.parents.first().copied();
+        }
         let record = &self.read.records[at];
         if let Some(kept) = self.kept.filter(|kept| kept.commit == logged.id) {
             self.read.horizon = horizon_in(&kept.text);
-            return Some(Trailers::read(&kept.text).held);
+            return Ok(Some(Trailers::read(&kept.text).held));
         }
+        // Only one of our commits in its original place lists the holds there. Pull requests bring commits too, but not
+        // into the line of first parents, unless the branch itself is moved to them.
         let parent = logged.parents.first().map(ToString::to_string);
-        // It is one of our commits, in its original place. A copy elsewhere lists the holds of another place.
-        let lists_all = parent.is_some() && record.trailers.base == parent;
-        lists_all.then(|| NamedHolds::after(&record.trailers.held, &[Arc::clone(record)]).all().to_vec())
+        if !is_in_line || parent.is_none() || record.trailers.base != parent {
+            return Ok(None);
+        }
+        let listed = NamedHolds::after(&record.trailers.held, &[Arc::clone(record)]).all().to_vec();
+        if record.effect == Effect::Unknown {
+            self.held_at_boundary.extend(listed);
+            return Ok(None);
+        }
+        for recorded in &record.trailers.moves {
+            if record.effect == Effect::Files && !confirms(clone, logged.id, &record.trailers.moves, recorded)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(listed))
     }
 
     fn finish(mut self, end: End) -> ReadHistory {
@@ -224,7 +254,7 @@ impl Reading<'_> {
             self.read.horizon = Some(Horizon { commit: oldest.commit.clone(), when: oldest.when, why });
         }
         if !self.knows_holds {
-            self.read.named = NamedHolds::after(&[], &self.read.records);
+            self.read.named = NamedHolds::after(&self.held_at_boundary, &self.read.records);
         }
         self.read
     }
@@ -243,13 +273,31 @@ fn later_than(commit: CommitId, group: &[Logged]) -> impl Iterator<Item = usize>
     group.iter().enumerate().filter_map(is_later).collect::<Vec<_>>().into_iter()
 }
 
-fn record(logged: &Logged, ago: usize) -> CommitRecord {
-    CommitRecord {
+/// The longest subject, and name of an author, that is shown, in characters.
+const MAX_WORDS: usize = 200;
+
+fn record(clone: &BareClone, logged: &Logged, ago: usize) -> Result<CommitRecord, RepoError> {
+    let all = Trailers::read(&logged.message);
+    // Most commits are other people's, and say nothing to us.
+    let (effect, is_trusted) = if all.is_empty() {
+        (Effect::Files, false)
+    } else {
+        let effect = match clone.changes_nothing(logged)? {
+            Some(true) => Effect::Nothing,
+            Some(false) => Effect::Files,
+            None => Effect::Unknown,
+        };
+        (effect, clone.is_trusted(logged.id)?)
+    };
+    let shown = |words: &str| text::cut(&text::words(words), MAX_WORDS).into_owned();
+    Ok(CommitRecord {
         ago,
         commit: logged.id.to_string(),
         when: logged.time,
-        author: logged.author.clone(),
-        subject: logged.message.lines().next().unwrap_or_default().to_owned(),
-        trailers: Trailers::read(&logged.message),
-    }
+        author: shown(&logged.author),
+        subject: shown(logged.message.lines().next().unwrap_or_default()),
+        effect,
+        is_trusted,
+        trailers: all.counting(effect, is_trusted),
+    })
 }

@@ -7,13 +7,15 @@ use tokio::task::block_in_place;
 
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
+use crate::cycle::idle::{self, Thoroughness};
 use crate::cycle::tip::Tip;
-use crate::cycle::tree::cache::REPOSITORY_FILE;
 use crate::image::Repository;
+use crate::manifest::file_kind::REPOSITORY_FILE;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::plan::decide::{self, Plan};
 use crate::plan::message::Purpose;
+use crate::plan::together;
 use crate::plan::tree_config::TreeConfig;
 
 use super::operation::{Operation, Planned};
@@ -38,7 +40,11 @@ impl Operation for Follow {
     }
 
     fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o> {
-        plan(context).boxed_local()
+        let follow = async move {
+            note_idle(context)?;
+            plan(context).await
+        };
+        follow.boxed_local()
     }
 }
 
@@ -56,6 +62,19 @@ impl Operation for FollowOne<'_> {
     }
 }
 
+/// Notes the policies and paths without effect. In the agent, where the notes of each cycle are the same, similar names are
+/// not searched for.
+fn note_idle(context: &mut Context<'_>) -> Result<(), CycleError> {
+    let thoroughness = match context.state.budget {
+        Some(_) => Thoroughness::Quick,
+        None => Thoroughness::WithSimilar,
+    };
+    let notes =
+        block_in_place(|| idle::notes(context.tip, &context.config, &context.inventory, context.paths, thoroughness))?;
+    notes.into_iter().for_each(|note| context.note(note));
+    Ok(())
+}
+
 async fn plan(context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> {
     if context.config.policies.rules.is_empty() {
         context.note("no policy is configured, so no image is followed".to_owned());
@@ -65,6 +84,8 @@ async fn plan(context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> 
         context.state.findings.clear();
     }
     context.scan().await;
+    let together = together::images(&context.inventory, &context.config.policies);
+    context.scan_all_tags(&together).await;
     block_in_place(|| context.services.registry.flush());
     let Context { inventory, config, state, .. } = context;
     let first = state.first_inventory(inventory);

@@ -52,10 +52,10 @@ pub fn inventory_of(
 
 /// Verifies references, unless that was done for an earlier tip.
 pub async fn verify(references: &[Reference], context: &mut Context<'_>) -> Result<(), CycleError> {
-    let Context { services, state, config, .. } = context;
+    let Context { services, state, config, now, .. } = context;
     if state.verifications.is_empty() {
         state.verifications =
-            image::requested(&services.registry, &state.part_cache, references, &config.policies).await?;
+            image::requested(&services.registry, &state.part_cache, references, &config.policies, *now).await?;
     }
     Ok(())
 }

@@ -4,20 +4,23 @@
 use std::collections::BTreeMap;
 
 use getrandom::SysRng;
-use jiff::Timestamp;
 use rand_core::UnwrapErr;
 
+use crate::clock;
 use crate::cycle::error::CycleError;
 use crate::cycle::report::FileChange;
 use crate::cycle::secrets::verify::Secrets;
 use crate::cycle::tip::Tip;
+use crate::manifest::file_kind::is_manifest_name;
 use crate::manifest::inventory::NamedFileError;
 use crate::manifest::paths::PathFilter;
 use crate::repo::clone::CommitId;
+use crate::repo::tree::Content;
 use crate::sops::error::SopsError;
 use crate::sops::keyring::Keyring;
 use crate::sops::rotate::{self, Rotated};
 use crate::sops::rulebook::RuleBook;
+use crate::yaml::node::ScanError;
 
 /// A SOPS file with the result of its rotation.
 #[derive(Debug)]
@@ -33,9 +36,15 @@ pub struct RotatedFile {
 impl RotatedFile {
     /// Encrypts a file with a new data key. Returns `None` if it is not a SOPS file.
     pub fn of(file: &str, bytes: &[u8], keyring: &Keyring, rules: &RuleBook) -> Option<RotatedFile> {
-        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let now = clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let outcome = rotate::rotate_by_rules(file, bytes, keyring, rules, &now, &mut UnwrapErr(SysRng))?;
         Some(RotatedFile { file: file.to_owned(), before: bytes.to_vec(), outcome })
+    }
+
+    /// Refuses a file that is too large to be read. Returns `None` if its name is not that of a manifest.
+    pub fn too_large(file: &str, size: u64) -> Option<RotatedFile> {
+        let outcome = Err(SopsError::Unreadable(ScanError::TooLarge { size }.to_string()));
+        is_manifest_name(file).then(|| RotatedFile { file: file.to_owned(), before: Vec::new(), outcome })
     }
 
     /// Returns the file before and after, if it could be encrypted again.
@@ -71,7 +80,10 @@ impl Rotation {
         let rules = secrets.rules(tip, &listing, &keyring)?;
         let wanted: Vec<_> = listing.iter().filter(|(file, _)| paths.wants(file)).collect();
         let blobs: Vec<_> = wanted.iter().map(|(_, blob)| **blob).collect();
-        let files = tip.read_blobs(&blobs, |index, bytes| RotatedFile::of(wanted[index].0, bytes, &keyring, &rules))?;
+        let files = tip.read_blobs(&blobs, |index, content| match content {
+            Content::Bytes(bytes) => RotatedFile::of(wanted[index].0, bytes, &keyring, &rules),
+            Content::TooLarge(size) => RotatedFile::too_large(wanted[index].0, size),
+        })?;
         Ok(Rotation { files: files.into_iter().flatten().collect(), commit: None })
     }
 

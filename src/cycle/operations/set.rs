@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use jiff::Timestamp;
 
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
@@ -16,6 +17,7 @@ use crate::plan::decide::{self, Plan, Requested, Update};
 use crate::plan::gate::{Verification, Verifications, wanted};
 use crate::plan::message::{Act, Purpose};
 use crate::plan::tree_config::TreeConfig;
+use crate::policy::dates::is_ahead;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
 
@@ -70,7 +72,7 @@ impl Set {
         notes.into_iter().for_each(|note| context.note(note));
         request::verify(&self.references, context).await?;
         for update in &mut plan.updates {
-            match direction(update, &context.state.verifications, &context.services.registry).await? {
+            match direction(update, &context.state.verifications, &context.services.registry, context.now).await? {
                 Direction::Back if !self.allow_downgrade => {
                     return Err(CycleError::Downgrade {
                         image: update.field.repository.clone(),
@@ -103,20 +105,21 @@ async fn direction(
     update: &Update,
     verifications: &Verifications,
     registry: &Client,
+    now: Timestamp,
 ) -> Result<Direction, RegistryError> {
     let version = &update.field.version;
     let old = if version.is_empty() {
         None
     } else {
         match registry.image(&update.field.repository, version).await {
-            Ok(image) => image.created,
+            Ok(image) => image.created.filter(|built| !is_ahead(*built, now)),
             Err(error) if error.is_not_found() => None,
             Err(RegistryError::InvalidResponse { .. }) => None,
             Err(error) => return Err(error),
         }
     };
     let new = match verifications.get(&wanted(update)) {
-        Some(Verification::Complete { created, .. }) => *created,
+        Some(Verification::Complete { dates, .. }) => dates.built,
         _ => None,
     };
     Ok(match (old, new) {

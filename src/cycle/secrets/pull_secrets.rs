@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -30,8 +31,12 @@ use crate::sops::open::{self, Decrypted};
 use super::verify::{PullSecrets, Secrets};
 use crate::cycle::error::CycleError;
 use crate::cycle::services::Services;
+use crate::cycle::time_limit::before;
 use crate::cycle::tip::Tip;
 use crate::cycle::tree::walk::Listing;
+
+/// The time for testing pull secrets in a cycle. Those for which there is none left keep nothing back.
+const PROBES: Duration = Duration::from_secs(60);
 
 /// The problems with pull secrets, by file and image.
 pub type Flaws = BTreeMap<(String, Repository), String>;
@@ -48,13 +53,14 @@ pub async fn flaws(
     if checks == PullSecrets::Off {
         return Ok(flaws);
     }
+    let end = Instant::now() + PROBES;
     let assessments = block_in_place(|| assessments(&services.secrets, tip, closures, updates))?;
     for (pull, assessment) in assessments {
         let flaw = match assessment {
             Assessment::Unknown => None,
             Assessment::Useless(text) => Some(text),
             Assessment::Entries(entries) if checks == PullSecrets::Probe => {
-                probe(&services.registry, &pull, entries).await
+                probe(&services.registry, &pull, entries, end).await
             }
             Assessment::Entries(_) => None,
         };
@@ -267,7 +273,10 @@ impl TipSecrets<'_> {
 
     /// Returns the values of a file, or `None` if no available identity decrypts it.
     fn values(&self, file: &str) -> Result<Option<Result<Vec<Decrypted>, SopsError>>, RepoError> {
-        let bytes = Secret::new(self.tip.file(file)?.unwrap_or_default());
+        let bytes = match self.tip.file(file) {
+            Err(error @ RepoError::TooLarge { .. }) => return Ok(Some(Err(SopsError::Unreadable(error.to_string())))),
+            read => Secret::new(read?.unwrap_or_default()),
+        };
         Ok(match open::values(file, bytes.expose(), &self.keyring) {
             Err(SopsError::NoIdentity { .. } | SopsError::Foreign { .. } | SopsError::TooFewGroups { .. }) => None,
             values => Some(values),
@@ -360,16 +369,20 @@ fn entry(text: Secret<Vec<u8>>, image: &Repository, from: String) -> SecretUse {
 
 /// Tests entries against the registry. Returns the problem if it accepts none of them. An entry that cannot be tested
 /// keeps nothing back.
-async fn probe(registry: &Client, pull: &Pull, entries: Vec<HostEntry>) -> Option<String> {
+async fn probe(registry: &Client, pull: &Pull, entries: Vec<HostEntry>, end: Instant) -> Option<String> {
     let (repository, version) = &pull.image;
     let mut refused = Vec::new();
     for HostEntry { credential, from } in entries {
-        match registry.check_credential(repository, version, credential, from.clone()).await {
-            Ok(()) => return None,
-            Err(error) if error.fault() == Fault::Denied || error.is_not_found() => {
+        match before(Some(end), registry.check_credential(repository, version, credential, from.clone())).await {
+            Some(Ok(())) => return None,
+            None => {
+                tracing::warn!(image = %repository, "there was no time to test a pull secret");
+                return None;
+            }
+            Some(Err(error)) if error.fault() == Fault::Denied || error.is_not_found() => {
                 refused.push(format!("{from} was rejected: {error}"));
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 tracing::warn!(image = %repository, %error, "a pull secret could not be tested");
                 return None;
             }

@@ -6,23 +6,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use getrandom::SysRng;
-use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use rand_core::UnwrapErr;
 
+use crate::clock;
 use crate::keys::KeySources;
 use crate::manifest::closure::Closures;
 use crate::manifest::file_kind::is_manifest_name;
 use crate::manifest::pods::{self, PodFacts, Subset};
+use crate::path::Links;
 use crate::repo::error::RepoError;
-use crate::repo::tree::BlobId;
+use crate::repo::tree::{BlobId, Content};
 use crate::sops::age::recipient;
 use crate::sops::audit::{FileStatus, FileVerdict};
+use crate::sops::exposure::reference::Reference;
 use crate::sops::inspect::{self, Inspection};
 use crate::sops::keyring::Keyring;
 use crate::sops::rulebook::RuleBook;
 use crate::sops::update_mac;
-use crate::sops::verdicts::verdicts;
+use crate::sops::verdicts::{Inspector, Tree, verdicts};
 
 use crate::cycle::error::CycleError;
 use crate::cycle::tip::Tip;
@@ -71,6 +73,8 @@ struct Known {
     settings: Settings,
     rules: RuleBook,
     inspections: HashMap<(BlobId, String), Arc<Inspection>>,
+    /// The inspections of files by their uses.
+    references: HashMap<(BlobId, Reference), Arc<Inspection>>,
     pods: HashMap<PodKey, Arc<PodFacts>>,
 }
 
@@ -104,7 +108,9 @@ impl Secrets {
     pub fn verify(&self, tip: &Tip, progress: &Progress<'_>) -> Result<Vec<FileVerdict>, CycleError> {
         let (keyring, listing) = (self.keyring()?, tip.listing()?);
         let all: Vec<&str> = listing.keys().map(String::as_str).collect();
-        Ok(self.known().judge(&Snapshot { tip, listing: &listing, keyring: &keyring }, &all, progress)?)
+        let links = tip.links()?;
+        let snapshot = Snapshot { tip, listing: &listing, links: &links, keyring: &keyring };
+        Ok(self.known().judge(&snapshot, &all, progress)?)
     }
 
     /// Returns the treatment of fields whose secrets are broken.
@@ -131,7 +137,8 @@ impl Secrets {
             return Ok(flaws);
         }
         let (keyring, listing) = (self.keyring()?, tip.listing()?);
-        let snapshot = Snapshot { tip, listing: &listing, keyring: &keyring };
+        let links = tip.links()?;
+        let snapshot = Snapshot { tip, listing: &listing, links: &links, keyring: &keyring };
         let closures = closures.around_each(files, listing.keys().map(String::as_str));
         // All files that are deployed with any of them are inspected at once.
         let all: BTreeSet<&str> = closures.values().flatten().copied().collect();
@@ -156,7 +163,8 @@ impl Secrets {
             return Ok(BTreeSet::new());
         }
         let (keyring, listing) = (self.keyring()?, tip.listing()?);
-        let snapshot = Snapshot { tip, listing: &listing, keyring: &keyring };
+        let links = tip.links()?;
+        let snapshot = Snapshot { tip, listing: &listing, links: &links, keyring: &keyring };
         let all: Vec<&str> = files.iter().copied().collect();
         let verdicts = self.known().judge(&snapshot, &all, &|_, _| ())?;
         let opens = |file: &&str| {
@@ -170,7 +178,7 @@ impl Secrets {
     /// Updates the message authentication code of a SOPS file whose plaintext values were edited.
     pub fn update_mac(&self, before: &[u8], after: &[u8]) -> Result<Vec<u8>, String> {
         let keyring = self.sources.keyring().map_err(|error| error.to_string())?;
-        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let now = clock::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         update_mac::update_mac(before, after, &keyring, &now, &mut UnwrapErr(SysRng)).map_err(|error| error.to_string())
     }
 
@@ -191,7 +199,10 @@ impl Secrets {
             manifests.filter_map(|file| Some((*listing.get(file)?, file.to_owned(), part))).collect();
         let unread: Vec<_> = wanted.iter().filter(|file| !known.pods.contains_key(*file)).cloned().collect();
         let blobs: Vec<BlobId> = unread.iter().map(|(blob, ..)| *blob).collect();
-        let read = tip.read_blobs(&blobs, |index, bytes| Arc::new(pods::read(&unread[index].1, bytes, part)))?;
+        let read = tip.read_blobs(&blobs, |index, content| match content {
+            Content::Bytes(bytes) => Arc::new(pods::read(&unread[index].1, bytes, part)),
+            Content::TooLarge(_) => Arc::default(),
+        })?;
         known.pods.extend(unread.into_iter().zip(read));
         let found = |file: PodKey| Some((file.1.clone(), Arc::clone(known.pods.get(&file)?)));
         Ok(wanted.into_iter().filter_map(found).collect())
@@ -200,7 +211,7 @@ impl Secrets {
     /// Returns the rules of a tip's `.sops.yaml` files.
     pub fn rules(&self, tip: &Tip, listing: &Listing, keyring: &Keyring) -> Result<RuleBook, RepoError> {
         let mut known = self.known();
-        known.use_settings(&Snapshot { tip, listing, keyring })?;
+        known.use_settings(&Snapshot { tip, listing, links: &Links::default(), keyring })?;
         Ok(known.rules.clone())
     }
 
@@ -213,6 +224,7 @@ impl Secrets {
 struct Snapshot<'v> {
     tip: &'v Tip,
     listing: &'v Listing,
+    links: &'v Links,
     keyring: &'v Keyring,
 }
 
@@ -227,14 +239,8 @@ impl Known {
     ) -> Result<Vec<FileVerdict>, RepoError> {
         self.use_settings(snapshot)?;
         let exists = |path: &str| snapshot.listing.contains_key(path);
-        let read_source = |sources: &[(&str, &str)]| {
-            let blobs: Vec<BlobId> =
-                sources.iter().filter_map(|(path, _)| snapshot.listing.get(*path).copied()).collect();
-            snapshot
-                .tip
-                .read_blobs(&blobs, |index, bytes| inspect::inspect_source(sources[index].0, bytes, sources[index].1))
-        };
-        verdicts(files, exists, |files| self.inspect(snapshot, files, progress), read_source)
+        let tree = Tree { exists: &exists, links: snapshot.links };
+        verdicts(files, tree, &mut TipInspector { known: self, snapshot, progress })
     }
 
     /// Drops the results for other rules or identities.
@@ -248,9 +254,17 @@ impl Known {
             return Ok(());
         }
         let blobs: Vec<BlobId> = settings.rules.iter().map(|(_, blob)| *blob).collect();
-        let read = snapshot.tip.read_blobs(&blobs, |_, bytes| bytes.to_vec())?;
+        let read = snapshot.tip.read_blobs(&blobs, |_, content| match content {
+            Content::Bytes(bytes) => Ok(bytes.to_vec()),
+            Content::TooLarge(size) => Err(size),
+        })?;
         self.rules = RuleBook::default();
-        settings.rules.iter().zip(read).for_each(|((path, _), bytes)| self.rules.add(path, &bytes));
+        for ((path, _), read) in settings.rules.iter().zip(read) {
+            match read {
+                Ok(bytes) => self.rules.add(path, &bytes),
+                Err(size) => self.rules.add_too_large(path, size),
+            }
+        }
         self.inspections.clear();
         self.settings = settings;
         Ok(())
@@ -273,8 +287,12 @@ impl Known {
             wanted.iter().filter(|file| !self.inspections.contains_key(*file)).collect();
         let blobs: Vec<BlobId> = unread.iter().map(|(blob, _)| *blob).collect();
         let (rules, done) = (&self.rules, AtomicUsize::new(0));
-        let made = snapshot.tip.read_blobs(&blobs, |index, bytes| {
-            let inspection = inspect::inspect(&unread[index].1, bytes, snapshot.keyring, rules);
+        let made = snapshot.tip.read_blobs(&blobs, |index, content| {
+            let path = &unread[index].1;
+            let inspection = match content {
+                Content::Bytes(bytes) => inspect::inspect(path, bytes, snapshot.keyring, rules),
+                Content::TooLarge(size) => inspect::inspect_large(path, size),
+            };
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, blobs.len());
             Arc::new(inspection)
         })?;
@@ -285,6 +303,49 @@ impl Known {
         };
         Ok(wanted.into_iter().filter_map(found).collect())
     }
+
+    /// Returns the inspections of files by their uses.
+    fn inspect_references(
+        &mut self,
+        snapshot: &Snapshot<'_>,
+        references: &[Reference],
+    ) -> Result<Vec<Arc<Inspection>>, RepoError> {
+        let listing = snapshot.listing;
+        let blob = |reference: &Reference| listing.get(&reference.path).copied();
+        if self.references.len() > 2 * listing.len() + LEAST_KEPT {
+            self.references.retain(|(known, reference), _| blob(reference) == Some(*known));
+        }
+        let wanted: Vec<(BlobId, Reference)> =
+            references.iter().filter_map(|reference| Some((blob(reference)?, reference.clone()))).collect();
+        let unread: Vec<&(BlobId, Reference)> =
+            wanted.iter().filter(|reference| !self.references.contains_key(*reference)).collect();
+        let blobs: Vec<BlobId> = unread.iter().map(|(blob, _)| *blob).collect();
+        let made = snapshot.tip.read_blobs(&blobs, |index, content| match content {
+            Content::Bytes(bytes) => Arc::new(inspect::inspect_reference(&unread[index].1, bytes)),
+            Content::TooLarge(size) => Arc::new(inspect::inspect_large_reference(&unread[index].1, size)),
+        })?;
+        self.references.extend(unread.into_iter().cloned().zip(made));
+        Ok(wanted.iter().filter_map(|reference| self.references.get(reference).cloned()).collect())
+    }
+}
+
+/// Inspects the files of a tip, unless they are known.
+struct TipInspector<'i> {
+    known: &'i mut Known,
+    snapshot: &'i Snapshot<'i>,
+    progress: &'i Progress<'i>,
+}
+
+impl Inspector for TipInspector<'_> {
+    type Error = RepoError;
+
+    fn files(&mut self, files: &[&str]) -> Result<BTreeMap<String, Arc<Inspection>>, RepoError> {
+        self.known.inspect(self.snapshot, files, self.progress)
+    }
+
+    fn references(&mut self, references: &[Reference]) -> Result<Vec<Arc<Inspection>>, RepoError> {
+        self.known.inspect_references(self.snapshot, references)
+    }
 }
 
 /// Returns whether a verdict keeps updates back. A file that can only be decrypted by a key service does not, nor,
@@ -293,7 +354,7 @@ fn is_flaw(verdict: &FileVerdict, keyring: &Keyring) -> bool {
     match verdict.status {
         FileStatus::Ok => false,
         FileStatus::NoKey => !keyring.is_empty() && verdict.recipients.iter().any(|name| recipient::is_known(name)),
-        FileStatus::Failed | FileStatus::Plaintext | FileStatus::WrongRecipients => true,
+        FileStatus::Failed | FileStatus::Plaintext | FileStatus::WrongRecipients | FileStatus::Unverified => true,
     }
 }
 

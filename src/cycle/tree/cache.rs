@@ -10,14 +10,13 @@ use crate::manifest::inventory::{self, Inventory, Reading};
 use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::{Need, Prefilter};
 use crate::manifest::{file_references, find};
+use crate::path::Links;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
-use crate::repo::tree::{BlobId, TreeId};
+use crate::repo::tree::{BlobId, Content, TreeId};
+use crate::yaml::node::ScanError;
 
 use super::walk::{File, Folder, Listing, ReadableFile, Walk};
-
-/// The repository's own file with policies, at its root.
-pub const REPOSITORY_FILE: &str = "tagalong.yaml";
 
 /// The cache of the last tree.
 #[derive(Debug)]
@@ -40,6 +39,8 @@ struct Known {
     inventory: Option<(TreeId, Arc<Inventory>)>,
     /// The files of a tree.
     listing: Option<(TreeId, Arc<Listing>)>,
+    /// The symbolic links of a tree.
+    links: Option<(TreeId, Arc<Links>)>,
 }
 
 /// The inputs of readings apart from the files.
@@ -69,10 +70,16 @@ impl TreeCache {
             return Ok(Arc::clone(listing));
         }
         let mut listing = Listing::new();
-        known.walk(clone, root, &self.paths)?.list(&mut String::new(), &mut listing);
+        known.walk(clone, root, &self.paths)?.list(&mut String::new(), &mut listing)?;
         let listing = Arc::new(listing);
         known.listing = Some((root, Arc::clone(&listing)));
         Ok(listing)
+    }
+
+    /// Returns all symbolic links of a tip.
+    pub fn links(&self, clone: &BareClone, tip: CommitId) -> Result<Arc<Links>, RepoError> {
+        let root = clone.root(tip)?;
+        self.known().links(clone, root, &self.paths)
     }
 
     /// Returns the image fields of a tip that `prefilter` lets through.
@@ -90,10 +97,11 @@ impl TreeCache {
             return Ok(Arc::clone(inventory));
         }
         let readings = known.readings(clone, root, &self.paths)?;
+        let links = known.links(clone, root, &self.paths)?;
         let exists = |path: &str| known.root.as_ref().is_some_and(|root| root.has(path));
         let graph = match &known.graph {
             Some(graph) => Arc::clone(graph),
-            None => Arc::new(Graph::build(inventory::readable(&readings), &exists)),
+            None => Arc::new(Graph::build(inventory::readable(&readings), &exists, &links)),
         };
         let inventory = Arc::new(Inventory::of(&readings, &graph, &exists, &self.paths));
         known.graph = Some(graph);
@@ -142,6 +150,20 @@ impl Known {
         Ok(self.root.insert(root))
     }
 
+    /// Returns the symbolic links of a tree.
+    fn links(&mut self, clone: &BareClone, root: TreeId, paths: &PathFilter) -> Result<Arc<Links>, RepoError> {
+        if let Some((_, links)) = self.links.as_ref().filter(|(of, _)| *of == root) {
+            return Ok(Arc::clone(links));
+        }
+        let mut found = Vec::new();
+        self.walk(clone, root, paths)?.links(&mut String::new(), &mut found);
+        let blobs: Vec<BlobId> = found.iter().map(|(_, blob)| *blob).collect();
+        let targets = clone.read_blobs(&blobs, |_, content| target(content))?;
+        let links = Arc::new(Links::new(found.into_iter().map(|(path, _)| path).zip(targets)));
+        self.links = Some((root, Arc::clone(&links)));
+        Ok(links)
+    }
+
     /// Returns the readings of a tip's files, in the order of their paths. Files that were not read yet are read now.
     fn readings(
         &mut self,
@@ -172,6 +194,16 @@ impl Known {
     }
 }
 
+/// Returns the target of a link. One that no system would follow leads out of the tree.
+fn target(content: Content<'_>) -> String {
+    let Content::Bytes(bytes) = content else { return "/".to_owned() };
+    let target = std::str::from_utf8(bytes).ok().filter(|target| target.len() <= LONGEST_TARGET);
+    target.unwrap_or("/").to_owned()
+}
+
+/// The most bytes of a path, as on Linux.
+const LONGEST_TARGET: usize = 4_096;
+
 /// Reads files. Those that cannot contain an image of the prefilter are only searched.
 fn read(
     files: &[(Arc<str>, BlobId)],
@@ -180,8 +212,12 @@ fn read(
 ) -> Result<Vec<Option<Reading>>, RepoError> {
     let blobs: Vec<BlobId> = files.iter().map(|(_, blob)| *blob).collect();
     let search = reading_rules.prefilter.search();
-    let new_readings = clone.read_blobs(&blobs, |index, bytes| -> Option<Reading> {
+    let new_readings = clone.read_blobs(&blobs, |index, content| -> Option<Reading> {
         let path = &files[index].0;
+        let bytes = match content {
+            Content::Bytes(bytes) => bytes,
+            Content::TooLarge(size) => return Some(Arc::new(Err(ScanError::TooLarge { size }))),
+        };
         match search.need(path, bytes, &reading_rules.field_rules) {
             Need::Nothing => None,
             Need::FileReferences => Some(Arc::new(file_references::read_file_references(path, bytes))),

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::manifest::field_rules::FieldRules;
-use crate::manifest::file_kind::{has_kustomization_name, is_manifest_name};
+use crate::manifest::field_rules::{FieldRule, FieldRules};
+use crate::manifest::file_kind::{
+    REPOSITORY_FILE, has_kustomization_name, is_argo_override, is_chart, is_manifest_name,
+};
 use crate::manifest::inventory::Reading;
 use crate::manifest::paths::PathFilter;
 use crate::repo::clone::BareClone;
@@ -20,6 +22,8 @@ pub type Listing = BTreeMap<String, BlobId>;
 #[derive(Debug)]
 pub(super) struct Folder {
     id: TreeId,
+    /// The number of files and folders in it, at any depth.
+    entries: usize,
     /// Its entries in git's order, which is that of whole paths: folders are sorted as if their names ended in `/`.
     children: Vec<Child>,
 }
@@ -36,7 +40,11 @@ enum Kind {
     File(ReadableFile),
     /// A file that is not read.
     Unread(BlobId),
-    /// A symbolic link, a submodule, or a folder that is nested too deeply.
+    /// A symbolic link; its blob is the target.
+    Link(BlobId),
+    /// A folder that is nested too deeply.
+    TooDeep,
+    /// A submodule.
     Other,
 }
 
@@ -54,8 +62,13 @@ pub(super) struct ReadableFile {
 pub(super) struct File {
     pub blob: BlobId,
     pub is_kustomization: bool,
+    is_chart: bool,
+    is_repository_file: bool,
+    is_argo_override: bool,
     /// The indexes of the field rules that apply to it.
     rules: Vec<usize>,
+    /// Its path, if the images of one of these rules depend on it.
+    path: Option<Arc<str>>,
 }
 
 impl Folder {
@@ -78,7 +91,7 @@ impl Folder {
                 match open.last_mut()?.next().map(|child| &mut child.kind) {
                     Some(Kind::File(readable)) => return Some(readable),
                     Some(Kind::Folder(folder)) => open.push(folder.children.iter_mut()),
-                    Some(Kind::Unread(_) | Kind::Other) => {}
+                    Some(Kind::Unread(_) | Kind::Link(_) | Kind::TooDeep | Kind::Other) => {}
                     None => drop(open.pop()),
                 }
             }
@@ -86,7 +99,10 @@ impl Folder {
     }
 
     /// Adds all regular files below it to a listing. `path` is its own path, and is unchanged afterwards.
-    pub fn list(&self, path: &mut String, listing: &mut Listing) {
+    ///
+    /// # Errors
+    /// A folder is nested too deeply, so its files are not known.
+    pub fn list(&self, path: &mut String, listing: &mut Listing) -> Result<(), RepoError> {
         let here = path.len();
         for Child { name, kind } in &self.children {
             if here > 0 {
@@ -94,11 +110,34 @@ impl Folder {
             }
             path.push_str(name);
             match kind {
-                Kind::Folder(folder) => folder.list(path, listing),
+                Kind::Folder(folder) => folder.list(path, listing)?,
                 Kind::File(ReadableFile { file: File { blob, .. }, .. }) | Kind::Unread(blob) => {
                     listing.insert(path.clone(), *blob);
                 }
-                Kind::Other => {}
+                Kind::TooDeep => return Err(RepoError::TooDeep { folder: path.clone(), most: DEEPEST }),
+                Kind::Link(_) | Kind::Other => {}
+            }
+            path.truncate(here);
+        }
+        Ok(())
+    }
+
+    /// Adds all symbolic links below it, with the blobs of their targets. `path` is its own path, and is unchanged
+    /// afterwards.
+    pub fn links(&self, path: &mut String, links: &mut Vec<(String, BlobId)>) {
+        let here = path.len();
+        for Child { name, kind } in &self.children {
+            if !matches!(kind, Kind::Link(_) | Kind::Folder(_)) {
+                continue;
+            }
+            if here > 0 {
+                path.push('/');
+            }
+            path.push_str(name);
+            match kind {
+                Kind::Link(blob) => links.push((path.clone(), *blob)),
+                Kind::Folder(folder) => folder.links(path, links),
+                _ => {}
             }
             path.truncate(here);
         }
@@ -126,9 +165,10 @@ impl Kind {
         matches!(self, Kind::Folder(_))
     }
 
-    /// Returns the blob, if this is a kustomization.
+    /// Returns the blob, if this is a kustomization or a link.
     fn references(&self) -> Option<BlobId> {
         match self {
+            Kind::Link(blob) => Some(*blob),
             Kind::File(readable) if readable.file.is_kustomization => Some(readable.file.blob),
             _ => None,
         }
@@ -143,10 +183,20 @@ impl Hash for File {
 }
 
 impl File {
-    fn of(blob: BlobId, path: &str, field_rules: &FieldRules) -> File {
+    fn of(blob: BlobId, path: &Arc<str>, field_rules: &FieldRules) -> File {
         let concerned = field_rules.rules.iter().enumerate().filter(|(_, rule)| rule.concerns(path));
-        let rules = concerned.map(|(index, _)| index).collect();
-        File { blob, is_kustomization: has_kustomization_name(path), rules }
+        let concerned: Vec<(usize, &FieldRule)> = concerned.collect();
+        let depends_on_path = concerned.iter().any(|(_, rule)| rule.depends_on_path());
+        let rules = concerned.iter().map(|(index, _)| *index).collect();
+        File {
+            blob,
+            is_kustomization: has_kustomization_name(path),
+            is_chart: is_chart(path),
+            is_repository_file: **path == *REPOSITORY_FILE,
+            is_argo_override: is_argo_override(path),
+            rules,
+            path: depends_on_path.then(|| Arc::clone(path)),
+        }
     }
 }
 
@@ -161,7 +211,9 @@ pub(super) struct Walk<'w> {
     /// The current path.
     path: String,
     depth: usize,
-    /// True if references between files may have changed: a file was added or removed, or a kustomization changed.
+    /// The number of files and folders so far.
+    entries: usize,
+    /// True if references between files may have changed: a file was added or removed, or a kustomization or link changed.
     pub references_changed: bool,
     /// The readings of files that were removed or changed.
     pub left: Vec<(File, Option<Reading>)>,
@@ -169,6 +221,10 @@ pub(super) struct Walk<'w> {
 
 /// The greatest depth of folders that are read. Nobody nests them deeper, and every level takes some of the stack.
 const DEEPEST: usize = 200;
+
+/// The number of files and folders that are read. A few kilobytes of trees that contain the same tree many times over
+/// unfold to any number.
+const MOST_ENTRIES: usize = 500_000;
 
 impl<'w> Walk<'w> {
     /// Makes a walk that starts at the root.
@@ -179,16 +235,21 @@ impl<'w> Walk<'w> {
         known: &'w HashMap<File, Option<Reading>>,
     ) -> Walk<'w> {
         let (path, left) = Default::default();
-        Walk { clone, field_rules, paths, known, path, depth: 0, references_changed: false, left }
+        Walk { clone, field_rules, paths, known, path, depth: 0, entries: 0, references_changed: false, left }
     }
 
     /// Reads a folder with everything below it. Whatever has not changed since `before` is reused.
     pub fn folder(&mut self, id: TreeId, before: Option<Folder>) -> Result<Folder, RepoError> {
         let before = match before {
-            Some(folder) if folder.id == id => return Ok(folder),
+            Some(folder) if folder.id == id => {
+                self.count(folder.entries)?;
+                return Ok(folder);
+            }
             before => before.map(|folder| folder.children).unwrap_or_default(),
         };
         let entries = self.clone.folder(id)?;
+        let entries_before = self.entries;
+        self.count(entries.len())?;
         self.references_changed |= !entries.iter().map(|entry| &entry.name).eq(before.iter().map(|child| &child.name));
         let mut before: HashMap<String, Kind> = before.into_iter().map(|child| (child.name, child.kind)).collect();
         let mut children = Vec::with_capacity(entries.len());
@@ -208,7 +269,12 @@ impl<'w> Walk<'w> {
         }
         self.depth -= 1;
         before.into_values().for_each(|kind| self.forget(kind));
-        Ok(Folder { id, children })
+        Ok(Folder { id, entries: self.entries - entries_before, children })
+    }
+
+    fn count(&mut self, entries: usize) -> Result<(), RepoError> {
+        self.entries += entries;
+        if self.entries > MOST_ENTRIES { Err(RepoError::TooManyFiles { most: MOST_ENTRIES }) } else { Ok(()) }
     }
 
     /// Reads the entry at the current path.
@@ -226,18 +292,24 @@ impl<'w> Walk<'w> {
         Ok(match entry {
             EntryKind::Folder(_) if self.depth > DEEPEST => {
                 tracing::warn!(path = self.path, "skipped: folders nested this deeply are not read");
-                Kind::Other
+                Kind::TooDeep
             }
             EntryKind::Folder(id) => Kind::Folder(self.folder(id, None)?),
-            EntryKind::File(blob) if is_manifest_name(&self.path) || self.paths.names(&self.path) => {
+            EntryKind::File(blob) if self.is_read() => {
                 let path: Arc<str> = self.path.as_str().into();
                 let file = File::of(blob, &path, self.field_rules);
                 let reading = self.known.get(&file).cloned();
                 Kind::File(ReadableFile { path, file, reading })
             }
             EntryKind::File(blob) => Kind::Unread(blob),
+            EntryKind::Link(blob) => Kind::Link(blob),
             EntryKind::Other => Kind::Other,
         })
+    }
+
+    /// Returns whether the file at the current path is read.
+    fn is_read(&self) -> bool {
+        is_manifest_name(&self.path) || self.paths.names(&self.path) || self.field_rules.take(&self.path)
     }
 
     fn forget(&mut self, kind: Kind) {
@@ -245,7 +317,7 @@ impl<'w> Walk<'w> {
         match kind {
             Kind::File(mut readable) => self.left.extend(reading(&mut readable)),
             Kind::Folder(mut folder) => self.left.extend(folder.files_mut().filter_map(reading)),
-            Kind::Unread(_) | Kind::Other => {}
+            Kind::Unread(_) | Kind::Link(_) | Kind::TooDeep | Kind::Other => {}
         }
     }
 }

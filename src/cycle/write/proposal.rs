@@ -1,6 +1,7 @@
 //! The pull request that describes what is on the branch for proposals.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 
@@ -8,6 +9,7 @@ use crate::cycle::decision::Decision;
 use crate::cycle::error::CycleError;
 use crate::cycle::services::Services;
 use crate::cycle::state::CycleState;
+use crate::cycle::time_limit::before;
 use crate::fault::{Explain, Fault};
 use crate::forge::client::Forge;
 use crate::forge::error::ForgeError;
@@ -27,6 +29,8 @@ use super::pull_requests::query;
 
 /// The number of images whose source labels are queried at a time.
 const IMAGES: usize = 8;
+/// The time for querying them. Without them, the pull request has fewer links.
+const COMPARISONS: Duration = Duration::from_secs(30);
 
 /// Opens the pull request for a proposal, or updates the one that is open. Returns notes about it.
 pub async fn announce(
@@ -88,7 +92,8 @@ pub async fn withdraw(
     if of_it.clone().any(|skipped| waits(skipped.reason)) {
         return Ok(Withdrawal::Open(Vec::new()));
     }
-    let reasons: BTreeSet<String> = of_it.map(|skipped| format!("- `{}`: {}", skipped.image, skipped.detail)).collect();
+    let reasons: BTreeSet<String> =
+        of_it.map(|skipped| format!("- `{}`: {}", skipped.image, proposal::code(&skipped.detail))).collect();
     let why = format!(
         "Nothing of this is left to propose on `{branch}` at {tip}, so it is closed. This does not hold anything back.\n\n{}\n",
         reasons.into_iter().collect::<Vec<_>>().join("\n")
@@ -108,8 +113,9 @@ async fn compare_addresses(
     policies: &PolicySet,
 ) -> BTreeMap<Change, String> {
     let changes: BTreeSet<Change> = updates.iter().map(change_of).collect();
+    let end = Instant::now() + COMPARISONS;
     let answers = stream::iter(changes).map(|change| async move {
-        let address = compare_address(registry, &change, policies).await?;
+        let address = before(Some(end), compare_address(registry, &change, policies)).await.flatten()?;
         Some((change, address))
     });
     answers.buffer_unordered(IMAGES).filter_map(std::future::ready).collect().await

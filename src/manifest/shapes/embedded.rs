@@ -7,7 +7,7 @@ use crate::manifest::field::{Shape, Slots};
 use crate::manifest::value::looks_like_version;
 use crate::yaml::node::{Kind, NodeId};
 
-use super::finder::Finder;
+use super::finder::{Finder, MAX_FIELDS};
 
 impl Finder<'_, '_> {
     /// Adds the references inside scalars that are not fields themselves.
@@ -17,6 +17,9 @@ impl Finder<'_, '_> {
             let Kind::Scalar { value, .. } = scan.kind(id) else { continue };
             if !value.contains([':', '@']) || self.is_claimed(id) || scan.is_key(id) {
                 continue;
+            }
+            if self.fields.len() > MAX_FIELDS {
+                break;
             }
             for (part, reference) in references(value) {
                 self.within(id, value, part, reference);

@@ -1,6 +1,6 @@
 //! Entries that hold tag and digest under keys of their own: `images` of kustomizations, `ref` of OCIRepositories.
 
-use crate::image::Repository;
+use crate::image::{Reference, Repository};
 use crate::manifest::field::{Shape, Slots};
 use crate::manifest::kustomization::{ImageEntry, Kustomization};
 use crate::yaml::node::NodeId;
@@ -18,7 +18,7 @@ impl Finder<'_, '_> {
         let entries = self.entries(root, &refs);
         let texts = resources.iter().filter_map(|id| scan.scalar(*id));
         let resources = texts.map(str::to_owned).collect();
-        Kustomization { resources, files: self.files_of(root), images: entries }
+        Kustomization { resources, files: self.files_of(root), images: entries, config_maps: self.config_maps(root) }
     }
 
     /// Returns the files that a kustomization reads in addition to its resources.
@@ -39,6 +39,20 @@ impl Finder<'_, '_> {
         // A patch may be inline, and an entry of `files` may give a key: `KEY=FILE`.
         let names = texts.filter(|text| !text.is_empty() && !text.contains('\n'));
         names.map(|text| text.split_once('=').map_or(text, |(_, file)| file).to_owned()).collect()
+    }
+
+    /// Returns the ConfigMaps that a kustomization generates from files.
+    fn config_maps(&self, root: NodeId) -> Vec<(String, Vec<String>)> {
+        let scan = self.scan;
+        let Some(generators) = scan.get(root, "configMapGenerator") else { return Vec::new() };
+        let generated = |item: NodeId| {
+            let name = scan.get_scalar(item, "name")?.to_owned();
+            let files: Vec<NodeId> = scan.get(item, "files").map(|list| scan.items(list).collect()).unwrap_or_default();
+            let files = files.into_iter().filter_map(|file| scan.scalar(file));
+            let files = files.map(|text| text.split_once('=').map_or(text, |(_, file)| file).to_owned());
+            Some((name, files.collect()))
+        };
+        scan.items(generators).filter_map(generated).collect()
     }
 
     /// Reads the entries of `images` below a mapping.
@@ -67,6 +81,12 @@ impl Finder<'_, '_> {
         if is_named_otherwise {
             return Some(summary);
         }
+        let whole = || written_name.parse::<Reference>().ok().filter(|found| !found.version.is_empty());
+        if let Some((_, value)) = new_name.filter(|_| text(new_tag).or(text(digest)).is_none())
+            && let Some(found) = whole()
+        {
+            return Some(self.renamed(value, found, summary));
+        }
         let mut version = version_of(text(new_tag).unwrap_or_default());
         if let (Some(version), Some(text)) = (&mut version, text(digest).filter(|text| !text.is_empty())) {
             match text.parse() {
@@ -90,6 +110,15 @@ impl Finder<'_, '_> {
         }
         self.fields.push(spot.field(repository, written_name, true));
         Some(summary)
+    }
+
+    /// Adds the field of an entry whose `newName` holds the version.
+    fn renamed(&mut self, new_name: NodeId, found: Reference, summary: ImageEntry) -> ImageEntry {
+        let result = Reference::written_name(&summary.result).to_owned();
+        let slots = Slots::Whole { scalar: self.scan.resolve(new_name) };
+        let spot = self.spot(Shape::Kustomization, new_name, found.version, slots);
+        self.fields.push(spot.field(found.repository, result.clone(), true));
+        ImageEntry { result, overrides: true, ..summary }
     }
 
     /// Adds the field of a Flux OCIRepository whose `ref` gives a tag or a digest; with a semver range, Flux updates it

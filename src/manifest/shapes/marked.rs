@@ -1,12 +1,13 @@
 //! Scalars that rules and markers select: complete references, tags and digests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::image::{Digest, Reference, Repository, Version};
 use crate::manifest::facts::{FieldProblem, FieldProblemReason};
-use crate::manifest::field::{Pending, Shape, Slots, Spot};
-use crate::manifest::field_rules::FieldRules;
+use crate::manifest::field::{Field, NameSource, Pending, Shape, Slots, Spot};
+use crate::manifest::field_rules::{FieldRules, RuleMatch};
 use crate::manifest::marker::{self, FluxMarker, MarkerError, OwnMarker, Part};
+use crate::manifest::rule_image::{FieldRuleError, RuleImage};
 use crate::yaml::comment::{TrailingComment, comments_with};
 use crate::yaml::node::NodeId;
 
@@ -25,17 +26,33 @@ type Groups<T> = BTreeMap<(T, Option<NodeId>), Group>;
 impl Finder<'_, '_> {
     /// Adds the scalars that rules in the configuration select.
     pub(in crate::manifest) fn ruled(&mut self, path: &str, field_rules: &FieldRules) {
-        for rule in field_rules.rules.iter().filter(|rule| rule.concerns(path)) {
+        for rule in field_rules.rules.iter().filter(|rule| rule.applies_to(path)) {
             for (_, root) in self.documents {
-                for ruled in rule.find(self.scan, *root) {
-                    match ruled.image {
-                        _ if self.is_claimed(ruled.node) => {}
-                        None => self.whole_reference(ruled.node),
-                        Some(Ok(image)) => self.tag(ruled.node, image),
-                        Some(Err(error)) => self.problem(ruled.node, FieldProblemReason::Rule(error)),
+                for ruled in rule.find(path, self.scan, *root) {
+                    if self.is_claimed(ruled.node) {
+                        self.taken(&ruled);
+                    } else if ruled.images.is_empty() {
+                        self.whole_reference(ruled.node);
+                    } else {
+                        self.tag_of(ruled.node, ruled.images);
                     }
                 }
             }
+        }
+    }
+
+    /// Reports a scalar that an earlier rule selects for other images.
+    fn taken(&mut self, ruled: &RuleMatch) {
+        let node = self.scan.resolve(ruled.node);
+        let first = self.fields.iter().filter(|field| field.slots.scalar() == Some(node));
+        let first: Vec<&Repository> = first.map(|field| &field.repository).collect();
+        let is_there = |image: &RuleImage| match image {
+            RuleImage::Here(Ok(image)) => first.contains(&image),
+            RuleImage::Here(Err(_)) | RuleImage::Elsewhere(_) => false,
+        };
+        if !first.is_empty() && !ruled.images.iter().all(is_there) {
+            let first = first.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            self.problem(ruled.node, FieldProblemReason::Rule(FieldRuleError::Taken { first }));
         }
     }
 
@@ -87,7 +104,7 @@ impl Finder<'_, '_> {
             let Some(spot) = self.apart(&group) else { continue };
             match images.get(&policy) {
                 Some(image) => self.fields.push(spot.field(image.clone(), image.to_string(), false)),
-                None => self.pending.push(Pending { policy, spot, moves_along: Vec::new() }),
+                None => self.pending.push(Pending { name: NameSource::Policy(policy), spot, moves_along: Vec::new() }),
             }
         }
     }
@@ -131,11 +148,34 @@ impl Finder<'_, '_> {
         }
     }
 
-    /// Adds a field for a scalar that is declared to hold a tag.
-    fn tag(&mut self, node: NodeId, image: Repository) {
+    /// Adds the fields of a scalar that is declared to hold the tag of images. If one of them cannot be determined, none
+    /// is added: the others must not move without it.
+    fn tag_of(&mut self, node: NodeId, images: Vec<RuleImage>) {
+        let failed = images.iter().find_map(|image| match image {
+            RuleImage::Here(Err(error)) => Some(error.clone()),
+            RuleImage::Here(Ok(_)) | RuleImage::Elsewhere(_) => None,
+        });
+        if let Some(error) = failed {
+            self.problem(node, FieldProblemReason::Rule(error));
+            return;
+        }
         self.claim([node]);
-        if let Some(spot) = self.apart(&Group { tag: Some(node), digest: None }) {
-            self.fields.push(spot.field(image.clone(), image.to_string(), false));
+        let Some(spot) = self.apart(&Group { tag: Some(node), digest: None }) else { return };
+        let (mut here, mut elsewhere) = (BTreeSet::new(), Vec::new());
+        for image in images {
+            match image {
+                RuleImage::Here(image) => here.extend(image),
+                RuleImage::Elsewhere(parts) => elsewhere.push(parts),
+            }
+        }
+        for image in &here {
+            let field = spot.clone().field(image.clone(), image.to_string(), false);
+            let serves_also = here.iter().filter(|other| *other != image).cloned().collect();
+            self.fields.push(Field { serves_also, ..field });
+        }
+        for parts in elsewhere {
+            let spot = spot.clone();
+            self.pending.push(Pending { name: NameSource::Rule(parts), spot, moves_along: Vec::new() });
         }
     }
 

@@ -4,9 +4,11 @@
 //! - [`walk`]: complete references
 //! - [`siblings`]: values of charts
 //! - [`entries`]: kustomizations and OCIRepositories
+//! - [`argo`]: sources of Argo CD applications
 //! - [`marked`]: scalars that rules and markers select
 //! - [`embedded`]: references inside longer texts
 
+mod argo;
 mod embedded;
 mod entries;
 pub(super) mod finder;

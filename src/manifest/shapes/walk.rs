@@ -4,13 +4,16 @@ use crate::manifest::field::Shape;
 use crate::manifest::value::{bare_reference, reference};
 use crate::yaml::node::{Kind, NodeId};
 
-use super::finder::Finder;
+use super::finder::{Finder, MAX_FIELDS};
 
 impl Finder<'_, '_> {
     /// Visits every mapping and sequence of a document once.
     pub(in crate::manifest) fn walk(&mut self, document: NodeId) {
         let scan = self.scan;
         for id in scan.descendants(document) {
+            if self.fields.len() + self.pending.len() > MAX_FIELDS {
+                break;
+            }
             match scan.kind(id) {
                 Kind::Mapping => {
                     self.siblings(id);

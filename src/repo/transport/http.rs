@@ -9,6 +9,7 @@ use crate::http::redirect::{RedirectError, RedirectProblem, Route};
 use crate::http::{ConnectionFailure, root_cause};
 use crate::repo::credentials::Offer;
 use crate::repo::error::{Outage, RepoError, Words};
+use crate::text;
 
 use super::operation::{Base, Operation};
 
@@ -160,8 +161,7 @@ async fn words_of(mut response: Response) -> String {
         body.extend_from_slice(&chunk);
     }
     let text = String::from_utf8_lossy(&body);
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    text::words(&text).chars().take(300).collect()
 }
 
 /// Returns the error for a failed request.

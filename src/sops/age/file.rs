@@ -42,10 +42,7 @@ pub fn decrypt<'i>(
     bytes: &[u8],
     identities: impl IntoIterator<Item = &'i Identity>,
 ) -> Result<Secret<Vec<u8>>, AgeError> {
-    let is_armored = bytes.trim_ascii_start().starts_with(b"-----BEGIN");
-    let mut file = Vec::with_capacity(bytes.len());
-    let mut reader = ArmoredReader::new(if is_armored { without_blank_lines_around(bytes) } else { bytes });
-    reader.read_to_end(&mut file).map_err(|_| AgeError::Form)?;
+    let file = without_armor(bytes)?;
     if !ends_its_stanzas(&file) {
         return Err(AgeError::Form);
     }
@@ -56,6 +53,23 @@ pub fn decrypt<'i>(
     let mut plain = Secret::new(Vec::with_capacity(bytes.len()));
     payload.read_to_end(plain.expose_mut()).map_err(|_| AgeError::Modified)?;
     Ok(plain)
+}
+
+/// Returns the number of recipients that a file is encrypted to, by its header; 0 if it cannot be read. Random stanzas
+/// that some programs add, so that readers must ignore what they do not know, do not count.
+pub fn count_recipients(bytes: &[u8]) -> usize {
+    let Ok(file) = without_armor(bytes) else { return 0 };
+    let header = file.split(|b| *b == b'\n').take_while(|line| !line.starts_with(b"---"));
+    let kinds = header.filter_map(|line| line.strip_prefix(b"-> ")?.split(|b| *b == b' ').next());
+    kinds.filter(|kind| !kind.ends_with(b"-grease")).count()
+}
+
+fn without_armor(bytes: &[u8]) -> Result<Vec<u8>, AgeError> {
+    let is_armored = bytes.trim_ascii_start().starts_with(b"-----BEGIN");
+    let mut file = Vec::with_capacity(bytes.len());
+    let mut reader = ArmoredReader::new(if is_armored { without_blank_lines_around(bytes) } else { bytes });
+    reader.read_to_end(&mut file).map_err(|_| AgeError::Form)?;
+    Ok(file)
 }
 
 /// Removes blank lines at both ends. Blanks within the first and last line are left for the reader to refuse.

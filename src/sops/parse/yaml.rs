@@ -11,22 +11,32 @@ use crate::sops::plaintext::Plaintext;
 use crate::sops::raw::{MetadataSpans, Raw};
 use crate::sops::tree::{Item, Leaf, Node, Writing};
 use crate::yaml::extent::Extents;
-use crate::yaml::node::{Kind, NodeId, Style};
+use crate::yaml::node::{Kind, MAX_DEPTH, NodeId, Style};
 use crate::yaml::scan::Scan;
 
 use super::comments::{self, Placed};
 use super::parsed::Parsed;
 
 /// People do not write more values than this, with aliases expanded.
-const MOST_NODES: usize = 1_000_000;
+const MOST_NODES: usize = 100_000;
+
+/// Metadata and rules do not have more values than this, with aliases expanded.
+const MOST_METADATA_NODES: usize = 100_000;
 
 /// Parses all documents of a file.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, SopsError> {
     let scan = Scan::read(bytes).map_err(|error| SopsError::Unreadable(error.to_string()))?;
     let extents = Extents::of(&scan).map_err(|error| SopsError::Unreadable(error.to_string()))?;
     let placed = comments::place(&scan, &extents);
-    let mut reader =
-        Reader { scan: &scan, extents: &extents, placed: &placed, document: 0, budget: MOST_NODES, problem: None };
+    let mut reader = Reader {
+        scan: &scan,
+        extents: &extents,
+        placed: &placed,
+        document: 0,
+        budget: MOST_NODES,
+        depth: 0,
+        problem: None,
+    };
     let mut parsed = Parsed::default();
     for (document, (_, root)) in scan.documents().enumerate() {
         reader.document = document;
@@ -50,6 +60,8 @@ struct Reader<'s, 'a> {
     placed: &'s Placed,
     document: usize,
     budget: usize,
+    /// The depth of the current node, with aliases expanded.
+    depth: usize,
     problem: Option<SopsError>,
 }
 
@@ -83,6 +95,16 @@ impl Reader<'_, '_> {
         let scan = self.scan;
         let unsupported = |what| SopsError::Unsupported { place: scan.path(id), what };
         self.budget = self.budget.checked_sub(1).ok_or_else(|| unsupported("a file with this many values"))?;
+        if self.depth > MAX_DEPTH {
+            return Err(unsupported("nesting this deep"));
+        }
+        self.depth += 1;
+        let node = self.node_within(id, writing);
+        self.depth -= 1;
+        node
+    }
+
+    fn node_within(&mut self, id: NodeId, writing: Writing) -> Result<Node, SopsError> {
         let in_flow = self.extents.is_flow(id);
         let writing = if in_flow && writing == Writing::Bare { Writing::Quoted } else { writing };
         match self.scan.kind(id) {
@@ -99,7 +121,10 @@ impl Reader<'_, '_> {
             Kind::Scalar { value, style } => Ok(self.scalar(id, value, *style, writing)),
             // An alias of a node that contains it never ends.
             Kind::Alias(Some(target)) if !self.holds(*target, id) => self.node(*target, Writing::Never),
-            Kind::Alias(_) | Kind::Document => Err(unsupported("an alias that contains itself")),
+            Kind::Alias(_) | Kind::Document => {
+                let what = "an alias that contains itself";
+                Err(SopsError::Unsupported { place: self.scan.path(id), what })
+            }
         }
     }
 
@@ -185,14 +210,24 @@ fn tagged(tag: &str, value: &str) -> Result<Option<Plaintext>, go_scalar::TooLar
     })
 }
 
-/// Returns a part of the metadata, without types.
+/// Returns a part of the metadata, without types. Aliases are expanded; where they are too many or nested too deeply, as
+/// in one that contains itself, the rest is empty text.
 pub fn raw(scan: &Scan<'_>, id: NodeId) -> Raw {
+    raw_within(scan, id, MAX_DEPTH, &mut { MOST_METADATA_NODES })
+}
+
+fn raw_within(scan: &Scan<'_>, id: NodeId, depth: usize, budget: &mut usize) -> Raw {
     let id = scan.resolve(id);
+    let (Some(depth), Some(left)) = (depth.checked_sub(1), budget.checked_sub(1)) else {
+        return Raw::Text(String::new());
+    };
+    *budget = left;
     match scan.kind(id) {
-        Kind::Mapping => Raw::Map(
-            scan.pairs(id).filter_map(|(key, value)| Some((scan.scalar(key)?.to_owned(), raw(scan, value)))).collect(),
-        ),
-        Kind::Sequence => Raw::List(scan.children(id).map(|item| raw(scan, item)).collect()),
+        Kind::Mapping => {
+            let pairs = scan.pairs(id).filter_map(|(key, value)| Some((scan.scalar(key)?, value)));
+            Raw::Map(pairs.map(|(key, value)| (key.to_owned(), raw_within(scan, value, depth, budget))).collect())
+        }
+        Kind::Sequence => Raw::List(scan.children(id).map(|item| raw_within(scan, item, depth, budget)).collect()),
         _ => Raw::Text(scan.scalar(id).unwrap_or_default().to_owned()),
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::agent::Agent;
+use crate::support::clock;
 use crate::support::infra::Stage;
 use crate::support::process::{free_port, wait_until};
 use crate::support::tagalong;
@@ -124,12 +125,43 @@ fn a_changed_configuration_takes_effect_and_an_invalid_one_is_rejected() {
 }
 
 #[test]
+fn a_clock_beyond_the_last_year_ends_no_cycle() {
+    let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
+    stage.registry.push("org/app", "aaaaaa1", OLD);
+    stage.registry.push("org/app", "aaaaaa2", NEW);
+    let (library, offset) = (stage.home().join("clock.so"), stage.home().join("clock"));
+    if !clock::build(&library) {
+        return;
+    }
+    // The year 12000.
+    fs::write(&offset, "315000000000").expect("written");
+    let mut command = tagalong::command(stage.home());
+    command.args(["run", "--log-format", "json", "--config"]).arg(stage.config());
+    clock::preload(&mut command, &library, &offset);
+    let agent = Agent::spawn(command);
+    wait_until("it is deployed", || stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
+    agent.wait_for("cycle finished");
+    let (code, log) = agent.stop();
+    assert_eq!(code, 0, "{log}");
+    assert!(!log.contains("internal error"), "{log}");
+    let mut command = tagalong::command(stage.home());
+    command.args(["status", "--config"]).arg(stage.config());
+    clock::preload(&mut command, &library, &offset);
+    tagalong::finished(command.output().expect("it starts")).ok();
+}
+
+#[test]
 fn a_push_that_never_ends_does_not_outlive_the_grace() {
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     stage.registry.push("org/app", "aaaaaa1", OLD);
     stage.registry.push("org/app", "aaaaaa2", NEW);
     let (begun, over) = (stage.home().join("begun"), stage.home().join("over"));
-    let hook = format!("touch {}; while [ ! -e {} ]; do sleep 0.05; done; exit 1", begun.display(), over.display());
+    // It also ends when the folder is gone.
+    let hook = format!(
+        "touch {begun}; while [ -e {begun} ] && [ ! -e {over} ]; do sleep 0.05; done; exit 1",
+        begun = begun.display(),
+        over = over.display()
+    );
     stage.origin.hook("pre-receive", &hook);
     let config = stage.config();
     let text = fs::read_to_string(&config).expect("there");

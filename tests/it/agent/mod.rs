@@ -1,5 +1,6 @@
 //! The running agent: health, metrics, status page, traces, webhooks, notifications.
 
+mod connections;
 mod health;
 mod many_images;
 mod notifications;

@@ -192,7 +192,7 @@ fn requests_without_the_secret_have_no_effect() {
     assert_eq!(post(&format!("quay?token={SECRET}"), "", quay.as_bytes()), 202);
     wait_until("the news is deployed", || stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
     let (_, log) = agent.stop();
-    assert!(!log.contains(SECRET) && log.contains("rejected a webhook with an invalid secret or signature"), "{log}");
+    assert!(!log.contains(SECRET) && log.contains("rejected webhooks with an invalid secret or signature"), "{log}");
     assert!(log.contains("cannot read the webhook's secret"), "{log}");
 }
 

@@ -2,4 +2,8 @@
 
 mod bad_input;
 mod demo;
+mod here;
+mod hostile_text;
+mod idle;
+mod init;
 mod status;

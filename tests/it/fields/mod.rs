@@ -2,4 +2,5 @@
 
 mod edits;
 mod encrypted_files;
+mod names;
 mod tree_cache;

@@ -1,5 +1,7 @@
 //! The cache between tips is never visible: a warm one gives the same result as a cold one.
 
+use std::path::Path;
+
 use tagalong::cycle::tree::cache::TreeCache;
 use tagalong::manifest::field_rules::{FieldRule, FieldRules};
 use tagalong::manifest::paths::PathFilter;
@@ -23,22 +25,6 @@ fn a_warm_cache_gives_the_same_as_a_cold_one() {
             ("other.yaml", "a: b\n"),
         ],
     );
-    let person = Person { name: "a".to_owned(), email: "a@example.com".to_owned() };
-    let config = Config {
-        url: origin.path.display().to_string().parse().expect("a URL"),
-        branch: "main".parse().expect("a branch"),
-        push_branch: None,
-        push_options: Vec::new(),
-        cache_dir: folder.path().join("cache"),
-        depth: 0,
-        history_limit: 0,
-        ssh: Ssh::default(),
-        https: Https::default(),
-        author: person.clone(),
-        committer: person,
-        timeout: std::time::Duration::from_secs(30),
-        signing: None,
-    };
     let rule = FieldRule::new("**", "version", Some("acme/app")).expect("a rule");
     let views = [
         (FieldRules::default(), Prefilter::Everything),
@@ -47,7 +33,7 @@ fn a_warm_cache_gives_the_same_as_a_cold_one() {
     ];
     let paths = || PathFilter::new(&["base", "prod", "moved", "other.yaml", "new.yaml"]).expect("globs");
     let warm = TreeCache::new(paths());
-    let mut clone = BareClone::open(config).expect("a clone");
+    let mut clone = clone_of(&origin, folder.path());
     let steps: [&dyn Fn(); 11] = [
         &|| {},
         &|| drop(origin.commit("an overlay", &[("prod/kustomization.yaml", OVERLAY)])),
@@ -70,6 +56,28 @@ fn a_warm_cache_gives_the_same_as_a_cold_one() {
             assert_eq!(look(&warm), look(&TreeCache::new(paths())), "step {number}, {prefilter:?}");
         }
     }
+}
+
+/// Opens a clone of a repository, with its folder below another.
+pub fn clone_of(origin: &Origin, folder: &Path) -> BareClone {
+    let person = Person { name: "a".to_owned(), email: "a@example.com".to_owned() };
+    let config = Config {
+        url: origin.path.display().to_string().parse().expect("a URL"),
+        branch: "main".parse().expect("a branch"),
+        push_branch: None,
+        push_options: Vec::new(),
+        cache_dir: folder.join("cache"),
+        depth: 0,
+        history_limit: 0,
+        ssh: Ssh::default(),
+        https: Https::default(),
+        author: person.clone(),
+        committer: person,
+        timeout: std::time::Duration::from_secs(30),
+        signing: None,
+        signers: Vec::new(),
+    };
+    BareClone::open(config).expect("a clone")
 }
 
 /// Commits the changes that a git command makes.

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use crate::support;
@@ -61,6 +62,16 @@ impl Scene {
         };
         let (config, patient) = (write("relayed.yaml", timeout), write("patient.yaml", PATIENT));
         Scene { stage, relay, config, patient, _http: http }
+    }
+
+    /// Starts an agent that logs to a file.
+    fn agent(&self, log: &Path) -> Child {
+        tagalong::command(self.stage.home())
+            .args(["run", "--config"])
+            .arg(&self.config)
+            .stderr(fs::File::create(log).expect("a log"))
+            .spawn()
+            .expect("it starts")
     }
 
     /// Runs one cycle on a machine with an empty cache.
@@ -228,12 +239,7 @@ fn a_push_that_lands_after_its_sender_is_gone_is_not_repeated() {
 fn an_agent_survives_an_outage_of_the_server() {
     let scene = Scene::over_ssh(PATIENT);
     let log = scene.stage.home().join("log");
-    let mut agent = tagalong::command(scene.stage.home())
-        .args(["run", "--config"])
-        .arg(&scene.config)
-        .stderr(fs::File::create(&log).expect("a log"))
-        .spawn()
-        .expect("it starts");
+    let mut agent = scene.agent(&log);
     wait_until("the first is deployed", || scene.is_deployed());
     scene.relay.set(Harm::Dead);
     wait_until("the server is missed", || fs::read_to_string(&log).expect("a log").contains("cannot reach"));
@@ -269,12 +275,7 @@ fn a_connection_that_was_kept_and_is_no_good_costs_one_try() {
     let harms = [Harm::CutOld, Harm::StallOld, Harm::DripOld(Duration::from_millis(200))];
     for scene in [Scene::over_ssh("1s"), Scene::over_http("1s")] {
         let log = scene.stage.home().join("log");
-        let mut agent = tagalong::command(scene.stage.home())
-            .args(["run", "--config"])
-            .arg(&scene.config)
-            .stderr(fs::File::create(&log).expect("a log"))
-            .spawn()
-            .expect("it starts");
+        let mut agent = scene.agent(&log);
         wait_until("the first is deployed", || scene.is_deployed());
         for harm in harms.clone() {
             scene.relay.set(harm);

@@ -173,17 +173,18 @@ fn a_template_words_the_message() {
     sync(&stage, template).ok();
     let image = stage.image("app");
     let message = stage.origin.message();
+    let order = message.lines().find(|line| line.starts_with("Tagalong-Order: ")).expect("the order").to_owned();
     assert_eq!(
         message.trim_end(),
         format!(
             "chore(deploy): 1 update\n\napp.yaml: aaaaaa1 to bbbbbb1\n> Tagalong-Hold: forged\n\n\
-             Tagalong-Update: app.yaml image {image} aaaaaa1 -> bbbbbb1\nTagalong-Base: {base}"
+             Tagalong-Update: app.yaml image {image} aaaaaa1 -> bbbbbb1\n{order}\nTagalong-Base: {base}"
         )
     );
     let trailers = git(&stage.origin.path, &["log", "-1", "--format=%(trailers:only)", "main"]);
     assert_eq!(
         trailers.trim(),
-        format!("Tagalong-Update: app.yaml image {image} aaaaaa1 -> bbbbbb1\nTagalong-Base: {base}")
+        format!("Tagalong-Update: app.yaml image {image} aaaaaa1 -> bbbbbb1\n{order}\nTagalong-Base: {base}")
     );
     let run = sync(&stage, "message: 'deploy {{ nmae }}'\nbatch: day").fails_with(2);
     assert!(run.stderr.contains(":2:12: git.message: line 1: "), "{run:#?}");

@@ -7,6 +7,7 @@ use tagalong::repo::clone::{BareClone, CommitId};
 use tagalong::repo::config::{Config, Https, Person, Ssh};
 use tagalong::repo::fetch::Deepened;
 use tagalong::repo::history::{Change, Logged};
+use tagalong::repo::tree::{BlobId, Content};
 
 use crate::support::git::{Origin, Sshd, git};
 
@@ -26,6 +27,7 @@ fn open(cache: &Path, sshd: &Sshd, origin: &Origin, depth: u32) -> (BareClone, C
         author: person.clone(),
         committer: person,
         signing: None,
+        signers: Vec::new(),
     };
     BareClone::open(config).expect("a clone").fetch().expect("fetched")
 }
@@ -50,8 +52,11 @@ fn subjects(changes: &[(Logged, Change)]) -> Vec<&str> {
     changes.iter().map(|(logged, _)| logged.message.trim()).collect()
 }
 
-fn text(clone: &BareClone, blob: Option<tagalong::repo::tree::BlobId>) -> Option<String> {
-    let read = |_: usize, bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+fn text(clone: &BareClone, blob: Option<BlobId>) -> Option<String> {
+    let read = |_: usize, content: Content<'_>| match content {
+        Content::Bytes(bytes) => String::from_utf8(bytes.to_vec()).expect("text"),
+        Content::TooLarge(size) => panic!("{size} bytes"),
+    };
     blob.map(|id| clone.read_blobs(&[id], read).expect("a blob").remove(0))
 }
 

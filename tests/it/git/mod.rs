@@ -3,7 +3,9 @@
 mod auth;
 mod broken_connections;
 mod commits;
+mod damaged_clones;
 mod history;
+mod hostile_trees;
 mod long_histories;
 mod many_writers;
 mod odd_repositories;

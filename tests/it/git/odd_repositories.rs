@@ -1,6 +1,7 @@
 //! Whatever people and disks do to a repository, its branch or the local clone, the next cycle is right.
 
 use std::fs;
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -159,6 +160,89 @@ fn lfs_pointers_attributes_and_submodules_are_left_alone() {
     assert_eq!(others(), untouched);
     let expected = format!("# both\r\n{}", before(&stage).replace("aaaaaa1", "bbbbbb1").replace('\n', "\r\n"));
     assert_eq!(stage.origin.read("app.yaml"), expected);
+}
+
+/// Writes an object whatever is in it.
+fn literally(stage: &Stage, kind: &str, bytes: &[u8]) -> String {
+    let mut child = Command::new("git")
+        .current_dir(&stage.origin.path)
+        .args(["hash-object", "-t", kind, "-w", "--stdin", "--literally"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("git starts");
+    child.stdin.take().expect("a pipe").write_all(bytes).expect("written");
+    String::from_utf8(child.wait_with_output().expect("it ends").stdout).expect("text").trim().to_owned()
+}
+
+/// Writes a tree with entries of any name, in git's order.
+fn tree(stage: &Stage, entries: &[(&str, &[u8], &str)]) -> String {
+    let mut entries = entries.to_vec();
+    entries.sort_by_key(|(mode, name, _)| [*name, if *mode == "40000" { b"/" } else { b"" }].concat());
+    let bytes = entries.iter().flat_map(|(mode, name, id)| {
+        let id = (0..20).map(|at| u8::from_str_radix(&id[2 * at..2 * at + 2], 16).expect("hex"));
+        [mode.as_bytes(), b" ", name, b"\0"].concat().into_iter().chain(id).collect::<Vec<u8>>()
+    });
+    literally(stage, "tree", &bytes.collect::<Vec<u8>>())
+}
+
+#[test]
+fn names_that_only_plumbing_can_make_do_not_stop_the_others() {
+    let stage = stage();
+    let blob = literally(&stage, "blob", before(&stage).as_bytes());
+    let folder = tree(&stage, &[("100644", b"x.yaml", &blob)]);
+    let long = [b'l'; 5_000];
+    let hostile: [(&str, &[u8], &str); 12] = [
+        ("100644", b"../x.yaml", &blob),
+        ("100644", b".", &blob),
+        ("40000", b"..", &folder),
+        ("40000", b".GIT", &folder),
+        ("40000", b".git", &folder),
+        ("40000", b".git. ", &folder),
+        ("100644", b"/etc/x.yaml", &blob),
+        ("100644", b"app.yaml", &blob),
+        ("100644", b"b\xff.yaml", &blob),
+        ("40000", b"git~1", &folder),
+        ("100644", &long, &blob),
+        ("100644", b"n\n\x1b[2J.yaml", &blob),
+    ];
+    let root = tree(&stage, &hostile);
+    let commit = git(&stage.origin.path, &["commit-tree", "-p", "main", "-m", "odd", &root]);
+    git(&stage.origin.path, &["update-ref", "refs/heads/main", commit.trim()]);
+    let run = sync(&stage).ok();
+    assert!(stage.origin.read("app.yaml").ends_with("bbbbbb1\n"), "{run:#?}");
+    assert!(run.stderr.contains("git cannot check out a file of this name"), "{run:#?}");
+    let listed = |tree: &str| {
+        let listing = Command::new("git").current_dir(&stage.origin.path).args(["ls-tree", "-z", tree]).output();
+        listing.expect("git starts").stdout.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect::<Vec<_>>()
+    };
+    let (old, new) = (listed(commit.trim()), listed("main"));
+    let changed = old.iter().zip(&new).filter(|(old, new)| old != new).count();
+    // `app.yaml`, and the file with a line break in its name, which is a file like any other.
+    assert_eq!((old.len(), changed), (new.len(), 2), "nothing else was touched");
+    assert_eq!(run.stderr.matches('\x1b').count() + run.stdout.matches('\x1b').count(), 0, "{run:#?}");
+}
+
+#[test]
+fn folders_that_git_calls_malformed_do_not_hide_the_others() {
+    let stage = stage();
+    let blob = literally(&stage, "blob", before(&stage).as_bytes());
+    let empty = tree(&stage, &[("100644", b"", &blob), ("100644", b"x.yaml", &blob)]);
+    let long = tree(&stage, &[("100644", &[b'l'; 70_000], &blob)]);
+    let entries: [(&str, &[u8], &str); 3] =
+        [("40000", b"empty", &empty), ("40000", b"long", &long), ("100644", b"app.yaml", &blob)];
+    let root = tree(&stage, &entries);
+    let commit = git(&stage.origin.path, &["commit-tree", "-p", "main", "-m", "odd", &root]);
+    git(&stage.origin.path, &["update-ref", "refs/heads/main", commit.trim()]);
+    // git neither sends nor packs them, so they can only be met in place.
+    let text = fs::read_to_string(stage.config()).expect("there");
+    let local = text.replace(&stage.sshd.url(&stage.origin), &stage.origin.path.display().to_string());
+    let config = stage.home().join("local.yaml");
+    fs::write(&config, local).expect("written");
+    let run =
+        tagalong::run(stage.home(), &["status", "--output", "json", "--config", &config.display().to_string()]).ok();
+    assert_eq!(run.json()[0]["candidate"], "bbbbbb1", "{run:#?}");
+    assert!(run.stderr.contains("a folder of the repository is malformed"), "{run:#?}");
 }
 
 #[test]

@@ -83,14 +83,42 @@ fn servers_with_a_single_kind_of_key_are_known_by_it() {
 
 #[test]
 fn a_server_with_several_keys_shows_the_one_that_is_on_file() {
-    let more = |folder: &Path| {
-        make_key(&folder.join("rsa"), &["-t", "rsa", "-b", "2048"]);
-        format!("HostKey {}/rsa\n", folder.display())
-    };
-    let scene = Scene::new(HOST_KEY, more);
-    let rsa = public(&scene.folder.path().join("sshd/rsa"));
-    fs::write(scene.sshd.known_hosts(), format!("[127.0.0.1]:{} {rsa}", scene.sshd.port())).expect("written");
-    scene.is_let_in(&[], &[]);
+    let kinds: [(&str, &[&str]); 3] = [
+        ("rsa", &["-t", "rsa", "-b", "2048"]),
+        ("ecdsa256", &["-t", "ecdsa", "-b", "256"]),
+        ("ecdsa521", &["-t", "ecdsa", "-b", "521"]),
+    ];
+    for (name, kind) in kinds {
+        let more = |folder: &Path| {
+            make_key(&folder.join(name), kind);
+            format!("HostKey {}/{name}\n", folder.display())
+        };
+        let scene = Scene::new(HOST_KEY, more);
+        let key = public(&scene.folder.path().join("sshd").join(name));
+        fs::write(scene.sshd.known_hosts(), format!("[127.0.0.1]:{} {key}", scene.sshd.port())).expect("written");
+        scene.is_let_in(&[], &[]);
+    }
+}
+
+#[test]
+fn a_revoked_key_is_refused_whatever_else_trusts_it() {
+    let scene = Scene::new(HOST_KEY, |_| String::new());
+    let host = public(&scene.folder.path().join("sshd/host"));
+    let fingerprint = Command::new("ssh-keygen").arg("-lf").arg(scene.folder.path().join("sshd/host.pub")).output();
+    let fingerprint = String::from_utf8_lossy(&fingerprint.expect("it starts").stdout).into_owned();
+    let fingerprint = fingerprint.split(' ').nth(1).expect("a fingerprint");
+    let pinned = format!("ssh: {{ hostFingerprints: [\"{fingerprint}\"], ");
+    let known = format!("[127.0.0.1]:{} {host}", scene.sshd.port());
+    for names in ["*", "127.0.0.1", "10.0.0.1,127.0.0.?"] {
+        let revoked = format!("@revoked {names} {host}");
+        for lines in [revoked.clone(), format!("{known}{revoked}"), format!("{revoked}{known}")] {
+            fs::write(scene.sshd.known_hosts(), &lines).expect("written");
+            scene.fails_with("is revoked", &[("ssh: { ", &pinned)]);
+            scene.fails_with("is revoked", &[]);
+        }
+    }
+    fs::write(scene.sshd.known_hosts(), format!("@revoked 10.0.0.1 {host}")).expect("written");
+    scene.is_let_in(&[("ssh: { ", &pinned)], &[]);
 }
 
 #[test]

@@ -85,14 +85,14 @@ fn an_expired_token_is_replaced_midway() {
     let host = registry.host();
     let file =
         written(folder.path(), "c.json", &json!({ "auths": { &host: { "username": USER, "password": PASSWORD } } }));
-    tokens.seconds.store(2, Ordering::SeqCst);
+    tokens.seconds.store(4, Ordering::SeqCst);
     let client = client(&host, &tokens, Some(file));
     run(async {
         client.tags(&repository(&host, "org/app")).await.expect("tags");
         let asked = tokens.server.asked().len();
         client.tags(&repository(&host, "org/app")).await.expect("tags");
         assert_eq!(tokens.server.asked().len(), asked, "it is still good");
-        tokio::time::sleep(Duration::from_millis(2500)).await;
+        tokio::time::sleep(Duration::from_millis(4500)).await;
         client.tags(&repository(&host, "org/app")).await.expect("tags");
         assert_eq!(tokens.server.asked().len(), asked + 1);
     });

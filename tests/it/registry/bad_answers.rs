@@ -124,7 +124,7 @@ fn each_bad_response_has_its_own_error() {
                 }
                 false => good(request),
             }),
-            "lists 2001 parts",
+            "lists 2000 parts",
         ),
         (
             "a manifest that is huge",

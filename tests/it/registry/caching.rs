@@ -100,13 +100,14 @@ fn a_steady_cycle_costs_one_listing_and_a_new_tag_its_metadata_once() {
     };
     let (_, first) = sync();
     assert!(stage.origin.read("app.yaml").ends_with("a000013\n"));
-    // A listing, two requests per tag, and whether the candidate's layer exists: everything else was just fetched.
-    assert_eq!(first, 1 + 20 * 2 + 1);
+    // A listing, two requests per tag, whether the candidate's layer exists, and whether its tag still points to it:
+    // everything else was just fetched.
+    assert_eq!(first, 1 + 20 * 2 + 2);
     assert_eq!(sync().1, 1, "another process, and nothing new");
     tags.store(21, Ordering::SeqCst);
     let (_, new) = sync();
     assert!(stage.origin.read("app.yaml").ends_with("a000014\n"));
-    assert_eq!(new, 1 + 3);
+    assert_eq!(new, 1 + 4);
     assert_eq!(sync().1, 1);
 
     // The cache is only a cache: damaged or deleted, everything works as before.

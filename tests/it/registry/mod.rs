@@ -3,6 +3,7 @@
 mod auth;
 mod bad_answers;
 mod caching;
+mod hostile;
 mod integrity;
 mod large_registries;
 mod mirrors;

@@ -419,3 +419,20 @@ fn anonymous_tokens_come_from_any_realm_that_a_redirect_may_lead_to() {
     }
     assert!(http.asked().is_empty());
 }
+
+/// A path that starts with two slashes looks like another server when it is resolved.
+#[test]
+fn a_link_to_the_next_page_never_leaves_the_registry() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stranger = Scripted::start(|_| answer(200, json!({ "tags": ["stolen"] }), &[]));
+    let link = format!("</.//{}/v2/org/app/tags/list>; rel=\"next\"", stranger.host());
+    let server = Scripted::start(move |asked| match asked.target.as_str() {
+        _ if asked.authorization.is_none() => answer(401, json!({}), &[("WWW-Authenticate", "Basic realm=x")]),
+        "/v2/org/app/tags/list" => answer(200, json!({ "tags": ["a"] }), &[("Link", &link)]),
+        _ => answer(200, json!({ "tags": ["b"] }), &[]),
+    });
+    let own = HostConfig { ca_file: None, ..registry(folder.path(), &url(&server, false), None, false) };
+    let tags = tags(own).map(|tags| tags.iter().map(ToString::to_string).collect::<Vec<_>>());
+    assert!(stranger.asked().is_empty(), "a stranger was sent {:#?}", stranger.asked());
+    assert_eq!(tags.expect("a list"), ["a", "b"], "{:#?}", server.asked());
+}

@@ -2,7 +2,9 @@
 
 mod age;
 mod credential_leaks;
+mod damage;
 mod gate;
+mod plaintext;
 mod pull_secret_gate;
 mod sops_compatibility;
 mod value_leaks;

@@ -107,9 +107,23 @@ impl Agent {
     /// Its current memory in kilobytes (`VmRSS` in proc(5)).
     #[allow(dead_code, reason = "the soak tests use it")]
     pub fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
-        line.trim().trim_end_matches(" kB").parse().expect("a number")
+        memory_of(self.child.id(), "VmRSS:")
+    }
+
+    /// The most memory that it has had, in kilobytes (`VmHWM` in proc(5)).
+    pub fn peak_memory(&self) -> u64 {
+        memory_of(self.child.id(), "VmHWM:")
+    }
+
+    /// The number of its open files, connections among them.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("Linux").count()
+    }
+
+    /// Limits the number of its open files from now on.
+    pub fn limit_open_files(&self, most: usize) {
+        let (id, limit) = (self.child.id().to_string(), format!("--nofile={most}:{most}"));
+        assert!(Command::new("prlimit").args(["--pid", &id, &limit]).status().expect("prlimit starts").success());
     }
 
     /// Sends it a signal.
@@ -124,6 +138,16 @@ impl Agent {
         self.wait()
     }
 
+    /// Waits until it ends by itself, and returns its exit code.
+    pub fn code(&mut self) -> i32 {
+        let mut ended = None;
+        wait_until("the agent ends", || {
+            ended = self.child.try_wait().expect("its state");
+            ended.is_some()
+        });
+        ended.and_then(|status| status.code()).unwrap_or(-1)
+    }
+
     /// Waits for its end.
     pub fn wait(&mut self) -> (i32, String) {
         let mut ended = None;
@@ -134,6 +158,12 @@ impl Agent {
         self.wait_for("the agent has stopped");
         (ended.and_then(|status| status.code()).unwrap_or(-1), self.log())
     }
+}
+
+fn memory_of(process: u32, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a size");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 impl Drop for Agent {

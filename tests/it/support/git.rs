@@ -33,6 +33,25 @@ pub fn clone_in(cache: &Path) -> PathBuf {
     folders.map(|folder| folder.join("clone.git")).find(|clone| clone.is_dir()).expect("a clone")
 }
 
+/// The loose objects of a bare repository.
+pub fn loose_objects(repository: &Path) -> Vec<PathBuf> {
+    let entries = |folder: &Path| {
+        let paths = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        paths.collect::<Vec<PathBuf>>()
+    };
+    let folders = entries(&repository.join("objects")).into_iter();
+    let folders = folders.filter(|folder| folder.file_name().is_some_and(|name| name.len() == 2));
+    folders.flat_map(|folder| entries(&folder)).collect()
+}
+
+/// Cuts an object off in the middle of its content, as a crash of the machine does. Returns its bytes from before.
+pub fn cut(object: &Path) -> Vec<u8> {
+    let bytes = fs::read(object).expect("an object");
+    fs::set_permissions(object, fs::Permissions::from_mode(0o644)).expect("a mode");
+    fs::write(object, &bytes[..bytes.len().saturating_sub(12)]).expect("written");
+    bytes
+}
+
 /// A bare repository with a branch `main`.
 pub struct Origin {
     pub path: PathBuf,
@@ -80,6 +99,14 @@ impl Origin {
     /// Commits files directly to the branch, like a person's push; tries again if another push comes first.
     pub fn commit(&self, message: &str, files: &[(&str, &str)]) -> String {
         (0..100).find_map(|_| self.commit_on(None, message, files)).expect("a branch that holds still")
+    }
+
+    /// Commits all files of a folder, with symbolic links as they are.
+    pub fn commit_folder(&self, message: &str, folder: &Path) {
+        let path = self.path.display().to_string();
+        let here = ["-c", "core.bare=false", "--git-dir", &path, "--work-tree", "."];
+        git(folder, &[&here[..], &["add", "--all", "--force", "."]].concat());
+        git(folder, &[&here[..], &["commit", "--quiet", "-m", message]].concat());
     }
 
     /// Tries that once, on the tip or on a commit that must be the tip; `None` if it is not, or if another push came

@@ -185,3 +185,24 @@ pub fn json(status: u16, body: serde_json::Value, headers: &[(&str, &str)]) -> A
     all.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     Some((status, all, body.to_string().into_bytes()))
 }
+
+/// Forwards a request to a real registry.
+pub fn forward(host: &str, request: &Asked) -> Answer {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let method = request.method.parse().expect("a method");
+        let client = reqwest::Client::builder().tls_certs_only([]).build().expect("a client");
+        let mut sent = client.request(method, format!("http://{host}{}", request.target));
+        for (name, value) in [("accept", &request.accept), ("if-none-match", &request.if_none_match)] {
+            sent = value.iter().fold(sent, |sent, value| sent.header(name, value));
+        }
+        let answer = sent.send().await.expect("an answer");
+        let kept = ["content-type", "docker-content-digest", "etag", "content-length"];
+        let headers = kept
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), answer.headers().get(*name)?.to_str().ok()?.to_owned())));
+        let (status, headers) = (answer.status().as_u16(), headers.collect());
+        Some((status, headers, answer.bytes().await.expect("a body").to_vec()))
+    })
+}

@@ -47,6 +47,7 @@ fn the_image_built_last_is_deployed_once() {
         format!(
             "deploy: app ffffff1 -> 000000a\n\n\
              Tagalong-Update: apps/app/deployment.yaml spec.template.spec.containers[0].image {image} ffffff1 -> 000000a\n\
+             Tagalong-Order: {image}:000000a@{digest} built built={NEW}\n\
              Tagalong-Base: {base}"
         )
     );
@@ -178,7 +179,12 @@ fn an_agent_asked_to_stop_during_a_push_finishes_the_cycle() {
     let begun = stage.home().join("begun");
     let told = stage.home().join("told");
     // The server accepts the push only after the agent has been asked to stop.
-    let hook = format!("touch {}; while [ ! -e {} ]; do sleep 0.05; done; exit 0", begun.display(), told.display());
+    // It also ends when the folder is gone.
+    let hook = format!(
+        "touch {begun}; while [ -e {begun} ] && [ ! -e {told} ]; do sleep 0.05; done; exit 0",
+        begun = begun.display(),
+        told = told.display()
+    );
     stage.origin.hook("pre-receive", &hook);
     let config = stage.config();
     let agent = tagalong::command(stage.home())

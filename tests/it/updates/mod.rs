@@ -1,9 +1,14 @@
 //! Updates: which tag is chosen, and how it reaches the branch.
 
+mod calver;
 mod commit_order;
 mod digit_tags;
 mod filters;
 mod follow;
+mod image_dates;
+mod marked;
+mod moved_tags;
+mod never_back;
 mod pull_requests;
 mod push_order;
 mod same_build;

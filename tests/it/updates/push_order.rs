@@ -12,7 +12,7 @@ use tagalong::registry::config::{Api, Config, HostConfig};
 use tagalong::registry::error::RegistryError;
 
 use crate::support::infra::Stage;
-use crate::support::scripted::{Answer, Asked, Scripted, json as answer};
+use crate::support::scripted::{Asked, Scripted, forward, json as answer};
 use crate::support::tagalong::run;
 
 fn client(host: &str, api: Api, credentials: Option<&Path>) -> Client {
@@ -217,25 +217,4 @@ fn the_push_time_decides_not_the_build_time() {
     assert!(stage.origin.read("app.yaml").ends_with(":bbbbbbb\n"), "{run:#?}");
     assert_eq!(sync(", api: gitea").ok().json()["skipped"][0]["reason"], "up-to-date");
     assert_eq!(sync(", api: quay").fails_with(2).code, 2);
-}
-
-/// Forwards a request to a real registry.
-fn forward(host: &str, request: &Asked) -> Answer {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let method = request.method.parse().expect("a method");
-        let client = reqwest::Client::builder().tls_certs_only([]).build().expect("a client");
-        let mut sent = client.request(method, format!("http://{host}{}", request.target));
-        for (name, value) in [("accept", &request.accept), ("if-none-match", &request.if_none_match)] {
-            sent = value.iter().fold(sent, |sent, value| sent.header(name, value));
-        }
-        let answer = sent.send().await.expect("an answer");
-        let kept = ["content-type", "docker-content-digest", "etag", "content-length"];
-        let headers = kept
-            .iter()
-            .filter_map(|name| Some(((*name).to_owned(), answer.headers().get(*name)?.to_str().ok()?.to_owned())));
-        let (status, headers) = (answer.status().as_u16(), headers.collect());
-        Some((status, headers, answer.bytes().await.expect("a body").to_vec()))
-    })
 }

@@ -12,6 +12,7 @@ use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 
 use crate::repo::error::{Outage, RepoError};
+use crate::text;
 
 use super::address::Address;
 use super::connection::Connection;
@@ -144,7 +145,7 @@ impl Stream {
 fn printed_words(printed: &[u8]) -> String {
     let text = String::from_utf8_lossy(printed);
     let lines = text.lines().map(|line| {
-        let line: String = line.chars().filter(|c| !c.is_control()).collect();
+        let line: String = line.chars().filter(|c| !text::is_active(*c)).collect();
         let line = line.trim();
         let line = ["remote:", "error:", "fatal:", "ERROR:"]
             .iter()

@@ -1,0 +1,84 @@
+//! Foreign text, made safe to show. Names of files, fields, tags and people, and the messages of servers, come from
+//! outside: what could steer a terminal, forge a line or show other text than there is does not pass.
+
+use std::borrow::Cow;
+
+/// Returns whether a character acts instead of being shown: control characters, line and paragraph separators, invisible
+/// characters, and those that change the direction of text (Unicode Standard Annex #9, section 2). The joiners of emojis
+/// and Indic scripts are not among them.
+pub fn is_active(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'
+                | '\u{200e}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// Returns the text on one line, with active characters escaped as in Rust: `\n`, `\u{1b}`.
+pub fn line(text: &str) -> Cow<'_, str> {
+    escaped(text, is_active)
+}
+
+/// Returns the text with active characters escaped, except line breaks and tabs.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| is_active(c) && c != '\n' && c != '\t')
+}
+
+/// Returns the text on one line in plain words: active characters and white space become single blanks.
+pub fn words(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if is_active(c) { ' ' } else { c }).collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Returns a text, or the start of one that has more than `most` characters.
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}
+
+fn escaped(text: &str, acts: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if acts(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_that_act_are_escaped_and_all_others_kept() {
+        let hostile = "a\x1b[2J\r\nb\u{202e}c\u{9b}d\u{2066}e\u{200b}\u{feff}\t";
+        assert_eq!(line(hostile), r"a\u{1b}[2J\r\nb\u{202e}c\u{9b}d\u{2066}e\u{200b}\u{feff}\t");
+        assert_eq!(lines("a\r\nb\tc\x07"), "a\\r\nb\tc\\u{7}");
+        assert_eq!(words(" a\x1b \n b\u{202e}c\u{2028}"), "a b c");
+        for plain in ["apps/a b.yaml", "größer → 5 ‰", "👩\u{200d}🚀", "עברית", r"C:\n"] {
+            assert_eq!(line(plain), plain);
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!((cut("ééé", 3), cut("éééé", 3)), ("ééé".into(), "ééé…".into()));
+    }
+}

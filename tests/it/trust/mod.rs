@@ -1,0 +1,4 @@
+//! Who is obeyed: what messages of commits may order, and whose.
+
+mod messages;
+mod signers;

@@ -241,5 +241,5 @@ fn field_move(
     });
     let recorded = order.and_then(|order| order.version.digest.clone());
     let takes_back = !is_ours || goes_back;
-    FieldMove { at, file: file.path.clone(), path, image, from, to, recorded, takes_back }
+    FieldMove { at, file: file.path.clone(), path, image, from, to, recorded, is_recorded: is_ours, takes_back }
 }

@@ -52,11 +52,12 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
 fn text(audit: &Audit) -> String {
     let mut text = String::new();
     for unproved in &audit.unproved {
-        let [when, stage, image, from, to, act, who, why] = history::row(&unproved.entry)
-            .try_into()
-            .unwrap_or_default();
+        let [when, stage, image, from, to, act, who, why] =
+            history::row(&unproved.entry).try_into().unwrap_or_default();
         let commit: String = unproved.entry.commit.chars().take(7).collect();
-        text.push_str(&safe(&format!("{when} {stage}: {image} {from} -> {to} ({act} by {who}, commit {commit}: {why})")));
+        text.push_str(&safe(&format!(
+            "{when} {stage}: {image} {from} -> {to} ({act} by {who}, commit {commit}: {why})"
+        )));
         text.push('\n');
         text.extend(unproved.lacks.iter().map(|lack| format!("  lacks {}\n", safe(lack))));
     }

@@ -4,7 +4,10 @@ use clap::{Parser, Subcommand};
 
 use crate::telemetry::log::LogFormat;
 
-use super::{audit, check, demo, explain, history, hold, images, init, plugin, resume, rollback, run, secrets, set, stages, status, sync};
+use super::{
+    audit, check, demo, explain, history, hold, images, init, plugin, resume, rollback, run, secrets, set, stages,
+    status, sync,
+};
 
 /// Keep the image tags of a GitOps repository in step with the registry
 ///

@@ -14,8 +14,8 @@ use crate::telemetry::install::install;
 use super::command_line::{Cli, Command, Entry};
 use super::error::{self, CliError};
 use super::{
-    audit, check, demo, explain, history, hold, images, init, plugin_settings, resume, rollback, run, secrets, set, stages,
-    status, sync,
+    audit, check, demo, explain, history, hold, images, init, plugin_settings, resume, rollback, run, secrets, set,
+    stages, status, sync,
 };
 
 /// Runs a command and returns its exit code.

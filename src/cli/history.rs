@@ -111,7 +111,19 @@ fn csv(entries: &[HistoryEntry]) -> Result<String, CliError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let failed = |error: csv::Error| CliError::Stdout(error.into());
     let header = [
-        "at", "commit", "stage", "file", "path", "image", "from", "to", "digest", "actor", "actorProof", "act", "reason",
+        "at",
+        "commit",
+        "stage",
+        "file",
+        "path",
+        "image",
+        "from",
+        "to",
+        "digest",
+        "actor",
+        "actorProof",
+        "act",
+        "reason",
         "evidence",
     ];
     writer.write_record(header).map_err(failed)?;

@@ -63,7 +63,8 @@ fn text(board: &[CellStatus], now: Timestamp) -> String {
     let rows: Vec<Vec<String>> = releases.iter().map(row).collect();
     let mut text = output::table(&header.iter().map(String::as_str).collect::<Vec<_>>(), &rows);
     let next = board.iter().filter_map(|cell| Some((cell, cell.next.as_ref()?)));
-    let lines: String = next.map(|(cell, next)| format!("{}: {}: {}\n", safe(&cell.release), cell.stage, coming(next))).collect();
+    let lines: String =
+        next.map(|(cell, next)| format!("{}: {}: {}\n", safe(&cell.release), cell.stage, coming(next))).collect();
     if !lines.is_empty() {
         text.push('\n');
         text.push_str(&lines);

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::image::{Digest, Reference, Repository, Tag, Version};
 use crate::manifest::field::Field;
 use crate::manifest::inventory::{Inventory, Located};
@@ -10,13 +12,14 @@ use crate::manifest::paths::PathFilter;
 use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
 
+use crate::stage::group::ReleaseRule;
 use crate::stage::name::Name;
 use crate::stage::promotion::Entry;
 
 use super::findings::{FindingsByImage, NoFindings};
 use super::order_record::OrderedBy;
 use super::skip::{Reason, Skipped};
-use super::together;
+use super::together::{self, Missing, Releases};
 use super::tree_config::TreeConfig;
 
 /// The digest that an update writes along with the tag.
@@ -77,6 +80,27 @@ pub struct Plan {
     pub updates: Vec<Update>,
     /// The fields that stay, and the tags that cannot be chosen, with the reasons.
     pub skipped: BTreeSet<Skipped>,
+    /// The releases of which images are missing.
+    pub incomplete: BTreeSet<Incomplete>,
+}
+
+/// A release of which images are missing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Incomplete {
+    /// The time from which on that is reported.
+    pub due: Timestamp,
+    /// What is missing.
+    pub detail: String,
+}
+
+impl Incomplete {
+    fn of(release: &ReleaseRule, missing: &Missing) -> Option<Incomplete> {
+        let (within, built) = release.complete_within.zip(missing.built)?;
+        let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
+        let (name, tag, images) = (&release.name, &missing.tag, missing.names());
+        let detail = format!("{name} {tag} has been incomplete for more than {within:#}: {images} does not have it");
+        Some(Incomplete { due: built.checked_add(within).unwrap_or(Timestamp::MAX), detail })
+    }
 }
 
 /// Returns the policy that a field follows, unless something shadows it.
@@ -88,12 +112,21 @@ pub fn policy_of<'p>(field: &Field, policies: &'p PolicySet) -> Option<&'p Rule>
 pub fn by_policy(inventory: &Inventory, config: &TreeConfig, findings: &FindingsByImage) -> Plan {
     let policies = &config.policies;
     let mut plan = Plan::default();
+    let releases = Releases::of(inventory, config);
     for (located, rule) in config.governed(inventory) {
         let field = &located.field;
-        let is_shared = !field.serves_also.is_empty();
-        let together = is_shared.then(|| together::choose(field, rule, policies, findings)).flatten();
-        if let Some((newer, detail)) = together.as_ref().and_then(|choice| choice.shortfall(&located.file, field)) {
-            plan.skip(located, Some(newer), Reason::NoCandidate, detail);
+        let release = releases.release(&located.file, &field.repository, &config.stages);
+        let mates = release.into_iter().flat_map(|release| release.others.iter().copied());
+        let others: BTreeSet<&Repository> = field.serves_also.iter().chain(mates).collect();
+        let together = (!others.is_empty())
+            .then(|| together::choose(field, others.into_iter(), rule, policies, findings))
+            .flatten();
+        if let Some(choice) = &together {
+            if let Some((newer, reason, detail)) = choice.shortfall(&located.file, field, release) {
+                plan.skip(located, Some(newer), reason, detail);
+            }
+            let overdue = release.zip(choice.missing.as_ref());
+            plan.incomplete.extend(overdue.and_then(|(release, missing)| Incomplete::of(release.rule, missing)));
         }
         match choose(field, rule, together.map(|choice| choice.tag), findings) {
             Ok(Ok(tag)) => plan.follow(located, rule, tag),

@@ -88,8 +88,11 @@ fn changed(
 ) -> Result<Vec<ChangedFile>, git2::Error> {
     let before = commit.parent(0)?.tree()?;
     let mut options = DiffOptions::new();
-    let diff =
-        clone.repository.diff_tree_to_tree(Some(&before), Some(&commit.tree()?), Some(options.skip_binary_check(true)))?;
+    let diff = clone.repository.diff_tree_to_tree(
+        Some(&before),
+        Some(&commit.tree()?),
+        Some(options.skip_binary_check(true)),
+    )?;
     let mut files = Vec::new();
     for delta in diff.deltas() {
         let (old, new) = (delta.old_file(), delta.new_file());

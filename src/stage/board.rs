@@ -99,7 +99,8 @@ impl Cell<'_> {
         let mut outlook = candidate::outlook(self.stage, self.held(), &upstream, facts.hold_on, facts.now);
         if upstream.iter().all(|upstream| upstream.tenures.iter().all(|tenure| tenure.held == Held::Nothing)) {
             let names: Vec<&str> = from.names().iter().map(Name::as_str).collect();
-            let detail = format!("{} has no field in {}, so nothing can be promoted", self.group.name, names.join(", "));
+            let detail =
+                format!("{} has no field in {}, so nothing can be promoted", self.group.name, names.join(", "));
             outlook.unusable.push(Wait { gate: Gate::Image, detail, until: None });
         }
         Some(outlook)
@@ -164,7 +165,16 @@ impl Cell<'_> {
             Ok(evidence) => next.evidence.extend(evidence),
             Err(wait) => next.waits.push(wait),
         }
-        (if next.waits.is_empty() { 0 } else if is_proven { 1 } else { 2 }, next)
+        (
+            if next.waits.is_empty() {
+                0
+            } else if is_proven {
+                1
+            } else {
+                2
+            },
+            next,
+        )
     }
 
     fn windows(&self, facts: &Facts<'_>) -> Vec<Wait> {

@@ -157,9 +157,11 @@ fn a_rebuilt_tag_is_not_the_image_that_soaked() {
 #[test]
 fn a_closed_window_keeps_a_release_back_until_it_opens() {
     // Closed at all times but the hour in a day and a half from now.
-    let stages = format!("{PLAIN}  windows: [quiet]\nwindows:\n- {{ name: quiet, timeZone: UTC, closed: [{{ days: mon-sun }}] }}\n")
-        .replace("from: paper }", "from: paper, windows: [quiet] }")
-        .replace("  windows: [quiet]\nwindows", "windows");
+    let stages = format!(
+        "{PLAIN}  windows: [quiet]\nwindows:\n- {{ name: quiet, timeZone: UTC, closed: [{{ days: mon-sun }}] }}\n"
+    )
+    .replace("from: paper }", "from: paper, windows: [quiet] }")
+    .replace("  windows: [quiet]\nwindows", "windows");
     let stage = with_images();
     (0..3).for_each(|_| drop(sync(&stage, &stages, 0).ok()));
     let run = sync(&stage, &stages, 0).ok();

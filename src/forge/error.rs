@@ -15,11 +15,11 @@ pub enum ForgeError {
     #[error("cannot read the token in {}", file.display())]
     TokenFile { file: PathBuf, source: io::Error },
     /// The token was rejected, or lacks a permission.
-    #[error("{host} rejected the token from {} ({status}) for {what}", file.display())]
-    Denied { host: String, file: PathBuf, status: u16, what: String },
-    /// The repository does not exist, or the token may not see it.
-    #[error("{host} does not have {repository}, or does not show it to the token from {}", file.display())]
-    NotFound { host: String, repository: String, file: PathBuf },
+    #[error("{host} rejected the token from {} ({status}) for {what}{}", file.display(), message.iter().map(|message| format!(": {message}")).collect::<String>())]
+    Denied { host: String, file: PathBuf, status: u16, what: String, message: Option<String> },
+    /// The repository, or something in it, does not exist, or the token may not see it.
+    #[error("{host} found nothing for {what}: it does not have that in {repository}, or does not show it to the token from {}", file.display())]
+    NotFound { host: String, repository: String, file: PathBuf, what: String },
     /// The connection failed.
     #[error("cannot reach the forge {host}: {reason}")]
     Unreachable { host: String, reason: String },

@@ -166,6 +166,6 @@ mod tests {
         }
         assert_eq!(found.len(), 9, "{found:#?}");
         assert!(!found.iter().any(|error| error.contains("sesame")), "{found:#?}");
-        assert!(errors("cluster: {}\n")[0].contains("`leaderElection` or `flux` is required"));
+        assert!(errors("cluster: {}\n")[0].contains("`leaderElection`, `flux` or `argocd` is required"));
     }
 }

@@ -1,6 +1,7 @@
 //! The parts of the Kubernetes API that are used. Each request has a timeout and is sent once: the caller decides
 //! whether and when to retry.
 
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -44,19 +45,24 @@ impl Cluster {
     /// `KUBECONFIG` names. Does not connect yet.
     pub async fn find() -> Result<Cluster, ClusterError> {
         http::use_ring();
-        let unusable = |reason: String| ClusterError::Access { reason };
-        let mut config = if std::env::var_os(IN_CLUSTER).is_some() {
-            Config::incluster().map_err(|error| unusable(http::root_cause(&error)))?
-        } else {
-            let file = Kubeconfig::from_env().map_err(|error| unusable(http::root_cause(&error)))?;
-            let file = file.ok_or(ClusterError::NoCluster)?;
-            let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
-            config.map_err(|error| unusable(http::root_cause(&error)))?
-        };
+        if std::env::var_os(IN_CLUSTER).is_some() {
+            return Cluster::of(Config::incluster().map_err(|error| unusable(&error))?);
+        }
+        let file = Kubeconfig::from_env().map_err(|error| unusable(&error))?;
+        Cluster::in_kubeconfig(file.ok_or(ClusterError::NoCluster)?).await
+    }
+
+    /// The API of the current context of a kubeconfig. Does not connect yet.
+    pub async fn in_kubeconfig(file: Kubeconfig) -> Result<Cluster, ClusterError> {
+        http::use_ring();
+        let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
+        Cluster::of(config.map_err(|error| unusable(&error))?)
+    }
+
+    fn of(mut config: Config) -> Result<Cluster, ClusterError> {
         config.default_retry = false;
         config.connect_timeout = Some(TIMEOUT);
-        let client = Client::try_from(config).map_err(|error| unusable(http::root_cause(&error)))?;
-        Ok(Cluster { client })
+        Ok(Cluster { client: Client::try_from(config).map_err(|error| unusable(&error))? })
     }
 
     /// The namespace of the service account, or of the kubeconfig's context.
@@ -124,6 +130,10 @@ impl Cluster {
         let resource = ApiResource::from_gvk_with_plural(&kind, plural);
         Api::namespaced_with(self.client.clone(), namespace, &resource)
     }
+}
+
+fn unusable(error: &dyn Error) -> ClusterError {
+    ClusterError::Access { reason: http::root_cause(error) }
 }
 
 async fn within<T>(call: ApiCall, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ClusterError> {

@@ -56,17 +56,20 @@ impl Explain for ForgeError {
 
     fn help(&self) -> Option<String> {
         Some(match self {
-            ForgeError::TokenFile { .. } => "check git.pullRequest.tokenFile and its permissions".to_owned(),
+            ForgeError::TokenFile { .. } => {
+                "check git.pullRequest.tokenFile (or git.forge.tokenFile) and its permissions".to_owned()
+            }
             ForgeError::Denied { .. } => {
-                "check git.pullRequest.tokenFile; the token must be allowed to read the repository and to write its \
-                 pull requests, issues and labels"
+                "check git.pullRequest.tokenFile (or git.forge.tokenFile); the token must be allowed to read the \
+                 repository and to write its pull requests, issues and labels; for stages, also to read commit \
+                 statuses and check runs"
                     .to_owned()
             }
             ForgeError::NotFound { .. } => {
-                "check the path of git.url, git.pullRequest.url, and the permissions of the token".to_owned()
+                "check the path of git.url, the URL of the forge, and the permissions of the token".to_owned()
             }
             ForgeError::Unreachable { .. } | ForgeError::TimedOut { .. } => {
-                "check git.pullRequest.url, the network, and that the forge is running".to_owned()
+                "check git.pullRequest.url (or git.forge.url), the network, and that the forge is running".to_owned()
             }
             ForgeError::Unavailable { .. } => "the next cycle retries".to_owned(),
             ForgeError::Refused { .. } => "check the pull requests of the repository".to_owned(),

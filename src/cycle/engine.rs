@@ -14,6 +14,7 @@ use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::Prefilter;
 use crate::plan::message::Purpose;
+use crate::plan::skip::Skipped;
 use crate::plan::tree_config::TreeConfig;
 use crate::policy::scope::Scope;
 use crate::repo;
@@ -38,6 +39,7 @@ use super::operations::terms::{Mode, Terms};
 use super::report::{FileChange, Moved, Report};
 use super::secrets::verify::Progress;
 use super::services::Services;
+use super::stages::status as stages;
 use super::state::{Budget, CycleState};
 use super::status::{ImageStatus, Inputs};
 use super::tip::Tip;
@@ -420,6 +422,7 @@ impl Engine {
         let mut context = Context {
             services: &self.services,
             findings_cache: &self.findings_cache,
+            memory: &self.memory,
             paths: &self.paths,
             history: History::new(config.field_rules.clone()),
             tip,
@@ -430,6 +433,7 @@ impl Engine {
             terms,
             now: clock::now(),
             notes,
+            board: Vec::new(),
         };
         let (passed, purpose) = loop {
             let (plan, purpose) = operation.plan(&mut context).await?;
@@ -452,7 +456,10 @@ impl Engine {
         let KnownHolds { named, horizon } = self.memory.holds(context.tip, &mut context.history)?;
         horizon.into_iter().for_each(|horizon| context.note(horizon.note()));
         context.tip.clone.note_sound();
-        let Context { config: TreeConfig { policies, field_rules, .. }, inventory, notes, .. } = context;
+        let Context { config, inventory, notes, mut board, .. } = context;
+        let field_rules = config.field_rules.clone();
+        let skipped: Vec<Skipped> = skipped.into_iter().map(|skipped| skipped.in_stage(&config.stages)).collect();
+        stages::complete(&mut board, &gated, &skipped);
         Ok(Decision {
             gated,
             skipped,
@@ -460,7 +467,8 @@ impl Engine {
             follow: operation.follow_refs(),
             field_rules,
             purpose: Purpose { held: named.all().to_vec(), ..purpose },
-            inputs: Inputs { inventory, policies, holds, named },
+            inputs: Inputs { inventory, config, holds, named },
+            board,
         })
     }
 

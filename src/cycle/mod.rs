@@ -3,6 +3,7 @@
 //! - [`engine`]: runs operations, each on the newest tip
 //! - [`context`]: the context of operations and gates
 //! - [`decision`]: the result of an operation on a tip
+//! - [`schedules`]: the deployment windows of a tip, with their calendars
 //! - [`services`]: the external systems that cycles use
 //! - [`state`]: the knowledge of a cycle, which outlives a lost race
 //! - [`evidence`]: the checks that stages require of what was deployed
@@ -14,6 +15,7 @@
 //! - [`history`]: the commits of a branch, and the holds that follow from them
 //! - [`candidates`]: the tags in the registries
 //! - [`operations`]: the operations that a cycle can run
+//! - [`stages`]: promotions from one stage to the next
 //! - [`gates`]: the checks that an update has to pass before it is written
 //! - [`secrets`]: the SOPS files of a tip
 //! - [`write`](mod): commits, pushes and pull requests
@@ -37,8 +39,10 @@ pub mod idle;
 pub mod memory;
 pub mod operations;
 pub mod report;
+pub mod schedules;
 pub mod secrets;
 pub mod services;
+pub mod stages;
 pub mod state;
 pub mod status;
 pub mod time_limit;

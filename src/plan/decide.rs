@@ -1,6 +1,7 @@
 //! Makes a plan from fields and candidates: an update is a function of a tip.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::image::{Digest, Reference, Repository, Tag, Version};
 use crate::manifest::field::Field;
@@ -9,10 +10,13 @@ use crate::manifest::paths::PathFilter;
 use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
 
+use crate::stage::promotion::Entry;
+
 use super::findings::{FindingsByImage, NoFindings};
 use super::order_record::OrderedBy;
 use super::skip::{Reason, Skipped};
 use super::together;
+use super::tree_config::TreeConfig;
 
 /// The digest that an update writes along with the tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +48,16 @@ pub struct Update {
     pub goes_back: bool,
     /// True if the file is encrypted with SOPS, so that only an identity that decrypts it allows an edit.
     pub encrypted: bool,
+    /// The release that enters a stage with it. All of its fields move, or none.
+    pub entry: Option<Arc<Entry>>,
 }
 
 impl Update {
-    pub(super) fn new(located: &Located, tag: Option<Tag>, digest: WantedDigest) -> Update {
+    /// Makes an update of a field that a person requested; other plans say more.
+    pub fn new(located: &Located, tag: Option<Tag>, digest: WantedDigest) -> Update {
         let (file, field) = (located.file.clone(), located.field.clone());
         let (ordered_by, encrypted) = (OrderedBy::Request, located.encrypted);
-        Update { file, field, tag, digest, along: Vec::new(), ordered_by, goes_back: false, encrypted }
+        Update { file, field, tag, digest, along: Vec::new(), ordered_by, goes_back: false, encrypted, entry: None }
     }
 
     /// Returns the reason why it cannot be written if no identity decrypts its file.
@@ -76,19 +83,11 @@ pub fn policy_of<'p>(field: &Field, policies: &'p PolicySet) -> Option<&'p Rule>
     policies.rule_for(&field.repository).filter(|rule| field.marked || !rule.marked_only)
 }
 
-/// Returns the fields that policies govern: not shadowed, and matched by a rule.
-pub fn governed<'i>(
-    inventory: &'i Inventory,
-    policies: &'i PolicySet,
-) -> impl Iterator<Item = (&'i Located, &'i Rule)> {
-    let free = inventory.fields.iter().filter(|located| located.shadowed_by.is_none());
-    free.filter_map(|located| Some((located, policy_of(&located.field, policies)?)))
-}
-
 /// Plans the updates that policies require.
-pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &FindingsByImage) -> Plan {
+pub fn by_policy(inventory: &Inventory, config: &TreeConfig, findings: &FindingsByImage) -> Plan {
+    let policies = &config.policies;
     let mut plan = Plan::default();
-    for (located, rule) in governed(inventory, policies) {
+    for (located, rule) in config.governed(inventory) {
         let field = &located.field;
         let held = field.version.tag.clone();
         let mut skip = |tag: Option<Tag>, reason, detail: String| {

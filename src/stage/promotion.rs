@@ -5,7 +5,18 @@ use std::fmt;
 use super::name::Name;
 use super::release::Release;
 
-/// A release that enters a stage.
+/// The images of a release in a stage, which all move together or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The stage.
+    pub stage: Name,
+    /// The name of the release's group.
+    pub group: String,
+    /// The proof, unless the stage follows the registry.
+    pub promotion: Option<Promotion>,
+}
+
+/// A release that enters a stage after another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Promotion {
     /// The stage.
@@ -21,6 +32,9 @@ pub struct Promotion {
     /// What proves it.
     pub evidence: Vec<Evidence>,
 }
+
+/// The kind of evidence that is an approval.
+pub const APPROVAL: &str = "approval";
 
 /// A piece of evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +64,14 @@ impl fmt::Display for Evidence {
 }
 
 impl Evidence {
+    /// Returns the trailer that records it: `Tagalong-Approved: WHO by WAY` for approvals.
+    pub fn trailer(&self) -> String {
+        match self.kind.as_str() {
+            APPROVAL => format!("Tagalong-Approved: {}", self.detail),
+            _ => format!("Tagalong-Evidence: {self}"),
+        }
+    }
+
     /// Reads the value of a trailer.
     pub fn read(text: &str) -> Option<Evidence> {
         let (kind, rest) = text.trim().split_once(' ')?;

@@ -156,7 +156,8 @@ impl Forge {
         self.within_time(reviews::read(&self.transport, pull_request)).await
     }
 
-    /// Merges a pull request if `head` is still its head. Its commits stay as they are, so signatures and trailers do.
+    /// Merges a pull request if `head` is still its head. Its commits stay as they are, and with them signatures and trailers,
+    /// unless a project on GitLab squashes them.
     pub async fn merge(&self, number: u64, head: &str) -> Result<MergeResult, ForgeError> {
         self.within_time(merge::merge(&self.transport, number, head)).await
     }

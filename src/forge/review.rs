@@ -75,12 +75,12 @@ impl fmt::Display for Weight {
 }
 
 /// Returns how much a review counts, as far as it can be determined without asking about rights.
-pub(super) fn weight(verdict: Verdict, reviewed: Option<&str>, head: &str, is_author: bool) -> Weight {
-    match (is_author, verdict, reviewed) {
+pub(super) fn weight(verdict: Verdict, reviewed: Option<&str>, head: Option<&str>, is_author: bool) -> Weight {
+    match (is_author, verdict, reviewed.filter(|reviewed| !reviewed.is_empty())) {
         (true, ..) => Weight::Author,
         (false, Verdict::Refuses, _) => Weight::Counts,
-        (false, Verdict::Approves, Some(reviewed)) if reviewed == head => Weight::Counts,
-        (false, Verdict::Approves, Some(_)) => Weight::OtherHead,
         (false, Verdict::Approves, None) => Weight::UnknownHead,
+        (false, Verdict::Approves, reviewed) if reviewed == head => Weight::Counts,
+        (false, Verdict::Approves, Some(_)) => Weight::OtherHead,
     }
 }

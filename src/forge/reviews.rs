@@ -99,8 +99,7 @@ impl Submitted {
         let is_author = pull_request.author.as_ref().is_some_and(|author| author.login == by.login);
         // What a dismissed review said is not known on GitHub.
         let verdict = self.verdict().unwrap_or(Verdict::Approves);
-        let head = pull_request.head.as_deref().unwrap_or_default();
-        let weight = match weight(verdict, self.commit_id.as_deref(), head, is_author) {
+        let weight = match weight(verdict, self.commit_id.as_deref(), pull_request.head.as_deref(), is_author) {
             Weight::Author => Weight::Author,
             _ if self.is_dismissed() => Weight::Dismissed,
             _ if !self.is_official() => Weight::NoRight,
@@ -163,11 +162,10 @@ async fn approvals(forge: &Transport, pull_request: &PullRequest) -> Result<Vec<
     if approvals.is_empty() {
         return Ok(Vec::new());
     }
-    let head = pull_request.head.as_deref().unwrap_or_default();
     let target = format!("{path}/versions?per_page=100");
     let versions = pages::read::<Vec<DiffVersion>>(forge, &target, |_| true, |_| false).await?;
     let newest = versions.iter().max_by_key(|version| version.id);
-    let pushed = newest.filter(|version| version.head_commit_sha.as_deref() == Some(head));
+    let pushed = newest.filter(|version| version.head_commit_sha.is_some() && version.head_commit_sha == pull_request.head);
     let is_dated = approvals.iter().all(|approval| approval.approved_at.is_some());
     let noted =
         if is_dated || versions.len() == 1 { BTreeMap::new() } else { approvals_in_notes(forge, &path).await? };
@@ -184,7 +182,7 @@ async fn approvals(forge: &Transport, pull_request: &PullRequest) -> Result<Vec<
             (false, false, Some(_)) => Weight::OtherHead,
             (false, false, None) => Weight::UnknownHead,
         };
-        let head = is_current.then(|| head.to_owned());
+        let head = pull_request.head.clone().filter(|_| is_current);
         reviews.insert(by.login.clone(), Review { by, verdict: Verdict::Approves, weight, head, at, url: None });
     }
     let reviewers = forge.send::<Vec<Reviewer>>(Request::get(format!("{path}/reviewers"))).await?.body;

@@ -149,6 +149,21 @@ mod tests {
         let flux = flux.expect("Flux");
         assert_eq!((flux.source.to_string().as_str(), flux.timeout.as_secs()), ("flux/infra", 300));
         assert_eq!(flux.namespaces.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["flux"]);
+        let argocd = |text: &str| cluster(&format!("argocd: {{ {text} }}")).argocd.expect("Argo CD");
+        let usual = argocd("");
+        assert_eq!((usual.namespace.as_str(), usual.selector.as_ref(), usual.selects("any")), ("argocd", None, true));
+        let named = argocd("namespace: gitops, applications: [shop]");
+        assert_eq!((named.namespace.as_str(), named.selects("shop"), named.selects("cart")), ("gitops", true, false));
+        assert_eq!(argocd("selector: 'team in (a, b)'").selector.as_deref(), Some("team in (a, b)"));
+        let found = errors("cluster: { argocd: { applications: [A/b], selector: ' ', name: x } }\n");
+        for part in [
+            "argocd.applications: not a",
+            "argocd.selector: the selector is empty",
+            "exclude each other",
+            "argocd.name: unknown key",
+        ] {
+            assert!(found.iter().any(|error| error.contains(part)), "{part} is not in {found:#?}");
+        }
         let wrong = "cluster:\n  leaderElection: { lease: ../x, leaseDuration: 5s, retryPeriod: soon }\n  flux:\n    gitRepository: { namespace: Flux }\n    namespaces: [a/b]\n    receiver: { url: 'https://x/hook/sesame' }\n    timeout: 0s\n";
         let found = errors(wrong);
         for part in [
@@ -166,6 +181,6 @@ mod tests {
         }
         assert_eq!(found.len(), 9, "{found:#?}");
         assert!(!found.iter().any(|error| error.contains("sesame")), "{found:#?}");
-        assert!(errors("cluster: {}\n")[0].contains("`leaderElection` or `flux` is required"));
+        assert!(errors("cluster: {}\n")[0].contains("`leaderElection`, `flux` or `argocd` is required"));
     }
 }

@@ -24,6 +24,9 @@ pub enum ConfigError {
     /// The repository's URL does not reveal the forge.
     #[error("git.pullRequest: {0}")]
     Forge(#[from] UnknownForge),
+    /// The repository's URL does not reveal the forge that hosts it.
+    #[error("git.forge: {0}")]
+    Host(UnknownForge),
     /// The branch for pull requests is the branch that is read.
     #[error("git.pushBranch and the branch that is read are both `{0}`")]
     SameBranch(Branch),
@@ -51,7 +54,11 @@ impl Explain for ConfigError {
             ConfigError::Unreadable { .. } => Some("use --config with the path of a tagalong.yaml".to_owned()),
             ConfigError::Invalid(_) => Some("docs/configuration.md describes every key".to_owned()),
             ConfigError::SameBranch(_) => Some("choose a different branch, or remove git.pushBranch".to_owned()),
-            ConfigError::Flag { .. } | ConfigError::Forge(_) => None,
+            ConfigError::Forge(UnknownForge::Kind) => {
+                Some("set git.pullRequest.forge to gitea, github or gitlab".to_owned())
+            }
+            ConfigError::Host(UnknownForge::Kind) => Some("set git.forge.kind to gitea, github or gitlab".to_owned()),
+            ConfigError::Flag { .. } | ConfigError::Forge(_) | ConfigError::Host(_) => None,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::cluster;
 use crate::cycle::secrets::verify::{PullSecrets, Strictness};
 use crate::cycle::write::commits::Style;
 use crate::forge;
+use crate::forge::config::UnknownForge;
 use crate::keys;
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
@@ -45,6 +46,8 @@ pub struct Config {
     pub repo: Option<repo::config::Config>,
     /// The forge at which pull requests are opened, if they are.
     pub forge: Option<forge::config::Config>,
+    /// The forge that hosts the repository, for the checks and approvals of stages.
+    pub host: Option<forge::config::Config>,
     /// The files of the repository to work on.
     pub paths: PathFilter,
     /// The number of attempts to push.
@@ -95,11 +98,19 @@ impl Config {
             globs => path_filter(globs)?,
         };
         let (attempts, style) = (git.attempts.unwrap_or(ATTEMPTS).max(1), std::mem::take(&mut git.style));
-        let pull_request = git.pull_request.take();
+        let (pull_request, host) = (git.pull_request.take(), git.forge.take());
         let repo = repository(git, signers, overrides, cache_dir.as_deref(), home.as_deref())?;
         let forge = match (&repo, pull_request) {
             (Some(repo), Some(section)) => section.settle(repo)?,
             _ => None,
+        };
+        let host = match (&repo, host) {
+            (Some(repo), Some(access)) => match access.settle(repo) {
+                // A clone of the repository can be looked at without its forge.
+                Err(UnknownForge::Local) => None,
+                settled => Some(settled.map_err(ConfigError::Host)?),
+            },
+            _ => forge.clone(),
         };
         let entries = source_entries(sources, repo.as_ref(), &tree_config, home.as_deref());
         let credentials_file = overrides.registry_auth_file.clone();
@@ -108,6 +119,7 @@ impl Config {
             sources: Sources { entries, cache_dir: cache_dir.clone(), timeout },
             repo,
             forge,
+            host,
             paths,
             attempts,
             style,
@@ -245,6 +257,8 @@ fn default_branch() -> Result<Branch, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use crate::forge::config::Kind;
+
     use super::*;
 
     fn load(text: &str) -> Result<Config, ConfigError> {
@@ -355,8 +369,9 @@ agent:
         );
         assert_eq!((forge.repository.as_str(), forge.api.host()), ("acme/infra", "api.github.com"));
         let refused = |url: &str, text: &str| git(url, text).expect_err("refused").to_string();
-        let untold = refused("git@git.example.com:acme/infra.git", request);
-        assert!(untold.contains("set git.pullRequest.forge to gitea, github or gitlab"), "{untold}");
+        let help = |text: &str| git("git@git.example.com:acme/infra.git", text).expect_err("unknown").help();
+        assert_eq!(help(request).as_deref(), Some("set git.pullRequest.forge to gitea, github or gitlab"));
+        assert_eq!(help("forge: { tokenFile: /t }").as_deref(), Some("set git.forge.kind to gitea, github or gitlab"));
         assert!(refused("/srv/infra.git", request).contains("a local path"));
         assert!(refused("/srv/infra.git", "pushBranch: main").contains("are both `main`"));
         let found = diagnostics(
@@ -373,6 +388,35 @@ agent:
         }
         let alone = diagnostics("git: { pullRequest: { tokenFile: /t } }\n");
         assert!(alone[0].contains("`pullRequest` requires `pushBranch`"), "{alone:?}");
+    }
+
+    #[test]
+    fn the_forge_of_the_repository_is_its_own_or_that_of_proposals() {
+        let git = |url: &str, text: &str| load(&format!("git: {{ url: '{url}', {text} }}\n")).expect("valid");
+        let remote = "git@git.example.com:acme/infra.git";
+        let own = "forge: { kind: gitea, url: 'https://api.example.com', tokenFile: /own }";
+        let config = git(remote, own);
+        let host = config.host.expect("a forge");
+        assert_eq!(
+            (host.kind, host.api.host(), host.token_file.as_path()),
+            (Kind::Gitea, "api.example.com", Path::new("/own"))
+        );
+        assert!(config.forge.is_none(), "nothing is proposed");
+        let request = "pushBranch: bot/updates, pullRequest: { forge: gitlab, tokenFile: /t }";
+        assert_eq!(git(remote, request).host.map(|host| host.kind), Some(Kind::GitLab));
+        let both = git(remote, &format!("{own}, {request}"));
+        assert_eq!(
+            (both.host.map(|host| host.kind), both.forge.map(|forge| forge.kind)),
+            (Some(Kind::Gitea), Some(Kind::GitLab))
+        );
+        // A clone on this machine has none.
+        assert!(git("/srv/infra.git", own).host.is_none() && git(remote, "depth: 1").host.is_none());
+        let found = diagnostics("git: { forge: { kind: bitbucket, labels: [a] } }\n");
+        for expected in
+            ["invalid value `bitbucket`", "git.forge.labels: unknown key", "git.forge: `tokenFile` is required"]
+        {
+            assert!(found.iter().any(|error| error.contains(expected)), "{found:#?} lacks {expected}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! - [`schedules`]: the deployment windows of a tip, with their calendars
 //! - [`services`]: the external systems that cycles use
 //! - [`state`]: the knowledge of a cycle, which outlives a lost race
+//! - [`evidence`]: the checks that stages require of what was deployed
 //! - [`time_limit`]: work that is abandoned at a time
 //! - [`memory`]: the memory of an engine between cycles
 //! - [`tip`]: the commit that a branch points to
@@ -31,6 +32,7 @@ pub mod decision;
 pub mod deployed;
 pub mod engine;
 pub mod error;
+pub mod evidence;
 pub mod explain;
 pub mod gates;
 pub mod history;

@@ -14,6 +14,7 @@ use crate::registry::integrity::PartCache;
 
 use super::candidates::round::ScanDetail;
 use super::candidates::scan_notes::ImageNote;
+use super::evidence::heard::Heard;
 use super::time_limit::TimeLimit;
 use super::write::pull_requests::PullRequests;
 
@@ -32,6 +33,8 @@ pub struct CycleState {
     pub progress: Vec<String>,
     /// The pull requests at the forge, if they were queried.
     pub pull_requests: Option<PullRequests>,
+    /// What the forge and the cluster said about checks.
+    pub evidence: Heard,
     /// The time for querying registries; unlimited if `None`.
     pub budget: Option<Budget>,
     /// The detail that scans have to deliver.

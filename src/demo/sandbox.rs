@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use jiff::{Timestamp, ToSpan};
 
 use crate::clock;
+use crate::cluster;
 use crate::config::load::Config;
 use crate::config::overrides::Overrides;
 use crate::cycle::engine::Engine;
+use crate::cycle::evidence::sources::Evidence;
 use crate::cycle::operations::follow::Follow;
 use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
@@ -44,7 +46,8 @@ impl Sandbox {
         let config = Config::load(&overrides, &|_| None)?;
         let client = Client::new(config.registry.clone())?;
         let (sources, secrets) = (config.sources.clone(), Secrets::default());
-        let services = Services { registry: client, sources, forge: None, secrets };
+        let evidence = Evidence::new(None, cluster::config::Config::default());
+        let services = Services { registry: client, sources, forge: None, evidence, secrets };
         let source = config.tree_config.clone().into_source();
         let (repo, paths) = (config.repo()?.clone(), config.paths.clone());
         let engine = Engine::new(repo, paths, config.attempts, config.style.clone(), services, source);

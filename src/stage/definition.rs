@@ -88,6 +88,16 @@ impl ApprovalBy {
     }
 }
 
+impl Check {
+    /// Returns the context of a commit status, if it is one.
+    pub fn context(&self) -> Option<&str> {
+        match self {
+            Check::Status(context) => Some(context),
+            Check::FluxReady | Check::ArgocdHealthy => None,
+        }
+    }
+}
+
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -2,6 +2,7 @@
 //!
 //! - [`git`]: the keys of `git`
 //! - [`transport`]: the keys of `ssh` and `https`, of `git` and of `sources`
+//! - [`forge`]: the keys of `git.forge`
 //! - [`pull_request`]: the keys of `git.pullRequest`
 //! - [`registries`]: the keys of `registries`
 //! - [`sources`]: the keys of `sources`
@@ -15,6 +16,7 @@
 
 pub mod agent;
 pub mod cluster;
+pub mod forge;
 pub mod git;
 pub mod notify;
 pub mod policies;

@@ -4,7 +4,9 @@ use clap::{Parser, Subcommand};
 
 use crate::telemetry::log::LogFormat;
 
-use super::{check, demo, explain, hold, images, init, plugin, resume, rollback, run, secrets, set, status, sync};
+use super::{
+    check, demo, explain, hold, images, init, plugin, resume, rollback, run, secrets, set, status, sync, windows,
+};
 
 /// Keep the image tags of a GitOps repository in step with the registry
 ///
@@ -47,6 +49,7 @@ pub(super) enum Command {
     Rollback(rollback::Arguments),
     Hold(hold::Arguments),
     Resume(resume::Arguments),
+    Windows(windows::Arguments),
     Secrets(secrets::Arguments),
     Check(check::Arguments),
     Init(init::command::Arguments),

@@ -24,6 +24,7 @@
 //! - [`set`]: `tagalong set`
 //! - [`status`]: `tagalong status`
 //! - [`sync`]: `tagalong sync`
+//! - [`windows`]: `tagalong windows`
 
 pub mod arguments;
 pub mod check;
@@ -49,3 +50,4 @@ pub mod secrets;
 pub mod set;
 pub mod status;
 pub mod sync;
+pub mod windows;

@@ -13,6 +13,7 @@ mod holds;
 mod modules;
 mod registry;
 mod secrets;
+mod stages;
 mod support;
 mod trust;
 mod updates;

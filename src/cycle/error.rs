@@ -120,10 +120,10 @@ impl Explain for CycleError {
             CycleError::Request(RequestError::NothingBefore { .. }) => {
                 Some("name the tag to return to: tagalong rollback IMAGE --to TAG --reason TEXT".to_owned())
             }
-            CycleError::Held { image, .. } => {
-                Some(format!("pass --force to set it anyway, or end the hold: tagalong resume {image} --reason TEXT"))
-            }
-            CycleError::Downgrade { .. } => Some("pass --allow-downgrade to move it anyway".to_owned()),
+            CycleError::Held { image, .. } => Some(format!(
+                "pass --force --reason TEXT to set it anyway, or end the hold: tagalong resume {image} --reason TEXT"
+            )),
+            CycleError::Downgrade { .. } => Some("pass --allow-downgrade --reason TEXT to move it anyway".to_owned()),
             CycleError::TagMoved(_) => Some("run the command again, or name the digest: IMAGE:TAG@DIGEST".to_owned()),
             CycleError::Secret(_) => Some("fix the secret; `tagalong secrets verify` lists all problems".to_owned()),
             CycleError::Abandoned => None,

@@ -5,6 +5,7 @@
 //! - [`decide`]: makes a plan from fields and candidates
 //! - [`fallback`]: falls back to the next best tag if the best one is broken
 //! - [`findings`]: the findings about an image: all of its tags, or the choices for its fields
+//! - [`forced`]: records of updates that a person forced past a gate
 //! - [`gate`]: makes a gated plan from a plan; commits are made from nothing else
 //! - [`hold`]: holds, from the history of fields and by name
 //! - [`message`]: the subject and the trailers of a commit
@@ -18,12 +19,14 @@
 //! - [`trailer`]: the trailers of a commit
 //! - [`tree_config`]: the configuration of a tree
 //! - [`unmatched`]: policies that govern nothing
+//! - `version_text`: versions in trailers
 
 pub mod batch;
 pub mod candidates;
 pub mod decide;
 pub mod fallback;
 pub mod findings;
+pub mod forced;
 pub mod gate;
 pub mod hold;
 pub mod message;
@@ -37,3 +40,4 @@ pub mod together;
 pub mod trailer;
 pub mod tree_config;
 pub mod unmatched;
+mod version_text;

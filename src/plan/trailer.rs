@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use crate::image::{Reference, Repository, Version};
 use crate::text;
 
+use super::forced::Forced;
 use super::order_record::RecordedOrder;
+use super::version_text::{version, whole};
 
 /// The trailers of a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct Trailers {
     pub holds: Vec<Target>,
     /// `Tagalong-Resume:` the images or versions whose holds it ended.
     pub resumes: Vec<Target>,
+    /// `Tagalong-Forced:` what was forced past a gate.
+    pub forced: Vec<Forced>,
     /// `Tagalong-Actor:` the person or job that requested it.
     pub actor: Option<String>,
     /// `Tagalong-Reason:` the reason.
@@ -133,6 +137,7 @@ impl Trailers {
                 "Rollback" => trailers.rollbacks.extend(value.split(' ').next().and_then(|image| image.parse().ok())),
                 "Hold" => trailers.holds.extend(Target::read(value)),
                 "Resume" => trailers.resumes.extend(Target::read(value)),
+                "Forced" => trailers.forced.extend(Forced::read(value)),
                 "Base" => trailers.base = Some(value.trim().to_owned()),
                 "Held" => trailers.held.extend(Hold::read(value)),
                 "Actor" => trailers.actor = Some(single_line(value)),
@@ -248,15 +253,6 @@ fn recorded_move(value: &str) -> Option<RecordedMove> {
         from: version(from)?,
         to: version(to)?,
     })
-}
-
-/// Writes a version that may be empty.
-pub(super) fn whole(version: &Version) -> String {
-    if version.is_empty() { "(none)".to_owned() } else { version.to_string() }
-}
-
-fn version(text: &str) -> Option<Version> {
-    if text == "(none)" { Some(Version::default()) } else { Version::parse_tag(text).ok() }
 }
 
 /// The longest text of a trailer that people write, in characters.

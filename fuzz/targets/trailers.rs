@@ -7,9 +7,9 @@ use tagalong::plan::trailer::{Hold, Target, Trailers};
 pub fn run(bytes: &[u8]) {
     let message = String::from_utf8_lossy(bytes);
     let trailers = Trailers::read(&message);
-    let Trailers { moves, orders, rollbacks, holds, resumes, held, forced, .. } = &trailers;
+    let Trailers { moves, orders, rollbacks, holds, resumes, held, forced, stage_orders, .. } = &trailers;
     let found = moves.len() + orders.len() + rollbacks.len() + holds.len() + resumes.len() + held.len();
-    let found = found + forced.len();
+    let found = found + forced.len() + stage_orders.len();
     assert!(found <= message.matches("Tagalong-").count());
     for target in holds.iter().chain(resumes) {
         assert_eq!(Target::read(&target.to_string()).as_ref(), Some(target));
@@ -23,6 +23,9 @@ pub fn run(bytes: &[u8]) {
     }
     for record in forced {
         assert_eq!(Forced::read(&record.to_string()).as_ref(), Some(record));
+    }
+    for order in stage_orders {
+        assert_eq!(&Trailers::read(&order.trailer()).stage_orders, std::slice::from_ref(order));
     }
     for hold in held {
         let again = read_again(hold);

@@ -5,7 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::telemetry::log::LogFormat;
 
 use super::{
-    check, demo, explain, hold, images, init, plugin, resume, rollback, run, secrets, set, status, sync, windows,
+    acknowledge, approve, check, demo, disapprove, explain, hold, images, init, plugin, resume, rollback, run, secrets,
+    set, status, sync, windows,
 };
 
 /// Keep the image tags of a GitOps repository in step with the registry
@@ -49,6 +50,9 @@ pub(super) enum Command {
     Rollback(rollback::Arguments),
     Hold(hold::Arguments),
     Resume(resume::Arguments),
+    Approve(approve::Arguments),
+    Disapprove(disapprove::Arguments),
+    Acknowledge(acknowledge::Arguments),
     Windows(windows::Arguments),
     Secrets(secrets::Arguments),
     Check(check::Arguments),

@@ -1,10 +1,13 @@
 //! The command line: one file a command.
 //!
+//! - [`acknowledge`]: `tagalong acknowledge`
+//! - [`approve`]: `tagalong approve`
 //! - [`arguments`]: options that several commands share
 //! - [`check`]: `tagalong check`
 //! - [`command_line`]: all commands and their options
 //! - [`connect`]: from options to an engine
 //! - [`demo`]: `tagalong demo`
+//! - [`disapprove`]: `tagalong disapprove`
 //! - [`dispatch`]: from the command line to an exit code
 //! - [`error`]: errors as people read them, and exit codes
 //! - [`explain`]: `tagalong explain`
@@ -26,11 +29,14 @@
 //! - [`sync`]: `tagalong sync`
 //! - [`windows`]: `tagalong windows`
 
+pub mod acknowledge;
+pub mod approve;
 pub mod arguments;
 pub mod check;
 pub mod command_line;
 pub mod connect;
 pub mod demo;
+pub mod disapprove;
 pub mod dispatch;
 pub mod error;
 pub mod explain;

@@ -12,6 +12,7 @@ use crate::plan::trailer::Hold;
 use crate::registry::error::RegistryError;
 use crate::repo::config::Branch;
 use crate::repo::error::RepoError;
+use crate::stage::request::StageRequestError;
 
 /// The error of a cycle.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,9 @@ pub enum CycleError {
     /// A request by name cannot be planned.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// A request about a stage makes no sense.
+    #[error(transparent)]
+    Stage(#[from] StageRequestError),
     /// A file that was named cannot be used.
     #[error(transparent)]
     NamedFile(#[from] NamedFileError),
@@ -75,6 +79,7 @@ impl Explain for CycleError {
             | CycleError::TagMoved(_)
             | CycleError::Secret(_) => Fault::Blocked,
             CycleError::Request(RequestError::NoField { .. } | RequestError::NothingBefore { .. })
+            | CycleError::Stage(_)
             | CycleError::NamedFile(_) => Fault::BadInput,
             CycleError::Change(error) => match error.source {
                 EditError::NeedsTag { .. } | EditError::NeedsDigest { .. } | EditError::Unreadable(_) => {
@@ -96,6 +101,7 @@ impl Explain for CycleError {
             CycleError::Registry(error) => error.help(),
             CycleError::Keys(error) => error.help(),
             CycleError::Configuration(error) => error.help(),
+            CycleError::Stage(error) => error.help(),
             CycleError::Request(RequestError::NoField { closest, .. }) if closest.is_empty() => {
                 Some("the files that were read contain no image fields".to_owned())
             }

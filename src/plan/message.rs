@@ -9,6 +9,7 @@ use crate::image::{Repository, Version};
 use super::forced::Forced;
 use super::gate::GatedUpdate;
 use super::order_record::RecordedOrder;
+use super::stage_order::StageOrder;
 use super::trailer::{Hold, RecordedMove, Target, single_line};
 use super::version_text::whole;
 
@@ -42,6 +43,8 @@ pub enum Act {
     Hold(Target),
     /// It moves nothing and ends holds.
     Resume(Target),
+    /// It moves nothing and says something about a stage.
+    Stage(StageOrder),
 }
 
 /// Returns the subject of a commit.
@@ -51,6 +54,7 @@ pub(super) fn subject_of(act: &Act, updates: &[GatedUpdate]) -> String {
         Act::RollBack => "rollback",
         Act::Hold(target) => return format!("hold: {}", short_target(target)),
         Act::Resume(target) => return format!("resume: {}", short_target(target)),
+        Act::Stage(order) => return order.subject(),
     };
     let mut moves: Vec<String> = Vec::new();
     let mut seen = BTreeSet::new();
@@ -81,6 +85,7 @@ pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -
     match &purpose.act {
         Act::Hold(target) => lines.push(format!("Tagalong-Hold: {target}")),
         Act::Resume(target) => lines.push(format!("Tagalong-Resume: {target}")),
+        Act::Stage(order) => lines.push(order.trailer()),
         Act::Deploy | Act::RollBack => {}
     }
     lines.extend(forced(updates, purpose).iter().map(|forced| format!("Tagalong-Forced: {forced}")));

@@ -1,5 +1,6 @@
 //! Plans: the updates that follow from fields and candidates, and those of them that may be written.
 //!
+//! - [`approvals`]: approvals and acknowledgments, from orders about stages
 //! - [`batch`]: the distribution of updates to commits
 //! - [`candidates`]: the tags of an image that a policy may choose
 //! - [`decide`]: makes a plan from fields and candidates
@@ -14,6 +15,7 @@
 //! - [`proposal`]: the text of a pull request, and the holds of closed ones
 //! - [`rollback`]: plans for fields that return to earlier versions
 //! - [`skip`]: the fields and tags that do not move, with the reasons
+//! - [`stage_order`]: orders about stages, as trailers
 //! - [`template`]: templates for commit messages
 //! - [`together`]: values that are the tag of several images
 //! - [`trailer`]: the trailers of a commit
@@ -21,6 +23,7 @@
 //! - [`unmatched`]: policies that govern nothing
 //! - `version_text`: versions in trailers
 
+pub mod approvals;
 pub mod batch;
 pub mod candidates;
 pub mod decide;
@@ -35,6 +38,7 @@ pub mod order_record;
 pub mod proposal;
 pub mod rollback;
 pub mod skip;
+pub mod stage_order;
 pub mod template;
 pub mod together;
 pub mod trailer;

@@ -1,3 +1,4 @@
 //! Stages: when releases may move, and who says so.
 
+mod approvals;
 mod windows;

@@ -225,7 +225,8 @@ fn kind_of(reason: Reason) -> Option<(Kind, u32)> {
         Reason::BlockedImage | Reason::BlockedSecret => Some((Kind::Blocked, 1)),
         Reason::RegistryError => Some((Kind::Blocked, FAILURE_THRESHOLD)),
         Reason::Held => Some((Kind::Held, 1)),
-        Reason::UpToDate | Reason::NoCandidate | Reason::Suspended => None,
+        Reason::UpToDate | Reason::NoCandidate | Reason::Suspended | Reason::Incomplete => None,
+        Reason::Soaking | Reason::Check | Reason::Window | Reason::Approval => None,
     }
 }
 
@@ -282,6 +283,7 @@ mod tests {
             tag: Some(tag.parse().expect("a tag")),
             reason: *reason,
             detail: "why".to_owned(),
+            stage: None,
         });
         Report {
             head: None,

@@ -267,6 +267,7 @@ mod tests {
             path: "image".to_owned(),
             tag: tag(text),
             digest: None,
+            stage: None,
         };
         ImageStatus {
             image: "acme/app".parse().expect("an image"),

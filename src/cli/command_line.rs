@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::telemetry::log::LogFormat;
 
 use super::{
-    acknowledge, approve, check, demo, disapprove, explain, hold, images, init, plugin, resume, rollback, run, secrets,
-    set, status, sync, windows,
+    acknowledge, approve, audit, check, demo, disapprove, explain, history, hold, images, init, plugin, resume,
+    rollback, run, secrets, set, stages, status, sync, windows,
 };
 
 /// Keep the image tags of a GitOps repository in step with the registry
@@ -55,6 +55,9 @@ pub(super) enum Command {
     Acknowledge(acknowledge::Arguments),
     Windows(windows::Arguments),
     Secrets(secrets::Arguments),
+    Stages(stages::Arguments),
+    History(history::Arguments),
+    Audit(audit::Arguments),
     Check(check::Arguments),
     Init(init::command::Arguments),
     Demo(demo::Arguments),

@@ -3,6 +3,7 @@
 //! - [`acknowledge`]: `tagalong acknowledge`
 //! - [`approve`]: `tagalong approve`
 //! - [`arguments`]: options that several commands share
+//! - [`audit`]: `tagalong audit`
 //! - [`check`]: `tagalong check`
 //! - [`command_line`]: all commands and their options
 //! - [`connect`]: from options to an engine
@@ -12,6 +13,7 @@
 //! - [`error`]: errors as people read them, and exit codes
 //! - [`explain`]: `tagalong explain`
 //! - [`folder`]: files below `--dir`
+//! - [`history`]: `tagalong history`
 //! - [`hold`]: `tagalong hold`
 //! - [`images`]: `tagalong images`
 //! - [`images_verify`]: `tagalong images verify`
@@ -25,6 +27,7 @@
 //! - [`run`]: `tagalong run`
 //! - [`secrets`]: `tagalong secrets` and its commands
 //! - [`set`]: `tagalong set`
+//! - [`stages`]: `tagalong stages`
 //! - [`status`]: `tagalong status`
 //! - [`sync`]: `tagalong sync`
 //! - [`windows`]: `tagalong windows`
@@ -32,6 +35,7 @@
 pub mod acknowledge;
 pub mod approve;
 pub mod arguments;
+pub mod audit;
 pub mod check;
 pub mod command_line;
 pub mod connect;
@@ -41,6 +45,7 @@ pub mod dispatch;
 pub mod error;
 pub mod explain;
 pub mod folder;
+pub mod history;
 pub mod hold;
 pub mod images;
 pub mod images_verify;
@@ -54,6 +59,7 @@ pub mod rollback;
 pub mod run;
 pub mod secrets;
 pub mod set;
+pub mod stages;
 pub mod status;
 pub mod sync;
 pub mod windows;

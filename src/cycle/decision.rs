@@ -11,6 +11,7 @@ use crate::plan::skip::{Reason, Skipped};
 use super::error::CycleError;
 use super::report::FileChange;
 use super::secrets::verify::Secrets;
+use super::stages::status::CellStatus;
 use super::status::{self, ImageStatus, Inputs};
 use super::tip::Tip;
 
@@ -30,6 +31,8 @@ pub struct Decision {
     pub purpose: Purpose,
     /// The inputs for the status of images.
     pub inputs: Inputs,
+    /// What the stages hold, and what comes next.
+    pub board: Vec<CellStatus>,
 }
 
 impl Decision {
@@ -57,12 +60,12 @@ impl Decision {
                 Err(error) => {
                     let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                     tracing::error!(%file, %error, %why, "a file could not be edited; its fields stay");
-                    for update in self.gated.updates().iter().filter(|update| update.file == file) {
+                    for update in self.gated.drop_file(&file) {
                         let (tag, detail) = (update.to.tag.clone(), format!("{error}: {why}"));
-                        let skipped = Skipped::field(&file, &update.field, tag, Reason::NoCandidate, detail);
+                        let skipped = Skipped::field(&update.file, &update.field, tag, Reason::NoCandidate, detail);
                         self.skipped.push(skipped);
                     }
-                    self.gated.drop_file(&file);
+                    changes.retain(|change: &FileChange| self.gated.files().contains(change.file.as_str()));
                 }
             }
         }

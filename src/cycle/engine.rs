@@ -14,6 +14,7 @@ use crate::manifest::inventory::{Inventory, NamedFileError};
 use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::Prefilter;
 use crate::plan::message::Purpose;
+use crate::plan::skip::Skipped;
 use crate::plan::tree_config::TreeConfig;
 use crate::policy::scope::Scope;
 use crate::repo;
@@ -40,6 +41,7 @@ use super::report::{FileChange, Moved, Report};
 use super::schedules;
 use super::secrets::verify::Progress;
 use super::services::Services;
+use super::stages::status::{self as stages, CellStatus};
 use super::state::{Budget, CycleState};
 use super::status::{ImageStatus, Inputs};
 use super::tip::Tip;
@@ -180,6 +182,13 @@ impl Engine {
         Ok(decision.statuses())
     }
 
+    /// Returns what each stage holds, and what comes next. Nothing is written.
+    pub async fn board(&self) -> Result<Vec<CellStatus>, CycleError> {
+        let decision = self.decide(&Follow, &mut CycleState::default()).await?;
+        decision.notes.iter().for_each(|note| tracing::warn!("{note}"));
+        Ok(decision.board)
+    }
+
     /// Decides what an operation would do now. Nothing is written.
     pub(super) async fn decide(
         &self,
@@ -204,12 +213,16 @@ impl Engine {
 
     /// Returns the image fields and the configuration of the branch's tip, for commands that only read.
     pub fn inventory(&self) -> Result<(Arc<Inventory>, TreeConfig), CycleError> {
-        block_in_place(|| {
-            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
-            let config = self.tree_config(&tip, Hosts::Any)?;
-            let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
-            Ok((inventory, config))
-        })
+        let (_, config, inventory) = block_in_place(|| self.read())?;
+        Ok((inventory, config))
+    }
+
+    /// Returns the branch's tip with its configuration and image fields.
+    pub(super) fn read(&self) -> Result<(Tip, TreeConfig, Arc<Inventory>), CycleError> {
+        let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
+        let config = self.tree_config(&tip, Hosts::Any)?;
+        let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
+        Ok((tip, config, inventory))
     }
 
     /// Returns notes on the policies and paths that have no effect on the branch's tip.
@@ -431,6 +444,7 @@ impl Engine {
         let mut context = Context {
             services: &self.services,
             findings_cache: &self.findings_cache,
+            memory: &self.memory,
             paths: &self.paths,
             history: History::new(config.field_rules.clone()),
             tip,
@@ -441,6 +455,7 @@ impl Engine {
             terms,
             now: clock::now(),
             notes,
+            board: Vec::new(),
         };
         let (passed, purpose) = loop {
             let (plan, purpose) = operation.plan(&mut context).await?;
@@ -463,7 +478,10 @@ impl Engine {
         let KnownHolds { named, horizon } = self.memory.holds(context.tip, &mut context.history)?;
         horizon.into_iter().for_each(|horizon| context.note(horizon.note()));
         context.tip.clone.note_sound();
-        let Context { config: TreeConfig { policies, field_rules, .. }, inventory, notes, .. } = context;
+        let Context { config, inventory, notes, mut board, .. } = context;
+        let field_rules = config.field_rules.clone();
+        let skipped: Vec<Skipped> = skipped.into_iter().map(|skipped| skipped.in_stage(&config.stages)).collect();
+        stages::complete(&mut board, &gated, &skipped);
         Ok(Decision {
             gated,
             skipped,
@@ -471,7 +489,8 @@ impl Engine {
             follow: operation.follow_refs(),
             field_rules,
             purpose: Purpose { held: named.all().to_vec(), ..purpose },
-            inputs: Inputs { inventory, policies, holds, named },
+            inputs: Inputs { inventory, config, holds, named },
+            board,
         })
     }
 

@@ -129,8 +129,8 @@ pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation,
     let mut state = CycleState::default();
     state.detail = ScanDetail::AllTags;
     let decision = engine.decide(&FollowOne(image), &mut state).await?;
-    let Inputs { policies, holds, named, .. } = &decision.inputs;
-    let rule = policies.rule_for(image);
+    let Inputs { config, holds, named, .. } = &decision.inputs;
+    let rule = config.policies.rule_for(image);
     let mut explanation = Explanation {
         image: image.clone(),
         policy: rule.map(|rule| Policy { name: rule.name.clone(), tags: rule.tags.to_string() }),

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::plan::approvals::StageOrders;
 use crate::plan::hold::NamedHolds;
 use crate::repo::clone::CommitId;
 use crate::repo::error::RepoError;
 
 use super::history::branch::History;
+use super::history::moves::FieldHistory;
 use super::history::read_back::Horizon;
 use super::state::CycleState;
 use super::tip::Tip;
@@ -26,8 +28,12 @@ pub struct Remembered {
     pub tip: Option<CommitId>,
     /// The tips of the branch and of the branch for proposals for which no open pull request was left.
     pub settled: Option<(CommitId, CommitId)>,
+    /// The moves of fields up to a tip.
+    pub moves: Option<Arc<FieldHistory>>,
     /// The holds by name on a tip.
     holds: Option<(CommitId, KnownHolds)>,
+    /// What the orders about stages amount to on a tip.
+    stage_orders: Option<(CommitId, Arc<StageOrders>)>,
 }
 
 /// The holds by name, and how far back they are known.
@@ -54,6 +60,17 @@ impl Memory {
         let named = Arc::new(history.named(tip)?.clone());
         let known = KnownHolds { named, horizon: history.horizon().cloned() };
         self.with(|memory| memory.holds = Some((tip.commit, known.clone())));
+        Ok(known)
+    }
+
+    /// Returns what the orders about stages amount to on a tip, without reading history if it is still the last one.
+    pub fn stage_orders(&self, tip: &mut Tip, history: &mut History) -> Result<Arc<StageOrders>, RepoError> {
+        let remembered = self.with(|memory| memory.stage_orders.clone());
+        if let Some((_, known)) = remembered.filter(|(of, _)| *of == tip.commit) {
+            return Ok(known);
+        }
+        let known = Arc::new(history.stage_orders(tip)?.clone());
+        self.with(|memory| memory.stage_orders = Some((tip.commit, Arc::clone(&known))));
         Ok(known)
     }
 }

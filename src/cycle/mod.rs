@@ -3,6 +3,7 @@
 //! - [`engine`]: runs operations, each on the newest tip
 //! - [`context`]: the context of operations and gates
 //! - [`decision`]: the result of an operation on a tip
+//! - [`schedules`]: the deployment windows of a tip, with their calendars
 //! - [`services`]: the external systems that cycles use
 //! - [`state`]: the knowledge of a cycle, which outlives a lost race
 //! - [`time_limit`]: work that is abandoned at a time
@@ -14,10 +15,12 @@
 //! - [`history`]: the commits of a branch, and the holds that follow from them
 //! - [`candidates`]: the tags in the registries
 //! - [`operations`]: the operations that a cycle can run
+//! - [`stages`]: promotions from one stage to the next
 //! - [`gates`]: the checks that an update has to pass before it is written
 //! - [`secrets`]: the SOPS files of a tip
 //! - [`write`](mod): commits, pushes and pull requests
 //! - [`deployed`]: checks that all deployed images can still be pulled
+//! - [`replay`]: the history of all fields, and what it lacks
 //! - [`report`]: the result of a cycle
 //! - [`status`]: the state of each image
 //! - [`explain`]: the explanation of an image's state, step by step
@@ -35,10 +38,12 @@ pub mod history;
 pub mod idle;
 pub mod memory;
 pub mod operations;
+pub mod replay;
 pub mod report;
 pub mod schedules;
 pub mod secrets;
 pub mod services;
+pub mod stages;
 pub mod state;
 pub mod status;
 pub mod time_limit;

@@ -28,6 +28,13 @@ pub enum Forced {
 }
 
 impl Forced {
+    /// Returns the image.
+    pub fn image(&self) -> &Repository {
+        match self {
+            Forced::Downgrade { image, .. } | Forced::Hold { image, .. } => image,
+        }
+    }
+
     /// Reads the value of a trailer.
     pub fn read(value: &str) -> Option<Forced> {
         let words: Vec<&str> = value.split_whitespace().collect();

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::image::{Repository, Version};
+use crate::stage::promotion::{Evidence, Promotion};
 
 use super::forced::Forced;
 use super::gate::GatedUpdate;
@@ -50,7 +51,10 @@ pub enum Act {
 /// Returns the subject of a commit.
 pub(super) fn subject_of(act: &Act, updates: &[GatedUpdate]) -> String {
     let verb = match act {
-        Act::Deploy => "deploy",
+        Act::Deploy => match promotions(updates).as_slice() {
+            [only] if updates.iter().all(|update| update.promotion().is_some()) => return promotion_subject(only),
+            _ => "deploy",
+        },
         Act::RollBack => "rollback",
         Act::Hold(target) => return format!("hold: {}", short_target(target)),
         Act::Resume(target) => return format!("resume: {}", short_target(target)),
@@ -82,6 +86,10 @@ pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -
     // What a version was when it was deployed first counts, not what the registry says when it is restored.
     let orders: BTreeSet<String> = updates.iter().filter(|update| !update.goes_back).map(order_line).collect();
     lines.extend(orders);
+    for promotion in promotions(updates) {
+        lines.push(format!("Tagalong-Promote: {}", promotion.trailer()));
+        lines.extend(promotion.evidence.iter().map(Evidence::trailer));
+    }
     match &purpose.act {
         Act::Hold(target) => lines.push(format!("Tagalong-Hold: {target}")),
         Act::Resume(target) => lines.push(format!("Tagalong-Resume: {target}")),
@@ -109,6 +117,23 @@ fn forced(updates: &[GatedUpdate], purpose: &Purpose) -> BTreeSet<Forced> {
         }
     }
     forced
+}
+
+/// Returns the promotions that updates are part of, each once.
+fn promotions(updates: &[GatedUpdate]) -> Vec<&Promotion> {
+    let mut promotions: Vec<&Promotion> = Vec::new();
+    for promotion in updates.iter().filter_map(GatedUpdate::promotion) {
+        if !promotions.contains(&promotion) {
+            promotions.push(promotion);
+        }
+    }
+    promotions
+}
+
+fn promotion_subject(promotion: &Promotion) -> String {
+    let Promotion { stage, group, release, .. } = promotion;
+    let name = group.rsplit('/').next().unwrap_or(group);
+    format!("promote: {name} {} to {stage}", release.short())
 }
 
 /// Returns the trailer that records an update.

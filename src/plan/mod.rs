@@ -1,6 +1,7 @@
 //! Plans: the updates that follow from fields and candidates, and those of them that may be written.
 //!
 //! - [`approvals`]: approvals and acknowledgments, from orders about stages
+//! - [`audit`]: moves into a stage that lack what it requires
 //! - [`batch`]: the distribution of updates to commits
 //! - [`candidates`]: the tags of an image that a policy may choose
 //! - [`decide`]: makes a plan from fields and candidates
@@ -8,6 +9,7 @@
 //! - [`findings`]: the findings about an image: all of its tags, or the choices for its fields
 //! - [`forced`]: records of updates that a person forced past a gate
 //! - [`gate`]: makes a gated plan from a plan; commits are made from nothing else
+//! - [`history_entry`]: the moves of fields with who made them and why
 //! - [`hold`]: holds, from the history of fields and by name
 //! - [`message`]: the subject and the trailers of a commit
 //! - [`never_back`]: compares what an update would write with what its field holds
@@ -24,6 +26,7 @@
 //! - `version_text`: versions in trailers
 
 pub mod approvals;
+pub mod audit;
 pub mod batch;
 pub mod candidates;
 pub mod decide;
@@ -31,6 +34,7 @@ pub mod fallback;
 pub mod findings;
 pub mod forced;
 pub mod gate;
+pub mod history_entry;
 pub mod hold;
 pub mod message;
 pub mod never_back;

@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::image::{Reference, Repository, Version};
+use crate::stage::promotion::{Evidence, RecordedPromotion};
 use crate::text;
 
 use super::forced::Forced;
@@ -30,6 +31,10 @@ pub struct Trailers {
     pub stage_orders: Vec<StageOrder>,
     /// `Tagalong-Forced:` what was forced past a gate.
     pub forced: Vec<Forced>,
+    /// `Tagalong-Promote:` the releases that entered a stage.
+    pub promotions: Vec<RecordedPromotion>,
+    /// `Tagalong-Evidence:` and `Tagalong-Approved:` what proved them.
+    pub evidence: Vec<Evidence>,
     /// `Tagalong-Actor:` the person or job that requested it.
     pub actor: Option<String>,
     /// `Tagalong-Reason:` the reason.
@@ -143,6 +148,9 @@ impl Trailers {
                 "Forced" => trailers.forced.extend(Forced::read(value)),
                 "Base" => trailers.base = Some(value.trim().to_owned()),
                 "Held" => trailers.held.extend(Hold::read(value)),
+                "Promote" => trailers.promotions.extend(RecordedPromotion::read(value)),
+                "Evidence" => trailers.evidence.extend(Evidence::read(value)),
+                "Approved" => trailers.evidence.extend(Evidence::approved(value)),
                 "Actor" => trailers.actor = Some(single_line(value)),
                 "Reason" => trailers.reason = Some(single_line(value)),
                 _ => trailers.stage_orders.extend(StageOrder::read(key, value)),

@@ -186,6 +186,11 @@ impl BareClone {
     }
 
     /// Registers a call of git that reads or writes a few objects.
+    /// Returns whether only commits with certain signatures count.
+    pub fn requires_signatures(&self) -> bool {
+        matches!(self.signers, Signers::Only { .. })
+    }
+
     pub(super) fn short_call(&self) -> watchdog::Running {
         watchdog::short(self.repository.path(), self.config.timeout)
     }

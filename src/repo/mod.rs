@@ -10,6 +10,7 @@
 //! - [`remote`]: a conversation with the remote
 //! - [`fetch`]: fetching the remote's branch
 //! - [`history`]: which commits changed which files
+//! - [`line`]: the first-parent line of the branch, with the files that each commit changed
 //! - [`modified_files`]: the files that a commit changed in place
 //! - `walk`: the order in which commits are read
 //! - [`checkout`]: a checkout on this machine
@@ -38,6 +39,7 @@ pub mod fetch;
 pub mod folder;
 pub mod history;
 pub mod known_hosts;
+pub mod line;
 mod local;
 mod local_push;
 mod loose;

@@ -128,8 +128,9 @@ pub fn outlook(
             Err(wait) => outlook.waiting.push(((*release).clone(), wait)),
         }
     }
+    let same = |tenure: &&Tenure| current.is_none_or(|current| current.held != tenure.held);
     for upstream in upstream {
-        outlook.unusable.extend(upstream.tenures.first().and_then(|tenure| unusable(&upstream.stage, &tenure.held)));
+        outlook.unusable.extend(upstream.tenures.first().filter(same).and_then(|tenure| unusable(&upstream.stage, &tenure.held)));
     }
     outlook
 }

@@ -9,9 +9,13 @@
 //! - [`group`]: the fields of a stage that hold a release
 //! - [`timeline`]: which releases a stage has held, and since when
 //! - [`candidate`]: the releases that may enter a stage, and what they wait for
+//! - [`check`]: the states of checks
+//! - [`board`]: what each stage holds of each release, and what may enter it next
 //! - [`promotion`]: a release that enters a stage, with its evidence
 
+pub mod board;
 pub mod candidate;
+pub mod check;
 pub mod definition;
 pub mod group;
 pub mod name;

@@ -37,6 +37,8 @@ pub struct FieldMove {
     pub to: Option<Version>,
     /// The digest that the commit records for the new version.
     pub recorded: Option<Digest>,
+    /// True if the commit records that tagalong made this move.
+    pub is_recorded: bool,
     /// True if the version before was taken back: somebody replaced it, or tagalong rolled it back on request.
     pub takes_back: bool,
 }
@@ -97,17 +99,17 @@ impl Held {
     }
 }
 
-/// A field by its file and path, with its image and version.
-type State<'m> = BTreeMap<(&'m str, &'m str), (&'m Repository, &'m Version)>;
+/// The versions of fields, by file, path and image.
+type State<'m> = BTreeMap<(&'m str, &'m str, &'m Repository), &'m Version>;
 
 /// Returns the tenures of a stage, newest first. `fields` are those of the tip, and `moves` are those of the stage, newest
 /// first.
-pub fn tenures(fields: &[&Located], moves: &[FieldMove]) -> Vec<Tenure> {
+pub fn tenures(fields: &[&Located], moves: &[&FieldMove]) -> Vec<Tenure> {
     let records = Records::of(moves);
     let mut state: State<'_> = BTreeMap::new();
     for located in fields {
         let field = &located.field;
-        state.insert((&located.file, &field.path), (&field.repository, &field.version));
+        state.insert((&located.file, &field.path, &field.repository), &field.version);
     }
     let mut tenures: Vec<Tenure> = Vec::new();
     let mut end = None;
@@ -115,9 +117,9 @@ pub fn tenures(fields: &[&Located], moves: &[FieldMove]) -> Vec<Tenure> {
         let at = &commit[0].at;
         push(&mut tenures, Tenure { held: held(&state, &records, at.ago), since: Some(at.clone()), end });
         for moved in commit {
-            let key = (moved.file.as_str(), moved.path.as_str());
+            let key = (moved.file.as_str(), moved.path.as_str(), &moved.image);
             match &moved.from {
-                Some(version) => drop(state.insert(key, (&moved.image, version))),
+                Some(version) => drop(state.insert(key, version)),
                 None => drop(state.remove(&key)),
             }
         }
@@ -137,7 +139,7 @@ fn push(tenures: &mut Vec<Tenure>, older: Tenure) {
 
 fn held(state: &State<'_>, records: &Records<'_>, ago: usize) -> Held {
     let mut versions: BTreeMap<Repository, Version> = BTreeMap::new();
-    for (image, version) in state.values() {
+    for ((_, _, image), version) in state {
         match versions.get(*image) {
             None => drop(versions.insert((*image).clone(), (*version).clone())),
             Some(other) if other == *version => {}
@@ -159,7 +161,7 @@ fn held(state: &State<'_>, records: &Records<'_>, ago: usize) -> Held {
 struct Records<'m>(Vec<(&'m Repository, &'m Version, usize, &'m Digest)>);
 
 impl Records<'_> {
-    fn of(moves: &[FieldMove]) -> Records<'_> {
+    fn of<'m>(moves: &[&'m FieldMove]) -> Records<'m> {
         let mut records = Vec::new();
         for moved in moves {
             if let (Some(to), Some(digest)) = (&moved.to, &moved.recorded) {
@@ -206,6 +208,7 @@ mod tests {
             from: version(from),
             to: version(to),
             recorded: recorded.map(digest),
+            is_recorded: true,
             takes_back: false,
         }
     }
@@ -232,14 +235,14 @@ mod tests {
             moved(5, "a.yaml", "v1", "v2", Some('2')),
             moved(7, "a.yaml", "-", "v1", None),
         ];
-        assert_eq!(shown(&tenures(&[&field], &moves)), ["v3 1-…", "v2 5-1", "v1? 7-5", "nothing …-7"]);
+        assert_eq!(shown(&tenures(&[&field], &moves.each_ref())), ["v3 1-…", "v2 5-1", "v1? 7-5", "nothing …-7"]);
     }
 
     #[test]
     fn fields_that_move_one_after_another_disagree_in_between() {
         let (a, b) = (located("a.yaml", "acme/app:v2"), located("b.yaml", "acme/app:v2"));
         let moves = [moved(1, "b.yaml", "v1", "v2", Some('2')), moved(2, "a.yaml", "v1", "v2", Some('2'))];
-        assert_eq!(shown(&tenures(&[&a, &b], &moves)), ["v2 1-…", "mixed 2-1", "v1? …-2"]);
+        assert_eq!(shown(&tenures(&[&a, &b], &moves.each_ref())), ["v2 1-…", "mixed 2-1", "v1? …-2"]);
     }
 
     #[test]
@@ -250,7 +253,7 @@ mod tests {
             moved(3, "a.yaml", "v1", "v2", Some('2')),
             moved(5, "a.yaml", "v0", "v1", Some('1')),
         ];
-        let tenures = tenures(&[&field], &moves);
+        let tenures = tenures(&[&field], &moves.each_ref());
         let digests: Vec<Option<&Digest>> = tenures
             .iter()
             .map(|tenure| {

@@ -200,6 +200,7 @@ mod tests {
             path: "images[0].newTag".to_owned(),
             tag: Some(tag("1a2b3c4d5e6f")),
             digest: None,
+            stage: None,
         };
         let status = ImageStatus {
             image: image.parse().expect("an image"),

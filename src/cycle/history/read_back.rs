@@ -83,6 +83,12 @@ const LIMITED: &str = "git.historyLimit";
 const SHALLOW: &str = "the remote is a shallow clone";
 
 impl Horizon {
+    /// Returns the oldest commit that was read, if reading ended there because of the limit or because history is cut off.
+    pub(super) fn at(oldest: Option<(String, Timestamp)>, is_limited: bool, is_cut: bool) -> Option<Horizon> {
+        let why = if is_limited { LIMITED } else { SHALLOW };
+        oldest.filter(|_| is_limited || is_cut).map(|(commit, when)| Horizon { commit, when, why })
+    }
+
     /// Returns a note for people.
     pub fn note(&self) -> String {
         let commit: String = self.commit.chars().take(7).collect();
@@ -288,14 +294,9 @@ impl<'k> Reading<'k> {
 
     fn finish(mut self, end: End) -> ReadHistory {
         self.read.is_all = !matches!(end, End::Enough);
-        let why = match end {
-            End::Limited => Some(LIMITED),
-            End::Cut => Some(SHALLOW),
-            End::Enough | End::All => None,
-        };
-        if let Some((why, oldest)) = why.zip(self.read.records.last()) {
-            self.read.horizon = Some(Horizon { commit: oldest.commit.clone(), when: oldest.when, why });
-        }
+        let oldest = self.read.records.last().map(|oldest| (oldest.commit.clone(), oldest.when));
+        let horizon = Horizon::at(oldest, matches!(end, End::Limited), matches!(end, End::Cut));
+        self.read.horizon = horizon.or(self.read.horizon.take());
         if !self.knows_holds {
             self.read.named = NamedHolds::after(&self.held_at_boundary, &self.read.records);
         }
@@ -322,7 +323,7 @@ fn later_than(commit: CommitId, group: &[Logged]) -> impl Iterator<Item = usize>
 /// The longest subject, and name of an author, that is shown, in characters.
 const MAX_WORDS: usize = 200;
 
-fn record(clone: &BareClone, logged: &Logged, ago: usize) -> Result<CommitRecord, RepoError> {
+pub(super) fn record(clone: &BareClone, logged: &Logged, ago: usize) -> Result<CommitRecord, RepoError> {
     let all = Trailers::read(&logged.message);
     // Most commits are other people's, and say nothing to us.
     let (effect, is_trusted) = if all.is_empty() {

@@ -71,7 +71,7 @@ impl Approve {
         let who = context.tip.clone.own_signer(&[Role::Approver])?;
         let release = release_request::release(&self.release, &self.stage, context)?;
         let what = StageRelease { stage: self.stage.clone(), release };
-        let orders = context.history.stage_orders(context.tip)?;
+        let orders = context.memory.stage_orders(context.tip, &mut context.history)?;
         let approvals = || orders.approvals_of(&what.stage, &what.release.id);
         let note = match self.opinion {
             Opinion::Approve => approvals().find(|approval| approval.by.who == who).map(approved),

@@ -8,6 +8,7 @@ use tokio::task::block_in_place;
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
 use crate::cycle::idle::{self, Thoroughness};
+use crate::cycle::stages::planning as stages;
 use crate::cycle::tip::Tip;
 use crate::image::Repository;
 use crate::manifest::file_kind::REPOSITORY_FILE;
@@ -89,12 +90,13 @@ async fn plan(context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> 
     block_in_place(|| context.services.registry.flush());
     let Context { inventory, config, state, .. } = context;
     let first = state.first_inventory(inventory);
-    let mut plan = decide::by_policy(inventory, &config.policies, &state.findings);
+    let mut plan = decide::by_policy(inventory, config, &state.findings);
     if !Arc::ptr_eq(&first, inventory) {
         decide::leave_moved(&mut plan, &first);
     }
     plan.skipped.extend(state.broken.iter().cloned());
-    let notes: Vec<String> = state.notes.iter().map(|note| &note.text).chain(&state.progress).cloned().collect();
+    stages::plan(context, &mut plan).await?;
+    let notes: Vec<String> = context.state.notes.iter().map(|note| &note.text).chain(&context.state.progress).cloned().collect();
     notes.into_iter().for_each(|note| context.note(note));
     Ok((plan, Purpose::default()))
 }

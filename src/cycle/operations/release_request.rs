@@ -14,7 +14,7 @@ pub fn release(name: &str, stage: &Name, context: &mut Context<'_>) -> Result<Kn
 
 /// Returns the releases that names may refer to: those that were approved for a stage.
 fn known(stage: &Name, context: &mut Context<'_>) -> Result<Vec<KnownRelease>, CycleError> {
-    let orders = context.history.stage_orders(context.tip)?;
+    let orders = context.memory.stage_orders(context.tip, &mut context.history)?;
     let approved = orders.approvals.iter().filter(|approval| approval.what.stage == *stage);
     Ok(approved.map(|approval| approval.what.release.clone()).collect())
 }

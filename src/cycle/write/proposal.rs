@@ -46,7 +46,7 @@ pub async fn announce(
     if pull_requests.stale.is_some() || pull_requests.open.as_ref().is_some_and(is_said) {
         return Ok(Vec::new());
     }
-    let addresses = compare_addresses(&services.registry, updates, &decision.inputs.policies).await;
+    let addresses = compare_addresses(&services.registry, updates, &decision.inputs.config.policies).await;
     let compare = |update: &GatedUpdate| addresses.get(&change_of(update)).cloned();
     let draft = Draft { title: title.title(updates), text: proposal::text(updates, &compare) };
     let done = match &pull_requests.open {

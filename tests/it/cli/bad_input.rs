@@ -110,6 +110,8 @@ fn an_older_build_is_refused_unless_forced() {
     let (image, message) = (stage.image("app"), stage.origin.message());
     assert!(message.contains(&format!("\nTagalong-Forced: downgrade {image} aaaaaa1 -> bbbbbb1\n")), "{message}");
     assert!(message.contains("\nTagalong-Reason: the new one loses orders\n"), "{message}");
+    let last = stage.tagalong(&["history", "--output", "json"]).ok().json()[0].clone();
+    assert_eq!((&last["act"], &last["reason"]), (&"forced".into(), &"the new one loses orders".into()), "{last:#}");
     assert!(stage.origin.read("app.yaml").ends_with("bbbbbb1\n"));
 }
 

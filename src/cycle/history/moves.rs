@@ -1,0 +1,245 @@
+//! The moves of image fields along the branch: who changed which field to what, and when.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::image::{Repository, Version};
+use crate::manifest::field::Pending;
+use crate::manifest::field_rules::FieldRules;
+use crate::manifest::find;
+use crate::manifest::inventory::Inventory;
+use crate::plan::hold::CommitRecord;
+use crate::plan::trailer::{RecordedMove, agree};
+use crate::repo::clone::{BareClone, CommitId};
+use crate::repo::error::RepoError;
+use crate::repo::fetch::Deepened;
+use crate::repo::line::{ChangedFile, Step};
+use crate::repo::tree::{BlobId, Content};
+use crate::stage::timeline::{FieldMove, Point};
+
+use super::read_back::{Horizon, record};
+use crate::cycle::tip::Tip;
+
+/// The moves of image fields up to a commit of the branch.
+#[derive(Debug, Default)]
+pub struct FieldHistory {
+    /// The moves, newest first.
+    pub moves: Vec<FieldMove>,
+    /// The commits that made them, by ID.
+    pub records: HashMap<String, Arc<CommitRecord>>,
+    /// The commit where reading ended, if history goes on.
+    pub horizon: Option<Horizon>,
+    tip: Option<CommitId>,
+    commits: usize,
+    /// The last time at which this was the tip of the branch, for a process that keeps running.
+    seen: Option<Timestamp>,
+}
+
+/// The fields to follow through history.
+#[derive(Clone, Copy)]
+pub struct Followed<'f> {
+    /// The rules that find fields in older commits.
+    pub field_rules: &'f FieldRules,
+    /// The fields of the tip. They name the images of fields whose own file does not.
+    pub inventory: &'f Inventory,
+    /// The files whose fields are followed.
+    pub wants: &'f (dyn Fn(&str) -> bool + Sync),
+}
+
+impl FieldHistory {
+    /// Reads the moves up to a tip. `known` are those up to an earlier one, so that only newer commits are read.
+    pub fn read(
+        tip: &mut Tip,
+        followed: Followed<'_>,
+        known: Option<Arc<FieldHistory>>,
+        now: Timestamp,
+    ) -> Result<FieldHistory, RepoError> {
+        loop {
+            let mut reading = Reading::new(followed, known.as_deref());
+            let end = reading.run(&tip.clone, tip.commit)?;
+            if end == End::Cut && tip.clone.deepen()? == Deepened::More {
+                continue;
+            }
+            return Ok(reading.finish(end, tip.commit, known.as_deref(), now));
+        }
+    }
+
+}
+
+/// Where reading ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Known,
+    All,
+    Cut,
+    Limited,
+}
+
+/// The fields of a file, by path and image.
+type Fields = BTreeMap<(String, Repository), Version>;
+
+struct Reading<'r> {
+    followed: Followed<'r>,
+    until: Option<CommitId>,
+    /// The images of fields that are named in other files, by file and path.
+    named_elsewhere: HashMap<(&'r str, &'r str), &'r Repository>,
+    /// The fields of files as they were before the last commit that was read.
+    fields: HashMap<String, (BlobId, Arc<Fields>)>,
+    moves: Vec<FieldMove>,
+    records: HashMap<String, Arc<CommitRecord>>,
+    /// The commits that were read, newest first.
+    commits: Vec<(CommitId, Timestamp)>,
+}
+
+impl<'r> Reading<'r> {
+    fn new(followed: Followed<'r>, known: Option<&FieldHistory>) -> Reading<'r> {
+        let fields = followed.inventory.fields.iter().filter(|located| (followed.wants)(&located.file));
+        let named_elsewhere =
+            fields.map(|located| ((located.file.as_str(), located.field.path.as_str()), &located.field.repository));
+        Reading {
+            followed,
+            until: known.and_then(|known| known.tip),
+            named_elsewhere: named_elsewhere.collect(),
+            fields: HashMap::new(),
+            moves: Vec::new(),
+            records: HashMap::new(),
+            commits: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, clone: &BareClone, tip: CommitId) -> Result<End, RepoError> {
+        let mut line = clone.line(tip);
+        while let Some(step) = line.step(self.followed.wants)? {
+            if self.until == Some(step.logged.id) {
+                return Ok(End::Known);
+            }
+            self.take(clone, &step)?;
+            self.commits.push((step.logged.id, step.logged.time));
+            if step.logged.is_cut {
+                return Ok(End::Cut);
+            }
+        }
+        Ok(if line.is_limited() { End::Limited } else { End::All })
+    }
+
+    fn take(&mut self, clone: &BareClone, step: &Step) -> Result<(), RepoError> {
+        let mut found = Vec::new();
+        for file in &step.files {
+            let after = self.fields_of(clone, &file.path, file.after)?;
+            let before = self.fields_of(clone, &file.path, file.before)?;
+            let keys: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+            for key in keys {
+                let (from, to) = (before.get(key), after.get(key));
+                if from != to {
+                    found.push((file, key.clone(), from.cloned(), to.cloned()));
+                }
+            }
+        }
+        if found.is_empty() {
+            return Ok(());
+        }
+        let ago = self.commits.len();
+        let record = Arc::new(record(clone, &step.logged, ago)?);
+        let at = Point { ago, commit: record.commit.clone(), when: step.logged.time };
+        for (file, (path, image), from, to) in found {
+            self.moves.push(field_move(&record, at.clone(), file, path, image, from, to));
+        }
+        self.records.insert(record.commit.clone(), record);
+        Ok(())
+    }
+
+    fn fields_of(&mut self, clone: &BareClone, path: &str, blob: Option<BlobId>) -> Result<Arc<Fields>, RepoError> {
+        let Some(blob) = blob else { return Ok(Arc::default()) };
+        if let Some((_, fields)) = self.fields.get(path).filter(|(known, _)| *known == blob) {
+            return Ok(Arc::clone(fields));
+        }
+        let read = |_: usize, content: Content<'_>| match content {
+            Content::Bytes(bytes) => self.parse(path, bytes),
+            _ => Fields::new(),
+        };
+        let fields = Arc::new(clone.read_blobs(&[blob], read)?.pop().unwrap_or_default());
+        self.fields.insert(path.to_owned(), (blob, Arc::clone(&fields)));
+        Ok(fields)
+    }
+
+    fn parse(&self, path: &str, bytes: &[u8]) -> Fields {
+        let Ok(facts) = find::read(path, bytes, self.followed.field_rules) else { return Fields::new() };
+        let elsewhere = |pending: &Pending| {
+            let image = self.named_elsewhere.get(&(path, pending.path()))?;
+            Some(((pending.path().to_owned(), (*image).clone()), pending.version().clone()))
+        };
+        let pending = facts.pending.iter().filter_map(elsewhere);
+        let own = facts.fields.iter().map(|field| {
+            // The registry may be in another file.
+            let prefixed = self.named_elsewhere.get(&(path, field.path.as_str())).filter(|image| {
+                image.as_str().strip_suffix(field.repository.path()).is_some_and(|rest| rest.ends_with('/'))
+            });
+            let image = prefixed.map_or(&field.repository, |image| *image);
+            ((field.path.clone(), image.clone()), field.version.clone())
+        });
+        pending.chain(own).collect()
+    }
+
+    /// Adds what is known of older commits. Commits arrive on a branch one after another, whatever their clocks say: not
+    /// before their parents, and not before this process last saw the branch without them.
+    fn finish(mut self, end: End, tip: CommitId, known: Option<&FieldHistory>, now: Timestamp) -> FieldHistory {
+        let known = known.filter(|_| end == End::Known);
+        let mut arrived = known.and_then(|known| known.seen).unwrap_or(Timestamp::MIN);
+        let mut times: Vec<Timestamp> = Vec::with_capacity(self.commits.len());
+        for (_, time) in self.commits.iter().rev() {
+            arrived = arrived.max(*time).min(now);
+            times.push(arrived);
+        }
+        let newer = self.commits.len();
+        for moved in &mut self.moves {
+            moved.at.when = times[newer - 1 - moved.at.ago];
+        }
+        let oldest = self.commits.last().map(|(id, time)| (id.to_string(), *time));
+        let mut history = FieldHistory {
+            moves: self.moves,
+            records: self.records,
+            horizon: Horizon::at(oldest, end == End::Limited, end == End::Cut),
+            tip: Some(tip),
+            commits: newer,
+            seen: Some(now),
+        };
+        if let Some(known) = known {
+            let older = known.moves.iter().cloned().map(|mut moved| {
+                moved.at.ago += newer;
+                moved
+            });
+            history.moves.extend(older);
+            history.records.extend(known.records.iter().map(|(id, record)| (id.clone(), Arc::clone(record))));
+            history.commits += known.commits;
+            history.horizon = known.horizon.clone();
+        }
+        history
+    }
+}
+
+fn field_move(
+    record: &CommitRecord,
+    at: Point,
+    file: &ChangedFile,
+    path: String,
+    image: Repository,
+    from: Option<Version>,
+    to: Option<Version>,
+) -> FieldMove {
+    let empty = Version::default();
+    let says = |recorded: &&RecordedMove| {
+        recorded.image == image
+            && agree(&recorded.from, from.as_ref().unwrap_or(&empty))
+            && to.as_ref().is_some_and(|to| agree(&recorded.to, to))
+    };
+    let is_ours = record.is_trusted && record.trailers.moves.iter().any(|recorded| says(&recorded));
+    let goes_back = record.trailers.rollbacks.contains(&image);
+    let order = record.trailers.orders.iter().find(|order| {
+        is_ours && order.image == image && to.as_ref().is_some_and(|to| to.tag == order.version.tag)
+    });
+    let recorded = order.and_then(|order| order.version.digest.clone());
+    let takes_back = !is_ours || goes_back;
+    FieldMove { at, file: file.path.clone(), path, image, from, to, recorded, is_recorded: is_ours, takes_back }
+}

@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::telemetry::log::LogFormat;
 
 use super::{
-    audit, check, demo, explain, history, hold, images, init, plugin, resume, rollback, run, secrets, set, stages,
-    status, sync,
+    acknowledge, approve, audit, check, demo, disapprove, explain, history, hold, images, init, plugin, resume,
+    rollback, run, secrets, set, stages, status, sync, windows,
 };
 
 /// Keep the image tags of a GitOps repository in step with the registry
@@ -50,6 +50,10 @@ pub(super) enum Command {
     Rollback(rollback::Arguments),
     Hold(hold::Arguments),
     Resume(resume::Arguments),
+    Approve(approve::Arguments),
+    Disapprove(disapprove::Arguments),
+    Acknowledge(acknowledge::Arguments),
+    Windows(windows::Arguments),
     Secrets(secrets::Arguments),
     Stages(stages::Arguments),
     History(history::Arguments),

@@ -1,11 +1,14 @@
 //! The command line: one file a command.
 //!
+//! - [`acknowledge`]: `tagalong acknowledge`
+//! - [`approve`]: `tagalong approve`
 //! - [`arguments`]: options that several commands share
 //! - [`audit`]: `tagalong audit`
 //! - [`check`]: `tagalong check`
 //! - [`command_line`]: all commands and their options
 //! - [`connect`]: from options to an engine
 //! - [`demo`]: `tagalong demo`
+//! - [`disapprove`]: `tagalong disapprove`
 //! - [`dispatch`]: from the command line to an exit code
 //! - [`error`]: errors as people read them, and exit codes
 //! - [`explain`]: `tagalong explain`
@@ -27,13 +30,17 @@
 //! - [`stages`]: `tagalong stages`
 //! - [`status`]: `tagalong status`
 //! - [`sync`]: `tagalong sync`
+//! - [`windows`]: `tagalong windows`
 
+pub mod acknowledge;
+pub mod approve;
 pub mod arguments;
 pub mod audit;
 pub mod check;
 pub mod command_line;
 pub mod connect;
 pub mod demo;
+pub mod disapprove;
 pub mod dispatch;
 pub mod error;
 pub mod explain;
@@ -55,3 +62,4 @@ pub mod set;
 pub mod stages;
 pub mod status;
 pub mod sync;
+pub mod windows;

@@ -63,12 +63,13 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait_image: Option<Duration>,
 
-    /// Move a field even to an image that was built before its current one; the tag that it leaves is then held
-    #[arg(long)]
+    /// Move a field even to an image that was built before its current one; the tag that it leaves is then held. Requires
+    /// --reason, and is recorded
+    #[arg(long, requires = "reason")]
     allow_downgrade: bool,
 
-    /// Move a field even to a held tag
-    #[arg(long)]
+    /// Move a field even to a held tag. Requires --reason, and is recorded
+    #[arg(long, requires = "reason")]
     force: bool,
 
     /// Reason, recorded in the commit

@@ -5,7 +5,7 @@ use crate::cluster;
 use crate::notify::config::Channel;
 use crate::plan::tree_config::TreeConfig;
 use crate::registry::config::HostConfig;
-use crate::repo::signers::source::SignerSource;
+use crate::repo::signers::source::Trust;
 use crate::repo::source::SourceConfig;
 
 use super::diagnostics::Diagnostics;
@@ -29,7 +29,7 @@ pub struct FileConfig {
     /// The section `secrets`.
     pub secrets: SecretsSection,
     /// The section `trust`.
-    pub signers: Vec<SignerSource>,
+    pub trust: Trust,
     /// The section `agent`.
     pub agent: agent::config::Config,
     /// The section `notify`.
@@ -47,7 +47,7 @@ pub fn read(root: Node, environment: Environment<'_>, diagnostics: &Diagnostics)
         sources: sections::sources::read(root.sections("sources")),
         tree_config: sections::policies::read(&mut root),
         secrets: root.section("secrets").map(sections::secrets::read).unwrap_or_default(),
-        signers: root.section("trust").map(sections::trust::signers).unwrap_or_default(),
+        trust: root.section("trust").map(sections::trust::read).unwrap_or_default(),
         agent: root.section("agent").map(sections::agent::read).unwrap_or_default(),
         notify: sections::notify::read(root.sections("notify"), environment),
         cluster: root

@@ -18,8 +18,8 @@ use crate::registry;
 use crate::registry::config::HostConfig;
 use crate::repo;
 use crate::repo::checkout;
-use crate::repo::config::{Branch, Person, Ssh, USUAL_DEPTH, USUAL_HISTORY_LIMIT};
-use crate::repo::signers::source::SignerSource;
+use crate::repo::config::{Branch, Person, Signing, SigningKeyFile, Ssh, USUAL_DEPTH, USUAL_HISTORY_LIMIT};
+use crate::repo::signers::source::Trust;
 use crate::repo::source::{SourceConfig, Sources};
 
 use super::agent_file::{self, FileConfig};
@@ -88,7 +88,7 @@ impl Config {
         let file = file.or_else(|| Some(PathBuf::from(HERE)).filter(|here| here.is_file()));
         let from_file = file.as_deref().map(|file| read_file(file, environment)).transpose()?;
         let (from_file, own_file) = from_file.map_or_else(Default::default, |(config, hash)| (config, Some(hash)));
-        let FileConfig { mut git, registries, sources, tree_config, secrets, signers, agent, notify, cluster } =
+        let FileConfig { mut git, registries, sources, tree_config, secrets, trust, agent, notify, cluster } =
             from_file;
         let home = environment("HOME").map(PathBuf::from);
         let cache_dir = cache_dir(overrides, environment, home.as_deref());
@@ -99,7 +99,7 @@ impl Config {
         };
         let (attempts, style) = (git.attempts.unwrap_or(ATTEMPTS).max(1), std::mem::take(&mut git.style));
         let (pull_request, host) = (git.pull_request.take(), git.forge.take());
-        let repo = repository(git, signers, overrides, cache_dir.as_deref(), home.as_deref())?;
+        let repo = repository(git, trust, overrides, cache_dir.as_deref(), home.as_deref())?;
         let forge = match (&repo, pull_request) {
             (Some(repo), Some(section)) => section.settle(repo)?,
             _ => None,
@@ -154,7 +154,7 @@ impl Config {
 /// The settings of the repository, if one is configured.
 fn repository(
     git: GitSection,
-    signers: Vec<SignerSource>,
+    trust: Trust,
     overrides: &Overrides,
     cache_dir: Option<&Path>,
     home: Option<&Path>,
@@ -190,13 +190,19 @@ fn repository(
         https,
         committer: git.committer.unwrap_or_else(|| author.clone()),
         author,
-        signing: git.signing,
-        signers,
+        signing: signing(git.signing, overrides),
+        trust,
     };
     if repo.push_branch.as_ref() == Some(&repo.branch) {
         return Err(ConfigError::SameBranch(repo.branch));
     }
     Ok(Some(repo))
+}
+
+/// Returns how commits are signed: with the key of the flag, else the configured one.
+fn signing(configured: Option<Signing>, overrides: &Overrides) -> Option<Signing> {
+    let by_flag = |file: &PathBuf| Signing { key: SigningKeyFile::Ssh(file.clone()), passphrase_file: None };
+    overrides.signing_key_file.as_ref().map(by_flag).or(configured)
 }
 
 /// Returns the root of the repository that a relative path such as `.` is in; `None` for all other URLs.
@@ -257,6 +263,7 @@ fn default_branch() -> Result<Branch, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use crate::fault::Explain;
     use crate::forge::config::Kind;
 
     use super::*;

@@ -22,6 +22,7 @@ use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::config::Branch;
 use crate::repo::error::RepoError;
 use crate::sops::audit::FileVerdict;
+use crate::window::schedule::Schedule;
 
 use super::candidates::findings_cache::FindingsCache;
 use super::context::Context;
@@ -37,6 +38,7 @@ use super::operations::operation::Operation;
 use super::operations::rotate::Rotation;
 use super::operations::terms::{Mode, Terms};
 use super::report::{FileChange, Moved, Report};
+use super::schedules;
 use super::secrets::verify::Progress;
 use super::services::Services;
 use super::stages::status::{self as stages, CellStatus};
@@ -198,6 +200,15 @@ impl Engine {
         let (tip, mut decision) = self.decide_on_tip(clone, operation, run).await?;
         block_in_place(|| decision.edit(&tip, &self.services.secrets, operation.terms().is_by_name()))?;
         Ok(decision)
+    }
+
+    /// Returns the windows of the branch's tip, for commands that only read.
+    pub fn schedules(&self) -> Result<Vec<Schedule>, CycleError> {
+        block_in_place(|| {
+            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
+            let config = self.tree_config(&tip, Hosts::Any)?;
+            Ok(schedules::of(&tip, &config.stages)?)
+        })
     }
 
     /// Returns the image fields and the configuration of the branch's tip, for commands that only read.

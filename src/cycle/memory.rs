@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::plan::approvals::StageOrders;
 use crate::plan::hold::NamedHolds;
 use crate::repo::clone::CommitId;
 use crate::repo::error::RepoError;
@@ -31,6 +32,8 @@ pub struct Remembered {
     pub moves: Option<Arc<FieldHistory>>,
     /// The holds by name on a tip.
     holds: Option<(CommitId, KnownHolds)>,
+    /// What the orders about stages amount to on a tip.
+    stage_orders: Option<(CommitId, Arc<StageOrders>)>,
 }
 
 /// The holds by name, and how far back they are known.
@@ -57,6 +60,17 @@ impl Memory {
         let named = Arc::new(history.named(tip)?.clone());
         let known = KnownHolds { named, horizon: history.horizon().cloned() };
         self.with(|memory| memory.holds = Some((tip.commit, known.clone())));
+        Ok(known)
+    }
+
+    /// Returns what the orders about stages amount to on a tip, without reading history if it is still the last one.
+    pub fn stage_orders(&self, tip: &mut Tip, history: &mut History) -> Result<Arc<StageOrders>, RepoError> {
+        let remembered = self.with(|memory| memory.stage_orders.clone());
+        if let Some((_, known)) = remembered.filter(|(of, _)| *of == tip.commit) {
+            return Ok(known);
+        }
+        let known = Arc::new(history.stage_orders(tip)?.clone());
+        self.with(|memory| memory.stage_orders = Some((tip.commit, Arc::clone(&known))));
         Ok(known)
     }
 }

@@ -12,6 +12,7 @@
 //! - [`tip`]: the commit that a branch points to
 //! - [`idle`]: policies and paths without effect
 //! - [`tree`]: the files and image fields of a tip
+//! - [`schedules`]: the windows of a tree, with their calendars
 //! - [`history`]: the commits of a branch, and the holds that follow from them
 //! - [`candidates`]: the tags in the registries
 //! - [`operations`]: the operations that a cycle can run

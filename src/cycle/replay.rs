@@ -10,11 +10,11 @@ use crate::image::Repository;
 use crate::manifest::file_kind::is_manifest_name;
 use crate::manifest::inventory::Inventory;
 use crate::plan::audit::{self, Audit};
-use crate::plan::decide::RequestError;
 use crate::plan::history_entry::{self, HistoryEntry};
 use crate::plan::tree_config::TreeConfig;
 use crate::stage::board::closed;
 use crate::stage::name::Name;
+use crate::stage::request;
 use crate::stage::timeline::Point;
 
 use super::engine::Engine;
@@ -47,7 +47,9 @@ pub struct Replayed<T> {
 pub fn history(engine: &Engine, selection: &Selection) -> Result<Replayed<Vec<HistoryEntry>>, CycleError> {
     block_in_place(|| {
         let (mut tip, config, inventory) = engine.read()?;
-        known_stage(selection.stage.as_ref(), &config)?;
+        if let Some(stage) = &selection.stage {
+            request::stage(&config.stages, stage)?;
+        }
         let wants = |file: &str| is_manifest_name(file) || config.field_rules.take(file);
         let history = read(&mut tip, &config, &inventory, &wants)?;
         let are_signed = tip.clone.requires_signatures();
@@ -96,16 +98,6 @@ fn read(
 
 fn notes(history: &FieldHistory) -> Vec<String> {
     history.horizon.iter().map(|horizon| horizon.note()).collect()
-}
-
-fn known_stage(stage: Option<&Name>, config: &TreeConfig) -> Result<(), CycleError> {
-    match stage.filter(|stage| config.stages.named(stage).is_none()) {
-        None => Ok(()),
-        Some(stage) => {
-            let known = config.stages.stages.iter().map(|stage| stage.name.clone()).collect();
-            Err(RequestError::NoStage { stage: stage.clone(), known }.into())
-        }
-    }
 }
 
 /// Returns the reason why a window was closed when a commit was made. Its calendar counts as it was then.

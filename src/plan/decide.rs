@@ -13,7 +13,6 @@ use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
 
 use crate::stage::group::ReleaseRule;
-use crate::stage::name::Name;
 use crate::stage::promotion::Entry;
 
 use super::findings::{FindingsByImage, NoFindings};
@@ -271,15 +270,6 @@ pub enum RequestError {
     /// A field is in a file that is encrypted with SOPS.
     #[error("{0}")]
     Encrypted(String),
-    /// No stage has this name.
-    #[error("there is no stage named {stage}")]
-    NoStage { stage: Name, known: Vec<Name> },
-    /// The image has no field in the stage.
-    #[error("{image} has no field in the stage {stage}")]
-    NotInStage { image: Repository, stage: Name },
-    /// The image has fields in several stages, and only one of them may move.
-    #[error("{image} is in several stages: {}", stages.iter().map(Name::as_str).collect::<Vec<_>>().join(", "))]
-    SeveralStages { image: Repository, stages: Vec<Name> },
     /// A field has no earlier version to which it could return.
     #[error("{file}: no earlier value of {path} is known, apart from {held} and what is held back")]
     NothingBefore { file: String, path: String, held: Version },

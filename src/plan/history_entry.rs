@@ -72,6 +72,8 @@ pub enum MoveAct {
     Rollback,
     /// A person or job named the version.
     Set,
+    /// A person or job forced the version past a gate.
+    Forced,
     /// A person edited the field, or reverted a commit.
     ByHand,
 }
@@ -92,6 +94,7 @@ impl fmt::Display for MoveAct {
             MoveAct::Promote => "promote",
             MoveAct::Rollback => "rollback",
             MoveAct::Set => "set",
+            MoveAct::Forced => "forced",
             MoveAct::ByHand => "by-hand",
         })
     }
@@ -164,6 +167,8 @@ fn act(moved: &FieldMove, record: &CommitRecord, stage: Option<&Name>) -> MoveAc
         MoveAct::ByHand
     } else if trailers.promotions.iter().any(|promotion| Some(&promotion.stage) == stage) {
         MoveAct::Promote
+    } else if trailers.forced.iter().any(|forced| *forced.image() == moved.image) {
+        MoveAct::Forced
     } else if trailers.rollbacks.contains(&moved.image) {
         MoveAct::Rollback
     } else if by() == Some(OrderedBy::Request) {

@@ -235,6 +235,7 @@ mod tests {
                 effect: Effect::Files,
                 is_trusted: true,
                 trailers: Trailers::read(&lines),
+                signed_by: Default::default(),
             })
         };
         steps.iter().rev().enumerate().map(record).collect()

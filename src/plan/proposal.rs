@@ -241,6 +241,7 @@ mod tests {
             effect: Effect::Nothing,
             is_trusted: true,
             trailers: Trailers::read(&format!("x\n\nTagalong-Resume: {what}\n")),
+            signed_by: Default::default(),
         })
     }
 

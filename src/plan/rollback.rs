@@ -6,6 +6,7 @@ use crate::image::{Repository, Version};
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::paths::PathFilter;
 use crate::stage::name::Name;
+use crate::stage::request::{self, StageRequestError};
 use crate::stage::stages::Stages;
 
 use super::decide::{Plan, RequestError, Update, WantedDigest, take_along};
@@ -30,7 +31,7 @@ pub fn in_stage<'i>(
     stage: Option<&Name>,
     stages: &Stages,
     paths: &PathFilter,
-) -> Result<Vec<&'i Located>, RequestError> {
+) -> Result<Vec<&'i Located>, StageRequestError> {
     let of = |located: &&Located| stages.of(&located.file).map(|stage| stage.name.clone());
     let Some(stage) = stage else {
         let staged: BTreeSet<Name> = fields.iter().filter_map(of).collect();
@@ -38,19 +39,16 @@ pub fn in_stage<'i>(
             Some(first) if staged.len() > 1 && paths.is_everything() => {
                 let in_order = stages.stages.iter().map(|stage| stage.name.clone());
                 let stages = in_order.filter(|name| staged.contains(name)).collect();
-                Err(RequestError::SeveralStages { image: first.field.repository.clone(), stages })
+                Err(StageRequestError::SeveralStages { image: first.field.repository.clone(), stages })
             }
             _ => Ok(fields),
         };
     };
-    if stages.named(stage).is_none() {
-        let known = stages.stages.iter().map(|stage| stage.name.clone()).collect();
-        return Err(RequestError::NoStage { stage: stage.clone(), known });
-    }
+    request::stage(stages, stage)?;
     let image = fields.first().map(|first| first.field.repository.clone());
     let own: Vec<&Located> = fields.into_iter().filter(|located| of(located).as_ref() == Some(stage)).collect();
     match image.filter(|_| own.is_empty()) {
-        Some(image) => Err(RequestError::NotInStage { image, stage: stage.clone() }),
+        Some(image) => Err(StageRequestError::NotInStage { image, stage: stage.clone() }),
         None => Ok(own),
     }
 }

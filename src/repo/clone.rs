@@ -15,6 +15,7 @@ use super::config::{Branch, Config, Person};
 use super::error::RepoError;
 use super::folder::{Folder, Swept};
 use super::signers::accepted::Signers;
+use super::signers::people::People;
 use super::{local, signing, watchdog};
 
 /// The ID of a commit.
@@ -42,6 +43,7 @@ pub struct BareClone {
     /// The last known tip of the remote's branch for proposals.
     pub(super) proposed: Cell<Option<CommitId>>,
     pub(super) signers: Signers,
+    pub(super) people: People,
     // Dropped last, so that the lock outlives the handles.
     folder: Folder,
 }
@@ -57,7 +59,7 @@ impl BareClone {
     /// opened is discarded, because everything in it can be fetched again. So is one with an incomplete object, one that git
     /// did not return from, and one with many small packs, because that is cheaper than repacking.
     pub fn open(config: Config) -> Result<BareClone, RepoError> {
-        let signers = Signers::of(&config.signers)?;
+        let (signers, people) = (Signers::of(&config.trust.signers)?, People::of(&config.trust)?);
         let folder = Folder::take(&config)?;
         let Swept { objects, incomplete } = folder.sweep()?;
         let path = folder.clone_path();
@@ -83,7 +85,7 @@ impl BareClone {
             Some(opened) => opened?,
             None => new_clone(&config, &path)?,
         };
-        Ok(BareClone { config, repository, proposed: Cell::default(), signers, folder })
+        Ok(BareClone { config, repository, proposed: Cell::default(), signers, people, folder })
     }
 
     /// Replaces a broken clone with a new one. Fails if that was done recently and [`BareClone::note_sound`] was not called
@@ -94,12 +96,12 @@ impl BareClone {
         }
         let cause = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
         tracing::warn!(error = %why, %cause, "the local clone is broken; cloning again");
-        let BareClone { config, repository, signers, folder, .. } = self;
+        let BareClone { config, repository, signers, people, folder, .. } = self;
         drop(repository);
         folder.discard()?;
         folder.note_renewal()?;
         let repository = new_clone(&config, &folder.clone_path())?;
-        Ok(BareClone { config, repository, proposed: Cell::default(), signers, folder })
+        Ok(BareClone { config, repository, proposed: Cell::default(), signers, people, folder })
     }
 
     /// Records that everything needed could be read from the clone.

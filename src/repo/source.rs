@@ -10,6 +10,7 @@ use crate::secret::SafeUrl;
 use super::clone::BareClone;
 use super::config::{Branch, Config, EVERYTHING, Https, Person, Ssh};
 use super::error::RepoError;
+use super::signers::source::Trust;
 
 /// The number of commits in the first clone of a source. Deployed images are mostly recent; more is fetched if needed.
 const DEPTH: u32 = 50;
@@ -110,7 +111,7 @@ impl Sources {
             author: nobody.clone(),
             committer: nobody,
             signing: None,
-            signers: Vec::new(),
+            trust: Trust::default(),
         })
     }
 }

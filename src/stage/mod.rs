@@ -4,6 +4,8 @@
 //! - [`definition`]: stages, and what has to be true before a release enters one
 //! - [`stages`]: all stages of a tree
 //! - [`release`]: images that move together, identified by their digests
+//! - [`release_name`]: releases as people name them
+//! - [`request`]: stages that a person names
 //! - [`group`]: the fields of a stage that hold a release
 //! - [`timeline`]: which releases a stage has held, and since when
 //! - [`candidate`]: the releases that may enter a stage, and what they wait for
@@ -19,5 +21,7 @@ pub mod group;
 pub mod name;
 pub mod promotion;
 pub mod release;
+pub mod release_name;
+pub mod request;
 pub mod stages;
 pub mod timeline;

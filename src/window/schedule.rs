@@ -94,6 +94,11 @@ impl Schedule {
         &self.window.name
     }
 
+    /// Returns the time zone of its rules.
+    pub fn zone(&self) -> &TimeZone {
+        &self.window.zone
+    }
+
     /// Returns the state at some time.
     pub fn state_at(&self, now: Timestamp) -> State {
         let (closed, warning) = match self.usable_until() {

@@ -9,6 +9,7 @@ use crate::image::{Repository, Version};
 use crate::manifest::field::Field;
 use crate::manifest::field_rules::FieldRules;
 use crate::manifest::find;
+use crate::plan::approvals::StageOrders;
 use crate::plan::decide::Update;
 use crate::plan::findings::FindingsByImage;
 use crate::plan::gate::{Verification, Verifications, wanted};
@@ -49,6 +50,11 @@ impl History {
     /// Returns the holds by name.
     pub fn named(&mut self, tip: &mut Tip) -> Result<&NamedHolds, RepoError> {
         Ok(&self.read(tip, Depth::Named)?.named)
+    }
+
+    /// Returns what the orders about stages amount to.
+    pub fn stage_orders(&mut self, tip: &mut Tip) -> Result<&StageOrders, RepoError> {
+        Ok(self.read(tip, Depth::StageOrders)?.stage_orders.get_or_insert_default())
     }
 
     /// Returns the hold on what an update would write, or on another tag of the same build: what was replaced under one

@@ -8,11 +8,17 @@
 //! - [`roll_back`]: returns fields to earlier versions
 //! - [`hold`]: puts an image or one version of it on hold
 //! - [`resume`]: ends such holds
+//! - [`release_request`]: releases that a person names
+//! - [`approve`]: approves a release for a stage, or withdraws that
+//! - [`acknowledge`]: acknowledges that gates of a stage were skipped
 //! - [`rotate`]: encrypts SOPS files with new data keys
 
+pub mod acknowledge;
+pub mod approve;
 pub mod follow;
 pub mod hold;
 pub mod operation;
+pub mod release_request;
 pub mod request;
 pub mod resume;
 pub mod roll_back;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
+use tokio::task::block_in_place;
 
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
 use crate::cycle::tip::Tip;
-use crate::image::Reference;
+use crate::image::{Reference, Repository, Version};
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
@@ -86,8 +87,21 @@ impl Set {
                 Direction::Back | Direction::Unknown => update.goes_back = self.allow_downgrade,
             }
         }
-        Ok((plan, request::purpose(Act::Deploy, &self.by)))
+        let forced = if self.force { block_in_place(|| held(&plan, context))? } else { Vec::new() };
+        Ok((plan, Purpose { forced, ..request::purpose(Act::Deploy, &self.by) }))
     }
+}
+
+/// Returns the versions in a plan that are held.
+fn held(plan: &Plan, context: &mut Context<'_>) -> Result<Vec<(Repository, Version)>, CycleError> {
+    let Context { history, tip, state, .. } = context;
+    let mut held = Vec::new();
+    for update in &plan.updates {
+        if history.hold(tip, update, &state.findings, &state.verifications)?.is_some() {
+            held.push(wanted(update));
+        }
+    }
+    Ok(held)
 }
 
 /// The direction in which a field would move.

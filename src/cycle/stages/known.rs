@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
 use crate::cycle::schedules;
+use crate::plan::approvals::StageOrders;
 use crate::plan::hold::NamedHolds;
 use crate::stage::board::Facts;
 use crate::stage::candidate::{Gate, Stay, Wait};
 use crate::stage::check::CheckState;
-use crate::stage::definition::{Check, Stage};
+use crate::stage::definition::{ApprovalBy, Check, Stage};
 use crate::stage::name::Name;
-use crate::stage::promotion::Evidence;
+use crate::stage::promotion::{APPROVAL, Evidence};
 use crate::stage::release::Release;
 use crate::window::schedule::{Schedule, State};
 
@@ -25,6 +26,7 @@ pub struct Known {
     /// The checks.
     pub checks: Checks,
     holds: Arc<NamedHolds>,
+    orders: Arc<StageOrders>,
     schedules: Vec<Schedule>,
     now: Timestamp,
 }
@@ -33,8 +35,9 @@ impl Known {
     /// Gathers what is in the repository.
     pub fn of(context: &mut Context<'_>) -> Result<Known, CycleError> {
         let holds = context.memory.holds(context.tip, &mut context.history)?.named;
+        let orders = context.memory.stage_orders(context.tip, &mut context.history)?;
         let schedules = schedules::of(context.tip, &context.config.stages)?;
-        Ok(Known { checks: Checks::default(), holds, schedules, now: context.now })
+        Ok(Known { checks: Checks::default(), holds, orders, schedules, now: context.now })
     }
 
     /// Returns what people should know about the windows.
@@ -60,14 +63,22 @@ impl Facts for Known {
         schedule.map_or_else(unknown, |schedule| schedule.state_at(self.now))
     }
 
-    fn approval(&self, stage: &Stage, _release: &Release) -> Result<Vec<Evidence>, Wait> {
-        match &stage.approval {
-            None => Ok(Vec::new()),
-            Some(approval) => {
-                let detail = format!("0 of {} approvals by {}", approval.need, approval.by.name());
-                Err(Wait { gate: Gate::Approval, detail, until: None })
-            }
+    fn approval(&self, stage: &Stage, release: &Release) -> Result<Vec<Evidence>, Wait> {
+        let Some(approval) = &stage.approval else { return Ok(Vec::new()) };
+        let (id, way) = (release.id(), approval.by.name());
+        let given = self.orders.approvals_of(&stage.name, &id).filter(|_| approval.by == ApprovalBy::Signature);
+        let given: Vec<Evidence> = given
+            .map(|given| Evidence {
+                kind: APPROVAL.to_owned(),
+                detail: format!("{} by {way} (commit {})", given.by.who, given.by.commit),
+                url: None,
+            })
+            .collect();
+        if given.len() >= approval.need as usize {
+            return Ok(given);
         }
+        let detail = format!("{} of {} approvals by {way} for {}", given.len(), approval.need, release.short());
+        Err(Wait { gate: Gate::Approval, detail, until: None })
     }
 
     fn now(&self) -> Timestamp {

@@ -1,3 +1,5 @@
 //! Stages: when releases may move, and who says so.
 
+mod approvals;
 mod promotion;
+mod windows;

@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::telemetry::log::LogFormat;
 
 use super::{
-    acknowledge, approve, audit, check, demo, disapprove, explain, history, hold, images, init, plugin, resume,
-    rollback, run, secrets, set, stages, status, sync, windows,
+    acknowledge, approve, audit, check, demo, disapprove, explain, history, hold, images, init, plugin, promote,
+    resume, rollback, run, secrets, set, stages, status, sync, windows,
 };
 
 /// Keep the image tags of a GitOps repository in step with the registry
@@ -56,6 +56,7 @@ pub(super) enum Command {
     Windows(windows::Arguments),
     Secrets(secrets::Arguments),
     Stages(stages::Arguments),
+    Promote(promote::Arguments),
     History(history::Arguments),
     Audit(audit::Arguments),
     Check(check::Arguments),

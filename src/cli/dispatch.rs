@@ -15,7 +15,7 @@ use super::command_line::{Cli, Command, Entry};
 use super::error::{self, CliError};
 use super::{
     acknowledge, approve, audit, check, demo, disapprove, explain, history, hold, images, init, plugin_settings,
-    resume, rollback, run, secrets, set, stages, status, sync, windows,
+    promote, resume, rollback, run, secrets, set, stages, status, sync, windows,
 };
 
 /// Runs a command and returns its exit code.
@@ -94,6 +94,7 @@ async fn run_command(command: Command) -> Result<ExitCode, CliError> {
         Command::Windows(arguments) => windows::run(arguments).await,
         Command::Secrets(arguments) => secrets::run(arguments).await,
         Command::Stages(arguments) => stages::run(arguments).await,
+        Command::Promote(arguments) => promote::run(arguments).await,
         Command::History(arguments) => history::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),
         Command::Check(arguments) => check::run(arguments).await,

@@ -22,6 +22,7 @@
 //! - [`output`]: what goes to stdout
 //! - [`plugin`]: `tagalong plugin`
 //! - [`plugin_settings`]: a command line made of a plugin's settings
+//! - [`promote`]: `tagalong promote`
 //! - [`resume`]: `tagalong resume`
 //! - [`rollback`]: `tagalong rollback`
 //! - [`run`]: `tagalong run`
@@ -54,6 +55,7 @@ pub mod inventory;
 pub mod output;
 pub mod plugin;
 pub mod plugin_settings;
+pub mod promote;
 pub mod resume;
 pub mod rollback;
 pub mod run;

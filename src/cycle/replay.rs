@@ -75,6 +75,7 @@ pub fn audit(engine: &Engine, since: Option<Timestamp>) -> Result<Replayed<Audit
             fields: &inventory.fields,
             moves: &history.moves,
             records: &history.records,
+            orders: &history.orders,
             are_signed: tip.clone.requires_signatures(),
             closed: &|name: &Name, at: &Point| was_closed(tip, &config, name, at),
         };

@@ -14,6 +14,7 @@ use crate::stage::promotion::APPROVAL;
 use crate::stage::stages::Stages;
 use crate::stage::timeline::{FieldMove, Point};
 
+use super::broken_glass::{self, OrderCommit};
 use super::history_entry::{self, HistoryEntry, MoveAct};
 use super::hold::CommitRecord;
 use super::trailer::agree;
@@ -47,6 +48,8 @@ pub struct Evidence<'e> {
     pub moves: &'e [FieldMove],
     /// The commits that made them.
     pub records: &'e HashMap<String, Arc<CommitRecord>>,
+    /// The commits with orders about stages, newest first.
+    pub orders: &'e [OrderCommit],
     /// True if trusted commits are signed.
     pub are_signed: bool,
     /// Returns the reason why a window was closed at the time of a commit, with its calendar as it was.
@@ -77,7 +80,7 @@ pub fn audit(evidence: &Evidence<'_>, since: Option<Timestamp>) -> Audit {
             audit.moves += 1;
             let Some(record) = evidence.records.get(&moved.at.commit) else { continue };
             let entry = history_entry::entry(moved, record, Some(stage.name.clone()), evidence.are_signed);
-            let lacks = lacks(moved, to, stage, &entry, &stays, evidence);
+            let lacks = lacks(moved, to, stage, record, &entry, &stays, evidence);
             if !lacks.is_empty() {
                 audit.unproved.push(Unproved { entry, lacks });
             }
@@ -119,6 +122,7 @@ fn lacks(
     moved: &FieldMove,
     to: &Version,
     stage: &Stage,
+    record: &CommitRecord,
     entry: &HistoryEntry,
     stays: &Stays<'_>,
     evidence: &Evidence<'_>,
@@ -128,24 +132,57 @@ fn lacks(
         // It returns to what it has held before.
         return Vec::new();
     }
-    let mut lacks = upstream(moved, to, stage, stays);
-    for check in &stage.checks {
+    let mut lacks = Vec::new();
+    let mut skipped: &[String] = &[];
+    if entry.act == MoveAct::BreakGlass {
+        if record.signed_by.glass_breaker.is_some() {
+            skipped = &record.trailers.break_glass;
+        } else {
+            lacks.push("signature: no key of trust.breakGlass signed it".to_owned());
+        }
+        if !broken_glass::is_acknowledged(&stage.name, record, moved.at.ago, evidence.orders) {
+            lacks.push("acknowledgement by somebody else".to_owned());
+        }
+    }
+    let requires = |condition: &str| !skipped.iter().any(|name| name == condition);
+    if requires("soak") {
+        lacks.extend(upstream(moved, to, stage, stays));
+    }
+    for check in stage.checks.iter().filter(|_| requires("checks")) {
         let passed = format!("{check} success");
         if !entry.evidence.iter().any(|evidence| evidence.kind == "check" && evidence.detail == passed) {
             lacks.push(format!("check {check}"));
         }
     }
-    for window in &stage.windows {
+    for window in stage.windows.iter().filter(|_| requires("windows")) {
         lacks.extend((evidence.closed)(window, &moved.at).map(|why| format!("window {window}: it was closed ({why})")));
     }
-    if let Some(approval) = &stage.approval {
-        let given = entry.evidence.iter().filter(|evidence| evidence.kind == APPROVAL).count();
-        let is_merged = approval.by == ApprovalBy::Merge && given > 0;
-        if given < approval.need as usize && !is_merged {
-            lacks.push(format!("approval: {given} of {}", approval.need));
+    if let Some(approval) = stage.approval.as_ref().filter(|_| requires("approval")) {
+        let given = approvals(approval.by, stage, record, entry, moved.at.ago, evidence);
+        let need = if approval.by == ApprovalBy::Merge { 1 } else { approval.need as usize };
+        if given < need {
+            lacks.push(format!("approval: {given} of {need} by {}", approval.by.name()));
         }
     }
     lacks
+}
+
+/// Returns how many people had approved a move when it was made. Signatures are in the history; of what the forge knew, the
+/// commit has a record.
+fn approvals(
+    by: ApprovalBy,
+    stage: &Stage,
+    record: &CommitRecord,
+    entry: &HistoryEntry,
+    ago: usize,
+    evidence: &Evidence<'_>,
+) -> usize {
+    if by != ApprovalBy::Signature {
+        return entry.evidence.iter().filter(|evidence| evidence.kind == APPROVAL).count();
+    }
+    let promotion = record.trailers.promotions.iter().find(|promotion| promotion.stage == stage.name);
+    let orders = broken_glass::orders_before(evidence.orders, Some(ago));
+    promotion.map_or(0, |promotion| orders.approvals_of(&stage.name, &promotion.id).count())
 }
 
 /// Returns what is missing in the stages before: that they had the version at all, and for long enough.

@@ -72,6 +72,8 @@ pub enum MoveAct {
     Rollback,
     /// A person or job named the version.
     Set,
+    /// A person skipped conditions of the stage.
+    BreakGlass,
     /// A person or job forced the version past a gate.
     Forced,
     /// A person edited the field, or reverted a commit.
@@ -94,6 +96,7 @@ impl fmt::Display for MoveAct {
             MoveAct::Promote => "promote",
             MoveAct::Rollback => "rollback",
             MoveAct::Set => "set",
+            MoveAct::BreakGlass => "break-glass",
             MoveAct::Forced => "forced",
             MoveAct::ByHand => "by-hand",
         })
@@ -152,7 +155,11 @@ pub fn entry(moved: &FieldMove, record: &CommitRecord, stage: Option<Name>, are_
         actor_proof: if are_signed && record.is_trusted { ActorProof::Signature } else { ActorProof::Claimed },
         act,
         reason: trailers.reason.clone().filter(|_| moved.is_recorded).or(subject),
-        evidence: if act == MoveAct::Promote { trailers.evidence.clone() } else { Vec::new() },
+        evidence: if matches!(act, MoveAct::Promote | MoveAct::BreakGlass) {
+            trailers.evidence.clone()
+        } else {
+            Vec::new()
+        },
         stage,
     }
 }
@@ -165,6 +172,8 @@ fn act(moved: &FieldMove, record: &CommitRecord, stage: Option<&Name>) -> MoveAc
     };
     if !moved.is_recorded {
         MoveAct::ByHand
+    } else if !trailers.break_glass.is_empty() {
+        MoveAct::BreakGlass
     } else if trailers.promotions.iter().any(|promotion| Some(&promotion.stage) == stage) {
         MoveAct::Promote
     } else if trailers.forced.iter().any(|forced| *forced.image() == moved.image) {

@@ -26,6 +26,8 @@ pub struct Purpose {
     pub actor: Option<String>,
     /// The reason.
     pub reason: Option<String>,
+    /// The conditions of a stage that it skips.
+    pub break_glass: Vec<&'static str>,
     /// The versions that it sets although they are held.
     pub forced: Vec<(Repository, Version)>,
     /// The holds by name before it.
@@ -95,6 +97,9 @@ pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -
         Act::Resume(target) => lines.push(format!("Tagalong-Resume: {target}")),
         Act::Stage(order) => lines.push(order.trailer()),
         Act::Deploy | Act::RollBack => {}
+    }
+    if !purpose.break_glass.is_empty() {
+        lines.push(format!("Tagalong-Break-Glass: {}", purpose.break_glass.join(",")));
     }
     lines.extend(forced(updates, purpose).iter().map(|forced| format!("Tagalong-Forced: {forced}")));
     lines.extend(purpose.actor.iter().map(|actor| format!("Tagalong-Actor: {}", single_line(actor))));

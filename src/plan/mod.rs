@@ -3,6 +3,7 @@
 //! - [`approvals`]: approvals and acknowledgments, from orders about stages
 //! - [`audit`]: moves into a stage that lack what it requires
 //! - [`batch`]: the distribution of updates to commits
+//! - [`broken_glass`]: stages whose conditions were skipped
 //! - [`candidates`]: the tags of an image that a policy may choose
 //! - [`decide`]: makes a plan from fields and candidates
 //! - [`fallback`]: falls back to the next best tag if the best one is broken
@@ -28,6 +29,7 @@
 pub mod approvals;
 pub mod audit;
 pub mod batch;
+pub mod broken_glass;
 pub mod candidates;
 pub mod decide;
 pub mod fallback;

@@ -29,6 +29,8 @@ pub struct Trailers {
     pub resumes: Vec<Target>,
     /// `Tagalong-Approve:`, `Tagalong-Disapprove:` and `Tagalong-Acknowledge:` orders about stages.
     pub stage_orders: Vec<StageOrder>,
+    /// `Tagalong-Break-Glass:` the conditions that a person skipped.
+    pub break_glass: Vec<String>,
     /// `Tagalong-Forced:` what was forced past a gate.
     pub forced: Vec<Forced>,
     /// `Tagalong-Promote:` the releases that entered a stage.
@@ -145,6 +147,7 @@ impl Trailers {
                 "Rollback" => trailers.rollbacks.extend(value.split(' ').next().and_then(|image| image.parse().ok())),
                 "Hold" => trailers.holds.extend(Target::read(value)),
                 "Resume" => trailers.resumes.extend(Target::read(value)),
+                "Break-Glass" => trailers.break_glass.extend(value.split(',').map(|gate| single_line(gate.trim()))),
                 "Forced" => trailers.forced.extend(Forced::read(value)),
                 "Base" => trailers.base = Some(value.trim().to_owned()),
                 "Held" => trailers.held.extend(Hold::read(value)),

@@ -20,6 +20,9 @@ pub enum StageRequestError {
     /// The stage needs no approval.
     #[error("the stage `{stage}` needs no approval")]
     NoApproval { stage: Name },
+    /// Releases enter the stage from the registry.
+    #[error("the stage `{stage}` follows the registry, so nothing is promoted to it")]
+    FollowsRegistry { stage: Name },
     /// The image has no field in the stage.
     #[error("{image} has no field in the stage `{stage}`")]
     NotInStage { image: Repository, stage: Name },
@@ -45,6 +48,9 @@ impl StageRequestError {
             StageRequestError::OtherApproval { .. } => Some("approve its pull request instead".to_owned()),
             StageRequestError::NoApproval { stage } => {
                 Some(format!("to require one, set `approval` of the stage `{stage}`"))
+            }
+            StageRequestError::FollowsRegistry { .. } => {
+                Some("`tagalong sync` deploys what its policies choose".to_owned())
             }
             StageRequestError::NotInStage { .. } => Some("`tagalong stages` shows what each stage has".to_owned()),
             StageRequestError::SeveralStages { stages, .. } => {

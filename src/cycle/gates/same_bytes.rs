@@ -20,7 +20,7 @@ impl Gate for SameBytes {
     }
 
     fn applies_to(&self, terms: Terms) -> bool {
-        terms == Terms::Policies
+        terms.promotes()
     }
 
     fn judge<'g>(&'g self, updates: &'g [Update], context: &'g mut Context<'_>) -> Verdicts<'g> {

@@ -10,6 +10,7 @@ use crate::manifest::field::Pending;
 use crate::manifest::field_rules::FieldRules;
 use crate::manifest::find;
 use crate::manifest::inventory::Inventory;
+use crate::plan::broken_glass::OrderCommit;
 use crate::plan::hold::CommitRecord;
 use crate::plan::trailer::{RecordedMove, agree};
 use crate::repo::clone::{BareClone, CommitId};
@@ -29,6 +30,8 @@ pub struct FieldHistory {
     pub moves: Vec<FieldMove>,
     /// The commits that made them, by ID.
     pub records: HashMap<String, Arc<CommitRecord>>,
+    /// The commits with orders about stages, newest first.
+    pub orders: Vec<OrderCommit>,
     /// The commit where reading ended, if history goes on.
     pub horizon: Option<Horizon>,
     tip: Option<CommitId>,
@@ -88,6 +91,7 @@ struct Reading<'r> {
     fields: HashMap<String, (BlobId, Arc<Fields>)>,
     moves: Vec<FieldMove>,
     records: HashMap<String, Arc<CommitRecord>>,
+    orders: Vec<OrderCommit>,
     /// The commits that were read, newest first.
     commits: Vec<(CommitId, Timestamp)>,
 }
@@ -104,6 +108,7 @@ impl<'r> Reading<'r> {
             fields: HashMap::new(),
             moves: Vec::new(),
             records: HashMap::new(),
+            orders: Vec::new(),
             commits: Vec::new(),
         }
     }
@@ -136,11 +141,19 @@ impl<'r> Reading<'r> {
                 }
             }
         }
-        if found.is_empty() {
+        // Most commits are other people's, and say nothing to us.
+        let may_order = step.files.is_empty() && step.logged.message.contains("\nTagalong-");
+        if found.is_empty() && !may_order {
             return Ok(());
         }
         let ago = self.commits.len();
         let record = Arc::new(record(clone, &step.logged, ago)?);
+        if !record.trailers.stage_orders.is_empty() {
+            self.orders.push(OrderCommit { ago, record: Arc::clone(&record) });
+        }
+        if found.is_empty() {
+            return Ok(());
+        }
         let at = Point { ago, commit: record.commit.clone(), when: step.logged.time };
         for (file, (path, image), from, to) in found {
             self.moves.push(field_move(&record, at.clone(), file, path, image, from, to));
@@ -199,6 +212,7 @@ impl<'r> Reading<'r> {
         let mut history = FieldHistory {
             moves: self.moves,
             records: self.records,
+            orders: self.orders,
             horizon: Horizon::at(oldest, end == End::Limited, end == End::Cut),
             tip: Some(tip),
             commits: newer,
@@ -211,6 +225,8 @@ impl<'r> Reading<'r> {
             });
             history.moves.extend(older);
             history.records.extend(known.records.iter().map(|(id, record)| (id.clone(), Arc::clone(record))));
+            let orders = known.orders.iter().cloned();
+            history.orders.extend(orders.map(|order| OrderCommit { ago: order.ago + newer, ..order }));
             history.commits += known.commits;
             history.horizon = known.horizon.clone();
         }

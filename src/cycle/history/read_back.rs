@@ -338,7 +338,11 @@ pub(super) fn record(clone: &BareClone, logged: &Logged, ago: usize) -> Result<C
     };
     let shown = |words: &str| text::cut(&text::words(words), MAX_WORDS).into_owned();
     let trailers = all.counting(effect, is_trusted);
-    let signed_by = if trailers.stage_orders.is_empty() { SignedBy::default() } else { signed_by(clone, logged.id)? };
+    let signed_by = if trailers.stage_orders.is_empty() && trailers.break_glass.is_empty() {
+        SignedBy::default()
+    } else {
+        signed_by(clone, logged.id)?
+    };
     Ok(CommitRecord {
         ago,
         commit: logged.id.to_string(),

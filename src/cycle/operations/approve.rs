@@ -11,6 +11,7 @@ use crate::cycle::tip::Tip;
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
+use crate::manifest::prefilter::Prefilter;
 use crate::plan::approvals::Approval;
 use crate::plan::decide::Plan;
 use crate::plan::message::{Act, Purpose};
@@ -51,8 +52,8 @@ impl Operation for Approve {
         Terms::ByName { respects_holds: false }
     }
 
-    fn inventory(&self, _tip: &Tip, _config: &TreeConfig, _paths: &PathFilter) -> Result<Arc<Inventory>, CycleError> {
-        Ok(Arc::default())
+    fn inventory(&self, tip: &Tip, config: &TreeConfig, _paths: &PathFilter) -> Result<Arc<Inventory>, CycleError> {
+        Ok(tip.inventory(&config.field_rules, &Prefilter::Everything)?)
     }
 
     fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o> {

@@ -101,7 +101,7 @@ async fn plan(context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> 
         .collect::<Vec<_>>()
         .into_iter()
         .for_each(|note| context.note(note));
-    stages::plan(context, &mut plan).await?;
+    stages::plan(context, &mut plan, None).await?;
     let notes: Vec<String> =
         context.state.notes.iter().map(|note| &note.text).chain(&context.state.progress).cloned().collect();
     notes.into_iter().for_each(|note| context.note(note));

@@ -7,6 +7,7 @@
 //! - [`set`]: writes the given references
 //! - [`roll_back`]: returns fields to earlier versions
 //! - [`hold`]: puts an image or one version of it on hold
+//! - [`promote`]: promotes releases to a stage on request
 //! - [`resume`]: ends such holds
 //! - [`release_request`]: releases that a person names
 //! - [`approve`]: approves a release for a stage, or withdraws that
@@ -18,6 +19,7 @@ pub mod approve;
 pub mod follow;
 pub mod hold;
 pub mod operation;
+pub mod promote;
 pub mod release_request;
 pub mod request;
 pub mod resume;

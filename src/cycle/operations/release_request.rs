@@ -2,6 +2,7 @@
 
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
+use crate::cycle::stages::planning;
 use crate::stage::name::Name;
 use crate::stage::release_name::{self, KnownRelease};
 use crate::stage::request::StageRequestError;
@@ -12,9 +13,11 @@ pub fn release(name: &str, stage: &Name, context: &mut Context<'_>) -> Result<Kn
     Ok(release_name::find(name, &known).map_err(StageRequestError::from)?)
 }
 
-/// Returns the releases that names may refer to: those that were approved for a stage.
+/// Returns the releases that names may refer to: those that the stages before have held, and those that were approved for the
+/// stage.
 fn known(stage: &Name, context: &mut Context<'_>) -> Result<Vec<KnownRelease>, CycleError> {
     let orders = context.memory.stage_orders(context.tip, &mut context.history)?;
     let approved = orders.approvals.iter().filter(|approval| approval.what.stage == *stage);
-    Ok(approved.map(|approval| approval.what.release.clone()).collect())
+    let approved = approved.map(|approval| approval.what.release.clone());
+    Ok(planning::releases_before(stage, context)?.into_iter().chain(approved).collect())
 }

@@ -30,16 +30,23 @@ pub enum Terms {
         /// True if versions that are held are rejected.
         respects_holds: bool,
     },
+    /// A person requested a promotion: it passes the same gates as those that happen by themselves.
+    Promotion,
 }
 
 impl Terms {
     /// Returns whether a person requested it.
     pub fn is_by_name(self) -> bool {
-        matches!(self, Terms::ByName { .. })
+        matches!(self, Terms::ByName { .. } | Terms::Promotion)
     }
 
     /// Returns whether versions that are held are rejected.
     pub fn respects_holds(self) -> bool {
-        matches!(self, Terms::Policies | Terms::ByName { respects_holds: true })
+        matches!(self, Terms::Policies | Terms::Promotion | Terms::ByName { respects_holds: true })
+    }
+
+    /// Returns whether releases enter stages.
+    pub fn promotes(self) -> bool {
+        matches!(self, Terms::Policies | Terms::Promotion)
     }
 }

@@ -8,10 +8,12 @@ use tokio::task::block_in_place;
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
 use crate::cycle::history::moves::{FieldHistory, Followed};
-use crate::image::{Repository, Tag};
+use crate::image::{Reference, Repository, Tag};
+use crate::plan::broken_glass;
 use crate::plan::decide::{Plan, Update, WantedDigest, policy_of};
 use crate::plan::order_record::OrderedBy;
 use crate::plan::skip::{Reason, Skipped};
+use crate::plan::trailer::agree;
 use crate::plan::tree_config::TreeConfig;
 use crate::stage::board::{self, Cell, Next};
 use crate::stage::candidate::{Outlook, Wait};
@@ -20,12 +22,23 @@ use crate::stage::group::{Tags, groups};
 use crate::stage::name::Name;
 use crate::stage::promotion::Entry;
 use crate::stage::release::Release;
+use crate::stage::release_name::{self, KnownRelease};
 
 use super::known::Known;
 use super::status::CellStatus;
 
-/// Adds the promotions that nothing keeps back to a plan, and what the other releases wait for.
-pub async fn plan(context: &mut Context<'_>, plan: &mut Plan) -> Result<(), CycleError> {
+/// The promotions that a person requested.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'w> {
+    /// The stage.
+    pub stage: &'w Name,
+    /// The release or image, if not all.
+    pub name: Option<&'w str>,
+}
+
+/// Adds the promotions that nothing keeps back to a plan, and what the other releases wait for. Without `wanted`, these are
+/// those of all stages.
+pub async fn plan(context: &mut Context<'_>, plan: &mut Plan, wanted: Option<Wanted<'_>>) -> Result<(), CycleError> {
     if context.config.stages.is_empty() {
         return Ok(());
     }
@@ -37,7 +50,12 @@ pub async fn plan(context: &mut Context<'_>, plan: &mut Plan) -> Result<(), Cycl
     let groups = groups(&stages, &inventory);
     let cells = board::cells(&stages, &groups, &inventory, &history.moves);
     let mut known = block_in_place(|| Known::of(context))?;
-    let outlooks: Vec<Option<Outlook>> = cells.iter().map(|cell| cell.outlook(&cells, &known)).collect();
+    let outlook = |cell: &Cell<'_>| {
+        let mut outlook = cell.outlook(&cells, &known)?;
+        wanted.iter().for_each(|wanted| wanted.narrow(cell, &mut outlook));
+        Some(outlook)
+    };
+    let outlooks: Vec<Option<Outlook>> = cells.iter().map(outlook).collect();
     known.checks.query(context, &cells, &outlooks, &|_, _| true, false).await;
     // What is about to be promoted has to pass once more: a check may have turned since it was queried first.
     let ready = next(&cells, &outlooks, &known);
@@ -48,15 +66,56 @@ pub async fn plan(context: &mut Context<'_>, plan: &mut Plan) -> Result<(), Cycl
     let mut statuses = Vec::with_capacity(cells.len());
     for ((cell, outlook), next) in cells.iter().zip(&outlooks).zip(next(&cells, &outlooks, &known)) {
         statuses.push(CellStatus::of(cell, next.as_ref()));
+        if wanted.is_some_and(|wanted| *wanted.stage != cell.stage.name) {
+            continue;
+        }
         match outlook {
             Some(outlook) => enter(cell, outlook, next.as_ref(), context, plan),
             None => together(cell, &context.config, plan),
         }
     }
     plan.updates.sort_by(|a, b| (&a.file, a.field.place).cmp(&(&b.file, b.field.place)));
+    let broken = broken_glass::unacknowledged(&history.moves, &history.records, &history.orders, &stages);
+    broken.iter().for_each(|glass| context.note(glass.to_string()));
     known.warnings().into_iter().for_each(|warning| context.note(warning));
     context.board = statuses;
     Ok(())
+}
+
+/// Returns the releases that the stages before a stage have held.
+pub fn releases_before(stage: &Name, context: &mut Context<'_>) -> Result<Vec<KnownRelease>, CycleError> {
+    let history = history(context)?;
+    let Context { config, inventory, .. } = context;
+    let Some(from) = config.stages.named(stage).and_then(|stage| stage.from.as_ref()) else { return Ok(Vec::new()) };
+    let groups = groups(&config.stages, inventory);
+    let cells = board::cells(&config.stages, &groups, inventory, &history.moves);
+    let before = cells.iter().filter(|cell| from.names().contains(&cell.stage.name));
+    let held = before.flat_map(|cell| &cell.tenures).filter_map(|tenure| tenure.held.release());
+    Ok(held.map(|release| KnownRelease { id: release.id(), tag: release.tag().cloned() }).collect())
+}
+
+impl Wanted<'_> {
+    /// Keeps the releases that are wanted.
+    fn narrow(&self, cell: &Cell<'_>, outlook: &mut Outlook) {
+        let Some(name) = self.name.filter(|_| cell.stage.name == *self.stage) else { return };
+        let is_wanted = |release: &Release| names(name, cell, release);
+        outlook.soaked.retain(|soaked| is_wanted(&soaked.release));
+        outlook.waiting.retain(|(release, _)| is_wanted(release));
+    }
+}
+
+/// Returns whether a name is that of a release: its ID or the start of it, its tag, its group, or an image of it with or
+/// without a tag.
+fn names(name: &str, cell: &Cell<'_>, release: &Release) -> bool {
+    let known = KnownRelease { id: release.id(), tag: release.tag().cloned() };
+    let is_image = || {
+        let Ok(Reference { repository, version }) = name.parse() else { return false };
+        let held = release.version_of(&repository);
+        held.is_some_and(|held| version.is_empty() || agree(&version, &held))
+    };
+    cell.group.name == name
+        || release_name::find(name, &[known]).is_ok_and(|found| found.id == release.id())
+        || is_image()
 }
 
 /// Returns the moves of the fields of all stages. Only commits since the last cycle are read.

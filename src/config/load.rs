@@ -257,6 +257,7 @@ fn default_branch() -> Result<Branch, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use crate::fault::Explain;
     use crate::forge::config::Kind;
 
     use super::*;

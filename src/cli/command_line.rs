@@ -4,7 +4,10 @@ use clap::{Parser, Subcommand};
 
 use crate::telemetry::log::LogFormat;
 
-use super::{check, demo, explain, hold, images, init, plugin, resume, rollback, run, secrets, set, status, sync};
+use super::{
+    audit, check, demo, explain, history, hold, images, init, plugin, resume, rollback, run, secrets, set, stages,
+    status, sync,
+};
 
 /// Keep the image tags of a GitOps repository in step with the registry
 ///
@@ -48,6 +51,9 @@ pub(super) enum Command {
     Hold(hold::Arguments),
     Resume(resume::Arguments),
     Secrets(secrets::Arguments),
+    Stages(stages::Arguments),
+    History(history::Arguments),
+    Audit(audit::Arguments),
     Check(check::Arguments),
     Init(init::command::Arguments),
     Demo(demo::Arguments),

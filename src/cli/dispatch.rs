@@ -14,7 +14,8 @@ use crate::telemetry::install::install;
 use super::command_line::{Cli, Command, Entry};
 use super::error::{self, CliError};
 use super::{
-    check, demo, explain, hold, images, init, plugin_settings, resume, rollback, run, secrets, set, status, sync,
+    audit, check, demo, explain, history, hold, images, init, plugin_settings, resume, rollback, run, secrets, set,
+    stages, status, sync,
 };
 
 /// Runs a command and returns its exit code.
@@ -88,6 +89,9 @@ async fn run_command(command: Command) -> Result<ExitCode, CliError> {
         Command::Hold(arguments) => hold::run(arguments).await,
         Command::Resume(arguments) => resume::run(arguments).await,
         Command::Secrets(arguments) => secrets::run(arguments).await,
+        Command::Stages(arguments) => stages::run(arguments).await,
+        Command::History(arguments) => history::run(arguments),
+        Command::Audit(arguments) => audit::run(arguments),
         Command::Check(arguments) => check::run(arguments).await,
         Command::Init(arguments) => init::command::run(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,

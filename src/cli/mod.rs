@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 //!
 //! - [`arguments`]: options that several commands share
+//! - [`audit`]: `tagalong audit`
 //! - [`check`]: `tagalong check`
 //! - [`command_line`]: all commands and their options
 //! - [`connect`]: from options to an engine
@@ -9,6 +10,7 @@
 //! - [`error`]: errors as people read them, and exit codes
 //! - [`explain`]: `tagalong explain`
 //! - [`folder`]: files below `--dir`
+//! - [`history`]: `tagalong history`
 //! - [`hold`]: `tagalong hold`
 //! - [`images`]: `tagalong images`
 //! - [`images_verify`]: `tagalong images verify`
@@ -22,10 +24,12 @@
 //! - [`run`]: `tagalong run`
 //! - [`secrets`]: `tagalong secrets` and its commands
 //! - [`set`]: `tagalong set`
+//! - [`stages`]: `tagalong stages`
 //! - [`status`]: `tagalong status`
 //! - [`sync`]: `tagalong sync`
 
 pub mod arguments;
+pub mod audit;
 pub mod check;
 pub mod command_line;
 pub mod connect;
@@ -34,6 +38,7 @@ pub mod dispatch;
 pub mod error;
 pub mod explain;
 pub mod folder;
+pub mod history;
 pub mod hold;
 pub mod images;
 pub mod images_verify;
@@ -47,5 +52,6 @@ pub mod rollback;
 pub mod run;
 pub mod secrets;
 pub mod set;
+pub mod stages;
 pub mod status;
 pub mod sync;

@@ -39,7 +39,7 @@ use super::operations::terms::{Mode, Terms};
 use super::report::{FileChange, Moved, Report};
 use super::secrets::verify::Progress;
 use super::services::Services;
-use super::stages::status as stages;
+use super::stages::status::{self as stages, CellStatus};
 use super::state::{Budget, CycleState};
 use super::status::{ImageStatus, Inputs};
 use super::tip::Tip;
@@ -180,6 +180,13 @@ impl Engine {
         Ok(decision.statuses())
     }
 
+    /// Returns what each stage holds, and what comes next. Nothing is written.
+    pub async fn board(&self) -> Result<Vec<CellStatus>, CycleError> {
+        let decision = self.decide(&Follow, &mut CycleState::default()).await?;
+        decision.notes.iter().for_each(|note| tracing::warn!("{note}"));
+        Ok(decision.board)
+    }
+
     /// Decides what an operation would do now. Nothing is written.
     pub(super) async fn decide(
         &self,
@@ -195,12 +202,16 @@ impl Engine {
 
     /// Returns the image fields and the configuration of the branch's tip, for commands that only read.
     pub fn inventory(&self) -> Result<(Arc<Inventory>, TreeConfig), CycleError> {
-        block_in_place(|| {
-            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
-            let config = self.tree_config(&tip, Hosts::Any)?;
-            let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
-            Ok((inventory, config))
-        })
+        let (_, config, inventory) = block_in_place(|| self.read())?;
+        Ok((inventory, config))
+    }
+
+    /// Returns the branch's tip with its configuration and image fields.
+    pub(super) fn read(&self) -> Result<(Tip, TreeConfig, Arc<Inventory>), CycleError> {
+        let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
+        let config = self.tree_config(&tip, Hosts::Any)?;
+        let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
+        Ok((tip, config, inventory))
     }
 
     /// Returns notes on the policies and paths that have no effect on the branch's tip.

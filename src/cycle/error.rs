@@ -74,8 +74,7 @@ impl Explain for CycleError {
             | CycleError::Held { .. }
             | CycleError::TagMoved(_)
             | CycleError::Secret(_) => Fault::Blocked,
-            CycleError::Request(RequestError::NoField { .. } | RequestError::NothingBefore { .. })
-            | CycleError::NamedFile(_) => Fault::BadInput,
+            CycleError::Request(_) | CycleError::NamedFile(_) => Fault::BadInput,
             CycleError::Change(error) => match error.source {
                 EditError::NeedsTag { .. } | EditError::NeedsDigest { .. } | EditError::Unreadable(_) => {
                     Fault::BadInput
@@ -102,6 +101,20 @@ impl Explain for CycleError {
             CycleError::Request(RequestError::NoField { closest, .. }) => {
                 let names: Vec<&str> = closest.iter().map(Repository::as_str).collect();
                 Some(format!("similar images: {}", names.join(", ")))
+            }
+            CycleError::Request(RequestError::NoStage { known, .. }) => {
+                let known: Vec<&str> = known.iter().map(|stage| stage.as_str()).collect();
+                Some(match known.as_slice() {
+                    [] => "define stages in the configuration".to_owned(),
+                    known => format!("the stages are {}", known.join(", ")),
+                })
+            }
+            CycleError::Request(RequestError::SeveralStages { stages, .. }) => {
+                let first = stages.first().map(|stage| stage.as_str()).unwrap_or_default();
+                Some(format!("name one of them, for example --stage {first}"))
+            }
+            CycleError::Request(RequestError::NotInStage { .. }) => {
+                Some("`tagalong stages` shows what each stage has".to_owned())
             }
             CycleError::Request(RequestError::Encrypted(_)) => Some("edit the file with sops".to_owned()),
             CycleError::NamedFile(NamedFileError::Missing { .. }) => {

@@ -20,6 +20,7 @@
 //! - [`secrets`]: the SOPS files of a tip
 //! - [`write`](mod): commits, pushes and pull requests
 //! - [`deployed`]: checks that all deployed images can still be pulled
+//! - [`replay`]: the history of all fields, and what it lacks
 //! - [`report`]: the result of a cycle
 //! - [`status`]: the state of each image
 //! - [`explain`]: the explanation of an image's state, step by step
@@ -38,6 +39,7 @@ pub mod history;
 pub mod idle;
 pub mod memory;
 pub mod operations;
+pub mod replay;
 pub mod report;
 pub mod schedules;
 pub mod secrets;

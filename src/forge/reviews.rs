@@ -165,7 +165,8 @@ async fn approvals(forge: &Transport, pull_request: &PullRequest) -> Result<Vec<
     let target = format!("{path}/versions?per_page=100");
     let versions = pages::read::<Vec<DiffVersion>>(forge, &target, |_| true, |_| false).await?;
     let newest = versions.iter().max_by_key(|version| version.id);
-    let pushed = newest.filter(|version| version.head_commit_sha.is_some() && version.head_commit_sha == pull_request.head);
+    let pushed =
+        newest.filter(|version| version.head_commit_sha.is_some() && version.head_commit_sha == pull_request.head);
     let is_dated = approvals.iter().all(|approval| approval.approved_at.is_some());
     let noted =
         if is_dated || versions.len() == 1 { BTreeMap::new() } else { approvals_in_notes(forge, &path).await? };

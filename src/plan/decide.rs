@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::image::{Digest, Reference, Repository, Tag, Version};
 use crate::manifest::field::Field;
 use crate::manifest::inventory::{Inventory, Located};
@@ -10,12 +12,14 @@ use crate::manifest::paths::PathFilter;
 use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
 
+use crate::stage::group::ReleaseRule;
+use crate::stage::name::Name;
 use crate::stage::promotion::Entry;
 
 use super::findings::{FindingsByImage, NoFindings};
 use super::order_record::OrderedBy;
 use super::skip::{Reason, Skipped};
-use super::together;
+use super::together::{self, Missing, Releases};
 use super::tree_config::TreeConfig;
 
 /// The digest that an update writes along with the tag.
@@ -76,6 +80,27 @@ pub struct Plan {
     pub updates: Vec<Update>,
     /// The fields that stay, and the tags that cannot be chosen, with the reasons.
     pub skipped: BTreeSet<Skipped>,
+    /// The releases of which images are missing.
+    pub incomplete: BTreeSet<Incomplete>,
+}
+
+/// A release of which images are missing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Incomplete {
+    /// The time from which on that is reported.
+    pub due: Timestamp,
+    /// What is missing.
+    pub detail: String,
+}
+
+impl Incomplete {
+    fn of(release: &ReleaseRule, missing: &Missing) -> Option<Incomplete> {
+        let (within, built) = release.complete_within.zip(missing.built)?;
+        let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
+        let (name, tag, images) = (&release.name, &missing.tag, missing.names());
+        let detail = format!("{name} {tag} has been incomplete for more than {within:#}: {images} does not have it");
+        Some(Incomplete { due: built.checked_add(within).unwrap_or(Timestamp::MAX), detail })
+    }
 }
 
 /// Returns the policy that a field follows, unless something shadows it.
@@ -87,64 +112,83 @@ pub fn policy_of<'p>(field: &Field, policies: &'p PolicySet) -> Option<&'p Rule>
 pub fn by_policy(inventory: &Inventory, config: &TreeConfig, findings: &FindingsByImage) -> Plan {
     let policies = &config.policies;
     let mut plan = Plan::default();
+    let releases = Releases::of(inventory, config);
     for (located, rule) in config.governed(inventory) {
         let field = &located.field;
-        let held = field.version.tag.clone();
-        let mut skip = |tag: Option<Tag>, reason, detail: String| {
-            plan.skipped.insert(Skipped::field(&located.file, field, tag, reason, detail));
-        };
-        let together =
-            (!field.serves_also.is_empty()).then(|| together::choose(field, rule, policies, findings)).flatten();
-        if let Some((newer, detail)) = together.as_ref().and_then(|choice| choice.shortfall(&located.file, field)) {
-            skip(Some(newer), Reason::NoCandidate, detail);
+        let release = releases.release(&located.file, &field.repository, &config.stages);
+        let mates = release.into_iter().flat_map(|release| release.others.iter().copied());
+        let others: BTreeSet<&Repository> = field.serves_also.iter().chain(mates).collect();
+        let together = (!others.is_empty())
+            .then(|| together::choose(field, others.into_iter(), rule, policies, findings))
+            .flatten();
+        if let Some(choice) = &together {
+            if let Some((newer, reason, detail)) = choice.shortfall(&located.file, field, release) {
+                plan.skip(located, Some(newer), reason, detail);
+            }
+            let overdue = release.zip(choice.missing.as_ref());
+            plan.incomplete.extend(overdue.and_then(|(release, missing)| Incomplete::of(release.rule, missing)));
         }
-        let chosen = match findings.get(&field.repository) {
-            Some(Ok(findings)) => match together {
-                Some(choice) => Some(choice.tag),
-                None => findings.choose(&rule.tags, held.as_ref()),
-            },
-            Some(Err(NoFindings::Absent(detail) | NoFindings::Unfinished(detail))) => {
-                skip(held, Reason::NoCandidate, detail.clone());
-                continue;
-            }
-            Some(Err(NoFindings::Failed(detail))) => {
-                skip(held, Reason::RegistryError, detail.clone());
-                continue;
-            }
-            None => None,
-        };
-        let Some(chosen) = chosen else {
-            skip(held, Reason::RegistryError, "the registry was not queried".to_owned());
-            continue;
-        };
-        match chosen {
-            Ok(tag) => {
-                let digest = if rule.pin || rule.track || field.version.digest.is_some() {
-                    WantedDigest::OfTag
-                } else {
-                    WantedDigest::Without
-                };
-                let ordered_by = OrderedBy::of(&rule.tags);
-                plan.updates.push(Update { ordered_by, ..Update::new(located, Some(tag), digest) });
-            }
-            Err(no) => {
-                // The tag stays, but its digest is not written yet, or may have changed.
-                let wants_digest = rule.track || rule.pin && field.version.digest.is_none();
-                let moves = no.keeps_tag() && held.is_some() && wants_digest;
-                match no {
-                    NoChoice::UpToDate { .. } if moves => {}
-                    NoChoice::UpToDate { .. } => skip(held.clone(), Reason::UpToDate, no.to_string()),
-                    _ => skip(held.clone(), Reason::NoCandidate, no.to_string()),
-                }
-                if moves {
-                    let ordered_by = OrderedBy::Digest;
-                    plan.updates.push(Update { ordered_by, ..Update::new(located, held, WantedDigest::OfTag) });
-                }
-            }
+        match choose(field, rule, together.map(|choice| choice.tag), findings) {
+            Ok(Ok(tag)) => plan.follow(located, rule, tag),
+            Ok(Err(no)) => plan.stay(located, rule, &no),
+            Err((reason, detail)) => plan.skip(located, field.version.tag.clone(), reason, detail),
         }
     }
     keep_in_step(&mut plan, inventory, policies);
     plan
+}
+
+/// Returns the choice of a policy for a field, which is `together` if it shares its scalar with other images.
+///
+/// # Errors
+/// Fails if the registry did not say enough to choose.
+fn choose(
+    field: &Field,
+    rule: &Rule,
+    together: Option<Result<Tag, NoChoice>>,
+    findings: &FindingsByImage,
+) -> Result<Result<Tag, NoChoice>, (Reason, String)> {
+    let not_queried = || (Reason::RegistryError, "the registry was not queried".to_owned());
+    match findings.get(&field.repository) {
+        Some(Ok(findings)) => {
+            together.or_else(|| findings.choose(&rule.tags, field.version.tag.as_ref())).ok_or_else(not_queried)
+        }
+        Some(Err(NoFindings::Absent(detail) | NoFindings::Unfinished(detail))) => {
+            Err((Reason::NoCandidate, detail.clone()))
+        }
+        Some(Err(NoFindings::Failed(detail))) => Err((Reason::RegistryError, detail.clone())),
+        None => Err(not_queried()),
+    }
+}
+
+impl Plan {
+    /// Adds the update of a field to the tag that its policy chose.
+    fn follow(&mut self, located: &Located, rule: &Rule, tag: Tag) {
+        let has_digest = rule.pin || rule.track || located.field.version.digest.is_some();
+        let digest = if has_digest { WantedDigest::OfTag } else { WantedDigest::Without };
+        let ordered_by = OrderedBy::of(&rule.tags);
+        self.updates.push(Update { ordered_by, ..Update::new(located, Some(tag), digest) });
+    }
+
+    /// Notes that a field keeps its tag. Its digest may not be written yet, or may have changed.
+    fn stay(&mut self, located: &Located, rule: &Rule, no: &NoChoice) {
+        let version = &located.field.version;
+        let wants_digest = rule.track || rule.pin && version.digest.is_none();
+        let moves = no.keeps_tag() && version.tag.is_some() && wants_digest;
+        match no {
+            NoChoice::UpToDate { .. } if moves => {}
+            NoChoice::UpToDate { .. } => self.skip(located, version.tag.clone(), Reason::UpToDate, no.to_string()),
+            _ => self.skip(located, version.tag.clone(), Reason::NoCandidate, no.to_string()),
+        }
+        if moves {
+            let update = Update::new(located, version.tag.clone(), WantedDigest::OfTag);
+            self.updates.push(Update { ordered_by: OrderedBy::Digest, ..update });
+        }
+    }
+
+    fn skip(&mut self, located: &Located, tag: Option<Tag>, reason: Reason, detail: String) {
+        self.skipped.insert(Skipped::field(&located.file, &located.field, tag, reason, detail));
+    }
 }
 
 /// Keeps fields that someone moved since the cycle began. That was on purpose, so they are left for the next cycle.
@@ -227,6 +271,15 @@ pub enum RequestError {
     /// A field is in a file that is encrypted with SOPS.
     #[error("{0}")]
     Encrypted(String),
+    /// No stage has this name.
+    #[error("there is no stage named {stage}")]
+    NoStage { stage: Name, known: Vec<Name> },
+    /// The image has no field in the stage.
+    #[error("{image} has no field in the stage {stage}")]
+    NotInStage { image: Repository, stage: Name },
+    /// The image has fields in several stages, and only one of them may move.
+    #[error("{image} is in several stages: {}", stages.iter().map(Name::as_str).collect::<Vec<_>>().join(", "))]
+    SeveralStages { image: Repository, stages: Vec<Name> },
     /// A field has no earlier version to which it could return.
     #[error("{file}: no earlier value of {path} is known, apart from {held} and what is held back")]
     NothingBefore { file: String, path: String, held: Version },

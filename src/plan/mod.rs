@@ -1,11 +1,13 @@
 //! Plans: the updates that follow from fields and candidates, and those of them that may be written.
 //!
+//! - [`audit`]: moves into a stage that lack what it requires
 //! - [`batch`]: the distribution of updates to commits
 //! - [`candidates`]: the tags of an image that a policy may choose
 //! - [`decide`]: makes a plan from fields and candidates
 //! - [`fallback`]: falls back to the next best tag if the best one is broken
 //! - [`findings`]: the findings about an image: all of its tags, or the choices for its fields
 //! - [`gate`]: makes a gated plan from a plan; commits are made from nothing else
+//! - [`history_entry`]: the moves of fields with who made them and why
 //! - [`hold`]: holds, from the history of fields and by name
 //! - [`message`]: the subject and the trailers of a commit
 //! - [`never_back`]: compares what an update would write with what its field holds
@@ -19,12 +21,14 @@
 //! - [`tree_config`]: the configuration of a tree
 //! - [`unmatched`]: policies that govern nothing
 
+pub mod audit;
 pub mod batch;
 pub mod candidates;
 pub mod decide;
 pub mod fallback;
 pub mod findings;
 pub mod gate;
+pub mod history_entry;
 pub mod hold;
 pub mod message;
 pub mod never_back;

@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::image::{Reference, Repository, Version};
+use crate::stage::promotion::{Evidence, RecordedPromotion};
 use crate::text;
 
 use super::order_record::RecordedOrder;
@@ -23,6 +24,10 @@ pub struct Trailers {
     pub holds: Vec<Target>,
     /// `Tagalong-Resume:` the images or versions whose holds it ended.
     pub resumes: Vec<Target>,
+    /// `Tagalong-Promote:` the releases that entered a stage.
+    pub promotions: Vec<RecordedPromotion>,
+    /// `Tagalong-Evidence:` and `Tagalong-Approved:` what proved them.
+    pub evidence: Vec<Evidence>,
     /// `Tagalong-Actor:` the person or job that requested it.
     pub actor: Option<String>,
     /// `Tagalong-Reason:` the reason.
@@ -135,6 +140,9 @@ impl Trailers {
                 "Resume" => trailers.resumes.extend(Target::read(value)),
                 "Base" => trailers.base = Some(value.trim().to_owned()),
                 "Held" => trailers.held.extend(Hold::read(value)),
+                "Promote" => trailers.promotions.extend(RecordedPromotion::read(value)),
+                "Evidence" => trailers.evidence.extend(Evidence::read(value)),
+                "Approved" => trailers.evidence.extend(Evidence::approved(value)),
                 "Actor" => trailers.actor = Some(single_line(value)),
                 "Reason" => trailers.reason = Some(single_line(value)),
                 _ => {}

@@ -184,6 +184,17 @@ impl BareClone {
     }
 
     /// Registers a call of git that reads or writes a few objects.
+    /// Returns a function that says whether its first commit is known to be or to contain its second one.
+    pub fn ancestry(&self) -> impl Fn(&str, &str) -> bool + Send + Sync + 'static {
+        let config = self.config.clone();
+        move |later, earlier| is_known_to_hold(&config, later, earlier)
+    }
+
+    /// Returns whether only commits with certain signatures count.
+    pub fn requires_signatures(&self) -> bool {
+        matches!(self.signers, Signers::Only { .. })
+    }
+
     pub(super) fn short_call(&self) -> watchdog::Running {
         watchdog::short(self.repository.path(), self.config.timeout)
     }

@@ -58,8 +58,8 @@ impl Line<'_> {
         self.is_limited
     }
 
-    /// Returns the next commit with the files that it changed, as far as `wants` accepts their paths. The oldest commit of
-    /// a clone that is cut off changed nothing, because its parent is not known.
+    /// Returns the next commit with the files that it changed, as far as `wants` accepts their paths. The oldest commit
+    /// changed nothing: there was nothing before it, or that is not in the clone.
     pub fn step(&mut self, wants: &dyn Fn(&str) -> bool) -> Result<Option<Step>, RepoError> {
         let Some(id) = self.next.take() else { return Ok(None) };
         if self.left == 0 {
@@ -76,7 +76,7 @@ impl Line<'_> {
         let is_cut = self.cut.contains(&id);
         let logged = Logged::of(&commit, is_cut);
         self.next = logged.parents.first().filter(|_| !is_cut).map(|parent| parent.0);
-        let files = if is_cut { Vec::new() } else { changed(self.clone, &commit, wants)? };
+        let files = if self.next.is_none() { Vec::new() } else { changed(self.clone, &commit, wants)? };
         Ok(Step { logged, files })
     }
 }
@@ -86,10 +86,13 @@ fn changed(
     commit: &Commit<'_>,
     wants: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<ChangedFile>, git2::Error> {
-    let before = if commit.parent_count() > 0 { Some(commit.parent(0)?.tree()?) } else { None };
+    let before = commit.parent(0)?.tree()?;
     let mut options = DiffOptions::new();
-    let diff =
-        clone.repository.diff_tree_to_tree(before.as_ref(), Some(&commit.tree()?), Some(options.skip_binary_check(true)))?;
+    let diff = clone.repository.diff_tree_to_tree(
+        Some(&before),
+        Some(&commit.tree()?),
+        Some(options.skip_binary_check(true)),
+    )?;
     let mut files = Vec::new();
     for delta in diff.deltas() {
         let (old, new) = (delta.old_file(), delta.new_file());

@@ -42,17 +42,17 @@ pub struct Next {
 }
 
 /// The evidence that is not in the history of the fields.
-pub struct Facts<'f> {
+pub trait Facts {
     /// Returns the reason if a release was rolled back or is held in a stage.
-    pub hold_on: &'f dyn Fn(&Name, &Release) -> Option<String>,
+    fn hold_on(&self, stage: &Name, release: &Release) -> Option<String>;
     /// Returns the state of a check on the commit that began a stay.
-    pub check: &'f dyn Fn(&Check, &Stay) -> CheckState,
+    fn check(&self, check: &Check, stay: &Stay) -> CheckState;
     /// Returns the state of a window.
-    pub window: &'f dyn Fn(&Name) -> schedule::State,
+    fn window(&self, name: &Name) -> schedule::State;
     /// Returns what approves that a release enters a stage, or what is missing.
-    pub approval: &'f dyn Fn(&Stage, &Release) -> Result<Vec<Evidence>, Wait>,
-    /// The current time.
-    pub now: Timestamp,
+    fn approval(&self, stage: &Stage, release: &Release) -> Result<Vec<Evidence>, Wait>;
+    /// Returns the current time.
+    fn now(&self) -> Timestamp;
 }
 
 /// Returns the cells that have fields, in the order of stages and groups.
@@ -88,7 +88,7 @@ impl Cell<'_> {
 
     /// Returns the releases that may enter the stage, judged by the history of the stages before. `None` if it follows the
     /// registry.
-    pub fn outlook(&self, cells: &[Cell<'_>], facts: &Facts<'_>) -> Option<Outlook> {
+    pub fn outlook(&self, cells: &[Cell<'_>], facts: &dyn Facts) -> Option<Outlook> {
         let from = self.stage.from.as_ref()?;
         let upstream = |name: &Name| {
             let cell = cells.iter().find(|cell| cell.stage.name == *name && cell.group == self.group);
@@ -96,10 +96,17 @@ impl Cell<'_> {
             Upstream { stage: name.clone(), tenures: cell.map_or_else(absent, |cell| cell.tenures.clone()) }
         };
         let upstream: Vec<Upstream> = from.names().iter().map(upstream).collect();
-        let mut outlook = candidate::outlook(self.stage, self.held(), &upstream, facts.hold_on, facts.now);
+        let mut outlook = candidate::outlook(
+            self.stage,
+            self.held(),
+            &upstream,
+            &|stage, release| facts.hold_on(stage, release),
+            facts.now(),
+        );
         if upstream.iter().all(|upstream| upstream.tenures.iter().all(|tenure| tenure.held == Held::Nothing)) {
             let names: Vec<&str> = from.names().iter().map(Name::as_str).collect();
-            let detail = format!("{} has no field in {}, so nothing can be promoted", self.group.name, names.join(", "));
+            let detail =
+                format!("{} has no field in {}, so nothing can be promoted", self.group.name, names.join(", "));
             outlook.unusable.push(Wait { gate: Gate::Image, detail, until: None });
         }
         Some(outlook)
@@ -110,7 +117,7 @@ impl Cell<'_> {
     /// That is the newest release that soaked, passed its checks and is approved. If none is, it is the newest one that
     /// only lacks an approval, and then the newest one of all: a stage before that moves fast starves nobody, and neither
     /// does a newer release that nobody has approved.
-    pub fn next(&self, outlook: &Outlook, facts: &Facts<'_>) -> Option<Next> {
+    pub fn next(&self, outlook: &Outlook, facts: &dyn Facts) -> Option<Next> {
         let mut best: Option<(u8, Next)> = None;
         for soaked in &outlook.soaked {
             let (rank, next) = self.judge(soaked, facts);
@@ -145,7 +152,7 @@ impl Cell<'_> {
 
     /// Judges a release that was long enough in the stages before: 0 if nothing is missing but a window, 1 if only an
     /// approval is missing.
-    fn judge(&self, soaked: &Soaked, facts: &Facts<'_>) -> (u8, Next) {
+    fn judge(&self, soaked: &Soaked, facts: &dyn Facts) -> (u8, Next) {
         let mut next = Next {
             release: soaked.release.clone(),
             waits: Vec::new(),
@@ -154,21 +161,30 @@ impl Cell<'_> {
         };
         let checks = soaked.stays.iter().flat_map(|stay| self.stage.checks.iter().map(move |check| (check, stay)));
         for (check, stay) in checks {
-            match check_evidence(check, (facts.check)(check, stay)) {
+            match check_evidence(check, facts.check(check, stay)) {
                 Ok(evidence) => next.evidence.push(evidence),
                 Err(wait) => next.waits.push(wait),
             }
         }
         let is_proven = next.waits.is_empty();
-        match (facts.approval)(self.stage, &soaked.release) {
+        match facts.approval(self.stage, &soaked.release) {
             Ok(evidence) => next.evidence.extend(evidence),
             Err(wait) => next.waits.push(wait),
         }
-        (if next.waits.is_empty() { 0 } else if is_proven { 1 } else { 2 }, next)
+        (
+            if next.waits.is_empty() {
+                0
+            } else if is_proven {
+                1
+            } else {
+                2
+            },
+            next,
+        )
     }
 
-    fn windows(&self, facts: &Facts<'_>) -> Vec<Wait> {
-        self.stage.windows.iter().filter_map(|name| closed(name, &(facts.window)(name))).collect()
+    fn windows(&self, facts: &dyn Facts) -> Vec<Wait> {
+        self.stage.windows.iter().filter_map(|name| closed(name, &facts.window(name))).collect()
     }
 }
 

@@ -83,6 +83,8 @@ pub struct Stay {
     pub since: Point,
     /// True if it is still there.
     pub is_there: bool,
+    /// The commit that replaced it, if one did.
+    pub until: Option<String>,
     /// How long it has been there.
     pub lasted: SignedDuration,
 }
@@ -128,8 +130,11 @@ pub fn outlook(
             Err(wait) => outlook.waiting.push(((*release).clone(), wait)),
         }
     }
+    let same = |tenure: &&Tenure| current.is_none_or(|current| current.held != tenure.held);
     for upstream in upstream {
-        outlook.unusable.extend(upstream.tenures.first().and_then(|tenure| unusable(&upstream.stage, &tenure.held)));
+        outlook
+            .unusable
+            .extend(upstream.tenures.first().filter(same).and_then(|tenure| unusable(&upstream.stage, &tenure.held)));
     }
     outlook
 }
@@ -200,7 +205,8 @@ fn stay(
         let lasted = until.duration_since(since.when).max(SignedDuration::ZERO);
         let is_longer = last.as_ref().is_none_or(|last| last.lasted < lasted);
         if is_longer {
-            last = Some(Stay { stage: stage.clone(), since, is_there: tenure.end.is_none(), lasted });
+            let until = tenure.end.as_ref().map(|end| end.at.commit.clone());
+            last = Some(Stay { stage: stage.clone(), since, is_there: tenure.end.is_none(), until, lasted });
         }
         // The newest tenure comes first: what was taken back last stays back.
         if tenure.end.as_ref().is_some_and(|end| end.takes_back) {

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::name::Name;
-use super::release::Release;
+use super::release::{Release, ReleaseId};
 
 /// The images of a release in a stage, which all move together or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +38,19 @@ pub struct Promotion {
 /// The kind of evidence that is an approval.
 pub const APPROVAL: &str = "approval";
 
-/// A piece of evidence.
+/// A promotion, as a commit records it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedPromotion {
+    /// The stage.
+    pub stage: Name,
+    /// The name of the release's group.
+    pub group: String,
+    /// The ID of the release.
+    pub id: ReleaseId,
+}
+
+/// A piece of evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evidence {
     /// What it is about: `soak`, `check`, `window` or `approval`.
     pub kind: String,
@@ -56,6 +69,16 @@ impl Promotion {
     }
 }
 
+impl RecordedPromotion {
+    /// Reads the value of a trailer.
+    pub fn read(text: &str) -> Option<RecordedPromotion> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [stage, "<-", _, group, _, id] = words.as_slice() else { return None };
+        let id = ReleaseId::parse(id.strip_prefix('(')?.strip_suffix(')')?)?;
+        Some(RecordedPromotion { stage: stage.parse().ok()?, group: (*group).to_owned(), id })
+    }
+}
+
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind, self.detail)?;
@@ -70,6 +93,12 @@ impl Evidence {
             APPROVAL => format!("Tagalong-Approved: {}", self.detail),
             _ => format!("Tagalong-Evidence: {self}"),
         }
+    }
+
+    /// Reads an approval: `WHO by WAY`.
+    pub fn approved(text: &str) -> Option<Evidence> {
+        let detail = text.trim();
+        (!detail.is_empty()).then(|| Evidence { kind: APPROVAL.to_owned(), detail: detail.to_owned(), url: None })
     }
 
     /// Reads the value of a trailer.

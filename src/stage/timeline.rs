@@ -37,6 +37,8 @@ pub struct FieldMove {
     pub to: Option<Version>,
     /// The digest that the commit records for the new version.
     pub recorded: Option<Digest>,
+    /// True if the commit records that tagalong made this move.
+    pub is_recorded: bool,
     /// True if the version before was taken back: somebody replaced it, or tagalong rolled it back on request.
     pub takes_back: bool,
 }
@@ -206,6 +208,7 @@ mod tests {
             from: version(from),
             to: version(to),
             recorded: recorded.map(digest),
+            is_recorded: true,
             takes_back: false,
         }
     }

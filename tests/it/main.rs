@@ -14,6 +14,7 @@ mod holds;
 mod modules;
 mod registry;
 mod secrets;
+mod stages;
 mod support;
 mod trust;
 mod updates;

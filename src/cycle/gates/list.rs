@@ -53,7 +53,7 @@ pub struct Passed {
 /// Takes a plan through all gates. Returns `None` if it has to be made again, because a chosen tag turned out to be
 /// broken and its policy falls back to the next best one.
 pub async fn pass(plan: Plan, context: &mut Context<'_>) -> Result<Option<Passed>, CycleError> {
-    let Plan { mut updates, mut skipped } = plan;
+    let Plan { mut updates, mut skipped, .. } = plan;
     let mut holds = Vec::new();
     let terms = context.terms;
     for gate in GATES.iter().filter(|gate| gate.applies_to(terms)) {

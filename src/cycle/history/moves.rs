@@ -65,7 +65,6 @@ impl FieldHistory {
             return Ok(reading.finish(end, tip.commit, known.as_deref(), now));
         }
     }
-
 }
 
 /// Where reading ended.
@@ -236,10 +235,12 @@ fn field_move(
     };
     let is_ours = record.is_trusted && record.trailers.moves.iter().any(|recorded| says(&recorded));
     let goes_back = record.trailers.rollbacks.contains(&image);
-    let order = record.trailers.orders.iter().find(|order| {
-        is_ours && order.image == image && to.as_ref().is_some_and(|to| to.tag == order.version.tag)
-    });
+    let order = record
+        .trailers
+        .orders
+        .iter()
+        .find(|order| is_ours && order.image == image && to.as_ref().is_some_and(|to| to.tag == order.version.tag));
     let recorded = order.and_then(|order| order.version.digest.clone());
     let takes_back = !is_ours || goes_back;
-    FieldMove { at, file: file.path.clone(), path, image, from, to, recorded, takes_back }
+    FieldMove { at, file: file.path.clone(), path, image, from, to, recorded, is_recorded: is_ours, takes_back }
 }

@@ -85,7 +85,7 @@ async fn plan(context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> 
         context.state.findings.clear();
     }
     context.scan().await;
-    let together = together::images(&context.inventory, &context.config.policies);
+    let together = together::images(&context.inventory, &context.config);
     context.scan_all_tags(&together).await;
     block_in_place(|| context.services.registry.flush());
     let Context { inventory, config, state, .. } = context;
@@ -95,8 +95,15 @@ async fn plan(context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> 
         decide::leave_moved(&mut plan, &first);
     }
     plan.skipped.extend(state.broken.iter().cloned());
+    let overdue = plan.incomplete.iter().filter(|incomplete| incomplete.due <= context.now);
+    overdue
+        .map(|incomplete| incomplete.detail.clone())
+        .collect::<Vec<_>>()
+        .into_iter()
+        .for_each(|note| context.note(note));
     stages::plan(context, &mut plan).await?;
-    let notes: Vec<String> = context.state.notes.iter().map(|note| &note.text).chain(&context.state.progress).cloned().collect();
+    let notes: Vec<String> =
+        context.state.notes.iter().map(|note| &note.text).chain(&context.state.progress).cloned().collect();
     notes.into_iter().for_each(|note| context.note(note));
     Ok((plan, Purpose::default()))
 }

@@ -1,7 +1,11 @@
 //! Stages in a cycle: what they hold, which releases enter them now, and what the others wait for.
 //!
+//! - [`checks`]: the checks that releases have to pass in the stages before
+//! - [`known`]: the evidence that a cycle has gathered
 //! - [`planning`]: plans promotions
 //! - [`status`]: what the stages hold, for reports
 
+pub mod checks;
+pub mod known;
 pub mod planning;
 pub mod status;

@@ -8,20 +8,20 @@ use tokio::task::block_in_place;
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
 use crate::cycle::history::moves::{FieldHistory, Followed};
-use crate::cycle::schedules;
-use crate::plan::decide::{Plan, Update, WantedDigest};
+use crate::image::{Repository, Tag};
+use crate::plan::decide::{Plan, Update, WantedDigest, policy_of};
 use crate::plan::order_record::OrderedBy;
 use crate::plan::skip::{Reason, Skipped};
-use crate::stage::board::{self, Cell, Facts, Next};
-use crate::stage::candidate::{Gate, Outlook, Stay, Wait};
-use crate::stage::check::CheckState;
-use crate::stage::definition::{Check, Stage};
-use crate::stage::group::groups;
+use crate::plan::tree_config::TreeConfig;
+use crate::stage::board::{self, Cell, Next};
+use crate::stage::candidate::{Outlook, Wait};
+use crate::stage::definition::Stage;
+use crate::stage::group::{Tags, groups};
 use crate::stage::name::Name;
-use crate::stage::promotion::{Entry, Evidence};
+use crate::stage::promotion::Entry;
 use crate::stage::release::Release;
-use crate::window::schedule::{Schedule, State};
 
+use super::known::Known;
 use super::status::CellStatus;
 
 /// Adds the promotions that nothing keeps back to a plan, and what the other releases wait for.
@@ -36,32 +36,25 @@ pub async fn plan(context: &mut Context<'_>, plan: &mut Plan) -> Result<(), Cycl
     let (stages, inventory) = (context.config.stages.clone(), Arc::clone(&context.inventory));
     let groups = groups(&stages, &inventory);
     let cells = board::cells(&stages, &groups, &inventory, &history.moves);
-    let schedules = block_in_place(|| schedules::of(context.tip, &stages))?;
-    let named = block_in_place(|| context.memory.holds(context.tip, &mut context.history))?.named;
-    let hold_on = |_: &Name, release: &Release| {
-        let mut holds = release.images().keys().filter_map(|image| named.on(image, &release.version_of(image)?));
-        holds.next().map(ToString::to_string)
+    let mut known = block_in_place(|| Known::of(context))?;
+    let outlooks: Vec<Option<Outlook>> = cells.iter().map(|cell| cell.outlook(&cells, &known)).collect();
+    known.checks.query(context, &cells, &outlooks, &|_, _| true, false).await;
+    // What is about to be promoted has to pass once more: a check may have turned since it was queried first.
+    let ready = next(&cells, &outlooks, &known);
+    let is_ready = |index: usize, release: &Release| {
+        ready[index].as_ref().is_some_and(|next| next.waits.is_empty() && next.release == *release)
     };
-    let facts = Facts {
-        hold_on: &hold_on,
-        check: &|check: &Check, _: &Stay| CheckState::Unknown { detail: format!("{check} is not supported yet") },
-        window: &|name: &Name| window(&schedules, name, context.now),
-        approval: &|stage: &Stage, _: &Release| approval(stage),
-        now: context.now,
-    };
-    let outlooks: Vec<Option<Outlook>> = cells.iter().map(|cell| cell.outlook(&cells, &facts)).collect();
+    known.checks.query(context, &cells, &outlooks, &is_ready, true).await;
     let mut statuses = Vec::with_capacity(cells.len());
-    for (cell, outlook) in cells.iter().zip(&outlooks) {
-        let next = outlook.as_ref().and_then(|outlook| cell.next(outlook, &facts));
+    for ((cell, outlook), next) in cells.iter().zip(&outlooks).zip(next(&cells, &outlooks, &known)) {
         statuses.push(CellStatus::of(cell, next.as_ref()));
         match outlook {
             Some(outlook) => enter(cell, outlook, next.as_ref(), context, plan),
-            None => together(cell, plan),
+            None => together(cell, &context.config, plan),
         }
     }
     plan.updates.sort_by(|a, b| (&a.file, a.field.place).cmp(&(&b.file, b.field.place)));
-    let warnings = schedules.iter().filter_map(|schedule| schedule.state_at(context.now).warning);
-    warnings.collect::<Vec<_>>().into_iter().for_each(|warning| context.note(warning));
+    known.warnings().into_iter().for_each(|warning| context.note(warning));
     context.board = statuses;
     Ok(())
 }
@@ -77,20 +70,9 @@ fn history(context: &mut Context<'_>) -> Result<Arc<FieldHistory>, CycleError> {
     Ok(history)
 }
 
-fn window(schedules: &[Schedule], name: &Name, now: jiff::Timestamp) -> State {
-    let schedule = schedules.iter().find(|schedule| schedule.name() == name.as_str());
-    let unknown = || State { closed_by: Some("it is not defined".to_owned()), opened_by: None, until: None, warning: None };
-    schedule.map_or_else(unknown, |schedule| schedule.state_at(now))
-}
-
-fn approval(stage: &Stage) -> Result<Vec<Evidence>, Wait> {
-    match &stage.approval {
-        None => Ok(Vec::new()),
-        Some(approval) => {
-            let detail = format!("0 of {} approvals by {}", approval.need, approval.by.name());
-            Err(Wait { gate: Gate::Approval, detail, until: None })
-        }
-    }
+/// Returns what may enter each cell next.
+fn next(cells: &[Cell<'_>], outlooks: &[Option<Outlook>], known: &Known) -> Vec<Option<Next>> {
+    cells.iter().zip(outlooks).map(|(cell, outlook)| cell.next(outlook.as_ref()?, known)).collect()
 }
 
 /// Plans what enters a stage that other stages come before.
@@ -121,13 +103,16 @@ fn enter(cell: &Cell<'_>, outlook: &Outlook, next: Option<&Next>, context: &Cont
             skip(held, Reason::NoCandidate, detail);
             continue;
         };
-        if field.version.tag == version.tag && field.version.digest.as_ref().is_none_or(|own| Some(own) == version.digest.as_ref()) {
+        if field.version.tag == version.tag
+            && field.version.digest.as_ref().is_none_or(|own| Some(own) == version.digest.as_ref())
+        {
             skip(held, Reason::UpToDate, format!("holds {} already", next.release.short()));
             continue;
         }
         match (&entry, next.waits.first()) {
             (Some(entry), _) => {
-                let pins = context.config.policies.rule_for(&field.repository).is_some_and(|rule| rule.pin || rule.track);
+                let pins =
+                    context.config.policies.rule_for(&field.repository).is_some_and(|rule| rule.pin || rule.track);
                 let digest = match version.digest {
                     Some(digest) if pins || field.version.digest.is_some() => WantedDigest::Exactly(digest),
                     _ => WantedDigest::Without,
@@ -152,14 +137,32 @@ fn before(stage: &Stage) -> String {
     names.map(Name::as_str).collect::<Vec<_>>().join(" or ")
 }
 
-/// Lets the fields of a release in a stage that follows the registry move together.
-fn together(cell: &Cell<'_>, plan: &mut Plan) {
+/// Lets the fields of a release in a stage that follows the registry move together. If its images choose different tags,
+/// because their builds are not in the same order, none moves.
+fn together(cell: &Cell<'_>, config: &TreeConfig, plan: &mut Plan) {
     let entry = Arc::new(Entry { stage: cell.stage.name.clone(), group: cell.group.name.clone(), promotion: None });
-    let fields: BTreeMap<(&str, &str), ()> =
-        cell.fields.iter().map(|located| ((located.file.as_str(), located.field.path.as_str()), ())).collect();
-    for update in &mut plan.updates {
-        if fields.contains_key(&(update.file.as_str(), update.field.path.as_str())) {
-            update.entry = Some(Arc::clone(&entry));
+    let is_own = |update: &Update| {
+        cell.fields.iter().any(|located| located.file == update.file && located.field.path == update.field.path)
+    };
+    let mut targets: BTreeMap<Option<&Tag>, &Repository> = BTreeMap::new();
+    for located in cell.fields.iter().filter(|located| policy_of(&located.field, &config.policies).is_some()) {
+        let field = &located.field;
+        let update = plan.updates.iter().find(|update| update.file == located.file && update.field.path == field.path);
+        let tag = update.map_or(field.version.tag.as_ref(), |update| update.tag.as_ref());
+        targets.entry(tag).or_insert(&field.repository);
+    }
+    let rule = config.stages.releases.iter().find(|rule| rule.name.as_str() == cell.group.name);
+    if rule.is_some_and(|rule| rule.tags == Tags::Same) && targets.len() > 1 {
+        let each = targets.iter().map(|(tag, image)| format!("{image} {}", tag.map_or("without a tag", Tag::as_str)));
+        let detail = format!("its images would not have the same tag: {}", each.collect::<Vec<_>>().join(", "));
+        let apart: Vec<Update> = plan.updates.extract_if(.., |update| is_own(update)).collect();
+        for update in apart {
+            let skipped = Skipped::field(&update.file, &update.field, update.tag, Reason::Incomplete, detail.clone());
+            plan.skipped.insert(skipped);
         }
+        return;
+    }
+    for update in plan.updates.iter_mut().filter(|update| is_own(update)) {
+        update.entry = Some(Arc::clone(&entry));
     }
 }

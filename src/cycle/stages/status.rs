@@ -98,7 +98,8 @@ pub fn complete(board: &mut [CellStatus], gated: &GatedPlan, skipped: &[Skipped]
             if !is_here {
                 continue;
             }
-            let next = cell.next.get_or_insert_with(|| NextStatus { tag: skipped.tag.clone(), id: None, waits: Vec::new() });
+            let next =
+                cell.next.get_or_insert_with(|| NextStatus { tag: skipped.tag.clone(), id: None, waits: Vec::new() });
             let wait = WaitStatus { gate: skipped.reason.to_string(), detail: skipped.detail.clone(), until: None };
             if !next.waits.contains(&wait) {
                 next.waits.push(wait);

@@ -1,0 +1,3 @@
+//! Stages: when releases may move, and who says so.
+
+mod promotion;

@@ -162,7 +162,7 @@ impl Source {
 
     /// Returns whether a file is below its path. A source that others only refer to has none.
     fn holds(&self, file: &str) -> bool {
-        !(self.path.is_empty() && !self.reference.is_empty()) && is_below(&self.path, file)
+        (self.reference.is_empty() || !self.path.is_empty()) && is_below(&self.path, file)
     }
 }
 

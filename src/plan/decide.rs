@@ -12,7 +12,7 @@ use crate::manifest::paths::PathFilter;
 use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
 
-use crate::stage::group::ReleaseRule;
+use crate::stage::definition::ReleaseRule;
 use crate::stage::promotion::Entry;
 
 use super::findings::{FindingsByImage, NoFindings};
@@ -100,11 +100,6 @@ impl Incomplete {
         let detail = format!("{name} {tag} has been incomplete for more than {within:#}: {images} does not have it");
         Some(Incomplete { due: built.checked_add(within).unwrap_or(Timestamp::MAX), detail })
     }
-}
-
-/// Returns the policy that a field follows, unless something shadows it.
-pub fn policy_of<'p>(field: &Field, policies: &'p PolicySet) -> Option<&'p Rule> {
-    policies.rule_for(&field.repository).filter(|rule| field.marked || !rule.marked_only)
 }
 
 /// Plans the updates that policies require.

@@ -11,7 +11,7 @@ use crate::manifest::inventory::Inventory;
 use crate::policy::no_choice::NoChoice;
 use crate::policy::order::Standing;
 use crate::policy::rule::{PolicySet, Rule};
-use crate::stage::group::{ReleaseRule, Tags};
+use crate::stage::definition::{ReleaseRule, Tags};
 use crate::stage::name::Name;
 use crate::stage::stages::Stages;
 

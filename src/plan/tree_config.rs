@@ -1,13 +1,12 @@
 //! The configuration of a tree.
 
+use crate::manifest::field::Field;
 use crate::manifest::field_rules::FieldRules;
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::prefilter::{Prefilter, words};
 use crate::policy::rule::{PolicySet, Rule};
 use crate::stage::definition::Stage;
 use crate::stage::stages::Stages;
-
-use super::decide::policy_of;
 
 /// The configuration of a tree.
 #[derive(Debug, Clone, Default)]
@@ -46,4 +45,9 @@ impl TreeConfig {
         let patterns = self.policies.rules.iter().flat_map(|rule| &rule.images);
         Prefilter::from_words(patterns.map(|pattern| words(pattern.as_str())))
     }
+}
+
+/// Returns the policy that a field follows, unless something shadows it.
+pub fn policy_of<'p>(field: &Field, policies: &'p PolicySet) -> Option<&'p Rule> {
+    policies.rule_for(&field.repository).filter(|rule| field.marked || !rule.marked_only)
 }

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::str::FromStr;
 
 use git2::build::TreeUpdateBuilder;
-use git2::{Commit, FileMode, Oid, Repository, RepositoryOpenFlags, Signature, Tree};
+use git2::{Commit, FileMode, Oid, Repository, RepositoryOpenFlags, Signature, Time, Tree};
+
+use crate::clock;
 
 use super::config::{Branch, Config, Person};
 use super::error::RepoError;
@@ -254,5 +256,10 @@ pub(super) fn open_bare(path: &Path) -> Result<Repository, git2::Error> {
 pub(super) const EXECUTABLE: i32 = 0o100_755;
 
 fn signature(person: &Person) -> Result<Signature<'static>, RepoError> {
-    Signature::now(&person.name, &person.email).map_err(RepoError::git(format!("signing as {}", person.name)))
+    let signed = || {
+        let offset = Signature::now(&person.name, &person.email)?.when().offset_minutes();
+        // The clock that plans are made by, and not another one.
+        Signature::new(&person.name, &person.email, &Time::new(clock::now().as_second(), offset))
+    };
+    signed().map_err(RepoError::git(format!("signing as {}", person.name)))
 }

@@ -120,7 +120,8 @@ pub fn outlook(
             (Some(reached), _) => index < reached,
             // What the stage holds never was in the stages before, so only what arrived there later is newer.
             (None, Some(since)) => first.is_some_and(|first| first < since.ago),
-            (None, None) => current.is_none_or(|current| current.held == Held::Nothing),
+            // It has been there for longer than is known, so whatever is known to have arrived came later.
+            (None, None) => first.is_some() || current.is_none_or(|current| current.held == Held::Nothing),
         };
         if !is_newer {
             continue;

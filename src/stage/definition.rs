@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::manifest::paths::PathFilter;
+use crate::policy::rule::ImagePattern;
 
 use super::name::Name;
 
@@ -24,6 +25,29 @@ pub struct Stage {
     pub windows: Vec<Name>,
     /// The approval that is necessary.
     pub approval: Option<Approval>,
+}
+
+/// A configured group of images.
+#[derive(Debug, Clone)]
+pub struct ReleaseRule {
+    /// Its name.
+    pub name: Name,
+    /// Its images.
+    pub images: Vec<ImagePattern>,
+    /// Whether they have the same tag.
+    pub tags: Tags,
+    /// The time after which an incomplete release is reported.
+    pub complete_within: Option<Duration>,
+}
+
+/// The tags of the images of a release.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tags {
+    /// All have the same: the newest tag that every image has.
+    #[default]
+    Same,
+    /// Each has its own.
+    Each,
 }
 
 /// The stages that a release has to pass first.

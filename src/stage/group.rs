@@ -1,38 +1,13 @@
 //! Groups of images that are released together, and the fields of a stage that hold them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use crate::image::Repository;
 use crate::manifest::inventory::{Inventory, Located};
-use crate::policy::rule::ImagePattern;
 
 use super::definition::Stage;
 use super::name::Name;
 use super::stages::Stages;
-
-/// A configured group of images.
-#[derive(Debug, Clone)]
-pub struct ReleaseRule {
-    /// Its name.
-    pub name: Name,
-    /// Its images.
-    pub images: Vec<ImagePattern>,
-    /// Whether they have the same tag.
-    pub tags: Tags,
-    /// The time after which an incomplete release is reported.
-    pub complete_within: Option<Duration>,
-}
-
-/// The tags of the images of a release.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Tags {
-    /// All have the same: the newest tag that every image has.
-    #[default]
-    Same,
-    /// Each has its own.
-    Each,
-}
 
 /// Images that are released together.
 #[derive(Debug, Clone, PartialEq, Eq)]

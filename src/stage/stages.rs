@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::window::schedule::Window;
 
-use super::definition::Stage;
-use super::group::ReleaseRule;
+use super::definition::{ReleaseRule, Stage};
 use super::name::Name;
 
 /// The stages, releases and windows of a tree.

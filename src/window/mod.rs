@@ -4,6 +4,7 @@
 //! - [`local`]: the times at which the clocks of a time zone show something
 //! - [`weekly`]: periods that recur every week
 //! - [`calendar`]: calendars in iCalendar format (RFC 5545)
+//! - `recurrence`: events that recur
 //! - [`schedule`]: windows, and when they are open
 //!
 //! ```

@@ -2,4 +2,6 @@
 
 mod approvals;
 mod promotion;
+mod scene;
+mod story;
 mod windows;

@@ -10,7 +10,7 @@ use crate::repo::clone::CommitId;
 use crate::repo::error::RepoError;
 
 use super::history::branch::History;
-use super::history::moves::FieldHistory;
+use super::history::moves::{FieldHistory, Scope};
 use super::history::read_back::Horizon;
 use super::state::CycleState;
 use super::tip::Tip;
@@ -28,8 +28,8 @@ pub struct Remembered {
     pub tip: Option<CommitId>,
     /// The tips of the branch and of the branch for proposals for which no open pull request was left.
     pub settled: Option<(CommitId, CommitId)>,
-    /// The moves of fields up to a tip.
-    pub moves: Option<Arc<FieldHistory>>,
+    /// The moves of fields up to a tip, and which fields these are.
+    pub moves: Option<(Scope, Arc<FieldHistory>)>,
     /// The holds by name on a tip.
     holds: Option<(CommitId, KnownHolds)>,
     /// What the orders about stages amount to on a tip.

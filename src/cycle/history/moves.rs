@@ -40,6 +40,16 @@ pub struct FieldHistory {
     seen: Option<Timestamp>,
 }
 
+/// What decides which fields are followed. When it changes, fields are followed that were not before, so history has to be
+/// read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The paths of the stages.
+    pub paths: Vec<Vec<String>>,
+    /// The rules that find fields.
+    pub field_rules: FieldRules,
+}
+
 /// The fields to follow through history.
 #[derive(Clone, Copy)]
 pub struct Followed<'f> {

@@ -7,7 +7,7 @@ use tokio::task::block_in_place;
 
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
-use crate::cycle::history::moves::{FieldHistory, Followed};
+use crate::cycle::history::moves::{FieldHistory, Followed, Scope};
 use crate::image::{Reference, Repository, Tag};
 use crate::plan::broken_glass;
 use crate::plan::decide::{Plan, Update, WantedDigest};
@@ -123,9 +123,11 @@ fn history(context: &mut Context<'_>) -> Result<Arc<FieldHistory>, CycleError> {
     let Context { config, inventory, tip, memory, now, .. } = context;
     let wants = |file: &str| config.stages.of(file).is_some();
     let followed = Followed { field_rules: &config.field_rules, inventory, wants: &wants };
-    let known = memory.with(|memory| memory.moves.take());
-    let history = Arc::new(FieldHistory::read(tip, followed, known, *now)?);
-    memory.with(|memory| memory.moves = Some(Arc::clone(&history)));
+    let paths = config.stages.stages.iter().map(|stage| stage.paths.patterns().map(str::to_owned).collect());
+    let scope = Scope { paths: paths.collect(), field_rules: config.field_rules.clone() };
+    let known = memory.with(|memory| memory.moves.take()).filter(|(known, _)| *known == scope);
+    let history = Arc::new(FieldHistory::read(tip, followed, known.map(|(_, history)| history), *now)?);
+    memory.with(|memory| memory.moves = Some((scope, Arc::clone(&history))));
     Ok(history)
 }
 

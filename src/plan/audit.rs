@@ -74,7 +74,7 @@ pub fn audit(evidence: &Evidence<'_>, since: Option<Timestamp>) -> Audit {
         for moved in commit.iter().filter(|moved| since.is_none_or(|since| moved.at.when >= since)) {
             let stage = evidence.stages.of(&moved.file).filter(|stage| stage.from.is_some());
             let (Some(stage), Some(to)) = (stage, &moved.to) else { continue };
-            if history_entry::only_moved(moved, commit) {
+            if history_entry::only_moved(moved, commit, evidence.stages) {
                 continue;
             }
             audit.moves += 1;
@@ -128,8 +128,8 @@ fn lacks(
     evidence: &Evidence<'_>,
 ) -> Vec<String> {
     let was_here = before(stays, &stage.name, &moved.image, to, &moved.at).next().is_some();
-    if was_here || entry.act == MoveAct::Rollback {
-        // It returns to what it has held before.
+    if was_here {
+        // It returns to what it has held before. A message that calls itself a rollback proves nothing.
         return Vec::new();
     }
     let mut lacks = Vec::new();

@@ -114,7 +114,7 @@ pub fn entries(
     let mut entries = Vec::new();
     for commit in moves.chunk_by(|a, b| a.at.ago == b.at.ago) {
         let Some(record) = commit.first().and_then(|moved| records.get(&moved.at.commit)) else { continue };
-        entries.extend(commit.iter().filter(|moved| !only_moved(moved, commit)).map(|moved| {
+        entries.extend(commit.iter().filter(|moved| !only_moved(moved, commit, stages)).map(|moved| {
             let stage = stages.of(&moved.file).map(|stage| stage.name.clone());
             entry(moved, record, stage, are_signed)
         }));
@@ -122,10 +122,13 @@ pub fn entries(
     entries
 }
 
-/// Returns whether a field appeared or went only because it changed its place, with the version that it holds.
-pub fn only_moved(moved: &FieldMove, commit: &[FieldMove]) -> bool {
+/// Returns whether a field appeared or went only because it changed its place, with the version that it holds. In another
+/// stage, that version is a new one.
+pub fn only_moved(moved: &FieldMove, commit: &[FieldMove], stages: &Stages) -> bool {
+    let stage = |moved: &FieldMove| stages.of(&moved.file).map(|stage| &stage.name);
     let is_other_end = |other: &FieldMove| {
         other.image == moved.image
+            && stage(other) == stage(moved)
             && match (&moved.from, &moved.to) {
                 (None, Some(to)) => other.from.as_ref() == Some(to) && other.to.is_none(),
                 (Some(from), None) => other.to.as_ref() == Some(from) && other.from.is_none(),

@@ -193,9 +193,8 @@ fn upstream(moved: &FieldMove, to: &Version, stage: &Stage, stays: &Stays<'_>) -
         let lasted = |stay: &Stay<'_>| match stay.since {
             None => SignedDuration::MAX,
             Some(since) => {
-                let left =
-                    stay.until.filter(|until| until.ago > moved.at.ago).map_or(moved.at.when, |until| until.when);
-                left.duration_since(since.when)
+                let left = stay.until.filter(|until| until.ago > moved.at.ago).unwrap_or(&moved.at);
+                left.earliest().duration_since(since.when)
             }
         };
         before(stays, name, &moved.image, to, &moved.at).map(lasted).max()

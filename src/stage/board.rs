@@ -1,5 +1,7 @@
 //! The board: what each stage holds of each release, and what may enter it next.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::manifest::inventory::{Inventory, Located};
@@ -7,7 +9,7 @@ use crate::window::schedule;
 
 use super::candidate::{self, Gate, Outlook, Soaked, Stay, Upstream, Wait};
 use super::check::CheckState;
-use super::definition::{Check, Stage};
+use super::definition::{Check, From, Stage};
 use super::group::Group;
 use super::name::Name;
 use super::promotion::{Evidence, Promotion};
@@ -100,7 +102,7 @@ impl Cell<'_> {
             self.stage,
             self.held(),
             &upstream,
-            &|stage, release| facts.hold_on(stage, release),
+            &|stage, release| facts.hold_on(stage, release).or_else(|| self.taken_back_before(stage, release, cells)),
             facts.now(),
         );
         if upstream.iter().all(|upstream| upstream.tenures.iter().all(|tenure| tenure.held == Held::Nothing)) {
@@ -181,6 +183,31 @@ impl Cell<'_> {
             },
             next,
         )
+    }
+
+    /// Returns where a release was taken back among the stages before another one. What turned out to be bad there goes no
+    /// further, even if it has reached the next stage by then.
+    fn taken_back_before(&self, stage: &Name, release: &Release, cells: &[Cell<'_>]) -> Option<String> {
+        let before = |name: &Name| {
+            let stage = cells.iter().map(|cell| cell.stage).find(|stage| stage.name == *name);
+            stage.and_then(|stage| stage.from.as_ref()).map_or(&[][..], From::names)
+        };
+        let released = Held::Release(release.clone());
+        let mut open: Vec<&Name> = before(stage).iter().collect();
+        let mut seen = BTreeSet::new();
+        while let Some(name) = open.pop() {
+            if !seen.insert(name) {
+                continue;
+            }
+            open.extend(before(name));
+            let same = |tenure: &&Tenure| tenure.held.agrees_with(&released);
+            let cell = cells.iter().find(|cell| cell.stage.name == *name && cell.group == self.group);
+            let last = cell.and_then(|cell| cell.tenures.iter().find(same));
+            if last.and_then(|tenure| tenure.end.as_ref()).is_some_and(|end| end.takes_back) {
+                return Some(format!("{} was taken back in {name}", release.short()));
+            }
+        }
+        None
     }
 
     fn windows(&self, facts: &dyn Facts) -> Vec<Wait> {

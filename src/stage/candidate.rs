@@ -158,10 +158,14 @@ fn is_same(held: &Held, release: &Release) -> bool {
 /// after its first arrival.
 fn arrivals(upstream: &[Upstream]) -> Vec<(&Release, Option<usize>)> {
     let mut arrivals: Vec<(&Release, Option<usize>)> = Vec::new();
+    let left: Vec<&Tenure> = upstream.iter().flat_map(|upstream| left(&upstream.tenures)).collect();
     for tenure in upstream.iter().flat_map(|upstream| &upstream.tenures) {
         let Some(release) = tenure.held.release() else { continue };
-        let ago = tenure.since.as_ref().map(|since| since.ago);
-        match arrivals.iter_mut().find(|(known, _)| known.id() == release.id()) {
+        // Returning to what nobody recorded at first is no arrival either.
+        let earlier = left.iter().filter(|left| left.held.has_same_tags(&tenure.held)).copied();
+        let agos = std::iter::once(tenure).chain(earlier).map(|tenure| tenure.since.as_ref().map(|since| since.ago));
+        let ago = agos.reduce(|one, other| one.zip(other).map(|(one, other)| one.max(other))).flatten();
+        match arrivals.iter_mut().find(|(known, _)| known.is(release)) {
             // Its first arrival counts, so an unknown one is the oldest.
             Some((_, first)) => *first = first.zip(ago).map(|(first, ago)| first.max(ago)),
             None => arrivals.push((release, ago)),
@@ -169,6 +173,15 @@ fn arrivals(upstream: &[Upstream]) -> Vec<(&Release, Option<usize>)> {
     }
     arrivals.sort_by_key(|(_, ago)| ago.unwrap_or(usize::MAX));
     arrivals
+}
+
+/// Returns the tenures of versions without a record that another tag replaced. A tag that moves replaces itself.
+fn left(tenures: &[Tenure]) -> impl Iterator<Item = &Tenure> {
+    let pairs = tenures.iter().zip(tenures.iter().skip(1));
+    let is_left = |(newer, older): &(&Tenure, &Tenure)| {
+        matches!(older.held, Held::Unrecorded(_)) && !newer.held.has_same_tags(&older.held)
+    };
+    pairs.filter(is_left).map(|(_, older)| older)
 }
 
 /// Returns where a release was long enough, or what it waits for.
@@ -212,21 +225,24 @@ fn stay(
     now: Timestamp,
 ) -> Result<Stay, Wait> {
     let stage = &upstream.stage;
-    let is_same = |tenure: &&Tenure| tenure.held.release().is_some_and(|own| own.id() == release.id());
+    let is_same = |tenure: &&Tenure| tenure.held.release().is_some_and(|own| own.is(release));
     let mut last: Option<Stay> = None;
     for tenure in upstream.tenures.iter().filter(is_same) {
         let Some(since) = tenure.since.clone() else { continue };
-        let until = tenure.end.as_ref().map_or(now, |end| end.at.when);
+        // The newest tenure comes first: what was taken back last stays back.
+        if tenure.end.as_ref().is_some_and(|end| end.takes_back) {
+            if last.is_some() {
+                break;
+            }
+            let detail = format!("{} was taken back in {stage}", release.short());
+            return Err(wait(Gate::Held, detail));
+        }
+        let until = tenure.end.as_ref().map_or(now, |end| end.at.earliest());
         let lasted = until.duration_since(since.when).max(SignedDuration::ZERO);
         let is_longer = last.as_ref().is_none_or(|last| last.lasted < lasted);
         if is_longer {
             let until = tenure.end.as_ref().map(|end| end.at.commit.clone());
             last = Some(Stay { stage: stage.clone(), since, is_there: tenure.end.is_none(), until, lasted });
-        }
-        // The newest tenure comes first: what was taken back last stays back.
-        if tenure.end.as_ref().is_some_and(|end| end.takes_back) {
-            let detail = format!("{} was taken back in {stage}", release.short());
-            return Err(wait(Gate::Held, detail));
         }
         if tenure.end.is_none() {
             break;
@@ -299,6 +315,7 @@ mod tests {
             ago: 1000 - (hour as usize) * 10 + index.min(1),
             commit: format!("{stage}{hour}"),
             when: at(hour),
+            claimed: at(hour),
         };
         let mut tenures = Vec::new();
         for (index, (digit, hour)) in arrivals.iter().enumerate() {
@@ -390,7 +407,21 @@ mod tests {
         assert_eq!(found.waiting[1].1.gate, Gate::Held);
         let mut again = history("beta", &[('1', 0), ('2', 10), ('1', 14), ('2', 20)]);
         again.tenures[2].end.as_mut().expect("an end").takes_back = true;
-        assert_eq!(soaked(&look(&stage, &live, &[again], 23)), "v2");
+        assert_eq!(soaked(&look(&stage, &live, std::slice::from_ref(&again), 23)), "v2");
+        // It has soaked by then, so it stays proven when a newer one replaces it.
+        let mut replaced = history("beta", &[('1', 0), ('2', 10), ('1', 14), ('2', 20), ('3', 23)]);
+        replaced.tenures[3].end.as_mut().expect("an end").takes_back = true;
+        assert_eq!(soaked(&look(&stage, &live, &[replaced], 24)), "v2");
+    }
+
+    #[test]
+    fn returning_to_what_nobody_recorded_is_no_arrival() {
+        let (live, mut beta) = (history("live", &[('2', 15)]), history("beta", &[('2', 10), ('1', 20)]));
+        assert_eq!(soaked(&look(&stage(2, any(&["beta"])), &live, std::slice::from_ref(&beta), 40)), "v1");
+        let version = crate::image::Version::parse_tag("v1").expect("a version");
+        let versions = BTreeMap::from([("ghcr.io/acme/app".parse().expect("an image"), version)]);
+        beta.tenures.push(Tenure { held: Held::Unrecorded(versions), since: None, end: None });
+        assert_eq!(look(&stage(2, any(&["beta"])), &live, &[beta], 40), Outlook::default());
     }
 
     #[test]

@@ -16,8 +16,18 @@ pub struct Point {
     pub ago: usize,
     /// Its ID.
     pub commit: String,
-    /// When it arrived on the branch, as far as that can be told.
+    /// When it arrived on the branch at the latest, as far as that can be told.
     pub when: Timestamp,
+    /// When it says that it was made. The clock that said so may have been wrong.
+    pub claimed: Timestamp,
+}
+
+impl Point {
+    /// Returns when it arrived at the earliest. A commit before it with a wrong clock moves `when` ahead, which must not
+    /// make a stay that it ended any longer.
+    pub fn earliest(&self) -> Timestamp {
+        self.when.min(self.claimed)
+    }
 }
 
 /// How a commit changed a field of a stage.
@@ -91,6 +101,11 @@ impl Held {
         if let (Held::Release(own), Held::Release(other)) = (self, other) {
             return own.is_same_where_shared(other);
         }
+        self.has_same_tags(other)
+    }
+
+    /// Returns whether it has the same tags as what another stage holds, as far as both have the same images.
+    pub fn has_same_tags(&self, other: &Held) -> bool {
         let (own, other) = (self.tags(), other.tags());
         let mut shared = own.iter().filter_map(|(image, tag)| Some((tag, other.get(image)?))).peekable();
         shared.peek().is_some() && shared.all(|(own, other)| own == other)
@@ -221,8 +236,8 @@ mod tests {
 
     fn moved(ago: usize, file: &str, from: &str, to: &str, recorded: Option<char>) -> FieldMove {
         let version = |text: &str| (text != "-").then(|| Version::parse_tag(text).expect("a version"));
-        let at =
-            Point { ago, commit: ago.to_string(), when: Timestamp::from_second(1000 - ago as i64).expect("a time") };
+        let when = Timestamp::from_second(1000 - ago as i64).expect("a time");
+        let at = Point { ago, commit: ago.to_string(), when, claimed: when };
         FieldMove {
             at,
             file: file.to_owned(),

@@ -16,7 +16,7 @@ use crate::plan::trailer::{RecordedMove, agree};
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::fetch::Deepened;
-use crate::repo::line::{ChangedFile, Step};
+use crate::repo::line::Step;
 use crate::repo::tree::{BlobId, Content};
 use crate::stage::timeline::{FieldMove, Point};
 
@@ -164,9 +164,10 @@ impl<'r> Reading<'r> {
         if found.is_empty() {
             return Ok(());
         }
-        let at = Point { ago, commit: record.commit.clone(), when: step.logged.time };
+        let (when, claimed) = (step.logged.time, step.logged.time);
+        let at = Point { ago, commit: record.commit.clone(), when, claimed };
         for (file, (path, image), from, to) in found {
-            self.moves.push(field_move(&record, at.clone(), file, path, image, from, to));
+            self.moves.push(field_move(&record, at.clone(), file.path.clone(), path, image, from, to));
         }
         self.records.insert(record.commit.clone(), record);
         Ok(())
@@ -204,16 +205,11 @@ impl<'r> Reading<'r> {
         pending.chain(own).collect()
     }
 
-    /// Adds what is known of older commits. Commits arrive on a branch one after another, whatever their clocks say: not
-    /// before their parents, and not before this process last saw the branch without them.
+    /// Adds what is known of older commits.
     fn finish(mut self, end: End, tip: CommitId, known: Option<&FieldHistory>, now: Timestamp) -> FieldHistory {
         let known = known.filter(|_| end == End::Known);
-        let mut arrived = known.and_then(|known| known.seen).unwrap_or(Timestamp::MIN);
-        let mut times: Vec<Timestamp> = Vec::with_capacity(self.commits.len());
-        for (_, time) in self.commits.iter().rev() {
-            arrived = arrived.max(*time).min(now);
-            times.push(arrived);
-        }
+        let claimed = self.commits.iter().rev().map(|(_, time)| *time);
+        let times = arrivals(claimed, known.and_then(|known| known.seen), now);
         let newer = self.commits.len();
         for moved in &mut self.moves {
             moved.at.when = times[newer - 1 - moved.at.ago];
@@ -244,10 +240,23 @@ impl<'r> Reading<'r> {
     }
 }
 
-fn field_move(
+/// Returns when commits arrived on a branch at the latest, given when they say that they were made, oldest first. They
+/// arrived one after another, whatever their clocks say: not before their parents, not before the last time at which a
+/// process saw the branch without them, and not in the future.
+pub fn arrivals(claimed: impl Iterator<Item = Timestamp>, seen: Option<Timestamp>, now: Timestamp) -> Vec<Timestamp> {
+    let mut arrived = seen.unwrap_or(Timestamp::MIN);
+    let arrive = |time: Timestamp| {
+        arrived = arrived.max(time).min(now);
+        arrived
+    };
+    claimed.map(arrive).collect()
+}
+
+/// Returns how a commit changed a field. What it records counts only if it is what it did.
+pub fn field_move(
     record: &CommitRecord,
     at: Point,
-    file: &ChangedFile,
+    file: String,
     path: String,
     image: Repository,
     from: Option<Version>,
@@ -268,5 +277,5 @@ fn field_move(
         .find(|order| is_ours && order.image == image && to.as_ref().is_some_and(|to| to.tag == order.version.tag));
     let recorded = order.and_then(|order| order.version.digest.clone());
     let takes_back = !is_ours || goes_back;
-    FieldMove { at, file: file.path.clone(), path, image, from, to, recorded, is_recorded: is_ours, takes_back }
+    FieldMove { at, file, path, image, from, to, recorded, is_recorded: is_ours, takes_back }
 }

@@ -1,6 +1,8 @@
 //! Stages: when releases may move, and who says so.
 
 mod approvals;
+mod attacks;
+mod model;
 mod promotion;
 mod scene;
 mod story;

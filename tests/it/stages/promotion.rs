@@ -22,7 +22,7 @@ const FILES: [(&str, &str); 3] = [
 ];
 
 /// Three stages without conditions.
-const PLAIN: &str = "stages:\n- { name: beta, paths: ['beta/**'] }\n- { name: paper, paths: ['paper/**'], from: beta }\n\
+pub const PLAIN: &str = "stages:\n- { name: beta, paths: ['beta/**'] }\n- { name: paper, paths: ['paper/**'], from: beta }\n\
     - { name: live, paths: ['live/**'], from: paper }\n";
 
 /// Runs a command with these stages, and with the clock ahead by some hours if there is a clock that can be.
@@ -44,12 +44,12 @@ fn set_clock(library: &Path, hours: i64) {
     fs::write(library.with_extension("offset"), (hours * 3600).to_string()).expect("written");
 }
 
-fn sync(stage: &Stage, stages: &str, hours: i64) -> Run {
+pub fn sync(stage: &Stage, stages: &str, hours: i64) -> Run {
     at(stage, stages, hours, &["sync", "--output", "json"])
 }
 
 /// The tags of the image in the three stages.
-fn held(stage: &Stage) -> String {
+pub fn held(stage: &Stage) -> String {
     let tag = |name: &str| {
         let text = stage.origin.read(&format!("{name}/app.yaml"));
         text.trim().rsplit(':').next().expect("a tag").to_owned()
@@ -57,7 +57,7 @@ fn held(stage: &Stage) -> String {
     ["beta", "paper", "live"].map(tag).join(" ")
 }
 
-fn with_images() -> Stage {
+pub fn with_images() -> Stage {
     let stage = Stage::new(&FILES);
     stage.registry.push("org/app", "aaaaaa1", OLD);
     stage.registry.push("org/app", "aaaaaa2", NEW);

@@ -90,62 +90,72 @@ pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &Finding
     let mut plan = Plan::default();
     for (located, rule) in governed(inventory, policies) {
         let field = &located.field;
-        let held = field.version.tag.clone();
-        let mut skip = |tag: Option<Tag>, reason, detail: String| {
-            plan.skipped.insert(Skipped::field(&located.file, field, tag, reason, detail));
-        };
-        let together =
-            (!field.serves_also.is_empty()).then(|| together::choose(field, rule, policies, findings)).flatten();
+        let is_shared = !field.serves_also.is_empty();
+        let together = is_shared.then(|| together::choose(field, rule, policies, findings)).flatten();
         if let Some((newer, detail)) = together.as_ref().and_then(|choice| choice.shortfall(&located.file, field)) {
-            skip(Some(newer), Reason::NoCandidate, detail);
+            plan.skip(located, Some(newer), Reason::NoCandidate, detail);
         }
-        let chosen = match findings.get(&field.repository) {
-            Some(Ok(findings)) => match together {
-                Some(choice) => Some(choice.tag),
-                None => findings.choose(&rule.tags, held.as_ref()),
-            },
-            Some(Err(NoFindings::Absent(detail) | NoFindings::Unfinished(detail))) => {
-                skip(held, Reason::NoCandidate, detail.clone());
-                continue;
-            }
-            Some(Err(NoFindings::Failed(detail))) => {
-                skip(held, Reason::RegistryError, detail.clone());
-                continue;
-            }
-            None => None,
-        };
-        let Some(chosen) = chosen else {
-            skip(held, Reason::RegistryError, "the registry was not queried".to_owned());
-            continue;
-        };
-        match chosen {
-            Ok(tag) => {
-                let digest = if rule.pin || rule.track || field.version.digest.is_some() {
-                    WantedDigest::OfTag
-                } else {
-                    WantedDigest::Without
-                };
-                let ordered_by = OrderedBy::of(&rule.tags);
-                plan.updates.push(Update { ordered_by, ..Update::new(located, Some(tag), digest) });
-            }
-            Err(no) => {
-                // The tag stays, but its digest is not written yet, or may have changed.
-                let wants_digest = rule.track || rule.pin && field.version.digest.is_none();
-                let moves = no.keeps_tag() && held.is_some() && wants_digest;
-                match no {
-                    NoChoice::UpToDate { .. } if moves => {}
-                    NoChoice::UpToDate { .. } => skip(held.clone(), Reason::UpToDate, no.to_string()),
-                    _ => skip(held.clone(), Reason::NoCandidate, no.to_string()),
-                }
-                if moves {
-                    let ordered_by = OrderedBy::Digest;
-                    plan.updates.push(Update { ordered_by, ..Update::new(located, held, WantedDigest::OfTag) });
-                }
-            }
+        match choose(field, rule, together.map(|choice| choice.tag), findings) {
+            Ok(Ok(tag)) => plan.follow(located, rule, tag),
+            Ok(Err(no)) => plan.stay(located, rule, &no),
+            Err((reason, detail)) => plan.skip(located, field.version.tag.clone(), reason, detail),
         }
     }
     keep_in_step(&mut plan, inventory, policies);
     plan
+}
+
+/// Returns the choice of a policy for a field, which is `together` if it shares its scalar with other images.
+///
+/// # Errors
+/// Fails if the registry did not say enough to choose.
+fn choose(
+    field: &Field,
+    rule: &Rule,
+    together: Option<Result<Tag, NoChoice>>,
+    findings: &FindingsByImage,
+) -> Result<Result<Tag, NoChoice>, (Reason, String)> {
+    let not_queried = || (Reason::RegistryError, "the registry was not queried".to_owned());
+    match findings.get(&field.repository) {
+        Some(Ok(findings)) => {
+            together.or_else(|| findings.choose(&rule.tags, field.version.tag.as_ref())).ok_or_else(not_queried)
+        }
+        Some(Err(NoFindings::Absent(detail) | NoFindings::Unfinished(detail))) => {
+            Err((Reason::NoCandidate, detail.clone()))
+        }
+        Some(Err(NoFindings::Failed(detail))) => Err((Reason::RegistryError, detail.clone())),
+        None => Err(not_queried()),
+    }
+}
+
+impl Plan {
+    /// Adds the update of a field to the tag that its policy chose.
+    fn follow(&mut self, located: &Located, rule: &Rule, tag: Tag) {
+        let has_digest = rule.pin || rule.track || located.field.version.digest.is_some();
+        let digest = if has_digest { WantedDigest::OfTag } else { WantedDigest::Without };
+        let ordered_by = OrderedBy::of(&rule.tags);
+        self.updates.push(Update { ordered_by, ..Update::new(located, Some(tag), digest) });
+    }
+
+    /// Notes that a field keeps its tag. Its digest may not be written yet, or may have changed.
+    fn stay(&mut self, located: &Located, rule: &Rule, no: &NoChoice) {
+        let version = &located.field.version;
+        let wants_digest = rule.track || rule.pin && version.digest.is_none();
+        let moves = no.keeps_tag() && version.tag.is_some() && wants_digest;
+        match no {
+            NoChoice::UpToDate { .. } if moves => {}
+            NoChoice::UpToDate { .. } => self.skip(located, version.tag.clone(), Reason::UpToDate, no.to_string()),
+            _ => self.skip(located, version.tag.clone(), Reason::NoCandidate, no.to_string()),
+        }
+        if moves {
+            let update = Update::new(located, version.tag.clone(), WantedDigest::OfTag);
+            self.updates.push(Update { ordered_by: OrderedBy::Digest, ..update });
+        }
+    }
+
+    fn skip(&mut self, located: &Located, tag: Option<Tag>, reason: Reason, detail: String) {
+        self.skipped.insert(Skipped::field(&located.file, &located.field, tag, reason, detail));
+    }
 }
 
 /// Keeps fields that someone moved since the cycle began. That was on purpose, so they are left for the next cycle.

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod promotion;
+mod releases;
 mod scene;
 mod story;
 mod windows;

@@ -155,6 +155,21 @@ fn broken_glass_deploys_what_no_stage_has_held_but_nothing_incomplete() {
 }
 
 #[test]
+fn a_job_that_sets_a_tag_skips_no_stage() {
+    let scene = Scene::new(STAGES);
+    scene.stage.registry.push("org/app", "aaaaaa2", "2026-04-02T10:00:00Z");
+    let reference = format!("{}:aaaaaa2", scene.stage.image("app"));
+    let run = scene.run(&["set", &reference]).ok();
+    assert_eq!((scene.held("beta").as_str(), scene.held("live").as_str()), ("aaaaaa2", "aaaaaa1"));
+    assert!(run.stderr.contains("the stage live receives its releases from another one"), "{run:#?}");
+    scene.run(&["set", &reference, "--stage", "prod"]).fails_with(2);
+    scene.run(&["set", &reference, "--stage", "live"]).ok();
+    assert_eq!(scene.held("live"), "aaaaaa2");
+    let history = scene.run(&["history", "--stage", "live", "--output", "json"]).ok().json();
+    assert_eq!(history[0]["act"], "set");
+}
+
+#[test]
 fn stages_are_rolled_back_one_by_one() {
     let mut scene = in_beta();
     scene.set_clock(0, "16:30");

@@ -32,7 +32,9 @@ fn an_approved_release_waits_for_the_window_and_enters_when_it_opens() {
     scene.set_clock(0, "14:00");
     let missing = scene.run(&["promote", "live"]);
     assert!(missing.code == 3 && missing.stdout.contains("0 of 1 approvals"), "{missing:#?}");
-    scene.run_as("ada", &["approve", "live", "aaaaaa2"]).ok();
+    scene.run_as("ada", &["approve", "live"]).ok();
+    let again = scene.run_as("ada", &["approve", "live"]).fails_with(2);
+    assert!(again.stderr.contains("no release waits for an approval"), "{again:#?}");
     scene.set_clock(0, "15:59");
     let (reason, detail) = why(&scene.sync().ok(), "live");
     assert!(reason == "window" && !detail.contains("approval"), "{detail}");

@@ -2,7 +2,7 @@
 
 use crate::manifest::field_rules::FieldRules;
 use crate::manifest::prefilter::{Prefilter, words};
-use crate::policy::rule::PolicySet;
+use crate::policy::rule::{ImagePattern, PolicySet};
 
 /// The configuration of a tree.
 #[derive(Debug, Clone, Default)]
@@ -16,7 +16,9 @@ pub struct TreeConfig {
 impl TreeConfig {
     /// Returns a prefilter for the images that any policy governs.
     pub fn prefilter(&self) -> Prefilter {
-        let patterns = self.policies.rules.iter().flat_map(|rule| &rule.images);
-        Prefilter::from_words(patterns.map(|pattern| words(pattern.as_str())))
+        let patterns = || self.policies.rules.iter().flat_map(|rule| &rule.images);
+        let of_images = patterns().filter(|pattern| !pattern.is_of_charts());
+        let charts = patterns().any(ImagePattern::is_of_charts);
+        Prefilter::from_words(of_images.map(|pattern| words(pattern.as_str())), charts)
     }
 }

@@ -4,6 +4,7 @@ mod approvals;
 mod attacks;
 mod model;
 mod promotion;
+mod releases;
 mod scene;
 mod story;
 mod windows;

@@ -30,7 +30,9 @@ fn cycle(world: &mut World, fate: u8) -> Result<(), TestCaseError> {
         for commit in &planned {
             account::check(world, commit).map_err(TestCaseError::fail)?;
         }
-        planned.iter().for_each(|commit| drop(world.push_planned(commit)));
+        for commit in &planned {
+            world.push_planned(commit);
+        }
         planned = engine::plan(world);
     }
     Ok(())

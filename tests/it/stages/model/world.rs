@@ -296,14 +296,16 @@ impl World {
                     }
                 }
             }
-            2 => drop(self.registry[image].insert(self.built)),
+            2 => {
+                self.registry[image].insert(self.built);
+            }
             3..=5 => self.now += SignedDuration::from_mins(i64::from(a) % 180 + 1),
             6 | 7 => {
                 let passed = b % 4 != 0;
                 let commit = usize::from(c) % self.commits.len();
                 // Mostly the newest ones.
                 let commit = if b & 8 == 0 { self.commits.len() - 1 } else { commit };
-                (0..self.stages.stages.len()).for_each(|stage| drop(self.checks.insert((stage, commit), passed)));
+                self.checks.extend((0..self.stages.stages.len()).map(|stage| ((stage, commit), passed)));
             }
             8 => self.edit(stage, image, b, c, skew),
             9 => self.return_to_before(stage, a, skew),
@@ -316,7 +318,9 @@ impl World {
                 let trailers = format!("Tagalong-Acknowledge: s{stage}\n");
                 self.commit(Kind::Acknowledge { stage, who }, &[], &trailers, signed_by, skew);
             }
-            _ => drop(self.commit(Kind::Noise, &[], "", SignedBy::default(), skew * 3)),
+            _ => {
+                self.commit(Kind::Noise, &[], "", SignedBy::default(), skew * 3);
+            }
         }
     }
 
@@ -388,7 +392,9 @@ impl World {
         let entry = self.approved.entry((stage, id.to_string())).or_default();
         match (who, verb) {
             ("eve", _) => {}
-            (_, "Approve") => drop(entry.insert(who)),
+            (_, "Approve") => {
+                entry.insert(who);
+            }
             _ => entry.clear(),
         }
         self.commit(Kind::Order, &[], &trailers, signer(who), 0);

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod promotion;
+mod recipes;
 mod scene;
 mod story;
 mod windows;

@@ -1,5 +1,6 @@
 //! Stages: when releases may move, and who says so.
 
+mod agent;
 mod approvals;
 mod promotion;
 mod recipes;

@@ -8,12 +8,14 @@ use serde::Serialize;
 use tokio::task::block_in_place;
 
 use crate::config::load::Config;
+use crate::cycle::queries;
 use crate::fault::{Explain, Fault};
 use crate::forge;
 use crate::forge::client::Forge;
 use crate::policy::order::SourceBranch;
 use crate::registry::client::Client;
 use crate::registry::credentials;
+use crate::registry::error::RegistryError;
 use crate::repo;
 use crate::repo::remote;
 use crate::repo::signers::commits::verify_own;
@@ -155,13 +157,25 @@ async fn registries(config: &Config) -> Result<Vec<Row>, CliError> {
         // A file that has not been read yet would fail only later.
         let readable = file.map_or(Ok(()), |file| block_in_place(|| credentials::look_up(file, host, "")).map(drop));
         let answer = match readable {
-            Ok(()) => registry.ping(host).await,
+            Ok(()) => registry.ping(host).await.map(|()| "responds"),
             Err(error) => Err(error),
         };
-        let answer = answer.as_ref().map(|()| "responds".to_owned()).map_err(|error| error as &dyn Explain);
+        let answer = match answer {
+            Err(RegistryError::NotARegistry { .. }) if has_charts(config, host) => {
+                Ok("responds; it is not an OCI registry, so its charts are read from indexes")
+            }
+            answer => answer,
+        };
+        let answer = answer.as_ref().map(|text| (*text).to_owned()).map_err(|error| error as &dyn Explain);
         rows.push(Row::new("registry", host.clone(), answer));
     }
     Ok(rows)
+}
+
+/// Returns whether a policy of charts names a host.
+fn has_charts(config: &Config, host: &str) -> bool {
+    let patterns = config.tree_config.own.policies.rules.iter().flat_map(|rule| &rule.images);
+    patterns.filter(|pattern| pattern.is_of_charts()).any(|pattern| pattern.host() == Some(host))
 }
 
 /// Checks the source repositories. Those that only images name are not known before the images are inspected.
@@ -181,7 +195,7 @@ fn sources(config: &Config) -> Vec<Row> {
 fn effects(config: &Config) -> Result<Vec<Row>, CliError> {
     let target = || "policies and paths".to_owned();
     let row = |result: Result<String, &dyn Explain>| Row::new("effect", target(), result);
-    Ok(match connect::engine(config)?.idle() {
+    Ok(match queries::idle(&connect::engine(config)?) {
         Ok(notes) if notes.is_empty() => vec![row(Ok("each has an effect on the branch".to_owned()))],
         Ok(notes) => notes.into_iter().map(|note| Row { warns: true, ..row(Ok(note)) }).collect(),
         Err(error) => vec![row(Err(&error))],

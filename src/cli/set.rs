@@ -16,9 +16,11 @@ use crate::cycle::report::{FileChange, Moved, Report};
 use crate::cycle::secrets::verify::Secrets;
 use crate::cycle::stages::report::StageReport;
 use crate::image::{Reference, Repository};
+use crate::manifest::chart_lock;
 use crate::manifest::edit::FollowRefs;
 use crate::plan::decide::{self, RequestError};
 use crate::plan::gate;
+use crate::stage::name::Name;
 
 use super::arguments::{ActorArguments, GitArguments, OutputArguments};
 use super::connect;
@@ -29,16 +31,18 @@ use super::output;
 /// Write exactly these references; what CI runs after a build
 ///
 /// Afterwards, every field of the given images reads exactly as given: whole references anywhere in YAML, `images` of
-/// kustomizations, Helm-style `repository` and `tag`. Nothing else in the files changes, not even a comment or a quote. On
+/// kustomizations, Helm-style `repository` and `tag`. A chart is named with the scheme of its repository. Nothing else in the files changes, not even a comment or a quote. On
 /// git, the change is committed and pushed, and planned again whenever somebody else pushes first; with --dir, files are
 /// changed in place, without git and without a registry.
 ///
 /// On git, the image must exist in its registry, and a field is moved neither to an older build than its current one nor to
 /// a held tag: one that was deployed before and then removed, or one stopped by `tagalong hold`. Prints the commit's SHA, or
 /// `up to date`.
+///
+/// Stages that receive their releases from other stages are left alone, unless --stage or --path names them.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  tagalong set registry.example.com/org/app:1a2b3c4 --git-url ssh://git@example.com/org/infra.git\n  tagalong set ghcr.io/org/app:1a2b3c4 ghcr.io/org/worker:1a2b3c4 --wait-image 2m\n  tagalong set nginx:1.27 --dir . --dry-run"
+    after_help = "Examples:\n  tagalong set registry.example.com/org/app:1a2b3c4 --git-url ssh://git@example.com/org/infra.git\n  tagalong set ghcr.io/org/app:1a2b3c4 ghcr.io/org/worker:1a2b3c4 --wait-image 2m\n  tagalong set nginx:1.27 --dir . --dry-run\n  tagalong set oci://ghcr.io/org/charts/app:1.2.3 --dir ."
 )]
 pub struct Arguments {
     /// References to write
@@ -46,7 +50,7 @@ pub struct Arguments {
     images: Vec<String>,
 
     /// Work on the files below this folder, in place: no git, no registry
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch", "wait_image", "allow_downgrade", "force", "reason", "actor"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch", "wait_image", "allow_downgrade", "force", "stage", "reason", "actor"])]
     dir: Option<PathBuf>,
 
     #[command(flatten)]
@@ -72,6 +76,10 @@ pub struct Arguments {
     /// Move a field even to a held tag. Requires --reason, and is recorded
     #[arg(long, requires = "reason")]
     force: bool,
+
+    /// Write into the files of this stage only, even if it receives its releases from another one
+    #[arg(long, value_name = "STAGE")]
+    stage: Option<Name>,
 
     /// Reason, recorded in the commit
     #[arg(long, value_name = "TEXT")]
@@ -100,6 +108,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         references: wanted,
         allow_downgrade: arguments.allow_downgrade,
         force: arguments.force,
+        stage: arguments.stage.clone(),
         follow,
         wait_image: arguments.wait_image.unwrap_or_default(),
         by: Attribution { actor: arguments.actor.actor.clone(), reason: arguments.reason.clone() },
@@ -112,7 +121,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
 fn references(texts: &[String]) -> Result<Vec<Reference>, CliError> {
     let mut by_name: BTreeMap<Repository, (String, Reference)> = BTreeMap::new();
     for text in texts {
-        let reference: Reference = text.parse().map_err(|source| CliError::Reference { text: text.clone(), source })?;
+        let reference =
+            Reference::parse_any(text).map_err(|source| CliError::Reference { text: text.clone(), source })?;
         if reference.version.is_empty() {
             return Err(CliError::NoVersion(text.clone()));
         }
@@ -158,6 +168,13 @@ fn in_folder(
         let after = gated
             .edited(file, &before, follow, &tree_config.field_rules, Some(&update_mac))
             .map_err(CycleError::from)?;
+        if let Some(lock) = chart_lock::lock_of(file)
+            && folder.has(&lock)
+        {
+            let before_lock = folder.read(&lock)?;
+            let followed = chart_lock::follow(&before, &after, &before_lock);
+            changes.extend(followed.map(|after| FileChange { file: lock, before: before_lock, after }));
+        }
         changes.push(FileChange { file: file.to_owned(), before, after });
     }
     if mode == Mode::Push {

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::fault::Explain;
 use crate::manifest::file_kind::REPOSITORY_FILE;
-use crate::manifest::inventory::{Inventory, NamedFileError};
+use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::Prefilter;
 use crate::plan::message::Purpose;
@@ -21,8 +21,6 @@ use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::config::Branch;
 use crate::repo::error::RepoError;
-use crate::sops::audit::FileVerdict;
-use crate::window::schedule::Schedule;
 
 use super::candidates::findings_cache::FindingsCache;
 use super::context::Context;
@@ -31,15 +29,12 @@ use super::error::CycleError;
 use super::gates::image;
 use super::gates::list::{self as gates, Passed};
 use super::history::branch::History;
-use super::idle::{self, Thoroughness};
 use super::memory::{KnownHolds, Memory};
 use super::operations::follow::Follow;
 use super::operations::operation::Operation;
 use super::operations::rotate::Rotation;
 use super::operations::terms::{Mode, Terms};
 use super::report::{FileChange, Moved, Report};
-use super::schedules;
-use super::secrets::verify::Progress;
 use super::services::Services;
 use super::stages::report::Concerns;
 use super::stages::status::{self as stages, CellStatus};
@@ -203,15 +198,6 @@ impl Engine {
         Ok(decision)
     }
 
-    /// Returns the windows of the branch's tip, for commands that only read.
-    pub fn schedules(&self) -> Result<Vec<Schedule>, CycleError> {
-        block_in_place(|| {
-            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
-            let config = self.tree_config(&tip, Hosts::Any)?;
-            Ok(schedules::of(&tip, &config.stages)?)
-        })
-    }
-
     /// Returns the image fields and the configuration of the branch's tip, for commands that only read.
     pub fn inventory(&self) -> Result<(Arc<Inventory>, TreeConfig), CycleError> {
         let (_, config, inventory) = block_in_place(|| self.read())?;
@@ -220,33 +206,20 @@ impl Engine {
 
     /// Returns the branch's tip with its configuration and image fields.
     pub(super) fn read(&self) -> Result<(Tip, TreeConfig, Arc<Inventory>), CycleError> {
-        let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
+        let tip = self.tip()?;
         let config = self.tree_config(&tip, Hosts::Any)?;
         let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
         Ok((tip, config, inventory))
     }
 
-    /// Returns notes on the policies and paths that have no effect on the branch's tip.
-    pub fn idle(&self) -> Result<Vec<String>, CycleError> {
-        block_in_place(|| {
-            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
-            let config = self.tree_config(&tip, Hosts::Allowed)?;
-            let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
-            Ok(idle::notes(&tip, &config, &inventory, &self.paths, Thoroughness::WithSimilar)?)
-        })
+    /// Returns the branch's tip.
+    pub(super) fn tip(&self) -> Result<Tip, CycleError> {
+        Ok(Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?)
     }
 
-    /// Returns the verdicts on the secrets of the branch's tip.
-    pub fn verify_secrets(&self, progress: &Progress<'_>) -> Result<Vec<FileVerdict>, CycleError> {
-        block_in_place(|| {
-            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
-            let mut verdicts = self.services.secrets.verify(&tip, progress)?;
-            if let Some(file) = self.paths.missing(&|path| tip.has(path)) {
-                return Err(CycleError::NamedFile(NamedFileError::Missing { file: file.to_owned() }));
-            }
-            verdicts.retain(|verdict| self.paths.wants(&verdict.file));
-            Ok(verdicts)
-        })
+    /// Returns the files that may be edited.
+    pub(super) fn paths(&self) -> &PathFilter {
+        &self.paths
     }
 
     #[tracing::instrument(level = "debug", name = "run", skip_all)]
@@ -498,7 +471,8 @@ impl Engine {
         })
     }
 
-    fn tree_config(&self, tip: &Tip, hosts: Hosts) -> Result<TreeConfig, CycleError> {
+    /// Returns the configuration of a tip.
+    pub(super) fn tree_config(&self, tip: &Tip, hosts: Hosts) -> Result<TreeConfig, CycleError> {
         let file = tip.file(REPOSITORY_FILE)?;
         (self.config)(file.as_deref(), hosts).map_err(CycleError::Configuration)
     }

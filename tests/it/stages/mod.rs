@@ -4,6 +4,7 @@ mod agent;
 mod approvals;
 mod promotion;
 mod recipes;
+mod releases;
 mod scene;
 mod story;
 mod windows;

@@ -138,7 +138,7 @@ async fn approve<E: From<DemoError>>(scene: &Scene, screen: &Screen<'_, E>) -> R
     screen.heading("4. Ada approves the release, with a signed commit that changes no file")?;
     let stage = "live".parse().map_err(|_| E::from(DemoError::Unexpected("there is no stage live".to_owned())))?;
     let by = Attribution { actor: Some("ada".to_owned()), reason: Some("tested in beta".to_owned()) };
-    let approve = Approve { opinion: Opinion::Approve, stage, release: TAGS[1].to_owned(), by };
+    let approve = Approve { opinion: Opinion::Approve, stage, release: None, by };
     scene.sandbox.run_as(&scene.key_file, &approve).await.map_err(E::from)?;
     (screen.print)(&newest(scene)?)?;
     let report = scene.sandbox.cycle().await.map_err(E::from)?;

@@ -255,6 +255,7 @@ mod tests {
     use crate::agent::runtime::Load;
     use crate::agent::worker::CycleRunner;
     use crate::cycle::error::CycleError;
+    use crate::cycle::stages::report::StageReport;
     use crate::image::Repository;
 
     use super::*;
@@ -322,6 +323,7 @@ mod tests {
             duration_ms: 0,
             images: Vec::new(),
             changes: [].into(),
+            stages: StageReport::default(),
             notes: Vec::new(),
         }
     }

@@ -14,6 +14,7 @@ use crate::cycle::operations::set::Set;
 use crate::cycle::operations::terms::{Attribution, Mode};
 use crate::cycle::report::{FileChange, Moved, Report};
 use crate::cycle::secrets::verify::Secrets;
+use crate::cycle::stages::report::StageReport;
 use crate::image::{Reference, Repository};
 use crate::manifest::chart_lock;
 use crate::manifest::edit::FollowRefs;
@@ -190,6 +191,7 @@ fn in_folder(
         is_proposal: false,
         duration_ms: start.elapsed().as_millis() as u64,
         images: Vec::new(),
+        stages: StageReport::default(),
         changes: changes.into(),
         notes,
     })

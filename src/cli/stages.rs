@@ -74,26 +74,13 @@ fn text(board: &[CellStatus], now: Timestamp) -> String {
 
 /// Returns the version that a stage holds, and how long it has.
 fn held(cell: &CellStatus, now: Timestamp) -> String {
-    let version = cell.tag.as_ref().map_or("(several)", |tag| tag.short());
-    let since = cell.since.map(|since| format!(" ({})", duration(since, now))).unwrap_or_default();
-    format!("{version}{since}")
+    let since = cell.age(now).map(|age| format!(" ({age})")).unwrap_or_default();
+    format!("{}{since}", cell.version())
 }
 
 /// Returns which release comes next, and what it waits for.
 fn coming(next: &NextStatus) -> String {
-    let id = || next.id.iter().flat_map(|id| id.chars().take(12)).collect::<String>();
-    let version = next.tag.as_ref().map_or_else(id, |tag| tag.short().to_owned());
     let waits: Vec<&str> = next.waits.iter().map(|wait| wait.detail.as_str()).collect();
     let state = if waits.is_empty() { "enters in the next cycle".to_owned() } else { waits.join("; ") };
-    safe(&format!("{version} {state}"))
-}
-
-/// Returns how long ago something was, in its two largest units.
-fn duration(since: Timestamp, now: Timestamp) -> String {
-    let minutes = now.duration_since(since).as_mins().max(0);
-    match (minutes / 1440, minutes / 60 % 24, minutes % 60) {
-        (0, 0, minutes) => format!("{minutes}m"),
-        (0, hours, minutes) => format!("{hours}h {minutes}m"),
-        (days, hours, _) => format!("{days}d {hours}h"),
-    }
+    safe(&format!("{} {state}", next.short()))
 }

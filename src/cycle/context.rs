@@ -17,6 +17,7 @@ use super::history::branch::History;
 use super::memory::Memory;
 use super::operations::terms::{Mode, Terms};
 use super::services::Services;
+use super::stages::report::Concerns;
 use super::stages::status::CellStatus;
 use super::state::CycleState;
 use super::time_limit::TimeLimit;
@@ -52,6 +53,8 @@ pub struct Context<'c> {
     pub notes: Vec<String>,
     /// What the stages hold, and what comes next.
     pub board: Vec<CellStatus>,
+    /// What people should look at in the stages.
+    pub concerns: Concerns,
 }
 
 impl<'c> Context<'c> {

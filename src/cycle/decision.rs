@@ -12,6 +12,7 @@ use crate::plan::skip::{Reason, Skipped};
 use super::error::CycleError;
 use super::report::FileChange;
 use super::secrets::verify::Secrets;
+use super::stages::report::{Concerns, Promoted, StageReport};
 use super::stages::status::CellStatus;
 use super::status::{self, ImageStatus, Inputs};
 use super::tip::Tip;
@@ -34,6 +35,8 @@ pub struct Decision {
     pub inputs: Inputs,
     /// What the stages hold, and what comes next.
     pub board: Vec<CellStatus>,
+    /// What people should look at in the stages.
+    pub concerns: Concerns,
 }
 
 impl Decision {
@@ -45,6 +48,12 @@ impl Decision {
     /// Returns the state of each image that a policy governs.
     pub fn statuses(&self) -> Vec<ImageStatus> {
         status::of_images(&self.inputs, &self.gated, &self.skipped)
+    }
+
+    /// Returns what was found out about stages.
+    pub fn stages(&self) -> StageReport {
+        let promoted = Promoted::of(&self.gated);
+        StageReport { board: self.board.clone(), promoted, concerns: self.concerns.clone() }
     }
 
     /// Makes the new bytes of all files. The fields of a file that cannot be edited stay; if a person requested the

@@ -36,6 +36,7 @@ use super::operations::rotate::Rotation;
 use super::operations::terms::{Mode, Terms};
 use super::report::{FileChange, Moved, Report};
 use super::services::Services;
+use super::stages::report::Concerns;
 use super::stages::status::{self as stages, CellStatus};
 use super::state::{Budget, CycleState};
 use super::status::{ImageStatus, Inputs};
@@ -306,6 +307,7 @@ impl Engine {
             commit,
             is_proposal,
             updates: decision.gated.updates().iter().map(Moved::from).collect(),
+            stages: decision.stages(),
             images: if is_by_name { Vec::new() } else { decision.statuses() },
             skipped: decision.skipped,
             attempts,
@@ -429,6 +431,7 @@ impl Engine {
             now: clock::now(),
             notes,
             board: Vec::new(),
+            concerns: Concerns::default(),
         };
         let (passed, purpose) = loop {
             let (plan, purpose) = operation.plan(&mut context).await?;
@@ -451,7 +454,7 @@ impl Engine {
         let KnownHolds { named, horizon } = self.memory.holds(context.tip, &mut context.history)?;
         horizon.into_iter().for_each(|horizon| context.note(horizon.note()));
         context.tip.clone.note_sound();
-        let Context { config, inventory, notes, mut board, .. } = context;
+        let Context { config, inventory, notes, mut board, concerns, .. } = context;
         let field_rules = config.field_rules.clone();
         let skipped: Vec<Skipped> = skipped.into_iter().map(|skipped| skipped.in_stage(&config.stages)).collect();
         stages::complete(&mut board, &gated, &skipped);
@@ -464,6 +467,7 @@ impl Engine {
             purpose: Purpose { held: named.all().to_vec(), ..purpose },
             inputs: Inputs { inventory, config, holds, named },
             board,
+            concerns,
         })
     }
 

@@ -26,6 +26,7 @@
 //! - [`report`]: the result of a cycle
 //! - [`status`]: the state of each image
 //! - [`explain`]: the explanation of an image's state, step by step
+//! - [`stage_gates`]: the conditions of its stages, with their evidence
 //! - [`error`]: the errors of a cycle
 
 pub mod candidates;
@@ -47,6 +48,7 @@ pub mod report;
 pub mod schedules;
 pub mod secrets;
 pub mod services;
+pub mod stage_gates;
 pub mod stages;
 pub mod state;
 pub mod status;

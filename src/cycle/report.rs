@@ -9,6 +9,7 @@ use crate::plan::gate::GatedUpdate;
 use crate::plan::skip::Skipped;
 use crate::repo::clone::CommitId;
 
+use super::stages::report::StageReport;
 use super::status::ImageStatus;
 
 /// The result of a cycle.
@@ -32,6 +33,8 @@ pub struct Report {
     pub images: Vec<ImageStatus>,
     /// The files before and after.
     pub changes: Arc<[FileChange]>,
+    /// What the stages hold, what entered them, and what people should look at.
+    pub stages: StageReport,
     /// Notes for people, such as files that are not valid YAML and fields that are overridden.
     pub notes: Vec<String>,
 }

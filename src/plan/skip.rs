@@ -92,7 +92,7 @@ impl From<Gate> for Reason {
         match gate {
             Gate::Incomplete => Reason::Incomplete,
             Gate::Soak => Reason::Soaking,
-            Gate::Check => Reason::Check,
+            Gate::Check | Gate::FailedCheck => Reason::Check,
             Gate::Window => Reason::Window,
             Gate::Approval => Reason::Approval,
             Gate::Held => Reason::Held,

@@ -233,12 +233,15 @@ fn soak(stay: &Stay) -> Evidence {
 }
 
 fn check_evidence(check: &Check, state: CheckState) -> Result<Evidence, Wait> {
-    let wait = |detail: String| Err(Wait { gate: Gate::Check, detail, until: None });
+    let wait_for = |detail: String| Wait { gate: Gate::Check, detail, until: None };
+    let wait = |detail: String| Err(wait_for(detail));
     match state {
         CheckState::Passed { url } => {
             Ok(Evidence { kind: "check".to_owned(), detail: format!("{check} success"), url })
         }
-        CheckState::Failed { detail } => wait(format!("{check} failed: {detail}")),
+        CheckState::Failed { detail } => {
+            Err(Wait { gate: Gate::FailedCheck, ..wait_for(format!("{check} failed: {detail}")) })
+        }
         CheckState::Waiting { detail } => wait(format!("{check}: {detail}")),
         CheckState::Unknown { detail } => wait(format!("{check} could not be queried: {detail}")),
     }

@@ -19,8 +19,11 @@ pub enum Gate {
     Incomplete,
     /// It was not long enough in the stage before.
     Soak,
-    /// A check has not succeeded.
+    /// A check has not succeeded yet.
     Check,
+    /// A check has failed.
+    #[serde(rename = "check")]
+    FailedCheck,
     /// A window is closed.
     Window,
     /// An approval is missing.
@@ -47,7 +50,7 @@ impl fmt::Display for Gate {
         f.write_str(match self {
             Gate::Incomplete => "incomplete",
             Gate::Soak => "soak",
-            Gate::Check => "check",
+            Gate::Check | Gate::FailedCheck => "check",
             Gate::Window => "window",
             Gate::Approval => "approval",
             Gate::Held => "held",

@@ -3,9 +3,11 @@
 //! - [`checks`]: the checks that releases have to pass in the stages before
 //! - [`known`]: the evidence that a cycle has gathered
 //! - [`planning`]: plans promotions
+//! - [`report`]: what a cycle found out about stages
 //! - [`status`]: what the stages hold, for reports
 
 pub mod checks;
 pub mod known;
 pub mod planning;
+pub mod report;
 pub mod status;

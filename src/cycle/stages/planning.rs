@@ -77,6 +77,7 @@ pub async fn plan(context: &mut Context<'_>, plan: &mut Plan, wanted: Option<Wan
     plan.updates.sort_by(|a, b| (&a.file, a.field.place).cmp(&(&b.file, b.field.place)));
     let broken = broken_glass::unacknowledged(&history.moves, &history.records, &history.orders, &stages);
     broken.iter().for_each(|glass| context.note(glass.to_string()));
+    context.concerns.broken_glass = broken;
     known.warnings().into_iter().for_each(|warning| context.note(warning));
     context.board = statuses;
     Ok(())

@@ -7,8 +7,9 @@ use crate::image::Tag;
 use crate::plan::gate::GatedPlan;
 use crate::plan::skip::Skipped;
 use crate::stage::board::{Cell, Next};
-use crate::stage::candidate::Wait;
+use crate::stage::candidate::{Gate, Wait};
 use crate::stage::name::Name;
+use crate::stage::promotion::Evidence;
 
 /// What a stage holds of a release, and what comes next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,6 +40,9 @@ pub struct NextStatus {
     pub id: Option<String>,
     /// What it waits for; nothing if the next cycle deploys it.
     pub waits: Vec<WaitStatus>,
+    /// What proves it so far.
+    #[serde(skip)]
+    pub evidence: Vec<Evidence>,
 }
 
 /// Something that a release waits for.
@@ -50,11 +54,28 @@ pub struct WaitStatus {
     pub detail: String,
     /// When it will be fulfilled, if only time is missing.
     pub until: Option<Timestamp>,
+    /// True for a check that has failed.
+    #[serde(skip)]
+    pub has_failed: bool,
 }
 
 impl From<&Wait> for WaitStatus {
     fn from(wait: &Wait) -> WaitStatus {
-        WaitStatus { gate: wait.gate.to_string(), detail: wait.detail.clone(), until: wait.until }
+        let has_failed = wait.gate == Gate::FailedCheck;
+        WaitStatus { gate: wait.gate.to_string(), detail: wait.detail.clone(), until: wait.until, has_failed }
+    }
+}
+
+impl NextStatus {
+    /// Returns the status of a version that a policy chose.
+    fn of_registry(tag: Option<Tag>) -> NextStatus {
+        NextStatus { tag, id: None, waits: Vec::new(), evidence: Vec::new() }
+    }
+
+    /// Returns its name for people: its tag, or the start of its ID.
+    pub fn short(&self) -> String {
+        let id = || self.id.iter().flat_map(|id| id.chars().take(12)).collect();
+        self.tag.as_ref().map_or_else(id, |tag| tag.short().to_owned())
     }
 }
 
@@ -66,6 +87,7 @@ impl CellStatus {
             tag: next.release.tag().cloned(),
             id: Some(next.release.id().to_string()),
             waits: next.waits.iter().map(WaitStatus::from).collect(),
+            evidence: next.evidence.clone(),
         });
         CellStatus {
             stage: cell.stage.name.clone(),
@@ -78,7 +100,30 @@ impl CellStatus {
         }
     }
 
-    fn has(&self, file: &str, path: &str) -> bool {
+    /// Returns a cell of a release without fields, for tests of what shows cells.
+    #[cfg(test)]
+    pub fn example(stage: Name, release: &str, next: Option<NextStatus>) -> CellStatus {
+        let (release, fields) = (release.to_owned(), Vec::new());
+        CellStatus { stage, release, tag: None, id: None, since: Some(Timestamp::UNIX_EPOCH), next, fields }
+    }
+
+    /// Returns the version that the stage holds, for people.
+    pub fn version(&self) -> &str {
+        self.tag.as_ref().map_or("(several)", |tag| tag.short())
+    }
+
+    /// Returns for how long the stage has held it, in its two largest units.
+    pub fn age(&self, now: Timestamp) -> Option<String> {
+        let minutes = now.duration_since(self.since?).as_mins().max(0);
+        Some(match (minutes / 1440, minutes / 60 % 24, minutes % 60) {
+            (0, 0, minutes) => format!("{minutes}m"),
+            (0, hours, minutes) => format!("{hours}h {minutes}m"),
+            (days, hours, _) => format!("{days}d {hours}h"),
+        })
+    }
+
+    /// Returns whether a field is one of its fields.
+    pub fn has(&self, file: &str, path: &str) -> bool {
         self.fields.iter().any(|(own, at)| own == file && at == path)
     }
 }
@@ -88,7 +133,7 @@ pub fn complete(board: &mut [CellStatus], gated: &GatedPlan, skipped: &[Skipped]
     for cell in board.iter_mut() {
         let update = gated.updates().iter().find(|update| cell.has(&update.file, &update.field.path));
         if let Some(update) = update.filter(|_| cell.next.is_none()) {
-            cell.next = Some(NextStatus { tag: update.to.tag.clone(), id: None, waits: Vec::new() });
+            cell.next = Some(NextStatus::of_registry(update.to.tag.clone()));
         }
         if update.is_some() || cell.next.as_ref().is_some_and(|next| !next.waits.is_empty()) {
             continue;
@@ -98,9 +143,9 @@ pub fn complete(board: &mut [CellStatus], gated: &GatedPlan, skipped: &[Skipped]
             if !is_here {
                 continue;
             }
-            let next =
-                cell.next.get_or_insert_with(|| NextStatus { tag: skipped.tag.clone(), id: None, waits: Vec::new() });
-            let wait = WaitStatus { gate: skipped.reason.to_string(), detail: skipped.detail.clone(), until: None };
+            let next = cell.next.get_or_insert_with(|| NextStatus::of_registry(skipped.tag.clone()));
+            let (gate, detail) = (skipped.reason.to_string(), skipped.detail.clone());
+            let wait = WaitStatus { gate, detail, until: None, has_failed: false };
             if !next.waits.contains(&wait) {
                 next.waits.push(wait);
             }

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use jiff::civil::Weekday;
 use jiff::{Timestamp, Zoned};
 use serde_json::Value;
 
+use crate::support::agent::Agent;
 use crate::support::clock;
 use crate::support::git::make_key;
 use crate::support::infra::Stage;
@@ -43,6 +45,13 @@ impl Scene {
         let at = local.in_tz("America/New_York").expect("a zone").timestamp();
         assert!(at > self.now, "the clock only goes forward");
         self.now = at;
+        self.move_clock();
+    }
+
+    /// Moves the clock of all programs under test, running ones included.
+    fn move_clock(&self) {
+        let ahead = self.now.as_second() - Timestamp::now().as_second();
+        fs::write(self.stage.home().join("offset"), ahead.max(0).to_string()).expect("written");
     }
 
     fn config(&self) -> PathBuf {
@@ -59,14 +68,21 @@ impl Scene {
 
     /// Runs a command at the time of the clock.
     pub fn run(&self, arguments: &[&str]) -> Run {
-        let library = self.stage.home().join("clock.so");
-        let offset = self.stage.home().join("offset");
-        let ahead = self.now.as_second() - Timestamp::now().as_second();
-        fs::write(&offset, ahead.max(0).to_string()).expect("written");
+        self.move_clock();
+        finished(self.command(arguments).output().expect("it runs"))
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = tagalong::command(self.stage.home());
         command.args(arguments).arg("--config").arg(self.config());
-        clock::preload(&mut command, &library, &offset);
-        finished(command.output().expect("it runs"))
+        clock::preload(&mut command, &self.stage.home().join("clock.so"), &self.stage.home().join("offset"));
+        command
+    }
+
+    /// Starts the agent, which follows the clock.
+    pub fn agent(&self) -> Agent {
+        self.move_clock();
+        Agent::spawn(self.command(&["run", "--log-format", "json"]))
     }
 
     /// Runs a command as a person who signs with their key.

@@ -100,7 +100,7 @@ impl Cell<'_> {
         let upstream: Vec<Upstream> = from.names().iter().map(upstream).collect();
         let mut outlook = candidate::outlook(
             self.stage,
-            self.held(),
+            &self.tenures,
             &upstream,
             &|stage, release| facts.hold_on(stage, release).or_else(|| self.taken_back_before(stage, release, cells)),
             facts.now(),

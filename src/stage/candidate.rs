@@ -103,22 +103,32 @@ pub struct Outlook {
     pub unusable: Vec<Wait>,
 }
 
-/// Returns the releases that may enter a stage that holds `current`. `hold_on` returns the reason if a release was rolled
-/// back or is held in a stage before.
+/// Returns the releases that may enter a stage with these tenures, newest first. `hold_on` returns the reason if a release was
+/// rolled back or is held in a stage before.
 pub fn outlook(
     stage: &Stage,
-    current: Option<&Tenure>,
+    own: &[Tenure],
     upstream: &[Upstream],
     hold_on: &dyn Fn(&Name, &Release) -> Option<String>,
     now: Timestamp,
 ) -> Outlook {
     let mut outlook = Outlook::default();
+    let current = own.first();
+    let floor = taken_back(own, upstream);
     let reached = current.and_then(|current| first_arrival(&current.held, upstream));
     for (release, first) in arrivals(upstream) {
         if current.is_some_and(|current| is_same(&current.held, release)) || !is_newer(first, reached, current) {
             continue;
         }
-        match proof(stage, release, upstream, hold_on, now) {
+        let below = floor.as_ref().filter(|(_, floor)| first.is_none_or(|first| first > *floor));
+        let proof = match below {
+            Some((newer, _)) => {
+                let (older, newer, stage) = (release.short(), newer.short(), &stage.name);
+                Err(wait(Gate::Held, format!("{older} is older than {newer}, which was taken back in {stage}")))
+            }
+            None => proof(stage, release, upstream, hold_on, now),
+        };
+        match proof {
             Ok(stays) => outlook.soaked.push(Soaked { release: release.clone(), stays }),
             Err(wait) => outlook.waiting.push((release.clone(), wait)),
         }
@@ -130,6 +140,15 @@ pub fn outlook(
             .extend(upstream.tenures.first().filter(same).and_then(|tenure| unusable(&upstream.stage, &tenure.held)));
     }
     outlook
+}
+
+/// Returns the newest release that was taken back in a stage, with its first arrival in the stages before. What is even older
+/// does not take its place by itself.
+fn taken_back<'t>(own: &'t [Tenure], upstream: &[Upstream]) -> Option<(&'t Release, usize)> {
+    let left = own.iter().filter(|tenure| tenure.end.as_ref().is_some_and(|end| end.takes_back));
+    let released = left.filter_map(|tenure| Some((tenure, tenure.held.release()?)));
+    let arrived = released.filter_map(|(tenure, release)| Some((release, first_arrival(&tenure.held, upstream)??)));
+    arrived.min_by_key(|(_, ago)| *ago)
 }
 
 /// Returns whether a release that first arrived in the stages before some commits ago is newer than what a stage holds.
@@ -350,7 +369,7 @@ mod tests {
     }
 
     fn look(stage: &Stage, current: &Upstream, upstream: &[Upstream], hour: i64) -> Outlook {
-        outlook(stage, current.tenures.first(), upstream, &|_, _| None, at(hour))
+        outlook(stage, &current.tenures, upstream, &|_, _| None, at(hour))
     }
 
     #[test]
@@ -394,7 +413,7 @@ mod tests {
         let (live, beta) = (history("live", &[('1', 5)]), history("beta", &[('1', 0), ('2', 10), ('3', 20)]));
         let stage = stage(2, any(&["beta"]));
         let held = |_: &Name, release: &Release| (release.short() == "v3").then(|| "rolled back".to_owned());
-        let found = outlook(&stage, live.tenures.first(), &[beta], &held, at(40));
+        let found = outlook(&stage, &live.tenures, &[beta], &held, at(40));
         assert_eq!(soaked(&found), "v2");
         assert_eq!(found.waiting[0].1, wait(Gate::Held, "beta: rolled back".to_owned()));
     }
@@ -440,6 +459,19 @@ mod tests {
         assert_eq!((soaked(&waiting).as_str(), waiting.waiting[0].1.until), ("", Some(at(35))));
         let found = look(&all, &live, &upstream, 35);
         assert_eq!((soaked(&found).as_str(), found.soaked[0].stays.len()), ("v2", 2));
+    }
+
+    #[test]
+    fn what_is_older_than_a_release_that_was_taken_back_stays_out() {
+        let beta = history("beta", &[('1', 0), ('2', 10), ('3', 20), ('4', 30)]);
+        let mut live = history("live", &[('1', 5), ('2', 15), ('3', 25), ('1', 26)]);
+        live.tenures[1].end.as_mut().expect("an end").takes_back = true;
+        let stage = stage(1, any(&["beta"]));
+        let found = look(&stage, &live, std::slice::from_ref(&beta), 29);
+        // The one that was taken back is for the gate that knows how holds end.
+        assert_eq!(soaked(&found), "v3");
+        assert!(found.waiting.iter().any(|(release, wait)| release.short() == "v2" && wait.gate == Gate::Held));
+        assert_eq!(soaked(&look(&stage, &live, &[beta], 40)), "v4 v3");
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub struct FieldMove {
     pub recorded: Option<Digest>,
     /// True if the commit records that tagalong made this move.
     pub is_recorded: bool,
-    /// True if the version before was taken back: somebody replaced it, or tagalong rolled it back on request.
+    /// True if the version before was taken back: somebody replaced it, or tagalong did on request.
     pub takes_back: bool,
 }
 

@@ -276,6 +276,6 @@ pub fn field_move(
         .iter()
         .find(|order| is_ours && order.image == image && to.as_ref().is_some_and(|to| to.tag == order.version.tag));
     let recorded = order.and_then(|order| order.version.digest.clone());
-    let takes_back = !is_ours || goes_back;
+    let takes_back = !is_ours || goes_back || !record.trailers.break_glass.is_empty();
     FieldMove { at, file, path, image, from, to, recorded, is_recorded: is_ours, takes_back }
 }

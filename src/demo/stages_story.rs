@@ -200,10 +200,9 @@ fn next(report: &Report) -> Option<&NextStatus> {
 /// Returns a line for each stage, and one for each condition that is missing.
 fn board(report: &Report) -> String {
     let line = |cell: &CellStatus| {
-        let next = cell.next.iter().map(|next| format!(", next: {}\n", next.short()));
+        let next = cell.next.as_ref().map_or_else(String::new, |next| format!(", next: {}", next.short()));
         let waits = cell.next.iter().flat_map(|next| &next.waits).map(|wait| format!("      {}\n", wait.detail));
-        let held = format!("  {:5} {}", cell.stage.as_str(), cell.version());
-        held + &next.last().unwrap_or_else(|| "\n".to_owned()) + &waits.collect::<String>()
+        format!("  {:5} {}{next}\n", cell.stage.as_str(), cell.version()) + &waits.collect::<String>()
     };
     report.stages.board.iter().map(line).collect()
 }

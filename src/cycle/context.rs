@@ -10,6 +10,7 @@ use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::plan::tree_config::TreeConfig;
 use crate::registry::integrity::PartCache;
+use crate::stage::name::Name;
 
 use super::candidates::findings_cache::FindingsCache;
 use super::candidates::round::Round;
@@ -18,6 +19,7 @@ use super::memory::Memory;
 use super::operations::terms::{Mode, Terms};
 use super::services::Services;
 use super::stages::status::CellStatus;
+use super::stages::unrecorded::Unrecorded;
 use super::state::CycleState;
 use super::time_limit::TimeLimit;
 use super::tip::Tip;
@@ -52,6 +54,10 @@ pub struct Context<'c> {
     pub notes: Vec<String>,
     /// What the stages hold, and what comes next.
     pub board: Vec<CellStatus>,
+    /// The stages whose promotions are proposed in pull requests.
+    pub proposes: BTreeSet<Name>,
+    /// The promotions whose approvals are not in history yet.
+    pub unrecorded: Vec<Unrecorded>,
 }
 
 impl<'c> Context<'c> {

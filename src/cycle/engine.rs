@@ -1,5 +1,6 @@
 //! Runs operations, each on the newest tip of the branch.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,6 +50,7 @@ use super::tree::cache::TreeCache;
 use super::write::commits::{self, Edits, Style};
 use super::write::proposal::{self, Withdrawal};
 use super::write::race::{Attempt, Candidate, race};
+use super::write::stage_proposal::StageProposal;
 
 /// Returns the configuration of a tree, from the bytes of the repository's own file if it has one.
 pub type ConfigSource =
@@ -78,12 +80,12 @@ pub struct Engine {
 }
 
 /// The parameters of a cycle.
-struct Run<'r> {
-    mode: Mode,
-    state: &'r mut CycleState,
-    start: Instant,
+pub(super) struct Run<'r> {
+    pub(super) mode: Mode,
+    pub(super) state: &'r mut CycleState,
+    pub(super) start: Instant,
     /// Nothing is pushed once this is cancelled.
-    abandoned: CancellationToken,
+    pub(super) abandoned: CancellationToken,
 }
 
 /// A decision that was carried out or required no action.
@@ -98,6 +100,8 @@ struct Outcome {
     attempts: u32,
     /// True if the branch for proposals has these changes.
     is_proposed: bool,
+    /// The windows, for the proposal of a stage.
+    schedules: Vec<Schedule>,
 }
 
 impl fmt::Debug for Engine {
@@ -124,7 +128,11 @@ impl Engine {
     /// Runs an operation.
     pub async fn run(&self, operation: &dyn Operation, mode: Mode) -> Result<Report, CycleError> {
         let state = &mut CycleState::default();
-        self.cycle(operation, Run { mode, state, start: Instant::now(), abandoned: CancellationToken::new() }).await
+        let abandoned = CancellationToken::new();
+        let run = Run { mode, state: &mut *state, start: Instant::now(), abandoned: abandoned.clone() };
+        let report = self.cycle(operation, run).await?;
+        let follows = operation.terms() == Terms::Policies && mode == Mode::Push;
+        if follows { self.follow_up(report, state, &abandoned).await } else { Ok(report) }
     }
 
     /// Follows the policies, reusing what the last cycle learned: registries are queried only about the images of a
@@ -142,7 +150,10 @@ impl Engine {
         let mut state = before.outside(scope);
         state.budget = Some(Budget::from_now(budget));
         let run = Run { mode, state: &mut state, start: Instant::now(), abandoned: abandoned.clone() };
-        let result = self.cycle(&Follow, run).await;
+        let result = match self.cycle(&Follow, run).await {
+            Ok(report) if mode == Mode::Push => self.follow_up(report, &mut state, abandoned).await,
+            result => result,
+        };
         self.memory.with(|memory| memory.state = Some(state));
         result
     }
@@ -248,8 +259,13 @@ impl Engine {
         })
     }
 
+    /// Returns what is remembered of earlier cycles.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
     #[tracing::instrument(level = "debug", name = "run", skip_all)]
-    async fn cycle(&self, operation: &dyn Operation, mut run: Run<'_>) -> Result<Report, CycleError> {
+    pub(super) async fn cycle(&self, operation: &dyn Operation, mut run: Run<'_>) -> Result<Report, CycleError> {
         let clone = block_in_place(|| BareClone::open(self.repo_for(operation)))?;
         let branch = self.branch_for(operation);
         let mut guess = self.guess(operation, run.mode);
@@ -295,7 +311,14 @@ impl Engine {
         let changes = decision.edit(&tip, &self.services.secrets, operation.terms().is_by_name())?;
         let proposed = tip.clone.proposed();
         let is_idle = decision.is_idle() || mode == Mode::DryRun;
-        let is_proposed = !is_idle && is_proposal && commits::are_proposed(&tip, proposed, &changes)?;
+        let (is_proposed, schedules) = match operation.proposes_to() {
+            _ if is_idle => (false, Vec::new()),
+            None => (is_proposal && commits::are_proposed(&tip, proposed, &changes)?, Vec::new()),
+            Some(_) => (
+                commits::are_merged_by(&tip, proposed, &decision.gated, &changes)?,
+                schedules::of(&tip, &decision.inputs.config.stages)?,
+            ),
+        };
         let is_merged = proposed.is_some_and(|there| tip.clone.contains(tip.commit, there));
         let (commit, attempts) = if is_idle || is_proposed {
             (None, attempt - 1)
@@ -312,7 +335,7 @@ impl Engine {
         };
         let tips = (tip.commit, proposed);
         let is_proposed = is_proposed || is_proposal && commit.is_some();
-        let outcome = Outcome { tips, is_merged, decision, changes, commit, attempts, is_proposed };
+        let outcome = Outcome { tips, is_merged, decision, changes, commit, attempts, is_proposed, schedules };
         let Some(commit) = commit else { return Ok(Attempt::Settled(outcome)) };
         let expected = if is_proposal { proposed } else { Some(tip.commit) };
         Ok(Attempt::Push(Box::new(Candidate { tip, commit, expected, is_guess: false, outcome })))
@@ -335,6 +358,8 @@ impl Engine {
             updates: decision.gated.updates().iter().map(Moved::from).collect(),
             images: if is_by_name { Vec::new() } else { decision.statuses() },
             skipped: decision.skipped,
+            proposes: decision.proposes,
+            unrecorded: decision.unrecorded,
             attempts,
             duration_ms: run.start.elapsed().as_millis() as u64,
             changes,
@@ -351,6 +376,21 @@ impl Engine {
         state: &mut CycleState,
     ) -> Result<Vec<String>, CycleError> {
         let Outcome { tips: (tip, proposed), decision, .. } = outcome;
+        if let Some(target) = operation.proposes_to() {
+            let found = state.stage_pull_requests.get(&target.stage).cloned().unwrap_or_default();
+            let head = outcome.commit.or(*proposed).filter(|_| outcome.is_proposed);
+            let (purpose, template) = (&decision.purpose, &self.style.message);
+            let proposal = StageProposal {
+                target,
+                decision,
+                head: head.map(|head| head.to_string()),
+                is_new: outcome.commit.is_some(),
+                schedules: &outcome.schedules,
+                title: &self.style.title,
+                message: template.message(decision.gated.updates(), purpose, &tip.to_string()),
+            };
+            return proposal.settle(&self.services, &found, &self.memory).await;
+        }
         if outcome.is_proposed {
             return proposal::announce(&self.services, &self.style.title, decision, state).await;
         }
@@ -456,6 +496,8 @@ impl Engine {
             now: clock::now(),
             notes,
             board: Vec::new(),
+            proposes: BTreeSet::new(),
+            unrecorded: Vec::new(),
         };
         let (passed, purpose) = loop {
             let (plan, purpose) = operation.plan(&mut context).await?;
@@ -478,7 +520,7 @@ impl Engine {
         let KnownHolds { named, horizon } = self.memory.holds(context.tip, &mut context.history)?;
         horizon.into_iter().for_each(|horizon| context.note(horizon.note()));
         context.tip.clone.note_sound();
-        let Context { config, inventory, notes, mut board, .. } = context;
+        let Context { config, inventory, notes, mut board, proposes, unrecorded, .. } = context;
         let field_rules = config.field_rules.clone();
         let skipped: Vec<Skipped> = skipped.into_iter().map(|skipped| skipped.in_stage(&config.stages)).collect();
         stages::complete(&mut board, &gated, &skipped);
@@ -491,6 +533,8 @@ impl Engine {
             purpose: Purpose { held: named.all().to_vec(), ..purpose },
             inputs: Inputs { inventory, config, holds, named },
             board,
+            proposes,
+            unrecorded,
         })
     }
 
@@ -501,7 +545,10 @@ impl Engine {
 
     /// Returns the branch that an operation pushes to. Only updates by policies are proposed; operations that a person
     /// requests go directly to the branch.
-    fn branch_for(&self, operation: &dyn Operation) -> &Branch {
+    fn branch_for<'b>(&'b self, operation: &'b dyn Operation) -> &'b Branch {
+        if let Some(target) = operation.proposes_to() {
+            return &target.branch;
+        }
         let proposes = operation.terms() == Terms::Policies;
         self.repo.push_branch.as_ref().filter(|_| proposes).unwrap_or(&self.repo.branch)
     }
@@ -509,7 +556,10 @@ impl Engine {
     /// Returns the git configuration for an operation. It includes the branch for proposals only if the operation
     /// pushes there.
     fn repo_for(&self, operation: &dyn Operation) -> repo::config::Config {
-        let push_branch = self.repo.push_branch.clone().filter(|_| operation.terms() == Terms::Policies);
+        let push_branch = match operation.proposes_to() {
+            Some(target) => Some(target.branch.clone()),
+            None => self.repo.push_branch.clone().filter(|_| operation.terms() == Terms::Policies),
+        };
         repo::config::Config { push_branch, ..self.repo.clone() }
     }
 }

@@ -3,9 +3,13 @@
 //! - [`checks`]: the checks that releases have to pass in the stages before
 //! - [`known`]: the evidence that a cycle has gathered
 //! - [`planning`]: plans promotions
+//! - [`reviews`]: approvals at the forge
+//! - [`unrecorded`]: promotions whose approvals are not in history yet
 //! - [`status`]: what the stages hold, for reports
 
 pub mod checks;
 pub mod known;
 pub mod planning;
+pub mod reviews;
 pub mod status;
+pub mod unrecorded;

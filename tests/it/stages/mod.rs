@@ -2,6 +2,8 @@
 
 mod approvals;
 mod promotion;
+mod pull_requests;
+mod reviewers;
 mod scene;
 mod story;
 mod windows;

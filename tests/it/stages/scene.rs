@@ -1,7 +1,7 @@
 //! Stages on a clock that tests set: a registry, a git server, and people with keys.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::civil::Weekday;
 use jiff::{Timestamp, Zoned};
@@ -45,6 +45,11 @@ impl Scene {
         self.now = at;
     }
 
+    /// The time of the clock.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
     fn config(&self) -> PathBuf {
         let text = fs::read_to_string(self.stage.config()).expect("there");
         let line = |name: &str| {
@@ -53,7 +58,7 @@ impl Scene {
         };
         let trust = format!("trust:\n  approvers: ['{}']\n  breakGlass: ['{}']\n", line("ada"), line("carl"));
         let file = self.stage.home().join("staged.yaml");
-        fs::write(&file, format!("{text}{}{trust}", self.stages)).expect("written");
+        replace(&file, &format!("{text}{}{trust}", self.stages));
         file
     }
 
@@ -62,7 +67,7 @@ impl Scene {
         let library = self.stage.home().join("clock.so");
         let offset = self.stage.home().join("offset");
         let ahead = self.now.as_second() - Timestamp::now().as_second();
-        fs::write(&offset, ahead.max(0).to_string()).expect("written");
+        replace(&offset, &ahead.max(0).to_string());
         let mut command = tagalong::command(self.stage.home());
         command.args(arguments).arg("--config").arg(self.config());
         clock::preload(&mut command, &library, &offset);
@@ -100,6 +105,13 @@ impl Scene {
         assert_eq!(run.code, if found.is_empty() { 0 } else { 3 }, "{run:#?}");
         found
     }
+}
+
+/// Writes a file that other processes may be reading.
+fn replace(file: &Path, text: &str) {
+    let new = tempfile::NamedTempFile::new_in(file.parent().expect("a folder")).expect("a file");
+    fs::write(new.path(), text).expect("written");
+    new.persist(file).expect("renamed");
 }
 
 fn lacks(entry: &Value) -> (String, Vec<String>) {

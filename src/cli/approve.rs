@@ -37,16 +37,12 @@ pub struct SignedArguments {
     output: OutputArguments,
 }
 
-/// A release and a stage, and the reason.
+/// A stage, and the reason.
 #[derive(Debug, Args)]
 pub struct OpinionArguments {
     /// Stage that the release may enter
     #[arg(value_name = "STAGE")]
     stage: Name,
-
-    /// ID of the release; for a release that is known already, its tag or at least seven digits of its ID
-    #[arg(value_name = "RELEASE")]
-    release: String,
 
     #[command(flatten)]
     signed: SignedArguments,
@@ -64,17 +60,21 @@ pub struct OpinionArguments {
 pub struct Arguments {
     #[command(flatten)]
     approval: OpinionArguments,
+
+    /// Tag of the release, its ID, or at least seven digits of that [default: the one that waits for an approval]
+    #[arg(value_name = "RELEASE")]
+    release: Option<String>,
 }
 
 /// Approves.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    arguments.approval.push(Opinion::Approve).await
+    arguments.approval.push(Opinion::Approve, arguments.release).await
 }
 
 impl OpinionArguments {
     /// Carries it out.
-    pub async fn push(self, opinion: Opinion) -> Result<ExitCode, CliError> {
-        let OpinionArguments { stage, release, signed } = self;
+    pub async fn push(self, opinion: Opinion, release: Option<String>) -> Result<ExitCode, CliError> {
+        let OpinionArguments { stage, signed } = self;
         let by = signed.attribution();
         signed.push(&Approve { opinion, stage, release, by }).await
     }

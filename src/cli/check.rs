@@ -8,6 +8,7 @@ use serde::Serialize;
 use tokio::task::block_in_place;
 
 use crate::config::load::Config;
+use crate::cycle::queries;
 use crate::fault::{Explain, Fault};
 use crate::forge;
 use crate::forge::client::Forge;
@@ -181,7 +182,7 @@ fn sources(config: &Config) -> Vec<Row> {
 fn effects(config: &Config) -> Result<Vec<Row>, CliError> {
     let target = || "policies and paths".to_owned();
     let row = |result: Result<String, &dyn Explain>| Row::new("effect", target(), result);
-    Ok(match connect::engine(config)?.idle() {
+    Ok(match queries::idle(&connect::engine(config)?) {
         Ok(notes) if notes.is_empty() => vec![row(Ok("each has an effect on the branch".to_owned()))],
         Ok(notes) => notes.into_iter().map(|note| Row { warns: true, ..row(Ok(note)) }).collect(),
         Err(error) => vec![row(Err(&error))],

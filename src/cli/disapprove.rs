@@ -19,9 +19,13 @@ use super::error::CliError;
 pub struct Arguments {
     #[command(flatten)]
     disapproval: OpinionArguments,
+
+    /// Tag of the release, its ID, or at least seven digits of that
+    #[arg(value_name = "RELEASE")]
+    release: String,
 }
 
 /// Disapproves.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    arguments.disapproval.push(Opinion::Disapprove).await
+    arguments.disapproval.push(Opinion::Disapprove, Some(arguments.release)).await
 }

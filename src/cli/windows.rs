@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::clock;
+use crate::cycle::queries;
 use crate::window::schedule::{Schedule, State};
 
 use super::arguments::{GitArguments, OutputArguments};
@@ -68,7 +69,7 @@ struct StateJson {
 /// Shows all windows.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
-    let schedules = connect::engine(&config)?.schedules()?;
+    let schedules = queries::schedules(&connect::engine(&config)?)?;
     let at = arguments.at.unwrap_or_else(clock::now);
     let windows: Vec<WindowJson> =
         schedules.iter().map(|schedule| window(schedule, at, usize::from(arguments.next))).collect();

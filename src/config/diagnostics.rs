@@ -1,9 +1,11 @@
 //! The errors in a configuration file, collected so that all of them can be fixed in one go.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use serde_saphyr::Location;
+
+use crate::text;
 
 use super::key::{Key, Kind};
 
@@ -20,19 +22,28 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// The number of errors that are reported: the first ones in the file. Others are only counted, because anybody who can push
+/// writes the file of the repository.
+const MOST: usize = 20;
+/// The longest key and the longest explanation that are reported, in characters.
+const LONGEST_KEY: usize = 200;
+const LONGEST: usize = 1_000;
+
 /// The errors in one configuration file.
 #[derive(Debug)]
 pub struct Diagnostics {
     file: String,
     /// The errors, each with its line and column.
     found: RefCell<Vec<(u64, u64, Diagnostic)>>,
+    /// The number of errors that are not among them any more.
+    omitted: Cell<usize>,
     recorded: Option<RefCell<Vec<Key>>>,
 }
 
 impl Diagnostics {
     /// Starts with no errors.
     pub fn of(file: &str) -> Diagnostics {
-        Diagnostics { file: file.to_owned(), found: RefCell::default(), recorded: None }
+        Diagnostics { file: file.to_owned(), found: RefCell::default(), omitted: Cell::new(0), recorded: None }
     }
 
     /// Records the keys that are read, with every section read as if it were present. The values read this way are
@@ -61,14 +72,32 @@ impl Diagnostics {
     /// Adds an error at a place in the file.
     pub fn add(&self, at: &Location, path: &str, what: impl fmt::Display) {
         let colon = if path.is_empty() { "" } else { ": " };
-        let text = format!("{}:{}:{}: {path}{colon}{what}", self.file, at.line(), at.column());
-        self.found.borrow_mut().push((at.line(), at.column(), Diagnostic { text }));
+        let (path, what) = (text::cut(path, LONGEST_KEY), what.to_string());
+        let place = format!("{}:{}:{}", self.file, at.line(), at.column());
+        let text = format!("{place}: {path}{colon}{}", text::cut(&what, LONGEST));
+        let mut found = self.found.borrow_mut();
+        found.push((at.line(), at.column(), Diagnostic { text }));
+        // Sorting many at a time costs little per error.
+        if found.len() > 10 * MOST {
+            self.keep_first(&mut found);
+        }
     }
 
-    /// Returns the errors, if there are any, in the order of their places.
+    /// Returns the first errors, if there are any, in the order of their places. The last one says how many more there are.
     pub fn into_result(self) -> Result<(), Vec<Diagnostic>> {
-        let mut found = self.found.into_inner();
+        self.keep_first(&mut self.found.borrow_mut());
+        let mut errors: Vec<Diagnostic> = self.found.into_inner().into_iter().map(|(.., error)| error).collect();
+        match self.omitted.get() {
+            0 => {}
+            1 => errors.push(Diagnostic { text: format!("{}: 1 more error", self.file) }),
+            more => errors.push(Diagnostic { text: format!("{}: {more} more errors", self.file) }),
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    fn keep_first(&self, found: &mut Vec<(u64, u64, Diagnostic)>) {
         found.sort_by_key(|(line, column, _)| (*line, *column));
-        if found.is_empty() { Ok(()) } else { Err(found.into_iter().map(|(.., error)| error).collect()) }
+        self.omitted.set(self.omitted.get() + found.len().saturating_sub(MOST));
+        found.truncate(MOST);
     }
 }

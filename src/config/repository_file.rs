@@ -41,6 +41,7 @@ impl TreeConfigReader {
     pub fn read(&self, repository_file: Option<&[u8]>, hosts: Hosts) -> Result<TreeConfig, ConfigError> {
         let mut tree_config = self.own.clone();
         let Some(bytes) = repository_file.filter(|bytes| self.own_file != Some(hash(bytes))) else {
+            tree_config.stages.check()?;
             return Ok(tree_config);
         };
         let root = document::parse(bytes, REPOSITORY_FILE).map_err(|error| ConfigError::Invalid(vec![error]))?;

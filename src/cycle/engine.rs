@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::fault::Explain;
 use crate::manifest::file_kind::REPOSITORY_FILE;
-use crate::manifest::inventory::{Inventory, NamedFileError};
+use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::Prefilter;
 use crate::plan::message::Purpose;
@@ -22,7 +22,6 @@ use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::config::Branch;
 use crate::repo::error::RepoError;
-use crate::sops::audit::FileVerdict;
 use crate::window::schedule::Schedule;
 
 use super::candidates::findings_cache::FindingsCache;
@@ -32,7 +31,6 @@ use super::error::CycleError;
 use super::gates::image;
 use super::gates::list::{self as gates, Passed};
 use super::history::branch::History;
-use super::idle::{self, Thoroughness};
 use super::memory::{KnownHolds, Memory};
 use super::operations::follow::Follow;
 use super::operations::operation::Operation;
@@ -40,7 +38,6 @@ use super::operations::rotate::Rotation;
 use super::operations::terms::{Mode, Terms};
 use super::report::{FileChange, Moved, Report};
 use super::schedules;
-use super::secrets::verify::Progress;
 use super::services::Services;
 use super::stages::status::{self as stages, CellStatus};
 use super::state::{Budget, CycleState};
@@ -50,7 +47,6 @@ use super::tree::cache::TreeCache;
 use super::write::commits::{self, Edits, Style};
 use super::write::proposal::{self, Withdrawal};
 use super::write::race::{Attempt, Candidate, race};
-use super::write::stage_proposal::StageProposal;
 
 /// Returns the configuration of a tree, from the bytes of the repository's own file if it has one.
 pub type ConfigSource =
@@ -89,19 +85,19 @@ pub(super) struct Run<'r> {
 }
 
 /// A decision that was carried out or required no action.
-struct Outcome {
+pub(super) struct Outcome {
     /// The previous tips of the branch and of the branch for proposals.
-    tips: (CommitId, Option<CommitId>),
+    pub(super) tips: (CommitId, Option<CommitId>),
     /// True if the branch already contains the branch for proposals.
-    is_merged: bool,
-    decision: Decision,
-    changes: Arc<[FileChange]>,
-    commit: Option<CommitId>,
-    attempts: u32,
+    pub(super) is_merged: bool,
+    pub(super) decision: Decision,
+    pub(super) changes: Arc<[FileChange]>,
+    pub(super) commit: Option<CommitId>,
+    pub(super) attempts: u32,
     /// True if the branch for proposals has these changes.
-    is_proposed: bool,
+    pub(super) is_proposed: bool,
     /// The windows, for the proposal of a stage.
-    schedules: Vec<Schedule>,
+    pub(super) schedules: Vec<Schedule>,
 }
 
 impl fmt::Debug for Engine {
@@ -213,15 +209,6 @@ impl Engine {
         Ok(decision)
     }
 
-    /// Returns the windows of the branch's tip, for commands that only read.
-    pub fn schedules(&self) -> Result<Vec<Schedule>, CycleError> {
-        block_in_place(|| {
-            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
-            let config = self.tree_config(&tip, Hosts::Any)?;
-            Ok(schedules::of(&tip, &config.stages)?)
-        })
-    }
-
     /// Returns the image fields and the configuration of the branch's tip, for commands that only read.
     pub fn inventory(&self) -> Result<(Arc<Inventory>, TreeConfig), CycleError> {
         let (_, config, inventory) = block_in_place(|| self.read())?;
@@ -230,38 +217,25 @@ impl Engine {
 
     /// Returns the branch's tip with its configuration and image fields.
     pub(super) fn read(&self) -> Result<(Tip, TreeConfig, Arc<Inventory>), CycleError> {
-        let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
+        let tip = self.tip()?;
         let config = self.tree_config(&tip, Hosts::Any)?;
         let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
         Ok((tip, config, inventory))
     }
 
-    /// Returns notes on the policies and paths that have no effect on the branch's tip.
-    pub fn idle(&self) -> Result<Vec<String>, CycleError> {
-        block_in_place(|| {
-            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
-            let config = self.tree_config(&tip, Hosts::Allowed)?;
-            let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
-            Ok(idle::notes(&tip, &config, &inventory, &self.paths, Thoroughness::WithSimilar)?)
-        })
+    /// Returns the branch's tip.
+    pub(super) fn tip(&self) -> Result<Tip, CycleError> {
+        Ok(Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?)
     }
 
-    /// Returns the verdicts on the secrets of the branch's tip.
-    pub fn verify_secrets(&self, progress: &Progress<'_>) -> Result<Vec<FileVerdict>, CycleError> {
-        block_in_place(|| {
-            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
-            let mut verdicts = self.services.secrets.verify(&tip, progress)?;
-            if let Some(file) = self.paths.missing(&|path| tip.has(path)) {
-                return Err(CycleError::NamedFile(NamedFileError::Missing { file: file.to_owned() }));
-            }
-            verdicts.retain(|verdict| self.paths.wants(&verdict.file));
-            Ok(verdicts)
-        })
+    /// Returns the files that may be edited.
+    pub(super) fn paths(&self) -> &PathFilter {
+        &self.paths
     }
 
-    /// Returns what is remembered of earlier cycles.
-    pub(super) fn memory(&self) -> &Memory {
-        &self.memory
+    /// Returns the style of commits, and what is remembered of earlier cycles.
+    pub(super) fn style_and_memory(&self) -> (&Style, &Memory) {
+        (&self.style, &self.memory)
     }
 
     #[tracing::instrument(level = "debug", name = "run", skip_all)]
@@ -377,19 +351,7 @@ impl Engine {
     ) -> Result<Vec<String>, CycleError> {
         let Outcome { tips: (tip, proposed), decision, .. } = outcome;
         if let Some(target) = operation.proposes_to() {
-            let found = state.stage_pull_requests.get(&target.stage).cloned().unwrap_or_default();
-            let head = outcome.commit.or(*proposed).filter(|_| outcome.is_proposed);
-            let (purpose, template) = (&decision.purpose, &self.style.message);
-            let proposal = StageProposal {
-                target,
-                decision,
-                head: head.map(|head| head.to_string()),
-                is_new: outcome.commit.is_some(),
-                schedules: &outcome.schedules,
-                title: &self.style.title,
-                message: template.message(decision.gated.updates(), purpose, &tip.to_string()),
-            };
-            return proposal.settle(&self.services, &found, &self.memory).await;
+            return self.settle(target, outcome, state).await;
         }
         if outcome.is_proposed {
             return proposal::announce(&self.services, &self.style.title, decision, state).await;
@@ -538,7 +500,8 @@ impl Engine {
         })
     }
 
-    fn tree_config(&self, tip: &Tip, hosts: Hosts) -> Result<TreeConfig, CycleError> {
+    /// Returns the configuration of a tip.
+    pub(super) fn tree_config(&self, tip: &Tip, hosts: Hosts) -> Result<TreeConfig, CycleError> {
         let file = tip.file(REPOSITORY_FILE)?;
         (self.config)(file.as_deref(), hosts).map_err(CycleError::Configuration)
     }

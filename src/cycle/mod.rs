@@ -22,6 +22,7 @@
 //! - [`secrets`]: the SOPS files of a tip
 //! - [`write`](mod): commits, pushes and pull requests
 //! - [`deployed`]: checks that all deployed images can still be pulled
+//! - [`queries`]: questions of commands that only read
 //! - [`replay`]: the history of all fields, and what it lacks
 //! - [`report`]: the result of a cycle
 //! - [`status`]: the state of each image
@@ -41,6 +42,7 @@ pub mod history;
 pub mod idle;
 pub mod memory;
 pub mod operations;
+pub mod queries;
 pub mod replay;
 pub mod report;
 pub mod schedules;

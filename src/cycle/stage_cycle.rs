@@ -10,7 +10,7 @@ use crate::plan::proposal::promotes;
 use crate::stage::definition::ApprovalBy;
 use crate::stage::promotion::Evidence;
 
-use super::engine::{Engine, Run};
+use super::engine::{Engine, Outcome, Run};
 use super::error::CycleError;
 use super::operations::propose::Propose;
 use super::operations::record_approval::RecordApproval;
@@ -19,6 +19,7 @@ use super::report::Report;
 use super::stages::reviews;
 use super::stages::unrecorded::Unrecorded;
 use super::state::CycleState;
+use super::write::stage_proposal::StageProposal;
 use super::write::stage_pull_request::StageBranch;
 
 impl Engine {
@@ -44,6 +45,29 @@ impl Engine {
         Ok(report)
     }
 
+    /// Brings the pull request of a stage up to date.
+    pub(super) async fn settle(
+        &self,
+        target: &StageBranch,
+        outcome: &Outcome,
+        state: &CycleState,
+    ) -> Result<Vec<String>, CycleError> {
+        let Outcome { tips: (tip, proposed), decision, commit, .. } = outcome;
+        let (style, memory) = self.style_and_memory();
+        let head = commit.or(*proposed).filter(|_| outcome.is_proposed);
+        let proposal = StageProposal {
+            target,
+            decision,
+            head: head.map(|head| head.to_string()),
+            is_new: commit.is_some(),
+            schedules: &outcome.schedules,
+            title: &style.title,
+            message: style.message.message(decision.gated.updates(), &decision.purpose, &tip.to_string()),
+        };
+        let found = state.stage_pull_requests.get(&target.stage).cloned().unwrap_or_default();
+        proposal.settle(self.services(), &found, memory).await
+    }
+
     /// Records who approved a promotion, if the forge knows.
     async fn record(
         &self,
@@ -52,12 +76,13 @@ impl Engine {
         abandoned: &CancellationToken,
     ) -> Result<Vec<String>, CycleError> {
         let Unrecorded { stage, id, commit, .. } = unrecorded;
-        if self.memory().with(|memory| memory.unapproved.contains(commit)) {
+        let (_, memory) = self.style_and_memory();
+        if memory.with(|memory| memory.unapproved.contains(commit)) {
             return Ok(Vec::new());
         }
         let approvals = self.approvals(unrecorded).await?;
         if approvals.is_empty() {
-            self.memory().with(|memory| memory.unapproved.insert(commit.clone()));
+            memory.with(|memory| memory.unapproved.insert(commit.clone()));
             return Ok(Vec::new());
         }
         let approved = ApprovedPromotion { stage: stage.clone(), id: id.clone(), approvals };

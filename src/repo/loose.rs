@@ -1,14 +1,16 @@
-//! Finds incomplete loose objects, as a crash of the machine leaves them. libgit2 1.9 reads them in an endless loop (its issue
-//! 7342), so they have to be found before it does.
+//! Loose objects, looked at without libgit2: those that are incomplete, as a crash of the machine leaves them, and those that
+//! cannot be large. libgit2 1.9 reads the former in an endless loop (its issue 7342), so they have to be found before it does.
 
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::iter;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use flate2::bufread::ZlibDecoder;
+use git2::Oid;
 use parking_lot::Mutex;
 
 /// The objects that were found complete, by path, size and time of the last change.
@@ -19,6 +21,30 @@ const MOST_REMEMBERED: usize = 100_000;
 
 /// The length of the longest header: type and size.
 const MAX_HEADER: u64 = 64;
+
+/// Deflate makes at most this many bytes of one (<https://zlib.net/zlib_tech.html>).
+const MAX_EXPANSION: u64 = 1032;
+
+/// As many objects in one of the 256 folders are many in all; `git gc --auto` estimates them by the same folder.
+const MANY: usize = 4;
+const SAMPLE: &str = "17";
+
+/// Returns the folders of objects that have many loose ones: that of a repository, and those that it reads in place. A clone
+/// has packs, but somebody's own repository may have thousands of loose objects.
+pub(super) fn folders_with_many(repository: &Path) -> Vec<PathBuf> {
+    let own = repository.join("objects");
+    let others = fs::read_to_string(own.join("info/alternates")).unwrap_or_default();
+    let folders = iter::once(own.clone()).chain(others.lines().map(|other| own.join(other)));
+    folders.filter(|folder| fs::read_dir(folder.join(SAMPLE)).is_ok_and(|found| found.count() >= MANY)).collect()
+}
+
+/// Returns whether a folder has a loose object that takes so little space that it has at most `most` bytes. This takes a
+/// fraction of the time that reading its header takes.
+pub(super) fn is_small(objects: &Path, id: Oid, most: u64) -> bool {
+    let name = id.to_string();
+    let (folder, file) = name.split_at(2);
+    fs::metadata(objects.join(folder).join(file)).is_ok_and(|metadata| metadata.len() * MAX_EXPANSION <= most)
+}
 
 /// Returns whether a file is the loose object of a clone (gitrepository-layout, `objects/[0-9a-f][0-9a-f]`).
 pub(super) fn is_loose(objects: &Path, file: &Path) -> bool {
@@ -88,6 +114,42 @@ mod tests {
             assert!(!is_complete_with(&bytes[..length]), "{length}");
         }
         assert!(!is_complete_with(&[0; 100]) && !is_complete(&folder.path().join("missing")));
+    }
+
+    #[test]
+    fn an_object_is_small_only_if_nothing_can_make_it_large() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let repository = git2::Repository::init_bare(folder.path()).expect("a repository");
+        let objects = folder.path().join("objects");
+        let most = 1 << 20;
+        for (size, small) in [(0, true), (1_000, true), (most / 2, true), (most + 1, false), (10 * most, false)] {
+            // Nothing is compressed better than zeros.
+            let id = repository.blob(&vec![0; size]).expect("a blob");
+            let name = id.to_string();
+            let file = objects.join(&name[..2]).join(&name[2..]);
+            let mut best = ZlibEncoder::new(Vec::new(), Compression::best());
+            write!(best, "blob {size}\0").and_then(|()| best.write_all(&vec![0; size])).expect("written");
+            fs::remove_file(&file).expect("removed");
+            fs::write(&file, best.finish().expect("compressed")).expect("written");
+            assert_eq!(is_small(&objects, id, most as u64), small, "{size}");
+        }
+        let missing = Oid::from_bytes(&[7; 20]).expect("an ID");
+        assert!(!is_small(&objects, missing, most as u64));
+    }
+
+    #[test]
+    fn many_loose_objects_are_noticed_also_in_a_repository_that_is_read_in_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [origin, clone] = ["origin", "clone"].map(|name| folder.path().join(name));
+        git2::Repository::init_bare(&clone).expect("a repository");
+        let repository = git2::Repository::init_bare(&origin).expect("a repository");
+        let objects = origin.join("objects");
+        fs::write(clone.join("objects/info/alternates"), format!("{}\n", objects.display())).expect("written");
+        assert_eq!(folders_with_many(&clone), Vec::<PathBuf>::new());
+        for n in 0..3_000_u32 {
+            repository.blob(&n.to_le_bytes()).expect("a blob");
+        }
+        assert_eq!(folders_with_many(&clone), [objects]);
     }
 
     #[test]

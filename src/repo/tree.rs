@@ -13,7 +13,7 @@ use crate::yaml::node::MAX_BYTES;
 
 use super::clone::{BareClone, CommitId, EXECUTABLE, open_bare};
 use super::error::RepoError;
-use super::watchdog;
+use super::{loose, watchdog};
 
 /// The ID of a blob: the hash of its bytes, so equal IDs mean equal files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -176,6 +176,7 @@ fn read_shares<T>(
     // A handle cannot be shared between threads; opening another one is cheap.
     let repository = open_bare(path).map_err(RepoError::git(format!("opening {}", path.display())))?;
     let odb = repository.odb().map_err(RepoError::git(format!("opening {}", path.display())))?;
+    let loose = loose::folders_with_many(path);
     let mut made = Vec::new();
     loop {
         let start = next.index.fetch_add(SHARE, Ordering::Relaxed);
@@ -185,7 +186,8 @@ fn read_shares<T>(
         for (index, id) in ids.iter().enumerate().skip(start).take(SHARE) {
             let fail = |error| RepoError::git(format!("reading blob {}", id.0))(error);
             let mut call = watchdog::short(path, timeout);
-            let size = size(&odb, id.0).map_err(fail)?;
+            let is_small = loose.iter().any(|folder| loose::is_small(folder, id.0, LARGE as u64));
+            let size = if is_small { 0 } else { size(&odb, id.0).map_err(fail)? };
             if size > MAX_BYTES {
                 drop(call);
                 made.push((index, read(index, Content::TooLarge(size as u64))));

@@ -110,25 +110,14 @@ pub fn outlook(
     now: Timestamp,
 ) -> Outlook {
     let mut outlook = Outlook::default();
-    let newest_first = arrivals(upstream);
-    let reached = current.and_then(|current| {
-        let release = current.held.release()?;
-        newest_first.iter().position(|(arrived, _)| arrived.is_same_where_shared(release))
-    });
-    for (index, (release, first)) in newest_first.iter().enumerate() {
-        let is_newer = match (reached, current.and_then(|current| current.since.as_ref())) {
-            (Some(reached), _) => index < reached,
-            // What the stage holds never was in the stages before, so only what arrived there later is newer.
-            (None, Some(since)) => first.is_some_and(|first| first < since.ago),
-            // It has been there for longer than is known, so whatever is known to have arrived came later.
-            (None, None) => first.is_some() || current.is_none_or(|current| current.held == Held::Nothing),
-        };
-        if !is_newer {
+    let reached = current.and_then(|current| first_arrival(&current.held, upstream));
+    for (release, first) in arrivals(upstream) {
+        if current.is_some_and(|current| is_same(&current.held, release)) || !is_newer(first, reached, current) {
             continue;
         }
         match proof(stage, release, upstream, hold_on, now) {
-            Ok(stays) => outlook.soaked.push(Soaked { release: (*release).clone(), stays }),
-            Err(wait) => outlook.waiting.push(((*release).clone(), wait)),
+            Ok(stays) => outlook.soaked.push(Soaked { release: release.clone(), stays }),
+            Err(wait) => outlook.waiting.push((release.clone(), wait)),
         }
     }
     let same = |tenure: &&Tenure| current.is_none_or(|current| current.held != tenure.held);
@@ -138,6 +127,31 @@ pub fn outlook(
             .extend(upstream.tenures.first().filter(same).and_then(|tenure| unusable(&upstream.stage, &tenure.held)));
     }
     outlook
+}
+
+/// Returns whether a release that first arrived in the stages before some commits ago is newer than what a stage holds.
+/// `reached` is the first arrival of that there, if it was ever there. Arrivals that are older than the history are `None`.
+fn is_newer(first: Option<usize>, reached: Option<Option<usize>>, current: Option<&Tenure>) -> bool {
+    match (reached, current.and_then(|current| current.since.as_ref())) {
+        (Some(reached), _) => first.is_some_and(|first| reached.is_none_or(|reached| first < reached)),
+        // What the stage holds never was in the stages before, so only what arrived there later is newer.
+        (None, Some(since)) => first.is_some_and(|first| first < since.ago),
+        // It has been there for longer than is known, so whatever is known to have arrived came later.
+        (None, None) => first.is_some() || current.is_none_or(|current| current.held == Held::Nothing),
+    }
+}
+
+/// Returns when the stages before first held what a stage holds now, if they ever did.
+fn first_arrival(held: &Held, upstream: &[Upstream]) -> Option<Option<usize>> {
+    let tenures = upstream.iter().flat_map(|upstream| &upstream.tenures);
+    let same = tenures.filter(|tenure| held.agrees_with(&tenure.held));
+    let arrivals: Vec<Option<usize>> = same.map(|tenure| tenure.since.as_ref().map(|since| since.ago)).collect();
+    let is_unknown = arrivals.iter().any(Option::is_none);
+    (!arrivals.is_empty()).then(|| arrivals.into_iter().flatten().max().filter(|_| !is_unknown))
+}
+
+fn is_same(held: &Held, release: &Release) -> bool {
+    held.release().is_some_and(|held| held.is_same_where_shared(release))
 }
 
 /// Returns all releases that the stages before have held, the one that arrived last first, with the number of commits

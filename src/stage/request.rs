@@ -29,6 +29,12 @@ pub enum StageRequestError {
     /// The image has fields in several stages, and only those of one may move.
     #[error("{image} is in several stages: {}", stages.iter().map(Name::as_str).collect::<Vec<_>>().join(", "))]
     SeveralStages { image: Repository, stages: Vec<Name> },
+    /// No release waits for an approval.
+    #[error("no release waits for an approval to enter the stage `{stage}`")]
+    NothingWaits { stage: Name },
+    /// Several releases wait for an approval.
+    #[error("several releases wait for an approval to enter the stage `{stage}`: {}", releases.join(", "))]
+    SeveralWait { stage: Name, releases: Vec<String> },
     /// A name does not refer to exactly one release.
     #[error(transparent)]
     Release(#[from] ReleaseNameError),
@@ -57,6 +63,10 @@ impl StageRequestError {
                 let first = stages.first().map(Name::as_str).unwrap_or_default();
                 Some(format!("name one of them, for example --stage {first}"))
             }
+            StageRequestError::NothingWaits { .. } => {
+                Some("`tagalong stages` shows what each stage waits for; name a release to approve it early".to_owned())
+            }
+            StageRequestError::SeveralWait { .. } => Some("name one of them".to_owned()),
             StageRequestError::Release(_) => Some("write all 64 digits of the ID of the release".to_owned()),
         }
     }

@@ -85,6 +85,29 @@ impl Held {
         }
     }
 
+    /// Returns whether it is the same as what another stage holds, as far as both have the same images. Where a digest is not
+    /// recorded, tags are compared.
+    pub fn agrees_with(&self, other: &Held) -> bool {
+        if let (Held::Release(own), Held::Release(other)) = (self, other) {
+            return own.is_same_where_shared(other);
+        }
+        let (own, other) = (self.tags(), other.tags());
+        let mut shared = own.iter().filter_map(|(image, tag)| Some((tag, other.get(image)?))).peekable();
+        shared.peek().is_some() && shared.all(|(own, other)| own == other)
+    }
+
+    fn tags(&self) -> BTreeMap<&Repository, Option<&Tag>> {
+        match self {
+            Held::Release(release) => {
+                release.images().iter().map(|(image, build)| (image, build.tag.as_ref())).collect()
+            }
+            Held::Unrecorded(versions) => {
+                versions.iter().map(|(image, version)| (image, version.tag.as_ref())).collect()
+            }
+            Held::Mixed(_) | Held::Nothing => BTreeMap::new(),
+        }
+    }
+
     /// Returns the tag that all images share.
     pub fn tag(&self) -> Option<&Tag> {
         match self {

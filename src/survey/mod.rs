@@ -3,7 +3,7 @@
 //!
 //! - [`line`]: lines of YAML and their paths, without a parser
 //! - [`changed_lines`]: the lines that a change replaced
-//! - [`tag_style`]: what tags look like
+//! - [`tag_style`]: what tags look like; [`tag_rules`]: the rules that order them
 //! - [`mover`]: who moves tags
 //! - [`movements`]: what moved in a history
 //! - [`evidence`]: how often, since when, by whom
@@ -40,6 +40,7 @@ pub mod proposed_policy;
 pub mod render;
 pub mod stage;
 pub mod surroundings;
+pub mod tag_rules;
 pub mod tag_style;
 pub mod tree;
 pub mod unnamed;

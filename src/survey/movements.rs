@@ -130,7 +130,8 @@ impl<'t> Moved<'t> {
         }
         let (from, to) = (before.value, after.value);
         let (old, new) = (TagStyle::of(from)?, TagStyle::of(to)?);
-        let counts_anything = old.is_plain_number() || new.is_plain_number();
+        let is_address = |text: &str| text.split('.').filter(|part| part.parse::<u8>().is_ok()).count() == 4;
+        let counts_anything = old.is_plain_number() || new.is_plain_number() || is_address(from) && is_address(to);
         let is_move = !counts_anything || after.key.is_some_and(says_version);
         is_move.then_some(Moved { from, to, value: to, is_reference: false })
     }
@@ -140,7 +141,8 @@ fn is_version(tag: &str) -> bool {
     TagStyle::of(tag).is_some()
 }
 
-/// Returns whether a key says that its value is a version: a number under another key counts something.
+/// Returns whether a key says that its value is a version: a number under another key counts something, and four of them
+/// are an address.
 fn says_version(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     ["tag", "image", "version", "build", "release", "revision"].iter().any(|word| key.contains(word))
@@ -176,6 +178,7 @@ mod tests {
             ("memory: 1Gi\n", "memory: 2Gi\n"),
             ("name: a\n", "name: b\n"),
             ("tag: latest\n", "tag: stable\n"),
+            ("server: 10.0.0.1\n", "server: 10.0.0.2\n"),
         ] {
             assert_eq!(moves(&[(before, after)]), Vec::<String>::new(), "{before}");
         }

@@ -9,6 +9,7 @@ use super::evidence::Evidence;
 use super::movements::{Movement, Movements};
 use super::mover::Mover;
 use super::proposed_policy::{ProposedPolicy, ProposedTags};
+use super::tag_rules;
 use super::tag_style::{Core, TagStyle};
 use super::tree::KnownFields;
 use super::unnamed::PLACEHOLDER;
@@ -16,8 +17,12 @@ use super::unnamed::PLACEHOLDER;
 /// What is known about the tags of an image.
 #[derive(Debug, Default)]
 struct ImageHistory {
+    /// Tags that moved.
     tags: BTreeSet<String>,
+    /// Tags on the tip.
     current: BTreeSet<String>,
+    /// The number of moves, by the style of the tags.
+    moves: BTreeMap<TagStyle, usize>,
     evidence: Evidence,
 }
 
@@ -43,13 +48,36 @@ struct Kin {
     major: Option<String>,
 }
 
+impl Kin {
+    fn rule(&self, images: &[(&Repository, &ImageHistory)]) -> ProposedTags {
+        let tags: Vec<&str> = images.iter().flat_map(|(_, history)| history.all_tags()).collect();
+        tag_rules::propose(&self.style, self.major.as_deref(), &tags)
+    }
+}
+
+impl ImageHistory {
+    fn all_tags(&self) -> impl Iterator<Item = &str> {
+        self.tags.iter().chain(&self.current).map(String::as_str)
+    }
+
+    /// Adds the moves of one value, divided among the styles of the tags that it held.
+    fn add_moves(&mut self, movement: &Movement) {
+        let styles: Vec<TagStyle> = movement.tags.iter().filter_map(|tag| TagStyle::general(tag)).collect();
+        let mut counts: BTreeMap<&TagStyle, usize> = BTreeMap::new();
+        styles.iter().for_each(|style| *counts.entry(style).or_default() += 1);
+        for (style, count) in counts {
+            *self.moves.entry(style.clone()).or_default() += (movement.count * count / styles.len()).max(1);
+        }
+    }
+}
+
 /// Proposes policies for the images of an inventory.
 pub fn propose(movements: &Movements, inventory: &Inventory) -> PolicyProposals {
     let histories = histories(movements, inventory);
     let mut proposals = PolicyProposals::default();
     let mut groups: BTreeMap<Kin, Vec<(&Repository, &ImageHistory)>> = BTreeMap::new();
     for (image, history) in histories.iter().filter(|(image, _)| image.host() != PLACEHOLDER) {
-        let style = common_style(history).filter(is_orderly);
+        let style = common_style(history);
         let names_commits = matches!(&style, Some(style) if style.core == Core::Commit);
         let main = history.evidence.main_mover().filter(|mover| mover.looks_for_versions() && *mover != Mover::Flux);
         if history.evidence.moves == 0 && !names_commits {
@@ -58,13 +86,24 @@ pub fn propose(movements: &Movements, inventory: &Inventory) -> PolicyProposals 
             proposals.left_to.entry(mover).or_default().insert(image.to_string());
         } else if let Some(style) = style {
             let parent = parent_of(image).to_owned();
-            let major = (style.core == Core::Version).then(|| only_major(history)).flatten();
+            let is_version = matches!(style.core, Core::Version | Core::LongVersion);
+            let major = is_version.then(|| only_major(history)).flatten();
             groups.entry(Kin { parent, style, major }).or_default().push((image, history));
         } else {
             proposals.mixed.push(image.to_string());
         }
     }
     for (kin, images) in groups {
+        let rule = kin.rule(&images);
+        let is_ordered = |(_, history): &(&Repository, &ImageHistory)| {
+            let mut of_style = history.all_tags().filter(|tag| TagStyle::general(tag).as_ref() == Some(&kin.style));
+            of_style.any(|tag| tag_rules::fits(&rule, tag))
+        };
+        let (images, others): (Vec<_>, Vec<_>) = images.into_iter().partition(is_ordered);
+        proposals.mixed.extend(others.iter().map(|(image, _)| image.to_string()));
+        if images.is_empty() {
+            continue;
+        }
         let all_of_parent = histories.keys().filter(|image| parent_of(image) == kin.parent).count();
         let is_whole = images.len() > 1 && images.len() == all_of_parent;
         proposals.policies.push(policy(&kin, &images, is_whole));
@@ -88,23 +127,43 @@ fn histories(movements: &Movements, inventory: &Inventory) -> BTreeMap<Repositor
     for (image, movements) in moved {
         let history = histories.entry(image.clone()).or_default();
         history.tags.extend(movements.iter().flat_map(|movement| movement.tags.iter().cloned()));
+        movements.iter().for_each(|movement| history.add_moves(movement));
         history.evidence = Evidence::of(movements);
     }
     histories
 }
 
-/// Returns the style of most of the tags of an image; of equally frequent ones, that of a tag that it has now.
+/// Returns the orderly style that moved most often; of equally frequent ones, that of a tag that the image has now. If
+/// nothing moved, the style of most of its tags.
 fn common_style(history: &ImageHistory) -> Option<TagStyle> {
-    let mut counts: BTreeMap<TagStyle, usize> = BTreeMap::new();
-    for (tag, weight) in history.tags.iter().map(|tag| (tag, 2)).chain(history.current.iter().map(|tag| (tag, 1))) {
-        if let Some(style) = TagStyle::of(tag) {
-            // A leading `v` makes no difference to versions.
-            let is_v = style.core == Core::Version && style.prefix == "v";
-            let style = if is_v { TagStyle { prefix: String::new(), ..style } } else { style };
-            *counts.entry(style).or_default() += weight;
+    let mut current: BTreeMap<TagStyle, usize> = BTreeMap::new();
+    for style in history.current.iter().filter_map(|tag| TagStyle::general(tag)) {
+        *current.entry(style).or_default() += 1;
+    }
+    let counts = if history.moves.is_empty() { &current } else { &history.moves };
+    let orderly = counts.iter().filter(|(style, _)| is_orderly(style));
+    let most = orderly.max_by_key(|(style, count)| (**count, current.get(*style).copied().unwrap_or_default()));
+    most.map(|(style, _)| style.clone())
+}
+
+/// Describes the tags that a rule for a style never selects, one line for each kind.
+fn other_tags(style: &TagStyle, rule: &ProposedTags, images: &[(&Repository, &ImageHistory)]) -> Vec<String> {
+    let mut others: BTreeMap<Core, BTreeSet<&str>> = BTreeMap::new();
+    for tag in images.iter().flat_map(|(_, history)| history.all_tags()) {
+        let Some(other) = TagStyle::general(tag).filter(is_orderly) else { continue };
+        if other.core.rule() != style.core.rule() && !tag_rules::fits(rule, tag) {
+            others.entry(other.core).or_default().insert(tag);
         }
     }
-    counts.into_iter().max_by_key(|(_, count)| *count).map(|(style, _)| style)
+    let line = |(core, tags): (Core, BTreeSet<&str>)| {
+        let examples: Vec<&str> = tags.into_iter().take(2).collect();
+        let (name, rule) = (core.name(), core.rule());
+        format!(
+            "other tags are {name}, such as {}: this policy never selects them, `{rule}` would",
+            examples.join(", ")
+        )
+    };
+    others.into_iter().map(line).collect()
 }
 
 fn major_of(tag: &str) -> Option<&str> {
@@ -114,7 +173,7 @@ fn major_of(tag: &str) -> Option<&str> {
 
 /// Returns the major version that all tags of an image share.
 fn only_major(history: &ImageHistory) -> Option<String> {
-    let tags = history.tags.iter().chain(&history.current).filter(|tag| TagStyle::of(tag).is_some());
+    let tags = history.all_tags().filter(|tag| TagStyle::of(tag).is_some());
     let majors: BTreeSet<&str> = tags.filter_map(|tag| major_of(tag)).collect();
     match majors.into_iter().collect::<Vec<&str>>().as_slice() {
         [only] => Some((*only).to_owned()),
@@ -141,12 +200,6 @@ fn is_orderly(style: &TagStyle) -> bool {
 const COUNTERS: [&str; 14] =
     ["", "v", "b", "r", "build", "release", "rel", "rev", "run", "ci", "main", "master", "version", "pipeline"];
 
-/// Escapes what is special in a regular expression, and nothing else, so that people can read it.
-fn escape(text: &str) -> String {
-    let special = |c: char| r".+*?()[]{}|^$\".contains(c);
-    text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
-}
-
 fn policy(kin: &Kin, images: &[(&Repository, &ImageHistory)], is_whole: bool) -> ProposedPolicy {
     let evidence = Evidence::sum(images.iter().map(|(_, history)| &history.evidence));
     let examples: BTreeSet<&str> =
@@ -162,90 +215,58 @@ fn policy(kin: &Kin, images: &[(&Repository, &ImageHistory)], is_whole: bool) ->
         (Core::Commit, prefix) if !prefix.is_empty() => vec![format!("{prefix}*")],
         _ => Vec::new(),
     };
-    ProposedPolicy {
-        because: vec![
-            format!("{count}, {evidence}"),
-            format!("their tags are {}, such as {}", kin.style.core.name(), examples.join(", ")),
-        ],
-        images: names,
-        tags: tags(kin, images),
-        allow,
-        ..ProposedPolicy::default()
+    let owner = if images.len() == 1 { "its" } else { "their" };
+    let mut because = vec![
+        format!("{count}, {evidence}"),
+        format!("{owner} tags are {}, such as {}", kin.style.core.name(), examples.join(", ")),
+    ];
+    if kin.style.core == Core::LongVersion {
+        because.push("semver knows three numbers, so the fourth is compared as a prerelease".to_owned());
     }
-}
-
-/// Returns the rule for tags of a style.
-fn tags(kin: &Kin, images: &[(&Repository, &ImageHistory)]) -> ProposedTags {
-    let TagStyle { core, prefix, suffix } = &kin.style;
-    let around = |inner: &str| format!("^{}{inner}{}$", escape(prefix), escape(suffix));
-    let is_bare = prefix.is_empty() && suffix.is_empty();
-    let part = |inner: &str| ((!is_bare).then(|| around(inner)), (!is_bare).then(|| "$1".to_owned()));
-    let (rule, value, (pattern, extract)) = match core {
-        Core::Commit => return ProposedTags::Sha,
-        Core::CommitAndTime => ("numerical", None, (Some(around("[0-9a-f]+-([0-9]+)")), Some("$1".to_owned()))),
-        Core::TimeAndCommit => ("numerical", None, (Some(around("([0-9]+)-[0-9a-f]+")), Some("$1".to_owned()))),
-        Core::Calendar(format) => ("calver", Some(("format", (*format).to_owned())), part("(.*)")),
-        Core::Number => ("numerical", None, part("([0-9]+)")),
-        Core::Version => {
-            let all = images.iter().flat_map(|(_, history)| history.tags.iter().chain(&history.current));
-            let has_prereleases = all.filter(|tag| TagStyle::of(tag).is_some()).any(|tag| is_prerelease(tag, suffix));
-            ("semver", Some(("range", range(kin.major.as_deref(), has_prereleases))), part("(.*)"))
-        }
-    };
-    ProposedTags::Compared { rule, value, pattern, extract }
-}
-
-fn is_prerelease(tag: &str, suffix: &str) -> bool {
-    tag.strip_suffix(suffix).is_some_and(|version| version.contains('-') && !version.starts_with(char::is_alphabetic))
-}
-
-fn range(major: Option<&str>, has_prereleases: bool) -> String {
-    let next = major.and_then(|major| Some(major.parse::<u64>().ok()? + 1));
-    match (major, next, has_prereleases) {
-        (Some(major), _, false) => format!("{major}.x"),
-        (Some(major), Some(next), true) => format!(">={major}.0.0-0 <{next}.0.0-0"),
-        (_, _, true) => ">=0.0.0-0".to_owned(),
-        (None, _, false) => "*".to_owned(),
-    }
+    let tags = kin.rule(images);
+    because.extend(other_tags(&kin.style, &tags, images));
+    ProposedPolicy { because, images: names, tags, allow, ..ProposedPolicy::default() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::range::Range;
 
-    fn rule(tags: &[&str]) -> String {
+    #[test]
+    fn of_mixed_tags_those_that_moved_more_often_decide_and_the_others_are_named() {
         let image: Repository = "ghcr.io/acme/app".parse().expect("a name");
-        let set = || tags.iter().map(|tag| (*tag).to_owned()).collect();
-        let history = ImageHistory { tags: set(), current: set(), evidence: Evidence::default() };
-        let Some(style) = common_style(&history).filter(is_orderly) else { return "none".to_owned() };
-        let major = (style.core == Core::Version).then(|| only_major(&history)).flatten();
-        let kin = Kin { parent: "ghcr.io/acme".to_owned(), style, major };
-        match super::tags(&kin, &[(&image, &history)]) {
-            ProposedTags::Compared { rule, value, pattern, .. } => {
-                let value = value.map(|(_, value)| value).unwrap_or_default();
-                if rule == "semver" {
-                    Range::parse(&value).expect("a valid range");
-                }
-                format!("{rule} {value} {}", pattern.unwrap_or_default()).trim().to_owned()
-            }
-            ProposedTags::Sha => "sha".to_owned(),
-            ProposedTags::None => "none".to_owned(),
-        }
+        let set = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let moved = |tag: &str, count: usize| (TagStyle::general(tag).expect("a style"), count);
+        let (tags, current) = (set(&["1a2b3c4", "5d6e7f8", "v1.2.0", "v1.3.0"]), set(&["5d6e7f8", "v1.3.0", "7"]));
+        let moves = BTreeMap::from([moved("5d6e7f8", 9), moved("v1.3.0", 2)]);
+        let mut history = ImageHistory { tags, current, moves, evidence: Evidence::default() };
+        let proposed = |history: &ImageHistory| {
+            let style = common_style(history).expect("a style");
+            let kin = Kin { parent: "ghcr.io/acme".to_owned(), style, major: None };
+            policy(&kin, &[(&image, history)], false)
+        };
+        let policy = proposed(&history);
+        assert_eq!(policy.tags, ProposedTags::Sha);
+        let others = "other tags are versions, such as v1.2.0, v1.3.0: this policy never selects them, `semver` would";
+        assert_eq!(policy.because[2], others);
+        assert!(policy.because[3].starts_with("other tags are numbers, such as 7: "), "{policy:?}");
+        history.moves = BTreeMap::from([moved("5d6e7f8", 2), moved("v1.3.0", 9)]);
+        let policy = proposed(&history);
+        assert!(matches!(policy.tags, ProposedTags::Compared { rule: "semver", .. }), "{policy:?}");
+        assert!(policy.because[2].starts_with("other tags are git commits, such as 1a2b3c4, 5d6e7f8: "), "{policy:?}");
+        assert_eq!(policy.because.len(), 3, "7 is a version as well: {policy:?}");
     }
 
     #[test]
-    fn rules_follow_from_tags() {
-        assert_eq!(rule(&["1a2b3c4", "5d6e7f8"]), "sha");
-        assert_eq!(rule(&["v1.2.0", "v1.3.0"]), "semver 1.x");
-        assert_eq!(rule(&["1.2.0", "2.0.0"]), "semver *");
-        assert_eq!(rule(&["1.2.0-rc1", "1.2.0"]), "semver >=1.0.0-0 <2.0.0-0");
-        assert_eq!(rule(&["1.27-alpine", "1.28-alpine"]), "semver 1.x ^(.*)-alpine$");
-        assert_eq!(rule(&["v737", "v738"]), "numerical  ^v([0-9]+)$");
-        assert_eq!(rule(&["39", "40"]), "numerical");
-        assert_eq!(rule(&["main-1a2b3c4-1712345678"]), "numerical  ^main-[0-9a-f]+-([0-9]+)$");
-        assert_eq!(rule(&["2026.04.01", "2026.04.02"]), "calver YYYY.0M.0D");
-        assert_eq!(rule(&["tickets-DM-55103", "tickets-DM-55104"]), "none");
-        assert_eq!(rule(&["latest"]), "none");
+    fn images_whose_tags_nothing_orders_get_no_policy() {
+        let style = |tag: &str| {
+            let set = || BTreeSet::from([tag.to_owned()]);
+            let moves = TagStyle::general(tag).map(|style| (style, 1)).into_iter().collect();
+            let history = ImageHistory { tags: set(), current: set(), moves, evidence: Evidence::default() };
+            common_style(&history)
+        };
+        assert_eq!(style("tickets-DM-55103"), None);
+        assert_eq!(style("latest"), None);
+        assert!(style("build-103").is_some() && style("39").is_some());
     }
 }

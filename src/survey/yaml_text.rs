@@ -12,14 +12,15 @@ pub fn scalar(text: &str) -> String {
     if is_plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
 
-/// Writes a comment with lines of at most 110 characters.
+/// Writes a comment with lines of at most 110 characters. Those of an item of a list are indented.
 pub fn comment(indent: usize, text: &str) -> String {
     let margin = format!("{}#", " ".repeat(indent));
-    let (mut lines, mut line) = (String::new(), margin.clone());
-    for word in text.split_whitespace() {
-        if line.len() + word.len() > LONGEST && line.len() > margin.len() {
+    let below = if text.starts_with("- ") { format!("{margin}  ") } else { margin.clone() };
+    let (mut lines, mut line) = (String::new(), margin);
+    for (index, word) in text.split_whitespace().enumerate() {
+        if line.len() + word.len() > LONGEST && index > 0 && line.len() > below.len() {
             lines.push_str(&format!("{line}\n"));
-            line = margin.clone();
+            line = below.clone();
         }
         line.push(' ');
         // Nothing that a commit or a file says may end the comment.

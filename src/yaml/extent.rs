@@ -9,7 +9,6 @@ use std::ops::Range;
 
 use super::node::{Kind, NodeId, Style};
 use super::scan::Scan;
-use super::span::Cursor;
 
 /// The extents of a file's scalars, and its comments.
 #[derive(Debug, Default)]
@@ -44,7 +43,6 @@ impl Extents {
     /// Reads the text of a scan a second time.
     pub fn of(scan: &Scan<'_>) -> Result<Extents, ExtentError> {
         let mut reader = Reader { text: scan.text(), at: 0, line_start: 0, found: Extents::default() };
-        let mut cursor = Cursor::default();
         for id in scan.ids() {
             let (value, style) = match scan.kind(id) {
                 // An empty plain scalar has no bytes.
@@ -52,14 +50,14 @@ impl Extents {
                 Kind::Scalar { value, style } => (value, style),
                 collection @ (Kind::Mapping | Kind::Sequence) => {
                     let bracket = if *collection == Kind::Mapping { '{' } else { '[' };
-                    if scan.text()[scan.start_after(id, &mut cursor)..].starts_with(bracket) {
+                    if scan.text()[scan.start(id)..].starts_with(bracket) {
                         reader.found.flows.insert(id);
                     }
                     continue;
                 }
                 Kind::Document | Kind::Alias(_) => continue,
             };
-            let start = scan.start_after(id, &mut cursor);
+            let start = scan.start(id);
             let extent = reader.scalar(start, value, *style).ok_or(ExtentError(reader.at))?;
             reader.found.scalars.insert(id, extent);
         }

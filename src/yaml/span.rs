@@ -7,14 +7,6 @@ use super::node::{Kind, NodeId, Style};
 use super::place::Place;
 use super::scan::Scan;
 
-/// The progress of a walk along the nodes.
-#[derive(Debug, Default)]
-pub(super) struct Cursor {
-    line: usize,
-    column: usize,
-    at: usize,
-}
-
 impl<'a> Scan<'a> {
     /// Returns whether a mapping or sequence is written in flow style (`{…}`, `[…]`).
     pub fn is_flow(&self, id: NodeId) -> bool {
@@ -59,8 +51,7 @@ impl<'a> Scan<'a> {
 
     /// Returns the position of a byte of the text, for display.
     pub(super) fn place_of(&self, at: usize) -> Place {
-        let line = self.line_of(at).start;
-        Place { line: self.lines.line_at(at) + 1, column: self.text[line..at].chars().count() + 1 }
+        Place { line: self.lines.line_at(at) + 1, column: self.lines.column(self.text, at) + 1 }
     }
 
     /// Returns the byte span of a scalar including its quotes, in the file's bytes.
@@ -133,24 +124,6 @@ impl<'a> Scan<'a> {
             Some(relaxed) => relaxed.lines.offset(&relaxed.text, line, column),
             None => self.lines.offset(self.text, line, column),
         }
-    }
-
-    /// Like `start`, for nodes visited in the order of the text: a long line is walked once instead of once per node.
-    pub(super) fn start_after(&self, id: NodeId, cursor: &mut Cursor) -> usize {
-        let node = &self.nodes[id.index()];
-        let (line, column) = (node.line as usize, node.column as usize);
-        let (text, lines) = match &self.relaxed {
-            Some(relaxed) => (relaxed.text.as_str(), &relaxed.lines),
-            None => (self.text, &self.lines),
-        };
-        if cursor.line != line || cursor.column > column {
-            *cursor = Cursor { line, column: 0, at: lines.range(text, line).start };
-        }
-        let ahead = column - cursor.column;
-        let rest = &text[cursor.at..];
-        cursor.at += rest.char_indices().nth(ahead).map_or(rest.len(), |(at, _)| at);
-        cursor.column = column;
-        cursor.at
     }
 
     fn in_file(&self, range: Range<usize>) -> Range<usize> {

@@ -46,6 +46,9 @@ enum Fault {
     RegistryShort,
     RegistryForgetful,
     RegistryGarbled,
+    RegistryStalling,
+    RegistryEndless,
+    RegistryDripping,
     GitDown,
     GitGone,
     GitRefusing,
@@ -64,7 +67,7 @@ enum Fault {
     ClusterDown,
 }
 
-const FAULTS: [Fault; 25] = [
+const FAULTS: [Fault; 28] = [
     Fault::Nothing,
     Fault::RegistryDown,
     Fault::RegistrySilent,
@@ -74,6 +77,9 @@ const FAULTS: [Fault; 25] = [
     Fault::RegistryShort,
     Fault::RegistryForgetful,
     Fault::RegistryGarbled,
+    Fault::RegistryStalling,
+    Fault::RegistryEndless,
+    Fault::RegistryDripping,
     Fault::GitDown,
     Fault::GitGone,
     Fault::GitRefusing,
@@ -98,7 +104,9 @@ struct World {
     /// Cycles of agents that have ended.
     cycles_before: usize,
     shelf: Arc<Mutex<Shelf>>,
-    registry: Scripted,
+    /// In front of the registry.
+    registry: Relay,
+    _scripted: Scripted,
     origin: Origin,
     relay: Relay,
     _http: HttpGit,
@@ -116,7 +124,8 @@ impl World {
     fn new(seed: u64) -> World {
         let folder = tempfile::tempdir().expect("a folder");
         let tags = (0..IMAGES).map(|image| vec![(name(image, 0), 0)]).collect();
-        let (shelf, registry) = Shelf::serve(tags);
+        let (shelf, scripted) = Shelf::serve(tags);
+        let registry = Relay::to(scripted.port());
         let host = registry.host();
         let files: Vec<(String, String)> =
             (0..IMAGES).map(|image| (file(image), line(&host, image, &name(image, 0)))).collect();
@@ -138,6 +147,7 @@ impl World {
             has_clock: clock::build(&folder.path().join("clock.so")),
             shelf,
             registry,
+            _scripted: scripted,
             origin,
             relay,
             _http: http,
@@ -285,6 +295,15 @@ impl World {
             Fault::RegistryShort => mood(self, Mood::Short),
             Fault::RegistryForgetful => mood(self, Mood::Forgetful),
             Fault::RegistryGarbled => mood(self, Mood::Garbled),
+            Fault::RegistryStalling => mood(self, Mood::Stalling),
+            Fault::RegistryEndless => mood(self, Mood::Endless),
+            Fault::RegistryDripping => {
+                // Within the headers, or within a body.
+                let after = self.random.usize(..400);
+                self.registry.set(Harm::Drip { after, delay: Duration::from_millis(50) });
+                self.pass(cycles);
+                self.registry.set(Harm::None);
+            }
             Fault::GitDown => {
                 self.relay.set(Harm::Dead);
                 self.pass(cycles);
@@ -459,8 +478,11 @@ fn everything_is_right_after_any_faults() {
         }
         *suffered.entry(fault).or_default() += 1;
         world.suffer(fault);
-        if is_late && world.cycles() > length * 6 / 10 {
-            early.get_or_insert_with(|| world.agent().memory());
+        if is_late && world.cycles() > length * 6 / 10 && early.is_none() {
+            // What takes most memory comes first, because not all of it is returned.
+            world.suffer(Fault::HugeFile);
+            world.suffer(Fault::RegistryEndless);
+            early = Some(world.agent().memory());
         }
     }
     let is_right = |world: &World| (0..IMAGES).all(|image| world.held(image) == world.wanted(image));

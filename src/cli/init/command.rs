@@ -81,11 +81,13 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     if !arguments.dry_run {
         write(file, text.as_bytes())?;
     }
+    let git_url =
+        overrides.git_url.or_else(|| config.repo.as_ref().map(|repo| repo.url.to_string())).unwrap_or_default();
     let written = (!arguments.dry_run).then_some(file.as_path());
     match arguments.output.output {
-        Format::Json => output::print_json(&report::json(&findings, &text, written))?,
+        Format::Json => output::print_json(&report::json(&findings, &text, written, &git_url))?,
         Format::Text if arguments.dry_run => output::print(&text)?,
-        Format::Text => output::print(&report::text(&findings, file))?,
+        Format::Text => output::print(&report::text(&findings, file, &git_url))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ use crate::cycle::error::CycleError;
 use crate::cycle::tip::Tip;
 use crate::cycle::tree::cache::TreeCache;
 use crate::manifest::field_rules::{FieldRule, FieldRules};
+use crate::manifest::file_kind::is_argo_override;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::Prefilter;
@@ -109,13 +110,15 @@ fn movements(tip: &Tip, paths: &PathFilter, commits: u32) -> Result<Movements, R
     Ok(movements)
 }
 
-/// Returns whether a file may hold values in the form of YAML: by its extension, or if it has none.
+/// Returns whether a file may hold values in the form of YAML: by its extension, or if it has none. Hidden files
+/// configure tools.
 fn may_hold_values(path: &str) -> bool {
     let name = name_of(path);
     let is_yaml = [".yaml", ".yml", ".json"].iter().any(|extension| name.ends_with(extension));
     let is_workflow = path.starts_with(".github/") || path.contains("/.github/");
     let is_plain = !name.contains('.') && !name.chars().all(|c| !c.is_ascii_lowercase());
-    !is_workflow && (is_yaml || is_plain)
+    let is_of_tools = name.starts_with('.') && !is_argo_override(path);
+    !is_workflow && !is_of_tools && (is_yaml || is_plain)
 }
 
 fn traits(tip: &Tip, files: &BTreeSet<String>) -> Result<Vec<FileTraits>, RepoError> {

@@ -62,8 +62,8 @@ struct Unresolved<'f> {
     evidence: &'f Evidence,
 }
 
-/// Returns the result for scripts.
-pub fn json<'f>(findings: &'f Findings, config: &'f str, file: Option<&Path>) -> Json<'f> {
+/// Returns the result for scripts. `git_url` is the repository that was read.
+pub fn json<'f>(findings: &'f Findings, config: &'f str, file: Option<&Path>, git_url: &str) -> Json<'f> {
     let policies = findings.flux.policies.iter().chain(&findings.policies.policies);
     Json {
         file: file.map(|file| file.display().to_string()),
@@ -92,12 +92,12 @@ pub fn json<'f>(findings: &'f Findings, config: &'f str, file: Option<&Path>) ->
         left_to: findings.policies.left_to.iter().map(|(mover, images)| (*mover, images.iter().collect())).collect(),
         flux: &findings.flux.meanings,
         registries: &findings.registries,
-        next: next(findings, file),
+        next: next(findings, file, git_url),
     }
 }
 
 /// Returns the result for people, after the file was written.
-pub fn text(findings: &Findings, file: &Path) -> String {
+pub fn text(findings: &Findings, file: &Path, git_url: &str) -> String {
     let count = findings.policies.policies.len() + findings.flux.policies.len();
     let shapes: usize = findings.fields.shapes.values().sum();
     let mut text = format!(
@@ -119,24 +119,32 @@ pub fn text(findings: &Findings, file: &Path) -> String {
         }
     }
     text.push_str("next:\n");
-    for (index, step) in next(findings, Some(file)).iter().enumerate() {
+    for (index, step) in next(findings, Some(file), git_url).iter().enumerate() {
         text.push_str(&format!("  {}. {step}\n", index + 1));
     }
     text
 }
 
-/// Returns the steps that follow.
-fn next(findings: &Findings, file: Option<&Path>) -> Vec<String> {
-    let file = file.map_or_else(|| "tagalong.yaml".to_owned(), |file| file.display().to_string());
+/// Returns the steps that follow. They name the repository if the file does not.
+fn next(findings: &Findings, file: Option<&Path>, git_url: &str) -> Vec<String> {
+    let file = file.map_or_else(|| "tagalong.yaml".to_owned(), |file| word(&file.display().to_string()));
     let mut steps = Vec::new();
     if findings.rules.iter().any(|rule| rule.is_incomplete) {
         steps.push(format!("replace {} in {file} by your registry", PLACEHOLDER));
     }
-    let url = if findings.url.is_none() && findings.flux.url.is_none() { " --git-url ." } else { "" };
+    let is_unknown = findings.url.is_none() && findings.flux.url.is_none();
+    let url = if is_unknown { format!(" --git-url {}", word(git_url)) } else { String::new() };
     steps.push(format!(
         "tagalong images --config {file}{url}    # which fields there are, and which policy governs them"
     ));
     steps.push(format!("tagalong check --config {file}{url}     # whether the registries and the git server respond"));
     steps.push(format!("tagalong sync --config {file}{url} --dry-run    # what would be committed"));
     steps
+}
+
+/// Quotes a text for a shell if it has to be.
+fn word(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./:@%+=,~".contains(c);
+    let is_word = !text.is_empty() && text.chars().all(is_plain);
+    if is_word { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

@@ -19,6 +19,7 @@ use crate::plan::stage_order::{StageOrder, StageRelease};
 use crate::plan::tree_config::TreeConfig;
 use crate::repo::signers::people::Role;
 use crate::stage::name::Name;
+use crate::stage::release_name::KnownRelease;
 use crate::stage::request as stages;
 
 use super::operation::{Operation, Planned};
@@ -41,8 +42,8 @@ pub struct Approve {
     pub opinion: Opinion,
     /// The stage.
     pub stage: Name,
-    /// The release, as the person named it.
-    pub release: String,
+    /// The release, as the person named it; the one that waits for an approval if `None`.
+    pub release: Option<String>,
     /// The person who requested it, and the reason.
     pub by: Attribution,
 }
@@ -57,8 +58,17 @@ impl Operation for Approve {
     }
 
     fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o> {
-        let purpose = block_in_place(|| self.purpose(context));
-        std::future::ready(purpose.map(|purpose| (Plan::default(), purpose))).boxed_local()
+        async move {
+            stages::takes_signatures(stages::stage(&context.config.stages, &self.stage)?)?;
+            let who = block_in_place(|| context.tip.clone.own_signer(&[Role::Approver]))?;
+            let release = match &self.release {
+                Some(name) => block_in_place(|| release_request::release(name, &self.stage, context))?,
+                None => release_request::awaited(&self.stage, context).await?,
+            };
+            let purpose = block_in_place(|| self.purpose(who, release, context))?;
+            Ok((Plan::default(), purpose))
+        }
+        .boxed_local()
     }
 
     fn follow_refs(&self) -> FollowRefs {
@@ -67,10 +77,7 @@ impl Operation for Approve {
 }
 
 impl Approve {
-    fn purpose(&self, context: &mut Context<'_>) -> Result<Purpose, CycleError> {
-        stages::takes_signatures(stages::stage(&context.config.stages, &self.stage)?)?;
-        let who = context.tip.clone.own_signer(&[Role::Approver])?;
-        let release = release_request::release(&self.release, &self.stage, context)?;
+    fn purpose(&self, who: String, release: KnownRelease, context: &mut Context<'_>) -> Result<Purpose, CycleError> {
         let what = StageRelease { stage: self.stage.clone(), release };
         let orders = context.memory.stage_orders(context.tip, &mut context.history)?;
         let approvals = || orders.approvals_of(&what.stage, &what.release.id);

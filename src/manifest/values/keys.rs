@@ -167,7 +167,7 @@ impl SiblingKeys {
             Some(prefix) => format!("{prefix}/{name}"),
             None => name.to_owned(),
         };
-        whole.parse::<Repository>().ok()?;
+        whole.parse::<Repository>().ok().filter(|_| !is_source_code(&whole))?;
         Some((key, whole))
     }
 
@@ -224,6 +224,14 @@ fn image_word(joint: Joint, word: &str) -> String {
 /// Returns whether a name starts with a host, as only names of images and URLs do.
 pub fn has_host(name: &str) -> bool {
     name.split_once('/').is_some_and(|(first, _)| first.contains(['.', ':']) || first == "localhost")
+}
+
+/// Hosts of source code, which serve no images.
+const CODE_HOSTS: [&str; 3] = ["github.com", "gitlab.com", "bitbucket.org"];
+
+/// Returns whether a name is that of a repository of source code.
+pub fn is_source_code(name: &str) -> bool {
+    name.ends_with(".git") || has_host(name) && name.split('/').next().is_some_and(|host| CODE_HOSTS.contains(&host))
 }
 
 /// Returns whether a text can be the registry of images: a host, with a path or without.

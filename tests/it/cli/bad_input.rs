@@ -31,6 +31,30 @@ fn every_configuration_mistake_is_reported_with_its_position() {
 }
 
 #[test]
+fn of_many_mistakes_the_first_are_reported_and_the_others_counted() {
+    let stage = stage();
+    let keys: String = (0..30_000).map(|n| format!("key{n}: x\n")).collect();
+    let text = format!("{keys}{}: x\npolicies:\n- images: [{}]\n", "k".repeat(1_000), "x".repeat(1_000_000));
+    stage.origin.commit("many mistakes", &[("tagalong.yaml", &text)]);
+    let run = stage.tagalong(&["sync"]).fails_with(2);
+    let errors: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    let start: String = run.stderr.chars().take(2_000).collect();
+    assert_eq!(errors.len(), 21, "{start}");
+    assert!(errors[0].contains("tagalong.yaml:1:1: key0: unknown key"), "{start}");
+    assert!(errors[19].contains("tagalong.yaml:20:1: key19: unknown key"), "{start}");
+    assert!(errors[20].ends_with(" more errors"), "{}", errors[20]);
+    let text = format!(
+        "{}: x\npolicies:\n- images: [a.example.com/x]\n  tags: {{ sha: {{ order: {} }} }}\n",
+        "k".repeat(1_000),
+        "x".repeat(1_000_000)
+    );
+    stage.origin.commit("long mistakes", &[("tagalong.yaml", &text)]);
+    let run = stage.tagalong(&["sync"]).fails_with(2);
+    assert!(run.stderr.contains("kkk…: unknown key") && run.stderr.contains("xxx…"), "{} bytes", run.stderr.len());
+    assert!(run.stderr.len() < 10_000, "{} bytes", run.stderr.len());
+}
+
+#[test]
 fn unreadable_files_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let gone = folder.path().join("gone.yaml").display().to_string();

@@ -1,7 +1,7 @@
 //! `tagalong init` proposes what a repository and its history show, and writes nothing else.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -69,6 +69,23 @@ fn what_moved_becomes_policies_and_rules_that_work() {
     assert_eq!(text.matches("replace fill-in.invalid").count(), 1, "{text}");
     assert!(result["next"][0].as_str().is_some_and(|step| step.contains("fill-in.invalid")), "{result:#}");
     assert_eq!(origin.tip(), before);
+}
+
+#[test]
+fn the_next_steps_work_as_they_are() {
+    let home = tempfile::tempdir().expect("a folder");
+    let origin = history(home.path());
+    let url = origin.path.display().to_string();
+    let file = home.path().join("my first file.yaml").display().to_string();
+    let arguments = ["init", "--offline", "--git-url", &url, "--file", &file, "--output", "json"];
+    let result = run(home.path(), &arguments).ok().json();
+    let mut steps = result["next"].as_array().expect("a list").iter().filter_map(Value::as_str);
+    let images = steps.find(|step| step.starts_with("tagalong images")).expect("a step");
+    let line = images.replacen("tagalong", env!("CARGO_BIN_EXE_tagalong"), 1);
+    let mut sh = Command::new("sh");
+    let output = sh.args(["-c", &line]).env("HOME", home.path()).current_dir(home.path()).output().expect("it starts");
+    let run = finished(output).ok();
+    assert!(run.stdout.contains("ghcr.io/acme/app"), "{images}\n{run:#?}");
 }
 
 #[test]

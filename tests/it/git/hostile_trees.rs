@@ -113,6 +113,21 @@ fn large_files_that_are_read_take_less_memory_than_a_pod_has() {
     assert!(peak < POD, "{peak} kB");
 }
 
+#[test]
+fn fields_on_a_line_as_long_as_the_file_are_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Walking along the line from its start for each value, as a marker makes necessary, would take an hour.
+    let item = |n: usize| format!("{{\"é\": \"{}\", \"image\": \"a/b:{n}\"}}, ", "é".repeat(300));
+    let items: String = (0..9_000).map(item).collect();
+    let text = format!("[{items}{{}}] # {{\"$imagepolicy\": \"flux-system:app\"}}\n");
+    fs::write(folder.path().join("line.yaml"), text).expect("written");
+    let place = folder.path().display().to_string();
+    let json = tagalong::run(folder.path(), &["images", "--dir", &place, "--output", "json"]).ok().json();
+    let fields = json.as_array().expect("fields");
+    assert_eq!(fields.len(), 9_000);
+    assert_eq!(fields[8_999]["tag"], "8999", "{}", fields[8_999]);
+}
+
 /// Texts that are nested, or refer to themselves, so that reading them by recursion would exhaust the stack.
 fn deep_files() -> Vec<(&'static str, String)> {
     let flow = |depth: usize| format!("{}x{}", "[".repeat(depth), "]".repeat(depth));

@@ -1,7 +1,7 @@
 //! Approvals are signed commits without changes, by keys that the agent's own file lists.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::support::git::{git, make_key};
 use crate::support::infra::Stage;
@@ -49,7 +49,7 @@ fn usual(stage: &Stage) -> PathBuf {
 }
 
 /// Runs a command as a person who signs with their key.
-fn run_as(stage: &Stage, name: &str, config: &PathBuf, arguments: &[&str]) -> Run {
+fn run_as(stage: &Stage, name: &str, config: &Path, arguments: &[&str]) -> Run {
     let (config, key) = (config.display().to_string(), stage.home().join(name).display().to_string());
     let more = ["--reason", "tested", "--actor", name, "--config", &config, "--signing-key-file", &key];
     tagalong::run(stage.home(), &[arguments, &more].concat())
@@ -112,7 +112,7 @@ fn approvals_are_withdrawn_by_anyone_who_may_approve() {
 }
 
 /// Whether an approval of Ada's counts: hers is then up to date.
-fn counts(stage: &Stage, config: &PathBuf, digit: char) -> bool {
+fn counts(stage: &Stage, config: &Path, digit: char) -> bool {
     let tip = stage.origin.tip();
     let run = run_as(stage, "ada", config, &["approve", "live", &release(digit)]).ok();
     // Nothing of this try remains.

@@ -3,6 +3,7 @@
 mod approvals;
 mod promotion;
 mod pull_requests;
+mod releases;
 mod reviewers;
 mod scene;
 mod story;

@@ -108,7 +108,7 @@ fn an_approved_pull_request_is_merged_when_the_window_opens() {
     assert_eq!(story.scene.unproved(), []);
     let history = story.scene.run(&["history", "--stage", "live", "--output", "json"]).ok().json();
     assert_eq!((&history[0]["act"], history[0]["digest"].is_string()), (&"promote".into(), true), "{history:#}");
-    story.scene.stage.origin.is_sound();
+    git(&story.scene.stage.origin.path, &["fsck", "--strict", "--no-dangling"]);
 }
 
 #[test]
@@ -186,7 +186,8 @@ fn what_was_closed_is_held_for_this_stage() {
     assert!(detail.contains("pull request #1 was closed without being merged"), "{detail}");
     let image = story.scene.stage.image("app");
     story.scene.run(&["resume", &image, "--reason", "a mistake"]).ok();
-    story.at("14:00");
+    let (reason, detail) = story.at("14:00");
+    assert_eq!(reason, "approval", "{detail}");
     let pulls = story.forge.state().pulls.clone();
     assert!(matches!(&pulls[..], [_, again] if again.state == "open"), "{pulls:#?}");
 }

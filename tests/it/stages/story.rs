@@ -32,7 +32,9 @@ fn an_approved_release_waits_for_the_window_and_enters_when_it_opens() {
     scene.set_clock(0, "14:00");
     let missing = scene.run(&["promote", "live"]);
     assert!(missing.code == 3 && missing.stdout.contains("0 of 1 approvals"), "{missing:#?}");
-    scene.run_as("ada", &["approve", "live", "aaaaaa2"]).ok();
+    scene.run_as("ada", &["approve", "live"]).ok();
+    let again = scene.run_as("ada", &["approve", "live"]).fails_with(2);
+    assert!(again.stderr.contains("no release waits for an approval"), "{again:#?}");
     scene.set_clock(0, "15:59");
     let (reason, detail) = why(&scene.sync().ok(), "live");
     assert!(reason == "window" && !detail.contains("approval"), "{detail}");
@@ -152,6 +154,21 @@ fn broken_glass_deploys_what_no_stage_has_held_but_nothing_incomplete() {
     scene.run_as("ada", &["approve", "live", "aaaaaa2"]).ok();
     scene.sync().ok();
     assert_eq!(scene.held("live"), "bbbbbb8");
+}
+
+#[test]
+fn a_job_that_sets_a_tag_skips_no_stage() {
+    let scene = Scene::new(STAGES);
+    scene.stage.registry.push("org/app", "aaaaaa2", "2026-04-02T10:00:00Z");
+    let reference = format!("{}:aaaaaa2", scene.stage.image("app"));
+    let run = scene.run(&["set", &reference]).ok();
+    assert_eq!((scene.held("beta").as_str(), scene.held("live").as_str()), ("aaaaaa2", "aaaaaa1"));
+    assert!(run.stderr.contains("the stage live receives its releases from another one"), "{run:#?}");
+    scene.run(&["set", &reference, "--stage", "prod"]).fails_with(2);
+    scene.run(&["set", &reference, "--stage", "live"]).ok();
+    assert_eq!(scene.held("live"), "aaaaaa2");
+    let history = scene.run(&["history", "--stage", "live", "--output", "json"]).ok().json();
+    assert_eq!(history[0]["act"], "set");
 }
 
 #[test]

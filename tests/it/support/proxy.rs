@@ -78,6 +78,8 @@ impl Relay {
                     continue;
                 }
                 let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                // The parts of a response are not to wait for acknowledgments of the ones before.
+                let _ = (client.set_nodelay(true), server.set_nodelay(true));
                 for (way, from, to) in [(Way::Up, &client, &server), (Way::Down, &server, &client)] {
                     let (from, to) = (from.try_clone().expect("a handle"), to.try_clone().expect("a handle"));
                     let state = Arc::clone(&state);
@@ -86,6 +88,12 @@ impl Relay {
             }
         });
         relay
+    }
+
+    /// Its host and port.
+    #[allow(dead_code, reason = "the soak tests use it")]
+    pub fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Starts counting connections again, with this damage.

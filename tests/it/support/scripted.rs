@@ -87,6 +87,11 @@ impl Scripted {
         format!("127.0.0.1:{}", self.port)
     }
 
+    #[allow(dead_code, reason = "the soak tests use it")]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The host with its port by the name in the certificate.
     pub fn tls_host(&self) -> String {
         format!("localhost:{}", self.port)

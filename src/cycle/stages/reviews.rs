@@ -59,6 +59,17 @@ pub async fn query(
     Ok(())
 }
 
+/// Adds the closed pull requests of all stages to the history, for what may be resumed.
+pub async fn add_closed(context: &mut Context<'_>) {
+    for stage in &context.config.stages.stages.clone() {
+        let approval = stage.approval.as_ref().filter(|approval| approval.by != ApprovalBy::Signature);
+        let Some(approval) = approval else { continue };
+        let found = ask(context, stage, approval).await;
+        found.unknown.into_iter().for_each(|why| context.note(format!("{}: {why}", stage.name)));
+        context.history.add_closed(found.all.closed);
+    }
+}
+
 async fn ask(context: &Context<'_>, stage: &Stage, approval: &Approval) -> StagePullRequest {
     let unknown = |why: String| StagePullRequest { unknown: Some(why), ..StagePullRequest::default() };
     let own = StageBranch::of(&stage.name);

@@ -61,7 +61,7 @@ fn with_clone<T>(work: impl FnOnce(&BareClone, CommitId) -> T) -> T {
 }
 
 fn of_interest() -> Prefilter {
-    Prefilter::from_words([words(support::IMAGES)].into_iter())
+    Prefilter::from_words([words(support::IMAGES)].into_iter(), false)
 }
 
 /// Everything, as `tagalong images` reads it.

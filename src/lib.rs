@@ -8,14 +8,14 @@
 //! | --- | --- | --- |
 //! | 0 | [`fault`] | kinds of failure, with exit codes and help |
 //! | 1 | [`clock`] | the current time, limited to what every part can handle |
-//! | 1 | [`image`], [`path`], [`platform`], [`secret`], [`text`] | the vocabulary: names of images, files and platforms, values that redact themselves, foreign text made safe to show |
+//! | 1 | [`image`], [`path`], [`platform`], [`secret`], [`text`] | the vocabulary: names of images, charts, files and platforms, values that redact themselves, foreign text made safe to show |
 //! | 2 | [`yaml`] | YAML parsed into nodes with their positions; edits to the bytes, each verified |
 //! | 2 | [`policy`] | which tags match, how they are ordered, which one is chosen, or why none is |
 //! | 2 | [`window`] | deployment windows: local time, weekly periods, calendars |
 //! | 2 | [`http`] | HTTP clients for all outside systems: TLS, redirects, time limits |
 //! | 3 | [`manifest`] | image fields and their shapes, edits, kustomizations and what they shadow |
 //! | 3 | [`sops`] | SOPS files and age: decrypted, verified, checked against `.sops.yaml`, written |
-//! | 3 | [`registry`] | the OCI distribution API |
+//! | 3 | [`registry`] | the OCI distribution API, and Helm repositories |
 //! | 3 | [`cluster`] | Kubernetes: leader election, and what Flux and Argo CD make of a commit |
 //! | 3 | [`forge`] | pull requests, reviews and commit statuses on Gitea, GitHub and GitLab |
 //! | 3 | [`repo`] | git on a bare clone |

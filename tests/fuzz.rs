@@ -149,6 +149,10 @@ fn long_lists(target: &str) -> Vec<(&'static str, String)> {
             vec![("50,000 labels", json(r#"{"config":{"Labels":{"#, 50_000, |n| format!(r#""{n}":"x""#), "}}}"))]
         }
         "tag_lists" => vec![("100,000 tags", json(r#"{"tags":["#, 100_000, |n| format!(r#""v1.0.{n}""#), "]}"))],
+        "chart_indexes" => vec![
+            ("50,000 charts", repeat("entries:\n", 50_000, |n| format!(" a{n}: []\n"))),
+            ("50,000 versions", repeat("entries:\n shop:\n", 50_000, |n| format!(" - version: 1.0.{n}\n"))),
+        ],
         "webhooks" => vec![
             ("50,000 images", json(r#"{"images":["#, 50_000, |n| format!(r#""ghcr.io/acme/app-{n}""#), "]}")),
             (

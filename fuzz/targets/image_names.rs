@@ -28,6 +28,10 @@ pub fn run(bytes: &[u8]) {
         assert_eq!(format!("{}/{}", repository.host(), repository.path()), repository.as_str());
         assert!(text.ends_with(repository.short_name()));
     }
+    if let Ok(any) = Repository::parse_any(text) {
+        assert_eq!(Repository::parse_any(any.as_str()).as_ref(), Ok(&any));
+        assert_eq!(any.is_chart(), text.contains("://"));
+    }
     let Ok(reference) = text.parse::<Reference>() else { return };
     assert_eq!(reference.to_string().parse(), Ok(reference.clone()));
     let written = Reference::written_name(text);

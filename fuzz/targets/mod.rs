@@ -5,6 +5,7 @@
 
 pub mod age;
 pub mod challenges;
+pub mod chart_indexes;
 pub mod closures;
 pub mod config;
 pub mod image_configs;
@@ -26,9 +27,10 @@ pub mod webhooks;
 pub type Check = fn(&[u8]);
 
 /// All targets by name.
-pub const ALL: [(&str, Check); 22] = [
+pub const ALL: [(&str, Check); 23] = [
     ("age", age::run),
     ("challenges", challenges::run),
+    ("chart_indexes", chart_indexes::run),
     ("closures", closures::run),
     ("config", config::run),
     ("image_configs", image_configs::run),

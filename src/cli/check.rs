@@ -15,6 +15,7 @@ use crate::forge::client::Forge;
 use crate::policy::order::SourceBranch;
 use crate::registry::client::Client;
 use crate::registry::credentials;
+use crate::registry::error::RegistryError;
 use crate::repo;
 use crate::repo::remote;
 use crate::repo::signers::commits::verify_own;
@@ -156,13 +157,25 @@ async fn registries(config: &Config) -> Result<Vec<Row>, CliError> {
         // A file that has not been read yet would fail only later.
         let readable = file.map_or(Ok(()), |file| block_in_place(|| credentials::look_up(file, host, "")).map(drop));
         let answer = match readable {
-            Ok(()) => registry.ping(host).await,
+            Ok(()) => registry.ping(host).await.map(|()| "responds"),
             Err(error) => Err(error),
         };
-        let answer = answer.as_ref().map(|()| "responds".to_owned()).map_err(|error| error as &dyn Explain);
+        let answer = match answer {
+            Err(RegistryError::NotARegistry { .. }) if has_charts(config, host) => {
+                Ok("responds; it is not an OCI registry, so its charts are read from indexes")
+            }
+            answer => answer,
+        };
+        let answer = answer.as_ref().map(|text| (*text).to_owned()).map_err(|error| error as &dyn Explain);
         rows.push(Row::new("registry", host.clone(), answer));
     }
     Ok(rows)
+}
+
+/// Returns whether a policy of charts names a host.
+fn has_charts(config: &Config, host: &str) -> bool {
+    let patterns = config.tree_config.own.policies.rules.iter().flat_map(|rule| &rule.images);
+    patterns.filter(|pattern| pattern.is_of_charts()).any(|pattern| pattern.host() == Some(host))
 }
 
 /// Checks the source repositories. Those that only images name are not known before the images are inspected.

@@ -173,6 +173,11 @@ impl Folder {
         })
     }
 
+    /// Returns whether there is a file at a path, and not a link to one.
+    pub fn has(&self, path: &str) -> bool {
+        std::fs::symlink_metadata(self.root.join(path)).is_ok_and(|found| found.is_file())
+    }
+
     /// The bytes of a file. One that is too large to be read is an error.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, CliError> {
         self.with(path, |content| match content {

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cycle::operations::hold::Hold;
 use crate::cycle::operations::operation::Operation;
 use crate::cycle::operations::terms::{Attribution, Mode};
+use crate::image::Reference;
 use crate::plan::trailer::Target;
 
 use super::arguments::{ActorArguments, GitArguments, OutputArguments};
@@ -72,7 +73,7 @@ impl HoldArguments {
 
 /// Parses an argument that names an image or one of its versions.
 pub fn target(text: &str) -> Result<Target, CliError> {
-    let reference: crate::image::Reference =
-        text.parse().map_err(|source| CliError::Reference { text: text.to_owned(), source })?;
+    let reference =
+        Reference::parse_any(text).map_err(|source| CliError::Reference { text: text.to_owned(), source })?;
     Ok(Target { image: reference.repository, version: reference.version })
 }

@@ -74,7 +74,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     }
     let config = connect::configuration(&arguments.git)?;
     let (inventory, policies) = inventory(&config, arguments.dir.as_deref())?;
-    for note in inventory.nameless_notes() {
+    for note in inventory.nameless_notes().into_iter().chain(inventory.chart_notes()) {
         tracing::warn!("{note}");
     }
     let rows: Vec<Row> = inventory.fields.iter().map(|located| row(located.clone(), &policies)).collect();

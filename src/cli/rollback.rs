@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cycle::operations::roll_back::RollBack;
 use crate::cycle::operations::terms::{Attribution, Mode};
+use crate::image::chart::tag_of;
 use crate::image::{Repository, Tag};
 use crate::stage::name::Name;
 
@@ -67,7 +68,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let to: Option<Tag> = arguments
         .to
         .as_deref()
-        .map(|text| text.parse().map_err(|source| CliError::Tag { text: text.to_owned(), source }))
+        .map(|text| {
+            let tag = if image.is_chart() { tag_of(text) } else { text.parse() };
+            tag.map_err(|source| CliError::Tag { text: text.to_owned(), source })
+        })
         .transpose()?;
     let by = Attribution { actor: arguments.actor.name(), reason: Some(arguments.reason.clone()) };
     let config = connect::configuration(&arguments.git)?;

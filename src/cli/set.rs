@@ -15,6 +15,7 @@ use crate::cycle::operations::terms::{Attribution, Mode};
 use crate::cycle::report::{FileChange, Moved, Report};
 use crate::cycle::secrets::verify::Secrets;
 use crate::image::{Reference, Repository};
+use crate::manifest::chart_lock;
 use crate::manifest::edit::FollowRefs;
 use crate::plan::decide::{self, RequestError};
 use crate::plan::gate;
@@ -29,7 +30,7 @@ use super::output;
 /// Write exactly these references; what CI runs after a build
 ///
 /// Afterwards, every field of the given images reads exactly as given: whole references anywhere in YAML, `images` of
-/// kustomizations, Helm-style `repository` and `tag`. Nothing else in the files changes, not even a comment or a quote. On
+/// kustomizations, Helm-style `repository` and `tag`. A chart is named with the scheme of its repository. Nothing else in the files changes, not even a comment or a quote. On
 /// git, the change is committed and pushed, and planned again whenever somebody else pushes first; with --dir, files are
 /// changed in place, without git and without a registry.
 ///
@@ -40,7 +41,7 @@ use super::output;
 /// Stages that receive their releases from other stages are left alone, unless --stage or --path names them.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  tagalong set registry.example.com/org/app:1a2b3c4 --git-url ssh://git@example.com/org/infra.git\n  tagalong set ghcr.io/org/app:1a2b3c4 ghcr.io/org/worker:1a2b3c4 --wait-image 2m\n  tagalong set nginx:1.27 --dir . --dry-run"
+    after_help = "Examples:\n  tagalong set registry.example.com/org/app:1a2b3c4 --git-url ssh://git@example.com/org/infra.git\n  tagalong set ghcr.io/org/app:1a2b3c4 ghcr.io/org/worker:1a2b3c4 --wait-image 2m\n  tagalong set nginx:1.27 --dir . --dry-run\n  tagalong set oci://ghcr.io/org/charts/app:1.2.3 --dir ."
 )]
 pub struct Arguments {
     /// References to write
@@ -119,7 +120,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
 fn references(texts: &[String]) -> Result<Vec<Reference>, CliError> {
     let mut by_name: BTreeMap<Repository, (String, Reference)> = BTreeMap::new();
     for text in texts {
-        let reference: Reference = text.parse().map_err(|source| CliError::Reference { text: text.clone(), source })?;
+        let reference =
+            Reference::parse_any(text).map_err(|source| CliError::Reference { text: text.clone(), source })?;
         if reference.version.is_empty() {
             return Err(CliError::NoVersion(text.clone()));
         }
@@ -165,6 +167,13 @@ fn in_folder(
         let after = gated
             .edited(file, &before, follow, &tree_config.field_rules, Some(&update_mac))
             .map_err(CycleError::from)?;
+        if let Some(lock) = chart_lock::lock_of(file)
+            && folder.has(&lock)
+        {
+            let before_lock = folder.read(&lock)?;
+            let followed = chart_lock::follow(&before, &after, &before_lock);
+            changes.extend(followed.map(|after| FileChange { file: lock, before: before_lock, after }));
+        }
         changes.push(FileChange { file: file.to_owned(), before, after });
     }
     if mode == Mode::Push {

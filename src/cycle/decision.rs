@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::manifest::chart_lock;
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::field_rules::FieldRules;
 use crate::plan::gate::GatedPlan;
@@ -62,7 +63,11 @@ impl Decision {
         for file in files {
             let before = tip.file(&file)?.unwrap_or_default();
             match self.gated.edited(&file, &before, self.follow, &self.field_rules, Some(&update_mac)) {
-                Ok(after) => changes.push(FileChange { file, before, after }),
+                Ok(after) => {
+                    let change = FileChange { file, before, after };
+                    changes.extend(lock_change(tip, &change)?);
+                    changes.push(change);
+                }
                 Err(error) if is_by_name => return Err(error.into()),
                 Err(error) => {
                     let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
@@ -78,4 +83,12 @@ impl Decision {
         }
         Ok(changes.into())
     }
+}
+
+/// Returns the change to the lock file of a chart that follows from one to the chart.
+fn lock_change(tip: &Tip, chart: &FileChange) -> Result<Option<FileChange>, CycleError> {
+    let Some(file) = chart_lock::lock_of(&chart.file) else { return Ok(None) };
+    let Some(before) = tip.file(&file)? else { return Ok(None) };
+    let after = chart_lock::follow(&chart.before, &chart.after, &before);
+    Ok(after.map(|after| FileChange { file, before, after }))
 }

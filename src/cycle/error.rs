@@ -80,9 +80,10 @@ impl Explain for CycleError {
             | CycleError::Secret(_) => Fault::Blocked,
             CycleError::Request(_) | CycleError::Stage(_) | CycleError::NamedFile(_) => Fault::BadInput,
             CycleError::Change(error) => match error.source {
-                EditError::NeedsTag { .. } | EditError::NeedsDigest { .. } | EditError::Unreadable(_) => {
-                    Fault::BadInput
-                }
+                EditError::NeedsTag { .. }
+                | EditError::NoDigest { .. }
+                | EditError::NeedsDigest { .. }
+                | EditError::Unreadable(_) => Fault::BadInput,
                 EditError::Encrypted | EditError::UpdateMac(_) => Fault::Blocked,
                 EditError::Refused(ref refused) if !refused.is_bug() => Fault::Local,
                 EditError::Moved { .. } | EditError::Refused(_) => Fault::Bug,

@@ -20,6 +20,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::image::chart::version_of;
 use crate::image::{Reference, Version};
 use crate::yaml::node::{NodeId, ScanError};
 use crate::yaml::scan::Scan;
@@ -60,6 +61,9 @@ pub enum EditError {
     /// A field that holds a digest was to be set to a version without one, and its scalar cannot be removed.
     #[error("{path}: this value is a digest; give the digest too")]
     NeedsDigest { path: String },
+    /// The version of a chart was to be set to a digest.
+    #[error("{path}: this value is the version of a chart and cannot hold a digest; give the version alone")]
+    NoDigest { path: String },
     /// The field no longer exists in these bytes.
     #[error("{path}: this field no longer exists")]
     Moved { path: String },
@@ -165,6 +169,10 @@ fn change(
         Slots::Within { scalar, part } => changes.push(within(scan, *scalar, part, to)),
         Slots::Apart { tag, digest } => apart(field, *tag, *digest, to, changes)?,
         Slots::Siblings { tag, digest } => siblings(scan, field, *tag, *digest, to, changes)?,
+        Slots::Chart { version } => match (&to.tag, &to.digest) {
+            (Some(tag), None) => changes.push(value(*version, version_of(tag))),
+            _ => return Err(EditError::NoDigest { path: field.path.clone() }),
+        },
         Slots::Entry { tag_key, anchor_key, tag, digest, .. } => {
             entry(scan, *anchor_key, (tag_key, *tag), *digest, to, changes);
         }

@@ -25,15 +25,28 @@ pub struct FileFacts {
     pub values: Vec<ValuesFacts>,
     /// The dependencies of the chart that it describes.
     pub dependencies: Vec<Dependency>,
-    /// The Flux policies and image repositories in it.
+    /// The Flux policies, image repositories and Helm repositories in it.
     pub flux: Vec<FluxObject>,
     /// The scalars that rules insert into the names of images in other files, by path.
     pub for_others: BTreeMap<String, String>,
     /// Markers and rules that cannot be applied.
     pub problems: Vec<FieldProblem>,
+    /// Charts whose version is a range, which are left alone.
+    pub ranges: Vec<VersionRange>,
     /// True if it is a SOPS file whose message authentication code also covers plaintext values, so that editing one
     /// would make the file unreadable.
     pub encrypted: bool,
+}
+
+/// A chart whose version is a range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionRange {
+    /// The position of the range.
+    pub place: Place,
+    /// The name of the chart.
+    pub chart: String,
+    /// The range.
+    pub version: String,
 }
 
 /// A marker or a rule that cannot be applied.
@@ -66,7 +79,8 @@ impl FileFacts {
     pub fn version_of(&self, image: &Repository, path: &str) -> Option<&Version> {
         let mut versions = self.fields.iter().filter(|field| field.repository == *image);
         let exact = versions.clone().find(|field| field.path == path).map(|field| &field.version);
-        let pending = || self.pending.iter().find(|pending| pending.path() == path).map(Pending::version);
+        let is_pending = |pending: &&Pending| pending.path() == path && pending.can_be(image);
+        let pending = || self.pending.iter().find(is_pending).map(Pending::version);
         // The registry may be in another file.
         let ends_alike = |field: &&Field| {
             let rest = image.as_str().strip_suffix(field.repository.path());

@@ -10,6 +10,7 @@ use crate::image::{Repository, Version};
 use crate::yaml::node::NodeId;
 use crate::yaml::place::Place;
 
+use super::flux::Name;
 use super::rule_image::NamePart;
 use super::values::facts::ValuesPlace;
 
@@ -31,6 +32,8 @@ pub enum Shape {
     Marker,
     /// A complete reference on a line of a template that is the same however the template is rendered.
     Template,
+    /// The version of a Helm chart.
+    Chart,
 }
 
 impl fmt::Display for Shape {
@@ -43,6 +46,7 @@ impl fmt::Display for Shape {
             Shape::Value => "value",
             Shape::Marker => "marker",
             Shape::Template => "template",
+            Shape::Chart => "chart",
         })
     }
 }
@@ -118,6 +122,13 @@ pub enum NameSource {
         /// True if the tag is that of an image even if nothing names the image.
         is_likely: bool,
     },
+    /// A HelmRepository of Flux, which contains a chart.
+    Chart {
+        /// The chart.
+        chart: String,
+        /// The repository.
+        repository: Name,
+    },
     /// A rule whose image depends on scalars of other files.
     Rule(Vec<NamePart>),
 }
@@ -147,6 +158,15 @@ impl Pending {
     /// Returns the version that it holds.
     pub fn version(&self) -> &Version {
         &self.spot.version
+    }
+
+    /// Returns whether it can be a field of an image or a chart. A file often has several releases, so those have the
+    /// same path.
+    pub fn can_be(&self, image: &Repository) -> bool {
+        match &self.name {
+            NameSource::Chart { chart, .. } => image.is_chart() && image.short_name() == chart,
+            _ => !image.is_chart(),
+        }
     }
 
     /// Returns the field for its image, which a file of values may have named.
@@ -226,6 +246,11 @@ pub(super) enum Slots {
         /// Key and value of `digest`.
         digest: Option<(NodeId, NodeId)>,
     },
+    /// The version of a chart, which is written with `+` and has no digest.
+    Chart {
+        /// The scalar.
+        version: NodeId,
+    },
     /// A part of a line of a file that is not YAML: name, tag and digest.
     Line {
         /// The bytes of the file.
@@ -254,6 +279,7 @@ impl Slots {
             Slots::Whole { scalar } | Slots::Within { scalar, .. } | Slots::Nested { scalar, .. } => {
                 (Some(*scalar), None)
             }
+            Slots::Chart { version } => (Some(*version), None),
             Slots::Line { .. } => (None, None),
             Slots::Entry { tag, digest, .. } => (tag.map(|(_, value)| value), digest.map(|(_, value)| value)),
             Slots::Siblings { tag, digest } => (Some(*tag), digest.map(|(_, value)| value)),
@@ -270,6 +296,7 @@ impl Slots {
             Slots::Within { .. } | Slots::Line { .. } | Slots::Nested { .. } => None,
             Slots::Entry { tag, digest, .. } => tag.or(*digest).map(|(_, value)| value),
             Slots::Siblings { tag, .. } => Some(*tag),
+            Slots::Chart { version } => Some(*version),
             Slots::Apart { tag, digest } => tag.or(*digest),
         }
     }

@@ -56,7 +56,7 @@ pub(super) fn read_scan(path: &str, scan: &Scan<'_>, field_rules: &FieldRules) -
     if field_rules.embedded {
         finder.embedded();
     }
-    let Finder { mut fields, mut pending, problems, values, .. } = finder;
+    let Finder { mut fields, mut pending, problems, ranges, values, .. } = finder;
     let marked = marked_scalars(scan);
     if !marked.is_empty() {
         let is_marked = |slots: &Slots| slots.version_scalars().any(|id| marked.contains(&id));
@@ -73,7 +73,7 @@ pub(super) fn read_scan(path: &str, scan: &Scan<'_>, field_rules: &FieldRules) -
     fields.sort_by_key(|field| (field.document, field.place));
     // Facts are kept in memory, and most files have only one field.
     fields.shrink_to_fit();
-    FileFacts { fields, pending, values, problems, ..facts }
+    FileFacts { fields, pending, values, problems, ranges, ..facts }
 }
 
 /// Reads one document: its fields, and what it says about other files.
@@ -89,9 +89,11 @@ fn read_document(path: &str, finder: &mut Finder<'_, '_>, document: NodeId, root
     }
     if is_kustomization(path, scan, root) {
         facts.kustomization = Some(finder.kustomization(root));
+        finder.charts_of_kustomization(root);
         finder.walk(document);
         return;
     }
+    finder.charts(path, root);
     let argo_override = is_argo_override(path);
     let first = finder.values.len();
     finder.add_values(values_of(scan, root, argo_override));

@@ -1,6 +1,8 @@
-//! Policies of Flux's image automation, to find the images of markers that refer to them.
+//! Policies of Flux's image automation, to find the images of markers that refer to them, and HelmRepositories, to find
+//! those of charts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::image::Repository;
 use crate::yaml::node::NodeId;
@@ -12,9 +14,9 @@ use super::file_kind::is_kind;
 pub const GROUP: &str = "image.toolkit.fluxcd.io/";
 
 /// The namespace, if the file gives one, and the name of an object.
-type Name = (Option<String>, String);
+pub type Name = (Option<String>, String);
 
-/// An ImagePolicy or an ImageRepository.
+/// An ImagePolicy, an ImageRepository or a HelmRepository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FluxObject {
     /// An ImagePolicy with the ImageRepository that it refers to.
@@ -30,6 +32,13 @@ pub enum FluxObject {
         name: Name,
         /// The image.
         image: Repository,
+    },
+    /// A HelmRepository with its URL.
+    HelmRepository {
+        /// The repository.
+        name: Name,
+        /// The URL.
+        url: String,
     },
 }
 
@@ -51,6 +60,10 @@ impl FluxObject {
             let node = scan.get(spec, "image")?;
             let image = scan.scalar(node)?.parse().ok()?;
             return Some((FluxObject::Repository { name: name_in(metadata)?, image }, Some(node)));
+        }
+        if is_kind(scan, root, "HelmRepository", "source.toolkit.fluxcd.io/") {
+            let url = scan.get_scalar(spec, "url")?.to_owned();
+            return Some((FluxObject::HelmRepository { name: name_in(metadata)?, url }, None));
         }
         None
     }
@@ -75,6 +88,7 @@ impl<'f> FluxPolicies<'f> {
                 FluxObject::Repository { name, image } => {
                     all.repositories.entry(&name.1).or_default().push((name, image));
                 }
+                FluxObject::HelmRepository { .. } => {}
             }
         }
         all
@@ -87,6 +101,45 @@ impl<'f> FluxPolicies<'f> {
         let (_, (repository_namespace, repository)) = only(self.policies.get(name)?, Some(namespace))?;
         let namespace = repository_namespace.as_deref().unwrap_or(namespace);
         only(self.repositories.get(repository.as_str())?, Some(namespace)).map(|(_, image)| image)
+    }
+}
+
+/// The HelmRepositories of a tree, by name.
+#[derive(Debug, Default)]
+pub struct HelmRepositories<'f>(BTreeMap<&'f str, Vec<HelmRepository<'f>>>);
+
+#[derive(Debug, Clone, Copy)]
+struct HelmRepository<'f> {
+    namespace: Option<&'f str>,
+    url: &'f str,
+    file: &'f Arc<str>,
+}
+
+impl<'f> HelmRepositories<'f> {
+    /// Collects the repositories of a tree.
+    pub fn of(objects: impl Iterator<Item = (&'f Arc<str>, &'f FluxObject)>) -> HelmRepositories<'f> {
+        let mut all = HelmRepositories::default();
+        for (file, object) in objects {
+            if let FluxObject::HelmRepository { name: (namespace, name), url } = object {
+                let repository = HelmRepository { namespace: namespace.as_deref(), url, file };
+                all.0.entry(name).or_default().push(repository);
+            }
+        }
+        all
+    }
+
+    /// Returns the URL of a repository and the file that defines it. Files often leave the namespace to a kustomization,
+    /// so one that is not given matches any, and several repositories count as one if they have the same URL.
+    pub fn find(&self, (namespace, name): &Name) -> Option<(&'f str, &'f Arc<str>)> {
+        let named = self.0.get(name.as_str())?;
+        let is_exact = |one: &&HelmRepository<'_>| one.namespace.is_some() && one.namespace == namespace.as_deref();
+        let may_be = |one: &&HelmRepository<'_>| one.namespace.is_none() || namespace.is_none();
+        let mut found: Vec<_> = named.iter().filter(is_exact).collect();
+        if found.is_empty() {
+            found = named.iter().filter(may_be).collect();
+        }
+        let first = found.first()?;
+        found.iter().all(|one| one.url == first.url).then_some((first.url, first.file))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::image::Repository;
 use crate::yaml::node::ScanError;
 
 use super::closure::Closures;
-use super::facts::{FieldProblem, FieldProblemReason, FileFacts};
+use super::facts::{FieldProblem, FieldProblemReason, FileFacts, VersionRange};
 use super::field::{Field, Pending};
 use super::graph::{Graph, GraphProblem};
 use super::names::{Names, NoName};
@@ -92,6 +92,9 @@ pub struct Inventory {
     pub problems: Vec<Problem>,
     /// Values that look like the tag of an image which nothing names.
     pub nameless: Vec<Nameless>,
+    /// Charts that are left alone, because their version is a range or nothing defines their repository: the file with
+    /// the reason.
+    charts_left_alone: Vec<(String, String)>,
     /// A file that was named explicitly and does not exist.
     missing: Option<String>,
 }
@@ -126,6 +129,11 @@ impl Inventory {
         for (pending, none) in nameless {
             self.note_nameless(file, pending, none);
         }
+        let range = |VersionRange { place, chart, version }: &VersionRange| {
+            let reason = format!("`{version}` in line {} is a range of versions of the chart {chart}", place.line);
+            (file.to_string(), reason)
+        };
+        self.charts_left_alone.extend(facts.ranges.iter().map(range));
         let problem = |problem: &FieldProblem| Problem::Field { file: file.to_string(), problem: problem.clone() };
         self.problems.extend(facts.problems.iter().map(problem));
         self.fields.extend(fields.into_iter().map(|field| Located {
@@ -140,6 +148,13 @@ impl Inventory {
         let (file, place) = (file.to_string(), pending.place());
         match none {
             NoName::Policy(policy) => self.problems.push(Problem::Policy { file, line: place.line, policy }),
+            NoName::Chart(repository) => {
+                let reason = format!(
+                    "the chart in line {} comes from the HelmRepository {repository}, which no file here defines",
+                    place.line
+                );
+                self.charts_left_alone.push((file, reason));
+            }
             NoName::Rule(error) => {
                 let problem = FieldProblem { place, reason: FieldProblemReason::Rule(error) };
                 self.problems.push(Problem::Field { file, problem });
@@ -185,6 +200,16 @@ impl Inventory {
         let mut notes: Vec<String> = by_file.iter().take(NAMED).map(note).collect();
         if let Some(more) = by_file.len().checked_sub(NAMED).filter(|more| *more > 0) {
             notes.push(format!("{more} more files have values that look like tags of images which no file names"));
+        }
+        notes
+    }
+
+    /// Returns notes about charts that are left alone.
+    pub fn chart_notes(&self) -> Vec<String> {
+        let note = |(file, reason): &(String, String)| format!("{file}: left alone: {reason}");
+        let mut notes: Vec<String> = self.charts_left_alone.iter().take(NAMED).map(note).collect();
+        if let Some(more) = self.charts_left_alone.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            notes.push(format!("{more} more charts are left alone"));
         }
         notes
     }

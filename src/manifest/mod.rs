@@ -5,11 +5,12 @@
 //! - [`file_kind`]: the kinds of files and documents
 //! - [`kustomization`]: the references of a kustomization to files and images; [`file_references`]: reads only those
 //! - [`closure`]: files that are deployed together
+//! - [`chart_lock`]: lock files of charts, which follow the dependencies
 //! - [`field_rules`]: configured rules for fields beyond the usual shapes
 //! - [`file_pattern`]: the files of a rule; [`rule_image`]: its images
 //! - [`pattern`]: paths within documents
 //! - [`marker`]: comments that name the image of a value
-//! - [`flux`]: Flux policies that such comments refer to
+//! - [`flux`]: Flux policies that such comments refer to, and HelmRepositories
 //! - [`prefilter`]: rules out files by their bytes, before they are parsed
 //! - [`inventory`]: the fields of a whole tree
 //! - [`names`]: names of images that are not in the file of the field
@@ -22,6 +23,7 @@
 //! - [`graph`]: the graph of kustomizations, and which fields are shadowed
 //! - [`edit`]: sets fields to new versions
 
+pub mod chart_lock;
 pub mod closure;
 pub mod edit;
 pub mod facts;

@@ -1,4 +1,4 @@
-//! The names of images that are not in the field's own file: from policies of Flux, from values that are merged, and
+//! The names of images that are not in the field's own file: from policies and HelmRepositories of Flux, from values that are merged, and
 //! from files that rules refer to.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,13 +9,14 @@ use crate::path::{join, parent_of};
 
 use super::facts::FileFacts;
 use super::field::{Field, NameSource, Pending};
-use super::flux::FluxPolicies;
+use super::flux::{FluxPolicies, HelmRepositories, Name};
 use super::rule_image::{FieldRuleError, NamePart, name_of};
 use super::values::layers::Layers;
 
 /// The names that the files of a tree define for each other.
 pub(super) struct Names<'f> {
     flux: FluxPolicies<'f>,
+    helm: HelmRepositories<'f>,
     layers: Layers<'f>,
     for_others: HashMap<&'f str, (&'f Arc<str>, &'f BTreeMap<String, String>)>,
 }
@@ -27,6 +28,8 @@ pub(super) enum NoName {
     Policy(String),
     /// No values name the image. True if the value is the tag of one all the same.
     Values { is_likely: bool },
+    /// Nothing in the tree defines the repository of this chart.
+    Chart(String),
     /// A rule cannot be applied.
     Rule(FieldRuleError),
 }
@@ -38,9 +41,11 @@ impl<'f> Names<'f> {
         exists: &'f dyn Fn(&str) -> bool,
     ) -> Names<'f> {
         let flux = FluxPolicies::of(files.clone().flat_map(|(_, facts)| &facts.flux));
+        let with_files = files.clone().flat_map(|(path, facts)| facts.flux.iter().map(move |object| (path, object)));
+        let helm = HelmRepositories::of(with_files);
         let with_scalars = files.clone().filter(|(_, facts)| !facts.for_others.is_empty());
         let for_others = with_scalars.map(|(path, facts)| (path.as_ref(), (path, &facts.for_others))).collect();
-        Names { flux, layers: Layers::of(files, exists), for_others }
+        Names { flux, helm, layers: Layers::of(files, exists), for_others }
     }
 
     /// Returns the fields of a file with their names, and those for which there is none.
@@ -85,8 +90,17 @@ impl<'f> Names<'f> {
                 let (image, named_in) = named.ok_or(NoName::Values { is_likely: *is_likely })?;
                 Ok((image, Some(named_in)))
             }
+            NameSource::Chart { chart, repository } => self.chart(chart, repository),
             NameSource::Rule(parts) => self.by_rule(file, parts).map_err(NoName::Rule),
         }
+    }
+
+    fn chart(&self, chart: &str, repository: &Name) -> Result<(Repository, Option<Arc<str>>), NoName> {
+        let named = self.helm.find(repository).and_then(|(url, file)| {
+            let name = Repository::of_chart(url, chart).ok()?;
+            Some((name, Some(Arc::clone(file))))
+        });
+        named.ok_or_else(|| NoName::Chart(repository.1.clone()))
     }
 
     fn by_rule(&self, file: &str, parts: &[NamePart]) -> Result<(Repository, Option<Arc<str>>), FieldRuleError> {

@@ -16,20 +16,27 @@ use super::values::outline::{Outline, outline};
 pub enum Prefilter {
     /// Every image, and every file that cannot be read.
     Everything,
-    /// The words of each image or pattern of images, all of which must occur.
-    Words(Vec<Vec<String>>),
+    /// What files contain.
+    Words {
+        /// The words of each image or pattern of images, all of which must occur.
+        images: Vec<Vec<String>>,
+        /// True if files with charts are of interest.
+        charts: bool,
+    },
 }
 
 impl Prefilter {
-    /// Makes a filter from the words of each image's name; an image without words could be in any file.
-    pub fn from_words(images: impl Iterator<Item = Vec<String>>) -> Prefilter {
-        let words: Vec<Vec<String>> = images.collect();
-        if words.iter().any(Vec::is_empty) { Prefilter::Everything } else { Prefilter::Words(words) }
+    /// Makes a filter from the words of each image's name; an image without words could be in any file. The name of a
+    /// chart is rarely in one piece, so either all charts are of interest or none.
+    pub fn from_words(images: impl Iterator<Item = Vec<String>>, charts: bool) -> Prefilter {
+        let images: Vec<Vec<String>> = images.collect();
+        if images.iter().any(Vec::is_empty) { Prefilter::Everything } else { Prefilter::Words { images, charts } }
     }
 
     /// Makes a filter from the names of images.
     pub fn from_images<'i>(images: impl Iterator<Item = &'i Repository>) -> Prefilter {
-        Prefilter::from_words(images.map(|image| words(image.as_str())))
+        let (charts, images): (Vec<&Repository>, Vec<&Repository>) = images.partition(|image| image.is_chart());
+        Prefilter::from_words(images.into_iter().map(|image| words(image.as_str())), !charts.is_empty())
     }
 
     /// Returns a search for these images.
@@ -37,9 +44,9 @@ impl Prefilter {
         let finders = |words: &'_ Vec<String>| words.iter().map(|word| Finder::new(word).into_owned()).collect();
         match self {
             Prefilter::Everything => Search { images: None, always: Vec::new(), values: ValuesSearch::default() },
-            Prefilter::Words(images) => Search {
+            Prefilter::Words { images, charts } => Search {
                 images: Some(images.iter().map(finders).collect()),
-                always: ALWAYS.iter().map(|word| Finder::new(*word)).collect(),
+                always: ALWAYS.iter().chain(CHARTS.iter().filter(|_| *charts)).map(|word| Finder::new(*word)).collect(),
                 values: ValuesSearch::default(),
             },
         }
@@ -49,6 +56,9 @@ impl Prefilter {
 /// The words that make a file relevant whatever its images are: markers and policies that name no image, and templates,
 /// which are reported.
 const ALWAYS: [&str; 3] = [marker::FLUX, flux::GROUP, "{{"];
+
+/// The words of files with charts, and of those that define their repositories.
+const CHARTS: [&str; 6] = ["HelmRelease", "HelmRepository", "targetRevision", "elmChart", "dependencies:", "releases:"];
 
 /// Returns the words that occur in every file with a name, or with a name that matches a pattern: its literal
 /// components, except those of Docker Hub, which people leave out.
@@ -183,12 +193,34 @@ mod tests {
     }
 
     #[test]
+    fn files_with_charts_are_read_if_a_chart_is_of_interest() {
+        let chart = Repository::of_chart("oci://ghcr.io/acme", "shop").expect("a name");
+        let (charts, none) =
+            (Prefilter::from_images([&chart].into_iter()), Prefilter::from_words(std::iter::empty(), false));
+        let need = |prefilter: &Prefilter, path: &str, text: &str| {
+            prefilter.search().need(path, text.as_bytes(), &FieldRules::default())
+        };
+        for (path, text) in [
+            ("a.yaml", "kind: HelmRelease"),
+            ("a.yaml", "kind: HelmRepository"),
+            ("a.yaml", "targetRevision: 1.2.3"),
+            ("a/kustomization.yaml", "helmCharts: []"),
+            ("a/Chart.yaml", "dependencies:\n- name: shop"),
+            ("helmfile.yaml", "releases:\n- name: shop"),
+        ] {
+            assert_eq!(need(&charts, path, text), Need::Whole, "{text}");
+            assert_ne!(need(&none, path, text), Need::Whole, "{text}");
+        }
+        assert_eq!(need(&charts, "a.yaml", "kind: Deployment"), Need::Nothing);
+    }
+
+    #[test]
     fn patterns_are_searched_by_their_literal_components() {
         assert_eq!(words("ghcr.io/acme/*"), ["ghcr.io", "acme"]);
         assert_eq!(words("docker.io/library/nginx"), ["nginx"]);
-        assert_eq!(Prefilter::from_words([words("docker.io/library/*")].into_iter()), Prefilter::Everything);
-        assert_eq!(Prefilter::from_words([words("**")].into_iter()), Prefilter::Everything);
-        let nothing = Prefilter::from_words(std::iter::empty());
+        assert_eq!(Prefilter::from_words([words("docker.io/library/*")].into_iter(), false), Prefilter::Everything);
+        assert_eq!(Prefilter::from_words([words("**")].into_iter(), false), Prefilter::Everything);
+        let nothing = Prefilter::from_words(std::iter::empty(), false);
         assert_eq!(nothing.search().need("a.yaml", b"image: a/b:1", &FieldRules::default()), Need::Nothing);
     }
 }

@@ -91,7 +91,7 @@ impl RecordedOrder {
     /// Reads the value of a trailer. Words that are not known are ignored.
     pub fn read(value: &str) -> Option<RecordedOrder> {
         let mut words = value.split_whitespace();
-        let Reference { repository: image, version } = words.next()?.parse().ok()?;
+        let Reference { repository: image, version } = Reference::parse_any(words.next()?).ok()?;
         let name = words.next()?;
         let by = OrderedBy::ALL.into_iter().find(|by| by.name() == name)?;
         let mut dates = Dates::default();

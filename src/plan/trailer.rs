@@ -144,7 +144,9 @@ impl Trailers {
             match key {
                 "Update" => trailers.moves.extend(recorded_move(value)),
                 "Order" => trailers.orders.extend(RecordedOrder::read(value)),
-                "Rollback" => trailers.rollbacks.extend(value.split(' ').next().and_then(|image| image.parse().ok())),
+                "Rollback" => trailers
+                    .rollbacks
+                    .extend(value.split(' ').next().and_then(|image| Repository::parse_any(image).ok())),
                 "Hold" => trailers.holds.extend(Target::read(value)),
                 "Resume" => trailers.resumes.extend(Target::read(value)),
                 "Break-Glass" => trailers.break_glass.extend(value.split(',').map(|gate| single_line(gate.trim()))),
@@ -208,7 +210,7 @@ impl Trailers {
 impl Target {
     /// Reads `IMAGE`, `IMAGE:TAG` or `IMAGE:TAG@DIGEST`.
     pub fn read(text: &str) -> Option<Target> {
-        let Reference { repository, version } = text.trim().parse().ok()?;
+        let Reference { repository, version } = Reference::parse_any(text.trim()).ok()?;
         Some(Target { image: repository, version })
     }
 
@@ -272,7 +274,7 @@ impl Hold {
 fn recorded_move(value: &str) -> Option<RecordedMove> {
     let words: Vec<&str> = value.split_whitespace().collect();
     let [file, path, image, from, "->", to] = words.as_slice() else { return None };
-    let image = image.parse().ok()?;
+    let image = Repository::parse_any(image).ok()?;
     Some(RecordedMove {
         file: decode_word(file),
         path: decode_word(path),

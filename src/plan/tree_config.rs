@@ -4,7 +4,7 @@ use crate::manifest::field::Field;
 use crate::manifest::field_rules::FieldRules;
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::prefilter::{Prefilter, words};
-use crate::policy::rule::{PolicySet, Rule};
+use crate::policy::rule::{ImagePattern, PolicySet, Rule};
 use crate::stage::definition::Stage;
 use crate::stage::stages::Stages;
 
@@ -42,8 +42,10 @@ impl TreeConfig {
         if !self.stages.is_empty() {
             return Prefilter::Everything;
         }
-        let patterns = self.policies.rules.iter().flat_map(|rule| &rule.images);
-        Prefilter::from_words(patterns.map(|pattern| words(pattern.as_str())))
+        let patterns = || self.policies.rules.iter().flat_map(|rule| &rule.images);
+        let of_images = patterns().filter(|pattern| !pattern.is_of_charts());
+        let charts = patterns().any(ImagePattern::is_of_charts);
+        Prefilter::from_words(of_images.map(|pattern| words(pattern.as_str())), charts)
     }
 }
 

@@ -97,7 +97,7 @@ fn similar(rule: &Rule, inventory: &Inventory) -> Vec<String> {
 
 /// Returns the edit distance between a pattern and a name. What a `*` stands for at the end does not count.
 fn distance(pattern: &ImagePattern, image: &Repository) -> usize {
-    let (pattern, name) = (pattern.as_str(), image.as_str());
+    let (pattern, name) = (pattern.as_str(), image.name());
     match pattern.strip_suffix("/**").or_else(|| pattern.strip_suffix("/*")) {
         Some(above) => {
             let count = above.split('/').count();

@@ -42,11 +42,13 @@ pub struct Rule {
     pub keep: Option<u32>,
 }
 
-/// A pattern of image names: `*` matches anything within one component, `**` any number of components.
+/// A pattern of names of images, or of charts: `*` matches anything within one component, `**` any number of components.
 #[derive(Debug, Clone)]
 pub struct ImagePattern {
     matcher: GlobMatcher,
     host: Option<String>,
+    /// True if it matches charts instead of images.
+    is_of_charts: bool,
 }
 
 impl ImagePattern {
@@ -72,12 +74,32 @@ impl ImagePattern {
         };
         let glob = GlobBuilder::new(&full).literal_separator(true).build().map_err(|error| fail(&error.to_string()))?;
         let host = full.split('/').next().filter(|host| full.contains('/') && !host.contains(['*', '?', '[', '{']));
-        Ok(ImagePattern { matcher: glob.compile_matcher(), host: host.map(str::to_owned) })
+        Ok(ImagePattern { matcher: glob.compile_matcher(), host: host.map(str::to_owned), is_of_charts: false })
     }
 
-    /// Returns whether an image matches.
+    /// Parses a pattern of charts: host, path of the repository, and chart, without the scheme.
+    pub fn parse_charts(text: &str) -> Result<ImagePattern, RuleError> {
+        let fail = |reason: &str| RuleError::Charts { text: text.to_owned(), reason: reason.to_owned() };
+        let pattern = ImagePattern::parse(text).map_err(|error| match error {
+            RuleError::Images { .. } if text.contains("://") => fail("leave out the scheme"),
+            RuleError::Images { reason, .. } => fail(&reason),
+            error => error,
+        })?;
+        let first = text.split('/').next().unwrap_or_default();
+        if !first.contains(['.', ':', '*']) && first != "localhost" {
+            return Err(fail("it has no host; write a name such as charts.example.com/stable/*"));
+        }
+        Ok(ImagePattern { is_of_charts: true, ..pattern })
+    }
+
+    /// Returns whether an image or a chart matches.
     pub fn matches(&self, image: &Repository) -> bool {
-        self.matcher.is_match(image.as_str())
+        self.is_of_charts == image.is_chart() && self.matcher.is_match(image.name())
+    }
+
+    /// Returns whether it matches charts instead of images.
+    pub fn is_of_charts(&self) -> bool {
+        self.is_of_charts
     }
 
     /// Returns the pattern, normalised like names.
@@ -138,6 +160,23 @@ mod tests {
         assert_eq!(host("acme/*").as_deref(), Some("docker.io"));
         assert_eq!(host("**"), None);
         assert_eq!(host("*.example.com/app"), None);
+    }
+
+    #[test]
+    fn patterns_of_charts_match_charts_alone() {
+        let charts = |pattern: &str, name: &str| {
+            let name = Repository::parse_any(name).expect(name);
+            ImagePattern::parse_charts(pattern).expect(pattern).matches(&name)
+        };
+        assert!(charts("ghcr.io/acme/charts/*", "oci://ghcr.io/acme/charts/shop"));
+        assert!(charts("charts.example.com/**", "https://charts.example.com/shop"));
+        assert!(charts("**", "http://charts.example.com/a/b/shop"));
+        assert!(!charts("ghcr.io/acme/*", "ghcr.io/acme/shop"));
+        let of_images = ImagePattern::parse("ghcr.io/acme/**").expect("a pattern");
+        assert!(!of_images.matches(&Repository::parse_any("oci://ghcr.io/acme/shop").expect("a chart")));
+        for text in ["shop", "acme/*", "oci://ghcr.io/acme/*", "https://charts.example.com/*", ""] {
+            assert!(ImagePattern::parse_charts(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub enum ShaForm {
 pub struct Filter {
     pattern: Option<Regex>,
     extract: Option<String>,
+    /// True if `_` stands for `+`, as in the tags of charts.
+    has_plus: bool,
 }
 
 /// The reason why a rule is not valid.
@@ -98,6 +100,9 @@ pub enum RuleError {
     /// An image pattern is not valid.
     #[error("`{text}` is not a valid image pattern: {reason}")]
     Images { text: String, reason: String },
+    /// A pattern of charts is not valid.
+    #[error("`{text}` is not a valid pattern of charts: {reason}")]
+    Charts { text: String, reason: String },
 }
 
 /// The reason why a tag does not fit, judging by its name.
@@ -153,10 +158,18 @@ impl Filter {
                 return Err(RuleError::NoGroup { extract: extract.to_owned(), pattern });
             }
         }
-        Ok(Filter { pattern, extract: extract.map(str::to_owned) })
+        Ok(Filter { pattern, extract: extract.map(str::to_owned), has_plus: false })
+    }
+
+    /// Returns the filter for versions of charts.
+    pub fn of_charts() -> Filter {
+        Filter { has_plus: true, ..Filter::default() }
     }
 
     fn apply(&self, tag: &str) -> Result<String, Misfit> {
+        if self.has_plus {
+            return Ok(tag.replace('_', "+"));
+        }
         let Some(pattern) = &self.pattern else { return Ok(tag.to_owned()) };
         let captures = pattern.captures(tag).ok_or_else(|| Misfit::Pattern(pattern.as_str().to_owned()))?;
         let Some(extract) = &self.extract else { return Ok(tag.to_owned()) };

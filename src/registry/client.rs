@@ -13,6 +13,7 @@ use super::cache::Cache;
 use super::config::{Config, HostConfig};
 use super::error::RegistryError;
 use super::host::{Authentication, Host, Request};
+use super::indexes::Indexes;
 use super::memory::HostMemory;
 use super::metadata::ImageMetadata;
 use super::metrics::RegistryMetrics;
@@ -37,6 +38,8 @@ struct Inner {
     memory: HostMemory,
     /// The repositories whose listings were long the last time.
     long: Mutex<HashSet<Repository>>,
+    /// The indexes of Helm repositories.
+    indexes: Indexes,
     /// Opened on first use, so that a client that only connects leaves no file.
     cache: OnceLock<Cache>,
 }
@@ -61,8 +64,9 @@ impl Client {
             let host_memory = memory.for_another_host();
             hosts.insert(host.clone(), Arc::new(Host::new(host, &config, metrics.clone(), host_memory)?));
         }
-        let inner =
-            Inner { config, metrics, hosts: Mutex::new(hosts), memory, long: Mutex::default(), cache: OnceLock::new() };
+        let (hosts, long, indexes, cache) =
+            (Mutex::new(hosts), Default::default(), Default::default(), OnceLock::new());
+        let inner = Inner { config, metrics, hosts, memory, long, indexes, cache };
         Ok(Client { inner: Arc::new(inner) })
     }
 
@@ -135,6 +139,10 @@ impl Client {
         } else {
             long.remove(repository);
         }
+    }
+
+    pub(super) fn indexes(&self) -> &Indexes {
+        &self.inner.indexes
     }
 
     pub(super) fn config(&self) -> &Config {

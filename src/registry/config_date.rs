@@ -24,6 +24,9 @@ impl Client {
         version: &Version,
         part_cache: &PartCache,
     ) -> Result<Option<Timestamp>, RegistryError> {
+        if repository.index().is_some() {
+            return Ok(None);
+        }
         let Some(read) = intact(self.fetched(repository, version, part_cache).await)? else { return Ok(None) };
         let mut parts = Vec::new();
         for platform in read.manifest.platforms().take(MOST_PLATFORMS) {

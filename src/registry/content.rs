@@ -43,6 +43,9 @@ impl Client {
     /// The current digest of a tag; for a digest, checks that it exists (section "Checking if content exists in the
     /// registry"). Always sends a request.
     pub async fn digest(&self, repository: &Repository, version: &Version) -> Result<Digest, RegistryError> {
+        if let Some(chart) = self.chart(repository) {
+            return chart.digest(version).await;
+        }
         let endpoints = self.endpoints(repository)?;
         if let Some(mirror) = endpoints.trusted_mirror() {
             match self.digest_at(mirror, repository, version).await {

@@ -19,6 +19,15 @@ pub enum RegistryError {
     /// The tag or digest does not exist.
     #[error("{image}: the registry has no such image")]
     NoImage { image: String },
+    /// The index of a Helm repository does not list the chart or its version.
+    #[error("{name}: the index of the Helm repository does not list it")]
+    NoChart { name: String },
+    /// There is no index where a Helm repository has its own.
+    #[error("{url} is not the index of a Helm repository: {reason}")]
+    NotAnIndex { url: String, reason: String },
+    /// A chart is named by a URL without TLS, but its host is not configured to be used without.
+    #[error("{chart} would be read over plain HTTP, which is not configured for {host}")]
+    Unencrypted { host: String, chart: String },
     /// The image exists, but parts of it are missing or wrong.
     #[error("{image} is incomplete: {}", listed(flaws))]
     Incomplete { image: String, flaws: Vec<Flaw> },
@@ -122,20 +131,24 @@ impl RegistryError {
 
     /// Returns whether the registry reported that the image does not exist.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, RegistryError::NoRepository(_) | RegistryError::NoImage { .. })
+        use RegistryError::{NoChart, NoImage, NoRepository};
+        matches!(self, NoRepository(_) | NoImage { .. } | NoChart { .. })
     }
 }
 
 impl Explain for RegistryError {
     fn fault(&self) -> Fault {
         match self {
-            RegistryError::NoRepository(_) | RegistryError::NoImage { .. } | RegistryError::Incomplete { .. } => {
-                Fault::Blocked
-            }
+            RegistryError::NoRepository(_)
+            | RegistryError::NoImage { .. }
+            | RegistryError::NoChart { .. }
+            | RegistryError::Incomplete { .. } => Fault::Blocked,
             RegistryError::NoCredentials { .. } | RegistryError::Denied { .. } | RegistryError::ForeignRealm { .. } => {
                 Fault::Denied
             }
-            RegistryError::CredentialsFile { .. } | RegistryError::CaFile { .. } => Fault::BadInput,
+            RegistryError::CredentialsFile { .. }
+            | RegistryError::CaFile { .. }
+            | RegistryError::Unencrypted { .. } => Fault::BadInput,
             RegistryError::RateLimited { .. }
             | RegistryError::Unreachable { .. }
             | RegistryError::TimedOut { .. }
@@ -143,6 +156,7 @@ impl Explain for RegistryError {
             | RegistryError::TooLarge { .. }
             | RegistryError::ServerError { .. }
             | RegistryError::NotARegistry { .. }
+            | RegistryError::NotAnIndex { .. }
             | RegistryError::Redirected { .. }
             | RegistryError::InvalidResponse { .. } => Fault::Transient,
         }
@@ -153,6 +167,15 @@ impl Explain for RegistryError {
             RegistryError::NoRepository(_) => "check the name, and that an image has been pushed".to_owned(),
             RegistryError::NoImage { .. } => {
                 "check the tag; with --wait-image, `set` waits for a push to finish".to_owned()
+            }
+            RegistryError::NoChart { .. } => {
+                "check the name and the version; versions that are deprecated do not count".to_owned()
+            }
+            RegistryError::NotAnIndex { .. } => {
+                "check the URL of the HelmRepository; Helm appends /index.yaml".to_owned()
+            }
+            RegistryError::Unencrypted { host, .. } => {
+                format!("if that is intended, set `plainHttp: true` in the entry of {host} under `registries`")
             }
             RegistryError::Incomplete { .. } => {
                 "push the image again; a cleanup of the registry may have removed parts of it".to_owned()

@@ -189,6 +189,28 @@ impl Host {
         self.in_flight.join(request, start).await
     }
 
+    /// The URL of the host.
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// The URL of a path and query at the host.
+    pub fn url_of(&self, target: &str) -> Url {
+        url_of_target(&self.base, target)
+    }
+
+    /// The status of a URL at another server, which a response from `from` named. It gets no credentials, and may lead
+    /// no further than a redirect of this host.
+    pub async fn status_elsewhere(&self, from: &Url, url: Url, method: Method) -> Result<StatusCode, RegistryError> {
+        let _permit = self.permits.acquire().await.map_err(|closed| unreachable(&self.name, closed.to_string()))?;
+        let what = url.path().to_owned();
+        let mut sent = client::Request::new(method.clone(), url);
+        if method == Method::GET {
+            sent.headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
+        }
+        Ok(self.transport.fetch_as_redirected(from, &sent, 0, &what).await?.status)
+    }
+
     /// The name of the host, as in image names.
     pub fn name(&self) -> &str {
         &self.name

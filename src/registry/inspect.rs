@@ -44,6 +44,11 @@ impl Client {
         version: &Version,
         part_cache: &PartCache,
     ) -> Result<ImageMetadata, RegistryError> {
+        if let Some(chart) = self.chart(repository) {
+            let image = chart.metadata(version).await?;
+            self.remember(repository, version, &image);
+            return Ok(image);
+        }
         let read = self.manifest(repository, version).await?;
         let created = match read.manifest.created() {
             Some(created) => Some(created),

@@ -136,6 +136,9 @@ impl Client {
         platforms: &[Platform],
         part_cache: &PartCache,
     ) -> Result<Digest, RegistryError> {
+        if let Some(chart) = self.chart(repository) {
+            return chart.check(version).await;
+        }
         let read = match part_cache.take_manifest(repository, version) {
             Some(read) => read,
             None => self.manifest(repository, version).await?,

@@ -12,6 +12,9 @@ const LARGE_ANSWERS: usize = 4;
 /// The number of long listings, which are kept for as long as their tags are inspected.
 const LONG_LISTINGS: usize = 2;
 
+/// The number of large indexes of charts that are in memory at a time.
+const LARGE_INDEXES: usize = 2;
+
 /// The slots that one host may use.
 #[derive(Debug, Clone)]
 pub(super) struct HostMemory {
@@ -19,18 +22,26 @@ pub(super) struct HostMemory {
     pub answers: Slots,
     /// For long listings, until their tags have been sorted out.
     pub listings: Slots,
+    /// For large indexes of charts, until they have been parsed.
+    pub indexes: Slots,
 }
 
 impl HostMemory {
     /// Returns the slots for another host, which shares the total.
     pub fn for_another_host(&self) -> HostMemory {
-        HostMemory { answers: self.answers.for_another_host(), listings: self.listings.for_another_host() }
+        HostMemory {
+            answers: self.answers.for_another_host(),
+            listings: self.listings.for_another_host(),
+            indexes: self.indexes.for_another_host(),
+        }
     }
 }
 
 impl Default for HostMemory {
     fn default() -> Self {
-        HostMemory { answers: Slots::new(LARGE_ANSWERS), listings: Slots::new(LONG_LISTINGS) }
+        let (answers, listings, indexes) =
+            (Slots::new(LARGE_ANSWERS), Slots::new(LONG_LISTINGS), Slots::new(LARGE_INDEXES));
+        HostMemory { answers, listings, indexes }
     }
 }
 
@@ -57,7 +68,8 @@ impl Slots {
         Slots { all: Arc::clone(&self.all), own: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Waits for a slot. A task that has one must not wait for another.
+    /// Waits for a slot. A task that has one for an answer or an index must not wait for another, and one that has a
+    /// slot for a listing must not wait for another listing.
     pub async fn acquire(&self) -> Slot {
         // In this order, a host with many large answers waits for itself and not in front of other hosts. The
         // semaphores are never closed.

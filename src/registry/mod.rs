@@ -1,4 +1,4 @@
-//! A client for OCI registries (distribution specification 1.1).
+//! A client for OCI registries (distribution specification 1.1), and for Helm repositories.
 //!
 //! - [`config`]: the client's settings
 //! - [`error`]: the client's errors
@@ -10,6 +10,8 @@
 //! - `config_date`: when the contents of an image were built, whatever its annotations say
 //! - [`integrity`]: checks that an image is complete
 //! - [`tags`]: lists the tags of a repository
+//! - [`chart_index`]: reads the index of a Helm repository
+//! - `charts`: charts in such repositories, looked up like images in registries; `indexes`: those that were read last
 //! - [`page_link`]: links to further pages, and the requests that follow them
 //! - `push_times`: when tags were pushed, from the registry product's own API
 //! - `arrival`: when images arrived in their registry
@@ -40,6 +42,8 @@ mod bounded;
 pub mod cache;
 mod cache_cleanup;
 mod cache_format;
+pub mod chart_index;
+mod charts;
 pub mod client;
 pub mod config;
 mod config_date;
@@ -48,6 +52,7 @@ pub mod credentials;
 mod endpoint;
 pub mod error;
 pub mod host;
+mod indexes;
 mod inspect;
 pub mod integrity;
 pub mod listing;

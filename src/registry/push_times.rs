@@ -125,6 +125,9 @@ impl Client {
     }
 
     fn api(&self, repository: &Repository) -> Option<Api> {
+        if repository.index().is_some() {
+            return None;
+        }
         let own = self.config().hosts.iter().find(|own| own.host == repository.host());
         let hub = (repository.host() == DEFAULT_HOST).then_some(Api::DockerHub);
         own.and_then(|own| own.api).or(hub)

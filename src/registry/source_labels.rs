@@ -16,6 +16,10 @@ impl Client {
         repository: &Repository,
         version: &Version,
     ) -> Result<SourceLabels, RegistryError> {
+        // An index says nothing about sources.
+        if repository.index().is_some() {
+            return Ok(SourceLabels::default());
+        }
         let digest = self.image(repository, version).await?.digest;
         match self.cache().source_labels(repository, &digest) {
             Some(known) => Ok(known),

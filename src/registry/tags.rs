@@ -35,7 +35,7 @@ const FEW: usize = 20_000;
 const SHORT_CACHED: usize = 256 << 10;
 /// The longest address of a next page, and the longest ETag, in bytes.
 const LONGEST_LINK: usize = 2048;
-const LONGEST_ETAG: usize = 256;
+pub(super) const LONGEST_ETAG: usize = 256;
 
 #[derive(Deserialize)]
 struct TagPage {
@@ -77,6 +77,9 @@ impl Client {
     }
 
     async fn list_now(&self, repository: &Repository, known: Option<Fingerprint>) -> Result<TagList, RegistryError> {
+        if let Some(chart) = self.chart(repository) {
+            return chart.list(known).await;
+        }
         let endpoints = self.endpoints(repository)?;
         if let Some(mirror) = endpoints.trusted_mirror() {
             match self.list_at(mirror, repository, known).await {

@@ -73,7 +73,8 @@ impl FieldSummary {
         for located in &before.fields {
             *summary.shapes.entry(located.field.shape.to_string()).or_default() += 1;
         }
-        let mut images: Vec<_> = after.fields.iter().map(|located| &located.field.repository).collect();
+        let repositories = after.fields.iter().map(|located| &located.field.repository);
+        let mut images: Vec<_> = repositories.filter(|repository| !repository.is_chart()).collect();
         images.sort();
         images.dedup();
         summary.images = images.len();

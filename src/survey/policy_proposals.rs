@@ -113,14 +113,16 @@ pub fn propose(movements: &Movements, inventory: &Inventory) -> PolicyProposals 
 
 fn histories(movements: &Movements, inventory: &Inventory) -> BTreeMap<Repository, ImageHistory> {
     let mut histories: BTreeMap<Repository, ImageHistory> = BTreeMap::new();
-    for located in &inventory.fields {
+    // Policies of charts are left to people: a new major version often needs other values.
+    let images = inventory.fields.iter().filter(|located| !located.field.repository.is_chart());
+    for located in images {
         let history = histories.entry(located.field.repository.clone()).or_default();
         history.current.extend(located.field.version.tag.iter().map(ToString::to_string));
     }
     let known = KnownFields::of(inventory);
     let mut moved: BTreeMap<&Repository, Vec<&Movement>> = BTreeMap::new();
     for (place, movement) in &movements.places {
-        if let Some(image) = known.image(place) {
+        if let Some(image) = known.image(place).filter(|image| !image.is_chart()) {
             moved.entry(image).or_default().push(movement);
         }
     }

@@ -9,7 +9,7 @@ use crate::policy::order::{Order, SourceBranch};
 use crate::policy::range::Range;
 use crate::policy::rule::{INSPECT_LIMIT, ImagePattern, PolicySet, Rule};
 use crate::policy::tag_patterns::{TagPattern, TagPatterns};
-use crate::policy::tags::{Filter, ShaForm, TagRule};
+use crate::policy::tags::{Filter, RuleError, ShaForm, TagRule};
 use crate::repo::config::Branch;
 use crate::secret::SafeUrl;
 
@@ -52,18 +52,19 @@ fn field_rule(mut section: Section<'_>) -> Option<FieldRule> {
 
 /// Reads one policy.
 pub fn policy(mut section: Section<'_>) -> Option<Rule> {
-    let images = section.each_with("images", |text| {
-        ImagePattern::parse(text).map(|pattern| (text.to_owned(), pattern)).map_err(|error| error.to_string())
-    });
-    if section.lacks("images") {
-        section.error("`images` is required: a list of patterns such as ghcr.io/acme/*");
-    }
+    let (images, is_of_charts) = patterns(&mut section);
     let track = section.choice("track", &[("digest", ())]).is_some();
-    let tags = match section.section("tags") {
-        Some(tags) => tag_rule(tags),
-        None if track => Some(TagRule::Held),
-        None => {
+    let version = section.parsed_with("version", |text| Range::parse(text).map_err(|error| error.to_string()));
+    let tags = match (section.section("tags"), is_of_charts) {
+        (None, true) => chart_rule(&section, version),
+        (Some(tags), false) => tag_rule(tags),
+        (None, false) if track => Some(TagRule::Held),
+        (None, false) => {
             section.error("`tags` is required, for example `tags: { sha: { order: built } }`");
+            None
+        }
+        (Some(_), true) => {
+            section.error("`tags` is for `images`; charts take `version`, for example `version: ^1.4`");
             None
         }
     };
@@ -77,6 +78,7 @@ pub fn policy(mut section: Section<'_>) -> Option<Rule> {
         section.each_with("platforms", |text| text.parse().map_err(|error: PlatformError| error.to_string()));
     let fallback = section.boolean("fallback").unwrap_or(false);
     let keep = section.number("keep");
+    report_misplaced_keys(&section, is_of_charts);
     section.finish();
     let name = images.first()?.0.clone();
     Some(Rule {
@@ -93,6 +95,42 @@ pub fn policy(mut section: Section<'_>) -> Option<Rule> {
         fallback,
         keep,
     })
+}
+
+/// Reads the patterns of a policy, and whether they are of charts.
+fn patterns(section: &mut Section<'_>) -> (Vec<(String, ImagePattern)>, bool) {
+    let mut each = |key, parse: fn(&str) -> Result<ImagePattern, RuleError>| {
+        section.each_with(key, |text| {
+            parse(text).map(|pattern| (text.to_owned(), pattern)).map_err(|error| error.to_string())
+        })
+    };
+    let (images, charts) = (each("images", ImagePattern::parse), each("charts", ImagePattern::parse_charts));
+    match (section.lacks("images"), section.lacks("charts")) {
+        (true, true) => section.error("`images` is required: a list of patterns such as ghcr.io/acme/*"),
+        (false, false) => section.error("give either `images` or `charts`"),
+        _ => {}
+    }
+    if section.lacks("charts") { (images, false) } else { (charts, true) }
+}
+
+/// Makes the rule of a policy for charts.
+fn chart_rule(section: &Section<'_>, range: Option<Range>) -> Option<TagRule> {
+    if section.lacks("version") {
+        section.error("`version` is required: a range of versions such as ^1.4");
+    }
+    Some(TagRule::Semver { range: range?, filter: Filter::of_charts() })
+}
+
+/// Reports keys of charts in a policy for images, and the other way round.
+fn report_misplaced_keys(section: &Section<'_>, is_of_charts: bool) {
+    if !is_of_charts && !section.lacks("version") {
+        section.error("`version` is for `charts`; images take `tags`");
+    }
+    for key in ["track", "pin", "platforms", "keep"] {
+        if is_of_charts && !section.lacks(key) {
+            section.error(format!("`{key}` is for `images`, not for `charts`"));
+        }
+    }
 }
 
 fn tag_rule(mut section: Section<'_>) -> Option<TagRule> {

@@ -10,7 +10,7 @@ use tokio::task::block_in_place;
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
 use crate::cycle::tip::Tip;
-use crate::image::{Reference, Repository, Version};
+use crate::image::{Reference, Repository, Version, chart};
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
@@ -155,6 +155,12 @@ async fn direction(
     now: Timestamp,
 ) -> Result<Direction, RegistryError> {
     let version = &update.field.version;
+    // The index of a repository can be made again, with new dates for all versions.
+    if let (true, Some(old), Some(new)) = (update.field.repository.is_chart(), &version.tag, &update.tag)
+        && let Some(order) = chart::compare(new, old)
+    {
+        return Ok(if order.is_lt() { Direction::Back } else { Direction::Forward });
+    }
     let old = if version.is_empty() {
         None
     } else {

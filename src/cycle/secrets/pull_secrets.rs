@@ -163,6 +163,10 @@ impl<'t> DeployedFiles<'t> {
     /// Returns the pods that run the image of an update. A release counts only for its own fields.
     fn pods_of(&self, update: &Update) -> Vec<&Pod> {
         let image = &update.field.repository;
+        // Flux and Argo CD fetch charts with credentials of their own.
+        if image.is_chart() {
+            return Vec::new();
+        }
         let is_image = |name: &str| name.parse::<Repository>().is_ok_and(|name| name == *image);
         let renames = || self.files.values().flat_map(|facts| &facts.renames);
         let runs = |name: &String| {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::manifest::chart_lock;
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::field_rules::FieldRules;
 use crate::plan::batch::Batch;
@@ -105,14 +106,27 @@ impl Edits<'_> {
     /// starts there. If these are all edits, the files are those that were already made and verified.
     fn made(&self, news: &GatedPlan, so_far: &GatedPlan) -> Result<BTreeMap<String, Vec<u8>>, ChangeError> {
         let files = news.files();
-        let touched = self.changes.iter().filter(|change| files.contains(change.file.as_str()));
+        // A lock file changes with its chart.
+        let chart = |change: &FileChange| chart_lock::chart_of(&change.file);
+        let is_touched = |change: &FileChange| match chart(change) {
+            Some(chart) => files.contains(chart.as_str()),
+            None => files.contains(change.file.as_str()),
+        };
+        let touched = self.changes.iter().filter(|change| is_touched(change));
         if so_far.updates().len() == self.gated.updates().len() {
             return Ok(touched.map(|change| (change.file.clone(), change.after.clone())).collect());
         }
         let edited = |change: &FileChange| {
             let update_mac = |before: &[u8], after: &[u8]| self.secrets.update_mac(before, after);
-            let bytes =
-                so_far.edited(&change.file, &change.before, self.follow, self.field_rules, Some(&update_mac))?;
+            let edited = |change: &FileChange| {
+                so_far.edited(&change.file, &change.before, self.follow, self.field_rules, Some(&update_mac))
+            };
+            let chart = chart(change).and_then(|chart| self.changes.iter().find(|change| change.file == chart));
+            let bytes = match chart {
+                Some(chart) => chart_lock::follow(&chart.before, &edited(chart)?, &change.before)
+                    .unwrap_or_else(|| change.before.clone()),
+                None => edited(change)?,
+            };
             Ok((change.file.clone(), bytes))
         };
         touched.map(edited).collect()

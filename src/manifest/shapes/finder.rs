@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::image::{Reference, Repository, Version};
-use crate::manifest::facts::FieldProblem;
+use crate::manifest::facts::{FieldProblem, VersionRange};
 use crate::manifest::field::{Field, NameSource, Pending, Shape, Slots, Spot};
 use crate::manifest::values::facts::ValuesFacts;
 use crate::manifest::values::read::Values;
@@ -22,6 +22,7 @@ pub(in crate::manifest) struct Finder<'s, 'a> {
     pub(in crate::manifest) fields: Vec<Field>,
     pub(in crate::manifest) pending: Vec<Pending>,
     pub(in crate::manifest) problems: Vec<FieldProblem>,
+    pub(in crate::manifest) ranges: Vec<VersionRange>,
     /// The values that were read so far, and the nodes below which they are.
     pub(in crate::manifest) values: Vec<ValuesFacts>,
     value_roots: Vec<(usize, NodeId)>,
@@ -29,8 +30,8 @@ pub(in crate::manifest) struct Finder<'s, 'a> {
 
 impl<'s, 'a> Finder<'s, 'a> {
     pub(in crate::manifest) fn new(scan: &'s Scan<'a>, documents: &'s [(NodeId, NodeId)]) -> Self {
-        let (claimed, fields, pending, problems, values, value_roots) = Default::default();
-        Finder { scan, documents, claimed, fields, pending, problems, values, value_roots }
+        let (claimed, fields, pending, problems, ranges, values, value_roots) = Default::default();
+        Finder { scan, documents, claimed, fields, pending, problems, ranges, values, value_roots }
     }
 
     /// Adds the values of a document, before its fields are looked for.

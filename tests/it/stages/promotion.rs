@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
@@ -9,6 +11,7 @@ use super::scene::why;
 use crate::support::clock;
 use crate::support::git::git;
 use crate::support::infra::Stage;
+use crate::support::scripted::{Scripted, forward};
 use crate::support::tagalong::{self, Run, finished};
 
 const OLD: &str = "2026-04-01T10:00:00Z";
@@ -159,4 +162,34 @@ fn a_closed_window_keeps_a_release_back_until_it_opens() {
     let (reason, detail) = why(&run, "live");
     assert_eq!((held(&stage).as_str(), reason.as_str()), ("aaaaaa2 aaaaaa2 aaaaaa1", "window"), "{run:#?}");
     assert!(detail.contains("the window quiet is closed"), "{detail}");
+}
+
+#[test]
+fn stages_add_no_request_to_a_cycle_in_which_nothing_waits() {
+    let stage = with_images();
+    let (behind, count) = (stage.registry.host(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&count);
+    let front = Scripted::start(move |request| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        forward(&behind, request)
+    });
+    let host = front.host();
+    let files = FILES.map(|(file, _)| (file, format!("image: {host}/org/app:aaaaaa1\n")));
+    stage.origin.commit("behind the front", &files.each_ref().map(|(file, text)| (*file, text.as_str())));
+    let git = stage.sshd.config(&stage.origin);
+    let sync = |name: &str, stages: &str| {
+        let file = stage.home().join(name);
+        let text = format!(
+            "{git}registries: [{{ host: '{host}', plainHttp: true }}]\n\
+             policies: [{{ images: ['{host}/org/*'], tags: {{ sha: {{}} }} }}]\n{stages}"
+        );
+        fs::write(&file, text).expect("written");
+        let before = count.load(Ordering::SeqCst);
+        let run = tagalong::run(stage.home(), &["sync", "--output", "json", "--config", &file.display().to_string()]);
+        (run.ok().json()["commit"].is_null(), count.load(Ordering::SeqCst) - before)
+    };
+    (0..3).for_each(|_| assert!(sync("staged.yaml", PLAIN).1 > 0));
+    assert_eq!(held(&stage), "aaaaaa2 aaaaaa2 aaaaaa2");
+    let without = sync("plain.yaml", "");
+    assert_eq!((without.0, sync("staged.yaml", PLAIN)), (true, without));
 }

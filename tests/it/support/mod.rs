@@ -4,6 +4,7 @@ pub mod agent;
 pub mod browser;
 pub mod buildah;
 pub mod certificates;
+pub mod charts;
 pub mod clock;
 pub mod cluster;
 pub mod crowd;

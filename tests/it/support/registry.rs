@@ -132,6 +132,26 @@ impl Registry {
         })
     }
 
+    /// Pushes a chart, like `helm push`, and returns the digest of its layer.
+    pub fn push_chart(&self, repository: &str, tag: &str, created: &str) -> String {
+        let (name, version) = (repository.rsplit('/').next().unwrap_or_default(), tag.replace('_', "+"));
+        let layer = format!("the archive of {repository}:{tag}").into_bytes();
+        let config = json!({ "apiVersion": "v2", "name": name, "version": version }).to_string().into_bytes();
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": { "mediaType": "application/vnd.cncf.helm.config.v1+json", "digest": digest(&config), "size": config.len() },
+            "layers": [{ "mediaType": "application/vnd.cncf.helm.chart.content.v1.tar+gzip", "digest": digest(&layer), "size": layer.len() }],
+            "annotations": { "org.opencontainers.image.created": created, "org.opencontainers.image.version": version },
+        });
+        self.block_on(async {
+            self.blob(repository, &layer).await;
+            self.blob(repository, &config).await;
+            let kind = "application/vnd.oci.image.manifest.v1+json";
+            self.put(repository, tag, kind, &manifest.to_string().into_bytes()).await;
+        });
+        digest(&layer)
+    }
+
     /// Pushes an index of two platforms and an attestation, like buildx.
     pub fn push_index(&self, repository: &str, tag: &str, created: &str) -> String {
         self.block_on(async {

@@ -1,6 +1,8 @@
 //! Updates: which tag is chosen, and how it reaches the branch.
 
 mod calver;
+mod charts;
+mod charts_in_indexes;
 mod commit_order;
 mod digit_tags;
 mod filters;

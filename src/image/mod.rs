@@ -1,5 +1,7 @@
 //! Names of images: parsed, normalised, displayed.
 //!
+//! - [`chart`]: names and versions of Helm charts, which are a kind of their own
+//!
 //! The grammar is that of the OCI distribution specification 1.1 (section "Pulling manifests": `<name>`, `<reference>`)
 //! and of the Docker reference format on top of it: a first component with a dot, a colon or the word `localhost` is the
 //! registry host; without one the host is `docker.io`, and a single component there lives under `library/`.
@@ -22,6 +24,8 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
+pub mod chart;
+
 /// The host of a name that gives none.
 pub const DEFAULT_HOST: &str = "docker.io";
 
@@ -43,17 +47,21 @@ pub enum ImageError {
     Digest(String),
 }
 
-/// A repository of images including its registry host, normalised: `nginx` is `docker.io/library/nginx`.
+/// A repository of images including its registry host, normalised: `nginx` is `docker.io/library/nginx`. Or a Helm
+/// chart, which has the scheme of its repository in front: `oci://ghcr.io/acme/charts/shop`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Repository {
     full: String,
+    /// The bytes of the scheme; none for images.
+    scheme: usize,
+    /// The end of the host.
     host: usize,
 }
 
 impl Repository {
     /// Returns the registry host with its port, such as `ghcr.io` or `127.0.0.1:5000`.
     pub fn host(&self) -> &str {
-        &self.full[..self.host]
+        &self.full[self.scheme..self.host]
     }
 
     /// Returns the name within the registry, such as `library/nginx`: the `<name>` of the distribution API.
@@ -62,6 +70,11 @@ impl Repository {
     }
 
     /// Returns host and name: `docker.io/library/nginx`.
+    pub fn name(&self) -> &str {
+        &self.full[self.scheme..]
+    }
+
+    /// Returns the whole text: host and name, with the scheme in front if it is a chart.
     pub fn as_str(&self) -> &str {
         &self.full
     }
@@ -98,7 +111,7 @@ impl FromStr for Repository {
         if library.len() + path.len() > 255 {
             return Err(fail("it is longer than 255 characters"));
         }
-        Ok(Repository { full: format!("{host}/{library}{path}"), host: host.len() })
+        Ok(Repository { full: format!("{host}/{library}{path}"), scheme: 0, host: host.len() })
     }
 }
 

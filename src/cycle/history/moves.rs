@@ -150,7 +150,7 @@ impl<'r> Reading<'r> {
         }
         let ago = self.commits.len();
         let mut record = record(clone, &step.logged, ago)?;
-        if step.logged.parents.len() > 1 && !(record.is_trusted && !record.trailers.moves.is_empty()) {
+        if step.logged.parents.len() > 1 && (!record.is_trusted || record.trailers.moves.is_empty()) {
             record = with_merged(clone, record, &step.logged)?;
         }
         let record = Arc::new(record);

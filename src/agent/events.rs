@@ -271,6 +271,8 @@ mod tests {
             commit: None,
             updates: Vec::new(),
             skipped: skipped.collect(),
+            proposes: Default::default(),
+            unrecorded: Vec::new(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 0,

@@ -318,6 +318,8 @@ mod tests {
             commit: None,
             updates: Vec::new(),
             skipped: Vec::new(),
+            proposes: Default::default(),
+            unrecorded: Vec::new(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 0,

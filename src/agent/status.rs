@@ -299,6 +299,8 @@ mod tests {
             commit: (!moved.is_empty()).then(|| COMMIT.parse().expect("an id")),
             updates: moved.iter().map(update).collect(),
             skipped: Vec::new(),
+            proposes: Default::default(),
+            unrecorded: Vec::new(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 1,

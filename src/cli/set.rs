@@ -187,6 +187,8 @@ fn in_folder(
         commit: None,
         updates: gated.updates().iter().map(Moved::from).collect(),
         skipped: Vec::new(),
+        proposes: Default::default(),
+        unrecorded: Vec::new(),
         attempts: 0,
         is_proposal: false,
         duration_ms: start.elapsed().as_millis() as u64,

@@ -10,6 +10,7 @@ use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::plan::tree_config::TreeConfig;
 use crate::registry::integrity::PartCache;
+use crate::stage::name::Name;
 
 use super::candidates::findings_cache::FindingsCache;
 use super::candidates::round::Round;
@@ -19,6 +20,7 @@ use super::operations::terms::{Mode, Terms};
 use super::services::Services;
 use super::stages::report::Concerns;
 use super::stages::status::CellStatus;
+use super::stages::unrecorded::Unrecorded;
 use super::state::CycleState;
 use super::time_limit::TimeLimit;
 use super::tip::Tip;
@@ -55,6 +57,10 @@ pub struct Context<'c> {
     pub board: Vec<CellStatus>,
     /// What people should look at in the stages.
     pub concerns: Concerns,
+    /// The stages whose promotions are proposed in pull requests.
+    pub proposes: BTreeSet<Name>,
+    /// The promotions whose approvals are not in history yet.
+    pub unrecorded: Vec<Unrecorded>,
 }
 
 impl<'c> Context<'c> {

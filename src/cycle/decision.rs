@@ -1,5 +1,6 @@
 //! The result of an operation on a tip: the updates to write, and the fields that stay, with the reasons.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::manifest::chart_lock;
@@ -8,12 +9,14 @@ use crate::manifest::field_rules::FieldRules;
 use crate::plan::gate::GatedPlan;
 use crate::plan::message::{Act, Purpose};
 use crate::plan::skip::{Reason, Skipped};
+use crate::stage::name::Name;
 
 use super::error::CycleError;
 use super::report::FileChange;
 use super::secrets::verify::Secrets;
 use super::stages::report::{Concerns, Promoted, StageReport};
 use super::stages::status::CellStatus;
+use super::stages::unrecorded::Unrecorded;
 use super::status::{self, ImageStatus, Inputs};
 use super::tip::Tip;
 
@@ -37,6 +40,10 @@ pub struct Decision {
     pub board: Vec<CellStatus>,
     /// What people should look at in the stages.
     pub concerns: Concerns,
+    /// The stages whose promotions are proposed in pull requests.
+    pub proposes: BTreeSet<Name>,
+    /// The promotions whose approvals are not in history yet.
+    pub unrecorded: Vec<Unrecorded>,
 }
 
 impl Decision {

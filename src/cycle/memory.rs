@@ -1,19 +1,24 @@
 //! The memory of an engine between cycles. All of it is a cache.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::forge::commit_status::NewStatus;
 use crate::plan::approvals::StageOrders;
 use crate::plan::hold::NamedHolds;
 use crate::repo::clone::CommitId;
 use crate::repo::error::RepoError;
+use crate::stage::name::Name;
+use crate::stage::release::ReleaseId;
 
 use super::history::branch::History;
 use super::history::moves::{FieldHistory, Scope};
 use super::history::read_back::Horizon;
 use super::state::CycleState;
 use super::tip::Tip;
+use super::write::stage_pull_request::Author;
 
 /// The memory of an engine between cycles.
 #[derive(Default)]
@@ -30,6 +35,12 @@ pub struct Remembered {
     pub settled: Option<(CommitId, CommitId)>,
     /// The moves of fields up to a tip, and which fields these are.
     pub moves: Option<(Scope, Arc<FieldHistory>)>,
+    /// The statuses that were set on the heads of pull requests of stages.
+    pub statuses: BTreeMap<Name, (String, NewStatus)>,
+    /// The authors of the source commits of releases.
+    pub authors: BTreeMap<ReleaseId, Vec<Author>>,
+    /// The promotions for which the forge knows no approvals, by the commits that made them.
+    pub unapproved: BTreeSet<String>,
     /// The holds by name on a tip.
     holds: Option<(CommitId, KnownHolds)>,
     /// What the orders about stages amount to on a tip.

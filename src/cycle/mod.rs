@@ -16,6 +16,7 @@
 //! - [`history`]: the commits of a branch, and the holds that follow from them
 //! - [`candidates`]: the tags in the registries
 //! - [`operations`]: the operations that a cycle can run
+//! - `stage_cycle`: the pull requests of stages, after a cycle
 //! - [`stages`]: promotions from one stage to the next
 //! - [`gates`]: the checks that an update has to pass before it is written
 //! - [`secrets`]: the SOPS files of a tip
@@ -48,6 +49,7 @@ pub mod report;
 pub mod schedules;
 pub mod secrets;
 pub mod services;
+mod stage_cycle;
 pub mod stage_gates;
 pub mod stages;
 pub mod state;

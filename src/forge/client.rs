@@ -156,10 +156,10 @@ impl Forge {
         self.within_time(reviews::read(&self.transport, pull_request)).await
     }
 
-    /// Merges a pull request if `head` is still its head. Its commits stay as they are, and with them signatures and trailers,
-    /// unless a project on GitLab squashes them.
-    pub async fn merge(&self, number: u64, head: &str) -> Result<MergeResult, ForgeError> {
-        self.within_time(merge::merge(&self.transport, number, head)).await
+    /// Merges a pull request if `head` is still its head. The title and text of `message` become those of the merge commit.
+    /// The commits stay as they are, and with them signatures and trailers, unless a project on GitLab squashes them.
+    pub async fn merge(&self, number: u64, head: &str, message: &Draft) -> Result<MergeResult, ForgeError> {
+        self.within_time(merge::merge(&self.transport, number, head, message)).await
     }
 
     /// Returns the newest statuses of a commit with these contexts, check runs included; at most one for each context.

@@ -100,7 +100,8 @@ impl NewStatus {
         body
     }
 
-    fn short_description(&self) -> String {
+    /// Returns the description as forges keep it.
+    pub fn short_description(&self) -> String {
         text::words(&self.description).chars().take(DESCRIPTION).collect()
     }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::config::Kind;
 use super::error::ForgeError;
-use super::pull_request::MergeResult;
+use super::pull_request::{Draft, MergeResult};
 use super::transport::{Request, Transport};
 use super::{gitlab, pulls};
 
@@ -22,15 +22,26 @@ struct Merged {
     merge_commit_sha: Option<String>,
 }
 
-/// Merges a pull request if its head is `head`.
-pub async fn merge(forge: &Transport, number: u64, head: &str) -> Result<MergeResult, ForgeError> {
+/// Merges a pull request if its head is `head`, with this title and text as the message of the merge commit.
+pub async fn merge(forge: &Transport, number: u64, head: &str, message: &Draft) -> Result<MergeResult, ForgeError> {
+    let Draft { title, text } = message;
     let pulls = || format!("{}/pulls/{number}/merge", pulls::repository_path(forge));
     let request = match forge.config.kind {
-        Kind::Gitea => Request::send(Method::POST, pulls(), json!({ "Do": "merge", "head_commit_id": head })),
-        Kind::GitHub => Request::send(Method::PUT, pulls(), json!({ "merge_method": "merge", "sha": head })),
+        Kind::Gitea => Request::send(
+            Method::POST,
+            pulls(),
+            json!({ "Do": "merge", "head_commit_id": head, "MergeTitleField": title, "MergeMessageField": text }),
+        ),
+        Kind::GitHub => Request::send(
+            Method::PUT,
+            pulls(),
+            json!({ "merge_method": "merge", "sha": head, "commit_title": title, "commit_message": text }),
+        ),
         Kind::GitLab => {
             let target = format!("{}/{number}/merge", gitlab::repository_path(forge));
-            Request::send(Method::PUT, target, json!({ "sha": head }))
+            let message = format!("{title}\n\n{text}");
+            let body = json!({ "sha": head, "merge_commit_message": message, "squash_commit_message": message });
+            Request::send(Method::PUT, target, body)
         }
     };
     let refused = match forge.send::<Option<Merged>>(request).await {

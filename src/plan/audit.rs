@@ -1,6 +1,6 @@
 //! Replays the history of a branch, and finds the moves into a stage that lack what the stage requires.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,10 +14,11 @@ use crate::stage::promotion::APPROVAL;
 use crate::stage::stages::Stages;
 use crate::stage::timeline::{FieldMove, Point};
 
+use super::approved_promotion;
 use super::broken_glass::{self, OrderCommit};
 use super::history_entry::{self, HistoryEntry, MoveAct};
 use super::hold::CommitRecord;
-use super::trailer::agree;
+use super::trailer::{Trailers, agree};
 
 /// The result of an audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -168,7 +169,7 @@ fn lacks(
 }
 
 /// Returns how many people had approved a move when it was made. Signatures are in the history; of what the forge knew, the
-/// commit has a record.
+/// commit has a record, or a later one that changes no file.
 fn approvals(
     by: ApprovalBy,
     stage: &Stage,
@@ -177,10 +178,17 @@ fn approvals(
     ago: usize,
     evidence: &Evidence<'_>,
 ) -> usize {
-    if by != ApprovalBy::Signature {
-        return entry.evidence.iter().filter(|evidence| evidence.kind == APPROVAL).count();
-    }
     let promotion = record.trailers.promotions.iter().find(|promotion| promotion.stage == stage.name);
+    if by != ApprovalBy::Signature {
+        let own = entry.evidence.iter().filter(|evidence| evidence.kind == APPROVAL);
+        let mut given: BTreeSet<&str> = own.map(|evidence| evidence.detail.as_str()).collect();
+        let later = evidence.orders.iter().filter(|order| order.ago < ago);
+        let trailers: Vec<&Trailers> = later.map(|order| &order.record.trailers).collect();
+        given.extend(promotion.into_iter().flat_map(|promotion| {
+            trailers.iter().flat_map(|trailers| approved_promotion::recorded(trailers, &stage.name, &promotion.id))
+        }));
+        return given.len();
+    }
     let orders = broken_glass::orders_before(evidence.orders, Some(ago));
     promotion.map_or(0, |promotion| orders.approvals_of(&stage.name, &promotion.id).count())
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use crate::image::{Repository, Version};
 use crate::stage::promotion::{Evidence, Promotion};
 
+use super::approved_promotion::ApprovedPromotion;
 use super::forced::Forced;
 use super::gate::GatedUpdate;
 use super::order_record::RecordedOrder;
@@ -48,6 +49,8 @@ pub enum Act {
     Resume(Target),
     /// It moves nothing and says something about a stage.
     Stage(StageOrder),
+    /// It moves nothing and records who approved a promotion at the forge.
+    Approved(ApprovedPromotion),
 }
 
 /// Returns the subject of a commit.
@@ -61,6 +64,7 @@ pub(super) fn subject_of(act: &Act, updates: &[GatedUpdate]) -> String {
         Act::Hold(target) => return format!("hold: {}", short_target(target)),
         Act::Resume(target) => return format!("resume: {}", short_target(target)),
         Act::Stage(order) => return order.subject(),
+        Act::Approved(approved) => return approved.subject(),
     };
     let mut moves: Vec<String> = Vec::new();
     let mut seen = BTreeSet::new();
@@ -88,14 +92,12 @@ pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -
     // What a version was when it was deployed first counts, not what the registry says when it is restored.
     let orders: BTreeSet<String> = updates.iter().filter(|update| !update.goes_back).map(order_line).collect();
     lines.extend(orders);
-    for promotion in promotions(updates) {
-        lines.push(format!("Tagalong-Promote: {}", promotion.trailer()));
-        lines.extend(promotion.evidence.iter().map(Evidence::trailer));
-    }
+    lines.extend(promotions(updates).into_iter().flat_map(lines_of));
     match &purpose.act {
         Act::Hold(target) => lines.push(format!("Tagalong-Hold: {target}")),
         Act::Resume(target) => lines.push(format!("Tagalong-Resume: {target}")),
         Act::Stage(order) => lines.push(order.trailer()),
+        Act::Approved(approved) => lines.extend(approved.trailers()),
         Act::Deploy | Act::RollBack => {}
     }
     if !purpose.break_glass.is_empty() {
@@ -125,7 +127,7 @@ fn forced(updates: &[GatedUpdate], purpose: &Purpose) -> BTreeSet<Forced> {
 }
 
 /// Returns the promotions that updates are part of, each once.
-fn promotions(updates: &[GatedUpdate]) -> Vec<&Promotion> {
+pub fn promotions(updates: &[GatedUpdate]) -> Vec<&Promotion> {
     let mut promotions: Vec<&Promotion> = Vec::new();
     for promotion in updates.iter().filter_map(GatedUpdate::promotion) {
         if !promotions.contains(&promotion) {
@@ -139,6 +141,18 @@ fn promotion_subject(promotion: &Promotion) -> String {
     let Promotion { stage, group, release, .. } = promotion;
     let name = group.rsplit('/').next().unwrap_or(group);
     format!("promote: {name} {} to {stage}", release.short())
+}
+
+fn lines_of(promotion: &Promotion) -> Vec<String> {
+    let evidence = promotion.evidence.iter().map(Evidence::trailer);
+    std::iter::once(format!("Tagalong-Promote: {}", promotion.trailer())).chain(evidence).collect()
+}
+
+/// Returns the trailers that a squash of promotions has to keep, apart from those that record the updates themselves.
+pub(super) fn promotion_lines(updates: &[GatedUpdate]) -> Vec<String> {
+    let promoted = updates.iter().filter(|update| update.promotion().is_some());
+    let orders: BTreeSet<String> = promoted.map(order_line).collect();
+    orders.into_iter().chain(promotions(updates).into_iter().flat_map(lines_of)).collect()
 }
 
 /// Returns the trailer that records an update.

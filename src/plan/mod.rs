@@ -1,6 +1,7 @@
 //! Plans: the updates that follow from fields and candidates, and those of them that may be written.
 //!
 //! - [`approvals`]: approvals and acknowledgments, from orders about stages
+//! - [`approved_promotion`]: records of approvals that were given at the forge
 //! - [`audit`]: moves into a stage that lack what it requires
 //! - [`batch`]: the distribution of updates to commits
 //! - [`broken_glass`]: stages whose conditions were skipped
@@ -27,6 +28,7 @@
 //! - `version_text`: versions in trailers
 
 pub mod approvals;
+pub mod approved_promotion;
 pub mod audit;
 pub mod batch;
 pub mod broken_glass;

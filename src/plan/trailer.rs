@@ -176,6 +176,11 @@ impl Trailers {
         !self.holds.is_empty() || !self.resumes.is_empty() || !self.stage_orders.is_empty()
     }
 
+    /// Returns whether anything in it has a meaning beyond the fields that moved and what proved that.
+    pub(super) fn commands(&self) -> bool {
+        self.has_orders() || !self.rollbacks.is_empty() || !self.break_glass.is_empty() || !self.forced.is_empty()
+    }
+
     /// Removes the orders by which something may move that could not before.
     fn without_releasing(self) -> Trailers {
         Trailers { resumes: Vec::new(), stage_orders: Vec::new(), ..self }

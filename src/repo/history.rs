@@ -191,6 +191,15 @@ impl BareClone {
         }))
     }
 
+    /// Returns name and address of the author of a commit, whose ID may be abbreviated, if the clone has it.
+    pub(super) fn author_of(&self, commit: &str) -> Option<(String, String)> {
+        let _call = self.short_call();
+        let found = self.repository.find_commit_by_prefix(commit).ok()?;
+        let author = found.author();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Some((text(author.name_bytes()), text(author.email_bytes())))
+    }
+
     /// Returns the first-parent history of a commit, back to the first commit or to where the clone is cut off.
     pub fn first_parents(&self, from: CommitId) -> Result<FirstParentHistory, RepoError> {
         let (mut ids, mut id, cut) = (Vec::new(), from.0, self.cut());

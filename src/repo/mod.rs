@@ -11,6 +11,7 @@
 //! - [`fetch`]: fetching the remote's branch
 //! - [`history`]: which commits changed which files
 //! - [`line`]: the first-parent line of the branch, with the files that each commit changed
+//! - [`merging`]: what a merge would make, and what one has brought
 //! - [`modified_files`]: the files that a commit changed in place
 //! - `walk`: the order in which commits are read
 //! - [`checkout`]: a checkout on this machine
@@ -43,6 +44,7 @@ pub mod line;
 mod local;
 mod local_push;
 mod loose;
+pub mod merging;
 pub mod modified_files;
 pub mod proposal;
 pub mod push;

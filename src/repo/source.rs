@@ -191,6 +191,21 @@ pub fn lineage(config: Config, wanted: Wanted) -> Result<FirstParentHistory, Rep
     Ok(lineage)
 }
 
+/// Returns name and address of the author of a commit, whose ID may be abbreviated, or `None` if the branch does not have it.
+///
+/// # Errors
+/// As for [`lineage`].
+pub fn author(config: Config, commit: &str) -> Result<Option<(String, String)>, RepoError> {
+    let (mut clone, _) = BareClone::open(config)?.fetch()?;
+    let mut author = clone.author_of(commit);
+    if author.is_none() {
+        clone.deepen()?;
+        author = clone.author_of(commit);
+    }
+    clone.note_sound();
+    Ok(author)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -168,6 +168,8 @@ mod tests {
         let report = Report {
             commit: "f00".parse().ok(),
             updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
+            proposes: Default::default(),
+            unrecorded: Vec::new(),
             attempts: 3,
             ..report(vec![ImageStatus { image: image.clone(), ..status("app", State::Kept(Reason::BlockedSecret)) }])
         };
@@ -238,6 +240,8 @@ mod tests {
             commit: None,
             updates: Vec::new(),
             skipped: Vec::new(),
+            proposes: Default::default(),
+            unrecorded: Vec::new(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 0,

@@ -17,6 +17,7 @@ use crate::cluster::kustomization::Kustomization;
 use crate::cluster::pending_rollouts::Ancestry;
 use crate::cluster::rollout_state::RolloutState;
 use crate::forge::client::Forge;
+use crate::repo::config::Branch;
 use crate::stage::definition::Check;
 
 use super::error::EvidenceError;
@@ -32,6 +33,8 @@ pub struct Evidence {
     /// Connected once a question requires it.
     cluster: OnceCell<Cluster>,
     kept: Mutex<Kept>,
+    /// The clients for the pull requests from other branches, which know what was listed before.
+    branches: Mutex<BTreeMap<String, Arc<Forge>>>,
 }
 
 impl fmt::Debug for Evidence {
@@ -43,7 +46,7 @@ impl fmt::Debug for Evidence {
 impl Evidence {
     /// Uses a forge and the cluster, as far as they are configured. Does not connect yet.
     pub fn new(forge: Option<Arc<Forge>>, settings: cluster::config::Config) -> Evidence {
-        Evidence { forge, settings, cluster: OnceCell::new(), kept: Mutex::default() }
+        Evidence { forge, settings, cluster: OnceCell::new(), kept: Mutex::default(), branches: Mutex::default() }
     }
 
     /// Uses a connection to the cluster that exists already.
@@ -51,9 +54,12 @@ impl Evidence {
         Evidence { cluster: OnceCell::new_with(Some(cluster)), ..self }
     }
 
-    /// Returns the forge that hosts the repository, if it is configured.
-    pub fn forge(&self) -> Option<&Arc<Forge>> {
-        self.forge.as_ref()
+    /// Returns a client for the pull requests from a branch, if a forge is configured. It is the same one each time.
+    pub fn forge_for(&self, branch: &Branch) -> Option<Arc<Forge>> {
+        let forge = self.forge.as_ref()?;
+        let mut branches = self.branches.lock();
+        let known = branches.entry(branch.to_string()).or_insert_with(|| forge.for_branch(branch.as_str()));
+        Some(Arc::clone(known))
     }
 
     /// Returns what is found about each check of each question. Nothing is queried for checks that are known to have

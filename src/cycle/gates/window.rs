@@ -24,7 +24,7 @@ impl Gate for Window {
     }
 
     fn applies_to(&self, terms: Terms) -> bool {
-        terms.promotes()
+        terms.promotes() && terms != Terms::Proposal
     }
 
     fn judge<'g>(&'g self, updates: &'g [Update], context: &'g mut Context<'_>) -> Verdicts<'g> {

@@ -216,11 +216,24 @@ impl History {
         image: &Repository,
         version: &Version,
     ) -> Result<Option<Hold>, RepoError> {
-        let Some(last) = proposal::last(&self.closed, image, version) else { return Ok(None) };
-        let at = last.at;
-        self.read(tip, Depth::Since(at))?;
+        let closed = std::mem::take(&mut self.closed);
+        let hold = self.hold_by_closing(tip, &closed, image, version);
+        self.closed = closed;
+        hold
+    }
+
+    /// Returns the hold that these pull requests put on a version of an image.
+    pub fn hold_by_closing(
+        &mut self,
+        tip: &mut Tip,
+        closed: &[ClosedPullRequest],
+        image: &Repository,
+        version: &Version,
+    ) -> Result<Option<Hold>, RepoError> {
+        let Some(last) = proposal::last(closed, image, version) else { return Ok(None) };
+        self.read(tip, Depth::Since(last.at))?;
         let records = self.read.as_ref().map_or(&[][..], |read| &read.records);
-        Ok(proposal::hold_by_closed(&self.closed, records, image, version))
+        Ok(proposal::hold_by_closed(closed, records, image, version))
     }
 
     /// Returns all holds that closed pull requests put on an image.

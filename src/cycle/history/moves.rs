@@ -12,12 +12,14 @@ use crate::manifest::find;
 use crate::manifest::inventory::Inventory;
 use crate::plan::broken_glass::OrderCommit;
 use crate::plan::hold::CommitRecord;
-use crate::plan::trailer::{RecordedMove, agree};
+use crate::plan::trailer::{RecordedMove, Trailers, agree};
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::fetch::Deepened;
+use crate::repo::history::Logged;
 use crate::repo::line::Step;
 use crate::repo::tree::{BlobId, Content};
+use crate::stage::promotion::APPROVAL;
 use crate::stage::timeline::{FieldMove, Point};
 
 use super::read_back::{Horizon, record};
@@ -157,8 +159,13 @@ impl<'r> Reading<'r> {
             return Ok(());
         }
         let ago = self.commits.len();
-        let record = Arc::new(record(clone, &step.logged, ago)?);
-        if !record.trailers.stage_orders.is_empty() {
+        let mut record = record(clone, &step.logged, ago)?;
+        if step.logged.parents.len() > 1 && (!record.is_trusted || record.trailers.moves.is_empty()) {
+            record = with_merged(clone, record, &step.logged)?;
+        }
+        let record = Arc::new(record);
+        let approves = found.is_empty() && record.trailers.evidence.iter().any(|evidence| evidence.kind == APPROVAL);
+        if !record.trailers.stage_orders.is_empty() || approves {
             self.orders.push(OrderCommit { ago, record: Arc::clone(&record) });
         }
         if found.is_empty() {
@@ -250,6 +257,30 @@ pub fn arrivals(claimed: impl Iterator<Item = Timestamp>, seen: Option<Timestamp
         arrived
     };
     claimed.map(arrive).collect()
+}
+
+/// Adds what the commits record that a merge has brought: merged by a person, the merge itself records nothing.
+fn with_merged(clone: &BareClone, merge: CommitRecord, logged: &Logged) -> Result<CommitRecord, RepoError> {
+    let [base, head, ..] = logged.parents.as_slice() else { return Ok(merge) };
+    let mut merged = CommitRecord { trailers: Trailers::default(), ..merge.clone() };
+    for logged in clone.beyond(*base, *head)? {
+        let brought = record(clone, &logged, merge.ago)?;
+        if !brought.is_trusted || brought.trailers.moves.is_empty() {
+            continue;
+        }
+        let Trailers { moves, orders, rollbacks, promotions, evidence, .. } = brought.trailers;
+        merged.trailers.moves.extend(moves);
+        merged.trailers.orders.extend(orders);
+        merged.trailers.rollbacks.extend(rollbacks);
+        merged.trailers.promotions.extend(promotions);
+        merged.trailers.evidence.extend(evidence);
+        merged.is_trusted = true;
+        if clone.requires_signatures() {
+            // That is who signed; anybody may have made the merge.
+            merged.author = brought.author;
+        }
+    }
+    Ok(if merged.trailers.moves.is_empty() { merge } else { merged })
 }
 
 /// Returns how a commit changed a field. What it records counts only if it is what it did.

@@ -32,6 +32,9 @@ pub enum Terms {
     },
     /// A person requested a promotion: it passes the same gates as those that happen by themselves.
     Promotion,
+    /// It proposes a promotion in a pull request of its own: the same gates, except for the windows, which have to be open
+    /// only when that is merged.
+    Proposal,
 }
 
 impl Terms {
@@ -42,11 +45,11 @@ impl Terms {
 
     /// Returns whether versions that are held are rejected.
     pub fn respects_holds(self) -> bool {
-        matches!(self, Terms::Policies | Terms::Promotion | Terms::ByName { respects_holds: true })
+        matches!(self, Terms::Policies | Terms::Promotion | Terms::Proposal | Terms::ByName { respects_holds: true })
     }
 
     /// Returns whether releases enter stages.
     pub fn promotes(self) -> bool {
-        matches!(self, Terms::Policies | Terms::Promotion)
+        matches!(self, Terms::Policies | Terms::Promotion | Terms::Proposal)
     }
 }

@@ -1,12 +1,15 @@
 //! The evidence that a cycle has gathered: holds, checks, windows, approvals.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
+use crate::cycle::operations::terms::Terms;
 use crate::cycle::schedules;
+use crate::cycle::write::stage_pull_request::StagePullRequest;
 use crate::plan::approvals::StageOrders;
 use crate::plan::hold::NamedHolds;
 use crate::stage::board::Facts;
@@ -19,12 +22,17 @@ use crate::stage::release::Release;
 use crate::window::schedule::{Schedule, State};
 
 use super::checks::Checks;
+use super::reviews;
 
 /// The evidence that a cycle has gathered.
 #[derive(Debug)]
 pub struct Known {
     /// The checks.
     pub checks: Checks,
+    /// The pull requests of stages.
+    pub pull_requests: BTreeMap<Name, StagePullRequest>,
+    /// True if promotions are only proposed, so that neither approvals nor open windows are necessary yet.
+    is_for_proposal: bool,
     holds: Arc<NamedHolds>,
     orders: Arc<StageOrders>,
     schedules: Vec<Schedule>,
@@ -37,7 +45,9 @@ impl Known {
         let holds = context.memory.holds(context.tip, &mut context.history)?.named;
         let orders = context.memory.stage_orders(context.tip, &mut context.history)?;
         let schedules = schedules::of(context.tip, &context.config.stages)?;
-        Ok(Known { checks: Checks::default(), holds, orders, schedules, now: context.now })
+        let (checks, pull_requests) = Default::default();
+        let (is_for_proposal, now) = (context.terms == Terms::Proposal, context.now);
+        Ok(Known { checks, pull_requests, is_for_proposal, holds, orders, schedules, now })
     }
 
     /// Returns what people should know about the windows.
@@ -60,13 +70,22 @@ impl Facts for Known {
         let schedule = self.schedules.iter().find(|schedule| schedule.name() == name.as_str());
         let unknown =
             || State { closed_by: Some("it is not defined".to_owned()), opened_by: None, until: None, warning: None };
-        schedule.map_or_else(unknown, |schedule| schedule.state_at(self.now))
+        let state = schedule.map_or_else(unknown, |schedule| schedule.state_at(self.now));
+        State { closed_by: state.closed_by.filter(|_| !self.is_for_proposal), ..state }
     }
 
     fn approval(&self, stage: &Stage, release: &Release) -> Result<Vec<Evidence>, Wait> {
         let Some(approval) = &stage.approval else { return Ok(Vec::new()) };
+        if approval.by != ApprovalBy::Signature {
+            let found = self.pull_requests.get(&stage.name);
+            return match reviews::approval(stage, approval, release, found) {
+                Err(wait) if wait.gate == Gate::Approval && self.is_for_proposal => Ok(Vec::new()),
+                Ok(_) if self.is_for_proposal => Ok(Vec::new()),
+                found => found,
+            };
+        }
         let (id, way) = (release.id(), approval.by.name());
-        let given = self.orders.approvals_of(&stage.name, &id).filter(|_| approval.by == ApprovalBy::Signature);
+        let given = self.orders.approvals_of(&stage.name, &id);
         let given: Vec<Evidence> = given
             .map(|given| Evidence {
                 kind: APPROVAL.to_owned(),

@@ -8,6 +8,7 @@ use tokio::task::block_in_place;
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
 use crate::cycle::history::moves::{FieldHistory, Followed, Scope};
+use crate::cycle::operations::terms::Terms;
 use crate::image::{Reference, Repository, Tag};
 use crate::plan::broken_glass;
 use crate::plan::decide::{Plan, Update, WantedDigest};
@@ -16,8 +17,8 @@ use crate::plan::skip::{Reason, Skipped};
 use crate::plan::trailer::agree;
 use crate::plan::tree_config::{TreeConfig, policy_of};
 use crate::stage::board::{self, Cell, Next};
-use crate::stage::candidate::{Outlook, Wait};
-use crate::stage::definition::{Stage, Tags};
+use crate::stage::candidate::{Gate, Outlook, Wait};
+use crate::stage::definition::{ApprovalBy, Stage, Tags};
 use crate::stage::group::groups;
 use crate::stage::name::Name;
 use crate::stage::promotion::Entry;
@@ -25,7 +26,9 @@ use crate::stage::release::Release;
 use crate::stage::release_name::{self, KnownRelease};
 
 use super::known::Known;
+use super::reviews;
 use super::status::CellStatus;
+use super::unrecorded::{self, Unrecorded};
 
 /// The promotions that a person requested.
 #[derive(Debug, Clone, Copy)]
@@ -57,15 +60,22 @@ pub async fn plan(context: &mut Context<'_>, plan: &mut Plan, wanted: Option<Wan
     };
     let outlooks: Vec<Option<Outlook>> = cells.iter().map(outlook).collect();
     known.checks.query(context, &cells, &outlooks, &|_, _| true, false).await;
+    reviews::query(context, &cells, &outlooks).await?;
+    known.pull_requests = context.state.stage_pull_requests.clone();
     // What is about to be promoted has to pass once more: a check may have turned since it was queried first.
     let ready = next(&cells, &outlooks, &known);
     let is_ready = |index: usize, release: &Release| {
         ready[index].as_ref().is_some_and(|next| next.waits.is_empty() && next.release == *release)
     };
     known.checks.query(context, &cells, &outlooks, &is_ready, true).await;
+    (context.proposes, context.unrecorded) = Default::default();
     let mut statuses = Vec::with_capacity(cells.len());
     for ((cell, outlook), next) in cells.iter().zip(&outlooks).zip(next(&cells, &outlooks, &known)) {
         statuses.push(CellStatus::of(cell, next.as_ref()));
+        context.unrecorded.extend(unrecorded::of(cell, &history));
+        if is_proposed(cell, next.as_ref(), &known) {
+            context.proposes.insert(cell.stage.name.clone());
+        }
         if wanted.is_some_and(|wanted| *wanted.stage != cell.stage.name) {
             continue;
         }
@@ -81,6 +91,25 @@ pub async fn plan(context: &mut Context<'_>, plan: &mut Plan, wanted: Option<Wan
     known.warnings().into_iter().for_each(|warning| context.note(warning));
     context.board = statuses;
     Ok(())
+}
+
+/// Returns whether what may enter a stage is proposed in a pull request, or has been.
+fn is_proposed(cell: &Cell<'_>, next: Option<&Next>, known: &Known) -> bool {
+    let Some(found) = known.pull_requests.get(&cell.stage.name).filter(|found| found.unknown.is_none()) else {
+        return false;
+    };
+    let is_due = |wait: &Wait| matches!(wait.gate, Gate::Approval | Gate::Window);
+    let by = cell.stage.approval.as_ref().map(|approval| approval.by);
+    next.is_some_and(|next| next.waits.iter().all(is_due)) || found.all.open.is_some() && by == Some(ApprovalBy::Merge)
+}
+
+/// Returns the promotions whose approvals are not in history yet.
+pub fn unrecorded(context: &mut Context<'_>) -> Result<Vec<Unrecorded>, CycleError> {
+    let history = history(context)?;
+    let Context { config, inventory, .. } = context;
+    let groups = groups(&config.stages, inventory);
+    let cells = board::cells(&config.stages, &groups, inventory, &history.moves);
+    Ok(cells.iter().filter_map(|cell| unrecorded::of(cell, &history)).collect())
 }
 
 /// Returns the releases that the stages before a stage have held.
@@ -169,6 +198,12 @@ fn enter(cell: &Cell<'_>, outlook: &Outlook, next: Option<&Next>, context: &Cont
             && field.version.digest.as_ref().is_none_or(|own| Some(own) == version.digest.as_ref())
         {
             skip(held, Reason::UpToDate, format!("holds {} already", next.release.short()));
+            continue;
+        }
+        let is_by_forge = cell.stage.approval.as_ref().is_some_and(|approval| approval.by != ApprovalBy::Signature);
+        if entry.is_some() && is_by_forge && context.terms != Terms::Proposal {
+            let detail = format!("{} is approved, and its pull request is merged next", next.release.short());
+            skip(version.tag, Reason::Approval, detail);
             continue;
         }
         match (&entry, next.waits.first()) {

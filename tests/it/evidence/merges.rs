@@ -2,7 +2,7 @@
 
 use ::tagalong::fault::{Explain, Fault};
 use ::tagalong::forge::config::Kind;
-use ::tagalong::forge::pull_request::{MergeResult, State};
+use ::tagalong::forge::pull_request::{Draft, MergeResult, State};
 use serde_json::{Value, json};
 
 use super::scene::{COMMIT, KINDS, OTHER, Scene, wait};
@@ -58,17 +58,36 @@ fn forge(kind: Kind, head: &'static str, refusal: Option<(u16, &'static str)>) -
     })
 }
 
+fn message() -> Draft {
+    Draft { title: "promote".to_owned(), text: "a: b\n".to_owned() }
+}
+
+fn with(mut body: Value, more: Value) -> Value {
+    body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    body
+}
+
 #[test]
-fn a_merge_names_the_head() {
+fn a_merge_names_the_head_and_the_message() {
     for kind in KINDS {
         let scene = forge(kind, COMMIT, None);
-        let result = wait(scene.forge.merge(7, COMMIT)).expect("merged");
+        let result = wait(scene.forge.merge(7, COMMIT, &message())).expect("merged");
         let commit = (kind != Kind::Gitea).then(|| MERGED.to_owned());
         assert_eq!(result, MergeResult::Merged { commit });
         let (target, body) = match kind {
-            Kind::Gitea => ("POST /pulls/7/merge", json!({ "Do": "merge", "head_commit_id": COMMIT })),
-            Kind::GitHub => ("PUT /pulls/7/merge", json!({ "merge_method": "merge", "sha": COMMIT })),
-            Kind::GitLab => ("PUT /merge_requests/7/merge", json!({ "sha": COMMIT })),
+            Kind::Gitea => {
+                let message = json!({ "MergeTitleField": "promote", "MergeMessageField": "a: b\n" });
+                ("POST /pulls/7/merge", with(json!({ "Do": "merge", "head_commit_id": COMMIT }), message))
+            }
+            Kind::GitHub => {
+                let message = json!({ "commit_title": "promote", "commit_message": "a: b\n" });
+                ("PUT /pulls/7/merge", with(json!({ "merge_method": "merge", "sha": COMMIT }), message))
+            }
+            Kind::GitLab => {
+                let whole = "promote\n\na: b\n";
+                let message = json!({ "merge_commit_message": whole, "squash_commit_message": whole });
+                ("PUT /merge_requests/7/merge", with(json!({ "sha": COMMIT }), message))
+            }
         };
         assert_eq!((scene.asked(), scene.sent()), (vec![target.to_owned()], body));
     }
@@ -83,11 +102,11 @@ fn a_head_that_has_moved_is_not_merged() {
             Kind::GitLab => "SHA does not match HEAD of source branch",
         };
         let scene = forge(kind, OTHER, Some((409, words)));
-        let result = wait(scene.forge.merge(7, COMMIT)).expect("an answer");
+        let result = wait(scene.forge.merge(7, COMMIT, &message())).expect("an answer");
         assert_eq!(result, MergeResult::Moved { head: OTHER.to_owned() });
         // The branch to merge into has moved: the head is still the same.
         let scene = forge(kind, COMMIT, Some((409, "merge push out of date")));
-        let error = wait(scene.forge.merge(7, COMMIT)).expect_err("refused");
+        let error = wait(scene.forge.merge(7, COMMIT, &message())).expect_err("refused");
         assert!(error.to_string().contains("merge push out of date"), "{error}");
         assert_eq!((error.fault(), scene.asked().len()), (Fault::Refused, 2));
     }
@@ -100,7 +119,7 @@ fn the_words_of_a_refusal_are_kept_and_nothing_is_repeated() {
             [(405, Fault::Refused), (422, Fault::Refused), (403, Fault::Denied), (502, Fault::Transient)]
         {
             let scene = forge(kind, COMMIT, Some((status, "User not allowed to merge PR")));
-            let error = wait(scene.forge.merge(7, COMMIT)).expect_err("refused");
+            let error = wait(scene.forge.merge(7, COMMIT, &message())).expect_err("refused");
             assert_eq!((error.fault(), scene.asked().len()), (fault, 1), "{error}");
             assert_eq!(error.to_string().contains("User not allowed"), status < 500, "{error}");
         }

@@ -1,7 +1,7 @@
 //! Stages on a clock that tests set: a registry, a git server, and people with keys.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jiff::civil::Weekday;
@@ -51,7 +51,12 @@ impl Scene {
     /// Moves the clock of all programs under test, running ones included.
     fn move_clock(&self) {
         let ahead = self.now.as_second() - Timestamp::now().as_second();
-        fs::write(self.stage.home().join("offset"), ahead.max(0).to_string()).expect("written");
+        replace(&self.stage.home().join("offset"), &ahead.max(0).to_string());
+    }
+
+    /// The time of the clock.
+    pub fn now(&self) -> Timestamp {
+        self.now
     }
 
     fn config(&self) -> PathBuf {
@@ -62,7 +67,7 @@ impl Scene {
         };
         let trust = format!("trust:\n  approvers: ['{}']\n  breakGlass: ['{}']\n", line("ada"), line("carl"));
         let file = self.stage.home().join("staged.yaml");
-        fs::write(&file, format!("{text}{}{trust}", self.stages)).expect("written");
+        replace(&file, &format!("{text}{}{trust}", self.stages));
         file
     }
 
@@ -116,6 +121,13 @@ impl Scene {
         assert_eq!(run.code, if found.is_empty() { 0 } else { 3 }, "{run:#?}");
         found
     }
+}
+
+/// Writes a file that other processes may be reading.
+fn replace(file: &Path, text: &str) {
+    let new = tempfile::NamedTempFile::new_in(file.parent().expect("a folder")).expect("a file");
+    fs::write(new.path(), text).expect("written");
+    new.persist(file).expect("renamed");
 }
 
 fn lacks(entry: &Value) -> (String, Vec<String>) {

@@ -11,26 +11,28 @@
 //! | 1 | [`image`], [`path`], [`platform`], [`secret`], [`text`] | the vocabulary: names of images, charts, files and platforms, values that redact themselves, foreign text made safe to show |
 //! | 2 | [`yaml`] | YAML parsed into nodes with their positions; edits to the bytes, each verified |
 //! | 2 | [`policy`] | which tags match, how they are ordered, which one is chosen, or why none is |
+//! | 2 | [`window`] | deployment windows: local time, weekly periods, calendars |
 //! | 2 | [`http`] | HTTP clients for all outside systems: TLS, redirects, time limits |
 //! | 3 | [`manifest`] | image fields and their shapes, edits, kustomizations and what they shadow |
 //! | 3 | [`sops`] | SOPS files and age: decrypted, verified, checked against `.sops.yaml`, written |
 //! | 3 | [`registry`] | the OCI distribution API, and Helm repositories |
-//! | 3 | [`cluster`] | Kubernetes: leader election, and what Flux makes of a commit |
-//! | 3 | [`forge`] | pull requests on Gitea, GitHub and GitLab |
+//! | 3 | [`cluster`] | Kubernetes: leader election, and what Flux and Argo CD make of a commit |
+//! | 3 | [`forge`] | pull requests, reviews and commit statuses on Gitea, GitHub and GitLab |
 //! | 3 | [`repo`] | git on a bare clone |
 //! | 3 | [`telemetry`] | logs and traces |
+//! | 4 | [`stage`] | stages: releases, what proves them, and what they wait for |
 //! | 4 | [`keys`] | age identities, from the places where sops looks |
 //! | 4 | [`survey`] | what moved in a history, and the configuration that follows from it |
-//! | 4 | [`plan`] | fields and candidates to a plan, holds, commit messages |
-//! | 5 | [`notify`] | notifications: chats, webhooks, commit statuses |
-//! | 5 | [`cycle`] | one cycle from fetch to push, planned again after a lost race |
-//! | 6 | [`agent`] | scheduled cycles and what reports on them: log, metrics, status page |
-//! | 7 | [`config`] | `tagalong.yaml`, flags and environment |
-//! | 8 | [`demo`] | the demo with its embedded registry and repository |
-//! | 9 | [`cli`] | the command line, one file per command |
+//! | 5 | [`plan`] | fields and candidates to a plan, holds, commit messages |
+//! | 6 | [`notify`] | notifications: chats, webhooks, commit statuses |
+//! | 6 | [`cycle`] | one cycle from fetch to push, planned again after a lost race |
+//! | 7 | [`agent`] | scheduled cycles and what reports on them: log, metrics, status page |
+//! | 8 | [`config`] | `tagalong.yaml`, flags and environment |
+//! | 9 | [`demo`] | the demo with its embedded registry and repository |
+//! | 10 | [`cli`] | the command line, one file per command |
 //!
 //! Pure: [`fault`], [`image`], [`path`], [`platform`], [`secret`], [`text`].
-//! Pure: [`yaml`], [`policy`], [`manifest`], [`sops`], [`survey`], [`plan`].
+//! Pure: [`yaml`], [`policy`], [`window`], [`manifest`], [`sops`], [`survey`], [`stage`], [`plan`].
 //!
 //! Pure modules use no runtime, no files, no environment and no clock, and only import pure modules.
 //!
@@ -58,7 +60,9 @@ pub mod registry;
 pub mod repo;
 pub mod secret;
 pub mod sops;
+pub mod stage;
 pub mod survey;
 pub mod telemetry;
 pub mod text;
+pub mod window;
 pub mod yaml;

@@ -87,6 +87,6 @@ pub fn repository(folder: &Path, files: &BTreeMap<String, String>) -> Config {
         author: person.clone(),
         committer: person,
         signing: None,
-        signers: Vec::new(),
+        trust: Default::default(),
     }
 }

@@ -1,13 +1,15 @@
 //! Commit messages: whatever people write, a line yields at most one trailer, and what is written again reads the same.
 
+use tagalong::plan::forced::Forced;
 use tagalong::plan::order_record::RecordedOrder;
 use tagalong::plan::trailer::{Hold, Target, Trailers};
 
 pub fn run(bytes: &[u8]) {
     let message = String::from_utf8_lossy(bytes);
     let trailers = Trailers::read(&message);
-    let Trailers { moves, orders, rollbacks, holds, resumes, held, .. } = &trailers;
+    let Trailers { moves, orders, rollbacks, holds, resumes, held, forced, stage_orders, .. } = &trailers;
     let found = moves.len() + orders.len() + rollbacks.len() + holds.len() + resumes.len() + held.len();
+    let found = found + forced.len() + stage_orders.len();
     assert!(found <= message.matches("Tagalong-").count());
     for target in holds.iter().chain(resumes) {
         assert_eq!(Target::read(&target.to_string()).as_ref(), Some(target));
@@ -18,6 +20,12 @@ pub fn run(bytes: &[u8]) {
     }
     for order in orders {
         assert_eq!(RecordedOrder::read(&order.trailer()).as_ref(), Some(order));
+    }
+    for record in forced {
+        assert_eq!(Forced::read(&record.to_string()).as_ref(), Some(record));
+    }
+    for order in stage_orders {
+        assert_eq!(&Trailers::read(&order.trailer()).stage_orders, std::slice::from_ref(order));
     }
     for hold in held {
         let again = read_again(hold);

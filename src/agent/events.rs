@@ -1,7 +1,7 @@
 //! The events that people are notified of: what moved, what is kept back and what fails, each once, and when it is over.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -18,9 +18,9 @@ use crate::plan::skip::{Reason, Skipped};
 use super::link::CommitLink;
 use super::outcome::{Failure, Outcome};
 use super::runtime::Runtime;
+use super::sightings::Sightings;
+use super::stage_events::StageTracker;
 
-/// An event is not repeated within this time, however often its cause comes and goes.
-const QUIET_PERIOD: Duration = Duration::from_secs(3600);
 /// Failures that may be temporary are reported after this many in a row.
 const FAILURE_THRESHOLD: u32 = 3;
 /// The maximum number of events of one kind per cycle; one more counts the others.
@@ -39,36 +39,9 @@ pub struct EventTracker {
     link: Option<CommitLink>,
     problems: BTreeMap<Problem, Sightings>,
     failures: Sightings,
+    stages: StageTracker,
     /// The Kustomizations that were reported to have failed to apply a commit.
     failing: BTreeSet<Option<ObjectRef>>,
-}
-
-/// The number of consecutive cycles in which something was seen, and the time at which it was reported.
-#[derive(Debug, Default, Clone, Copy)]
-struct Sightings {
-    consecutive: u32,
-    /// Whether it was reported since it started.
-    is_reported: bool,
-    reported_at: Option<Instant>,
-}
-
-impl Sightings {
-    /// Counts another sighting; returns whether to report it now.
-    fn seen(&mut self, threshold: u32, now: Instant) -> bool {
-        self.consecutive = self.consecutive.saturating_add(1);
-        let is_quiet = self.reported_at.is_some_and(|at| now.saturating_duration_since(at) < QUIET_PERIOD);
-        if self.is_reported || self.consecutive < threshold || is_quiet {
-            return false;
-        }
-        (self.is_reported, self.reported_at) = (true, Some(now));
-        true
-    }
-
-    /// Records that it is over; returns whether to report that.
-    fn over(&mut self) -> bool {
-        self.consecutive = 0;
-        std::mem::take(&mut self.is_reported)
-    }
 }
 
 impl EventTracker {
@@ -175,9 +148,10 @@ impl EventTracker {
                 events.push(about(image, tag, event));
             }
         }
-        let is_recent =
-            |known: &Sightings| known.reported_at.is_some_and(|at| now.saturating_duration_since(at) < QUIET_PERIOD);
-        self.problems.retain(|_, known| known.consecutive > 0 || is_recent(known));
+        self.problems.retain(|_, known| known.matters(now));
+        let commit = report.deployed().map(|commit| commit.to_string());
+        let commit = commit.map(|commit| (commit.clone(), self.link.as_ref().map(|link| link.to(&commit))));
+        events.extend(self.stages.events(&report.stages, commit, now, template));
         bounded(events, template)
     }
 
@@ -210,7 +184,10 @@ fn bounded(events: Vec<Event>, template: &Event) -> Vec<Event> {
     for (kind, count) in counts.into_iter().filter(|(_, count)| *count > MAX_EVENTS) {
         let more = count - MAX_EVENTS;
         let title = match kind {
-            Kind::Recovered => format!("{more} more images are no longer kept back"),
+            Kind::Recovered => format!("{more} more problems are over"),
+            Kind::Promoted | Kind::WaitingApproval | Kind::WindowOpened | Kind::CheckFailed => {
+                format!("{more} more releases ({})", kind.name())
+            }
             _ => format!("{more} more images are kept back ({})", kind.name()),
         };
         let detail = "see the status page or `tagalong status`".to_owned();
@@ -225,7 +202,8 @@ fn kind_of(reason: Reason) -> Option<(Kind, u32)> {
         Reason::BlockedImage | Reason::BlockedSecret => Some((Kind::Blocked, 1)),
         Reason::RegistryError => Some((Kind::Blocked, FAILURE_THRESHOLD)),
         Reason::Held => Some((Kind::Held, 1)),
-        Reason::UpToDate | Reason::NoCandidate | Reason::Suspended => None,
+        Reason::UpToDate | Reason::NoCandidate | Reason::Suspended | Reason::Incomplete => None,
+        Reason::Soaking | Reason::Check | Reason::Window | Reason::Approval => None,
     }
 }
 
@@ -269,6 +247,10 @@ fn named(image: &Repository, tag: Option<&Tag>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use crate::agent::sightings::QUIET_PERIOD;
+    use crate::cycle::stages::report::StageReport;
     use crate::image::Version;
 
     use super::*;
@@ -282,17 +264,21 @@ mod tests {
             tag: Some(tag.parse().expect("a tag")),
             reason: *reason,
             detail: "why".to_owned(),
+            stage: None,
         });
         Report {
             head: None,
             commit: None,
             updates: Vec::new(),
             skipped: skipped.collect(),
+            proposes: Default::default(),
+            unrecorded: Vec::new(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 0,
             images: Vec::new(),
             changes: [].into(),
+            stages: StageReport::default(),
             notes: Vec::new(),
         }
     }
@@ -342,7 +328,7 @@ mod tests {
         assert!(reported(&mut tracker, now, Ok(all())).is_empty());
         let titles = reported(&mut tracker, now, Ok(report(&[])));
         assert_eq!(titles.len(), MAX_EVENTS + 1);
-        assert_eq!(titles[MAX_EVENTS], "recovered: 4980 more images are no longer kept back");
+        assert_eq!(titles[MAX_EVENTS], "recovered: 4980 more problems are over");
     }
 
     #[test]

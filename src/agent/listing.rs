@@ -13,8 +13,13 @@ pub const BY_TROUBLE: [State; State::ALL.len()] = [
     State::Kept(Reason::BlockedSecret),
     State::Kept(Reason::RegistryError),
     State::Kept(Reason::Held),
+    State::Kept(Reason::Incomplete),
+    State::Kept(Reason::Approval),
+    State::Kept(Reason::Check),
     State::Kept(Reason::Suspended),
     State::Kept(Reason::NoCandidate),
+    State::Kept(Reason::Window),
+    State::Kept(Reason::Soaking),
     State::Updating,
     State::UpToDate,
 ];
@@ -158,6 +163,7 @@ mod tests {
             path: "image".to_owned(),
             tag: Some("1a2b3c4".parse().expect("a tag")),
             digest: None,
+            stage: None,
         };
         let status = ImageStatus {
             image: format!("r.io/org/{name}").parse().expect("an image"),

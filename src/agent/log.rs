@@ -71,16 +71,16 @@ impl Log {
 
 /// Logs the images that are kept back, most severe first, so that the least severe ones are left out.
 fn log_skipped(skipped: &[Skipped]) {
-    let (up_to_date, mut kept): (Vec<&Skipped>, Vec<&Skipped>) =
-        skipped.iter().partition(|skipped| skipped.reason == Reason::UpToDate);
-    for Skipped { image, tag, .. } in up_to_date {
-        tracing::debug!(%image, tag = tag.as_ref().map(display), "up to date");
+    let (quiet, mut kept): (Vec<&Skipped>, Vec<&Skipped>) =
+        skipped.iter().partition(|skipped| skipped.reason == Reason::UpToDate || skipped.reason.only_waits());
+    for Skipped { image, tag, reason, detail, .. } in quiet {
+        tracing::debug!(%image, tag = tag.as_ref().map(display), reason = reason.name(), %detail, "stays");
     }
     kept.sort_by_key(|skipped| Reverse(skipped.reason));
-    for Skipped { image, field, tag, reason, detail } in kept.iter().take(MAX_LINES) {
-        let (tag, field) = (tag.as_ref().map(display), field.as_ref());
+    for Skipped { image, field, tag, reason, detail, stage } in kept.iter().take(MAX_LINES) {
+        let (tag, field, stage) = (tag.as_ref().map(display), field.as_ref(), stage.as_ref().map(display));
         let (file, path) = (field.map(|field| &*field.file), field.map(|field| &*field.path));
-        tracing::warn!(%image, tag, file, path, reason = reason.name(), %detail, "kept back");
+        tracing::warn!(%image, tag, file, path, stage, reason = reason.name(), %detail, "kept back");
     }
     if let Some(more) = excess(kept.len(), MAX_LINES) {
         tracing::warn!("{more} more images are kept back; see the status page or `tagalong status`");

@@ -13,6 +13,8 @@
 //! - [`observers`]: the observers of outcomes
 //! - [`log`]: logs what cycles did
 //! - [`events`]: the events that people are notified of
+//! - `stage_events`: those about stages
+//! - `sightings`: how often something was seen, so that it is reported once
 //! - [`metrics`]: counters for Prometheus
 //! - [`status`]: the status of every image
 //! - [`row`]: one image
@@ -42,8 +44,10 @@ pub mod row;
 pub mod runtime;
 pub mod schedule;
 pub mod server;
+mod sightings;
 pub mod signals;
 pub mod snapshot;
+mod stage_events;
 pub mod status;
 pub mod summary;
 pub mod trigger;

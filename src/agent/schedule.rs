@@ -255,6 +255,7 @@ mod tests {
     use crate::agent::runtime::Load;
     use crate::agent::worker::CycleRunner;
     use crate::cycle::error::CycleError;
+    use crate::cycle::stages::report::StageReport;
     use crate::image::Repository;
 
     use super::*;
@@ -317,11 +318,14 @@ mod tests {
             commit: None,
             updates: Vec::new(),
             skipped: Vec::new(),
+            proposes: Default::default(),
+            unrecorded: Vec::new(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 0,
             images: Vec::new(),
             changes: [].into(),
+            stages: StageReport::default(),
             notes: Vec::new(),
         }
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::cluster::pending_rollouts::{RolloutEvent, RolloutOutcome as Became};
 use crate::cycle::report::{Moved, Report};
+use crate::cycle::stages::report::StageReport;
 use crate::cycle::status::{ImageStatus, State};
 use crate::fault::Explain;
 use crate::image::Repository;
@@ -32,6 +33,8 @@ pub struct AgentStatus {
     pub images: Arc<Listing>,
     /// The fields that moved since the agent started, latest first.
     pub moves: VecDeque<Move>,
+    /// The stages.
+    pub stages: Arc<StageReport>,
     /// Notes on the tree.
     pub notes: Notes,
     /// The rollouts of the last moves in the cluster, by image.
@@ -127,6 +130,7 @@ impl AgentStatus {
                     head: report.head.map(|id| id.to_string()).unwrap_or_default(),
                 });
                 self.images = Arc::new(Listing::new(rows(report, outcome.ended, &self.images)));
+                self.stages = Arc::new(report.stages.clone());
                 self.forget_rollouts();
                 self.notes = Notes::of(&report.notes);
                 if let Some(commit) = report.deployed() {
@@ -267,6 +271,7 @@ mod tests {
             path: "image".to_owned(),
             tag: tag(text),
             digest: None,
+            stage: None,
         };
         ImageStatus {
             image: "acme/app".parse().expect("an image"),
@@ -294,11 +299,14 @@ mod tests {
             commit: (!moved.is_empty()).then(|| COMMIT.parse().expect("an id")),
             updates: moved.iter().map(update).collect(),
             skipped: Vec::new(),
+            proposes: Default::default(),
+            unrecorded: Vec::new(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 1,
             images,
             changes: [].into(),
+            stages: StageReport::default(),
             notes: Vec::new(),
         }
     }

@@ -76,6 +76,7 @@ impl GitArguments {
             git_token_file: self.credentials.git_token_file.clone(),
             git_username: self.credentials.git_username.clone(),
             registry_auth_file: self.credentials.registry_auth_file.clone(),
+            signing_key_file: None,
         }
     }
 }

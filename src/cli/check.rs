@@ -8,7 +8,9 @@ use serde::Serialize;
 use tokio::task::block_in_place;
 
 use crate::config::load::Config;
+use crate::cycle::queries;
 use crate::fault::{Explain, Fault};
+use crate::forge;
 use crate::forge::client::Forge;
 use crate::policy::order::SourceBranch;
 use crate::registry::client::Client;
@@ -26,7 +28,7 @@ use super::output::{self, Format};
 
 /// Validate configuration, credentials and reachability, without changing anything
 ///
-/// Reads the configuration and the age identities, connects to the git server, the forge of pull requests, every configured
+/// Reads the configuration and the age identities, connects to the git server, the forge, every configured
 /// registry and every source repository that a policy names, and reports for each whether it responds and accepts the
 /// credentials. With `trust.signers`, it also reports whether own commits would count. Then reads the branch, and reports
 /// policies and paths that have no effect on it. Nothing is pushed.
@@ -104,7 +106,21 @@ async fn repositories(config: &Config) -> Result<Vec<Row>, CliError> {
         let listed = listed.as_ref().map(|_| format!("lists the pull requests of {}", config.repository));
         rows.push(Row::new("forge", forge.host().to_owned(), listed.map_err(|error| error as &dyn Explain)));
     }
+    // If it is reached in the same way as for proposals, that has just been checked.
+    let access = |config: &forge::config::Config| (config.api.clone(), config.token_file.clone());
+    let is_new = |host: &&forge::config::Config| config.forge.as_ref().map(access) != Some(access(host));
+    if let (Some(host), Ok(tip)) = (config.host.as_ref().filter(is_new), &tip) {
+        rows.push(statuses(host, &tip.to_string()).await?);
+    }
     Ok(rows)
+}
+
+/// Checks whether commit statuses can be read, as stages require.
+async fn statuses(config: &forge::config::Config, commit: &str) -> Result<Row, CliError> {
+    let forge = Forge::new(config.clone())?;
+    let found = forge.statuses(commit, &BTreeSet::from(["tagalong".to_owned()])).await;
+    let found = found.as_ref().map(|_| format!("reads the commit statuses of {}", config.repository));
+    Ok(Row::new("forge", forge.host().to_owned(), found.map_err(|error| error as &dyn Explain)))
 }
 
 /// Checks whether own commits would count, if only signed ones do.
@@ -179,7 +195,7 @@ fn sources(config: &Config) -> Vec<Row> {
 fn effects(config: &Config) -> Result<Vec<Row>, CliError> {
     let target = || "policies and paths".to_owned();
     let row = |result: Result<String, &dyn Explain>| Row::new("effect", target(), result);
-    Ok(match connect::engine(config)?.idle() {
+    Ok(match queries::idle(&connect::engine(config)?) {
         Ok(notes) if notes.is_empty() => vec![row(Ok("each has an effect on the branch".to_owned()))],
         Ok(notes) => notes.into_iter().map(|note| Row { warns: true, ..row(Ok(note)) }).collect(),
         Err(error) => vec![row(Err(&error))],

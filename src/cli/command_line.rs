@@ -4,7 +4,10 @@ use clap::{Parser, Subcommand};
 
 use crate::telemetry::log::LogFormat;
 
-use super::{check, demo, explain, hold, images, init, plugin, resume, rollback, run, secrets, set, status, sync};
+use super::{
+    acknowledge, approve, audit, check, demo, disapprove, explain, history, hold, images, init, plugin, promote,
+    resume, rollback, run, secrets, set, stages, status, sync, windows,
+};
 
 /// Keep the image tags of a GitOps repository in step with the registry
 ///
@@ -47,7 +50,15 @@ pub(super) enum Command {
     Rollback(rollback::Arguments),
     Hold(hold::Arguments),
     Resume(resume::Arguments),
+    Approve(approve::Arguments),
+    Disapprove(disapprove::Arguments),
+    Acknowledge(acknowledge::Arguments),
+    Windows(windows::Arguments),
     Secrets(secrets::Arguments),
+    Stages(stages::Arguments),
+    Promote(promote::Arguments),
+    History(history::Arguments),
+    Audit(audit::Arguments),
     Check(check::Arguments),
     Init(init::command::Arguments),
     Demo(demo::Arguments),

@@ -3,6 +3,7 @@
 use crate::config::load::Config;
 use crate::config::overrides::Overrides;
 use crate::cycle::engine::Engine;
+use crate::cycle::evidence::sources::Evidence;
 use crate::cycle::secrets::verify::Secrets;
 use crate::cycle::services::Services;
 use crate::forge::client::Forge;
@@ -38,6 +39,7 @@ pub fn engine_with_metrics(config: &Config, metrics: RegistryMetrics) -> Result<
         registry: Client::with_metrics(config.registry.clone(), metrics)?,
         sources: config.sources.clone(),
         forge: config.forge.clone().map(Forge::new).transpose()?,
+        evidence: Evidence::new(config.host.clone().map(Forge::new).transpose()?, config.cluster.clone()),
         secrets: Secrets::new(config.secrets.keys.clone(), config.secrets.gate, config.secrets.pull_secrets),
     };
     let source = config.tree_config.clone().into_source();

@@ -14,7 +14,8 @@ use crate::telemetry::install::install;
 use super::command_line::{Cli, Command, Entry};
 use super::error::{self, CliError};
 use super::{
-    check, demo, explain, hold, images, init, plugin_settings, resume, rollback, run, secrets, set, status, sync,
+    acknowledge, approve, audit, check, demo, disapprove, explain, history, hold, images, init, plugin_settings,
+    promote, resume, rollback, run, secrets, set, stages, status, sync, windows,
 };
 
 /// Runs a command and returns its exit code.
@@ -87,7 +88,15 @@ async fn run_command(command: Command) -> Result<ExitCode, CliError> {
         Command::Rollback(arguments) => rollback::run(arguments).await,
         Command::Hold(arguments) => hold::run(arguments).await,
         Command::Resume(arguments) => resume::run(arguments).await,
+        Command::Approve(arguments) => approve::run(arguments).await,
+        Command::Disapprove(arguments) => disapprove::run(arguments).await,
+        Command::Acknowledge(arguments) => acknowledge::run(arguments).await,
+        Command::Windows(arguments) => windows::run(arguments).await,
         Command::Secrets(arguments) => secrets::run(arguments).await,
+        Command::Stages(arguments) => stages::run(arguments).await,
+        Command::Promote(arguments) => promote::run(arguments).await,
+        Command::History(arguments) => history::run(arguments),
+        Command::Audit(arguments) => audit::run(arguments),
         Command::Check(arguments) => check::run(arguments).await,
         Command::Init(arguments) => init::command::run(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,

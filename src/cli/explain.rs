@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cycle::explain::{ExplainedField, Explanation, explain};
+use crate::cycle::stage_gates::{ExplainedStage, GateState, StageGate};
+use crate::stage::name::Name;
 
 use super::arguments::{GitArguments, OutputArguments};
 use super::connect;
@@ -15,14 +17,21 @@ use super::status;
 /// Explain step by step why the fields of an image did or did not move
 ///
 /// Shows the fields, the policy that governs them, the tags in the registry and the rules that exclude some of them, the
-/// order of the rest, holds, the results of the gates, and the outcome for each field. Queries the registry and the git
-/// server, and changes nothing.
+/// order of the rest, holds, the results of the gates, and the outcome for each field. For an image in stages, it shows what
+/// each stage holds, and every condition for the release that comes next, with its evidence. Queries the registry and the
+/// git server, and changes nothing.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  tagalong explain ghcr.io/org/app --config tagalong.yaml")]
+#[command(
+    after_help = "Examples:\n  tagalong explain ghcr.io/org/app --config tagalong.yaml\n  tagalong explain ghcr.io/org/app --stage live"
+)]
 pub struct Arguments {
     /// Image to explain
     #[arg(value_name = "IMAGE")]
     image: String,
+
+    /// Explain only what this stage holds, and what comes next
+    #[arg(long, value_name = "STAGE")]
+    stage: Option<Name>,
 
     #[command(flatten)]
     git: GitArguments,
@@ -38,7 +47,7 @@ const SHOWN: usize = 10;
 pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let image = super::hold::target(&arguments.image)?.image;
     let config = connect::configuration(&arguments.git)?;
-    let story = explain(&connect::engine(&config)?, &image).await?;
+    let story = explain(&connect::engine(&config)?, &image, arguments.stage.as_ref()).await?;
     match arguments.output.output {
         Format::Json => output::print_json(&story)?,
         Format::Text => output::print(&text(&story))?,
@@ -78,6 +87,7 @@ fn text(story: &Explanation) -> String {
         format!("{} {end}: {}", gate.version, gate.detail)
     });
     add_section(&mut text, "gates", gates);
+    add_section(&mut text, "stages", story.stages.iter().flat_map(stage));
     add_section(&mut text, "notes", story.notes.iter().cloned());
     add_section(&mut text, "result", story.fields.iter().flat_map(results));
     text
@@ -100,6 +110,25 @@ fn shortened(lines: impl ExactSizeIterator<Item = String>) -> Vec<String> {
         shown.push(format!("and {more} more; use --output json to see all"));
     }
     shown
+}
+
+/// Returns what a stage holds, and a line for each condition of the release that comes next.
+fn stage(explained: &ExplainedStage) -> Vec<String> {
+    let ExplainedStage { stage, tag, since, next, gates, .. } = explained;
+    let held = tag.as_ref().map_or("several versions", |tag| tag.short());
+    let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
+    let next = next.as_ref().map_or_else(|| "nothing newer waits".to_owned(), |next| format!("next: {next}"));
+    let gate = |gate: &StageGate| {
+        let result = match gate.result {
+            GateState::Passed => "passed",
+            GateState::Waiting => "waits ",
+            GateState::Later => "later ",
+        };
+        let url = gate.url.as_ref().map(|url| format!(" {url}")).unwrap_or_default();
+        format!("  {result}  {}: {}{url}", gate.gate, gate.detail)
+    };
+    let first = format!("{stage} holds {held}{since}; {next}");
+    std::iter::once(first).chain(gates.iter().map(gate)).collect()
 }
 
 fn version(field: &ExplainedField) -> String {

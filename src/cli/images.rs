@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::image::{Digest, Repository, Tag};
 use crate::manifest::field::Shape;
 use crate::manifest::inventory::Located;
-use crate::plan::decide::policy_of;
+use crate::plan::tree_config::policy_of;
 use crate::policy::rule::PolicySet;
 
 use super::arguments::{GitArguments, OutputArguments};

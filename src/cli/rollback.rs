@@ -8,6 +8,7 @@ use crate::cycle::operations::roll_back::RollBack;
 use crate::cycle::operations::terms::{Attribution, Mode};
 use crate::image::chart::tag_of;
 use crate::image::{Repository, Tag};
+use crate::stage::name::Name;
 
 use super::arguments::{ActorArguments, GitArguments, OutputArguments};
 use super::connect;
@@ -33,6 +34,10 @@ pub struct Arguments {
     /// Go to this tag instead of the previous one
     #[arg(long, value_name = "TAG")]
     to: Option<String>,
+
+    /// Roll back in this stage only; required if the image is in several
+    #[arg(long, value_name = "STAGE")]
+    stage: Option<Name>,
 
     /// Reason, recorded in the commit
     #[arg(long, value_name = "TEXT")]
@@ -71,7 +76,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let by = Attribution { actor: arguments.actor.name(), reason: Some(arguments.reason.clone()) };
     let config = connect::configuration(&arguments.git)?;
     let mode = if arguments.dry_run { Mode::DryRun } else { Mode::Push };
-    let operation = RollBack { image, to, by };
+    let operation = RollBack { image, to, stage: arguments.stage, by };
     let report = connect::engine(&config)?.run(&operation, mode).await?;
     output::finish(&report, mode, &output::commit(&report), arguments.output.output)
 }

@@ -14,11 +14,13 @@ use crate::cycle::operations::set::Set;
 use crate::cycle::operations::terms::{Attribution, Mode};
 use crate::cycle::report::{FileChange, Moved, Report};
 use crate::cycle::secrets::verify::Secrets;
+use crate::cycle::stages::report::StageReport;
 use crate::image::{Reference, Repository};
 use crate::manifest::chart_lock;
 use crate::manifest::edit::FollowRefs;
 use crate::plan::decide::{self, RequestError};
 use crate::plan::gate;
+use crate::stage::name::Name;
 
 use super::arguments::{ActorArguments, GitArguments, OutputArguments};
 use super::connect;
@@ -36,6 +38,8 @@ use super::output;
 /// On git, the image must exist in its registry, and a field is moved neither to an older build than its current one nor to
 /// a held tag: one that was deployed before and then removed, or one stopped by `tagalong hold`. Prints the commit's SHA, or
 /// `up to date`.
+///
+/// Stages that receive their releases from other stages are left alone, unless --stage or --path names them.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tagalong set registry.example.com/org/app:1a2b3c4 --git-url ssh://git@example.com/org/infra.git\n  tagalong set ghcr.io/org/app:1a2b3c4 ghcr.io/org/worker:1a2b3c4 --wait-image 2m\n  tagalong set nginx:1.27 --dir . --dry-run\n  tagalong set oci://ghcr.io/org/charts/app:1.2.3 --dir ."
@@ -46,7 +50,7 @@ pub struct Arguments {
     images: Vec<String>,
 
     /// Work on the files below this folder, in place: no git, no registry
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch", "wait_image", "allow_downgrade", "force", "reason", "actor"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["git_url", "branch", "wait_image", "allow_downgrade", "force", "stage", "reason", "actor"])]
     dir: Option<PathBuf>,
 
     #[command(flatten)]
@@ -64,13 +68,18 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait_image: Option<Duration>,
 
-    /// Move a field even to an image that was built before its current one; the tag that it leaves is then held
-    #[arg(long)]
+    /// Move a field even to an image that was built before its current one; the tag that it leaves is then held. Requires
+    /// --reason, and is recorded
+    #[arg(long, requires = "reason")]
     allow_downgrade: bool,
 
-    /// Move a field even to a held tag
-    #[arg(long)]
+    /// Move a field even to a held tag. Requires --reason, and is recorded
+    #[arg(long, requires = "reason")]
     force: bool,
+
+    /// Write into the files of this stage only, even if it receives its releases from another one
+    #[arg(long, value_name = "STAGE")]
+    stage: Option<Name>,
 
     /// Reason, recorded in the commit
     #[arg(long, value_name = "TEXT")]
@@ -99,6 +108,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         references: wanted,
         allow_downgrade: arguments.allow_downgrade,
         force: arguments.force,
+        stage: arguments.stage.clone(),
         follow,
         wait_image: arguments.wait_image.unwrap_or_default(),
         by: Attribution { actor: arguments.actor.actor.clone(), reason: arguments.reason.clone() },
@@ -177,10 +187,13 @@ fn in_folder(
         commit: None,
         updates: gated.updates().iter().map(Moved::from).collect(),
         skipped: Vec::new(),
+        proposes: Default::default(),
+        unrecorded: Vec::new(),
         attempts: 0,
         is_proposal: false,
         duration_ms: start.elapsed().as_millis() as u64,
         images: Vec::new(),
+        stages: StageReport::default(),
         changes: changes.into(),
         notes,
     })

@@ -1,6 +1,7 @@
 //! The parts of the Kubernetes API that are used. Each request has a timeout and is sent once: the caller decides
 //! whether and when to retry.
 
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use serde_json::json;
 use crate::http;
 
 use super::api_call::ApiCall;
-use super::config::ObjectRef;
+use super::argocd::{self, Application};
+use super::config::{Argocd, ObjectRef};
 use super::error::ClusterError;
 use super::kustomization::{Kustomization, Resource};
 
@@ -43,19 +45,24 @@ impl Cluster {
     /// `KUBECONFIG` names. Does not connect yet.
     pub async fn find() -> Result<Cluster, ClusterError> {
         http::use_ring();
-        let unusable = |reason: String| ClusterError::Access { reason };
-        let mut config = if std::env::var_os(IN_CLUSTER).is_some() {
-            Config::incluster().map_err(|error| unusable(http::root_cause(&error)))?
-        } else {
-            let file = Kubeconfig::from_env().map_err(|error| unusable(http::root_cause(&error)))?;
-            let file = file.ok_or(ClusterError::NoCluster)?;
-            let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
-            config.map_err(|error| unusable(http::root_cause(&error)))?
-        };
+        if std::env::var_os(IN_CLUSTER).is_some() {
+            return Cluster::of(Config::incluster().map_err(|error| unusable(&error))?);
+        }
+        let file = Kubeconfig::from_env().map_err(|error| unusable(&error))?;
+        Cluster::in_kubeconfig(file.ok_or(ClusterError::NoCluster)?).await
+    }
+
+    /// The API of the current context of a kubeconfig. Does not connect yet.
+    pub async fn in_kubeconfig(file: Kubeconfig) -> Result<Cluster, ClusterError> {
+        http::use_ring();
+        let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
+        Cluster::of(config.map_err(|error| unusable(&error))?)
+    }
+
+    fn of(mut config: Config) -> Result<Cluster, ClusterError> {
         config.default_retry = false;
         config.connect_timeout = Some(TIMEOUT);
-        let client = Client::try_from(config).map_err(|error| unusable(http::root_cause(&error)))?;
-        Ok(Cluster { client })
+        Ok(Cluster { client: Client::try_from(config).map_err(|error| unusable(&error))? })
     }
 
     /// The namespace of the service account, or of the kubeconfig's context.
@@ -84,7 +91,7 @@ impl Cluster {
     /// Asks Flux to fetch a GitRepository now.
     pub async fn annotate(&self, source: &ObjectRef, now: Timestamp) -> Result<(), ClusterError> {
         let repositories: Api<DynamicObject> =
-            self.custom("source.toolkit.fluxcd.io", "GitRepository", "gitrepositories", &source.namespace);
+            self.custom("source.toolkit.fluxcd.io/v1", "GitRepository", "gitrepositories", &source.namespace);
         let patch = json!({ "metadata": { "annotations": { REQUESTED_AT: now.to_string() } } });
         let (parameters, patch) = (PatchParams::default(), Patch::Merge(&patch));
         let patched = repositories.patch_metadata(&source.name, &parameters, &patch);
@@ -94,24 +101,39 @@ impl Cluster {
     /// The Kustomizations of a namespace, from the API server's cache: this reads nothing from etcd.
     pub async fn kustomizations(&self, namespace: &str) -> Result<Vec<Kustomization>, ClusterError> {
         let all: Api<Resource> =
-            self.custom("kustomize.toolkit.fluxcd.io", "Kustomization", "kustomizations", namespace);
+            self.custom("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "kustomizations", namespace);
         let parameters = ListParams::default().match_any();
         let listed = within(ApiCall::List(namespace.to_owned()), all.list(&parameters)).await?;
         Ok(listed.items.into_iter().map(|resource| Kustomization::of(namespace, resource)).collect())
+    }
+
+    /// The applications of Argo CD that are selected, from the API server's cache.
+    pub async fn applications(&self, argocd: &Argocd) -> Result<Vec<Application>, ClusterError> {
+        let namespace = argocd.namespace.as_str();
+        let all: Api<argocd::Resource> = self.custom("argoproj.io/v1alpha1", "Application", "applications", namespace);
+        let parameters = ListParams { label_selector: argocd.selector.clone(), ..ListParams::default() }.match_any();
+        let listed = within(ApiCall::ListApplications(namespace.to_owned()), all.list(&parameters)).await?;
+        let applications = listed.items.into_iter().map(Application::of);
+        Ok(applications.filter(|application| argocd.selects(&application.name)).collect())
     }
 
     fn leases(&self, lease: &ObjectRef) -> Api<Lease> {
         Api::namespaced(self.client.clone(), &lease.namespace)
     }
 
-    fn custom<K>(&self, group: &str, kind: &str, plural: &str, namespace: &str) -> Api<K>
+    fn custom<K>(&self, group_version: &str, kind: &str, plural: &str, namespace: &str) -> Api<K>
     where
         K: kube::Resource<DynamicType = ApiResource, Scope = kube::core::DynamicResourceScope> + DeserializeOwned,
     {
-        let kind = GroupVersionKind::gvk(group, "v1", kind);
+        let (group, version) = group_version.split_once('/').unwrap_or(("", group_version));
+        let kind = GroupVersionKind::gvk(group, version, kind);
         let resource = ApiResource::from_gvk_with_plural(&kind, plural);
         Api::namespaced_with(self.client.clone(), namespace, &resource)
     }
+}
+
+fn unusable(error: &dyn Error) -> ClusterError {
+    ClusterError::Access { reason: http::root_cause(error) }
 }
 
 async fn within<T>(call: ApiCall, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, ClusterError> {

@@ -17,6 +17,8 @@ pub enum ApiCall {
     Annotate(ObjectRef),
     /// Lists the Kustomizations of a namespace.
     List(String),
+    /// Lists the Applications of a namespace.
+    ListApplications(String),
 }
 
 impl fmt::Display for ApiCall {
@@ -27,6 +29,7 @@ impl fmt::Display for ApiCall {
             ApiCall::WriteLease(lease) => write!(f, "write the Lease {lease}"),
             ApiCall::Annotate(source) => write!(f, "annotate the GitRepository {source}"),
             ApiCall::List(namespace) => write!(f, "list the Kustomizations in {namespace}"),
+            ApiCall::ListApplications(namespace) => write!(f, "list the Applications in {namespace}"),
         }
     }
 }
@@ -48,6 +51,7 @@ impl ApiCall {
                 ("source.toolkit.fluxcd.io", "gitrepositories", Some(name), "patch", namespace)
             }
             ApiCall::List(namespace) => ("kustomize.toolkit.fluxcd.io", "kustomizations", None, "list", namespace),
+            ApiCall::ListApplications(namespace) => ("argoproj.io", "applications", None, "list", namespace),
         };
         let named = name.map(|name| format!(", resourceNames: [{name}]")).unwrap_or_default();
         format!(
@@ -61,6 +65,23 @@ impl ApiCall {
             ApiCall::ReadLease(_) | ApiCall::CreateLease(_) | ApiCall::WriteLease(_) => "cluster.leaderElection",
             ApiCall::Annotate(_) => "cluster.flux.gitRepository",
             ApiCall::List(_) => "cluster.flux",
+            ApiCall::ListApplications(_) => "cluster.argocd",
+        }
+    }
+
+    /// The file with an example of that Role.
+    pub fn example(&self) -> &'static str {
+        match self {
+            ApiCall::ListApplications(_) => "deploy/argocd-access/role.yaml",
+            _ => "deploy/cluster-access/role.yaml",
+        }
+    }
+
+    /// The product whose objects it is about, unless they are Kubernetes' own.
+    pub fn product(&self) -> &'static str {
+        match self {
+            ApiCall::ListApplications(_) => "Argo CD",
+            _ => "Flux",
         }
     }
 }

@@ -1,17 +1,19 @@
-//! The settings for Kubernetes and Flux.
+//! The settings for Kubernetes, Flux and Argo CD.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The settings for Kubernetes and Flux. Each part works without the other.
+/// The settings for Kubernetes, Flux and Argo CD. Each part works without the others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     /// Leader election among replicas, if it is enabled.
     pub election: Option<Election>,
     /// The settings for notifying and watching Flux.
     pub flux: Option<Flux>,
+    /// The applications of Argo CD.
+    pub argocd: Option<Argocd>,
 }
 
 /// Leader election among replicas.
@@ -65,6 +67,17 @@ pub struct Flux {
     pub timeout: Duration,
 }
 
+/// The applications of Argo CD that deploy the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Argocd {
+    /// Their namespace.
+    pub namespace: ObjectName,
+    /// Their names; all if there are none.
+    pub names: Vec<ObjectName>,
+    /// The labels that they have, as a selector of Kubernetes.
+    pub selector: Option<String>,
+}
+
 /// An object in a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectRef {
@@ -91,6 +104,13 @@ pub struct ObjectName(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a Kubernetes name: use lowercase letters, digits, `-` and `.`, as in flux-system")]
 pub struct ObjectNameError;
+
+impl Argocd {
+    /// Returns whether the application with a name is selected, as far as names decide.
+    pub fn selects(&self, name: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|own| own.as_str() == name)
+    }
+}
 
 impl Default for ElectionTiming {
     fn default() -> ElectionTiming {

@@ -91,10 +91,11 @@ impl Explain for ClusterError {
                 "the token was refused: check the pod's service account, or the file that KUBECONFIG names".to_owned()
             }
             ClusterError::Denied { call, .. } => format!(
-                "the Role needs a rule such as {}, as in deploy/cluster-access/role.yaml",
-                call.rule()
+                "the Role needs a rule such as {}, as in {}",
+                call.rule(),
+                call.example()
             ),
-            ClusterError::NotFound { call, .. } => format!("check {} and that Flux is installed", call.key()),
+            ClusterError::NotFound { call, .. } => format!("check {} and that {} is installed", call.key(), call.product()),
             ClusterError::Conflict { .. } => "the request is retried".to_owned(),
             ClusterError::Refused { call, .. } => format!("check the object, and {}", call.key()),
             ClusterError::InvalidResponse { call, .. } => {

@@ -98,9 +98,7 @@ impl Kustomization {
 
     /// Returns whether a file of the repository is below its path.
     pub fn holds(&self, file: &str) -> bool {
-        let path: Vec<&str> = self.spec.path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-        let parts: Vec<&str> = file.split('/').collect();
-        parts.len() > path.len() && parts.starts_with(&path)
+        is_below(&self.spec.path, file)
     }
 
     /// The last applied revision.
@@ -135,8 +133,25 @@ impl Kustomization {
 /// The commit of a revision: `main@sha1:<commit>`, or `main/<commit>` as Flux wrote it before 2.0.
 fn commit_of(revision: &str) -> Option<&str> {
     let (_, commit) = revision.rsplit_once([':', '/'])?;
-    let is_id = matches!(commit.len(), 40 | 64) && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_id.then_some(commit)
+    is_commit(commit).then_some(commit)
+}
+
+/// Returns whether a text is the full ID of a commit.
+pub fn is_commit(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Returns whether a file of a repository is below a path.
+pub fn is_below(path: &str, file: &str) -> bool {
+    let path: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    let parts: Vec<&str> = file.split('/').collect();
+    parts.len() > path.len() && parts.starts_with(&path)
+}
+
+/// Returns whether a Kustomization deploys a file. A file belongs to those that have it below their paths; a file below no
+/// path, such as one of a base, belongs to all.
+pub fn is_responsible(one: &Kustomization, file: &str, all: &[&Kustomization]) -> bool {
+    one.holds(file) || !all.iter().any(|other| other.holds(file))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Kubernetes: leader election among replicas, and the outcome of commits in the cluster. Both are optional, and the
+//! Kubernetes: leader election among replicas, and what Flux and Argo CD make of commits. All of it is optional, and the
 //! API is queried only for what is configured.
 //!
 //! - [`config`]: the settings of this module
@@ -9,16 +9,22 @@
 //! - [`kustomization`]: the status that Flux reports for a Kustomization
 //! - [`pending_rollouts`]: commits that Flux has not applied yet
 //! - [`flux`]: notifies Flux of commits, and watches it until they are applied
+//! - [`rollout_state`]: the state of a commit in the cluster
+//! - [`flux_ready`]: whether Flux has applied a commit
+//! - [`argocd`]: the status that Argo CD reports for an Application
 //! - [`receiver`]: notifies Flux through the URL of a Receiver
 //! - [`error`]: the errors of this module
 
 pub mod api;
 pub mod api_call;
+pub mod argocd;
 pub mod config;
 pub mod election;
 pub mod error;
 pub mod flux;
+pub mod flux_ready;
 pub mod kustomization;
 pub mod lease;
 pub mod pending_rollouts;
 pub mod receiver;
+pub mod rollout_state;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::config::ObjectRef;
-use super::kustomization::{Kustomization, Progress};
+use super::kustomization::{Kustomization, Progress, is_responsible};
 
 /// A commit that was pushed.
 #[derive(Debug, Clone)]
@@ -170,12 +170,10 @@ impl PendingRollouts {
     }
 }
 
-/// The Kustomizations that a commit concerns, each with the relevant changes. A file belongs to the Kustomizations that
-/// have it below their paths; a file below no path, such as one of a base, belongs to all.
+/// The Kustomizations that a commit concerns, each with the relevant changes.
 fn concerned<'k>(changes: &[ImageChange], all: &[&'k Kustomization]) -> Vec<(&'k Kustomization, Vec<ImageChange>)> {
-    let is_homeless = |change: &ImageChange| !all.iter().any(|one| one.holds(&change.file));
     let of = |one: &Kustomization| {
-        let own = changes.iter().filter(|change| one.holds(&change.file) || is_homeless(change));
+        let own = changes.iter().filter(|change| is_responsible(one, &change.file, all));
         own.cloned().collect::<Vec<ImageChange>>()
     };
     all.iter().map(|one| (*one, of(one))).filter(|(_, changes)| !changes.is_empty()).collect()

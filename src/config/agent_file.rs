@@ -5,7 +5,7 @@ use crate::cluster;
 use crate::notify::config::Channel;
 use crate::plan::tree_config::TreeConfig;
 use crate::registry::config::HostConfig;
-use crate::repo::signers::source::SignerSource;
+use crate::repo::signers::source::Trust;
 use crate::repo::source::SourceConfig;
 
 use super::diagnostics::Diagnostics;
@@ -29,7 +29,7 @@ pub struct FileConfig {
     /// The section `secrets`.
     pub secrets: SecretsSection,
     /// The section `trust`.
-    pub signers: Vec<SignerSource>,
+    pub trust: Trust,
     /// The section `agent`.
     pub agent: agent::config::Config,
     /// The section `notify`.
@@ -47,7 +47,7 @@ pub fn read(root: Node, environment: Environment<'_>, diagnostics: &Diagnostics)
         sources: sections::sources::read(root.sections("sources")),
         tree_config: sections::policies::read(&mut root),
         secrets: root.section("secrets").map(sections::secrets::read).unwrap_or_default(),
-        signers: root.section("trust").map(sections::trust::signers).unwrap_or_default(),
+        trust: root.section("trust").map(sections::trust::read).unwrap_or_default(),
         agent: root.section("agent").map(sections::agent::read).unwrap_or_default(),
         notify: sections::notify::read(root.sections("notify"), environment),
         cluster: root
@@ -149,6 +149,21 @@ mod tests {
         let flux = flux.expect("Flux");
         assert_eq!((flux.source.to_string().as_str(), flux.timeout.as_secs()), ("flux/infra", 300));
         assert_eq!(flux.namespaces.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["flux"]);
+        let argocd = |text: &str| cluster(&format!("argocd: {{ {text} }}")).argocd.expect("Argo CD");
+        let usual = argocd("");
+        assert_eq!((usual.namespace.as_str(), usual.selector.as_ref(), usual.selects("any")), ("argocd", None, true));
+        let named = argocd("namespace: gitops, applications: [shop]");
+        assert_eq!((named.namespace.as_str(), named.selects("shop"), named.selects("cart")), ("gitops", true, false));
+        assert_eq!(argocd("selector: 'team in (a, b)'").selector.as_deref(), Some("team in (a, b)"));
+        let found = errors("cluster: { argocd: { applications: [A/b], selector: ' ', name: x } }\n");
+        for part in [
+            "argocd.applications: not a",
+            "argocd.selector: the selector is empty",
+            "exclude each other",
+            "argocd.name: unknown key",
+        ] {
+            assert!(found.iter().any(|error| error.contains(part)), "{part} is not in {found:#?}");
+        }
         let wrong = "cluster:\n  leaderElection: { lease: ../x, leaseDuration: 5s, retryPeriod: soon }\n  flux:\n    gitRepository: { namespace: Flux }\n    namespaces: [a/b]\n    receiver: { url: 'https://x/hook/sesame' }\n    timeout: 0s\n";
         let found = errors(wrong);
         for part in [
@@ -166,6 +181,6 @@ mod tests {
         }
         assert_eq!(found.len(), 9, "{found:#?}");
         assert!(!found.iter().any(|error| error.contains("sesame")), "{found:#?}");
-        assert!(errors("cluster: {}\n")[0].contains("`leaderElection` or `flux` is required"));
+        assert!(errors("cluster: {}\n")[0].contains("`leaderElection`, `flux` or `argocd` is required"));
     }
 }

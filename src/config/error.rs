@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::fault::{Explain, Fault};
 use crate::forge::config::UnknownForge;
 use crate::repo::config::Branch;
+use crate::stage::stages::StagesError;
 
 use super::diagnostics::Diagnostic;
 
@@ -18,12 +19,18 @@ pub enum ConfigError {
     /// The file is not valid.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Invalid(Vec<Diagnostic>),
+    /// The stages contradict each other.
+    #[error("stages: {0}")]
+    Stages(#[from] StagesError),
     /// A flag's value is not valid.
     #[error("{flag}: {reason}")]
     Flag { flag: &'static str, reason: String },
     /// The repository's URL does not reveal the forge.
     #[error("git.pullRequest: {0}")]
     Forge(#[from] UnknownForge),
+    /// The repository's URL does not reveal the forge that hosts it.
+    #[error("git.forge: {0}")]
+    Host(UnknownForge),
     /// The branch for pull requests is the branch that is read.
     #[error("git.pushBranch and the branch that is read are both `{0}`")]
     SameBranch(Branch),
@@ -49,9 +56,16 @@ impl Explain for ConfigError {
             ),
             ConfigError::NoCacheDir => Some("use --cache-dir to choose one".to_owned()),
             ConfigError::Unreadable { .. } => Some("use --config with the path of a tagalong.yaml".to_owned()),
+            ConfigError::Stages(_) => {
+                Some("the agent's own file and tagalong.yaml in the repository can both define stages and windows".to_owned())
+            }
             ConfigError::Invalid(_) => Some("docs/configuration.md describes every key".to_owned()),
             ConfigError::SameBranch(_) => Some("choose a different branch, or remove git.pushBranch".to_owned()),
-            ConfigError::Flag { .. } | ConfigError::Forge(_) => None,
+            ConfigError::Forge(UnknownForge::Kind) => {
+                Some("set git.pullRequest.forge to gitea, github or gitlab".to_owned())
+            }
+            ConfigError::Host(UnknownForge::Kind) => Some("set git.forge.kind to gitea, github or gitlab".to_owned()),
+            ConfigError::Flag { .. } | ConfigError::Forge(_) | ConfigError::Host(_) => None,
         }
     }
 }

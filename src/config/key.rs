@@ -22,6 +22,10 @@ pub enum Kind {
     Texts,
     /// A string or a mapping.
     TextOrSection,
+    /// A string, a list of strings, or a mapping.
+    TextsOrSection,
+    /// A list of strings and mappings.
+    TextsAndSections,
     /// One of these words.
     Choice(Vec<&'static str>),
     /// A non-negative whole number.

@@ -9,6 +9,7 @@ use crate::cluster;
 use crate::cycle::secrets::verify::{PullSecrets, Strictness};
 use crate::cycle::write::commits::Style;
 use crate::forge;
+use crate::forge::config::UnknownForge;
 use crate::keys;
 use crate::manifest::paths::PathFilter;
 use crate::notify::config::Channel;
@@ -17,8 +18,8 @@ use crate::registry;
 use crate::registry::config::HostConfig;
 use crate::repo;
 use crate::repo::checkout;
-use crate::repo::config::{Branch, Person, Ssh, USUAL_DEPTH, USUAL_HISTORY_LIMIT};
-use crate::repo::signers::source::SignerSource;
+use crate::repo::config::{Branch, Person, Signing, SigningKeyFile, Ssh, USUAL_DEPTH, USUAL_HISTORY_LIMIT};
+use crate::repo::signers::source::Trust;
 use crate::repo::source::{SourceConfig, Sources};
 
 use super::agent_file::{self, FileConfig};
@@ -45,6 +46,8 @@ pub struct Config {
     pub repo: Option<repo::config::Config>,
     /// The forge at which pull requests are opened, if they are.
     pub forge: Option<forge::config::Config>,
+    /// The forge that hosts the repository, for the checks and approvals of stages.
+    pub host: Option<forge::config::Config>,
     /// The files of the repository to work on.
     pub paths: PathFilter,
     /// The number of attempts to push.
@@ -85,7 +88,7 @@ impl Config {
         let file = file.or_else(|| Some(PathBuf::from(HERE)).filter(|here| here.is_file()));
         let from_file = file.as_deref().map(|file| read_file(file, environment)).transpose()?;
         let (from_file, own_file) = from_file.map_or_else(Default::default, |(config, hash)| (config, Some(hash)));
-        let FileConfig { mut git, registries, sources, tree_config, secrets, signers, agent, notify, cluster } =
+        let FileConfig { mut git, registries, sources, tree_config, secrets, trust, agent, notify, cluster } =
             from_file;
         let home = environment("HOME").map(PathBuf::from);
         let cache_dir = cache_dir(overrides, environment, home.as_deref());
@@ -95,11 +98,19 @@ impl Config {
             globs => path_filter(globs)?,
         };
         let (attempts, style) = (git.attempts.unwrap_or(ATTEMPTS).max(1), std::mem::take(&mut git.style));
-        let pull_request = git.pull_request.take();
-        let repo = repository(git, signers, overrides, cache_dir.as_deref(), home.as_deref())?;
+        let (pull_request, host) = (git.pull_request.take(), git.forge.take());
+        let repo = repository(git, trust, overrides, cache_dir.as_deref(), home.as_deref())?;
         let forge = match (&repo, pull_request) {
             (Some(repo), Some(section)) => section.settle(repo)?,
             _ => None,
+        };
+        let host = match (&repo, host) {
+            (Some(repo), Some(access)) => match access.settle(repo) {
+                // A clone of the repository can be looked at without its forge.
+                Err(UnknownForge::Local) => None,
+                settled => Some(settled.map_err(ConfigError::Host)?),
+            },
+            _ => forge.clone(),
         };
         let entries = source_entries(sources, repo.as_ref(), &tree_config, home.as_deref());
         let credentials_file = overrides.registry_auth_file.clone();
@@ -108,6 +119,7 @@ impl Config {
             sources: Sources { entries, cache_dir: cache_dir.clone(), timeout },
             repo,
             forge,
+            host,
             paths,
             attempts,
             style,
@@ -142,7 +154,7 @@ impl Config {
 /// The settings of the repository, if one is configured.
 fn repository(
     git: GitSection,
-    signers: Vec<SignerSource>,
+    trust: Trust,
     overrides: &Overrides,
     cache_dir: Option<&Path>,
     home: Option<&Path>,
@@ -178,13 +190,19 @@ fn repository(
         https,
         committer: git.committer.unwrap_or_else(|| author.clone()),
         author,
-        signing: git.signing,
-        signers,
+        signing: signing(git.signing, overrides),
+        trust,
     };
     if repo.push_branch.as_ref() == Some(&repo.branch) {
         return Err(ConfigError::SameBranch(repo.branch));
     }
     Ok(Some(repo))
+}
+
+/// Returns how commits are signed: with the key of the flag, else the configured one.
+fn signing(configured: Option<Signing>, overrides: &Overrides) -> Option<Signing> {
+    let by_flag = |file: &PathBuf| Signing { key: SigningKeyFile::Ssh(file.clone()), passphrase_file: None };
+    overrides.signing_key_file.as_ref().map(by_flag).or(configured)
 }
 
 /// Returns the root of the repository that a relative path such as `.` is in; `None` for all other URLs.
@@ -245,6 +263,9 @@ fn default_branch() -> Result<Branch, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use crate::fault::Explain;
+    use crate::forge::config::Kind;
+
     use super::*;
 
     fn load(text: &str) -> Result<Config, ConfigError> {
@@ -332,7 +353,7 @@ agent:
             "6:14: policies[0].images: `ghcr.io/a:v1` is not a valid image pattern",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
             "9:13: agent.interval: expected a string, found a number",
-            "10:1: registrys: unknown key; expected one of git, registries, sources, policies, fields, embedded, secrets, trust, agent, notify, cluster",
+            "10:1: registrys: unknown key; expected one of git, registries, sources, policies, fields, embedded, stages, releases, windows, secrets, trust, agent, notify, cluster",
         ];
         for (error, expected) in found.iter().zip(expect) {
             assert!(error.starts_with(expected), "{error} is not {expected}");
@@ -355,8 +376,9 @@ agent:
         );
         assert_eq!((forge.repository.as_str(), forge.api.host()), ("acme/infra", "api.github.com"));
         let refused = |url: &str, text: &str| git(url, text).expect_err("refused").to_string();
-        let untold = refused("git@git.example.com:acme/infra.git", request);
-        assert!(untold.contains("set git.pullRequest.forge to gitea, github or gitlab"), "{untold}");
+        let help = |text: &str| git("git@git.example.com:acme/infra.git", text).expect_err("unknown").help();
+        assert_eq!(help(request).as_deref(), Some("set git.pullRequest.forge to gitea, github or gitlab"));
+        assert_eq!(help("forge: { tokenFile: /t }").as_deref(), Some("set git.forge.kind to gitea, github or gitlab"));
         assert!(refused("/srv/infra.git", request).contains("a local path"));
         assert!(refused("/srv/infra.git", "pushBranch: main").contains("are both `main`"));
         let found = diagnostics(
@@ -373,6 +395,35 @@ agent:
         }
         let alone = diagnostics("git: { pullRequest: { tokenFile: /t } }\n");
         assert!(alone[0].contains("`pullRequest` requires `pushBranch`"), "{alone:?}");
+    }
+
+    #[test]
+    fn the_forge_of_the_repository_is_its_own_or_that_of_proposals() {
+        let git = |url: &str, text: &str| load(&format!("git: {{ url: '{url}', {text} }}\n")).expect("valid");
+        let remote = "git@git.example.com:acme/infra.git";
+        let own = "forge: { kind: gitea, url: 'https://api.example.com', tokenFile: /own }";
+        let config = git(remote, own);
+        let host = config.host.expect("a forge");
+        assert_eq!(
+            (host.kind, host.api.host(), host.token_file.as_path()),
+            (Kind::Gitea, "api.example.com", Path::new("/own"))
+        );
+        assert!(config.forge.is_none(), "nothing is proposed");
+        let request = "pushBranch: bot/updates, pullRequest: { forge: gitlab, tokenFile: /t }";
+        assert_eq!(git(remote, request).host.map(|host| host.kind), Some(Kind::GitLab));
+        let both = git(remote, &format!("{own}, {request}"));
+        assert_eq!(
+            (both.host.map(|host| host.kind), both.forge.map(|forge| forge.kind)),
+            (Some(Kind::Gitea), Some(Kind::GitLab))
+        );
+        // A clone on this machine has none.
+        assert!(git("/srv/infra.git", own).host.is_none() && git(remote, "depth: 1").host.is_none());
+        let found = diagnostics("git: { forge: { kind: bitbucket, labels: [a] } }\n");
+        for expected in
+            ["invalid value `bitbucket`", "git.forge.labels: unknown key", "git.forge: `tokenFile` is required"]
+        {
+            assert!(found.iter().any(|error| error.contains(expected)), "{found:#?} lacks {expected}");
+        }
     }
 
     #[test]

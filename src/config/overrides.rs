@@ -25,6 +25,8 @@ pub struct Overrides {
     pub git_token_file: Option<PathBuf>,
     /// `--git-username`.
     pub git_username: Option<String>,
+    /// `--signing-key-file`.
+    pub signing_key_file: Option<PathBuf>,
     /// `--registry-auth-file`.
     pub registry_auth_file: Option<PathBuf>,
 }

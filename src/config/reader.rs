@@ -21,6 +21,14 @@ pub enum TextOrSection<'m> {
     Section(Section<'m>),
 }
 
+/// The value of a key that may hold strings or a mapping.
+pub enum TextsOrSection<'m> {
+    /// A string or a list of strings; values of another type have been reported.
+    Texts(Vec<Node>),
+    /// A mapping.
+    Section(Section<'m>),
+}
+
 /// Looks up an environment variable. Tests pass a map instead.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
@@ -98,6 +106,32 @@ impl<'m> Section<'m> {
             Value::Map(_) | Value::Null => Some(TextOrSection::Section(self.subsection(key, node))),
             _ => Some(TextOrSection::Text(node)),
         }
+    }
+
+    /// Takes a string, a list of strings, or a mapping.
+    pub fn texts_or_section(&mut self, key: &'static str) -> Option<TextsOrSection<'m>> {
+        self.record(key, Kind::TextsOrSection);
+        let node = self.take_or_empty(key)?;
+        Some(match node.value {
+            Value::Map(_) | Value::Null => TextsOrSection::Section(self.subsection(key, node)),
+            Value::List(items) => TextsOrSection::Texts(items),
+            _ => TextsOrSection::Texts(vec![node]),
+        })
+    }
+
+    /// Takes a list of strings and mappings.
+    pub fn texts_and_sections(&mut self, key: &'static str) -> Vec<TextOrSection<'m>> {
+        self.record(key, Kind::TextsAndSections);
+        let path = self.path_of(key);
+        if self.diagnostics.records_keys() {
+            return vec![TextOrSection::Section(Section::new(&format!("{path}[]"), nothing(), self.diagnostics))];
+        }
+        let item = |(index, node): (usize, Node)| match node.value {
+            Value::Map(_) => TextOrSection::Section(Section::new(&format!("{path}[{index}]"), node, self.diagnostics)),
+            _ => TextOrSection::Text(node),
+        };
+        let list = self.list(key);
+        list.into_iter().enumerate().map(item).collect()
     }
 
     /// Takes a list of mappings.

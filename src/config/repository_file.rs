@@ -1,4 +1,5 @@
-//! The `tagalong.yaml` at the root of the infrastructure repository, which adds policies and fields to those of the agent.
+//! The `tagalong.yaml` at the root of the infrastructure repository, which adds policies, fields and stages to those of the
+//! agent.
 
 use std::collections::BTreeSet;
 
@@ -14,6 +15,7 @@ use super::document::{self, Node};
 use super::error::ConfigError;
 use super::reader::Section;
 use super::sections::policies::{field_rules, policy};
+use super::sections::stages;
 
 /// The agent's own policies and fields, to which those of the repository's file are added.
 #[derive(Debug, Clone, Default)]
@@ -39,16 +41,22 @@ impl TreeConfigReader {
     pub fn read(&self, repository_file: Option<&[u8]>, hosts: Hosts) -> Result<TreeConfig, ConfigError> {
         let mut tree_config = self.own.clone();
         let Some(bytes) = repository_file.filter(|bytes| self.own_file != Some(hash(bytes))) else {
+            tree_config.stages.check()?;
             return Ok(tree_config);
         };
         let root = document::parse(bytes, REPOSITORY_FILE).map_err(|error| ConfigError::Invalid(vec![error]))?;
         let diagnostics = Diagnostics::of(REPOSITORY_FILE);
         let allowed = (hosts == Hosts::Allowed).then_some(&self.allowed_hosts);
+        let at = root.referenced;
         let found = read(root, allowed, &diagnostics);
-        diagnostics.into_result().map_err(ConfigError::Invalid)?;
         tree_config.policies.rules.extend(found.policies.rules);
         tree_config.field_rules.rules.extend(found.field_rules.rules);
         tree_config.field_rules.embedded |= found.field_rules.embedded;
+        tree_config.stages.extend(found.stages);
+        if let Err(error) = tree_config.stages.check() {
+            diagnostics.add(&at, "stages", error);
+        }
+        diagnostics.into_result().map_err(ConfigError::Invalid)?;
         Ok(tree_config)
     }
 
@@ -60,19 +68,20 @@ impl TreeConfigReader {
     }
 }
 
-/// Reads `tagalong.yaml` at the root of the infrastructure repository. It may contain policies and fields, and nothing
-/// else. Policies may refer only to `allowed_hosts`, so that nobody with write access to the repository can direct the
+/// Reads `tagalong.yaml` at the root of the infrastructure repository. It may contain policies, fields and stages, and
+/// nothing else. Policies may refer only to `allowed_hosts`, so that nobody with write access to the repository can direct the
 /// agent, or its credentials, to another host. `None` allows any host.
 fn read(root: Node, allowed_hosts: Option<&BTreeSet<String>>, diagnostics: &Diagnostics) -> TreeConfig {
     let mut root = Section::new("", root, diagnostics);
     for key in ["git", "registries", "sources", "trust", "agent", "secrets", "notify", "cluster"] {
         if let Some(node) = root.take(key) {
-            let what = "only `policies`, `fields` and `embedded` are allowed in the repository; connections and credentials belong in the agent's own file";
+            let what = "only `policies`, `fields`, `embedded`, `stages`, `releases` and `windows` are allowed in the repository; connections and credentials belong in the agent's own file";
             diagnostics.add(&node.referenced, key, what);
         }
     }
     let list = root.sections("policies");
-    let mut tree_config = TreeConfig { field_rules: field_rules(&mut root), ..TreeConfig::default() };
+    let (field_rules, stages) = (field_rules(&mut root), stages::read(&mut root));
+    let mut tree_config = TreeConfig { field_rules, stages, ..TreeConfig::default() };
     for section in list {
         let at = *section.at();
         let Some(rule) = policy(section) else { continue };
@@ -121,7 +130,7 @@ mod tests {
         assert!(refused("policies:\n- images: ['**']\n  tags: { sha: {} }\n").contains("must name a host"));
         assert!(
             refused("registries:\n- host: evil.example.com\n")
-                .contains("only `policies`, `fields` and `embedded` are allowed")
+                .contains("only `policies`, `fields`, `embedded`, `stages`, `releases` and `windows` are allowed")
         );
         let any = b"policies:\n- images: [other.example.com/*]\n  tags: { sha: {} }\nfields:\n- {file: a.yaml, path: tag, image: nginx}\n";
         assert_eq!(reader.read(Some(any), Hosts::Any).expect("any host").field_rules.rules.len(), 1);

@@ -10,12 +10,17 @@ use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::plan::tree_config::TreeConfig;
 use crate::registry::integrity::PartCache;
+use crate::stage::name::Name;
 
 use super::candidates::findings_cache::FindingsCache;
 use super::candidates::round::Round;
 use super::history::branch::History;
+use super::memory::Memory;
 use super::operations::terms::{Mode, Terms};
 use super::services::Services;
+use super::stages::report::Concerns;
+use super::stages::status::CellStatus;
+use super::stages::unrecorded::Unrecorded;
 use super::state::CycleState;
 use super::time_limit::TimeLimit;
 use super::tip::Tip;
@@ -26,6 +31,8 @@ pub struct Context<'c> {
     pub services: &'c Services,
     /// The findings of earlier cycles.
     pub findings_cache: &'c FindingsCache,
+    /// The memory of earlier cycles.
+    pub memory: &'c Memory,
     /// The files that may be edited.
     pub paths: &'c PathFilter,
     /// The tip that is planned on.
@@ -46,6 +53,14 @@ pub struct Context<'c> {
     pub now: Timestamp,
     /// Notes for people.
     pub notes: Vec<String>,
+    /// What the stages hold, and what comes next.
+    pub board: Vec<CellStatus>,
+    /// What people should look at in the stages.
+    pub concerns: Concerns,
+    /// The stages whose promotions are proposed in pull requests.
+    pub proposes: BTreeSet<Name>,
+    /// The promotions whose approvals are not in history yet.
+    pub unrecorded: Vec<Unrecorded>,
 }
 
 impl<'c> Context<'c> {
@@ -61,7 +76,7 @@ impl<'c> Context<'c> {
         self.state.note_queried();
         let part_cache = self.state.part_cache.clone();
         let round = self.round(&part_cache, self.state.budget.map(|budget| budget.scans()));
-        let found = round.complete(&mut self.state.findings, &self.inventory, &self.config.policies).await;
+        let found = round.complete(&mut self.state.findings, &self.inventory, &self.config).await;
         self.state.broken.extend(found.broken);
         self.state.notes.extend(found.notes);
         if !found.progress.is_empty() {
@@ -73,7 +88,7 @@ impl<'c> Context<'c> {
     pub async fn scan_all_tags(&mut self, images: &BTreeSet<Repository>) {
         let part_cache = self.state.part_cache.clone();
         let round = self.round(&part_cache, self.state.budget.map(|budget| budget.verifications()));
-        round.complete_all_tags(&mut self.state.findings, images, &self.inventory, &self.config.policies).await;
+        round.complete_all_tags(&mut self.state.findings, images, &self.inventory, &self.config).await;
     }
 
     fn round<'r>(&self, part_cache: &'r PartCache, limit: Option<TimeLimit>) -> Round<'r>

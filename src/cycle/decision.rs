@@ -1,5 +1,6 @@
 //! The result of an operation on a tip: the updates to write, and the fields that stay, with the reasons.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::manifest::chart_lock;
@@ -8,10 +9,14 @@ use crate::manifest::field_rules::FieldRules;
 use crate::plan::gate::GatedPlan;
 use crate::plan::message::{Act, Purpose};
 use crate::plan::skip::{Reason, Skipped};
+use crate::stage::name::Name;
 
 use super::error::CycleError;
 use super::report::FileChange;
 use super::secrets::verify::Secrets;
+use super::stages::report::{Concerns, Promoted, StageReport};
+use super::stages::status::CellStatus;
+use super::stages::unrecorded::Unrecorded;
 use super::status::{self, ImageStatus, Inputs};
 use super::tip::Tip;
 
@@ -31,6 +36,14 @@ pub struct Decision {
     pub purpose: Purpose,
     /// The inputs for the status of images.
     pub inputs: Inputs,
+    /// What the stages hold, and what comes next.
+    pub board: Vec<CellStatus>,
+    /// What people should look at in the stages.
+    pub concerns: Concerns,
+    /// The stages whose promotions are proposed in pull requests.
+    pub proposes: BTreeSet<Name>,
+    /// The promotions whose approvals are not in history yet.
+    pub unrecorded: Vec<Unrecorded>,
 }
 
 impl Decision {
@@ -42,6 +55,12 @@ impl Decision {
     /// Returns the state of each image that a policy governs.
     pub fn statuses(&self) -> Vec<ImageStatus> {
         status::of_images(&self.inputs, &self.gated, &self.skipped)
+    }
+
+    /// Returns what was found out about stages.
+    pub fn stages(&self) -> StageReport {
+        let promoted = Promoted::of(&self.gated);
+        StageReport { board: self.board.clone(), promoted, concerns: self.concerns.clone() }
     }
 
     /// Makes the new bytes of all files. The fields of a file that cannot be edited stay; if a person requested the
@@ -62,12 +81,12 @@ impl Decision {
                 Err(error) => {
                     let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                     tracing::error!(%file, %error, %why, "a file could not be edited; its fields stay");
-                    for update in self.gated.updates().iter().filter(|update| update.file == file) {
+                    for update in self.gated.drop_file(&file) {
                         let (tag, detail) = (update.to.tag.clone(), format!("{error}: {why}"));
-                        let skipped = Skipped::field(&file, &update.field, tag, Reason::NoCandidate, detail);
+                        let skipped = Skipped::field(&update.file, &update.field, tag, Reason::NoCandidate, detail);
                         self.skipped.push(skipped);
                     }
-                    self.gated.drop_file(&file);
+                    changes.retain(|change: &FileChange| self.gated.files().contains(change.file.as_str()));
                 }
             }
         }

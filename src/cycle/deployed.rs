@@ -9,8 +9,8 @@ use crate::clock;
 use crate::image::{Digest, Repository, Tag, Version};
 use crate::manifest::field::Shape;
 use crate::manifest::inventory::Inventory;
-use crate::plan::decide::governed;
 use crate::plan::findings::FindingsByImage;
+use crate::plan::tree_config::TreeConfig;
 use crate::policy::rule::PolicySet;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
@@ -112,15 +112,15 @@ async fn expiring<'i>(
 ) -> BTreeMap<(&'i Repository, &'i Tag), String> {
     let rules = policies.rules.iter().filter(|rule| rule.keep.is_some()).cloned().collect();
     let mut findings = FindingsByImage::new();
-    let policies_that_keep = PolicySet { rules };
+    let that_keep = TreeConfig { policies: PolicySet { rules }, ..TreeConfig::default() };
     let findings_cache = FindingsCache::default();
     let (detail, now) = (ScanDetail::AllTags, clock::now());
     let findings_cache = &findings_cache;
     let round = Round { registry, sources, part_cache, findings_cache, detail, limit: TimeLimit::default(), now };
-    round.complete(&mut findings, inventory, &policies_that_keep).await;
+    round.complete(&mut findings, inventory, &that_keep).await;
     let mut expiring = BTreeMap::new();
     let mut checked = BTreeSet::new();
-    for (located, rule) in governed(inventory, policies) {
+    for (located, rule) in that_keep.governed(inventory) {
         let field = &located.field;
         let candidates = findings.get(&field.repository).and_then(|candidates| candidates.as_ref().ok()?.all_tags());
         let (Some(keep), Some(tag), Some(candidates)) = (rule.keep, &field.version.tag, candidates) else { continue };

@@ -1,5 +1,6 @@
 //! Runs operations, each on the newest tip of the branch.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,17 +11,18 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::fault::Explain;
 use crate::manifest::file_kind::REPOSITORY_FILE;
-use crate::manifest::inventory::{Inventory, NamedFileError};
+use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::Prefilter;
 use crate::plan::message::Purpose;
+use crate::plan::skip::Skipped;
 use crate::plan::tree_config::TreeConfig;
 use crate::policy::scope::Scope;
 use crate::repo;
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::config::Branch;
 use crate::repo::error::RepoError;
-use crate::sops::audit::FileVerdict;
+use crate::window::schedule::Schedule;
 
 use super::candidates::findings_cache::FindingsCache;
 use super::context::Context;
@@ -29,15 +31,16 @@ use super::error::CycleError;
 use super::gates::image;
 use super::gates::list::{self as gates, Passed};
 use super::history::branch::History;
-use super::idle::{self, Thoroughness};
 use super::memory::{KnownHolds, Memory};
 use super::operations::follow::Follow;
 use super::operations::operation::Operation;
 use super::operations::rotate::Rotation;
 use super::operations::terms::{Mode, Terms};
 use super::report::{FileChange, Moved, Report};
-use super::secrets::verify::Progress;
+use super::schedules;
 use super::services::Services;
+use super::stages::report::Concerns;
+use super::stages::status::{self as stages, CellStatus};
 use super::state::{Budget, CycleState};
 use super::status::{ImageStatus, Inputs};
 use super::tip::Tip;
@@ -74,26 +77,28 @@ pub struct Engine {
 }
 
 /// The parameters of a cycle.
-struct Run<'r> {
-    mode: Mode,
-    state: &'r mut CycleState,
-    start: Instant,
+pub(super) struct Run<'r> {
+    pub(super) mode: Mode,
+    pub(super) state: &'r mut CycleState,
+    pub(super) start: Instant,
     /// Nothing is pushed once this is cancelled.
-    abandoned: CancellationToken,
+    pub(super) abandoned: CancellationToken,
 }
 
 /// A decision that was carried out or required no action.
-struct Outcome {
+pub(super) struct Outcome {
     /// The previous tips of the branch and of the branch for proposals.
-    tips: (CommitId, Option<CommitId>),
+    pub(super) tips: (CommitId, Option<CommitId>),
     /// True if the branch already contains the branch for proposals.
-    is_merged: bool,
-    decision: Decision,
-    changes: Arc<[FileChange]>,
-    commit: Option<CommitId>,
-    attempts: u32,
+    pub(super) is_merged: bool,
+    pub(super) decision: Decision,
+    pub(super) changes: Arc<[FileChange]>,
+    pub(super) commit: Option<CommitId>,
+    pub(super) attempts: u32,
     /// True if the branch for proposals has these changes.
-    is_proposed: bool,
+    pub(super) is_proposed: bool,
+    /// The windows, for the proposal of a stage.
+    pub(super) schedules: Vec<Schedule>,
 }
 
 impl fmt::Debug for Engine {
@@ -120,7 +125,11 @@ impl Engine {
     /// Runs an operation.
     pub async fn run(&self, operation: &dyn Operation, mode: Mode) -> Result<Report, CycleError> {
         let state = &mut CycleState::default();
-        self.cycle(operation, Run { mode, state, start: Instant::now(), abandoned: CancellationToken::new() }).await
+        let abandoned = CancellationToken::new();
+        let run = Run { mode, state: &mut *state, start: Instant::now(), abandoned: abandoned.clone() };
+        let report = self.cycle(operation, run).await?;
+        let follows = operation.terms() == Terms::Policies && mode == Mode::Push;
+        if follows { self.follow_up(report, state, &abandoned).await } else { Ok(report) }
     }
 
     /// Follows the policies, reusing what the last cycle learned: registries are queried only about the images of a
@@ -138,7 +147,10 @@ impl Engine {
         let mut state = before.outside(scope);
         state.budget = Some(Budget::from_now(budget));
         let run = Run { mode, state: &mut state, start: Instant::now(), abandoned: abandoned.clone() };
-        let result = self.cycle(&Follow, run).await;
+        let result = match self.cycle(&Follow, run).await {
+            Ok(report) if mode == Mode::Push => self.follow_up(report, &mut state, abandoned).await,
+            result => result,
+        };
         self.memory.with(|memory| memory.state = Some(state));
         result
     }
@@ -178,6 +190,13 @@ impl Engine {
         Ok(decision.statuses())
     }
 
+    /// Returns what each stage holds, and what comes next. Nothing is written.
+    pub async fn board(&self) -> Result<Vec<CellStatus>, CycleError> {
+        let decision = self.decide(&Follow, &mut CycleState::default()).await?;
+        decision.notes.iter().for_each(|note| tracing::warn!("{note}"));
+        Ok(decision.board)
+    }
+
     /// Decides what an operation would do now. Nothing is written.
     pub(super) async fn decide(
         &self,
@@ -193,39 +212,35 @@ impl Engine {
 
     /// Returns the image fields and the configuration of the branch's tip, for commands that only read.
     pub fn inventory(&self) -> Result<(Arc<Inventory>, TreeConfig), CycleError> {
-        block_in_place(|| {
-            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
-            let config = self.tree_config(&tip, Hosts::Any)?;
-            let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
-            Ok((inventory, config))
-        })
+        let (_, config, inventory) = block_in_place(|| self.read())?;
+        Ok((inventory, config))
     }
 
-    /// Returns notes on the policies and paths that have no effect on the branch's tip.
-    pub fn idle(&self) -> Result<Vec<String>, CycleError> {
-        block_in_place(|| {
-            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
-            let config = self.tree_config(&tip, Hosts::Allowed)?;
-            let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
-            Ok(idle::notes(&tip, &config, &inventory, &self.paths, Thoroughness::WithSimilar)?)
-        })
+    /// Returns the branch's tip with its configuration and image fields.
+    pub(super) fn read(&self) -> Result<(Tip, TreeConfig, Arc<Inventory>), CycleError> {
+        let tip = self.tip()?;
+        let config = self.tree_config(&tip, Hosts::Any)?;
+        let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
+        Ok((tip, config, inventory))
     }
 
-    /// Returns the verdicts on the secrets of the branch's tip.
-    pub fn verify_secrets(&self, progress: &Progress<'_>) -> Result<Vec<FileVerdict>, CycleError> {
-        block_in_place(|| {
-            let tip = Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?;
-            let mut verdicts = self.services.secrets.verify(&tip, progress)?;
-            if let Some(file) = self.paths.missing(&|path| tip.has(path)) {
-                return Err(CycleError::NamedFile(NamedFileError::Missing { file: file.to_owned() }));
-            }
-            verdicts.retain(|verdict| self.paths.wants(&verdict.file));
-            Ok(verdicts)
-        })
+    /// Returns the branch's tip.
+    pub(super) fn tip(&self) -> Result<Tip, CycleError> {
+        Ok(Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?)
+    }
+
+    /// Returns the files that may be edited.
+    pub(super) fn paths(&self) -> &PathFilter {
+        &self.paths
+    }
+
+    /// Returns the style of commits, and what is remembered of earlier cycles.
+    pub(super) fn style_and_memory(&self) -> (&Style, &Memory) {
+        (&self.style, &self.memory)
     }
 
     #[tracing::instrument(level = "debug", name = "run", skip_all)]
-    async fn cycle(&self, operation: &dyn Operation, mut run: Run<'_>) -> Result<Report, CycleError> {
+    pub(super) async fn cycle(&self, operation: &dyn Operation, mut run: Run<'_>) -> Result<Report, CycleError> {
         let clone = block_in_place(|| BareClone::open(self.repo_for(operation)))?;
         let branch = self.branch_for(operation);
         let mut guess = self.guess(operation, run.mode);
@@ -271,7 +286,14 @@ impl Engine {
         let changes = decision.edit(&tip, &self.services.secrets, operation.terms().is_by_name())?;
         let proposed = tip.clone.proposed();
         let is_idle = decision.is_idle() || mode == Mode::DryRun;
-        let is_proposed = !is_idle && is_proposal && commits::are_proposed(&tip, proposed, &changes)?;
+        let (is_proposed, schedules) = match operation.proposes_to() {
+            _ if is_idle => (false, Vec::new()),
+            None => (is_proposal && commits::are_proposed(&tip, proposed, &changes)?, Vec::new()),
+            Some(_) => (
+                commits::are_merged_by(&tip, proposed, &decision.gated, &changes)?,
+                schedules::of(&tip, &decision.inputs.config.stages)?,
+            ),
+        };
         let is_merged = proposed.is_some_and(|there| tip.clone.contains(tip.commit, there));
         let (commit, attempts) = if is_idle || is_proposed {
             (None, attempt - 1)
@@ -288,7 +310,7 @@ impl Engine {
         };
         let tips = (tip.commit, proposed);
         let is_proposed = is_proposed || is_proposal && commit.is_some();
-        let outcome = Outcome { tips, is_merged, decision, changes, commit, attempts, is_proposed };
+        let outcome = Outcome { tips, is_merged, decision, changes, commit, attempts, is_proposed, schedules };
         let Some(commit) = commit else { return Ok(Attempt::Settled(outcome)) };
         let expected = if is_proposal { proposed } else { Some(tip.commit) };
         Ok(Attempt::Push(Box::new(Candidate { tip, commit, expected, is_guess: false, outcome })))
@@ -309,8 +331,11 @@ impl Engine {
             commit,
             is_proposal,
             updates: decision.gated.updates().iter().map(Moved::from).collect(),
+            stages: decision.stages(),
             images: if is_by_name { Vec::new() } else { decision.statuses() },
             skipped: decision.skipped,
+            proposes: decision.proposes,
+            unrecorded: decision.unrecorded,
             attempts,
             duration_ms: run.start.elapsed().as_millis() as u64,
             changes,
@@ -327,6 +352,9 @@ impl Engine {
         state: &mut CycleState,
     ) -> Result<Vec<String>, CycleError> {
         let Outcome { tips: (tip, proposed), decision, .. } = outcome;
+        if let Some(target) = operation.proposes_to() {
+            return self.settle(target, outcome, state).await;
+        }
         if outcome.is_proposed {
             return proposal::announce(&self.services, &self.style.title, decision, state).await;
         }
@@ -420,6 +448,7 @@ impl Engine {
         let mut context = Context {
             services: &self.services,
             findings_cache: &self.findings_cache,
+            memory: &self.memory,
             paths: &self.paths,
             history: History::new(config.field_rules.clone()),
             tip,
@@ -430,6 +459,10 @@ impl Engine {
             terms,
             now: clock::now(),
             notes,
+            board: Vec::new(),
+            concerns: Concerns::default(),
+            proposes: BTreeSet::new(),
+            unrecorded: Vec::new(),
         };
         let (passed, purpose) = loop {
             let (plan, purpose) = operation.plan(&mut context).await?;
@@ -452,7 +485,10 @@ impl Engine {
         let KnownHolds { named, horizon } = self.memory.holds(context.tip, &mut context.history)?;
         horizon.into_iter().for_each(|horizon| context.note(horizon.note()));
         context.tip.clone.note_sound();
-        let Context { config: TreeConfig { policies, field_rules }, inventory, notes, .. } = context;
+        let Context { config, inventory, notes, mut board, concerns, proposes, unrecorded, .. } = context;
+        let field_rules = config.field_rules.clone();
+        let skipped: Vec<Skipped> = skipped.into_iter().map(|skipped| skipped.in_stage(&config.stages)).collect();
+        stages::complete(&mut board, &gated, &skipped);
         Ok(Decision {
             gated,
             skipped,
@@ -460,18 +496,26 @@ impl Engine {
             follow: operation.follow_refs(),
             field_rules,
             purpose: Purpose { held: named.all().to_vec(), ..purpose },
-            inputs: Inputs { inventory, policies, holds, named },
+            inputs: Inputs { inventory, config, holds, named },
+            board,
+            concerns,
+            proposes,
+            unrecorded,
         })
     }
 
-    fn tree_config(&self, tip: &Tip, hosts: Hosts) -> Result<TreeConfig, CycleError> {
+    /// Returns the configuration of a tip.
+    pub(super) fn tree_config(&self, tip: &Tip, hosts: Hosts) -> Result<TreeConfig, CycleError> {
         let file = tip.file(REPOSITORY_FILE)?;
         (self.config)(file.as_deref(), hosts).map_err(CycleError::Configuration)
     }
 
     /// Returns the branch that an operation pushes to. Only updates by policies are proposed; operations that a person
     /// requests go directly to the branch.
-    fn branch_for(&self, operation: &dyn Operation) -> &Branch {
+    fn branch_for<'b>(&'b self, operation: &'b dyn Operation) -> &'b Branch {
+        if let Some(target) = operation.proposes_to() {
+            return &target.branch;
+        }
         let proposes = operation.terms() == Terms::Policies;
         self.repo.push_branch.as_ref().filter(|_| proposes).unwrap_or(&self.repo.branch)
     }
@@ -479,7 +523,10 @@ impl Engine {
     /// Returns the git configuration for an operation. It includes the branch for proposals only if the operation
     /// pushes there.
     fn repo_for(&self, operation: &dyn Operation) -> repo::config::Config {
-        let push_branch = self.repo.push_branch.clone().filter(|_| operation.terms() == Terms::Policies);
+        let push_branch = match operation.proposes_to() {
+            Some(target) => Some(target.branch.clone()),
+            None => self.repo.push_branch.clone().filter(|_| operation.terms() == Terms::Policies),
+        };
         repo::config::Config { push_branch, ..self.repo.clone() }
     }
 }

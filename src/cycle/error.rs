@@ -12,6 +12,7 @@ use crate::plan::trailer::Hold;
 use crate::registry::error::RegistryError;
 use crate::repo::config::Branch;
 use crate::repo::error::RepoError;
+use crate::stage::request::StageRequestError;
 
 /// The error of a cycle.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,9 @@ pub enum CycleError {
     /// A request by name cannot be planned.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// A request about a stage makes no sense.
+    #[error(transparent)]
+    Stage(#[from] StageRequestError),
     /// A file that was named cannot be used.
     #[error(transparent)]
     NamedFile(#[from] NamedFileError),
@@ -74,8 +78,7 @@ impl Explain for CycleError {
             | CycleError::Held { .. }
             | CycleError::TagMoved(_)
             | CycleError::Secret(_) => Fault::Blocked,
-            CycleError::Request(RequestError::NoField { .. } | RequestError::NothingBefore { .. })
-            | CycleError::NamedFile(_) => Fault::BadInput,
+            CycleError::Request(_) | CycleError::Stage(_) | CycleError::NamedFile(_) => Fault::BadInput,
             CycleError::Change(error) => match error.source {
                 EditError::NeedsTag { .. }
                 | EditError::NoDigest { .. }
@@ -97,6 +100,7 @@ impl Explain for CycleError {
             CycleError::Registry(error) => error.help(),
             CycleError::Keys(error) => error.help(),
             CycleError::Configuration(error) => error.help(),
+            CycleError::Stage(error) => error.help(),
             CycleError::Request(RequestError::NoField { closest, .. }) if closest.is_empty() => {
                 Some("the files that were read contain no image fields".to_owned())
             }
@@ -121,10 +125,10 @@ impl Explain for CycleError {
             CycleError::Request(RequestError::NothingBefore { .. }) => {
                 Some("name the tag to return to: tagalong rollback IMAGE --to TAG --reason TEXT".to_owned())
             }
-            CycleError::Held { image, .. } => {
-                Some(format!("pass --force to set it anyway, or end the hold: tagalong resume {image} --reason TEXT"))
-            }
-            CycleError::Downgrade { .. } => Some("pass --allow-downgrade to move it anyway".to_owned()),
+            CycleError::Held { image, .. } => Some(format!(
+                "pass --force --reason TEXT to set it anyway, or end the hold: tagalong resume {image} --reason TEXT"
+            )),
+            CycleError::Downgrade { .. } => Some("pass --allow-downgrade --reason TEXT to move it anyway".to_owned()),
             CycleError::TagMoved(_) => Some("run the command again, or name the digest: IMAGE:TAG@DIGEST".to_owned()),
             CycleError::Secret(_) => Some("fix the secret; `tagalong secrets verify` lists all problems".to_owned()),
             CycleError::Abandoned => None,

@@ -18,12 +18,15 @@ use crate::policy::rule::Rule;
 use crate::policy::seen::Seen;
 use crate::policy::tags::Rank;
 use crate::registry::client::Client;
+use crate::stage::name::Name;
+use crate::stage::request;
 
 use super::candidates::round::ScanDetail;
 use super::decision::Decision;
 use super::engine::Engine;
 use super::error::CycleError;
 use super::operations::follow::FollowOne;
+use super::stage_gates::{self, ExplainedStage};
 use super::state::CycleState;
 use super::status::{HoldStatus, Inputs};
 
@@ -45,6 +48,9 @@ pub struct Explanation {
     pub registry_error: Option<String>,
     /// The holds on the image.
     pub holds: Vec<HoldStatus>,
+    /// The stages that have fields of the image, with what the release that comes next waits for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<ExplainedStage>,
     /// The results of the gates for versions that were chosen.
     pub gates: Vec<GateResult>,
     /// Notes for people.
@@ -124,24 +130,30 @@ pub struct GateResult {
     pub detail: String,
 }
 
-/// Explains the state of an image. Nothing is written.
-pub async fn explain(engine: &Engine, image: &Repository) -> Result<Explanation, CycleError> {
+/// Explains the state of an image, in all stages or in one. Nothing is written.
+pub async fn explain(engine: &Engine, image: &Repository, stage: Option<&Name>) -> Result<Explanation, CycleError> {
     let mut state = CycleState::default();
     state.detail = ScanDetail::AllTags;
     let decision = engine.decide(&FollowOne(image), &mut state).await?;
-    let Inputs { policies, holds, named, .. } = &decision.inputs;
-    let rule = policies.rule_for(image);
+    let Inputs { config, holds, named, .. } = &decision.inputs;
+    stage.map(|stage| request::stage(&config.stages, stage)).transpose()?;
+    let is_asked = |name: Option<&Name>| stage.is_none_or(|stage| name == Some(stage));
+    let rule = config.policies.rule_for(image);
     let mut explanation = Explanation {
         image: image.clone(),
         policy: rule.map(|rule| Policy { name: rule.name.clone(), tags: rule.tags.to_string() }),
-        fields: fields(&decision, image),
+        fields: fields(&decision, image, &|file| is_asked(config.stages.of(file).map(|stage| &stage.name))),
         tags: Vec::new(),
         dropped: Vec::new(),
         registry_error: None,
         holds: Vec::new(),
+        stages: Vec::new(),
         gates: gates(&state, rule, image, &engine.services().registry),
         notes: decision.notes.clone(),
     };
+    explanation.stages = stage_gates::explain(&decision.board, &config.stages, |cell| {
+        is_asked(Some(&cell.stage)) && explanation.fields.iter().any(|field| cell.has(&field.file, &field.path))
+    });
     for hold in holds.iter().chain(named.all()).filter(|hold| hold.target.image == *image) {
         let held = HoldStatus::from(hold);
         if !explanation.holds.contains(&held) {
@@ -206,8 +218,9 @@ fn in_order(rule: &Rule, candidates: &Candidates) -> Vec<ExplainedTag> {
     ranked.into_iter().map(explanation).collect()
 }
 
-fn fields(decision: &Decision, image: &Repository) -> Vec<ExplainedField> {
-    let of_image = decision.inputs.inventory.fields.iter().filter(|located| located.field.repository == *image);
+fn fields(decision: &Decision, image: &Repository, is_asked: &dyn Fn(&str) -> bool) -> Vec<ExplainedField> {
+    let all = decision.inputs.inventory.fields.iter();
+    let of_image = all.filter(|located| located.field.repository == *image && is_asked(&located.file));
     let explanation = |located: &Located| {
         let field = &located.field;
         let update = decision.gated.updates().iter().find(|update| {

@@ -8,7 +8,6 @@ use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
 use crate::manifest::prefilter::Prefilter;
 use crate::path::parent_of;
-use crate::plan::decide::governed;
 use crate::plan::tree_config::TreeConfig;
 use crate::plan::unmatched::unmatched;
 use crate::repo::error::RepoError;
@@ -52,8 +51,11 @@ fn path_notes(
     inventory: &Inventory,
     paths: &PathFilter,
 ) -> Result<Vec<String>, RepoError> {
-    let governed: BTreeSet<&str> =
-        governed(inventory, &config.policies).map(|(located, _)| located.file.as_str()).collect();
+    let followed = config.governed(inventory).map(|(located, _)| located);
+    let governed: BTreeSet<&str> = followed
+        .chain(config.promoted(inventory).map(|(located, _)| located))
+        .map(|located| located.file.as_str())
+        .collect();
     let idle = paths.unmatched(governed.iter().copied());
     if idle.is_empty() {
         return Ok(Vec::new());
@@ -66,7 +68,7 @@ fn path_notes(
             [] => format!("the path {pattern} matches no file; the branch has none"),
             similar => format!("the path {pattern} matches no file; the most similar paths are {}", similar.join(", ")),
         },
-        false => format!("the path {pattern} selects no image field that a policy governs"),
+        false => format!("the path {pattern} selects no image field that a policy or a stage governs"),
     };
     Ok(idle.into_iter().map(note).collect())
 }

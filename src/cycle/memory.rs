@@ -1,17 +1,24 @@
 //! The memory of an engine between cycles. All of it is a cache.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::forge::commit_status::NewStatus;
+use crate::plan::approvals::StageOrders;
 use crate::plan::hold::NamedHolds;
 use crate::repo::clone::CommitId;
 use crate::repo::error::RepoError;
+use crate::stage::name::Name;
+use crate::stage::release::ReleaseId;
 
 use super::history::branch::History;
+use super::history::moves::{FieldHistory, Scope};
 use super::history::read_back::Horizon;
 use super::state::CycleState;
 use super::tip::Tip;
+use super::write::stage_pull_request::Author;
 
 /// The memory of an engine between cycles.
 #[derive(Default)]
@@ -26,8 +33,18 @@ pub struct Remembered {
     pub tip: Option<CommitId>,
     /// The tips of the branch and of the branch for proposals for which no open pull request was left.
     pub settled: Option<(CommitId, CommitId)>,
+    /// The moves of fields up to a tip, and which fields these are.
+    pub moves: Option<(Scope, Arc<FieldHistory>)>,
+    /// The statuses that were set on the heads of pull requests of stages.
+    pub statuses: BTreeMap<Name, (String, NewStatus)>,
+    /// The authors of the source commits of releases.
+    pub authors: BTreeMap<ReleaseId, Vec<Author>>,
+    /// The promotions for which the forge knows no approvals, by the commits that made them.
+    pub unapproved: BTreeSet<String>,
     /// The holds by name on a tip.
     holds: Option<(CommitId, KnownHolds)>,
+    /// What the orders about stages amount to on a tip.
+    stage_orders: Option<(CommitId, Arc<StageOrders>)>,
 }
 
 /// The holds by name, and how far back they are known.
@@ -54,6 +71,17 @@ impl Memory {
         let named = Arc::new(history.named(tip)?.clone());
         let known = KnownHolds { named, horizon: history.horizon().cloned() };
         self.with(|memory| memory.holds = Some((tip.commit, known.clone())));
+        Ok(known)
+    }
+
+    /// Returns what the orders about stages amount to on a tip, without reading history if it is still the last one.
+    pub fn stage_orders(&self, tip: &mut Tip, history: &mut History) -> Result<Arc<StageOrders>, RepoError> {
+        let remembered = self.with(|memory| memory.stage_orders.clone());
+        if let Some((_, known)) = remembered.filter(|(of, _)| *of == tip.commit) {
+            return Ok(known);
+        }
+        let known = Arc::new(history.stage_orders(tip)?.clone());
+        self.with(|memory| memory.stage_orders = Some((tip.commit, Arc::clone(&known))));
         Ok(known)
     }
 }

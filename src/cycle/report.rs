@@ -1,5 +1,6 @@
 //! The result of a cycle.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,7 +9,11 @@ use crate::image::{Digest, Repository, Version};
 use crate::plan::gate::GatedUpdate;
 use crate::plan::skip::Skipped;
 use crate::repo::clone::CommitId;
+use crate::stage::name::Name;
 
+use super::error::CycleError;
+use super::stages::report::StageReport;
+use super::stages::unrecorded::Unrecorded;
 use super::status::ImageStatus;
 
 /// The result of a cycle.
@@ -32,6 +37,12 @@ pub struct Report {
     pub images: Vec<ImageStatus>,
     /// The files before and after.
     pub changes: Arc<[FileChange]>,
+    /// What the stages hold, what entered them, and what people should look at.
+    pub stages: StageReport,
+    /// The stages whose promotions are proposed in pull requests.
+    pub proposes: BTreeSet<Name>,
+    /// The promotions whose approvals are not in history yet.
+    pub unrecorded: Vec<Unrecorded>,
     /// Notes for people, such as files that are not valid YAML and fields that are overridden.
     pub notes: Vec<String>,
 }
@@ -70,6 +81,21 @@ impl Report {
     /// Returns the commit that was pushed to the branch itself.
     pub fn deployed(&self) -> Option<CommitId> {
         self.commit.filter(|_| !self.is_proposal)
+    }
+
+    /// Adds the notes of what was done for a stage, or its error.
+    pub(super) fn noted(&mut self, stage: &str, done: Result<Vec<String>, CycleError>) -> Result<(), CycleError> {
+        let notes = match done {
+            Ok(notes) => notes,
+            Err(CycleError::Abandoned) => return Err(CycleError::Abandoned),
+            Err(error) => vec![format!("{stage}: {error}")],
+        };
+        for note in notes {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+        Ok(())
     }
 }
 

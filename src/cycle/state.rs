@@ -11,11 +11,14 @@ use crate::plan::gate::Verifications;
 use crate::plan::skip::Skipped;
 use crate::policy::scope::Scope;
 use crate::registry::integrity::PartCache;
+use crate::stage::name::Name;
 
 use super::candidates::round::ScanDetail;
 use super::candidates::scan_notes::ImageNote;
+use super::evidence::heard::Heard;
 use super::time_limit::TimeLimit;
 use super::write::pull_requests::PullRequests;
+use super::write::stage_pull_request::StagePullRequest;
 
 /// The knowledge of a cycle.
 #[derive(Debug, Default)]
@@ -32,6 +35,10 @@ pub struct CycleState {
     pub progress: Vec<String>,
     /// The pull requests at the forge, if they were queried.
     pub pull_requests: Option<PullRequests>,
+    /// The pull requests of stages, as far as they were queried.
+    pub stage_pull_requests: BTreeMap<Name, StagePullRequest>,
+    /// What the forge and the cluster said about checks.
+    pub evidence: Heard,
     /// The time for querying registries; unlimited if `None`.
     pub budget: Option<Budget>,
     /// The detail that scans have to deliver.

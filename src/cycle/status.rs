@@ -10,12 +10,12 @@ use serde::{Serialize, Serializer};
 
 use crate::image::{Digest, Repository, Tag};
 use crate::manifest::inventory::Inventory;
-use crate::plan::decide::governed;
 use crate::plan::gate::GatedPlan;
 use crate::plan::hold::NamedHolds;
 use crate::plan::skip::{Address, Reason, Skipped};
 use crate::plan::trailer::Hold;
-use crate::policy::rule::PolicySet;
+use crate::plan::tree_config::TreeConfig;
+use crate::stage::name::Name;
 
 /// The status of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,6 +53,11 @@ impl State {
     pub const ALL: [State; Reason::ALL.len() + 1] = [
         State::UpToDate,
         State::Kept(Reason::NoCandidate),
+        State::Kept(Reason::Soaking),
+        State::Kept(Reason::Check),
+        State::Kept(Reason::Window),
+        State::Kept(Reason::Approval),
+        State::Kept(Reason::Incomplete),
         State::Updating,
         State::Kept(Reason::Held),
         State::Kept(Reason::RegistryError),
@@ -117,6 +122,9 @@ pub struct FieldVersion {
     pub tag: Option<Tag>,
     /// The digest.
     pub digest: Option<Digest>,
+    /// The stage of its file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Name>,
 }
 
 /// A reason why a field stays.
@@ -171,8 +179,8 @@ impl From<&Hold> for HoldStatus {
 pub struct Inputs {
     /// The image fields of the tip.
     pub inventory: Arc<Inventory>,
-    /// The policies.
-    pub policies: PolicySet,
+    /// The configuration of the tree.
+    pub config: TreeConfig,
     /// The holds that keep updates back.
     pub holds: Vec<Hold>,
     /// The holds by name.
@@ -181,13 +189,16 @@ pub struct Inputs {
 
 /// Returns the status of each image that a policy governs, sorted by name.
 pub fn of_images(inputs: &Inputs, gated: &GatedPlan, skipped: &[Skipped]) -> Vec<ImageStatus> {
-    let Inputs { inventory, policies, holds, named } = inputs;
+    let Inputs { inventory, config, holds, named } = inputs;
     let mut images: BTreeMap<&Repository, ImageStatus> = BTreeMap::new();
-    for (located, rule) in governed(inventory, policies) {
+    let followed = config.governed(inventory).map(|(located, rule)| (located, rule.name.as_str()));
+    let policy = |image: &Repository| config.policies.rule_for(image).map_or("stages", |rule| rule.name.as_str());
+    let promoted = config.promoted(inventory).map(|(located, _)| (located, policy(&located.field.repository)));
+    for (located, policy) in followed.chain(promoted) {
         let field = &located.field;
         let status = images.entry(&field.repository).or_insert_with(|| ImageStatus {
             image: field.repository.clone(),
-            policy: rule.name.clone(),
+            policy: policy.to_owned(),
             state: State::UpToDate,
             candidate: None,
             // Most images have one field, and one reason.
@@ -196,14 +207,15 @@ pub fn of_images(inputs: &Inputs, gated: &GatedPlan, skipped: &[Skipped]) -> Vec
             holds: Vec::new(),
         });
         let (tag, digest) = (field.version.tag.clone(), field.version.digest.clone());
-        status.current.push(FieldVersion { file: located.file.clone(), path: field.path.clone(), tag, digest });
+        let stage = config.stages.of(&located.file).map(|stage| stage.name.clone());
+        status.current.push(FieldVersion { file: located.file.clone(), path: field.path.clone(), tag, digest, stage });
     }
     for update in gated.updates() {
         let Some(status) = images.get_mut(&update.field.repository) else { continue };
         status.candidate = update.to.tag.clone();
         status.state = status.state.max(State::Updating);
     }
-    for Skipped { image, field, tag, reason, detail } in skipped {
+    for Skipped { image, field, tag, reason, detail, .. } in skipped {
         let Some(status) = images.get_mut(image) else { continue };
         status.state = status.state.max(State::from(*reason));
         if reason.keeps_a_candidate() && status.candidate.is_none() {

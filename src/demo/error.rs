@@ -20,6 +20,8 @@ pub enum DemoError {
     Registry(#[from] RegistryError),
     #[error(transparent)]
     Cycle(#[from] CycleError),
+    #[error("cannot make a key for the demo")]
+    Key(#[from] ssh_key::Error),
     /// A cycle did something other than what the demo is there to show.
     #[error("unexpected result of a cycle: {0}")]
     Unexpected(String),
@@ -28,7 +30,7 @@ pub enum DemoError {
 impl Explain for DemoError {
     fn fault(&self) -> Fault {
         match self {
-            DemoError::Setup(_) | DemoError::Git(_) => Fault::Local,
+            DemoError::Setup(_) | DemoError::Git(_) | DemoError::Key(_) => Fault::Local,
             DemoError::Config(error) => error.fault(),
             DemoError::Registry(error) => error.fault(),
             DemoError::Cycle(error) => error.fault(),

@@ -70,16 +70,18 @@ spec:
 /// The apps, by the last part of their image's name.
 pub const APPS: [&str; 3] = ["supervisor", "worker", "gateway"];
 
+/// The files of three apps; `HOST` and `TAG` stand for the registry and the tag that they start with.
+pub const THREE_APPS: [(&str, &str); 4] = [
+    ("apps/supervisor/kustomization.yaml", KUSTOMIZATION),
+    ("apps/supervisor/deployment.yaml", SUPERVISOR),
+    ("apps/worker/deployment.yaml", WORKER),
+    ("apps/gateway/release.yaml", VALUES),
+];
+
 /// Creates a bare repository with one commit.
-pub fn create(path: &Path, registry: &str) -> Result<(), git2::Error> {
+pub fn create(path: &Path, registry: &str, files: &[(&str, &str)]) -> Result<(), git2::Error> {
     let repository = Repository::init_bare(path)?;
     repository.set_head(&format!("refs/heads/{BRANCH}"))?;
-    let files = [
-        ("apps/supervisor/kustomization.yaml", KUSTOMIZATION),
-        ("apps/supervisor/deployment.yaml", SUPERVISOR),
-        ("apps/worker/deployment.yaml", WORKER),
-        ("apps/gateway/release.yaml", VALUES),
-    ];
     let mut update = git2::build::TreeUpdateBuilder::new();
     for (file, text) in files {
         let text = text.replace("HOST", registry).replace("TAG", TAGS[0]);
@@ -88,21 +90,28 @@ pub fn create(path: &Path, registry: &str) -> Result<(), git2::Error> {
     let empty = repository.find_tree(repository.treebuilder(None)?.write()?)?;
     let tree = repository.find_tree(update.create_updated(&repository, &empty)?)?;
     let person = Signature::now("Ada", "ada@example.com")?;
-    repository.commit(Some(&format!("refs/heads/{BRANCH}")), &person, &person, "Three apps\n", &tree, &[])?;
+    repository.commit(Some(&format!("refs/heads/{BRANCH}")), &person, &person, "Add apps\n", &tree, &[])?;
     Ok(())
 }
 
-/// Commits to an unrelated file, directly on the branch, as somebody else might do during a cycle.
-pub fn commit_by_a_person(path: &Path) -> Result<(), git2::Error> {
+/// Commits a file directly on the branch, as a person might do at any time.
+pub fn commit_by_a_person(path: &Path, file: &str, text: &str, message: &str) -> Result<(), git2::Error> {
     let repository = Repository::open_bare(path)?;
     let branch = format!("refs/heads/{BRANCH}");
     let parent = repository.find_reference(&branch)?.peel_to_commit()?;
     let mut update = git2::build::TreeUpdateBuilder::new();
-    update.upsert("README.md", repository.blob(b"# Our infrastructure\n")?, git2::FileMode::Blob);
+    update.upsert(file, repository.blob(text.as_bytes())?, git2::FileMode::Blob);
     let tree = repository.find_tree(update.create_updated(&repository, &parent.tree()?)?)?;
     let person = Signature::now("Ada", "ada@example.com")?;
-    repository.commit(Some(&branch), &person, &person, "Write a README\n", &tree, &[&parent])?;
+    repository.commit(Some(&branch), &person, &person, message, &tree, &[&parent])?;
     Ok(())
+}
+
+/// Returns the message of the newest commit of the branch.
+pub fn message(path: &Path) -> Result<String, git2::Error> {
+    let repository = Repository::open_bare(path)?;
+    let commit = repository.find_reference(&format!("refs/heads/{BRANCH}"))?.peel_to_commit()?;
+    Ok(String::from_utf8_lossy(commit.message_bytes()).into_owned())
 }
 
 /// Returns the commits of the branch, newest first: short ID, author and subject.

@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use jiff::{Timestamp, ToSpan};
 
 use crate::clock;
+use crate::cluster;
 use crate::config::load::Config;
 use crate::config::overrides::Overrides;
 use crate::cycle::engine::Engine;
+use crate::cycle::evidence::sources::Evidence;
 use crate::cycle::operations::follow::Follow;
+use crate::cycle::operations::operation::Operation;
 use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
 use crate::cycle::secrets::verify::Secrets;
@@ -28,29 +31,52 @@ pub struct Sandbox {
     built: Timestamp,
 }
 
+/// What is in a sandbox.
+pub struct Contents<'c> {
+    /// The files of the repository.
+    pub files: &'c [(&'c str, &'c str)],
+    /// Lines of the configuration, in addition to those about connections and policies.
+    pub configuration: &'c str,
+}
+
 impl Sandbox {
     /// Creates everything that the demo works on, with the first build of all apps.
     ///
     /// # Errors
     /// There is no temporary folder, or no port.
-    pub async fn create() -> Result<Sandbox, DemoError> {
+    pub async fn create(contents: Contents<'_>) -> Result<Sandbox, DemoError> {
         let folder = tempfile::Builder::new().prefix("tagalong-demo-").tempdir()?;
         let registry = EmbeddedRegistry::start().await?;
-        infrastructure::create(&repository_in(folder.path()), &registry.host())?;
-        let file = folder.path().join("tagalong.yaml");
-        std::fs::write(&file, configuration(folder.path(), &registry.host()))?;
-        let overrides =
-            Overrides { file: Some(file), cache_dir: Some(folder.path().join("cache")), ..Overrides::default() };
-        let config = Config::load(&overrides, &|_| None)?;
-        let client = Client::new(config.registry.clone())?;
-        let (sources, secrets) = (config.sources.clone(), Secrets::default());
-        let services = Services { registry: client, sources, forge: None, secrets };
-        let source = config.tree_config.clone().into_source();
-        let (repo, paths) = (config.repo()?.clone(), config.paths.clone());
-        let engine = Engine::new(repo, paths, config.attempts, config.style.clone(), services, source);
+        infrastructure::create(&repository_in(folder.path()), &registry.host(), contents.files)?;
+        let text = configuration(folder.path(), &registry.host()) + contents.configuration;
+        std::fs::write(folder.path().join("tagalong.yaml"), text)?;
+        let engine = engine(folder.path(), None)?;
         let sandbox = Sandbox { folder, registry, engine, built: clock::now() };
         sandbox.push_builds(0);
         Ok(sandbox)
+    }
+
+    /// Returns the engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Writes a file next to the repository, and returns its path.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn keep_file(&self, name: &str, text: &str) -> Result<PathBuf, DemoError> {
+        let file = self.folder.path().join(name);
+        std::fs::write(&file, text)?;
+        Ok(file)
+    }
+
+    /// Runs an operation as a person who signs commits with a key.
+    ///
+    /// # Errors
+    /// The operation fails.
+    pub async fn run_as(&self, key_file: &Path, operation: &dyn Operation) -> Result<Report, DemoError> {
+        Ok(engine(self.folder.path(), Some(key_file))?.run(operation, Mode::Push).await?)
     }
 
     /// Returns the path of the repository.
@@ -85,6 +111,24 @@ impl Sandbox {
 
 fn repository_in(folder: &Path) -> PathBuf {
     folder.join("infra.git")
+}
+
+/// Makes an engine for the repository in a folder.
+fn engine(folder: &Path, signing_key_file: Option<&Path>) -> Result<Engine, DemoError> {
+    let overrides = Overrides {
+        file: Some(folder.join("tagalong.yaml")),
+        cache_dir: Some(folder.join("cache")),
+        signing_key_file: signing_key_file.map(Path::to_owned),
+        ..Overrides::default()
+    };
+    let config = Config::load(&overrides, &|_| None)?;
+    let client = Client::new(config.registry.clone())?;
+    let (sources, secrets) = (config.sources.clone(), Secrets::default());
+    let evidence = Evidence::new(None, cluster::config::Config::default());
+    let services = Services { registry: client, sources, forge: None, evidence, secrets };
+    let source = config.tree_config.clone().into_source();
+    let (repo, paths) = (config.repo()?.clone(), config.paths.clone());
+    Ok(Engine::new(repo, paths, config.attempts, config.style.clone(), services, source))
 }
 
 fn configuration(folder: &Path, host: &str) -> String {

@@ -1,27 +1,18 @@
 //! The steps of the demo.
 
-use anstyle::{AnsiColor, Style};
-
-use crate::cycle::report::{FileChange, Report};
+use crate::cycle::report::Report;
 
 use super::error::DemoError;
-use super::infrastructure::{self, TAGS};
-use super::sandbox::Sandbox;
-
-/// The output of the demo.
-pub struct Screen<'s, E> {
-    /// Prints text.
-    pub print: &'s dyn Fn(&str) -> Result<(), E>,
-    /// Prints changes as a diff.
-    pub diff: &'s dyn Fn(&[FileChange]) -> Result<(), E>,
-}
+use super::infrastructure::{self, TAGS, THREE_APPS};
+use super::sandbox::{Contents, Sandbox};
+use super::screen::Screen;
 
 /// Plays the demo. With `keep`, its temporary folder stays.
 ///
 /// # Errors
 /// A step fails, or cannot be printed.
 pub async fn play<E: From<DemoError>>(keep: bool, screen: &Screen<'_, E>) -> Result<(), E> {
-    let sandbox = Sandbox::create().await.map_err(E::from)?;
+    let sandbox = Sandbox::create(Contents { files: &THREE_APPS, configuration: "" }).await.map_err(E::from)?;
     introduce(&sandbox, screen)?;
     deploy(&sandbox, screen).await?;
     rest(&sandbox, screen).await?;
@@ -79,7 +70,7 @@ async fn race<E: From<DemoError>>(sandbox: &Sandbox, screen: &Screen<'_, E>) -> 
     let path = sandbox.repository();
     sandbox.registry.before_next_digest(move || {
         // This fails only if the repository is gone, and then the cycle reports it.
-        let _ = infrastructure::commit_by_a_person(&path);
+        let _ = infrastructure::commit_by_a_person(&path, "README.md", "# Our infrastructure\n", "Write a README\n");
     });
     let report = sandbox.cycle().await.map_err(E::from)?;
     if report.attempts != 2 {
@@ -98,13 +89,6 @@ async fn race<E: From<DemoError>>(sandbox: &Sandbox, screen: &Screen<'_, E>) -> 
 fn committed<E: From<DemoError>>(report: &Report) -> Result<String, E> {
     let commit = report.commit.as_ref().ok_or_else(|| DemoError::Unexpected("it pushed nothing".to_owned()))?;
     Ok(commit.to_string().chars().take(7).collect())
-}
-
-impl<E> Screen<'_, E> {
-    fn heading(&self, text: &str) -> Result<(), E> {
-        let style = Style::new().bold().fg_color(Some(AnsiColor::Cyan.into()));
-        (self.print)(&format!("\n{style}{text}{style:#}\n"))
-    }
 }
 
 const NEXT_STEPS: &str = "  \

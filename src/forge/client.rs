@@ -1,16 +1,18 @@
-//! A client for any forge, which lists, opens, updates and closes pull requests.
+//! A client for any forge: pull requests with their reviews, and the statuses of commits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
+use super::commit_status::{CommitStatus, NewStatus};
 use super::config::{Config, Kind};
 use super::error::ForgeError;
-use super::pull_request::{Draft, ListedPullRequest, PullRequest};
+use super::pull_request::{Draft, ListedPullRequest, Merge, MergeResult, PullRequest};
+use super::review::Review;
 use super::transport::{Response, Transport};
-use super::{gitea, github, gitlab, pulls};
+use super::{gitea, github, gitlab, merge, pulls, reviews, statuses};
 
 /// The most pages that are read; each holds 50 pull requests or more.
 const PAGES: usize = 40;
@@ -45,6 +47,12 @@ impl Forge {
     pub fn new(config: Config) -> Result<Arc<Forge>, ForgeError> {
         let transport = Transport::new(config)?;
         Ok(Arc::new(Forge { transport, seen: Mutex::default() }))
+    }
+
+    /// Returns a client for the pull requests from another branch, with the same connections.
+    pub fn for_branch(&self, head: &str) -> Arc<Forge> {
+        let config = Config { head: head.to_owned(), ..self.config().clone() };
+        Arc::new(Forge { transport: self.transport.with_config(config), seen: Mutex::default() })
     }
 
     fn config(&self) -> &Config {
@@ -82,7 +90,7 @@ impl Forge {
         let mut newest = until;
         let mut found = Vec::new();
         for page in 1..=PAGES {
-            let Response { body: listed, has_next } = self.page(page).await?;
+            let Response { body: listed, has_next, .. } = self.page(page).await?;
             newest = newest.max(listed.iter().map(|listed| listed.updated).max());
             let is_known = until.is_some_and(|until| listed.iter().any(|listed| listed.updated < until));
             found.extend(listed.into_iter().filter_map(|listed| listed.own));
@@ -133,6 +141,35 @@ impl Forge {
             Kind::Gitea | Kind::GitHub => pulls::close(&self.transport, number, text, why).await,
             Kind::GitLab => gitlab::close(&self.transport, number, text, why).await,
         }
+    }
+
+    /// Reads a pull request, and how it was merged, if it was.
+    pub async fn pull_request(&self, number: u64) -> Result<(PullRequest, Option<Merge>), ForgeError> {
+        match self.config().kind {
+            Kind::Gitea | Kind::GitHub => pulls::read(&self.transport, number).await,
+            Kind::GitLab => gitlab::read(&self.transport, number).await,
+        }
+    }
+
+    /// Returns the latest review by each person, weighed for the pull request's current head.
+    pub async fn reviews(&self, pull_request: &PullRequest) -> Result<Vec<Review>, ForgeError> {
+        self.within_time(reviews::read(&self.transport, pull_request)).await
+    }
+
+    /// Merges a pull request if `head` is still its head. The title and text of `message` become those of the merge commit.
+    /// The commits stay as they are, and with them signatures and trailers, unless a project on GitLab squashes them.
+    pub async fn merge(&self, number: u64, head: &str, message: &Draft) -> Result<MergeResult, ForgeError> {
+        self.within_time(merge::merge(&self.transport, number, head, message)).await
+    }
+
+    /// Returns the newest statuses of a commit with these contexts, check runs included; at most one for each context.
+    pub async fn statuses(&self, commit: &str, contexts: &BTreeSet<String>) -> Result<Vec<CommitStatus>, ForgeError> {
+        self.within_time(statuses::read(&self.transport, commit, contexts)).await
+    }
+
+    /// Sets a status of a commit.
+    pub async fn set_status(&self, commit: &str, status: &NewStatus) -> Result<(), ForgeError> {
+        statuses::set(&self.transport, commit, status).await
     }
 
     async fn page(&self, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {

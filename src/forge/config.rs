@@ -1,4 +1,4 @@
-//! The settings for pull requests.
+//! The settings of a forge.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::secret::SafeUrl;
 
-/// The settings for pull requests.
+/// The settings of a forge.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The product.
@@ -17,7 +17,7 @@ pub struct Config {
     pub api: ApiBase,
     /// The repository on the forge: owner and name, or all groups and the name.
     pub repository: String,
-    /// The branch that proposals are pushed to.
+    /// The branch that pull requests are from.
     pub head: String,
     /// The branch that they are to be merged into.
     pub base: String,
@@ -44,12 +44,10 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownForge {
     /// The host is unknown.
-    #[error(
-        "the forge cannot be determined from the host of git.url; set git.pullRequest.forge to gitea, github or gitlab"
-    )]
+    #[error("the forge cannot be determined from the host of git.url")]
     Kind,
     /// The repository is local.
-    #[error("git.url is a local path, but pull requests need a forge")]
+    #[error("git.url is a local path, not a repository on a forge")]
     Local,
     /// The path does not name a repository of a forge.
     #[error("the path of git.url is not an owner and a name, as forges require")]

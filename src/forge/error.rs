@@ -15,11 +15,11 @@ pub enum ForgeError {
     #[error("cannot read the token in {}", file.display())]
     TokenFile { file: PathBuf, source: io::Error },
     /// The token was rejected, or lacks a permission.
-    #[error("{host} rejected the token from {} ({status}) for {what}", file.display())]
-    Denied { host: String, file: PathBuf, status: u16, what: String },
-    /// The repository does not exist, or the token may not see it.
-    #[error("{host} does not have {repository}, or does not show it to the token from {}", file.display())]
-    NotFound { host: String, repository: String, file: PathBuf },
+    #[error("{host} rejected the token from {} ({status}) for {what}{}", file.display(), message.iter().map(|message| format!(": {message}")).collect::<String>())]
+    Denied { host: String, file: PathBuf, status: u16, what: String, message: Option<String> },
+    /// The repository, or something in it, does not exist, or the token may not see it.
+    #[error("{host} found nothing for {what}: it does not have that in {repository}, or does not show it to the token from {}", file.display())]
+    NotFound { host: String, repository: String, file: PathBuf, what: String },
     /// The connection failed.
     #[error("cannot reach the forge {host}: {reason}")]
     Unreachable { host: String, reason: String },
@@ -56,17 +56,20 @@ impl Explain for ForgeError {
 
     fn help(&self) -> Option<String> {
         Some(match self {
-            ForgeError::TokenFile { .. } => "check git.pullRequest.tokenFile and its permissions".to_owned(),
+            ForgeError::TokenFile { .. } => {
+                "check git.pullRequest.tokenFile (or git.forge.tokenFile) and its permissions".to_owned()
+            }
             ForgeError::Denied { .. } => {
-                "check git.pullRequest.tokenFile; the token must be allowed to read the repository and to write its \
-                 pull requests, issues and labels"
+                "check git.pullRequest.tokenFile (or git.forge.tokenFile); the token must be allowed to read the \
+                 repository and to write its pull requests, issues and labels; for stages, also to read commit \
+                 statuses and check runs"
                     .to_owned()
             }
             ForgeError::NotFound { .. } => {
-                "check the path of git.url, git.pullRequest.url, and the permissions of the token".to_owned()
+                "check the path of git.url, the URL of the forge, and the permissions of the token".to_owned()
             }
             ForgeError::Unreachable { .. } | ForgeError::TimedOut { .. } => {
-                "check git.pullRequest.url, the network, and that the forge is running".to_owned()
+                "check git.pullRequest.url (or git.forge.url), the network, and that the forge is running".to_owned()
             }
             ForgeError::Unavailable { .. } => "the next cycle retries".to_owned(),
             ForgeError::Refused { .. } => "check the pull requests of the repository".to_owned(),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::http::encode_path_segment;
 
 use super::error::ForgeError;
-use super::pull_request::{Draft, ListedPullRequest, PullRequest, State};
+use super::pull_request::{Draft, ListedPullRequest, Merge, Person, PullRequest, State};
 use super::transport::{Request, Response, Transport};
 
 #[derive(Deserialize)]
@@ -26,11 +26,19 @@ struct MergeRequest {
     target_branch: String,
     source_project_id: Option<u64>,
     target_project_id: Option<u64>,
+    sha: Option<String>,
+    author: Option<User>,
+    merge_user: Option<User>,
+    merged_at: Option<Timestamp>,
+    merge_commit_sha: Option<String>,
+    squash_commit_sha: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct User {
+/// A user. GitLab shows no addresses.
+#[derive(Clone, Deserialize)]
+pub struct User {
     username: String,
+    name: Option<String>,
 }
 
 pub async fn page(forge: &Transport, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
@@ -41,8 +49,7 @@ pub async fn page(forge: &Transport, page: usize) -> Result<Response<Vec<ListedP
         encode_path_segment(&forge.config.base)
     );
     let response = forge.send::<Vec<MergeRequest>>(Request::get(target)).await?;
-    let Response { body, has_next } = response;
-    Ok(Response { body: body.into_iter().map(|merge_request| merge_request.listed(forge)).collect(), has_next })
+    Ok(response.map(|listed| listed.into_iter().map(|merge_request| merge_request.listed(forge)).collect()))
 }
 
 pub async fn open(forge: &Transport, draft: &Draft) -> Result<PullRequest, ForgeError> {
@@ -75,8 +82,24 @@ async fn edit(forge: &Transport, number: u64, body: Value) -> Result<(), ForgeEr
     forge.send::<IgnoredAny>(request).await.map(drop)
 }
 
-fn repository_path(forge: &Transport) -> String {
+/// Reads a merge request.
+pub async fn read(forge: &Transport, number: u64) -> Result<(PullRequest, Option<Merge>), ForgeError> {
+    let target = format!("{}/{number}", repository_path(forge));
+    let merge_request = forge.send::<MergeRequest>(Request::get(target)).await?.body;
+    let merge = merge_request.merge();
+    Ok((merge_request.into_own(), merge))
+}
+
+/// The API path of the merge requests.
+pub fn repository_path(forge: &Transport) -> String {
     format!("/projects/{}/merge_requests", encode_path_segment(&forge.config.repository))
+}
+
+impl User {
+    /// Returns it as all forges have it.
+    pub fn person(self) -> Person {
+        Person { login: self.username, name: self.name, email: None }
+    }
 }
 
 impl MergeRequest {
@@ -96,6 +119,22 @@ impl MergeRequest {
             "closed" => State::Closed { at: self.closed_at.unwrap_or(self.updated_at), by },
             _ => State::Open,
         };
-        PullRequest { number: self.iid, url: self.web_url, text: self.description.unwrap_or_default(), state }
+        PullRequest {
+            number: self.iid,
+            url: self.web_url,
+            text: self.description.unwrap_or_default(),
+            state,
+            head: self.sha,
+            author: self.author.map(User::person),
+        }
+    }
+
+    /// Returns how it was merged, if it was. A fast-forward leaves the head itself.
+    fn merge(&self) -> Option<Merge> {
+        if self.state != "merged" {
+            return None;
+        }
+        let commit = [&self.merge_commit_sha, &self.squash_commit_sha, &self.sha].into_iter().flatten().next();
+        Some(Merge { by: self.merge_user.clone().map(User::person), at: self.merged_at, commit: commit.cloned() })
     }
 }

@@ -1,19 +1,32 @@
-//! Pull requests on the forge that hosts the infrastructure repository. GitLab calls them merge requests.
+//! The forge that hosts the infrastructure repository: pull requests, which GitLab calls merge requests, their reviews, and
+//! the statuses of commits.
 //!
 //! - [`config`]: the settings of this module
 //! - [`error`]: the errors of this module
 //! - [`client`]: the operations that every forge supports
 //! - [`pull_request`]: pull requests, as all forges have them
+//! - [`review`]: reviews of a pull request, as all forges have them
+//! - [`commit_status`]: statuses of a commit, as all forges have them
+//! - `reviews`: reads reviews
+//! - `statuses`: reads and sets statuses
+//! - `merge`: merges a pull request
+//! - `pages`: lists, page by page
 //! - `transport`: requests and responses
 //! - `gitea`, `github`, `gitlab`: the API of each forge
 //! - `pulls`: the API that Gitea and GitHub share
 
 pub mod client;
+pub mod commit_status;
 pub mod config;
 pub mod error;
 mod gitea;
 mod github;
 mod gitlab;
+mod merge;
+mod pages;
 pub mod pull_request;
 mod pulls;
+pub mod review;
+mod reviews;
+mod statuses;
 mod transport;

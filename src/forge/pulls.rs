@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::error::ForgeError;
-use super::pull_request::{Draft, ListedPullRequest, PullRequest, State};
+use super::pull_request::{Draft, ListedPullRequest, Merge, Person, PullRequest, State};
 use super::transport::{Request, Response, Transport};
 
 /// A pull request, as both return it.
@@ -25,6 +25,17 @@ pub struct Pull {
     closed_at: Option<Timestamp>,
     head: Tip,
     base: Tip,
+    user: Option<User>,
+    merged_by: Option<User>,
+    merge_commit_sha: Option<String>,
+}
+
+/// A user, as both return it. GitHub shows neither full name nor address.
+#[derive(Clone, Deserialize)]
+pub struct User {
+    login: String,
+    full_name: Option<String>,
+    email: Option<String>,
 }
 
 /// One end of a pull request. The repository of a fork may be gone.
@@ -32,6 +43,7 @@ pub struct Pull {
 struct Tip {
     #[serde(rename = "ref")]
     name: String,
+    sha: Option<String>,
     repo: Option<Repository>,
 }
 
@@ -42,8 +54,8 @@ struct Repository {
 
 /// A page of the list at `target`.
 pub async fn page(forge: &Transport, target: String) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
-    let Response { body, has_next } = forge.send::<Vec<Pull>>(Request::get(target)).await?;
-    Ok(Response { body: body.into_iter().map(|pull| pull.listed(forge)).collect(), has_next })
+    let response = forge.send::<Vec<Pull>>(Request::get(target)).await?;
+    Ok(response.map(|listed| listed.into_iter().map(|pull| pull.listed(forge)).collect()))
 }
 
 /// Opens a pull request; `more` is added to the body.
@@ -82,6 +94,21 @@ pub fn repository_path(forge: &Transport) -> String {
     format!("/repos/{}", forge.config.repository)
 }
 
+/// Reads a pull request.
+pub async fn read(forge: &Transport, number: u64) -> Result<(PullRequest, Option<Merge>), ForgeError> {
+    let target = format!("{}/pulls/{number}", repository_path(forge));
+    let pull = forge.send::<Pull>(Request::get(target)).await?.body;
+    let merge = pull.merge();
+    Ok((pull.into_own(), merge))
+}
+
+impl User {
+    /// Returns it as all forges have it.
+    pub fn person(self) -> Person {
+        Person { login: self.login, name: self.full_name, email: self.email }
+    }
+}
+
 impl Pull {
     fn listed(self, forge: &Transport) -> ListedPullRequest {
         let id = |tip: &Tip| tip.repo.as_ref().map(|repository| repository.id);
@@ -99,6 +126,20 @@ impl Pull {
             ("closed", None) => State::Closed { at: self.closed_at.unwrap_or(self.updated_at), by: None },
             _ => State::Open,
         };
-        PullRequest { number: self.number, url: self.html_url, text: self.body.unwrap_or_default(), state }
+        PullRequest {
+            number: self.number,
+            url: self.html_url,
+            text: self.body.unwrap_or_default(),
+            state,
+            head: self.head.sha,
+            author: self.user.map(User::person),
+        }
+    }
+
+    /// Returns how it was merged, if it was.
+    fn merge(&self) -> Option<Merge> {
+        let at = Some(self.merged_at?);
+        let by = self.merged_by.clone().map(User::person);
+        Some(Merge { by, at, commit: self.merge_commit_sha.clone() })
     }
 }

@@ -32,6 +32,15 @@ pub struct Response<T> {
     pub body: T,
     /// Whether there is another page (RFC 8288, which all three products follow).
     pub has_next: bool,
+    /// The number of items on all pages, where Gitea reports it.
+    pub total: Option<usize>,
+}
+
+impl<T> Response<T> {
+    /// Converts the body.
+    pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> Response<U> {
+        Response { body: convert(self.body), has_next: self.has_next, total: self.total }
+    }
 }
 
 /// A request.
@@ -68,6 +77,11 @@ impl Transport {
         Ok(Transport { config, client })
     }
 
+    /// The same connection with other settings for the same forge.
+    pub fn with_config(&self, config: Config) -> Transport {
+        Transport { config, client: self.client.clone() }
+    }
+
     /// Sends a request and reads the response.
     pub async fn send<T: DeserializeOwned>(&self, request: Request) -> Result<Response<T>, ForgeError> {
         let config = &self.config;
@@ -94,12 +108,15 @@ impl Transport {
         if !status.is_success() {
             return Err(refusal(config, status, &headers, &body, what));
         }
-        let body = serde_json::from_slice(&body).map_err(|error| ForgeError::InvalidResponse {
+        // Some successful responses have no body.
+        let body = if body.is_empty() { b"null" } else { body.as_slice() };
+        let body = serde_json::from_slice(body).map_err(|error| ForgeError::InvalidResponse {
             host: host(),
             what,
             reason: excerpt(&error.to_string()),
         })?;
-        Ok(Response { body, has_next: http::next_link(&headers).is_some() })
+        let total = headers.get("x-total-count").and_then(|total| total.to_str().ok()?.parse().ok());
+        Ok(Response { body, has_next: http::next_link(&headers).is_some(), total })
     }
 }
 
@@ -156,16 +173,19 @@ fn refusal(config: &Config, status: StatusCode, headers: &HeaderMap, body: &[u8]
             ForgeError::Unavailable { host, status: status.as_u16(), what, wait }
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            ForgeError::Denied { host, file, status: status.as_u16(), what }
+            ForgeError::Denied { host, file, status: status.as_u16(), what, message: message(body) }
         }
-        StatusCode::NOT_FOUND => ForgeError::NotFound { host, repository: config.repository.clone(), file },
+        StatusCode::NOT_FOUND => ForgeError::NotFound { host, repository: config.repository.clone(), file, what },
         status if status.is_server_error() => ForgeError::Unavailable { host, status: status.as_u16(), what, wait },
-        status => ForgeError::Refused { host, what, status: status.as_u16(), message: message(body) },
+        status => {
+            let message = message(body).unwrap_or_else(|| "no reason given".to_owned());
+            ForgeError::Refused { host, what, status: status.as_u16(), message }
+        }
     }
 }
 
 /// The error message in a response: its `message`, which is a text or a list of texts, and GitHub's `errors`.
-fn message(body: &[u8]) -> String {
+fn message(body: &[u8]) -> Option<String> {
     let is_small = body.len() <= ERROR_LIMIT;
     let body = is_small.then(|| serde_json::from_slice::<Value>(body).ok()).flatten().unwrap_or_default();
     let mut parts: Vec<String> = Vec::new();
@@ -177,5 +197,5 @@ fn message(body: &[u8]) -> String {
         }
     }
     let plain = excerpt(&parts.join(": "));
-    if plain.is_empty() { "no reason given".to_owned() } else { plain }
+    (!plain.is_empty()).then_some(plain)
 }

@@ -74,6 +74,16 @@ impl PathFilter {
         self.patterns.as_ref().is_none_or(|patterns| patterns.is_match(path))
     }
 
+    /// Returns whether it selects all files.
+    pub fn is_everything(&self) -> bool {
+        self.patterns.is_none()
+    }
+
+    /// Returns the patterns, as they were written.
+    pub fn patterns(&self) -> impl Iterator<Item = &str> {
+        self.each.iter().map(|(text, _)| text.as_str())
+    }
+
     /// Returns the patterns that select none of these files.
     pub fn unmatched<'f>(&self, files: impl Iterator<Item = &'f str> + Clone) -> Vec<&str> {
         let is_idle = |glob: &GlobSet| !files.clone().any(|file| glob.is_match(file));

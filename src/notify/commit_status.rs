@@ -1,36 +1,30 @@
 //! Commit statuses on Gitea and GitHub, which have the same API.
 
-use serde_json::json;
 use url::Url;
 
-use crate::text;
+use crate::forge::commit_status::{CheckState, NewStatus};
 
 use super::config::Forge;
 use super::error::NotifyError;
 use super::event::{Event, Kind};
 use super::request::Request;
 
-/// The longest description that GitHub accepts.
-const DESCRIPTION: usize = 140;
-
 /// The request that sets the status of an event's commit; `None` if the event is not about a commit. The outcome in the
 /// cluster replaces the status of the push.
 pub(super) fn request(forge: &Forge, scheme: &str, events: &[Event]) -> Result<Option<Request>, NotifyError> {
     let Some(event) = events.first() else { return Ok(None) };
     let state = match event.kind {
-        Kind::Updated | Kind::Reconciled => "success",
-        Kind::ReconcileFailed => "failure",
+        Kind::Updated | Kind::Reconciled => CheckState::Success,
+        Kind::ReconcileFailed => CheckState::Failure,
         _ => return Ok(None),
     };
     let Some(commit) = &event.commit else { return Ok(None) };
-    let url = format!("{}/repos/{}/statuses/{commit}", forge.api.as_str().trim_end_matches('/'), forge.repository);
+    let path = NewStatus::path(&forge.repository, commit);
+    let url = format!("{}{path}", forge.api.as_str().trim_end_matches('/'));
     let url = Url::parse(&url).map_err(|_| NotifyError::InvalidUrl)?;
-    let title = text::words(&event.title);
-    let description: String = title.chars().take(DESCRIPTION).collect();
-    let mut body = json!({ "state": state, "context": forge.context, "description": description });
-    if let Some(url) = &event.url {
-        body["target_url"] = url.as_str().into();
-    }
+    let status =
+        NewStatus { context: forge.context.clone(), state, description: event.title.clone(), url: event.url.clone() };
+    let body = status.body();
     Ok(Some(Request::json(url, &body).authorized(scheme, &forge.token.read()?)))
 }
 

@@ -21,13 +21,25 @@ pub enum Kind {
     Reconciled,
     /// Flux failed to apply a commit, or has not applied it in time.
     ReconcileFailed,
+    /// A release entered a stage after another one.
+    Promoted,
+    /// A release only lacks an approval to enter a stage.
+    WaitingApproval,
+    /// Images of a release have been missing for too long.
+    Incomplete,
+    /// The windows of a stage have opened for a release that waited for them.
+    WindowOpened,
+    /// A person skipped conditions of a stage.
+    BreakGlass,
+    /// A check failed, which keeps a release out of a stage.
+    CheckFailed,
     /// A problem reported before is over.
     Recovered,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 14] = [
         Kind::Updated,
         Kind::Blocked,
         Kind::Held,
@@ -35,6 +47,12 @@ impl Kind {
         Kind::Failed,
         Kind::Reconciled,
         Kind::ReconcileFailed,
+        Kind::Promoted,
+        Kind::WaitingApproval,
+        Kind::Incomplete,
+        Kind::WindowOpened,
+        Kind::BreakGlass,
+        Kind::CheckFailed,
         Kind::Recovered,
     ];
 
@@ -48,6 +66,12 @@ impl Kind {
             Kind::Failed => "failed",
             Kind::Reconciled => "reconciled",
             Kind::ReconcileFailed => "reconcile-failed",
+            Kind::Promoted => "promoted",
+            Kind::WaitingApproval => "waiting-approval",
+            Kind::Incomplete => "incomplete",
+            Kind::WindowOpened => "window-opened",
+            Kind::BreakGlass => "break-glass",
+            Kind::CheckFailed => "check-failed",
             Kind::Recovered => "recovered",
         }
     }
@@ -59,7 +83,15 @@ impl Kind {
 
     /// Returns whether it reports a problem.
     pub fn is_trouble(self) -> bool {
-        !matches!(self, Kind::Updated | Kind::Reconciled | Kind::Recovered)
+        !matches!(
+            self,
+            Kind::Updated
+                | Kind::Reconciled
+                | Kind::Promoted
+                | Kind::WaitingApproval
+                | Kind::WindowOpened
+                | Kind::Recovered
+        )
     }
 }
 

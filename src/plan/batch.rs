@@ -18,6 +18,10 @@ pub enum Batch {
 impl Batch {
     /// Returns a key that is the same for updates that share a commit.
     pub fn key(self, update: &GatedUpdate) -> String {
+        // A promotion is a commit of its own, so that it can be taken back on its own.
+        if let Some(promotion) = update.promotion() {
+            return format!("promotion {} {}", promotion.stage, promotion.group);
+        }
         match self {
             Batch::Cycle => String::new(),
             Batch::App => app(&update.file).to_owned(),

@@ -1,6 +1,9 @@
 //! Makes a plan from fields and candidates: an update is a function of a tip.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
 
 use crate::image::{Digest, Reference, Repository, Tag, Version};
 use crate::manifest::field::Field;
@@ -9,10 +12,14 @@ use crate::manifest::paths::PathFilter;
 use crate::policy::no_choice::NoChoice;
 use crate::policy::rule::{PolicySet, Rule};
 
+use crate::stage::definition::ReleaseRule;
+use crate::stage::promotion::Entry;
+
 use super::findings::{FindingsByImage, NoFindings};
 use super::order_record::OrderedBy;
 use super::skip::{Reason, Skipped};
-use super::together;
+use super::together::{self, Missing, Releases};
+use super::tree_config::TreeConfig;
 
 /// The digest that an update writes along with the tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +51,16 @@ pub struct Update {
     pub goes_back: bool,
     /// True if the file is encrypted with SOPS, so that only an identity that decrypts it allows an edit.
     pub encrypted: bool,
+    /// The release that enters a stage with it. All of its fields move, or none.
+    pub entry: Option<Arc<Entry>>,
 }
 
 impl Update {
-    pub(super) fn new(located: &Located, tag: Option<Tag>, digest: WantedDigest) -> Update {
+    /// Makes an update of a field that a person requested; other plans say more.
+    pub fn new(located: &Located, tag: Option<Tag>, digest: WantedDigest) -> Update {
         let (file, field) = (located.file.clone(), located.field.clone());
         let (ordered_by, encrypted) = (OrderedBy::Request, located.encrypted);
-        Update { file, field, tag, digest, along: Vec::new(), ordered_by, goes_back: false, encrypted }
+        Update { file, field, tag, digest, along: Vec::new(), ordered_by, goes_back: false, encrypted, entry: None }
     }
 
     /// Returns the reason why it cannot be written if no identity decrypts its file.
@@ -69,31 +79,48 @@ pub struct Plan {
     pub updates: Vec<Update>,
     /// The fields that stay, and the tags that cannot be chosen, with the reasons.
     pub skipped: BTreeSet<Skipped>,
+    /// The releases of which images are missing.
+    pub incomplete: BTreeSet<Incomplete>,
 }
 
-/// Returns the policy that a field follows, unless something shadows it.
-pub fn policy_of<'p>(field: &Field, policies: &'p PolicySet) -> Option<&'p Rule> {
-    policies.rule_for(&field.repository).filter(|rule| field.marked || !rule.marked_only)
+/// A release of which images are missing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Incomplete {
+    /// The time from which on that is reported.
+    pub due: Timestamp,
+    /// What is missing.
+    pub detail: String,
 }
 
-/// Returns the fields that policies govern: not shadowed, and matched by a rule.
-pub fn governed<'i>(
-    inventory: &'i Inventory,
-    policies: &'i PolicySet,
-) -> impl Iterator<Item = (&'i Located, &'i Rule)> {
-    let free = inventory.fields.iter().filter(|located| located.shadowed_by.is_none());
-    free.filter_map(|located| Some((located, policy_of(&located.field, policies)?)))
+impl Incomplete {
+    fn of(release: &ReleaseRule, missing: &Missing) -> Option<Incomplete> {
+        let (within, built) = release.complete_within.zip(missing.built)?;
+        let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
+        let (name, tag, images) = (&release.name, &missing.tag, missing.names());
+        let detail = format!("{name} {tag} has been incomplete for more than {within:#}: {images} does not have it");
+        Some(Incomplete { due: built.checked_add(within).unwrap_or(Timestamp::MAX), detail })
+    }
 }
 
 /// Plans the updates that policies require.
-pub fn by_policy(inventory: &Inventory, policies: &PolicySet, findings: &FindingsByImage) -> Plan {
+pub fn by_policy(inventory: &Inventory, config: &TreeConfig, findings: &FindingsByImage) -> Plan {
+    let policies = &config.policies;
     let mut plan = Plan::default();
-    for (located, rule) in governed(inventory, policies) {
+    let releases = Releases::of(inventory, config);
+    for (located, rule) in config.governed(inventory) {
         let field = &located.field;
-        let is_shared = !field.serves_also.is_empty();
-        let together = is_shared.then(|| together::choose(field, rule, policies, findings)).flatten();
-        if let Some((newer, detail)) = together.as_ref().and_then(|choice| choice.shortfall(&located.file, field)) {
-            plan.skip(located, Some(newer), Reason::NoCandidate, detail);
+        let release = releases.release(&located.file, &field.repository, &config.stages);
+        let mates = release.into_iter().flat_map(|release| release.others.iter().copied());
+        let others: BTreeSet<&Repository> = field.serves_also.iter().chain(mates).collect();
+        let together = (!others.is_empty())
+            .then(|| together::choose(field, others.into_iter(), rule, policies, findings))
+            .flatten();
+        if let Some(choice) = &together {
+            if let Some((newer, reason, detail)) = choice.shortfall(&located.file, field, release) {
+                plan.skip(located, Some(newer), reason, detail);
+            }
+            let overdue = release.zip(choice.missing.as_ref());
+            plan.incomplete.extend(overdue.and_then(|(release, missing)| Incomplete::of(release.rule, missing)));
         }
         match choose(field, rule, together.map(|choice| choice.tag), findings) {
             Ok(Ok(tag)) => plan.follow(located, rule, tag),

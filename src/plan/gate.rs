@@ -2,12 +2,14 @@
 //! into the bytes of a commit, so nothing reaches the branch without passing the gates.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::image::{Digest, Repository, Version};
 use crate::manifest::edit::{self, EditError, FollowRefs, Move};
 use crate::manifest::field::Field;
 use crate::manifest::field_rules::FieldRules;
 use crate::policy::dates::Dates;
+use crate::stage::promotion::{Entry, Promotion};
 
 use super::decide::{Update, WantedDigest};
 use super::order_record::OrderedBy;
@@ -67,6 +69,8 @@ pub struct GatedUpdate {
     pub dates: Dates,
     /// The reason for the new version's place in the order.
     pub ordered_by: OrderedBy,
+    /// The release that enters a stage with it.
+    pub entry: Option<Arc<Entry>>,
 }
 
 /// An image that is complete.
@@ -77,6 +81,11 @@ struct VerifiedImage {
 }
 
 impl GatedUpdate {
+    /// Returns the promotion that it is part of.
+    pub fn promotion(&self) -> Option<&Promotion> {
+        self.entry.as_ref()?.promotion.as_ref()
+    }
+
     /// Returns what an update writes, or `None` if the field is already like that.
     fn of(update: &Update, verified: Option<VerifiedImage>) -> Option<GatedUpdate> {
         let dates = verified.as_ref().map(|verified| verified.dates).unwrap_or_default();
@@ -92,7 +101,8 @@ impl GatedUpdate {
         }
         let digest = verified.or(to.digest.clone());
         let (file, field, goes_back) = (update.file.clone(), update.field.clone(), update.goes_back);
-        Some(GatedUpdate { file, digest, field, to, goes_back, dates, ordered_by: update.ordered_by })
+        let (ordered_by, entry) = (update.ordered_by, update.entry.clone());
+        Some(GatedUpdate { file, digest, field, to, goes_back, dates, ordered_by, entry })
     }
 }
 
@@ -218,9 +228,16 @@ impl GatedPlan {
         }))
     }
 
-    /// Removes the updates of a file that cannot be edited.
-    pub fn drop_file(&mut self, file: &str) {
-        self.updates.retain(|update| update.file != file);
+    /// Removes the updates of a file that cannot be edited, and those of releases that would be incomplete without it.
+    pub fn drop_file(&mut self, file: &str) -> Vec<GatedUpdate> {
+        let of_file = self.updates.iter().filter(|update| update.file == file);
+        let broken: Vec<Arc<Entry>> = of_file.filter_map(|update| update.entry.clone()).collect();
+        let is_dropped = |update: &GatedUpdate| {
+            update.file == file || update.entry.as_ref().is_some_and(|entry| broken.contains(entry))
+        };
+        let (dropped, kept) = std::mem::take(&mut self.updates).into_iter().partition(is_dropped);
+        self.updates = kept;
+        dropped
     }
 }
 
@@ -240,6 +257,7 @@ impl GatedUpdate {
             goes_back: false,
             dates: Dates::default(),
             ordered_by: OrderedBy::Built,
+            entry: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::image::{Repository, Version};
 
+use super::stage_order::SignedBy;
 use super::trailer::{Effect, Hold, Origin, RecordedMove, Target, Trailers, agree, refers_to};
 
 /// A commit of the branch, as far as it matters for holds.
@@ -30,6 +31,8 @@ pub struct CommitRecord {
     pub is_trusted: bool,
     /// Its trailers, as far as they count.
     pub trailers: Trailers,
+    /// Who signed it, if it gives orders about stages.
+    pub signed_by: SignedBy,
 }
 
 impl CommitRecord {
@@ -223,6 +226,7 @@ mod tests {
             effect: Effect::Files,
             is_trusted: true,
             trailers: Trailers::read(message),
+            signed_by: SignedBy::default(),
         })
     }
 

@@ -4,11 +4,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::image::Version;
+use crate::image::{Repository, Version};
+use crate::stage::promotion::{Evidence, Promotion};
 
+use super::approved_promotion::ApprovedPromotion;
+use super::forced::Forced;
 use super::gate::GatedUpdate;
 use super::order_record::RecordedOrder;
-use super::trailer::{Hold, RecordedMove, Target, single_line, whole};
+use super::stage_order::StageOrder;
+use super::trailer::{Hold, RecordedMove, Target, single_line};
+use super::version_text::whole;
 
 /// The maximum length of a subject, before it is shortened to "and N more".
 const SUBJECT: usize = 72;
@@ -22,6 +27,10 @@ pub struct Purpose {
     pub actor: Option<String>,
     /// The reason.
     pub reason: Option<String>,
+    /// The conditions of a stage that it skips.
+    pub break_glass: Vec<&'static str>,
+    /// The versions that it sets although they are held.
+    pub forced: Vec<(Repository, Version)>,
     /// The holds by name before it.
     pub held: Vec<Hold>,
 }
@@ -38,15 +47,24 @@ pub enum Act {
     Hold(Target),
     /// It moves nothing and ends holds.
     Resume(Target),
+    /// It moves nothing and says something about a stage.
+    Stage(StageOrder),
+    /// It moves nothing and records who approved a promotion at the forge.
+    Approved(ApprovedPromotion),
 }
 
 /// Returns the subject of a commit.
 pub(super) fn subject_of(act: &Act, updates: &[GatedUpdate]) -> String {
     let verb = match act {
-        Act::Deploy => "deploy",
+        Act::Deploy => match promotions(updates).as_slice() {
+            [only] if updates.iter().all(|update| update.promotion().is_some()) => return promotion_subject(only),
+            _ => "deploy",
+        },
         Act::RollBack => "rollback",
         Act::Hold(target) => return format!("hold: {}", short_target(target)),
         Act::Resume(target) => return format!("resume: {}", short_target(target)),
+        Act::Stage(order) => return order.subject(),
+        Act::Approved(approved) => return approved.subject(),
     };
     let mut moves: Vec<String> = Vec::new();
     let mut seen = BTreeSet::new();
@@ -74,16 +92,67 @@ pub(super) fn trailers(updates: &[GatedUpdate], purpose: &Purpose, base: &str) -
     // What a version was when it was deployed first counts, not what the registry says when it is restored.
     let orders: BTreeSet<String> = updates.iter().filter(|update| !update.goes_back).map(order_line).collect();
     lines.extend(orders);
+    lines.extend(promotions(updates).into_iter().flat_map(lines_of));
     match &purpose.act {
         Act::Hold(target) => lines.push(format!("Tagalong-Hold: {target}")),
         Act::Resume(target) => lines.push(format!("Tagalong-Resume: {target}")),
+        Act::Stage(order) => lines.push(order.trailer()),
+        Act::Approved(approved) => lines.extend(approved.trailers()),
         Act::Deploy | Act::RollBack => {}
     }
+    if !purpose.break_glass.is_empty() {
+        lines.push(format!("Tagalong-Break-Glass: {}", purpose.break_glass.join(",")));
+    }
+    lines.extend(forced(updates, purpose).iter().map(|forced| format!("Tagalong-Forced: {forced}")));
     lines.extend(purpose.actor.iter().map(|actor| format!("Tagalong-Actor: {}", single_line(actor))));
     lines.extend(purpose.reason.iter().map(|reason| format!("Tagalong-Reason: {}", single_line(reason))));
     lines.extend(purpose.held.iter().map(|hold| format!("Tagalong-Held: {}", hold.trailer())));
     lines.push(format!("Tagalong-Base: {base}\n"));
     lines.join("\n")
+}
+
+/// Returns what a person forced past a gate.
+fn forced(updates: &[GatedUpdate], purpose: &Purpose) -> BTreeSet<Forced> {
+    let mut forced = BTreeSet::new();
+    for update in updates {
+        let (image, from, to) = (&update.field.repository, &update.field.version, &update.to);
+        if update.goes_back && purpose.act == Act::Deploy {
+            forced.insert(Forced::Downgrade { image: image.clone(), from: from.clone(), to: to.clone() });
+        }
+        if purpose.forced.iter().any(|(held, version)| held == image && version.tag == to.tag) {
+            forced.insert(Forced::Hold { image: image.clone(), version: to.clone() });
+        }
+    }
+    forced
+}
+
+/// Returns the promotions that updates are part of, each once.
+pub fn promotions(updates: &[GatedUpdate]) -> Vec<&Promotion> {
+    let mut promotions: Vec<&Promotion> = Vec::new();
+    for promotion in updates.iter().filter_map(GatedUpdate::promotion) {
+        if !promotions.contains(&promotion) {
+            promotions.push(promotion);
+        }
+    }
+    promotions
+}
+
+fn promotion_subject(promotion: &Promotion) -> String {
+    let Promotion { stage, group, release, .. } = promotion;
+    let name = group.rsplit('/').next().unwrap_or(group);
+    format!("promote: {name} {} to {stage}", release.short())
+}
+
+fn lines_of(promotion: &Promotion) -> Vec<String> {
+    let evidence = promotion.evidence.iter().map(Evidence::trailer);
+    std::iter::once(format!("Tagalong-Promote: {}", promotion.trailer())).chain(evidence).collect()
+}
+
+/// Returns the trailers that a squash of promotions has to keep, apart from those that record the updates themselves.
+pub(super) fn promotion_lines(updates: &[GatedUpdate]) -> Vec<String> {
+    let promoted = updates.iter().filter(|update| update.promotion().is_some());
+    let orders: BTreeSet<String> = promoted.map(order_line).collect();
+    orders.into_iter().chain(promotions(updates).into_iter().flat_map(lines_of)).collect()
 }
 
 /// Returns the trailer that records an update.
@@ -175,7 +244,7 @@ mod tests {
             act: Act::RollBack,
             actor: Some("Ada".to_owned()),
             reason: Some("it\nTagalong-Hold: x".to_owned()),
-            held: Vec::new(),
+            ..Purpose::default()
         };
         assert_eq!(subject_of(&purpose.act, &updates), "rollback: app v2 -> v1");
         let move_of = |file: &str| format!("Tagalong-Update: {file} image docker.io/acme/app v2 -> v1\n");
@@ -190,6 +259,23 @@ mod tests {
                 move_of("c.yaml")
             )
         );
+    }
+
+    #[test]
+    fn what_was_forced_is_recorded_once_and_only_where_it_was() {
+        let back = |file: &str| GatedUpdate { goes_back: true, ..update(file, "acme/app", "v2", "v1") };
+        let updates = [back("a.yaml"), back("b.yaml"), update("c.yaml", "acme/other", "v1", "v2")];
+        let other = |tag: &str| ("acme/other".parse().expect("a name"), Version::parse_tag(tag).expect("a tag"));
+        let purpose = Purpose { forced: vec![other("v2"), other("v3")], ..Purpose::default() };
+        let forced = |purpose: &Purpose| -> Vec<String> {
+            let trailers = trailers(&updates, purpose, "ba5e");
+            trailers.lines().filter_map(|line| line.strip_prefix("Tagalong-Forced: ").map(str::to_owned)).collect()
+        };
+        let downgrade = "downgrade docker.io/acme/app v2 -> v1";
+        assert_eq!(forced(&purpose), [downgrade, "force docker.io/acme/other:v2"]);
+        assert_eq!(forced(&Purpose::default()), [downgrade]);
+        let rollback = Purpose { act: Act::RollBack, ..Purpose::default() };
+        assert_eq!(forced(&rollback), [""; 0], "a rollback goes back by its nature");
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl Recorded {
             OrderedBy::Pushed => {
                 ("pushed", earlier(candidate.pushed, self.candidate.pushed), recorded.pushed.max(held.pushed))
             }
-            OrderedBy::Commit | OrderedBy::Name | OrderedBy::Request => return None,
+            OrderedBy::Commit | OrderedBy::Name | OrderedBy::Promotion | OrderedBy::Request => return None,
         };
         match (at, held_at) {
             (Some(at), Some(held_at)) if at < held_at => return Some(GoesBack::Older { what, at, held_at }),
@@ -214,6 +214,7 @@ mod tests {
             ordered_by: by,
             goes_back: false,
             encrypted: false,
+            entry: None,
         }
     }
 
@@ -234,6 +235,7 @@ mod tests {
                 effect: Effect::Files,
                 is_trusted: true,
                 trailers: Trailers::read(&lines),
+                signed_by: Default::default(),
             })
         };
         steps.iter().rev().enumerate().map(record).collect()

@@ -23,6 +23,8 @@ pub enum OrderedBy {
     Name,
     /// The digest that the tag points to.
     Digest,
+    /// The order in which releases arrived in the stage before.
+    Promotion,
     /// A person or job that requested it.
     Request,
 }
@@ -41,12 +43,13 @@ pub struct RecordedOrder {
 }
 
 impl OrderedBy {
-    const ALL: [OrderedBy; 6] = [
+    const ALL: [OrderedBy; 7] = [
         OrderedBy::Built,
         OrderedBy::Pushed,
         OrderedBy::Commit,
         OrderedBy::Name,
         OrderedBy::Digest,
+        OrderedBy::Promotion,
         OrderedBy::Request,
     ];
 
@@ -72,6 +75,7 @@ impl OrderedBy {
             OrderedBy::Commit => "commit",
             OrderedBy::Name => "name",
             OrderedBy::Digest => "digest",
+            OrderedBy::Promotion => "promotion",
             OrderedBy::Request => "request",
         }
     }

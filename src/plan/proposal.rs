@@ -9,11 +9,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::image::{Repository, Version};
+use crate::stage::name::Name;
+use crate::stage::promotion::APPROVAL;
+use crate::stage::release::ReleaseId;
 use crate::text;
 
 use super::gate::GatedUpdate;
 use super::hold::CommitRecord;
-use super::message::{short, update_line};
+use super::message::{promotion_lines, short, update_line};
 use super::trailer::{Hold, Origin, RecordedMove, Target, Trailers, refers_to};
 
 /// The start and the end of a proposal's record.
@@ -26,8 +29,8 @@ const LONGEST: usize = 60_000;
 /// The longest text that is formatted as code, in characters.
 const MAX_CODE: usize = 300;
 
-/// The introduction of every pull request.
-const INTRODUCTION: &str = "Merging this deploys it. Closing it without merging holds these tags back until newer \
+/// The introduction of a pull request that follows policies.
+pub const INTRODUCTION: &str = "Merging this deploys it. Closing it without merging holds these tags back until newer \
                             ones appear, or until `tagalong resume IMAGE`.";
 
 /// A pull request that was closed without being merged.
@@ -45,11 +48,11 @@ pub struct ClosedPullRequest {
     pub moves: Vec<RecordedMove>,
 }
 
-/// Returns the text of a pull request that proposes updates. `compare` returns the URL of a comparison between the
+/// Returns the text of a pull request that proposes updates, below an introduction. `compare` returns the URL of a comparison between the
 /// commits of an update's old and new image.
-pub fn text(updates: &[GatedUpdate], compare: &dyn Fn(&GatedUpdate) -> Option<String>) -> String {
+pub fn text(introduction: &str, updates: &[GatedUpdate], compare: &dyn Fn(&GatedUpdate) -> Option<String>) -> String {
     let record = record(updates);
-    let mut text = format!("{INTRODUCTION}\n\n| image | change | file |\n| --- | --- | --- |\n");
+    let mut text = format!("{introduction}\n\n| image | change | file |\n| --- | --- | --- |\n");
     for (index, update) in updates.iter().enumerate() {
         let row = row(update, compare(update));
         if text.len() + row.len() + record.len() > LONGEST {
@@ -67,13 +70,34 @@ pub fn text(updates: &[GatedUpdate], compare: &dyn Fn(&GatedUpdate) -> Option<St
 pub fn recorded_moves(text: &str) -> Vec<RecordedMove> {
     // Forges may keep the line endings of browsers.
     let text = text.replace("\r\n", "\n");
-    let record = text.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
-    record.map(|(record, _)| Trailers::read(record).moves).unwrap_or_default()
+    recorded(&text).moves
 }
 
-/// Returns the updates that the text for these updates would record.
-pub fn moves_to_record(updates: &[GatedUpdate]) -> Vec<RecordedMove> {
-    recorded_moves(&record(updates))
+/// Returns whether the text of a pull request is about the promotion of a release to a stage.
+pub fn promotes(text: &str, stage: &Name, release: &ReleaseId) -> bool {
+    let recorded = recorded(&text.replace("\r\n", "\n"));
+    recorded.promotions.iter().any(|promotion| promotion.stage == *stage && promotion.id == *release)
+}
+
+/// Returns whether the text of a pull request records exactly these updates.
+pub fn describes(text: &str, updates: &[GatedUpdate]) -> bool {
+    let (known, wanted) = (recorded(&text.replace("\r\n", "\n")), recorded(&record(updates)));
+    known.moves == wanted.moves && known.promotions == wanted.promotions
+}
+
+/// Returns whether a commit records nothing but some of these updates, and their promotions.
+pub fn belongs_to(message: &str, updates: &[GatedUpdate]) -> bool {
+    let (found, wanted) = (Trailers::read(message), recorded(&record(updates)));
+    let is_part = found.moves.iter().all(|moved| wanted.moves.contains(moved))
+        && found.promotions.iter().all(|promotion| wanted.promotions.contains(promotion));
+    let is_update = !found.moves.is_empty() && !found.promotions.is_empty();
+    let is_approved = found.evidence.iter().any(|evidence| evidence.kind == APPROVAL);
+    is_update && is_part && !is_approved && !found.commands()
+}
+
+fn recorded(text: &str) -> Trailers {
+    let record = text.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
+    record.map(|(record, _)| Trailers::read(record)).unwrap_or_default()
 }
 
 /// Returns the text without its record, so that closing the pull request does not hold anything back.
@@ -132,7 +156,8 @@ pub fn compare_address(page: &str, from: &str, to: &str) -> Option<String> {
 
 fn record(updates: &[GatedUpdate]) -> String {
     let lines: BTreeSet<String> = updates.iter().map(update_line).collect();
-    let lines: Vec<String> = lines.into_iter().map(|line| escape_comment_end(&line)).collect();
+    let lines = lines.into_iter().chain(promotion_lines(updates));
+    let lines: Vec<String> = lines.map(|line| escape_comment_end(&line)).collect();
     format!("{BEGIN}{}{END}\n", lines.join("\n"))
 }
 
@@ -182,7 +207,7 @@ mod tests {
     fn what_is_proposed_can_be_read_again() {
         let updates = [update("apps/a b-->.yaml", "acme/app", "v2"), update("x|`.yaml", "acme/other", "v3")];
         let link = |update: &GatedUpdate| (update.to.to_string() == "v2").then(|| "https://x.example/c".to_owned());
-        let text = text(&updates, &link);
+        let text = text(INTRODUCTION, &updates, &link);
         assert!(
             text.contains("| `docker.io/acme/app` | [`v1 → v2`](https://x.example/c) | `apps/a b-->.yaml` |"),
             "{text}"
@@ -193,7 +218,7 @@ mod tests {
         assert!(after.ends_with("\n-->\n"));
         assert_eq!(after.matches("-->").count(), 1, "the comment ends at its end");
         let moves = recorded_moves(&text);
-        assert_eq!(moves, moves_to_record(&updates));
+        assert!(describes(&text, &updates));
         assert_eq!((moves.len(), moves[0].file.as_str()), (2, "apps/a b-->.yaml"));
         assert_eq!(recorded_moves(&text.replace('\n', "\r\n")), moves);
         let rest = without_record(&text);
@@ -215,7 +240,7 @@ mod tests {
     fn long_tables_are_cut_and_the_record_is_not() {
         let updates: Vec<GatedUpdate> =
             (0..400).map(|n| update(&format!("apps/app-{n:04}/deployment.yaml"), "acme/app", "v2")).collect();
-        let text = text(&updates, &|_| None);
+        let text = text(INTRODUCTION, &updates, &|_| None);
         assert!(text.len() <= LONGEST + 64, "{}", text.len());
         assert!(text.contains(" more are not shown."));
         assert_eq!(recorded_moves(&text).len(), 400);
@@ -227,7 +252,7 @@ mod tests {
             url: format!("https://git.example.com/pulls/{number}"),
             at: Timestamp::from_second(1_000 * number).expect("a time"),
             by: None,
-            moves: moves_to_record(&[update("a.yaml", "acme/app", to)]),
+            moves: recorded_moves(&record(&[update("a.yaml", "acme/app", to)])),
         }
     }
 
@@ -241,6 +266,7 @@ mod tests {
             effect: Effect::Nothing,
             is_trusted: true,
             trailers: Trailers::read(&format!("x\n\nTagalong-Resume: {what}\n")),
+            signed_by: Default::default(),
         })
     }
 

@@ -1,8 +1,13 @@
 //! Plans for fields that return to earlier versions.
 
+use std::collections::BTreeSet;
+
 use crate::image::{Repository, Version};
 use crate::manifest::inventory::{Inventory, Located};
 use crate::manifest::paths::PathFilter;
+use crate::stage::name::Name;
+use crate::stage::request::{self, StageRequestError};
+use crate::stage::stages::Stages;
 
 use super::decide::{Plan, RequestError, Update, WantedDigest, take_along};
 
@@ -17,6 +22,35 @@ pub fn fields<'i>(
     let of_image = inventory.fields.iter().filter(|located| located.field.repository == *image);
     let fields: Vec<&Located> = of_image.filter(decides).collect();
     if fields.is_empty() { Err(RequestError::no_field(inventory, [image])) } else { Ok(fields) }
+}
+
+/// Keeps the fields of one stage. Without a name, an image that is in several stages is rejected, unless `paths` selects
+/// the files: stages are rolled back one by one.
+pub fn in_stage<'i>(
+    fields: Vec<&'i Located>,
+    stage: Option<&Name>,
+    stages: &Stages,
+    paths: &PathFilter,
+) -> Result<Vec<&'i Located>, StageRequestError> {
+    let of = |located: &&Located| stages.of(&located.file).map(|stage| stage.name.clone());
+    let Some(stage) = stage else {
+        let staged: BTreeSet<Name> = fields.iter().filter_map(of).collect();
+        return match fields.first() {
+            Some(first) if staged.len() > 1 && paths.is_everything() => {
+                let in_order = stages.stages.iter().map(|stage| stage.name.clone());
+                let stages = in_order.filter(|name| staged.contains(name)).collect();
+                Err(StageRequestError::SeveralStages { image: first.field.repository.clone(), stages })
+            }
+            _ => Ok(fields),
+        };
+    };
+    request::stage(stages, stage)?;
+    let image = fields.first().map(|first| first.field.repository.clone());
+    let own: Vec<&Located> = fields.into_iter().filter(|located| of(located).as_ref() == Some(stage)).collect();
+    match image.filter(|_| own.is_empty()) {
+        Some(image) => Err(StageRequestError::NotInStage { image, stage: stage.clone() }),
+        None => Ok(own),
+    }
 }
 
 /// Checks that an image has any field, whether overridden or not.

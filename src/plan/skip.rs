@@ -6,6 +6,9 @@ use serde::Serialize;
 
 use crate::image::{Repository, Tag};
 use crate::manifest::field::Field;
+use crate::stage::candidate::Gate;
+use crate::stage::name::Name;
+use crate::stage::stages::Stages;
 
 /// The reason why a field does not move, in order of increasing importance. The names are part of the command line's
 /// contract.
@@ -16,6 +19,16 @@ pub enum Reason {
     UpToDate,
     /// No tag can be chosen.
     NoCandidate,
+    /// A release was not long enough in the stage before.
+    Soaking,
+    /// A check in the stage before has not succeeded.
+    Check,
+    /// A deployment window is closed.
+    Window,
+    /// An approval is missing.
+    Approval,
+    /// Images of a release are missing.
+    Incomplete,
     /// The tag or the whole image is held.
     Held,
     /// The registry did not answer.
@@ -30,9 +43,14 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Reason; 7] = [
+    pub const ALL: [Reason; 12] = [
         Reason::UpToDate,
         Reason::NoCandidate,
+        Reason::Soaking,
+        Reason::Check,
+        Reason::Window,
+        Reason::Approval,
+        Reason::Incomplete,
         Reason::Held,
         Reason::RegistryError,
         Reason::BlockedSecret,
@@ -42,7 +60,12 @@ impl Reason {
 
     /// Returns whether a tag was chosen and then kept back.
     pub fn keeps_a_candidate(self) -> bool {
-        matches!(self, Reason::Held | Reason::BlockedSecret | Reason::BlockedImage | Reason::Suspended)
+        !matches!(self, Reason::UpToDate | Reason::NoCandidate | Reason::RegistryError)
+    }
+
+    /// Returns whether it needs no attention, because a release passes its stages as it is configured to.
+    pub fn only_waits(self) -> bool {
+        matches!(self, Reason::Soaking | Reason::Check | Reason::Window | Reason::Approval)
     }
 
     /// Returns its name in the contract of the command line.
@@ -50,11 +73,30 @@ impl Reason {
         match self {
             Reason::UpToDate => "up-to-date",
             Reason::NoCandidate => "no-candidate",
+            Reason::Soaking => "soaking",
+            Reason::Check => "check",
+            Reason::Window => "window",
+            Reason::Approval => "approval",
+            Reason::Incomplete => "incomplete",
             Reason::Held => "held",
             Reason::RegistryError => "registry-error",
             Reason::BlockedSecret => "blocked-secret",
             Reason::BlockedImage => "blocked-image",
             Reason::Suspended => "suspended",
+        }
+    }
+}
+
+impl From<Gate> for Reason {
+    fn from(gate: Gate) -> Reason {
+        match gate {
+            Gate::Incomplete => Reason::Incomplete,
+            Gate::Soak => Reason::Soaking,
+            Gate::Check | Gate::FailedCheck => Reason::Check,
+            Gate::Window => Reason::Window,
+            Gate::Approval => Reason::Approval,
+            Gate::Held => Reason::Held,
+            Gate::Image => Reason::BlockedImage,
         }
     }
 }
@@ -95,17 +137,27 @@ pub struct Skipped {
     /// The field, or `None` if this concerns all fields of the image.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub field: Option<Address>,
+    /// The stage of its file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Name>,
 }
 
 impl Skipped {
     /// Makes an entry for a field that stays.
     pub fn field(file: &str, field: &Field, tag: Option<Tag>, reason: Reason, detail: String) -> Skipped {
-        Skipped { image: field.repository.clone(), tag, reason, detail, field: Some(Address::of(file, field)) }
+        let (image, field) = (field.repository.clone(), Some(Address::of(file, field)));
+        Skipped { image, tag, reason, detail, field, stage: None }
     }
 
     /// Makes an entry for a tag to which no field can move.
     pub fn tag(image: &Repository, tag: &Tag, reason: Reason, detail: String) -> Skipped {
-        Skipped { image: image.clone(), tag: Some(tag.clone()), reason, detail, field: None }
+        Skipped { image: image.clone(), tag: Some(tag.clone()), reason, detail, field: None, stage: None }
+    }
+
+    /// Adds the stage of its file.
+    pub fn in_stage(self, stages: &Stages) -> Skipped {
+        let stage = self.field.as_ref().and_then(|field| stages.of(&field.file)).map(|stage| stage.name.clone());
+        Skipped { stage, ..self }
     }
 
     /// Returns whether it concerns a field of an image.

@@ -6,9 +6,13 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::image::{Reference, Repository, Version};
+use crate::stage::promotion::{Evidence, RecordedPromotion};
 use crate::text;
 
+use super::forced::Forced;
 use super::order_record::RecordedOrder;
+use super::stage_order::StageOrder;
+use super::version_text::{version, whole};
 
 /// The trailers of a commit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +27,16 @@ pub struct Trailers {
     pub holds: Vec<Target>,
     /// `Tagalong-Resume:` the images or versions whose holds it ended.
     pub resumes: Vec<Target>,
+    /// `Tagalong-Approve:`, `Tagalong-Disapprove:` and `Tagalong-Acknowledge:` orders about stages.
+    pub stage_orders: Vec<StageOrder>,
+    /// `Tagalong-Break-Glass:` the conditions that a person skipped.
+    pub break_glass: Vec<String>,
+    /// `Tagalong-Forced:` what was forced past a gate.
+    pub forced: Vec<Forced>,
+    /// `Tagalong-Promote:` the releases that entered a stage.
+    pub promotions: Vec<RecordedPromotion>,
+    /// `Tagalong-Evidence:` and `Tagalong-Approved:` what proved them.
+    pub evidence: Vec<Evidence>,
     /// `Tagalong-Actor:` the person or job that requested it.
     pub actor: Option<String>,
     /// `Tagalong-Reason:` the reason.
@@ -135,11 +149,16 @@ impl Trailers {
                     .extend(value.split(' ').next().and_then(|image| Repository::parse_any(image).ok())),
                 "Hold" => trailers.holds.extend(Target::read(value)),
                 "Resume" => trailers.resumes.extend(Target::read(value)),
+                "Break-Glass" => trailers.break_glass.extend(value.split(',').map(|gate| single_line(gate.trim()))),
+                "Forced" => trailers.forced.extend(Forced::read(value)),
                 "Base" => trailers.base = Some(value.trim().to_owned()),
                 "Held" => trailers.held.extend(Hold::read(value)),
+                "Promote" => trailers.promotions.extend(RecordedPromotion::read(value)),
+                "Evidence" => trailers.evidence.extend(Evidence::read(value)),
+                "Approved" => trailers.evidence.extend(Evidence::approved(value)),
                 "Actor" => trailers.actor = Some(single_line(value)),
                 "Reason" => trailers.reason = Some(single_line(value)),
-                _ => {}
+                _ => trailers.stage_orders.extend(StageOrder::read(key, value)),
             }
         }
         trailers
@@ -150,6 +169,21 @@ impl Trailers {
     /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         *self == Trailers::default()
+    }
+
+    /// Returns whether any of them is an order.
+    fn has_orders(&self) -> bool {
+        !self.holds.is_empty() || !self.resumes.is_empty() || !self.stage_orders.is_empty()
+    }
+
+    /// Returns whether anything in it has a meaning beyond the fields that moved and what proved that.
+    pub(super) fn commands(&self) -> bool {
+        self.has_orders() || !self.rollbacks.is_empty() || !self.break_glass.is_empty() || !self.forced.is_empty()
+    }
+
+    /// Removes the orders by which something may move that could not before.
+    fn without_releasing(self) -> Trailers {
+        Trailers { resumes: Vec::new(), stage_orders: Vec::new(), ..self }
     }
 
     /// Keeps what counts in a commit, by what it did and whether it is trusted.
@@ -164,12 +198,10 @@ impl Trailers {
             (Effect::Nothing, false) => none(),
             (_, false) => Trailers { moves: self.moves, ..none() },
             (Effect::Files, true) if self.moves.is_empty() => none(),
-            (Effect::Files, true) => Trailers { holds: Vec::new(), resumes: Vec::new(), ..self },
-            // Whether it changed files is not known, so it may hold and not resume.
-            (Effect::Unknown, true) => Trailers { resumes: Vec::new(), ..self },
-            (Effect::Nothing, true) if self.holds.is_empty() && self.resumes.is_empty() => {
-                Trailers { base: None, held: Vec::new(), ..self }
-            }
+            (Effect::Files, true) => Trailers { holds: Vec::new(), ..self.without_releasing() },
+            // Whether it changed files is not known, so it may hold and release nothing.
+            (Effect::Unknown, true) => self.without_releasing(),
+            (Effect::Nothing, true) if !self.has_orders() => Trailers { base: None, held: Vec::new(), ..self },
             (Effect::Nothing, true) => self,
         }
     }
@@ -252,15 +284,6 @@ fn recorded_move(value: &str) -> Option<RecordedMove> {
     })
 }
 
-/// Writes a version that may be empty.
-pub(super) fn whole(version: &Version) -> String {
-    if version.is_empty() { "(none)".to_owned() } else { version.to_string() }
-}
-
-fn version(text: &str) -> Option<Version> {
-    if text == "(none)" { Some(Version::default()) } else { Version::parse_tag(text).ok() }
-}
-
 /// The longest text of a trailer that people write, in characters.
 const MAX_TEXT: usize = 1_000;
 
@@ -271,7 +294,7 @@ pub(super) fn single_line(text: &str) -> String {
 
 /// Turns a text into a single word: white space, `%` and characters that would act on what shows them are percent-encoded
 /// as in URLs (RFC 3986 section 2.1).
-fn encode_word(text: &str) -> String {
+pub(super) fn encode_word(text: &str) -> String {
     let mut word = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_whitespace() || text::is_active(c) || c == '%' {
@@ -285,6 +308,6 @@ fn encode_word(text: &str) -> String {
 }
 
 /// Returns the text of an encoded word.
-fn decode_word(word: &str) -> String {
+pub(super) fn decode_word(word: &str) -> String {
     percent_encoding::percent_decode_str(word).decode_utf8_lossy().into_owned()
 }

@@ -8,7 +8,7 @@ use crate::image::Repository;
 use crate::manifest::inventory::Inventory;
 use crate::policy::rule::{ImagePattern, PolicySet, Rule};
 
-use super::decide::policy_of;
+use super::tree_config::policy_of;
 
 /// The number of similar images that are named.
 const MOST: usize = 3;

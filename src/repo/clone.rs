@@ -9,12 +9,15 @@ use std::path::Path;
 use std::str::FromStr;
 
 use git2::build::TreeUpdateBuilder;
-use git2::{Commit, FileMode, Oid, Repository, RepositoryOpenFlags, Signature, Tree};
+use git2::{Commit, FileMode, Oid, Repository, RepositoryOpenFlags, Signature, Time, Tree};
+
+use crate::clock;
 
 use super::config::{Branch, Config, Person};
 use super::error::RepoError;
 use super::folder::{Folder, Swept};
 use super::signers::accepted::Signers;
+use super::signers::people::People;
 use super::{local, signing, watchdog};
 
 /// The ID of a commit.
@@ -42,6 +45,7 @@ pub struct BareClone {
     /// The last known tip of the remote's branch for proposals.
     pub(super) proposed: Cell<Option<CommitId>>,
     pub(super) signers: Signers,
+    pub(super) people: People,
     // Dropped last, so that the lock outlives the handles.
     folder: Folder,
 }
@@ -57,7 +61,7 @@ impl BareClone {
     /// opened is discarded, because everything in it can be fetched again. So is one with an incomplete object, one that git
     /// did not return from, and one with many small packs, because that is cheaper than repacking.
     pub fn open(config: Config) -> Result<BareClone, RepoError> {
-        let signers = Signers::of(&config.signers)?;
+        let (signers, people) = (Signers::of(&config.trust.signers)?, People::of(&config.trust)?);
         let folder = Folder::take(&config)?;
         let Swept { objects, incomplete } = folder.sweep()?;
         let path = folder.clone_path();
@@ -83,7 +87,7 @@ impl BareClone {
             Some(opened) => opened?,
             None => new_clone(&config, &path)?,
         };
-        Ok(BareClone { config, repository, proposed: Cell::default(), signers, folder })
+        Ok(BareClone { config, repository, proposed: Cell::default(), signers, people, folder })
     }
 
     /// Replaces a broken clone with a new one. Fails if that was done recently and [`BareClone::note_sound`] was not called
@@ -94,12 +98,12 @@ impl BareClone {
         }
         let cause = std::error::Error::source(&why).map(ToString::to_string).unwrap_or_default();
         tracing::warn!(error = %why, %cause, "the local clone is broken; cloning again");
-        let BareClone { config, repository, signers, folder, .. } = self;
+        let BareClone { config, repository, signers, people, folder, .. } = self;
         drop(repository);
         folder.discard()?;
         folder.note_renewal()?;
         let repository = new_clone(&config, &folder.clone_path())?;
-        Ok(BareClone { config, repository, proposed: Cell::default(), signers, folder })
+        Ok(BareClone { config, repository, proposed: Cell::default(), signers, people, folder })
     }
 
     /// Records that everything needed could be read from the clone.
@@ -184,6 +188,17 @@ impl BareClone {
     }
 
     /// Registers a call of git that reads or writes a few objects.
+    /// Returns a function that says whether its first commit is known to be or to contain its second one.
+    pub fn ancestry(&self) -> impl Fn(&str, &str) -> bool + Send + Sync + 'static {
+        let config = self.config.clone();
+        move |later, earlier| is_known_to_hold(&config, later, earlier)
+    }
+
+    /// Returns whether only commits with certain signatures count.
+    pub fn requires_signatures(&self) -> bool {
+        matches!(self.signers, Signers::Only { .. })
+    }
+
     pub(super) fn short_call(&self) -> watchdog::Running {
         watchdog::short(self.repository.path(), self.config.timeout)
     }
@@ -241,5 +256,10 @@ pub(super) fn open_bare(path: &Path) -> Result<Repository, git2::Error> {
 pub(super) const EXECUTABLE: i32 = 0o100_755;
 
 fn signature(person: &Person) -> Result<Signature<'static>, RepoError> {
-    Signature::now(&person.name, &person.email).map_err(RepoError::git(format!("signing as {}", person.name)))
+    let signed = || {
+        let offset = Signature::now(&person.name, &person.email)?.when().offset_minutes();
+        // The clock that plans are made by, and not another one.
+        Signature::new(&person.name, &person.email, &Time::new(clock::now().as_second(), offset))
+    };
+    signed().map_err(RepoError::git(format!("signing as {}", person.name)))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::secret::SafeUrl;
 
 use super::known_hosts::Fingerprint;
-use super::signers::source::SignerSource;
+use super::signers::source::Trust;
 
 /// The default number of commits in a first clone.
 pub const USUAL_DEPTH: u32 = 200;
@@ -48,8 +48,8 @@ pub struct Config {
     pub committer: Person,
     /// How commits are signed, if they are.
     pub signing: Option<Signing>,
-    /// The keys whose commits count; without any, all commits count.
-    pub signers: Vec<SignerSource>,
+    /// The keys whose commits count, and those with special rights.
+    pub trust: Trust,
 }
 
 /// How to connect over ssh.

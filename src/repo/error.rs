@@ -96,6 +96,15 @@ pub enum RepoError {
     /// Only commits by certain keys count, and our key is not among them.
     #[error("commits signed with {} would not count: none of trust.signers accepts them", file.display())]
     OwnSignature { file: PathBuf },
+    /// Nobody has the right that a request needs.
+    #[error("nobody has the right to do this: {keys} is not set")]
+    NobodyListed { keys: String },
+    /// A request has to be signed, and we have no key.
+    #[error("this has to be signed, and git.signing is not set")]
+    NoSigningKey,
+    /// Our key does not have the right that a request needs.
+    #[error("commits signed with {} have no effect here: {keys} does not list its key, or not for now", file.display())]
+    NotListed { file: PathBuf, keys: String, listed: String },
     /// The server refused the push, with a message of its own.
     #[error("{url} refused the push to {branch}: {words}")]
     Refused { url: SafeUrl, branch: Branch, words: String },
@@ -197,6 +206,9 @@ impl Explain for RepoError {
             | RepoError::TooManyFiles { .. }
             | RepoError::Signers { .. }
             | RepoError::Unsigned
+            | RepoError::NobodyListed { .. }
+            | RepoError::NoSigningKey
+            | RepoError::NotListed { .. }
             | RepoError::OwnSignature { .. } => Fault::BadInput,
             RepoError::Refused { .. } => Fault::Refused,
             RepoError::Folder { .. } | RepoError::Setup { .. } | RepoError::Git { .. } | RepoError::Hangs { .. } => {
@@ -258,6 +270,12 @@ impl Explain for RepoError {
                 "add the public half of the key to trust.signers in every configuration, and check its options and expiry"
                     .to_owned()
             }
+            RepoError::NobodyListed { .. } => {
+                "list the keys of those who may, as lines of allowed_signers, in the agent's own file and in this one"
+                    .to_owned()
+            }
+            RepoError::NoSigningKey => "set git.signing.sshKeyFile, or pass --signing-key-file".to_owned(),
+            RepoError::NotListed { keys, listed, .. } => format!("{keys} lists {listed}"),
             RepoError::Refused { .. } => "give the bot's key or token the right to push to this branch".to_owned(),
             RepoError::NoPushOptions { .. } => {
                 "remove git.pushOptions, or allow them on the server: git config receive.advertisePushOptions true"

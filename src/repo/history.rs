@@ -33,6 +33,22 @@ pub struct Logged {
     pub is_cut: bool,
 }
 
+impl Logged {
+    pub(super) fn of(commit: &Commit<'_>, is_cut: bool) -> Logged {
+        // For libgit2 a commit at the boundary has no parents, but its header names them.
+        let header = String::from_utf8_lossy(commit.raw_header_bytes()).into_owned();
+        let parents = header.lines().filter_map(|line| Oid::from_str(line.strip_prefix("parent ")?).ok());
+        Logged {
+            id: CommitId(commit.id()),
+            parents: parents.map(CommitId).collect(),
+            message: String::from_utf8_lossy(commit.message_bytes()).into_owned(),
+            author: String::from_utf8_lossy(commit.author().name_bytes()).into_owned(),
+            time: Timestamp::from_second(commit.time().seconds()).unwrap_or_default(),
+            is_cut,
+        }
+    }
+}
+
 /// How a commit changed a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -175,6 +191,15 @@ impl BareClone {
         }))
     }
 
+    /// Returns name and address of the author of a commit, whose ID may be abbreviated, if the clone has it.
+    pub(super) fn author_of(&self, commit: &str) -> Option<(String, String)> {
+        let _call = self.short_call();
+        let found = self.repository.find_commit_by_prefix(commit).ok()?;
+        let author = found.author();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Some((text(author.name_bytes()), text(author.email_bytes())))
+    }
+
     /// Returns the first-parent history of a commit, back to the first commit or to where the clone is cut off.
     pub fn first_parents(&self, from: CommitId) -> Result<FirstParentHistory, RepoError> {
         let (mut ids, mut id, cut) = (Vec::new(), from.0, self.cut());
@@ -192,7 +217,7 @@ impl BareClone {
     }
 
     /// Returns the commits whose parents were not fetched (gitrepository-layout, `shallow`).
-    fn cut(&self) -> HashSet<Oid> {
+    pub(super) fn cut(&self) -> HashSet<Oid> {
         let file = std::fs::read_to_string(self.repository.path().join("shallow")).unwrap_or_default();
         file.lines().filter_map(|line| Oid::from_str(line.trim()).ok()).collect()
     }
@@ -234,20 +259,9 @@ impl Source<'_> {
     fn found(&self, id: Oid) -> Result<Found, git2::Error> {
         let _call = self.clone.short_call();
         let commit = self.clone.repository.find_commit(id)?;
-        // For libgit2 a commit at the boundary has no parents, but its header names them.
-        let header = String::from_utf8_lossy(commit.raw_header_bytes()).into_owned();
-        let parents = header.lines().filter_map(|line| Oid::from_str(line.strip_prefix("parent ")?).ok());
-        let parents: Vec<Oid> = parents.collect();
         let is_cut = self.cut.contains(&id);
-        let seconds = commit.time().seconds();
-        let logged = Logged {
-            id: CommitId(id),
-            parents: parents.iter().copied().map(CommitId).collect(),
-            message: String::from_utf8_lossy(commit.message_bytes()).into_owned(),
-            author: String::from_utf8_lossy(commit.author().name_bytes()).into_owned(),
-            time: Timestamp::from_second(seconds).unwrap_or_default(),
-            is_cut,
-        };
+        let (logged, seconds) = (Logged::of(&commit, is_cut), commit.time().seconds());
+        let parents: Vec<Oid> = logged.parents.iter().map(|parent| parent.0).collect();
         Ok(Found { logged, seconds, onward: if is_cut { Vec::new() } else { parents } })
     }
 }

@@ -10,6 +10,8 @@
 //! - [`remote`]: a conversation with the remote
 //! - [`fetch`]: fetching the remote's branch
 //! - [`history`]: which commits changed which files
+//! - [`line`]: the first-parent line of the branch, with the files that each commit changed
+//! - [`merging`]: what a merge would make, and what one has brought
 //! - [`modified_files`]: the files that a commit changed in place
 //! - `walk`: the order in which commits are read
 //! - [`checkout`]: a checkout on this machine
@@ -38,9 +40,11 @@ pub mod fetch;
 pub mod folder;
 pub mod history;
 pub mod known_hosts;
+pub mod line;
 mod local;
 mod local_push;
 mod loose;
+pub mod merging;
 pub mod modified_files;
 pub mod proposal;
 pub mod push;

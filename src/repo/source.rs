@@ -10,6 +10,7 @@ use crate::secret::SafeUrl;
 use super::clone::BareClone;
 use super::config::{Branch, Config, EVERYTHING, Https, Person, Ssh};
 use super::error::RepoError;
+use super::signers::source::Trust;
 
 /// The number of commits in the first clone of a source. Deployed images are mostly recent; more is fetched if needed.
 const DEPTH: u32 = 50;
@@ -110,7 +111,7 @@ impl Sources {
             author: nobody.clone(),
             committer: nobody,
             signing: None,
-            signers: Vec::new(),
+            trust: Trust::default(),
         })
     }
 }
@@ -188,6 +189,21 @@ pub fn lineage(config: Config, wanted: Wanted) -> Result<FirstParentHistory, Rep
     let lineage = clone.first_parents(tip)?;
     clone.note_sound();
     Ok(lineage)
+}
+
+/// Returns name and address of the author of a commit, whose ID may be abbreviated, or `None` if the branch does not have it.
+///
+/// # Errors
+/// As for [`lineage`].
+pub fn author(config: Config, commit: &str) -> Result<Option<(String, String)>, RepoError> {
+    let (mut clone, _) = BareClone::open(config)?.fetch()?;
+    let mut author = clone.author_of(commit);
+    if author.is_none() {
+        clone.deepen()?;
+        author = clone.author_of(commit);
+    }
+    clone.note_sound();
+    Ok(author)
 }
 
 #[cfg(test)]

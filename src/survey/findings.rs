@@ -13,6 +13,7 @@ use super::movements::Movements;
 use super::mover::Mover;
 use super::policy_proposals::PolicyProposals;
 use super::proposed_field::ProposedField;
+use super::stage_proposals::ProposedStage;
 use super::surroundings::Surroundings;
 use super::tree::KnownFields;
 
@@ -35,6 +36,8 @@ pub struct Findings {
     pub unresolved: Vec<Unresolved>,
     /// Proposed policies.
     pub policies: PolicyProposals,
+    /// Proposed stages, the earliest first.
+    pub stages: Vec<ProposedStage>,
     /// What became of Flux's objects.
     pub flux: FluxSettings,
     /// What registries answered, by host.

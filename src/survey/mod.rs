@@ -10,7 +10,7 @@
 //! - [`tree`]: the newest tree, and its image fields
 //! - [`file_traits`]: what a file says about the repository
 //! - [`surroundings`]: the tools, secrets and stages of the repository
-//! - [`stage`]: names of stages
+//! - [`stage`]: names of stages; [`stage_proposals`]: the stages that folders and files look like
 //! - [`image_name`]: the image whose tag a value is
 //! - [`app_version`]: the version of a chart that is the tag of its image
 //! - [`name_template`]: names that templates put together
@@ -39,6 +39,7 @@ pub mod proposed_field;
 pub mod proposed_policy;
 pub mod render;
 pub mod stage;
+pub mod stage_proposals;
 pub mod surroundings;
 pub mod tag_rules;
 pub mod tag_style;

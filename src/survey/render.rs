@@ -6,6 +6,7 @@ use super::findings::Findings;
 use super::mover::Mover;
 use super::proposed_field::ProposedField;
 use super::proposed_policy::{ProposedPolicy, ProposedTags};
+use super::stage_proposals::ProposedStage;
 use super::unnamed::PLACEHOLDER;
 use super::yaml_text::{comment, scalar};
 
@@ -14,8 +15,15 @@ const MOST_UNRESOLVED: usize = 25;
 
 /// Writes the file.
 pub fn render(findings: &Findings) -> String {
-    let sections =
-        [head(findings), git(findings), registries(findings), policies(findings), fields(findings), agent(findings)];
+    let sections = [
+        head(findings),
+        git(findings),
+        registries(findings),
+        policies(findings),
+        fields(findings),
+        stages(findings),
+        agent(findings),
+    ];
     let mut text: Vec<String> = sections.into_iter().filter(|section| !section.is_empty()).collect();
     text.extend(Some(left_alone(findings)).filter(|section| !section.is_empty()));
     text.join("\n")
@@ -69,8 +77,8 @@ fn surroundings(findings: &Findings) -> Vec<String> {
     if !found.stages.is_empty() {
         let stages = list(found.stages.iter().map(|(stage, count)| format!("{stage} ({count} files)")));
         lines.push(format!(
-            "Stages, by names of files and folders: {stages}. All of them follow the policies below; `git.paths` limits \
-             tagalong to some."
+            "Stages, by names of files and folders: {stages}. All of them follow the policies below; `stages` puts them \
+             in order, and `git.paths` limits tagalong to some."
         ));
     }
     lines
@@ -214,6 +222,34 @@ fn one_rule(rule: &ProposedField) -> String {
     if let Some(image) = &rule.image {
         text.push_str(&format!("    image: {}\n", scalar(image)));
     }
+    text
+}
+
+/// Proposes stages in a comment, because they change what follows the registry.
+fn stages(findings: &Findings) -> String {
+    if findings.stages.is_empty() {
+        return String::new();
+    }
+    let found = list(findings.stages.iter().map(|stage| {
+        let ProposedStage { name, files, shared, .. } = stage;
+        format!("{name} ({files} files with image fields; {shared} images that are in another one as well)")
+    }));
+    let mut text = comment(
+        0,
+        &format!(
+            "Folders or files look like stages: {found}. With these lines, only the first one follows the registry, and \
+             releases move from each to the next one. docs/stages.md explains what else they can wait for."
+        ),
+    );
+    let mut before: Option<&ProposedStage> = None;
+    let mut lines = vec!["stages:".to_owned()];
+    for stage in &findings.stages {
+        lines.push(format!("  - name: {}", scalar(&stage.name)));
+        lines.push(format!("    paths: [{}]", scalar(&stage.path)));
+        lines.extend(before.map(|before| format!("    from: {}\n    soak: 1h", scalar(&before.name))));
+        before = Some(stage);
+    }
+    text.extend(lines.join("\n").lines().map(|line| format!("# {line}\n")));
     text
 }
 

@@ -1,7 +1,7 @@
 //! Names of stages.
 
 /// Names of stages, the earliest first.
-const STAGES: [&str; 20] = [
+const STAGES: [&str; 24] = [
     "dev",
     "develop",
     "development",
@@ -11,6 +11,9 @@ const STAGES: [&str; 20] = [
     "integration",
     "qa",
     "uat",
+    "acceptance",
+    "alpha",
+    "beta",
     "demo",
     "sandbox",
     "stage",
@@ -18,6 +21,7 @@ const STAGES: [&str; 20] = [
     "stg",
     "preprod",
     "pre-prod",
+    "paper",
     "canary",
     "prod",
     "production",

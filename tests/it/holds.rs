@@ -104,7 +104,13 @@ fn a_reverted_tag_waits_for_a_newer_one() {
     push(&stage, "cccccc3", 5);
     syncs_to(&stage, "cccccc3");
     syncs_to(&stage, "cccccc3");
-    stage.tagalong(&["set", &image, "--force", "--allow-downgrade"]).ok();
+    let run = stage.tagalong(&["set", &image, "--force"]);
+    assert!(run.code == 2 && run.stderr.contains("--reason <TEXT>"), "{run:#?}");
+    stage.tagalong(&["set", &image, "--force", "--allow-downgrade", "--reason", "it was not to blame"]).ok();
+    let message = stage.origin.message();
+    for kind in ["downgrade ", "force "] {
+        assert_eq!(message.matches(&format!("\nTagalong-Forced: {kind}")).count(), 1, "{message}");
+    }
     assert_eq!(tag(&stage), "bbbbbb2");
     is_held(&stage, "bbbbbb2", "cccccc3");
     stage.origin.is_sound();

@@ -3,6 +3,7 @@
 //!
 //! - [`cycles`]: cycles, updates and pushes
 //! - [`images`]: the states of images, with a bounded number of series
+//! - [`stages`]: what releases wait for, and promotions
 //! - [`config`]: the configuration in use
 //! - [`flux`]: the outcome of commits in the cluster
 
@@ -10,6 +11,7 @@ pub mod config;
 pub mod cycles;
 pub mod flux;
 pub mod images;
+pub mod stages;
 
 use jiff::Timestamp;
 use prometheus_client::encoding::text;
@@ -29,6 +31,7 @@ use config::ConfigMetrics;
 use cycles::CycleMetrics;
 use flux::FluxMetrics;
 use images::ImageMetrics;
+use stages::StageMetrics;
 
 /// The media type of [`Metrics::encode`].
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -43,6 +46,7 @@ pub struct Metrics {
     pub notify: NotifyMetrics,
     cycles: CycleMetrics,
     images: ImageMetrics,
+    stages: StageMetrics,
     config: ConfigMetrics,
     leader: Gauge,
     flux: FluxMetrics,
@@ -56,6 +60,7 @@ impl Default for Metrics {
             notify: NotifyMetrics::default(),
             cycles: CycleMetrics::default(),
             images: ImageMetrics::default(),
+            stages: StageMetrics::default(),
             config: ConfigMetrics::default(),
             leader: Gauge::default(),
             flux: FluxMetrics::default(),
@@ -64,6 +69,7 @@ impl Default for Metrics {
         all.register("build", "The program that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         metrics.cycles.register(all);
         metrics.images.register(all);
+        metrics.stages.register(all);
         metrics.registry.register(all);
         metrics.config.register(all);
         metrics.notify.register(all);
@@ -95,6 +101,7 @@ impl Metrics {
         self.cycles.ended(outcome);
         if let Ok(report) = &outcome.result {
             self.images.set(&report.images);
+            self.stages.set(&report.stages, report.deployed().is_some(), outcome.ended);
         }
     }
 
@@ -104,6 +111,7 @@ impl Metrics {
         if !leads {
             // Only the leader reports the states of images.
             self.images.clear();
+            self.stages.clear();
         }
     }
 
@@ -124,6 +132,7 @@ mod tests {
     use crate::agent::outcome::Failure;
     use crate::cycle::error::CycleError;
     use crate::cycle::report::Report;
+    use crate::cycle::stages::report::StageReport;
     use crate::cycle::status::{ImageStatus, State};
     use crate::image::{Repository, Version};
     use crate::notify::metrics::Delivery;
@@ -159,6 +168,8 @@ mod tests {
         let report = Report {
             commit: "f00".parse().ok(),
             updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
+            proposes: Default::default(),
+            unrecorded: Vec::new(),
             attempts: 3,
             ..report(vec![ImageStatus { image: image.clone(), ..status("app", State::Kept(Reason::BlockedSecret)) }])
         };
@@ -229,11 +240,14 @@ mod tests {
             commit: None,
             updates: Vec::new(),
             skipped: Vec::new(),
+            proposes: Default::default(),
+            unrecorded: Vec::new(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 0,
             images,
             changes: [].into(),
+            stages: StageReport::default(),
             notes: Vec::new(),
         }
     }

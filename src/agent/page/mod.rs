@@ -2,12 +2,14 @@
 //! number of images.
 //!
 //! - [`images`]: the list of images
-//! - `controls`: its filter and its pages
+//! - `stages`: the board of stages
+//! - `controls`: the filter and the pages of the list
 //! - `parts`: times, commits, numbers
 
 mod controls;
 pub mod images;
 mod parts;
+mod stages;
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -47,6 +49,7 @@ pub fn render(snapshot: &Snapshot, query: &Result<Query, QueryError>) -> Markup 
                 }
                 main {
                     (overview(snapshot))
+                    (stages::section(snapshot))
                     (images::section(snapshot, query))
                     section aria-labelledby="moves" {
                         h2 #moves { "Recent updates" }
@@ -186,6 +189,8 @@ mod tests {
     use crate::agent::row::Row;
     use crate::agent::snapshot::SnapshotStore;
     use crate::agent::status::Rollout;
+    use crate::cycle::stages::report::StageReport;
+    use crate::cycle::stages::status::{CellStatus, NextStatus, WaitStatus};
     use crate::cycle::status::{FieldVersion, HoldStatus, ImageStatus, State, StatusReason};
     use crate::image::Tag;
     use crate::plan::skip::Reason;
@@ -200,6 +205,7 @@ mod tests {
             path: "images[0].newTag".to_owned(),
             tag: Some(tag("1a2b3c4d5e6f")),
             digest: None,
+            stage: None,
         };
         let status = ImageStatus {
             image: image.parse().expect("an image"),
@@ -276,6 +282,21 @@ mod tests {
             seconds: 3.4,
         };
         snapshot.status.rollouts = Arc::new([("ghcr.io/acme/shop".to_owned(), vec![rollout])].into());
+        let name = |text: &str| text.parse().expect("a name");
+        let waits = vec![WaitStatus {
+            gate: "check".to_owned(),
+            detail: "e2e failed: <i>".to_owned(),
+            until: None,
+            has_failed: true,
+        }];
+        let next =
+            Some(NextStatus { tag: Some("5d6e7f8".parse().expect("a tag")), id: None, waits, evidence: Vec::new() });
+        let board = vec![
+            CellStatus::example(name("beta"), "ghcr.io/acme/shop", None),
+            CellStatus::example(name("live"), "ghcr.io/acme/shop", next),
+            CellStatus::example(name("beta"), "till", None),
+        ];
+        snapshot.status.stages = Arc::new(StageReport { board, ..StageReport::default() });
         snapshot.status.notes = Notes { first: vec!["charts/x.yaml is not valid YAML".to_owned()], more: 4312 };
         snapshot
     }
@@ -324,7 +345,7 @@ mod tests {
         }
         let all = shown(&snapshot(), "");
         let count = |name: &str| all.matches(&format!("<{name}")).count();
-        assert_eq!((count("table"), count("caption"), count("h1"), count("main")), (2, 2, 1, 1));
+        assert_eq!((count("table"), count("caption"), count("h1"), count("main")), (3, 3, 1, 1));
     }
 
     fn is_sound(page: &str) {
@@ -366,6 +387,28 @@ mod tests {
         assert!(!page.contains("<script") && !page.contains("<img") && !page.contains("hunter2"), "{page}");
         assert!(page.contains("href=\"https://git.example.com/org/infra/commit/c0ffee1234\""), "{page}");
     }
+
+    #[test]
+    fn the_board_has_a_row_for_each_release_and_what_needs_people_comes_first() {
+        let page = shown(&snapshot(), "");
+        let board =
+            page.split_once("<caption id=\"board\">").expect("a board").1.split_once("</table>").expect("its end").0;
+        let rows: Vec<&str> = board.split("<tr>").skip(2).collect();
+        assert_eq!(rows.len(), 2, "{board}");
+        assert!(rows[0].contains("ghcr.io/acme/shop") && rows[1].contains("till"), "{board}");
+        assert!(rows[0].contains("next: <code>5d6e7f8</code>") && rows[0].contains("e2e failed: &lt;i&gt;"), "{board}");
+        assert!(rows[0].contains("for ") && rows[1].contains("none"), "{board}");
+        let mut snapshot = snapshot();
+        let cell = |n: usize| CellStatus::example("live".parse().expect("a name"), &format!("app-{n:04}"), None);
+        let board = (0..1000).map(cell).collect();
+        snapshot.status.stages = Arc::new(StageReport { board, ..StageReport::default() });
+        let page = shown(&snapshot, "");
+        assert!(page.contains("app-0049") && !page.contains("app-0050"), "{page}");
+        assert!(page.contains("and 950 more releases in <code>tagalong stages</code>"), "{page}");
+        snapshot.status.stages = Arc::default();
+        assert!(!shown(&snapshot, "").contains("id=\"stages\""));
+    }
+
     #[test]
     fn pages_show_every_image_once_and_problems_first() {
         let snapshot = crowd(1000);

@@ -44,6 +44,11 @@ pub fn label(state: State) -> &'static str {
     match state {
         State::UpToDate | State::Kept(Reason::UpToDate) => "up to date",
         State::Kept(Reason::NoCandidate) => "no candidate",
+        State::Kept(Reason::Soaking) => "soaking",
+        State::Kept(Reason::Check) => "waiting for checks",
+        State::Kept(Reason::Window) => "window closed",
+        State::Kept(Reason::Approval) => "waiting for approval",
+        State::Kept(Reason::Incomplete) => "incomplete",
         State::Updating => "updating",
         State::Kept(Reason::Suspended) => "suspended",
         State::Kept(Reason::Held) => "held",

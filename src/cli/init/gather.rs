@@ -31,6 +31,7 @@ use crate::survey::movements::{Change, Movements};
 use crate::survey::name_template::NameTemplate;
 use crate::survey::policy_proposals;
 use crate::survey::proposed_field::ProposedField;
+use crate::survey::stage_proposals;
 use crate::survey::surroundings::Surroundings;
 use crate::survey::tree::{KnownFields, Tree};
 
@@ -67,6 +68,7 @@ fn read(request: Request<'_>) -> Result<Findings, RepoError> {
     let mut policies = policy_proposals::propose(&movements, &after);
     let has_flux_policy = |image: &String| flux.policies.iter().any(|policy| policy.images.contains(image));
     policies.policies.retain(|policy| !policy.images.iter().all(has_flux_policy));
+    let effective = after.fields.iter().filter(|located| located.shadowed_by.is_none());
     Ok(Findings {
         url: shown_url(repo),
         branch: repo.branch.to_string(),
@@ -76,6 +78,7 @@ fn read(request: Request<'_>) -> Result<Findings, RepoError> {
         rules: proposals.rules,
         unresolved: proposals.unresolved,
         policies,
+        stages: stage_proposals::propose(effective.map(|located| (located.file.as_str(), &located.field.repository))),
         flux,
         ..Findings::default()
     })

@@ -11,6 +11,7 @@ use crate::survey::findings::{FieldSummary, Findings, HistorySummary};
 use crate::survey::flux::meaning::Meaning;
 use crate::survey::mover::Mover;
 use crate::survey::render::unresolved;
+use crate::survey::stage_proposals::ProposedStage;
 use crate::survey::surroundings::Surroundings;
 use crate::survey::unnamed::PLACEHOLDER;
 
@@ -30,6 +31,7 @@ pub struct Json<'f> {
     surroundings: &'f Surroundings,
     policies: Vec<Policy<'f>>,
     rules: Vec<Rule<'f>>,
+    stages: &'f [ProposedStage],
     unresolved: Vec<Unresolved<'f>>,
     left_to: BTreeMap<Mover, Vec<&'f String>>,
     flux: &'f [Meaning],
@@ -72,6 +74,7 @@ pub fn json<'f>(findings: &'f Findings, config: &'f str, file: Option<&Path>, gi
         fields: &findings.fields,
         surroundings: &findings.surroundings,
         policies: policies.map(|policy| Policy { images: &policy.images, because: &policy.because }).collect(),
+        stages: &findings.stages,
         rules: findings
             .rules
             .iter()

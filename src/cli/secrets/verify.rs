@@ -13,6 +13,7 @@ use crate::cli::folder::Folder;
 use crate::cli::output::{self, Format};
 use crate::config::load::Config;
 use crate::cycle::error::CycleError;
+use crate::cycle::queries;
 use crate::cycle::secrets::verify::Progress;
 use crate::fault::Fault;
 use crate::manifest::inventory::NamedFileError;
@@ -87,7 +88,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     };
     let verdicts = match &arguments.dir {
         Some(dir) => in_folder(&config, dir, &progress),
-        None => connect::engine(&config)?.verify_secrets(&progress).map_err(CliError::from),
+        None => queries::verify_secrets(&connect::engine(&config)?, &progress).map_err(CliError::from),
     };
     bar.finish_and_clear();
     let verdicts = verdicts?;

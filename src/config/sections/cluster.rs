@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::config::{Config, Election, ElectionTiming, Flux, ObjectName, ObjectRef, Receiver};
+use crate::cluster::config::{Argocd, Config, Election, ElectionTiming, Flux, ObjectName, ObjectRef, Receiver};
 
 use crate::config::reader::{Environment, Section};
 
@@ -12,19 +12,25 @@ const TIMEOUT: Duration = Duration::from_secs(600);
 const LEASE: &str = "tagalong";
 /// The namespace of Flux, unless configured.
 const NAMESPACE: &str = "flux-system";
+/// The namespace of Argo CD, unless configured.
+const ARGOCD_NAMESPACE: &str = "argocd";
 /// The file in which Linux shows the name of the machine.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// Reads the section.
 pub fn read(mut section: Section<'_>, environment: Environment<'_>) -> Config {
     let (leader_election, of_flux) = (section.section("leaderElection"), section.section("flux"));
-    if section.lacks("leaderElection") && section.lacks("flux") {
-        section.error("`leaderElection` or `flux` is required, for example `leaderElection: { lease: tagalong }`");
+    let of_argocd = section.section("argocd");
+    if ["leaderElection", "flux", "argocd"].iter().all(|key| section.lacks(key)) {
+        section.error(
+            "`leaderElection`, `flux` or `argocd` is required, for example `leaderElection: { lease: tagalong }`",
+        );
     }
     section.finish();
     Config {
         election: leader_election.and_then(|section| election(section, environment)),
         flux: of_flux.and_then(flux),
+        argocd: of_argocd.and_then(argocd),
     }
 }
 
@@ -63,6 +69,20 @@ fn flux(mut section: Section<'_>) -> Option<Flux> {
     let namespaces = if namespaces.is_empty() { source.namespace.parse().into_iter().collect() } else { namespaces };
     // An incomplete receiver has been reported already.
     Some(Flux { source, namespaces, receiver: receiver.flatten(), timeout })
+}
+
+fn argocd(mut section: Section<'_>) -> Option<Argocd> {
+    let namespace = section.parsed("namespace").or_else(|| ARGOCD_NAMESPACE.parse().ok());
+    let names = section.each_with("applications", |text| text.parse::<ObjectName>().map_err(|error| error.to_string()));
+    let selector = section.parsed_with("selector", |text| match text.trim() {
+        "" => Err("the selector is empty; write labels such as team=shop".to_owned()),
+        text => Ok(text.to_owned()),
+    });
+    if !section.lacks("applications") && !section.lacks("selector") {
+        section.error("`applications` and `selector` exclude each other");
+    }
+    section.finish();
+    Some(Argocd { namespace: namespace?, names, selector })
 }
 
 fn source(mut section: Section<'_>) -> Option<ObjectRef> {

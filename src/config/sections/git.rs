@@ -10,6 +10,7 @@ use crate::plan::batch::Batch;
 use crate::repo::config::{Branch, Https, Person, Signing, SigningKeyFile, Ssh};
 use crate::secret::SafeUrl;
 
+use super::forge::{self, ForgeAccess};
 use super::pull_request::{self, PullRequest};
 use super::transport::{https, ssh};
 
@@ -46,6 +47,8 @@ pub struct GitSection {
     pub push_branch: Option<Branch>,
     /// `pushOptions`.
     pub push_options: Vec<String>,
+    /// `forge`.
+    pub forge: Option<ForgeAccess>,
     /// `pullRequest`.
     pub pull_request: Option<PullRequest>,
 }
@@ -68,6 +71,7 @@ pub fn read(mut section: Section<'_>) -> GitSection {
             }
             Ok(text.to_owned())
         }),
+        forge: section.section("forge").and_then(forge::read),
         pull_request,
         // Each pattern was checked above.
         paths: PathFilter::new(&paths).unwrap_or_default(),

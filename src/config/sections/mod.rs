@@ -2,10 +2,12 @@
 //!
 //! - [`git`]: the keys of `git`
 //! - [`transport`]: the keys of `ssh` and `https`, of `git` and of `sources`
+//! - [`forge`]: the keys of `git.forge`
 //! - [`pull_request`]: the keys of `git.pullRequest`
 //! - [`registries`]: the keys of `registries`
 //! - [`sources`]: the keys of `sources`
 //! - [`policies`]: the keys of `policies`, `fields` and `embedded`
+//! - [`stages`]: the keys of `stages`, `releases` and `windows`
 //! - [`secrets`]: the keys of `secrets`
 //! - [`trust`]: the keys of `trust`
 //! - [`agent`]: the keys of `agent`
@@ -14,6 +16,7 @@
 
 pub mod agent;
 pub mod cluster;
+pub mod forge;
 pub mod git;
 pub mod notify;
 pub mod policies;
@@ -21,5 +24,6 @@ pub mod pull_request;
 pub mod registries;
 pub mod secrets;
 pub mod sources;
+pub mod stages;
 pub mod transport;
 pub mod trust;

@@ -13,10 +13,12 @@ use crate::policy::tags::{Filter, RuleError, ShaForm, TagRule};
 use crate::repo::config::Branch;
 use crate::secret::SafeUrl;
 
-/// Reads all three from the root of a file.
+use super::stages;
+
+/// Reads these and the stages from the root of a file.
 pub fn read(root: &mut Section<'_>) -> TreeConfig {
     let rules = root.sections("policies").into_iter().filter_map(policy).collect();
-    TreeConfig { policies: PolicySet { rules }, field_rules: field_rules(root) }
+    TreeConfig { policies: PolicySet { rules }, field_rules: field_rules(root), stages: stages::read(root) }
 }
 
 /// Reads `fields` and `embedded` from the root of a file.

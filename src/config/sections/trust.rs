@@ -1,14 +1,18 @@
-//! The section `trust`, which says whose commits count.
+//! The section `trust`, which says whose commits count, and who has special rights.
 
 use crate::config::reader::Section;
-use crate::repo::signers::source::SignerSource;
+use crate::repo::signers::source::{SignerSource, Trust};
 
-/// Reads the section, and returns the keys.
-pub fn signers(mut section: Section<'_>) -> Vec<SignerSource> {
-    let signers = section.each_with("signers", SignerSource::read);
-    if section.lacks("signers") {
-        section.error("`signers` is required");
+/// Reads the section.
+pub fn read(mut section: Section<'_>) -> Trust {
+    let trust = Trust {
+        signers: section.each_with("signers", SignerSource::read),
+        approvers: section.each_with("approvers", SignerSource::read_ssh),
+        break_glass: section.each_with("breakGlass", SignerSource::read_ssh),
+    };
+    if ["signers", "approvers", "breakGlass"].into_iter().all(|key| section.lacks(key)) {
+        section.error("`signers`, `approvers` or `breakGlass` is required");
     }
     section.finish();
-    signers
+    trust
 }

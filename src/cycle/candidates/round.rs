@@ -22,10 +22,10 @@ use crate::cycle::time_limit::{TimeLimit, before, unfinished};
 use crate::image::{Repository, Tag};
 use crate::manifest::inventory::Inventory;
 use crate::plan::candidates::Candidates;
-use crate::plan::decide::governed;
 use crate::plan::findings::Findings;
 use crate::plan::findings::{FindingsByImage, NoFindings};
-use crate::policy::rule::{PolicySet, Rule};
+use crate::plan::tree_config::TreeConfig;
+use crate::policy::rule::Rule;
 use crate::policy::tags::TagRule;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
@@ -118,9 +118,9 @@ impl Round<'_> {
         &self,
         findings: &mut FindingsByImage,
         inventory: &Inventory,
-        policies: &PolicySet,
+        config: &TreeConfig,
     ) -> RoundNotes {
-        let followed = followed(inventory, policies);
+        let followed = followed(inventory, config);
         self.findings_cache.keep_only(|repository| followed.contains_key(repository));
         let mut followed: Vec<Followed<'_>> = followed.into_values().collect();
         followed.retain(|followed| match findings.get(followed.repository) {
@@ -215,14 +215,14 @@ impl Round<'_> {
         findings: &mut FindingsByImage,
         wanted: &BTreeSet<Repository>,
         inventory: &Inventory,
-        policies: &PolicySet,
+        config: &TreeConfig,
     ) {
         if wanted.is_empty() {
             return;
         }
         let has_choices_only =
             |repository: &Repository| matches!(findings.get(repository), Some(Ok(Findings::Choices(_))));
-        let followed = followed(inventory, policies).into_values();
+        let followed = followed(inventory, config).into_values();
         let followed: Vec<_> = followed
             .filter(|followed| wanted.contains(followed.repository) && has_choices_only(followed.repository))
             .collect();
@@ -408,9 +408,9 @@ fn by_host(followed: Vec<Followed<'_>>) -> BTreeMap<&str, Vec<Followed<'_>>> {
 }
 
 /// Returns the repositories that policies govern, each with the current tags of its fields.
-fn followed<'o>(inventory: &'o Inventory, policies: &'o PolicySet) -> BTreeMap<&'o Repository, Followed<'o>> {
+fn followed<'o>(inventory: &'o Inventory, config: &'o TreeConfig) -> BTreeMap<&'o Repository, Followed<'o>> {
     let mut followed = BTreeMap::new();
-    for (located, rule) in governed(inventory, policies) {
+    for (located, rule) in config.governed(inventory) {
         let repository = &located.field.repository;
         let entry =
             followed.entry(repository).or_insert_with(|| Followed { repository, rule, current: BTreeSet::new() });

@@ -16,14 +16,29 @@ use super::image::Image;
 use super::moved::Moved;
 use super::older::Older;
 use super::pull_secrets::PullSecrets;
+use super::same_bytes::SameBytes;
 use super::secrets::Secrets;
 use super::suspended::Suspended;
 use super::taken_back::TakenBack;
+use super::window::Window;
 
 /// All gates, in the order in which an update has to pass them. Gates without requests come before those that send
 /// some, unless they need the results.
-const GATES: [&dyn Gate; 11] =
-    [&Held, &Image, &Age, &Older, &TakenBack, &ClosedProposals, &Encrypted, &Secrets, &PullSecrets, &Moved, &Suspended];
+const GATES: [&dyn Gate; 13] = [
+    &Held,
+    &Image,
+    &SameBytes,
+    &Age,
+    &Older,
+    &TakenBack,
+    &ClosedProposals,
+    &Encrypted,
+    &Secrets,
+    &PullSecrets,
+    &Moved,
+    &Window,
+    &Suspended,
+];
 
 /// The result of all gates.
 pub struct Passed {
@@ -38,7 +53,7 @@ pub struct Passed {
 /// Takes a plan through all gates. Returns `None` if it has to be made again, because a chosen tag turned out to be
 /// broken and its policy falls back to the next best one.
 pub async fn pass(plan: Plan, context: &mut Context<'_>) -> Result<Option<Passed>, CycleError> {
-    let Plan { mut updates, mut skipped } = plan;
+    let Plan { mut updates, mut skipped, .. } = plan;
     let mut holds = Vec::new();
     let terms = context.terms;
     for gate in GATES.iter().filter(|gate| gate.applies_to(terms)) {
@@ -73,17 +88,23 @@ pub async fn pass(plan: Plan, context: &mut Context<'_>) -> Result<Option<Passed
     Ok(Some(Passed { gated, skipped: skipped.into_iter().collect(), holds }))
 }
 
-/// Removes the updates whose scalar is also that of an update that was kept back.
+/// Removes the updates whose scalar is also that of an update that was kept back, and those of the same release: it
+/// enters a stage as a whole, or not at all.
 fn keep_together(updates: &mut Vec<Update>, kept: &[(Update, Reason)]) -> Vec<Skipped> {
     let mut skipped = Vec::new();
     updates.retain(|update| {
         let shares =
             |(other, _): &&(Update, Reason)| other.file == update.file && other.field.shares_scalar_with(&update.field);
-        let Some((other, reason)) = kept.iter().find(shares) else { return true };
-        let detail = format!(
-            "{}: {} is the tag of {} too, which is kept back",
-            update.file, update.field.path, other.field.repository
-        );
+        let is_of_release = |(other, _): &&(Update, Reason)| update.entry.is_some() && other.entry == update.entry;
+        let (detail, reason) = if let Some((other, reason)) = kept.iter().find(shares) {
+            let (file, path, image) = (&update.file, &update.field.path, &other.field.repository);
+            (format!("{file}: {path} is the tag of {image} too, which is kept back"), reason)
+        } else if let Some((other, reason)) = kept.iter().find(is_of_release) {
+            let (file, path, image) = (&update.file, &update.field.path, &other.field.repository);
+            (format!("{file}: {path} stays because {image} of the same release is kept back in {}", other.file), reason)
+        } else {
+            return true;
+        };
         skipped.push(Skipped::field(&update.file, &update.field, update.tag.clone(), *reason, detail));
         false
     });

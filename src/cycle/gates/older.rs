@@ -91,7 +91,7 @@ async fn strike(updates: &[Update], refusals: &[Option<Refused>], context: &mut 
 fn compares(update: &Update, context: &Context<'_>) -> bool {
     let held = &update.field.version;
     match update.ordered_by {
-        OrderedBy::Name | OrderedBy::Request => false,
+        OrderedBy::Name | OrderedBy::Promotion | OrderedBy::Request => false,
         OrderedBy::Digest => held.digest.is_some(),
         OrderedBy::Built | OrderedBy::Pushed | OrderedBy::Commit => {
             let rule = context.config.policies.rule_for(&update.field.repository);

@@ -9,6 +9,7 @@ use crate::image::{Repository, Version};
 use crate::manifest::field::Field;
 use crate::manifest::field_rules::FieldRules;
 use crate::manifest::find;
+use crate::plan::approvals::StageOrders;
 use crate::plan::decide::Update;
 use crate::plan::findings::FindingsByImage;
 use crate::plan::gate::{Verification, Verifications, wanted};
@@ -49,6 +50,11 @@ impl History {
     /// Returns the holds by name.
     pub fn named(&mut self, tip: &mut Tip) -> Result<&NamedHolds, RepoError> {
         Ok(&self.read(tip, Depth::Named)?.named)
+    }
+
+    /// Returns what the orders about stages amount to.
+    pub fn stage_orders(&mut self, tip: &mut Tip) -> Result<&StageOrders, RepoError> {
+        Ok(self.read(tip, Depth::StageOrders)?.stage_orders.get_or_insert_default())
     }
 
     /// Returns the hold on what an update would write, or on another tag of the same build: what was replaced under one
@@ -210,11 +216,24 @@ impl History {
         image: &Repository,
         version: &Version,
     ) -> Result<Option<Hold>, RepoError> {
-        let Some(last) = proposal::last(&self.closed, image, version) else { return Ok(None) };
-        let at = last.at;
-        self.read(tip, Depth::Since(at))?;
+        let closed = std::mem::take(&mut self.closed);
+        let hold = self.hold_by_closing(tip, &closed, image, version);
+        self.closed = closed;
+        hold
+    }
+
+    /// Returns the hold that these pull requests put on a version of an image.
+    pub fn hold_by_closing(
+        &mut self,
+        tip: &mut Tip,
+        closed: &[ClosedPullRequest],
+        image: &Repository,
+        version: &Version,
+    ) -> Result<Option<Hold>, RepoError> {
+        let Some(last) = proposal::last(closed, image, version) else { return Ok(None) };
+        self.read(tip, Depth::Since(last.at))?;
         let records = self.read.as_ref().map_or(&[][..], |read| &read.records);
-        Ok(proposal::hold_by_closed(&self.closed, records, image, version))
+        Ok(proposal::hold_by_closed(closed, records, image, version))
     }
 
     /// Returns all holds that closed pull requests put on an image.

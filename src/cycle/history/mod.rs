@@ -1,9 +1,11 @@
-//! The commits of a branch, as far as they matter for holds.
+//! The commits of a branch: the holds that follow from them, and the moves of fields.
 //!
 //! - [`branch`]: the holds, and earlier versions of fields
 //! - [`confirm`]: whether a commit did what it records
+//! - [`moves`]: the moves of image fields along the branch
 //! - [`read_back`]: the commits, read only as far back as necessary
 
 pub mod branch;
 pub mod confirm;
+pub mod moves;
 pub mod read_back;

@@ -8,13 +8,16 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::image::{Repository, Version};
+use crate::plan::approvals::StageOrders;
 use crate::plan::hold::{CommitRecord, NamedHolds};
+use crate::plan::stage_order::SignedBy;
 use crate::plan::trailer::{Effect, Hold, Trailers};
-use crate::repo::checkpoint::Checkpoint;
+use crate::repo::checkpoint::{Checkpoint, Subject};
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 use crate::repo::fetch::Deepened;
 use crate::repo::history::Logged;
+use crate::repo::signers::people::Role;
 use crate::text;
 
 use super::confirm::confirms;
@@ -31,6 +34,8 @@ const OLDER_IN_A_ROW: usize = 16;
 pub enum Depth {
     /// To where all holds by name are known.
     Named,
+    /// To where all orders about stages are known, too.
+    StageOrders,
     /// To `git.depth` commits.
     Usual,
     /// To `git.depth` commits, and further to where commits are older than this.
@@ -57,6 +62,8 @@ pub struct ReadHistory {
     pub is_all: bool,
     /// The holds by name.
     pub named: NamedHolds,
+    /// What the orders about stages amount to, if history was read to where they are known.
+    pub stage_orders: Option<StageOrders>,
     /// The commit where reading ended, if history goes on.
     pub horizon: Option<Horizon>,
     /// The versions that tagalong set and never replaced itself, for images where this was computed.
@@ -76,6 +83,12 @@ const LIMITED: &str = "git.historyLimit";
 const SHALLOW: &str = "the remote is a shallow clone";
 
 impl Horizon {
+    /// Returns the oldest commit that was read, if reading ended there because of the limit or because history is cut off.
+    pub(super) fn at(oldest: Option<(String, Timestamp)>, is_limited: bool, is_cut: bool) -> Option<Horizon> {
+        let why = if is_limited { LIMITED } else { SHALLOW };
+        oldest.filter(|_| is_limited || is_cut).map(|(commit, when)| Horizon { commit, when, why })
+    }
+
     /// Returns a note for people.
     pub fn note(&self) -> String {
         let commit: String = self.commit.chars().take(7).collect();
@@ -98,9 +111,9 @@ enum End {
 impl ReadHistory {
     /// Reads history from a tip to a depth, and fetches more of it as necessary.
     pub fn read(clone: &mut BareClone, tip: CommitId, depth: Depth) -> Result<ReadHistory, RepoError> {
-        let kept = clone.checkpoint();
+        let kept = Kept::of(clone);
         loop {
-            let mut reading = Reading::of(tip, kept.as_ref());
+            let mut reading = Reading::of(tip, &kept);
             let end = match reading.run(clone, tip, depth)? {
                 End::Cut => match clone.deepen()? {
                     Deepened::More => continue,
@@ -112,8 +125,8 @@ impl ReadHistory {
             // A shallow remote may have more later.
             let is_lasting = !matches!(end, End::Cut);
             let read = reading.finish(end);
-            if is_lasting && kept.is_none_or(|kept| kept.commit != tip) {
-                read.keep(clone, tip);
+            if is_lasting {
+                read.keep(clone, tip, &kept);
             }
             return Ok(read);
         }
@@ -124,6 +137,7 @@ impl ReadHistory {
         let is_usual = self.records.len() >= usual;
         match depth {
             Depth::Named => true,
+            Depth::StageOrders => self.stage_orders.is_some(),
             Depth::Usual => is_usual,
             Depth::Everything => false,
             Depth::Since(built) => {
@@ -136,7 +150,17 @@ impl ReadHistory {
     }
 
     /// Saves the results for the next run.
-    fn keep(&self, clone: &BareClone, tip: CommitId) {
+    fn keep(&self, clone: &BareClone, tip: CommitId, kept: &Kept) {
+        let is_new = |kept: &Option<Checkpoint>| kept.as_ref().is_none_or(|kept| kept.commit != tip);
+        if is_new(&kept.holds) {
+            clone.keep_checkpoint(Subject::Holds, &Checkpoint { commit: tip, text: self.holds_to_keep() });
+        }
+        if let Some(orders) = self.stage_orders.as_ref().filter(|_| is_new(&kept.stage_orders)) {
+            clone.keep_checkpoint(Subject::StageOrders, &Checkpoint { commit: tip, text: orders.lines() });
+        }
+    }
+
+    fn holds_to_keep(&self) -> String {
         let mut text = String::new();
         if let Some(horizon) = &self.horizon {
             let _ = writeln!(text, "{HORIZON}{} {}", horizon.commit, horizon.when);
@@ -144,7 +168,20 @@ impl ReadHistory {
         for hold in self.named.all() {
             let _ = writeln!(text, "Tagalong-Held: {}", hold.trailer());
         }
-        clone.keep_checkpoint(&Checkpoint { commit: tip, text });
+        text
+    }
+}
+
+/// The results of earlier runs.
+struct Kept {
+    holds: Option<Checkpoint>,
+    stage_orders: Option<Checkpoint>,
+}
+
+impl Kept {
+    fn of(clone: &BareClone) -> Kept {
+        let of = |subject| clone.checkpoint(subject);
+        Kept { holds: of(Subject::Holds), stage_orders: of(Subject::StageOrders) }
     }
 }
 
@@ -159,7 +196,7 @@ fn horizon_in(text: &str) -> Option<Horizon> {
 /// A reading in progress.
 struct Reading<'k> {
     read: ReadHistory,
-    kept: Option<&'k Checkpoint>,
+    kept: &'k Kept,
     /// True once a commit was read that lists all holds before it.
     knows_holds: bool,
     /// The next commit of the line of first parents.
@@ -169,7 +206,7 @@ struct Reading<'k> {
 }
 
 impl<'k> Reading<'k> {
-    fn of(tip: CommitId, kept: Option<&'k Checkpoint>) -> Reading<'k> {
+    fn of(tip: CommitId, kept: &'k Kept) -> Reading<'k> {
         let (read, held_at_boundary) = Default::default();
         Reading { read, kept, knows_holds: false, next_in_line: Some(tip), held_at_boundary }
     }
@@ -205,12 +242,24 @@ impl<'k> Reading<'k> {
             }
             let Some(holds) = self.holds_at(clone, logged, at)? else { continue };
             self.knows_holds = true;
-            let later = later_than(logged.id, group).map(|index| before + index).filter(|index| *index != at);
-            let later: Vec<Arc<CommitRecord>> =
-                (0..before).chain(later).map(|index| Arc::clone(&self.read.records[index])).collect();
-            self.read.named = NamedHolds::after(&holds, &later);
+            self.read.named = NamedHolds::after(&holds, &self.later(group, before, at));
         }
+        self.take_stage_orders(group, before);
         Ok(())
+    }
+
+    /// Takes the orders about stages that an earlier run found, if that read up to a commit of this group.
+    fn take_stage_orders(&mut self, group: &[Logged], before: usize) {
+        let Some(kept) = self.kept.stage_orders.as_ref().filter(|_| self.read.stage_orders.is_none()) else { return };
+        let Some(index) = group.iter().position(|logged| logged.id == kept.commit) else { return };
+        let earlier = StageOrders::read(&kept.text);
+        self.read.stage_orders = earlier.map(|earlier| earlier.after(&self.later(group, before, before + index)));
+    }
+
+    /// Returns the records that are not before the one at `at`, which is in a group that begins at `before`.
+    fn later(&self, group: &[Logged], before: usize, at: usize) -> Vec<Arc<CommitRecord>> {
+        let later = later_than(group[at - before].id, group).map(|index| before + index).filter(|index| *index != at);
+        (0..before).chain(later).map(|index| Arc::clone(&self.read.records[index])).collect()
     }
 
     /// Returns the holds by name right after a commit, if it lists them or was read in an earlier run.
@@ -220,7 +269,7 @@ impl<'k> Reading<'k> {
             self.next_in_line = logged.parents.first().copied();
         }
         let record = &self.read.records[at];
-        if let Some(kept) = self.kept.filter(|kept| kept.commit == logged.id) {
+        if let Some(kept) = self.kept.holds.as_ref().filter(|kept| kept.commit == logged.id) {
             self.read.horizon = horizon_in(&kept.text);
             return Ok(Some(Trailers::read(&kept.text).held));
         }
@@ -245,16 +294,14 @@ impl<'k> Reading<'k> {
 
     fn finish(mut self, end: End) -> ReadHistory {
         self.read.is_all = !matches!(end, End::Enough);
-        let why = match end {
-            End::Limited => Some(LIMITED),
-            End::Cut => Some(SHALLOW),
-            End::Enough | End::All => None,
-        };
-        if let Some((why, oldest)) = why.zip(self.read.records.last()) {
-            self.read.horizon = Some(Horizon { commit: oldest.commit.clone(), when: oldest.when, why });
-        }
+        let oldest = self.read.records.last().map(|oldest| (oldest.commit.clone(), oldest.when));
+        let horizon = Horizon::at(oldest, matches!(end, End::Limited), matches!(end, End::Cut));
+        self.read.horizon = horizon.or(self.read.horizon.take());
         if !self.knows_holds {
             self.read.named = NamedHolds::after(&self.held_at_boundary, &self.read.records);
+        }
+        if self.read.is_all && self.read.stage_orders.is_none() {
+            self.read.stage_orders = Some(StageOrders::default().after(&self.read.records));
         }
         self.read
     }
@@ -276,7 +323,7 @@ fn later_than(commit: CommitId, group: &[Logged]) -> impl Iterator<Item = usize>
 /// The longest subject, and name of an author, that is shown, in characters.
 const MAX_WORDS: usize = 200;
 
-fn record(clone: &BareClone, logged: &Logged, ago: usize) -> Result<CommitRecord, RepoError> {
+pub(super) fn record(clone: &BareClone, logged: &Logged, ago: usize) -> Result<CommitRecord, RepoError> {
     let all = Trailers::read(&logged.message);
     // Most commits are other people's, and say nothing to us.
     let (effect, is_trusted) = if all.is_empty() {
@@ -290,6 +337,12 @@ fn record(clone: &BareClone, logged: &Logged, ago: usize) -> Result<CommitRecord
         (effect, clone.is_trusted(logged.id)?)
     };
     let shown = |words: &str| text::cut(&text::words(words), MAX_WORDS).into_owned();
+    let trailers = all.counting(effect, is_trusted);
+    let signed_by = if trailers.stage_orders.is_empty() && trailers.break_glass.is_empty() {
+        SignedBy::default()
+    } else {
+        signed_by(clone, logged.id)?
+    };
     Ok(CommitRecord {
         ago,
         commit: logged.id.to_string(),
@@ -298,6 +351,16 @@ fn record(clone: &BareClone, logged: &Logged, ago: usize) -> Result<CommitRecord
         subject: shown(logged.message.lines().next().unwrap_or_default()),
         effect,
         is_trusted,
-        trailers: all.counting(effect, is_trusted),
+        trailers,
+        signed_by,
+    })
+}
+
+/// Returns who signed a commit, by what they may do.
+fn signed_by(clone: &BareClone, id: CommitId) -> Result<SignedBy, RepoError> {
+    Ok(SignedBy {
+        approver: clone.signer(id, Role::Approver)?,
+        glass_breaker: clone.signer(id, Role::GlassBreaker)?,
+        is_unproved: clone.people().is_empty(),
     })
 }

@@ -8,15 +8,18 @@ use tokio::task::block_in_place;
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
 use crate::cycle::idle::{self, Thoroughness};
+use crate::cycle::stages::planning as stages;
 use crate::cycle::tip::Tip;
 use crate::image::Repository;
 use crate::manifest::file_kind::REPOSITORY_FILE;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
+use crate::manifest::prefilter::Prefilter;
 use crate::plan::decide::{self, Plan};
 use crate::plan::message::Purpose;
 use crate::plan::together;
 use crate::plan::tree_config::TreeConfig;
+use crate::stage::group::groups;
 
 use super::operation::{Operation, Planned};
 use super::request;
@@ -54,7 +57,16 @@ impl Operation for FollowOne<'_> {
     }
 
     fn inventory(&self, tip: &Tip, config: &TreeConfig, paths: &PathFilter) -> Result<Arc<Inventory>, CycleError> {
-        request::inventory_of(self.0, tip, config, paths)
+        let own = request::inventory_of(self.0, tip, config, paths)?;
+        if config.stages.is_empty() {
+            return Ok(own);
+        }
+        // What enters a stage depends on the other images of the release.
+        let whole = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
+        match groups(&config.stages, &whole).into_iter().find(|group| group.images.contains(self.0)) {
+            Some(group) => Ok(tip.inventory(&config.field_rules, &Prefilter::from_images(group.images.iter()))?),
+            None => Ok(own),
+        }
     }
 
     fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o> {
@@ -84,17 +96,22 @@ async fn plan(context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> 
         context.state.findings.clear();
     }
     context.scan().await;
-    let together = together::images(&context.inventory, &context.config.policies);
+    let together = together::images(&context.inventory, &context.config);
     context.scan_all_tags(&together).await;
     block_in_place(|| context.services.registry.flush());
     let Context { inventory, config, state, .. } = context;
     let first = state.first_inventory(inventory);
-    let mut plan = decide::by_policy(inventory, &config.policies, &state.findings);
+    let mut plan = decide::by_policy(inventory, config, &state.findings);
     if !Arc::ptr_eq(&first, inventory) {
         decide::leave_moved(&mut plan, &first);
     }
     plan.skipped.extend(state.broken.iter().cloned());
-    let notes: Vec<String> = state.notes.iter().map(|note| &note.text).chain(&state.progress).cloned().collect();
+    let overdue = plan.incomplete.iter().filter(|incomplete| incomplete.due <= context.now);
+    context.concerns.incomplete = overdue.map(|incomplete| incomplete.detail.clone()).collect();
+    context.concerns.incomplete.clone().into_iter().for_each(|note| context.note(note));
+    stages::plan(context, &mut plan, None).await?;
+    let notes: Vec<String> =
+        context.state.notes.iter().map(|note| &note.text).chain(&context.state.progress).cloned().collect();
     notes.into_iter().for_each(|note| context.note(note));
     Ok((plan, Purpose::default()))
 }

@@ -7,12 +7,24 @@
 //! - [`set`]: writes the given references
 //! - [`roll_back`]: returns fields to earlier versions
 //! - [`hold`]: puts an image or one version of it on hold
+//! - [`promote`]: promotes releases to a stage on request
+//! - [`propose`]: proposes the promotions to a stage in a pull request
+//! - [`record_approval`]: records who approved a promotion at the forge
 //! - [`resume`]: ends such holds
+//! - [`release_request`]: releases that a person names
+//! - [`approve`]: approves a release for a stage, or withdraws that
+//! - [`acknowledge`]: acknowledges that gates of a stage were skipped
 //! - [`rotate`]: encrypts SOPS files with new data keys
 
+pub mod acknowledge;
+pub mod approve;
 pub mod follow;
 pub mod hold;
 pub mod operation;
+pub mod promote;
+pub mod propose;
+pub mod record_approval;
+pub mod release_request;
 pub mod request;
 pub mod resume;
 pub mod roll_back;

@@ -8,6 +8,7 @@ use futures_util::future::LocalBoxFuture;
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
 use crate::cycle::tip::Tip;
+use crate::cycle::write::stage_pull_request::StageBranch;
 use crate::image::Reference;
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::inventory::Inventory;
@@ -28,6 +29,11 @@ pub trait Operation: Sync {
 
     /// Plans its updates on a tip.
     fn plan<'o>(&'o self, context: &'o mut Context<'_>) -> Planned<'o>;
+
+    /// Returns the stage whose branch it pushes to, if it proposes promotions.
+    fn proposes_to(&self) -> Option<&StageBranch> {
+        None
+    }
 
     /// Returns the images that may still have to arrive in their registry, and the time to wait for them.
     fn awaited(&self) -> (&[Reference], Duration) {

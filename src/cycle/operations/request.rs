@@ -62,5 +62,5 @@ pub async fn verify(references: &[Reference], context: &mut Context<'_>) -> Resu
 
 /// Returns the purpose of a commit that a person requested.
 pub fn purpose(act: Act, by: &Attribution) -> Purpose {
-    Purpose { act, actor: by.actor.clone(), reason: by.reason.clone(), held: Vec::new() }
+    Purpose { act, actor: by.actor.clone(), reason: by.reason.clone(), ..Purpose::default() }
 }

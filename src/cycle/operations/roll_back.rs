@@ -17,6 +17,7 @@ use crate::plan::gate::wanted;
 use crate::plan::message::{Act, Purpose};
 use crate::plan::rollback;
 use crate::plan::tree_config::TreeConfig;
+use crate::stage::name::Name;
 
 use super::operation::{Operation, Planned};
 use super::request;
@@ -29,6 +30,8 @@ pub struct RollBack {
     pub image: Repository,
     /// The tag to return to, or `None` for the previous version of each field.
     pub to: Option<Tag>,
+    /// The stage whose fields return; required if the image is in several.
+    pub stage: Option<Name>,
     /// The person or job that requested it, and the reason.
     pub by: Attribution,
 }
@@ -63,7 +66,8 @@ impl RollBack {
         let inventory = Arc::clone(&context.inventory);
         let mut targets = Vec::new();
         let mut without = None;
-        for located in rollback::fields(&inventory, &self.image, context.paths)? {
+        let fields = rollback::fields(&inventory, &self.image, context.paths)?;
+        for located in rollback::in_stage(fields, self.stage.as_ref(), &context.config.stages, context.paths)? {
             let before = match &self.to {
                 Some(tag) => Some(Version::from(tag.clone())),
                 None => context.history.previous(context.tip, &located.file, &located.field)?,

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
+use tokio::task::block_in_place;
 
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
 use crate::cycle::tip::Tip;
-use crate::image::{Reference, chart};
+use crate::image::{Reference, Repository, Version, chart};
 use crate::manifest::edit::FollowRefs;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
@@ -20,6 +21,8 @@ use crate::plan::tree_config::TreeConfig;
 use crate::policy::dates::is_ahead;
 use crate::registry::client::Client;
 use crate::registry::error::RegistryError;
+use crate::stage::name::Name;
+use crate::stage::request as stages;
 
 use super::operation::{Operation, Planned};
 use super::request;
@@ -34,6 +37,8 @@ pub struct Set {
     pub allow_downgrade: bool,
     /// Allows versions that are held.
     pub force: bool,
+    /// The stage to write into; without one, stages that receive their releases from others are left alone.
+    pub stage: Option<Name>,
     /// Determines whether the refs of remote bases are updated too.
     pub follow: FollowRefs,
     /// The time to wait for an image that is not in its registry yet.
@@ -70,6 +75,7 @@ impl Set {
     async fn plan_on(&self, context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> {
         let Requested { mut plan, notes } = decide::as_requested(&context.inventory, &self.references, context.paths)?;
         notes.into_iter().for_each(|note| context.note(note));
+        self.keep_to_stages(&mut plan, context)?;
         request::verify(&self.references, context).await?;
         for update in &mut plan.updates {
             match direction(update, &context.state.verifications, &context.services.registry, context.now).await? {
@@ -86,8 +92,49 @@ impl Set {
                 Direction::Back | Direction::Unknown => update.goes_back = self.allow_downgrade,
             }
         }
-        Ok((plan, request::purpose(Act::Deploy, &self.by)))
+        let forced = if self.force { block_in_place(|| held(&plan, context))? } else { Vec::new() };
+        Ok((plan, Purpose { forced, ..request::purpose(Act::Deploy, &self.by) }))
     }
+}
+
+impl Set {
+    /// Removes the fields of other stages than the one that is named, or of those that receive releases.
+    fn keep_to_stages(&self, plan: &mut Plan, context: &mut Context<'_>) -> Result<(), CycleError> {
+        let stages = &context.config.stages;
+        if let Some(stage) = &self.stage {
+            stages::stage(stages, stage)?;
+        }
+        let is_left = |update: &mut Update| match (&self.stage, stages.of(&update.file)) {
+            (Some(wanted), own) => own.is_none_or(|own| own.name != *wanted),
+            (None, Some(own)) => own.from.is_some() && context.paths.is_everything(),
+            (None, None) => false,
+        };
+        let left: Vec<Update> = plan.updates.extract_if(.., is_left).collect();
+        for update in left {
+            let Some(own) = stages.of(&update.file).filter(|_| self.stage.is_none()) else { continue };
+            let (file, path, name) = (&update.file, &update.field.path, &own.name);
+            let note = format!(
+                "{file}: {path} is left alone, because the stage {name} receives its releases from another one; use \
+                 `tagalong promote {name}`, or --stage {name} to write it anyway"
+            );
+            if !context.notes.contains(&note) {
+                context.notes.push(note);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the versions in a plan that are held.
+fn held(plan: &Plan, context: &mut Context<'_>) -> Result<Vec<(Repository, Version)>, CycleError> {
+    let Context { history, tip, state, .. } = context;
+    let mut held = Vec::new();
+    for update in &plan.updates {
+        if history.hold(tip, update, &state.findings, &state.verifications)?.is_some() {
+            held.push(wanted(update));
+        }
+    }
+    Ok(held)
 }
 
 /// The direction in which a field would move.

@@ -30,16 +30,26 @@ pub enum Terms {
         /// True if versions that are held are rejected.
         respects_holds: bool,
     },
+    /// A person requested a promotion: it passes the same gates as those that happen by themselves.
+    Promotion,
+    /// It proposes a promotion in a pull request of its own: the same gates, except for the windows, which have to be open
+    /// only when that is merged.
+    Proposal,
 }
 
 impl Terms {
     /// Returns whether a person requested it.
     pub fn is_by_name(self) -> bool {
-        matches!(self, Terms::ByName { .. })
+        matches!(self, Terms::ByName { .. } | Terms::Promotion)
     }
 
     /// Returns whether versions that are held are rejected.
     pub fn respects_holds(self) -> bool {
-        matches!(self, Terms::Policies | Terms::ByName { respects_holds: true })
+        matches!(self, Terms::Policies | Terms::Promotion | Terms::Proposal | Terms::ByName { respects_holds: true })
+    }
+
+    /// Returns whether releases enter stages.
+    pub fn promotes(self) -> bool {
+        matches!(self, Terms::Policies | Terms::Promotion | Terms::Proposal)
     }
 }

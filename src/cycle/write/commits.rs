@@ -8,6 +8,7 @@ use crate::manifest::field_rules::FieldRules;
 use crate::plan::batch::Batch;
 use crate::plan::gate::{ChangeError, GatedPlan};
 use crate::plan::message::Purpose;
+use crate::plan::proposal::belongs_to;
 use crate::plan::template::Template;
 use crate::repo::clone::CommitId;
 use crate::repo::error::RepoError;
@@ -82,6 +83,22 @@ pub fn are_proposed(tip: &Tip, proposed: Option<CommitId>, changes: &[FileChange
     let changes: BTreeMap<String, Vec<u8>> =
         changes.iter().map(|change| (change.file.clone(), change.after.clone())).collect();
     tip.clone.proposes(proposed, tip.commit, &changes)
+}
+
+/// Returns whether the branch of a stage, as it is, promotes exactly this on this tip. It stays while others change other
+/// files, because approvals are for its head.
+pub fn are_merged_by(
+    tip: &Tip,
+    proposed: Option<CommitId>,
+    gated: &GatedPlan,
+    changes: &[FileChange],
+) -> Result<bool, RepoError> {
+    let Some(head) = proposed.filter(|head| !tip.clone.contains(tip.commit, *head)) else { return Ok(false) };
+    let files = changes.iter().map(|change| (change.file.clone(), change.after.clone())).collect();
+    let updates = gated.updates();
+    let commits = tip.clone.beyond(tip.commit, head)?;
+    let are_own = commits.iter().all(|commit| commit.parents.len() == 1 && belongs_to(&commit.message, updates));
+    Ok(are_own && commits.len() <= changes.len() && tip.clone.merges_to(tip.commit, head, &files)?)
 }
 
 impl Edits<'_> {

@@ -42,13 +42,13 @@ pub async fn announce(
     let Some(forge) = &services.forge else { return Ok(Vec::new()) };
     let pull_requests = query(Some(forge), &mut state.pull_requests).await?;
     let updates = decision.gated.updates();
-    let is_said = |open: &PullRequest| proposal::recorded_moves(&open.text) == proposal::moves_to_record(updates);
+    let is_said = |open: &PullRequest| proposal::describes(&open.text, updates);
     if pull_requests.stale.is_some() || pull_requests.open.as_ref().is_some_and(is_said) {
         return Ok(Vec::new());
     }
-    let addresses = compare_addresses(&services.registry, updates, &decision.inputs.policies).await;
-    let compare = |update: &GatedUpdate| addresses.get(&change_of(update)).cloned();
-    let draft = Draft { title: title.title(updates), text: proposal::text(updates, &compare) };
+    let compare = compare_links(&services.registry, updates, &decision.inputs.config.policies).await;
+    let text = proposal::text(proposal::INTRODUCTION, updates, &compare);
+    let draft = Draft { title: title.title(updates), text };
     let done = match &pull_requests.open {
         Some(open) => forge.update(open.number, &draft).await.map(|()| open.url.clone()),
         None => forge.open(&draft).await.map(|opened| opened.url),
@@ -104,6 +104,16 @@ pub async fn withdraw(
     }
     tracing::info!(url = %open.url, "closed the pull request, which has nothing left to propose");
     Ok(Withdrawal::Settled)
+}
+
+/// Returns the URLs of comparisons between the commits of old and new images, by update.
+pub async fn compare_links(
+    registry: &Client,
+    updates: &[GatedUpdate],
+    policies: &PolicySet,
+) -> impl Fn(&GatedUpdate) -> Option<String> + use<> {
+    let addresses = compare_addresses(registry, updates, policies).await;
+    move |update: &GatedUpdate| addresses.get(&change_of(update)).cloned()
 }
 
 /// Returns the URLs of comparisons between the commits of old and new images, for images that name their source.

@@ -19,7 +19,8 @@ pub struct PullRequests {
 }
 
 impl PullRequests {
-    fn of(forge: &Forge, pull_requests: Vec<PullRequest>) -> PullRequests {
+    /// Sorts them by their state.
+    pub fn of(forge: &Forge, pull_requests: Vec<PullRequest>) -> PullRequests {
         let mut sorted = PullRequests::default();
         for pull_request in pull_requests {
             match pull_request.state {

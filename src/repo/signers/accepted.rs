@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::repo::error::{RepoError, Words};
 
+use super::contents;
 use super::keys::Keys;
 use super::source::SignerSource;
 
@@ -29,13 +30,7 @@ impl Signers {
         }
         let (mut keys, mut hash) = (Keys::default(), Sha256::new());
         for source in sources {
-            let (file, bytes) = match source {
-                SignerSource::Text(text) => ("trust.signers".into(), text.clone().into_bytes()),
-                SignerSource::File(file) => {
-                    let unreadable = |source| RepoError::Unreadable { file: file.clone(), source };
-                    (file.clone(), std::fs::read(file).map_err(unreadable)?)
-                }
-            };
+            let (file, bytes) = contents::read(source, "trust.signers")?;
             hash.update(Sha256::digest(&bytes));
             keys.add(&bytes).map_err(|reason| RepoError::Signers { file, source: Words(reason) })?;
         }

@@ -4,7 +4,7 @@
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use ssh_key::{PublicKey, SshSig};
+use ssh_key::{HashAlg, PublicKey, SshSig};
 
 /// The namespace of git's signatures.
 pub const NAMESPACE: &str = "git";
@@ -12,6 +12,8 @@ pub const NAMESPACE: &str = "git";
 /// A key, and when it may sign commits.
 #[derive(Debug)]
 pub struct AllowedKey {
+    /// The person, for people: the first principal that is a single one, else the fingerprint.
+    who: String,
     key: PublicKey,
     /// In seconds.
     after: Option<i64>,
@@ -39,14 +41,32 @@ pub fn read(text: &str) -> Result<Vec<AllowedKey>, String> {
     }
 }
 
+impl AllowedKey {
+    /// Returns the name of the person, or the fingerprint of a key that is not a single person's.
+    pub fn who(&self) -> &str {
+        &self.who
+    }
+
+    /// Returns the person and the fingerprint.
+    pub fn describe(&self) -> String {
+        let fingerprint = self.key.fingerprint(HashAlg::Sha256).to_string();
+        if self.who == fingerprint { fingerprint } else { format!("{} ({fingerprint})", self.who) }
+    }
+}
+
 /// Returns whether an armored signature was made by one of the keys for git.
 pub fn is_signed_by(keys: &[AllowedKey], signature: &str, content: &[u8], at: i64) -> bool {
-    let Ok(signature) = SshSig::from_pem(signature.trim()) else { return false };
+    signer(keys, signature, content, at).is_some()
+}
+
+/// Returns the key that made an armored signature for git at a time in seconds.
+pub fn signer<'k>(keys: &'k [AllowedKey], signature: &str, content: &[u8], at: i64) -> Option<&'k AllowedKey> {
+    let signature = SshSig::from_pem(signature.trim()).ok()?;
     let is_in_time = |allowed: &&AllowedKey| {
         allowed.after.is_none_or(|after| at >= after) && allowed.before.is_none_or(|before| at <= before)
     };
     let mut usable = keys.iter().filter(is_in_time);
-    usable.any(|allowed| allowed.key.verify(NAMESPACE, content, &signature).is_ok())
+    usable.find(|allowed| allowed.key.verify(NAMESPACE, content, &signature).is_ok())
 }
 
 /// Reads a line: who may sign, options, the type of the key, the key, and a comment.
@@ -72,7 +92,14 @@ fn entry(line: &str) -> Result<Option<AllowedKey>, String> {
         return Err(format!("keys of the type `{kind}` are not supported"));
     }
     let Options { is_for_git, after, before } = options;
-    Ok(is_for_git.then_some(AllowedKey { key, after, before }))
+    let who = person(principals).unwrap_or_else(|| key.fingerprint(HashAlg::Sha256).to_string());
+    Ok(is_for_git.then_some(AllowedKey { who, key, after, before }))
+}
+
+/// Returns the first of several principals that is not a pattern.
+fn person(principals: &str) -> Option<String> {
+    let mut names = principals.trim_matches('"').split(',').map(str::trim);
+    names.find(|name| !name.is_empty() && !name.contains(['*', '?', '!'])).map(str::to_owned)
 }
 
 fn is_supported(key: &PublicKey) -> bool {
@@ -209,6 +236,17 @@ mod tests {
         for namespaces in ["file", "!git,*", ""] {
             assert!(read(&format!("* namespaces=\"{namespaces}\" {KEY}")).expect("valid").is_empty(), "{namespaces}");
         }
+    }
+
+    #[test]
+    fn a_key_is_known_by_its_person_or_else_by_its_fingerprint() {
+        let who = |principals: &str| one(&format!("{principals} {KEY}")).who().to_owned();
+        assert_eq!(who("ada@example.com,*@acme.example"), "ada@example.com");
+        assert_eq!(who("*@acme.example,!eve@acme.example,ada@acme.example"), "ada@acme.example");
+        assert_eq!(who("\"Ada Lovelace\""), "Ada Lovelace");
+        assert!(who("*").starts_with("SHA256:"), "whoever it is, it is always the same");
+        assert_eq!(one(&format!("* {KEY}")).describe(), who("*"));
+        assert_eq!(one(&format!("ada {KEY}")).describe(), format!("ada ({})", who("*")));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use crate::repo::error::RepoError;
 use crate::repo::signing;
 
 use super::accepted::Signers;
+use super::allowed::{self, AllowedKey};
+use super::people::{People, Role};
 
 /// Verifies that commits made with a configuration would count. Returns the number of keys, or `None` if all commits
 /// count.
@@ -16,7 +18,7 @@ use super::accepted::Signers;
 /// # Errors
 /// Keys that cannot be used, or none of which signs our own commits.
 pub fn verify_own(config: &Config) -> Result<Option<usize>, RepoError> {
-    let Signers::Only { keys, .. } = Signers::of(&config.signers)? else { return Ok(None) };
+    let Signers::Only { keys, .. } = Signers::of(&config.trust.signers)? else { return Ok(None) };
     let signing = config.signing.as_ref().ok_or(RepoError::Unsigned)?;
     let content = "a signature to verify\n";
     let signature = signing::sign(signing, content)?;
@@ -26,19 +28,75 @@ pub fn verify_own(config: &Config) -> Result<Option<usize>, RepoError> {
     Ok(Some(keys.count()))
 }
 
+/// The signature of a commit.
+struct Signed {
+    /// The armored signature.
+    signature: String,
+    /// The content that was signed.
+    content: Vec<u8>,
+    /// The time of the commit in seconds.
+    at: i64,
+}
+
 impl BareClone {
     /// Returns whether the message of a commit counts: always without `trust.signers`, otherwise if one of them signed
     /// the commit.
     pub fn is_trusted(&self, id: CommitId) -> Result<bool, RepoError> {
         let Signers::Only { keys, .. } = &self.signers else { return Ok(true) };
+        Ok(self.signed(id)?.is_some_and(|signed| keys.signed(&signed.signature, &signed.content, signed.at)))
+    }
+
+    /// Returns the signature of a commit, if it has one.
+    fn signed(&self, id: CommitId) -> Result<Option<Signed>, RepoError> {
         let doing = || RepoError::git(format!("reading the signature of commit {id}"));
         let _call = self.short_call();
         let (signature, content) = match self.repository.extract_signature(&id.0, None) {
             Ok(found) => found,
-            Err(error) if error.code() == ErrorCode::NotFound => return Ok(false),
+            Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
             Err(error) => return Err(doing()(error)),
         };
         let at = self.repository.find_commit(id.0).map_err(doing())?.time().seconds();
-        Ok(std::str::from_utf8(&signature).is_ok_and(|signature| keys.signed(signature, &content, at)))
+        let signature = std::str::from_utf8(&signature).ok().map(str::to_owned);
+        Ok(signature.map(|signature| Signed { signature, content: content.to_vec(), at }))
+    }
+
+    /// Returns the people with special rights.
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
+    /// Returns who signed a commit, if they have a right. Their key has to be valid at the time of the commit.
+    pub fn signer(&self, id: CommitId, role: Role) -> Result<Option<String>, RepoError> {
+        let keys = self.people.with(role);
+        if keys.is_empty() {
+            return Ok(None);
+        }
+        let Some(signed) = self.signed(id)? else { return Ok(None) };
+        let signer = allowed::signer(keys, &signed.signature, &signed.content, signed.at);
+        Ok(signer.map(|key| key.who().to_owned()))
+    }
+
+    /// Returns who our own signatures are by, among the people with any of some rights.
+    ///
+    /// # Errors
+    /// Our commits are not signed, or not by any of those.
+    pub fn own_signer(&self, roles: &[Role]) -> Result<String, RepoError> {
+        let keys = || roles.iter().map(|role| role.key()).collect::<Vec<_>>().join(" or ");
+        let listed = || roles.iter().flat_map(|role| self.people.with(*role));
+        if listed().next().is_none() {
+            return Err(RepoError::NobodyListed { keys: keys() });
+        }
+        let signing = self.config.signing.as_ref().ok_or(RepoError::NoSigningKey)?;
+        let content = "a signature to verify\n";
+        let (signature, at) = (signing::sign(signing, content)?, clock::now().as_second());
+        let signer = |role: &Role| allowed::signer(self.people.with(*role), &signature, content.as_bytes(), at);
+        match roles.iter().find_map(signer) {
+            Some(key) => Ok(key.who().to_owned()),
+            None => Err(RepoError::NotListed {
+                file: signing.key.path().to_owned(),
+                keys: keys(),
+                listed: listed().map(AllowedKey::describe).collect::<Vec<_>>().join(", "),
+            }),
+        }
     }
 }

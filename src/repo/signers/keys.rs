@@ -16,6 +16,17 @@ pub struct Keys {
     openpgp: Vec<OpenPgpKey>,
 }
 
+/// Reads lines of allowed_signers, where OpenPGP keys have no place.
+///
+/// # Errors
+/// The mistakes in them.
+pub fn read_ssh(bytes: &[u8]) -> Result<Vec<AllowedKey>, String> {
+    match std::str::from_utf8(bytes).map(str::trim_start) {
+        Ok(text) if !text.starts_with("-----BEGIN PGP") => allowed::read(text),
+        _ => Err("only SSH keys, as lines of allowed_signers, can be used here".to_owned()),
+    }
+}
+
 impl Keys {
     /// Adds the keys in a text.
     ///

@@ -1,7 +1,9 @@
-//! Whose commits count: the keys under `trust.signers`, and signatures of commits by them.
+//! Whose commits count, and who has special rights: the keys under `trust`, and signatures of commits by them.
 //!
 //! - [`source`]: entries of the configuration
-//! - [`accepted`]: the keys of all entries
+//! - [`accepted`]: the keys whose commits count
+//! - [`people`]: the keys of people who may approve or skip gates
+//! - `contents`: the contents of entries
 //! - `keys`: the keys in one text
 //! - [`allowed`]: SSH keys, as lines of an allowed_signers file
 //! - `openpgp`: OpenPGP certificates
@@ -10,6 +12,8 @@
 pub mod accepted;
 pub mod allowed;
 pub mod commits;
+mod contents;
 mod keys;
 mod openpgp;
+pub mod people;
 pub mod source;

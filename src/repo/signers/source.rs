@@ -1,10 +1,21 @@
-//! Entries of `trust.signers`.
+//! Entries of the section `trust`.
 
 use std::path::PathBuf;
 
-use super::keys::Keys;
+use super::keys::{self, Keys};
 
-/// An entry of `trust.signers`.
+/// The section `trust`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// The keys whose commits count; without any, all commits count.
+    pub signers: Vec<SignerSource>,
+    /// The SSH keys of those who may approve.
+    pub approvers: Vec<SignerSource>,
+    /// The SSH keys of those who may skip gates.
+    pub break_glass: Vec<SignerSource>,
+}
+
+/// An entry of a list of keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignerSource {
     /// Lines of allowed_signers, or an armored OpenPGP certificate.
@@ -19,6 +30,15 @@ impl SignerSource {
     /// # Errors
     /// A text that contains no valid key.
     pub fn read(entry: &str) -> Result<SignerSource, String> {
+        SignerSource::of(entry, |text| Keys::default().add(text.as_bytes()))
+    }
+
+    /// The same for lists of SSH keys alone.
+    pub fn read_ssh(entry: &str) -> Result<SignerSource, String> {
+        SignerSource::of(entry, |text| keys::read_ssh(text.as_bytes()).map(drop))
+    }
+
+    fn of(entry: &str, check: impl Fn(&str) -> Result<(), String>) -> Result<SignerSource, String> {
         let entry = entry.trim();
         if entry.is_empty() {
             return Err("an entry must not be empty".to_owned());
@@ -26,7 +46,7 @@ impl SignerSource {
         if !entry.contains(char::is_whitespace) {
             return Ok(SignerSource::File(PathBuf::from(entry)));
         }
-        Keys::default().add(entry.as_bytes())?;
+        check(entry)?;
         Ok(SignerSource::Text(entry.to_owned()))
     }
 }

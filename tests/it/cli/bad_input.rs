@@ -128,7 +128,14 @@ fn an_older_build_is_refused_unless_forced() {
     let run = stage.tagalong(&["set", &reference]).fails_with(3);
     assert!(run.stderr.contains("was built before aaaaaa1") && run.stderr.contains("--allow-downgrade"), "{run:#?}");
     assert!(stage.origin.read("app.yaml").ends_with("aaaaaa1\n"));
-    stage.tagalong(&["set", &reference, "--allow-downgrade"]).ok();
+    let run = stage.tagalong(&["set", &reference, "--allow-downgrade"]);
+    assert!(run.code == 2 && run.stderr.contains("--reason <TEXT>"), "{run:#?}");
+    stage.tagalong(&["set", &reference, "--allow-downgrade", "--reason", "the new one loses orders"]).ok();
+    let (image, message) = (stage.image("app"), stage.origin.message());
+    assert!(message.contains(&format!("\nTagalong-Forced: downgrade {image} aaaaaa1 -> bbbbbb1\n")), "{message}");
+    assert!(message.contains("\nTagalong-Reason: the new one loses orders\n"), "{message}");
+    let last = stage.tagalong(&["history", "--output", "json"]).ok().json()[0].clone();
+    assert_eq!((&last["act"], &last["reason"]), (&"forced".into(), &"the new one loses orders".into()), "{last:#}");
     assert!(stage.origin.read("app.yaml").ends_with("bbbbbb1\n"));
 }
 

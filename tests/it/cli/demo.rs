@@ -17,6 +17,27 @@ fn the_demo_deploys_loses_a_race_and_wins_the_next() {
 }
 
 #[test]
+fn the_demo_about_stages_promotes_and_audits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = run(folder.path(), &["demo", "--stages"]).ok();
+    let mut rest = demo.stdout.as_str();
+    for words in [
+        "soaking in beta until",
+        "0 of 1 approvals by signature",
+        "the window no-freeze is closed (Release freeze (freezes.ics))",
+        "Tagalong-Approve: live ",
+        "+image: ",
+        "Tagalong-Promote: live <- beta ",
+        "Tagalong-Approved: ada@example.com by signature",
+        "finds 0 of 1 moves",
+        "lacks upstream: 07c4e5b was not in beta",
+    ] {
+        let found = rest.find(words).unwrap_or_else(|| panic!("{words} is missing or out of order: {demo:#?}"));
+        rest = &rest[found..];
+    }
+}
+
+#[test]
 fn the_demo_needs_no_certificate_authorities() {
     let folder = tempfile::tempdir().expect("a folder");
     let empty = folder.path().join("none.pem");

@@ -237,3 +237,31 @@ fn what_is_not_flux_is_refused() {
     let run = init(home.path(), &origin, &["--flux", &file.display().to_string()]).fails_with(2);
     assert!(run.stderr.contains("no ImageRepository, ImagePolicy or ImageUpdateAutomation"), "{run:#?}");
 }
+
+#[test]
+fn folders_that_look_like_stages_are_proposed_in_a_comment_that_works() {
+    let home = tempfile::tempdir().expect("a folder");
+    let text = |version: usize| format!("image: ghcr.io/acme/app:1.{version}.0\n");
+    let commits = (1..4_usize).map(|version| {
+        let both = [("apps/shop/values-live.yaml", text(version)), ("apps/shop/values-beta.yaml", text(version + 1))];
+        (format!("deploy {version}"), files(&both))
+    });
+    let origin = Origin::import(&home.path().join("infra.git"), commits);
+    let result = init(home.path(), &origin, &["--output", "json"]).ok().json();
+    assert_eq!(result["stages"][0]["name"], "beta", "{result:#}");
+    let file = home.path().join("new.yaml");
+    let proposed = std::fs::read_to_string(&file).expect("written");
+    let (before, comment) = proposed.split_once("# stages:\n").expect("a proposal");
+    assert!(before.contains("Folders or files look like stages: beta (1 files"), "{proposed}");
+    let is_yaml = |line: &&str| line.starts_with("#   ");
+    let lines: String = comment.lines().take_while(is_yaml).map(|line| format!("{}\n", &line[2..])).collect();
+    let expected = "  - name: beta\n    paths: [\"apps/shop/values-beta.yaml\"]\n  - name: live\n    \
+                    paths: [\"apps/shop/values-live.yaml\"]\n    from: beta\n    soak: 1h\n";
+    assert_eq!(lines.replace('"', ""), expected.replace('"', ""), "{proposed}");
+    std::fs::write(&file, format!("{before}stages:\n{lines}")).expect("written");
+    let rows = images(home.path(), &origin);
+    assert_eq!(rows.len(), 2, "{rows:#?}");
+    let (url, config) = (origin.path.display().to_string(), file.display().to_string());
+    let audit = run(home.path(), &["audit", "--git-url", &url, "--config", &config, "--output", "json"]).json();
+    assert!(audit["moves"].as_u64() >= Some(2), "the stages are those of the files: {audit:#}");
+}

@@ -61,6 +61,9 @@ fn alerts_parse_and_have_summaries() {
     }
 }
 
+/// Metrics that are measured only where there are stages; the tests about these read them.
+const OF_STAGES: [&str; 2] = ["tagalong_release_waiting_seconds", "tagalong_break_glass_unacknowledged"];
+
 /// The metrics of tagalong in an expression.
 fn metrics_in(expression: &str) -> Vec<String> {
     let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -183,7 +186,7 @@ fn the_agent_runs_as_deployed_and_exports_the_metrics_in_use() {
     for expression in expressions {
         let metrics = metrics_in(&expression);
         assert!(!metrics.is_empty(), "{expression}");
-        for metric in metrics {
+        for metric in metrics.into_iter().filter(|metric| !OF_STAGES.contains(&metric.as_str())) {
             let is_there = measured
                 .lines()
                 .any(|line| line.strip_prefix(&metric).is_some_and(|rest| rest.starts_with(['{', ' '])));

@@ -233,6 +233,24 @@ fn cluster_access_comes_only_from_its_component() {
 }
 
 #[test]
+fn access_to_argo_cd_is_for_the_same_account_and_allows_reading_alone() {
+    let text = fs::read_to_string(deploy("argocd-access/role.yaml")).expect("a file");
+    let documents = yaml::documents(&text);
+    let [role, binding] = &documents[..] else { panic!("{documents:?}") };
+    assert_eq!((refused(role), refused(binding)), (Vec::new(), Vec::new()));
+    let rule = json!({ "apiGroups": ["argoproj.io"], "resources": ["applications"], "verbs": ["list"] });
+    assert_eq!(role["rules"], json!([rule]));
+    let own = the("RoleBinding", "tagalong");
+    assert_eq!((&binding["subjects"], &binding["roleRef"]["kind"]), (&own["subjects"], &json!("Role")));
+    assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+    // Where it is applied, kustomize must not move the account as well.
+    let Some(rendered) = kustomize(&deploy("argocd-access")) else { return };
+    let binding = rendered.iter().find(|document| document["kind"] == "RoleBinding").expect("a RoleBinding");
+    assert_eq!(binding["metadata"]["namespace"], "argocd");
+    assert_eq!(binding["subjects"][0]["namespace"], "flux-system");
+}
+
+#[test]
 fn references_between_manifests_resolve() {
     let deployment = the("Deployment", "tagalong");
     let (labels, pod) =

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::git::{Origin, Sshd};
+use crate::support::git::{Origin, Sshd, make_key};
 use crate::support::pipeline::{Runner, plugin_variables};
 use crate::support::registry::{Kind, PASSWORD, Registry, USER};
 use crate::support::sops::Sops;
@@ -291,12 +291,14 @@ fn a_button_rolls_back() {
 
     let workflow = world.pipeline("rollback.yaml");
     let inputs = workflow["on"]["workflow_dispatch"]["inputs"].as_object().expect("inputs");
-    assert_eq!(inputs.keys().collect::<Vec<_>>(), ["image", "reason", "to"]);
+    assert_eq!(inputs.keys().collect::<Vec<_>>(), ["image", "reason", "stage", "to"]);
     let press = |name: &str, to: &str, reason: &str| {
         let mut runner = world.runner(name, NEW);
         let image = format!("{}/org/shop", world.registry.host());
         for (input, value) in
             [("inputs.image", image.as_str()), ("inputs.to", to), ("inputs.reason", reason), ("GITHUB_ACTOR", "ada")]
+                .into_iter()
+                .chain([("inputs.stage", "")])
         {
             runner.set(input, value);
         }
@@ -317,6 +319,60 @@ fn a_button_rolls_back() {
 }
 
 #[test]
+fn buttons_promote_approve_and_roll_back_a_stage() {
+    let world = World::new();
+    let stages = "stages:\n- { name: beta, paths: ['apps/shop/app.yaml'] }\n\
+        - { name: live, paths: ['apps/shop/live.yaml'], from: beta, approval: { by: signature } }\n";
+    let deployment = DEPLOYMENT.replace("HOST", &world.registry.host()).replace("APP", "shop");
+    world.origin.commit("Add a stage", &[("tagalong.yaml", stages), ("apps/shop/live.yaml", &deployment)]);
+    let live = || world.origin.read("apps/shop/live.yaml");
+    world.registry.push("org/shop", NEW, "2026-04-02T10:00:00Z");
+    let image = format!("{}/org/shop", world.registry.host());
+    let (set, key) = (format!("{image}:{NEW}"), world.sshd.key());
+    let mut command = tagalong::command(world.folder.path());
+    command.args(["set", &set, "--path", "apps/shop/app.yaml", "--git-url", &world.sshd.url(&world.origin)]);
+    command.arg("--ssh-key-file").arg(key).arg("--known-hosts-file").arg(world.sshd.known_hosts());
+    let folder = world.folder.path().join("docker");
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(folder.join("config.json"), world.docker_config()).expect("written");
+    command.env("DOCKER_CONFIG", folder).env("SSL_CERT_FILE", world.registry.ca_file());
+    tagalong::finished(command.output().expect("it runs")).ok();
+    assert_eq!(world.deployed("shop"), NEW);
+
+    let signer = world.folder.path().join("signer");
+    make_key(&signer, &["-t", "ed25519"]);
+    let text = |file: &Path| fs::read_to_string(file).expect("a key");
+    let approvers = format!("ci@example.com {}", text(&signer.with_extension("pub")).trim_end());
+    let press = |button: &str, name: &str, inputs: &[(&str, &str)]| {
+        let mut runner = world.runner(name, NEW);
+        for input in ["inputs.stage", "inputs.release", "inputs.image", "inputs.to", "inputs.reason"] {
+            let value = inputs.iter().find(|(name, _)| input.ends_with(name)).map_or("", |(_, value)| value);
+            runner.set(input, value);
+        }
+        runner.set("GITHUB_ACTOR", "ada");
+        runner.set("secrets.SIGNING_KEY", text(&signer).trim_end());
+        runner.set("vars.APPROVERS", &approvers);
+        let workflow = world.pipeline(&format!("{button}.yaml"));
+        runner.job(&workflow, button, |_, action, _| panic!("{action} is not known"))
+    };
+    let refused = press("promote", "early", &[("stage", "live")]);
+    let said = step(&refused, "Promote");
+    assert!(said.code == 3 && said.stdout.contains("0 of 1 approvals by signature"), "{said:#?}");
+    let hostile = "\"$(touch pwned)\" `id`";
+    let approved = press("approve", "approve", &[("stage", "live"), ("release", NEW), ("reason", hostile)]);
+    all_well(&approved);
+    let message = world.origin.message();
+    assert!(message.contains("Tagalong-Actor: ada") && message.contains("$(touch pwned)"), "{message}");
+    assert!(!world.folder.path().join("approve/work/pwned").exists());
+    all_well(&press("promote", "promote", &[("stage", "live"), ("release", NEW)]));
+    assert!(live().contains(NEW), "{}", live());
+    let which = press("rollback", "which", &[("image", &image), ("reason", "errors")]);
+    assert!(step(&which, "Roll back").stderr.contains("is in several stages"), "{which:#?}");
+    all_well(&press("rollback", "back", &[("image", &image), ("stage", "live"), ("reason", "errors")]));
+    assert!(live().contains(OLD) && world.deployed("shop") == NEW, "{}", live());
+}
+
+#[test]
 fn every_pipeline_is_tested() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/ci");
     let mut names: Vec<String> = fs::read_dir(folder)
@@ -324,5 +380,6 @@ fn every_pipeline_is_tested() {
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
-    assert_eq!(names, ["gitea-actions.yaml", "github-actions.yaml", "rollback.yaml", "verify.yaml", "woodpecker.yaml"]);
+    let expected = ["approve", "gitea-actions", "github-actions", "promote", "rollback", "verify", "woodpecker"];
+    assert_eq!(names, expected.map(|name| format!("{name}.yaml")));
 }

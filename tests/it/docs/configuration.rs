@@ -127,6 +127,13 @@ fn object(keys: &[Key], prefix: &str, described: &BTreeMap<String, String>) -> V
             Kind::Text => json!({ "type": "string" }),
             Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
             Kind::TextOrSection => json!({ "oneOf": [{ "type": "string" }, inner()] }),
+            Kind::TextsOrSection => {
+                json!({ "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }, inner()] })
+            }
+            Kind::TextsAndSections => {
+                let section = object(keys, &format!("{path}[]."), described);
+                json!({ "type": "array", "items": { "oneOf": [{ "type": "string" }, section] } })
+            }
             Kind::Choice(choices) => json!({ "type": "string", "enum": choices }),
             Kind::Number => json!({ "type": "integer", "minimum": 0 }),
             Kind::Boolean => json!({ "type": "boolean" }),
@@ -169,6 +176,11 @@ fn the_schema_accepts_what_the_reader_accepts_and_rejects_the_rest() {
     let takes = |text: &str| validator.is_valid(&yaml::documents(text)[0]);
     assert!(takes("policies: [{images: [a/b], tags: {semver: ^1.4}}, {images: [a/b], tags: {semver: {range: ^1.4}}}]"));
     assert!(takes("secrets: {gate: 'off'}"));
+    for from in ["beta", "[a, b]", "{all: [a, b]}"] {
+        assert!(takes(&format!(
+            "stages: [{{name: live, paths: [live], from: {from}, checks: [e2e, {{flux: ready}}]}}]"
+        )));
+    }
     for text in [
         "git: {brnch: main}",
         "git: {depth: many}",
@@ -178,6 +190,8 @@ fn the_schema_accepts_what_the_reader_accepts_and_rejects_the_rest() {
         "policies: [{images: [a/b], tags: {semver: {rnge: ^1.4}}}]",
         "registries: [{host: x, plainHttp: 'yes'}]",
         "agent: {interval: 30}",
+        "stages: [{name: live, paths: [live], from: {any: [beta]}}]",
+        "stages: [{name: live, paths: [live], checks: [{flux: healthy}]}]",
     ] {
         assert!(!takes(text), "{text}");
     }

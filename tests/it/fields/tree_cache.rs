@@ -75,7 +75,7 @@ pub fn clone_of(origin: &Origin, folder: &Path) -> BareClone {
         committer: person,
         timeout: std::time::Duration::from_secs(30),
         signing: None,
-        signers: Vec::new(),
+        trust: Default::default(),
     };
     BareClone::open(config).expect("a clone")
 }

@@ -27,7 +27,7 @@ fn open(cache: &Path, sshd: &Sshd, origin: &Origin, depth: u32) -> (BareClone, C
         author: person.clone(),
         committer: person,
         signing: None,
-        signers: Vec::new(),
+        trust: Default::default(),
     };
     BareClone::open(config).expect("a clone").fetch().expect("fetched")
 }

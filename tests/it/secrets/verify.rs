@@ -234,7 +234,7 @@ fn verdicts_are_cached() {
         author: person.clone(),
         committer: person,
         signing: None,
-        signers: Vec::new(),
+        trust: Default::default(),
     };
     let environment = |name: &str| (name == "SOPS_AGE_KEY").then(|| sops.identity.clone());
     let secrets = Secrets::new(KeySources::new(&environment, &[]), Strictness::Block, PullSecrets::Check);

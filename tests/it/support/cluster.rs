@@ -14,6 +14,7 @@ pub const TOKEN: &str = "open-sesame-cluster";
 pub const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/flux-system/leases/tagalong";
 pub const SOURCE: &str = "/apis/source.toolkit.fluxcd.io/v1/namespaces/flux-system/gitrepositories/infra";
 pub const KUSTOMIZATIONS: &str = "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/kustomizations";
+pub const APPLICATIONS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications";
 
 /// A fault of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,11 +191,16 @@ fn answer(state: &mut State, asked: &Asked) -> Answer {
     let found = state.objects.get(path).cloned();
     match (asked.method.as_str(), found) {
         ("GET", Some(object)) => scripted::json(200, object, &[]),
-        ("GET", None) if path == KUSTOMIZATIONS => {
-            let items: Vec<Value> =
-                state.objects.iter().filter(|(at, _)| at.starts_with(path)).map(|(_, one)| one.clone()).collect();
+        ("GET", None) if path == KUSTOMIZATIONS || path == APPLICATIONS => {
+            let selector = asked.target.split("labelSelector=").nth(1).and_then(|rest| rest.split('&').next());
+            let label = selector.and_then(|selector| selector.split_once("%3D"));
+            let is_selected = |one: &&Value| label.is_none_or(|(key, value)| one["metadata"]["labels"][key] == value);
+            let below = state.objects.iter().filter(|(at, _)| at.starts_with(&format!("{path}/")));
+            let items: Vec<Value> = below.map(|(_, one)| one).filter(is_selected).cloned().collect();
+            let first = items.first().cloned().unwrap_or_default();
             let list = json!({
-                "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "KustomizationList",
+                "apiVersion": first["apiVersion"].as_str().unwrap_or("v1"),
+                "kind": format!("{}List", first["kind"].as_str().unwrap_or_default()),
                 "metadata": { "resourceVersion": state.version.to_string() }, "items": items,
             });
             scripted::json(200, list, &[])

@@ -292,5 +292,10 @@ fn signers_that_cannot_be_used_are_named() {
     // Nobody who can only push says whom to trust.
     stage.origin.commit("policies", &[("tagalong.yaml", &format!("trust: {{ signers: ['* {key}'] }}\n"))]);
     let refused = stage.tagalong(&["sync"]).fails_with(2);
-    assert!(refused.stderr.contains("trust: only `policies`, `fields` and `embedded` are allowed"), "{refused:#?}");
+    assert!(
+        refused
+            .stderr
+            .contains("trust: only `policies`, `fields`, `embedded`, `stages`, `releases` and `windows` are allowed"),
+        "{refused:#?}"
+    );
 }

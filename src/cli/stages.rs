@@ -1,0 +1,86 @@
+//! `tagalong stages`
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use crate::clock;
+use crate::cycle::stages::status::{CellStatus, NextStatus};
+use crate::stage::name::Name;
+
+use super::arguments::{GitArguments, OutputArguments};
+use super::connect;
+use super::error::CliError;
+use super::output::{self, Format, safe};
+
+/// Show what each stage holds, and what comes next
+///
+/// One row for each release and stage: its version, since when it has been there, which release comes next, and what that
+/// one waits for. Nothing is written.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tagalong stages --config tagalong.yaml")]
+pub struct Arguments {
+    #[command(flatten)]
+    git: GitArguments,
+
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Shows the board.
+pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
+    let config = connect::configuration(&arguments.git)?;
+    let engine = connect::engine(&config)?;
+    let board = engine.board().await?;
+    match arguments.output.output {
+        Format::Json => output::print_json(&board)?,
+        Format::Text => output::print(&text(&board, clock::now()))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(board: &[CellStatus], now: Timestamp) -> String {
+    if board.is_empty() {
+        return "no stage has an image field; see `stages` in the configuration\n".to_owned();
+    }
+    let mut stages: Vec<&Name> = Vec::new();
+    let mut releases: BTreeMap<&str, Vec<&CellStatus>> = BTreeMap::new();
+    for cell in board {
+        if !stages.contains(&&cell.stage) {
+            stages.push(&cell.stage);
+        }
+        releases.entry(&cell.release).or_default().push(cell);
+    }
+    let names = stages.iter().map(|stage| stage.as_str().to_uppercase());
+    let header: Vec<String> = std::iter::once("RELEASE".to_owned()).chain(names).collect();
+    let row = |(release, cells): (&&str, &Vec<&CellStatus>)| {
+        let held = |stage: &&Name| cells.iter().find(|cell| cell.stage == **stage).map(|cell| held(cell, now));
+        let cells = stages.iter().map(|stage| held(stage).unwrap_or_else(|| "-".to_owned()));
+        std::iter::once((*release).to_owned()).chain(cells).collect()
+    };
+    let rows: Vec<Vec<String>> = releases.iter().map(row).collect();
+    let mut text = output::table(&header.iter().map(String::as_str).collect::<Vec<_>>(), &rows);
+    let next = board.iter().filter_map(|cell| Some((cell, cell.next.as_ref()?)));
+    let lines: String =
+        next.map(|(cell, next)| format!("{}: {}: {}\n", safe(&cell.release), cell.stage, coming(next))).collect();
+    if !lines.is_empty() {
+        text.push('\n');
+        text.push_str(&lines);
+    }
+    text
+}
+
+/// Returns the version that a stage holds, and how long it has.
+fn held(cell: &CellStatus, now: Timestamp) -> String {
+    let since = cell.age(now).map(|age| format!(" ({age})")).unwrap_or_default();
+    format!("{}{since}", cell.version())
+}
+
+/// Returns which release comes next, and what it waits for.
+fn coming(next: &NextStatus) -> String {
+    let waits: Vec<&str> = next.waits.iter().map(|wait| wait.detail.as_str()).collect();
+    let state = if waits.is_empty() { "enters in the next cycle".to_owned() } else { waits.join("; ") };
+    safe(&format!("{} {state}", next.short()))
+}

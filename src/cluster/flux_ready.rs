@@ -1,0 +1,74 @@
+//! Whether Flux has applied a commit and what it applied is ready, from the status of Kustomizations. Pure.
+
+use super::config::ObjectRef;
+use super::kustomization::{Kustomization, Progress, is_responsible};
+use super::rollout_state::RolloutState;
+
+/// Returns the state of files of a GitRepository in the cluster; `holds` returns whether a commit has the version of them
+/// that is in question.
+pub fn state(
+    all: &[Kustomization],
+    source: &ObjectRef,
+    files: &[String],
+    holds: &dyn Fn(&str) -> bool,
+) -> RolloutState {
+    let all: Vec<&Kustomization> = all.iter().filter(|one| one.takes_from(source)).collect();
+    let concerned = all.iter().filter(|one| files.iter().any(|file| is_responsible(one, file, &all)));
+    let state = |one: &&Kustomization| match one.progress(holds) {
+        Progress::Applied { revision } => RolloutState::Ready(format!("{} has applied {revision}", one.name)),
+        Progress::Failed { reason, message } => RolloutState::Failed(format!("{}: {reason}: {message}", one.name)),
+        Progress::Waiting if one.applied().is_empty() => {
+            RolloutState::Waiting(format!("{} has applied nothing yet", one.name))
+        }
+        Progress::Waiting => RolloutState::Waiting(format!("{} has applied {}", one.name, one.applied())),
+    };
+    RolloutState::of_all(concerned.map(state), format!("no active Kustomization uses the GitRepository {source}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const OURS: &str = "1111111111111111111111111111111111111111";
+    const EARLIER: &str = "0000000000000000000000000000000000000000";
+
+    fn source() -> ObjectRef {
+        ObjectRef { namespace: "flux-system".to_owned(), name: "infra".to_owned() }
+    }
+
+    fn kustomization(name: &str, path: &str, ready: &str, reason: &str, at: &str) -> Kustomization {
+        let revision = format!("main@sha1:{at}");
+        let object: Value = json!({
+            "metadata": { "name": name },
+            "spec": { "path": path, "sourceRef": { "kind": "GitRepository", "name": "infra" } },
+            "status": {
+                "conditions": [{ "type": "Ready", "status": ready, "reason": reason, "message": "why" }],
+                "lastAppliedRevision": revision, "lastAttemptedRevision": revision,
+            },
+        });
+        Kustomization::of("flux-system", serde_json::from_value(object).expect("an object"))
+    }
+
+    fn look(all: &[Kustomization], file: &str) -> RolloutState {
+        state(all, &source(), &[file.to_owned()], &|commit| commit == OURS)
+    }
+
+    #[test]
+    fn all_that_deploy_the_files_have_to_be_ready() {
+        let beta = kustomization("beta", "./apps/beta", "True", "ReconciliationSucceeded", OURS);
+        let live = kustomization("live", "./apps/live", "False", "BuildFailed", OURS);
+        let late = kustomization("late", "./apps/late", "True", "ReconciliationSucceeded", EARLIER);
+        let all = [beta, live, late];
+        assert!(
+            matches!(look(&all, "apps/beta/x.yaml"), RolloutState::Ready(said) if said.contains("beta has applied"))
+        );
+        let failed = RolloutState::Failed("flux-system/live: BuildFailed: why".to_owned());
+        assert_eq!(look(&all, "apps/live/x.yaml"), failed);
+        assert!(matches!(look(&all, "apps/late/x.yaml"), RolloutState::Waiting(said) if said.ends_with(EARLIER)));
+        // A base is used by all of them, as far as anyone knows.
+        assert_eq!(look(&all, "base/x.yaml"), failed);
+        assert!(matches!(look(&[], "x.yaml"), RolloutState::Waiting(said) if said.starts_with("no active")));
+    }
+}

@@ -1,0 +1,161 @@
+//! Pull requests are merged only with the head that was approved, and the forge says who merged them.
+
+use ::tagalong::fault::{Explain, Fault};
+use ::tagalong::forge::config::Kind;
+use ::tagalong::forge::pull_request::{Draft, MergeResult, State};
+use serde_json::{Value, json};
+
+use super::scene::{COMMIT, KINDS, OTHER, Scene, wait};
+use crate::support::scripted::{Answer, Asked, json};
+
+const MERGED: &str = "3333333333333333333333333333333333333333";
+
+/// Pull request 7 by `bot`, as each product returns it.
+fn pull(kind: Kind, head: &str, is_merged: bool) -> Value {
+    let at = is_merged.then_some("2026-11-26T21:00:00Z");
+    let commit = is_merged.then_some(MERGED);
+    if kind == Kind::GitLab {
+        return json!({
+            "iid": 7, "web_url": "https://forge.example.com/7", "description": "text", "sha": head,
+            "state": if is_merged { "merged" } else { "opened" }, "updated_at": "2026-11-26T20:00:00Z",
+            "closed_at": null, "closed_by": null, "merged_at": at, "merge_commit_sha": commit,
+            "squash_commit_sha": null, "author": { "username": "bot", "name": "The Bot" },
+            "merge_user": is_merged.then(|| json!({ "username": "ann", "name": "Ann" })),
+            "source_branch": "tagalong/live", "target_branch": "main", "source_project_id": 1, "target_project_id": 1,
+        });
+    }
+    json!({
+        "number": 7, "html_url": "https://forge.example.com/7", "body": "text",
+        "state": if is_merged { "closed" } else { "open" }, "merged": is_merged, "merged_at": at,
+        "merge_commit_sha": commit, "updated_at": "2026-11-26T20:00:00Z", "closed_at": at,
+        "user": { "login": "bot" }, "merged_by": is_merged.then(|| json!({ "login": "ann", "full_name": "Ann" })),
+        "head": { "ref": "tagalong/live", "sha": head, "repo": { "id": 1 } },
+        "base": { "ref": "main", "sha": OTHER, "repo": { "id": 1 } },
+    })
+}
+
+/// What each product answers to a merge that succeeds.
+fn done(kind: Kind) -> Answer {
+    match kind {
+        Kind::Gitea => Some((200, Vec::new(), Vec::new())),
+        Kind::GitHub => {
+            json(200, json!({ "sha": MERGED, "merged": true, "message": "Pull Request successfully merged" }), &[])
+        }
+        Kind::GitLab => json(200, pull(kind, COMMIT, true), &[]),
+    }
+}
+
+/// A forge that merges only `COMMIT`, and has `head` as the head of the pull request.
+fn forge(kind: Kind, head: &'static str, refusal: Option<(u16, &'static str)>) -> Scene {
+    Scene::new(kind, move |asked: &Asked| {
+        if !asked.target.ends_with("/merge") {
+            return json(200, pull(kind, head, false), &[]);
+        }
+        match refusal {
+            Some((status, message)) => json(status, json!({ "message": message }), &[]),
+            None => done(kind),
+        }
+    })
+}
+
+fn message() -> Draft {
+    Draft { title: "promote".to_owned(), text: "a: b\n".to_owned() }
+}
+
+fn with(mut body: Value, more: Value) -> Value {
+    body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    body
+}
+
+#[test]
+fn a_merge_names_the_head_and_the_message() {
+    for kind in KINDS {
+        let scene = forge(kind, COMMIT, None);
+        let result = wait(scene.forge.merge(7, COMMIT, &message())).expect("merged");
+        let commit = (kind != Kind::Gitea).then(|| MERGED.to_owned());
+        assert_eq!(result, MergeResult::Merged { commit });
+        let (target, body) = match kind {
+            Kind::Gitea => {
+                let message = json!({ "MergeTitleField": "promote", "MergeMessageField": "a: b\n" });
+                ("POST /pulls/7/merge", with(json!({ "Do": "merge", "head_commit_id": COMMIT }), message))
+            }
+            Kind::GitHub => {
+                let message = json!({ "commit_title": "promote", "commit_message": "a: b\n" });
+                ("PUT /pulls/7/merge", with(json!({ "merge_method": "merge", "sha": COMMIT }), message))
+            }
+            Kind::GitLab => {
+                let whole = "promote\n\na: b\n";
+                let message = json!({ "merge_commit_message": whole, "squash_commit_message": whole });
+                ("PUT /merge_requests/7/merge", with(json!({ "sha": COMMIT }), message))
+            }
+        };
+        assert_eq!((scene.asked(), scene.sent()), (vec![target.to_owned()], body));
+    }
+}
+
+#[test]
+fn a_head_that_has_moved_is_not_merged() {
+    for kind in KINDS {
+        let words = match kind {
+            Kind::Gitea => "head out of date",
+            Kind::GitHub => "Head branch was modified. Review and try the merge again.",
+            Kind::GitLab => "SHA does not match HEAD of source branch",
+        };
+        let scene = forge(kind, OTHER, Some((409, words)));
+        let result = wait(scene.forge.merge(7, COMMIT, &message())).expect("an answer");
+        assert_eq!(result, MergeResult::Moved { head: OTHER.to_owned() });
+        // The branch to merge into has moved: the head is still the same.
+        let scene = forge(kind, COMMIT, Some((409, "merge push out of date")));
+        let error = wait(scene.forge.merge(7, COMMIT, &message())).expect_err("refused");
+        assert!(error.to_string().contains("merge push out of date"), "{error}");
+        assert_eq!((error.fault(), scene.asked().len()), (Fault::Refused, 2));
+    }
+}
+
+#[test]
+fn the_words_of_a_refusal_are_kept_and_nothing_is_repeated() {
+    for kind in KINDS {
+        for (status, fault) in
+            [(405, Fault::Refused), (422, Fault::Refused), (403, Fault::Denied), (502, Fault::Transient)]
+        {
+            let scene = forge(kind, COMMIT, Some((status, "User not allowed to merge PR")));
+            let error = wait(scene.forge.merge(7, COMMIT, &message())).expect_err("refused");
+            assert_eq!((error.fault(), scene.asked().len()), (fault, 1), "{error}");
+            assert_eq!(error.to_string().contains("User not allowed"), status < 500, "{error}");
+        }
+    }
+}
+
+#[test]
+fn who_merged_is_known_and_with_which_head() {
+    for kind in KINDS {
+        let scene = Scene::new(kind, move |_| json(200, pull(kind, COMMIT, true), &[]));
+        let (pull_request, merge) = wait(scene.forge.pull_request(7)).expect("a pull request");
+        let merge = merge.expect("merged");
+        assert_eq!(merge.by.map(|by| by.login).as_deref(), Some("ann"));
+        assert_eq!((merge.commit.as_deref(), merge.at.is_some()), (Some(MERGED), true));
+        assert_eq!((pull_request.state, pull_request.head.as_deref()), (State::Merged, Some(COMMIT)));
+        assert_eq!(pull_request.author.map(|author| author.login).as_deref(), Some("bot"));
+
+        let scene = Scene::new(kind, move |_| json(200, pull(kind, OTHER, false), &[]));
+        let (pull_request, merge) = wait(scene.forge.pull_request(7)).expect("a pull request");
+        assert!(merge.is_none() && pull_request.state == State::Open, "{pull_request:?}");
+        assert_eq!(scene.asked().len(), 1);
+    }
+}
+
+#[test]
+fn a_client_for_another_branch_lists_its_pull_requests() {
+    for kind in KINDS {
+        let scene = Scene::new(kind, move |_| json(200, json!([pull(kind, COMMIT, false)]), &[]));
+        assert_eq!(wait(scene.forge.pull_requests()).expect("a list").len(), 1);
+        let other = scene.forge.for_branch("tagalong/paper");
+        assert_eq!(wait(other.pull_requests()).expect("a list").len(), 0);
+        let asked = scene.asked();
+        assert_eq!(
+            asked.last().is_some_and(|asked| asked.contains("tagalong%2Fpaper")),
+            kind != Kind::Gitea,
+            "{asked:?}"
+        );
+    }
+}

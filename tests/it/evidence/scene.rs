@@ -1,0 +1,90 @@
+//! A client for a forge whose responses are scripted.
+
+use std::fs;
+use std::future::Future;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use ::tagalong::forge::client::Forge;
+use ::tagalong::forge::config::{ApiBase, Config, Kind};
+use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::support::scripted::{Answer, Asked, Scripted};
+
+pub const TOKEN: &str = "open-sesame-evidence";
+pub const KINDS: [Kind; 3] = [Kind::Gitea, Kind::GitHub, Kind::GitLab];
+pub const COMMIT: &str = "1111111111111111111111111111111111111111";
+pub const OTHER: &str = "2222222222222222222222222222222222222222";
+
+/// A forge with one repository, and a client for it.
+pub struct Scene {
+    pub server: Scripted,
+    pub forge: Arc<Forge>,
+    _folder: tempfile::TempDir,
+}
+
+impl Scene {
+    pub fn new(kind: Kind, script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Scene {
+        let server = Scripted::start(move |asked| {
+            let is_let_in = match kind {
+                Kind::Gitea => asked.authorization.as_deref() == Some(&format!("token {TOKEN}")),
+                Kind::GitHub => asked.authorization.as_deref() == Some(&format!("Bearer {TOKEN}")),
+                Kind::GitLab => asked.private_token.as_deref() == Some(TOKEN),
+            };
+            assert!(is_let_in, "{asked:?}");
+            script(asked)
+        });
+        let folder = tempfile::tempdir().expect("a folder");
+        let token_file = folder.path().join("token");
+        fs::write(&token_file, format!("{TOKEN}\n")).expect("written");
+        let api: ApiBase = format!("http://{}", server.host()).parse().expect("a URL");
+        let config = Config {
+            kind,
+            api: api.completed(kind),
+            repository: "acme/infra".to_owned(),
+            head: "tagalong/live".to_owned(),
+            base: "main".to_owned(),
+            token_file,
+            labels: Vec::new(),
+            timeout: Duration::from_secs(5),
+        };
+        Scene { server, forge: Forge::new(config).expect("a client"), _folder: folder }
+    }
+
+    /// The requests so far: methods and targets below the repository.
+    pub fn asked(&self) -> Vec<String> {
+        let below = |target: &str| {
+            let parts: Vec<&str> = target.splitn(2, "acme/infra").collect();
+            let parts = if parts.len() == 2 { parts } else { target.splitn(2, "acme%2Finfra").collect() };
+            parts.last().map(|rest| (*rest).to_owned()).unwrap_or_default()
+        };
+        self.server.asked().iter().map(|asked| format!("{} {}", asked.method, below(&asked.target))).collect()
+    }
+
+    /// The body of the last request.
+    pub fn sent(&self) -> Value {
+        serde_json::from_str(&self.server.asked().last().expect("a request").body).expect("JSON")
+    }
+}
+
+/// The runtime of all tests: clients have tasks on the one that they were made on.
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime"));
+
+/// Waits for work.
+pub fn wait<T>(work: impl Future<Output = T>) -> T {
+    RUNTIME.block_on(work)
+}
+
+/// A parameter of a request.
+pub fn parameter(asked: &Asked, name: &str) -> Option<String> {
+    let (_, query) = asked.target.split_once('?')?;
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned();
+    pairs.find(|(key, _)| key == name).map(|(_, value)| value)
+}
+
+/// The number of the requested page.
+pub fn page(asked: &Asked) -> usize {
+    parameter(asked, "page").map_or(1, |page| page.parse().expect("a number"))
+}

@@ -36,7 +36,7 @@ use super::operations::follow::Follow;
 use super::operations::operation::Operation;
 use super::operations::rotate::Rotation;
 use super::operations::terms::{Mode, Terms};
-use super::report::{FileChange, Moved, Report};
+use super::report::{FileChange, Report};
 use super::schedules;
 use super::services::Services;
 use super::stages::report::Concerns;
@@ -46,7 +46,6 @@ use super::status::{ImageStatus, Inputs};
 use super::tip::Tip;
 use super::tree::cache::TreeCache;
 use super::write::commits::{self, Edits, Style};
-use super::write::proposal::{self, Withdrawal};
 use super::write::race::{Attempt, Candidate, race};
 
 /// Returns the configuration of a tree, from the bytes of the repository's own file if it has one.
@@ -239,6 +238,11 @@ impl Engine {
         (&self.style, &self.memory)
     }
 
+    /// Returns the branch that is deployed.
+    pub(super) fn branch(&self) -> &Branch {
+        &self.repo.branch
+    }
+
     #[tracing::instrument(level = "debug", name = "run", skip_all)]
     pub(super) async fn cycle(&self, operation: &dyn Operation, mut run: Run<'_>) -> Result<Report, CycleError> {
         let clone = block_in_place(|| BareClone::open(self.repo_for(operation)))?;
@@ -314,66 +318,6 @@ impl Engine {
         let Some(commit) = commit else { return Ok(Attempt::Settled(outcome)) };
         let expected = if is_proposal { proposed } else { Some(tip.commit) };
         Ok(Attempt::Push(Box::new(Candidate { tip, commit, expected, is_guess: false, outcome })))
-    }
-
-    /// Reports an outcome, and updates the pull request accordingly.
-    async fn finish(&self, outcome: Outcome, operation: &dyn Operation, run: Run<'_>) -> Result<Report, CycleError> {
-        let notes = self.update_pull_request(&outcome, operation, run.mode, run.state).await?;
-        let Outcome { tips: (tip, _), decision, changes, commit, attempts, is_proposed, .. } = outcome;
-        let is_proposal = is_proposed && commit.is_some();
-        let pushed = commit.filter(|_| !is_proposal);
-        if let Some(commit) = pushed {
-            self.memory.with(|memory| memory.tip = Some(commit));
-        }
-        let is_by_name = operation.terms().is_by_name();
-        Ok(Report {
-            head: Some(pushed.unwrap_or(tip)),
-            commit,
-            is_proposal,
-            updates: decision.gated.updates().iter().map(Moved::from).collect(),
-            stages: decision.stages(),
-            images: if is_by_name { Vec::new() } else { decision.statuses() },
-            skipped: decision.skipped,
-            proposes: decision.proposes,
-            unrecorded: decision.unrecorded,
-            attempts,
-            duration_ms: run.start.elapsed().as_millis() as u64,
-            changes,
-            notes: [decision.notes, notes].concat(),
-        })
-    }
-
-    /// Opens, changes or closes the pull request. Returns notes about it.
-    async fn update_pull_request(
-        &self,
-        outcome: &Outcome,
-        operation: &dyn Operation,
-        mode: Mode,
-        state: &mut CycleState,
-    ) -> Result<Vec<String>, CycleError> {
-        let Outcome { tips: (tip, proposed), decision, .. } = outcome;
-        if let Some(target) = operation.proposes_to() {
-            return self.settle(target, outcome, state).await;
-        }
-        if outcome.is_proposed {
-            return proposal::announce(&self.services, &self.style.title, decision, state).await;
-        }
-        let may_withdraw = outcome.commit.is_none() && mode == Mode::Push && !operation.terms().is_by_name();
-        let (Some(forge), Some(proposed), true) = (&self.services.forge, proposed, may_withdraw) else {
-            return Ok(Vec::new());
-        };
-        let tips = (*tip, *proposed);
-        if outcome.is_merged || self.memory.with(|memory| memory.settled == Some(tips)) {
-            return Ok(Vec::new());
-        }
-        let branch = &self.repo.branch;
-        Ok(match proposal::withdraw(forge, branch, &tip.to_string(), decision, state).await? {
-            Withdrawal::Settled => {
-                self.memory.with(|memory| memory.settled = Some(tips));
-                Vec::new()
-            }
-            Withdrawal::Open(notes) => notes,
-        })
     }
 
     /// Returns the tip after the last cycle, which is probably still the tip. A wrong guess costs an attempt, so at

@@ -1,6 +1,7 @@
 //! One cycle: fetch, candidates, plan, gates, commit, push; and again on the new tip if another push came first.
 //!
 //! - [`engine`]: runs operations, each on the newest tip
+//! - `conclude`: the end of a cycle
 //! - [`context`]: the context of operations and gates
 //! - [`decision`]: the result of an operation on a tip
 //! - [`schedules`]: the deployment windows of a tip, with their calendars
@@ -31,6 +32,7 @@
 //! - [`error`]: the errors of a cycle
 
 pub mod candidates;
+mod conclude;
 pub mod context;
 pub mod decision;
 pub mod deployed;

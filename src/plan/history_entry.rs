@@ -54,7 +54,7 @@ pub struct HistoryEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActorProof {
-    /// The commit is signed with one of the keys in `trust.signers`.
+    /// The commit is signed with one of the keys in `trust`.
     Signature,
     /// The commit says so.
     Claimed,
@@ -142,6 +142,8 @@ pub fn only_moved(moved: &FieldMove, commit: &[FieldMove], stages: &Stages) -> b
 pub fn entry(moved: &FieldMove, record: &CommitRecord, stage: Option<Name>, are_signed: bool) -> HistoryEntry {
     let trailers = &record.trailers;
     let act = act(moved, record, stage.as_ref());
+    let signer = record.signed_by.glass_breaker.as_ref().or(record.signed_by.approver.as_ref());
+    let is_signed = are_signed && record.is_trusted || moved.is_recorded && signer.is_some();
     let claimed = trailers.actor.as_ref().filter(|_| moved.is_recorded);
     let subject = Some(record.subject.clone()).filter(|subject| !subject.is_empty());
     let shown = |version: &Option<Version>| version.as_ref().map(ToString::to_string);
@@ -154,8 +156,8 @@ pub fn entry(moved: &FieldMove, record: &CommitRecord, stage: Option<Name>, are_
         from: shown(&moved.from),
         to: shown(&moved.to),
         digest: moved.recorded.clone().or_else(|| moved.to.as_ref()?.digest.clone()),
-        actor: claimed.unwrap_or(&record.author).clone(),
-        actor_proof: if are_signed && record.is_trusted { ActorProof::Signature } else { ActorProof::Claimed },
+        actor: signer.filter(|_| moved.is_recorded).or(claimed).unwrap_or(&record.author).clone(),
+        actor_proof: if is_signed { ActorProof::Signature } else { ActorProof::Claimed },
         act,
         reason: trailers.reason.clone().filter(|_| moved.is_recorded).or(subject),
         evidence: if matches!(act, MoveAct::Promote | MoveAct::BreakGlass) {

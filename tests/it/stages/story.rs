@@ -135,7 +135,9 @@ fn the_glass_is_broken_only_by_whom_the_agents_own_file_names() {
     assert_eq!(lacking(), [""; 0]);
     assert!(!scene.run(&["stages"]).ok().stderr.contains("skipped"));
     let history = scene.run(&["history", "--stage", "live", "--output", "json"]).ok().json();
-    assert_eq!(history[0]["act"], "break-glass");
+    let entry = &history[0];
+    assert_eq!((&entry["act"], &entry["actorProof"]), (&"break-glass".into(), &"signature".into()));
+    assert_eq!(entry["actor"], "carl@example.com");
 }
 
 #[test]

@@ -146,7 +146,7 @@ impl World {
             stages.stages.push(Stage {
                 name: name(index),
                 paths: PathFilter::new(&[format!("s{index}/**")]).expect("a path"),
-                from: (index > 0).then(|| if all { From::All(from) } else { From::Any(from) }),
+                from: (index > 0).then_some(if all { From::All(from) } else { From::Any(from) }),
                 soak: Duration::from_secs(u64::from(soak) * 3600),
                 checks: if check { vec![Check::Status("e2e".to_owned())] } else { Vec::new() },
                 windows: if window { vec!["w".parse().expect("a name")] } else { Vec::new() },
@@ -301,7 +301,7 @@ impl World {
             }
             3..=5 => self.now += SignedDuration::from_mins(i64::from(a) % 180 + 1),
             6 | 7 => {
-                let passed = b % 4 != 0;
+                let passed = !b.is_multiple_of(4);
                 let commit = usize::from(c) % self.commits.len();
                 // Mostly the newest ones.
                 let commit = if b & 8 == 0 { self.commits.len() - 1 } else { commit };

@@ -1,0 +1,77 @@
+//! The end of a cycle: its report, and the pull request that proposes its updates.
+
+use super::engine::{Engine, Outcome, Run};
+use super::error::CycleError;
+use super::operations::operation::Operation;
+use super::operations::terms::Mode;
+use super::report::{Moved, Report};
+use super::state::CycleState;
+use super::write::proposal::{self, Withdrawal};
+
+impl Engine {
+    /// Reports an outcome, and updates the pull request accordingly.
+    pub(super) async fn finish(
+        &self,
+        outcome: Outcome,
+        operation: &dyn Operation,
+        run: Run<'_>,
+    ) -> Result<Report, CycleError> {
+        let (_, memory) = self.style_and_memory();
+        let notes = self.update_pull_request(&outcome, operation, run.mode, run.state).await?;
+        let Outcome { tips: (tip, _), decision, changes, commit, attempts, is_proposed, .. } = outcome;
+        let is_proposal = is_proposed && commit.is_some();
+        let pushed = commit.filter(|_| !is_proposal);
+        if let Some(commit) = pushed {
+            memory.with(|memory| memory.tip = Some(commit));
+        }
+        let is_by_name = operation.terms().is_by_name();
+        Ok(Report {
+            head: Some(pushed.unwrap_or(tip)),
+            commit,
+            is_proposal,
+            updates: decision.gated.updates().iter().map(Moved::from).collect(),
+            stages: decision.stages(),
+            images: if is_by_name { Vec::new() } else { decision.statuses() },
+            skipped: decision.skipped,
+            proposes: decision.proposes,
+            unrecorded: decision.unrecorded,
+            attempts,
+            duration_ms: run.start.elapsed().as_millis() as u64,
+            changes,
+            notes: [decision.notes, notes].concat(),
+        })
+    }
+
+    /// Opens, changes or closes the pull request. Returns notes about it.
+    async fn update_pull_request(
+        &self,
+        outcome: &Outcome,
+        operation: &dyn Operation,
+        mode: Mode,
+        state: &mut CycleState,
+    ) -> Result<Vec<String>, CycleError> {
+        let Outcome { tips: (tip, proposed), decision, .. } = outcome;
+        let (style, memory) = self.style_and_memory();
+        if let Some(target) = operation.proposes_to() {
+            return self.settle(target, outcome, state).await;
+        }
+        if outcome.is_proposed {
+            return proposal::announce(self.services(), &style.title, decision, state).await;
+        }
+        let may_withdraw = outcome.commit.is_none() && mode == Mode::Push && !operation.terms().is_by_name();
+        let (Some(forge), Some(proposed), true) = (&self.services().forge, proposed, may_withdraw) else {
+            return Ok(Vec::new());
+        };
+        let tips = (*tip, *proposed);
+        if outcome.is_merged || memory.with(|memory| memory.settled == Some(tips)) {
+            return Ok(Vec::new());
+        }
+        Ok(match proposal::withdraw(forge, self.branch(), &tip.to_string(), decision, state).await? {
+            Withdrawal::Settled => {
+                memory.with(|memory| memory.settled = Some(tips));
+                Vec::new()
+            }
+            Withdrawal::Open(notes) => notes,
+        })
+    }
+}

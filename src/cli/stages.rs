@@ -55,21 +55,30 @@ fn text(board: &[CellStatus], now: Timestamp) -> String {
     }
     let names = stages.iter().map(|stage| stage.as_str().to_uppercase());
     let header: Vec<String> = std::iter::once("RELEASE".to_owned()).chain(names).collect();
+    let all: Vec<&str> = releases.keys().copied().collect();
     let row = |(release, cells): (&&str, &Vec<&CellStatus>)| {
         let held = |stage: &&Name| cells.iter().find(|cell| cell.stage == **stage).map(|cell| held(cell, now));
         let cells = stages.iter().map(|stage| held(stage).unwrap_or_else(|| "-".to_owned()));
-        std::iter::once((*release).to_owned()).chain(cells).collect()
+        std::iter::once(short(release, &all).to_owned()).chain(cells).collect()
     };
     let rows: Vec<Vec<String>> = releases.iter().map(row).collect();
     let mut text = output::table(&header.iter().map(String::as_str).collect::<Vec<_>>(), &rows);
     let next = board.iter().filter_map(|cell| Some((cell, cell.next.as_ref()?)));
-    let lines: String =
-        next.map(|(cell, next)| format!("{}: {}: {}\n", safe(&cell.release), cell.stage, coming(next))).collect();
+    let lines: String = next
+        .map(|(cell, next)| format!("{}: {}: {}\n", safe(short(&cell.release, &all)), cell.stage, coming(next)))
+        .collect();
     if !lines.is_empty() {
         text.push('\n');
         text.push_str(&lines);
     }
     text
+}
+
+/// Returns the last part of a release's name, if no other one ends alike: most releases are named by their image.
+fn short<'r>(release: &'r str, all: &[&str]) -> &'r str {
+    let last = |name: &'r str| name.rsplit('/').next().unwrap_or(name);
+    let alike = all.iter().filter(|other| other.rsplit('/').next() == Some(last(release)));
+    if alike.count() > 1 { release } else { last(release) }
 }
 
 /// Returns the version that a stage holds, and how long it has.

@@ -282,7 +282,7 @@ fn stay(
     }
     if stay.is_there {
         let until = stay.since.when.checked_add(soak).unwrap_or(Timestamp::MAX);
-        let detail = format!("soaking in {stage} until {until}");
+        let detail = format!("soaking in {stage} until {}", until.strftime("%Y-%m-%dT%H:%M:%SZ"));
         return Err(Wait { gate: Gate::Soak, detail, until: Some(until) });
     }
     let detail = format!("{} was in {stage} for {:#} only, and {:#} are required", release.short(), stay.lasted, soak);

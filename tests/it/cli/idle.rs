@@ -36,7 +36,10 @@ fn a_path_that_selects_nothing_is_reported_with_similar_paths() {
     for command in ["sync", "status"] {
         let run = stage.tagalong(&[command, "--path", "app/**", "--path", "other/*", "--path", "apps"]).ok();
         assert!(run.stderr.contains("the path app/** matches no file; the most similar paths are apps,"), "{run:#?}");
-        assert!(run.stderr.contains("the path other/* selects no image field that a policy or a stage governs"), "{run:#?}");
+        assert!(
+            run.stderr.contains("the path other/* selects no image field that a policy or a stage governs"),
+            "{run:#?}"
+        );
         assert!(!run.stderr.contains("the path apps "), "{run:#?}");
     }
     let check = stage.tagalong(&["check", "--path", "app/**"]).ok();

@@ -34,7 +34,7 @@ stages:
   - name: live
     paths: [\"live/**\"]
     from: beta
-    soak: 2s
+    soak: 5s
     windows: [no-freeze]
     approval: { need: 1, by: signature }
 windows:
@@ -42,7 +42,7 @@ windows:
 ";
 
 /// How long the freeze lasts.
-const FREEZE: SignedDuration = SignedDuration::from_secs(6);
+const FREEZE: SignedDuration = SignedDuration::from_secs(10);
 /// The most cycles until something that only needs time has to have happened.
 const CYCLES: usize = 30;
 
@@ -119,7 +119,7 @@ async fn soak<E: From<DemoError>>(scene: &Scene, screen: &Screen<'_, E>) -> Resu
     let report = scene.sandbox.cycle().await.map_err(E::from)?;
     (screen.print)(&board(&report))?;
     let report = scene.pass("soak").await.map_err(E::from)?;
-    (screen.print)(&format!("\nTwo seconds later:\n{}", board(&report)))
+    (screen.print)(&format!("\nFive seconds later:\n{}", board(&report)))
 }
 
 async fn freeze<E: From<DemoError>>(scene: &Scene, screen: &Screen<'_, E>) -> Result<(), E> {

@@ -197,13 +197,15 @@ fn arrivals(upstream: &[Upstream]) -> Vec<(&Release, Option<usize>)> {
     arrivals
 }
 
-/// Returns the tenures of versions without a record that another tag replaced. A tag that moves replaces itself.
+/// Returns the tenures of versions without a record that are still there, or that another tag replaced. A tag that moves
+/// replaces itself.
 fn left(tenures: &[Tenure]) -> impl Iterator<Item = &Tenure> {
     let pairs = tenures.iter().zip(tenures.iter().skip(1));
     let is_left = |(newer, older): &(&Tenure, &Tenure)| {
         matches!(older.held, Held::Unrecorded(_)) && !newer.held.has_same_tags(&older.held)
     };
-    pairs.filter(is_left).map(|(_, older)| older)
+    let last = tenures.first().filter(|last| matches!(last.held, Held::Unrecorded(_)));
+    last.into_iter().chain(pairs.filter(is_left).map(|(_, older)| older))
 }
 
 /// Returns where a release was long enough, or what it waits for.
@@ -472,6 +474,20 @@ mod tests {
         assert_eq!(soaked(&found), "v3");
         assert!(found.waiting.iter().any(|(release, wait)| release.short() == "v2" && wait.gate == Gate::Held));
         assert_eq!(soaked(&look(&stage, &live, &[beta], 40)), "v4 v3");
+    }
+
+    #[test]
+    fn what_another_stage_before_holds_without_a_record_has_arrived_already() {
+        let versions = |digit: char| {
+            let version = crate::image::Version::parse_tag(&format!("v{digit}")).expect("a version");
+            Held::Unrecorded(BTreeMap::from([("ghcr.io/acme/app".parse().expect("an image"), version)]))
+        };
+        let (mut a, b, mut live) =
+            (history("a", &[('3', 10)]), history("b", &[('3', 30)]), history("live", &[('2', 20)]));
+        (a.tenures[0].held, live.tenures[0].held) = (versions('3'), versions('2'));
+        let stage = stage(1, any(&["a", "b"]));
+        assert_eq!(soaked(&look(&stage, &live, &[a, b.clone()], 40)), "");
+        assert_eq!(soaked(&look(&stage, &live, &[history("a", &[('1', 10)]), b], 40)), "v3");
     }
 
     #[test]

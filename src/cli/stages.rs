@@ -1,13 +1,12 @@
 //! `tagalong stages`
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
 
 use crate::clock;
-use crate::cycle::stages::status::{CellStatus, NextStatus};
+use crate::cycle::stages::status::{self, CellStatus, NextStatus};
 use crate::stage::name::Name;
 
 use super::arguments::{GitArguments, OutputArguments};
@@ -45,14 +44,7 @@ fn text(board: &[CellStatus], now: Timestamp) -> String {
     if board.is_empty() {
         return "no stage has an image field; see `stages` in the configuration\n".to_owned();
     }
-    let mut stages: Vec<&Name> = Vec::new();
-    let mut releases: BTreeMap<&str, Vec<&CellStatus>> = BTreeMap::new();
-    for cell in board {
-        if !stages.contains(&&cell.stage) {
-            stages.push(&cell.stage);
-        }
-        releases.entry(&cell.release).or_default().push(cell);
-    }
+    let (stages, releases) = status::table(board);
     let names = stages.iter().map(|stage| stage.as_str().to_uppercase());
     let header: Vec<String> = std::iter::once("RELEASE".to_owned()).chain(names).collect();
     let all: Vec<&str> = releases.keys().copied().collect();

@@ -1,13 +1,10 @@
 //! The board of stages on the status page: a row for each release, a column for each stage.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::agent::snapshot::Snapshot;
-use crate::cycle::stages::status::{CellStatus, NextStatus};
-use crate::stage::name::Name;
+use crate::cycle::stages::status::{self, CellStatus, NextStatus};
 
 use super::parts::{first, number, optional, shortened, time};
 
@@ -42,14 +39,7 @@ pub fn section(snapshot: &Snapshot) -> Markup {
 }
 
 fn table(board: &[CellStatus], now: Option<Timestamp>) -> Markup {
-    let mut stages: Vec<&Name> = Vec::new();
-    let mut releases: BTreeMap<&str, Vec<&CellStatus>> = BTreeMap::new();
-    for cell in board {
-        if !stages.contains(&&cell.stage) {
-            stages.push(&cell.stage);
-        }
-        releases.entry(&cell.release).or_default().push(cell);
-    }
+    let (stages, releases) = status::table(board);
     let mut rows: Vec<(&str, Vec<&CellStatus>)> = releases.into_iter().collect();
     rows.sort_by_key(|(name, cells)| (cells.iter().map(|cell| urgency(cell)).min(), *name));
     let ((shown, more_stages), (rows, more_rows)) = (first(&stages, STAGES), first(&rows, RELEASES));

@@ -1,5 +1,7 @@
 //! What the stages hold and what comes next, for reports.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -126,6 +128,19 @@ impl CellStatus {
     pub fn has(&self, file: &str, path: &str) -> bool {
         self.fields.iter().any(|(own, at)| own == file && at == path)
     }
+}
+
+/// Returns the stages of a board in their order, and the cells of each release by its name.
+pub fn table(board: &[CellStatus]) -> (Vec<&Name>, BTreeMap<&str, Vec<&CellStatus>>) {
+    let mut stages: Vec<&Name> = Vec::new();
+    let mut releases: BTreeMap<&str, Vec<&CellStatus>> = BTreeMap::new();
+    for cell in board {
+        if !stages.contains(&&cell.stage) {
+            stages.push(&cell.stage);
+        }
+        releases.entry(&cell.release).or_default().push(cell);
+    }
+    (stages, releases)
 }
 
 /// Adds what the gates found to a board: updates from registries, and what keeps updates back.

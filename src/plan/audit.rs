@@ -189,7 +189,7 @@ fn approvals(
         }));
         return given.len();
     }
-    let orders = broken_glass::orders_before(evidence.orders, Some(ago));
+    let orders = broken_glass::orders_before(evidence.orders, ago);
     promotion.map_or(0, |promotion| orders.approvals_of(&stage.name, &promotion.id).count())
 }
 
@@ -221,16 +221,13 @@ fn upstream(moved: &FieldMove, to: &Version, stage: &Stage, stays: &Stays<'_>) -
 }
 
 /// Returns the stays of a version in a stage that began before a commit.
-fn before<'s, 'e>(
-    stays: &'s Stays<'e>,
-    stage: &Name,
-    image: &Repository,
+fn before<'s>(
+    stays: &'s Stays<'s>,
+    stage: &'s Name,
+    image: &'s Repository,
     version: &'s Version,
     at: &'s Point,
-) -> impl Iterator<Item = &'s Stay<'e>> {
-    let of_image = stays.iter().filter(move |((own, other), _)| *own == stage && *other == image);
-    let of_image: Vec<&Stay<'_>> = of_image.flat_map(|(_, stays)| stays).collect();
-    of_image
-        .into_iter()
-        .filter(move |stay| agree(stay.version, version) && stay.since.is_none_or(|since| since.ago > at.ago))
+) -> impl Iterator<Item = &'s Stay<'s>> {
+    let of_image = stays.get(&(stage, image)).into_iter().flatten();
+    of_image.filter(move |stay| agree(stay.version, version) && stay.since.is_none_or(|since| since.ago > at.ago))
 }

@@ -52,9 +52,9 @@ impl fmt::Display for BrokenGlass {
     }
 }
 
-/// Returns the orders that were given before a commit, or all of them without one.
-pub fn orders_before(orders: &[OrderCommit], ago: Option<usize>) -> StageOrders {
-    let before = orders.iter().filter(|order| ago.is_none_or(|ago| order.ago > ago));
+/// Returns what the orders before a commit amount to.
+pub fn orders_before(orders: &[OrderCommit], ago: usize) -> StageOrders {
+    let before = orders.iter().filter(|order| order.ago > ago);
     let records: Vec<Arc<CommitRecord>> = before.map(|order| Arc::clone(&order.record)).collect();
     StageOrders::default().after(&records)
 }

@@ -1,6 +1,11 @@
 //! The windows of a tree, with their calendars.
 
+use jiff::Timestamp;
+
 use crate::repo::error::RepoError;
+use crate::stage::board;
+use crate::stage::candidate::Wait;
+use crate::stage::definition::Stage;
 use crate::stage::stages::Stages;
 use crate::window::schedule::{Schedule, Window};
 
@@ -12,6 +17,14 @@ pub type ReadFile<'r> = dyn Fn(&str) -> Result<Option<Vec<u8>>, RepoError> + 'r;
 /// Returns the windows of a tree. One whose calendar cannot be read is closed, and says why.
 pub fn of(tip: &Tip, stages: &Stages) -> Result<Vec<Schedule>, RepoError> {
     stages.windows.iter().map(|window| schedule(&|path| tip.file(path), window)).collect()
+}
+
+/// Returns what a promotion to a stage waits for at some time, if one of its windows is closed.
+pub fn closed(schedules: &[Schedule], stage: &Stage, at: Timestamp) -> Option<Wait> {
+    stage.windows.iter().find_map(|name| {
+        let schedule = schedules.iter().find(|schedule| schedule.name() == name.as_str())?;
+        board::closed(name, &schedule.state_at(at))
+    })
 }
 
 /// Returns a window with its calendar, which `read` gets from some tree.

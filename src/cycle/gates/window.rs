@@ -10,7 +10,6 @@ use crate::cycle::operations::terms::Terms;
 use crate::cycle::schedules;
 use crate::plan::decide::Update;
 use crate::plan::skip::Reason;
-use crate::stage::board::closed;
 use crate::window::schedule::Schedule;
 
 use super::gate::{Gate, Verdict, Verdicts};
@@ -41,11 +40,8 @@ impl Gate for Window {
 
 fn verdict(update: &Update, schedules: &[Schedule], context: &Context<'_>) -> Verdict {
     let stage = update.entry.as_ref().and_then(|entry| context.config.stages.named(&entry.stage));
-    for name in stage.into_iter().flat_map(|stage| &stage.windows) {
-        let schedule = schedules.iter().find(|schedule| schedule.name() == name.as_str());
-        if let Some(wait) = schedule.and_then(|schedule| closed(name, &schedule.state_at(clock::now()))) {
-            return Verdict::keep(Reason::Window, wait.detail);
-        }
+    match stage.and_then(|stage| schedules::closed(schedules, stage, clock::now())) {
+        Some(wait) => Verdict::keep(Reason::Window, wait.detail),
+        None => Verdict::Pass,
     }
-    Verdict::Pass
 }

@@ -4,6 +4,7 @@ use crate::clock;
 use crate::cycle::decision::Decision;
 use crate::cycle::error::CycleError;
 use crate::cycle::memory::Memory;
+use crate::cycle::schedules;
 use crate::cycle::services::Services;
 use crate::cycle::stages::reviews;
 use crate::fault::{Explain, Fault};
@@ -14,7 +15,6 @@ use crate::forge::pull_request::{Draft, MergeResult, PullRequest};
 use crate::plan::message::promotions;
 use crate::plan::proposal::{self, code};
 use crate::plan::template::Template;
-use crate::stage::board::closed;
 use crate::stage::definition::{Approval, ApprovalBy, Stage};
 use crate::stage::promotion::{Evidence, Promotion};
 use crate::window::schedule::Schedule;
@@ -169,10 +169,7 @@ impl StageProposal<'_> {
 
     /// Returns why a window is closed at this moment.
     fn closed_window(&self, stage: &Stage) -> Option<String> {
-        stage.windows.iter().find_map(|name| {
-            let schedule = self.schedules.iter().find(|schedule| schedule.name() == name.as_str())?;
-            closed(name, &schedule.state_at(clock::now())).map(|wait| wait.detail)
-        })
+        schedules::closed(self.schedules, stage, clock::now()).map(|wait| wait.detail)
     }
 }
 

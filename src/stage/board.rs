@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::manifest::inventory::{Inventory, Located};
 use crate::window::schedule;
 
-use super::candidate::{self, Gate, Outlook, Soaked, Stay, Upstream, Wait};
+use super::arrival::Upstream;
+use super::candidate::{self, Gate, Outlook, Soaked, Stay, Wait};
 use super::check::CheckState;
 use super::definition::{Check, From, Stage};
 use super::group::Group;

@@ -8,11 +8,13 @@
 //! - [`request`]: stages that a person names
 //! - [`group`]: the fields of a stage that hold a release
 //! - [`timeline`]: which releases a stage has held, and since when
+//! - [`arrival`]: the order of releases
 //! - [`candidate`]: the releases that may enter a stage, and what they wait for
 //! - [`check`]: the states of checks
 //! - [`board`]: what each stage holds of each release, and what may enter it next
 //! - [`promotion`]: a release that enters a stage, with its evidence
 
+pub mod arrival;
 pub mod board;
 pub mod candidate;
 pub mod check;

@@ -4,7 +4,7 @@ use crate::cluster::error::ClusterError;
 use crate::fault::{Explain, Fault};
 use crate::forge::error::ForgeError;
 
-/// The reason for which it is not known whether a check has passed. It is no verdict about the check.
+/// The reason for which it is not known whether a check has passed. It says nothing about the check itself.
 #[derive(Debug, thiserror::Error)]
 pub enum EvidenceError {
     /// No forge is configured.

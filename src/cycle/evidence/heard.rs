@@ -22,7 +22,7 @@ pub struct Heard {
     pub(super) kustomizations: Option<Response<Vec<Kustomization>>>,
     /// The applications of Argo CD.
     pub(super) applications: Option<Response<Vec<Application>>>,
-    /// The error of the forge, if there is no use in querying it again.
+    /// The error of the forge, if querying it again would fail as well.
     pub(super) forge_error: Option<Arc<EvidenceError>>,
 }
 

@@ -71,7 +71,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn nothing_enters_a_stage_without_proof() {
     let cases = if support::is_large() { 24_000 } else { 2_000 };
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    // What is found by chance belongs into the large run: here a failure has to come from the change that is tested.
+    // What is found by chance belongs in the large run: here a failure has to come from the change that is tested.
     let mut runner = if support::is_large() {
         TestRunner::new(config)
     } else {

@@ -55,12 +55,16 @@ pub async fn flaws(
     }
     let end = Instant::now() + PROBES;
     let assessments = block_in_place(|| assessments(&services.secrets, tip, closures, updates))?;
+    let mut untested: BTreeMap<Untested, usize> = BTreeMap::new();
     for (pull, assessment) in assessments {
         let flaw = match assessment {
             Assessment::Unknown => None,
             Assessment::Useless(text) => Some(text),
             Assessment::Entries(entries) if checks == PullSecrets::Probe => {
-                probe(&services.registry, &pull, entries, end).await
+                probe(&services.registry, &pull, entries, end).await.unwrap_or_else(|why| {
+                    *untested.entry(why).or_default() += 1;
+                    None
+                })
             }
             Assessment::Entries(_) => None,
         };
@@ -69,7 +73,17 @@ pub async fn flaws(
             flaws.insert((file, image), format!("{owner}: {flaw}"));
         }
     }
+    for (Untested { image, why }, pods) in untested {
+        tracing::warn!(%image, pods, %why, "pull secrets could not be tested");
+    }
     Ok(flaws)
+}
+
+/// The reason why the pull secrets for an image were not tested. Many pods may share it.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Untested {
+    image: Repository,
+    why: String,
 }
 
 /// A pod's pull of an image.
@@ -373,24 +387,24 @@ fn entry(text: Secret<Vec<u8>>, image: &Repository, from: String) -> SecretUse {
 
 /// Tests entries against the registry. Returns the problem if it accepts none of them. An entry that cannot be tested
 /// keeps nothing back.
-async fn probe(registry: &Client, pull: &Pull, entries: Vec<HostEntry>, end: Instant) -> Option<String> {
+async fn probe(
+    registry: &Client,
+    pull: &Pull,
+    entries: Vec<HostEntry>,
+    end: Instant,
+) -> Result<Option<String>, Untested> {
     let (repository, version) = &pull.image;
+    let untested = |why: String| Untested { image: repository.clone(), why };
     let mut refused = Vec::new();
     for HostEntry { credential, from } in entries {
         match before(Some(end), registry.check_credential(repository, version, credential, from.clone())).await {
-            Some(Ok(())) => return None,
-            None => {
-                tracing::warn!(image = %repository, "there was no time to test a pull secret");
-                return None;
-            }
+            Some(Ok(())) => return Ok(None),
+            None => return Err(untested("there was no time left in this cycle".to_owned())),
             Some(Err(error)) if error.fault() == Fault::Denied || error.is_not_found() => {
                 refused.push(format!("{from} was rejected: {error}"));
             }
-            Some(Err(error)) => {
-                tracing::warn!(image = %repository, %error, "a pull secret could not be tested");
-                return None;
-            }
+            Some(Err(error)) => return Err(untested(error.to_string())),
         }
     }
-    Some(refused.join("; "))
+    Ok(Some(refused.join("; ")))
 }

@@ -5,3 +5,4 @@ mod container_image;
 mod manifests;
 mod pipelines;
 mod release;
+mod woodpecker;

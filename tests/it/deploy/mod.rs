@@ -1,6 +1,7 @@
 //! The files of `deploy/` and the Containerfile.
 
 mod agent;
+mod chart;
 mod container_image;
 mod manifests;
 mod pipelines;

@@ -1,5 +1,6 @@
 //! The files of `deploy/` and the Containerfile.
 
+mod action;
 mod agent;
 mod chart;
 mod container_image;

@@ -27,6 +27,8 @@ pub struct Log {
     /// File, path, image and new version of the fields that the pull request moves.
     proposed: Lasting<[String; 4]>,
     notes: Lasting<String>,
+    /// Those of the notes that have been there for more than one cycle.
+    lasting_notes: BTreeSet<String>,
 }
 
 /// What lasts over several cycles.
@@ -152,10 +154,14 @@ impl Log {
         if let Some(more) = excess(begun.len(), MAX_LINES) {
             tracing::warn!("{more} more notes; run `tagalong sync --dry-run` to see all of them");
         }
+        // Some notes are only about one cycle, such as the progress of a scan. Their end is no news.
+        let ended: Vec<&String> = ended.iter().filter(|note| self.lasting_notes.contains(*note)).collect();
         ended.iter().take(MAX_LINES).for_each(|note| tracing::info!("no longer the case: {note}"));
         if let Some(more) = excess(ended.len(), MAX_LINES) {
             tracing::info!("{more} more notes no longer apply");
         }
+        let begun: BTreeSet<String> = begun.into_iter().collect();
+        self.lasting_notes = self.notes.0.difference(&begun).cloned().collect();
     }
 }
 
@@ -179,7 +185,7 @@ impl KeptBack {
     fn of(skipped: &Skipped) -> Option<KeptBack> {
         let Skipped { image, tag, reason, field, stage, .. } = skipped.clone();
         let needs_attention = reason != Reason::UpToDate && !reason.only_waits();
-        needs_attention.then(|| KeptBack { of: Kept { reason: Reverse(reason), image, tag, stage }, field })
+        needs_attention.then_some(KeptBack { of: Kept { reason: Reverse(reason), image, tag, stage }, field })
     }
 }
 

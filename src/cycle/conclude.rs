@@ -23,7 +23,7 @@ impl Engine {
         let Outcome { tips: (tip, _), decision, changes, commit, attempts, is_proposed, .. } = outcome;
         let mut notes = [decision.notes.as_slice(), &about_proposal].concat();
         let mut seen = BTreeSet::new();
-        // Fields that are left alone for one reason each come with the same note.
+        // Several fields may lead to the same note.
         notes.retain(|note| seen.insert(note.clone()));
         let is_proposal = is_proposed && commit.is_some();
         let pushed = commit.filter(|_| !is_proposal);

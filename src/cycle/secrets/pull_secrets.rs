@@ -41,17 +41,18 @@ const PROBES: Duration = Duration::from_secs(60);
 /// The problems with pull secrets, by file and image.
 pub type Flaws = BTreeMap<(String, Repository), String>;
 
-/// Returns the problems with the pull secrets that pods would use to pull the images of updates.
+/// Returns the problems with the pull secrets that pods would use to pull the images of updates, and notes about those that
+/// could not be tested.
 pub async fn flaws(
     services: &Services,
     tip: &Tip,
     closures: &Closures,
     updates: &[Update],
-) -> Result<Flaws, CycleError> {
+) -> Result<(Flaws, Vec<String>), CycleError> {
     let checks = services.secrets.pull_secrets();
     let mut flaws = Flaws::new();
     if checks == PullSecrets::Off {
-        return Ok(flaws);
+        return Ok((flaws, Vec::new()));
     }
     let end = Instant::now() + PROBES;
     let assessments = block_in_place(|| assessments(&services.secrets, tip, closures, updates))?;
@@ -73,10 +74,11 @@ pub async fn flaws(
             flaws.insert((file, image), format!("{owner}: {flaw}"));
         }
     }
-    for (Untested { image, why }, pods) in untested {
-        tracing::warn!(%image, pods, %why, "pull secrets could not be tested");
-    }
-    Ok(flaws)
+    let note = |(Untested { image, why }, pods): (Untested, usize)| {
+        let of = if pods == 1 { "a pod".to_owned() } else { format!("{pods} pods") };
+        format!("{image}: the pull secrets of {of} could not be tested: {why}")
+    };
+    Ok((flaws, untested.into_iter().map(note).collect()))
 }
 
 /// The reason why the pull secrets for an image were not tested. Many pods may share it.

@@ -243,5 +243,5 @@ fn pull_secrets_that_cannot_be_tested_are_reported_once_for_all_pods() {
     let run = run(stage.home(), &["sync", "--output", "json", "--config", &config.display().to_string()]).ok();
     assert_eq!(run.json()["updates"].as_array().expect("updates").len(), 7, "{run:#?}");
     let lines: Vec<&str> = run.stderr.lines().filter(|line| line.contains("could not be tested")).collect();
-    assert!(lines.len() == 1 && lines[0].contains("pods=7"), "{lines:#?}\n{run:#?}");
+    assert!(lines.len() == 1 && lines[0].contains("the pull secrets of 7 pods"), "{lines:#?}\n{run:#?}");
 }

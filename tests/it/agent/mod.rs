@@ -2,6 +2,7 @@
 
 mod connections;
 mod health;
+mod log;
 mod many_images;
 mod notifications;
 mod status_page;

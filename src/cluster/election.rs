@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::fault::Explain;
+use crate::fault::{Explain, Fault};
 
 use super::api::Cluster;
 use super::config::{Election, ElectionTiming, ObjectRef};
@@ -19,8 +19,6 @@ use super::lease::{LeaseAction, LeaseObserver};
 
 /// The timeout of releasing the Lease, so that the pod ends in time. If it fails, the Lease expires.
 const RESIGN_TIMEOUT: Duration = Duration::from_secs(2);
-/// The maximum number of different errors that are logged during one outage.
-const MAX_REPORTED: usize = 5;
 
 /// Whether this replica leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +61,8 @@ impl LeaderElector {
         let (timing, resign) = (election.timing, CancellationToken::new());
         tracing::info!(%lease, %identity, "this replica takes part in the election");
         let observer = LeaseObserver::new(identity, timing.lease_duration);
-        let (renewed, expires, reported) = Default::default();
-        let candidate = Candidate { cluster, lease, timing, observer, leadership, renewed, expires, reported };
+        let (renewed, expires, errors) = Default::default();
+        let candidate = Candidate { cluster, lease, timing, observer, leadership, renewed, expires, errors };
         let task = tokio::spawn(candidate.run(resign.clone()));
         LeaderElector { leadership: shown, task: Some((task, resign)) }
     }
@@ -109,8 +107,8 @@ struct Candidate {
     renewed: Option<Instant>,
     /// When the Lease of another replica expires, while that one leads.
     expires: Option<Instant>,
-    /// The errors that were reported since the last successful attempt.
-    reported: BTreeSet<String>,
+    /// The kinds of errors since the last successful attempt. Their messages may differ from one attempt to the next.
+    errors: BTreeSet<&'static str>,
 }
 
 impl Candidate {
@@ -153,8 +151,8 @@ impl Candidate {
             Ok(Ok((leadership, expires))) => {
                 self.renewed = (leadership == Leadership::Leader).then_some(begun);
                 self.expires = expires;
-                self.reported.clear();
-                return self.announce(leadership);
+                self.errors.clear();
+                return self.announce(leadership, true);
             }
             Ok(Err(error)) => Some(error),
             Err(_) => None,
@@ -166,9 +164,11 @@ impl Candidate {
                 None => error.to_string(),
             },
         );
+        let fault = error.as_ref().map_or(Fault::Transient, ClusterError::fault);
+        let is_news = self.errors.insert(fault.label());
         match (self.may_lead_for(), &error) {
             (Some(left), error) if !left.is_zero() => {
-                if !matches!(error, Some(ClusterError::Conflict { .. })) && self.is_news(&words) {
+                if !matches!(error, Some(ClusterError::Conflict { .. })) && is_news {
                     tracing::warn!(lease = %self.lease, error = %words, "cannot renew the Lease; retrying");
                 }
             }
@@ -176,14 +176,9 @@ impl Candidate {
             (None, Some(ClusterError::Conflict { .. })) => {}
             _ => {
                 self.renewed = None;
-                self.announce(Leadership::Unknown { reason: Some(words) });
+                self.announce(Leadership::Unknown { reason: Some(words) }, is_news);
             }
         }
-    }
-
-    /// Returns whether an error has not been reported during this outage. Few are, however its messages differ.
-    fn is_news(&mut self, error: &str) -> bool {
-        self.reported.len() < MAX_REPORTED && self.reported.insert(error.to_owned())
     }
 
     /// Makes one attempt, and returns the leadership, with the moment at which the Lease of another leader expires.
@@ -214,7 +209,8 @@ impl Candidate {
         }
     }
 
-    fn announce(&mut self, leadership: Leadership) {
+    /// Announces the leadership. During an outage, an error is logged only if there is news.
+    fn announce(&self, leadership: Leadership, is_news: bool) {
         let before = self.leadership.borrow().clone();
         if before == leadership {
             return;
@@ -225,9 +221,9 @@ impl Candidate {
             }
             Leadership::Follower { leader } => tracing::info!(lease = %self.lease, %leader, "another replica leads"),
             Leadership::Unknown { reason } => {
-                let (reason, begins) =
-                    (reason.as_deref().unwrap_or_default(), !matches!(before, Leadership::Unknown { reason: Some(_) }));
-                if self.is_news(reason) || begins {
+                let begins = !matches!(before, Leadership::Unknown { reason: Some(_) });
+                if is_news || begins {
+                    let reason = reason.as_deref().unwrap_or_default();
                     tracing::error!(lease = %self.lease, error = reason, "it is unknown which replica leads; nothing is pushed");
                 }
             }

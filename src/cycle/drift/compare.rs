@@ -1,4 +1,4 @@
-//! Compares pods with the fields of a tree. Whatever cannot be found out is no drift.
+//! Compares pods with the fields of a tree. Whatever cannot be found out does not count as drift.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

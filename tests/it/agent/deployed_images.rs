@@ -97,7 +97,7 @@ fn tags_that_a_cleanup_would_delete_are_warned_of() {
 }
 
 #[test]
-fn a_registry_that_does_not_answer_delays_no_cycle_and_is_no_proof() {
+fn a_registry_that_does_not_answer_delays_no_cycle_and_proves_nothing() {
     let silent = Scripted::start(|_| None);
     let files = format!("image: {}/org/else:v1\n", silent.host());
     let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n"), ("else.yaml", &files)]);

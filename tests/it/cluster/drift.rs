@@ -203,7 +203,7 @@ fn every_digest_of_a_tag_is_right_and_one_that_it_had_before_is_drift() {
 }
 
 #[test]
-fn a_rollout_within_the_time_limit_is_no_drift() {
+fn a_rollout_within_the_time_limit_does_not_count() {
     let scene = Scene::new(&[("apps/app/x.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     let old = scene.stage.registry.push("org/app", "aaaaaa1", OLD);
     scene.pod("app", "app:aaaaaa1", &old);
@@ -243,5 +243,18 @@ fn a_namespace_that_may_not_be_read_is_reported_once_with_the_rule_to_add() {
     agent.wait_for_metric("tagalong_pods_unread_namespaces 0");
     agent.wait_for("the pods can be compared with the repository again");
     assert!(!agent.get("/").body.contains("cannot be compared"));
+    assert_eq!(agent.stop().0, 0);
+}
+
+#[test]
+fn a_list_of_pods_without_end_is_given_up() {
+    let scene = Scene::new(&[("apps/app/x.yaml", "image: HOST/org/app:aaaaaa1\n")]);
+    let old = scene.stage.registry.push("org/app", "aaaaaa1", OLD);
+    scene.pod("till", "app:bbbbbb1", &old);
+    scene.cluster.set_endless(true);
+    let agent = scene.agent("200ms");
+    agent.wait_for("it has more than 400 pages");
+    scene.cluster.set_endless(false);
+    scene.wait_for_word("drifted", 1);
     assert_eq!(agent.stop().0, 0);
 }

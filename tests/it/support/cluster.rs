@@ -43,6 +43,8 @@ pub struct State {
     troubles: Vec<Trouble>,
     /// The number of pods in a page; 0 for the number that the client asks for.
     page: usize,
+    /// Whether every page of pods is followed by the first one.
+    is_endless: bool,
 }
 
 impl State {
@@ -165,6 +167,11 @@ impl Cluster {
         self.state().page = size;
     }
 
+    /// Returns the first page of pods again and again.
+    pub fn set_endless(&self, is_endless: bool) {
+        self.state().is_endless = is_endless;
+    }
+
     /// The queries of requests for a path.
     pub fn queries(&self, path: &str) -> Vec<String> {
         let targets = self.server.asked().into_iter().map(|asked| asked.target);
@@ -238,7 +245,8 @@ fn answer(state: &mut State, asked: &Asked) -> Answer {
             let all: Vec<Value> = below.map(|(_, one)| one.clone()).collect();
             let start = parameter("continue").unwrap_or(0).min(all.len());
             let end = start.saturating_add(size).min(all.len());
-            let token = if end < all.len() { end.to_string() } else { String::new() };
+            let next = if state.is_endless { Some(0) } else { (end < all.len()).then_some(end) };
+            let token = next.map(|at| at.to_string()).unwrap_or_default();
             let metadata = json!({ "resourceVersion": state.version.to_string(), "continue": token });
             let list = json!({ "apiVersion": "v1", "kind": "PodList", "metadata": metadata, "items": all[start..end] });
             scripted::json(200, list, &[])

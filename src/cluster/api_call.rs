@@ -19,6 +19,8 @@ pub enum ApiCall {
     List(String),
     /// Lists the Applications of a namespace.
     ListApplications(String),
+    /// Lists the pods of a namespace.
+    ListPods(String),
 }
 
 impl fmt::Display for ApiCall {
@@ -30,6 +32,7 @@ impl fmt::Display for ApiCall {
             ApiCall::Annotate(source) => write!(f, "annotate the GitRepository {source}"),
             ApiCall::List(namespace) => write!(f, "list the Kustomizations in {namespace}"),
             ApiCall::ListApplications(namespace) => write!(f, "list the Applications in {namespace}"),
+            ApiCall::ListPods(namespace) => write!(f, "list the pods in {namespace}"),
         }
     }
 }
@@ -52,6 +55,7 @@ impl ApiCall {
             }
             ApiCall::List(namespace) => ("kustomize.toolkit.fluxcd.io", "kustomizations", None, "list", namespace),
             ApiCall::ListApplications(namespace) => ("argoproj.io", "applications", None, "list", namespace),
+            ApiCall::ListPods(namespace) => ("\"\"", "pods", None, "list", namespace),
         };
         let named = name.map(|name| format!(", resourceNames: [{name}]")).unwrap_or_default();
         format!(
@@ -66,6 +70,7 @@ impl ApiCall {
             ApiCall::Annotate(_) => "cluster.flux.gitRepository",
             ApiCall::List(_) => "cluster.flux",
             ApiCall::ListApplications(_) => "cluster.argocd",
+            ApiCall::ListPods(_) => "cluster.pods",
         }
     }
 
@@ -73,6 +78,7 @@ impl ApiCall {
     pub fn example(&self) -> &'static str {
         match self {
             ApiCall::ListApplications(_) => "deploy/argocd-access/role.yaml",
+            ApiCall::ListPods(_) => "deploy/pods-access/role.yaml",
             _ => "deploy/cluster-access/role.yaml",
         }
     }

@@ -9,6 +9,7 @@
 //! - `source_labels`: the commit and source repository that an image was built from
 //! - `config_date`: when the contents of an image were built, whatever its annotations say
 //! - [`integrity`]: checks that an image is complete
+//! - [`identity`]: the digests by which an image is known
 //! - [`tags`]: lists the tags of a repository
 //! - [`chart_index`]: reads the index of a Helm repository
 //! - `charts`: charts in such repositories, looked up like images in registries; `indexes`: those that were read last
@@ -52,6 +53,7 @@ pub mod credentials;
 mod endpoint;
 pub mod error;
 pub mod host;
+pub mod identity;
 mod indexes;
 mod inspect;
 pub mod integrity;

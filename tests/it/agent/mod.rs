@@ -1,6 +1,7 @@
-//! The running agent: health, metrics, status page, traces, webhooks, notifications.
+//! The running agent: health, metrics, status page, traces, webhooks, notifications, deployed images.
 
 mod connections;
+mod deployed_images;
 mod health;
 mod log;
 mod many_images;

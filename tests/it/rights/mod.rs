@@ -1,0 +1,3 @@
+//! Missing rights: named for what they are, at once.
+
+mod git;

@@ -10,6 +10,7 @@
 //! - `config_date`: when the contents of an image were built, whatever its annotations say
 //! - [`integrity`]: checks that an image is complete
 //! - [`tags`]: lists the tags of a repository
+//! - [`access`]: tries whether they may be listed
 //! - [`chart_index`]: reads the index of a Helm repository
 //! - `charts`: charts in such repositories, looked up like images in registries; `indexes`: those that were read last
 //! - [`page_link`]: links to further pages, and the requests that follow them
@@ -36,6 +37,7 @@
 //! - `packed`: the encoding of values in that file
 //! - [`metrics`]: counts the requests
 
+pub mod access;
 mod arrival;
 pub mod auth;
 mod bounded;

@@ -17,13 +17,13 @@ pub enum ForgeError {
     TokenFile { file: PathBuf, source: io::Error },
     /// The token was rejected, or lacks a permission.
     #[error("{host} rejected the token from {} ({status}) for {what}{}", file.display(), Complaint::appended(complaint.message.as_ref()))]
-    Denied { host: String, file: PathBuf, status: u16, what: String, complaint: Complaint },
+    Denied { host: String, file: PathBuf, status: u16, what: String, complaint: Box<Complaint> },
     /// The user of the token may not push to the repository.
     #[error("the user of the token from {} may not push to {repository} on {host}", file.display())]
     Reader { host: String, repository: String, file: PathBuf },
     /// The repository, or something in it, does not exist, or the token may not see it.
     #[error("{host} found nothing for {what}: it does not have that in {repository}, or does not show it to the token from {}{}", file.display(), Complaint::appended(complaint.message.as_ref()))]
-    NotFound { host: String, repository: String, file: PathBuf, what: String, complaint: Complaint },
+    NotFound { host: String, repository: String, file: PathBuf, what: String, complaint: Box<Complaint> },
     /// The connection failed.
     #[error("cannot reach the forge {host}: {reason}")]
     Unreachable { host: String, reason: String },
@@ -59,18 +59,34 @@ impl Explain for ForgeError {
     }
 
     fn help(&self) -> Option<String> {
-        Some(match self {
+        Some(match (self, self.lacks()) {
+            (ForgeError::NotFound { .. }, Some(lacks)) => {
+                format!("check the path of git.url and the URL of the forge; the token needs {lacks}")
+            }
+            (_, Some(lacks)) => {
+                format!("give the token in git.pullRequest.tokenFile (or git.forge.tokenFile) {lacks}")
+            }
+            (error, None) => error.usual_help(),
+        })
+    }
+}
+
+impl ForgeError {
+    /// Returns what the token lacks, if the forge tells.
+    fn lacks(&self) -> Option<&String> {
+        match self {
+            ForgeError::Denied { complaint, .. } | ForgeError::NotFound { complaint, .. } => complaint.lacks.as_ref(),
+            _ => None,
+        }
+    }
+
+    fn usual_help(&self) -> String {
+        match self {
             ForgeError::TokenFile { .. } => {
                 "check git.pullRequest.tokenFile (or git.forge.tokenFile) and its permissions".to_owned()
             }
-            ForgeError::Denied { complaint: Complaint { lacks: Some(lacks), .. }, .. } => {
-                format!("give the token in git.pullRequest.tokenFile (or git.forge.tokenFile) {lacks}")
-            }
             ForgeError::Reader { .. } => {
                 "give the user write access to the repository (GitLab: at least the role Developer)".to_owned()
-            }
-            ForgeError::NotFound { complaint: Complaint { lacks: Some(lacks), .. }, .. } => {
-                format!("check the path of git.url and the URL of the forge; the token needs {lacks}")
             }
             ForgeError::Denied { .. } => {
                 "check git.pullRequest.tokenFile (or git.forge.tokenFile); the token must be allowed to read the \
@@ -93,6 +109,6 @@ impl Explain for ForgeError {
                 "check git.pullRequest.url and git.pullRequest.forge, and that the product's API is available there"
                     .to_owned()
             }
-        })
+        }
     }
 }

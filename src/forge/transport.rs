@@ -178,11 +178,15 @@ fn refusal(config: &Config, status: StatusCode, headers: &HeaderMap, complaint: 
         StatusCode::FORBIDDEN if is_spent || wait.is_some() => unavailable(host, what, complaint.message),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => unavailable(host, what, complaint.message),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            ForgeError::Denied { host, file, status: status.as_u16(), what, complaint }
+            ForgeError::Denied { host, file, status: status.as_u16(), what, complaint: Box::new(complaint) }
         }
-        StatusCode::NOT_FOUND => {
-            ForgeError::NotFound { host, repository: config.repository.clone(), file, what, complaint }
-        }
+        StatusCode::NOT_FOUND => ForgeError::NotFound {
+            host,
+            repository: config.repository.clone(),
+            file,
+            what,
+            complaint: Box::new(complaint),
+        },
         status if status.is_server_error() => unavailable(host, what, complaint.message),
         status => {
             let message = complaint.message.unwrap_or_else(|| "no reason given".to_owned());

@@ -87,7 +87,13 @@ fn lacks(headers: &HeaderMap, json: Option<&Value>) -> Option<String> {
     // GitHub, "Permissions required for fine-grained personal access tokens" and "Scopes for OAuth apps".
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty());
     let permission = header("x-accepted-github-permissions").map(|value| format!("the permission {value}"));
-    permission.or_else(|| Some(format!("the scope {}", header("x-accepted-oauth-scopes")?.replace(", ", " or "))))
+    permission.or_else(|| {
+        let scopes = |name: &str| header(name).into_iter().flat_map(|list| list.split(", ")).collect::<Vec<_>>();
+        let (accepted, has) = (scopes("x-accepted-oauth-scopes"), scopes("x-oauth-scopes"));
+        // GitHub lists them with every response, also if something else is missing.
+        let lacks_all = !accepted.is_empty() && !accepted.iter().any(|scope| has.contains(scope));
+        lacks_all.then(|| format!("the scope {}", accepted.join(" or ")))
+    })
 }
 
 /// The scopes in `token does not have at least one of required scope(s), required=[write:issue], token scope=…`. A token
@@ -134,6 +140,8 @@ mod tests {
         assert_eq!(read(&permission, github), some(said, Some("the permission pull_requests=write")));
         let scopes = [("x-accepted-oauth-scopes", "repo, repo:status")];
         assert_eq!(read(&scopes, github).1.as_deref(), Some("the scope repo or repo:status"));
+        let enough = [("x-accepted-oauth-scopes", "repo"), ("x-oauth-scopes", "read:org, repo")];
+        assert_eq!(read(&enough, github).1, None);
         // Slack, Discord, Matrix, Teams
         assert_eq!(read(&[("content-type", "text/plain")], "no_service"), some("no_service", None));
         assert_eq!(read(&[], r#"{"message":"Unknown Webhook","code":10015}"#), some("Unknown Webhook", None));

@@ -99,7 +99,7 @@ mod tests {
             None => "unclear",
             Some(RepoError::NotFound { .. }) => "no repository",
             Some(RepoError::Closed { .. }) => "closed",
-            Some(RepoError::NoAccess { access, .. }) if access == Access::Write => "no pushing",
+            Some(RepoError::NoAccess { access: Access::Write, .. }) => "no pushing",
             Some(_) => "no reading",
         }
     }

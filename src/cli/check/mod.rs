@@ -7,7 +7,7 @@
 //! - [`registries`]: the hosts of registries
 //! - [`images`]: the repositories of the images that the branch deploys
 //! - [`sources`]: the repositories that images are built from
-//! - [`channels`]: notifications
+//! - [`channels`]: the channels of notifications
 //! - [`webhooks`]: the secrets of incoming webhooks
 //! - [`cluster`]: the Kubernetes API
 

@@ -172,7 +172,8 @@ fn the_secrets_of_webhooks_and_channels_are_read() {
 fn the_kubernetes_api_is_asked_for_each_right() {
     let stage = stage();
     let cluster = Cluster::start();
-    let section = "cluster:\n  leaderElection: {}\n  flux: { gitRepository: { namespace: flux-system, name: infra } }\n";
+    let section =
+        "cluster:\n  leaderElection: {}\n  flux: { gitRepository: { namespace: flux-system, name: infra } }\n";
     let run = check(&stage, section, &[]);
     assert_eq!(run.code, 0, "{run:#?}");
     let untried = rows(&run, "cluster");

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -136,6 +137,35 @@ impl Cluster {
             }
         }
         Err(ClusterError::InvalidResponse { call: call(), reason: format!("it has more than {MAX_PAGES} pages") })
+    }
+
+    /// Checks whether a call is allowed, without making it (Kubernetes, "Checking API access").
+    pub async fn try_right(&self, call: &ApiCall) -> Result<(), ClusterError> {
+        let right = call.right();
+        let text = |text: &str| Some(text.to_owned());
+        let review = SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(ResourceAttributes {
+                    group: text(right.group),
+                    resource: text(right.resource),
+                    name: right.name.map(str::to_owned),
+                    verb: text(right.verb),
+                    namespace: text(right.namespace),
+                    ..ResourceAttributes::default()
+                }),
+                ..SelfSubjectAccessReviewSpec::default()
+            },
+            ..SelfSubjectAccessReview::default()
+        };
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+        let reviewed = within(call.clone(), reviews.create(&PostParams::default(), &review)).await?;
+        let status = reviewed.status.unwrap_or_default();
+        if status.allowed {
+            return Ok(());
+        }
+        let message = status.reason.filter(|reason| !reason.is_empty());
+        let message = message.unwrap_or_else(|| "no rule allows it".to_owned());
+        Err(ClusterError::Denied { call: call.clone(), status: 403, message })
     }
 
     fn leases(&self, lease: &ObjectRef) -> Api<Lease> {

@@ -4,6 +4,7 @@
 //! - [`config`]: the settings of this module
 //! - [`api`]: the parts of the Kubernetes API that are used
 //! - [`api_call`]: a request, as errors name it
+//! - [`required_calls`]: the calls that a configuration causes
 //! - [`lease`]: decides from a Lease who may lead
 //! - [`election`]: takes part in leader election
 //! - [`kustomization`]: the status that Flux reports for a Kustomization
@@ -29,4 +30,5 @@ pub mod lease;
 pub mod pending_rollouts;
 pub mod pods;
 pub mod receiver;
+pub mod required_calls;
 pub mod rollout_state;

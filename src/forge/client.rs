@@ -11,6 +11,7 @@ use super::config::{Config, Kind};
 use super::error::ForgeError;
 use super::pull_request::{Draft, ListedPullRequest, Merge, MergeResult, PullRequest};
 use super::review::Review;
+use super::rights::{self, Right};
 use super::transport::{Response, Transport};
 use super::{gitea, github, gitlab, merge, pulls, reviews, statuses};
 
@@ -170,6 +171,16 @@ impl Forge {
     /// Sets a status of a commit.
     pub async fn set_status(&self, commit: &str, status: &NewStatus) -> Result<(), ForgeError> {
         statuses::set(&self.transport, commit, status).await
+    }
+
+    /// Checks that the token may open, label and close pull requests, without changing anything.
+    pub async fn try_pull_requests(&self) -> Result<(), ForgeError> {
+        self.within_time(rights::try_pull_requests(&self.transport)).await
+    }
+
+    /// Checks that the token may set statuses of commits, without changing anything.
+    pub async fn try_statuses(&self) -> Result<(), ForgeError> {
+        self.within_time(rights::try_right(&self.transport, Right::SetStatuses)).await
     }
 
     async fn page(&self, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {

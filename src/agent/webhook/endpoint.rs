@@ -175,7 +175,7 @@ fn deployed_as(sender: &Webhook, target: Target) -> Target {
 }
 
 /// Reads the secret. An empty one is an error: it would accept anybody.
-fn secret(webhook: &Webhook) -> Result<Secret<String>, String> {
+pub fn secret(webhook: &Webhook) -> Result<Secret<String>, String> {
     let text = std::fs::read_to_string(&webhook.secret_file).map_err(|error| error.to_string())?;
     let text = Secret::new(text);
     let secret = text.expose().trim_end_matches(['\n', '\r']);

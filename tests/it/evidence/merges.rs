@@ -121,7 +121,7 @@ fn the_words_of_a_refusal_are_kept_and_nothing_is_repeated() {
             let scene = forge(kind, COMMIT, Some((status, "User not allowed to merge PR")));
             let error = wait(scene.forge.merge(7, COMMIT, &message())).expect_err("refused");
             assert_eq!((error.fault(), scene.asked().len()), (fault, 1), "{error}");
-            assert_eq!(error.to_string().contains("User not allowed"), status < 500, "{error}");
+            assert!(error.to_string().contains("User not allowed"), "{error}");
         }
     }
 }

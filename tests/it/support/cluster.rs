@@ -16,6 +16,8 @@ pub const SOURCE: &str = "/apis/source.toolkit.fluxcd.io/v1/namespaces/flux-syst
 pub const KUSTOMIZATIONS: &str = "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/kustomizations";
 pub const APPLICATIONS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications";
 
+const ACCESS_REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+
 /// A fault of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -45,6 +47,8 @@ pub struct State {
     page: usize,
     /// Whether every page of pods is followed by the first one.
     is_endless: bool,
+    /// The verbs and kinds that access reviews do not allow, such as `patch gitrepositories`.
+    forbidden: Vec<&'static str>,
 }
 
 impl State {
@@ -183,6 +187,11 @@ impl Cluster {
         self.state().troubles.push(Trouble { method, path, fault, left: times });
     }
 
+    /// Lets access reviews forbid a verb on a kind of objects, such as `patch gitrepositories`.
+    pub fn forbid(&self, what: &'static str) {
+        self.state().forbidden.push(what);
+    }
+
     /// Removes all faults.
     pub fn heal(&self) {
         self.state().troubles.clear();
@@ -264,6 +273,17 @@ fn answer(state: &mut State, asked: &Asked) -> Answer {
                 "metadata": { "resourceVersion": state.version.to_string() }, "items": items,
             });
             scripted::json(200, list, &[])
+        }
+        ("POST", _) if path == ACCESS_REVIEWS => {
+            let asked = &body["spec"]["resourceAttributes"];
+            let what =
+                format!("{} {}", asked["verb"].as_str().expect("a verb"), asked["resource"].as_str().expect("a kind"));
+            let is_allowed = !state.forbidden.contains(&what.as_str());
+            let review = json!({
+                "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "metadata": {},
+                "spec": body["spec"], "status": { "allowed": is_allowed },
+            });
+            scripted::json(201, review, &[])
         }
         ("POST", _) => {
             let path = format!("{path}/{}", body["metadata"]["name"].as_str().expect("a name"));

@@ -155,7 +155,17 @@ fn answer(kind: Kind, place: &str, state: &mut State, asked: &Asked) -> Answer {
     let query: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let body: Value = serde_json::from_str(&asked.body).unwrap_or_default();
     let parts: Vec<&str> = path.split('/').skip(1).collect();
+    // Each product refuses a body that can mean nothing, in the same way for all of its objects.
+    if asked.method == "POST" && body.as_object().is_none_or(|body| body.is_empty()) {
+        return said(if kind == Kind::GitLab { 400 } else { 422 }, json!({ "message": "validation failed" }));
+    }
     match (kind, asked.method.as_str(), parts.as_slice()) {
+        (Kind::Gitea | Kind::GitHub, "GET", []) => {
+            said(200, json!({ "permissions": { "admin": false, "push": true, "pull": true } }))
+        }
+        (Kind::GitLab, "GET", []) => {
+            said(200, json!({ "permissions": { "project_access": { "access_level": 30 }, "group_access": null } }))
+        }
         (Kind::Gitea | Kind::GitHub, "GET", ["pulls"]) | (Kind::GitLab, "GET", ["merge_requests"]) => {
             list(kind, state, &query, asked)
         }

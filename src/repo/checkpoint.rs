@@ -62,8 +62,8 @@ impl BareClone {
     fn checkpoint_header(&self, subject: Subject) -> String {
         let (limit, signers) = (self.config.history_limit, self.signers.identity());
         match subject {
-            Subject::Holds => format!("2 {limit} {signers} "),
-            Subject::StageOrders => format!("1 {limit} {signers} {} ", self.people.identity()),
+            Subject::Holds => format!("3 {limit} {signers} "),
+            Subject::StageOrders => format!("2 {limit} {signers} {} ", self.people.identity()),
         }
     }
 }

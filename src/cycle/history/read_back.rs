@@ -22,6 +22,7 @@ use crate::repo::signers::people::Role;
 use crate::text;
 
 use super::confirm::confirms;
+use super::merged_proposals::MergedProposals;
 
 /// The assumed limit for the difference between the clocks of builds and of commits.
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
@@ -177,12 +178,14 @@ impl ReadHistory {
 struct Kept {
     holds: Option<Checkpoint>,
     stage_orders: Option<Checkpoint>,
+    proposals: MergedProposals,
 }
 
 impl Kept {
     fn of(clone: &BareClone) -> Kept {
         let of = |subject| clone.checkpoint(subject);
-        Kept { holds: of(Subject::Holds), stage_orders: of(Subject::StageOrders) }
+        let proposals = MergedProposals::kept(clone);
+        Kept { holds: of(Subject::Holds), stage_orders: of(Subject::StageOrders), proposals }
     }
 }
 
@@ -236,7 +239,7 @@ impl<'k> Reading<'k> {
     fn take(&mut self, clone: &BareClone, group: &[Logged]) -> Result<(), RepoError> {
         let before = self.read.records.len();
         for logged in group {
-            let record = record(clone, logged, self.read.records.len())?;
+            let record = record(clone, logged, self.read.records.len(), &self.kept.proposals)?;
             self.read.records.push(Arc::new(record));
             self.read.ids.push(logged.id);
         }
@@ -336,8 +339,13 @@ fn later_than(commit: CommitId, group: &[Logged]) -> impl Iterator<Item = usize>
 /// The longest subject, and name of an author, that is shown, in characters.
 const MAX_WORDS: usize = 200;
 
-pub(super) fn record(clone: &BareClone, logged: &Logged, ago: usize) -> Result<CommitRecord, RepoError> {
-    let all = Trailers::read(&logged.message);
+pub(super) fn record(
+    clone: &BareClone,
+    logged: &Logged,
+    ago: usize,
+    proposals: &MergedProposals,
+) -> Result<CommitRecord, RepoError> {
+    let all = proposals.trailers(logged);
     // Most commits are other people's, and say nothing to us.
     let (effect, is_trusted) = if all.is_empty() {
         (Effect::Files, false)

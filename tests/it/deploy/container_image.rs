@@ -140,9 +140,9 @@ fn base(buildah: &Buildah) -> String {
         "PATH=/usr/local/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "CARGO_HOME=/usr/local/cargo",
         "CARGO_NET_OFFLINE=true",
-        "CARGO_PROFILE_RELEASE_OPT_LEVEL=0",
-        "CARGO_PROFILE_RELEASE_LTO=off",
-        "CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64",
+        "CARGO_PROFILE_DIST_OPT_LEVEL=0",
+        "CARGO_PROFILE_DIST_LTO=off",
+        "CARGO_PROFILE_DIST_CODEGEN_UNITS=64",
     ];
     for variable in variables {
         buildah.run(&["config", "--env", variable, &container]);

@@ -12,7 +12,7 @@ pub struct Config {
     pub election: Option<Election>,
     /// The settings for notifying and watching Flux.
     pub flux: Option<Flux>,
-    /// The applications of Argo CD.
+    /// The settings for notifying and watching Argo CD.
     pub argocd: Option<Argocd>,
 }
 
@@ -76,6 +76,8 @@ pub struct Argocd {
     pub names: Vec<ObjectName>,
     /// The labels that they have, as a selector of Kubernetes.
     pub selector: Option<String>,
+    /// The time until a commit that is not deployed is overdue.
+    pub timeout: Duration,
 }
 
 /// An object in a namespace.

@@ -1,7 +1,8 @@
 //! Whether Flux has applied a commit and what it applied is ready, from the status of Kustomizations. Pure.
 
 use super::config::ObjectRef;
-use super::kustomization::{Kustomization, Progress, is_responsible};
+use super::kustomization::{Kustomization, is_responsible};
+use super::rollout::Progress;
 use super::rollout_state::RolloutState;
 
 /// Returns the state of files of a GitRepository in the cluster; `holds` returns whether a commit has the version of them
@@ -17,12 +18,16 @@ pub fn state(
     let state = |one: &&Kustomization| match one.progress(holds) {
         Progress::Applied { revision } => RolloutState::Ready(format!("{} has applied {revision}", one.name)),
         Progress::Failed { reason, message } => RolloutState::Failed(format!("{}: {reason}: {message}", one.name)),
+        Progress::Suspended { what } => RolloutState::Waiting(format!("{what} is suspended")),
         Progress::Waiting if one.applied().is_empty() => {
             RolloutState::Waiting(format!("{} has applied nothing yet", one.name))
         }
         Progress::Waiting => RolloutState::Waiting(format!("{} has applied {}", one.name, one.applied())),
     };
-    RolloutState::of_all(concerned.map(state), format!("no active Kustomization uses the GitRepository {source}"))
+    RolloutState::of_all(
+        concerned.map(state),
+        format!("no Kustomization that uses the GitRepository {source} deploys the files"),
+    )
 }
 
 #[cfg(test)]
@@ -42,7 +47,7 @@ mod tests {
         let revision = format!("main@sha1:{at}");
         let object: Value = json!({
             "metadata": { "name": name },
-            "spec": { "path": path, "sourceRef": { "kind": "GitRepository", "name": "infra" } },
+            "spec": { "path": path, "suspend": reason == "Suspended", "sourceRef": { "kind": "GitRepository", "name": "infra" } },
             "status": {
                 "conditions": [{ "type": "Ready", "status": ready, "reason": reason, "message": "why" }],
                 "lastAppliedRevision": revision, "lastAttemptedRevision": revision,
@@ -67,8 +72,12 @@ mod tests {
         let failed = RolloutState::Failed("flux-system/live: BuildFailed: why".to_owned());
         assert_eq!(look(&all, "apps/live/x.yaml"), failed);
         assert!(matches!(look(&all, "apps/late/x.yaml"), RolloutState::Waiting(said) if said.ends_with(EARLIER)));
+        let suspended = kustomization("apps", "./apps/late", "True", "Suspended", OURS);
+        assert!(
+            matches!(look(&[suspended], "apps/late/x.yaml"), RolloutState::Waiting(said) if said.ends_with("is suspended"))
+        );
         // A base is used by all of them, as far as anyone knows.
         assert_eq!(look(&all, "base/x.yaml"), failed);
-        assert!(matches!(look(&[], "x.yaml"), RolloutState::Waiting(said) if said.starts_with("no active")));
+        assert!(matches!(look(&[], "x.yaml"), RolloutState::Waiting(said) if said.starts_with("no Kustomization")));
     }
 }

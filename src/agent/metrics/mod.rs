@@ -5,13 +5,15 @@
 //! - [`images`]: the states of images, with a bounded number of series
 //! - [`stages`]: what releases wait for, and promotions
 //! - [`config`]: the configuration in use
-//! - [`flux`]: the outcome of commits in the cluster
+//! - [`rollouts`]: the outcome of commits in the cluster
 
 pub mod config;
 pub mod cycles;
-pub mod flux;
 pub mod images;
+pub mod rollouts;
 pub mod stages;
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use prometheus_client::encoding::text;
@@ -20,7 +22,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::cluster::election::Leadership;
-use crate::cluster::flux::FluxEvent;
+use crate::cluster::rollout::Product;
+use crate::cluster::watch::WatchEvent;
 use crate::notify::metrics::NotifyMetrics;
 use crate::registry::metrics::RegistryMetrics;
 
@@ -29,8 +32,8 @@ use super::outcome::Outcome;
 
 use config::ConfigMetrics;
 use cycles::CycleMetrics;
-use flux::FluxMetrics;
 use images::ImageMetrics;
+use rollouts::RolloutMetrics;
 use stages::StageMetrics;
 
 /// The media type of [`Metrics::encode`].
@@ -49,7 +52,7 @@ pub struct Metrics {
     stages: StageMetrics,
     config: ConfigMetrics,
     leader: Gauge,
-    flux: FluxMetrics,
+    rollouts: RolloutMetrics,
 }
 
 impl Default for Metrics {
@@ -63,7 +66,7 @@ impl Default for Metrics {
             stages: StageMetrics::default(),
             config: ConfigMetrics::default(),
             leader: Gauge::default(),
-            flux: FluxMetrics::default(),
+            rollouts: RolloutMetrics::default(),
         };
         let all = &mut metrics.all;
         all.register("build", "The program that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
@@ -75,7 +78,7 @@ impl Default for Metrics {
         metrics.notify.register(all);
         let help = "Whether this replica leads; it does where no election is configured";
         all.register("leader", help, metrics.leader.clone());
-        metrics.flux.register(all);
+        metrics.rollouts.register(all);
         metrics
     }
 }
@@ -115,18 +118,17 @@ impl Metrics {
         }
     }
 
-    pub(super) fn flux_watched(&self, watches_flux: bool) {
-        self.flux.watched(watches_flux);
+    pub(super) fn watched(&self, products: &BTreeSet<Product>) {
+        self.rollouts.watched(products);
     }
 
-    pub(super) fn rollout_event(&self, event: &FluxEvent, now: Timestamp) {
-        self.flux.observe(event, now);
+    pub(super) fn rollout_event(&self, event: &WatchEvent, now: Timestamp) {
+        self.rollouts.observe(event, now);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use crate::agent::outcome::Failure;
@@ -170,6 +172,7 @@ mod tests {
             updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
             proposes: Default::default(),
             unrecorded: Vec::new(),
+            inventory: Default::default(),
             attempts: 3,
             ..report(vec![ImageStatus { image: image.clone(), ..status("app", State::Kept(Reason::BlockedSecret)) }])
         };
@@ -242,6 +245,7 @@ mod tests {
             skipped: Vec::new(),
             proposes: Default::default(),
             unrecorded: Vec::new(),
+            inventory: Default::default(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 0,

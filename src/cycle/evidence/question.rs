@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::cluster::pending_rollouts::Ancestry;
+use crate::cluster::rollout::Ancestry;
 use crate::stage::definition::Check;
 
 use super::error::EvidenceError;

@@ -14,7 +14,7 @@ use crate::cluster::argocd::{self, Application};
 use crate::cluster::error::ClusterError;
 use crate::cluster::flux_ready;
 use crate::cluster::kustomization::Kustomization;
-use crate::cluster::pending_rollouts::Ancestry;
+use crate::cluster::rollout::Ancestry;
 use crate::cluster::rollout_state::RolloutState;
 use crate::forge::client::Forge;
 use crate::repo::config::Branch;

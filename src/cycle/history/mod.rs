@@ -4,8 +4,10 @@
 //! - [`confirm`]: whether a commit did what it records
 //! - [`moves`]: the moves of image fields along the branch
 //! - [`read_back`]: the commits, read only as far back as necessary
+//! - [`recent`]: the commits that moved image fields lately
 
 pub mod branch;
 pub mod confirm;
 pub mod moves;
 pub mod read_back;
+pub mod recent;

@@ -62,7 +62,12 @@ impl Scene {
 }
 
 fn all() -> Argocd {
-    Argocd { namespace: "argocd".parse().expect("a name"), names: Vec::new(), selector: None }
+    Argocd {
+        namespace: "argocd".parse().expect("a name"),
+        names: Vec::new(),
+        selector: None,
+        timeout: std::time::Duration::from_secs(60),
+    }
 }
 
 fn question(check: Check, file: &str) -> Question {

@@ -143,8 +143,13 @@ enum Verdict {
 
 /// Returns the state of files in the cluster, according to the applications that deploy them; `holds` returns whether a
 /// commit has the version of them that is in question.
-pub fn state(all: &[Application], argocd: &Argocd, files: &[String], holds: &dyn Fn(&str) -> bool) -> RolloutState {
-    let concerned = all.iter().filter(|one| files.iter().any(|file| one.is_responsible(file, all)));
+pub fn state(
+    all: &[Application],
+    argocd: &Argocd,
+    changes: &[ImageChange],
+    holds: &dyn Fn(&str) -> bool,
+) -> RolloutState {
+    let concerned = all.iter().filter(|one| changes.iter().any(|change| one.is_responsible(&change.file, all)));
     let otherwise = format!("none of the selected applications in {} exists", argocd.namespace);
     RolloutState::of_all(concerned.map(|one| one.state(holds)), otherwise)
 }
@@ -332,7 +337,8 @@ mod tests {
             selector: None,
             timeout: std::time::Duration::ZERO,
         };
-        state(all, &argocd, &[file.to_owned()], &|commit| commit == OURS)
+        let change = ImageChange { file: file.to_owned(), ..ImageChange::default() };
+        state(all, &argocd, &[change], &|commit| commit == OURS)
     }
 
     /// The state of an application with a status.

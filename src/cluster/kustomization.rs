@@ -193,10 +193,18 @@ pub fn folder_of(paths: &[&str]) -> String {
     parts.join("/")
 }
 
-/// Returns whether a Kustomization deploys a file, if nothing but its path is known. A file belongs to those that have it
-/// below their paths; a file below no path, such as one of a base, belongs to all that are not suspended.
-pub fn is_responsible(one: &Kustomization, file: &str, all: &[&Kustomization]) -> bool {
-    one.holds(file) || !one.is_suspended() && !all.iter().any(|other| other.holds(file))
+/// Returns whether a Kustomization applies a change, out of all that use the repository. A chart is applied by a release that
+/// can be anywhere, so its files belong to the Kustomizations that have them below their paths, or else to all that are not
+/// suspended.
+pub fn applies<'k>(
+    one: &Kustomization,
+    change: &ImageChange,
+    mut all: impl Iterator<Item = &'k Kustomization> + Clone,
+) -> bool {
+    if change.is_in_chart && !all.clone().any(|other| other.reaches(change)) {
+        return one.holds(&change.file) || !one.is_suspended() && !all.any(|other| other.holds(&change.file));
+    }
+    one.reaches(change)
 }
 
 #[cfg(test)]

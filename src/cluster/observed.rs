@@ -7,7 +7,7 @@ use super::argocd::Application;
 use super::config::{Argocd, ObjectName, ObjectRef};
 use super::git_repository::Target;
 use super::helm_release::HelmRelease;
-use super::kustomization::{Kustomization, is_responsible};
+use super::kustomization::{Kustomization, applies};
 use super::rollout::{Deployer, ImageChange, Product, Progress};
 
 /// The maximum number of files and problems that are named.
@@ -109,14 +109,8 @@ impl Observed {
         (shares, unclaimed.map(|(change, _)| change.clone()).collect())
     }
 
-    /// Returns whether a Kustomization applies a change. A chart is applied by a release that can be anywhere, so its files
-    /// belong to the Kustomizations that have them below their paths, or else to all.
     fn applies(&self, one: &Kustomization, change: &ImageChange) -> bool {
-        if change.is_in_chart && !self.kustomizations.iter().any(|other| other.reaches(change)) {
-            let all: Vec<&Kustomization> = self.kustomizations.iter().collect();
-            return is_responsible(one, &change.file, &all);
-        }
-        one.reaches(change)
+        applies(one, change, self.kustomizations.iter())
     }
 
     /// Returns the HelmReleases of a Kustomization that depend on changes: those that the changed files declare. A

@@ -14,6 +14,8 @@ use crate::cluster::watch::{WatchEvent, WatchTask};
 use crate::fault::Explain;
 use crate::secret::SafeUrl;
 
+use super::deployed_checks::result::CheckResult;
+use super::deployed_checks::status::CheckStatus;
 use super::link::CommitLink;
 use super::outcome::Outcome;
 use super::row::Row;
@@ -48,6 +50,8 @@ pub struct Snapshot {
     pub watch_troubles: BTreeMap<WatchTask, String>,
     /// The status of the images, and of the last cycles.
     pub status: AgentStatus,
+    /// The results of the last checks of what is deployed.
+    pub checks: CheckStatus,
     /// Whether another replica has led before.
     has_followed: bool,
     stuck_at: Option<Instant>,
@@ -73,6 +77,7 @@ impl Default for SnapshotStore {
             watched: BTreeSet::new(),
             watch_troubles: BTreeMap::new(),
             status: AgentStatus::default(),
+            checks: CheckStatus::default(),
             has_followed: false,
             stuck_at: None,
             is_stopping: false,
@@ -125,6 +130,7 @@ impl SnapshotStore {
             snapshot.commit_link = runtime.commit_link();
             snapshot.is_suspended = runtime.config.suspend;
             snapshot.rejected_config = None;
+            snapshot.checks.configured(runtime);
         });
     }
 
@@ -147,6 +153,10 @@ impl SnapshotStore {
         self.change(|snapshot| {
             snapshot.leadership.clone_from(leadership);
             snapshot.has_followed |= matches!(leadership, Leadership::Follower { .. });
+            if *leadership != Leadership::Leader {
+                // Only the leader makes them.
+                snapshot.checks = CheckStatus::default();
+            }
         });
     }
 
@@ -170,6 +180,10 @@ impl SnapshotStore {
                 snapshot.watch_troubles.remove(task);
             }
         });
+    }
+
+    pub(super) fn checked(&self, result: &CheckResult) {
+        self.change(|snapshot| snapshot.checks.checked(result));
     }
 
     pub(super) fn stopping(&self) {

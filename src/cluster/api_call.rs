@@ -25,6 +25,23 @@ pub enum ApiCall {
     ListApplications(String),
     /// Annotates an Application.
     Refresh(ObjectRef),
+    /// Lists the pods of a namespace.
+    ListPods(String),
+}
+
+/// The right that a call needs, in the terms of Kubernetes' RBAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Right<'c> {
+    /// The group of the API.
+    pub group: &'static str,
+    /// The kind of objects, in the plural.
+    pub resource: &'static str,
+    /// The name of the object, if it is about a single one.
+    pub name: Option<&'c str>,
+    /// What is done to it.
+    pub verb: &'static str,
+    /// Its namespace.
+    pub namespace: &'c str,
 }
 
 impl fmt::Display for ApiCall {
@@ -39,13 +56,14 @@ impl fmt::Display for ApiCall {
             ApiCall::ListReleases(namespace) => write!(f, "list the HelmReleases in {namespace}"),
             ApiCall::ListApplications(namespace) => write!(f, "list the Applications in {namespace}"),
             ApiCall::Refresh(application) => write!(f, "annotate the Application {application}"),
+            ApiCall::ListPods(namespace) => write!(f, "list the pods in {namespace}"),
         }
     }
 }
 
 impl ApiCall {
-    /// The rule of a Role that allows this call.
-    pub fn rule(&self) -> String {
+    /// The right that this call needs.
+    pub fn right(&self) -> Right<'_> {
         let (group, resource, name, verb, namespace) = match self {
             ApiCall::ReadLease(ObjectRef { namespace, name }) => {
                 ("coordination.k8s.io", "leases", Some(name), "get", namespace)
@@ -67,7 +85,15 @@ impl ApiCall {
             ApiCall::ListApplications(namespace) => ("argoproj.io", "applications", None, "list", namespace),
             // Which ones there are is not known in advance.
             ApiCall::Refresh(ObjectRef { namespace, .. }) => ("argoproj.io", "applications", None, "patch", namespace),
+            ApiCall::ListPods(namespace) => ("", "pods", None, "list", namespace),
         };
+        Right { group, resource, name: name.map(String::as_str), verb, namespace }
+    }
+
+    /// The rule of a Role that allows this call.
+    pub fn rule(&self) -> String {
+        let Right { group, resource, name, verb, namespace } = self.right();
+        let group = if group.is_empty() { "\"\"" } else { group };
         let named = name.map(|name| format!(", resourceNames: [{name}]")).unwrap_or_default();
         format!(
             "{{ apiGroups: [{group}], resources: [{resource}]{named}, verbs: [{verb}] }} in the namespace {namespace}"
@@ -81,6 +107,7 @@ impl ApiCall {
             ApiCall::Annotate(_) | ApiCall::ReadSource(_) => "cluster.flux.gitRepository",
             ApiCall::List(_) | ApiCall::ListReleases(_) => "cluster.flux",
             ApiCall::ListApplications(_) | ApiCall::Refresh(_) => "cluster.argocd",
+            ApiCall::ListPods(_) => "cluster.pods",
         }
     }
 
@@ -88,6 +115,7 @@ impl ApiCall {
     pub fn example(&self) -> &'static str {
         match self {
             ApiCall::ListApplications(_) | ApiCall::Refresh(_) => "deploy/argocd-access/role.yaml",
+            ApiCall::ListPods(_) => "deploy/pods-access/role.yaml",
             _ => "deploy/cluster-access/role.yaml",
         }
     }

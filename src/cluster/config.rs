@@ -14,6 +14,8 @@ pub struct Config {
     pub flux: Option<Flux>,
     /// The settings for notifying and watching Argo CD.
     pub argocd: Option<Argocd>,
+    /// The pods whose images are compared with the repository.
+    pub pods: Option<Pods>,
 }
 
 /// Leader election among replicas.
@@ -78,6 +80,15 @@ pub struct Argocd {
     pub selector: Option<String>,
     /// The time until a commit that is not deployed is overdue.
     pub timeout: Duration,
+}
+
+/// The pods whose images are compared with the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pods {
+    /// Their namespaces.
+    pub namespaces: Vec<ObjectName>,
+    /// The shortest time between two looks at them.
+    pub interval: Duration,
 }
 
 /// An object in a namespace.

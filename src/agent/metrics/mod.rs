@@ -6,9 +6,11 @@
 //! - [`stages`]: what releases wait for, and promotions
 //! - [`config`]: the configuration in use
 //! - [`rollouts`]: the outcome of commits in the cluster
+//! - [`deployed`]: images that are broken, and pods that run something else
 
 pub mod config;
 pub mod cycles;
+pub mod deployed;
 pub mod images;
 pub mod rollouts;
 pub mod stages;
@@ -32,6 +34,7 @@ use super::outcome::Outcome;
 
 use config::ConfigMetrics;
 use cycles::CycleMetrics;
+use deployed::DeployedMetrics;
 use images::ImageMetrics;
 use rollouts::RolloutMetrics;
 use stages::StageMetrics;
@@ -53,6 +56,8 @@ pub struct Metrics {
     config: ConfigMetrics,
     leader: Gauge,
     rollouts: RolloutMetrics,
+    /// Counted by checks of what is deployed.
+    pub deployed: DeployedMetrics,
 }
 
 impl Default for Metrics {
@@ -67,6 +72,7 @@ impl Default for Metrics {
             config: ConfigMetrics::default(),
             leader: Gauge::default(),
             rollouts: RolloutMetrics::default(),
+            deployed: DeployedMetrics::default(),
         };
         let all = &mut metrics.all;
         all.register("build", "The program that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
@@ -79,6 +85,7 @@ impl Default for Metrics {
         let help = "Whether this replica leads; it does where no election is configured";
         all.register("leader", help, metrics.leader.clone());
         metrics.rollouts.register(all);
+        metrics.deployed.register(all);
         metrics
     }
 }
@@ -115,6 +122,7 @@ impl Metrics {
             // Only the leader reports the states of images.
             self.images.clear();
             self.stages.clear();
+            self.deployed.clear();
         }
     }
 

@@ -9,6 +9,7 @@ use crate::plan::trailer::{Effect, RecordedMove};
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
 
+use super::merged_proposals::MergedProposals;
 use super::read_back::record;
 
 /// The number of consecutive commits that have to be older; the date of a single one may be wrong.
@@ -32,7 +33,7 @@ pub struct RecentCommit {
 /// Returns the commits that moved image fields since a point in time, oldest first, as far as the clone has them.
 pub fn recent(clone: &BareClone, tip: CommitId, since: Timestamp) -> Result<Vec<RecentCommit>, RepoError> {
     let (mut found, mut older) = (Vec::new(), 0);
-    let mut line = clone.line(tip);
+    let (mut line, proposals) = (clone.line(tip), MergedProposals::kept(clone));
     for _ in 0..MAX_COMMITS {
         let Some(step) = line.step(&|_| false)? else { break };
         if step.logged.time < since {
@@ -43,7 +44,7 @@ pub fn recent(clone: &BareClone, tip: CommitId, since: Timestamp) -> Result<Vec<
             continue;
         }
         older = 0;
-        let record = record(clone, &step.logged, 0)?;
+        let record = record(clone, &step.logged, 0, &proposals)?;
         if record.effect == Effect::Files && !record.trailers.moves.is_empty() {
             let moves = record.trailers.moves;
             let releases = releases_of(clone, tip, &moves)?;

@@ -1,6 +1,7 @@
-//! Kubernetes: leader election, and what Flux and Argo CD make of a commit.
+//! Kubernetes: leader election, what Flux and Argo CD make of a commit, and what runs in pods.
 
 mod argocd;
+mod drift;
 mod helm_releases;
 mod leader_election;
 mod restarts;

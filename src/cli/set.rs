@@ -189,6 +189,7 @@ fn in_folder(
         skipped: Vec::new(),
         proposes: Default::default(),
         unrecorded: Vec::new(),
+        inventory: Default::default(),
         attempts: 0,
         is_proposal: false,
         duration_ms: start.elapsed().as_millis() as u64,

@@ -39,6 +39,7 @@ impl Engine {
             stages: decision.stages(),
             images: if is_by_name { Vec::new() } else { decision.statuses() },
             skipped: decision.skipped,
+            inventory: decision.inputs.inventory,
             proposes: decision.proposes,
             unrecorded: decision.unrecorded,
             attempts,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,7 @@ use super::error::CycleError;
 use super::gates::image;
 use super::gates::list::{self as gates, Passed};
 use super::history::branch::History;
+use super::history::recent::{RecentCommit, recent};
 use super::memory::{KnownHolds, Memory};
 use super::operations::follow::Follow;
 use super::operations::operation::Operation;
@@ -152,6 +154,12 @@ impl Engine {
         };
         self.memory.with(|memory| memory.state = Some(state));
         result
+    }
+
+    /// Returns the commits up to the tip of the last cycle that moved image fields since a point in time, oldest first.
+    pub fn recent_commits(&self, since: Timestamp) -> Result<Vec<RecentCommit>, CycleError> {
+        let Some(tip) = self.memory.with(|memory| memory.tip) else { return Ok(Vec::new()) };
+        Ok(recent(&BareClone::open(self.repo.clone())?, tip, since)?)
     }
 
     /// Returns whether any image of a scope is followed. Before the first cycle, every image may be.

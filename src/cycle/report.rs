@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::image::{Digest, Repository, Version};
+use crate::manifest::inventory::Inventory;
 use crate::plan::gate::GatedUpdate;
 use crate::plan::skip::Skipped;
 use crate::repo::clone::CommitId;
@@ -43,6 +44,8 @@ pub struct Report {
     pub proposes: BTreeSet<Name>,
     /// The promotions whose approvals are not in history yet.
     pub unrecorded: Vec<Unrecorded>,
+    /// The image fields of the tree.
+    pub inventory: Arc<Inventory>,
     /// Notes for people, such as files that are not valid YAML and fields that are overridden.
     pub notes: Vec<String>,
 }

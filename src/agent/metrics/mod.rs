@@ -5,15 +5,17 @@
 //! - [`images`]: the states of images, with a bounded number of series
 //! - [`stages`]: what releases wait for, and promotions
 //! - [`config`]: the configuration in use
-//! - [`flux`]: the outcome of commits in the cluster
+//! - [`rollouts`]: the outcome of commits in the cluster
 //! - [`deployed`]: images that are broken, and pods that run something else
 
 pub mod config;
 pub mod cycles;
 pub mod deployed;
-pub mod flux;
 pub mod images;
+pub mod rollouts;
 pub mod stages;
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use prometheus_client::encoding::text;
@@ -22,7 +24,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::cluster::election::Leadership;
-use crate::cluster::flux::FluxEvent;
+use crate::cluster::rollout::Product;
+use crate::cluster::watch::WatchEvent;
 use crate::notify::metrics::NotifyMetrics;
 use crate::registry::metrics::RegistryMetrics;
 
@@ -32,8 +35,8 @@ use super::outcome::Outcome;
 use config::ConfigMetrics;
 use cycles::CycleMetrics;
 use deployed::DeployedMetrics;
-use flux::FluxMetrics;
 use images::ImageMetrics;
+use rollouts::RolloutMetrics;
 use stages::StageMetrics;
 
 /// The media type of [`Metrics::encode`].
@@ -52,7 +55,7 @@ pub struct Metrics {
     stages: StageMetrics,
     config: ConfigMetrics,
     leader: Gauge,
-    flux: FluxMetrics,
+    rollouts: RolloutMetrics,
     /// Counted by checks of what is deployed.
     pub deployed: DeployedMetrics,
 }
@@ -68,7 +71,7 @@ impl Default for Metrics {
             stages: StageMetrics::default(),
             config: ConfigMetrics::default(),
             leader: Gauge::default(),
-            flux: FluxMetrics::default(),
+            rollouts: RolloutMetrics::default(),
             deployed: DeployedMetrics::default(),
         };
         let all = &mut metrics.all;
@@ -81,7 +84,7 @@ impl Default for Metrics {
         metrics.notify.register(all);
         let help = "Whether this replica leads; it does where no election is configured";
         all.register("leader", help, metrics.leader.clone());
-        metrics.flux.register(all);
+        metrics.rollouts.register(all);
         metrics.deployed.register(all);
         metrics
     }
@@ -123,18 +126,17 @@ impl Metrics {
         }
     }
 
-    pub(super) fn flux_watched(&self, watches_flux: bool) {
-        self.flux.watched(watches_flux);
+    pub(super) fn watched(&self, products: &BTreeSet<Product>) {
+        self.rollouts.watched(products);
     }
 
-    pub(super) fn rollout_event(&self, event: &FluxEvent, now: Timestamp) {
-        self.flux.observe(event, now);
+    pub(super) fn rollout_event(&self, event: &WatchEvent, now: Timestamp) {
+        self.rollouts.observe(event, now);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use crate::agent::outcome::Failure;
@@ -178,6 +180,7 @@ mod tests {
             updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
             proposes: Default::default(),
             unrecorded: Vec::new(),
+            inventory: Default::default(),
             attempts: 3,
             ..report(vec![ImageStatus { image: image.clone(), ..status("app", State::Kept(Reason::BlockedSecret)) }])
         };
@@ -250,6 +253,7 @@ mod tests {
             skipped: Vec::new(),
             proposes: Default::default(),
             unrecorded: Vec::new(),
+            inventory: Default::default(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 0,

@@ -21,9 +21,14 @@ use super::argocd::{self, Application};
 use super::config::{Argocd, ObjectRef};
 use super::error::ClusterError;
 use super::kustomization::{Kustomization, Resource};
+use super::pods::{self, Pod};
 
 /// The timeout of a request.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// The number of pods in one response.
+const PODS: u32 = 250;
+/// The most of these responses that are read.
+const MAX_PAGES: usize = 400;
 /// The environment variable that is set in pods.
 const IN_CLUSTER: &str = "KUBERNETES_SERVICE_HOST";
 /// The annotation that requests a reconciliation from Flux (`meta.ReconcileRequestAnnotation`).
@@ -116,6 +121,22 @@ impl Cluster {
         let listed = within(ApiCall::ListApplications(namespace.to_owned()), all.list(&parameters)).await?;
         let applications = listed.items.into_iter().map(Application::of);
         Ok(applications.filter(|application| argocd.selects(&application.name)).collect())
+    }
+
+    /// The pods of a namespace that are ready. They are read in pages, so that many need little memory.
+    pub async fn pods(&self, namespace: &str) -> Result<Vec<Pod>, ClusterError> {
+        let all: Api<pods::Resource> = self.custom("v1", "Pod", "pods", namespace);
+        let call = || ApiCall::ListPods(namespace.to_owned());
+        let (mut ready, mut parameters) = (Vec::new(), ListParams::default().limit(PODS));
+        for _ in 0..MAX_PAGES {
+            let page = within(call(), all.list(&parameters)).await?;
+            ready.extend(page.items.into_iter().filter_map(|resource| Pod::of(namespace, resource)));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => parameters = ListParams::default().limit(PODS).continue_token(&token),
+                None => return Ok(ready),
+            }
+        }
+        Err(ClusterError::InvalidResponse { call: call(), reason: format!("it has more than {MAX_PAGES} pages") })
     }
 
     /// Checks whether a call is allowed, without making it (Kubernetes, "Checking API access").

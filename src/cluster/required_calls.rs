@@ -20,5 +20,7 @@ pub fn required_calls(config: &Config, namespace: &str) -> Vec<ApiCall> {
         calls.extend(flux.namespaces.iter().map(|namespace| ApiCall::List(namespace.to_string())));
     }
     calls.extend(config.argocd.iter().map(|argocd| ApiCall::ListApplications(argocd.namespace.to_string())));
+    let namespaces = config.pods.iter().flat_map(|pods| &pods.namespaces);
+    calls.extend(namespaces.map(|namespace| ApiCall::ListPods(namespace.to_string())));
     calls
 }

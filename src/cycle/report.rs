@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::image::{Digest, Repository, Version};
 use crate::plan::gate::GatedUpdate;
 use crate::plan::skip::Skipped;
+use crate::plan::trailer::Hold;
 use crate::repo::clone::CommitId;
 use crate::stage::name::Name;
 
@@ -43,6 +44,8 @@ pub struct Report {
     pub proposes: BTreeSet<Name>,
     /// The promotions whose approvals are not in history yet.
     pub unrecorded: Vec<Unrecorded>,
+    /// The holds by name before it, except those that it ended, for an operation that a person requested.
+    pub holds: Vec<Hold>,
     /// Notes for people, such as files that are not valid YAML and fields that are overridden.
     pub notes: Vec<String>,
 }

@@ -78,7 +78,11 @@ pub fn unreachable(host: &str, reason: String) -> RegistryError {
 }
 
 fn connection_failed(host: &str, error: &reqwest::Error) -> RegistryError {
-    let (reason, failure) = (excerpt(&http::root_cause(error)), ConnectionFailure::of(error));
+    let failure = ConnectionFailure::of(error);
+    let reason = match failure {
+        ConnectionFailure::NotTls => "it does not speak TLS, so it probably serves plain HTTP".to_owned(),
+        ConnectionFailure::Certificate | ConnectionFailure::Other => excerpt(&http::root_cause(error)),
+    };
     RegistryError::Unreachable { host: host.to_owned(), reason, failure }
 }
 

@@ -3,4 +3,6 @@
 mod configuration;
 mod links_and_commands;
 mod module_map;
+mod schemas;
 mod tables;
+mod topics;

@@ -39,8 +39,7 @@ fn tables_fit_the_terminal_with_trouble_first() {
     for command in [&["status"][..], &["images"], &["images", "verify"], &["history"], &["secrets", "verify"]] {
         let shown = run_in_terminal(stage.home(), &[command, &["--config", &config]].concat()).ok();
         let all = lines(&shown.stdout);
-        let wide: Vec<&String> =
-            all.iter().filter(|line| line.chars().count() > 80).collect();
+        let wide: Vec<&String> = all.iter().filter(|line| line.chars().count() > 80).collect();
         assert!(wide.is_empty(), "{command:?}: {wide:#?}");
     }
     let shown = run_in_terminal(stage.home(), &["status", "--config", &config]).ok();

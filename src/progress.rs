@@ -22,7 +22,9 @@ pub struct Counter {
 impl Counter {
     /// Starts with nothing done of a number of things.
     pub fn new(what: &'static str, of: usize) -> Counter {
-        report(what, 0, of);
+        if of > 0 {
+            report(what, 0, of);
+        }
         Counter { what, of, done: AtomicUsize::new(0) }
     }
 

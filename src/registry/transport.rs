@@ -79,10 +79,7 @@ pub fn unreachable(host: &str, reason: String) -> RegistryError {
 
 fn connection_failed(host: &str, error: &reqwest::Error) -> RegistryError {
     let failure = ConnectionFailure::of(error);
-    let reason = match failure {
-        ConnectionFailure::NotTls => "it does not speak TLS, so it probably serves plain HTTP".to_owned(),
-        ConnectionFailure::Certificate | ConnectionFailure::Other => excerpt(&http::root_cause(error)),
-    };
+    let reason = excerpt(&http::connection_failure(error));
     RegistryError::Unreachable { host: host.to_owned(), reason, failure }
 }
 

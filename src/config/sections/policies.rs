@@ -149,8 +149,11 @@ fn form_of_tags(name: &str) -> Option<String> {
 
 fn tag_rule(mut section: Section<'_>) -> Option<TagRule> {
     let mut rules = Vec::new();
-    if let Some(sha) = section.section_instead_of("sha", |order| Some(format!("sha: {{ order: {order} }}"))) {
-        rules.push(sha_rule(sha));
+    let order = |order: &str| Some(format!("sha: {{ order: {order} }}"));
+    match section.section_instead_of("sha", order) {
+        Some(sha) => rules.push(sha_rule(sha)),
+        None if !section.lacks("sha") => rules.push(None),
+        None => {}
     }
     if let Some(form) = section.text_or_section("semver") {
         rules.push(semver_rule(&section, form));

@@ -14,7 +14,7 @@ const NEW: &str = "fedcba9876543210fedcba9876543210fedcba98";
 
 /// Images with long names and git SHAs as tags: one is up to date, one moves, and one is held.
 fn stage() -> Stage {
-    let image = |name: &str| format!("image: HOST/org/department-of-payments/{name}:{OLD}\n");
+    let image = |name: &str| format!("image: HOST/org/payments-department-{name}:{OLD}\n");
     let (checkout, invoices, ledger) = (image("checkout-service"), image("invoices-and-dunning"), image("ledger"));
     let stage = Stage::new(&[
         ("clusters/production/payments/checkout.yaml", &checkout),
@@ -22,12 +22,12 @@ fn stage() -> Stage {
         ("clusters/production/payments/ledger.yaml", &ledger),
     ]);
     for name in ["checkout-service", "invoices-and-dunning", "ledger"] {
-        stage.registry.push(&format!("org/department-of-payments/{name}"), OLD, "2026-04-01T10:00:00Z");
+        stage.registry.push(&format!("org/payments-department-{name}"), OLD, "2026-04-01T10:00:00Z");
     }
     for name in ["invoices-and-dunning", "ledger"] {
-        stage.registry.push(&format!("org/department-of-payments/{name}"), NEW, "2026-04-02T10:00:00Z");
+        stage.registry.push(&format!("org/payments-department-{name}"), NEW, "2026-04-02T10:00:00Z");
     }
-    let held = stage.image("department-of-payments/ledger");
+    let held = stage.image("payments-department-ledger");
     stage.tagalong(&["hold", &held, "--reason", "change freeze until the audit is over", "--actor", "Ada"]).ok();
     stage
 }
@@ -66,10 +66,10 @@ fn tables_fit_the_terminal_with_trouble_first() {
 #[test]
 fn status_is_shown_for_one_image_and_again_until_it_is_interrupted() {
     let stage = stage();
-    let (config, image) = (stage.config().display().to_string(), stage.image("department-of-payments/ledger"));
+    let (config, image) = (stage.config().display().to_string(), stage.image("payments-department-ledger"));
     let one = stage.tagalong(&["status", &image, "-o", "json"]).ok().json();
     assert_eq!((one.as_array().expect("a list").len(), &one[0]["image"]), (1, &image.as_str().into()));
-    let unknown = stage.tagalong(&["status", &stage.image("department-of-payments/legder")]).fails_with(2);
+    let unknown = stage.tagalong(&["status", &stage.image("payments-department-legder")]).fails_with(2);
     assert!(unknown.stderr.contains("similar images: ") && unknown.stderr.contains(&image), "{unknown:#?}");
     let piped = stage.tagalong(&["status", "--watch"]).fails_with(2);
     assert!(piped.stderr.contains("--watch needs a terminal"), "{piped:#?}");

@@ -112,7 +112,8 @@ fn table(images: &[ImageStatus]) -> Table {
     let has_stages = images.iter().flat_map(|image| &image.current).any(|place| place.stage.is_some());
     let mut lines: Vec<Line<'_>> =
         if has_stages { images.iter().flat_map(by_stage).collect() } else { images.iter().map(line).collect() };
-    lines.sort_by_key(|line| Reverse(line.state));
+    // The stages of an image stay together, in the order of its files.
+    lines.sort_by_key(|line| Reverse(line.image.state));
     let stage = has_stages.then(|| Column::word("STAGE"));
     let mut columns = vec![Column::name("IMAGE")];
     columns.extend(stage);

@@ -159,13 +159,15 @@ pub fn print(table: &Table, end: &str) -> Result<(), CliError> {
 
 impl<'t> Layout<'t> {
     fn new(table: &'t Table, width: usize) -> Layout<'t> {
-        let shown = (0..table.columns.len()).map(|index| (index, 0)).collect();
+        let is_empty = |index: usize| table.rows.iter().all(|row| row[index].text.is_empty());
+        let is_shown = |index: &usize| table.columns[*index].rank == 0 || !is_empty(*index);
+        let shown = (0..table.columns.len()).filter(is_shown).map(|index| (index, 0)).collect();
         let mut layout = Layout { table, shown, is_brief: false, below: None };
         layout.measure();
         if layout.fits(width) {
             return layout;
         }
-        let has_content = |index: usize| table.rows.iter().any(|row| !matches!(row[index].text.as_str(), "" | NOTHING));
+        let has_content = |index: usize| table.rows.iter().any(|row| row[index].text != NOTHING);
         layout.shown.retain(|(index, _)| has_content(*index) || table.columns[*index].rank == 0);
         if !layout.fits(width) {
             layout.is_brief = true;

@@ -1,8 +1,12 @@
 //! Texts about more than one command.
 
+use crate::cli::table::wrapped;
 use crate::fault::Fault;
 
 use super::environment::VARIABLES;
+
+/// The width of the texts.
+const WIDTH: usize = 80;
 
 /// A text about more than one command.
 pub struct Topic {
@@ -23,11 +27,12 @@ pub const TOPICS: [Topic; 2] = [
 fn exit_codes() -> String {
     let mut text = "Every command exits with one of these codes:\n\n".to_owned();
     for (code, meaning) in Fault::EXIT_CODES {
-        text.push_str(&format!("  {code}  {meaning}\n"));
+        let lines = wrapped(meaning, WIDTH - "  0  ".len()).join("\n     ");
+        text.push_str(&format!("  {code}  {lines}\n"));
     }
     text.push_str(
-        "\nIf several of them apply, the smallest from 2 on wins, and 1 only if nothing else applies: what you can \
-         correct\ncomes before what others have to.\n",
+        "\nIf several of them apply, the smallest from 2 on wins, and 1 only if nothing else\n\
+         applies: what you can correct comes before what others have to.\n",
     );
     text
 }
@@ -35,7 +40,9 @@ fn exit_codes() -> String {
 fn environment() -> String {
     let mut text = "Flags win over the configuration file, and that over these variables.\n".to_owned();
     for variable in VARIABLES {
-        text.push_str(&format!("\n  {}\n      {}\n", variable.names.join(", "), variable.meaning));
+        let names = wrapped(&variable.names.join(", "), WIDTH - "  ".len()).join("\n  ");
+        let meaning = wrapped(variable.meaning, WIDTH - "      ".len()).join("\n      ");
+        text.push_str(&format!("\n  {names}\n      {meaning}\n"));
     }
     text
 }

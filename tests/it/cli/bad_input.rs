@@ -39,7 +39,8 @@ fn common_mistakes_are_answered_with_what_to_write() {
         std::fs::write(&file, text).expect("written");
         run(folder.path(), &["sync", "--config", &config]).fails_with(2).stderr
     };
-    let policy = |tags: &str| format!("git: {{ url: /srv/infra }}\npolicies:\n- images: [ghcr.io/acme/*]\n  tags: {tags}\n");
+    let policy =
+        |tags: &str| format!("git: {{ url: /srv/infra }}\npolicies:\n- images: [ghcr.io/acme/*]\n  tags: {tags}\n");
     for (text, words) in [
         ("agent:\n  interval: 30\n".to_owned(), ":2:13: agent.interval: `30` has no unit; write `30s`"),
         (

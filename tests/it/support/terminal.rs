@@ -22,8 +22,10 @@ pub fn run_in_terminal(home: &Path, arguments: &[&str]) -> Run {
     finished(in_terminal(home, arguments).stdin(Stdio::null()).output().expect("script starts"))
 }
 
-/// The lines of what a terminal was sent, without colors.
+/// The lines that a terminal shows in the end of what it was sent, without colors. What a carriage return goes back to is
+/// overwritten.
 pub fn lines(sent: &str) -> Vec<String> {
     let plain = anstream::adapter::strip_str(sent).to_string();
-    plain.lines().map(|line| line.trim_end_matches('\r').to_owned()).collect()
+    let last = |line: &str| line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default().to_owned();
+    plain.lines().map(last).collect()
 }

@@ -299,6 +299,7 @@ mod tests {
             changes: [].into(),
             stages: StageReport::default(),
             notes: Vec::new(),
+            holds: Vec::new(),
         }
     }
 

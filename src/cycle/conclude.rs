@@ -37,6 +37,7 @@ impl Engine {
             is_proposal,
             updates: decision.gated.updates().iter().map(Moved::from).collect(),
             stages: decision.stages(),
+            holds: if is_by_name { decision.remaining_holds() } else { Vec::new() },
             images: if is_by_name { Vec::new() } else { decision.statuses() },
             skipped: decision.skipped,
             inventory: decision.inputs.inventory,

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::fault::Explain;
+use crate::image::Repository;
 use crate::manifest::file_kind::REPOSITORY_FILE;
 use crate::manifest::inventory::Inventory;
 use crate::manifest::paths::PathFilter;
@@ -34,7 +35,7 @@ use super::gates::list::{self as gates, Passed};
 use super::history::branch::History;
 use super::history::recent::{RecentCommit, recent};
 use super::memory::{KnownHolds, Memory};
-use super::operations::follow::Follow;
+use super::operations::follow::{Follow, FollowOne};
 use super::operations::operation::Operation;
 use super::operations::rotate::Rotation;
 use super::operations::terms::{Mode, Terms};
@@ -195,6 +196,14 @@ impl Engine {
         let decision = self.decide(&Follow, &mut CycleState::default()).await?;
         decision.notes.iter().for_each(|note| tracing::warn!("{note}"));
         Ok(decision.statuses())
+    }
+
+    /// Returns the state of one image, or `None` if no policy governs it. Nothing is written, and no registry is queried
+    /// about other images.
+    pub async fn status_of(&self, image: &Repository) -> Result<Option<ImageStatus>, CycleError> {
+        let decision = self.decide(&FollowOne(image), &mut CycleState::default()).await?;
+        decision.notes.iter().for_each(|note| tracing::warn!("{note}"));
+        Ok(decision.statuses().into_iter().find(|status| status.image == *image))
     }
 
     /// Returns what each stage holds, and what comes next. Nothing is written.

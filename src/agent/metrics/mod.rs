@@ -261,6 +261,7 @@ mod tests {
             changes: [].into(),
             stages: StageReport::default(),
             notes: Vec::new(),
+            holds: Vec::new(),
         }
     }
 

@@ -5,4 +5,6 @@ mod configuration;
 mod links_and_commands;
 mod module_map;
 mod pages;
+mod schemas;
 mod tables;
+mod topics;

@@ -73,6 +73,9 @@ pub enum RolloutOutcome {
 }
 
 impl RolloutOutcome {
+    /// All labels.
+    pub const LABELS: [&'static str; 4] = ["applied", "failed", "overdue", "superseded"];
+
     /// A short lowercase name for metrics and logs.
     pub fn label(&self) -> &'static str {
         match self {

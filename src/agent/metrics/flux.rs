@@ -39,6 +39,9 @@ impl FluxMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         let help = "What became of commits at each Kustomization: applied, failed, overdue, superseded";
         registry.register("reconcile", help, self.reconciled.clone());
+        for outcome in RolloutOutcome::LABELS {
+            drop(self.reconciled.get_or_create(&[("outcome", outcome.to_owned())]));
+        }
         let help = "From the push of a commit until Flux has applied it";
         registry.register_with_unit("reconcile_duration", help, Unit::Seconds, self.duration.clone());
         let help = "From the build of an image until Flux has applied the commit that deploys it";

@@ -1,16 +1,20 @@
-//! The agent's metrics, in the OpenMetrics format that Prometheus reads. Each part registers the families that it
-//! counts.
+//! The agent's metrics. Each part registers the families that it counts. Counters start at 0 where their labels are known
+//! in advance, because Prometheus only sees an increase between two values.
 //!
 //! - [`cycles`]: cycles, updates and pushes
 //! - [`images`]: the states of images, with a bounded number of series
 //! - [`stages`]: what releases wait for, and promotions
 //! - [`config`]: the configuration in use
 //! - [`flux`]: the outcome of commits in the cluster
+//! - `process`: the resources of the process
+//! - [`exposition`]: the formats in which they are served
 
 pub mod config;
 pub mod cycles;
+pub mod exposition;
 pub mod flux;
 pub mod images;
+mod process;
 pub mod stages;
 
 use jiff::Timestamp;
@@ -21,8 +25,8 @@ use prometheus_client::registry::Registry;
 
 use crate::cluster::election::Leadership;
 use crate::cluster::flux::FluxEvent;
+use crate::cycle::metrics::ClientMetrics;
 use crate::notify::metrics::NotifyMetrics;
-use crate::registry::metrics::RegistryMetrics;
 
 use super::config::Config;
 use super::outcome::Outcome;
@@ -31,17 +35,15 @@ use config::ConfigMetrics;
 use cycles::CycleMetrics;
 use flux::FluxMetrics;
 use images::ImageMetrics;
+use process::ProcessMetrics;
 use stages::StageMetrics;
-
-/// The media type of [`Metrics::encode`].
-pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// All metrics. Their names and labels are a promise to users.
 #[derive(Debug)]
 pub struct Metrics {
     all: Registry,
-    /// Counted by registry clients.
-    pub registry: RegistryMetrics,
+    /// Counted by the clients that cycles use.
+    pub clients: ClientMetrics,
     /// Counted by dispatchers of notifications.
     pub notify: NotifyMetrics,
     cycles: CycleMetrics,
@@ -55,8 +57,8 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Metrics {
-            all: Registry::with_prefix("tagalong"),
-            registry: RegistryMetrics::default(),
+            all: Registry::default(),
+            clients: ClientMetrics::default(),
             notify: NotifyMetrics::default(),
             cycles: CycleMetrics::default(),
             images: ImageMetrics::default(),
@@ -65,15 +67,16 @@ impl Default for Metrics {
             leader: Gauge::default(),
             flux: FluxMetrics::default(),
         };
-        let all = &mut metrics.all;
+        metrics.all.register_collector(Box::new(ProcessMetrics));
+        let all = metrics.all.sub_registry_with_prefix("tagalong");
         all.register("build", "The program that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         metrics.cycles.register(all);
         metrics.images.register(all);
         metrics.stages.register(all);
-        metrics.registry.register(all);
+        metrics.clients.register(all);
         metrics.config.register(all);
         metrics.notify.register(all);
-        let help = "Whether this replica leads; it does where no election is configured";
+        let help = "Whether this replica leads, as it always does without leader election";
         all.register("leader", help, metrics.leader.clone());
         metrics.flux.register(all);
         metrics
@@ -81,7 +84,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Encodes all metrics as text.
+    /// Encodes all metrics in the OpenMetrics format.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         // Writing to a String does not fail.
@@ -204,7 +207,7 @@ mod tests {
     fn parts_count_into_the_same_families_for_as_long_as_the_process_runs() {
         let metrics = Metrics::default();
         for _reload in 0..2 {
-            let (registry, notify) = (metrics.registry.clone(), metrics.notify.clone());
+            let (registry, notify) = (metrics.clients.registry.clone(), metrics.notify.clone());
             registry.count("ghcr.io", Some(200));
             registry.count("ghcr.io", None);
             notify.count("chat", Delivery::Done, 3);

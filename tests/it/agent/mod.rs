@@ -3,6 +3,7 @@
 mod connections;
 mod health;
 mod many_images;
+mod metrics;
 mod notifications;
 mod status_page;
 mod traces;

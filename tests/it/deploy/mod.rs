@@ -5,5 +5,6 @@ mod agent;
 mod chart;
 mod container_image;
 mod manifests;
+mod monitoring;
 mod pipelines;
 mod release;

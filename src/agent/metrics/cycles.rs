@@ -22,7 +22,7 @@ const OTHERS: &str = "(others)";
 
 /// The label of what succeeded.
 const DONE: &str = "done";
-/// The label of an attempt to push that somebody else forestalled.
+/// The label of an attempt to push that lost a race.
 const LOST_RACE: &str = "lost-race";
 
 /// The buckets of cycle durations, in seconds.

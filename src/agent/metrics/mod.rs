@@ -281,6 +281,9 @@ mod tests {
         let text = metrics.encode();
         assert!(text.contains("tagalong_image_kept_back_omitted 4900\n"), "{text}");
         assert!(text.contains("tagalong_images{state=\"no-candidate\"} 4997\n"), "{text}");
+        // They are too many for counters of their own before they move.
+        let updates = "tagalong_updates_total{image=\"(others)\"} 0".to_owned();
+        assert_eq!(series(&metrics, "tagalong_updates_total"), BTreeSet::from([updates]));
         metrics.cycle_ended(&outcome(Ok(report(images(3)))));
         assert_eq!(series(&metrics, "tagalong_image_kept_back"), before);
         // One more is blocked, and takes the place of the last.

@@ -44,6 +44,7 @@ fn people_learn_what_begins_and_the_board_and_metrics_show_what_waits() {
     let agent = scene.agent();
     wait_until("beta moves", || scene.held("beta") == "aaaaaa2");
     agent.wait_for_metric("tagalong_releases{stage=\"live\",state=\"soak\"} 1");
+    agent.wait_for_metric("tagalong_promotions_total{stage=\"live\"} 0");
     wait_until("the board shows it", || has(&agent, "soaking in beta until"));
     assert_eq!(told(&server), [], "nobody has to do anything yet");
 

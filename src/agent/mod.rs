@@ -9,6 +9,7 @@
 //! - [`webhook`]: events with which registries announce new images
 //! - [`worker`]: runs one cycle, limited in time and isolated
 //! - [`rollouts`]: the rollout of commits in the cluster
+//! - [`deployed_checks`]: the checks of what is deployed, beside cycles
 //! - [`outcome`]: the outcome of a cycle
 //! - [`observers`]: the observers of outcomes
 //! - [`log`]: logs what cycles did
@@ -29,6 +30,7 @@
 
 pub mod config;
 mod connections;
+pub mod deployed_checks;
 pub mod events;
 pub mod link;
 pub mod listing;

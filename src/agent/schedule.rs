@@ -14,6 +14,7 @@ use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
 use crate::policy::scope::{Scope, Target};
 
+use super::deployed_checks::runner::Checks;
 use super::next_cycle::{NextCycle, backoff};
 use super::observers::Observers;
 use super::outcome::{Failure, Outcome};
@@ -37,6 +38,7 @@ pub struct Agent {
     signals: Signals,
     elector: LeaderElector,
     rollouts: Rollouts,
+    checks: Checks,
     /// The images to check again, and when: registries announce a push before they list its tag.
     recheck: Option<(Instant, BTreeSet<Target>)>,
 }
@@ -51,7 +53,8 @@ impl Agent {
         elector: LeaderElector,
     ) -> Agent {
         observers.configured(&runtime);
-        Agent { loader, runtime, observers, signals, elector, rollouts: Rollouts::default(), recheck: None }
+        let (rollouts, checks, recheck) = Default::default();
+        Agent { loader, runtime, observers, signals, elector, rollouts, checks, recheck }
     }
 
     /// Runs until it is stopped. A failed cycle, however it failed, is followed by the next one after a delay that grows with
@@ -75,6 +78,7 @@ impl Agent {
             failures = if outcome.result.is_ok() { 0 } else { failures + 1 };
             span.in_scope(|| self.observers.cycle_ended(&outcome));
             self.rollouts.cycle_ended(&outcome);
+            self.checks.cycle_ended(&outcome, &self.runtime).await;
             if let (NextCycle::Updated(targets), Ok(report)) = (&next, &outcome.result) {
                 self.schedule_recheck(report, targets);
             }
@@ -99,6 +103,7 @@ impl Agent {
                 return has_waited;
             }
             has_waited = true;
+            self.checks.stop();
             tokio::select! {
                 () = self.signals.stop.cancelled() => {}
                 () = self.elector.changed() => {}
@@ -119,7 +124,7 @@ impl Agent {
     }
 
     async fn cycle(&mut self, number: u64, scope: Scope) -> Outcome {
-        let Agent { runtime, observers, signals, elector, rollouts, .. } = self;
+        let Agent { runtime, observers, signals, elector, rollouts, checks, .. } = self;
         let (config, begun) = (&runtime.config, Instant::now());
         if scope == Scope::All {
             // A full cycle covers the images of all events so far.
@@ -151,6 +156,7 @@ impl Agent {
                     abort.cancel();
                 }
                 event = rollouts.next_event() => observers.rollout_event(&event),
+                result = checks.next_result() => observers.checked(&result),
             }
         };
         let result = match result {
@@ -199,6 +205,10 @@ impl Agent {
                     self.observers.rollout_event(&event);
                     false
                 }
+                result = self.checks.next_result() => {
+                    self.observers.checked(&result);
+                    false
+                }
                 () = self.signals.reload.notified() => true,
                 () = tokio::time::sleep(CONFIG_POLL_INTERVAL) => false,
             };
@@ -228,8 +238,9 @@ impl Agent {
         }
     }
 
-    /// Watches Flux, if the configuration asks for it.
+    /// Watches Flux and pods, if the configuration asks for it.
     async fn watch(&mut self) {
+        self.checks.configured(&self.runtime).await;
         if let Some(watches_flux) = self.rollouts.configured(&self.runtime).await {
             self.observers.flux_watched(watches_flux);
         }
@@ -254,9 +265,15 @@ mod tests {
     use crate::agent::config::Config;
     use crate::agent::runtime::Load;
     use crate::agent::worker::CycleRunner;
+    use crate::cluster::pods::Pod;
+    use crate::cycle::deployed::Deployed;
+    use crate::cycle::deployed_tree::{DeployedTree, Extent};
+    use crate::cycle::drift::compare::Comparison;
+    use crate::cycle::drift::digests::Digests;
     use crate::cycle::error::CycleError;
     use crate::cycle::stages::report::StageReport;
     use crate::image::Repository;
+    use crate::repo::clone::CommitId;
 
     use super::*;
 
@@ -309,6 +326,23 @@ mod tests {
                 }
             }
             .boxed_local()
+        }
+
+        fn deployed_tree(&self, _commit: CommitId, _extent: Extent) -> Result<DeployedTree, CycleError> {
+            panic!("no check is configured")
+        }
+
+        fn verify_deployed<'r>(&'r self, _tree: &'r DeployedTree) -> LocalBoxFuture<'r, Vec<Deployed>> {
+            panic!("no check is configured")
+        }
+
+        fn compare_pods<'r>(
+            &'r self,
+            _tree: &'r DeployedTree,
+            _pods: &'r [Pod],
+            _digests: &'r Digests,
+        ) -> LocalBoxFuture<'r, Comparison> {
+            panic!("no check is configured")
         }
     }
 

@@ -13,6 +13,8 @@ use crate::cluster::flux::{FluxEvent, FluxTask};
 use crate::fault::Explain;
 use crate::secret::SafeUrl;
 
+use super::deployed_checks::result::CheckResult;
+use super::deployed_checks::status::CheckStatus;
 use super::link::CommitLink;
 use super::outcome::Outcome;
 use super::row::Row;
@@ -47,6 +49,8 @@ pub struct Snapshot {
     pub flux_troubles: BTreeMap<FluxTask, String>,
     /// The status of the images, and of the last cycles.
     pub status: AgentStatus,
+    /// The results of the last checks of what is deployed.
+    pub checks: CheckStatus,
     /// Whether another replica has led before.
     has_followed: bool,
     stuck_at: Option<Instant>,
@@ -72,6 +76,7 @@ impl Default for SnapshotStore {
             watches_flux: false,
             flux_troubles: BTreeMap::new(),
             status: AgentStatus::default(),
+            checks: CheckStatus::default(),
             has_followed: false,
             stuck_at: None,
             is_stopping: false,
@@ -124,6 +129,7 @@ impl SnapshotStore {
             snapshot.commit_link = runtime.commit_link();
             snapshot.is_suspended = runtime.config.suspend;
             snapshot.rejected_config = None;
+            snapshot.checks.configured(runtime);
         });
     }
 
@@ -146,6 +152,10 @@ impl SnapshotStore {
         self.change(|snapshot| {
             snapshot.leadership.clone_from(leadership);
             snapshot.has_followed |= matches!(leadership, Leadership::Follower { .. });
+            if *leadership != Leadership::Leader {
+                // Only the leader makes them.
+                snapshot.checks = CheckStatus::default();
+            }
         });
     }
 
@@ -167,6 +177,10 @@ impl SnapshotStore {
                 snapshot.flux_troubles.remove(task);
             }
         });
+    }
+
+    pub(super) fn checked(&self, result: &CheckResult) {
+        self.change(|snapshot| snapshot.checks.checked(result));
     }
 
     pub(super) fn stopping(&self) {

@@ -14,6 +14,7 @@ mod git;
 mod holds;
 mod modules;
 mod registry;
+mod rights;
 mod secrets;
 mod stages;
 mod support;

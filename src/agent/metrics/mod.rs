@@ -6,11 +6,13 @@
 //! - [`stages`]: what releases wait for, and promotions
 //! - [`config`]: the configuration in use
 //! - [`flux`]: the outcome of commits in the cluster
+//! - [`deployed`]: images that are broken, and pods that run something else
 //! - `process`: the resources of the process
 //! - [`exposition`]: the formats in which they are served
 
 pub mod config;
 pub mod cycles;
+pub mod deployed;
 pub mod exposition;
 pub mod flux;
 pub mod images;
@@ -33,6 +35,7 @@ use super::outcome::Outcome;
 
 use config::ConfigMetrics;
 use cycles::CycleMetrics;
+use deployed::DeployedMetrics;
 use flux::FluxMetrics;
 use images::ImageMetrics;
 use process::ProcessMetrics;
@@ -52,6 +55,8 @@ pub struct Metrics {
     config: ConfigMetrics,
     leader: Gauge,
     flux: FluxMetrics,
+    /// Counted by checks of what is deployed.
+    pub deployed: DeployedMetrics,
 }
 
 impl Default for Metrics {
@@ -66,6 +71,7 @@ impl Default for Metrics {
             config: ConfigMetrics::default(),
             leader: Gauge::default(),
             flux: FluxMetrics::default(),
+            deployed: DeployedMetrics::default(),
         };
         metrics.all.register_collector(Box::new(ProcessMetrics));
         let all = metrics.all.sub_registry_with_prefix("tagalong");
@@ -79,6 +85,7 @@ impl Default for Metrics {
         let help = "Whether this replica leads, as it always does without leader election";
         all.register("leader", help, metrics.leader.clone());
         metrics.flux.register(all);
+        metrics.deployed.register(all);
         metrics
     }
 }
@@ -115,6 +122,7 @@ impl Metrics {
             // Only the leader reports the states of images.
             self.images.clear();
             self.stages.clear();
+            self.deployed.clear();
         }
     }
 

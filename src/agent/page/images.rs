@@ -14,8 +14,8 @@ use crate::cycle::status::{FieldVersion, HoldStatus, StatusReason};
 use crate::fault::Explain;
 use crate::image::{Repository, Version};
 
-use super::controls;
 use super::parts::{commit, first, label, number, optional, shortened, time};
+use super::{controls, deployed};
 
 /// The number of images on a page.
 pub const SIZES: Sizes = Sizes { default: 100, most: 100 };
@@ -115,6 +115,7 @@ fn image(row: &Row, snapshot: &Snapshot) -> Markup {
             td { (optional(candidate.as_deref())) }
             td { (time(*since)) }
             td .why {
+                (deployed::drifts(snapshot.checks.drifts_of(status.image.as_str())))
                 @for why in reasons { p { (shortened(why)) } }
                 @for hold in holds { (held(hold, link)) }
                 (more(more_reasons + more_holds, &status.image))

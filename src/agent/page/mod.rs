@@ -2,11 +2,13 @@
 //! number of images.
 //!
 //! - [`images`]: the list of images
+//! - `deployed`: broken images and drift
 //! - `stages`: the board of stages
 //! - `controls`: the filter and the pages of the list
 //! - `parts`: times, commits, numbers
 
 mod controls;
+mod deployed;
 pub mod images;
 mod parts;
 mod stages;
@@ -51,6 +53,7 @@ pub fn render(snapshot: &Snapshot, query: &Result<Query, QueryError>) -> Markup 
                     (overview(snapshot))
                     (stages::section(snapshot))
                     (images::section(snapshot, query))
+                    (deployed::section(&snapshot.checks))
                     section aria-labelledby="moves" {
                         h2 #moves { "Recent updates" }
                         @if snapshot.status.moves.is_empty() {
@@ -121,6 +124,7 @@ fn overview(snapshot: &Snapshot) -> Markup {
             @for problem in snapshot.flux_troubles.values() {
                 div .notice.bad { h3 { "Flux cannot be reached" } pre { (lines(problem)) } }
             }
+            (deployed::problems(&snapshot.checks))
             @if snapshot.is_suspended {
                 div .notice { h3 { "Suspended" } p { "Nothing is updated while " code { "agent.suspend" } " is set." } }
             }

@@ -8,3 +8,4 @@ mod manifests;
 mod monitoring;
 mod pipelines;
 mod release;
+mod woodpecker;

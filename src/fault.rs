@@ -29,6 +29,18 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// All kinds.
+    pub const ALL: [Fault; 8] = [
+        Fault::BadInput,
+        Fault::Blocked,
+        Fault::Stale,
+        Fault::Transient,
+        Fault::Denied,
+        Fault::Refused,
+        Fault::Local,
+        Fault::Bug,
+    ];
+
     /// Returns the exit code of the process, which the command line promises.
     pub fn exit_code(self) -> u8 {
         match self {

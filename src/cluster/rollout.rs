@@ -154,6 +154,9 @@ pub enum RolloutOutcome {
 }
 
 impl RolloutOutcome {
+    /// All labels.
+    pub const LABELS: [&'static str; 6] = ["applied", "failed", "overdue", "suspended", "unclaimed", "superseded"];
+
     /// A short lowercase name for metrics and logs.
     pub fn label(&self) -> &'static str {
         match self {

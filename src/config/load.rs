@@ -19,6 +19,7 @@ use crate::registry::config::HostConfig;
 use crate::repo;
 use crate::repo::checkout;
 use crate::repo::config::{Branch, Person, Signing, SigningKeyFile, Ssh, USUAL_DEPTH, USUAL_HISTORY_LIMIT};
+use crate::repo::metrics::GitMetrics;
 use crate::repo::signers::source::Trust;
 use crate::repo::source::{SourceConfig, Sources};
 
@@ -192,6 +193,7 @@ fn repository(
         author,
         signing: signing(git.signing, overrides),
         trust,
+        metrics: GitMetrics::default(),
     };
     if repo.push_branch.as_ref() == Some(&repo.branch) {
         return Err(ConfigError::SameBranch(repo.branch));

@@ -122,6 +122,7 @@ impl Host {
         let is_plain_mirror = |mirror: &Mirror| mirror.host == name && mirror.plain_http;
         let is_plain = own.is_some_and(|own| own.plain_http)
             || config.hosts.iter().filter_map(|host| host.mirror.as_ref()).any(is_plain_mirror);
+        metrics.start(name);
         let scheme = if is_plain { "http" } else { "https" };
         let is_hub = account_of(name) == DEFAULT_HOST;
         let server = if name == DEFAULT_HOST { "registry-1.docker.io" } else { name };

@@ -43,6 +43,9 @@ impl RolloutMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         let help = "What became of commits at each Kustomization or Application: applied, failed, overdue, suspended, unclaimed, superseded";
         registry.register("reconcile", help, self.reconciled.clone());
+        for outcome in RolloutOutcome::LABELS {
+            drop(self.reconciled.get_or_create(&[("outcome", outcome.to_owned())]));
+        }
         let help = "From the push of a commit until it was applied in the cluster";
         registry.register_with_unit("reconcile_duration", help, Unit::Seconds, self.duration.clone());
         let help = "From the build of an image until the commit that deploys it was applied in the cluster";

@@ -3,6 +3,7 @@
 mod book;
 mod configuration;
 mod links_and_commands;
+mod metrics;
 mod module_map;
 mod pages;
 mod schemas;

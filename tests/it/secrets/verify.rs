@@ -218,6 +218,7 @@ fn verdicts_are_cached() {
         committer: person,
         signing: None,
         trust: Default::default(),
+        metrics: Default::default(),
     };
     let environment = |name: &str| (name == "SOPS_AGE_KEY").then(|| sops.identity.clone());
     let secrets = Secrets::new(KeySources::new(&environment, &[]), Strictness::Block, PullSecrets::Check);

@@ -15,6 +15,7 @@ pub mod infra;
 pub mod manifests;
 pub mod pipeline;
 pub mod process;
+pub mod prometheus;
 pub mod proxy;
 pub mod registry;
 pub mod schemas;

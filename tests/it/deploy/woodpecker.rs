@@ -55,7 +55,7 @@ fn the_plugin_deploys() {
 
     let typo = run(&world, &deploy, &[("PLUGIN_GIT_ULR", "x")]).fails_with(2);
     assert!(
-        typo.stderr.contains("PLUGIN_GIT_ULR: `set` has no such setting; expected one of images, dir"),
+        typo.stderr.contains("PLUGIN_GIT_ULR: `set` has no such setting; did you mean `git_url`?"),
         "{}",
         typo.stderr
     );

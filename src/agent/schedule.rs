@@ -77,7 +77,7 @@ impl Agent {
             let outcome = self.cycle(number, next.scope()).instrument(span.clone()).await;
             failures = if outcome.result.is_ok() { 0 } else { failures + 1 };
             span.in_scope(|| self.observers.cycle_ended(&outcome));
-            self.rollouts.cycle_ended(&outcome);
+            self.rollouts.cycle_ended(&outcome, &self.runtime).await;
             self.checks.cycle_ended(&outcome, &self.runtime).await;
             if let (NextCycle::Updated(targets), Ok(report)) = (&next, &outcome.result) {
                 self.schedule_recheck(report, targets);
@@ -103,6 +103,7 @@ impl Agent {
                 return has_waited;
             }
             has_waited = true;
+            self.rollouts.pause();
             self.checks.stop();
             tokio::select! {
                 () = self.signals.stop.cancelled() => {}
@@ -238,11 +239,11 @@ impl Agent {
         }
     }
 
-    /// Watches Flux and pods, if the configuration asks for it.
+    /// Watches Flux, Argo CD and pods, if the configuration asks for it.
     async fn watch(&mut self) {
         self.checks.configured(&self.runtime).await;
-        if let Some(watches_flux) = self.rollouts.configured(&self.runtime).await {
-            self.observers.flux_watched(watches_flux);
+        if let Some(products) = self.rollouts.configured(&self.runtime).await {
+            self.observers.watched(&products);
         }
     }
 
@@ -260,6 +261,7 @@ mod tests {
 
     use futures_util::FutureExt;
     use futures_util::future::LocalBoxFuture;
+    use jiff::Timestamp;
     use parking_lot::Mutex;
 
     use crate::agent::config::Config;
@@ -271,6 +273,7 @@ mod tests {
     use crate::cycle::drift::compare::Comparison;
     use crate::cycle::drift::digests::Digests;
     use crate::cycle::error::CycleError;
+    use crate::cycle::history::recent::RecentCommit;
     use crate::cycle::stages::report::StageReport;
     use crate::image::Repository;
     use crate::repo::clone::CommitId;
@@ -299,6 +302,10 @@ mod tests {
         fn follows(&self, scope: &Scope) -> bool {
             let followed: Repository = "r.io/org/app".parse().expect("a name");
             scope.covers(&followed)
+        }
+
+        fn recent_commits(&self, _since: Timestamp) -> Result<Vec<RecentCommit>, CycleError> {
+            Ok(Vec::new())
         }
 
         fn run_cycle(
@@ -354,6 +361,7 @@ mod tests {
             skipped: Vec::new(),
             proposes: Default::default(),
             unrecorded: Vec::new(),
+            inventory: Default::default(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 0,
@@ -361,6 +369,7 @@ mod tests {
             changes: [].into(),
             stages: StageReport::default(),
             notes: Vec::new(),
+            holds: Vec::new(),
         }
     }
 

@@ -354,8 +354,8 @@ agent:
             "4:10: git.depth: expected a whole number, found a string",
             "6:14: policies[0].images: `ghcr.io/a:v1` is not a valid image pattern",
             "7:29: policies[0].tags.sha.pattern: `x` needs a group named sha",
-            "9:13: agent.interval: expected a string, found a number",
-            "10:1: registrys: unknown key; expected one of git, registries, sources, policies, fields, embedded, stages, releases, windows, secrets, trust, agent, notify, cluster",
+            "9:13: agent.interval: `30` has no unit; write `30s` if it is meant in seconds",
+            "10:1: registrys: unknown key; did you mean `registries`?",
         ];
         for (error, expected) in found.iter().zip(expect) {
             assert!(error.starts_with(expected), "{error} is not {expected}");

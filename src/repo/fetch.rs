@@ -2,6 +2,8 @@
 
 use git2::{FetchOptions, Oid};
 
+use crate::progress;
+
 use super::clone::{BareClone, CommitId, mirror_of, open_bare};
 use super::config::{Branch, EVERYTHING};
 use super::error::RepoError;
@@ -107,7 +109,12 @@ impl BareClone {
             return Ok(CommitId(tip));
         }
         let mut options = FetchOptions::new();
-        options.remote_callbacks(conversation.callbacks());
+        let mut callbacks = conversation.callbacks();
+        callbacks.transfer_progress(|transfer| {
+            progress::report("objects from git", transfer.received_objects(), transfer.total_objects());
+            true
+        });
+        options.remote_callbacks(callbacks);
         options.download_tags(git2::AutotagOption::None);
         if depth > 0 {
             options.depth(i32::try_from(depth).unwrap_or(i32::MAX));

@@ -5,7 +5,7 @@
 //! - [`images`]: the states of images, with a bounded number of series
 //! - [`stages`]: what releases wait for, and promotions
 //! - [`config`]: the configuration in use
-//! - [`flux`]: the outcome of commits in the cluster
+//! - [`rollouts`]: the outcome of commits in the cluster
 //! - [`deployed`]: images that are broken, and pods that run something else
 //! - `process`: the resources of the process
 //! - [`exposition`]: the formats in which they are served
@@ -14,10 +14,12 @@ pub mod config;
 pub mod cycles;
 pub mod deployed;
 pub mod exposition;
-pub mod flux;
 pub mod images;
 mod process;
+pub mod rollouts;
 pub mod stages;
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use prometheus_client::encoding::text;
@@ -26,7 +28,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::cluster::election::Leadership;
-use crate::cluster::flux::FluxEvent;
+use crate::cluster::rollout::Product;
+use crate::cluster::watch::WatchEvent;
 use crate::cycle::metrics::ClientMetrics;
 use crate::notify::metrics::NotifyMetrics;
 
@@ -36,9 +39,9 @@ use super::outcome::Outcome;
 use config::ConfigMetrics;
 use cycles::CycleMetrics;
 use deployed::DeployedMetrics;
-use flux::FluxMetrics;
 use images::ImageMetrics;
 use process::ProcessMetrics;
+use rollouts::RolloutMetrics;
 use stages::StageMetrics;
 
 /// All metrics. Their names and labels are a promise to users.
@@ -54,7 +57,7 @@ pub struct Metrics {
     stages: StageMetrics,
     config: ConfigMetrics,
     leader: Gauge,
-    flux: FluxMetrics,
+    rollouts: RolloutMetrics,
     /// Counted by checks of what is deployed.
     pub deployed: DeployedMetrics,
 }
@@ -70,7 +73,7 @@ impl Default for Metrics {
             stages: StageMetrics::default(),
             config: ConfigMetrics::default(),
             leader: Gauge::default(),
-            flux: FluxMetrics::default(),
+            rollouts: RolloutMetrics::default(),
             deployed: DeployedMetrics::default(),
         };
         metrics.all.register_collector(Box::new(ProcessMetrics));
@@ -84,7 +87,7 @@ impl Default for Metrics {
         metrics.notify.register(all);
         let help = "Whether this replica leads, as it always does without leader election";
         all.register("leader", help, metrics.leader.clone());
-        metrics.flux.register(all);
+        metrics.rollouts.register(all);
         metrics.deployed.register(all);
         metrics
     }
@@ -126,18 +129,17 @@ impl Metrics {
         }
     }
 
-    pub(super) fn flux_watched(&self, watches_flux: bool) {
-        self.flux.watched(watches_flux);
+    pub(super) fn watched(&self, products: &BTreeSet<Product>) {
+        self.rollouts.watched(products);
     }
 
-    pub(super) fn rollout_event(&self, event: &FluxEvent, now: Timestamp) {
-        self.flux.observe(event, now);
+    pub(super) fn rollout_event(&self, event: &WatchEvent, now: Timestamp) {
+        self.rollouts.observe(event, now);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use crate::agent::outcome::Failure;
@@ -181,6 +183,7 @@ mod tests {
             updates: vec![moved(1_800_000_000 - 45), moved(1_900_000_000)],
             proposes: Default::default(),
             unrecorded: Vec::new(),
+            inventory: Default::default(),
             attempts: 3,
             ..report(vec![ImageStatus { image: image.clone(), ..status("app", State::Kept(Reason::BlockedSecret)) }])
         };
@@ -253,6 +256,7 @@ mod tests {
             skipped: Vec::new(),
             proposes: Default::default(),
             unrecorded: Vec::new(),
+            inventory: Default::default(),
             attempts: 0,
             is_proposal: false,
             duration_ms: 0,
@@ -260,6 +264,7 @@ mod tests {
             changes: [].into(),
             stages: StageReport::default(),
             notes: Vec::new(),
+            holds: Vec::new(),
         }
     }
 

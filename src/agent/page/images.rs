@@ -10,6 +10,7 @@ use crate::agent::query::{Query, QueryError, Sizes};
 use crate::agent::row::Row;
 use crate::agent::snapshot::Snapshot;
 use crate::agent::status::Rollout;
+use crate::cluster::rollout::Product;
 use crate::cycle::status::{FieldVersion, HoldStatus, StatusReason};
 use crate::fault::Explain;
 use crate::image::{Repository, Version};
@@ -87,7 +88,7 @@ fn table(snapshot: &Snapshot, query: &Query, selection: &Selection) -> Markup {
                         @for head in ["Image", "Current", "State", "Candidate", "Since", "Why", "Fields", "Commit"] {
                             th scope="col" { (head) }
                         }
-                        @if snapshot.watches_flux { th scope="col" { "In the cluster" } }
+                        @if !snapshot.watched.is_empty() { th scope="col" { "In the cluster" } }
                     }
                 }
                 tbody { @for row in &selection.rows { (image(row, snapshot)) } }
@@ -122,7 +123,9 @@ fn image(row: &Row, snapshot: &Snapshot) -> Markup {
             }
             td .fields { (places(&status.current, &status.image)) }
             td { @match made { Some(id) => (commit(id, link)), None => (optional(None)) } }
-            @if snapshot.watches_flux { td .why { (rollouts(snapshot.rollouts_of(row), made.is_some())) } }
+            @if !snapshot.watched.is_empty() {
+                td .why { (rollouts(snapshot.rollouts_of(row), made.is_some(), &snapshot.watched)) }
+            }
         }
     }
 }
@@ -135,24 +138,24 @@ fn more(count: usize, image: &Repository) -> Markup {
 }
 
 /// The rollouts of an image in the cluster.
-fn rollouts(rollouts: &[Rollout], has_moved: bool) -> Markup {
+fn rollouts(rollouts: &[Rollout], has_moved: bool, watched: &BTreeSet<Product>) -> Markup {
     // The latest are at the end.
     let latest = &rollouts[rollouts.len().saturating_sub(DETAILS)..];
     html! {
         @match (latest, has_moved) {
-            ([], true) => "waiting for Flux",
+            ([], true) => { "waiting for " (watched.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")) },
             ([], false) => (optional(None)),
             (latest, _) => {
-                @for Rollout { outcome, detail, kustomization, at, seconds, .. } in latest {
+                @for Rollout { outcome, detail, kustomization, application, at, seconds, .. } in latest {
                     p {
                         (outcome)
-                        @if let Some(name) = kustomization { " by " code { (shortened(name)) } }
+                        @if let Some(name) = kustomization.as_ref().or(application.as_ref()) { " by " code { (shortened(name)) } }
                         " " (time(*at)) ", " (format!("{seconds:.0}")) " s after the push"
                     }
                     @if let Some(detail) = detail { p { (shortened(detail)) } }
                 }
                 @if rollouts.len() > latest.len() {
-                    p { "and at " (number(rollouts.len() - latest.len())) " more Kustomizations" }
+                    p { "and at " (number(rollouts.len() - latest.len())) " more places" }
                 }
             },
         }

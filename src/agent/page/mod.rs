@@ -121,8 +121,8 @@ fn overview(snapshot: &Snapshot) -> Markup {
                     @if let Some(why) = why { pre { (lines(why)) } }
                 },
             }
-            @for problem in snapshot.flux_troubles.values() {
-                div .notice.bad { h3 { "Flux cannot be reached" } pre { (lines(problem)) } }
+            @for (task, problem) in &snapshot.watch_troubles {
+                div .notice.bad { h3 { (task.product.to_string()) " cannot be reached" } pre { (lines(problem)) } }
             }
             (deployed::problems(&snapshot.checks))
             @if snapshot.is_suspended {
@@ -193,6 +193,7 @@ mod tests {
     use crate::agent::row::Row;
     use crate::agent::snapshot::SnapshotStore;
     use crate::agent::status::Rollout;
+    use crate::cluster::rollout::Product;
     use crate::cycle::stages::report::StageReport;
     use crate::cycle::stages::status::{CellStatus, NextStatus, WaitStatus};
     use crate::cycle::status::{FieldVersion, HoldStatus, ImageStatus, State, StatusReason};
@@ -273,13 +274,14 @@ mod tests {
             file: "apps/shop/kustomization.yaml".to_owned(),
             commit: "c0ffee1234".to_owned(),
         });
-        snapshot.watches_flux = true;
+        snapshot.watched = [Product::Flux].into();
         let why = Some("the API does not answer".to_owned());
         snapshot.leadership = Leadership::Unknown { reason: why };
         let rollout = Rollout {
             outcome: "failed",
             detail: Some("BuildFailed: <b>".to_owned()),
             kustomization: Some("flux-system/apps".to_owned()),
+            application: None,
             commit: "c0ffee1234".to_owned(),
             to: "1a2b3c4d5e6f".to_owned(),
             at: snapshot.started,

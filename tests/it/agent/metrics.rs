@@ -3,7 +3,7 @@
 use std::fs;
 
 use ::tagalong::agent::outcome::Failure;
-use ::tagalong::cluster::pending_rollouts::RolloutOutcome;
+use ::tagalong::cluster::rollout::RolloutOutcome;
 
 use crate::support::agent::Agent;
 use crate::support::infra::Stage;

@@ -6,4 +6,6 @@ mod links_and_commands;
 mod metrics;
 mod module_map;
 mod pages;
+mod schemas;
 mod tables;
+mod topics;

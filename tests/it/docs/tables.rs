@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tagalong::agent::outcome::Failure;
 use tagalong::agent::webhook;
-use tagalong::cluster::pending_rollouts::RolloutOutcome;
+use tagalong::cluster::rollout::RolloutOutcome;
 use tagalong::cycle::error::CycleError;
 use tagalong::cycle::status::State;
 use tagalong::fault::Fault;
@@ -58,8 +58,9 @@ fn every_reason_and_every_state_is_listed() {
 #[test]
 fn what_to_do_is_said_for_every_event_failure_and_outcome_of_a_commit() {
     let operations = document("operations.md");
+    let metrics = document("metrics.md");
     let metric = |name: &str| {
-        let row = operations.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).expect("a metric");
+        let row = metrics.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).expect("a metric");
         names(row)
     };
     let events = all(&event::Kind::ALL, event::Kind::name);
@@ -118,7 +119,9 @@ fn outcome_after(outcome: &RolloutOutcome) -> Option<RolloutOutcome> {
             Some(RolloutOutcome::Failed { reason: String::new(), message: String::new() })
         }
         RolloutOutcome::Failed { .. } => Some(RolloutOutcome::Overdue { state: String::new() }),
-        RolloutOutcome::Overdue { .. } => Some(RolloutOutcome::Superseded),
+        RolloutOutcome::Overdue { .. } => Some(RolloutOutcome::Suspended { state: String::new() }),
+        RolloutOutcome::Suspended { .. } => Some(RolloutOutcome::Unclaimed { state: String::new() }),
+        RolloutOutcome::Unclaimed { .. } => Some(RolloutOutcome::Superseded),
         RolloutOutcome::Superseded => None,
     }
 }

@@ -189,6 +189,6 @@ mod tests {
         }
         assert_eq!(found.len(), 9, "{found:#?}");
         assert!(!found.iter().any(|error| error.contains("sesame")), "{found:#?}");
-        assert!(errors("cluster: {}\n")[0].contains("`leaderElection`, `flux` or `argocd` is required"));
+        assert!(errors("cluster: {}\n")[0].contains("`leaderElection`, `flux`, `argocd` or `pods` is required"));
     }
 }

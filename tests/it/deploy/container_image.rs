@@ -78,7 +78,9 @@ fn the_build_is_static_locked_and_of_this_version() {
     assert!(runs.iter().any(|run| run.contains("&& .ci/build-static /out/usr/bin/tagalong")
         && run.contains("SOURCE_DATE_EPOCH TAGALONG_COMMIT=")));
     let script = read(".ci/build-static");
-    for part in ["cargo build --profile dist --locked", "-C target-feature=+crt-static", "--remap-path-prefix", "INTERP"] {
+    for part in
+        ["cargo build --profile dist --locked", "-C target-feature=+crt-static", "--remap-path-prefix", "INTERP"]
+    {
         assert!(script.contains(part), "{part}");
     }
 

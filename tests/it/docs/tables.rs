@@ -57,7 +57,8 @@ fn every_reason_and_every_state_is_listed() {
 
 #[test]
 fn what_to_do_is_said_for_every_event_failure_and_outcome_of_a_commit() {
-    let (operations, metrics) = (document("operations.md"), document("metrics.md"));
+    let operations = document("operations.md");
+    let metrics = document("metrics.md");
     let metric = |name: &str| {
         let row = metrics.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).expect("a metric");
         names(row)

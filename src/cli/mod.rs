@@ -14,6 +14,7 @@
 //! - [`explain`]: `tagalong explain`
 //! - [`folder`]: files below `--dir`
 //! - [`history`]: `tagalong history`
+//! - `history_figures`: its figures
 //! - [`hold`]: `tagalong hold`
 //! - [`images`]: `tagalong images`
 //! - [`images_verify`]: `tagalong images verify`
@@ -47,6 +48,7 @@ pub mod error;
 pub mod explain;
 pub mod folder;
 pub mod history;
+mod history_figures;
 pub mod hold;
 pub mod images;
 pub mod images_verify;

@@ -14,6 +14,7 @@ use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
 use crate::policy::scope::{Scope, Target};
 
+use super::history_reader::HistoryReader;
 use super::next_cycle::{NextCycle, backoff};
 use super::observers::Observers;
 use super::outcome::{Failure, Outcome};
@@ -37,6 +38,7 @@ pub struct Agent {
     signals: Signals,
     elector: LeaderElector,
     rollouts: Rollouts,
+    history: HistoryReader,
     /// The images to check again, and when: registries announce a push before they list its tag.
     recheck: Option<(Instant, BTreeSet<Target>)>,
 }
@@ -51,7 +53,8 @@ impl Agent {
         elector: LeaderElector,
     ) -> Agent {
         observers.configured(&runtime);
-        Agent { loader, runtime, observers, signals, elector, rollouts: Rollouts::default(), recheck: None }
+        let history = HistoryReader::new(Arc::clone(&observers.snapshots));
+        Agent { loader, runtime, observers, signals, elector, rollouts: Rollouts::default(), history, recheck: None }
     }
 
     /// Runs until it is stopped. A failed cycle, however it failed, is followed by the next one after a delay that grows with
@@ -75,6 +78,7 @@ impl Agent {
             failures = if outcome.result.is_ok() { 0 } else { failures + 1 };
             span.in_scope(|| self.observers.cycle_ended(&outcome));
             self.rollouts.cycle_ended(&outcome);
+            self.history.cycle_ended(&self.runtime.runner, &outcome);
             if let (NextCycle::Updated(targets), Ok(report)) = (&next, &outcome.result) {
                 self.schedule_recheck(report, targets);
             }
@@ -255,6 +259,7 @@ mod tests {
     use crate::agent::runtime::Load;
     use crate::agent::worker::CycleRunner;
     use crate::cycle::error::CycleError;
+    use crate::cycle::move_log::MoveLog;
     use crate::cycle::stages::report::StageReport;
     use crate::image::Repository;
 
@@ -282,6 +287,10 @@ mod tests {
         fn follows(&self, scope: &Scope) -> bool {
             let followed: Repository = "r.io/org/app".parse().expect("a name");
             scope.covers(&followed)
+        }
+
+        fn move_log(&self, _known: Option<&Arc<MoveLog>>) -> Result<Option<Arc<MoveLog>>, CycleError> {
+            Ok(None)
         }
 
         fn run_cycle(

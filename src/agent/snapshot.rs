@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use crate::clock;
 use crate::cluster::election::Leadership;
 use crate::cluster::flux::{FluxEvent, FluxTask};
+use crate::cycle::move_log::MoveLog;
 use crate::fault::Explain;
 use crate::secret::SafeUrl;
 
@@ -47,6 +48,8 @@ pub struct Snapshot {
     pub flux_troubles: BTreeMap<FluxTask, String>,
     /// The status of the images, and of the last cycles.
     pub status: AgentStatus,
+    /// The moves of all fields, once the history of the branch was read.
+    pub history: Option<Arc<MoveLog>>,
     /// Whether another replica has led before.
     has_followed: bool,
     stuck_at: Option<Instant>,
@@ -72,6 +75,7 @@ impl Default for SnapshotStore {
             watches_flux: false,
             flux_troubles: BTreeMap::new(),
             status: AgentStatus::default(),
+            history: None,
             has_followed: false,
             stuck_at: None,
             is_stopping: false,
@@ -119,8 +123,12 @@ impl SnapshotStore {
     }
 
     pub(super) fn configured(&self, runtime: &Runtime) {
+        let repository = Some((runtime.repository.clone(), runtime.branch.to_string()));
         self.change(|snapshot| {
-            snapshot.repository = Some((runtime.repository.clone(), runtime.branch.to_string()));
+            if snapshot.repository != repository {
+                snapshot.history = None;
+            }
+            snapshot.repository = repository;
             snapshot.commit_link = runtime.commit_link();
             snapshot.is_suspended = runtime.config.suspend;
             snapshot.rejected_config = None;
@@ -167,6 +175,10 @@ impl SnapshotStore {
                 snapshot.flux_troubles.remove(task);
             }
         });
+    }
+
+    pub(super) fn history_read(&self, log: Arc<MoveLog>) {
+        self.change(|snapshot| snapshot.history = Some(log));
     }
 
     pub(super) fn stopping(&self) {

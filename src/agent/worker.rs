@@ -11,6 +11,7 @@ use tracing::{Instrument, Span};
 
 use crate::cycle::engine::Engine;
 use crate::cycle::error::CycleError;
+use crate::cycle::move_log::MoveLog;
 use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
 use crate::policy::scope::Scope;
@@ -35,6 +36,9 @@ pub trait CycleRunner: Send + Sync + 'static {
 
     /// Whether a policy governs any image of a scope.
     fn follows(&self, scope: &Scope) -> bool;
+
+    /// Returns the latest moves of all fields, given those that are known; none before the first cycle. Blocks.
+    fn move_log(&self, known: Option<&Arc<MoveLog>>) -> Result<Option<Arc<MoveLog>>, CycleError>;
 }
 
 impl CycleRunner for Engine {
@@ -50,6 +54,10 @@ impl CycleRunner for Engine {
 
     fn follows(&self, scope: &Scope) -> bool {
         Engine::follows(self, scope)
+    }
+
+    fn move_log(&self, known: Option<&Arc<MoveLog>>) -> Result<Option<Arc<MoveLog>>, CycleError> {
+        Engine::move_log(self, known)
     }
 }
 

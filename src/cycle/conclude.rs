@@ -1,11 +1,18 @@
 //! The end of a cycle: its report, and the pull request that proposes its updates.
 
+use std::sync::Arc;
+
+use crate::image::{Repository, Version};
+
+use super::decision::Decision;
 use super::engine::{Engine, Outcome, Run};
 use super::error::CycleError;
+use super::memory::FollowedTip;
 use super::operations::operation::Operation;
 use super::operations::terms::Mode;
 use super::report::{Moved, Report};
 use super::state::CycleState;
+use super::status::{ImageStatus, Inputs};
 use super::write::proposal::{self, Withdrawal};
 
 impl Engine {
@@ -25,13 +32,19 @@ impl Engine {
             memory.with(|memory| memory.tip = Some(commit));
         }
         let is_by_name = operation.terms().is_by_name();
+        if !is_by_name && operation.proposes_to().is_none() {
+            let Inputs { config, inventory, .. } = &decision.inputs;
+            let (config, inventory) = (config.clone(), Arc::clone(inventory));
+            let followed = FollowedTip { commit: pushed.unwrap_or(tip), config, inventory };
+            memory.with(|memory| memory.followed = Some(followed));
+        }
         Ok(Report {
             head: Some(pushed.unwrap_or(tip)),
             commit,
             is_proposal,
             updates: decision.gated.updates().iter().map(Moved::from).collect(),
             stages: decision.stages(),
-            images: if is_by_name { Vec::new() } else { decision.statuses() },
+            images: if is_by_name { Vec::new() } else { self.statuses(&decision) },
             skipped: decision.skipped,
             proposes: decision.proposes,
             unrecorded: decision.unrecorded,
@@ -40,6 +53,13 @@ impl Engine {
             changes,
             notes: [decision.notes, notes].concat(),
         })
+    }
+
+    /// Returns the state of each image, with the repository that it is built from if a cycle has read its labels.
+    fn statuses(&self, decision: &Decision) -> Vec<ImageStatus> {
+        let registry = &self.services().registry;
+        let source = |image: &Repository, version: &Version| registry.known_source_labels(image, version)?.source;
+        decision.statuses().into_iter().map(|status| status.with_source(source)).collect()
     }
 
     /// Opens, changes or closes the pull request. Returns notes about it.

@@ -24,6 +24,7 @@
 //! - [`write`](mod): commits, pushes and pull requests
 //! - [`deployed`]: checks that all deployed images can still be pulled
 //! - [`queries`]: questions of commands that only read
+//! - [`move_log`]: the latest moves of all fields, for a process that keeps running
 //! - [`replay`]: the history of all fields, and what it lacks
 //! - [`report`]: the result of a cycle
 //! - [`status`]: the state of each image
@@ -44,6 +45,7 @@ pub mod gates;
 pub mod history;
 pub mod idle;
 pub mod memory;
+pub mod move_log;
 pub mod operations;
 pub mod queries;
 pub mod replay;

@@ -231,6 +231,7 @@ mod tests {
             current: Vec::new(),
             reasons: Vec::new(),
             holds: Vec::new(),
+            source: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::image::{Repository, Version};
+use crate::plan::order_record::OrderedBy;
 
 use super::decision::Decision;
 use super::engine::{Engine, Outcome, Run};
@@ -55,11 +56,17 @@ impl Engine {
         })
     }
 
-    /// Returns the state of each image, with the repository that it is built from if a cycle has read its labels.
+    /// Returns the state of each image, with the repository that it is built from if its commits decide the order: then a
+    /// cycle has read its labels.
     fn statuses(&self, decision: &Decision) -> Vec<ImageStatus> {
-        let registry = &self.services().registry;
+        let (registry, policies) = (&self.services().registry, &decision.inputs.config.policies);
         let source = |image: &Repository, version: &Version| registry.known_source_labels(image, version)?.source;
-        decision.statuses().into_iter().map(|status| status.with_source(source)).collect()
+        let by_commit = |image: &Repository| {
+            policies.rule_for(image).is_some_and(|rule| OrderedBy::of(&rule.tags) == OrderedBy::Commit)
+        };
+        let with_source =
+            |status: ImageStatus| if by_commit(&status.image) { status.with_source(source) } else { status };
+        decision.statuses().into_iter().map(with_source).collect()
     }
 
     /// Opens, changes or closes the pull request. Returns notes about it.

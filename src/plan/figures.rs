@@ -195,14 +195,14 @@ pub fn weeks_before(now: Timestamp, weeks: i64) -> Timestamp {
     start.map_or(Timestamp::UNIX_EPOCH, |start| start.timestamp())
 }
 
-/// The number of weeks that are listed at most.
-const MOST_WEEKS: usize = 520;
+/// The number of weeks that are listed at most, the latest ones.
+const MOST_WEEKS: i64 = 520;
 
 fn by_week(all: &[&Deployment], since: Timestamp, until: Timestamp) -> Vec<Week> {
     let mut weeks: HashMap<Date, Vec<&Deployment>> = HashMap::new();
     all.iter().for_each(|deployment| weeks.entry(monday(deployment.at)).or_default().push(deployment));
-    // Weeks before the first deployment say nothing.
-    let first = weeks.keys().min().copied().unwrap_or_else(|| monday(until)).max(monday(since));
+    let earliest = monday(until).checked_sub((MOST_WEEKS - 1).weeks()).unwrap_or(Date::MIN);
+    let first = monday(since).max(earliest);
     let days = std::iter::successors(Some(first), |week| week.checked_add(1.weeks()).ok());
     let week = |week: Date| {
         let of_week = weeks.get(&week).map_or(&[][..], Vec::as_slice);
@@ -213,7 +213,7 @@ fn by_week(all: &[&Deployment], since: Timestamp, until: Timestamp) -> Vec<Week>
             lead_time_seconds: Durations::of(of_week.iter().map(|deployment| deployment.lead_time())).median_seconds,
         }
     };
-    days.take_while(|week| *week <= monday(until)).take(MOST_WEEKS).map(week).collect()
+    days.take_while(|week| *week <= monday(until)).map(week).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Lanes: what each app held in the last days, one version after the other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
@@ -53,7 +53,7 @@ pub fn lanes<'e>(
 }
 
 /// Renders lanes.
-pub fn render(lanes: &[Lane], taken_back: &[&Deployment], view: &View) -> Markup {
+pub fn render(lanes: &[Lane], taken_back: &TakenBack, view: &View) -> Markup {
     let marks = [DAYS, DAYS * 2 / 3, DAYS / 3];
     html! {
         div .lanes {
@@ -91,7 +91,7 @@ struct Bar {
     text: String,
 }
 
-fn bars(lane: &Lane, taken_back: &[&Deployment], now: Timestamp) -> Vec<Bar> {
+fn bars(lane: &Lane, taken_back: &TakenBack, now: Timestamp) -> Vec<Bar> {
     let span = SignedDuration::from_hours(24 * DAYS).as_secs_f64();
     let x = |at: Timestamp| (WIDTH - now.duration_since(at).as_secs_f64() / span * WIDTH).clamp(0.0, WIDTH);
     let mut end = WIDTH;
@@ -100,7 +100,7 @@ fn bars(lane: &Lane, taken_back: &[&Deployment], now: Timestamp) -> Vec<Bar> {
         // Two versions within an hour are still two.
         let (from, width) = (start.min(WIDTH - 2.0), (end - start).max(2.0));
         end = start;
-        let tone = match (was_taken_back(entry, taken_back), (lane.moves.len() - index) % 2) {
+        let tone = match (taken_back.has(entry), (lane.moves.len() - index) % 2) {
             (true, _) => "bad",
             (false, 0) => "even",
             (false, _) => "odd",
@@ -112,8 +112,19 @@ fn bars(lane: &Lane, taken_back: &[&Deployment], now: Timestamp) -> Vec<Bar> {
     lane.moves.iter().take(MOST).enumerate().map(bar).collect()
 }
 
-fn was_taken_back(entry: &HistoryEntry, taken_back: &[&Deployment]) -> bool {
-    taken_back.iter().any(|one| one.commit == entry.commit && one.image == entry.image && one.stage == entry.stage)
+/// The deployments that were taken back.
+pub struct TakenBack<'d>(HashSet<(&'d str, &'d Repository, Option<&'d Name>)>);
+
+impl<'d> TakenBack<'d> {
+    /// Finds them among all deployments.
+    pub fn of(all: &'d [Deployment]) -> TakenBack<'d> {
+        let back = all.iter().filter(|one| one.taken_back.is_some());
+        TakenBack(back.map(|one| (one.commit.as_str(), &one.image, one.stage.as_ref())).collect())
+    }
+
+    fn has(&self, entry: &HistoryEntry) -> bool {
+        self.0.contains(&(entry.commit.as_str(), &entry.image, entry.stage.as_ref()))
+    }
 }
 
 /// Returns what a lane shows in words.
@@ -124,7 +135,7 @@ fn said(lane: &Lane, bars: &[Bar]) -> String {
     format!("{}{stage}: {moves} in {DAYS} days, the latest to {latest}", lane.image)
 }
 
-fn table(lanes: &[Lane], taken_back: &[&Deployment], view: &View) -> Markup {
+fn table(lanes: &[Lane], taken_back: &TakenBack, view: &View) -> Markup {
     html! {
         details #lanes-table {
             summary { "The apps as a table" }
@@ -138,7 +149,7 @@ fn table(lanes: &[Lane], taken_back: &[&Deployment], view: &View) -> Markup {
                                 th scope="row" { (parts::name(lane.image.as_str())) }
                                 td { @match lane.stage { Some(stage) => (stage), None => (parts::optional(None)) } }
                                 td { (number(lane.moves.len())) }
-                                td { (number(lane.moves.iter().filter(|entry| was_taken_back(entry, taken_back)).count())) }
+                                td { (number(lane.moves.iter().filter(|entry| taken_back.has(entry)).count())) }
                                 @if let Some(latest) = lane.moves.first() {
                                     td { (parts::optional(latest.to.as_deref())) }
                                     td { (time(latest.at, view.now)) }

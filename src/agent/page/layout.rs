@@ -2,6 +2,8 @@
 
 use maud::{DOCTYPE, Markup, html};
 
+use crate::secret::SafeUrl;
+
 use super::parts::{name, time};
 use super::view::View;
 
@@ -42,9 +44,7 @@ pub fn page(view: &View, tab: Tab, title: &str, main: &Markup) -> Markup {
                         @if view.has_stages() { (link(&format!("{root}stages"), "Stages", tab == Tab::Stages)) }
                         (link(&format!("{root}timeline"), "Timeline", tab == Tab::Timeline))
                     }
-                    @if let Some((url, branch)) = &view.snapshot.repository {
-                        p .repository { code { (name(branch)) } " of " (name(&url.to_string())) }
-                    }
+                    @if let Some((url, branch)) = &view.snapshot.repository { (repository(url, branch)) }
                 }
                 main #main tabindex="-1" { (main) }
                 footer {
@@ -55,6 +55,19 @@ pub fn page(view: &View, tab: Tab, title: &str, main: &Markup) -> Markup {
                     }
                     p { a href={ (root) "status" } { "JSON" } " · " a href={ (root) "metrics" } { "Metrics" } " · " a href={ (root) "readyz" } { "Readiness" } }
                 }
+            }
+        }
+    }
+}
+
+/// The repository and its branch, with a link to the forge.
+fn repository(url: &SafeUrl, branch: &str) -> Markup {
+    html! {
+        p .repository {
+            code { (name(branch)) } " of "
+            @match url.page() {
+                Some(page) => a href=(page) { (name(page.as_str().split_once("://").map_or("", |(_, rest)| rest))) },
+                None => (name(&url.to_string())),
             }
         }
     }

@@ -76,7 +76,7 @@ pub fn weeks(weeks: &[Week]) -> Markup {
         }
         details #weeks-table {
             summary { "The weeks as a table" }
-            table {
+            div .scroll role="region" tabindex="0" aria-label="Weeks" { table {
                 caption .unseen { "Deployments by week" }
                 thead { tr { @for head in ["Week", "Deployments", "Taken back", "Lead time"] { th scope="col" { (head) } } } }
                 tbody {
@@ -89,7 +89,7 @@ pub fn weeks(weeks: &[Week]) -> Markup {
                         }
                     }
                 }
-            }
+            } }
         }
     }
 }

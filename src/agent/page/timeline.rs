@@ -13,6 +13,7 @@ use crate::plan::figures::{Deployment, Figures, WEEKS, weeks_before};
 use crate::plan::history_entry::HistoryEntry;
 
 use super::images::invalid;
+use super::lanes::TakenBack;
 use super::layout::{Tab, page};
 use super::moves::{joined, list};
 use super::parts::{command, counted, time};
@@ -49,7 +50,7 @@ fn of_log(log: &MoveLog, query: &Query, view: &View) -> Markup {
     let matches = |entry: &HistoryEntry| in_stage(name(entry).as_deref()) && words.iter().all(|word| has(entry, word));
     let entries = || log.entries.iter().map(Arc::as_ref);
     let figures = Figures::of(deployments(log, query, &words), weeks_before(view.now, WEEKS), view.now);
-    let back: Vec<&Deployment> = log.deployments.iter().filter(|one| one.taken_back.is_some()).collect();
+    let back = TakenBack::of(&log.deployments);
     let lanes = lanes::lanes(entries(), view.now, matches);
     let pages = lanes.len().div_ceil(query.limit).max(1);
     let page = query.page.min(pages);

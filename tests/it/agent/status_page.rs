@@ -112,6 +112,8 @@ fn pages_are_accessible_in_both_color_schemes() {
     let dark = Browser::start(home.path(), Manner { is_dark: true, ..SCRIPTS }).expect("a second one");
     let show = Showcase::start();
     let ground = |browser: &Browser| browser.evaluate("return getComputedStyle(document.body).backgroundColor");
+    light.open("data:text/html,<img src=x>");
+    assert_ne!(light.violations(&axe), serde_json::json!([]), "what is not accessible is found");
     for page in show.pages() {
         for browser in [&light, &dark] {
             browser.open(&page);

@@ -55,6 +55,11 @@ impl Fault {
     }
 }
 
+/// Returns the URL of a page of the documentation, for example `configuration.md#stages`.
+pub fn documentation(page: &str) -> String {
+    format!("{}/src/branch/main/docs/{page}", env!("CARGO_PKG_REPOSITORY"))
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.label())

@@ -11,7 +11,7 @@ use crate::cluster::error::ClusterError;
 use crate::config::error::ConfigError;
 use crate::cycle::error::CycleError;
 use crate::demo::error::DemoError;
-use crate::fault::{Explain, Fault};
+use crate::fault::{Explain, Fault, documentation};
 use crate::forge::error::ForgeError;
 use crate::image::{ImageError, Repository};
 use crate::registry::error::RegistryError;
@@ -121,7 +121,7 @@ impl Explain for CliError {
             }
             CliError::File { .. } => Some("check the path and its permissions".to_owned()),
             CliError::Settings(_) => {
-                Some("every flag is a setting; see docs/recipes/woodpecker.md for examples".to_owned())
+                Some(format!("every flag is a setting; see {} for examples", documentation("recipes/woodpecker.md")))
             }
             CliError::Listen { .. } => Some("set agent.listen to another address, or to `off`".to_owned()),
             CliError::Telemetry(TelemetryError::Level { .. }) => {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::fault::{Explain, Fault};
+use crate::fault::{Explain, Fault, documentation};
 use crate::forge::config::UnknownForge;
 use crate::repo::config::Branch;
 use crate::stage::stages::StagesError;
@@ -59,7 +59,7 @@ impl Explain for ConfigError {
             ConfigError::Stages(_) => {
                 Some("the agent's own file and tagalong.yaml in the repository can both define stages and windows".to_owned())
             }
-            ConfigError::Invalid(_) => Some("docs/configuration.md describes every key".to_owned()),
+            ConfigError::Invalid(_) => Some(format!("{} describes every key", documentation("configuration.md"))),
             ConfigError::SameBranch(_) => Some("choose a different branch, or remove git.pushBranch".to_owned()),
             ConfigError::Forge(UnknownForge::Kind) => {
                 Some("set git.pullRequest.forge to gitea, github or gitlab".to_owned())

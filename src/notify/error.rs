@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::fault::{Explain, Fault};
+use crate::fault::{Explain, Fault, documentation};
 use crate::http::ConnectionFailure;
 use crate::http::redirect::RedirectError;
 
@@ -68,7 +68,9 @@ impl Explain for NotifyError {
                 "check the file or variable of this channel under `notify`".to_owned()
             }
             NotifyError::Authorities { .. } => "use a file of PEM certificates".to_owned(),
-            NotifyError::Template(_) => "docs/configuration.md lists the variables of templates".to_owned(),
+            NotifyError::Template(_) => {
+                format!("{} lists the variables of templates", documentation("configuration.md#notify"))
+            }
             NotifyError::Unreachable { failure: ConnectionFailure::Certificate, .. } => {
                 "set the channel's caFile to the service's certificate authority".to_owned()
             }

@@ -10,6 +10,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
+use crate::fault::documentation;
 use crate::image::Version;
 use crate::text;
 
@@ -119,7 +120,8 @@ impl TemplateError {
     fn of(error: &minijinja::Error) -> TemplateError {
         let detail = error.detail().map(str::to_owned).unwrap_or_else(|| error.kind().to_string());
         let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
-        TemplateError { message: format!("{line}{detail}; docs/configuration.md lists the variables") }
+        let page = documentation("configuration.md#git");
+        TemplateError { message: format!("{line}{detail}; {page} lists the variables") }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The commented `tagalong.yaml` for what a survey found.
 
+use crate::fault::documentation;
+
 use super::evidence::day;
 use super::field_proposals::Unresolved;
 use super::findings::Findings;
@@ -30,7 +32,8 @@ pub fn render(findings: &Findings) -> String {
 }
 
 fn head(findings: &Findings) -> String {
-    let mut text = comment(0, "Written by `tagalong init`. docs/configuration.md describes every key.");
+    let mut text =
+        comment(0, &format!("Written by `tagalong init`. {} describes every key.", documentation("configuration.md")));
     text.push_str("#\n");
     let history = &findings.history;
     let since = history.since.map(|since| format!(" since {}", day(since))).unwrap_or_default();
@@ -238,7 +241,8 @@ fn stages(findings: &Findings) -> String {
         0,
         &format!(
             "Folders or files look like stages: {found}. With these lines, only the first one follows the registry, and \
-             releases move from each to the next one. docs/stages.md explains what else they can wait for."
+             releases move from each to the next one. {} explains what else they can wait for.",
+            documentation("stages.md")
         ),
     );
     let mut before: Option<&ProposedStage> = None;

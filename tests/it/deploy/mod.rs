@@ -1,6 +1,8 @@
 //! The files of `deploy/` and the Containerfile.
 
+mod action;
 mod agent;
+mod chart;
 mod container_image;
 mod manifests;
 mod pipelines;

@@ -10,6 +10,8 @@ use tagalong::config::keys::keys;
 
 use crate::support::yaml;
 
+use super::pages::{blocks, documents};
+
 fn docs(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
 }
@@ -203,16 +205,10 @@ fn every_example_is_valid() {
     let schema: Value = serde_json::from_str(&read(&docs("tagalong.schema.json"))).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("a schema");
     let top = top();
-    let mut files: Vec<PathBuf> = vec![docs("../README.md")];
-    for folder in [docs(""), docs("recipes")] {
-        let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-        files.extend(entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
-    }
     let mut count = 0;
-    for file in files {
-        let text = read(&file);
-        for block in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
-            for document in yaml::documents(block) {
+    for (file, text) in documents() {
+        for block in blocks(&text, "yaml") {
+            for document in yaml::documents(&block) {
                 let is_ours = document.as_object().is_some_and(|map| map.keys().all(|key| top.contains_key(key)));
                 if is_ours {
                     count += 1;

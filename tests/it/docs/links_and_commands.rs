@@ -1,20 +1,11 @@
 //! Links in the documentation resolve, and the commands in it parse.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use tagalong::cli::command_line::Cli;
 
-/// Every document with its text.
-fn documents() -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let at_the_root = walkdir::WalkDir::new(root).max_depth(1);
-    let files = [at_the_root, walkdir::WalkDir::new(root.join("docs")), walkdir::WalkDir::new(root.join("deploy"))];
-    let paths = files.into_iter().flatten().map(|entry| entry.expect("readable").into_path());
-    let documents = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    documents.map(|path| (path.clone(), fs::read_to_string(path).expect("text"))).collect()
-}
+use super::pages::{blocks, documents};
 
 /// Whether a document has a heading with this anchor, as forges generate it.
 fn has_heading(text: &str, anchor: &str) -> bool {
@@ -51,7 +42,7 @@ fn links_resolve_to_files_and_headings() {
 fn commands_parse() {
     let mut count = 0;
     for (file, text) in documents() {
-        for block in text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        for block in blocks(&text, "sh") {
             for line in block.replace("\\\n", " ").lines() {
                 let words = words(line);
                 if words.first().is_none_or(|word| word != "tagalong") {

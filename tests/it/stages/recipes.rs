@@ -44,7 +44,7 @@ fn a_tag_file_for_each_environment() {
 fn stages_like_those_of_kargo() {
     let stage = Stage::new(&[("env/test/app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
     stage.registry.push("org/app", "aaaaaa1", "2026-04-01T10:00:00Z");
-    for document in ["recipes/from-kargo.md", "stages.md"] {
+    for document in ["migration/kargo.md", "stages.md"] {
         let run = at(&stage, &configurations(document), 0, &["images", "--output", "json"]);
         assert_eq!(run.code, 0, "{document}: {run:#?}");
     }

@@ -9,6 +9,7 @@
   // Times: relative to now, exact in the reader's zone.
   const units = [[60, 1, ""], [3600, 60, "min"], [172800, 3600, "h"], [5184000, 86400, "days"]];
   const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+  const clock = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
   function relative(at, now) {
     const seconds = Math.trunc((now - at) / 1000);
     const unit = units.find(([limit]) => Math.abs(seconds) < limit);
@@ -21,7 +22,7 @@
     const now = Date.now();
     for (const time of document.querySelectorAll("time")) {
       const at = Date.parse(time.dateTime);
-      const text = relative(at, now);
+      const text = time.matches(".clock") ? clock.format(at) : relative(at, now);
       if (text && time.textContent !== text) time.textContent = text;
       time.title = exact.format(at);
     }

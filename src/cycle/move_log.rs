@@ -1,11 +1,13 @@
 //! The latest moves of all fields on the branch, for a process that keeps running. They are read from the clone while cycles
 //! use it, and only newer commits are read each time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock;
+use crate::image::Repository;
 use crate::manifest::file_kind::is_manifest_name;
 use crate::plan::figures::{Deployment, deployments};
 use crate::plan::history_entry::{self, HistoryEntry};
@@ -31,6 +33,8 @@ pub struct MoveLog {
     pub deployments: Vec<Deployment>,
     /// The time before which moves are not known, if history goes on.
     pub since: Option<Timestamp>,
+    /// The index of the latest move of each image.
+    latest: HashMap<Repository, usize>,
     tip: CommitId,
     scope: Scope,
     position: FieldHistory,
@@ -40,9 +44,11 @@ impl MoveLog {
     /// Makes a log of moves, for tests of what shows them.
     #[cfg(test)]
     pub fn example(entries: Vec<HistoryEntry>) -> MoveLog {
+        let entries: Vec<Arc<HistoryEntry>> = entries.into_iter().map(Arc::new).collect();
         MoveLog {
             deployments: deployments(&entries),
-            entries: entries.into_iter().map(Arc::new).collect(),
+            latest: latest(&entries),
+            entries,
             since: None,
             tip: "c0ffee0c0ffee0c0ffee0c0ffee0c0ffee0c0ffe".parse().expect("an ID"),
             scope: Scope { paths: Vec::new(), field_rules: Default::default() },
@@ -61,6 +67,7 @@ impl MoveLog {
         let last = entries.last().filter(|_| is_cut).map(|entry| entry.at);
         MoveLog {
             deployments: deployments(&entries),
+            latest: latest(&entries),
             since: last.or_else(|| history.horizon.as_ref().map(|horizon| horizon.when())),
             entries,
             tip: followed.commit,
@@ -68,6 +75,19 @@ impl MoveLog {
             position: history.position(),
         }
     }
+}
+
+impl MoveLog {
+    /// Returns the latest move of an image.
+    pub fn latest(&self, image: &Repository) -> Option<&HistoryEntry> {
+        self.latest.get(image).map(|at| self.entries[*at].as_ref())
+    }
+}
+
+/// Returns the index of the latest move of each image, given the moves newest first.
+fn latest(entries: &[Arc<HistoryEntry>]) -> HashMap<Repository, usize> {
+    // The last value of a key stays.
+    entries.iter().enumerate().rev().map(|(at, entry)| (entry.image.clone(), at)).collect()
 }
 
 impl Engine {

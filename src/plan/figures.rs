@@ -88,14 +88,22 @@ pub struct Week {
     pub lead_time_seconds: Option<i64>,
 }
 
+/// What is known of a field.
+#[derive(Default)]
+struct Known<'e> {
+    /// The versions that it held.
+    held: HashSet<&'e str>,
+    /// The index of the deployment of the version that it holds.
+    current: Option<usize>,
+}
+
 /// Returns the deployments among moves, both newest first. A move back to a version that the field held before is none: it
 /// takes back the deployment of the version that it replaces.
 pub fn deployments<E: Borrow<HistoryEntry>>(entries: &[E]) -> Vec<Deployment> {
     let mut found: Vec<Deployment> = Vec::new();
-    // What is known of each field: the versions that it held, and the deployment of the one that it holds.
-    let mut fields: HashMap<(&str, &str, &Repository), (HashSet<&str>, Option<usize>)> = HashMap::new();
+    let mut fields: HashMap<(&str, &str, &Repository), Known> = HashMap::new();
     for entry in entries.iter().rev().map(Borrow::borrow) {
-        let (held, current) = fields.entry((&entry.file, &entry.path, &entry.image)).or_default();
+        let Known { held, current } = fields.entry((&entry.file, &entry.path, &entry.image)).or_default();
         let (Some(from), Some(to)) = (entry.from.as_deref(), entry.to.as_deref()) else {
             held.extend(entry.to.as_deref());
             *current = None;

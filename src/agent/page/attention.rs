@@ -13,6 +13,7 @@ use crate::cycle::status::State;
 use crate::plan::broken_glass::BrokenGlass;
 use crate::plan::skip::Reason;
 
+use super::moves::release;
 use super::parts::{self, command, counted, pill, prose, time};
 use super::remedy::remedy;
 use super::view::View;
@@ -44,7 +45,7 @@ pub fn items(view: &View) -> Vec<Item> {
     let stages = &view.snapshot.status.stages.report;
     items.extend(stages.concerns.broken_glass.iter().map(broken_glass));
     items.extend(rollouts(view));
-    items.extend(failed_checks(&stages.board));
+    items.extend(failed_checks(&stages.board, view));
     items.extend(stages.concerns.incomplete.iter().map(|text| incomplete(text)));
     items.extend(images(view));
     items
@@ -158,13 +159,13 @@ fn rollouts<'v>(view: &'v View) -> impl Iterator<Item = Item> + use<'v> {
     })
 }
 
-fn failed_checks(board: &[CellStatus]) -> impl Iterator<Item = Item> {
-    board.iter().filter_map(|cell| {
+fn failed_checks(board: &[CellStatus], view: &View) -> impl Iterator<Item = Item> {
+    board.iter().filter_map(move |cell| {
         let next = cell.next.as_ref()?;
         let failed: Vec<&WaitStatus> = next.waits.iter().filter(|wait| wait.has_failed).collect();
         let detail = failed.iter().map(|wait| wait.detail.as_str()).collect::<Vec<_>>().join("; ");
         (!failed.is_empty()).then(|| Item {
-            subject: html! { (parts::name(&cell.release)) " for " strong { (cell.stage) } },
+            subject: html! { (release(&cell.release, view)) " for " strong { (cell.stage) } },
             state: pill("check failed", "bad"),
             text: html! { (parts::coming(next)) ": " (prose(&detail)) },
             remedy: html! { "Run the check again, or deploy a newer version to the stage before." },

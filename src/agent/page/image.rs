@@ -11,7 +11,7 @@ use crate::image::{Repository, Version};
 
 use crate::secret::SafeUrl;
 
-use super::images::version_of;
+use super::images::{since, version_of};
 use super::layout::{Tab, page};
 use super::moves::{joined, list, rollouts};
 use super::parts::{self, command, commit, counted, number, optional, pill, prose, time};
@@ -35,7 +35,7 @@ pub fn image(row: &Row, view: &View) -> Markup {
             p .summary {
                 (parts::state(status.state)) " "
                 @if let Some(candidate) = &status.candidate { "candidate " (parts::version(candidate.as_str())) ", " }
-                "since " (time(row.since, view.now))
+                @if let Some(since) = since(row, view) { "since " (time(since, view.now)) }
                 @if let Some(id) = &row.commit { ", by " (commit(id, view.link())) }
             }
             (links(&status.image, view))

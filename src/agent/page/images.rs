@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::agent::listing::{Order, Selection};
 use crate::agent::query::{Query, QueryError, Sizes};
 use crate::agent::row::Row;
-use crate::cycle::status::FieldVersion;
+use crate::cycle::status::{FieldVersion, State};
 use crate::fault::Explain;
 use crate::image::Version;
+use crate::stage::name::Name;
 
 use super::controls;
 use super::parts::{self, counted, number, optional, pill, time, version};
@@ -95,9 +97,18 @@ fn image(row: &Row, view: &View) -> Markup {
                     " " span .arrow aria-hidden="true" { "→" } span .unseen { "candidate" } " " (version(candidate))
                 }
             }
-            div .place { (places(&status.current)) }
-            div .when { span .unseen { "since " } (time(row.since, view.now)) }
+            div .place { (places(&status.current, &view.snapshot.status.stages.stages)) }
+            div .when { @if let Some(since) = since(row, view) { span .unseen { "since " } (time(since, view.now)) } }
         }
+    }
+}
+
+/// Returns since when an image is in its state. If it is up to date, history knows for how long, however often the agent was
+/// restarted.
+pub fn since(row: &Row, view: &View) -> Option<Timestamp> {
+    match &view.snapshot.history {
+        Some(log) if row.status.state == State::UpToDate => log.latest(&row.status.image).map(|moved| moved.at),
+        _ => Some(row.since),
     }
 }
 
@@ -120,19 +131,26 @@ pub fn version_of(place: &FieldVersion) -> Option<String> {
 }
 
 /// The stages of an image, or else its file, or how many fields it has.
-fn places(places: &[FieldVersion]) -> Markup {
-    let stages: BTreeSet<&str> =
-        places.iter().filter_map(|place| place.stage.as_ref()).map(|name| name.as_str()).collect();
+fn places(places: &[FieldVersion], stages: &[Name]) -> Markup {
+    let is_in = |stage: &&Name| places.iter().any(|place| place.stage.as_ref() == Some(*stage));
+    let own: Vec<&Name> = stages.iter().filter(is_in).collect();
+    let (shown, more) = parts::first(&own, MOST);
     html! {
-        @if !stages.is_empty() {
-            @for stage in stages.iter().take(MOST) { (pill(stage, "plain")) " " }
-            @if stages.len() > MOST { "and " (number(stages.len() - MOST)) " more" }
+        @if !own.is_empty() {
+            @for stage in shown { (pill(stage.as_str(), "plain")) " " }
+            @if more > 0 { "and " (number(more)) " more" }
         } @else if let [place] = places {
-            (parts::name(&place.file))
+            (parts::name(folder(&place.file)))
         } @else {
             (counted(places.len(), "field"))
         }
     }
+}
+
+/// Returns the folder of a kustomization, whose name says nothing, and other files as they are.
+fn folder(file: &str) -> &str {
+    let is_kustomization = |name: &str| name.starts_with("kustomization.");
+    file.rsplit_once('/').filter(|(_, name)| is_kustomization(name)).map_or(file, |(folder, _)| folder)
 }
 
 #[cfg(test)]

@@ -109,7 +109,16 @@ fn bars(lane: &Lane, taken_back: &TakenBack, now: Timestamp) -> Vec<Bar> {
         let text = format!("{version}, {} {}, by {}", entry.act, entry.at.strftime("%Y-%m-%d %H:%M UTC"), entry.actor);
         Bar { x: from, width, tone, text: parts::shortened(&text).into_owned() }
     };
-    lane.moves.iter().take(MOST).enumerate().map(bar).collect()
+    let mut bars: Vec<Bar> = lane.moves.iter().take(MOST).enumerate().map(bar).collect();
+    let shown = bars.len();
+    // What it held before.
+    let before = lane.moves.get(..shown).and_then(<[_]>::last).and_then(|oldest| oldest.from.as_deref());
+    if let Some(version) = before.filter(|_| end > 0.0) {
+        let text = parts::shortened(&format!("{version}, from before")).into_owned();
+        let tone = if (lane.moves.len() - shown).is_multiple_of(2) { "even" } else { "odd" };
+        bars.push(Bar { x: 0.0, width: end, tone, text });
+    }
+    bars
 }
 
 /// The deployments that were taken back.

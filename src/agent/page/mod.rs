@@ -228,6 +228,7 @@ mod tests {
             "title=\"1a2b3c4d5e6f1a2b3c4d5e6f1a2b3c4d5e6f1a2b\"",
             "failed by <code>flux-system/apps</code>",
             "rolled back",
+            "href=\"https://git.example.com/acme/app/compare/aaaaaa9...aaaaaa8\"",
             "e2e succeeded",
             "href=\"../../../style.css\"",
         ] {

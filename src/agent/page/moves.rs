@@ -190,6 +190,14 @@ pub fn linked(image: &Repository, view: &View) -> Markup {
     }
 }
 
+/// The name of a release, with a link to its page if it is an image that has one.
+pub fn release(name: &str, view: &View) -> Markup {
+    match name.parse() {
+        Ok(image) if view.snapshot.status.images.row(&image).is_some() => parts::image(&image, &view.root),
+        _ => html! { span .name { (parts::name(name)) } },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::agent::page::example::moved;

@@ -39,7 +39,7 @@ pub fn version(text: &str) -> Markup {
         Some(Version { tag, digest }) => (tag.map(|tag| short_tag(tag.as_str()).into_owned()), digest),
         None => (Some(short_tag(text).into_owned()), None),
     };
-    let digest = digest.map(|digest| digest.as_str().chars().take("sha256:".len() + 7).collect::<String>());
+    let digest = digest.map(|digest| digest.as_str().chars().take(DIGEST.len() + 7).collect::<String>());
     let shown = [tag, digest].into_iter().flatten().collect::<Vec<_>>().join("@");
     let whole = (shown != text).then(|| text::cut(text, MAX_LENGTH));
     html! { code .tag title=[whole] { (text::line(&shown)) } }
@@ -128,30 +128,47 @@ pub fn command(text: &str) -> Markup {
     }
 }
 
-/// A foreign text: addresses in it are links, names are broken only between their words, and tags not at all.
+/// A foreign text: addresses in it are links, times are times, digests are short, names are broken only between their words,
+/// and tags not at all.
 pub fn prose(text: &str) -> Markup {
     let shown = shortened(text);
     html! {
         @for (at, word) in shown.split(' ').enumerate() {
             @if at > 0 { " " }
-            @if word.starts_with("https://") || word.starts_with("http://") {
-                @let address = word.trim_end_matches(ENDS);
-                a href=(address) { (name(address)) } (&word[address.len()..])
-            } @else if word.contains('/') {
-                (name(word))
-            } @else if is_token(word) {
-                span .token { (word) }
+            @let (core, end) = word.split_at(word.trim_end_matches(ENDS).len());
+            @if core.starts_with("https://") || core.starts_with("http://") {
+                a href=(core) { (name(core)) }
+            } @else if let Ok(at) = core.parse::<Timestamp>() {
+                (clock(at))
+            } @else if let Some(short) = without_digest(core) {
+                span title=(core) { (name(&short)) }
+            } @else if core.contains('/') {
+                (name(core))
+            } @else if core.len() <= MAX_WORD && core.contains(['-', '.', ':', '@', '_']) {
+                span .token { (core) }
             } @else {
-                (word)
+                (core)
             }
+            (end)
         }
     }
 }
 
-/// Returns whether a word may be a tag, a file or a name that would be broken inside.
-fn is_token(word: &str) -> bool {
-    word.len() <= MAX_WORD && word.trim_end_matches(ENDS).contains(['-', '.', ':', '@', '_'])
+/// A time in a text, which stays a time of day.
+fn clock(at: Timestamp) -> Markup {
+    let (machine, shown) = (at.strftime("%Y-%m-%dT%H:%M:%SZ"), at.strftime("%-d %b %H:%M UTC"));
+    html! { time .clock datetime=(machine) title=(at.strftime("%Y-%m-%d %H:%M:%S UTC")) { (shown) } }
 }
+
+/// Returns a word with a short digest, if there is one in it.
+fn without_digest(word: &str) -> Option<String> {
+    let (before, digest) = word.split_once(DIGEST)?;
+    let is_digest = digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+    is_digest.then(|| format!("{before}{DIGEST}{}…", &digest[..7]))
+}
+
+/// The beginning of digests.
+const DIGEST: &str = "sha256:";
 
 /// The characters that end a sentence or a part of it.
 const ENDS: [char; 5] = [',', ';', '.', ')', ':'];
@@ -292,6 +309,14 @@ mod tests {
         let text = prose("0 of 1 approvals for v1.2-rc in https://git.example/pulls/3; <b> in a/b").into_string();
         assert!(text.contains("<span class=\"token\">v1.2-rc</span>") && text.contains("&lt;b&gt;"), "{text}");
         assert!(text.contains("<a href=\"https://git.example/pulls/3\">") && text.contains("</a>; "), "{text}");
+        let digest = "0123456789abcdef".repeat(4);
+        let text = prose(&format!("r.io/a@sha256:{digest} until 2026-11-27T05:46:29Z; then")).into_string();
+        assert!(text.contains("sha256:<wbr>0123456…</span> until <time class=\"clock\""), "{text}");
+        assert!(
+            text.contains(">27 Nov 05:46 UTC</time>; then")
+                && text.contains(&format!("title=\"r.io/a@sha256:{digest}\"")),
+            "{text}"
+        );
         assert!(prose("javascript:alert(1)").into_string().contains("<span class=\"token\">"));
     }
 }

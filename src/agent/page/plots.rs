@@ -72,7 +72,7 @@ pub fn weeks(weeks: &[Week]) -> Markup {
     html! {
         div .plots {
             (plot(weeks, "Deployments a week", "The lower, red part was taken back.", &bars, &number_of))
-            (plot(weeks, "Lead time a week, in the median", "From the build of an image to its commit.", &lead, &time_of))
+            (plot(weeks, "Lead time a week", "The median, from build to commit.", &lead, &time_of))
         }
         details #weeks-table {
             summary { "The weeks as a table" }

@@ -11,6 +11,7 @@ use crate::stage::name::Name;
 use super::controls;
 use super::images::invalid;
 use super::layout::{Tab, page};
+use super::moves::release;
 use super::parts::{self, number, optional, pill, time, version};
 use super::view::View;
 use super::waiting::{conditions, gate};
@@ -37,7 +38,7 @@ pub fn stages(view: &View, asked: &Result<Query, QueryError>) -> Markup {
                 @if rows.is_empty() {
                     p { "No releases match. " a href="?" { "Show all releases" } }
                 } @else {
-                    p #range { (number(total)) @if total == 1 { " release" } @else { " releases" } @if query.is_narrow() { " that match" } ", those that wait for somebody first" }
+                    p #range { (number(total)) @if total == 1 { " release" } @else { " releases" } @if query.is_narrow() { " that match" } @if total > 1 { ", those that wait for somebody first" } }
                     (table(view, &rows, &query))
                     (controls::pages(&query, pages, "stages"))
                 }
@@ -80,16 +81,6 @@ fn table(view: &View, rows: &[&BoardRow], query: &Query) -> Markup {
         }
         @if query.stage.is_empty() && board.stages.len() > columns.len() {
             p { "and " (number(board.stages.len() - columns.len())) " more stages: select one of them above" }
-        }
-    }
-}
-
-/// The name of a release; it has a page if it is an image.
-fn release(release: &str, view: &View) -> Markup {
-    html! {
-        @match release.parse().ok().and_then(|image| view.snapshot.status.images.row(&image)) {
-            Some(row) => (parts::image(&row.status.image, &view.root)),
-            None => span .name { (parts::name(release)) },
         }
     }
 }

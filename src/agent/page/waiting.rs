@@ -1,6 +1,5 @@
 //! What waits for something that somebody has decided: for what, and until when.
 
-use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::agent::query::WAITING;
@@ -8,6 +7,7 @@ use crate::agent::row::Row;
 use crate::cycle::stages::status::{CellStatus, WaitStatus};
 use crate::cycle::status::{FieldVersion, State, StatusReason};
 
+use super::moves::release;
 use super::parts::{self, command, counted, pill, prose, time};
 use super::remedy::remedy;
 use super::view::View;
@@ -29,7 +29,7 @@ pub fn section(view: &View) -> Markup {
             section #waiting aria-labelledby="waiting-title" {
                 h2 #waiting-title { "Waiting" }
                 ul .rows {
-                    @for cell in shown { (release(cell, view)) }
+                    @for cell in shown { (waiting_release(cell, view)) }
                     @for row in other { (image(row, view)) }
                 }
                 @if left_out > 0 { p { a href={ (view.root) "stages" } { "All stages" } ": " (counted(left_out, "more release")) "." } }
@@ -56,15 +56,14 @@ fn is_on_board(row: &Row) -> bool {
     row.status.current.iter().find(is_field).is_some_and(|place| place.stage.is_some())
 }
 
-fn release(cell: &CellStatus, view: &View) -> Markup {
+fn waiting_release(cell: &CellStatus, view: &View) -> Markup {
     let Some(next) = &cell.next else { return html! {} };
     let kind = next.waits.first().map_or("", |wait| wait.gate.as_str());
     html! {
         li .item {
-            div .subject { (parts::name(&cell.release)) " " (parts::coming(next)) " for " strong { (cell.stage) } }
+            div .subject { (release(&cell.release, view)) " " (parts::coming(next)) " for " strong { (cell.stage) } }
             div .is { (pill(gate(kind), "wait")) }
             div .text { (conditions(cell, view)) }
-            @if let Some(until) = until(&next.waits) { div .when { (time(until, view.now)) } }
         }
     }
 }
@@ -89,11 +88,6 @@ pub fn conditions(cell: &CellStatus, view: &View) -> Markup {
 fn order(cell: &CellStatus, wait: &WaitStatus, version: &str) -> Option<String> {
     let is_by_command = wait.gate == "approval" && wait.detail.contains(" by signature ");
     is_by_command.then(|| format!("tagalong approve {} {version} --reason \"WHY\"", cell.stage))
-}
-
-/// Returns when everything is fulfilled, if only time is missing.
-fn until(waits: &[WaitStatus]) -> Option<Timestamp> {
-    waits.iter().map(|wait| wait.until).collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
 /// Returns the text for a gate.

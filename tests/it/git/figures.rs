@@ -71,7 +71,8 @@ fn figures_agree_with_a_count_over_the_log() {
     assert_eq!(tags, ["aaaaaa2", "aaaaaa3", "aaaaaa4"]);
     let mut leads: Vec<i64> = deployments.iter().map(|(at, tag, _)| at - seconds(built(tag))).collect();
     let mut restored: Vec<i64> = deployments.iter().filter_map(|(_, _, back)| *back).collect();
-    (leads.sort_unstable(), restored.sort_unstable());
+    leads.sort_unstable();
+    restored.sort_unstable();
 
     let figures = stage.tagalong(&["history", "--figures", "--output", "json"]).ok().json();
     assert_eq!((&figures["deployments"], &figures["takenBack"]), (&3.into(), &2.into()), "{figures}");

@@ -16,7 +16,7 @@
 //! | 3 | [`manifest`] | image fields and their shapes, edits, kustomizations and what they shadow |
 //! | 3 | [`sops`] | SOPS files and age: decrypted, verified, checked against `.sops.yaml`, written |
 //! | 3 | [`registry`] | the OCI distribution API, and Helm repositories |
-//! | 3 | [`cluster`] | Kubernetes: leader election, and what Flux and Argo CD make of a commit |
+//! | 3 | [`cluster`] | Kubernetes: leader election, what Flux and Argo CD make of a commit, and what runs in pods |
 //! | 3 | [`forge`] | pull requests, reviews and commit statuses on Gitea, GitHub and GitLab |
 //! | 3 | [`repo`] | git on a bare clone |
 //! | 3 | [`telemetry`] | logs and traces |

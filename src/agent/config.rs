@@ -21,6 +21,8 @@ pub struct Config {
     pub deadline: Duration,
     /// The time that the running cycle has to finish once the agent is stopping.
     pub grace: Duration,
+    /// The shortest time between two verifications of all deployed images; `None` verifies nothing.
+    pub verify_deployed: Option<Duration>,
     /// The address of commits, if it cannot be derived from the repository's URL.
     pub commit_link: Option<CommitLink>,
 }
@@ -35,6 +37,7 @@ impl Default for Config {
             deadline: Duration::from_secs(600),
             // Kubernetes kills after 30 s.
             grace: Duration::from_secs(25),
+            verify_deployed: None,
             commit_link: None,
         }
     }

@@ -15,6 +15,8 @@ use crate::image::{Repository, Tag};
 use crate::notify::event::{Event, Kind};
 use crate::plan::skip::{Reason, Skipped};
 
+use super::deployed_checks::events::CheckTracker;
+use super::deployed_checks::result::CheckResult;
 use super::link::CommitLink;
 use super::outcome::{Failure, Outcome};
 use super::runtime::Runtime;
@@ -40,6 +42,7 @@ pub struct EventTracker {
     problems: BTreeMap<Problem, Sightings>,
     failures: Sightings,
     stages: StageTracker,
+    checks: CheckTracker,
     /// The Kustomizations that were reported to have failed to apply a commit.
     failing: BTreeSet<Option<ObjectRef>>,
 }
@@ -95,6 +98,12 @@ impl EventTracker {
             _ => event,
         });
         events
+    }
+
+    /// Returns the events for the result of a check of what is deployed.
+    pub fn checked(&mut self, result: &CheckResult, at: Timestamp, now: Instant) -> Vec<Event> {
+        let template = self.template(at);
+        bounded(self.checks.events(result, now, &template), &template)
     }
 
     fn template(&self, at: Timestamp) -> Event {
@@ -188,6 +197,7 @@ fn bounded(events: Vec<Event>, template: &Event) -> Vec<Event> {
             Kind::Promoted | Kind::WaitingApproval | Kind::WindowOpened | Kind::CheckFailed => {
                 format!("{more} more releases ({})", kind.name())
             }
+            Kind::DeployedBroken | Kind::Drifted => format!("{more} more images ({})", kind.name()),
             _ => format!("{more} more images are kept back ({})", kind.name()),
         };
         let detail = "see the status page or `tagalong status`".to_owned();

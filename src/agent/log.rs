@@ -1,31 +1,59 @@
-//! Logs what cycles did.
+//! Logs what cycles did. What lasts is logged when it begins and when it ends, not in every cycle in between.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::field::display;
 
 use crate::cluster::flux::{FluxEvent, FluxTask};
 use crate::cluster::pending_rollouts::{RolloutEvent, RolloutOutcome as Rollout};
-use crate::cycle::report::Report;
+use crate::cycle::report::{Moved, Report};
 use crate::fault::Explain;
-use crate::plan::skip::{Reason, Skipped};
+use crate::image::{Repository, Tag};
+use crate::plan::skip::{Address, Reason, Skipped};
+use crate::stage::name::Name;
 
 use super::outcome::{Failure, Outcome};
 
-/// The maximum number of images that are kept back, and of new notes, logged per cycle.
+/// The maximum number of lines of one kind that are logged per cycle.
 const MAX_LINES: usize = 100;
 /// The maximum number of images of a commit that are named.
 const MAX_IMAGES: usize = 20;
 
-/// Logs what cycles did, and remembers which notes it has logged.
+/// Logs what cycles did, and remembers what it has logged for as long as that lasts.
 #[derive(Debug, Default)]
 pub struct Log {
-    notes: BTreeSet<String>,
+    kept_back: Lasting<KeptBack>,
+    /// File, path, image and new version of the fields that the pull request moves.
+    proposed: Lasting<[String; 4]>,
+    notes: Lasting<String>,
+    /// Those of the notes that have been there for more than one cycle.
+    lasting_notes: BTreeSet<String>,
+}
+
+/// What lasts over several cycles.
+#[derive(Debug)]
+struct Lasting<T>(BTreeSet<T>);
+
+/// A field that is kept back, or all fields of an image. The detail is not part of it, because it may change from cycle to
+/// cycle, as the text of a registry's error does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct KeptBack {
+    of: Kept,
+    field: Option<Address>,
+}
+
+/// What the fields that are kept back in the same way have in common, the most severe first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Kept {
+    reason: Reverse<Reason>,
+    image: Repository,
+    tag: Option<Tag>,
+    stage: Option<Name>,
 }
 
 impl Log {
-    /// Logs the outcome of a cycle. A note about the tree is logged only once, as long as it applies.
+    /// Logs the outcome of a cycle.
     pub fn cycle_ended(&mut self, outcome: &Outcome) {
         match &outcome.result {
             Ok(report) => self.log_report(report),
@@ -46,18 +74,16 @@ impl Log {
     }
 
     fn log_report(&mut self, report: &Report) {
-        for moved in &report.updates {
+        let is_deployed = report.deployed().is_some();
+        // A pull request that stays as it is has the same updates in every cycle, without a new commit.
+        let (deployed, proposed) = report.updates.split_at(if is_deployed { report.updates.len() } else { 0 });
+        for moved in deployed {
             let from = moved.from_text();
             tracing::info!(file = %moved.file, path = %moved.path, image = %moved.image, from, to = %moved.to, "updated");
         }
-        log_skipped(&report.skipped);
-        let notes: BTreeSet<String> = report.notes.iter().cloned().collect();
-        let new: Vec<&String> = notes.difference(&self.notes).collect();
-        new.iter().take(MAX_LINES).for_each(|note| tracing::warn!("{note}"));
-        if let Some(more) = excess(new.len(), MAX_LINES) {
-            tracing::warn!("{more} more notes; run `tagalong sync --dry-run` to see all of them");
-        }
-        self.notes = notes;
+        self.log_proposed(proposed);
+        self.log_kept_back(&report.skipped);
+        self.log_notes(&report.notes);
         tracing::info!(
             head = %report.head.map(|id| id.to_string()).unwrap_or_default(),
             commit = %report.commit.map_or_else(|| "none".to_owned(), |id| id.to_string()),
@@ -67,24 +93,105 @@ impl Log {
             "cycle finished"
         );
     }
+
+    /// Logs which updates the pull request has begun to propose, and which it no longer does.
+    fn log_proposed(&mut self, updates: &[Moved]) {
+        let key =
+            |moved: &Moved| [moved.file.clone(), moved.path.clone(), moved.image.to_string(), moved.to.to_string()];
+        let (begun, ended) = self.proposed.replace(updates.iter().map(key).collect());
+        for [file, path, image, to] in begun.iter().take(MAX_LINES) {
+            tracing::info!(file, path, image, to, "proposed");
+        }
+        for [file, path, image, to] in ended.iter().take(MAX_LINES) {
+            tracing::info!(file, path, image, to, "no longer proposed");
+        }
+        let omitted = excess(begun.len(), MAX_LINES).unwrap_or(0) + excess(ended.len(), MAX_LINES).unwrap_or(0);
+        if omitted > 0 {
+            tracing::info!("{omitted} more changes to what is proposed; see the pull request");
+        }
+    }
+
+    /// Logs what is kept back since this cycle, most severe first, so that the least severe is left out, and what no
+    /// longer is. Fields that differ only in their location share a line.
+    fn log_kept_back(&mut self, skipped: &[Skipped]) {
+        for Skipped { image, tag, reason, detail, .. } in skipped {
+            tracing::debug!(%image, tag = tag.as_ref().map(display), reason = reason.name(), %detail, "stays");
+        }
+        let details: BTreeMap<KeptBack, &str> =
+            skipped.iter().filter_map(|skipped| Some((KeptBack::of(skipped)?, &*skipped.detail))).collect();
+        let (begun, ended) = self.kept_back.replace(details.keys().cloned().collect());
+
+        let mut lines: BTreeMap<(&Kept, &str), Vec<Option<&Address>>> = BTreeMap::new();
+        for kept in &begun {
+            lines.entry((&kept.of, details[kept])).or_default().push(kept.field.as_ref());
+        }
+        for ((kept, detail), fields) in lines.iter().take(MAX_LINES) {
+            let Kept { reason: Reverse(reason), image, tag, stage } = kept;
+            let (tag, stage, count) = (tag.as_ref().map(display), stage.as_ref().map(display), count(fields));
+            let first = fields.first().copied().flatten();
+            let (file, path) = (first.map(|field| &*field.file), first.map(|field| &*field.path));
+            let reason = reason.name();
+            tracing::warn!(%image, tag, file, path, fields = count, stage, reason, %detail, "kept back");
+        }
+        if let Some(more) = excess(lines.len(), MAX_LINES) {
+            tracing::warn!("{more} more images are kept back; see the status page or `tagalong status`");
+        }
+
+        let mut lines: BTreeMap<&Kept, Vec<Option<&Address>>> = BTreeMap::new();
+        ended.iter().for_each(|kept| lines.entry(&kept.of).or_default().push(kept.field.as_ref()));
+        for (Kept { reason: Reverse(reason), image, tag, stage }, fields) in lines.iter().take(MAX_LINES) {
+            let (tag, stage, count) = (tag.as_ref().map(display), stage.as_ref().map(display), count(fields));
+            tracing::info!(%image, tag, fields = count, stage, reason = reason.name(), "no longer kept back");
+        }
+        if let Some(more) = excess(lines.len(), MAX_LINES) {
+            tracing::info!("{more} more images are no longer kept back");
+        }
+    }
+
+    fn log_notes(&mut self, notes: &[String]) {
+        let (begun, ended) = self.notes.replace(notes.iter().cloned().collect());
+        begun.iter().take(MAX_LINES).for_each(|note| tracing::warn!("{note}"));
+        if let Some(more) = excess(begun.len(), MAX_LINES) {
+            tracing::warn!("{more} more notes; run `tagalong sync --dry-run` to see all of them");
+        }
+        // Some notes are only about one cycle, such as the progress of a scan. Their end is no news.
+        let ended: Vec<&String> = ended.iter().filter(|note| self.lasting_notes.contains(*note)).collect();
+        ended.iter().take(MAX_LINES).for_each(|note| tracing::info!("no longer the case: {note}"));
+        if let Some(more) = excess(ended.len(), MAX_LINES) {
+            tracing::info!("{more} more notes no longer apply");
+        }
+        let begun: BTreeSet<String> = begun.into_iter().collect();
+        self.lasting_notes = self.notes.0.difference(&begun).cloned().collect();
+    }
 }
 
-/// Logs the images that are kept back, most severe first, so that the least severe ones are left out.
-fn log_skipped(skipped: &[Skipped]) {
-    let (quiet, mut kept): (Vec<&Skipped>, Vec<&Skipped>) =
-        skipped.iter().partition(|skipped| skipped.reason == Reason::UpToDate || skipped.reason.only_waits());
-    for Skipped { image, tag, reason, detail, .. } in quiet {
-        tracing::debug!(%image, tag = tag.as_ref().map(display), reason = reason.name(), %detail, "stays");
+impl<T> Default for Lasting<T> {
+    fn default() -> Lasting<T> {
+        Lasting(BTreeSet::new())
     }
-    kept.sort_by_key(|skipped| Reverse(skipped.reason));
-    for Skipped { image, field, tag, reason, detail, stage } in kept.iter().take(MAX_LINES) {
-        let (tag, field, stage) = (tag.as_ref().map(display), field.as_ref(), stage.as_ref().map(display));
-        let (file, path) = (field.map(|field| &*field.file), field.map(|field| &*field.path));
-        tracing::warn!(%image, tag, file, path, stage, reason = reason.name(), %detail, "kept back");
+}
+
+impl<T: Ord + Clone> Lasting<T> {
+    /// Replaces what lasts. Returns what has begun and what has ended.
+    fn replace(&mut self, now: BTreeSet<T>) -> (Vec<T>, Vec<T>) {
+        let before = std::mem::replace(&mut self.0, now);
+        let begun = self.0.difference(&before).cloned().collect();
+        (begun, before.difference(&self.0).cloned().collect())
     }
-    if let Some(more) = excess(kept.len(), MAX_LINES) {
-        tracing::warn!("{more} more images are kept back; see the status page or `tagalong status`");
+}
+
+impl KeptBack {
+    /// Returns what is kept back and needs attention, if anything.
+    fn of(skipped: &Skipped) -> Option<KeptBack> {
+        let Skipped { image, tag, reason, field, stage, .. } = skipped.clone();
+        let needs_attention = reason != Reason::UpToDate && !reason.only_waits();
+        needs_attention.then_some(KeptBack { of: Kept { reason: Reverse(reason), image, tag, stage }, field })
     }
+}
+
+/// Returns the number of fields that share a line, if there is more than one.
+fn count(fields: &[Option<&Address>]) -> Option<usize> {
+    Some(fields.len()).filter(|count| *count > 1)
 }
 
 /// Returns by how much a list exceeds its limit, if it does.

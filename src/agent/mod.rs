@@ -10,6 +10,7 @@
 //! - [`worker`]: runs one cycle, limited in time and isolated
 //! - [`rollouts`]: the rollout of commits in the cluster
 //! - `history_reader`: reads the history of the branch in the background
+//! - [`deployed_checks`]: the checks of what is deployed, beside cycles
 //! - [`outcome`]: the outcome of a cycle
 //! - [`observers`]: the observers of outcomes
 //! - [`log`]: logs what cycles did
@@ -32,6 +33,7 @@
 pub mod board;
 pub mod config;
 mod connections;
+pub mod deployed_checks;
 pub mod events;
 mod history_reader;
 pub mod link;

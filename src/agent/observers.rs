@@ -10,6 +10,8 @@ use crate::cluster::flux::FluxEvent;
 use crate::fault::Explain;
 use crate::notify::dispatcher::Dispatcher;
 
+use super::deployed_checks::log::CheckLog;
+use super::deployed_checks::result::CheckResult;
 use super::events::EventTracker;
 use super::log::Log;
 use super::metrics::Metrics;
@@ -31,6 +33,7 @@ pub struct Observers {
     /// The accepted senders of webhooks.
     pub senders: Arc<Senders>,
     log: Log,
+    check_log: CheckLog,
     events: EventTracker,
     dispatcher: Dispatcher,
 }
@@ -45,6 +48,7 @@ impl Observers {
         tokio::spawn(before.close(CLOSE_TIMEOUT));
         self.snapshots.configured(runtime);
         self.metrics.configured(&runtime.config);
+        self.metrics.deployed.configured(runtime);
         self.senders.set(&runtime.config.webhooks);
     }
 
@@ -86,6 +90,15 @@ impl Observers {
         self.snapshots.rollout_event(event, at);
         self.metrics.rollout_event(event, at);
         self.events.rollout_event(event, at).iter().for_each(|event| self.dispatcher.dispatch(event));
+    }
+
+    /// A check of what is deployed has ended.
+    pub fn checked(&mut self, result: &CheckResult) {
+        self.check_log.checked(result);
+        self.metrics.deployed.checked(result);
+        self.snapshots.checked(result);
+        let events = self.events.checked(result, clock::now(), Instant::now());
+        events.iter().for_each(|event| self.dispatcher.dispatch(event));
     }
 
     /// The agent is stopping.

@@ -14,6 +14,7 @@ use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
 use crate::policy::scope::{Scope, Target};
 
+use super::deployed_checks::runner::Checks;
 use super::history_reader::HistoryReader;
 use super::next_cycle::{NextCycle, backoff};
 use super::observers::Observers;
@@ -39,6 +40,7 @@ pub struct Agent {
     elector: LeaderElector,
     rollouts: Rollouts,
     history: HistoryReader,
+    checks: Checks,
     /// The images to check again, and when: registries announce a push before they list its tag.
     recheck: Option<(Instant, BTreeSet<Target>)>,
 }
@@ -54,7 +56,8 @@ impl Agent {
     ) -> Agent {
         observers.configured(&runtime);
         let history = HistoryReader::new(Arc::clone(&observers.snapshots));
-        Agent { loader, runtime, observers, signals, elector, rollouts: Rollouts::default(), history, recheck: None }
+        let (rollouts, checks, recheck) = Default::default();
+        Agent { loader, runtime, observers, signals, elector, rollouts, history, checks, recheck }
     }
 
     /// Runs until it is stopped. A failed cycle, however it failed, is followed by the next one after a delay that grows with
@@ -79,6 +82,7 @@ impl Agent {
             span.in_scope(|| self.observers.cycle_ended(&outcome));
             self.rollouts.cycle_ended(&outcome);
             self.history.cycle_ended(&self.runtime.runner, &outcome);
+            self.checks.cycle_ended(&outcome, &self.runtime).await;
             if let (NextCycle::Updated(targets), Ok(report)) = (&next, &outcome.result) {
                 self.schedule_recheck(report, targets);
             }
@@ -103,6 +107,7 @@ impl Agent {
                 return has_waited;
             }
             has_waited = true;
+            self.checks.stop();
             tokio::select! {
                 () = self.signals.stop.cancelled() => {}
                 () = self.elector.changed() => {}
@@ -123,7 +128,7 @@ impl Agent {
     }
 
     async fn cycle(&mut self, number: u64, scope: Scope) -> Outcome {
-        let Agent { runtime, observers, signals, elector, rollouts, .. } = self;
+        let Agent { runtime, observers, signals, elector, rollouts, checks, .. } = self;
         let (config, begun) = (&runtime.config, Instant::now());
         if scope == Scope::All {
             // A full cycle covers the images of all events so far.
@@ -155,6 +160,7 @@ impl Agent {
                     abort.cancel();
                 }
                 event = rollouts.next_event() => observers.rollout_event(&event),
+                result = checks.next_result() => observers.checked(&result),
             }
         };
         let result = match result {
@@ -203,6 +209,10 @@ impl Agent {
                     self.observers.rollout_event(&event);
                     false
                 }
+                result = self.checks.next_result() => {
+                    self.observers.checked(&result);
+                    false
+                }
                 () = self.signals.reload.notified() => true,
                 () = tokio::time::sleep(CONFIG_POLL_INTERVAL) => false,
             };
@@ -232,8 +242,9 @@ impl Agent {
         }
     }
 
-    /// Watches Flux, if the configuration asks for it.
+    /// Watches Flux and pods, if the configuration asks for it.
     async fn watch(&mut self) {
+        self.checks.configured(&self.runtime).await;
         if let Some(watches_flux) = self.rollouts.configured(&self.runtime).await {
             self.observers.flux_watched(watches_flux);
         }
@@ -258,10 +269,16 @@ mod tests {
     use crate::agent::config::Config;
     use crate::agent::runtime::Load;
     use crate::agent::worker::CycleRunner;
+    use crate::cluster::pods::Pod;
+    use crate::cycle::deployed::Deployed;
+    use crate::cycle::deployed_tree::{DeployedTree, Extent};
+    use crate::cycle::drift::compare::Comparison;
+    use crate::cycle::drift::digests::Digests;
     use crate::cycle::error::CycleError;
     use crate::cycle::move_log::MoveLog;
     use crate::cycle::stages::report::StageReport;
     use crate::image::Repository;
+    use crate::repo::clone::CommitId;
 
     use super::*;
 
@@ -318,6 +335,23 @@ mod tests {
                 }
             }
             .boxed_local()
+        }
+
+        fn deployed_tree(&self, _commit: CommitId, _extent: Extent) -> Result<DeployedTree, CycleError> {
+            panic!("no check is configured")
+        }
+
+        fn verify_deployed<'r>(&'r self, _tree: &'r DeployedTree) -> LocalBoxFuture<'r, Vec<Deployed>> {
+            panic!("no check is configured")
+        }
+
+        fn compare_pods<'r>(
+            &'r self,
+            _tree: &'r DeployedTree,
+            _pods: &'r [Pod],
+            _digests: &'r Digests,
+        ) -> LocalBoxFuture<'r, Comparison> {
+            panic!("no check is configured")
         }
     }
 

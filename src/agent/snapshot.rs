@@ -14,6 +14,8 @@ use crate::cycle::move_log::MoveLog;
 use crate::fault::Explain;
 use crate::secret::SafeUrl;
 
+use super::deployed_checks::result::CheckResult;
+use super::deployed_checks::status::CheckStatus;
 use super::link::CommitLink;
 use super::outcome::Outcome;
 use super::row::Row;
@@ -50,6 +52,8 @@ pub struct Snapshot {
     pub status: AgentStatus,
     /// The moves of all fields, once the history of the branch was read.
     pub history: Option<Arc<MoveLog>>,
+    /// The results of the last checks of what is deployed.
+    pub checks: CheckStatus,
     /// Whether another replica has led before.
     has_followed: bool,
     stuck_at: Option<Instant>,
@@ -76,6 +80,7 @@ impl Default for SnapshotStore {
             flux_troubles: BTreeMap::new(),
             status: AgentStatus::default(),
             history: None,
+            checks: CheckStatus::default(),
             has_followed: false,
             stuck_at: None,
             is_stopping: false,
@@ -132,6 +137,7 @@ impl SnapshotStore {
             snapshot.commit_link = runtime.commit_link();
             snapshot.is_suspended = runtime.config.suspend;
             snapshot.rejected_config = None;
+            snapshot.checks.configured(runtime);
         });
     }
 
@@ -154,6 +160,10 @@ impl SnapshotStore {
         self.change(|snapshot| {
             snapshot.leadership.clone_from(leadership);
             snapshot.has_followed |= matches!(leadership, Leadership::Follower { .. });
+            if *leadership != Leadership::Leader {
+                // Only the leader makes them.
+                snapshot.checks = CheckStatus::default();
+            }
         });
     }
 
@@ -179,6 +189,10 @@ impl SnapshotStore {
 
     pub(super) fn history_read(&self, log: Arc<MoveLog>) {
         self.change(|snapshot| snapshot.history = Some(log));
+    }
+
+    pub(super) fn checked(&self, result: &CheckResult) {
+        self.change(|snapshot| snapshot.checks.checked(result));
     }
 
     pub(super) fn stopping(&self) {

@@ -9,12 +9,19 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
+use crate::cluster::pods::Pod;
+use crate::cycle::deployed::Deployed;
+use crate::cycle::deployed_checks;
+use crate::cycle::deployed_tree::{self, DeployedTree, Extent};
+use crate::cycle::drift::compare::Comparison;
+use crate::cycle::drift::digests::Digests;
 use crate::cycle::engine::Engine;
 use crate::cycle::error::CycleError;
 use crate::cycle::move_log::MoveLog;
 use crate::cycle::operations::terms::Mode;
 use crate::cycle::report::Report;
 use crate::policy::scope::Scope;
+use crate::repo::clone::CommitId;
 
 use super::outcome::Failure;
 
@@ -22,7 +29,7 @@ use super::outcome::Failure;
 /// then is planned and pushed in the rest.
 const BUDGET_DIVISOR: u32 = 3;
 
-/// Runs cycles.
+/// Runs cycles, and the checks beside them.
 pub trait CycleRunner: Send + Sync + 'static {
     /// Runs one cycle for the images of a scope. After `budget` it inspects no further image and continues with what it has;
     /// once `abort` is cancelled, it no longer pushes.
@@ -39,6 +46,20 @@ pub trait CycleRunner: Send + Sync + 'static {
 
     /// Returns the latest moves of all fields, given those that are known; none before the first cycle. Blocks.
     fn move_log(&self, known: Option<&Arc<MoveLog>>) -> Result<Option<Arc<MoveLog>>, CycleError>;
+
+    /// Reads the image fields of a commit that a cycle has ended on.
+    fn deployed_tree(&self, commit: CommitId, extent: Extent) -> Result<DeployedTree, CycleError>;
+
+    /// Verifies every image that a tree deploys.
+    fn verify_deployed<'r>(&'r self, tree: &'r DeployedTree) -> LocalBoxFuture<'r, Vec<Deployed>>;
+
+    /// Compares pods with the images that a tree deploys.
+    fn compare_pods<'r>(
+        &'r self,
+        tree: &'r DeployedTree,
+        pods: &'r [Pod],
+        digests: &'r Digests,
+    ) -> LocalBoxFuture<'r, Comparison>;
 }
 
 impl CycleRunner for Engine {
@@ -58,6 +79,23 @@ impl CycleRunner for Engine {
 
     fn move_log(&self, known: Option<&Arc<MoveLog>>) -> Result<Option<Arc<MoveLog>>, CycleError> {
         Engine::move_log(self, known)
+    }
+
+    fn deployed_tree(&self, commit: CommitId, extent: Extent) -> Result<DeployedTree, CycleError> {
+        deployed_tree::read(self, commit, extent)
+    }
+
+    fn verify_deployed<'r>(&'r self, tree: &'r DeployedTree) -> LocalBoxFuture<'r, Vec<Deployed>> {
+        deployed_checks::verify_deployed(self, tree).boxed_local()
+    }
+
+    fn compare_pods<'r>(
+        &'r self,
+        tree: &'r DeployedTree,
+        pods: &'r [Pod],
+        digests: &'r Digests,
+    ) -> LocalBoxFuture<'r, Comparison> {
+        deployed_checks::compare_pods(self, tree, pods, digests).boxed_local()
     }
 }
 

@@ -54,7 +54,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
     let config = connect::configuration(&arguments.git)?;
     let (inventory, policies) = inventory(&config, arguments.dir.as_deref())?;
     let registry = Client::new(config.registry.clone())?;
-    let images = deployed::verify(&registry, &config.sources, &inventory, &policies).await;
+    let images = deployed::verify(&registry, &config.sources, &inventory, &policies, deployed::IMAGES).await;
     let count = |status| images.iter().filter(|image| image.status == status).count();
     let (ok, broken, unknown) = (count(Status::Ok), count(Status::Broken), count(Status::Unknown));
     let verdict = Verdict { images, ok, broken, unknown };

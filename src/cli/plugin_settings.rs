@@ -55,7 +55,7 @@ pub fn prepare(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<
     let mut positional = Vec::new();
     for (name, value) in &settings {
         let (argument, is_content) = argument(command, name)?;
-        let mut values = match argument.get_action() {
+        let values = match argument.get_action() {
             ArgAction::SetTrue => match value.expose().as_str() {
                 "true" => vec![None],
                 "false" => Vec::new(),
@@ -66,15 +66,17 @@ pub fn prepare(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<
             _ => vec![Some(value.expose().clone())],
         };
         match argument.get_long() {
-            None => positional.extend(values.drain(..).flatten()),
-            Some(long) => line.extend(values.drain(..).map(|value| match value {
+            None => positional.push((argument.get_index(), values.into_iter().flatten().collect::<Vec<_>>())),
+            Some(long) => line.extend(values.into_iter().map(|value| match value {
                 Some(value) => format!("--{long}={value}"),
                 None => format!("--{long}"),
             })),
         }
     }
+    // Settings come by name, positional arguments by position.
+    positional.sort_by_key(|(index, _)| *index);
     line.push("--".to_owned());
-    line.extend(positional);
+    line.extend(positional.into_iter().flat_map(|(_, values)| values));
     let cli = Cli::try_parse_from(line).map_err(|error| CliError::Settings(message(&error)))?;
     Ok(Prepared { cli, files })
 }
@@ -209,6 +211,8 @@ mod tests {
         let found = line(&[("PLUGIN_IMAGES", r#"["a/b:1", "c/d:2"]"#), ("PLUGIN_GIT_URL", "/srv/infra.git")]);
         assert!(found.contains(r#"images: ["a/b:1", "c/d:2"]"#), "{found}");
         assert!(line(&[("PLUGIN_COMMAND", "secrets verify"), ("PLUGIN_DIR", ".")]).contains("Verify("));
+        let found = line(&[("PLUGIN_COMMAND", "promote"), ("PLUGIN_RELEASE", "a/b:1"), ("PLUGIN_STAGE", "live")]);
+        assert!(found.contains(r#"stage: Name("live"), release: Some("a/b:1")"#), "{found}");
     }
 
     #[test]

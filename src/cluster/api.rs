@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -20,9 +21,14 @@ use super::argocd::{self, Application};
 use super::config::{Argocd, ObjectRef};
 use super::error::ClusterError;
 use super::kustomization::{Kustomization, Resource};
+use super::pods::{self, Pod};
 
 /// The timeout of a request.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// The number of pods in one response.
+const PODS: u32 = 250;
+/// The most of these responses that are read.
+const MAX_PAGES: usize = 400;
 /// The environment variable that is set in pods.
 const IN_CLUSTER: &str = "KUBERNETES_SERVICE_HOST";
 /// The annotation that requests a reconciliation from Flux (`meta.ReconcileRequestAnnotation`).
@@ -115,6 +121,51 @@ impl Cluster {
         let listed = within(ApiCall::ListApplications(namespace.to_owned()), all.list(&parameters)).await?;
         let applications = listed.items.into_iter().map(Application::of);
         Ok(applications.filter(|application| argocd.selects(&application.name)).collect())
+    }
+
+    /// The pods of a namespace that are ready. They are read in pages, so that many need little memory.
+    pub async fn pods(&self, namespace: &str) -> Result<Vec<Pod>, ClusterError> {
+        let all: Api<pods::Resource> = self.custom("v1", "Pod", "pods", namespace);
+        let call = || ApiCall::ListPods(namespace.to_owned());
+        let (mut ready, mut parameters) = (Vec::new(), ListParams::default().limit(PODS));
+        for _ in 0..MAX_PAGES {
+            let page = within(call(), all.list(&parameters)).await?;
+            ready.extend(page.items.into_iter().filter_map(|resource| Pod::of(namespace, resource)));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => parameters = ListParams::default().limit(PODS).continue_token(&token),
+                None => return Ok(ready),
+            }
+        }
+        Err(ClusterError::InvalidResponse { call: call(), reason: format!("it has more than {MAX_PAGES} pages") })
+    }
+
+    /// Checks whether a call is allowed, without making it (Kubernetes, "Checking API access").
+    pub async fn try_right(&self, call: &ApiCall) -> Result<(), ClusterError> {
+        let right = call.right();
+        let text = |text: &str| Some(text.to_owned());
+        let review = SelfSubjectAccessReview {
+            spec: SelfSubjectAccessReviewSpec {
+                resource_attributes: Some(ResourceAttributes {
+                    group: text(right.group),
+                    resource: text(right.resource),
+                    name: right.name.map(str::to_owned),
+                    verb: text(right.verb),
+                    namespace: text(right.namespace),
+                    ..ResourceAttributes::default()
+                }),
+                ..SelfSubjectAccessReviewSpec::default()
+            },
+            ..SelfSubjectAccessReview::default()
+        };
+        let reviews: Api<SelfSubjectAccessReview> = Api::all(self.client.clone());
+        let reviewed = within(call.clone(), reviews.create(&PostParams::default(), &review)).await?;
+        let status = reviewed.status.unwrap_or_default();
+        if status.allowed {
+            return Ok(());
+        }
+        let message = status.reason.filter(|reason| !reason.is_empty());
+        let message = message.unwrap_or_else(|| "no rule allows it".to_owned());
+        Err(ClusterError::Denied { call: call.clone(), status: 403, message })
     }
 
     fn leases(&self, lease: &ObjectRef) -> Api<Lease> {

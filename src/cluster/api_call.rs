@@ -19,6 +19,23 @@ pub enum ApiCall {
     List(String),
     /// Lists the Applications of a namespace.
     ListApplications(String),
+    /// Lists the pods of a namespace.
+    ListPods(String),
+}
+
+/// The right that a call needs, in the terms of Kubernetes' RBAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Right<'c> {
+    /// The group of the API.
+    pub group: &'static str,
+    /// The kind of objects, in the plural.
+    pub resource: &'static str,
+    /// The name of the object, if it is about a single one.
+    pub name: Option<&'c str>,
+    /// What is done to it.
+    pub verb: &'static str,
+    /// Its namespace.
+    pub namespace: &'c str,
 }
 
 impl fmt::Display for ApiCall {
@@ -30,13 +47,14 @@ impl fmt::Display for ApiCall {
             ApiCall::Annotate(source) => write!(f, "annotate the GitRepository {source}"),
             ApiCall::List(namespace) => write!(f, "list the Kustomizations in {namespace}"),
             ApiCall::ListApplications(namespace) => write!(f, "list the Applications in {namespace}"),
+            ApiCall::ListPods(namespace) => write!(f, "list the pods in {namespace}"),
         }
     }
 }
 
 impl ApiCall {
-    /// The rule of a Role that allows this call.
-    pub fn rule(&self) -> String {
+    /// The right that this call needs.
+    pub fn right(&self) -> Right<'_> {
         let (group, resource, name, verb, namespace) = match self {
             ApiCall::ReadLease(ObjectRef { namespace, name }) => {
                 ("coordination.k8s.io", "leases", Some(name), "get", namespace)
@@ -52,7 +70,15 @@ impl ApiCall {
             }
             ApiCall::List(namespace) => ("kustomize.toolkit.fluxcd.io", "kustomizations", None, "list", namespace),
             ApiCall::ListApplications(namespace) => ("argoproj.io", "applications", None, "list", namespace),
+            ApiCall::ListPods(namespace) => ("", "pods", None, "list", namespace),
         };
+        Right { group, resource, name: name.map(String::as_str), verb, namespace }
+    }
+
+    /// The rule of a Role that allows this call.
+    pub fn rule(&self) -> String {
+        let Right { group, resource, name, verb, namespace } = self.right();
+        let group = if group.is_empty() { "\"\"" } else { group };
         let named = name.map(|name| format!(", resourceNames: [{name}]")).unwrap_or_default();
         format!(
             "{{ apiGroups: [{group}], resources: [{resource}]{named}, verbs: [{verb}] }} in the namespace {namespace}"
@@ -66,6 +92,7 @@ impl ApiCall {
             ApiCall::Annotate(_) => "cluster.flux.gitRepository",
             ApiCall::List(_) => "cluster.flux",
             ApiCall::ListApplications(_) => "cluster.argocd",
+            ApiCall::ListPods(_) => "cluster.pods",
         }
     }
 
@@ -73,6 +100,7 @@ impl ApiCall {
     pub fn example(&self) -> &'static str {
         match self {
             ApiCall::ListApplications(_) => "deploy/argocd-access/role.yaml",
+            ApiCall::ListPods(_) => "deploy/pods-access/role.yaml",
             _ => "deploy/cluster-access/role.yaml",
         }
     }

@@ -14,6 +14,8 @@ pub struct Config {
     pub flux: Option<Flux>,
     /// The applications of Argo CD.
     pub argocd: Option<Argocd>,
+    /// The pods whose images are compared with the repository.
+    pub pods: Option<Pods>,
 }
 
 /// Leader election among replicas.
@@ -76,6 +78,15 @@ pub struct Argocd {
     pub names: Vec<ObjectName>,
     /// The labels that they have, as a selector of Kubernetes.
     pub selector: Option<String>,
+}
+
+/// The pods whose images are compared with the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pods {
+    /// Their namespaces.
+    pub namespaces: Vec<ObjectName>,
+    /// The shortest time between two looks at them.
+    pub interval: Duration,
 }
 
 /// An object in a namespace.

@@ -2,6 +2,7 @@
 //! when another replica holds the Lease, or when it could not be renewed within the deadline, which is before another
 //! replica may take it.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -9,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::fault::Explain;
+use crate::fault::{Explain, Fault};
 
 use super::api::Cluster;
 use super::config::{Election, ElectionTiming, ObjectRef};
@@ -60,7 +61,8 @@ impl LeaderElector {
         let (timing, resign) = (election.timing, CancellationToken::new());
         tracing::info!(%lease, %identity, "this replica takes part in the election");
         let observer = LeaseObserver::new(identity, timing.lease_duration);
-        let candidate = Candidate { cluster, lease, timing, observer, leadership, renewed: None };
+        let (renewed, expires, errors) = Default::default();
+        let candidate = Candidate { cluster, lease, timing, observer, leadership, renewed, expires, errors };
         let task = tokio::spawn(candidate.run(resign.clone()));
         LeaderElector { leadership: shown, task: Some((task, resign)) }
     }
@@ -103,6 +105,10 @@ struct Candidate {
     leadership: watch::Sender<Leadership>,
     /// When the last successful renewal began, while this replica leads.
     renewed: Option<Instant>,
+    /// When the Lease of another replica expires, while that one leads.
+    expires: Option<Instant>,
+    /// The kinds of errors since the last successful attempt. Their messages may differ from one attempt to the next.
+    errors: BTreeSet<&'static str>,
 }
 
 impl Candidate {
@@ -112,12 +118,8 @@ impl Candidate {
                 () = resign.cancelled() => break,
                 () = self.step() => {}
             }
-            let pause = match self.may_lead_for() {
-                // Not beyond the moment at which the leadership ends.
-                Some(left) => self.timing.retry_period.min(left),
-                // With jitter, as in client-go, so that waiting replicas do not all try at once.
-                None => self.timing.retry_period.mul_f64(1.0 + 1.2 * fastrand::f64()),
-            };
+            let left = self.expires.map(|at| at.saturating_duration_since(Instant::now()));
+            let pause = pause(&self.timing, self.may_lead_for(), left, fastrand::f64());
             tokio::select! {
                 () = resign.cancelled() => break,
                 () = tokio::time::sleep(pause) => {}
@@ -144,10 +146,13 @@ impl Candidate {
         let begun = Instant::now();
         let limit = self.may_lead_for().unwrap_or(self.timing.renew_deadline);
         let attempted = tokio::time::timeout(limit, self.attempt(begun)).await;
+        self.expires = None;
         let error = match attempted {
-            Ok(Ok(leadership)) => {
+            Ok(Ok((leadership, expires))) => {
                 self.renewed = (leadership == Leadership::Leader).then_some(begun);
-                return self.announce(leadership);
+                self.expires = expires;
+                self.errors.clear();
+                return self.announce(leadership, true);
             }
             Ok(Err(error)) => Some(error),
             Err(_) => None,
@@ -159,9 +164,11 @@ impl Candidate {
                 None => error.to_string(),
             },
         );
+        let fault = error.as_ref().map_or(Fault::Transient, ClusterError::fault);
+        let is_news = self.errors.insert(fault.label());
         match (self.may_lead_for(), &error) {
             (Some(left), error) if !left.is_zero() => {
-                if !matches!(error, Some(ClusterError::Conflict { .. })) {
+                if !matches!(error, Some(ClusterError::Conflict { .. })) && is_news {
                     tracing::warn!(lease = %self.lease, error = %words, "cannot renew the Lease; retrying");
                 }
             }
@@ -169,16 +176,20 @@ impl Candidate {
             (None, Some(ClusterError::Conflict { .. })) => {}
             _ => {
                 self.renewed = None;
-                self.announce(Leadership::Unknown { reason: Some(words) });
+                self.announce(Leadership::Unknown { reason: Some(words) }, is_news);
             }
         }
     }
 
-    async fn attempt(&mut self, begun: Instant) -> Result<Leadership, ClusterError> {
+    /// Makes one attempt, and returns the leadership, with the moment at which the Lease of another leader expires.
+    async fn attempt(&mut self, begun: Instant) -> Result<(Leadership, Option<Instant>), ClusterError> {
         let found = self.cluster.lease(&self.lease).await?;
         let exists = found.is_some();
-        let lease = match self.observer.observe(&self.lease, found, clock::now(), Instant::now()) {
-            LeaseAction::Wait { leader } => return Ok(Leadership::Follower { leader }),
+        let now = Instant::now();
+        let lease = match self.observer.observe(&self.lease, found, clock::now(), now) {
+            LeaseAction::Wait { leader, expires_in } => {
+                return Ok((Leadership::Follower { leader }, now.checked_add(expires_in)));
+            }
             LeaseAction::Write(lease) => lease,
         };
         let written = if exists {
@@ -187,7 +198,7 @@ impl Candidate {
             self.cluster.create_lease(&self.lease, &lease).await?
         };
         self.observer.wrote(&written, begun);
-        Ok(Leadership::Leader)
+        Ok((Leadership::Leader, None))
     }
 
     async fn release(&self) -> Result<(), ClusterError> {
@@ -198,25 +209,59 @@ impl Candidate {
         }
     }
 
-    fn announce(&self, leadership: Leadership) {
-        self.leadership.send_if_modified(|before| {
-            let has_changed = *before != leadership;
-            if has_changed {
-                match &leadership {
-                    Leadership::Leader => {
-                        tracing::info!(lease = %self.lease, identity = self.observer.identity(), "this replica leads");
-                    }
-                    Leadership::Follower { leader } => {
-                        tracing::info!(lease = %self.lease, %leader, "another replica leads");
-                    }
-                    Leadership::Unknown { reason } => {
-                        let reason = reason.as_deref().unwrap_or_default();
-                        tracing::error!(lease = %self.lease, error = reason, "it is unknown which replica leads; nothing is pushed");
-                    }
-                }
-                before.clone_from(&leadership);
+    /// Announces the leadership. During an outage, an error is logged only if there is news.
+    fn announce(&self, leadership: Leadership, is_news: bool) {
+        let before = self.leadership.borrow().clone();
+        if before == leadership {
+            return;
+        }
+        match &leadership {
+            Leadership::Leader => {
+                tracing::info!(lease = %self.lease, identity = self.observer.identity(), "this replica leads");
             }
-            has_changed
-        });
+            Leadership::Follower { leader } => tracing::info!(lease = %self.lease, %leader, "another replica leads"),
+            Leadership::Unknown { reason } => {
+                let begins = !matches!(before, Leadership::Unknown { reason: Some(_) });
+                if is_news || begins {
+                    let reason = reason.as_deref().unwrap_or_default();
+                    tracing::error!(lease = %self.lease, error = reason, "it is unknown which replica leads; nothing is pushed");
+                }
+            }
+        }
+        self.leadership.send_replace(leadership);
+    }
+}
+
+/// Returns the time until the next attempt of a replica that may lead for `leads_for`, or follows a leader whose Lease
+/// expires in `expires_in`, or knows of no leader. `random` is between 0 and 1.
+fn pause(timing: &ElectionTiming, leads_for: Option<Duration>, expires_in: Option<Duration>, random: f64) -> Duration {
+    let period = timing.retry_period;
+    match (leads_for, expires_in) {
+        // Not beyond the moment at which the leadership ends.
+        (Some(left), _) => period.min(left),
+        // A Lease expires some time after its last renewal was seen, so a renewal that is seen late delays the takeover. Not
+        // beyond the moment at which it expires. Jitter keeps several replicas from trying at once.
+        (None, Some(left)) => period.mul_f64(0.4 + 0.2 * random).min(left),
+        // As in client-go. The API may be down, so there is no hurry.
+        (None, None) => period.mul_f64(1.0 + 1.2 * random),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_follower_looks_twice_per_period_and_exactly_when_the_lease_expires() {
+        let timing = ElectionTiming::default();
+        let seconds = Duration::from_secs_f64;
+        for random in [0.0, 0.5, 1.0] {
+            let look = pause(&timing, None, Some(seconds(15.0)), random);
+            assert!(seconds(0.8) <= look && look <= seconds(1.2), "{look:?}");
+            assert_eq!(pause(&timing, None, Some(seconds(0.3)), random), seconds(0.3));
+            assert!(pause(&timing, None, None, random) >= timing.retry_period);
+            assert_eq!(pause(&timing, Some(seconds(9.0)), None, random), timing.retry_period);
+            assert_eq!(pause(&timing, Some(seconds(0.5)), None, random), seconds(0.5));
+        }
     }
 }

@@ -25,6 +25,8 @@ pub enum LeaseAction {
     Wait {
         /// The identity of the leader.
         leader: String,
+        /// The time until its Lease expires unless it is renewed.
+        expires_in: Duration,
     },
     /// Create, take or renew the Lease by writing this.
     Write(Box<Lease>),
@@ -61,9 +63,9 @@ impl LeaseObserver {
         self.observed = Some((spec.clone(), since));
         let holder = spec.holder_identity.clone().unwrap_or_default();
         let seconds = spec.lease_duration_seconds.map_or(0, |seconds| seconds.max(0).unsigned_abs());
-        let has_expired = at.saturating_duration_since(since) >= Duration::from_secs(seconds.into());
-        if !holder.is_empty() && holder != self.identity && !has_expired {
-            return LeaseAction::Wait { leader: holder };
+        let expires_in = Duration::from_secs(seconds.into()).saturating_sub(at.saturating_duration_since(since));
+        if !holder.is_empty() && holder != self.identity && !expires_in.is_zero() {
+            return LeaseAction::Wait { leader: holder, expires_in };
         }
         lease.spec = Some(self.spec(&spec, now));
         LeaseAction::Write(Box::new(lease))
@@ -124,7 +126,7 @@ mod tests {
     fn written(action: LeaseAction) -> Lease {
         match action {
             LeaseAction::Write(lease) => *lease,
-            LeaseAction::Wait { leader } => panic!("{leader} leads"),
+            LeaseAction::Wait { leader, .. } => panic!("{leader} leads"),
         }
     }
 
@@ -148,15 +150,19 @@ mod tests {
         let mut lease = written(one.observe(&place(), None, at(0), start));
         for step in 0..10 {
             let seen = two.observe(&place(), Some(lease.clone()), at(2_000_000_000), start + 10 * step * SECOND);
-            assert_eq!(seen, LeaseAction::Wait { leader: "one".to_owned() });
+            assert_eq!(seen, LeaseAction::Wait { leader: "one".to_owned(), expires_in: 15 * SECOND });
             lease = written(one.observe(&place(), Some(lease), at(1 + i64::from(step)), start));
         }
         let last = start + 100 * SECOND;
         let wait = |two: &mut LeaseObserver, after: Duration| {
             two.observe(&place(), Some(lease.clone()), at(2_000_000_000), last + after)
         };
-        assert!(matches!(wait(&mut two, Duration::ZERO), LeaseAction::Wait { .. }));
-        assert!(matches!(wait(&mut two, 14 * SECOND), LeaseAction::Wait { .. }));
+        let left = |action| match action {
+            LeaseAction::Wait { expires_in, .. } => Some(expires_in),
+            LeaseAction::Write(_) => None,
+        };
+        assert_eq!(left(wait(&mut two, Duration::ZERO)), Some(15 * SECOND));
+        assert_eq!(left(wait(&mut two, 14 * SECOND)), Some(SECOND));
         let taken = written(wait(&mut two, 15 * SECOND)).spec.expect("a spec");
         assert_eq!((taken.holder_identity.as_deref(), taken.lease_transitions), (Some("two"), Some(1)));
         assert_eq!(taken.acquire_time, Some(MicroTime::from(at(2_000_000_000))));

@@ -25,9 +25,7 @@ const BODY: &str = "{}";
 /// Notifies a Receiver. Its files are read on each call, so that they can be rotated.
 pub async fn notify(receiver: &Receiver) -> Result<(), ClusterError> {
     let file = &receiver.url_file;
-    let text = read(file)?;
-    let url = Url::parse(text.expose()).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
-    let url = url.ok_or_else(|| ClusterError::ReceiverUrl { file: file.clone() })?;
+    let url = url_of(receiver)?;
     let host = url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
     let failed = |reason: String, status| ClusterError::Receiver { host: host.clone(), reason, status };
     let unreachable = |error: reqwest::Error| {
@@ -57,6 +55,18 @@ pub async fn notify(receiver: &Receiver) -> Result<(), ClusterError> {
     } else {
         Err(failed(format!("it responded with status {}", status.as_u16()), Some(status.as_u16())))
     }
+}
+
+/// Checks the files of a Receiver, without notifying it.
+pub fn check_files(receiver: &Receiver) -> Result<(), ClusterError> {
+    url_of(receiver)?;
+    receiver.secret_file.as_deref().map(read).transpose().map(drop)
+}
+
+fn url_of(receiver: &Receiver) -> Result<Url, ClusterError> {
+    let file = &receiver.url_file;
+    let url = Url::parse(read(file)?.expose()).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
+    url.ok_or_else(|| ClusterError::ReceiverUrl { file: file.clone() })
 }
 
 fn signature(key: &Secret<String>) -> String {

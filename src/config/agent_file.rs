@@ -41,7 +41,7 @@ pub struct FileConfig {
 /// Reads the agent's own file.
 pub fn read(root: Node, environment: Environment<'_>, diagnostics: &Diagnostics) -> FileConfig {
     let mut root = Section::new("", root, diagnostics);
-    let config = FileConfig {
+    let mut config = FileConfig {
         git: root.section("git").map(sections::git::read).unwrap_or_default(),
         registries: sections::registries::read(root.sections("registries")),
         sources: sections::sources::read(root.sections("sources")),
@@ -56,6 +56,9 @@ pub fn read(root: Node, environment: Environment<'_>, diagnostics: &Diagnostics)
             .unwrap_or_default(),
     };
     root.finish();
+    if config.agent.commit_link.is_some() {
+        config.notify.iter_mut().for_each(Channel::link_like_events);
+    }
     config
 }
 
@@ -119,6 +122,9 @@ mod tests {
         assert!(!format!("{channels:?}").contains("/home/me"), "a URL from the environment is shown");
         let Service::Gitea(forge) = &channels[2].service else { panic!("{channels:?}") };
         assert_eq!(forge.api.as_str(), "https://g.example/api/v1");
+        assert_eq!(forge.pages.as_ref().map(url::Url::as_str), Some("https://g.example/"));
+        let linked = valid(&format!("{text}agent: {{ commitUrl: 'https://c.example/{{sha}}' }}\n")).notify;
+        assert!(matches!(&linked[2].service, Service::Gitea(forge) if forge.pages.is_none()), "{linked:?}");
         let wrong = "notify:\n- slack: {url: 'https://x'}\n- teams: {urlEnv: NOWHERE}\n  events: [update]\n- webhook: {urlFile: /u, template: '{{ titel }}'}\n  slack: {urlFile: /u}\n- matrix: {server: 'https://u:sesame@m', room: '#a:m', tokenFile: /t}\n- github: {repository: infra, tokenFile: /t, tokenEnv: HOME}\n";
         let found = errors(wrong);
         for part in [

@@ -1,5 +1,6 @@
 //! The end of a cycle: its report, and the pull request that proposes its updates.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::image::{Repository, Version};
@@ -25,8 +26,12 @@ impl Engine {
         run: Run<'_>,
     ) -> Result<Report, CycleError> {
         let (_, memory) = self.style_and_memory();
-        let notes = self.update_pull_request(&outcome, operation, run.mode, run.state).await?;
+        let about_proposal = self.update_pull_request(&outcome, operation, run.mode, run.state).await?;
         let Outcome { tips: (tip, _), decision, changes, commit, attempts, is_proposed, .. } = outcome;
+        let mut notes = [decision.notes.as_slice(), &about_proposal].concat();
+        let mut seen = BTreeSet::new();
+        // Several fields may lead to the same note.
+        notes.retain(|note| seen.insert(note.clone()));
         let is_proposal = is_proposed && commit.is_some();
         let pushed = commit.filter(|_| !is_proposal);
         if let Some(commit) = pushed {
@@ -52,7 +57,7 @@ impl Engine {
             attempts,
             duration_ms: run.start.elapsed().as_millis() as u64,
             changes,
-            notes: [decision.notes, notes].concat(),
+            notes,
         })
     }
 

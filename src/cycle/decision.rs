@@ -82,7 +82,7 @@ impl Decision {
                 Err(error) if is_by_name => return Err(error.into()),
                 Err(error) => {
                     let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                    tracing::error!(%file, %error, %why, "a file could not be edited; its fields stay");
+                    tracing::debug!(%file, %error, %why, "a file could not be edited; its fields stay");
                     for update in self.gated.drop_file(&file) {
                         let (tag, detail) = (update.to.tag.clone(), format!("{error}: {why}"));
                         let skipped = Skipped::field(&update.file, &update.field, tag, Reason::NoCandidate, detail);

@@ -6,6 +6,7 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use crate::clock;
+use crate::fault::Explain;
 use crate::image::{Digest, Repository, Tag, Version};
 use crate::manifest::field::Shape;
 use crate::manifest::inventory::Inventory;
@@ -21,8 +22,8 @@ use super::candidates::findings_cache::FindingsCache;
 use super::candidates::round::{Round, ScanDetail};
 use super::time_limit::TimeLimit;
 
-/// The number of images that are verified at a time; the client limits the requests to each host.
-const IMAGES: usize = 16;
+/// The number of images that a command verifies at a time; the client limits the requests to each host.
+pub const IMAGES: usize = 16;
 
 /// The state of a deployed image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -49,19 +50,23 @@ pub struct Deployed {
     pub status: Status,
     /// The problem.
     pub detail: Option<String>,
+    /// What to do about it.
+    #[serde(skip)]
+    pub help: Option<String>,
     /// The problem that is going to occur unless something is done.
     pub warning: Option<String>,
     /// The places of its fields: `file:line`.
     pub places: Vec<String>,
 }
 
-/// Verifies every image that a field holds, whether a policy governs it or not. Fields that a kustomization overrides
-/// deploy nothing.
+/// Verifies every image that a field holds, whether a policy governs it or not, `at_once` of them at a time. Fields that a
+/// kustomization overrides deploy nothing.
 pub async fn verify(
     registry: &Client,
     sources: &Sources,
     inventory: &Inventory,
     policies: &PolicySet,
+    at_once: usize,
 ) -> Vec<Deployed> {
     let mut images: BTreeMap<(&Repository, Version), Vec<String>> = BTreeMap::new();
     for located in inventory.fields.iter().filter(|located| located.shadowed_by.is_none()) {
@@ -82,17 +87,17 @@ pub async fn verify(
             let part_cache = &part_cache;
             async move {
                 let platforms = policies.platforms_of(repository);
-                let (status, detail) = match registry.check_integrity(repository, &version, platforms, part_cache).await
-                {
-                    Ok(_) => (Status::Ok, None),
-                    Err(error) => (status_of(&error), Some(error.to_string())),
+                let checked = registry.check_integrity(repository, &version, platforms, part_cache).await;
+                let (status, detail, help) = match checked {
+                    Ok(_) => (Status::Ok, None, None),
+                    Err(error) => (status_of(&error), Some(error.to_string()), error.help()),
                 };
                 let Version { tag, digest } = version;
-                Deployed { image: repository.clone(), tag, digest, status, detail, warning, places }
+                Deployed { image: repository.clone(), tag, digest, status, detail, help, warning, places }
             }
         })
         .collect();
-    stream::iter(checks).buffered(IMAGES).collect().await
+    stream::iter(checks).buffered(at_once).collect().await
 }
 
 fn status_of(error: &RegistryError) -> Status {

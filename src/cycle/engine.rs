@@ -233,6 +233,12 @@ impl Engine {
         Ok(Tip::fetch(BareClone::open(self.repo.clone())?, &self.trees)?)
     }
 
+    /// Returns a commit that is in the clone, with another cache for its tree if there is one.
+    pub(super) fn tip_at(&self, commit: CommitId, trees: Option<TreeCache>) -> Result<Tip, CycleError> {
+        let trees = trees.map_or_else(|| Arc::clone(&self.trees), Arc::new);
+        Ok(Tip::new(BareClone::open(self.repo.clone())?, commit, &trees))
+    }
+
     /// Returns the files that may be edited.
     pub(super) fn paths(&self) -> &PathFilter {
         &self.paths

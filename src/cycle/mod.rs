@@ -23,6 +23,9 @@
 //! - [`secrets`]: the SOPS files of a tip
 //! - [`write`](mod): commits, pushes and pull requests
 //! - [`deployed`]: checks that all deployed images can still be pulled
+//! - [`deployed_checks`]: checks of what is deployed, which run beside cycles
+//! - [`deployed_tree`]: the image fields of a commit, for checks between cycles
+//! - [`drift`]: pods that run something else than the repository says
 //! - [`queries`]: questions of commands that only read
 //! - [`move_log`]: the latest moves of all fields, for a process that keeps running
 //! - [`replay`]: the history of all fields, and what it lacks
@@ -37,6 +40,9 @@ mod conclude;
 pub mod context;
 pub mod decision;
 pub mod deployed;
+pub mod deployed_checks;
+pub mod deployed_tree;
+pub mod drift;
 pub mod engine;
 pub mod error;
 pub mod evidence;

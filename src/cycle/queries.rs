@@ -1,10 +1,14 @@
 //! Questions about the newest tip of a branch, for commands that only read.
 
+use std::collections::BTreeSet;
+
 use tokio::task::block_in_place;
 
+use crate::image::Repository;
 use crate::manifest::inventory::NamedFileError;
 use crate::manifest::prefilter::Prefilter;
 use crate::sops::audit::FileVerdict;
+use crate::stage::definition::ApprovalBy;
 use crate::window::schedule::Schedule;
 
 use super::engine::{Engine, Hosts};
@@ -13,13 +17,30 @@ use super::idle::{self, Thoroughness};
 use super::schedules;
 use super::secrets::verify::Progress;
 
-/// Returns notes on the policies and paths that have no effect.
-pub fn idle(engine: &Engine) -> Result<Vec<String>, CycleError> {
+/// What a branch needs of the systems around it, and what in its configuration has no effect.
+#[derive(Debug)]
+pub struct Needs {
+    /// Notes on the policies and paths that have no effect.
+    pub idle: Vec<String>,
+    /// The images that are looked up in registries.
+    pub images: BTreeSet<Repository>,
+    /// Whether a stage is approved in pull requests.
+    pub proposes: bool,
+}
+
+/// Returns what the branch needs.
+pub fn needs(engine: &Engine) -> Result<Needs, CycleError> {
     block_in_place(|| {
         let tip = engine.tip()?;
         let config = engine.tree_config(&tip, Hosts::Allowed)?;
         let inventory = tip.inventory(&config.field_rules, &Prefilter::Everything)?;
-        Ok(idle::notes(&tip, &config, &inventory, engine.paths(), Thoroughness::WithSimilar)?)
+        let idle = idle::notes(&tip, &config, &inventory, engine.paths(), Thoroughness::WithSimilar)?;
+        let followed = config.governed(&inventory).map(|(located, _)| located);
+        let looked_up = followed.chain(config.promoted(&inventory).map(|(located, _)| located));
+        let images = looked_up.map(|located| located.field.repository.clone()).collect();
+        let approvals = config.stages.stages.iter().filter_map(|stage| stage.approval.as_ref());
+        let proposes = approvals.map(|approval| approval.by).any(|by| by != ApprovalBy::Signature);
+        Ok(Needs { idle, images, proposes })
     })
 }
 

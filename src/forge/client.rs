@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use super::commit_status::{CommitStatus, NewStatus};
 use super::config::{Config, Kind};
 use super::error::ForgeError;
-use super::pull_request::{Draft, ListedPullRequest, Merge, MergeResult, PullRequest};
+use super::pull_request::{Draft, ListedPullRequest, Merge, MergeResult, PullRequest, State};
 use super::review::Review;
+use super::rights::{self, Right};
 use super::transport::{Response, Transport};
 use super::{gitea, github, gitlab, merge, pulls, reviews, statuses};
 
@@ -106,7 +107,10 @@ impl Forge {
         }
         let mut seen = self.seen.lock();
         // A page begins with the newest.
-        for pull_request in found.into_iter().rev() {
+        for mut pull_request in found.into_iter().rev() {
+            if let Some(known) = seen.own.get(&pull_request.number) {
+                keep_closer(known, &mut pull_request);
+            }
             seen.own.insert(pull_request.number, pull_request);
         }
         seen.until = newest;
@@ -116,6 +120,20 @@ impl Forge {
     /// The pull requests that were listed before. Sends no request.
     pub fn known(&self) -> Vec<PullRequest> {
         self.seen.lock().own.values().cloned().collect()
+    }
+
+    /// Returns who closed a pull request at a time, if the forge reports that. Lists of pull requests only have it on
+    /// GitLab.
+    pub async fn closed_by(&self, number: u64, at: Timestamp) -> Result<Option<String>, ForgeError> {
+        let closer = match self.config().kind {
+            Kind::Gitea => self.within_time(gitea::closed_by(&self.transport, number, at)).await?,
+            Kind::GitHub => self.within_time(github::closed_by(&self.transport, number)).await?,
+            Kind::GitLab => None,
+        };
+        if let Some(State::Closed { by, .. }) = self.seen.lock().own.get_mut(&number).map(|known| &mut known.state) {
+            by.clone_from(&closer);
+        }
+        Ok(closer)
     }
 
     /// Opens a pull request.
@@ -172,11 +190,31 @@ impl Forge {
         statuses::set(&self.transport, commit, status).await
     }
 
+    /// Checks that the token may open, label and close pull requests, without changing anything.
+    pub async fn try_pull_requests(&self) -> Result<(), ForgeError> {
+        self.within_time(rights::try_pull_requests(&self.transport)).await
+    }
+
+    /// Checks that the token may set statuses of commits, without changing anything.
+    pub async fn try_statuses(&self) -> Result<(), ForgeError> {
+        self.within_time(rights::try_right(&self.transport, Right::SetStatuses)).await
+    }
+
     async fn page(&self, page: usize) -> Result<Response<Vec<ListedPullRequest>>, ForgeError> {
         match self.config().kind {
             Kind::Gitea => gitea::page(&self.transport, page).await,
             Kind::GitHub => github::page(&self.transport, page).await,
             Kind::GitLab => gitlab::page(&self.transport, page).await,
         }
+    }
+}
+
+/// Keeps the name of who closed a pull request, which lists do not repeat.
+fn keep_closer(known: &PullRequest, listed: &mut PullRequest) {
+    if let (State::Closed { at: before, by: Some(who) }, State::Closed { at, by: by @ None }) =
+        (&known.state, &mut listed.state)
+        && before == at
+    {
+        *by = Some(who.clone());
     }
 }

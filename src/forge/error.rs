@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fault::{Explain, Fault};
+use crate::http::complaint::Complaint;
 use crate::http::redirect::RedirectError;
 
 /// A failed request to a forge.
@@ -15,11 +16,14 @@ pub enum ForgeError {
     #[error("cannot read the token in {}", file.display())]
     TokenFile { file: PathBuf, source: io::Error },
     /// The token was rejected, or lacks a permission.
-    #[error("{host} rejected the token from {} ({status}) for {what}{}", file.display(), message.iter().map(|message| format!(": {message}")).collect::<String>())]
-    Denied { host: String, file: PathBuf, status: u16, what: String, message: Option<String> },
+    #[error("{host} rejected the token from {} ({status}) for {what}{}", file.display(), Complaint::appended(complaint.message.as_ref()))]
+    Denied { host: String, file: PathBuf, status: u16, what: String, complaint: Box<Complaint> },
+    /// The user of the token may not push to the repository.
+    #[error("the user of the token from {} may not push to {repository} on {host}", file.display())]
+    Reader { host: String, repository: String, file: PathBuf },
     /// The repository, or something in it, does not exist, or the token may not see it.
-    #[error("{host} found nothing for {what}: it does not have that in {repository}, or does not show it to the token from {}", file.display())]
-    NotFound { host: String, repository: String, file: PathBuf, what: String },
+    #[error("{host} found nothing for {what}: it does not have that in {repository}, or does not show it to the token from {}{}", file.display(), Complaint::appended(complaint.message.as_ref()))]
+    NotFound { host: String, repository: String, file: PathBuf, what: String, complaint: Box<Complaint> },
     /// The connection failed.
     #[error("cannot reach the forge {host}: {reason}")]
     Unreachable { host: String, reason: String },
@@ -27,8 +31,8 @@ pub enum ForgeError {
     #[error("the forge {host} did not respond within {} s", after.as_secs())]
     TimedOut { host: String, after: Duration },
     /// The forge has a problem, or asks for a later retry.
-    #[error("{host} responded with {status} to {what}{}", wait.map(|wait| format!("; it asks to wait {} s", wait.as_secs())).unwrap_or_default())]
-    Unavailable { host: String, status: u16, what: String, wait: Option<Duration> },
+    #[error("{host} responded with {status} to {what}{}{}", Complaint::appended(message.as_ref()), wait.map(|wait| format!("; it asks to wait {} s", wait.as_secs())).unwrap_or_default())]
+    Unavailable { host: String, status: u16, what: String, message: Option<String>, wait: Option<Duration> },
     /// The forge refused the request for another reason.
     #[error("{host} refused {what} ({status}): {message}")]
     Refused { host: String, what: String, status: u16, message: String },
@@ -44,7 +48,7 @@ impl Explain for ForgeError {
     fn fault(&self) -> Fault {
         match self {
             ForgeError::TokenFile { .. } => Fault::BadInput,
-            ForgeError::Denied { .. } | ForgeError::NotFound { .. } => Fault::Denied,
+            ForgeError::Denied { .. } | ForgeError::Reader { .. } | ForgeError::NotFound { .. } => Fault::Denied,
             ForgeError::Unreachable { .. }
             | ForgeError::TimedOut { .. }
             | ForgeError::Unavailable { .. }
@@ -55,9 +59,34 @@ impl Explain for ForgeError {
     }
 
     fn help(&self) -> Option<String> {
-        Some(match self {
+        Some(match (self, self.lacks()) {
+            (ForgeError::NotFound { .. }, Some(lacks)) => {
+                format!("check the path of git.url and the URL of the forge; the token needs {lacks}")
+            }
+            (_, Some(lacks)) => {
+                format!("give the token in git.pullRequest.tokenFile (or git.forge.tokenFile) {lacks}")
+            }
+            (error, None) => error.usual_help(),
+        })
+    }
+}
+
+impl ForgeError {
+    /// Returns what the token lacks, if the forge tells.
+    fn lacks(&self) -> Option<&String> {
+        match self {
+            ForgeError::Denied { complaint, .. } | ForgeError::NotFound { complaint, .. } => complaint.lacks.as_ref(),
+            _ => None,
+        }
+    }
+
+    fn usual_help(&self) -> String {
+        match self {
             ForgeError::TokenFile { .. } => {
                 "check git.pullRequest.tokenFile (or git.forge.tokenFile) and its permissions".to_owned()
+            }
+            ForgeError::Reader { .. } => {
+                "give the user write access to the repository (GitLab: at least the role Developer)".to_owned()
             }
             ForgeError::Denied { .. } => {
                 "check git.pullRequest.tokenFile (or git.forge.tokenFile); the token must be allowed to read the \
@@ -80,6 +109,6 @@ impl Explain for ForgeError {
                 "check git.pullRequest.url and git.pullRequest.forge, and that the product's API is available there"
                     .to_owned()
             }
-        })
+        }
     }
 }

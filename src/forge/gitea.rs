@@ -1,6 +1,7 @@
 //! Gitea and Forgejo, according to their swagger (`/api/swagger`): `repoListPullRequests`, `repoCreatePullRequest`,
-//! `issueListLabels`, `issueCreateLabel`.
+//! `issueListLabels`, `issueCreateLabel`, `issueGetCommentsAndTimeline`.
 
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -19,6 +20,17 @@ const PAGES: usize = 40;
 /// New labels need a colour.
 const COLOUR: &str = "#207de5";
 
+/// The most that the times of a pull request and of the event that closed it differ.
+const CLOSED: SignedDuration = SignedDuration::from_mins(1);
+
+/// An event of the timeline (Gitea, `TimelineComment`).
+#[derive(Deserialize)]
+struct TimelineEvent {
+    #[serde(rename = "type")]
+    kind: String,
+    user: Option<pulls::User>,
+}
+
 #[derive(Deserialize)]
 struct Label {
     id: i64,
@@ -34,6 +46,17 @@ pub async fn page(forge: &Transport, page: usize) -> Result<Response<Vec<ListedP
 pub async fn open(forge: &Transport, draft: &Draft) -> Result<PullRequest, ForgeError> {
     let labels = labels(forge).await?;
     Ok(pulls::open(forge, draft, json!({ "labels": labels })).await?.into_own())
+}
+
+/// Returns who closed a pull request at a time. Gitea only says so in the timeline, whose last such event counts.
+pub async fn closed_by(forge: &Transport, number: u64, at: Timestamp) -> Result<Option<String>, ForgeError> {
+    let since = at.checked_sub(CLOSED).unwrap_or(at).strftime("%Y-%m-%dT%H:%M:%SZ");
+    let repository_path = pulls::repository_path(forge);
+    let target = format!("{repository_path}/issues/{number}/timeline?since={since}&limit={PAGE}");
+    // The oldest come first, so one page is enough.
+    let events = forge.send::<Option<Vec<TimelineEvent>>>(Request::get(target)).await?.body.unwrap_or_default();
+    let last = events.into_iter().rfind(|event| event.kind == "close");
+    Ok(last.and_then(|event| event.user).map(|user| user.person().login))
 }
 
 /// The ids of the wanted labels. Missing labels are created.

@@ -1,7 +1,8 @@
 //! GitHub, according to its REST API of 2022-11-28: "List pull requests", "Create a pull request", "Add labels to an
-//! issue".
+//! issue", "Get an issue".
 
 use reqwest::Method;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 
@@ -20,6 +21,19 @@ pub async fn page(forge: &Transport, page: usize) -> Result<Response<Vec<ListedP
         "{repository_path}/pulls?state=all&head={head}&base={base}&sort=updated&direction=desc&per_page=100&page={page}"
     );
     pulls::page(forge, target).await
+}
+
+/// What is known of a pull request as an issue.
+#[derive(Deserialize)]
+struct Issue {
+    closed_by: Option<pulls::User>,
+}
+
+/// Returns who closed a pull request.
+pub async fn closed_by(forge: &Transport, number: u64) -> Result<Option<String>, ForgeError> {
+    let target = format!("{}/issues/{number}", pulls::repository_path(forge));
+    let issue = forge.send::<Issue>(Request::get(target)).await?.body;
+    Ok(issue.closed_by.map(|user| user.person().login))
 }
 
 pub async fn open(forge: &Transport, draft: &Draft) -> Result<PullRequest, ForgeError> {

@@ -115,7 +115,9 @@ impl MergeRequest {
     fn into_own(self) -> PullRequest {
         let by = self.closed_by.map(|user| user.username);
         let state = match self.state.as_str() {
-            "merged" => State::Merged,
+            "merged" => State::Merged {
+                commits: [self.merge_commit_sha, self.squash_commit_sha].into_iter().flatten().collect(),
+            },
             "closed" => State::Closed { at: self.closed_at.unwrap_or(self.updated_at), by },
             _ => State::Open,
         };

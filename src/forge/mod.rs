@@ -7,6 +7,7 @@
 //! - [`pull_request`]: pull requests, as all forges have them
 //! - [`review`]: reviews of a pull request, as all forges have them
 //! - [`commit_status`]: statuses of a commit, as all forges have them
+//! - [`rights`]: what a token is allowed to do, tried without changing anything
 //! - `reviews`: reads reviews
 //! - `statuses`: reads and sets statuses
 //! - `merge`: merges a pull request
@@ -28,5 +29,6 @@ pub mod pull_request;
 mod pulls;
 pub mod review;
 mod reviews;
+pub mod rights;
 mod statuses;
 mod transport;

@@ -62,7 +62,10 @@ pub enum State {
     /// It is open.
     Open,
     /// It was merged.
-    Merged,
+    Merged {
+        /// The merge commit, and the commit that it was squashed to, as far as the forge reports them.
+        commits: Vec<String>,
+    },
     /// It was closed without being merged.
     Closed {
         /// When it was closed.

@@ -1,6 +1,6 @@
 //! The API that Gitea and GitHub share: Gitea's follows GitHub's.
 //!
-//! - Gitea's swagger (`/api/swagger`): `PullRequest`, `repoEditPullRequest`, `issueCreateComment`
+//! - Gitea's swagger (`/api/swagger`): `PullRequest`, `PRBranchInfo`, `repoEditPullRequest`, `issueCreateComment`
 //! - GitHub's REST API: "List pull requests", "Update a pull request", "Create an issue comment"
 
 use jiff::Timestamp;
@@ -43,6 +43,9 @@ pub struct User {
 struct Tip {
     #[serde(rename = "ref")]
     name: String,
+    /// The branch, according to Gitea, whose `ref` is `refs/pull/NUMBER/head` once the branch was deleted. GitHub adds the
+    /// owner.
+    label: Option<String>,
     sha: Option<String>,
     repo: Option<Repository>,
 }
@@ -115,14 +118,19 @@ impl Pull {
         // A fork may have a branch of the same name.
         let is_own = id(&self.head).is_some()
             && id(&self.head) == id(&self.base)
-            && self.head.name == forge.config.head
+            && self.head_branch() == forge.config.head
             && self.base.name == forge.config.base;
         ListedPullRequest { updated: self.updated_at, own: is_own.then(|| self.into_own()) }
     }
 
+    fn head_branch(&self) -> &str {
+        let is_deleted = self.head.name == format!("refs/pull/{}/head", self.number);
+        self.head.label.as_deref().filter(|_| is_deleted).unwrap_or(&self.head.name)
+    }
+
     pub fn into_own(self) -> PullRequest {
         let state = match (self.state.as_str(), self.merged_at) {
-            (_, Some(_)) => State::Merged,
+            (_, Some(_)) => State::Merged { commits: self.merge_commit_sha.into_iter().collect() },
             ("closed", None) => State::Closed { at: self.closed_at.unwrap_or(self.updated_at), by: None },
             _ => State::Open,
         };

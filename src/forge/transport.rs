@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::http;
 use crate::http::client::{self, Authorities, Client, SendError};
+use crate::http::complaint::Complaint;
 use crate::http::excerpt::excerpt;
 use crate::secret::Secret;
 
@@ -106,7 +107,8 @@ impl Transport {
         }
         let client::Response { status, headers, body, .. } = response;
         if !status.is_success() {
-            return Err(refusal(config, status, &headers, &body, what));
+            let complaint = Complaint::read(&headers, body.get(..ERROR_LIMIT).unwrap_or(&body));
+            return Err(refusal(config, status, &headers, complaint.hiding(&tokens_in(&sent.secrets)), what));
         }
         // Some successful responses have no body.
         let body = if body.is_empty() { b"null" } else { body.as_slice() };
@@ -160,42 +162,35 @@ fn authenticate(config: &Config, request: &mut client::Request) -> Result<(), Fo
     Ok(())
 }
 
-fn refusal(config: &Config, status: StatusCode, headers: &HeaderMap, body: &[u8], what: String) -> ForgeError {
+/// The tokens in header values, without their scheme.
+fn tokens_in(headers: &HeaderMap) -> Vec<&str> {
+    headers.values().filter_map(|value| value.to_str().ok()?.split(' ').next_back()).collect()
+}
+
+fn refusal(config: &Config, status: StatusCode, headers: &HeaderMap, complaint: Complaint, what: String) -> ForgeError {
     let (host, file) = (config.api.host().to_owned(), config.token_file.clone());
     let wait = http::wait::retry_after(headers);
+    let unavailable =
+        |host, what, message| ForgeError::Unavailable { host, status: status.as_u16(), what, message, wait };
     // GitHub, "Rate limits for the REST API": 403 as well as 429.
     let is_spent = headers.get("x-ratelimit-remaining").is_some_and(|left| left.as_bytes() == b"0");
     match status {
-        StatusCode::FORBIDDEN if is_spent || wait.is_some() => {
-            ForgeError::Unavailable { host, status: status.as_u16(), what, wait }
-        }
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
-            ForgeError::Unavailable { host, status: status.as_u16(), what, wait }
-        }
+        StatusCode::FORBIDDEN if is_spent || wait.is_some() => unavailable(host, what, complaint.message),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => unavailable(host, what, complaint.message),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            ForgeError::Denied { host, file, status: status.as_u16(), what, message: message(body) }
+            ForgeError::Denied { host, file, status: status.as_u16(), what, complaint: Box::new(complaint) }
         }
-        StatusCode::NOT_FOUND => ForgeError::NotFound { host, repository: config.repository.clone(), file, what },
-        status if status.is_server_error() => ForgeError::Unavailable { host, status: status.as_u16(), what, wait },
+        StatusCode::NOT_FOUND => ForgeError::NotFound {
+            host,
+            repository: config.repository.clone(),
+            file,
+            what,
+            complaint: Box::new(complaint),
+        },
+        status if status.is_server_error() => unavailable(host, what, complaint.message),
         status => {
-            let message = message(body).unwrap_or_else(|| "no reason given".to_owned());
+            let message = complaint.message.unwrap_or_else(|| "no reason given".to_owned());
             ForgeError::Refused { host, what, status: status.as_u16(), message }
         }
     }
-}
-
-/// The error message in a response: its `message`, which is a text or a list of texts, and GitHub's `errors`.
-fn message(body: &[u8]) -> Option<String> {
-    let is_small = body.len() <= ERROR_LIMIT;
-    let body = is_small.then(|| serde_json::from_slice::<Value>(body).ok()).flatten().unwrap_or_default();
-    let mut parts: Vec<String> = Vec::new();
-    for key in ["message", "error", "errors"] {
-        match &body[key] {
-            Value::Null => {}
-            Value::String(text) => parts.push(text.clone()),
-            other => parts.push(other.to_string()),
-        }
-    }
-    let plain = excerpt(&parts.join(": "));
-    (!plain.is_empty()).then_some(plain)
 }

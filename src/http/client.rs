@@ -143,6 +143,18 @@ impl Client {
         self.send_along(Route::new(request.url.clone()), request, limit).await
     }
 
+    /// Sends a request of whose response only the status matters. The beginning of the body is read if it is an error.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or redirects where it must not.
+    pub async fn send_for_status(&self, request: &Request, limit: usize) -> Result<Response, SendError> {
+        let (response, has_left) = self.follow(Route::new(request.url.clone()), request).await?;
+        if response.status().is_success() {
+            return read(response, 0, has_left).await;
+        }
+        read_beginning(response, limit, has_left).await
+    }
+
     /// Sends a request to a URL that a server named, such as that of a token server. It may lead no further than a
     /// redirect of that server.
     ///
@@ -161,7 +173,13 @@ impl Client {
         route
     }
 
-    async fn send_along(&self, mut route: Route, request: &Request, limit: usize) -> Result<Response, SendError> {
+    async fn send_along(&self, route: Route, request: &Request, limit: usize) -> Result<Response, SendError> {
+        let (response, has_left) = self.follow(route, request).await?;
+        read(response, limit, has_left).await
+    }
+
+    /// Sends a request, and follows redirects. Returns the response, and whether a redirect left the origin of the request.
+    async fn follow(&self, mut route: Route, request: &Request) -> Result<(reqwest::Response, bool), SendError> {
         let end = Instant::now() + self.timeout;
         loop {
             let response = self.hop(&route, request, end).await?;
@@ -170,7 +188,7 @@ impl Client {
                 drain(response).await;
                 continue;
             }
-            return read(response, limit, !route.carries_secrets()).await;
+            return Ok((response, !route.carries_secrets()));
         }
     }
 
@@ -246,6 +264,19 @@ async fn read(mut response: reqwest::Response, limit: usize, has_left: bool) -> 
         }
         body.extend_from_slice(&chunk);
     }
+    Ok(Response { status, headers, body, url, has_left })
+}
+
+/// Reads a response whose body may be cut off, or break off: only its beginning is shown to people.
+async fn read_beginning(mut response: reqwest::Response, limit: usize, has_left: bool) -> Result<Response, SendError> {
+    let (status, headers, url) = (response.status(), response.headers().clone(), response.url().clone());
+    let mut body = Vec::new();
+    while body.len() < limit
+        && let Ok(Some(chunk)) = response.chunk().await
+    {
+        body.extend_from_slice(&chunk);
+    }
+    body.truncate(limit);
     Ok(Response { status, headers, body, url, has_left })
 }
 

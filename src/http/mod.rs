@@ -5,6 +5,7 @@
 //! [`redirect`] is the only place that decides about them.
 //!
 //! - [`client`]: sends requests, follows redirects and limits the size of responses
+//! - [`complaint`]: what a server says about a request that it refuses
 //! - [`redirect`]: decides which redirects are followed, and who receives secrets
 //! - [`reach`]: tells public addresses from those of this machine and of private networks
 //! - [`resolver`]: resolves names, and keeps redirects away from private addresses
@@ -12,6 +13,7 @@
 //! - [`excerpt`]: the beginning of a text from a server, for messages
 
 pub mod client;
+pub mod complaint;
 pub mod excerpt;
 pub mod reach;
 pub mod redirect;

@@ -22,8 +22,12 @@ pub(super) fn request(forge: &Forge, scheme: &str, events: &[Event]) -> Result<O
     let path = NewStatus::path(&forge.repository, commit);
     let url = format!("{}{path}", forge.api.as_str().trim_end_matches('/'));
     let url = Url::parse(&url).map_err(|_| NotifyError::InvalidUrl)?;
-    let status =
-        NewStatus { context: forge.context.clone(), state, description: event.title.clone(), url: event.url.clone() };
+    let page = forge
+        .pages
+        .as_ref()
+        .map(|pages| format!("{}/{}/commit/{commit}", pages.as_str().trim_end_matches('/'), forge.repository));
+    let (context, description) = (forge.context.clone(), event.title.clone());
+    let status = NewStatus { context, state, description, url: page.or_else(|| event.url.clone()) };
     let body = status.body();
     Ok(Some(Request::json(url, &body).authorized(scheme, &forge.token.read()?)))
 }
@@ -39,6 +43,7 @@ mod tests {
     fn only_events_about_a_commit_set_its_status() {
         let forge = Forge {
             api: Url::parse("https://git.example.com/api/v1").expect("a URL"),
+            pages: None,
             repository: "org/infra".to_owned(),
             token: SecretSource::Value(Secret::new("t0ken".to_owned())),
             context: "tagalong".to_owned(),
@@ -54,5 +59,26 @@ mod tests {
         assert!(sent(Kind::Blocked).is_none());
         let without = Event { commit: None, ..Event::example(Kind::Updated) };
         assert!(request(&forge, "token", &[without]).expect("no error").is_none());
+    }
+
+    #[test]
+    fn statuses_link_to_the_pages_of_the_forge() {
+        let page = |pages: Option<&str>| {
+            let forge = Forge {
+                api: Url::parse("https://git.example.com/gitea/api/v1").expect("a URL"),
+                pages: pages.map(|pages| Url::parse(pages).expect("a URL")),
+                repository: "org/infra".to_owned(),
+                token: SecretSource::Value(Secret::new("t0ken".to_owned())),
+                context: "tagalong".to_owned(),
+            };
+            let internal = Some("http://gitea.git.svc:3000/org/infra/commit/1".to_owned());
+            let event = Event { url: internal, ..Event::example(Kind::Updated) };
+            let request = request(&forge, "token", &[event]).expect("no error").expect("a request");
+            let body: serde_json::Value = serde_json::from_str(&request.body).expect("JSON");
+            body["target_url"].as_str().expect("an address").to_owned()
+        };
+        let expected = "https://git.example.com/gitea/org/infra/commit/0123456789abcdef0123456789abcdef01234567";
+        assert_eq!(page(Some("https://git.example.com/gitea/")), expected);
+        assert_eq!(page(None), "http://gitea.git.svc:3000/org/infra/commit/1");
     }
 }

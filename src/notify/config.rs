@@ -23,6 +23,15 @@ pub struct Channel {
     pub service: Service,
 }
 
+impl Channel {
+    /// Makes commit statuses link to the same page as other messages about the commit.
+    pub fn link_like_events(&mut self) {
+        if let Service::Gitea(forge) = &mut self.service {
+            forge.pages = None;
+        }
+    }
+}
+
 /// A service that is notified.
 #[derive(Debug, Clone)]
 pub enum Service {
@@ -72,6 +81,9 @@ pub enum Service {
 pub struct Forge {
     /// The base URL of its API.
     pub api: url::Url,
+    /// The base URL of its pages, if commit statuses link to these instead of what events link to: the repository may have
+    /// another address for git than for people.
+    pub pages: Option<url::Url>,
     /// `owner/name`.
     pub repository: String,
     /// A token that may set commit statuses.

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use reqwest::header::CONTENT_TYPE;
 
 use crate::http::client::{self, Authorities, Client, SendError};
+use crate::http::complaint::Complaint;
 use crate::http::{self, ConnectionFailure};
 
 use super::config::Channel;
@@ -14,6 +16,10 @@ use super::request::Request;
 
 /// The timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// The most of an error response that is read, in bytes.
+const ERROR_LIMIT: usize = 64 << 10;
+/// Shorter parts of a URL are words, such as `hooks`.
+const SHORTEST_SECRET: usize = 6;
 /// The longest `Retry-After` that is honoured.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
@@ -45,7 +51,8 @@ pub(super) async fn deliver(channel: &Channel, events: &[Event]) -> Result<bool,
         .await
 }
 
-async fn send(channel: &Channel, request: &Request) -> Result<(), NotifyError> {
+/// Sends a request once.
+pub(super) async fn send(channel: &Channel, request: &Request) -> Result<(), NotifyError> {
     let host = request.url.host_str().unwrap_or_default().to_owned();
     let unreachable = |error: reqwest::Error| {
         let reason = if error.is_timeout() { "no response in time".to_owned() } else { http::root_cause(&error) };
@@ -58,7 +65,7 @@ async fn send(channel: &Channel, request: &Request) -> Result<(), NotifyError> {
         sent = sent.with_secret(name.clone(), value).map_err(invalid)?;
     }
     sent.body = Some(request.body.clone().into_bytes());
-    let response = client.send(&sent, 0).await.map_err(|error| match error {
+    let response = client.send_for_status(&sent, ERROR_LIMIT).await.map_err(|error| match error {
         SendError::Redirect(problem) => NotifyError::Redirected { host: host.clone(), problem },
         SendError::Connection(error) => unreachable(error),
         SendError::Header(_) | SendError::TooLarge(_) => NotifyError::InvalidHeader { host: host.clone() },
@@ -67,7 +74,18 @@ async fn send(channel: &Channel, request: &Request) -> Result<(), NotifyError> {
         return Ok(());
     }
     let wait = http::wait::retry_after(&response.headers);
-    Err(NotifyError::Refused { host, status: response.status.as_u16(), wait })
+    let complaint = Complaint::read(&response.headers, &response.body).hiding(&secrets_of(channel, request));
+    Err(NotifyError::Refused { host, status: response.status.as_u16(), wait, complaint })
+}
+
+/// The secrets in a request: its tokens, and all parts of a URL that is a secret itself. Servers repeat URLs in their
+/// errors.
+fn secrets_of<'r>(channel: &Channel, request: &'r Request) -> Vec<&'r str> {
+    let tokens = request.headers.iter().filter(|(name, _)| *name != CONTENT_TYPE);
+    let tokens = tokens.filter_map(|(_, value)| value.expose().split(' ').next_back());
+    let url = Some(&request.url).filter(|_| channel.service.has_secret_url());
+    let parts = url.into_iter().flat_map(|url| url.path().split('/').chain(url.query()));
+    tokens.chain(parts.filter(|part| part.len() >= SHORTEST_SECRET)).collect()
 }
 
 /// The certificate authorities of a channel. Their file is read for each request, so that it can be rotated.

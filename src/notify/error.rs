@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::fault::{Explain, Fault, documentation};
 use crate::http::ConnectionFailure;
+use crate::http::complaint::Complaint;
 use crate::http::redirect::RedirectError;
 
 /// A failed delivery.
@@ -15,6 +16,9 @@ pub enum NotifyError {
     /// The file with the URL or token cannot be read.
     #[error("cannot read {}", file.display())]
     Unreadable { file: PathBuf, source: io::Error },
+    /// The file is empty.
+    #[error("{} is empty", file.display())]
+    Empty { file: PathBuf },
     /// The URL is invalid. It is not repeated.
     #[error("the URL of the channel is not a valid http or https URL")]
     InvalidUrl,
@@ -34,8 +38,8 @@ pub enum NotifyError {
     #[error("cannot notify {host}: {problem}")]
     Redirected { host: String, problem: RedirectError },
     /// The service rejected the request.
-    #[error("{host} responded with status {status}")]
-    Refused { host: String, status: u16, wait: Option<Duration> },
+    #[error("{host} responded with status {status}{}", Complaint::appended(complaint.message.as_ref()))]
+    Refused { host: String, status: u16, wait: Option<Duration>, complaint: Complaint },
 }
 
 impl NotifyError {
@@ -64,7 +68,10 @@ impl Explain for NotifyError {
             NotifyError::Redirected { problem, .. } => {
                 format!("if the service is at {} now, configure that URL for this channel under `notify`", problem.to)
             }
-            NotifyError::Unreadable { .. } | NotifyError::InvalidUrl | NotifyError::InvalidHeader { .. } => {
+            NotifyError::Unreadable { .. }
+            | NotifyError::Empty { .. }
+            | NotifyError::InvalidUrl
+            | NotifyError::InvalidHeader { .. } => {
                 "check the file or variable of this channel under `notify`".to_owned()
             }
             NotifyError::Authorities { .. } => "use a file of PEM certificates".to_owned(),
@@ -75,6 +82,9 @@ impl Explain for NotifyError {
                 "set the channel's caFile to the service's certificate authority".to_owned()
             }
             NotifyError::Unreachable { .. } => "check the network, and that the service is running".to_owned(),
+            NotifyError::Refused { complaint: Complaint { lacks: Some(lacks), .. }, .. } => {
+                format!("give the channel's token {lacks}")
+            }
             NotifyError::Refused { status: 401 | 403 | 404 | 410, .. } => {
                 "check the channel's URL or token, and its permissions".to_owned()
             }

@@ -33,13 +33,17 @@ pub enum Kind {
     BreakGlass,
     /// A check failed, which keeps a release out of a stage.
     CheckFailed,
+    /// A deployed image is missing or incomplete in its registry.
+    DeployedBroken,
+    /// Pods run something else than the repository says.
+    Drifted,
     /// A problem reported before is over.
     Recovered,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Kind; 14] = [
+    pub const ALL: [Kind; 16] = [
         Kind::Updated,
         Kind::Blocked,
         Kind::Held,
@@ -53,6 +57,8 @@ impl Kind {
         Kind::WindowOpened,
         Kind::BreakGlass,
         Kind::CheckFailed,
+        Kind::DeployedBroken,
+        Kind::Drifted,
         Kind::Recovered,
     ];
 
@@ -72,6 +78,8 @@ impl Kind {
             Kind::WindowOpened => "window-opened",
             Kind::BreakGlass => "break-glass",
             Kind::CheckFailed => "check-failed",
+            Kind::DeployedBroken => "deployed-broken",
+            Kind::Drifted => "drifted",
             Kind::Recovered => "recovered",
         }
     }

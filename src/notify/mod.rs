@@ -5,6 +5,7 @@
 //! - [`event`]: the events that channels are notified of
 //! - [`dispatcher`]: the queues of the channels, and how often each is served
 //! - `delivery`: delivers events to one channel, with retries
+//! - [`trial`]: tries whether a channel could deliver
 //! - `service`: the request that each service expects for an event
 //! - `request`: a request to a service
 //! - [`secret_source`]: the source of a URL or a token
@@ -25,4 +26,5 @@ pub mod metrics;
 mod request;
 pub mod secret_source;
 mod service;
+pub mod trial;
 pub mod webhook;

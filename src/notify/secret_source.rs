@@ -18,14 +18,16 @@ pub enum SecretSource {
 }
 
 impl SecretSource {
-    /// Reads the value, without the trailing newline that editors add.
+    /// Reads the value, without the trailing newline that editors add. An empty file is an error: as a key, it would prove
+    /// nothing.
     pub(super) fn read(&self) -> Result<Secret<String>, NotifyError> {
         match self {
             SecretSource::Value(value) => Ok(value.clone()),
             SecretSource::File(file) => {
                 let fail = |source| NotifyError::Unreadable { file: file.clone(), source };
                 let text = Secret::new(std::fs::read_to_string(file).map_err(fail)?);
-                Ok(Secret::new(text.expose().trim().to_owned()))
+                let text = Secret::new(text.expose().trim().to_owned());
+                if text.expose().is_empty() { Err(NotifyError::Empty { file: file.clone() }) } else { Ok(text) }
             }
         }
     }

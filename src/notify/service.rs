@@ -14,6 +14,11 @@ impl Service {
         matches!(self, Service::Slack { .. } | Service::Discord { .. } | Service::Teams { .. } | Service::Matrix { .. })
     }
 
+    /// Returns whether its URL is a secret, because knowing it is enough to send messages.
+    pub(super) fn has_secret_url(&self) -> bool {
+        !matches!(self, Service::Matrix { .. } | Service::Gitea(_) | Service::GitHub(_))
+    }
+
     /// The request for events: at least one for a chat, exactly one for any other service. `None` if the service has no
     /// notion of the event. `key` is the same for all attempts of one delivery.
     pub(super) fn request(&self, events: &[Event], key: &str) -> Result<Option<Request>, NotifyError> {

@@ -114,10 +114,13 @@ impl Change {
 pub struct NamedHolds(Vec<Hold>);
 
 impl NamedHolds {
-    /// Applies commits, given newest first, to the holds before them.
+    /// Applies commits, given newest first and without what was taken back among them, to the holds before them.
     pub fn after(before: &[Hold], records: &[Arc<CommitRecord>]) -> NamedHolds {
         let mut holds = before.to_vec();
         for record in records.iter().rev() {
+            if let Some(reverted) = &record.trailers.reverts {
+                holds.retain(|hold| hold.origin.commit().is_none_or(|commit| !commit.starts_with(reverted)));
+            }
             for resumed in &record.trailers.resumes {
                 holds.retain(|hold| !resumed.covers(&hold.target));
             }

@@ -18,6 +18,7 @@
 //! - [`never_back`]: compares what an update would write with what its field holds
 //! - [`order_record`]: the record of what put a version in its place in the order
 //! - [`proposal`]: the text of a pull request, and the holds of closed ones
+//! - `reverted`: the commit that a message says it reverts
 //! - [`rollback`]: plans for fields that return to earlier versions
 //! - [`skip`]: the fields and tags that do not move, with the reasons
 //! - [`stage_order`]: orders about stages, as trailers
@@ -25,6 +26,7 @@
 //! - [`together`]: values that are the tag of several images
 //! - [`trailer`]: the trailers of a commit
 //! - [`tree_config`]: the configuration of a tree
+//! - [`undone`]: orders that were taken back by reverting their commits
 //! - [`unmatched`]: policies that govern nothing
 //! - `version_text`: versions in trailers
 
@@ -46,6 +48,7 @@ pub mod message;
 pub mod never_back;
 pub mod order_record;
 pub mod proposal;
+mod reverted;
 pub mod rollback;
 pub mod skip;
 pub mod stage_order;
@@ -53,5 +56,6 @@ pub mod template;
 pub mod together;
 pub mod trailer;
 pub mod tree_config;
+pub mod undone;
 pub mod unmatched;
 mod version_text;

@@ -36,6 +36,8 @@ pub const INTRODUCTION: &str = "Merging this deploys it. Closing it without merg
 /// A pull request that was closed without being merged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClosedPullRequest {
+    /// Its number.
+    pub number: u64,
     /// Its name for people, such as `pull request #7`.
     pub name: String,
     /// Its URL.
@@ -47,6 +49,19 @@ pub struct ClosedPullRequest {
     /// The updates that it proposed.
     pub moves: Vec<RecordedMove>,
 }
+
+/// A pull request that was merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergedPullRequest {
+    /// The commits that it was merged in, by ID.
+    pub commits: Vec<String>,
+    /// What its text records, as trailers.
+    pub record: String,
+}
+
+/// The trailers of a record that count for a squashed commit: what moved and why, which the commit itself confirms. A text
+/// that can be edited later proves nothing else.
+const KEPT: [&str; 2] = ["Tagalong-Update: ", "Tagalong-Order: "];
 
 /// Returns the text of a pull request that proposes updates, below an introduction. `compare` returns the URL of a comparison between the
 /// commits of an update's old and new image.
@@ -95,9 +110,21 @@ pub fn belongs_to(message: &str, updates: &[GatedUpdate]) -> bool {
     is_update && is_part && !is_approved && !found.commands()
 }
 
+/// Returns what the text of a pull request records, as the trailers that the commit should have that it is squashed to.
+pub fn recorded_trailers(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    let kept = record_in(&text).lines().filter(|line| KEPT.iter().any(|key| line.starts_with(key)));
+    kept.map(|line| format!("{line}\n")).collect()
+}
+
 fn recorded(text: &str) -> Trailers {
+    Trailers::read(record_in(text))
+}
+
+/// Returns the record in a text, which is empty if there is none.
+fn record_in(text: &str) -> &str {
     let record = text.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
-    record.map(|(record, _)| Trailers::read(record)).unwrap_or_default()
+    record.map_or("", |(record, _)| record)
 }
 
 /// Returns the text without its record, so that closing the pull request does not hold anything back.
@@ -221,6 +248,7 @@ mod tests {
         assert!(describes(&text, &updates));
         assert_eq!((moves.len(), moves[0].file.as_str()), (2, "apps/a b-->.yaml"));
         assert_eq!(recorded_moves(&text.replace('\n', "\r\n")), moves);
+        assert_eq!(Trailers::read(&recorded_trailers(&text.replace('\n', "\r\n"))).moves, moves);
         let rest = without_record(&text);
         assert!(
             recorded_moves(&rest).is_empty() && rest.contains("acme/other") && !rest.contains("Tagalong-"),
@@ -246,8 +274,19 @@ mod tests {
         assert_eq!(recorded_moves(&text).len(), 400);
     }
 
+    #[test]
+    fn a_squashed_commit_gets_nothing_from_a_text_but_what_it_can_confirm() {
+        let image = "Tagalong-Update: a.yaml image docker.io/acme/app v1 -> v2\n";
+        let order = "Tagalong-Order: docker.io/acme/app:v2 built\n";
+        let more = "Tagalong-Resume: acme/app\nTagalong-Hold: acme/b\nTagalong-Actor: Bob\nTagalong-Rollback: acme/app v1 -> v2\n";
+        let text = format!("Tagalong-Update: outside\n{BEGIN}{more}{image}{order}{END}\n{image}");
+        assert_eq!(recorded_trailers(&text), format!("{image}{order}"));
+        assert_eq!(recorded_trailers("no record"), "");
+    }
+
     fn closed(number: i64, to: &str) -> ClosedPullRequest {
         ClosedPullRequest {
+            number: number.unsigned_abs(),
             name: format!("pull request #{number}"),
             url: format!("https://git.example.com/pulls/{number}"),
             at: Timestamp::from_second(1_000 * number).expect("a time"),

@@ -11,6 +11,7 @@ use crate::text;
 
 use super::forced::Forced;
 use super::order_record::RecordedOrder;
+use super::reverted::reverted;
 use super::stage_order::StageOrder;
 use super::version_text::{version, whole};
 
@@ -46,6 +47,9 @@ pub struct Trailers {
     pub base: Option<String>,
     /// `Tagalong-Held:` the holds by name at the time it was made.
     pub held: Vec<Hold>,
+    /// The commit that it says it reverts, whose ID may be abbreviated. The other trailers are then those of that commit,
+    /// which forges repeat.
+    pub reverts: Option<String>,
 }
 
 /// The effect of a commit on files, as far as it matters for what its message says.
@@ -136,7 +140,7 @@ impl Origin {
 impl Trailers {
     /// Reads a message. Lines that cannot be parsed are ignored.
     pub fn read(message: &str) -> Trailers {
-        let mut trailers = Trailers::default();
+        let mut trailers = Trailers { reverts: reverted(message), ..Trailers::default() };
         for line in message.lines() {
             let Some((key, value)) = line.strip_prefix("Tagalong-").and_then(|rest| rest.split_once(": ")) else {
                 continue;
@@ -192,13 +196,20 @@ impl Trailers {
     /// count only in a commit that changes no file. Records of moves are compared with the change where they matter, and
     /// all else counts only beside such a record or an order. In commits that are not trusted, records remain as well:
     /// the change shows whether they are true, and without them undoing such a commit would not hold anything back.
+    ///
+    /// A revert repeats the orders of the commit that it undoes, and gives none itself. It undoes orders only if it changes
+    /// no file either.
     pub fn counting(self, effect: Effect, is_trusted: bool) -> Trailers {
         let none = Trailers::default;
         match (effect, is_trusted) {
             (Effect::Nothing, false) => none(),
             (_, false) => Trailers { moves: self.moves, ..none() },
             (Effect::Files, true) if self.moves.is_empty() => none(),
-            (Effect::Files, true) => Trailers { holds: Vec::new(), ..self.without_releasing() },
+            (Effect::Files, true) => Trailers { holds: Vec::new(), reverts: None, ..self.without_releasing() },
+            (Effect::Nothing, true) if self.reverts.is_some() => {
+                Trailers { moves: self.moves, reverts: self.reverts, ..none() }
+            }
+            (Effect::Unknown, true) if self.reverts.is_some() => Trailers { moves: self.moves, ..none() },
             // Whether it changed files is not known, so it may hold and release nothing.
             (Effect::Unknown, true) => self.without_releasing(),
             (Effect::Nothing, true) if !self.has_orders() => Trailers { base: None, held: Vec::new(), ..self },

@@ -9,7 +9,9 @@
 //! - `source_labels`: the commit and source repository that an image was built from
 //! - `config_date`: when the contents of an image were built, whatever its annotations say
 //! - [`integrity`]: checks that an image is complete
+//! - [`identity`]: the digests by which an image is known
 //! - [`tags`]: lists the tags of a repository
+//! - [`access`]: tries whether they may be listed
 //! - [`chart_index`]: reads the index of a Helm repository
 //! - `charts`: charts in such repositories, looked up like images in registries; `indexes`: those that were read last
 //! - [`page_link`]: links to further pages, and the requests that follow them
@@ -36,6 +38,7 @@
 //! - `packed`: the encoding of values in that file
 //! - [`metrics`]: counts the requests
 
+pub mod access;
 mod arrival;
 pub mod auth;
 mod bounded;
@@ -52,6 +55,7 @@ pub mod credentials;
 mod endpoint;
 pub mod error;
 pub mod host;
+pub mod identity;
 mod indexes;
 mod inspect;
 pub mod integrity;

@@ -1,7 +1,7 @@
 //! When tags were pushed. The distribution API does not report that, but the API of the registry product does:
 //!
-//! - Gitea and Forgejo: `GET /api/v1/packages/{owner}?type=container&q={name}`, `created_at` of each version (their
-//!   swagger, operation `listPackages`)
+//! - Gitea and Forgejo: `GET /api/v1/packages/{owner}?type=container&q={name}`, `created_at` of each version in whole
+//!   seconds, and its `id`, which tells the order within a second (their swagger, operation `listPackages`)
 //! - Harbor: `GET /api/v2.0/projects/{project}/repositories/{repository}/artifacts`, `push_time` of each tag (its
 //!   swagger, operation `listArtifacts`; slashes in a repository are encoded twice)
 //! - Docker Hub: `GET /v2/namespaces/{namespace}/repositories/{repository}/tags`, `tag_last_pushed` (its API reference,
@@ -39,9 +39,13 @@ const PAGES: usize = 200;
 /// A name of a package or a tag, neither of which can be longer.
 type Name = Text<256>;
 
+/// The number of nanoseconds in a second.
+const NANOSECONDS: u64 = 1_000_000_000;
+
 /// A version of a package (Gitea, `Package`).
 #[derive(Deserialize)]
 struct Package {
+    id: Option<u64>,
     name: Name,
     version: Name,
     created_at: Timestamp,
@@ -72,6 +76,16 @@ struct HubTag {
     last_updated: Option<Timestamp>,
 }
 
+impl Package {
+    /// Returns when it was pushed. Versions are numbered as they are pushed, so the number of one becomes the fraction of
+    /// its second: the order of what was pushed within a second is then known without another field.
+    fn pushed(&self) -> Timestamp {
+        let at = self.created_at;
+        let fraction = self.id.and_then(|id| i32::try_from(id % NANOSECONDS).ok()).unwrap_or_default();
+        if at.subsec_nanosecond() == 0 { Timestamp::new(at.as_second(), fraction).unwrap_or(at) } else { at }
+    }
+}
+
 impl Client {
     /// Returns whether the registry of an image reports push times, according to the configuration.
     pub fn reports_push_times(&self, repository: &Repository) -> bool {
@@ -93,9 +107,12 @@ impl Client {
         repository: &Repository,
         wanted: &BTreeSet<&Tag>,
     ) -> Result<BTreeMap<Tag, Timestamp>, RegistryError> {
-        let known = self.cache().pushes(repository).into_iter();
-        let mut found: BTreeMap<Tag, Timestamp> = known.filter(|(tag, _)| wanted.contains(tag)).collect();
-        let Some(api) = self.api(repository) else { return Ok(found) };
+        let api = self.api(repository);
+        let known = self.cache().pushes(repository).into_iter().filter(|(tag, _)| wanted.contains(tag));
+        // Whole seconds are from a version that did not know the numbers.
+        let is_numbered = |at: Timestamp| api != Some(Api::Gitea) || at.subsec_nanosecond() != 0;
+        let mut found: BTreeMap<Tag, Timestamp> = known.filter(|(_, at)| is_numbered(*at)).collect();
+        let Some(api) = api else { return Ok(found) };
         let host = self.host(if repository.host() == DEFAULT_HOST { HUB_API } else { repository.host() })?;
         let (mut seen, mut new, now) = (BTreeSet::new(), Vec::new(), clock::now());
         for page in 1..=PAGES {
@@ -191,7 +208,7 @@ impl Api {
                     all(repository, target, read::<List<Package, ENTRIES>>(repository, target, response)?)?.into_iter();
                 // `q` matches every package whose name contains this one.
                 let versions = versions.filter(|package| package.name.0.eq_ignore_ascii_case(name));
-                versions.map(|package| (package.version.0, Some(package.created_at))).collect()
+                versions.map(|package| (package.pushed(), package.version.0)).map(|(at, tag)| (tag, Some(at))).collect()
             }
             Api::Harbor => {
                 let artifacts =
@@ -220,4 +237,21 @@ fn all<T>(repository: &Repository, target: &str, list: List<T, ENTRIES>) -> Resu
 fn read<T: DeserializeOwned>(repository: &Repository, target: &str, response: &Response) -> Result<T, RegistryError> {
     serde_json::from_slice(&response.body)
         .map_err(|error| invalid_response(repository, target, format!("it does not match the API ({error})")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_a_version_decides_within_a_second() {
+        let pushed = |id: &str, at: &str| {
+            let text = format!(r#"{{ "id": {id}, "name": "app", "version": "v1", "created_at": "{at}" }}"#);
+            serde_json::from_str::<Package>(&text).expect("a package").pushed().to_string()
+        };
+        assert_eq!(pushed("42", "2026-04-01T10:00:00Z"), "2026-04-01T10:00:00.000000042Z");
+        assert_eq!(pushed("1000000042", "2026-04-01T12:00:00+02:00"), "2026-04-01T10:00:00.000000042Z");
+        assert_eq!(pushed("42", "2026-04-01T10:00:00.5Z"), "2026-04-01T10:00:00.5Z");
+        assert_eq!(pushed("null", "2026-04-01T10:00:00Z"), "2026-04-01T10:00:00Z");
+    }
 }

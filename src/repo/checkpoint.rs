@@ -25,6 +25,8 @@ pub enum Subject {
     Holds,
     /// Orders about stages, which depend on who has special rights.
     StageOrders,
+    /// What merged pull requests proposed, by the commits that they were merged in.
+    MergedProposals,
 }
 
 impl BareClone {
@@ -54,6 +56,7 @@ impl BareClone {
         let kind = match subject {
             Subject::Holds => "history",
             Subject::StageOrders => "stages",
+            Subject::MergedProposals => "proposals",
         };
         self.repository.path().join(format!("tagalong-{kind}-{}", &branch[..12]))
     }
@@ -62,8 +65,9 @@ impl BareClone {
     fn checkpoint_header(&self, subject: Subject) -> String {
         let (limit, signers) = (self.config.history_limit, self.signers.identity());
         match subject {
-            Subject::Holds => format!("2 {limit} {signers} "),
-            Subject::StageOrders => format!("1 {limit} {signers} {} ", self.people.identity()),
+            Subject::Holds => format!("3 {limit} {signers} "),
+            Subject::StageOrders => format!("2 {limit} {signers} {} ", self.people.identity()),
+            Subject::MergedProposals => "1 ".to_owned(),
         }
     }
 }

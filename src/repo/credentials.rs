@@ -105,14 +105,15 @@ impl Offer {
         hash.finalize().into()
     }
 
-    /// Returns the error for credentials that were refused.
-    pub fn refused(&self, config: &Config, user: &str) -> RepoError {
+    /// Returns the error for credentials that were refused, with the server's words if there are any.
+    pub fn refused(&self, config: &Config, user: &str, words: &str) -> RepoError {
         let with = match self {
             Offer::Key(KeyOffer { file, .. }) => format!("user {user} with the key {}", file.display()),
             Offer::Agent => format!("user {user} with the keys of the ssh agent; no ssh.keyFile is set"),
             Offer::Password { from, .. } => format!("the token from {from}"),
-            Offer::Nothing => "none were given; set git.https.tokenFile".to_owned(),
+            Offer::Nothing => "none were given".to_owned(),
         };
+        let with = if words.is_empty() { with } else { format!("{with}: {words}") };
         RepoError::Denied { url: config.url.clone(), with }
     }
 }

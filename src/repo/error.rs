@@ -8,6 +8,7 @@ use crate::fault::{Explain, Fault};
 use crate::secret::SafeUrl;
 use crate::yaml::node::MAX_BYTES;
 
+use super::access::Access;
 use super::config::Branch;
 use super::known_hosts::Fingerprint;
 
@@ -33,11 +34,17 @@ pub enum RepoError {
     #[error("{url} redirects to {to}, {why}")]
     Redirected { url: SafeUrl, to: String, why: &'static str },
     /// The server reports that the repository does not exist, or that we may not see it.
-    #[error("{url} was not found: {words}")]
+    #[error("no such repository: {url}: {words}")]
     NotFound { url: SafeUrl, words: String },
-    /// The server accepted the credentials but denied access.
-    #[error("{url} denied access: {words}")]
-    NoAccess { url: SafeUrl, words: String },
+    /// The credentials are valid, but do not include a right.
+    #[error("{url} refused the credentials for {access}: {words}")]
+    NoAccess { url: SafeUrl, access: Access, words: String },
+    /// The server requires credentials, and there are none.
+    #[error("{url} requires credentials for {access}, and none are configured: {words}")]
+    NoCredentials { url: SafeUrl, access: Access, words: String },
+    /// The repository accepts pushes from nobody.
+    #[error("{url} accepts no pushes: {words}")]
+    Closed { url: SafeUrl, words: String },
     /// The server refused our credentials.
     #[error("{url} refused the credentials: {with}")]
     Denied { url: SafeUrl, with: String },
@@ -118,6 +125,13 @@ pub enum RepoError {
         #[source]
         source: io::Error,
     },
+    /// A repository on this machine cannot be pushed to.
+    #[error("a push could not be written to {}", folder.display())]
+    NotWritable {
+        folder: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     /// Connections cannot be set up on this machine.
     #[error("cannot set up connections to git servers")]
     Setup {
@@ -187,6 +201,7 @@ impl Explain for RepoError {
             RepoError::Unreachable { .. } => Fault::Transient,
             RepoError::Denied { .. }
             | RepoError::NoAccess { .. }
+            | RepoError::NoCredentials { .. }
             | RepoError::NotFound { .. }
             | RepoError::Certificate { .. }
             | RepoError::UnknownHost { .. }
@@ -210,10 +225,12 @@ impl Explain for RepoError {
             | RepoError::NoSigningKey
             | RepoError::NotListed { .. }
             | RepoError::OwnSignature { .. } => Fault::BadInput,
-            RepoError::Refused { .. } => Fault::Refused,
-            RepoError::Folder { .. } | RepoError::Setup { .. } | RepoError::Git { .. } | RepoError::Hangs { .. } => {
-                Fault::Local
-            }
+            RepoError::Refused { .. } | RepoError::Closed { .. } => Fault::Refused,
+            RepoError::Folder { .. }
+            | RepoError::NotWritable { .. }
+            | RepoError::Setup { .. }
+            | RepoError::Git { .. }
+            | RepoError::Hangs { .. } => Fault::Local,
             RepoError::NothingChanged => Fault::Bug,
         }
     }
@@ -227,7 +244,11 @@ impl Explain for RepoError {
             RepoError::Denied { .. } => {
                 "check git.https.tokenFile; the token needs write access to the repository".to_owned()
             }
-            RepoError::NoAccess { .. } => "give the bot's key or token access to the repository".to_owned(),
+            RepoError::NoAccess { url, access, .. } => right(url, *access).to_owned(),
+            RepoError::NoCredentials { .. } => {
+                "set git.https.tokenFile to a file with a token that may push to the repository".to_owned()
+            }
+            RepoError::Closed { .. } => "make the repository writable on the server, or set git.url to another".to_owned(),
             RepoError::NotFound { .. } => {
                 "check git.url; many servers report the same if the key or token has no access to the repository".to_owned()
             }
@@ -282,6 +303,9 @@ impl Explain for RepoError {
                     .to_owned()
             }
             RepoError::Folder { .. } => "choose a writable folder with --cache-dir".to_owned(),
+            RepoError::NotWritable { .. } => {
+                "give the user that tagalong runs as write access to the repository".to_owned()
+            }
             RepoError::TooLarge { .. } => "remove the file, or split it".to_owned(),
             RepoError::TooDeep { .. } => "move the folder further up, or remove it".to_owned(),
             RepoError::TooManyFiles { .. } => {
@@ -298,5 +322,21 @@ impl Explain for RepoError {
             }
             RepoError::NothingChanged => return None,
         })
+    }
+}
+
+/// Returns how to grant a right.
+fn right(url: &SafeUrl, access: Access) -> &'static str {
+    match (access, url.scheme()) {
+        (Access::Read, "ssh") => "add the key to the repository as a deploy key, or give its user access",
+        (Access::Read, _) => "give the token and its user access to the repository",
+        (Access::Write, "ssh") => {
+            "add the deploy key with write access (Gitea, Forgejo: Enable Write Access; GitHub: Allow write access; \
+             GitLab: Grant write permissions to this key), or give the key's user the right to push"
+        }
+        (Access::Write, _) => {
+            "give the token write access (Gitea, Forgejo: write:repository; GitHub: Contents: Read and write, or the \
+             scope repo; GitLab: write_repository), and its user the right to push"
+        }
     }
 }

@@ -6,7 +6,7 @@
 use git2::{ErrorCode, Repository};
 
 use super::clone::{BareClone, CommitId};
-use super::config::Branch;
+use super::config::{Branch, Config};
 use super::error::RepoError;
 use super::local;
 
@@ -25,14 +25,7 @@ pub(super) fn push(
     let doing = || RepoError::git(format!("pushing to {path}"));
     let target = local::open(&clone.config, path)?;
     let reference = branch.reference();
-    let checked_out = target.head().is_ok_and(|head| head.name().ok() == Some(reference.as_str()));
-    if !target.is_bare() && checked_out {
-        return Err(RepoError::Refused {
-            url: clone.config.url.clone(),
-            branch: branch.clone(),
-            words: "the branch is checked out there; use a bare repository".to_owned(),
-        });
-    }
+    accepts(&clone.config, &target, branch)?;
     bring_over(clone, &target, commit).map_err(doing())?;
     let moved = match expected {
         Some(expected) => target.reference_matching(&reference, commit.0, true, expected.0, REFLOG),
@@ -50,6 +43,34 @@ pub(super) fn push(
         }
         Err(error) => Err(doing()(error)),
     }
+}
+
+/// Checks that a push to the configured branch could be written, without writing anything: temporary files have no name.
+pub(super) fn probe(config: &Config, path: &str) -> Result<(), RepoError> {
+    let target = local::open(config, path)?;
+    let branch = config.push_branch.as_ref().unwrap_or(&config.branch);
+    accepts(config, &target, branch)?;
+    let reference = target.commondir().join(branch.reference());
+    // A branch with slashes in its name may be the first in its folder.
+    let references = reference.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(target.commondir());
+    for folder in [&*target.commondir().join("objects"), references] {
+        tempfile::tempfile_in(folder).map_err(|source| RepoError::NotWritable { folder: folder.to_owned(), source })?;
+    }
+    Ok(())
+}
+
+/// Checks that a branch may be pushed to: the files of a checkout would no longer be those of its branch.
+fn accepts(config: &Config, target: &Repository, branch: &Branch) -> Result<(), RepoError> {
+    let reference = branch.reference();
+    let checked_out = target.head().is_ok_and(|head| head.name().ok() == Some(reference.as_str()));
+    if target.is_bare() || !checked_out {
+        return Ok(());
+    }
+    Err(RepoError::Refused {
+        url: config.url.clone(),
+        branch: branch.clone(),
+        words: "the branch is checked out there; use a bare repository".to_owned(),
+    })
 }
 
 /// The entry in the target's reflog.

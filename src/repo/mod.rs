@@ -3,7 +3,10 @@
 //! All functions block; callers on an async runtime must allow for that.
 //!
 //! - [`config`]: the settings
+//! - [`access`]: what an operation needs to be allowed to do
 //! - [`error`]: what can go wrong
+//! - `words`: messages of git servers
+//! - `refusal`: tells from a refusal what is missing
 //! - [`known_hosts`]: which host keys are trusted
 //! - `credentials`: the credentials of a remote
 //! - `transport`: connections over ssh and http
@@ -30,6 +33,7 @@
 //! - `local`: repositories on this machine, whose objects are read in place
 //! - `local_push`: a push to such a repository
 
+pub mod access;
 pub mod checkout;
 pub mod checkpoint;
 pub mod clone;
@@ -48,6 +52,7 @@ pub mod merging;
 pub mod modified_files;
 pub mod proposal;
 pub mod push;
+mod refusal;
 pub mod remote;
 pub mod replaced;
 pub mod signers;
@@ -57,3 +62,4 @@ mod transport;
 pub mod tree;
 mod walk;
 pub mod watchdog;
+mod words;

@@ -8,10 +8,12 @@ use std::cell::{Cell, RefCell};
 
 use git2::{Error, ErrorClass, ErrorCode, Oid, PushOptions};
 
+use super::access::Access;
 use super::clone::{BareClone, CommitId};
 use super::config::{Branch, Config};
 use super::error::RepoError;
 use super::local_push;
+use super::refusal;
 use super::remote::{self, Conversation};
 
 /// How a push ended.
@@ -120,10 +122,13 @@ impl BareClone {
         if is_race(&words) && !is_forbidden {
             return Ok(Push::LostRace { words });
         }
-        let printed = conversation.printed();
+        let (url, printed) = (self.config.url.clone(), conversation.printed());
         let words = if printed.is_empty() { words } else { format!("{words}: {}", printed.join(" / ")) };
         let words = remote::redacted(&self.config, &words);
-        Err(RepoError::Refused { url: self.config.url.clone(), branch: lease.branch.clone(), words })
+        Err(match refusal::is_by_hook_for_readers(&printed) {
+            true => RepoError::NoAccess { url, access: Access::Write, words },
+            false => RepoError::Refused { url, branch: lease.branch.clone(), words },
+        })
     }
 }
 

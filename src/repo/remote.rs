@@ -8,7 +8,7 @@ use git2::{Direction, Oid, RemoteCallbacks, RemoteConnection, RemoteHead};
 use super::config::{Branch, Config};
 use super::error::{Outage, RepoError};
 use super::transport::operation::Running;
-use super::{local, transport};
+use super::{local, local_push, transport, words};
 
 /// A conversation of this thread with the remote, until the value is dropped.
 pub(super) struct Conversation<'c> {
@@ -17,6 +17,9 @@ pub(super) struct Conversation<'c> {
     /// The server's messages.
     printed: Rc<RefCell<String>>,
 }
+
+/// What libgit2 puts before a message in the protocol.
+const REMOTE_ERROR: &str = "remote error: ";
 
 /// How much of the server's messages is kept.
 const MOST_WORDS: usize = 4096;
@@ -46,21 +49,29 @@ impl<'c> Conversation<'c> {
         &self,
         remote: &'r mut git2::Remote<'a>,
     ) -> Result<RemoteConnection<'a, 'r, 'static>, RepoError> {
-        remote.connect_auth(Direction::Fetch, Some(self.callbacks()), None).map_err(|error| self.reason(error))
+        self.connect_to(Direction::Fetch, remote)
     }
 
-    /// Returns the error of a failed operation: the transport's, or else libgit2's.
+    fn connect_to<'r, 'a>(
+        &self,
+        direction: Direction,
+        remote: &'r mut git2::Remote<'a>,
+    ) -> Result<RemoteConnection<'a, 'r, 'static>, RepoError> {
+        remote.connect_auth(direction, Some(self.callbacks()), None).map_err(|error| self.reason(error))
+    }
+
+    /// Returns the error of a failed operation: the transport's, or else libgit2's. Some servers put a refusal into the
+    /// protocol, where libgit2 finds it (gitprotocol-pack, `error-line`).
     pub fn reason(&self, error: git2::Error) -> RepoError {
-        let words = || Outage::Answer(redacted(self.config, error.message()));
-        let left = self.running.take_failure();
-        left.unwrap_or_else(|| RepoError::Unreachable { url: self.config.url.clone(), source: words() })
+        let message = || redacted(self.config, error.message());
+        let refused = || self.running.refused(message().strip_prefix(REMOTE_ERROR)?);
+        let other = || RepoError::Unreachable { url: self.config.url.clone(), source: Outage::Answer(message()) };
+        self.running.take_failure().or_else(refused).unwrap_or_else(other)
     }
 
     /// Returns the server's messages, line by line.
     pub fn printed(&self) -> Vec<String> {
-        let printed = self.printed.borrow();
-        let lines = printed.lines().map(|line| line.trim().to_owned());
-        lines.filter(|line| !line.is_empty()).collect()
+        words::lines(&self.printed.borrow())
     }
 }
 
@@ -76,6 +87,19 @@ pub fn probe(config: &Config) -> Result<String, RepoError> {
     let connection = conversation.connect(&mut remote)?;
     let heads = connection.list().map_err(|error| conversation.reason(error))?;
     tip_of(config, named(heads)).map(|tip| tip.to_string())
+}
+
+/// Checks that the server accepts a push, without pushing: opens the service that receives pushes, reads its references,
+/// and leaves. Rules for branches and hooks apply only to a push that changes something.
+pub fn probe_push(config: &Config) -> Result<(), RepoError> {
+    if let Some(path) = config.url.local_path() {
+        return local_push::probe(config, path);
+    }
+    let conversation = Conversation::begin(config)?;
+    let mut remote =
+        git2::Remote::create_detached(config.url.expose()).map_err(RepoError::git("preparing the remote"))?;
+    let connection = conversation.connect_to(Direction::Push, &mut remote)?;
+    connection.list().map(drop).map_err(|error| conversation.reason(error))
 }
 
 /// Returns the branch's tip among all references of the remote.

@@ -74,7 +74,11 @@ impl Explain for SourceError {
         match self {
             SourceError::NotAllowed { .. } | SourceError::NoCacheDir { .. } | SourceError::Branch(_) => None,
             SourceError::Repo(
-                RepoError::Denied { .. } | RepoError::ClearText { .. } | RepoError::Authorities { .. },
+                RepoError::Denied { .. }
+                | RepoError::NoAccess { .. }
+                | RepoError::NoCredentials { .. }
+                | RepoError::ClearText { .. }
+                | RepoError::Authorities { .. },
             ) => Some(
                 "check the entry of `sources` that covers it; reading is all that its key or token must be allowed"
                     .to_owned(),

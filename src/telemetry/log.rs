@@ -16,6 +16,10 @@ use super::error::TelemetryError;
 /// The longest value in a text line, in characters.
 const MAX_VALUE: usize = 4_000;
 
+/// The libraries that log each failed request as an error, although we report a failure once, with what to do about it. A
+/// directive that names one of them shows its lines.
+const QUIET: &str = "kube_client=off";
+
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -30,10 +34,7 @@ pub(super) fn layer(
     format: LogFormat,
     directives: &str,
 ) -> Result<Box<dyn Layer<Registry> + Send + Sync>, TelemetryError> {
-    let filter = EnvFilter::try_new(directives).map_err(|error| {
-        let (directives, reason) = (directives.to_owned(), error.to_string());
-        TelemetryError::Level { directives, reason }
-    })?;
+    let filter = filter(directives)?;
     let log = fmt::layer().with_writer(stderr);
     Ok(match format {
         LogFormat::Text => {
@@ -41,6 +42,14 @@ pub(super) fn layer(
             log.with_ansi(stderr().is_terminal()).with_target(false).with_filter(filter).boxed()
         }
         LogFormat::Json => log.json().flatten_event(true).with_filter(filter).boxed(),
+    })
+}
+
+/// Returns the filter for directives. Of two for the same target, the later one counts.
+fn filter(directives: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(format!("{QUIET},{directives}")).map_err(|error| {
+        let (directives, reason) = (directives.to_owned(), error.to_string());
+        TelemetryError::Level { directives, reason }
     })
 }
 
@@ -55,5 +64,35 @@ fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std
         name if name.starts_with("log.") => Ok(()),
         name if writer.has_ansi_escapes() => write!(writer, "\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m{value}"),
         name => write!(writer, "{name}={value}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    /// Whether an error of a library, an error of our own and a debug line of our own are logged.
+    fn shows(directives: &str) -> [bool; 3] {
+        let subscriber = tracing_subscriber::registry().with(filter(directives).expect("directives"));
+        tracing::subscriber::with_default(subscriber, || {
+            [
+                tracing::enabled!(target: "kube_client::client::builder", tracing::Level::ERROR),
+                tracing::enabled!(target: "tagalong::cluster", tracing::Level::ERROR),
+                tracing::enabled!(target: "tagalong::cluster", tracing::Level::DEBUG),
+            ]
+        })
+    }
+
+    #[test]
+    fn the_kubernetes_library_is_quiet_unless_it_is_named() {
+        assert_eq!(shows("info"), [false, true, false]);
+        assert_eq!(shows("debug"), [false, true, true]);
+        assert_eq!(shows("info,kube_client=warn"), [true, true, false]);
+        assert_eq!(shows("tagalong=trace"), [false, true, true]);
+        assert!(
+            matches!(filter("loud=very"), Err(TelemetryError::Level { directives, .. }) if directives == "loud=very")
+        );
     }
 }

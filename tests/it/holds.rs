@@ -260,6 +260,78 @@ fn a_hold_by_name_lasts_until_it_is_resumed() {
     stage.origin.is_sound();
 }
 
+/// Makes a commit that changes no file, like the button of Gitea 1.26 that reverts one (its `CherryPick`): the message of
+/// that commit is repeated as a whole.
+fn press_revert(stage: &Stage, commit: &str) -> String {
+    let message = git(&stage.origin.path, &["log", "-1", "--format=%B", commit]);
+    commit_nothing(stage, &format!("revert {commit}\n\nrevert {message}"))
+}
+
+fn commit_nothing(stage: &Stage, message: &str) -> String {
+    let work = person(stage);
+    git(&work, &["commit", "--quiet", "--allow-empty", "-m", message]);
+    git(&work, &["push", "--quiet", "origin", "HEAD:main"]);
+    stage.origin.tip()
+}
+
+#[test]
+fn reverting_an_order_by_the_button_of_a_forge_undoes_it() {
+    let stage = stage(&["bbbbbb2"]);
+    let image = stage.image("app");
+    // The cached clone begins at each tip; a new replica reads all of history.
+    let is_held = |expected: bool, why: &str| {
+        for cache in [None, Some(format!("new-{why}"))] {
+            let dry = ["sync", "--dry-run", "--output", "json"];
+            let run = cache.map_or_else(|| stage.tagalong(&dry), |cache| elsewhere(&stage, &cache, &dry));
+            let report = run.ok().json();
+            assert_eq!(report["skipped"][0]["reason"] == "held", expected, "{why}: {report:#}");
+        }
+    };
+    stage.tagalong(&["hold", &image, "--reason", "change freeze"]).ok();
+    let hold = stage.origin.tip();
+    is_held(true, "held");
+    let lifted = press_revert(&stage, &hold);
+    is_held(false, "lifted");
+    let restored = press_revert(&stage, &lifted);
+    is_held(true, "restored");
+    press_revert(&stage, &restored);
+    is_held(false, "lifted again");
+    // Others than the hold itself lift nothing.
+    stage.tagalong(&["hold", &image, "--reason", "another freeze"]).ok();
+    let second = stage.origin.tip();
+    press_revert(&stage, &hold);
+    commit_nothing(&stage, "revert 0123456789abcdef0123456789abcdef01234567");
+    is_held(true, "not that hold");
+    // `git revert` words it differently.
+    let quoted = format!("Revert \"hold: app\"\n\nThis reverts commit {second}.\n\nTagalong-Hold: {image}\n");
+    commit_nothing(&stage, &quoted);
+    is_held(false, "reverted by git");
+    // A reverted resumption restores what it ended, be it a hold by name or by history.
+    stage.tagalong(&["hold", &image, "--reason", "third freeze"]).ok();
+    stage.tagalong(&["resume", &image, "--reason", "over"]).ok();
+    let resumption = stage.origin.tip();
+    is_held(false, "resumed");
+    let again = press_revert(&stage, &resumption);
+    is_held(true, "not resumed after all");
+    press_revert(&stage, &again);
+    syncs_to(&stage, "bbbbbb2");
+    revert(&stage);
+    stage.tagalong(&["resume", &image, "--reason", "mended"]).ok();
+    is_held(false, "mended");
+    press_revert(&stage, &stage.origin.tip());
+    is_held(true, "not mended");
+    stage.origin.is_sound();
+}
+
+#[test]
+fn a_revert_that_changes_a_file_is_no_order() {
+    let stage = stage(&["bbbbbb2"]);
+    stage.tagalong(&["hold", &stage.image("app"), "--reason", "change freeze"]).ok();
+    let message = format!("revert {}\n\nrevert hold: app\n", stage.origin.tip());
+    stage.origin.commit(&message, &[("README", "hello\n")]);
+    is_held(&stage, "aaaaaa1", "bbbbbb2");
+}
+
 #[test]
 fn a_hold_outlives_the_history_in_the_clone() {
     let stage = stage(&[]);

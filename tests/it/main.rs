@@ -13,6 +13,7 @@ mod git;
 mod holds;
 mod modules;
 mod registry;
+mod rights;
 mod secrets;
 mod stages;
 mod support;

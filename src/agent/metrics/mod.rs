@@ -6,9 +6,11 @@
 //! - [`stages`]: what releases wait for, and promotions
 //! - [`config`]: the configuration in use
 //! - [`flux`]: the outcome of commits in the cluster
+//! - [`deployed`]: images that are broken, and pods that run something else
 
 pub mod config;
 pub mod cycles;
+pub mod deployed;
 pub mod flux;
 pub mod images;
 pub mod stages;
@@ -29,6 +31,7 @@ use super::outcome::Outcome;
 
 use config::ConfigMetrics;
 use cycles::CycleMetrics;
+use deployed::DeployedMetrics;
 use flux::FluxMetrics;
 use images::ImageMetrics;
 use stages::StageMetrics;
@@ -50,6 +53,8 @@ pub struct Metrics {
     config: ConfigMetrics,
     leader: Gauge,
     flux: FluxMetrics,
+    /// Counted by checks of what is deployed.
+    pub deployed: DeployedMetrics,
 }
 
 impl Default for Metrics {
@@ -64,6 +69,7 @@ impl Default for Metrics {
             config: ConfigMetrics::default(),
             leader: Gauge::default(),
             flux: FluxMetrics::default(),
+            deployed: DeployedMetrics::default(),
         };
         let all = &mut metrics.all;
         all.register("build", "The program that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
@@ -76,6 +82,7 @@ impl Default for Metrics {
         let help = "Whether this replica leads; it does where no election is configured";
         all.register("leader", help, metrics.leader.clone());
         metrics.flux.register(all);
+        metrics.deployed.register(all);
         metrics
     }
 }
@@ -112,6 +119,7 @@ impl Metrics {
             // Only the leader reports the states of images.
             self.images.clear();
             self.stages.clear();
+            self.deployed.clear();
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::agent::query::ATTENTION;
@@ -13,6 +12,8 @@ use crate::cycle::status::State;
 use crate::plan::broken_glass::BrokenGlass;
 use crate::plan::skip::Reason;
 
+use super::deployed;
+use super::item::Item;
 use super::moves::release;
 use super::parts::{self, command, counted, pill, prose, time};
 use super::remedy::remedy;
@@ -23,28 +24,13 @@ const MOST: usize = 15;
 /// The maximum number of images that are named in an item.
 const IMAGES: usize = 3;
 
-/// Something that somebody has to do something about.
-pub struct Item {
-    /// What it is about.
-    subject: Markup,
-    /// Its state.
-    state: Markup,
-    /// What is wrong.
-    text: Markup,
-    /// What to do about it.
-    remedy: Markup,
-    /// Since when that is so.
-    since: Option<Timestamp>,
-    /// The number of images that it concerns.
-    count: usize,
-}
-
 /// Returns everything that needs attention, the most urgent first.
 pub fn items(view: &View) -> Vec<Item> {
     let mut items = Vec::new();
     let stages = &view.snapshot.status.stages.report;
     items.extend(stages.concerns.broken_glass.iter().map(broken_glass));
     items.extend(rollouts(view));
+    items.extend(deployed::items(view));
     items.extend(failed_checks(&stages.board, view));
     items.extend(stages.concerns.incomplete.iter().map(|text| incomplete(text)));
     items.extend(images(view));

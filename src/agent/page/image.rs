@@ -11,6 +11,7 @@ use crate::image::{Repository, Version};
 
 use crate::secret::SafeUrl;
 
+use super::deployed;
 use super::images::{since, version_of};
 use super::layout::{Tab, page};
 use super::moves::{joined, list, rollouts};
@@ -225,15 +226,17 @@ fn held(hold: &HoldStatus, view: &View) -> Markup {
 }
 
 fn cluster(row: &Row, view: &View) -> Markup {
-    let all = view.snapshot.rollouts_of(row);
+    let (all, drifts) = (view.snapshot.rollouts_of(row), view.snapshot.checks.drifts_of(row.status.image.as_str()));
+    let is_watched = view.snapshot.watches_flux && (row.commit.is_some() || !all.is_empty());
     html! {
-        @if view.snapshot.watches_flux && (row.commit.is_some() || !all.is_empty()) {
+        @if is_watched || !drifts.is_empty() {
             section #cluster aria-labelledby="cluster-title" {
                 h2 #cluster-title { "In the cluster" }
-                p { (rollouts(all, view.now)) }
+                @if is_watched { p { (rollouts(all, view.now)) } }
                 @for rollout in all.iter().filter(|rollout| rollout.detail.is_some()).take(DETAILS) {
                     p { (prose(rollout.detail.as_deref().unwrap_or_default())) }
                 }
+                @if !drifts.is_empty() { p { (pill("drifted", "bad")) " " (deployed::drifts(drifts)) } }
             }
         }
     }

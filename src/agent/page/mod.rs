@@ -4,6 +4,8 @@
 //! - `overview`: how the agent is, what needs attention, what waits, what moved lately, and all images
 //! - `attention`: what somebody has to do something about
 //! - `remedy`: what people can do about a state
+//! - `item`: one item of it
+//! - `deployed`: broken images and drift
 //! - `waiting`: what waits for what
 //! - `moves`: what moved
 //! - [`images`]: the list of images
@@ -21,10 +23,12 @@
 
 mod attention;
 mod controls;
+mod deployed;
 #[cfg(test)]
 mod example;
 mod image;
 pub mod images;
+mod item;
 mod lanes;
 mod layout;
 mod moves;

@@ -10,7 +10,7 @@ use crate::text::lines;
 use super::layout::{Tab, page};
 use super::parts::{command, commit, counted, number, prose, time};
 use super::view::View;
-use super::{attention, images, moves, waiting};
+use super::{attention, deployed, images, moves, waiting};
 
 /// Renders the overview with the images that a query asks for; with all images and an error if the query is invalid.
 pub fn overview(view: &View, query: &Result<Query, QueryError>) -> Markup {
@@ -21,6 +21,7 @@ pub fn overview(view: &View, query: &Result<Query, QueryError>) -> Markup {
         section #overview .(health.tone) aria-labelledby="health" {
             h1 #health { (health.text) }
             (last_cycle(view))
+            (deployed::summary(view))
             (notices(view))
         }
         (attention::section(&items, view))
@@ -109,6 +110,7 @@ fn notices(view: &View) -> Markup {
         @for problem in snapshot.flux_troubles.values() {
             div .notice.bad { h2 { "Flux cannot be reached" } pre { (lines(problem)) } }
         }
+        (deployed::problems(&snapshot.checks))
         @if snapshot.is_suspended {
             div .notice { h2 { "Suspended" } p { "Nothing is updated while " code { "agent.suspend" } " is set." } }
         }

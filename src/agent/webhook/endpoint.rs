@@ -21,6 +21,7 @@ use crate::secret::Secret;
 use super::authentic::Proof;
 use super::config::{Kind, Webhook};
 use super::events::updated_images;
+use super::payload::{Payload, PayloadError};
 use super::refusals::Refusals;
 
 /// The maximum size of a body, in bytes. Registries send a few kilobytes.
@@ -54,6 +55,8 @@ struct Endpoint {
     trigger: Trigger,
     /// Requests without a valid proof.
     refusals: Arc<Refusals>,
+    /// Authentic requests whose bodies are not understood.
+    invalid: Arc<Refusals>,
     /// Requests that could not be authenticated because a secret cannot be read.
     unreadable: Arc<Refusals>,
     /// Permits to read the body of a sender that is not authenticated yet.
@@ -66,6 +69,7 @@ pub fn router(senders: Arc<Senders>, trigger: Trigger) -> Router {
         senders,
         trigger,
         refusals: Arc::default(),
+        invalid: Arc::default(),
         unreadable: Arc::default(),
         unproven_bodies: Arc::new(Semaphore::new(MAX_UNPROVEN_BODIES)),
     };
@@ -84,26 +88,28 @@ async fn receive(
         return refusal(StatusCode::NOT_FOUND, "no such webhook is configured");
     };
     let proof = Proof::of(kind, &headers, query.as_deref().unwrap_or_default());
-    match endpoint.accept(kind, senders, proof, body).await {
-        Ok((sender, body)) => endpoint.handle(&sender, &body),
+    match endpoint.accept(kind, senders, proof, &headers, body).await {
+        Ok((sender, payload)) => endpoint.handle(&sender, &payload),
         Err(refusal) => refusal,
     }
 }
 
 impl Endpoint {
-    /// Returns the authenticated sender and the body. If the sender shows the secret itself, the body of a stranger is never
+    /// Returns the authenticated sender and the payload. If the sender shows the secret itself, the body of a stranger is never
     /// read; signatures are over the body, so the bodies of strangers are read as well, but few at a time.
     async fn accept(
         &self,
         kind: Kind,
         senders: Vec<Webhook>,
         proof: Option<Proof>,
+        headers: &HeaderMap,
         body: Body,
-    ) -> Result<(Webhook, Bytes), Response> {
+    ) -> Result<(Webhook, Payload), Response> {
+        let payload = |body| Payload::of(kind, headers, body);
         match proof {
             None => Err(self.reject(kind, &senders)),
-            Some(proof @ Proof::Token(_)) => match sender(&senders, &proof, &[]) {
-                Some(sender) => Ok((sender.clone(), read(body).await?)),
+            Some(proof @ Proof::Token(_)) => match sender(&senders, &proof, &payload(Bytes::new())) {
+                Some(sender) => Ok((sender.clone(), payload(read(body).await?))),
                 None => Err(self.reject(kind, &senders)),
             },
             Some(proof) => {
@@ -111,9 +117,9 @@ impl Endpoint {
                 let Ok(Ok(_permit)) = permit else {
                     return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "too many webhooks at once"));
                 };
-                let body = read(body).await?;
-                match sender(&senders, &proof, &body) {
-                    Some(sender) => Ok((sender.clone(), body)),
+                let payload = payload(read(body).await?);
+                match sender(&senders, &proof, &payload) {
+                    Some(sender) => Ok((sender.clone(), payload)),
                     None => Err(self.reject(kind, &senders)),
                 }
             }
@@ -137,10 +143,22 @@ impl Endpoint {
         refusal(StatusCode::UNAUTHORIZED, "invalid secret or signature")
     }
 
+    /// Refuses a form without an event that can be read.
+    fn reject_form(&self, kind: Kind, error: PayloadError) -> Response {
+        if let Some(count) = self.invalid.count(Instant::now()) {
+            tracing::warn!(%kind, %error, count, "cannot read webhooks that were sent as forms");
+        }
+        refusal(error.status(), &error.to_string())
+    }
+
     /// Triggers a cycle for the images of an event.
-    fn handle(&self, sender: &Webhook, body: &[u8]) -> Response {
+    fn handle(&self, sender: &Webhook, payload: &Payload) -> Response {
         let kind = sender.kind;
-        match updated_images(kind, body) {
+        let event = match payload.event() {
+            Ok(event) => event,
+            Err(error) => return self.reject_form(kind, error),
+        };
+        match updated_images(kind, event) {
             Ok(targets) => {
                 let targets = targets.into_iter().map(|target| deployed_as(sender, target)).collect::<BTreeSet<_>>();
                 tracing::debug!(%kind, images = targets.len(), "received a webhook");
@@ -156,8 +174,8 @@ impl Endpoint {
 }
 
 /// Returns the sender that a proof is valid for.
-fn sender<'w>(senders: &'w [Webhook], proof: &Proof, body: &[u8]) -> Option<&'w Webhook> {
-    senders.iter().find(|webhook| secret(webhook).is_ok_and(|secret| proof.is_valid(&secret, body)))
+fn sender<'w>(senders: &'w [Webhook], proof: &Proof, payload: &Payload) -> Option<&'w Webhook> {
+    senders.iter().find(|webhook| secret(webhook).is_ok_and(|secret| payload.is_proved_by(proof, &secret)))
 }
 
 /// Reads a body, within its limits of size and time.
@@ -175,7 +193,7 @@ fn deployed_as(sender: &Webhook, target: Target) -> Target {
 }
 
 /// Reads the secret. An empty one is an error: it would accept anybody.
-fn secret(webhook: &Webhook) -> Result<Secret<String>, String> {
+pub fn secret(webhook: &Webhook) -> Result<Secret<String>, String> {
     let text = std::fs::read_to_string(&webhook.secret_file).map_err(|error| error.to_string())?;
     let text = Secret::new(text);
     let secret = text.expose().trim_end_matches(['\n', '\r']);

@@ -7,10 +7,12 @@
 //! - [`endpoint`]: `POST /webhooks/KIND`
 //! - `authentic`: authentication of senders
 //! - [`events`]: the images that an event names
+//! - `payload`: the event in a body
 //! - `refusals`: counts refused requests
 
 mod authentic;
 pub mod config;
 pub mod endpoint;
 pub mod events;
+mod payload;
 mod refusals;

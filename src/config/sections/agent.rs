@@ -19,6 +19,7 @@ pub fn read(mut section: Section<'_>) -> Config {
         suspend: section.boolean("suspend").unwrap_or(defaults.suspend),
         deadline: section.duration("deadline").unwrap_or(defaults.deadline),
         grace: section.duration("grace").unwrap_or(defaults.grace),
+        verify_deployed: section.duration("verifyDeployed"),
         commit_link: section.parsed("commitUrl"),
     };
     section.finish();

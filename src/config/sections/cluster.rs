@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use crate::cluster::config::{Argocd, Config, Election, ElectionTiming, Flux, ObjectName, ObjectRef, Receiver};
+use crate::cluster::config::{Argocd, Config, Election, ElectionTiming, Flux, ObjectName, ObjectRef, Pods, Receiver};
 
 use crate::config::reader::{Environment, Section};
 
 /// The time within which Flux must apply a commit, unless configured.
 const TIMEOUT: Duration = Duration::from_secs(600);
+/// The shortest time between two looks at pods, unless configured.
+const PODS_INTERVAL: Duration = Duration::from_secs(60);
 /// The name of the Lease, unless configured.
 const LEASE: &str = "tagalong";
 /// The namespace of Flux, unless configured.
@@ -20,10 +22,10 @@ const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 /// Reads the section.
 pub fn read(mut section: Section<'_>, environment: Environment<'_>) -> Config {
     let (leader_election, of_flux) = (section.section("leaderElection"), section.section("flux"));
-    let of_argocd = section.section("argocd");
-    if ["leaderElection", "flux", "argocd"].iter().all(|key| section.lacks(key)) {
+    let (of_argocd, of_pods) = (section.section("argocd"), section.section("pods"));
+    if ["leaderElection", "flux", "argocd", "pods"].iter().all(|key| section.lacks(key)) {
         section.error(
-            "`leaderElection`, `flux` or `argocd` is required, for example `leaderElection: { lease: tagalong }`",
+            "`leaderElection`, `flux`, `argocd` or `pods` is required, for example `leaderElection: { lease: tagalong }`",
         );
     }
     section.finish();
@@ -31,6 +33,7 @@ pub fn read(mut section: Section<'_>, environment: Environment<'_>) -> Config {
         election: leader_election.and_then(|section| election(section, environment)),
         flux: of_flux.and_then(flux),
         argocd: of_argocd.and_then(argocd),
+        pods: of_pods.and_then(pods),
     }
 }
 
@@ -83,6 +86,17 @@ fn argocd(mut section: Section<'_>) -> Option<Argocd> {
     }
     section.finish();
     Some(Argocd { namespace: namespace?, names, selector })
+}
+
+fn pods(mut section: Section<'_>) -> Option<Pods> {
+    let namespaces =
+        section.each_with("namespaces", |text| text.parse::<ObjectName>().map_err(|error| error.to_string()));
+    if section.lacks("namespaces") {
+        section.error("`namespaces` is required: those whose pods are read, for example `[apps]`");
+    }
+    let interval = section.duration("interval").unwrap_or(PODS_INTERVAL);
+    section.finish();
+    (!namespaces.is_empty()).then_some(Pods { namespaces, interval })
 }
 
 fn source(mut section: Section<'_>) -> Option<ObjectRef> {

@@ -89,6 +89,7 @@ fn one(kind: &str, section: &mut Section<'_>, environment: Environment<'_>) -> O
 
 fn forge(section: &mut Section<'_>, environment: Environment<'_>, is_github: bool) -> Option<Forge> {
     let server = section.parsed_with("server", server);
+    let pages = server.clone().filter(|_| !is_github);
     let api = match (server, is_github) {
         (Some(server), true) => Some(server),
         (None, true) => Url::parse("https://api.github.com").ok(),
@@ -107,7 +108,7 @@ fn forge(section: &mut Section<'_>, environment: Environment<'_>, is_github: boo
     let context = section.parsed_with("context", |text| Ok(text.to_owned()));
     let token = place(section, environment, "tokenFile", "tokenEnv", true)?;
     let context = context.unwrap_or_else(|| "tagalong".to_owned());
-    Some(Forge { api: api?, repository: repository?, token, context })
+    Some(Forge { api: api?, pages, repository: repository?, token, context })
 }
 
 /// Reads a URL or token from a file or an environment variable: it is never in the configuration itself.

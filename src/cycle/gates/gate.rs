@@ -63,4 +63,12 @@ impl Verdict {
     pub fn held(hold: Hold, detail: String) -> Verdict {
         Verdict::Keep(Refusal { reason: Reason::Held, detail, hold: Some(Box::new(hold)) })
     }
+
+    /// Returns the hold that keeps the update back, if one does.
+    pub fn hold(&self) -> Option<&Hold> {
+        match self {
+            Verdict::Keep(refusal) => refusal.hold.as_deref(),
+            Verdict::Pass | Verdict::ChooseAgain => None,
+        }
+    }
 }

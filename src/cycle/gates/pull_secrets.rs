@@ -21,7 +21,8 @@ impl Gate for PullSecrets {
     fn judge<'g>(&'g self, updates: &'g [Update], context: &'g mut Context<'_>) -> Verdicts<'g> {
         async move {
             let closures = &context.inventory.closures;
-            let flaws = pull_secrets::flaws(context.services, context.tip, closures, updates).await?;
+            let (flaws, notes) = pull_secrets::flaws(context.services, context.tip, closures, updates).await?;
+            notes.into_iter().for_each(|note| context.note(note));
             let of = |update: &Update| flaws.get(&(update.file.clone(), update.field.repository.clone())).cloned();
             Ok(secrets::verdicts(updates.iter().map(of).collect(), context))
         }

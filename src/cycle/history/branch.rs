@@ -1,6 +1,6 @@
 //! The holds that follow from the commits of a branch: by name, and from what they did to fields.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -42,9 +42,16 @@ impl History {
         History { field_rules, closed: Vec::new(), read: None }
     }
 
-    /// Adds the pull requests that were closed without being merged.
+    /// Adds the pull requests that were closed without being merged. They replace what was known about them.
     pub fn add_closed(&mut self, closed: Vec<ClosedPullRequest>) {
+        let added: HashSet<&str> = closed.iter().map(|closed| closed.url.as_str()).collect();
+        self.closed.retain(|known| !added.contains(known.url.as_str()));
         self.closed.extend(closed);
+    }
+
+    /// Forgets what was read, because more is known about some commits now.
+    pub fn forget(&mut self) {
+        self.read = None;
     }
 
     /// Returns the holds by name.

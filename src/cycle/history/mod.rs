@@ -2,10 +2,14 @@
 //!
 //! - [`branch`]: the holds, and earlier versions of fields
 //! - [`confirm`]: whether a commit did what it records
+//! - [`learn`]: asks the forge what merged pull requests proposed
+//! - [`merged_proposals`]: what they proposed, by commit
 //! - [`moves`]: the moves of image fields along the branch
 //! - [`read_back`]: the commits, read only as far back as necessary
 
 pub mod branch;
 pub mod confirm;
+pub mod learn;
+pub mod merged_proposals;
 pub mod moves;
 pub mod read_back;

@@ -22,6 +22,7 @@ use crate::repo::tree::{BlobId, Content};
 use crate::stage::promotion::APPROVAL;
 use crate::stage::timeline::{FieldMove, Point};
 
+use super::merged_proposals::MergedProposals;
 use super::read_back::{Horizon, record};
 use crate::cycle::tip::Tip;
 
@@ -72,7 +73,8 @@ impl FieldHistory {
         now: Timestamp,
     ) -> Result<FieldHistory, RepoError> {
         loop {
-            let mut reading = Reading::new(followed, known.as_deref(), usize::MAX);
+            let proposals = MergedProposals::kept(&tip.clone);
+            let mut reading = Reading::new(followed, known.as_deref(), usize::MAX, proposals);
             let end = reading.run(&tip.clone, tip.commit)?;
             if end == End::Cut && tip.clone.deepen()? == Deepened::More {
                 continue;
@@ -92,7 +94,7 @@ impl FieldHistory {
         most: usize,
         now: Timestamp,
     ) -> Result<Newer, RepoError> {
-        let mut reading = Reading::new(followed, known, most);
+        let mut reading = Reading::new(followed, known, most, MergedProposals::kept(clone));
         let end = reading.run(clone, tip)?;
         let history = reading.finish(end, tip, known, now);
         Ok(Newer { history, continues: end == End::Known, is_cut: end == End::Cut })
@@ -142,10 +144,17 @@ struct Reading<'r> {
     orders: Vec<OrderCommit>,
     /// The commits that were read, newest first.
     commits: Vec<(CommitId, Timestamp)>,
+    /// What merged pull requests proposed.
+    proposals: MergedProposals,
 }
 
 impl<'r> Reading<'r> {
-    fn new(followed: Followed<'r>, known: Option<&FieldHistory>, most: usize) -> Reading<'r> {
+    fn new(
+        followed: Followed<'r>,
+        known: Option<&FieldHistory>,
+        most: usize,
+        proposals: MergedProposals,
+    ) -> Reading<'r> {
         let fields = followed.inventory.fields.iter().filter(|located| (followed.wants)(&located.file));
         let named_elsewhere =
             fields.map(|located| ((located.file.as_str(), located.field.path.as_str()), &located.field.repository));
@@ -159,6 +168,7 @@ impl<'r> Reading<'r> {
             records: HashMap::new(),
             orders: Vec::new(),
             commits: Vec::new(),
+            proposals,
         }
     }
 
@@ -199,9 +209,9 @@ impl<'r> Reading<'r> {
             return Ok(());
         }
         let ago = self.commits.len();
-        let mut record = record(clone, &step.logged, ago)?;
+        let mut record = record(clone, &step.logged, ago, &self.proposals)?;
         if step.logged.parents.len() > 1 && (!record.is_trusted || record.trailers.moves.is_empty()) {
-            record = with_merged(clone, record, &step.logged)?;
+            record = with_merged(clone, record, &step.logged, &self.proposals)?;
         }
         let record = Arc::new(record);
         let approves = found.is_empty() && record.trailers.evidence.iter().any(|evidence| evidence.kind == APPROVAL);
@@ -300,11 +310,16 @@ pub fn arrivals(claimed: impl Iterator<Item = Timestamp>, seen: Option<Timestamp
 }
 
 /// Adds what the commits record that a merge has brought: merged by a person, the merge itself records nothing.
-fn with_merged(clone: &BareClone, merge: CommitRecord, logged: &Logged) -> Result<CommitRecord, RepoError> {
+fn with_merged(
+    clone: &BareClone,
+    merge: CommitRecord,
+    logged: &Logged,
+    proposals: &MergedProposals,
+) -> Result<CommitRecord, RepoError> {
     let [base, head, ..] = logged.parents.as_slice() else { return Ok(merge) };
     let mut merged = CommitRecord { trailers: Trailers::default(), ..merge.clone() };
     for logged in clone.beyond(*base, *head)? {
-        let brought = record(clone, &logged, merge.ago)?;
+        let brought = record(clone, &logged, merge.ago, proposals)?;
         if !brought.is_trusted || brought.trailers.moves.is_empty() {
             continue;
         }

@@ -12,6 +12,7 @@ use crate::plan::approvals::StageOrders;
 use crate::plan::hold::{CommitRecord, NamedHolds};
 use crate::plan::stage_order::SignedBy;
 use crate::plan::trailer::{Effect, Hold, Trailers};
+use crate::plan::undone::{self, Awaited};
 use crate::repo::checkpoint::{Checkpoint, Subject};
 use crate::repo::clone::{BareClone, CommitId};
 use crate::repo::error::RepoError;
@@ -21,6 +22,7 @@ use crate::repo::signers::people::Role;
 use crate::text;
 
 use super::confirm::confirms;
+use super::merged_proposals::MergedProposals;
 
 /// The assumed limit for the difference between the clocks of builds and of commits.
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
@@ -181,12 +183,14 @@ impl ReadHistory {
 struct Kept {
     holds: Option<Checkpoint>,
     stage_orders: Option<Checkpoint>,
+    proposals: MergedProposals,
 }
 
 impl Kept {
     fn of(clone: &BareClone) -> Kept {
         let of = |subject| clone.checkpoint(subject);
-        Kept { holds: of(Subject::Holds), stage_orders: of(Subject::StageOrders) }
+        let proposals = MergedProposals::kept(clone);
+        Kept { holds: of(Subject::Holds), stage_orders: of(Subject::StageOrders), proposals }
     }
 }
 
@@ -208,12 +212,14 @@ struct Reading<'k> {
     next_in_line: Option<CommitId>,
     /// The holds that commits list whose parents are not in the clone. They count if there is nothing else.
     held_at_boundary: Vec<Hold>,
+    /// The commits that reverts named. What those did has to be known to undo it.
+    awaited: Awaited,
 }
 
 impl<'k> Reading<'k> {
     fn of(tip: CommitId, kept: &'k Kept) -> Reading<'k> {
-        let (read, held_at_boundary) = Default::default();
-        Reading { read, kept, knows_holds: false, next_in_line: Some(tip), held_at_boundary }
+        let (read, held_at_boundary, awaited) = Default::default();
+        Reading { read, kept, knows_holds: false, next_in_line: Some(tip), held_at_boundary, awaited }
     }
 
     fn run(&mut self, clone: &BareClone, tip: CommitId, depth: Depth) -> Result<End, RepoError> {
@@ -238,16 +244,25 @@ impl<'k> Reading<'k> {
     fn take(&mut self, clone: &BareClone, group: &[Logged]) -> Result<(), RepoError> {
         let before = self.read.records.len();
         for logged in group {
-            self.read.records.push(Arc::new(record(clone, logged, self.read.records.len())?));
+            let record = record(clone, logged, self.read.records.len(), &self.kept.proposals)?;
+            self.read.records.push(Arc::new(record));
             self.read.ids.push(logged.id);
         }
         for (logged, at) in group.iter().zip(before..) {
             if self.knows_holds {
                 break;
             }
-            let Some(holds) = self.holds_at(clone, logged, at)? else { continue };
+            let holds = self.holds_at(clone, logged, at)?;
+            let is_enough =
+                |holds: &Vec<Hold>| self.awaited.are_among(holds.iter().filter_map(|hold| hold.origin.commit()));
+            // The holds include what this commit did, so it is only read now.
+            let holds = holds.filter(is_enough);
+            self.awaited.read(&self.read.records[at]);
+            let Some(holds) = holds else { continue };
             self.knows_holds = true;
-            self.read.named = NamedHolds::after(&holds, &self.later(group, before, at));
+            let mut later = self.later(group, before, at);
+            undone::take_back(&mut later);
+            self.read.named = NamedHolds::after(&holds, &later);
         }
         self.take_stage_orders(group, before);
         Ok(())
@@ -298,6 +313,7 @@ impl<'k> Reading<'k> {
     }
 
     fn finish(mut self, end: End) -> ReadHistory {
+        undone::take_back(&mut self.read.records);
         self.read.is_all = !matches!(end, End::Enough);
         let oldest = self.read.records.last().map(|oldest| (oldest.commit.clone(), oldest.when));
         let horizon = Horizon::at(oldest, matches!(end, End::Limited), matches!(end, End::Cut));
@@ -328,8 +344,13 @@ fn later_than(commit: CommitId, group: &[Logged]) -> impl Iterator<Item = usize>
 /// The longest subject, and name of an author, that is shown, in characters.
 const MAX_WORDS: usize = 200;
 
-pub(super) fn record(clone: &BareClone, logged: &Logged, ago: usize) -> Result<CommitRecord, RepoError> {
-    let all = Trailers::read(&logged.message);
+pub(super) fn record(
+    clone: &BareClone,
+    logged: &Logged,
+    ago: usize,
+    proposals: &MergedProposals,
+) -> Result<CommitRecord, RepoError> {
+    let all = proposals.trailers(logged);
     // Most commits are other people's, and say nothing to us.
     let (effect, is_trusted) = if all.is_empty() {
         (Effect::Files, false)

@@ -7,6 +7,7 @@ use tokio::task::block_in_place;
 
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
+use crate::cycle::history::learn;
 use crate::cycle::history::read_back::Depth;
 use crate::cycle::stages::reviews;
 use crate::cycle::tip::Tip;
@@ -56,6 +57,7 @@ impl Resume {
         let pull_requests = pull_requests::query(forge, &mut context.state.pull_requests).await?.clone();
         pull_requests.stale.into_iter().for_each(|why| context.note(why));
         context.history.add_closed(pull_requests.closed);
+        learn::keep(context, &pull_requests.merged);
         reviews::add_closed(context).await;
         let act = if block_in_place(|| self.is_held(context))? {
             Act::Resume(self.target.clone())

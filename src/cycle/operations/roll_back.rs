@@ -7,6 +7,7 @@ use tokio::task::block_in_place;
 
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
+use crate::cycle::history::learn;
 use crate::cycle::history::read_back::Horizon;
 use crate::cycle::tip::Tip;
 use crate::image::{Reference, Repository, Tag, Version};
@@ -53,6 +54,7 @@ impl Operation for RollBack {
 
 impl RollBack {
     async fn plan_on(&self, context: &mut Context<'_>) -> Result<(Plan, Purpose), CycleError> {
+        learn::merged_proposals(context).await?;
         let plan = block_in_place(|| self.targets(context))?;
         let reference = |version| Reference { repository: self.image.clone(), version };
         let references: Vec<Reference> = plan.updates.iter().map(|update| reference(wanted(update).1)).collect();

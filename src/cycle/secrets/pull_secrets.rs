@@ -41,26 +41,31 @@ const PROBES: Duration = Duration::from_secs(60);
 /// The problems with pull secrets, by file and image.
 pub type Flaws = BTreeMap<(String, Repository), String>;
 
-/// Returns the problems with the pull secrets that pods would use to pull the images of updates.
+/// Returns the problems with the pull secrets that pods would use to pull the images of updates, and notes about those that
+/// could not be tested.
 pub async fn flaws(
     services: &Services,
     tip: &Tip,
     closures: &Closures,
     updates: &[Update],
-) -> Result<Flaws, CycleError> {
+) -> Result<(Flaws, Vec<String>), CycleError> {
     let checks = services.secrets.pull_secrets();
     let mut flaws = Flaws::new();
     if checks == PullSecrets::Off {
-        return Ok(flaws);
+        return Ok((flaws, Vec::new()));
     }
     let end = Instant::now() + PROBES;
     let assessments = block_in_place(|| assessments(&services.secrets, tip, closures, updates))?;
+    let mut untested: BTreeMap<Untested, usize> = BTreeMap::new();
     for (pull, assessment) in assessments {
         let flaw = match assessment {
             Assessment::Unknown => None,
             Assessment::Useless(text) => Some(text),
             Assessment::Entries(entries) if checks == PullSecrets::Probe => {
-                probe(&services.registry, &pull, entries, end).await
+                probe(&services.registry, &pull, entries, end).await.unwrap_or_else(|why| {
+                    *untested.entry(why).or_default() += 1;
+                    None
+                })
             }
             Assessment::Entries(_) => None,
         };
@@ -69,7 +74,18 @@ pub async fn flaws(
             flaws.insert((file, image), format!("{owner}: {flaw}"));
         }
     }
-    Ok(flaws)
+    let note = |(Untested { image, why }, pods): (Untested, usize)| {
+        let of = if pods == 1 { "a pod".to_owned() } else { format!("{pods} pods") };
+        format!("{image}: the pull secrets of {of} could not be tested: {why}")
+    };
+    Ok((flaws, untested.into_iter().map(note).collect()))
+}
+
+/// The reason why the pull secrets for an image were not tested. Many pods may share it.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Untested {
+    image: Repository,
+    why: String,
 }
 
 /// A pod's pull of an image.
@@ -373,24 +389,24 @@ fn entry(text: Secret<Vec<u8>>, image: &Repository, from: String) -> SecretUse {
 
 /// Tests entries against the registry. Returns the problem if it accepts none of them. An entry that cannot be tested
 /// keeps nothing back.
-async fn probe(registry: &Client, pull: &Pull, entries: Vec<HostEntry>, end: Instant) -> Option<String> {
+async fn probe(
+    registry: &Client,
+    pull: &Pull,
+    entries: Vec<HostEntry>,
+    end: Instant,
+) -> Result<Option<String>, Untested> {
     let (repository, version) = &pull.image;
+    let untested = |why: String| Untested { image: repository.clone(), why };
     let mut refused = Vec::new();
     for HostEntry { credential, from } in entries {
         match before(Some(end), registry.check_credential(repository, version, credential, from.clone())).await {
-            Some(Ok(())) => return None,
-            None => {
-                tracing::warn!(image = %repository, "there was no time to test a pull secret");
-                return None;
-            }
+            Some(Ok(())) => return Ok(None),
+            None => return Err(untested("there was no time left in this cycle".to_owned())),
             Some(Err(error)) if error.fault() == Fault::Denied || error.is_not_found() => {
                 refused.push(format!("{from} was rejected: {error}"));
             }
-            Some(Err(error)) => {
-                tracing::warn!(image = %repository, %error, "a pull secret could not be tested");
-                return None;
-            }
+            Some(Err(error)) => return Err(untested(error.to_string())),
         }
     }
-    Some(refused.join("; "))
+    Ok(Some(refused.join("; ")))
 }

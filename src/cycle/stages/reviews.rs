@@ -6,11 +6,13 @@ use tokio::task::block_in_place;
 
 use crate::cycle::context::Context;
 use crate::cycle::error::CycleError;
+use crate::cycle::history::learn;
 use crate::cycle::write::stage_pull_request::{Author, StageBranch, StagePullRequest};
 use crate::forge::pull_request::Person;
 use crate::forge::review::Review;
 use crate::image::{Repository, Version};
-use crate::plan::proposal::promotes;
+use crate::plan::proposal::{ClosedPullRequest, promotes};
+use crate::plan::trailer::RecordedMove;
 use crate::policy::order::Order;
 use crate::policy::rule::PolicySet;
 use crate::policy::tags::TagRule;
@@ -48,9 +50,11 @@ pub async fn query(
         let name = &cell.stage.name;
         if !context.state.stage_pull_requests.contains_key(name) {
             let found = ask(context, cell.stage, approval).await;
+            learn::keep(context, &found.all.merged);
             context.state.stage_pull_requests.insert(name.clone(), found);
         }
         let releases: Vec<&Release> = outlook.soaked.iter().take(MOST).map(|soaked| &soaked.release).collect();
+        add_closers(context, cell.stage, &releases).await;
         block_in_place(|| add_holds(context, cell.stage, &releases))?;
         if approval.not_by_author {
             add_authors(context, cell.stage, &releases).await;
@@ -80,6 +84,20 @@ async fn ask(context: &Context<'_>, stage: &Stage, approval: &Approval) -> Stage
             Err(error) => unknown(format!("pull requests could not be queried: {error}")),
         },
     }
+}
+
+/// Adds who closed the pull requests that proposed these releases.
+async fn add_closers(context: &mut Context<'_>, stage: &Stage, releases: &[&Release]) {
+    let own = StageBranch::of(&stage.name);
+    let forge = own.and_then(|own| context.services.evidence.forge_for(&own.branch));
+    let (Some(forge), Some(found)) = (forge, context.state.stage_pull_requests.get_mut(&stage.name)) else { return };
+    let is_of = |moved: &RecordedMove, release: &Release| {
+        release.version_of(&moved.image).is_some_and(|version| version.tag == moved.to.tag)
+    };
+    let proposed = |closed: &ClosedPullRequest| {
+        closed.moves.iter().any(|moved| releases.iter().any(|release| is_of(moved, release)))
+    };
+    found.all.add_closers(&forge, proposed).await;
 }
 
 /// Adds the holds of pull requests that people have closed.

@@ -3,9 +3,12 @@
 use crate::fault::{Explain, Fault};
 use crate::forge::client::Forge;
 use crate::forge::pull_request::{PullRequest, State};
-use crate::plan::proposal::{self, ClosedPullRequest};
+use crate::plan::proposal::{self, ClosedPullRequest, MergedPullRequest};
 
 use crate::cycle::error::CycleError;
+
+/// The most closed pull requests for which the forge is asked at a time who closed them.
+const CLOSERS: usize = 10;
 
 /// The pull requests at the forge.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +17,8 @@ pub struct PullRequests {
     pub open: Option<PullRequest>,
     /// Those that were closed without being merged.
     pub closed: Vec<ClosedPullRequest>,
+    /// Those that were merged.
+    pub merged: Vec<MergedPullRequest>,
     /// The error of the forge, if it did not answer: the rest is then what was known before.
     pub stale: Option<String>,
 }
@@ -25,8 +30,12 @@ impl PullRequests {
         for pull_request in pull_requests {
             match pull_request.state {
                 State::Open => sorted.open = Some(pull_request),
-                State::Merged => {}
+                State::Merged { commits } => {
+                    let record = proposal::recorded_trailers(&pull_request.text);
+                    sorted.merged.push(MergedPullRequest { commits, record });
+                }
                 State::Closed { at, by } => sorted.closed.push(ClosedPullRequest {
+                    number: pull_request.number,
                     name: forge.name(pull_request.number),
                     url: pull_request.url,
                     at,
@@ -36,6 +45,20 @@ impl PullRequests {
             }
         }
         sorted
+    }
+
+    /// Adds who closed the wanted ones, as far as the forge reports that. Nothing else depends on it.
+    pub async fn add_closers(&mut self, forge: &Forge, is_wanted: impl Fn(&ClosedPullRequest) -> bool) {
+        let unnamed = self.closed.iter_mut().filter(|closed| closed.by.is_none() && is_wanted(closed));
+        for closed in unnamed.take(CLOSERS) {
+            match forge.closed_by(closed.number, closed.at).await {
+                Ok(by) => closed.by = by,
+                Err(error) => {
+                    tracing::debug!(url = closed.url, %error, "the forge did not report who closed a pull request");
+                    return;
+                }
+            }
+        }
     }
 }
 

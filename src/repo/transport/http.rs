@@ -9,7 +9,7 @@ use crate::http::redirect::{RedirectError, RedirectProblem, Route};
 use crate::http::{ConnectionFailure, root_cause};
 use crate::repo::credentials::Offer;
 use crate::repo::error::{Outage, RepoError, Words};
-use crate::text;
+use crate::repo::words;
 
 use super::operation::{Base, Operation};
 
@@ -133,9 +133,10 @@ pub fn checked(operation: &Operation, response: Response, expected: &str) -> Res
 
 fn refusal(operation: &Operation, status: StatusCode, response: Response) -> RepoError {
     let from = response.url().clone();
-    let printed = operation.wait(words_of(response)).unwrap_or_default();
-    let words = if printed.is_empty() { status.to_string() } else { format!("{status}: {printed}") };
-    let url = operation.url().clone();
+    let printed = operation.wait(message_of(response)).unwrap_or_default();
+    let words = words::line(&printed);
+    let shown = if words.is_empty() { status.to_string() } else { format!("{status}: {words}") };
+    let (url, access) = (operation.url().clone(), *operation.access.lock());
     let is_ours = configured(operation).is_ok_and(|ours| ours.origin() == from.origin());
     match status.as_u16() {
         401 | 403 if !is_ours => {
@@ -143,15 +144,21 @@ fn refusal(operation: &Operation, status: StatusCode, response: Response) -> Rep
             to.set_query(None);
             RepoError::Redirected { url, to: to.to_string(), why: NO_CREDENTIALS }
         }
-        401 => operation.offer.refused(&operation.config, ""),
-        403 => RepoError::NoAccess { url, words },
-        404 | 410 => RepoError::NotFound { url, words },
-        _ => operation.broken(Outage::Answer(words)),
+        401 | 403 if matches!(operation.offer, Offer::Nothing) => {
+            RepoError::NoCredentials { url, access, words: shown }
+        }
+        401 => operation.offer.refused(&operation.config, "", &words),
+        403 => match operation.refused(&printed) {
+            Some(error @ RepoError::Closed { .. }) => error,
+            _ => RepoError::NoAccess { url, access, words: shown },
+        },
+        404 | 410 => RepoError::NotFound { url, words: shown },
+        _ => operation.broken(Outage::Answer(shown)),
     }
 }
 
 /// Returns the body of an error response if it is plain text.
-async fn words_of(mut response: Response) -> String {
+async fn message_of(mut response: Response) -> String {
     let is_text = response.headers().get(CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
     let mut body = Vec::new();
     while is_text
@@ -160,8 +167,8 @@ async fn words_of(mut response: Response) -> String {
     {
         body.extend_from_slice(&chunk);
     }
-    let text = String::from_utf8_lossy(&body);
-    text::words(&text).chars().take(300).collect()
+    body.truncate(MOST_WORDS);
+    String::from_utf8_lossy(&body).into_owned()
 }
 
 /// Returns the error for a failed request.

@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use git2::{Error, ErrorClass, ErrorCode};
 
+use super::access::Access;
 use super::config::Config;
 use super::error::RepoError;
 
@@ -69,6 +70,10 @@ impl SmartSubtransport for Connector {
     fn action(&self, _: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, Error> {
         let Some(operation) = Operation::current() else {
             return Err(Error::from_str("no operation runs on this thread"));
+        };
+        *operation.access.lock() = match service {
+            Service::UploadPackLs | Service::UploadPack => Access::Read,
+            Service::ReceivePackLs | Service::ReceivePack => Access::Write,
         };
         let opened = match operation.url().scheme() {
             "ssh" => ssh::stream::open(&operation, service),

@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
+use crate::repo::access::Access;
 use crate::repo::config::Config;
 use crate::repo::credentials::Offer;
 use crate::repo::error::{Outage, RepoError};
+use crate::repo::refusal;
 use crate::secret::SafeUrl;
 
 use super::runtime;
@@ -33,6 +35,8 @@ pub struct Operation {
     failure: Mutex<Option<RepoError>>,
     /// Where the references of the repository were found.
     pub base: Mutex<Option<Base>>,
+    /// What the service that was last opened needs to be allowed to do.
+    pub access: Mutex<Access>,
 }
 
 /// Where the references of a repository were found.
@@ -61,6 +65,11 @@ impl Drop for Running {
 }
 
 impl Running {
+    /// Returns the error for a refusal by the server, if its message tells what is missing.
+    pub fn refused(&self, message: &str) -> Option<RepoError> {
+        self.operation.refused(message)
+    }
+
     /// Takes the error that a transport has stored.
     pub fn take_failure(&self) -> Option<RepoError> {
         self.operation.failure.lock().take()
@@ -78,6 +87,7 @@ impl Operation {
             deadline: Instant::now() + config.timeout * WHOLE,
             failure: Mutex::default(),
             base: Mutex::default(),
+            access: Mutex::default(),
         });
         let before = CURRENT.replace(Some(Arc::clone(&operation)));
         Ok(Running { operation, before })
@@ -113,6 +123,11 @@ impl Operation {
     /// Returns the error for a connection that cannot be made or broke.
     pub fn broken(&self, source: Outage) -> RepoError {
         RepoError::Unreachable { url: self.config.url.clone(), source }
+    }
+
+    /// Returns the error for a refusal by the server, if its message tells what is missing.
+    pub fn refused(&self, message: &str) -> Option<RepoError> {
+        refusal::error(self.url(), *self.access.lock(), message)
     }
 
     /// Stores the error that ends the operation. The first one counts, because others follow from it.

@@ -1,7 +1,9 @@
-//! The running agent: health, metrics, status page, traces, webhooks, notifications.
+//! The running agent: health, metrics, status page, traces, webhooks, notifications, deployed images.
 
 mod connections;
+mod deployed_images;
 mod health;
+mod log;
 mod many_images;
 mod notifications;
 mod status_page;

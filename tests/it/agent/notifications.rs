@@ -76,6 +76,9 @@ fn an_update_reaches_every_channel_and_sets_a_commit_status() {
     assert!(told.iter().any(|body| body["said"] == "app aaaaaa1 -> aaaaaa2"), "{told:?}");
     let marks = bodies(&server, &format!("/api/v1/repos/org/infra/statuses/{tip}"));
     assert_eq!((&marks[0]["state"], &marks[0]["context"]), (&"success".into(), &"tagalong".into()));
+    // The repository has another address for git.
+    let page = format!("http://{}/org/infra/commit/{tip}", server.host());
+    assert_eq!(marks[0]["target_url"], page, "{marks:?}");
     let asked = server.asked();
     let with = |authorization: &str| asked.iter().any(|asked| asked.authorization.as_deref() == Some(authorization));
     assert!(with("token t0ken") && with("Bearer t0ken"), "{asked:#?}");

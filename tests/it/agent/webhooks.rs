@@ -33,6 +33,12 @@ fn config(stage: &Stage, host: &str, webhooks: &str) -> PathBuf {
 
 /// Sends a raw request and returns the status of the response.
 fn send(address: &str, head: &str, body: &[u8]) -> u16 {
+    let text = answer(address, head, body);
+    text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no answer: {text}"))
+}
+
+/// Sends a raw request and returns the response.
+fn answer(address: &str, head: &str, body: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
     let head = format!("{head}\r\nHost: {address}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).expect("sent");
@@ -40,8 +46,7 @@ fn send(address: &str, head: &str, body: &[u8]) -> u16 {
     let _ = stream.write_all(body);
     let mut text = Vec::new();
     let _ = stream.read_to_end(&mut text);
-    let text = String::from_utf8_lossy(&text).into_owned();
-    text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no answer: {text}"))
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn signature(body: &[u8]) -> String {
@@ -194,6 +199,70 @@ fn requests_without_the_secret_have_no_effect() {
     let (_, log) = agent.stop();
     assert!(!log.contains(SECRET) && log.contains("rejected webhooks with an invalid secret or signature"), "{log}");
     assert!(log.contains("cannot read the webhook's secret"), "{log}");
+}
+
+/// A form with an event, encoded as browsers and forges do.
+fn form(event: &serde_json::Value) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).append_pair("payload", &event.to_string()).finish()
+}
+
+#[test]
+fn events_in_forms_are_understood_or_refused_with_the_reason() {
+    let stage = Stage::new(&[("app.yaml", "image: HOST/org/app:aaaaaa1\n")]);
+    stage.registry.push("org/app", "aaaaaa1", OLD);
+    let host = stage.registry.host();
+    let kinds = ["gitea", "ghcr", "harbor"];
+    let entry = |kind: &str| format!("  - {{ kind: {kind}, secretFile: SECRET, registry: '{host}' }}\n");
+    let file = config(&stage, &host, &kinds.map(entry).concat());
+    let agent = Agent::start(stage.home(), &file);
+    agent.wait_for("cycle finished");
+    let address = agent.address();
+    let post = |kind: &str, header: &str, body: &str| {
+        let head =
+            format!("POST /webhooks/{kind} HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n{header}");
+        answer(&address, &head, body.as_bytes())
+    };
+    let is = |answer: &str, code: u16| assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{code}: {answer}");
+
+    // Gitea 1.26 signs the event in the form (its `newDefaultRequest` returns the payload to be signed).
+    let gitea = json!({ "action": "created", "sender": { "login": "ci" }, "package": {
+        "id": 13, "owner": { "login": "org" }, "type": "container", "name": "app", "version": "aaaaaa2",
+        "html_url": "http://gitea.example.com/org/-/packages/container/app/aaaaaa2" } });
+    let sent = form(&gitea);
+    let of_event = signature(gitea.to_string().as_bytes());
+    let other = form(&json!({ "action": "created", "package": {} }));
+    is(&post("gitea", &format!("X-Gitea-Signature: {of_event}"), &other), 401);
+    is(&post("gitea", &format!("X-Gitea-Signature: {}", signature(b"")), &sent), 401);
+    is(&post("gitea", "X-Gitea-Event: package", &sent), 401);
+    stage.registry.push("org/app", "aaaaaa2", NEW);
+    let signed = format!("X-Gitea-Signature: {of_event}\r\nX-Hub-Signature-256: sha256={of_event}");
+    is(&post("gitea", &signed, &sent), 202);
+    wait_until("the push is deployed", || stage.origin.read("app.yaml").ends_with("aaaaaa2\n"));
+
+    // GitHub signs the form as it is sent ("Validating webhook deliveries": the request's body).
+    let github = json!({ "action": "published", "registry_package": {
+        "name": "app", "namespace": "org", "package_type": "CONTAINER" } });
+    let sent = form(&github);
+    stage.registry.push("org/app", "aaaaaa3", "2026-04-03T10:00:00Z");
+    let signed = format!("X-Hub-Signature-256: sha256={}", signature(sent.as_bytes()));
+    is(&post("ghcr", &signed, &sent), 202);
+    wait_until("the push is deployed", || stage.origin.read("app.yaml").ends_with("aaaaaa3\n"));
+
+    // What is authentic and not understood is refused with the reason.
+    let bearer = format!("Authorization: Bearer {SECRET}");
+    let refused = post("harbor", &bearer, &sent);
+    is(&refused, 415);
+    assert!(refused.contains("webhooks of kind harbor are accepted as JSON, not as forms"), "{refused}");
+    for without in ["", "event=1", &format!("{sent}&{sent}")] {
+        let refused = post("gitea", &bearer, without);
+        is(&refused, 400);
+        assert!(refused.contains("exactly one field `payload`"), "{refused}");
+    }
+    is(&post("gitea", &bearer, "payload=%5B%5D"), 400);
+    let (_, log) = agent.stop();
+    let reason = "cannot read webhooks that were sent as forms";
+    assert_eq!(log.matches(reason).count(), 1, "the first of a minute is logged: {log}");
+    assert!(!log.contains(SECRET), "{log}");
 }
 
 #[test]

@@ -212,6 +212,59 @@ fn after_a_leader_is_killed_its_lease_has_to_expire() {
 }
 
 #[test]
+fn a_follower_looks_again_exactly_when_the_lease_expires() {
+    let scene = Scene::new();
+    // The silent leader's Lease expires long before the follower would look again otherwise.
+    scene.cluster.hold("pod-x_1", 1);
+    let agent = scene.replica("pod-a", &scene.config("{ leaseDuration: 2h, renewDeadline: 1h, retryPeriod: 30m }"));
+    agent.wait_for_metric("tagalong_leader 1");
+    let asked: Vec<String> =
+        scene.cluster.asked().iter().filter_map(|asked| Some(asked.split_once(' ')?.0.to_owned())).collect();
+    assert_eq!(asked, ["GET", "GET", "PUT"], "it sees the Lease, then it is expired and taken");
+    assert_eq!(agent.stop().0, 0);
+}
+
+#[test]
+fn an_outage_of_the_api_is_reported_once() {
+    let scene = Scene::new();
+    let agent = scene.replica("pod-a", &scene.config(SHORT));
+    agent.wait_for_metric("tagalong_leader 1");
+    scene.cluster.trouble("", "/", Fault::Status(500), usize::MAX);
+    agent.wait_for_metric("tagalong_leader 0");
+    scene.wait_for_requests(10);
+    let once = |agent: &Agent| {
+        let log = agent.log();
+        let count = |text: &str| log.matches(text).count();
+        assert_eq!(count("it is unknown which replica leads"), 1, "{log}");
+        assert!(count("cannot renew the Lease; retrying") <= 1 && count("failed with") == 0, "{log}");
+    };
+    once(&agent);
+    scene.cluster.heal();
+    agent.wait_for_metric("tagalong_leader 1");
+    assert_eq!(agent.stop().0, 0);
+
+    // The same where each connection is closed without a response.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let host = listener.local_addr().expect("an address").to_string();
+    let closed = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = std::sync::Arc::clone(&closed);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            drop(stream);
+            counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    let text = fs::read_to_string(&scene.kubeconfig).expect("there");
+    let server = text.split("http://").nth(1).and_then(|rest| rest.split('"').next()).expect("a server");
+    let kubeconfig = scene.stage.home().join("closed");
+    fs::write(&kubeconfig, text.replace(server, &host)).expect("written");
+    let agent = replica(&scene.stage, "pod-b", &scene.config(SHORT), &kubeconfig);
+    wait_until("it tries again and again", || closed.load(std::sync::atomic::Ordering::Relaxed) > 10);
+    once(&agent);
+    assert_eq!(agent.stop().0, 0);
+}
+
+#[test]
 fn nothing_is_pushed_while_the_api_is_down() {
     let scene = Scene::new();
     let agent = scene.replica("pod-a", &scene.config(SHORT));

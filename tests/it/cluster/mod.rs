@@ -1,4 +1,5 @@
-//! Kubernetes: leader election, and what Flux makes of a commit.
+//! Kubernetes: leader election, what Flux makes of a commit, and what runs in pods.
 
+mod drift;
 mod leader_election;
 mod rollouts;

@@ -16,7 +16,9 @@ fn rendered(settings: &[&str]) -> Option<Vec<Value>> {
     let mut command = Command::new(helm);
     command.args(["template", "tagalong"]).arg(deploy("chart"));
     command.args(["--namespace", "flux-system", "--kube-version", "1.33.0"]);
-    settings.iter().for_each(|setting| drop(command.args(["--set", setting])));
+    for setting in settings {
+        command.args(["--set", setting]);
+    }
     let Ok(run) = command.output() else {
         support::skipped("helm is not here");
         return None;

@@ -251,6 +251,23 @@ fn access_to_argo_cd_is_for_the_same_account_and_allows_reading_alone() {
 }
 
 #[test]
+fn access_to_pods_is_for_the_same_account_and_allows_listing_alone() {
+    let text = fs::read_to_string(deploy("pods-access/role.yaml")).expect("a file");
+    let documents = yaml::documents(&text);
+    let [role, binding] = &documents[..] else { panic!("{documents:?}") };
+    assert_eq!((refused(role), refused(binding)), (Vec::new(), Vec::new()));
+    let rule = json!({ "apiGroups": [""], "resources": ["pods"], "verbs": ["list"] });
+    assert_eq!(role["rules"], json!([rule]));
+    let own = the("RoleBinding", "tagalong");
+    assert_eq!((&binding["subjects"], &binding["roleRef"]["kind"]), (&own["subjects"], &json!("Role")));
+    assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+    let Some(rendered) = kustomize(&deploy("pods-access")) else { return };
+    let binding = rendered.iter().find(|document| document["kind"] == "RoleBinding").expect("a RoleBinding");
+    assert_eq!(binding["metadata"]["namespace"], "apps");
+    assert_eq!(binding["subjects"][0]["namespace"], "flux-system");
+}
+
+#[test]
 fn references_between_manifests_resolve() {
     let deployment = the("Deployment", "tagalong");
     let (labels, pod) =

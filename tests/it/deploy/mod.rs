@@ -7,3 +7,4 @@ mod container_image;
 mod manifests;
 mod pipelines;
 mod release;
+mod woodpecker;

@@ -250,7 +250,7 @@ fn what_the_forge_refuses_is_repeated_in_its_words() {
             let said = error.to_string();
             assert_eq!(error.fault(), fault, "{said}");
             assert!(said.contains(&scene.server.host()) && !said.contains(TOKEN), "{said}");
-            assert_eq!(said.contains(message), matches!(status, 401 | 403 | 422), "{said}");
+            assert!(said.contains(message), "{said}");
             assert!(error.help().is_some() && scene.asked().len() == 1, "{said}");
         }
         // GitHub's rate limits come with 403.

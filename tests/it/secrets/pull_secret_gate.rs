@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::infra::Stage;
 use crate::support::registry::{Kind, PASSWORD, USER};
+use crate::support::scripted::{Scripted, forward};
 use crate::support::sops::Sops;
 use crate::support::tagalong::run;
 
@@ -204,4 +205,43 @@ fn probe_tries_the_entry_on_the_registry() {
         "{held:?}"
     );
     assert!(!why.contains("of-last-year"), "{why}");
+}
+
+#[test]
+fn pull_secrets_that_cannot_be_tested_are_reported_once_for_all_pods() {
+    let stage = Stage::new(&[("README.md", "x\n")]);
+    let basic = |password: &str| format!("Basic {}", STANDARD.encode(format!("{USER}:{password}")));
+    let (known, host) = (basic(PASSWORD), stage.registry.host());
+    // The registry fails for the pull secret only, as one that checks users elsewhere does.
+    let front = Scripted::start(move |asked| match asked.authorization.as_deref() {
+        None => Some((401, vec![("WWW-Authenticate".to_owned(), "Basic realm=\"r\"".to_owned())], Vec::new())),
+        Some(given) if given == known => forward(&host, asked),
+        Some(_) => Some((500, Vec::new(), Vec::new())),
+    });
+    std::fs::create_dir(stage.home().join(".docker")).expect("a folder");
+    let auth = auths(&front.host(), PASSWORD);
+    std::fs::write(stage.home().join(".docker/config.json"), auth).expect("written");
+    let sops = Sops::new();
+    std::fs::write(stage.home().join("age.agekey"), &sops.identity).expect("written");
+    let sealed = sops.encrypt("s.yaml", pull_secret("", &auths(&front.host(), "another")), RULE);
+
+    let names: Vec<String> = (1..=7).map(|number| format!("apps/{number}.yaml")).collect();
+    let list = "resources: [1.yaml, 2.yaml, 3.yaml, 4.yaml, 5.yaml, 6.yaml, 7.yaml, pull.yaml]\n";
+    let app = deployment("app", "", USES).replace("HOST", &front.host());
+    let sealed = String::from_utf8(sealed).expect("text");
+    let mut files: Vec<(&str, &str)> = names.iter().map(|name| (&**name, &*app)).collect();
+    files.extend([("apps/kustomization.yaml", list), ("apps/pull.yaml", &sealed)]);
+    stage.origin.commit("apps", &files);
+    stage.registry.push("org/app", "aaaaaa1", "2026-04-01T10:00:00Z");
+    stage.registry.push("org/app", "aaaaaa2", "2026-04-02T10:00:00Z");
+
+    let text = std::fs::read_to_string(stage.config()).expect("there").replace(&stage.registry.host(), &front.host());
+    let key = stage.home().join("age.agekey").display().to_string();
+    let config = stage.home().join("front.yaml");
+    std::fs::write(&config, format!("{text}secrets: {{ ageKeyFiles: [{key}], pullSecrets: probe }}\n"))
+        .expect("written");
+    let run = run(stage.home(), &["sync", "--output", "json", "--config", &config.display().to_string()]).ok();
+    assert_eq!(run.json()["updates"].as_array().expect("updates").len(), 7, "{run:#?}");
+    let lines: Vec<&str> = run.stderr.lines().filter(|line| line.contains("could not be tested")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("the pull secrets of 7 pods"), "{lines:#?}\n{run:#?}");
 }

@@ -184,6 +184,7 @@ fn what_was_closed_is_held_for_this_stage() {
     let (reason, detail) = story.at("13:00");
     assert_eq!((reason.as_str(), story.forge.state().pulls.len()), ("held", 1));
     assert!(detail.contains("pull request #1 was closed without being merged"), "{detail}");
+    assert!(detail.contains(" by carol ("), "{detail}");
     let image = story.scene.stage.image("app");
     story.scene.run(&["resume", &image, "--reason", "a mistake"]).ok();
     let (reason, detail) = story.at("14:00");

@@ -186,6 +186,9 @@ impl State {
                 (pull.title, pull.text, pull.at) = (text("title"), text("body"), Timestamp::now());
                 answer(200, self.shown(index(number)), &[])
             }
+            ("GET", ["issues", _, "timeline"]) => {
+                answer(200, json!([{ "id": 1, "type": "close", "user": { "login": "carol" } }]), &[])
+            }
             ("GET", ["pulls", number, "reviews"]) => {
                 let reviews = &self.pulls[index(number) - 1].reviews;
                 answer(200, json!(reviews), &[("X-Total-Count", &reviews.len().to_string())])

@@ -16,6 +16,8 @@ pub const SOURCE: &str = "/apis/source.toolkit.fluxcd.io/v1/namespaces/flux-syst
 pub const KUSTOMIZATIONS: &str = "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/kustomizations";
 pub const APPLICATIONS: &str = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications";
 
+const ACCESS_REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+
 /// A fault of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -41,6 +43,12 @@ pub struct State {
     objects: BTreeMap<String, Value>,
     version: u64,
     troubles: Vec<Trouble>,
+    /// The number of pods in a page; 0 for the number that the client asks for.
+    page: usize,
+    /// Whether every page of pods is followed by the first one.
+    is_endless: bool,
+    /// The verbs and kinds that access reviews do not allow, such as `patch gitrepositories`.
+    forbidden: Vec<&'static str>,
 }
 
 impl State {
@@ -135,9 +143,53 @@ impl Cluster {
         self.put(&format!("{KUSTOMIZATIONS}/{name}"), object);
     }
 
+    /// A pod of the Deployment `app` with one container: the image that it asks for and the one that it runs. More of it can be
+    /// changed.
+    pub fn pod(&self, namespace: &str, app: &str, images: (&str, &str), change: impl FnOnce(&mut Value)) {
+        let owner = json!({ "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": format!("{app}-5d6e7f8"), "uid": "1", "controller": true });
+        let (image, id) = images;
+        let mut object = json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": format!("{app}-5d6e7f8-x1y2z"), "namespace": namespace,
+                "labels": { "pod-template-hash": "5d6e7f8" }, "ownerReferences": [owner],
+            },
+            "spec": { "containers": [{ "name": "main", "image": image, "ports": [{ "containerPort": 80 }] }], "nodeName": "one" },
+            "status": {
+                "phase": "Running",
+                "conditions": [{ "type": "PodScheduled", "status": "True" }, { "type": "Ready", "status": "True" }],
+                "containerStatuses": [{ "name": "main", "ready": true, "restartCount": 0, "image": image, "imageID": id, "state": { "running": {} } }],
+            },
+        });
+        change(&mut object);
+        self.put(&format!("/api/v1/namespaces/{namespace}/pods/{app}"), object);
+    }
+
+    /// Returns pods in pages of this size, whatever the client asks for.
+    pub fn set_page(&self, size: usize) {
+        self.state().page = size;
+    }
+
+    /// Returns the first page of pods again and again.
+    pub fn set_endless(&self, is_endless: bool) {
+        self.state().is_endless = is_endless;
+    }
+
+    /// The queries of requests for a path.
+    pub fn queries(&self, path: &str) -> Vec<String> {
+        let targets = self.server.asked().into_iter().map(|asked| asked.target);
+        targets.filter_map(|target| Some(target.strip_prefix(path)?.trim_start_matches('?').to_owned())).collect()
+    }
+
     /// Injects a fault.
     pub fn trouble(&self, method: &'static str, path: &'static str, fault: Fault, times: usize) {
         self.state().troubles.push(Trouble { method, path, fault, left: times });
+    }
+
+    /// Lets access reviews forbid a verb on a kind of objects, such as `patch gitrepositories`.
+    pub fn forbid(&self, what: &'static str) {
+        self.state().forbidden.push(what);
     }
 
     /// Removes all faults.
@@ -191,6 +243,23 @@ fn answer(state: &mut State, asked: &Asked) -> Answer {
     let found = state.objects.get(path).cloned();
     match (asked.method.as_str(), found) {
         ("GET", Some(object)) => scripted::json(200, object, &[]),
+        ("GET", None) if path.ends_with("/pods") => {
+            let parameter = |name: &str| {
+                let query = asked.target.split_once('?').map_or("", |(_, query)| query);
+                let value = query.split('&').filter_map(|part| part.split_once('=')).find(|(key, _)| *key == name);
+                value.and_then(|(_, value)| value.parse::<usize>().ok())
+            };
+            let size = if state.page > 0 { state.page } else { parameter("limit").unwrap_or(usize::MAX) };
+            let below = state.objects.iter().filter(|(at, _)| at.starts_with(&format!("{path}/")));
+            let all: Vec<Value> = below.map(|(_, one)| one.clone()).collect();
+            let start = parameter("continue").unwrap_or(0).min(all.len());
+            let end = start.saturating_add(size).min(all.len());
+            let next = if state.is_endless { Some(0) } else { (end < all.len()).then_some(end) };
+            let token = next.map(|at| at.to_string()).unwrap_or_default();
+            let metadata = json!({ "resourceVersion": state.version.to_string(), "continue": token });
+            let list = json!({ "apiVersion": "v1", "kind": "PodList", "metadata": metadata, "items": all[start..end] });
+            scripted::json(200, list, &[])
+        }
         ("GET", None) if path == KUSTOMIZATIONS || path == APPLICATIONS => {
             let selector = asked.target.split("labelSelector=").nth(1).and_then(|rest| rest.split('&').next());
             let label = selector.and_then(|selector| selector.split_once("%3D"));
@@ -204,6 +273,17 @@ fn answer(state: &mut State, asked: &Asked) -> Answer {
                 "metadata": { "resourceVersion": state.version.to_string() }, "items": items,
             });
             scripted::json(200, list, &[])
+        }
+        ("POST", _) if path == ACCESS_REVIEWS => {
+            let asked = &body["spec"]["resourceAttributes"];
+            let what =
+                format!("{} {}", asked["verb"].as_str().expect("a verb"), asked["resource"].as_str().expect("a kind"));
+            let is_allowed = !state.forbidden.contains(&what.as_str());
+            let review = json!({
+                "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "metadata": {},
+                "spec": body["spec"], "status": { "allowed": is_allowed },
+            });
+            scripted::json(201, review, &[])
         }
         ("POST", _) => {
             let path = format!("{path}/{}", body["metadata"]["name"].as_str().expect("a name"));

@@ -11,6 +11,9 @@ use super::scripted::{Answer, Asked, Scripted};
 
 pub const TOKEN: &str = "open-sesame-forge";
 
+/// Who closes pull requests.
+pub const CLOSER: &str = "bob";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Gitea,
@@ -49,6 +52,8 @@ pub struct Pull {
     pub labels: Vec<String>,
     pub comments: Vec<String>,
     pub is_of_fork: bool,
+    /// The merge commit, and the commit that it was squashed to.
+    pub commits: [Option<String>; 2],
     updated: Timestamp,
     closed: Option<Timestamp>,
 }
@@ -97,6 +102,13 @@ impl Forge {
         pull.updated = Timestamp::now();
     }
 
+    /// Merges it into a commit, which only GitLab distinguishes from the one that it is squashed to.
+    pub fn merge(&self, number: u64, commits: [Option<String>; 2]) {
+        self.end(number, "merged");
+        let mut all = self.state();
+        all.pulls.iter_mut().filter(|pull| pull.number == number).for_each(|pull| pull.commits = commits.clone());
+    }
+
     /// Adds pull requests by others.
     pub fn add(&self, head: &str, state: &'static str, text: &str, is_of_fork: bool) {
         let mut all = self.state();
@@ -112,6 +124,7 @@ impl Forge {
             labels: Vec::new(),
             comments: Vec::new(),
             is_of_fork,
+            commits: [None, None],
             updated: long_ago,
             closed: (state != "open").then_some(long_ago),
         });
@@ -155,7 +168,17 @@ fn answer(kind: Kind, place: &str, state: &mut State, asked: &Asked) -> Answer {
     let query: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let body: Value = serde_json::from_str(&asked.body).unwrap_or_default();
     let parts: Vec<&str> = path.split('/').skip(1).collect();
+    // Each product refuses a body that can mean nothing, in the same way for all of its objects.
+    if asked.method == "POST" && body.as_object().is_none_or(|body| body.is_empty()) {
+        return said(if kind == Kind::GitLab { 400 } else { 422 }, json!({ "message": "validation failed" }));
+    }
     match (kind, asked.method.as_str(), parts.as_slice()) {
+        (Kind::Gitea | Kind::GitHub, "GET", []) => {
+            said(200, json!({ "permissions": { "admin": false, "push": true, "pull": true } }))
+        }
+        (Kind::GitLab, "GET", []) => {
+            said(200, json!({ "permissions": { "project_access": { "access_level": 30 }, "group_access": null } }))
+        }
         (Kind::Gitea | Kind::GitHub, "GET", ["pulls"]) | (Kind::GitLab, "GET", ["merge_requests"]) => {
             list(kind, state, &query, asked)
         }
@@ -169,6 +192,16 @@ fn answer(kind: Kind, place: &str, state: &mut State, asked: &Asked) -> Answer {
             find(state, number).comments.push(text(&body, "body"));
             said(201, json!({ "id": 1 }))
         }
+        // Gitea's swagger, `issueGetCommentsAndTimeline`.
+        (Kind::Gitea, "GET", ["issues", _, "timeline"]) => {
+            let event = |kind: &str, who: &str| json!({ "id": 1, "type": kind, "body": "", "user": { "login": who } });
+            said(200, json!([event("label", "bot"), event("close", CLOSER)]))
+        }
+        // GitHub's REST API, "Get an issue".
+        (Kind::GitHub, "GET", ["issues", number]) => said(
+            200,
+            json!({ "number": find(state, number).number, "state": "closed", "closed_by": { "login": CLOSER } }),
+        ),
         (Kind::GitHub, "POST", ["issues", number, "labels"]) => {
             let labels = body["labels"].as_array().expect("a list").clone();
             find(state, number).labels.extend(labels.iter().map(|label| label.as_str().expect("a text").to_owned()));
@@ -246,6 +279,7 @@ fn open(kind: Kind, state: &mut State, body: &Value) -> Answer {
         labels,
         comments: Vec::new(),
         is_of_fork: false,
+        commits: [None, None],
         updated: Timestamp::now(),
         closed: None,
     };
@@ -296,6 +330,7 @@ fn shown(kind: Kind, pull: &Pull) -> Value {
                 "number": pull.number, "html_url": url, "title": pull.title, "body": pull.text,
                 "state": if pull.state == "open" { "open" } else { "closed" },
                 "merged_at": merged_at, "updated_at": time(pull.updated), "closed_at": closed,
+                "merge_commit_sha": pull.commits[0],
                 "head": tip(&pull.head, if pull.is_of_fork { 8 } else { 7 }), "base": tip(&pull.base, 7),
             })
         }
@@ -303,7 +338,8 @@ fn shown(kind: Kind, pull: &Pull) -> Value {
             "iid": pull.number, "web_url": url, "title": pull.title, "description": pull.text,
             "state": if pull.state == "open" { "opened" } else { pull.state },
             "updated_at": time(pull.updated), "closed_at": closed,
-            "closed_by": if pull.state == "closed" { json!({ "username": "bob" }) } else { Value::Null },
+            "merge_commit_sha": pull.commits[0], "squash_commit_sha": pull.commits[1],
+            "closed_by": if pull.state == "closed" { json!({ "username": CLOSER }) } else { Value::Null },
             "source_branch": pull.head, "target_branch": pull.base,
             "source_project_id": if pull.is_of_fork { 8 } else { 7 }, "target_project_id": 7,
         }),

@@ -262,6 +262,15 @@ impl Sshd {
         fs::copy(format!("{}.pub", key.display()), self.folder.join("authorized")).expect("copied");
     }
 
+    /// Runs a script in place of each command of the authorized key, which is in `$SSH_ORIGINAL_COMMAND`, as forges do.
+    pub fn force(&self, script: &str) {
+        let file = self.folder.join("forced");
+        fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("written");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("a mode");
+        let public = fs::read_to_string(self.folder.join("user.pub")).expect("a key");
+        fs::write(self.folder.join("authorized"), format!("command=\"{}\" {public}", file.display())).expect("written");
+    }
+
     /// The `git` section for a configuration that reaches this server through a relay.
     pub fn config_through(&self, relay: &super::proxy::Relay, origin: &Origin) -> String {
         let (direct, port) = (format!("127.0.0.1:{}", self.port), relay.port);
@@ -322,7 +331,16 @@ pub struct HttpGit {
     port: u16,
     tls: bool,
     token: Arc<Mutex<Option<String>>>,
+    refusal: Arc<Mutex<Option<Refusal>>>,
     stop: Arc<AtomicBool>,
+}
+
+/// A response to requests that contain a text: status and message.
+#[derive(Clone)]
+struct Refusal {
+    to: &'static str,
+    status: u16,
+    message: &'static str,
 }
 
 /// A connection, with or without TLS.
@@ -346,7 +364,14 @@ impl HttpGit {
         let port = listener.local_addr().expect("an address").port();
         let stop = Arc::new(AtomicBool::new(false));
         let token = Arc::new(Mutex::new(token.map(str::to_owned)));
-        let server = HttpGit { port, tls: tls.is_some(), token: Arc::clone(&token), stop: Arc::clone(&stop) };
+        let refusal = Arc::default();
+        let server = HttpGit {
+            port,
+            tls: tls.is_some(),
+            token: Arc::clone(&token),
+            refusal: Arc::clone(&refusal),
+            stop: Arc::clone(&stop),
+        };
         let root = root.to_owned();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -354,6 +379,7 @@ impl HttpGit {
                     break;
                 }
                 let (root, token, tls) = (root.clone(), Arc::clone(&token), tls.clone());
+                let refusal = Arc::clone(&refusal);
                 std::thread::spawn(move || -> std::io::Result<()> {
                     let stream: Box<dyn Stream> = match tls {
                         Some(config) => {
@@ -363,7 +389,8 @@ impl HttpGit {
                         None => Box::new(stream?),
                     };
                     let token = token.lock().expect("unpoisoned").clone();
-                    answer(stream, &root, token.as_deref())
+                    let refusal = refusal.lock().expect("unpoisoned").clone();
+                    answer(stream, &root, token.as_deref(), refusal)
                 });
             }
         });
@@ -378,6 +405,11 @@ impl HttpGit {
     /// Requires another token from now on.
     pub fn set_token(&self, token: &str) {
         *self.token.lock().expect("unpoisoned") = Some(token.to_owned());
+    }
+
+    /// Refuses requests whose target contains a text, such as the name of a service.
+    pub fn refuse(&self, to: &'static str, status: u16, message: &'static str) {
+        *self.refusal.lock().expect("unpoisoned") = Some(Refusal { to, status, message });
     }
 
     /// The URL of a repository below the root.
@@ -396,7 +428,7 @@ impl Drop for HttpGit {
 }
 
 /// Responds to one request and closes the connection.
-fn answer(stream: Box<dyn Stream>, root: &Path, token: Option<&str>) -> std::io::Result<()> {
+fn answer(stream: Box<dyn Stream>, root: &Path, token: Option<&str>, refusal: Option<Refusal>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
@@ -430,6 +462,13 @@ fn answer(stream: Box<dyn Stream>, root: &Path, token: Option<&str>) -> std::io:
             let refusal = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"git\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
             return stream.write_all(refusal.as_bytes());
         }
+    }
+    if let Some(Refusal { status, message, .. }) = refusal.filter(|refusal| target.contains(refusal.to)) {
+        let length = message.len();
+        return write!(
+            stream,
+            "HTTP/1.1 {status} X\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{message}"
+        );
     }
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let mut backend = Command::new("git")

@@ -10,22 +10,19 @@ use serde_json::Value;
 
 use super::tagalong::{Run, finished};
 
-/// A stub for the tools that build images: it extracts the program under test from "images", and records what it was
-/// asked to build.
+/// A stub for the tool that builds images: it records what it was asked to build from which Dockerfile, and who can read
+/// the credentials that it would push with.
 const BUILDER: &str = r#"#!/bin/sh
 for word in "$@"; do
     case "$word" in
     type=image,*) echo "$word" >> "$RUNNER_TEMP/built" ;;
-    type=local,dest=*) dest="${word#type=local,dest=}" && mkdir -p "$dest/usr/bin" && cp TAGALONG "$dest/usr/bin/" ;;
     esac
 done
-case "$1" in
-create) echo container ;;
-cp) cp TAGALONG "$3" ;;
-esac
+cat Dockerfile >> "$RUNNER_TEMP/dockerfiles"
+stat --format=%a "$DOCKER_CONFIG/.." "$DOCKER_CONFIG" "$DOCKER_CONFIG/config.json" >> "$RUNNER_TEMP/modes"
 "#;
 
-/// A machine that runs jobs of Gitea and GitHub Actions.
+/// A machine that runs jobs of Gitea and GitHub Actions directly, without docker and Node.js.
 pub struct Runner {
     folder: PathBuf,
     variables: BTreeMap<String, String>,
@@ -37,11 +34,9 @@ impl Runner {
         for name in ["home", "temp", "tools", "work"] {
             fs::create_dir_all(folder.join(name)).expect("a folder");
         }
-        for name in ["buildctl", "docker"] {
-            let file = folder.join("tools").join(name);
-            fs::write(&file, BUILDER.replace("TAGALONG", env!("CARGO_BIN_EXE_tagalong"))).expect("written");
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("a mode");
-        }
+        let builder = folder.join("tools/buildctl");
+        fs::write(&builder, BUILDER).expect("written");
+        fs::set_permissions(&builder, fs::Permissions::from_mode(0o755)).expect("a mode");
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         Runner { folder: folder.to_owned(), variables }
     }
@@ -61,17 +56,28 @@ impl Runner {
         self.variables.get(name).unwrap_or_else(|| panic!("{name} is not set"))
     }
 
-    /// Writes a file in the home folder.
-    pub fn write_home(&self, name: &str, text: &str) {
-        let file = self.folder.join("home").join(name);
-        fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
-        fs::write(file, text).expect("written");
+    /// The path of the home folder of the runner's user.
+    pub fn home(&self) -> PathBuf {
+        self.folder.join("home")
+    }
+
+    /// The variables that steps have set for the following ones.
+    pub fn exported(&self) -> BTreeMap<String, String> {
+        let text = fs::read_to_string(self.folder.join("temp/env")).unwrap_or_default();
+        let pairs = text.lines().map(|line| line.split_once('=').expect("a variable"));
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    /// The lines that the stub for a tool has recorded under a name.
+    pub fn recorded(&self, name: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.join("temp").join(name)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
     }
 
     /// The images that were built.
     pub fn built(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.folder.join("temp/built")).unwrap_or_default();
-        text.lines().filter_map(|line| Some(line.split_once("name=")?.1.split(',').next()?.to_owned())).collect()
+        let lines = self.recorded("built").into_iter();
+        lines.filter_map(|line| Some(line.split_once("name=")?.1.split(',').next()?.to_owned())).collect()
     }
 
     /// Every remaining file with its text.
@@ -106,12 +112,12 @@ impl Runner {
             }
             let script = step["run"].as_str().unwrap_or_else(|| panic!("{step} does nothing"));
             let name = step["name"].as_str().unwrap_or_else(|| panic!("{step} has no name"));
-            ran.push((name.to_owned(), self.script(script, &[&workflow["env"], &step["env"]], workflow)));
+            ran.push((name.to_owned(), self.script(script, [&workflow["env"], &step["env"]], workflow)));
         }
         ran
     }
 
-    fn script(&self, script: &str, environments: &[&Value], workflow: &Value) -> Run {
+    fn script(&self, script: &str, environments: [&Value; 2], workflow: &Value) -> Run {
         let (temp, paths) = (self.folder.join("temp"), self.folder.join("temp/path"));
         let added = fs::read_to_string(&paths).unwrap_or_default().lines().collect::<Vec<_>>().join(":");
         let path = format!("{added}:{}:/usr/bin:/bin", self.folder.join("tools").display());
@@ -122,10 +128,14 @@ impl Runner {
         for (name, value) in self.variables.iter().filter(|(name, _)| !name.contains('.')) {
             command.env(name, value);
         }
-        for environment in environments {
-            for (name, value) in self.filled(environment, workflow).as_object().into_iter().flatten() {
-                command.env(name, value.as_str().expect("text"));
-            }
+        command.env("GITHUB_ENV", temp.join("env"));
+        let [of_workflow, of_step] = environments.map(|environment| self.filled(environment, workflow));
+        for (name, value) in of_workflow.as_object().into_iter().flatten() {
+            command.env(name, value.as_str().expect("text"));
+        }
+        command.envs(self.exported());
+        for (name, value) in of_step.as_object().into_iter().flatten() {
+            command.env(name, value.as_str().expect("text"));
         }
         finished(command.output().expect("bash starts"))
     }

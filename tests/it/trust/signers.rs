@@ -85,6 +85,20 @@ fn orders_count_if_they_are_signed_and_reverts_in_any_case() {
 }
 
 #[test]
+fn a_revert_that_nobody_signed_undoes_no_order() {
+    let stage = stage();
+    let config = config(&stage, &[bot(&stage)]);
+    let image = stage.image("app");
+    run(&stage, &config, &["hold", &image, "--reason", "freeze"]).ok();
+    let message = format!("revert {}\n\nrevert {}", stage.origin.tip(), stage.origin.message());
+    stage.origin.commit(&message, &[]);
+    assert_eq!(sync(&stage, &config)["skipped"][0]["reason"], "held");
+    // Where everybody's orders count, it lifts the hold.
+    let report = run(&stage, &stage.config(), &["sync", "--output", "json"]).ok().json();
+    assert_eq!(report["updates"][0]["to"], "bbbbbb2");
+}
+
+#[test]
 fn an_unsigned_squash_of_our_own_commit_is_held_back_when_it_is_reverted() {
     let stage = stage();
     let config = config(&stage, &[bot(&stage)]);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::support::forge::{Forge, KINDS, Kind, TOKEN};
+use crate::support::forge::{CLOSER, Forge, KINDS, Kind, TOKEN};
 use crate::support::git::git;
 use crate::support::infra::Stage;
 use crate::support::tagalong::{Run, run};
@@ -148,6 +148,7 @@ fn tags_of_a_pull_request_closed_without_merging_are_held() {
             let name = if kind == Kind::GitLab { "merge request !1" } else { "pull request #1" };
             assert!(detail.contains(&format!("{name} was closed without being merged")), "{detail}");
             assert!(detail.contains("https://forge.example.com/pulls/1"), "{detail}");
+            assert!(detail.contains(&format!(" by {CLOSER} (")), "{detail}");
             assert_eq!((scene.at("main"), scene.at(PROPOSALS)), (main.clone(), tip.clone()));
         }
         assert_eq!(scene.forge.state().pulls.len(), 1);
@@ -167,6 +168,114 @@ fn tags_of_a_pull_request_closed_without_merging_are_held() {
         assert_eq!((scene.proposed(), scene.forge.pull(3).state), ("cccccc3".to_owned(), "open"));
         assert_eq!(scene.at(&format!("{PROPOSALS}^")), scene.at("main"));
     }
+}
+
+/// Merges the proposal of a pull request like a forge that squashes it and drops the trailers.
+fn squash(scene: &Scene, kind: Kind, number: u64) -> String {
+    let origin = &scene.stage.origin.path;
+    let commit = |parents: &[&str], message: &str| {
+        let tree = format!("{PROPOSALS}^{{tree}}");
+        let parents: Vec<&str> = parents.iter().flat_map(|parent| ["-p", parent]).collect();
+        git(origin, &[&["commit-tree", &tree, "-m", message], &parents[..]].concat()).trim().to_owned()
+    };
+    let (main, title) = (scene.at("main"), scene.forge.pull(number).title);
+    let commits = match kind {
+        // Gitea 1.26: its `GetDefaultSquashMessage`, and what it adds to it. GitHub: "Default to pull request title".
+        Kind::Gitea | Kind::GitHub => {
+            let link = format!("Reviewed-on: https://forge.example.com/pulls/{number}");
+            [Some(commit(&[&main], &format!("{title} (#{number})\n\n{link}"))), None]
+        }
+        // GitLab's templates: `%{title}` for the squashed commit, and a merge commit on top.
+        Kind::GitLab => {
+            let squashed = commit(&[&main], &title);
+            let message = format!("Merge branch '{PROPOSALS}' into 'main'\n\nSee merge request org/infra!{number}");
+            [Some(commit(&[&main, &squashed], &message)), Some(squashed)]
+        }
+    };
+    let tip = commits[0].clone().expect("a commit");
+    git(origin, &["update-ref", "refs/heads/main", &tip, &main]);
+    scene.forge.merge(number, commits.clone());
+    commits[1].clone().unwrap_or(tip)
+}
+
+/// Sets the tag on the branch by hand, as a revert does.
+fn revert(scene: &Scene, message: &str) {
+    let text = scene.stage.origin.read(FILE);
+    let (before, _) = text.split_once("org/app:").expect("an image");
+    scene.stage.origin.commit(message, &[(FILE, &format!("{before}org/app:aaaaaa1'}}]}}\n"))]);
+}
+
+#[test]
+fn a_squashed_proposal_that_lost_its_trailers_is_held_when_it_is_reverted() {
+    for kind in KINDS {
+        let scene = Scene::new(kind, &["bbbbbb2"]);
+        scene.sync();
+        let commit = squash(&scene, kind, 1);
+        assert!(!git(&scene.stage.origin.path, &["log", "--format=%B", "main"]).contains("Tagalong-"));
+        assert_eq!(scene.sync()["skipped"][0]["reason"], "up-to-date");
+        revert(&scene, &format!("Revert \"deploy: app aaaaaa1 -> bbbbbb2 (#1)\"\n\nThis reverts commit {commit}."));
+        let held = |report: &serde_json::Value| {
+            let skipped = &report["skipped"][0];
+            (&skipped["reason"], &skipped["tag"]) == (&"held".into(), &"bbbbbb2".into())
+        };
+        let report = scene.sync();
+        assert!(held(&report), "{kind:?} {report:#}");
+        let detail = report["skipped"][0]["detail"].as_str().expect("a text");
+        assert!(detail.contains("by Ada (Revert \"deploy: app"), "{detail}");
+        // What is known is kept, so that a forge that is down releases nothing.
+        scene.forge.state().is_down = true;
+        assert!(held(&scene.sync()));
+        let image = format!("{}:bbbbbb2", scene.stage.image("app"));
+        scene.tagalong(&["set", &image]).fails_with(3);
+        let history = scene.tagalong(&["history", "--output", "json"]).ok().json();
+        let acts: Vec<&str> =
+            history.as_array().expect("a list").iter().filter_map(|entry| entry["act"].as_str()).collect();
+        assert_eq!(acts[..2], ["by-hand", "deploy"], "{kind:?} {history:#}");
+        // A new replica learns it from the forge. Until that answers, it only knows what the branch says.
+        let elsewhere = |name: &str| {
+            let cache = scene.stage.home().join(name).display().to_string();
+            scene.tagalong(&["sync", "--dry-run", "--output", "json", "--cache-dir", &cache]).ok()
+        };
+        let down = elsewhere("down");
+        assert!(!held(&down.json()) && down.stderr.contains("responded with 503"), "{down:#?}");
+        scene.forge.state().is_down = false;
+        assert!(held(&elsewhere("up").json()) && held(&elsewhere("down").json()));
+        // Newer tags are proposed as ever, and resuming releases this one.
+        let resumed = scene.tagalong(&["resume", &scene.stage.image("app"), "--reason", "not to blame"]).ok();
+        assert!(!resumed.stderr.contains("no hold to end"), "{resumed:#?}");
+        assert!(!held(&scene.sync()), "{kind:?}");
+    }
+}
+
+#[test]
+fn only_the_pull_request_that_became_a_commit_explains_it() {
+    for kind in KINDS {
+        for is_of_fork in [false, true] {
+            let scene = Scene::new(kind, &["bbbbbb2"]);
+            scene.sync();
+            squash(&scene, kind, 1);
+            // The same text, merged as another commit, or from a fork.
+            let merged = scene.forge.pull(1);
+            let mut commits = merged.commits.clone();
+            if !is_of_fork {
+                commits.iter_mut().flatten().for_each(|commit| *commit = commit.chars().rev().collect());
+            }
+            scene.forge.state().pulls.clear();
+            scene.forge.add(PROPOSALS, "merged", &merged.text, is_of_fork);
+            scene.forge.state().pulls[0].commits = commits;
+            revert(&scene, "back");
+            let report = scene.sync();
+            assert_eq!(report["updates"][0]["to"], "bbbbbb2", "{kind:?} {is_of_fork} {report:#}");
+        }
+    }
+    // What the text says has to be what the commit did.
+    let scene = Scene::new(Kind::Gitea, &["bbbbbb2"]);
+    scene.sync();
+    squash(&scene, Kind::Gitea, 1);
+    let text = scene.forge.pull(1).text.replace("aaaaaa1 -> bbbbbb2", "aaaaaa0 -> bbbbbb2");
+    scene.forge.state().pulls[0].text = text;
+    revert(&scene, "back");
+    assert_eq!(scene.sync()["updates"][0]["to"], "bbbbbb2");
 }
 
 #[test]

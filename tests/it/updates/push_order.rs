@@ -80,11 +80,11 @@ fn gitea_push_times_come_from_its_packages() {
     let file = credentials(folder.path(), &server.host());
     let client = client(&server.host(), Api::Gitea, Some(&file));
     let told = pushed(&client, &server.host(), "acme/team/app", &["aaaaa02", "aaaaa03"]).expect("told");
-    assert_eq!(told, ["aaaaa02 2026-04-01T10:57:00Z", "aaaaa03 2026-04-01T10:56:00Z"]);
+    assert_eq!(told, ["aaaaa02 2026-04-01T10:57:00.000000002Z", "aaaaa03 2026-04-01T10:56:00.000000003Z"]);
     assert_eq!(server.asked().len(), 1, "the first page told all");
     // One more, on the second page; known ones are not requested again.
     let told = pushed(&client, &server.host(), "acme/team/app", &["aaaaa02", "aaaaa55"]).expect("told");
-    assert_eq!(told[1], "aaaaa55 2026-04-01T10:04:00Z");
+    assert_eq!(told[1], "aaaaa55 2026-04-01T10:04:00.000000055Z");
     assert_eq!(server.asked().len(), 3);
     // A tag that it does not have, and one of another package: reads to the end and no further.
     let told = pushed(&client, &server.host(), "acme/team/app", &["aaaaaa9", "bbbbbb1"]).expect("told");
@@ -217,4 +217,68 @@ fn the_push_time_decides_not_the_build_time() {
     assert!(stage.origin.read("app.yaml").ends_with(":bbbbbbb\n"), "{run:#?}");
     assert_eq!(sync(", api: gitea").ok().json()["skipped"][0]["reason"], "up-to-date");
     assert_eq!(sync(", api: quay").fails_with(2).code, 2);
+}
+
+/// A stage whose registry is behind a front end that answers with these packages like Gitea.
+fn behind_gitea(packages: Vec<Value>) -> (Stage, Scripted) {
+    let stage = Stage::new(&[("app.yaml", "image: none\n")]);
+    let behind = stage.registry.host();
+    let front = Scripted::start(move |request| match request.target.starts_with("/api/") {
+        true => answer(200, json!(page_of(&packages, &parameter(request, "page"), "50")), &[]),
+        false => forward(&behind, request),
+    });
+    let text = format!("image: {}/org/app:aaaaaa1\n", front.host());
+    stage.origin.commit("behind the front", &[("app.yaml", &text)]);
+    let config = format!(
+        "{}registries:\n- {{ host: \"{host}\", plainHttp: true, api: gitea }}\npolicies:\n- images: [\"{host}/org/*\"]\n  tags: {{ sha: {{ order: pushed }} }}\n",
+        stage.sshd.config(&stage.origin),
+        host = front.host()
+    );
+    std::fs::write(stage.home().join("gitea.yaml"), config).expect("written");
+    (stage, front)
+}
+
+fn sync_behind_gitea(stage: &Stage) -> Value {
+    let config = stage.home().join("gitea.yaml").display().to_string();
+    run(stage.home(), &["sync", "--output", "json", "--config", &config]).ok().json()
+}
+
+fn package(id: u64, version: &str, second: u32) -> Value {
+    json!({ "id": id, "name": "app", "version": version, "created_at": format!("2026-04-02T10:00:{second:02}Z") })
+}
+
+#[test]
+fn gitea_orders_what_was_pushed_within_a_second() {
+    // As Gitea 1.26 lists what one pipeline pushed: whole seconds, in the order of the numbers of the versions.
+    let packages = vec![package(9, "aaaaaa3", 7), package(8, "aaaaaa2", 7), package(3, "aaaaaa1", 5)];
+    let (stage, _front) = behind_gitea(packages);
+    for (tag, hour) in [("aaaaaa1", 9), ("aaaaaa2", 3), ("aaaaaa3", 5)] {
+        stage.registry.push("org/app", tag, &format!("2026-04-01T{hour:02}:00:00Z"));
+    }
+    let report = sync_behind_gitea(&stage);
+    assert!(stage.origin.read("app.yaml").ends_with(":aaaaaa3\n"), "{report:#}");
+    assert_eq!(sync_behind_gitea(&stage)["skipped"][0]["reason"], "up-to-date");
+}
+
+#[test]
+fn one_image_pushed_twice_at_the_same_time_is_one_candidate() {
+    // Without numbers, nothing tells the two apart but their names.
+    let mut packages = vec![package(9, "aaaaaa3", 7), package(8, "aaaaaa2", 7), package(3, "aaaaaa1", 5)];
+    packages.iter_mut().for_each(|package| package["id"] = Value::Null);
+    for is_one_image in [true, false] {
+        let (stage, _front) = behind_gitea(packages.clone());
+        stage.registry.push("org/app", "aaaaaa1", "2026-04-01T01:00:00Z");
+        stage.registry.push("org/app", "aaaaaa2", "2026-04-01T02:00:00Z");
+        if is_one_image {
+            stage.registry.tag("org/app", "aaaaaa2", "aaaaaa3");
+            let report = sync_behind_gitea(&stage);
+            assert!(stage.origin.read("app.yaml").ends_with(":aaaaaa2\n"), "{report:#}");
+            assert_eq!(sync_behind_gitea(&stage)["skipped"][0]["reason"], "up-to-date");
+        } else {
+            stage.registry.push("org/app", "aaaaaa3", "2026-04-01T03:00:00Z");
+            let report = sync_behind_gitea(&stage);
+            let detail = report["skipped"][0]["detail"].as_str().expect("a text");
+            assert!(detail.starts_with("aaaaaa2 and aaaaaa3 are different builds"), "{report:#}");
+        }
+    }
 }

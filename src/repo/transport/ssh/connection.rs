@@ -45,11 +45,11 @@ impl Connection {
         let is_in = operation.wait(identity.log_in(&mut handle, &address.user))?;
         match is_in {
             Ok(true) => Ok(Connection { handle, since: Instant::now() }),
-            Ok(false) if !handle.is_closed() => Err(operation.offer.refused(&operation.config, &address.user)),
+            Ok(false) if !handle.is_closed() => Err(operation.offer.refused(&operation.config, &address.user, "")),
             // Servers disconnect after too many keys; otherwise the connection broke.
             Ok(false) => Err(match take_left().goodbye {
                 Some(words) if words.contains("authentication") => {
-                    operation.offer.refused(&operation.config, &format!("{} ({words})", address.user))
+                    operation.offer.refused(&operation.config, &address.user, &words)
                 }
                 goodbye => operation.broken(Outage::Cut(goodbye.unwrap_or_else(|| "while logging in".to_owned()))),
             }),

@@ -12,7 +12,7 @@ use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 
 use crate::repo::error::{Outage, RepoError};
-use crate::text;
+use crate::repo::words;
 
 use super::address::Address;
 use super::connection::Connection;
@@ -45,6 +45,7 @@ pub fn open(operation: &Arc<Operation>, service: Service) -> Result<Box<dyn Smar
         reader,
         writer,
         ahead: VecDeque::new(),
+        has_begun: false,
         printed: Vec::new(),
         end: End::None,
         status: None,
@@ -87,6 +88,8 @@ struct Stream {
     writer: ChannelWriteHalf<Msg>,
     /// Data that has arrived but has not been read.
     ahead: VecDeque<Cursor<Vec<u8>>>,
+    /// Whether the server has sent anything but blanks: Gitea sends a newline before it refuses.
+    has_begun: bool,
     /// The server's stderr.
     printed: Vec<u8>,
     end: End,
@@ -96,7 +99,10 @@ struct Stream {
 impl Stream {
     fn receive(&mut self, message: Option<ChannelMsg>) {
         match message {
-            Some(ChannelMsg::Data { data }) => self.ahead.push_back(Cursor::new(data.to_vec())),
+            Some(ChannelMsg::Data { data }) => {
+                self.has_begun |= !data.trim_ascii().is_empty();
+                self.ahead.push_back(Cursor::new(data.to_vec()));
+            }
             Some(ChannelMsg::ExtendedData { data, .. }) => {
                 let room = MOST_WORDS.saturating_sub(self.printed.len());
                 self.printed.extend_from_slice(&data[..data.len().min(room)]);
@@ -118,20 +124,14 @@ impl Stream {
                 Err(_) => break,
             }
         }
-        let url = self.operation.url().clone();
-        let words = printed_words(&self.printed);
+        let message = String::from_utf8_lossy(&self.printed);
+        let words = words::line(&message);
         if words.is_empty() || self.end == End::Cut && self.status.is_none() {
             return self.operation.broken(Outage::Cut("the server closed it".to_owned()));
         }
-        let lower = words.to_lowercase();
-        let is_about = |phrases: &[&str]| phrases.iter().any(|phrase| lower.contains(phrase));
-        if is_about(&["not found", "does not exist", "does not appear to be a git repository", "no such"]) {
-            RepoError::NotFound { url, words }
-        } else if is_about(&["denied", "not authorized", "permission", "forbidden", "not allowed", "access"]) {
-            RepoError::NoAccess { url, words }
-        } else {
-            self.operation.broken(Outage::Answer(words))
-        }
+        // A server refuses before it begins; what it prints later is about its own troubles.
+        let refused = (!self.has_begun).then(|| self.operation.refused(&message)).flatten();
+        refused.unwrap_or_else(|| self.operation.broken(Outage::Answer(words)))
     }
 
     fn failed(&self, error: RepoError) -> io::Error {
@@ -139,20 +139,6 @@ impl Stream {
         self.operation.fail(error);
         io::Error::other(words)
     }
-}
-
-/// Returns a server's stderr on one line, without the empty lines and prefixes that forges add.
-fn printed_words(printed: &[u8]) -> String {
-    let text = String::from_utf8_lossy(printed);
-    let lines = text.lines().map(|line| {
-        let line: String = line.chars().filter(|c| !text::is_active(*c)).collect();
-        let line = line.trim();
-        let line = ["remote:", "error:", "fatal:", "ERROR:"]
-            .iter()
-            .fold(line, |line, prefix| line.strip_prefix(prefix).unwrap_or(line).trim());
-        line.trim_matches('=').trim().to_owned()
-    });
-    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" / ")
 }
 
 impl Read for Stream {
@@ -237,20 +223,5 @@ impl Drop for Stream {
         if let (Ok(Ok(())), Some((purpose, connection))) = (ended, self.kept.take()) {
             kept::put(purpose, connection);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_servers_message_is_shown_without_decoration() {
-        let gitea =
-            b"\r\nerror:\r\nerror: Deploy Key: 3:readonly is not authorized to write to ada/infra.\r\nerror:\r\n";
-        assert_eq!(printed_words(gitea), "Deploy Key: 3:readonly is not authorized to write to ada/infra.");
-        let gitlab = "remote: \nremote: ========================\nremote: ERROR: The project you were looking for could not be found\nremote: ========\n";
-        assert_eq!(printed_words(gitlab.as_bytes()), "The project you were looking for could not be found");
-        assert_eq!(printed_words(b"fatal: one\nand two\x1b[0m\n"), "one / and two[0m");
     }
 }
